@@ -1,0 +1,93 @@
+"""The command line: one table of verbs, and the manners that all verbs share.
+
+A verb is a typed function with a docstring (see `command_line`); its module is imported only when it is called, so that
+`sonant --help` answers at once. Exit codes: 0 all went well, 1 some inputs failed, 2 wrong use, 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+from sonant.cli.command_line import call, overview
+from sonant.errors import ConfigurationError, SonantError, UnknownName
+
+
+class Verb(NamedTuple):
+    """Where a verb's function lives, and what the overview says of it."""
+
+    function: str  # "module:function"
+    summary: str
+
+
+VERBS: dict[str, Verb] = {
+    "embed": Verb("sonant.cli.embed:embed", "turn recordings into vectors"),
+    "pretrain": Verb("sonant.cli.pretrain:pretrain", "train a model on raw speech, without labels"),
+    "convert": Verb("sonant.cli.convert:convert", "rewrite a checkpoint in another toolkit's format"),
+    "models": Verb("sonant.cli.models:list_models", "list the models that sonant knows"),
+    "models show": Verb("sonant.cli.models:show_model", "print the card of one model"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; the message of a failure goes to stderr, in one piece."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except SystemExit as stop:  # argparse leaves this way, after --help and after wrong use
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except KeyboardInterrupt:
+        print("sonant: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader left (`sonant models | head -1`): no complaint, now or when Python closes stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (SonantError, OSError) as error:
+        if os.environ.get("SONANT_DEBUG", "0") not in ("", "0"):
+            raise
+        print(f"sonant: {_message(error)}", file=sys.stderr)
+        return 2 if isinstance(error, UnknownName | ConfigurationError) else 1
+
+
+def find_function(verb: str) -> Callable[..., int | None]:
+    """The Python function behind a verb."""
+    module, _, name = VERBS[verb].function.partition(":")
+    function: Callable[..., int | None] = getattr(import_module(module), name)
+    return function
+
+
+def _run(arguments: list[str]) -> int:
+    match arguments:
+        case [] | ["-h" | "--help" | "help"]:
+            print(overview({verb: row.summary for verb, row in VERBS.items()}))
+            return 0
+        case ["--version" | "-V"]:
+            from importlib.metadata import version
+
+            print("sonant", version("sonant"))
+            return 0
+        case ["help", *verb]:
+            return _run([*verb, "--help"])
+    verb, rest = _split(arguments)
+    below = {name: row.summary for name, row in VERBS.items() if name.startswith(verb + " ")}
+    return call(find_function(verb), verb, rest, below=below)
+
+
+def _split(arguments: list[str]) -> tuple[str, list[str]]:
+    """The longest verb that the arguments begin with, and what follows it."""
+    for words in (2, 1):
+        verb = " ".join(arguments[:words])
+        if verb in VERBS:
+            return verb, arguments[words:]
+    if arguments[0].startswith("-"):
+        raise UnknownName("option", arguments[0], ["--help", "--version"])
+    raise UnknownName("command", arguments[0], VERBS)
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and not isinstance(error, SonantError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error)
