@@ -1,0 +1,107 @@
+"""Every error that sonant raises on purpose.
+
+    SonantError
+    ├── AudioError (ValueError)          one recording cannot be used
+    │   ├── AudioNotFound                the path leads nowhere
+    │   ├── UndecodableAudio             not audio, or in a format that no reader here knows
+    │   ├── TruncatedAudio               the file promises more samples than it holds
+    │   ├── EmptyAudio                   no samples at all
+    │   ├── TooShortAudio                less than one frame of the model
+    │   └── NonFiniteAudio               NaN or infinite samples
+    ├── CheckpointError (ValueError)     a set of weights cannot be used
+    │   ├── UnknownCheckpoint            the file or folder is in no format we read
+    │   ├── UnsafeCheckpoint             a pickle that wants to call something
+    │   ├── CheckpointMismatch           tensors missing, left over or of the wrong shape
+    │   └── CheckpointUnavailable        neither on disk, nor in the cache, nor on the hub
+    ├── ConfigurationError (ValueError)  a setting that does not exist or does not fit
+    ├── UnknownName (LookupError)        a model, layer, recipe or preset that we do not know
+    ├── ManifestError (ValueError)       a list of recordings that cannot be read
+    ├── MeasurementError (ValueError)    numbers that cannot be scored, probed or compared
+    └── MissingExtra (ImportError)       an optional package is needed
+
+A message says what was given, what was expected, the likely cause and the cure.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SonantError(Exception):
+    """The root: `except SonantError` catches whatever sonant raises on purpose."""
+
+
+class AudioError(SonantError, ValueError):
+    """One recording cannot be used; bulk jobs record it and go on."""
+
+
+class AudioNotFound(AudioError):
+    """The path leads nowhere."""
+
+
+class UndecodableAudio(AudioError):
+    """The bytes are not audio, or in a format that no reader here knows."""
+
+
+class TruncatedAudio(AudioError):
+    """The file promises more samples than it holds."""
+
+
+class EmptyAudio(AudioError):
+    """The recording holds no samples."""
+
+
+class TooShortAudio(AudioError):
+    """The recording is shorter than one frame of the model."""
+
+
+class NonFiniteAudio(AudioError):
+    """The recording holds NaN or infinite samples."""
+
+
+class CheckpointError(SonantError, ValueError):
+    """A set of weights cannot be used."""
+
+
+class UnknownCheckpoint(CheckpointError):
+    """The file or folder is in no format that we read."""
+
+
+class UnsafeCheckpoint(CheckpointError):
+    """The pickle wants to call something; it was refused before anything ran."""
+
+
+class CheckpointMismatch(CheckpointError):
+    """Tensors are missing, left over or of the wrong shape."""
+
+
+class CheckpointUnavailable(CheckpointError):
+    """The weights are neither on disk, nor in the cache, nor on the hub."""
+
+
+class ConfigurationError(SonantError, ValueError):
+    """A setting that does not exist or does not fit the others."""
+
+
+class ManifestError(SonantError, ValueError):
+    """A list of recordings that cannot be read."""
+
+
+class MeasurementError(SonantError, ValueError):
+    """Numbers that cannot be scored, probed or compared: shapes that differ, NaN, one class only."""
+
+
+class MissingExtra(SonantError, ImportError):
+    """An optional package is needed; the message names the extra that installs it."""
+
+    def __init__(self, package: str, *, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the package {package!r}, which is not installed. Install it with: pip install 'sonant[{extra}]'")
+
+
+class UnknownName(SonantError, LookupError):
+    """A name that is in none of our tables; the message lists the known ones, nearest first."""
+
+    def __init__(self, kind: str, given: object, known: Iterable[object]) -> None:
+        names = [str(name) for name in known]
+        near = get_close_matches(str(given), names, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        super().__init__(f"There is no {kind} {given!r}.{hint} Known: {', '.join(names)}.")

@@ -1,0 +1,1 @@
+"""Building blocks over packed speech; they take plain numbers and know no family."""

@@ -1,0 +1,134 @@
+"""The convolutional front of wav2vec 2.0, HuBERT and WavLM: waveform to 50 frames a second.
+
+Clips are laid on one stream at multiples of the total stride, so that one convolution serves all of them and the
+frames of a clip are those it would have alone. The few frames that straddle two clips are dropped at the end.
+"""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.errors import TooShortAudio
+from sonant.layers.packed import Packed, steps_at
+
+ExtractorNorm = Literal["group", "layer"]
+
+
+class ClipNorm(nn.GroupNorm):
+    """Per channel, over the frames of each clip: the group norm of the base models, its statistics never shared.
+
+    A padded batch takes them over the padding as well, which changes a clip's features with its batch mates.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels)
+
+    def forward(self, stream: Tensor, starts: list[int], lengths: list[int]) -> Tensor:
+        """(1, channels, steps) to the same; steps outside `starts[i] .. starts[i] + lengths[i]` become zero."""
+        ends = [*starts[1:], stream.shape[2]]
+        return torch.cat(
+            [
+                F.pad(super(ClipNorm, self).forward(stream[:, :, start : start + length]), (0, end - start - length))
+                for start, length, end in zip(starts, lengths, ends, strict=True)
+            ],
+            dim=2,
+        )
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of each frame of (1, channels, steps)."""
+
+    def forward(self, stream: Tensor) -> Tensor:
+        return super().forward(stream.transpose(1, 2)).transpose(1, 2)
+
+
+class ConvLayer(nn.Module):
+    """One convolution without padding, its norm (if any) and GELU."""
+
+    def __init__(self, conv: nn.Conv1d, norm: ClipNorm | ChannelNorm | None) -> None:
+        super().__init__()
+        self.conv = conv
+        self.norm = norm
+        nn.init.kaiming_normal_(conv.weight)
+
+    def forward(self, stream: Tensor, starts: list[int], lengths: list[int]) -> Tensor:
+        stream = self.conv(stream)  # (1, channels, steps)
+        if isinstance(self.norm, ClipNorm):
+            stream = self.norm(stream, starts, lengths)
+        elif self.norm is not None:
+            stream = self.norm(stream)
+        return F.gelu(stream)
+
+
+class ConvExtractor(nn.Module):
+    """A stack of strided convolutions over packed waveforms.
+
+    Args:
+        channels, kernels, strides: one number a layer; published: 512 channels, total stride 320, reach 400 samples.
+        bias: whether the convolutions have one (wav2vec 2.0 LV-60, XLSR, XLS-R).
+        norm: "group" (a norm over time after the first layer) or "layer" (over channels after every layer).
+
+    Source: wav2vec 2.0 (arXiv 2006.11477, section 2); fairseq `ConvFeatureExtractionModel`.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        kernels: Sequence[int],
+        strides: Sequence[int],
+        *,
+        bias: bool = False,
+        norm: ExtractorNorm = "group",
+    ) -> None:
+        super().__init__()
+        self.kernels, self.strides = tuple(kernels), tuple(strides)
+        self.stride = prod(strides)
+        layers = []
+        for i, (before, after) in enumerate(zip((1, *channels), channels, strict=False)):
+            conv = nn.Conv1d(before, after, kernels[i], strides[i], bias=bias)
+            layers.append(ConvLayer(conv, ChannelNorm(after) if norm == "layer" else ClipNorm(after) if i == 0 else None))
+        self.layers = nn.ModuleList(layers)
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that one frame sees."""
+        return receptive_field(self.kernels, self.strides)
+
+    def num_frames(self, num_samples: Tensor | int) -> Tensor | int:
+        """Frames that so many samples give; zero where they are fewer than the receptive field."""
+        for kernel, stride in zip(self.kernels, self.strides, strict=True):
+            num_samples = (num_samples - kernel) // stride + 1
+        return num_samples.clamp(min=0) if isinstance(num_samples, Tensor) else max(num_samples, 0)
+
+    def forward(self, speech: Packed) -> Packed:
+        """Waveforms (total_samples,) to frames (total_frames, channels)."""
+        frames = self.num_frames(speech.lengths)
+        if int(frames.min()) == 0:
+            raise TooShortAudio(
+                f"Clips of {speech.sizes} samples were given; every clip needs at least {self.receptive_field} samples, "
+                "one frame of the model. Drop the shorter clips or join them to their neighbours."
+            )
+        slots = -(-speech.lengths // self.stride) * self.stride
+        starts = F.pad(slots.cumsum(0)[:-1], (1, 0))
+        stream = torch.cat([F.pad(clip, (0, slot - len(clip))) for clip, slot in zip(speech, slots.tolist(), strict=True)])
+        stream = stream[None, None]  # (1, 1, samples)
+        at, lengths = starts, speech.lengths
+        for kernel, stride, layer in zip(self.kernels, self.strides, self.layers, strict=True):
+            at, lengths = at // stride, (lengths - kernel) // stride + 1
+            stream = layer(stream, at.tolist(), lengths.tolist())
+        features = stream[0].transpose(0, 1)  # (steps, channels)
+        if len(speech) > 1:
+            features = features.index_select(0, steps_at(at, frames).to(features.device))
+        return Packed(features[: int(frames.sum())], frames)
+
+
+def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:
+    """Samples that one frame of such a stack sees."""
+    field, jump = 1, 1
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field, jump = field + (kernel - 1) * jump, jump * stride
+    return field

@@ -1,0 +1,88 @@
+"""A batch of speech without padding: clips lie one behind another on one time axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from sonant.errors import ConfigurationError
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Clips one behind another, with their lengths.
+
+    Attributes:
+        values: (total, channels) for frames, (total,) for a waveform.
+        lengths: int64 (batch,) on the CPU; frames or samples of each clip, `sum(lengths) == total`.
+    """
+
+    values: Tensor
+    lengths: Tensor
+
+    def __post_init__(self) -> None:
+        if int(self.lengths.sum()) != self.values.shape[0]:
+            raise ConfigurationError(
+                f"Packed speech of {self.values.shape[0]} steps was given lengths {self.lengths.tolist()}, "
+                f"which add up to {int(self.lengths.sum())}. The lengths must add up to the first dimension."
+            )
+
+    @classmethod
+    def pack(cls, clips: Iterable[Tensor]) -> Packed:
+        """Lay clips of shape (length,) or (length, channels) one behind another."""
+        clips = list(clips)
+        if not clips:
+            raise ConfigurationError("Nothing to pack: at least one clip is needed.")
+        return cls(torch.cat(clips), torch.tensor([len(clip) for clip in clips]))
+
+    @classmethod
+    def from_padded(cls, values: Tensor, lengths: Tensor | Sequence[int]) -> Packed:
+        """From the padded form: values (batch, time, ...) with the true length of each row."""
+        return cls.pack(row[: int(length)] for row, length in zip(values, lengths, strict=True))
+
+    def unpack(self) -> list[Tensor]:
+        """The clips, as views: each (length, ...)."""
+        return list(self.values.split(self.sizes))
+
+    def to_padded(self) -> tuple[Tensor, Tensor]:
+        """The padded form: values (batch, longest, ...) with zeros behind each clip, and lengths (batch,)."""
+        return torch.nn.utils.rnn.pad_sequence(self.unpack(), batch_first=True), self.lengths
+
+    def with_values(self, values: Tensor) -> Packed:
+        """Other values at the same steps."""
+        return Packed(values, self.lengths)
+
+    def to(self, device: torch.device | str) -> Packed:
+        """The same clips on a device; the lengths stay on the CPU, where they shape the work."""
+        return Packed(self.values.to(device), self.lengths)
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """The lengths as plain numbers."""
+        return self.lengths.tolist()
+
+    @cached_property
+    def offsets(self) -> Tensor:
+        """int64 (batch + 1,): clip i lies at offsets[i] to offsets[i + 1]."""
+        return torch.nn.functional.pad(self.lengths.cumsum(0), (1, 0))
+
+    @cached_property
+    def clip_of_step(self) -> Tensor:
+        """int64 (total,) on the device of the values: the number of the clip that each step belongs to."""
+        return torch.arange(len(self)).repeat_interleave(self.lengths).to(self.values.device)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.unpack())
+
+
+def steps_at(starts: Tensor, lengths: Tensor) -> Tensor:
+    """Positions starts[i] .. starts[i] + lengths[i] - 1 of every clip i, one behind another: int64 (total,)."""
+    ends = lengths.cumsum(0)
+    return torch.arange(int(lengths.sum())) + (starts - (ends - lengths)).repeat_interleave(lengths)

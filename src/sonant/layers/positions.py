@@ -1,0 +1,107 @@
+"""Where a frame stands: the positional convolution, and WavLM's gated relative position bias."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.layers.packed import Packed, steps_at
+
+
+class ConvPositions(nn.Module):
+    """A wide grouped convolution whose output is added to the frames; outside a clip it sees zeros.
+
+    Weight norm is kept as direction `weight_v` and gain `weight_g` for each tap, as pretrained.
+    Source: wav2vec 2.0 (arXiv 2006.11477, section 2); fairseq `make_conv_pos`.
+    """
+
+    def __init__(self, dim: int, *, kernel: int = 128, groups: int = 16) -> None:
+        super().__init__()
+        self.kernel, self.groups = kernel, groups
+        weight = torch.empty(dim, dim // groups, kernel).normal_(0, math.sqrt(4 / (kernel * dim)))
+        self.weight_v = nn.Parameter(weight)
+        self.weight_g = nn.Parameter(weight.norm(dim=(0, 1), keepdim=True))  # (1, 1, kernel)
+        self.bias = nn.Parameter(torch.zeros(dim))
+
+    @property
+    def weight(self) -> Tensor:
+        """The weight that the convolution uses: (dim, dim / groups, kernel)."""
+        return torch._weight_norm(self.weight_v, self.weight_g, 2)
+
+    def forward(self, frames: Packed) -> Tensor:
+        """(total, dim) to (total, dim), to be added to the frames."""
+        before = self.kernel // 2
+        after = self.kernel - 1 - before
+        starts = before + frames.offsets[:-1] + torch.arange(len(frames)) * before
+        steps = steps_at(starts, frames.lengths).to(frames.values.device)
+        stream = frames.values.new_zeros(int(starts[-1]) + frames.sizes[-1] + after, frames.values.shape[1])
+        stream = stream.index_copy(0, steps, frames.values)
+        moved = F.conv1d(stream.T[None], self.weight, self.bias, groups=self.groups)[0].T  # (steps, dim)
+        return F.gelu(moved.index_select(0, steps - before))
+
+
+@dataclass(frozen=True, eq=False)
+class RelativeBias:
+    """What is added to the attention logits of query i and key j: `gate[i, h] * table[h, j - i + reach - 1]`.
+
+    Attributes:
+        table: (heads, 2 * reach - 1), for distances -(reach - 1) to reach - 1; shared by all layers.
+        gate: (total, heads), from the layer's own input.
+    """
+
+    table: Tensor
+    gate: Tensor
+
+
+class RelativePositions(nn.Embedding):
+    """The bias of each bucket of distances, for each head: one table, shared by all layers.
+
+    Source: WavLM (arXiv 2110.13900, section 3.2); unilm `wavlm/modules.py`, `_relative_positions_bucket`.
+    """
+
+    def __init__(self, num_heads: int, *, num_buckets: int = 320, max_distance: int = 800) -> None:
+        super().__init__(num_buckets, num_heads)
+        self.max_distance = max_distance
+        nn.init.normal_(self.weight, std=0.02)
+
+    def table(self, reach: int) -> Tensor:
+        """(heads, 2 * reach - 1): the bias at distances -(reach - 1) to reach - 1 frames."""
+        distances = torch.arange(1 - reach, reach)
+        buckets = relative_buckets(distances, num_buckets=self.num_embeddings, max_distance=self.max_distance)
+        return self(buckets.to(self.weight.device)).T
+
+
+def relative_buckets(distances: Tensor, *, num_buckets: int, max_distance: int) -> Tensor:
+    """The bucket of each signed distance (key minus query): int64, same shape.
+
+    One half of the buckets is for keys ahead. The near half of each has a bucket a frame, the rest grow
+    logarithmically up to `max_distance`. Always float32, outside autocast: half precision misplaces distances.
+    """
+    half = num_buckets // 2
+    exact = half // 2
+    far = distances.abs()
+    growth = torch.log(far.clamp(min=1).float() / exact) / math.log(max_distance / exact) * (half - exact)
+    coarse = (exact + growth.long()).clamp(max=half - 1)
+    return torch.where(far < exact, far, coarse) + half * (distances > 0)
+
+
+class PositionGate(nn.Module):
+    """How strongly each query of each head heeds the position bias: between 1 and 3 at the start.
+
+    It reads the layer's un-projected input, cut into heads. The paper gates on the projected query; the released
+    models were trained on the input, and the authors say to keep it so (github.com/microsoft/UniSpeech/issues/25).
+    """
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.linear = nn.Linear(dim // num_heads, 8)
+        self.scale = nn.Parameter(torch.ones(num_heads))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(total, dim) to (total, heads)."""
+        heads = frames.unflatten(-1, (self.num_heads, -1))  # (total, heads, head_dim)
+        update, reset = self.linear(heads).float().unflatten(-1, (2, 4)).sum(-1).sigmoid().unbind(-1)
+        return update * (reset * self.scale - 1) + 2

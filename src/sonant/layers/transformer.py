@@ -1,0 +1,112 @@
+"""The Transformer encoder that wav2vec 2.0, HuBERT and WavLM share."""
+
+from collections.abc import Callable, Collection
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.layers.attention import SelfAttention
+from sonant.layers.packed import Packed
+from sonant.layers.positions import ConvPositions, RelativePositions
+
+
+class FeedForward(nn.Module):
+    """Linear, GELU, linear."""
+
+    def __init__(self, dim: int, inner_dim: int, *, dropout: float = 0.0, activation_dropout: float = 0.0) -> None:
+        super().__init__()
+        self.inner, self.outer = nn.Linear(dim, inner_dim), nn.Linear(inner_dim, dim)
+        self.dropout, self.activation_dropout = nn.Dropout(dropout), nn.Dropout(activation_dropout)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.dropout(self.outer(self.activation_dropout(F.gelu(self.inner(frames)))))
+
+
+class TransformerLayer(nn.Module):
+    """Attention and feed-forward, each added to its input; the norms before (pre-norm) or after (post-norm)."""
+
+    def __init__(
+        self,
+        dim: int,
+        attention: SelfAttention,
+        feed_forward: FeedForward,
+        *,
+        pre_norm: bool,
+        dropout: float = 0.0,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        self.attention, self.feed_forward = attention, feed_forward
+        self.attention_norm, self.feed_forward_norm = nn.LayerNorm(dim, eps=eps), nn.LayerNorm(dim, eps=eps)
+        self.pre_norm = pre_norm
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, frames: Tensor, lengths: list[int], table: Tensor | None) -> Tensor:
+        if self.pre_norm:
+            frames = frames + self.dropout(self.attention(self.attention_norm(frames), lengths, table))
+            return frames + self.feed_forward(self.feed_forward_norm(frames))
+        frames = self.attention_norm(frames + self.dropout(self.attention(frames, lengths, table)))
+        return self.feed_forward_norm(frames + self.feed_forward(frames))
+
+
+class TransformerEncoder(nn.Module):
+    """Positions, then the layers; the norm stands before them (post-norm models) or after them (pre-norm).
+
+    Hidden state 0 is the input of the first layer, hidden state i the raw output of layer i.
+
+    Args:
+        make_layer: builds one layer; called once a layer.
+        relative_positions: the table of WavLM's position bias, shared by the layers.
+        layerdrop: probability of skipping a layer in training. The position bias does not belong to a layer and
+            outlives the drop of the first (in the original it is lost for that step).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_layers: int,
+        make_layer: Callable[[], TransformerLayer],
+        positions: ConvPositions,
+        *,
+        relative_positions: RelativePositions | None = None,
+        pre_norm: bool,
+        dropout: float = 0.0,
+        layerdrop: float = 0.0,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(make_layer() for _ in range(num_layers))
+        self.positions, self.relative_positions = positions, relative_positions
+        self.norm = nn.LayerNorm(dim, eps=eps)
+        self.pre_norm, self.layerdrop = pre_norm, layerdrop
+        self.dropout = nn.Dropout(dropout)
+        for module in self.layers.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, frames: Packed, keep: Collection[int], *, last: bool) -> tuple[dict[int, Tensor], Tensor | None]:
+        """Run as far as the answer needs.
+
+        Args:
+            frames: (total, dim).
+            keep: numbers of the hidden states to return.
+            last: whether the output after the final norm is wanted.
+
+        Returns:
+            The hidden states by number, each (total, dim), and the output or None.
+        """
+        table = None if self.relative_positions is None else self.relative_positions.table(max(frames.sizes))
+        x = frames.values + self.positions(frames)
+        x = self.dropout(x if self.pre_norm else self.norm(x))
+        kept = {0: x} if 0 in keep else {}
+        depth = len(self.layers) if last else max(keep, default=0)
+        for number, layer in enumerate(self.layers[:depth], start=1):
+            if not (self.training and self.layerdrop > 0 and torch.rand(()).item() < self.layerdrop):
+                x = layer(x, frames.sizes, table)
+            if number in keep:
+                kept[number] = x
+        if not last:
+            return kept, None
+        return kept, self.norm(x) if self.pre_norm else x

@@ -1,0 +1,32 @@
+"""The families: one short file each over shared blocks."""
+
+from sonant.errors import UnknownName
+from sonant.models.backbone import Backbone, Encoded
+from sonant.models.hubert import HuBERTConfig, build_hubert
+from sonant.models.wav2vec2 import Wav2Vec2Config, build_wav2vec2
+from sonant.models.waveform_transformer import WaveformTransformer, WaveformTransformerConfig, normalize_waveform
+from sonant.models.wavlm import WavLMConfig, build_wavlm
+
+__all__ = [
+    "Backbone",
+    "Encoded",
+    "HuBERTConfig",
+    "Wav2Vec2Config",
+    "WavLMConfig",
+    "WaveformTransformer",
+    "WaveformTransformerConfig",
+    "build",
+    "normalize_waveform",
+]
+
+
+def build(config: WaveformTransformerConfig) -> WaveformTransformer:
+    """The model of a configuration, with fresh weights."""
+    match config:
+        case WavLMConfig():
+            return build_wavlm(config)
+        case HuBERTConfig():
+            return build_hubert(config)
+        case Wav2Vec2Config():
+            return build_wav2vec2(config)
+    raise UnknownName("family with the configuration", type(config).__name__, ["WavLMConfig", "HuBERTConfig", "Wav2Vec2Config"])

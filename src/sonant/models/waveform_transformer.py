@@ -1,0 +1,180 @@
+"""The shape that wav2vec 2.0, HuBERT and WavLM share: convolutions over the waveform, then a Transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.layers.attention import SelfAttention
+from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm, receptive_field
+from sonant.layers.packed import Packed
+from sonant.layers.positions import ConvPositions, PositionGate, RelativePositions
+from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
+from sonant.models.backbone import Encoded
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaveformTransformerConfig:
+    """Sizes and rates; the defaults are the published base models. In brackets: fairseq's name, then Hugging Face's."""
+
+    conv_channels: tuple[int, ...] = (512,) * 7  # conv_feature_layers; conv_dim
+    conv_kernels: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
+    conv_strides: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
+    conv_bias: bool = False
+    extractor_norm: ExtractorNorm = "group"  # extractor_mode default/layer_norm; feat_extract_norm group/layer
+    dim: int = 768  # encoder_embed_dim; hidden_size
+    num_layers: int = 12
+    num_heads: int = 12
+    feed_forward_dim: int = 3072
+    pre_norm: bool = False  # layer_norm_first; do_stable_layer_norm
+    position_kernel: int = 128  # conv_pos; num_conv_pos_embeddings
+    position_groups: int = 16
+    layer_norm_eps: float = 1e-5
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    activation_dropout: float = 0.0
+    input_dropout: float = 0.1  # dropout_input; feat_proj_dropout
+    layerdrop: float = 0.05
+    normalize: bool = False  # whether waveforms come with zero mean and unit variance
+    sampling_rate: int = 16_000
+
+    def __post_init__(self) -> None:
+        if not len(self.conv_channels) == len(self.conv_kernels) == len(self.conv_strides) > 0:
+            raise ConfigurationError(
+                f"conv_channels, conv_kernels and conv_strides describe the same layers, but have "
+                f"{len(self.conv_channels)}, {len(self.conv_kernels)} and {len(self.conv_strides)} entries."
+            )
+        for name, divisor in (("num_heads", self.num_heads), ("position_groups", self.position_groups)):
+            if self.dim % divisor:
+                raise ConfigurationError(f"dim={self.dim} cannot be divided by {name}={divisor}; choose a multiple.")
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that one frame sees."""
+        return receptive_field(self.conv_kernels, self.conv_strides)
+
+
+class WaveformTransformer(nn.Module):
+    """Convolutional extractor, projection, masking, Transformer encoder; a `Backbone`."""
+
+    def __init__(self, config: WaveformTransformerConfig, *, relative_positions: RelativePositions | None = None) -> None:
+        super().__init__()
+        self.config = config
+        c = config
+        self.extractor = ConvExtractor(
+            c.conv_channels, c.conv_kernels, c.conv_strides, bias=c.conv_bias, norm=c.extractor_norm
+        )
+        self.projection = FeatureProjection(c.conv_channels[-1], c.dim, dropout=c.input_dropout, eps=c.layer_norm_eps)
+        self.mask_embedding = nn.Parameter(torch.rand(c.dim))
+
+        def make_layer() -> TransformerLayer:
+            gate = None if relative_positions is None else PositionGate(c.dim, c.num_heads)
+            return TransformerLayer(
+                c.dim,
+                SelfAttention(c.dim, c.num_heads, gate=gate, dropout=c.attention_dropout),
+                FeedForward(c.dim, c.feed_forward_dim, dropout=c.dropout, activation_dropout=c.activation_dropout),
+                pre_norm=c.pre_norm,
+                dropout=c.dropout,
+                eps=c.layer_norm_eps,
+            )
+
+        self.encoder = TransformerEncoder(
+            c.dim,
+            c.num_layers,
+            make_layer,
+            ConvPositions(c.dim, kernel=c.position_kernel, groups=c.position_groups),
+            relative_positions=relative_positions,
+            pre_norm=c.pre_norm,
+            dropout=c.dropout,
+            layerdrop=c.layerdrop,
+            eps=c.layer_norm_eps,
+        )
+
+    @property
+    def dim(self) -> int:
+        return self.config.dim
+
+    @property
+    def num_layers(self) -> int:
+        return self.config.num_layers
+
+    @property
+    def sampling_rate(self) -> int:
+        return self.config.sampling_rate
+
+    @property
+    def normalize(self) -> bool:
+        return self.config.normalize
+
+    @property
+    def stride(self) -> int:
+        return self.extractor.stride
+
+    @property
+    def receptive_field(self) -> int:
+        return self.config.receptive_field
+
+    @property
+    def frame_rate(self) -> float:
+        return self.sampling_rate / self.stride
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames of a clip of so many samples."""
+        return int(self.extractor.num_frames(num_samples))
+
+    def forward(self, speech: Packed, *, layers: Collection[int | str] | None = None) -> Encoded:
+        """Encode waveforms.
+
+        Args:
+            speech: (total_samples,), already normalised where `normalize` says so.
+            layers: the states to keep: numbers 0 to num_layers, or "last"; None keeps all. Layers above the highest
+                one are not computed.
+        """
+        return self.encode(self.extractor(speech), layers=layers)
+
+    def encode(
+        self, features: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None
+    ) -> Encoded:
+        """From the extractor's frames (total_frames, channels) on.
+
+        Args:
+            features: what `extractor` gave.
+            mask: bool (total_frames,); frames replaced by the mask embedding after projection and dropout.
+            layers: as in `forward`.
+        """
+        keep, last = self._wanted(layers)
+        frames = self.projection(features.values)  # (total_frames, dim)
+        if mask is not None:
+            frames = torch.where(mask[:, None], self.mask_embedding.to(frames.dtype), frames)
+        states, output = self.encoder(features.with_values(frames), keep, last=last)
+        return Encoded(states, output, features.lengths, self.frame_rate)
+
+    def _wanted(self, layers: Collection[int | str] | None) -> tuple[set[int], bool]:
+        known = range(self.num_layers + 1)
+        if layers is None:
+            return set(known), True
+        for layer in layers:
+            if layer != "last" and layer not in known:
+                raise UnknownName("layer", layer, [*known, "last"])
+        return {layer for layer in layers if isinstance(layer, int)}, "last" in layers
+
+
+class FeatureProjection(nn.Module):
+    """Layer norm over the extractor's channels, then a linear map to the model's width."""
+
+    def __init__(self, channels: int, dim: int, *, dropout: float = 0.0, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.norm, self.linear, self.dropout = nn.LayerNorm(channels, eps=eps), nn.Linear(channels, dim), nn.Dropout(dropout)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.dropout(self.linear(self.norm(features)))
+
+
+def normalize_waveform(waveform: Tensor) -> Tensor:
+    """Zero mean and unit variance over one whole clip (samples,), as fairseq does it: variance floor 1e-5."""
+    return F.layer_norm(waveform, waveform.shape)
