@@ -1,0 +1,71 @@
+"""Sphinx: MyST pages beside this file, API pages written from the docstrings at every build."""
+
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from api_pages import write_api_pages
+
+import sonant
+
+project = "sonant"
+copyright = "The sonant developers"
+author = "The sonant developers"
+version = release = sonant.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+html_theme = "furo"
+html_title = f"sonant {version}"
+html_theme_options = {"navigation_with_keys": True}
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+autodoc_inherit_docstrings = False
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # attributes of dataclasses are documented once, as members
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 100
+
+SECTION = re.compile(r"^(Args|Arguments|Attributes|Examples?|Keyword Args|Note|Raises|Returns|Warning|Yields):$")
+LIST_ITEM = re.compile(r"^\s*([-*+]|\d+[.)])\s")
+
+
+def plain_text_to_rest(_app, _what, _name, _obj, _options, lines: list[str]) -> None:
+    """Our docstrings are plain text with `code` in them; reST would trip over their stars, bars and drawings."""
+    written: list[str] = []
+    literal = section = False
+    before = ""
+    for line in lines:
+        indented = line.startswith(" ")
+        if line.strip() and not indented:
+            literal, section = False, bool(SECTION.match(line)) or bool(LIST_ITEM.match(line))
+        elif indented and not literal and not section and not before.strip():
+            written += ["::", ""]  # an indented paragraph is a drawing or a sample of code
+            literal = True
+        written.append(line if literal else escape(line))
+        before = line
+    lines[:] = written
+
+
+def escape(line: str) -> str:
+    """Double the backticks, and take the meaning from what reST would read as markup outside of them."""
+    if LIST_ITEM.match(line):
+        mark, rest = line[: (end := LIST_ITEM.match(line).end())], line[end:]
+        return mark + escape(rest)
+    pieces = re.split(r"(`+[^`]+`+)", line)
+    pieces[0::2] = [re.sub(r"(?<!\\)([*|])", r"\\\1", re.sub(r"(\w)_(?!\w)", r"\1\\_", text)) for text in pieces[0::2]]
+    pieces[1::2] = [f"``{code.strip('`')}``" for code in pieces[1::2]]
+    return "".join(pieces)
+
+
+def setup(app) -> None:
+    write_api_pages(Path(__file__).parent / "api")
+    app.connect("autodoc-process-docstring", plain_text_to_rest, priority=400)  # before napoleon
