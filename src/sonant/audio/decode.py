@@ -1,0 +1,189 @@
+"""Decoding block by block: soundfile first, PyAV (extra `audio`) for what soundfile does not know."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import soundfile
+
+from sonant.audio.arrays import Waveform, downmix
+from sonant.audio.headers import Patched, read_promise
+from sonant.audio.sources import Encoded, open_encoded
+from sonant.errors import MissingExtra, TruncatedAudio, UndecodableAudio
+
+BLOCK_FRAMES = 1 << 17  # about eight seconds at 16 kHz
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # a forged rate would ask for absurd amounts of resampling
+
+_UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2^63 - 1 for a FLAC stream of unknown length
+_SOFT_LENGTHS = ("MP3", "OGG")  # estimated or counted by libsndfile, not promised by a header
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A recording ready to decode: `frames` is what its header says (None: nothing); `blocks` may be called once."""
+
+    name: str
+    rate: int
+    frames: int | None
+    blocks: Callable[[], Iterator[Waveform]]  # mono float32, in order
+
+
+@contextmanager
+def open_decoder(source: Any) -> Iterator[Decoder]:
+    """Open a path, bytes or a file object; the decoder lives as long as the context.
+
+    Raises AudioNotFound, EmptyAudio (0 bytes), TruncatedAudio, UndecodableAudio, MissingExtra (a format that needs PyAV).
+    """
+    with open_encoded(source) as encoded, ExitStack() as stack:
+        decoder = stack.enter_context(_open(encoded))
+        if not LOWEST_RATE <= decoder.rate <= HIGHEST_RATE:
+            raise UndecodableAudio(
+                f"{encoded.name}: the header names a sampling rate of {decoder.rate} Hz; expected {LOWEST_RATE} to "
+                f"{HIGHEST_RATE}. The header is probably damaged: write the file again with the true rate."
+            )
+        yield decoder
+
+
+def _open(encoded: Encoded) -> AbstractContextManager[Decoder]:
+    promise = read_promise(encoded.file, encoded.size)
+    if promise.end is not None and promise.end > encoded.size:
+        raise TruncatedAudio(
+            f"{encoded.name}: the header promises {promise.end} bytes, the file holds {encoded.size}. The recording or its "
+            "transfer was cut off: fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
+        )
+    file: Any = Patched(encoded.file, *promise.patch) if promise.patch else encoded.file
+    try:
+        return _soundfile(_ForwardSoundFile(file), encoded)
+    except (soundfile.LibsndfileError, TypeError) as error:
+        encoded.file.seek(0)
+        return _av(encoded, getattr(error, "error_string", str(error)))
+
+
+class _ForwardSoundFile(soundfile.SoundFile):
+    """Reads forward only: soundfile otherwise seeks after every read, which fails on FLAC streams of unknown length."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+@contextmanager
+def _soundfile(file: soundfile.SoundFile, encoded: Encoded) -> Iterator[Decoder]:
+    frames = file.frames if file.frames < _UNKNOWN_FRAMES else None
+    promised = None if file.format in _SOFT_LENGTHS else frames
+
+    def blocks() -> Iterator[Waveform]:
+        done = 0
+        while promised is None or done < promised:
+            wanted = BLOCK_FRAMES if promised is None else min(BLOCK_FRAMES, promised - done)
+            try:
+                block = file.read(wanted, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise _broken_off(encoded.name, done / file.samplerate, frames, file.samplerate, error) from error
+            if not len(block):
+                break
+            done += len(block)
+            yield downmix(block)
+        if promised is not None and done < promised:
+            raise _broken_off(encoded.name, done / file.samplerate, frames, file.samplerate, "the data ends")
+
+    with file:
+        yield Decoder(encoded.name, file.samplerate, frames, blocks)
+
+
+@contextmanager
+def _av(encoded: Encoded, why: str) -> Iterator[Decoder]:
+    kind = _needs_av(encoded.file)
+    try:
+        import av
+    except ImportError:
+        if kind is not None:
+            raise MissingExtra("av", extra="audio", purpose=f"Reading {encoded.name} ({kind})") from None
+        raise UndecodableAudio(
+            f"{encoded.name}: not audio in a format that soundfile reads ({why}). If it is audio, "
+            "pip install 'sonant[audio]' reads more formats, or convert it: ffmpeg -i OLD NEW.wav."
+        ) from None
+    with ExitStack() as stack:
+        try:
+            container = stack.enter_context(av.open(encoded.file, mode="r", metadata_errors="ignore"))
+        except (av.FFmpegError, ValueError, OSError) as error:
+            if kind == "mp4/m4a":
+                raise TruncatedAudio(
+                    f"{encoded.name}: an mp4/m4a file without a usable index ({error}). The index is written last, so the "
+                    "recording or its transfer was probably cut off: fetch it again."
+                ) from error
+            raise UndecodableAudio(
+                f"{encoded.name}: not audio in any format that soundfile or FFmpeg reads ({why}; {error}). Check that the "
+                "file is a recording and complete; raw samples go in as an array: np.frombuffer(data, 'int16')."
+            ) from error
+        if not container.streams.audio:
+            raise UndecodableAudio(f"{encoded.name}: holds no audio track: give a recording with sound.")
+        yield _av_decoder(av, container, encoded.name)
+
+
+def _av_decoder(av: Any, container: Any, name: str) -> Decoder:
+    stream = container.streams.audio[0]
+    resampler = av.AudioResampler(format="fltp")  # planar float, channels and rate untouched
+    decoded = container.decode(stream)
+
+    def next_frame(done_seconds: float) -> Any:
+        try:
+            return next(decoded, None)
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise _broken_off(name, done_seconds, frames, rate, error) from error
+
+    rate, frames = stream.rate or 0, None
+    first = next_frame(0.0)
+    if first is not None:
+        rate = first.sample_rate  # HE-AAC doubles the rate that its header names
+    seconds = header_seconds(stream, container)
+    frames = None if seconds is None else round(seconds * rate)
+
+    def blocks() -> Iterator[Waveform]:
+        frame, done = first, 0
+        while frame is not None:
+            if frame.sample_rate != rate:
+                raise UndecodableAudio(
+                    f"{name}: the sampling rate changes from {rate} to {frame.sample_rate} Hz within the file: convert it "
+                    "to one rate first (ffmpeg -i OLD NEW.wav)."
+                )
+            for planar in resampler.resample(frame):
+                block = downmix(planar.to_ndarray().T)  # (samples,)
+                done += len(block)
+                yield block
+            frame = next_frame(done / rate)
+        # Containers round their length to whole packets, so only a clear lack counts.
+        if frames is not None and done < frames - max(rate // 5, frames // 100):
+            raise _broken_off(name, done / rate, frames, rate, "the data ends")
+
+    return Decoder(name, rate, frames, blocks)
+
+
+def header_seconds(stream: Any, container: Any) -> float | None:
+    """The length that an mp4 or Matroska header names; for other containers FFmpeg only guesses one."""
+    if not {"mp4", "matroska"} & set(container.format.name.split(",")):
+        return None
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / 1e6  # in microseconds
+
+
+def _needs_av(file: BinaryIO) -> str | None:
+    """The name of a format that only PyAV reads, from the first bytes."""
+    file.seek(0)
+    head = file.read(16)
+    file.seek(0)
+    if head[4:8] == b"ftyp":
+        return "mp4/m4a"
+    if head[:2] in (b"\xff\xf1", b"\xff\xf9"):
+        return "aac"
+    known = {b"\x1aE\xdf\xa3": "webm/mkv", b"0&\xb2u": "wma", b"#!AM": "amr", b"ADIF": "aac"}
+    return known.get(head[:4])
+
+
+def _broken_off(name: str, done: float, frames: int | None, rate: int, why: object) -> TruncatedAudio:
+    promised = "" if frames is None or not rate else f" of the {frames / rate:.2f} s that its header promises"
+    return TruncatedAudio(
+        f"{name}: decoding breaks off some time after {done:.2f} s{promised} ({why}). The file was cut off or damaged: fetch it "
+        "again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
+    )

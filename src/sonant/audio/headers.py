@@ -1,0 +1,129 @@
+"""How many bytes of sound the header of an uncompressed file promises, and where a header says less than the truth.
+
+libsndfile shortens a cut WAV, AIFF, AU, CAF or W64 file in silence, so the promise is read here. Streams written to a
+pipe (ffmpeg, sox, arecord) cannot go back to fill in their length and leave a marker: those promise nothing and are good.
+"""
+
+import io
+import struct
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+# 0x7FFFF000 upwards: sox and arecord; 0xFFFFFFFF: ffmpeg. All stand for "until the end", minus the header or rounding.
+_STREAM_SIZES = (range(0x7FFF_F000, 0x8000_0001), range(0xFFFF_F000, 0x1_0000_0000))
+
+
+@dataclass(frozen=True)
+class Promise:
+    """`end`: the file should reach this many bytes (None: the header does not say).
+
+    `patch`: (offset, bytes) to lay over the header so that a data length of 0 left by a stream reads as "until the end".
+    """
+
+    end: int | None = None
+    patch: tuple[int, bytes] | None = None
+
+
+def read_promise(file: BinaryIO, size: int) -> Promise:
+    """Read the chunk headers of `file` (`size` bytes); leaves the file at its beginning."""
+    file.seek(0)
+    head = file.read(40)
+    match head[:4]:
+        case b"RIFF" | b"RF64":
+            promise = _riff(file, size, "<")
+        case b"RIFX":
+            promise = _riff(file, size, ">")
+        case b"FORM":
+            promise = _walk(file, size, start=12, layout=">4sI", data=b"SSND")
+        case b"caff":
+            promise = _walk(file, size, start=8, layout=">4sq", data=b"data")
+        case b"riff":
+            promise = _walk(file, size, start=40, layout="<16sq", data=b"data", inclusive=True)
+        case b".snd" | b"dns.":
+            promise = _au(head, "<" if head[:1] == b"d" else ">")
+        case _:
+            promise = Promise()
+    file.seek(0)
+    return promise
+
+
+def _riff(file: BinaryIO, size: int, order: str) -> Promise:
+    offset, long_length = 12, None
+    while offset + 8 <= size:
+        file.seek(offset)
+        name, length = struct.unpack(order + "4sI", file.read(8))
+        begin = offset + 8
+        if name == b"ds64" and length >= 16:  # EBU Tech 3306: the true lengths of a file beyond 4 GiB
+            long_length = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))[0]
+        if name == b"data":
+            if length == 0 and size > begin and not _is_chunk(file, begin, size, order):
+                return Promise(patch=(offset + 4, b"\xff\xff\xff\xff"))
+            if length == 0xFFFF_FFFF and long_length:
+                length = long_length
+            return Promise(None if _is_stream(length) else begin + length)
+        offset = begin + length + length % 2
+    return Promise(offset if offset > size + 1 else None)
+
+
+def _walk(file: BinaryIO, size: int, *, start: int, layout: str, data: bytes, inclusive: bool = False) -> Promise:
+    """Chunks of a name and a length; W64's lengths include their own header and are rounded up to 8 bytes."""
+    header, offset = struct.calcsize(layout), start
+    while offset + header <= size:
+        file.seek(offset)
+        name, length = struct.unpack(layout, file.read(header))
+        if inclusive:
+            length -= header
+        if name.startswith(data):
+            return Promise(None if length < 0 or _is_stream(length) else offset + header + length)
+        if length < 0:
+            return Promise()
+        offset += header + (-(-length // 8) * 8 if inclusive else length + length % 2 * (layout == ">4sI"))
+    return Promise(offset if offset > size + 8 else None)
+
+
+def _au(head: bytes, order: str) -> Promise:
+    if len(head) < 12:
+        return Promise()
+    offset, length = struct.unpack(order + "4xII", head[:12])
+    return Promise(None if _is_stream(length) else offset + length)
+
+
+def _is_stream(length: int) -> bool:
+    return any(length in sizes for sizes in _STREAM_SIZES)
+
+
+def _is_chunk(file: BinaryIO, offset: int, size: int, order: str) -> bool:
+    """Whether a further chunk that fits the file starts here (then a length of 0 was meant)."""
+    file.seek(offset)
+    head = file.read(8)
+    if len(head) < 8 or not head[:4].isascii() or not head[:4].decode("ascii").isprintable():
+        return False
+    return offset + 8 + struct.unpack(order + "I", head[4:])[0] <= size
+
+
+class Patched(io.RawIOBase):
+    """A binary file with a few bytes laid over it, the file itself unchanged."""
+
+    def __init__(self, file: BinaryIO, offset: int, patch: bytes) -> None:
+        self._file, self._offset, self._patch = file, offset, patch
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Any, /) -> int:
+        begin, view = self._file.tell(), memoryview(buffer).cast("B")
+        data = bytearray(self._file.read(len(view)))
+        for index, byte in enumerate(self._patch, self._offset - begin):
+            if 0 <= index < len(data):
+                data[index] = byte
+        view[: len(data)] = data
+        return len(data)

@@ -1,0 +1,122 @@
+"""What a recording may be given as: a path, bytes, a binary file object, an array, or a mapping around one of these."""
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sonant.errors import AudioError, AudioNotFound, EmptyAudio, UndecodableAudio
+
+ACCEPTED = (
+    "a path, bytes, a binary file object, an array or tensor of samples, "
+    "or a mapping with 'array' and 'sampling_rate' (or 'bytes', or 'path')"
+)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples that are already decoded; `rate` is None where nobody said it."""
+
+    values: Any
+    rate: int | None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A seekable binary file, its size in bytes, and the name that messages call it by."""
+
+    file: BinaryIO
+    size: int
+    name: str
+
+
+def unwrap(source: Any) -> Any:
+    """Take a source out of its mapping: gives `Samples`, or a path, bytes or a file object."""
+    if isinstance(source, Mapping):
+        if source.get("array") is not None:
+            return Samples(source["array"], source.get("sampling_rate"))
+        inner = source.get("bytes") if source.get("bytes") is not None else source.get("path")
+        if inner is None:
+            raise UndecodableAudio(f"A mapping with the keys {list(source)} holds no recording; expected {ACCEPTED}.")
+        return inner
+    if hasattr(source, "get_all_samples"):  # torchcodec's decoder, which Hugging Face datasets hand out
+        decoded = source.get_all_samples()
+        return Samples(decoded.data, decoded.sample_rate)
+    if isinstance(source, str | os.PathLike | bytes | bytearray | memoryview) or hasattr(source, "read"):
+        return source
+    if isinstance(source, list | tuple) or hasattr(source, "__array__"):
+        return Samples(source, None)
+    raise UndecodableAudio(f"{type(source).__name__} is not a recording; expected {ACCEPTED}.")
+
+
+@contextmanager
+def open_encoded(source: Any) -> Iterator[Encoded]:
+    """Open a path, bytes or a file object for reading from its first byte.
+
+    A seekable file object is read from its beginning wherever it stands, and is put back there; one that
+    cannot seek (a pipe, a socket) is read to its end into memory first. Only files opened here are closed.
+    """
+    if isinstance(source, str | os.PathLike):
+        with _open_path(source) as encoded:
+            yield encoded
+    elif isinstance(source, bytes | bytearray | memoryview):
+        yield _encoded(io.BytesIO(source), f"a recording of {memoryview(source).nbytes} bytes")
+    else:
+        name = str(getattr(source, "name", None) or f"a {type(source).__name__}")
+        if not _can_seek(source):
+            yield _encoded(io.BytesIO(_read_all(source, name)), name)
+            return
+        position = source.tell()
+        try:
+            source.seek(0)
+            if not isinstance(source.read(1), bytes):
+                raise _text_mode(name)
+            yield _encoded(source, name)
+        finally:
+            if not source.closed:
+                source.seek(position)
+
+
+@contextmanager
+def _open_path(source: str | os.PathLike[Any]) -> Iterator[Encoded]:
+    path = Path(os.fsdecode(source))
+    name = str(path)
+    if "://" in os.fsdecode(source) and not path.exists():
+        raise AudioNotFound(f"{os.fsdecode(source)!r} is an address, and sonant fetches nothing: download the file first.")
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        where = "" if path.is_absolute() else f" (looked in {Path.cwd()})"
+        raise AudioNotFound(f"There is no file {name!r}{where}: check the spelling and the folder.") from None
+    except IsADirectoryError:
+        raise AudioNotFound(f"{name!r} is a folder, not a recording: give the files in it one by one.") from None
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{name!r} cannot be opened ({error}): check the path and its permissions.") from error
+    with file:
+        yield _encoded(file if file.seekable() else io.BytesIO(file.read()), name)
+
+
+def _encoded(file: BinaryIO, name: str) -> Encoded:
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if size == 0:
+        raise EmptyAudio(f"{name}: the file is empty (0 bytes); the recording or its transfer probably failed: make it again.")
+    return Encoded(file, size, name)
+
+
+def _can_seek(file: Any) -> bool:
+    return hasattr(file, "seekable") and bool(file.seekable()) and hasattr(file, "tell")
+
+
+def _read_all(file: Any, name: str) -> bytes:
+    data = file.read()
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise _text_mode(name)
+    return bytes(data)
+
+
+def _text_mode(name: str) -> UndecodableAudio:
+    return UndecodableAudio(f"{name} gives text, not bytes: open it in binary mode, open(path, 'rb').")
