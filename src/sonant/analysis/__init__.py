@@ -1,0 +1,33 @@
+"""What the layers of a model know: probes, and their tables and plots. Arrays in, small named results out."""
+
+from sonant.analysis.layer_report import Curve, Estimate, Measure, layer_table, plot_layers
+from sonant.analysis.probes import (
+    LinearProbe,
+    ProbeResult,
+    Split,
+    Standardiser,
+    bootstrap_interval,
+    chosen_layer,
+    cosine_scores,
+    fit_probe,
+    linear_probe,
+    probe_layers,
+)
+
+__all__ = [
+    "Curve",
+    "Estimate",
+    "LinearProbe",
+    "Measure",
+    "ProbeResult",
+    "Split",
+    "Standardiser",
+    "bootstrap_interval",
+    "chosen_layer",
+    "cosine_scores",
+    "fit_probe",
+    "layer_table",
+    "linear_probe",
+    "plot_layers",
+    "probe_layers",
+]

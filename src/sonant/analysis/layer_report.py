@@ -1,0 +1,108 @@
+"""Measures by layer as a Markdown table and as a plot."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sonant.errors import MissingExtra
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A share between 0 and 1, with the ends of its interval where there is one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"{100 * self.value:.1f}"
+        return f"{100 * self.value:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One system: an estimate a layer, from layer 0; or a single one for features without layers, such as MFCC."""
+
+    name: str
+    values: tuple[Estimate, ...]
+    chosen: int | None = None  # the layer picked without looking at the test clips
+
+    @property
+    def has_layers(self) -> bool:
+        return len(self.values) > 1
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What was measured, in percent, for several systems."""
+
+    title: str
+    curves: tuple[Curve, ...]
+
+
+def layer_table(measures: Sequence[Measure]) -> str:
+    """Markdown: a row a layer and a column a measure and system; systems without layers follow as rows.
+
+    Percent, [interval]; the layer that was chosen on development clips is in bold.
+    """
+    columns = [(measure, curve) for measure in measures for curve in measure.curves if curve.has_layers]
+    header = ["layer", *(f"{measure.title}, {curve.name}" for measure, curve in columns)]
+    rows = [
+        [str(layer), *(_cell(curve, layer) for _, curve in columns)]
+        for layer in range(max((len(curve.values) for _, curve in columns), default=0))
+    ]
+    flat = {curve.name: None for measure in measures for curve in measure.curves if not curve.has_layers}
+    for name in flat:
+        cells = []
+        seen: set[str] = set()
+        for measure, _ in columns:
+            found = [str(c.values[0]) for c in measure.curves if c.name == name and measure.title not in seen]
+            cells.append(found[0] if found else "")
+            seen.add(measure.title)
+        rows.append([name, *cells])
+    lines = [header, ["---"] + ["---:"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def plot_layers(measures: Sequence[Measure], path: Path | str, *, title: str = "") -> None:
+    """One panel a measure, a line a system, intervals shaded; the format follows the ending of `path`.
+
+    Raises MissingExtra without matplotlib.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtra("matplotlib", extra="plot", purpose="Plotting measures by layer") from error
+    figure = Figure(figsize=(4.2 * max(len(measures), 1), 3.6), layout="constrained")
+    FigureCanvasAgg(figure)  # no display and no global state
+    panels = figure.subplots(1, max(len(measures), 1), squeeze=False)[0]
+    for panel, measure in zip(panels, measures, strict=True):
+        for number, curve in enumerate(measure.curves):
+            colour = f"C{number}"
+            values = [100 * estimate.value for estimate in curve.values]
+            if not curve.has_layers:
+                panel.axhline(values[0], color=colour, linestyle="--", label=curve.name)
+                continue
+            layers = range(len(values))
+            panel.plot(layers, values, color=colour, marker="o", markersize=3, label=curve.name)
+            lows = [100 * (e.value if e.low is None else e.low) for e in curve.values]
+            highs = [100 * (e.value if e.high is None else e.high) for e in curve.values]
+            panel.fill_between(layers, lows, highs, color=colour, alpha=0.15, linewidth=0)
+        panel.set_title(measure.title, fontsize=10)
+        panel.set_xlabel("layer")
+        panel.set_ylabel("%")
+        panel.legend(fontsize=7)
+        panel.grid(alpha=0.3)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    figure.savefig(path, dpi=120)
+
+
+def _cell(curve: Curve, layer: int) -> str:
+    if layer >= len(curve.values):
+        return ""
+    text = str(curve.values[layer])
+    return f"**{text}**" if layer == curve.chosen else text
