@@ -1,0 +1,82 @@
+"""What pyproject.toml promises: pinned dependencies, documented extras, a wheel with everything in it."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import sonant
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_extras_in_the_docs_exist() -> None:
+    extras = set(PROJECT["optional-dependencies"])
+    table = re.findall(r"^\| `(\w+)` \|", (DOCS / "installation.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(table) == extras
+    for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
+        for group in re.findall(r"(?:sonant|\.)\[([\w,]+)\]'", page.read_text(encoding="utf-8")):
+            assert set(group.split(",")) <= extras, f"{page.name} names an extra that does not exist: {group}"
+
+
+def test_direct_dependencies_are_pinned() -> None:
+    """Each package that pyproject.toml names has a version in constraints.txt, within the range."""
+    wanted = [
+        *PROJECT["dependencies"],
+        *(line for extra in PROJECT["optional-dependencies"].values() for line in extra),
+    ]
+    pins = {
+        pin.name.lower().replace("_", "-"): str(pin.specifier).removeprefix("==")
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if line.strip() and not line.startswith("#")
+        for pin in [Requirement(line)]
+    }
+    for requirement in map(Requirement, wanted):
+        name = requirement.name.lower().replace("_", "-")
+        if name != "sonant":
+            assert pins.get(name) in requirement.specifier, f"{requirement}: constraints.txt has {pins.get(name)}"
+
+
+def test_changelog_names_the_version() -> None:
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert sonant.__version__ in headings
+    assert f"version: {sonant.__version__}" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_wheel_holds_everything(tmp_path: Path) -> None:
+    """Every module, the typing marker and the shipped model; nothing from outside the package."""
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, clone)
+    shutil.copytree(ROOT / "src", clone / "src", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        tmp_path,
+        clone,
+    ]
+    subprocess.run(command, check=True, timeout=300)
+    (wheel,) = tmp_path.glob("sonant-*.whl")
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    source = clone / "src"
+    kinds = {".py", ".typed", ".safetensors", ".json", ".md"}
+    expected = {str(path.relative_to(source)) for path in source.rglob("*") if path.suffix in kinds}
+    assert "sonant/py.typed" in names
+    assert sorted(names) == sorted(expected), "a folder without __init__.py, or a file that package-data does not name?"
