@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NamedTuple
 
+from sonant import __version__
 from sonant.cli.command_line import call, overview
 from sonant.errors import ConfigurationError, SonantError, UnknownName
 
@@ -42,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("sonant: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader left (`sonant models | head -1`): no complaint, now or when Python closes stdout
+    except BrokenPipeError:  # the reader left: `sonant models | head -1`
+        # Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (SonantError, OSError) as error:
@@ -65,12 +67,10 @@ def _run(arguments: list[str]) -> int:
             print(overview({verb: row.summary for verb, row in VERBS.items()}))
             return 0
         case ["--version" | "-V"]:
-            from importlib.metadata import version
-
-            print("sonant", version("sonant"))
+            print("sonant", __version__)
             return 0
-        case ["help", *verb]:
-            return _run([*verb, "--help"])
+        case ["help", *about]:
+            return _run([*about, "--help"])
     verb, rest = _split(arguments)
     below = {name: row.summary for name, row in VERBS.items() if name.startswith(verb + " ")}
     return call(find_function(verb), verb, rest, below=below)

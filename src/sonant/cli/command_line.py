@@ -3,8 +3,6 @@
     def embed(source: str, *, output: Path, layer: int | Literal["last", "all"] = "last", json: bool = False) -> int:
         '''Turn recordings into vectors.
 
-        A longer text, if there is more to say.
-
         Args:
             source (FILE|FOLDER|MANIFEST|-): what to read.
             output (-o OUT): where to write.
@@ -15,13 +13,13 @@
             sonant embed speech.wav -o speech.npy
         '''
 
-Ordinary parameters are positional, keyword-only ones are options (`max_seconds` becomes `--max-seconds`), `*names` takes
-the rest. The brackets after a parameter's name hold a short flag, a word for its value, or both.
+Ordinary parameters are positional, keyword-only ones are options (`max_seconds` becomes `--max-seconds`), `*names`
+takes the rest. The brackets after a parameter's name hold a short flag, a word for its value, or both.
 
 Plain argparse rather than jsonargparse: jsonargparse spells options with underscores, needs another package to read
 docstrings, prints types such as `Union[int, Literal['last', 'all']]` as help, and takes 0.14 s to import; a signature
 with simple types does not need what it can do beyond that.
-"""
+"""  # noqa: D214
 
 import argparse
 import inspect
@@ -29,7 +27,7 @@ import os
 import re
 import textwrap
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -38,8 +36,10 @@ from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from sonant.errors import ConfigurationError, UnknownName
 
+Verb = Callable[..., int | None]  # returns the exit code; None counts as 0
 
-def call(function: Callable[..., int | None], verb: str, arguments: Sequence[str], *, below: Mapping[str, str]) -> int:
+
+def call(function: Verb, verb: str, arguments: Sequence[str], *, below: Mapping[str, str]) -> int:
     """Parse the arguments of one verb, call its function and return the exit code (None counts as 0).
 
     `below` holds the verbs that extend this one ("models show" extends "models"), each with its summary.
@@ -62,15 +62,13 @@ def call(function: Callable[..., int | None], verb: str, arguments: Sequence[str
     return function(*positional, **options) or 0
 
 
-def build_parser(function: Callable[..., int | None], verb: str, *, below: Mapping[str, str]) -> argparse.ArgumentParser:
-    """The argparse parser of one verb."""
+def build_parser(function: Verb, verb: str, *, below: Mapping[str, str]) -> "Parser":
+    """The parser of one verb."""
     docs = Docs.read(function)
-    parser = _Parser(prog=f"sonant {verb}", add_help=False, allow_abbrev=False, formatter_class=_Formatter)
-    parameters = inspect.signature(function, eval_str=True).parameters.values()
-    for parameter in parameters:
-        _add(parser, parameter, docs)
-    parser.add_argument("-h", "--help", action="help", help="print this and leave")
-    parser.usage = _usage(parser)
+    parser = Parser(verb)
+    for parameter in inspect.signature(function, eval_str=True).parameters.values():
+        parser.add(parameter, docs.parameters.get(parameter.name, ParameterDocs()))
+    parser.finish()
     parser.description = "\n\n".join(_fill(paragraph) for paragraph in docs.description)
     epilogue = ["examples:", *(f"  {line}" for line in docs.examples)] if docs.examples else []
     if below:
@@ -131,6 +129,10 @@ class Docs:
         return cls([part for part in re.split(r"\n\s*\n", pieces[0].strip()) if part], parameters, examples)
 
 
+BOOLEANS = ("true", "yes", "false", "no")
+UNIONS = (Union, types.UnionType)
+
+
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     """Leaves room for long option names, so that most options fit on one line."""
 
@@ -138,47 +140,85 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=30, width=_width())
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """An argparse parser that takes its arguments from a function's parameters."""
+
+    def __init__(self, verb: str) -> None:
+        super().__init__(prog=f"sonant {verb}", add_help=False, allow_abbrev=False, formatter_class=_Formatter)
+        self.options: list[str] = []
+        self._words = [self.prog]  # of the usage line: what must be given, in full, and no more
+        self._positional = self.add_argument_group("arguments")
+        self._optional = self.add_argument_group("options")
+
+    def add(self, parameter: inspect.Parameter, docs: ParameterDocs) -> None:
+        """One parameter of the function becomes one argument."""
+        annotation = str if parameter.annotation is parameter.empty else parameter.annotation
+        text = docs.text.replace("%", "%%")
+        if not isinstance(parameter.default, bool) and parameter.default not in (parameter.empty, None, (), ""):
+            text += f" (default: {str(parameter.default).replace('%', '%%')})"
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            self._add_option(parameter, annotation, docs, text)
+        else:
+            self._add_positional(parameter, annotation, docs, text)
+
+    def finish(self) -> None:
+        """Add --help and settle the usage line, after the last parameter."""
+        self._optional.add_argument("-h", "--help", action="help", help="print this and leave")
+        self.options += ["-h", "--help"]
+        self.usage = " ".join([*self._words, "[options]"]).replace("%", "%%")
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.format_usage()}{self.prog}: {message}\nSee {self.prog} --help.\n")
 
-
-def _add(parser: argparse.ArgumentParser, parameter: inspect.Parameter, docs: Docs) -> None:
-    """One parameter of the function becomes one argument of the parser."""
-    about = docs.parameters.get(parameter.name, ParameterDocs())
-    annotation = str if parameter.annotation is parameter.empty else parameter.annotation
-    has_default = parameter.default is not parameter.empty
-    default = parameter.default if has_default else None
-    text = about.text.replace("%", "%%")
-    if has_default and default not in (None, False, (), "") and not isinstance(default, bool):
-        text += f" (default: {str(default).replace('%', '%%')})"
-    option = "--" + parameter.name.strip("_").replace("_", "-")
-    if parameter.kind is parameter.KEYWORD_ONLY:
-        names = [about.flag, option] if about.flag else [option]
+    def _add_option(self, parameter: inspect.Parameter, annotation: Any, docs: ParameterDocs, text: str) -> None:
+        name = "--" + parameter.name.strip("_").replace("_", "-")
+        names = [docs.flag, name] if docs.flag else [name]
+        self.options += names
         if annotation is bool:
-            action = argparse.BooleanOptionalAction if default else "store_true"
-            parser.add_argument(*names, dest=parameter.name, action=action, default=default, help=text)
+            action = argparse.BooleanOptionalAction if parameter.default is True else "store_true"
+            added = self._optional.add_argument(
+                *names, dest=parameter.name, action=action, default=parameter.default, help=text
+            )
+            self.options += [option for option in added.option_strings if option not in names]
             return
-        word = about.word or _word(annotation, parameter.name)
-        convert = _converter(annotation)
-        parser.add_argument(
-            *names, dest=parameter.name, default=default, required=not has_default, type=convert, metavar=word, help=text
+        word = docs.word or _word(annotation, parameter.name)
+        required = parameter.default is parameter.empty
+        default = None if required else parameter.default
+        self._optional.add_argument(
+            *names,
+            dest=parameter.name,
+            type=_converter(annotation),
+            default=default,
+            required=required,
+            metavar=word,
+            help=text,
         )
-        return
-    item, nargs = annotation, "?" if has_default else None
-    if parameter.kind is parameter.VAR_POSITIONAL:
-        nargs = "*"
-    elif get_origin(annotation) in (list, Sequence):
-        item, nargs = get_args(annotation)[0], "*" if has_default else "+"
-    word = about.word or _word(item, parameter.name)
-    parser.add_argument(parameter.name, nargs=nargs, default=default, type=_converter(item), metavar=word, help=text)
+        if required:
+            self._words.append(f"{names[0]} {word}")
+
+    def _add_positional(self, parameter: inspect.Parameter, annotation: Any, docs: ParameterDocs, text: str) -> None:
+        has_default = parameter.default is not parameter.empty
+        item, nargs = annotation, "?" if has_default else None
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            nargs = "*"
+        elif get_origin(annotation) in (list, Sequence):
+            item, nargs = get_args(annotation)[0], "*" if has_default else "+"
+        word = docs.word or _word(item, parameter.name)
+        default = parameter.default if has_default else None
+        self._positional.add_argument(
+            parameter.name, nargs=nargs, type=_converter(item), default=default, metavar=word, help=text
+        )
+        self._words.append({None: word, "?": f"[{word}]", "*": f"[{word} ...]", "+": f"{word} ..."}[nargs])
 
 
 def _word(annotation: Any, name: str) -> str:
-    """What stands for a value in the help: its choices where there are few, else the parameter's name."""
+    """What stands for a value in the help: its choices, or the last word of the parameter's name."""
+    members = [member for member in get_args(annotation) if member is not type(None)]
+    if get_origin(annotation) in UNIONS and len(members) == 1:
+        return _word(members[0], name)
     if get_origin(annotation) is Literal:
-        return "|".join(map(str, get_args(annotation)))
-    return name.strip("_").upper()
+        return "|".join(map(str, members))
+    return name.strip("_").rpartition("_")[2].upper()
 
 
 def _converter(annotation: Any) -> Callable[[str], Any]:
@@ -192,82 +232,72 @@ def _converter(annotation: Any) -> Callable[[str], Any]:
 
 
 def parse(text: str, annotation: Any) -> Any:
-    """Read one word of a command line as the given type: str, int, float, bool, Path, Literal, a union, a list (with commas).
+    """Read one word of a command line as a type: str, int, float, bool, Path, Literal, a union, a list with commas.
 
-    Unions are tried in order. Raises ValueError with what was expected.
+    The members of a union are tried in order. Raises ValueError that says what was expected.
     """
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if annotation in (str, Path, Any):
-        return Path(text) if annotation is Path else text
-    if annotation in (int, float):
-        try:
-            return annotation(text)
-        except ValueError:
-            raise ValueError(f"{text!r} is not {_describe(annotation)}") from None
+    try:
+        return _parse(text, annotation)
+    except ValueError:
+        *others, last = _alternatives(annotation)
+        expected = f"{', '.join(others)} or {last}" if others else last
+        choices = [choice[1:-1] for choice in (*others, last) if choice.startswith("'")]
+        near = get_close_matches(text, choices, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{text!r} does not fit.{hint} Expected {expected}.") from None
+
+
+def _parse(text: str, annotation: Any) -> Any:
+    origin, members = get_origin(annotation), get_args(annotation)
+    if annotation in (str, Path, int, float):
+        return annotation(text)
     if annotation is bool:
-        if text.lower() in ("true", "yes", "on", "1"):
-            return True
-        if text.lower() in ("false", "no", "off", "0"):
-            return False
-        raise ValueError(f"{text!r} is not {_describe(annotation)}")
+        return {"true": True, "yes": True, "false": False, "no": False}[_one_of(text.lower(), BOOLEANS)]
     if origin is Literal:
-        for choice in inner:
-            if text == str(choice):
-                return choice
-        near = get_close_matches(text, [str(choice) for choice in inner], n=1, cutoff=0.5)
-        hint = f". Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{text!r} is not {_describe(annotation)}{hint}")
-    if origin in (Union, types.UnionType):
-        for member in inner:
+        return {str(choice): choice for choice in members}[_one_of(text, map(str, members))]
+    if origin in UNIONS:
+        for member in members:
             try:
                 if member is not type(None):
-                    return parse(text, member)
+                    return _parse(text, member)
             except ValueError:
                 continue
-        raise ValueError(f"{text!r} is not {_describe(annotation)}")
+        raise ValueError(text)
     if origin in (list, tuple, Sequence):
-        items = [parse(part.strip(), inner[0]) for part in text.split(",")]
+        items = [_parse(part.strip(), members[0]) for part in text.split(",")]
         return tuple(items) if origin is tuple else items
     raise TypeError(f"A command line cannot carry a parameter of type {annotation!r}.")
 
 
-def _describe(annotation: Any) -> str:
-    """A type in words."""
-    origin, inner = get_origin(annotation), get_args(annotation)
+def _one_of(text: str, known: Iterable[str]) -> str:
+    if text in known:
+        return text
+    raise ValueError(text)
+
+
+def _alternatives(annotation: Any) -> list[str]:
+    """What a type accepts, in words."""
+    origin, members = get_origin(annotation), get_args(annotation)
     if origin is Literal:
-        names = [repr(choice) if isinstance(choice, str) else str(choice) for choice in inner]
-        return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
-    if origin in (Union, types.UnionType):
-        return " or ".join(_describe(member) for member in inner if member is not type(None))
+        return [f"'{choice}'" for choice in members]
+    if origin in UNIONS:
+        return [words for member in members if member is not type(None) for words in _alternatives(member)]
     if origin in (list, tuple, Sequence):
-        return "several of these with commas between: " + _describe(inner[0])
-    return {int: "a whole number", float: "a number", bool: "yes or no"}.get(annotation, "text")
+        return [f"a list of {' or '.join(_alternatives(members[0]))} with commas"]
+    return [{int: "a whole number", float: "a number", bool: "yes or no", Path: "a path"}.get(annotation, "text")]
 
 
-def _refuse(left: Sequence[str], parser: argparse.ArgumentParser, verb: str, below: Mapping[str, str]) -> NoReturn:
+def _refuse(left: Sequence[str], parser: Parser, verb: str, below: Mapping[str, str]) -> NoReturn:
     """Say what is wrong with the arguments that found no place."""
-    options = [name for action in parser._actions for name in action.option_strings]
     for argument in left:
         if argument.startswith("-") and argument != "-":
-            raise UnknownName(f"option of sonant {verb}", argument.partition("=")[0], options)
+            raise UnknownName(f"option of sonant {verb}", argument.partition("=")[0], parser.options)
     if below:
         raise UnknownName("command", f"{verb} {left[0]}", [verb, *below])
     raise ConfigurationError(
-        f"sonant {verb} was given {len(left)} argument(s) too many: {' '.join(left)}. Expected: {parser.usage}. "
+        f"sonant {verb} was given more than it takes: {' '.join(left)}. Expected: {parser.usage}. "
         "A name with spaces in it needs quotes."
     )
-
-
-def _usage(parser: argparse.ArgumentParser) -> str:
-    """`sonant convert SRC DST --to FORMAT [options]`: what must be given, in full, and no more."""
-    words = [parser.prog]
-    for action in parser._actions:
-        word = str(action.metavar)
-        if action.option_strings and action.required:
-            words.append(f"{action.option_strings[0]} {word}")
-        elif not action.option_strings:
-            words.append({None: word, "?": f"[{word}]", "*": f"[{word} ...]", "+": f"{word} ..."}[action.nargs])
-    return " ".join([*words, "[options]"]).replace("%", "%%")
 
 
 def _fill(paragraph: str) -> str:
