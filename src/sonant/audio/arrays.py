@@ -3,12 +3,13 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sonant.errors import EmptyAudio, NonFiniteAudio, UndecodableAudio
 
 MAX_CHANNELS = 64
 
-Waveform = np.ndarray[tuple[int], np.dtype[np.float32]]
+Waveform = NDArray[np.float32]  # (samples,)
 
 
 def to_mono(values: Any) -> Waveform:
@@ -22,7 +23,9 @@ def to_mono(values: Any) -> Waveform:
     """
     array = _as_array(values)
     if array.size == 0:
-        raise EmptyAudio(f"An array of shape {array.shape} holds no samples: the recording or the cut that made it is empty.")
+        raise EmptyAudio(
+            f"An array of shape {array.shape} holds no samples: the recording, or the cut from it, is empty."
+        )
     if array.ndim not in (1, 2):
         raise UndecodableAudio(
             f"An array of shape {array.shape} is not one recording: expected (samples,), (channels, samples) or "
@@ -40,24 +43,24 @@ def to_mono(values: Any) -> Waveform:
     return _to_float(array)
 
 
-def downmix(frames: np.ndarray) -> Waveform:
+def downmix(frames: NDArray[np.float32]) -> Waveform:
     """(samples, channels) float32 to (samples,), the mean over channels; always a new array."""
     return np.ascontiguousarray(frames).mean(axis=1, dtype=np.float32)
 
 
-def check_finite(samples: Waveform, rate: int, name: str) -> None:
-    """Refuse NaN and infinite samples. Raises NonFiniteAudio."""
+def check_finite(samples: Waveform, rate: int, name: str, *, first: int = 0) -> None:
+    """Refuse NaN and infinite samples; `first` is the place of samples[0] in the recording. Raises NonFiniteAudio."""
     finite = np.isfinite(samples)
     if not finite.all():
-        first = int(np.argmin(finite))
+        place = first + int(np.argmin(finite))
         raise NonFiniteAudio(
-            f"{name}: {len(samples) - int(finite.sum())} of {len(samples)} samples are NaN or infinite, the first at "
-            f"{first / rate:.3f} s. A division by zero or an overflow in earlier processing is the usual cause: make the "
-            "recording again from its source, or cut the part out."
+            f"{name}: samples are NaN or infinite, the first of them at {place / rate:.3f} s. A division by zero or an "
+            "overflow in earlier processing is the usual cause: make the recording again from its source, or cut the "
+            "part out."
         )
 
 
-def _as_array(values: Any) -> np.ndarray:
+def _as_array(values: Any) -> NDArray[Any]:
     if hasattr(values, "detach"):  # a torch tensor, on any device, with or without a gradient; numpy lacks bfloat16
         tensor = values.detach().cpu()
         return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
@@ -67,13 +70,13 @@ def _as_array(values: Any) -> np.ndarray:
         raise UndecodableAudio(f"A {type(values).__name__} could not be read as samples: {error}.") from error
     if array.dtype.kind not in "iufOUSV" or (array.dtype.kind in "OUSV" and array.size):
         raise UndecodableAudio(
-            f"An array of {array.dtype} holds no samples; expected floats or integers. For a list of paths or of clips, "
-            "give them one by one."
+            f"An array of {array.dtype} holds no samples; expected floats or integers. Give paths or "
+            "clips one by one, not in a list."
         )
     return array
 
 
-def _to_float(array: np.ndarray) -> np.ndarray:
+def _to_float(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what does not fit float32 turns infinite and is refused by check_finite
             return np.array(array, dtype=np.float32, order="C")

@@ -21,26 +21,35 @@ _SOFT_LENGTHS = ("MP3", "OGG")  # estimated or counted by libsndfile, not promis
 
 @dataclass(frozen=True)
 class Decoder:
-    """A recording ready to decode: `frames` is what its header says (None: nothing); `blocks` may be called once."""
+    """A recording ready to decode; of `blocks` and `measure` one may be called, once.
+
+    Attributes:
+        name: what messages call the recording.
+        rate: samples a second, per channel.
+        frames: samples per channel that the header promises or lets expect; None where it says nothing.
+        blocks: decodes mono float32 blocks (samples,), in order.
+        measure: the length in seconds, by walking through the whole file.
+    """
 
     name: str
     rate: int
     frames: int | None
-    blocks: Callable[[], Iterator[Waveform]]  # mono float32, in order
+    blocks: Callable[[], Iterator[Waveform]]
+    measure: Callable[[], float]
 
 
 @contextmanager
 def open_decoder(source: Any) -> Iterator[Decoder]:
     """Open a path, bytes or a file object; the decoder lives as long as the context.
 
-    Raises AudioNotFound, EmptyAudio (0 bytes), TruncatedAudio, UndecodableAudio, MissingExtra (a format that needs PyAV).
+    Raises AudioNotFound, EmptyAudio (0 bytes), TruncatedAudio, UndecodableAudio; MissingExtra (a format for PyAV).
     """
     with open_encoded(source) as encoded, ExitStack() as stack:
         decoder = stack.enter_context(_open(encoded))
         if not LOWEST_RATE <= decoder.rate <= HIGHEST_RATE:
             raise UndecodableAudio(
                 f"{encoded.name}: the header names a sampling rate of {decoder.rate} Hz; expected {LOWEST_RATE} to "
-                f"{HIGHEST_RATE}. The header is probably damaged: write the file again with the true rate."
+                f"{HIGHEST_RATE}. It is probably damaged: write the file again with the true rate."
             )
         yield decoder
 
@@ -49,8 +58,8 @@ def _open(encoded: Encoded) -> AbstractContextManager[Decoder]:
     promise = read_promise(encoded.file, encoded.size)
     if promise.end is not None and promise.end > encoded.size:
         raise TruncatedAudio(
-            f"{encoded.name}: the header promises {promise.end} bytes, the file holds {encoded.size}. The recording or its "
-            "transfer was cut off: fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
+            f"{encoded.name}: the header promises {promise.end} bytes, the file holds {encoded.size}. The recording or "
+            "its transfer was cut off: fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
         )
     file: Any = Patched(encoded.file, *promise.patch) if promise.patch else encoded.file
     try:
@@ -88,7 +97,7 @@ def _soundfile(file: soundfile.SoundFile, encoded: Encoded) -> Iterator[Decoder]
             raise _broken_off(encoded.name, done / file.samplerate, frames, file.samplerate, "the data ends")
 
     with file:
-        yield Decoder(encoded.name, file.samplerate, frames, blocks)
+        yield Decoder(encoded.name, file.samplerate, frames, blocks, lambda: sum(map(len, blocks())) / file.samplerate)
 
 
 @contextmanager
@@ -109,12 +118,12 @@ def _av(encoded: Encoded, why: str) -> Iterator[Decoder]:
         except (av.FFmpegError, ValueError, OSError) as error:
             if kind == "mp4/m4a":
                 raise TruncatedAudio(
-                    f"{encoded.name}: an mp4/m4a file without a usable index ({error}). The index is written last, so the "
-                    "recording or its transfer was probably cut off: fetch it again."
+                    f"{encoded.name}: an mp4/m4a file without a usable index ({error}). The index is written last, so "
+                    "the recording or its transfer was probably cut off: fetch it again."
                 ) from error
             raise UndecodableAudio(
-                f"{encoded.name}: not audio in any format that soundfile or FFmpeg reads ({why}; {error}). Check that the "
-                "file is a recording and complete; raw samples go in as an array: np.frombuffer(data, 'int16')."
+                f"{encoded.name}: not audio in any format that soundfile or FFmpeg reads ({why}; {error}). Check that "
+                "it is a whole recording; raw samples go in as an array: np.frombuffer(data, 'int16')."
             ) from error
         if not container.streams.audio:
             raise UndecodableAudio(f"{encoded.name}: holds no audio track: give a recording with sound.")
@@ -144,8 +153,8 @@ def _av_decoder(av: Any, container: Any, name: str) -> Decoder:
         while frame is not None:
             if frame.sample_rate != rate:
                 raise UndecodableAudio(
-                    f"{name}: the sampling rate changes from {rate} to {frame.sample_rate} Hz within the file: convert it "
-                    "to one rate first (ffmpeg -i OLD NEW.wav)."
+                    f"{name}: the sampling rate changes from {rate} to {frame.sample_rate} Hz within the file: convert "
+                    "it to one rate first (ffmpeg -i OLD NEW.wav)."
                 )
             for planar in resampler.resample(frame):
                 block = downmix(planar.to_ndarray().T)  # (samples,)
@@ -156,7 +165,12 @@ def _av_decoder(av: Any, container: Any, name: str) -> Decoder:
         if frames is not None and done < frames - max(rate // 5, frames // 100):
             raise _broken_off(name, done / rate, frames, rate, "the data ends")
 
-    return Decoder(name, rate, frames, blocks)
+    def measure() -> float:
+        container.seek(0)
+        ends = ((packet.pts or 0) + (packet.duration or 0) for packet in container.demux(stream) if packet.size)
+        return float(max(ends, default=0) * stream.time_base)
+
+    return Decoder(name, rate, frames, blocks, measure)
 
 
 def header_seconds(stream: Any, container: Any) -> float | None:
@@ -184,6 +198,6 @@ def _needs_av(file: BinaryIO) -> str | None:
 def _broken_off(name: str, done: float, frames: int | None, rate: int, why: object) -> TruncatedAudio:
     promised = "" if frames is None or not rate else f" of the {frames / rate:.2f} s that its header promises"
     return TruncatedAudio(
-        f"{name}: decoding breaks off some time after {done:.2f} s{promised} ({why}). The file was cut off or damaged: fetch it "
-        "again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
+        f"{name}: decoding breaks off some time after {done:.2f} s{promised} ({why}). The file was cut off or damaged: "
+        "fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
     )

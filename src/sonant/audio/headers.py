@@ -1,7 +1,8 @@
 """How many bytes of sound the header of an uncompressed file promises, and where a header says less than the truth.
 
-libsndfile shortens a cut WAV, AIFF, AU, CAF or W64 file in silence, so the promise is read here. Streams written to a
-pipe (ffmpeg, sox, arecord) cannot go back to fill in their length and leave a marker: those promise nothing and are good.
+libsndfile shortens a cut WAV, AIFF, AU, CAF or W64 file in silence, so the promise is read here. Programs that write to
+a pipe (ffmpeg, sox, arecord) cannot go back to fill in the length and leave a marker: those files promise nothing and
+are good.
 """
 
 import io
@@ -17,7 +18,7 @@ _STREAM_SIZES = (range(0x7FFF_F000, 0x8000_0001), range(0xFFFF_F000, 0x1_0000_00
 class Promise:
     """`end`: the file should reach this many bytes (None: the header does not say).
 
-    `patch`: (offset, bytes) to lay over the header so that a data length of 0 left by a stream reads as "until the end".
+    `patch`: (offset, bytes) to lay over the header so that a length of 0, left by a stream, reads as "until the end".
     """
 
     end: int | None = None

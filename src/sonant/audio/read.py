@@ -16,14 +16,15 @@ QUALITY = "HQ"  # of soxr, everywhere: a second quality would give a second set 
 def read(
     source: Any, *, sampling_rate: int = 16000, source_rate: int | None = None, min_samples: int = 400
 ) -> Waveform:
-    """Read a recording as a fresh, writable float32 array (samples,) at `sampling_rate`, mono by the mean over channels.
+    """Read a recording as a fresh float32 array (samples,) at `sampling_rate`, mono by the mean over channels.
 
     `source`: a path; bytes; a binary file object (read from its beginning); an array, tensor or list of samples; or a
-    mapping with "array" and "sampling_rate", "bytes" or "path". `source_rate` is the rate of bare arrays and defaults to
-    `sampling_rate`; files and mappings carry their own. `min_samples` is the shortest result allowed.
+    mapping with "array" and "sampling_rate", "bytes" or "path". `source_rate` is the rate of bare arrays and defaults
+    to `sampling_rate`; files and mappings carry their own. `min_samples` is the shortest result allowed. Digital silence
+    is a good recording.
 
-    Raises AudioNotFound, EmptyAudio, TooShortAudio, NonFiniteAudio, TruncatedAudio, UndecodableAudio; MissingExtra for a
-    format that needs PyAV; ConfigurationError for an impossible rate. A recording of digital silence is a good recording.
+    Raises AudioNotFound, EmptyAudio, TooShortAudio, NonFiniteAudio, TruncatedAudio, UndecodableAudio; MissingExtra for
+    a format that needs PyAV; ConfigurationError for an impossible rate.
     """
     check_rate(sampling_rate, "sampling_rate")
     source = unwrap(source)
@@ -65,8 +66,8 @@ def check_rate(rate: Any, name: str) -> None:
         good = False
     if not good:
         raise ConfigurationError(
-            f"{name} is {rate!r}; expected a whole number of hertz from {LOWEST_RATE} to {HIGHEST_RATE}, such as 16000. "
-            "A value in kilohertz is the usual cause."
+            f"{name} is {rate!r}; expected a whole number of hertz from {LOWEST_RATE} to {HIGHEST_RATE}, such as "
+            "16000. A value in kilohertz is the usual cause."
         )
 
 
@@ -83,6 +84,6 @@ def check_long_enough(num_samples: int, min_samples: int, sampling_rate: int, na
     """Raises TooShortAudio."""
     if num_samples < min_samples:
         raise TooShortAudio(
-            f"{name}: {num_samples} samples at {sampling_rate} Hz ({1000 * num_samples / sampling_rate:.1f} ms); expected "
-            f"at least {min_samples}. Leave it out, take a longer cut, or check that the sampling rate is the true one."
+            f"{name}: {num_samples} samples at {sampling_rate} Hz ({1000 * num_samples / sampling_rate:.1f} ms); "
+            f"expected at least {min_samples}. Leave it out, take a longer cut, or check that the sampling rate is true."
         )

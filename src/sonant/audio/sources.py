@@ -85,7 +85,9 @@ def _open_path(source: str | os.PathLike[Any]) -> Iterator[Encoded]:
     path = Path(os.fsdecode(source))
     name = str(path)
     if "://" in os.fsdecode(source) and not path.exists():
-        raise AudioNotFound(f"{os.fsdecode(source)!r} is an address, and sonant fetches nothing: download the file first.")
+        raise AudioNotFound(
+            f"{os.fsdecode(source)!r} is an address, and sonant fetches nothing: download the file first."
+        )
     try:
         file = path.open("rb")
     except FileNotFoundError:
@@ -103,7 +105,9 @@ def _encoded(file: BinaryIO, name: str) -> Encoded:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if size == 0:
-        raise EmptyAudio(f"{name}: the file is empty (0 bytes); the recording or its transfer probably failed: make it again.")
+        raise EmptyAudio(
+            f"{name}: the file is empty (0 bytes); the recording or its transfer probably failed: make it again."
+        )
     return Encoded(file, size, name)
 
 

@@ -1,0 +1,184 @@
+"""Long recordings in overlapping windows, and their frames stitched back into those of the whole.
+
+Windows start at multiples of the stride, so frame i of the whole is a frame of some window to the sample: nothing
+drifts. Each frame is kept from the window in which it lies farthest from a cut, where it has seen most context.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sonant.errors import ConfigurationError, TooShortAudio
+
+
+@dataclass(frozen=True)
+class Window:
+    """Samples [start_sample, end_sample) of the whole; its frames [skip_frames, skip_frames + keep_frames) are kept.
+
+    `first_frame` is the number in the whole of the first frame that is kept.
+    """
+
+    start_sample: int
+    end_sample: int
+    skip_frames: int
+    keep_frames: int
+    first_frame: int
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """How to cut: all in whole frames. Make one with `Windowing.of_seconds`.
+
+    Attributes:
+        window_frames: frames of every window; a recording with fewer is one window.
+        overlap_frames: frames that a window shares with the next; the last window is moved back to full length and
+            may share more.
+        stride, receptive_field: samples from frame to frame, and samples that one frame sees.
+    """
+
+    window_frames: int
+    overlap_frames: int
+    stride: int = 320
+    receptive_field: int = 400
+
+    def __post_init__(self) -> None:
+        if self.stride < 1 or self.receptive_field < 1:
+            raise ConfigurationError(
+                f"stride and receptive_field are {self.stride} and {self.receptive_field} samples; expected at least 1."
+            )
+        if self.window_frames < 1:
+            raise ConfigurationError(
+                f"A window of {self.window_frames} frames holds nothing; make it longer than one frame "
+                f"({self.receptive_field} samples)."
+            )
+        if not 0 <= self.overlap_frames < self.window_frames:
+            raise ConfigurationError(
+                f"Windows of {self.window_frames} frames cannot overlap by {self.overlap_frames}: the overlap must be "
+                "at least 0 and shorter than the window. A fifth of the window is a good choice."
+            )
+
+    @classmethod
+    def of_seconds(
+        cls,
+        window_seconds: float,
+        overlap_seconds: float,
+        *,
+        sampling_rate: int = 16000,
+        stride: int = 320,
+        receptive_field: int = 400,
+    ) -> "Windowing":
+        """The windowing nearest to these lengths, windows no longer than asked for. Raises ConfigurationError."""
+        for name, seconds in (("window_seconds", window_seconds), ("overlap_seconds", overlap_seconds)):
+            if not 0 <= seconds < float("inf"):
+                raise ConfigurationError(f"{name} is {seconds}; expected a finite number of seconds, at least 0.")
+        window_samples = round(window_seconds * sampling_rate)
+        window_frames = (window_samples - receptive_field) // stride + 1
+        if window_frames < 1:
+            raise ConfigurationError(
+                f"A window of {window_seconds} s ({window_samples} samples) is shorter than one frame of the model "
+                f"({receptive_field} samples): give seconds, and 10 or more of them for good features."
+            )
+        return cls(window_frames, round(overlap_seconds * sampling_rate / stride), stride, receptive_field)
+
+    @property
+    def window_samples(self) -> int:
+        return (self.window_frames - 1) * self.stride + self.receptive_field
+
+    @property
+    def hop_samples(self) -> int:
+        return (self.window_frames - self.overlap_frames) * self.stride
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames of the whole, T = (num_samples - receptive_field) // stride + 1."""
+        return max(0, (num_samples - self.receptive_field) // self.stride + 1)
+
+    def windows(self, num_samples: int) -> list[Window]:
+        """The windows of a recording, in order; the frames they keep are 0 to T - 1, each once.
+
+        Raises TooShortAudio if the recording holds no frame.
+        """
+        total = self.num_frames(num_samples)
+        if total < 1:
+            raise TooShortAudio(
+                f"A recording of {num_samples} samples is shorter than one frame of the model ({self.receptive_field} "
+                "samples): leave it out."
+            )
+        hop = self.window_frames - self.overlap_frames
+        last = max(0, total - self.window_frames)  # the last window starts so that it is as long as the others
+        starts = [*range(0, last, hop), last]  # in frames
+        cuts = [0, *(self._cut(left, right) for left, right in pairwise(starts)), total]
+        return [
+            self._window(start, first, end, num_samples if start == last else None)
+            for start, (first, end) in zip(starts, pairwise(cuts), strict=True)
+        ]
+
+    def regular(self, index: int) -> Window:
+        """Window number `index` of a recording in which the window after it is whole too (it does not move back)."""
+        hop = self.window_frames - self.overlap_frames
+        start = index * hop
+        first = self._cut(start - hop, start) if index else 0
+        return self._window(start, first, self._cut(start, start + hop), None)
+
+    def _cut(self, left: int, right: int) -> int:
+        """The first frame to take from the window at `right`, not the one at `left`: the middle of their overlap."""
+        return (left + self.window_frames + right + 1) // 2
+
+    def _window(self, start: int, first: int, end: int, end_sample: int | None) -> Window:
+        begin = start * self.stride
+        return Window(
+            start_sample=begin,
+            end_sample=begin + self.window_samples if end_sample is None else end_sample,
+            skip_frames=first - start,
+            keep_frames=end - first,
+            first_frame=first,
+        )
+
+
+@overload
+def stitch(pieces: Sequence[Tensor], windows: Sequence[Window], *, axis: int = 0) -> Tensor: ...
+@overload
+def stitch(pieces: Sequence[NDArray[Any]], windows: Sequence[Window], *, axis: int = 0) -> NDArray[Any]: ...
+def stitch(pieces: Sequence[Any], windows: Sequence[Window], *, axis: int = 0) -> Any:
+    """The frames of the whole from those of its windows, one array or tensor a window, frames along `axis`.
+
+    Raises ValueError if a piece lacks frames that its window is to give.
+    """
+    kept = [keep(piece, window, axis=axis) for piece, window in zip(pieces, windows, strict=True)]
+    return torch.cat(kept, axis) if isinstance(kept[0], Tensor) else np.concatenate(kept, axis)
+
+
+def keep(piece: Any, window: Window, *, axis: int = 0) -> Any:
+    """The kept frames of one window's features, as a view."""
+    end = window.skip_frames + window.keep_frames
+    if piece.shape[axis] < end:
+        raise ValueError(
+            f"The window from sample {window.start_sample} to {window.end_sample} has {piece.shape[axis]} frames along "
+            f"axis {axis} of {tuple(piece.shape)}, expected at least {end}: the stride or the axis is not the true one."
+        )
+    return piece[(slice(None),) * (axis % piece.ndim) + (slice(window.skip_frames, end),)]
+
+
+def cut(blocks: Iterator[NDArray[np.float32]], windowing: Windowing) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+    """The windows of a recording that comes in blocks of any length, each with its samples (a fresh array).
+
+    The same as cutting the whole by `windowing.windows`, and it never holds more than a window, a hop and a block.
+    Raises TooShortAudio at the end of a recording that holds no frame.
+    """
+    held = np.empty(0, np.float32)
+    begin, index = 0, 0  # of `held` in samples, of the next window
+    for block in blocks:
+        held = np.concatenate([held, block])
+        # A window is certain once the next one is seen whole: then neither of them moves back.
+        while len(held) + begin >= (index + 1) * windowing.hop_samples + windowing.window_samples:
+            window = windowing.regular(index)
+            yield window, held[window.start_sample - begin : window.end_sample - begin].copy()
+            index += 1
+            held, begin = held[index * windowing.hop_samples - begin :], index * windowing.hop_samples
+    for window in windowing.windows(begin + len(held))[index:]:
+        yield window, held[window.start_sample - begin : window.end_sample - begin].copy()
