@@ -35,17 +35,20 @@ def room_page(room: str) -> str:
         for module in sorted(find.name for find in pkgutil.walk_packages(package.__path__, f"{name}.")):
             if any(part.startswith("_") for part in module.split(".")):
                 continue
-            parts += [f"## `{module}`", automodule(module, exclude=tuple(offered))]
+            shares_name = module.rpartition(".")[2] in offered  # sonant.audio.read is a module and a function
+            parts += [f"## `{module}`", automodule(module, exclude=tuple(offered), index=not shares_name)]
     return "\n\n".join(parts) + "\n"
 
 
-def automodule(name: str, *, imported: bool = False, exclude: tuple[str, ...] = ()) -> str:
+def automodule(name: str, *, imported: bool = False, exclude: tuple[str, ...] = (), index: bool = True) -> str:
     """The directive, inside a fence of MyST."""
     options = [":members:", ":show-inheritance:"]
     if imported:
         options.append(":imported-members:")
     if exclude:
         options.append(f":exclude-members: {', '.join(exclude)}")
+    if not index:
+        options.append(":no-index:")
     body = "\n".join([f".. automodule:: {name}", *(f"   {option}" for option in options)])
     return f"```{{eval-rst}}\n{body}\n```"
 
