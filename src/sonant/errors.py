@@ -10,6 +10,8 @@
     │   └── NonFiniteAudio               NaN or infinite samples
     ├── CheckpointError (ValueError)     a set of weights cannot be used
     │   ├── UnknownCheckpoint            the file or folder is in no format we read
+    │   ├── CorruptedCheckpoint          in a known format, but damaged or cut short
+    │   ├── UnsupportedCheckpoint        a model with a part that ours do not have
     │   ├── UnsafeCheckpoint             a pickle that wants to call something
     │   ├── CheckpointMismatch           tensors missing, left over or of the wrong shape
     │   └── CheckpointUnavailable        neither on disk, nor in the cache, nor on the hub
@@ -64,6 +66,14 @@ class CheckpointError(SonantError, ValueError):
 
 class UnknownCheckpoint(CheckpointError):
     """The file or folder is in no format that we read."""
+
+
+class CorruptedCheckpoint(CheckpointError):
+    """The file is in a known format, but damaged or cut short."""
+
+
+class UnsupportedCheckpoint(CheckpointError):
+    """The model has a part that ours do not have; the message names it."""
 
 
 class UnsafeCheckpoint(CheckpointError):
