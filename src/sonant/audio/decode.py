@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import soundfile
 
+from sonant.audio import mp3
 from sonant.audio.arrays import Waveform, downmix
 from sonant.audio.headers import Patched, read_promise
 from sonant.audio.sources import Encoded, open_encoded
@@ -61,9 +62,11 @@ def _open(encoded: Encoded) -> AbstractContextManager[Decoder]:
             f"{encoded.name}: the header promises {promise.end} bytes, the file holds {encoded.size}. The recording or "
             "its transfer was cut off: fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
         )
+    guessed = mp3.lacks_length(encoded.file)
+    encoded.file.seek(0)
     file: Any = Patched(encoded.file, *promise.patch) if promise.patch else encoded.file
     try:
-        return _soundfile(_ForwardSoundFile(file), encoded)
+        return _soundfile(_ForwardSoundFile(file), encoded, guessed=guessed)
     except (soundfile.LibsndfileError, TypeError) as error:
         encoded.file.seek(0)
         return _av(encoded, getattr(error, "error_string", str(error)))
@@ -77,8 +80,9 @@ class _ForwardSoundFile(soundfile.SoundFile):
 
 
 @contextmanager
-def _soundfile(file: soundfile.SoundFile, encoded: Encoded) -> Iterator[Decoder]:
-    frames = file.frames if file.frames < _UNKNOWN_FRAMES else None
+def _soundfile(file: soundfile.SoundFile, encoded: Encoded, *, guessed: bool) -> Iterator[Decoder]:
+    is_guessed_mp3 = guessed and file.format == "MP3"
+    frames = None if is_guessed_mp3 or file.frames >= _UNKNOWN_FRAMES else file.frames
     promised = None if file.format in _SOFT_LENGTHS else frames
 
     def blocks() -> Iterator[Waveform]:
@@ -96,8 +100,12 @@ def _soundfile(file: soundfile.SoundFile, encoded: Encoded) -> Iterator[Decoder]
         if promised is not None and done < promised:
             raise _broken_off(encoded.name, done / file.samplerate, frames, file.samplerate, "the data ends")
 
+    def measure() -> float:
+        total = mp3.num_samples(encoded.file) if is_guessed_mp3 else sum(map(len, blocks()))
+        return total / file.samplerate
+
     with file:
-        yield Decoder(encoded.name, file.samplerate, frames, blocks, lambda: sum(map(len, blocks())) / file.samplerate)
+        yield Decoder(encoded.name, file.samplerate, frames, blocks, measure)
 
 
 @contextmanager
@@ -127,11 +135,11 @@ def _av(encoded: Encoded, why: str) -> Iterator[Decoder]:
             ) from error
         if not container.streams.audio:
             raise UndecodableAudio(f"{encoded.name}: holds no audio track: give a recording with sound.")
-        yield _av_decoder(av, container, encoded.name)
+        yield _av_decoder(av, container, encoded)
 
 
-def _av_decoder(av: Any, container: Any, name: str) -> Decoder:
-    stream = container.streams.audio[0]
+def _av_decoder(av: Any, container: Any, encoded: Encoded) -> Decoder:
+    name, stream = encoded.name, container.streams.audio[0]
     resampler = av.AudioResampler(format="fltp")  # planar float, channels and rate untouched
     decoded = container.decode(stream)
 
@@ -166,8 +174,10 @@ def _av_decoder(av: Any, container: Any, name: str) -> Decoder:
             raise _broken_off(name, done / rate, frames, rate, "the data ends")
 
     def measure() -> float:
-        container.seek(0)
-        ends = ((packet.pts or 0) + (packet.duration or 0) for packet in container.demux(stream) if packet.size)
+        encoded.file.seek(0)
+        with av.open(encoded.file, mode="r", metadata_errors="ignore") as again:  # a frame of this one is decoded
+            packets = again.demux(again.streams.audio[0])
+            ends = [(packet.pts or 0) + (packet.duration or 0) for packet in packets if packet.size]
         return float(max(ends, default=0) * stream.time_base)
 
     return Decoder(name, rate, frames, blocks, measure)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from sonant.audio.decode import open_decoder
-from sonant.audio.read import array_rate
+from sonant.audio.read import array_rate, check_not_empty
 from sonant.audio.sources import Samples, unwrap
 
 
@@ -20,6 +20,9 @@ def duration(source: Any, *, source_rate: int | None = None) -> float:
     source = unwrap(source)
     if isinstance(source, Samples):
         shape = np.shape(source.values)
-        return max(shape, default=0) / array_rate(source, source_rate, 16000)
+        check_not_empty(0 if 0 in shape else max(shape, default=0), "the given samples")
+        return max(shape) / array_rate(source, source_rate, 16000)
     with open_decoder(source) as decoder:
-        return decoder.measure() if decoder.frames is None else decoder.frames / decoder.rate
+        seconds = decoder.measure() if decoder.frames is None else decoder.frames / decoder.rate
+        check_not_empty(round(seconds * decoder.rate), decoder.name)
+        return seconds

@@ -20,8 +20,8 @@ def read(
 
     `source`: a path; bytes; a binary file object (read from its beginning); an array, tensor or list of samples; or a
     mapping with "array" and "sampling_rate", "bytes" or "path". `source_rate` is the rate of bare arrays and defaults
-    to `sampling_rate`; files and mappings carry their own. `min_samples` is the shortest result allowed. Digital silence
-    is a good recording.
+    to `sampling_rate`; files and mappings carry their own. `min_samples` is the shortest result allowed. Digital
+    silence is a good recording.
 
     Raises AudioNotFound, EmptyAudio, TooShortAudio, NonFiniteAudio, TruncatedAudio, UndecodableAudio; MissingExtra for
     a format that needs PyAV; ConfigurationError for an impossible rate.
@@ -85,5 +85,5 @@ def check_long_enough(num_samples: int, min_samples: int, sampling_rate: int, na
     if num_samples < min_samples:
         raise TooShortAudio(
             f"{name}: {num_samples} samples at {sampling_rate} Hz ({1000 * num_samples / sampling_rate:.1f} ms); "
-            f"expected at least {min_samples}. Leave it out, take a longer cut, or check that the sampling rate is true."
+            f"expected at least {min_samples}. Leave it out, take a longer cut, or check that the rate is true."
         )
