@@ -25,10 +25,10 @@ def row(card: Card) -> str:
         card.family,
         str(config.num_layers),
         str(config.dim),
-        f"{card.parameters / 1e6:.1f} M",
+        f"{card.parameters / 1e6:,.1f} M".replace(",", " "),
         "" if card.hours is None else f"{card.hours:,}".replace(",", " "),
         "yes" if config.normalize else "no",
-        card.licence,
+        card.licence.partition(";")[0].partition(" (")[0],
     ]
     return f"| {' | '.join(cells)} |"
 

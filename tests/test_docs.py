@@ -6,7 +6,7 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import NamedTuple
 
@@ -175,6 +175,15 @@ def test_commands_are_described() -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages() if page.is_relative_to(DOCS))
     missing = [verb for verb in VERBS if f"sonant {verb}" not in text]
     assert not missing, f"no page of docs/ shows: {missing}"
+
+
+def test_table_of_models_is_current() -> None:
+    spec = spec_from_file_location("catalogue", DOCS / "catalogue.py")
+    catalogue = module_from_spec(spec)
+    spec.loader.exec_module(catalogue)
+    page = catalogue.PAGE.read_text(encoding="utf-8")
+    assert page == catalogue.written(page), "run: python docs/catalogue.py"
+    assert "wavlm-base" in page
 
 
 def test_every_page_is_in_a_table_of_contents() -> None:

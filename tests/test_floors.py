@@ -4,6 +4,7 @@ Imports inside functions count.  Those under `if TYPE_CHECKING:` count for the f
 """
 
 import ast
+import re
 import subprocess
 import sys
 import textwrap
@@ -106,6 +107,7 @@ class House(NamedTuple):
     """Every module of a package named `sonant`, and every import in it."""
 
     modules: frozenset[str]
+    folders: frozenset[str]  # that hold modules, but no `__init__`
     imports: tuple[Import, ...]
 
     @classmethod
@@ -118,11 +120,14 @@ class House(NamedTuple):
             file = str(path.relative_to(source.parent.parent))
             found[module] = _Reader(module, file, is_package=is_package)
             found[module].visit(ast.parse(path.read_text(encoding="utf-8"), filename=file))
-        return cls(frozenset(found), tuple(entry for reader in found.values() for entry in reader.imports))
+        folders = {module.rpartition(".")[0] for module in found} - found.keys() - {""}
+        return cls(
+            frozenset(found), frozenset(folders), tuple(entry for reader in found.values() for entry in reader.imports)
+        )
 
     def resolve(self, target: str) -> str | None:
         """The longest module of ours that the dotted name begins with; None for other packages' names."""
-        while target and target not in self.modules:
+        while target and target not in self.modules and target not in self.folders:
             target = target.rpartition(".")[0]
         return target or None
 
@@ -170,9 +175,23 @@ def house() -> House:
     return House.read(SOURCE)
 
 
+def test_every_folder_is_a_package(house: House) -> None:
+    assert not house.folders, f"without __init__.py, the wheel leaves these out: {sorted(house.folders)}"
+
+
 def test_every_room_has_a_floor(house: House) -> None:
     homeless = sorted({room_of(module) for module in house.modules} - FLOOR_OF.keys())
     assert not homeless, f"rooms on no floor: {homeless}. Find them one in FLOORS, or move them into a room."
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/concepts.md"])
+def test_the_drawing_is_true(page: str) -> None:
+    text = (SOURCE.parent.parent / page).read_text(encoding="utf-8")
+    drawn = {
+        int(height): set(re.findall(r"(\w+)(?:/|\.py)", rooms)) for height, rooms in re.findall(r"floor (\d)(.+)", text)
+    }
+    ground = {*FLOORS[0], *FLOORS[1]}
+    assert drawn == dict(enumerate([ground, *map(set, FLOORS[2:6]), set(FLOORS[7])]))
 
 
 def test_imports_go_down(house: House) -> None:
