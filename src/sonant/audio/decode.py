@@ -7,9 +7,9 @@ from typing import Any, BinaryIO
 
 import soundfile
 
-from sonant.audio import mp3
 from sonant.audio.arrays import Waveform, downmix
 from sonant.audio.headers import Patched, read_promise
+from sonant.audio.mp3 import count_mp3_samples, mp3_lacks_length
 from sonant.audio.sources import Encoded, open_encoded
 from sonant.errors import MissingExtra, TruncatedAudio, UndecodableAudio
 
@@ -62,7 +62,7 @@ def _open(encoded: Encoded) -> AbstractContextManager[Decoder]:
             f"{encoded.name}: the header promises {promise.end} bytes, the file holds {encoded.size}. The recording or "
             "its transfer was cut off: fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
         )
-    guessed = mp3.lacks_length(encoded.file)
+    guessed = mp3_lacks_length(encoded.file)
     encoded.file.seek(0)
     file: Any = Patched(encoded.file, *promise.patch) if promise.patch else encoded.file
     try:
@@ -101,7 +101,7 @@ def _soundfile(file: soundfile.SoundFile, encoded: Encoded, *, guessed: bool) ->
             raise _broken_off(encoded.name, done / file.samplerate, frames, file.samplerate, "the data ends")
 
     def measure() -> float:
-        total = mp3.num_samples(encoded.file) if is_guessed_mp3 else sum(map(len, blocks()))
+        total = count_mp3_samples(encoded.file) if is_guessed_mp3 else sum(map(len, blocks()))
         return total / file.samplerate
 
     with file:

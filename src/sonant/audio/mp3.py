@@ -1,4 +1,4 @@
-"""The length of an MP3 file without a length header, from the headers of its frames (ISO 11172-3, 2.4.1.3 and 2.4.2.3)."""
+"""The length of an MP3 without a length header, from the headers of its frames (ISO 11172-3, 2.4.1.3 and 2.4.2.3)."""
 
 from typing import BinaryIO
 
@@ -12,11 +12,11 @@ _BITRATES = {
     (False, 2): _LOW,
     (False, 3): _LOW,
 }
-_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # by version: MPEG 1, 2, 2.5
+_RATES_BY_VERSION = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # 1, 2, 2.5
 _CHUNK = 1 << 20
 
 
-def lacks_length(file: BinaryIO) -> bool:
+def mp3_lacks_length(file: BinaryIO) -> bool:
     """Whether this is an MP3 whose first frame holds no length header (Xing, Info or VBRI): its length is then a guess."""
     file.seek(_after_tag(file))
     head = file.read(4096)
@@ -24,7 +24,7 @@ def lacks_length(file: BinaryIO) -> bool:
     return parsed is not None and not any(tag in head[: parsed[0]] for tag in (b"Xing", b"Info", b"VBRI"))
 
 
-def num_samples(file: BinaryIO) -> int:
+def count_mp3_samples(file: BinaryIO) -> int:
     """Samples per channel, by walking from frame to frame; bytes between frames are passed over."""
     file.seek(_after_tag(file))
     data, at, total, frame_bytes = b"", 0, 0, 4
@@ -64,7 +64,7 @@ def _frame(head: bytes) -> tuple[int, int] | None:
     bitrate_index, rate_index, padding = head[2] >> 4, head[2] >> 2 & 3, head[2] >> 1 & 1
     if version == 1 or layer == 4 or bitrate_index in (0, 15) or rate_index == 3:
         return None
-    rate = _RATES[version][rate_index]
+    rate = _RATES_BY_VERSION[version][rate_index]
     bits = 1000 * _BITRATES[version == 3, layer][bitrate_index - 1]
     if layer == 1:
         return (12 * bits // rate + padding) * 4, 384
