@@ -17,7 +17,7 @@ _CHUNK = 1 << 20
 
 
 def mp3_lacks_length(file: BinaryIO) -> bool:
-    """Whether this is an MP3 whose first frame holds no length header (Xing, Info or VBRI): its length is then a guess."""
+    """Whether this is an MP3 whose first frame holds no length header (Xing, Info, VBRI): decoders then guess it."""
     file.seek(_after_tag(file))
     head = file.read(4096)
     parsed = _frame(head[:4]) if len(head) > 4 else None
