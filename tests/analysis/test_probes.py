@@ -38,7 +38,7 @@ def test_separable_classes_are_told_apart():
     assert result.accuracy == 1
     assert (result.low, result.high) == (1, 1)
     assert result.chance == pytest.approx(1 / 3)
-    assert result.num_clips == 90
+    assert result.correct == (True,) * 90
 
 
 def test_shuffled_labels_leave_chance():
@@ -127,7 +127,7 @@ def test_layers_are_probed_one_by_one():
 
 
 def test_the_layer_is_chosen_on_dev():
-    base = ProbeResult(0.9, 0.8, 1.0, dev_accuracy=0.5, dev_loss=1.0, l2=0.1, chance=0.1, num_clips=10)
+    base = ProbeResult(0.9, 0.8, 1.0, dev_accuracy=0.5, dev_loss=1.0, l2=0.1, chance=0.1, correct=(True,))
     better_on_dev = replace(base, accuracy=0.1, dev_accuracy=0.6)
     tied_but_surer = replace(base, accuracy=0.2, dev_accuracy=0.6, dev_loss=0.9)
     assert chosen_layer([base, better_on_dev]) == 1
@@ -141,6 +141,15 @@ def test_interval_covers_a_known_rate():
         low, high = bootstrap_interval(generator.random(200) < 0.8, seed=draw, resamples=300)
         covered += low <= 0.8 <= high
     assert 88 <= covered <= 99
+
+
+def test_differences_on_the_same_clips_are_surer_than_two_intervals():
+    generator = np.random.default_rng(9)
+    easy = generator.random(300)
+    first, second = (easy < 0.7).astype(float), (easy < 0.75).astype(float)
+    low, high = bootstrap_interval(second - first)
+    assert 0 < low < 0.05 < high
+    assert bootstrap_interval(first)[1] > bootstrap_interval(second)[0], "apart, the two intervals overlap"
 
 
 def test_groups_that_agree_widen_the_interval():

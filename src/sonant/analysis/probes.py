@@ -6,7 +6,7 @@ from zero, so the same arrays give the same probe.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -104,7 +104,7 @@ class ProbeResult:
     dev_loss: float
     l2: float
     chance: float  # accuracy of always answering the class most frequent in train
-    num_clips: int
+    correct: tuple[bool, ...] = field(repr=False)  # of each test clip, to compare two probes on the same clips
 
 
 def fit_probe(train: Split, dev: Split, *, l2_strengths: Sequence[float] = L2_STRENGTHS) -> LinearProbe:
@@ -130,7 +130,7 @@ def fit_probe(train: Split, dev: Split, *, l2_strengths: Sequence[float] = L2_ST
         logits = torch.from_numpy(probe.logits(dev.features))
         probe = replace(
             probe,
-            dev_accuracy=float((logits.argmax(1) == dev_targets).float().mean()),
+            dev_accuracy=float((logits.argmax(1) == dev_targets).double().mean()),
             dev_loss=float(F.cross_entropy(logits, dev_targets)),
         )
         if best is None or (probe.dev_accuracy, -probe.dev_loss) > (best.dev_accuracy, -best.dev_loss):
@@ -156,7 +156,7 @@ def linear_probe(
         dev_loss=probe.dev_loss,
         l2=probe.l2,
         chance=float((truth == majority).mean()),
-        num_clips=len(truth),
+        correct=tuple(correct.tolist()),
     )
 
 
@@ -178,20 +178,23 @@ def chosen_layer(results: Sequence[ProbeResult]) -> int:
 
 
 def bootstrap_interval(
-    correct: npt.ArrayLike,
+    values: npt.ArrayLike,
     groups: Sequence[str] | None = None,
     *,
     resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile interval of the mean of `correct` (clips,), drawing clips, or whole groups, with replacement."""
-    hits = np.asarray(correct, dtype=np.float64)
-    names = np.arange(len(hits)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    group_hits = np.bincount(names, weights=hits)  # (groups,)
+    """Percentile interval of the mean of `values` (clips,), drawing clips, or whole groups, with replacement.
+
+    Values are hits (0 or 1), or the differences of two systems' hits on the same clips.
+    """
+    per_clip = np.asarray(values, dtype=np.float64)
+    names = np.arange(len(per_clip)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    group_sums = np.bincount(names, weights=per_clip)  # (groups,)
     group_sizes = np.bincount(names)
     draws = np.random.default_rng(seed).integers(len(group_sizes), size=(resamples, len(group_sizes)))
-    means = group_hits[draws].sum(axis=1) / group_sizes[draws].sum(axis=1)
+    means = group_sums[draws].sum(axis=1) / group_sizes[draws].sum(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
