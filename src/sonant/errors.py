@@ -113,5 +113,6 @@ class UnknownName(SonantError, LookupError):
     def __init__(self, kind: str, given: object, known: Iterable[object]) -> None:
         names = [str(name) for name in known]
         near = get_close_matches(str(given), names, n=3, cutoff=0.5)
+        near = near or [name for name in names if str(given) and str(given).lower() in name.lower()][:3]
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         super().__init__(f"There is no {kind} {given!r}.{hint} Known: {', '.join(names)}.")

@@ -46,7 +46,7 @@ def call(function: Verb, verb: str, arguments: Sequence[str], *, below: Mapping[
     Leaves by SystemExit after --help and wrong use; raises UnknownName for an option or a verb that does not exist.
     """
     parser = build_parser(function, verb, below=below)
-    given, left = parser.parse_known_intermixed_args(list(arguments))
+    given, left = parser.parse_known_intermixed_args(_shield(arguments))
     if left:
         _refuse(left, parser, verb, below)
     positional: list[Any] = []
@@ -60,6 +60,12 @@ def call(function: Verb, verb: str, arguments: Sequence[str], *, below: Mapping[
         else:
             positional.append(value)
     return function(*positional, **options) or 0
+
+
+def _shield(arguments: Sequence[str]) -> list[str]:
+    """Mark what follows `--`: argparse, when options and arguments are mixed, would take it for options again."""
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    return [*arguments[:end], *(SHIELD + argument for argument in arguments[end + 1 :])]
 
 
 def build_parser(function: Verb, verb: str, *, below: Mapping[str, str]) -> "Parser":
@@ -129,6 +135,7 @@ class Docs:
         return cls([part for part in re.split(r"\n\s*\n", pieces[0].strip()) if part], parameters, examples)
 
 
+SHIELD = "\0"  # no shell can pass it
 BOOLEANS = ("true", "yes", "false", "no")
 UNIONS = (Union, types.UnionType)
 
@@ -224,7 +231,7 @@ def _word(annotation: Any, name: str) -> str:
 def _converter(annotation: Any) -> Callable[[str], Any]:
     def convert(text: str) -> Any:
         try:
-            return parse(text, annotation)
+            return parse(text.removeprefix(SHIELD), annotation)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -295,7 +302,7 @@ def _refuse(left: Sequence[str], parser: Parser, verb: str, below: Mapping[str, 
     if below:
         raise UnknownName("command", f"{verb} {left[0]}", [verb, *below])
     raise ConfigurationError(
-        f"sonant {verb} was given more than it takes: {' '.join(left)}. Expected: {parser.usage}. "
+        f"sonant {verb} was given more than it takes: {' '.join(left).replace(SHIELD, '')}. Expected: {parser.usage}. "
         "A name with spaces in it needs quotes."
     )
 

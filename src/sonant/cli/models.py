@@ -1,0 +1,112 @@
+"""`sonant models` and `sonant models show`: what the catalogue knows."""
+
+import json as _json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sonant.models.catalog import Card
+
+TRANSFORMERS = {"WavLM": "WavLMModel", "HuBERT": "HubertModel", "wav2vec 2.0": "Wav2Vec2Model"}
+
+
+def list_models(*, family: str | None = None, json: bool = False) -> int:
+    """List the models that sonant knows.
+
+    Every one of them can be named where a command or `sonant.load` wants a model. Other models of these families load
+    as well, by hub id, folder or file.
+
+    Args:
+        family (wavlm|hubert|wav2vec2): only this family; all of them unless given.
+        json: print a JSON list, one object a model.
+
+    Examples:
+        sonant models
+        sonant models --family wavlm
+        sonant models --json | jq '.[].name'
+    """
+    from sonant.errors import UnknownName
+    from sonant.models.catalog import CATALOG, FAMILIES
+
+    if family is not None and family.lower() not in FAMILIES:
+        raise UnknownName("family", family, FAMILIES)
+    cards = [card for card in CATALOG.values() if family is None or card.family == FAMILIES[family.lower()]]
+    if json:
+        print(_json.dumps([summary(card) for card in cards], indent=2))
+    else:
+        from sonant.cli.model_card import print_list
+
+        print_list(cards)
+    return 0
+
+
+def show_model(name: str, *, json: bool = False) -> int:
+    """Print the card of one model: shape, data, licence, published results, how to load it.
+
+    Args:
+        name (ID): id of a model, or its last part.
+        json: print the card as a JSON object.
+
+    Examples:
+        sonant models show microsoft/wavlm-large
+        sonant models show wavlm-base-plus --json
+    """
+    from sonant.models.catalog import find
+
+    card = find(name)
+    if json:
+        print(_json.dumps(details(card), indent=2))
+    else:
+        from sonant.cli.model_card import print_card
+
+        print_card(card, loading(card))
+    return 0
+
+
+def summary(card: "Card") -> dict[str, Any]:
+    """A card's row in the list, as plain data."""
+    return {
+        "name": card.name,
+        "title": card.title,
+        "family": card.family,
+        "parameters": card.parameters,
+        "layers": card.config.num_layers,
+        "dim": card.config.dim,
+        "frame_rate": card.frame_rate,
+        "sampling_rate": card.config.sampling_rate,
+        "normalize": card.config.normalize,
+        "data": card.data,
+        "hours": card.hours,
+        "languages": card.languages,
+        "labels": card.labels,
+        "pretrained": card.pretrained,
+        "licence": card.licence,
+    }
+
+
+def details(card: "Card") -> dict[str, Any]:
+    """A whole card, as plain data."""
+    title, address = card.paper
+    return summary(card) | {
+        "paper": {"title": title, "url": address},
+        "config": asdict(card.config),
+        "results": [asdict(result) for result in card.results],
+        "presets": {task: asdict(preset) for task, preset in card.presets.items()},
+        "load": loading(card),
+        "notes": list(card.notes),
+    }
+
+
+def loading(card: "Card") -> dict[str, str]:
+    """How to load a model, by tool."""
+    lines = {
+        "python": f'encoder = sonant.load("{card.name}")',
+        "shell": f"sonant embed speech.wav -o speech.npy --model {card.name}",
+        "transformers": f'{TRANSFORMERS[card.family]}.from_pretrained("{card.name}")',
+    }
+    if card.shipped:  # it is on no hub: write its folder first
+        folder = card.short_name
+        lines["transformers"] = (
+            f'sonant convert {card.name} {folder} --to hf, then {TRANSFORMERS[card.family]}.from_pretrained("{folder}")'
+        )
+    return lines

@@ -1,0 +1,183 @@
+"""The manners that every verb shares: help, exit codes, messages, and a quick start."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+import sonant
+from sonant import cli
+from sonant.errors import AudioNotFound, CheckpointMismatch, ConfigurationError, MissingExtra, UnknownName
+
+verbs = pytest.mark.parametrize("verb", cli.VERBS)
+
+
+def sonant_process(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sonant", *arguments], capture_output=True, text=True, check=False, **options
+    )
+
+
+@pytest.fixture
+def verb(monkeypatch) -> Callable[[Callable[..., int | None]], None]:
+    """Put a function in place of every verb's."""
+
+    def place(function: Callable[..., int | None]) -> None:
+        monkeypatch.setattr(cli, "find_function", lambda _: function)
+
+    return place
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])
+def test_the_overview_has_a_line_for_every_verb(arguments: list[str], capsys):
+    assert cli.main(arguments) == 0
+    lines = [line.split(maxsplit=1)[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert lines == [name.split()[0] for name in cli.VERBS]
+
+
+def test_the_version(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"sonant {sonant.__version__}\n"
+
+
+def test_the_overview_is_quick_and_imports_no_torch():
+    code = """
+import sys
+from sonant.cli import main
+main(["--help"])
+sys.exit(bool({"torch", "numpy", "rich"} & set(sys.modules)))
+"""
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert time.perf_counter() - began < 1.0  # 0.05 s on an idle machine; the tests' machine is seldom idle
+
+
+@verbs
+def test_every_verb_has_a_whole_help_without_torch(verb: str):
+    code = f"""
+import sys
+from sonant.cli import main
+code = main([*{verb.split()!r}, "--help"])
+sys.exit(3 if "torch" in sys.modules else code)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr or "torch was imported"
+    assert done.stdout.startswith(f"usage: sonant {verb}")
+    assert f"examples:\n  sonant {verb}" in done.stdout
+
+
+@verbs
+def test_every_parameter_of_a_verb_is_explained(verb: str):
+    import inspect
+
+    from sonant.cli.command_line import Docs
+
+    function = cli.find_function(verb)
+    explained = Docs.read(function).parameters
+    assert set(inspect.signature(function).parameters) == set(explained)
+    assert all(about.text for about in explained.values())
+
+
+@verbs
+def test_help_after_the_word_help(verb: str, capsys):
+    assert cli.main(["help", *verb.split()]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: sonant {verb}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["embde"], "Did you mean 'embed'"),
+        (["--lyaer"], "no option '--lyaer'"),
+        (["models", "shwo", "wavlm-base"], "Did you mean 'models show'"),
+        (["models", "--famly", "x"], "Did you mean '--family'"),
+        (["models", "--family", "wavml"], "Did you mean 'wavlm'"),
+        (["models", "show", "wavlm-lagre"], "Did you mean 'wavlm-large'"),
+        (["models", "show"], "required: ID"),
+        (["models", "show", "wavlm-base", "hubert-base-ls960"], "more than it takes"),
+    ],
+)
+def test_wrong_use_is_2_with_the_cure_on_stderr(arguments: list[str], words: str, capsys):
+    assert cli.main(arguments) == 2
+    shown = capsys.readouterr()
+    assert words in shown.err
+    assert shown.out == ""
+    assert "Traceback" not in shown.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (AudioNotFound("There is no file a.wav."), 1, "There is no file a.wav."),
+        (CheckpointMismatch("two tensors are missing"), 1, "two tensors are missing"),
+        (MissingExtra("av", extra="audio", purpose="m4a"), 1, "pip install 'sonant[audio]'"),
+        (UnknownName("layer", "lsat", ["last"]), 2, "Did you mean 'last'"),
+        (ConfigurationError("dim must be even"), 2, "dim must be even"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "out/a"), 1, "No such file or directory: out/a"),
+        (OSError("disk is full"), 1, "disk is full"),
+    ],
+)
+def test_errors_on_purpose_are_one_clean_message(error: Exception, code: int, message: str, verb, capsys, monkeypatch):
+    def fail() -> None:
+        raise error
+
+    verb(fail)
+    monkeypatch.delenv("SONANT_DEBUG", raising=False)
+    assert cli.main(["embed"]) == code
+    shown = capsys.readouterr()
+    assert shown.err.startswith("sonant: ")
+    assert message in shown.err
+    assert len(shown.err.splitlines()) == 1
+    assert shown.out == ""
+    monkeypatch.setenv("SONANT_DEBUG", "1")
+    with pytest.raises(type(error)):
+        cli.main(["embed"])
+
+
+def test_mistakes_of_ours_keep_their_traceback(verb):
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    verb(fail)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["embed"])
+
+
+@pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (1, 1)])
+def test_the_code_of_the_verb_is_the_code_of_the_program(returned: int | None, code: int, verb):
+    verb(lambda: returned)
+    assert cli.main(["embed"]) == code
+
+
+def test_an_interrupt_is_130(verb, capsys):
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    verb(interrupt)
+    assert cli.main(["embed"]) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes break otherwise there")
+def test_a_reader_that_leaves_hears_no_complaint():
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "sonant", "--help"], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write)
+    assert done.returncode == 141
+    assert done.stderr == ""
+
+
+def test_the_program_runs_as_a_module():
+    done = sonant_process("models", "show", "wavlm-base", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["name"] == "microsoft/wavlm-base"
+    assert sonant_process("modles").returncode == 2
