@@ -79,7 +79,9 @@ def attend_reference(
     results = []
     offset = 0
     for length in lengths:
-        q, k, v = (x[offset : offset + length].transpose(0, 1) for x in (query, key, value))  # (heads, length, head_dim)
+        q, k, v = (
+            x[offset : offset + length].transpose(0, 1) for x in (query, key, value)
+        )  # (heads, length, head_dim)
         logits = q @ k.transpose(1, 2) / q.shape[-1] ** 0.5
         if bias is not None:
             reach = (bias.table.shape[1] + 1) // 2

@@ -18,21 +18,26 @@ from sonant.layers.packed import Packed, steps_at
 ExtractorNorm = Literal["group", "layer"]
 
 
-class ClipNorm(nn.GroupNorm):
+class ClipNorm(nn.Module):
     """Per channel, over the frames of each clip: the group norm of the base models, its statistics never shared.
 
     A padded batch takes them over the padding as well, which changes a clip's features with its batch mates.
     """
 
     def __init__(self, channels: int) -> None:
-        super().__init__(channels, channels)
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def _normalize(self, clip: Tensor) -> Tensor:
+        return F.group_norm(clip, len(self.weight), self.weight, self.bias)
 
     def forward(self, stream: Tensor, starts: list[int], lengths: list[int]) -> Tensor:
         """(1, channels, steps) to the same; steps outside `starts[i] .. starts[i] + lengths[i]` become zero."""
         ends = [*starts[1:], stream.shape[2]]
         return torch.cat(
             [
-                F.pad(super(ClipNorm, self).forward(stream[:, :, start : start + length]), (0, end - start - length))
+                F.pad(self._normalize(stream[:, :, start : start + length]), (0, end - start - length))
                 for start, length, end in zip(starts, lengths, ends, strict=True)
             ],
             dim=2,
@@ -90,7 +95,9 @@ class ConvExtractor(nn.Module):
         layers = []
         for i, (before, after) in enumerate(zip((1, *channels), channels, strict=False)):
             conv = nn.Conv1d(before, after, kernels[i], strides[i], bias=bias)
-            layers.append(ConvLayer(conv, ChannelNorm(after) if norm == "layer" else ClipNorm(after) if i == 0 else None))
+            layers.append(
+                ConvLayer(conv, ChannelNorm(after) if norm == "layer" else ClipNorm(after) if i == 0 else None)
+            )
         self.layers = nn.ModuleList(layers)
 
     @property
@@ -98,23 +105,25 @@ class ConvExtractor(nn.Module):
         """Samples that one frame sees."""
         return receptive_field(self.kernels, self.strides)
 
-    def num_frames(self, num_samples: Tensor | int) -> Tensor | int:
-        """Frames that so many samples give; zero where they are fewer than the receptive field."""
+    def num_frames(self, num_samples: Tensor) -> Tensor:
+        """Frames that so many samples give, int64; zero where they are fewer than the receptive field."""
         for kernel, stride in zip(self.kernels, self.strides, strict=True):
             num_samples = (num_samples - kernel) // stride + 1
-        return num_samples.clamp(min=0) if isinstance(num_samples, Tensor) else max(num_samples, 0)
+        return num_samples.clamp(min=0)
 
     def forward(self, speech: Packed) -> Packed:
         """Waveforms (total_samples,) to frames (total_frames, channels)."""
         frames = self.num_frames(speech.lengths)
         if int(frames.min()) == 0:
             raise TooShortAudio(
-                f"Clips of {speech.sizes} samples were given; every clip needs at least {self.receptive_field} samples, "
-                "one frame of the model. Drop the shorter clips or join them to their neighbours."
+                f"Clips of {speech.sizes} samples were given; one frame needs {self.receptive_field} samples, so every clip "
+                "needs as many. Drop the shorter clips or join them to their neighbours."
             )
         slots = -(-speech.lengths // self.stride) * self.stride
         starts = F.pad(slots.cumsum(0)[:-1], (1, 0))
-        stream = torch.cat([F.pad(clip, (0, slot - len(clip))) for clip, slot in zip(speech, slots.tolist(), strict=True)])
+        stream = torch.cat(
+            [F.pad(clip, (0, slot - len(clip))) for clip, slot in zip(speech, slots.tolist(), strict=True)]
+        )
         stream = stream[None, None]  # (1, 1, samples)
         at, lengths = starts, speech.lengths
         for kernel, stride, layer in zip(self.kernels, self.strides, self.layers, strict=True):

@@ -28,7 +28,7 @@ class ConvPositions(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The weight that the convolution uses: (dim, dim / groups, kernel)."""
-        return torch._weight_norm(self.weight_v, self.weight_g, 2)
+        return self.weight_v * (self.weight_g / self.weight_v.norm(dim=(0, 1), keepdim=True))
 
     def forward(self, frames: Packed) -> Tensor:
         """(total, dim) to (total, dim), to be added to the frames."""

@@ -29,4 +29,6 @@ def build(config: WaveformTransformerConfig) -> WaveformTransformer:
             return build_hubert(config)
         case Wav2Vec2Config():
             return build_wav2vec2(config)
-    raise UnknownName("family with the configuration", type(config).__name__, ["WavLMConfig", "HuBERTConfig", "Wav2Vec2Config"])
+    raise UnknownName(
+        "family with the configuration", type(config).__name__, ["WavLMConfig", "HuBERTConfig", "Wav2Vec2Config"]
+    )

@@ -10,9 +10,7 @@ class Wav2Vec2Config(WaveformTransformerConfig):
     """Defaults: wav2vec 2.0 Base."""
 
 
-LARGE_LS960 = Wav2Vec2Config(
-    dim=1024, num_layers=24, num_heads=16, feed_forward_dim=4096, dropout=0.0, layerdrop=0.2
-)
+LARGE_LS960 = Wav2Vec2Config(dim=1024, num_layers=24, num_heads=16, feed_forward_dim=4096, dropout=0.0, layerdrop=0.2)
 LARGE_LV60 = Wav2Vec2Config(
     conv_bias=True,
     extractor_norm="layer",

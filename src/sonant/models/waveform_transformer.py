@@ -62,7 +62,9 @@ class WaveformTransformerConfig:
 class WaveformTransformer(nn.Module):
     """Convolutional extractor, projection, masking, Transformer encoder; a `Backbone`."""
 
-    def __init__(self, config: WaveformTransformerConfig, *, relative_positions: RelativePositions | None = None) -> None:
+    def __init__(
+        self, config: WaveformTransformerConfig, *, relative_positions: RelativePositions | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         c = config
@@ -125,7 +127,7 @@ class WaveformTransformer(nn.Module):
 
     def num_frames(self, num_samples: int) -> int:
         """Frames of a clip of so many samples."""
-        return int(self.extractor.num_frames(num_samples))
+        return int(self.extractor.num_frames(torch.tensor(num_samples)))
 
     def forward(self, speech: Packed, *, layers: Collection[int | str] | None = None) -> Encoded:
         """Encode waveforms.
@@ -169,7 +171,11 @@ class FeatureProjection(nn.Module):
 
     def __init__(self, channels: int, dim: int, *, dropout: float = 0.0, eps: float = 1e-5) -> None:
         super().__init__()
-        self.norm, self.linear, self.dropout = nn.LayerNorm(channels, eps=eps), nn.Linear(channels, dim), nn.Dropout(dropout)
+        self.norm, self.linear, self.dropout = (
+            nn.LayerNorm(channels, eps=eps),
+            nn.Linear(channels, dim),
+            nn.Dropout(dropout),
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         return self.dropout(self.linear(self.norm(features)))

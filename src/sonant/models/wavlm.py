@@ -21,7 +21,5 @@ LARGE = WavLMConfig(
 
 def build_wavlm(config: WavLMConfig) -> WaveformTransformer:
     """A WavLM with fresh weights."""
-    positions = RelativePositions(
-        config.num_heads, num_buckets=config.num_buckets, max_distance=config.max_distance
-    )
+    positions = RelativePositions(config.num_heads, num_buckets=config.num_buckets, max_distance=config.max_distance)
     return WaveformTransformer(config, relative_positions=positions)

@@ -1,0 +1,45 @@
+"""Which frames the model does not see: spans for masked prediction."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonant.errors import ConfigurationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanMasking:
+    """Spans of masked frames; the defaults are HuBERT's and WavLM's.
+
+    Attributes:
+        fraction: spans times their length over the frames, before overlap (0.8 covers a little more than half).
+            Papers give it as the probability that a frame starts a span: fraction / length.
+        length: frames a span.
+        min_spans: the fewest spans of a clip.
+    """
+
+    fraction: float = 0.8
+    length: int = 10
+    min_spans: int = 2
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fraction <= 1 or self.length < 1:
+            raise ConfigurationError(
+                f"SpanMasking needs 0 < fraction <= 1 and length >= 1; got {self.fraction} and {self.length}."
+            )
+
+    def draw(self, num_frames: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """The mask of one clip: bool (num_frames,). Starts are distinct, spans may overlap; the last frame is seen.
+
+        Each clip has its own number of spans: a short batch mate does not thin it out.
+        Source: fairseq `compute_mask_indices`, static spans, without its equalising over the batch.
+        """
+        mask = np.zeros(num_frames, dtype=bool)
+        count = max(self.min_spans, int(self.fraction * num_frames / self.length + rng.random()))
+        count = min(count, (num_frames - 1) // 2)
+        length = min(self.length, num_frames - count - 1)
+        if count > 0:
+            starts = rng.choice(num_frames - length, count, replace=False)
+            mask[(starts[:, None] + np.arange(length)).ravel()] = True
+        return mask

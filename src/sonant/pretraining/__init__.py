@@ -1,0 +1,19 @@
+"""Objectives that need no labels, and the targets they predict."""
+
+from sonant.pretraining.batches import Batching, MaskedBatches
+from sonant.pretraining.kmeans import KMeans, fit_kmeans
+from sonant.pretraining.masked_prediction import MaskedBatch, MaskedPrediction
+from sonant.pretraining.targets import LayerTargets, MFCCTargets, Targets, make_targets
+
+__all__ = [
+    "Batching",
+    "KMeans",
+    "LayerTargets",
+    "MFCCTargets",
+    "MaskedBatch",
+    "MaskedBatches",
+    "MaskedPrediction",
+    "Targets",
+    "fit_kmeans",
+    "make_targets",
+]

@@ -1,0 +1,93 @@
+"""Batches for masked prediction: crop, reverberate, mix, normalise, mask. A function of seed and step alone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sonant.audio.augment import Mixing, Waveform, mix_utterances, reverberate
+from sonant.data import BatchSampler, LabelStore, WaveformStore
+from sonant.errors import ConfigurationError
+from sonant.layers.masking import SpanMasking
+from sonant.layers.packed import Packed
+from sonant.models import WaveformTransformer, normalize_waveform
+from sonant.pretraining.masked_prediction import MaskedBatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batching:
+    """How much speech a step sees, and what is done to it.
+
+    Attributes:
+        batch_seconds: audio a batch, at most.
+        max_seconds: longer clips are cropped at random, anew at each epoch.
+        min_seconds: shorter clips are left out.
+        reverb_probability: share of clips heard through one of the rooms.
+    """
+
+    batch_seconds: float = 87.5
+    max_seconds: float = 15.625
+    min_seconds: float = 2.0
+    reverb_probability: float = 0.0
+
+
+class MaskedBatches:
+    """The batches of a run, step after step.
+
+    Every clip of a batch is cropped to the shortest, as fairseq does, at a multiple of the frame stride, so that the
+    labels of a crop are exactly a slice of the labels of the clip.
+    """
+
+    def __init__(
+        self,
+        waveforms: WaveformStore,
+        labels: LabelStore,
+        backbone: WaveformTransformer,
+        *,
+        batching: Batching,
+        masking: SpanMasking,
+        mixing: Mixing,
+        noises: Sequence[Waveform] = (),
+        rooms: Sequence[Waveform] = (),
+        seed: int = 0,
+    ) -> None:
+        if len(labels) != len(waveforms):
+            raise ConfigurationError(f"There are labels for {len(labels)} recordings, but {len(waveforms)} waveforms.")
+        if batching.reverb_probability > 0 and not rooms:
+            raise ConfigurationError("reverb_probability is above 0, but no impulse responses were given.")
+        rate = backbone.sampling_rate
+        self.sampler = BatchSampler(
+            waveforms.lengths.tolist(),
+            budget=round(batching.batch_seconds * rate),
+            max_length=round(batching.max_seconds * rate),
+            min_length=round(batching.min_seconds * rate),
+            seed=seed,
+        )
+        self.waveforms, self.labels, self.noises, self.rooms = waveforms, labels, noises, rooms
+        self.batching, self.masking, self.mixing, self.seed = batching, masking, mixing, seed
+        self.stride, self.num_frames, self.normalize = backbone.stride, backbone.num_frames, backbone.normalize
+
+    def __call__(self, start: int = 0) -> Iterator[MaskedBatch]:
+        """Batches from step `start` on, without end."""
+        for step, members in self.sampler.batches(start):
+            yield self._make(members, np.random.default_rng([self.seed, 1 + step]))
+
+    def _make(self, members: list[int], rng: np.random.Generator) -> MaskedBatch:
+        length = int(min(self.sampler.lengths[member] for member in members))
+        frames = self.num_frames(length)
+        crops, targets = [], []
+        for member in members:
+            first = int(rng.integers((int(self.waveforms.lengths[member]) - length) // self.stride + 1))
+            crop = self.waveforms.crop(member, first * self.stride, length)
+            if rng.random() < self.batching.reverb_probability:
+                crop = reverberate(crop, self.rooms[int(rng.integers(len(self.rooms)))])
+            crops.append(crop)
+            targets.append(self.labels[member][first : first + frames])
+        mixed = [torch.from_numpy(crop) for crop in mix_utterances(crops, self.mixing, rng, noises=self.noises)]
+        masks = np.concatenate([self.masking.draw(frames, rng) for _ in members])
+        return MaskedBatch(
+            Packed.pack(map(normalize_waveform, mixed) if self.normalize else mixed),
+            torch.from_numpy(np.concatenate(targets).astype(np.int64)),
+            torch.from_numpy(masks),
+        )

@@ -1,0 +1,111 @@
+"""What masked prediction predicts: k-means clusters of MFCC, or of a layer of the previous model."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from sonant.audio.mel import mfcc_with_deltas
+from sonant.data import LabelStore, WaveformStore
+from sonant.errors import ConfigurationError
+from sonant.layers.packed import Packed
+from sonant.models import WaveformTransformer, normalize_waveform
+from sonant.pretraining.kmeans import KMeans, fit_kmeans
+
+
+@dataclass(frozen=True, kw_only=True)
+class MFCCTargets:
+    """Clusters of 39 MFCC and slopes: HuBERT's first iteration."""
+
+    num_clusters: int = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerTargets:
+    """Clusters of a hidden state of the previous model: the later iterations.
+
+    Attributes:
+        layer: number of the hidden state (HuBERT: 6 of Base for its second iteration, 9 for Large).
+        num_clusters: how many.
+    """
+
+    layer: int = 6
+    num_clusters: int = 500
+
+
+Targets = MFCCTargets | LayerTargets
+
+
+def make_targets(
+    waveforms: WaveformStore,
+    targets: Targets,
+    folder: str | Path,
+    *,
+    previous: WaveformTransformer | None = None,
+    fit_share: float = 0.1,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+) -> LabelStore:
+    """Cluster the features of the corpus and label every frame of the backbone (50 a second).
+
+    The clusters are fitted on a share of the recordings and kept in `kmeans.safetensors`; the labels are made only
+    once, and a folder that holds them is used as it is.
+
+    Args:
+        previous: the model whose layer `LayerTargets` clusters.
+        fit_share: share of the recordings, drawn at random, on which the clusters are fitted.
+    """
+    folder = Path(folder)
+    if not (folder / "lengths.npy").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        features = _features(waveforms, targets, previous, device)
+        rng = np.random.default_rng(seed)
+        count = min(len(waveforms), max(round(fit_share * len(waveforms)), 500))
+        chosen = np.sort(rng.choice(len(waveforms), count, replace=False)).tolist()
+        fitted = [rows.cpu() for _, rows in features(tqdm(chosen, "features to cluster", unit="clip", disable=None))]
+        kmeans = fit_kmeans(lambda: fitted, targets.num_clusters, seed=seed)
+        kmeans.save(folder / "kmeans.safetensors", {"targets": str(targets)})
+        LabelStore.write(folder, _labels_in_order(waveforms, features, kmeans))
+    return LabelStore(folder)
+
+
+Features = Callable[[Iterable[int]], Iterator[tuple[int, Tensor]]]
+
+
+def _labels_in_order(waveforms: WaveformStore, features: Features, kmeans: KMeans) -> list[np.ndarray]:
+    labels: dict[int, np.ndarray] = {}
+    for number, rows in features(tqdm(range(len(waveforms)), "labels", unit="clip", disable=None)):
+        labels[number] = kmeans(rows).cpu().numpy()
+    return [labels[number] for number in range(len(waveforms))]
+
+
+def _features(
+    waveforms: WaveformStore, targets: Targets, previous: WaveformTransformer | None, device: torch.device | str
+) -> Features:
+    """A function from numbers of recordings to (number, features (frames, dim)), 50 frames a second."""
+    match targets:
+        case MFCCTargets():
+
+            def cepstral(numbers: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
+                for number in numbers:
+                    # Every second MFCC frame sees the very samples that a frame of the backbone sees.
+                    yield number, mfcc_with_deltas(torch.from_numpy(waveforms[number]))[::2]
+
+            return cepstral
+        case LayerTargets(layer=layer):
+            if previous is None:
+                raise ConfigurationError("LayerTargets clusters a layer of the previous model, but none was given.")
+            model = previous.to(device).eval()
+
+            def hidden(numbers: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
+                for number in numbers:
+                    clip = torch.from_numpy(waveforms[number]).to(device)
+                    speech = Packed.pack([normalize_waveform(clip) if model.normalize else clip])
+                    with torch.inference_mode():
+                        yield number, model(speech, layers=[layer]).hidden_states[layer].float()
+
+            return hidden

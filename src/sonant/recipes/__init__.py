@@ -1,0 +1,24 @@
+"""The named runs: one short file each, found by name in the table below."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from sonant.errors import UnknownName
+
+if TYPE_CHECKING:
+    from sonant.recipes.pretraining import PretrainingRun
+
+PRETRAINING = {
+    "wavlm_tiny": "sonant.recipes.wavlm_tiny",
+    "wavlm_base": "sonant.recipes.wavlm_base",
+    "wavlm_base_plus": "sonant.recipes.wavlm_base_plus",
+    "wavlm_large": "sonant.recipes.wavlm_large",
+}
+
+
+def pretraining_recipe(name: str) -> "PretrainingRun":
+    """The pretraining run of that name."""
+    if name not in PRETRAINING:
+        raise UnknownName("pretraining recipe", name, PRETRAINING)
+    run: PretrainingRun = import_module(PRETRAINING[name]).recipe()
+    return run

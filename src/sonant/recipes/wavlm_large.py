@@ -1,0 +1,26 @@
+"""WavLM Large: the last stage of Base+ with the large model.
+
+The targets come from a Base model, named with teacher=MODEL: a run of `wavlm_base`, or a published one. Peak rate and
+batch follow HuBERT Large (arXiv 2106.07447); those of WavLM Large were never released.
+"""
+
+from dataclasses import replace
+
+from sonant.models.wavlm import LARGE
+from sonant.recipes import wavlm_base_plus
+from sonant.recipes.pretraining import PretrainingRun
+
+
+def recipe() -> PretrainingRun:
+    """Clusters of the teacher's layer 9, speech and noise mixed in; give teacher=MODEL and noise=MANIFEST."""
+    base = wavlm_base_plus.recipe()
+    stage = base.stages[-1]
+    large = replace(
+        stage,
+        name="large",
+        batching=replace(stage.batching, batch_seconds=56.25),
+        training=replace(stage.training, peak_rate=1.5e-3, clip_norm=1.0, accumulate=128),
+        projection_dim=768,
+        extractor_gradient=1.0,
+    )
+    return replace(base, name="wavlm_large", model=LARGE, stages=(large,))

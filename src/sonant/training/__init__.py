@@ -1,0 +1,6 @@
+"""One loop for every objective and task, its schedules and its state."""
+
+from sonant.training.loop import DivergedError, Training, train
+from sonant.training.schedules import Linear, Schedule, TriStage
+
+__all__ = ["DivergedError", "Linear", "Schedule", "Training", "TriStage", "train"]

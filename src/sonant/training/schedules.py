@@ -1,0 +1,55 @@
+"""The learning rate over the course of a run, as a share of its peak."""
+
+from dataclasses import dataclass
+
+from sonant.errors import ConfigurationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriStage:
+    """Linear warm-up, hold, exponential decay. Shares of the run; what they leave over keeps the final scale.
+
+    Source: SpecAugment (arXiv 1904.08779); fairseq `tri_stage_lr_scheduler.py`.
+    """
+
+    warmup: float = 0.1
+    hold: float = 0.4
+    decay: float = 0.5
+    initial_scale: float = 0.01
+    final_scale: float = 0.05
+
+    def __post_init__(self) -> None:
+        _check_shares(self.warmup, self.hold, self.decay)
+
+    def scale(self, step: int, steps: int) -> float:
+        """The share of the peak at `step` of `steps`."""
+        done = step / steps
+        if done < self.warmup:
+            return self.initial_scale + (1 - self.initial_scale) * done / self.warmup
+        if done < self.warmup + self.hold:
+            return 1.0
+        decayed = min(1.0, (done - self.warmup - self.hold) / self.decay) if self.decay > 0 else 1.0
+        return self.final_scale**decayed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear:
+    """Linear warm-up, then linear decay to zero: pretraining of wav2vec 2.0, HuBERT and WavLM."""
+
+    warmup: float = 0.08
+
+    def __post_init__(self) -> None:
+        _check_shares(self.warmup)
+
+    def scale(self, step: int, steps: int) -> float:
+        """The share of the peak at `step` of `steps`."""
+        warmup = self.warmup * steps
+        return (step + 1) / (warmup + 1) if step < warmup else (steps - step) / (steps - warmup)
+
+
+Schedule = TriStage | Linear
+
+
+def _check_shares(*shares: float) -> None:
+    if any(share < 0 for share in shares) or sum(shares) > 1:
+        raise ConfigurationError(f"The stages of a schedule are shares of the run, at most 1 in all; got {shares}.")

@@ -1,0 +1,40 @@
+"""The state of a run on disk: weights, optimiser, step and random numbers."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from sonant.errors import CheckpointError
+
+
+def save_state(path: Path, step: int, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Write the state beside the last one and then in its place, so that a crash leaves one of them whole."""
+    state = {
+        "step": step,
+        "module": module.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "random": torch.get_rng_state(),
+        "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Take up the state, if there is one, and return its step: 0 for a new run."""
+    if not path.exists():
+        return 0
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        module.load_state_dict(state["module"])
+        optimizer.load_state_dict(state["optimizer"])
+    except Exception as error:
+        raise CheckpointError(
+            f"The run cannot go on from {path}: {error}. If the model or its settings changed, choose a new folder."
+        ) from error
+    torch.set_rng_state(state["random"])
+    if state["cuda_random"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda_random"])
+    return state["step"]
