@@ -75,7 +75,7 @@ def test_the_fit_is_scikit_learns(l2):
     scaled = probe.standardiser(train.features)
     reference = LogisticRegression(C=1 / (l2 * len(scaled)), tol=1e-8, max_iter=5000).fit(scaled, train.labels)
     assert probe.classes == tuple(reference.classes_)
-    np.testing.assert_allclose(probe.weight.T, reference.coef_, atol=2e-3 * np.abs(reference.coef_).max())
+    np.testing.assert_allclose(probe.weight, reference.coef_, atol=2e-3 * np.abs(reference.coef_).max())
     assert probe.predict(dev.features) == reference.predict(probe.standardiser(dev.features)).tolist()
 
 

@@ -78,7 +78,7 @@ class LinearProbe:
 
     classes: tuple[str, ...]
     standardiser: Standardiser
-    weight: Array  # (dim, classes)
+    weight: Array  # (classes, dim)
     bias: Array  # (classes,)
     l2: float
     dev_accuracy: float
@@ -86,7 +86,7 @@ class LinearProbe:
 
     def logits(self, features: Array) -> Array:
         """`features` (clips, dim) to (clips, classes)."""
-        return self.standardiser(features) @ self.weight + self.bias
+        return self.standardiser(features) @ self.weight.T + self.bias
 
     def predict(self, features: Array) -> list[str]:
         """The likeliest class of each clip."""
@@ -122,10 +122,10 @@ def fit_probe(train: Split, dev: Split, *, l2_strengths: Sequence[float] = L2_ST
     targets = torch.from_numpy(_class_indices(train.labels, classes))
     dev_targets = torch.from_numpy(_class_indices(dev.labels, classes))
     best: LinearProbe | None = None
-    parameters = torch.zeros(inputs.shape[1] + 1, len(classes))
+    parameters = torch.zeros(len(classes), inputs.shape[1] + 1)
     for l2 in sorted(l2_strengths, reverse=True):
         parameters = _minimise(parameters, inputs, targets, l2)
-        weight, bias = parameters[:-1].numpy().copy(), parameters[-1].numpy().copy()
+        weight, bias = parameters[:, :-1].numpy().copy(), parameters[:, -1].numpy().copy()
         probe = LinearProbe(classes, standardiser, weight, bias, l2=l2, dev_accuracy=0.0, dev_loss=0.0)
         logits = torch.from_numpy(probe.logits(dev.features))
         probe = replace(
@@ -227,7 +227,7 @@ def _class_indices(labels: Sequence[str], classes: tuple[str, ...]) -> Integers:
 
 
 def _minimise(start: Tensor, inputs: Tensor, targets: Tensor, l2: float) -> Tensor:
-    """L-BFGS on the penalised mean cross-entropy; parameters (dim + 1, classes), the last row the bias."""
+    """L-BFGS on the penalised mean cross-entropy; parameters (classes, dim + 1), the last column the bias."""
     parameters = start.clone().requires_grad_()
     optimiser = torch.optim.LBFGS(
         [parameters],
@@ -239,8 +239,8 @@ def _minimise(start: Tensor, inputs: Tensor, targets: Tensor, l2: float) -> Tens
 
     def closure() -> float:
         optimiser.zero_grad()
-        weight, bias = parameters[:-1], parameters[-1]
-        loss = F.cross_entropy(torch.addmm(bias, inputs, weight), targets) + l2 / 2 * weight.square().sum()
+        weight, bias = parameters[:, :-1], parameters[:, -1]
+        loss = F.cross_entropy(F.linear(inputs, weight, bias), targets) + l2 / 2 * weight.square().sum()
         loss.backward()
         return loss.item()
 
