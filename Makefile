@@ -30,7 +30,8 @@ $(STAMP): pyproject.toml constraints.txt
 		fi; \
 		echo "making $(VENV) with $$found"; "$$found" -m venv $(VENV); \
 	fi
-	$(BIN)/python -m pip install --quiet -e '.[dev]' -c constraints.txt
+	@echo "installing sonant, its tests and tools (PyTorch is large: minutes the first time)"
+	@$(BIN)/python -m pip install -qq -e '.[dev]' -c constraints.txt
 	@touch $@
 
 demo: $(STAMP)

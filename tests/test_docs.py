@@ -5,7 +5,6 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
-from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import NamedTuple
@@ -122,11 +121,8 @@ def test_readme_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_python_examples_are_python(block: Block) -> None:
     """Each compiles, and what it imports from sonant is there; only the README's are run."""
     tree = ast.parse(block.text)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sonant"):
-            module = import_module(node.module)
-            missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
-            assert not missing, f"{block.page.name}:{block.line}: {node.module} has no {missing}"
+    lines = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    exec("\n".join(line for line in lines if "sonant" in line), {})
 
 
 @pytest.mark.parametrize(("place", "command"), [pytest.param(*each, id=f"{each[0]} {each[1]}") for each in commands()])

@@ -1,11 +1,13 @@
 """What pyproject.toml promises: pinned dependencies, documented extras, a wheel with everything in it."""
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,30 @@ def test_direct_dependencies_are_pinned() -> None:
         name = requirement.name.lower().replace("_", "-")
         if name != "sonant":
             assert pins.get(name) in requirement.specifier, f"{requirement}: constraints.txt has {pins.get(name)}"
+
+
+def declared(lines: list[str]) -> set[str]:
+    return {requirement.name.lower().replace("_", "-") for requirement in map(Requirement, lines)} - {"sonant"}
+
+
+def test_imports_are_declared() -> None:
+    """What is imported on loading is a core dependency, what is imported inside functions is at least in an extra."""
+    core = declared(PROJECT["dependencies"])
+    anywhere = core | declared([line for extra in PROJECT["optional-dependencies"].values() for line in extra])
+    distributions = packages_distributions()
+    used = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        inside = {node for outer in ast.walk(tree) if isinstance(outer, ast.FunctionDef) for node in ast.walk(outer)}
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            for package in {name.partition(".")[0] for name in names} - {"sonant", *sys.stdlib_module_names}:
+                (name,) = {name.lower().replace("_", "-") for name in distributions.get(package, [package])}
+                used.add(name)
+                allowed = anywhere if node in inside else core
+                assert name in allowed, f"{path.relative_to(ROOT)}:{node.lineno}: {name} is not in pyproject.toml"
+    assert core <= used, f"core dependencies that nothing imports: {sorted(core - used)}"
 
 
 def test_changelog_names_the_version() -> None:
