@@ -6,12 +6,12 @@ A verb is a typed function with a docstring (see `command_line`); its module is 
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
 
 from sonant import __version__
-from sonant.cli.command_line import call, overview
+from sonant.cli.command_line import VerbFunction, call, overview
 from sonant.errors import ConfigurationError, SonantError, UnknownName
 
 
@@ -54,10 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2 if isinstance(error, UnknownName | ConfigurationError) else 1
 
 
-def find_function(verb: str) -> Callable[..., int | None]:
+def find_function(verb: str) -> VerbFunction:
     """The Python function behind a verb."""
     module, _, name = VERBS[verb].function.partition(":")
-    function: Callable[..., int | None] = getattr(import_module(module), name)
+    function: VerbFunction = getattr(import_module(module), name)
     return function
 
 

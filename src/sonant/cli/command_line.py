@@ -36,10 +36,10 @@ from typing import Any, Literal, NoReturn, Union, get_args, get_origin
 
 from sonant.errors import ConfigurationError, UnknownName
 
-Verb = Callable[..., int | None]  # returns the exit code; None counts as 0
+VerbFunction = Callable[..., int | None]  # returns the exit code; None counts as 0
 
 
-def call(function: Verb, verb: str, arguments: Sequence[str], *, below: Mapping[str, str]) -> int:
+def call(function: VerbFunction, verb: str, arguments: Sequence[str], *, below: Mapping[str, str]) -> int:
     """Parse the arguments of one verb, call its function and return the exit code (None counts as 0).
 
     `below` holds the verbs that extend this one ("models show" extends "models"), each with its summary.
@@ -68,7 +68,7 @@ def _shield(arguments: Sequence[str]) -> list[str]:
     return [*arguments[:end], *(SHIELD + argument for argument in arguments[end + 1 :])]
 
 
-def build_parser(function: Verb, verb: str, *, below: Mapping[str, str]) -> "Parser":
+def build_parser(function: VerbFunction, verb: str, *, below: Mapping[str, str]) -> "Parser":
     """The parser of one verb."""
     docs = Docs.read(function)
     parser = Parser(verb)

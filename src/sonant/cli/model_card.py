@@ -98,7 +98,7 @@ def _results(card: Card) -> Iterable[RenderableType]:
     """A table a benchmark, then the sources by number."""
     if not card.results:
         see = f"; see {card.pretrained} for the authors' own fine-tuned models" if card.pretrained else ""
-        yield f"  none yet{see}"
+        yield f"  none in our tables{see}"
     sources = {source: f"[{i}]" for i, source in enumerate(dict.fromkeys(row.source for row in card.results), start=1)}
     for (benchmark, metrics), group in groupby(card.results, key=lambda row: (row.benchmark, tuple(row.scores))):
         if len(metrics) > MOST_COLUMNS:
