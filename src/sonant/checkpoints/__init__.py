@@ -1,0 +1,20 @@
+"""Reads and writes the checkpoints of transformers, unilm, fairseq, s3prl and torchaudio; see `load_checkpoint`."""
+
+from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, Format, Head, differing, family_of
+from sonant.checkpoints.load import load_backbone, load_checkpoint, make_backbone
+from sonant.checkpoints.save import Saved, save_checkpoint, save_pretrained
+
+__all__ = [
+    "FAMILIES",
+    "Checkpoint",
+    "Format",
+    "Head",
+    "Saved",
+    "differing",
+    "family_of",
+    "load_backbone",
+    "load_checkpoint",
+    "make_backbone",
+    "save_checkpoint",
+    "save_pretrained",
+]

@@ -1,0 +1,125 @@
+"""What every reader hands out and every writer takes: a configuration, tensors under our names, and heads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from sonant.errors import UnknownName
+from sonant.models import HuBERTConfig, Wav2Vec2Config, WaveformTransformerConfig, WavLMConfig, build
+
+Format = Literal["hf", "unilm", "fairseq", "torchaudio"]
+
+FAMILIES: dict[str, type[WaveformTransformerConfig]] = {
+    "wavlm": WavLMConfig,
+    "hubert": HuBERTConfig,
+    "wav2vec2": Wav2Vec2Config,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A trained part on top of a backbone, named by its key in `Checkpoint.heads`.
+
+    Tensors by kind; (r) marks those that only some files have:
+
+        ctc                       weight (tokens, dim), bias
+        sequence_classification   layer_weights (r), projector.{weight,bias}, classifier.{weight,bias}
+        frame_classification      layer_weights (r), classifier.{weight,bias}
+        xvector                   layer_weights (r), projector.*, tdnn.{i}.*, embedding.*, classifier.*, objective
+        pretraining, wav2vec 2.0  quantizer.codevectors, quantizer.weight_proj.*, project_q.*, final_proj.*
+        pretraining, the others   final_proj.* (r), label_embeddings (labels, final_dim) (r)
+
+    `metadata` is plain data (JSON can hold it): `vocabulary` and `blank` of a CTC head, `labels` of a classifier,
+    `tdnn_kernel` and `tdnn_dilation`, `groups` of a quantiser, `dictionaries` of a HuBERT.
+    """
+
+    tensors: dict[str, Tensor]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A model outside any module.
+
+    Attributes:
+        config: the backbone's; whether waveforms are normalised is part of it.
+        backbone_state: tensors under the names of `sonant.models`. `mask_embedding` is missing where the file has none
+            (torchaudio never keeps it; some speech recognisers have dropped it).
+        heads: by kind, see `Head`.
+        format: where it came from: "hf", "unilm", "fairseq", "s3prl", "torchaudio" or "sonant".
+        metadata: "normalize_from" and "config_from" say how sure the configuration is; a key named like the format holds
+            the settings that only that format knows, which its writer puts back.
+    """
+
+    config: WaveformTransformerConfig
+    backbone_state: dict[str, Tensor]
+    heads: dict[str, Head] = field(default_factory=dict)
+    format: str = "sonant"
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def normalize(self) -> bool:
+        """Whether each waveform must come with zero mean and unit variance."""
+        return self.config.normalize
+
+    @property
+    def family(self) -> str:
+        return family_of(self.config)
+
+
+def family_of(config: WaveformTransformerConfig) -> str:
+    """ "wavlm", "hubert" or "wav2vec2"."""
+    for name, kind in FAMILIES.items():
+        if isinstance(config, kind):
+            return name
+    raise UnknownName("family with the configuration", type(config).__name__, FAMILIES)
+
+
+def make_config(
+    family: str, values: Mapping[str, Any], overrides: Mapping[str, Any] | None
+) -> WaveformTransformerConfig:
+    """The configuration of a family; `overrides` (field to value, and "family") win over what the file says."""
+    overrides = dict(overrides or {})
+    family = overrides.pop("family", family)
+    if family not in FAMILIES:
+        raise UnknownName("family", family, FAMILIES)
+    kind = FAMILIES[family]
+    known = [entry.name for entry in fields(kind)]
+    for name in overrides:
+        if name not in known:
+            raise UnknownName(f"setting of {kind.__name__}", name, ["family", *known])
+    return replace(kind(**{name: value for name, value in values.items() if name in known}), **overrides)
+
+
+def shapes_of(config: WaveformTransformerConfig) -> dict[str, tuple[int, ...]]:
+    """Every tensor that a model of this configuration has, by name; no memory is used for them."""
+    with torch.device("meta"):
+        return {name: tuple(tensor.shape) for name, tensor in build(config).state_dict().items()}
+
+
+def own_storage(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same values, each tensor contiguous, on the CPU and alone in its memory: what a file needs."""
+    taken: set[int] = set()
+    owned = {}
+    for name, tensor in tensors.items():
+        value = tensor.detach().cpu()
+        storage = value.untyped_storage()
+        alone = value.is_contiguous() and storage.nbytes() == value.nbytes and storage.data_ptr() not in taken
+        owned[name] = value if alone else value.clone(memory_format=torch.contiguous_format)
+        taken.add(owned[name].untyped_storage().data_ptr())
+    return owned
+
+
+def differing(left: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> list[str]:
+    """The names that only one side has, or whose tensors differ in type, shape or any bit."""
+    return sorted(name for name in left.keys() | right.keys() if not _same(left.get(name), right.get(name)))
+
+
+def _same(left: Tensor | None, right: Tensor | None) -> bool:
+    if left is None or right is None or left.dtype != right.dtype or left.shape != right.shape:
+        return False
+    left, right = (tensor.detach().contiguous().reshape(-1).view(torch.uint8) for tensor in (left, right))
+    return torch.equal(left, right)  # bytes: NaN equals itself, and -0.0 is not 0.0

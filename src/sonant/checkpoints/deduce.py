@@ -1,0 +1,82 @@
+"""A configuration from tensors alone, for files that have none.
+
+Shapes tell the widths, the depths and the kernels. They do not tell strides, heads, the order of norms or whether
+waveforms are normalised; those follow the published models: seven convolutions with a total stride of 320; heads of 64
+channels (80 in the 1280-wide, 120 in the 1920-wide models); models with a layer norm in the extractor are pre-norm and
+want normalised waveforms, those with a group norm neither. `overrides` corrects what a model of one's own does otherwise.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from sonant.checkpoints.checkpoint import make_config
+from sonant.errors import CheckpointMismatch, ConfigurationError
+from sonant.models import WaveformTransformerConfig
+
+PUBLISHED_KERNELS, PUBLISHED_STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
+PUBLISHED_HEADS = {768: 12, 1024: 16, 1280: 16, 1920: 16}
+
+
+def deduce_config(
+    backbone: Mapping[str, Tensor], *, family: str, source: object, overrides: Mapping[str, Any] | None
+) -> WaveformTransformerConfig:
+    """The configuration of tensors under our names.
+
+    Raises:
+        CheckpointMismatch: the tensors that tell it are missing.
+        ConfigurationError: a size that no published model has, and `overrides` does not give it.
+    """
+    given = overrides or {}
+    try:
+        depth = count(backbone, "encoder.layers.")
+        num_convs = count(backbone, "extractor.layers.")
+        convs = [backbone[f"extractor.layers.{i}.conv.weight"].shape for i in range(num_convs)]
+        dim, grouped, kernel = backbone["encoder.positions.weight_v"].shape
+        inner = backbone["encoder.layers.0.feed_forward.inner.weight"].shape[0]
+        channels, kernels = tuple(shape[0] for shape in convs), tuple(shape[2] for shape in convs)
+        layer_norm = "extractor.layers.1.norm.weight" in backbone or (
+            num_convs == 1 and given.get("extractor_norm") == "layer"
+        )
+    except (KeyError, ValueError, IndexError) as error:
+        raise CheckpointMismatch(
+            f"{source}: the tensors do not tell the shape of the model ({error} is missing or of another shape). "
+            "Is it a wav2vec 2.0, HuBERT or WavLM?"
+        ) from None
+    values: dict[str, Any] = {
+        "conv_channels": channels,
+        "conv_kernels": kernels,
+        "conv_bias": "extractor.layers.0.conv.bias" in backbone,
+        "extractor_norm": "layer" if layer_norm else "group",
+        "dim": dim,
+        "num_layers": depth,
+        "feed_forward_dim": inner,
+        "pre_norm": layer_norm,
+        "normalize": layer_norm,
+        "position_kernel": kernel,
+        "position_groups": dim // grouped,
+    }
+    if kernels == PUBLISHED_KERNELS:
+        values["conv_strides"] = PUBLISHED_STRIDES
+    scale, table = (
+        backbone.get(n) for n in ("encoder.layers.0.attention.gate.scale", "encoder.relative_positions.weight")
+    )
+    if scale is not None:
+        values["num_heads"] = scale.shape[0]
+    elif dim in PUBLISHED_HEADS:
+        values["num_heads"] = PUBLISHED_HEADS[dim]
+    if table is not None:
+        values["num_buckets"] = table.shape[0]
+    for name, what in (
+        ("num_heads", f"how many heads attention over {dim} channels has"),
+        ("conv_strides", "the strides"),
+    ):
+        if name not in values and name not in given:
+            raise ConfigurationError(f"{source}: the tensors do not tell {what}; give it in overrides, as {name!r}.")
+    return make_config(family, values, overrides)
+
+
+def count(backbone: Mapping[str, Tensor], prefix: str) -> int:
+    """How many layers have a name under this prefix."""
+    return len({name[len(prefix) :].split(".")[0] for name in backbone if name.startswith(prefix)})

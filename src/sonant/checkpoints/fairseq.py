@@ -1,0 +1,298 @@
+"""Checkpoints of fairseq (pretrained and fine-tuned), of unilm (WavLM) and of s3prl, which share their names of tensors."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sonant.checkpoints.checkpoint import Checkpoint, make_config, own_storage
+from sonant.checkpoints.deduce import deduce_config
+from sonant.checkpoints.fairseq_config import backbone_settings, write_settings
+from sonant.checkpoints.files import only_tensors, write_pickle
+from sonant.checkpoints.keys import HeadTable, Table, check, make_heads, read, write
+from sonant.checkpoints.tables import (
+    FAIRSEQ,
+    FAIRSEQ_CONTRAST,
+    FAIRSEQ_CTC,
+    FAIRSEQ_GROUP_NORM,
+    FAIRSEQ_LAYER_NORM,
+    FAIRSEQ_PREDICTION,
+)
+from sonant.checkpoints.unpickle import StandIn, plain
+from sonant.errors import (
+    CheckpointMismatch,
+    ConfigurationError,
+    CorruptedCheckpoint,
+    UnknownCheckpoint,
+    UnsupportedCheckpoint,
+)
+from sonant.models import WaveformTransformerConfig
+
+BOTH_NORMS: Table = (*FAIRSEQ, *FAIRSEQ_GROUP_NORM, *FAIRSEQ_LAYER_NORM)
+PREFIXES = ("w2v_encoder.w2v_model.", "w2v_encoder.", "w2v_model.")  # of a fine-tuned model, the longest first
+BLANK = 0  # fairseq's criterion takes the first symbol of its dictionary, "<s>", for CTC's blank
+
+
+def is_fairseq(state: Mapping[Any, Any]) -> bool:
+    """Whether an unpickled dict is of the kind that `read_fairseq` reads."""
+    return ("model" in state and ("cfg" in state or "args" in state)) or {"model_weight", "model_cfg"} <= state.keys()
+
+
+def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping[str, Any] | None = None) -> Checkpoint:
+    """A checkpoint from what the unpickler made of the file."""
+    if "model_weight" in state:
+        return _read_s3prl(state, source, overrides)
+    raw = state.get("cfg") if state.get("cfg") is not None else state.get("args")
+    if raw is None:
+        raise CorruptedCheckpoint(f"{source} has weights, but neither 'cfg' nor 'args' says of which model.")
+    config = plain(raw)
+    tensors = _without_prefix(only_tensors(state["model"], source))
+    if not isinstance(config, dict):
+        raise CorruptedCheckpoint(f"{source}: its configuration is a {type(config).__name__}, not a set of settings.")
+    if state.get("cfg") is not None and "model" not in config:
+        return _read_unilm(config, tensors, source, overrides)
+    model, task, tuned = _parts(config)
+    family = _family(model, tuned, tensors)
+    tables = _head_tables(family)
+    translated = read(tensors, BOTH_NORMS, tables)
+    normalize = _first(tuned.get("task", {}), task, model, tuned.get("model", {}), key="normalize")
+    if "encoder_layers" in model or "encoder_embed_dim" in model or not tuned:
+        settings = backbone_settings(model, source, wavlm=family == "wavlm")
+        settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
+        settings["normalize"] = settings["extractor_norm"] == "layer" if normalize is None else bool(normalize)
+        ours, found = make_config(family, settings, overrides), "cfg" if state.get("cfg") is not None else "args"
+    else:  # fine-tuned, and the settings of the pretrained model are in another file
+        told = {} if normalize is None else {"normalize": bool(normalize)}
+        ours = deduce_config(translated.backbone, family=family, source=source, overrides=told | dict(overrides or {}))
+        found = "the shapes of the tensors"
+    _check(translated, ours, source, tables)
+    own = plain(state.get("sonant", {})) or {}
+    known = {
+        "ctc": _ctc_metadata(state),
+        "pretraining": _pretraining_metadata(state, model, family),
+        **own.get("heads", {}),
+    }
+    metadata = {
+        "fairseq": {"model": model, "task": task, "tuned": tuned},
+        "normalize_from": "the extractor's norm, as in the published models" if normalize is None else "task.normalize",
+        "config_from": found,
+    }
+    return Checkpoint(ours, translated.backbone, make_heads(translated, known), "fairseq", metadata)
+
+
+def _read_unilm(
+    config: dict[str, Any], tensors: dict[str, Tensor], source: object, overrides: Mapping[str, Any] | None
+) -> Checkpoint:
+    if "encoder_layers" not in config:
+        raise UnknownCheckpoint(
+            f"{source}: its configuration has neither a part 'model' (fairseq) nor the settings of a WavLM (unilm). "
+            f"It has {', '.join(map(str, list(config)[:10]))}."
+        )
+    translated = read(tensors, BOTH_NORMS, {})
+    settings = backbone_settings(config, source, wavlm=True)
+    settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
+    settings["normalize"] = bool(config.get("normalize", False))
+    ours = make_config("wavlm", settings, overrides)
+    _check(translated, ours, source, {})
+    metadata = {"unilm": config, "normalize_from": "cfg.normalize", "config_from": "cfg"}
+    return Checkpoint(ours, translated.backbone, {}, "unilm", metadata)
+
+
+def _read_s3prl(state: Mapping[Any, Any], source: object, overrides: Mapping[str, Any] | None) -> Checkpoint:
+    model, task = plain(state["model_cfg"]), plain(state.get("task_cfg", {}))
+    tensors = only_tensors(state["model_weight"], source)
+    dictionaries = plain(state.get("dictionaries_symbols"))
+    family = "hubert" if dictionaries is not None else _family(model, {}, tensors)
+    tables = _head_tables(family)
+    translated = read(tensors, BOTH_NORMS, tables)
+    settings = backbone_settings(model, source, wavlm=family == "wavlm")
+    settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
+    settings["normalize"] = bool(task.get("normalize", settings["extractor_norm"] == "layer"))
+    ours = make_config(family, settings, overrides)
+    _check(translated, ours, source, tables)
+    known = {
+        "pretraining": {"dictionaries": dictionaries}
+        if family == "hubert"
+        else {"groups": model.get("latent_groups", 2)}
+    }
+    metadata = {
+        "fairseq": {"model": model, "task": task, "tuned": {}},
+        "normalize_from": "task_cfg.normalize",
+        "config_from": "model_cfg",
+    }
+    return Checkpoint(ours, translated.backbone, make_heads(translated, known), "s3prl", metadata)
+
+
+def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    stripped: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        prefix = next((prefix for prefix in PREFIXES if name.startswith(prefix)), "")
+        stripped[name.removeprefix(prefix)] = tensor
+    if len(stripped) != len(tensors):
+        raise CheckpointMismatch("The file has the same tensor with and without the prefix of a fine-tuned model.")
+    return stripped
+
+
+def _parts(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Settings of the pretrained model, of its task, and (of a fine-tuned file) {"model", "task"} of the fine-tuning."""
+    model = config.get("model", config)  # args: one flat set for everything
+    task = config.get("task", config)
+    if not isinstance(model, dict):
+        raise CorruptedCheckpoint("The configuration has no settings of the model.")
+    task = task if isinstance(task, dict) else config  # args.task is a word
+    if not ("w2v_args" in model or "w2v_path" in model):
+        return model, task, {}
+    tuned = {"model": {name: value for name, value in model.items() if name != "w2v_args"}, "task": task}
+    inner = model.get("w2v_args")
+    if not isinstance(inner, dict):
+        return {}, {}, tuned
+    pretrained, pretraining = inner.get("model", inner), inner.get("task", inner)
+    return (
+        pretrained if isinstance(pretrained, dict) else inner,
+        pretraining if isinstance(pretraining, dict) else inner,
+        tuned,
+    )
+
+
+def _family(model: Mapping[str, Any], tuned: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    if any(name.endswith(".self_attn.grep_a") for name in tensors):
+        return "wavlm"
+    settings = (model, tuned.get("model", {}))
+    names = [str(part.get(key, "")) for part in settings for key in ("_name", "arch")]
+    for name in names:
+        if any(other in name for other in ("data2vec", "vggish", "speech2c", "sat", "wav2vec_seq2seq", "vq_wav2vec")):
+            raise UnsupportedCheckpoint(
+                f"The model is called {name!r}; known are wav2vec2, hubert, wavlm and their CTC models."
+            )
+    return "hubert" if "label_embs_concat" in tensors or any("hubert" in name for name in names) else "wav2vec2"
+
+
+def _head_tables(family: str) -> dict[str, HeadTable]:
+    return {"ctc": FAIRSEQ_CTC, "pretraining": FAIRSEQ_CONTRAST if family == "wav2vec2" else FAIRSEQ_PREDICTION}
+
+
+def _first(*parts: Mapping[str, Any], key: str) -> Any:
+    return next((part[key] for part in parts if part.get(key) is not None), None)
+
+
+def _check(translated: Any, config: WaveformTransformerConfig, source: object, tables: dict[str, HeadTable]) -> None:
+    if config.dim == config.conv_channels[-1] and "projection.linear.weight" not in translated.backbone:
+        raise UnsupportedCheckpoint(
+            f"{source}: the model is as wide as its last convolution ({config.dim}) and has no projection between the two "
+            "(post_extract_proj); sonant's models always have one."
+        )
+    check(translated, config, source=source, rows=rows_for(config), heads=tables)
+
+
+def rows_for(config: WaveformTransformerConfig) -> Table:
+    """The table with the norms of this extractor only: what is written."""
+    return (*FAIRSEQ, *(FAIRSEQ_GROUP_NORM if config.extractor_norm == "group" else FAIRSEQ_LAYER_NORM))
+
+
+def _symbols(dictionary: Any) -> list[str] | None:
+    """The symbols of a pickled fairseq Dictionary."""
+    values = plain(dictionary) if isinstance(dictionary, StandIn) else None
+    symbols = values.get("symbols") if isinstance(values, dict) else None
+    return [str(symbol) for symbol in symbols] if isinstance(symbols, list) else None
+
+
+def _task_state(state: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    found = state.get("task_state")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _ctc_metadata(state: Mapping[Any, Any]) -> dict[str, Any]:
+    """The tokens as transformers names them: there the blank is called "<pad>", in fairseq "<s>"."""
+    symbols = _symbols(_task_state(state).get("target_dictionary"))
+    known: dict[str, Any] = {"blank": BLANK}
+    if symbols:
+        swap = {"<s>": "<pad>", "<pad>": "<s>"} if symbols[0] == "<s>" else {}
+        known["vocabulary"] = [swap.get(symbol, symbol) for symbol in symbols]
+    return known
+
+
+def _pretraining_metadata(state: Mapping[Any, Any], model: Mapping[str, Any], family: str) -> dict[str, Any]:
+    if family == "wav2vec2":
+        return {"groups": model.get("latent_groups", 2)}
+    found = _task_state(state).get("dictionaries")
+    dictionaries = [_symbols(entry) for entry in found] if isinstance(found, list) else []
+    return {"dictionaries": dictionaries} if dictionaries and all(dictionaries) else {}
+
+
+# Writing
+
+
+def write_unilm(path: Path, checkpoint: Checkpoint) -> list[str]:
+    """{'cfg', 'model'} as unilm's WavLM reads it; returns the heads, which it has no place for."""
+    if checkpoint.family != "wavlm":
+        raise ConfigurationError(
+            f"unilm's files hold WavLM only, and this is a {checkpoint.family}. Save it as hf, fairseq or torchaudio."
+        )
+    settings = {**checkpoint.metadata.get("unilm", {}), **write_settings(checkpoint, toolkit="unilm")}
+    state, _ = write(checkpoint.backbone_state, rows_for(checkpoint.config))
+    write_pickle(path, {"cfg": settings | {"normalize": checkpoint.normalize}, "model": own_storage(state)})
+    return [f"the head {kind!r}" for kind in checkpoint.heads]
+
+
+def write_fairseq(path: Path, checkpoint: Checkpoint) -> list[str]:
+    """A file with the configuration as plain dicts; returns the heads that fairseq has no place for.
+
+    With a CTC head it is laid out as a fine-tuned model. What fairseq keeps in dictionaries beside the file (vocabulary,
+    labels) travels under the key "sonant", which fairseq ignores.
+    """
+    family, carried = checkpoint.family, checkpoint.metadata.get("fairseq", {})
+    tables = {kind: table for kind, table in _head_tables(family).items() if kind in checkpoint.heads}
+    rows = rows_for(checkpoint.config)
+    state, _ = write(checkpoint.backbone_state, rows)
+    for kind, table in tables.items():
+        state |= write(checkpoint.heads[kind].tensors, table.rows)[0]
+    model = {
+        **carried.get("model", {}),
+        "_name": family,
+        **write_settings(checkpoint, toolkit="fairseq"),
+        **_pretraining_settings(checkpoint),
+    }
+    tasks = {"wav2vec2": "audio_pretraining"}
+    task = {
+        **carried.get("task", {}),
+        "normalize": checkpoint.normalize,
+        "sample_rate": checkpoint.config.sampling_rate,
+    }
+    task["_name"] = tasks.get(family, "hubert_pretraining")
+    cfg: dict[str, Any] = {"model": model, "task": task}
+    if "ctc" in tables:
+        tuned = carried.get("tuned", {})
+        names = {"wav2vec2": "wav2vec_ctc", "hubert": "hubert_ctc"}
+        outer = {
+            **tuned.get("model", {}),
+            "_name": names.get(family, f"{family}_ctc"),
+            "normalize": checkpoint.normalize,
+        }
+        outer_task = {**tuned.get("task", {}), "_name": "audio_finetuning", "normalize": checkpoint.normalize}
+        cfg = {"model": {**outer, "w2v_args": cfg}, "task": outer_task}
+        state = {
+            ("w2v_encoder." if name.startswith("proj.") else PREFIXES[0]) + name: value for name, value in state.items()
+        }
+    notes = {"heads": {kind: checkpoint.heads[kind].metadata for kind in tables}}
+    write_pickle(path, {"args": None, "cfg": cfg, "model": own_storage(state), "sonant": notes})
+    return [f"the head {kind!r}" for kind in checkpoint.heads if kind not in tables]
+
+
+def _pretraining_settings(checkpoint: Checkpoint) -> dict[str, Any]:
+    head = checkpoint.heads.get("pretraining")
+    if head is None:
+        return {}
+    settings: dict[str, Any] = {}
+    if "final_proj.weight" in head.tensors:
+        settings["final_dim"] = head.tensors["final_proj.weight"].shape[0]
+    if "quantizer.codevectors" in head.tensors:
+        groups = head.metadata.get("groups", 2)
+        _, codes, width = head.tensors["quantizer.codevectors"].shape
+        settings |= {
+            "quantize_targets": True,
+            "latent_groups": groups,
+            "latent_vars": codes // groups,
+            "latent_dim": width * groups,
+        }
+    return settings

@@ -1,0 +1,150 @@
+"""The settings of fairseq and unilm and our configurations, both ways."""
+
+import ast
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+
+from sonant.checkpoints.checkpoint import Checkpoint
+from sonant.errors import ConfigurationError, CorruptedCheckpoint, UnsupportedCheckpoint
+from sonant.models import WaveformTransformerConfig
+
+# Ours, theirs, and their default where the file leaves it out.
+SETTINGS: tuple[tuple[str, str, Any], ...] = (
+    ("dim", "encoder_embed_dim", 768),
+    ("num_layers", "encoder_layers", 12),
+    ("num_heads", "encoder_attention_heads", 12),
+    ("feed_forward_dim", "encoder_ffn_embed_dim", 3072),
+    ("pre_norm", "layer_norm_first", False),
+    ("position_kernel", "conv_pos", 128),
+    ("position_groups", "conv_pos_groups", 16),
+    ("dropout", "dropout", 0.1),
+    ("attention_dropout", "attention_dropout", 0.1),
+    ("activation_dropout", "activation_dropout", 0.0),
+    ("input_dropout", "dropout_input", 0.0),
+    ("layerdrop", "encoder_layerdrop", 0.0),
+)
+WAVLM_SETTINGS: tuple[tuple[str, str, Any], ...] = (
+    ("num_buckets", "num_buckets", 320),
+    ("max_distance", "max_distance", 1280),
+)
+EXTRACTOR_NORMS = {"default": "group", "layer_norm": "layer"}
+DEFAULT_CONVS = "[(512,10,5)] + [(512,3,2)] * 4 + [(512,2,2)] * 2"
+MOST_CONVS = 64
+
+# A setting, the values that we can do, and what another value means.
+REQUIRED: tuple[tuple[str, tuple[Any, ...], str], ...] = (
+    ("activation_fn", ("gelu",), "another activation"),
+    ("layer_type", ("transformer", None), "another kind of layer"),
+    ("conv_pos_batch_norm", (False, None), "a batch norm in the positional convolution"),
+    ("pos_conv_depth", (1, None), "a stack of positional convolutions"),
+    ("quantize_input", (False, None), "quantised inputs"),
+    ("target_glu", (False, None), "a gated projection of the targets"),
+    ("expand_attention_head_size", (-1, 0, None), "widened attention heads"),
+)
+
+
+def backbone_settings(model: Mapping[str, Any], source: object, *, wavlm: bool) -> dict[str, Any]:
+    """Values for our configuration; the bias of the convolutions is left to the tensors, which know it better."""
+    for name, values, meaning in REQUIRED:
+        if model.get(name, values[0]) not in values:
+            raise UnsupportedCheckpoint(
+                f"{source}: its configuration says {name}={model[name]!r}, that is {meaning}, which sonant's models do not "
+                f"have; only {values[0]!r} can be loaded."
+            )
+    if wavlm and not (model.get("relative_position_embedding") and model.get("gru_rel_pos")):
+        raise UnsupportedCheckpoint(
+            f"{source}: relative_position_embedding={model.get('relative_position_embedding')!r}, "
+            f"gru_rel_pos={model.get('gru_rel_pos')!r}; a WavLM has both."
+        )
+    mode = model.get("extractor_mode", "default")
+    if mode not in EXTRACTOR_NORMS:
+        raise UnsupportedCheckpoint(
+            f"{source}: extractor_mode={mode!r}; known are {', '.join(map(repr, EXTRACTOR_NORMS))}."
+        )
+    settings: dict[str, Any] = {"extractor_norm": EXTRACTOR_NORMS[mode]}
+    for ours, theirs, default in (*SETTINGS, *(WAVLM_SETTINGS if wavlm else ())):
+        value = model.get(theirs, default)
+        if not isinstance(value, int | float) or (isinstance(default, int) and value != int(value)):
+            raise CorruptedCheckpoint(
+                f"{source}: its configuration says {theirs}={value!r}; expected e.g. {default!r}."
+            )
+        settings[ours] = type(default)(value)
+    convs = parse_convs(model.get("conv_feature_layers", DEFAULT_CONVS), source)
+    settings |= dict(zip(("conv_channels", "conv_kernels", "conv_strides"), zip(*convs, strict=True), strict=True))
+    return settings
+
+
+def parse_convs(text: Any, source: object) -> list[tuple[int, int, int]]:
+    """`"[(512,10,5)] + [(512,3,2)] * 4"` as channels, kernel and stride of each layer, without running it as Python."""
+    try:
+        layers = _convs(ast.parse(str(text), mode="eval").body)
+        if layers and all(isinstance(layer, tuple) and len(layer) == 3 for layer in layers):
+            return layers
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        pass
+    raise CorruptedCheckpoint(
+        f"{source}: conv_feature_layers={str(text)!r:.200} is no list of convolutions; expected one like {DEFAULT_CONVS!r}."
+    )
+
+
+def _convs(node: ast.expr) -> Any:
+    match node:
+        case ast.Constant(value=int() as number):
+            return number
+        case ast.Tuple(elts=items):
+            return tuple(_convs(item) for item in items)
+        case ast.List(elts=items):
+            return [_convs(item) for item in items]
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            result = _convs(left) + _convs(right)
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            items, times = _convs(left), _convs(right)
+            if not isinstance(items, list) or not isinstance(times, int) or len(items) * times > MOST_CONVS:
+                raise ValueError
+            result = items * times
+        case _:
+            raise ValueError
+    if not isinstance(result, list) or len(result) > MOST_CONVS:
+        raise ValueError
+    return result
+
+
+def write_settings(checkpoint: Checkpoint, *, toolkit: str) -> dict[str, Any]:
+    """Our configuration in their words.
+
+    Raises:
+        ConfigurationError: a setting that their code cannot express.
+    """
+    config = checkpoint.config
+    refuse_inexpressible(config, toolkit)
+    if config.conv_channels[-1] == config.dim:
+        raise ConfigurationError(
+            f"This model is as wide as its last convolution ({config.dim}). There the code of {toolkit} has no projection "
+            "between the two, so its files cannot hold this model's. Save it as hf or torchaudio."
+        )
+    convs = zip(config.conv_channels, config.conv_kernels, config.conv_strides, strict=True)
+    runs = [(layer, len(list(run))) for layer, run in groupby(convs)]
+    wavlm = checkpoint.family == "wavlm"
+    settings: dict[str, Any] = {
+        theirs: getattr(config, ours) for ours, theirs, _ in (*SETTINGS, *(WAVLM_SETTINGS if wavlm else ()))
+    }
+    settings |= {
+        "extractor_mode": {ours: theirs for theirs, ours in EXTRACTOR_NORMS.items()}[config.extractor_norm],
+        "conv_feature_layers": " + ".join(f"[{layer}]" + (f" * {n}" if n > 1 else "") for layer, n in runs),
+        "conv_bias": config.conv_bias,
+        "activation_fn": "gelu",
+    }
+    return settings | ({"relative_position_embedding": True, "gru_rel_pos": True} if wavlm else {})
+
+
+def refuse_inexpressible(config: WaveformTransformerConfig, toolkit: str) -> None:
+    """Only transformers knows another epsilon than 1e-5 and, in the preprocessor, another rate."""
+    for name, value, only in (
+        ("layer_norm_eps", config.layer_norm_eps, 1e-5),
+        ("sampling_rate", config.sampling_rate, 16_000),
+    ):
+        if value != only:
+            raise ConfigurationError(
+                f"This model has {name}={value}, which a file of {toolkit} cannot say ({only} is built in). Save it as hf."
+            )

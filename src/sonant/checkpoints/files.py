@@ -1,0 +1,139 @@
+"""Small things that every format needs of the disk: what a file is by its first bytes, JSON, tensors, safe replacement."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sonant.checkpoints.checkpoint import own_storage
+from sonant.checkpoints.unpickle import read_pickle
+from sonant.errors import CorruptedCheckpoint, UnknownCheckpoint
+
+Kind = Literal["safetensors", "pickle"]
+
+
+def kind_of(path: Path) -> Kind:
+    """What a file of weights is, by its first bytes; its name does not matter.
+
+    Raises:
+        CorruptedCheckpoint: it is empty.
+        UnknownCheckpoint: it is something else; the message says what, where that is plain.
+    """
+    with path.open("rb") as file:
+        start = file.read(512)
+    if not start:
+        raise CorruptedCheckpoint(f"{path} is empty; the download or copy has failed. Fetch it again.")
+    if start.startswith((b"PK", b"\x80")):
+        return "pickle"
+    if len(start) > 9 and start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= path.stat().st_size:
+        return "safetensors"
+    if len(start) > 9 and start[8:9] == b"{":
+        raise CorruptedCheckpoint(
+            f"{path} looks like safetensors, but its header claims {int.from_bytes(start[:8], 'little')} bytes and the "
+            f"file has {path.stat().st_size}: it is damaged or cut short. Download or copy it again."
+        )
+    raise UnknownCheckpoint(f"{path} is not a checkpoint that we know: {_looks_like(start)}")
+
+
+def _looks_like(start: bytes) -> str:
+    text = start.lstrip().lower()
+    if text.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer, a note in place of the file. Run `git lfs pull` where it was cloned."
+    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "it is a web page, probably the error message of a failed download. Fetch it again."
+    if text.startswith((b"{", b"[")):
+        return "it is JSON. Give the folder that it lies in, or the file of weights."
+    if start.startswith(b"\x1f\x8b") or start[257:262] == b"ustar":
+        return "it is an archive. Unpack it first."
+    return (
+        f"it begins with {start[:16]!r}. Expected safetensors, or what torch.save writes "
+        "(from transformers, unilm, fairseq, torchaudio or s3prl)."
+    )
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a file, mapped into memory, and its notes."""
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, ValueError, RuntimeError, OverflowError) as error:
+        raise CorruptedCheckpoint(
+            f"{path} is not whole safetensors ({error}): it is damaged or cut short. Download or copy it again."
+        ) from error
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """A flat file of tensors, safetensors or a pickled state dict."""
+    if kind_of(path) == "safetensors":
+        return read_safetensors(path)[0]
+    return only_tensors(read_pickle(path), path)
+
+
+def only_tensors(state: Any, source: object) -> dict[str, Tensor]:
+    """The state dict, or an error where it is something else."""
+    if not isinstance(state, Mapping) or not state:
+        raise UnknownCheckpoint(f"{source} holds no state dict but an object of type {type(state).__name__}.")
+    strangers = [
+        str(name) for name, value in state.items() if not (isinstance(name, str) and isinstance(value, Tensor))
+    ]
+    if strangers:
+        raise UnknownCheckpoint(
+            f"{source} is no plain state dict: besides tensors it holds {', '.join(strangers[:8])}. Expected the weights of "
+            "transformers or torchaudio, or a checkpoint of unilm, fairseq or s3prl."
+        )
+    return dict(state)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise CorruptedCheckpoint(
+            f"{path} is not JSON ({error}): it is damaged or cut short. Fetch it again."
+        ) from error
+    if not isinstance(value, dict):
+        raise CorruptedCheckpoint(f"{path} holds a JSON {type(value).__name__}; expected an object with settings.")
+    return value
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file that becomes `path` if all goes well.
+
+    The old file is never half overwritten, and tensors mapped from it stay as they are.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        temporary = Path(file.name)
+    try:
+        yield temporary
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
+    with replacing(path) as temporary:
+        save_file(own_storage(tensors), temporary, metadata=dict(notes))
+
+
+def write_pickle(path: Path, value: Any) -> None:
+    with replacing(path) as temporary:
+        torch.save(value, temporary)

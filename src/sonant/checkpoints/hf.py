@@ -1,0 +1,194 @@
+"""Folders in the layout of transformers: config.json, weights in safetensors or pytorch_model.bin, preprocessor_config.json.
+
+Heads that transformers has no class for (the prediction head of HuBERT and WavLM, or a second head) are written beside
+it, in a file of our own that transformers does not look at.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sonant.checkpoints.checkpoint import Checkpoint, Head, make_config
+from sonant.checkpoints.files import read_json, read_safetensors, read_tensors, write_json, write_safetensors
+from sonant.checkpoints.hf_config import CLASSES, backbone_settings, head_metadata, model_type, write_config
+from sonant.checkpoints.keys import HeadTable, check, make_heads, read, write
+from sonant.checkpoints.tables import HF, HF_HEADS
+from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckpoint
+
+CONFIG = "config.json"
+PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
+VOCABULARY, TOKENIZER = "vocab.json", "tokenizer_config.json"
+OWN_HEADS = "sonant_heads.safetensors"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference; each may be cut into shards
+OPTIONAL = (*PREPROCESSORS, VOCABULARY, TOKENIZER, OWN_HEADS)
+
+
+def index_of(weights: str) -> str:
+    """The name of the table of shards that stands in for a file of weights."""
+    return f"{weights}.index.json"
+
+
+def read_hf(
+    folder: Path, *, overrides: Mapping[str, Any] | None = None, weights: Path | None = None, source: object = None
+) -> Checkpoint:
+    """A checkpoint from a folder; `weights` names the file where it is not one of the usual names."""
+    source = source or folder
+    theirs = read_json(folder / CONFIG)
+    family = model_type(theirs, source)
+    settings = backbone_settings(theirs, family, source)
+    settings["normalize"], settings["sampling_rate"], certain = _preprocessing(folder, settings)
+    state = _without_prefix(read_tensors(weights) if weights else _read_weights(folder, source), family)
+    tables = _tables(state, theirs)
+    translated = read(state, HF, tables)
+    settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
+    config = make_config(family, settings, overrides)
+    check(translated, config, source=source, rows=HF, heads=tables)
+    heads = make_heads(translated, {kind: head_metadata(kind, theirs) for kind in translated.heads})
+    if "ctc" in heads:
+        heads["ctc"].metadata.update(_vocabulary(folder, len(heads["ctc"].tensors["weight"])))
+    heads |= _read_own_heads(folder)
+    metadata = {"hf": theirs, "normalize_from": certain, "config_from": CONFIG}
+    return Checkpoint(config, translated.backbone, heads, "hf", metadata)
+
+
+def _read_weights(folder: Path, source: object) -> dict[str, Tensor]:
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            return read_tensors(folder / name)
+        if (folder / index_of(name)).is_file():
+            return _read_shards(folder, index_of(name))
+    held = ", ".join(sorted(entry.name for entry in folder.iterdir())[:12]) or "nothing"
+    raise UnknownCheckpoint(
+        f"{source} has a {CONFIG} but no weights: expected {' or '.join(WEIGHTS)}, whole or in shards. It holds {held}. "
+        "Fetch the weights as well."
+    )
+
+
+def shards_in(index: Path) -> list[str]:
+    """The file names that a table of shards lists; they lie beside it and nowhere else."""
+    table = read_json(index).get("weight_map")
+    if not isinstance(table, dict) or not table:
+        raise CorruptedCheckpoint(f"{index} lists no shards (no weight_map). Fetch it again.")
+    names = sorted({str(name) for name in table.values()})
+    for name in names:
+        if Path(name).name != name:
+            raise CorruptedCheckpoint(f"{index} names the shard {name!r}, which is no file beside it.")
+    return names
+
+
+def _read_shards(folder: Path, index: str) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = {}
+    for name in shards_in(folder / index):
+        if not (folder / name).is_file():
+            raise CheckpointMismatch(f"{folder} lacks the shard {name}, which {index} lists. Fetch it as well.")
+        state |= read_tensors(folder / name)
+    return state
+
+
+def _without_prefix(state: dict[str, Tensor], family: str) -> dict[str, Tensor]:
+    """Names as in a bare model: models with a head put the family before those of the backbone."""
+    prefix = f"{family}."
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+
+
+def _tables(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, HeadTable]:
+    """The heads that these tensors can belong to; a classifier is told from its neighbours."""
+    kinds = ["ctc", "pretraining"]
+    if any(name.startswith(("tdnn.", "objective.")) for name in state):
+        kinds.append("xvector")
+    elif any(name.startswith("projector.") for name in state):
+        kinds.append("sequence_classification")
+    else:
+        kinds.append("frame_classification")
+    weighted = config.get("use_weighted_layer_sum", False)
+    return {kind: HeadTable(HF_HEADS[kind].rows) if weighted else HF_HEADS[kind] for kind in kinds}
+
+
+def _preprocessing(folder: Path, settings: Mapping[str, Any]) -> tuple[bool, int, str]:
+    """Whether waveforms are normalised, their rate, and where that is written."""
+    for name in PREPROCESSORS:
+        if (folder / name).is_file():
+            found = read_json(folder / name)
+            found = found.get("feature_extractor", found)
+            if "do_normalize" in found or "sampling_rate" in found:
+                return bool(found.get("do_normalize", True)), int(found.get("sampling_rate", 16_000)), name
+    return settings["extractor_norm"] == "layer", 16_000, "the extractor's norm, as in the published models"
+
+
+def _vocabulary(folder: Path, size: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if (folder / VOCABULARY).is_file():
+        table = read_json(folder / VOCABULARY)
+        if table and all(type(number) is int for number in table.values()):
+            names = {number: token for token, number in table.items()}
+            found["vocabulary"] = [names.get(i, "") for i in range(size)]
+    if (folder / TOKENIZER).is_file():
+        found["tokenizer"] = read_json(folder / TOKENIZER)
+    return found
+
+
+def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
+    """Write a folder that transformers loads; returns the parts that found no place (none)."""
+    kind = next((kind for kind in HF_HEADS if kind in checkpoint.heads and _fits(checkpoint, kind)), None)
+    config = write_config(checkpoint, kind)
+    state, _ = write(checkpoint.backbone_state, HF)
+    if kind is not None:
+        state = {f"{checkpoint.family}.{name}": tensor for name, tensor in state.items()}
+        state |= write(checkpoint.heads[kind].tensors, HF_HEADS[kind].rows)[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    write_safetensors(folder / WEIGHTS[0], state, {"format": "pt"})
+    write_json(folder / CONFIG, config)
+    write_json(folder / PREPROCESSORS[0], _preprocessor(checkpoint))
+    if kind == "ctc":
+        _write_vocabulary(folder, checkpoint.heads["ctc"])
+    _write_own_heads(folder, {name: head for name, head in checkpoint.heads.items() if name != kind})
+    return []
+
+
+def _fits(checkpoint: Checkpoint, kind: str) -> bool:
+    """Whether transformers has a class for this head of this family."""
+    return (checkpoint.family, kind) in CLASSES and not write(checkpoint.heads[kind].tensors, HF_HEADS[kind].rows)[1]
+
+
+def _preprocessor(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "do_normalize": checkpoint.normalize,
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+        "feature_size": 1,
+        "padding_side": "right",
+        "padding_value": 0.0,
+        "return_attention_mask": checkpoint.config.extractor_norm == "layer",
+        "sampling_rate": checkpoint.config.sampling_rate,
+    }
+
+
+def _write_vocabulary(folder: Path, head: Head) -> None:
+    tokens = head.metadata.get("vocabulary")
+    if not tokens:
+        return
+    write_json(folder / VOCABULARY, {token: i for i, token in enumerate(tokens) if token})
+    blank = tokens[head.metadata.get("blank", 0)]
+    default = {"tokenizer_class": "Wav2Vec2CTCTokenizer", "pad_token": blank, "word_delimiter_token": "|"}
+    write_json(folder / TOKENIZER, head.metadata.get("tokenizer") or default)
+
+
+def _read_own_heads(folder: Path) -> dict[str, Head]:
+    if not (folder / OWN_HEADS).is_file():
+        return {}
+    tensors, notes = read_safetensors(folder / OWN_HEADS)
+    heads: dict[str, Head] = {}
+    for name, tensor in tensors.items():
+        kind, _, inner = name.partition("/")
+        heads.setdefault(kind, Head({}, json.loads(notes.get(kind, "{}")))).tensors[inner] = tensor
+    return heads
+
+
+def _write_own_heads(folder: Path, heads: Mapping[str, Head]) -> None:
+    if not heads:
+        (folder / OWN_HEADS).unlink(missing_ok=True)
+        return
+    tensors = {f"{kind}/{name}": tensor for kind, head in heads.items() for name, tensor in head.tensors.items()}
+    write_safetensors(folder / OWN_HEADS, tensors, {kind: json.dumps(head.metadata) for kind, head in heads.items()})

@@ -1,0 +1,290 @@
+"""Names of tensors, from another toolkit's to ours and back: tables of patterns, and one way to apply them.
+
+A pattern may hold `{i}` (a number) and `{p}` ("weight" or "bias"). Every tensor of a file must be named by a row, and
+every tensor of a model must be in the file: `check` raises an error that lists what is not.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sonant.checkpoints.checkpoint import Head, shapes_of
+from sonant.errors import CheckpointMismatch
+from sonant.models import WaveformTransformerConfig
+
+LISTED = 20  # groups of names that an error lists
+
+HEAD_INPUTS = {  # the tensor of each head that reads the backbone's output
+    "ctc": "weight",
+    "sequence_classification": "projector.weight",
+    "frame_classification": "classifier.weight",
+    "xvector": "projector.weight",
+    "pretraining": "final_proj.weight",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        native: our name; several names where the other toolkit stacks our tensors along the first axis.
+        foreign: the other toolkit's name.
+        form: "heads" where ours is (heads,) and theirs (1, heads, 1, 1).
+        writes: False for a spelling that is read but never written.
+    """
+
+    native: str | tuple[str, ...]
+    foreign: str
+    form: Literal["same", "heads"] = "same"
+    writes: bool = True
+
+    @cached_property
+    def natives(self) -> tuple[str, ...]:
+        return (self.native,) if isinstance(self.native, str) else self.native
+
+    @cached_property
+    def native_patterns(self) -> tuple[re.Pattern[str], ...]:
+        return tuple(_compile(name) for name in self.natives)
+
+    @cached_property
+    def foreign_pattern(self) -> re.Pattern[str]:
+        return _compile(self.foreign)
+
+
+Table = tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class HeadTable:
+    """The rows of one kind of head; `optional` are patterns of our names that a complete head may lack."""
+
+    rows: Table
+    optional: tuple[str, ...] = ()
+
+
+@dataclass
+class Translated:
+    """A file's tensors under our names, and the names that no row knew."""
+
+    backbone: dict[str, Tensor] = field(default_factory=dict)
+    heads: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.escape(pattern).replace(r"\{i\}", r"(?P<i>\d+)").replace(r"\{p\}", r"(?P<p>weight|bias)"))
+
+
+def read(
+    state: Mapping[str, Tensor], rows: Table, heads: Mapping[str, HeadTable], *, ignored: Table = ()
+) -> Translated:
+    """Their names to ours. `ignored` lists the tensors that carry nothing and may be dropped."""
+    result = Translated()
+    for name, tensor in state.items():
+        if any(row.foreign_pattern.fullmatch(name) for row in ignored):
+            continue
+        if not any(_read_one(name, tensor, table, into) for table, into in _places(result, rows, heads)):
+            result.unknown.append(name)
+    result.heads = {kind: tensors for kind, tensors in result.heads.items() if tensors}
+    return result
+
+
+def _places(
+    result: Translated, rows: Table, heads: Mapping[str, HeadTable]
+) -> Iterable[tuple[Table, dict[str, Tensor]]]:
+    yield rows, result.backbone
+    for kind, table in heads.items():
+        yield table.rows, result.heads.setdefault(kind, {})
+
+
+def _read_one(name: str, tensor: Tensor, rows: Table, into: dict[str, Tensor]) -> bool:
+    for row in rows:
+        found = row.foreign_pattern.fullmatch(name)
+        if not found:
+            continue
+        ours = [native.format(**found.groupdict()) for native in row.natives]
+        if row.form == "heads" and (tensor.ndim != 4 or tensor.numel() != tensor.shape[1]):
+            return False
+        if tensor.ndim == 0 or tensor.shape[0] % len(ours):
+            return False
+        for our_name, part in zip(ours, _parts(tensor, row), strict=True):
+            if our_name in into and not torch.equal(into[our_name], part):
+                return False
+            into[our_name] = part
+        return True
+    return False
+
+
+def _parts(tensor: Tensor, row: Row) -> tuple[Tensor, ...]:
+    if row.form == "heads":
+        return (tensor.reshape(-1),)
+    return (tensor,) if len(row.natives) == 1 else tensor.chunk(len(row.natives))
+
+
+def write(tensors: Mapping[str, Tensor], rows: Table) -> tuple[dict[str, Tensor], list[str]]:
+    """Our names to theirs; the second result lists those of ours that have no place there."""
+    written: dict[str, Tensor] = {}
+    homeless = []
+    for name in tensors:
+        place = _find(name, rows)
+        if place is None:
+            homeless.append(name)
+            continue
+        row, foreign, fields = place
+        if foreign in written:
+            continue  # a stack, written when its first part came by
+        parts = [tensors[native.format(**fields)] for native in row.natives]
+        value = parts[0] if len(parts) == 1 else torch.cat(parts)
+        written[foreign] = value.reshape(1, -1, 1, 1) if row.form == "heads" else value
+    return written, homeless
+
+
+def _find(name: str, rows: Table) -> tuple[Row, str, dict[str, str]] | None:
+    for row in rows:
+        for pattern in row.native_patterns if row.writes else ():
+            found = pattern.fullmatch(name)
+            if found:
+                return row, row.foreign.format(**found.groupdict()), found.groupdict()
+    return None
+
+
+def theirs(names: Iterable[str], rows: Table) -> list[str]:
+    """Our names in their words, for messages; a name without a row stays."""
+    found = ((name, _find(name, rows)) for name in names)
+    return list(dict.fromkeys(place[1] if place else name for name, place in found))
+
+
+def check(
+    translated: Translated,
+    config: WaveformTransformerConfig,
+    *,
+    source: object,
+    rows: Table,
+    heads: Mapping[str, HeadTable],
+    may_lack_mask: bool = True,
+) -> None:
+    """Raise CheckpointMismatch unless the tensors are exactly those of the model and of complete heads."""
+    backbone = translated.backbone
+    _check_depth(backbone, config, source)
+    expected = shapes_of(config)
+    missing = theirs((name for name in expected if name not in backbone), rows)
+    if may_lack_mask and "mask_embedding" not in backbone:
+        missing = [name for name in missing if name not in theirs(["mask_embedding"], rows)]
+    surplus = [*translated.unknown, *theirs((name for name in backbone if name not in expected), rows)]
+    wrong = [
+        f"{theirs([name], rows)[0]} is {tuple(tensor.shape)}, expected {expected[name]}"
+        for name, tensor in backbone.items()
+        if name in expected and tuple(tensor.shape) != expected[name]
+    ]
+    for kind, tensors in translated.heads.items():
+        missing += theirs(_missing_of_head(tensors, heads[kind]), heads[kind].rows)
+        wrong += _misfits_of_head(kind, tensors, config.dim, heads[kind].rows)
+    if missing or surplus or wrong:
+        raise CheckpointMismatch(_message(source, config, missing, surplus, wrong))
+
+
+def make_heads(translated: Translated, metadata: Mapping[str, dict[str, object]]) -> dict[str, Head]:
+    """The heads of a file with what is known about each."""
+    return {kind: Head(tensors, dict(metadata.get(kind, {}))) for kind, tensors in translated.heads.items()}
+
+
+def _missing_of_head(tensors: Mapping[str, Tensor], table: HeadTable) -> list[str]:
+    optional = [_compile(pattern) for pattern in table.optional]
+    numbers = {found["i"] for name in tensors for found in [re.match(r"[a-z_]+\.(?P<i>\d+)\.", name)] if found} or {"0"}
+    needed = [
+        native.format(i=i, p=p)
+        for row in table.rows
+        if row.writes
+        for native in row.natives
+        for i in sorted(numbers)
+        for p in ("weight", "bias")
+    ]
+    return [
+        name
+        for name in dict.fromkeys(needed)
+        if name not in tensors and not any(pattern.fullmatch(name) for pattern in optional)
+    ]
+
+
+def _misfits_of_head(kind: str, tensors: Mapping[str, Tensor], dim: int, rows: Table) -> list[str]:
+    wrong = []
+    for name, tensor in tensors.items():
+        owner, _, ending = name.rpartition("weight")
+        bias = tensors.get(f"{owner}bias") if name.endswith("weight") and not ending else None
+        if bias is not None and bias.shape != tensor.shape[:1]:
+            bias_name = theirs([f"{owner}bias"], rows)[0]
+            wrong.append(f"{bias_name} is {tuple(bias.shape)}, expected {tuple(tensor.shape[:1])} as its weight has")
+    first = tensors.get(HEAD_INPUTS[kind])
+    if first is not None and first.shape[-1] != dim:
+        name = theirs([HEAD_INPUTS[kind]], rows)[0]
+        wrong.append(f"{name} is {tuple(first.shape)}, expected {dim} inputs, the width of the model")
+    return wrong
+
+
+def _check_depth(backbone: Mapping[str, Tensor], config: WaveformTransformerConfig, source: object) -> None:
+    """Compare the numbers of layers first: cheap, and it keeps an absurd configuration from being built."""
+    for what, prefix, wanted in (
+        ("Transformer layers", "encoder.layers.", config.num_layers),
+        ("convolutional layers", "extractor.layers.", len(config.conv_channels)),
+    ):
+        held = 1 + max(
+            (int(name[len(prefix) :].split(".")[0]) for name in backbone if name.startswith(prefix)), default=-1
+        )
+        if held != wanted:
+            raise CheckpointMismatch(
+                f"{source}: the configuration says {wanted} {what}, the tensors make {held}. The two do not belong "
+                "together; check that the configuration comes from the same download as the weights."
+            )
+
+
+# Names in a file that betray a part which no family here has.
+FEATURES: Sequence[tuple[str, str]] = (
+    (r"batch_norm", "a batch norm in the positional convolution (conv_pos_batch_norm)"),
+    (r"pos_conv_embed\.layers|pos_conv\.\d+\.\d+\.", "a stack of positional convolutions, as in data2vec"),
+    (r"adapter|adp_", "adapters"),
+    (r"(^|\.)decoder\.", "a decoder (sequence to sequence)"),
+    (r"target_glu", "a gated projection of the targets (target_glu)"),
+    (r"input_quantizer|project_inp", "quantised inputs (quantize_input)"),
+    (r"conv_module|ffn1|pos_bias_u|linear_pos", "Conformer layers"),
+    (r"speaker_proj|label_embeddings_concat", "the heads of UniSpeech-SAT"),
+    (r"wav2vec_predictions|feature_aggregator|vector_quantizer", "the first wav2vec or vq-wav2vec"),
+    (r"pos_conv(_embed\.conv|\.0)\.weight$", "a positional convolution whose weight norm was folded away"),
+)
+
+
+def feature_in(names: Iterable[str]) -> str | None:
+    """The part that these names betray, in words."""
+    for pattern, feature in FEATURES:
+        if any(re.search(pattern, name) for name in names):
+            return feature
+    return None
+
+
+def _message(
+    source: object, config: WaveformTransformerConfig, missing: list[str], surplus: list[str], wrong: list[str]
+) -> str:
+    parts = [f"{source}: the tensors are not those of a {type(config).__name__} of this shape."]
+    feature = feature_in(surplus)
+    if feature:
+        parts.append(f"The file has {feature}, which sonant's models do not.")
+    for title, names in (("Missing", missing), ("Left over", surplus), ("Wrong shape", wrong)):
+        if names:
+            parts.append(f"{title} ({len(names)}): {grouped(names)}.")
+    if not feature:
+        parts.append("Either the file is incomplete or changed, or its configuration belongs to another model.")
+    return "\n".join(parts)
+
+
+def grouped(names: Iterable[str]) -> str:
+    """Names in short: those that differ in a number are told once, and no more than the first 20 groups."""
+    counts = Counter(re.sub(r"(?<=\.)\d+(?=\.)", "*", name) for name in names)
+    told = [name if count == 1 else f"{name} ({count} times)" for name, count in counts.items()]
+    rest = len(told) - LISTED
+    return ", ".join(told[:LISTED]) + (f" and {rest} more kinds" if rest > 0 else "")

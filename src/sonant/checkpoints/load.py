@@ -1,0 +1,136 @@
+"""Reads any checkpoint that we know. What a file is, its content says, never its name."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sonant.checkpoints.checkpoint import Checkpoint
+from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
+from sonant.checkpoints.files import kind_of, only_tensors
+from sonant.checkpoints.hf import CONFIG, read_hf
+from sonant.checkpoints.hub import fetch
+from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
+from sonant.checkpoints.unpickle import read_pickle
+from sonant.errors import CheckpointUnavailable, CorruptedCheckpoint, UnknownCheckpoint
+from sonant.models import WaveformTransformer, build
+
+
+def load_checkpoint(
+    source: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+) -> Checkpoint:
+    """Read a checkpoint, wherever it is and whoever wrote it.
+
+    Tensors keep their type; those of large files stay on disk until they are used.
+
+    Args:
+        source: a folder of transformers; a file of unilm, fairseq, s3prl or torchaudio; or "owner/name" on the hub.
+        revision: branch, tag or commit on the hub.
+        local_files_only: use the hub's cache, but not the network.
+        overrides: settings that win over what the file says, by the names of our configurations, and "family". Needed
+            for files without a configuration whose sizes are not those of a published model; {"normalize": True} says
+            that waveforms are to be normalised.
+
+    Raises:
+        CheckpointUnavailable: not here, not in the cache, not on the hub.
+        UnknownCheckpoint: in no format that we read.
+        CorruptedCheckpoint: damaged or cut short.
+        UnsupportedCheckpoint: a model with a part that ours do not have.
+        UnsafeCheckpoint: a pickle that would run code.
+        CheckpointMismatch: tensors are missing, left over or of the wrong shape.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _read_folder(path, overrides)
+    if path.is_file():
+        return _read_file(path, overrides)
+    if not isinstance(source, str) or path.is_absolute() or source.startswith((".", "~")):
+        raise CheckpointUnavailable(f"{source} does not exist. Check the path.")
+    folder = fetch(source, revision=revision, local_files_only=local_files_only)
+    return read_hf(folder, overrides=overrides, source=source)
+
+
+def load_backbone(
+    source: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+    dtype: torch.dtype | None = torch.float32,
+    device: str | torch.device = "cpu",
+) -> WaveformTransformer:
+    """The backbone of a checkpoint as a module in evaluation mode; the arguments are those of `load_checkpoint`.
+
+    Args:
+        dtype: of the parameters; None keeps that of the file.
+        device: where they go.
+    """
+    checkpoint = load_checkpoint(source, revision=revision, local_files_only=local_files_only, overrides=overrides)
+    return make_backbone(checkpoint, dtype=dtype, device=device)
+
+
+def make_backbone(
+    checkpoint: Checkpoint, *, dtype: torch.dtype | None = torch.float32, device: str | torch.device = "cpu"
+) -> WaveformTransformer:
+    """A module with the weights of a checkpoint, in evaluation mode.
+
+    A mask embedding that the checkpoint lacks starts at random as in training, from a fixed seed.
+    """
+    config, state = checkpoint.config, dict(checkpoint.backbone_state)
+    if "mask_embedding" not in state:
+        like = state["projection.linear.bias"]
+        state["mask_embedding"] = torch.rand(config.dim, generator=torch.Generator().manual_seed(0)).to(like.dtype)
+    with torch.device("meta"):
+        backbone = build(config)
+    backbone.load_state_dict(state, assign=True)
+    backbone.to(device=device, dtype=dtype)
+    return backbone.eval()
+
+
+def _read_folder(folder: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
+    if (folder / CONFIG).is_file():
+        return read_hf(folder, overrides=overrides)
+    held = ", ".join(sorted(entry.name for entry in folder.iterdir())[:12]) or "nothing"
+    raise UnknownCheckpoint(
+        f"{folder} is no folder of transformers: it has no {CONFIG}. It holds {held}. "
+        "For a checkpoint of unilm, fairseq, torchaudio or s3prl give the file itself."
+    )
+
+
+def _read_file(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
+    if kind_of(path) == "safetensors":
+        return _read_beside_config(path, overrides)
+    state = read_pickle(path)
+    if not isinstance(state, Mapping):
+        raise UnknownCheckpoint(f"{path} holds an object of type {type(state).__name__}, not a checkpoint.")
+    if not state:
+        raise CorruptedCheckpoint(f"{path} holds an empty dict. Whoever wrote it had no weights.")
+    if is_fairseq(state):
+        return read_fairseq(state, path, overrides=overrides)
+    if is_torchaudio(state):
+        return read_torchaudio(
+            only_tensors(state, path), path, notes=getattr(state, "_metadata", None), overrides=overrides
+        )
+    if all(isinstance(value, torch.Tensor) for value in state.values()):
+        return _read_beside_config(path, overrides)
+    keys = ", ".join(map(repr, list(state)[:8]))
+    raise UnknownCheckpoint(
+        f"{path} holds a dict with the keys {keys}. Expected a checkpoint of unilm ('cfg', 'model'), fairseq ('cfg' or "
+        "'args', 'model'), s3prl ('model_cfg', 'model_weight'), or a plain state dict of transformers or torchaudio."
+    )
+
+
+def _read_beside_config(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
+    """Weights in the names of transformers need the config.json beside them."""
+    if not (path.parent / CONFIG).is_file():
+        raise UnknownCheckpoint(
+            f"{path} holds tensors, but nothing says of which model: there is no {CONFIG} beside it, and the names are not "
+            "torchaudio's. Put the config.json of the model into the same folder."
+        )
+    return read_hf(path.parent, overrides=overrides, weights=path)

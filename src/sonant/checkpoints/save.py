@@ -1,0 +1,80 @@
+"""Writes a checkpoint in the layout of another toolkit."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sonant.checkpoints.checkpoint import Checkpoint, Format, Head
+from sonant.checkpoints.fairseq import write_fairseq, write_unilm
+from sonant.checkpoints.hf import write_hf
+from sonant.checkpoints.torchaudio import write_torchaudio
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.models import WaveformTransformer
+
+WRITERS: dict[str, Callable[[Path, Checkpoint], list[str]]] = {
+    "hf": write_hf,
+    "unilm": write_unilm,
+    "fairseq": write_fairseq,
+    "torchaudio": write_torchaudio,
+}
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Where a checkpoint went, and what the format had no place for."""
+
+    path: Path
+    dropped: tuple[str, ...]
+
+
+def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint, *, to: Format) -> Saved:
+    """Write a checkpoint: a folder for "hf", a file for the others. Every tensor keeps its type, bit for bit.
+
+    An existing file is replaced in one step, so that a reader never sees half of it.
+
+    Raises:
+        ConfigurationError: the format cannot express this model, or the destination is of the wrong kind.
+        UnknownName: there is no such format.
+    """
+    if to not in WRITERS:
+        raise UnknownName("format", to, WRITERS)
+    path = Path(destination).expanduser()
+    if to == "hf" and path.is_file():
+        raise ConfigurationError(f"{path} is a file, and the format hf is a folder. Give the name of a folder.")
+    if to != "hf" and path.is_dir():
+        raise ConfigurationError(
+            f"{path} is a folder, and the format {to} is one file. Give a name such as {path / 'model.pt'}."
+        )
+    return Saved(path, tuple(WRITERS[to](path, checkpoint)))
+
+
+def save_pretrained(
+    backbone: WaveformTransformer,
+    folder: str | os.PathLike[str],
+    *,
+    dtype: torch.dtype | None = None,
+    heads: Mapping[str, Head] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Saved:
+    """Write a backbone, and heads trained on it, as a folder that transformers loads too.
+
+    Args:
+        dtype: of the floating-point tensors in the file; None keeps theirs.
+        heads: by kind, see `Head`.
+        metadata: as in `Checkpoint`; {"hf": {...}} adds settings to config.json.
+    """
+
+    def cast(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            name: tensor.to(dtype) if dtype is not None and tensor.is_floating_point() else tensor
+            for name, tensor in tensors.items()
+        }
+
+    kept = {kind: Head(cast(head.tensors), head.metadata) for kind, head in (heads or {}).items()}
+    checkpoint = Checkpoint(backbone.config, cast(backbone.state_dict()), kept, metadata=dict(metadata or {}))
+    return save_checkpoint(folder, checkpoint, to="hf")

@@ -1,0 +1,107 @@
+"""State dicts of torchaudio's Wav2Vec2Model and HuBERTPretrainModel.
+
+Such a file has no configuration: see `deduce`. The ones written here carry theirs in the state dict's `_metadata`, which
+torch reads past.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, make_config, own_storage
+from sonant.checkpoints.deduce import deduce_config
+from sonant.checkpoints.fairseq_config import refuse_inexpressible
+from sonant.checkpoints.files import write_pickle
+from sonant.checkpoints.keys import HeadTable, Table, check, make_heads, read, write
+from sonant.checkpoints.tables import (
+    TORCHAUDIO_ATTENTION,
+    TORCHAUDIO_COMMON,
+    TORCHAUDIO_CTC,
+    TORCHAUDIO_MASK,
+    TORCHAUDIO_PREDICTION,
+    TORCHAUDIO_WAVLM_ATTENTION,
+)
+
+HEADS: dict[str, HeadTable] = {"ctc": TORCHAUDIO_CTC, "pretraining": TORCHAUDIO_PREDICTION}
+OWN = "sonant"  # our key in the state dict's _metadata
+INNER = "wav2vec2."  # the backbone inside HuBERTPretrainModel
+BUNDLE = "model."  # the wrapper that normalises, around the models of torchaudio's bundles
+
+
+def is_torchaudio(state: Mapping[Any, Any]) -> bool:
+    """Whether an unpickled dict has torchaudio's names."""
+    return any("encoder.transformer.layers." in str(name) for name in state)
+
+
+def read_torchaudio(
+    state: Mapping[str, Tensor], source: object, *, notes: Any = None, overrides: Mapping[str, Any] | None = None
+) -> Checkpoint:
+    """A checkpoint from a flat state dict; `notes` is its `_metadata`, if it has one."""
+    names = {name.removeprefix(BUNDLE).removeprefix(INNER): tensor for name, tensor in state.items()}
+    wavlm = any(name.endswith(".gru_rel_pos_const") for name in names)
+    rows = rows_for("wavlm" if wavlm else "hubert", mask=True)
+    translated = read(names, rows, HEADS)
+    known = _notes(notes)
+    if known:
+        settings = {name: tuple(value) if isinstance(value, list) else value for name, value in known["config"].items()}
+        config, found = make_config(str(known["family"]), settings, overrides), "notes of sonant in the file"
+    else:
+        family = "wavlm" if wavlm else "hubert" if "pretraining" in translated.heads else "wav2vec2"
+        config = deduce_config(translated.backbone, family=family, source=source, overrides=overrides)
+        found = "the shapes of the tensors"
+    check(translated, config, source=source, rows=rows, heads=HEADS)
+    heads = make_heads(translated, known.get("heads") or {"ctc": {"blank": 0}})
+    metadata = {
+        "config_from": found,
+        "normalize_from": found if known else "the extractor's norm, as in the published models",
+    }
+    return Checkpoint(config, translated.backbone, heads, "torchaudio", metadata)
+
+
+def _notes(notes: Any) -> dict[str, Any]:
+    found = notes.get(OWN) if isinstance(notes, Mapping) else None
+    if isinstance(found, Mapping) and isinstance(found.get("config"), Mapping) and found.get("family") in FAMILIES:
+        return dict(found)
+    return {}
+
+
+def rows_for(family: str, *, mask: bool) -> Table:
+    """WavLM stacks query, key and value; only HuBERT's pretraining model keeps the mask embedding."""
+    attention = TORCHAUDIO_WAVLM_ATTENTION if family == "wavlm" else TORCHAUDIO_ATTENTION
+    return (*TORCHAUDIO_COMMON, *attention, *(TORCHAUDIO_MASK if mask else ()))
+
+
+def write_torchaudio(path: Path, checkpoint: Checkpoint) -> list[str]:
+    """Write a state dict; returns what torchaudio has no place for (outside HuBERT's pretraining, the mask embedding)."""
+    refuse_inexpressible(checkpoint.config, "torchaudio")
+    pretraining = checkpoint.heads.get("pretraining")
+    whole = (
+        checkpoint.family == "hubert"
+        and pretraining is not None
+        and "ctc" not in checkpoint.heads
+        and not write(pretraining.tensors, TORCHAUDIO_PREDICTION.rows)[1]
+        and "mask_embedding" in checkpoint.backbone_state
+        and len(pretraining.tensors) == 3  # projection (weight and bias) and label embeddings
+    )
+    kinds = ["pretraining"] if whole else ["ctc"] if "ctc" in checkpoint.heads else []
+    state, dropped = write(checkpoint.backbone_state, rows_for(checkpoint.family, mask=whole))
+    if whole:
+        state = {name if name.startswith("mask_generator.") else INNER + name: tensor for name, tensor in state.items()}
+    for kind in kinds:
+        state |= write(checkpoint.heads[kind].tensors, HEADS[kind].rows)[0]
+    ordered = OrderedDict(own_storage(state))
+    config = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in asdict(checkpoint.config).items()
+    }
+    notes = {
+        "family": checkpoint.family,
+        "config": config,
+        "heads": {kind: checkpoint.heads[kind].metadata for kind in kinds},
+    }
+    ordered._metadata = {OWN: notes}  # type: ignore[attr-defined]  # where torch itself keeps notes on modules
+    write_pickle(path, ordered)
+    return [*dropped, *(f"the head {kind!r}" for kind in checkpoint.heads if kind not in kinds)]
