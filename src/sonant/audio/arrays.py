@@ -45,7 +45,8 @@ def to_mono(values: Any) -> Waveform:
 
 def downmix(frames: NDArray[np.float32]) -> Waveform:
     """(samples, channels) float32 to (samples,), the mean over channels; always a new array."""
-    return np.ascontiguousarray(frames).mean(axis=1, dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinities are for check_finite
+        return np.ascontiguousarray(frames).mean(axis=1, dtype=np.float32)
 
 
 def check_finite(samples: Waveform, rate: int, name: str, *, first: int = 0) -> None:

@@ -13,7 +13,7 @@ from sonant.audio.mp3 import count_mp3_samples, mp3_lacks_length
 from sonant.audio.sources import Encoded, open_encoded
 from sonant.errors import MissingExtra, TruncatedAudio, UndecodableAudio
 
-BLOCK_FRAMES = 1 << 17  # about eight seconds at 16 kHz
+BLOCK_FRAMES = 1 << 17  # about eight seconds at 16 kHz; of all channels together
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # a forged rate would ask for absurd amounts of resampling
 
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2^63 - 1 for a FLAC stream of unknown length
@@ -64,7 +64,7 @@ def _open(encoded: Encoded) -> AbstractContextManager[Decoder]:
         )
     guessed = mp3_lacks_length(encoded.file)
     encoded.file.seek(0)
-    file: Any = Patched(encoded.file, *promise.patch) if promise.patch else encoded.file
+    file = Patched(encoded.file, *promise.patch) if promise.patch else Patched(encoded.file)
     try:
         return _soundfile(_ForwardSoundFile(file), encoded, guessed=guessed)
     except (soundfile.LibsndfileError, TypeError) as error:
@@ -86,9 +86,9 @@ def _soundfile(file: soundfile.SoundFile, encoded: Encoded, *, guessed: bool) ->
     promised = None if file.format in _SOFT_LENGTHS else frames
 
     def blocks() -> Iterator[Waveform]:
-        done = 0
+        done, longest = 0, max(1024, BLOCK_FRAMES // file.channels)
         while promised is None or done < promised:
-            wanted = BLOCK_FRAMES if promised is None else min(BLOCK_FRAMES, promised - done)
+            wanted = longest if promised is None else min(longest, promised - done)
             try:
                 block = file.read(wanted, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
@@ -170,7 +170,7 @@ def _av_decoder(av: Any, container: Any, encoded: Encoded) -> Decoder:
                 yield block
             frame = next_frame(done / rate)
         # Containers round their length to whole packets, so only a clear lack counts.
-        if frames is not None and done < frames - max(rate // 5, frames // 100):
+        if frames is not None and done < frames - rate // 5:
             raise _broken_off(name, done / rate, frames, rate, "the data ends")
 
     def measure() -> float:
@@ -189,7 +189,8 @@ def header_seconds(stream: Any, container: Any) -> float | None:
         return None
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    return None if container.duration is None else container.duration / 1e6  # in microseconds
+    alone = len(container.streams) == 1  # else it may be the pictures that last so long
+    return container.duration / 1e6 if alone and container.duration is not None else None  # microseconds
 
 
 def _needs_av(file: BinaryIO) -> str | None:

@@ -10,8 +10,8 @@ import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-# 0x7FFFF000 upwards: sox and arecord; 0xFFFFFFFF: ffmpeg. All stand for "until the end", minus the header or rounding.
-_STREAM_SIZES = (range(0x7FFF_F000, 0x8000_0001), range(0xFFFF_F000, 0x1_0000_0000))
+# 0x7FFF0000 upwards: GStreamer, sox, arecord; 0xFFFFFFFF: ffmpeg. All mean "until the end", less a header or rounding.
+_STREAM_SIZES = (range(0x7FFF_0000, 0x8000_0001), range(0xFFFF_F000, 0x1_0000_0000))
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ def _is_chunk(file: BinaryIO, offset: int, size: int, order: str) -> bool:
 
 
 class Patched(io.RawIOBase):
-    """A binary file with a few bytes laid over it, the file itself unchanged."""
+    """A binary file for libsndfile: a few bytes may be laid over it, and seeks to nowhere stay where they are."""
 
-    def __init__(self, file: BinaryIO, offset: int, patch: bytes) -> None:
+    def __init__(self, file: BinaryIO, offset: int = 0, patch: bytes = b"") -> None:
         self._file, self._offset, self._patch = file, offset, patch
 
     def readable(self) -> bool:
@@ -115,16 +115,19 @@ class Patched(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        return self._file.seek(offset, whence)
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):  # a damaged header sends libsndfile to places before the beginning
+            return self._file.tell()
 
     def tell(self) -> int:
         return self._file.tell()
 
     def readinto(self, buffer: Any, /) -> int:
         begin, view = self._file.tell(), memoryview(buffer).cast("B")
-        data = bytearray(self._file.read(len(view)))
+        data = self._file.read(len(view))
+        view[: len(data)] = data
         for index, byte in enumerate(self._patch, self._offset - begin):
             if 0 <= index < len(data):
-                data[index] = byte
-        view[: len(data)] = data
+                view[index] = byte
         return len(data)

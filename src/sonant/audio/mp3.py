@@ -18,7 +18,7 @@ _CHUNK = 1 << 20
 
 def mp3_lacks_length(file: BinaryIO) -> bool:
     """Whether this is an MP3 whose first frame holds no length header (Xing, Info, VBRI): decoders then guess it."""
-    file.seek(_after_tag(file))
+    file.seek(_after_tags(file))
     head = file.read(4096)
     parsed = _frame(head[:4]) if len(head) > 4 else None
     return parsed is not None and not any(tag in head[: parsed[0]] for tag in (b"Xing", b"Info", b"VBRI"))
@@ -26,7 +26,7 @@ def mp3_lacks_length(file: BinaryIO) -> bool:
 
 def count_mp3_samples(file: BinaryIO) -> int:
     """Samples per channel, by walking from frame to frame; bytes between frames are passed over."""
-    file.seek(_after_tag(file))
+    file.seek(_after_tags(file))
     data, at, total, frame_bytes = b"", 0, 0, 4
     while True:
         if at + frame_bytes > len(data):
@@ -46,14 +46,16 @@ def count_mp3_samples(file: BinaryIO) -> int:
             total += parsed[1]
 
 
-def _after_tag(file: BinaryIO) -> int:
-    """Where the ID3v2 tag ends; its size is written in seven bits a byte."""
-    file.seek(0)
-    head = file.read(10)
-    if head[:3] != b"ID3" or len(head) < 10:
-        return 0
-    size = sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
-    return 10 + size + (10 if head[5] & 0x10 else 0)
+def _after_tags(file: BinaryIO) -> int:
+    """Where the ID3v2 tags at the beginning end; their sizes are written in seven bits a byte."""
+    end = 0
+    while True:
+        file.seek(end)
+        head = file.read(10)
+        if head[:3] != b"ID3" or len(head) < 10:
+            return end
+        size = sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+        end += 10 + size + (10 if head[5] & 0x10 else 0)
 
 
 def _frame(head: bytes) -> tuple[int, int] | None:

@@ -41,7 +41,7 @@ def unwrap(source: Any) -> Any:
         inner = source.get("bytes") if source.get("bytes") is not None else source.get("path")
         if inner is None:
             raise UndecodableAudio(f"A mapping with the keys {list(source)} holds no recording; expected {ACCEPTED}.")
-        return inner
+        return unwrap(inner)
     if hasattr(source, "get_all_samples"):  # torchcodec's decoder, which Hugging Face datasets hand out
         decoded = source.get_all_samples()
         return Samples(decoded.data, decoded.sample_rate)
@@ -112,7 +112,14 @@ def _encoded(file: BinaryIO, name: str) -> Encoded:
 
 
 def _can_seek(file: Any) -> bool:
-    return hasattr(file, "seekable") and bool(file.seekable()) and hasattr(file, "tell")
+    """Whether the file goes to its end and back, which gzip files that call themselves seekable do not."""
+    try:
+        position = file.tell()
+        file.seek(0, io.SEEK_END)
+        file.seek(position)
+    except (AttributeError, OSError, ValueError):
+        return False
+    return True
 
 
 def _read_all(file: Any, name: str) -> bytes:

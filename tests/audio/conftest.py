@@ -1,0 +1,81 @@
+"""Recordings made on the fly, in every format that soundfile or PyAV writes."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+
+LIBSNDFILE = {
+    "wav": ("WAV", "PCM_16"),
+    "wav-float": ("WAV", "FLOAT"),
+    "wav-24": ("WAV", "PCM_24"),
+    "wavex": ("WAVEX", "PCM_16"),
+    "rf64": ("RF64", "PCM_16"),
+    "w64": ("W64", "PCM_16"),
+    "aiff": ("AIFF", "PCM_16"),
+    "au": ("AU", "PCM_16"),
+    "caf": ("CAF", "PCM_16"),
+    "flac": ("FLAC", "PCM_16"),
+    "ogg": ("OGG", "VORBIS"),
+    "opus": ("OGG", "OPUS"),
+    "mp3": ("MP3", None),
+}
+
+
+@pytest.fixture(scope="session")
+def speechlike():
+    """seconds, rate, channels -> float32 (samples, channels): noise in syllables, no sample of it exactly zero."""
+
+    def make(seconds, rate=16000, channels=1, seed=0):
+        samples = round(seconds * rate)
+        rng = np.random.default_rng(seed)
+        syllables = 0.6 + 0.4 * np.sin(2 * np.pi * 4 * np.arange(samples) / rate)[:, None]
+        noise = rng.uniform(0.01, 0.2, (samples, channels)) * rng.choice([-1, 1], (samples, channels))
+        return (syllables * noise).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def encode():
+    """samples, rate, format -> the bytes of a file, written by libsndfile."""
+
+    def write(samples, rate, kind):
+        container, subtype = LIBSNDFILE[kind]
+        file = io.BytesIO()
+        soundfile.write(file, samples, rate, format=container, subtype=subtype)
+        return file.getvalue()
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def encode_av():
+    """samples (samples,), rate, container, codec -> the bytes of a file, written by FFmpeg.
+
+    With piped=True, written as to a pipe: the header never learns the length.
+    """
+    av = pytest.importorskip("av")
+
+    class Pipe:
+        def __init__(self):
+            self.data = bytearray()
+
+        def write(self, data):
+            self.data += data
+            return len(data)
+
+    def write(samples, rate, container, codec, *, piped=False, options=None, codec_options=None):
+        file = Pipe() if piped else io.BytesIO()
+        with av.open(file, "w", format=container, options=options or {}) as output:
+            stream = output.add_stream(codec, rate=rate, layout="mono", options=codec_options or {})
+            for begin in range(0, len(samples), 1024):
+                planar = np.ascontiguousarray(samples[None, begin : begin + 1024])
+                frame = av.AudioFrame.from_ndarray(planar, format="fltp", layout="mono")
+                frame.sample_rate, frame.pts = rate, begin
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+        return bytes(file.data) if piped else file.getvalue()
+
+    return write
