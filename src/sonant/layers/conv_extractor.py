@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.errors import TooShortAudio
+from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed, steps_at
 
 ExtractorNorm = Literal["group", "layer"]
@@ -60,9 +61,13 @@ class ConvLayer(nn.Module):
         self.norm = norm
         nn.init.kaiming_normal_(conv.weight)
 
-    def forward(self, stream: Tensor, starts: list[int], lengths: list[int]) -> Tensor:
+    def forward(
+        self, stream: Tensor, starts: list[int], lengths: list[int], statistics: ClipStatistics | None = None
+    ) -> Tensor:
         stream = self.conv(stream)  # (1, channels, steps)
-        if isinstance(self.norm, ClipNorm):
+        if isinstance(self.norm, ClipNorm) and statistics is not None:
+            stream = statistics.normalize(stream, self.conv, self.norm.weight, self.norm.bias)
+        elif isinstance(self.norm, ClipNorm):
             stream = self.norm(stream, starts, lengths)
         elif self.norm is not None:
             stream = self.norm(stream)
@@ -111,13 +116,21 @@ class ConvExtractor(nn.Module):
             num_samples = (num_samples - kernel) // stride + 1
         return num_samples.clamp(min=0)
 
-    def forward(self, speech: Packed) -> Packed:
-        """Waveforms (total_samples,) to frames (total_frames, channels)."""
+    def clip_statistics(self) -> ClipStatistics | None:
+        """An empty account of what the group norm needs of a whole clip; None where no norm looks beyond its frame."""
+        has_clip_norm = any(isinstance(module, ClipNorm) for module in self.modules())
+        return ClipStatistics(self.kernels[0], self.strides[0]) if has_clip_norm else None
+
+    def forward(self, speech: Packed, *, statistics: ClipStatistics | None = None) -> Packed:
+        """Waveforms (total_samples,) to frames (total_frames, channels).
+
+        `statistics`: of the whole clip, where the given ones are windows of one; None takes each for a whole.
+        """
         frames = self.num_frames(speech.lengths)
         if int(frames.min()) == 0:
             raise TooShortAudio(
-                f"Clips of {speech.sizes} samples were given; one frame needs {self.receptive_field} samples, so every clip "
-                "needs as many. Drop the shorter clips or join them to their neighbours."
+                f"Clips of {speech.sizes} samples were given; one frame needs {self.receptive_field}. "
+                "Drop the shorter clips or join them to their neighbours."
             )
         slots = -(-speech.lengths // self.stride) * self.stride
         starts = F.pad(slots.cumsum(0)[:-1], (1, 0))
@@ -128,7 +141,7 @@ class ConvExtractor(nn.Module):
         at, lengths = starts, speech.lengths
         for kernel, stride, layer in zip(self.kernels, self.strides, self.layers, strict=True):
             at, lengths = at // stride, (lengths - kernel) // stride + 1
-            stream = layer(stream, at.tolist(), lengths.tolist())
+            stream = layer(stream, at.tolist(), lengths.tolist(), statistics)
         features = stream[0].transpose(0, 1)  # (steps, channels)
         if len(speech) > 1:
             features = features.index_select(0, steps_at(at, frames).to(features.device))

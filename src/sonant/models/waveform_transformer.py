@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.layers.attention import SelfAttention
+from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm, receptive_field
 from sonant.layers.packed import Packed
 from sonant.layers.positions import ConvPositions, PositionGate, RelativePositions
@@ -129,15 +130,26 @@ class WaveformTransformer(nn.Module):
         """Frames of a clip of so many samples."""
         return int(self.extractor.num_frames(torch.tensor(num_samples)))
 
-    def forward(self, speech: Packed, *, layers: Collection[int | str] | None = None) -> Encoded:
+    def clip_statistics(self) -> ClipStatistics | None:
+        """An empty account of what must be known of a whole clip to encode windows of it; None where nothing must."""
+        return self.extractor.clip_statistics()
+
+    def forward(
+        self,
+        speech: Packed,
+        *,
+        layers: Collection[int | str] | None = None,
+        statistics: ClipStatistics | None = None,
+    ) -> Encoded:
         """Encode waveforms.
 
         Args:
             speech: (total_samples,), already normalised where `normalize` says so.
             layers: the states to keep: numbers 0 to num_layers, or "last"; None keeps all. Layers above the highest
                 one are not computed.
+            statistics: of the whole clip that the given ones are windows of; None takes each for a whole.
         """
-        return self.encode(self.extractor(speech), layers=layers)
+        return self.encode(self.extractor(speech, statistics=statistics), layers=layers)
 
     def encode(
         self, features: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None

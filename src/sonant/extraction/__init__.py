@@ -1,0 +1,1 @@
+"""Recordings to features, in memory or in files: knows protocols and arrays, no model family."""

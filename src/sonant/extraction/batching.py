@@ -1,0 +1,54 @@
+"""Which recordings share a forward pass: a function of their lengths alone, so a resumed run packs the same batches."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Numbers of recordings that are computed together; one that is `windowed` is alone."""
+
+    items: tuple[int, ...]
+    windowed: bool = False
+
+    def only(self, wanted: Collection[int]) -> "Batch":
+        """The batch without what is not wanted."""
+        return Batch(tuple(item for item in self.items if item in wanted), self.windowed)
+
+
+def pack(seconds: Sequence[float | None], *, batch_seconds: float, window_seconds: float | None) -> list[Batch]:
+    """Longest first, so that memory is short at the start or never; each batch holds at most `batch_seconds`.
+
+    A recording longer than that has a batch of its own; one longer than `window_seconds` is cut into windows.
+    Recordings of unknown length (None) are left out.
+    """
+    known = [(length, item) for item, length in enumerate(seconds) if length is not None]
+    batches: list[Batch] = []
+    held: list[int] = []
+    room = 0.0
+    for length, item in sorted(known, key=lambda pair: (-pair[0], pair[1])):
+        if window_seconds is not None and length > window_seconds:
+            batches.append(Batch((item,), windowed=True))
+            continue
+        if held and length > room:
+            batches.append(Batch(tuple(held)))
+            held = []
+        room = (room if held else batch_seconds) - length
+        held.append(item)
+    if held:
+        batches.append(Batch(tuple(held)))
+    return batches
+
+
+def split(sizes: Sequence[int], budget: float) -> list[range]:
+    """Consecutive groups of clips, each within a budget of samples, or of one clip that alone exceeds it."""
+    groups: list[range] = []
+    start, total = 0, 0
+    for i, size in enumerate(sizes):
+        if i > start and total + size > budget:
+            groups.append(range(start, i))
+            start, total = i, 0
+        total += size
+    if len(sizes):
+        groups.append(range(start, len(sizes)))
+    return groups

@@ -1,0 +1,357 @@
+"""Recordings through a model: packed to a budget, decoded ahead, long ones in windows, on one device or several."""
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sonant.audio import Windowing, cut, keep
+from sonant.errors import AudioError, ConfigurationError
+from sonant.extraction.batching import Batch, pack, split
+from sonant.extraction.loudness import Loudness, normalized
+from sonant.extraction.prefetch import ahead, map_ahead, share
+from sonant.extraction.progress import Progress
+from sonant.extraction.protocol import Backbone
+from sonant.extraction.request import Precision, Request
+from sonant.extraction.sinks import in_memory
+from sonant.extraction.sources import Source
+from sonant.layers.clip_statistics import ClipStatistics
+from sonant.layers.packed import Packed
+
+OnError = Literal["raise", "skip"]
+READERS = 4
+
+
+class MakeSink(Protocol):
+    """Gives the receiver for a recording, by its number and whether it comes in windows."""
+
+    def __call__(self, item: int, /, *, windowed: bool) -> "Sink": ...
+
+
+class Sink(Protocol):
+    """Takes in the frames of one recording, (layers, frames, dim) at a time and in order, and makes the result."""
+
+    def append(self, frames: Tensor) -> None: ...
+    def finish(self) -> Any: ...
+    def abandon(self) -> None:
+        """The recording turned out to be unusable halfway."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one recording: a value, or the error that kept it from having one."""
+
+    item: int
+    seconds: float
+    frames: int = 0
+    value: Any = None
+    error: Exception | None = None
+
+
+@dataclass
+class Budget:
+    """Samples that one forward pass may hold on one device; halved when memory runs out."""
+
+    samples: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """A batch with its recordings decoded (or the error of decoding); a windowed one is read while it is computed."""
+
+    batch: Batch
+    waveforms: tuple[np.ndarray | Exception, ...] = ()
+
+
+class Engine:
+    """Runs one model, copied to every device, over recordings.
+
+    Args:
+        backbones: the same model on each device; their sizes and rates are read from the first.
+    """
+
+    def __init__(self, backbones: Sequence[Backbone]) -> None:
+        self.backbones = list(backbones)
+        first = self.backbones[0]
+        self.stride, self.receptive_field = first.stride, first.receptive_field
+        self.sampling_rate = first.sampling_rate
+        self.normalize = first.normalize
+
+    def lengths(self, sources: Sequence[Source], *, on_error: OnError) -> tuple[list[float | None], list[Outcome]]:
+        """Seconds of each recording from its header (None where it cannot be read), and the failures."""
+        failures: list[Outcome] = []
+        seconds: list[float | None] = []
+        for item, length in enumerate(map_ahead(_length, sources, workers=READERS, depth=64)):
+            if isinstance(length, Exception):
+                failures.append(_failed(item, sources[item], length, on_error))
+            seconds.append(None if isinstance(length, Exception) else length)
+        return seconds, failures
+
+    def plan(self, seconds: Sequence[float | None], request: Request) -> list[Batch]:
+        """The batches, a function of the lengths and the request alone."""
+        return pack(seconds, batch_seconds=request.batch_seconds, window_seconds=request.window_seconds)
+
+    def run(
+        self,
+        sources: Sequence[Source],
+        batches: Sequence[Batch],
+        request: Request,
+        sink: MakeSink,
+        *,
+        on_error: OnError = "raise",
+        progress: Callable[[float], None] = lambda _: None,
+    ) -> Iterator[list[Outcome]]:
+        """The outcomes of each batch, batch by batch in order.
+
+        Args:
+            sources: the recordings.
+            batches: which share a forward pass, by number.
+            request: what is wanted of each.
+            sink: makes the receiver of a recording's frames.
+            on_error: "skip" makes an unusable recording an outcome with an error, "raise" raises it.
+            progress: called with the seconds of audio done since the last call.
+        """
+        check_precision(request.precision, self.backbones[0])
+        windowing = self._windowing(request)
+
+        def decode(batch: Batch) -> Job:
+            wanted = () if batch.windowed else [sources[item] for item in batch.items]
+            return Job(batch, tuple(readers.map(_read, wanted)))
+
+        def worker(backbone: Backbone) -> Callable[[Job], list[Outcome]]:
+            budget = Budget(request.batch_seconds * self.sampling_rate)
+            run = _Run(self, backbone, request, windowing, budget, sink, on_error, progress)
+            return lambda job: run.job(job, sources)
+
+        with ThreadPoolExecutor(READERS, thread_name_prefix="sonant-decode") as readers:
+            # Decoding is at most so many batches ahead of computing: memory stays bounded.
+            jobs = map_ahead(decode, batches, workers=len(self.backbones), depth=len(self.backbones) + 1)
+            yield from share(jobs, [worker(backbone) for backbone in self.backbones])
+
+    def _windowing(self, request: Request) -> Windowing | None:
+        if request.window_seconds is None:
+            return None
+        return Windowing.of_seconds(
+            request.window_seconds,
+            request.overlap_seconds,
+            sampling_rate=self.sampling_rate,
+            stride=self.stride,
+            receptive_field=self.receptive_field,
+        )
+
+
+@dataclass
+class _Run:
+    """One device at work on one request."""
+
+    engine: Engine
+    backbone: Backbone
+    request: Request
+    windowing: Windowing | None
+    budget: Budget
+    sink: MakeSink
+    on_error: OnError
+    progress: Callable[[float], None]
+
+    def job(self, job: Job, sources: Sequence[Source]) -> list[Outcome]:
+        """Compute a batch; outcomes in the order of its items."""
+        if job.batch.windowed:
+            (item,) = job.batch.items
+            source = sources[item]
+            return [self._guarded(item, source, source.blocks)]
+        outcomes: dict[int, Outcome] = {}
+        whole: list[tuple[int, np.ndarray]] = []
+        for item, waveform in zip(job.batch.items, job.waveforms, strict=True):
+            if isinstance(waveform, Exception):
+                outcomes[item] = _failed(item, sources[item], waveform, self.on_error)
+            elif self._is_long(len(waveform)):
+                # Longer than its header said.
+                outcomes[item] = self._guarded(item, sources[item], partial(_in_one_block, waveform))
+            else:
+                whole.append((item, waveform))
+        clips = [normalized(waveform) if self.engine.normalize else waveform for _, waveform in whole]
+        for (item, waveform), frames in zip(whole, self._encode(clips), strict=True):
+            sink = self.sink(item, windowed=False)
+            sink.append(frames)
+            outcomes[item] = Outcome(item, len(waveform) / self._rate, frames.shape[1], sink.finish())
+            self.progress(len(waveform) / self._rate)
+        return [outcomes[item] for item in job.batch.items]
+
+    def _is_long(self, num_samples: int) -> bool:
+        return self.request.window_seconds is not None and num_samples > self.request.window_seconds * self._rate
+
+    @property
+    def _rate(self) -> int:
+        return self.engine.sampling_rate
+
+    def _guarded(self, item: int, source: Source, blocks: Callable[[], Iterator[np.ndarray]]) -> Outcome:
+        sink = self.sink(item, windowed=True)
+        try:
+            return self._windowed(item, blocks, sink)
+        except (AudioError, OSError) as error:
+            sink.abandon()
+            return _failed(item, source, error, self.on_error)
+
+    def _windowed(self, item: int, blocks: Callable[[], Iterator[np.ndarray]], sink: Sink) -> Outcome:
+        """A long recording: statistics of the whole in a first pass where the model wants them, then windows."""
+        assert self.windowing is not None
+        loudness, statistics = self._survey(blocks)
+        frames, counter = 0, _Counter()
+        stream = cut(counter(ahead(blocks())), self.windowing)
+        while group := list(islice(stream, max(1, int(self.budget.samples // self.windowing.window_samples)))):
+            clips = [samples if loudness is None else loudness.normalize(samples) for _, samples in group]
+            for (window, _), states in zip(group, self._encode(clips, statistics), strict=True):
+                sink.append(keep(states, window, axis=1))
+                frames += window.keep_frames
+                self.progress(window.keep_frames * self.engine.stride / self._rate)
+        return Outcome(item, counter.samples / self._rate, frames, sink.finish())
+
+    def _survey(self, blocks: Callable[[], Iterator[np.ndarray]]) -> tuple[Loudness | None, ClipStatistics | None]:
+        """What windows must know of the whole recording, gathered in one pass over it, or in none."""
+        loudness = Loudness() if self.engine.normalize else None
+        statistics = self.backbone.clip_statistics()
+        accounts = [account for account in (loudness, statistics) if account is not None]
+        if accounts:
+            for block in ahead(blocks()):
+                for account in accounts:
+                    account.update(block)
+        if loudness is not None and statistics is not None:
+            statistics = statistics.scaled(loudness.mean, loudness.deviation)
+        return loudness, statistics
+
+    def _encode(self, clips: Sequence[np.ndarray], statistics: ClipStatistics | None = None) -> Iterator[Tensor]:
+        """Frames (layers, frames, dim) of each clip, in forward passes within the budget."""
+        waiting = list(clips)
+        while waiting:
+            group = waiting[: len(split([len(clip) for clip in waiting], self.budget.samples)[0])]
+            states = self._forward(group, statistics)
+            if states is None:  # outside the except block, so that what the failed pass held is free by now
+                self._shrink(group)
+                continue
+            yield from states
+            waiting = waiting[len(group) :]
+
+    def _forward(self, clips: Sequence[np.ndarray], statistics: ClipStatistics | None) -> list[Tensor] | None:
+        """One forward pass; None when it did not fit into memory."""
+        weights = next(iter(self.backbone.parameters()))
+        try:
+            with torch.no_grad(), _arithmetic(self.request.precision, weights):
+                speech = Packed.pack(torch.from_numpy(np.ascontiguousarray(clip)) for clip in clips)
+                speech = speech.with_values(speech.values.to(weights.device, weights.dtype))
+                encoded = self.backbone(speech, layers=set(self.request.layers), statistics=statistics)
+                states = torch.stack([_state(encoded, layer).float() for layer in self.request.layers])
+                return list(states.split(encoded.lengths.tolist(), dim=1))
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            return None
+
+    def _shrink(self, group: Sequence[np.ndarray]) -> None:
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if len(group) == 1:
+            raise ConfigurationError(
+                f"A single forward pass over {len(group[0]) / self._rate:.1f} s of audio did not fit into memory. Cut "
+                f"long recordings into shorter windows: window_seconds={max(1, len(group[0]) // (2 * self._rate))}."
+            )
+        self.budget.samples = min(self.budget.samples, sum(map(len, group))) / 2
+
+
+class _Counter:
+    """Counts samples that pass through."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+
+    def __call__(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        for block in blocks:
+            self.samples += len(block)
+            yield block
+
+
+def collect(
+    engine: Engine,
+    sources: Sequence[Source],
+    request: Request,
+    *,
+    on_error: OnError = "raise",
+    show_progress: bool | None = False,
+) -> tuple[list[Tensor | None], list[Outcome]]:
+    """All results in memory, in order, None where a recording failed; and the failures in order."""
+
+    def sink(_: int, *, windowed: bool) -> Sink:  # noqa: ARG001 - in memory all lengths are alike
+        return in_memory(request)
+
+    results: list[Tensor | None] = [None] * len(sources)
+    seconds, failures = engine.lengths(sources, on_error=on_error)
+    with Progress(sum(length or 0.0 for length in seconds), show=show_progress) as progress:
+        batches = engine.plan(seconds, request)
+        for outcomes in engine.run(sources, batches, request, sink, on_error=on_error, progress=progress):
+            for outcome in outcomes:
+                results[outcome.item] = outcome.value
+                failures += [outcome] if outcome.error is not None else []
+    return results, sorted(failures, key=lambda failure: failure.item)
+
+
+def check_precision(precision: Precision | None, backbone: Backbone) -> None:
+    """Refuse arithmetic that the weights or the device cannot give."""
+    if precision is None:
+        return
+    weights = next(iter(backbone.parameters()))
+    if precision == "float32" and weights.dtype != torch.float32:
+        raise ConfigurationError(
+            f"precision='float32' was asked of weights in {str(weights.dtype).removeprefix('torch.')}, which have lost "
+            "the digits already. Load the model with dtype=torch.float32."
+        )
+    if precision == "float16" and weights.device.type == "cpu":
+        raise ConfigurationError("precision='float16' needs a GPU; on a CPU use 'bfloat16' or 'float32'.")
+
+
+def _arithmetic(precision: Precision | None, weights: Tensor) -> AbstractContextManager[Any]:
+    if precision is None or precision == "float32" or weights.dtype == getattr(torch, precision):
+        return nullcontext()
+    return torch.autocast(weights.device.type, dtype=getattr(torch, precision))
+
+
+def _state(encoded: Any, layer: int | str) -> Tensor:
+    return encoded.last if layer == "last" else encoded.hidden_states[layer]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(words in str(error) for words in ("out of memory", "can't allocate memory", "not enough memory"))
+
+
+def _length(source: Source) -> float | Exception:
+    try:
+        return source.seconds()
+    except (AudioError, OSError) as error:
+        return error
+
+
+def _in_one_block(waveform: np.ndarray) -> Iterator[np.ndarray]:
+    yield waveform
+
+
+def _read(source: Source) -> np.ndarray | Exception:
+    try:
+        return source.read()
+    except (AudioError, OSError) as error:
+        return error
+
+
+def _failed(item: int, source: Source, error: Exception, on_error: OnError) -> Outcome:
+    if on_error == "raise":
+        error.add_note(f"It was recording {item} (counted from 0), {source.name}; on_error='skip' goes on without it.")
+        raise error
+    return Outcome(item, 0.0, error=error)

@@ -1,0 +1,254 @@
+"""Features as files. Rows are written a slice at a time, whole files appear at once or not at all.
+
+| format | frames of one recording | one vector a recording |
+|---|---|---|
+| npy | an array (frames, dim) or (layers, frames, dim) | an array (recordings, dim) or (recordings, layers, dim) |
+| npz, safetensors | an array (frames, dim) a layer, named `layer_7` | the same with a row a recording |
+| parquet | a row a frame: `seconds` and a column a layer | a row a recording: `path`, `seconds`, a column a layer |
+| jsonl | a line a frame, with the same names | a line a recording |
+
+Equal features give equal bytes: no times of writing, no order that changes.
+"""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Literal, Protocol, get_args
+
+import numpy as np
+
+from sonant.errors import ConfigurationError, MissingExtra, UnknownName
+
+Format = Literal["npy", "npz", "safetensors", "parquet", "jsonl"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+SLICE = 4096  # rows in memory at a time
+
+_SAFETENSORS_TYPES = {"float32": "F32", "float16": "F16"}
+# Bytes of a number: in text a float32 takes up to 15, a float16 up to 12.
+_TEXT_BYTES = {"float32": 13, "float16": 8}
+
+
+class Rows(Protocol):
+    """A matrix that may be larger than memory: an array, or rows on disk."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, span: slice, /) -> np.ndarray: ...
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A path to write to that becomes `path` when all went well, and vanishes otherwise."""
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        yield draft
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def write(
+    path: Path,
+    layers: Mapping[str, Rows],
+    *,
+    kind: Format,
+    dtype: np.dtype[Any],
+    dim: int,
+    columns: Mapping[str, Sequence[Any]] | None = None,
+    stacked: bool = False,
+    rows_first: bool = False,
+) -> None:
+    """Write matrices (rows, dim), one a layer.
+
+    Args:
+        path: appears when all is written.
+        layers: the matrices by name.
+        kind: the format, see above.
+        dtype: of the numbers in the file.
+        dim: columns of each matrix.
+        columns: further columns of a table, such as `path` or `seconds`; npy and safetensors have no place for them.
+        stacked: whether an npy array has a layer axis.
+        rows_first: whether that axis comes behind the rows.
+    """
+    with atomic(path) as draft:
+        match kind:
+            case "npy":
+                with draft.open("wb") as file:
+                    _npy(file, list(layers.values()), dtype, dim, stacked=stacked, rows_first=rows_first)
+            case "npz":
+                _npz(draft, layers, dtype, dim, columns or {})
+            case "safetensors":
+                with draft.open("wb") as file:
+                    _safetensors(file, layers, dtype, dim)
+            case "parquet":
+                _parquet(draft, layers, dtype, dim, columns or {})
+            case "jsonl":
+                with draft.open("w", encoding="utf-8") as text:
+                    _jsonl(text, layers, dtype, columns or {})
+            case _:
+                raise UnknownName("format", kind, FORMATS)
+
+
+def read(path: Path, *, kind: Format, layer_names: Sequence[str], rows_first: bool = False) -> np.ndarray:
+    """What `write` wrote, as one array: (layers, rows, dim)."""
+    match kind:
+        case "npy":
+            array = np.load(path)
+            if array.ndim == 2:
+                return array[None]
+            return array.transpose(1, 0, 2) if rows_first else array
+        case "npz":
+            with np.load(path) as arrays:
+                return np.stack([arrays[name] for name in layer_names])
+        case "safetensors":
+            from safetensors.numpy import load_file
+
+            tensors = load_file(path)
+            return np.stack([tensors[name] for name in layer_names])
+        case "parquet":
+            table = _pyarrow().parquet.read_table(path, columns=list(layer_names))
+            columns = [table[name].combine_chunks() for name in layer_names]
+            return np.stack([column.flatten().to_numpy().reshape(len(column), -1) for column in columns])
+        case "jsonl":
+            with path.open(encoding="utf-8") as text:
+                lines = [json.loads(line) for line in text]
+            return np.stack([np.array([line[name] for line in lines], np.float32) for name in layer_names])
+    raise UnknownName("format", kind, FORMATS)
+
+
+def estimated_bytes(num_rows: int, dim: int, num_layers: int, *, kind: Format, dtype: np.dtype[Any]) -> int:
+    """About how large the features will be on disk; text takes three times the room of numbers."""
+    return num_rows * dim * num_layers * (_TEXT_BYTES[dtype.name] if kind == "jsonl" else dtype.itemsize)
+
+
+def check_format(kind: Format) -> None:
+    """Refuse an unknown format, and one whose package is missing, before any work is done."""
+    if kind not in FORMATS:
+        raise UnknownName("format", kind, FORMATS)
+    if kind == "parquet":
+        _pyarrow()
+
+
+def format_of(output: Path, asked: Format | None) -> Format:
+    """The format asked for, else the one that the ending of a file names, else npy; refuses a contradiction."""
+    named = next((name for name in FORMATS if output.suffix == f".{name}"), None) if not output.is_dir() else None
+    if named is not None and asked is not None and asked != named:
+        raise ConfigurationError(
+            f"The output {output} ends in .{named}, and format={asked!r} was given: make them agree."
+        )
+    return named or asked or "npy"
+
+
+def slices(num_rows: int) -> Iterator[slice]:
+    """Spans that cover so many rows."""
+    for start in range(0, num_rows, SLICE):
+        yield slice(start, min(start + SLICE, num_rows))
+
+
+def sync(file: IO[Any]) -> None:
+    """Push what was written through to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _npy(
+    file: IO[bytes], layers: Sequence[Rows], dtype: np.dtype[Any], dim: int, *, stacked: bool, rows_first: bool
+) -> None:
+    rows = len(layers[0])
+    shape = (rows, dim)
+    if stacked:
+        shape = (rows, len(layers), dim) if rows_first else (len(layers), rows, dim)  # type: ignore[assignment]
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    if stacked and rows_first:
+        for span in slices(rows):
+            _put(file, np.stack([layer[span] for layer in layers], axis=1), dtype)
+        return
+    for layer in layers:
+        for span in slices(rows):
+            _put(file, layer[span], dtype)
+
+
+def _npz(
+    path: Path, layers: Mapping[str, Rows], dtype: np.dtype[Any], dim: int, columns: Mapping[str, Sequence[Any]]
+) -> None:
+    def entry(name: str) -> zipfile.ZipInfo:
+        return zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, values in columns.items():
+            with archive.open(entry(name), "w") as file:
+                np.lib.format.write_array(file, np.asarray(values), allow_pickle=False)
+        for name, rows in layers.items():
+            with archive.open(entry(name), "w", force_zip64=True) as file:
+                _npy(file, [rows], dtype, dim, stacked=False, rows_first=False)
+
+
+def _safetensors(file: IO[bytes], layers: Mapping[str, Rows], dtype: np.dtype[Any], dim: int) -> None:
+    """Written here, a slice at a time: the package's own writer wants all tensors in memory.
+
+    Source: the format's description, github.com/huggingface/safetensors: length of the header (8 bytes), header, data.
+    """
+    header, offset = {}, 0
+    for name, rows in layers.items():
+        size = len(rows) * dim * dtype.itemsize
+        header[name] = {
+            "dtype": _SAFETENSORS_TYPES[dtype.name],
+            "shape": [len(rows), dim],
+            "data_offsets": [offset, offset + size],
+        }
+        offset += size
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    for rows in layers.values():
+        for span in slices(len(rows)):
+            _put(file, rows[span], dtype)
+
+
+def _parquet(
+    path: Path, layers: Mapping[str, Rows], dtype: np.dtype[Any], dim: int, columns: Mapping[str, Sequence[Any]]
+) -> None:
+    pa = _pyarrow()
+    vector = pa.list_(pa.from_numpy_dtype(dtype), dim)
+    first = pa.table({name: pa.array(values) for name, values in columns.items()})
+    schema = pa.schema([*first.schema, *(pa.field(name, vector) for name in layers)])
+    with pa.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        for span in slices(len(next(iter(layers.values())))):
+            arrays = [first[name].combine_chunks()[span.start : span.stop] for name in columns]
+            for rows in layers.values():
+                block = np.ascontiguousarray(rows[span], dtype=dtype)
+                arrays.append(pa.FixedSizeListArray.from_arrays(pa.array(block.reshape(-1)), dim))
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def _jsonl(
+    file: IO[str], layers: Mapping[str, Rows], dtype: np.dtype[Any], columns: Mapping[str, Sequence[Any]]
+) -> None:
+    for span in slices(len(next(iter(layers.values())))):
+        blocks = [rows[span].astype(dtype) for rows in layers.values()]
+        for i in range(span.stop - span.start):
+            line = {name: values[span.start + i] for name, values in columns.items()}
+            numbers = {name: _numbers(block[i]) for name, block in zip(layers, blocks, strict=True)}
+            file.write(json.dumps(line | numbers, ensure_ascii=False) + "\n")
+
+
+def _numbers(vector: np.ndarray) -> list[float]:
+    """The shortest decimals that read back as the same float32 or float16."""
+    return [float(str(number)) for number in vector]
+
+
+def _put(file: IO[bytes], rows: np.ndarray, dtype: np.dtype[Any]) -> None:
+    file.write(np.ascontiguousarray(rows, dtype=dtype).data.cast("B") if rows.size else b"")
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtra("pyarrow", extra="table", purpose="Writing and reading Parquet") from error
+    return pa

@@ -1,0 +1,78 @@
+"""The memory of a bulk job: what is finished survives a kill, and is never computed again."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sonant.errors import ConfigurationError
+from sonant.extraction.formats import atomic, sync
+
+
+class Journal:
+    """Finished recordings, one JSON line each, appended batch by batch."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: dict[str, dict[str, Any]] = {}
+        for row in _read_whole_lines(path):
+            self.rows[row["path"]] = row
+        self._file = path.open("a", encoding="utf-8")
+
+    def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Record recordings as finished, all of them or none: one write, pushed through to the disk."""
+        if not rows:
+            return
+        self._file.write("".join(_line(row) for row in rows))
+        sync(self._file)
+        self.rows.update({row["path"]: dict(row) for row in rows})
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _read_whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a journal; one that a kill cut off is taken away."""
+    if not path.exists():
+        return []
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) < len(data):
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """A JSON Lines file; none is empty."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a JSON Lines file at once."""
+    with atomic(path) as draft:
+        draft.write_text("".join(_line(row) for row in rows), encoding="utf-8")
+
+
+def settle(path: Path, settings: Mapping[str, Any]) -> None:
+    """Write a run's settings, or make sure that they are those of the run that is there.
+
+    Raises:
+        ConfigurationError: the output holds the results of other settings; it lists what differs.
+    """
+    if not path.exists():
+        with atomic(path) as draft:
+            draft.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return
+    before = json.loads(path.read_text(encoding="utf-8"))
+    differing = [name for name in {**before, **settings} if before.get(name) != settings.get(name)]
+    if differing:
+        lines = "; ".join(f"{name}: there {before.get(name)!r}, now {settings.get(name)!r}" for name in differing)
+        raise ConfigurationError(
+            f"{path.parent} holds the results of a run with other settings ({lines}). Repeat those settings to go on "
+            "with it, or write to another folder."
+        )
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"

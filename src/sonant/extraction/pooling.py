@@ -1,0 +1,67 @@
+"""From frames to one vector, in running sums: a two-hour file needs no more memory than a short one."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from sonant.errors import UnknownName
+
+Pool = Literal["mean", "max", "mean+std"]
+POOLS: tuple[Pool, ...] = get_args(Pool)
+
+
+def pooled_dim(dim: int, pool: Pool | None) -> int:
+    """Numbers in a pooled vector of frames of so many."""
+    return 2 * dim if pool == "mean+std" else dim
+
+
+class RunningPool:
+    """Pools frames that come in blocks.
+
+    "mean" and "max" give (layers, dim), "mean+std" (layers, 2 * dim) with the population standard deviation. The sums
+    are kept in float64 where the device has it, and merged by Chan's rule, so that blocks of any size give one result.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        if pool not in POOLS:
+            raise UnknownName("pooling", pool, POOLS)
+        self.pool = pool
+        self._count = 0
+        self._mean: Tensor | None = None  # (layers, dim)
+        self._squares: Tensor | None = None  # (layers, dim): sum of squared distances from the mean
+        self._max: Tensor | None = None
+
+    def append(self, frames: Tensor) -> None:
+        """Take in (layers, frames, dim)."""
+        if frames.shape[1] == 0:
+            return
+        if self.pool == "max":
+            top = frames.amax(dim=1)
+            self._max = top if self._max is None else torch.maximum(self._max, top)
+            return
+        frames = frames.to(torch.float32 if frames.device.type == "mps" else torch.float64)
+        new, mean = frames.shape[1], frames.mean(dim=1)
+        squares = (frames - mean[:, None]).square().sum(dim=1) if self.pool == "mean+std" else torch.zeros_like(mean)
+        if self._mean is None or self._squares is None:
+            self._mean, self._squares = mean, squares
+        else:
+            total, gap = self._count + new, mean - self._mean
+            self._mean = self._mean + gap * (new / total)
+            self._squares = self._squares + squares + gap.square() * (self._count * new / total)
+        self._count += new
+
+    def finish(self) -> Tensor:
+        """The pooled vectors, float32 on the CPU."""
+        if self.pool == "max" and self._max is not None:
+            return self._max.float().cpu()
+        if self._mean is None or self._squares is None:
+            raise ValueError("no frames were given to pool")
+        if self.pool == "mean":
+            return self._mean.float().cpu()
+        return torch.cat([self._mean, (self._squares / self._count).sqrt()], dim=-1).float().cpu()
+
+
+def unit_length(vectors: Tensor) -> Tensor:
+    """Vectors (..., dim) scaled to length one."""
+    return torch.nn.functional.normalize(vectors, dim=-1)

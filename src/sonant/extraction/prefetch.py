@@ -1,0 +1,81 @@
+"""Work that runs ahead in threads, by a bounded amount."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from queue import Full, Queue
+from threading import Event, Thread
+from typing import TypeVar, cast
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
+    """The same items, made in a thread that is at most `depth` of them ahead; its errors come out here."""
+    queue: Queue[tuple[T | None, BaseException | None] | None] = Queue(depth)
+    stopped = Event()
+
+    def put(entry: tuple[T | None, BaseException | None] | None) -> bool:
+        while not stopped.is_set():
+            try:
+                queue.put(entry, timeout=0.1)
+            except Full:
+                continue
+            return True
+        return False
+
+    def produce() -> None:
+        try:
+            for item in items:
+                if not put((item, None)):
+                    return
+            put(None)
+        except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the thread that asked
+            put((None, error))
+
+    thread = Thread(target=produce, name="sonant-ahead", daemon=True)
+    thread.start()
+    try:
+        while (entry := queue.get()) is not None:
+            item, error = entry
+            if error is not None:
+                raise error
+            yield cast("T", item)
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def map_ahead(function: Callable[[T], R], items: Iterable[T], *, workers: int, depth: int) -> Iterator[R]:
+    """`map`, in order, with up to `depth` results in the making or waiting."""
+    iterator = iter(items)
+    with ThreadPoolExecutor(workers, thread_name_prefix="sonant-read") as pool:
+        waiting: deque[Future[R]] = deque(pool.submit(function, item) for item in islice(iterator, depth))
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(function, item) for item in islice(iterator, 1))
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def share(items: Iterable[T], workers: Sequence[Callable[[T], R]]) -> Iterator[R]:
+    """Each item goes to a worker that is free; results come in order. A single worker runs in this thread."""
+    if len(workers) == 1:
+        yield from map(workers[0], items)
+        return
+    free: Queue[Callable[[T], R]] = Queue()
+    for worker in workers:
+        free.put(worker)
+
+    def work(item: T) -> R:
+        worker = free.get()
+        try:
+            return worker(item)
+        finally:
+            free.put(worker)
+
+    yield from map_ahead(work, items, workers=len(workers), depth=2 * len(workers))

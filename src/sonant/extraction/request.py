@@ -1,0 +1,88 @@
+"""What is wanted of each recording, checked once at the door."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.extraction.pooling import POOLS, Pool, pooled_dim
+from sonant.extraction.protocol import Layer
+
+Precision = Literal["float32", "bfloat16", "float16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+BATCH_SECONDS = 60.0
+WINDOW_SECONDS = 60.0
+OVERLAP_SECONDS = 8.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Layers, pooling, and how the work is cut.
+
+    Attributes:
+        layers: the states to return, in this order.
+        stacked: whether the result has a leading layer axis: several layers were asked for.
+        pool: None keeps the frames.
+        normalize: whether each vector (or frame) is scaled to length one.
+        batch_seconds: audio that shares one forward pass.
+        window_seconds: longer recordings are cut into windows of this length; None never cuts.
+        overlap_seconds: what neighbouring windows share; each result frame has at least half of it as context.
+        precision: the arithmetic; None is that of the weights.
+    """
+
+    layers: tuple[Layer, ...] = ("last",)
+    stacked: bool = False
+    pool: Pool | None = None
+    normalize: bool = False
+    batch_seconds: float = BATCH_SECONDS
+    window_seconds: float | None = WINDOW_SECONDS
+    overlap_seconds: float = OVERLAP_SECONDS
+    precision: Precision | None = None
+
+    def __post_init__(self) -> None:
+        if self.pool is not None and self.pool not in POOLS:
+            raise UnknownName("pooling", self.pool, [*POOLS, None])
+        if self.precision is not None and self.precision not in PRECISIONS:
+            raise UnknownName("precision", self.precision, PRECISIONS)
+        if not self.batch_seconds > 0:
+            raise ConfigurationError(
+                f"batch_seconds={self.batch_seconds} was given; it must be more than 0, such as 60."
+            )
+        if self.window_seconds is not None and not self.window_seconds > 0:
+            raise ConfigurationError(
+                f"window_seconds={self.window_seconds} was given; it must be more than 0, or None to never cut."
+            )
+
+    def vector_dim(self, dim: int) -> int:
+        """Numbers in one vector of the result, for a model of so many."""
+        return pooled_dim(dim, self.pool)
+
+    @property
+    def layer_names(self) -> list[str]:
+        return [f"layer_{layer}" for layer in self.layers]
+
+
+def resolve_layers(layer: Layer | Literal["all"] | Sequence[Layer], num_layers: int) -> tuple[tuple[Layer, ...], bool]:
+    """The layers that a `layer=` argument names, and whether the result has a layer axis.
+
+    "all" is states 0 to `num_layers`; "last" is the model's output, after its final norm where it has one.
+    """
+    if layer == "all":
+        return tuple(range(num_layers + 1)), True
+    if isinstance(layer, str) or not isinstance(layer, Sequence):
+        return (_known(layer, num_layers),), False
+    layers = tuple(_known(one, num_layers) for one in layer)
+    if not layers:
+        raise ConfigurationError(
+            "An empty list of layers was given; name at least one, or leave `layer` out for the last."
+        )
+    return layers, True
+
+
+def _known(layer: Any, num_layers: int) -> Layer:
+    if layer == "last":
+        return "last"
+    if isinstance(layer, int) and not isinstance(layer, bool) and 0 <= layer <= num_layers:
+        return layer
+    raise UnknownName("layer", layer, [*range(num_layers + 1), "last", "all"])

@@ -1,0 +1,79 @@
+"""One recording, read whole or in blocks."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from numbers import Real
+from os import PathLike
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from sonant import audio
+
+
+class Source(Protocol):
+    """A recording whose length is known before it is decoded."""
+
+    @property
+    def name(self) -> str: ...
+    def seconds(self) -> float: ...
+    def read(self) -> np.ndarray: ...
+    def blocks(self) -> Iterator[np.ndarray]: ...
+
+
+@dataclass(frozen=True)
+class AudioSource:
+    """Anything that `sonant.audio` reads, as mono float32 at the model's rate.
+
+    Attributes:
+        audio: path, bytes, file object, array, tensor or `{"array", "sampling_rate"}`.
+        sampling_rate: the model's.
+        source_rate: of an array that does not tell; None takes the model's.
+        known_seconds: from a manifest, so that no header need be read.
+        label: how messages and files call it.
+    """
+
+    audio: Any
+    sampling_rate: int
+    min_samples: int = 400
+    source_rate: int | None = None
+    known_seconds: float | None = None
+    label: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.label or (str(self.audio) if isinstance(self.audio, str) else type(self.audio).__name__)
+
+    def seconds(self) -> float:
+        """Length from the header alone."""
+        if self.known_seconds is not None:
+            return self.known_seconds
+        return audio.duration(self.audio, source_rate=self.source_rate or self.sampling_rate)
+
+    def read(self) -> np.ndarray:
+        """The whole recording: float32 (samples,)."""
+        return audio.read(
+            self.audio, sampling_rate=self.sampling_rate, source_rate=self.source_rate, min_samples=self.min_samples
+        )
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The same samples in blocks, so that a file of hours is never held whole."""
+        return audio.blocks(
+            self.audio, sampling_rate=self.sampling_rate, source_rate=self.source_rate, min_samples=self.min_samples
+        )
+
+
+def is_many(audio: Any) -> bool:
+    """Whether this is several recordings: a list, a tuple or an iterator, but not of numbers."""
+    if isinstance(audio, list | tuple):
+        return not (audio and isinstance(audio[0], Real))
+    single = isinstance(audio, str | bytes | bytearray | memoryview | PathLike | np.ndarray | Tensor | dict)
+    return not single and isinstance(audio, Iterable) and not hasattr(audio, "read") and not hasattr(audio, "__array__")
+
+
+def rewound(item: Any) -> Any:
+    """A recording that can be read more than once: what comes through a pipe is taken into memory."""
+    if hasattr(item, "read") and not (hasattr(item, "seekable") and item.seekable()):
+        return item.read()
+    return item

@@ -1,0 +1,57 @@
+"""What a group norm over a whole clip needs to know, when the clip is too long to be seen at once."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+EPS = 1e-5  # torch's group norm's own
+
+
+class ClipStatistics:
+    """Mean and covariance of the stretches of samples that the first convolution sees, over a whole clip.
+
+    Its output is linear in them, so the mean and variance of every channel follow, and a window of the clip can be
+    normalised as the whole would be. Samples come in blocks of any length; float64 throughout.
+    """
+
+    def __init__(self, kernel: int, stride: int) -> None:
+        self.kernel, self.stride = kernel, stride
+        self._held = np.zeros(0, np.float64)  # samples from the next stretch on
+        self._count = 0
+        self._mean = np.zeros(kernel)
+        self._scatter = np.zeros((kernel, kernel))
+
+    def update(self, samples: np.ndarray) -> None:
+        """Take in the next samples of the clip, (samples,)."""
+        held = np.concatenate([self._held, samples])
+        new = max(0, (len(held) - self.kernel) // self.stride + 1)
+        self._held = held[new * self.stride :]
+        if new == 0:
+            return
+        stretches = np.lib.stride_tricks.sliding_window_view(held, self.kernel)[:: self.stride]  # (new, kernel)
+        mean = stretches.mean(0)
+        centred = stretches - mean
+        total, gap = self._count + new, mean - self._mean
+        self._scatter += centred.T @ centred + np.outer(gap, gap) * (self._count * new / total)
+        self._mean += gap * (new / total)
+        self._count = total
+
+    def scaled(self, shift: float, scale: float) -> "ClipStatistics":
+        """The statistics of `(samples - shift) / scale`."""
+        other = ClipStatistics(self.kernel, self.stride)
+        other._count = self._count
+        other._mean, other._scatter = (self._mean - shift) / scale, self._scatter / scale**2
+        return other
+
+    def normalize(self, stream: Tensor, conv: nn.Conv1d, weight: Tensor, bias: Tensor) -> Tensor:
+        """The convolution's output (1, channels, steps), normalised with the statistics of the whole clip."""
+        taps = conv.weight.detach().double().cpu()[:, 0]  # (channels, kernel)
+        mean = taps @ torch.from_numpy(self._mean)
+        if conv.bias is not None:
+            mean = mean + conv.bias.detach().double().cpu()
+        variance = ((taps @ torch.from_numpy(self._scatter / self._count)) * taps).sum(1)
+        scale = weight.detach().double().cpu() / (variance + EPS).sqrt()
+        shift = bias.detach().double().cpu() - mean * scale
+        wide = stream.float()
+        wide = wide * scale.to(wide)[:, None] + shift.to(wide)[:, None]
+        return wide.to(stream.dtype)

@@ -1,0 +1,37 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sonant.extraction.batching import Batch, pack, split
+
+LENGTHS = st.lists(st.one_of(st.none(), st.floats(0.025, 200)), max_size=60)
+
+
+@given(seconds=LENGTHS, budget=st.floats(1, 100), window=st.one_of(st.none(), st.floats(5, 100)))
+def test_every_known_recording_is_in_one_batch_within_the_budget(
+    seconds: list[float | None], budget: float, window: float | None
+) -> None:
+    batches = pack(seconds, batch_seconds=budget, window_seconds=window)
+    items = [item for batch in batches for item in batch.items]
+    assert sorted(items) == [item for item, length in enumerate(seconds) if length is not None]
+    assert [seconds[item] for item in items] == sorted((s for s in seconds if s is not None), reverse=True)
+    for batch in batches:
+        lengths = [seconds[item] for item in batch.items]
+        assert len(lengths) == 1 or sum(lengths) <= budget * (1 + 1e-9)
+        assert batch.windowed == (window is not None and max(lengths) > window)
+        assert not batch.windowed or len(lengths) == 1
+
+
+def test_batches_are_filled() -> None:
+    assert pack([1, 2, 3, 4], batch_seconds=5, window_seconds=None) == [Batch((3,)), Batch((2, 1)), Batch((0,))]
+
+
+def test_a_batch_without_what_is_done() -> None:
+    assert Batch((3, 1, 2), windowed=True).only({1, 2, 9}) == Batch((1, 2), windowed=True)
+
+
+@given(sizes=st.lists(st.integers(1, 50), max_size=30), budget=st.floats(1, 100))
+def test_split_covers_all_in_order(sizes: list[int], budget: float) -> None:
+    groups = split(sizes, budget)
+    assert [i for group in groups for i in group] == list(range(len(sizes)))
+    for group in groups:
+        assert len(group) == 1 or sum(sizes[i] for i in group) <= budget

@@ -1,0 +1,233 @@
+"""Laws of extraction: order, batch mates, windows, memory that runs out, recordings that fail."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sonant.errors import AudioError, ConfigurationError, NonFiniteAudio, TooShortAudio, UnknownName
+from sonant.extraction.engine import Engine, collect
+from sonant.extraction.pooling import POOLS
+from sonant.extraction.request import Request, resolve_layers
+from sonant.extraction.sources import AudioSource
+from sonant.models import WavLMConfig, build
+
+RATE = 16_000
+TINY = WavLMConfig(
+    conv_channels=(16,) * 7,
+    dim=32,
+    num_layers=3,
+    num_heads=4,
+    feed_forward_dim=64,
+    position_kernel=16,
+    position_groups=4,
+)
+ALL = Request(layers=(0, 1, 2, 3, "last"), stacked=True)
+
+
+def speech(seconds: float, seed: int = 0) -> np.ndarray:
+    """Noise whose loudness wanders, so that windows differ from the whole if they are normalised alone."""
+    rng = np.random.default_rng(seed)
+    samples = round(seconds * RATE)
+    loudness = np.exp(np.interp(np.arange(samples), np.linspace(0, samples, 9), rng.normal(0, 1, 9)))
+    return (0.1 * loudness * rng.standard_normal(samples) + 0.02).astype(np.float32)
+
+
+def sources(*clips: object) -> list[AudioSource]:
+    return [AudioSource(clip, RATE) for clip in clips]
+
+
+def encode(engine: Engine, request: Request, *clips: object, on_error: str = "raise") -> list[torch.Tensor | None]:
+    return collect(engine, sources(*clips), request, on_error=on_error)[0]
+
+
+def test_a_clip_alone_is_the_clip_in_a_batch_on_every_layer_and_order_is_kept(tiny_wavlm) -> None:
+    engine = Engine([tiny_wavlm])
+    clips = [speech(seconds, i) for i, seconds in enumerate((1.0, 0.1, 3.3, 0.025, 2.0, 0.7))]
+    together = encode(engine, ALL, *clips)
+    for clip, result in zip(clips, together, strict=True):
+        (alone,) = encode(engine, ALL, clip)
+        assert result.shape == (5, (len(clip) - 400) // 320 + 1, 32)
+        assert (result - alone).norm() <= 1e-5 * alone.norm()
+
+
+def test_layers_come_in_the_order_asked_for(tiny_wavlm) -> None:
+    engine, clip = Engine([tiny_wavlm]), speech(1)
+    (states,) = encode(engine, ALL, clip)
+    (picked,) = encode(engine, Request(layers=(3, 1, 3), stacked=True), clip)
+    torch.testing.assert_close(picked, states[[3, 1, 3]])
+
+
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("seconds", [1.3, 7.9])
+def test_pooled_is_the_pooling_of_the_frames(tiny_wavlm, pool: str, seconds: float) -> None:
+    """Also in windows, where frames are never held together."""
+    engine, clip = Engine([tiny_wavlm]), speech(seconds)
+    cutting = {"window_seconds": 3.0, "overlap_seconds": 1.0}
+    (frames,) = encode(engine, Request(layers=(0, 2), stacked=True, **cutting), clip)
+    (pooled,) = encode(engine, Request(layers=(0, 2), stacked=True, pool=pool, **cutting), clip)
+    parts = {
+        "mean": [frames.mean(1)],
+        "max": [frames.amax(1)],
+        "mean+std": [frames.mean(1), frames.std(1, correction=0)],
+    }
+    torch.testing.assert_close(pooled, torch.cat(parts[pool], -1), rtol=1e-5, atol=1e-6)
+
+
+def test_normalize_gives_unit_vectors(tiny_wavlm) -> None:
+    engine, clip = Engine([tiny_wavlm]), speech(1)
+    (frames,) = encode(engine, Request(normalize=True), clip)
+    torch.testing.assert_close(frames.norm(dim=-1), torch.ones(frames.shape[:2]))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    samples=st.integers(400, 60_000),
+    window=st.floats(0.1, 2.0),
+    overlap=st.floats(0, 0.7),
+    normalize=st.booleans(),
+    offset=st.floats(-0.5, 0.5),
+)
+def test_windows_give_frame_i_of_the_whole(
+    Averager, samples: int, window: float, overlap: float, normalize: bool, offset: float
+) -> None:
+    """Where frames see their own samples alone, stitched equals whole: no frame is lost, moved or doubled."""
+    wave = speech(samples / RATE, samples)[:samples] + np.float32(offset)
+    engine = Engine([Averager(normalize=normalize)])
+    (whole,) = encode(engine, Request(layers=(0, "last"), stacked=True, window_seconds=None), wave)
+    cutting = {"window_seconds": window, "overlap_seconds": overlap * (window - 0.08)}
+    (stitched,) = encode(engine, Request(layers=(0, "last"), stacked=True, **cutting), wave)
+    torch.testing.assert_close(stitched, whole, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("norm", ["group", "layer"])
+def test_stitched_frames_are_near_those_of_the_whole(norm: str, normalize: bool) -> None:
+    """Convolutions and norms are exact where the overlap covers their reach; attention alone sees less than the whole.
+
+    Layer 0 lies before the first attention. The positional convolution reaches 8 frames to each side here.
+    """
+    torch.manual_seed(0)
+    engine = Engine([build(replace(TINY, extractor_norm=norm, normalize=normalize)).eval()])
+    clip = speech(12)
+    (whole,) = encode(engine, Request(layers=(0, 1, 2, 3), stacked=True, window_seconds=None), clip)
+    distances = []
+    for overlap in (0.0, 0.4, 2.0):
+        request = Request(layers=(0, 1, 2, 3), stacked=True, window_seconds=4.0, overlap_seconds=overlap)
+        (stitched,) = encode(engine, request, clip)
+        assert stitched.shape == whole.shape
+        distances.append(
+            [float((one - other).norm() / other.norm()) for one, other in zip(stitched, whole, strict=True)]
+        )
+    assert distances[0][0] > 0.005
+    assert distances[1][0] < 1e-5
+    assert distances[2][0] < 1e-5
+    assert max(distances[2]) < 0.02
+
+
+def test_memory_that_runs_out_halves_the_budget_and_changes_nothing(Averager) -> None:
+    clips = [speech(seconds, i) for i, seconds in enumerate((1.0, 0.9, 0.8, 0.7, 0.6, 0.5))]
+    request = Request(batch_seconds=10)
+    roomy, narrow = Averager(), Averager(room_samples=2 * RATE)
+    expected = encode(Engine([roomy]), request, *clips)
+    got = encode(Engine([narrow]), request, *clips)
+    for one, other in zip(expected, got, strict=True):
+        torch.testing.assert_close(one, other)
+    assert len(roomy.passes) == 1
+    assert [sum(sizes) > 2 * RATE for sizes in narrow.passes].count(True) <= 2
+
+
+def test_one_clip_that_does_not_fit_names_the_cure(Averager) -> None:
+    with pytest.raises(ConfigurationError, match="window_seconds=5"):
+        encode(Engine([Averager(room_samples=RATE)]), Request(batch_seconds=100), speech(10))
+
+
+def test_other_errors_of_the_model_are_not_taken_for_lack_of_memory(Averager, tiny_wavlm) -> None:
+    class Broken(Averager):
+        def forward(self, speech, *, layers=None, statistics=None):
+            raise RuntimeError("shape mismatch")
+
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        encode(Engine([Broken()]), Request(), speech(1))
+
+
+def test_bad_recordings_are_skipped_in_place_or_raised(Averager) -> None:
+    engine = Engine([Averager()])
+    bad = speech(1)
+    bad[77] = np.nan
+    clips = [speech(1), bad, "nowhere.wav", speech(0.01), b"no audio at all", speech(2)]
+    results, failures = collect(engine, sources(*clips), Request(), on_error="skip")
+    assert [result is not None for result in results] == [True, False, False, False, False, True]
+    assert [failure.item for failure in failures] == [1, 2, 3, 4]
+    assert isinstance(failures[0].error, NonFiniteAudio)
+    assert isinstance(failures[2].error, TooShortAudio)
+    with pytest.raises(AudioError) as caught:
+        collect(engine, sources(speech(1), bad), Request())
+    assert "recording 1" in caught.value.__notes__[0]
+
+
+def test_a_long_recording_that_breaks_halfway_is_skipped(Averager) -> None:
+    bad = speech(30)
+    bad[-5] = np.inf
+    request = Request(window_seconds=2, overlap_seconds=0.5)
+    results, failures = collect(Engine([Averager()]), sources(bad, speech(1)), request, on_error="skip")
+    assert results[0] is None
+    assert results[1] is not None
+    assert isinstance(failures[0].error, NonFiniteAudio)
+
+
+def test_several_devices_share_the_work_and_keep_the_order(Averager) -> None:
+    first, second = Averager(), Averager()
+    clips = [speech(0.2 + 0.05 * i, i) for i in range(40)]
+    results = encode(Engine([first, second]), Request(batch_seconds=0.5), *clips)
+    alone = encode(Engine([Averager()]), Request(), *clips)
+    for one, other in zip(results, alone, strict=True):
+        torch.testing.assert_close(one, other)
+    assert len(first.passes) + len(second.passes) >= 20
+
+
+def test_bfloat16_is_near_and_float32_is_refused_of_lesser_weights(Averager, tiny_wavlm) -> None:
+    engine, clip = Engine([tiny_wavlm]), speech(2)
+    (exact,) = encode(engine, Request(), clip)
+    (near,) = encode(engine, Request(precision="bfloat16"), clip)
+    assert near.dtype == torch.float32
+    assert 0 < (near - exact).norm() < 0.05 * exact.norm()
+    halved = Averager().to(torch.bfloat16)
+    with pytest.raises(ConfigurationError, match=r"dtype=torch\.float32"):
+        encode(Engine([halved]), Request(precision="float32"), clip)
+    with pytest.raises(ConfigurationError, match="bfloat16"):
+        encode(engine, Request(precision="float16"), clip)
+
+
+def test_layer_names_are_checked() -> None:
+    assert resolve_layers("all", 2) == ((0, 1, 2), True)
+    assert resolve_layers(1, 2) == ((1,), False)
+    assert resolve_layers(["last", 0], 2) == (("last", 0), True)
+    for unknown in (3, -1, "first", True, [0, 9], 1.5):
+        with pytest.raises(UnknownName, match=r"Known: 0, 1, 2, last, all\."):
+            resolve_layers(unknown, 2)
+    with pytest.raises(ConfigurationError, match="empty"):
+        resolve_layers([], 2)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pool": "median"},
+        {"precision": "int4"},
+        {"batch_seconds": 0},
+        {"window_seconds": -1},
+        {"batch_seconds": float("nan")},
+    ],
+)
+def test_requests_are_checked(wrong: dict) -> None:
+    with pytest.raises((ConfigurationError, UnknownName), match=str(next(iter(wrong.values())))):
+        Request(**wrong)
+
+
+def test_windows_that_do_not_move_on_are_refused(Averager) -> None:
+    with pytest.raises(ConfigurationError, match="overlap"):
+        encode(Engine([Averager()]), Request(window_seconds=1, overlap_seconds=1), speech(3))
