@@ -1,16 +1,16 @@
 """Checkpoints of fairseq (pretrained and fine-tuned), of unilm (WavLM) and of s3prl, which share their names of tensors."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.checkpoint import Checkpoint, make_config, own_storage
+from sonant.checkpoints.aside import KEY, head_tables, take_back
+from sonant.checkpoints.checkpoint import Checkpoint, family_of, make_config
 from sonant.checkpoints.deduce import deduce_config
-from sonant.checkpoints.fairseq_config import backbone_settings, write_settings
-from sonant.checkpoints.files import only_tensors, write_pickle
-from sonant.checkpoints.keys import HeadTable, Table, check, make_heads, read, write
+from sonant.checkpoints.fairseq_config import backbone_settings
+from sonant.checkpoints.files import only_tensors
+from sonant.checkpoints.keys import HeadTable, Table, Translated, check, make_heads, read
 from sonant.checkpoints.tables import (
     FAIRSEQ,
     FAIRSEQ_CONTRAST,
@@ -22,7 +22,6 @@ from sonant.checkpoints.tables import (
 from sonant.checkpoints.unpickle import StandIn, plain
 from sonant.errors import (
     CheckpointMismatch,
-    ConfigurationError,
     CorruptedCheckpoint,
     UnknownCheckpoint,
     UnsupportedCheckpoint,
@@ -51,11 +50,10 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
     if not isinstance(config, dict):
         raise CorruptedCheckpoint(f"{source}: its configuration is a {type(config).__name__}, not a set of settings.")
     if state.get("cfg") is not None and "model" not in config:
-        return _read_unilm(config, tensors, source, overrides)
+        return _read_unilm(state, config, tensors, source, overrides)
     model, task, tuned = _parts(config)
     family = _family(model, tuned, tensors)
-    tables = _head_tables(family)
-    translated = read(tensors, BOTH_NORMS, tables)
+    translated = read(tensors, BOTH_NORMS, fairseq_heads(family))
     normalize = _first(tuned.get("task", {}), task, model, tuned.get("model", {}), key="normalize")
     if "encoder_layers" in model or "encoder_embed_dim" in model or not tuned:
         settings = backbone_settings(model, source, wavlm=family == "wavlm")
@@ -66,13 +64,12 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
         told = {} if normalize is None else {"normalize": bool(normalize)}
         ours = deduce_config(translated.backbone, family=family, source=source, overrides=told | dict(overrides or {}))
         found = "the shapes of the tensors"
-    _check(translated, ours, source, tables)
-    own = plain(state.get("sonant", {})) or {}
     known = {
         "ctc": _ctc_metadata(state),
         "pretraining": _pretraining_metadata(state, model, family),
-        **own.get("heads", {}),
+        **take_back(state.get(KEY), translated),
     }
+    _check(translated, ours, source)
     metadata = {
         "fairseq": {"model": model, "task": task, "tuned": tuned},
         "normalize_from": "the extractor's norm, as in the published models" if normalize is None else "task.normalize",
@@ -82,7 +79,11 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
 
 
 def _read_unilm(
-    config: dict[str, Any], tensors: dict[str, Tensor], source: object, overrides: Mapping[str, Any] | None
+    state: Mapping[Any, Any],
+    config: dict[str, Any],
+    tensors: dict[str, Tensor],
+    source: object,
+    overrides: Mapping[str, Any] | None,
 ) -> Checkpoint:
     if "encoder_layers" not in config:
         raise UnknownCheckpoint(
@@ -94,9 +95,10 @@ def _read_unilm(
     settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
     settings["normalize"] = bool(config.get("normalize", False))
     ours = make_config("wavlm", settings, overrides)
-    _check(translated, ours, source, {})
+    known = take_back(state.get(KEY), translated)
+    _check(translated, ours, source)
     metadata = {"unilm": config, "normalize_from": "cfg.normalize", "config_from": "cfg"}
-    return Checkpoint(ours, translated.backbone, {}, "unilm", metadata)
+    return Checkpoint(ours, translated.backbone, make_heads(translated, known), "unilm", metadata)
 
 
 def _read_s3prl(state: Mapping[Any, Any], source: object, overrides: Mapping[str, Any] | None) -> Checkpoint:
@@ -104,13 +106,12 @@ def _read_s3prl(state: Mapping[Any, Any], source: object, overrides: Mapping[str
     tensors = only_tensors(state["model_weight"], source)
     dictionaries = plain(state.get("dictionaries_symbols"))
     family = "hubert" if dictionaries is not None else _family(model, {}, tensors)
-    tables = _head_tables(family)
-    translated = read(tensors, BOTH_NORMS, tables)
+    translated = read(tensors, BOTH_NORMS, fairseq_heads(family))
     settings = backbone_settings(model, source, wavlm=family == "wavlm")
     settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
     settings["normalize"] = bool(task.get("normalize", settings["extractor_norm"] == "layer"))
     ours = make_config(family, settings, overrides)
-    _check(translated, ours, source, tables)
+    _check(translated, ours, source)
     known = {
         "pretraining": {"dictionaries": dictionaries}
         if family == "hubert"
@@ -168,7 +169,8 @@ def _family(model: Mapping[str, Any], tuned: Mapping[str, Any], tensors: Mapping
     return "hubert" if "label_embs_concat" in tensors or any("hubert" in name for name in names) else "wav2vec2"
 
 
-def _head_tables(family: str) -> dict[str, HeadTable]:
+def fairseq_heads(family: str) -> dict[str, HeadTable]:
+    """The heads that fairseq has a place for."""
     return {"ctc": FAIRSEQ_CTC, "pretraining": FAIRSEQ_CONTRAST if family == "wav2vec2" else FAIRSEQ_PREDICTION}
 
 
@@ -176,13 +178,19 @@ def _first(*parts: Mapping[str, Any], key: str) -> Any:
     return next((part[key] for part in parts if part.get(key) is not None), None)
 
 
-def _check(translated: Any, config: WaveformTransformerConfig, source: object, tables: dict[str, HeadTable]) -> None:
+def _check(translated: Translated, config: WaveformTransformerConfig, source: object) -> None:
     if config.dim == config.conv_channels[-1] and "projection.linear.weight" not in translated.backbone:
         raise UnsupportedCheckpoint(
             f"{source}: the model is as wide as its last convolution ({config.dim}) and has no projection between the two "
             "(post_extract_proj); sonant's models always have one."
         )
-    check(translated, config, source=source, rows=rows_for(config), heads=tables)
+    check(
+        translated,
+        config,
+        source=source,
+        rows=rows_for(config),
+        heads={**head_tables(family_of(config)), "ctc": FAIRSEQ_CTC},
+    )
 
 
 def rows_for(config: WaveformTransformerConfig) -> Table:
@@ -218,81 +226,3 @@ def _pretraining_metadata(state: Mapping[Any, Any], model: Mapping[str, Any], fa
     found = _task_state(state).get("dictionaries")
     dictionaries = [_symbols(entry) for entry in found] if isinstance(found, list) else []
     return {"dictionaries": dictionaries} if dictionaries and all(dictionaries) else {}
-
-
-# Writing
-
-
-def write_unilm(path: Path, checkpoint: Checkpoint) -> list[str]:
-    """{'cfg', 'model'} as unilm's WavLM reads it; returns the heads, which it has no place for."""
-    if checkpoint.family != "wavlm":
-        raise ConfigurationError(
-            f"unilm's files hold WavLM only, and this is a {checkpoint.family}. Save it as hf, fairseq or torchaudio."
-        )
-    settings = {**checkpoint.metadata.get("unilm", {}), **write_settings(checkpoint, toolkit="unilm")}
-    state, _ = write(checkpoint.backbone_state, rows_for(checkpoint.config))
-    write_pickle(path, {"cfg": settings | {"normalize": checkpoint.normalize}, "model": own_storage(state)})
-    return [f"the head {kind!r}" for kind in checkpoint.heads]
-
-
-def write_fairseq(path: Path, checkpoint: Checkpoint) -> list[str]:
-    """A file with the configuration as plain dicts; returns the heads that fairseq has no place for.
-
-    With a CTC head it is laid out as a fine-tuned model. What fairseq keeps in dictionaries beside the file (vocabulary,
-    labels) travels under the key "sonant", which fairseq ignores.
-    """
-    family, carried = checkpoint.family, checkpoint.metadata.get("fairseq", {})
-    tables = {kind: table for kind, table in _head_tables(family).items() if kind in checkpoint.heads}
-    rows = rows_for(checkpoint.config)
-    state, _ = write(checkpoint.backbone_state, rows)
-    for kind, table in tables.items():
-        state |= write(checkpoint.heads[kind].tensors, table.rows)[0]
-    model = {
-        **carried.get("model", {}),
-        "_name": family,
-        **write_settings(checkpoint, toolkit="fairseq"),
-        **_pretraining_settings(checkpoint),
-    }
-    tasks = {"wav2vec2": "audio_pretraining"}
-    task = {
-        **carried.get("task", {}),
-        "normalize": checkpoint.normalize,
-        "sample_rate": checkpoint.config.sampling_rate,
-    }
-    task["_name"] = tasks.get(family, "hubert_pretraining")
-    cfg: dict[str, Any] = {"model": model, "task": task}
-    if "ctc" in tables:
-        tuned = carried.get("tuned", {})
-        names = {"wav2vec2": "wav2vec_ctc", "hubert": "hubert_ctc"}
-        outer = {
-            **tuned.get("model", {}),
-            "_name": names.get(family, f"{family}_ctc"),
-            "normalize": checkpoint.normalize,
-        }
-        outer_task = {**tuned.get("task", {}), "_name": "audio_finetuning", "normalize": checkpoint.normalize}
-        cfg = {"model": {**outer, "w2v_args": cfg}, "task": outer_task}
-        state = {
-            ("w2v_encoder." if name.startswith("proj.") else PREFIXES[0]) + name: value for name, value in state.items()
-        }
-    notes = {"heads": {kind: checkpoint.heads[kind].metadata for kind in tables}}
-    write_pickle(path, {"args": None, "cfg": cfg, "model": own_storage(state), "sonant": notes})
-    return [f"the head {kind!r}" for kind in checkpoint.heads if kind not in tables]
-
-
-def _pretraining_settings(checkpoint: Checkpoint) -> dict[str, Any]:
-    head = checkpoint.heads.get("pretraining")
-    if head is None:
-        return {}
-    settings: dict[str, Any] = {}
-    if "final_proj.weight" in head.tensors:
-        settings["final_dim"] = head.tensors["final_proj.weight"].shape[0]
-    if "quantizer.codevectors" in head.tensors:
-        groups = head.metadata.get("groups", 2)
-        _, codes, width = head.tensors["quantizer.codevectors"].shape
-        settings |= {
-            "quantize_targets": True,
-            "latent_groups": groups,
-            "latent_vars": codes // groups,
-            "latent_dim": width * groups,
-        }
-    return settings

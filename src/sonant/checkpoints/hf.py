@@ -11,10 +11,11 @@ from typing import Any
 
 from torch import Tensor
 
+from sonant.checkpoints.aside import describe, flat, head_tables, take_back
 from sonant.checkpoints.checkpoint import Checkpoint, Head, make_config
 from sonant.checkpoints.files import read_json, read_safetensors, read_tensors, write_json, write_safetensors
 from sonant.checkpoints.hf_config import CLASSES, backbone_settings, head_metadata, model_type, write_config
-from sonant.checkpoints.keys import HeadTable, check, make_heads, read, write
+from sonant.checkpoints.keys import HeadTable, Translated, check, make_heads, read, write
 from sonant.checkpoints.tables import HF, HF_HEADS
 from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckpoint
 
@@ -45,11 +46,13 @@ def read_hf(
     translated = read(state, HF, tables)
     settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
     config = make_config(family, settings, overrides)
+    known = {kind: head_metadata(kind, theirs) for kind in translated.heads}
+    tables = head_tables(family) | {kind: tables[kind] for kind in translated.heads}
+    known |= _read_own_heads(folder, translated)
     check(translated, config, source=source, rows=HF, heads=tables)
-    heads = make_heads(translated, {kind: head_metadata(kind, theirs) for kind in translated.heads})
+    heads = make_heads(translated, known)
     if "ctc" in heads:
         heads["ctc"].metadata.update(_vocabulary(folder, len(heads["ctc"].tensors["weight"])))
-    heads |= _read_own_heads(folder)
     metadata = {"hf": theirs, "normalize_from": certain, "config_from": CONFIG}
     return Checkpoint(config, translated.backbone, heads, "hf", metadata)
 
@@ -131,7 +134,7 @@ def _vocabulary(folder: Path, size: int) -> dict[str, Any]:
 
 
 def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
-    """Write a folder that transformers loads; returns the parts that found no place (none)."""
+    """Write a folder that transformers loads; returns the heads that it has no class for."""
     kind = next((kind for kind in HF_HEADS if kind in checkpoint.heads and _fits(checkpoint, kind)), None)
     config = write_config(checkpoint, kind)
     state, _ = write(checkpoint.backbone_state, HF)
@@ -144,8 +147,9 @@ def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
     write_json(folder / PREPROCESSORS[0], _preprocessor(checkpoint))
     if kind == "ctc":
         _write_vocabulary(folder, checkpoint.heads["ctc"])
-    _write_own_heads(folder, {name: head for name, head in checkpoint.heads.items() if name != kind})
-    return []
+    others = {name: head for name, head in checkpoint.heads.items() if name != kind}
+    _write_own_heads(folder, others)
+    return describe(checkpoint, heads=others)
 
 
 def _fits(checkpoint: Checkpoint, kind: str) -> bool:
@@ -175,20 +179,21 @@ def _write_vocabulary(folder: Path, head: Head) -> None:
     write_json(folder / TOKENIZER, head.metadata.get("tokenizer") or default)
 
 
-def _read_own_heads(folder: Path) -> dict[str, Head]:
+def _read_own_heads(folder: Path, translated: Translated) -> dict[str, dict[str, Any]]:
     if not (folder / OWN_HEADS).is_file():
         return {}
     tensors, notes = read_safetensors(folder / OWN_HEADS)
-    heads: dict[str, Head] = {}
-    for name, tensor in tensors.items():
-        kind, _, inner = name.partition("/")
-        heads.setdefault(kind, Head({}, json.loads(notes.get(kind, "{}")))).tensors[inner] = tensor
-    return heads
+    try:
+        metadata = {kind: json.loads(text) for kind, text in notes.items()}
+    except ValueError as error:
+        raise CorruptedCheckpoint(f"{folder / OWN_HEADS}: its notes are not JSON ({error}). Fetch it again.") from error
+    return take_back({"tensors": tensors, "heads": metadata}, translated)
 
 
 def _write_own_heads(folder: Path, heads: Mapping[str, Head]) -> None:
     if not heads:
         (folder / OWN_HEADS).unlink(missing_ok=True)
         return
-    tensors = {f"{kind}/{name}": tensor for kind, head in heads.items() for name, tensor in head.tensors.items()}
-    write_safetensors(folder / OWN_HEADS, tensors, {kind: json.dumps(head.metadata) for kind, head in heads.items()})
+    write_safetensors(
+        folder / OWN_HEADS, flat(heads), {kind: json.dumps(head.metadata) for kind, head in heads.items()}
+    )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sonant.checkpoints.checkpoint import Checkpoint, Format, Head
-from sonant.checkpoints.fairseq import write_fairseq, write_unilm
+from sonant.checkpoints.fairseq_writer import write_fairseq, write_unilm
 from sonant.checkpoints.hf import write_hf
 from sonant.checkpoints.torchaudio import write_torchaudio
 from sonant.errors import ConfigurationError, UnknownName
@@ -26,10 +26,16 @@ WRITERS: dict[str, Callable[[Path, Checkpoint], list[str]]] = {
 
 @dataclass(frozen=True)
 class Saved:
-    """Where a checkpoint went, and what the format had no place for."""
+    """Where a checkpoint went.
+
+    Attributes:
+        path: the file or folder.
+        aside: what the format has no place for. It lies in a corner of the file that other toolkits do not read, and
+            comes back when sonant loads it.
+    """
 
     path: Path
-    dropped: tuple[str, ...]
+    aside: tuple[str, ...]
 
 
 def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint, *, to: Format) -> Saved:

@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, make_config, own_storage
+from sonant.checkpoints.aside import KEY, describe, head_tables, put_aside, take_back
+from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, family_of, make_config, own_storage
 from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.fairseq_config import refuse_inexpressible
 from sonant.checkpoints.files import write_pickle
@@ -27,7 +28,6 @@ from sonant.checkpoints.tables import (
 )
 
 HEADS: dict[str, HeadTable] = {"ctc": TORCHAUDIO_CTC, "pretraining": TORCHAUDIO_PREDICTION}
-OWN = "sonant"  # our key in the state dict's _metadata
 INNER = "wav2vec2."  # the backbone inside HuBERTPretrainModel
 BUNDLE = "model."  # the wrapper that normalises, around the models of torchaudio's bundles
 
@@ -53,8 +53,10 @@ def read_torchaudio(
         family = "wavlm" if wavlm else "hubert" if "pretraining" in translated.heads else "wav2vec2"
         config = deduce_config(translated.backbone, family=family, source=source, overrides=overrides)
         found = "the shapes of the tensors"
-    check(translated, config, source=source, rows=rows, heads=HEADS)
-    heads = make_heads(translated, known.get("heads") or {"ctc": {"blank": 0}})
+    tables = head_tables(family_of(config)) | {kind: HEADS[kind] for kind in translated.heads}
+    head_notes = take_back(known, translated) or {"ctc": {"blank": 0}}
+    check(translated, config, source=source, rows=rows, heads=tables)
+    heads = make_heads(translated, head_notes)
     metadata = {
         "config_from": found,
         "normalize_from": found if known else "the extractor's norm, as in the published models",
@@ -63,7 +65,7 @@ def read_torchaudio(
 
 
 def _notes(notes: Any) -> dict[str, Any]:
-    found = notes.get(OWN) if isinstance(notes, Mapping) else None
+    found = notes.get(KEY) if isinstance(notes, Mapping) else None
     if isinstance(found, Mapping) and isinstance(found.get("config"), Mapping) and found.get("family") in FAMILIES:
         return dict(found)
     return {}
@@ -76,7 +78,7 @@ def rows_for(family: str, *, mask: bool) -> Table:
 
 
 def write_torchaudio(path: Path, checkpoint: Checkpoint) -> list[str]:
-    """Write a state dict; returns what torchaudio has no place for (outside HuBERT's pretraining, the mask embedding)."""
+    """Write a state dict; returns what torchaudio has no place for, the mask embedding in most cases."""
     refuse_inexpressible(checkpoint.config, "torchaudio")
     pretraining = checkpoint.heads.get("pretraining")
     whole = (
@@ -94,14 +96,11 @@ def write_torchaudio(path: Path, checkpoint: Checkpoint) -> list[str]:
     for kind in kinds:
         state |= write(checkpoint.heads[kind].tensors, HEADS[kind].rows)[0]
     ordered = OrderedDict(own_storage(state))
-    config = {
-        name: list(value) if isinstance(value, tuple) else value for name, value in asdict(checkpoint.config).items()
-    }
-    notes = {
-        "family": checkpoint.family,
-        "config": config,
-        "heads": {kind: checkpoint.heads[kind].metadata for kind in kinds},
-    }
-    ordered._metadata = {OWN: notes}  # type: ignore[attr-defined]  # where torch itself keeps notes on modules
+    fields = asdict(checkpoint.config).items()
+    config = {name: list(value) if isinstance(value, tuple) else value for name, value in fields}
+    others = [kind for kind in checkpoint.heads if kind not in kinds]
+    notes = put_aside(checkpoint, heads=others, backbone=dropped)
+    # torch keeps its own notes on modules there, by module name, and hands the rest on unread.
+    vars(ordered)["_metadata"] = {KEY: {"family": checkpoint.family, "config": config, **notes}}
     write_pickle(path, ordered)
-    return [*dropped, *(f"the head {kind!r}" for kind in checkpoint.heads if kind not in kinds)]
+    return describe(checkpoint, heads=others, backbone=dropped)

@@ -1,0 +1,57 @@
+"""What another toolkit's format has no place for, kept in a corner of the file that only sonant reads.
+
+So that no conversion loses anything: torchaudio never keeps the mask embedding, unilm no head, and nobody but ourselves
+every kind of head.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from sonant.checkpoints.checkpoint import Checkpoint, Head, own_storage
+from sonant.checkpoints.keys import HeadTable, Translated
+from sonant.checkpoints.tables import FAIRSEQ_CONTRAST, FAIRSEQ_PREDICTION, HF_HEADS
+
+KEY = "sonant"  # of the corner
+
+
+def head_tables(family: str) -> dict[str, HeadTable]:
+    """A table for every kind of head of a family, which says what a complete one has."""
+    return {**HF_HEADS, "pretraining": FAIRSEQ_CONTRAST if family == "wav2vec2" else FAIRSEQ_PREDICTION}
+
+
+def flat(heads: Mapping[str, Head]) -> dict[str, Tensor]:
+    """The tensors of several heads in one dict: "kind/name"."""
+    return {f"{kind}/{name}": tensor for kind, head in heads.items() for name, tensor in head.tensors.items()}
+
+
+def put_aside(checkpoint: Checkpoint, *, heads: Collection[str], backbone: Collection[str] = ()) -> dict[str, Any]:
+    """Notes on all heads, the tensors of `heads`, and the backbone's tensors of these names."""
+    tensors = flat({kind: checkpoint.heads[kind] for kind in heads})
+    tensors |= {name: checkpoint.backbone_state[name] for name in backbone}
+    return {
+        "heads": {kind: head.metadata for kind, head in checkpoint.heads.items()},
+        "tensors": own_storage(tensors),
+    }
+
+
+def take_back(notes: Any, translated: Translated) -> dict[str, dict[str, Any]]:
+    """Add the tensors of the corner to those of the file, and return the notes on the heads."""
+    notes = notes if isinstance(notes, Mapping) else {}
+    tensors, heads = notes.get("tensors"), notes.get("heads")
+    for name, tensor in tensors.items() if isinstance(tensors, Mapping) else ():
+        kind, _, inner = str(name).rpartition("/")
+        if not isinstance(tensor, Tensor) or (kind and kind not in HF_HEADS):
+            translated.unknown.append(f"{KEY}: {name}")
+        elif kind:
+            translated.heads.setdefault(kind, {})[inner] = tensor
+        else:
+            translated.backbone.setdefault(str(name), tensor)
+    known = heads if isinstance(heads, Mapping) else {}
+    return {str(kind): dict(metadata) for kind, metadata in known.items() if isinstance(metadata, Mapping)}
+
+
+def describe(checkpoint: Checkpoint, *, heads: Collection[str], backbone: Collection[str] = ()) -> list[str]:
+    """What went aside, in words."""
+    return [*backbone, *(f"the head {kind!r}" for kind in checkpoint.heads if kind in heads)]

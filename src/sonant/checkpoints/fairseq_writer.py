@@ -1,0 +1,97 @@
+"""Writes checkpoints of fairseq and unilm, with plain dicts for settings: torch.load reads them with weights_only=True."""
+
+from pathlib import Path
+from typing import Any
+
+from sonant.checkpoints.aside import KEY, describe, put_aside
+from sonant.checkpoints.checkpoint import Checkpoint, own_storage
+from sonant.checkpoints.fairseq import PREFIXES, fairseq_heads, rows_for
+from sonant.checkpoints.fairseq_config import write_settings
+from sonant.checkpoints.files import write_pickle
+from sonant.checkpoints.keys import write
+from sonant.errors import ConfigurationError
+
+TASKS = {"wav2vec2": "audio_pretraining", "hubert": "hubert_pretraining", "wavlm": "hubert_pretraining"}
+CTC_MODELS = {"wav2vec2": "wav2vec_ctc", "hubert": "hubert_ctc", "wavlm": "wavlm_ctc"}
+
+
+def write_unilm(path: Path, checkpoint: Checkpoint) -> list[str]:
+    """{'cfg', 'model'} as unilm's WavLM reads it; returns what it has no place for: every head."""
+    if checkpoint.family != "wavlm":
+        raise ConfigurationError(
+            f"unilm's files hold WavLM only, and this is a {checkpoint.family}. Save it as hf, fairseq or torchaudio."
+        )
+    settings = {**checkpoint.metadata.get("unilm", {}), **write_settings(checkpoint, toolkit="unilm")}
+    state, _ = write(checkpoint.backbone_state, rows_for(checkpoint.config))
+    write_pickle(
+        path,
+        {
+            "cfg": settings | {"normalize": checkpoint.normalize},
+            "model": own_storage(state),
+            KEY: put_aside(checkpoint, heads=checkpoint.heads),
+        },
+    )
+    return describe(checkpoint, heads=checkpoint.heads)
+
+
+def write_fairseq(path: Path, checkpoint: Checkpoint) -> list[str]:
+    """One file; returns what fairseq has no place for: some heads.
+
+    With a CTC head it is laid out as a fine-tuned model. What fairseq keeps in dictionaries beside the file (vocabulary,
+    labels) goes where those heads go, which fairseq does not look at.
+    """
+    tables = {kind: table for kind, table in fairseq_heads(checkpoint.family).items() if kind in checkpoint.heads}
+    state, _ = write(checkpoint.backbone_state, rows_for(checkpoint.config))
+    for kind, table in tables.items():
+        state |= write(checkpoint.heads[kind].tensors, table.rows)[0]
+    if "ctc" in tables:
+        state = {f"{PREFIXES[1 if name.startswith('proj.') else 0]}{name}": tensor for name, tensor in state.items()}
+    others = [kind for kind in checkpoint.heads if kind not in tables]
+    write_pickle(
+        path,
+        {
+            "args": None,
+            "cfg": _settings(checkpoint, tuned="ctc" in tables),
+            "model": own_storage(state),
+            KEY: put_aside(checkpoint, heads=others),
+        },
+    )
+    return describe(checkpoint, heads=others)
+
+
+def _settings(checkpoint: Checkpoint, *, tuned: bool) -> dict[str, Any]:
+    """The settings that the file came with, if it came from fairseq, and ours over them."""
+    family, carried = checkpoint.family, checkpoint.metadata.get("fairseq", {})
+    model = {**carried.get("model", {}), "_name": family, **write_settings(checkpoint, toolkit="fairseq")}
+    task = {
+        **carried.get("task", {}),
+        "_name": TASKS[family],
+        "normalize": checkpoint.normalize,
+        "sample_rate": checkpoint.config.sampling_rate,
+    }
+    settings = {"model": model | _pretraining_settings(checkpoint), "task": task}
+    if not tuned:
+        return settings
+    outer = {name: {**carried.get("tuned", {}).get(name, {}), "normalize": checkpoint.normalize} for name in settings}
+    outer["model"] |= {"_name": CTC_MODELS[family], "w2v_args": settings}
+    outer["task"]["_name"] = "audio_finetuning"
+    return outer
+
+
+def _pretraining_settings(checkpoint: Checkpoint) -> dict[str, Any]:
+    head = checkpoint.heads.get("pretraining")
+    if head is None:
+        return {}
+    settings: dict[str, Any] = {}
+    if "final_proj.weight" in head.tensors:
+        settings["final_dim"] = head.tensors["final_proj.weight"].shape[0]
+    if "quantizer.codevectors" in head.tensors:
+        groups = head.metadata.get("groups", 2)
+        _, codes, width = head.tensors["quantizer.codevectors"].shape
+        settings |= {
+            "quantize_targets": True,
+            "latent_groups": groups,
+            "latent_vars": codes // groups,
+            "latent_dim": width * groups,
+        }
+    return settings
