@@ -1,0 +1,138 @@
+"""Rewrites a checkpoint in another layout and proves that nothing was lost on the way."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sonant.checkpoints.aside import flat
+from sonant.checkpoints.checkpoint import Checkpoint, Format, differing
+from sonant.checkpoints.load import load_checkpoint, make_backbone
+from sonant.checkpoints.save import save_checkpoint
+from sonant.errors import ConfigurationError
+from sonant.layers.packed import Packed
+from sonant.models import normalize_waveform
+
+CLIP_SECONDS = (0.1, 0.5, 1.0, 2.0)
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was written, and how it compares with the source after being read back.
+
+    Attributes:
+        source, destination: where from and where to.
+        source_format, format: of the two.
+        family: "wavlm", "hubert" or "wav2vec2".
+        num_parameters: of the backbone.
+        dtypes: of its tensors.
+        heads: kinds of heads.
+        normalize: whether waveforms are normalised; `normalize_from` says where that is written.
+        aside: what the new format has no place for and only sonant reads back.
+        num_tensors: compared, of backbone and heads.
+        changed_tensors: those that are not the same bit for bit.
+        changed_settings: those that differ, as "name: before, after".
+        clip_seconds: lengths of the noise that both were run on.
+        output_difference: the largest difference of any hidden state of any clip.
+    """
+
+    source: str
+    destination: str
+    source_format: str
+    format: str
+    family: str
+    num_parameters: int
+    dtypes: tuple[str, ...]
+    heads: tuple[str, ...]
+    normalize: bool
+    normalize_from: str
+    aside: tuple[str, ...]
+    num_tensors: int
+    changed_tensors: tuple[str, ...]
+    changed_settings: tuple[str, ...]
+    clip_seconds: tuple[float, ...]
+    output_difference: float
+
+    @property
+    def faithful(self) -> bool:
+        """Whether tensors, settings and outputs are the same."""
+        return not self.changed_tensors and not self.changed_settings and self.output_difference == 0
+
+
+def convert_checkpoint(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    *,
+    to: Format,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Conversion:
+    """Write `source` as `destination`, read that back, and compare: every tensor's bits, every setting, the outputs on noise.
+
+    The arguments are those of `load_checkpoint` and `save_checkpoint`.
+
+    Raises:
+        ConfigurationError: the destination exists and `overwrite` is not set, or the format cannot express the model.
+    """
+    path = Path(destination).expanduser()
+    if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
+        raise ConfigurationError(f"{path} exists. Choose another name, or allow it to be replaced with overwrite.")
+    before = load_checkpoint(source, revision=revision, local_files_only=local_files_only, overrides=overrides)
+    saved = save_checkpoint(path, before, to=to)
+    after = load_checkpoint(path)
+    tensors = _all_tensors(before)
+    ours, theirs = asdict(before.config), asdict(after.config)
+    return Conversion(
+        source=os.fspath(source),
+        destination=str(path),
+        source_format=before.format,
+        format=to,
+        family=before.family,
+        num_parameters=sum(tensor.numel() for tensor in before.backbone_state.values()),
+        dtypes=tuple(sorted({str(tensor.dtype).partition(".")[2] for tensor in before.backbone_state.values()})),
+        heads=tuple(before.heads),
+        normalize=before.normalize,
+        normalize_from=str(before.metadata.get("normalize_from", "its configuration")),
+        aside=saved.aside,
+        num_tensors=len(tensors),
+        changed_tensors=tuple(differing(tensors, _all_tensors(after))),
+        changed_settings=tuple(
+            f"{name}: {ours.get(name)}, {theirs.get(name)}"
+            for name in ours | theirs
+            if ours.get(name) != theirs.get(name)
+        ),
+        clip_seconds=CLIP_SECONDS,
+        output_difference=_output_difference(before, after),
+    )
+
+
+def _all_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    return {**checkpoint.backbone_state, **flat(checkpoint.heads)}
+
+
+def _output_difference(before: Checkpoint, after: Checkpoint) -> float:
+    """The largest difference between the hidden states that the two give for the same noise."""
+    one, other = _states(before), _states(after)
+    if one.keys() != other.keys() or any(one[name].shape != other[name].shape for name in one):
+        return float("inf")
+    differences = [(one[name] - other[name]).abs().max() for name in one]
+    return float(torch.stack(differences).max().nan_to_num(nan=float("inf")))
+
+
+@torch.inference_mode()
+def _states(checkpoint: Checkpoint) -> dict[int | str, Tensor]:
+    """Every hidden state of seeded noise, in float32; one model in memory at a time."""
+    backbone = make_backbone(checkpoint)
+    generator = torch.Generator().manual_seed(SEED)
+    least, rate = backbone.receptive_field, backbone.sampling_rate
+    clips = [torch.randn(max(least, round(rate * seconds)), generator=generator) * 0.1 for seconds in CLIP_SECONDS]
+    encoded = backbone(Packed.pack([normalize_waveform(clip) for clip in clips] if backbone.normalize else clips))
+    states: dict[int | str, Tensor] = dict(encoded.hidden_states)
+    return states if encoded.last is None else states | {"last": encoded.last}
