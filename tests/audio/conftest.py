@@ -16,6 +16,7 @@ LIBSNDFILE = {
     "aiff": ("AIFF", "PCM_16"),
     "au": ("AU", "PCM_16"),
     "caf": ("CAF", "PCM_16"),
+    "nist": ("NIST", "PCM_16"),
     "flac": ("FLAC", "PCM_16"),
     "ogg": ("OGG", "VORBIS"),
     "opus": ("OGG", "OPUS"),

@@ -8,9 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonant import audio
-from sonant.errors import AudioError, EmptyAudio, TooShortAudio, TruncatedAudio
+from sonant.errors import AudioError, EmptyAudio, TooShortAudio, TruncatedAudio, UndecodableAudio
 
-PROMISING = ["wav", "wav-float", "wav-24", "wavex", "rf64", "w64", "aiff", "au", "caf", "flac"]  # length in the header
+PROMISING = [
+    "wav",
+    "wav-float",
+    "wav-24",
+    "wavex",
+    "rf64",
+    "w64",
+    "aiff",
+    "au",
+    "caf",
+    "nist",
+    "flac",
+]  # length in the header
 STREAMS = ["ogg", "opus", "mp3"]
 
 
@@ -20,7 +32,7 @@ def corpus(encode, speechlike):
     return {kind: encode(samples, 16000, kind) for kind in PROMISING + STREAMS}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(kind=st.sampled_from(PROMISING), cut=st.floats(0.05, 1, exclude_max=True))
 def test_a_cut_file_that_promised_more_is_truncated(corpus, kind, cut):
     data = corpus[kind]
@@ -47,7 +59,7 @@ def test_a_cut_stream_gives_its_beginning_or_an_audio_error(corpus, kind, cut):
             np.testing.assert_allclose(part[:settled], whole[:settled], atol=1e-3)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(
     kind=st.sampled_from(PROMISING + STREAMS),
     place=st.floats(0, 1, exclude_max=True),
@@ -80,6 +92,13 @@ def test_cut_files_of_other_formats(encode_av, speechlike, container, codec, pip
     else:
         with pytest.raises(TruncatedAudio, match="cut off"):
             audio.read(part)
+
+
+def test_a_codec_that_nobody_knows(corpus):
+    data = bytearray(corpus["wav"])
+    data[20:22] = b"\x34\x12"  # the format tag
+    with pytest.raises(UndecodableAudio, match="codec"):
+        audio.read(data)
 
 
 def test_a_stream_is_truncated_even_where_no_block_is_short(encode_av, speechlike):

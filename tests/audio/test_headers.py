@@ -12,7 +12,7 @@ from sonant import audio
 from sonant.audio.headers import Patched, read_promise
 from sonant.errors import EmptyAudio, TruncatedAudio
 
-KINDS = ["wav", "wav-float", "wav-24", "wavex", "rf64", "w64", "aiff", "au", "caf"]
+KINDS = ["wav", "wav-float", "wav-24", "wavex", "rf64", "w64", "aiff", "au", "caf", "nist"]
 
 
 @settings(deadline=None)

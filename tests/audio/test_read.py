@@ -26,7 +26,7 @@ from sonant.errors import (
     UndecodableAudio,
 )
 
-LOSSLESS = ["wav", "wav-float", "wav-24", "wavex", "rf64", "w64", "aiff", "au", "caf", "flac"]
+LOSSLESS = ["wav", "wav-float", "wav-24", "wavex", "rf64", "w64", "aiff", "au", "caf", "nist", "flac"]
 LOSSY = ["ogg", "opus", "mp3"]
 
 rates = st.sampled_from([8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 96000])

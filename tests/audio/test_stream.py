@@ -12,7 +12,7 @@ from sonant import audio
 from sonant.errors import EmptyAudio, NonFiniteAudio, TooShortAudio, TruncatedAudio, UndecodableAudio
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(
     kind=st.sampled_from(["wav", "wav-24", "flac", "ogg", "mp3", "array"]),
     rate=st.sampled_from([16000, 22050, 44100, 48000]),

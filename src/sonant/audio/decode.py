@@ -135,6 +135,11 @@ def _av(encoded: Encoded, why: str) -> Iterator[Decoder]:
             ) from error
         if not container.streams.audio:
             raise UndecodableAudio(f"{encoded.name}: holds no audio track: give a recording with sound.")
+        if container.streams.audio[0].codec_context is None:
+            raise UndecodableAudio(
+                f"{encoded.name}: {container.format.name} with a codec that FFmpeg does not know; it may be "
+                "damaged. Convert it with the program that wrote it."
+            )
         yield _av_decoder(av, container, encoded)
 
 

@@ -1,8 +1,8 @@
 """How many bytes of sound the header of an uncompressed file promises, and where a header says less than the truth.
 
-libsndfile shortens a cut WAV, AIFF, AU, CAF or W64 file in silence, so the promise is read here. Programs that write to
-a pipe (ffmpeg, sox, arecord) cannot go back to fill in the length and leave a marker: those files promise nothing and
-are good.
+libsndfile shortens a cut WAV, AIFF, AU, CAF, W64 or NIST file in silence, so the promise is read here. Programs that
+write to a pipe (ffmpeg, sox, arecord) cannot go back to fill in the length and leave a marker: those files promise
+nothing and are good.
 """
 
 import io
@@ -40,6 +40,8 @@ def read_promise(file: BinaryIO, size: int) -> Promise:
             promise = _walk(file, size, start=8, layout=">4sq", data=b"data")
         case b"riff":
             promise = _walk(file, size, start=40, layout="<16sq", data=b"data", inclusive=True)
+        case b"NIST":
+            promise = _nist(file)
         case b".snd" | b"dns.":
             promise = _au(head, "<" if head[:1] == b"d" else ">")
         case _:
@@ -87,6 +89,20 @@ def _au(head: bytes, order: str) -> Promise:
         return Promise()
     offset, length = struct.unpack(order + "4xII", head[:12])
     return Promise(None if _is_stream(length) else offset + length)
+
+
+def _nist(file: BinaryIO) -> Promise:
+    """NIST SPHERE, the format of many speech corpora: a text header of its own stated size, then the samples."""
+    file.seek(0)
+    lines = file.read(1024).decode("ascii", "replace").splitlines()
+    fields = dict(line.split(" -i ", 1) for line in lines if " -i " in line)
+    try:
+        samples, width = int(fields["sample_count"]), int(fields["sample_n_bytes"])
+        end = int(lines[1]) + samples * width * int(fields.get("channel_count", 1))
+    except (KeyError, ValueError, IndexError):
+        return Promise()
+    compressed = any("sample_coding" in line and "," in line for line in lines)  # such as "pcm,embedded-shorten-v2.00"
+    return Promise(None if compressed else end)
 
 
 def _is_stream(length: int) -> bool:
