@@ -141,10 +141,15 @@ UNIONS = (Union, types.UnionType)
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Leaves room for long option names, so that most options fit on one line."""
+    """Leaves room for long option names, and names the value of an option once: `-o, --output OUT`."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30, width=_width())
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        return f"{', '.join(action.option_strings)} {action.metavar}"
 
 
 class Parser(argparse.ArgumentParser):
@@ -162,7 +167,8 @@ class Parser(argparse.ArgumentParser):
         annotation = str if parameter.annotation is parameter.empty else parameter.annotation
         text = docs.text.replace("%", "%%")
         if not isinstance(parameter.default, bool) and parameter.default not in (parameter.empty, None, (), ""):
-            text += f" (default: {str(parameter.default).replace('%', '%%')})"
+            default = f"{parameter.default:g}" if isinstance(parameter.default, float) else str(parameter.default)
+            text += f" (default: {default.replace('%', '%%')})"
         if parameter.kind is parameter.KEYWORD_ONLY:
             self._add_option(parameter, annotation, docs, text)
         else:
