@@ -50,8 +50,8 @@ class Checkpoint:
             (torchaudio never keeps it; some speech recognisers have dropped it).
         heads: by kind, see `Head`.
         format: where it came from: "hf", "unilm", "fairseq", "s3prl", "torchaudio" or "sonant".
-        metadata: "normalize_from" and "config_from" say how sure the configuration is; a key named like the format holds
-            the settings that only that format knows, which its writer puts back.
+        metadata: "normalize_from" and "config_from" say how sure the configuration is; a key named like the format
+            holds the settings that only that format knows, which its writer puts back.
     """
 
     config: WaveformTransformerConfig
@@ -71,7 +71,7 @@ class Checkpoint:
 
 
 def family_of(config: WaveformTransformerConfig) -> str:
-    """ "wavlm", "hubert" or "wav2vec2"."""
+    """The family's key in `FAMILIES`."""
     for name, kind in FAMILIES.items():
         if isinstance(config, kind):
             return name

@@ -74,7 +74,7 @@ def convert_checkpoint(
     overrides: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Conversion:
-    """Write `source` as `destination`, read that back, and compare: every tensor's bits, every setting, the outputs on noise.
+    """Write `source` as `destination`, read that back, and compare tensors (bit for bit), settings and outputs.
 
     The arguments are those of `load_checkpoint` and `save_checkpoint`.
 

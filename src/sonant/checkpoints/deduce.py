@@ -3,7 +3,7 @@
 Shapes tell the widths, the depths and the kernels. They do not tell strides, heads, the order of norms or whether
 waveforms are normalised; those follow the published models: seven convolutions with a total stride of 320; heads of 64
 channels (80 in the 1280-wide, 120 in the 1920-wide models); models with a layer norm in the extractor are pre-norm and
-want normalised waveforms, those with a group norm neither. `overrides` corrects what a model of one's own does otherwise.
+want normalised waveforms, those with a group norm neither. `overrides` corrects what another model does otherwise.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Checkpoints of fairseq (pretrained and fine-tuned), of unilm (WavLM) and of s3prl, which share their names of tensors."""
+"""Checkpoints of fairseq (pretrained and fine-tuned), unilm (WavLM) and s3prl, which share their names of tensors."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -136,7 +136,7 @@ def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _parts(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Settings of the pretrained model, of its task, and (of a fine-tuned file) {"model", "task"} of the fine-tuning."""
+    """Settings of the pretrained model and of its task, and in a fine-tuned file {"model", "task"} of the tuning."""
     model = config.get("model", config)  # args: one flat set for everything
     task = config.get("task", config)
     if not isinstance(model, dict):
@@ -181,8 +181,8 @@ def _first(*parts: Mapping[str, Any], key: str) -> Any:
 def _check(translated: Translated, config: WaveformTransformerConfig, source: object) -> None:
     if config.dim == config.conv_channels[-1] and "projection.linear.weight" not in translated.backbone:
         raise UnsupportedCheckpoint(
-            f"{source}: the model is as wide as its last convolution ({config.dim}) and has no projection between the two "
-            "(post_extract_proj); sonant's models always have one."
+            f"{source}: the model is as wide as its last convolution ({config.dim}) and has no projection between the "
+            "two (post_extract_proj); sonant's models always have one."
         )
     check(
         translated,

@@ -49,8 +49,8 @@ def backbone_settings(model: Mapping[str, Any], source: object, *, wavlm: bool) 
     for name, values, meaning in REQUIRED:
         if model.get(name, values[0]) not in values:
             raise UnsupportedCheckpoint(
-                f"{source}: its configuration says {name}={model[name]!r}, that is {meaning}, which sonant's models do not "
-                f"have; only {values[0]!r} can be loaded."
+                f"{source}: its configuration says {name}={model[name]!r}, that is {meaning}, which sonant's models do "
+                f"not have; only {values[0]!r} can be loaded."
             )
     if wavlm and not (model.get("relative_position_embedding") and model.get("gru_rel_pos")):
         raise UnsupportedCheckpoint(
@@ -84,7 +84,8 @@ def parse_convs(text: Any, source: object) -> list[tuple[int, int, int]]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         pass
     raise CorruptedCheckpoint(
-        f"{source}: conv_feature_layers={str(text)!r:.200} is no list of convolutions; expected one like {DEFAULT_CONVS!r}."
+        f"{source}: conv_feature_layers={str(text)!r:.200} is no list of convolutions; "
+        f"expected one like {DEFAULT_CONVS!r}."
     )
 
 
@@ -120,8 +121,8 @@ def write_settings(checkpoint: Checkpoint, *, toolkit: str) -> dict[str, Any]:
     refuse_inexpressible(config, toolkit)
     if config.conv_channels[-1] == config.dim:
         raise ConfigurationError(
-            f"This model is as wide as its last convolution ({config.dim}). There the code of {toolkit} has no projection "
-            "between the two, so its files cannot hold this model's. Save it as hf or torchaudio."
+            f"This model is as wide as its last convolution ({config.dim}). There the code of {toolkit} has no "
+            "projection between the two, so its files cannot hold this model's. Save it as hf or torchaudio."
         )
     convs = zip(config.conv_channels, config.conv_kernels, config.conv_strides, strict=True)
     runs = [(layer, len(list(run))) for layer, run in groupby(convs)]
@@ -146,5 +147,6 @@ def refuse_inexpressible(config: WaveformTransformerConfig, toolkit: str) -> Non
     ):
         if value != only:
             raise ConfigurationError(
-                f"This model has {name}={value}, which a file of {toolkit} cannot say ({only} is built in). Save it as hf."
+                f"This model has {name}={value}, which a file of {toolkit} cannot say ({only} is built in). "
+                "Save it as hf."
             )

@@ -1,4 +1,4 @@
-"""Writes checkpoints of fairseq and unilm, with plain dicts for settings: torch.load reads them with weights_only=True."""
+"""Writes checkpoints of fairseq and unilm; settings are plain dicts, so that torch.load takes weights_only=True."""
 
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,8 @@ def write_unilm(path: Path, checkpoint: Checkpoint) -> list[str]:
 def write_fairseq(path: Path, checkpoint: Checkpoint) -> list[str]:
     """One file; returns what fairseq has no place for: some heads.
 
-    With a CTC head it is laid out as a fine-tuned model. What fairseq keeps in dictionaries beside the file (vocabulary,
-    labels) goes where those heads go, which fairseq does not look at.
+    With a CTC head it is laid out as a fine-tuned model. What fairseq keeps in dictionaries beside the file
+    (vocabulary, labels) goes where those heads go, which fairseq does not look at.
     """
     tables = {kind: table for kind, table in fairseq_heads(checkpoint.family).items() if kind in checkpoint.heads}
     state, _ = write(checkpoint.backbone_state, rows_for(checkpoint.config))

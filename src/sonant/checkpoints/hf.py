@@ -1,4 +1,4 @@
-"""Folders in the layout of transformers: config.json, weights in safetensors or pytorch_model.bin, preprocessor_config.json.
+"""Folders of transformers: config.json, model.safetensors or pytorch_model.bin, preprocessor_config.json.
 
 Heads that transformers has no class for (the prediction head of HuBERT and WavLM, or a second head) are written beside
 it, in a file of our own that transformers does not look at.
@@ -65,8 +65,8 @@ def _read_weights(folder: Path, source: object) -> dict[str, Tensor]:
             return _read_shards(folder, index_of(name))
     held = ", ".join(sorted(entry.name for entry in folder.iterdir())[:12]) or "nothing"
     raise UnknownCheckpoint(
-        f"{source} has a {CONFIG} but no weights: expected {' or '.join(WEIGHTS)}, whole or in shards. It holds {held}. "
-        "Fetch the weights as well."
+        f"{source} has a {CONFIG} but no weights: expected {' or '.join(WEIGHTS)}, whole or in shards. It holds "
+        f"{held}. Fetch the weights as well."
     )
 
 

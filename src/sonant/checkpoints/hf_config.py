@@ -76,8 +76,8 @@ def backbone_settings(config: Mapping[str, Any], family: str, source: object) ->
     for name, value, meaning in REQUIRED:
         if config.get(name, value) not in ((value, None) if value is False else (value,)):
             raise UnsupportedCheckpoint(
-                f"{source}: config.json says {name}={config[name]!r}, that is {meaning}. sonant's models do not have it; "
-                f"only {name}={value!r} can be loaded."
+                f"{source}: config.json says {name}={config[name]!r}, that is {meaning}. sonant's models do not have "
+                f"it; only {name}={value!r} can be loaded."
             )
     values = {}
     for ours, name, default in (*SETTINGS, *(WAVLM_SETTINGS if family == "wavlm" else ())):

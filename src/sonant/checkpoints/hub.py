@@ -5,26 +5,33 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from huggingface_hub import _CACHED_NO_EXIST, constants, hf_hub_download, try_to_load_from_cache
+from huggingface_hub import (
+    _CACHED_NO_EXIST,
+    constants,
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
-    HfHubHTTPError,
     HFValidationError,
     LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 
 from sonant.checkpoints.hf import CONFIG, OPTIONAL, PREPROCESSORS, WEIGHTS, index_of, shards_in
-from sonant.errors import CheckpointUnavailable
+from sonant.errors import CheckpointError, CheckpointUnavailable
 
-Get = Callable[[str, str | None], Path]  # file name and commit to a path in the cache
+Get = Callable[[str], Path]  # the name of a file to its path in the cache
 
 
 def fetch(repository: str, *, revision: str | None = None, local_files_only: bool = False) -> Path:
     """The folder in the cache that holds one model.
+
+    The hub is asked once whether it has something newer; if it cannot be reached, the cache has to do.
 
     Args:
         repository: "owner/name".
@@ -34,35 +41,52 @@ def fetch(repository: str, *, revision: str | None = None, local_files_only: boo
     Raises:
         CheckpointUnavailable: neither in the cache nor on the hub; the message says which of the two failed, and how.
     """
-
-    def get(name: str, commit: str | None) -> Path:
-        return Path(hf_hub_download(repository, name, revision=commit, local_files_only=local_files_only))
-
+    if repository.count("/") != 1:
+        raise CheckpointUnavailable(
+            f"{repository!r} is neither a file nor a folder here, nor the name of a model on the hub, which would be "
+            "owner/name. Check the path."
+        )
+    trouble = None if local_files_only else _ask(repository, revision)
+    offline = local_files_only or trouble is not None
     try:
-        config = get(CONFIG, revision)
+        config = Path(hf_hub_download(repository, CONFIG, revision=revision, local_files_only=offline))
         commit = config.parent.name  # from here on, whatever happens to the branch meanwhile
-        _get_weights(repository, get, commit)
+
+        def get(name: str) -> Path:
+            return Path(hf_hub_download(repository, name, revision=commit, local_files_only=offline))
+
+        _get_weights(repository, get)
         _get_preprocessor(repository, get, commit)
         for name in OPTIONAL:
             with suppress(EntryNotFoundError):
-                get(name, commit)
-    except (HfHubHTTPError, EntryNotFoundError, HFValidationError, OfflineModeIsEnabled) as error:
-        message = _explain(repository, revision, error, local_files_only=local_files_only)
-        raise CheckpointUnavailable(message) from error
+                get(name)
+    except CheckpointError:
+        raise
+    except Exception as error:  # each HTTP library, and the hub's own, has its own ways to fail  # noqa: BLE001
+        raise CheckpointUnavailable(_explain(repository, revision, trouble or error)) from (trouble or error)
     return config.parent
 
 
-def _get_weights(repository: str, get: Get, commit: str) -> None:
+def _ask(repository: str, revision: str | None) -> Exception | None:
+    """What keeps the hub from giving us this model, or None; a single attempt, so that being offline costs no time."""
+    try:
+        get_hf_file_metadata(hf_hub_url(repository, CONFIG, revision=revision))
+    except Exception as error:  # as above  # noqa: BLE001
+        return error
+    return None
+
+
+def _get_weights(repository: str, get: Get) -> None:
     last: EntryNotFoundError | None = None
     for name in WEIGHTS:
         for entry in (name, index_of(name)):
             try:
-                path = get(entry, commit)
+                path = get(entry)
             except EntryNotFoundError as error:
                 last = error
                 continue
             for shard in shards_in(path) if entry != name else ():
-                get(shard, commit)
+                get(shard)
             return
     if isinstance(last, LocalEntryNotFoundError):
         raise last
@@ -77,7 +101,7 @@ def _get_preprocessor(repository: str, get: Get, commit: str) -> None:
     unasked = False
     for name in PREPROCESSORS:
         try:
-            get(name, commit)
+            get(name)
             return
         except LocalEntryNotFoundError:
             unasked |= try_to_load_from_cache(repository, name, revision=commit) is not _CACHED_NO_EXIST
@@ -86,45 +110,47 @@ def _get_preprocessor(repository: str, get: Get, commit: str) -> None:
     if unasked:
         warnings.warn(
             f"{PREPROCESSORS[0]} of {repository} is not in the cache and the hub cannot be asked for it. Whether its "
-            "waveforms are normalised is taken from the published models of the same kind; say normalize=... if it differs.",
+            "waveforms are normalised is taken from the published models of the same kind; override it if it differs.",
             stacklevel=4,
         )
 
 
-def _explain(repository: str, revision: str | None, error: Exception, *, local_files_only: bool) -> str:
+def _explain(repository: str, revision: str | None, error: Exception) -> str:
     at = f" at revision {revision!r}" if revision else ""
-    cache = f"The cache ({constants.HF_HUB_CACHE}) does not have it{at}"
+    tried = (
+        f"There is no file or folder {repository} here, and the cache of the hub ({constants.HF_HUB_CACHE}) does not "
+        f"have the model{at}"
+    )
     hub = constants.ENDPOINT
     match error:
         case GatedRepoError():
             return (
-                f"{repository}{at} is gated: {hub} knows it, but not that you may have it. Accept its terms on its page, "
-                "then log in with `hf auth login` or set HF_TOKEN."
+                f"{repository} is gated: {hub} has it, but gives it only to those who accepted its terms. Do so on its "
+                "page, then log in with `hf auth login` or set HF_TOKEN."
             )
         case RepositoryNotFoundError():
             return (
-                f"{hub} has no model {repository!r}, or it is private and you are not logged in. {cache}, and no file or "
-                "folder of that name exists here. Check the spelling; for a private model set HF_TOKEN."
+                f"{tried}; {hub} knows no such model, or it is private and you are not logged in. Check the spelling; "
+                "for a private model set HF_TOKEN."
             )
         case RevisionNotFoundError():
-            return f"{repository} is on {hub}, but has no branch, tag or commit {revision!r}. {cache}."
+            return f"{tried}; {hub} has the model, but no branch, tag or commit {revision!r}. Check the revision."
         case HFValidationError():
             return (
-                f"{repository!r} is neither a file nor a folder here, nor can it be the name of a model on the hub, which "
-                "would be owner/name. Check the path."
+                f"There is no file or folder {repository} here, and no model on the hub can have that name. Check it."
             )
-        case LocalEntryNotFoundError() if local_files_only or constants.HF_HUB_OFFLINE:
-            why = "local_files_only is set" if local_files_only else "HF_HUB_OFFLINE is set"
-            return f"{cache}, and the hub was not asked because {why}. Fetch the model once while online."
-        case LocalEntryNotFoundError() | OfflineModeIsEnabled():
-            cause = error.__cause__ or error
-            return (
-                f"{cache}, and {hub} cannot be reached ({type(cause).__name__}: {cause}). Check the connection or the proxy; "
-                "or copy the model's folder here and give its path."
-            )
+        case LocalEntryNotFoundError():
+            return f"{tried} (whole); the hub was not asked, as you wished. Fetch the model once while online."
         case EntryNotFoundError():
             return (
-                f"{repository}{at} is on {hub}, but has no {CONFIG}: it is not laid out as transformers does it. Download "
-                "the file of weights and give its path."
+                f"{repository}{at} is on {hub}, but has no {CONFIG}: it is not laid out as transformers does it. "
+                "Download its file of weights and give the path of that."
             )
-    return f"{cache}, and {hub} answered with an error ({error}). Try again later."
+    if constants.HF_HUB_OFFLINE:
+        return (
+            f"{tried} (whole); the hub was not asked, because HF_HUB_OFFLINE is set. Fetch the model once while online."
+        )
+    return (
+        f"{tried} (whole); {hub} cannot be reached or does not answer properly ({type(error).__name__}: {error}). Check "
+        "the connection and the proxy, or copy the model's folder here and give its path."
+    )

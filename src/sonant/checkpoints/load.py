@@ -130,7 +130,7 @@ def _read_beside_config(path: Path, overrides: Mapping[str, Any] | None) -> Chec
     """Weights in the names of transformers need the config.json beside them."""
     if not (path.parent / CONFIG).is_file():
         raise UnknownCheckpoint(
-            f"{path} holds tensors, but nothing says of which model: there is no {CONFIG} beside it, and the names are not "
-            "torchaudio's. Put the config.json of the model into the same folder."
+            f"{path} holds tensors, but nothing says of which model: there is no {CONFIG} beside it, and the names are "
+            "not torchaudio's. Put the config.json of the model into the same folder."
         )
     return read_hf(path.parent, overrides=overrides, weights=path)

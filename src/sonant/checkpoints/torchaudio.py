@@ -1,7 +1,7 @@
 """State dicts of torchaudio's Wav2Vec2Model and HuBERTPretrainModel.
 
-Such a file has no configuration: see `deduce`. The ones written here carry theirs in the state dict's `_metadata`, which
-torch reads past.
+Such a file has no configuration: see `deduce`. The ones written here carry theirs in the state dict's `_metadata`,
+which torch reads past.
 """
 
 from collections import OrderedDict

@@ -1,11 +1,11 @@
 """Reads what `torch.save` wrote without running anything that the file asks for.
 
 A pickle is a program: it names functions and has them called. Here a name leads to one of three things: a rebuilder of
-tensors, a plain container, or an inert `StandIn` that only remembers what it was given (for the configuration classes of
-fairseq, omegaconf, argparse and the like). Any other name is refused with `UnsafeCheckpoint` before it is looked up.
+tensors, a plain container, or an inert `StandIn` that only remembers what it was given (for the configuration classes
+of fairseq, omegaconf, argparse and the like). Any other name is refused with `UnsafeCheckpoint` before it is looked up.
 The packages that the names belong to are never imported.
 
-Both layouts are read: the zip archive (its tensors stay on disk and are mapped into memory) and the older single stream.
+Both layouts are read: the zip archive, whose tensors stay on disk and are mapped into memory, and the older stream.
 """
 
 import mmap
@@ -370,7 +370,8 @@ def _read_zip(path: Path) -> Any:
         roots = [name.removesuffix("data.pkl") for name in names if name.endswith("data.pkl") and name.count("/") <= 1]
         if len(roots) != 1:
             raise UnknownCheckpoint(
-                f"{path} is a zip archive, but not one of torch.save: it has no data.pkl. Entries: {', '.join(names[:5])}."
+                f"{path} is a zip archive, but not one of torch.save: it has no data.pkl. Entries: "
+                f"{', '.join(names[:5])}."
             )
         root = roots[0]
         if any(name == f"{root}constants.pkl" or name.startswith(f"{root}code/") for name in names):

@@ -29,8 +29,8 @@ def convert(
         to: the format to write; unilm holds WavLM only.
         revision (REV): branch, tag or commit on the hub.
         offline: use the hub's cache, but not the network.
-        override (SETTINGS): settings that win over what the source says, as 'name=value name=value'; files of torchaudio
-            do not say everything.
+        override (SETTINGS): settings that win over what the source says, as 'name=value name=value'; files of
+            torchaudio do not say everything.
         overwrite: replace DST if it exists.
         json: print the report as JSON.
 
@@ -56,14 +56,15 @@ def convert(
     changed = [*report.changed_tensors, *report.changed_settings]
     heads = f", heads: {', '.join(report.heads)}" if report.heads else ""
     rows = {
-        "read": f"{report.source} ({report.source_format}: {report.family}, {report.num_parameters / 1e6:.1f} M parameters, "
-        f"{', '.join(report.dtypes)}{heads})",
+        "read": f"{report.source} ({report.source_format}: {report.family}, {report.num_parameters / 1e6:.1f} M "
+        f"parameters, {', '.join(report.dtypes)}{heads})",
         "written": f"{report.destination} ({report.format})",
         "normalise": f"{'yes' if report.normalize else 'no'}, according to {report.normalize_from}",
         "kept aside": ", ".join(report.aside) + f": {report.format} has no place for it; sonant reads it back"
         if report.aside
         else "",
-        "tensors": f"{report.num_tensors - len(report.changed_tensors)} of {report.num_tensors} are the same bit for bit",
+        "tensors": f"{report.num_tensors - len(report.changed_tensors)} of {report.num_tensors} are the same, "
+        "bit for bit",
         "outputs": f"largest difference {report.output_difference:g}, over every hidden state of "
         f"{len(report.clip_seconds)} noise clips of {report.clip_seconds[0]:g} to {report.clip_seconds[-1]:g} s",
         "CHANGED": "; ".join(changed[:20]) + (f" and {len(changed) - 20} more" if len(changed) > 20 else ""),
