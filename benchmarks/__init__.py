@@ -1,0 +1,1 @@
+"""Measurements against the peers, and the peers' own models with our weights; tests use the latter."""
