@@ -56,7 +56,7 @@ def fbank(
 
 
 def mfcc(waveform: Tensor, *, sampling_rate: int = 16_000, num_coefficients: int = 13, num_bins: int = 23) -> Tensor:
-    """Mel-frequency cepstral coefficients, C0 first, liftered by 22: (..., samples) to (..., frames, num_coefficients)."""
+    """Mel-frequency cepstral coefficients, C0 first, liftered by 22: (..., samples) to (..., frames, coefficients)."""
     energies = fbank(waveform, sampling_rate=sampling_rate, num_bins=num_bins)
     bins, orders = torch.arange(num_bins), torch.arange(num_coefficients)[:, None]
     transform = torch.cos(math.pi / num_bins * (bins + 0.5) * orders) * math.sqrt(2 / num_bins)

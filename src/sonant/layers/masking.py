@@ -36,8 +36,9 @@ class SpanMasking:
         Source: fairseq `compute_mask_indices`, static spans, without its equalising over the batch.
         """
         mask = np.zeros(num_frames, dtype=bool)
-        count = max(self.min_spans, int(self.fraction * num_frames / self.length + rng.random()))
-        count = min(count, (num_frames - 1) // 2)
+        fewest = min(self.min_spans, (num_frames - 1) // 2)
+        count = max(fewest, int(self.fraction * num_frames / self.length + rng.random()))
+        count = min(count, num_frames - 2)
         length = min(self.length, num_frames - count - 1)
         if count > 0:
             starts = rng.choice(num_frames - length, count, replace=False)

@@ -96,7 +96,7 @@ def fit_kmeans(
             centroids[empty[0]] = farthest
         kmeans = KMeans(centroids)
         inertia = total / counts.sum().item()
-        if not len(empty) and before - inertia <= tolerance * before:
+        if not len(empty) and inertia >= (1 - tolerance) * before:
             break
         before = inertia
     return kmeans
@@ -116,7 +116,7 @@ def _reservoir(chunks: Iterable[Tensor], size: int, generator: torch.Generator) 
 
 
 def _plus_plus(rows: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
-    """k-means++: each next centre is drawn with probability in proportion to its squared distance from the last ones."""
+    """k-means++: each next centre is drawn in proportion to its squared distance from the nearest so far."""
     centroids = rows.new_empty(num_clusters, rows.shape[1])
     centroids[0] = rows[torch.randint(len(rows), (), generator=generator)]
     nearest = (rows - centroids[0]).square().sum(1)

@@ -14,7 +14,7 @@ from sonant.data import LabelStore, WaveformStore
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.models import WaveformTransformer, normalize_waveform
-from sonant.pretraining.kmeans import KMeans, fit_kmeans
+from sonant.pretraining.kmeans import CHUNK_ROWS, KMeans, fit_kmeans
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +66,8 @@ def make_targets(
         rng = np.random.default_rng(seed)
         count = min(len(waveforms), max(round(fit_share * len(waveforms)), 500))
         chosen = np.sort(rng.choice(len(waveforms), count, replace=False)).tolist()
-        fitted = [rows.cpu() for _, rows in features(tqdm(chosen, "features to cluster", unit="clip", disable=None))]
-        kmeans = fit_kmeans(lambda: fitted, targets.num_clusters, seed=seed)
+        fitted = torch.cat([rows.cpu() for _, rows in features(tqdm(chosen, "features", unit="clip", disable=None))])
+        kmeans = fit_kmeans(lambda: fitted.split(CHUNK_ROWS), targets.num_clusters, seed=seed)
         kmeans.save(folder / "kmeans.safetensors", {"targets": str(targets)})
         LabelStore.write(folder, _labels_in_order(waveforms, features, kmeans))
     return LabelStore(folder)

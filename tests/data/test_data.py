@@ -1,0 +1,139 @@
+"""Manifests, waveforms and labels on disk, and the order of batches."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sonant.data import BatchSampler, LabelStore, Recording, WaveformStore, read_manifest
+from sonant.errors import ConfigurationError, ManifestError
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> list[Recording]:
+    rng = np.random.default_rng(0)
+    lines = []
+    for number, samples in enumerate([900, 16_000, 5_000]):
+        soundfile.write(tmp_path / f"{number}.wav", rng.uniform(-1, 1, samples), 16_000, subtype="PCM_16")
+        lines.append(json.dumps({"path": f"{number}.wav", "duration": samples / 16_000, "speaker": f"s{number}"}))
+    (tmp_path / "manifest.jsonl").write_text("\n".join(lines) + "\n\n")
+    return read_manifest(tmp_path)
+
+
+def test_a_manifest_gives_paths_beside_it_and_all_fields(tmp_path: Path, recordings: list[Recording]) -> None:
+    assert [recording.path for recording in recordings] == [tmp_path / f"{i}.wav" for i in range(3)]
+    assert recordings[1].duration == 1.0
+    assert recordings[2].fields == {"speaker": "s2"}
+    assert read_manifest(tmp_path / "manifest.jsonl") == recordings
+
+
+@pytest.mark.parametrize("line", ["not json", "[1, 2]", '{"duration": 1}', '"text"', '{"path": 3}'])
+def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"path": "a.wav"}\n' + line + "\n")
+    with pytest.raises(ManifestError, match=r"bad\.jsonl:2"):
+        read_manifest(tmp_path / "bad.jsonl")
+
+
+def test_missing_and_empty_manifests_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="no manifest"):
+        read_manifest(tmp_path)
+    (tmp_path / "manifest.jsonl").write_text("\n")
+    with pytest.raises(ManifestError, match="lists no recordings"):
+        read_manifest(tmp_path)
+
+
+def test_stored_waveforms_are_the_samples_of_the_files(tmp_path: Path, recordings: list[Recording]) -> None:
+    store = WaveformStore.build(recordings, tmp_path / "store")
+    assert store.lengths.tolist() == [900, 16_000, 5_000]
+    for number, recording in enumerate(recordings):
+        np.testing.assert_array_equal(store[number], soundfile.read(recording.path, dtype="float32")[0])
+    np.testing.assert_array_equal(store.crop(1, 320, 640), store[1][320:960])
+
+
+def test_a_bad_recording_is_noted_and_left_out(tmp_path: Path, recordings: list[Recording]) -> None:
+    (tmp_path / "1.wav").write_bytes(b"this is not audio")
+    store = WaveformStore.build(recordings, tmp_path / "store")
+    assert len(store) == 2
+    assert list(store.skipped) == [str(tmp_path / "1.wav")]
+    assert WaveformStore(tmp_path / "store").skipped == store.skipped
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 30, 200])
+def test_an_interrupted_build_goes_on(tmp_path: Path, recordings: list[Recording], kept_bytes: int) -> None:
+    whole = WaveformStore.build(recordings, tmp_path / "whole")
+    WaveformStore.build(recordings, tmp_path / "cut")
+    index = tmp_path / "cut" / "index.jsonl"
+    index.write_bytes(index.read_bytes()[:kept_bytes])
+    resumed = WaveformStore.build(recordings, tmp_path / "cut")
+    assert (tmp_path / "cut" / "samples.i16").read_bytes() == (tmp_path / "whole" / "samples.i16").read_bytes()
+    assert resumed.paths == whole.paths
+
+
+def test_a_store_of_other_recordings_is_not_mixed_in(tmp_path: Path, recordings: list[Recording]) -> None:
+    WaveformStore.build(recordings[:2], tmp_path / "store")
+    with pytest.raises(ManifestError, match="other recordings"):
+        WaveformStore.build(recordings[1:], tmp_path / "store")
+
+
+@given(rows=st.lists(st.lists(st.integers(0, 65_535), max_size=20), min_size=1, max_size=8))
+def test_labels_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, rows: list[list[int]]) -> None:
+    folder = tmp_path_factory.mktemp("labels")
+    if not any(rows):
+        rows = [*rows, [1]]
+    LabelStore.write(folder, map(np.array, rows))
+    store = LabelStore(folder)
+    assert len(store) == len(rows)
+    assert [store[number].tolist() for number in range(len(rows))] == rows
+
+
+def test_half_a_label_store_is_none(tmp_path: Path) -> None:
+    (tmp_path / "labels.u16").write_bytes(b"\0\0")
+    with pytest.raises(ManifestError, match="no complete labels"):
+        LabelStore(tmp_path)
+
+
+lengths = st.lists(st.integers(100, 10_000), min_size=1, max_size=60)
+
+
+@given(lengths=lengths, seed=st.integers(0, 1_000), epoch=st.integers(0, 50))
+def test_an_epoch_holds_every_recording_once_within_the_budget(lengths: list[int], seed: int, epoch: int) -> None:
+    sampler = BatchSampler(lengths, budget=8_000, max_length=4_000, seed=seed)
+    batches = sampler.epoch(epoch)
+    assert sorted(member for batch in batches for member in batch) == list(range(len(lengths)))
+    for batch in batches:
+        shortest = min(min(lengths[member], 4_000) for member in batch)
+        assert shortest * len(batch) <= 8_000
+    assert batches == BatchSampler(lengths, budget=8_000, max_length=4_000, seed=seed).epoch(epoch)
+
+
+@given(lengths=lengths, start=st.integers(0, 40))
+def test_starting_late_gives_the_same_batches(lengths: list[int], start: int) -> None:
+    sampler = BatchSampler(lengths, budget=8_000, max_length=4_000)
+    stream, late = sampler.batches(), sampler.batches(start)
+    whole = [next(stream) for _ in range(start + 10)]
+    assert [next(late) for _ in range(10)] == whole[start:]
+    assert [step for step, _ in whole] == list(range(start + 10))
+
+
+def test_epochs_and_seeds_differ() -> None:
+    lengths = list(range(1_000, 2_000, 10))
+    orders = {
+        str(BatchSampler(lengths, budget=8_000, max_length=4_000, seed=s).epoch(e)) for s in (0, 1) for e in (0, 1)
+    }
+    assert len(orders) == 4
+
+
+def test_recordings_that_are_too_short_are_left_out() -> None:
+    sampler = BatchSampler([100, 500, 900], budget=1_000, max_length=1_000, min_length=500)
+    assert sorted(member for batch in sampler.epoch(0) for member in batch) == [1, 2]
+    with pytest.raises(ConfigurationError, match="shortest length"):
+        BatchSampler([100], budget=1_000, max_length=1_000, min_length=500)
+
+
+def test_a_budget_below_one_recording_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="budget|batch"):
+        BatchSampler([100], budget=10, max_length=100)

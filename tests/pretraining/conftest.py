@@ -1,0 +1,44 @@
+"""A tiny model and a tiny corpus of noise bursts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from sonant.data import Recording, WaveformStore
+from sonant.models import WavLMConfig
+
+TINY = WavLMConfig(
+    conv_channels=(8,) * 7,
+    dim=16,
+    num_layers=2,
+    num_heads=2,
+    feed_forward_dim=32,
+    position_kernel=8,
+    position_groups=2,
+    dropout=0.1,
+    layerdrop=0.1,
+)
+
+
+@pytest.fixture
+def tiny() -> WavLMConfig:
+    return TINY
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> list[Recording]:
+    rng = np.random.default_rng(0)
+    paths = []
+    for number in range(12):
+        samples = int(rng.integers(16_000, 40_000))
+        tone = np.sin(np.arange(samples) * rng.uniform(0.05, 0.5)) * 0.3
+        soundfile.write(tmp_path / f"{number}.wav", tone + rng.normal(0, 0.05, samples), 16_000)
+        paths.append(Recording(tmp_path / f"{number}.wav"))
+    return paths
+
+
+@pytest.fixture
+def waveforms(tmp_path: Path, recordings: list[Recording]) -> WaveformStore:
+    return WaveformStore.build(recordings, tmp_path / "waveforms")

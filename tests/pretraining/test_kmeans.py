@@ -1,0 +1,69 @@
+"""k-means: Lloyd's algorithm, however the stream is cut."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sonant.errors import ConfigurationError
+from sonant.pretraining import KMeans, fit_kmeans
+
+
+def blobs(rows: int = 600, clusters: int = 4, dim: int = 3) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    centres = 20 * torch.randn(clusters, dim, generator=generator)
+    return centres[torch.arange(rows) % clusters] + torch.randn(rows, dim, generator=generator)
+
+
+def inertia(kmeans: KMeans, rows: torch.Tensor) -> float:
+    return kmeans.nearest(rows)[1].mean().item()
+
+
+def test_well_separated_clusters_are_found() -> None:
+    rows = blobs()
+    labels = fit_kmeans(lambda: [rows], 4)(rows)
+    assert len({(int(label), i % 4) for i, label in enumerate(labels)}) == 4
+
+
+@given(cut=st.integers(1, 600))
+@settings(max_examples=10)
+def test_the_cut_of_the_stream_does_not_matter(cut: int) -> None:
+    rows = blobs()
+    whole, cut_up = (fit_kmeans(lambda size=size: rows.split(size), 5).centroids for size in (600, cut))
+    torch.testing.assert_close(whole, cut_up)
+
+
+def test_the_label_is_the_nearest_centroid() -> None:
+    rows, kmeans = blobs(), KMeans(blobs(7))
+    labels, distances = kmeans.nearest(rows)
+    reference = torch.cdist(rows.double(), kmeans.centroids.double()).square()
+    assert torch.equal(labels, reference.argmin(1))
+    torch.testing.assert_close(distances.double(), reference.min(1).values, rtol=1e-3, atol=1e-3)
+
+
+def test_it_is_as_good_as_scikit_learn() -> None:
+    cluster = pytest.importorskip("sklearn.cluster")
+    rows = torch.randn(3_000, 8, generator=torch.Generator().manual_seed(1))
+    ours = min(inertia(fit_kmeans(lambda: [rows], 20, seed=seed), rows) for seed in range(3))
+    theirs = cluster.KMeans(20, n_init=3, random_state=0).fit(rows.numpy()).inertia_ / len(rows)
+    assert ours < 1.02 * theirs
+
+
+def test_every_cluster_keeps_rows_where_rows_repeat() -> None:
+    rows = torch.cat([torch.zeros(500, 2), torch.arange(20.0).reshape(10, 2)])
+    kmeans = fit_kmeans(lambda: [rows], 8)
+    assert kmeans.centroids.isfinite().all()
+    assert len(kmeans(rows).unique()) == 8
+
+
+def test_more_clusters_than_rows_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="5 clusters"):
+        fit_kmeans(lambda: [torch.zeros(4, 2)], 5)
+
+
+def test_saved_centroids_come_back(tmp_path: Path) -> None:
+    kmeans = KMeans(blobs(5))
+    kmeans.save(tmp_path / "kmeans.safetensors", {"targets": "test"})
+    assert torch.equal(KMeans.load(tmp_path / "kmeans.safetensors").centroids, kmeans.centroids)

@@ -1,0 +1,195 @@
+"""The objective of HuBERT and WavLM, against the formula and against its own promises."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sonant.audio.augment import Mixing
+from sonant.audio.mel import mfcc_with_deltas
+from sonant.data import LabelStore, WaveformStore
+from sonant.errors import ConfigurationError
+from sonant.layers.masking import SpanMasking
+from sonant.layers.packed import Packed
+from sonant.models import WavLMConfig, build
+from sonant.pretraining import (
+    Batching,
+    KMeans,
+    LayerTargets,
+    MaskedBatch,
+    MaskedBatches,
+    MaskedPrediction,
+    MFCCTargets,
+    make_targets,
+)
+
+UNMIXED = Mixing(probability=0.0)
+BATCHING = Batching(batch_seconds=6.0, max_seconds=2.0, min_seconds=0.5)
+
+
+def objective_for(config: WavLMConfig, **options: float) -> MaskedPrediction:
+    torch.manual_seed(0)
+    return MaskedPrediction(build(config), 7, projection_dim=12, **options).eval()
+
+
+def batch_for(objective: MaskedPrediction, samples: list[int]) -> MaskedBatch:
+    generator = torch.Generator().manual_seed(1)
+    frames = sum(objective.backbone.num_frames(n) for n in samples)
+    return MaskedBatch(
+        Packed.pack([0.1 * torch.randn(n, generator=generator) for n in samples]),
+        torch.randint(7, (frames,), generator=generator),
+        torch.rand(frames, generator=generator) < 0.5,
+    )
+
+
+@pytest.fixture
+def labels(tmp_path: Path, waveforms: WaveformStore) -> LabelStore:
+    return make_targets(waveforms, MFCCTargets(num_clusters=10), tmp_path / "targets")
+
+
+def test_the_loss_is_the_formula(tiny: WavLMConfig) -> None:
+    objective = objective_for(tiny, unmasked_weight=0.3, feature_penalty=10.0)
+    batch = batch_for(objective, [8_000, 5_000])
+    with torch.no_grad():
+        features = objective.backbone.extractor(batch.speech)
+        output = objective.backbone.encode(features, mask=batch.mask).last
+    expected = {True: 0.0, False: 0.0}
+    for frame, target, masked in zip(output, batch.targets, batch.mask, strict=True):
+        cosines = torch.cosine_similarity(objective.projection(frame)[None], objective.label_embeddings, dim=-1)
+        expected[bool(masked)] += -torch.log_softmax(cosines / 0.1, -1)[target].item()
+    count = int(batch.mask.sum())
+    penalty = features.values.square().mean().item()
+    loss = objective.loss(batch)
+    assert loss.count == count
+    assert loss.sum.item() == pytest.approx(expected[True] + 0.3 * expected[False] + 10 * count * penalty, rel=1e-4)
+    assert loss.metrics["masked_loss"][0] == pytest.approx(expected[True], rel=1e-4)
+    assert loss.metrics["unmasked_loss"] == pytest.approx((expected[False], len(batch.mask) - count), rel=1e-4)
+    assert 0 <= loss.metrics["masked_entropy"][0] / count <= math.log(7)
+
+
+def test_masked_samples_cannot_be_seen_through_the_mask(tiny: WavLMConfig) -> None:
+    """What the extractor makes of a masked frame reaches nothing but the feature penalty."""
+    objective = objective_for(tiny)
+    features = objective.backbone.extractor(batch_for(objective, [8_000]).speech)
+    mask = torch.zeros(len(features.values), dtype=torch.bool)
+    mask[5:15] = True
+    changed = features.values.clone()
+    changed[mask] += 1
+    first, second = (
+        objective.backbone.encode(features.with_values(values), mask=mask).last for values in (features.values, changed)
+    )
+    assert torch.equal(first, second)
+
+
+def test_gradients_agree_with_finite_differences(tiny: WavLMConfig) -> None:
+    objective = objective_for(tiny, unmasked_weight=0.5, extractor_gradient=1.0).double()
+    batch = batch_for(objective, [2_000, 1_500])
+    batch = MaskedBatch(batch.speech.with_values(batch.speech.values.double()), batch.targets, batch.mask)
+    objective.loss(batch).sum.backward()
+    generator = torch.Generator().manual_seed(2)
+    for name, parameter in objective.named_parameters():
+        direction = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+        losses = []
+        for step in (1e-5, -1e-5):
+            with torch.no_grad():
+                parameter.add_(direction, alpha=step)
+                losses.append(objective.loss(batch).sum.item())
+                parameter.sub_(direction, alpha=step)
+        assert parameter.grad is not None, name
+        slope = (losses[0] - losses[1]) / 2e-5
+        # The cosines are computed in float32, whatever the weights are.
+        assert slope == pytest.approx((parameter.grad * direction).sum().item(), rel=0.05, abs=1.0), name
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.1])
+def test_the_gradient_of_the_extractor_is_scaled(tiny: WavLMConfig, factor: float) -> None:
+    grads = []
+    for scale in (1.0, factor):
+        objective = objective_for(tiny, feature_penalty=0.0, extractor_gradient=scale)
+        objective.loss(batch_for(objective, [8_000])).sum.backward()
+        grad = objective.backbone.extractor.layers[0].conv.weight.grad
+        grads.append(torch.zeros(8, 1, 10) if grad is None else grad)
+    torch.testing.assert_close(grads[1], factor * grads[0], rtol=1e-4, atol=1e-6)
+
+
+def test_mfcc_labels_stand_at_the_frames_of_the_backbone(
+    waveforms: WaveformStore, labels: LabelStore, tmp_path: Path
+) -> None:
+    kmeans = KMeans.load(tmp_path / "targets" / "kmeans.safetensors")
+    assert kmeans.centroids.shape == (10, 39)
+    for number in range(len(waveforms)):
+        assert len(labels[number]) == (len(waveforms[number]) - 80) // 320
+        late = mfcc_with_deltas(torch.from_numpy(waveforms[number]))
+        assert labels[number][7] == kmeans(late[14:15]).item()
+
+
+def test_layer_labels_are_clusters_of_that_layer(tiny: WavLMConfig, waveforms: WaveformStore, tmp_path: Path) -> None:
+    model = build(tiny).eval()
+    labels = make_targets(waveforms, LayerTargets(layer=1, num_clusters=5), tmp_path / "layer", previous=model)
+    kmeans = KMeans.load(tmp_path / "layer" / "kmeans.safetensors")
+    with torch.no_grad():
+        states = model(Packed.pack([torch.from_numpy(waveforms[3])])).hidden_states[1]
+    np.testing.assert_array_equal(labels[3], kmeans(states).numpy())
+
+
+def test_layer_targets_need_a_model(waveforms: WaveformStore, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="previous model"):
+        make_targets(waveforms, LayerTargets(), tmp_path / "layer")
+
+
+def batches_for(
+    waveforms: WaveformStore, labels: LabelStore, config: WavLMConfig, mixing: Mixing = UNMIXED
+) -> MaskedBatches:
+    return MaskedBatches(
+        waveforms, labels, build(config), batching=BATCHING, masking=SpanMasking(), mixing=mixing, seed=3
+    )
+
+
+def test_targets_of_a_crop_are_a_slice_of_the_clip(
+    tiny: WavLMConfig, waveforms: WaveformStore, labels: LabelStore
+) -> None:
+    stream = batches_for(waveforms, labels, tiny)()
+    for _ in range(6):
+        batch = next(stream)
+        frames = len(batch.mask) // len(batch.speech)
+        assert len(set(batch.speech.sizes)) == 1
+        for crop, targets in zip(batch.speech, batch.targets.split(frames), strict=True):
+            matches = [
+                (number, start)
+                for number in range(len(waveforms))
+                for start in range(0, len(waveforms[number]) - len(crop) + 1, 320)
+                if np.array_equal(waveforms[number][start : start + len(crop)], crop.numpy())
+            ]
+            (number, start), *_ = matches
+            np.testing.assert_array_equal(labels[number][start // 320 :][:frames], targets.numpy())
+
+
+def test_mixing_changes_speech_but_neither_targets_nor_masks(
+    tiny: WavLMConfig, waveforms: WaveformStore, labels: LabelStore
+) -> None:
+    clean, mixed = (
+        next(batches_for(waveforms, labels, tiny, mixing)())
+        for mixing in (Mixing(probability=0.0), Mixing(probability=1.0))
+    )
+    assert torch.equal(clean.targets, mixed.targets)
+    assert not torch.equal(clean.speech.values, mixed.speech.values)
+
+
+def test_starting_late_gives_the_same_batches(tiny: WavLMConfig, waveforms: WaveformStore, labels: LabelStore) -> None:
+    batches = batches_for(waveforms, labels, tiny, Mixing(probability=0.5))
+    stream = batches()
+    whole = [next(stream) for _ in range(8)]
+    late = batches(5)
+    for expected in whole[5:]:
+        given = next(late)
+        assert torch.equal(given.speech.values, expected.speech.values)
+        assert torch.equal(given.mask, expected.mask)
+        assert torch.equal(given.targets, expected.targets)
+
+
+def test_labels_of_another_corpus_are_refused(tiny: WavLMConfig, waveforms: WaveformStore, tmp_path: Path) -> None:
+    LabelStore.write(tmp_path / "few", [np.arange(3)])
+    with pytest.raises(ConfigurationError, match="labels for 1"):
+        batches_for(waveforms, LabelStore(tmp_path / "few"), tiny)

@@ -1,0 +1,72 @@
+"""Changing a recipe from outside: what fits goes in, what does not is named."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.recipes import PRETRAINING, pretraining_recipe
+from sonant.recipes.overrides import override
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str = "a"
+    rate: float = 0.1
+    mode: Literal["fast", "slow"] = "fast"
+
+
+@dataclass(frozen=True)
+class Whole:
+    parts: tuple[Part, ...] = (Part("a"), Part("b"))
+    sizes: tuple[int, ...] = (1, 2)
+    count: int = 3
+    on: bool = False
+    limit: int | None = None
+
+
+def test_values_go_where_the_dots_lead() -> None:
+    changes = ["parts.b.rate=1e-3", "parts.0.mode=slow", "sizes=[4, 5, 6]", "count=7", "on=true", "limit=9"]
+    changed = override(Whole(), changes)
+    assert changed == Whole((Part("a", 0.1, "slow"), Part("b", 0.001)), (4, 5, 6), 7, True, 9)
+    assert override(changed, ["limit=null"]).limit is None
+
+
+def test_a_yaml_file_holds_the_same(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("count: 7\nparts:\n  b: {rate: 2}\n")
+    assert override(Whole(), [str(tmp_path / "run.yaml")]) == override(Whole(), ["count=7", "parts.b.rate=2"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("cuont=3", "Known here: count, limit, on, parts, sizes"),
+        ("parts.c.rate=1", "Known here: a, b"),
+        ("parts.a.rat=1", "Known here: mode, name, rate"),
+        ("count.deeper=1", "nothing further"),
+        ("count=many", "expected int"),
+        ("count=1.5", "expected int"),
+        ("on=1", "expected bool"),
+        ("parts.a.rate=fast", "expected float"),
+        ("parts.a.mode=medium", "Literal"),
+        ("sizes=[1, x]", "expected int"),
+        ("parts.a=1", "parts.a.name"),
+        ("no-equals", "neither"),
+        ("missing.yaml", "cannot be read"),
+    ],
+)
+def test_what_does_not_fit_is_named(change: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        override(Whole(), [change])
+
+
+@pytest.mark.parametrize("name", PRETRAINING)
+def test_every_recipe_can_be_made_and_carries_its_name(name: str) -> None:
+    assert pretraining_recipe(name).name == name
+
+
+def test_an_unknown_recipe_lists_the_known() -> None:
+    with pytest.raises(UnknownName, match="wavlm_tiny"):
+        pretraining_recipe("wavlm_tini")

@@ -1,0 +1,187 @@
+"""The loop: resumed equals uninterrupted, and what it does with counts, schedules and bad steps."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from sonant.errors import CheckpointError, ConfigurationError
+from sonant.loss import Loss
+from sonant.training import DivergedError, Linear, Training, TriStage, train
+
+SHORT = Training(steps=12, peak_rate=1e-2, log_every=3, save_every=4)
+
+
+@dataclass(frozen=True)
+class Points:
+    x: Tensor
+    y: Tensor
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.x)
+
+    def to(self, device: torch.device | str) -> "Points":
+        return Points(self.x.to(device), self.y.to(device))
+
+
+class Regression(nn.Module):
+    """Least squares through a layer with dropout, so that random numbers matter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Sequential(nn.Linear(3, 16), nn.Dropout(0.3), nn.GELU(), nn.Linear(16, 1))
+
+    def loss(self, batch: Points) -> Loss:
+        error = (self.net(batch.x)[:, 0] - batch.y).square().sum()
+        return Loss(error, len(batch.x), {"error": (error.item(), len(batch.x))})
+
+
+def points(start: int) -> Iterator[Points]:
+    number = start
+    while True:
+        generator = torch.Generator().manual_seed(number)
+        x = torch.randn(2 + number % 3, 3, generator=generator)
+        yield Points(x, x.sum(1))
+        number += 1
+
+
+def weights(module: nn.Module) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in module.parameters()]
+
+
+def trained(folder: Path, *stops: int, training: Training = SHORT) -> list[Tensor]:
+    for stop in (*stops, None):
+        objective = Regression()
+        torch.manual_seed(1 if not (folder / "state.pt").exists() else 99)
+        train(objective, points, training, folder, stop_at=stop)
+    return weights(objective)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("stops", [(1,), (4,), (5, 11), (2, 3, 7)])
+def test_interrupted_equals_uninterrupted_to_the_bit(tmp_path: Path, stops: tuple[int, ...], accumulate: int) -> None:
+    training = replace(SHORT, accumulate=accumulate)
+    whole = trained(tmp_path / "whole", training=training)
+    parts = trained(tmp_path / "parts", *stops, training=training)
+    assert all(torch.equal(a, b) for a, b in zip(whole, parts, strict=True))
+
+
+def test_a_crash_between_saves_goes_on_from_the_last_save(tmp_path: Path) -> None:
+    class Crash(Exception):
+        pass
+
+    def crashing(start: int) -> Iterator[Points]:
+        for number, batch in enumerate(points(start), start):
+            if number == 10:
+                raise Crash
+            yield batch
+
+    objective = Regression()
+    torch.manual_seed(1)
+    with pytest.raises(Crash):
+        train(objective, crashing, SHORT, tmp_path / "crashed")
+    assert torch.load(tmp_path / "crashed" / "state.pt", weights_only=True)["step"] == 8
+    resumed, whole = trained(tmp_path / "crashed"), trained(tmp_path / "whole")
+    assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
+    steps = [json.loads(line)["step"] for line in (tmp_path / "crashed" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [3, 6, 9, 12]
+
+
+def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
+    done = trained(tmp_path)
+    again = Regression()
+    train(again, points, SHORT, tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(done, weights(again), strict=True))
+
+
+def test_accumulated_batches_equal_one_big_batch(tmp_path: Path) -> None:
+    """Because sums are divided by counts once, however unequal the parts are."""
+
+    def merged(start: int) -> Iterator[Points]:
+        stream = points(3 * start)
+        while True:
+            parts = [next(stream) for _ in range(3)]
+            yield Points(torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts]))
+
+    results = []
+    for batches, accumulate in ((points, 3), (merged, 1)):
+        objective = Regression().eval()
+        objective.net[1].p = 0.0
+        train(objective, batches, replace(SHORT, accumulate=accumulate), tmp_path / str(accumulate))
+        results.append(weights(objective))
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_state_of_another_model_is_refused(tmp_path: Path) -> None:
+    trained(tmp_path, 4)
+    other = Regression()
+    other.net[3] = nn.Linear(16, 2)
+    with pytest.raises(CheckpointError, match="new folder"):
+        train(other, points, SHORT, tmp_path)
+
+
+def test_a_truncated_state_is_refused(tmp_path: Path) -> None:
+    trained(tmp_path, 4)
+    state = tmp_path / "state.pt"
+    state.write_bytes(state.read_bytes()[:500])
+    with pytest.raises(CheckpointError, match="cannot go on"):
+        train(Regression(), points, SHORT, tmp_path)
+
+
+def test_one_bad_batch_is_passed_over_and_many_stop_the_run(tmp_path: Path) -> None:
+    def bad(start: int, until: int) -> Iterator[Points]:
+        for number, batch in enumerate(points(start), start):
+            yield Points(batch.x * float("nan"), batch.y) if number < until else batch
+
+    objective = Regression()
+    train(objective, lambda start: bad(start, 2), SHORT, tmp_path / "few")
+    assert all(weight.isfinite().all() for weight in weights(objective))
+    with pytest.raises(DivergedError, match="not finite"):
+        train(Regression(), lambda start: bad(start, 1_000), replace(SHORT, steps=100), tmp_path / "many")
+
+
+def test_metrics_are_averages_over_what_they_count(tmp_path: Path) -> None:
+    objective = Regression()
+    objective.net[1].p = 0.0
+    expected, count = 0.0, 0
+    stream = points(0)
+    with torch.no_grad():
+        for _ in range(2):
+            loss = objective.loss(next(stream))
+            expected, count = expected + loss.sum.item(), count + loss.count
+    train(objective, points, replace(SHORT, steps=2, peak_rate=1e-12, log_every=2), tmp_path)
+    report = json.loads((tmp_path / "metrics.jsonl").read_text())
+    assert report["loss"] == pytest.approx(expected / count, rel=1e-3)
+    assert report["error"] == report["loss"]
+
+
+@given(steps=st.integers(10, 500), warmup=st.floats(0, 0.5))
+def test_linear_rises_to_the_peak_and_falls_to_zero(steps: int, warmup: float) -> None:
+    scales = [Linear(warmup=warmup).scale(step, steps) for step in range(steps)]
+    top = scales.index(max(scales))
+    assert all(0 < scale <= 1 for scale in scales)
+    assert scales[:top] == sorted(scales[:top])
+    assert scales[top:] == sorted(scales[top:], reverse=True)
+    assert max(scales) > 1 - 2 / steps - 1e-9
+    assert scales[-1] <= 1 / (steps * (1 - warmup)) + 1e-9
+
+
+def test_tri_stage_has_three_stages() -> None:
+    schedule = TriStage(warmup=0.1, hold=0.4, decay=0.5, initial_scale=0.01, final_scale=0.05)
+    scales = [schedule.scale(step, 1_000) for step in (0, 50, 100, 499, 750, 1_000)]
+    assert scales == pytest.approx([0.01, 0.505, 1.0, 1.0, 0.05**0.5, 0.05])
+
+
+@pytest.mark.parametrize("shares", [{"warmup": 0.9, "hold": 0.4}, {"warmup": -0.1}])
+def test_impossible_schedules_are_refused(shares: dict[str, float]) -> None:
+    with pytest.raises(ConfigurationError, match="shares"):
+        TriStage(**shares)
