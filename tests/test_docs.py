@@ -1,6 +1,7 @@
 """The README and the pages keep their word: examples run, commands parse, links lead somewhere, names are described."""
 
 import ast
+import os
 import re
 import shlex
 import shutil
@@ -15,6 +16,7 @@ import pytest
 import sonant
 from sonant.cli import VERBS, find_function
 from sonant.cli.command_line import build_parser
+from sonant.errors import AudioError
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -191,3 +193,18 @@ def test_every_page_is_in_a_table_of_contents() -> None:
                 listed |= {(page.parent / f"{name}.md").resolve() for name in names}
     orphans = [page.name for page in pages() if page.is_relative_to(DOCS) and page.resolve() not in listed]
     assert orphans == ["index.md"]
+
+
+def test_make_targets_exist() -> None:
+    """Every `make something` that a page shows, and the machinery that calls it."""
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    text = "\n".join(page.read_text(encoding="utf-8") for page in [*pages(), ROOT / ".ci/run"])
+    shown = set(re.findall(r"(?:`|\$ |^)make ([a-z][\w-]*)", text, re.MULTILINE))
+    assert {"test", "demo", "check", "docs", "test-all"} <= shown <= targets
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+def test_every_audio_error_is_described() -> None:
+    text = (DOCS / "audio.md").read_text(encoding="utf-8")
+    missing = [error.__name__ for error in AudioError.__subclasses__() if f"`{error.__name__}`" not in text]
+    assert not missing, f"docs/audio.md does not say what raises {missing}"
