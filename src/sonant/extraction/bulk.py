@@ -12,7 +12,7 @@ The output folder:
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -34,12 +34,30 @@ StoredType = Literal["float32", "float16"]
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Which weights made the features."""
+    """Which weights made the features: their name, the hub's revision, and a hash of the weights themselves."""
 
     model: str
-    revision: str | None
+    revision: str
+    weights: str
     dim: int
     frame_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a bulk run is about to do.
+
+    Attributes:
+        recordings: to encode; kept: finished by an earlier run; unreadable: known to fail already.
+        seconds: of audio to encode, from headers.
+        num_bytes: about how large their features will be on disk.
+    """
+
+    recordings: int
+    kept: int
+    unreadable: int
+    seconds: float
+    num_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +98,12 @@ class Writer:
         return {
             "model": self.identity.model,
             "revision": self.identity.revision,
+            "weights": self.identity.weights,
             "layer": list(request.layers) if request.stacked else request.layers[0],
             "pool": request.pool,
             "normalize": request.normalize,
             "window_seconds": request.window_seconds,
-            "overlap_seconds": request.overlap_seconds,
+            "overlap_seconds": request.overlap if request.window_seconds else None,
             "precision": request.precision,
             "format": self.format,
             "dtype": self.dtype.name,
@@ -140,10 +159,13 @@ def embed(
     *,
     on_error: OnError = "skip",
     show_progress: bool | None = None,
+    on_start: Callable[[Estimate], None] | None = None,
 ) -> Summary:
     """Encode recordings into a folder, or one recording into a file where the output's ending is that of the format."""
     if output.suffix != f".{writer.format}" or output.is_dir():
-        return embed_folder(engine, entries, output, writer, on_error=on_error, show_progress=show_progress)
+        return embed_folder(
+            engine, entries, output, writer, on_error=on_error, show_progress=show_progress, on_start=on_start
+        )
     if len(entries) > 1:
         raise ConfigurationError(f"{len(entries)} recordings do not go into one file, {output}. Name a folder.")
     return embed_file(engine, entries[0], output, writer, show_progress=show_progress)
@@ -188,6 +210,7 @@ def embed_folder(
     *,
     on_error: OnError = "skip",
     show_progress: bool | None = None,
+    on_start: Callable[[Estimate], None] | None = None,
 ) -> Summary:
     """Encode recordings into a folder, going on where an earlier run with the same settings stopped.
 
@@ -198,10 +221,10 @@ def embed_folder(
         ConfigurationError: the folder holds results of other settings, or the disk is too small.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    settle(folder / "settings.json", writer.settings())
+    settle(folder / "settings.json", writer.settings(), free=("model", "revision"))
     run = _Run(engine, entries, folder, writer, on_error)
     try:
-        return run.go(show_progress=show_progress)
+        return run.go(show_progress=show_progress, on_start=on_start)
     finally:
         run.close()
 
@@ -235,14 +258,16 @@ class _Run:
     def _row_bytes(self) -> int:
         return len(self.request.layers) * self.writer.dim * self.writer.dtype.itemsize
 
-    def go(self, *, show_progress: bool | None) -> Summary:
+    def go(self, *, show_progress: bool | None, on_start: Callable[[Estimate], None] | None) -> Summary:
         seconds, failures = self.engine.lengths(self.sources, on_error=self.on_error)
         todo = [item for item, entry in enumerate(self.entries) if entry.name not in self.journal.rows]
         # Planned from all, then without what is finished: the batches of an interrupted run come out the same.
         batches = [batch.only(set(todo)) for batch in self.engine.plan(seconds, self.request)]
         batches = [batch for batch in batches if batch.items]
         todo_seconds = sum(seconds[item] or 0.0 for item in todo)
-        self._check_room(todo_seconds, len(todo))
+        estimate = self._estimate(todo_seconds, len(todo) - len(failures), len(failures))
+        if on_start is not None:
+            on_start(estimate)
         self._note_errors(failures)
         with Progress(todo_seconds, show=show_progress) as progress:
             for outcomes in self.engine.run(
@@ -341,7 +366,8 @@ class _Run:
             self.spool_path.write_bytes(np.ascontiguousarray(vectors, dtype=self.writer.dtype).tobytes())
         write_lines(self.journal_path, index)
 
-    def _check_room(self, seconds: float, recordings: int) -> None:
+    def _estimate(self, seconds: float, recordings: int, unreadable: int) -> Estimate:
+        """How much there is to do; refuses what the disk has no room for."""
         rows = recordings if self.request.pool is not None else round(seconds * self.writer.identity.frame_rate)
         needed = estimated_bytes(
             rows, self.writer.dim, len(self.request.layers), kind=self.writer.format, dtype=self.writer.dtype
@@ -353,6 +379,7 @@ class _Run:
                 f"GB, and {self.folder} has {free / 1e9:.1f} GB free. Choose fewer layers, a pooling, float16 or "
                 "another disk."
             )
+        return Estimate(recordings=recordings, kept=self.kept, unreadable=unreadable, seconds=seconds, num_bytes=needed)
 
 
 class _Picked:

@@ -141,7 +141,7 @@ class Engine:
             return None
         return Windowing.of_seconds(
             request.window_seconds,
-            request.overlap_seconds,
+            request.overlap,
             sampling_rate=self.sampling_rate,
             stride=self.stride,
             receptive_field=self.receptive_field,

@@ -1,7 +1,7 @@
 """The memory of a bulk job: what is finished survives a kill, and is never computed again."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,8 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         draft.write_text("".join(_line(row) for row in rows), encoding="utf-8")
 
 
-def settle(path: Path, settings: Mapping[str, Any]) -> None:
-    """Write a run's settings, or make sure that they are those of the run that is there.
+def settle(path: Path, settings: Mapping[str, Any], *, free: Collection[str] = ()) -> None:
+    """Write a run's settings, or make sure that they are those of the run that is there, the `free` ones aside.
 
     Raises:
         ConfigurationError: the output holds the results of other settings; it lists what differs.
@@ -65,7 +65,8 @@ def settle(path: Path, settings: Mapping[str, Any]) -> None:
             draft.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return
     before = json.loads(path.read_text(encoding="utf-8"))
-    differing = [name for name in {**before, **settings} if before.get(name) != settings.get(name)]
+    compared = [name for name in {**before, **settings} if name not in free]
+    differing = [name for name in compared if before.get(name) != settings.get(name)]
     if differing:
         lines = "; ".join(f"{name}: there {before.get(name)!r}, now {settings.get(name)!r}" for name in differing)
         raise ConfigurationError(

@@ -27,7 +27,8 @@ class Request:
         normalize: whether each vector (or frame) is scaled to length one.
         batch_seconds: audio that shares one forward pass.
         window_seconds: longer recordings are cut into windows of this length; None never cuts.
-        overlap_seconds: what neighbouring windows share; each result frame has at least half of it as context.
+        overlap_seconds: what neighbouring windows share; each result frame has at least half of it as context. None:
+            8 s, or a quarter of windows shorter than 32 s.
         precision: the arithmetic; None is that of the weights.
     """
 
@@ -37,7 +38,7 @@ class Request:
     normalize: bool = False
     batch_seconds: float = BATCH_SECONDS
     window_seconds: float | None = WINDOW_SECONDS
-    overlap_seconds: float = OVERLAP_SECONDS
+    overlap_seconds: float | None = None
     precision: Precision | None = None
 
     def __post_init__(self) -> None:
@@ -53,6 +54,13 @@ class Request:
             raise ConfigurationError(
                 f"window_seconds={self.window_seconds} was given; it must be more than 0, or None to never cut."
             )
+
+    @property
+    def overlap(self) -> float:
+        """Seconds that neighbouring windows share."""
+        if self.overlap_seconds is not None:
+            return self.overlap_seconds
+        return min(OVERLAP_SECONDS, (self.window_seconds or WINDOW_SECONDS) / 4)
 
     def vector_dim(self, dim: int) -> int:
         """Numbers in one vector of the result, for a model of so many."""

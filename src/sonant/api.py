@@ -1,0 +1,374 @@
+"""The public door: load a model, turn recordings into vectors."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sonant import models
+from sonant.checkpoints import load_backbone, save_pretrained
+from sonant.errors import CheckpointUnavailable, ConfigurationError, UnknownName
+from sonant.extraction.bulk import Estimate, Identity, StoredType, Summary, Writer, embed
+from sonant.extraction.engine import Engine, OnError, Outcome, collect
+from sonant.extraction.formats import Format, format_of
+from sonant.extraction.inputs import gather
+from sonant.extraction.pooling import Pool
+from sonant.extraction.protocol import Layer
+from sonant.extraction.request import (
+    BATCH_SECONDS,
+    WINDOW_SECONDS,
+    Precision,
+    Request,
+    resolve_layers,
+)
+from sonant.extraction.sources import AudioSource, is_many, rewound
+from sonant.models import WaveformTransformer
+from sonant.models.catalog import Task, presets
+
+SHIPPED = {"sonant/wavlm-tiny": "wavlm_tiny"}  # models that lie in the package, by folder
+
+Device = str | torch.device
+Layers = Layer | Literal["all"] | Sequence[Layer]
+
+
+def load(
+    model: str | PathLike[str],
+    *,
+    device: Device | Sequence[Device] | None = None,
+    dtype: torch.dtype | None = None,
+    revision: str | None = None,
+) -> SpeechEncoder:
+    """Load a model: "sonant/wavlm-tiny" (shipped), a hub id, a folder, or a checkpoint file of any known format.
+
+    Args:
+        model: which.
+        device: where it computes; several share the recordings among them; None takes a GPU if there is one.
+        dtype: of the weights; None keeps float32.
+        revision: branch, tag or commit of a hub id.
+
+    Raises:
+        CheckpointError: it cannot be found or read; the message says why and what to do.
+    """
+    devices = _devices(device)
+    backbone = load_backbone(
+        _shipped(model) or model, revision=revision, dtype=dtype or torch.float32, device=devices[0]
+    )
+    return SpeechEncoder(backbone, name=str(model), revision=revision, device=devices)
+
+
+class SpeechEncoder:
+    """A model with what it takes to use it.
+
+    Attributes:
+        model: the backbone, an ordinary `torch.nn.Module` over packed waveforms.
+        name: what it was loaded as.
+    """
+
+    def __init__(
+        self,
+        model: WaveformTransformer,
+        *,
+        name: str = "unnamed",
+        revision: str | None = None,
+        device: Device | Sequence[Device] | None = None,
+    ) -> None:
+        self.model = model
+        self.name = name
+        self._revision = revision
+        self._devices = [next(model.parameters()).device] if device is None else _devices(device)
+
+    @property
+    def dim(self) -> int:
+        """Numbers in the vector of a frame."""
+        return self.model.dim
+
+    @property
+    def num_layers(self) -> int:
+        """Transformer blocks; layers are numbered 0 (the input of the first) to this."""
+        return self.model.num_layers
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second."""
+        return self.model.frame_rate
+
+    @property
+    def sampling_rate(self) -> int:
+        """Hertz; recordings at other rates are resampled."""
+        return self.model.sampling_rate
+
+    @property
+    def revision(self) -> str:
+        """The hub's revision if one was named, else a fingerprint of the weights."""
+        return self._revision or fingerprint(self.model)
+
+    def __repr__(self) -> str:
+        where = ", ".join(map(str, self._devices))
+        return f"SpeechEncoder({self.name!r}, dim={self.dim}, num_layers={self.num_layers}, device={where})"
+
+    def encode(
+        self,
+        audio: Any,
+        *,
+        layer: Layers | None = None,
+        pool: Pool | None = None,
+        task: Task | None = None,
+        sampling_rate: int | None = None,
+        normalize: bool = False,
+        batch_seconds: float = BATCH_SECONDS,
+        window_seconds: float | None = WINDOW_SECONDS,
+        overlap_seconds: float | None = None,
+        precision: Precision | None = None,
+        to: Literal["numpy", "torch"] = "numpy",
+        on_error: OnError = "raise",
+        progress: bool | None = False,
+        device: Device | Sequence[Device] | None = None,
+    ) -> Any:
+        """Encode one recording, or a list of them into a list in the same order.
+
+        Args:
+            audio: path, bytes, file object, array, tensor or `{"array", "sampling_rate"}`; or several of these.
+            layer: a hidden state by number (0: input of the first block, i: raw output of block i), "last" (the model's
+                output, after its final norm where it has one; the default), several in a list, or "all" (0 to L).
+            pool: "mean", "max" or "mean+std" make one vector of a recording; None keeps its frames, or does what `task`
+                says.
+            task: "speaker", "content", "emotion" or "semantic": layer and pooling that serve it, unless given here.
+            sampling_rate: of bare arrays; None: they are at the model's.
+            normalize: scale each vector (or frame) to length one.
+            batch_seconds: audio that shares one forward pass; halved when memory runs out.
+            window_seconds: longer recordings are cut into windows and stitched; None never cuts.
+            overlap_seconds: what neighbouring windows share; every frame has at least half of it as context. None: 8 s,
+                or a quarter of windows shorter than 32 s.
+            precision: "float32", "bfloat16" or "float16" arithmetic; None: that of the weights.
+            to: "numpy" or "torch" (float32 on the CPU).
+            on_error: "skip" gives None for a recording that cannot be used, and warns; "raise" raises.
+            progress: a bar on stderr; None: if that is a terminal.
+            device: where to compute this time; several share the work.
+
+        Returns:
+            float32 (frames, dim); with several layers (layers, frames, dim); pooled (dim,) or (layers, dim), twice as
+            wide for "mean+std".
+        """
+        if to not in ("numpy", "torch"):
+            raise UnknownName("array type to return", to, ["numpy", "torch"])
+        _check_on_error(on_error)
+        request = self._request(
+            layer,
+            pool,
+            task,
+            normalize=normalize,
+            batch_seconds=batch_seconds,
+            window_seconds=window_seconds,
+            overlap_seconds=overlap_seconds,
+            precision=precision,
+        )
+        many = is_many(audio)
+        sources = [
+            AudioSource(rewound(item), self.sampling_rate, self.model.receptive_field, source_rate=sampling_rate)
+            for item in (audio if many else [audio])
+        ]
+        with self._engine(device) as engine:
+            values, failures = collect(engine, sources, request, on_error=on_error, show_progress=progress)
+        results = [None if value is None else _as_asked(value, request, to) for value in values]
+        if failures:
+            _warn(failures, len(sources))
+        return results if many else results[0]
+
+    def similarity(self, a: Any, b: Any, *, task: Task = "speaker", **how: Any) -> Any:
+        """Cosine similarity of recordings, or of vectors that `encode` has made.
+
+        Args:
+            a, b: one recording or several (paths, bytes, file objects, `{"array", ...}`), or vectors (dim,) or
+                (vectors, dim) as arrays or tensors.
+            task: the preset by which recordings are encoded.
+            **how: further arguments of `encode`.
+
+        Returns:
+            A float for one and one; else an array, a row for each of `a` and a column for each of `b`, without the axis
+            of what was one.
+        """
+        left, right = (self._vectors(side, task, how) for side in (a, b))
+        if left.shape[-1] != right.shape[-1]:
+            raise ConfigurationError(
+                f"Vectors of {left.shape[-1]} and of {right.shape[-1]} numbers cannot be compared; encode both alike."
+            )
+        cosine = _unit(left) @ _unit(right).T
+        return float(cosine) if cosine.ndim == 0 else cosine
+
+    def embed(
+        self,
+        source: str | PathLike[str],
+        output: str | PathLike[str],
+        *,
+        layer: Layers | None = None,
+        pool: Pool | None = None,
+        task: Task | None = None,
+        format: Format | None = None,  # noqa: A002 - the name that the command line has too
+        dtype: StoredType = "float32",
+        normalize: bool = False,
+        batch_seconds: float = BATCH_SECONDS,
+        window_seconds: float | None = WINDOW_SECONDS,
+        overlap_seconds: float | None = None,
+        precision: Precision | None = None,
+        on_error: OnError = "skip",
+        progress: bool | None = None,
+        device: Device | Sequence[Device] | None = None,
+        stdin: BinaryIO | None = None,
+        on_start: Callable[[Estimate], None] | None = None,
+    ) -> Summary:
+        """Encode a recording, a folder, a manifest or standard input into files; goes on where it was interrupted.
+
+        Args:
+            source: a recording, a folder (searched through), a `.jsonl` manifest, or "-" for bytes on standard input.
+            output: a folder (see `sonant.extraction.bulk`); or, for one recording, a file whose ending
+                names a format.
+            format: "npy", "npz", "safetensors", "parquet" or "jsonl"; None: by the ending of `output`, else npy.
+            dtype: of the numbers on disk.
+            stdin: what "-" reads; None: the program's own.
+            on_start: called before a folder is filled, with how much there is to do.
+            layer: as in `encode`, like all that is not listed here.
+
+        Raises:
+            AudioError: nothing to encode; or, with on_error="raise" or a single file, a recording that cannot be used.
+            ConfigurationError: the output holds the results of other settings, or the disk is too small.
+        """
+        _check_on_error(on_error)
+        output = Path(output)
+        request = self._request(
+            layer,
+            pool,
+            task,
+            normalize=normalize,
+            batch_seconds=batch_seconds,
+            window_seconds=window_seconds,
+            overlap_seconds=overlap_seconds,
+            precision=precision,
+        )
+        weights = fingerprint(self.model)
+        identity = Identity(
+            model=self.name,
+            revision=self._revision or weights,
+            weights=weights,
+            dim=self.dim,
+            frame_rate=self.frame_rate,
+        )
+        writer = Writer(identity, request, kind=format_of(output, format), dtype=dtype)
+        entries = gather(str(source), stdin=stdin or sys.stdin.buffer, leave_out=output)
+        with self._engine(device) as engine:
+            return embed(engine, entries, output, writer, on_error=on_error, show_progress=progress, on_start=on_start)
+
+    def save_pretrained(self, folder: str | PathLike[str]) -> None:
+        """Write the model in Hugging Face layout; transformers and `sonant.load` read it."""
+        save_pretrained(self.model, folder)
+
+    def _request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> Request:
+        if task is not None:
+            known = presets(self.model.config)
+            if task not in known:
+                raise UnknownName("task preset", task, known)
+            layer = known[task].layer if layer is None else layer
+            pool = known[task].pool if pool is None else pool
+        layers, stacked = resolve_layers("last" if layer is None else layer, self.num_layers)
+        return Request(layers=layers, stacked=stacked, pool=pool, **how)
+
+    @contextmanager
+    def _engine(self, device: Device | Sequence[Device] | None) -> Iterator[Engine]:
+        """The model in evaluation mode, copied to further devices; left as it was found."""
+        devices = self._devices if device is None else _devices(device)
+        here = next(self.model.parameters()).device
+        training = [module for module in self.model.modules() if module.training]
+        self.model.eval()
+        try:
+            yield Engine(
+                [
+                    self.model if place == here and i == 0 else copy.deepcopy(self.model).to(place)
+                    for i, place in enumerate(devices)
+                ]
+            )
+        finally:
+            for module in training:
+                module.training = True
+
+    def _vectors(self, given: Any, task: Task, how: dict[str, Any]) -> np.ndarray:
+        """Vectors as given, or those of the recordings that are given: (dim,) or (vectors, dim)."""
+        if isinstance(given, np.ndarray | Tensor):
+            return np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given)
+        if is_many(given):
+            items = list(given)
+            if all(isinstance(item, np.ndarray | Tensor) for item in items):
+                return np.stack([self._vectors(item, task, how) for item in items])
+            return np.stack(self.encode(items, task=task, **how))
+        return np.asarray(self.encode(given, task=task, **how))
+
+
+def fingerprint(model: torch.nn.Module) -> str:
+    """A short hash of a model's weights: two models with the same one give the same features."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def _shipped(model: str | PathLike[str]) -> Path | None:
+    """The folder of a model that comes with the package; None for all others."""
+    if str(model) not in SHIPPED:
+        return None
+    folder = Path(models.__file__).parent / SHIPPED[str(model)]
+    if not (folder / "model.safetensors").is_file():
+        raise CheckpointUnavailable(
+            f"{model} comes with sonant, but this copy lacks {folder / 'model.safetensors'}. Install sonant anew; in a "
+            "clone, fetch the file with: git checkout -- src/sonant/models"
+        )
+    return folder
+
+
+def _devices(device: Device | Sequence[Device] | None) -> list[torch.device]:
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    names = [device] if isinstance(device, str | torch.device) else list(device)
+    if not names:
+        raise ConfigurationError("An empty list of devices was given; name at least one, such as 'cpu' or 'cuda:0'.")
+    devices = []
+    for name in names:
+        try:
+            devices.append(torch.empty(0, device=name).device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+            raise ConfigurationError(
+                f"The device {str(name)!r} cannot be used here: {str(error).splitlines()[0]} There are: "
+                f"{', '.join(['cpu', *gpus])}."
+            ) from error
+    return devices
+
+
+def _as_asked(value: Tensor, request: Request, to: str) -> Any:
+    result = value if request.stacked else value[0]
+    return result.numpy() if to == "numpy" else result
+
+
+def _check_on_error(on_error: str) -> None:
+    if on_error not in ("raise", "skip"):
+        raise UnknownName("way to treat unusable recordings", on_error, ["raise", "skip"])
+
+
+def _warn(failures: Sequence[Outcome], total: int) -> None:
+    lines = [f"  {failure.item}: {failure.error}" for failure in sorted(failures, key=lambda failure: failure.item)[:5]]
+    more = [f"  and {len(failures) - 5} more"] if len(failures) > 5 else []
+    text = "\n".join([f"{len(failures)} of {total} recordings could not be used; None stands for them:", *lines, *more])
+    warnings.warn(text, stacklevel=3)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

@@ -1,0 +1,130 @@
+"""`sonant embed`: recordings to files of vectors."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from sonant.extraction.bulk import Estimate, Summary
+
+
+def embed(
+    source: str,
+    *,
+    output: Path,
+    model: str = "sonant/wavlm-tiny",
+    layer: int | list[int | Literal["last"]] | Literal["last", "all"] | None = None,
+    pool: Literal["mean", "max", "mean+std"] | None = None,
+    task: Literal["speaker", "content", "emotion", "semantic"] | None = None,
+    format: Literal["npy", "npz", "safetensors", "parquet", "jsonl"] | None = None,  # noqa: A002 - the option's name
+    dtype: Literal["float32", "float16"] = "float32",
+    normalize: bool = False,
+    batch_seconds: float = 60.0,
+    window_seconds: float = 60.0,
+    overlap_seconds: float | None = None,
+    device: list[str] | None = None,
+    precision: Literal["float32", "bfloat16", "float16"] | None = None,
+    on_error: Literal["skip", "raise"] = "skip",
+    json: bool = False,
+) -> int:
+    """Turn recordings into vectors.
+
+    The source is a recording, a folder (searched through), a .jsonl manifest, or - for a recording on standard input.
+    The output is a folder with the vectors, an index.jsonl that says what is where, and an errors.jsonl if recordings
+    could not be used. One recording may go into one file instead: name it with the ending of a format.
+
+    An interrupted run goes on where it stopped when it is started again.
+
+    Args:
+        source (FILE|FOLDER|MANIFEST|-): what to encode.
+        output (-o OUT): where the vectors go.
+        model (-m ID): a shipped model, a hub id, a folder or a checkpoint file.
+        layer (-l LAYER): a number, several with commas between, last or all; 0 is the input of the first block. Without
+            it: what --task says, else last.
+        pool (-p mean|max|mean+std): one vector a recording. Without it: what --task says, else a vector every 20 ms.
+        task (-t speaker|content|emotion|semantic): layer and pooling that serve a task.
+        format: of the files. Without it: by the ending of OUT, else npy.
+        dtype: of the numbers in the files.
+        normalize: scale each vector to length one.
+        batch_seconds: audio that shares one forward pass.
+        window_seconds: longer recordings are cut into windows and stitched; 0 never cuts.
+        overlap_seconds: what neighbouring windows share. Without it: 8, or a quarter of windows below 32.
+        device: cpu, cuda, cuda:0,cuda:1 ... Without it: a GPU if there is one.
+        precision: of the arithmetic. Without it: that of the weights, float32.
+        on_error: skip a recording that cannot be used and go on (the exit code is then 1), or raise.
+        json: print the summary as JSON.
+
+    Examples:
+        sonant embed talk.wav -o talk.npy
+        sonant embed recordings -o vectors --pool mean --layer 6
+        sonant embed corpus/manifest.jsonl -o speakers --task speaker --format parquet
+    """
+    from sonant.api import load
+
+    encoder = load(model, device=device)
+    summary = encoder.embed(
+        source,
+        output,
+        layer=layer,
+        pool=pool,
+        task=task,
+        format=format,
+        dtype=dtype,
+        normalize=normalize,
+        batch_seconds=batch_seconds,
+        window_seconds=window_seconds or None,
+        overlap_seconds=overlap_seconds,
+        precision=precision,
+        on_error=on_error,
+        on_start=_announce,
+    )
+    if json:
+        _print_json(summary)
+    else:
+        _print(summary)
+    return 1 if summary.failed else 0
+
+
+def _announce(estimate: "Estimate") -> None:
+    """Say on stderr what is to come."""
+    kept = f", {estimate.kept} done before" if estimate.kept else ""
+    unreadable = f", {estimate.unreadable} cannot be read" if estimate.unreadable else ""
+    print(
+        f"{estimate.recordings} recordings, {_time(estimate.seconds)} of audio, about {_size(estimate.num_bytes)} of "
+        f"vectors{kept}{unreadable}",
+        file=sys.stderr,
+    )
+
+
+def _print(summary: "Summary") -> None:
+    speed = f" ({summary.seconds / summary.wall_seconds:.0f} x real time)" if summary.seconds else ""
+    kept = f", {summary.kept} kept from before" if summary.kept else ""
+    print(
+        f"{summary.computed} recordings encoded, {_time(summary.seconds)} of audio in {_time(summary.wall_seconds)}"
+        f"{speed}{kept}"
+    )
+    print(f"{summary.output}  {_size(summary.num_bytes)}")
+    if summary.failed:
+        print(f"{summary.failed} could not be used: {summary.errors}", file=sys.stderr)
+
+
+def _print_json(summary: "Summary") -> None:
+    import json
+    from dataclasses import asdict
+
+    print(json.dumps(asdict(summary), default=str))
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.2f} h"
+
+
+def _size(num_bytes: int) -> str:
+    size, unit = float(num_bytes), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:.3g} {unit}" if size < 100 else f"{size:.0f} {unit}"

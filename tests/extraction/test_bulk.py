@@ -1,0 +1,301 @@
+"""Laws of bulk encoding: resumed equals uninterrupted, nothing is lost or done twice, bad files are told."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from sonant.errors import AudioError, ConfigurationError
+from sonant.extraction.bulk import Estimate, Identity, Summary, Writer, embed
+from sonant.extraction.engine import Engine, collect
+from sonant.extraction.formats import FORMATS, read
+from sonant.extraction.inputs import gather
+from sonant.extraction.request import Request
+from sonant.extraction.sources import AudioSource
+
+RATE = 16_000
+CUTTING = {"batch_seconds": 2.0, "window_seconds": 3.0, "overlap_seconds": 1.0}
+REQUESTS = {
+    "frames": Request(**CUTTING),
+    "layers": Request(layers=(0, 2, "last"), stacked=True, **CUTTING),
+    "pooled": Request(layers=(1, "last"), stacked=True, pool="mean+std", **CUTTING),
+}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine recordings in two folders, one of them long, and one file that is not audio."""
+    folder = tmp_path_factory.mktemp("corpus")
+    rng = np.random.default_rng(3)
+    for i, seconds in enumerate((0.5, 7.0, 0.8, 0.3, 1.1, 0.9, 0.4, 1.9, 0.6)):
+        path = folder / ("deep/er" if i % 2 else "flat") / f"{i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.1 * rng.standard_normal(round(seconds * RATE)), RATE, subtype="FLOAT")
+    (folder / "flat/broken.wav").write_bytes(b"RIFF but no more")
+    return folder
+
+
+def identity(model) -> Identity:
+    return Identity(model="m", revision="r", weights="w", dim=model.dim, frame_rate=50.0)
+
+
+def run(model, corpus: Path, output: Path, request: Request, kind: str = "npy", **how) -> Summary:
+    writer = Writer(identity(model), request, kind=kind, dtype=how.pop("dtype", "float32"))
+    return embed(Engine([model]), gather(corpus), output, writer, show_progress=False, **how)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def model(tiny_wavlm) -> Iterator[torch.nn.Module]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield tiny_wavlm
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("what", REQUESTS)
+def test_files_hold_what_encoding_in_memory_gives(model, corpus: Path, tmp_path: Path, what: str, kind: str) -> None:
+    request = REQUESTS[what]
+    summary = run(model, corpus, tmp_path, request, kind)
+    assert (summary.computed, summary.kept, summary.failed) == (9, 0, 1)
+    index = lines(tmp_path / "index.jsonl")
+    assert [row["path"] for row in index] == sorted(row["path"] for row in index)
+    assert len(index) == 9
+    for number, row in enumerate(index):
+        source = AudioSource(corpus / row["path"], RATE)
+        (expected,), _ = collect(Engine([model]), [source], request)
+        if request.pool is None:
+            found = read(tmp_path / row["file"], kind=kind, layer_names=request.layer_names)
+            assert row["frames"] == found.shape[1] == model.num_frames(round(row["seconds"] * RATE))
+        else:
+            vectors = read(tmp_path / f"vectors.{kind}", kind=kind, layer_names=request.layer_names, rows_first=True)
+            found = vectors[:, number]
+            assert row["row"] == number
+        np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=2e-5)
+        assert row["dim"] == found.shape[-1]
+        assert (row["model"], row["revision"]) == ("m", "r")
+    (error,) = lines(tmp_path / "errors.jsonl")
+    assert error["path"] == "flat/broken.wav"
+    assert error["message"]
+    assert not (tmp_path / "journal.jsonl").exists()
+    assert not list(tmp_path.rglob("*.spool"))
+    assert not list(tmp_path.rglob("*.part"))
+
+
+class Interruption(BaseException):
+    pass
+
+
+class Interrupted(torch.nn.Module):
+    """A model that is stopped, as by Ctrl-C, in its nth forward pass."""
+
+    def __init__(self, model, passes: int) -> None:
+        super().__init__()
+        self.model, self.left = model, passes
+        self.clips = 0
+
+    def __getattr__(self, name: str):
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("model"), name)
+
+    def forward(self, speech, **how):
+        self.left -= 1
+        if self.left < 0:
+            raise Interruption
+        self.clips += len(speech)
+        return self.model(speech, **how)
+
+
+@pytest.mark.parametrize("kind", ["npy", "parquet", "jsonl"])
+@pytest.mark.parametrize("what", REQUESTS)
+def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(
+    model, corpus: Path, tmp_path: Path, what: str, kind: str
+) -> None:
+    request = REQUESTS[what]
+    run(model, corpus, tmp_path / "whole", request, kind)
+    clips = 0
+    for passes in (0, 3, 5, 1, 99):
+        counted = Interrupted(model, passes)
+        try:
+            run(counted, corpus, tmp_path / "pieces", request, kind)
+        except Interruption:
+            assert passes < 99
+        clips += counted.clips
+    assert contents(tmp_path / "pieces") == contents(tmp_path / "whole")
+    # Only the long recording, which was cut short after three of its windows, had to be begun anew.
+    whole = Interrupted(model, 99)
+    run(whole, corpus, tmp_path / "again", request, kind)
+    assert clips == whole.clips + 3
+
+
+def test_a_finished_run_computes_nothing_again(model, corpus: Path, tmp_path: Path) -> None:
+    run(model, corpus, tmp_path, REQUESTS["pooled"])
+    before = contents(tmp_path)
+    idle = Interrupted(model, 0)
+    summary = run(idle, corpus, tmp_path, REQUESTS["pooled"])
+    assert (summary.computed, summary.kept, summary.failed) == (0, 9, 1)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("what", ["frames", "pooled"])
+def test_a_finished_folder_takes_further_recordings(model, corpus: Path, tmp_path: Path, what: str, kind: str) -> None:
+    manifest = tmp_path / "list.jsonl"
+    names = [str(path) for path in sorted(corpus.rglob("?.wav"))]
+
+    def listing(count: int) -> Path:
+        manifest.write_text("".join(json.dumps({"path": name}) + "\n" for name in names[:count]))
+        return manifest
+
+    run(model, listing(4), tmp_path / "out", REQUESTS[what], kind)
+    first = lines(tmp_path / "out/index.jsonl")
+    summary = run(model, listing(9), tmp_path / "out", REQUESTS[what], kind)
+    assert (summary.computed, summary.kept) == (5, 4)
+    run(model, listing(9), tmp_path / "whole", REQUESTS[what], kind)
+    grown, whole = lines(tmp_path / "out/index.jsonl"), lines(tmp_path / "whole/index.jsonl")
+    assert grown == whole
+    assert [row["path"] for row in first] == names[:4]
+    if what == "pooled":
+        layer_names = REQUESTS[what].layer_names
+        one, other = (
+            read(tmp_path / name / f"vectors.{kind}", kind=kind, layer_names=layer_names, rows_first=True)
+            for name in ("out", "whole")
+        )
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_other_settings_are_refused_and_named(model, corpus: Path, tmp_path: Path) -> None:
+    run(model, corpus, tmp_path, REQUESTS["frames"])
+    before = contents(tmp_path)
+    other = replace(REQUESTS["frames"], layers=(1,))
+    with pytest.raises(ConfigurationError, match="layer: there 'last', now 1"):
+        run(model, corpus, tmp_path, other)
+    assert contents(tmp_path) == before
+    # How the work is packed is not a setting of the result.
+    assert run(model, corpus, tmp_path, replace(REQUESTS["frames"], batch_seconds=9.0)).computed == 0
+
+
+def test_a_recording_that_is_mended_is_tried_again(model, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(folder / name, np.zeros(RATE) + 0.1, RATE)
+    (folder / "a.wav").write_bytes(b"")
+    assert run(model, folder, tmp_path / "out", REQUESTS["pooled"]).failed == 1
+    soundfile.write(folder / "a.wav", np.zeros(RATE) + 0.1, RATE)
+    summary = run(model, folder, tmp_path / "out", REQUESTS["pooled"])
+    assert (summary.computed, summary.kept, summary.failed) == (1, 1, 0)
+    assert not (tmp_path / "out/errors.jsonl").exists()
+    assert [row["path"] for row in lines(tmp_path / "out/index.jsonl")] == ["a.wav", "b.wav"]
+
+
+def test_raising_stops_and_keeps_what_is_done(model, corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(AudioError):
+        run(model, corpus, tmp_path, REQUESTS["frames"], on_error="raise")
+
+
+def test_half_precision_on_disk(model, corpus: Path, tmp_path: Path) -> None:
+    run(model, corpus, tmp_path / "half", REQUESTS["pooled"], dtype="float16")
+    run(model, corpus, tmp_path / "full", REQUESTS["pooled"])
+    half, full = (np.load(tmp_path / name / "vectors.npy") for name in ("half", "full"))
+    assert half.dtype == np.float16
+    assert half.shape == full.shape == (9, 2, 64)
+    np.testing.assert_array_equal(half, full.astype(np.float16))
+
+
+def test_the_size_is_told_before_and_is_about_right(model, corpus: Path, tmp_path: Path) -> None:
+    told: list[Estimate] = []
+    summary = run(model, corpus, tmp_path, REQUESTS["layers"], on_start=told.append)
+    assert told[0].recordings == 9
+    assert told[0].unreadable == 1
+    assert abs(told[0].num_bytes / summary.num_bytes - 1) < 0.1
+    assert abs(told[0].seconds - summary.seconds) < 0.2
+
+
+def test_a_disk_that_is_too_small_is_refused(model, corpus: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+    with pytest.raises(ConfigurationError, match="GB free"):
+        run(model, corpus, tmp_path, REQUESTS["frames"])
+
+
+@pytest.mark.parametrize("what", REQUESTS)
+@pytest.mark.parametrize("name", ["0.wav", "1.wav"])
+def test_one_recording_goes_into_one_file(model, corpus: Path, tmp_path: Path, what: str, name: str) -> None:
+    request = REQUESTS[what]
+    (path,) = corpus.rglob(name)
+    run(model, path, tmp_path / "x.npy", request)
+    (expected,), _ = collect(Engine([model]), [AudioSource(path, RATE)], request)
+    found = np.load(tmp_path / "x.npy")
+    wanted = expected.numpy() if request.stacked else expected[0].numpy()
+    np.testing.assert_allclose(found[0] if request.pool else found, wanted, rtol=1e-4, atol=1e-5)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_many_recordings_do_not_go_into_one_file(model, corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="Name a folder"):
+        run(model, corpus, tmp_path / "x.npy", REQUESTS["frames"])
+
+
+KILLED = """
+import sys, time, torch
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+torch.manual_seed(0); torch.set_num_threads(1)
+from sonant.models import WavLMConfig, build
+from sonant.extraction.bulk import Identity, Writer, embed
+from sonant.extraction.engine import Engine
+from sonant.extraction.inputs import gather
+from sonant.extraction.request import Request
+model = build(WavLMConfig(conv_channels=(16,) * 7, dim=32, num_layers=3, num_heads=4, feed_forward_dim=64,
+                          position_kernel=16, position_groups=4)).eval()
+model.register_forward_pre_hook(lambda *_: time.sleep(float(sys.argv[4])))
+request = Request(layers=(1, "last"), stacked=True, pool=None if sys.argv[5] == "frames" else "mean",
+                  batch_seconds=1.0, window_seconds=3.0, overlap_seconds=1.0)
+writer = Writer(Identity(model="m", revision="r", weights="w", dim=32, frame_rate=50.0), request, kind="npy",
+                dtype="float32")
+embed(Engine([model]), gather(Path(sys.argv[2])), Path(sys.argv[3]), writer, show_progress=False)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["frames", "pooled"])
+def test_a_killed_run_loses_nothing(corpus: Path, tmp_path: Path, what: str) -> None:
+    """SIGKILL at different moments, then to the end: the same bytes as in one go."""
+
+    def start(output: str, pause: float) -> subprocess.Popen[bytes]:
+        arguments = [str(Path.cwd()), str(corpus), str(tmp_path / output), str(pause), what]
+        return subprocess.Popen([sys.executable, "-c", KILLED, *arguments], env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+    assert start("whole", 0.0).wait() == 0
+    journal = tmp_path / "pieces/journal.jsonl"
+    for at_least in (1, 4):
+        process = start("pieces", 0.4)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b"\n") >= at_least):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        with journal.open("ab") as file:  # a line that was being written
+            file.write(b'{"path": "hal')
+    assert start("pieces", 0.0).wait() == 0
+    assert contents(tmp_path / "pieces") == contents(tmp_path / "whole")
