@@ -1,0 +1,75 @@
+"""Packing loses nothing and knows where each clip lies."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sonant.errors import ConfigurationError
+from sonant.layers.packed import Packed, steps_at
+
+lengths_of_clips = st.lists(st.integers(0, 9), min_size=1, max_size=6)
+
+
+@settings(deadline=None)
+@given(lengths_of_clips, st.sampled_from([(), (3,), (2, 3)]))
+def test_pack_and_unpack(lengths: list[int], channels: tuple[int, ...]) -> None:
+    clips = [torch.randn(length, *channels) for length in lengths]
+    packed = Packed.pack(clips)
+    assert len(packed) == len(clips)
+    assert packed.lengths.dtype == torch.int64
+    assert packed.sizes == packed.lengths.tolist() == lengths
+    for clip, again in zip(clips, packed, strict=True):
+        assert torch.equal(clip, again)
+    for number, clip in enumerate(clips):
+        assert torch.equal(packed.values[packed.offsets[number] : packed.offsets[number + 1]], clip)
+        assert torch.equal(packed.values[packed.clip_of_step == number], clip)
+
+
+@settings(deadline=None)
+@given(lengths_of_clips)
+def test_padded_and_back(lengths: list[int]) -> None:
+    packed = Packed.pack([torch.randn(length, 2) + 5 for length in lengths])
+    padded, given_lengths = packed.to_padded()
+    assert padded.shape == (len(lengths), max(lengths), 2)
+    for row, length in zip(padded, lengths, strict=True):
+        assert not row[length:].any()
+    again = Packed.from_padded(padded, given_lengths)
+    assert torch.equal(again.values, packed.values)
+    assert torch.equal(again.lengths, packed.lengths)
+
+
+def test_padding_of_any_kind_is_left_behind() -> None:
+    padded = torch.tensor([[1.0, 2.0, float("nan")], [3.0, 7.0, 7.0]])
+    assert Packed.from_padded(padded, [2, 1]).values.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_clips_are_views() -> None:
+    packed = Packed.pack([torch.zeros(2), torch.zeros(3)])
+    packed.unpack()[1].fill_(1)
+    assert packed.values.tolist() == [0, 0, 1, 1, 1]
+
+
+def test_with_values() -> None:
+    packed = Packed.pack([torch.zeros(2), torch.zeros(3)])
+    assert packed.with_values(torch.arange(5)).unpack()[1].tolist() == [2, 3, 4]
+    with pytest.raises(ConfigurationError, match=r"4 steps.*\[2, 3\].*add up to 5"):
+        packed.with_values(torch.zeros(4))
+
+
+def test_nothing_to_pack() -> None:
+    with pytest.raises(ConfigurationError, match="at least one clip"):
+        Packed.pack([])
+
+
+def test_one_length_a_row() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        Packed.from_padded(torch.zeros(3, 4), [4, 4])
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9)), min_size=1, max_size=5))
+def test_steps_at(clips: list[tuple[int, int]]) -> None:
+    starts, lengths = (torch.tensor(column) for column in zip(*clips, strict=True))
+    expected = [step for start, length in clips for step in range(start, start + length)]
+    assert steps_at(starts, lengths).tolist() == expected
