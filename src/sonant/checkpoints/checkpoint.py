@@ -1,7 +1,7 @@
 """What every reader hands out and every writer takes: a configuration, tensors under our names, and heads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import torch
@@ -91,7 +91,7 @@ def make_config(
     for name in overrides:
         if name not in known:
             raise UnknownName(f"setting of {kind.__name__}", name, ["family", *known])
-    return replace(kind(**{name: value for name, value in values.items() if name in known}), **overrides)
+    return kind(**({name: value for name, value in values.items() if name in known} | overrides))
 
 
 def shapes_of(config: WaveformTransformerConfig) -> dict[str, tuple[int, ...]]:

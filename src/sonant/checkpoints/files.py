@@ -86,8 +86,8 @@ def only_tensors(state: Any, source: object) -> dict[str, Tensor]:
     ]
     if strangers:
         raise UnknownCheckpoint(
-            f"{source} is no plain state dict: besides tensors it holds {', '.join(strangers[:8])}. Expected the weights "
-            "of transformers or torchaudio, or a checkpoint of unilm, fairseq or s3prl."
+            f"{source} is no plain state dict: besides tensors it holds {', '.join(strangers[:8])}. Expected the "
+            "weights of transformers or torchaudio, or a checkpoint of unilm, fairseq or s3prl."
         )
     return dict(state)
 

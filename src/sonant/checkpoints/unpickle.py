@@ -422,8 +422,10 @@ def _read_stream(path: Path) -> Any:
         storages = _StreamStorages(size)
         try:
             magic = _load(mapped, storages, limit=size)
+        except CheckpointError:
+            raise
         except (ValueError, pickle.UnpicklingError, EOFError, IndexError):
-            magic = None
+            magic = None  # some other pickle, or no pickle at all
         if magic != LEGACY_MAGIC:
             raise UnknownCheckpoint(f"{path} is not a file of torch.save: it begins with {mapped[:16]!r}.")
         version = _load(mapped, storages, limit=size)

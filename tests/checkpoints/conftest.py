@@ -1,0 +1,220 @@
+"""Tiny models in every shape that checkpoints come in, and the names that other toolkits give their tensors."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sonant.checkpoints import FAMILIES, Checkpoint, Head
+from sonant.models import build
+
+SIZES = {
+    "conv_channels": (8,) * 7,
+    "dim": 16,
+    "num_layers": 2,
+    "num_heads": 2,
+    "feed_forward_dim": 24,
+    "position_kernel": 8,
+    "position_groups": 2,
+    "dropout": 0.0,
+    "layerdrop": 0.0,
+}
+HF_SIZES = {
+    "conv_dim": (8,) * 7,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+    "num_conv_pos_embeddings": 8,
+    "num_conv_pos_embedding_groups": 2,
+    "vocab_size": 11,
+    "num_labels": 3,
+    "classifier_proj_size": 7,
+    "tdnn_dim": (6, 6, 9),
+    "tdnn_kernel": (5, 3, 1),
+    "tdnn_dilation": (1, 2, 1),
+    "xvector_output_dim": 13,
+    "num_codevectors_per_group": 5,
+    "codevector_dim": 12,
+    "proj_codevector_dim": 10,
+}
+FAIRSEQ_SIZES = {
+    "conv_feature_layers": "[(8, 10, 5)] + [(8, 3, 2)] * 4 + [(8,2,2)] + [(8,2,2)]",
+    "encoder_embed_dim": 16,
+    "encoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_embed_dim": 24,
+    "conv_pos": 8,
+    "conv_pos_groups": 2,
+    "activation_fn": "gelu",
+}
+TRANSFORMERS = {"wavlm": "WavLM", "hubert": "Hubert", "wav2vec2": "Wav2Vec2"}
+
+
+def _random(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+@pytest.fixture(scope="session")
+def config_of():
+    """Our configuration of a tiny model."""
+
+    def make(family="wavlm", norm="group", **settings):
+        layer = norm == "layer"
+        tiny = FAMILIES[family](**SIZES, extractor_norm=norm, pre_norm=layer, normalize=layer)
+        return replace(tiny, conv_bias=layer and family == "wav2vec2", **settings)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def heads_of():
+    """Every kind of head that a family has."""
+
+    def make(family, dim=16):
+        def linear(prefix, outputs, inputs):
+            return {f"{prefix}weight": _random(outputs, inputs), f"{prefix}bias": _random(outputs)}
+
+        tdnn = linear("tdnn.0.", 6, 30) | linear("tdnn.1.", 6, 18) | linear("tdnn.2.", 9, 6)
+        contrast = {"quantizer.codevectors": _random(1, 10, 6), **linear("quantizer.weight_proj.", 10, 8)}
+        return {
+            "ctc": Head(linear("", 5, dim), {"blank": 0, "vocabulary": ["<pad>", "<s>", "</s>", "|", "É"]}),
+            "sequence_classification": Head(
+                {"layer_weights": _random(3), **linear("projector.", 7, dim), **linear("classifier.", 3, 7)},
+                {"labels": ["a", "b", "c"]},
+            ),
+            "frame_classification": Head(linear("classifier.", 4, dim), {"labels": ["a", "b", "c", "d"]}),
+            "xvector": Head(
+                {
+                    **linear("projector.", 6, dim),
+                    **tdnn,
+                    **linear("embedding.", 13, 18),
+                    **linear("classifier.", 13, 13),
+                    "objective": _random(13, 3),
+                },
+                {"tdnn_kernel": [5, 3, 1], "tdnn_dilation": [1, 2, 1], "labels": ["x", "y", "z"]},
+            ),
+            "pretraining": Head({**contrast, **linear("project_q.", 10, 12), **linear("final_proj.", 10, dim)}, {"groups": 2})
+            if family == "wav2vec2"
+            else Head({**linear("final_proj.", 6, dim), "label_embeddings": _random(20, 6)}, {"dictionaries": [["0", "1"]]}),
+        }
+
+    return make
+
+
+@pytest.fixture
+def checkpoint_of(config_of, heads_of):
+    """A checkpoint with random weights and the heads of these kinds."""
+
+    def make(family="wavlm", norm="group", heads=(), dtype=torch.float32, **settings):
+        config = config_of(family, norm, **settings)
+        torch.manual_seed(0)
+        state = {name: torch.randn_like(tensor).to(dtype) for name, tensor in build(config).state_dict().items()}
+        kept = {
+            kind: Head({name: tensor.to(dtype) for name, tensor in head.tensors.items()}, head.metadata)
+            for kind, head in heads_of(family).items()
+            if kind in heads
+        }
+        return Checkpoint(config, state, kept)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def theirs_of():
+    """A tiny model of transformers with random weights: `theirs_of("hubert", "ForCTC", "layer")`."""
+    transformers = pytest.importorskip("transformers")
+    transformers.logging.disable_progress_bar()
+
+    def make(family="wavlm", kind="Model", norm="group", **settings):
+        layer = norm == "layer"
+        config = getattr(transformers, f"{TRANSFORMERS[family]}Config")(
+            **HF_SIZES,
+            feat_extract_norm=norm,
+            do_stable_layer_norm=layer,
+            conv_bias=layer and family == "wav2vec2",
+            **settings,
+        )
+        torch.manual_seed(0)
+        model = getattr(transformers, f"{TRANSFORMERS[family]}{kind}")(config).eval()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.normal_(std=0.3)
+        return model
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def fairseq_names():
+    """The state dict of a bare model of transformers under the names of fairseq and unilm.
+
+    Written from fairseq's modules, apart from the tables under test.
+    """
+
+    def rename(state, norm):
+        renamed = {}
+        for old, tensor in state.items():
+            name = old.replace("masked_spec_embed", "mask_emb")
+            name = re.sub(r"conv_layers\.(\d)\.conv\.", r"conv_layers.\1.0.", name)
+            name = re.sub(r"conv_layers\.(\d)\.layer_norm\.", r"conv_layers.\1.2." + ("1." if norm == "layer" else ""), name)
+            name = name.replace("feature_projection.layer_norm.", "layer_norm.")
+            name = name.replace("feature_projection.projection.", "post_extract_proj.")
+            name = name.replace("pos_conv_embed.conv.parametrizations.weight.original0", "pos_conv.0.weight_g")
+            name = name.replace("pos_conv_embed.conv.parametrizations.weight.original1", "pos_conv.0.weight_v")
+            name = name.replace("pos_conv_embed.conv.bias", "pos_conv.0.bias")
+            name = re.sub(r"(layers\.\d)\.layer_norm", r"\1.self_attn_layer_norm", name)
+            name = name.replace("attention.gru_rel_pos_const", "attention.grep_a")
+            name = name.replace("attention.gru_rel_pos_linear", "attention.grep_linear")
+            name = name.replace("attention.rel_attn_embed", "attention.relative_attention_bias")
+            name = name.replace(".attention.", ".self_attn.")
+            name = name.replace("feed_forward.intermediate_dense", "fc1").replace("feed_forward.output_dense", "fc2")
+            renamed[name] = tensor
+        return renamed
+
+    return rename
+
+
+@pytest.fixture(scope="session")
+def torchaudio_names():
+    """The same under the names of torchaudio, which stacks WavLM's query, key and value."""
+
+    def rename(state, family):
+        renamed, stacks = {}, {}
+        for old, tensor in state.items():
+            if old == "masked_spec_embed":
+                continue
+            name = re.sub(r"^encoder\.", "encoder.transformer.", old)
+            name = re.sub(r"^feature_projection\.", "encoder.feature_projection.", name)
+            part = re.fullmatch(r"(.*\.attention)\.([qkv])_proj\.(weight|bias)", name)
+            if family == "wavlm" and part:
+                stacks.setdefault(f"{part[1]}.attention.in_proj_{part[3]}", {})[part[2]] = tensor
+                continue
+            if family == "wavlm":
+                name = name.replace("attention.out_proj", "attention.attention.out_proj")
+            renamed[name] = tensor
+        return renamed | {name: torch.cat([parts[letter] for letter in "qkv"]) for name, parts in stacks.items()}
+
+    return rename
+
+
+@pytest.fixture(scope="session")
+def agree():
+    """Assert that a backbone of ours gives the hidden states of a model of transformers, to 1e-5 relative."""
+    from sonant.checkpoints import make_backbone
+    from sonant.layers.packed import Packed
+
+    def check(checkpoint, theirs):
+        speech = torch.randn(3000, generator=torch.Generator().manual_seed(1))
+        body = getattr(theirs, theirs.base_model_prefix, theirs)
+        with torch.no_grad():
+            expected = body(speech[None], output_hidden_states=True)
+            got = make_backbone(checkpoint)(Packed.pack([speech]))
+        for number, state in enumerate(expected.hidden_states):
+            torch.testing.assert_close(got.hidden_states[number], state[0], rtol=1e-4, atol=1e-5 * float(state.abs().max()))
+        torch.testing.assert_close(
+            got.last, expected.last_hidden_state[0], rtol=1e-4, atol=1e-5 * float(got.last.abs().max())
+        )
+
+    return check
