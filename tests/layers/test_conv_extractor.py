@@ -64,7 +64,6 @@ def test_receptive_field_is_the_first_length_with_a_frame(stack: list[tuple[int,
 def test_each_clip_as_if_alone(norm: str, bias: bool) -> None:
     """Lengths at and around multiples of the stride, where a frame too many or too few would show."""
     made = extractor(norm, bias=bias)
-
     lengths = st.one_of(st.integers(400, 3000), st.sampled_from([400, 639, 640, 641, 719, 720, 721, 960]))
 
     @settings(max_examples=15, deadline=None, derandomize=True)
@@ -147,5 +146,3 @@ def test_gradients_reach_every_parameter() -> None:
             assert parameter.grad.isfinite().all(), name
             # A norm over time takes the first bias away.
             assert parameter.grad.any() or name == "layers.0.conv.bias", name
-                name
-            )  # a norm over time takes the first bias away

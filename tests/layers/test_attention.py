@@ -1,0 +1,126 @@
+"""`attend` equals its reference, forward and backward, in blocks or not."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from sonant.layers import attention
+from sonant.layers.attention import SelfAttention, attend, attend_reference
+from sonant.layers.positions import PositionGate, RelativeBias
+
+quick = settings(max_examples=25, deadline=None, derandomize=True)
+# Repeats and neighbours of one length are computed together: make them likely.
+clip_lengths = st.lists(st.one_of(st.integers(1, 40), st.sampled_from([5, 9])), min_size=1, max_size=6)
+
+
+def inputs(
+    lengths: list[int], heads: int, head_dim: int, *, with_bias: bool, beyond: int = 0, gradients: bool = False
+) -> tuple[list[Tensor], RelativeBias | None]:
+    """Query, key and value with peaky logits, and a bias whose table reaches `beyond` the longest clip."""
+    torch.manual_seed(sum(lengths) + heads)
+    total = sum(lengths)
+    tensors = [torch.randn(total, heads, head_dim) * scale for scale in (3, 1, 1)]
+    if with_bias:
+        tensors += [torch.randn(heads, 2 * (max(lengths) + beyond) - 1) * 2, torch.rand(total, heads) * 2 + 1]
+    tensors = [tensor.requires_grad_(gradients) for tensor in tensors]
+    return tensors, RelativeBias(*tensors[3:]) if with_bias else None
+
+
+@quick
+@given(clip_lengths, st.integers(1, 4), st.sampled_from([1, 3, 8]), st.booleans(), st.integers(0, 3))
+def test_equals_the_reference(lengths: list[int], heads: int, head_dim: int, with_bias: bool, beyond: int) -> None:
+    tensors, bias = inputs(lengths, heads, head_dim, with_bias=with_bias, beyond=beyond)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            attend(*tensors[:3], lengths, bias), attend_reference(*tensors[:3], lengths, bias), rtol=1e-4, atol=1e-5
+        )
+
+
+@quick
+@given(clip_lengths, st.integers(1, 3), st.booleans(), st.integers(0, 2))
+def test_gradients_equal_those_of_the_reference(lengths: list[int], heads: int, with_bias: bool, beyond: int) -> None:
+    tensors, bias = inputs(lengths, heads, 4, with_bias=with_bias, beyond=beyond, gradients=True)
+    weights = torch.randn(sum(lengths), heads, 4)
+    ours, expected = (
+        torch.autograd.grad((function(*tensors[:3], lengths, bias) * weights).sum(), tensors)
+        for function in (attend, attend_reference)
+    )
+    for one, other in zip(ours, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("logits", [1, 7, 100, 1000])
+def test_blocks_change_nothing(logits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = [1, 9, 9, 9, 33, 2, 17]
+    tensors, bias = inputs(lengths, 3, 8, with_bias=True)
+    with torch.no_grad():
+        whole = attend(*tensors[:3], lengths, bias)
+        monkeypatch.setattr(attention, "BLOCK_LOGITS", logits)
+        torch.testing.assert_close(attend(*tensors[:3], lengths, bias), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_no_block_is_larger_than_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory grows with the length: the logits at hand are never more than a block, or one row where that is more."""
+    lengths, heads = [50, 50, 7, 120], 2
+    tensors, bias = inputs(lengths, heads, 4, with_bias=True)
+    monkeypatch.setattr(attention, "BLOCK_LOGITS", 1000)
+    sizes = []
+    softmax = torch.Tensor.softmax
+
+    def spy(logits: Tensor, dim: int) -> Tensor:
+        sizes.append(logits.numel())
+        return softmax(logits, dim)
+
+    monkeypatch.setattr(torch.Tensor, "softmax", spy)
+    with torch.no_grad():
+        attend(*tensors[:3], lengths, bias)
+    assert sum(sizes) == heads * sum(length**2 for length in lengths)
+    assert max(sizes) <= 1000
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_nan_stays_in_its_clip(with_bias: bool) -> None:
+    lengths = [4, 4, 6]
+    tensors, bias = inputs(lengths, 2, 4, with_bias=with_bias)
+    with torch.no_grad():
+        for tensor in tensors[:3]:
+            tensor[4:8] = float("nan")
+        mixed = attend(*tensors[:3], lengths, bias)
+    assert mixed[4:8].isnan().all()
+    assert mixed[:4].isfinite().all()
+    assert mixed[8:].isfinite().all()
+
+
+def test_a_single_frame_attends_to_itself() -> None:
+    tensors, bias = inputs([1, 1], 2, 4, with_bias=True)
+    torch.testing.assert_close(attend(*tensors[:3], [1, 1], bias), tensors[2])
+
+
+def test_bias_alone_decides_where_contents_do_not() -> None:
+    """With no query, a bias of +1000 one frame ahead copies the next frame."""
+    value = torch.randn(5, 1, 3)
+    table = torch.zeros(1, 9)
+    table[0, 4 + 1] = 1000
+    mixed = attend(torch.zeros(5, 1, 3), torch.randn(5, 1, 3), value, [5], RelativeBias(table, torch.ones(5, 1)))
+    torch.testing.assert_close(mixed[:4], value[1:])
+    torch.testing.assert_close(mixed[4], value.mean(0))
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_dropout_drops_weights_and_keeps_the_mean(with_bias: bool) -> None:
+    tensors, bias = inputs([30], 2, 4, with_bias=with_bias)
+    torch.manual_seed(0)
+    expected = attend(*tensors[:3], [30], bias)
+    draws = torch.stack([attend(*tensors[:3], [30], bias, dropout=0.3) for _ in range(1000)])
+    assert not torch.equal(draws[0], draws[1])
+    torch.testing.assert_close(draws.mean(0), expected, rtol=0, atol=0.15)
+
+
+def test_dropout_belongs_to_training() -> None:
+    layer = SelfAttention(8, 2, gate=PositionGate(8, 2), dropout=0.5)
+    frames, table = torch.randn(6, 8), torch.randn(2, 11)
+    assert not torch.equal(layer(frames, [6], table), layer(frames, [6], table))
+    layer.eval()
+    assert torch.equal(layer(frames, [6], table), layer(frames, [6], table))
