@@ -94,6 +94,13 @@ def test_cut_files_of_other_formats(encode_av, speechlike, container, codec, pip
             audio.read(part)
 
 
+def test_a_flac_that_promises_more_than_it_has_frames(corpus):
+    data = bytearray(corpus["flac"])
+    data[24] += 1  # 256 samples more, in a header that is followed by whole frames only
+    with pytest.raises(TruncatedAudio):
+        audio.read(data)
+
+
 def test_a_codec_that_nobody_knows(corpus):
     data = bytearray(corpus["wav"])
     data[20:22] = b"\x34\x12"  # the format tag

@@ -56,8 +56,19 @@ def test_chunks_before_and_behind_the_samples_do_not_count(encode, speechlike):
         audio.read((data[:36] + extra + data[36:])[:-100])
 
 
+def test_odd_chunks_of_aiff_are_padded(encode, speechlike):
+    data = encode(speechlike(0.2), 16000, "aiff")
+    place = data.index(b"SSND")
+    noted = data[:place] + b"ANNO" + struct.pack(">I", 5) + b"hello\0" + data[place:]
+    np.testing.assert_array_equal(audio.read(noted), audio.read(data))
+    assert read_promise(io.BytesIO(noted), len(noted)).end == len(noted)
+    with pytest.raises(TruncatedAudio):
+        audio.read(noted[:-2])
+
+
 @given(
-    data=st.binary(max_size=300), kind=st.sampled_from([b"RIFF", b"RIFX", b"RF64", b"FORM", b"caff", b"riff", b".snd"])
+    data=st.binary(max_size=300),
+    kind=st.sampled_from([b"RIFF", b"RIFX", b"RF64", b"FORM", b"caff", b"riff", b".snd", b"NIST"]),
 )
 def test_junk_behind_a_magic_never_hangs_or_crashes(data, kind):
     data = kind + data

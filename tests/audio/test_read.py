@@ -85,6 +85,22 @@ def test_a_film_without_sound_is_an_error():
         audio.read(file.getvalue())
 
 
+def test_sound_may_end_before_the_pictures():
+    av = pytest.importorskip("av")
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as output:
+        sound, pictures = output.add_stream("flac", rate=16000, layout="mono"), output.add_stream("mpeg4", rate=10)
+        pictures.width = pictures.height = 32
+        frame = av.AudioFrame.from_ndarray(np.full((1, 16000), 1000, np.int16), format="s16", layout="mono")
+        frame.sample_rate, frame.pts = 16000, 0
+        output.mux([*sound.encode(frame), *sound.encode(None)])
+        for _ in range(30):
+            output.mux(pictures.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8))))
+        output.mux(pictures.encode(None))
+    assert len(audio.read(file.getvalue())) == 16000
+    assert audio.duration(file.getvalue()) == pytest.approx(1.0, abs=0.01)
+
+
 def test_without_av_the_extra_is_named(encode_av, monkeypatch):
     data = encode_av(np.zeros(16000, np.float32), 16000, "mp4", "aac")
     monkeypatch.setitem(sys.modules, "av", None)

@@ -64,6 +64,8 @@ def test_bad_recordings_are_refused(encode):
     for source in (poisoned, encode(poisoned, 16000, "wav-float")):
         with pytest.raises(NonFiniteAudio, match=r"12\.500 s"):
             list(audio.blocks(source))
+    with pytest.raises(NonFiniteAudio, match=r"4\.535 s"):  # the place in the file, not in what is made of it
+        list(audio.blocks(poisoned, source_rate=44100))
     with pytest.raises(TooShortAudio, match="399"):
         list(audio.blocks(np.zeros(399)))
     assert len(list(audio.blocks(np.zeros(399), min_samples=1))) == 1
