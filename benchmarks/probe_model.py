@@ -343,7 +343,7 @@ def write(options: argparse.Namespace, corpus: Corpus, measured: Measured, *, se
     """probes.json, probes.md and a plot a pooling, into the output folder."""
     options.out.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys(name for by_system in measured.values() for name in by_system))
-    lines = [f"# What the layers of {options.model or 'MFCC'} know\n", METHOD, "## At the chosen layer\n"]
+    lines = [f"# What the layers of {options.name or 'MFCC'} know\n", METHOD, "## At the chosen layer\n"]
     columns = [(name, pool) for name in names for pool in options.pools]
     lines.append("| measure | " + " | ".join(f"{name}, {pool}" for name, pool in columns) + " |")
     lines.append("| --- |" + " ---: |" * len(columns))
@@ -358,13 +358,13 @@ def write(options: argparse.Namespace, corpus: Corpus, measured: Measured, *, se
             for task in options.tasks
         ]
         plot = f"probes_{pool.replace('+', '_')}.png"
-        plot_layers(measures, options.out / plot, title=f"{options.model or 'MFCC'}, {pool} of the frames")
+        plot_layers(measures, options.out / plot, title=f"{options.name or 'MFCC'}, {pool} of the frames")
         if options.model:
             lines += [f"\n## By layer, {pool} of the frames\n", layer_table(measures), f"![{pool}]({plot})"]
     lines.append(f"\nTook {seconds:.0f} s with {torch.get_num_threads()} threads.")
     (options.out / "probes.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     document = {
-        "model": options.model,
+        "model": options.name,
         "random_seeds": options.random_seeds,
         "sid_speakers": options.sid_speakers,
         "seconds": round(seconds, 1),
@@ -392,7 +392,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sid-speakers", type=int, help="keep only so many identification speakers, by name")
     parser.add_argument("--threads", type=int, help="of torch")
     parser.add_argument("--watch", action="store_true", help="keywords, mean+std, no random weights: a quick look")
+    parser.add_argument("--name", help="what the tables call the model; the name of its folder by default")
     options = parser.parse_args(arguments)
+    if options.name is None and options.model:
+        options.name = Path(options.model).resolve().name if Path(options.model).exists() else options.model
     if options.watch:
         options.tasks, options.pools, options.random_seeds = ["keywords"], ["mean+std"], 0
     return options

@@ -112,6 +112,10 @@ def test_every_measure_of_every_system_and_layer(program, corpus, model, tmp_pat
 def test_watching_measures_keywords_only(program, corpus, model, tmp_path):
     results = run(program, corpus, tmp_path, "--model", model, "--watch")
     assert {key[:3] for key in results} == {("keywords", "mean+std", "MFCC"), ("keywords", "mean+std", "model")}
+    for file in ("probes.md", "probes.json"):
+        text = (tmp_path / file).read_text()
+        assert model.name in text
+        assert str(model.parent) not in text, "results are published: where the folder lay is nobody's business"
 
 
 def test_random_weights_differ_by_seed_and_from_the_model(program, model):
