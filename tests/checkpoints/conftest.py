@@ -95,9 +95,13 @@ def heads_of():
                 },
                 {"tdnn_kernel": [5, 3, 1], "tdnn_dilation": [1, 2, 1], "labels": ["x", "y", "z"]},
             ),
-            "pretraining": Head({**contrast, **linear("project_q.", 10, 12), **linear("final_proj.", 10, dim)}, {"groups": 2})
+            "pretraining": Head(
+                {**contrast, **linear("project_q.", 10, 12), **linear("final_proj.", 10, dim)}, {"groups": 2}
+            )
             if family == "wav2vec2"
-            else Head({**linear("final_proj.", 6, dim), "label_embeddings": _random(20, 6)}, {"dictionaries": [["0", "1"]]}),
+            else Head(
+                {**linear("final_proj.", 6, dim), "label_embeddings": _random(20, 6)}, {"dictionaries": [["0", "1"]]}
+            ),
         }
 
     return make
@@ -158,7 +162,9 @@ def fairseq_names():
         for old, tensor in state.items():
             name = old.replace("masked_spec_embed", "mask_emb")
             name = re.sub(r"conv_layers\.(\d)\.conv\.", r"conv_layers.\1.0.", name)
-            name = re.sub(r"conv_layers\.(\d)\.layer_norm\.", r"conv_layers.\1.2." + ("1." if norm == "layer" else ""), name)
+            name = re.sub(
+                r"conv_layers\.(\d)\.layer_norm\.", r"conv_layers.\1.2." + ("1." if norm == "layer" else ""), name
+            )
             name = name.replace("feature_projection.layer_norm.", "layer_norm.")
             name = name.replace("feature_projection.projection.", "post_extract_proj.")
             name = name.replace("pos_conv_embed.conv.parametrizations.weight.original0", "pos_conv.0.weight_g")
@@ -212,7 +218,9 @@ def agree():
             expected = body(speech[None], output_hidden_states=True)
             got = make_backbone(checkpoint)(Packed.pack([speech]))
         for number, state in enumerate(expected.hidden_states):
-            torch.testing.assert_close(got.hidden_states[number], state[0], rtol=1e-4, atol=1e-5 * float(state.abs().max()))
+            torch.testing.assert_close(
+                got.hidden_states[number], state[0], rtol=1e-4, atol=1e-5 * float(state.abs().max())
+            )
         torch.testing.assert_close(
             got.last, expected.last_hidden_state[0], rtol=1e-4, atol=1e-5 * float(got.last.abs().max())
         )

@@ -151,6 +151,6 @@ def _explain(repository: str, revision: str | None, error: Exception) -> str:
             f"{tried} (whole); the hub was not asked, because HF_HUB_OFFLINE is set. Fetch the model once while online."
         )
     return (
-        f"{tried} (whole); {hub} cannot be reached or does not answer properly ({type(error).__name__}: {error}). Check "
-        "the connection and the proxy, or copy the model's folder here and give its path."
+        f"{tried} (whole); {hub} cannot be reached or does not answer properly ({type(error).__name__}: {error}). "
+        "Check the connection and the proxy, or copy the model's folder here and give its path."
     )

@@ -14,6 +14,7 @@ import pickletools
 import struct
 import sys
 import zipfile
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import OrderedDict
 from collections.abc import Mapping
 from io import BytesIO
@@ -54,13 +55,11 @@ INERT_NAMES = {
     ),
     *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
     *(("numpy", name) for name in ("dtype", "float32", "float64", "int64", "ndarray")),
-    ("_codecs", "encode"),  # how Python 3 wrote the bytes inside a numpy scalar for Python 2
     ("collections", "Counter"),
     ("pathlib", "PosixPath"),
     ("pathlib", "PurePosixPath"),
     ("torch", "device"),
 }
-PYTHON_2 = {"__builtin__": "builtins"}
 DEPTH = 64  # of nested configurations
 
 
@@ -223,6 +222,17 @@ class _MakeDict(_Function):
         return {}
 
 
+class _Encode(_Function):
+    """`_codecs.encode` of Latin-1, which is how bytes are pickled for Python 2."""
+
+    __slots__ = ()
+
+    def __call__(self, text: Any, encoding: Any = None) -> bytes:
+        if isinstance(text, str) and encoding == "latin1":
+            return text.encode("latin1")
+        raise UnsafeCheckpoint("it calls _codecs.encode")
+
+
 class _GetItem(_Function):
     """`operator.getitem`, which is how `typing.Optional[int]` is pickled; on stand-ins of `typing` only."""
 
@@ -245,6 +255,7 @@ ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "defaultdict"): _MakeDict(),
     ("builtins", "set"): set,
     ("builtins", "frozenset"): frozenset,
+    ("_codecs", "encode"): _Encode(),
     ("_operator", "getitem"): _GetItem(),
     ("operator", "getitem"): _GetItem(),
     **{("torch", name): dtype for name, dtype in DTYPES.items()},
@@ -260,7 +271,7 @@ class _Unpickler(pickle.Unpickler):
         self.stand_ins: dict[tuple[str, str], type[StandIn]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        module = PYTHON_2.get(module, module)
+        module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))  # from Python 2
         if (module, name) in ALLOWED:
             return ALLOWED[module, name]
         if module in ("torch", "torch.storage", "torch.cuda") and name in STORAGES:
