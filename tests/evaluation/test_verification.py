@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sonant.errors import ConfigurationError, MeasurementError
@@ -54,12 +54,14 @@ def brute_min_dcf(scores, labels, prior, miss, accept):
 
 
 @given(trials())
+@settings(deadline=None)
 def test_eer_is_the_crossing_by_definition(drawn):
     scores, labels = drawn
     assert eer(scores, labels) == pytest.approx(brute_eer(scores, labels), abs=1e-12)
 
 
 @given(trials(), st.floats(0.01, 0.99), st.floats(0.1, 10), st.floats(0.1, 10))
+@settings(deadline=None)
 def test_min_dcf_is_the_least_cost_by_definition(drawn, prior, miss, accept):
     scores, labels = drawn
     ours = min_dcf(scores, labels, target_prior=prior, miss_cost=miss, false_accept_cost=accept)
@@ -68,6 +70,7 @@ def test_min_dcf_is_the_least_cost_by_definition(drawn, prior, miss, accept):
 
 
 @given(trials())
+@settings(deadline=None)
 def test_the_curve_holds_the_counts_at_every_threshold(drawn):
     scores, labels = drawn
     curve = detection_curve(scores, labels)
@@ -77,6 +80,7 @@ def test_the_curve_holds_the_counts_at_every_threshold(drawn):
 
 
 @given(trials(), st.sampled_from([np.exp, np.arctan, lambda x: 3 * x - 7, lambda x: x**3]))
+@settings(deadline=None)
 def test_monotone_maps_of_the_scores_change_nothing(drawn, rising):
     scores, labels = drawn
     assert eer(rising(scores), labels) == pytest.approx(eer(scores, labels), abs=1e-12)
@@ -84,18 +88,21 @@ def test_monotone_maps_of_the_scores_change_nothing(drawn, rising):
 
 
 @given(trials())
+@settings(deadline=None)
 def test_negated_scores_with_exchanged_labels_change_nothing(drawn):
     scores, labels = drawn
     assert eer(-scores, ~labels) == pytest.approx(eer(scores, labels), abs=1e-12)
 
 
 @given(trials())
+@settings(deadline=None)
 def test_negated_scores_mirror_the_rate(drawn):
     scores, labels = drawn
     assert eer(-scores, labels) == pytest.approx(1 - eer(scores, labels), abs=1e-12)
 
 
 @given(trials(), st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_the_order_of_trials_changes_nothing(drawn, random):
     scores, labels = drawn
     order = list(range(len(scores)))
@@ -104,6 +111,7 @@ def test_the_order_of_trials_changes_nothing(drawn, random):
 
 
 @given(trials(max_size=12), st.data())
+@settings(deadline=None)
 def test_a_weight_is_a_repetition(drawn, data):
     scores, labels = drawn
     counts = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(scores), max_size=len(scores))))
