@@ -14,7 +14,7 @@ from sonant.api import SpeechEncoder
 from sonant.checkpoints import save_pretrained
 from sonant.errors import AudioError, CheckpointUnavailable, ConfigurationError, UnknownName
 from sonant.models import HuBERTConfig, Wav2Vec2Config, WavLMConfig, build, normalize_waveform
-from sonant.models.catalog import presets
+from sonant.models.catalog import CATALOG, presets
 
 RATE = 16_000
 SIZES = {
@@ -264,7 +264,8 @@ def test_words_are_checked(encoder: SpeechEncoder) -> None:
 
 
 def test_a_shipped_model_that_is_missing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sonant.api.SHIPPED", {"sonant/other": "no_such_folder"})
+    (shipped,) = [card for card in CATALOG.values() if card.shipped]
+    monkeypatch.setitem(CATALOG, "sonant/other", replace(shipped, name="sonant/other"))
     with pytest.raises(CheckpointUnavailable, match="this copy lacks"):
         sonant.load("sonant/other", device="cpu")
 

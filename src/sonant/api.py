@@ -34,9 +34,7 @@ from sonant.extraction.request import (
 )
 from sonant.extraction.sources import AudioSource, is_many, rewound
 from sonant.models import WaveformTransformer
-from sonant.models.catalog import Task, presets
-
-SHIPPED = {"sonant/wavlm-tiny": "wavlm_tiny"}  # models that lie in the package, by folder
+from sonant.models.catalog import CATALOG, Task, presets
 
 Device = str | torch.device
 Layers = Layer | Literal["all"] | Sequence[Layer]
@@ -323,9 +321,10 @@ def fingerprint(model: torch.nn.Module) -> str:
 
 def _shipped(model: str | PathLike[str]) -> Path | None:
     """The folder of a model that comes with the package; None for all others."""
-    if str(model) not in SHIPPED:
+    card = CATALOG.get(str(model))
+    if card is None or not card.shipped:
         return None
-    folder = Path(models.__file__).parent / SHIPPED[str(model)]
+    folder = Path(models.__file__).parent / card.short_name.replace("-", "_")
     if not (folder / "model.safetensors").is_file():
         raise CheckpointUnavailable(
             f"{model} comes with sonant, but this copy lacks {folder / 'model.safetensors'}. Install sonant anew; in a "

@@ -299,3 +299,45 @@ def test_a_killed_run_loses_nothing(corpus: Path, tmp_path: Path, what: str) -> 
             file.write(b'{"path": "hal')
     assert start("pieces", 0.0).wait() == 0
     assert contents(tmp_path / "pieces") == contents(tmp_path / "whole")
+
+
+MEMORY = """
+import resource, sys, torch
+from pathlib import Path
+torch.manual_seed(0); torch.set_num_threads(1)
+from sonant.models import WavLMConfig, build
+from sonant.extraction.bulk import Identity, Writer, embed
+from sonant.extraction.engine import Engine
+from sonant.extraction.inputs import gather
+from sonant.extraction.request import Request
+model = build(WavLMConfig(conv_channels=(16,) * 7, dim=32, num_layers=3, num_heads=4, feed_forward_dim=64,
+                          position_kernel=16, position_groups=4, normalize=True)).eval()
+request = Request(layers=(0, 1, 2, 3), stacked=True, pool=None if sys.argv[3] == "frames" else "mean+std",
+                  batch_seconds=10.0, window_seconds=10.0)
+writer = Writer(Identity(model="m", revision="r", weights="w", dim=32, frame_rate=50.0), request, kind=sys.argv[4],
+                dtype="float32")
+embed(Engine([model]), gather(sys.argv[1]), Path(sys.argv[2]), writer, show_progress=False)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("what", "kind"), [("frames", "npy"), ("frames", "parquet"), ("pooled", "npy")])
+def test_memory_does_not_grow_with_the_recording(tmp_path: Path, what: str, kind: str) -> None:
+    """Ten times the length: 70 MB more of samples and 28 MB more of frames, of which next to nothing is held."""
+    peaks = []
+    rng = np.random.default_rng(0)
+    for minutes in (2, 20):
+        path = tmp_path / f"{minutes}.flac"
+        with soundfile.SoundFile(path, "w", RATE, 1) as file:
+            for _ in range(minutes):
+                file.write(0.1 * rng.standard_normal(60 * RATE).astype(np.float32))
+        arguments = [str(path), str(tmp_path / f"out{minutes}"), what, kind]
+        done = subprocess.run(
+            [sys.executable, "-c", MEMORY, *arguments],
+            capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        peaks.append(int(done.stdout) / 1024)
+        (row,) = lines(tmp_path / f"out{minutes}/index.jsonl")
+        assert row["frames"] == minutes * 3000 - 1
+    assert peaks[1] - peaks[0] < 25, f"peaks of {peaks} MiB"
