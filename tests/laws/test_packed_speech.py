@@ -1,0 +1,258 @@
+"""The law of the house: a clip's result does not depend on its batch mates."""
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+import torch
+from benchmarks.peers import exaggerate, peer_states, relative_error, twin
+from torch import Tensor
+
+from sonant.layers.packed import Packed
+from sonant.models import (
+    Encoded,
+    HuBERTConfig,
+    Wav2Vec2Config,
+    WaveformTransformer,
+    WaveformTransformerConfig,
+    WavLMConfig,
+    build,
+    hubert,
+    wav2vec2,
+    wavlm,
+)
+
+TOLERANCE = 1e-5
+RATE = 16_000
+FAMILIES = (WavLMConfig, HuBERTConfig, Wav2Vec2Config)
+SECONDS = (0.1, 20, 0.37, 1.001, 4.2, 9.7, 0.5, 0.5, 2.8, 13.3, 0.11, 6.66, 3.03, 7.5, 1.9, 5.4, 0.8)  # 17 clips
+PUBLISHED = {
+    "WavLM Base": WavLMConfig(),
+    "HuBERT Base": HuBERTConfig(),
+    "wav2vec 2.0 Base": Wav2Vec2Config(),
+    "WavLM Large, a quarter": replace(wavlm.LARGE, num_layers=6),
+    "HuBERT Large, a quarter": replace(hubert.LARGE, num_layers=6),
+    "wav2vec 2.0 Large LV-60, a quarter": replace(wav2vec2.LARGE_LV60, num_layers=6),
+}
+
+
+def tiny(family: type[WaveformTransformerConfig], extractor_norm: str, *, pre_norm: bool) -> WaveformTransformerConfig:
+    return family(
+        conv_channels=(16,) * 7,
+        extractor_norm=extractor_norm,
+        dim=24,
+        num_layers=3,
+        num_heads=3,
+        feed_forward_dim=40,
+        pre_norm=pre_norm,
+        position_kernel=16,
+        position_groups=4,
+    )
+
+
+TINY = [
+    pytest.param(tiny(family, norm, pre_norm=pre), id=f"{family.__name__}-{norm}-{'pre' if pre else 'post'}")
+    for family, norm, pre in product(FAMILIES, ("group", "layer"), (False, True))
+]
+every_tiny_model = pytest.mark.parametrize("config", TINY)
+each_family = pytest.mark.parametrize("family", FAMILIES)
+
+
+def model(config: WaveformTransformerConfig) -> WaveformTransformer:
+    torch.manual_seed(0)
+    return exaggerate(build(config))
+
+
+def clips(seconds: tuple[float, ...] = SECONDS, *, quietest: float = 0.01) -> list[Tensor]:
+    """Noise, each clip of its own loudness and offset, as recordings are."""
+    generator = torch.Generator().manual_seed(1)
+    loudness = torch.logspace(0, float(torch.tensor(quietest).log10()), len(seconds))
+    return [
+        (torch.randn(round(length * RATE), generator=generator) + 0.3) * level
+        for length, level in zip(seconds, loudness, strict=True)
+    ]
+
+
+def states_of_clips(encoded: Encoded) -> list[dict[int | str, Tensor]]:
+    """For each clip its states by number, and "last"."""
+    states = {**encoded.hidden_states, "last": encoded.last}
+    split = {name: Packed(state, encoded.lengths).unpack() for name, state in states.items()}
+    return [{name: parts[number] for name, parts in split.items()} for number in range(len(encoded.lengths))]
+
+
+@torch.no_grad()
+def encode(backbone: WaveformTransformer, waveforms: list[Tensor]) -> list[dict[int | str, Tensor]]:
+    return states_of_clips(backbone(Packed.pack(waveforms)))
+
+
+def assert_same(
+    given: dict[int | str, Tensor], expected: dict[int | str, Tensor], tolerance: float = TOLERANCE
+) -> None:
+    assert given.keys() == expected.keys()
+    for name, state in expected.items():
+        assert given[name].shape == state.shape
+        error = relative_error(given[name], state)
+        assert error <= tolerance, f"state {name}, {len(state)} frames: {error:.1e}"
+
+
+@every_tiny_model
+def test_a_clip_alone_equals_the_clip_in_a_batch(config: WaveformTransformerConfig) -> None:
+    backbone, waveforms = model(config), clips()
+    together = encode(backbone, waveforms)
+    for waveform, states in zip(waveforms, together, strict=True):
+        assert_same(states, encode(backbone, [waveform])[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_clip_alone_equals_the_clip_in_a_batch_at_published_sizes(name: str) -> None:
+    """Four of the seventeen are run alone: the shortest, the longest, one of a pair of equal length, a middle one."""
+    backbone, waveforms = model(PUBLISHED[name]), clips()
+    together = encode(backbone, waveforms)
+    for number in (0, 1, 7, 8):
+        assert_same(together[number], encode(backbone, [waveforms[number]])[0])
+
+
+@pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")  # transformers' own call
+@each_family
+def test_what_transformers_gives(family: type[WaveformTransformerConfig]) -> None:
+    """Worth a law: where the extractor has a group norm, a padded batch breaks it, with a mask or without."""
+    backbone = model(tiny(family, "group", pre_norm=False))
+    peer = twin(backbone)
+    short, long = clips((1, 3))
+    alone = peer_states(peer, short[None])["last"][0]
+    padded, lengths = Packed.pack([short, long]).to_padded()
+    real = torch.arange(padded.shape[1]) < lengths[:, None]
+    for mask in (None, real.long()):
+        in_batch = peer_states(peer, padded, mask)["last"][0, : len(alone)]
+        assert relative_error(in_batch, alone) > 0.05
+    assert_same({"last": encode(backbone, [short, long])[0]["last"]}, {"last": alone})
+
+
+@every_tiny_model
+def test_order_does_not_matter(config: WaveformTransformerConfig) -> None:
+    backbone, waveforms = model(config), clips((0.1, 2, 0.5, 0.5, 1.3))
+    forwards, backwards = encode(backbone, waveforms), encode(backbone, waveforms[::-1])
+    for one, other in zip(forwards, backwards[::-1], strict=True):
+        assert_same(one, other)
+
+
+@each_family
+def test_masked_frames_do_not_reach_other_clips(family: type[WaveformTransformerConfig]) -> None:
+    backbone, waveforms = model(tiny(family, "group", pre_norm=False)), clips((0.5, 1, 0.7))
+    with torch.no_grad():
+        features = backbone.extractor(Packed.pack(waveforms))
+        mask = torch.rand(len(features.values), generator=torch.Generator().manual_seed(0)) < 0.5
+        together = states_of_clips(backbone.encode(features, mask=mask))
+        masks = Packed(mask, features.lengths).unpack()
+        for waveform, own_mask, states in zip(waveforms, masks, together, strict=True):
+            alone = backbone.extractor(Packed.pack([waveform]))
+            assert_same(states, states_of_clips(backbone.encode(alone, mask=own_mask))[0])
+            assert (
+                relative_error(states["last"], encode(backbone, [waveform])[0]["last"]) > 0.01
+            )  # the mask did something
+
+
+@every_tiny_model
+def test_nan_stays_in_its_clip(config: WaveformTransformerConfig) -> None:
+    backbone, waveforms = model(config), clips((0.5, 0.5, 1.2))
+    broken = [waveforms[0], torch.full_like(waveforms[1], float("nan")), waveforms[2]]
+    given, expected = encode(backbone, broken), encode(backbone, waveforms)
+    for number in (0, 2):
+        assert_same(given[number], expected[number])
+    assert given[1]["last"].isnan().all()
+
+
+@each_family
+def test_stopping_early_gives_the_same_states(family: type[WaveformTransformerConfig]) -> None:
+    backbone = model(tiny(family, "layer", pre_norm=True))
+    speech = Packed.pack(clips((0.4, 1)))
+    ran: list[int] = []
+    for number, layer in enumerate(backbone.encoder.layers, start=1):
+        layer.register_forward_hook(lambda *_, number=number: ran.append(number))
+    with torch.no_grad():
+        full = backbone(speech)
+        for wanted, depth in (([0], 0), ([2], 2), ([3, 1], 3), (["last"], 3), ([0, "last"], 3), ([], 0)):
+            ran.clear()
+            part = backbone(speech, layers=wanted)
+            assert ran == list(range(1, depth + 1))
+            assert sorted(part.hidden_states) == sorted(layer for layer in wanted if layer != "last")
+            for number, state in part.hidden_states.items():
+                assert torch.equal(state, full.hidden_states[number])
+            if "last" in wanted:
+                assert torch.equal(part.last, full.last)
+            else:
+                assert part.last is None
+
+
+@each_family
+@pytest.mark.parametrize("pre_norm", [False, True])
+def test_last_is_the_last_state_after_the_final_norm(family: type[WaveformTransformerConfig], pre_norm: bool) -> None:
+    """Models whose blocks normalise first have one more norm at the end; the others have none."""
+    backbone = model(tiny(family, "layer", pre_norm=pre_norm))
+    (states,) = encode(backbone, clips((1,)))
+    assert torch.equal(states["last"], backbone.encoder.norm(states[3]) if pre_norm else states[3])
+
+
+@each_family
+def test_dropping_layers_keeps_the_number_of_states(family: type[WaveformTransformerConfig]) -> None:
+    """A dropped layer hands on its input, and the position bias outlives the drop of the first layer."""
+    config = replace(tiny(family, "layer", pre_norm=False), dropout=0.0, attention_dropout=0.0, input_dropout=0.0)
+    backbone = build(replace(config, layerdrop=0.5))
+    speech = Packed.pack(clips((0.4,)))
+    torch.manual_seed(0)
+    drops = []
+    for _ in range(20):
+        backbone.train()
+        states = backbone(speech).hidden_states
+        assert list(states) == [0, 1, 2, 3]
+        drops.append(tuple(states[number] is states[number - 1] for number in (1, 2, 3)))
+        x = states[0]
+        backbone.eval()  # no layer is dropped: run those that were not by hand
+        table = (
+            None if backbone.encoder.relative_positions is None else backbone.encoder.relative_positions.table(len(x))
+        )
+        for number, (layer, dropped) in enumerate(zip(backbone.encoder.layers, drops[-1], strict=True), start=1):
+            x = x if dropped else layer(x, [len(x)], table)
+            torch.testing.assert_close(states[number], x)
+    assert len(set(drops)) > 4
+    assert {drop[0] for drop in drops} == {False, True}
+    backbone.train()
+    dropping_all = build(replace(config, layerdrop=1.0)).train()
+    states = dropping_all(speech).hidden_states
+    assert torch.equal(states[3], states[0])
+
+
+@every_tiny_model
+def test_gradients_of_a_batch_are_the_sum_of_those_of_its_clips(config: WaveformTransformerConfig) -> None:
+    backbone, waveforms = model(config).double(), [clip.double() for clip in clips((0.2, 1, 0.5, 0.5))]
+
+    def gradients(batch: list[Tensor]) -> dict[str, Tensor]:
+        backbone.zero_grad()
+        encoded = backbone(Packed.pack(batch))
+        loss = encoded.last.sin().sum() + sum(state.square().sum() for state in encoded.hidden_states.values())
+        loss.backward()
+        return {name: p.grad.clone() for name, p in backbone.named_parameters() if p.grad is not None}
+
+    together = gradients(waveforms)
+    alone = [gradients([waveform]) for waveform in waveforms]
+    assert together.keys() == dict(backbone.named_parameters()).keys() - {"mask_embedding"}
+    for name, gradient in together.items():
+        expected = sum(part[name] for part in alone)
+        torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-7 * float(expected.abs().max() + 1), msg=name)
+
+
+@every_tiny_model
+@pytest.mark.parametrize("how", ["weights", "autocast"])
+def test_half_precision_stays_near(config: WaveformTransformerConfig, how: str) -> None:
+    """bfloat16 has 8 bits: errors of a few per cent after three layers of peaky attention, no more."""
+    torch.manual_seed(0)
+    backbone, waveforms = build(config).eval(), clips((0.4, 2, 1), quietest=0.1)
+    expected = encode(backbone, waveforms)
+    if how == "weights":
+        given = encode(backbone.bfloat16(), [waveform.bfloat16() for waveform in waveforms])
+    else:
+        with torch.autocast("cpu", torch.bfloat16):
+            given = encode(backbone, waveforms)
+    for one, other in zip(given, expected, strict=True):
+        assert_same({name: state.float() for name, state in one.items()}, other, tolerance=0.03)
