@@ -39,16 +39,6 @@ HF_SIZES = {
     "codevector_dim": 12,
     "proj_codevector_dim": 10,
 }
-FAIRSEQ_SIZES = {
-    "conv_feature_layers": "[(8, 10, 5)] + [(8, 3, 2)] * 4 + [(8,2,2)] + [(8,2,2)]",
-    "encoder_embed_dim": 16,
-    "encoder_layers": 2,
-    "encoder_attention_heads": 2,
-    "encoder_ffn_embed_dim": 24,
-    "conv_pos": 8,
-    "conv_pos_groups": 2,
-    "activation_fn": "gelu",
-}
 TRANSFORMERS = {"wavlm": "WavLM", "hubert": "Hubert", "wav2vec2": "Wav2Vec2"}
 
 

@@ -1,4 +1,4 @@
-"""Folders written by transformers load here, with the same outputs; folders written here load there, nothing missing."""
+"""Folders of transformers load here, with the same outputs; folders written here load there, nothing missing."""
 
 import json
 from dataclasses import replace

@@ -81,7 +81,7 @@ def parse_convs(text: Any, source: object) -> list[tuple[int, int, int]]:
         layers = _convs(ast.parse(str(text), mode="eval").body)
         if layers and all(isinstance(layer, tuple) and len(layer) == 3 for layer in layers):
             return layers
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError):
         pass
     raise CorruptedCheckpoint(
         f"{source}: conv_feature_layers={str(text)!r:.200} is no list of convolutions; "

@@ -31,10 +31,11 @@ def kind_of(path: Path) -> Kind:
         start = file.read(512)
     if not start:
         raise CorruptedCheckpoint(f"{path} is empty; the download or copy has failed. Fetch it again.")
-    if start.startswith((b"PK", b"\x80")):
-        return "pickle"
+    # Before the others: the length that safetensors begin with can look like anything.
     if len(start) > 9 and start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= path.stat().st_size:
         return "safetensors"
+    if start.startswith((b"PK", b"\x80")):
+        return "pickle"
     if len(start) > 9 and start[8:9] == b"{":
         raise CorruptedCheckpoint(
             f"{path} looks like safetensors, but its header claims {int.from_bytes(start[:8], 'little')} bytes and the "
