@@ -24,7 +24,7 @@ SYMBOLS = ["<s>", "<pad>", "</s>", "<unk>", "|", "E", "T"]
 
 @pytest.fixture
 def toolkit(monkeypatch):
-    """Modules that a pickler takes for fairseq's and omegaconf's; `forget()` takes them away before anything is read."""
+    """Modules that a pickler takes for fairseq's and omegaconf's; `forget()` takes them away before reading."""
     omegaconf, base, dictionary, choices = (
         ModuleType(name)
         for name in ("omegaconf", "omegaconf.base", "fairseq.data.dictionary", "fairseq.dataclass.constants")
