@@ -1,14 +1,17 @@
 """How far stitched features are from those of the whole clip, layer by layer, as a function of the overlap.
 
     python -m benchmarks.long_audio [--model ID] [--audio FILE|MANIFEST|FOLDER] [--window 20] [--overlaps 0,1,2,4,8]
+                                    [--write docs/long_audio.md]
 
-Prints the table of docs/long_audio.md. The recordings are laid one behind another into one long clip, encoded whole and
-in windows. Two numbers an entry: the root mean square distance of a frame from its place in the whole clip's features,
-and that of the worst frame, both in units of how far frames of the clip are from their mean.
+The recordings are laid one behind another into one long clip, encoded whole and in windows. Two numbers an entry: the
+root mean square distance of a frame from its place in the whole clip's features, and that of the worst frame, both in
+units of how far frames of the clip are from their mean. `--write` puts the table between the marks of a page.
 """
 
 import argparse
 import platform
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,64 +22,76 @@ from sonant import audio
 from sonant.extraction.inputs import gather
 
 EXAMPLES = Path(__file__).parent.parent / "examples/speech/manifest.jsonl"
+MARKS = "<!-- measured -->", "<!-- end of measured -->"
 
 
 def main() -> None:
+    """Measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="sonant/wavlm-tiny")
     parser.add_argument("--audio", default=str(EXAMPLES))
     parser.add_argument("--max-seconds", type=float, default=120.0, help="length of the clip")
     parser.add_argument("--window", type=float, default=20.0, help="seconds")
     parser.add_argument("--overlaps", default="0,1,2,4,8", help="seconds, with commas between")
+    parser.add_argument("--write", type=Path, help="a page with marks for the table")
     options = parser.parse_args()
-    encoder = sonant.load(options.model)
-    rate = encoder.sampling_rate
+    lines = []
+    for line in measure(sonant.load(options.model, device="cpu"), options):
+        print(line, flush=True)
+        lines.append(line)
+    if options.write:
+        text = options.write.read_text(encoding="utf-8")
+        table = "\n".join([MARKS[0], *lines, MARKS[1]])
+        page = re.sub(f"{MARKS[0]}.*{MARKS[1]}", lambda _: table, text, flags=re.DOTALL)
+        options.write.write_text(page, encoding="utf-8")
+
+
+def measure(encoder: sonant.SpeechEncoder, options: argparse.Namespace) -> Iterator[str]:
+    """The lines of the report, as they are found."""
+    rate, config = encoder.sampling_rate, encoder.model.config
     clips = [audio.read(entry.audio, sampling_rate=rate) for entry in gather(options.audio)]
     wave = np.concatenate(clips)[: round(options.max_seconds * rate)]
-    whole = encoder.encode(wave, layer="all", window_seconds=None, to="torch")
-    last = encoder.encode(wave, window_seconds=None, to="torch")
-    names = [f"layer {layer}" for layer in range(len(whole))] + ["last"]
-    states = [*whole, last]
-
-    config = encoder.model.config
-    print(f"model {encoder.name}, {type(config).__name__}, extractor norm {config.extractor_norm}")
-    print(f"clip of {len(wave) / rate:.1f} s, windows of {options.window:g} s")
-    print(f"torch {torch.__version__}, {platform.machine()}")
-    print()
-    print("| overlap, s | " + " | ".join(names) + " |")
-    print("|---" * (len(names) + 1) + "|")
-    for overlap in map(float, options.overlaps.split(",")):
-        _row(encoder, wave, states, f"{overlap:g}", options.window, overlap)
+    yield (
+        f"`{encoder.name}` ({encoder.revision}), a clip of {len(wave) / rate:.1f} s in windows of {options.window:g} s"
+        f", float32, torch {torch.__version__}, {platform.machine()}:"
+    )
+    yield ""
+    whole = _states(encoder, wave, window_seconds=None)
+    names = [*map(str, range(config.num_layers + 1)), "last"]
+    yield "| overlap, s | layer " + " | ".join(names) + " |"
+    yield "|---" * (len(names) + 1) + "|"
+    overlaps = [float(overlap) for overlap in options.overlaps.split(",")]
+    for overlap in overlaps:
+        yield _row(f"{overlap:g}", _states(encoder, wave, options.window, overlap), whole)
     if encoder.model.clip_statistics() is not None:
-        # What it would be if every window took the statistics of its group norm from itself, as elsewhere.
+        # What it would be if every window took the statistics of its group norm from itself.
         encoder.model.clip_statistics = lambda: None
-        _row(encoder, wave, states, f"{overlap:g}, window's own norm", options.window, overlap)
+        yield _row(f"{overlaps[-1]:g}, own norm", _states(encoder, wave, options.window, overlaps[-1]), whole)
 
 
-def _row(
-    encoder: sonant.SpeechEncoder,
-    wave: np.ndarray,
-    states: list[torch.Tensor],
-    title: str,
-    window: float,
-    overlap: float,
-) -> None:
-    how = {"window_seconds": window, "overlap_seconds": overlap, "to": "torch"}
-    stitched = [*encoder.encode(wave, layer="all", **how), encoder.encode(wave, **how)]
-    cells = [_distance(one, other) for one, other in zip(stitched, states, strict=True)]
-    print(f"| {title} | " + " | ".join(cells) + " |", flush=True)
+def _states(
+    encoder: sonant.SpeechEncoder, wave: np.ndarray, window_seconds: float | None, overlap_seconds: float = 0.0
+) -> list[torch.Tensor]:
+    """All layers and the output, (frames, dim) each."""
+    layers = [*range(encoder.num_layers + 1), "last"]
+    how = {"window_seconds": window_seconds, "overlap_seconds": overlap_seconds, "to": "torch"}
+    return list(encoder.encode(wave, layer=layers, **how))
+
+
+def _row(title: str, stitched: list[torch.Tensor], whole: list[torch.Tensor]) -> str:
+    return f"| {title} | " + " | ".join(_distance(*pair) for pair in zip(stitched, whole, strict=True)) + " |"
 
 
 def _distance(stitched: torch.Tensor, whole: torch.Tensor) -> str:
-    """Over all frames, and of the worst one."""
-    centred = whole - whole.mean(0)
-    gaps = (stitched - whole).norm(dim=1)
-    typical = centred.norm(dim=1).square().mean().sqrt()
-    return f"{_number((gaps.square().mean().sqrt() / typical).item())} ({_number((gaps.max() / typical).item())})"
+    """Over all frames, and of the worst one, in per cent."""
+    typical = (whole - whole.mean(0)).norm(dim=1).square().mean().sqrt()
+    gaps = (stitched - whole).norm(dim=1) / typical
+    return f"{_percent(gaps.square().mean().sqrt())} ({_percent(gaps.max())})"
 
 
-def _number(value: float) -> str:
-    return f"{100 * value:.2g} %" if value >= 1e-5 else "0"
+def _percent(share: torch.Tensor) -> str:
+    value = 100 * share.item()
+    return "0" if value < 0.005 else f"{value:.2f}" if value < 1 else f"{value:.1f}"
 
 
 if __name__ == "__main__":
