@@ -195,6 +195,13 @@ def test_other_settings_are_refused_and_named(model, corpus: Path, tmp_path: Pat
     assert run(model, corpus, tmp_path, replace(REQUESTS["frames"], batch_seconds=9.0)).computed == 0
 
 
+def test_settings_bind_only_where_there_are_results(model, corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(Interruption):
+        run(Interrupted(model, 0), corpus, tmp_path, REQUESTS["frames"])
+    assert run(model, corpus, tmp_path, REQUESTS["pooled"]).computed == 9
+    assert json.loads((tmp_path / "settings.json").read_text())["pool"] == "mean+std"
+
+
 def test_a_recording_that_is_mended_is_tried_again(model, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

@@ -29,6 +29,8 @@ from sonant.extraction.request import Request
 from sonant.extraction.sinks import Pooled, RowsOnDisk, Spooled, in_memory
 from sonant.extraction.sources import AudioSource
 
+INDEX, JOURNAL = "index.jsonl", "journal.jsonl"
+
 StoredType = Literal["float32", "float16"]
 
 
@@ -221,7 +223,8 @@ def embed_folder(
         ConfigurationError: the folder holds results of other settings, or the disk is too small.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    settle(folder / "settings.json", writer.settings(), free=("model", "revision"))
+    has_results = any((folder / name).exists() and (folder / name).stat().st_size for name in (INDEX, JOURNAL))
+    settle(folder / "settings.json", writer.settings(), bound=has_results, free=("model", "revision"))
     run = _Run(engine, entries, folder, writer, on_error)
     try:
         return run.go(show_progress=show_progress, on_start=on_start)
@@ -238,8 +241,8 @@ class _Run:
         self.engine, self.entries, self.folder, self.writer, self.on_error = engine, entries, folder, writer, on_error
         self.request = writer.request
         self.sources = [_source(entry, engine) for entry in entries]
-        self.index_path, self.errors_path = folder / "index.jsonl", folder / "errors.jsonl"
-        self.journal_path, self.spool_path = folder / "journal.jsonl", folder / "vectors.spool"
+        self.index_path, self.errors_path = folder / INDEX, folder / "errors.jsonl"
+        self.journal_path, self.spool_path = folder / JOURNAL, folder / "vectors.spool"
         self.vectors_path = folder / f"vectors.{writer.format}"
         self.files = output_names([entry.name for entry in entries], writer.format)
         self.errors: dict[int, dict[str, Any]] = {}

@@ -54,13 +54,19 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         draft.write_text("".join(_line(row) for row in rows), encoding="utf-8")
 
 
-def settle(path: Path, settings: Mapping[str, Any], *, free: Collection[str] = ()) -> None:
-    """Write a run's settings, or make sure that they are those of the run that is there, the `free` ones aside.
+def settle(path: Path, settings: Mapping[str, Any], *, bound: bool, free: Collection[str] = ()) -> None:
+    """Write a run's settings, or make sure that they are those of the run that is there.
+
+    Args:
+        path: of the settings.
+        settings: of this run.
+        bound: whether there are results that the settings must fit.
+        free: settings that may differ.
 
     Raises:
         ConfigurationError: the output holds the results of other settings; it lists what differs.
     """
-    if not path.exists():
+    if not (bound and path.exists()):
         with atomic(path) as draft:
             draft.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return
