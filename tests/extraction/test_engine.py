@@ -1,9 +1,12 @@
 """Laws of extraction: order, batch mates, windows, memory that runs out, recordings that fail."""
 
+import io
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -177,6 +180,42 @@ def test_a_long_recording_that_breaks_halfway_is_skipped(Averager) -> None:
     assert results[0] is None
     assert results[1] is not None
     assert isinstance(failures[0].error, NonFiniteAudio)
+
+
+def test_a_format_whose_package_is_missing_is_one_recording_s_fault(Averager, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    m4a = b"\0\0\0\x20ftypM4A " + bytes(64)
+    results, failures = collect(Engine([Averager()]), sources(speech(1), m4a), Request(), on_error="skip")
+    assert [result is None for result in results] == [False, True]
+    assert "sonant[audio]" in str(failures[0].error)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # soundfile's callback swallows it
+def test_a_disk_that_fails_while_reading_is_one_recording_s_fault_and_while_writing_it_is_not(Averager) -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > 100_000:
+                raise OSError(5, "Input/output error")
+            return super().read(size)
+
+    file = io.BytesIO()
+    soundfile.write(file, speech(20), RATE, format="WAV", subtype="FLOAT")
+    request = Request(window_seconds=5, overlap_seconds=1)
+    results, failures = collect(Engine([Averager()]), sources(Failing(file.getvalue())), request, on_error="skip")
+    assert results == [None]
+    assert isinstance(failures[0].error, AudioError)
+
+    class FullDisk:
+        def append(self, frames) -> None:
+            raise OSError(28, "No space left on device")
+
+        def abandon(self) -> None:
+            pass
+
+    engine, source = Engine([Averager()]), sources(speech(20))
+    batches = engine.plan([20.0], request)
+    with pytest.raises(OSError, match="No space left"):
+        list(engine.run(source, batches, request, lambda *_, **__: FullDisk(), on_error="skip"))
 
 
 def test_several_devices_share_the_work_and_keep_the_order(Averager) -> None:

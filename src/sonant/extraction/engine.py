@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sonant.audio import Windowing, cut, keep
-from sonant.errors import AudioError, ConfigurationError
+from sonant.errors import AudioError, ConfigurationError, MissingExtra
 from sonant.extraction.batching import Batch, pack, split
 from sonant.extraction.loudness import Loudness, normalized
 from sonant.extraction.prefetch import ahead, map_ahead, share
@@ -28,6 +28,7 @@ from sonant.layers.packed import Packed
 
 OnError = Literal["raise", "skip"]
 READERS = 4
+UNUSABLE = (AudioError, MissingExtra)  # what is wrong with one recording; all else stops the work
 
 
 class MakeSink(Protocol):
@@ -196,7 +197,7 @@ class _Run:
         sink = self.sink(item, windowed=True)
         try:
             return self._windowed(item, blocks, sink)
-        except (AudioError, OSError) as error:
+        except UNUSABLE as error:
             sink.abandon()
             return _failed(item, source, error, self.on_error)
 
@@ -335,7 +336,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 def _length(source: Source) -> float | Exception:
     try:
         return source.seconds()
-    except (AudioError, OSError) as error:
+    except UNUSABLE as error:
         return error
 
 
@@ -346,7 +347,7 @@ def _in_one_block(waveform: np.ndarray) -> Iterator[np.ndarray]:
 def _read(source: Source) -> np.ndarray | Exception:
     try:
         return source.read()
-    except (AudioError, OSError) as error:
+    except UNUSABLE as error:
         return error
 
 

@@ -1,6 +1,7 @@
 """One recording, read whole or in blocks."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Real
 from os import PathLike
@@ -10,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from sonant import audio
+from sonant.errors import UndecodableAudio
 
 
 class Source(Protocol):
@@ -49,19 +51,32 @@ class AudioSource:
         """Length from the header alone."""
         if self.known_seconds is not None:
             return self.known_seconds
-        return audio.duration(self.audio, source_rate=self.source_rate or self.sampling_rate)
+        with self._reading():
+            return audio.duration(self.audio, source_rate=self.source_rate or self.sampling_rate)
 
     def read(self) -> np.ndarray:
         """The whole recording: float32 (samples,)."""
-        return audio.read(
-            self.audio, sampling_rate=self.sampling_rate, source_rate=self.source_rate, min_samples=self.min_samples
-        )
+        with self._reading():
+            return audio.read(
+                self.audio, sampling_rate=self.sampling_rate, source_rate=self.source_rate, min_samples=self.min_samples
+            )
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The same samples in blocks, so that a file of hours is never held whole."""
-        return audio.blocks(
-            self.audio, sampling_rate=self.sampling_rate, source_rate=self.source_rate, min_samples=self.min_samples
-        )
+        with self._reading():
+            yield from audio.blocks(
+                self.audio, sampling_rate=self.sampling_rate, source_rate=self.source_rate, min_samples=self.min_samples
+            )
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """A disk that fails while reading is told from one that fails while writing."""
+        try:
+            yield
+        except OSError as error:
+            raise UndecodableAudio(
+                f"{self.name} could not be read: {error}. Check the disk or the connection."
+            ) from error
 
 
 def is_many(audio: Any) -> bool:
