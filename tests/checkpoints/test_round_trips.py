@@ -13,7 +13,7 @@ from sonant.checkpoints.keys import read, write
 from sonant.checkpoints.tables import HF
 from sonant.checkpoints.torchaudio import rows_for as torchaudio_rows
 from sonant.errors import ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint, UnknownName
-from sonant.models import wav2vec2, wavlm
+from sonant.models import build, wav2vec2, wavlm
 
 FAMILIES = ["wavlm", "hubert", "wav2vec2"]
 FORMATS = ["hf", "unilm", "fairseq", "torchaudio"]
@@ -125,6 +125,14 @@ def test_every_tensor_of_a_model_has_one_name_everywhere(config):
         }
 
 
+@pytest.mark.parametrize("norm", ["group", "layer"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_hollow_models_have_the_shapes_of_real_ones(config_of, family, norm):
+    config = config_of(family, norm)
+    real = {name: tuple(tensor.shape) for name, tensor in build(config).state_dict().items()}
+    assert shapes_of(config) == real
+
+
 def test_backbones_run_and_train(tmp_path, checkpoint_of):
     from sonant.layers.packed import Packed
 
@@ -224,6 +232,10 @@ class TestOtherFiles:
         (tmp_path / "notes.txt").write_text("x")
         with pytest.raises(UnknownCheckpoint, match=r"notes\.txt"):
             load_checkpoint(tmp_path)
+
+    def test_a_revision_of_a_folder(self, tmp_path):
+        with pytest.raises(ConfigurationError, match="revision"):
+            load_checkpoint(tmp_path, revision="main")
 
     def test_an_unknown_format(self, tmp_path, checkpoint_of):
         with pytest.raises(UnknownName, match="torchaudio"):

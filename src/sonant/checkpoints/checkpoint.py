@@ -1,14 +1,22 @@
 """What every reader hands out and every writer takes: a configuration, tensors under our names, and heads."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from sonant.errors import UnknownName
-from sonant.models import HuBERTConfig, Wav2Vec2Config, WaveformTransformerConfig, WavLMConfig, build
+from sonant.models import (
+    HuBERTConfig,
+    Wav2Vec2Config,
+    WaveformTransformer,
+    WaveformTransformerConfig,
+    WavLMConfig,
+    build,
+)
 
 Format = Literal["hf", "unilm", "fairseq", "torchaudio"]
 
@@ -94,10 +102,33 @@ def make_config(
     return kind(**({name: value for name, value in values.items() if name in known} | overrides))
 
 
+class _ShapesOnly(TorchFunctionMode):
+    """Passes over the filling of fresh tensors, which on the meta device makes torch load its compiler (1.2 s)."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in (Tensor.normal_, Tensor.uniform_) or getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        if func is Tensor.norm and kwargs.get("dim") is not None:
+            return args[0].sum(kwargs["dim"], keepdim=bool(kwargs.get("keepdim")))  # of the same shape
+        return func(*args, **kwargs)
+
+
+def hollow(config: WaveformTransformerConfig) -> WaveformTransformer:
+    """A model without values, on the meta device: it takes no memory."""
+    with torch.device("meta"), _ShapesOnly():
+        return build(config)
+
+
 def shapes_of(config: WaveformTransformerConfig) -> dict[str, tuple[int, ...]]:
-    """Every tensor that a model of this configuration has, by name; no memory is used for them."""
-    with torch.device("meta"):
-        return {name: tuple(tensor.shape) for name, tensor in build(config).state_dict().items()}
+    """Every tensor that a model of this configuration has, by name."""
+    return {name: tuple(tensor.shape) for name, tensor in hollow(config).state_dict().items()}
 
 
 def own_storage(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

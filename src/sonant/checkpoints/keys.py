@@ -82,14 +82,10 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(re.escape(pattern).replace(r"\{i\}", r"(?P<i>\d+)").replace(r"\{p\}", r"(?P<p>weight|bias)"))
 
 
-def read(
-    state: Mapping[str, Tensor], rows: Table, heads: Mapping[str, HeadTable], *, ignored: Table = ()
-) -> Translated:
-    """Their names to ours. `ignored` lists the tensors that carry nothing and may be dropped."""
+def read(state: Mapping[str, Tensor], rows: Table, heads: Mapping[str, HeadTable]) -> Translated:
+    """Their names to ours; what no row knows is listed as unknown."""
     result = Translated()
     for name, tensor in state.items():
-        if any(row.foreign_pattern.fullmatch(name) for row in ignored):
-            continue
         if not any(_read_one(name, tensor, table, into) for table, into in _places(result, rows, heads)):
             result.unknown.append(name)
     result.heads = {kind: tensors for kind, tensors in result.heads.items() if tensors}
@@ -168,15 +164,15 @@ def check(
     source: object,
     rows: Table,
     heads: Mapping[str, HeadTable],
-    may_lack_mask: bool = True,
 ) -> None:
-    """Raise CheckpointMismatch unless the tensors are exactly those of the model and of complete heads."""
+    """Raise CheckpointMismatch unless the tensors are exactly those of the model and of complete heads.
+
+    Only the mask embedding may be missing: it serves training alone, and some files have dropped it.
+    """
     backbone = translated.backbone
     _check_depth(backbone, config, source)
     expected = shapes_of(config)
-    missing = theirs((name for name in expected if name not in backbone), rows)
-    if may_lack_mask and "mask_embedding" not in backbone:
-        missing = [name for name in missing if name not in theirs(["mask_embedding"], rows)]
+    missing = theirs((name for name in expected if name not in backbone and name != "mask_embedding"), rows)
     surplus = [*translated.unknown, *theirs((name for name in backbone if name not in expected), rows)]
     wrong = [
         f"{theirs([name], rows)[0]} is {tuple(tensor.shape)}, expected {expected[name]}"

@@ -7,15 +7,15 @@ from typing import Any
 
 import torch
 
-from sonant.checkpoints.checkpoint import Checkpoint
+from sonant.checkpoints.checkpoint import Checkpoint, hollow
 from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
 from sonant.checkpoints.files import kind_of, only_tensors
 from sonant.checkpoints.hf import CONFIG, read_hf
 from sonant.checkpoints.hub import fetch
 from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
 from sonant.checkpoints.unpickle import read_pickle
-from sonant.errors import CheckpointUnavailable, CorruptedCheckpoint, UnknownCheckpoint
-from sonant.models import WaveformTransformer, build
+from sonant.errors import CheckpointUnavailable, ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint
+from sonant.models import WaveformTransformer
 
 
 def load_checkpoint(
@@ -44,8 +44,14 @@ def load_checkpoint(
         UnsupportedCheckpoint: a model with a part that ours do not have.
         UnsafeCheckpoint: a pickle that would run code.
         CheckpointMismatch: tensors are missing, left over or of the wrong shape.
+        ConfigurationError: a file without a configuration needs `overrides`, or `revision` does not fit.
     """
     path = Path(source).expanduser()
+    if revision is not None and path.exists():
+        raise ConfigurationError(
+            f"{source} is a file or folder here, which has no revision {revision!r}. Leave it out; if the hub is "
+            "meant, rename the local one."
+        )
     if path.is_dir():
         return _read_folder(path, overrides)
     if path.is_file():
@@ -86,8 +92,7 @@ def make_backbone(
     if "mask_embedding" not in state:
         like = state["projection.linear.bias"]
         state["mask_embedding"] = torch.rand(config.dim, generator=torch.Generator().manual_seed(0)).to(like.dtype)
-    with torch.device("meta"):
-        backbone = build(config)
+    backbone = hollow(config)
     backbone.load_state_dict(state, assign=True)
     backbone.to(device=device, dtype=dtype)
     return backbone.eval()
