@@ -125,6 +125,18 @@ def test_mfcc_labels_stand_at_the_frames_of_the_backbone(
         assert labels[number][7] == kmeans(late[14:15]).item()
 
 
+def test_without_their_mean_mfcc_labels_do_not_hear_the_level(waveforms: WaveformStore, tmp_path: Path) -> None:
+    class Louder(WaveformStore):
+        def __getitem__(self, number: int) -> np.ndarray:
+            return 3 * super().__getitem__(number)
+
+    targets = MFCCTargets(num_clusters=10, subtract_mean=True)
+    labels = make_targets(waveforms, targets, tmp_path / "plain")
+    louder = make_targets(Louder(tmp_path / "waveforms"), targets, tmp_path / "louder")
+    same = np.mean([np.mean(labels[number] == louder[number]) for number in range(len(waveforms))])
+    assert same > 0.99
+
+
 def test_layer_labels_are_clusters_of_that_layer(tiny: WavLMConfig, waveforms: WaveformStore, tmp_path: Path) -> None:
     model = build(tiny).eval()
     labels = make_targets(waveforms, LayerTargets(layer=1, num_clusters=5), tmp_path / "layer", previous=model)

@@ -50,7 +50,7 @@ class WaveformStore:
         folder.mkdir(parents=True, exist_ok=True)
         index_path, samples_path = folder / "index.jsonl", folder / "samples.i16"
         done = _read_index(index_path) if index_path.exists() else []
-        expected = [str(recording.path) for recording in recordings]
+        expected = [str(recording.path.resolve()) for recording in recordings]
         if [entry["path"] for entry in done] != expected[: len(done)]:
             raise ManifestError(
                 f"{folder} holds the waveforms of other recordings. Choose another folder or remove it."
@@ -81,7 +81,7 @@ class WaveformStore:
                 unit="file",
                 disable=None,
             ):
-                entry: dict[str, str | int] = {"path": str(recording.path)}
+                entry: dict[str, str | int] = {"path": str(recording.path.resolve())}
                 if isinstance(result, AudioError):
                     entry["error"] = str(result)
                 else:

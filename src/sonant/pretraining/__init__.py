@@ -3,6 +3,7 @@
 from sonant.pretraining.batches import Batching, MaskedBatches
 from sonant.pretraining.kmeans import KMeans, fit_kmeans
 from sonant.pretraining.masked_prediction import MaskedBatch, MaskedPrediction
+from sonant.pretraining.spectrum_regression import SpectrumRegression
 from sonant.pretraining.targets import LayerTargets, MFCCTargets, Targets, make_targets
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "MaskedBatch",
     "MaskedBatches",
     "MaskedPrediction",
+    "SpectrumRegression",
     "Targets",
     "fit_kmeans",
     "make_targets",

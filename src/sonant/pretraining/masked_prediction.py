@@ -62,16 +62,17 @@ class MaskedPrediction(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.projection = nn.Linear(backbone.dim, projection_dim)
-        self.label_embeddings = nn.Parameter(torch.rand(num_clusters, projection_dim))
+        # fairseq draws them from [0, 1), so that all of them start close together; a short run cannot afford that.
+        self.label_embeddings = nn.Parameter(torch.randn(num_clusters, projection_dim))
         self.temperature, self.unmasked_weight, self.feature_penalty = temperature, unmasked_weight, feature_penalty
         self.extractor_gradient = extractor_gradient
 
     def loss(self, batch: MaskedBatch) -> Loss:
         """Summed over the masked frames."""
         features = self.backbone.extractor(batch.speech)
+        features = features.with_values(_scale_gradient(features.values, self.extractor_gradient))
         penalty = features.values.float().square().mean()
-        scaled = features.with_values(_scale_gradient(features.values, self.extractor_gradient))
-        output = self.backbone.encode(scaled, mask=batch.mask, layers=["last"]).last
+        output = self.backbone.encode(features, mask=batch.mask, layers=["last"]).last
         assert output is not None
         seen = ~batch.mask
         masked_loss, masked_metrics = self._score(output[batch.mask], batch.targets[batch.mask], "masked")

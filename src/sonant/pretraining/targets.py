@@ -19,9 +19,16 @@ from sonant.pretraining.kmeans import CHUNK_ROWS, KMeans, fit_kmeans
 
 @dataclass(frozen=True, kw_only=True)
 class MFCCTargets:
-    """Clusters of 39 MFCC and slopes: HuBERT's first iteration."""
+    """Clusters of 39 MFCC and slopes: HuBERT's first iteration.
+
+    Attributes:
+        num_clusters: how many.
+        subtract_mean: take from each coefficient its mean over the clip (cepstral mean normalisation). HuBERT did not;
+            but levels and channels are hidden from a model whose group norm runs over the clip.
+    """
 
     num_clusters: int = 100
+    subtract_mean: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +95,13 @@ def _features(
 ) -> Features:
     """A function from numbers of recordings to (number, features (frames, dim)), 50 frames a second."""
     match targets:
-        case MFCCTargets():
+        case MFCCTargets(subtract_mean=subtract_mean):
 
             def cepstral(numbers: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
                 for number in numbers:
                     # Every second MFCC frame sees the very samples that a frame of the backbone sees.
-                    yield number, mfcc_with_deltas(torch.from_numpy(waveforms[number]))[::2]
+                    cepstra = mfcc_with_deltas(torch.from_numpy(waveforms[number]))[::2]
+                    yield number, cepstra - cepstra.mean(0) if subtract_mean else cepstra
 
             return cepstral
         case LayerTargets(layer=layer):

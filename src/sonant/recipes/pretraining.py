@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +21,7 @@ from sonant.pretraining import (
     MaskedBatches,
     MaskedPrediction,
     MFCCTargets,
+    SpectrumRegression,
     Targets,
     make_targets,
 )
@@ -34,6 +35,7 @@ class Stage:
     Attributes:
         name: of its folder.
         targets: what is predicted; clusters of a layer need a stage before this one.
+        extractor_steps: steps in which the extractor alone learns log-mel energies, before a fresh start; 0 as published.
         start: from fresh weights, or from those of the stage before (only the prediction head is fresh). For the first
             stage, the stage before is the run's teacher.
         projection_dim, unmasked_weight, feature_penalty, extractor_gradient: of `MaskedPrediction`.
@@ -42,6 +44,7 @@ class Stage:
     name: str
     targets: Targets = MFCCTargets()
     start: Literal["fresh", "previous"] = "fresh"
+    extractor_steps: int = 0
     batching: Batching = Batching()
     masking: SpanMasking = SpanMasking()
     mixing: Mixing = Mixing()
@@ -125,14 +128,6 @@ def _carry_out(
     if stage.start == "previous" and previous is not None:
         _check_same_shape(previous, backbone, stage)
         backbone.load_state_dict(previous.state_dict())
-    objective = MaskedPrediction(
-        backbone,
-        stage.targets.num_clusters,
-        projection_dim=stage.projection_dim,
-        unmasked_weight=stage.unmasked_weight,
-        feature_penalty=stage.feature_penalty,
-        extractor_gradient=stage.extractor_gradient,
-    )
     batches = MaskedBatches(
         waveforms,
         labels,
@@ -143,6 +138,18 @@ def _carry_out(
         noises=noises,
         rooms=rooms,
         seed=seed,
+    )
+    if stage.extractor_steps and stage.start == "fresh":
+        regression = SpectrumRegression(backbone.extractor, run.model.conv_channels[-1])
+        short = replace(stage.training, steps=stage.extractor_steps)
+        train(regression, batches, short, folder / "extractor", device=run.device)
+    objective = MaskedPrediction(
+        backbone,
+        stage.targets.num_clusters,
+        projection_dim=stage.projection_dim,
+        unmasked_weight=stage.unmasked_weight,
+        feature_penalty=stage.feature_penalty,
+        extractor_gradient=stage.extractor_gradient,
     )
     train(objective, batches, stage.training, folder, device=run.device, sampling_rate=run.model.sampling_rate)
     save_pretrained(backbone.eval(), folder / "model")

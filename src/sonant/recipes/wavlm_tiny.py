@@ -27,7 +27,7 @@ BATCHING = Batching(batch_seconds=16.0, max_seconds=6.0, min_seconds=1.0)
 def recipe() -> PretrainingRun:
     """MFCC clusters first; then clusters of the model's own fifth layer, with utterance mixing.
 
-    The frames in view count in the first stage: they lift so short a run off its early plateau.
+    So short a run begins with the extractor alone, and counts the frames in view in its first stage.
     """
     return PretrainingRun(
         name="wavlm_tiny",
@@ -35,11 +35,13 @@ def recipe() -> PretrainingRun:
         stages=(
             Stage(
                 name="mfcc",
-                targets=MFCCTargets(num_clusters=100),
+                targets=MFCCTargets(num_clusters=100, subtract_mean=True),
+                extractor_steps=600,
                 batching=BATCHING,
                 mixing=Mixing(probability=0.0),
                 training=_training(steps=3_000),
                 unmasked_weight=0.5,
+                feature_penalty=0.1,
                 extractor_gradient=1.0,
             ),
             Stage(
@@ -49,6 +51,7 @@ def recipe() -> PretrainingRun:
                 batching=BATCHING,
                 mixing=Mixing(probability=0.2),
                 training=_training(steps=6_000),
+                feature_penalty=0.1,
                 extractor_gradient=1.0,
             ),
         ),

@@ -1,0 +1,48 @@
+"""A start for the extractor: learn to give log-mel energies before anything else is learned.
+
+Masked prediction teaches the convolutions through the whole network and a hundred labels; from fresh weights that takes
+very much audio. Regression on a spectrum is dense and passes through the convolutions alone, so a small run that begins
+with it spends its time on context instead. This is sonant's own step, off by default: no published model was made so.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.audio.mel import fbank
+from sonant.layers.conv_extractor import ConvExtractor
+from sonant.layers.packed import Packed
+from sonant.loss import Loss
+from sonant.pretraining.masked_prediction import MaskedBatch
+
+# About the spread of log-mel energies of speech around their mean, in nats: it brings the targets to unit scale.
+SPREAD = 2.5
+
+
+class SpectrumRegression(nn.Module):
+    """Predict the log-mel energies of each frame, less their mean over the clip, from the extractor's output.
+
+    The mean goes because a group norm over the clip hides levels from the extractor.
+    """
+
+    def __init__(self, extractor: ConvExtractor, channels: int, *, num_bins: int = 40) -> None:
+        super().__init__()
+        self.extractor = extractor
+        self.head = nn.Linear(channels, num_bins)
+        self.num_bins = num_bins
+
+    def loss(self, batch: MaskedBatch) -> Loss:
+        """Squared error, averaged over bins and summed over frames."""
+        features = self.extractor(batch.speech)
+        predicted = self.head(F.layer_norm(features.values, features.values.shape[-1:]))
+        targets = self.targets(batch.speech)
+        error = (predicted.float() - targets).square().mean(-1).sum()
+        variance = targets.square().mean(-1).sum().item()
+        return Loss(error, len(targets), {"error": (error.item(), variance)})
+
+    @torch.no_grad()
+    def targets(self, speech: Packed) -> Tensor:
+        """(total_frames, num_bins): every second mel frame sees the samples that a frame of the extractor sees."""
+        with torch.autocast(speech.values.device.type, enabled=False):
+            energies = [fbank(clip, num_bins=self.num_bins)[::2] for clip in speech]
+        return torch.cat([clip - clip.mean(0) for clip in energies]) / SPREAD
