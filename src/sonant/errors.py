@@ -104,7 +104,10 @@ class MissingExtra(SonantError, ImportError):
     """An optional package is needed; the message names the extra that installs it."""
 
     def __init__(self, package: str, *, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the package {package!r}, which is not installed. Install it with: pip install 'sonant[{extra}]'")
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed. Install it with: "
+            f"pip install 'sonant[{extra}]'"
+        )
 
 
 class UnknownName(SonantError, LookupError):

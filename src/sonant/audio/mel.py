@@ -88,7 +88,8 @@ def _mel_bank(num_bins: int, size: int, sampling_rate: int, low_hz: float, high_
         return 1127 * torch.log1p(hertz / 700)
 
     edges = torch.tensor([low_hz, high_hz], dtype=torch.float64)
-    corners = torch.linspace(*mel(edges).tolist(), num_bins + 2, dtype=torch.float64)[:, None]
+    lowest, highest = mel(edges)
+    corners = torch.linspace(lowest, highest, num_bins + 2, dtype=torch.float64)[:, None]
     points = mel(torch.arange(size // 2 + 1, dtype=torch.float64) * sampling_rate / size)
     rising = (points - corners[:-2]) / (corners[1:-1] - corners[:-2])
     falling = (corners[2:] - points) / (corners[2:] - corners[1:-1])

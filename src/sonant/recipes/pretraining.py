@@ -35,7 +35,7 @@ class Stage:
     Attributes:
         name: of its folder.
         targets: what is predicted; clusters of a layer need a stage before this one.
-        extractor_steps: steps in which the extractor alone learns log-mel energies, before a fresh start; 0 as published.
+        extractor_steps: steps in which the extractor alone learns log-mel energies before a fresh start.
         start: from fresh weights, or from those of the stage before (only the prediction head is fresh). For the first
             stage, the stage before is the run's teacher.
         projection_dim, unmasked_weight, feature_penalty, extractor_gradient: of `MaskedPrediction`.
