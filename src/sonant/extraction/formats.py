@@ -1,11 +1,11 @@
 """Features as files. Rows are written a slice at a time, whole files appear at once or not at all.
 
-| format | frames of one recording | one vector a recording |
-|---|---|---|
-| npy | an array (frames, dim) or (layers, frames, dim) | an array (recordings, dim) or (recordings, layers, dim) |
-| npz, safetensors | an array (frames, dim) a layer, named `layer_7` | the same with a row a recording |
-| parquet | a row a frame: `seconds` and a column a layer | a row a recording: `path`, `seconds`, a column a layer |
-| jsonl | a line a frame, with the same names | a line a recording |
+Frames of one recording, and vectors with a row for each recording:
+
+- npy: an array (frames, dim) or (layers, frames, dim); (recordings, dim) or (recordings, layers, dim).
+- npz, safetensors: an array (frames, dim) or (recordings, dim) for each layer, named `layer_7`.
+- parquet: a row a frame with `seconds`, or a row a recording with `path` and `seconds`; and a column for each layer.
+- jsonl: a line a frame or a recording, with the names of parquet.
 
 Equal features give equal bytes: no times of writing, no order that changes.
 """
