@@ -66,12 +66,12 @@ def mix_utterances(
         if rng.random() >= mixing.probability:
             continue
         if rng.random() < mixing.noise_share:
-            secondary, snr_db = noises[rng.integers(len(noises))], rng.uniform(*mixing.noise_snr_db)
+            secondary, snr_db = noises[int(rng.integers(len(noises)))], rng.uniform(*mixing.noise_snr_db)
         else:
             others = [j for j in range(len(mixed)) if j != i or mixing.allow_self]
             if not others:
                 continue
-            secondary, snr_db = sources[others[rng.integers(len(others))]], rng.uniform(*mixing.speech_snr_db)
+            secondary, snr_db = sources[others[int(rng.integers(len(others)))]], rng.uniform(*mixing.speech_snr_db)
         gain = gain_for_snr(primary, secondary, snr_db)
         longest = min(int(len(primary) * mixing.max_overlap), len(secondary))
         length = int(rng.integers(longest + 1))
@@ -94,5 +94,5 @@ def reverberate(waveform: Waveform, impulse_response: Waveform) -> Waveform:
     size = 1 << (len(waveform) + len(impulse_response) - 2).bit_length()
     wet = np.fft.irfft(np.fft.rfft(waveform, size) * np.fft.rfft(impulse_response, size), size)
     direct = int(np.abs(impulse_response).argmax())
-    wet = wet[direct : direct + len(waveform)]
-    return (wet * gain_for_snr(waveform, wet, 0.0)).astype(np.float32)
+    wet = wet[direct : direct + len(waveform)].astype(np.float32)
+    return wet * gain_for_snr(waveform, wet, 0.0)
