@@ -94,5 +94,5 @@ def reverberate(waveform: Waveform, impulse_response: Waveform) -> Waveform:
     size = 1 << (len(waveform) + len(impulse_response) - 2).bit_length()
     wet = np.fft.irfft(np.fft.rfft(waveform, size) * np.fft.rfft(impulse_response, size), size)
     direct = int(np.abs(impulse_response).argmax())
-    wet = wet[direct : direct + len(waveform)].astype(np.float32)
-    return wet * gain_for_snr(waveform, wet, 0.0)
+    heard = wet[direct : direct + len(waveform)].astype(np.float32)
+    return heard * gain_for_snr(waveform, heard, 0.0)
