@@ -176,8 +176,12 @@ def test_similarity_is_the_cosine(encoder: SpeechEncoder) -> None:
     assert matrix.shape == (2, 3)
     np.testing.assert_allclose(matrix, [[1, expected, 1], [expected, 1, expected]], atol=1e-5)
     assert encoder.similarity(a, [x, y]).shape == (2,)
-    with pytest.raises(ConfigurationError, match="32 and of 3"):
-        encoder.similarity(x, np.zeros(3))
+    with pytest.raises(ConfigurationError, match="32 and of 64"):
+        encoder.similarity(x, np.zeros(64))
+    with pytest.raises(ConfigurationError, match='"array": ...'):
+        encoder.similarity(clip(1), clip(1))
+    array = {"array": clip(1, 1), "sampling_rate": RATE}
+    assert encoder.similarity(array, a) == pytest.approx(1, abs=1e-4)
 
 
 def test_bad_recordings_become_none_and_a_warning(encoder: SpeechEncoder) -> None:

@@ -301,7 +301,13 @@ class SpeechEncoder:
     def _vectors(self, given: Any, task: Task, how: dict[str, Any]) -> np.ndarray:
         """Vectors as given, or those of the recordings that are given: (dim,) or (vectors, dim)."""
         if isinstance(given, np.ndarray | Tensor):
-            return np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given)
+            vectors = np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given)
+            if vectors.ndim not in (1, 2) or vectors.shape[-1] not in (self.dim, 2 * self.dim):
+                raise ConfigurationError(
+                    f"An array of shape {vectors.shape} was given to compare; this model's vectors have {self.dim} "
+                    f'numbers, {2 * self.dim} with "mean+std". Samples go in as {{"array": ..., "sampling_rate": ...}}.'
+                )
+            return vectors
         if is_many(given):
             items = list(given)
             if all(isinstance(item, np.ndarray | Tensor) for item in items):
