@@ -283,8 +283,8 @@ class SpeechEncoder:
     @contextmanager
     def _engine(self, device: Device | Sequence[Device] | None) -> Iterator[Engine]:
         """The model in evaluation mode, copied to further devices; left as it was found."""
-        devices = self._devices if device is None else _devices(device)
-        here = next(self.model.parameters()).device
+        here = next(self.model.parameters()).device  # somebody may have moved it
+        devices = _devices(device) if device is not None else self._devices if len(self._devices) > 1 else [here]
         training = [module for module in self.model.modules() if module.training]
         self.model.eval()
         try:
