@@ -237,6 +237,7 @@ def test_what_is_saved_is_loaded(encoder: SpeechEncoder, tmp_path: Path) -> None
     assert np.abs(near - again.encode(wave)).max() < 0.3
 
 
+@pytest.mark.slow
 def test_transformers_agrees(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     encoder = make()
