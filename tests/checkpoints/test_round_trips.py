@@ -94,6 +94,17 @@ def test_a_file_may_be_rewritten_from_itself(tmp_path, checkpoint_of):
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
+@pytest.mark.parametrize("to", FORMATS)
+def test_training_a_loaded_model_leaves_its_file_alone(tmp_path, checkpoint_of, to):
+    save_checkpoint(tmp_path / "x", checkpoint_of("wavlm"), to=to)
+    files = list((tmp_path / "x").rglob("*")) if to == "hf" else [tmp_path / "x"]
+    before = [path.read_bytes() for path in files]
+    with torch.no_grad():
+        for parameter in load_backbone(tmp_path / "x").parameters():
+            parameter.add_(1)
+    assert [path.read_bytes() for path in files] == before
+
+
 def test_tensors_that_share_memory_are_written_apart(tmp_path, checkpoint_of):
     checkpoint = checkpoint_of("hubert")
     big = torch.randn(4, 16)

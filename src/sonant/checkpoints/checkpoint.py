@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from sonant.errors import UnknownName
+from sonant.errors import ConfigurationError, UnknownName
 from sonant.models import (
     HuBERTConfig,
     Wav2Vec2Config,
@@ -19,6 +19,8 @@ from sonant.models import (
 )
 
 Format = Literal["hf", "unilm", "fairseq", "torchaudio"]
+
+LARGEST_SIZE = 2**20  # of any width, depth or kernel; beyond it a file is damaged
 
 FAMILIES: dict[str, type[WaveformTransformerConfig]] = {
     "wavlm": WavLMConfig,
@@ -87,19 +89,45 @@ def family_of(config: WaveformTransformerConfig) -> str:
 
 
 def make_config(
-    family: str, values: Mapping[str, Any], overrides: Mapping[str, Any] | None
+    family: object, values: Mapping[str, Any], overrides: Mapping[str, Any] | None, *, source: object
 ) -> WaveformTransformerConfig:
-    """The configuration of a family; `overrides` (field to value, and "family") win over what the file says."""
+    """The configuration of a family; `overrides` (field to value, and "family") win over what the file says.
+
+    Raises:
+        UnknownName: there is no such family or setting.
+        ConfigurationError: a value of the wrong kind, from a damaged file or an override.
+    """
     overrides = dict(overrides or {})
     family = overrides.pop("family", family)
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         raise UnknownName("family", family, FAMILIES)
-    kind = FAMILIES[family]
-    known = [entry.name for entry in fields(kind)]
+    defaults = {entry.name: entry.default for entry in fields(FAMILIES[family])}
     for name in overrides:
-        if name not in known:
-            raise UnknownName(f"setting of {kind.__name__}", name, ["family", *known])
-    return kind(**({name: value for name, value in values.items() if name in known} | overrides))
+        if name not in defaults:
+            raise UnknownName(f"setting of {FAMILIES[family].__name__}", name, ["family", *defaults])
+    given = {name: value for name, value in values.items() if name in defaults} | overrides
+    for name, value in given.items():
+        if not _fits(value, defaults[name]):
+            raise ConfigurationError(
+                f"{source}: {name}={value!r:.80} makes no sense; expected something like {defaults[name]!r}. "
+                "The file is damaged, or the override is wrong."
+            )
+    return FAMILIES[family](**given)
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a setting is of the kind of its default: a positive size, a probability, a flag, a name or sizes."""
+    match default:
+        case bool():
+            return isinstance(value, bool)
+        case int():
+            return type(value) is int and 0 < value <= LARGEST_SIZE
+        case float():
+            return type(value) in (int, float) and 0 <= value <= 1
+        case str():
+            return value in ("group", "layer")  # extractor_norm is the only one
+        case _:
+            return isinstance(value, tuple) and all(type(item) is int and 0 < item <= LARGEST_SIZE for item in value)
 
 
 class _ShapesOnly(TorchFunctionMode):

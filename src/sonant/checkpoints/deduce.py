@@ -74,7 +74,7 @@ def deduce_config(
     ):
         if name not in values and name not in given:
             raise ConfigurationError(f"{source}: the tensors do not tell {what}; give it in overrides, as {name!r}.")
-    return make_config(family, values, overrides)
+    return make_config(family, values, overrides, source=source)
 
 
 def count(backbone: Mapping[str, Tensor], prefix: str) -> int:

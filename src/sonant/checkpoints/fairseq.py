@@ -59,7 +59,8 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
         settings = backbone_settings(model, source, wavlm=family == "wavlm")
         settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
         settings["normalize"] = settings["extractor_norm"] == "layer" if normalize is None else bool(normalize)
-        ours, found = make_config(family, settings, overrides), "cfg" if state.get("cfg") is not None else "args"
+        ours = make_config(family, settings, overrides, source=source)
+        found = "args" if state.get("cfg") is None else "cfg"
     else:  # fine-tuned, and the settings of the pretrained model are in another file
         told = {} if normalize is None else {"normalize": bool(normalize)}
         ours = deduce_config(translated.backbone, family=family, source=source, overrides=told | dict(overrides or {}))
@@ -94,7 +95,7 @@ def _read_unilm(
     settings = backbone_settings(config, source, wavlm=True)
     settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
     settings["normalize"] = bool(config.get("normalize", False))
-    ours = make_config("wavlm", settings, overrides)
+    ours = make_config("wavlm", settings, overrides, source=source)
     known = take_back(state.get(KEY), translated)
     _check(translated, ours, source)
     metadata = {"unilm": config, "normalize_from": "cfg.normalize", "config_from": "cfg"}
@@ -110,7 +111,7 @@ def _read_s3prl(state: Mapping[Any, Any], source: object, overrides: Mapping[str
     settings = backbone_settings(model, source, wavlm=family == "wavlm")
     settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
     settings["normalize"] = bool(task.get("normalize", settings["extractor_norm"] == "layer"))
-    ours = make_config(family, settings, overrides)
+    ours = make_config(family, settings, overrides, source=source)
     _check(translated, ours, source)
     known = {
         "pretraining": {"dictionaries": dictionaries}

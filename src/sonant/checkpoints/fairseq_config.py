@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Mapping
 from itertools import groupby
+from math import isfinite
 from typing import Any
 
 from sonant.checkpoints.checkpoint import Checkpoint
@@ -58,14 +59,15 @@ def backbone_settings(model: Mapping[str, Any], source: object, *, wavlm: bool) 
             f"gru_rel_pos={model.get('gru_rel_pos')!r}; a WavLM has both."
         )
     mode = model.get("extractor_mode", "default")
-    if mode not in EXTRACTOR_NORMS:
+    if not isinstance(mode, str) or mode not in EXTRACTOR_NORMS:
         raise UnsupportedCheckpoint(
             f"{source}: extractor_mode={mode!r}; known are {', '.join(map(repr, EXTRACTOR_NORMS))}."
         )
     settings: dict[str, Any] = {"extractor_norm": EXTRACTOR_NORMS[mode]}
     for ours, theirs, default in (*SETTINGS, *(WAVLM_SETTINGS if wavlm else ())):
         value = model.get(theirs, default)
-        if not isinstance(value, int | float) or (isinstance(default, int) and value != int(value)):
+        whole = isinstance(default, int)  # flags too: fairseq writes 0 and 1 now and then
+        if not isinstance(value, int | float) or not isfinite(value) or (whole and value != int(value)):
             raise CorruptedCheckpoint(
                 f"{source}: its configuration says {theirs}={value!r}; expected e.g. {default!r}."
             )

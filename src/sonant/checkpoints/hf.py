@@ -45,7 +45,7 @@ def read_hf(
     tables = _tables(state, theirs)
     translated = read(state, HF, tables)
     settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
-    config = make_config(family, settings, overrides)
+    config = make_config(family, settings, overrides, source=source)
     known = {kind: head_metadata(kind, theirs) for kind in translated.heads}
     tables = head_tables(family) | {kind: tables[kind] for kind in translated.heads}
     known |= _read_own_heads(folder, translated)
@@ -115,9 +115,10 @@ def _preprocessing(folder: Path, settings: Mapping[str, Any]) -> tuple[bool, int
     for name in PREPROCESSORS:
         if (folder / name).is_file():
             found = read_json(folder / name)
-            found = found.get("feature_extractor", found)
+            inner = found.get("feature_extractor")
+            found = inner if isinstance(inner, dict) else found
             if "do_normalize" in found or "sampling_rate" in found:
-                return bool(found.get("do_normalize", True)), int(found.get("sampling_rate", 16_000)), name
+                return found.get("do_normalize", True), found.get("sampling_rate", 16_000), name
     return settings["extractor_norm"] == "layer", 16_000, "the extractor's norm, as in the published models"
 
 

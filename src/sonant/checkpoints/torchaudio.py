@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from sonant.checkpoints.aside import KEY, describe, head_tables, put_aside, take_back
-from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, family_of, make_config, own_storage
+from sonant.checkpoints.checkpoint import Checkpoint, family_of, make_config, own_storage
 from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.fairseq_config import refuse_inexpressible
 from sonant.checkpoints.files import write_pickle
@@ -48,7 +48,8 @@ def read_torchaudio(
     known = _notes(notes)
     if known:
         settings = {name: tuple(value) if isinstance(value, list) else value for name, value in known["config"].items()}
-        config, found = make_config(str(known["family"]), settings, overrides), "notes of sonant in the file"
+        config = make_config(known.get("family"), settings, overrides, source=source)
+        found = "notes of sonant in the file"
     else:
         family = "wavlm" if wavlm else "hubert" if "pretraining" in translated.heads else "wav2vec2"
         config = deduce_config(translated.backbone, family=family, source=source, overrides=overrides)
@@ -66,9 +67,7 @@ def read_torchaudio(
 
 def _notes(notes: Any) -> dict[str, Any]:
     found = notes.get(KEY) if isinstance(notes, Mapping) else None
-    if isinstance(found, Mapping) and isinstance(found.get("config"), Mapping) and found.get("family") in FAMILIES:
-        return dict(found)
-    return {}
+    return dict(found) if isinstance(found, Mapping) and isinstance(found.get("config"), Mapping) else {}
 
 
 def rows_for(family: str, *, mask: bool) -> Table:
