@@ -1,26 +1,11 @@
 """sonant/wavlm-tiny: a WavLM of 7 million parameters that two CPU cores pretrain in an evening."""
 
 from sonant.audio.augment import Mixing
-from sonant.models import WavLMConfig
+from sonant.models.wavlm import TINY
 from sonant.pretraining import Batching, LayerTargets, MFCCTargets
 from sonant.recipes.pretraining import PretrainingRun, Stage
 from sonant.training import Linear, Training
 
-MODEL = WavLMConfig(
-    # A narrow first convolution and a short positional one: together they were half of a training step.
-    conv_channels=(64, 128, 128, 128, 128, 128, 128),
-    position_kernel=64,
-    dim=256,
-    num_layers=8,
-    num_heads=4,
-    feed_forward_dim=1024,
-    # Norms first and no dropout: a run of some epochs learns faster so, and is far from overfitting.
-    pre_norm=True,
-    dropout=0.0,
-    attention_dropout=0.0,
-    input_dropout=0.0,
-    layerdrop=0.0,
-)
 BATCHING = Batching(batch_seconds=16.0, max_seconds=6.0, min_seconds=1.0)
 
 
@@ -31,7 +16,7 @@ def recipe() -> PretrainingRun:
     """
     return PretrainingRun(
         name="wavlm_tiny",
-        model=MODEL,
+        model=TINY,
         stages=(
             Stage(
                 name="mfcc",
