@@ -61,11 +61,10 @@ def main() -> None:
     vectors = np.load(options.output / "speakers/vectors.npy")
     similarity = encoder.similarity(vectors - vectors.mean(0), vectors - vectors.mean(0))
     console.print(_similarity_table(recordings, similarity))
-    same, other = _same_and_other(recordings, similarity)
-    console.print(
-        f"cosine of the speaker vectors, their common mean taken away; one speaker {same:+.2f} on average, two "
-        f"speakers {other:+.2f}\n"
-    )
+    console.print("cosine of the speaker vectors, their common mean taken away; on average:")
+    for pairs, mean in _averages(recordings, similarity).items():
+        console.print(f"  {pairs:32} {mean:5.2f}")
+    console.print()
 
     picture = options.output / "picture.png"
     drawn = next(recording for recording in recordings if recording.path.name == DRAWN)
@@ -112,12 +111,18 @@ def _warmth(value: float) -> str:
     return "#" + "".join(f"{round(float(channel)):02x}" for channel in np.clip(mixed, 0, 255))
 
 
-def _same_and_other(recordings: list[Recording], similarity: np.ndarray) -> tuple[float, float]:
-    """Mean similarity of pairs of one speaker and of pairs of two."""
-    speakers = np.array([recording.fields["speaker"] for recording in recordings])
-    same = speakers[:, None] == speakers
-    pairs = ~np.eye(len(speakers), dtype=bool)
-    return float(similarity[same & pairs].mean()), float(similarity[~same].mean())
+def _averages(recordings: list[Recording], similarity: np.ndarray) -> dict[str, float]:
+    """Mean similarity of pairs of recordings, by whether speaker and language are the same."""
+    speakers, languages = (
+        np.array([recording.fields[name] for recording in recordings]) for name in ("speaker", "language")
+    )
+    same_speaker, same_language = speakers[:, None] == speakers, languages[:, None] == languages
+    groups = {
+        "one speaker, one language": same_speaker & same_language & ~np.eye(len(speakers), dtype=bool),
+        "one speaker, two languages": same_speaker & ~same_language,
+        "two speakers": ~same_speaker,
+    }
+    return {name: float(similarity[pairs].mean()) for name, pairs in groups.items()}
 
 
 def _draw(
@@ -206,7 +211,7 @@ def _draw_layers(axes, states: np.ndarray, seconds: float) -> None:  # noqa: ANN
     for below, part in pairwise(parts):
         left, _, right = np.linalg.svd(part.T @ below)
         part[:] = part @ left @ right
-    bands = np.stack([_between_0_and_1(part) for part in parts])  # (layers + 1, frames, 3)
+    bands = np.stack([_as_colours(part) for part in parts])  # (layers + 1, frames, 3)
     axes.imshow(
         bands, origin="lower", aspect="auto", extent=(0, seconds, -0.5, len(bands) - 0.5), interpolation="nearest"
     )
@@ -225,9 +230,10 @@ def _principal(frames: np.ndarray) -> np.ndarray:
     return left[:, :3] * np.sqrt(len(frames))
 
 
-def _between_0_and_1(parts: np.ndarray) -> np.ndarray:
-    low, high = np.percentile(parts, [2, 98], axis=0)
-    return np.clip((parts - low) / (high - low), 0, 1)
+def _as_colours(parts: np.ndarray) -> np.ndarray:
+    """Red, green and blue between dark and light, never glaring."""
+    low, high = np.percentile(parts, [1, 99], axis=0)
+    return 0.13 + 0.8 * np.clip((parts - low) / np.maximum(high - low, 1e-9), 0, 1)
 
 
 def _draw_frame_similarity(figure, axes, frames: np.ndarray, seconds: float) -> None:  # noqa: ANN001
