@@ -104,6 +104,7 @@ def test_a_run_interrupted_in_both_stages_equals_a_run_that_was_not(
 def test_a_run_leaves_its_configuration_metrics_and_clusters(run: PretrainingRun) -> None:
     folder = pretrain(run).parent.parent
     assert json.loads((folder / "run.json").read_text())["stages"][1]["targets"]["layer"] == 1
+    assert (folder / "curves.png").stat().st_size > 10_000
     for stage in run.stages:
         reports = [json.loads(line) for line in (folder / stage.name / "metrics.jsonl").read_text().splitlines()]
         assert [report["step"] for report in reports] == [2, 4, 6]

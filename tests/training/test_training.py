@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from sonant.errors import CheckpointError, ConfigurationError
+from sonant.errors import CheckpointError, ConfigurationError, ManifestError
 from sonant.loss import Loss
-from sonant.training import DivergedError, Linear, Training, TriStage, train
+from sonant.training import DivergedError, Linear, Training, TriStage, plot_curves, train
 
 SHORT = Training(steps=12, peak_rate=1e-2, log_every=3, save_every=4)
 
@@ -185,3 +185,8 @@ def test_tri_stage_has_three_stages() -> None:
 def test_impossible_schedules_are_refused(shares: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError, match="shares"):
         TriStage(**shares)
+
+
+def test_curves_need_metrics(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="no metrics"):
+        plot_curves({"nothing": tmp_path}, tmp_path / "curves.png")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,7 @@ from sonant.pretraining import (
     Targets,
     make_targets,
 )
-from sonant.training import Training, train
+from sonant.training import Training, plot_curves, train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,8 @@ def pretrain(run: PretrainingRun) -> Path:
     """Carry out a run, or go on with it, and return the folder of the pretrained model.
 
     Under `output/name`: `run.json`, the decoded `waveforms`, and for each stage a folder with its clusters and labels
-    (`targets`), its state and metrics, and at its end the model in the Hugging Face layout (`model`).
+    (`targets`), its state and metrics, and at its end the model in the Hugging Face layout (`model`); and, where
+    matplotlib is installed, the `curves.png` of all stages.
     """
     if not run.data:
         raise ConfigurationError("The run has no data. Name a folder with a manifest.jsonl: data=PATH")
@@ -103,6 +105,8 @@ def pretrain(run: PretrainingRun) -> Path:
     previous = load_backbone(run.teacher) if run.teacher else None
     for number, stage in enumerate(run.stages):
         previous = _carry_out(run, number, stage, folder / stage.name, waveforms, previous, noises, rooms)
+        if find_spec("matplotlib"):
+            plot_curves({done.name: folder / done.name for done in run.stages[: number + 1]}, folder / "curves.png")
     return folder / run.stages[-1].name / "model"
 
 

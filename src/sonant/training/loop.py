@@ -145,7 +145,8 @@ def train(
                 )
 
             done = step + 1
-            log.step(done, rate=optimizer.param_groups[0]["lr"], gradient_norm=norm, due=done % training.log_every == 0)
+            due = done % training.log_every == 0 or done == training.steps
+            log.step(done, rate=optimizer.param_groups[0]["lr"], gradient_norm=norm, due=due)
             if (done % training.save_every == 0 and bad_steps == 0) or done == last:
                 save_state(folder / "state.pt", done, objective, optimizer)
 

@@ -1,0 +1,49 @@
+"""The curves of a run, from its metrics."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from sonant.errors import ManifestError, MissingExtra
+
+PANELS = {"loss": "nats a frame", "accuracy": "share of frames", "entropy": "nats"}
+
+
+def plot_curves(runs: Mapping[str, Path], picture: Path) -> None:
+    """Draw loss, accuracy and entropy of runs that followed one another, side by side, into one picture.
+
+    Args:
+        runs: name of each run and its folder, which holds `metrics.jsonl`.
+        picture: the file to write; its ending names the format.
+
+    Raises:
+        ManifestError: a run has no metrics.
+        MissingExtra: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtra("matplotlib", extra="plot", purpose="Drawing curves") from error
+
+    reports = {name: _read(folder / "metrics.jsonl") for name, folder in runs.items()}
+    figure = Figure(figsize=(4 * len(PANELS), 2.6 * len(runs)), layout="constrained")
+    rows = figure.subplots(len(runs), len(PANELS), squeeze=False)
+    for (name, lines), row in zip(reports.items(), rows, strict=True):
+        steps = [line["step"] for line in lines]
+        for (quantity, unit), axes in zip(PANELS.items(), row, strict=True):
+            for frames, colour in (("masked", "C0"), ("unmasked", "C1")):
+                key = f"{frames}_{quantity}"
+                if key in lines[0]:
+                    axes.plot(steps, [line[key] for line in lines], colour, label=f"{frames} frames", linewidth=1.2)
+            axes.set(title=f"{name}: {quantity}", xlabel="step", ylabel=unit)
+            axes.grid(alpha=0.3)
+            axes.spines[["top", "right"]].set_visible(False)
+    rows[0][0].legend(frameon=False)
+    figure.savefig(picture, dpi=110)
+
+
+def _read(path: Path) -> list[dict[str, float]]:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    if not lines:
+        raise ManifestError(f"There are no metrics in {path}; a run writes them every `log_every` steps.")
+    return [json.loads(line) for line in lines]
