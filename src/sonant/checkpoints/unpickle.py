@@ -15,6 +15,7 @@ import struct
 import sys
 import zipfile
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping
 from io import BytesIO
@@ -308,11 +309,12 @@ class _Unpickler(pickle.Unpickler):
         return self.stand_ins[module, name]
 
 
-class _Storages:
+class _Storages(ABC):
     """Where the memory of tensors comes from; one subclass a layout."""
 
+    @abstractmethod
     def find(self, key: str, dtype: torch.dtype, size: int) -> _Storage:
-        raise NotImplementedError
+        """The storage of that name, which must hold `size` numbers of that type."""
 
 
 def _load(file: Any, storages: _Storages, *, limit: int) -> Any:
