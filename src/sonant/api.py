@@ -16,25 +16,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sonant import models
 from sonant.checkpoints import load_backbone, save_pretrained
-from sonant.errors import CheckpointUnavailable, ConfigurationError, UnknownName
+from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.bulk import Estimate, Identity, StoredType, Summary, Writer, embed
 from sonant.extraction.engine import Engine, OnError, Outcome, collect
 from sonant.extraction.formats import Format, format_of
 from sonant.extraction.inputs import gather
 from sonant.extraction.pooling import Pool
-from sonant.extraction.protocol import Layer
 from sonant.extraction.request import (
     BATCH_SECONDS,
     WINDOW_SECONDS,
+    Layer,
     Precision,
     Request,
     resolve_layers,
 )
 from sonant.extraction.sources import AudioSource, is_many, rewound
 from sonant.models import WaveformTransformer
-from sonant.models.catalog import CATALOG, Task, presets
+from sonant.models.catalog import Task, presets
 
 Device = str | torch.device
 Layers = Layer | Literal["all"] | Sequence[Layer]
@@ -59,9 +58,7 @@ def load(
         CheckpointError: it cannot be found or read; the message says why and what to do.
     """
     devices = _devices(device)
-    backbone = load_backbone(
-        _shipped(model) or model, revision=revision, dtype=dtype or torch.float32, device=devices[0]
-    )
+    backbone = load_backbone(model, revision=revision, dtype=dtype or torch.float32, device=devices[0])
     return SpeechEncoder(backbone, name=str(model), revision=revision, device=devices)
 
 
@@ -323,20 +320,6 @@ def fingerprint(model: torch.nn.Module) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return f"sha256:{digest.hexdigest()[:16]}"
-
-
-def _shipped(model: str | PathLike[str]) -> Path | None:
-    """The folder of a model that comes with the package; None for all others."""
-    card = CATALOG.get(str(model))
-    if card is None or not card.shipped:
-        return None
-    folder = Path(models.__file__).parent / card.short_name.replace("-", "_")
-    if not (folder / "model.safetensors").is_file():
-        raise CheckpointUnavailable(
-            f"{model} comes with sonant, but this copy lacks {folder / 'model.safetensors'}. Install sonant anew; in a "
-            "clone, fetch the file with: git checkout -- src/sonant/models"
-        )
-    return folder
 
 
 def _devices(device: Device | Sequence[Device] | None) -> list[torch.device]:

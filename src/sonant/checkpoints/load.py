@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from sonant import models
 from sonant.checkpoints.checkpoint import Checkpoint, hollow
 from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
 from sonant.checkpoints.files import kind_of, only_tensors
@@ -16,6 +17,7 @@ from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
 from sonant.checkpoints.unpickle import read_pickle
 from sonant.errors import CheckpointUnavailable, ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint
 from sonant.models import WaveformTransformer
+from sonant.models.catalog import CATALOG
 
 
 def load_checkpoint(
@@ -30,7 +32,8 @@ def load_checkpoint(
     Tensors keep their type; those of large files stay on disk until they are used.
 
     Args:
-        source: a folder of transformers; a file of unilm, fairseq, s3prl or torchaudio; or "owner/name" on the hub.
+        source: a model that comes with sonant; a folder of transformers; a file of unilm, fairseq, s3prl or torchaudio;
+            or "owner/name" on the hub.
         revision: branch, tag or commit on the hub.
         local_files_only: use the hub's cache, but not the network.
         overrides: settings that win over what the file says, by the names of our configurations, and "family". Needed
@@ -46,7 +49,7 @@ def load_checkpoint(
         CheckpointMismatch: tensors are missing, left over or of the wrong shape.
         ConfigurationError: a file without a configuration needs `overrides`, or `revision` does not fit.
     """
-    path = Path(source).expanduser()
+    path = _shipped(source) or Path(source).expanduser()
     if revision is not None and path.exists():
         raise ConfigurationError(
             f"{source} is a file or folder here, which has no revision {revision!r}. Leave it out; if the hub is "
@@ -96,6 +99,20 @@ def make_backbone(
     backbone.load_state_dict(state, assign=True)
     backbone.to(device=device, dtype=dtype)
     return backbone.eval()
+
+
+def _shipped(source: str | os.PathLike[str]) -> Path | None:
+    """The folder of a model that comes with the package; None for all others."""
+    card = CATALOG.get(str(source))
+    if card is None or not card.shipped:
+        return None
+    folder = Path(models.__file__).parent / card.short_name.replace("-", "_")
+    if not (folder / "model.safetensors").is_file():
+        raise CheckpointUnavailable(
+            f"{source} comes with sonant, but this copy lacks {folder / 'model.safetensors'}. Install sonant anew; in "
+            "a clone, fetch the file with: git checkout -- src/sonant/models"
+        )
+    return folder
 
 
 def _read_folder(folder: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:

@@ -19,12 +19,12 @@ from sonant.extraction.batching import Batch, pack, split
 from sonant.extraction.loudness import Loudness, normalized
 from sonant.extraction.prefetch import ahead, map_ahead, share
 from sonant.extraction.progress import Progress
-from sonant.extraction.protocol import Backbone
 from sonant.extraction.request import Precision, Request
 from sonant.extraction.sinks import in_memory
 from sonant.extraction.sources import Source
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
+from sonant.models.backbone import Backbone
 
 OnError = Literal["raise", "skip"]
 READERS = 4

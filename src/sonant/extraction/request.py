@@ -6,8 +6,8 @@ from typing import Any, Literal, get_args
 
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.pooling import POOLS, Pool, pooled_dim
-from sonant.extraction.protocol import Layer
 
+Layer = int | Literal["last"]  # a hidden state by number (0: input of the first block), or the model's output
 Precision = Literal["float32", "bfloat16", "float16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 

@@ -1,11 +1,12 @@
 """What every family promises: packed waveforms in, hidden states out."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
 
 
@@ -55,5 +56,20 @@ class Backbone(Protocol):
 
     def num_frames(self, num_samples: int) -> int: ...
 
-    def __call__(self, speech: Packed, *, layers: Collection[int | str] | None = None) -> Encoded:
-        """Encode waveforms (total_samples,). `layers` names the states to keep, numbers or "last"; None keeps all."""
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def clip_statistics(self) -> ClipStatistics | None:
+        """An empty account of what must be known of a whole clip to encode windows of it; None where nothing must."""
+
+    def __call__(
+        self,
+        speech: Packed,
+        *,
+        layers: Collection[int | str] | None = None,
+        statistics: ClipStatistics | None = None,
+    ) -> Encoded:
+        """Encode waveforms (total_samples,).
+
+        `layers` names the states to keep, numbers or "last"; None keeps all. `statistics` are those of the whole clip
+        that the given ones are windows of.
+        """
