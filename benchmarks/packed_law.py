@@ -2,7 +2,7 @@
 
     python -m benchmarks.packed_law                        # every family at its published width, 30 to 60 seconds
     python -m benchmarks.packed_law --layers 12 --width 768
-    python -m benchmarks.packed_law --model sonant/wavlm-tiny --audio examples
+    python -m benchmarks.packed_law --model sonant/wavlm-tiny --audio examples/speech
 
 Both run the same weights, and each is compared with itself: the clip alone against the clip in a batch.
 """
@@ -19,10 +19,20 @@ from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from benchmarks.peers import peer_states, relative_error, twin
+from sonant import load
 from sonant.audio import read
-from sonant.checkpoints import load_backbone
 from sonant.layers.packed import Packed
-from sonant.models import HuBERTConfig, Wav2Vec2Config, WaveformTransformer, WavLMConfig, build, hubert, wav2vec2, wavlm
+from sonant.models import (
+    HuBERTConfig,
+    Wav2Vec2Config,
+    WaveformTransformer,
+    WavLMConfig,
+    build,
+    hubert,
+    normalize_waveform,
+    wav2vec2,
+    wavlm,
+)
 
 RATE = 16_000
 CONFIGS = {
@@ -53,6 +63,8 @@ class Deviation:
 def deviation(name: str, backbone: WaveformTransformer, peer: PreTrainedModel, clip: Tensor, mate: Tensor) -> Deviation:
     """One clip beside one longer one."""
     layers = backbone.num_layers
+    if backbone.normalize:
+        clip, mate = normalize_waveform(clip), normalize_waveform(mate)
     alone, batch = backbone(Packed.pack([clip])), backbone(Packed.pack([clip, mate]))
     frames = int(alone.lengths[0])
     ours = max(relative_error(batch.hidden_states[i][:frames], alone.hidden_states[i]) for i in range(layers + 1))
@@ -102,14 +114,15 @@ def table(rows: Sequence[Deviation]) -> str:
     ]
     lines += [
         f"| {row.model} | {NORMS[row.norm]} | {row.clip_seconds:g} | {row.batch_seconds:g} "
-        f"| {row.sonant:.0e} | {shown(row.padded)} | {shown(row.masked)} |"
+        f"| {shown(row.sonant)} | {shown(row.padded)} | {shown(row.masked)} |"
         for row in rows
     ]
     return "\n".join(lines)
 
 
 def shown(error: float) -> str:
-    return f"{error:.0e}" if error < 1e-3 else f"{100 * error:.1f} %"
+    """As a power of ten where it is rounding, in percent where it is not."""
+    return f"{100 * error:.1f} %" if error >= 1e-3 else f"{error:.0e}" if error > 0 else "0"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -131,11 +144,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         recordings = [torch.from_numpy(read(path)) for path in sorted(given.audio.rglob("*.flac"))]
         clip, *longer = sorted(recordings, key=len)
         mates = longer[:: max(1, len(longer) // 4)]
-    models = (
-        random_models(given.layers, given.width)
-        if given.model is None
-        else iter([(given.model, load_backbone(given.model))])
-    )
+    if given.model is None:
+        models = random_models(given.layers, given.width)
+    else:
+        models = iter([(given.model, load(given.model).model)])
     rows = list(measure(models, [(clip, mate) for mate in mates]))
     print(table(rows))
     if given.out is not None:

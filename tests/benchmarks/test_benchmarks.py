@@ -8,6 +8,7 @@ import pytest
 from benchmarks import packed_law, speed
 
 
+@pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")  # transformers' own call
 def test_packed_law(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "law.json"
     packed_law.main(["--layers", "1", "--width", "16", "--seconds", "0.3", "0.6", "--out", str(out)])
