@@ -14,7 +14,7 @@ from sonant.data import LabelStore, WaveformStore
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.models import WaveformTransformer, normalize_waveform
-from sonant.pretraining.kmeans import CHUNK_ROWS, KMeans, fit_kmeans
+from sonant.pretraining.kmeans import CHUNK_ROWS, fit_kmeans
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,35 +73,29 @@ def make_targets(
         rng = np.random.default_rng(seed)
         count = min(len(waveforms), max(round(fit_share * len(waveforms)), 500))
         chosen = np.sort(rng.choice(len(waveforms), count, replace=False)).tolist()
-        fitted = torch.cat([rows.cpu() for _, rows in features(tqdm(chosen, "features", unit="clip", disable=None))])
+        fitted = torch.cat([rows.cpu() for rows in features(tqdm(chosen, "features", unit="clip", disable=None))])
         kmeans = fit_kmeans(lambda: fitted.split(CHUNK_ROWS), targets.num_clusters, seed=seed)
         kmeans.save(folder / "kmeans.safetensors", {"targets": str(targets)})
-        LabelStore.write(folder, _labels_in_order(waveforms, features, kmeans))
+        everything = features(tqdm(range(len(waveforms)), "labels", unit="clip", disable=None))
+        LabelStore.write(folder, (kmeans(rows).cpu().numpy() for rows in everything))
     return LabelStore(folder)
 
 
-Features = Callable[[Iterable[int]], Iterator[tuple[int, Tensor]]]
-
-
-def _labels_in_order(waveforms: WaveformStore, features: Features, kmeans: KMeans) -> list[np.ndarray]:
-    labels: dict[int, np.ndarray] = {}
-    for number, rows in features(tqdm(range(len(waveforms)), "labels", unit="clip", disable=None)):
-        labels[number] = kmeans(rows).cpu().numpy()
-    return [labels[number] for number in range(len(waveforms))]
+Features = Callable[[Iterable[int]], Iterator[Tensor]]
 
 
 def _features(
     waveforms: WaveformStore, targets: Targets, previous: WaveformTransformer | None, device: torch.device | str
 ) -> Features:
-    """A function from numbers of recordings to (number, features (frames, dim)), 50 frames a second."""
+    """A function from numbers of recordings to their features (frames, dim), in that order, 50 frames a second."""
     match targets:
         case MFCCTargets(subtract_mean=subtract_mean):
 
-            def cepstral(numbers: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
+            def cepstral(numbers: Iterable[int]) -> Iterator[Tensor]:
                 for number in numbers:
                     # Every second MFCC frame sees the very samples that a frame of the backbone sees.
                     cepstra = mfcc_with_deltas(torch.from_numpy(waveforms[number]))[::2]
-                    yield number, cepstra - cepstra.mean(0) if subtract_mean else cepstra
+                    yield cepstra - cepstra.mean(0) if subtract_mean else cepstra
 
             return cepstral
         case LayerTargets(layer=layer):
@@ -109,11 +103,11 @@ def _features(
                 raise ConfigurationError("LayerTargets clusters a layer of the previous model, but none was given.")
             model = previous.to(device).eval()
 
-            def hidden(numbers: Iterable[int]) -> Iterator[tuple[int, Tensor]]:
+            def hidden(numbers: Iterable[int]) -> Iterator[Tensor]:
                 for number in numbers:
                     clip = torch.from_numpy(waveforms[number]).to(device)
                     speech = Packed.pack([normalize_waveform(clip) if model.normalize else clip])
                     with torch.inference_mode():
-                        yield number, model(speech, layers=[layer]).hidden_states[layer].float()
+                        yield model(speech, layers=[layer]).hidden_states[layer].float()
 
             return hidden

@@ -35,7 +35,7 @@ def recipe() -> PretrainingRun:
                 start="previous",
                 batching=BATCHING,
                 mixing=Mixing(probability=0.2),
-                training=_training(steps=6_000),
+                training=_training(steps=3_500),
                 feature_penalty=0.1,
                 extractor_gradient=1.0,
             ),
