@@ -15,18 +15,10 @@ from sonant.checkpoints import save_pretrained
 from sonant.errors import AudioError, CheckpointUnavailable, ConfigurationError, UnknownName
 from sonant.models import HuBERTConfig, Wav2Vec2Config, WavLMConfig, build, normalize_waveform
 from sonant.models.catalog import CATALOG, presets
+from tests.shapes import SMALL
 
 RATE = 16_000
-SIZES = {
-    "conv_channels": (16,) * 7,
-    "dim": 32,
-    "num_layers": 4,
-    "num_heads": 4,
-    "feed_forward_dim": 64,
-    "position_kernel": 16,
-    "position_groups": 4,
-}
-CONFIG = WavLMConfig(**SIZES)
+CONFIG = WavLMConfig(**SMALL)
 
 
 def make(config=CONFIG) -> SpeechEncoder:
@@ -152,7 +144,7 @@ def test_the_waveform_is_normalised_where_the_checkpoint_wants_it() -> None:
     assert np.abs(plain.encode(wave) - expected).max() > 0.05
 
 
-@pytest.mark.parametrize("config", [CONFIG, HuBERTConfig(**SIZES), Wav2Vec2Config(**SIZES)])
+@pytest.mark.parametrize("config", [CONFIG, HuBERTConfig(**SMALL), Wav2Vec2Config(**SMALL)])
 def test_tasks_are_presets_and_explicit_words_win(config) -> None:
     encoder, wave = make(config), clip(1)
     for task, preset in presets(config).items():
@@ -290,5 +282,5 @@ def test_files_are_written_through_the_same_door(encoder: SpeechEncoder, tmp_pat
 def test_save_pretrained_alone_is_enough(tmp_path: Path) -> None:
     """A model that never saw this door."""
     torch.manual_seed(1)
-    save_pretrained(build(HuBERTConfig(**SIZES)), tmp_path)
+    save_pretrained(build(HuBERTConfig(**SMALL)), tmp_path)
     assert sonant.load(tmp_path, device="cpu").encode(clip(0.5)).shape == (24, 32)

@@ -12,6 +12,7 @@ import torch
 
 from sonant.cli import main
 from sonant.models import WavLMConfig, build
+from tests.shapes import SMALL
 
 RATE = 16_000
 
@@ -21,15 +22,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     from sonant.checkpoints import save_pretrained
 
     torch.manual_seed(0)
-    config = WavLMConfig(
-        conv_channels=(16,) * 7,
-        dim=32,
-        num_layers=4,
-        num_heads=4,
-        feed_forward_dim=64,
-        position_kernel=16,
-        position_groups=4,
-    )
+    config = WavLMConfig(**SMALL)
     folder = tmp_path_factory.mktemp("model")
     save_pretrained(build(config), folder)
     return str(folder)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sonant.layers.packed import Packed
 from sonant.models import WavLMConfig, build
+from tests.shapes import SMALL
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,7 @@ def averager() -> type[Averager]:
     return Averager
 
 
-TINY = WavLMConfig(
-    conv_channels=(16,) * 7,
-    dim=32,
-    num_layers=3,
-    num_heads=4,
-    feed_forward_dim=64,
-    position_kernel=16,
-    position_groups=4,
-)
+TINY = WavLMConfig(**SMALL | {"num_layers": 3})
 
 
 @pytest.fixture(scope="session")

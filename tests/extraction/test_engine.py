@@ -17,17 +17,10 @@ from sonant.extraction.pooling import POOLS
 from sonant.extraction.request import Request, resolve_layers
 from sonant.extraction.sources import AudioSource
 from sonant.models import WavLMConfig, build
+from tests.shapes import SMALL
 
 RATE = 16_000
-TINY = WavLMConfig(
-    conv_channels=(16,) * 7,
-    dim=32,
-    num_layers=3,
-    num_heads=4,
-    feed_forward_dim=64,
-    position_kernel=16,
-    position_groups=4,
-)
+TINY = WavLMConfig(**SMALL | {"num_layers": 3})
 ALL = Request(layers=(0, 1, 2, 3, "last"), stacked=True)
 
 

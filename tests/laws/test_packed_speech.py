@@ -5,9 +5,9 @@ from itertools import product
 
 import pytest
 import torch
-from benchmarks.peers import exaggerate, peer_states, relative_error, twin
 from torch import Tensor
 
+from benchmarks.peers import exaggerate, peer_states, relative_error, twin
 from sonant.layers.packed import Packed
 from sonant.models import (
     Encoded,

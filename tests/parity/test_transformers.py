@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from benchmarks.peers import exaggerate, peer_states, relative_error, twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.peers import exaggerate, peer_states, relative_error, twin
 from sonant.layers.packed import Packed
 from sonant.models import (
     HuBERTConfig,

@@ -8,23 +8,14 @@ import soundfile
 
 from sonant.data import Recording, WaveformStore
 from sonant.models import WavLMConfig
+from tests.shapes import TINY
 
-TINY = WavLMConfig(
-    conv_channels=(8,) * 7,
-    dim=16,
-    num_layers=2,
-    num_heads=2,
-    feed_forward_dim=32,
-    position_kernel=8,
-    position_groups=2,
-    dropout=0.1,
-    layerdrop=0.1,
-)
+MODEL = WavLMConfig(**TINY, dropout=0.1, layerdrop=0.1)
 
 
 @pytest.fixture
 def tiny() -> WavLMConfig:
-    return TINY
+    return MODEL
 
 
 @pytest.fixture

@@ -17,17 +17,9 @@ from sonant.models import WavLMConfig
 from sonant.pretraining import Batching, LayerTargets, MFCCTargets
 from sonant.recipes.pretraining import PretrainingRun, Stage, pretrain
 from sonant.training import Training, train
+from tests.shapes import TINY
 
-TINY = WavLMConfig(
-    conv_channels=(8,) * 7,
-    dim=16,
-    num_layers=2,
-    num_heads=2,
-    feed_forward_dim=32,
-    position_kernel=8,
-    position_groups=2,
-    layerdrop=0.1,
-)
+MODEL = WavLMConfig(**TINY, layerdrop=0.1)
 BATCHING = Batching(batch_seconds=4.0, max_seconds=2.0, min_seconds=0.5)
 TRAINING = Training(steps=6, peak_rate=1e-3, log_every=2, save_every=2)
 FIRST = Stage(
@@ -62,7 +54,7 @@ def write_corpus(folder: Path, lengths: list[int]) -> Path:
 def run(tmp_path: Path) -> PretrainingRun:
     return PretrainingRun(
         name="tiny",
-        model=TINY,
+        model=MODEL,
         stages=(FIRST, SECOND),
         data=str(write_corpus(tmp_path / "speech", [20_000, 33_000, 48_000, 16_000, 25_000, 31_000])),
         noise=str(write_corpus(tmp_path / "noise", [9_000, 40_000])),
@@ -140,7 +132,7 @@ def test_a_run_that_lacks_something_says_what(run: PretrainingRun, changes: dict
 
 def test_a_stage_of_another_shape_cannot_start_from_the_last(run: PretrainingRun) -> None:
     teacher = pretrain(replace(run, stages=(replace(FIRST, training=replace(TRAINING, steps=1)),), name="teacher"))
-    wider = replace(run, model=replace(TINY, feed_forward_dim=48), stages=(SECOND,), teacher=str(teacher), name="wide")
+    wider = replace(run, model=replace(MODEL, feed_forward_dim=48), stages=(SECOND,), teacher=str(teacher), name="wide")
     with pytest.raises(ConfigurationError, match="another shape"):
         pretrain(wider)
 
