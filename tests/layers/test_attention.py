@@ -57,7 +57,7 @@ def test_blocks_change_nothing(logits: int, monkeypatch: pytest.MonkeyPatch) -> 
     tensors, bias = inputs(lengths, 3, 8, with_bias=True)
     with torch.no_grad():
         whole = attend(*tensors[:3], lengths, bias)
-        monkeypatch.setattr(attention, "BLOCK_LOGITS", logits)
+        monkeypatch.setitem(attention.BLOCK_LOGITS, "cpu", logits)
         torch.testing.assert_close(attend(*tensors[:3], lengths, bias), whole, rtol=1e-5, atol=1e-6)
 
 
@@ -65,7 +65,7 @@ def test_no_block_is_larger_than_promised(monkeypatch: pytest.MonkeyPatch) -> No
     """Memory grows with the length: the logits at hand are never more than a block, or one row where that is more."""
     lengths, heads = [50, 50, 7, 120], 2
     tensors, bias = inputs(lengths, heads, 4, with_bias=True)
-    monkeypatch.setattr(attention, "BLOCK_LOGITS", 1000)
+    monkeypatch.setitem(attention.BLOCK_LOGITS, "cpu", 1000)
     sizes = []
     softmax = torch.Tensor.softmax
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from sonant.layers.positions import PositionGate, RelativeBias
 
-# Logits that one block may hold when no gradient is wanted: 2**20 float32 stay in a CPU's cache.
-BLOCK_LOGITS = 1 << 20
+# Logits that one block may hold when no gradient is wanted: on a CPU they should stay in the cache, a GPU wants many.
+BLOCK_LOGITS = {"cpu": 1 << 20, "cuda": 1 << 26}
 
 
 def attend(
@@ -61,7 +61,9 @@ def _attend_with_bias(q: Tensor, k: Tensor, v: Tensor, table: Tensor, gate: Tens
     table = table[:, margin : table.shape[1] - margin]
     q, gate = (q * head_dim**-0.5).flip(2), gate.flip(2).unsqueeze(-1)
     keys = k.transpose(2, 3)
-    rows = length if torch.is_grad_enabled() else max(1, BLOCK_LOGITS // (count * heads * length))
+    rows = length
+    if not torch.is_grad_enabled():
+        rows = max(1, BLOCK_LOGITS.get(q.device.type, BLOCK_LOGITS["cuda"]) // (count * heads * length))
     blocks = []
     for top in range(0, length, rows):
         block = slice(top, min(top + rows, length))
