@@ -74,7 +74,8 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
     blocks = f"{config.num_layers} blocks of {config.dim}, {config.num_heads} heads"
     yield "family", card.family
     yield "parameters", f"{card.parameters:,} (encoder, without heads)"
-    yield "extractor", f"{len(config.conv_channels)} convolutions, {config.conv_channels[-1]} channels, {norm}"
+    widths = " to ".join(map(str, sorted({min(config.conv_channels), max(config.conv_channels)})))
+    yield "extractor", f"{len(config.conv_channels)} convolutions, {widths} channels, {norm}"
     yield (
         "Transformer",
         f"{blocks}, feed-forward {config.feed_forward_dim}, {'pre' if config.pre_norm else 'post'}-norm",
