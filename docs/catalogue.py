@@ -26,7 +26,7 @@ def row(card: Card) -> str:
         str(config.num_layers),
         str(config.dim),
         f"{card.parameters / 1e6:,.1f} M".replace(",", " "),
-        "" if card.hours is None else f"{card.hours:,}".replace(",", " "),
+        f"{card.hours:,}".replace(",", " "),
         "yes" if config.normalize else "no",
         card.licence.partition(";")[0].partition(" (")[0],
     ]

@@ -59,7 +59,7 @@ def test_every_row_is_whole(card: Card):
     assert card.data
     assert card.languages
     assert card.licence
-    assert card.shipped or (card.hours is not None and card.hours >= 960)
+    assert card.shipped or card.hours >= 960
     title, address = card.paper
     assert title
     assert re.fullmatch(r"https://arxiv\.org/abs/\d{4}\.\d{5}", address)

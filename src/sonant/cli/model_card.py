@@ -86,7 +86,7 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
         f"{card.frame_rate:g} a second; each sees {1000 * config.receptive_field / config.sampling_rate:g} ms",
     )
     yield "input", f"{config.sampling_rate} Hz mono, {'' if config.normalize else 'not '}normalised"
-    hours = f"{_number(card.hours)} h of " if card.hours else ""
+    hours = f"{_number(card.hours)} h of "
     yield "trained on", f"{hours}{card.languages}: {card.data}"
     if card.labels:
         yield "fine-tuned", f"on {card.labels}" + (f"; from {card.pretrained}" if card.pretrained else "")

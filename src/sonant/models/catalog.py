@@ -42,7 +42,7 @@ class Card:
         config: its shape; the waveform normalisation and the frame rate follow from it.
         parameters: of the encoder with its mask embedding, without any head.
         data: what it was pretrained on.
-        hours: of speech in that; None where not settled yet.
+        hours: of speech in that.
         languages: in that speech.
         labels: what it was fine-tuned on, for models that were.
         pretrained: id of the model that it was fine-tuned from.
@@ -57,7 +57,7 @@ class Card:
     config: WaveformTransformerConfig
     parameters: int
     data: str
-    hours: int | None
+    hours: int
     languages: str
     labels: str | None = None
     pretrained: str | None = None
@@ -193,7 +193,7 @@ ROWS = (
         config=wavlm.TINY,
         parameters=6_858_400,
         data="parts of LibriSpeech, speechocean762, LJ Speech, LibriVox and Rhasspy's voices",
-        hours=None,
+        hours=9,
         languages="mostly English",
         licence="Apache-2.0",
         paper=WAVLM_PAPER,
