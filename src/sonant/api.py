@@ -32,7 +32,7 @@ from sonant.extraction.request import (
     resolve_layers,
 )
 from sonant.extraction.sources import AudioSource, is_many, rewound
-from sonant.models import WaveformTransformer
+from sonant.models import Backbone
 from sonant.models.catalog import Task, presets
 
 Device = str | torch.device
@@ -72,7 +72,7 @@ class SpeechEncoder:
 
     def __init__(
         self,
-        model: WaveformTransformer,
+        model: Backbone,
         *,
         name: str = "unnamed",
         revision: str | None = None,

@@ -10,9 +10,9 @@ from torch.overrides import TorchFunctionMode
 
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.models import (
+    Backbone,
     HuBERTConfig,
     Wav2Vec2Config,
-    WaveformTransformer,
     WaveformTransformerConfig,
     WavLMConfig,
     build,
@@ -148,7 +148,7 @@ class _ShapesOnly(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def hollow(config: WaveformTransformerConfig) -> WaveformTransformer:
+def hollow(config: WaveformTransformerConfig) -> Backbone:
     """A model without values, on the meta device: it takes no memory."""
     with torch.device("meta"), _ShapesOnly():
         return build(config)

@@ -16,7 +16,7 @@ from sonant.checkpoints.hub import fetch
 from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
 from sonant.checkpoints.unpickle import read_pickle
 from sonant.errors import CheckpointUnavailable, ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint
-from sonant.models import WaveformTransformer
+from sonant.models import Backbone
 from sonant.models.catalog import CATALOG
 
 
@@ -73,7 +73,7 @@ def load_backbone(
     overrides: Mapping[str, Any] | None = None,
     dtype: torch.dtype | None = torch.float32,
     device: str | torch.device = "cpu",
-) -> WaveformTransformer:
+) -> Backbone:
     """The backbone of a checkpoint as a module in evaluation mode; the arguments are those of `load_checkpoint`.
 
     Args:
@@ -86,7 +86,7 @@ def load_backbone(
 
 def make_backbone(
     checkpoint: Checkpoint, *, dtype: torch.dtype | None = torch.float32, device: str | torch.device = "cpu"
-) -> WaveformTransformer:
+) -> Backbone:
     """A module with the weights of a checkpoint, in evaluation mode.
 
     A mask embedding that the checkpoint lacks starts at random as in training, from a fixed seed.

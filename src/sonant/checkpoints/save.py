@@ -14,7 +14,7 @@ from sonant.checkpoints.fairseq_writer import write_fairseq, write_unilm
 from sonant.checkpoints.hf import write_hf
 from sonant.checkpoints.torchaudio import write_torchaudio
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.models import WaveformTransformer
+from sonant.models import Backbone
 
 WRITERS: dict[str, Callable[[Path, Checkpoint], list[str]]] = {
     "hf": write_hf,
@@ -60,7 +60,7 @@ def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint,
 
 
 def save_pretrained(
-    backbone: WaveformTransformer,
+    backbone: Backbone,
     folder: str | os.PathLike[str],
     *,
     dtype: torch.dtype | None = None,

@@ -1,7 +1,7 @@
 """The families: one short file each over shared blocks."""
 
 from sonant.errors import UnknownName
-from sonant.models.backbone import Backbone, Encoded
+from sonant.models.backbone import Backbone, BackboneConfig, Encoded
 from sonant.models.hubert import HuBERTConfig, build_hubert
 from sonant.models.wav2vec2 import Wav2Vec2Config, build_wav2vec2
 from sonant.models.waveform_transformer import WaveformTransformer, WaveformTransformerConfig, normalize_waveform
@@ -9,6 +9,7 @@ from sonant.models.wavlm import WavLMConfig, build_wavlm
 
 __all__ = [
     "Backbone",
+    "BackboneConfig",
     "Encoded",
     "HuBERTConfig",
     "Wav2Vec2Config",
@@ -20,7 +21,7 @@ __all__ = [
 ]
 
 
-def build(config: WaveformTransformerConfig) -> WaveformTransformer:
+def build(config: BackboneConfig) -> Backbone:
     """The model of a configuration, with fresh weights."""
     match config:
         case WavLMConfig():

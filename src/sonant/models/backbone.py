@@ -1,11 +1,13 @@
 """What every family promises: packed waveforms in, hidden states out."""
 
-from collections.abc import Collection, Iterator
+from abc import abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
+from sonant.errors import UnknownName
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
 
@@ -27,8 +29,10 @@ class Encoded:
     frame_rate: float
 
 
-class Backbone(Protocol):
-    """A model as the rest of the house sees it."""
+class BackboneConfig(Protocol):
+    """What the configuration of any family tells; each is a frozen dataclass of its own."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def dim(self) -> int: ...
@@ -40,36 +44,85 @@ class Backbone(Protocol):
     def sampling_rate(self) -> int: ...
 
     @property
-    def frame_rate(self) -> float: ...
-
-    @property
     def normalize(self) -> bool:
         """Whether each waveform must come with zero mean and unit variance."""
 
     @property
     def receptive_field(self) -> int:
-        """Samples that one frame sees; a shorter clip has no frame."""
+        """Samples that one frame sees at least; a shorter clip has no frame."""
 
     @property
     def stride(self) -> int:
         """Samples from one frame to the next."""
 
-    def num_frames(self, num_samples: int) -> int: ...
 
-    def parameters(self) -> Iterator[nn.Parameter]: ...
+class Backbone(nn.Module):
+    """A model as the rest of the house sees it."""
+
+    config: BackboneConfig
+
+    @property
+    def dim(self) -> int:
+        return self.config.dim
+
+    @property
+    def num_layers(self) -> int:
+        return self.config.num_layers
+
+    @property
+    def sampling_rate(self) -> int:
+        return self.config.sampling_rate
+
+    @property
+    def normalize(self) -> bool:
+        """Whether each waveform must come with zero mean and unit variance."""
+        return self.config.normalize
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that one frame sees at least; a shorter clip has no frame."""
+        return self.config.receptive_field
+
+    @property
+    def stride(self) -> int:
+        """Samples from one frame to the next."""
+        return self.config.stride
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second."""
+        return self.sampling_rate / self.stride
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames of a clip of so many samples: only whole ones count."""
+        return max(0, (num_samples - self.receptive_field) // self.stride + 1)
 
     def clip_statistics(self) -> ClipStatistics | None:
         """An empty account of what must be known of a whole clip to encode windows of it; None where nothing must."""
+        return None
 
-    def __call__(
+    @abstractmethod
+    def forward(
         self,
         speech: Packed,
         *,
         layers: Collection[int | str] | None = None,
         statistics: ClipStatistics | None = None,
     ) -> Encoded:
-        """Encode waveforms (total_samples,).
+        """Encode waveforms (total_samples,), already normalised where `normalize` says so.
 
-        `layers` names the states to keep, numbers or "last"; None keeps all. `statistics` are those of the whole clip
-        that the given ones are windows of.
+        Args:
+            layers: the states to keep: numbers 0 to num_layers, or "last"; None keeps all. Layers above the highest one
+                are not computed.
+            statistics: of the whole clip that the given ones are windows of; None takes each for a whole.
         """
+
+    def wanted(self, layers: Collection[int | str] | None) -> tuple[set[int], bool]:
+        """The numbers of the hidden states that `layers` names, and whether "last" is among them."""
+        known = range(self.num_layers + 1)
+        if layers is None:
+            return set(known), True
+        for layer in layers:
+            if layer != "last" and layer not in known:
+                raise UnknownName("layer", layer, [*known, "last"])
+        return {layer for layer in layers if isinstance(layer, int)}, "last" in layers

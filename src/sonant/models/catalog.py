@@ -9,8 +9,8 @@ from typing import Literal
 
 from sonant.errors import UnknownName
 from sonant.models import hubert, wav2vec2, wavlm
+from sonant.models.backbone import BackboneConfig
 from sonant.models.published_results import Result, results_of
-from sonant.models.waveform_transformer import WaveformTransformerConfig
 
 Family = Literal["WavLM", "HuBERT", "wav2vec 2.0"]
 Task = Literal["speaker", "content", "emotion", "semantic"]
@@ -54,7 +54,7 @@ class Card:
 
     name: str
     title: str
-    config: WaveformTransformerConfig
+    config: BackboneConfig
     parameters: int
     data: str
     hours: int
@@ -78,10 +78,7 @@ class Card:
     @property
     def frame_rate(self) -> float:
         """Frames a second."""
-        stride = 1
-        for step in self.config.conv_strides:
-            stride *= step
-        return self.config.sampling_rate / stride
+        return self.config.sampling_rate / self.config.stride
 
     @property
     def results(self) -> tuple[Result, ...]:
@@ -102,7 +99,7 @@ def find(name: str) -> Card:
     raise UnknownName("model", name, list(CATALOG) if "/" in name else [card.short_name for card in CATALOG.values()])
 
 
-def family_of(config: WaveformTransformerConfig) -> Family:
+def family_of(config: BackboneConfig) -> Family:
     """The family that a configuration belongs to."""
     match config:
         case wavlm.WavLMConfig():
@@ -114,7 +111,7 @@ def family_of(config: WaveformTransformerConfig) -> Family:
     raise UnknownName("family with the configuration", type(config).__name__, FAMILIES)
 
 
-def presets(config: WaveformTransformerConfig) -> dict[Task, Preset]:
+def presets(config: BackboneConfig) -> dict[Task, Preset]:
     """Layer and pooling for each task, for any model of a known family, listed in the catalogue or not."""
     return {
         task: Preset(max(1, round(share * config.num_layers)), pool, why)

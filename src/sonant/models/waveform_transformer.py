@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from math import prod
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.errors import ConfigurationError, UnknownName
+from sonant.errors import ConfigurationError
 from sonant.layers.attention import SelfAttention
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm, receptive_field
 from sonant.layers.packed import Packed
 from sonant.layers.positions import ConvPositions, PositionGate, RelativePositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
-from sonant.models.backbone import Encoded
+from sonant.models.backbone import Backbone, Encoded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +60,16 @@ class WaveformTransformerConfig:
         """Samples that one frame sees."""
         return receptive_field(self.conv_kernels, self.conv_strides)
 
+    @property
+    def stride(self) -> int:
+        """Samples from one frame to the next."""
+        return prod(self.conv_strides)
 
-class WaveformTransformer(nn.Module):
-    """Convolutional extractor, projection, masking, Transformer encoder; a `Backbone`."""
+
+class WaveformTransformer(Backbone):
+    """Convolutional extractor, projection, masking, Transformer encoder."""
+
+    config: WaveformTransformerConfig
 
     def __init__(
         self, config: WaveformTransformerConfig, *, relative_positions: RelativePositions | None = None
@@ -98,38 +106,6 @@ class WaveformTransformer(nn.Module):
             eps=c.layer_norm_eps,
         )
 
-    @property
-    def dim(self) -> int:
-        return self.config.dim
-
-    @property
-    def num_layers(self) -> int:
-        return self.config.num_layers
-
-    @property
-    def sampling_rate(self) -> int:
-        return self.config.sampling_rate
-
-    @property
-    def normalize(self) -> bool:
-        return self.config.normalize
-
-    @property
-    def stride(self) -> int:
-        return self.extractor.stride
-
-    @property
-    def receptive_field(self) -> int:
-        return self.config.receptive_field
-
-    @property
-    def frame_rate(self) -> float:
-        return self.sampling_rate / self.stride
-
-    def num_frames(self, num_samples: int) -> int:
-        """Frames of a clip of so many samples."""
-        return int(self.extractor.num_frames(torch.tensor(num_samples)))
-
     def clip_statistics(self) -> ClipStatistics | None:
         """An empty account of what must be known of a whole clip to encode windows of it; None where nothing must."""
         return self.extractor.clip_statistics()
@@ -161,21 +137,12 @@ class WaveformTransformer(nn.Module):
             mask: bool (total_frames,); frames replaced by the mask embedding after projection and dropout.
             layers: as in `forward`.
         """
-        keep, last = self._wanted(layers)
+        keep, last = self.wanted(layers)
         frames = self.projection(features.values)  # (total_frames, dim)
         if mask is not None:
             frames = torch.where(mask[:, None], self.mask_embedding.to(frames.dtype), frames)
         states, output = self.encoder(features.with_values(frames), keep, last=last)
         return Encoded(states, output, features.lengths, self.frame_rate)
-
-    def _wanted(self, layers: Collection[int | str] | None) -> tuple[set[int], bool]:
-        known = range(self.num_layers + 1)
-        if layers is None:
-            return set(known), True
-        for layer in layers:
-            if layer != "last" and layer not in known:
-                raise UnknownName("layer", layer, [*known, "last"])
-        return {layer for layer in layers if isinstance(layer, int)}, "last" in layers
 
 
 class FeatureProjection(nn.Module):
