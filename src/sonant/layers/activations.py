@@ -1,0 +1,21 @@
+"""The activations that the families choose between, by name."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from sonant.errors import UnknownName
+
+Activation = Literal["relu", "gelu"]
+
+
+def activation(name: Activation) -> Callable[[Tensor], Tensor]:
+    """The function of that name; UnknownName lists the known ones."""
+    match name:
+        case "relu":
+            return F.relu
+        case "gelu":
+            return F.gelu
+    raise UnknownName("activation", name, ["relu", "gelu"])
