@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sonant.errors import UnknownName
 
-Activation = Literal["relu", "gelu"]
+Activation = Literal["relu", "gelu", "swish"]
 
 
 def activation(name: Activation) -> Callable[[Tensor], Tensor]:
@@ -18,4 +18,6 @@ def activation(name: Activation) -> Callable[[Tensor], Tensor]:
             return F.relu
         case "gelu":
             return F.gelu
-    raise UnknownName("activation", name, ["relu", "gelu"])
+        case "swish":
+            return F.silu
+    raise UnknownName("activation", name, ["relu", "gelu", "swish"])

@@ -3,24 +3,33 @@
 from collections.abc import Callable, Collection
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sonant.layers.activations import Activation, activation
 from sonant.layers.attention import SelfAttention
 from sonant.layers.packed import Packed
 from sonant.layers.positions import ConvPositions, RelativePositions
 
 
 class FeedForward(nn.Module):
-    """Linear, GELU, linear."""
+    """Linear, activation, linear."""
 
-    def __init__(self, dim: int, inner_dim: int, *, dropout: float = 0.0, activation_dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        dim: int,
+        inner_dim: int,
+        *,
+        activation: Activation = "gelu",
+        dropout: float = 0.0,
+        activation_dropout: float = 0.0,
+    ) -> None:
         super().__init__()
+        self.activation = activation
         self.inner, self.outer = nn.Linear(dim, inner_dim), nn.Linear(inner_dim, dim)
         self.dropout, self.activation_dropout = nn.Dropout(dropout), nn.Dropout(activation_dropout)
 
     def forward(self, frames: Tensor) -> Tensor:
-        return self.dropout(self.outer(self.activation_dropout(F.gelu(self.inner(frames)))))
+        return self.dropout(self.outer(self.activation_dropout(activation(self.activation)(self.inner(frames)))))
 
 
 class TransformerLayer(nn.Module):
