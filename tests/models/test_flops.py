@@ -1,0 +1,49 @@
+"""Operations counted from a configuration are those that torch counts while the model runs."""
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from sonant.layers.packed import Packed
+from sonant.models import BackboneConfig, HuBERTConfig, Wav2Vec2Config, WavLMConfig, build
+from sonant.models.flops import forward_flops
+from tests.shapes import SMALL, TINY
+
+CONFIGS: dict[str, BackboneConfig] = {
+    "wavlm": WavLMConfig(**TINY),
+    "wavlm-pre-norm": WavLMConfig(**SMALL, pre_norm=True, extractor_norm="layer", conv_bias=True),
+    "hubert": HuBERTConfig(**SMALL),
+    "wav2vec2": Wav2Vec2Config(**TINY, pre_norm=True),
+}
+
+
+def counted(config: BackboneConfig, num_samples: int, *, backward: bool = False) -> int:
+    torch.manual_seed(0)
+    model = build(config).eval()
+    speech = Packed.pack([torch.randn(num_samples)])
+    counter = FlopCounterMode(display=False)
+    # Plain attention: torch does not know the cost of the CPU's fused kernel.
+    with sdpa_kernel(SDPBackend.MATH), counter, torch.set_grad_enabled(backward):
+        last = model(speech, layers=["last"]).last
+        if backward:
+            last.square().sum().backward()
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("seconds", [1, 3])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_forward_operations_are_those_that_torch_counts(name: str, seconds: int):
+    config = CONFIGS[name]
+    num_samples = seconds * config.sampling_rate
+    assert forward_flops(config, num_samples).total == counted(config, num_samples)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_backward_pass_costs_two_forward_ones(name: str):
+    """All but the gradient of the waveform, which nobody asks for: the first convolution costs but two passes."""
+    config = CONFIGS[name]
+    steps = (config.sampling_rate - config.conv_kernels[0]) // config.conv_strides[0] + 1
+    waveform_gradient = 2 * steps * config.conv_channels[0] * config.conv_kernels[0]
+    flops = forward_flops(config, config.sampling_rate).total
+    assert counted(config, config.sampling_rate, backward=True) == 3 * flops - waveform_gradient
