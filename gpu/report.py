@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 from sonant.layers.packed import Packed
 from sonant.models import WaveformTransformer, WavLMConfig, build
 from sonant.models.wavlm import LARGE
-from sonant.pretraining.masked_prediction import MaskedBatch, MaskedPrediction
+from sonant.pretraining import MaskedPrediction, MaskedPredictionConfig, MFCCTargets, SpeechBatch
 
 RATE = 16_000
 Row = dict[str, Any]
@@ -123,11 +123,13 @@ def pretraining(shape: str, config: WavLMConfig, device: torch.device, seconds: 
     """Forward, backward and optimiser on clips of 15 s, or shorter ones for a small batch."""
     length = min(15.0, seconds / 2)
     backbone: WaveformTransformer = build(config)
-    objective = MaskedPrediction(backbone, 500).to(device).train()
+    objective = (
+        MaskedPrediction(backbone, MaskedPredictionConfig(targets=MFCCTargets(num_clusters=500))).to(device).train()
+    )
     optimizer = torch.optim.AdamW(objective.parameters(), lr=1e-4, fused=True)
     speech = clips_of([length] * max(1, round(seconds / length)), device)
     frames = backbone.num_frames(round(length * RATE)) * len(speech)
-    batch = MaskedBatch(speech, torch.randint(500, (frames,)), torch.rand(frames) < 0.5).to(device)
+    batch = SpeechBatch(speech, torch.rand(frames) < 0.5, torch.randint(500, (frames,))).to(device)
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16):

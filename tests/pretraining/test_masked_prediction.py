@@ -18,10 +18,11 @@ from sonant.pretraining import (
     Batching,
     KMeans,
     LayerTargets,
-    MaskedBatch,
-    MaskedBatches,
     MaskedPrediction,
+    MaskedPredictionConfig,
     MFCCTargets,
+    SpeechBatch,
+    SpeechBatches,
     make_targets,
 )
 
@@ -31,17 +32,16 @@ BATCHING = Batching(batch_seconds=6.0, max_seconds=2.0, min_seconds=0.5)
 
 def objective_for(config: WavLMConfig, **options: float) -> MaskedPrediction:
     torch.manual_seed(0)
-    return MaskedPrediction(build(config), 7, projection_dim=12, **options).eval()
+    settings = MaskedPredictionConfig(targets=MFCCTargets(num_clusters=7), projection_dim=12, **options)
+    return MaskedPrediction(build(config), settings).eval()
 
 
-def batch_for(objective: MaskedPrediction, samples: list[int]) -> MaskedBatch:
+def batch_for(objective: MaskedPrediction, samples: list[int]) -> SpeechBatch:
     generator = torch.Generator().manual_seed(1)
     frames = sum(objective.backbone.num_frames(n) for n in samples)
-    return MaskedBatch(
-        Packed.pack([0.1 * torch.randn(n, generator=generator) for n in samples]),
-        torch.randint(7, (frames,), generator=generator),
-        torch.rand(frames, generator=generator) < 0.5,
-    )
+    speech = Packed.pack([0.1 * torch.randn(n, generator=generator) for n in samples])
+    targets = torch.randint(7, (frames,), generator=generator)
+    return SpeechBatch(speech, torch.rand(frames, generator=generator) < 0.5, targets)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_masked_samples_cannot_be_seen_through_the_mask(tiny: WavLMConfig) -> No
 def test_gradients_agree_with_finite_differences(tiny: WavLMConfig) -> None:
     objective = objective_for(tiny, unmasked_weight=0.5, extractor_gradient=1.0).double()
     batch = batch_for(objective, [2_000, 1_500])
-    batch = MaskedBatch(batch.speech.with_values(batch.speech.values.double()), batch.targets, batch.mask)
+    batch = SpeechBatch(batch.speech.with_values(batch.speech.values.double()), batch.mask, batch.targets)
     objective.loss(batch).sum.backward()
     generator = torch.Generator().manual_seed(2)
     for name, parameter in objective.named_parameters():
@@ -153,9 +153,9 @@ def test_layer_targets_need_a_model(waveforms: WaveformStore, tmp_path: Path) ->
 
 def batches_for(
     waveforms: WaveformStore, labels: LabelStore, config: WavLMConfig, mixing: Mixing = UNMIXED
-) -> MaskedBatches:
-    return MaskedBatches(
-        waveforms, labels, build(config), batching=BATCHING, masking=SpanMasking(), mixing=mixing, seed=3
+) -> SpeechBatches:
+    return SpeechBatches(
+        waveforms, build(config), batching=BATCHING, masking=SpanMasking(), mixing=mixing, labels=labels, seed=3
     )
 
 

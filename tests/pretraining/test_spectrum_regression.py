@@ -5,7 +5,7 @@ import torch
 from sonant.audio.mel import fbank
 from sonant.layers.packed import Packed
 from sonant.models import WavLMConfig, build
-from sonant.pretraining import MaskedBatch, SpectrumRegression
+from sonant.pretraining import SpectrumRegression, SpeechBatch
 
 
 def regression(config: WavLMConfig) -> SpectrumRegression:
@@ -13,10 +13,10 @@ def regression(config: WavLMConfig) -> SpectrumRegression:
     return SpectrumRegression(build(config).extractor, config.conv_channels[-1], num_bins=10)
 
 
-def batch(samples: list[int], level: float = 0.1) -> MaskedBatch:
+def batch(samples: list[int], level: float = 0.1) -> SpeechBatch:
     generator = torch.Generator().manual_seed(0)
     speech = Packed.pack([level * torch.randn(n, generator=generator) for n in samples])
-    return MaskedBatch(speech, torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.bool))
+    return SpeechBatch(speech, torch.zeros(0, dtype=torch.bool))
 
 
 def test_targets_stand_at_the_frames_of_the_extractor_and_have_no_mean(tiny: WavLMConfig) -> None:

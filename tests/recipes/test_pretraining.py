@@ -14,7 +14,7 @@ from sonant.audio.augment import Mixing
 from sonant.checkpoints import load_backbone
 from sonant.errors import ConfigurationError, ManifestError
 from sonant.models import WavLMConfig
-from sonant.pretraining import Batching, LayerTargets, MFCCTargets
+from sonant.pretraining import Batching, LayerTargets, MaskedPredictionConfig, MFCCTargets
 from sonant.recipes.pretraining import PretrainingRun, Stage, pretrain
 from sonant.training import Training, train
 from tests.shapes import TINY
@@ -24,7 +24,7 @@ BATCHING = Batching(batch_seconds=4.0, max_seconds=2.0, min_seconds=0.5)
 TRAINING = Training(steps=6, peak_rate=1e-3, log_every=2, save_every=2)
 FIRST = Stage(
     name="mfcc",
-    targets=MFCCTargets(num_clusters=8),
+    objective=MaskedPredictionConfig(targets=MFCCTargets(num_clusters=8)),
     extractor_steps=4,
     batching=replace(BATCHING, reverb_probability=0.5),
     mixing=Mixing(probability=0.0),
@@ -32,7 +32,7 @@ FIRST = Stage(
 )
 SECOND = Stage(
     name="layer1",
-    targets=LayerTargets(layer=1, num_clusters=5),
+    objective=MaskedPredictionConfig(targets=LayerTargets(layer=1, num_clusters=5)),
     start="previous",
     batching=BATCHING,
     mixing=Mixing(probability=1.0, noise_share=0.5),
@@ -96,7 +96,7 @@ def test_a_run_interrupted_in_every_part_equals_a_run_that_was_not(
 
 def test_a_run_leaves_its_configuration_metrics_and_clusters(run: PretrainingRun) -> None:
     folder = pretrain(run).parent.parent
-    assert json.loads((folder / "run.json").read_text())["stages"][1]["targets"]["layer"] == 1
+    assert json.loads((folder / "run.json").read_text())["stages"][1]["objective"]["targets"]["layer"] == 1
     assert (folder / "curves.png").stat().st_size > 10_000
     for stage in run.stages:
         reports = [json.loads(line) for line in (folder / stage.name / "metrics.jsonl").read_text().splitlines()]

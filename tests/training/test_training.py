@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sonant.errors import CheckpointError, ConfigurationError, ManifestError
 from sonant.loss import Loss
-from sonant.training import DivergedError, Linear, Training, TriStage, plot_curves, train
+from sonant.training import DivergedError, Linear, Training, TrainingWarning, TriStage, plot_curves, train
 
 SHORT = Training(steps=12, peak_rate=1e-2, log_every=3, save_every=4)
 
@@ -147,6 +147,40 @@ def test_one_bad_batch_is_passed_over_and_many_stop_the_run(tmp_path: Path) -> N
     assert all(weight.isfinite().all() for weight in weights(objective))
     with pytest.raises(DivergedError, match="not finite"):
         train(Regression(), lambda start: bad(start, 1_000), replace(SHORT, steps=100), tmp_path / "many")
+
+
+class Annealing(Regression):
+    """Notes when it is annealed, and dislikes every report from the sixth step on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.annealed: list[int] = []
+
+    def anneal(self, step: int) -> None:
+        self.annealed.append(step)
+
+    def warning(self, metrics: dict[str, float]) -> str | None:
+        assert metrics["error"] > 0
+        return "The codes have collapsed." if len(self.annealed) >= 6 else None
+
+
+def test_an_objective_is_annealed_before_each_update_with_the_updates_done(tmp_path: Path) -> None:
+    whole, resumed = Annealing(), Annealing()
+    with pytest.warns(TrainingWarning):
+        train(whole, points, replace(SHORT, accumulate=2), tmp_path / "whole")
+    assert whole.annealed == list(range(12))
+    with pytest.warns(TrainingWarning):
+        train(Annealing(), points, SHORT, tmp_path / "resumed", stop_at=7)
+    train(resumed, points, SHORT, tmp_path / "resumed")
+    assert resumed.annealed == list(range(7, 12))
+
+
+def test_what_an_objective_warns_of_is_said_once_and_kept_in_every_report(tmp_path: Path) -> None:
+    with pytest.warns(TrainingWarning, match="Step 6: The codes have collapsed") as caught:
+        train(Annealing(), points, SHORT, tmp_path)
+    assert len(caught) == 1
+    reports = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [report["step"] for report in reports if "warning" in report] == [6, 9, 12]
 
 
 def test_metrics_are_averages_over_what_they_count(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Objectives that need no labels, and the targets they predict."""
 
-from sonant.pretraining.batches import Batching, MaskedBatches
+from sonant.pretraining.batches import Batching, SpeechBatch, SpeechBatches
 from sonant.pretraining.kmeans import KMeans, fit_kmeans
-from sonant.pretraining.masked_prediction import MaskedBatch, MaskedPrediction
+from sonant.pretraining.masked_prediction import MaskedPrediction, MaskedPredictionConfig
 from sonant.pretraining.spectrum_regression import SpectrumRegression
 from sonant.pretraining.targets import LayerTargets, MFCCTargets, Targets, make_targets
 
@@ -11,10 +11,11 @@ __all__ = [
     "KMeans",
     "LayerTargets",
     "MFCCTargets",
-    "MaskedBatch",
-    "MaskedBatches",
     "MaskedPrediction",
+    "MaskedPredictionConfig",
     "SpectrumRegression",
+    "SpeechBatch",
+    "SpeechBatches",
     "Targets",
     "fit_kmeans",
     "make_targets",

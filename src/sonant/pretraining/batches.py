@@ -1,18 +1,43 @@
-"""Batches for masked prediction: crop, reverberate, mix, normalise, mask. A function of seed and step alone."""
+"""Batches of waveforms: crop, reverberate, mix, normalise, mask. A function of seed and step alone."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sonant.audio.augment import Mixing, Waveform, mix_utterances, reverberate
 from sonant.data import BatchSampler, LabelStore, WaveformStore
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.layers.packed import Packed
-from sonant.models import WaveformTransformer, normalize_waveform
-from sonant.pretraining.masked_prediction import MaskedBatch
+from sonant.models import Backbone, normalize_waveform
+
+
+@dataclass(frozen=True, eq=False)
+class SpeechBatch:
+    """What one step learns from.
+
+    Attributes:
+        speech: waveforms (total_samples,), mixed and normalised.
+        mask: bool (total_frames,), the frames that the model does not see; none where a run does not mask.
+        targets: int64 (total_frames,), the label of each frame of the clean speech, where a run has labels.
+    """
+
+    speech: Packed
+    mask: Tensor
+    targets: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> SpeechBatch:
+        targets = None if self.targets is None else self.targets.to(device)
+        return SpeechBatch(self.speech.to(device), self.mask.to(device), targets)
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.speech.values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,27 +57,34 @@ class Batching:
     reverb_probability: float = 0.0
 
 
-class MaskedBatches:
+class SpeechBatches:
     """The batches of a run, step after step.
 
     Every clip of a batch is cropped to the shortest, as fairseq does, at a multiple of the frame stride, so that the
     labels of a crop are exactly a slice of the labels of the clip.
+
+    Args:
+        backbone: the model they are for: its rate, stride and normalisation.
+        masking: how spans are drawn; None masks nothing.
+        mixing: what is mixed in; None mixes nothing.
+        labels: of every frame of every recording; None: the batches have no targets.
+        noises, rooms: for mixing and reverberation that ask for them.
     """
 
     def __init__(
         self,
         waveforms: WaveformStore,
-        labels: LabelStore,
-        backbone: WaveformTransformer,
+        backbone: Backbone,
         *,
         batching: Batching,
-        masking: SpanMasking,
-        mixing: Mixing,
+        masking: SpanMasking | None = None,
+        mixing: Mixing | None = None,
+        labels: LabelStore | None = None,
         noises: Sequence[Waveform] = (),
         rooms: Sequence[Waveform] = (),
         seed: int = 0,
     ) -> None:
-        if len(labels) != len(waveforms):
+        if labels is not None and len(labels) != len(waveforms):
             raise ConfigurationError(f"There are labels for {len(labels)} recordings, but {len(waveforms)} waveforms.")
         if batching.reverb_probability > 0 and not rooms:
             raise ConfigurationError("reverb_probability is above 0, but no impulse responses were given.")
@@ -68,12 +100,12 @@ class MaskedBatches:
         self.batching, self.masking, self.mixing, self.seed = batching, masking, mixing, seed
         self.stride, self.num_frames, self.normalize = backbone.stride, backbone.num_frames, backbone.normalize
 
-    def __call__(self, start: int = 0) -> Iterator[MaskedBatch]:
+    def __call__(self, start: int = 0) -> Iterator[SpeechBatch]:
         """Batches from step `start` on, without end."""
         for step, members in self.sampler.batches(start):
             yield self._make(members, np.random.default_rng([self.seed, 1 + step]))
 
-    def _make(self, members: list[int], rng: np.random.Generator) -> MaskedBatch:
+    def _make(self, members: list[int], rng: np.random.Generator) -> SpeechBatch:
         length = int(min(self.sampler.lengths[member] for member in members))
         frames = self.num_frames(length)
         crops, targets = [], []
@@ -83,11 +115,16 @@ class MaskedBatches:
             if rng.random() < self.batching.reverb_probability:
                 crop = reverberate(crop, self.rooms[int(rng.integers(len(self.rooms)))])
             crops.append(crop)
-            targets.append(self.labels[member][first : first + frames])
-        mixed = [torch.from_numpy(crop) for crop in mix_utterances(crops, self.mixing, rng, noises=self.noises)]
-        masks = np.concatenate([self.masking.draw(frames, rng) for _ in members])
-        return MaskedBatch(
-            Packed.pack(map(normalize_waveform, mixed) if self.normalize else mixed),
-            torch.from_numpy(np.concatenate(targets).astype(np.int64)),
-            torch.from_numpy(masks),
+            if self.labels is not None:
+                targets.append(self.labels[member][first : first + frames])
+        if self.mixing is not None:
+            crops = mix_utterances(crops, self.mixing, rng, noises=self.noises)
+        clips = [torch.from_numpy(crop) for crop in crops]
+        mask = np.zeros(frames * len(members), dtype=bool)
+        if self.masking is not None:
+            mask = np.concatenate([self.masking.draw(frames, rng) for _ in members])
+        return SpeechBatch(
+            Packed.pack(map(normalize_waveform, clips) if self.normalize else clips),
+            torch.from_numpy(mask),
+            torch.from_numpy(np.concatenate(targets).astype(np.int64)) if targets else None,
         )

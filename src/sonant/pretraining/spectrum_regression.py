@@ -13,7 +13,7 @@ from sonant.audio.mel import fbank
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
-from sonant.pretraining.masked_prediction import MaskedBatch
+from sonant.pretraining.batches import SpeechBatch
 
 # About the spread of log-mel energies of speech around their mean, in nats: it brings the targets to unit scale.
 SPREAD = 2.5
@@ -31,7 +31,7 @@ class SpectrumRegression(nn.Module):
         self.head = nn.Linear(channels, num_bins)
         self.num_bins = num_bins
 
-    def loss(self, batch: MaskedBatch) -> Loss:
+    def loss(self, batch: SpeechBatch) -> Loss:
         """Squared error, averaged over bins and summed over frames."""
         features = self.extractor(batch.speech)
         predicted = self.head(F.layer_norm(features.values, features.values.shape[-1:]))

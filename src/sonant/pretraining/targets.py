@@ -13,7 +13,7 @@ from sonant.audio.mel import mfcc_with_deltas
 from sonant.data import LabelStore, WaveformStore
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
-from sonant.models import WaveformTransformer, normalize_waveform
+from sonant.models import Backbone, normalize_waveform
 from sonant.pretraining.kmeans import CHUNK_ROWS, fit_kmeans
 
 
@@ -52,7 +52,7 @@ def make_targets(
     targets: Targets,
     folder: str | Path,
     *,
-    previous: WaveformTransformer | None = None,
+    previous: Backbone | None = None,
     fit_share: float = 0.1,
     device: torch.device | str = "cpu",
     seed: int = 0,
@@ -85,7 +85,7 @@ Features = Callable[[Iterable[int]], Iterator[Tensor]]
 
 
 def _features(
-    waveforms: WaveformStore, targets: Targets, previous: WaveformTransformer | None, device: torch.device | str
+    waveforms: WaveformStore, targets: Targets, previous: Backbone | None, device: torch.device | str
 ) -> Features:
     """A function from numbers of recordings to their features (frames, dim), in that order, 50 frames a second."""
     match targets:

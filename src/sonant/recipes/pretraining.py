@@ -1,59 +1,57 @@
-"""A pretraining run: stages of masked prediction, each on targets made by the one before."""
+"""A pretraining run: stages that follow one another, each with an objective of its own."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from sonant import audio
 from sonant.audio.augment import Mixing, Waveform
-from sonant.checkpoints import load_backbone, save_pretrained
+from sonant.checkpoints import Head, load_backbone, save_pretrained
 from sonant.data import WaveformStore, read_manifest
-from sonant.errors import ConfigurationError
-from sonant.layers.masking import SpanMasking
-from sonant.models import WaveformTransformer, WavLMConfig, build
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.models import Backbone, BackboneConfig, WaveformTransformer, build
 from sonant.pretraining import (
     Batching,
     LayerTargets,
-    MaskedBatches,
     MaskedPrediction,
-    MFCCTargets,
+    MaskedPredictionConfig,
     SpectrumRegression,
-    Targets,
+    SpeechBatches,
     make_targets,
 )
 from sonant.training import Training, plot_curves, train
 
+ObjectiveConfig = MaskedPredictionConfig
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One iteration: make targets, then learn to predict them.
+    """One training: an objective, and the speech it sees.
 
     Attributes:
         name: of its folder.
-        targets: what is predicted; clusters of a layer need a stage before this one.
+        objective: settings of what is learned; their type says which objective it is.
+        start: from fresh weights, or from those of the stage before (only what the objective adds is fresh). For the
+            first stage, the stage before is the run's teacher.
         extractor_steps: steps in which the extractor alone learns log-mel energies before a fresh start.
-        start: from fresh weights, or from those of the stage before (only the prediction head is fresh). For the first
-            stage, the stage before is the run's teacher.
-        projection_dim, unmasked_weight, feature_penalty, extractor_gradient: of `MaskedPrediction`.
+        batching: how much speech a step sees.
+        mixing: what is mixed into it.
+        training: how long and how fast.
     """
 
     name: str
-    targets: Targets = MFCCTargets()
+    objective: ObjectiveConfig
     start: Literal["fresh", "previous"] = "fresh"
     extractor_steps: int = 0
     batching: Batching = Batching()
-    masking: SpanMasking = SpanMasking()
-    mixing: Mixing = Mixing()
+    mixing: Mixing = Mixing(probability=0.0)
     training: Training = Training()
-    projection_dim: int = 256
-    unmasked_weight: float = 0.0
-    feature_penalty: float = 10.0
-    extractor_gradient: float = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +73,7 @@ class PretrainingRun:
     """
 
     name: str
-    model: WavLMConfig
+    model: BackboneConfig
     stages: tuple[Stage, ...]
     data: str = ""
     noise: str = ""
@@ -86,81 +84,118 @@ class PretrainingRun:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class Corpus:
+    """What a run learns from, decoded."""
+
+    waveforms: WaveformStore
+    noises: Sequence[Waveform]
+    rooms: Sequence[Waveform]
+
+
 def pretrain(run: PretrainingRun) -> Path:
     """Carry out a run, or go on with it, and return the folder of the pretrained model.
 
     Under `output/name`: `run.json`, the decoded `waveforms`, and for each stage a folder with its clusters and labels
-    (`targets`), its state and metrics, and at its end the model in the Hugging Face layout (`model`); and, where
-    matplotlib is installed, the `curves.png` of all stages.
+    (`targets`, where it has any), its state and metrics, and at its end the model in the Hugging Face layout (`model`);
+    and, where matplotlib is installed, the `curves.png` of all stages.
     """
     if not run.data:
         raise ConfigurationError("The run has no data. Name a folder with a manifest.jsonl: data=PATH")
     folder = Path(run.output) / run.name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(asdict(run), indent=2) + "\n")
-    waveforms = WaveformStore.build(
-        read_manifest(run.data), folder / "waveforms", sampling_rate=run.model.sampling_rate
+    rate = run.model.sampling_rate
+    corpus = Corpus(
+        WaveformStore.build(read_manifest(run.data), folder / "waveforms", sampling_rate=rate),
+        _waveforms(run.noise, rate),
+        _waveforms(run.rooms, rate),
     )
-    noises, rooms = _waveforms(run.noise, run.model.sampling_rate), _waveforms(run.rooms, run.model.sampling_rate)
     previous = load_backbone(run.teacher) if run.teacher else None
     for number, stage in enumerate(run.stages):
-        previous = _carry_out(run, number, stage, folder / stage.name, waveforms, previous, noises, rooms)
+        previous = _carry_out(run, number, stage, folder / stage.name, corpus, previous)
         if find_spec("matplotlib"):
             plot_curves({done.name: folder / done.name for done in run.stages[: number + 1]}, folder / "curves.png")
     return folder / run.stages[-1].name / "model"
 
 
 def _carry_out(
-    run: PretrainingRun,
-    number: int,
-    stage: Stage,
-    folder: Path,
-    waveforms: WaveformStore,
-    previous: WaveformTransformer | None,
-    noises: Sequence[Waveform],
-    rooms: Sequence[Waveform],
-) -> WaveformTransformer:
-    if previous is None and (stage.start == "previous" or isinstance(stage.targets, LayerTargets)):
+    run: PretrainingRun, number: int, stage: Stage, folder: Path, corpus: Corpus, previous: Backbone | None
+) -> Backbone:
+    if previous is None and _needs_previous(stage):
         raise ConfigurationError(
             f"The stage {stage.name!r} takes its targets or weights from the model before it, and there is none. "
             "Name one with teacher=MODEL: a hub id, a folder or a file."
         )
     seed = run.seed + number
-    labels = make_targets(waveforms, stage.targets, folder / "targets", previous=previous, device=run.device, seed=seed)
     torch.manual_seed(seed)
     backbone = build(run.model)
     if stage.start == "previous" and previous is not None:
         _check_same_shape(previous, backbone, stage)
         backbone.load_state_dict(previous.state_dict())
-    batches = MaskedBatches(
-        waveforms,
-        labels,
-        backbone,
-        batching=stage.batching,
-        masking=stage.masking,
-        mixing=stage.mixing,
-        noises=noises,
-        rooms=rooms,
-        seed=seed,
-    )
+
     if stage.extractor_steps and stage.start == "fresh":
-        regression = SpectrumRegression(backbone.extractor, run.model.conv_channels[-1])
+        model = _waveform_transformer(backbone, "A start of the extractor")
+        regression = SpectrumRegression(model.extractor, model.config.conv_channels[-1])
         short = replace(stage.training, steps=stage.extractor_steps)
+        batches = _speech_batches(stage, corpus, backbone, seed)
         train(regression, batches, short, folder / "extractor", device=run.device)
-    objective = MaskedPrediction(
-        backbone,
-        stage.targets.num_clusters,
-        projection_dim=stage.projection_dim,
-        unmasked_weight=stage.unmasked_weight,
-        feature_penalty=stage.feature_penalty,
-        extractor_gradient=stage.extractor_gradient,
-    )
-    train(objective, batches, stage.training, folder, device=run.device, sampling_rate=run.model.sampling_rate)
-    save_pretrained(backbone.eval(), folder / "model")
+    objective, stream = _set_up(stage, folder, corpus, backbone, previous, device=run.device, seed=seed)
+    train(objective, stream, stage.training, folder, device=run.device, sampling_rate=run.model.sampling_rate)
+    head = Head(objective.head())
+    save_pretrained(backbone.eval(), folder / "model", heads={"pretraining": head} if head.tensors else None)
     return backbone
 
 
-def _check_same_shape(previous: WaveformTransformer, backbone: WaveformTransformer, stage: Stage) -> None:
+def _needs_previous(stage: Stage) -> bool:
+    return stage.start == "previous" or isinstance(getattr(stage.objective, "targets", None), LayerTargets)
+
+
+def _set_up(
+    stage: Stage,
+    folder: Path,
+    corpus: Corpus,
+    backbone: Backbone,
+    previous: Backbone | None,
+    *,
+    device: str,
+    seed: int,
+) -> tuple[Any, Callable[[int], Iterator[Any]]]:
+    """The objective around the backbone, and the batches that it learns from."""
+    match stage.objective:
+        case MaskedPredictionConfig() as config:
+            labels = make_targets(
+                corpus.waveforms, config.targets, folder / "targets", previous=previous, device=device, seed=seed
+            )
+            return (
+                MaskedPrediction(_waveform_transformer(backbone, "Masked prediction"), config),
+                _speech_batches(stage, corpus, backbone, seed, masking=config.masking, labels=labels),
+            )
+    raise UnknownName("objective with the settings", type(stage.objective).__name__, ["MaskedPredictionConfig"])
+
+
+def _speech_batches(stage: Stage, corpus: Corpus, backbone: Backbone, seed: int, **more: Any) -> SpeechBatches:
+    return SpeechBatches(
+        corpus.waveforms,
+        backbone,
+        batching=stage.batching,
+        mixing=stage.mixing,
+        noises=corpus.noises,
+        rooms=corpus.rooms,
+        seed=seed,
+        **more,
+    )
+
+
+def _waveform_transformer(backbone: Backbone, purpose: str) -> WaveformTransformer:
+    if isinstance(backbone, WaveformTransformer):
+        return backbone
+    raise ConfigurationError(
+        f"{purpose} works on wav2vec 2.0, HuBERT and WavLM; the run's model is a {type(backbone).__name__}."
+    )
+
+
+def _check_same_shape(previous: nn.Module, backbone: nn.Module, stage: Stage) -> None:
     before, now = (
         {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()} for model in (previous, backbone)
     )

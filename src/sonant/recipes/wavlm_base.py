@@ -7,7 +7,7 @@ On one device a step is `accumulate` batches, so that an update sees what 32 dev
 
 from sonant.audio.augment import Mixing
 from sonant.models import WavLMConfig
-from sonant.pretraining import Batching, LayerTargets, MFCCTargets
+from sonant.pretraining import Batching, LayerTargets, MaskedPredictionConfig, MFCCTargets
 from sonant.recipes.pretraining import PretrainingRun, Stage
 from sonant.training import Training
 
@@ -22,14 +22,13 @@ def recipe() -> PretrainingRun:
         stages=(
             Stage(
                 name="mfcc",
-                targets=MFCCTargets(num_clusters=100),
+                objective=MaskedPredictionConfig(targets=MFCCTargets(num_clusters=100)),
                 batching=BATCHING,
-                mixing=Mixing(probability=0.0),
                 training=Training(steps=250_000, accumulate=32, precision="bfloat16"),
             ),
             Stage(
                 name="layer6",
-                targets=LayerTargets(layer=6, num_clusters=500),
+                objective=MaskedPredictionConfig(targets=LayerTargets(layer=6, num_clusters=500)),
                 batching=BATCHING,
                 mixing=Mixing(probability=0.2),
                 training=Training(steps=400_000, accumulate=32, precision="bfloat16"),

@@ -6,7 +6,7 @@ Steps (700,000) and the share of noise (0.1) are quoted from the paper and were 
 from dataclasses import replace
 
 from sonant.audio.augment import Mixing
-from sonant.pretraining import LayerTargets
+from sonant.pretraining import LayerTargets, MaskedPredictionConfig
 from sonant.recipes import wavlm_base
 from sonant.recipes.pretraining import PretrainingRun
 
@@ -18,7 +18,7 @@ def recipe() -> PretrainingRun:
     third = replace(
         second,
         name="layer9",
-        targets=LayerTargets(layer=9, num_clusters=500),
+        objective=MaskedPredictionConfig(targets=LayerTargets(layer=9, num_clusters=500)),
         mixing=Mixing(probability=0.2, noise_share=0.1),
         training=replace(second.training, steps=700_000),
     )

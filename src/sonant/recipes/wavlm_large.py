@@ -20,7 +20,6 @@ def recipe() -> PretrainingRun:
         name="large",
         batching=replace(stage.batching, batch_seconds=56.25),
         training=replace(stage.training, peak_rate=1.5e-3, clip_norm=1.0, accumulate=128),
-        projection_dim=768,
-        extractor_gradient=1.0,
+        objective=replace(stage.objective, projection_dim=768, extractor_gradient=1.0),
     )
     return replace(base, name="wavlm_large", model=LARGE, stages=(large,))

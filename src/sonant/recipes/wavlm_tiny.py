@@ -2,7 +2,7 @@
 
 from sonant.audio.augment import Mixing
 from sonant.models.wavlm import TINY
-from sonant.pretraining import Batching, LayerTargets, MFCCTargets
+from sonant.pretraining import Batching, LayerTargets, MaskedPredictionConfig, MFCCTargets
 from sonant.recipes.pretraining import PretrainingRun, Stage
 from sonant.training import Linear, Training
 
@@ -20,24 +20,25 @@ def recipe() -> PretrainingRun:
         stages=(
             Stage(
                 name="mfcc",
-                targets=MFCCTargets(num_clusters=100, subtract_mean=True),
+                objective=MaskedPredictionConfig(
+                    targets=MFCCTargets(num_clusters=100, subtract_mean=True),
+                    unmasked_weight=0.5,
+                    feature_penalty=0.1,
+                    extractor_gradient=1.0,
+                ),
                 extractor_steps=600,
                 batching=BATCHING,
-                mixing=Mixing(probability=0.0),
                 training=_training(steps=3_000),
-                unmasked_weight=0.5,
-                feature_penalty=0.1,
-                extractor_gradient=1.0,
             ),
             Stage(
                 name="layer5",
-                targets=LayerTargets(layer=5, num_clusters=250),
+                objective=MaskedPredictionConfig(
+                    targets=LayerTargets(layer=5, num_clusters=250), feature_penalty=0.1, extractor_gradient=1.0
+                ),
                 start="previous",
                 batching=BATCHING,
                 mixing=Mixing(probability=0.2),
                 training=_training(steps=3_500),
-                feature_penalty=0.1,
-                extractor_gradient=1.0,
             ),
         ),
     )

@@ -6,11 +6,16 @@ from pathlib import Path
 
 from sonant.errors import ManifestError, MissingExtra
 
-PANELS = {"loss": "nats a frame", "accuracy": "share of frames", "entropy": "nats"}
+# What is drawn beside what: endings of the metrics' names, and their unit.
+PANELS = {
+    "loss": (("loss",), "nats"),
+    "accuracy": (("accuracy",), "share"),
+    "codes in use": (("entropy", "perplexity"), "entropy in nats, or perplexity"),
+}
 
 
 def plot_curves(runs: Mapping[str, Path], picture: Path) -> None:
-    """Draw loss, accuracy and entropy of runs that followed one another, side by side, into one picture.
+    """Draw the losses, accuracies and entropies of runs that followed one another, side by side, into one picture.
 
     Args:
         runs: name of each run and its folder, which holds `metrics.jsonl`.
@@ -30,15 +35,14 @@ def plot_curves(runs: Mapping[str, Path], picture: Path) -> None:
     rows = figure.subplots(len(runs), len(PANELS), squeeze=False)
     for (name, lines), row in zip(reports.items(), rows, strict=True):
         steps = [line["step"] for line in lines]
-        for (quantity, unit), axes in zip(PANELS.items(), row, strict=True):
-            for frames, colour in (("masked", "C0"), ("unmasked", "C1")):
-                key = f"{frames}_{quantity}"
-                if key in lines[0]:
-                    axes.plot(steps, [line[key] for line in lines], colour, label=f"{frames} frames", linewidth=1.2)
-            axes.set(title=f"{name}: {quantity}", xlabel="step", ylabel=unit)
+        for (title, (endings, unit)), axes in zip(PANELS.items(), row, strict=True):
+            for key in (key for key in lines[0] if key.endswith(endings)):
+                axes.plot(steps, [line[key] for line in lines], label=key.replace("_", " "), linewidth=1.2)
+            axes.set(title=f"{name}: {title}", xlabel="step", ylabel=unit)
             axes.grid(alpha=0.3)
             axes.spines[["top", "right"]].set_visible(False)
-    rows[0][0].legend(frameon=False)
+            if axes.lines:
+                axes.legend(frameon=False, fontsize=7)
     figure.savefig(picture, dpi=110)
 
 

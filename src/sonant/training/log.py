@@ -2,22 +2,36 @@
 
 import json
 import time
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self, runtime_checkable
 
 from tqdm import tqdm
 
 from sonant.loss import Loss
 
 
+class TrainingWarning(UserWarning):
+    """A run goes on, but its metrics say that it learns nothing of use."""
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """An objective that knows how it fails."""
+
+    def warning(self, metrics: dict[str, float]) -> str | None:
+        """What is wrong, by the metrics averaged since the last report, and what to do; None if nothing is."""
+
+
 class TrainingLog:
     """Averages metrics between reports; a context.
 
+    An objective that is `Watched` sees every report; what it warns of is said once and written into each report.
     A resumed run drops the lines of `metrics.jsonl` that are later than the state it takes up.
     """
 
-    def __init__(self, folder: Path, first: int, steps: int, *, sampling_rate: int) -> None:
+    def __init__(self, folder: Path, first: int, steps: int, *, sampling_rate: int, objective: object) -> None:
         self.path = folder / "metrics.jsonl"
         if self.path.exists():
             lines = [line for line in self.path.read_text().splitlines() if json.loads(line)["step"] <= first]
@@ -29,6 +43,8 @@ class TrainingLog:
 
             self._board = SummaryWriter(str(folder), purge_step=first)
         self._sampling_rate = sampling_rate
+        self._watched = objective if isinstance(objective, Watched) else None
+        self._warned = False
         self._reset()
 
     def _reset(self) -> None:
@@ -56,9 +72,14 @@ class TrainingLog:
             "gradient_norm": gradient_norm,
             "audio_seconds_per_second": self._samples / self._sampling_rate / seconds,
         }
-        rounded = {name: float(f"{value:.5g}") for name, value in report.items()}
+        line: dict[str, float | str] = {"step": step, **{name: float(f"{value:.5g}") for name, value in report.items()}}
+        if self._watched is not None and (wrong := self._watched.warning(metrics)):
+            line["warning"] = wrong
+            if not self._warned:
+                warnings.warn(f"Step {step}: {wrong}", TrainingWarning, stacklevel=3)
+                self._warned = True
         with self.path.open("a") as file:
-            file.write(json.dumps({"step": step, **rounded}) + "\n")
+            file.write(json.dumps(line) + "\n")
         if self._board is not None:
             for name, value in report.items():
                 self._board.add_scalar(name, value, step)

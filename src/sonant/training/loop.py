@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Literal, Protocol, Self, TypeVar
+from typing import Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 import torch
 from torch import nn
@@ -36,6 +36,14 @@ class Objective(Protocol[B_contra]):
     """A module that turns a batch into a loss; pretraining and tasks alike."""
 
     def loss(self, batch: B_contra) -> Loss: ...
+
+
+@runtime_checkable
+class Annealed(Protocol):
+    """An objective whose settings change as training goes on, such as the temperature of its quantiser."""
+
+    def anneal(self, step: int) -> None:
+        """Called before each update with the number of updates done."""
 
 
 class DivergedError(SonantError):
@@ -112,12 +120,16 @@ def train(
     last = training.steps if stop_at is None else min(stop_at, training.steps)
 
     with ExitStack() as stack:
-        log = stack.enter_context(TrainingLog(folder, first, training.steps, sampling_rate=sampling_rate))
+        log = stack.enter_context(
+            TrainingLog(folder, first, training.steps, sampling_rate=sampling_rate, objective=objective)
+        )
         stream = stack.enter_context(_Prefetched(batches(first * training.accumulate)))
         bad_steps = 0
         for step in range(first, last):
             for group in optimizer.param_groups:
                 group["lr"] = training.peak_rate * training.schedule.scale(step, training.steps)
+            if isinstance(objective, Annealed):
+                objective.anneal(step)
 
             count = 0
             for _ in range(training.accumulate):
