@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from sonant.models import waveform_transformer
 from sonant.models.waveform_transformer import WaveformTransformer, WaveformTransformerConfig
 
 
@@ -24,6 +25,7 @@ LARGE = HuBERTConfig(
     normalize=True,
 )
 XLARGE = replace(LARGE, dim=1280, num_layers=48, feed_forward_dim=5120)
+TINY = HuBERTConfig(**waveform_transformer.TINY)
 
 
 def build_hubert(config: HuBERTConfig) -> WaveformTransformer:

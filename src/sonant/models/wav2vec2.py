@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from sonant.models import waveform_transformer
 from sonant.models.waveform_transformer import WaveformTransformer, WaveformTransformerConfig
 
 
@@ -26,6 +27,7 @@ LARGE_LV60 = Wav2Vec2Config(
 XLS_R_300M = replace(LARGE_LV60, attention_dropout=0.0, input_dropout=0.0)
 XLS_R_1B = replace(XLS_R_300M, dim=1280, num_layers=48, feed_forward_dim=5120)
 XLS_R_2B = replace(XLS_R_300M, dim=1920, num_layers=48, feed_forward_dim=7680, input_dropout=0.1)
+TINY = Wav2Vec2Config(**waveform_transformer.TINY)
 
 
 def build_wav2vec2(config: Wav2Vec2Config) -> WaveformTransformer:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sonant.layers.positions import RelativePositions
+from sonant.models import waveform_transformer
 from sonant.models.waveform_transformer import WaveformTransformer, WaveformTransformerConfig
 
 
@@ -18,21 +19,7 @@ LARGE = WavLMConfig(
     extractor_norm="layer", dim=1024, num_layers=24, num_heads=16, feed_forward_dim=4096, pre_norm=True, normalize=True
 )
 
-# Ours. A narrow first convolution and a short positional one, which otherwise take half of a training step on a CPU;
-# norms first and no dropout, as a run of some epochs learns faster so and is far from overfitting.
-TINY = WavLMConfig(
-    conv_channels=(64, 128, 128, 128, 128, 128, 128),
-    position_kernel=64,
-    dim=256,
-    num_layers=8,
-    num_heads=4,
-    feed_forward_dim=1024,
-    pre_norm=True,
-    dropout=0.0,
-    attention_dropout=0.0,
-    input_dropout=0.0,
-    layerdrop=0.0,
-)
+TINY = WavLMConfig(**waveform_transformer.TINY)
 
 
 def build_wavlm(config: WavLMConfig) -> WaveformTransformer:
