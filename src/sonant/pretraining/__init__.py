@@ -2,6 +2,7 @@
 
 from sonant.pretraining.batches import Batching, SpeechBatch, SpeechBatches
 from sonant.pretraining.kmeans import KMeans, fit_kmeans
+from sonant.pretraining.masked_contrast import MaskedContrast, MaskedContrastConfig
 from sonant.pretraining.masked_prediction import MaskedPrediction, MaskedPredictionConfig
 from sonant.pretraining.spectrum_regression import SpectrumRegression
 from sonant.pretraining.targets import LayerTargets, MFCCTargets, Targets, make_targets
@@ -11,6 +12,8 @@ __all__ = [
     "KMeans",
     "LayerTargets",
     "MFCCTargets",
+    "MaskedContrast",
+    "MaskedContrastConfig",
     "MaskedPrediction",
     "MaskedPredictionConfig",
     "SpectrumRegression",

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from sonant.recipes.pretraining import PretrainingRun
 
 PRETRAINING = {
+    "wav2vec2_tiny": "sonant.recipes.wav2vec2_tiny",
+    "hubert_tiny": "sonant.recipes.hubert_tiny",
     "wavlm_tiny": "sonant.recipes.wavlm_tiny",
     "wavlm_base": "sonant.recipes.wavlm_base",
     "wavlm_base_plus": "sonant.recipes.wavlm_base_plus",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -19,6 +19,8 @@ from sonant.models import Backbone, BackboneConfig, WaveformTransformer, build
 from sonant.pretraining import (
     Batching,
     LayerTargets,
+    MaskedContrast,
+    MaskedContrastConfig,
     MaskedPrediction,
     MaskedPredictionConfig,
     SpectrumRegression,
@@ -27,7 +29,7 @@ from sonant.pretraining import (
 )
 from sonant.training import Training, plot_curves, train
 
-ObjectiveConfig = MaskedPredictionConfig
+ObjectiveConfig = MaskedPredictionConfig | MaskedContrastConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +173,13 @@ def _set_up(
                 MaskedPrediction(_waveform_transformer(backbone, "Masked prediction"), config),
                 _speech_batches(stage, corpus, backbone, seed, masking=config.masking, labels=labels),
             )
-    raise UnknownName("objective with the settings", type(stage.objective).__name__, ["MaskedPredictionConfig"])
+        case MaskedContrastConfig() as config:
+            return (
+                MaskedContrast(_waveform_transformer(backbone, "Masked contrast"), config),
+                _speech_batches(stage, corpus, backbone, seed, masking=config.masking),
+            )
+    known = [kind.__name__ for kind in get_args(ObjectiveConfig)]
+    raise UnknownName("objective with the settings", type(stage.objective).__name__, known)
 
 
 def _speech_batches(stage: Stage, corpus: Corpus, backbone: Backbone, seed: int, **more: Any) -> SpeechBatches:
