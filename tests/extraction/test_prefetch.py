@@ -38,7 +38,33 @@ def test_a_stream_that_is_left_stops_its_thread() -> None:
     stream = ahead(counted(1000, []), depth=1)
     next(stream)
     stream.close()
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert threading.active_count() == before
+
+
+def test_closing_never_waits_for_a_thread() -> None:
+    """It may be the garbage collector that closes, on a thread that the others wait for."""
+    release = threading.Event()
+
+    def slow(item: int) -> int:
+        if item:
+            release.wait(10)
+        return item
+
+    def items() -> Iterator[int]:
+        yield 0
+        release.wait(10)
+        yield 1
+
+    streams = [map_ahead(slow, range(8), workers=2, depth=4), ahead(items())]
+    began = time.monotonic()
+    for stream in streams:
+        assert next(stream) == 0
+        stream.close()
+    assert time.monotonic() - began < 5
+    release.set()
 
 
 def test_map_ahead_keeps_order_and_its_distance() -> None:

@@ -1,4 +1,8 @@
-"""Work that runs ahead in threads, by a bounded amount."""
+"""Work that runs ahead in threads, by a bounded amount.
+
+A stream that is left half way may be closed by the garbage collector, on any thread and at any moment, even while that
+thread is only starting. So closing tells the threads to stop and never waits for them.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,8 +39,7 @@ def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
         except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the thread that asked
             put((None, error))
 
-    thread = Thread(target=produce, name="sonant-ahead", daemon=True)
-    thread.start()
+    Thread(target=produce, name="sonant-ahead", daemon=True).start()
     try:
         while (entry := queue.get()) is not None:
             item, error = entry
@@ -45,21 +48,19 @@ def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
             yield cast("T", item)
     finally:
         stopped.set()
-        thread.join()
 
 
 def map_ahead(function: Callable[[T], R], items: Iterable[T], *, workers: int, depth: int) -> Iterator[R]:
     """`map`, in order, with up to `depth` results in the making or waiting."""
     iterator = iter(items)
-    with ThreadPoolExecutor(workers, thread_name_prefix="sonant-read") as pool:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="sonant-read")
+    try:
         waiting: deque[Future[R]] = deque(pool.submit(function, item) for item in islice(iterator, depth))
-        try:
-            while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(pool.submit(function, item) for item in islice(iterator, 1))
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(function, item) for item in islice(iterator, 1))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def share(items: Iterable[T], workers: Sequence[Callable[[T], R]]) -> Iterator[R]:
