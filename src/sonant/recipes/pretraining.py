@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, assert_never
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ from sonant import audio
 from sonant.audio.augment import Mixing, Waveform
 from sonant.checkpoints import Head, load_backbone, save_pretrained
 from sonant.data import WaveformStore, read_manifest
-from sonant.errors import ConfigurationError, UnknownName
+from sonant.errors import ConfigurationError
 from sonant.models import Backbone, BackboneConfig, WaveformTransformer, build
 from sonant.pretraining import (
     Batching,
@@ -178,8 +178,8 @@ def _set_up(
                 MaskedContrast(_waveform_transformer(backbone, "Masked contrast"), config),
                 _speech_batches(stage, corpus, backbone, seed, masking=config.masking),
             )
-    known = [kind.__name__ for kind in get_args(ObjectiveConfig)]
-    raise UnknownName("objective with the settings", type(stage.objective).__name__, known)
+        case other:
+            assert_never(other)
 
 
 def _speech_batches(stage: Stage, corpus: Corpus, backbone: Backbone, seed: int, **more: Any) -> SpeechBatches:
