@@ -1,4 +1,4 @@
-"""The Transformer encoder that wav2vec 2.0, HuBERT and WavLM share."""
+"""The Transformer encoder that wav2vec 2.0, HuBERT and WavLM share, and the models over discretised speech."""
 
 from collections.abc import Callable, Collection
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from sonant.layers.activations import Activation, activation
 from sonant.layers.attention import SelfAttention
 from sonant.layers.packed import Packed
-from sonant.layers.positions import ConvPositions, RelativePositions
+from sonant.layers.positions import RelativePositions
 
 
 class FeedForward(nn.Module):
@@ -66,7 +66,9 @@ class TransformerEncoder(nn.Module):
 
     Args:
         make_layer: builds one layer; called once a layer.
+        positions: gives what is added to packed frames (total, dim) to say where they stand; None adds nothing.
         relative_positions: the table of WavLM's position bias, shared by the layers.
+        norm: whether the encoder has that norm of its own, besides those of its layers.
         layerdrop: probability of skipping a layer in training. The position bias does not belong to a layer and
             outlives the drop of the first (in the original it is lost for that step).
     """
@@ -76,10 +78,11 @@ class TransformerEncoder(nn.Module):
         dim: int,
         num_layers: int,
         make_layer: Callable[[], TransformerLayer],
-        positions: ConvPositions,
+        positions: nn.Module | None,
         *,
         relative_positions: RelativePositions | None = None,
         pre_norm: bool,
+        norm: bool = True,
         dropout: float = 0.0,
         layerdrop: float = 0.0,
         eps: float = 1e-5,
@@ -87,7 +90,7 @@ class TransformerEncoder(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(make_layer() for _ in range(num_layers))
         self.positions, self.relative_positions = positions, relative_positions
-        self.norm = nn.LayerNorm(dim, eps=eps)
+        self.norm = nn.LayerNorm(dim, eps=eps) if norm else nn.Identity()
         self.pre_norm, self.layerdrop = pre_norm, layerdrop
         self.dropout = nn.Dropout(dropout)
         for module in self.layers.modules():
@@ -107,7 +110,7 @@ class TransformerEncoder(nn.Module):
             The hidden states by number, each (total, dim), and the output or None.
         """
         table = None if self.relative_positions is None else self.relative_positions.table(max(frames.sizes))
-        x = frames.values + self.positions(frames)
+        x = frames.values if self.positions is None else frames.values + self.positions(frames)
         x = self.dropout(x if self.pre_norm else self.norm(x))
         kept = {0: x} if 0 in keep else {}
         depth = len(self.layers) if last else max(keep, default=0)
