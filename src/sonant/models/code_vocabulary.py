@@ -1,0 +1,100 @@
+"""The words of discretised speech: a token for each group of codes that a corpus holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from sonant.errors import ConfigurationError
+
+BEGIN, PAD, END, UNKNOWN = "<s>", "<pad>", "</s>", "<unk>"
+SPECIALS = (BEGIN, PAD, END, UNKNOWN)  # tokens 0 to 3, as in every dictionary of fairseq
+MASK = "<mask>"
+
+
+class CodeVocabulary(nn.Module):
+    """Which token stands for which codes: "12-301" is group 0 at code 12 and group 1 at code 301.
+
+    The first tokens are `SPECIALS`, the last is the mask; fairseq fills dictionaries up with symbols that never occur.
+
+    Buffers:
+        codes: int64 (tokens, groups), the codes of each token; -1 for `SPECIALS` and whatever else is no code.
+
+    Args:
+        size: how many tokens there are.
+        groups: codes a frame.
+        num_codes: how many codes a group has.
+    """
+
+    codes: Tensor
+
+    def __init__(self, size: int, groups: int, num_codes: int) -> None:
+        super().__init__()
+        self.num_codes = num_codes
+        self.register_buffer("codes", torch.full((size, groups), -1))
+
+    def __len__(self) -> int:
+        return self.codes.shape[0]
+
+    def tokens(self, codes: Tensor) -> Tensor:
+        """The token of each row of codes (total, groups): int64 (total,); "<unk>" for codes never seen."""
+        return self.tokens_of(group_numbers(codes, self.num_codes))
+
+    def tokens_of(self, numbers: Tensor) -> Tensor:
+        """The same for groups of codes as `group_numbers` (total,)."""
+        known, order = group_numbers(self.codes, self.num_codes).sort()
+        place = torch.searchsorted(known, numbers).clamp(max=len(known) - 1)
+        return torch.where(known[place] == numbers, order[place], SPECIALS.index(UNKNOWN))
+
+    @property
+    def mask_token(self) -> int:
+        """What stands for a token that the model does not see: the last."""
+        return len(self) - 1
+
+    @property
+    def words(self) -> Tensor:
+        """The tokens that stand for codes: int64 (words,)."""
+        return torch.nonzero(self.codes[:, 0] >= 0).flatten()
+
+    def symbols(self) -> list[str]:
+        """The tokens as text, in their order: the lines of fairseq's dictionary, behind its four specials."""
+        named = {**dict(enumerate(SPECIALS)), len(self) - 1: MASK}
+        return [
+            named.get(token, "-".join(map(str, row)) if row[0] >= 0 else f"madeupword{token:04}")
+            for token, row in enumerate(self.codes.tolist())
+        ]
+
+
+def codes_of_symbols(symbols: Iterable[str], groups: int) -> Tensor:
+    """The codes of tokens given as text: int64 (tokens, groups), -1 where a symbol is no group of codes.
+
+    Raises:
+        ConfigurationError: a symbol joins another number of codes.
+    """
+    rows = []
+    for symbol in symbols:
+        parts = symbol.split("-")
+        if not all(part.isdecimal() for part in parts):
+            rows.append([-1] * groups)
+        elif len(parts) == groups:
+            rows.append([int(part) for part in parts])
+        else:
+            raise ConfigurationError(
+                f"The dictionary has the symbol {symbol!r} of {len(parts)} codes, and the quantiser has {groups} "
+                "groups. The dictionary belongs to another quantiser."
+            )
+    return torch.tensor(rows)
+
+
+def group_numbers(codes: Tensor, num_codes: int) -> Tensor:
+    """Each row of codes (total, groups) as one number, int64 (total,): the codes are its digits; negative for -1s."""
+    powers = num_codes ** torch.arange(codes.shape[1] - 1, -1, -1, device=codes.device)
+    return (codes * powers).sum(1)
+
+
+def codes_of_numbers(numbers: Tensor, num_codes: int, groups: int) -> Tensor:
+    """What `group_numbers` made its numbers of: int64 (total, groups)."""
+    powers = num_codes ** torch.arange(groups - 1, -1, -1, device=numbers.device)
+    return numbers[:, None] // powers % num_codes
