@@ -8,33 +8,51 @@ from numpy.typing import NDArray
 
 from sonant.errors import ManifestError
 
+FILES = {"labels.u16": np.uint16, "labels.u32": np.uint32}
+
 
 class LabelStore:
-    """Labels by recording: uint16, one a frame, in the order of the waveforms they belong to."""
+    """Labels by recording: one a frame, in the order of the waveforms they belong to.
+
+    They take two bytes each (`labels.u16`), or four where there are more than 65,536 of them (`labels.u32`).
+    """
 
     def __init__(self, folder: str | Path) -> None:
         folder = Path(folder)
         if not (folder / "lengths.npy").exists():
             raise ManifestError(f"There are no complete labels in {folder}: lengths.npy is missing. Make them again.")
+        name = next((name for name in FILES if (folder / name).exists()), None)
+        if name is None:
+            raise ManifestError(f"There are no labels in {folder}: it has none of {', '.join(FILES)}. Make them again.")
         self.lengths: NDArray[np.int64] = np.load(folder / "lengths.npy")
         self._ends = np.cumsum(self.lengths)
-        self._labels = np.memmap(folder / "labels.u16", dtype=np.uint16, mode="r")
+        self._labels = np.memmap(folder / name, dtype=FILES[name], mode="r")
 
     @staticmethod
-    def write(folder: str | Path, labels: Iterable[NDArray[np.integer]]) -> None:
-        """Write the labels of every recording in order; `lengths.npy` comes last, so that half a store is none."""
+    def write(folder: str | Path, labels: Iterable[NDArray[np.integer]], *, num_labels: int = 1 << 16) -> None:
+        """Write the labels of every recording in order; `lengths.npy` comes last, so that half a store is none.
+
+        Args:
+            labels: of each recording, 0 to `num_labels` - 1.
+            num_labels: how many there may be; it decides how many bytes each takes.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        wanted = "labels.u16" if num_labels <= 1 << 16 else "labels.u32"
         lengths = []
-        with open(folder / "labels.u16", "wb") as file:
+        with open(folder / wanted, "wb") as file:
             for row in labels:
-                file.write(np.asarray(row, dtype=np.uint16).tobytes())
+                file.write(np.asarray(row, dtype=FILES[wanted]).tobytes())
                 lengths.append(len(row))
         np.save(folder / "lengths.npy", np.array(lengths, dtype=np.int64))
+
+    def all(self) -> NDArray[np.integer]:
+        """The labels of all recordings, one behind another, on disk until they are used."""
+        return self._labels
 
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, number: int) -> NDArray[np.uint16]:
+    def __getitem__(self, number: int) -> NDArray[np.integer]:
         end = int(self._ends[number])
         return np.asarray(self._labels[end - int(self.lengths[number]) : end])
