@@ -1,12 +1,16 @@
 """Self-attention over packed clips: each clip attends to itself only."""
 
+from collections.abc import Callable
 from itertools import groupby
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.layers.positions import PositionGate, RelativeBias
+from sonant.layers.positions import PositionGate, RelativeBias, RelativeKeyBias, RelativeKeys
+
+Bias = RelativeBias | RelativeKeyBias
+BiasOfBlock = Callable[[int, int], Tensor]  # from which query to which, counted from a clip's end: (..., rows, length)
 
 # Logits that one block may hold when no gradient is wanted: on a CPU they should stay in the cache, a GPU wants many.
 BLOCK_LOGITS = {"cpu": 1 << 20, "cuda": 1 << 26}
@@ -17,7 +21,7 @@ def attend(
     key: Tensor,
     value: Tensor,
     lengths: list[int],
-    bias: RelativeBias | None = None,
+    bias: Bias | None = None,
     *,
     dropout: float = 0.0,
 ) -> Tensor:
@@ -43,40 +47,72 @@ def attend(
         if bias is None:
             result = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)  # (count, heads, length, head_dim)
         else:
-            gate = bias.gate[steps].unflatten(0, (count, length)).transpose(1, 2)  # (count, heads, length)
-            result = _attend_with_bias(q, k, v, bias.table, gate, dropout=dropout)
+            result = _attend_with_bias(q, k, v, _blocks_of(bias, steps, length), dropout=dropout)
         results.append(result.transpose(1, 2).flatten(0, 1))
         start = steps.stop
     return results[0] if len(results) == 1 else torch.cat(results)
 
 
-def _attend_with_bias(q: Tensor, k: Tensor, v: Tensor, table: Tensor, gate: Tensor, *, dropout: float) -> Tensor:
-    """(count, heads, length, head_dim), the table of distances (heads, 2 * reach - 1) and gate (count, heads, length).
+def _attend_with_bias(q: Tensor, k: Tensor, v: Tensor, bias: BiasOfBlock, *, dropout: float) -> Tensor:
+    """(count, heads, length, head_dim) each. Queries go in reverse: so a bias by distance is a view of a short table.
 
-    With the queries in reverse, the bias of query r and key j is table[r + j]: sliding windows over the table, which
-    `unfold` gives as a view. Nothing of length times length is kept.
+    Nothing of length times length is kept.
     """
     count, heads, length, head_dim = q.shape
-    margin = (table.shape[1] + 1) // 2 - length
-    table = table[:, margin : table.shape[1] - margin]
-    q, gate = (q * head_dim**-0.5).flip(2), gate.flip(2).unsqueeze(-1)
+    q = (q * head_dim**-0.5).flip(2)
     keys = k.transpose(2, 3)
     rows = length
     if not torch.is_grad_enabled():
         rows = max(1, BLOCK_LOGITS.get(q.device.type, BLOCK_LOGITS["cuda"]) // (count * heads * length))
     blocks = []
     for top in range(0, length, rows):
-        block = slice(top, min(top + rows, length))
-        windows = table[:, block.start : block.stop + length - 1].unfold(1, length, 1)  # (heads, rows, length)
-        logits = torch.matmul(q[:, :, block], keys) + gate[:, :, block] * windows
+        bottom = min(top + rows, length)
+        logits = torch.matmul(q[:, :, top:bottom], keys) + bias(top, bottom)
         weights = F.dropout(logits.softmax(-1), dropout, training=dropout > 0)
         blocks.append(torch.matmul(weights.to(v.dtype), v))
     return torch.cat(blocks, 2).flip(2)
 
 
-def attend_reference(
-    query: Tensor, key: Tensor, value: Tensor, lengths: list[int], bias: RelativeBias | None = None
-) -> Tensor:
+def _blocks_of(bias: Bias, steps: slice, length: int) -> BiasOfBlock:
+    """The bias of neighbouring clips of one length, block of queries by block of queries, the last query first."""
+
+    def of_clips(values: Tensor) -> Tensor:
+        """(total, heads, ...) to (clips, heads, length, ...), queries in reverse."""
+        return values[steps].unflatten(0, (-1, length)).transpose(1, 2).flip(2)
+
+    match bias:
+        case RelativeBias(table=table, gate=gate):
+            margin = (table.shape[1] + 1) // 2 - length
+            table, gate = table[:, margin : table.shape[1] - margin], of_clips(gate).unsqueeze(-1)
+
+            def gated(top: int, bottom: int) -> Tensor:
+                """The bias of query r and key j is table[r + j]: sliding windows, which `unfold` gives as a view."""
+                return gate[:, :, top:bottom] * table[:, top : bottom + length - 1].unfold(1, length, 1)
+
+            return gated
+        case RelativeKeyBias(scores=scores, left=left):
+            scores, right = of_clips(scores), scores.shape[2] - 1 - left
+
+            def keyed(top: int, bottom: int) -> Tensor:
+                """Row r over all distances that the block knows, its ends repeated; key j stands at r + j in it."""
+                block = scores[:, :, top:bottom]
+                nearest, farthest = top + 1 - length, bottom - 1  # distance of the first and the last column
+                before, after = max(0, -left - nearest), max(0, farthest - right)
+                known = block[..., max(0, nearest + left) : min(farthest, right) + left + 1]
+                wide = torch.cat(
+                    [
+                        block[..., :1].expand(*block.shape[:3], before),
+                        known,
+                        block[..., -1:].expand(*block.shape[:3], after),
+                    ],
+                    -1,
+                )  # (clips, heads, rows, length + rows - 1)
+                return wide.flatten(-2).unfold(-1, length, wide.shape[-1] + 1)  # (clips, heads, rows, length)
+
+            return keyed
+
+
+def attend_reference(query: Tensor, key: Tensor, value: Tensor, lengths: list[int], bias: Bias | None = None) -> Tensor:
     """What `attend` must equal, written from the formula: clip by clip, every logit spelled out."""
     results = []
     offset = 0
@@ -85,29 +121,45 @@ def attend_reference(
             x[offset : offset + length].transpose(0, 1) for x in (query, key, value)
         )  # (heads, length, head_dim)
         logits = q @ k.transpose(1, 2) / q.shape[-1] ** 0.5
-        if bias is not None:
-            reach = (bias.table.shape[1] + 1) // 2
-            position = torch.arange(length, device=query.device)
-            distance = position[None, :] - position[:, None]  # key minus query
-            gate = bias.gate[offset : offset + length].T[:, :, None]
-            logits = logits + gate * bias.table[:, distance + reach - 1]
+        position = torch.arange(length, device=query.device)
+        distance = position[None, :] - position[:, None]  # key minus query
+        match bias:
+            case RelativeBias(table=table, gate=gate):
+                reach = (table.shape[1] + 1) // 2
+                logits = logits + gate[offset : offset + length].T[:, :, None] * table[:, distance + reach - 1]
+            case RelativeKeyBias(scores=scores, left=left):
+                number = (distance + left).clamp(0, scores.shape[2] - 1)  # (length, length)
+                own = scores[offset : offset + length].transpose(0, 1)  # (heads, length, distances)
+                logits = logits + own.gather(2, number.expand(len(own), -1, -1))
         results.append((logits.softmax(-1) @ v).transpose(0, 1))
         offset += length
     return torch.cat(results)
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention; with a gate it heeds relative positions, as WavLM does."""
+    """Multi-head self-attention; it heeds positions by a gate, as WavLM does, or by relative keys, or not at all."""
 
-    def __init__(self, dim: int, num_heads: int, *, gate: PositionGate | None = None, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        *,
+        gate: PositionGate | None = None,
+        relative_keys: RelativeKeys | None = None,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.num_heads, self.dropout = num_heads, dropout
         self.query, self.key, self.value, self.output = (nn.Linear(dim, dim) for _ in range(4))
-        self.gate = gate
+        self.gate, self.relative_keys = gate, relative_keys
 
     def forward(self, frames: Tensor, lengths: list[int], table: Tensor | None = None) -> Tensor:
         """(total, dim) to (total, dim); `table` (heads, 2 * reach - 1) is the position bias shared by the layers."""
         q, k, v = (linear(frames).unflatten(-1, (self.num_heads, -1)) for linear in (self.query, self.key, self.value))
-        bias = None if self.gate is None or table is None else RelativeBias(table, self.gate(frames))
+        bias: Bias | None = None
+        if self.relative_keys is not None:
+            bias = self.relative_keys.bias(q)
+        elif self.gate is not None and table is not None:
+            bias = RelativeBias(table, self.gate(frames))
         mixed = attend(q, k, v, lengths, bias, dropout=self.dropout if self.training else 0.0)
         return self.output(mixed.flatten(1))

@@ -86,3 +86,17 @@ def steps_at(starts: Tensor, lengths: Tensor) -> Tensor:
     """Positions starts[i] .. starts[i] + lengths[i] - 1 of every clip i, one behind another: int64 (total,)."""
     ends = lengths.cumsum(0)
     return torch.arange(int(lengths.sum())) + (starts - (ends - lengths)).repeat_interleave(lengths)
+
+
+def lay_with_gaps(frames: Packed, before: int, after: int = 0) -> tuple[Tensor, Tensor]:
+    """The clips on one stream with zeros before, between and behind them, for a convolution that reaches so far.
+
+    Returns:
+        The stream (steps, channels), which has `before` zeros before each clip and `after` behind the last (between
+        two clips the larger of both), and int64 (total,), where in the stream each frame lies.
+    """
+    gap = max(before, after)
+    starts = before + frames.offsets[:-1] + torch.arange(len(frames)) * gap
+    steps = steps_at(starts, frames.lengths).to(frames.values.device)
+    stream = frames.values.new_zeros(int(starts[-1]) + frames.sizes[-1] + after, frames.values.shape[1])
+    return stream.index_copy(0, steps, frames.values), steps

@@ -1,4 +1,4 @@
-"""Where a frame stands: the positional convolution, and WavLM's gated relative position bias."""
+"""Where a frame stands: the positional convolution, WavLM's gated relative position bias, and relative keys."""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.layers.packed import Packed, steps_at
+from sonant.layers.packed import Packed, lay_with_gaps
 
 
 class ConvPositions(nn.Module):
@@ -34,10 +34,7 @@ class ConvPositions(nn.Module):
         """(total, dim) to (total, dim), to be added to the frames."""
         before = self.kernel // 2
         after = self.kernel - 1 - before
-        starts = before + frames.offsets[:-1] + torch.arange(len(frames)) * before
-        steps = steps_at(starts, frames.lengths).to(frames.values.device)
-        stream = frames.values.new_zeros(int(starts[-1]) + frames.sizes[-1] + after, frames.values.shape[1])
-        stream = stream.index_copy(0, steps, frames.values)
+        stream, steps = lay_with_gaps(frames, before, after)
         moved = F.conv1d(stream.T[None], self.weight, self.bias, groups=self.groups)[0].T  # (steps, dim)
         return F.gelu(moved.index_select(0, steps - before))
 
@@ -105,3 +102,33 @@ class PositionGate(nn.Module):
         heads = frames.unflatten(-1, (self.num_heads, -1))  # (total, heads, head_dim)
         update, reset = self.linear(heads).float().unflatten(-1, (2, 4)).sum(-1).sigmoid().unbind(-1)
         return update * (reset * self.scale - 1) + 2
+
+
+@dataclass(frozen=True, eq=False)
+class RelativeKeyBias:
+    """What is added to the attention logits of query i and key j: `scores[i, h, clamp(j - i, -left, right) + left]`.
+
+    Attributes:
+        scores: (total, heads, left + 1 + right), each query against the key of each distance.
+        left: how many frames back are told apart.
+    """
+
+    scores: Tensor
+    left: int
+
+
+class RelativeKeys(nn.Embedding):
+    """A key for each distance, from `left` frames back to `right` ahead and beyond; shared by the heads of a layer.
+
+    Source: Shaw et al. (arXiv 1803.02155, equation 4), keys alone, as w2v-BERT 2.0 was trained.
+    """
+
+    def __init__(self, head_dim: int, *, left: int = 64, right: int = 8) -> None:
+        super().__init__(left + 1 + right, head_dim)
+        self.left = left
+        nn.init.normal_(self.weight, std=0.02)
+
+    def bias(self, query: Tensor) -> RelativeKeyBias:
+        """From queries (total, heads, head_dim), scaled as their product with the keys is."""
+        scores = (query * query.shape[-1] ** -0.5) @ self.weight.to(query.dtype).T  # (total, heads, distances)
+        return RelativeKeyBias(scores, self.left)
