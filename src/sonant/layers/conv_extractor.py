@@ -1,4 +1,4 @@
-"""The convolutional front of wav2vec 2.0, HuBERT and WavLM: waveform to 50 frames a second.
+"""The convolutional front of the families that hear waveforms: 50 frames a second, or wav2vec's 100.
 
 Clips are laid on one stream at multiples of the total stride, so that one convolution serves all of them and the
 frames of a clip are those it would have alone. The few frames that straddle two clips are dropped at the end.
@@ -13,25 +13,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.errors import TooShortAudio
+from sonant.layers.activations import Activation, activation
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed, steps_at
 
-ExtractorNorm = Literal["group", "layer"]
+ExtractorNorm = Literal["group", "layer", "clip"]
 
 
 class ClipNorm(nn.Module):
-    """Per channel, over the frames of each clip: the group norm of the base models, its statistics never shared.
+    """Group norm over the frames of each clip, its statistics never shared: by channel, or over all channels at once.
 
-    A padded batch takes them over the padding as well, which changes a clip's features with its batch mates.
+    A padded batch takes them over the padding as well, which changes a clip's features with its batch mates. They are
+    added up in float32 whatever the values are.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, groups: int | None = None) -> None:
         super().__init__()
+        self.groups = channels if groups is None else groups
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def _normalize(self, clip: Tensor) -> Tensor:
-        return F.group_norm(clip, len(self.weight), self.weight, self.bias)
+        return F.group_norm(clip, self.groups, self.weight, self.bias)
 
     def forward(self, stream: Tensor, starts: list[int], lengths: list[int]) -> Tensor:
         """(1, channels, steps) to the same; steps outside `starts[i] .. starts[i] + lengths[i]` become zero."""
@@ -53,12 +56,13 @@ class ChannelNorm(nn.LayerNorm):
 
 
 class ConvLayer(nn.Module):
-    """One convolution without padding, its norm (if any) and GELU."""
+    """One convolution without padding, its norm (if any) and its activation."""
 
-    def __init__(self, conv: nn.Conv1d, norm: ClipNorm | ChannelNorm | None) -> None:
+    def __init__(self, conv: nn.Conv1d, norm: ClipNorm | ChannelNorm | None, name: Activation = "gelu") -> None:
         super().__init__()
         self.conv = conv
         self.norm = norm
+        self.activation = activation(name)
         nn.init.kaiming_normal_(conv.weight)
 
     def forward(
@@ -71,18 +75,23 @@ class ConvLayer(nn.Module):
             stream = self.norm(stream, starts, lengths)
         elif self.norm is not None:
             stream = self.norm(stream)
-        return F.gelu(stream)
+        return self.activation(stream)
 
 
 class ConvExtractor(nn.Module):
     """A stack of strided convolutions over packed waveforms.
 
     Args:
-        channels, kernels, strides: one number a layer; published: 512 channels, total stride 320, reach 400 samples.
+        channels, kernels, strides: one number a layer; published: 512 channels, total stride 320, reach 400 samples;
+            wav2vec and vq-wav2vec: 160 and 465.
         bias: whether the convolutions have one (wav2vec 2.0 LV-60, XLSR, XLS-R).
-        norm: "group" (a norm over time after the first layer) or "layer" (over channels after every layer).
+        norm: "group" (over time, by channel, after the first layer), "layer" (over channels after every layer) or
+            "clip" (over channels and time at once after every layer: wav2vec and vq-wav2vec).
+        activation: after each norm.
+        log_compression: whether frames x come out as log(|x| + 1) (wav2vec and vq-wav2vec).
 
-    Source: wav2vec 2.0 (arXiv 2006.11477, section 2); fairseq `ConvFeatureExtractionModel`.
+    Source: wav2vec 2.0 (arXiv 2006.11477, section 2), wav2vec (arXiv 1904.05862, section 3.1); fairseq's two classes
+    `ConvFeatureExtractionModel`.
     """
 
     def __init__(
@@ -93,17 +102,19 @@ class ConvExtractor(nn.Module):
         *,
         bias: bool = False,
         norm: ExtractorNorm = "group",
+        activation: Activation = "gelu",
+        log_compression: bool = False,
     ) -> None:
         super().__init__()
         self.kernels, self.strides = tuple(kernels), tuple(strides)
         self.stride = prod(strides)
-        layers = []
-        for i, (before, after) in enumerate(zip((1, *channels), channels, strict=False)):
-            conv = nn.Conv1d(before, after, kernels[i], strides[i], bias=bias)
-            layers.append(
-                ConvLayer(conv, ChannelNorm(after) if norm == "layer" else ClipNorm(after) if i == 0 else None)
+        self.norm, self.log_compression = norm, log_compression
+        self.layers = nn.ModuleList(
+            ConvLayer(nn.Conv1d(before, after, kernel, stride, bias=bias), _norm(norm, number, after), activation)
+            for number, (before, after, kernel, stride) in enumerate(
+                zip((1, *channels[:-1]), channels, kernels, strides, strict=True)
             )
-        self.layers = nn.ModuleList(layers)
+        )
 
     @property
     def receptive_field(self) -> int:
@@ -117,9 +128,12 @@ class ConvExtractor(nn.Module):
         return num_samples.clamp(min=0)
 
     def clip_statistics(self) -> ClipStatistics | None:
-        """An empty account of what the group norm needs of a whole clip; None where no norm looks beyond its frame."""
-        has_clip_norm = any(isinstance(module, ClipNorm) for module in self.modules())
-        return ClipStatistics(self.kernels[0], self.strides[0]) if has_clip_norm else None
+        """An empty account of what the group norm needs of a whole clip; None where no norm looks beyond its frame.
+
+        None for the norm "clip" too: each layer's statistics depend on those of the layers below it, so that no single
+        pass over a clip finds them. A window of a long clip is normalised by itself there.
+        """
+        return ClipStatistics(self.kernels[0], self.strides[0]) if self.norm == "group" else None
 
     def forward(self, speech: Packed, *, statistics: ClipStatistics | None = None) -> Packed:
         """Waveforms (total_samples,) to frames (total_frames, channels).
@@ -145,7 +159,19 @@ class ConvExtractor(nn.Module):
         features = stream[0].transpose(0, 1)  # (steps, channels)
         if len(speech) > 1:
             features = features.index_select(0, steps_at(at, frames).to(features.device))
-        return Packed(features[: int(frames.sum())], frames)
+        features = features[: int(frames.sum())]
+        return Packed(features.abs().log1p() if self.log_compression else features, frames)
+
+
+def _norm(name: ExtractorNorm, number: int, channels: int) -> ClipNorm | ChannelNorm | None:
+    """The norm behind convolution `number`."""
+    match name:
+        case "layer":
+            return ChannelNorm(channels)
+        case "clip":
+            return ClipNorm(channels, groups=1)
+        case "group":
+            return ClipNorm(channels) if number == 0 else None
 
 
 def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:

@@ -1,0 +1,32 @@
+"""Group norm over the frames of each clip, of speech that is packed row by row."""
+
+import torch
+from torch import Tensor, nn
+
+from sonant.layers.packed import Packed
+
+EPS = 1e-5  # torch's group norm's own
+
+
+class ClipGroupNorm(nn.Module):
+    """Group norm whose statistics run over the channels of a group and all frames of a clip, never over two clips.
+
+    What `nn.GroupNorm` gives for each clip alone, for all clips at once. Computed in float32 at least.
+    """
+
+    def __init__(self, channels: int, *, groups: int = 1) -> None:
+        super().__init__()
+        self.groups = groups
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, frames: Packed) -> Tensor:
+        """(total, channels) to the same."""
+        values = frames.values
+        wide = values.to(torch.promote_types(values.dtype, torch.float32)).unflatten(1, (self.groups, -1))
+        lengths, clip = frames.lengths.to(values.device), frames.clip_of_step
+        mean = torch.segment_reduce(wide.mean(2), "mean", lengths=lengths)  # (batch, groups)
+        centred = wide - mean.index_select(0, clip)[..., None]  # (total, groups, channels / groups)
+        variance = torch.segment_reduce(centred.square().mean(2), "mean", lengths=lengths)
+        scale = (variance + EPS).rsqrt().index_select(0, clip)[..., None]
+        return ((centred * scale).flatten(1) * self.weight + self.bias).to(values.dtype)

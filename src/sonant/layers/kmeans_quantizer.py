@@ -1,0 +1,84 @@
+"""Product quantisation by the nearest code vector, learned online: the k-means variant of vq-wav2vec."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.errors import ConfigurationError
+from sonant.layers.clip_norm import ClipGroupNorm
+from sonant.layers.packed import Packed
+
+
+@dataclass(frozen=True, eq=False)
+class Clustered:
+    """What the quantiser makes of frames.
+
+    Attributes:
+        values: (total, dim), the nearest code vector of each group, joined.
+        codes: int64 (total, groups), its number.
+        codebook_loss: scalar, mean square of code vector less frame; its gradient moves the codebook alone.
+        commitment_loss: scalar, the same number; its gradient moves the frames alone.
+    """
+
+    values: Tensor
+    codes: Tensor
+    codebook_loss: Tensor
+    commitment_loss: Tensor
+
+
+class KMeansQuantizer(nn.Module):
+    """Project, normalise, and take the nearest code vector of each group; the gradient passes straight through.
+
+    The group norm takes its statistics over a group's channels and the frames of each clip, as the original does for a
+    clip alone.
+
+    Args:
+        dim: width of the frames and of the result.
+        groups, codes: how many groups, and code vectors for each.
+        shared_codebook: one codebook for all groups (`combine_groups`).
+
+    Attributes:
+        codebook: (codes, 1, dim / groups) where shared, else (codes, groups, dim / groups).
+
+    Source: vq-wav2vec (arXiv 1910.05453, section 3.2); fairseq `modules/kmeans_vector_quantizer.py`.
+    """
+
+    def __init__(self, dim: int, *, groups: int, codes: int, shared_codebook: bool = False) -> None:
+        super().__init__()
+        if dim % groups:
+            raise ConfigurationError(f"dim={dim} cannot be divided among {groups} groups; choose a multiple.")
+        self.groups, self.codes, self.shared_codebook = groups, codes, shared_codebook
+        self.projection = nn.Conv1d(dim, dim, 1, groups=groups, bias=False)
+        self.norm = ClipGroupNorm(dim, groups=groups)
+        self.codebook = nn.Parameter(0.01 * torch.randn(codes, 1 if shared_codebook else groups, dim // groups))
+
+    def forward(self, features: Packed) -> Clustered:
+        """Quantise frames (total, dim)."""
+        maps = self.projection.weight.unflatten(0, (self.groups, -1))[..., 0]  # (groups, dim / groups, dim / groups)
+        projected = torch.einsum("tgi,goi->tgo", features.values.unflatten(1, (self.groups, -1)), maps)
+        frames = self.norm(features.with_values(projected.flatten(1))).float()  # (total, dim)
+        codes = self._nearest(frames.detach())
+        vectors = self.vectors(codes).float()
+        values = vectors.detach() + (frames - frames.detach())  # the vectors, exactly; the gradient of the frames
+        return Clustered(
+            values.to(features.values.dtype),
+            codes,
+            F.mse_loss(vectors, frames.detach()),
+            F.mse_loss(frames, vectors.detach()),
+        )
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        """The code vectors of codes (total, groups), joined: (total, dim)."""
+        width = self.codebook.shape[1]
+        rows = codes if self.shared_codebook else codes * width + torch.arange(width, device=codes.device)
+        return F.embedding(rows, self.codebook.flatten(0, 1)).flatten(1)
+
+    @torch.no_grad()
+    def _nearest(self, frames: Tensor) -> Tensor:
+        """Of normalised frames (total, dim): int64 (total, groups)."""
+        codebooks = self.codebook.float().transpose(0, 1).expand(self.groups, -1, -1)  # (groups, codes, dim / groups)
+        with torch.autocast(frames.device.type, enabled=False):
+            products = torch.einsum("tgi,gvi->tgv", frames.unflatten(1, (self.groups, -1)), codebooks)
+        return (codebooks.square().sum(-1) - 2 * products).argmin(-1)
