@@ -1,0 +1,216 @@
+"""BERT on discretised speech (arXiv 1910.05453, section 4): a Transformer over the codes of a vq-wav2vec."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.errors import ConfigurationError
+from sonant.layers.attention import SelfAttention
+from sonant.layers.clip_statistics import ClipStatistics
+from sonant.layers.packed import Packed, steps_at
+from sonant.layers.token_positions import LearnedPositions
+from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
+from sonant.models.backbone import Backbone, Encoded
+from sonant.models.code_vocabulary import BEGIN, END, SPECIALS, CodeVocabulary
+from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig, build_vq_wav2vec
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscreteBERTConfig:
+    """Sizes; the defaults are the published base model on k-means codes. In brackets: fairseq's name.
+
+    Attributes:
+        tokenizer: the vq-wav2vec that makes tokens of waveforms; it is not trained.
+        vocabulary_size: groups of codes that the corpus held, four specials and the mask.
+        max_positions: the longest block of tokens, specials included.
+    """
+
+    tokenizer: VQWav2VecConfig = field(default_factory=lambda: VQWav2VecConfig(quantizer="kmeans"))
+    vocabulary_size: int = 23_005  # about: the paper counts 23k pairs of k-means codes; a file brings its own number
+    max_positions: int = 2048  # of the published checkpoint, as its owner reads it out: fairseq issue 1929
+    dim: int = 768  # encoder_embed_dim
+    num_layers: int = 12
+    num_heads: int = 12
+    feed_forward_dim: int = 3072
+    layer_norm_eps: float = 1e-5
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    activation_dropout: float = 0.0
+    layerdrop: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.dim % self.num_heads:
+            raise ConfigurationError(f"dim={self.dim} cannot be divided by num_heads={self.num_heads}.")
+        if self.vocabulary_size <= len(SPECIALS) + 1:
+            raise ConfigurationError(
+                f"vocabulary_size={self.vocabulary_size} leaves no room for codes beside {len(SPECIALS)} specials and "
+                "the mask."
+            )
+
+    @property
+    def sampling_rate(self) -> int:
+        return self.tokenizer.sampling_rate
+
+    @property
+    def normalize(self) -> bool:
+        """Whether each waveform must come with zero mean and unit variance."""
+        return self.tokenizer.normalize
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that the codes of one frame see at least."""
+        return self.tokenizer.receptive_field
+
+    @property
+    def stride(self) -> int:
+        """Samples from one frame to the next."""
+        return self.tokenizer.stride
+
+
+SMALL = DiscreteBERTConfig(dim=512, feed_forward_dim=2048, num_heads=8, dropout=0.05, attention_dropout=0.05)
+
+# Ours, for the codes of `vq_wav2vec_tiny`: it learns on one CPU core.
+TINY = DiscreteBERTConfig(
+    max_positions=512, dim=192, num_layers=6, num_heads=4, feed_forward_dim=768, dropout=0.0, attention_dropout=0.0
+)
+
+
+class DiscreteBERT(Backbone):
+    """Tokens in, hidden states out; waveforms too, through the frozen `tokenizer`.
+
+    A clip is bracketed by "<s>" and "</s>" and cut into consecutive blocks of `max_positions` tokens, as published. A
+    block attends to itself alone, so frames near the edge of a block see less context, and those of a short last block
+    least. The states of the brackets are not returned: there is one for each frame of the tokenizer.
+    """
+
+    config: DiscreteBERTConfig
+
+    def __init__(self, config: DiscreteBERTConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config
+        self.tokenizer = build_vq_wav2vec(c.tokenizer).requires_grad_(False)
+        self.vocabulary = CodeVocabulary(c.vocabulary_size, c.tokenizer.groups, c.tokenizer.codes)
+        self.embedding = nn.Embedding(c.vocabulary_size, c.dim)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+
+        def make_layer() -> TransformerLayer:
+            return TransformerLayer(
+                c.dim,
+                SelfAttention(c.dim, c.num_heads, dropout=c.attention_dropout),
+                FeedForward(c.dim, c.feed_forward_dim, dropout=c.dropout, activation_dropout=c.activation_dropout),
+                pre_norm=False,
+                dropout=c.dropout,
+                eps=c.layer_norm_eps,
+            )
+
+        self.encoder = TransformerEncoder(
+            c.dim,
+            c.num_layers,
+            make_layer,
+            LearnedPositions(c.max_positions, c.dim),
+            pre_norm=False,
+            dropout=c.dropout,
+            layerdrop=c.layerdrop,
+            eps=c.layer_norm_eps,
+        )
+        self.head = TokenHead(c.dim, c.vocabulary_size, eps=c.layer_norm_eps)
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's own signature
+        """As in torch, but for the tokenizer, which is never trained."""
+        super().train(mode)
+        self.tokenizer.eval()
+        return self
+
+    def codes(self, speech: Packed) -> Packed:
+        """The codes of each frame, int64 (total_frames, groups), from waveforms (total_samples,)."""
+        return self.tokenizer.codes(speech)
+
+    def tokens(self, speech: Packed) -> Packed:
+        """The token of each frame, int64 (total_frames,), from waveforms (total_samples,)."""
+        codes = self.codes(speech)
+        return codes.with_values(self.vocabulary.tokens(codes.values))
+
+    def forward(
+        self,
+        speech: Packed,
+        *,
+        layers: Collection[int | str] | None = None,
+        statistics: ClipStatistics | None = None,  # noqa: ARG002 - the codes of a window need none of the whole clip
+    ) -> Encoded:
+        """Encode waveforms (total_samples,); see `Backbone.forward`."""
+        return self.encode_tokens(self.tokens(speech), layers=layers)
+
+    def encode_tokens(self, tokens: Packed, *, layers: Collection[int | str] | None = None) -> Encoded:
+        """From tokens (total_frames,), without brackets, on; the other arguments are those of `forward`."""
+        keep, last = self.wanted(layers)
+        bracketed, places = _bracket(tokens)
+        blocks = Packed(self.embedding(bracketed.values), self._block_lengths(bracketed.sizes))
+        states, output = self.encoder(blocks, keep, last=last)
+        return Encoded(
+            {number: state[places] for number, state in states.items()},
+            None if output is None else output[places],
+            tokens.lengths,
+            self.frame_rate,
+        )
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Of every token of the vocabulary, (rows, vocabulary), from outputs (rows, dim)."""
+        return self.head(states, self.embedding.weight)
+
+    def _block_lengths(self, lengths: list[int]) -> Tensor:
+        longest = self.config.max_positions
+        blocks = [min(longest, length - start) for length in lengths for start in range(0, length, longest)]
+        return torch.tensor(blocks)
+
+
+class TokenHead(nn.Module):
+    """What predicts a token: linear, GELU, norm, then the product with the embeddings, which it shares, and a bias."""
+
+    def __init__(self, dim: int, vocabulary_size: int, *, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.linear, self.norm = nn.Linear(dim, dim), nn.LayerNorm(dim, eps=eps)
+        self.bias = nn.Parameter(torch.zeros(vocabulary_size))
+        nn.init.normal_(self.linear.weight, std=0.02)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, states: Tensor, embeddings: Tensor) -> Tensor:
+        """(rows, dim) and the embeddings (vocabulary, dim) to (rows, vocabulary)."""
+        return F.linear(self.norm(F.gelu(self.linear(states))), embeddings, self.bias)
+
+
+def _bracket(tokens: Packed) -> tuple[Packed, Tensor]:
+    """Each clip with "<s>" before and "</s>" behind it, and where its own tokens lie in that: int64 (total,)."""
+    lengths = tokens.lengths + 2
+    ends = lengths.cumsum(0)
+    places = steps_at(ends - lengths + 1, tokens.lengths).to(tokens.values.device)
+    values = tokens.values.new_full((int(ends[-1]),), SPECIALS.index(BEGIN))
+    values[ends - 1] = SPECIALS.index(END)
+    values[places] = tokens.values
+    return Packed(values, lengths), places
+
+
+def build_discrete_bert(config: DiscreteBERTConfig) -> DiscreteBERT:
+    """A BERT with fresh weights; its vocabulary is empty, and its tokenizer fresh as well."""
+    return DiscreteBERT(config)
+
+
+def on_tokenizer(config: DiscreteBERTConfig, tokenizer: VQWav2Vec, codes: Tensor) -> DiscreteBERT:
+    """A BERT with fresh weights for the codes of a trained vq-wav2vec.
+
+    Args:
+        config: its sizes; those of the tokenizer and the vocabulary are filled in.
+        tokenizer: its weights are copied.
+        codes: int64 (words, groups), the codes that get a token each.
+    """
+    size = len(SPECIALS) + len(codes) + 1
+    model = build_discrete_bert(replace(config, tokenizer=tokenizer.config, vocabulary_size=size))
+    model.tokenizer.load_state_dict(tokenizer.state_dict())
+    model.vocabulary.codes[len(SPECIALS) : -1] = codes
+    return model

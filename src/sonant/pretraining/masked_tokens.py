@@ -1,0 +1,227 @@
+"""Masked-token prediction over discretised speech: what the BERT on the codes of a vq-wav2vec learns from."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from sonant.data import BatchSampler, LabelStore, WaveformStore
+from sonant.errors import ConfigurationError
+from sonant.layers.masking import SpanMasking
+from sonant.layers.packed import Packed
+from sonant.loss import Loss
+from sonant.models import normalize_waveform
+from sonant.models.code_vocabulary import codes_of_numbers, codes_of_symbols, group_numbers
+from sonant.models.discrete_bert import DiscreteBERT
+from sonant.models.vq_wav2vec import VQWav2Vec
+from sonant.pretraining.batches import Batching
+
+DICTIONARY = "dict.txt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedTokensConfig:
+    """Settings; the defaults are the published ones.
+
+    Attributes:
+        masking: which tokens are to be predicted: each starts a span of ten with probability 0.05, which covers two
+            fifths of them.
+        keep_probability: share of those that the model sees as they are (fairseq's `leave_unmasked_prob`).
+        random_probability: share that it sees replaced by a random token; the rest it sees as the mask.
+
+    Source: vq-wav2vec (arXiv 1910.05453, section 5.3); fairseq `data/mask_tokens_dataset.py`.
+    """
+
+    masking: SpanMasking = SpanMasking(fraction=0.5, length=10, min_spans=1)
+    keep_probability: float = 0.1
+    random_probability: float = 0.1
+
+    def __post_init__(self) -> None:
+        shares = (self.keep_probability, self.random_probability)
+        if min(shares) < 0 or sum(shares) > 1:
+            raise ConfigurationError(
+                "keep_probability and random_probability are shares of the masked tokens, at most 1 in all; got "
+                f"{shares}."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class TokenBatch:
+    """What one step learns from.
+
+    Attributes:
+        tokens: int64 (total,), as the model sees them.
+        targets: int64 (total,), as they are.
+        mask: bool (total,), the ones to predict.
+        stride: samples of audio a token, for the throughput shown.
+    """
+
+    tokens: Packed
+    targets: Tensor
+    mask: Tensor
+    stride: int
+
+    def to(self, device: torch.device | str) -> TokenBatch:
+        return TokenBatch(self.tokens.to(device), self.targets.to(device), self.mask.to(device), self.stride)
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.targets) * self.stride
+
+
+class TokenBatches:
+    """The batches of a run, step after step: a function of seed and step alone.
+
+    Every clip of a batch is cropped to the shortest, so that attention takes them as one; clips of a batch are of like
+    length. Seconds of `batching` count tokens, as many as the tokenizer makes of them.
+
+    Args:
+        codes: of every recording, as `make_codes` stores them.
+        backbone: the model they are for, with its vocabulary.
+    """
+
+    def __init__(
+        self,
+        codes: LabelStore,
+        backbone: DiscreteBERT,
+        config: MaskedTokensConfig,
+        *,
+        batching: Batching,
+        seed: int = 0,
+    ) -> None:
+        rate = backbone.frame_rate
+        room = backbone.config.max_positions - 2  # beside the brackets
+        self.sampler = BatchSampler(
+            codes.lengths.tolist(),
+            budget=round(batching.batch_seconds * rate),
+            max_length=min(round(batching.max_seconds * rate), room),
+            min_length=round(batching.min_seconds * rate),
+            seed=seed,
+        )
+        self.codes, self.config, self.seed, self.stride = codes, config, seed, backbone.stride
+        self.vocabulary = copy.deepcopy(backbone.vocabulary).cpu()  # batches are made there, on another thread
+        self.words = self.vocabulary.words.numpy()
+
+    def __call__(self, start: int = 0) -> Iterator[TokenBatch]:
+        """Batches from step `start` on, without end."""
+        for step, members in self.sampler.batches(start):
+            yield self._make(members, np.random.default_rng([self.seed, 1 + step]))
+
+    def _make(self, members: list[int], rng: np.random.Generator) -> TokenBatch:
+        length = int(min(self.sampler.lengths[member] for member in members))
+        crops = []
+        for member in members:
+            first = int(rng.integers(int(self.codes.lengths[member]) - length + 1))
+            crops.append(self.codes[member][first : first + length].astype(np.int64))
+        targets = self.vocabulary.tokens_of(torch.from_numpy(np.concatenate(crops)))
+        mask = np.concatenate([self.config.masking.draw(length, rng) for _ in members])
+        seen = corrupt(targets.numpy(), mask, self.config, self.words, self.vocabulary.mask_token, rng)
+        lengths = torch.full((len(members),), length)
+        return TokenBatch(Packed(torch.from_numpy(seen), lengths), targets, torch.from_numpy(mask), self.stride)
+
+
+def corrupt(
+    tokens: NDArray[np.int64],
+    mask: NDArray[np.bool_],
+    config: MaskedTokensConfig,
+    words: NDArray[np.int64],
+    mask_token: int,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """What the model sees of tokens (total,): those under the mask hidden, kept, or replaced by random words."""
+    fate = rng.random(len(tokens))
+    kept, replaced = config.keep_probability, config.keep_probability + config.random_probability
+    seen = np.where(mask & (fate >= replaced), mask_token, tokens)
+    swapped = mask & (fate >= kept) & (fate < replaced)
+    seen[swapped] = rng.choice(words, int(swapped.sum()))
+    return seen
+
+
+class MaskedTokens(nn.Module):
+    """Predict the tokens under the mask: cross entropy over the vocabulary."""
+
+    def __init__(self, backbone: DiscreteBERT) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def loss(self, batch: TokenBatch) -> Loss:
+        """Summed over the tokens under the mask."""
+        output = self.backbone.encode_tokens(batch.tokens, layers=["last"]).last
+        assert output is not None
+        targets = batch.targets[batch.mask]
+        logits = self.backbone.logits(output[batch.mask]).float()
+        loss = F.cross_entropy(logits, targets, reduction="sum")
+        correct = (logits.argmax(-1) == targets).sum()
+        count = len(targets)
+        return Loss(loss, count, {"masked_loss": (loss.item(), count), "masked_accuracy": (correct.item(), count)})
+
+    def head(self) -> dict[str, Tensor]:
+        """Nothing: what predicts tokens belongs to the model."""
+        return {}
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """A corpus in codes.
+
+    Attributes:
+        store: for each frame of each recording its codes as one number (`group_numbers`).
+        words: int64 (words, groups), the groups of codes that occur, the most frequent first.
+    """
+
+    store: LabelStore
+    words: Tensor
+
+
+def make_codes(
+    waveforms: WaveformStore, tokenizer: VQWav2Vec, folder: str | Path, *, device: torch.device | str = "cpu"
+) -> Codes:
+    """Run a vq-wav2vec over the corpus once.
+
+    The codes lie in the folder as labels, beside the `dict.txt` that fairseq would make of them: a line for each group
+    of codes, with how often it occurs. A folder that holds both is used as it is.
+    """
+    folder = Path(folder)
+    groups, num_codes = tokenizer.config.groups, tokenizer.config.codes
+    if not (folder / "lengths.npy").exists():
+        numbers = (
+            group_numbers(codes, num_codes).cpu().numpy() for codes in _codes_of(waveforms, tokenizer.to(device).eval())
+        )
+        LabelStore.write(folder, numbers, num_labels=num_codes**groups)
+    store = LabelStore(folder)
+    if not (folder / DICTIONARY).exists():
+        _write_dictionary(folder / DICTIONARY, store, num_codes, groups)
+    symbols = [line.split()[0] for line in (folder / DICTIONARY).read_text(encoding="utf-8").splitlines()]
+    return Codes(store, codes_of_symbols(symbols, groups))
+
+
+def _codes_of(waveforms: WaveformStore, tokenizer: VQWav2Vec) -> Iterator[Tensor]:
+    """The codes of each recording, (frames, groups); none where it is shorter than a frame."""
+    device = next(tokenizer.parameters()).device
+    for number in tqdm(range(len(waveforms)), "codes", unit="clip", disable=None):
+        clip = torch.from_numpy(waveforms[number]).to(device)
+        if tokenizer.num_frames(len(clip)) == 0:
+            yield torch.zeros(0, tokenizer.config.groups, dtype=torch.int64)
+            continue
+        speech = Packed.pack([normalize_waveform(clip) if tokenizer.normalize else clip])
+        with torch.inference_mode():
+            yield tokenizer.codes(speech).values
+
+
+def _write_dictionary(path: Path, store: LabelStore, num_codes: int, groups: int) -> None:
+    numbers, counts = np.unique(store.all(), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    codes = codes_of_numbers(torch.from_numpy(numbers[order].astype(np.int64)), num_codes, groups).tolist()
+    lines = [f"{'-'.join(map(str, row))} {count}\n" for row, count in zip(codes, counts[order].tolist(), strict=True)]
+    part = path.with_suffix(".part")
+    part.write_text("".join(lines), encoding="utf-8")
+    part.replace(path)
