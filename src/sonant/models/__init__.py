@@ -2,6 +2,7 @@
 
 from sonant.errors import UnknownName
 from sonant.models.backbone import Backbone, BackboneConfig, Encoded
+from sonant.models.discrete_bert import DiscreteBERTConfig, build_discrete_bert
 from sonant.models.hubert import HuBERTConfig, build_hubert
 from sonant.models.wav2vec2 import Wav2Vec2Config, build_wav2vec2
 from sonant.models.waveform_transformer import WaveformTransformer, WaveformTransformerConfig, normalize_waveform
@@ -10,6 +11,7 @@ from sonant.models.wavlm import WavLMConfig, build_wavlm
 __all__ = [
     "Backbone",
     "BackboneConfig",
+    "DiscreteBERTConfig",
     "Encoded",
     "HuBERTConfig",
     "Wav2Vec2Config",
@@ -30,6 +32,8 @@ def build(config: BackboneConfig) -> Backbone:
             return build_hubert(config)
         case Wav2Vec2Config():
             return build_wav2vec2(config)
+        case DiscreteBERTConfig():
+            return build_discrete_bert(config)
     raise UnknownName(
         "family with the configuration", type(config).__name__, ["WavLMConfig", "HuBERTConfig", "Wav2Vec2Config"]
     )
