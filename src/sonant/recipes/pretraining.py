@@ -15,7 +15,9 @@ from sonant.audio.augment import Mixing, Waveform
 from sonant.checkpoints import Head, load_backbone, save_pretrained
 from sonant.data import WaveformStore, read_manifest
 from sonant.errors import ConfigurationError
-from sonant.models import Backbone, BackboneConfig, WaveformTransformer, build
+from sonant.models import Backbone, BackboneConfig, DiscreteBERTConfig, WaveformTransformer, build
+from sonant.models.discrete_bert import DiscreteBERT, on_tokenizer
+from sonant.models.vq_wav2vec import VQWav2Vec
 from sonant.pretraining import (
     Batching,
     LayerTargets,
@@ -23,13 +25,17 @@ from sonant.pretraining import (
     MaskedContrastConfig,
     MaskedPrediction,
     MaskedPredictionConfig,
+    MaskedTokens,
+    MaskedTokensConfig,
     SpectrumRegression,
     SpeechBatches,
+    TokenBatches,
+    make_codes,
     make_targets,
 )
 from sonant.training import Training, plot_curves, train
 
-ObjectiveConfig = MaskedPredictionConfig | MaskedContrastConfig
+ObjectiveConfig = MaskedPredictionConfig | MaskedContrastConfig | MaskedTokensConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +132,12 @@ def _carry_out(
 ) -> Backbone:
     if previous is None and _needs_previous(stage):
         raise ConfigurationError(
-            f"The stage {stage.name!r} takes its targets or weights from the model before it, and there is none. "
+            f"The stage {stage.name!r} takes its targets, tokens or weights from the model before it, and there is none. "
             "Name one with teacher=MODEL: a hub id, a folder or a file."
         )
     seed = run.seed + number
     torch.manual_seed(seed)
-    backbone = build(run.model)
+    backbone = _fresh(run, folder, corpus, previous)
     if stage.start == "previous" and previous is not None:
         _check_same_shape(previous, backbone, stage)
         backbone.load_state_dict(previous.state_dict())
@@ -149,8 +155,17 @@ def _carry_out(
     return backbone
 
 
+def _fresh(run: PretrainingRun, folder: Path, corpus: Corpus, previous: Backbone | None) -> Backbone:
+    """The run's model with fresh weights; a discrete BERT gets its tokenizer and vocabulary from the model before."""
+    if isinstance(run.model, DiscreteBERTConfig) and isinstance(previous, VQWav2Vec):
+        codes = make_codes(corpus.waveforms, previous, folder / "targets", device=run.device)
+        return on_tokenizer(run.model, previous, codes.words)
+    return build(run.model)
+
+
 def _needs_previous(stage: Stage) -> bool:
-    return stage.start == "previous" or isinstance(getattr(stage.objective, "targets", None), LayerTargets)
+    layers = isinstance(getattr(stage.objective, "targets", None), LayerTargets)
+    return stage.start == "previous" or layers or isinstance(stage.objective, MaskedTokensConfig)
 
 
 def _set_up(
@@ -177,6 +192,16 @@ def _set_up(
             return (
                 MaskedContrast(_waveform_transformer(backbone, "Masked contrast"), config),
                 _speech_batches(stage, corpus, backbone, seed, masking=config.masking),
+            )
+        case MaskedTokensConfig() as config:
+            if not isinstance(backbone, DiscreteBERT):
+                raise ConfigurationError(
+                    f"Masked tokens are learned by a discrete BERT; the run's model is a {type(backbone).__name__}."
+                )
+            codes = make_codes(corpus.waveforms, backbone.tokenizer, folder / "targets", device=device)
+            return (
+                MaskedTokens(backbone),
+                TokenBatches(codes.store, backbone, config, batching=stage.batching, seed=seed),
             )
         case other:
             assert_never(other)
