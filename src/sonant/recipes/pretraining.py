@@ -132,7 +132,7 @@ def _carry_out(
 ) -> Backbone:
     if previous is None and _needs_previous(stage):
         raise ConfigurationError(
-            f"The stage {stage.name!r} takes its targets, tokens or weights from the model before it, and there is none. "
+            f"The stage {stage.name!r} takes its targets or weights from the model before it, and there is none. "
             "Name one with teacher=MODEL: a hub id, a folder or a file."
         )
     seed = run.seed + number
