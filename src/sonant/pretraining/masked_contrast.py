@@ -81,6 +81,9 @@ class MaskedContrast(nn.Module):
             codes=config.codes,
             temperature=config.temperature.start,
         )
+        # fairseq draws the code vectors from [0, 1), so that all targets start close together, and a short run hardly
+        # tells them apart: 2 % of ours were found among 100 distractors after 100 small steps, and 10 % from a normal.
+        nn.init.normal_(self.quantizer.codebook)
         self.target_projection = nn.Linear(config.quantized_dim, config.projection_dim)
         self.projection = nn.Linear(backbone.dim, config.projection_dim)
 
@@ -120,7 +123,8 @@ class MaskedContrast(nn.Module):
         total = contrast + count * (config.diversity_weight * idle + config.feature_penalty * penalty)
         with torch.no_grad():
             correct = (logits[:, 0] > logits[:, 1:].amax(1)).sum()
-            in_use = code_perplexity(quantized.codes, config.codes).sum()
+            likeliest = quantized.probabilities.argmax(-1)  # as in fairseq: noise would hide that few codes are left
+            in_use = code_perplexity(likeliest, config.codes).sum()
         return Loss(
             total,
             count,

@@ -56,7 +56,7 @@ class MaskedPrediction(nn.Module):
         self.label_embeddings = nn.Parameter(torch.randn(config.targets.num_clusters, config.projection_dim))
 
     def loss(self, batch: SpeechBatch) -> Loss:
-        """Summed over the masked frames."""
+        """Summed over the masked frames, and over all where those in view count too."""
         if batch.targets is None:
             raise ConfigurationError("Masked prediction needs the targets of every frame, and the batch has none.")
         features = self.backbone.extractor(batch.speech)
@@ -70,7 +70,7 @@ class MaskedPrediction(nn.Module):
         unmasked_weight = self.config.unmasked_weight
         with torch.set_grad_enabled(unmasked_weight > 0 and torch.is_grad_enabled()):
             seen_loss, seen_metrics = self._score(output[seen], batch.targets[seen], "unmasked")
-        count = int(batch.mask.sum())
+        count = len(batch.mask) if unmasked_weight > 0 else int(batch.mask.sum())  # frames whose loss counts
         total = masked_loss + unmasked_weight * seen_loss + self.config.feature_penalty * count * penalty
         return Loss(total, count, {**masked_metrics, **seen_metrics, "feature_penalty": (penalty.item(), 1)})
 
