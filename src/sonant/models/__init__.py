@@ -4,7 +4,10 @@ from sonant.errors import UnknownName
 from sonant.models.backbone import Backbone, BackboneConfig, Encoded
 from sonant.models.discrete_bert import DiscreteBERTConfig, build_discrete_bert
 from sonant.models.hubert import HuBERTConfig, build_hubert
+from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig, build_vq_wav2vec
+from sonant.models.wav2vec import Wav2Vec, Wav2VecConfig, build_wav2vec
 from sonant.models.wav2vec2 import Wav2Vec2Config, build_wav2vec2
+from sonant.models.waveform_convnet import WaveformConvNet, WaveformConvNetConfig
 from sonant.models.waveform_transformer import WaveformTransformer, WaveformTransformerConfig, normalize_waveform
 from sonant.models.wavlm import WavLMConfig, build_wavlm
 
@@ -14,8 +17,14 @@ __all__ = [
     "DiscreteBERTConfig",
     "Encoded",
     "HuBERTConfig",
+    "VQWav2Vec",
+    "VQWav2VecConfig",
+    "Wav2Vec",
     "Wav2Vec2Config",
+    "Wav2VecConfig",
     "WavLMConfig",
+    "WaveformConvNet",
+    "WaveformConvNetConfig",
     "WaveformTransformer",
     "WaveformTransformerConfig",
     "build",
@@ -32,6 +41,10 @@ def build(config: BackboneConfig) -> Backbone:
             return build_hubert(config)
         case Wav2Vec2Config():
             return build_wav2vec2(config)
+        case Wav2VecConfig():
+            return build_wav2vec(config)
+        case VQWav2VecConfig():
+            return build_vq_wav2vec(config)
         case DiscreteBERTConfig():
             return build_discrete_bert(config)
     raise UnknownName(

@@ -1,6 +1,7 @@
 """Objectives that need no labels, and the targets they predict."""
 
 from sonant.pretraining.batches import Batching, SpeechBatch, SpeechBatches
+from sonant.pretraining.future_contrast import FutureContrast, FutureContrastConfig
 from sonant.pretraining.kmeans import KMeans, fit_kmeans
 from sonant.pretraining.masked_contrast import MaskedContrast, MaskedContrastConfig
 from sonant.pretraining.masked_prediction import MaskedPrediction, MaskedPredictionConfig
@@ -10,6 +11,8 @@ from sonant.pretraining.targets import LayerTargets, MFCCTargets, Targets, make_
 
 __all__ = [
     "Batching",
+    "FutureContrast",
+    "FutureContrastConfig",
     "KMeans",
     "LayerTargets",
     "MFCCTargets",

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from sonant.recipes.pretraining import PretrainingRun
 
 PRETRAINING = {
+    "wav2vec_tiny": "sonant.recipes.wav2vec_tiny",
+    "vq_wav2vec_tiny": "sonant.recipes.vq_wav2vec_tiny",
     "wav2vec2_tiny": "sonant.recipes.wav2vec2_tiny",
     "hubert_tiny": "sonant.recipes.hubert_tiny",
     "wavlm_tiny": "sonant.recipes.wavlm_tiny",

@@ -15,11 +15,13 @@ from sonant.audio.augment import Mixing, Waveform
 from sonant.checkpoints import Head, load_backbone, save_pretrained
 from sonant.data import WaveformStore, read_manifest
 from sonant.errors import ConfigurationError
-from sonant.models import Backbone, BackboneConfig, DiscreteBERTConfig, WaveformTransformer, build
+from sonant.models import Backbone, BackboneConfig, DiscreteBERTConfig, WaveformConvNet, WaveformTransformer, build
 from sonant.models.discrete_bert import DiscreteBERT, on_tokenizer
 from sonant.models.vq_wav2vec import VQWav2Vec
 from sonant.pretraining import (
     Batching,
+    FutureContrast,
+    FutureContrastConfig,
     LayerTargets,
     MaskedContrast,
     MaskedContrastConfig,
@@ -35,7 +37,7 @@ from sonant.pretraining import (
 )
 from sonant.training import Training, plot_curves, train
 
-ObjectiveConfig = MaskedPredictionConfig | MaskedContrastConfig | MaskedTokensConfig
+ObjectiveConfig = MaskedPredictionConfig | MaskedContrastConfig | FutureContrastConfig | MaskedTokensConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +195,12 @@ def _set_up(
                 MaskedContrast(_waveform_transformer(backbone, "Masked contrast"), config),
                 _speech_batches(stage, corpus, backbone, seed, masking=config.masking),
             )
+        case FutureContrastConfig() as config:
+            if not isinstance(backbone, WaveformConvNet):
+                raise ConfigurationError(
+                    f"Future contrast works on wav2vec and vq-wav2vec; the run's model is a {type(backbone).__name__}."
+                )
+            return FutureContrast(backbone, config), _speech_batches(stage, corpus, backbone, seed)
         case MaskedTokensConfig() as config:
             if not isinstance(backbone, DiscreteBERT):
                 raise ConfigurationError(

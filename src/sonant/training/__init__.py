@@ -3,6 +3,16 @@
 from sonant.training.curves import plot_curves
 from sonant.training.log import TrainingWarning
 from sonant.training.loop import DivergedError, Training, train
-from sonant.training.schedules import Linear, Schedule, TriStage
+from sonant.training.schedules import Cosine, Linear, Schedule, TriStage
 
-__all__ = ["DivergedError", "Linear", "Schedule", "Training", "TrainingWarning", "TriStage", "plot_curves", "train"]
+__all__ = [
+    "Cosine",
+    "DivergedError",
+    "Linear",
+    "Schedule",
+    "Training",
+    "TrainingWarning",
+    "TriStage",
+    "plot_curves",
+    "train",
+]

@@ -1,6 +1,7 @@
 """The learning rate over the course of a run, as a share of its peak."""
 
 from dataclasses import dataclass
+from math import cos, pi
 
 from sonant.errors import ConfigurationError
 
@@ -47,7 +48,30 @@ class Linear:
         return (step + 1) / (warmup + 1) if step < warmup else (steps - step) / (steps - warmup)
 
 
-Schedule = TriStage | Linear
+@dataclass(frozen=True, kw_only=True)
+class Cosine:
+    """Linear warm-up, then half a cosine down to a floor; the defaults are those of wav2vec and vq-wav2vec.
+
+    Source: SGDR without restarts (arXiv 1608.03983); fairseq `cosine_lr_scheduler.py`.
+    """
+
+    warmup: float = 0.00125
+    initial_scale: float = 2e-5
+    final_scale: float = 2e-4
+
+    def __post_init__(self) -> None:
+        _check_shares(self.warmup)
+
+    def scale(self, step: int, steps: int) -> float:
+        """The share of the peak at `step` of `steps`."""
+        warmup = self.warmup * steps
+        if step < warmup:
+            return self.initial_scale + (1 - self.initial_scale) * step / warmup
+        done = (step - warmup) / (steps - warmup)
+        return self.final_scale + (1 - self.final_scale) * (1 + cos(pi * done)) / 2
+
+
+Schedule = TriStage | Linear | Cosine
 
 
 def _check_shares(*shares: float) -> None:

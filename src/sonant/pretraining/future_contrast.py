@@ -1,0 +1,228 @@
+"""Future contrast: wav2vec and vq-wav2vec tell the frames that come next from others of the same clip."""
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.errors import ConfigurationError
+from sonant.layers.gumbel_quantizer import GumbelQuantizer, Quantized, Temperature, code_perplexity, perplexity
+from sonant.layers.kmeans_quantizer import Clustered
+from sonant.layers.negatives import draw_negatives
+from sonant.layers.packed import Packed
+from sonant.loss import Loss
+from sonant.models import VQWav2Vec, WaveformConvNet
+from sonant.pretraining.batches import SpeechBatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class FutureContrastConfig:
+    """Settings; the defaults are the published ones. In brackets: fairseq's name.
+
+    Attributes:
+        steps: how many frames ahead are predicted (prediction_steps).
+        offset: how far ahead the first of them lies; None is the receptive field over the stride, rounded up, so that
+            it does not overlap what the present frame has seen.
+        num_negatives: other frames of the clip that each is told from.
+        contrast: "binary" scores every pair by itself, "infonce" the true one against its negatives (infonce).
+        balanced: each negative of the binary contrast counts 1 / num_negatives (balanced_classes).
+        temperature: of the Gumbel quantiser (vq_temp).
+        diversity_weight: of the idle codes of the Gumbel quantiser, their number by the probabilities' perplexity;
+            0 in the published run (loss_weights).
+        commitment: weight of the loss that holds frames to the code vectors of the k-means quantiser (vq_gamma).
+    """
+
+    steps: int = 12
+    offset: int | None = None
+    num_negatives: int = 10
+    contrast: Literal["binary", "infonce"] = "binary"
+    balanced: bool = False
+    temperature: Temperature = Temperature()
+    diversity_weight: float = 0.0
+    commitment: float = 0.25
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.num_negatives < 1 or (self.offset is not None and self.offset < 1):
+            raise ConfigurationError(
+                f"steps={self.steps}, num_negatives={self.num_negatives} and offset={self.offset} must be at least 1."
+            )
+
+
+class StepHeads(nn.Module):
+    """An affine map of the context for each step ahead; the steps share a bias.
+
+    Attributes:
+        weight: (dim in, dim out, 1, steps), the layout of the original's transposed convolution.
+        bias: (dim out).
+    """
+
+    def __init__(self, dim: int, steps: int) -> None:
+        super().__init__()
+        bound = 1 / sqrt(dim * steps)  # as torch initialises a transposed convolution of this shape
+        self.weight = nn.Parameter(torch.empty(dim, dim, 1, steps).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(dim).uniform_(-bound, bound))
+
+    def forward(self, context: Tensor) -> Tensor:
+        """(total, dim) to (total, steps, dim)."""
+        dim, _, _, steps = self.weight.shape
+        maps = self.weight[:, :, 0].permute(2, 1, 0).flatten(0, 1)  # (steps * dim out, dim in)
+        return F.linear(context, maps, self.bias.repeat(steps)).unflatten(1, (steps, dim))
+
+
+class FutureContrast(nn.Module):
+    """Score each frame that comes next, and others of its clip, by their inner products with a map of the context.
+
+    Step k of time t belongs to the frame at t + offset + k, where the clip is that long. Each frame has negatives of
+    its own, which all steps that predict it share. For vq-wav2vec, frames and negatives are the quantised ones, and
+    k-means adds its two losses, the Gumbel softmax its diversity where that has a weight.
+
+    The original draws the negatives of a frame to avoid the time of another, by a slip of layout, so that one in as
+    many as the clip has frames is the frame itself; here none is.
+
+    Source: wav2vec (arXiv 1904.05862, section 3.2), vq-wav2vec (arXiv 1910.05453); fairseq
+    `models/wav2vec/wav2vec.py` (`Wav2VecPredictionsModel`), `criterions/wav2vec_criterion.py`.
+    """
+
+    def __init__(self, backbone: WaveformConvNet, config: FutureContrastConfig) -> None:
+        super().__init__()
+        self.backbone, self.config = backbone, config
+        self.offset = -(-backbone.receptive_field // backbone.stride) if config.offset is None else config.offset
+        self.heads = StepHeads(backbone.dim, config.steps)
+        self.anneal(0)
+
+    def anneal(self, step: int) -> None:
+        """Set the quantiser's temperature for an update, where it has one."""
+        if (quantizer := self._gumbel()) is not None:
+            quantizer.temperature = self.config.temperature.at(step)
+
+    def _gumbel(self) -> GumbelQuantizer | None:
+        quantizer = self.backbone.quantizer if isinstance(self.backbone, VQWav2Vec) else None
+        return quantizer if isinstance(quantizer, GumbelQuantizer) else None
+
+    def loss(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
+        """Summed over the predictions, that is, the pairs of a time and a step that end within the clip.
+
+        Args:
+            noise: Gumbel samples (total_frames * groups, codes); None draws them.
+            negatives: int64 (total_frames, num_negatives), numbers of frames; None draws them.
+        """
+        features = self.backbone.extractor(batch.speech)
+        quantized: Quantized | Clustered | None = None
+        latents = features
+        if isinstance(self.backbone, VQWav2Vec):
+            quantized = self.backbone.quantize(features, noise=noise)
+            latents = features.with_values(quantized.values)
+        context = self.backbone.encode(latents, layers=["last"]).last
+        assert context is not None
+        if negatives is None:
+            negatives = self._draw(latents.lengths).to(context.device)
+
+        logits = future_logits(
+            self.heads(context), latents.values, negatives, offset=self.offset
+        )  # (total, steps, 1 + negatives)
+        valid = self._valid(latents).to(context.device)  # (total, steps)
+        count = int(valid.sum())
+        total = torch.where(valid, self._contrast(logits), 0.0).sum()
+        with torch.no_grad():
+            correct = (valid & (logits[..., 0] > logits[..., 1:].amax(-1))).sum()
+        metrics: dict[str, tuple[float, float]] = {
+            "contrast_loss": (total.item(), count),
+            "accuracy": (correct.item(), count),
+        }
+        if quantized is not None:
+            extra, more = self._quantizer_terms(quantized)
+            total = total + count * extra
+            metrics |= more
+        return Loss(total, count, metrics)
+
+    def _draw(self, lengths: Tensor) -> Tensor:
+        """Negatives of every frame; the only frame of a clip, which no step predicts, has itself."""
+        drawn = draw_negatives(torch.where(lengths > 1, lengths, 0), self.config.num_negatives)
+        if int(lengths.min()) > 1:
+            return drawn
+        everything = torch.arange(int(lengths.sum()))[:, None].repeat(1, self.config.num_negatives)
+        company = (lengths > 1).repeat_interleave(lengths)
+        everything[company] = torch.arange(len(company))[company][drawn]
+        return everything
+
+    def _valid(self, frames: Packed) -> Tensor:
+        """bool (total, steps): whether the time that predicts a frame at a step lies in the clip; on the CPU."""
+        position = torch.arange(len(frames.values)) - frames.offsets[:-1].repeat_interleave(frames.lengths)
+        return position[:, None] >= self.offset + torch.arange(self.config.steps)
+
+    def _contrast(self, logits: Tensor) -> Tensor:
+        """(total, steps, 1 + negatives) to the loss of each prediction (total, steps)."""
+        if self.config.contrast == "infonce":
+            return logits.logsumexp(-1) - logits[..., 0]
+        negative = F.softplus(logits[..., 1:]).sum(-1)
+        return F.softplus(-logits[..., 0]) + (
+            negative / self.config.num_negatives if self.config.balanced else negative
+        )
+
+    def _quantizer_terms(self, quantized: Quantized | Clustered) -> tuple[Tensor, dict[str, tuple[float, float]]]:
+        """What the quantiser adds to the loss of each prediction, and its metrics."""
+        assert isinstance(self.backbone, VQWav2Vec)
+        num_codes = self.backbone.config.codes
+        metrics = {"code_perplexity": (code_perplexity(quantized.codes, num_codes).sum().item(), 1.0)}
+        if isinstance(quantized, Clustered):
+            extra = quantized.codebook_loss + self.config.commitment * quantized.commitment_loss
+            return extra, metrics | {"kmeans_loss": (extra.item(), 1.0)}
+        gumbel = self._gumbel()
+        assert gumbel is not None
+        in_use = perplexity(quantized.probabilities).sum()
+        extra = self.config.diversity_weight * (gumbel.groups * num_codes - in_use)
+        return extra, metrics | {
+            "probability_perplexity": (in_use.item(), 1.0),
+            "temperature": (gumbel.temperature, 1.0),
+        }
+
+    def warning(self, metrics: dict[str, float]) -> str | None:
+        """Whether the quantiser collapses: next to no code but one in each group."""
+        if not isinstance(self.backbone, VQWav2Vec):
+            return None
+        config = self.backbone.config
+        if metrics["code_perplexity"] >= 2 * config.groups:
+            return None
+        return (
+            f"The codebook collapses: {metrics['code_perplexity']:.1f} of {config.groups * config.codes} codes are in "
+            "use. Lower the learning rate or lengthen the warm-up; for the Gumbel quantiser, let the temperature fall "
+            "more slowly, or give diversity_weight a value."
+        )
+
+    def head(self) -> dict[str, Tensor]:
+        """The tensors of the step heads, under the names that checkpoints have for them."""
+        return {
+            "project_to_steps.weight": self.heads.weight.detach(),
+            "project_to_steps.bias": self.heads.bias.detach(),
+        }
+
+
+def future_logits(predictions: Tensor, latents: Tensor, negatives: Tensor, *, offset: int) -> Tensor:
+    """Inner products of every frame and its negatives with what was predicted for it, `offset` + step frames before.
+
+    Where those frames would lie before the clip's first, the number means nothing.
+
+    Args:
+        predictions: (total, steps, dim), by the time that predicts.
+        latents: (total, dim).
+        negatives: int64 (total, negatives), numbers of frames.
+
+    Returns:
+        float32 (total, steps, 1 + negatives), by the frame that is predicted, its own first.
+    """
+    wide = torch.promote_types(latents.dtype, torch.float32)
+    total, steps, _ = predictions.shape
+    aligned = torch.stack(
+        [
+            F.pad(predictions[: max(0, total - shift), step], (0, 0, min(shift, total), 0))
+            for step, shift in enumerate(range(offset, offset + steps))
+        ],
+        dim=1,
+    )
+    own = torch.arange(total, device=negatives.device)[:, None]
+    candidates = F.embedding(torch.cat([own, negatives], dim=1), latents.to(wide))  # (total, 1 + negatives, dim)
+    with torch.autocast(latents.device.type, enabled=False):
+        return aligned.to(wide) @ candidates.transpose(1, 2)
