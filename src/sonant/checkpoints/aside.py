@@ -11,14 +11,14 @@ from torch import Tensor
 
 from sonant.checkpoints.checkpoint import Checkpoint, Head, own_storage
 from sonant.checkpoints.keys import HeadTable, Translated
-from sonant.checkpoints.tables import FAIRSEQ_CONTRAST, FAIRSEQ_PREDICTION, HF_HEADS
+from sonant.checkpoints.tables import HF_HEADS, PRETRAINING
 
 KEY = "sonant"  # of the corner
 
 
 def head_tables(family: str) -> dict[str, HeadTable]:
     """A table for every kind of head of a family, which says what a complete one has."""
-    return {**HF_HEADS, "pretraining": FAIRSEQ_CONTRAST if family == "wav2vec2" else FAIRSEQ_PREDICTION}
+    return HF_HEADS | ({"pretraining": PRETRAINING[family]} if family in PRETRAINING else {})
 
 
 def flat(heads: Mapping[str, Head]) -> dict[str, Tensor]:
@@ -37,7 +37,10 @@ def put_aside(checkpoint: Checkpoint, *, heads: Collection[str], backbone: Colle
 
 
 def take_back(notes: Any, translated: Translated) -> dict[str, dict[str, Any]]:
-    """Add the tensors of the corner to those of the file, and return the notes on the heads."""
+    """Add the tensors of the corner to those of the file, and return the notes on the heads.
+
+    A pretraining head there may be that of any objective.
+    """
     notes = notes if isinstance(notes, Mapping) else {}
     tensors, heads = notes.get("tensors"), notes.get("heads")
     for name, tensor in tensors.items() if isinstance(tensors, Mapping) else ():
@@ -46,6 +49,7 @@ def take_back(notes: Any, translated: Translated) -> dict[str, dict[str, Any]]:
             translated.unknown.append(f"{KEY}: {name}")
         elif kind:
             translated.heads.setdefault(kind, {})[inner] = tensor
+            translated.own |= {kind} & {"pretraining"}
         else:
             translated.backbone.setdefault(str(name), tensor)
     known = heads if isinstance(heads, Mapping) else {}

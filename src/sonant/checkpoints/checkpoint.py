@@ -1,31 +1,29 @@
 """What every reader hands out and every writer takes: a configuration, tensors under our names, and heads."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from sonant.errors import ConfigurationError, UnknownName
-from sonant.models import (
-    Backbone,
-    HuBERTConfig,
-    Wav2Vec2Config,
-    WaveformTransformerConfig,
-    WavLMConfig,
-    build,
-)
+from sonant.errors import UnknownName
+from sonant.models import Backbone, BackboneConfig, HuBERTConfig, Wav2Vec2Config, WavLMConfig, build
+from sonant.models.vq_wav2vec import VQWav2VecConfig
+from sonant.models.w2v_bert2 import W2vBERT2Config
+from sonant.models.wav2vec import Wav2VecConfig
 
-Format = Literal["hf", "unilm", "fairseq", "torchaudio"]
+MASK = "mask_embedding"  # the only tensor that a file may lack: it serves training alone
+Format = Literal["hf", "sonant", "unilm", "fairseq", "torchaudio"]
 
-LARGEST_SIZE = 2**20  # of any width, depth or kernel; beyond it a file is damaged
-
-FAMILIES: dict[str, type[WaveformTransformerConfig]] = {
+FAMILIES: dict[str, type[BackboneConfig]] = {
     "wavlm": WavLMConfig,
     "hubert": HuBERTConfig,
     "wav2vec2": Wav2Vec2Config,
+    "wav2vec": Wav2VecConfig,
+    "vq_wav2vec": VQWav2VecConfig,
+    "w2v_bert2": W2vBERT2Config,
 }
 
 
@@ -39,11 +37,14 @@ class Head:
         sequence_classification   layer_weights (r), projector.{weight,bias}, classifier.{weight,bias}
         frame_classification      layer_weights (r), classifier.{weight,bias}
         xvector                   layer_weights (r), projector.*, tdnn.{i}.*, embedding.*, classifier.*, objective
-        pretraining, wav2vec 2.0  quantizer.codevectors, quantizer.weight_proj.*, project_q.*, final_proj.*
-        pretraining, the others   final_proj.* (r), label_embeddings (labels, final_dim) (r)
+        pretraining               as the published models of the family have it, or whatever another objective needs:
+          wav2vec, vq-wav2vec     project_to_steps.weight (dim, dim, 1, steps), project_to_steps.bias (dim)
+          wav2vec 2.0             quantizer.codevectors, quantizer.weight_proj.*, project_q.*, final_proj.*
+          HuBERT, WavLM           final_proj.* (r), label_embeddings (labels, final_dim) (r)
+          w2v-BERT 2.0            as wav2vec 2.0, mlm_proj.* (r), encoder_norm.* (r), which the model does not use
 
     `metadata` is plain data (JSON can hold it): `vocabulary` and `blank` of a CTC head, `labels` of a classifier,
-    `tdnn_kernel` and `tdnn_dilation`, `groups` of a quantiser, `dictionaries` of a HuBERT.
+    `tdnn_kernel` and `tdnn_dilation`, `groups` of a quantiser, `offset` of a wav2vec, `dictionaries` of a HuBERT.
     """
 
     tensors: dict[str, Tensor]
@@ -59,12 +60,12 @@ class Checkpoint:
         backbone_state: tensors under the names of `sonant.models`. `mask_embedding` is missing where the file has none
             (torchaudio never keeps it; some speech recognisers have dropped it).
         heads: by kind, see `Head`.
-        format: where it came from: "hf", "unilm", "fairseq", "s3prl", "torchaudio" or "sonant".
+        format: where it came from: "hf", "unilm", "fairseq", "fairseq2", "s3prl", "torchaudio" or "sonant".
         metadata: "normalize_from" and "config_from" say how sure the configuration is; a key named like the format
             holds the settings that only that format knows, which its writer puts back.
     """
 
-    config: WaveformTransformerConfig
+    config: BackboneConfig
     backbone_state: dict[str, Tensor]
     heads: dict[str, Head] = field(default_factory=dict)
     format: str = "sonant"
@@ -80,54 +81,12 @@ class Checkpoint:
         return family_of(self.config)
 
 
-def family_of(config: WaveformTransformerConfig) -> str:
+def family_of(config: BackboneConfig) -> str:
     """The family's key in `FAMILIES`."""
     for name, kind in FAMILIES.items():
         if isinstance(config, kind):
             return name
     raise UnknownName("family with the configuration", type(config).__name__, FAMILIES)
-
-
-def make_config(
-    family: object, values: Mapping[str, Any], overrides: Mapping[str, Any] | None, *, source: object
-) -> WaveformTransformerConfig:
-    """The configuration of a family; `overrides` (field to value, and "family") win over what the file says.
-
-    Raises:
-        UnknownName: there is no such family or setting.
-        ConfigurationError: a value of the wrong kind, from a damaged file or an override.
-    """
-    overrides = dict(overrides or {})
-    family = overrides.pop("family", family)
-    if not isinstance(family, str) or family not in FAMILIES:
-        raise UnknownName("family", family, FAMILIES)
-    defaults = {entry.name: entry.default for entry in fields(FAMILIES[family])}
-    for name in overrides:
-        if name not in defaults:
-            raise UnknownName(f"setting of {FAMILIES[family].__name__}", name, ["family", *defaults])
-    given = {name: value for name, value in values.items() if name in defaults} | overrides
-    for name, value in given.items():
-        if not _fits(value, defaults[name]):
-            raise ConfigurationError(
-                f"{source}: {name}={value!r:.80} makes no sense; expected something like {defaults[name]!r}. "
-                "The file is damaged, or the override is wrong."
-            )
-    return FAMILIES[family](**given)
-
-
-def _fits(value: Any, default: Any) -> bool:
-    """Whether a setting is of the kind of its default: a positive size, a probability, a flag, a name or sizes."""
-    match default:
-        case bool():
-            return isinstance(value, bool)
-        case int():
-            return type(value) is int and 0 < value <= LARGEST_SIZE
-        case float():
-            return type(value) in (int, float) and 0 <= value <= 1
-        case str():
-            return value in ("group", "layer")  # extractor_norm is the only one
-        case _:
-            return isinstance(value, tuple) and all(type(item) is int and 0 < item <= LARGEST_SIZE for item in value)
 
 
 class _ShapesOnly(TorchFunctionMode):
@@ -148,13 +107,13 @@ class _ShapesOnly(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def hollow(config: WaveformTransformerConfig) -> Backbone:
+def hollow(config: BackboneConfig) -> Backbone:
     """A model without values, on the meta device: it takes no memory."""
     with torch.device("meta"), _ShapesOnly():
         return build(config)
 
 
-def shapes_of(config: WaveformTransformerConfig) -> dict[str, tuple[int, ...]]:
+def shapes_of(config: BackboneConfig) -> dict[str, tuple[int, ...]]:
     """Every tensor that a model of this configuration has, by name."""
     return {name: tuple(tensor.shape) for name, tensor in hollow(config).state_dict().items()}
 

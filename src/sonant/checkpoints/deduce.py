@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.checkpoint import make_config
+from sonant.checkpoints.configs import make_config
 from sonant.errors import CheckpointMismatch, ConfigurationError
-from sonant.models import WaveformTransformerConfig
+from sonant.models import BackboneConfig
 
 PUBLISHED_KERNELS, PUBLISHED_STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 PUBLISHED_HEADS = {768: 12, 1024: 16, 1280: 16, 1920: 16}
@@ -21,7 +21,7 @@ PUBLISHED_HEADS = {768: 12, 1024: 16, 1280: 16, 1920: 16}
 
 def deduce_config(
     backbone: Mapping[str, Tensor], *, family: str, source: object, overrides: Mapping[str, Any] | None
-) -> WaveformTransformerConfig:
+) -> BackboneConfig:
     """The configuration of tensors under our names.
 
     Raises:

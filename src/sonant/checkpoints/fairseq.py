@@ -6,9 +6,10 @@ from typing import Any
 from torch import Tensor
 
 from sonant.checkpoints.aside import KEY, head_tables, take_back
-from sonant.checkpoints.checkpoint import Checkpoint, family_of, make_config
+from sonant.checkpoints.checkpoint import Checkpoint, family_of
+from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.deduce import deduce_config
-from sonant.checkpoints.fairseq_config import backbone_settings
+from sonant.checkpoints.fairseq_config import backbone_settings, waveform_transformer
 from sonant.checkpoints.files import only_tensors
 from sonant.checkpoints.keys import HeadTable, Table, Translated, check, make_heads, read
 from sonant.checkpoints.tables import (
@@ -26,7 +27,7 @@ from sonant.errors import (
     UnknownCheckpoint,
     UnsupportedCheckpoint,
 )
-from sonant.models import WaveformTransformerConfig
+from sonant.models import BackboneConfig
 
 BOTH_NORMS: Table = (*FAIRSEQ, *FAIRSEQ_GROUP_NORM, *FAIRSEQ_LAYER_NORM)
 PREFIXES = ("w2v_encoder.w2v_model.", "w2v_encoder.", "w2v_model.")  # of a fine-tuned model, the longest first
@@ -179,8 +180,9 @@ def _first(*parts: Mapping[str, Any], key: str) -> Any:
     return next((part[key] for part in parts if part.get(key) is not None), None)
 
 
-def _check(translated: Translated, config: WaveformTransformerConfig, source: object) -> None:
-    if config.dim == config.conv_channels[-1] and "projection.linear.weight" not in translated.backbone:
+def _check(translated: Translated, config: BackboneConfig, source: object) -> None:
+    width = waveform_transformer(config).conv_channels[-1]
+    if config.dim == width and "projection.linear.weight" not in translated.backbone:
         raise UnsupportedCheckpoint(
             f"{source}: the model is as wide as its last convolution ({config.dim}) and has no projection between the "
             "two (post_extract_proj); sonant's models always have one."
@@ -194,9 +196,10 @@ def _check(translated: Translated, config: WaveformTransformerConfig, source: ob
     )
 
 
-def rows_for(config: WaveformTransformerConfig) -> Table:
+def rows_for(config: BackboneConfig) -> Table:
     """The table with the norms of this extractor only: what is written."""
-    return (*FAIRSEQ, *(FAIRSEQ_GROUP_NORM if config.extractor_norm == "group" else FAIRSEQ_LAYER_NORM))
+    grouped = waveform_transformer(config).extractor_norm == "group"
+    return (*FAIRSEQ, *(FAIRSEQ_GROUP_NORM if grouped else FAIRSEQ_LAYER_NORM))
 
 
 def _symbols(dictionary: Any) -> list[str] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sonant.checkpoints.checkpoint import Checkpoint
 from sonant.errors import ConfigurationError, CorruptedCheckpoint, UnsupportedCheckpoint
-from sonant.models import WaveformTransformerConfig
+from sonant.models import BackboneConfig, WaveformTransformerConfig
 
 # Ours, theirs, and their default where the file leaves it out.
 SETTINGS: tuple[tuple[str, str, Any], ...] = (
@@ -119,7 +119,7 @@ def write_settings(checkpoint: Checkpoint, *, toolkit: str) -> dict[str, Any]:
     Raises:
         ConfigurationError: a setting that their code cannot express.
     """
-    config = checkpoint.config
+    config = waveform_transformer(checkpoint.config)
     refuse_inexpressible(config, toolkit)
     if config.conv_channels[-1] == config.dim:
         raise ConfigurationError(
@@ -141,12 +141,17 @@ def write_settings(checkpoint: Checkpoint, *, toolkit: str) -> dict[str, Any]:
     return settings | ({"relative_position_embedding": True, "gru_rel_pos": True} if wavlm else {})
 
 
-def refuse_inexpressible(config: WaveformTransformerConfig, toolkit: str) -> None:
+def waveform_transformer(config: BackboneConfig) -> WaveformTransformerConfig:
+    """The configuration as one of the three families that share a shape; which they are, `save.WRITERS` says."""
+    if isinstance(config, WaveformTransformerConfig):
+        return config
+    raise ConfigurationError(f"{type(config).__name__} is no wav2vec 2.0, HuBERT or WavLM, which is expected here.")
+
+
+def refuse_inexpressible(config: BackboneConfig, toolkit: str) -> None:
     """Only transformers knows another epsilon than 1e-5 and, in the preprocessor, another rate."""
-    for name, value, only in (
-        ("layer_norm_eps", config.layer_norm_eps, 1e-5),
-        ("sampling_rate", config.sampling_rate, 16_000),
-    ):
+    for name, only in (("layer_norm_eps", 1e-5), ("sampling_rate", 16_000)):
+        value = getattr(config, name, only)
         if value != only:
             raise ConfigurationError(
                 f"This model has {name}={value}, which a file of {toolkit} cannot say ({only} is built in). "

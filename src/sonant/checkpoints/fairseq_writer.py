@@ -8,8 +8,7 @@ from sonant.checkpoints.checkpoint import Checkpoint, own_storage
 from sonant.checkpoints.fairseq import PREFIXES, fairseq_heads, rows_for
 from sonant.checkpoints.fairseq_config import write_settings
 from sonant.checkpoints.files import write_pickle
-from sonant.checkpoints.keys import write
-from sonant.errors import ConfigurationError
+from sonant.checkpoints.keys import holds, write
 
 TASKS = {"wav2vec2": "audio_pretraining", "hubert": "hubert_pretraining", "wavlm": "hubert_pretraining"}
 CTC_MODELS = {"wav2vec2": "wav2vec_ctc", "hubert": "hubert_ctc", "wavlm": "wavlm_ctc"}
@@ -17,10 +16,6 @@ CTC_MODELS = {"wav2vec2": "wav2vec_ctc", "hubert": "hubert_ctc", "wavlm": "wavlm
 
 def write_unilm(path: Path, checkpoint: Checkpoint) -> list[str]:
     """{'cfg', 'model'} as unilm's WavLM reads it; returns what it has no place for: every head."""
-    if checkpoint.family != "wavlm":
-        raise ConfigurationError(
-            f"unilm's files hold WavLM only, and this is a {checkpoint.family}. Save it as hf, fairseq or torchaudio."
-        )
     settings = {**checkpoint.metadata.get("unilm", {}), **write_settings(checkpoint, toolkit="unilm")}
     state, _ = write(checkpoint.backbone_state, rows_for(checkpoint.config))
     write_pickle(
@@ -40,7 +35,11 @@ def write_fairseq(path: Path, checkpoint: Checkpoint) -> list[str]:
     With a CTC head it is laid out as a fine-tuned model. What fairseq keeps in dictionaries beside the file
     (vocabulary, labels) goes where those heads go, which fairseq does not look at.
     """
-    tables = {kind: table for kind, table in fairseq_heads(checkpoint.family).items() if kind in checkpoint.heads}
+    tables = {
+        kind: table
+        for kind, table in fairseq_heads(checkpoint.family).items()
+        if kind in checkpoint.heads and holds(table, checkpoint.heads[kind].tensors)
+    }
     state, _ = write(checkpoint.backbone_state, rows_for(checkpoint.config))
     for kind, table in tables.items():
         state |= write(checkpoint.heads[kind].tensors, table.rows)[0]

@@ -4,26 +4,25 @@ Heads that transformers has no class for (the prediction head of HuBERT and WavL
 it, in a file of our own that transformers does not look at.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.aside import describe, flat, head_tables, take_back
-from sonant.checkpoints.checkpoint import Checkpoint, Head, make_config
-from sonant.checkpoints.files import read_json, read_safetensors, read_tensors, write_json, write_safetensors
-from sonant.checkpoints.hf_config import CLASSES, backbone_settings, head_metadata, model_type, write_config
-from sonant.checkpoints.keys import HeadTable, Translated, check, make_heads, read, write
-from sonant.checkpoints.tables import HF, HF_HEADS
+from sonant.checkpoints.aside import describe, head_tables
+from sonant.checkpoints.checkpoint import Checkpoint, Head
+from sonant.checkpoints.configs import make_config
+from sonant.checkpoints.files import read_json, read_tensors, write_json, write_safetensors
+from sonant.checkpoints.hf_config import backbone_settings, family_in, head_metadata, write_config
+from sonant.checkpoints.hf_layouts import LAYOUTS
+from sonant.checkpoints.keys import HeadTable, check, holds, make_heads, read, write
+from sonant.checkpoints.own import CONFIG, OWN_HEADS, OWN_TYPE, WEIGHTS, read_own, read_own_heads, write_own_heads
+from sonant.checkpoints.tables import HF_HEADS
 from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckpoint
 
-CONFIG = "config.json"
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 VOCABULARY, TOKENIZER = "vocab.json", "tokenizer_config.json"
-OWN_HEADS = "sonant_heads.safetensors"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference; each may be cut into shards
 OPTIONAL = (*PREPROCESSORS, VOCABULARY, TOKENIZER, OWN_HEADS)
 
 
@@ -38,22 +37,27 @@ def read_hf(
     """A checkpoint from a folder; `weights` names the file where it is not one of the usual names."""
     source = source or folder
     theirs = read_json(folder / CONFIG)
-    family = model_type(theirs, source)
-    settings = backbone_settings(theirs, family, source)
-    settings["normalize"], settings["sampling_rate"], certain = _preprocessing(folder, settings)
-    state = _without_prefix(read_tensors(weights) if weights else _read_weights(folder, source), family)
+    if theirs.get("model_type") == OWN_TYPE:
+        return read_own(folder, theirs, read_tensors(weights) if weights else _read_weights(folder, source), overrides)
+    family = family_in(theirs, source)
+    layout = LAYOUTS[family]
+    preprocessor, said_by = _read_preprocessor(folder)
+    settings = backbone_settings(theirs, layout, preprocessor, source)
+    settings["sampling_rate"] = preprocessor.get("sampling_rate", 16_000)
+    state = read_tensors(weights) if weights else _read_weights(folder, source)
+    state = {name.removeprefix(layout.prefix): tensor for name, tensor in state.items()}
     tables = _tables(state, theirs)
-    translated = read(state, HF, tables)
+    translated = read(state, layout.rows, tables)
     settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
     config = make_config(family, settings, overrides, source=source)
     known = {kind: head_metadata(kind, theirs) for kind in translated.heads}
     tables = head_tables(family) | {kind: tables[kind] for kind in translated.heads}
-    known |= _read_own_heads(folder, translated)
-    check(translated, config, source=source, rows=HF, heads=tables)
+    known |= read_own_heads(folder, translated)
+    check(translated, config, source=source, rows=layout.rows, heads=tables)
     heads = make_heads(translated, known)
     if "ctc" in heads:
         heads["ctc"].metadata.update(_vocabulary(folder, len(heads["ctc"].tensors["weight"])))
-    metadata = {"hf": theirs, "normalize_from": certain, "config_from": CONFIG}
+    metadata = {"hf": theirs, "hf_preprocessor": preprocessor, "normalize_from": said_by, "config_from": CONFIG}
     return Checkpoint(config, translated.backbone, heads, "hf", metadata)
 
 
@@ -91,12 +95,6 @@ def _read_shards(folder: Path, index: str) -> dict[str, Tensor]:
     return state
 
 
-def _without_prefix(state: dict[str, Tensor], family: str) -> dict[str, Tensor]:
-    """Names as in a bare model: models with a head put the family before those of the backbone."""
-    prefix = f"{family}."
-    return {name.removeprefix(prefix): tensor for name, tensor in state.items()}
-
-
 def _tables(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, HeadTable]:
     """The heads that these tensors can belong to; a classifier is told from its neighbours."""
     kinds = ["ctc", "pretraining"]
@@ -110,16 +108,16 @@ def _tables(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str,
     return {kind: HeadTable(HF_HEADS[kind].rows) if weighted else HF_HEADS[kind] for kind in kinds}
 
 
-def _preprocessing(folder: Path, settings: Mapping[str, Any]) -> tuple[bool, int, str]:
-    """Whether waveforms are normalised, their rate, and where that is written."""
+def _read_preprocessor(folder: Path) -> tuple[dict[str, Any], str]:
+    """What it says, and where that is written."""
     for name in PREPROCESSORS:
         if (folder / name).is_file():
             found = read_json(folder / name)
             inner = found.get("feature_extractor")
             found = inner if isinstance(inner, dict) else found
             if "do_normalize" in found or "sampling_rate" in found:
-                return found.get("do_normalize", True), found.get("sampling_rate", 16_000), name
-    return settings["extractor_norm"] == "layer", 16_000, "the extractor's norm, as in the published models"
+                return found, name
+    return {}, "the extractor's norm, as in the published models"
 
 
 def _vocabulary(folder: Path, size: int) -> dict[str, Any]:
@@ -136,11 +134,12 @@ def _vocabulary(folder: Path, size: int) -> dict[str, Any]:
 
 def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
     """Write a folder that transformers loads; returns the heads that it has no class for."""
+    layout = LAYOUTS[checkpoint.family]
     kind = next((kind for kind in HF_HEADS if kind in checkpoint.heads and _fits(checkpoint, kind)), None)
     config = write_config(checkpoint, kind)
-    state, _ = write(checkpoint.backbone_state, HF)
+    state, _ = write(checkpoint.backbone_state, layout.rows)
     if kind is not None:
-        state = {f"{checkpoint.family}.{name}": tensor for name, tensor in state.items()}
+        state = {f"{layout.prefix}{name}": tensor for name, tensor in state.items()}
         state |= write(checkpoint.heads[kind].tensors, HF_HEADS[kind].rows)[0]
     folder.mkdir(parents=True, exist_ok=True)
     write_safetensors(folder / WEIGHTS[0], state, {"format": "pt"})
@@ -149,24 +148,24 @@ def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
     if kind == "ctc":
         _write_vocabulary(folder, checkpoint.heads["ctc"])
     others = {name: head for name, head in checkpoint.heads.items() if name != kind}
-    _write_own_heads(folder, others)
+    write_own_heads(folder, others)
     return describe(checkpoint, heads=others)
 
 
 def _fits(checkpoint: Checkpoint, kind: str) -> bool:
-    """Whether transformers has a class for this head of this family."""
-    return (checkpoint.family, kind) in CLASSES and not write(checkpoint.heads[kind].tensors, HF_HEADS[kind].rows)[1]
+    """Whether transformers has a class for this head of this model."""
+    layout = LAYOUTS[checkpoint.family]
+    return layout.has(checkpoint.config, kind) and holds(HF_HEADS[kind], checkpoint.heads[kind].tensors)
 
 
 def _preprocessor(checkpoint: Checkpoint) -> dict[str, Any]:
+    layout = LAYOUTS[checkpoint.family]
+    carried = checkpoint.metadata.get("hf_preprocessor", {})
+    kept = {"padding_value"} & carried.keys() if carried.get("feature_extractor_type") == layout.extractor else ()
     return {
-        "do_normalize": checkpoint.normalize,
-        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
-        "feature_size": 1,
-        "padding_side": "right",
-        "padding_value": 0.0,
-        "return_attention_mask": checkpoint.config.extractor_norm == "layer",
-        "sampling_rate": checkpoint.config.sampling_rate,
+        "feature_extractor_type": layout.extractor,
+        **layout.preprocessor(checkpoint.config),
+        **{name: carried[name] for name in kept},
     }
 
 
@@ -178,23 +177,3 @@ def _write_vocabulary(folder: Path, head: Head) -> None:
     blank = tokens[head.metadata.get("blank", 0)]
     default = {"tokenizer_class": "Wav2Vec2CTCTokenizer", "pad_token": blank, "word_delimiter_token": "|"}
     write_json(folder / TOKENIZER, head.metadata.get("tokenizer") or default)
-
-
-def _read_own_heads(folder: Path, translated: Translated) -> dict[str, dict[str, Any]]:
-    if not (folder / OWN_HEADS).is_file():
-        return {}
-    tensors, notes = read_safetensors(folder / OWN_HEADS)
-    try:
-        metadata = {kind: json.loads(text) for kind, text in notes.items()}
-    except ValueError as error:
-        raise CorruptedCheckpoint(f"{folder / OWN_HEADS}: its notes are not JSON ({error}). Fetch it again.") from error
-    return take_back({"tensors": tensors, "heads": metadata}, translated)
-
-
-def _write_own_heads(folder: Path, heads: Mapping[str, Head]) -> None:
-    if not heads:
-        (folder / OWN_HEADS).unlink(missing_ok=True)
-        return
-    write_safetensors(
-        folder / OWN_HEADS, flat(heads), {kind: json.dumps(head.metadata) for kind, head in heads.items()}
-    )

@@ -4,89 +4,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from sonant.checkpoints.checkpoint import Checkpoint, Head
+from sonant.checkpoints.hf_layouts import LAYOUTS, Layout
 from sonant.errors import CorruptedCheckpoint, UnknownCheckpoint, UnsupportedCheckpoint
-from sonant.models import WaveformTransformerConfig
-
-# Ours, theirs, and transformers' default where config.json leaves it out.
-SETTINGS: tuple[tuple[str, str, Any], ...] = (
-    ("conv_channels", "conv_dim", (512,) * 7),
-    ("conv_kernels", "conv_kernel", (10, 3, 3, 3, 3, 2, 2)),
-    ("conv_strides", "conv_stride", (5, 2, 2, 2, 2, 2, 2)),
-    ("extractor_norm", "feat_extract_norm", "group"),
-    ("dim", "hidden_size", 768),
-    ("num_layers", "num_hidden_layers", 12),
-    ("num_heads", "num_attention_heads", 12),
-    ("feed_forward_dim", "intermediate_size", 3072),
-    ("pre_norm", "do_stable_layer_norm", False),
-    ("position_kernel", "num_conv_pos_embeddings", 128),
-    ("position_groups", "num_conv_pos_embedding_groups", 16),
-    ("layer_norm_eps", "layer_norm_eps", 1e-5),
-    ("dropout", "hidden_dropout", 0.1),
-    ("attention_dropout", "attention_dropout", 0.1),
-    ("activation_dropout", "activation_dropout", 0.1),
-    ("input_dropout", "feat_proj_dropout", 0.0),
-    ("layerdrop", "layerdrop", 0.1),
-)
-WAVLM_SETTINGS: tuple[tuple[str, str, Any], ...] = (
-    ("num_buckets", "num_buckets", 320),
-    ("max_distance", "max_bucket_distance", 800),
-)
-
-# A setting, the only value that we can do, and what another value means.
-REQUIRED: tuple[tuple[str, Any, str], ...] = (
-    ("hidden_act", "gelu", "another activation"),
-    ("feat_extract_activation", "gelu", "another activation in the extractor"),
-    ("add_adapter", False, "a convolutional adapter behind the encoder"),
-    ("adapter_attn_dim", None, "adapters in the attention layers, as in MMS"),
-    ("conv_pos_batch_norm", False, "a batch norm in the positional convolution"),
-    ("feat_proj_layer_norm", True, "no layer norm before the projection of the features"),
-)
-
-CLASSES: dict[tuple[str, str | None], str] = {
-    ("wavlm", None): "WavLMModel",
-    ("wavlm", "ctc"): "WavLMForCTC",
-    ("wavlm", "sequence_classification"): "WavLMForSequenceClassification",
-    ("wavlm", "frame_classification"): "WavLMForAudioFrameClassification",
-    ("wavlm", "xvector"): "WavLMForXVector",
-    ("hubert", None): "HubertModel",
-    ("hubert", "ctc"): "HubertForCTC",
-    ("hubert", "sequence_classification"): "HubertForSequenceClassification",
-    ("wav2vec2", None): "Wav2Vec2Model",
-    ("wav2vec2", "ctc"): "Wav2Vec2ForCTC",
-    ("wav2vec2", "sequence_classification"): "Wav2Vec2ForSequenceClassification",
-    ("wav2vec2", "frame_classification"): "Wav2Vec2ForAudioFrameClassification",
-    ("wav2vec2", "xvector"): "Wav2Vec2ForXVector",
-    ("wav2vec2", "pretraining"): "Wav2Vec2ForPreTraining",
-}
+from sonant.models import BackboneConfig
 
 
-def model_type(config: Mapping[str, Any], source: object) -> str:
+def family_in(config: Mapping[str, Any], source: object) -> str:
     """The family that a config.json names."""
     kind = config.get("model_type")
-    if kind in ("wavlm", "hubert", "wav2vec2"):
-        return str(kind)
+    for family, layout in LAYOUTS.items():
+        if layout.model_type == kind:
+            return family
+    known = ", ".join(repr(layout.model_type) for layout in LAYOUTS.values())
     raise UnknownCheckpoint(
-        f"{source}: config.json is of model type {kind!r}. Known: 'wavlm', 'hubert', 'wav2vec2'."
+        f"{source}: config.json is of model type {kind!r}. Known: {known}."
         + (" Give the folder of the speech encoder itself." if kind else " Is it the configuration of a model at all?")
     )
 
 
-def backbone_settings(config: Mapping[str, Any], family: str, source: object) -> dict[str, Any]:
+def backbone_settings(
+    config: Mapping[str, Any], layout: Layout, preprocessor: Mapping[str, Any], source: object
+) -> dict[str, Any]:
     """Values for our configuration; the bias of the convolutions is left to the tensors, which know it better."""
-    for name, value, meaning in REQUIRED:
+    for name, value, meaning in layout.required:
         if config.get(name, value) not in ((value, None) if value is False else (value,)):
             raise UnsupportedCheckpoint(
                 f"{source}: config.json says {name}={config[name]!r}, that is {meaning}. sonant's models do not have "
                 f"it; only {name}={value!r} can be loaded."
             )
-    values = {}
-    for ours, name, default in (*SETTINGS, *(WAVLM_SETTINGS if family == "wavlm" else ())):
-        values[ours] = _typed(config.get(name, default), default, name, source)
-    if values["extractor_norm"] not in ("group", "layer"):
-        raise UnsupportedCheckpoint(
-            f"{source}: config.json says feat_extract_norm={values['extractor_norm']!r}; known are 'group' and 'layer'."
-        )
-    return values
+    values = {ours: _typed(config.get(name, default), default, name, source) for ours, name, default in layout.settings}
+    return values | layout.read(config, preprocessor, source)
 
 
 def _typed(value: Any, default: Any, name: str, source: object) -> Any:
@@ -128,15 +75,14 @@ def _labels(config: Mapping[str, Any]) -> list[str] | None:
 
 def write_config(checkpoint: Checkpoint, kind: str | None) -> dict[str, Any]:
     """config.json of a checkpoint whose head `kind` (or none) transformers knows."""
-    ours = checkpoint.config
+    layout = LAYOUTS[checkpoint.family]
     config: dict[str, Any] = dict(checkpoint.metadata.get("hf", {}))
     for stale in ("transformers_version", "dtype", "torch_dtype", "_name_or_path", "architectures"):
         config.pop(stale, None)
-    config["architectures"] = [CLASSES[checkpoint.family, kind]]
-    config["model_type"] = checkpoint.family
-    config |= _plain_settings(ours, SETTINGS + (WAVLM_SETTINGS if checkpoint.family == "wavlm" else ()))
-    config |= {"conv_bias": ours.conv_bias, "num_feat_extract_layers": len(ours.conv_channels)}
-    config |= {name: value for name, value, _ in REQUIRED if name in ("hidden_act", "feat_extract_activation")}
+    config["architectures"] = [layout.classes[kind]]
+    config["model_type"] = layout.model_type
+    config |= _plain_settings(checkpoint.config, layout) | layout.write(checkpoint.config)
+    config |= {name: value for name, value, _ in layout.required if isinstance(value, str)}
     if "mask_embedding" not in checkpoint.backbone_state:
         # transformers makes the embedding, at random, unless both of these are zero.
         config |= {"mask_time_prob": 0.0, "mask_feature_prob": 0.0}
@@ -150,8 +96,8 @@ def write_config(checkpoint: Checkpoint, kind: str | None) -> dict[str, Any]:
     return config
 
 
-def _plain_settings(ours: WaveformTransformerConfig, rows: tuple[tuple[str, str, Any], ...]) -> dict[str, Any]:
-    values = {theirs: getattr(ours, name) for name, theirs, _ in rows}
+def _plain_settings(ours: BackboneConfig, layout: Layout) -> dict[str, Any]:
+    values = {theirs: getattr(ours, name) for name, theirs, _ in layout.settings}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 

@@ -22,7 +22,8 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from sonant.checkpoints.hf import CONFIG, OPTIONAL, PREPROCESSORS, WEIGHTS, index_of, shards_in
+from sonant.checkpoints.hf import OPTIONAL, PREPROCESSORS, index_of, shards_in
+from sonant.checkpoints.own import CONFIG, WEIGHTS
 from sonant.errors import CheckpointError, CheckpointUnavailable
 
 Get = Callable[[str], Path]  # the name of a file to its path in the cache

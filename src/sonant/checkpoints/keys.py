@@ -14,10 +14,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sonant.checkpoints.checkpoint import Head, shapes_of
+from sonant.checkpoints.checkpoint import MASK, Head, shapes_of
 from sonant.errors import CheckpointMismatch
-from sonant.models import WaveformTransformerConfig
+from sonant.models import BackboneConfig
 
+Form = Literal["same", "heads", "pointwise"]
 LISTED = 20  # groups of names that an error lists
 
 HEAD_INPUTS = {  # the tensor of each head that reads the backbone's output
@@ -36,13 +37,14 @@ class Row:
     Attributes:
         native: our name; several names where the other toolkit stacks our tensors along the first axis.
         foreign: the other toolkit's name.
-        form: "heads" where ours is (heads,) and theirs (1, heads, 1, 1).
+        form: "heads" where ours is (heads,) and theirs (1, heads, 1, 1); "pointwise" where ours is a matrix and theirs
+            a convolution of one step, (outputs, inputs, 1).
         writes: False for a spelling that is read but never written.
     """
 
     native: str | tuple[str, ...]
     foreign: str
-    form: Literal["same", "heads"] = "same"
+    form: Form = "same"
     writes: bool = True
 
     @cached_property
@@ -71,11 +73,15 @@ class HeadTable:
 
 @dataclass
 class Translated:
-    """A file's tensors under our names, and the names that no row knew."""
+    """A file's tensors under our names, and the names that no row knew.
+
+    `own` are the heads of any objective that sonant wrote for itself; no table says what they consist of.
+    """
 
     backbone: dict[str, Tensor] = field(default_factory=dict)
     heads: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    own: set[str] = field(default_factory=set)
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
@@ -106,9 +112,7 @@ def _read_one(name: str, tensor: Tensor, rows: Table, into: dict[str, Tensor]) -
         if not found:
             continue
         ours = [native.format(**found.groupdict()) for native in row.natives]
-        if row.form == "heads" and (tensor.ndim != 4 or tensor.numel() != tensor.shape[1]):
-            return False
-        if tensor.ndim == 0 or tensor.shape[0] % len(ours):
+        if not _is_of_form(tensor, row.form) or (len(ours) > 1 and (not tensor.ndim or tensor.shape[0] % len(ours))):
             return False
         for our_name, part in zip(ours, _parts(tensor, row), strict=True):
             if our_name in into and not torch.equal(into[our_name], part):
@@ -118,10 +122,32 @@ def _read_one(name: str, tensor: Tensor, rows: Table, into: dict[str, Tensor]) -
     return False
 
 
+def _is_of_form(tensor: Tensor, form: Form) -> bool:
+    match form:
+        case "heads":
+            return tensor.ndim == 4 and tensor.numel() == tensor.shape[1]
+        case "pointwise":
+            return tensor.ndim == 3 and tensor.shape[2] == 1
+    return True
+
+
 def _parts(tensor: Tensor, row: Row) -> tuple[Tensor, ...]:
-    if row.form == "heads":
-        return (tensor.reshape(-1),)
+    match row.form:
+        case "heads":
+            return (tensor.reshape(-1),)
+        case "pointwise":
+            return (tensor[:, :, 0],)
     return (tensor,) if len(row.natives) == 1 else tensor.chunk(len(row.natives))
+
+
+def _whole(parts: list[Tensor], row: Row) -> Tensor:
+    """Their tensor from ours."""
+    match row.form:
+        case "heads":
+            return parts[0].reshape(1, -1, 1, 1)
+        case "pointwise":
+            return parts[0][:, :, None]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def write(tensors: Mapping[str, Tensor], rows: Table) -> tuple[dict[str, Tensor], list[str]]:
@@ -136,9 +162,7 @@ def write(tensors: Mapping[str, Tensor], rows: Table) -> tuple[dict[str, Tensor]
         row, foreign, fields = place
         if foreign in written:
             continue  # a stack, written when its first part came by
-        parts = [tensors[native.format(**fields)] for native in row.natives]
-        value = parts[0] if len(parts) == 1 else torch.cat(parts)
-        written[foreign] = value.reshape(1, -1, 1, 1) if row.form == "heads" else value
+        written[foreign] = _whole([tensors[native.format(**fields)] for native in row.natives], row)
     return written, homeless
 
 
@@ -159,7 +183,7 @@ def theirs(names: Iterable[str], rows: Table) -> list[str]:
 
 def check(
     translated: Translated,
-    config: WaveformTransformerConfig,
+    config: BackboneConfig,
     *,
     source: object,
     rows: Table,
@@ -170,9 +194,15 @@ def check(
     Only the mask embedding may be missing: it serves training alone, and some files have dropped it.
     """
     backbone = translated.backbone
-    _check_depth(backbone, config, source)
+    held = _stacks(backbone)
+    if config.num_layers > len(backbone):  # absurd; not even worth building
+        raise _wrong_depth(source, config.num_layers, "layers", f"{len(backbone)} tensors in all")
     expected = shapes_of(config)
-    missing = theirs((name for name in expected if name not in backbone and name != "mask_embedding"), rows)
+    wanted = _stacks(expected)
+    for stack in wanted | held:
+        if wanted.get(stack, 0) != held.get(stack, 0):
+            raise _wrong_depth(source, wanted.get(stack, 0), stack, held.get(stack, 0))
+    missing = theirs((name for name in expected if name not in backbone and name != MASK), rows)
     surplus = [*translated.unknown, *theirs((name for name in backbone if name not in expected), rows)]
     wrong = [
         f"{theirs([name], rows)[0]} is {tuple(tensor.shape)}, expected {expected[name]}"
@@ -180,8 +210,10 @@ def check(
         if name in expected and tuple(tensor.shape) != expected[name]
     ]
     for kind, tensors in translated.heads.items():
+        if kind in translated.own:
+            continue
         missing += theirs(_missing_of_head(tensors, heads[kind]), heads[kind].rows)
-        wrong += _misfits_of_head(kind, tensors, config.dim, heads[kind].rows)
+        wrong += _misfits_of_head(kind, tensors, config, heads[kind].rows)
     if missing or surplus or wrong:
         raise CheckpointMismatch(_message(source, config, missing, surplus, wrong))
 
@@ -209,7 +241,12 @@ def _missing_of_head(tensors: Mapping[str, Tensor], table: HeadTable) -> list[st
     ]
 
 
-def _misfits_of_head(kind: str, tensors: Mapping[str, Tensor], dim: int, rows: Table) -> list[str]:
+def holds(table: HeadTable, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether these tensors make a whole head of this kind, with nothing left over."""
+    return not write(tensors, table.rows)[1] and not _missing_of_head(tensors, table)
+
+
+def _misfits_of_head(kind: str, tensors: Mapping[str, Tensor], config: BackboneConfig, rows: Table) -> list[str]:
     wrong = []
     for name, tensor in tensors.items():
         owner, _, ending = name.rpartition("weight")
@@ -218,26 +255,28 @@ def _misfits_of_head(kind: str, tensors: Mapping[str, Tensor], dim: int, rows: T
             bias_name = theirs([f"{owner}bias"], rows)[0]
             wrong.append(f"{bias_name} is {tuple(bias.shape)}, expected {tuple(tensor.shape[:1])} as its weight has")
     first = tensors.get(HEAD_INPUTS[kind])
-    if first is not None and first.shape[-1] != dim:
+    widths = {config.dim, getattr(config, "output_dim", config.dim)}  # an adapter may change it
+    if first is not None and first.shape[-1] not in widths:
         name = theirs([HEAD_INPUTS[kind]], rows)[0]
-        wrong.append(f"{name} is {tuple(first.shape)}, expected {dim} inputs, the width of the model")
+        wrong.append(f"{name} is {tuple(first.shape)}, expected {config.dim} inputs, the width of the model")
     return wrong
 
 
-def _check_depth(backbone: Mapping[str, Tensor], config: WaveformTransformerConfig, source: object) -> None:
-    """Compare the numbers of layers first: cheap, and it keeps an absurd configuration from being built."""
-    for what, prefix, wanted in (
-        ("Transformer layers", "encoder.layers.", config.num_layers),
-        ("convolutional layers", "extractor.layers.", len(config.conv_channels)),
-    ):
-        held = 1 + max(
-            (int(name[len(prefix) :].split(".")[0]) for name in backbone if name.startswith(prefix)), default=-1
-        )
-        if held != wanted:
-            raise CheckpointMismatch(
-                f"{source}: the configuration says {wanted} {what}, the tensors make {held}. The two do not belong "
-                "together; check that the configuration comes from the same download as the weights."
-            )
+def _stacks(names: Iterable[str]) -> dict[str, int]:
+    """How many numbered layers lie under each name: {"encoder.layers": 12}."""
+    counts: dict[str, int] = {}
+    for name in names:
+        for found in re.finditer(r"(?<=layers)\.(\d+)(?=\.)", name):
+            stack = re.sub(r"\d+", "*", name[: found.start()])
+            counts[stack] = max(counts.get(stack, 0), int(found[1]) + 1)
+    return counts
+
+
+def _wrong_depth(source: object, wanted: int, what: str, held: object) -> CheckpointMismatch:
+    return CheckpointMismatch(
+        f"{source}: the configuration says {wanted} {what}, the file has {held}. The two do not belong "
+        "together; check that the configuration comes from the same download as the weights."
+    )
 
 
 # Names in a file that betray a part which no family here has.
@@ -250,7 +289,9 @@ FEATURES: Sequence[tuple[str, str]] = (
     (r"input_quantizer|project_inp", "quantised inputs (quantize_input)"),
     (r"conv_module|ffn1|pos_bias_u|linear_pos", "Conformer layers"),
     (r"speaker_proj|label_embeddings_concat", "the heads of UniSpeech-SAT"),
-    (r"wav2vec_predictions|feature_aggregator|vector_quantizer", "the first wav2vec or vq-wav2vec"),
+    (r"^project_features", "an aggregator of its own for the targets (project_features)"),
+    (r"residual_proj", "skip connections between layers of different widths"),
+    (r"feature_aggregator\.\d", "a recurrent aggregator (aggregator=gru)"),
     (r"pos_conv(_embed\.conv|\.0)\.weight$", "a positional convolution whose weight norm was folded away"),
 )
 
@@ -263,9 +304,7 @@ def feature_in(names: Iterable[str]) -> str | None:
     return None
 
 
-def _message(
-    source: object, config: WaveformTransformerConfig, missing: list[str], surplus: list[str], wrong: list[str]
-) -> str:
+def _message(source: object, config: BackboneConfig, missing: list[str], surplus: list[str], wrong: list[str]) -> str:
     parts = [f"{source}: the tensors are not those of a {type(config).__name__} of this shape."]
     feature = feature_in(surplus)
     if feature:

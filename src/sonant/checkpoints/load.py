@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from sonant import models
-from sonant.checkpoints.checkpoint import Checkpoint, hollow
+from sonant.checkpoints.checkpoint import MASK, Checkpoint, hollow
 from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
 from sonant.checkpoints.files import kind_of, only_tensors
-from sonant.checkpoints.hf import CONFIG, read_hf
+from sonant.checkpoints.hf import read_hf
 from sonant.checkpoints.hub import fetch
+from sonant.checkpoints.own import CONFIG
 from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
 from sonant.checkpoints.unpickle import read_pickle
 from sonant.errors import CheckpointUnavailable, ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint
@@ -61,6 +62,9 @@ def load_checkpoint(
         return _read_file(path, overrides)
     if not isinstance(source, str) or path.is_absolute() or source.startswith((".", "~")):
         raise CheckpointUnavailable(f"{source} does not exist. Check the path.")
+    card = CATALOG.get(source)
+    if card is not None and card.address is not None:
+        raise CheckpointUnavailable(f"{source} is on no hub. Download its file from {card.address} and give its path.")
     folder = fetch(source, revision=revision, local_files_only=local_files_only)
     return read_hf(folder, overrides=overrides, source=source)
 
@@ -91,11 +95,11 @@ def make_backbone(
 
     A mask embedding that the checkpoint lacks starts at random as in training, from a fixed seed.
     """
-    config, state = checkpoint.config, dict(checkpoint.backbone_state)
-    if "mask_embedding" not in state:
-        like = state["projection.linear.bias"]
-        state["mask_embedding"] = torch.rand(config.dim, generator=torch.Generator().manual_seed(0)).to(like.dtype)
-    backbone = hollow(config)
+    backbone, state = hollow(checkpoint.config), dict(checkpoint.backbone_state)
+    masks = backbone.state_dict().get(MASK)
+    if masks is not None and MASK not in state:
+        like = next(tensor for tensor in state.values() if tensor.is_floating_point())
+        state[MASK] = torch.rand(masks.shape, generator=torch.Generator().manual_seed(0)).to(like.dtype)
     backbone.load_state_dict(state, assign=True)
     backbone.to(device=device, dtype=dtype)
     return backbone.eval()

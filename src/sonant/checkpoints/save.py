@@ -9,19 +9,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonant.checkpoints.checkpoint import Checkpoint, Format, Head
+from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, Format, Head
 from sonant.checkpoints.fairseq_writer import write_fairseq, write_unilm
 from sonant.checkpoints.hf import write_hf
+from sonant.checkpoints.hf_layouts import LAYOUTS
+from sonant.checkpoints.own import write_own
 from sonant.checkpoints.torchaudio import write_torchaudio
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.models import Backbone
 
-WRITERS: dict[str, Callable[[Path, Checkpoint], list[str]]] = {
-    "hf": write_hf,
-    "unilm": write_unilm,
-    "fairseq": write_fairseq,
-    "torchaudio": write_torchaudio,
+Writer = Callable[[Path, Checkpoint], list[str]]
+
+# Who writes which family in which format.
+WRITERS: dict[Format, dict[str, Writer]] = {
+    "hf": dict.fromkeys(LAYOUTS, write_hf),
+    "sonant": dict.fromkeys(FAMILIES, write_own),
+    "unilm": {"wavlm": write_unilm},
+    "fairseq": dict.fromkeys(("wavlm", "hubert", "wav2vec2"), write_fairseq),
+    "torchaudio": dict.fromkeys(("wavlm", "hubert", "wav2vec2"), write_torchaudio),
 }
+FOLDERS = ("hf", "sonant")
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Saved:
 
 
 def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint, *, to: Format) -> Saved:
-    """Write a checkpoint: a folder for "hf", a file for the others. Every tensor keeps its type, bit for bit.
+    """Write a checkpoint: a folder for "hf" and "sonant", a file for the others. Every tensor keeps its type and bits.
 
     An existing file is replaced in one step, so that a reader never sees half of it.
 
@@ -49,14 +56,20 @@ def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint,
     """
     if to not in WRITERS:
         raise UnknownName("format", to, WRITERS)
+    family = checkpoint.family
+    if family not in WRITERS[to]:
+        raise ConfigurationError(
+            f"The format {to} has no place for a {family}; it holds {', '.join(WRITERS[to])}. A {family} can be "
+            f"written as {', '.join(format_ for format_, writers in WRITERS.items() if family in writers)}."
+        )
     path = Path(destination).expanduser()
-    if to == "hf" and path.is_file():
-        raise ConfigurationError(f"{path} is a file, and the format hf is a folder. Give the name of a folder.")
-    if to != "hf" and path.is_dir():
+    if to in FOLDERS and path.is_file():
+        raise ConfigurationError(f"{path} is a file, and the format {to} is a folder. Give the name of a folder.")
+    if to not in FOLDERS and path.is_dir():
         raise ConfigurationError(
             f"{path} is a folder, and the format {to} is one file. Give a name such as {path / 'model.pt'}."
         )
-    return Saved(path, tuple(WRITERS[to](path, checkpoint)))
+    return Saved(path, tuple(WRITERS[to][family](path, checkpoint)))
 
 
 def save_pretrained(
@@ -67,7 +80,7 @@ def save_pretrained(
     heads: Mapping[str, Head] | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> Saved:
-    """Write a backbone, and heads trained on it, as a folder that transformers loads too.
+    """Write a backbone, and heads trained on it, as a folder: transformers' where it knows the family, else our own.
 
     Args:
         dtype: of the floating-point tensors in the file; None keeps theirs.
@@ -83,4 +96,4 @@ def save_pretrained(
 
     kept = {kind: Head(cast(head.tensors), head.metadata) for kind, head in (heads or {}).items()}
     checkpoint = Checkpoint(backbone.config, cast(backbone.state_dict()), kept, metadata=dict(metadata or {}))
-    return save_checkpoint(folder, checkpoint, to="hf")
+    return save_checkpoint(folder, checkpoint, to="hf" if checkpoint.family in LAYOUTS else "sonant")

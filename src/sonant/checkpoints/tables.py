@@ -1,7 +1,9 @@
 """Who calls which tensor what. Left our names (as in `sonant.models`), right the other toolkit's.
 
-Sources: unilm `wavlm/WavLM.py`; fairseq `models/wav2vec/wav2vec2.py` and `models/hubert/hubert.py`; transformers
-`modeling_wavlm.py`, `modeling_hubert.py`, `modeling_wav2vec2.py`; torchaudio `models/wav2vec2/components.py` and
+Sources: unilm `wavlm/WavLM.py`; fairseq `models/wav2vec/wav2vec.py`, `models/wav2vec/wav2vec2.py`,
+`models/hubert/hubert.py`, `modules/gumbel_vector_quantizer.py` and `modules/kmeans_vector_quantizer.py`;
+seamless_communication `models/conformer_shaw/loader.py`; transformers `modeling_wavlm.py`, `modeling_hubert.py`,
+`modeling_wav2vec2.py`, `modeling_wav2vec2_bert.py`; torchaudio `models/wav2vec2/components.py` and
 `wavlm_attention.py`.
 """
 
@@ -97,6 +99,53 @@ HF: Table = (
     *_attention("encoder."),
 )
 
+
+def _attention_of_w2v_bert2(ours: str, theirs: str) -> Table:
+    return (
+        Row(ours + "query.{p}", theirs + "linear_q.{p}"),
+        Row(ours + "key.{p}", theirs + "linear_k.{p}"),
+        Row(ours + "value.{p}", theirs + "linear_v.{p}"),
+        Row(ours + "output.{p}", theirs + "linear_out.{p}"),
+    )
+
+
+def _feed_forward_of_w2v_bert2(ours: str, theirs: str) -> Table:
+    return (
+        Row(ours + "inner.{p}", theirs + "intermediate_dense.{p}"),
+        Row(ours + "outer.{p}", theirs + "output_dense.{p}"),
+    )
+
+
+_BLOCK, _ADAPTER = "encoder.layers.{i}.", "adapter.layers.{i}."
+HF_W2V_BERT2: Table = (
+    Row("mask_embedding", "masked_spec_embed"),
+    Row("projection.norm.{p}", "feature_projection.layer_norm.{p}"),
+    Row("projection.linear.{p}", "feature_projection.projection.{p}"),
+    Row(_BLOCK + "feed_forward_1_norm.{p}", _BLOCK + "ffn1_layer_norm.{p}"),
+    *_feed_forward_of_w2v_bert2(_BLOCK + "feed_forward_1.", _BLOCK + "ffn1."),
+    Row(_BLOCK + "attention_norm.{p}", _BLOCK + "self_attn_layer_norm.{p}"),
+    *_attention_of_w2v_bert2(_BLOCK + "attention.", _BLOCK + "self_attn."),
+    Row(_BLOCK + "attention.relative_keys.weight", _BLOCK + "self_attn.distance_embedding.weight"),
+    Row(_BLOCK + "conv.norm.{p}", _BLOCK + "conv_module.layer_norm.{p}"),
+    Row(_BLOCK + "conv.inner.weight", _BLOCK + "conv_module.pointwise_conv1.weight", form="pointwise"),
+    Row(_BLOCK + "conv.depthwise.weight", _BLOCK + "conv_module.depthwise_conv.weight"),
+    Row(_BLOCK + "conv.depthwise_norm.{p}", _BLOCK + "conv_module.depthwise_layer_norm.{p}"),
+    Row(_BLOCK + "conv.outer.weight", _BLOCK + "conv_module.pointwise_conv2.weight", form="pointwise"),
+    Row(_BLOCK + "feed_forward_2_norm.{p}", _BLOCK + "ffn2_layer_norm.{p}"),
+    *_feed_forward_of_w2v_bert2(_BLOCK + "feed_forward_2.", _BLOCK + "ffn2."),
+    Row(_BLOCK + "norm.{p}", _BLOCK + "final_layer_norm.{p}"),
+    *_feed_forward_of_w2v_bert2("adapter.feed_forward.", "intermediate_ffn."),
+    Row("adapter.projection.{p}", "adapter.proj.{p}"),
+    Row("adapter.projection_norm.{p}", "adapter.proj_layer_norm.{p}"),
+    Row(_ADAPTER + "residual_norm.{p}", _ADAPTER + "residual_layer_norm.{p}"),
+    Row(_ADAPTER + "residual_conv.{p}", _ADAPTER + "residual_conv.{p}"),
+    Row(_ADAPTER + "attention_norm.{p}", _ADAPTER + "self_attn_layer_norm.{p}"),
+    Row(_ADAPTER + "attention_conv.{p}", _ADAPTER + "self_attn_conv.{p}"),
+    *_attention_of_w2v_bert2(_ADAPTER + "attention.", _ADAPTER + "self_attn."),
+    Row(_ADAPTER + "feed_forward_norm.{p}", _ADAPTER + "ffn_layer_norm.{p}"),
+    *_feed_forward_of_w2v_bert2(_ADAPTER + "feed_forward.", _ADAPTER + "ffn."),
+)
+
 _LAYER_MIX: Table = (Row("layer_weights", "layer_weights"),)
 _CLASSIFIER: Table = (Row("classifier.{p}", "classifier.{p}"),)
 _PROJECTOR: Table = (Row("projector.{p}", "projector.{p}"),)
@@ -127,6 +176,85 @@ HF_HEADS: dict[str, HeadTable] = {
     "frame_classification": HF_FRAMES,
     "xvector": HF_XVECTOR,
     "pretraining": HF_CONTRAST,
+}
+
+# fairseq's and fairseq2's w2v-BERT 2.0
+
+_SHAW: Table = (
+    Row(_BLOCK + "attention_norm.{p}", _BLOCK + "self_attn_layer_norm.{p}"),
+    Row(_BLOCK + "attention.query.{p}", _BLOCK + "self_attn.q_proj.{p}"),
+    Row(_BLOCK + "attention.key.{p}", _BLOCK + "self_attn.k_proj.{p}"),
+    Row(_BLOCK + "attention.value.{p}", _BLOCK + "self_attn.v_proj.{p}"),
+)
+FAIRSEQ_W2V_BERT2: Table = (
+    Row("mask_embedding", "mask_emb"),
+    Row("projection.norm.{p}", "layer_norm.{p}"),
+    Row("projection.linear.{p}", "post_extract_proj.{p}"),
+    *_SHAW,
+    Row(_BLOCK + "attention.output.{p}", _BLOCK + "self_attn.out_proj.{p}"),
+    Row(_BLOCK + "attention.relative_keys.weight", _BLOCK + "self_attn.rel_k_embedding.weight"),
+    *(
+        row
+        for n in "12"
+        for row in (
+            Row(_BLOCK + f"feed_forward_{n}_norm.{{p}}", _BLOCK + f"ffn{n}.layer_norm.{{p}}"),
+            Row(_BLOCK + f"feed_forward_{n}.inner.{{p}}", _BLOCK + f"ffn{n}.w_1.{{p}}"),
+            Row(_BLOCK + f"feed_forward_{n}.outer.{{p}}", _BLOCK + f"ffn{n}.w_2.{{p}}"),
+        )
+    ),
+    Row(_BLOCK + "conv.norm.{p}", _BLOCK + "conv_module.layer_norm.{p}"),
+    Row(_BLOCK + "conv.inner.weight", _BLOCK + "conv_module.pointwise_conv1.weight", form="pointwise"),
+    Row(_BLOCK + "conv.depthwise.weight", _BLOCK + "conv_module.depthwise_conv.weight"),
+    Row(_BLOCK + "conv.depthwise_norm.{p}", _BLOCK + "conv_module.layer_norm2.{p}"),
+    Row(_BLOCK + "conv.outer.weight", _BLOCK + "conv_module.pointwise_conv2.weight", form="pointwise"),
+    Row(_BLOCK + "norm.{p}", _BLOCK + "final_layer_norm.{p}"),
+)
+FAIRSEQ2_W2V_BERT2: Table = (
+    Row("mask_embedding", "masker.temporal_mask_embed"),
+    Row("projection.norm.{p}", "encoder_frontend.post_extract_layer_norm.{p}"),
+    Row("projection.linear.{p}", "encoder_frontend.model_dim_proj.{p}"),
+    *_SHAW,
+    Row(_BLOCK + "attention.output.{p}", _BLOCK + "self_attn.output_proj.{p}"),
+    Row(_BLOCK + "attention.relative_keys.weight", _BLOCK + "self_attn.sdpa.rel_k_embed.weight"),
+    *(
+        row
+        for n in "12"
+        for row in (
+            Row(_BLOCK + f"feed_forward_{n}_norm.{{p}}", _BLOCK + f"ffn{n}_layer_norm.{{p}}"),
+            Row(_BLOCK + f"feed_forward_{n}.inner.{{p}}", _BLOCK + f"ffn{n}.inner_proj.{{p}}"),
+            Row(_BLOCK + f"feed_forward_{n}.outer.{{p}}", _BLOCK + f"ffn{n}.output_proj.{{p}}"),
+        )
+    ),
+    Row(_BLOCK + "conv.norm.{p}", _BLOCK + "conv_layer_norm.{p}"),
+    Row(_BLOCK + "conv.inner.weight", _BLOCK + "conv.pointwise_conv1.weight", form="pointwise"),
+    Row(_BLOCK + "conv.depthwise.weight", _BLOCK + "conv.depthwise_conv.weight"),
+    Row(_BLOCK + "conv.depthwise_norm.{p}", _BLOCK + "conv.layer_norm.{p}"),
+    Row(_BLOCK + "conv.outer.weight", _BLOCK + "conv.pointwise_conv2.weight", form="pointwise"),
+    Row(_BLOCK + "norm.{p}", _BLOCK + "layer_norm.{p}"),
+)
+# The norm behind the encoder lies in the file, but the model does not use it.
+_SHAW_UNUSED: Table = (Row("mlm_proj.{p}", "mlm_proj.{p}"), Row("encoder_norm.{p}", "encoder.layer_norm.{p}"))
+FAIRSEQ_W2V_BERT2_CONTRAST = HeadTable(
+    (*FAIRSEQ_CONTRAST.rows, *_SHAW_UNUSED), optional=("mlm_proj.{p}", "encoder_norm.{p}")
+)
+FAIRSEQ2_W2V_BERT2_CONTRAST = HeadTable(
+    (
+        Row("quantizer.codevectors", "quantizer.entries"),
+        Row("quantizer.num_updates", "quantizer.num_updates"),
+        Row("quantizer.weight_proj.{p}", "quantizer.entry_proj.{p}"),
+        Row("project_q.{p}", "final_target_proj.{p}"),
+        Row("final_proj.{p}", "final_proj.{p}"),
+        *_SHAW_UNUSED,
+    ),
+    optional=("mlm_proj.{p}", "encoder_norm.{p}", "quantizer.num_updates"),
+)
+
+# What a whole pretraining head of each family consists of.
+PRETRAINING: dict[str, HeadTable] = {
+    "wavlm": FAIRSEQ_PREDICTION,
+    "hubert": FAIRSEQ_PREDICTION,
+    "wav2vec2": FAIRSEQ_CONTRAST,
+    "w2v_bert2": FAIRSEQ_W2V_BERT2_CONTRAST,
 }
 
 # torchaudio

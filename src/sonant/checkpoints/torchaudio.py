@@ -6,18 +6,18 @@ which torch reads past.
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from sonant.checkpoints.aside import KEY, describe, head_tables, put_aside, take_back
-from sonant.checkpoints.checkpoint import Checkpoint, family_of, make_config, own_storage
+from sonant.checkpoints.checkpoint import Checkpoint, family_of, own_storage
+from sonant.checkpoints.configs import make_config, plain_settings
 from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.fairseq_config import refuse_inexpressible
 from sonant.checkpoints.files import write_pickle
-from sonant.checkpoints.keys import HeadTable, Table, check, make_heads, read, write
+from sonant.checkpoints.keys import HeadTable, Table, check, holds, make_heads, read, write
 from sonant.checkpoints.tables import (
     TORCHAUDIO_ATTENTION,
     TORCHAUDIO_COMMON,
@@ -47,8 +47,7 @@ def read_torchaudio(
     translated = read(names, rows, HEADS)
     known = _notes(notes)
     if known:
-        settings = {name: tuple(value) if isinstance(value, list) else value for name, value in known["config"].items()}
-        config = make_config(known.get("family"), settings, overrides, source=source)
+        config = make_config(known.get("family"), known["config"], overrides, source=source)
         found = "notes of sonant in the file"
     else:
         family = "wavlm" if wavlm else "hubert" if "pretraining" in translated.heads else "wav2vec2"
@@ -84,9 +83,8 @@ def write_torchaudio(path: Path, checkpoint: Checkpoint) -> list[str]:
         checkpoint.family == "hubert"
         and pretraining is not None
         and "ctc" not in checkpoint.heads
-        and not write(pretraining.tensors, TORCHAUDIO_PREDICTION.rows)[1]
+        and holds(TORCHAUDIO_PREDICTION, pretraining.tensors)
         and "mask_embedding" in checkpoint.backbone_state
-        and len(pretraining.tensors) == 3  # projection (weight and bias) and label embeddings
     )
     kinds = ["pretraining"] if whole else ["ctc"] if "ctc" in checkpoint.heads else []
     state, dropped = write(checkpoint.backbone_state, rows_for(checkpoint.family, mask=whole))
@@ -95,11 +93,10 @@ def write_torchaudio(path: Path, checkpoint: Checkpoint) -> list[str]:
     for kind in kinds:
         state |= write(checkpoint.heads[kind].tensors, HEADS[kind].rows)[0]
     ordered = OrderedDict(own_storage(state))
-    fields = asdict(checkpoint.config).items()
-    config = {name: list(value) if isinstance(value, tuple) else value for name, value in fields}
     others = [kind for kind in checkpoint.heads if kind not in kinds]
     notes = put_aside(checkpoint, heads=others, backbone=dropped)
     # torch keeps its own notes on modules there, by module name, and hands the rest on unread.
-    vars(ordered)["_metadata"] = {KEY: {"family": checkpoint.family, "config": config, **notes}}
+    settings = {"family": checkpoint.family, "config": plain_settings(checkpoint.config)}
+    vars(ordered)["_metadata"] = {KEY: settings | notes}
     write_pickle(path, ordered)
     return describe(checkpoint, heads=others, backbone=dropped)

@@ -1,0 +1,239 @@
+"""Which families transformers has classes for, and how it writes each down: one table, `LAYOUTS`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sonant.checkpoints.keys import Table
+from sonant.checkpoints.tables import HF, HF_W2V_BERT2
+from sonant.errors import CorruptedCheckpoint, UnsupportedCheckpoint
+from sonant.models import WaveformTransformerConfig
+from sonant.models.w2v_bert2 import W2vBERT2Config
+
+Settings = tuple[tuple[str, str, Any], ...]  # ours, theirs, and transformers' default where config.json leaves it out
+
+WAVEFORM: Settings = (
+    ("conv_channels", "conv_dim", (512,) * 7),
+    ("conv_kernels", "conv_kernel", (10, 3, 3, 3, 3, 2, 2)),
+    ("conv_strides", "conv_stride", (5, 2, 2, 2, 2, 2, 2)),
+    ("extractor_norm", "feat_extract_norm", "group"),
+    ("dim", "hidden_size", 768),
+    ("num_layers", "num_hidden_layers", 12),
+    ("num_heads", "num_attention_heads", 12),
+    ("feed_forward_dim", "intermediate_size", 3072),
+    ("pre_norm", "do_stable_layer_norm", False),
+    ("position_kernel", "num_conv_pos_embeddings", 128),
+    ("position_groups", "num_conv_pos_embedding_groups", 16),
+    ("layer_norm_eps", "layer_norm_eps", 1e-5),
+    ("dropout", "hidden_dropout", 0.1),
+    ("attention_dropout", "attention_dropout", 0.1),
+    ("activation_dropout", "activation_dropout", 0.1),
+    ("input_dropout", "feat_proj_dropout", 0.0),
+    ("layerdrop", "layerdrop", 0.1),
+)
+WAVLM: Settings = (
+    *WAVEFORM,
+    ("num_buckets", "num_buckets", 320),
+    ("max_distance", "max_bucket_distance", 800),
+)
+W2V_BERT2: Settings = (
+    ("dim", "hidden_size", 1024),
+    ("num_layers", "num_hidden_layers", 24),
+    ("num_heads", "num_attention_heads", 16),
+    ("feed_forward_dim", "intermediate_size", 4096),
+    ("conv_kernel", "conv_depthwise_kernel_size", 31),
+    ("left_reach", "left_max_position_embeddings", 64),
+    ("right_reach", "right_max_position_embeddings", 8),
+    ("layer_norm_eps", "layer_norm_eps", 1e-5),
+    ("dropout", "hidden_dropout", 0.0),
+    ("attention_dropout", "attention_dropout", 0.0),
+    ("activation_dropout", "activation_dropout", 0.0),
+    ("input_dropout", "feat_proj_dropout", 0.0),
+    ("conv_dropout", "conformer_conv_dropout", 0.1),
+    ("layerdrop", "layerdrop", 0.1),
+    ("adapter_kernel", "adapter_kernel_size", 3),
+    ("adapter_stride", "adapter_stride", 2),
+    ("adapter_feed_forward", "use_intermediate_ffn_before_adapter", False),
+)
+
+# A setting, the only value that we can do, and what another value means.
+Required = tuple[tuple[str, Any, str], ...]
+WAVEFORM_REQUIRED: Required = (
+    ("hidden_act", "gelu", "another activation"),
+    ("feat_extract_activation", "gelu", "another activation in the extractor"),
+    ("add_adapter", False, "a convolutional adapter behind the encoder"),
+    ("adapter_attn_dim", None, "adapters in the attention layers, as in MMS"),
+    ("conv_pos_batch_norm", False, "a batch norm in the positional convolution"),
+    ("feat_proj_layer_norm", True, "no layer norm before the projection of the features"),
+)
+W2V_BERT2_REQUIRED: Required = (
+    ("hidden_act", "swish", "another activation"),
+    ("adapter_act", "relu", "another activation in the adapter"),
+    ("position_embeddings_type", "relative_key", "another kind of positions"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How transformers writes one family down.
+
+    Attributes:
+        model_type: in config.json.
+        prefix: of the backbone's tensors in a model with a head.
+        rows: names of tensors.
+        settings, required: of config.json.
+        classes: by kind of head, None for the bare model.
+        under_adapter: the kinds of head whose classes refuse a model with an adapter.
+        extractor: class of the feature extractor.
+        read, write: what config.json says beyond `settings`: (theirs, preprocessor, source) to ours, and back.
+        preprocessor: what the feature extractor is told.
+    """
+
+    model_type: str
+    prefix: str
+    rows: Table
+    settings: Settings
+    required: Required
+    classes: Mapping[str | None, str]
+    extractor: str
+    read: Callable[[Mapping[str, Any], Mapping[str, Any], object], dict[str, Any]]
+    write: Callable[[Any], dict[str, Any]]
+    preprocessor: Callable[[Any], dict[str, Any]]
+    under_adapter: tuple[str, ...] = ()
+
+    def has(self, config: Any, kind: str) -> bool:
+        """Whether there is a class for a model of this configuration with a head of this kind."""
+        return kind in self.classes and not (kind in self.under_adapter and config.adapter_layers)
+
+
+def _read_waveform(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], source: object) -> dict[str, Any]:
+    norm = theirs.get("feat_extract_norm", "group")
+    if norm not in ("group", "layer"):
+        raise UnsupportedCheckpoint(
+            f"{source}: config.json says feat_extract_norm={norm!r}; known are 'group' and 'layer'."
+        )
+    return {"normalize": preprocessor.get("do_normalize", True) if preprocessor else norm == "layer"}
+
+
+def _write_waveform(config: WaveformTransformerConfig) -> dict[str, Any]:
+    return {"conv_bias": config.conv_bias, "num_feat_extract_layers": len(config.conv_channels)}
+
+
+def _waveform_preprocessor(config: WaveformTransformerConfig) -> dict[str, Any]:
+    return {
+        "do_normalize": config.normalize,
+        "feature_size": 1,
+        "padding_side": "right",
+        "padding_value": 0.0,
+        "return_attention_mask": config.extractor_norm == "layer",
+        "sampling_rate": config.sampling_rate,
+    }
+
+
+def _read_w2v_bert2(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], source: object) -> dict[str, Any]:
+    """Bins and frames that lie in one step; without a preprocessor as published, two frames a step."""
+    width, stack = theirs.get("feature_projection_input_dim", 160), preprocessor.get("stride", 2)
+    if type(width) is not int or type(stack) is not int or stack < 1 or width % stack:
+        raise CorruptedCheckpoint(
+            f"{source}: the model takes feature_projection_input_dim={width!r} numbers a step, which are not "
+            f"stride={stack!r} frames of the preprocessor. The two files do not belong together."
+        )
+    bins = preprocessor.get("num_mel_bins", width // stack)
+    if bins != width // stack:
+        raise UnsupportedCheckpoint(
+            f"{source}: the preprocessor makes num_mel_bins={bins!r} and puts {stack} frames together; the model "
+            f"takes {width} numbers a step. Check that both files come from the same download."
+        )
+    layers = theirs.get("num_adapter_layers", 1) if theirs.get("add_adapter") else 0
+    return {"num_bins": bins, "stack": stack, "adapter_layers": layers, "adapter_dim": theirs.get("output_hidden_size")}
+
+
+def _write_w2v_bert2(config: W2vBERT2Config) -> dict[str, Any]:
+    return {
+        "feature_projection_input_dim": config.num_bins * config.stack,
+        "add_adapter": config.adapter_layers > 0,
+        "num_adapter_layers": max(1, config.adapter_layers),
+        "output_hidden_size": config.adapter_dim or config.dim,
+    }
+
+
+def _w2v_bert2_preprocessor(config: W2vBERT2Config) -> dict[str, Any]:
+    return {
+        "feature_size": config.num_bins,
+        "num_mel_bins": config.num_bins,
+        "padding_side": "right",
+        "padding_value": 0.0,
+        "return_attention_mask": True,
+        "sampling_rate": config.sampling_rate,
+        "stride": config.stack,
+    }
+
+
+def _waveform(family: str, settings: Settings, classes: Mapping[str | None, str]) -> Layout:
+    return Layout(
+        model_type=family,
+        prefix=f"{family}.",
+        rows=HF,
+        settings=settings,
+        required=WAVEFORM_REQUIRED,
+        classes=classes,
+        extractor="Wav2Vec2FeatureExtractor",
+        read=_read_waveform,
+        write=_write_waveform,
+        preprocessor=_waveform_preprocessor,
+    )
+
+
+LAYOUTS: dict[str, Layout] = {
+    "wavlm": _waveform(
+        "wavlm",
+        WAVLM,
+        {
+            None: "WavLMModel",
+            "ctc": "WavLMForCTC",
+            "sequence_classification": "WavLMForSequenceClassification",
+            "frame_classification": "WavLMForAudioFrameClassification",
+            "xvector": "WavLMForXVector",
+        },
+    ),
+    "hubert": _waveform(
+        "hubert",
+        WAVEFORM,
+        {
+            None: "HubertModel",
+            "ctc": "HubertForCTC",
+            "sequence_classification": "HubertForSequenceClassification",
+        },
+    ),
+    "wav2vec2": _waveform(
+        "wav2vec2",
+        WAVEFORM,
+        {
+            None: "Wav2Vec2Model",
+            "ctc": "Wav2Vec2ForCTC",
+            "sequence_classification": "Wav2Vec2ForSequenceClassification",
+            "frame_classification": "Wav2Vec2ForAudioFrameClassification",
+            "xvector": "Wav2Vec2ForXVector",
+            "pretraining": "Wav2Vec2ForPreTraining",
+        },
+    ),
+    "w2v_bert2": Layout(
+        model_type="wav2vec2-bert",
+        prefix="wav2vec2_bert.",
+        rows=HF_W2V_BERT2,
+        settings=W2V_BERT2,
+        required=W2V_BERT2_REQUIRED,
+        classes={
+            None: "Wav2Vec2BertModel",
+            "ctc": "Wav2Vec2BertForCTC",
+            "sequence_classification": "Wav2Vec2BertForSequenceClassification",
+            "frame_classification": "Wav2Vec2BertForAudioFrameClassification",
+            "xvector": "Wav2Vec2BertForXVector",
+        },
+        extractor="SeamlessM4TFeatureExtractor",
+        read=_read_w2v_bert2,
+        write=_write_w2v_bert2,
+        preprocessor=_w2v_bert2_preprocessor,
+        under_adapter=("sequence_classification", "frame_classification"),
+    ),
+}

@@ -1,0 +1,75 @@
+"""Our own folder, for any family: config.json by our names, model.safetensors, and the heads in a file beside it.
+
+A folder of transformers has that file too, for heads that transformers has no class for; it does not look at it.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sonant.checkpoints.aside import flat, head_tables, take_back
+from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, Head
+from sonant.checkpoints.configs import make_config, plain_settings
+from sonant.checkpoints.files import read_safetensors, write_json, write_safetensors
+from sonant.checkpoints.keys import Translated, check, make_heads
+from sonant.errors import CorruptedCheckpoint, UnknownName
+
+CONFIG = "config.json"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference; each may be cut into shards
+OWN_HEADS = "sonant_heads.safetensors"
+OWN_TYPE = "sonant"  # the model type in config.json
+
+
+def read_own(
+    folder: Path, config: Mapping[str, Any], state: dict[str, Tensor], overrides: Mapping[str, Any] | None
+) -> Checkpoint:
+    """A checkpoint from a folder that `write_own` wrote."""
+    family, settings = config.get("family"), config.get("settings")
+    if not isinstance(settings, dict):
+        raise CorruptedCheckpoint(f"{folder / CONFIG} has no 'settings' of the model. Fetch it again.")
+    if isinstance(family, str) and family in FAMILIES:
+        known = FAMILIES[family].__dataclass_fields__
+        for name in settings:
+            if name not in known:  # from a later version, perhaps
+                raise UnknownName(f"setting of {FAMILIES[family].__name__} in {folder / CONFIG}", name, known)
+    ours = make_config(family, settings, overrides, source=folder / CONFIG)
+    translated = Translated(backbone=state)
+    known_heads = read_own_heads(folder, translated)
+    check(translated, ours, source=folder, rows=(), heads=head_tables(str(family)))
+    metadata = {"config_from": CONFIG, "normalize_from": CONFIG}
+    return Checkpoint(ours, translated.backbone, make_heads(translated, known_heads), "sonant", metadata)
+
+
+def write_own(folder: Path, checkpoint: Checkpoint) -> list[str]:
+    """Write a folder that sonant alone reads; it has a place for everything."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_safetensors(folder / WEIGHTS[0], checkpoint.backbone_state, {"format": "pt"})
+    settings = plain_settings(checkpoint.config)
+    write_json(folder / CONFIG, {"model_type": OWN_TYPE, "family": checkpoint.family, "settings": settings})
+    write_own_heads(folder, checkpoint.heads)
+    return []
+
+
+def read_own_heads(folder: Path, translated: Translated) -> dict[str, dict[str, Any]]:
+    """Add the heads of the file beside the model, if there is one, and return the notes on them."""
+    if not (folder / OWN_HEADS).is_file():
+        return {}
+    tensors, notes = read_safetensors(folder / OWN_HEADS)
+    try:
+        metadata = {kind: json.loads(text) for kind, text in notes.items()}
+    except ValueError as error:
+        raise CorruptedCheckpoint(f"{folder / OWN_HEADS}: its notes are not JSON ({error}). Fetch it again.") from error
+    return take_back({"tensors": tensors, "heads": metadata}, translated)
+
+
+def write_own_heads(folder: Path, heads: Mapping[str, Head]) -> None:
+    """Put heads beside the model; without any, take away those that lay there before."""
+    if not heads:
+        (folder / OWN_HEADS).unlink(missing_ok=True)
+        return
+    write_safetensors(
+        folder / OWN_HEADS, flat(heads), {kind: json.dumps(head.metadata) for kind, head in heads.items()}
+    )
