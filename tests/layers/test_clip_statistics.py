@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonant.layers.clip_statistics import ClipStatistics
+from sonant.layers.clip_statistics import ConvStatistics
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.packed import Packed
 
@@ -56,7 +56,7 @@ def test_a_window_is_a_part_of_the_whole_and_alone_it_is_not() -> None:
 
 def test_scaled_statistics_are_those_of_the_scaled_clip() -> None:
     clip = wave(900, 0.5).astype(np.float64)
-    raw, scaled = ClipStatistics(10, 5), ClipStatistics(10, 5)
+    raw, scaled = ConvStatistics(10, 5), ConvStatistics(10, 5)
     raw.update(clip)
     scaled.update((clip - 0.4) / 3)
     conv = torch.nn.Conv1d(1, 4, 10, 5)

@@ -4,9 +4,12 @@ Frames are Kaldi's with `snip-edges`: only whole windows count, so one second gi
 Source: Kaldi `feature-window.cc`, `mel-computations.cc`, `feature-mfcc.cc`; dither is always 0.
 """
 
+from __future__ import annotations
+
 import math
 from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,6 +20,8 @@ FRAME_SECONDS = 0.025
 SHIFT_SECONDS = 0.010
 PREEMPHASIS = 0.97
 LIFTER = 22.0
+INTEGER_SCALE = 2.0**15  # Kaldi reads 16-bit samples as they are
+VARIANCE_FLOOR = 1e-7  # of SeamlessM4TFeatureExtractor
 
 
 def num_mel_frames(num_samples: int, *, sampling_rate: int = 16_000) -> int:
@@ -36,7 +41,7 @@ def fbank(
         low_hz, high_hz: the lowest and highest frequency; `high_hz` of 0 or less counts from the Nyquist frequency.
 
     Returns:
-        (..., frames, num_bins), natural logarithm, floored at float32's epsilon.
+        (..., frames, num_bins), natural logarithm, floored at float32's epsilon; float32, or float64 as the waveform.
 
     Raises:
         TooShortAudio: less than one window of 25 ms.
@@ -44,15 +49,102 @@ def fbank(
     window, shift = round(FRAME_SECONDS * sampling_rate), round(SHIFT_SECONDS * sampling_rate)
     if waveform.shape[-1] < window:
         raise TooShortAudio(f"A clip has {waveform.shape[-1]} samples; one window of 25 ms needs {window}.")
-    frames = waveform.float().unfold(-1, window, shift)  # (..., frames, window)
+    precise = torch.promote_types(waveform.dtype, torch.float32)
+    frames = waveform.to(precise).unfold(-1, window, shift)  # (..., frames, window)
     frames = frames - frames.mean(-1, keepdim=True)
     frames = frames - PREEMPHASIS * torch.cat([frames[..., :1], frames[..., :-1]], -1)
     size = 1 << (window - 1).bit_length()
-    taper = torch.hann_window(window, periodic=False, device=waveform.device) ** 0.85  # Kaldi's "povey"
+    taper = torch.hann_window(window, periodic=False, dtype=precise, device=waveform.device) ** 0.85  # Kaldi's "povey"
     power = torch.fft.rfft(frames * taper, size).abs().square()  # (..., frames, size / 2 + 1)
     nyquist = sampling_rate / 2
     bank = _mel_bank(num_bins, size, sampling_rate, low_hz, high_hz if high_hz > 0 else nyquist + high_hz)
-    return (power @ bank.to(power.device).T).clamp(min=torch.finfo(torch.float32).eps).log()
+    return (power @ bank.to(power).T).clamp(min=torch.finfo(torch.float32).eps).log()
+
+
+class MelStatistics:
+    """Mean and variance of each mel bin over a whole clip, gathered from its samples in blocks of any length.
+
+    So a window of a clip too long to be seen at once can be normalised as the whole would be. Float64 throughout.
+    """
+
+    def __init__(self, *, sampling_rate: int = 16_000, num_bins: int = 80) -> None:
+        self.sampling_rate, self.num_bins = sampling_rate, num_bins
+        self._held = np.zeros(0, np.float32)  # samples from the next mel frame on
+        self._count = 0
+        self._mean, self._squares = (torch.zeros(num_bins, dtype=torch.float64) for _ in range(2))
+
+    def update(self, samples: np.ndarray) -> None:
+        """Take in the next samples of the clip, (samples,)."""
+        held = np.concatenate([self._held, samples.astype(np.float32)])
+        new = num_mel_frames(len(held), sampling_rate=self.sampling_rate)
+        self._held = held[new * round(SHIFT_SECONDS * self.sampling_rate) :]
+        if new:
+            energies = _kaldi_fbank(torch.from_numpy(held), self.sampling_rate, self.num_bins)
+            mean, total = energies.mean(0), self._count + new
+            gap = mean - self._mean
+            self._squares += (energies - mean).square().sum(0) + gap.square() * (self._count * new / total)
+            self._mean += gap * (new / total)
+            self._count = total
+
+    def scaled(self, shift: float, scale: float) -> MelStatistics:  # noqa: ARG002 - each window loses its mean anyway
+        """The statistics of `(samples - shift) / scale`, which adds a constant; exact but for energies at the floor."""
+        other = MelStatistics(sampling_rate=self.sampling_rate, num_bins=self.num_bins)
+        other._count, other._mean = self._count, self._mean - 2 * math.log(scale)
+        other._squares = self._squares.clone()
+        return other
+
+    def normalize(self, energies: Tensor) -> Tensor:
+        """Energies (frames, num_bins) less the mean of the whole clip, over its (unbiased) deviation."""
+        return _normalized(energies, self._mean.to(energies), (self._squares / max(self._count - 1, 1)).to(energies))
+
+
+def stacked_fbank(
+    waveform: Tensor,
+    *,
+    sampling_rate: int = 16_000,
+    num_bins: int = 80,
+    stack: int = 2,
+    statistics: MelStatistics | None = None,
+) -> Tensor:
+    """Log-mel energies of one clip, each bin normalised over the clip, neighbouring frames joined.
+
+    Args:
+        waveform: float (samples,).
+        num_bins: mel bins from 20 Hz to the Nyquist frequency.
+        stack: mel frames that are joined to one; those left over at the end are dropped.
+        statistics: of the whole clip that this is a window of; None takes it for a whole.
+
+    Returns:
+        float32 (frames, stack * num_bins); the earliest of the joined frames comes first.
+
+    Source: w2v-BERT 2.0; equal to transformers' `SeamlessM4TFeatureExtractor`.
+    """
+    energies = _kaldi_fbank(waveform, sampling_rate, num_bins)
+    if statistics is None:
+        variance = (energies - energies.mean(0)).square().sum(0) / max(len(energies) - 1, 1)
+        normalized = _normalized(energies, energies.mean(0), variance)
+    else:
+        normalized = statistics.normalize(energies)
+    whole = len(energies) // stack * stack
+    return normalized[:whole].float().unflatten(0, (-1, stack)).flatten(1)
+
+
+def stacked_reach(*, sampling_rate: int = 16_000, stack: int = 2) -> tuple[int, int]:
+    """Samples that one frame of `stacked_fbank` is made of, and samples from one to the next."""
+    window, shift = round(FRAME_SECONDS * sampling_rate), round(SHIFT_SECONDS * sampling_rate)
+    return window + (stack - 1) * shift, stack * shift
+
+
+def _normalized(energies: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    return (energies - mean) / (variance + VARIANCE_FLOOR).sqrt()
+
+
+def _kaldi_fbank(waveform: Tensor, sampling_rate: int, num_bins: int) -> Tensor:
+    """Energies, float64, of a waveform in [-1, 1) as of 16-bit samples: the logarithm's floor lies at their level.
+
+    In float32 the transform's rounding moves the lowest bins of loud clips by 1e-4.
+    """
+    return fbank(waveform.double() * INTEGER_SCALE, sampling_rate=sampling_rate, num_bins=num_bins)
 
 
 def mfcc(waveform: Tensor, *, sampling_rate: int = 16_000, num_coefficients: int = 13, num_bins: int = 23) -> Tensor:
@@ -93,4 +185,4 @@ def _mel_bank(num_bins: int, size: int, sampling_rate: int, low_hz: float, high_
     points = mel(torch.arange(size // 2 + 1, dtype=torch.float64) * sampling_rate / size)
     rising = (points - corners[:-2]) / (corners[1:-1] - corners[:-2])
     falling = (corners[2:] - points) / (corners[2:] - corners[1:-1])
-    return F.relu(torch.minimum(rising, falling)).float()
+    return F.relu(torch.minimum(rising, falling))

@@ -1,13 +1,42 @@
-"""What a group norm over a whole clip needs to know, when the clip is too long to be seen at once."""
+"""What must be known of a whole clip that is too long to be seen at once, so that its windows are encoded like it."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sonant.errors import ConfigurationError
+
 EPS = 1e-5  # torch's group norm's own
 
 
-class ClipStatistics:
+class ClipStatistics(Protocol):
+    """An account of a clip, given its samples in blocks of any length; what it holds is the model's own affair."""
+
+    def update(self, samples: np.ndarray) -> None:
+        """Take in the next samples of the clip, (samples,)."""
+
+    def scaled(self, shift: float, scale: float) -> ClipStatistics:
+        """The statistics of `(samples - shift) / scale`."""
+
+
+S = TypeVar("S", bound=ClipStatistics)
+
+
+def expected(kind: type[S], statistics: ClipStatistics | None) -> S | None:
+    """The statistics, if they are of that kind or None; an error where another kind of model gathered them."""
+    if statistics is None or isinstance(statistics, kind):
+        return statistics
+    raise ConfigurationError(
+        f"This model normalises windows with {kind.__name__}, but was given {type(statistics).__name__}. Gather them "
+        "with the clip_statistics() of the model that encodes the windows."
+    )
+
+
+class ConvStatistics:
     """Mean and covariance of the stretches of samples that the first convolution sees, over a whole clip.
 
     Its output is linear in them, so the mean and variance of every channel follow, and a window of the clip can be
@@ -36,9 +65,9 @@ class ClipStatistics:
         self._mean += gap * (new / total)
         self._count = total
 
-    def scaled(self, shift: float, scale: float) -> "ClipStatistics":
+    def scaled(self, shift: float, scale: float) -> ConvStatistics:
         """The statistics of `(samples - shift) / scale`."""
-        other = ClipStatistics(self.kernel, self.stride)
+        other = ConvStatistics(self.kernel, self.stride)
         other._count = self._count
         other._mean, other._scatter = (self._mean - shift) / scale, self._scatter / scale**2
         return other

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sonant.errors import TooShortAudio
 from sonant.layers.activations import Activation, activation
-from sonant.layers.clip_statistics import ClipStatistics
+from sonant.layers.clip_statistics import ClipStatistics, ConvStatistics, expected
 from sonant.layers.packed import Packed, steps_at
 
 ExtractorNorm = Literal["group", "layer", "clip"]
@@ -66,7 +66,7 @@ class ConvLayer(nn.Module):
         nn.init.kaiming_normal_(conv.weight)
 
     def forward(
-        self, stream: Tensor, starts: list[int], lengths: list[int], statistics: ClipStatistics | None = None
+        self, stream: Tensor, starts: list[int], lengths: list[int], statistics: ConvStatistics | None = None
     ) -> Tensor:
         stream = self.conv(stream)  # (1, channels, steps)
         if isinstance(self.norm, ClipNorm) and statistics is not None:
@@ -127,13 +127,13 @@ class ConvExtractor(nn.Module):
             num_samples = (num_samples - kernel) // stride + 1
         return num_samples.clamp(min=0)
 
-    def clip_statistics(self) -> ClipStatistics | None:
+    def clip_statistics(self) -> ConvStatistics | None:
         """An empty account of what the group norm needs of a whole clip; None where no norm looks beyond its frame.
 
         None for the norm "clip" too: each layer's statistics depend on those of the layers below it, so that no single
         pass over a clip finds them. A window of a long clip is normalised by itself there.
         """
-        return ClipStatistics(self.kernels[0], self.strides[0]) if self.norm == "group" else None
+        return ConvStatistics(self.kernels[0], self.strides[0]) if self.norm == "group" else None
 
     def forward(self, speech: Packed, *, statistics: ClipStatistics | None = None) -> Packed:
         """Waveforms (total_samples,) to frames (total_frames, channels).
@@ -152,10 +152,11 @@ class ConvExtractor(nn.Module):
             [F.pad(clip, (0, slot - len(clip))) for clip, slot in zip(speech, slots.tolist(), strict=True)]
         )
         stream = stream[None, None]  # (1, 1, samples)
+        known = expected(ConvStatistics, statistics)
         at, lengths = starts, speech.lengths
         for kernel, stride, layer in zip(self.kernels, self.strides, self.layers, strict=True):
             at, lengths = at // stride, (lengths - kernel) // stride + 1
-            stream = layer(stream, at.tolist(), lengths.tolist(), statistics)
+            stream = layer(stream, at.tolist(), lengths.tolist(), known)
         features = stream[0].transpose(0, 1)  # (steps, channels)
         if len(speech) > 1:
             features = features.index_select(0, steps_at(at, frames).to(features.device))

@@ -1,0 +1,109 @@
+"""An adapter between a speech encoder and what stands behind it: strided convolutions that shorten, and attention."""
+
+import torch.nn.functional as F
+from torch import nn
+
+from sonant.errors import TooShortAudio
+from sonant.layers.attention import SelfAttention
+from sonant.layers.packed import Packed, steps_at
+from sonant.layers.transformer import FeedForward
+
+
+class StridedGate(nn.Conv1d):
+    """A strided convolution and a gated linear unit; outside a clip it sees `stride // 2` zeros on either side.
+
+    Its `weight` is (2 * dim, dim, kernel).
+    """
+
+    def __init__(self, dim: int, *, kernel: int, stride: int) -> None:
+        super().__init__(dim, 2 * dim, kernel, stride)
+        self.margin = stride // 2
+        nn.init.kaiming_normal_(self.weight)
+
+    def shortened(self, frames: Packed) -> Packed:
+        """(total, dim) to fewer frames of the same width: clips lie at multiples of the stride on one stream."""
+        (kernel,), (stride,) = self.kernel_size, self.stride
+        padded = frames.lengths + 2 * self.margin
+        lengths = (padded - kernel) // stride + 1
+        if int(padded.min()) < kernel:
+            raise TooShortAudio(
+                f"Clips of {frames.sizes} frames came to an adapter that needs {kernel - 2 * self.margin} for one of "
+                "its own. Drop the shorter clips or join them to their neighbours."
+            )
+        slots = -(-padded // stride) * stride
+        starts = F.pad(slots.cumsum(0), (1, 0))
+        device = frames.values.device
+        stream = frames.values.new_zeros(int(starts[-1]) + kernel, frames.values.shape[1])
+        at = steps_at(starts[:-1] + self.margin, frames.lengths).to(device)
+        moved = self(stream.index_copy(0, at, frames.values).T[None])[0].T  # (steps, 2 * dim)
+        rows = steps_at(starts[:-1] // stride, lengths).to(device)
+        return Packed(F.glu(moved.index_select(0, rows)), lengths)
+
+
+class ConvAdapterLayer(nn.Module):
+    """Attention over shortened frames, added to another shortening of them; then a feed-forward block."""
+
+    def __init__(
+        self,
+        dim: int,
+        attention: SelfAttention,
+        feed_forward: FeedForward,
+        *,
+        kernel: int,
+        stride: int,
+        dropout: float = 0.0,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        self.residual_norm, self.attention_norm, self.feed_forward_norm = (nn.LayerNorm(dim, eps=eps) for _ in range(3))
+        self.residual_conv, self.attention_conv = (StridedGate(dim, kernel=kernel, stride=stride) for _ in range(2))
+        self.attention, self.feed_forward = attention, feed_forward
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, frames: Packed) -> Packed:
+        """(total, dim) to fewer frames."""
+        residual = self.residual_conv.shortened(frames.with_values(self.residual_norm(frames.values)))
+        short = self.attention_conv.shortened(frames.with_values(self.attention_norm(frames.values)))
+        x = residual.values + self.dropout(self.attention(short.values, short.sizes))
+        return residual.with_values(x + self.feed_forward(self.feed_forward_norm(x)))
+
+
+class ConvAdapter(nn.Module):
+    """Half a feed-forward block and a change of width, where wanted, then the layers, each of which shortens the clip.
+
+    Args:
+        dim, adapter_dim: width before and after.
+        layers: the layers.
+        feed_forward: the block before them, if any.
+
+    Source: Seamless (arXiv 2308.11596); transformers `Wav2Vec2BertAdapter`. There LayerDrop may leave out a layer of
+    the adapter, and with it the halving of the length; here it does not.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        adapter_dim: int,
+        layers: list[ConvAdapterLayer],
+        *,
+        feed_forward: FeedForward | None = None,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        self.feed_forward = feed_forward
+        self.projection = self.projection_norm = None
+        if adapter_dim != dim:
+            self.projection, self.projection_norm = nn.Linear(dim, adapter_dim), nn.LayerNorm(adapter_dim, eps=eps)
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, frames: Packed) -> Packed:
+        """(total, dim) to (fewer, adapter_dim)."""
+        x = frames.values
+        if self.feed_forward is not None:
+            x = x + 0.5 * self.feed_forward(x)
+        if self.projection is not None and self.projection_norm is not None:
+            x = self.projection_norm(self.projection(x))
+        frames = frames.with_values(x)
+        for layer in self.layers:
+            frames = layer(frames)
+        return frames

@@ -1,0 +1,226 @@
+"""w2v-BERT 2.0 (arXiv 2308.11596, section 3): a conformer over normalised mel energies."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sonant.audio.mel import MelStatistics, stacked_fbank, stacked_reach
+from sonant.errors import ConfigurationError, TooShortAudio
+from sonant.layers.activations import Activation
+from sonant.layers.attention import SelfAttention
+from sonant.layers.clip_statistics import ClipStatistics, expected
+from sonant.layers.conformer import ConformerEncoder, ConformerLayer, ConvModule
+from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer
+from sonant.layers.packed import Packed
+from sonant.layers.positions import RelativeKeys
+from sonant.layers.transformer import FeedForward
+from sonant.models.backbone import Backbone, Encoded
+from sonant.models.waveform_transformer import FeatureProjection
+
+
+@dataclass(frozen=True, kw_only=True)
+class W2vBERT2Config:
+    """Sizes and rates; the defaults are the published model. In brackets: Hugging Face's name.
+
+    Attributes:
+        stack: mel frames (10 ms apart) that one frame of the model is made of.
+        left_reach, right_reach: distances in frames that relative keys tell apart.
+        adapter_layers: 0 for no adapter.
+        adapter_dim: width behind the adapter; None for `dim`.
+        adapter_feed_forward: half a feed-forward block before the adapter.
+    """
+
+    num_bins: int = 80
+    stack: int = 2  # num_bins * stack: feature_projection_input_dim
+    dim: int = 1024  # hidden_size
+    num_layers: int = 24
+    num_heads: int = 16
+    feed_forward_dim: int = 4096
+    conv_kernel: int = 31  # conv_depthwise_kernel_size
+    left_reach: int = 64  # left_max_position_embeddings
+    right_reach: int = 8
+    layer_norm_eps: float = 1e-5
+    dropout: float = 0.0  # hidden_dropout
+    attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
+    conv_dropout: float = 0.1  # conformer_conv_dropout
+    input_dropout: float = 0.0  # feat_proj_dropout
+    layerdrop: float = 0.1
+    adapter_layers: int = 0
+    adapter_kernel: int = 3
+    adapter_stride: int = 2
+    adapter_dim: int | None = None  # output_hidden_size
+    adapter_feed_forward: bool = False  # use_intermediate_ffn_before_adapter
+    normalize: bool = False  # mel energies are normalised, the waveform need not be
+    sampling_rate: int = 16_000
+
+    def __post_init__(self) -> None:
+        for name, width in (("dim", self.dim), ("adapter_dim", self.adapter_dim or self.dim)):
+            if width % self.num_heads:
+                raise ConfigurationError(
+                    f"{name}={width} cannot be divided by num_heads={self.num_heads}; choose a multiple."
+                )
+        if self.adapter_feed_forward and not self.adapter_layers:
+            raise ConfigurationError("adapter_feed_forward stands before an adapter; set adapter_layers above 0.")
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that the features of one frame are made of: two windows of 400, 160 apart."""
+        return stacked_reach(sampling_rate=self.sampling_rate, stack=self.stack)[0]
+
+    @property
+    def stride(self) -> int:
+        """Samples from one frame to the next."""
+        return stacked_reach(sampling_rate=self.sampling_rate, stack=self.stack)[1]
+
+
+# Ours: 6 million parameters, without dropout, as a run of some epochs is far from overfitting.
+TINY = W2vBERT2Config(dim=256, num_layers=6, num_heads=4, feed_forward_dim=512, conv_dropout=0.0, layerdrop=0.0)
+
+
+class StackedFbank(nn.Module):
+    """Packed waveforms to normalised mel energies, joined in pairs; it has no weights and gives no gradient."""
+
+    def __init__(self, *, num_bins: int = 80, stack: int = 2, sampling_rate: int = 16_000) -> None:
+        super().__init__()
+        self.num_bins, self.stack, self.sampling_rate = num_bins, stack, sampling_rate
+
+    def clip_statistics(self) -> MelStatistics:
+        """An empty account of the mel energies of a clip."""
+        return MelStatistics(sampling_rate=self.sampling_rate, num_bins=self.num_bins)
+
+    @torch.no_grad()
+    def forward(self, speech: Packed, *, statistics: ClipStatistics | None = None) -> Packed:
+        """Waveforms (total_samples,) to frames (total_frames, stack * num_bins).
+
+        `statistics`: of the whole clip, where the given ones are windows of one; None takes each for a whole.
+        """
+        reach, _ = stacked_reach(sampling_rate=self.sampling_rate, stack=self.stack)
+        if min(speech.sizes) < reach:
+            raise TooShortAudio(
+                f"Clips of {speech.sizes} samples were given; one frame needs {reach}. Drop the shorter clips or join "
+                "them to their neighbours."
+            )
+        known = expected(MelStatistics, statistics)
+        with torch.autocast(speech.values.device.type, enabled=False):
+            frames = [
+                stacked_fbank(
+                    clip, sampling_rate=self.sampling_rate, num_bins=self.num_bins, stack=self.stack, statistics=known
+                )
+                for clip in speech
+            ]
+        features = Packed.pack(frames)
+        return features.with_values(features.values.to(speech.values.dtype))
+
+
+class W2vBERT2(Backbone):
+    """Mel energies, projection, masking, conformer; and the adapter, where there is one.
+
+    `last` is the output of the last block, at the rate of the hidden states: what the adapter makes of it is another
+    sequence, and comes from `adapted`.
+    """
+
+    config: W2vBERT2Config
+
+    def __init__(self, config: W2vBERT2Config) -> None:
+        super().__init__()
+        self.config = config
+        c = config
+        eps = c.layer_norm_eps
+        self.extractor = StackedFbank(num_bins=c.num_bins, stack=c.stack, sampling_rate=c.sampling_rate)
+        self.projection = FeatureProjection(c.num_bins * c.stack, c.dim, dropout=c.input_dropout, eps=eps)
+        self.mask_embedding = nn.Parameter(torch.rand(c.dim))
+
+        def feed_forward(width: int = c.dim, activation: Activation = "swish") -> FeedForward:
+            return FeedForward(
+                width,
+                c.feed_forward_dim,
+                activation=activation,
+                dropout=c.dropout,
+                activation_dropout=c.activation_dropout,
+            )
+
+        def make_layer() -> ConformerLayer:
+            keys = RelativeKeys(c.dim // c.num_heads, left=c.left_reach, right=c.right_reach)
+            return ConformerLayer(
+                c.dim,
+                SelfAttention(c.dim, c.num_heads, relative_keys=keys, dropout=c.attention_dropout),
+                ConvModule(c.dim, kernel=c.conv_kernel, dropout=c.conv_dropout, eps=eps),
+                feed_forward,
+                dropout=c.attention_dropout,
+                eps=eps,
+            )
+
+        self.encoder = ConformerEncoder(c.num_layers, make_layer, dropout=c.dropout, layerdrop=c.layerdrop)
+        self.adapter = None
+        if c.adapter_layers:
+            width = c.adapter_dim or c.dim
+            layers = [
+                ConvAdapterLayer(
+                    width,
+                    SelfAttention(width, c.num_heads, dropout=c.attention_dropout),
+                    feed_forward(width, "relu"),
+                    kernel=c.adapter_kernel,
+                    stride=c.adapter_stride,
+                    dropout=c.conv_dropout,
+                    eps=eps,
+                )
+                for _ in range(c.adapter_layers)
+            ]
+            before = feed_forward(c.dim, "relu") if c.adapter_feed_forward else None
+            self.adapter = ConvAdapter(c.dim, width, layers, feed_forward=before, eps=eps)
+
+    def clip_statistics(self) -> ClipStatistics | None:
+        """An empty account of a whole clip: the mean and variance of each mel bin."""
+        return self.extractor.clip_statistics()
+
+    def forward(
+        self,
+        speech: Packed,
+        *,
+        layers: Collection[int | str] | None = None,
+        statistics: ClipStatistics | None = None,
+    ) -> Encoded:
+        """Encode waveforms (total_samples,); the arguments are those of `Backbone`."""
+        return self.encode(self.extractor(speech, statistics=statistics), layers=layers)
+
+    def encode(
+        self, features: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None
+    ) -> Encoded:
+        """From the extractor's frames (total_frames, stack * num_bins) on.
+
+        Args:
+            features: what `extractor` gave.
+            mask: bool (total_frames,); frames replaced by the mask embedding after projection and dropout.
+            layers: as in `forward`.
+        """
+        return self.encode_normed(features.with_values(self.projection.norm(features.values)), mask=mask, layers=layers)
+
+    def encode_normed(
+        self, normed: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None
+    ) -> Encoded:
+        """From the extractor's frames on that have been through `projection.norm`, for those who need them too."""
+        keep, last = self.wanted(layers)
+        frames = self.projection(normed.values)  # (total_frames, dim)
+        if mask is not None:
+            frames = torch.where(mask[:, None], self.mask_embedding.to(frames.dtype), frames)
+        states, output = self.encoder(normed.with_values(frames), keep, last=last)
+        return Encoded(states, output, normed.lengths, self.frame_rate)
+
+    def adapted(self, encoded: Encoded) -> Packed:
+        """What the adapter makes of `last`: (fewer frames, adapter_dim)."""
+        if self.adapter is None or encoded.last is None:
+            raise ConfigurationError(
+                "The adapter was asked for, but this model has none (adapter_layers is 0)."
+                if self.adapter is None
+                else "The adapter reads the last state, which was not kept: encode with layers=None or 'last' in them."
+            )
+        adapted: Packed = self.adapter(Packed(encoded.last, encoded.lengths))
+        return adapted
+
+
+def build_w2v_bert2(config: W2vBERT2Config) -> W2vBERT2:
+    """A w2v-BERT 2.0 with fresh weights."""
+    return W2vBERT2(config)
