@@ -1,11 +1,13 @@
-"""`sonant models` and `sonant models show`."""
+"""`sonant models`, `sonant models show` and `sonant models compare`."""
 
 import json
+import re
+from dataclasses import asdict
 
 import pytest
 
 from sonant.cli import main
-from sonant.models.catalog import CATALOG, FAMILIES
+from sonant.models.catalog import CATALOG, FAMILIES, find
 
 
 def answer(capsys, *arguments: str) -> str:
@@ -47,9 +49,10 @@ def test_the_list_as_json_has_the_numbers(capsys):
 def test_a_card_as_json(name: str, capsys):
     card = json.loads(answer(capsys, "models", "show", name, "--json"))
     assert card["name"] == name
-    assert card["config"]["num_layers"] == card["layers"] == CATALOG[name].config.num_layers
+    assert card["layers"] == CATALOG[name].config.num_layers
+    assert card["config"] == json.loads(json.dumps(asdict(CATALOG[name].config)))
     assert set(card["presets"]) == {"speaker", "content", "emotion", "semantic"}
-    assert set(card["load"]) == {"python", "shell", "transformers"}
+    assert {"python", "shell"} <= set(card["load"]) <= {"python", "shell", "transformers"}
     assert len(card["results"]) == len(CATALOG[name].results)
     assert card["paper"]["url"].startswith("https://arxiv.org/")
 
@@ -64,7 +67,8 @@ def test_a_card_in_a_terminal_fits_its_width(name: str, width: int, capsys, monk
     card = CATALOG[name]
     flat = " ".join(shown.split())
     assert f"{card.parameters:,}" in flat
-    assert f'sonant.load("{name}")' in flat
+    source = name if card.address is None else card.address.rpartition("/")[2]
+    assert f'sonant.load("{source}")' in flat
     for note in card.notes:
         assert note in flat
     for result in card.results:
@@ -96,8 +100,78 @@ def test_the_shipped_model_is_on_no_hub(capsys):
     assert "sonant convert sonant/wavlm-tiny" in answer(capsys, "models", "show", "wavlm-tiny")
 
 
+def test_a_file_that_is_on_no_hub_says_where_it_lies(capsys):
+    card = json.loads(answer(capsys, "models", "show", "wav2vec_large", "--json"))
+    assert card["address"] == "https://dl.fbaipublicfiles.com/fairseq/wav2vec/wav2vec_large.pt"
+    assert card["load"]["python"] == 'encoder = sonant.load("wav2vec_large.pt")'
+    assert card["address"] in answer(capsys, "models", "show", "wav2vec_large")
+
+
+THREE = ("wavlm-large", "hubert-large-ll60k", "fairseq/vq-wav2vec")
+
+
+def test_a_comparison_as_json(capsys):
+    shown = json.loads(answer(capsys, "models", "compare", *THREE, "--json"))
+    assert [model["name"] for model in shown["models"]] == [find(name).name for name in THREE]
+    assert [model["presets"]["speaker"]["layer"] for model in shown["models"]] == [6, 6, 3]
+    results = {(row["benchmark"], row["condition"], row["metric"]): row for row in shown["results"]}
+    every = {
+        (result.benchmark, result.condition, metric)
+        for name in THREE
+        for result in find(name).results
+        for metric in result.scores
+    }
+    assert set(results) == every
+    sid = results["SUPERB", "frozen, weighted sum of layers", "SID acc"]
+    assert sid["values"] == {"microsoft/wavlm-large": 95.25, "facebook/hubert-large-ll60k": 90.33, THREE[2]: 38.80}
+    assert sid["best"] == 95.25
+    assert results["LibriSpeech WER", "fine-tuned on 100 h, Transformer language model", "test-other"]["best"] == 3.9
+    assert results["LibriCSS WER", "continuous separation", "0S"]["best"] is None  # one model alone has it
+
+
+def test_a_comparison_in_a_pipe_has_one_line_a_fact(capsys):
+    lines = answer(capsys, "models", "compare", *THREE).splitlines()
+    rows = {line.partition("  ")[0]: line.split()[-3:] for line in lines if "  " in line}
+    assert rows["parameters"] == ["M", "30.9", "M"]
+    assert rows["ASV EER"] == ["4.04*", "5.98", "10.38"]
+    assert rows["QbE MTWV"] == ["0.0827*", "0.0353", "0.0410"]
+    assert lines[0].split() == [find(name).name for name in THREE]
+    assert sum("VoxPopuli 24,000 h" in line for line in lines) == 1
+    hour = next(line for line in lines if line.startswith("fine-tuned on 1 h, Transformer"))
+    assert hour.split()[-7:] == "2.9 / 5.1* 2.9 / 5.4 -".split()
+    assert all(line == line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize("width", [100, 160])
+def test_a_comparison_of_three_fits_a_terminal(width: int, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = plain(answer(capsys, "models", "compare", *THREE))
+    assert max(map(len, shown.splitlines())) <= width
+    for name in THREE:
+        for result in find(name).results:
+            assert all(f"{score:g}" in shown for score in result.scores.values())
+
+
+def test_labelled_speech_grows_downwards_whichever_model_has_what(capsys):
+    shown = answer(capsys, "models", "compare", "wavlm-large", "wav2vec2-large-lv60")
+    amounts = re.findall(r"^fine-tuned on (\d+ \w+), (?:no|4-gram|Transformer) language", shown, re.MULTILINE)
+    assert list(dict.fromkeys(amounts)) == ["10 min", "1 h", "10 h", "100 h", "960 h"]
+    assert amounts == sorted(amounts, key=["10 min", "1 h", "10 h", "100 h", "960 h"].index)
+
+
+def test_models_without_published_numbers_can_be_compared(capsys):
+    shown = answer(capsys, "models", "compare", "wavlm-tiny", "wav2vec2-xls-r-1b")
+    assert "none of them is in our tables" in shown
+    assert "*" not in shown
+
+
+@pytest.mark.parametrize("names", [[], ["wavlm-base"], ["wavlm-base", "microsoft/wavlm-base"]])
+def test_one_model_is_no_comparison(names: list[str], capsys):
+    assert main(["models", "compare", *names]) == 2
+    assert "two models" in capsys.readouterr().err or not names
+
+
 def plain(text: str) -> str:
     """Without the terminal's colours."""
-    import re
-
     return re.sub(r"\x1b\[[0-9;]*m", "", text)

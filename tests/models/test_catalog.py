@@ -7,9 +7,9 @@ import torch
 
 from sonant.errors import UnknownName
 from sonant.models import HuBERTConfig, Wav2Vec2Config, WavLMConfig, build, hubert, published_results
-from sonant.models.catalog import CATALOG, PRESETS, Card, find, presets
+from sonant.models.catalog import CATALOG, FAMILIES, PRESETS, Card, find, presets
 
-ORGANISATIONS = {"WavLM": "microsoft", "HuBERT": "facebook", "wav2vec 2.0": "facebook"}
+ORGANISATIONS = {"WavLM": "microsoft", "HuBERT": "facebook", "wav2vec 2.0": "facebook"}  # of the hub
 
 cards = pytest.mark.parametrize("card", CATALOG.values(), ids=lambda card: card.short_name)
 
@@ -53,17 +53,17 @@ def test_hubert_without_convolution_biases_as_its_authors_trained_it(config: HuB
 
 @cards
 def test_every_row_is_whole(card: Card):
-    organisation = "sonant" if card.shipped else ORGANISATIONS[card.family]
+    organisation = "sonant" if card.shipped else "fairseq" if card.address else ORGANISATIONS[card.family]
     assert card.name == f"{organisation}/{card.short_name}"
     assert card.title
     assert card.data
     assert card.languages
     assert card.licence
-    assert card.shipped or card.hours >= 960
+    assert card.shipped or card.hours is None or card.hours >= 960
     title, address = card.paper
     assert title
     assert re.fullmatch(r"https://arxiv\.org/abs/\d{4}\.\d{5}", address)
-    assert card.frame_rate == 50.0
+    assert card.frame_rate == (100.0 if card.family in ("wav2vec", "vq-wav2vec") else 50.0)
     assert card.config.sampling_rate == 16_000
 
 
@@ -76,9 +76,35 @@ def test_fine_tuned_models_name_the_model_they_come_from(card: Card):
 
 
 @cards
+def test_a_file_that_is_on_no_hub_has_the_name_of_its_row(card: Card):
+    if card.address is not None:
+        assert re.fullmatch(rf"https://[\w./-]+/{re.escape(card.short_name)}\.(pt|tar)", card.address)
+        assert card.licence == "MIT"
+
+
+@pytest.mark.parametrize("card", [card for card in CATALOG.values() if hasattr(card.config, "extractor_norm")])
 def test_normalisation_follows_the_extractor(card: Card):
     """In the published models layer-norm extractors were trained on normalised waveforms, group-norm ones were not."""
     assert card.config.normalize == (card.config.extractor_norm == "layer")
+
+
+def test_families_stand_together_and_fine_tuned_models_behind_theirs():
+    families = [card.family for card in CATALOG.values()]
+    assert list(dict.fromkeys(families)) == list(FAMILIES.values())
+    assert families == sorted(families, key=list(FAMILIES.values()).index)
+    names = list(CATALOG)
+    for name, card in CATALOG.items():
+        before = CATALOG[names[names.index(name) - 1]]
+        assert card.pretrained in (None, before.name, before.pretrained)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    {"wav2vec_large": 32_537_088, "vq-wav2vec": 34_063_488, "vq-wav2vec_kmeans": 33_014_272}.items(),
+)
+def test_wav2vec_and_its_predictor_of_twelve_steps_have_the_parameters_of_the_original_code(name: str, parameters: int):
+    dim, steps = 512, 12
+    assert find(name).parameters + dim * dim * steps + dim == parameters
 
 
 @cards
@@ -124,7 +150,8 @@ def test_an_unknown_name_suggests_near_ones(name: str, suggestion: str):
 
 @pytest.mark.parametrize(
     "table",
-    ["SUPERB", "LIBRISPEECH", "LIBRISPEECH_OF_CHECKPOINTS", "LIBRISPEECH_SOURCES", "VOXCELEB1", "LIBRICSS", "CALLHOME"],
+    """SUPERB LIBRISPEECH LIBRISPEECH_OF_CHECKPOINTS LIBRISPEECH_SOURCES WSJ TIMIT VOXCELEB1 LIBRICSS
+    CALLHOME""".split(),
 )
 def test_the_tables_of_results_speak_of_models_in_the_catalogue(table: str):
     names = set(getattr(published_results, table))
@@ -137,6 +164,15 @@ def test_results_are_plausible_and_have_a_source(card: Card):
         assert result.source
         assert result.scores
         assert all(0 < score < 100 for score in result.scores.values())
+
+
+def test_every_benchmark_has_its_place_and_every_metric_a_direction():
+    shown = {
+        (result.benchmark, metric) for card in CATALOG.values() for result in card.results for metric in result.scores
+    }
+    assert {benchmark for benchmark, _ in shown} == set(published_results.BENCHMARKS)
+    better = {metric for _, metric in shown if published_results.higher_is_better(metric)}
+    assert better == {"KS acc", "IC acc", "SID acc", "ER acc", "QbE MTWV", "SF F1"}
 
 
 def test_more_labels_and_better_language_models_never_hurt():

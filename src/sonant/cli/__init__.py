@@ -28,6 +28,7 @@ VERBS: dict[str, Verb] = {
     "convert": Verb("sonant.cli.convert:convert", "rewrite a checkpoint in another toolkit's format"),
     "models": Verb("sonant.cli.models:list_models", "list the models that sonant knows"),
     "models show": Verb("sonant.cli.models:show_model", "print the card of one model"),
+    "models compare": Verb("sonant.cli.models:compare_models", "print models side by side"),
 }
 
 

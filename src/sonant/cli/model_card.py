@@ -10,11 +10,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from sonant.models import (
+    BackboneConfig,
+    DiscreteBERTConfig,
+    VQWav2VecConfig,
+    WaveformConvNetConfig,
+    WaveformTransformerConfig,
+)
 from sonant.models.catalog import Card
 from sonant.models.published_results import Result
 
 MOST_COLUMNS = 6  # a benchmark with more metrics is printed as a list
-PIPE_WIDTH = 200  # characters; wide enough that no row of the list is broken
+PIPE_WIDTH = 260  # characters; wide enough that no row of the list is broken
 
 
 class Column(NamedTuple):
@@ -40,17 +47,19 @@ COLUMNS = (
 
 def print_list(cards: Sequence[Card]) -> None:
     """Print one line a model."""
-    console = _console()
+    console = make_console()
     columns = [column for column in COLUMNS if column.from_width <= console.width]
     table = _table()
     for column in columns:
-        table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True)
+        # The name is what a user types: others give way to it.
+        width = max(len(column.value(card)) for card in cards) if column is COLUMNS[0] and cards else None
+        table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True, min_width=width)
     for card in cards:
         table.add_row(*(column.value(card) for column in columns))
     parts: list[RenderableType] = [table]
     if console.is_terminal:
         parts += ["", Text("sonant models show ID prints one of them in full.", style="dim")]
-    _print(console, parts)
+    print_parts(console, parts)
 
 
 def print_card(card: Card, loading: Mapping[str, str]) -> None:
@@ -65,34 +74,60 @@ def print_card(card: Card, loading: Mapping[str, str]) -> None:
     parts += ["", Text("Published results", style="bold"), *_results(card)]
     parts += ["", Text("Layer and pooling by task", style="bold"), _indent(presets)]
     parts += ["", Text("How to load", style="bold"), _indent(_pairs(loading.items()))]
-    _print(_console(), parts)
+    print_parts(make_console(), parts)
 
 
 def _facts(card: Card) -> Iterable[tuple[str, str]]:
     config = card.config
-    norm = "layer norm" if config.extractor_norm == "layer" else "group norm"
-    blocks = f"{config.num_layers} blocks of {config.dim}, {config.num_heads} heads"
     yield "family", card.family
     yield "parameters", f"{card.parameters:,} (encoder, without heads)"
-    widths = " to ".join(map(str, sorted({min(config.conv_channels), max(config.conv_channels)})))
-    yield "extractor", f"{len(config.conv_channels)} convolutions, {widths} channels, {norm}"
-    yield (
-        "Transformer",
-        f"{blocks}, feed-forward {config.feed_forward_dim}, {'pre' if config.pre_norm else 'post'}-norm",
-    )
+    yield from _shape(config)
     yield "layers", f"0 (input of the first block) to {config.num_layers}, and last (the model's output)"
     yield (
         "frames",
         f"{card.frame_rate:g} a second; each sees {1000 * config.receptive_field / config.sampling_rate:g} ms",
     )
     yield "input", f"{config.sampling_rate} Hz mono, {'' if config.normalize else 'not '}normalised"
-    hours = f"{_number(card.hours)} h of "
+    hours = "" if card.hours is None else f"{card.hours:,} h of "
     yield "trained on", f"{hours}{card.languages}: {card.data}"
     if card.labels:
         yield "fine-tuned", f"on {card.labels}" + (f"; from {card.pretrained}" if card.pretrained else "")
     yield "licence", card.licence
     title, address = card.paper
     yield "source", f"{title}, {address}"
+    if card.address:
+        yield "file", card.address
+
+
+def _shape(config: BackboneConfig) -> Iterable[tuple[str, str]]:
+    """What a model is made of."""
+    match config:
+        case WaveformTransformerConfig():
+            norm = "layer norm" if config.extractor_norm == "layer" else "group norm"
+            yield "extractor", f"{_convolutions(config.conv_channels)}, {norm}"
+            yield "Transformer", _blocks(config) + f", {'pre' if config.pre_norm else 'post'}-norm"
+        case WaveformConvNetConfig():
+            yield "extractor", f"{_convolutions(config.conv_channels)}, norm over the clip"
+            if isinstance(config, VQWav2VecConfig):
+                yield "quantiser", f"{config.quantizer}, {config.groups} groups of {config.codes} codes"
+            kernels = _range(config.context_kernels)
+            yield "context", f"{config.num_layers} causal convolutions of {config.dim}, {kernels} frames wide"
+        case DiscreteBERTConfig():
+            yield "tokens", f"{config.vocabulary_size:,}, from a vq-wav2vec with {config.tokenizer.quantizer} codes"
+            yield "Transformer", f"{_blocks(config)}, {config.max_positions:,} positions"
+
+
+def _convolutions(channels: Sequence[int]) -> str:
+    return f"{len(channels)} convolutions, {_range(channels)} channels"
+
+
+def _range(numbers: Sequence[int]) -> str:
+    return " to ".join(map(str, sorted({min(numbers), max(numbers)})))
+
+
+def _blocks(config: WaveformTransformerConfig | DiscreteBERTConfig) -> str:
+    heads = f"{config.num_layers} blocks of {config.dim}, {config.num_heads} heads"
+    return f"{heads}, feed-forward {config.feed_forward_dim}"
 
 
 def _results(card: Card) -> Iterable[RenderableType]:
@@ -133,12 +168,12 @@ def _digits(score: float) -> int:
     return len(repr(score).partition(".")[2])
 
 
-def _console() -> Console:
+def make_console() -> Console:
     console = Console(highlight=False, markup=False)
     return console if console.is_terminal else Console(highlight=False, markup=False, width=PIPE_WIDTH)
 
 
-def _print(console: Console, parts: Sequence[RenderableType]) -> None:
+def print_parts(console: Console, parts: Sequence[RenderableType]) -> None:
     """Print, and into a pipe without the blanks that fill up the lines."""
     if console.is_terminal:
         console.print(*parts, sep="\n")

@@ -1,4 +1,4 @@
-"""`sonant models` and `sonant models show`: what the catalogue knows."""
+"""`sonant models`, `sonant models show` and `sonant models compare`: what the catalogue knows."""
 
 import json as _json
 from dataclasses import asdict
@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sonant.models.catalog import Card
 
-TRANSFORMERS = {"WavLM": "WavLMModel", "HuBERT": "HubertModel", "wav2vec 2.0": "Wav2Vec2Model"}
+TRANSFORMERS = {  # its classes; it has none for vq-wav2vec and wav2vec
+    "WavLM": "WavLMModel",
+    "HuBERT": "HubertModel",
+    "wav2vec 2.0": "Wav2Vec2Model",
+}
 
 
 def list_models(*, family: str | None = None, json: bool = False) -> int:
@@ -17,7 +21,7 @@ def list_models(*, family: str | None = None, json: bool = False) -> int:
     as well, by hub id, folder or file.
 
     Args:
-        family (wavlm|hubert|wav2vec2): only this family; all of them unless given.
+        family (NAME): only this family; all of them unless given.
         json: print a JSON list, one object a model.
 
     Examples:
@@ -63,6 +67,35 @@ def show_model(name: str, *, json: bool = False) -> int:
     return 0
 
 
+def compare_models(*names: str, json: bool = False) -> int:
+    """Print models side by side: sizes, data, licence, and the published results that at least one of them has.
+
+    The best of each line's numbers is marked.
+
+    Args:
+        names (ID): two or more models, by id or its last part.
+        json: print a JSON object: the models, and the results with a value for each model that has one.
+
+    Examples:
+        sonant models compare wavlm-base-plus hubert-base-ls960 wav2vec2-base
+        sonant models compare wavlm-large hubert-large-ll60k --json | jq '.results[].values'
+    """
+    from sonant.errors import ConfigurationError
+    from sonant.models.catalog import find
+
+    cards = list(dict.fromkeys(map(find, names)))
+    if len(cards) < 2:
+        raise ConfigurationError(f"A comparison takes two models or more; {len(cards)} was given. Name another.")
+    from sonant.cli.comparison import as_data, print_comparison
+
+    if json:
+        models = [summary(card) | {"presets": presets_of(card)} for card in cards]
+        print(_json.dumps({"models": models, "results": as_data(cards)}, indent=2))
+    else:
+        print_comparison(cards)
+    return 0
+
+
 def summary(card: "Card") -> dict[str, Any]:
     """A card's row in the list, as plain data."""
     return {
@@ -81,6 +114,7 @@ def summary(card: "Card") -> dict[str, Any]:
         "labels": card.labels,
         "pretrained": card.pretrained,
         "licence": card.licence,
+        "address": card.address,
     }
 
 
@@ -91,22 +125,29 @@ def details(card: "Card") -> dict[str, Any]:
         "paper": {"title": title, "url": address},
         "config": asdict(card.config),
         "results": [asdict(result) for result in card.results],
-        "presets": {task: asdict(preset) for task, preset in card.presets.items()},
+        "presets": presets_of(card),
         "load": loading(card),
         "notes": list(card.notes),
     }
 
 
+def presets_of(card: "Card") -> dict[str, dict[str, Any]]:
+    """Layer and pooling by task, as plain data."""
+    return {task: asdict(preset) for task, preset in card.presets.items()}
+
+
 def loading(card: "Card") -> dict[str, str]:
     """How to load a model, by tool."""
+    source = card.name if card.address is None else card.address.rpartition("/")[2]  # the file, once downloaded
     lines = {
-        "python": f'encoder = sonant.load("{card.name}")',
-        "shell": f"sonant embed speech.wav -o speech.npy --model {card.name}",
-        "transformers": f'{TRANSFORMERS[card.family]}.from_pretrained("{card.name}")',
+        "python": f'encoder = sonant.load("{source}")',
+        "shell": f"sonant embed speech.wav -o speech.npy --model {source}",
     }
-    if card.shipped:  # it is on no hub: write its folder first
+    if card.family not in TRANSFORMERS:
+        return lines
+    kind = TRANSFORMERS[card.family]
+    lines["transformers"] = f'{kind}.from_pretrained("{card.name}")'
+    if card.shipped or card.address:  # on no hub: write a folder first
         folder = card.short_name
-        lines["transformers"] = (
-            f'sonant convert {card.name} {folder} --to hf, then {TRANSFORMERS[card.family]}.from_pretrained("{folder}")'
-        )
+        lines["transformers"] = f'sonant convert {source} {folder} --to hf, then {kind}.from_pretrained("{folder}")'
     return lines

@@ -1,18 +1,20 @@
 """The models that sonant knows by name: one literal table.
 
-A row is a model as it lies on the hub. What it says of data, licence and sizes was read in the authors' READMEs, the
-hub's cards and torchaudio's pages; `parameters` are counted from the configuration by a test.
+A row is a model as it lies on the hub, or as a file that its authors offer for download. What it says of data, licence
+and sizes was read in the authors' READMEs, the hub's cards and torchaudio's pages; `parameters` are counted from the
+configuration by a test.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sonant.errors import UnknownName
-from sonant.models import hubert, wav2vec2, wavlm
+from sonant.models import discrete_bert, hubert, vq_wav2vec, wav2vec, wav2vec2, wavlm
 from sonant.models.backbone import BackboneConfig
 from sonant.models.published_results import Result, results_of
 
-Family = Literal["WavLM", "HuBERT", "wav2vec 2.0"]
+Family = Literal["WavLM", "HuBERT", "wav2vec 2.0", "vq-wav2vec", "wav2vec"]
 Task = Literal["speaker", "content", "emotion", "semantic"]
 Pool = Literal["mean", "max", "mean+std"]
 
@@ -37,18 +39,19 @@ class Card:
     """One model.
 
     Attributes:
-        name: id on the hub.
+        name: id on the hub; of a file that is on no hub, "fairseq/" and its name without the ending.
         title: as its authors call it.
         config: its shape; the waveform normalisation and the frame rate follow from it.
         parameters: of the encoder with its mask embedding, without any head.
         data: what it was pretrained on.
-        hours: of speech in that.
+        hours: of speech in that; None where its authors do not say.
         languages: in that speech.
         labels: what it was fine-tuned on, for models that were.
         pretrained: id of the model that it was fine-tuned from.
         licence: of the weights.
         paper: its title and address.
-        shipped: whether its weights come with sonant; the others come from the hub.
+        shipped: whether its weights come with sonant.
+        address: where its file lies, for models that are on no hub.
         notes: what a user should know besides.
     """
 
@@ -57,13 +60,14 @@ class Card:
     config: BackboneConfig
     parameters: int
     data: str
-    hours: int
+    hours: int | None
     languages: str
     labels: str | None = None
     pretrained: str | None = None
     licence: str
     paper: tuple[str, str]
     shipped: bool = False
+    address: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -108,6 +112,10 @@ def family_of(config: BackboneConfig) -> Family:
             return "HuBERT"
         case wav2vec2.Wav2Vec2Config():
             return "wav2vec 2.0"
+        case vq_wav2vec.VQWav2VecConfig() | discrete_bert.DiscreteBERTConfig():
+            return "vq-wav2vec"
+        case wav2vec.Wav2VecConfig():
+            return "wav2vec"
     raise UnknownName("family with the configuration", type(config).__name__, FAMILIES)
 
 
@@ -119,7 +127,13 @@ def presets(config: BackboneConfig) -> dict[Task, Preset]:
     }
 
 
-FAMILIES: dict[str, Family] = {"wavlm": "WavLM", "hubert": "HuBERT", "wav2vec2": "wav2vec 2.0"}  # as users type them
+FAMILIES: dict[str, Family] = {  # as users type them
+    "wavlm": "WavLM",
+    "hubert": "HuBERT",
+    "wav2vec2": "wav2vec 2.0",
+    "vq-wav2vec": "vq-wav2vec",
+    "wav2vec": "wav2vec",
+}
 
 # (depth as a share of the layers, pooling, why). None of these layers was chosen by a measurement of ours yet.
 _PREDICTING: dict[Task, tuple[float, Pool | None, str]] = {
@@ -132,6 +146,12 @@ _PREDICTING: dict[Task, tuple[float, Pool | None, str]] = {
     "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
     "semantic": (5 / 6, "mean", "our choice: words and meaning stay high up to the top layers (Pasad et al. 2023)"),
 }
+_CONTEXT: dict[Task, tuple[float, Pool | None, str]] = {
+    "speaker": (1 / 4, "mean", "our choice, as for the other families"),
+    "content": (1, None, "what the authors feed to recognisers: the context network's last layer, or BERT's"),
+    "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
+    "semantic": (1, "mean", "our choice, as for content"),
+}
 PRESETS: dict[Family, dict[Task, tuple[float, Pool | None, str]]] = {
     "WavLM": _PREDICTING,
     "HuBERT": _PREDICTING,
@@ -141,8 +161,15 @@ PRESETS: dict[Family, dict[Task, tuple[float, Pool | None, str]]] = {
         "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
         "semantic": (2 / 3, "mean", "our choice: the top layers turn back towards the input (Pasad et al. 2021)"),
     },
+    "vq-wav2vec": _CONTEXT,
+    "wav2vec": _CONTEXT,
 }
 
+WAV2VEC_PAPER = ("wav2vec: Unsupervised Pre-training for Speech Recognition", "https://arxiv.org/abs/1904.05862")
+VQ_WAV2VEC_PAPER = (
+    "vq-wav2vec: Self-Supervised Learning of Discrete Speech Representations",
+    "https://arxiv.org/abs/1910.05453",
+)
 WAVLM_PAPER = (
     "WavLM: Large-Scale Self-Supervised Pre-Training for Full Stack Speech Processing",
     "https://arxiv.org/abs/2110.13900",
@@ -168,12 +195,31 @@ XLS_R_PAPER = (
     "https://arxiv.org/abs/2111.09296",
 )
 
+ROBUST_PAPER = (
+    "Robust wav2vec 2.0: Analyzing Domain Shift in Self-Supervised Pre-Training",
+    "https://arxiv.org/abs/2104.01027",
+)
+VOXPOPULI_PAPER = (
+    "VoxPopuli: A Large-Scale Multilingual Speech Corpus",
+    "https://arxiv.org/abs/2101.00390",
+)
+MMS_PAPER = ("Scaling Speech Technology to 1,000+ Languages", "https://arxiv.org/abs/2305.13516")
+
 MICROSOFT = "CC BY-SA 3.0 (the licence that the hub's card links to); the authors' code is MIT"
 META = "Apache-2.0 on the hub, MIT from the authors"
+FAIRSEQ = "MIT"
+NON_COMMERCIAL = "CC BY-NC 4.0"
 MIX_94K = "Libri-Light 60,000 h, GigaSpeech 10,000 h, VoxPopuli 24,000 h"
 LIBRI_LIGHT = "Libri-Light"
-LETTERS_960 = "LibriSpeech 960 h, letters with CTC"
+LIBRI_ROBUST = "Libri-Light, Common Voice, Switchboard, Fisher"
+LETTERS = "letters with CTC"
+OWN_TRANSCRIPTS = "and its own transcripts of Libri-Light"
+MMS_DATA = "readings of religious texts (MMS-lab) and other corpora"
 XLS_R_DATA = "VoxPopuli, Multilingual LibriSpeech, Common Voice, VoxLingua107, BABEL"
+BERT_ARCHIVE = (
+    "An archive of weights and dictionary. The dictionary's size is not published: parameters are counted with about "
+    "as many codes as the paper names, and include the head and the vq-wav2vec that makes the codes."
+)
 HUB_NORMALISES = (
     "The authors trained it on waveforms as they are; the hub's preprocessor asks for normalised ones. "
     "sonant goes by the file that it loads."
@@ -183,7 +229,12 @@ HUB_BIASES = (
     "sonant goes by what the file holds."
 )
 
-ROWS = (
+
+def _file(name: str) -> str:
+    return f"https://dl.fbaipublicfiles.com/fairseq/wav2vec/{name}"
+
+
+PRETRAINED = (
     Card(
         name="sonant/wavlm-tiny",
         title="WavLM Tiny",
@@ -270,34 +321,6 @@ ROWS = (
         notes=(HUB_BIASES,),
     ),
     Card(
-        name="facebook/hubert-large-ls960-ft",
-        title="HuBERT Large, fine-tuned",
-        config=replace(hubert.LARGE, conv_bias=True),
-        parameters=315_438_720,
-        data=LIBRI_LIGHT,
-        hours=60_000,
-        languages="English",
-        labels=LETTERS_960,
-        pretrained="facebook/hubert-large-ll60k",
-        licence=META,
-        paper=HUBERT_PAPER,
-        notes=(HUB_BIASES,),
-    ),
-    Card(
-        name="facebook/hubert-xlarge-ls960-ft",
-        title="HuBERT Extra Large, fine-tuned",
-        config=replace(hubert.XLARGE, conv_bias=True),
-        parameters=962_497_408,
-        data=LIBRI_LIGHT,
-        hours=60_000,
-        languages="English",
-        labels=LETTERS_960,
-        pretrained="facebook/hubert-xlarge-ll60k",
-        licence=META,
-        paper=HUBERT_PAPER,
-        notes=(HUB_BIASES,),
-    ),
-    Card(
         name="facebook/wav2vec2-base",
         title="wav2vec 2.0 Base",
         config=wav2vec2.Wav2Vec2Config(),
@@ -305,20 +328,6 @@ ROWS = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=META,
-        paper=WAV2VEC2_PAPER,
-        notes=(HUB_NORMALISES,),
-    ),
-    Card(
-        name="facebook/wav2vec2-base-960h",
-        title="wav2vec 2.0 Base, fine-tuned",
-        config=wav2vec2.Wav2Vec2Config(),
-        parameters=94_371_712,
-        data="LibriSpeech",
-        hours=960,
-        languages="English",
-        labels=LETTERS_960,
-        pretrained="facebook/wav2vec2-base",
         licence=META,
         paper=WAV2VEC2_PAPER,
         notes=(HUB_NORMALISES,),
@@ -336,20 +345,6 @@ ROWS = (
         notes=(HUB_NORMALISES,),
     ),
     Card(
-        name="facebook/wav2vec2-large-960h",
-        title="wav2vec 2.0 Large (LibriSpeech), fine-tuned",
-        config=wav2vec2.LARGE_LS960,
-        parameters=315_428_992,
-        data="LibriSpeech",
-        hours=960,
-        languages="English",
-        labels=LETTERS_960,
-        pretrained="facebook/wav2vec2-large",
-        licence=META,
-        paper=WAV2VEC2_PAPER,
-        notes=(HUB_NORMALISES,),
-    ),
-    Card(
         name="facebook/wav2vec2-large-lv60",
         title="wav2vec 2.0 Large (LV-60k)",
         config=wav2vec2.LARGE_LV60,
@@ -359,19 +354,6 @@ ROWS = (
         languages="English",
         licence=META,
         paper=WAV2VEC2_PAPER,
-    ),
-    Card(
-        name="facebook/wav2vec2-large-960h-lv60-self",
-        title="wav2vec 2.0 Large (LV-60k), self-trained and fine-tuned",
-        config=wav2vec2.LARGE_LV60,
-        parameters=315_438_720,
-        data=LIBRI_LIGHT,
-        hours=53_000,
-        languages="English",
-        labels=LETTERS_960 + ", and its own transcripts of Libri-Light",
-        pretrained="facebook/wav2vec2-large-lv60",
-        licence=META,
-        paper=SELF_TRAINING_PAPER,
     ),
     Card(
         name="facebook/wav2vec2-large-xlsr-53",
@@ -417,5 +399,266 @@ ROWS = (
         licence=META,
         paper=XLS_R_PAPER,
     ),
+    Card(
+        name="facebook/wav2vec2-large-robust",
+        title="wav2vec 2.0 Large (LV-60k, Common Voice, telephone)",
+        config=wav2vec2.LARGE_LV60,
+        parameters=315_438_720,
+        data=LIBRI_ROBUST,
+        hours=None,
+        languages="English",
+        licence=META,
+        paper=ROBUST_PAPER,
+    ),
+    Card(
+        name="facebook/wav2vec2-large-100k-voxpopuli",
+        title="wav2vec 2.0 Large (VoxPopuli)",
+        config=wav2vec2.LARGE_LV60,
+        parameters=315_438_720,
+        data="VoxPopuli, its part of 100,000 h",
+        hours=100_000,
+        languages="23 languages",
+        licence=NON_COMMERCIAL,
+        paper=VOXPOPULI_PAPER,
+    ),
+    Card(
+        name="facebook/mms-300m",
+        title="MMS 300M",
+        config=wav2vec2.XLS_R_300M,
+        parameters=315_438_720,
+        data=MMS_DATA,
+        hours=500_000,
+        languages="1,406 languages",
+        licence=NON_COMMERCIAL,
+        paper=MMS_PAPER,
+    ),
+    Card(
+        name="facebook/mms-1b",
+        title="MMS 1B",
+        config=wav2vec2.XLS_R_1B,
+        parameters=962_497_408,
+        data=MMS_DATA,
+        hours=500_000,
+        languages="1,406 languages",
+        licence=NON_COMMERCIAL,
+        paper=MMS_PAPER,
+    ),
+    Card(
+        name="fairseq/vq-wav2vec",
+        title="vq-wav2vec, Gumbel",
+        config=vq_wav2vec.GUMBEL,
+        parameters=30_917_248,
+        data="LibriSpeech",
+        hours=960,
+        languages="English",
+        licence=FAIRSEQ,
+        paper=VQ_WAV2VEC_PAPER,
+        address=_file("vq-wav2vec.pt"),
+    ),
+    Card(
+        name="fairseq/vq-wav2vec_kmeans",
+        title="vq-wav2vec, k-means",
+        config=vq_wav2vec.KMEANS,
+        parameters=29_868_032,
+        data="LibriSpeech",
+        hours=960,
+        languages="English",
+        licence=FAIRSEQ,
+        paper=VQ_WAV2VEC_PAPER,
+        address=_file("vq-wav2vec_kmeans.pt"),
+    ),
+    Card(
+        name="fairseq/bert_kmeans",
+        title="BERT on the codes of vq-wav2vec, k-means",
+        config=discrete_bert.DiscreteBERTConfig(),
+        parameters=134_781_405,
+        data="LibriSpeech",
+        hours=960,
+        languages="English",
+        licence=FAIRSEQ,
+        paper=VQ_WAV2VEC_PAPER,
+        address=_file("bert_kmeans.tar"),
+        notes=(BERT_ARCHIVE,),
+    ),
+    Card(
+        name="fairseq/wav2vec_large",
+        title="wav2vec Large",
+        config=wav2vec.LARGE,
+        parameters=29_390_848,
+        data="LibriSpeech",
+        hours=960,
+        languages="English",
+        licence=FAIRSEQ,
+        paper=WAV2VEC_PAPER,
+        address=_file("wav2vec_large.pt"),
+    ),
 )
-CATALOG: dict[str, Card] = {card.name: card for card in ROWS}
+
+
+class Tuned(NamedTuple):
+    """A published fine-tuned model: what differs from the card of the model that it was fine-tuned from."""
+
+    name: str
+    title: str
+    pretrained: str
+    labels: str
+    paper: tuple[str, str] | None = None
+    address: str | None = None
+
+    def card(self, origin: Card) -> Card:
+        card = replace(
+            origin,
+            name=self.name,
+            title=self.title,
+            pretrained=self.pretrained,
+            labels=self.labels,
+            paper=self.paper or origin.paper,
+        )
+        # Of the authors' own file, not all that is said of the hub's is true.
+        return replace(card, address=self.address, licence=FAIRSEQ, notes=()) if self.address else card
+
+
+TUNED = (
+    Tuned(
+        "microsoft/wavlm-base-sv",
+        "WavLM Base, fine-tuned",
+        "microsoft/wavlm-base",
+        "speaker verification (x-vector head)",
+    ),
+    Tuned(
+        "microsoft/wavlm-base-sd",
+        "WavLM Base, fine-tuned",
+        "microsoft/wavlm-base",
+        "speaker diarisation (frame head)",
+    ),
+    Tuned(
+        "microsoft/wavlm-base-plus-sv",
+        "WavLM Base+, fine-tuned",
+        "microsoft/wavlm-base-plus",
+        "VoxCeleb1, speaker verification (x-vector head)",
+    ),
+    Tuned(
+        "microsoft/wavlm-base-plus-sd",
+        "WavLM Base+, fine-tuned",
+        "microsoft/wavlm-base-plus",
+        "LibriMix, speaker diarisation (frame head)",
+    ),
+    Tuned(
+        "facebook/hubert-large-ls960-ft",
+        "HuBERT Large, fine-tuned",
+        "facebook/hubert-large-ll60k",
+        f"LibriSpeech 960 h, {LETTERS}",
+    ),
+    Tuned(
+        "facebook/hubert-xlarge-ls960-ft",
+        "HuBERT Extra Large, fine-tuned",
+        "facebook/hubert-xlarge-ll60k",
+        f"LibriSpeech 960 h, {LETTERS}",
+    ),
+    Tuned(
+        "facebook/wav2vec2-base-100h",
+        "wav2vec 2.0 Base, fine-tuned",
+        "facebook/wav2vec2-base",
+        f"LibriSpeech 100 h, {LETTERS}",
+    ),
+    Tuned(
+        "facebook/wav2vec2-base-960h",
+        "wav2vec 2.0 Base, fine-tuned",
+        "facebook/wav2vec2-base",
+        f"LibriSpeech 960 h, {LETTERS}",
+    ),
+    Tuned(
+        "fairseq/wav2vec_small_10m",
+        "wav2vec 2.0 Base, fine-tuned",
+        "facebook/wav2vec2-base",
+        f"LibriSpeech 10 min, {LETTERS}",
+        address=_file("wav2vec_small_10m.pt"),
+    ),
+    Tuned(
+        "facebook/wav2vec2-large-960h",
+        "wav2vec 2.0 Large (LibriSpeech), fine-tuned",
+        "facebook/wav2vec2-large",
+        f"LibriSpeech 960 h, {LETTERS}",
+    ),
+    Tuned(
+        "fairseq/wav2vec_big_10m",
+        "wav2vec 2.0 Large (LibriSpeech), fine-tuned",
+        "facebook/wav2vec2-large",
+        f"LibriSpeech 10 min, {LETTERS}",
+        address=_file("wav2vec_big_10m.pt"),
+    ),
+    Tuned(
+        "fairseq/wav2vec_big_100h",
+        "wav2vec 2.0 Large (LibriSpeech), fine-tuned",
+        "facebook/wav2vec2-large",
+        f"LibriSpeech 100 h, {LETTERS}",
+        address=_file("wav2vec_big_100h.pt"),
+    ),
+    Tuned(
+        "facebook/wav2vec2-large-960h-lv60",
+        "wav2vec 2.0 Large (LV-60k), fine-tuned",
+        "facebook/wav2vec2-large-lv60",
+        f"LibriSpeech 960 h, {LETTERS}",
+    ),
+    Tuned(
+        "fairseq/wav2vec_vox_10m_new",
+        "wav2vec 2.0 Large (LV-60k), fine-tuned",
+        "facebook/wav2vec2-large-lv60",
+        f"LibriSpeech 10 min, {LETTERS}",
+        address=_file("wav2vec_vox_10m_new.pt"),
+    ),
+    Tuned(
+        "fairseq/wav2vec_vox_100h_new",
+        "wav2vec 2.0 Large (LV-60k), fine-tuned",
+        "facebook/wav2vec2-large-lv60",
+        f"LibriSpeech 100 h, {LETTERS}",
+        address=_file("wav2vec_vox_100h_new.pt"),
+    ),
+    Tuned(
+        "facebook/wav2vec2-large-960h-lv60-self",
+        "wav2vec 2.0 Large (LV-60k), self-trained and fine-tuned",
+        "facebook/wav2vec2-large-lv60",
+        f"LibriSpeech 960 h, {LETTERS}, {OWN_TRANSCRIPTS}",
+        SELF_TRAINING_PAPER,
+    ),
+    Tuned(
+        "fairseq/wav2vec_vox_10m_pl",
+        "wav2vec 2.0 Large (LV-60k), self-trained and fine-tuned",
+        "facebook/wav2vec2-large-lv60",
+        f"LibriSpeech 10 min, {LETTERS}, {OWN_TRANSCRIPTS}",
+        SELF_TRAINING_PAPER,
+        _file("wav2vec_vox_10m_pl.pt"),
+    ),
+    Tuned(
+        "fairseq/wav2vec_vox_100h_pl",
+        "wav2vec 2.0 Large (LV-60k), self-trained and fine-tuned",
+        "facebook/wav2vec2-large-lv60",
+        f"LibriSpeech 100 h, {LETTERS}, {OWN_TRANSCRIPTS}",
+        SELF_TRAINING_PAPER,
+        _file("wav2vec_vox_100h_pl.pt"),
+    ),
+    Tuned(
+        "facebook/wav2vec2-large-robust-ft-libri-960h",
+        "wav2vec 2.0 Large (robust), fine-tuned",
+        "facebook/wav2vec2-large-robust",
+        f"LibriSpeech 960 h, {LETTERS}",
+    ),
+    Tuned(
+        "facebook/wav2vec2-large-robust-ft-swbd-300h",
+        "wav2vec 2.0 Large (robust), fine-tuned",
+        "facebook/wav2vec2-large-robust",
+        f"Switchboard 300 h, {LETTERS}",
+    ),
+)
+
+
+def _rows() -> Iterator[Card]:
+    """Family by family; each model's fine-tuned descendants behind it."""
+    for family in FAMILIES.values():
+        for card in PRETRAINED:
+            if card.family == family:
+                yield card
+                yield from (tuned.card(card) for tuned in TUNED if tuned.pretrained == card.name)
+
+
+CATALOG: dict[str, Card] = {card.name: card for card in _rows()}

@@ -28,6 +28,10 @@ class Result:
 WAVLM_README = "WavLM's README, github.com/microsoft/unilm/tree/master/wavlm"
 UNISPEECH_README = "UniSpeech's README, github.com/microsoft/UniSpeech"
 HUB_CARD = "the model's card on the hub"
+WAV2VEC_PAPER = "the wav2vec paper, arXiv 1904.05862"
+VQ_WAV2VEC_PAPER = "the vq-wav2vec paper, arXiv 1910.05453"
+DISCRETE_BERT_PAPER = "arXiv 1911.03912; that its pretraining is this checkpoint's: fairseq issue 3088"
+W2V_BERT2_VERIFICATION = "arXiv 2510.04213"
 WAV2VEC2_PAPER = "the wav2vec 2.0 paper, arXiv 2006.11477"
 HUBERT_PAPER = "the HuBERT paper, arXiv 2106.07447"
 
@@ -36,6 +40,8 @@ SUPERB_METRICS = (
     "PR PER", "ASR WER", "KS acc", "IC acc", "SID acc", "ER acc", "ASV EER", "SD DER", "QbE MTWV", "SF F1", "SF CER",
 )  # fmt: skip
 SUPERB = {
+    "wav2vec_large": (31.58, 15.86, 95.59, 84.92, 56.56, 59.79, 7.99, 9.9, 0.0485, 76.37, 43.71),
+    "vq-wav2vec": (33.48, 17.71, 93.38, 85.68, 38.80, 58.24, 10.38, 9.93, 0.0410, 77.68, 41.54),
     "wav2vec2-base": (5.74, 6.43, 96.23, 92.35, 75.18, 63.43, 6.02, 6.08, 0.0233, 88.30, 24.77),
     "hubert-base-ls960": (5.41, 6.42, 96.30, 98.34, 81.42, 64.92, 5.11, 5.88, 0.0736, 88.53, 25.20),
     "wavlm-base": (4.84, 6.21, 96.79, 98.63, 84.51, 65.94, 4.69, 4.83, 0.0870, 89.38, 22.86),
@@ -46,7 +52,14 @@ SUPERB = {
 }
 
 # (labelled speech, language model): WER on test-clean and test-other of the model fine-tuned on that much with CTC.
+LABELLED, LANGUAGE_MODELS = ("10 min", "1 h", "10 h", "100 h", "960 h"), ("none", "4-gram", "Transformer")
 LIBRISPEECH = {
+    "bert_kmeans": {
+        ("10 min", "4-gram"): (16.3, 25.2),
+        ("1 h", "4-gram"): (9.0, 17.6),
+        ("10 h", "4-gram"): (5.9, 14.1),
+        ("100 h", "4-gram"): (4.5, 12.1),
+    },
     "wav2vec2-base": {
         ("10 min", "none"): (46.9, 50.9),
         ("10 min", "4-gram"): (9.1, 15.6),
@@ -150,6 +163,7 @@ LIBRISPEECH = {
 }
 
 LIBRISPEECH_SOURCES = {
+    "bert_kmeans": DISCRETE_BERT_PAPER,
     "wav2vec2-base": WAV2VEC2_PAPER,
     "wav2vec2-large": WAV2VEC2_PAPER,
     "wav2vec2-large-lv60": WAV2VEC2_PAPER,
@@ -164,14 +178,21 @@ LIBRISPEECH_SOURCES = {
 # The same for fine-tuned checkpoints themselves, as their cards on the hub give it: greedy, no language model.
 LIBRISPEECH_OF_CHECKPOINTS = {
     "wav2vec2-base-960h": {"test-clean": 3.4, "test-other": 8.6},
+    "wav2vec2-large-960h-lv60": {"test-clean": 2.2},
     "wav2vec2-large-960h-lv60-self": {"test-clean": 1.9, "test-other": 3.9},
     "hubert-large-ls960-ft": {"test-clean": 1.9},
 }
 
 # Equal error rate in percent on the trials O, E, H of VoxCeleb1: ECAPA-TDNN on the layers' weighted sum.
-VOXCELEB1 = {
-    "hubert-large-ll60k": (("frozen", (0.888, 0.912, 1.853), WAVLM_README),),
-    "wav2vec2-large-xlsr-53": (("frozen", (0.915, 0.945, 1.895), WAVLM_README),),
+VOXCELEB1: dict[str, tuple[tuple[str, tuple[float | None, ...], str], ...]] = {
+    "hubert-large-ll60k": (
+        ("frozen", (0.888, 0.912, 1.853), WAVLM_README),
+        ("fine-tuned, large margin, calibrated", (0.585, 0.654, 1.342), WAVLM_README),
+    ),
+    "wav2vec2-large-xlsr-53": (
+        ("frozen", (0.915, 0.945, 1.895), WAVLM_README),
+        ("fine-tuned, large margin, calibrated", (0.564, 0.605, 1.23), WAVLM_README),
+    ),
     "wavlm-base-plus": (("frozen", (0.84, 0.928, 1.758), UNISPEECH_README),),
     "wavlm-large": (
         ("frozen", (0.59, 0.65, 1.328), WAVLM_README),
@@ -200,6 +221,36 @@ CALLHOME = {
 }
 
 
+# Vectors of these models fed into an acoustic model, WER on nov92 without and with language models.
+WSJ_METRICS = ("no LM", "4-gram", "char ConvLM")
+WSJ = {
+    "wav2vec_large": ("its frames instead of log-mel", (11.20, 4.32, 2.43), WAV2VEC_PAPER),
+    "vq-wav2vec": ("its codes into a BERT Base of the authors", (9.39, 3.62, 2.34), VQ_WAV2VEC_PAPER),
+}
+
+# Phone error rate on the test set.
+TIMIT = {
+    "wav2vec_large": ("its frames instead of log-mel", 14.7, WAV2VEC_PAPER),
+    "vq-wav2vec": ("its codes into a small BERT of the authors", 11.64, VQ_WAV2VEC_PAPER),
+    "vq-wav2vec_kmeans": ("its codes into a small BERT of the authors", 11.40, VQ_WAV2VEC_PAPER),
+}
+
+BENCHMARKS = (
+    "SUPERB", "LibriSpeech WER", "WSJ WER", "TIMIT PER", "VoxCeleb1 EER", "LibriCSS WER", "CALLHOME DER",
+)  # fmt: skip
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether a larger score is the better one: so for accuracies, F1 and MTWV; every other is an error rate."""
+    return metric.endswith(("acc", "F1", "MTWV"))
+
+
+def place_of(condition: str) -> int:
+    """Where a condition stands among those of its benchmark: by labelled speech and language model, else unordered."""
+    names = [_fine_tuned(labels, model) for labels in LABELLED for model in LANGUAGE_MODELS]
+    return names.index(condition) if condition in names else -1
+
+
 def results_of(name: str) -> tuple[Result, ...]:
     """Every published result of a model (its name without the organisation); none for a name in no table."""
     return tuple(_rows(name))
@@ -212,14 +263,24 @@ def _rows(name: str) -> Iterator[Result]:
     if name in LIBRISPEECH_OF_CHECKPOINTS:
         yield Result("LibriSpeech WER", "this checkpoint", LIBRISPEECH_OF_CHECKPOINTS[name], HUB_CARD)
     for (labels, language_model), (clean, other) in LIBRISPEECH.get(name, {}).items():
-        helped = "no language model" if language_model == "none" else f"{language_model} language model"
         scores = {"test-clean": clean, "test-other": other}
-        yield Result("LibriSpeech WER", f"fine-tuned on {labels}, {helped}", scores, LIBRISPEECH_SOURCES[name])
+        yield Result("LibriSpeech WER", _fine_tuned(labels, language_model), scores, LIBRISPEECH_SOURCES[name])
+    if name in WSJ:
+        condition, rates, source = WSJ[name]
+        yield Result("WSJ WER", condition, dict(zip(WSJ_METRICS, rates, strict=True)), source)
+    if name in TIMIT:
+        condition, rate, source = TIMIT[name]
+        yield Result("TIMIT PER", condition, {"test": rate}, source)
     for condition, errors, source in VOXCELEB1.get(name, ()):
-        yield Result("VoxCeleb1 EER", condition, dict(zip("OEH", errors, strict=True)), source)
+        known = {trials: error for trials, error in zip("OEH", errors, strict=True) if error is not None}
+        yield Result("VoxCeleb1 EER", condition, known, source)
     if name in LIBRICSS:
         scores = dict(zip(LIBRICSS_METRICS, LIBRICSS[name], strict=True))
         yield Result("LibriCSS WER", "continuous separation", scores, WAVLM_README)
     if name in CALLHOME:
         scores = dict(zip(CALLHOME_METRICS, CALLHOME[name], strict=True))
         yield Result("CALLHOME DER", "diarisation", scores, WAVLM_README)
+
+
+def _fine_tuned(labels: str, language_model: str) -> str:
+    return f"fine-tuned on {labels}, {'no' if language_model == 'none' else language_model} language model"

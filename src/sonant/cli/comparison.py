@@ -1,0 +1,153 @@
+"""How models look side by side: one column a model; into a pipe, one line a fact."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sonant.cli.model_card import make_console, print_parts
+from sonant.models.catalog import Card, Preset
+from sonant.models.published_results import BENCHMARKS, higher_is_better, place_of
+
+BEST = "*"
+LABEL_WIDTH = 22  # characters, in a terminal
+MOST_IN_A_CELL = 3  # a benchmark with more metrics has a line for each of them
+
+
+class Score(NamedTuple):
+    """One number of a benchmark, for each model that has it."""
+
+    benchmark: str
+    condition: str
+    metric: str
+    values: dict[str, float]  # by the model's name
+
+    @property
+    def best(self) -> float | None:
+        """The best of the values, where there is something to choose from."""
+        if len(set(self.values.values())) < 2:
+            return None
+        return (max if higher_is_better(self.metric) else min)(self.values.values())
+
+
+Cell = str | Text
+Line = tuple[str, list[Cell]]  # a label, and what stands under each model
+
+
+FACTS: tuple[tuple[str, Callable[[Card], str]], ...] = (
+    ("family", lambda card: card.family),
+    ("parameters", lambda card: f"{card.parameters / 1e6:,.1f} M"),
+    ("layers", lambda card: str(card.config.num_layers)),
+    ("dim", lambda card: str(card.config.dim)),
+    ("frames", lambda card: f"{card.frame_rate:g} a second"),
+    ("input normalised", lambda card: "yes" if card.config.normalize else "no"),
+    ("trained on", lambda card: card.data),
+    ("hours", lambda card: "not said" if card.hours is None else f"{card.hours:,}"),
+    ("languages", lambda card: card.languages),
+    ("fine-tuned on", lambda card: card.labels or "-"),
+    ("licence", lambda card: card.licence),
+)
+
+
+def scores(cards: Sequence[Card]) -> list[Score]:
+    """Every published number that at least one of the models has, benchmark by benchmark, condition by condition."""
+    found: dict[str, dict[str, dict[str, dict[str, float]]]] = {benchmark: {} for benchmark in BENCHMARKS}
+    for card in cards:
+        for result in card.results:
+            for metric, value in result.scores.items():
+                conditions = found[result.benchmark].setdefault(result.condition, {})
+                conditions.setdefault(metric, {})[card.name] = value
+    return [
+        Score(benchmark, condition, metric, values)
+        for benchmark, conditions in found.items()
+        for condition, metrics in sorted(conditions.items(), key=lambda item: place_of(item[0]))
+        for metric, values in metrics.items()
+    ]
+
+
+def as_data(cards: Sequence[Card]) -> list[dict[str, Any]]:
+    """The published numbers as plain data."""
+    return [{**score._asdict(), "best": score.best} for score in scores(cards)]
+
+
+def print_comparison(cards: Sequence[Card]) -> None:
+    """Print the models side by side."""
+    console = make_console()
+    facts: list[Line] = [("", [Text(card.name, style="bold") for card in cards])]
+    facts += [(name, [value(card) for card in cards]) for name, value in FACTS]
+    presets: list[Line] = [(task, [_preset(card.presets[task]) for card in cards]) for task in cards[0].presets]
+    sections = [("", facts), ("Layer and pooling by task", presets), *_results(cards)]
+    widths = _widths(console, [line for _, lines in sections for line in lines])
+    if not console.is_terminal:
+        console.width = sum(widths) + 2 * len(widths)
+    parts: list[RenderableType] = []
+    for heading, lines in sections:
+        parts += ["", Text(heading, style="bold")] if heading else []
+        parts.append(_table(lines, widths))
+    print_parts(console, [*parts, "", *(Text(note, style="dim") for note in _footnotes(cards))])
+
+
+def _preset(preset: Preset) -> str:
+    return f"layer {preset.layer}, {preset.pool or 'frames'}"
+
+
+def _results(cards: Sequence[Card]) -> Iterator[tuple[str, list[Line]]]:
+    """For each benchmark a heading and its lines."""
+    for benchmark, group in groupby(scores(cards), key=lambda score: score.benchmark):
+        conditions: dict[str, list[Score]] = {}
+        metrics: dict[str, None] = {}
+        for score in group:
+            conditions.setdefault(score.condition, []).append(score)
+            metrics[score.metric] = None
+        if len(metrics) > MOST_IN_A_CELL:
+            for condition, rows in conditions.items():
+                yield (
+                    f"{benchmark}, {condition}",
+                    [(row.metric, [_cell([row], card) for card in cards]) for row in rows],
+                )
+        else:
+            lines: list[Line] = [(key, [_cell(rows, card) for card in cards]) for key, rows in conditions.items()]
+            yield f"{benchmark}, {' / '.join(metrics)}", lines
+
+
+def _cell(rows: Sequence[Score], card: Card) -> Cell:
+    """What stands under a model for one condition."""
+    known = [_number(row, card) for row in rows]
+    return Text(" / ").join(known) if any(card.name in row.values for row in rows) else "-"
+
+
+def _number(score: Score, card: Card) -> Text:
+    value = score.values.get(card.name)
+    if value is None:
+        return Text("-")
+    digits = max(len(repr(each).partition(".")[2]) for each in score.values.values())
+    is_best = value == score.best
+    return Text(f"{value:.{digits}f}{BEST if is_best else ''}", style="bold" if is_best else "")
+
+
+def _widths(console: Console, lines: Sequence[Line]) -> list[int]:
+    """Of the columns: equal shares of a terminal; in a pipe, as much as the longest entry takes."""
+    count = len(lines[0][1])
+    if console.is_terminal:
+        return [LABEL_WIDTH, *[(console.width - LABEL_WIDTH - 2 * count) // count] * count]
+    longest = [max(len(cells[i]) for _, cells in lines) for i in range(count)]
+    return [max(len(label) for label, _ in lines), *longest]
+
+
+def _table(lines: Sequence[Line], widths: Sequence[int]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for i, width in enumerate(widths):
+        table.add_column(width=width, overflow="fold", style="" if i else "dim")
+    for label, cells in lines:
+        table.add_row(label, *cells)
+    return table
+
+
+def _footnotes(cards: Sequence[Card]) -> Iterator[str]:
+    if any(score.best is not None for score in scores(cards)):
+        yield f"{BEST} the best of these models"
+    sources = dict.fromkeys(result.source for card in cards for result in card.results)
+    yield f"sources: {'; '.join(sources)}" if sources else "none of them is in our tables of published results"
