@@ -20,7 +20,7 @@ class Quantized:
     Attributes:
         values: (total, dim), one code vector of each group, joined.
         codes: int64 (total, groups); the codes that `values` shows, in training the drawn ones.
-        probabilities: float32 (total, groups, codes); softmax of the logits alone, without noise or temperature.
+        probabilities: (total, groups, codes), softmax of the logits alone, without noise or temperature.
     """
 
     values: Tensor
@@ -96,12 +96,13 @@ class GumbelQuantizer(nn.Module):
         self.projections = nn.ModuleList(linears)
 
     def logits(self, features: Tensor) -> Tensor:
-        """(total, input_dim) to float32 (total, groups, codes)."""
+        """(total, input_dim) to (total, groups, codes), float32 at least."""
         first, *others = self.projections
         scores = first(features)
         for projection in others:
             scores = projection(activation(self.activation)(scores))
-        return scores.float().unflatten(-1, (self.groups, self.codes))
+        wide = torch.promote_types(scores.dtype, torch.float32)
+        return scores.to(wide).unflatten(-1, (self.groups, self.codes))
 
     def forward(self, features: Tensor, *, noise: Tensor | None = None) -> Quantized:
         """Quantise frames (total, input_dim).
@@ -124,7 +125,7 @@ class GumbelQuantizer(nn.Module):
         hard = torch.zeros_like(soft).scatter_(-1, codes[..., None], 1.0)
         choice = hard - soft.detach() + soft  # (total, groups, codes)
         with torch.autocast(features.device.type, enabled=False):
-            values = torch.einsum("tgv,gvd->tgd", choice, self._codebooks().float())
+            values = torch.einsum("tgv,gvd->tgd", choice, self._codebooks().to(choice.dtype))
         return Quantized(values.flatten(1), codes, probabilities)
 
     def vectors(self, codes: Tensor) -> Tensor:

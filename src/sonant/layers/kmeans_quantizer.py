@@ -58,9 +58,10 @@ class KMeansQuantizer(nn.Module):
         """Quantise frames (total, dim)."""
         maps = self.projection.weight.unflatten(0, (self.groups, -1))[..., 0]  # (groups, dim / groups, dim / groups)
         projected = torch.einsum("tgi,goi->tgo", features.values.unflatten(1, (self.groups, -1)), maps)
-        frames = self.norm(features.with_values(projected.flatten(1))).float()  # (total, dim)
+        wide = torch.promote_types(features.values.dtype, torch.float32)
+        frames = self.norm(features.with_values(projected.flatten(1))).to(wide)  # (total, dim)
         codes = self._nearest(frames.detach())
-        vectors = self.vectors(codes).float()
+        vectors = self.vectors(codes).to(wide)
         values = vectors.detach() + (frames - frames.detach())  # the vectors, exactly; the gradient of the frames
         return Clustered(
             values.to(features.values.dtype),
@@ -78,7 +79,7 @@ class KMeansQuantizer(nn.Module):
     @torch.no_grad()
     def _nearest(self, frames: Tensor) -> Tensor:
         """Of normalised frames (total, dim): int64 (total, groups)."""
-        codebooks = self.codebook.float().transpose(0, 1).expand(self.groups, -1, -1)  # (groups, codes, dim / groups)
+        codebooks = self.codebook.to(frames.dtype).transpose(0, 1).expand(self.groups, -1, -1)  # (groups, codes, width)
         with torch.autocast(frames.device.type, enabled=False):
             products = torch.einsum("tgi,gvi->tgv", frames.unflatten(1, (self.groups, -1)), codebooks)
         return (codebooks.square().sum(-1) - 2 * products).argmin(-1)

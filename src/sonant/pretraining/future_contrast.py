@@ -166,15 +166,19 @@ class FutureContrast(nn.Module):
         """What the quantiser adds to the loss of each prediction, and its metrics."""
         assert isinstance(self.backbone, VQWav2Vec)
         num_codes = self.backbone.config.codes
-        metrics = {"code_perplexity": (code_perplexity(quantized.codes, num_codes).sum().item(), 1.0)}
         if isinstance(quantized, Clustered):
             extra = quantized.codebook_loss + self.config.commitment * quantized.commitment_loss
-            return extra, metrics | {"kmeans_loss": (extra.item(), 1.0)}
+            return extra, {
+                "code_perplexity": (code_perplexity(quantized.codes, num_codes).sum().item(), 1.0),
+                "kmeans_loss": (extra.item(), 1.0),
+            }
         gumbel = self._gumbel()
         assert gumbel is not None
+        likeliest = quantized.probabilities.argmax(-1)  # the drawn codes stay diverse in a collapse
         in_use = perplexity(quantized.probabilities).sum()
         extra = self.config.diversity_weight * (gumbel.groups * num_codes - in_use)
-        return extra, metrics | {
+        return extra, {
+            "code_perplexity": (code_perplexity(likeliest, num_codes).sum().item(), 1.0),
             "probability_perplexity": (in_use.item(), 1.0),
             "temperature": (gumbel.temperature, 1.0),
         }
