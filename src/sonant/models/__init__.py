@@ -5,6 +5,7 @@ from sonant.models.backbone import Backbone, BackboneConfig, Encoded
 from sonant.models.discrete_bert import DiscreteBERTConfig, build_discrete_bert
 from sonant.models.hubert import HuBERTConfig, build_hubert
 from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig, build_vq_wav2vec
+from sonant.models.w2v_bert2 import W2vBERT2, W2vBERT2Config, build_w2v_bert2
 from sonant.models.wav2vec import Wav2Vec, Wav2VecConfig, build_wav2vec
 from sonant.models.wav2vec2 import Wav2Vec2Config, build_wav2vec2
 from sonant.models.waveform_convnet import WaveformConvNet, WaveformConvNetConfig
@@ -19,6 +20,8 @@ __all__ = [
     "HuBERTConfig",
     "VQWav2Vec",
     "VQWav2VecConfig",
+    "W2vBERT2",
+    "W2vBERT2Config",
     "Wav2Vec",
     "Wav2Vec2Config",
     "Wav2VecConfig",
@@ -47,6 +50,8 @@ def build(config: BackboneConfig) -> Backbone:
             return build_vq_wav2vec(config)
         case DiscreteBERTConfig():
             return build_discrete_bert(config)
+        case W2vBERT2Config():
+            return build_w2v_bert2(config)
     raise UnknownName(
         "family with the configuration", type(config).__name__, ["WavLMConfig", "HuBERTConfig", "Wav2Vec2Config"]
     )

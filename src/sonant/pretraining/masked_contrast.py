@@ -104,7 +104,7 @@ class MaskedContrast(nn.Module):
         normed = features.with_values(self.backbone.projection.norm(features.values))
         output = self.backbone.encode_normed(normed, mask=batch.mask, layers=["last"]).last
         assert output is not None
-        scored, lengths = _scored(batch.mask, features)
+        scored, lengths = scored_frames(batch.mask, features)
         count = int(lengths.sum())
 
         quantized = self.quantizer(self.feature_dropout(normed.values[scored]), noise=noise)
@@ -142,17 +142,13 @@ class MaskedContrast(nn.Module):
     def warning(self, metrics: dict[str, float]) -> str | None:
         """Whether the quantiser collapses: few codes, and a contrast that has become trivial."""
         config = self.config
-        in_use = f"{metrics['code_perplexity']:.1f} of {config.groups * config.codes} codes are in use"
-        cure = (
-            "Distractors that equal the target are left out, so the loss falls while nothing is learned. Start again "
-            "with a lower peak_rate or larger batches (accumulate), a larger diversity_weight, or a lower "
-            "extractor_gradient."
+        return collapse(
+            metrics["contrastive_loss"],
+            metrics["accuracy"],
+            metrics["code_perplexity"],
+            groups=config.groups,
+            codes=config.codes,
         )
-        if metrics["accuracy"] > 0.99 and metrics["contrastive_loss"] < 0.1:
-            return f"The contrast has become trivial: accuracy {metrics['accuracy']:.3f}, and {in_use}. {cure}"
-        if metrics["code_perplexity"] < max(2 * config.groups, 0.02 * config.groups * config.codes):
-            return f"The codebook collapses: {in_use}. {cure}"
-        return None
 
     def head(self) -> dict[str, Tensor]:
         """The tensors of quantiser and projections, under the names that checkpoints have for them."""
@@ -172,6 +168,21 @@ class MaskedContrast(nn.Module):
         with torch.no_grad():
             for name, tensor in state.items():
                 tensor.copy_(tensors[name])
+
+
+def collapse(loss: float, accuracy: float, code_perplexity: float, *, groups: int, codes: int) -> str | None:
+    """What to tell of a contrast whose targets have collapsed; None where they have not."""
+    in_use = f"{code_perplexity:.1f} of {groups * codes} codes are in use"
+    cure = (
+        "Distractors that equal the target are left out, so the loss falls while nothing is learned. Start again "
+        "with a lower peak_rate or larger batches (accumulate), a larger diversity_weight, or a lower "
+        "extractor_gradient."
+    )
+    if accuracy > 0.99 and loss < 0.1:
+        return f"The contrast has become trivial: accuracy {accuracy:.3f}, and {in_use}. {cure}"
+    if code_perplexity < max(2 * groups, 0.02 * groups * codes):
+        return f"The codebook collapses: {in_use}. {cure}"
+    return None
 
 
 def contrastive_logits(
@@ -199,7 +210,7 @@ def contrastive_logits(
     return torch.cat([logits.diagonal()[:, None], others], dim=1)
 
 
-def _scored(mask: Tensor, frames: Packed) -> tuple[Tensor, Tensor]:
+def scored_frames(mask: Tensor, frames: Packed) -> tuple[Tensor, Tensor]:
     """The masked frames that have company in their clip, bool (total,), and how many each clip has, on the CPU."""
     lengths = torch.bincount(frames.clip_of_step[mask], minlength=len(frames))
     if not bool((lengths > 1).any()):
