@@ -24,6 +24,7 @@ class Verb(NamedTuple):
 
 VERBS: dict[str, Verb] = {
     "embed": Verb("sonant.cli.embed:embed", "turn recordings into vectors"),
+    "units": Verb("sonant.cli.units:units", "turn recordings into discrete units"),
     "pretrain": Verb("sonant.cli.pretrain:pretrain", "train a model on raw speech, without labels"),
     "convert": Verb("sonant.cli.convert:convert", "rewrite a checkpoint in another toolkit's format"),
     "models": Verb("sonant.cli.models:list_models", "list the models that sonant knows"),
