@@ -9,11 +9,11 @@ The public names live in `sonant.api` and are fetched when first used, so that `
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sonant.api import SpeechEncoder, load
+    from sonant.api import SpeechEncoder, load, units
 
 __version__ = "0.1.0"
 
-__all__ = ["SpeechEncoder", "__version__", "load"]
+__all__ = ["SpeechEncoder", "__version__", "load", "units"]
 
 
 def __getattr__(name: str) -> object:

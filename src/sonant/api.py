@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from sonant.checkpoints import load_backbone, save_pretrained
@@ -32,8 +33,11 @@ from sonant.extraction.request import (
     resolve_layers,
 )
 from sonant.extraction.sources import AudioSource, is_many, rewound
+from sonant.extraction.units import Coder, Coding, Label, UnitFormat, UnitSink, write_units
+from sonant.extraction.units import deduplicate as without_repetitions
 from sonant.models import Backbone
 from sonant.models.catalog import Task, presets
+from sonant.pretraining.kmeans import KMeans
 
 Device = str | torch.device
 Layers = Layer | Literal["all"] | Sequence[Layer]
@@ -60,6 +64,17 @@ def load(
     devices = _devices(device)
     backbone = load_backbone(model, revision=revision, dtype=dtype or torch.float32, device=devices[0])
     return SpeechEncoder(backbone, name=str(model), revision=revision, device=devices)
+
+
+def units(audio: Any, *, model: str | PathLike[str] | SpeechEncoder, **how: Any) -> Any:
+    """Discrete units of one recording or several; see `SpeechEncoder.units`, whose further arguments are taken too.
+
+    Args:
+        audio: path, bytes, file object, array, tensor or `{"array", "sampling_rate"}`; or several of these.
+        model: one that was loaded, or what `load` takes; for many calls load it once.
+    """
+    encoder = model if isinstance(model, SpeechEncoder) else load(model)
+    return encoder.units(audio, **how)
 
 
 class SpeechEncoder:
@@ -168,14 +183,66 @@ class SpeechEncoder:
             overlap_seconds=overlap_seconds,
             precision=precision,
         )
-        many = is_many(audio)
-        sources = [
-            AudioSource(rewound(item), self.sampling_rate, self.model.receptive_field, source_rate=sampling_rate)
-            for item in (audio if many else [audio])
-        ]
+        sources, many = self._sources(audio, sampling_rate)
         with self._engine(device) as engine:
             values, failures = collect(engine, sources, request, on_error=on_error, show_progress=progress)
         results = [None if value is None else _as_asked(value, request, to) for value in values]
+        if failures:
+            _warn(failures, len(sources))
+        return results if many else results[0]
+
+    def units(
+        self,
+        audio: Any,
+        *,
+        kmeans: str | PathLike[str] | KMeans | None = None,
+        layer: Layer | None = None,
+        deduplicate: bool = False,
+        sampling_rate: int | None = None,
+        batch_seconds: float = BATCH_SECONDS,
+        window_seconds: float | None = WINDOW_SECONDS,
+        overlap_seconds: float | None = None,
+        precision: Precision | None = None,
+        on_error: OnError = "raise",
+        progress: bool | None = False,
+        device: Device | Sequence[Device] | None = None,
+    ) -> Any:
+        """Discrete units of one recording, or of a list of them in the same order: a number for each frame.
+
+        A vq-wav2vec (and a BERT on top of one) gives its own codes, one for each of its groups. Of any other model the
+        units are the clusters that `kmeans` makes of a hidden state.
+
+        Args:
+            kmeans: cluster centres, or a file of them as pretraining saves it (`targets/kmeans.safetensors`); not for a
+                model with codes of its own.
+            layer: the state that the centres were made of: a number, or "last". Needed with `kmeans`.
+            deduplicate: take out repetitions, and say how long each unit lasted.
+            audio, sampling_rate, batch_seconds, window_seconds, overlap_seconds, precision, on_error, progress, device:
+                as in `encode`. A frame of a long recording has the unit of the window in whose middle it lies.
+
+        Returns:
+            int64 (frames,), or (frames, groups) for codes; with `deduplicate` `Units(values, durations)`.
+        """
+        _check_on_error(on_error)
+        request, label, coded = self._unit_request(
+            kmeans,
+            layer,
+            batch_seconds=batch_seconds,
+            window_seconds=window_seconds,
+            overlap_seconds=overlap_seconds,
+            precision=precision,
+        )
+        sources, many = self._sources(audio, sampling_rate)
+        with self._engine(device, coded=coded) as engine:
+            values, failures = collect(
+                engine,
+                sources,
+                request,
+                on_error=on_error,
+                show_progress=progress,
+                make_sink=lambda: UnitSink(label),
+            )
+        results = [without_repetitions(value) if deduplicate and value is not None else value for value in values]
         if failures:
             _warn(failures, len(sources))
         return results if many else results[0]
@@ -263,6 +330,60 @@ class SpeechEncoder:
         with self._engine(device) as engine:
             return embed(engine, entries, output, writer, on_error=on_error, show_progress=progress, on_start=on_start)
 
+    def write_units(
+        self,
+        source: str | PathLike[str],
+        output: str | PathLike[str] | None,
+        *,
+        kmeans: str | PathLike[str] | KMeans | None = None,
+        layer: Layer | None = None,
+        deduplicate: bool = False,
+        format: UnitFormat | None = None,  # noqa: A002 - the name that the command line has too
+        batch_seconds: float = BATCH_SECONDS,
+        window_seconds: float | None = WINDOW_SECONDS,
+        overlap_seconds: float | None = None,
+        precision: Precision | None = None,
+        on_error: OnError = "skip",
+        progress: bool | None = None,
+        device: Device | Sequence[Device] | None = None,
+        stdin: BinaryIO | None = None,
+        on_failure: Callable[[str, Exception], None] = lambda _name, _error: None,
+    ) -> Summary:
+        """The units of a recording, a folder, a manifest or standard input, as lines or arrays.
+
+        Args:
+            source, stdin: as in `embed`.
+            output: a file of lines (.txt or .jsonl) or a folder of arrays, see `sonant.extraction.units`; None writes
+                lines to standard output.
+            format: "text", "jsonl" or "npy"; None: by the ending of `output`.
+            on_failure: called with the name of each recording that could not be used, and why.
+            kmeans, layer, deduplicate: as in `units`, like all that is not listed here.
+        """
+        _check_on_error(on_error)
+        request, label, coded = self._unit_request(
+            kmeans,
+            layer,
+            batch_seconds=batch_seconds,
+            window_seconds=window_seconds,
+            overlap_seconds=overlap_seconds,
+            precision=precision,
+        )
+        place = None if output is None else Path(output)
+        entries = gather(str(source), stdin=stdin or sys.stdin.buffer, leave_out=place)
+        with self._engine(device, coded=coded) as engine:
+            return write_units(
+                engine,
+                entries,
+                place,
+                request,
+                label,
+                kind=format,
+                without_repetitions=deduplicate,
+                on_error=on_error,
+                show_progress=progress,
+                on_failure=on_failure,
+            )
+
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
         """Write the model in Hugging Face layout; transformers and `sonant.load` read it."""
         save_pretrained(self.model, folder)
@@ -277,20 +398,53 @@ class SpeechEncoder:
         layers, stacked = resolve_layers("last" if layer is None else layer, self.num_layers)
         return Request(layers=layers, stacked=stacked, pool=pool, **how)
 
+    def _unit_request(
+        self, kmeans: str | PathLike[str] | KMeans | None, layer: Layer | None, **how: Any
+    ) -> tuple[Request, Label, bool]:
+        """What to ask of the model, what makes units of its frames, and whether these are codes of its own."""
+        if isinstance(self.model, Coder):
+            if kmeans is not None or layer is not None:
+                raise ConfigurationError(
+                    f"{self.name} has codes of its own, and takes neither kmeans nor layer. Leave them out."
+                )
+            return Request(**how), Tensor.long, True
+        if kmeans is None or layer is None:
+            raise ConfigurationError(
+                f"{self.name} has no quantiser whose codes could be its units. Give cluster centres and the layer that "
+                "they were made of: kmeans=PATH (a kmeans.safetensors of pretraining) and layer=NUMBER. A vq-wav2vec "
+                "needs neither."
+            )
+        clusters = kmeans if isinstance(kmeans, KMeans) else _read_clusters(Path(kmeans))
+        if clusters.centroids.shape[1] != self.dim:
+            raise ConfigurationError(
+                f"The cluster centres have {clusters.centroids.shape[1]} numbers, the hidden states of {self.name} "
+                f"{self.dim}: they were made of another model's states (39 numbers are MFCC). Give those of this model."
+            )
+        layers, _ = resolve_layers(layer, self.num_layers)
+        return Request(layers=layers, **how), clusters, False
+
+    def _sources(self, audio: Any, sampling_rate: int | None) -> tuple[list[AudioSource], bool]:
+        """The recordings, and whether they were given as several."""
+        many = is_many(audio)
+        sources = [
+            AudioSource(rewound(item), self.sampling_rate, self.model.receptive_field, source_rate=sampling_rate)
+            for item in (audio if many else [audio])
+        ]
+        return sources, many
+
     @contextmanager
-    def _engine(self, device: Device | Sequence[Device] | None) -> Iterator[Engine]:
-        """The model in evaluation mode, copied to further devices; left as it was found."""
+    def _engine(self, device: Device | Sequence[Device] | None, *, coded: bool = False) -> Iterator[Engine]:
+        """The model (or its codes alone) in evaluation mode, copied to further devices; left as it was found."""
         here = next(self.model.parameters()).device  # somebody may have moved it
         devices = _devices(device) if device is not None else self._devices if len(self._devices) > 1 else [here]
         training = [module for module in self.model.modules() if module.training]
         self.model.eval()
         try:
-            yield Engine(
-                [
-                    self.model if place == here and i == 0 else copy.deepcopy(self.model).to(place)
-                    for i, place in enumerate(devices)
-                ]
-            )
+            models = [
+                self.model if place == here and i == 0 else copy.deepcopy(self.model).to(place)
+                for i, place in enumerate(devices)
+            ]
+            yield Engine([Coding(model) for model in models] if coded else models)
         finally:
             for module in training:
                 module.training = True
@@ -339,6 +493,16 @@ def _devices(device: Device | Sequence[Device] | None) -> list[torch.device]:
                 f"{', '.join(['cpu', *gpus])}."
             ) from error
     return devices
+
+
+def _read_clusters(path: Path) -> KMeans:
+    try:
+        return KMeans.load(path)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ConfigurationError(
+            f"{path} holds no cluster centres ({error}). Expected a file as pretraining saves it: "
+            "kmeans.safetensors, in the folder `targets` of a stage."
+        ) from error
 
 
 def _as_asked(value: Tensor, request: Request, to: str) -> Any:

@@ -286,13 +286,17 @@ def collect(
     *,
     on_error: OnError = "raise",
     show_progress: bool | None = False,
-) -> tuple[list[Tensor | None], list[Outcome]]:
-    """All results in memory, in order, None where a recording failed; and the failures in order."""
+    make_sink: Callable[[], Sink] | None = None,
+) -> tuple[list[Any], list[Outcome]]:
+    """All results in memory, in order, None where a recording failed; and the failures in order.
+
+    `make_sink` gives the receiver of a recording's frames; None: what `request` asks for, as tensors.
+    """
 
     def sink(_: int, *, windowed: bool) -> Sink:  # noqa: ARG001 - in memory all lengths are alike
-        return in_memory(request)
+        return in_memory(request) if make_sink is None else make_sink()
 
-    results: list[Tensor | None] = [None] * len(sources)
+    results: list[Any] = [None] * len(sources)
     seconds, failures = engine.lengths(sources, on_error=on_error)
     with Progress(sum(length or 0.0 for length in seconds), show=show_progress) as progress:
         batches = engine.plan(seconds, request)

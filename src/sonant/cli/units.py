@@ -1,0 +1,85 @@
+"""`sonant units`: recordings to discrete units."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+
+def units(
+    source: str,
+    *,
+    model: str,
+    output: Path | None = None,
+    kmeans: Path | None = None,
+    layer: int | Literal["last"] | None = None,
+    deduplicate: bool = False,
+    format: Literal["text", "jsonl", "npy"] | None = None,  # noqa: A002 - the option's name
+    batch_seconds: float = 60.0,
+    window_seconds: float = 60.0,
+    overlap_seconds: float | None = None,
+    device: list[str] | None = None,
+    precision: Literal["float32", "bfloat16", "float16"] | None = None,
+    on_error: Literal["skip", "raise"] = "skip",
+    json: bool = False,
+) -> int:
+    """Turn recordings into discrete units, a number for each frame.
+
+    A vq-wav2vec gives its own codes, joined by - where it has several groups. Any other model gives the clusters of one
+    of its layers: name the file of cluster centres with --kmeans and the layer with --layer.
+
+    The source is a recording, a folder (searched through), a .jsonl manifest, or - for a recording on standard input.
+    Without an output, lines go to standard output: the name of a recording, a tab, its units. What could not be used
+    is listed in errors.jsonl, in the folder or beside the file.
+
+    Args:
+        source (FILE|FOLDER|MANIFEST|-): what to turn into units.
+        output (-o OUT): a file of lines (.txt or .jsonl), or a folder of arrays.
+        model (-m ID): a hub id, a folder or a checkpoint file.
+        kmeans (PATH): cluster centres, as pretraining saves them in kmeans.safetensors.
+        layer (-l N|last): the layer that the centres were made of.
+        deduplicate (-d): take out repetitions; jsonl and npy then hold durations in frames.
+        format: of the units. Without it: by the ending of OUT, else npy.
+        batch_seconds: audio that shares one forward pass.
+        window_seconds: longer recordings are cut into windows; 0 never cuts.
+        overlap_seconds: what neighbouring windows share. Without it: 8, or a quarter of windows below 32.
+        device: cpu, cuda, cuda:0,cuda:1 ... Without it: a GPU if there is one.
+        precision: of the arithmetic. Without it: that of the weights, float32.
+        on_error: skip a recording that cannot be used and go on (the exit code is then 1), or raise.
+        json: print the summary as JSON; needs an output.
+
+    Examples:
+        sonant units talk.wav -m runs/vq_wav2vec_tiny/quantised/model
+        sonant units corpus/manifest.jsonl -m vq-wav2vec.pt -o units.jsonl --deduplicate
+        sonant units talks -m sonant/wavlm-tiny --kmeans kmeans.safetensors --layer 5 -o units
+    """
+    import json as json_module
+    from dataclasses import asdict
+
+    from sonant.api import load
+    from sonant.errors import ConfigurationError
+
+    if json and output is None:
+        raise ConfigurationError("--json prints a summary where the units would go: name an output with -o.")
+    summary = load(model, device=device).write_units(
+        source,
+        output,
+        kmeans=kmeans,
+        layer=layer,
+        deduplicate=deduplicate,
+        format=format,
+        batch_seconds=batch_seconds,
+        window_seconds=window_seconds or None,
+        overlap_seconds=overlap_seconds,
+        precision=precision,
+        on_error=on_error,
+        on_failure=_complain,
+    )
+    if json:
+        print(json_module.dumps(asdict(summary), default=str))
+    elif output is not None:
+        print(f"{summary.computed} recordings turned into units, {summary.seconds:.1f} s of audio: {summary.output}")
+    return 1 if summary.failed else 0
+
+
+def _complain(name: str, error: Exception) -> None:
+    print(f"{name}: {error}", file=sys.stderr)

@@ -1,0 +1,286 @@
+"""Discrete units of speech: the codes of a quantiser, or the clusters of a hidden state, a number for each frame.
+
+Long recordings come in windows, as everywhere; numbers cannot be blended, so each frame's is taken from the window in
+whose middle it lies.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, TextIO, get_args, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.extraction.bulk import Summary
+from sonant.extraction.engine import Engine, OnError, Outcome, Sink
+from sonant.extraction.formats import atomic
+from sonant.extraction.inputs import Entry, output_names
+from sonant.extraction.journal import write_lines
+from sonant.extraction.progress import Progress
+from sonant.extraction.request import Request
+from sonant.extraction.sources import AudioSource
+from sonant.layers.clip_statistics import ClipStatistics
+from sonant.layers.packed import Packed
+from sonant.models.backbone import Backbone, Encoded
+
+UnitFormat = Literal["text", "jsonl", "npy"]
+UNIT_FORMATS: tuple[UnitFormat, ...] = get_args(UnitFormat)
+GROUP = 256  # recordings whose units are held in memory at a time
+
+
+@runtime_checkable
+class Coder(Protocol):
+    """A model that gives codes itself."""
+
+    def codes(self, speech: Packed) -> Packed:
+        """Waveforms (total_samples,) to int64 (total_frames, groups)."""
+
+
+class Coding(Backbone):
+    """A model whose only state are its codes, so that they go the way of all frames."""
+
+    def __init__(self, model: Backbone) -> None:
+        super().__init__()
+        self.model, self.config = model, model.config
+
+    def forward(
+        self,
+        speech: Packed,
+        *,
+        layers: Collection[int | str] | None = None,  # noqa: ARG002 - there is one
+        statistics: ClipStatistics | None = None,  # noqa: ARG002 - `clip_statistics` asks for none
+    ) -> Encoded:
+        assert isinstance(self.model, Coder)
+        codes = self.model.codes(speech)
+        return Encoded({}, codes.values, codes.lengths, self.frame_rate)
+
+
+Label = Callable[[Tensor], Tensor]  # frames (frames, dim) to their units, int64 (frames,) or (frames, groups)
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """Units without repetitions.
+
+    Attributes:
+        values: int64 (units,), or (units, groups).
+        durations: int64 (units,); frames that each lasted.
+    """
+
+    values: NDArray[np.int64]
+    durations: NDArray[np.int64]
+
+
+def deduplicate(units: NDArray[np.int64]) -> Units:
+    """Each run of equal units (frames,) or (frames, groups) as one."""
+    rows = units.reshape(len(units), -1)
+    starts = np.flatnonzero(np.append(True, (rows[1:] != rows[:-1]).any(1))) if len(rows) else np.zeros(0, np.int64)
+    return Units(units[starts], np.diff(np.append(starts, len(rows))))
+
+
+class UnitSink:
+    """Turns frames into units as they come, and keeps those alone."""
+
+    def __init__(self, label: Label) -> None:
+        self._label = label
+        self._blocks: list[Tensor] = []
+
+    def append(self, frames: Tensor) -> None:
+        self._blocks.append(self._label(frames[0]).cpu())
+
+    def finish(self) -> NDArray[np.int64]:
+        return torch.cat(self._blocks).numpy()
+
+    def abandon(self) -> None:
+        self._blocks.clear()
+
+
+def write_units(
+    engine: Engine,
+    entries: Sequence[Entry],
+    output: Path | None,
+    request: Request,
+    label: Label,
+    *,
+    kind: UnitFormat | None = None,
+    without_repetitions: bool = False,
+    on_error: OnError = "skip",
+    show_progress: bool | None = None,
+    stdout: TextIO | None = None,
+    on_failure: Callable[[str, Exception], None] = lambda _name, _error: None,
+) -> Summary:
+    """Write the units of many recordings, in the order of the input.
+
+    - text: a line a recording, its name, a tab, its units with spaces between; codes of several groups joined by "-".
+    - jsonl: a line a recording with path, seconds, frames, units, and durations where repetitions were taken out.
+    - npy: a folder with an array for each recording in `units/`, durations in `durations/`, and `index.jsonl`.
+
+    What could not be used is listed in `errors.jsonl`, beside the file or in the folder.
+
+    Args:
+        output: a file, or a folder for npy; None writes lines to `stdout`.
+        kind: of the above; None: by the ending of `output`: .jsonl or .txt, else npy, and text without an output.
+        stdout: for lines without an output; None: the program's own.
+        on_failure: called with the name of each recording that could not be used, and why.
+    """
+    kind = _kind(output, kind)
+    sources = [
+        AudioSource(
+            entry.audio,
+            engine.sampling_rate,
+            min_samples=engine.receptive_field,
+            known_seconds=entry.seconds,
+            label=entry.name,
+        )
+        for entry in entries
+    ]
+    errors: list[dict[str, str]] = []
+    done, frames = 0, 0
+    seconds, failures = engine.lengths(sources, on_error=on_error)
+    unreadable = {failure.item: failure for failure in failures}
+    with (
+        Progress(sum(length or 0.0 for length in seconds), show=show_progress, title="units") as progress,
+        _writer(kind, output, entries, stdout) as writer,
+    ):
+        for outcome in _in_order(engine, sources, seconds, request, label, unreadable, on_error, progress):
+            entry = entries[outcome.item]
+            if outcome.error is not None:
+                name = type(outcome.error).__name__
+                errors.append({"path": entry.name, "error": name, "message": str(outcome.error)})
+                on_failure(entry.name, outcome.error)
+                continue
+            units = deduplicate(outcome.value) if without_repetitions else Units(outcome.value, np.zeros(0, np.int64))
+            writer.put(outcome, entry.name, units, timed=without_repetitions)
+            done, frames = done + 1, frames + outcome.frames
+        errors_path = _write_errors(output, kind, errors)
+        return Summary(
+            output=output or Path("-"),
+            computed=done,
+            kept=0,
+            failed=len(errors),
+            seconds=progress.seconds,
+            wall_seconds=progress.wall_seconds,
+            num_bytes=writer.num_bytes,
+            errors=errors_path,
+        )
+
+
+def _kind(output: Path | None, kind: UnitFormat | None) -> UnitFormat:
+    if kind is not None and kind not in UNIT_FORMATS:
+        raise UnknownName("format of units", kind, UNIT_FORMATS)
+    endings: dict[str, UnitFormat] = {".jsonl": "jsonl", ".txt": "text"}
+    named = "text" if output is None else endings.get(output.suffix, "npy")
+    if kind == "npy" and output is None:
+        raise ConfigurationError("The format npy needs a folder to write to, and no output was named.")
+    if kind == "npy" and output is not None and output.suffix in endings:
+        raise ConfigurationError(f"The format npy is a folder of arrays, and {output} is named like a file of lines.")
+    return kind or named
+
+
+def _in_order(
+    engine: Engine,
+    sources: Sequence[AudioSource],
+    seconds: Sequence[float | None],
+    request: Request,
+    label: Label,
+    unreadable: dict[int, Outcome],
+    on_error: OnError,
+    progress: Progress,
+) -> Iterator[Outcome]:
+    """The outcome of each recording, in order; some are computed ahead, so that those of like length share a pass."""
+
+    def sink(_: int, *, windowed: bool) -> Sink:  # noqa: ARG001 - units are small, whatever the length
+        return UnitSink(label)
+
+    for start in range(0, len(sources), GROUP):
+        items = range(start, min(start + GROUP, len(sources)))
+        outcomes = {item: unreadable[item] for item in items if item in unreadable}
+        batches = engine.plan([seconds[item] for item in items], request)
+        group = [sources[item] for item in items]
+        for batch in engine.run(group, batches, request, sink, on_error=on_error, progress=progress):
+            for outcome in batch:
+                item = start + outcome.item
+                outcomes[item] = Outcome(item, outcome.seconds, outcome.frames, outcome.value, outcome.error)
+        yield from (outcomes[item] for item in items)
+
+
+class _Writer(Protocol):
+    num_bytes: int
+
+    def put(self, outcome: Outcome, name: str, units: Units, *, timed: bool) -> None: ...
+
+
+@contextmanager
+def _writer(
+    kind: UnitFormat, output: Path | None, entries: Sequence[Entry], stdout: TextIO | None
+) -> Iterator[_Writer]:
+    if output is None:
+        yield _Lines(kind, stdout or sys.stdout)
+    elif kind == "npy":
+        output.mkdir(parents=True, exist_ok=True)
+        arrays = _Arrays(output, output_names([entry.name for entry in entries], "npy"))
+        yield arrays
+        write_lines(output / "index.jsonl", arrays.index)
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(output) as draft, draft.open("w", encoding="utf-8") as file:
+            yield _Lines(kind, file)
+
+
+class _Lines:
+    """A line for each recording."""
+
+    def __init__(self, kind: UnitFormat, file: TextIO) -> None:
+        self.kind, self.file, self.num_bytes = kind, file, 0
+
+    def put(self, outcome: Outcome, name: str, units: Units, *, timed: bool) -> None:
+        if self.kind == "text":
+            line = f"{name}\t{as_text(units.values)}\n"
+        else:
+            row = {"path": name, "seconds": round(outcome.seconds, 6), "frames": outcome.frames}
+            row |= {"units": units.values.tolist()} | ({"durations": units.durations.tolist()} if timed else {})
+            line = json.dumps(row, ensure_ascii=False) + "\n"
+        self.file.write(line)
+        self.num_bytes += len(line.encode())
+
+
+class _Arrays:
+    """An array for each recording."""
+
+    def __init__(self, folder: Path, files: Sequence[str]) -> None:
+        self.folder, self.files, self.num_bytes = folder, files, 0
+        self.index: list[dict[str, Any]] = []
+
+    def put(self, outcome: Outcome, name: str, units: Units, *, timed: bool) -> None:
+        row = {"path": name, "seconds": round(outcome.seconds, 6), "frames": outcome.frames}
+        for what, array in (("units", units.values), ("durations", units.durations))[: 1 + timed]:
+            path = self.folder / what / self.files[outcome.item]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic(path) as draft, draft.open("wb") as file:
+                np.save(file, array)
+            row["file" if what == "units" else what] = path.relative_to(self.folder).as_posix()
+            self.num_bytes += path.stat().st_size
+        self.index.append(row)
+
+
+def as_text(units: NDArray[np.int64]) -> str:
+    """Units (units,) or (units, groups) as words: "71 12 12", or "3-17 3-254"."""
+    return " ".join("-".join(map(str, row)) for row in units.reshape(len(units), -1).tolist())
+
+
+def _write_errors(output: Path | None, kind: UnitFormat, errors: Sequence[dict[str, str]]) -> Path | None:
+    if output is None:
+        return None
+    path = output / "errors.jsonl" if kind == "npy" else output.with_name(f"{output.name}.errors.jsonl")
+    if not errors:
+        path.unlink(missing_ok=True)
+        return None
+    write_lines(path, errors)
+    return path
