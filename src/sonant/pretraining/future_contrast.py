@@ -127,7 +127,9 @@ class FutureContrast(nn.Module):
         count = int(valid.sum())
         total = torch.where(valid, self._contrast(logits), 0.0).sum()
         with torch.no_grad():
-            correct = (valid & (logits[..., 0] > logits[..., 1:].amax(-1))).sum()
+            # As in fairseq, a negative that is the same vector does no harm, unless all of them are.
+            own, others = logits[..., 0], logits[..., 1:]
+            correct = (valid & (own >= others.amax(-1)) & (own > others.amin(-1))).sum()
         metrics: dict[str, tuple[float, float]] = {
             "contrast_loss": (total.item(), count),
             "accuracy": (correct.item(), count),
