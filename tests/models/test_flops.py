@@ -8,15 +8,35 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from sonant.layers.packed import Packed
-from sonant.models import BackboneConfig, HuBERTConfig, Wav2Vec2Config, WavLMConfig, build
+from sonant.models import (
+    BackboneConfig,
+    DiscreteBERTConfig,
+    HuBERTConfig,
+    VQWav2VecConfig,
+    W2vBERT2Config,
+    Wav2Vec2Config,
+    Wav2VecConfig,
+    WaveformTransformerConfig,
+    WavLMConfig,
+    build,
+)
 from sonant.models.flops import forward_flops
 from tests.shapes import SMALL, TINY
 
+VQ = VQWav2VecConfig(conv_channels=(8,) * 7 + (16,), codes=20, context_kernels=(2, 3))
+BERT = DiscreteBERTConfig(tokenizer=VQ, vocabulary_size=50, dim=16, num_layers=2, num_heads=2, feed_forward_dim=32)
 CONFIGS: dict[str, BackboneConfig] = {
     "wavlm": WavLMConfig(**TINY),
     "wavlm-pre-norm": WavLMConfig(**SMALL, pre_norm=True, extractor_norm="layer", conv_bias=True),
     "hubert": HuBERTConfig(**SMALL),
     "wav2vec2": Wav2Vec2Config(**TINY, pre_norm=True),
+    "wav2vec": Wav2VecConfig(conv_channels=(8, 16, 16, 16, 16), context_kernels=(2, 3, 4)),
+    "vq-wav2vec": VQ,
+    "vq-wav2vec-deep": replace(VQ, groups=4, projection_depth=3, projection_factor=3, shared_codebook=False),
+    "vq-wav2vec-kmeans": replace(VQ, quantizer="kmeans", groups=4),
+    "w2v-bert2": W2vBERT2Config(dim=16, num_layers=2, num_heads=2, feed_forward_dim=32, conv_kernel=5),
+    "discrete-bert": BERT,
+    "discrete-bert-in-blocks": replace(BERT, max_positions=64),
 }
 
 
@@ -41,11 +61,18 @@ def test_forward_operations_are_those_that_torch_counts(name: str, seconds: int)
     assert forward_flops(config, num_samples).total == counted(config, num_samples)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ["wavlm", "wavlm-pre-norm", "hubert", "wav2vec2", "wav2vec"])
 def test_a_backward_pass_costs_two_forward_ones(name: str):
     """All but the gradient of the waveform, which nobody asks for: the first convolution costs but two passes."""
-    config = replace(CONFIGS[name], position_groups=1)  # torch counts the weights of a grouped one as if it had none
+    config = CONFIGS[name]
+    if isinstance(config, WaveformTransformerConfig):  # torch counts the weights of a grouped convolution as if it had
+        config = replace(config, position_groups=1)  # no groups
     steps = (config.sampling_rate - config.conv_kernels[0]) // config.conv_strides[0] + 1
     waveform_gradient = 2 * steps * config.conv_channels[0] * config.conv_kernels[0]
     flops = forward_flops(config, config.sampling_rate).total
     assert counted(config, config.sampling_rate, backward=True) == 3 * flops - waveform_gradient
+
+
+def test_a_clip_too_short_for_a_frame_costs_no_frame():
+    for config in CONFIGS.values():
+        assert forward_flops(config, 10).context == 0

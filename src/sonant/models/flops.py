@@ -6,9 +6,14 @@ softmax are left out, as `torch.utils.flop_counter` leaves them out. A backward 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sonant.errors import UnknownName
 from sonant.models.backbone import BackboneConfig
+from sonant.models.discrete_bert import DiscreteBERTConfig
+from sonant.models.vq_wav2vec import VQWav2VecConfig
+from sonant.models.w2v_bert2 import W2vBERT2Config
+from sonant.models.waveform_convnet import WaveformConvNetConfig
 from sonant.models.waveform_transformer import WaveformTransformerConfig
 from sonant.models.wavlm import WavLMConfig
 
@@ -18,7 +23,7 @@ class Flops:
     """Operations of a forward pass.
 
     Attributes:
-        extractor: from waveform to frames.
+        extractor: from waveform to frames, or codes.
         context: what stands on the frames: projection, positions, layers.
     """
 
@@ -38,7 +43,17 @@ def forward_flops(config: BackboneConfig, num_samples: int) -> Flops:
     match config:
         case WaveformTransformerConfig():
             return _waveform_transformer(config, num_samples)
-    raise UnknownName("count of operations for the configuration", type(config).__name__, ["WaveformTransformerConfig"])
+        case WaveformConvNetConfig():
+            return _waveform_conv_net(config, num_samples)
+        case DiscreteBERTConfig():
+            return _discrete_bert(config, num_samples)
+        case W2vBERT2Config():
+            return _w2v_bert2(config, num_samples)
+    raise UnknownName(
+        "count of operations for the configuration",
+        type(config).__name__,
+        ["WaveformTransformerConfig", "WaveformConvNetConfig", "DiscreteBERTConfig", "W2vBERT2Config"],
+    )
 
 
 def _waveform_transformer(config: WaveformTransformerConfig, num_samples: int) -> Flops:
@@ -46,10 +61,51 @@ def _waveform_transformer(config: WaveformTransformerConfig, num_samples: int) -
     extractor, frames = _strided(c.conv_channels, c.conv_kernels, c.conv_strides, num_samples)
     projection = _linear(frames, c.conv_channels[-1], c.dim)
     positions = _conv(frames, c.dim // c.position_groups, c.dim, c.position_kernel)
-    layer = _attention(frames, c.dim) + 2 * _linear(frames, c.dim, c.feed_forward_dim)
+    layer = _transformer_layer(frames, c.dim, c.feed_forward_dim)
     if isinstance(c, WavLMConfig):  # the gate: a map from each head's share of the frame to eight numbers
         layer += _linear(frames * c.num_heads, c.dim // c.num_heads, 8)
     return Flops(extractor, projection + positions + c.num_layers * layer)
+
+
+def _waveform_conv_net(config: WaveformConvNetConfig, num_samples: int) -> Flops:
+    c = config
+    extractor, frames = _strided(c.conv_channels, c.conv_kernels, c.conv_strides, num_samples)
+    if isinstance(c, VQWav2VecConfig):
+        extractor += _quantizer(c, frames)
+    return Flops(extractor, sum(_conv(frames, c.dim, c.dim, kernel) for kernel in c.context_kernels))
+
+
+def _quantizer(config: VQWav2VecConfig, frames: int) -> int:
+    """From frames to codes, whose vectors are then looked up."""
+    c = config
+    if c.quantizer == "kmeans":  # a map within each group, then the distance to every code
+        width = c.dim // c.groups
+        return c.groups * (_linear(frames, width, width) + _linear(frames, width, c.codes))
+    widths = [c.dim, *[c.dim * c.projection_factor] * (c.projection_depth - 1), c.groups * c.codes]
+    return sum(_linear(frames, before, after) for before, after in pairwise(widths))
+
+
+def _discrete_bert(config: DiscreteBERTConfig, num_samples: int) -> Flops:
+    c = config
+    codes, frames = _strided(c.tokenizer.conv_channels, c.tokenizer.conv_kernels, c.tokenizer.conv_strides, num_samples)
+    codes += _quantizer(c.tokenizer, frames)
+    tokens = frames + 2 if frames else 0  # with those of the clip's begin and end
+    blocks = [min(c.max_positions, tokens - start) for start in range(0, tokens, c.max_positions)]
+    return Flops(codes, c.num_layers * sum(_transformer_layer(block, c.dim, c.feed_forward_dim) for block in blocks))
+
+
+def _w2v_bert2(config: W2vBERT2Config, num_samples: int) -> Flops:
+    """Without an adapter, which is no part of pretraining."""
+    c = config
+    window, hop = c.sampling_rate // 40, c.sampling_rate // 100  # 25 and 10 ms
+    mel_frames = max(0, (num_samples - window) // hop + 1)
+    spectrum = (1 << (window - 1).bit_length()) // 2 + 1
+    frames = mel_frames // c.stack
+    layer = _attention(frames, c.dim) + 4 * _linear(frames, c.dim, c.feed_forward_dim)
+    layer += _linear(frames * c.num_heads, c.dim // c.num_heads, c.left_reach + 1 + c.right_reach)
+    layer += _linear(frames, c.dim, 2 * c.dim) + _conv(frames, 1, c.dim, c.conv_kernel) + _linear(frames, c.dim, c.dim)
+    projection = _linear(frames, c.num_bins * c.stack, c.dim)
+    return Flops(_linear(mel_frames, spectrum, c.num_bins), projection + c.num_layers * layer)
 
 
 def _strided(
@@ -61,6 +117,10 @@ def _strided(
         steps = max(0, (steps - kernel) // stride + 1)
         flops += _conv(steps, before, after, kernel)
     return flops, steps
+
+
+def _transformer_layer(frames: int, dim: int, feed_forward_dim: int) -> int:
+    return _attention(frames, dim) + 2 * _linear(frames, dim, feed_forward_dim)
 
 
 def _attention(frames: int, dim: int) -> int:
