@@ -9,7 +9,12 @@ from sonant.errors import UnknownName
 from sonant.models import HuBERTConfig, Wav2Vec2Config, WavLMConfig, build, hubert, published_results
 from sonant.models.catalog import CATALOG, FAMILIES, PRESETS, Card, find, presets
 
-ORGANISATIONS = {"WavLM": "microsoft", "HuBERT": "facebook", "wav2vec 2.0": "facebook"}  # of the hub
+ORGANISATIONS = {
+    "WavLM": "microsoft",
+    "HuBERT": "facebook",
+    "wav2vec 2.0": "facebook",
+    "w2v-BERT 2.0": "facebook",
+}  # of the hub
 
 cards = pytest.mark.parametrize("card", CATALOG.values(), ids=lambda card: card.short_name)
 
@@ -40,6 +45,7 @@ def test_the_parameters_are_those_of_the_configuration(card: Card):
         "wav2vec2-large-xlsr-53": 315_438_720,
         "wav2vec2-xls-r-1b": 962_497_408,
         "wav2vec2-xls-r-2b": 2_159_259_648,
+        "w2v-bert-2.0": 580_493_120,
     }.items(),
 )
 def test_the_parameters_are_those_of_the_original_code(name: str, parameters: int):

@@ -14,6 +14,7 @@ from sonant.models import (
     BackboneConfig,
     DiscreteBERTConfig,
     VQWav2VecConfig,
+    W2vBERT2Config,
     WaveformConvNetConfig,
     WaveformTransformerConfig,
 )
@@ -115,6 +116,9 @@ def _shape(config: BackboneConfig) -> Iterable[tuple[str, str]]:
         case DiscreteBERTConfig():
             yield "tokens", f"{config.vocabulary_size:,}, from a vq-wav2vec with {config.tokenizer.quantizer} codes"
             yield "Transformer", f"{_blocks(config)}, {config.max_positions:,} positions"
+        case W2vBERT2Config():
+            yield "features", f"{config.num_bins} mel energies, {config.stack} frames of 10 ms stacked"
+            yield "conformer", f"{_blocks(config)}, convolutions of {config.conv_kernel} frames"
 
 
 def _convolutions(channels: Sequence[int]) -> str:
@@ -125,7 +129,7 @@ def _range(numbers: Sequence[int]) -> str:
     return " to ".join(map(str, sorted({min(numbers), max(numbers)})))
 
 
-def _blocks(config: WaveformTransformerConfig | DiscreteBERTConfig) -> str:
+def _blocks(config: WaveformTransformerConfig | DiscreteBERTConfig | W2vBERT2Config) -> str:
     heads = f"{config.num_layers} blocks of {config.dim}, {config.num_heads} heads"
     return f"{heads}, feed-forward {config.feed_forward_dim}"
 

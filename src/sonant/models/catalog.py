@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from sonant.errors import UnknownName
-from sonant.models import discrete_bert, hubert, vq_wav2vec, wav2vec, wav2vec2, wavlm
+from sonant.models import discrete_bert, hubert, vq_wav2vec, w2v_bert2, wav2vec, wav2vec2, wavlm
 from sonant.models.backbone import BackboneConfig
 from sonant.models.published_results import Result, results_of
 
-Family = Literal["WavLM", "HuBERT", "wav2vec 2.0", "vq-wav2vec", "wav2vec"]
+Family = Literal["WavLM", "HuBERT", "wav2vec 2.0", "w2v-BERT 2.0", "vq-wav2vec", "wav2vec"]
 Task = Literal["speaker", "content", "emotion", "semantic"]
 Pool = Literal["mean", "max", "mean+std"]
 
@@ -112,6 +112,8 @@ def family_of(config: BackboneConfig) -> Family:
             return "HuBERT"
         case wav2vec2.Wav2Vec2Config():
             return "wav2vec 2.0"
+        case w2v_bert2.W2vBERT2Config():
+            return "w2v-BERT 2.0"
         case vq_wav2vec.VQWav2VecConfig() | discrete_bert.DiscreteBERTConfig():
             return "vq-wav2vec"
         case wav2vec.Wav2VecConfig():
@@ -131,6 +133,7 @@ FAMILIES: dict[str, Family] = {  # as users type them
     "wavlm": "WavLM",
     "hubert": "HuBERT",
     "wav2vec2": "wav2vec 2.0",
+    "w2v-bert": "w2v-BERT 2.0",
     "vq-wav2vec": "vq-wav2vec",
     "wav2vec": "wav2vec",
 }
@@ -160,6 +163,12 @@ PRESETS: dict[Family, dict[Task, tuple[float, Pool | None, str]]] = {
         "content": (2 / 3, None, "our choice: the top layers turn back towards the input (Pasad et al. 2021)"),
         "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
         "semantic": (2 / 3, "mean", "our choice: the top layers turn back towards the input (Pasad et al. 2021)"),
+    },
+    "w2v-BERT 2.0": {
+        "speaker": (1 / 4, "mean", "our choice, as for the other families"),
+        "content": (3 / 4, None, "our choice, as for the other families that predict labels"),
+        "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
+        "semantic": (5 / 6, "mean", "our choice, as for the other families that predict labels"),
     },
     "vq-wav2vec": _CONTEXT,
     "wav2vec": _CONTEXT,
@@ -205,9 +214,14 @@ VOXPOPULI_PAPER = (
 )
 MMS_PAPER = ("Scaling Speech Technology to 1,000+ Languages", "https://arxiv.org/abs/2305.13516")
 
+SEAMLESS_PAPER = (
+    "Seamless: Multilingual Expressive and Streaming Speech Translation",
+    "https://arxiv.org/abs/2312.05187",
+)
+
 MICROSOFT = "CC BY-SA 3.0 (the licence that the hub's card links to); the authors' code is MIT"
 META = "Apache-2.0 on the hub, MIT from the authors"
-FAIRSEQ = "MIT"
+MIT = "MIT"
 NON_COMMERCIAL = "CC BY-NC 4.0"
 MIX_94K = "Libri-Light 60,000 h, GigaSpeech 10,000 h, VoxPopuli 24,000 h"
 LIBRI_LIGHT = "Libri-Light"
@@ -444,6 +458,17 @@ PRETRAINED = (
         paper=MMS_PAPER,
     ),
     Card(
+        name="facebook/w2v-bert-2.0",
+        title="w2v-BERT 2.0",
+        config=w2v_bert2.W2vBERT2Config(),
+        parameters=580_493_120,
+        data="unlabelled speech that its authors do not name",
+        hours=4_500_000,
+        languages="more than 143 languages",
+        licence=MIT,
+        paper=SEAMLESS_PAPER,
+    ),
+    Card(
         name="fairseq/vq-wav2vec",
         title="vq-wav2vec, Gumbel",
         config=vq_wav2vec.GUMBEL,
@@ -451,7 +476,7 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=FAIRSEQ,
+        licence=MIT,
         paper=VQ_WAV2VEC_PAPER,
         address=_file("vq-wav2vec.pt"),
     ),
@@ -463,7 +488,7 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=FAIRSEQ,
+        licence=MIT,
         paper=VQ_WAV2VEC_PAPER,
         address=_file("vq-wav2vec_kmeans.pt"),
     ),
@@ -475,7 +500,7 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=FAIRSEQ,
+        licence=MIT,
         paper=VQ_WAV2VEC_PAPER,
         address=_file("bert_kmeans.tar"),
         notes=(BERT_ARCHIVE,),
@@ -488,7 +513,7 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=FAIRSEQ,
+        licence=MIT,
         paper=WAV2VEC_PAPER,
         address=_file("wav2vec_large.pt"),
     ),
@@ -515,7 +540,7 @@ class Tuned(NamedTuple):
             paper=self.paper or origin.paper,
         )
         # Of the authors' own file, not all that is said of the hub's is true.
-        return replace(card, address=self.address, licence=FAIRSEQ, notes=()) if self.address else card
+        return replace(card, address=self.address, licence=MIT, notes=()) if self.address else card
 
 
 TUNED = (

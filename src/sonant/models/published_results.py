@@ -193,6 +193,7 @@ VOXCELEB1: dict[str, tuple[tuple[str, tuple[float | None, ...], str], ...]] = {
         ("frozen", (0.915, 0.945, 1.895), WAVLM_README),
         ("fine-tuned, large margin, calibrated", (0.564, 0.605, 1.23), WAVLM_README),
     ),
+    "w2v-bert-2.0": (("fine-tuned with low-rank adapters, MFA back-end", (0.12, None, 0.55), W2V_BERT2_VERIFICATION),),
     "wavlm-base-plus": (("frozen", (0.84, 0.928, 1.758), UNISPEECH_README),),
     "wavlm-large": (
         ("frozen", (0.59, 0.65, 1.328), WAVLM_README),
