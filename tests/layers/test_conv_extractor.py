@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,9 +13,9 @@ KERNELS, STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 STACKS = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 4)), min_size=1, max_size=4)
 
 
-def extractor(norm: str = "group", *, bias: bool = False, channels: int = 8) -> ConvExtractor:
+def extractor(norm: str = "group", *, bias: bool = False, channels: int = 8, **more: object) -> ConvExtractor:
     torch.manual_seed(0)
-    made = ConvExtractor((channels,) * 7, KERNELS, STRIDES, bias=bias, norm=norm)
+    made = ConvExtractor((channels,) * 7, KERNELS, STRIDES, bias=bias, norm=norm, **more)
     for name, parameter in made.named_parameters():
         if "norm" in name or name.endswith("bias"):
             torch.nn.init.normal_(parameter, 0.5, 0.5)
@@ -29,13 +28,14 @@ def plain(made: ConvExtractor, clip: torch.Tensor) -> torch.Tensor:
     for layer in made.layers:
         x = layer.conv(x)
         if isinstance(layer.norm, ClipNorm):
-            mean, variance = x.mean(2, keepdim=True), x.var(2, keepdim=True, unbiased=False)
+            over = (1, 2) if layer.norm.groups == 1 else 2
+            mean, variance = x.mean(over, keepdim=True), x.var(over, keepdim=True, unbiased=False)
             x = (x - mean) / (variance + 1e-5).sqrt() * layer.norm.weight[:, None] + layer.norm.bias[:, None]
         elif layer.norm is not None:
             mean, variance = x.mean(1, keepdim=True), x.var(1, keepdim=True, unbiased=False)
             x = (x - mean) / (variance + 1e-5).sqrt() * layer.norm.weight[:, None] + layer.norm.bias[:, None]
-        x = F.gelu(x)
-    return x[0].T
+        x = layer.activation(x)
+    return (x.abs() + 1).log()[0].T if made.log_compression else x[0].T
 
 
 @given(st.integers(0, 10**6))
@@ -59,7 +59,7 @@ def test_receptive_field_is_the_first_length_with_a_frame(stack: list[tuple[int,
     assert counts.tolist() == [0, 1, 1, 2]
 
 
-@pytest.mark.parametrize("norm", ["group", "layer"])
+@pytest.mark.parametrize("norm", ["group", "layer", "clip"])
 @pytest.mark.parametrize("bias", [False, True])
 def test_each_clip_as_if_alone(norm: str, bias: bool) -> None:
     """Lengths at and around multiples of the stride, where a frame too many or too few would show."""
@@ -80,7 +80,7 @@ def test_each_clip_as_if_alone(norm: str, bias: bool) -> None:
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
-@given(STACKS, st.lists(st.integers(0, 60), min_size=1, max_size=4), st.sampled_from(["group", "layer"]))
+@given(STACKS, st.lists(st.integers(0, 60), min_size=1, max_size=4), st.sampled_from(["group", "layer", "clip"]))
 def test_any_stack(stack: list[tuple[int, int]], extra: list[int], norm: str) -> None:
     """Kernels shorter than their strides included."""
     kernels, strides = zip(*stack, strict=True)
@@ -91,7 +91,26 @@ def test_any_stack(stack: list[tuple[int, int]], extra: list[int], norm: str) ->
             torch.testing.assert_close(frames, plain(made, clip), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("norm", ["group", "layer"])
+def test_wav2vec_norms_every_layer_over_channels_and_time() -> None:
+    made = extractor("clip", activation="relu", log_compression=True)
+    assert [layer.norm.groups for layer in made.layers] == [1] * 7
+    clip = torch.randn(2000)
+    with torch.no_grad():
+        (frames,) = made(Packed.pack([clip]))
+        torch.testing.assert_close(frames, plain(made, clip), rtol=1e-4, atol=1e-5)
+        made.log_compression = False
+        (raw,) = made(Packed.pack([clip]))
+    assert raw.min() == 0  # no GELU
+    torch.testing.assert_close(frames, (raw.abs() + 1).log())
+
+
+def test_statistics_of_a_whole_clip_serve_one_norm_alone() -> None:
+    """Not those of wav2vec: each of its layers would have to wait for the one below."""
+    assert extractor("group").clip_statistics() is not None
+    assert extractor("layer").clip_statistics() is extractor("clip").clip_statistics() is None
+
+
+@pytest.mark.parametrize("norm", ["group", "layer", "clip"])
 def test_nan_stays_in_its_clip(norm: str) -> None:
     made = extractor(norm)
     clips = [torch.randn(1000), torch.full((1111,), float("nan")), torch.randn(1000)]
