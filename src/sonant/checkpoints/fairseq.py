@@ -10,6 +10,7 @@ from sonant.checkpoints.checkpoint import Checkpoint, family_of
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.fairseq_config import backbone_settings, waveform_transformer
+from sonant.checkpoints.fairseq_wav2vec import is_wav2vec, read_wav2vec
 from sonant.checkpoints.files import only_tensors
 from sonant.checkpoints.keys import HeadTable, Table, Translated, check, make_heads, read
 from sonant.checkpoints.tables import (
@@ -53,6 +54,9 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
     if state.get("cfg") is not None and "model" not in config:
         return _read_unilm(state, config, tensors, source, overrides)
     model, task, tuned = _parts(config)
+    if is_wav2vec(tensors):
+        container = "args" if state.get("cfg") is None else "cfg"
+        return read_wav2vec(state, tensors, model, task, source, container=container, overrides=overrides)
     family = _family(model, tuned, tensors)
     translated = read(tensors, BOTH_NORMS, fairseq_heads(family))
     normalize = _first(tuned.get("task", {}), task, model, tuned.get("model", {}), key="normalize")
@@ -106,6 +110,10 @@ def _read_unilm(
 def _read_s3prl(state: Mapping[Any, Any], source: object, overrides: Mapping[str, Any] | None) -> Checkpoint:
     model, task = plain(state["model_cfg"]), plain(state.get("task_cfg", {}))
     tensors = only_tensors(state["model_weight"], source)
+    if not isinstance(model, dict) or not isinstance(task, dict):
+        raise CorruptedCheckpoint(f"{source}: model_cfg and task_cfg are no sets of settings.")
+    if is_wav2vec(tensors):
+        return read_wav2vec(state, tensors, model, task, source, container="model_cfg", overrides=overrides)
     dictionaries = plain(state.get("dictionaries_symbols"))
     family = "hubert" if dictionaries is not None else _family(model, {}, tensors)
     translated = read(tensors, BOTH_NORMS, fairseq_heads(family))

@@ -1,7 +1,7 @@
 """The settings of fairseq and unilm and our configurations, both ways."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from math import isfinite
 from typing import Any
@@ -34,7 +34,8 @@ DEFAULT_CONVS = "[(512,10,5)] + [(512,3,2)] * 4 + [(512,2,2)] * 2"
 MOST_CONVS = 64
 
 # A setting, the values that we can do, and what another value means.
-REQUIRED: tuple[tuple[str, tuple[Any, ...], str], ...] = (
+Required = tuple[tuple[str, tuple[Any, ...], str], ...]
+REQUIRED: Required = (
     ("activation_fn", ("gelu",), "another activation"),
     ("layer_type", ("transformer", None), "another kind of layer"),
     ("conv_pos_batch_norm", (False, None), "a batch norm in the positional convolution"),
@@ -47,12 +48,7 @@ REQUIRED: tuple[tuple[str, tuple[Any, ...], str], ...] = (
 
 def backbone_settings(model: Mapping[str, Any], source: object, *, wavlm: bool) -> dict[str, Any]:
     """Values for our configuration; the bias of the convolutions is left to the tensors, which know it better."""
-    for name, values, meaning in REQUIRED:
-        if model.get(name, values[0]) not in values:
-            raise UnsupportedCheckpoint(
-                f"{source}: its configuration says {name}={model[name]!r}, that is {meaning}, which sonant's models do "
-                f"not have; only {values[0]!r} can be loaded."
-            )
+    require(model, REQUIRED, source)
     if wavlm and not (model.get("relative_position_embedding") and model.get("gru_rel_pos")):
         raise UnsupportedCheckpoint(
             f"{source}: relative_position_embedding={model.get('relative_position_embedding')!r}, "
@@ -65,19 +61,32 @@ def backbone_settings(model: Mapping[str, Any], source: object, *, wavlm: bool) 
         )
     settings: dict[str, Any] = {"extractor_norm": EXTRACTOR_NORMS[mode]}
     for ours, theirs, default in (*SETTINGS, *(WAVLM_SETTINGS if wavlm else ())):
-        value = model.get(theirs, default)
-        whole = isinstance(default, int)  # flags too: fairseq writes 0 and 1 now and then
-        if not isinstance(value, int | float) or not isfinite(value) or (whole and value != int(value)):
-            raise CorruptedCheckpoint(
-                f"{source}: its configuration says {theirs}={value!r}; expected e.g. {default!r}."
-            )
-        settings[ours] = type(default)(value)
+        settings[ours] = number(model, theirs, default, source)
     convs = parse_convs(model.get("conv_feature_layers", DEFAULT_CONVS), source)
     settings |= dict(zip(("conv_channels", "conv_kernels", "conv_strides"), zip(*convs, strict=True), strict=True))
     return settings
 
 
-def parse_convs(text: Any, source: object) -> list[tuple[int, int, int]]:
+def number(model: Mapping[str, Any], name: str, default: Any, source: object) -> Any:
+    """A setting as a number, or flag, of the type of its default."""
+    value = model.get(name, default)
+    whole = isinstance(default, int)  # flags too: fairseq writes 0 and 1 now and then
+    if not isinstance(value, int | float) or not isfinite(value) or (whole and value != int(value)):
+        raise CorruptedCheckpoint(f"{source}: its configuration says {name}={value!r}; expected e.g. {default!r}.")
+    return type(default)(value)
+
+
+def require(model: Mapping[str, Any], required: Required, source: object) -> None:
+    """Raise UnsupportedCheckpoint where a setting has a value that stands for a part that our models do not have."""
+    for name, values, meaning in required:
+        if model.get(name, values[0]) not in values:
+            raise UnsupportedCheckpoint(
+                f"{source}: its configuration says {name}={model[name]!r}, that is {meaning}, which sonant's models do "
+                f"not have; only {values[0]!r} can be loaded."
+            )
+
+
+def parse_convs(text: Any, source: object, *, name: str = "conv_feature_layers") -> list[tuple[int, int, int]]:
     """`"[(512,10,5)] + [(512,3,2)] * 4"` as channels, kernel and stride of each layer, without running it as Python."""
     try:
         layers = _convs(ast.parse(str(text), mode="eval").body)
@@ -86,8 +95,7 @@ def parse_convs(text: Any, source: object) -> list[tuple[int, int, int]]:
     except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError):
         pass
     raise CorruptedCheckpoint(
-        f"{source}: conv_feature_layers={str(text)!r:.200} is no list of convolutions; "
-        f"expected one like {DEFAULT_CONVS!r}."
+        f"{source}: {name}={str(text)!r:.200} is no list of convolutions; expected one like {DEFAULT_CONVS!r}."
     )
 
 
@@ -127,18 +135,23 @@ def write_settings(checkpoint: Checkpoint, *, toolkit: str) -> dict[str, Any]:
             "projection between the two, so its files cannot hold this model's. Save it as hf or torchaudio."
         )
     convs = zip(config.conv_channels, config.conv_kernels, config.conv_strides, strict=True)
-    runs = [(layer, len(list(run))) for layer, run in groupby(convs)]
     wavlm = checkpoint.family == "wavlm"
     settings: dict[str, Any] = {
         theirs: getattr(config, ours) for ours, theirs, _ in (*SETTINGS, *(WAVLM_SETTINGS if wavlm else ()))
     }
     settings |= {
         "extractor_mode": {ours: theirs for theirs, ours in EXTRACTOR_NORMS.items()}[config.extractor_norm],
-        "conv_feature_layers": " + ".join(f"[{layer}]" + (f" * {n}" if n > 1 else "") for layer, n in runs),
+        "conv_feature_layers": format_convs(convs),
         "conv_bias": config.conv_bias,
         "activation_fn": "gelu",
     }
     return settings | ({"relative_position_embedding": True, "gru_rel_pos": True} if wavlm else {})
+
+
+def format_convs(layers: Iterable[tuple[int, int, int]]) -> str:
+    """Channels, kernel and stride of each layer, as `parse_convs` reads them."""
+    runs = [(layer, len(list(run))) for layer, run in groupby(layers)]
+    return " + ".join(f"[{layer}]" + (f" * {times}" if times > 1 else "") for layer, times in runs)
 
 
 def waveform_transformer(config: BackboneConfig) -> WaveformTransformerConfig:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, Format, Head
+from sonant.checkpoints.fairseq_wav2vec import write_wav2vec
 from sonant.checkpoints.fairseq_writer import write_fairseq, write_unilm
 from sonant.checkpoints.hf import write_hf
 from sonant.checkpoints.hf_layouts import LAYOUTS
@@ -25,7 +26,13 @@ WRITERS: dict[Format, dict[str, Writer]] = {
     "hf": dict.fromkeys(LAYOUTS, write_hf),
     "sonant": dict.fromkeys(FAMILIES, write_own),
     "unilm": {"wavlm": write_unilm},
-    "fairseq": dict.fromkeys(("wavlm", "hubert", "wav2vec2"), write_fairseq),
+    "fairseq": {
+        "wavlm": write_fairseq,
+        "hubert": write_fairseq,
+        "wav2vec2": write_fairseq,
+        "wav2vec": write_wav2vec,
+        "vq_wav2vec": write_wav2vec,
+    },
     "torchaudio": dict.fromkeys(("wavlm", "hubert", "wav2vec2"), write_torchaudio),
 }
 FOLDERS = ("hf", "sonant")

@@ -37,6 +37,31 @@ FAIRSEQ: Table = (
     Row("encoder.layers.{i}.feed_forward_norm.{p}", "encoder.layers.{i}.final_layer_norm.{p}"),
 )
 
+# wav2vec and vq-wav2vec; the numbers between are those of dropout, padding and activation.
+FAIRSEQ_WAV2VEC: Table = (
+    Row("extractor.layers.{i}.conv.weight", "feature_extractor.conv_layers.{i}.0.weight"),
+    Row("extractor.layers.{i}.norm.{p}", "feature_extractor.conv_layers.{i}.2.{p}"),
+    Row("context.layers.{i}.conv.{p}", "feature_aggregator.conv_layers.{i}.1.{p}"),
+    Row("context.layers.{i}.norm.{p}", "feature_aggregator.conv_layers.{i}.3.{p}"),
+)
+FAIRSEQ_KMEANS: Table = (
+    Row("quantizer.codebook", "vector_quantizer.embedding"),
+    Row("quantizer.projection.weight", "vector_quantizer.projection.0.weight"),
+    Row("quantizer.norm.{p}", "vector_quantizer.projection.1.{p}"),
+)
+FAIRSEQ_STEPS = HeadTable((Row("project_to_steps.{p}", "wav2vec_predictions.project_to_steps.{p}"),))
+
+
+def fairseq_gumbel(depth: int) -> Table:
+    """The quantiser with so many linear layers before its logits; each but the last lies beside its activation."""
+    theirs = "vector_quantizer.weight_proj"
+    inner = (Row(f"quantizer.projections.{i}.{{p}}", f"{theirs}.{i}.0.{{p}}") for i in range(depth - 1))
+    last = Row(
+        f"quantizer.projections.{depth - 1}.{{p}}", f"{theirs}.{depth - 1}.{{p}}" if depth > 1 else f"{theirs}.{{p}}"
+    )
+    return (Row("quantizer.codebook", "vector_quantizer.vars"), *inner, last)
+
+
 _CONTRAST: Table = (
     Row("quantizer.weight_proj.{p}", "quantizer.weight_proj.{p}"),
     Row("project_q.{p}", "project_q.{p}"),
@@ -255,6 +280,8 @@ PRETRAINING: dict[str, HeadTable] = {
     "hubert": FAIRSEQ_PREDICTION,
     "wav2vec2": FAIRSEQ_CONTRAST,
     "w2v_bert2": FAIRSEQ_W2V_BERT2_CONTRAST,
+    "wav2vec": FAIRSEQ_STEPS,
+    "vq_wav2vec": FAIRSEQ_STEPS,
 }
 
 # torchaudio
