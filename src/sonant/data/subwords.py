@@ -1,0 +1,81 @@
+"""Text in subwords, by sentencepiece; numbered as fairseq numbers its dictionaries: four specials, then the pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+from sonant.errors import ConfigurationError, MissingExtra
+
+
+class Subwords:
+    """A sentencepiece model.
+
+    Token 0 is "<s>", 1 "<pad>", 2 "</s>", 3 "<unk>".
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
+        if not path.is_file():
+            raise ConfigurationError(f"There is no sentencepiece model at {path}. Make one with Subwords.train.")
+        try:
+            self._processor: Any = _sentencepiece().SentencePieceProcessor(model_file=str(path))
+        except RuntimeError as error:
+            raise ConfigurationError(f"{path} is no model of sentencepiece: {error}") from error
+
+    @classmethod
+    def train(
+        cls, texts: Iterable[str], path: str | Path, *, size: int = 4_004, kind: Literal["bpe", "unigram"] = "bpe"
+    ) -> Subwords:
+        """Learn subwords from texts and keep them at `path`.
+
+        Args:
+            size: tokens in all, the four specials included.
+            kind: byte-pair encoding, or sentencepiece's unigram model.
+
+        Raises:
+            ConfigurationError: more were asked for than the texts give.
+        """
+        model = BytesIO()
+        try:
+            _sentencepiece().SentencePieceTrainer.train(
+                sentence_iterator=iter(texts),
+                model_writer=model,
+                vocab_size=size,
+                model_type=kind,
+                character_coverage=1.0,
+                bos_id=0,
+                pad_id=1,
+                eos_id=2,
+                unk_id=3,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise ConfigurationError(
+                f"{size} subwords cannot be made of these texts: {error}. Ask for fewer, or give more text."
+            ) from error
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(model.getvalue())
+        return cls(path)
+
+    def __len__(self) -> int:
+        return int(self._processor.get_piece_size())
+
+    def encode(self, text: str) -> list[int]:
+        """The subwords of a text, without an end."""
+        return list(self._processor.encode(text))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of subwords."""
+        return str(self._processor.decode(list(tokens)))
+
+
+def _sentencepiece() -> Any:
+    try:
+        import sentencepiece
+    except ImportError as error:
+        raise MissingExtra("sentencepiece", extra="text", purpose="Text in subwords") from error
+    return sentencepiece

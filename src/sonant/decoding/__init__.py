@@ -1,0 +1,5 @@
+"""From what a network says to text."""
+
+from sonant.decoding.autoregressive import Hypothesis, beam_search, greedy
+
+__all__ = ["Hypothesis", "beam_search", "greedy"]

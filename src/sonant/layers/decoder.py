@@ -1,0 +1,213 @@
+"""The Transformer decoder: tokens attend to those before them in their sequence, and to another sequence of frames.
+
+`forward` takes whole sequences, packed, as training does; `step` takes one more token of each, with what is remembered
+of those before, as decoding does. Both give the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.layers.packed import Packed
+from sonant.layers.transformer import FeedForward
+
+
+def attend_across(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    query_lengths: list[int],
+    key_lengths: list[int],
+    *,
+    causal: bool = False,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Softmax attention of each clip of queries to the clip of keys of the same number.
+
+    Neighbours of the same lengths are computed as a batch.
+
+    Args:
+        query: (queries, heads, head_dim).
+        key, value: (keys, heads, head_dim).
+        query_lengths, key_lengths: of each clip.
+        causal: query i sees keys 0 to i.
+        dropout: probability of dropping an attention weight.
+
+    Returns:
+        (queries, heads, head_dim).
+    """
+    results, start, key_start = [], 0, 0
+    for (length, key_length), run in groupby(zip(query_lengths, key_lengths, strict=True)):
+        count = len(list(run))
+        end, key_end = start + count * length, key_start + count * key_length
+        q = query[start:end].unflatten(0, (count, length)).transpose(1, 2)  # (count, heads, length, head_dim)
+        k, v = (x[key_start:key_end].unflatten(0, (count, key_length)).transpose(1, 2) for x in (key, value))
+        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=causal)
+        results.append(mixed.transpose(1, 2).flatten(0, 1))
+        start, key_start = end, key_end
+    return torch.cat(results)
+
+
+@dataclass(frozen=True, eq=False)
+class Remembered:
+    """Keys and values that one layer has seen: each (rows, heads, steps, head_dim)."""
+
+    keys: Tensor
+    values: Tensor
+
+    def select(self, rows: Tensor) -> Remembered:
+        return Remembered(self.keys[rows], self.values[rows])
+
+    def with_next(self, key: Tensor, value: Tensor) -> Remembered:
+        """With one more step, (rows, heads, 1, head_dim)."""
+        return Remembered(torch.cat([self.keys, key], 2), torch.cat([self.values, value], 2))
+
+
+@dataclass(frozen=True, eq=False)
+class DecoderState:
+    """What a decoder remembers of unfinished sequences over the same frames.
+
+    Attributes:
+        own: for each layer, of the tokens so far.
+        memory: for each layer, of the frames; one row, which all sequences share.
+        steps: tokens so far.
+    """
+
+    own: tuple[Remembered, ...]
+    memory: tuple[Remembered, ...]
+    steps: int = 0
+
+    def select(self, rows: Tensor) -> DecoderState:
+        """The sequences with these numbers, in this order; a number may come more than once."""
+        return DecoderState(tuple(layer.select(rows) for layer in self.own), self.memory, self.steps)
+
+
+class Attention(nn.Module):
+    """Multi-head attention of one sequence to another, or to what it has been so far."""
+
+    def __init__(self, dim: int, num_heads: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.num_heads, self.dropout = num_heads, dropout
+        self.query, self.key, self.value, self.output = (nn.Linear(dim, dim) for _ in range(4))
+
+    def forward(self, frames: Packed, memory: Packed, *, causal: bool = False) -> Tensor:
+        """(total, dim) and the memory (total_memory, dim) to (total, dim)."""
+        q, k, v = (
+            linear(x).unflatten(-1, (self.num_heads, -1))
+            for linear, x in ((self.query, frames.values), (self.key, memory.values), (self.value, memory.values))
+        )
+        dropout = self.dropout if self.training else 0.0
+        mixed = attend_across(q, k, v, frames.sizes, memory.sizes, causal=causal, dropout=dropout)
+        return self.output(mixed.flatten(1))
+
+    def remember(self, frames: Tensor) -> Remembered:
+        """Keys and values of frames (rows, steps, dim)."""
+        keys, values = (
+            linear(frames).unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for linear in (self.key, self.value)
+        )
+        return Remembered(keys, values)
+
+    def step(self, frame: Tensor, remembered: Remembered) -> Tensor:
+        """One frame of each sequence (rows, dim), attending to all that is remembered: (rows, dim)."""
+        q = self.query(frame).unflatten(-1, (self.num_heads, -1)).unsqueeze(2)  # (rows, heads, 1, head_dim)
+        keys, values = (x.expand(len(frame), -1, -1, -1) for x in (remembered.keys, remembered.values))
+        return self.output(F.scaled_dot_product_attention(q, keys, values).flatten(1))
+
+
+class DecoderLayer(nn.Module):
+    """Attention to the sequence so far, to the memory, and feed-forward; the norms before (pre-norm) or after them."""
+
+    def __init__(
+        self,
+        dim: int,
+        attention: Attention,
+        memory_attention: Attention,
+        feed_forward: FeedForward,
+        *,
+        pre_norm: bool,
+        dropout: float = 0.0,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        self.attention, self.memory_attention, self.feed_forward = attention, memory_attention, feed_forward
+        self.attention_norm, self.memory_norm, self.feed_forward_norm = (nn.LayerNorm(dim, eps=eps) for _ in range(3))
+        self.pre_norm = pre_norm
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Packed, memory: Packed) -> Tensor:
+        """Whole sequences (total, dim) over the memory (total_memory, dim) to (total, dim)."""
+
+        def to_itself(x: Tensor) -> Tensor:
+            own = tokens.with_values(x)
+            return self.attention(own, own, causal=True)
+
+        def to_memory(x: Tensor) -> Tensor:
+            return self.memory_attention(tokens.with_values(x), memory)
+
+        return self._through(tokens.values, to_itself, to_memory)
+
+    def step(self, token: Tensor, own: Remembered, memory: Remembered) -> tuple[Tensor, Remembered]:
+        """One more token of each sequence (rows, dim): its output, and what to remember now."""
+        remembered = own
+
+        def to_itself(x: Tensor) -> Tensor:
+            nonlocal remembered
+            new = self.attention.remember(x[:, None])
+            remembered = own.with_next(new.keys, new.values)
+            return self.attention.step(x, remembered)
+
+        output = self._through(token, to_itself, lambda x: self.memory_attention.step(x, memory))
+        return output, remembered
+
+    def _through(
+        self, x: Tensor, to_itself: Callable[[Tensor], Tensor], to_memory: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        for norm, part in (
+            (self.attention_norm, lambda x: self.dropout(to_itself(x))),
+            (self.memory_norm, lambda x: self.dropout(to_memory(x))),
+            (self.feed_forward_norm, self.feed_forward),
+        ):
+            x = x + part(norm(x)) if self.pre_norm else norm(x + part(x))
+        return x
+
+
+class TransformerDecoder(nn.Module):
+    """The layers, and after them, in pre-norm models, a norm."""
+
+    def __init__(
+        self, dim: int, num_layers: int, make_layer: Callable[[], DecoderLayer], *, pre_norm: bool, eps: float = 1e-5
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(make_layer() for _ in range(num_layers))
+        self.norm = nn.LayerNorm(dim, eps=eps) if pre_norm else nn.Identity()
+
+    def forward(self, tokens: Packed, memory: Packed) -> Tensor:
+        """Whole sequences of embedded tokens (total, dim) over the memory (total_memory, dim) to (total, dim)."""
+        x = tokens.values
+        for layer in self.layers:
+            x = layer(tokens.with_values(x), memory)
+        return self.norm(x)
+
+    def start(self, memory: Tensor) -> DecoderState:
+        """The state of one empty sequence over the frames of one clip (frames, dim)."""
+        own, remembered = [], []
+        for layer in self.layers:
+            assert isinstance(layer, DecoderLayer)
+            own.append(layer.attention.remember(memory[None, :0]))
+            remembered.append(layer.memory_attention.remember(memory[None]))
+        return DecoderState(tuple(own), tuple(remembered))
+
+    def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        """One more embedded token of each sequence (rows, dim): the outputs (rows, dim) and the new state."""
+        x, own = tokens, []
+        for layer, before, memory in zip(self.layers, state.own, state.memory, strict=True):
+            assert isinstance(layer, DecoderLayer)
+            x, remembered = layer.step(x, before, memory)
+            own.append(remembered)
+        return self.norm(x), DecoderState(tuple(own), state.memory, state.steps + 1)

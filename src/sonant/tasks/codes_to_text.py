@@ -1,0 +1,101 @@
+"""Learning to write text from codes: cross entropy with smoothed labels, each subword after the true ones before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from sonant.data import BatchSampler
+from sonant.errors import ConfigurationError
+from sonant.layers.packed import Packed
+from sonant.loss import Loss
+from sonant.models.codes_to_text import CodesToText, with_end
+
+
+@dataclass(frozen=True, eq=False)
+class TranscribedCodes:
+    """What one step learns from.
+
+    Attributes:
+        codes: int64 (total_frames, groups).
+        text: int64 (total_subwords,), the subwords of each clip, without "</s>".
+        stride: samples of audio a frame, for the throughput shown.
+    """
+
+    codes: Packed
+    text: Packed
+    stride: int = 160
+
+    def to(self, device: torch.device | str) -> TranscribedCodes:
+        return TranscribedCodes(self.codes.to(device), self.text.to(device), self.stride)
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.codes.values) * self.stride
+
+
+class TranscribedCodesBatches:
+    """Batches of clips of like length, step after step: a function of seed and step alone.
+
+    Args:
+        codes: of each clip, (frames, groups).
+        texts: the subwords of each clip, (subwords,).
+        batch_frames: frames a batch, about.
+    """
+
+    def __init__(
+        self,
+        codes: Sequence[NDArray[np.integer]],
+        texts: Sequence[Sequence[int]],
+        *,
+        batch_frames: int,
+        seed: int = 0,
+        stride: int = 160,
+    ) -> None:
+        if len(codes) != len(texts):
+            raise ConfigurationError(f"There are codes of {len(codes)} clips and texts of {len(texts)}; give one each.")
+        lengths = [len(clip) for clip in codes]
+        self.codes, self.texts, self.stride = codes, texts, stride
+        self.sampler = BatchSampler(lengths, budget=batch_frames, max_length=max(lengths), min_length=1, seed=seed)
+
+    def __call__(self, start: int = 0) -> Iterator[TranscribedCodes]:
+        """Batches from step `start` on, without end."""
+        for _, members in self.sampler.batches(start):
+            yield TranscribedCodes(
+                Packed.pack(torch.from_numpy(np.asarray(self.codes[i], dtype=np.int64)) for i in members),
+                Packed.pack(torch.tensor(self.texts[i], dtype=torch.int64) for i in members),
+                self.stride,
+            )
+
+
+class WriteText(nn.Module):
+    """Label-smoothed cross entropy of the next subword.
+
+    Args:
+        model: the network.
+        smoothing: share of the weight that goes to all subwords alike.
+
+    Source: fairseq `criterions/label_smoothed_cross_entropy.py`.
+    """
+
+    def __init__(self, model: CodesToText, *, smoothing: float = 0.1) -> None:
+        super().__init__()
+        if not 0 <= smoothing < 1:
+            raise ConfigurationError(f"smoothing={smoothing} is a share of the weight, at least 0 and below 1.")
+        self.model, self.smoothing = model, smoothing
+
+    def loss(self, batch: TranscribedCodes) -> Loss:
+        """Summed over subwords and ends."""
+        targets = with_end(batch.text).values
+        log_probabilities = self.model(batch.codes, batch.text).float().log_softmax(-1)
+        sharp = -log_probabilities.gather(1, targets[:, None]).sum()
+        even = -log_probabilities.sum() / log_probabilities.shape[1]
+        total = (1 - self.smoothing) * sharp + self.smoothing * even
+        correct = (log_probabilities.argmax(-1) == targets).sum()
+        count = len(targets)
+        return Loss(total, count, {"text_loss": (sharp.item(), count), "text_accuracy": (correct.item(), count)})
