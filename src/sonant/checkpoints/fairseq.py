@@ -9,6 +9,7 @@ from sonant.checkpoints.aside import KEY, head_tables, take_back
 from sonant.checkpoints.checkpoint import Checkpoint, family_of
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.deduce import deduce_config
+from sonant.checkpoints.discrete_bert import is_discrete_bert, read_discrete_bert
 from sonant.checkpoints.fairseq_config import backbone_settings, waveform_transformer
 from sonant.checkpoints.fairseq_wav2vec import is_wav2vec, read_wav2vec
 from sonant.checkpoints.files import only_tensors
@@ -54,6 +55,8 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
     if state.get("cfg") is not None and "model" not in config:
         return _read_unilm(state, config, tensors, source, overrides)
     model, task, tuned = _parts(config)
+    if is_discrete_bert(tensors):
+        return read_discrete_bert(state, tensors, model, source, overrides=overrides)
     if is_wav2vec(tensors):
         container = "args" if state.get("cfg") is None else "cfg"
         return read_wav2vec(state, tensors, model, task, source, container=container, overrides=overrides)
@@ -112,6 +115,8 @@ def _read_s3prl(state: Mapping[Any, Any], source: object, overrides: Mapping[str
     tensors = only_tensors(state["model_weight"], source)
     if not isinstance(model, dict) or not isinstance(task, dict):
         raise CorruptedCheckpoint(f"{source}: model_cfg and task_cfg are no sets of settings.")
+    if is_discrete_bert(tensors):
+        return read_discrete_bert(state, tensors, model, source, overrides=overrides)
     if is_wav2vec(tensors):
         return read_wav2vec(state, tensors, model, task, source, container="model_cfg", overrides=overrides)
     dictionaries = plain(state.get("dictionaries_symbols"))

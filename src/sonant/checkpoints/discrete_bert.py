@@ -1,0 +1,167 @@
+"""Checkpoints of the BERT on discretised speech: fairseq's RoBERTa, as published and as s3prl converted it.
+
+Such a file knows tokens only. Which codes they stand for, the dictionary says: `dict.txt` beside fairseq's file, a text
+inside s3prl's. The vq-wav2vec that makes the codes is another checkpoint, to be named as the setting `tokenizer`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sonant.checkpoints.checkpoint import Checkpoint
+from sonant.checkpoints.configs import make_config
+from sonant.checkpoints.keys import Row, Table, check, read
+from sonant.errors import CheckpointMismatch, ConfigurationError, UnsupportedCheckpoint
+from sonant.layers.token_positions import FIRST_ROW
+from sonant.models.code_vocabulary import MASK, SPECIALS, codes_of_symbols
+from sonant.models.discrete_bert import DiscreteBERTConfig
+from sonant.models.vq_wav2vec import VQWav2VecConfig
+
+DICTIONARY = "dict.txt"
+EMBEDDING = "encoder.sentence_encoder.embed_tokens.weight"
+POSITIONS = "encoder.sentence_encoder.embed_positions.weight"
+NOT_OURS = "encoder.sentence_encoder.version"  # a counter of fairseq's own layouts
+
+
+def attention_rows(ours: str, theirs: str) -> Table:
+    """fairseq's attention, as it is and as it was packed until 2019."""
+    projections = tuple(f"{ours}.{part}" for part in ("query", "key", "value"))
+    return (
+        *(Row(f"{ours}.{part}.{{p}}", f"{theirs}.{part[0]}_proj.{{p}}") for part in ("query", "key", "value")),
+        Row(f"{ours}.output.{{p}}", f"{theirs}.out_proj.{{p}}"),
+        *(
+            Row(tuple(f"{name}.{kind}" for name in projections), f"{theirs}.in_proj_{kind}", writes=False)
+            for kind in ("weight", "bias")
+        ),
+    )
+
+
+def layer_rows(ours: str, theirs: str) -> Table:
+    """One layer of fairseq's Transformer encoder."""
+    return (
+        *attention_rows(f"{ours}.attention", f"{theirs}.self_attn"),
+        Row(f"{ours}.attention_norm.{{p}}", f"{theirs}.self_attn_layer_norm.{{p}}"),
+        Row(f"{ours}.feed_forward.inner.{{p}}", f"{theirs}.fc1.{{p}}"),
+        Row(f"{ours}.feed_forward.outer.{{p}}", f"{theirs}.fc2.{{p}}"),
+        Row(f"{ours}.feed_forward_norm.{{p}}", f"{theirs}.final_layer_norm.{{p}}"),
+    )
+
+
+ROBERTA: Table = (
+    Row("embedding.weight", EMBEDDING),
+    Row("embedding.weight", "encoder.lm_head.weight", writes=False),  # the same once more
+    Row("encoder.positions.weight", POSITIONS),
+    Row("encoder.norm.{p}", "encoder.sentence_encoder.layernorm_embedding.{p}"),
+    *layer_rows("encoder.layers.{i}", "encoder.sentence_encoder.layers.{i}"),
+    Row("head.linear.{p}", "encoder.lm_head.dense.{p}"),
+    Row("head.norm.{p}", "encoder.lm_head.layer_norm.{p}"),
+    Row("head.bias", "encoder.lm_head.bias"),
+)
+
+
+def is_discrete_bert(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether these are the names of a RoBERTa, by fairseq's present or former names."""
+    return EMBEDDING in tensors or _former(EMBEDDING) in tensors
+
+
+def read_discrete_bert(
+    state: Mapping[Any, Any],
+    tensors: Mapping[str, Tensor],
+    model: Mapping[str, Any],
+    source: object,
+    *,
+    overrides: Mapping[str, Any] | None,
+) -> Checkpoint:
+    """A checkpoint from the tensors of a file and the settings of its model; `overrides` holds the tokenizer's.
+
+    Source of the former names: fairseq `models/roberta/model.py`, `upgrade_state_dict_named`.
+    """
+    overrides = dict(overrides or {})
+    tokenizer = _tokenizer(overrides.pop("tokenizer", None), source)
+    tensors = {_present(name): tensor for name, tensor in tensors.items() if _present(name) != NOT_OURS}
+    if "encoder.sentence_encoder.layer_norm.weight" in tensors or model.get("activation_fn", "gelu") != "gelu":
+        raise UnsupportedCheckpoint(
+            f"{source}: a RoBERTa whose norms stand before its parts, or whose activation is not GELU, is no published "
+            "BERT on discretised speech, and sonant has no such model."
+        )
+    translated = read(tensors, ROBERTA, {})
+    embedding, positions = tensors.get(EMBEDDING), tensors.get(POSITIONS)
+    size, longest = (len(table) if table is not None and table.ndim else 0 for table in (embedding, positions))
+    settings = {
+        "tokenizer": tokenizer.config,
+        "vocabulary_size": size,
+        "max_positions": longest - FIRST_ROW,
+        "dim": model.get("encoder_embed_dim", 768),
+        "num_layers": model.get("encoder_layers", 12),
+        "num_heads": model.get("encoder_attention_heads", 12),
+        "feed_forward_dim": model.get("encoder_ffn_embed_dim", 3072),
+        "dropout": model.get("dropout", 0.1),
+        "attention_dropout": model.get("attention_dropout", 0.1),
+        "activation_dropout": model.get("activation_dropout", 0.0),
+        "layerdrop": model.get("encoder_layerdrop", 0.0),
+    }
+    config = make_config("discrete_bert", settings, overrides, source=source)
+    assert isinstance(config, DiscreteBERTConfig)
+    symbols = _symbols(state, source)
+    if len(symbols) != size:
+        raise CheckpointMismatch(
+            f"{source} has {size} tokens, and its dictionary makes {len(symbols)}: {len(SPECIALS)} specials, "
+            f"{len(symbols) - len(SPECIALS) - 1} lines and {MASK}. The two do not belong together."
+        )
+    translated.backbone["vocabulary.codes"] = codes_of_symbols(symbols, config.tokenizer.groups)
+    translated.backbone |= {f"tokenizer.{name}": tensor for name, tensor in tokenizer.backbone_state.items()}
+    check(translated, config, source=source, rows=ROBERTA, heads={})
+    metadata = {"normalize_from": "the tokenizer", "config_from": "the model's settings and its tensors"}
+    return Checkpoint(config, translated.backbone, {}, "s3prl" if "text_dictionary" in state else "fairseq", metadata)
+
+
+def _tokenizer(given: object, source: object) -> Checkpoint:
+    if not isinstance(given, Checkpoint):
+        raise ConfigurationError(
+            f"{source} is a BERT on the codes of a vq-wav2vec, which lies in a file of its own. Say which: "
+            "tokenizer=PATH. The published BERT belongs to the vq-wav2vec with k-means."
+        )
+    if not isinstance(given.config, VQWav2VecConfig):
+        raise ConfigurationError(f"The tokenizer of {source} must be a vq-wav2vec; a {given.family} was given.")
+    return given
+
+
+def _symbols(state: Mapping[Any, Any], source: object) -> list[str]:
+    """The tokens in their order."""
+    text = state.get("text_dictionary")
+    if not isinstance(text, str):
+        path = Path(str(source)).parent / DICTIONARY
+        if not path.is_file():
+            raise ConfigurationError(
+                f"{source} says nothing of which codes its tokens stand for. Put the {DICTIONARY} that it was published "
+                "with into the same folder."
+            )
+        text = path.read_text(encoding="utf-8")
+    return [*SPECIALS, *dictionary_symbols(text), MASK]
+
+
+def dictionary_symbols(text: str) -> list[str]:
+    """The symbols of one of fairseq's dictionaries: a line each, with a count behind it."""
+    return [line.split()[0] for line in text.splitlines() if line.strip()]
+
+
+def _present(name: str) -> str:
+    """A name as fairseq has it now: the encoder was once called a decoder."""
+    if name.startswith("decoder."):
+        name = f"encoder.{name.removeprefix('decoder.')}"
+    return name.replace(".emb_layer_norm.", ".layernorm_embedding.")
+
+
+def _former(name: str) -> str:
+    return f"decoder.{name.removeprefix('encoder.')}"
+
+
+def code_table(path: Path, groups: int) -> Tensor:
+    """The codes of every token of a dictionary file without a mask: int64 (tokens, groups)."""
+    if not path.is_file():
+        raise ConfigurationError(f"There is no dictionary at {path}: a text with a line for each token.")
+    symbols = [*SPECIALS, *dictionary_symbols(path.read_text(encoding="utf-8"))]
+    return codes_of_symbols(symbols, groups) if symbols else torch.zeros(0, groups, dtype=torch.int64)
