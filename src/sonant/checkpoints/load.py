@@ -39,7 +39,7 @@ def load_checkpoint(
         local_files_only: use the hub's cache, but not the network.
         overrides: settings that win over what the file says, by the names of our configurations, and "family". Needed
             for files without a configuration whose sizes are not those of a published model; {"normalize": True} says
-            that waveforms are to be normalised.
+            that waveforms are to be normalised. {"tokenizer": SOURCE} names the vq-wav2vec of a BERT on its codes.
 
     Raises:
         CheckpointUnavailable: not here, not in the cache, not on the hub.
@@ -50,6 +50,9 @@ def load_checkpoint(
         CheckpointMismatch: tensors are missing, left over or of the wrong shape.
         ConfigurationError: a file without a configuration needs `overrides`, or `revision` does not fit.
     """
+    tokenizer = (overrides or {}).get("tokenizer")
+    if isinstance(tokenizer, str | os.PathLike):
+        overrides = {**(overrides or {}), "tokenizer": load_checkpoint(tokenizer, local_files_only=local_files_only)}
     path = _shipped(source) or Path(source).expanduser()
     if revision is not None and path.exists():
         raise ConfigurationError(
