@@ -17,7 +17,8 @@ MASK = "<mask>"
 class CodeVocabulary(nn.Module):
     """Which token stands for which codes: "12-301" is group 0 at code 12 and group 1 at code 301.
 
-    The first tokens are `SPECIALS`, the last is the mask; fairseq fills dictionaries up with symbols that never occur.
+    The first tokens are `SPECIALS`, and the last is the mask of models that have one; fairseq fills dictionaries up with
+    symbols that never occur.
 
     Buffers:
         codes: int64 (tokens, groups), the codes of each token; -1 for `SPECIALS` and whatever else is no code.
@@ -60,9 +61,9 @@ class CodeVocabulary(nn.Module):
 
     def symbols(self) -> list[str]:
         """The tokens as text, in their order: the lines of fairseq's dictionary, behind its four specials."""
-        named = {**dict(enumerate(SPECIALS)), len(self) - 1: MASK}
+        named = {**dict(enumerate(SPECIALS)), self.mask_token: MASK}
         return [
-            named.get(token, "-".join(map(str, row)) if row[0] >= 0 else f"madeupword{token:04}")
+            "-".join(map(str, row)) if row[0] >= 0 else named.get(token, f"madeupword{token:04}")
             for token, row in enumerate(self.codes.tolist())
         ]
 

@@ -25,13 +25,13 @@ class CodesToTextConfig:
     The paper names the size and the 4k subwords; the rest are fairseq's defaults for its big Transformer.
 
     Attributes:
-        code_vocabulary_size: groups of codes that the corpus held, four specials and, as in `DiscreteBERT`, a mask.
+        code_vocabulary_size: groups of codes that the corpus held, and four specials.
         groups, num_codes: of the vq-wav2vec.
         text_vocabulary_size: subwords and four specials.
         share_output: whether the decoder's embeddings are its output layer too.
     """
 
-    code_vocabulary_size: int = 23_005
+    code_vocabulary_size: int = 23_004
     groups: int = 2
     num_codes: int = 320
     text_vocabulary_size: int = 4_004
