@@ -1,0 +1,195 @@
+"""Checkpoints of the model that writes text straight from codes: our own folder, and fairseq's `transformer`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sonant.checkpoints.configs import plain_settings
+from sonant.checkpoints.discrete_bert import attention_rows, dictionary_symbols, layer_rows
+from sonant.checkpoints.files import only_tensors, read_json, read_safetensors, write_json, write_safetensors
+from sonant.checkpoints.keys import Row, Table, read
+from sonant.checkpoints.unpickle import plain, read_pickle
+from sonant.errors import (
+    CheckpointMismatch,
+    ConfigurationError,
+    CorruptedCheckpoint,
+    UnknownCheckpoint,
+    UnsupportedCheckpoint,
+)
+from sonant.models.code_vocabulary import SPECIALS, codes_of_symbols
+from sonant.models.codes_to_text import CodesToText, CodesToTextConfig
+
+CONFIG, WEIGHTS, FAMILY = "config.json", "model.safetensors", "codes_to_text"
+_DECODER = "decoder.layers.{i}"
+FAIRSEQ: Table = (
+    Row("code_embedding.weight", "encoder.embed_tokens.weight"),
+    *layer_rows("encoder.layers.{i}", "encoder.layers.{i}"),
+    Row("encoder.norm.{p}", "encoder.layer_norm.{p}"),
+    Row("text_embedding.weight", "decoder.embed_tokens.weight"),
+    *layer_rows(_DECODER, _DECODER),
+    *attention_rows(f"{_DECODER}.memory_attention", f"{_DECODER}.encoder_attn"),
+    Row(f"{_DECODER}.memory_norm.{{p}}", f"{_DECODER}.encoder_attn_layer_norm.{{p}}"),
+    Row("decoder.norm.{p}", "decoder.layer_norm.{p}"),
+    Row("output.weight", "decoder.output_projection.weight"),
+    Row("output.weight", "decoder.embed_out", writes=False),  # its former name
+)
+_IGNORED = ("version", "embed_positions._float_tensor", "embed_positions.weights")  # nothing that was learned
+
+
+def save_codes_to_text(model: CodesToText, folder: str | os.PathLike[str]) -> None:
+    """Write a model as a folder: config.json and model.safetensors."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_safetensors(folder / WEIGHTS, model.state_dict(), {"format": "pt"})
+    settings = plain_settings(model.config)
+    write_json(folder / CONFIG, {"model_type": "sonant", "family": FAMILY, "settings": settings})
+
+
+def load_codes_to_text(
+    source: str | os.PathLike[str], *, dictionary: str | os.PathLike[str] | None = None, groups: int = 2
+) -> CodesToText:
+    """A model in evaluation mode, from a folder of ours or a file of fairseq.
+
+    Args:
+        source: which.
+        dictionary: the source dictionary of a file of fairseq, which says what codes its tokens stand for; beside the
+            file as `dict.src.txt` where None.
+        groups: codes a token of a file of fairseq.
+
+    Raises:
+        CheckpointError: it cannot be read; the message says why.
+        ConfigurationError: a file of fairseq without its dictionary.
+    """
+    path = Path(source)
+    if path.is_dir():
+        config, state = _read_folder(path)
+    elif path.is_file():
+        config, state = _read_fairseq(path, Path(dictionary or path.parent / "dict.src.txt"), groups)
+    else:
+        raise UnknownCheckpoint(f"{path} does not exist. Check the path.")
+    model = CodesToText(config)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    if differing := sorted(name for name in expected.keys() | given.keys() if expected.get(name) != given.get(name)):
+        first = differing[0]
+        raise CheckpointMismatch(
+            f"{path}: {len(differing)} tensors are not those of the model that its settings describe; the first is "
+            f"{first}: {given.get(first, 'missing')}, expected {expected.get(first, 'none')}."
+        )
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def _read_folder(folder: Path) -> tuple[CodesToTextConfig, dict[str, Tensor]]:
+    if not (folder / CONFIG).is_file():
+        raise UnknownCheckpoint(f"{folder} has no {CONFIG}; expected a folder as save_codes_to_text writes it.")
+    told = read_json(folder / CONFIG)
+    if told.get("family") != FAMILY:
+        raise UnknownCheckpoint(f"{folder / CONFIG} is of a {told.get('family')!r}; expected {FAMILY!r}.")
+    try:
+        config = CodesToTextConfig(**told.get("settings", {}))
+    except TypeError as error:
+        raise CorruptedCheckpoint(f"{folder / CONFIG} has other settings than a {FAMILY} has: {error}.") from error
+    return config, read_safetensors(folder / WEIGHTS)[0]
+
+
+def _read_fairseq(path: Path, dictionary: Path, groups: int) -> tuple[CodesToTextConfig, dict[str, Tensor]]:
+    file = read_pickle(path)
+    if not isinstance(file, Mapping) or "model" not in file:
+        raise UnknownCheckpoint(f"{path} is no checkpoint of fairseq: it has no 'model'.")
+    told = plain(file.get("cfg") if file.get("cfg") is not None else file.get("args"))
+    settings = told.get("model", told) if isinstance(told, dict) else {}
+    if not isinstance(settings, dict) or not settings:
+        raise CorruptedCheckpoint(f"{path} has weights, but neither 'cfg' nor 'args' says of which model.")
+    _check_supported(settings, path)
+    tensors = {
+        _present(name): tensor for name, tensor in only_tensors(file["model"], path).items() if not _is_ignored(name)
+    }
+    translated = read(tensors, FAIRSEQ, {})
+    if translated.unknown:
+        raise CheckpointMismatch(f"{path} has tensors that a Transformer of fairseq lacks: {translated.unknown[:8]}.")
+    state = translated.backbone
+    missing = [name for name in ("code_embedding.weight", "text_embedding.weight") if name not in state]
+    if missing:
+        raise CheckpointMismatch(f"{path} lacks {' and '.join(missing)}: it has no encoder or no decoder.")
+    shared = bool(settings.get("share_decoder_input_output_embed", False))
+    if shared:
+        state["output.weight"] = state["text_embedding.weight"]
+    state["vocabulary.codes"] = _code_table(dictionary, groups, len(state["code_embedding.weight"]))
+    return _config(settings, state, groups, shared=shared), state
+
+
+def _config(
+    settings: Mapping[str, Any], state: Mapping[str, Tensor], groups: int, *, shared: bool
+) -> CodesToTextConfig:
+    return CodesToTextConfig(
+        code_vocabulary_size=len(state["code_embedding.weight"]),
+        groups=groups,
+        num_codes=max(320, int(state["vocabulary.codes"].max()) + 1),
+        text_vocabulary_size=len(state["text_embedding.weight"]),
+        dim=int(settings.get("encoder_embed_dim", 512)),
+        num_encoder_layers=int(settings.get("encoder_layers", 6)),
+        num_decoder_layers=int(settings.get("decoder_layers", 6)),
+        num_heads=int(settings.get("encoder_attention_heads", 8)),
+        feed_forward_dim=int(settings.get("encoder_ffn_embed_dim", 2048)),
+        pre_norm=bool(settings.get("encoder_normalize_before", False)),
+        activation=settings.get("activation_fn", "relu"),
+        share_output=shared,
+        dropout=float(settings.get("dropout", 0.1)),
+        attention_dropout=float(settings.get("attention_dropout", 0.0)),
+        activation_dropout=float(settings.get("activation_dropout", 0.0)),
+    )
+
+
+def _check_supported(settings: Mapping[str, Any], path: Path) -> None:
+    for name in (
+        "encoder_learned_pos",
+        "decoder_learned_pos",
+        "layernorm_embedding",
+        "no_scale_embedding",
+        "no_token_positional_embeddings",
+        "share_all_embeddings",
+        "adaptive_softmax_cutoff",
+        "no_decoder_final_norm",
+        "cross_self_attention",
+    ):
+        if settings.get(name):
+            raise UnsupportedCheckpoint(f"{path} is a Transformer with {name}, which sonant's has not.")
+    for kind in ("embed_dim", "ffn_embed_dim", "attention_heads", "normalize_before"):
+        left, right = settings.get(f"encoder_{kind}"), settings.get(f"decoder_{kind}")
+        if right is not None and left is not None and left != right:
+            raise UnsupportedCheckpoint(
+                f"{path} has an encoder and a decoder that differ in {kind}: {left} and {right}. Sonant's are alike."
+            )
+    if settings.get("activation_fn", "relu") not in ("relu", "gelu"):
+        raise UnsupportedCheckpoint(
+            f"{path} has the activation {settings['activation_fn']!r}; known are relu and gelu."
+        )
+
+
+def _code_table(dictionary: Path, groups: int, size: int) -> Tensor:
+    if not dictionary.is_file():
+        raise ConfigurationError(
+            f"There is no dictionary at {dictionary}, and only it says which codes the tokens stand for. Name it: "
+            "dictionary=PATH (dict.<source language>.txt of the prepared data)."
+        )
+    symbols = [*SPECIALS, *dictionary_symbols(dictionary.read_text(encoding="utf-8"))]
+    if len(symbols) != size:
+        raise CheckpointMismatch(f"The file has {size} tokens, and {dictionary} makes {len(symbols)} with specials.")
+    return codes_of_symbols(symbols, groups).to(torch.int64)
+
+
+def _is_ignored(name: str) -> bool:
+    return name.partition(".")[2] in _IGNORED
+
+
+def _present(name: str) -> str:
+    """A name as fairseq has it now; the norms of layers once had numbers."""
+    names = ("self_attn", "encoder_attn", "final") if name.startswith("decoder.") else ("self_attn", "final")
+    for number, norm in enumerate(names):
+        name = name.replace(f".layer_norms.{number}.", f".{norm}_layer_norm.")
+    return name
