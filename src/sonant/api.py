@@ -49,6 +49,7 @@ def load(
     device: Device | Sequence[Device] | None = None,
     dtype: torch.dtype | None = None,
     revision: str | None = None,
+    tokenizer: str | PathLike[str] | None = None,
 ) -> SpeechEncoder:
     """Load a model: "sonant/wavlm-tiny" (shipped), a hub id, a folder, or a checkpoint file of any known format.
 
@@ -57,12 +58,17 @@ def load(
         device: where it computes; several share the recordings among them; None takes a GPU if there is one.
         dtype: of the weights; None keeps float32.
         revision: branch, tag or commit of a hub id.
+        tokenizer: the vq-wav2vec of a BERT on its codes, where `model` is a file of fairseq or s3prl; a folder of ours
+            holds it.
 
     Raises:
         CheckpointError: it cannot be found or read; the message says why and what to do.
     """
     devices = _devices(device)
-    backbone = load_backbone(model, revision=revision, dtype=dtype or torch.float32, device=devices[0])
+    overrides = None if tokenizer is None else {"tokenizer": tokenizer}
+    backbone = load_backbone(
+        model, revision=revision, overrides=overrides, dtype=dtype or torch.float32, device=devices[0]
+    )
     return SpeechEncoder(backbone, name=str(model), revision=revision, device=devices)
 
 

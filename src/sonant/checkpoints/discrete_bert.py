@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sonant.checkpoints.checkpoint import Checkpoint
@@ -136,8 +135,8 @@ def _symbols(state: Mapping[Any, Any], source: object) -> list[str]:
         path = Path(str(source)).parent / DICTIONARY
         if not path.is_file():
             raise ConfigurationError(
-                f"{source} says nothing of which codes its tokens stand for. Put the {DICTIONARY} that it was published "
-                "with into the same folder."
+                f"{source} says nothing of which codes its tokens stand for. Put the {DICTIONARY} that it was "
+                "published with into the same folder."
             )
         text = path.read_text(encoding="utf-8")
     return [*SPECIALS, *dictionary_symbols(text), MASK]
@@ -157,11 +156,3 @@ def _present(name: str) -> str:
 
 def _former(name: str) -> str:
     return f"decoder.{name.removeprefix('encoder.')}"
-
-
-def code_table(path: Path, groups: int) -> Tensor:
-    """The codes of every token of a dictionary file without a mask: int64 (tokens, groups)."""
-    if not path.is_file():
-        raise ConfigurationError(f"There is no dictionary at {path}: a text with a line for each token.")
-    symbols = [*SPECIALS, *dictionary_symbols(path.read_text(encoding="utf-8"))]
-    return codes_of_symbols(symbols, groups) if symbols else torch.zeros(0, groups, dtype=torch.int64)
