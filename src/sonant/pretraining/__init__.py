@@ -6,8 +6,10 @@ from sonant.pretraining.kmeans import KMeans, fit_kmeans
 from sonant.pretraining.masked_contrast import MaskedContrast, MaskedContrastConfig
 from sonant.pretraining.masked_prediction import MaskedPrediction, MaskedPredictionConfig
 from sonant.pretraining.masked_tokens import MaskedTokens, MaskedTokensConfig, TokenBatch, TokenBatches, make_codes
+from sonant.pretraining.random_projection_targets import RandomProjectionTargets
 from sonant.pretraining.spectrum_regression import SpectrumRegression
 from sonant.pretraining.targets import LayerTargets, MFCCTargets, Targets, make_targets
+from sonant.pretraining.w2v_bert import W2vBERTObjective, W2vBERTObjectiveConfig
 
 __all__ = [
     "Batching",
@@ -22,12 +24,15 @@ __all__ = [
     "MaskedPredictionConfig",
     "MaskedTokens",
     "MaskedTokensConfig",
+    "RandomProjectionTargets",
     "SpectrumRegression",
     "SpeechBatch",
     "SpeechBatches",
     "Targets",
     "TokenBatch",
     "TokenBatches",
+    "W2vBERTObjective",
+    "W2vBERTObjectiveConfig",
     "fit_kmeans",
     "make_codes",
     "make_targets",

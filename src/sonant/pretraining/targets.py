@@ -1,4 +1,4 @@
-"""What masked prediction predicts: k-means clusters of MFCC, or of a layer of the previous model."""
+"""What masked prediction predicts: clusters of MFCC or of a layer of the previous model, or random projections."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ from sonant.data import LabelStore, WaveformStore
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, normalize_waveform
-from sonant.pretraining.kmeans import CHUNK_ROWS, fit_kmeans
+from sonant.pretraining.kmeans import CHUNK_ROWS, KMeans, fit_kmeans
+from sonant.pretraining.random_projection_targets import RandomProjectionTargets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class LayerTargets:
     num_clusters: int = 500
 
 
-Targets = MFCCTargets | LayerTargets
+Targets = MFCCTargets | LayerTargets | RandomProjectionTargets
 
 
 def make_targets(
@@ -57,10 +58,10 @@ def make_targets(
     device: torch.device | str = "cpu",
     seed: int = 0,
 ) -> LabelStore:
-    """Cluster the features of the corpus and label every frame of the backbone (50 a second).
+    """Label every frame of the backbone (50 a second), by clusters of features of the corpus or as the targets say.
 
-    The clusters are fitted on a share of the recordings and kept in `kmeans.safetensors`; the labels are made only
-    once, and a folder that holds them is used as it is.
+    Clusters are fitted on a share of the recordings and kept in `kmeans.safetensors`; the labels are made only once,
+    and a folder that holds them is used as it is.
 
     Args:
         previous: the model whose layer `LayerTargets` clusters.
@@ -69,23 +70,32 @@ def make_targets(
     folder = Path(folder)
     if not (folder / "lengths.npy").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        features = _features(waveforms, targets, previous, device)
-        rng = np.random.default_rng(seed)
-        count = min(len(waveforms), max(round(fit_share * len(waveforms)), 500))
-        chosen = np.sort(rng.choice(len(waveforms), count, replace=False)).tolist()
-        fitted = torch.cat([rows.cpu() for rows in features(tqdm(chosen, "features", unit="clip", disable=None))])
-        kmeans = fit_kmeans(lambda: fitted.split(CHUNK_ROWS), targets.num_clusters, seed=seed)
-        kmeans.save(folder / "kmeans.safetensors", {"targets": str(targets)})
-        everything = features(tqdm(range(len(waveforms)), "labels", unit="clip", disable=None))
-        LabelStore.write(folder, (kmeans(rows).cpu().numpy() for rows in everything))
+        everything = range(len(waveforms))
+        if isinstance(targets, RandomProjectionTargets):
+            labels = targets.labels(waveforms, tqdm(everything, "labels", unit="clip", disable=None), device)
+        else:
+            features = _features(waveforms, targets, previous, device)
+            kmeans = _fit(features, len(waveforms), targets.num_clusters, fit_share=fit_share, seed=seed)
+            kmeans.save(folder / "kmeans.safetensors", {"targets": str(targets)})
+            labels = map(kmeans, features(tqdm(everything, "labels", unit="clip", disable=None)))
+        LabelStore.write(folder, (rows.cpu().numpy() for rows in labels), num_labels=targets.num_clusters)
     return LabelStore(folder)
 
 
 Features = Callable[[Iterable[int]], Iterator[Tensor]]
 
 
+def _fit(features: Features, num_clips: int, num_clusters: int, *, fit_share: float, seed: int) -> KMeans:
+    """Clusters of the features of some of the recordings."""
+    rng = np.random.default_rng(seed)
+    count = min(num_clips, max(round(fit_share * num_clips), 500))
+    chosen = np.sort(rng.choice(num_clips, count, replace=False)).tolist()
+    fitted = torch.cat([rows.cpu() for rows in features(tqdm(chosen, "features", unit="clip", disable=None))])
+    return fit_kmeans(lambda: fitted.split(CHUNK_ROWS), num_clusters, seed=seed)
+
+
 def _features(
-    waveforms: WaveformStore, targets: Targets, previous: Backbone | None, device: torch.device | str
+    waveforms: WaveformStore, targets: MFCCTargets | LayerTargets, previous: Backbone | None, device: torch.device | str
 ) -> Features:
     """A function from numbers of recordings to their features (frames, dim), in that order, 50 frames a second."""
     match targets:

@@ -17,9 +17,19 @@ PRETRAINING = {
     "discrete_bert_tiny": "sonant.recipes.discrete_bert_tiny",
     "discrete_bert_small": "sonant.recipes.discrete_bert_small",
     "discrete_bert_base": "sonant.recipes.discrete_bert_base",
+    "wav2vec2_base": "sonant.recipes.wav2vec2_base",
+    "wav2vec2_large": "sonant.recipes.wav2vec2_large",
+    "wav2vec2_large_lv60": "sonant.recipes.wav2vec2_large_lv60",
+    "xlsr_53": "sonant.recipes.xlsr_53",
+    "hubert_base": "sonant.recipes.hubert_base",
+    "hubert_large": "sonant.recipes.hubert_large",
+    "hubert_xlarge": "sonant.recipes.hubert_xlarge",
     "wavlm_base": "sonant.recipes.wavlm_base",
     "wavlm_base_plus": "sonant.recipes.wavlm_base_plus",
     "wavlm_large": "sonant.recipes.wavlm_large",
+    "w2v_bert_tiny": "sonant.recipes.w2v_bert_tiny",
+    "w2v_bert2": "sonant.recipes.w2v_bert2",
+    "best_rq_base": "sonant.recipes.best_rq_base",
 }
 
 

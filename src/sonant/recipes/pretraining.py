@@ -15,7 +15,15 @@ from sonant.audio.augment import Mixing, Waveform
 from sonant.checkpoints import Head, load_backbone, save_pretrained
 from sonant.data import WaveformStore, read_manifest
 from sonant.errors import ConfigurationError
-from sonant.models import Backbone, BackboneConfig, DiscreteBERTConfig, WaveformConvNet, WaveformTransformer, build
+from sonant.models import (
+    Backbone,
+    BackboneConfig,
+    DiscreteBERTConfig,
+    W2vBERT2,
+    WaveformConvNet,
+    WaveformTransformer,
+    build,
+)
 from sonant.models.discrete_bert import DiscreteBERT, on_tokenizer
 from sonant.models.vq_wav2vec import VQWav2Vec
 from sonant.pretraining import (
@@ -32,12 +40,16 @@ from sonant.pretraining import (
     SpectrumRegression,
     SpeechBatches,
     TokenBatches,
+    W2vBERTObjective,
+    W2vBERTObjectiveConfig,
     make_codes,
     make_targets,
 )
 from sonant.training import Training, plot_curves, train
 
-ObjectiveConfig = MaskedPredictionConfig | MaskedContrastConfig | FutureContrastConfig | MaskedTokensConfig
+ObjectiveConfig = (
+    MaskedPredictionConfig | MaskedContrastConfig | FutureContrastConfig | MaskedTokensConfig | W2vBERTObjectiveConfig
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +144,7 @@ def pretrain(run: PretrainingRun) -> Path:
 def _carry_out(
     run: PretrainingRun, number: int, stage: Stage, folder: Path, corpus: Corpus, previous: Backbone | None
 ) -> Backbone:
-    if previous is None and _needs_previous(stage):
+    if previous is None and needs_previous(stage):
         raise ConfigurationError(
             f"The stage {stage.name!r} takes its targets or weights from the model before it, and there is none. "
             "Name one with teacher=MODEL: a hub id, a folder or a file."
@@ -165,7 +177,8 @@ def _fresh(run: PretrainingRun, folder: Path, corpus: Corpus, previous: Backbone
     return build(run.model)
 
 
-def _needs_previous(stage: Stage) -> bool:
+def needs_previous(stage: Stage) -> bool:
+    """Whether a stage takes targets, codes or weights from the model before it."""
     layers = isinstance(getattr(stage.objective, "targets", None), LayerTargets)
     return stage.start == "previous" or layers or isinstance(stage.objective, MaskedTokensConfig)
 
@@ -186,8 +199,9 @@ def _set_up(
             labels = make_targets(
                 corpus.waveforms, config.targets, folder / "targets", previous=previous, device=device, seed=seed
             )
+            model = backbone if isinstance(backbone, W2vBERT2) else _waveform_transformer(backbone, "Masked prediction")
             return (
-                MaskedPrediction(_waveform_transformer(backbone, "Masked prediction"), config),
+                MaskedPrediction(model, config),
                 _speech_batches(stage, corpus, backbone, seed, masking=config.masking, labels=labels),
             )
         case MaskedContrastConfig() as config:
@@ -210,6 +224,15 @@ def _set_up(
             return (
                 MaskedTokens(backbone),
                 TokenBatches(codes.store, backbone, config, batching=stage.batching, seed=seed),
+            )
+        case W2vBERTObjectiveConfig() as config:
+            if not isinstance(backbone, W2vBERT2):
+                raise ConfigurationError(
+                    f"This objective works on w2v-BERT 2.0; the run's model is a {type(backbone).__name__}."
+                )
+            return (
+                W2vBERTObjective(backbone, config),
+                _speech_batches(stage, corpus, backbone, seed, masking=config.masking),
             )
         case other:
             assert_never(other)

@@ -1,0 +1,182 @@
+"""w2v-BERT: contrast from an inner layer teaches codes, and the last layer predicts labels of masked frames."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.errors import CheckpointMismatch, ConfigurationError
+from sonant.layers.gumbel_quantizer import GumbelQuantizer, Temperature, code_perplexity, diversity, perplexity
+from sonant.layers.masking import SpanMasking
+from sonant.layers.negatives import draw_negatives
+from sonant.layers.random_projection import RandomProjectionQuantizer
+from sonant.loss import Loss
+from sonant.models import W2vBERT2
+from sonant.pretraining.batches import SpeechBatch
+from sonant.pretraining.masked_contrast import collapse, contrastive_logits, scored_frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class W2vBERTObjectiveConfig:
+    """Settings. The recipe of w2v-BERT 2.0 was never released; each line says where its default is from.
+
+    Attributes:
+        masking: which frames are hidden. Published: the configuration of the 2.0 encoder in fairseq2.
+        contrast_layer: hidden state that is contrasted. w2v-BERT XL: 8 of 24 blocks; that of 2.0 is not published.
+        groups, codes: codebooks of the trained quantiser, and code vectors in each. fairseq2's 2.0.
+        quantized_dim, projection_dim: widths of the quantised frame, and of the contrast. fairseq2's 2.0.
+        temperature: of the quantiser's Gumbel softmax. fairseq2's 2.0.
+        num_negatives, logit_temperature, diversity_weight: of the contrast. fairseq2's 2.0.
+        contrast_weight, code_weight: of the contrast and of the prediction of the trained quantiser's codes. w2v-BERT:
+            one to one.
+        label_weight: of the prediction of random-projection labels, which 2.0 added. Ours: 1; not published.
+        label_codebooks, label_codes, label_dim: random-projection codebooks, codes in each, and their width. Ours;
+            BEST-RQ's single codebook of 8192.
+        seed: of the random projection.
+    """
+
+    masking: SpanMasking = SpanMasking(fraction=0.65)
+    contrast_layer: int = 8
+    groups: int = 2
+    codes: int = 320
+    quantized_dim: int = 768
+    projection_dim: int = 768
+    temperature: Temperature = Temperature(start=2.0, end=0.1, decay=0.999995)
+    num_negatives: int = 100
+    logit_temperature: float = 0.1
+    diversity_weight: float = 0.2
+    contrast_weight: float = 1.0
+    code_weight: float = 1.0
+    label_weight: float = 1.0
+    label_codebooks: int = 1
+    label_codes: int = 8192
+    label_dim: int = 16
+    seed: int = 0
+
+
+class W2vBERTObjective(nn.Module):
+    """Contrast against quantised features, and masked prediction of their codes and of random-projection labels.
+
+    Both quantisers read the clean features of the masked frames: the trained one behind the projection's norm, as in
+    wav2vec 2.0, the random one before it. The codes to predict are the likeliest ones, without Gumbel noise, and give
+    the quantiser no gradient; losses over groups or codebooks are averaged. These are our choices where the papers and
+    the released code are silent: how 2.0 combines the two predictions, their weights, and the labels' features are not
+    published. A weight of 0 leaves a part out: `label_weight=0` is w2v-BERT, `code_weight=0` predicts labels alone.
+
+    Source: w2v-BERT (arXiv 2108.06209, section 3); w2v-BERT 2.0 (arXiv 2308.11596, section 3).
+    """
+
+    def __init__(self, backbone: W2vBERT2, config: W2vBERTObjectiveConfig) -> None:
+        super().__init__()
+        if not 0 < config.contrast_layer <= backbone.num_layers:
+            raise ConfigurationError(
+                f"contrast_layer={config.contrast_layer} is not a block of this model; it has {backbone.num_layers}."
+            )
+        self.backbone, self.config = backbone, config
+        width = backbone.config.num_bins * backbone.config.stack
+        self.quantizer = GumbelQuantizer(
+            width, config.quantized_dim, groups=config.groups, codes=config.codes, temperature=config.temperature.start
+        )
+        nn.init.normal_(self.quantizer.codebook)  # as in masked_contrast, and for the same reason
+        self.target_projection = nn.Linear(config.quantized_dim, config.projection_dim)
+        self.projection = nn.Linear(backbone.dim, config.projection_dim)
+        self.code_head = nn.Linear(backbone.dim, config.groups * config.codes) if config.code_weight else None
+        self.label_head = self.label_quantizer = None
+        if config.label_weight:
+            self.label_head = nn.Linear(backbone.dim, config.label_codebooks * config.label_codes)
+            self.label_quantizer = RandomProjectionQuantizer(
+                width,
+                codes=config.label_codes,
+                code_dim=config.label_dim,
+                codebooks=config.label_codebooks,
+                seed=config.seed,
+            )
+
+    def anneal(self, step: int) -> None:
+        """Set the quantiser's temperature for an update."""
+        self.quantizer.temperature = self.config.temperature.at(step)
+
+    def loss(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
+        """Summed over the masked frames.
+
+        Args:
+            noise: Gumbel samples of the quantiser, (masked * groups, codes); None draws them.
+            negatives: int64 (masked, num_negatives), numbers of masked frames; None draws them.
+        """
+        config = self.config
+        features = self.backbone.extractor(batch.speech)
+        normed = features.with_values(self.backbone.projection.norm(features.values))
+        encoded = self.backbone.encode_normed(normed, mask=batch.mask, layers=[config.contrast_layer, "last"])
+        assert encoded.last is not None
+        scored, lengths = scored_frames(batch.mask, features)
+        count = int(lengths.sum())
+        inner, last = encoded.hidden_states[config.contrast_layer][scored], encoded.last[scored]
+
+        quantized = self.quantizer(normed.values[scored], noise=noise)
+        if negatives is None:
+            negatives = draw_negatives(lengths, config.num_negatives).to(inner.device)
+        logits = contrastive_logits(
+            self.projection(inner),
+            self.target_projection(quantized.values),
+            negatives,
+            codes=quantized.codes,
+            temperature=config.logit_temperature,
+        )
+        contrast = F.cross_entropy(logits, negatives.new_zeros(count), reduction="sum")
+        idle = diversity(quantized.probabilities)
+        total = config.contrast_weight * contrast + config.diversity_weight * count * idle
+        likeliest = quantized.probabilities.argmax(-1)  # (masked, groups)
+        with torch.no_grad():
+            correct = (logits[:, 0] > logits[:, 1:].amax(1)).sum()
+            in_use = code_perplexity(likeliest, config.codes).sum()
+        metrics: dict[str, tuple[float, float]] = {
+            "contrastive_loss": (contrast.item(), count),
+            "contrastive_accuracy": (correct.item(), count),
+            "code_perplexity": (in_use.item(), 1),
+            "probability_perplexity": (perplexity(quantized.probabilities).sum().item(), 1),
+            "temperature": (self.quantizer.temperature, 1),
+        }
+        if self.code_head is not None:
+            loss, more = _predicted(self.code_head(last), likeliest, "code")
+            total, metrics = total + config.code_weight * loss, metrics | more
+        if self.label_head is not None and self.label_quantizer is not None:
+            loss, more = _predicted(self.label_head(last), self.label_quantizer(features.values[scored]), "label")
+            total, metrics = total + config.label_weight * loss, metrics | more
+        return Loss(total, count, metrics)
+
+    def warning(self, metrics: dict[str, float]) -> str | None:
+        """Whether the trained quantiser collapses."""
+        return collapse(
+            metrics["contrastive_loss"],
+            metrics["contrastive_accuracy"],
+            metrics["code_perplexity"],
+            groups=self.config.groups,
+            codes=self.config.codes,
+        )
+
+    def head(self) -> dict[str, Tensor]:
+        """What is trained or drawn beside the backbone; no checkpoint of others holds it, so the names are ours."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith("backbone.")}
+
+    def load_head(self, tensors: Mapping[str, Tensor]) -> None:
+        """Start from what `head` gave."""
+        state = self.head()
+        given, expected = ({name: tuple(t.shape) for name, t in side.items()} for side in (tensors, state))
+        if given != expected:
+            raise CheckpointMismatch(
+                f"The head does not fit the objective: given {given}, expected {expected}. Use the settings it was "
+                "trained with."
+            )
+        self.load_state_dict(dict(tensors), strict=False)
+
+
+def _predicted(logits: Tensor, labels: Tensor, name: str) -> tuple[Tensor, dict[str, tuple[float, float]]]:
+    """Cross-entropy of labels (rows, codebooks) by logits (rows, codebooks * classes), summed over rows; metrics."""
+    rows, codebooks = labels.shape
+    scores = logits.float().unflatten(1, (codebooks, -1))  # (rows, codebooks, classes)
+    loss = F.cross_entropy(scores.flatten(0, 1), labels.flatten(), reduction="sum") / codebooks
+    with torch.no_grad():
+        correct = (scores.argmax(-1) == labels).sum() / codebooks
+    return loss, {f"{name}_loss": (loss.item(), rows), f"{name}_accuracy": (correct.item(), rows)}

@@ -1,0 +1,33 @@
+"""BEST-RQ at a moderate size: masked prediction of random-projection labels by a conformer of 121 million parameters.
+
+Published (arXiv 2202.01855): one codebook of 8192 codes of width 16; spans of 400 ms that begin at 1 % of the mel
+frames. Its network, of 600 million parameters, was a conformer of its own kind; this one is w2v-BERT 2.0's block in the
+sizes of Conformer L (arXiv 2005.08100). What else differs is told in `RandomProjectionTargets`. Steps, rates and
+batches are HuBERT Base's.
+"""
+
+from sonant.layers.masking import SpanMasking
+from sonant.models import W2vBERT2Config
+from sonant.pretraining import Batching, MaskedPredictionConfig, RandomProjectionTargets
+from sonant.recipes.pretraining import PretrainingRun, Stage
+from sonant.training import Training
+
+
+def recipe() -> PretrainingRun:
+    """One stage of 250,000 steps; nothing is clustered and no model has to stand before it."""
+    return PretrainingRun(
+        name="best_rq_base",
+        model=W2vBERT2Config(dim=512, num_layers=17, num_heads=8, feed_forward_dim=2048, layerdrop=0.05),
+        stages=(
+            Stage(
+                name="random_projection",
+                objective=MaskedPredictionConfig(
+                    targets=RandomProjectionTargets(),
+                    masking=SpanMasking(fraction=0.4, length=20),  # 20 frames are 400 ms; 2 % of frames begin a span
+                    feature_penalty=0.0,  # mel energies are not learned
+                ),
+                batching=Batching(batch_seconds=87.5, max_seconds=15.625, min_seconds=2.0),
+                training=Training(steps=250_000, accumulate=32, precision="bfloat16"),
+            ),
+        ),
+    )

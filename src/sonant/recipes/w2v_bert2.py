@@ -1,0 +1,37 @@
+"""The encoder of w2v-BERT 2.0 at its published size, 580 million parameters, with an objective like its own.
+
+Published (arXiv 2308.11596, fairseq2): the network, spans, the trained quantiser and its contrast. Not published, and
+ours: that the contrast reads block 8 (w2v-BERT XL's), the weights and the random-projection codebook of the predictions
+(see `W2vBERTObjectiveConfig`), and everything about steps, rates and batches, which follow wav2vec 2.0's large models.
+LayerDrop is off: an inner layer is trained, so it must be there in every step.
+"""
+
+from dataclasses import replace
+
+from sonant.models import W2vBERT2Config
+from sonant.pretraining import Batching, W2vBERTObjectiveConfig
+from sonant.recipes.pretraining import PretrainingRun, Stage
+from sonant.training import Linear, Training
+
+
+def recipe() -> PretrainingRun:
+    """400,000 steps on 128 batches of 75 seconds each: what 128 devices would see."""
+    return PretrainingRun(
+        name="w2v_bert2",
+        model=replace(W2vBERT2Config(), layerdrop=0.0),
+        stages=(
+            Stage(
+                name="pretraining",
+                objective=W2vBERTObjectiveConfig(),
+                batching=Batching(batch_seconds=75.0, max_seconds=20.0, min_seconds=2.0),
+                training=Training(
+                    steps=400_000,
+                    peak_rate=3e-4,
+                    schedule=Linear(warmup=0.08),
+                    clip_norm=1.0,
+                    accumulate=128,
+                    precision="bfloat16",
+                ),
+            ),
+        ),
+    )
