@@ -50,7 +50,11 @@ def save_codes_to_text(model: CodesToText, folder: str | os.PathLike[str]) -> No
 
 
 def load_codes_to_text(
-    source: str | os.PathLike[str], *, dictionary: str | os.PathLike[str] | None = None, groups: int = 2
+    source: str | os.PathLike[str],
+    *,
+    dictionary: str | os.PathLike[str] | None = None,
+    groups: int = 2,
+    num_codes: int = 320,
 ) -> CodesToText:
     """A model in evaluation mode, from a folder of ours or a file of fairseq.
 
@@ -58,7 +62,7 @@ def load_codes_to_text(
         source: which.
         dictionary: the source dictionary of a file of fairseq, which says what codes its tokens stand for; beside the
             file as `dict.src.txt` where None.
-        groups: codes a token of a file of fairseq.
+        groups, num_codes: of the vq-wav2vec that made the codes for a file of fairseq.
 
     Raises:
         CheckpointError: it cannot be read; the message says why.
@@ -68,7 +72,7 @@ def load_codes_to_text(
     if path.is_dir():
         config, state = _read_folder(path)
     elif path.is_file():
-        config, state = _read_fairseq(path, Path(dictionary or path.parent / "dict.src.txt"), groups)
+        config, state = _read_fairseq(path, Path(dictionary or path.parent / "dict.src.txt"), groups, num_codes)
     else:
         raise UnknownCheckpoint(f"{path} does not exist. Check the path.")
     model = CodesToText(config)
@@ -97,7 +101,9 @@ def _read_folder(folder: Path) -> tuple[CodesToTextConfig, dict[str, Tensor]]:
     return config, read_safetensors(folder / WEIGHTS)[0]
 
 
-def _read_fairseq(path: Path, dictionary: Path, groups: int) -> tuple[CodesToTextConfig, dict[str, Tensor]]:
+def _read_fairseq(
+    path: Path, dictionary: Path, groups: int, num_codes: int
+) -> tuple[CodesToTextConfig, dict[str, Tensor]]:
     file = read_pickle(path)
     if not isinstance(file, Mapping) or "model" not in file:
         raise UnknownCheckpoint(f"{path} is no checkpoint of fairseq: it has no 'model'.")
@@ -120,16 +126,10 @@ def _read_fairseq(path: Path, dictionary: Path, groups: int) -> tuple[CodesToTex
     if shared:
         state["output.weight"] = state["text_embedding.weight"]
     state["vocabulary.codes"] = _code_table(dictionary, groups, len(state["code_embedding.weight"]))
-    return _config(settings, state, groups, shared=shared), state
-
-
-def _config(
-    settings: Mapping[str, Any], state: Mapping[str, Tensor], groups: int, *, shared: bool
-) -> CodesToTextConfig:
-    return CodesToTextConfig(
+    config = CodesToTextConfig(
         code_vocabulary_size=len(state["code_embedding.weight"]),
         groups=groups,
-        num_codes=max(320, int(state["vocabulary.codes"].max()) + 1),
+        num_codes=num_codes,
         text_vocabulary_size=len(state["text_embedding.weight"]),
         dim=int(settings.get("encoder_embed_dim", 512)),
         num_encoder_layers=int(settings.get("encoder_layers", 6)),
@@ -143,6 +143,7 @@ def _config(
         attention_dropout=float(settings.get("attention_dropout", 0.0)),
         activation_dropout=float(settings.get("activation_dropout", 0.0)),
     )
+    return config, state
 
 
 def _check_supported(settings: Mapping[str, Any], path: Path) -> None:
