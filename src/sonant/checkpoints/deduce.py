@@ -4,6 +4,8 @@ Shapes tell the widths, the depths and the kernels. They do not tell strides, he
 waveforms are normalised; those follow the published models: seven convolutions with a total stride of 320; heads of 64
 channels (80 in the 1280-wide, 120 in the 1920-wide models); models with a layer norm in the extractor are pre-norm and
 want normalised waveforms, those with a group norm neither. `overrides` corrects what another model does otherwise.
+
+Of a w2v-BERT 2.0 the shapes tell all but how far the relative keys reach to either side.
 """
 
 from collections.abc import Mapping
@@ -17,6 +19,7 @@ from sonant.models import BackboneConfig
 
 PUBLISHED_KERNELS, PUBLISHED_STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 PUBLISHED_HEADS = {768: 12, 1024: 16, 1280: 16, 1920: 16}
+PUBLISHED_REACH = (64, 8)  # left, right
 
 
 def deduce_config(
@@ -75,6 +78,40 @@ def deduce_config(
         if name not in values and name not in given:
             raise ConfigurationError(f"{source}: the tensors do not tell {what}; give it in overrides, as {name!r}.")
     return make_config(family, values, overrides, source=source)
+
+
+def deduce_w2v_bert2(
+    backbone: Mapping[str, Tensor], *, source: object, overrides: Mapping[str, Any] | None
+) -> BackboneConfig:
+    """The configuration of a w2v-BERT 2.0 without an adapter; errors as `deduce_config`."""
+    given, stack = overrides or {}, 2
+    try:
+        inner, dim = backbone["encoder.layers.0.feed_forward_1.inner.weight"].shape
+        positions, head_dim = backbone["encoder.layers.0.attention.relative_keys.weight"].shape
+        kernel = backbone["encoder.layers.0.conv.depthwise.weight"].shape[2]
+        (width,) = backbone["projection.norm.weight"].shape
+    except (KeyError, ValueError, IndexError) as error:
+        raise CheckpointMismatch(
+            f"{source}: the tensors do not tell the shape of the model ({error} is missing or of another shape). "
+            "Is it a w2v-BERT 2.0?"
+        ) from None
+    values: dict[str, Any] = {
+        "num_bins": width // stack,
+        "stack": stack,
+        "dim": dim,
+        "num_layers": count(backbone, "encoder.layers."),
+        "num_heads": dim // max(1, head_dim),
+        "feed_forward_dim": inner,
+        "conv_kernel": kernel,
+    }
+    if positions == sum(PUBLISHED_REACH) + 1:
+        values |= dict(zip(("left_reach", "right_reach"), PUBLISHED_REACH, strict=True))
+    elif not {"left_reach", "right_reach"} <= given.keys():
+        raise ConfigurationError(
+            f"{source}: the tensors do not tell how far the {positions} relative keys reach to the left and to the "
+            "right; give both in overrides, as 'left_reach' and 'right_reach'."
+        )
+    return make_config("w2v_bert2", values, overrides, source=source)
 
 
 def count(backbone: Mapping[str, Tensor], prefix: str) -> int:

@@ -144,8 +144,12 @@ def _read_w2v_bert2(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], 
             f"{source}: the preprocessor makes num_mel_bins={bins!r} and puts {stack} frames together; the model "
             f"takes {width} numbers a step. Check that both files come from the same download."
         )
-    layers = theirs.get("num_adapter_layers", 1) if theirs.get("add_adapter") else 0
-    return {"num_bins": bins, "stack": stack, "adapter_layers": layers, "adapter_dim": theirs.get("output_hidden_size")}
+    settings = {"num_bins": bins, "stack": stack, "adapter_layers": 0, "adapter_dim": None}
+    if theirs.get("add_adapter"):
+        width = theirs.get("output_hidden_size")
+        settings["adapter_layers"] = theirs.get("num_adapter_layers", 1)
+        settings["adapter_dim"] = None if width == theirs.get("hidden_size", 1024) else width
+    return settings
 
 
 def _write_w2v_bert2(config: W2vBERT2Config) -> dict[str, Any]:

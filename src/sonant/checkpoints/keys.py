@@ -255,7 +255,7 @@ def _misfits_of_head(kind: str, tensors: Mapping[str, Tensor], config: BackboneC
             bias_name = theirs([f"{owner}bias"], rows)[0]
             wrong.append(f"{bias_name} is {tuple(bias.shape)}, expected {tuple(tensor.shape[:1])} as its weight has")
     first = tensors.get(HEAD_INPUTS[kind])
-    widths = {config.dim, getattr(config, "output_dim", config.dim)}  # an adapter may change it
+    widths = {config.dim, getattr(config, "adapter_dim", None) or config.dim}
     if first is not None and first.shape[-1] not in widths:
         name = theirs([HEAD_INPUTS[kind]], rows)[0]
         wrong.append(f"{name} is {tuple(first.shape)}, expected {config.dim} inputs, the width of the model")

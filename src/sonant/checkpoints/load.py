@@ -10,6 +10,7 @@ import torch
 from sonant import models
 from sonant.checkpoints.checkpoint import MASK, Checkpoint, hollow
 from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
+from sonant.checkpoints.fairseq2 import is_w2v_bert2, read_w2v_bert2
 from sonant.checkpoints.files import kind_of, only_tensors
 from sonant.checkpoints.hf import read_hf
 from sonant.checkpoints.hub import fetch
@@ -140,6 +141,8 @@ def _read_file(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
         raise UnknownCheckpoint(f"{path} holds an object of type {type(state).__name__}, not a checkpoint.")
     if not state:
         raise CorruptedCheckpoint(f"{path} holds an empty dict. Whoever wrote it had no weights.")
+    if is_w2v_bert2(state):
+        return read_w2v_bert2(state, path, overrides=overrides)
     if is_fairseq(state):
         return read_fairseq(state, path, overrides=overrides)
     if is_torchaudio(state):

@@ -1,0 +1,47 @@
+"""w2v-BERT 2.0 as fairseq pretrained it and as fairseq2 (seamless_communication) keeps it: {'model': tensors}.
+
+Such a file says nothing of its sizes that we could rely on; the shapes of the tensors tell them, see `deduce`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sonant.checkpoints.checkpoint import Checkpoint
+from sonant.checkpoints.deduce import deduce_w2v_bert2
+from sonant.checkpoints.files import only_tensors
+from sonant.checkpoints.keys import check, make_heads, read
+from sonant.checkpoints.tables import (
+    FAIRSEQ2_W2V_BERT2,
+    FAIRSEQ2_W2V_BERT2_CONTRAST,
+    FAIRSEQ_W2V_BERT2,
+    FAIRSEQ_W2V_BERT2_CONTRAST,
+)
+
+# The name of one tensor by which each is known.
+LAYOUTS = {
+    ".rel_k_embedding.weight": ("fairseq", FAIRSEQ_W2V_BERT2, FAIRSEQ_W2V_BERT2_CONTRAST),
+    ".sdpa.rel_k_embed.weight": ("fairseq2", FAIRSEQ2_W2V_BERT2, FAIRSEQ2_W2V_BERT2_CONTRAST),
+}
+
+
+def is_w2v_bert2(state: Mapping[Any, Any]) -> bool:
+    """Whether an unpickled dict is of the kind that `read_w2v_bert2` reads."""
+    tensors = state.get("model")
+    return isinstance(tensors, Mapping) and any(str(name).endswith(tuple(LAYOUTS)) for name in tensors)
+
+
+def read_w2v_bert2(
+    state: Mapping[Any, Any], source: object, *, overrides: Mapping[str, Any] | None = None
+) -> Checkpoint:
+    """A checkpoint from what the unpickler made of the file."""
+    tensors = only_tensors(state["model"], source)
+    ending = next(ending for ending in LAYOUTS if any(name.endswith(ending) for name in tensors))
+    made_by, rows, head = LAYOUTS[ending]
+    translated = read(tensors, rows, {"pretraining": head})
+    config = deduce_w2v_bert2(translated.backbone, source=source, overrides=overrides)
+    check(translated, config, source=source, rows=rows, heads={"pretraining": head})
+    metadata = {
+        "config_from": "the shapes of the tensors",
+        "normalize_from": "the family, which normalises its mel energies",
+    }
+    return Checkpoint(config, translated.backbone, make_heads(translated, {}), made_by, metadata)
