@@ -1,5 +1,12 @@
 """`sonant pretrain`: train a model on raw speech, without labels."""
 
+from typing import TYPE_CHECKING, Any
+
+from sonant.recipes import PRETRAINING
+
+if TYPE_CHECKING:
+    from sonant.recipes.pretraining import PretrainingRun
+
 
 def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = False) -> int:
     """Train a model on raw speech, without labels.
@@ -8,33 +15,58 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = 
     Settings of the recipe are changed by dotted key=value pairs or a YAML file of them.
 
     Args:
-        recipe: name of the run: wavlm_tiny, wavlm_base, wavlm_base_plus or wavlm_large.
+        recipe (RECIPE): name of the run: {recipes}.
         overrides (KEY=VALUE): settings to change, such as data=PATH, device=cuda or stages.0.training.steps=1000.
-        dry_run: print the whole configuration and the size of the model, and stop.
-        json_: print the folder of the pretrained model as JSON.
+        dry_run: print what would be trained, for how long and at what cost, and stop.
+        json_: print the folder of the pretrained model as JSON; with --dry-run every setting, and the cost.
 
     Examples:
         sonant pretrain wavlm_tiny data=corpus
         sonant pretrain wavlm_base data=corpus device=cuda output=runs/base stages.0.training.accumulate=8
+        sonant pretrain wavlm_large --dry-run
     """
     import json
-    from dataclasses import asdict
 
-    import torch
-    import yaml
-
-    from sonant.models import build
     from sonant.recipes import pretraining_recipe
     from sonant.recipes.overrides import override
     from sonant.recipes.pretraining import pretrain as carry_out
 
     run = override(pretraining_recipe(recipe), overrides)
-    if dry_run:
-        with torch.device("meta"):
-            parameters = sum(parameter.numel() for parameter in build(run.model).parameters())
-        plan = {"parameters": parameters, **asdict(run)}
-        print(json.dumps(plan) if json_ else yaml.safe_dump(json.loads(json.dumps(plan)), sort_keys=False), end="")
-        return 0
-    folder = carry_out(run)
-    print(json.dumps({"model": str(folder)}) if json_ else f"The pretrained model is in {folder}")
+    if dry_run and json_:
+        print(json.dumps(plan(run), indent=2))
+    elif dry_run:
+        from sonant.cli.run_plan import print_plan
+
+        print_plan(recipe, run)
+    else:
+        folder = carry_out(run)
+        print(json.dumps({"model": str(folder)}) if json_ else f"The pretrained model is in {folder}")
     return 0
+
+
+pretrain.__doc__ = (pretrain.__doc__ or "").replace("{recipes}", ", ".join(PRETRAINING))
+
+
+def plan(run: "PretrainingRun") -> dict[str, Any]:
+    """A run's settings and cost, as plain data."""
+    from dataclasses import asdict
+
+    from sonant.recipes.cost import ASSUMPTIONS, estimate, needs
+
+    cost = estimate(run)
+    return {
+        "parameters": cost.parameters,
+        "needs": dict(needs(run)),
+        "cost": {
+            "stages": [_as_data(stage) for stage in cost.stages],
+            "total": _as_data(cost.total),
+            "assumptions": list(ASSUMPTIONS),
+        },
+        **asdict(run),
+    }
+
+
+def _as_data(cost: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(cost) | {"gpu_hours": cost.gpu_hours, "cpu_core_hours": cost.cpu_core_hours}

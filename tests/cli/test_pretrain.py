@@ -1,0 +1,79 @@
+"""`sonant pretrain`: what it says before it trains."""
+
+import json
+import re
+
+import pytest
+
+from sonant.cli import main
+from sonant.recipes import PRETRAINING, pretraining_recipe
+
+
+def answer(capsys, *arguments: str) -> str:
+    assert main(["pretrain", *arguments]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    return shown.out
+
+
+@pytest.mark.parametrize("recipe", PRETRAINING)
+def test_every_recipe_shows_its_plan(recipe: str, capsys):
+    shown = answer(capsys, recipe, "--dry-run")
+    run = pretraining_recipe(recipe)
+    lines = shown.splitlines()
+    assert lines[0].startswith(f"{recipe}  ")
+    assert "M parameters" in lines[0]
+    assert "data=" in shown
+    for stage in run.stages:
+        what, how_long = (line for line in lines if line.split()[:1] == [stage.name])
+        assert f"{stage.batching.batch_seconds:g} s" in what
+        assert f"{stage.training.steps:,}" in how_long
+        assert f"{stage.training.peak_rate:g}" in how_long
+    assert "TFLOP/s" in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("recipe", PRETRAINING)
+def test_every_recipe_has_a_plan_as_json(recipe: str, capsys):
+    plan = json.loads(answer(capsys, recipe, "--dry-run", "--json"))
+    run = pretraining_recipe(recipe)
+    assert plan["name"] == run.name
+    assert plan["parameters"] > 1e6
+    assert [stage["name"] for stage in plan["stages"]] == [stage.name for stage in run.stages]
+    assert [stage["name"] for stage in plan["cost"]["stages"]] == [stage.name for stage in run.stages]
+    assert plan["cost"]["total"]["flops"] > 0
+    assert plan["cost"]["assumptions"]
+    assert "data" in plan["needs"]
+    assert plan["stages"][0]["training"]["steps"] == run.stages[0].training.steps
+
+
+@pytest.mark.parametrize("width", [100, 140])
+def test_a_plan_fits_the_terminal(width: int, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+
+    for recipe in ("wavlm_base_plus", "discrete_bert_base"):
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", answer(capsys, recipe, "--dry-run"))
+        assert max(map(len, shown.splitlines())) <= width
+
+
+def test_a_plan_tells_of_the_changes(capsys):
+    shown = answer(capsys, "wavlm_base", "data=corpus", "stages.mfcc.training.steps=25000", "--dry-run")
+    assert "corpus" in next(line for line in shown.splitlines() if line.startswith("data="))
+    first, second, total = (
+        next(line for line in shown.splitlines() if line.startswith(name) and "e+" in line)
+        for name in ("mfcc", "layer6", "all")
+    )
+    assert "19,444 h" in first
+    assert "311,111 h" in second
+    assert "330,556 h" in total
+
+
+def test_help_names_every_recipe(capsys):
+    shown = answer(capsys, "--help").replace(",", " ").replace(".", " ").split()
+    assert set(PRETRAINING) <= set(shown)
+
+
+def test_an_unknown_recipe_suggests_near_ones(capsys):
+    assert main(["pretrain", "wavlm_lagre", "--dry-run"]) == 2
+    assert "'wavlm_large'" in capsys.readouterr().err.partition("Known:")[0]

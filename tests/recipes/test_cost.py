@@ -1,0 +1,69 @@
+"""What a run costs: the same numbers by hand, for the published base and for what is special."""
+
+from dataclasses import replace
+
+import pytest
+
+from sonant.models.flops import forward_flops
+from sonant.recipes import PRETRAINING, pretraining_recipe
+from sonant.recipes.cost import CPU_FLOPS, GPU_FLOPS, UTILISATION, StageCost, estimate, needs
+from sonant.recipes.overrides import override
+
+
+@pytest.mark.parametrize("name", PRETRAINING)
+def test_every_recipe_has_a_cost(name: str):
+    run = pretraining_recipe(name)
+    cost = estimate(run)
+    assert [stage.name for stage in cost.stages] == [stage.name for stage in run.stages]
+    for stage in (*cost.stages, cost.total):
+        assert stage.flops > 0
+        assert stage.audio_hours > 0
+        assert stage.gpu_hours < stage.cpu_core_hours
+    assert cost.total.flops == pytest.approx(sum(stage.flops for stage in cost.stages))
+
+
+def test_the_first_stage_of_wavlm_base_by_hand():
+    """Thirty-two batches of 87.5 s, 250,000 times, in clips of 15.625 s; a base model costs 14 GFLOP a second or so."""
+    run = pretraining_recipe("wavlm_base")
+    cost = estimate(run)
+    assert cost.parameters == 94_381_936
+    seconds = 250_000 * 32 * 87.5
+    assert cost.stages[0].audio_hours == pytest.approx(seconds / 3600)
+    forward = forward_flops(run.model, 250_000).total / 15.625
+    assert 14e9 < forward < 17e9
+    assert cost.stages[0].flops == pytest.approx(3 * forward * seconds)
+    assert cost.stages[0].gpu_hours == pytest.approx(3 * forward * seconds / 160e12 / 3600)
+
+
+def test_hours_follow_from_operations():
+    cost = StageCost("", 0.0, 3600e12)
+    assert cost.gpu_hours == pytest.approx(1e12 / (GPU_FLOPS * UTILISATION))
+    assert cost.cpu_core_hours == pytest.approx(1e12 / CPU_FLOPS)
+
+
+def test_a_start_of_the_extractor_costs_the_extractor_alone():
+    run = pretraining_recipe("wavlm_tiny")
+    without = override(run, ["stages.0.extractor_steps=0"])
+    extractor = forward_flops(run.model, 6 * 16_000).extractor / 6
+    more = estimate(run).stages[0].flops - estimate(without).stages[0].flops
+    assert more == pytest.approx(3 * 600 * 16 * extractor)
+    later = replace(run, stages=(replace(run.stages[0], start="previous"),))  # which makes no start
+    assert estimate(later).stages[0].flops == estimate(without).stages[0].flops
+
+
+def test_codes_are_made_before_training_not_in_it():
+    run = pretraining_recipe("discrete_bert_base")
+    (stage,) = run.stages
+    seconds = stage.batching.max_seconds
+    context = forward_flops(run.model, round(seconds * 16_000)).context / seconds
+    flops = estimate(run).stages[0].flops
+    assert flops == pytest.approx(3 * context * stage.training.steps * 128 * stage.batching.batch_seconds, rel=1e-6)
+
+
+def test_a_run_says_what_must_be_given():
+    assert list(dict(needs(pretraining_recipe("wavlm_base")))) == ["data"]
+    assert list(dict(needs(pretraining_recipe("wavlm_base_plus")))) == ["data", "noise"]
+    assert list(dict(needs(pretraining_recipe("wavlm_large")))) == ["data", "noise", "teacher"]
+    assert "vq-wav2vec" in dict(needs(pretraining_recipe("discrete_bert_base")))["teacher"]
+    reverberant = override(pretraining_recipe("wavlm_base"), ["stages.layer6.batching.reverb_probability=0.1"])
+    assert list(dict(needs(reverberant))) == ["data", "rooms"]
