@@ -1,0 +1,30 @@
+"""HuBERT Large: clusters of layer 9 of the second Base model, on the 60,000 hours of Libri-Light.
+
+Name that model with teacher=MODEL: a run of `hubert_base`, or the published one.
+Source: arXiv 2106.07447, section IV, and fairseq's `hubert_large_librivox.yaml`.
+"""
+
+from dataclasses import replace
+
+from sonant.models.hubert import LARGE
+from sonant.pretraining import LayerTargets, MaskedPredictionConfig
+from sonant.recipes import hubert_base
+from sonant.recipes.pretraining import PretrainingRun
+
+OBJECTIVE = MaskedPredictionConfig(
+    targets=LayerTargets(layer=9, num_clusters=500), projection_dim=768, extractor_gradient=1.0
+)
+
+
+def recipe() -> PretrainingRun:
+    """400,000 updates, each of 128 devices' batches of 56.25 s; give teacher=MODEL."""
+    base = hubert_base.recipe()
+    second = base.stages[-1]
+    large = replace(
+        second,
+        name="layer9",
+        objective=OBJECTIVE,
+        batching=replace(second.batching, batch_seconds=56.25),
+        training=replace(second.training, peak_rate=1.5e-3, clip_norm=1.0, accumulate=128),
+    )
+    return replace(base, name="hubert_large", model=LARGE, stages=(large,))
