@@ -50,7 +50,7 @@ class Linear:
 
 @dataclass(frozen=True, kw_only=True)
 class Cosine:
-    """Linear warm-up, then half a cosine down to a floor; the defaults are those of wav2vec, for a peak of 5e-3 and 400,000 steps.
+    """Linear warm-up, then half a cosine down to a floor. Defaults: wav2vec, 400,000 steps with a peak of 5e-3.
 
     Source: SGDR without restarts (arXiv 1608.03983); fairseq `cosine_lr_scheduler.py`.
     """
