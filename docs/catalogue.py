@@ -1,19 +1,96 @@
-"""Writes the table of models into models.md.  `python docs/catalogue.py`; a test holds that it is current."""
+"""Writes the tables of models and families into models.md.  `python docs/catalogue.py`; a test holds them current."""
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
-from sonant.models.catalog import CATALOG, Card
+from sonant.models.catalog import CATALOG, FAMILIES, Card, Family, find
+from sonant.models.flops import forward_flops
 
 PAGE = Path(__file__).parent / "models.md"
-BEGIN, END = "<!-- catalogue: written by docs/catalogue.py -->\n", "<!-- end of catalogue -->\n"
+CLIP_SECONDS = 15
+YARDSTICK = "wavlm-base"
 
 
-def table() -> str:
+class Purpose(NamedTuple):
+    """What a family is best for, why, what its licence is, and the smallest and the largest of its models."""
+
+    best_for: str
+    why: str
+    licence: str
+    smallest: str
+    largest: str
+
+
+BEST_FOR: dict[Family, Purpose] = {
+    "WavLM": Purpose(
+        best_for="frozen features for anything; several speakers or noise in one recording",
+        why=(
+            "the best of its size in every task of SUPERB, as Base and as Large (its README's table); pretrained "
+            "on overlapping speech, and ahead of HuBERT in separation (LibriCSS) and diarisation (CALLHOME)"
+        ),
+        licence="CC BY-SA 3.0, says the hub: derivatives under the same licence",
+        smallest="wavlm-base",
+        largest="wavlm-large",
+    ),
+    "HuBERT": Purpose(
+        best_for="units of speech (clusters of a layer); what WavLM does, under a freer licence",
+        why=(
+            "close behind WavLM in SUPERB; its own clusters are what WavLM learned to predict. For units: our judgement"
+        ),
+        licence="Apache-2.0 or MIT",
+        smallest="hubert-base-ls960",
+        largest="hubert-xlarge-ll60k",
+    ),
+    "wav2vec 2.0": Purpose(
+        best_for="transcription from few labels, in many languages",
+        why=(
+            "10 minutes of labels and a language model give 4.8 and 8.2 % WER on LibriSpeech (its paper); XLS-R "
+            "was pretrained on 128 languages, MMS on 1,406; most fine-tuned models of the catalogue are of this "
+            "family"
+        ),
+        licence="Apache-2.0 or MIT; MMS and VoxPopuli CC BY-NC 4.0, not for commerce",
+        smallest="wav2vec2-base",
+        largest="wav2vec2-xls-r-2b",
+    ),
+    "w2v-BERT 2.0": Purpose(
+        best_for="fine-tuning in languages with little data, where one large encoder may be had",
+        why=(
+            "4.5 million hours of 143 languages and more; made to be fine-tuned, says its card. Best error rate "
+            "on VoxCeleb1 in our tables (0.12 %), fine-tuned. Frozen features: nothing published that we read"
+        ),
+        licence="MIT",
+        smallest="w2v-bert-2.0",
+        largest="w2v-bert-2.0",
+    ),
+    "vq-wav2vec": Purpose(
+        best_for="speech as text of codes, 100 a second, for models of language",
+        why=(
+            "made for that: a BERT on its codes beats wav2vec on WSJ and TIMIT (its paper). For new work HuBERT's "
+            "units carry more of what is said: our judgement"
+        ),
+        licence="MIT",
+        smallest="vq-wav2vec",
+        largest="bert_kmeans",
+    ),
+    "wav2vec": Purpose(
+        best_for="comparison with the beginnings; 100 frames a second from convolutions alone",
+        why=(
+            "a third of the parameters of the base models, and far behind them in SUPERB (phone error rate 31.6 % "
+            "against 5.7 % and less)"
+        ),
+        licence="MIT",
+        smallest="wav2vec_large",
+        largest="wav2vec_large",
+    ),
+}
+
+
+def models_table() -> str:
     """The catalogue as Markdown, family by family in the order of the table."""
     rows = [
-        "| model | family | layers | dim | parameters | hours | normalised | licence |",
-        "|---|---|--:|--:|--:|--:|---|---|",
+        "| model | family | layers | dim | parameters | hours | fine-tuned on | normalised | licence |",
+        "|---|---|--:|--:|--:|--:|---|---|---|",
     ]
     return "\n".join([*rows, *map(row, CATALOG.values())]) + "\n"
 
@@ -21,21 +98,55 @@ def table() -> str:
 def row(card: Card) -> str:
     config = card.config
     cells = [
-        f"`{card.name}`",
+        f"`{card.name}`" if card.address is None else f"[`{card.name}`]({card.address})",
         card.family,
         str(config.num_layers),
         str(config.dim),
         f"{card.parameters / 1e6:,.1f} M".replace(",", " "),
-        f"{card.hours:,}".replace(",", " "),
+        "" if card.hours is None else f"{card.hours:,}".replace(",", " "),
+        (card.labels or "").partition(",")[0],
         "yes" if config.normalize else "no",
         card.licence.partition(";")[0].partition(" (")[0],
     ]
     return f"| {' | '.join(cells)} |"
 
 
+def families_table() -> str:
+    """What each family is best for, and what an hour of audio costs with its smallest and its largest model."""
+    rows = [
+        "| family | best for | why | frames a second | licence | cost |",
+        "|---|---|---|--:|---|--:|",
+    ]
+    for family in FAMILIES.values():
+        purpose = BEST_FOR[family]
+        costs = dict.fromkeys(f"{relative_cost(find(name)):.2g}" for name in (purpose.smallest, purpose.largest))
+        frames = f"{find(purpose.smallest).frame_rate:g}"
+        cells = [f"**{family}**", purpose.best_for, purpose.why, frames, purpose.licence, " to ".join(costs)]
+        rows.append(f"| {' | '.join(cells)} |")
+    hour = operations(find(YARDSTICK)) / CLIP_SECONDS * 3600 / 1e12
+    note = f"Cost 1 is that of {find(YARDSTICK).title}: {hour:.0f} TFLOP for an hour of audio."
+    return "\n".join([*rows, "", note]) + "\n"
+
+
+def operations(card: Card) -> int:
+    """Of the forward pass over one clip."""
+    return forward_flops(card.config, CLIP_SECONDS * card.config.sampling_rate).total
+
+
+def relative_cost(card: Card) -> float:
+    """Operations over those of the yardstick."""
+    return operations(card) / operations(find(YARDSTICK))
+
+
 def written(page: str) -> str:
-    """The page with the table as it should be."""
-    return re.sub(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}\n{table()}\n{END}", page, flags=re.DOTALL)
+    """The page with the tables as they should be."""
+    return placed(placed(page, "catalogue", models_table()), "families", families_table())
+
+
+def placed(page: str, name: str, table: str) -> str:
+    """The page with a table between the comments that name it."""
+    begin, end = f"<!-- {name}: written by docs/catalogue.py -->\n", f"<!-- end of {name} -->\n"
+    return re.sub(f"{begin}.*?{end}", lambda _: f"{begin}\n{table}\n{end}", page, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
