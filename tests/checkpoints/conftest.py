@@ -1,7 +1,10 @@
 """Tiny models in every shape that checkpoints come in, and the names that other toolkits give their tensors."""
 
+import enum
 import re
+import sys
 from dataclasses import replace
+from types import ModuleType
 
 import pytest
 import torch
@@ -216,3 +219,47 @@ def agree():
         )
 
     return check
+
+
+@pytest.fixture
+def toolkit(monkeypatch):
+    """Modules that a pickler takes for fairseq's and omegaconf's; `forget()` takes them away before reading."""
+    omegaconf, base, dictionary, choices = (
+        ModuleType(name)
+        for name in ("omegaconf", "omegaconf.base", "fairseq.data.dictionary", "fairseq.dataclass.constants")
+    )
+    for name in ("DictConfig", "ListConfig", "AnyNode"):
+        setattr(omegaconf, name, type(name, (), {"__module__": "omegaconf"}))
+    base.Metadata = type("Metadata", (), {"__module__": "omegaconf.base"})
+    dictionary.Dictionary = type("Dictionary", (), {"__module__": "fairseq.data.dictionary"})
+    choices.Mode = enum.Enum("Mode", {"default": "default", "layer_norm": "layer_norm"}, module=choices.__name__)
+    modules = (omegaconf, base, dictionary, choices, ModuleType("fairseq"), ModuleType("fairseq.data"))
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    class Toolkit:
+        Mode = choices.Mode
+
+        def omega(self, value):
+            """The tree of DictConfig, ListConfig and AnyNode that omegaconf makes of plain values."""
+            kind, content = "AnyNode", value
+            if isinstance(value, dict):
+                kind, content = "DictConfig", {name: self.omega(item) for name, item in value.items()}
+            elif isinstance(value, list):
+                kind, content = "ListConfig", [self.omega(item) for item in value]
+            node = getattr(omegaconf, kind)()
+            node.__dict__ = {"_metadata": base.Metadata(), "_parent": None, "_content": content}
+            for child in content.values() if kind == "DictConfig" else content if kind == "ListConfig" else ():
+                child.__dict__["_parent"] = node
+            return node
+
+        def dictionary(self, symbols):
+            made = dictionary.Dictionary()
+            made.__dict__ = {"symbols": list(symbols), "count": [1] * len(symbols), "bos_word": "<s>"}
+            return made
+
+        def forget(self):
+            for module in modules:
+                monkeypatch.delitem(sys.modules, module.__name__, raising=False)
+
+    return Toolkit()
