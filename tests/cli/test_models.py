@@ -67,8 +67,8 @@ def test_a_card_in_a_terminal_fits_its_width(name: str, width: int, capsys, monk
     card = CATALOG[name]
     flat = " ".join(shown.split())
     assert f"{card.parameters:,}" in flat
-    source = name if card.address is None else card.address.rpartition("/")[2]
-    assert f'sonant.load("{source}")' in flat
+    source = name if card.address is None else card.address.rpartition("/")[2].replace(".tar", ".pt")
+    assert f'sonant.load("{source}"' in flat
     for note in card.notes:
         assert note in flat
     for result in card.results:
@@ -105,6 +105,20 @@ def test_a_file_that_is_on_no_hub_says_where_it_lies(capsys):
     assert card["address"] == "https://dl.fbaipublicfiles.com/fairseq/wav2vec/wav2vec_large.pt"
     assert card["load"]["python"] == 'encoder = sonant.load("wav2vec_large.pt")'
     assert card["address"] in answer(capsys, "models", "show", "wav2vec_large")
+
+
+def test_the_bert_on_codes_is_loaded_with_what_makes_the_codes(capsys):
+    load = json.loads(answer(capsys, "models", "show", "bert_kmeans", "--json"))["load"]
+    assert load["shell"] == "tar -xf bert_kmeans.tar"
+    assert load["python"] == 'encoder = sonant.load("bert_kmeans.pt", tokenizer="vq-wav2vec_kmeans.pt")'
+
+
+@pytest.mark.parametrize("card", [card for card in CATALOG.values() if card.address], ids=lambda card: card.short_name)
+def test_asking_for_a_file_that_is_on_no_hub_says_where_it_lies(card, tmp_path, capsys):
+    recording = tmp_path / "a.wav"
+    recording.touch()
+    assert main(["embed", str(recording), "-o", str(tmp_path / "a.npy"), "--model", card.name]) == 1
+    assert card.address in capsys.readouterr().err
 
 
 THREE = ("wavlm-large", "hubert-large-ll60k", "fairseq/vq-wav2vec")

@@ -139,6 +139,14 @@ def presets_of(card: "Card") -> dict[str, dict[str, Any]]:
 
 def loading(card: "Card") -> dict[str, str]:
     """How to load a model, by tool."""
+    from sonant.models import DiscreteBERTConfig
+
+    if isinstance(card.config, DiscreteBERTConfig):
+        weights, tokenizer = f"{card.short_name}.pt", "vq-wav2vec_kmeans.pt"
+        return {
+            "shell": f"tar -xf {card.short_name}.tar",
+            "python": f'encoder = sonant.load("{weights}", tokenizer="{tokenizer}")',
+        }
     source = card.name if card.address is None else card.address.rpartition("/")[2]  # the file, once downloaded
     lines = {
         "python": f'encoder = sonant.load("{source}")',
