@@ -7,31 +7,47 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sonant.layers import attention
-from sonant.layers.attention import SelfAttention, attend, attend_reference
-from sonant.layers.positions import PositionGate, RelativeBias
+from sonant.layers.attention import Bias, SelfAttention, attend, attend_reference
+from sonant.layers.positions import PositionGate, RelativeBias, RelativeKeyBias
 
 quick = settings(max_examples=25, deadline=None, derandomize=True)
 # Repeats and neighbours of one length are computed together: make them likely.
 clip_lengths = st.lists(st.one_of(st.integers(1, 40), st.sampled_from([5, 9])), min_size=1, max_size=6)
 
 
+KINDS = ("none", "gated", "keys")
+each_kind = pytest.mark.parametrize("kind", KINDS)
+kinds = st.sampled_from(KINDS)
+
+
 def inputs(
-    lengths: list[int], heads: int, head_dim: int, *, with_bias: bool, beyond: int = 0, gradients: bool = False
-) -> tuple[list[Tensor], RelativeBias | None]:
-    """Query, key and value with peaky logits, and a bias whose table reaches `beyond` the longest clip."""
+    lengths: list[int], heads: int, head_dim: int, *, kind: str, beyond: int = 0, gradients: bool = False
+) -> tuple[list[Tensor], Bias | None]:
+    """Query, key and value with peaky logits, and a bias.
+
+    The table of the gated one reaches `beyond` the longest clip, the relative keys so many frames back.
+    """
     torch.manual_seed(sum(lengths) + heads)
     total = sum(lengths)
     tensors = [torch.randn(total, heads, head_dim) * scale for scale in (3, 1, 1)]
-    if with_bias:
-        tensors += [torch.randn(heads, 2 * (max(lengths) + beyond) - 1) * 2, torch.rand(total, heads) * 2 + 1]
+    match kind:
+        case "gated":
+            tensors += [torch.randn(heads, 2 * (max(lengths) + beyond) - 1) * 2, torch.rand(total, heads) * 2 + 1]
+        case "keys":
+            tensors += [torch.randn(total, heads, 7 * beyond + 4) * 2]
     tensors = [tensor.requires_grad_(gradients) for tensor in tensors]
-    return tensors, RelativeBias(*tensors[3:]) if with_bias else None
+    match kind:
+        case "gated":
+            return tensors, RelativeBias(*tensors[3:])
+        case "keys":
+            return tensors, RelativeKeyBias(tensors[3], 7 * beyond)
+    return tensors, None
 
 
 @quick
-@given(clip_lengths, st.integers(1, 4), st.sampled_from([1, 3, 8]), st.booleans(), st.integers(0, 3))
-def test_equals_the_reference(lengths: list[int], heads: int, head_dim: int, with_bias: bool, beyond: int) -> None:
-    tensors, bias = inputs(lengths, heads, head_dim, with_bias=with_bias, beyond=beyond)
+@given(clip_lengths, st.integers(1, 4), st.sampled_from([1, 3, 8]), kinds, st.integers(0, 3))
+def test_equals_the_reference(lengths: list[int], heads: int, head_dim: int, kind: str, beyond: int) -> None:
+    tensors, bias = inputs(lengths, heads, head_dim, kind=kind, beyond=beyond)
     with torch.no_grad():
         torch.testing.assert_close(
             attend(*tensors[:3], lengths, bias), attend_reference(*tensors[:3], lengths, bias), rtol=1e-4, atol=1e-5
@@ -39,9 +55,9 @@ def test_equals_the_reference(lengths: list[int], heads: int, head_dim: int, wit
 
 
 @quick
-@given(clip_lengths, st.integers(1, 3), st.booleans(), st.integers(0, 2))
-def test_gradients_equal_those_of_the_reference(lengths: list[int], heads: int, with_bias: bool, beyond: int) -> None:
-    tensors, bias = inputs(lengths, heads, 4, with_bias=with_bias, beyond=beyond, gradients=True)
+@given(clip_lengths, st.integers(1, 3), kinds, st.integers(0, 2))
+def test_gradients_equal_those_of_the_reference(lengths: list[int], heads: int, kind: str, beyond: int) -> None:
+    tensors, bias = inputs(lengths, heads, 4, kind=kind, beyond=beyond, gradients=True)
     weights = torch.randn(sum(lengths), heads, 4)
     ours, expected = (
         torch.autograd.grad((function(*tensors[:3], lengths, bias) * weights).sum(), tensors)
@@ -51,20 +67,22 @@ def test_gradients_equal_those_of_the_reference(lengths: list[int], heads: int, 
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["gated", "keys"])
 @pytest.mark.parametrize("logits", [1, 7, 100, 1000])
-def test_blocks_change_nothing(logits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_change_nothing(logits: int, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     lengths = [1, 9, 9, 9, 33, 2, 17]
-    tensors, bias = inputs(lengths, 3, 8, with_bias=True)
+    tensors, bias = inputs(lengths, 3, 8, kind=kind, beyond=1)
     with torch.no_grad():
         whole = attend(*tensors[:3], lengths, bias)
         monkeypatch.setitem(attention.BLOCK_LOGITS, "cpu", logits)
         torch.testing.assert_close(attend(*tensors[:3], lengths, bias), whole, rtol=1e-5, atol=1e-6)
 
 
-def test_no_block_is_larger_than_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["gated", "keys"])
+def test_no_block_is_larger_than_promised(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory grows with the length: the logits at hand are never more than a block, or one row where that is more."""
     lengths, heads = [50, 50, 7, 120], 2
-    tensors, bias = inputs(lengths, heads, 4, with_bias=True)
+    tensors, bias = inputs(lengths, heads, 4, kind=kind)
     monkeypatch.setitem(attention.BLOCK_LOGITS, "cpu", 1000)
     sizes = []
     softmax = torch.Tensor.softmax
@@ -80,10 +98,10 @@ def test_no_block_is_larger_than_promised(monkeypatch: pytest.MonkeyPatch) -> No
     assert max(sizes) <= 1000
 
 
-@pytest.mark.parametrize("with_bias", [False, True])
-def test_nan_stays_in_its_clip(with_bias: bool) -> None:
+@each_kind
+def test_nan_stays_in_its_clip(kind: str) -> None:
     lengths = [4, 4, 6]
-    tensors, bias = inputs(lengths, 2, 4, with_bias=with_bias)
+    tensors, bias = inputs(lengths, 2, 4, kind=kind)
     with torch.no_grad():
         for tensor in tensors[:3]:
             tensor[4:8] = float("nan")
@@ -94,7 +112,7 @@ def test_nan_stays_in_its_clip(with_bias: bool) -> None:
 
 
 def test_a_single_frame_attends_to_itself() -> None:
-    tensors, bias = inputs([1, 1], 2, 4, with_bias=True)
+    tensors, bias = inputs([1, 1], 2, 4, kind="gated")
     torch.testing.assert_close(attend(*tensors[:3], [1, 1], bias), tensors[2])
 
 
@@ -108,9 +126,9 @@ def test_bias_alone_decides_where_contents_do_not() -> None:
     torch.testing.assert_close(mixed[4], value.mean(0))
 
 
-@pytest.mark.parametrize("with_bias", [False, True])
-def test_dropout_drops_weights_and_keeps_the_mean(with_bias: bool) -> None:
-    tensors, bias = inputs([30], 2, 4, with_bias=with_bias)
+@each_kind
+def test_dropout_drops_weights_and_keeps_the_mean(kind: str) -> None:
+    tensors, bias = inputs([30], 2, 4, kind=kind)
     torch.manual_seed(0)
     expected = attend(*tensors[:3], [30], bias)
     draws = torch.stack([attend(*tensors[:3], [30], bias, dropout=0.3) for _ in range(1000)])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonant.errors import ConfigurationError
-from sonant.layers.packed import Packed, steps_at
+from sonant.layers.packed import Packed, lay_with_gaps, steps_at
 
 lengths_of_clips = st.lists(st.integers(0, 9), min_size=1, max_size=6)
 
@@ -73,3 +73,16 @@ def test_steps_at(clips: list[tuple[int, int]]) -> None:
     starts, lengths = (torch.tensor(column) for column in zip(*clips, strict=True))
     expected = [step for start, length in clips for step in range(start, start + length)]
     assert steps_at(starts, lengths).tolist() == expected
+
+
+@given(lengths_of_clips, st.integers(0, 4), st.integers(0, 4))
+def test_gaps_keep_clips_out_of_reach_of_each_other(lengths: list[int], before: int, after: int) -> None:
+    """A window of `before` frames, the frame, and `after` frames sees zeros outside its clip."""
+    frames = Packed(torch.arange(1.0, sum(lengths) + 1)[:, None], torch.tensor(lengths))
+    stream, steps = lay_with_gaps(frames, before, after)
+    assert torch.equal(stream[steps], frames.values)
+    assert torch.count_nonzero(stream) == sum(lengths)
+    for step, clip in zip(steps.tolist(), frames.clip_of_step.tolist(), strict=True):
+        window = stream[step - before : step + after + 1]
+        assert len(window) == before + after + 1
+        assert set(window[window > 0].tolist()) <= set(frames.unpack()[clip].flatten().tolist())

@@ -123,7 +123,7 @@ class ConformerEncoder(nn.Module):
         self.dropout, self.layerdrop = nn.Dropout(dropout), layerdrop
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=0.02)
+                nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
             elif isinstance(module, nn.Conv1d):

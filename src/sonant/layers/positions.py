@@ -126,7 +126,7 @@ class RelativeKeys(nn.Embedding):
     def __init__(self, head_dim: int, *, left: int = 64, right: int = 8) -> None:
         super().__init__(left + 1 + right, head_dim)
         self.left = left
-        nn.init.normal_(self.weight, std=0.02)
+        nn.init.xavier_uniform_(self.weight)
 
     def bias(self, query: Tensor) -> RelativeKeyBias:
         """From queries (total, heads, head_dim), scaled as their product with the keys is."""

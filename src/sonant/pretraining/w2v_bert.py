@@ -1,13 +1,12 @@
 """w2v-BERT: contrast from an inner layer teaches codes, and the last layer predicts labels of masked frames."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.errors import CheckpointMismatch, ConfigurationError
+from sonant.errors import ConfigurationError
 from sonant.layers.gumbel_quantizer import GumbelQuantizer, Temperature, code_perplexity, diversity, perplexity
 from sonant.layers.masking import SpanMasking
 from sonant.layers.negatives import draw_negatives
@@ -15,7 +14,17 @@ from sonant.layers.random_projection import RandomProjectionQuantizer
 from sonant.loss import Loss
 from sonant.models import W2vBERT2
 from sonant.pretraining.batches import SpeechBatch
-from sonant.pretraining.masked_contrast import collapse, contrastive_logits, scored_frames
+from sonant.pretraining.masked_contrast import HEAD, collapse, contrastive_logits, scored_frames
+
+# Names in a checkpoint, and where the tensors live here: fairseq's, and our own for what no published file holds.
+PREDICTION = {
+    "mlm_proj.weight": "code_head.weight",
+    "mlm_proj.bias": "code_head.bias",
+    "label_proj.weight": "label_head.weight",
+    "label_proj.bias": "label_head.bias",
+    "label_quantizer.projection": "label_quantizer.projection",
+    "label_quantizer.codebook": "label_quantizer.codebook",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,19 +166,9 @@ class W2vBERTObjective(nn.Module):
         )
 
     def head(self) -> dict[str, Tensor]:
-        """What is trained or drawn beside the backbone; no checkpoint of others holds it, so the names are ours."""
-        return {name: value for name, value in self.state_dict().items() if not name.startswith("backbone.")}
-
-    def load_head(self, tensors: Mapping[str, Tensor]) -> None:
-        """Start from what `head` gave."""
-        state = self.head()
-        given, expected = ({name: tuple(t.shape) for name, t in side.items()} for side in (tensors, state))
-        if given != expected:
-            raise CheckpointMismatch(
-                f"The head does not fit the objective: given {given}, expected {expected}. Use the settings it was "
-                "trained with."
-            )
-        self.load_state_dict(dict(tensors), strict=False)
+        """What is trained or drawn beside the backbone, under the names that checkpoints have for it."""
+        state = self.state_dict()
+        return {theirs: state[ours] for theirs, ours in (HEAD | PREDICTION).items() if ours in state}
 
 
 def _predicted(logits: Tensor, labels: Tensor, name: str) -> tuple[Tensor, dict[str, tuple[float, float]]]:
