@@ -80,9 +80,14 @@ class Units:
 
 def deduplicate(units: NDArray[np.int64]) -> Units:
     """Each run of equal units (frames,) or (frames, groups) as one."""
-    rows = units.reshape(len(units), -1)
-    starts = np.flatnonzero(np.append(True, (rows[1:] != rows[:-1]).any(1))) if len(rows) else np.zeros(0, np.int64)
+    rows = _rows(units)
+    starts = np.flatnonzero(np.append(len(rows) > 0, (rows[1:] != rows[:-1]).any(1)))
     return Units(units[starts], np.diff(np.append(starts, len(rows))))
+
+
+def _rows(units: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Units (units,) or (units, groups) as (units, groups)."""
+    return units[:, None] if units.ndim == 1 else units
 
 
 class UnitSink:
@@ -272,7 +277,7 @@ class _Arrays:
 
 def as_text(units: NDArray[np.int64]) -> str:
     """Units (units,) or (units, groups) as words: "71 12 12", or "3-17 3-254"."""
-    return " ".join("-".join(map(str, row)) for row in units.reshape(len(units), -1).tolist())
+    return " ".join("-".join(map(str, row)) for row in _rows(units).tolist())
 
 
 def _write_errors(output: Path | None, kind: UnitFormat, errors: Sequence[dict[str, str]]) -> Path | None:
