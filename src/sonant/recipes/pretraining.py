@@ -164,7 +164,8 @@ def _carry_out(
         train(regression, batches, short, folder / "extractor", device=run.device)
     objective, stream = _set_up(stage, folder, corpus, backbone, previous, device=run.device, seed=seed)
     train(objective, stream, stage.training, folder, device=run.device, sampling_rate=run.model.sampling_rate)
-    head = Head(objective.head())
+    groups = getattr(stage.objective, "groups", None)  # of a quantiser, which its tensors do not tell
+    head = Head(objective.head(), {} if groups is None else {"groups": groups})
     save_pretrained(backbone.eval(), folder / "model", heads={"pretraining": head} if head.tensors else None)
     return backbone
 
