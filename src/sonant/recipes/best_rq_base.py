@@ -1,4 +1,4 @@
-"""BEST-RQ at a moderate size: masked prediction of random-projection labels by a conformer of 121 million parameters.
+"""BEST-RQ at a moderate size: masked prediction of random-projection labels by a conformer of 103 million parameters.
 
 Published (arXiv 2202.01855): one codebook of 8192 codes of width 16; spans of 400 ms that begin at 1 % of the mel
 frames. Its network, of 600 million parameters, was a conformer of its own kind; this one is w2v-BERT 2.0's block in the

@@ -12,6 +12,7 @@ def recipe() -> PretrainingRun:
     """Contrast from the third of six blocks; codes and small random-projection codebooks from the last.
 
     Spans are half as long as published: what is near helps first, and so short a run has no time for what is far.
+    Codes are many from the start, so a small weight keeps them so; a large one makes them hard to foretell.
     """
     return PretrainingRun(
         name="w2v_bert_tiny",
@@ -28,6 +29,7 @@ def recipe() -> PretrainingRun:
                     projection_dim=128,
                     temperature=Temperature(start=2.0, end=0.5, decay=0.999),
                     num_negatives=50,
+                    diversity_weight=0.05,
                     label_codebooks=4,
                     label_codes=256,
                 ),
