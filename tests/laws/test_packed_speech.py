@@ -10,14 +10,21 @@ from torch import Tensor
 from benchmarks.peers import exaggerate, peer_states, relative_error, twin
 from sonant.layers.packed import Packed
 from sonant.models import (
+    Backbone,
+    BackboneConfig,
     Encoded,
     HuBERTConfig,
+    VQWav2VecConfig,
     Wav2Vec2Config,
+    Wav2VecConfig,
+    WaveformConvNet,
     WaveformTransformer,
     WaveformTransformerConfig,
     WavLMConfig,
     build,
     hubert,
+    vq_wav2vec,
+    wav2vec,
     wav2vec2,
     wavlm,
 )
@@ -33,6 +40,8 @@ PUBLISHED = {
     "WavLM Large, a quarter": replace(wavlm.LARGE, num_layers=6),
     "HuBERT Large, a quarter": replace(hubert.LARGE, num_layers=6),
     "wav2vec 2.0 Large LV-60, a quarter": replace(wav2vec2.LARGE_LV60, num_layers=6),
+    "wav2vec": Wav2VecConfig(),
+    "wav2vec Large": wav2vec.LARGE,
 }
 
 
@@ -50,17 +59,43 @@ def tiny(family: type[WaveformTransformerConfig], extractor_norm: str, *, pre_no
     )
 
 
+CONVOLUTIONS = {"conv_channels": (16,) * 5, "context_kernels": (2, 3, 1, 6)}
 TINY = [
-    pytest.param(tiny(family, norm, pre_norm=pre), id=f"{family.__name__}-{norm}-{'pre' if pre else 'post'}")
-    for family, norm, pre in product(FAMILIES, ("group", "layer"), (False, True))
+    *(
+        pytest.param(tiny(family, norm, pre_norm=pre), id=f"{family.__name__}-{norm}-{'pre' if pre else 'post'}")
+        for family, norm, pre in product(FAMILIES, ("group", "layer"), (False, True))
+    ),
+    pytest.param(Wav2VecConfig(**CONVOLUTIONS), id="Wav2VecConfig"),
+    pytest.param(
+        Wav2VecConfig(**CONVOLUTIONS, skip_connections=True, zero_padding=True, activation="gelu"),
+        id="Wav2VecConfig-skips-zeros",
+    ),
 ]
+QUANTIZED = {
+    "gumbel": VQWav2VecConfig(
+        **CONVOLUTIONS, conv_kernels=(10, 8, 4, 4, 4), conv_strides=(5, 4, 2, 2, 2), codes=20, shared_codebook=False
+    ),
+    "kmeans": replace(vq_wav2vec.KMEANS, conv_channels=(16,) * 8, context_kernels=(2, 3), codes=20),
+}
 every_tiny_model = pytest.mark.parametrize("config", TINY)
 each_family = pytest.mark.parametrize("family", FAMILIES)
 
 
-def model(config: WaveformTransformerConfig) -> WaveformTransformer:
+def model(config: BackboneConfig) -> Backbone:
     torch.manual_seed(0)
-    return exaggerate(build(config))
+    made = build(config)
+    if isinstance(made, WaveformTransformer):
+        return exaggerate(made)
+    assert isinstance(made, WaveformConvNet)
+    with torch.no_grad():  # norms and biases that are not the identity; fresh convolutions have an effect as they are
+        for name, parameter in made.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(0, 0.2)
+            elif "norm." in name:
+                parameter.uniform_(0.5, 1.5)
+            elif name.endswith("codebook"):
+                parameter.normal_()
+    return made.eval()
 
 
 def clips(seconds: tuple[float, ...] = SECONDS, *, quietest: float = 0.01) -> list[Tensor]:
@@ -81,7 +116,7 @@ def states_of_clips(encoded: Encoded) -> list[dict[int | str, Tensor]]:
 
 
 @torch.no_grad()
-def encode(backbone: WaveformTransformer, waveforms: list[Tensor]) -> list[dict[int | str, Tensor]]:
+def encode(backbone: Backbone, waveforms: list[Tensor]) -> list[dict[int | str, Tensor]]:
     return states_of_clips(backbone(Packed.pack(waveforms)))
 
 
@@ -96,11 +131,35 @@ def assert_same(
 
 
 @every_tiny_model
-def test_a_clip_alone_equals_the_clip_in_a_batch(config: WaveformTransformerConfig) -> None:
+def test_a_clip_alone_equals_the_clip_in_a_batch(config: BackboneConfig) -> None:
     backbone, waveforms = model(config), clips()
     together = encode(backbone, waveforms)
     for waveform, states in zip(waveforms, together, strict=True):
         assert_same(states, encode(backbone, [waveform])[0])
+
+
+@pytest.mark.parametrize("name", QUANTIZED)
+def test_codes_of_a_clip_alone_equal_those_in_a_batch(name: str) -> None:
+    """In float64: where two codes are as good as alike, rounding may take the other one."""
+    backbone, waveforms = model(QUANTIZED[name]).double(), [clip.double() for clip in clips()]
+    together = encode(backbone, waveforms)
+    with torch.no_grad():
+        codes = backbone.codes(Packed.pack(waveforms))
+    for waveform, states, own_codes in zip(waveforms, together, codes, strict=True):
+        assert_same(states, encode(backbone, [waveform])[0])
+        with torch.no_grad():
+            assert torch.equal(backbone.codes(Packed.pack([waveform])).values, own_codes)
+    assert len(codes.values.unique(dim=0)) > 3
+
+
+@pytest.mark.parametrize("name", QUANTIZED)
+def test_nan_stays_in_its_clip_where_codes_are_made(name: str) -> None:
+    """There NaN is a code like any other: the frames of the broken clip are code vectors too."""
+    backbone, waveforms = model(QUANTIZED[name]).double(), [clip.double() for clip in clips((0.5, 0.5, 1.2))]
+    broken = [waveforms[0], torch.full_like(waveforms[1], float("nan")), waveforms[2]]
+    given, expected = encode(backbone, broken), encode(backbone, waveforms)
+    for number in (0, 2):
+        assert_same(given[number], expected[number])
 
 
 @pytest.mark.slow
@@ -130,7 +189,7 @@ def test_what_transformers_gives(family: type[WaveformTransformerConfig]) -> Non
 
 
 @every_tiny_model
-def test_order_does_not_matter(config: WaveformTransformerConfig) -> None:
+def test_order_does_not_matter(config: BackboneConfig) -> None:
     backbone, waveforms = model(config), clips((0.1, 2, 0.5, 0.5, 1.3))
     forwards, backwards = encode(backbone, waveforms), encode(backbone, waveforms[::-1])
     for one, other in zip(forwards, backwards[::-1], strict=True):
@@ -154,7 +213,7 @@ def test_masked_frames_do_not_reach_other_clips(family: type[WaveformTransformer
 
 
 @every_tiny_model
-def test_nan_stays_in_its_clip(config: WaveformTransformerConfig) -> None:
+def test_nan_stays_in_its_clip(config: BackboneConfig) -> None:
     backbone, waveforms = model(config), clips((0.5, 0.5, 1.2))
     broken = [waveforms[0], torch.full_like(waveforms[1], float("nan")), waveforms[2]]
     given, expected = encode(backbone, broken), encode(backbone, waveforms)
@@ -224,7 +283,7 @@ def test_dropping_layers_keeps_the_number_of_states(family: type[WaveformTransfo
 
 
 @every_tiny_model
-def test_gradients_of_a_batch_are_the_sum_of_those_of_its_clips(config: WaveformTransformerConfig) -> None:
+def test_gradients_of_a_batch_are_the_sum_of_those_of_its_clips(config: BackboneConfig) -> None:
     backbone, waveforms = model(config).double(), [clip.double() for clip in clips((0.2, 1, 0.5, 0.5))]
 
     def gradients(batch: list[Tensor]) -> dict[str, Tensor]:
@@ -244,7 +303,7 @@ def test_gradients_of_a_batch_are_the_sum_of_those_of_its_clips(config: Waveform
 
 @every_tiny_model
 @pytest.mark.parametrize("how", ["weights", "autocast"])
-def test_half_precision_stays_near(config: WaveformTransformerConfig, how: str) -> None:
+def test_half_precision_stays_near(config: BackboneConfig, how: str) -> None:
     """bfloat16 has 8 bits: errors of a few per cent after three layers of peaky attention, no more."""
     torch.manual_seed(0)
     backbone, waveforms = build(config).eval(), clips((0.4, 2, 1), quietest=0.1)
