@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sonant.checkpoints import Checkpoint, differing, load_checkpoint, save_checkpoint, save_pretrained
+from sonant.checkpoints import Checkpoint, Head, differing, load_checkpoint, save_checkpoint, save_pretrained
 from sonant.checkpoints.load import make_backbone
 from sonant.errors import (
     CheckpointMismatch,
@@ -202,6 +202,39 @@ def test_save_pretrained(tmp_path, config_of, heads_of, agree):
     save_pretrained(backbone, tmp_path / "half", dtype=torch.float16)
     half = load_checkpoint(tmp_path / "half").backbone_state
     assert not differing(half, {name: tensor.half() for name, tensor in backbone.state_dict().items()})
+
+
+@pytest.mark.parametrize("groups", [2, 3])
+def test_a_head_as_the_objective_gives_it_is_loaded_for_pretraining(tmp_path, config_of, groups):
+    """Straight from our contrast, without notes: the tensors tell how many groups there are."""
+    from sonant.models import build
+    from sonant.pretraining import MaskedContrast, MaskedContrastConfig
+
+    config = MaskedContrastConfig(groups=groups, codes=5, quantized_dim=12, projection_dim=10)
+    objective = MaskedContrast(build(config_of("wav2vec2")), config)
+    save_pretrained(objective.backbone, tmp_path, heads={"pretraining": Head(objective.head())})
+    theirs, report = transformers.Wav2Vec2ForPreTraining.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    assert theirs.config.num_codevector_groups == groups
+    assert theirs.config.num_codevectors_per_group == 5
+    head = load_checkpoint(tmp_path).heads["pretraining"]
+    assert not differing(head.tensors, objective.head())
+    assert torch.equal(theirs.project_hid.weight, head.tensors["final_proj.weight"])
+    assert torch.equal(theirs.quantizer.codevectors, head.tensors["quantizer.codevectors"])
+
+
+@pytest.mark.parametrize("to", ["hf", "sonant", "fairseq", "torchaudio"])
+def test_the_head_of_any_objective_is_kept(tmp_path, checkpoint_of, to):
+    """One that no published model of the family has."""
+    odd = Head({"codes.weight": torch.randn(3, 16), "final_proj.weight": torch.randn(5, 4), "scale": torch.ones(())})
+    checkpoint = replace(checkpoint_of("wav2vec2"), heads={"pretraining": odd})
+    written = save_checkpoint(tmp_path / "x", checkpoint, to=to)
+    assert ("the head 'pretraining'" in written.aside) is (to != "sonant")
+    assert not differing(load_checkpoint(tmp_path / "x").heads["pretraining"].tensors, odd.tensors)
+    if to == "hf":
+        theirs, report = transformers.AutoModel.from_pretrained(tmp_path / "x", output_loading_info=True)
+        assert type(theirs).__name__ == "Wav2Vec2Model"
+        assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from sonant.errors import ConfigurationError, CorruptedCheckpoint, UnknownCheckp
 from sonant.models import build, wav2vec2, wavlm
 
 FAMILIES = ["wavlm", "hubert", "wav2vec2"]
-FORMATS = ["hf", "unilm", "fairseq", "torchaudio"]
+FORMATS = ["hf", "sonant", "unilm", "fairseq", "torchaudio"]
 KINDS = ["ctc", "sequence_classification", "frame_classification", "xvector", "pretraining"]
 PAIRS = [pair for pair in itertools.product(FAMILIES, FORMATS) if pair[1] != "unilm" or pair[0] == "wavlm"]
 
@@ -97,7 +97,7 @@ def test_a_file_may_be_rewritten_from_itself(tmp_path, checkpoint_of):
 @pytest.mark.parametrize("to", FORMATS)
 def test_training_a_loaded_model_leaves_its_file_alone(tmp_path, checkpoint_of, to):
     save_checkpoint(tmp_path / "x", checkpoint_of("wavlm"), to=to)
-    files = list((tmp_path / "x").rglob("*")) if to == "hf" else [tmp_path / "x"]
+    files = list((tmp_path / "x").rglob("*")) if to in ("hf", "sonant") else [tmp_path / "x"]
     before = [path.read_bytes() for path in files]
     with torch.no_grad():
         for parameter in load_backbone(tmp_path / "x").parameters():

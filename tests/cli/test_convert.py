@@ -7,7 +7,7 @@ import torch
 
 from sonant.checkpoints import Checkpoint, save_checkpoint
 from sonant.cli import main
-from sonant.models import HuBERTConfig, WavLMConfig, build
+from sonant.models import HuBERTConfig, Wav2VecConfig, WavLMConfig, build
 
 SIZES = {
     "conv_channels": (8,) * 7,
@@ -28,7 +28,7 @@ def folder(tmp_path):
     return tmp_path / "wavlm"
 
 
-@pytest.mark.parametrize("to", ["hf", "unilm", "fairseq", "torchaudio"])
+@pytest.mark.parametrize("to", ["hf", "sonant", "unilm", "fairseq", "torchaudio"])
 def test_a_report(folder, tmp_path, capsys, to):
     assert main(["convert", str(folder), str(tmp_path / "out"), "--to", to]) == 0
     printed = capsys.readouterr().out
@@ -61,6 +61,16 @@ def test_overrides(tmp_path, capsys):
     assert json.loads((tmp_path / "out" / "preprocessor_config.json").read_text())["do_normalize"] is True
     assert main([*arguments, "--override", "num_heads"]) == 2
     assert "name=value" in capsys.readouterr().err
+
+
+def test_a_family_that_a_format_has_no_place_for(tmp_path, capsys):
+    config = Wav2VecConfig(conv_channels=(8,) * 5, context_kernels=(2, 3))
+    save_checkpoint(tmp_path / "wav2vec", Checkpoint(config, build(config).state_dict()), to="sonant")
+    arguments = ["convert", str(tmp_path / "wav2vec"), str(tmp_path / "out"), "--to"]
+    assert main([*arguments, "hf"]) == 2
+    assert "sonant, fairseq" in capsys.readouterr().err
+    assert main([*arguments, "sonant"]) == 0
+    assert "sonant: wav2vec" in capsys.readouterr().out
 
 
 def test_exit_codes(folder, tmp_path, capsys, monkeypatch):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sonant.checkpoints.aside import flat
 from sonant.checkpoints.checkpoint import Checkpoint, Format, differing
+from sonant.checkpoints.configs import plain_settings
 from sonant.checkpoints.load import load_checkpoint, make_backbone
 from sonant.checkpoints.save import save_checkpoint
 from sonant.errors import ConfigurationError
@@ -28,7 +29,7 @@ class Conversion:
     Attributes:
         source, destination: where from and where to.
         source_format, format: of the two.
-        family: "wavlm", "hubert" or "wav2vec2".
+        family: its key in `FAMILIES`.
         num_parameters: of the backbone.
         dtypes: of its tensors.
         heads: kinds of heads.
@@ -88,7 +89,7 @@ def convert_checkpoint(
     saved = save_checkpoint(path, before, to=to)
     after = load_checkpoint(path)
     tensors = _all_tensors(before)
-    ours, theirs = asdict(before.config), asdict(after.config)
+    ours, theirs = plain_settings(before.config), plain_settings(after.config)
     return Conversion(
         source=os.fspath(source),
         destination=str(path),

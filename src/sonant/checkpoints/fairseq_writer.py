@@ -8,6 +8,7 @@ from sonant.checkpoints.checkpoint import Checkpoint, own_storage
 from sonant.checkpoints.fairseq import PREFIXES, fairseq_heads, rows_for
 from sonant.checkpoints.fairseq_config import write_settings
 from sonant.checkpoints.files import write_pickle
+from sonant.checkpoints.hf_config import codebooks
 from sonant.checkpoints.keys import holds, write
 
 TASKS = {"wav2vec2": "audio_pretraining", "hubert": "hubert_pretraining", "wavlm": "hubert_pretraining"}
@@ -79,18 +80,17 @@ def _settings(checkpoint: Checkpoint, *, tuned: bool) -> dict[str, Any]:
 
 def _pretraining_settings(checkpoint: Checkpoint) -> dict[str, Any]:
     head = checkpoint.heads.get("pretraining")
-    if head is None:
+    if head is None or not holds(fairseq_heads(checkpoint.family)["pretraining"], head.tensors):
         return {}
     settings: dict[str, Any] = {}
     if "final_proj.weight" in head.tensors:
         settings["final_dim"] = head.tensors["final_proj.weight"].shape[0]
     if "quantizer.codevectors" in head.tensors:
-        groups = head.metadata.get("groups", 2)
-        _, codes, width = head.tensors["quantizer.codevectors"].shape
+        groups, codes, width = codebooks(head)
         settings |= {
             "quantize_targets": True,
             "latent_groups": groups,
-            "latent_vars": codes // groups,
+            "latent_vars": codes,
             "latent_dim": width * groups,
         }
     return settings

@@ -101,17 +101,23 @@ def _plain_settings(ours: BackboneConfig, layout: Layout) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
+def codebooks(head: Head) -> tuple[int, int, int]:
+    """Of a contrastive head: groups, codes in each, and the width of a code vector; a projection takes one a group."""
+    _, codes, width = head.tensors["quantizer.codevectors"].shape
+    groups = head.tensors["project_q.weight"].shape[1] // width
+    return groups, codes // groups, width
+
+
 def _head_settings(kind: str, head: Head) -> dict[str, Any]:
     t, known = head.tensors, head.metadata
     match kind:
         case "ctc":
             return {"vocab_size": t["weight"].shape[0], "pad_token_id": known.get("blank", 0)}
         case "pretraining":
-            groups = known.get("groups", 2)
-            _, codes, width = t["quantizer.codevectors"].shape
+            groups, codes, width = codebooks(head)
             return {
                 "num_codevector_groups": groups,
-                "num_codevectors_per_group": codes // groups,
+                "num_codevectors_per_group": codes,
                 "codevector_dim": width * groups,
                 "proj_codevector_dim": t["project_q.weight"].shape[0],
             }

@@ -11,7 +11,7 @@ def convert(
     source: str,
     destination: str,
     *,
-    to: Literal["hf", "unilm", "fairseq", "torchaudio"],
+    to: Literal["hf", "sonant", "unilm", "fairseq", "torchaudio"],
     revision: str | None = None,
     offline: bool = False,
     override: str = "",
@@ -24,9 +24,11 @@ def convert(
     of seeded noise. The exit code is 0 only if all of them are the same.
 
     Args:
-        source (SRC): a folder of transformers; a file of unilm, fairseq, s3prl or torchaudio; or owner/name on the hub.
-        destination (DST): a folder for hf, a file for the other formats.
-        to: the format to write; unilm holds WavLM only.
+        source (SRC): a folder of transformers; a file of unilm, fairseq, fairseq2, s3prl or torchaudio; or owner/name
+            on the hub.
+        destination (DST): a folder for hf and sonant, a file for the other formats.
+        to: the format to write. sonant holds every family, hf those that transformers has, torchaudio and fairseq
+            wav2vec 2.0, HuBERT and WavLM, fairseq also wav2vec and vq-wav2vec, unilm WavLM only.
         revision (REV): branch, tag or commit on the hub.
         offline: use the hub's cache, but not the network.
         override (SETTINGS): settings that win over what the source says, as 'name=value name=value'; files of
@@ -37,6 +39,7 @@ def convert(
     Examples:
         sonant convert WavLM-Large.pt wavlm-large --to hf
         sonant convert microsoft/wavlm-base-plus wavlm-base-plus.pt --to unilm
+        sonant convert vq-wav2vec.pt vq-wav2vec --to sonant
         sonant convert hubert.pth hubert --to hf --override 'family=hubert num_heads=8'
     """
     from sonant.checkpoints.convert import convert_checkpoint
