@@ -34,6 +34,8 @@ def normal(name: str, shape: Sequence[int], seed: int) -> np.ndarray:
 
 def weight(name: str, shape: Sequence[int], seed: int) -> Tensor:
     """A tensor of the original model: gains about 1, biases about 0.2, the rest by the number of inputs."""
+    if name.endswith(".version"):
+        return torch.tensor([3.0])  # of fairseq's layouts; an older one would change the model
     values = normal(name, shape, seed)
     if name.endswith(UNIT):
         pass

@@ -1,62 +1,35 @@
 """The BERT on discretised speech equals fairseq's RoBERTa, by recorded numbers: states, logits, loss, gradients."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from sonant.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from sonant.layers.packed import Packed
-from sonant.models.code_vocabulary import codes_of_symbols
-from sonant.models.discrete_bert import DiscreteBERT, DiscreteBERTConfig, build_discrete_bert
+from sonant.models import build
+from sonant.models.discrete_bert import DiscreteBERT
 from sonant.models.vq_wav2vec import VQWav2VecConfig
 from sonant.pretraining.masked_tokens import MaskedTokens, TokenBatch
-from tests.parity.recorded import Case, assert_gradients, assert_near, recording
+from tests.parity.recorded import Case, assert_gradients, assert_near, recording, save_argparse
 
 CASES = recording("roberta")
 TOKENIZER = VQWav2VecConfig(
     conv_channels=(4,), conv_kernels=(10,), conv_strides=(160,), context_kernels=(2,), groups=2, codes=5
 )
-NAMES = {  # theirs to ours, applied one after another
-    "encoder.sentence_encoder.": "encoder.",
-    "encoder.embed_tokens.": "embedding.",
-    "embed_positions.": "positions.",
-    "layernorm_embedding.": "norm.",
-    "self_attn_layer_norm.": "attention_norm.",
-    "self_attn.q_proj.": "attention.query.",
-    "self_attn.k_proj.": "attention.key.",
-    "self_attn.v_proj.": "attention.value.",
-    "self_attn.out_proj.": "attention.output.",
-    "final_layer_norm.": "feed_forward_norm.",
-    "fc1.": "feed_forward.inner.",
-    "fc2.": "feed_forward.outer.",
-    "encoder.lm_head.": "head.",
-    "head.dense.": "head.linear.",
-    "head.layer_norm.": "head.norm.",
-}
 
 
-def make(case: Case) -> DiscreteBERT:
-    settings = case.settings
-    model = build_discrete_bert(
-        DiscreteBERTConfig(
-            tokenizer=TOKENIZER,
-            vocabulary_size=len(settings["symbols"]),
-            max_positions=settings["max_positions"],
-            dim=settings["encoder_embed_dim"],
-            num_layers=settings["encoder_layers"],
-            num_heads=settings["encoder_attention_heads"],
-            feed_forward_dim=settings["encoder_ffn_embed_dim"],
-            dropout=0.0,
-            attention_dropout=0.0,
-        )
-    )
-    state = {}
-    for name, tensor in case.weights.items():
-        for theirs, ours in NAMES.items():
-            name = name.replace(theirs, ours)  # noqa: PLW2901
-        state[name] = tensor
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    assert not unexpected
-    assert all(name.startswith(("tokenizer.", "vocabulary.")) for name in missing)
-    model.vocabulary.codes.copy_(codes_of_symbols(settings["symbols"], TOKENIZER.groups))
+def make(case: Case, folder: Path) -> DiscreteBERT:
+    """Read from a file of fairseq, beside its dictionary, over a fresh vq-wav2vec in a folder of ours."""
+    tokenizer = Checkpoint(TOKENIZER, build(TOKENIZER).state_dict())
+    save_checkpoint(folder / "tokenizer", tokenizer, to="sonant")
+    words = "".join(f"{symbol} 1\n" for symbol in case.settings["symbols"][4:-1])  # neither specials nor the mask
+    (folder / "dict.txt").write_text(words, encoding="utf-8")
+    path = save_argparse(case, folder / "fairseq.pt", arch="roberta", task="masked_lm")
+    checkpoint = load_checkpoint(path, overrides={"tokenizer": folder / "tokenizer"})
+    model = build(checkpoint.config)
+    model.load_state_dict(checkpoint.backbone_state)
+    assert isinstance(model, DiscreteBERT)
     return model
 
 
@@ -75,10 +48,10 @@ def tokens_of(case: Case) -> Packed:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_state(name: str) -> None:
+def test_every_state(name: str, tmp_path: Path) -> None:
     """Clips of a padded batch of the original among them: its attention leaves padding out."""
     case = CASES[name]
-    model = make(case).eval()
+    model = make(case, tmp_path).eval()
     with torch.no_grad():
         encoded = model.encode_tokens(tokens_of(case))
     for number, state in encoded.hidden_states.items():
@@ -87,9 +60,9 @@ def test_every_state(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_loss(name: str) -> None:
+def test_loss(name: str, tmp_path: Path) -> None:
     case = CASES[name]
-    objective, tokens = MaskedTokens(make(case).train()), tokens_of(case)
+    objective, tokens = MaskedTokens(make(case, tmp_path).train()), tokens_of(case)
     targets = case.arrays["targets"].long()[inner(case)]
     mask = targets != case.settings["symbols"].index("<pad>")
     loss = objective.loss(TokenBatch(tokens, targets, mask, stride=160))
@@ -103,6 +76,6 @@ def test_loss(name: str) -> None:
         assert_near(objective.backbone.logits(last[mask]), case.arrays["logits"])
 
 
-def test_the_words_have_the_same_numbers() -> None:
+def test_the_words_have_the_same_numbers(tmp_path: Path) -> None:
     case = CASES["one"]
-    assert make(case).vocabulary.symbols() == case.settings["symbols"]
+    assert make(case, tmp_path).vocabulary.symbols() == case.settings["symbols"]
