@@ -56,10 +56,8 @@ class KMeansQuantizer(nn.Module):
 
     def forward(self, features: Packed) -> Clustered:
         """Quantise frames (total, dim)."""
-        maps = self.projection.weight.unflatten(0, (self.groups, -1))[..., 0]  # (groups, dim / groups, dim / groups)
-        projected = torch.einsum("tgi,goi->tgo", features.values.unflatten(1, (self.groups, -1)), maps)
-        wide = torch.promote_types(features.values.dtype, torch.float32)
-        frames = self.norm(features.with_values(projected.flatten(1))).to(wide)  # (total, dim)
+        frames = self._frames(features)
+        wide = frames.dtype
         codes = self._nearest(frames.detach())
         vectors = self.vectors(codes).to(wide)
         values = vectors.detach() + (frames - frames.detach())  # the vectors, exactly; the gradient of the frames
@@ -69,6 +67,25 @@ class KMeansQuantizer(nn.Module):
             F.mse_loss(vectors, frames.detach()),
             F.mse_loss(frames, vectors.detach()),
         )
+
+    @torch.no_grad()
+    def start_from(self, features: Packed) -> None:
+        """Set the code vectors to what becomes of frames (total, dim), drawn at random, all different ones if possible.
+
+        A shared codebook takes its vectors from all groups.
+        """
+        rows = self._frames(features).unflatten(1, (self.groups, -1))  # (total, groups, dim / groups)
+        if self.shared_codebook:
+            rows = rows.flatten(0, 1)[:, None]
+        order = torch.cat([torch.randperm(len(rows)) for _ in range(-(-self.codes // len(rows)))])
+        self.codebook.copy_(rows[order[: self.codes].to(rows.device)])
+
+    def _frames(self, features: Packed) -> Tensor:
+        """Projected and normalised, float32 at least: what is compared with the code vectors, (total, dim)."""
+        maps = self.projection.weight.unflatten(0, (self.groups, -1))[..., 0]  # (groups, dim / groups, dim / groups)
+        projected = torch.einsum("tgi,goi->tgo", features.values.unflatten(1, (self.groups, -1)), maps)
+        normed = self.norm(features.with_values(projected.flatten(1)))
+        return normed.to(torch.promote_types(normed.dtype, torch.float32))
 
     def vectors(self, codes: Tensor) -> Tensor:
         """The code vectors of codes (total, groups), joined: (total, dim)."""

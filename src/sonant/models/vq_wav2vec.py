@@ -43,12 +43,16 @@ class VQWav2VecConfig(WaveformConvNetConfig):
 GUMBEL = VQWav2VecConfig()
 KMEANS = VQWav2VecConfig(quantizer="kmeans")
 
-# Ours, for a CPU: as `wav2vec.TINY`.
+# Ours, for a CPU: `wav2vec.TINY` with a quantiser that a short run can fill.
 TINY = VQWav2VecConfig(
     conv_channels=(64, 128, 256, 256, 256),
     conv_kernels=(10, 8, 4, 4, 4),
     conv_strides=(5, 4, 2, 2, 2),
     context_kernels=tuple(range(2, 10)),
+    activation="relu",
+    quantizer="kmeans",
+    codes=64,
+    shared_codebook=False,
 )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
 from sonant.layers.gumbel_quantizer import GumbelQuantizer, Quantized, Temperature, code_perplexity, perplexity
-from sonant.layers.kmeans_quantizer import Clustered
+from sonant.layers.kmeans_quantizer import Clustered, KMeansQuantizer
 from sonant.layers.negatives import draw_negatives
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
@@ -33,6 +33,9 @@ class FutureContrastConfig:
         diversity_weight: of the idle codes of the Gumbel quantiser, their number by the probabilities' perplexity;
             0 in the published run (loss_weights).
         commitment: weight of the loss that holds frames to the code vectors of the k-means quantiser (vq_gamma).
+        quantized: whether a vq-wav2vec's frames go through its quantiser. Ours: a short run begins without, so that
+            there is something to quantise; codes that mean nothing yet teach nothing, and collapse.
+        codes_from_frames: whether the k-means codebook starts from frames of the first batch. Ours, as well.
     """
 
     steps: int = 12
@@ -43,6 +46,8 @@ class FutureContrastConfig:
     temperature: Temperature = Temperature()
     diversity_weight: float = 0.0
     commitment: float = 0.25
+    quantized: bool = True
+    codes_from_frames: bool = False
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.num_negatives < 1 or (self.offset is not None and self.offset < 1):
@@ -98,6 +103,13 @@ class FutureContrast(nn.Module):
         if (quantizer := self._gumbel()) is not None:
             quantizer.temperature = self.config.temperature.at(step)
 
+    @torch.no_grad()
+    def start(self, batch: SpeechBatch) -> None:
+        """Before the first update: set the k-means codebook to frames of a batch, where the settings say so."""
+        quantizer = self.backbone.quantizer if isinstance(self.backbone, VQWav2Vec) else None
+        if self.config.codes_from_frames and isinstance(quantizer, KMeansQuantizer):
+            quantizer.start_from(self.backbone.extractor(batch.speech))
+
     def _gumbel(self) -> GumbelQuantizer | None:
         quantizer = self.backbone.quantizer if isinstance(self.backbone, VQWav2Vec) else None
         return quantizer if isinstance(quantizer, GumbelQuantizer) else None
@@ -112,7 +124,7 @@ class FutureContrast(nn.Module):
         features = self.backbone.extractor(batch.speech)
         quantized: Quantized | Clustered | None = None
         latents = features
-        if isinstance(self.backbone, VQWav2Vec):
+        if isinstance(self.backbone, VQWav2Vec) and self.config.quantized:
             quantized = self.backbone.quantize(features, noise=noise)
             latents = features.with_values(quantized.values)
         context = self.backbone.encode(latents, layers=["last"]).last
@@ -187,7 +199,7 @@ class FutureContrast(nn.Module):
 
     def warning(self, metrics: dict[str, float]) -> str | None:
         """Whether the quantiser collapses: next to no code but one in each group."""
-        if not isinstance(self.backbone, VQWav2Vec):
+        if not isinstance(self.backbone, VQWav2Vec) or "code_perplexity" not in metrics:
             return None
         config = self.backbone.config
         if metrics["code_perplexity"] >= 2 * config.groups:

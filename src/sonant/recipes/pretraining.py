@@ -215,7 +215,9 @@ def _set_up(
                 raise ConfigurationError(
                     f"Future contrast works on wav2vec and vq-wav2vec; the run's model is a {type(backbone).__name__}."
                 )
-            return FutureContrast(backbone, config), _speech_batches(stage, corpus, backbone, seed)
+            contrast, speech = FutureContrast(backbone, config), _speech_batches(stage, corpus, backbone, seed)
+            contrast.start(next(speech(0)))  # a run that goes on has its weights from its state
+            return contrast, speech
         case MaskedTokensConfig() as config:
             if not isinstance(backbone, DiscreteBERT):
                 raise ConfigurationError(
