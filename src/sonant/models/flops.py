@@ -59,11 +59,11 @@ def forward_flops(config: BackboneConfig, num_samples: int) -> Flops:
 def _waveform_transformer(config: WaveformTransformerConfig, num_samples: int) -> Flops:
     c = config
     extractor, frames = _strided(c.conv_channels, c.conv_kernels, c.conv_strides, num_samples)
-    projection = _linear(frames, c.conv_channels[-1], c.dim)
+    projection = linear_flops(frames, c.conv_channels[-1], c.dim)
     positions = _conv(frames, c.dim // c.position_groups, c.dim, c.position_kernel)
     layer = _transformer_layer(frames, c.dim, c.feed_forward_dim)
     if isinstance(c, WavLMConfig):  # the gate: a map from each head's share of the frame to eight numbers
-        layer += _linear(frames * c.num_heads, c.dim // c.num_heads, 8)
+        layer += linear_flops(frames * c.num_heads, c.dim // c.num_heads, 8)
     return Flops(extractor, projection + positions + c.num_layers * layer)
 
 
@@ -80,9 +80,9 @@ def _quantizer(config: VQWav2VecConfig, frames: int) -> int:
     c = config
     if c.quantizer == "kmeans":  # a map within each group, then the distance to every code
         width = c.dim // c.groups
-        return c.groups * (_linear(frames, width, width) + _linear(frames, width, c.codes))
+        return c.groups * (linear_flops(frames, width, width) + linear_flops(frames, width, c.codes))
     widths = [c.dim, *[c.dim * c.projection_factor] * (c.projection_depth - 1), c.groups * c.codes]
-    return sum(_linear(frames, before, after) for before, after in pairwise(widths))
+    return sum(linear_flops(frames, before, after) for before, after in pairwise(widths))
 
 
 def _discrete_bert(config: DiscreteBERTConfig, num_samples: int) -> Flops:
@@ -101,11 +101,15 @@ def _w2v_bert2(config: W2vBERT2Config, num_samples: int) -> Flops:
     mel_frames = max(0, (num_samples - window) // hop + 1)
     spectrum = (1 << (window - 1).bit_length()) // 2 + 1
     frames = mel_frames // c.stack
-    layer = _attention(frames, c.dim) + 4 * _linear(frames, c.dim, c.feed_forward_dim)
-    layer += _linear(frames * c.num_heads, c.dim // c.num_heads, c.left_reach + 1 + c.right_reach)
-    layer += _linear(frames, c.dim, 2 * c.dim) + _conv(frames, 1, c.dim, c.conv_kernel) + _linear(frames, c.dim, c.dim)
-    projection = _linear(frames, c.num_bins * c.stack, c.dim)
-    return Flops(_linear(mel_frames, spectrum, c.num_bins), projection + c.num_layers * layer)
+    layer = _attention(frames, c.dim) + 4 * linear_flops(frames, c.dim, c.feed_forward_dim)
+    layer += linear_flops(frames * c.num_heads, c.dim // c.num_heads, c.left_reach + 1 + c.right_reach)
+    layer += (
+        linear_flops(frames, c.dim, 2 * c.dim)
+        + _conv(frames, 1, c.dim, c.conv_kernel)
+        + linear_flops(frames, c.dim, c.dim)
+    )
+    projection = linear_flops(frames, c.num_bins * c.stack, c.dim)
+    return Flops(linear_flops(mel_frames, spectrum, c.num_bins), projection + c.num_layers * layer)
 
 
 def _strided(
@@ -120,12 +124,12 @@ def _strided(
 
 
 def _transformer_layer(frames: int, dim: int, feed_forward_dim: int) -> int:
-    return _attention(frames, dim) + 2 * _linear(frames, dim, feed_forward_dim)
+    return _attention(frames, dim) + 2 * linear_flops(frames, dim, feed_forward_dim)
 
 
 def _attention(frames: int, dim: int) -> int:
     """Four maps of the frames, then each frame against every other, twice."""
-    return 4 * _linear(frames, dim, dim) + 2 * _linear(frames, dim, frames)
+    return 4 * linear_flops(frames, dim, dim) + 2 * linear_flops(frames, dim, frames)
 
 
 def _conv(steps: int, channels: int, outputs: int, kernel: int) -> int:
@@ -133,5 +137,6 @@ def _conv(steps: int, channels: int, outputs: int, kernel: int) -> int:
     return 2 * steps * channels * outputs * kernel
 
 
-def _linear(rows: int, before: int, after: int) -> int:
+def linear_flops(rows: int, before: int, after: int) -> int:
+    """Of a linear map from so many numbers to so many, of so many rows."""
     return 2 * rows * before * after

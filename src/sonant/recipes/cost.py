@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 
 from sonant.models import BackboneConfig, build
-from sonant.models.flops import Flops, forward_flops
+from sonant.models.flops import forward_flops
 from sonant.pretraining import MaskedTokensConfig
+from sonant.pretraining.flops import masked_share, objective_flops
 from sonant.recipes.pretraining import PretrainingRun, Stage, needs_previous
 
 # What one GPU is taken to do: two fifths of the 400 TFLOP/s that a data-centre GPU of 2022 reaches in bfloat16; and one
@@ -17,8 +18,8 @@ CPU_FLOPS = 40e9
 ASSUMPTIONS = (
     f"a GPU does {GPU_FLOPS * UTILISATION / 1e12:g} TFLOP/s, {UTILISATION:.0%} of {GPU_FLOPS / 1e12:g} in bfloat16",
     f"a core of a CPU {CPU_FLOPS / 1e9:g} GFLOP/s",
-    "a step costs three forward passes of the model (the backward pass is two), on clips of the longest crop",
-    "not counted: what the objective adds to the model (a tenth at most), making of targets, reading of audio",
+    "a step costs three forward passes of model and objective (the backward pass is two), on clips of the longest crop",
+    "not counted: making of targets, reading of audio, norms and activations",
 )
 
 
@@ -84,20 +85,20 @@ def needs(run: PretrainingRun) -> Iterator[tuple[str, str]]:
 
 
 def _stage_cost(config: BackboneConfig, stage: Stage) -> StageCost:
-    seconds = stage.batching.batch_seconds * stage.training.accumulate
-    forward = _forward_flops_a_second(config, stage.batching.max_seconds)
-    flops = 3 * stage.training.steps * seconds * (forward.context + _extractor(stage, forward))
+    batches = stage.training.accumulate * stage.training.steps
+    seconds = stage.batching.batch_seconds
+    clip = forward_flops(config, round(stage.batching.max_seconds * config.sampling_rate))
+    clips = seconds / stage.batching.max_seconds
+    # The codes of a corpus are made once, before training.
+    model = clip.context if isinstance(stage.objective, MaskedTokensConfig) else clip.total
+    flops = 3 * batches * (clips * model + _objective(config, stage))
     if stage.start == "fresh":
-        flops += 3 * stage.extractor_steps * seconds * forward.extractor
-    return StageCost(stage.name, stage.training.steps * seconds / 3600, flops)
+        flops += 3 * stage.training.accumulate * stage.extractor_steps * clips * clip.extractor
+    return StageCost(stage.name, batches * seconds / 3600, flops)
 
 
-def _extractor(stage: Stage, forward: Flops) -> int:
-    """Nothing where the codes of the corpus are made once, before training."""
-    return 0 if isinstance(stage.objective, MaskedTokensConfig) else forward.extractor
-
-
-def _forward_flops_a_second(config: BackboneConfig, seconds: float) -> Flops:
-    """Of clips so long, for each of their seconds."""
-    flops = forward_flops(config, round(seconds * config.sampling_rate))
-    return Flops(round(flops.extractor / seconds), round(flops.context / seconds))
+def _objective(config: BackboneConfig, stage: Stage) -> int:
+    """Operations of the objective on one batch."""
+    frames = round(stage.batching.batch_seconds * config.sampling_rate / config.stride)
+    masked = round(frames * masked_share(getattr(stage.objective, "masking", None)))
+    return objective_flops(stage.objective, config, frames, masked)
