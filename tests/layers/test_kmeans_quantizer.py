@@ -103,6 +103,21 @@ def test_each_clip_as_if_alone(shared: bool) -> None:
             assert torch.equal(alone.codes, clip_codes)
 
 
+@shared_or_not
+def test_a_start_from_frames(shared: bool) -> None:
+    """Different frames, where there are enough; of each group its own, unless the groups share their codes."""
+    made, clips = quantizer(shared=shared), speech(12, 9)
+    made.start_from(clips)
+    with torch.no_grad():
+        frames = torch.cat([projected(made, clip) for clip in clips]).unflatten(1, (2, 3))
+    rows = frames.flatten(0, 1)[:, None] if shared else frames
+    chosen = [int((rows - vectors).abs().flatten(1).sum(1).argmin()) for vectors in made.codebook]
+    torch.testing.assert_close(made.codebook.detach(), rows[chosen])
+    assert len(set(chosen)) == 5
+    made.start_from(speech(1))  # fewer frames than codes: some are the same
+    assert made.codebook.isfinite().all()
+
+
 def test_init() -> None:
     made = KMeansQuantizer(64, groups=2, codes=320, shared_codebook=True)
     assert abs(made.codebook.std().item() - 0.01) < 5e-4

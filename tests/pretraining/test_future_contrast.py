@@ -261,6 +261,42 @@ def test_diversity_is_off_as_published_and_works_when_asked_for() -> None:
 
 
 @pytest.mark.parametrize("name", ["gumbel", "kmeans"])
+def test_without_the_quantiser_it_is_wav2vec(name: str) -> None:
+    """What stands before and behind the quantiser learns as in the plain model of the same weights."""
+    made, waveforms, negatives = objective(name, replace(FEW, quantized=False)), clips(20, 9), others((20, 9), 3)
+    loss = made.loss(batch(waveforms), negatives=negatives)
+    shape = {key: getattr(MODELS[name], key) for key in ("activation", *SHAPE, *SMALL)}
+    plain = FutureContrast(build(Wav2VecConfig(**shape)), FEW).double()
+    plain.load_state_dict({key: value for key, value in made.state_dict().items() if "quantizer" not in key})
+    assert loss.sum.item() == pytest.approx(plain.loss(batch(waveforms), negatives=negatives).sum.item())
+    loss.sum.backward()
+    untouched = {key for key, parameter in made.named_parameters() if parameter.grad is None}
+    assert untouched == {key for key in dict(made.named_parameters()) if "quantizer" in key}
+    assert made.warning({"contrast_loss": 3.0}) is None
+
+
+def test_codes_that_start_from_frames() -> None:
+    """Every code vector is a frame, projected and normalised, so that none lies idle at first."""
+    made, speech = objective("kmeans", replace(FEW, codes_from_frames=True)), batch(clips(60, 50))
+    quantizer = made.backbone.quantizer
+    made.start(speech)
+    frames = quantizer._frames(made.backbone.extractor(speech.speech)).view(
+        -1, 3 + 1
+    )  # (frames * groups, dim / groups)
+    for vector in quantizer.codebook[:, 0]:
+        assert (frames - vector).abs().sum(1).min() < 1e-9
+    with torch.no_grad():
+        codes = made.backbone.quantize(made.backbone.extractor(speech.speech)).codes
+    assert len(codes.unique()) == 5
+    before = objective("kmeans")
+    untouched = before.backbone.quantizer.codebook.clone()
+    before.start(speech)
+    assert torch.equal(before.backbone.quantizer.codebook, untouched)  # as published, unless asked for
+    for name in ("wav2vec", "gumbel"):
+        objective(name, replace(FEW, codes_from_frames=True)).start(speech)
+
+
+@pytest.mark.parametrize("name", ["gumbel", "kmeans"])
 def test_a_collapse_is_reported(name: str) -> None:
     made = objective(name)
 
