@@ -10,6 +10,7 @@ import pytest
 
 from sonant.checkpoints import differing, load_checkpoint, save_checkpoint
 from sonant.errors import CheckpointUnavailable, CorruptedCheckpoint
+from sonant.models.catalog import CATALOG
 
 COMMITS = {"main": "a" * 40, "v2": "b" * 40}
 REPOSITORY = "someone/tiny"
@@ -229,4 +230,13 @@ def test_damage_on_the_hub_keeps_its_name(hub, published, tmp_path):
 def test_neither_a_path_nor_a_name(hub, name):
     with pytest.raises(CheckpointUnavailable, match="Check"):
         load_checkpoint(name)
+    assert hub.asked == []
+
+
+@pytest.mark.parametrize("name", [name for name, card in CATALOG.items() if card.address is not None])
+def test_a_file_that_is_on_no_hub(hub, name):
+    """The catalogue knows where it is to be had."""
+    with pytest.raises(CheckpointUnavailable, match="on no hub") as caught:
+        load_checkpoint(name)
+    assert CATALOG[name].address in str(caught.value)
     assert hub.asked == []

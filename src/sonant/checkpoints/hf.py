@@ -57,7 +57,12 @@ def read_hf(
     heads = make_heads(translated, known)
     if "ctc" in heads:
         heads["ctc"].metadata.update(_vocabulary(folder, len(heads["ctc"].tensors["weight"])))
-    metadata = {"hf": theirs, "hf_preprocessor": preprocessor, "normalize_from": said_by, "config_from": CONFIG}
+    metadata = {
+        "hf": theirs,
+        "hf_preprocessor": preprocessor,
+        "normalize_from": said_by or layout.normalize_from,
+        "config_from": CONFIG,
+    }
     return Checkpoint(config, translated.backbone, heads, "hf", metadata)
 
 
@@ -109,7 +114,7 @@ def _tables(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str,
 
 
 def _read_preprocessor(folder: Path) -> tuple[dict[str, Any], str]:
-    """What it says, and where that is written."""
+    """What it says, and where that is written; nothing where there is none."""
     for name in PREPROCESSORS:
         if (folder / name).is_file():
             found = read_json(folder / name)
@@ -117,7 +122,7 @@ def _read_preprocessor(folder: Path) -> tuple[dict[str, Any], str]:
             found = inner if isinstance(inner, dict) else found
             if "do_normalize" in found or "sampling_rate" in found:
                 return found, name
-    return {}, "the extractor's norm, as in the published models"
+    return {}, ""
 
 
 def _vocabulary(folder: Path, size: int) -> dict[str, Any]:

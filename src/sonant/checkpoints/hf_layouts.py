@@ -87,6 +87,7 @@ class Layout:
         extractor: class of the feature extractor.
         read, write: what config.json says beyond `settings`: (theirs, preprocessor, source) to ours, and back.
         preprocessor: what the feature extractor is told.
+        normalize_from: what tells whether waveforms are normalised where there is no preprocessor.
     """
 
     model_type: str
@@ -99,6 +100,7 @@ class Layout:
     read: Callable[[Mapping[str, Any], Mapping[str, Any], object], dict[str, Any]]
     write: Callable[[Any], dict[str, Any]]
     preprocessor: Callable[[Any], dict[str, Any]]
+    normalize_from: str = "the extractor's norm, as in the published models"
     under_adapter: tuple[str, ...] = ()
 
     def has(self, config: Any, kind: str) -> bool:
@@ -238,6 +240,7 @@ LAYOUTS: dict[str, Layout] = {
         read=_read_w2v_bert2,
         write=_write_w2v_bert2,
         preprocessor=_w2v_bert2_preprocessor,
+        normalize_from="the family, which normalises its mel energies",
         under_adapter=("sequence_classification", "frame_classification"),
     ),
 }
