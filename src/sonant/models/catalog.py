@@ -234,6 +234,9 @@ BERT_ARCHIVE = (
     "An archive of weights and dictionary. The dictionary's size is not published: parameters are counted with about "
     "as many codes as the paper names, and include the head and the vq-wav2vec that makes the codes."
 )
+FILE_KNOWS = (
+    "Whether frames are compressed logarithmically, and the activation behind the convolutions, are read from the file."
+)
 HUB_NORMALISES = (
     "The authors trained it on waveforms as they are; the hub's preprocessor asks for normalised ones. "
     "sonant goes by the file that it loads."
@@ -479,11 +482,12 @@ PRETRAINED = (
         licence=MIT,
         paper=VQ_WAV2VEC_PAPER,
         address=_file("vq-wav2vec.pt"),
+        notes=(FILE_KNOWS,),
     ),
     Card(
         name="fairseq/vq-wav2vec_kmeans",
         title="vq-wav2vec, k-means",
-        config=vq_wav2vec.KMEANS,
+        config=replace(vq_wav2vec.KMEANS, activation="relu"),  # the file names none; ReLU was the code's own
         parameters=29_868_032,
         data="LibriSpeech",
         hours=960,
@@ -491,6 +495,7 @@ PRETRAINED = (
         licence=MIT,
         paper=VQ_WAV2VEC_PAPER,
         address=_file("vq-wav2vec_kmeans.pt"),
+        notes=(FILE_KNOWS,),
     ),
     Card(
         name="fairseq/bert_kmeans",

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
-
-from sonant.models import BackboneConfig, build
+from sonant.checkpoints.checkpoint import hollow
+from sonant.models import BackboneConfig
 from sonant.models.flops import forward_flops
 from sonant.pretraining import MaskedTokensConfig
 from sonant.pretraining.flops import masked_share, objective_flops
@@ -68,8 +67,7 @@ def estimate(run: PretrainingRun) -> RunCost:
 
 def count_parameters(config: BackboneConfig) -> int:
     """Of the model of a configuration; nothing is allocated."""
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in build(config).parameters())
+    return sum(parameter.numel() for parameter in hollow(config).parameters())
 
 
 def needs(run: PretrainingRun) -> Iterator[tuple[str, str]]:
