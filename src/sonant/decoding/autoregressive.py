@@ -40,6 +40,10 @@ class Hypothesis:
     tokens: tuple[int, ...]
     score: float
 
+    def worth(self, length_penalty: float) -> float:
+        """By what texts of different lengths are compared."""
+        return self.score / (len(self.tokens) + 1) ** length_penalty
+
 
 @torch.inference_mode()
 def greedy(decoder: Decoder[S], memory: Tensor, *, end: int, max_length: int) -> Hypothesis:
@@ -76,7 +80,9 @@ def beam_search(
         length_penalty: texts are compared by their score over their length (with the end) to this power.
         memory, end, max_length: as in `greedy`.
 
-    Source: the order of events is that of fairseq's `sequence_generator.py`: the search stops once `beam` are finished.
+    The search ends when `beam` texts are finished and no unfinished one, by its score so far, is better than the last
+    of them. fairseq ends with the first `beam` finished, whatever is still open: of a small vocabulary, where ends are
+    always among the likeliest candidates, that cuts good texts short.
     """
     if beam < 1 or max_length < 0:
         raise ConfigurationError(f"A beam of {beam} over {max_length} tokens finds nothing; give at least 1 and 0.")
@@ -95,13 +101,14 @@ def beam_search(
         # An end counts only among the first `beam`: behind them it would be a text that the search has dropped.
         ended = [i for i, one in enumerate(tokens.tolist()[:beam]) if one == end and best[i].isfinite()]
         finished += [Hypothesis(texts[int(rows[i])], float(best[i])) for i in ended]
-        if len(finished) >= beam:
-            break
+        finished = sorted(finished, key=lambda one: one.worth(length_penalty), reverse=True)[:beam]
         alive = torch.nonzero((tokens != end) & best.isfinite()).flatten()[:beam]
         if not len(alive):
+            break
+        hope = float(best[alive[0]]) / (length + 1) ** length_penalty
+        if len(finished) == beam and hope <= finished[-1].worth(length_penalty):
             break
         token, scores, kept = tokens[alive], best[alive], rows[alive]
         texts = [(*texts[row], one) for row, one in zip(kept.tolist(), token.tolist(), strict=True)]
         state = state.select(kept)
-    finished.sort(key=lambda one: one.score / (len(one.tokens) + 1) ** length_penalty, reverse=True)
-    return finished[:beam]
+    return sorted(finished, key=lambda one: one.worth(length_penalty), reverse=True)[:beam]
