@@ -174,7 +174,8 @@ class W2vBERTObjective(nn.Module):
 def _predicted(logits: Tensor, labels: Tensor, name: str) -> tuple[Tensor, dict[str, tuple[float, float]]]:
     """Cross-entropy of labels (rows, codebooks) by logits (rows, codebooks * classes), summed over rows; metrics."""
     rows, codebooks = labels.shape
-    scores = logits.float().unflatten(1, (codebooks, -1))  # (rows, codebooks, classes)
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    scores = wide.unflatten(1, (codebooks, -1))  # (rows, codebooks, classes)
     loss = F.cross_entropy(scores.flatten(0, 1), labels.flatten(), reduction="sum") / codebooks
     with torch.no_grad():
         correct = (scores.argmax(-1) == labels).sum() / codebooks
