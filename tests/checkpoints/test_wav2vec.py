@@ -294,6 +294,12 @@ class TestRefusals:
         assert "Missing (2): feature_aggregator.conv_layers.*.*.bias, wav2vec_predictions.project_to_steps.bias" in text
         assert "Left over (1): strange" in text
 
+    @pytest.mark.parametrize("shape", [(10, 12, 1, 5), (12, 10, 1, 5), (12,), (12, 12)])
+    def test_a_prediction_head_of_another_model(self, write, shape):
+        name = "wav2vec_predictions.project_to_steps.weight"
+        with pytest.raises(CheckpointMismatch, match="project_to_steps"):
+            load_checkpoint(write(changes={name: torch.ones(shape)}))
+
     @pytest.mark.parametrize(
         ("name", "word"),
         [

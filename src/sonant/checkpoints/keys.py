@@ -18,15 +18,15 @@ from sonant.checkpoints.checkpoint import MASK, Head, shapes_of
 from sonant.errors import CheckpointMismatch
 from sonant.models import BackboneConfig
 
-Form = Literal["same", "heads", "pointwise"]
+Form = Literal["same", "heads", "pointwise", "steps"]
 LISTED = 20  # groups of names that an error lists
 
-HEAD_INPUTS = {  # the tensor of each head that reads the backbone's output
-    "ctc": "weight",
-    "sequence_classification": "projector.weight",
-    "frame_classification": "classifier.weight",
-    "xvector": "projector.weight",
-    "pretraining": "final_proj.weight",
+HEAD_INPUTS = {  # the tensors of each head that read the backbone's output, and which of their axes does
+    "ctc": {"weight": -1},
+    "sequence_classification": {"projector.weight": -1},
+    "frame_classification": {"classifier.weight": -1},
+    "xvector": {"projector.weight": -1},
+    "pretraining": {"final_proj.weight": -1, "project_to_steps.weight": 0},
 }
 
 
@@ -38,7 +38,8 @@ class Row:
         native: our name; several names where the other toolkit stacks our tensors along the first axis.
         foreign: the other toolkit's name.
         form: "heads" where ours is (heads,) and theirs (1, heads, 1, 1); "pointwise" where ours is a matrix and theirs
-            a convolution of one step, (outputs, inputs, 1).
+            a convolution of one step, (outputs, inputs, 1); "steps" for a matrix for each of some steps,
+            (dim, dim, 1, steps), here and there.
         writes: False for a spelling that is read but never written.
     """
 
@@ -128,6 +129,8 @@ def _is_of_form(tensor: Tensor, form: Form) -> bool:
             return tensor.ndim == 4 and tensor.numel() == tensor.shape[1]
         case "pointwise":
             return tensor.ndim == 3 and tensor.shape[2] == 1
+        case "steps":
+            return tensor.ndim == 4 and tensor.shape[2] == 1 and tensor.shape[0] == tensor.shape[1]
     return True
 
 
@@ -254,11 +257,11 @@ def _misfits_of_head(kind: str, tensors: Mapping[str, Tensor], config: BackboneC
         if bias is not None and bias.shape != tensor.shape[:1]:
             bias_name = theirs([f"{owner}bias"], rows)[0]
             wrong.append(f"{bias_name} is {tuple(bias.shape)}, expected {tuple(tensor.shape[:1])} as its weight has")
-    first = tensors.get(HEAD_INPUTS[kind])
     widths = {config.dim, getattr(config, "adapter_dim", None) or config.dim}
-    if first is not None and first.shape[-1] not in widths:
-        name = theirs([HEAD_INPUTS[kind]], rows)[0]
-        wrong.append(f"{name} is {tuple(first.shape)}, expected {config.dim} inputs, the width of the model")
+    for ours, axis in HEAD_INPUTS[kind].items():
+        if ours in tensors and (not tensors[ours].ndim or tensors[ours].shape[axis] not in widths):
+            name, shape = theirs([ours], rows)[0], tuple(tensors[ours].shape)
+            wrong.append(f"{name} is {shape}, expected {config.dim} inputs, the width of the model")
     return wrong
 
 

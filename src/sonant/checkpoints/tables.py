@@ -49,7 +49,12 @@ FAIRSEQ_KMEANS: Table = (
     Row("quantizer.projection.weight", "vector_quantizer.projection.0.weight"),
     Row("quantizer.norm.{p}", "vector_quantizer.projection.1.{p}"),
 )
-FAIRSEQ_STEPS = HeadTable((Row("project_to_steps.{p}", "wav2vec_predictions.project_to_steps.{p}"),))
+FAIRSEQ_STEPS = HeadTable(
+    (
+        Row("project_to_steps.weight", "wav2vec_predictions.project_to_steps.weight", form="steps"),
+        Row("project_to_steps.bias", "wav2vec_predictions.project_to_steps.bias"),
+    )
+)
 
 
 def fairseq_gumbel(depth: int) -> Table:
