@@ -18,6 +18,7 @@ from sonant.layers.token_positions import LearnedPositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
 from sonant.models.backbone import Backbone, Encoded
 from sonant.models.code_vocabulary import BEGIN, END, SPECIALS, CodeVocabulary
+from sonant.models.vq_wav2vec import TINY as TINY_TOKENIZER
 from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig, build_vq_wav2vec
 
 
@@ -77,7 +78,14 @@ SMALL = DiscreteBERTConfig(dim=512, feed_forward_dim=2048, num_heads=8, dropout=
 
 # Ours, for the codes of `vq_wav2vec_tiny`: it learns on one CPU core.
 TINY = DiscreteBERTConfig(
-    max_positions=512, dim=192, num_layers=6, num_heads=4, feed_forward_dim=768, dropout=0.0, attention_dropout=0.0
+    tokenizer=TINY_TOKENIZER,
+    max_positions=512,
+    dim=192,
+    num_layers=6,
+    num_heads=4,
+    feed_forward_dim=768,
+    dropout=0.0,
+    attention_dropout=0.0,
 )
 
 
