@@ -19,11 +19,15 @@ from sonant.models.waveform_convnet import WaveformConvNet, WaveformConvNetConfi
 
 @dataclass(frozen=True, kw_only=True)
 class VQWav2VecConfig(WaveformConvNetConfig):
-    """Defaults: the published Gumbel model. In brackets: fairseq's name."""
+    """Defaults: the Gumbel model as its authors' command makes it. In brackets: fairseq's name.
+
+    The command (fairseq, `examples/wav2vec/README.md`) has no log compression; a checkpoint says itself what it has.
+    """
 
     conv_channels: tuple[int, ...] = (512,) * 8
     conv_kernels: tuple[int, ...] = (10, 8, 4, 4, 4, 1, 1, 1)
     conv_strides: tuple[int, ...] = (5, 4, 2, 2, 2, 1, 1, 1)
+    log_compression: bool = False
     context_kernels: tuple[int, ...] = tuple(range(2, 14))
     skip_connections: bool = True
     activation: Activation = "gelu"
@@ -41,7 +45,7 @@ class VQWav2VecConfig(WaveformConvNetConfig):
 
 
 GUMBEL = VQWav2VecConfig()
-KMEANS = VQWav2VecConfig(quantizer="kmeans")
+KMEANS = VQWav2VecConfig(quantizer="kmeans", activation="relu")  # its file names no activation, and fairseq's was ReLU
 
 # Ours, for a CPU: `wav2vec.TINY` with a quantiser that a short run can fill.
 TINY = VQWav2VecConfig(
@@ -49,6 +53,7 @@ TINY = VQWav2VecConfig(
     conv_kernels=(10, 8, 4, 4, 4),
     conv_strides=(5, 4, 2, 2, 2),
     context_kernels=tuple(range(2, 10)),
+    log_compression=True,
     activation="relu",
     quantizer="kmeans",
     codes=64,

@@ -11,7 +11,8 @@ from sonant.recipes.pretraining import PretrainingRun
 def recipe() -> PretrainingRun:
     """A wav2vec first, without the quantiser; then its frames are quantised, by code vectors that start from them.
 
-    From fresh weights, a run as short as this ends with one code for everything.
+    From fresh weights, runs as short as this ended with one code a group for everything; so did others' longer ones by
+    the authors' command (fairseq issue 1850).
     """
     base = wav2vec_tiny.recipe()
     (stage,) = base.stages

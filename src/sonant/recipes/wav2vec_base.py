@@ -1,7 +1,9 @@
 """The base model of the wav2vec paper: 400,000 updates on the 960 hours of LibriSpeech.
 
 Source: arXiv 1904.05862, section 4.2, and the command in fairseq's `examples/wav2vec/README.md` (batches, rates,
-schedule); Adam and the largest gradient norm as fairseq had them by default in 2019. On one device a step is
+schedule); Adam and the largest gradient norm as fairseq had them by default in 2019. The shortest crop is ours, and so
+is the start of the extractor: its weights are 2.4 times as large as torch's default, which the norms behind them hide,
+but at the same rate they turn more slowly. On one device a step is
 `accumulate` batches, so that an update sees what 8 devices saw.
 """
 
