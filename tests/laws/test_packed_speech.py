@@ -15,6 +15,8 @@ from sonant.models import (
     Encoded,
     HuBERTConfig,
     VQWav2VecConfig,
+    W2vBERT2,
+    W2vBERT2Config,
     Wav2Vec2Config,
     Wav2VecConfig,
     WaveformConvNet,
@@ -42,6 +44,7 @@ PUBLISHED = {
     "wav2vec 2.0 Large LV-60, a quarter": replace(wav2vec2.LARGE_LV60, num_layers=6),
     "wav2vec": Wav2VecConfig(),
     "wav2vec Large": wav2vec.LARGE,
+    "w2v-BERT 2.0, a sixth": replace(W2vBERT2Config(), num_layers=4),
 }
 
 
@@ -59,6 +62,7 @@ def tiny(family: type[WaveformTransformerConfig], extractor_norm: str, *, pre_no
     )
 
 
+CONFORMER = W2vBERT2Config(dim=24, num_layers=3, num_heads=3, feed_forward_dim=40)
 CONVOLUTIONS = {"conv_channels": (16,) * 5, "context_kernels": (2, 3, 1, 6)}
 TINY = [
     *(
@@ -70,6 +74,7 @@ TINY = [
         Wav2VecConfig(**CONVOLUTIONS, skip_connections=True, zero_padding=True, activation="gelu"),
         id="Wav2VecConfig-skips-zeros",
     ),
+    pytest.param(CONFORMER, id="W2vBERT2Config"),
 ]
 QUANTIZED = {
     "gumbel": VQWav2VecConfig(
@@ -84,7 +89,7 @@ each_family = pytest.mark.parametrize("family", FAMILIES)
 def model(config: BackboneConfig) -> Backbone:
     torch.manual_seed(0)
     made = build(config)
-    if isinstance(made, WaveformTransformer):
+    if isinstance(made, WaveformTransformer | W2vBERT2):
         return exaggerate(made)
     assert isinstance(made, WaveformConvNet)
     with torch.no_grad():  # norms and biases that are not the identity; fresh convolutions have an effect as they are
@@ -196,9 +201,14 @@ def test_order_does_not_matter(config: BackboneConfig) -> None:
         assert_same(one, other)
 
 
-@each_family
-def test_masked_frames_do_not_reach_other_clips(family: type[WaveformTransformerConfig]) -> None:
-    backbone, waveforms = model(tiny(family, "group", pre_norm=False)), clips((0.5, 1, 0.7))
+@pytest.mark.parametrize(
+    "config",
+    [*(tiny(family, "group", pre_norm=False) for family in FAMILIES), CONFORMER],
+    ids=lambda c: type(c).__name__,
+)
+def test_masked_frames_do_not_reach_other_clips(config: BackboneConfig) -> None:
+    backbone, waveforms = model(config), clips((0.5, 1, 0.7))
+    assert isinstance(backbone, WaveformTransformer | W2vBERT2)
     with torch.no_grad():
         features = backbone.extractor(Packed.pack(waveforms))
         mask = torch.rand(len(features.values), generator=torch.Generator().manual_seed(0)) < 0.5
