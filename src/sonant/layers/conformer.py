@@ -37,7 +37,7 @@ class ConvModule(nn.Module):
 class ConformerLayer(nn.Module):
     """Half a feed-forward block, attention, convolution, half a feed-forward block, norm.
 
-    Source: Conformer (arXiv 2005.08100) as w2v-BERT 2.0 has it (arXiv 2308.11596): its convolution is causal and has a
+    Source: Conformer (arXiv 2005.08100) as w2v-BERT 2.0 has it (arXiv 2312.05187): its convolution is causal and has a
     layer norm; its attention, here the part that is handed in, has relative keys and sees the whole clip.
     """
 

@@ -76,7 +76,7 @@ class ConvAdapter(nn.Module):
         layers: the layers.
         feed_forward: the block before them, if any.
 
-    Source: Seamless (arXiv 2308.11596); transformers `Wav2Vec2BertAdapter`. There LayerDrop may leave out a layer of
+    Source: Seamless (arXiv 2312.05187); transformers `Wav2Vec2BertAdapter`. There LayerDrop may leave out a layer of
     the adapter, and with it the halving of the length; here it does not.
     """
 

@@ -1,4 +1,4 @@
-"""w2v-BERT 2.0 (arXiv 2308.11596, section 3): a conformer over normalised mel energies."""
+"""w2v-BERT 2.0 (arXiv 2312.05187): a conformer over normalised mel energies."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

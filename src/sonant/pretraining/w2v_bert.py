@@ -74,7 +74,7 @@ class W2vBERTObjective(nn.Module):
     the released code are silent: how 2.0 combines the two predictions, their weights, and the labels' features are not
     published. A weight of 0 leaves a part out: `label_weight=0` is w2v-BERT, `code_weight=0` predicts labels alone.
 
-    Source: w2v-BERT (arXiv 2108.06209, section 3); w2v-BERT 2.0 (arXiv 2308.11596, section 3).
+    Source: w2v-BERT (arXiv 2108.06209); w2v-BERT 2.0 (arXiv 2312.05187).
     """
 
     def __init__(self, backbone: W2vBERT2, config: W2vBERTObjectiveConfig) -> None:
