@@ -137,3 +137,15 @@ def test_recordings_that_are_too_short_are_left_out() -> None:
 def test_a_budget_below_one_recording_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="budget|batch"):
         BatchSampler([100], budget=10, max_length=100)
+
+
+def test_labels_take_as_many_bytes_as_they_need(tmp_path: Path) -> None:
+    rows = [np.array([0, 65_535, 7]), np.array([], dtype=np.int64), np.array([12])]
+    LabelStore.write(tmp_path / "two", rows)
+    LabelStore.write(tmp_path / "four", [row + 65_536 for row in rows], num_labels=102_400)
+    two, four = LabelStore(tmp_path / "two"), LabelStore(tmp_path / "four")
+    for number, row in enumerate(rows):
+        assert two[number].tolist() == row.tolist()
+        assert four[number].tolist() == (row + 65_536).tolist()
+    assert two.all().tolist() == [0, 65_535, 7, 12]
+    assert (two.all().itemsize, four.all().itemsize) == (2, 4)
