@@ -36,6 +36,10 @@ def test_one_family(family: str, capsys):
     assert {row["family"] for row in rows} == {FAMILIES[family]}
 
 
+def test_help_names_every_family(capsys):
+    assert "|".join(FAMILIES) in "".join(answer(capsys, "models", "--help").split())
+
+
 def test_the_list_as_json_has_the_numbers(capsys):
     rows = json.loads(answer(capsys, "models", "--json"))
     assert [row["name"] for row in rows] == list(CATALOG)

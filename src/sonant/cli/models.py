@@ -18,11 +18,12 @@ TRANSFORMERS = {  # its classes; it has none for vq-wav2vec and wav2vec
 def list_models(*, family: str | None = None, json: bool = False) -> int:
     """List the models that sonant knows.
 
-    Every one of them can be named where a command or `sonant.load` wants a model. Other models of these families load
-    as well, by hub id, folder or file.
+    Every one of them can be named where a command or `sonant.load` wants a model; but of the few that are on no hub,
+    give the downloaded file (the card says where it lies). Other models of these families load as well, by hub id,
+    folder or file.
 
     Args:
-        family (NAME): only this family; all of them unless given.
+        family (wavlm|hubert|wav2vec2|w2v-bert|vq-wav2vec|wav2vec): only this family; all of them unless given.
         json: print a JSON list, one object a model.
 
     Examples:

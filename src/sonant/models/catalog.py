@@ -208,6 +208,10 @@ ROBUST_PAPER = (
     "Robust wav2vec 2.0: Analyzing Domain Shift in Self-Supervised Pre-Training",
     "https://arxiv.org/abs/2104.01027",
 )
+ZERO_SHOT_PAPER = (
+    "Simple and Effective Zero-shot Cross-lingual Phoneme Recognition",
+    "https://arxiv.org/abs/2109.11680",
+)
 VOXPOPULI_PAPER = (
     "VoxPopuli: A Large-Scale Multilingual Speech Corpus",
     "https://arxiv.org/abs/2101.00390",
@@ -226,7 +230,7 @@ NON_COMMERCIAL = "CC BY-NC 4.0"
 MIX_94K = "Libri-Light 60,000 h, GigaSpeech 10,000 h, VoxPopuli 24,000 h"
 LIBRI_LIGHT = "Libri-Light"
 LIBRI_ROBUST = "Libri-Light, Common Voice, Switchboard, Fisher"
-LETTERS = "letters with CTC"
+LETTERS, PHONEMES = "letters with CTC", "phonemes with CTC"
 OWN_TRANSCRIPTS = "and its own transcripts of Libri-Light"
 MMS_DATA = "readings of religious texts (MMS-lab) and other corpora"
 XLS_R_DATA = "VoxPopuli, Multilingual LibriSpeech, Common Voice, VoxLingua107, BABEL"
@@ -678,6 +682,38 @@ TUNED = (
         "wav2vec 2.0 Large (robust), fine-tuned",
         "facebook/wav2vec2-large-robust",
         f"Switchboard 300 h, {LETTERS}",
+    ),
+    Tuned(
+        "fairseq/espeak_en_26lang_m10",
+        "wav2vec 2.0 Large (LV-60k), fine-tuned to phonemes",
+        "facebook/wav2vec2-large-lv60",
+        f"Common Voice in 26 languages, {PHONEMES}",
+        ZERO_SHOT_PAPER,
+        _file("zero_shot/espeak_en_26lang_m10.pt"),
+    ),
+    Tuned(
+        "fairseq/espeak_26lang_m10",
+        "XLSR-53, fine-tuned to phonemes",
+        "facebook/wav2vec2-large-xlsr-53",
+        f"Common Voice in 26 languages, {PHONEMES}",
+        ZERO_SHOT_PAPER,
+        _file("zero_shot/espeak_26lang_m10.pt"),
+    ),
+    Tuned(
+        "fairseq/phonetisaurus_21lang_m10",
+        "XLSR-53, fine-tuned to phonemes",
+        "facebook/wav2vec2-large-xlsr-53",
+        f"Common Voice in 21 languages, {PHONEMES}",
+        ZERO_SHOT_PAPER,
+        _file("zero_shot/phonetisaurus_21lang_m10.pt"),
+    ),
+    Tuned(
+        "fairseq/phonetisaurus_40lang_m10",
+        "XLSR-53, fine-tuned to phonemes",
+        "facebook/wav2vec2-large-xlsr-53",
+        f"Common Voice and BABEL in 40 languages, {PHONEMES}",
+        ZERO_SHOT_PAPER,
+        _file("zero_shot/phonetisaurus_40lang_m10.pt"),
     ),
 )
 
