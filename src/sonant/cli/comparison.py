@@ -13,7 +13,7 @@ from sonant.models.catalog import Card, Preset
 from sonant.models.published_results import BENCHMARKS, higher_is_better, place_of
 
 BEST = "*"
-LABEL_WIDTH = 22  # characters, in a terminal
+LABEL_WIDTH, LEAST_WIDTH = 22, 8  # characters, in a terminal: of the first column, and of a model's at least
 MOST_IN_A_CELL = 3  # a benchmark with more metrics has a line for each of them
 
 
@@ -132,7 +132,7 @@ def _widths(console: Console, lines: Sequence[Line]) -> list[int]:
     """Of the columns: equal shares of a terminal; in a pipe, as much as the longest entry takes."""
     count = len(lines[0][1])
     if console.is_terminal:
-        return [LABEL_WIDTH, *[(console.width - LABEL_WIDTH - 2 * count) // count] * count]
+        return [LABEL_WIDTH, *[max(LEAST_WIDTH, (console.width - LABEL_WIDTH - 2 * count) // count)] * count]
     longest = [max(len(cells[i]) for _, cells in lines) for i in range(count)]
     return [max(len(label) for label, _ in lines), *longest]
 

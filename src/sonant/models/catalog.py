@@ -491,7 +491,7 @@ PRETRAINED = (
     Card(
         name="fairseq/vq-wav2vec_kmeans",
         title="vq-wav2vec, k-means",
-        config=replace(vq_wav2vec.KMEANS, activation="relu"),  # the file names none; ReLU was the code's own
+        config=vq_wav2vec.KMEANS,
         parameters=29_868_032,
         data="LibriSpeech",
         hours=960,
