@@ -172,10 +172,19 @@ def _carry_out(
 
 def _fresh(run: PretrainingRun, folder: Path, corpus: Corpus, previous: Backbone | None) -> Backbone:
     """The run's model with fresh weights; a discrete BERT gets its tokenizer and vocabulary from the model before."""
-    if isinstance(run.model, DiscreteBERTConfig) and isinstance(previous, VQWav2Vec):
-        codes = make_codes(corpus.waveforms, previous, folder / "targets", device=run.device)
-        return on_tokenizer(run.model, previous, codes.words)
-    return build(run.model)
+    if not isinstance(run.model, DiscreteBERTConfig):
+        return build(run.model)
+    match previous:
+        case VQWav2Vec():
+            codes = make_codes(corpus.waveforms, previous, folder / "targets", device=run.device)
+            return on_tokenizer(run.model, previous, codes.words)
+        case DiscreteBERT():
+            known = previous.vocabulary
+            return on_tokenizer(run.model, previous.tokenizer, known.codes[known.words])
+    raise ConfigurationError(
+        f"A discrete BERT learns from the codes of a vq-wav2vec, or goes on from a discrete BERT; the teacher is a "
+        f"{type(previous).__name__}. Name a vq-wav2vec: teacher=MODEL."
+    )
 
 
 def needs_previous(stage: Stage) -> bool:
