@@ -1,13 +1,13 @@
 """WavLM Large: the last stage of Base+ with the large model.
 
-The targets come from a Base model, named with teacher=MODEL: a run of `wavlm_base`, or a published one. Peak rate and
-batch follow HuBERT Large (arXiv 2106.07447); those of WavLM Large were never released.
+The targets come from a Base model, named with teacher=MODEL: a run of `wavlm_base`, or a published one. Objective, peak
+rate and batch are those of HuBERT Large (arXiv 2106.07447); those of WavLM Large were never released.
 """
 
 from dataclasses import replace
 
 from sonant.models.wavlm import LARGE
-from sonant.recipes import wavlm_base_plus
+from sonant.recipes import hubert_large, wavlm_base_plus
 from sonant.recipes.pretraining import PretrainingRun
 
 
@@ -20,6 +20,6 @@ def recipe() -> PretrainingRun:
         name="large",
         batching=replace(stage.batching, batch_seconds=56.25),
         training=replace(stage.training, peak_rate=1.5e-3, clip_norm=1.0, accumulate=128),
-        objective=replace(stage.objective, projection_dim=768, extractor_gradient=1.0),
+        objective=hubert_large.OBJECTIVE,
     )
     return replace(base, name="wavlm_large", model=LARGE, stages=(large,))
