@@ -49,6 +49,7 @@ def run(tmp_path: Path) -> PretrainingRun:
     )
 
 
+@pytest.mark.slow
 def test_a_run_interrupted_equals_a_run_that_was_not(
     run: PretrainingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +90,7 @@ def test_what_is_needed_is_said(run: PretrainingRun, tmp_path: Path) -> None:
         pretrain(replace(run, teacher=str(tmp_path / "wavlm")))
 
 
+@pytest.mark.slow
 def test_a_second_stage_goes_on_from_the_first(run: PretrainingRun) -> None:
     (stage,) = run.stages
     frozen = replace(stage, name="more", start="previous", training=replace(stage.training, peak_rate=1e-12))
