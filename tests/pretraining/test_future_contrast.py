@@ -265,7 +265,7 @@ def test_without_the_quantiser_it_is_wav2vec(name: str) -> None:
     """What stands before and behind the quantiser learns as in the plain model of the same weights."""
     made, waveforms, negatives = objective(name, replace(FEW, quantized=False)), clips(20, 9), others((20, 9), 3)
     loss = made.loss(batch(waveforms), negatives=negatives)
-    shape = {key: getattr(MODELS[name], key) for key in ("activation", *SHAPE, *SMALL)}
+    shape = {key: getattr(MODELS[name], key) for key in ("activation", "log_compression", *SHAPE, *SMALL)}
     plain = FutureContrast(build(Wav2VecConfig(**shape)), FEW).double()
     plain.load_state_dict({key: value for key, value in made.state_dict().items() if "quantizer" not in key})
     assert loss.sum.item() == pytest.approx(plain.loss(batch(waveforms), negatives=negatives).sum.item())
