@@ -31,6 +31,8 @@ class Averager(nn.Module):
         self.room_samples = room_samples
         self.passes: list[list[int]] = []  # samples of the clips of each forward pass
 
+    waveform_dtype = torch.float32
+
     def clip_statistics(self) -> None:
         return None
 

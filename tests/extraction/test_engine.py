@@ -16,7 +16,7 @@ from sonant.extraction.engine import Engine, collect
 from sonant.extraction.pooling import POOLS
 from sonant.extraction.request import Request, resolve_layers
 from sonant.extraction.sources import AudioSource
-from sonant.models import WavLMConfig, build
+from sonant.models import W2vBERT2, W2vBERT2Config, WavLMConfig, build
 from tests.shapes import SMALL
 
 RATE = 16_000
@@ -122,6 +122,37 @@ def test_stitched_frames_are_near_those_of_the_whole(norm: str, normalize: bool)
     assert distances[1][0] < 1e-5
     assert distances[2][0] < 1e-5
     assert max(distances[2]) < 0.02
+
+
+def conformer() -> W2vBERT2:
+    torch.manual_seed(0)
+    backbone = build(W2vBERT2Config(dim=24, num_layers=2, num_heads=3, feed_forward_dim=32, conv_kernel=7))
+    assert isinstance(backbone, W2vBERT2)
+    return backbone.eval()
+
+
+def test_mel_energies_of_windows_are_normalised_as_those_of_the_whole() -> None:
+    """Layer 0 of w2v-BERT 2.0 is exact in windows without any overlap: a frame is made of its own samples alone."""
+    engine, clip = Engine([conformer()]), speech(12)
+    (whole,) = encode(engine, Request(layers=(0,), window_seconds=None), clip)
+    (stitched,) = encode(engine, Request(layers=(0,), window_seconds=4.0, overlap_seconds=0.0), clip)
+    assert stitched.shape == whole.shape == (1, (len(clip) - 240) // 320, 24)
+    assert (stitched - whole).norm() < 1e-5 * whole.norm()
+    (alone,) = encode(engine, Request(layers=(0,)), clip[4 * RATE : 8 * RATE])
+    assert (alone - whole[:, 200 : 200 + alone.shape[1]]).norm() > 0.05 * alone.norm()
+
+
+def test_weights_of_half_precision_hear_samples_of_full() -> None:
+    """A quiet partial under a loud one would be lost if the samples themselves were rounded to 8 bits."""
+    time = np.arange(2 * RATE) / RATE
+    quiet = 1e-3 * np.sin(2 * np.pi * 3000 * time) * (1 + np.sin(2 * np.pi * 3 * time))
+    clip = (np.sin(2 * np.pi * 200 * time) + quiet).astype(np.float32)
+    request = Request(layers=(0,), stacked=True)
+    (full,), (half,) = (
+        encode(Engine([conformer()]), request, clip),
+        encode(Engine([conformer().bfloat16()]), request, clip),
+    )
+    assert (half - full).norm() < 0.02 * full.norm()
 
 
 def test_memory_that_runs_out_halves_the_budget_and_changes_nothing(Averager) -> None:

@@ -246,7 +246,7 @@ class _Run:
         try:
             with torch.no_grad(), _arithmetic(self.request.precision, weights):
                 speech = Packed.pack(torch.from_numpy(np.ascontiguousarray(clip)) for clip in clips)
-                speech = speech.with_values(speech.values.to(weights.device, weights.dtype))
+                speech = speech.with_values(speech.values.to(weights.device, self.backbone.waveform_dtype))
                 encoded = self.backbone(speech, layers=set(self.request.layers), statistics=statistics)
                 states = torch.stack([_state(encoded, layer).float() for layer in self.request.layers])
                 return list(states.split(encoded.lengths.tolist(), dim=1))

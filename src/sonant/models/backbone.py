@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from sonant.errors import UnknownName
@@ -92,6 +93,11 @@ class Backbone(nn.Module):
     def frame_rate(self) -> float:
         """Frames a second."""
         return self.sampling_rate / self.stride
+
+    @property
+    def waveform_dtype(self) -> torch.dtype:
+        """In which numbers waveforms come: those of the weights, unless more of them must be computed first."""
+        return next(self.parameters()).dtype
 
     def num_frames(self, num_samples: int) -> int:
         """Frames of a clip of so many samples: only whole ones count."""

@@ -172,6 +172,11 @@ class W2vBERT2(Backbone):
             before = feed_forward(c.dim, "relu") if c.adapter_feed_forward else None
             self.adapter = ConvAdapter(c.dim, width, layers, feed_forward=before, eps=eps)
 
+    @property
+    def waveform_dtype(self) -> torch.dtype:
+        """Float32 at least: the logarithm of a quiet bin is lost in half precision before the first weight."""
+        return torch.promote_types(self.projection.norm.weight.dtype, torch.float32)
+
     def clip_statistics(self) -> ClipStatistics | None:
         """An empty account of a whole clip: the mean and variance of each mel bin."""
         return self.extractor.clip_statistics()
@@ -196,7 +201,8 @@ class W2vBERT2(Backbone):
             mask: bool (total_frames,); frames replaced by the mask embedding after projection and dropout.
             layers: as in `forward`.
         """
-        return self.encode_normed(features.with_values(self.projection.norm(features.values)), mask=mask, layers=layers)
+        values = features.values.to(self.projection.norm.weight.dtype)
+        return self.encode_normed(features.with_values(self.projection.norm(values)), mask=mask, layers=layers)
 
     def encode_normed(
         self, normed: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None
