@@ -82,3 +82,14 @@ def test_a_collapse_is_said_and_written(run: PretrainingRun) -> None:
     with pytest.warns(TrainingWarning, match=r"codebook collapses: .* of 2 codes"):
         folder = pretrain(replace(run, stages=(dead,)))
     assert '"warning": "The codebook collapses' in (folder.parent / "metrics.jsonl").read_text()
+
+
+def test_a_first_stage_goes_on_with_the_quantiser_of_its_teacher(run: PretrainingRun) -> None:
+    teacher = pretrain(run)
+    still = replace(STAGE, start="previous", training=replace(STAGE.training, steps=1, peak_rate=0.0, weight_decay=0.0))
+    continued = load_checkpoint(pretrain(replace(run, name="continued", stages=(still,), teacher=str(teacher))))
+    expected = load_checkpoint(teacher)
+    for name, tensor in expected.heads["pretraining"].tensors.items():
+        assert torch.equal(continued.heads["pretraining"].tensors[name], tensor), name
+    for name, tensor in expected.backbone_state.items():
+        assert torch.equal(continued.backbone_state[name], tensor), name

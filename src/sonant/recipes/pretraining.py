@@ -12,7 +12,7 @@ from torch import nn
 
 from sonant import audio
 from sonant.audio.augment import Mixing, Waveform
-from sonant.checkpoints import Head, load_backbone, save_pretrained
+from sonant.checkpoints import Head, load_checkpoint, make_backbone, save_pretrained
 from sonant.data import WaveformStore, read_manifest
 from sonant.errors import ConfigurationError
 from sonant.models import (
@@ -60,7 +60,8 @@ class Stage:
         name: of its folder.
         objective: settings of what is learned; their type says which objective it is.
         start: from fresh weights, or from those of the stage before (only what the objective adds is fresh). For the
-            first stage, the stage before is the run's teacher.
+            first stage, the stage before is the run's teacher; a contrast goes on with the quantiser of its file, if
+            that has one.
         extractor_steps: steps in which the extractor alone learns log-mel energies before a fresh start.
         batching: how much speech a step sees.
         mixing: what is mixed into it.
@@ -133,16 +134,25 @@ def pretrain(run: PretrainingRun) -> Path:
         _waveforms(run.noise, rate),
         _waveforms(run.rooms, rate),
     )
-    previous = load_backbone(run.teacher) if run.teacher else None
+    teacher = load_checkpoint(run.teacher) if run.teacher else None
+    previous = None if teacher is None else make_backbone(teacher)
+    head = None if teacher is None else teacher.heads.get("pretraining")
     for number, stage in enumerate(run.stages):
-        previous = _carry_out(run, number, stage, folder / stage.name, corpus, previous)
+        previous = _carry_out(run, number, stage, folder / stage.name, corpus, previous, head)
+        head = None  # of another objective, or other targets, than the next stage's
         if find_spec("matplotlib"):
             plot_curves({done.name: folder / done.name for done in run.stages[: number + 1]}, folder / "curves.png")
     return folder / run.stages[-1].name / "model"
 
 
 def _carry_out(
-    run: PretrainingRun, number: int, stage: Stage, folder: Path, corpus: Corpus, previous: Backbone | None
+    run: PretrainingRun,
+    number: int,
+    stage: Stage,
+    folder: Path,
+    corpus: Corpus,
+    previous: Backbone | None,
+    previous_head: Head | None,
 ) -> Backbone:
     if previous is None and needs_previous(stage):
         raise ConfigurationError(
@@ -163,6 +173,8 @@ def _carry_out(
         batches = _speech_batches(stage, corpus, backbone, seed)
         train(regression, batches, short, folder / "extractor", device=run.device)
     objective, stream = _set_up(stage, folder, corpus, backbone, previous, device=run.device, seed=seed)
+    if stage.start == "previous" and previous_head is not None and isinstance(objective, MaskedContrast):
+        objective.load_head(previous_head.tensors)
     train(objective, stream, stage.training, folder, device=run.device, sampling_rate=run.model.sampling_rate)
     groups = getattr(stage.objective, "groups", None)  # of a quantiser, which its tensors do not tell
     head = Head(objective.head(), {} if groups is None else {"groups": groups})
