@@ -40,6 +40,16 @@ def test_waveforms_become_tokens_first() -> None:
     assert set(tokens.values.tolist()) - {3}, "some codes are known"
 
 
+def test_fast_arithmetic_changes_no_code() -> None:
+    model = discrete_bert()
+    speech = Packed.pack([torch.randn(400_000, generator=torch.Generator().manual_seed(0))])
+    with torch.no_grad():
+        exact = model.codes(speech).values
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(model.codes(speech).values, exact)
+            assert not torch.equal(model.tokenizer.codes(speech).values, exact), "else this proves nothing"
+
+
 def test_layers_above_the_highest_are_not_computed() -> None:
     model = discrete_bert()
     tokens = Packed.pack([torch.tensor([4, 5, 6])])

@@ -137,8 +137,12 @@ class DiscreteBERT(Backbone):
         return self
 
     def codes(self, speech: Packed) -> Packed:
-        """The codes of each frame, int64 (total_frames, groups), from waveforms (total_samples,)."""
-        return self.tokenizer.codes(speech)
+        """The codes of each frame, int64 (total_frames, groups), from waveforms (total_samples,).
+
+        Always in the precision of the weights: rounding would change codes, not only their last digits.
+        """
+        with torch.autocast(speech.values.device.type, enabled=False):
+            return self.tokenizer.codes(speech)
 
     def tokens(self, speech: Packed) -> Packed:
         """The token of each frame, int64 (total_frames,), from waveforms (total_samples,)."""
