@@ -39,8 +39,8 @@ FAMILIES = {"sonant.models.wavlm", "sonant.models.hubert", "sonant.models.wav2ve
 ROOMS_WITHOUT_FAMILIES = {"training", "extraction", "evaluation", "analysis"}
 
 OPTIONAL = {
-    "av", "faiss", "kaldi_native_fbank", "matplotlib", "pandas", "pyarrow", "scipy", "sentencepiece", "sklearn", "tensorboard",
-    "torch.utils.tensorboard", "transformers",
+    "av", "faiss", "kaldi_native_fbank", "matplotlib", "pandas", "pyarrow", "scipy", "sentencepiece", "sklearn",
+    "tensorboard", "torch.utils.tensorboard", "transformers",
 }  # fmt: skip
 GROUND_FLOOR_PACKAGES = {"torch", "numpy", "soundfile", "soxr", "av", "triton"}  # the last two inside functions only
 
