@@ -17,8 +17,8 @@ MASK = "<mask>"
 class CodeVocabulary(nn.Module):
     """Which token stands for which codes: "12-301" is group 0 at code 12 and group 1 at code 301.
 
-    The first tokens are `SPECIALS`, and the last is the mask of models that have one; fairseq fills dictionaries up with
-    symbols that never occur.
+    The first tokens are `SPECIALS`, and the last is the mask of models that have one. fairseq fills dictionaries up
+    with symbols that never occur.
 
     Buffers:
         codes: int64 (tokens, groups), the codes of each token; -1 for `SPECIALS` and whatever else is no code.
