@@ -35,7 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 FLOOR_OF = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
-FAMILIES = {"sonant.models.wavlm", "sonant.models.hubert", "sonant.models.wav2vec2"}
+FAMILIES = {"sonant.models.wavlm", "sonant.models.hubert", "sonant.models.wav2vec2", "sonant.models.w2v_bert2"}
 ROOMS_WITHOUT_FAMILIES = {"training", "extraction", "evaluation", "analysis"}
 
 OPTIONAL = {
