@@ -37,11 +37,12 @@ def test_a_token_for_each_group_of_codes() -> None:
 def test_symbols_and_back() -> None:
     made = vocabulary()
     assert made.symbols() == [*SPECIALS, "12-301", "3-0", "0-3", "madeupword0007", "<mask>"]
-    assert torch.equal(codes_of_symbols(made.symbols(), 2), made.codes)
+    assert torch.equal(codes_of_symbols(made.symbols(), 2, 320), made.codes)
     assert made.words.tolist() == [4, 5, 6]
     assert made.mask_token == 8
 
 
 def test_a_dictionary_of_another_quantiser_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="'1-2-3' of 3 codes"):
-        codes_of_symbols(["1-2-3"], 2)
+    for symbol in ("1-2-3", "7", "5-320"):
+        with pytest.raises(ConfigurationError, match=rf"symbol '{symbol}'.* 2 groups of 320 codes"):
+            codes_of_symbols(["1-2", symbol], 2, 320)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sonant.checkpoints.configs import plain_settings
@@ -125,7 +124,7 @@ def _read_fairseq(
     shared = bool(settings.get("share_decoder_input_output_embed", False))
     if shared:
         state["output.weight"] = state["text_embedding.weight"]
-    state["vocabulary.codes"] = _code_table(dictionary, groups, len(state["code_embedding.weight"]))
+    state["vocabulary.codes"] = _code_table(dictionary, len(state["code_embedding.weight"]), groups, num_codes)
     config = CodesToTextConfig(
         code_vocabulary_size=len(state["code_embedding.weight"]),
         groups=groups,
@@ -172,7 +171,7 @@ def _check_supported(settings: Mapping[str, Any], path: Path) -> None:
         )
 
 
-def _code_table(dictionary: Path, groups: int, size: int) -> Tensor:
+def _code_table(dictionary: Path, size: int, groups: int, num_codes: int) -> Tensor:
     if not dictionary.is_file():
         raise ConfigurationError(
             f"There is no dictionary at {dictionary}, and only it says which codes the tokens stand for. Name it: "
@@ -181,7 +180,7 @@ def _code_table(dictionary: Path, groups: int, size: int) -> Tensor:
     symbols = [*SPECIALS, *dictionary_symbols(dictionary.read_text(encoding="utf-8"))]
     if len(symbols) != size:
         raise CheckpointMismatch(f"The file has {size} tokens, and {dictionary} makes {len(symbols)} with specials.")
-    return codes_of_symbols(symbols, groups).to(torch.int64)
+    return codes_of_symbols(symbols, groups, num_codes)
 
 
 def _is_ignored(name: str) -> bool:

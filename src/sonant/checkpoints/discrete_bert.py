@@ -110,7 +110,7 @@ def read_discrete_bert(
             f"{source} has {size} tokens, and its dictionary makes {len(symbols)}: {len(SPECIALS)} specials, "
             f"{len(symbols) - len(SPECIALS) - 1} lines and {MASK}. The two do not belong together."
         )
-    translated.backbone["vocabulary.codes"] = codes_of_symbols(symbols, config.tokenizer.groups)
+    translated.backbone["vocabulary.codes"] = codes_of_symbols(symbols, config.tokenizer.groups, config.tokenizer.codes)
     translated.backbone |= {f"tokenizer.{name}": tensor for name, tensor in tokenizer.backbone_state.items()}
     check(translated, config, source=source, rows=ROBERTA, heads={})
     metadata = {"normalize_from": "the tokenizer", "config_from": "the model's settings and its tensors"}

@@ -68,23 +68,23 @@ class CodeVocabulary(nn.Module):
         ]
 
 
-def codes_of_symbols(symbols: Iterable[str], groups: int) -> Tensor:
+def codes_of_symbols(symbols: Iterable[str], groups: int, num_codes: int) -> Tensor:
     """The codes of tokens given as text: int64 (tokens, groups), -1 where a symbol is no group of codes.
 
     Raises:
-        ConfigurationError: a symbol joins another number of codes.
+        ConfigurationError: a symbol joins another number of codes, or has one that there is not.
     """
     rows = []
     for symbol in symbols:
         parts = symbol.split("-")
         if not all(part.isdecimal() for part in parts):
             rows.append([-1] * groups)
-        elif len(parts) == groups:
+        elif len(parts) == groups and max(map(int, parts)) < num_codes:
             rows.append([int(part) for part in parts])
         else:
             raise ConfigurationError(
-                f"The dictionary has the symbol {symbol!r} of {len(parts)} codes, and the quantiser has {groups} "
-                "groups. The dictionary belongs to another quantiser."
+                f"The dictionary has the symbol {symbol!r}, and the quantiser has {groups} groups of {num_codes} "
+                "codes. The dictionary belongs to another quantiser."
             )
     return torch.tensor(rows)
 

@@ -201,7 +201,7 @@ def make_codes(
     if not (folder / DICTIONARY).exists():
         _write_dictionary(folder / DICTIONARY, store, num_codes, groups)
     symbols = [line.split()[0] for line in (folder / DICTIONARY).read_text(encoding="utf-8").splitlines()]
-    return Codes(store, codes_of_symbols(symbols, groups))
+    return Codes(store, codes_of_symbols(symbols, groups, num_codes))
 
 
 def _codes_of(waveforms: WaveformStore, tokenizer: VQWav2Vec) -> Iterator[Tensor]:
