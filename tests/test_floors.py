@@ -35,7 +35,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 FLOOR_OF = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
-FAMILIES = {"sonant.models.wavlm", "sonant.models.hubert", "sonant.models.wav2vec2", "sonant.models.w2v_bert2"}
+FAMILIES = {
+    f"sonant.models.{name}"
+    for name in ("codes_to_text", "discrete_bert", "hubert", "vq_wav2vec", "w2v_bert2", "wav2vec", "wav2vec2", "wavlm")
+}
 ROOMS_WITHOUT_FAMILIES = {"training", "extraction", "evaluation", "analysis"}
 
 OPTIONAL = {
