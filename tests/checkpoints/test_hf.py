@@ -324,9 +324,9 @@ class TestDamage:
         assert "lm_head.weight is (11, 15), expected 16 inputs" in str(caught.value)
 
     def test_the_configuration_of_another_model(self, folder):
-        config = json.loads((folder / "config.json").read_text()) | {"num_hidden_layers": 10**6}
+        config = json.loads((folder / "config.json").read_text()) | {"num_hidden_layers": 1000}
         (folder / "config.json").write_text(json.dumps(config))
-        with pytest.raises(CheckpointMismatch, match=r"1000000 layers, the file has 58 tensors in all"):
+        with pytest.raises(CheckpointMismatch, match=r"1000 layers, the file has 58 tensors in all"):
             load_checkpoint(folder)
 
     @pytest.mark.parametrize("value", ["16", None, 1.5, [16], {}])
@@ -391,6 +391,7 @@ class TestDamage:
             ("conv_strides", (5,)),
             ("extractor_norm", "batch"),
             ("sampling_rate", None),
+            ("num_layers", 10**6),
             ("num_layers", 10**30),
         ],
     )

@@ -114,6 +114,8 @@ class TestDamage:
         [
             ({"dim": "16"}, ConfigurationError, "dim"),
             ({"num_layers": 0}, ConfigurationError, "num_layers"),
+            ({"tokenizer": {"projection_depth": 10**6}}, ConfigurationError, "projection_depth"),
+            ({"tokenizer": {"context_kernels": [1] * 10**5}}, ConfigurationError, "context_kernels"),
             ({"tokenizer": None}, ConfigurationError, "tokenizer"),
             ({"tokenizer": {"codes": 5, "surprise": 1}}, ConfigurationError, "tokenizer"),
             ({"tokenizer": {"quantizer": "magic"}}, ConfigurationError, "quantizer"),

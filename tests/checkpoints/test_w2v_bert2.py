@@ -140,14 +140,16 @@ def test_heads_that_an_adapter_rules_out_lie_beside_the_model(tmp_path):
         ("feature_projection_input_dim", 161, CorruptedCheckpoint, "feature_projection_input_dim"),
         ("feature_projection_input_dim", "many", CorruptedCheckpoint, "feature_projection_input_dim"),
         ("num_hidden_layers", 3, CheckpointMismatch, "3 encoder.layers"),
-        ("num_hidden_layers", 10**6, CheckpointMismatch, "1000000"),
+        ("num_hidden_layers", 1000, CheckpointMismatch, "1000"),
+        ("num_hidden_layers", 10**6, ConfigurationError, "num_layers"),
+        ("num_adapter_layers", 10**6, ConfigurationError, "adapter_layers"),
         ("num_attention_heads", 0, ConfigurationError, "num_heads"),
         ("left_max_position_embeddings", 7, CheckpointMismatch, "distance_embedding"),
         ("conv_depthwise_kernel_size", 7, CheckpointMismatch, "depthwise_conv"),
     ],
 )
 def test_a_wrong_configuration(tmp_path, setting, value, error, word):
-    theirs_of().save_pretrained(tmp_path)
+    theirs_of(**ADAPTERS["same"]).save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text()) | {setting: value}
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(error, match=word):

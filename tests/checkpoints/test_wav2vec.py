@@ -273,6 +273,7 @@ class TestRefusals:
             ("gumbel", "vq_vars", 8, "vector_quantizer.vars"),
             ("gumbel", "combine_groups", False, "vector_quantizer.vars"),
             ("gumbel", "vq_depth", 3, "vector_quantizer.weight_proj"),
+            ("gumbel", "vq_depth", 10**6, "1000000"),
             ("kmeans", "vq_groups", 4, "vector_quantizer.embedding"),
             ("none", "conv_aggregator_layers", "[(12, 2, 1)] * 3", "context.layers"),
             ("none", "conv_feature_layers", "[(12, 10, 5), (12, 8, 4), (12, 4, 2), (12, 3, 1)]", "conv_layers"),

@@ -12,7 +12,8 @@ from sonant.checkpoints.checkpoint import FAMILIES
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.models import BackboneConfig
 
-LARGEST_SIZE = 2**20  # of any width, depth or kernel; beyond it a file is damaged
+LARGEST_SIZE = 2**20  # of any width or kernel; beyond it a file is damaged
+MOST_LAYERS = 1024  # of any kind; building more of them only to find that the file has fewer would take for ever
 
 
 class _Misfit(ValueError):
@@ -64,6 +65,8 @@ def _make(kind: Any, given: Mapping[str, Any], *, source: object) -> Any:
         value = given[entry.name]
         try:
             values[entry.name] = _fit(value, hints[entry.name], default, source)
+            if entry.name.endswith(("layers", "depth")) and value is not None and value > MOST_LAYERS:
+                raise _Misfit
         except _Misfit:
             example = repr(default) if default not in (MISSING, None) else f"a value of type {entry.type}"
             raise ConfigurationError(
@@ -118,7 +121,7 @@ def _fit_any(value: Any, hints: tuple[Any, ...], default: Any, source: object) -
 
 
 def _fit_tuple(value: Any, hints: tuple[Any, ...], default: Any, source: object) -> tuple[Any, ...]:
-    if not isinstance(value, tuple | list):
+    if not isinstance(value, tuple | list) or len(value) > MOST_LAYERS:
         raise _Misfit
     example = default if isinstance(default, tuple) else ()
     if len(hints) == 2 and hints[1] is Ellipsis:

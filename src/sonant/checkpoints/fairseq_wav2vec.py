@@ -137,7 +137,10 @@ def _quantizer(model: Mapping[str, Any], tensors: Mapping[str, Tensor], width: i
         "codes": number(model, "vq_vars", 320, source),
         "shared_codebook": number(model, "combine_groups", False, source),
     }
-    return sizes | ({"projection_depth": number(model, "vq_depth", 1, source)} if held == "gumbel" else {})
+    depth = number(model, "vq_depth", 1, source)
+    if depth > len(tensors):
+        raise CheckpointMismatch(f"{source}: vq_depth={depth}, and the file has {len(tensors)} tensors in all.")
+    return sizes | ({"projection_depth": depth} if held == "gumbel" else {})
 
 
 def _head_metadata(model: Mapping[str, Any], source: object) -> dict[str, Any]:

@@ -198,7 +198,7 @@ def check(
     """
     backbone = translated.backbone
     held = _stacks(backbone)
-    if config.num_layers > len(backbone):  # absurd; not even worth building
+    if config.num_layers > len(backbone):  # not worth building
         raise _wrong_depth(source, config.num_layers, "layers", f"{len(backbone)} tensors in all")
     expected = shapes_of(config)
     wanted = _stacks(expected)

@@ -112,6 +112,8 @@ def plain(value: Any, *, depth: int = 0) -> Any:
         return {plain(key, depth=depth + 1): plain(item, depth=depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item, depth=depth + 1) for item in value]
+    if isinstance(value, Tensor):
+        return f"<a tensor of shape {tuple(value.shape)}>"
     if not isinstance(value, StandIn):
         return value
     state = value.state
