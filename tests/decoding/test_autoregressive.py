@@ -80,7 +80,7 @@ def test_many_early_ends_do_not_cut_a_good_text_short() -> None:
     class Sure(Table):
         def logits(self, text: tuple[int, ...]) -> Tensor:
             right = (0, 1, 3, 0, 1, END)[len(text) - 1] if len(text) < 7 else END
-            return torch.eye(4)[right] * 5
+            return torch.eye(4)[right] * 5 + torch.eye(4)[END] * 2
 
     assert beam_search(Sure(0), torch.zeros(1), end=END, max_length=9, beam=3)[0].tokens == (0, 1, 3, 0, 1)
 
