@@ -2,7 +2,8 @@
 
     python benchmarks/compare_families.py --out docs/families runs/wav2vec_tiny=probes/wav2vec_tiny ...
 
-Each argument is the folder of a pretraining run and, after `=`, the folder that `probe_model.py` wrote for its model.
+Each argument is the folder of a pretraining run and, after `=`, the folder that `probe_model.py` wrote for its model;
+or several folders, joined by commas, where its tasks were measured one after another.
 Writes table.inc (Markdown), probes.png (accuracy and error by depth) and curves.png (each stage's own measures).
 """
 
@@ -24,7 +25,7 @@ TASKS = {
 LEARNED = {
     "masked_accuracy": "hidden frames named rightly",
     "contrastive_accuracy": "true frames picked among distractors",
-    "accuracy": "true steps or tokens picked",
+    "accuracy": "true frames picked among other frames",
     "error": "error, as a share of the variance",
 }
 
@@ -53,7 +54,8 @@ class Trained:
                 if file.exists():
                     name = stage["name"] if part.name == stage["name"] else "extractor"
                     stages[name] = [json.loads(line) for line in file.read_text().splitlines()]
-        return cls(run["name"], run, stages, json.loads((Path(probes) / "probes.json").read_text())["results"])
+        documents = [json.loads((Path(part) / "probes.json").read_text()) for part in probes.split(",")]
+        return cls(run["name"], run, stages, [row for document in documents for row in document["results"]])
 
     def points(self, task: str, system: str, run: int = 0) -> list[Row]:
         """One measure for every layer of a system."""
@@ -63,14 +65,6 @@ class Trained:
             if (row["task"], row["pool"], row["system"], row["run"]) == (task, POOL, system, run)
         ]
         return sorted(rows, key=lambda row: row["layer"])
-
-    @property
-    def audio_hours(self) -> float:
-        """Speech heard in all stages, by what the logs say of each step."""
-        seconds = 0.0
-        for stage in self.run["stages"]:
-            seconds += stage["batching"]["batch_seconds"] * stage["training"]["steps"] * stage["training"]["accumulate"]
-        return seconds / 3600
 
 
 def preference(row: Row) -> tuple[float, ...]:
@@ -95,7 +89,7 @@ def cell(rows: Sequence[Row]) -> str:
 
 
 def table(models: Sequence[Trained]) -> str:
-    """A row a model with its random weights under it; MFCC at the end."""
+    """A row a model with its random weights under it, as far as these were measured; MFCC at the end."""
     tasks = [task for task in TASKS if any(row["task"] == task for row in models[0].results)]
     lines = [
         "| features | " + " | ".join(TASKS[task] for task in tasks) + " |",

@@ -52,13 +52,13 @@ def batch_of(case: Case) -> SpeechBatch:
 def test_loss(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     objective, numbers = make(case, tmp_path), case.numbers
-    assert objective.quantizer.temperature == pytest.approx(numbers["temperature"])
+    assert objective.contrast.quantizer.temperature == pytest.approx(numbers["temperature"])
     loss = objective.loss(batch_of(case), noise=case.arrays["noise"], negatives=case.arrays["negatives"].long())
     assert loss.count == numbers["sample_size"]
     assert loss.sum.item() == pytest.approx(numbers["loss"], rel=1e-5)
     metrics = {key: total / count for key, (total, count) in loss.metrics.items()}
     assert metrics["contrastive_loss"] * loss.count == pytest.approx(numbers["loss_0"], rel=1e-5)
-    assert metrics["accuracy"] * loss.count == numbers["correct"]
+    assert metrics["contrastive_accuracy"] * loss.count == numbers["correct"]
     assert metrics["code_perplexity"] == pytest.approx(numbers["code_perplexity"], rel=1e-5)
     assert metrics["probability_perplexity"] == pytest.approx(numbers["prob_perplexity"], rel=1e-5)
     assert metrics["feature_penalty"] == pytest.approx(numbers["features_pen"], rel=1e-5)
@@ -75,7 +75,7 @@ def test_masked_output(name: str, tmp_path: Path) -> None:
         features = objective.backbone.extractor(batch.speech)
         assert_near(objective.backbone.encode(features, mask=batch.mask).last, case.arrays["last"])
         normed = objective.backbone.projection.norm(features.values)
-        quantized = objective.quantizer(normed[batch.mask], noise=case.arrays["noise"])
+        quantized = objective.contrast.quantizer(normed[batch.mask], noise=case.arrays["noise"])
     assert torch.equal(quantized.codes, case.arrays["codes"].long())
 
 

@@ -131,7 +131,7 @@ def assert_parity(model: Wav2Vec2Config, config: MaskedContrastConfig, folder: P
     """Losses and every gradient of a step."""
     ours, peer = objectives(model, config, folder, seed)
     draws, waveforms = Draws.of(config, seed), speech(seed, normalize=model.normalize)
-    peer.set_gumbel_temperature(ours.quantizer.temperature)
+    peer.set_gumbel_temperature(ours.contrast.quantizer.temperature)
     peer.config.diversity_loss_weight = config.diversity_weight
     peer.config.contrastive_logits_temperature = config.logit_temperature
     with pytest.MonkeyPatch.context() as patch:

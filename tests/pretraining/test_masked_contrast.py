@@ -16,7 +16,7 @@ from sonant.layers.negatives import draw_negatives
 from sonant.layers.packed import Packed
 from sonant.models import Wav2Vec2Config, build
 from sonant.pretraining import MaskedContrast, MaskedContrastConfig, SpeechBatch
-from sonant.pretraining.masked_contrast import contrastive_logits
+from sonant.pretraining.quantized_contrast import contrastive_logits
 from tests.shapes import TINY
 
 MODEL = Wav2Vec2Config(**TINY, dropout=0.0, attention_dropout=0.0, input_dropout=0.0, layerdrop=0.0)
@@ -66,7 +66,7 @@ def slow_loss(
     A code is chosen by a one-hot vector, whose gradient is that of the soft choice. `frozen` holds the hard and soft
     choice of every frame and group (as returned), and makes the function smooth: hard + soft(weights) - soft.
     """
-    config, quantizer = objective.config, objective.quantizer
+    config, quantizer = objective.config, objective.contrast.quantizer
     features = objective.backbone.extractor(batch.speech)
     normed = objective.backbone.projection.norm(features.values)
     context = objective.backbone.encode(features, mask=batch.mask, layers=["last"]).last
@@ -100,7 +100,7 @@ def slow_loss(
             )
         codes.append(chosen)
         soft_codes.append(torch.stack(plain))
-        targets.append(objective.target_projection(torch.cat(vectors)))
+        targets.append(objective.contrast.target_projection(torch.cat(vectors)))
 
     def similarity(first: Tensor, second: Tensor) -> Tensor:
         cosine = (first * second).sum() / ((first * first).sum().sqrt() * (second * second).sum().sqrt())
@@ -108,7 +108,7 @@ def slow_loss(
 
     contrast = torch.zeros((), dtype=torch.float64)
     for row, frame in enumerate(masked):
-        predicted = objective.projection(context[frame])
+        predicted = objective.contrast.projection(context[frame])
         positive = similarity(predicted, targets[row])
         others = [similarity(predicted, targets[i]) for i in negatives[row].tolist() if codes[i] != codes[row]]
         contrast = contrast - positive + torch.stack([positive, *others]).exp().sum().log()
@@ -145,7 +145,7 @@ def test_codes_in_use_are_counted_without_noise() -> None:
     with torch.no_grad():
         features = objective.backbone.extractor(batch.speech)
         normed = objective.backbone.projection.norm(features.values)[batch.mask]
-        codes = objective.quantizer.logits(normed).argmax(-1)
+        codes = objective.contrast.quantizer.logits(normed).argmax(-1)
     shares = torch.stack([torch.bincount(group, minlength=CONFIG.codes) for group in codes.T]) / len(codes)
     in_use = (-torch.xlogy(shares, shares).sum(1)).exp().sum().item()
     assert metrics["code_perplexity"][0] == pytest.approx(in_use, rel=1e-5)
@@ -267,7 +267,7 @@ def test_the_temperature_falls_to_its_end() -> None:
     seen = []
     for step in (0, 1, 10, 100):
         objective.anneal(step)
-        seen.append(objective.quantizer.temperature)
+        seen.append(objective.contrast.quantizer.temperature)
     assert seen == pytest.approx([2.0, 1.8, 2 * 0.9**10, 0.5])
     assert objective.loss(batch_for([8_000])).metrics["temperature"] == (0.5, 1)
 
@@ -279,7 +279,7 @@ def test_published_temperatures_end_where_the_paper_says() -> None:
     assert temperature.at(400_000) == 0.5
 
 
-HEALTHY = {"accuracy": 0.6, "contrastive_loss": 2.0, "code_perplexity": 250.0}
+HEALTHY = {"contrastive_accuracy": 0.6, "contrastive_loss": 2.0, "code_perplexity": 250.0}
 
 
 @pytest.mark.parametrize(
@@ -287,8 +287,8 @@ HEALTHY = {"accuracy": 0.6, "contrastive_loss": 2.0, "code_perplexity": 250.0}
     [
         ({}, None),
         ({"code_perplexity": 6.0}, "6.0 of 640 codes are in use"),
-        ({"accuracy": 0.999, "contrastive_loss": 0.01, "code_perplexity": 40.0}, "trivial: accuracy 0.999"),
-        ({"accuracy": 0.999}, None),
+        ({"contrastive_accuracy": 0.999, "contrastive_loss": 0.01, "code_perplexity": 40.0}, "trivial: accuracy 0.999"),
+        ({"contrastive_accuracy": 0.999}, None),
     ],
 )
 def test_a_collapse_is_named(changes: dict[str, float], message: str | None) -> None:
@@ -305,10 +305,10 @@ def test_one_code_for_everything_is_a_collapse() -> None:
     """What a dead quantiser does to the metrics is what the warning looks for."""
     objective = objective_for()
     with torch.no_grad():
-        objective.quantizer.projections[0].bias[[0, CONFIG.codes]] = 1e4
+        objective.contrast.quantizer.projections[0].bias[[0, CONFIG.codes]] = 1e4
         loss = objective.loss(batch_for([8_000, 5_000]))
     metrics = {name: total / count for name, (total, count) in loss.metrics.items()}
-    assert metrics["accuracy"] == 1.0
+    assert metrics["contrastive_accuracy"] == 1.0
     assert metrics["contrastive_loss"] == 0.0
     assert metrics["code_perplexity"] == pytest.approx(CONFIG.groups, rel=1e-4)
     assert "trivial" in (objective.warning(metrics) or "")

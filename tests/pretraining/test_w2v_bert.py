@@ -71,10 +71,10 @@ def spelled_out(objective: W2vBERTObjective, batch: SpeechBatch, noise: Tensor, 
     inner, last = encoded.hidden_states[config.contrast_layer][batch.mask], encoded.hidden_states[3][batch.mask]
     raw = features.values[batch.mask]
     normed = backbone.projection.norm(raw)
-    scores = objective.quantizer.projections[0](normed).unflatten(1, (config.groups, config.codes))
+    scores = objective.contrast.quantizer.projections[0](normed).unflatten(1, (config.groups, config.codes))
     shares = scores.softmax(-1)
     noisy = scores + noise.view_as(scores)
-    vectors = objective.quantizer.codebook[0].view(config.groups, config.codes, -1)
+    vectors = objective.contrast.quantizer.codebook[0].view(config.groups, config.codes, -1)
     targets, codes = [], []
     for row in range(len(raw)):
         picks = [int(noisy[row, group].argmax()) for group in range(config.groups)]
@@ -82,10 +82,10 @@ def spelled_out(objective: W2vBERTObjective, batch: SpeechBatch, noise: Tensor, 
         targets.append(torch.cat([vectors[group, pick] for group, pick in enumerate(picks)]))
     terms = {"contrast": 0.0, "code": 0.0, "label": 0.0}
     for row in range(len(raw)):
-        context = objective.projection(inner[row])
+        context = objective.contrast.projection(inner[row])
 
         def similar(other: int, context: Tensor = context) -> float:
-            target = objective.target_projection(targets[other])
+            target = objective.contrast.target_projection(targets[other])
             return float(context @ target / context.norm() / target.norm() / config.logit_temperature)
 
         others = [similar(other) for other in negatives[row].tolist() if codes[other] != codes[row]]
@@ -115,7 +115,7 @@ def test_the_loss_is_the_formula() -> None:
     assert loss.metrics["label_loss"] == pytest.approx((expected["label"], count), rel=1e-4)
     total = 0.7 * expected["contrast"] + 1.3 * expected["code"] + 0.9 * expected["label"]
     assert loss.sum.item() == pytest.approx(total + 0.4 * count * expected["idle"], rel=1e-4)
-    assert objective.quantizer.temperature == pytest.approx(2.0 * 0.999995**100_000)
+    assert objective.contrast.quantizer.temperature == pytest.approx(2.0 * 0.999995**100_000)
 
 
 def test_a_batch_is_the_sum_of_its_clips() -> None:

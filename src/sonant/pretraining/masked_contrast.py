@@ -3,30 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.errors import CheckpointMismatch, ConfigurationError
-from sonant.layers.gumbel_quantizer import GumbelQuantizer, Temperature, code_perplexity, diversity, perplexity
+from sonant.layers.gumbel_quantizer import Temperature
 from sonant.layers.masking import SpanMasking
-from sonant.layers.negatives import draw_negatives
-from sonant.layers.packed import Packed
 from sonant.layers.scale_gradient import scale_gradient
 from sonant.loss import Loss
 from sonant.models import WaveformTransformer
 from sonant.pretraining.batches import SpeechBatch
-
-# Names of the tensors that a checkpoint keeps of the head, and where they live here.
-HEAD = {
-    "quantizer.codevectors": "quantizer.codebook",
-    "quantizer.weight_proj.weight": "quantizer.projections.0.weight",
-    "quantizer.weight_proj.bias": "quantizer.projections.0.bias",
-    "project_q.weight": "target_projection.weight",
-    "project_q.bias": "target_projection.bias",
-    "final_proj.weight": "projection.weight",
-    "final_proj.bias": "projection.bias",
-}
+from sonant.pretraining.quantized_contrast import QuantizedContrast, scored_frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,29 +59,14 @@ class MaskedContrast(nn.Module):
         super().__init__()
         self.backbone, self.config = backbone, config
         self.feature_dropout = nn.Dropout(config.feature_dropout)
-        self.quantizer = GumbelQuantizer(
-            backbone.config.conv_channels[-1],
-            config.quantized_dim,
-            groups=config.groups,
-            codes=config.codes,
-            temperature=config.temperature.start,
-        )
-        # fairseq draws the code vectors from [0, 1): all targets start close together, which a short run cannot afford.
-        nn.init.normal_(self.quantizer.codebook)
-        self.target_projection = nn.Linear(config.quantized_dim, config.projection_dim)
-        self.projection = nn.Linear(backbone.dim, config.projection_dim)
+        self.contrast = QuantizedContrast(backbone.config.conv_channels[-1], backbone.dim, config)
 
     def anneal(self, step: int) -> None:
         """Set the quantiser's temperature for an update."""
-        self.quantizer.temperature = self.config.temperature.at(step)
+        self.contrast.anneal(step)
 
     def loss(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
-        """Summed over the masked frames.
-
-        Args:
-            noise: Gumbel samples of the quantiser, (masked * groups, codes); None draws them.
-            negatives: int64 (masked, num_negatives), numbers of masked frames; None draws them.
-        """
+        """Summed over the masked frames; `noise` and `negatives` are those of `QuantizedContrast`."""
         config = self.config
         features = self.backbone.extractor(batch.speech)
         features = features.with_values(scale_gradient(features.values, config.extractor_gradient))
@@ -105,116 +75,22 @@ class MaskedContrast(nn.Module):
         assert output is not None
         scored, lengths = scored_frames(batch.mask, features)
         count = int(lengths.sum())
-
-        quantized = self.quantizer(self.feature_dropout(normed.values[scored]), noise=noise)
-        if negatives is None:
-            negatives = draw_negatives(lengths, config.num_negatives).to(output.device)
-        logits = contrastive_logits(
-            self.projection(output[scored]),
-            self.target_projection(quantized.values),
-            negatives,
-            codes=quantized.codes,
-            temperature=config.logit_temperature,
+        contrasted = self.contrast(
+            output[scored], self.feature_dropout(normed.values[scored]), lengths, noise=noise, negatives=negatives
         )
-        contrast = F.cross_entropy(logits, negatives.new_zeros(count), reduction="sum")
-        idle = diversity(quantized.probabilities)
         penalty = features.values.float().square().mean()
-        total = contrast + count * (config.diversity_weight * idle + config.feature_penalty * penalty)
-        with torch.no_grad():
-            correct = (logits[:, 0] > logits[:, 1:].amax(1)).sum()
-            likeliest = quantized.probabilities.argmax(-1)  # as in fairseq: noise would hide that few codes are left
-            in_use = code_perplexity(likeliest, config.codes).sum()
-        return Loss(
-            total,
-            count,
-            {
-                "contrastive_loss": (contrast.item(), count),
-                "accuracy": (correct.item(), count),
-                "code_perplexity": (in_use.item(), 1),
-                "probability_perplexity": (perplexity(quantized.probabilities).sum().item(), 1),
-                "diversity": (idle.item(), 1),
-                "feature_penalty": (penalty.item(), 1),
-                "temperature": (self.quantizer.temperature, 1),
-            },
-        )
+        extra = config.diversity_weight * contrasted.idle + config.feature_penalty * penalty
+        metrics = {**contrasted.metrics, "feature_penalty": (penalty.item(), 1)}
+        return Loss(contrasted.loss + count * extra, count, metrics)
 
     def warning(self, metrics: dict[str, float]) -> str | None:
-        """Whether the quantiser collapses: few codes, and a contrast that has become trivial."""
-        config = self.config
-        return collapse(
-            metrics["contrastive_loss"],
-            metrics["accuracy"],
-            metrics["code_perplexity"],
-            groups=config.groups,
-            codes=config.codes,
-        )
+        """Whether the contrast has collapsed."""
+        return self.contrast.warning(metrics)
 
     def head(self) -> dict[str, Tensor]:
         """The tensors of quantiser and projections, under the names that checkpoints have for them."""
-        state = self.state_dict()
-        return {theirs: state[ours] for theirs, ours in HEAD.items()}
+        return self.contrast.head()
 
     def load_head(self, tensors: Mapping[str, Tensor]) -> None:
         """Start from a trained quantiser and projections, as `head` gives them."""
-        state = self.head()
-        wrong = [name for name in state if name not in tensors or tensors[name].shape != state[name].shape]
-        if wrong or len(tensors) != len(state):
-            given, expected = ({name: tuple(t.shape) for name, t in side.items()} for side in (tensors, state))
-            raise CheckpointMismatch(
-                f"The head does not fit the objective: given {given}, expected {expected}. Set groups, codes, "
-                "quantized_dim and projection_dim to those it was trained with."
-            )
-        with torch.no_grad():
-            for name, tensor in state.items():
-                tensor.copy_(tensors[name])
-
-
-def collapse(loss: float, accuracy: float, code_perplexity: float, *, groups: int, codes: int) -> str | None:
-    """What to tell of a contrast whose targets have collapsed; None where they have not."""
-    in_use = f"{code_perplexity:.1f} of {groups * codes} codes are in use"
-    cure = (
-        "Distractors that equal the target are left out, so the loss falls while nothing is learned. Start again "
-        "with a lower peak_rate or larger batches (accumulate), a larger diversity_weight, or a lower "
-        "extractor_gradient."
-    )
-    if accuracy > 0.99 and loss < 0.1:
-        return f"The contrast has become trivial: accuracy {accuracy:.3f}, and {in_use}. {cure}"
-    if code_perplexity < max(2 * groups, 0.02 * groups * codes):
-        return f"The codebook collapses: {in_use}. {cure}"
-    return None
-
-
-def contrastive_logits(
-    context: Tensor, targets: Tensor, negatives: Tensor, *, codes: Tensor, temperature: float = 0.1
-) -> Tensor:
-    """Cosines of each row of the context with its target and with other targets, over the temperature.
-
-    All cosines of the batch are one product, which costs less than to gather the vectors of a hundred negatives a row.
-
-    Args:
-        context, targets: (rows, dim).
-        negatives: int64 (rows, negatives), numbers of rows.
-        codes: int64 (rows, groups), what the targets are made from; a negative that equals the target has logit -inf.
-
-    Returns:
-        float32 (rows, 1 + negatives), the target's first.
-    """
-    with torch.autocast(context.device.type, enabled=False):
-        directions = [
-            F.normalize(side.to(torch.promote_types(side.dtype, torch.float32))) for side in (context, targets)
-        ]
-        logits = directions[0] @ directions[1].T / temperature  # (rows, rows)
-    equal = (codes[negatives] == codes[:, None]).all(-1)
-    others = logits.gather(1, negatives).masked_fill(equal, -torch.inf)
-    return torch.cat([logits.diagonal()[:, None], others], dim=1)
-
-
-def scored_frames(mask: Tensor, frames: Packed) -> tuple[Tensor, Tensor]:
-    """The masked frames that have company in their clip, bool (total,), and how many each clip has, on the CPU."""
-    lengths = torch.bincount(frames.clip_of_step[mask], minlength=len(frames))
-    if not bool((lengths > 1).any()):
-        raise ConfigurationError(
-            f"None of {len(frames)} clips has two masked frames to contrast. Raise min_seconds, or masking.fraction."
-        )
-    alone = lengths == 1
-    return mask & ~alone[frames.clip_of_step], lengths.masked_fill(alone, 0).cpu()
+        self.contrast.load_head(tensors)

@@ -7,17 +7,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
-from sonant.layers.gumbel_quantizer import GumbelQuantizer, Temperature, code_perplexity, diversity, perplexity
+from sonant.layers.gumbel_quantizer import Temperature
 from sonant.layers.masking import SpanMasking
-from sonant.layers.negatives import draw_negatives
 from sonant.layers.random_projection import RandomProjectionQuantizer
 from sonant.loss import Loss
 from sonant.models import W2vBERT2
 from sonant.pretraining.batches import SpeechBatch
-from sonant.pretraining.masked_contrast import HEAD, collapse, contrastive_logits, scored_frames
+from sonant.pretraining.quantized_contrast import QuantizedContrast, scored_frames
 
 # Names in a checkpoint, and where the tensors live here: fairseq's, and our own for what no published file holds.
-PREDICTION = {
+NAMES = {
     "mlm_proj.weight": "code_head.weight",
     "mlm_proj.bias": "code_head.bias",
     "label_proj.weight": "label_head.weight",
@@ -85,12 +84,7 @@ class W2vBERTObjective(nn.Module):
             )
         self.backbone, self.config = backbone, config
         width = backbone.config.num_bins * backbone.config.stack
-        self.quantizer = GumbelQuantizer(
-            width, config.quantized_dim, groups=config.groups, codes=config.codes, temperature=config.temperature.start
-        )
-        nn.init.normal_(self.quantizer.codebook)  # as in masked_contrast, and for the same reason
-        self.target_projection = nn.Linear(config.quantized_dim, config.projection_dim)
-        self.projection = nn.Linear(backbone.dim, config.projection_dim)
+        self.contrast = QuantizedContrast(width, backbone.dim, config)
         self.code_head = nn.Linear(backbone.dim, config.groups * config.codes) if config.code_weight else None
         self.label_head = self.label_quantizer = None
         if config.label_weight:
@@ -105,15 +99,10 @@ class W2vBERTObjective(nn.Module):
 
     def anneal(self, step: int) -> None:
         """Set the quantiser's temperature for an update."""
-        self.quantizer.temperature = self.config.temperature.at(step)
+        self.contrast.anneal(step)
 
     def loss(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
-        """Summed over the masked frames.
-
-        Args:
-            noise: Gumbel samples of the quantiser, (masked * groups, codes); None draws them.
-            negatives: int64 (masked, num_negatives), numbers of masked frames; None draws them.
-        """
+        """Summed over the masked frames; `noise` and `negatives` are those of `QuantizedContrast`."""
         config = self.config
         features = self.backbone.extractor(batch.speech)
         normed = features.with_values(self.backbone.projection.norm(features.values))
@@ -122,33 +111,11 @@ class W2vBERTObjective(nn.Module):
         scored, lengths = scored_frames(batch.mask, features)
         count = int(lengths.sum())
         inner, last = encoded.hidden_states[config.contrast_layer][scored], encoded.last[scored]
-
-        quantized = self.quantizer(normed.values[scored], noise=noise)
-        if negatives is None:
-            negatives = draw_negatives(lengths, config.num_negatives).to(inner.device)
-        logits = contrastive_logits(
-            self.projection(inner),
-            self.target_projection(quantized.values),
-            negatives,
-            codes=quantized.codes,
-            temperature=config.logit_temperature,
-        )
-        contrast = F.cross_entropy(logits, negatives.new_zeros(count), reduction="sum")
-        idle = diversity(quantized.probabilities)
-        total = config.contrast_weight * contrast + config.diversity_weight * count * idle
-        likeliest = quantized.probabilities.argmax(-1)  # (masked, groups)
-        with torch.no_grad():
-            correct = (logits[:, 0] > logits[:, 1:].amax(1)).sum()
-            in_use = code_perplexity(likeliest, config.codes).sum()
-        metrics: dict[str, tuple[float, float]] = {
-            "contrastive_loss": (contrast.item(), count),
-            "contrastive_accuracy": (correct.item(), count),
-            "code_perplexity": (in_use.item(), 1),
-            "probability_perplexity": (perplexity(quantized.probabilities).sum().item(), 1),
-            "temperature": (self.quantizer.temperature, 1),
-        }
+        contrasted = self.contrast(inner, normed.values[scored], lengths, noise=noise, negatives=negatives)
+        total = config.contrast_weight * contrasted.loss + config.diversity_weight * count * contrasted.idle
+        metrics = contrasted.metrics
         if self.code_head is not None:
-            loss, more = _predicted(self.code_head(last), likeliest, "code")
+            loss, more = _predicted(self.code_head(last), contrasted.likeliest, "code")
             total, metrics = total + config.code_weight * loss, metrics | more
         if self.label_head is not None and self.label_quantizer is not None:
             loss, more = _predicted(self.label_head(last), self.label_quantizer(features.values[scored]), "label")
@@ -156,19 +123,13 @@ class W2vBERTObjective(nn.Module):
         return Loss(total, count, metrics)
 
     def warning(self, metrics: dict[str, float]) -> str | None:
-        """Whether the trained quantiser collapses."""
-        return collapse(
-            metrics["contrastive_loss"],
-            metrics["contrastive_accuracy"],
-            metrics["code_perplexity"],
-            groups=self.config.groups,
-            codes=self.config.codes,
-        )
+        """Whether the contrast has collapsed."""
+        return self.contrast.warning(metrics)
 
     def head(self) -> dict[str, Tensor]:
         """What is trained or drawn beside the backbone, under the names that checkpoints have for it."""
         state = self.state_dict()
-        return {theirs: state[ours] for theirs, ours in (HEAD | PREDICTION).items() if ours in state}
+        return self.contrast.head() | {theirs: state[ours] for theirs, ours in NAMES.items() if ours in state}
 
 
 def _predicted(logits: Tensor, labels: Tensor, name: str) -> tuple[Tensor, dict[str, tuple[float, float]]]:

@@ -35,7 +35,7 @@ def recipe() -> PretrainingRun:
                 ),
                 batching=Batching(batch_seconds=16.0, max_seconds=6.0, min_seconds=1.0),
                 training=Training(
-                    steps=4_000,
+                    steps=3_000,
                     peak_rate=1e-3,
                     schedule=Linear(warmup=0.08),
                     clip_norm=1.0,

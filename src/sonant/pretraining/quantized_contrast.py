@@ -1,0 +1,209 @@
+"""Contrast against quantised frames: what wav2vec 2.0 and w2v-BERT have in common."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.errors import CheckpointMismatch, ConfigurationError
+from sonant.layers.gumbel_quantizer import GumbelQuantizer, Temperature, code_perplexity, diversity, perplexity
+from sonant.layers.negatives import draw_negatives
+from sonant.layers.packed import Packed
+
+# Names of the tensors in a checkpoint, and where they live here.
+NAMES = {
+    "quantizer.codevectors": "quantizer.codebook",
+    "quantizer.weight_proj.weight": "quantizer.projections.0.weight",
+    "quantizer.weight_proj.bias": "quantizer.projections.0.bias",
+    "project_q.weight": "target_projection.weight",
+    "project_q.bias": "target_projection.bias",
+    "final_proj.weight": "projection.weight",
+    "final_proj.bias": "projection.bias",
+}
+
+
+class ContrastSettings(Protocol):
+    """What the settings of an objective with such a contrast tell of it."""
+
+    @property
+    def groups(self) -> int: ...
+
+    @property
+    def codes(self) -> int: ...
+
+    @property
+    def quantized_dim(self) -> int: ...
+
+    @property
+    def projection_dim(self) -> int: ...
+
+    @property
+    def temperature(self) -> Temperature: ...
+
+    @property
+    def num_negatives(self) -> int: ...
+
+    @property
+    def logit_temperature(self) -> float: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Contrasted:
+    """What came of a contrast.
+
+    Attributes:
+        loss: cross-entropy, summed over the rows.
+        idle: the share of the codes that lie idle, to be held down by a weight.
+        likeliest: int64 (rows, groups), the codes that the quantiser would choose without noise.
+        metrics: for the log.
+    """
+
+    loss: Tensor
+    idle: Tensor
+    likeliest: Tensor
+    metrics: dict[str, tuple[float, float]]
+
+
+class QuantizedContrast(nn.Module):
+    """Tell the quantised frame that belongs to a row of the context from those of other rows of its clip.
+
+    Source: wav2vec 2.0 (arXiv 2006.11477, section 3); fairseq `models/wav2vec/wav2vec2.py`.
+    """
+
+    def __init__(self, input_dim: int, context_dim: int, settings: ContrastSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.quantizer = GumbelQuantizer(
+            input_dim,
+            settings.quantized_dim,
+            groups=settings.groups,
+            codes=settings.codes,
+            temperature=settings.temperature.start,
+        )
+        # fairseq draws the code vectors from [0, 1): all targets start close together, which a short run cannot afford.
+        nn.init.normal_(self.quantizer.codebook)
+        self.target_projection = nn.Linear(settings.quantized_dim, settings.projection_dim)
+        self.projection = nn.Linear(context_dim, settings.projection_dim)
+
+    def anneal(self, step: int) -> None:
+        """Set the quantiser's temperature for an update."""
+        self.quantizer.temperature = self.settings.temperature.at(step)
+
+    def forward(
+        self,
+        context: Tensor,
+        frames: Tensor,
+        lengths: Tensor,
+        *,
+        noise: Tensor | None = None,
+        negatives: Tensor | None = None,
+    ) -> Contrasted:
+        """Contrast rows of packed clips.
+
+        Args:
+            context: (rows, context_dim).
+            frames: (rows, input_dim), what is quantised.
+            lengths: int64 (clips,) on the CPU; rows of each clip, none of which has a single one.
+            noise: Gumbel samples of the quantiser, (rows * groups, codes); None draws them.
+            negatives: int64 (rows, num_negatives), numbers of rows; None draws them.
+        """
+        quantized = self.quantizer(frames, noise=noise)
+        if negatives is None:
+            negatives = draw_negatives(lengths, self.settings.num_negatives).to(context.device)
+        logits = contrastive_logits(
+            self.projection(context),
+            self.target_projection(quantized.values),
+            negatives,
+            codes=quantized.codes,
+            temperature=self.settings.logit_temperature,
+        )
+        count = len(logits)
+        loss = F.cross_entropy(logits, negatives.new_zeros(count), reduction="sum")
+        idle = diversity(quantized.probabilities)
+        likeliest = quantized.probabilities.argmax(-1)
+        with torch.no_grad():
+            correct = (logits[:, 0] > logits[:, 1:].amax(1)).sum()
+            in_use = code_perplexity(likeliest, self.settings.codes).sum()  # with noise it would hide a collapse
+        metrics: dict[str, tuple[float, float]] = {
+            "contrastive_loss": (loss.item(), count),
+            "contrastive_accuracy": (correct.item(), count),
+            "code_perplexity": (in_use.item(), 1),
+            "probability_perplexity": (perplexity(quantized.probabilities).sum().item(), 1),
+            "diversity": (idle.item(), 1),
+            "temperature": (self.quantizer.temperature, 1),
+        }
+        return Contrasted(loss, idle, likeliest, metrics)
+
+    def warning(self, metrics: Mapping[str, float]) -> str | None:
+        """What to tell of a contrast whose targets have collapsed; None where they have not."""
+        groups, codes = self.settings.groups, self.settings.codes
+        accuracy = metrics["contrastive_accuracy"]
+        in_use = f"{metrics['code_perplexity']:.1f} of {groups * codes} codes are in use"
+        cure = (
+            "Distractors that equal the target are left out, so the loss falls while nothing is learned. Start again "
+            "with a lower peak_rate or larger batches (accumulate), a larger diversity_weight, or a lower "
+            "extractor_gradient."
+        )
+        if accuracy > 0.99 and metrics["contrastive_loss"] < 0.1:
+            return f"The contrast has become trivial: accuracy {accuracy:.3f}, and {in_use}. {cure}"
+        if metrics["code_perplexity"] < max(2 * groups, 0.02 * groups * codes):
+            return f"The codebook collapses: {in_use}. {cure}"
+        return None
+
+    def head(self) -> dict[str, Tensor]:
+        """The tensors of quantiser and projections, under the names that checkpoints have for them."""
+        state = self.state_dict()
+        return {theirs: state[ours] for theirs, ours in NAMES.items()}
+
+    def load_head(self, tensors: Mapping[str, Tensor]) -> None:
+        """Start from a trained quantiser and projections, as `head` gives them."""
+        state = self.head()
+        wrong = [name for name in state if name not in tensors or tensors[name].shape != state[name].shape]
+        if wrong or len(tensors) != len(state):
+            given, expected = ({name: tuple(t.shape) for name, t in side.items()} for side in (tensors, state))
+            raise CheckpointMismatch(
+                f"The head does not fit the objective: given {given}, expected {expected}. Set groups, codes, "
+                "quantized_dim and projection_dim to those it was trained with."
+            )
+        with torch.no_grad():
+            for name, tensor in state.items():
+                tensor.copy_(tensors[name])
+
+
+def contrastive_logits(
+    context: Tensor, targets: Tensor, negatives: Tensor, *, codes: Tensor, temperature: float = 0.1
+) -> Tensor:
+    """Cosines of each row of the context with its target and with other targets, over the temperature.
+
+    All cosines of the batch are one product, which costs less than to gather the vectors of a hundred negatives a row.
+
+    Args:
+        context, targets: (rows, dim).
+        negatives: int64 (rows, negatives), numbers of rows.
+        codes: int64 (rows, groups), what the targets are made from; a negative that equals the target has logit -inf.
+
+    Returns:
+        float32 (rows, 1 + negatives), the target's first.
+    """
+    with torch.autocast(context.device.type, enabled=False):
+        directions = [
+            F.normalize(side.to(torch.promote_types(side.dtype, torch.float32))) for side in (context, targets)
+        ]
+        logits = directions[0] @ directions[1].T / temperature  # (rows, rows)
+    equal = (codes[negatives] == codes[:, None]).all(-1)
+    others = logits.gather(1, negatives).masked_fill(equal, -torch.inf)
+    return torch.cat([logits.diagonal()[:, None], others], dim=1)
+
+
+def scored_frames(mask: Tensor, frames: Packed) -> tuple[Tensor, Tensor]:
+    """The masked frames that have company in their clip, bool (total,), and how many each clip has, on the CPU."""
+    lengths = torch.bincount(frames.clip_of_step[mask], minlength=len(frames))
+    if not bool((lengths > 1).any()):
+        raise ConfigurationError(
+            f"None of {len(frames)} clips has two masked frames to contrast. Raise min_seconds, or masking.fraction."
+        )
+    alone = lengths == 1
+    return mask & ~alone[frames.clip_of_step], lengths.masked_fill(alone, 0).cpu()
