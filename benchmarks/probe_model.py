@@ -40,7 +40,8 @@ from sonant.audio.mel import mfcc_with_deltas
 from sonant.data.manifest import Recording, read_manifest
 from sonant.errors import ManifestError
 from sonant.evaluation import eer, min_dcf, speaker_bootstrap
-from sonant.models import build
+from sonant.models import Backbone, build
+from sonant.models.discrete_bert import DiscreteBERT, on_tokenizer
 
 if TYPE_CHECKING:
     from sonant.api import SpeechEncoder
@@ -67,8 +68,8 @@ Percent, [95 % bootstrap interval].
   identification training clips, whose speakers are not in the trials. Which of the three, and which layer, was chosen
   for every system by the EER over all pairs of the identification dev and test clips. The interval draws speakers.
 - Layer 0 is the input of the first block, i the raw output of block i.
-- MFCC: 13 coefficients with first and second slopes. Random weights: the same architecture as first initialised; where
-  several seeds were run, their mean and [lowest, highest].
+- MFCC: 13 coefficients with first and second slopes. Random weights: the same architecture as first initialised (a
+  BERT on codes keeps the trained quantiser); where several seeds were run, their mean and [lowest, highest].
 """
 
 
@@ -201,8 +202,15 @@ def systems(options: argparse.Namespace) -> Iterator[tuple[System, list[str]]]:
     yield encoder_system("model", encoder), options.tasks
     for seed in range(options.random_seeds):
         torch.manual_seed(seed)
-        encoder.model.load_state_dict(build(encoder.model.config).state_dict())
+        encoder.model.load_state_dict(untrained(encoder.model).state_dict())
         yield encoder_system("random weights", encoder), options.tasks if seed == 0 else ["keywords"]
+
+
+def untrained(model: Backbone) -> Backbone:
+    """The same architecture as first initialised; a BERT on codes keeps the quantiser that it was trained upon."""
+    if isinstance(model, DiscreteBERT):
+        return on_tokenizer(model.config, model.tokenizer, model.vocabulary.codes[model.vocabulary.words])
+    return build(model.config)
 
 
 def encoder_system(name: str, encoder: "SpeechEncoder") -> System:
