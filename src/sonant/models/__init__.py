@@ -4,6 +4,7 @@ from sonant.errors import UnknownName
 from sonant.models.backbone import Backbone, BackboneConfig, Encoded
 from sonant.models.discrete_bert import DiscreteBERTConfig, build_discrete_bert
 from sonant.models.hubert import HuBERTConfig, build_hubert
+from sonant.models.maskable import MaskableBackbone
 from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig, build_vq_wav2vec
 from sonant.models.w2v_bert2 import W2vBERT2, W2vBERT2Config, build_w2v_bert2
 from sonant.models.wav2vec import Wav2Vec, Wav2VecConfig, build_wav2vec
@@ -18,6 +19,7 @@ __all__ = [
     "DiscreteBERTConfig",
     "Encoded",
     "HuBERTConfig",
+    "MaskableBackbone",
     "VQWav2Vec",
     "VQWav2VecConfig",
     "W2vBERT2",

@@ -1,10 +1,9 @@
 """w2v-BERT 2.0 (arXiv 2312.05187): a conformer over normalised mel energies."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sonant.audio.mel import MelStatistics, stacked_fbank, stacked_reach
 from sonant.errors import ConfigurationError, TooShortAudio
@@ -16,8 +15,8 @@ from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer
 from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativeKeys
 from sonant.layers.transformer import FeedForward
-from sonant.models.backbone import Backbone, Encoded
-from sonant.models.waveform_transformer import FeatureProjection
+from sonant.models.backbone import Encoded
+from sonant.models.maskable import FeatureProjection, MaskableBackbone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +114,7 @@ class StackedFbank(nn.Module):
         return features.with_values(features.values.to(speech.values.dtype))
 
 
-class W2vBERT2(Backbone):
+class W2vBERT2(MaskableBackbone):
     """Mel energies, projection, masking, conformer; and the adapter, where there is one.
 
     `last` is the output of the last block, at the rate of the hidden states: what the adapter makes of it is another
@@ -123,6 +122,7 @@ class W2vBERT2(Backbone):
     """
 
     config: W2vBERT2Config
+    extractor: StackedFbank
 
     def __init__(self, config: W2vBERT2Config) -> None:
         super().__init__()
@@ -176,44 +176,6 @@ class W2vBERT2(Backbone):
     def waveform_dtype(self) -> torch.dtype:
         """Float32 at least: the logarithm of a quiet bin is lost in half precision before the first weight."""
         return torch.promote_types(self.projection.norm.weight.dtype, torch.float32)
-
-    def clip_statistics(self) -> ClipStatistics | None:
-        """An empty account of a whole clip: the mean and variance of each mel bin."""
-        return self.extractor.clip_statistics()
-
-    def forward(
-        self,
-        speech: Packed,
-        *,
-        layers: Collection[int | str] | None = None,
-        statistics: ClipStatistics | None = None,
-    ) -> Encoded:
-        """Encode waveforms (total_samples,); the arguments are those of `Backbone`."""
-        return self.encode(self.extractor(speech, statistics=statistics), layers=layers)
-
-    def encode(
-        self, features: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None
-    ) -> Encoded:
-        """From the extractor's frames (total_frames, stack * num_bins) on.
-
-        Args:
-            features: what `extractor` gave.
-            mask: bool (total_frames,); frames replaced by the mask embedding after projection and dropout.
-            layers: as in `forward`.
-        """
-        values = features.values.to(self.projection.norm.weight.dtype)
-        return self.encode_normed(features.with_values(self.projection.norm(values)), mask=mask, layers=layers)
-
-    def encode_normed(
-        self, normed: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None
-    ) -> Encoded:
-        """From the extractor's frames on that have been through `projection.norm`, for those who need them too."""
-        keep, last = self.wanted(layers)
-        frames = self.projection(normed.values)  # (total_frames, dim)
-        if mask is not None:
-            frames = torch.where(mask[:, None], self.mask_embedding.to(frames.dtype), frames)
-        states, output = self.encoder(normed.with_values(frames), keep, last=last)
-        return Encoded(states, output, normed.lengths, self.frame_rate)
 
     def adapted(self, encoded: Encoded) -> Packed:
         """What the adapter makes of `last`: (fewer frames, adapter_dim)."""

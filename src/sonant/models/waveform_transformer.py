@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -13,12 +12,10 @@ from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
 from sonant.layers.attention import SelfAttention
-from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm, receptive_field
-from sonant.layers.packed import Packed
 from sonant.layers.positions import ConvPositions, PositionGate, RelativePositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
-from sonant.models.backbone import Backbone, Encoded
+from sonant.models.maskable import FeatureProjection, MaskableBackbone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +81,11 @@ TINY: dict[str, Any] = {
 }
 
 
-class WaveformTransformer(Backbone):
+class WaveformTransformer(MaskableBackbone):
     """Convolutional extractor, projection, masking, Transformer encoder."""
 
     config: WaveformTransformerConfig
+    extractor: ConvExtractor
 
     def __init__(
         self, config: WaveformTransformerConfig, *, relative_positions: RelativePositions | None = None
@@ -123,65 +121,6 @@ class WaveformTransformer(Backbone):
             layerdrop=c.layerdrop,
             eps=c.layer_norm_eps,
         )
-
-    def clip_statistics(self) -> ClipStatistics | None:
-        """An empty account of what must be known of a whole clip to encode windows of it; None where nothing must."""
-        return self.extractor.clip_statistics()
-
-    def forward(
-        self,
-        speech: Packed,
-        *,
-        layers: Collection[int | str] | None = None,
-        statistics: ClipStatistics | None = None,
-    ) -> Encoded:
-        """Encode waveforms.
-
-        Args:
-            speech: (total_samples,), already normalised where `normalize` says so.
-            layers: the states to keep: numbers 0 to num_layers, or "last"; None keeps all. Layers above the highest
-                one are not computed.
-            statistics: of the whole clip that the given ones are windows of; None takes each for a whole.
-        """
-        return self.encode(self.extractor(speech, statistics=statistics), layers=layers)
-
-    def encode(
-        self, features: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None
-    ) -> Encoded:
-        """From the extractor's frames (total_frames, channels) on.
-
-        Args:
-            features: what `extractor` gave.
-            mask: bool (total_frames,); frames replaced by the mask embedding after projection and dropout.
-            layers: as in `forward`.
-        """
-        return self.encode_normed(features.with_values(self.projection.norm(features.values)), mask=mask, layers=layers)
-
-    def encode_normed(
-        self, normed: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None
-    ) -> Encoded:
-        """From the extractor's frames on that have been through `projection.norm`, for those who need them too."""
-        keep, last = self.wanted(layers)
-        frames = self.projection(normed.values)  # (total_frames, dim)
-        if mask is not None:
-            frames = torch.where(mask[:, None], self.mask_embedding.to(frames.dtype), frames)
-        states, output = self.encoder(normed.with_values(frames), keep, last=last)
-        return Encoded(states, output, normed.lengths, self.frame_rate)
-
-
-class FeatureProjection(nn.Module):
-    """Layer norm over the extractor's channels, then (`forward`) a linear map to the model's width, and dropout."""
-
-    def __init__(self, channels: int, dim: int, *, dropout: float = 0.0, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.norm, self.linear, self.dropout = (
-            nn.LayerNorm(channels, eps=eps),
-            nn.Linear(channels, dim),
-            nn.Dropout(dropout),
-        )
-
-    def forward(self, normed: Tensor) -> Tensor:
-        return self.dropout(self.linear(normed))
 
 
 def normalize_waveform(waveform: Tensor) -> Tensor:

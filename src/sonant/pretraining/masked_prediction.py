@@ -10,7 +10,7 @@ from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.layers.scale_gradient import scale_gradient
 from sonant.loss import Loss
-from sonant.models import W2vBERT2, WaveformTransformer
+from sonant.models import MaskableBackbone
 from sonant.pretraining.batches import SpeechBatch
 from sonant.pretraining.targets import MFCCTargets, Targets
 
@@ -48,7 +48,7 @@ class MaskedPrediction(nn.Module):
     Source: HuBERT (arXiv 2106.07447, section II); fairseq `models/hubert`, `criterions/hubert_criterion.py`.
     """
 
-    def __init__(self, backbone: WaveformTransformer | W2vBERT2, config: MaskedPredictionConfig) -> None:
+    def __init__(self, backbone: MaskableBackbone, config: MaskedPredictionConfig) -> None:
         super().__init__()
         self.backbone, self.config = backbone, config
         self.projection = nn.Linear(backbone.dim, config.projection_dim)

@@ -19,6 +19,7 @@ from sonant.models import (
     Backbone,
     BackboneConfig,
     DiscreteBERTConfig,
+    MaskableBackbone,
     W2vBERT2,
     WaveformConvNet,
     WaveformTransformer,
@@ -221,9 +222,13 @@ def _set_up(
             labels = make_targets(
                 corpus.waveforms, config.targets, folder / "targets", previous=previous, device=device, seed=seed
             )
-            model = backbone if isinstance(backbone, W2vBERT2) else _waveform_transformer(backbone, "Masked prediction")
+            if not isinstance(backbone, MaskableBackbone):
+                raise ConfigurationError(
+                    "Masked prediction works on wav2vec 2.0, HuBERT, WavLM and w2v-BERT 2.0; the run's model is a "
+                    f"{type(backbone).__name__}."
+                )
             return (
-                MaskedPrediction(model, config),
+                MaskedPrediction(backbone, config),
                 _speech_batches(stage, corpus, backbone, seed, masking=config.masking, labels=labels),
             )
         case MaskedContrastConfig() as config:

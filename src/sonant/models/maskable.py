@@ -1,0 +1,81 @@
+"""A backbone whose frames can be hidden from it: what masked prediction and masked contrast train."""
+
+from collections.abc import Collection
+
+import torch
+from torch import Tensor, nn
+
+from sonant.layers.clip_statistics import ClipStatistics
+from sonant.layers.packed import Packed
+from sonant.models.backbone import Backbone, Encoded
+
+
+class FeatureProjection(nn.Module):
+    """Layer norm over the extractor's channels, then (`forward`) a linear map to the model's width, and dropout."""
+
+    def __init__(self, channels: int, dim: int, *, dropout: float = 0.0, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.norm, self.linear, self.dropout = (
+            nn.LayerNorm(channels, eps=eps),
+            nn.Linear(channels, dim),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, normed: Tensor) -> Tensor:
+        return self.dropout(self.linear(normed))
+
+
+class MaskableBackbone(Backbone):
+    """Extractor, projection, masking, encoder.
+
+    Attributes:
+        extractor: packed waveforms to frames (total_frames, channels); knows `clip_statistics`.
+        projection: from these to the width of the encoder.
+        mask_embedding: (dim,), what stands for a hidden frame.
+        encoder: called with packed frames (total_frames, dim), the numbers of the states to keep and whether the output
+            is wanted; gives both.
+    """
+
+    extractor: nn.Module
+    projection: FeatureProjection
+    mask_embedding: nn.Parameter
+    encoder: nn.Module
+
+    def clip_statistics(self) -> ClipStatistics | None:
+        """An empty account of what must be known of a whole clip to encode windows of it; None where nothing must."""
+        empty: ClipStatistics | None = self.extractor.clip_statistics()  # type: ignore[operator]
+        return empty
+
+    def forward(
+        self,
+        speech: Packed,
+        *,
+        layers: Collection[int | str] | None = None,
+        statistics: ClipStatistics | None = None,
+    ) -> Encoded:
+        """Encode waveforms (total_samples,); the arguments are those of `Backbone`."""
+        return self.encode(self.extractor(speech, statistics=statistics), layers=layers)
+
+    def encode(
+        self, features: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None
+    ) -> Encoded:
+        """From the extractor's frames (total_frames, channels) on.
+
+        Args:
+            features: what `extractor` gave.
+            mask: bool (total_frames,); frames replaced by the mask embedding after projection and dropout.
+            layers: as in `forward`.
+        """
+        values = features.values.to(self.projection.norm.weight.dtype)
+        return self.encode_normed(features.with_values(self.projection.norm(values)), mask=mask, layers=layers)
+
+    def encode_normed(
+        self, normed: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None
+    ) -> Encoded:
+        """From the extractor's frames on that have been through `projection.norm`, for those who need them too."""
+        keep, last = self.wanted(layers)
+        frames = self.projection(normed.values)  # (total_frames, dim)
+        if mask is not None:
+            frames = torch.where(mask[:, None], self.mask_embedding.to(frames.dtype), frames)
+        states, output = self.encoder(normed.with_values(frames), keep, last=last)
+        return Encoded(states, output, normed.lengths, self.frame_rate)
