@@ -83,7 +83,7 @@ def test_the_model_takes_waveforms(run: PretrainingRun, tmp_path: Path) -> None:
 def test_what_is_needed_is_said(run: PretrainingRun, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="teacher=MODEL"):
         pretrain(replace(run, teacher=""))
-    with pytest.raises(ConfigurationError, match="learned by a discrete BERT; the run's model is"):
+    with pytest.raises(ConfigurationError, match="works on a discrete BERT; the run's model is"):
         pretrain(replace(run, model=WavLMConfig(**TINY)))
     save_pretrained(build(WavLMConfig(**TINY)), tmp_path / "wavlm")
     with pytest.raises(ConfigurationError, match=r"codes of a vq-wav2vec.*the teacher is a WaveformTransformer"):

@@ -14,8 +14,15 @@ from sonant.audio.augment import Mixing
 from sonant.checkpoints import load_backbone
 from sonant.errors import ConfigurationError, ManifestError
 from sonant.models import WavLMConfig
-from sonant.pretraining import Batching, LayerTargets, MaskedPredictionConfig, MFCCTargets
-from sonant.recipes.pretraining import PretrainingRun, Stage, pretrain
+from sonant.pretraining import (
+    Batching,
+    FutureContrastConfig,
+    LayerTargets,
+    MaskedPredictionConfig,
+    MFCCTargets,
+    W2vBERTObjectiveConfig,
+)
+from sonant.recipes.pretraining import ObjectiveConfig, PretrainingRun, Stage, pretrain
 from sonant.training import Training, train
 from tests.shapes import TINY
 
@@ -129,6 +136,21 @@ def test_a_teacher_stands_before_the_first_stage(run: PretrainingRun) -> None:
 def test_a_run_that_lacks_something_says_what(run: PretrainingRun, changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         pretrain(replace(run, **changes))
+
+
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        (FutureContrastConfig(), "Future contrast works on wav2vec and vq-wav2vec; the run's model is a Waveform"),
+        (W2vBERTObjectiveConfig(), "works on w2v-BERT 2.0; the run's model is a WaveformTransformer"),
+    ],
+)
+def test_an_objective_that_cannot_train_the_model_says_which_it_can(
+    run: PretrainingRun, objective: ObjectiveConfig, message: str
+) -> None:
+    stage = Stage(name="wrong", objective=objective, batching=BATCHING, training=TRAINING)
+    with pytest.raises(ConfigurationError, match=message):
+        pretrain(replace(run, stages=(stage,)))
 
 
 def test_a_stage_of_another_shape_cannot_start_from_the_last(run: PretrainingRun) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, assert_never
+from typing import Any, Literal, TypeVar, assert_never
 
 import torch
 from torch import nn
@@ -51,6 +51,17 @@ from sonant.training import Training, plot_curves, train
 ObjectiveConfig = (
     MaskedPredictionConfig | MaskedContrastConfig | FutureContrastConfig | MaskedTokensConfig | W2vBERTObjectiveConfig
 )
+
+B = TypeVar("B", bound=Backbone)
+
+# What the models that an objective can train are called.
+WHAT_WORKS: dict[type[Backbone], str] = {
+    MaskableBackbone: "wav2vec 2.0, HuBERT, WavLM and w2v-BERT 2.0",
+    WaveformTransformer: "wav2vec 2.0, HuBERT and WavLM",
+    W2vBERT2: "w2v-BERT 2.0",
+    WaveformConvNet: "wav2vec and vq-wav2vec",
+    DiscreteBERT: "a discrete BERT",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +179,7 @@ def _carry_out(
         backbone.load_state_dict(previous.state_dict())
 
     if stage.extractor_steps and stage.start == "fresh":
-        model = _waveform_transformer(backbone, "A start of the extractor")
+        model = _expect(WaveformTransformer, backbone, "A start of the extractor")
         regression = SpectrumRegression(model.extractor, model.config.conv_channels[-1])
         short = replace(stage.training, steps=stage.extractor_steps)
         batches = _speech_batches(stage, corpus, backbone, seed)
@@ -222,47 +233,23 @@ def _set_up(
             labels = make_targets(
                 corpus.waveforms, config.targets, folder / "targets", previous=previous, device=device, seed=seed
             )
-            if not isinstance(backbone, MaskableBackbone):
-                raise ConfigurationError(
-                    "Masked prediction works on wav2vec 2.0, HuBERT, WavLM and w2v-BERT 2.0; the run's model is a "
-                    f"{type(backbone).__name__}."
-                )
-            return (
-                MaskedPrediction(backbone, config),
-                _speech_batches(stage, corpus, backbone, seed, masking=config.masking, labels=labels),
-            )
+            batches = _speech_batches(stage, corpus, backbone, seed, masking=config.masking, labels=labels)
+            return MaskedPrediction(_expect(MaskableBackbone, backbone, "Masked prediction"), config), batches
         case MaskedContrastConfig() as config:
-            return (
-                MaskedContrast(_waveform_transformer(backbone, "Masked contrast"), config),
-                _speech_batches(stage, corpus, backbone, seed, masking=config.masking),
-            )
-        case FutureContrastConfig() as config:
-            if not isinstance(backbone, WaveformConvNet):
-                raise ConfigurationError(
-                    f"Future contrast works on wav2vec and vq-wav2vec; the run's model is a {type(backbone).__name__}."
-                )
-            contrast, speech = FutureContrast(backbone, config), _speech_batches(stage, corpus, backbone, seed)
-            contrast.start(next(speech(0)))  # a run that goes on has its weights from its state
-            return contrast, speech
-        case MaskedTokensConfig() as config:
-            if not isinstance(backbone, DiscreteBERT):
-                raise ConfigurationError(
-                    f"Masked tokens are learned by a discrete BERT; the run's model is a {type(backbone).__name__}."
-                )
-            codes = make_codes(corpus.waveforms, backbone.tokenizer, folder / "targets", device=device)
-            return (
-                MaskedTokens(backbone),
-                TokenBatches(codes.store, backbone, config, batching=stage.batching, seed=seed),
-            )
+            batches = _speech_batches(stage, corpus, backbone, seed, masking=config.masking)
+            return MaskedContrast(_expect(WaveformTransformer, backbone, "Masked contrast"), config), batches
         case W2vBERTObjectiveConfig() as config:
-            if not isinstance(backbone, W2vBERT2):
-                raise ConfigurationError(
-                    f"This objective works on w2v-BERT 2.0; the run's model is a {type(backbone).__name__}."
-                )
-            return (
-                W2vBERTObjective(backbone, config),
-                _speech_batches(stage, corpus, backbone, seed, masking=config.masking),
-            )
+            batches = _speech_batches(stage, corpus, backbone, seed, masking=config.masking)
+            return W2vBERTObjective(_expect(W2vBERT2, backbone, "The objective of w2v-BERT"), config), batches
+        case FutureContrastConfig() as config:
+            batches = _speech_batches(stage, corpus, backbone, seed)
+            contrast = FutureContrast(_expect(WaveformConvNet, backbone, "Future contrast"), config)
+            contrast.start(next(batches(0)))  # a run that goes on has its weights from its state
+            return contrast, batches
+        case MaskedTokensConfig() as config:
+            bert = _expect(DiscreteBERT, backbone, "Prediction of masked tokens")
+            codes = make_codes(corpus.waveforms, bert.tokenizer, folder / "targets", device=device)
+            return MaskedTokens(bert), TokenBatches(codes.store, bert, config, batching=stage.batching, seed=seed)
         case other:
             assert_never(other)
 
@@ -280,11 +267,12 @@ def _speech_batches(stage: Stage, corpus: Corpus, backbone: Backbone, seed: int,
     )
 
 
-def _waveform_transformer(backbone: Backbone, purpose: str) -> WaveformTransformer:
-    if isinstance(backbone, WaveformTransformer):
+def _expect(kind: type[B], backbone: Backbone, purpose: str) -> B:
+    if isinstance(backbone, kind):
         return backbone
     raise ConfigurationError(
-        f"{purpose} works on wav2vec 2.0, HuBERT and WavLM; the run's model is a {type(backbone).__name__}."
+        f"{purpose} works on {WHAT_WORKS[kind]}; the run's model is a {type(backbone).__name__}. Choose another "
+        "objective, or another model."
     )
 
 
