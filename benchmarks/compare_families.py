@@ -26,7 +26,6 @@ LEARNED = {
     "masked_accuracy": "hidden frames named rightly",
     "contrastive_accuracy": "true frames picked among distractors",
     "accuracy": "true frames picked among other frames",
-    "error": "error, as a share of the variance",
 }
 
 Row = dict[str, Any]
@@ -49,11 +48,9 @@ class Trained:
         run = json.loads((Path(folder) / "run.json").read_text())
         stages = {}
         for stage in run["stages"]:
-            for part in (Path(folder) / stage["name"] / "extractor", Path(folder) / stage["name"]):
-                file = part / "metrics.jsonl"
-                if file.exists():
-                    name = stage["name"] if part.name == stage["name"] else "extractor"
-                    stages[name] = [json.loads(line) for line in file.read_text().splitlines()]
+            file = Path(folder) / stage["name"] / "metrics.jsonl"
+            if file.exists():
+                stages[stage["name"]] = [json.loads(line) for line in file.read_text().splitlines()]
         documents = [json.loads((Path(part) / "probes.json").read_text()) for part in probes.split(",")]
         return cls(run["name"], run, stages, [row for document in documents for row in document["results"]])
 
@@ -129,7 +126,8 @@ def plot_probes(models: Sequence[Trained], picture: Path) -> None:
         axes.set(title=TASKS[task], xlabel="depth, as a share of the layers", ylabel="%")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(frameon=False, fontsize=7)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=8)
     figure.suptitle("Whole lines: trained. Dotted: the same networks with random weights.", fontsize=9)
     figure.savefig(picture, dpi=110)
 
@@ -138,9 +136,9 @@ def plot_curves(models: Sequence[Trained], picture: Path) -> None:
     from matplotlib.figure import Figure
 
     panels = [(model.name, name, stage) for model in models for name, stage in model.stages.items() if learned(stage)]
-    columns = 4
+    columns = 3
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.4 * columns, 2.4 * rows), layout="constrained")
+    figure = Figure(figsize=(4 * columns, 2.6 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (model, name, stage) in zip(grid, panels, strict=False):
         metric, steps, values = learned(stage) or ("", [], [])
