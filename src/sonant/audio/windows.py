@@ -39,7 +39,8 @@ class Windowing:
         window_frames: frames of every window; a recording with fewer is one window.
         overlap_frames: frames that a window shares with the next; the last window is moved back to full length and
             may share more.
-        stride, receptive_field: samples from frame to frame, and samples that one frame sees.
+        stride: samples from frame to frame.
+        receptive_field: samples that one frame sees.
     """
 
     window_frames: int
