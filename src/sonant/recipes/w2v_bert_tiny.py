@@ -3,9 +3,9 @@
 from sonant.layers.gumbel_quantizer import Temperature
 from sonant.layers.masking import SpanMasking
 from sonant.models.w2v_bert2 import TINY
-from sonant.pretraining import Batching, W2vBERTObjectiveConfig
+from sonant.pretraining import W2vBERTObjectiveConfig
+from sonant.recipes import tiny
 from sonant.recipes.pretraining import PretrainingRun, Stage
-from sonant.training import Linear, Training
 
 
 def recipe() -> PretrainingRun:
@@ -33,16 +33,8 @@ def recipe() -> PretrainingRun:
                     label_codebooks=4,
                     label_codes=256,
                 ),
-                batching=Batching(batch_seconds=16.0, max_seconds=6.0, min_seconds=1.0),
-                training=Training(
-                    steps=3_000,
-                    peak_rate=1e-3,
-                    schedule=Linear(warmup=0.08),
-                    clip_norm=1.0,
-                    precision="bfloat16",
-                    log_every=50,
-                    save_every=500,
-                ),
+                batching=tiny.BATCHING,
+                training=tiny.training(3_000),
             ),
         ),
     )

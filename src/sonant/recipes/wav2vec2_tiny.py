@@ -3,9 +3,9 @@
 from sonant.layers.gumbel_quantizer import Temperature
 from sonant.layers.masking import SpanMasking
 from sonant.models.wav2vec2 import TINY
-from sonant.pretraining import Batching, MaskedContrastConfig
+from sonant.pretraining import MaskedContrastConfig
+from sonant.recipes import tiny
 from sonant.recipes.pretraining import PretrainingRun, Stage
-from sonant.training import Linear, Training
 
 
 def recipe() -> PretrainingRun:
@@ -30,16 +30,8 @@ def recipe() -> PretrainingRun:
                     feature_dropout=0.0,
                 ),
                 extractor_steps=600,
-                batching=Batching(batch_seconds=16.0, max_seconds=6.0, min_seconds=1.0),
-                training=Training(
-                    steps=2_000,
-                    peak_rate=1e-3,
-                    schedule=Linear(warmup=0.08),
-                    clip_norm=1.0,
-                    precision="bfloat16",
-                    log_every=50,
-                    save_every=250,
-                ),
+                batching=tiny.BATCHING,
+                training=tiny.training(2_000, save_every=250),
             ),
         ),
     )

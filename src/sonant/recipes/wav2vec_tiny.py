@@ -1,11 +1,10 @@
 """A small wav2vec that one CPU core pretrains in half an hour."""
 
 from sonant.models.wav2vec import TINY
-from sonant.pretraining import Batching, FutureContrastConfig
+from sonant.pretraining import FutureContrastConfig
+from sonant.recipes import tiny
 from sonant.recipes.pretraining import PretrainingRun, Stage
-from sonant.training import Cosine, Training
-
-STEPS = 3_000
+from sonant.training import Cosine
 
 
 def recipe() -> PretrainingRun:
@@ -17,16 +16,8 @@ def recipe() -> PretrainingRun:
             Stage(
                 name="contrast",
                 objective=FutureContrastConfig(),
-                batching=Batching(batch_seconds=16.0, max_seconds=6.0, min_seconds=1.0),
-                training=Training(
-                    steps=STEPS,
-                    peak_rate=1e-3,
-                    schedule=Cosine(warmup=0.05),
-                    clip_norm=1.0,
-                    precision="bfloat16",
-                    log_every=50,
-                    save_every=250,
-                ),
+                batching=tiny.BATCHING,
+                training=tiny.training(3_000, schedule=Cosine(warmup=0.05), save_every=250),
             ),
         ),
     )

@@ -2,11 +2,9 @@
 
 from sonant.audio.augment import Mixing
 from sonant.models.wavlm import TINY
-from sonant.pretraining import Batching, LayerTargets, MaskedPredictionConfig, MFCCTargets
+from sonant.pretraining import LayerTargets, MaskedPredictionConfig, MFCCTargets
+from sonant.recipes import tiny
 from sonant.recipes.pretraining import PretrainingRun, Stage
-from sonant.training import Linear, Training
-
-BATCHING = Batching(batch_seconds=16.0, max_seconds=6.0, min_seconds=1.0)
 
 
 def recipe() -> PretrainingRun:
@@ -27,8 +25,8 @@ def recipe() -> PretrainingRun:
                     extractor_gradient=1.0,
                 ),
                 extractor_steps=600,
-                batching=BATCHING,
-                training=_training(steps=3_000),
+                batching=tiny.BATCHING,
+                training=tiny.training(3_000),
             ),
             Stage(
                 name="layer5",
@@ -36,21 +34,9 @@ def recipe() -> PretrainingRun:
                     targets=LayerTargets(layer=5, num_clusters=250), feature_penalty=0.1, extractor_gradient=1.0
                 ),
                 start="previous",
-                batching=BATCHING,
+                batching=tiny.BATCHING,
                 mixing=Mixing(probability=0.2),
-                training=_training(steps=3_500),
+                training=tiny.training(3_500),
             ),
         ),
-    )
-
-
-def _training(steps: int) -> Training:
-    return Training(
-        steps=steps,
-        peak_rate=1e-3,
-        schedule=Linear(warmup=0.08),
-        clip_norm=1.0,
-        precision="bfloat16",
-        log_every=50,
-        save_every=500,
     )
