@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from sonant.models.catalog import CATALOG, FAMILIES, Card, Family, find
+from sonant.models.catalog import CATALOG, Card, find
+from sonant.models.families import FAMILIES, Family
 from sonant.models.flops import forward_flops
 
 PAGE = Path(__file__).parent / "models.md"

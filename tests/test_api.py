@@ -14,7 +14,8 @@ from sonant.api import SpeechEncoder
 from sonant.checkpoints import save_pretrained
 from sonant.errors import AudioError, CheckpointUnavailable, ConfigurationError, UnknownName
 from sonant.models import HuBERTConfig, Wav2Vec2Config, WavLMConfig, build, normalize_waveform
-from sonant.models.catalog import CATALOG, presets
+from sonant.models.catalog import CATALOG
+from sonant.models.families import presets
 from tests.shapes import SMALL
 
 RATE = 16_000

@@ -36,7 +36,7 @@ from sonant.extraction.sources import AudioSource, is_many, rewound
 from sonant.extraction.units import Coder, Coding, Label, UnitFormat, UnitSink, write_units
 from sonant.extraction.units import deduplicate as without_repetitions
 from sonant.models import Backbone
-from sonant.models.catalog import Task, presets
+from sonant.models.families import Task, presets
 from sonant.pretraining.kmeans import KMeans
 
 Device = str | torch.device

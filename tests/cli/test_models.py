@@ -7,7 +7,8 @@ from dataclasses import asdict
 import pytest
 
 from sonant.cli import main
-from sonant.models.catalog import CATALOG, FAMILIES, find
+from sonant.models.catalog import CATALOG, find
+from sonant.models.families import FAMILIES
 
 
 def answer(capsys, *arguments: str) -> str:

@@ -7,7 +7,8 @@ import torch
 
 from sonant.errors import UnknownName
 from sonant.models import HuBERTConfig, Wav2Vec2Config, WavLMConfig, build, hubert, published_results
-from sonant.models.catalog import CATALOG, FAMILIES, PRESETS, Card, find, presets
+from sonant.models.catalog import CATALOG, Card, find
+from sonant.models.families import FAMILIES, PRESETS, presets
 
 ORGANISATIONS = {
     "WavLM": "microsoft",

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sonant.cli.model_card import make_console, print_parts
-from sonant.models.catalog import Card, Preset
+from sonant.models.catalog import Card
+from sonant.models.families import Preset
 from sonant.models.published_results import BENCHMARKS, higher_is_better, place_of
 
 BEST = "*"

@@ -32,7 +32,8 @@ def list_models(*, family: str | None = None, json: bool = False) -> int:
         sonant models --json | jq '.[].name'
     """
     from sonant.errors import UnknownName
-    from sonant.models.catalog import CATALOG, FAMILIES
+    from sonant.models.catalog import CATALOG
+    from sonant.models.families import FAMILIES
 
     if family is not None and family.lower() not in FAMILIES:
         raise UnknownName("family", family, FAMILIES)

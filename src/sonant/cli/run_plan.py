@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sonant.audio.augment import Mixing
 from sonant.cli.model_card import make_console, print_parts
-from sonant.models.catalog import family_of
+from sonant.models.families import family_of
 from sonant.pretraining import LayerTargets
 from sonant.recipes import PRETRAINING
 from sonant.recipes.cost import ASSUMPTIONS, StageCost, estimate, needs
