@@ -13,7 +13,7 @@ import sonant.recipes.pretraining as recipe_module
 from sonant.audio.augment import Mixing
 from sonant.checkpoints import load_backbone
 from sonant.errors import ConfigurationError, ManifestError
-from sonant.models import WavLMConfig
+from sonant.models import Wav2VecConfig, WavLMConfig
 from sonant.pretraining import (
     Batching,
     FutureContrastConfig,
@@ -151,6 +151,13 @@ def test_an_objective_that_cannot_train_the_model_says_which_it_can(
     stage = Stage(name="wrong", objective=objective, batching=BATCHING, training=TRAINING)
     with pytest.raises(ConfigurationError, match=message):
         pretrain(replace(run, stages=(stage,)))
+
+
+def test_a_model_that_cannot_predict_is_refused_before_its_targets_are_made(run: PretrainingRun) -> None:
+    convolutions = Wav2VecConfig(conv_channels=(8,) * 5, context_kernels=(3, 3))
+    with pytest.raises(ConfigurationError, match="Masked prediction works on wav2vec 2.0, HuBERT, WavLM and w2v-BERT"):
+        pretrain(replace(run, model=convolutions, stages=(replace(FIRST, extractor_steps=0),)))
+    assert not (Path(run.output) / run.name / "mfcc" / "targets").exists()
 
 
 def test_a_stage_of_another_shape_cannot_start_from_the_last(run: PretrainingRun) -> None:

@@ -230,11 +230,12 @@ def _set_up(
     """The objective around the backbone, and the batches that it learns from."""
     match stage.objective:
         case MaskedPredictionConfig() as config:
+            model = _expect(MaskableBackbone, backbone, "Masked prediction")  # before the targets, which take long
             labels = make_targets(
                 corpus.waveforms, config.targets, folder / "targets", previous=previous, device=device, seed=seed
             )
             batches = _speech_batches(stage, corpus, backbone, seed, masking=config.masking, labels=labels)
-            return MaskedPrediction(_expect(MaskableBackbone, backbone, "Masked prediction"), config), batches
+            return MaskedPrediction(model, config), batches
         case MaskedContrastConfig() as config:
             batches = _speech_batches(stage, corpus, backbone, seed, masking=config.masking)
             return MaskedContrast(_expect(WaveformTransformer, backbone, "Masked contrast"), config), batches
