@@ -1,0 +1,6 @@
+"""The kinds of arithmetic that a model can be run in."""
+
+from typing import Literal, get_args
+
+Precision = Literal["float32", "bfloat16", "float16", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)

@@ -1,0 +1,1 @@
+"""Kernels for one machine or another; beside each stands the plain function that it must equal."""
