@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -28,13 +26,13 @@ from sonant.extraction.request import (
     BATCH_SECONDS,
     WINDOW_SECONDS,
     Layer,
-    Precision,
     Request,
     resolve_layers,
 )
 from sonant.extraction.sources import AudioSource, is_many, rewound
 from sonant.extraction.units import Coder, Coding, Label, UnitFormat, UnitSink, write_units
 from sonant.extraction.units import deduplicate as without_repetitions
+from sonant.inference import Precision, PreparedCopies
 from sonant.models import Backbone
 from sonant.models.families import Task, presets
 from sonant.pretraining.kmeans import KMeans
@@ -102,6 +100,7 @@ class SpeechEncoder:
         self.model = model
         self.name = name
         self._revision = revision
+        self._copies = PreparedCopies()
         self._devices = [next(model.parameters()).device] if device is None else _devices(device)
 
     @property
@@ -166,7 +165,8 @@ class SpeechEncoder:
             window_seconds: longer recordings are cut into windows and stitched; None never cuts.
             overlap_seconds: what neighbouring windows share; every frame has at least half of it as context. None: 8 s,
                 or a quarter of windows shorter than 32 s.
-            precision: "float32", "bfloat16" or "float16" arithmetic; None: that of the weights.
+            precision: None: that of the weights. "float32"; "bfloat16", or "int8" (on a CPU), for more speed where
+                states may differ a little (see docs/performance.md); "float16" (on a GPU).
             to: "numpy" or "torch" (float32 on the CPU).
             on_error: "skip" gives None for a recording that cannot be used, and warns; "raise" raises.
             progress: a bar on stderr; None: if that is a terminal.
@@ -187,11 +187,10 @@ class SpeechEncoder:
             batch_seconds=batch_seconds,
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
-            precision=precision,
         )
         sources, many = self._sources(audio, sampling_rate)
-        with self._engine(device) as engine:
-            values, failures = collect(engine, sources, request, on_error=on_error, show_progress=progress)
+        engine = self._engine(device, precision)
+        values, failures = collect(engine, sources, request, on_error=on_error, show_progress=progress)
         results = [None if value is None else _as_asked(value, request, to) for value in values]
         if failures:
             _warn(failures, len(sources))
@@ -236,18 +235,17 @@ class SpeechEncoder:
             batch_seconds=batch_seconds,
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
-            precision=precision,
         )
         sources, many = self._sources(audio, sampling_rate)
-        with self._engine(device, coded=coded) as engine:
-            values, failures = collect(
-                engine,
-                sources,
-                request,
-                on_error=on_error,
-                show_progress=progress,
-                make_sink=lambda: UnitSink(label),
-            )
+        engine = self._engine(device, precision, coded=coded)
+        values, failures = collect(
+            engine,
+            sources,
+            request,
+            on_error=on_error,
+            show_progress=progress,
+            make_sink=lambda: UnitSink(label),
+        )
         results = [without_repetitions(value) if deduplicate and value is not None else value for value in values]
         if failures:
             _warn(failures, len(sources))
@@ -321,7 +319,6 @@ class SpeechEncoder:
             batch_seconds=batch_seconds,
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
-            precision=precision,
         )
         weights = fingerprint(self.model)
         identity = Identity(
@@ -330,11 +327,12 @@ class SpeechEncoder:
             weights=weights,
             dim=self.dim,
             frame_rate=self.frame_rate,
+            precision=precision,
         )
         writer = Writer(identity, request, kind=format_of(output, format), dtype=dtype)
         entries = gather(str(source), stdin=stdin or sys.stdin.buffer, leave_out=output)
-        with self._engine(device) as engine:
-            return embed(engine, entries, output, writer, on_error=on_error, show_progress=progress, on_start=on_start)
+        engine = self._engine(device, precision)
+        return embed(engine, entries, output, writer, on_error=on_error, show_progress=progress, on_start=on_start)
 
     def write_units(
         self,
@@ -372,23 +370,22 @@ class SpeechEncoder:
             batch_seconds=batch_seconds,
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
-            precision=precision,
         )
         place = None if output is None else Path(output)
         entries = gather(str(source), stdin=stdin or sys.stdin.buffer, leave_out=place)
-        with self._engine(device, coded=coded) as engine:
-            return write_units(
-                engine,
-                entries,
-                place,
-                request,
-                label,
-                kind=format,
-                without_repetitions=deduplicate,
-                on_error=on_error,
-                show_progress=progress,
-                on_failure=on_failure,
-            )
+        engine = self._engine(device, precision, coded=coded)
+        return write_units(
+            engine,
+            entries,
+            place,
+            request,
+            label,
+            kind=format,
+            without_repetitions=deduplicate,
+            on_error=on_error,
+            show_progress=progress,
+            on_failure=on_failure,
+        )
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
         """Write the model in Hugging Face layout; transformers and `sonant.load` read it."""
@@ -438,22 +435,14 @@ class SpeechEncoder:
         ]
         return sources, many
 
-    @contextmanager
-    def _engine(self, device: Device | Sequence[Device] | None, *, coded: bool = False) -> Iterator[Engine]:
-        """The model (or its codes alone) in evaluation mode, copied to further devices; left as it was found."""
+    def _engine(
+        self, device: Device | Sequence[Device] | None, precision: Precision | None, *, coded: bool = False
+    ) -> Engine:
+        """The model (or its codes alone), readied for inference on one device or several."""
         here = next(self.model.parameters()).device  # somebody may have moved it
         devices = _devices(device) if device is not None else self._devices if len(self._devices) > 1 else [here]
-        training = [module for module in self.model.modules() if module.training]
-        self.model.eval()
-        try:
-            models = [
-                self.model if place == here and i == 0 else copy.deepcopy(self.model).to(place)
-                for i, place in enumerate(devices)
-            ]
-            yield Engine([Coding(model) for model in models] if coded else models)
-        finally:
-            for module in training:
-                module.training = True
+        models = [self._copies.get(self.model, precision, place) for place in devices]
+        return Engine([Coding(model) for model in models] if coded else models)
 
     def _vectors(self, given: Any, task: Task, how: dict[str, Any]) -> np.ndarray:
         """Vectors as given, or those of the recordings that are given: (dim,) or (vectors, dim)."""

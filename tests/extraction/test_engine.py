@@ -252,19 +252,6 @@ def test_several_devices_share_the_work_and_keep_the_order(Averager) -> None:
     assert len(first.passes) + len(second.passes) >= 20
 
 
-def test_bfloat16_is_near_and_float32_is_refused_of_lesser_weights(Averager, tiny_wavlm) -> None:
-    engine, clip = Engine([tiny_wavlm]), speech(2)
-    (exact,) = encode(engine, Request(), clip)
-    (near,) = encode(engine, Request(precision="bfloat16"), clip)
-    assert near.dtype == torch.float32
-    assert 0 < (near - exact).norm() < 0.05 * exact.norm()
-    halved = Averager().to(torch.bfloat16)
-    with pytest.raises(ConfigurationError, match=r"dtype=torch\.float32"):
-        encode(Engine([halved]), Request(precision="float32"), clip)
-    with pytest.raises(ConfigurationError, match="bfloat16"):
-        encode(engine, Request(precision="float16"), clip)
-
-
 def test_layer_names_are_checked() -> None:
     assert resolve_layers("all", 2) == ((0, 1, 2), True)
     assert resolve_layers(1, 2) == ((1,), False)
@@ -280,7 +267,6 @@ def test_layer_names_are_checked() -> None:
     "wrong",
     [
         {"pool": "median"},
-        {"precision": "int4"},
         {"batch_seconds": 0},
         {"window_seconds": -1},
         {"batch_seconds": float("nan")},

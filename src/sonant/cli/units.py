@@ -18,7 +18,7 @@ def units(
     window_seconds: float = 60.0,
     overlap_seconds: float | None = None,
     device: list[str] | None = None,
-    precision: Literal["float32", "bfloat16", "float16"] | None = None,
+    precision: Literal["float32", "bfloat16", "float16", "int8"] | None = None,
     on_error: Literal["skip", "raise"] = "skip",
     json: bool = False,
 ) -> int:

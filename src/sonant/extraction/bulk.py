@@ -28,6 +28,7 @@ from sonant.extraction.progress import Progress
 from sonant.extraction.request import Request
 from sonant.extraction.sinks import Pooled, RowsOnDisk, Spooled, in_memory
 from sonant.extraction.sources import AudioSource
+from sonant.inference.precision import Precision
 
 INDEX, JOURNAL = "index.jsonl", "journal.jsonl"
 
@@ -36,13 +37,14 @@ StoredType = Literal["float32", "float16"]
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Which weights made the features: their name, the hub's revision, and a hash of the weights themselves."""
+    """What made the features: the name of the model, the hub's revision, a hash of the weights, and the arithmetic."""
 
     model: str
     revision: str
     weights: str
     dim: int
     frame_rate: float
+    precision: Precision | None = None  # None: that of the weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,7 @@ class Writer:
             "normalize": request.normalize,
             "window_seconds": request.window_seconds,
             "overlap_seconds": request.overlap if request.window_seconds else None,
-            "precision": request.precision,
+            "precision": self.identity.precision,
             "format": self.format,
             "dtype": self.dtype.name,
             "dim": self.dim,

@@ -3,7 +3,6 @@
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -19,7 +18,7 @@ from sonant.extraction.batching import Batch, pack, split
 from sonant.extraction.loudness import Loudness, normalized
 from sonant.extraction.prefetch import ahead, map_ahead, share
 from sonant.extraction.progress import Progress
-from sonant.extraction.request import Precision, Request
+from sonant.extraction.request import Request
 from sonant.extraction.sinks import in_memory
 from sonant.extraction.sources import Source
 from sonant.layers.clip_statistics import ClipStatistics
@@ -76,7 +75,8 @@ class Engine:
     """Runs one model, copied to every device, over recordings.
 
     Args:
-        backbones: the same model on each device; their sizes and rates are read from the first.
+        backbones: the same model on each device, in evaluation mode (`sonant.inference.prepare` makes them fast); their
+            sizes and rates are read from the first.
     """
 
     def __init__(self, backbones: Sequence[Backbone]) -> None:
@@ -120,7 +120,6 @@ class Engine:
             on_error: "skip" makes an unusable recording an outcome with an error, "raise" raises it.
             progress: called with the seconds of audio done since the last call.
         """
-        check_precision(request.precision, self.backbones[0])
         windowing = self._windowing(request)
 
         def decode(batch: Batch) -> Job:
@@ -244,7 +243,7 @@ class _Run:
         """One forward pass; None when it did not fit into memory."""
         weights = next(iter(self.backbone.parameters()))
         try:
-            with torch.no_grad(), _arithmetic(self.request.precision, weights):
+            with torch.no_grad():
                 speech = Packed.pack(torch.from_numpy(np.ascontiguousarray(clip)) for clip in clips)
                 speech = speech.with_values(speech.values.to(weights.device, self.backbone.waveform_dtype))
                 encoded = self.backbone(speech, layers=set(self.request.layers), statistics=statistics)
@@ -305,26 +304,6 @@ def collect(
                 results[outcome.item] = outcome.value
                 failures += [outcome] if outcome.error is not None else []
     return results, sorted(failures, key=lambda failure: failure.item)
-
-
-def check_precision(precision: Precision | None, backbone: Backbone) -> None:
-    """Refuse arithmetic that the weights or the device cannot give."""
-    if precision is None:
-        return
-    weights = next(iter(backbone.parameters()))
-    if precision == "float32" and weights.dtype != torch.float32:
-        raise ConfigurationError(
-            f"precision='float32' was asked of weights in {str(weights.dtype).removeprefix('torch.')}, which have lost "
-            "the digits already. Load the model with dtype=torch.float32."
-        )
-    if precision == "float16" and weights.device.type == "cpu":
-        raise ConfigurationError("precision='float16' needs a GPU; on a CPU use 'bfloat16' or 'float32'.")
-
-
-def _arithmetic(precision: Precision | None, weights: Tensor) -> AbstractContextManager[Any]:
-    if precision is None or precision == "float32" or weights.dtype == getattr(torch, precision):
-        return nullcontext()
-    return torch.autocast(weights.device.type, dtype=getattr(torch, precision))
 
 
 def _state(encoded: Any, layer: int | str) -> Tensor:

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.pooling import POOLS, Pool, pooled_dim
 
 Layer = int | Literal["last"]  # a hidden state by number (0: input of the first block), or the model's output
-Precision = Literal["float32", "bfloat16", "float16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 BATCH_SECONDS = 60.0
 WINDOW_SECONDS = 60.0
@@ -29,7 +27,6 @@ class Request:
         window_seconds: longer recordings are cut into windows of this length; None never cuts.
         overlap_seconds: what neighbouring windows share; each result frame has at least half of it as context. None:
             8 s, or a quarter of windows shorter than 32 s.
-        precision: the arithmetic; None is that of the weights.
     """
 
     layers: tuple[Layer, ...] = ("last",)
@@ -39,13 +36,10 @@ class Request:
     batch_seconds: float = BATCH_SECONDS
     window_seconds: float | None = WINDOW_SECONDS
     overlap_seconds: float | None = None
-    precision: Precision | None = None
 
     def __post_init__(self) -> None:
         if self.pool is not None and self.pool not in POOLS:
             raise UnknownName("pooling", self.pool, [*POOLS, None])
-        if self.precision is not None and self.precision not in PRECISIONS:
-            raise UnknownName("precision", self.precision, PRECISIONS)
         if not self.batch_seconds > 0:
             raise ConfigurationError(
                 f"batch_seconds={self.batch_seconds} was given; it must be more than 0, such as 60."

@@ -1,0 +1,88 @@
+"""Makes of a model the copy that is run: same states, same numbering, faster arithmetic."""
+
+import copy
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.inference.precision import PRECISIONS, Precision
+from sonant.models import Backbone
+
+
+def prepare(
+    backbone: Backbone, precision: Precision | None = None, *, device: str | torch.device | None = None
+) -> Backbone:
+    """A copy for inference, without gradients, in evaluation mode; the given model stays as it is.
+
+    Weights that are not rearranged are shared with it, so a later change of them shows here in part: prepare anew.
+
+    Args:
+        precision: None takes that of the weights. "float32" gives the states of the plain modules to rounding.
+            "bfloat16" multiplies in bfloat16 and adds up, normalises and takes softmax in float32. "int8", on a CPU,
+            multiplies the feed-forward layers in integers of eight bits, with a scale for each frame and each output
+            channel, and the rest in bfloat16. Where the CPU gains nothing from these, a warning says so and the next
+            higher precision is taken. "float16" is for GPUs.
+        device: None takes that of the weights.
+
+    Raises:
+        ConfigurationError: a precision that weights or device cannot give.
+    """
+    weights = next(backbone.parameters())
+    place = weights.device if device is None else torch.device(device)
+    precision = _checked(precision, weights.dtype, place)
+    return _shared_copy(backbone, torch.bfloat16 if precision == "int8" else getattr(torch, precision)).to(place)
+
+
+class PreparedCopies:
+    """The prepared copies of a model: made when first asked for, and again when its weights have changed."""
+
+    def __init__(self) -> None:
+        self._copies: dict[torch.device, tuple[object, Backbone]] = {}
+
+    def get(self, backbone: Backbone, precision: Precision | None, device: torch.device) -> Backbone:
+        """One copy is kept for each device; another model or precision replaces it."""
+        asked = (precision, [_state(tensor) for tensor in chain(backbone.parameters(), backbone.buffers())])
+        made, prepared = self._copies.get(device, (None, None))
+        if prepared is None or made != asked:
+            self._copies.pop(device, None)  # before the next is made: there may be no room for two
+            prepared = prepare(backbone, precision, device=device)
+            self._copies[device] = (asked, prepared)
+        return prepared
+
+
+def _state(tensor: Tensor) -> tuple[int, int]:
+    """Where a tensor lies and how often it was written to."""
+    return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 - torch has no other way
+
+
+def _checked(precision: Precision | None, dtype: torch.dtype, device: torch.device) -> Precision:
+    name = str(dtype).removeprefix("torch.")
+    if precision is None:
+        return "float32" if device.type == "cpu" and name == "float16" else name  # type: ignore[return-value]
+    if precision not in PRECISIONS:
+        raise UnknownName("precision", precision, PRECISIONS)
+    if precision == "float32" and dtype != torch.float32:
+        raise ConfigurationError(
+            f"precision='float32' was asked of weights in {name}, which have lost the digits already. Load the model "
+            "with dtype=torch.float32."
+        )
+    if precision == "float16" and device.type == "cpu":
+        raise ConfigurationError("precision='float16' needs a GPU; on a CPU use 'bfloat16', 'int8' or 'float32'.")
+    if precision == "int8" and device.type != "cpu":
+        raise ConfigurationError("precision='int8' is for CPUs; on a GPU use 'bfloat16', 'float16' or 'float32'.")
+    return precision
+
+
+def _shared_copy(backbone: Backbone, dtype: torch.dtype | None = None) -> Backbone:
+    """The same modules around the same tensors, those of another type converted; for inference."""
+
+    def shared(tensor: Tensor) -> Tensor:
+        if dtype is None or tensor.dtype == dtype or not tensor.is_floating_point():
+            return tensor
+        converted = tensor.detach().to(dtype)
+        return nn.Parameter(converted, requires_grad=False) if isinstance(tensor, nn.Parameter) else converted
+
+    memo = {id(tensor): shared(tensor) for tensor in chain(backbone.parameters(), backbone.buffers())}
+    return copy.deepcopy(backbone, memo).eval()
