@@ -45,6 +45,7 @@ from sonant.models.discrete_bert import DiscreteBERT, on_tokenizer
 
 if TYPE_CHECKING:
     from sonant.api import SpeechEncoder
+    from sonant.inference import Precision
 
 Array = npt.NDArray[np.float32]
 
@@ -199,11 +200,11 @@ def systems(options: argparse.Namespace) -> Iterator[tuple[System, list[str]]]:
     from sonant.api import load
 
     encoder = load(options.model)
-    yield encoder_system("model", encoder), options.tasks
+    yield encoder_system("model", encoder, options.precision), options.tasks
     for seed in range(options.random_seeds):
         torch.manual_seed(seed)
         encoder.model.load_state_dict(untrained(encoder.model).state_dict())
-        yield encoder_system("random weights", encoder), options.tasks if seed == 0 else ["keywords"]
+        yield encoder_system("random weights", encoder, options.precision), options.tasks if seed == 0 else ["keywords"]
 
 
 def untrained(model: Backbone) -> Backbone:
@@ -213,9 +214,11 @@ def untrained(model: Backbone) -> Backbone:
     return build(model.config)
 
 
-def encoder_system(name: str, encoder: "SpeechEncoder") -> System:
-    """The encoder as it is now."""
+def encoder_system(name: str, encoder: "SpeechEncoder", precision: "Precision | None" = None) -> System:
+    """The encoder as it is now, in some arithmetic."""
     identity = hashlib.sha256(repr(encoder.model.config).encode())
+    if precision is not None:
+        identity.update(precision.encode())
     for key, value in sorted(encoder.model.state_dict().items()):
         identity.update(key.encode())
         identity.update(value.detach().cpu().float().numpy().tobytes())
@@ -225,7 +228,7 @@ def encoder_system(name: str, encoder: "SpeechEncoder") -> System:
         with tqdm(total=len(paths), desc=name, unit="clip", leave=False, disable=None) as progress:
             for start in range(0, len(paths), CHUNK_CLIPS):
                 chunk = [str(path) for path in paths[start : start + CHUNK_CLIPS]]
-                chunks.extend(encoder.encode(chunk, layer="all", pool="mean+std"))
+                chunks.extend(encoder.encode(chunk, layer="all", pool="mean+std", precision=precision))
                 progress.update(len(chunk))
         return np.stack(chunks).astype(np.float32)  # (clips, layers, 2 * dim)
 
@@ -398,6 +401,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pools", nargs="+", choices=POOLS, default=list(POOLS))
     parser.add_argument("--random-seeds", type=int, default=3, help="random initialisations; 0 for none")
     parser.add_argument("--sid-speakers", type=int, help="keep only so many identification speakers, by name")
+    parser.add_argument("--precision", help="of the arithmetic: bfloat16, int8; left out: that of the weights")
     parser.add_argument("--threads", type=int, help="of torch")
     parser.add_argument("--watch", action="store_true", help="keywords, mean+std, no random weights: a quick look")
     parser.add_argument("--name", help="what the tables call the model; the name of its folder by default")
