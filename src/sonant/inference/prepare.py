@@ -32,7 +32,7 @@ def prepare(
     weights = next(backbone.parameters())
     place = weights.device if device is None else torch.device(device)
     precision = _checked(precision, weights.dtype, place)
-    return _shared_copy(backbone, torch.bfloat16 if precision == "int8" else getattr(torch, precision)).to(place)
+    return shared_copy(backbone, torch.bfloat16 if precision == "int8" else getattr(torch, precision)).to(place)
 
 
 class PreparedCopies:
@@ -75,7 +75,7 @@ def _checked(precision: Precision | None, dtype: torch.dtype, device: torch.devi
     return precision
 
 
-def _shared_copy(backbone: Backbone, dtype: torch.dtype | None = None) -> Backbone:
+def shared_copy(backbone: Backbone, dtype: torch.dtype | None = None) -> Backbone:
     """The same modules around the same tensors, those of another type converted; for inference."""
 
     def shared(tensor: Tensor) -> Tensor:
