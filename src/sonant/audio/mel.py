@@ -19,6 +19,8 @@ from sonant.errors import TooShortAudio
 FRAME_SECONDS = 0.025
 SHIFT_SECONDS = 0.010
 PREEMPHASIS = 0.97
+LOWEST_HZ = 20.0
+ENERGY_FLOOR = torch.finfo(torch.float32).eps
 LIFTER = 22.0
 INTEGER_SCALE = 2.0**15  # Kaldi reads 16-bit samples as they are
 VARIANCE_FLOOR = 1e-7  # of SeamlessM4TFeatureExtractor
@@ -31,7 +33,7 @@ def num_mel_frames(num_samples: int, *, sampling_rate: int = 16_000) -> int:
 
 
 def fbank(
-    waveform: Tensor, *, sampling_rate: int = 16_000, num_bins: int = 80, low_hz: float = 20.0, high_hz: float = 0.0
+    waveform: Tensor, *, sampling_rate: int = 16_000, num_bins: int = 80, low_hz: float = LOWEST_HZ, high_hz: float = 0.0
 ) -> Tensor:
     """Log-mel filter bank energies.
 
@@ -51,14 +53,19 @@ def fbank(
         raise TooShortAudio(f"A clip has {waveform.shape[-1]} samples; one window of 25 ms needs {window}.")
     precise = torch.promote_types(waveform.dtype, torch.float32)
     frames = waveform.to(precise).unfold(-1, window, shift)  # (..., frames, window)
-    frames = frames - frames.mean(-1, keepdim=True)
-    frames = frames - PREEMPHASIS * torch.cat([frames[..., :1], frames[..., :-1]], -1)
-    size = 1 << (window - 1).bit_length()
-    taper = torch.hann_window(window, periodic=False, dtype=precise, device=waveform.device) ** 0.85  # Kaldi's "povey"
-    power = torch.fft.rfft(frames * taper, size).abs().square()  # (..., frames, size / 2 + 1)
+    power = spectra(frames).abs().square()  # (..., frames, size / 2 + 1)
     nyquist = sampling_rate / 2
-    bank = _mel_bank(num_bins, size, sampling_rate, low_hz, high_hz if high_hz > 0 else nyquist + high_hz)
-    return (power @ bank.to(power).T).clamp(min=torch.finfo(torch.float32).eps).log()
+    bank = mel_bank(num_bins, sampling_rate, low_hz, high_hz if high_hz > 0 else nyquist + high_hz, window=window)
+    return (power @ bank.to(power).T).clamp(min=ENERGY_FLOOR).log()
+
+
+def spectra(windows: Tensor) -> Tensor:
+    """Windows of a waveform (..., window) to complex (..., size / 2 + 1): linear in them, the FFT's size a power of 2."""
+    window = windows.shape[-1]
+    windows = windows - windows.mean(-1, keepdim=True)
+    windows = windows - PREEMPHASIS * torch.cat([windows[..., :1], windows[..., :-1]], -1)
+    taper = torch.hann_window(window, periodic=False, dtype=windows.dtype, device=windows.device) ** 0.85
+    return torch.fft.rfft(windows * taper, _fft_size(window))  # the taper is Kaldi's "povey"
 
 
 class MelStatistics:
@@ -172,9 +179,14 @@ def mfcc_with_deltas(waveform: Tensor, *, sampling_rate: int = 16_000) -> Tensor
     return torch.cat([cepstra, slopes, deltas(slopes)], -1)
 
 
+def _fft_size(window: int) -> int:
+    return 1 << (window - 1).bit_length()
+
+
 @lru_cache(maxsize=16)
-def _mel_bank(num_bins: int, size: int, sampling_rate: int, low_hz: float, high_hz: float) -> Tensor:
-    """Triangles that are straight on the mel scale, as Kaldi draws them: (num_bins, size / 2 + 1)."""
+def mel_bank(num_bins: int, sampling_rate: int, low_hz: float, high_hz: float, *, window: int) -> Tensor:
+    """Triangles that are straight on the mel scale, as Kaldi draws them: (num_bins, size / 2 + 1), for `spectra`."""
+    size = _fft_size(window)
 
     def mel(hertz: Tensor) -> Tensor:
         return 1127 * torch.log1p(hertz / 700)
