@@ -72,15 +72,23 @@ class ConvStatistics:
         other._mean, other._scatter = (self._mean - shift) / scale, self._scatter / scale**2
         return other
 
-    def normalize(self, stream: Tensor, conv: nn.Conv1d, weight: Tensor, bias: Tensor) -> Tensor:
-        """The convolution's output (1, channels, steps), normalised with the statistics of the whole clip."""
+    def affine(self, conv: nn.Conv1d, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """What the group norm (`weight`, `bias`) of the convolution's output does to it over the whole clip.
+
+        Returns:
+            Factor and offset for each channel of `conv.weight * x` without the convolution's bias: float64 (channels,).
+        """
         taps = conv.weight.detach().double().cpu()[:, 0]  # (channels, kernel)
         mean = taps @ torch.from_numpy(self._mean)
-        if conv.bias is not None:
-            mean = mean + conv.bias.detach().double().cpu()
         variance = ((taps @ torch.from_numpy(self._scatter / self._count)) * taps).sum(1)
-        scale = weight.detach().double().cpu() / (variance + EPS).sqrt()
-        shift = bias.detach().double().cpu() - mean * scale
+        factor = weight.detach().double().cpu() / (variance + EPS).sqrt()
+        return factor, bias.detach().double().cpu() - mean * factor
+
+    def normalize(self, stream: Tensor, conv: nn.Conv1d, weight: Tensor, bias: Tensor) -> Tensor:
+        """The convolution's output (1, channels, steps), normalised with the statistics of the whole clip."""
+        factor, offset = self.affine(conv, weight, bias)
+        if conv.bias is not None:  # the statistics take it away again
+            offset = offset - factor * conv.bias.detach().double().cpu()
         wide = stream.float()
-        wide = wide * scale.to(wide)[:, None] + shift.to(wide)[:, None]
+        wide = wide * factor.to(wide)[:, None] + offset.to(wide)[:, None]
         return wide.to(stream.dtype)

@@ -123,9 +123,7 @@ class ConvExtractor(nn.Module):
 
     def num_frames(self, num_samples: Tensor) -> Tensor:
         """Frames that so many samples give, int64; zero where they are fewer than the receptive field."""
-        for kernel, stride in zip(self.kernels, self.strides, strict=True):
-            num_samples = (num_samples - kernel) // stride + 1
-        return num_samples.clamp(min=0)
+        return num_frames(num_samples, self.kernels, self.strides)
 
     def clip_statistics(self) -> ConvStatistics | None:
         """An empty account of what the group norm needs of a whole clip; None where no norm looks beyond its frame.
@@ -140,12 +138,7 @@ class ConvExtractor(nn.Module):
 
         `statistics`: of the whole clip, where the given ones are windows of one; None takes each for a whole.
         """
-        frames = self.num_frames(speech.lengths)
-        if int(frames.min()) == 0:
-            raise TooShortAudio(
-                f"Clips of {speech.sizes} samples were given; one frame needs {self.receptive_field}. "
-                "Drop the shorter clips or join them to their neighbours."
-            )
+        frames = frames_of(speech, self.kernels, self.strides)
         slots = -(-speech.lengths // self.stride) * self.stride
         starts = F.pad(slots.cumsum(0)[:-1], (1, 0))
         stream = torch.cat(
@@ -181,3 +174,21 @@ def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:
     for kernel, stride in zip(kernels, strides, strict=True):
         field, jump = field + (kernel - 1) * jump, jump * stride
     return field
+
+
+def num_frames(num_samples: Tensor, kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    """Frames that such a stack makes of so many samples, int64; zero where they are fewer than one frame sees."""
+    for kernel, stride in zip(kernels, strides, strict=True):
+        num_samples = (num_samples - kernel) // stride + 1
+    return num_samples.clamp(min=0)
+
+
+def frames_of(speech: Packed, kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
+    """Frames that such a stack makes of each clip, int64 (batch,); TooShortAudio where one is too short for a frame."""
+    frames = num_frames(speech.lengths, kernels, strides)
+    if int(frames.min()) == 0:
+        raise TooShortAudio(
+            f"Clips of {speech.sizes} samples were given; one frame needs {receptive_field(kernels, strides)}. "
+            "Drop the shorter clips or join them to their neighbours."
+        )
+    return frames
