@@ -1,13 +1,13 @@
 """Makes of a model the copy that is run: same states, same numbering, faster arithmetic."""
 
-import copy
 from itertools import chain
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.inference.precision import PRECISIONS, Precision
+from sonant.inference.shared_copy import shared_copy
 from sonant.models import Backbone
 
 
@@ -73,16 +73,3 @@ def _checked(precision: Precision | None, dtype: torch.dtype, device: torch.devi
     if precision == "int8" and device.type != "cpu":
         raise ConfigurationError("precision='int8' is for CPUs; on a GPU use 'bfloat16', 'float16' or 'float32'.")
     return precision
-
-
-def shared_copy(backbone: Backbone, dtype: torch.dtype | None = None) -> Backbone:
-    """The same modules around the same tensors, those of another type converted; for inference."""
-
-    def shared(tensor: Tensor) -> Tensor:
-        if dtype is None or tensor.dtype == dtype or not tensor.is_floating_point():
-            return tensor
-        converted = tensor.detach().to(dtype)
-        return nn.Parameter(converted, requires_grad=False) if isinstance(tensor, nn.Parameter) else converted
-
-    memo = {id(tensor): shared(tensor) for tensor in chain(backbone.parameters(), backbone.buffers())}
-    return copy.deepcopy(backbone, memo).eval()
