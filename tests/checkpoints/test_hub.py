@@ -5,7 +5,7 @@ import threading
 from hashlib import sha1
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import huggingface_hub
+import huggingface_hub.constants
 import pytest
 
 from sonant.checkpoints import differing, load_checkpoint, save_checkpoint

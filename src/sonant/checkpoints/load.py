@@ -13,7 +13,6 @@ from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
 from sonant.checkpoints.fairseq2 import is_w2v_bert2, read_w2v_bert2
 from sonant.checkpoints.files import kind_of, only_tensors
 from sonant.checkpoints.hf import read_hf
-from sonant.checkpoints.hub import fetch
 from sonant.checkpoints.own import CONFIG
 from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
 from sonant.checkpoints.unpickle import read_pickle
@@ -69,6 +68,8 @@ def load_checkpoint(
     card = CATALOG.get(source)
     if card is not None and card.address is not None:
         raise CheckpointUnavailable(f"{source} is on no hub. Download its file from {card.address} and give its path.")
+    from sonant.checkpoints.hub import fetch  # a quarter of what `import sonant.api` would cost beside torch
+
     folder = fetch(source, revision=revision, local_files_only=local_files_only)
     return read_hf(folder, overrides=overrides, source=source)
 

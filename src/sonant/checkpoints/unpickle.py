@@ -18,7 +18,7 @@ from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from math import prod
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -416,19 +416,23 @@ class _StreamStorages(_Storages):
             self.found[key] = _Storage(torch.UntypedStorage(size * dtype.itemsize), dtype, size)
         return self.found[key]
 
-    def fill(self, file: mmap.mmap, keys: list[str]) -> None:
-        """Copy the bytes behind the pickles, in the order of `keys`, into the storages."""
+    def fill(self, file: BufferedReader, keys: list[str]) -> None:
+        """Read the bytes behind the pickles, in the order of `keys`, straight into the storages.
+
+        They are not mapped: behind pickles of any length, most files have no number at a multiple of its width.
+        """
         if sorted(keys) != sorted(self.found):
             raise CorruptedCheckpoint("The list of storages is not that of the tensors.")
         for key in keys:
             storage = self.found[key]
             (size,) = struct.unpack("<q", file.read(8))
-            data = file.read(storage.size * storage.dtype.itemsize)
-            if size != storage.size or len(data) != storage.bytes.nbytes():
+            if size != storage.size or file.readinto(_memory(storage)) != storage.bytes.nbytes():
                 raise CorruptedCheckpoint(f"Storage {key!r} is cut short.")
-            if data:
-                source = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-                torch.empty(0, dtype=torch.uint8).set_(storage.bytes).copy_(source)
+
+
+def _memory(storage: _Storage) -> memoryview:
+    """The bytes of a storage, to be written to."""
+    return torch.empty(0, dtype=torch.uint8).set_(storage.bytes).numpy().data
 
 
 def _read_stream(path: Path) -> Any:
@@ -452,5 +456,7 @@ def _read_stream(path: Path) -> Any:
         if isinstance(system, dict) and not system.get("little_endian", True):
             raise UnknownCheckpoint(f"{path} was written on a machine with the other byte order; convert it there.")
         result = _load(mapped, storages, limit=size)
-        storages.fill(mapped, [str(key) for key in _load(mapped, storages, limit=size)])
+        keys = [str(key) for key in _load(mapped, storages, limit=size)]
+        file.seek(mapped.tell())
+        storages.fill(file, keys)
         return result
