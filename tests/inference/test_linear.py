@@ -1,0 +1,158 @@
+"""Prepared linear layers give what torch's give, by whichever product was found to be faster."""
+
+import copy
+import pickle
+import time
+from itertools import product
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sonant.errors import ConfigurationError
+from sonant.inference import linear
+from sonant.inference.linear import PlainProduct, PreparedFeedForward, PreparedLinear, ReorderedProduct
+from sonant.layers.activations import activation
+from sonant.layers.transformer import FeedForward
+
+SHAPES = [(1, 1, 64), (1, 768, 1), (7, 3, 5), (33, 65, 129), (1030, 64, 32)]  # (rows, in, out)
+ACTIVATIONS = [None, "gelu", "relu", "swish"]
+TOLERANCE = {"float32": 1e-6, "bfloat16": 1e-2}
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "reordered"], autouse=True)
+def path(request, monkeypatch) -> bool:
+    """Both ways are tested, whichever is taken on this machine."""
+    if request.param and not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        pytest.skip("this build of torch has no oneDNN")
+    monkeypatch.setattr(linear, "reordered_is_faster", lambda _: request.param)
+    return request.param
+
+
+def tensors(rows: int, given: int, made: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    x, weight = torch.randn(rows, given, generator=generator), torch.randn(made, given, generator=generator)
+    return x, weight / given**0.5, torch.randn(made, generator=generator)
+
+
+def off(given: Tensor, expected: Tensor) -> float:
+    """The norm of the difference over the norm of what was expected."""
+    assert given.shape == expected.shape
+    return float((given.double() - expected.double()).norm() / expected.double().norm().clamp(min=1e-30))
+
+
+@pytest.mark.parametrize(("shape", "name"), list(product(SHAPES, ACTIVATIONS)))
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_equals_torch(precision, shape, name) -> None:
+    x, weight, bias = tensors(*shape)
+    for b in (bias, None):
+        given = PreparedLinear(weight, b, precision=precision, activation=name)(x)
+        expected = F.linear(x.double(), weight.double(), None if b is None else b.double())
+        expected = expected if name is None else activation(name)(expected)
+        assert given.dtype == getattr(torch, precision)
+        assert off(given, expected) <= TOLERANCE[precision]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 511, 1023, 1024, 1600])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_feed_forward_equals_the_module(precision, rows) -> None:
+    torch.manual_seed(rows)
+    block = FeedForward(48, 96, activation="swish", dropout=0.5, activation_dropout=0.5).eval()
+    x = torch.randn(rows, 48)
+    with torch.no_grad():
+        expected = block(x)
+    given = PreparedFeedForward(block, precision=precision)(x)
+    assert given.shape == expected.shape
+    assert given.dtype == getattr(torch, precision)
+    assert rows == 0 or off(given, expected) <= TOLERANCE[precision]
+
+
+@pytest.mark.parametrize("given", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_rows_may_lie_anyhow_and_in_either_type(precision, given) -> None:
+    x, weight, bias = tensors(40, 24, 56)
+    prepared = PreparedLinear(weight.T.contiguous().T, bias, precision=precision)
+    x = x.to(given)
+    for rows in (x.T.contiguous().T, x.flip(0), x[::3], x[:1].expand(9, 24), x[:, None].expand(40, 2, 24)[:, 1], x[:0]):
+        result = prepared(rows)
+        assert result.dtype == getattr(torch, precision)
+        torch.testing.assert_close(result, prepared(rows.contiguous()), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_spoilt_row_spoils_no_other(precision) -> None:
+    x, weight, bias = tensors(9, 24, 56)
+    prepared = PreparedLinear(weight, bias, precision=precision, activation="gelu")
+    spoilt = x.clone()
+    spoilt[3, 5], spoilt[6] = float("nan"), 1e30
+    given, sound = prepared(spoilt), torch.tensor([0, 1, 2, 4, 5, 7, 8])
+    assert given[3].isnan().all()
+    assert torch.equal(given[sound], prepared(x)[sound])
+    assert given[6].isfinite().all()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_neither_training_nor_another_type_changes_it(precision) -> None:
+    x, weight, bias = tensors(9, 24, 56)
+    weight, bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias)
+    prepared = PreparedLinear(weight, bias, precision=precision)
+    expected = prepared(x)
+    assert not expected.requires_grad
+    for moved in (copy.deepcopy(prepared), copy.deepcopy(prepared).to(torch.float64), prepared.train().half()):
+        assert torch.equal(moved(x), expected)
+    with torch.inference_mode():
+        assert torch.equal(PreparedLinear(weight, bias, precision=precision)(x), expected)
+
+
+def test_reordered_weights_are_not_saved(path) -> None:
+    prepared = PreparedLinear(*tensors(1, 24, 56)[1:], precision="float32")
+    assert not prepared.state_dict()
+    if path:
+        with pytest.raises(ConfigurationError, match="prepare that anew"):
+            pickle.dumps(prepared)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("trouble", ["missing", "refused", "wrong"])
+def test_reordered_weights_are_tried_before_they_are_used(precision, trouble, monkeypatch) -> None:
+    monkeypatch.undo()
+    choose = linear.reordered_is_faster.__wrapped__
+    monkeypatch.setattr(linear, "seconds", lambda *calls: [2.0, 1.0])
+    if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        assert choose(precision)
+
+    def call(self: ReorderedProduct, x: Tensor) -> Tensor:
+        match trouble:
+            case "missing":
+                return torch.ops.mkldnn._no_such_operator(x)
+            case "refused":
+                raise RuntimeError("no such instruction")
+            case _:
+                return torch.full((x.shape[0], 768), float("nan"))
+
+    monkeypatch.setattr(ReorderedProduct, "__call__", call)
+    assert not choose(precision)
+
+
+def test_the_faster_is_taken(monkeypatch) -> None:
+    monkeypatch.undo()
+    for times, expected in (([1.0, 2.0], False), ([2.0, 1.0], hasattr(torch.ops.mkldnn, "_linear_pointwise"))):
+        monkeypatch.setattr(linear, "seconds", lambda *calls, times=times: times)
+        assert linear.reordered_is_faster.__wrapped__("float32") == expected
+        monkeypatch.setattr(linear, "reordered_is_faster", lambda _, expected=expected: expected)
+        kind = ReorderedProduct if expected else PlainProduct
+        assert isinstance(PreparedLinear(*tensors(1, 24, 56)[1:], precision="float32").product, kind)
+        monkeypatch.undo()
+
+
+def test_bfloat16_has_to_gain_something(monkeypatch) -> None:
+    for slow, gains in ((1.0, False), (1.1, False), (2.0, True)):
+        monkeypatch.setattr(linear, "seconds", lambda *calls, slow=slow: [1.0, slow])
+        assert linear.has_bfloat16.__wrapped__() == gains
+
+
+def test_the_best_of_several_turns_counts() -> None:
+    waits = iter([0.05, 0.05, 0.001, 0.03, 0.03])
+    long, short = linear.seconds(lambda: time.sleep(0.004), lambda: time.sleep(next(waits)))
+    assert 0.001 <= short < long < 0.03
