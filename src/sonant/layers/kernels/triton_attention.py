@@ -1,0 +1,300 @@
+"""Attention over packed clips on a GPU, forward and backward, by kernels of our own in Triton.
+
+One pass for all clips, whatever their lengths: nothing of length times length is kept, the position bias is looked up
+inside. The plain function that it must equal is `attend_reference`.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sonant.layers.positions import RelativeBias, RelativeKeyBias
+
+ENTRY = 128  # rows of a clip that one entry of the block table stands for; the blocks of every kernel divide it
+MAX_HEAD_DIM = 128
+DTYPES = (torch.float16, torch.bfloat16, torch.float32)
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How one kernel is cut: rows of a program, rows of the other side a step, warps, steps that are loaded ahead."""
+
+    block: int
+    step: int
+    warps: int
+    stages: int
+
+
+# For half precision, the shapes of the matrix units; chosen so that registers hold it all and three programs share a
+# multiprocessor. Products of float32 are exact and take no matrix unit: small tiles.
+HALF = {
+    "forward": Tiling(64, 64, 4, 2),
+    "query_gradient": Tiling(64, 32, 4, 2),
+    "key_gradient": Tiling(64, 32, 4, 2),
+    "table_gradient": Tiling(64, 64, 4, 1),
+}
+FULL = {name: Tiling(32, 32, 4, 1) for name in HALF}
+TABLE_PROGRAMS = 2048  # that the gradient to the table is shared among, at least one a diagonal and head
+
+
+def available(query: Tensor) -> bool:
+    """Whether these kernels can serve such a query (total, heads, head_dim): on CUDA, with Triton installed."""
+    return (
+        query.is_cuda and query.dtype in DTYPES and query.shape[-1] <= MAX_HEAD_DIM and find_spec("triton") is not None
+    )
+
+
+def attend_triton(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    lengths: list[int],
+    bias: RelativeBias | RelativeKeyBias | None = None,
+    *,
+    dropout: float = 0.0,
+) -> Tensor:
+    """What `attend` computes; gradients reach query, key, value and both parts of the bias.
+
+    The same from run to run to the bit: nothing is added up in an order left to chance.
+    """
+    return attend_blocks(query, key, value, block_table(tuple(lengths), query.device), bias, dropout=dropout)
+
+
+def attend_blocks(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    blocks: Tensor,
+    bias: RelativeBias | RelativeKeyBias | None = None,
+    *,
+    dropout: float = 0.0,
+) -> Tensor:
+    """`attend_triton` for clips that a block table tells apart, so that nothing but tensors goes in.
+
+    Frames of no clip may stand between or behind the clips; what comes out for them means nothing.
+    """
+    gate: Tensor | None = None
+    positions: Tensor | None = None
+    left = 0
+    match bias:
+        case RelativeBias():
+            gate, positions = bias.gate, bias.table
+        case RelativeKeyBias():
+            positions, left = bias.scores, bias.left
+    seed = None if dropout == 0 else torch.randint(2**31 - 1, (1,), dtype=torch.int32, device=query.device)
+    return packed_attention(query, key, value, blocks, gate, positions, left, seed, dropout)[0]
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def block_table(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+    """int32 (entries, 3): first row of the clip, its length, and a multiple of `ENTRY` rows within it.
+
+    The longest clips come first, as their programs take longest. Kept for the layers to come.
+    """
+    return _block_table(lengths, device)
+
+
+@lru_cache(maxsize=64)
+def _block_table(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+    clips, start = [], 0
+    for length in lengths:
+        clips.append((length, start))
+        start += length
+    clips.sort(reverse=True)
+    entries = [(start, length, first) for length, start in clips for first in range(0, length, ENTRY)]
+    with torch.inference_mode(False):  # it outlives the mode that it is made in
+        table = torch.tensor(entries, dtype=torch.int32)
+        if device.type == "cuda":  # from pinned memory, the copy is not waited for
+            table = table.pin_memory()
+        return table.to(device, non_blocking=True)
+
+
+@torch.library.custom_op("sonant::packed_attention", mutates_args=())
+def packed_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    blocks: Tensor,
+    gate: Tensor | None,
+    positions: Tensor | None,
+    left: int,
+    seed: Tensor | None,
+    dropout: float,
+) -> tuple[Tensor, Tensor]:
+    """The output (total, heads, head_dim), and for the way back the logarithms (heads, total) of the softmax's sums.
+
+    Args:
+        query, key, value: (total, heads, head_dim).
+        blocks: from `block_table`.
+        gate: (total, heads) of a gated bias, or None.
+        positions: the table of a gated bias (heads, 2 * reach - 1), the scores of one by keys (total, heads,
+            distances), or None.
+        left: frames back that the scores tell apart.
+        seed: int32 (1,), from which dropout is drawn, or None.
+        dropout: its probability.
+    """
+    launcher = _Launcher(query, key, value, blocks, gate, positions, left, seed, dropout)
+    out, log_sums = _results(query)
+    launcher.launch("forward", out, log_sums)
+    return out, log_sums
+
+
+@packed_attention.register_fake
+def _results(query: Tensor, *_: object) -> tuple[Tensor, Tensor]:
+    total, heads, _dim = query.shape
+    return query.new_empty(query.shape), query.new_empty((heads, total), dtype=torch.float32)
+
+
+@torch.library.custom_op("sonant::packed_attention_backward", mutates_args=())
+def packed_attention_backward(
+    out_gradient: Tensor,
+    out: Tensor,
+    log_sums: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    blocks: Tensor,
+    gate: Tensor | None,
+    positions: Tensor | None,
+    left: int,
+    seed: Tensor | None,
+    dropout: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Gradients to query, key, value, gate and positions; the last two are empty where there is no such thing."""
+    launcher = _Launcher(query, key, value, blocks, gate, positions, left, seed, dropout)
+    of_query, of_key, of_value, of_gate, of_positions = _gradients(
+        out_gradient, out, log_sums, query, key, value, blocks, gate, positions
+    )
+    dots = torch.empty_like(log_sums)
+    out_gradient = out_gradient.contiguous()
+    of_scores = of_positions.zero_() if launcher.bias == "keys" else None
+    launcher.launch("query_gradient", out, log_sums, out_gradient, of_query, of_gate, of_scores, dots)
+    launcher.launch("key_gradient", log_sums, out_gradient, dots, of_key, of_value)
+    if launcher.bias == "gated":
+        of_positions.copy_(launcher.table_gradient(log_sums, out_gradient, dots))
+    return of_query, of_key, of_value, of_gate, of_positions
+
+
+@packed_attention_backward.register_fake
+def _gradients(
+    _out_gradient: Tensor,
+    _out: Tensor,
+    _log_sums: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    _blocks: Tensor,
+    gate: Tensor | None,
+    positions: Tensor | None,
+    *_: object,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    like = (query, key, value, *(query.new_empty(0) if part is None else part for part in (gate, positions)))
+    of_query, of_key, of_value, of_gate, of_positions = (part.new_empty(part.shape) for part in like)
+    return of_query, of_key, of_value, of_gate, of_positions
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    query, key, value, blocks, gate, positions, ctx.left, seed, ctx.dropout = inputs
+    ctx.save_for_backward(*output, query, key, value, blocks, gate, positions, seed)
+
+
+def _backward(ctx: Any, out_gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    *parts, gate, positions, seed = ctx.saved_tensors
+    of_query, of_key, of_value, of_gate, of_positions = packed_attention_backward(
+        out_gradient, *parts, gate, positions, ctx.left, seed, ctx.dropout
+    )
+    return (
+        of_query, of_key, of_value, None, None if gate is None else of_gate,
+        None if positions is None else of_positions, None, None, None,
+    )  # fmt: skip
+
+
+packed_attention.register_autograd(_backward, setup_context=_setup_context)
+
+
+class _Launcher:
+    """The arguments that all kernels share, in their order."""
+
+    def __init__(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        blocks: Tensor,
+        gate: Tensor | None,
+        positions: Tensor | None,
+        left: int,
+        seed: Tensor | None,
+        dropout: float,
+    ) -> None:
+        total, self.heads, dim = query.shape
+        if query.stride(2) != 1 or not query.stride() == key.stride() == value.stride():
+            query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
+        gate = None if gate is None else gate.contiguous()
+        self.positions = positions = None if positions is None else positions.contiguous()
+        self.bias = "none" if positions is None else "keys" if gate is None else "gated"
+        self.query, self.blocks = query, blocks
+        self.tensors = (query, key, value, gate, positions, blocks, seed)
+        self.numbers = (
+            query.stride(0),
+            query.stride(1),
+            total,
+            left,
+            0 if positions is None else positions.shape[-1],
+            dim**-0.5,
+            round(dropout * 2**31),
+            1 / (1 - dropout),
+        )
+        self.constants = {
+            "DIM": dim,
+            "WIDTH": max(16, 1 << (dim - 1).bit_length()),  # the matrix units want a power of two
+            "BIAS": self.bias,
+            "DROPOUT": dropout > 0,
+            "PRECISION": "ieee",
+            "ENTRY": ENTRY,
+        }
+        self.tilings = FULL if query.dtype == torch.float32 else HALF
+
+    def launch(self, name: str, *own: Tensor | int | None, grid: tuple[int, ...] | None = None) -> None:
+        """Run the kernel of that name with what is its own; without a grid, a program for each block and head."""
+        from sonant.layers.kernels import triton_programs
+
+        tiling = self.tilings[name]
+        grid = grid or (len(self.blocks) * (ENTRY // tiling.block), self.heads)
+        with _on(self.query.device):
+            getattr(triton_programs, name)[grid](
+                *self.tensors,
+                *own,
+                *self.numbers,
+                **self.constants,
+                BLOCK=tiling.block,
+                STEP=tiling.step,
+                num_warps=tiling.warps,
+                num_stages=tiling.stages,
+            )
+
+    def table_gradient(self, log_sums: Tensor, out_gradient: Tensor, dots: Tensor) -> Tensor:
+        """(heads, 2 * reach - 1), float32."""
+        assert self.positions is not None
+        block = self.tilings["table_gradient"].block
+        reach = (self.positions.shape[1] + 1) // 2
+        blocks, diagonals = len(self.blocks) * (ENTRY // block), 2 * -(-reach // block) - 1
+        shares = max(1, min(blocks, TABLE_PROGRAMS // (diagonals * self.heads)))
+        sums = log_sums.new_empty(shares, self.heads, diagonals, 2 * block)
+        self.launch("table_gradient", log_sums, out_gradient, dots, sums, blocks, grid=(diagonals, self.heads, shares))
+        # Distance 0 is number block - 1 of the middle diagonal; a half of each overlaps with one of the next.
+        first, second = sums.sum(0).unflatten(2, (2, block)).unbind(2)  # (heads, diagonals, block) each
+        line = (F.pad(first, (0, 0, 0, 1)) + F.pad(second, (0, 0, 1, 0))).flatten(1)
+        middle = (diagonals // 2 + 1) * block - 1
+        return line[:, middle - reach + 1 : middle + reach]
+
+
+def _on(device: torch.device) -> AbstractContextManager[object]:
+    """Kernels are launched on the current device: make it this one."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()

@@ -1,0 +1,318 @@
+"""Attention over packed clips in Triton's language: what one program of each kernel does.
+
+Imported where a kernel is launched, as Triton is optional; `triton_attention` launches them and says what they compute.
+
+A program works on `BLOCK` rows of one clip and one head, in steps of `STEP` rows of the other side. Which rows, tells
+its entry of the block table (int32, three numbers an entry): the clip's first row, its length, and the first of the
+`ENTRY` rows of the clip that the entry stands for. Rows (queries) and columns (keys) are counted within the clip.
+Logits are of base 2; sums, maxima and gradients are float32 until they are written.
+
+Source: FlashAttention-2 (arXiv 2307.08691), algorithms 1 and 2.
+"""
+
+import triton
+import triton.language as tl
+
+LOG2_E = tl.constexpr(1.4426950408889634)
+
+
+@triton.jit
+def _block(blocks, number, ENTRY: tl.constexpr, BLOCK: tl.constexpr):
+    """Of block `number` of so many rows: its clip's first row and length, and its own first row in the clip."""
+    entry = blocks + number // (ENTRY // BLOCK) * 3
+    return tl.load(entry).to(tl.int64), tl.load(entry + 1), tl.load(entry + 2) + number % (ENTRY // BLOCK) * BLOCK
+
+
+@triton.jit
+def _read(pointer, stride, rows, length, DIM: tl.constexpr, WIDTH: tl.constexpr):
+    """(rows, WIDTH) of a clip and head; zeros behind the clip's end and the head's `DIM` channels."""
+    channels = tl.arange(0, WIDTH)
+    inside = (rows < length)[:, None] & (channels < DIM)[None, :]
+    return tl.load(pointer + rows[:, None] * stride + channels[None, :], mask=inside, other=0.0)
+
+
+@triton.jit
+def _write(pointer, stride, rows, length, values, DIM: tl.constexpr, WIDTH: tl.constexpr):
+    """Where `_read` reads."""
+    channels = tl.arange(0, WIDTH)
+    inside = (rows < length)[:, None] & (channels < DIM)[None, :]
+    at = pointer + rows[:, None] * stride + channels[None, :]
+    tl.store(at, values.to(pointer.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def _gates(gate, start, rows, length, head, heads, BIAS: tl.constexpr):
+    """What the head's tile of positions is multiplied with, by row: the gate, or one."""
+    if BIAS == "gated":
+        return tl.load(gate + (start + rows) * heads + head, mask=rows < length, other=0.0).to(tl.float32)
+    else:
+        return tl.full(rows.shape, 1.0, tl.float32)
+
+
+@triton.jit
+def _positions_of(positions, start, head, heads, num_positions, BIAS: tl.constexpr):
+    """Where the head's table begins, or the scores of the clip and head."""
+    if BIAS == "gated":
+        positions += head * num_positions
+    elif BIAS == "keys":
+        positions += (start * heads + head) * num_positions
+    return positions
+
+
+@triton.jit
+def _drawn_from(seed, head, DROPOUT: tl.constexpr):
+    """What the numbers of dropout are drawn from, for this head."""
+    if DROPOUT:
+        return _mixed(tl.load(seed).to(tl.uint32) + head.to(tl.uint32))
+    else:
+        return 0
+
+
+@triton.jit
+def _tile(positions, rows, columns, length, heads, left, num_positions, BIAS: tl.constexpr):
+    """What positions say of queries `rows` and keys `columns` (of two dimensions, either way round), float32."""
+    if BIAS == "keys":
+        place = tl.minimum(tl.maximum(columns - rows + left, 0), num_positions - 1)
+        at = rows * heads * num_positions + place
+    else:
+        at = columns - rows + num_positions // 2
+    return tl.load(positions + at, mask=(rows < length) & (columns < length), other=0.0).to(tl.float32)
+
+
+@triton.jit
+def _product(a, b, PRECISION: tl.constexpr):
+    """a times b transposed, float32."""
+    return tl.dot(a, tl.trans(b), input_precision=PRECISION)
+
+
+@triton.jit
+def _mixed(x):
+    """A hash of each 32-bit number. Source: C. Wellons, hash-prospector, the function `lowbias32`."""
+    x = x ^ (x >> 16)
+    x = x * 0x7FEB352D
+    x = x ^ (x >> 15)
+    x = x * 0x846CA68B
+    return x ^ (x >> 16)
+
+
+@triton.jit
+def _dropped(values, drawn_from, rows, columns, threshold, kept_scale, DROPOUT: tl.constexpr):
+    """The values that dropout leaves, made larger; which, is a function of the place and the seed alone.
+
+    So every kernel draws the same. A hash of the place, not Philox: that takes ten times as many operations, more than
+    the attention itself.
+    """
+    if DROPOUT:
+        line = _mixed(drawn_from + rows.to(tl.uint32))
+        drawn = (_mixed(line + columns.to(tl.uint32) * 0x9E3779B1) >> 1).to(tl.int32)
+        values = tl.where(drawn >= threshold, values * kept_scale, 0.0)
+    return values
+
+
+@triton.jit
+def forward(
+    query, key, value, gate, positions, blocks, seed, out, log_sums,
+    stride_row, stride_head, total, left, num_positions, scale, threshold, kept_scale,
+    DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
+    ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr,
+):  # fmt: skip
+    """`out` of a block of queries, and the logarithm (of base 2) of the sum of the powers of their logits."""
+    start, length, first = _block(blocks, tl.program_id(0), ENTRY, BLOCK)
+    if first >= length:
+        return
+    head, heads = tl.program_id(1), tl.num_programs(1)
+    at = start * stride_row + head * stride_head
+    rows = first + tl.arange(0, BLOCK)
+    gates = _gates(gate, start, rows, length, head, heads, BIAS)[:, None] * LOG2_E
+    positions = _positions_of(positions, start, head, heads, num_positions, BIAS)
+    drawn_from = _drawn_from(seed, head, DROPOUT)
+    q = _read(query + at, stride_row, rows, length, DIM, WIDTH)
+    top = tl.full([BLOCK], float("-inf"), tl.float32)
+    sums = tl.zeros([BLOCK], tl.float32)
+    mixed = tl.zeros([BLOCK, WIDTH], tl.float32)
+    for column in range(0, length, STEP):
+        columns = column + tl.arange(0, STEP)
+        k = _read(key + at, stride_row, columns, length, DIM, WIDTH)
+        logits = _product(q, k, PRECISION) * (scale * LOG2_E)
+        if BIAS != "none":
+            tile = _tile(positions, rows[:, None], columns[None, :], length, heads, left, num_positions, BIAS)
+            logits += gates * tile
+        logits = tl.where((columns < length)[None, :], logits, float("-inf"))
+        new_top = tl.maximum(top, tl.max(logits, 1))
+        weights = tl.exp2(logits - new_top[:, None])
+        shrink = tl.exp2(top - new_top)
+        sums = sums * shrink + tl.sum(weights, 1)
+        weights = _dropped(
+            weights, drawn_from, (start + rows)[:, None], columns[None, :], threshold, kept_scale, DROPOUT
+        )
+        v = _read(value + at, stride_row, columns, length, DIM, WIDTH)
+        mixed = mixed * shrink[:, None] + tl.dot(weights.to(v.dtype), v, input_precision=PRECISION)
+        top = new_top
+    _write(out + (start * heads + head) * DIM, heads * DIM, rows, length, mixed / sums[:, None], DIM, WIDTH)
+    tl.store(log_sums + head.to(tl.int64) * total + start + rows, top + tl.log2(sums), mask=rows < length)
+
+
+@triton.jit
+def query_gradient(
+    query, key, value, gate, positions, blocks, seed, out, log_sums, out_gradient,
+    of_query, of_gate, of_scores, dots,
+    stride_row, stride_head, total, left, num_positions, scale, threshold, kept_scale,
+    DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
+    ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr,
+):  # fmt: skip
+    """Gradients to a block of queries, their gates or their scores; and `dots`, output times its gradient, by row."""
+    start, length, first = _block(blocks, tl.program_id(0), ENTRY, BLOCK)
+    if first >= length:
+        return
+    head, heads = tl.program_id(1), tl.num_programs(1)
+    at, packed = start * stride_row + head * stride_head, (start * heads + head) * DIM
+    rows = first + tl.arange(0, BLOCK)
+    inside = rows < length
+    by_row = head.to(tl.int64) * total + start + rows
+    gates = _gates(gate, start, rows, length, head, heads, BIAS)[:, None] * LOG2_E
+    positions = _positions_of(positions, start, head, heads, num_positions, BIAS)
+    if BIAS == "keys":
+        of_scores += ((start + rows) * heads + head)[:, None] * num_positions
+    drawn_from = _drawn_from(seed, head, DROPOUT)
+    q = _read(query + at, stride_row, rows, length, DIM, WIDTH)
+    do = _read(out_gradient + packed, heads * DIM, rows, length, DIM, WIDTH)
+    o = _read(out + packed, heads * DIM, rows, length, DIM, WIDTH)
+    dot = tl.sum(o.to(tl.float32) * do.to(tl.float32), 1)
+    tl.store(dots + by_row, dot, mask=inside)
+    log_sum = tl.load(log_sums + by_row, mask=inside, other=float("inf"))
+    dq = tl.zeros([BLOCK, WIDTH], tl.float32)
+    for_gate = tl.zeros([BLOCK], tl.float32)
+    nearest, farthest = tl.zeros([BLOCK], tl.float32), tl.zeros([BLOCK], tl.float32)
+    for column in range(0, length, STEP):
+        columns = column + tl.arange(0, STEP)
+        k = _read(key + at, stride_row, columns, length, DIM, WIDTH)
+        v = _read(value + at, stride_row, columns, length, DIM, WIDTH)
+        logits = _product(q, k, PRECISION) * (scale * LOG2_E)
+        if BIAS != "none":
+            tile = _tile(positions, rows[:, None], columns[None, :], length, heads, left, num_positions, BIAS)
+            logits += gates * tile
+        weights = tl.where((columns < length)[None, :], tl.exp2(logits - log_sum[:, None]), 0.0)
+        of_weights = _dropped(
+            _product(do, v, PRECISION),
+            drawn_from, (start + rows)[:, None], columns[None, :], threshold, kept_scale, DROPOUT,
+        )  # fmt: skip
+        of_logits = weights * (of_weights - dot[:, None])
+        dq += tl.dot(of_logits.to(k.dtype), k, input_precision=PRECISION)
+        if BIAS == "gated":
+            for_gate += tl.sum(of_logits * tile, 1)
+        elif BIAS == "keys":
+            # A distance between the ends belongs to one key of each query: its gradient is that logit's own.
+            place, end = columns[None, :] - rows[:, None] + left, num_positions - 1
+            nearest += tl.sum(tl.where(place <= 0, of_logits, 0.0), 1)
+            farthest += tl.sum(tl.where(place >= end, of_logits, 0.0), 1)
+            own = inside[:, None] & (columns < length)[None, :] & (place > 0) & (place < end)
+            tl.store(of_scores + place, of_logits, mask=own)
+    _write(of_query + packed, heads * DIM, rows, length, dq * scale, DIM, WIDTH)
+    if BIAS == "gated":
+        tl.store(of_gate + (start + rows) * heads + head, for_gate, mask=inside)
+    elif BIAS == "keys":
+        tl.store(of_scores, nearest[:, None], mask=inside[:, None])
+        tl.store(of_scores + num_positions - 1, farthest[:, None], mask=inside[:, None])
+
+
+@triton.jit
+def key_gradient(
+    query, key, value, gate, positions, blocks, seed, log_sums, out_gradient, dots,
+    of_key, of_value,
+    stride_row, stride_head, total, left, num_positions, scale, threshold, kept_scale,
+    DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
+    ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr,
+):  # fmt: skip
+    """Gradients to a block of keys and values; tiles stand on their side, (keys, queries).
+
+    `dots` as `query_gradient` left them.
+    """
+    start, length, first = _block(blocks, tl.program_id(0), ENTRY, BLOCK)
+    if first >= length:
+        return
+    head, heads = tl.program_id(1), tl.num_programs(1)
+    at, packed = start * stride_row + head * stride_head, (start * heads + head) * DIM
+    columns = first + tl.arange(0, BLOCK)
+    log_sums += head.to(tl.int64) * total + start
+    dots += head.to(tl.int64) * total + start
+    positions = _positions_of(positions, start, head, heads, num_positions, BIAS)
+    drawn_from = _drawn_from(seed, head, DROPOUT)
+    k = _read(key + at, stride_row, columns, length, DIM, WIDTH)
+    v = _read(value + at, stride_row, columns, length, DIM, WIDTH)
+    dk, dv = tl.zeros([BLOCK, WIDTH], tl.float32), tl.zeros([BLOCK, WIDTH], tl.float32)
+    for row in range(0, length, STEP):
+        rows = row + tl.arange(0, STEP)
+        inside = rows < length
+        q = _read(query + at, stride_row, rows, length, DIM, WIDTH)
+        do = _read(out_gradient + packed, heads * DIM, rows, length, DIM, WIDTH)
+        logits = _product(k, q, PRECISION) * (scale * LOG2_E)
+        if BIAS != "none":
+            gates = _gates(gate, start, rows, length, head, heads, BIAS)[None, :] * LOG2_E
+            tile = _tile(positions, rows[None, :], columns[:, None], length, heads, left, num_positions, BIAS)
+            logits += gates * tile
+        log_sum = tl.load(log_sums + rows, mask=inside, other=float("inf"))
+        weights = tl.exp2(logits - log_sum[None, :])
+        dropped = _dropped(
+            weights, drawn_from, (start + rows)[None, :], columns[:, None], threshold, kept_scale, DROPOUT
+        )
+        of_weights = _dropped(
+            _product(v, do, PRECISION),
+            drawn_from, (start + rows)[None, :], columns[:, None], threshold, kept_scale, DROPOUT,
+        )  # fmt: skip
+        dv += tl.dot(dropped.to(do.dtype), do, input_precision=PRECISION)
+        of_logits = weights * (of_weights - tl.load(dots + rows, mask=inside, other=0.0)[None, :])
+        dk += tl.dot(of_logits.to(q.dtype), q, input_precision=PRECISION)
+    _write(of_key + packed, heads * DIM, columns, length, dk * scale, DIM, WIDTH)
+    _write(of_value + packed, heads * DIM, columns, length, dv, DIM, WIDTH)
+
+
+@triton.jit
+def table_gradient(
+    query, key, value, gate, positions, blocks, seed, log_sums, out_gradient, dots,
+    sums, num_blocks,
+    stride_row, stride_head, total, left, num_positions, scale, threshold, kept_scale,
+    DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
+    ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr,
+):  # fmt: skip
+    """Gradient to the table from one diagonal of square tiles (`STEP` is not used), over a share of all queries.
+
+    Along a diagonal of tiles, one place means one distance of key and query in every tile: they are added up as they
+    stand, and only their sum is summed along its own diagonals. No two programs write to one place, so that the result
+    is the same each time.
+    """
+    diagonal, head, share = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    diagonals, heads, shares = tl.num_programs(0), tl.num_programs(1), tl.num_programs(2)
+    ahead = (diagonal - diagonals // 2) * BLOCK
+    places = tl.arange(0, BLOCK)
+    positions += head * num_positions
+    drawn_from = _drawn_from(seed, head, DROPOUT)
+    by_place = tl.zeros([BLOCK, BLOCK], tl.float32)
+    for number in range(share, num_blocks, shares):
+        start, length, first = _block(blocks, number, ENTRY, BLOCK)
+        if (first < length) & (first + ahead >= 0) & (first + ahead < length):
+            rows, columns = first + places, first + ahead + places
+            inside = rows < length
+            at, packed = start * stride_row + head * stride_head, (start * heads + head) * DIM
+            by_row = head.to(tl.int64) * total + start + rows
+            q = _read(query + at, stride_row, rows, length, DIM, WIDTH)
+            k = _read(key + at, stride_row, columns, length, DIM, WIDTH)
+            v = _read(value + at, stride_row, columns, length, DIM, WIDTH)
+            do = _read(out_gradient + packed, heads * DIM, rows, length, DIM, WIDTH)
+            gates = _gates(gate, start, rows, length, head, heads, BIAS)[:, None]
+            tile = _tile(positions, rows[:, None], columns[None, :], length, heads, left, num_positions, BIAS)
+            logits = _product(q, k, PRECISION) * (scale * LOG2_E) + gates * LOG2_E * tile
+            log_sum = tl.load(log_sums + by_row, mask=inside, other=float("inf"))
+            weights = tl.where((columns < length)[None, :], tl.exp2(logits - log_sum[:, None]), 0.0)
+            of_weights = _dropped(
+                _product(do, v, PRECISION),
+                drawn_from, (start + rows)[:, None], columns[None, :], threshold, kept_scale, DROPOUT,
+            )  # fmt: skip
+            dot = tl.load(dots + by_row, mask=inside, other=0.0)
+            by_place += gates * weights * (of_weights - dot[:, None])
+    # Number d of the 2 * BLOCK distances, the first being 1 - BLOCK, lies in row r at column r + d + 1 - BLOCK.
+    distances = tl.arange(0, 2 * BLOCK)
+    column = places[:, None] + distances[None, :] - (BLOCK - 1)
+    within = (column >= 0) & (column < BLOCK)
+    skewed = tl.gather(by_place, tl.where(within, column, 0), 1)
+    by_distance = tl.sum(tl.where(within, skewed, 0.0), 0)
+    tl.store(sums + ((share * heads + head) * diagonals + diagonal) * (2 * BLOCK) + distances, by_distance)
