@@ -1,14 +1,19 @@
 """Makes of a model the copy that is run: same states, same numbering, faster arithmetic."""
 
+import warnings
 from itertools import chain
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError, UnknownName
+from sonant.inference.attention import PreparedSelfAttention
+from sonant.inference.linear import FloatPrecision, PreparedFeedForward, has_bfloat16
 from sonant.inference.precision import PRECISIONS, Precision
 from sonant.inference.shared_copy import shared_copy
-from sonant.models import Backbone
+from sonant.layers.attention import SelfAttention
+from sonant.layers.transformer import FeedForward
+from sonant.models import Backbone, VQWav2Vec
 
 
 def prepare(
@@ -31,8 +36,12 @@ def prepare(
     """
     weights = next(backbone.parameters())
     place = weights.device if device is None else torch.device(device)
+    if weights.dtype == torch.float64 and precision is None:
+        return shared_copy(backbone).to(place)
     precision = _checked(precision, weights.dtype, place)
-    return shared_copy(backbone, torch.bfloat16 if precision == "int8" else getattr(torch, precision)).to(place)
+    if place.type == "cpu":
+        return _prepare_cpu(backbone, _supported(precision))
+    return shared_copy(backbone, getattr(torch, precision)).to(place)
 
 
 class PreparedCopies:
@@ -73,3 +82,42 @@ def _checked(precision: Precision | None, dtype: torch.dtype, device: torch.devi
     if precision == "int8" and device.type != "cpu":
         raise ConfigurationError("precision='int8' is for CPUs; on a GPU use 'bfloat16', 'float16' or 'float32'.")
     return precision
+
+
+def _supported(precision: Precision) -> FloatPrecision:
+    """The nearest arithmetic that pays on this CPU."""
+    if precision == "float32" or has_bfloat16():
+        return "float32" if precision == "float32" else "bfloat16"
+    warnings.warn(
+        f"precision={precision!r} gains nothing on this CPU, which does not multiply in bfloat16 fast; 'float32' is "
+        "taken.",
+        stacklevel=4,
+    )
+    return "float32"
+
+
+@torch.no_grad()
+def _prepare_cpu(backbone: Backbone, precision: FloatPrecision) -> Backbone:
+    prepared = shared_copy(backbone, torch.float32)
+    _replace_blocks(prepared, precision)
+    return prepared
+
+
+def _replace_blocks(module: nn.Module, precision: FloatPrecision) -> None:
+    if isinstance(module, VQWav2Vec):
+        precision = "float32"  # rounding would change codes, not only their last digits
+    for name, child in module.named_children():
+        block = _prepared(child, precision)
+        if block is None:
+            _replace_blocks(child, precision)
+        else:
+            setattr(module, name, block)
+
+
+def _prepared(block: nn.Module, precision: FloatPrecision) -> nn.Module | None:
+    match block:
+        case SelfAttention():
+            return PreparedSelfAttention(block, precision)
+        case FeedForward():
+            return PreparedFeedForward(block, precision=precision)
+    return None

@@ -1,0 +1,114 @@
+"""What a prepared copy is, besides giving the same states (which `tests/laws` proves for every family)."""
+
+import copy
+import warnings
+
+import pytest
+import torch
+
+from benchmarks.peers import exaggerate
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.inference import PreparedCopies, prepare
+from sonant.layers.packed import Packed
+from sonant.models import Backbone, WavLMConfig, build
+from tests.shapes import SMALL
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def backbone() -> Backbone:
+    torch.manual_seed(0)
+    return exaggerate(build(WavLMConfig(**SMALL)))
+
+
+@pytest.fixture
+def speech() -> Packed:
+    generator = torch.Generator().manual_seed(1)
+    return Packed.pack(torch.randn(length, generator=generator) for length in (16_000, 400, 7_777))
+
+
+def last(model: Backbone, speech: Packed) -> torch.Tensor:
+    with torch.no_grad():
+        return model(speech, layers=["last"]).last
+
+
+def test_the_model_stays_as_it_was_and_goes_on_training(backbone, speech) -> None:
+    backbone.train()
+    before = copy.deepcopy(backbone.state_dict())
+    prepared = prepare(backbone)
+    assert not prepared.training
+    assert all(module.training for module in backbone.modules())
+    for name, tensor in backbone.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    backbone(speech).last.sum().backward()
+    assert backbone.encoder.layers[0].attention.query.weight.grad is not None
+    assert all(parameter.requires_grad for parameter in backbone.parameters())
+
+
+def test_weights_that_are_not_rearranged_are_shared(backbone) -> None:
+    prepared = prepare(backbone)
+    assert prepared.projection.norm.weight is backbone.projection.norm.weight
+    assert prepared.encoder.relative_positions.weight is backbone.encoder.relative_positions.weight
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_lesser_weights_are_run_and_stay_what_they_are(backbone, speech, dtype) -> None:
+    expected = last(prepare(backbone), speech)
+    backbone.to(dtype)
+    given = last(prepare(backbone), speech)
+    assert given.dtype == torch.float32
+    assert (given - expected).norm() < 0.05 * expected.norm()
+    assert {parameter.dtype for parameter in backbone.parameters()} == {dtype}
+
+
+def test_float64_is_run_as_it_is(backbone, speech) -> None:
+    backbone.double()
+    expected = last(backbone.eval(), speech.with_values(speech.values.double()))
+    given = last(prepare(backbone), speech.with_values(speech.values.double()))
+    assert torch.equal(given, expected)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_what_the_cpu_does_not_gain_from_is_said_and_not_done(backbone, speech, precision, monkeypatch) -> None:
+    monkeypatch.setattr("sonant.inference.preparation.has_bfloat16", lambda: False)
+    with pytest.warns(UserWarning, match="float32"):
+        prepared = prepare(backbone, precision)
+    assert torch.equal(last(prepared, speech), last(prepare(backbone, "float32"), speech))
+
+
+def test_wrong_precisions_are_refused(backbone) -> None:
+    with pytest.raises(UnknownName, match="int4"):
+        prepare(backbone, "int4")
+    with pytest.raises(ConfigurationError, match="bfloat16"):
+        prepare(backbone, "float16")
+    with pytest.raises(ConfigurationError, match=r"dtype=torch\.float32"):
+        prepare(backbone.bfloat16(), "float32")
+
+
+def test_copies_are_kept_until_weights_or_precision_change(backbone, speech) -> None:
+    copies = PreparedCopies()
+    first = copies.get(backbone, None, CPU)
+    assert copies.get(backbone, None, CPU) is first
+    near = copies.get(backbone, "bfloat16", CPU)
+    assert near is not first
+    again = copies.get(backbone, None, CPU)
+    before = last(again, speech)
+    with torch.no_grad():
+        backbone.encoder.layers[1].feed_forward.inner.weight.mul_(1.5)
+    changed = copies.get(backbone, None, CPU)
+    assert changed is not again
+    after = last(changed, speech)
+    assert (after - before).norm() > 1e-3 * before.norm()
+    assert (after - last(backbone.eval(), speech)).norm() < 1e-5 * after.norm()
+    other = copy.deepcopy(backbone)
+    assert copies.get(other, None, CPU) is not changed
+
+
+def test_a_model_made_for_inference_alone_is_prepared_too(speech) -> None:
+    with torch.inference_mode():
+        backbone = exaggerate(build(WavLMConfig(**SMALL)))
+        copies = PreparedCopies()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert copies.get(backbone, None, CPU) is copies.get(backbone, None, CPU)
