@@ -1,7 +1,7 @@
 """Attention over packed clips through PyTorch's FlexAttention: any bias that can be written as a formula.
 
-Compiled where it runs on an accelerator. On a CPU it runs as written, which spells out every logit: for tests. The plain
-function that it must equal is `attend_reference`.
+Compiled where it runs on an accelerator. On a CPU it runs as written, which spells out every logit: for tests. The
+plain function that it must equal is `attend_reference`.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def attend_flex(
     """What `attend` computes, without dropout; on an accelerator gradients reach every argument."""
     from torch.nn.attention.flex_attention import flex_attention
 
-    attention = flex_attention if query.device.type == "cpu" else _compiled()
+    attention: Callable[..., Tensor] = flex_attention if query.device.type == "cpu" else _compiled()
     one = (x.transpose(0, 1)[None] for x in (query, key, value))  # (1, heads, total, head_dim)
     mixed = attention(*one, score_mod=_modifier(bias), block_mask=clip_mask(tuple(lengths), query.device))
     return mixed[0].transpose(0, 1)
