@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers import exaggerate, peer_states, relative_error, twin
+from sonant.inference import prepare
 from sonant.layers.packed import Packed
 from sonant.models import (
     Backbone,
@@ -141,6 +142,41 @@ def test_a_clip_alone_equals_the_clip_in_a_batch(config: BackboneConfig) -> None
     together = encode(backbone, waveforms)
     for waveform, states in zip(waveforms, together, strict=True):
         assert_same(states, encode(backbone, [waveform])[0])
+
+
+@every_tiny_model
+def test_a_prepared_copy_gives_the_same_states(config: BackboneConfig) -> None:
+    backbone, waveforms = model(config), clips((0.1, 4.2, 0.37, 0.5, 0.5, 2.8, 1.001))
+    prepared = prepare(backbone)
+    together = encode(prepared, waveforms)
+    for waveform, states, expected in zip(waveforms, together, encode(backbone, waveforms), strict=True):
+        assert_same(states, expected)
+        assert_same(encode(prepared, [waveform])[0], expected)
+
+
+@pytest.mark.parametrize("name", QUANTIZED)
+def test_a_prepared_copy_gives_the_same_codes(name: str) -> None:
+    """But where two codes are as good as alike, and whatever the precision."""
+    backbone, speech = model(QUANTIZED[name]), Packed.pack(clips((0.5, 3, 1.2)))
+    with torch.no_grad():
+        expected = backbone.codes(speech).values
+        for precision in ("float32", "bfloat16", "int8"):
+            assert (prepare(backbone, precision).codes(speech).values == expected).float().mean() > 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_prepared_copy_gives_the_same_states_at_published_sizes(name: str) -> None:
+    backbone, waveforms = model(PUBLISHED[name]), clips((0.1, 10, 3.3, 0.37))
+    expected = encode(backbone, waveforms)
+    for states, other in zip(encode(prepare(backbone), waveforms), expected, strict=True):
+        assert_same(states, other)
+    for precision, least in (("bfloat16", 0.999), ("int8", 0.99)):
+        given = encode(prepare(backbone, precision), waveforms)
+        for number, (states, other) in enumerate(zip(given, expected, strict=True)):
+            for state, values in other.items():
+                cosine = float(torch.cosine_similarity(states[state].float(), values, dim=-1).min())
+                assert cosine > least, f"{precision}, clip {number}, state {state}: {cosine:.5f}"
 
 
 @pytest.mark.parametrize("name", QUANTIZED)
@@ -312,7 +348,7 @@ def test_gradients_of_a_batch_are_the_sum_of_those_of_its_clips(config: Backbone
 
 
 @every_tiny_model
-@pytest.mark.parametrize("how", ["weights", "autocast"])
+@pytest.mark.parametrize("how", ["weights", "autocast", "prepared"])
 def test_half_precision_stays_near(config: BackboneConfig, how: str) -> None:
     """bfloat16 has 8 bits: errors of a few per cent after three layers of peaky attention, no more."""
     torch.manual_seed(0)
@@ -320,8 +356,10 @@ def test_half_precision_stays_near(config: BackboneConfig, how: str) -> None:
     expected = encode(backbone, waveforms)
     if how == "weights":
         given = encode(backbone.bfloat16(), [waveform.bfloat16() for waveform in waveforms])
-    else:
+    elif how == "autocast":
         with torch.autocast("cpu", torch.bfloat16):
             given = encode(backbone, waveforms)
+    else:
+        given = encode(prepare(backbone, "bfloat16"), waveforms)
     for one, other in zip(given, expected, strict=True):
         assert_same({name: state.float() for name, state in one.items()}, other, tolerance=0.03)
