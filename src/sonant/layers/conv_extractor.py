@@ -108,7 +108,7 @@ class ConvExtractor(nn.Module):
         super().__init__()
         self.kernels, self.strides = tuple(kernels), tuple(strides)
         self.stride = prod(strides)
-        self.norm, self.log_compression = norm, log_compression
+        self.norm, self.activation, self.log_compression = norm, activation, log_compression
         self.layers = nn.ModuleList(
             ConvLayer(nn.Conv1d(before, after, kernel, stride, bias=bias), _norm(norm, number, after), activation)
             for number, (before, after, kernel, stride) in enumerate(

@@ -1,0 +1,173 @@
+"""The convolutional front for inference on a CPU: each convolution one matrix product, a stretch of a clip at a time.
+
+No tensor is longer than a tile: the work stays in the cache, and the memory it takes does not grow with the clip.
+"""
+
+from collections.abc import Iterator
+from math import ceil, prod
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.inference.convolution import Convolution, PairedConvolution
+from sonant.inference.linear import FloatPrecision
+from sonant.inference.precision import Precision
+from sonant.layers.activations import Activation, activation
+from sonant.layers.clip_statistics import EPS, ClipStatistics, ConvStatistics, expected
+from sonant.layers.conv_extractor import (
+    ChannelNorm,
+    ClipNorm,
+    ConvExtractor,
+    ConvLayer,
+    frames_of,
+    num_frames,
+    receptive_field,
+)
+from sonant.layers.packed import Packed
+
+TILE_FRAMES = 100  # measured: 50 to 200 cost the same; products of fewer are too flat, and more leave the cache
+BLOCK_STEPS = 2048  # of a layer whose norm must see the whole clip
+BLOCK_SAMPLES = 1 << 16  # that the statistics of the group norm take in at a time
+PAIRED_STEPS = 8  # steps of a layer in the time of a frame from which on pairing them pays: measured
+
+
+class PreparedExtractor(nn.Module):
+    """A `ConvExtractor` readied for inference: the same frames, in float32 whatever the arithmetic.
+
+    In "bfloat16" and "int8" the convolutions multiply in bfloat16, all but the first, which hears samples; norms are in
+    float32 as ever.
+    """
+
+    def __init__(self, extractor: ConvExtractor, *, precision: Precision = "float32") -> None:
+        super().__init__()
+        self.kernels, self.strides, self.stride = extractor.kernels, extractor.strides, extractor.stride
+        self.norm, self.log_compression = extractor.norm, extractor.log_compression
+        self.activation: Activation = extractor.activation
+        layers = [cast("ConvLayer", layer) for layer in extractor.layers]
+        self.channels = layers[-1].conv.out_channels
+        rest: FloatPrecision = "float32" if precision == "float32" else "bfloat16"
+        self.first = self._prepared(0, layers[0], "float32")
+        self.rest = nn.ModuleList(self._prepared(number, layer, rest) for number, layer in enumerate(layers[1:], 1))
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that one frame sees."""
+        return receptive_field(self.kernels, self.strides)
+
+    def num_frames(self, num_samples: Tensor) -> Tensor:
+        """Frames that so many samples give, int64; zero where they are fewer than the receptive field."""
+        return num_frames(num_samples, self.kernels, self.strides)
+
+    def clip_statistics(self) -> ConvStatistics | None:
+        """As those of `ConvExtractor`."""
+        return ConvStatistics(self.kernels[0], self.strides[0]) if self.norm == "group" else None
+
+    def forward(self, speech: Packed, *, statistics: ClipStatistics | None = None) -> Packed:
+        """Waveforms (total_samples,) to frames (total_frames, channels).
+
+        `statistics`: of the whole clip, where the given ones are windows of one; None takes each for a whole.
+        """
+        frames = frames_of(speech, self.kernels, self.strides)
+        known = expected(ConvStatistics, statistics)
+        features = torch.empty(int(frames.sum()), self.channels)
+        for clip, made in zip(speech, features.split(frames.tolist()), strict=True):
+            samples = clip.float()
+            first = self.first.over(samples, known) if isinstance(self.first, GroupNormed) else self.first
+            for stretch, tile in self._tiles(samples[:, None], made):
+                rows = first(stretch)
+                for layer in self.rest:
+                    rows = layer(rows)
+                tile.copy_(rows)
+        return Packed(features.abs_().log1p_() if self.log_compression else features, frames)
+
+    def _tiles(self, samples: Tensor, made: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Stretches of a clip (samples, 1), each with its share of the frames to be made, (frames, channels)."""
+        if self.norm == "clip":
+            yield samples, made  # with the last samples, which no frame but every norm sees
+            return
+        start = 0
+        for tile in made.tensor_split(ceil(len(made) / TILE_FRAMES)):
+            yield samples[start : start + (len(tile) - 1) * self.stride + self.receptive_field], tile
+            start += len(tile) * self.stride
+
+    def _prepared(self, number: int, layer: ConvLayer, precision: FloatPrecision) -> nn.Module:
+        """From rows (steps, in) to rows (fewer steps, out)."""
+        conv, norm, stride = layer.conv, layer.norm, self.strides[number]
+        if self.norm == "group" and isinstance(norm, ClipNorm):
+            return GroupNormed(conv, norm, self.activation)
+        name = self.activation if norm is None else None
+        steps = self.stride // prod(self.strides[: number + 1])
+        convolution: nn.Module
+        if precision == "float32" and (self.kernels[number], stride) == (3, 2) and steps >= PAIRED_STEPS:
+            convolution = PairedConvolution(conv.weight, conv.bias, name)
+        else:
+            convolution = Convolution(conv.weight, conv.bias, stride, precision=precision, activation=name)
+        if isinstance(norm, ChannelNorm):
+            return ChannelNormed(convolution, norm, self.activation)
+        if isinstance(norm, ClipNorm):
+            return ClipNormed(convolution, self.kernels[number], stride, norm, self.activation)
+        return convolution
+
+
+class GroupNormed(nn.Module):
+    """The first convolution, a norm of each channel over the clip, an activation: for each clip a convolution."""
+
+    def __init__(self, conv: nn.Conv1d, norm: ClipNorm, name: Activation) -> None:
+        super().__init__()
+        self.conv, self.norm, self.activation = conv, norm, name
+
+    def over(self, samples: Tensor, known: ConvStatistics | None) -> Convolution:
+        """All three in one, for a clip (samples,) of which the statistics are given or else taken."""
+        (kernel,), (stride,) = self.conv.kernel_size, self.conv.stride
+        if known is None:
+            known = ConvStatistics(kernel, stride)
+            for block in samples.split(BLOCK_SAMPLES):
+                known.update(block.numpy())
+        factor, offset = known.affine(self.conv, self.norm.weight, self.norm.bias)
+        weight = (self.conv.weight.detach().double() * factor[:, None, None]).float()
+        return Convolution(weight, offset.float(), stride, precision="float32", activation=self.activation)
+
+
+class ChannelNormed(nn.Module):
+    """A convolution, a norm over the channels of each row, an activation."""
+
+    def __init__(self, convolution: nn.Module, norm: ChannelNorm, name: Activation) -> None:
+        super().__init__()
+        self.convolution, self.activation = convolution, activation(name)
+        self.weight, self.bias, self.eps = norm.weight.detach().float(), norm.bias.detach().float(), norm.eps
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(steps, in) to (fewer steps, out)."""
+        rows = self.convolution(rows)
+        # bfloat16 rows between float32 weights are normalised in float32
+        return self.activation(F.layer_norm(rows, rows.shape[1:], self.weight, self.bias, self.eps))
+
+
+class ClipNormed(nn.Module):
+    """A convolution, a norm over all channels and rows at once, an activation; some rows at a time."""
+
+    def __init__(self, convolution: nn.Module, kernel: int, stride: int, norm: ClipNorm, name: Activation) -> None:
+        super().__init__()
+        self.convolution, self.kernel, self.stride = convolution, kernel, stride
+        self.activation = activation(name)
+        self.weight, self.bias = norm.weight.detach().float(), norm.bias.detach().float()
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """All steps of a clip, (steps, in), to (fewer steps, out) in float32."""
+        out = rows.new_empty((len(rows) - self.kernel) // self.stride + 1, len(self.weight))
+        count, mean, scatter, start = 0, 0.0, 0.0, 0
+        for block in out.split(BLOCK_STEPS):
+            stop = start + (len(block) - 1) * self.stride + self.kernel
+            block.copy_(self.convolution(rows[start:stop]))
+            start += len(block) * self.stride
+            own = block.mean()
+            gap, total = float(own) - mean, count + block.numel()
+            scatter += float((block - own).square_().sum()) + gap**2 * count * block.numel() / total
+            mean += gap * block.numel() / total
+            count = total
+        factor = self.weight * (scatter / count + EPS) ** -0.5
+        for block in out.split(BLOCK_STEPS):
+            block.copy_(self.activation(block.sub_(mean).mul_(factor).add_(self.bias)))
+        return out
