@@ -1,13 +1,16 @@
 """`attend` equals its reference, forward and backward, in blocks or not."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from sonant.layers import attention
-from sonant.layers.attention import Bias, SelfAttention, attend, attend_reference
+from sonant.layers.attention import Bias, SelfAttention, attend, attend_by_torch, attend_reference
 from sonant.layers.positions import PositionGate, RelativeBias, RelativeKeyBias
 
 quick = settings(max_examples=25, deadline=None, derandomize=True)
@@ -49,9 +52,9 @@ def inputs(
 def test_equals_the_reference(lengths: list[int], heads: int, head_dim: int, kind: str, beyond: int) -> None:
     tensors, bias = inputs(lengths, heads, head_dim, kind=kind, beyond=beyond)
     with torch.no_grad():
-        torch.testing.assert_close(
-            attend(*tensors[:3], lengths, bias), attend_reference(*tensors[:3], lengths, bias), rtol=1e-4, atol=1e-5
-        )
+        expected = attend_reference(*tensors[:3], lengths, bias)
+        for function in (attend, attend_by_torch):
+            torch.testing.assert_close(function(*tensors[:3], lengths, bias), expected, rtol=1e-4, atol=1e-5)
 
 
 @quick
@@ -73,9 +76,9 @@ def test_blocks_change_nothing(logits: int, kind: str, monkeypatch: pytest.Monke
     lengths = [1, 9, 9, 9, 33, 2, 17]
     tensors, bias = inputs(lengths, 3, 8, kind=kind, beyond=1)
     with torch.no_grad():
-        whole = attend(*tensors[:3], lengths, bias)
+        whole = attend_by_torch(*tensors[:3], lengths, bias)
         monkeypatch.setitem(attention.BLOCK_LOGITS, "cpu", logits)
-        torch.testing.assert_close(attend(*tensors[:3], lengths, bias), whole, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(attend_by_torch(*tensors[:3], lengths, bias), whole, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["gated", "keys"])
@@ -85,27 +88,28 @@ def test_no_block_is_larger_than_promised(kind: str, monkeypatch: pytest.MonkeyP
     tensors, bias = inputs(lengths, heads, 4, kind=kind)
     monkeypatch.setitem(attention.BLOCK_LOGITS, "cpu", 1000)
     sizes = []
-    softmax = torch.Tensor.softmax
+    attention_to = F.scaled_dot_product_attention
 
-    def spy(logits: Tensor, dim: int) -> Tensor:
-        sizes.append(logits.numel())
-        return softmax(logits, dim)
+    def spy(query: Tensor, key: Tensor, value: Tensor, *, attn_mask: Tensor, scale: float) -> Tensor:
+        sizes.append(attn_mask.numel())
+        return attention_to(query, key, value, attn_mask=attn_mask, scale=scale)
 
-    monkeypatch.setattr(torch.Tensor, "softmax", spy)
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
     with torch.no_grad():
-        attend(*tensors[:3], lengths, bias)
+        attend_by_torch(*tensors[:3], lengths, bias)
     assert sum(sizes) == heads * sum(length**2 for length in lengths)
     assert max(sizes) <= 1000
 
 
 @each_kind
-def test_nan_stays_in_its_clip(kind: str) -> None:
+@pytest.mark.parametrize("function", [attend, attend_by_torch])
+def test_nan_stays_in_its_clip(function: Callable[..., Tensor], kind: str) -> None:
     lengths = [4, 4, 6]
     tensors, bias = inputs(lengths, 2, 4, kind=kind)
     with torch.no_grad():
         for tensor in tensors[:3]:
             tensor[4:8] = float("nan")
-        mixed = attend(*tensors[:3], lengths, bias)
+        mixed = function(*tensors[:3], lengths, bias)
     assert mixed[4:8].isnan().all()
     assert mixed[:4].isfinite().all()
     assert mixed[8:].isfinite().all()

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sonant.layers.kernels.cpu_attention import attend_cpu
 from sonant.layers.positions import PositionGate, RelativeBias, RelativeKeyBias, RelativeKeys
 
 Bias = RelativeBias | RelativeKeyBias
@@ -27,8 +28,7 @@ def attend(
 ) -> Tensor:
     """Softmax attention of each clip to itself.
 
-    Neighbours of one length are computed as a batch. With a bias and no gradient, queries go in blocks, so that memory
-    grows with the length, not with its square.
+    Where no gradient is wanted, memory grows with the length, not with its square.
 
     Args:
         query, key, value: (total, heads, head_dim).
@@ -38,6 +38,45 @@ def attend(
 
     Returns:
         (total, heads, head_dim).
+    """
+    if dropout == 0 and not _recorded() and not _wants_gradient(query, key, value, bias):
+        result = attend_cpu(query, key, value, lengths, bias)
+        if result is not None:
+            return result
+    return attend_by_torch(query, key, value, lengths, bias, dropout=dropout)
+
+
+def _wants_gradient(query: Tensor, key: Tensor, value: Tensor, bias: Bias | None) -> bool:
+    match bias:
+        case RelativeBias(table=table, gate=gate):
+            of_bias = [table, gate]
+        case RelativeKeyBias(scores=scores):
+            of_bias = [scores]
+        case None:
+            of_bias = []
+    return torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value, *of_bias))
+
+
+def _recorded() -> bool:
+    """Whether somebody records torch's operations, to compile, export or count them: a kernel of ours is none."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
+        return True
+    modes = getattr(torch._C, "_len_torch_dispatch_stack", int)  # noqa: SLF001  that see every operation
+    return modes() > 0
+
+
+def attend_by_torch(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    lengths: list[int],
+    bias: Bias | None = None,
+    *,
+    dropout: float = 0.0,
+) -> Tensor:
+    """`attend` in operations of torch's, on any device and with gradients.
+
+    Neighbours of one length are computed as a batch. With a bias and no gradient, queries go in blocks.
     """
     results, start = [], 0
     for length, run in groupby(lengths):
@@ -62,12 +101,17 @@ def _attend_with_bias(q: Tensor, k: Tensor, v: Tensor, bias: BiasOfBlock, *, dro
     q = (q * head_dim**-0.5).flip(2)
     keys = k.transpose(2, 3)
     rows = length
+    fused = q.device.type == "cpu" and dropout == 0 and not torch.is_grad_enabled()  # 1.1 to 1.5 times as fast
     if not torch.is_grad_enabled():
         rows = max(1, BLOCK_LOGITS.get(q.device.type, BLOCK_LOGITS["cuda"]) // (count * heads * length))
     blocks = []
     for top in range(0, length, rows):
         bottom = min(top + rows, length)
-        logits = torch.matmul(q[:, :, top:bottom], keys) + bias(top, bottom)
+        added = bias(top, bottom)  # (count, heads, rows, length)
+        if fused and added.dtype == q.dtype:
+            blocks.append(F.scaled_dot_product_attention(q[:, :, top:bottom], k, v, attn_mask=added, scale=1.0))
+            continue
+        logits = torch.matmul(q[:, :, top:bottom], keys) + added
         weights = F.dropout(logits.softmax(-1), dropout, training=dropout > 0)
         blocks.append(torch.matmul(weights.to(v.dtype), v))
     return torch.cat(blocks, 2).flip(2)

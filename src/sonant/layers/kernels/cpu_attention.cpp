@@ -1,0 +1,462 @@
+// Softmax attention of packed clips, each to itself, on a CPU: blocks of keys pass by tiles of queries, and nothing of
+// the size length * length exists (online softmax: Milakov and Gimelshein, arXiv 1805.02867; Dao et al., 2205.14135).
+//
+// A task is a run of queries of one head of one clip. It lays its keys and values out anew, block by block, so that the
+// innermost loop reads memory in order. Each row of the result is the same sum in the same order, whatever the tasks,
+// the threads and the other clips are.
+
+#include <algorithm>
+#include <cfloat>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <vector>
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+// Lanes of a register, and how many registers wide a tile is: as many as the register file holds six times.
+#if defined(__AVX512F__)
+constexpr int LANES = 16, WIDE = 4;
+#elif defined(__AVX__)
+constexpr int LANES = 8, WIDE = 2;
+#elif defined(__aarch64__)
+constexpr int LANES = 4, WIDE = 4;
+#else
+constexpr int LANES = 4, WIDE = 2;
+#endif
+constexpr int TALL = 6, SHORT = 2;                          // queries in a tile, and in one of those left over
+constexpr int PANEL = LANES * WIDE;                         // keys in a tile
+constexpr int BLOCK = 256;                                  // keys that lie in the cache while the queries pass
+constexpr int64_t MOST_QUERIES = 384, FEWEST_QUERIES = 48;  // of a task
+constexpr float LOG2_E = 1.44269504088896341f;
+
+typedef float Vector __attribute__((vector_size(LANES * 4)));
+typedef int32_t Integers __attribute__((vector_size(LANES * 4)));
+
+struct bfloat16 {
+    uint16_t bits;
+};
+
+template <class T>
+inline T read(const void* from) {  // at any address
+    T value;
+    memcpy(&value, from, sizeof value);
+    return value;
+}
+
+template <class T>
+inline void write(void* to, const T& value) {
+    memcpy(to, &value, sizeof value);
+}
+
+inline Vector all(float x) { return Vector{} + x; }
+
+inline Vector larger(Vector a, Vector b) { return a > b ? a : b; }  // b where one is NaN
+
+inline float widen(float x) { return x; }
+
+inline float widen(bfloat16 x) {
+    uint32_t bits = uint32_t(x.bits) << 16;
+    return read<float>(&bits);
+}
+
+inline void narrow(float x, float* to) { *to = x; }
+
+inline void narrow(float x, bfloat16* to) {  // to the nearest, ties to even
+    uint32_t bits = read<uint32_t>(&x);
+    to->bits = x != x ? 0x7fc0 : uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+// e ** x for x <= 0, to 2e-7 of itself; NaN stays NaN, and what would be less than 2 ** -126 becomes that.
+inline Vector exponential(Vector x) {
+    const float shift = 12582912.0f + 127.0f;  // adding 1.5 * 2 ** 23 rounds to whole numbers; 127: bias of exponents
+    x = larger(all(-126 / LOG2_E), x);
+    Vector shifted = x * LOG2_E + shift;
+    Vector f = x * LOG2_E - (shifted - shift);  // -0.5 to 0.5, and 2 ** f by a polynomial
+    Vector p = f * 1.3276472454890609e-3f + 9.675540961325169e-3f;
+    p = p * f + 5.550713092088699e-2f;
+    p = p * f + 2.4022120237350464e-1f;
+    p = p * f + 6.931469440460205e-1f;
+    p = p * f + 1.0000001192092896f;
+    return p * (Vector)((Integers)shifted << 23);
+}
+
+// How numbers lie in the tiles: words of four bytes, each one float, or two neighbours along the sum in bfloat16.
+struct Floats {
+    typedef float Word;
+    static constexpr int DEPTH = 1;  // numbers in a word
+
+    static Vector multiply(Vector sum, Word a, Vector b) { return sum + a * b; }
+    template <class T>
+    static Word word(const T* from, int64_t step, bool) {
+        (void)step;
+        return widen(*from);
+    }
+    static void weights(Word* to, Vector weights) { write(to, weights); }
+};
+
+#if defined(__AVX512BF16__)
+struct Pairs {
+    typedef uint32_t Word;
+    static constexpr int DEPTH = 2;
+
+    static Vector multiply(Vector sum, Word a, Vector b) {
+        return (Vector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32(int(a)), (__m512bh)b);
+    }
+    static Word word(const bfloat16* from, int64_t step, bool both) {
+        return from[0].bits | uint32_t(both ? from[step].bits : 0) << 16;
+    }
+    static void weights(Word* to, Vector weights) { write(to, _mm512_cvtneps_pbh((__m512)weights)); }
+};
+#endif
+
+struct Strides {
+    int64_t row, head;
+};
+
+// All that one call is about; the numbers in the order in which Python gives them.
+struct Call {
+    const void *query, *key, *value;
+    void* result;  // (total, heads, head_dim)
+    Strides queries, keys, values;
+    int64_t heads, head_dim;
+    int64_t kind;        // of the bias: 0 none, 1 by a table and a gate, 2 by scores of each query
+    const float* line;   // 1: (heads, reach - 1 + reach + PANEL), the last of which are never heard; 2: scores
+    const float* gate;   // 1: (total, heads)
+    Strides lines, gates;
+    int64_t reach, left, right;
+};
+
+struct Clip {
+    int64_t start, length;
+};
+
+struct Task {
+    Clip clip;
+    int64_t head, first, count;  // queries first to first + count - 1 of the clip
+};
+
+constexpr int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+
+// The memory of one thread, for tasks of up to so many queries.
+template <class Numbers>
+struct Workspace {
+    typedef typename Numbers::Word Word;
+
+    int64_t depth;   // words of a query or key
+    int64_t dim;     // numbers of a value, in whole registers
+    Word *queries;   // (queries, depth)
+    Word *keys;      // (BLOCK / PANEL, depth, PANEL)
+    Word *values;    // (BLOCK / DEPTH, dim)
+    Word *weights;   // (TALL, BLOCK / DEPTH)
+    float *sums;     // (queries, dim): of weights times values, so far
+    float *totals;   // (queries, LANES): of weights
+    float *highest;  // (queries): logits, so far
+    float *logits;   // (TALL, BLOCK)
+    float *lines;    // (TALL, BLOCK): bias of each key
+
+    Workspace(const Call& call, int64_t num_queries)
+        : depth((call.head_dim + Numbers::DEPTH - 1) / Numbers::DEPTH), dim(round_up(call.head_dim, LANES)) {
+        int64_t rows = round_up(num_queries, TALL), size = 0;
+        auto reserve = [&](auto*& part, int64_t count) {
+            part = (std::remove_reference_t<decltype(part)>)(memory.get() + size);
+            size += round_up(count * 4, 64);
+        };
+        for (int pass = 0; pass < 2; ++pass) {  // first to measure, then to lay out
+            if (pass == 1) {
+                memory.reset((char*)malloc(size_t(size) + 64));
+                size = -intptr_t(memory.get()) & 63;
+            }
+            reserve(queries, rows * depth);
+            reserve(keys, BLOCK * depth);
+            reserve(values, BLOCK / Numbers::DEPTH * dim);
+            reserve(weights, TALL * BLOCK / Numbers::DEPTH);
+            reserve(sums, rows * dim);
+            reserve(totals, rows * LANES);
+            reserve(highest, rows);
+            reserve(logits, TALL * BLOCK);
+            reserve(lines, TALL * BLOCK);
+        }
+    }
+
+  private:
+    struct Free {
+        void operator()(char* x) const { free(x); }
+    };
+    std::unique_ptr<char, Free> memory;
+};
+
+// tile[r][c] += sum over k of a[r][k] * b[k][c]: what nearly all of the time goes into.
+template <class Numbers, int ROWS, int COLUMNS>
+inline __attribute__((always_inline)) void multiply(
+    Vector (&tile)[ROWS][COLUMNS], const typename Numbers::Word* a, int64_t a_stride,
+    const typename Numbers::Word* b, int64_t b_stride, int64_t depth) {
+    for (int64_t k = 0; k < depth; ++k, b += b_stride) {
+        Vector row[COLUMNS];
+#pragma GCC unroll 8
+        for (int c = 0; c < COLUMNS; ++c) row[c] = read<Vector>(b + c * LANES);
+#pragma GCC unroll 8
+        for (int r = 0; r < ROWS; ++r) {
+#pragma GCC unroll 8
+            for (int c = 0; c < COLUMNS; ++c) tile[r][c] = Numbers::multiply(tile[r][c], a[r * a_stride + k], row[c]);
+        }
+    }
+}
+
+// The bias of one query: factor * line[key of the block].
+struct BiasLine {
+    float factor;
+    const float* line;
+};
+
+// Logits of a tile of queries against the first `keys` of a panel, and the highest of each query.
+template <class Numbers, int ROWS, int COLUMNS>
+void panel_logits(const typename Numbers::Word* queries, const typename Numbers::Word* keys, int64_t depth,
+                  const BiasLine* bias, int64_t offset, int64_t num_keys, float scale, float* logits, Vector* highest) {
+    Vector tile[ROWS][COLUMNS] = {};
+    multiply<Numbers, ROWS, COLUMNS>(tile, queries, depth, keys, PANEL, depth);
+    Integers lane;
+    for (int i = 0; i < LANES; ++i) lane[i] = i;
+#pragma GCC unroll 8
+    for (int r = 0; r < ROWS; ++r) {
+#pragma GCC unroll 8
+        for (int c = 0; c < COLUMNS; ++c) {
+            Vector x = tile[r][c] * scale;
+            if (bias) x += bias[r].factor * read<Vector>(bias[r].line + offset + c * LANES);
+            if (num_keys < (c + 1) * LANES) x = lane < int32_t(num_keys - c * LANES) ? x : all(-__builtin_inff());
+            write(logits + r * BLOCK + offset + c * LANES, x);
+            highest[r] = larger(highest[r], x);
+        }
+    }
+}
+
+// sums = sums * shrink + weights times values, for some columns of the values.
+template <class Numbers, int ROWS, int COLUMNS>
+void add_values(const typename Numbers::Word* weights, const typename Numbers::Word* values, int64_t dim,
+                int64_t depth, const float* shrink, float* sums) {
+    Vector tile[ROWS][COLUMNS];
+#pragma GCC unroll 8
+    for (int r = 0; r < ROWS; ++r) {
+#pragma GCC unroll 8
+        for (int c = 0; c < COLUMNS; ++c) tile[r][c] = read<Vector>(sums + r * dim + c * LANES) * shrink[r];
+    }
+    multiply<Numbers, ROWS, COLUMNS>(tile, weights, BLOCK / Numbers::DEPTH, values, dim, depth);
+#pragma GCC unroll 8
+    for (int r = 0; r < ROWS; ++r) {
+#pragma GCC unroll 8
+        for (int c = 0; c < COLUMNS; ++c) write(sums + r * dim + c * LANES, tile[r][c]);
+    }
+}
+
+// Calls `run` with a constant of as many registers as are wanted: 1 to WIDE.
+template <int COLUMNS = 1, class Run>
+inline void with_columns(int64_t wanted, Run&& run) {
+    if constexpr (COLUMNS < WIDE) {
+        if (wanted > COLUMNS) return with_columns<COLUMNS + 1>(wanted, run);
+    }
+    run(std::integral_constant<int, COLUMNS>());
+}
+
+template <class Numbers, class T>
+struct Attention {
+    typedef typename Numbers::Word Word;
+    static constexpr int DEPTH = Numbers::DEPTH;
+
+    const Call& call;
+    const Task& task;
+    Workspace<Numbers>& space;
+
+    const T* at(const void* base, Strides strides, int64_t step) const {
+        return (const T*)base + (task.clip.start + step) * strides.row + task.head * strides.head;
+    }
+
+    void lay_out_queries() {
+        for (int64_t i = 0; i < task.count; ++i) {
+            const T* from = at(call.query, call.queries, task.first + i);
+            Word* to = space.queries + i * space.depth;
+            for (int64_t d = 0; d < space.depth; ++d) {
+                to[d] = Numbers::word(from + d * DEPTH, 1, d * DEPTH + 1 < call.head_dim);
+            }
+        }
+    }
+
+    // Across: the words of one depth of a panel's keys lie side by side. Keys that there are not are zero.
+    void lay_out_keys(int64_t first, int64_t count) {
+        for (int64_t panel = 0; panel < count; panel += PANEL) {
+            Word* to = space.keys + panel * space.depth;
+            int64_t there = std::min<int64_t>(PANEL, count - panel);
+            for (int64_t j = 0; j < there; ++j) {
+                const T* from = at(call.key, call.keys, first + panel + j);
+                for (int64_t d = 0; d < space.depth; ++d) {
+                    to[d * PANEL + j] = Numbers::word(from + d * DEPTH, 1, d * DEPTH + 1 < call.head_dim);
+                }
+            }
+            for (int64_t d = 0; d < space.depth && there < PANEL; ++d) {
+                std::fill(to + d * PANEL + there, to + (d + 1) * PANEL, Word());
+            }
+        }
+    }
+
+    void lay_out_values(int64_t first, int64_t count) {
+        for (int64_t j = 0; j < count; j += DEPTH) {
+            const T* from = at(call.value, call.values, first + j);
+            Word* to = space.values + j / DEPTH * space.dim;
+            for (int64_t d = 0; d < call.head_dim; ++d) to[d] = Numbers::word(from + d, call.values.row, j + 1 < count);
+            std::fill(to + call.head_dim, to + space.dim, Word());
+        }
+    }
+
+    // The bias of query i (of the clip) on the keys of a block.
+    BiasLine bias_line(int64_t i, int64_t first, int64_t count, float* own) const {
+        int64_t step = task.clip.start + i;
+        if (call.kind == 1) {
+            float gate = call.gate[step * call.gates.row + task.head * call.gates.head];
+            return {gate, call.line + task.head * call.lines.head + first - i + call.reach - 1};
+        }
+        const float* scores = call.line + step * call.lines.row + task.head * call.lines.head + call.left;
+        int64_t before = std::clamp<int64_t>(i - call.left - first, 0, count);  // keys as far back as is told apart
+        int64_t behind = std::clamp<int64_t>(i + call.right + 1 - first, before, count);
+        std::fill(own, own + before, scores[-call.left]);
+        std::copy(scores + first + before - i, scores + first + behind - i, own + before);
+        std::fill(own + behind, own + round_up(count, LANES), scores[call.right]);
+        return {1, own};
+    }
+
+    // The queries from `row` on (of the task) against a block of keys.
+    template <int ROWS>
+    void tile(int64_t row, int64_t first_key, int64_t num_keys, float scale) {
+        BiasLine bias[ROWS];
+        if (call.kind != 0) {
+            for (int r = 0; r < ROWS; ++r) {
+                int64_t i = task.first + std::min(row + r, task.count - 1);
+                bias[r] = bias_line(i, first_key, num_keys, space.lines + r * BLOCK);
+            }
+        }
+        Vector found[ROWS];
+        for (int r = 0; r < ROWS; ++r) found[r] = all(-FLT_MAX);
+        for (int64_t offset = 0; offset < num_keys; offset += PANEL) {
+            int64_t there = std::min<int64_t>(PANEL, num_keys - offset);
+            with_columns((there + LANES - 1) / LANES, [&](auto columns) {
+                panel_logits<Numbers, ROWS, columns()>(
+                    space.queries + row * space.depth, space.keys + offset * space.depth, space.depth,
+                    call.kind == 0 ? nullptr : bias, offset, there, scale, space.logits, found);
+            });
+        }
+        float shrink[ROWS];
+        for (int r = 0; r < ROWS; ++r) shrink[r] = weigh(row + r, r, num_keys, found[r]);
+        int64_t registers = space.dim / LANES, turns = (registers + WIDE - 1) / WIDE, done = 0;
+        for (; turns > 0; --turns) {  // as even as can be
+            int64_t wanted = (registers - done + turns - 1) / turns;
+            with_columns(wanted, [&](auto columns) {
+                add_values<Numbers, ROWS, columns()>(
+                    space.weights, space.values + done * LANES, space.dim, (num_keys + DEPTH - 1) / DEPTH, shrink,
+                    space.sums + row * space.dim + done * LANES);
+            });
+            done += wanted;
+        }
+    }
+
+    // Logits of one query to weights; returns what the sums of the blocks before are to be multiplied with.
+    float weigh(int64_t row, int r, int64_t num_keys, Vector found) {
+        float before = space.highest[row], now = before;
+        for (int i = 0; i < LANES; ++i) now = now > found[i] ? now : found[i];
+        float shrink = exponential(all(before - now))[0];
+        Vector total = read<Vector>(space.totals + row * LANES) * shrink;
+        for (int64_t j = 0; j < num_keys; j += LANES) {
+            Vector weights = exponential(read<Vector>(space.logits + r * BLOCK + j) - now);
+            total += weights;
+            Numbers::weights(space.weights + (r * BLOCK + j) / DEPTH, weights);
+        }
+        write(space.totals + row * LANES, total);
+        space.highest[row] = now;
+        return shrink;
+    }
+
+    void run() {
+        const float scale = 1 / __builtin_sqrtf(float(call.head_dim));
+        int64_t rows = round_up(task.count, SHORT);
+        std::fill(space.queries + task.count * space.depth, space.queries + rows * space.depth, Word());
+        std::fill(space.sums, space.sums + rows * space.dim, 0.0f);
+        std::fill(space.totals, space.totals + rows * LANES, 0.0f);
+        std::fill(space.highest, space.highest + rows, -FLT_MAX);
+        lay_out_queries();
+        for (int64_t first = 0; first < task.clip.length; first += BLOCK) {
+            int64_t count = std::min<int64_t>(BLOCK, task.clip.length - first);
+            lay_out_keys(first, count);
+            lay_out_values(first, count);
+            int64_t row = 0;
+            for (; row + TALL <= task.count; row += TALL) tile<TALL>(row, first, count, scale);
+            for (; row < task.count; row += SHORT) tile<SHORT>(row, first, count, scale);
+        }
+        for (int64_t i = 0; i < task.count; ++i) {
+            Vector lanes = read<Vector>(space.totals + i * LANES);
+            float total = 0;
+            for (int l = 0; l < LANES; ++l) total += lanes[l];
+            // Where every logit was minus infinity, the softmax is not defined.
+            float factor = space.highest[i] == -FLT_MAX ? __builtin_nanf("") : 1.0f / total;
+            T* to = (T*)call.result + ((task.clip.start + task.first + i) * call.heads + task.head) * call.head_dim;
+            for (int64_t d = 0; d < call.head_dim; ++d) narrow(space.sums[i * space.dim + d] * factor, to + d);
+        }
+    }
+};
+
+// Queries of a task for clips of this length, so that no task is much smaller than the others.
+int64_t queries_of_task(int64_t length, int64_t most) {
+    int64_t tasks = (length + most - 1) / most;
+    return round_up((length + tasks - 1) / tasks, TALL);
+}
+
+std::vector<Task> cut(const int64_t* lengths, int64_t num_clips, int64_t heads, int64_t threads) {
+    std::vector<Task> tasks;
+    for (int64_t most = MOST_QUERIES;; most /= 2) {  // until there is work for every thread
+        tasks.clear();
+        Clip clip = {0, 0};
+        for (int64_t c = 0; c < num_clips; ++c) {
+            clip = {clip.start + clip.length, lengths[c]};
+            int64_t count = queries_of_task(clip.length, most);
+            for (int64_t head = 0; head < heads; ++head) {
+                for (int64_t first = 0; first < clip.length; first += count) {
+                    tasks.push_back({clip, head, first, std::min(count, clip.length - first)});
+                }
+            }
+        }
+        if (most <= FEWEST_QUERIES || threads == 1 || int64_t(tasks.size()) >= 4 * threads) return tasks;
+    }
+}
+
+template <class Numbers, class T>
+void attend(const Call& call, const int64_t* lengths, int64_t num_clips, int64_t threads) {
+    std::vector<Task> tasks = cut(lengths, num_clips, call.heads, threads);
+    int64_t most = 0;
+    for (const Task& task : tasks) most = std::max(most, task.count);
+#pragma omp parallel num_threads(int(threads)) if (threads > 1)
+    {
+        Workspace<Numbers> space(call, most);
+#pragma omp for schedule(dynamic)
+        for (int64_t t = 0; t < int64_t(tasks.size()); ++t) Attention<Numbers, T>{call, tasks[t], space}.run();
+    }
+}
+
+}  // namespace
+
+extern "C" {
+
+// How far behind a table's last number the kernel reads.
+int64_t sonant_attention_margin() { return PANEL; }
+
+void sonant_attention_float32(const Call* call, const int64_t* lengths, int64_t num_clips, int64_t threads) {
+    attend<Floats, float>(*call, lengths, num_clips, threads);
+}
+
+void sonant_attention_bfloat16(const Call* call, const int64_t* lengths, int64_t num_clips, int64_t threads) {
+#if defined(__AVX512BF16__)
+    attend<Pairs, bfloat16>(*call, lengths, num_clips, threads);
+#else
+    attend<Floats, bfloat16>(*call, lengths, num_clips, threads);
+#endif
+}
+}

@@ -1,0 +1,82 @@
+"""Attention of packed clips on a CPU by a kernel of our own (`cpu_attention.cpp`)."""
+
+import ctypes
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sonant.layers.kernels.compiled import compiled
+from sonant.layers.positions import RelativeBias, RelativeKeyBias
+
+
+class _Strides(ctypes.Structure):
+    """How far two rows and two heads lie apart, in numbers."""
+
+    _fields_ = (("row", ctypes.c_int64), ("head", ctypes.c_int64))
+
+
+class _Call(ctypes.Structure):
+    """`Call` in the C++ source, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("query", "key", "value", "result")),
+        *((name, _Strides) for name in ("queries", "keys", "values")),
+        *((name, ctypes.c_int64) for name in ("heads", "head_dim", "kind")),
+        *((name, ctypes.c_void_p) for name in ("line", "gate")),
+        *((name, _Strides) for name in ("lines", "gates")),
+        *((name, ctypes.c_int64) for name in ("reach", "left", "right")),
+    )
+
+
+def attend_cpu(
+    query: Tensor, key: Tensor, value: Tensor, lengths: list[int], bias: RelativeBias | RelativeKeyBias | None
+) -> Tensor | None:
+    """Softmax attention of each clip to itself, without gradients; memory grows with the length.
+
+    Args:
+        query, key, value: (total, heads, head_dim), float32 or bfloat16, all the same; rows and heads may lie apart, as
+            slices of one product do.
+        lengths: frames of each clip.
+        bias: what to add to the logits; it is used in float32.
+
+    Returns:
+        (total, heads, head_dim), of the same dtype, summed in float32. None where the kernel cannot be had, or does not
+        serve such tensors.
+    """
+    if not all(_served(x, query) for x in (query, key, value)) or (library := compiled("cpu_attention")) is None:
+        return None
+    result = torch.empty_like(query, memory_format=torch.contiguous_format)
+    call = _Call(
+        *(x.data_ptr() for x in (query, key, value, result)),
+        *(_strides(x) for x in (query, key, value)),
+        *query.shape[1:],
+    )
+    match bias:
+        case RelativeBias(table=table, gate=gate):
+            # The last queries of a tile look a little beyond the table.
+            table, gate = F.pad(table.float(), (0, library.sonant_attention_margin())), gate.float()
+            call.kind, call.line, call.lines = 1, table.data_ptr(), _Strides(0, table.stride(0))
+            call.gate, call.gates, call.reach = gate.data_ptr(), _strides(gate), (bias.table.shape[1] + 1) // 2
+        case RelativeKeyBias(scores=scores, left=left):
+            scores = scores.float().contiguous()
+            call.kind, call.line, call.lines = 2, scores.data_ptr(), _strides(scores)
+            call.left, call.right = left, scores.shape[2] - 1 - left
+    clips = (ctypes.c_int64 * len(lengths))(*lengths)
+    run = library.sonant_attention_float32 if query.dtype == torch.float32 else library.sonant_attention_bfloat16
+    run(ctypes.byref(call), clips, ctypes.c_int64(len(clips)), ctypes.c_int64(torch.get_num_threads()))
+    return result
+
+
+def _served(x: Tensor, query: Tensor) -> bool:
+    return (
+        type(x) is Tensor
+        and x.device.type == "cpu"
+        and x.dtype in {torch.float32, torch.bfloat16}
+        and (x.dtype, x.shape) == (query.dtype, query.shape)
+        and x.stride(-1) == 1
+    )
+
+
+def _strides(x: Tensor) -> _Strides:
+    return _Strides(x.stride(0), x.stride(1))
