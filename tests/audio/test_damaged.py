@@ -75,6 +75,30 @@ def test_junk_in_a_file_never_crashes_and_never_gives_silence(corpus, kind, plac
         assert read.any()
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    kind=st.sampled_from(PROMISING + STREAMS),
+    place=st.floats(0, 1, exclude_max=True),
+    junk=st.binary(max_size=64),
+    cut=st.one_of(st.just(1.0), st.floats(0, 1)),
+)
+def test_a_file_and_its_bytes_are_read_alike(corpus, tmp_path_factory, kind, place, junk, cut):
+    # libsndfile reads the file by itself, and bytes through Python.
+    data = bytearray(corpus[kind])
+    begin = int(place * len(data))
+    data[begin : begin + len(junk)] = junk
+    data = bytes(data[: round(cut * len(data))])
+    path = tmp_path_factory.getbasetemp() / "either"
+    path.write_bytes(data)
+    outcomes = []
+    for source in (path, data):
+        try:
+            outcomes.append((audio.duration(source), audio.read(source).tobytes()))
+        except AudioError as error:
+            outcomes.append(type(error))
+    assert outcomes[0] == outcomes[1]
+
+
 @pytest.mark.parametrize(
     ("container", "codec", "piped"),
     [("mp4", "aac", False), ("webm", "libopus", False), ("webm", "libopus", True), ("adts", "aac", False)],

@@ -1,5 +1,6 @@
 """Decoding block by block: soundfile first, PyAV (extra `audio`) for what soundfile does not know."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any, BinaryIO
 import soundfile
 
 from sonant.audio.arrays import Waveform, downmix
-from sonant.audio.headers import Patched, read_promise
+from sonant.audio.headers import Patched, Promise, read_promise
 from sonant.audio.mp3 import count_mp3_samples, mp3_lacks_length
 from sonant.audio.sources import Encoded, open_encoded
 from sonant.errors import MissingExtra, TruncatedAudio, UndecodableAudio
@@ -64,12 +65,18 @@ def _open(encoded: Encoded) -> AbstractContextManager[Decoder]:
         )
     guessed = mp3_lacks_length(encoded.file)
     encoded.file.seek(0)
-    file = Patched(encoded.file, *promise.patch) if promise.patch else Patched(encoded.file)
     try:
-        return _soundfile(_ForwardSoundFile(file), encoded, guessed=guessed)
+        return _soundfile(_sound_file(encoded, promise), encoded, guessed=guessed)
     except (soundfile.LibsndfileError, TypeError) as error:
         encoded.file.seek(0)
         return _av(encoded, getattr(error, "error_string", str(error)))
+
+
+def _sound_file(encoded: Encoded, promise: Promise) -> "_ForwardSoundFile":
+    """On disk libsndfile reads by itself: through Python every few hundred bytes would stop the other threads."""
+    if encoded.descriptor is not None and promise.patch is None and os.name == "posix":
+        return _ForwardSoundFile(encoded.descriptor, closefd=False)
+    return _ForwardSoundFile(Patched(encoded.file, *(promise.patch or ())))
 
 
 class _ForwardSoundFile(soundfile.SoundFile):

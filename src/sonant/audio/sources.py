@@ -26,11 +26,20 @@ class Samples:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A seekable binary file, its size in bytes, and the name that messages call it by."""
+    """A seekable binary file.
+
+    Attributes:
+        file: reads it.
+        size: in bytes.
+        name: what messages call it.
+        descriptor: of a file on disk, for decoders that read without Python; None for what is in memory or somebody
+            else's. `file` has no buffer then, so that both stand at the same place.
+    """
 
     file: BinaryIO
     size: int
     name: str
+    descriptor: int | None = None
 
 
 def unwrap(source: Any) -> Any:
@@ -89,7 +98,7 @@ def _open_path(source: str | os.PathLike[Any]) -> Iterator[Encoded]:
             f"{os.fsdecode(source)!r} is an address, and sonant fetches nothing: download the file first."
         )
     try:
-        file = path.open("rb")
+        file = path.open("rb", buffering=0)
     except FileNotFoundError:
         where = "" if path.is_absolute() else f" (looked in {Path.cwd()})"
         raise AudioNotFound(f"There is no file {name!r}{where}: check the spelling and the folder.") from None
@@ -98,17 +107,20 @@ def _open_path(source: str | os.PathLike[Any]) -> Iterator[Encoded]:
     except (OSError, ValueError) as error:
         raise AudioError(f"{name!r} cannot be opened ({error}): check the path and its permissions.") from error
     with file:
-        yield _encoded(file if file.seekable() else io.BytesIO(file.read()), name)
+        if file.seekable():
+            yield _encoded(file, name, file.fileno())
+        else:
+            yield _encoded(io.BytesIO(file.read()), name)
 
 
-def _encoded(file: BinaryIO, name: str) -> Encoded:
+def _encoded(file: BinaryIO, name: str, descriptor: int | None = None) -> Encoded:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if size == 0:
         raise EmptyAudio(
             f"{name}: the file is empty (0 bytes); the recording or its transfer probably failed: make it again."
         )
-    return Encoded(file, size, name)
+    return Encoded(file, size, name, descriptor)
 
 
 def _can_seek(file: Any) -> bool:
