@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.errors import ConfigurationError
+from sonant.inference.reordered import Reordered
 from sonant.layers.activations import Activation, activation
 from sonant.layers.transformer import FeedForward
 
@@ -48,11 +48,8 @@ class PlainProduct:
         return y if self.activation is None else self.activation(y)
 
 
-class ReorderedProduct:
-    """oneDNN's, of weights in the order that it prefers on this machine, the activation fused.
-
-    The reordered weight is opaque: torch can neither copy nor save it. Nothing ever changes it, so copies share it.
-    """
+class ReorderedProduct(Reordered):
+    """oneDNN's, of weights in the order that it prefers on this machine, the activation fused."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, name: Activation | None) -> None:
         self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), BLOCK_ROWS)  # noqa: SLF001
@@ -61,15 +58,6 @@ class ReorderedProduct:
     def __call__(self, x: Tensor) -> Tensor:
         # "none" is the exact GELU, by the error function
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.activation, [], "none")  # noqa: SLF001
-
-    def __deepcopy__(self, memo: dict[int, object]) -> "ReorderedProduct":
-        return self
-
-    def __reduce__(self) -> str | tuple[object, ...]:
-        raise ConfigurationError(
-            "A linear layer readied for inference cannot be saved: its weights lie in an order that suits this "
-            "machine alone. Save the model that it was made from, and prepare that anew."
-        )
 
 
 def float_product(

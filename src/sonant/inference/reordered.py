@@ -1,0 +1,18 @@
+"""Weights in the order that oneDNN prefers on this machine."""
+
+from typing import Self
+
+from sonant.errors import ConfigurationError
+
+
+class Reordered:
+    """Holds weights that torch can neither copy nor save. Nothing ever changes them, so copies share them."""
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        raise ConfigurationError(
+            "A model readied for inference cannot be saved: its weights lie in an order that suits this machine alone. "
+            "Save the model that it was made from, and prepare that anew."
+        )
