@@ -20,7 +20,7 @@ from sonant.models import (
     WavLMConfig,
     build,
 )
-from sonant.models.flops import forward_flops
+from sonant.models.flops import feed_forward_flops, forward_flops
 from tests.shapes import SMALL, TINY
 
 VQ = VQWav2VecConfig(conv_channels=(8,) * 7 + (16,), codes=20, context_kernels=(2, 3))
@@ -76,3 +76,11 @@ def test_a_backward_pass_costs_two_forward_ones(name: str):
 def test_a_clip_too_short_for_a_frame_costs_no_frame():
     for config in CONFIGS.values():
         assert forward_flops(config, 10).context == 0
+
+
+@pytest.mark.parametrize("name", ["wavlm", "wavlm-pre-norm", "hubert", "wav2vec2", "w2v-bert2"])
+def test_feed_forward_layers_are_what_a_wider_one_adds(name: str):
+    config = CONFIGS[name]
+    wider = replace(config, feed_forward_dim=2 * config.feed_forward_dim)
+    added = forward_flops(wider, 20_000).total - forward_flops(config, 20_000).total
+    assert feed_forward_flops(config, 20_000) == added > 0

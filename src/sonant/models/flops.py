@@ -56,6 +56,18 @@ def forward_flops(config: BackboneConfig, num_samples: int) -> Flops:
     )
 
 
+def feed_forward_flops(config: BackboneConfig, num_samples: int) -> int:
+    """The part of them in feed-forward layers, which are quantised first; 0 for families without them."""
+    match config:
+        case WaveformTransformerConfig():
+            _, frames = _strided(config.conv_channels, config.conv_kernels, config.conv_strides, num_samples)
+            return 2 * config.num_layers * linear_flops(frames, config.dim, config.feed_forward_dim)
+        case W2vBERT2Config():  # two in each layer
+            frames = _mel_frames(config, num_samples) // config.stack
+            return 4 * config.num_layers * linear_flops(frames, config.dim, config.feed_forward_dim)
+    return 0
+
+
 def _waveform_transformer(config: WaveformTransformerConfig, num_samples: int) -> Flops:
     c = config
     extractor, frames = _strided(c.conv_channels, c.conv_kernels, c.conv_strides, num_samples)
@@ -97,9 +109,8 @@ def _discrete_bert(config: DiscreteBERTConfig, num_samples: int) -> Flops:
 def _w2v_bert2(config: W2vBERT2Config, num_samples: int) -> Flops:
     """Without an adapter, which is no part of pretraining."""
     c = config
-    window, hop = c.sampling_rate // 40, c.sampling_rate // 100  # 25 and 10 ms
-    mel_frames = max(0, (num_samples - window) // hop + 1)
-    spectrum = (1 << (window - 1).bit_length()) // 2 + 1
+    mel_frames = _mel_frames(c, num_samples)
+    spectrum = (1 << (c.sampling_rate // 40 - 1).bit_length()) // 2 + 1
     frames = mel_frames // c.stack
     layer = _attention(frames, c.dim) + 4 * linear_flops(frames, c.dim, c.feed_forward_dim)
     layer += linear_flops(frames * c.num_heads, c.dim // c.num_heads, c.left_reach + 1 + c.right_reach)
@@ -110,6 +121,11 @@ def _w2v_bert2(config: W2vBERT2Config, num_samples: int) -> Flops:
     )
     projection = linear_flops(frames, c.num_bins * c.stack, c.dim)
     return Flops(linear_flops(mel_frames, spectrum, c.num_bins), projection + c.num_layers * layer)
+
+
+def _mel_frames(config: W2vBERT2Config, num_samples: int) -> int:
+    """Windows of 25 ms, 10 ms apart."""
+    return max(0, (num_samples - config.sampling_rate // 40) // (config.sampling_rate // 100) + 1)
 
 
 def _strided(

@@ -1,0 +1,71 @@
+"""How far the states of one system are from those of another: on disk in between, as each has a process of its own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sonant.benchmark.systems import States
+from sonant.errors import MeasurementError
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Of every frame of every state that both systems have; the worst state each.
+
+    Attributes:
+        error: the norm of the difference over the norm of the reference.
+        cosine: of the frame that points away farthest.
+        pooled: the same of mean vectors, one a clip.
+        states: how many were compared.
+    """
+
+    error: float
+    error_at: str
+    cosine: float
+    cosine_at: str
+    pooled: float
+    states: int
+
+
+def relative_error(given: Tensor, expected: Tensor) -> float:
+    """The norm of the difference over the norm of what was expected."""
+    return float((given.double() - expected.double()).norm() / expected.double().norm())
+
+
+def keep(states: States, folder: Path) -> None:
+    """Write the reference's states."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, clips in states.items():
+        np.save(folder / f"{name}.npy", torch.cat(clips).float().numpy())
+
+
+def deviation(states: States, folder: Path) -> Deviation:
+    """Compare with the states that the reference has left."""
+    errors: dict[str, float] = {}
+    cosines: dict[str, float] = {}
+    pooled: list[float] = []
+    for name, clips in states.items():
+        path = folder / f"{name}.npy"
+        if not path.exists():
+            continue
+        expected = torch.from_numpy(np.load(path))  # (frames, dim)
+        given = torch.cat(clips).float()
+        if given.shape != expected.shape:
+            raise MeasurementError(f"State {name} is {tuple(given.shape)}, the reference's {tuple(expected.shape)}.")
+        errors[str(name)] = relative_error(given, expected)
+        cosines[str(name)] = lowest_cosine(given, expected)
+        means = [torch.stack([clip.mean(0) for clip in x.split(list(map(len, clips)))]) for x in (given, expected)]
+        pooled.append(lowest_cosine(*means))
+    if not errors:
+        raise MeasurementError(f"No state is in both: {', '.join(map(str, states))}, and what lies in {folder}.")
+    error_at, cosine_at = max(errors, key=errors.__getitem__), min(cosines, key=cosines.__getitem__)
+    return Deviation(errors[error_at], error_at, cosines[cosine_at], cosine_at, min(pooled), len(errors))
+
+
+def lowest_cosine(given: Tensor, expected: Tensor) -> float:
+    """Of all rows; computed in float64, where rounding does not show."""
+    return float(F.cosine_similarity(given.double(), expected.double(), dim=-1).min())

@@ -1,0 +1,280 @@
+"""Systems in turn, pass by pass, each in its own process: whatever else the machine does falls on all of them."""
+
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sonant.benchmark.cases import Case
+from sonant.benchmark.deviation import Deviation
+from sonant.benchmark.machine import Limits
+from sonant.benchmark.results import MemoryPoint, Speed
+from sonant.benchmark.subjects import Subject
+from sonant.benchmark.systems import Circumstances, System, reference_of
+from sonant.models.flops import forward_flops
+
+PASSES = 9  # of one system in one case, at most
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all processes of a run share.
+
+    Attributes:
+        circumstances: of the systems; the threads among them.
+        memory_cap: bytes that one process may take; None leaves it to the machine.
+        folder: for what lies between processes.
+    """
+
+    circumstances: Circumstances
+    memory_cap: int | None
+    folder: Path
+
+    def job(self, do: str, subject: Subject | None = None, **more: Any) -> dict[str, Any]:
+        """The order for a process."""
+        unilm = self.circumstances.unilm
+        about: dict[str, Any] = (
+            {}
+            if subject is None
+            else {
+                "source": str(subject.source),
+                "sampling_rate": subject.config.sampling_rate,
+                "normalize": subject.config.normalize,
+            }
+        )
+        return {
+            "do": do,
+            "threads": self.circumstances.threads,
+            "memory_cap": self.memory_cap,
+            "unilm": str(unilm) if unilm else None,
+            **about,
+            **more,
+        }
+
+
+class Worker:
+    """The other end of `sonant.benchmark.worker`."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": str(job["threads"]),
+            "MKL_NUM_THREADS": str(job["threads"]),
+            "TRANSFORMERS_VERBOSITY": "error",
+            "OPENVINO_TELEMETRY": "0",
+        }
+        self.process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-W", "ignore", "-m", "sonant.benchmark.worker", json.dumps(job)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def ask(self, timeout: float | None = None, **order: Any) -> dict[str, Any]:
+        """Send an order and wait for the answer; one with "stopped" is the last."""
+        assert self.process.stdin is not None
+        with suppress(OSError):  # the process may be gone: the answer says why
+            self.process.stdin.write(json.dumps(order) + "\n")
+            self.process.stdin.flush()
+        return self.answer(timeout)
+
+    def answer(self, timeout: float | None = None) -> dict[str, Any]:
+        try:
+            line = self._lines.get(timeout=None if timeout is None else max(0.1, timeout))
+        except queue.Empty:
+            self.process.kill()
+            return {"stopped": f"took more than {_span(timeout or 0)}"}
+        if line is not None:
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        code = self.process.wait()
+        return {"stopped": "ended by the system, out of memory" if code == -9 else f"its process ended with {code}"}
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def end(self) -> None:
+        """Without orders it leaves by itself."""
+        assert self.process.stdin is not None
+        with suppress(OSError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+
+class Contest:
+    """The systems on one model: their processes live as long as this, and take up one case after another.
+
+    Cases are best given in order of size: what a system keeps of a large one would count as held before a small one.
+    """
+
+    def __init__(self, subject: Subject, setting: Setting, limits: Limits) -> None:
+        self.subject, self.setting, self.limits = subject, setting, limits
+        self._workers: dict[str, Worker] = {}
+
+    @property
+    def started(self) -> bool:
+        """Whether any process has been started."""
+        return bool(self._workers)
+
+    def close(self) -> None:
+        """End the processes."""
+        for worker in self._workers.values():
+            worker.end()
+        self._workers.clear()
+
+    def measure(
+        self,
+        case: Case,
+        systems: Sequence[System],
+        *,
+        seconds: float,
+        deadline: float,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> list[Speed]:
+        """All systems in one case: states compared, then passes in turn.
+
+        Args:
+            case: the clips.
+            systems: to be compared.
+            seconds: for all of it; as many passes as fit, at least one.
+            deadline: by `time.monotonic`; what takes longer is stopped.
+            say: called with what goes on.
+        """
+        begun = time.monotonic()
+        seats = [self._seat(system, case, deadline) for system in systems]
+        reference = reference_of(systems)
+        seats.sort(key=lambda seat: seat.system != reference)  # the others are compared with it
+        for seat in seats:
+            say(f"preparing {seat.system.title}")
+            if case.checked:
+                self._check(seat, reference, case)
+            answer = seat.ask(do="settle", case=case.name)
+            seat.row.idle_memory = int(answer.get("idle", 0))
+        longest = 0.0
+        for turn in range(PASSES):
+            start = time.monotonic()
+            for seat in seats[:: 1 if turn % 2 == 0 else -1]:
+                say(f"pass {turn + 1}, {seat.system.title}")
+                seat.run_once(case)
+            now = time.monotonic()
+            longest = max(longest, now - start)
+            if now - begun + longest > seconds or now + longest > deadline:
+                break
+        for seat in seats:
+            if not case.checked:
+                self._check(seat, reference, case)
+        order = list(systems)
+        return [seat.row for seat in sorted(seats, key=lambda seat: order.index(seat.system))]
+
+    def _seat(self, system: System, case: Case, deadline: float) -> "_Seat":
+        worker = self._workers.get(system.name)
+        if worker is None or not worker.alive:
+            worker = self._workers[system.name] = Worker(self.setting.job("serve", self.subject, system=system.name))
+        config = self.subject.config
+        samples = [round(length * config.sampling_rate) for length in case.seconds]
+        row = Speed(
+            model=self.subject.name,
+            case=case.name,
+            system=system.name,
+            audio_seconds=case.total_seconds,
+            gflop=sum(forward_flops(config, count).total for count in samples) / 1e9,
+            floor_seconds=self.limits.seconds(config, samples, system.precision),
+        )
+        return _Seat(system, worker, row, deadline)
+
+    def _check(self, seat: "_Seat", reference: System | None, case: Case) -> None:
+        """Every state of the first clips, or the output of the last pass."""
+        folder, keep = self.setting.folder / f"states-{case.name}", seat.system == reference
+        if keep:
+            shutil.rmtree(folder, ignore_errors=True)
+        elif reference is None or not folder.exists():  # the reference was stopped
+            return
+        do = "check" if case.checked else "check outputs"
+        answer = seat.ask(do=do, case=case.name, num=case.checked, folder=str(folder), keep=keep)
+        if answer.get("deviation"):
+            seat.row.deviation = Deviation(**answer["deviation"])
+
+
+@dataclass
+class _Seat:
+    """A system in one case, until it is stopped."""
+
+    system: System
+    worker: Worker
+    row: Speed
+    deadline: float
+
+    def ask(self, **order: Any) -> dict[str, Any]:
+        if self.row.stopped is not None:
+            return {}
+        answer = self.worker.ask(self.deadline - time.monotonic(), **order)
+        self.row.stopped = answer.get("stopped")
+        return answer
+
+    def run_once(self, case: Case) -> None:
+        answer = self.ask(do="pass", case=case.name)
+        if "wall" in answer:
+            self.row.wall.append(answer["wall"])
+            self.row.cpu.append(answer["cpu"])
+            self.row.peak_memory = max(self.row.peak_memory, int(answer["peak"]))
+
+
+def measure_memory(
+    subject: Subject, system: System, clip_seconds: Sequence[float], setting: Setting, *, longest: float
+) -> list[MemoryPoint]:
+    """One point a length, each in a fresh process, until one is stopped or a pass takes more than `longest` seconds."""
+    points: list[MemoryPoint] = []
+    for length in clip_seconds:
+        point = MemoryPoint(subject.name, system.name, length, subject.config.num_layers)
+        points.append(point)
+        with Worker(setting.job("peak", subject, system=system.name, clip_seconds=length)) as worker:
+            answer = worker.answer(longest + 60)
+        point.stopped = answer.get("stopped")
+        if point.stopped:
+            break
+        point.memory, point.wall = max(0, int(answer["peak"] - answer["idle"])), answer["wall"]
+        if answer["wall"] > longest / 4:  # twice the length takes up to four times as long
+            break
+    return points
+
+
+def ask_once(job: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
+    """A job with one answer."""
+    with Worker(job) as worker:
+        return worker.answer(timeout)
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,58 @@
+"""Resident memory of this process, in bytes."""
+
+import ctypes
+import re
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+STATUS = Path("/proc/self/status")
+
+
+def held() -> int:
+    """Now."""
+    return _status("VmRSS") if STATUS.exists() else _highest()
+
+
+def peak() -> int:
+    """At most, since the start or since `forget_peak`."""
+    return _status("VmHWM") if STATUS.exists() else _highest()
+
+
+def forget_peak() -> None:
+    """Give back what is free and count the peak anew, where the system can (Linux); elsewhere it stays the highest."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def limit(num_bytes: int) -> None:
+    """Refuse further memory from here on, so that an allocation fails before the machine swaps or kills."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (num_bytes, num_bytes))
+
+
+def available() -> int:
+    """Bytes that the machine can still give; 0 where it does not tell."""
+    info = Path("/proc/meminfo")
+    found = re.search(r"MemAvailable:\s+(\d+) kB", info.read_text(encoding="utf-8")) if info.exists() else None
+    return int(found[1]) * 1024 if found else 0
+
+
+def _status(field: str) -> int:
+    found = re.search(rf"{field}:\s+(\d+) kB", STATUS.read_text(encoding="utf-8"))
+    return int(found[1]) * 1024 if found else 0
+
+
+def _highest() -> int:
+    """Without /proc; 0 where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used if sys.platform == "darwin" else used * 1024

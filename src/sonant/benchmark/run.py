@@ -1,0 +1,259 @@
+"""A whole run: steps in order, each written when it is done, within a time."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sonant.benchmark import plan, process_memory, results
+from sonant.benchmark.cases import CASES
+from sonant.benchmark.corpus import CorpusRow, write_corpus
+from sonant.benchmark.machine import Machine, as_limits
+from sonant.benchmark.measure import Contest, Setting, ask_once, measure_memory
+from sonant.benchmark.plan import Step
+from sonant.benchmark.profile import Profile
+from sonant.benchmark.results import Corpus, Profiled, Results
+from sonant.benchmark.subjects import Subject, known, subject
+from sonant.benchmark.systems import SYSTEMS, Circumstances, System
+from sonant.errors import ConfigurationError, MeasurementError, UnknownName
+
+MEMORY_SHARE = 0.7  # of what the machine can give, for one process
+MEMORY_SECONDS = (1.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
+MEMORY_LAYERS = 2
+MEMORY_CODES = ("sonant", "transformers", "openvino", "unilm")
+CORPUS_FILES = 32
+CORPUS_SECONDS = 60.0
+LIMIT_SECONDS = 0.6
+GRACE_SECONDS = 60.0  # beyond the time of the run, for the pass that is under way
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asks for.
+
+    Attributes:
+        rows: models, cases and systems by name.
+        systems: that may take part, in their precisions.
+        threads: of every system.
+        minutes: for the whole run; what does not fit is left out, and named.
+        published: weights of the catalogue's names; else random ones of the same shapes.
+        unilm: folder with the authors' WavLM.py.
+        memory_gib: that one process may take; None takes most of what the machine can give.
+    """
+
+    rows: plan.Rows
+    systems: tuple[System, ...]
+    threads: int
+    minutes: float
+    published: bool = False
+    unilm: Path | None = None
+    memory_gib: float | None = None
+
+
+def bench(wish: Wish, folder: Path, *, resume: bool = False, say: Callable[[str], None] | None = None) -> Results:
+    """Measure what is wished for; the folder's results are written after every step.
+
+    Args:
+        wish: what to measure.
+        folder: for the results.
+        resume: keep what the folder already holds, and measure the rest.
+        say: called with what goes on: steps, and indented what goes on inside one.
+    """
+    say = say or _quiet
+    circumstances = Circumstances(wish.threads, wish.unilm)
+    missing = {system.name: why for system in wish.systems if (why := system.missing(circumstances))}
+    systems = [system for system in wish.systems if system.name not in missing]
+    if not systems:
+        raise MeasurementError(f"No system is left to be measured: {missing}. Install one of them, or name others.")
+    with tempfile.TemporaryDirectory(prefix="sonant-bench-") as scratch:
+        setting = Setting(circumstances, _memory_cap(wish.memory_gib), Path(scratch))
+        run = _Run(wish, setting, folder, say, resume=resume)
+        run.results.missing = missing
+        run.through(plan.steps(wish.rows, systems))
+        return run.results
+
+
+class _Run:
+    def __init__(self, wish: Wish, setting: Setting, folder: Path, say: Callable[[str], None], *, resume: bool) -> None:
+        self.wish, self.setting, self.folder, self.say = wish, setting, folder, say
+        self.begun = time.monotonic()
+        self.end = self.begun + 60 * wish.minutes
+        self.results = self._open(resume=resume)
+        assert self.results.limits is not None
+        self.limits = self.results.limits
+        self.subjects: dict[tuple[str, int | None], Subject] = {}
+
+    def _open(self, *, resume: bool) -> Results:
+        """Fresh results, or those so far, which must be of the same machine and settings."""
+        say, settings = (
+            self.say,
+            {
+                "threads": self.wish.threads,
+                "weights": "published" if self.wish.published else "random",
+            },
+        )
+        say("measuring the machine's limits")
+        answer = ask_once(self.setting.job("limits", seconds=LIMIT_SECONDS), 120)
+        if "stopped" in answer:
+            raise MeasurementError(f"The machine's limits could not be measured: {answer['stopped']}.")
+        machine, limits = Machine(**answer["machine"]), as_limits(answer["limits"])
+        if not resume or not (self.folder / results.FILE).exists():
+            return Results(settings, machine, limits)
+        found = results.read(self.folder)
+        before = found.machine
+        if found.settings != settings or before is None or _identity(before) != _identity(machine):
+            raise ConfigurationError(
+                f"{self.folder} holds measurements under other conditions: {_identity(before)} with {found.settings}; "
+                f"these would be {_identity(machine)} with {settings}. Name another folder, or start anew without "
+                "--resume."
+            )
+        found.left_out = []
+        return found
+
+    def through(self, steps: Sequence[Step]) -> None:
+        """All steps; those of one model that follow each other share their processes."""
+        waiting = [step for step in steps if not self._is_done(step)]
+        for name in dict.fromkeys(step.model for step in waiting):
+            known_to_be_there(name)
+        results.write(self.results, self.folder)
+        contest: Contest | None = None
+        try:
+            while waiting:
+                step = waiting[0]
+                if contest is None or contest.subject.name != step.model:
+                    if contest is not None:
+                        contest.close()
+                    contest = Contest(self._subject(step.model), self.setting, self.limits)
+                self._step(contest, waiting, number=len(steps) - len(waiting) + 1, of=len(steps))
+                waiting.pop(0)
+                results.write(self.results, self.folder)
+        finally:
+            if contest is not None:
+                contest.close()
+
+    def _step(self, contest: Contest, waiting: Sequence[Step], *, number: int, of: int) -> None:
+        step, left = waiting[0], self.end - time.monotonic()
+        costs = [self._estimate(one, contest if i == 0 else None) for i, one in enumerate(waiting)]
+        if costs[0] > left:
+            self.results.left_out.append(f"{step.title}: needs about {costs[0] / 60:.1f} min, {left / 60:.1f} are left")
+            self.say(f"[{number}/{of}] {step.title}: left out for time")
+            return
+        share = max(costs[0], left * costs[0] / sum(costs))
+        about = min(left, sum(costs))
+        self.say(f"[{number}/{of}] {step.title}, {_clock(share)}; {_clock(about)} to {_clock(left)} to go")
+        systems = [system for system in step.systems if system.knows(contest.subject.config)]
+        match step.case:
+            case "memory":
+                self._memory(step, systems)
+            case "profile":
+                self._profile(contest.subject, systems)
+            case "corpus":
+                self._corpus(contest.subject, systems)
+            case name:
+                rows = contest.measure(
+                    CASES[name],
+                    systems,
+                    seconds=share,
+                    deadline=self.end + GRACE_SECONDS,
+                    say=lambda text: self.say(f"    {text}"),
+                )
+                self.results.replace(rows)
+
+    def _memory(self, step: Step, systems: Sequence[System]) -> None:
+        subject_ = self._subject(step.model, MEMORY_LAYERS)
+        for system in systems:
+            if system.code in MEMORY_CODES:
+                self.say(f"    {system.title}")
+                left = self.end - time.monotonic()
+                points = measure_memory(subject_, system, MEMORY_SECONDS, self.setting, longest=min(240.0, left / 3))
+                self.results.memory += points
+
+    def _profile(self, subject_: Subject, systems: Sequence[System]) -> None:
+        for system in systems:
+            if system.code in ("sonant", "transformers"):
+                job = self.setting.job("profile", subject_, system=system.name, case="10s")
+                answer = ask_once(job, self.end + GRACE_SECONDS - time.monotonic())
+                if "profile" in answer:
+                    profile = Profile(**answer["profile"])
+                    self.results.profiles.append(Profiled(subject_.name, system.name, profile))
+
+    def _corpus(self, subject_: Subject, systems: Sequence[System]) -> None:
+        folder = self.setting.folder / "corpus"
+        write_corpus(folder, files=CORPUS_FILES, sampling_rate=subject_.config.sampling_rate)
+        for system in systems:
+            if system.code == "sonant":
+                job = self.setting.job(
+                    "corpus", subject_, precision=system.precision, folder=str(folder), seconds=CORPUS_SECONDS
+                )
+                answer = ask_once(job, self.end + GRACE_SECONDS - time.monotonic())
+                if "rows" in answer:
+                    rows = [CorpusRow(**row) for row in answer["rows"]]
+                    self.results.corpus.append(Corpus(subject_.name, system.precision, rows))
+
+    def _is_done(self, step: Step) -> bool:
+        names = {system.name for system in step.systems}
+        match step.case:
+            case "memory":
+                return any(point.model == step.model for point in self.results.memory)
+            case "profile":
+                return any(row.model == step.model for row in self.results.profiles)
+            case "corpus":
+                return any(row.model == step.model for row in self.results.corpus)
+        config = known_config(step.model)
+        expected = {name for name in names if config is None or SYSTEMS[name].knows(config)}
+        return expected <= self.results.measured(step.model, step.case)
+
+    def _estimate(self, step: Step, contest: Contest | None) -> float:
+        started = contest is not None and contest.started
+        config = known_config(step.model) or self._subject(step.model).config
+        return plan.estimate(step, config, self.limits, started=started)
+
+    def _subject(self, name: str, num_layers: int | None = None) -> Subject:
+        if (name, num_layers) not in self.subjects:
+            self.say(f"making {plan.known_title(name)}")
+            made = subject(name, self.setting.folder, published=self.wish.published, num_layers=num_layers)
+            self.subjects[name, num_layers] = made
+        return self.subjects[name, num_layers]
+
+
+def known_config(name: str) -> Any:
+    """The shape of a model of the catalogue; None of a path."""
+    try:
+        return known(name)[1]
+    except UnknownName:
+        return None
+
+
+def known_to_be_there(name: str) -> None:
+    """Refuse a name that is neither in the catalogue nor a path, before anything is measured."""
+    if not Path(name).exists():
+        known(name)
+
+
+def default_threads() -> int:
+    """All cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _memory_cap(gib: float | None) -> int | None:
+    if gib is not None:
+        return round(gib * 2**30)
+    available = process_memory.available()
+    return round(MEMORY_SHARE * available) if available else None
+
+
+def _identity(machine: Machine | None) -> str:
+    if machine is None:
+        return "an unknown machine"
+    return f"{machine.processor}, torch {machine.packages.get('torch')}, sonant {machine.packages.get('sonant')}"
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def _quiet(_: str) -> None:
+    """Say nothing."""

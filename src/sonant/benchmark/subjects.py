@@ -1,0 +1,121 @@
+"""The models that are measured: published shapes with random weights, or real checkpoints."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from sonant.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from sonant.layers.positions import ConvPositions
+from sonant.models import Backbone, BackboneConfig, W2vBERT2, WaveformTransformer, WavLMConfig, build
+from sonant.models.catalog import find
+
+SEED = 0
+TINY = WavLMConfig(conv_channels=(32,) * 7, dim=64, num_layers=2, num_heads=4, feed_forward_dim=128)  # for trials
+M = TypeVar("M", bound=Backbone)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to be measured.
+
+    Attributes:
+        name: as the user gave it.
+        title: for tables.
+        config: its shape.
+        source: where every process loads it from; the weights of one file are held once, whoever maps them.
+    """
+
+    name: str
+    title: str
+    config: BackboneConfig
+    source: Path | str
+
+
+def known(name: str) -> tuple[str, BackboneConfig]:
+    """Title and shape of a model of the catalogue, or of the tiny one for trials."""
+    if name == "tiny":
+        return "tiny", TINY
+    card = find(name)
+    return card.title, card.config
+
+
+def subject(name: str, folder: Path, *, published: bool = False, num_layers: int | None = None) -> Subject:
+    """A model ready to be loaded by any process.
+
+    Args:
+        name: of the catalogue, "tiny", or the path of a checkpoint.
+        folder: where random weights are written.
+        published: take the published weights of a name, not random ones.
+        num_layers: so many of its layers alone; None keeps all.
+    """
+    if name != "tiny" and (published or Path(name).exists()):
+        checkpoint = load_checkpoint(name)
+        if num_layers is None:
+            return Subject(name, Path(name).name if Path(name).exists() else find(name).title, checkpoint.config, name)
+        title, config = name, checkpoint.config
+    else:
+        title, config = known(name)
+    if num_layers is not None:
+        config = replace(config, num_layers=num_layers)
+    path = folder / f"{name.replace('/', '-')}-{config.num_layers}"
+    if not path.exists():
+        save_checkpoint(path, Checkpoint(config, random_weights(config)), to="sonant")
+    return Subject(name, title, config, path)
+
+
+def random_weights(config: BackboneConfig) -> dict[str, Tensor]:
+    """Seeded weights of a shape; see `exaggerate` where the family has a part that attends."""
+    torch.manual_seed(SEED)
+    backbone = build(config)
+    return (exaggerate(backbone) if isinstance(backbone, WaveformTransformer | W2vBERT2) else backbone).state_dict()
+
+
+@torch.no_grad()
+def exaggerate(backbone: M, seed: int = SEED) -> M:
+    """Random weights that leave no part without effect, where fresh ones hardly attend and hardly heed positions.
+
+    The logits of attention have a standard deviation of about 3, the position bias of as much; norms and biases are
+    not the identity.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(tensor: Tensor, std: float) -> None:
+        tensor.copy_(torch.randn(tensor.shape, generator=generator) * std)
+
+    def uniform(tensor: Tensor, low: float, high: float) -> None:
+        tensor.copy_(torch.rand(tensor.shape, generator=generator) * (high - low) + low)
+
+    for name, parameter in backbone.named_parameters():
+        kind = name.rpartition(".")[2]
+        if kind == "bias":
+            normal(parameter, 0.2)
+        elif "norm." in name or kind == "weight_g":
+            uniform(parameter, 0.5, 1.5)
+        elif kind == "weight_v" or name.endswith("relative_keys.weight"):
+            normal(parameter, 1.0)
+        elif kind == "scale":
+            uniform(parameter, 0.5, 2.0)
+        elif name == "encoder.relative_positions.weight":
+            normal(parameter, 1.5)
+        elif ".query." in name or ".key." in name:
+            normal(parameter, math.sqrt(3 / backbone.dim))
+        elif isinstance(backbone.get_submodule(name.rpartition(".")[0]), nn.Linear):
+            normal(parameter, parameter.shape[1] ** -0.5)
+    positions = getattr(getattr(backbone, "encoder", None), "positions", None)
+    if isinstance(positions, ConvPositions):
+        gains = positions.weight_g
+        gains.mul_(math.sqrt(backbone.dim / gains.numel()))  # the positions come out as large as the frames
+    return backbone.eval()
+
+
+def names(models: Sequence[str]) -> list[str]:
+    """The given names, each checked: an unknown one is refused before anything is measured."""
+    for name in models:
+        if not Path(name).exists():
+            known(name)
+    return list(models)

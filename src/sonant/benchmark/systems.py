@@ -1,0 +1,262 @@
+"""The systems that are compared: one table, and for each a function that embeds clips."""
+
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sonant.benchmark import peers
+from sonant.checkpoints import family_of
+from sonant.checkpoints.hf_layouts import LAYOUTS
+from sonant.errors import UnknownName
+from sonant.inference import Precision, prepare
+from sonant.layers.packed import Packed
+from sonant.models import Backbone, BackboneConfig, W2vBERT2
+
+Clips = Sequence[Tensor]
+States = dict[int | str, list[Tensor]]  # by number and "last", as `Backbone` counts: of each clip (frames, dim)
+
+
+class Run(Protocol):
+    """From waveforms to every state, or to "last" alone."""
+
+    def __call__(self, clips: Clips, /, *, every: bool) -> States: ...
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a system may need beside the model."""
+
+    threads: int
+    unilm: Path | None = None  # the folder with WavLM.py and modules.py
+
+
+@dataclass(frozen=True)
+class System:
+    """One implementation in one precision.
+
+    Attributes:
+        code: the implementation; `name` adds the precision where it is not float32.
+        title: for tables.
+        make: takes the backbone, whose weights every system has, and gives the function that embeds clips.
+        package: without which the system is missing.
+        families: that it knows; None knows all.
+    """
+
+    code: str
+    precision: Precision
+    title: str
+    make: Callable[[Backbone, Circumstances], Run]
+    package: str | None = None
+    families: frozenset[str] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.code if self.precision == "float32" else f"{self.code}-{self.precision}"
+
+    def missing(self, circumstances: Circumstances) -> str | None:
+        """Why it cannot be measured here; None where it can."""
+        if self.package is not None and find_spec(self.package) is None:
+            return f"the package {self.package} is not installed"
+        if self.code == "unilm" and circumstances.unilm is None:
+            return "no folder with unilm's WavLM.py was given (--unilm)"
+        return None
+
+    def knows(self, config: BackboneConfig) -> bool:
+        return self.families is None or family_of(config) in self.families
+
+
+def prepared(backbone: Backbone, _: Circumstances, *, precision: Precision) -> Run:
+    return partial(packed, prepare(backbone, precision))
+
+
+def plain(backbone: Backbone, _: Circumstances) -> Run:
+    return partial(packed, backbone)
+
+
+def packed(backbone: Backbone, clips: Clips, *, every: bool) -> States:
+    """All clips in one packed batch."""
+    speech = Packed.pack(clips)
+    speech = speech.with_values(speech.values.to(backbone.waveform_dtype))
+    encoded = backbone(speech, layers=None if every else ["last"])
+    states: dict[int | str, Tensor | None] = {**encoded.hidden_states, "last": encoded.last}
+    return {
+        name: Packed(state, encoded.lengths).unpack() for name, state in states.items() if isinstance(state, Tensor)
+    }
+
+
+def transformers(backbone: Backbone, _: Circumstances, *, dtype: torch.dtype) -> Run:
+    """One clip after another, which on a CPU costs less than padding."""
+    peer, features = peers.twin(backbone).to(dtype), features_of(backbone)
+
+    def one(clip: Tensor, *, every: bool) -> dict[int | str, Tensor]:
+        output = peer(features(clip)[None].to(dtype), output_hidden_states=every)
+        hidden = enumerate(output.hidden_states) if every else ()
+        return {**dict(hidden), "last": output.last_hidden_state}
+
+    return partial(one_by_one, one)
+
+
+def transformers_padded(backbone: Backbone, _: Circumstances, *, dtype: torch.dtype) -> Run:
+    """All clips in one padded batch, as transformers takes many.
+
+    The models with a group norm are run without a mask, as their authors ask.
+    """
+    peer, features = peers.twin(backbone).to(dtype), features_of(backbone)
+    config = backbone.config
+    needs_mask = getattr(config, "extractor_norm", "layer") == "layer"
+
+    def run(clips: Clips, *, every: bool) -> States:
+        values, lengths = Packed.pack([features(clip) for clip in clips]).to_padded()
+        mask = (torch.arange(values.shape[1]) < lengths[:, None]).long() if needs_mask else None
+        output = peer(values.to(dtype), attention_mask=mask, output_hidden_states=every)
+        hidden = enumerate(output.hidden_states) if every else ()
+        frames = lengths.tolist() if values.ndim == 3 else [backbone.num_frames(len(clip)) for clip in clips]
+        states: dict[int | str, Tensor] = {**dict(hidden), "last": output.last_hidden_state}
+        return {
+            name: [row[:length] for row, length in zip(state, frames, strict=True)] for name, state in states.items()
+        }
+
+    return run
+
+
+def openvino(backbone: Backbone, circumstances: Circumstances, *, hint: str) -> Run:
+    """transformers' model compiled for CPUs by OpenVINO, lengths left open; one clip after another."""
+    features = features_of(backbone)
+    example = features(torch.randn(backbone.sampling_rate))[None]
+    model = peers.ThroughOpenVINO(peers.twin(backbone), example, hint=hint, threads=circumstances.threads)
+
+    def one(clip: Tensor, *, every: bool) -> dict[int | str, Tensor]:
+        *hidden, last = (torch.from_numpy(state) for state in model(features(clip)[None].numpy(), every=every))
+        return {**dict(enumerate(hidden)), "last": last}
+
+    return partial(one_by_one, one)
+
+
+def unilm(backbone: Backbone, circumstances: Circumstances) -> Run:
+    """The authors' own code; one clip after another."""
+    assert circumstances.unilm is not None
+    with tempfile.TemporaryDirectory() as scratch:
+        model = peers.unilm_model(backbone, circumstances.unilm, Path(scratch))
+
+    def one(clip: Tensor, *, every: bool) -> dict[int | str, Tensor]:
+        if not every:
+            return {"last": model.extract_features(clip[None])[0]}
+        last = model.extract_features(clip[None])[0]
+        # Without a number of layers it keeps no states; with one it leaves out the final norm.
+        (_, results), _ = model.extract_features(clip[None], output_layer=backbone.num_layers, ret_layer_results=True)
+        return {**{i: state.transpose(0, 1) for i, (state, _) in enumerate(results)}, "last": last}
+
+    return partial(one_by_one, one)
+
+
+def torchaudio(backbone: Backbone, _: Circumstances) -> Run:
+    """torchaudio's model, which counts its states from the first block on; one clip after another."""
+    model = peers.torchaudio_model(backbone)
+
+    def one(clip: Tensor, *, every: bool) -> dict[int | str, Tensor]:
+        last = model(clip[None])[0]
+        hidden = model.extract_features(clip[None])[0] if every else ()
+        return {**dict(enumerate(hidden, start=1)), "last": last}
+
+    return partial(one_by_one, one)
+
+
+class One(Protocol):
+    """From one waveform to states (1, frames, dim)."""
+
+    def __call__(self, clip: Tensor, /, *, every: bool) -> dict[int | str, Tensor]: ...
+
+
+def one_by_one(one: One, clips: Clips, *, every: bool) -> States:
+    """One clip after another."""
+    states = [one(clip, every=every) for clip in clips]
+    return {name: [state[name][0] for state in states] for name in states[0]}
+
+
+def features_of(backbone: Backbone) -> Callable[[Tensor], Tensor]:
+    """What transformers' model takes of a waveform: itself, or the features of w2v-BERT 2.0 (frames, 160)."""
+    if isinstance(backbone, W2vBERT2):
+        return lambda clip: backbone.extractor(Packed.pack([clip])).values
+    return lambda clip: clip
+
+
+IN_TRANSFORMERS = frozenset(LAYOUTS)
+WAVEFORM_TRANSFORMERS = frozenset({"wavlm", "hubert", "wav2vec2"})
+
+# The first one that knows a model is its reference: what the others differ from, and are so many times faster than.
+REFERENCES = ("transformers", "plain")
+SYSTEMS: dict[str, System] = {
+    system.name: system
+    for system in (
+        System("sonant", "float32", "sonant", partial(prepared, precision="float32")),
+        System("sonant", "bfloat16", "sonant, bfloat16", partial(prepared, precision="bfloat16")),
+        System("sonant", "int8", "sonant, int8", partial(prepared, precision="int8")),
+        System("plain", "float32", "sonant, not prepared", plain),
+        System(
+            "transformers",
+            "float32",
+            "transformers",
+            partial(transformers, dtype=torch.float32),
+            package="transformers",
+            families=IN_TRANSFORMERS,
+        ),
+        System(
+            "transformers",
+            "bfloat16",
+            "transformers, bfloat16",
+            partial(transformers, dtype=torch.bfloat16),
+            package="transformers",
+            families=IN_TRANSFORMERS,
+        ),
+        System(
+            "padded",
+            "float32",
+            "transformers, padded",
+            partial(transformers_padded, dtype=torch.float32),
+            package="transformers",
+            families=IN_TRANSFORMERS,
+        ),
+        System(
+            "padded",
+            "bfloat16",
+            "transformers, padded, bfloat16",
+            partial(transformers_padded, dtype=torch.bfloat16),
+            package="transformers",
+            families=IN_TRANSFORMERS,
+        ),
+        System("openvino", "float32", "OpenVINO", partial(openvino, hint="f32"), "openvino", families=IN_TRANSFORMERS),
+        System(
+            "openvino",
+            "bfloat16",
+            "OpenVINO, bfloat16",
+            partial(openvino, hint="bf16"),
+            package="openvino",
+            families=IN_TRANSFORMERS,
+        ),
+        System("unilm", "float32", "unilm's WavLM", unilm, families=frozenset({"wavlm"})),
+        System("torchaudio", "float32", "torchaudio", torchaudio, package="torchaudio", families=WAVEFORM_TRANSFORMERS),
+    )
+}
+
+
+def chosen(codes: Iterable[str], precisions: Iterable[str]) -> list[System]:
+    """The systems of some implementations in some precisions, in the order of the table."""
+    codes, precisions = list(codes), list(precisions)
+    known_codes = list(dict.fromkeys(system.code for system in SYSTEMS.values()))
+    for code in codes:
+        if code not in known_codes:
+            raise UnknownName("system", code, known_codes)
+    return [system for system in SYSTEMS.values() if system.code in codes and system.precision in precisions]
+
+
+def reference_of(systems: Iterable[System]) -> System | None:
+    """The one that the others are compared with; None if none of them can be it."""
+    by_name = {system.name: system for system in systems}
+    return next((by_name[name] for name in REFERENCES if name in by_name), None)

@@ -1,0 +1,150 @@
+"""The process of one system: its peak of memory is its own, and so are its threads and packages.
+
+    python -m sonant.benchmark.worker '{"do": "serve", "system": "sonant", ...}'
+
+It reads orders from the standard input, a JSON object a line, and answers each with one on the standard output.
+"""
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+from torch import Tensor
+
+from sonant.benchmark import process_memory
+from sonant.benchmark.cases import CASES
+from sonant.benchmark.corpus import measure_corpus
+from sonant.benchmark.deviation import deviation, keep
+from sonant.benchmark.machine import describe, measure_limits
+from sonant.benchmark.profile import profile
+from sonant.benchmark.systems import SYSTEMS, Circumstances, Run, States
+from sonant.checkpoints import load_backbone
+from sonant.models import normalize_waveform
+
+Order = dict[str, Any]
+OUT_OF_MEMORY = "out of memory"
+
+
+def main(arguments: list[str]) -> None:
+    """Do one job."""
+    # What packages print must not come between the answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    job = json.loads(arguments[0])
+    torch.set_num_threads(job["threads"])
+    if job.get("memory_cap"):
+        process_memory.limit(job["memory_cap"])
+    try:
+        with torch.inference_mode():
+            _do(job, answers)
+    except Exception as error:  # noqa: BLE001 - whatever stops one system is a line of the report
+        if not _is_out_of_memory(error):
+            traceback.print_exc()
+        _answer(answers, {"stopped": _reason(error)})
+
+
+def _do(job: Order, answers: TextIO) -> None:
+    match job["do"]:
+        case "serve":
+            _serve(job, answers)
+        case "limits":
+            limits = measure_limits(seconds=job["seconds"])
+            _answer(answers, {"machine": asdict(describe(job["threads"])), "limits": asdict(limits)})
+        case "peak":
+            _answer(answers, _peak(job))
+        case "profile":
+            run, clips = _runner(job), _clips(job, job["case"])
+            _answer(answers, {"profile": asdict(profile(lambda: run(clips, every=False)))})
+        case "corpus":
+            rows = measure_corpus(
+                load_backbone(job["source"]), job["precision"], Path(job["folder"]), seconds=job["seconds"]
+            )
+            _answer(answers, {"rows": [asdict(row) for row in rows]})
+
+
+def _serve(job: Order, answers: TextIO) -> None:
+    """Passes over the clips of a case, one for each order."""
+    run = _runner(job)
+    case, clips = "", list[Tensor]()
+    outputs: States = {}
+    for order in _orders():
+        if order["case"] != case:
+            case, outputs = order["case"], {}
+            clips = _clips(job, case)
+        match order["do"]:
+            case "check":  # every state of some of the clips; warms up on the way
+                _answer(answers, _checked(run(clips[: order["num"]], every=True), order))
+            case "check outputs":  # of the last pass
+                _answer(answers, _checked(outputs, order))
+            case "settle":  # memory is what it was before any large input
+                run([clips[0][: job["sampling_rate"]]], every=False)
+                process_memory.forget_peak()
+                _answer(answers, {"idle": process_memory.held()})
+            case "pass":
+                outputs = {}
+                wall, cpu = time.perf_counter(), time.process_time()
+                outputs = run(clips, every=False)
+                wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+                _answer(answers, {"wall": wall, "cpu": cpu, "peak": process_memory.peak()})
+
+
+def _checked(states: States, order: Order) -> dict[str, Any]:
+    folder = Path(order["folder"])
+    if order["keep"]:
+        keep(states, folder)
+        return {"deviation": None}
+    return {"deviation": asdict(deviation(states, folder))}
+
+
+def _peak(job: Order) -> dict[str, float]:
+    """Of one pass over one clip, above what the process held when it was ready."""
+    run, rate = _runner(job), job["sampling_rate"]
+    clip = torch.randn(round(job["clip_seconds"] * rate), generator=torch.Generator().manual_seed(0))
+    run([clip[:rate]], every=False)
+    process_memory.forget_peak()
+    idle, start = process_memory.held(), time.perf_counter()
+    run([clip], every=False)
+    return {"idle": idle, "peak": process_memory.peak(), "wall": time.perf_counter() - start}
+
+
+def _runner(job: Order) -> Run:
+    backbone = load_backbone(job["source"])
+    unilm = Path(job["unilm"]) if job.get("unilm") else None
+    return SYSTEMS[job["system"]].make(backbone, Circumstances(job["threads"], unilm))
+
+
+def _clips(job: Order, case: str) -> list[Tensor]:
+    clips = CASES[case].clips(job["sampling_rate"])
+    return [normalize_waveform(clip) for clip in clips] if job["normalize"] else clips
+
+
+def _orders() -> Iterator[Order]:
+    for line in sys.stdin:
+        yield json.loads(line)
+
+
+def _answer(answers: TextIO, values: dict[str, Any]) -> None:
+    answers.write(json.dumps(values) + "\n")
+    answers.flush()
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    words = ("out of memory", "can't allocate memory", "bad_alloc", "not enough memory", "could not create a memory")
+    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in words)
+
+
+def _reason(error: Exception) -> str:
+    if _is_out_of_memory(error):
+        return OUT_OF_MEMORY
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
