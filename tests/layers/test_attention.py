@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from sonant.layers import attention
 from sonant.layers.attention import Bias, SelfAttention, attend, attend_by_torch, attend_reference
@@ -146,3 +147,21 @@ def test_dropout_belongs_to_training() -> None:
     assert not torch.equal(layer(frames, [6], table), layer(frames, [6], table))
     layer.eval()
     assert torch.equal(layer(frames, [6], table), layer(frames, [6], table))
+
+
+def test_the_kernel_is_chosen_by_what_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors, bias = inputs([4], 2, 8, kind="gated")
+    learning, its_bias = inputs([4], 2, 8, kind="gated", gradients=True)
+
+    def choices() -> list[str]:
+        """Plain, with dropout, with a gradient, and where operations are counted."""
+        plain, dropping = (kernel_for(*tensors[:3], bias, dropout=dropout) for dropout in (0.0, 0.1))
+        with FlopCounterMode(display=False):
+            counted = kernel_for(*tensors[:3], bias, dropout=0.0)
+        return [plain, dropping, kernel_for(*learning[:3], its_bias, dropout=0.0), counted]
+
+    assert choices() == ["cpu", "torch", "torch", "torch"]
+    monkeypatch.setattr(attention.flex_attention, "available", lambda _: True)
+    assert choices() == ["flex", "torch", "flex", "torch"]
+    monkeypatch.setattr(attention.triton_attention, "available", lambda _: True)
+    assert choices() == ["triton", "triton", "triton", "torch"]

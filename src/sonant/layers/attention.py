@@ -2,15 +2,20 @@
 
 from collections.abc import Callable
 from itertools import groupby
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sonant.layers.kernels import flex_attention, triton_attention
 from sonant.layers.kernels.cpu_attention import attend_cpu
+from sonant.layers.kernels.flex_attention import attend_flex
+from sonant.layers.kernels.triton_attention import attend_triton
 from sonant.layers.positions import PositionGate, RelativeBias, RelativeKeyBias, RelativeKeys
 
 Bias = RelativeBias | RelativeKeyBias
+Kernel = Literal["triton", "flex", "cpu", "torch"]
 BiasOfBlock = Callable[[int, int], Tensor]  # from which query to which, counted from a clip's end: (..., rows, length)
 
 # Logits that one block may hold when no gradient is wanted: on a CPU they should stay in the cache, a GPU wants many.
@@ -39,11 +44,31 @@ def attend(
     Returns:
         (total, heads, head_dim).
     """
-    if dropout == 0 and not _recorded() and not _wants_gradient(query, key, value, bias):
-        result = attend_cpu(query, key, value, lengths, bias)
-        if result is not None:
+    match kernel_for(query, key, value, bias, dropout=dropout):
+        case "triton":
+            return attend_triton(query, key, value, lengths, bias, dropout=dropout)
+        case "flex":
+            return attend_flex(query, key, value, lengths, bias)
+        case "cpu" if (result := attend_cpu(query, key, value, lengths, bias)) is not None:
             return result
     return attend_by_torch(query, key, value, lengths, bias, dropout=dropout)
+
+
+def kernel_for(query: Tensor, key: Tensor, value: Tensor, bias: Bias | None, *, dropout: float) -> Kernel:
+    """What serves these inputs best: on a GPU Triton, or FlexAttention for heads too wide for it; on a CPU our own.
+
+    A graph compiled for a GPU holds Triton's kernels as they are; in any other record of what is computed, only
+    torch's operations mean something. The CPU's kernel has no way back.
+    """
+    if _recorded() and not (query.is_cuda and torch.compiler.is_dynamo_compiling()):
+        return "torch"
+    if triton_attention.available(query):
+        return "triton"
+    if dropout == 0 and flex_attention.available(query):
+        return "flex"
+    if query.device.type == "cpu" and dropout == 0 and not _wants_gradient(query, key, value, bias):
+        return "cpu"
+    return "torch"
 
 
 def _wants_gradient(query: Tensor, key: Tensor, value: Tensor, bias: Bias | None) -> bool:

@@ -6,6 +6,7 @@ plain function that it must equal is `attend_reference`.
 
 from collections.abc import Callable
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -14,9 +15,15 @@ from torch import Tensor
 from sonant.layers.positions import RelativeBias, RelativeKeyBias
 
 BLOCK = 128  # rows and columns of what is computed or left out together
+DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 # logit, batch, head, query, key: the logit with what positions add to it
 ScoreModifier = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+def available(query: Tensor) -> bool:
+    """Whether this serves such queries (total, heads, head_dim) fast: where PyTorch can compile for a GPU."""
+    return query.device.type in {"cuda", "xpu"} and query.dtype in DTYPES and find_spec("triton") is not None
 
 
 def attend_flex(
@@ -29,7 +36,7 @@ def attend_flex(
     """What `attend` computes, without dropout; on an accelerator gradients reach every argument."""
     from torch.nn.attention.flex_attention import flex_attention
 
-    attention: Callable[..., Tensor] = flex_attention if query.device.type == "cpu" else _compiled()
+    attention: Any = flex_attention if query.device.type == "cpu" else _compiled()
     one = (x.transpose(0, 1)[None] for x in (query, key, value))  # (1, heads, total, head_dim)
     mixed = attention(*one, score_mod=_modifier(bias), block_mask=clip_mask(tuple(lengths), query.device))
     return mixed[0].transpose(0, 1)

@@ -19,6 +19,7 @@ from sonant.layers.positions import RelativeBias, RelativeKeyBias
 ENTRY = 128  # rows of a clip that one entry of the block table stands for; the blocks of every kernel divide it
 MAX_HEAD_DIM = 128
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
+HAS_TRITON = find_spec("triton") is not None
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,13 @@ TABLE_PROGRAMS = 2048  # that the gradient to the table is shared among, at leas
 
 
 def available(query: Tensor) -> bool:
-    """Whether these kernels can serve such a query (total, heads, head_dim): on CUDA, with Triton installed."""
+    """Whether these kernels serve such queries (total, heads, head_dim): with Triton, on a GPU with bfloat16 units."""
     return (
-        query.is_cuda and query.dtype in DTYPES and query.shape[-1] <= MAX_HEAD_DIM and find_spec("triton") is not None
+        HAS_TRITON
+        and query.is_cuda
+        and query.dtype in DTYPES
+        and query.shape[-1] <= MAX_HEAD_DIM
+        and torch.cuda.get_device_capability(query.device) >= (8, 0)
     )
 
 
@@ -91,13 +96,16 @@ def attend_blocks(
     return packed_attention(query, key, value, blocks, gate, positions, left, seed, dropout)[0]
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def block_table(lengths: tuple[int, ...], device: torch.device) -> Tensor:
     """int32 (entries, 3): first row of the clip, its length, and a multiple of `ENTRY` rows within it.
 
     The longest clips come first, as their programs take longest. Kept for the layers to come.
     """
     return _block_table(lengths, device)
+
+
+# As `torch.compiler.assume_constant_result` would say, which imports all of the compiler, for seconds.
+block_table._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @lru_cache(maxsize=64)
