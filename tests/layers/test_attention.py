@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from sonant.layers import attention
-from sonant.layers.attention import Bias, SelfAttention, attend, attend_by_torch, attend_reference
+from sonant.layers.attention import Bias, SelfAttention, attend, attend_by_torch, attend_reference, kernel_for
 from sonant.layers.positions import PositionGate, RelativeBias, RelativeKeyBias
 
 quick = settings(max_examples=25, deadline=None, derandomize=True)
