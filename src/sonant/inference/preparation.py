@@ -8,10 +8,12 @@ from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.inference.attention import PreparedSelfAttention
+from sonant.inference.extractor import PreparedExtractor
 from sonant.inference.linear import FloatPrecision, PreparedFeedForward, has_bfloat16
 from sonant.inference.precision import PRECISIONS, Precision
 from sonant.inference.shared_copy import shared_copy
 from sonant.layers.attention import SelfAttention
+from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.transformer import FeedForward
 from sonant.models import Backbone, VQWav2Vec
 
@@ -116,6 +118,8 @@ def _replace_blocks(module: nn.Module, precision: FloatPrecision) -> None:
 
 def _prepared(block: nn.Module, precision: FloatPrecision) -> nn.Module | None:
     match block:
+        case ConvExtractor():
+            return PreparedExtractor(block, precision=precision)
         case SelfAttention():
             return PreparedSelfAttention(block, precision)
         case FeedForward():
