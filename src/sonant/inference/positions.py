@@ -1,0 +1,60 @@
+"""Convolutions over frames for inference on a CPU: the positional one, and the conformer's module."""
+
+from math import ceil
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.inference.convolution import GroupedConvolution
+from sonant.inference.linear import FloatPrecision, PreparedLinear, in_blocks
+from sonant.layers.conformer import ConvModule
+from sonant.layers.packed import Packed
+from sonant.layers.positions import ConvPositions
+
+TILE_FRAMES = 512  # measured: more at a time is no faster
+
+
+class PreparedConvPositions(nn.Module):
+    """`ConvPositions` with the weight norm folded into the weights."""
+
+    def __init__(self, positions: ConvPositions, *, precision: FloatPrecision = "float32") -> None:
+        super().__init__()
+        self.before, self.after = positions.kernel // 2, positions.kernel - 1 - positions.kernel // 2
+        self.convolution = GroupedConvolution(
+            positions.weight, positions.bias, positions.groups, precision=precision, activation="gelu"
+        )
+
+    def forward(self, frames: Packed) -> Tensor:
+        """(total, dim) to (total, dim), to be added to the frames; typed as the arithmetic."""
+        return _each_clip(self.convolution, frames, self.before, self.after)
+
+
+class PreparedConvModule(nn.Module):
+    """`ConvModule` without dropout."""
+
+    def __init__(self, module: ConvModule, *, precision: FloatPrecision = "float32") -> None:
+        super().__init__()
+        self.norm, self.depthwise_norm = module.norm, module.depthwise_norm
+        self.inner = PreparedLinear(module.inner.weight, None, precision=precision)
+        self.outer = PreparedLinear(module.outer.weight, None, precision=precision)
+        dim = module.outer.out_features
+        self.depthwise = GroupedConvolution(module.depthwise.weight, None, dim, precision=precision)
+
+    def forward(self, frames: Packed) -> Tensor:
+        """(total, dim) to (total, dim); typed as by `PreparedLinear`."""
+        gated = in_blocks(lambda rows: F.glu(self.inner(self.norm(rows))), frames.values)
+        moved = _each_clip(self.depthwise, frames.with_values(gated), self.depthwise.kernel - 1, 0)
+        return in_blocks(lambda rows: self.outer(F.silu(self.depthwise_norm(rows))), moved)
+
+
+def _each_clip(convolution: GroupedConvolution, frames: Packed, before: int, after: int) -> Tensor:
+    """Every clip between so many frames of zeros through the convolution, a stretch at a time: (total, dim)."""
+    made = torch.empty_like(frames.values, dtype=convolution.dtype)
+    for clip, out in zip(frames, made.split(frames.sizes), strict=True):
+        padded = F.pad(clip, (0, 0, before, after))
+        start = 0
+        for tile in out.tensor_split(ceil(len(out) / TILE_FRAMES)):
+            tile.copy_(convolution(padded[start : start + before + len(tile) + after]))
+            start += len(tile)
+    return made

@@ -1,0 +1,124 @@
+"""The prepared convolutions over frames give what the plain modules give."""
+
+import pytest
+import torch
+
+from sonant.inference import convolution, linear
+from sonant.inference import positions as module
+from sonant.inference.positions import PreparedConvModule, PreparedConvPositions
+from sonant.layers.conformer import ConvModule
+from sonant.layers.packed import Packed
+from sonant.layers.positions import ConvPositions
+
+SIZES = [[1], [2, 1, 30], [19, 20, 21], [40, 41, 5], [200]]  # tiles of 20 frames
+
+
+def positions(kernel: int = 16, groups: int = 4) -> ConvPositions:
+    torch.manual_seed(0)
+    made = ConvPositions(24, kernel=kernel, groups=groups)
+    torch.nn.init.normal_(made.weight_g, 1.5, 0.5)
+    torch.nn.init.normal_(made.bias, 0, 0.5)
+    return made.eval().requires_grad_(requires_grad=False)
+
+
+def conv_module() -> ConvModule:
+    torch.manual_seed(0)
+    made = ConvModule(24, kernel=7, dropout=0.5)
+    for norm in (made.norm, made.depthwise_norm):
+        torch.nn.init.normal_(norm.weight, 1, 0.5)
+        torch.nn.init.normal_(norm.bias, 0, 0.5)
+    return made.eval().requires_grad_(requires_grad=False)
+
+
+@pytest.fixture(params=["reordered", "plain"])
+def operators(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a machine may have."""
+    if request.param == "reordered" and not torch.backends.mkldnn.is_available():
+        pytest.skip("torch without oneDNN")
+    monkeypatch.setattr(linear, "reordered_is_faster", lambda _: request.param == "reordered")
+    monkeypatch.setattr(convolution, "reordered_gains", lambda _: request.param == "reordered")
+    monkeypatch.setattr(module, "TILE_FRAMES", 20)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("operators")
+@pytest.mark.parametrize(("kernel", "groups"), [(16, 4), (15, 4), (1, 1), (3, 24)])
+@pytest.mark.parametrize("sizes", SIZES)
+def test_positions_of_the_plain_module(kernel: int, groups: int, sizes: list[int]) -> None:
+    plain = positions(kernel, groups)
+    frames = Packed.pack([torch.randn(size, 24) for size in sizes])
+    torch.testing.assert_close(PreparedConvPositions(plain)(frames), plain(frames), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.usefixtures("operators")
+@pytest.mark.parametrize("sizes", SIZES)
+def test_conv_module_of_the_plain_one(sizes: list[int]) -> None:
+    plain = conv_module()
+    frames = Packed.pack([torch.randn(size, 24) for size in sizes])
+    torch.testing.assert_close(PreparedConvModule(plain)(frames), plain(frames), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.usefixtures("operators")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_clip_does_not_depend_on_its_batch(precision: str) -> None:
+    clips = [torch.randn(30, 24), torch.full((25, 24), float("nan")), torch.randn(1, 24), torch.randn(90, 24)]
+    for prepared in (
+        PreparedConvPositions(positions(), precision=precision),
+        PreparedConvModule(conv_module(), precision=precision),
+    ):
+        together = Packed.pack(clips)
+        for clip, made in zip(clips, together.with_values(prepared(together)), strict=True):
+            torch.testing.assert_close(made, prepared(Packed.pack([clip])), equal_nan=True)
+            assert bool(made.isnan().any()) == bool(clip.isnan().any())
+
+
+@pytest.mark.usefixtures("operators")
+def test_bfloat16_keeps_the_direction_of_every_frame() -> None:
+    frames = Packed.pack([torch.randn(size, 24) for size in (3, 70)])
+    for plain, prepared in (
+        (positions(), PreparedConvPositions(positions(), precision="bfloat16")),
+        (conv_module(), PreparedConvModule(conv_module(), precision="bfloat16")),
+    ):
+        assert torch.cosine_similarity(prepared(frames).float(), plain(frames)).min() > 0.9995
+
+
+@pytest.mark.usefixtures("operators")
+def test_input_that_is_not_contiguous() -> None:
+    wide = torch.randn(50, 48)[:, ::2]
+    frames, dense = Packed.pack([wide]), Packed.pack([wide.contiguous()])
+    frames = frames.with_values(wide)
+    for prepared in (PreparedConvPositions(positions()), PreparedConvModule(conv_module())):
+        torch.testing.assert_close(prepared(frames), prepared(dense))
+
+
+def test_the_longest_tile_in_use() -> None:
+    plain = positions()
+    for size in (511, 512, 513, 1025):
+        frames = Packed.pack([torch.randn(size, 24)])
+        torch.testing.assert_close(PreparedConvPositions(plain)(frames), plain(frames), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("operator", ["_reorder_convolution_weight", "_convolution_pointwise"])
+def test_without_the_private_operators(monkeypatch: pytest.MonkeyPatch, operator: str) -> None:
+    """A torch that lacks them, or that refuses the call."""
+
+    def refuses(*_: object) -> None:
+        raise RuntimeError("not here")
+
+    convolution.reordered_gains.cache_clear()
+    with monkeypatch.context() as without:
+        without.setattr(torch.ops.mkldnn, operator, refuses, raising=False)
+        assert not convolution.reordered_gains("float32")
+        prepared = PreparedConvPositions(positions(), precision="bfloat16")
+        assert isinstance(prepared.convolution.convolve, convolution.PlainConvolution)
+        frames = Packed.pack([torch.randn(33, 24)])
+        torch.testing.assert_close(prepared(frames), positions()(frames), rtol=1e-5, atol=1e-5)
+    convolution.reordered_gains.cache_clear()
+
+
+def test_a_wrong_result_is_not_relied_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = convolution.ReorderedConvolution.__call__
+    monkeypatch.setattr(convolution.ReorderedConvolution, "__call__", lambda self, rows: right(self, rows) * 1.01)
+    convolution.reordered_gains.cache_clear()
+    assert not convolution.reordered_gains("float32")
+    convolution.reordered_gains.cache_clear()
