@@ -42,8 +42,8 @@ FAMILIES = {
 ROOMS_WITHOUT_FAMILIES = {"training", "extraction", "evaluation", "analysis"}
 
 OPTIONAL = {
-    "av", "faiss", "kaldi_native_fbank", "matplotlib", "openvino", "pandas", "pyarrow", "scipy", "sentencepiece",
-    "sklearn", "tensorboard", "torch.utils.tensorboard", "torchaudio", "transformers", "triton",
+    "av", "faiss", "kaldi_native_fbank", "matplotlib", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino",
+    "pandas", "pyarrow", "scipy", "sentencepiece", "sklearn", "tensorboard", "torch.utils.tensorboard", "torchaudio", "transformers", "triton",
 }  # fmt: skip
 # Written in the language of an optional package, and so themselves imported inside functions only.
 IN_ITS_LANGUAGE = {"sonant.layers.kernels.triton_programs": "triton"}

@@ -15,6 +15,7 @@
     │   ├── UnsafeCheckpoint             a pickle that wants to call something
     │   ├── CheckpointMismatch           tensors missing, left over or of the wrong shape
     │   └── CheckpointUnavailable        neither on disk, nor in the cache, nor on the hub
+    ├── ExportError (ArithmeticError)    a graph that does not compute what its model does
     ├── ConfigurationError (ValueError)  a setting that does not exist or does not fit
     ├── UnknownName (LookupError)        a model, layer, recipe or preset that we do not know
     ├── ManifestError (ValueError)       a list of recordings that cannot be read
@@ -86,6 +87,10 @@ class CheckpointMismatch(CheckpointError):
 
 class CheckpointUnavailable(CheckpointError):
     """The weights are neither on disk, nor in the cache, nor on the hub."""
+
+
+class ExportError(SonantError, ArithmeticError):
+    """A graph was made that does not compute what its model does; it was not kept."""
 
 
 class ConfigurationError(SonantError, ValueError):

@@ -75,7 +75,7 @@ def test_a_family_that_a_format_has_no_place_for(tmp_path, capsys):
 
 def test_exit_codes(folder, tmp_path, capsys, monkeypatch):
     there = tmp_path / "there.pt"
-    assert main(["convert", str(folder), str(there), "--to", "onnx"]) == 2
+    assert main(["convert", str(folder), str(there), "--to", "nemo"]) == 2
     assert main(["convert", str(tmp_path / "nothing"), str(there), "--to", "hf"]) == 1
     there.write_text("precious")
     assert main(["convert", str(folder), str(there), "--to", "unilm"]) == 2

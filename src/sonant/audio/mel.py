@@ -33,7 +33,12 @@ def num_mel_frames(num_samples: int, *, sampling_rate: int = 16_000) -> int:
 
 
 def fbank(
-    waveform: Tensor, *, sampling_rate: int = 16_000, num_bins: int = 80, low_hz: float = LOWEST_HZ, high_hz: float = 0.0
+    waveform: Tensor,
+    *,
+    sampling_rate: int = 16_000,
+    num_bins: int = 80,
+    low_hz: float = LOWEST_HZ,
+    high_hz: float = 0.0,
 ) -> Tensor:
     """Log-mel filter bank energies.
 
@@ -60,7 +65,7 @@ def fbank(
 
 
 def spectra(windows: Tensor) -> Tensor:
-    """Windows of a waveform (..., window) to complex (..., size / 2 + 1): linear in them, the FFT's size a power of 2."""
+    """Windows (..., window) to complex spectra (..., size / 2 + 1), linear in them; the FFT's size is a power of 2."""
     window = windows.shape[-1]
     windows = windows - windows.mean(-1, keepdim=True)
     windows = windows - PREEMPHASIS * torch.cat([windows[..., :1], windows[..., :-1]], -1)

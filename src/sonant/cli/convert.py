@@ -2,33 +2,47 @@
 
 import json as json_module
 from dataclasses import asdict
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from sonant.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from sonant.export import Exported
+    from sonant.models import Backbone
+
+Layers = int | list[int | Literal["last"]] | Literal["last", "all"]
 
 
 def convert(
     source: str,
     destination: str,
     *,
-    to: Literal["hf", "sonant", "unilm", "fairseq", "torchaudio"],
+    to: Literal["hf", "sonant", "unilm", "fairseq", "torchaudio", "onnx", "torch"],
+    layer: Layers | None = None,
+    int8: bool = False,
     revision: str | None = None,
     offline: bool = False,
     override: str = "",
     overwrite: bool = False,
     json: bool = False,
 ) -> int:
-    """Rewrite a checkpoint in another toolkit's format.
+    """Rewrite a checkpoint in another toolkit's format, or as a graph that runs without sonant.
 
-    The result is read back and compared with the source: every tensor bit for bit, every setting, and the hidden states
-    of seeded noise. The exit code is 0 only if all of them are the same.
+    A checkpoint is read back and compared with the source: every tensor bit for bit, every setting, and the hidden
+    states of seeded noise. The exit code is 0 only if all of them are the same. A graph, for onnxruntime or of
+    torch.export, is run on clips of several lengths, alone and in batches, and kept if it gives what the model gives.
 
     Args:
         source (SRC): a folder of transformers; a file of unilm, fairseq, fairseq2, s3prl or torchaudio; or owner/name
             on the hub.
         destination (DST): a folder for hf and sonant, a file for the other formats.
         to: the format to write. sonant holds every family, hf those that transformers has, torchaudio and fairseq
-            wav2vec 2.0, HuBERT and WavLM, fairseq also wav2vec and vq-wav2vec, unilm WavLM only.
+            wav2vec 2.0, HuBERT and WavLM, fairseq also wav2vec and vq-wav2vec, unilm WavLM only. onnx and torch are
+            graphs, of every family.
+        layer (-l LAYER): of a graph: what it gives: a number, several with commas between, last or all; 0 is the input
+            of the first block. Without it: last.
+        int8: of an onnx graph: multiply the feed-forward layers in integers of eight bits.
         revision (REV): branch, tag or commit on the hub.
         offline: use the hub's cache, but not the network.
         override (SETTINGS): settings that win over what the source says, as 'name=value name=value'; files of
@@ -41,7 +55,18 @@ def convert(
         sonant convert microsoft/wavlm-base-plus wavlm-base-plus.pt --to unilm
         sonant convert vq-wav2vec.pt vq-wav2vec --to sonant
         sonant convert hubert.pth hubert --to hf --override 'family=hubert num_heads=8'
+        sonant convert microsoft/wavlm-base-plus wavlm.onnx --to onnx --layer 6,last
     """
+    match to:
+        case "onnx" | "torch":
+            from sonant.checkpoints import load_backbone
+
+            backbone = load_backbone(source, revision=revision, local_files_only=offline, overrides=_settings(override))
+            exported = _export(backbone, Path(destination), to=to, layer=layer, int8=int8, overwrite=overwrite)
+            _print_exported(source, exported, json=json)
+            return 0
+    if int8 or layer is not None:
+        raise ConfigurationError(f"--layer and --int8 are for graphs, --to onnx or torch; {to} is a set of weights.")
     from sonant.checkpoints.convert import convert_checkpoint
 
     report = convert_checkpoint(
@@ -72,10 +97,66 @@ def convert(
         f"{len(report.clip_seconds)} noise clips of {report.clip_seconds[0]:g} to {report.clip_seconds[-1]:g} s",
         "CHANGED": "; ".join(changed[:20]) + (f" and {len(changed) - 20} more" if len(changed) > 20 else ""),
     }
+    _print_rows(rows)
+    return 0 if report.faithful else 1
+
+
+def _export(
+    backbone: "Backbone",
+    destination: Path,
+    *,
+    to: Literal["onnx", "torch"],
+    layer: Layers | None,
+    int8: bool,
+    overwrite: bool,
+) -> "Exported":
+    from sonant.export import to_onnx, to_torch
+
+    layers: list[int | str] | None
+    match layer:
+        case None:
+            layers = ["last"]
+        case "all":
+            layers = None
+        case list():
+            layers = list(layer)
+        case _:
+            layers = [layer]
+    match to:
+        case "onnx":
+            return to_onnx(backbone, destination, layers=layers, int8=int8, overwrite=overwrite)
+        case "torch" if int8:
+            raise ConfigurationError("--int8 is for --to onnx; a graph of torch.export is float32.")
+        case "torch":
+            return to_torch(backbone, destination, layers=layers, overwrite=overwrite)
+
+
+def _print_exported(source: str, exported: "Exported", *, json: bool) -> None:
+    agreement = exported.agreement
+    if json:
+        print(json_module.dumps({"source": source, **asdict(exported)}, default=str))
+        return
+    graph = {"onnx": "an ONNX graph", "torch": "a graph of torch.export"}[exported.format]
+    normalize = exported.facts["normalize"]
+    rows = {
+        "read": f"{source} ({exported.facts['family']})",
+        "written": f"{', '.join(map(str, exported.files))} ({graph}{', int8' if exported.int8 else ''}, "
+        f"{exported.num_bytes / 1e6:.1f} MB)",
+        "inputs": f"waveforms (batch, samples) at {exported.facts['sampling_rate']} Hz, lengths (batch,)",
+        "outputs": ", ".join(exported.outputs),
+        "normalise": normalize,
+        "checked": f"on {agreement.clips} clips, alone and in batches: largest difference "
+        f"{agreement.largest_difference:.2g} of a state's root mean square, lowest cosine of a frame "
+        f"{agreement.lowest_cosine:.6f}",
+        "codes": f"{agreement.equal_codes:.2%} of the frames have the same" if "codes" in exported.outputs else "",
+    }
+    _print_rows(rows)
+
+
+def _print_rows(rows: dict[str, str]) -> None:
     for name, text in rows.items():
         if text:
             print(f"{name:10}  {text}")
-    return 0 if report.faithful else 1
 
 
 def _settings(text: str) -> dict[str, Any]:

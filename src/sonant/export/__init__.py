@@ -1,0 +1,7 @@
+"""Models as graphs that run without this package: ONNX and `torch.export`, on padded speech."""
+
+from sonant.export.onnx_file import to_onnx
+from sonant.export.program import Exported
+from sonant.export.torch_program import to_torch
+
+__all__ = ["Exported", "to_onnx", "to_torch"]

@@ -1,0 +1,115 @@
+"""Runs a graph beside the model that it was made of, and says how far apart they are."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sonant.errors import ExportError
+from sonant.layers.packed import Packed
+from sonant.models import Backbone, VQWav2Vec, normalize_waveform
+from sonant.models.discrete_bert import DiscreteBERT
+
+Graph = Callable[[Tensor, Tensor], dict[str, Tensor]]  # waveforms (batch, samples), lengths (batch,) to named outputs
+
+BATCHES_SECONDS = ((0.0,), (1.0,), (0.37, 2.5, 0.0), (1.503, 0.8))  # 0: the shortest clip that has a frame
+SEED = 0
+LARGEST_DIFFERENCE = 1e-3  # of float32
+LOWEST_COSINE = 0.995  # of int8
+FEWEST_EQUAL_CODES = 0.99  # the nearest of two code vectors that are equally far is chance
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a graph compares with the packed model on noise: clips of several lengths, alone and in batches.
+
+    Attributes:
+        largest_difference: of any number of any state, over the root mean square of that state.
+        lowest_cosine: between the two versions of a frame, over all frames of all states.
+        equal_codes: share of the frames whose codes are the same; 1 for models without codes. Clips with another code
+            are left out of the other two numbers: all their frames differ.
+        clips: how many were compared.
+    """
+
+    largest_difference: float
+    lowest_cosine: float
+    equal_codes: float
+    clips: int
+
+    def demand(self, *, int8: bool) -> None:
+        """Raise ExportError if the graph is not good enough to be kept."""
+        if self.equal_codes < FEWEST_EQUAL_CODES:
+            raise ExportError(
+                f"The graph finds other codes than the model in {1 - self.equal_codes:.1%} of the frames; at most "
+                f"{1 - FEWEST_EQUAL_CODES:.0%} may be lost to rounding. It was not kept; please report it."
+            )
+        if int8 and self.lowest_cosine < LOWEST_COSINE:
+            raise ExportError(
+                f"In int8, frames turn away from those of the model as far as a cosine of {self.lowest_cosine:.4f}; at "
+                f"least {LOWEST_COSINE} is asked for. The graph was not kept: export this model without int8."
+            )
+        if not int8 and not self.largest_difference <= LARGEST_DIFFERENCE:
+            raise ExportError(
+                f"The graph's numbers differ from the model's by {self.largest_difference:.2g} of a state's root mean "
+                f"square; at most {LARGEST_DIFFERENCE:g} is allowed. It was not kept; please report it."
+            )
+
+
+@torch.inference_mode()
+def compare(graph: Graph, backbone: Backbone, *, normalize: bool) -> Agreement:
+    """Run both on noise that swells and sinks; what lies behind a clip in the padded form is noise, too.
+
+    Args:
+        normalize: whether the graph normalises waveforms by itself.
+    """
+    generator = torch.Generator().manual_seed(SEED)
+    differences, cosines, alike, clips = [torch.zeros(())], [torch.ones(())], [], 0
+    for seconds in BATCHES_SECONDS:
+        lengths = [max(round(each * backbone.sampling_rate), backbone.receptive_field) for each in seconds]
+        time = torch.arange(max(lengths))
+        loudness = 0.02 + 0.1 * torch.sin(time / 1500).square()
+        waveforms = torch.randn(len(lengths), len(time), generator=generator) * loudness + 0.01
+        speech = [row[:length] for row, length in zip(waveforms.clone(), lengths, strict=True)]
+        if backbone.normalize:
+            speech = [normalize_waveform(clip) for clip in speech]
+        if not normalize:
+            for row, clip in zip(waveforms, speech, strict=True):
+                row[: len(clip)] = clip
+        outputs = _by_clip(graph(waveforms, torch.tensor(lengths)))
+        expected = _expected(backbone, Packed.pack(speech), outputs[0].keys())
+        for ours, theirs in zip(outputs, expected, strict=True):
+            if "codes" in ours:
+                alike.append((ours.pop("codes") == theirs["codes"]).all(1))  # (frames,)
+                if not alike[-1].all():
+                    continue
+            clips += 1
+            for name, state in ours.items():
+                size = theirs[name].square().mean().sqrt().clamp(min=1e-12)
+                differences.append((state - theirs[name]).abs().max() / size)
+                cosines.append(F.cosine_similarity(state, theirs[name]).min())
+    equal = float(torch.cat(alike).float().mean()) if alike else 1.0
+    return Agreement(float(torch.stack(differences).max()), float(torch.stack(cosines).min()), equal, clips)
+
+
+def _by_clip(outputs: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """The true frames of each clip, by the name of the output."""
+    frames = outputs.pop("frames").tolist()
+    return [{name: rows[row, :count] for name, rows in outputs.items()} for row, count in enumerate(frames)]
+
+
+def _expected(backbone: Backbone, speech: Packed, names: Collection[str]) -> list[dict[str, Tensor]]:
+    """The same of the packed model."""
+    layers = {name: _layer(name) for name in names if name != "codes"}
+    encoded = backbone(speech, layers=layers.values())
+    states = {name: encoded.last if layer == "last" else encoded.hidden_states[layer] for name, layer in layers.items()}
+    if "codes" in names and isinstance(backbone, VQWav2Vec | DiscreteBERT):
+        states["codes"] = backbone.codes(speech).values
+    clips = {name: Packed(values, encoded.lengths).unpack() for name, values in states.items()}
+    return [{name: rows[row] for name, rows in clips.items()} for row in range(len(speech))]
+
+
+def _layer(name: str) -> int | str:
+    """The layer that an output holds."""
+    return name if name == "last" else int(name.rpartition(".")[2])

@@ -1,0 +1,59 @@
+"""The mel energies that w2v-BERT 2.0 hears, as products of matrices, which can be traced into a graph."""
+
+import torch
+from torch import Tensor, nn
+
+from sonant.audio.mel import (
+    ENERGY_FLOOR,
+    FRAME_SECONDS,
+    INTEGER_SCALE,
+    LOWEST_HZ,
+    SHIFT_SECONDS,
+    VARIANCE_FLOOR,
+    mel_bank,
+    spectra,
+)
+from sonant.export.padded import Padded
+from sonant.models.w2v_bert2 import StackedFbank
+
+
+class PaddedFbank(nn.Module):
+    """`StackedFbank` on padded speech. In float64: in float32 loud clips lose the digits of their quietest bins.
+
+    Buffers:
+        transform: (window, 2 * (size / 2 + 1)), a window of samples to the real, then the imaginary parts of its
+            spectrum; mean, pre-emphasis and taper are linear and in it.
+        bank: (size / 2 + 1, num_bins).
+    """
+
+    transform: Tensor
+    bank: Tensor
+
+    def __init__(self, features: StackedFbank) -> None:
+        super().__init__()
+        rate = features.sampling_rate
+        self.num_bins, self.stack = features.num_bins, features.stack
+        self.window, self.shift = round(FRAME_SECONDS * rate), round(SHIFT_SECONDS * rate)
+        spectrum = spectra(torch.eye(self.window, dtype=torch.float64) * INTEGER_SCALE)
+        self.register_buffer("transform", torch.cat([spectrum.real, spectrum.imag], 1))
+        self.register_buffer("bank", mel_bank(self.num_bins, rate, LOWEST_HZ, rate / 2, window=self.window).T)
+
+    def forward(self, speech: Padded) -> Padded:
+        """Waveforms (batch, samples) to frames (batch, time, stack * num_bins), normalised by clip."""
+        lengths = ((speech.lengths - self.window) // self.shift + 1).clamp(min=0)
+        energies = Padded(self._energies(speech.values), lengths)
+        valid, count = energies.valid[..., None], lengths[:, None, None]
+        mean = torch.where(valid, energies.values, 0.0).sum(1, keepdim=True) / count.clamp(min=1)
+        centred = torch.where(valid, energies.values - mean, 0.0)
+        variance = centred.square().sum(1, keepdim=True) / (count - 1).clamp(min=1)
+        frames = (centred / (variance + VARIANCE_FLOOR).sqrt()).float().unflatten(1, (-1, self.stack))
+        return Padded(frames.flatten(2), lengths // self.stack)
+
+    def _energies(self, waveforms: Tensor) -> Tensor:
+        """(batch, samples) to float64 (batch, mel frames, num_bins), whole stacks of frames."""
+        stacks = (waveforms.shape[1] - self.window - (self.stack - 1) * self.shift) // (self.stack * self.shift) + 1
+        starts = torch.arange(stacks * self.stack) * self.shift
+        windows = waveforms[:, starts[:, None] + torch.arange(self.window)]  # (batch, mel frames, window)
+        real, imaginary = (windows.double() @ self.transform).chunk(2, -1)
+        power = real.square() + imaginary.square()
+        return (power @ self.bank).clamp(min=ENERGY_FLOOR).log()

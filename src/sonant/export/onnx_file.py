@@ -1,0 +1,130 @@
+"""Writes a backbone as an ONNX file: raw waveforms and their lengths in, hidden states out."""
+
+import logging
+import os
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from sonant.errors import MissingExtra
+from sonant.export.check import Graph, compare
+from sonant.export.program import INPUTS, Exported, facts_of, staged, trace
+from sonant.export.twins import PaddedBackbone, padded
+from sonant.models import Backbone
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+OPSET = 20  # the first with GELU
+
+
+def to_onnx(
+    backbone: Backbone,
+    path: str | os.PathLike[str],
+    *,
+    layers: Collection[int | str] | None = ("last",),
+    normalize: bool = True,
+    int8: bool = False,
+    opset: int = OPSET,
+    overwrite: bool = False,
+) -> Exported:
+    """Write a backbone as an ONNX file, and run it beside the model in onnxruntime.
+
+    The graph takes `waveforms`, float32 (batch, samples), and `lengths`, int64 (batch,), and gives what
+    `PaddedBackbone.forward` says. Weights of more than 2 GB go into a second file, beside it.
+
+    Args:
+        layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
+        normalize: whether the graph normalises waveforms, for a model that wants it.
+        int8: whether the feed-forward layers multiply integers of eight bits.
+        opset: version of ONNX's operators.
+        overwrite: replace the file if it exists.
+
+    Raises:
+        MissingExtra: onnx, onnxruntime or onnxscript is not installed.
+        ExportError: the graph does not compute what the model does; nothing was written.
+    """
+    _demand_packages()
+    twin = padded(backbone, layers=layers, normalize=normalize)
+    facts = facts_of(backbone, twin)
+    with staged(path, overwrite=overwrite) as staging:
+        _write(twin, staging, facts, opset)
+        outputs, graph = open_onnx(staging)
+        agreement = compare(graph, backbone, normalize=normalize)
+        agreement.demand(int8=int8)
+        del graph
+        names = [file.name for file in staging.parent.iterdir()]
+        size = sum(file.stat().st_size for file in staging.parent.iterdir())
+    target = Path(path).expanduser()
+    files = tuple(target.parent / name for name in sorted(names))
+    return Exported(target, files, size, "onnx", int8, outputs, facts, agreement)
+
+
+def open_onnx(path: Path) -> tuple[tuple[str, ...], Graph]:
+    """The names of a file's outputs, and the file as a function of tensors, run by onnxruntime on the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = tuple(output.name for output in session.get_outputs())
+
+    def run(waveforms: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+        given = dict(zip(INPUTS, (waveforms.numpy(), lengths.numpy()), strict=True))
+        return dict(zip(names, map(torch.from_numpy, session.run(None, given)), strict=True))
+
+    return names, run
+
+
+def _write(twin: PaddedBackbone, path: Path, facts: dict[str, str], opset: int) -> None:
+    with _quiet():
+        program = torch.onnx.export(
+            trace(twin),
+            input_names=list(INPUTS),
+            output_names=list(twin.outputs),
+            opset_version=opset,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model
+    model.producer_name = "sonant"
+    model.metadata_props.update(facts)
+    for node in model.graph.all_nodes():
+        node.metadata_props.clear()  # where in the source each came from, with paths of this machine
+    _name_axes(model)
+    program.save(path)
+
+
+def _name_axes(model: "onnx_ir.Model") -> None:
+    """Call the dynamic axes of the outputs what they are, where the exporter writes formulae."""
+    for output in model.graph.outputs:
+        assert output.shape is not None
+        output.shape[0] = "batch"
+        if len(output.shape) > 1:
+            output.shape[1] = "frames"
+
+
+def _demand_packages() -> None:
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        try:
+            __import__(package)
+        except ImportError as error:
+            raise MissingExtra(package, extra="export", purpose="Writing ONNX") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporter says of itself."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,211 @@
+"""Each family as a function of padded waveforms: the weights are those of the backbone that it is made of."""
+
+from abc import abstractmethod
+from collections.abc import Collection
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.export.mel import PaddedFbank
+from sonant.export.padded import (
+    NEVER,
+    Padded,
+    PaddedConvPositions,
+    PaddedRelativePositions,
+    causal_context,
+    conformer,
+    extract,
+    normalized,
+    own_clip,
+    quantize,
+    transformer,
+)
+from sonant.inference.shared_copy import shared_copy
+from sonant.layers.conformer import ConformerEncoder
+from sonant.layers.positions import ConvPositions
+from sonant.layers.token_positions import FIRST_ROW, LearnedPositions
+from sonant.layers.transformer import TransformerEncoder
+from sonant.models import Backbone, VQWav2Vec, W2vBERT2, WaveformConvNet, WaveformTransformer
+from sonant.models.code_vocabulary import BEGIN, END, SPECIALS, group_numbers
+from sonant.models.discrete_bert import DiscreteBERT
+
+LARGEST_TABLE = 1 << 26  # groups of codes that a vocabulary may tell apart: one entry of a table each
+
+
+class PaddedBackbone(nn.Module):
+    """A backbone on padded speech.
+
+    Args:
+        backbone: in evaluation mode; its parts are taken, not copied.
+        layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
+        normalize: whether waveforms come as they are and are normalised here, if the model wants that.
+    """
+
+    def __init__(self, backbone: Backbone, layers: Collection[int | str] | None, *, normalize: bool) -> None:
+        super().__init__()
+        self.normalize = normalize and backbone.normalize
+        keep, self.last = backbone.wanted(layers)
+        self.keep = sorted(keep)
+        self.depth = backbone.num_layers if self.last else max(self.keep)
+        self.receptive_field, self.stride = backbone.receptive_field, backbone.stride
+
+    has_codes = False
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of what `forward` gives, in order."""
+        states = [f"hidden_states.{number}" for number in self.keep]
+        return (*["last"] * self.last, *states, "frames", *["codes"] * self.has_codes)
+
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+        """Encode clips.
+
+        Args:
+            waveforms: float32 (batch, samples).
+            lengths: int64 (batch,), samples of each clip.
+
+        Returns:
+            "last" and "hidden_states.0" ..., those that were asked for, each (batch, time, dim); "frames", int64
+            (batch,), how many of each row are the clip's; "codes", int64 (batch, time, groups), of models that have a
+            quantiser. What lies behind a clip's frames means nothing, and `time` is one more than any clip has.
+        """
+        # One frame more than any clip has: torch makes an exception of axes of length one, and would trace that.
+        speech = Padded(F.pad(waveforms, (0, self.stride)), lengths)
+        states, last, others = self.encode(normalized(speech) if self.normalize else speech)
+        outputs = {"last": last} if self.last else {}
+        outputs |= {f"hidden_states.{number}": states[number] for number in self.keep}
+        return outputs | others
+
+    @abstractmethod
+    def encode(self, speech: Padded) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
+        """Hidden states 0 to `depth`, the output if `last`, and what else there is to give, "frames" among it."""
+
+
+class PaddedWaveformTransformer(PaddedBackbone):
+    """WavLM, HuBERT and wav2vec 2.0."""
+
+    def __init__(self, backbone: WaveformTransformer, layers: Collection[int | str] | None, *, normalize: bool) -> None:
+        super().__init__(backbone, layers, normalize=normalize)
+        encoder = backbone.encoder
+        assert isinstance(encoder, TransformerEncoder)
+        assert isinstance(encoder.positions, ConvPositions)
+        self.extractor, self.projection, self.encoder = backbone.extractor, backbone.projection, encoder
+        self.positions = PaddedConvPositions(encoder.positions)
+        relative = encoder.relative_positions
+        self.relative_positions = None if relative is None else PaddedRelativePositions(relative)
+
+    def encode(self, speech: Padded) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
+        features = extract(self.extractor, speech)
+        frames = features.with_values(self.projection(self.projection.norm(features.values)))
+        x = frames.values + self.positions(frames)
+        table = None if self.relative_positions is None else self.relative_positions(x.shape[1])
+        states, last = transformer(self.encoder, x, own_clip(frames), table, self.depth)
+        return states, last, {"frames": frames.lengths}
+
+
+class PaddedW2vBERT2(PaddedBackbone):
+    """w2v-BERT 2.0, mel energies and all; without its adapter."""
+
+    def __init__(self, backbone: W2vBERT2, layers: Collection[int | str] | None, *, normalize: bool) -> None:
+        super().__init__(backbone, layers, normalize=normalize)
+        self.features = PaddedFbank(backbone.extractor)
+        assert isinstance(backbone.encoder, ConformerEncoder)
+        self.projection, self.encoder = backbone.projection, backbone.encoder
+
+    def encode(self, speech: Padded) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
+        frames = self.features(speech)
+        x = self.projection(self.projection.norm(frames.values))
+        states = conformer(self.encoder, x, own_clip(frames), self.depth)
+        return states, states[-1], {"frames": frames.lengths}
+
+
+class PaddedConvNet(PaddedBackbone):
+    """wav2vec and vq-wav2vec."""
+
+    def __init__(self, backbone: WaveformConvNet, layers: Collection[int | str] | None, *, normalize: bool) -> None:
+        super().__init__(backbone, layers, normalize=normalize)
+        self.extractor, self.context = backbone.extractor, backbone.context
+        self.quantizer = backbone.quantizer if isinstance(backbone, VQWav2Vec) else None
+        self.has_codes = self.quantizer is not None
+
+    def encode(self, speech: Padded) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
+        frames = extract(self.extractor, speech)
+        others = {"frames": frames.lengths}
+        if self.quantizer is not None:
+            values, others["codes"] = quantize(self.quantizer, frames)
+            frames = frames.with_values(values)
+        states = causal_context(self.context, frames, self.depth)
+        return states, states[-1], others
+
+
+class PaddedDiscreteBERT(PaddedBackbone):
+    """BERT on the codes of a vq-wav2vec.
+
+    Buffers:
+        token_of_group: int32 (codes ** groups,), the token of each group of codes, the codes taken as digits.
+    """
+
+    has_codes = True
+    token_of_group: Tensor
+
+    def __init__(self, backbone: DiscreteBERT, layers: Collection[int | str] | None, *, normalize: bool) -> None:
+        super().__init__(backbone, layers, normalize=normalize)
+        tokenizer, vocabulary, encoder = backbone.tokenizer, backbone.vocabulary, backbone.encoder
+        self.extractor, self.quantizer = tokenizer.extractor, tokenizer.quantizer
+        self.embedding, self.encoder = backbone.embedding, encoder
+        assert isinstance(encoder.positions, LearnedPositions)
+        self.place_weight, self.max_positions = encoder.positions.weight, backbone.config.max_positions
+        self.num_codes = vocabulary.num_codes
+        groups = tokenizer.config.groups
+        if self.num_codes**groups > LARGEST_TABLE:
+            raise ConfigurationError(
+                f"This model's quantiser has {groups} groups of {self.num_codes} codes. A graph looks tokens up in a "
+                f"table of {self.num_codes}**{groups} entries; {LARGEST_TABLE} are the most. It cannot be exported."
+            )
+        numbers = torch.arange(self.num_codes**groups)
+        self.register_buffer("token_of_group", vocabulary.tokens_of(numbers).int())
+
+    def encode(self, speech: Padded) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
+        frames = extract(self.extractor, speech)
+        _, codes = quantize(self.quantizer, frames)
+        groups = group_numbers(codes.flatten(0, 1), self.num_codes).view(codes.shape[:2])
+        tokens = self.token_of_group[groups].long()  # (batch, time)
+        place = torch.arange(tokens.shape[1] + 2)  # with "<s>" before and "</s>" behind a clip
+        bracketed = F.pad(tokens, (1, 1), value=SPECIALS.index(BEGIN))
+        bracketed = torch.where(place == frames.lengths[:, None] + 1, SPECIALS.index(END), bracketed)
+        block = place // self.max_positions
+        x = self.embedding(bracketed) + self.place_weight[place % self.max_positions + FIRST_ROW]
+        own_block = torch.where(block == block[:, None], 0.0, NEVER)
+        mask = own_clip(Padded(x, frames.lengths + 2)) + own_block
+        states, last = transformer(self.encoder, x, mask, None, self.depth)
+        states = [state[:, 1:-1] for state in states]
+        return states, last[:, 1:-1], {"frames": frames.lengths, "codes": codes}
+
+
+def padded(
+    backbone: Backbone, *, layers: Collection[int | str] | None = ("last",), normalize: bool = True
+) -> PaddedBackbone:
+    """A backbone as a function of padded waveforms, float32, in evaluation mode; it shares float32 weights.
+
+    Args:
+        layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
+        normalize: whether waveforms come as they are and are normalised here, if the model wants that; otherwise they
+            must come normalised to a model that wants it.
+    """
+    own = shared_copy(backbone, torch.float32)
+    match own:
+        case WaveformTransformer():
+            return PaddedWaveformTransformer(own, layers, normalize=normalize)
+        case W2vBERT2():
+            return PaddedW2vBERT2(own, layers, normalize=normalize)
+        case WaveformConvNet():
+            return PaddedConvNet(own, layers, normalize=normalize)
+        case DiscreteBERT():
+            return PaddedDiscreteBERT(own, layers, normalize=normalize)
+    raise UnknownName(
+        "padded form of",
+        type(backbone).__name__,
+        ["WaveformTransformer", "W2vBERT2", "WaveformConvNet", "DiscreteBERT"],
+    )
