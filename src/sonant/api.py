@@ -23,7 +23,6 @@ from sonant.extraction.formats import Format, format_of
 from sonant.extraction.inputs import gather
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import (
-    BATCH_SECONDS,
     WINDOW_SECONDS,
     Layer,
     Request,
@@ -141,7 +140,7 @@ class SpeechEncoder:
         task: Task | None = None,
         sampling_rate: int | None = None,
         normalize: bool = False,
-        batch_seconds: float = BATCH_SECONDS,
+        batch_seconds: float | None = None,
         window_seconds: float | None = WINDOW_SECONDS,
         overlap_seconds: float | None = None,
         precision: Precision | None = None,
@@ -161,7 +160,7 @@ class SpeechEncoder:
             task: "speaker", "content", "emotion" or "semantic": layer and pooling that serve it, unless given here.
             sampling_rate: of bare arrays; None: they are at the model's.
             normalize: scale each vector (or frame) to length one.
-            batch_seconds: audio that shares one forward pass; halved when memory runs out.
+            batch_seconds: audio that shares one forward pass; None: what suits the device. Halved when memory runs out.
             window_seconds: longer recordings are cut into windows and stitched; None never cuts.
             overlap_seconds: what neighbouring windows share; every frame has at least half of it as context. None: 8 s,
                 or a quarter of windows shorter than 32 s.
@@ -204,7 +203,7 @@ class SpeechEncoder:
         layer: Layer | None = None,
         deduplicate: bool = False,
         sampling_rate: int | None = None,
-        batch_seconds: float = BATCH_SECONDS,
+        batch_seconds: float | None = None,
         window_seconds: float | None = WINDOW_SECONDS,
         overlap_seconds: float | None = None,
         precision: Precision | None = None,
@@ -283,7 +282,7 @@ class SpeechEncoder:
         format: Format | None = None,  # noqa: A002 - the name that the command line has too
         dtype: StoredType = "float32",
         normalize: bool = False,
-        batch_seconds: float = BATCH_SECONDS,
+        batch_seconds: float | None = None,
         window_seconds: float | None = WINDOW_SECONDS,
         overlap_seconds: float | None = None,
         precision: Precision | None = None,
@@ -343,7 +342,7 @@ class SpeechEncoder:
         layer: Layer | None = None,
         deduplicate: bool = False,
         format: UnitFormat | None = None,  # noqa: A002 - the name that the command line has too
-        batch_seconds: float = BATCH_SECONDS,
+        batch_seconds: float | None = None,
         window_seconds: float | None = WINDOW_SECONDS,
         overlap_seconds: float | None = None,
         precision: Precision | None = None,

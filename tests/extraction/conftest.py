@@ -24,11 +24,17 @@ class Averager(nn.Module):
 
     dim, num_layers, sampling_rate, stride, receptive_field = 2, 2, 16_000, 320, 400
 
-    def __init__(self, *, normalize: bool = False, room_samples: float = float("inf")) -> None:
+    def __init__(
+        self,
+        *,
+        normalize: bool = False,
+        room_samples: float = float("inf"),
+        error: Exception = torch.OutOfMemoryError("not that much"),
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(()))
         self.normalize = normalize
-        self.room_samples = room_samples
+        self.room_samples, self.error = room_samples, error
         self.passes: list[list[int]] = []  # samples of the clips of each forward pass
 
     waveform_dtype = torch.float32
@@ -41,7 +47,7 @@ class Averager(nn.Module):
     ) -> Encoded:
         self.passes.append(speech.sizes)
         if sum(speech.sizes) > self.room_samples:
-            raise torch.OutOfMemoryError("not that much")
+            raise self.error
         frames = [clip.unfold(0, 400, 320) for clip in speech]
         mean = torch.cat([frame.mean(1) for frame in frames])
         last = torch.cat([frame[:, -1] for frame in frames])

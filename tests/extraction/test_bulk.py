@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ import soundfile
 import torch
 
 from sonant.errors import AudioError, ConfigurationError
+from sonant.extraction import bulk
 from sonant.extraction.bulk import Estimate, Identity, Summary, Writer, embed
 from sonant.extraction.engine import Engine, collect
 from sonant.extraction.formats import FORMATS, read
@@ -221,6 +223,32 @@ def test_raising_stops_and_keeps_what_is_done(model, corpus: Path, tmp_path: Pat
         run(model, corpus, tmp_path, REQUESTS["frames"], on_error="raise")
 
 
+def test_a_batch_is_written_while_the_next_is_computed(Averager, corpus: Path, tmp_path: Path, monkeypatch) -> None:
+    computing_more, write = threading.Event(), bulk._write_frames
+
+    class Telling(Averager):
+        def forward(self, speech, **how):
+            if self.passes:
+                computing_more.set()
+            return super().forward(speech, **how)
+
+    def wait_and_write(*what) -> None:
+        assert computing_more.wait(timeout=10)
+        write(*what)
+
+    monkeypatch.setattr(bulk, "_write_frames", wait_and_write)
+    assert run(Telling(), corpus, tmp_path, Request(**CUTTING)).computed == 9
+
+
+def test_a_disk_that_fills_up_stops_the_run(Averager, corpus: Path, tmp_path: Path, monkeypatch) -> None:
+    def write(*_) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(bulk, "_write_frames", write)
+    with pytest.raises(OSError, match="No space left"):
+        run(Averager(), corpus, tmp_path, Request(**CUTTING))
+
+
 def test_half_precision_on_disk(model, corpus: Path, tmp_path: Path) -> None:
     run(model, corpus, tmp_path / "half", REQUESTS["pooled"], dtype="float16")
     run(model, corpus, tmp_path / "full", REQUESTS["pooled"])
@@ -269,6 +297,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 torch.manual_seed(0); torch.set_num_threads(1)
 from sonant.models import WavLMConfig, build
+from sonant.extraction import bulk
 from sonant.extraction.bulk import Identity, Writer, embed
 from sonant.extraction.engine import Engine
 from sonant.extraction.inputs import gather
@@ -313,6 +342,7 @@ import resource, sys, torch
 from pathlib import Path
 torch.manual_seed(0); torch.set_num_threads(1)
 from sonant.models import WavLMConfig, build
+from sonant.extraction import bulk
 from sonant.extraction.bulk import Identity, Writer, embed
 from sonant.extraction.engine import Engine
 from sonant.extraction.inputs import gather

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonant.errors import AudioError, ConfigurationError, NonFiniteAudio, TooShortAudio, UnknownName
+from sonant.extraction.batching import usual_batch_seconds
 from sonant.extraction.engine import Engine, collect
 from sonant.extraction.pooling import POOLS
 from sonant.extraction.request import Request, resolve_layers
@@ -155,10 +157,29 @@ def test_weights_of_half_precision_hear_samples_of_full() -> None:
     assert (half - full).norm() < 0.02 * full.norm()
 
 
-def test_memory_that_runs_out_halves_the_budget_and_changes_nothing(Averager) -> None:
+def allocators_error() -> Exception:
+    """What the allocator of this CPU says when it is asked for too much."""
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 55, dtype=torch.uint8)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("not that much"),
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        MemoryError("Unable to allocate 2.00 GiB for an array"),
+        allocators_error(),
+    ],
+    ids=lambda error: f"{type(error).__name__}: {str(error)[-40:]}",
+)
+def test_memory_that_runs_out_halves_the_budget_and_changes_nothing(Averager, error: Exception) -> None:
     clips = [speech(seconds, i) for i, seconds in enumerate((1.0, 0.9, 0.8, 0.7, 0.6, 0.5))]
     request = Request(batch_seconds=10)
-    roomy, narrow = Averager(), Averager(room_samples=2 * RATE)
+    roomy, narrow = Averager(), Averager(room_samples=2 * RATE, error=error)
     expected = encode(Engine([roomy]), request, *clips)
     got = encode(Engine([narrow]), request, *clips)
     for one, other in zip(expected, got, strict=True):
@@ -240,6 +261,36 @@ def test_a_disk_that_fails_while_reading_is_one_recording_s_fault_and_while_writ
     batches = engine.plan([20.0], request)
     with pytest.raises(OSError, match="No space left"):
         list(engine.run(source, batches, request, lambda *_, **__: FullDisk(), on_error="skip"))
+
+
+def test_decoding_goes_on_while_a_batch_is_computed(Averager) -> None:
+    decoded = threading.Event()
+
+    class Waiting(Averager):
+        def forward(self, speech, *, layers=None, statistics=None):
+            assert decoded.wait(timeout=10)  # of the last recording, while the first is computed
+            return super().forward(speech, layers=layers, statistics=statistics)
+
+    class Telling(AudioSource):
+        def read(self):
+            samples = super().read()
+            decoded.set()
+            return samples
+
+    waveforms = [speech(1.0 - 0.1 * i, i) for i in range(3)]
+    recordings = sources(*waveforms[:2]) + [Telling(waveforms[2], RATE)]
+    results, _ = collect(Engine([Waiting()]), recordings, Request(batch_seconds=0.1))
+    assert len(results) == 3
+
+
+def test_the_batches_suit_the_device(Averager) -> None:
+    engine = Engine([Averager()])
+    assert engine.batch_seconds(Request()) == usual_batch_seconds(None)
+    assert engine.batch_seconds(Request(batch_seconds=7)) == 7
+    by_memory = [usual_batch_seconds(size * 10**9) for size in (1, 8, 24, 80, 141)]
+    assert by_memory == sorted(by_memory)
+    assert by_memory[0] >= usual_batch_seconds(None)
+    assert by_memory[-2] == by_memory[-1]
 
 
 def test_several_devices_share_the_work_and_keep_the_order(Averager) -> None:

@@ -19,7 +19,7 @@ def embed(
     format: Literal["npy", "npz", "safetensors", "parquet", "jsonl"] | None = None,  # noqa: A002 - the option's name
     dtype: Literal["float32", "float16"] = "float32",
     normalize: bool = False,
-    batch_seconds: float = 60.0,
+    batch_seconds: float | None = None,
     window_seconds: float = 60.0,
     overlap_seconds: float | None = None,
     device: list[str] | None = None,
@@ -46,7 +46,7 @@ def embed(
         format: of the files. Without it: by the ending of OUT, else npy.
         dtype: of the numbers in the files.
         normalize: scale each vector to length one.
-        batch_seconds: audio that shares one forward pass.
+        batch_seconds: audio that shares one forward pass. Without it: what suits the device.
         window_seconds: longer recordings are cut into windows and stitched; 0 never cuts.
         overlap_seconds: what neighbouring windows share. Without it: 8, or a quarter of windows below 32.
         device: cpu, cuda, cuda:0,cuda:1 ... Without it: a GPU if there is one.

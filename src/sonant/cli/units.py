@@ -14,7 +14,7 @@ def units(
     layer: int | Literal["last"] | None = None,
     deduplicate: bool = False,
     format: Literal["text", "jsonl", "npy"] | None = None,  # noqa: A002 - the option's name
-    batch_seconds: float = 60.0,
+    batch_seconds: float | None = None,
     window_seconds: float = 60.0,
     overlap_seconds: float | None = None,
     device: list[str] | None = None,
@@ -39,7 +39,7 @@ def units(
         layer (-l N|last): the layer that the centres were made of.
         deduplicate (-d): take out repetitions; jsonl and npy then hold durations in frames.
         format: of the units. Without it: by the ending of OUT, else npy.
-        batch_seconds: audio that shares one forward pass.
+        batch_seconds: audio that shares one forward pass. Without it: what suits the device.
         window_seconds: longer recordings are cut into windows; 0 never cuts.
         overlap_seconds: what neighbouring windows share. Without it: 8, or a quarter of windows below 32.
         device: cpu, cuda, cuda:0,cuda:1 ... Without it: a GPU if there is one.

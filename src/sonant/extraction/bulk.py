@@ -13,6 +13,7 @@ The output folder:
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sonant.errors import ConfigurationError, UnknownName
+from sonant.extraction.batching import Batch
 from sonant.extraction.engine import Engine, OnError, Outcome, Sink
 from sonant.extraction.formats import Format, Rows, check_format, estimated_bytes, read, sync, write
 from sonant.extraction.inputs import Entry, output_names
@@ -275,11 +277,7 @@ class _Run:
             on_start(estimate)
         self._note_errors(failures)
         with Progress(todo_seconds, show=show_progress) as progress:
-            for outcomes in self.engine.run(
-                self.sources, batches, self.request, self._sink, on_error=self.on_error, progress=progress
-            ):
-                self._commit([outcome for outcome in outcomes if outcome.error is None])
-                self._note_errors([outcome for outcome in outcomes if outcome.error is not None])
+            self._compute(batches, progress)
             num_bytes = self._finish()
             return Summary(
                 output=self.folder,
@@ -291,6 +289,23 @@ class _Run:
                 num_bytes=num_bytes,
                 errors=self.errors_path if self.errors else None,
             )
+
+    def _compute(self, batches: Sequence[Batch], progress: Progress) -> None:
+        """Run the model over batches; each is written while the next is computed."""
+        written: Future[None] | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="sonant-write") as writer:  # waits for what was computed
+            for outcomes in self.engine.run(
+                self.sources, batches, self.request, self._sink, on_error=self.on_error, progress=progress
+            ):
+                if written is not None:
+                    written.result()
+                written = writer.submit(self._keep, outcomes)
+            if written is not None:
+                written.result()
+
+    def _keep(self, outcomes: Sequence[Outcome]) -> None:
+        self._commit([outcome for outcome in outcomes if outcome.error is None])
+        self._note_errors([outcome for outcome in outcomes if outcome.error is not None])
 
     def close(self) -> None:
         self.journal.close()

@@ -1,6 +1,7 @@
 """Recordings through a model: packed to a budget, decoded ahead, long ones in windows, on one device or several."""
 
 import gc
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from sonant.audio import Windowing, cut, keep
 from sonant.errors import AudioError, ConfigurationError, MissingExtra
-from sonant.extraction.batching import Batch, pack, split
+from sonant.extraction.batching import Batch, pack, split, usual_batch_seconds
 from sonant.extraction.loudness import Loudness, normalized
 from sonant.extraction.prefetch import ahead, map_ahead, share
 from sonant.extraction.progress import Progress
@@ -26,8 +27,9 @@ from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone
 
 OnError = Literal["raise", "skip"]
-READERS = 4
+READERS = min(32, max(4, os.cpu_count() or 1))  # threads that decode; they work without Python for most of the time
 UNUSABLE = (AudioError, MissingExtra)  # what is wrong with one recording; all else stops the work
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
 
 
 class MakeSink(Protocol):
@@ -64,11 +66,24 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Recording:
+    """Decoded samples (samples,), normalised where the model wants that, unless they are too long for one pass.
+
+    Attributes:
+        samples: float32.
+        is_long: whether there are more of them than a window has, although the header promised fewer.
+    """
+
+    samples: np.ndarray
+    is_long: bool
+
+
+@dataclass(frozen=True)
 class Job:
-    """A batch with its recordings decoded (or the error of decoding); a windowed one is read while it is computed."""
+    """A batch with its recordings decoded, or the error of decoding; a windowed one is read while it is computed."""
 
     batch: Batch
-    waveforms: tuple[np.ndarray | Exception, ...] = ()
+    recordings: tuple[Recording | Exception, ...] = ()
 
 
 class Engine:
@@ -96,9 +111,15 @@ class Engine:
             seconds.append(None if isinstance(length, Exception) else length)
         return seconds, failures
 
+    def batch_seconds(self, request: Request) -> float:
+        """Audio that shares a forward pass: what was asked for, else what suits the smallest of the devices."""
+        if request.batch_seconds is not None:
+            return request.batch_seconds
+        return min(usual_batch_seconds(_gpu_bytes(backbone)) for backbone in self.backbones)
+
     def plan(self, seconds: Sequence[float | None], request: Request) -> list[Batch]:
-        """The batches, a function of the lengths and the request alone."""
-        return pack(seconds, batch_seconds=request.batch_seconds, window_seconds=request.window_seconds)
+        """The batches, a function of the lengths, the request and the kind of device alone."""
+        return pack(seconds, batch_seconds=self.batch_seconds(request), window_seconds=request.window_seconds)
 
     def run(
         self,
@@ -124,16 +145,26 @@ class Engine:
 
         def decode(batch: Batch) -> Job:
             wanted = () if batch.windowed else [sources[item] for item in batch.items]
-            return Job(batch, tuple(readers.map(_read, wanted)))
+            return Job(batch, tuple(readers.map(read, wanted)))
+
+        def read(source: Source) -> Recording | Exception:
+            try:
+                samples = source.read()
+            except UNUSABLE as error:
+                return error
+            is_long = request.window_seconds is not None and len(samples) > request.window_seconds * self.sampling_rate
+            return Recording(normalized(samples) if self.normalize and not is_long else samples, is_long)
 
         def worker(backbone: Backbone) -> Callable[[Job], list[Outcome]]:
-            budget = Budget(request.batch_seconds * self.sampling_rate)
+            budget = Budget(self.batch_seconds(request) * self.sampling_rate)
             run = _Run(self, backbone, request, windowing, budget, sink, on_error, progress)
             return lambda job: run.job(job, sources)
 
         with ThreadPoolExecutor(READERS, thread_name_prefix="sonant-decode") as readers:
-            # Decoding is at most so many batches ahead of computing: memory stays bounded.
-            jobs = map_ahead(decode, batches, workers=len(self.backbones), depth=len(self.backbones) + 1)
+            # Decoding is at most so many batches ahead of computing: memory stays bounded. Several are decoded at once,
+            # since a batch may be a single long recording.
+            depth = 2 * len(self.backbones) + 1
+            jobs = map_ahead(decode, batches, workers=depth, depth=depth)
             yield from share(jobs, [worker(backbone) for backbone in self.backbones])
 
     def _windowing(self, request: Request) -> Windowing | None:
@@ -169,24 +200,19 @@ class _Run:
             return [self._guarded(item, source, source.blocks)]
         outcomes: dict[int, Outcome] = {}
         whole: list[tuple[int, np.ndarray]] = []
-        for item, waveform in zip(job.batch.items, job.waveforms, strict=True):
-            if isinstance(waveform, Exception):
-                outcomes[item] = _failed(item, sources[item], waveform, self.on_error)
-            elif self._is_long(len(waveform)):
-                # Longer than its header said.
-                outcomes[item] = self._guarded(item, sources[item], partial(_in_one_block, waveform))
+        for item, recording in zip(job.batch.items, job.recordings, strict=True):
+            if isinstance(recording, Exception):
+                outcomes[item] = _failed(item, sources[item], recording, self.on_error)
+            elif recording.is_long:
+                outcomes[item] = self._guarded(item, sources[item], partial(_in_one_block, recording.samples))
             else:
-                whole.append((item, waveform))
-        clips = [normalized(waveform) if self.engine.normalize else waveform for _, waveform in whole]
-        for (item, waveform), frames in zip(whole, self._encode(clips), strict=True):
+                whole.append((item, recording.samples))
+        for (item, clip), frames in zip(whole, self._encode([clip for _, clip in whole]), strict=True):
             sink = self.sink(item, windowed=False)
             sink.append(frames)
-            outcomes[item] = Outcome(item, len(waveform) / self._rate, frames.shape[1], sink.finish())
-            self.progress(len(waveform) / self._rate)
+            outcomes[item] = Outcome(item, len(clip) / self._rate, frames.shape[1], sink.finish())
+            self.progress(len(clip) / self._rate)
         return [outcomes[item] for item in job.batch.items]
-
-    def _is_long(self, num_samples: int) -> bool:
-        return self.request.window_seconds is not None and num_samples > self.request.window_seconds * self._rate
 
     @property
     def _rate(self) -> int:
@@ -311,9 +337,16 @@ def _state(encoded: Any, layer: int | str) -> Tensor:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, said by torch's own error, Python's, an allocator of the CPU, cuBLAS or cuDNN."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return any(words in str(error) for words in ("out of memory", "can't allocate memory", "not enough memory"))
+    return any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def _gpu_bytes(backbone: Backbone) -> int | None:
+    """The memory of the GPU that a model lies on; None on a CPU."""
+    device = next(iter(backbone.parameters())).device
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
 
 
 def _length(source: Source) -> float | Exception:
@@ -325,13 +358,6 @@ def _length(source: Source) -> float | Exception:
 
 def _in_one_block(waveform: np.ndarray) -> Iterator[np.ndarray]:
     yield waveform
-
-
-def _read(source: Source) -> np.ndarray | Exception:
-    try:
-        return source.read()
-    except UNUSABLE as error:
-        return error
 
 
 def _failed(item: int, source: Source, error: Exception, on_error: OnError) -> Outcome:

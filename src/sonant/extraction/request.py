@@ -9,7 +9,6 @@ from sonant.extraction.pooling import POOLS, Pool, pooled_dim
 
 Layer = int | Literal["last"]  # a hidden state by number (0: input of the first block), or the model's output
 
-BATCH_SECONDS = 60.0
 WINDOW_SECONDS = 60.0
 OVERLAP_SECONDS = 8.0
 
@@ -23,7 +22,7 @@ class Request:
         stacked: whether the result has a leading layer axis: several layers were asked for.
         pool: None keeps the frames.
         normalize: whether each vector (or frame) is scaled to length one.
-        batch_seconds: audio that shares one forward pass.
+        batch_seconds: audio that shares one forward pass; None: what suits the device.
         window_seconds: longer recordings are cut into windows of this length; None never cuts.
         overlap_seconds: what neighbouring windows share; each result frame has at least half of it as context. None:
             8 s, or a quarter of windows shorter than 32 s.
@@ -33,16 +32,16 @@ class Request:
     stacked: bool = False
     pool: Pool | None = None
     normalize: bool = False
-    batch_seconds: float = BATCH_SECONDS
+    batch_seconds: float | None = None
     window_seconds: float | None = WINDOW_SECONDS
     overlap_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.pool is not None and self.pool not in POOLS:
             raise UnknownName("pooling", self.pool, [*POOLS, None])
-        if not self.batch_seconds > 0:
+        if self.batch_seconds is not None and not self.batch_seconds > 0:
             raise ConfigurationError(
-                f"batch_seconds={self.batch_seconds} was given; it must be more than 0, such as 60."
+                f"batch_seconds={self.batch_seconds} was given; it must be more than 0, such as 60, or None."
             )
         if self.window_seconds is not None and not self.window_seconds > 0:
             raise ConfigurationError(
