@@ -29,12 +29,13 @@ class Averager(nn.Module):
         *,
         normalize: bool = False,
         room_samples: float = float("inf"),
-        error: Exception = torch.OutOfMemoryError("not that much"),
+        error: Exception | None = None,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(()))
         self.normalize = normalize
-        self.room_samples, self.error = room_samples, error
+        self.room_samples = room_samples
+        self.error = torch.OutOfMemoryError("not that much") if error is None else error
         self.passes: list[list[int]] = []  # samples of the clips of each forward pass
 
     waveform_dtype = torch.float32

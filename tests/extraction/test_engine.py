@@ -278,7 +278,7 @@ def test_decoding_goes_on_while_a_batch_is_computed(Averager) -> None:
             return samples
 
     waveforms = [speech(1.0 - 0.1 * i, i) for i in range(3)]
-    recordings = sources(*waveforms[:2]) + [Telling(waveforms[2], RATE)]
+    recordings = [*sources(*waveforms[:2]), Telling(waveforms[2], RATE)]
     results, _ = collect(Engine([Waiting()]), recordings, Request(batch_seconds=0.1))
     assert len(results) == 3
 
