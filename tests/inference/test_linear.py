@@ -146,13 +146,83 @@ def test_the_faster_is_taken(monkeypatch) -> None:
         monkeypatch.undo()
 
 
-def test_bfloat16_has_to_gain_something(monkeypatch) -> None:
+def test_lesser_precision_has_to_gain_something(monkeypatch) -> None:
     for slow, gains in ((1.0, False), (1.1, False), (2.0, True)):
         monkeypatch.setattr(linear, "seconds", lambda *calls, slow=slow: [1.0, slow])
         assert linear.has_bfloat16.__wrapped__() == gains
+        assert linear.has_int8.__wrapped__() == gains
+
+
+def test_integers_that_saturate_are_no_use(monkeypatch) -> None:
+    monkeypatch.setattr(linear, "seconds", lambda *calls: [1.0, 2.0])
+    monkeypatch.setattr(torch, "_int_mm", lambda a, b: (a.int() @ b.int()).clamp(max=2**15 - 1))
+    assert not linear.has_int8.__wrapped__()
+
+
+@pytest.fixture(params=["kernel", "reference"])
+def kernel(request, monkeypatch) -> None:
+    if request.param == "reference":
+        monkeypatch.setenv("SONANT_KERNELS", "0")
+
+
+def in_steps(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Integers and step sizes of rows, as they must be."""
+    steps = x.abs().amax(1, keepdim=True) / 127
+    return (x / steps).round().nan_to_num(), steps
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("shape", [*SHAPES, (0, 24, 56)])
+def test_integer_products_are_exact(shape, name) -> None:
+    x, weight, bias = tensors(*shape)
+    for b in (bias, None):
+        given = PreparedLinear(weight, b, precision="int8", activation=name)(x)
+        (rows, row_steps), (columns, column_steps) = in_steps(x.double()), in_steps(weight.double())
+        expected = (rows @ columns.T) * row_steps * column_steps.T + (0 if b is None else b)
+        expected = expected if name is None else activation(name)(expected)
+        assert given.dtype == torch.bfloat16
+        torch.testing.assert_close(given.double(), expected, rtol=2**-8, atol=1e-5)
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("rows", [0, 1, 700, 1600])
+def test_feed_forward_in_integers_is_near_the_module(rows) -> None:
+    torch.manual_seed(rows)
+    block = FeedForward(48, 96, activation="gelu").eval()
+    x = torch.randn(rows, 48)
+    x[rows // 2 :: 7] = 0
+    with torch.no_grad():
+        expected = block(x)
+    prepared = PreparedFeedForward(block, precision="int8")
+    given = prepared(x)
+    assert given.shape == expected.shape
+    assert given.dtype == torch.bfloat16
+    assert rows == 0 or off(given, expected) <= 0.02
+    assert torch.equal(copy.deepcopy(prepared)(x), given)
+
+
+def test_a_row_in_integers_heeds_itself_alone() -> None:
+    torch.manual_seed(0)
+    prepared, x = PreparedFeedForward(FeedForward(48, 96), precision="int8"), torch.randn(2000, 48)
+    x[30, 5], x[40] = torch.nan, 1e30
+    whole = prepared(x)
+    assert whole.isnan().any(1).nonzero().tolist() == [[30]]
+    for rows in (slice(0, 30), slice(31, 40), slice(41, 2000), slice(1999, 2000)):
+        assert torch.equal(prepared(x[rows]), whole[rows])
 
 
 def test_the_best_of_several_turns_counts() -> None:
     waits = iter([0.05, 0.05, 0.001, 0.03, 0.03])
     long, short = linear.seconds(lambda: time.sleep(0.004), lambda: time.sleep(next(waits)))
     assert 0.001 <= short < long < 0.03
+
+
+def test_measurements_take_one_thread_and_give_the_others_back(monkeypatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    linear.seconds(lambda: None)
+    with pytest.raises(ZeroDivisionError):
+        linear.seconds(lambda: 1 / 0)
+    assert asked == [1, 7, 1, 7]
