@@ -40,6 +40,7 @@ FULL: Rows = (
 DEFAULT_CASES = ("10s", "60s", "batch")  # of models that are named without cases
 MINUTES = {"quick": 10.0, "full": 40.0}
 
+MEMORY_STEP_SECONDS = 60.0  # of a curve up to 20 minutes
 START_SECONDS = 8.0  # of a process and its packages, once a model
 # The share of the machine's limit that a system reaches at 10 s, roughly: for the estimate of time alone.
 REACHED = {"sonant": 0.7, "openvino": 0.6, "plain": 0.45}
@@ -106,8 +107,15 @@ def precisions(names: Sequence[str]) -> list[Precision]:
 
 
 def _fits(system: System, case: str) -> bool:
-    """A padded batch of one clip has no padding."""
-    return system.code != "padded" or (case in CASES and len(CASES[case].seconds) > 1)
+    """Whether the case tells anything of the system; a padded batch of one clip has no padding."""
+    match case:
+        case "corpus":
+            return system.code == "sonant"
+        case "memory":
+            return system.code in ("sonant", "transformers", "openvino", "unilm") and system.precision != "int8"
+        case "profile":
+            return system.code == "sonant" or system.name == "transformers"
+    return system.code != "padded" or len(CASES[case].seconds) > 1
 
 
 def estimate(step: Step, config: BackboneConfig, limits: Limits, *, started: bool) -> float:
@@ -115,7 +123,7 @@ def estimate(step: Step, config: BackboneConfig, limits: Limits, *, started: boo
     start = 0.0 if started else START_SECONDS * len(step.systems)
     match step.case:
         case "memory":
-            return 60.0 * len(step.systems)
+            return MEMORY_STEP_SECONDS * len(step.systems)
         case "profile":
             return 3 * sum(_pass_seconds(system, CASES["10s"], config, limits) for system in step.systems) + start
         case "corpus":

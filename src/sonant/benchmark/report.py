@@ -78,14 +78,14 @@ def speed(results: Results, case: str) -> str:
         "lowest cosine": _cosine,
     }
     rows = [
-        [known_title(row.model), *(cell(row) for cell in columns.values()), row.stopped or ""]
+        [known_title(row.model), *(cell(row) for cell in columns.values()), row.stopped or row.note]
         for model in models(results)
         for row in results.speed
         if (row.model, row.case) == (model, case)
     ]
-    stopped = any(row[-1] for row in rows)
-    heads = ["model", *columns, *(["stopped"] if stopped else [])]
-    return table(heads, rows if stopped else [row[:-1] for row in rows])
+    remarks = any(row[-1] for row in rows)
+    heads = ["model", *columns, *(["remark"] if remarks else [])]
+    return table(heads, rows if remarks else [row[:-1] for row in rows])
 
 
 def ratio(results: Results, row: Speed) -> float | None:

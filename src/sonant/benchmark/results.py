@@ -29,6 +29,7 @@ class Speed:
         wall, cpu: seconds of each pass; of the clock, and of all cores of the process together.
         idle_memory, peak_memory: bytes, before the first pass and at most.
         deviation: from the reference's states; None for the reference.
+        note: what the system said of itself, such as that it took another precision.
         stopped: why there is no more, or no measurement at all; None if all went well.
     """
 
@@ -43,6 +44,7 @@ class Speed:
     idle_memory: int = 0
     peak_memory: int = 0
     deviation: Deviation | None = None
+    note: str = ""
     stopped: str | None = None
 
     @property
@@ -66,7 +68,7 @@ class Speed:
 
 @dataclass
 class MemoryPoint:
-    """Of one pass over one clip, in a process of its own.
+    """Of one pass over one clip.
 
     Attributes:
         layers: of the model; few, as the states of one are let go before the next, and memory hardly depends on them.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sonant.benchmark import plan, process_memory, results
-from sonant.benchmark.cases import CASES
+from sonant.benchmark.cases import CASES, SPECIAL
 from sonant.benchmark.corpus import CorpusRow, write_corpus
 from sonant.benchmark.machine import Machine, as_limits
 from sonant.benchmark.measure import Contest, Setting, ask_once, measure_memory
@@ -22,8 +22,8 @@ from sonant.errors import ConfigurationError, MeasurementError, UnknownName
 
 MEMORY_SHARE = 0.7  # of what the machine can give, for one process
 MEMORY_SECONDS = (1.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
-MEMORY_LAYERS = 2
-MEMORY_CODES = ("sonant", "transformers", "openvino", "unilm")
+MEMORY_LAYERS = 1
+MEMORY_LONGEST_SECONDS = 240.0  # of one pass
 CORPUS_FILES = 32
 CORPUS_SECONDS = 60.0
 LIMIT_SECONDS = 0.6
@@ -123,9 +123,9 @@ class _Run:
         try:
             while waiting:
                 step = waiting[0]
+                if contest is not None and (contest.subject.name != step.model or step.case in SPECIAL):
+                    contest.close()  # idle processes hold memory
                 if contest is None or contest.subject.name != step.model:
-                    if contest is not None:
-                        contest.close()
                     contest = Contest(self._subject(step.model), self.setting, self.limits)
                 self._step(contest, waiting, number=len(steps) - len(waiting) + 1, of=len(steps))
                 waiting.pop(0)
@@ -165,33 +165,28 @@ class _Run:
     def _memory(self, step: Step, systems: Sequence[System]) -> None:
         subject_ = self._subject(step.model, MEMORY_LAYERS)
         for system in systems:
-            if system.code in MEMORY_CODES:
-                self.say(f"    {system.title}")
-                left = self.end - time.monotonic()
-                points = measure_memory(subject_, system, MEMORY_SECONDS, self.setting, longest=min(240.0, left / 3))
-                self.results.memory += points
+            self.say(f"    {system.title}")
+            longest = min(MEMORY_LONGEST_SECONDS, (self.end - time.monotonic()) / 2)
+            self.results.memory += measure_memory(subject_, system, MEMORY_SECONDS, self.setting, longest=longest)
 
     def _profile(self, subject_: Subject, systems: Sequence[System]) -> None:
         for system in systems:
-            if system.code in ("sonant", "transformers"):
-                job = self.setting.job("profile", subject_, system=system.name, case="10s")
-                answer = ask_once(job, self.end + GRACE_SECONDS - time.monotonic())
-                if "profile" in answer:
-                    profile = Profile(**answer["profile"])
-                    self.results.profiles.append(Profiled(subject_.name, system.name, profile))
+            job = self.setting.job("profile", subject_, system=system.name, case="10s")
+            answer = ask_once(job, self.end + GRACE_SECONDS - time.monotonic())
+            if "profile" in answer:
+                self.results.profiles.append(Profiled(subject_.name, system.name, Profile(**answer["profile"])))
 
     def _corpus(self, subject_: Subject, systems: Sequence[System]) -> None:
         folder = self.setting.folder / "corpus"
         write_corpus(folder, files=CORPUS_FILES, sampling_rate=subject_.config.sampling_rate)
         for system in systems:
-            if system.code == "sonant":
-                job = self.setting.job(
-                    "corpus", subject_, precision=system.precision, folder=str(folder), seconds=CORPUS_SECONDS
-                )
-                answer = ask_once(job, self.end + GRACE_SECONDS - time.monotonic())
-                if "rows" in answer:
-                    rows = [CorpusRow(**row) for row in answer["rows"]]
-                    self.results.corpus.append(Corpus(subject_.name, system.precision, rows))
+            job = self.setting.job(
+                "corpus", subject_, precision=system.precision, folder=str(folder), seconds=CORPUS_SECONDS
+            )
+            answer = ask_once(job, self.end + GRACE_SECONDS - time.monotonic())
+            if "rows" in answer:
+                rows = [CorpusRow(**row) for row in answer["rows"]]
+                self.results.corpus.append(Corpus(subject_.name, system.precision, rows))
 
     def _is_done(self, step: Step) -> bool:
         names = {system.name for system in step.systems}

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -58,7 +59,7 @@ def _do(job: Order, answers: TextIO) -> None:
             limits = measure_limits(seconds=job["seconds"])
             _answer(answers, {"machine": asdict(describe(job["threads"])), "limits": asdict(limits)})
         case "peak":
-            _answer(answers, _peak(job))
+            _peaks(job, answers)
         case "profile":
             run, clips = _runner(job), _clips(job, job["case"])
             _answer(answers, {"profile": asdict(profile(lambda: run(clips, every=False)))})
@@ -71,7 +72,10 @@ def _do(job: Order, answers: TextIO) -> None:
 
 def _serve(job: Order, answers: TextIO) -> None:
     """Passes over the clips of a case, one for each order."""
-    run = _runner(job)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.filterwarnings("default", module="sonant")
+        run = _runner(job)
+    note = " ".join(dict.fromkeys(str(warning.message) for warning in said))
     case, clips = "", list[Tensor]()
     outputs: States = {}
     for order in _orders():
@@ -86,7 +90,7 @@ def _serve(job: Order, answers: TextIO) -> None:
             case "settle":  # memory is what it was before any large input
                 run([clips[0][: job["sampling_rate"]]], every=False)
                 process_memory.forget_peak()
-                _answer(answers, {"idle": process_memory.held()})
+                _answer(answers, {"idle": process_memory.held(), "note": note})
             case "pass":
                 outputs = {}
                 wall, cpu = time.perf_counter(), time.process_time()
@@ -103,15 +107,20 @@ def _checked(states: States, order: Order) -> dict[str, Any]:
     return {"deviation": asdict(deviation(states, folder))}
 
 
-def _peak(job: Order) -> dict[str, float]:
-    """Of one pass over one clip, above what the process held when it was ready."""
+def _peaks(job: Order, answers: TextIO) -> None:
+    """Of one pass over one clip for each order, and what the process held before the first."""
     run, rate = _runner(job), job["sampling_rate"]
-    clip = torch.randn(round(job["clip_seconds"] * rate), generator=torch.Generator().manual_seed(0))
-    run([clip[:rate]], every=False)
+    generator = torch.Generator().manual_seed(0)
+    run([torch.randn(rate, generator=generator)], every=False)
     process_memory.forget_peak()
-    idle, start = process_memory.held(), time.perf_counter()
-    run([clip], every=False)
-    return {"idle": idle, "peak": process_memory.peak(), "wall": time.perf_counter() - start}
+    idle = process_memory.held()
+    for order in _orders():
+        clip = torch.randn(round(order["seconds"] * rate), generator=generator)
+        process_memory.forget_peak()
+        start = time.perf_counter()
+        run([clip], every=False)
+        wall = time.perf_counter() - start
+        _answer(answers, {"idle": idle, "peak": process_memory.peak(), "wall": wall})
 
 
 def _runner(job: Order) -> Run:
