@@ -18,9 +18,10 @@ class PreparedSelfAttention(nn.Module):
         self.gate_scale = None if attention.gate is None else attention.gate.scale
         parts = [attention.query, attention.key, attention.value]
         self.widths = [part.out_features for part in parts]
-        weights, biases = [part.weight for part in parts], [part.bias for part in parts]
+        weights: list[Tensor] = [part.weight for part in parts]
+        biases: list[Tensor] = [part.bias for part in parts]
         if attention.gate is not None:
-            weight, bias = _gate_columns(attention.gate)
+            weight, bias = gate_columns(attention.gate)
             weights, biases = [*weights, weight], [*biases, bias]
             self.widths.append(len(weight))
         self.input = PreparedLinear(torch.cat(weights), torch.cat(biases), precision=precision)
@@ -39,7 +40,7 @@ class PreparedSelfAttention(nn.Module):
         return self.output(attend(q, k, v, lengths, bias).flatten(1))
 
 
-def _gate_columns(gate: PositionGate) -> tuple[Tensor, Tensor]:
+def gate_columns(gate: PositionGate) -> tuple[Tensor, Tensor]:
     """The gate's linear map as one over all heads at once, and its sums of four folded in.
 
     Returns:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.inference.attention import PreparedSelfAttention
+from sonant.inference.cuda import prepare_cuda
 from sonant.inference.extractor import PreparedExtractor
 from sonant.inference.linear import FloatPrecision, PreparedFeedForward, has_bfloat16
 from sonant.inference.precision import PRECISIONS, Precision
@@ -39,11 +40,13 @@ def prepare(
     weights = next(backbone.parameters())
     place = weights.device if device is None else torch.device(device)
     if weights.dtype == torch.float64 and precision is None:
-        return shared_copy(backbone).to(place)
+        return shared_copy(backbone, device=place)
     precision = _checked(precision, weights.dtype, place)
     if place.type == "cpu":
         return _prepare_cpu(backbone, _supported(precision))
-    return shared_copy(backbone, getattr(torch, precision)).to(place)
+    if place.type == "cuda":
+        return prepare_cuda(backbone, precision, place)
+    return shared_copy(backbone, getattr(torch, precision), place)
 
 
 class PreparedCopies:

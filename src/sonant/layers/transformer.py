@@ -110,13 +110,22 @@ class TransformerEncoder(nn.Module):
             The hidden states by number, each (total, dim), and the output or None.
         """
         table = None if self.relative_positions is None else self.relative_positions.table(max(frames.sizes))
+        return self.through_layers(self.before_layers(frames), frames.sizes, table, keep, last=last)
+
+    def before_layers(self, frames: Packed) -> Tensor:
+        """Hidden state 0, (total, dim)."""
         x = frames.values if self.positions is None else frames.values + self.positions(frames)
-        x = self.dropout(x if self.pre_norm else self.norm(x))
+        return self.dropout(x if self.pre_norm else self.norm(x))
+
+    def through_layers(
+        self, x: Tensor, lengths: list[int] | Tensor, table: Tensor | None, keep: Collection[int], *, last: bool
+    ) -> tuple[dict[int, Tensor], Tensor | None]:
+        """From hidden state 0 on; `lengths` and `table` are for the layers' attention."""
         kept = {0: x} if 0 in keep else {}
         depth = len(self.layers) if last else max(keep, default=0)
         for number, layer in enumerate(self.layers[:depth], start=1):
             if not (self.training and self.layerdrop > 0 and torch.rand(()).item() < self.layerdrop):
-                x = layer(x, frames.sizes, table)
+                x = layer(x, lengths, table)
             if number in keep:
                 kept[number] = x
         if not last:

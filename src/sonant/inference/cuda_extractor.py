@@ -1,0 +1,166 @@
+"""The convolutional front for inference on a GPU: matrix products over one stream of all clips, a stretch at a time."""
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.layers.activations import Activation, activation
+from sonant.layers.clip_statistics import EPS, ClipStatistics, ConvStatistics, expected
+from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer, frames_of, num_frames
+from sonant.layers.packed import Packed, steps_at
+
+TILE_FRAMES = 1600  # 32 s: rows enough to fill a device, and half a gigabyte at the widest place
+
+
+class CudaExtractor(nn.Module):
+    """A `ConvExtractor` with group or layer norm, readied for a GPU; `dtype` is that of its products but the first.
+
+    The first convolution hears samples, in float32. Clips lie on one stream at multiples of the total stride, as in the
+    plain extractor; a tile of it is computed at a time, so that only the frames grow with the speech.
+    """
+
+    def __init__(self, extractor: ConvExtractor, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.kernels, self.strides, self.stride = extractor.kernels, extractor.strides, extractor.stride
+        self.receptive_field = extractor.receptive_field
+        self.norm, self.log_compression, self.dtype = extractor.norm, extractor.log_compression, dtype
+        first, *rest = (cast("ConvLayer", layer) for layer in extractor.layers)
+        self.first = first.float()
+        self.activation = activation(extractor.activation)
+        self.rest = nn.ModuleList(
+            StridedProduct(layer, stride, extractor.activation, dtype)
+            for layer, stride in zip(rest, self.strides[1:], strict=True)
+        )
+        self.channels = rest[-1].conv.out_channels
+
+    def num_frames(self, num_samples: Tensor) -> Tensor:
+        """Frames that so many samples give, int64; zero where they are fewer than the receptive field."""
+        return num_frames(num_samples, self.kernels, self.strides)
+
+    def clip_statistics(self) -> ConvStatistics | None:
+        """As those of `ConvExtractor`."""
+        return ConvStatistics(self.kernels[0], self.strides[0]) if self.norm == "group" else None
+
+    def forward(self, speech: Packed, *, statistics: ClipStatistics | None = None) -> Packed:
+        """Waveforms (total_samples,) to frames (total_frames, channels).
+
+        `statistics`: of the whole clip, where the given ones are windows of one; None takes each for a whole.
+        """
+        frames = frames_of(speech, self.kernels, self.strides)
+        slots = -(-speech.lengths // self.stride)  # of one frame each
+        first_slots = F.pad(slots.cumsum(0)[:-1], (1, 0))
+        samples = [
+            F.pad(clip.float(), (0, slot * self.stride - len(clip)))
+            for clip, slot in zip(speech, slots.tolist(), strict=True)
+        ]
+        samples.append(samples[0].new_zeros(self.receptive_field - self.stride))
+        stream = torch.cat(samples)
+        weights, biases = self._first_weights(stream, speech, slots, expected(ConvStatistics, statistics))
+        ends = (first_slots + slots).tolist()
+        features = stream.new_empty(int(slots.sum()), self.channels, dtype=self.dtype)
+        for start in range(0, len(features), TILE_FRAMES):
+            tile = features[start : start + TILE_FRAMES]
+            rows = torch.cat(list(self._first_rows(stream, start, start + len(tile), ends, weights, biases)))
+            for layer in self.rest:
+                rows = layer(rows)
+            tile.copy_(rows)
+        if len(speech) > 1 or len(features) > int(frames.sum()):
+            features = features.index_select(0, steps_at(first_slots, frames).to(features.device))
+        return Packed(features.abs().log1p() if self.log_compression else features, frames)
+
+    def _first_rows(
+        self, stream: Tensor, start: int, end: int, ends: list[int], weights: list[Tensor], biases: list[Tensor | None]
+    ) -> Iterator[Tensor]:
+        """What the first layer makes of the stream for frames `start` to `end`: rows (steps, channels), by clip."""
+        (kernel,), (stride,) = self.first.conv.kernel_size, self.first.conv.stride
+        last = (end - 1) * self.stride + self.receptive_field  # samples that the frames see end here
+        steps = (last - start * self.stride - kernel) // stride + 1
+        windows = stream[start * self.stride : last].unfold(0, kernel, stride)[:steps]  # (steps, kernel)
+        done = 0
+        for number, clip_end in enumerate(ends if len(weights) > 1 else [end]):
+            until = steps if clip_end >= end else (clip_end - start) * self.stride // stride
+            if until > done:
+                rows = F.linear(windows[done:until], weights[number], biases[number])
+                if isinstance(self.first.norm, ChannelNorm):
+                    norm = self.first.norm
+                    rows = F.layer_norm(rows, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
+                yield self.activation(rows).to(self.dtype)
+                done = until
+
+    def _first_weights(
+        self, stream: Tensor, speech: Packed, slots: Tensor, known: ConvStatistics | None
+    ) -> tuple[list[Tensor], list[Tensor | None]]:
+        """Of the first convolution, (channels, kernel) and (channels,): by clip where its norm is folded in."""
+        conv, norm = self.first.conv, self.first.norm
+        taps = conv.weight[:, 0]
+        if not isinstance(norm, ClipNorm):
+            return [taps], [conv.bias]
+        if known is not None:
+            factor, offset = known.affine(conv, norm.weight, norm.bias)
+            return [taps * factor.to(taps)[:, None]], [offset.to(taps)]
+        mean, covariance = self._window_statistics(stream, speech, slots)
+        wide = taps.double()
+        factors = norm.weight / ((wide @ covariance * wide).sum(2) + EPS).sqrt()  # (clips, channels)
+        offsets = norm.bias - mean @ wide.T * factors
+        return list((wide * factors[..., None]).float().unbind()), list(offsets.float().unbind())
+
+    def _window_statistics(self, stream: Tensor, speech: Packed, slots: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean (clips, kernel) and covariance (clips, kernel, kernel) of what the first convolution sees, float64.
+
+        Its output is linear in them. They are added up by frame, and then by clip.
+        """
+        (kernel,), (stride,) = self.first.conv.kernel_size, self.first.conv.stride
+        a_frame = self.stride // stride
+        counts = (speech.lengths - kernel) // stride + 1  # windows of each clip
+        of_slot = torch.arange(int(slots.sum())) - F.pad(slots.cumsum(0)[:-1], (1, 0)).repeat_interleave(slots)
+        left = (counts.repeat_interleave(slots) - of_slot * a_frame).to(stream.device)  # windows from the slot on
+        inside = torch.arange(a_frame, device=stream.device) < left[:, None]  # (slots, windows of a frame)
+        sums = []
+        for start in range(0, len(inside), TILE_FRAMES):
+            own = inside[start : start + TILE_FRAMES, :, None]
+            last = (start + len(own)) * self.stride + kernel - stride
+            windows = stream[start * self.stride : last].double().unfold(0, kernel, stride)
+            windows = windows[: own.shape[0] * a_frame].unflatten(0, (-1, a_frame)) * own
+            sums.append(torch.cat([windows.sum(1), (windows.mT @ windows).flatten(1)], 1))
+        by_clip = torch.segment_reduce(torch.cat(sums), "sum", lengths=slots.to(stream.device))
+        mean, square = (by_clip / counts.to(stream.device)[:, None]).split([kernel, kernel**2], 1)
+        return mean, square.unflatten(1, (kernel, kernel)) - mean[:, :, None] * mean[:, None, :]
+
+
+class StridedProduct(nn.Module):
+    """A convolution of rows (steps, in), its norm over channels, if any, and its activation.
+
+    Taps are taken a stride at a time: windows of so many rows do not overlap, and so are a matrix as they lie.
+    """
+
+    def __init__(self, layer: ConvLayer, stride: int, name: Activation, dtype: torch.dtype) -> None:
+        super().__init__()
+        conv = layer.conv
+        self.stride, (self.kernel,) = stride, conv.kernel_size
+        taps = conv.weight.detach().transpose(1, 2).to(dtype)  # (out, kernel, in)
+        self.parts = [part.flatten(1).contiguous() for part in taps.split(stride, 1)]
+        self.bias = None if conv.bias is None else conv.bias.detach().to(dtype)
+        self.activation = activation(name)
+        self.norm = None
+        if isinstance(layer.norm, ChannelNorm):
+            norm = layer.norm
+            self.norm = (norm.weight.detach().to(dtype), norm.bias.detach().to(dtype), norm.eps)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(steps, in) to (fewer steps, out)."""
+        channels = rows.shape[1]
+        steps = (len(rows) - self.kernel) // self.stride + 1
+        out: Tensor | None = None
+        for number, weight in enumerate(self.parts):
+            seen = rows[number * self.stride :].as_strided(
+                (steps, weight.shape[1]), (self.stride * channels, 1)
+            )  # (fewer steps, taps * in)
+            out = F.linear(seen, weight, self.bias) if out is None else out.addmm_(seen, weight.T)
+        assert out is not None
+        if self.norm is not None:
+            weight, bias, eps = self.norm
+            out = F.layer_norm(out, out.shape[1:], weight, bias, eps)
+        return self.activation(out)

@@ -1,0 +1,173 @@
+"""What is readied for a GPU gives the states of the plain model; here on a CPU, the arithmetic as a GPU has it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.peers import exaggerate
+from sonant.inference import cuda, cuda_extractor, recording
+from sonant.inference.cuda import prepare_cuda
+from sonant.layers.conv_extractor import ConvExtractor
+from sonant.layers.kernels import triton_attention
+from sonant.layers.packed import Packed
+from sonant.models import Backbone, HuBERTConfig, W2vBERT2Config, Wav2Vec2Config, Wav2VecConfig, WavLMConfig, build
+from tests.shapes import SMALL
+
+LAYER_NORM = {**SMALL, "extractor_norm": "layer", "pre_norm": True, "conv_bias": True}
+CONFORMER = {"dim": 32, "num_layers": 3, "num_heads": 4, "feed_forward_dim": 64}
+CONFIGS: dict[str, Any] = {
+    "wavlm": WavLMConfig(**SMALL),
+    "wavlm, layer norm": WavLMConfig(**LAYER_NORM),
+    "hubert": HuBERTConfig(**SMALL),
+    "wav2vec2, layer norm": Wav2Vec2Config(**LAYER_NORM),
+    "w2v_bert2": W2vBERT2Config(**CONFORMER),
+}
+LENGTHS = (16_000, 400, 7_777, 16_000, 32_123)
+
+
+def model(config: Any) -> Backbone:
+    torch.manual_seed(0)
+    return exaggerate(build(config)).eval()
+
+
+def speech_of(lengths: Sequence[int], minimum: int = 0) -> Packed:
+    generator = torch.Generator().manual_seed(1)
+    return Packed.pack(0.3 + torch.randn(max(length, minimum), generator=generator) for length in lengths)
+
+
+def assert_same(given: Tensor, expected: Tensor, tolerance: float) -> None:
+    assert given.shape == expected.shape
+    assert (given.double() - expected.double()).norm() <= tolerance * expected.double().norm()
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("few_frames", [4096, 0], ids=["filled up", "as it is"])
+def test_float32_gives_the_states_of_the_plain_model(name: str, few_frames: int, monkeypatch) -> None:
+    monkeypatch.setattr(cuda, "FEW_FRAMES", few_frames)
+    monkeypatch.setattr(cuda_extractor, "TILE_FRAMES", 37)
+    plain = model(CONFIGS[name])
+    speech = speech_of(LENGTHS, plain.receptive_field)
+    with torch.no_grad():
+        expected, given = plain(speech), prepare_cuda(plain, "float32")(speech)
+    assert given.hidden_states.keys() == expected.hidden_states.keys()
+    for number, state in expected.hidden_states.items():
+        assert_same(given.hidden_states[number], state, 2e-5)
+    assert_same(given.last, expected.last, 2e-5)
+    assert torch.equal(given.lengths, expected.lengths)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_half_precision_stays_close_and_adds_up_in_float32(name: str, precision: str) -> None:
+    plain = model(CONFIGS[name])
+    speech = speech_of(LENGTHS, plain.receptive_field)
+    with torch.no_grad():
+        expected = plain(speech)
+        given = prepare_cuda(plain, precision)(speech)
+    for number, state in expected.hidden_states.items():
+        assert given.hidden_states[number].dtype == torch.float32
+        assert torch.cosine_similarity(given.hidden_states[number], state, dim=1).min() > 0.99
+    assert_same(given.last, expected.last, 0.05)
+
+
+@pytest.mark.parametrize("layers", [[0], [2], [1, "last"], ["last"]], ids=str)
+def test_only_what_is_asked_for(layers: list[int | str]) -> None:
+    plain = model(CONFIGS["wavlm"])
+    speech = speech_of(LENGTHS)
+    with torch.no_grad():
+        whole, given = plain(speech), prepare_cuda(plain, "float32")(speech, layers=layers)
+    assert list(given.hidden_states) == [layer for layer in layers if layer != "last"]
+    for number, state in given.hidden_states.items():
+        assert_same(state, whole.hidden_states[number], 2e-5)
+    assert (given.last is None) == ("last" not in layers)
+    if given.last is not None:
+        assert_same(given.last, whole.last, 2e-5)
+
+
+def test_a_clip_does_not_depend_on_its_batch_mates() -> None:
+    prepared = prepare_cuda(model(CONFIGS["wavlm"]), "float32")
+    speech = speech_of(LENGTHS)
+    with torch.no_grad():
+        together = prepared(speech).last.split(prepared(speech).lengths.tolist())
+        for clip, expected in zip(speech, together, strict=True):
+            assert_same(prepared(Packed.pack([clip])).last, expected, 2e-5)
+
+
+def test_windows_are_normalised_with_the_statistics_of_the_whole() -> None:
+    torch.manual_seed(0)
+    plain = ConvExtractor((8,) * 3, (10, 3, 2), (5, 2, 2))
+    readied = cuda_extractor.CudaExtractor(plain, torch.float32)
+    speech = speech_of([3000, 2000])
+    statistics = readied.clip_statistics()
+    statistics.update(speech_of([9000]).values.numpy())
+    with torch.no_grad():
+        given, expected = (part(speech, statistics=statistics).values for part in (readied, plain))
+    assert_same(given, expected, 1e-5)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (2, 2), (1, 1), (5, 3), (2, 3), (7, 2)])
+def test_a_product_of_rows_is_a_convolution(kernel: int, stride: int) -> None:
+    torch.manual_seed(0)
+    plain = ConvExtractor((4, 6), (5, kernel), (5, stride), bias=True, norm="layer").layers[1]
+    for steps in (kernel, kernel + 1, 50):
+        rows = torch.randn(steps, 4)
+        product = cuda_extractor.StridedProduct(plain, stride, "gelu", torch.float32)
+        with torch.no_grad():
+            assert_same(product(rows), plain(rows.T[None], [0], [steps])[0].T, 1e-5)
+
+
+def test_other_families_are_converted() -> None:
+    plain = build(Wav2VecConfig(conv_channels=(16,) * 5, context_kernels=(2, 3)))
+    prepared = prepare_cuda(plain, "bfloat16")
+    assert {parameter.dtype for parameter in prepared.parameters()} == {torch.bfloat16}
+    assert {parameter.dtype for parameter in plain.parameters()} == {torch.float32}
+
+
+class Rehearsal:
+    """In place of a CUDA graph: the work on tensors that stay where they are, with whatever was copied there."""
+
+    def __init__(self, work: recording.Work, inputs: Sequence[Tensor]) -> None:
+        self.work, self.inputs = work, [tensor.clone() for tensor in inputs]
+
+    def replay(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        for kept, given in zip(self.inputs, inputs, strict=True):
+            kept.copy_(given)
+        return self.work(self.inputs)
+
+
+@pytest.mark.slow
+def test_a_recording_serves_whatever_clips_fill_its_size(monkeypatch) -> None:
+    """What was recorded for one set of clips gives the states of others: nothing of the first is left in it."""
+    pytest.importorskip("triton", reason="Triton is not installed: pip install 'sonant[triton]' (Linux)")
+    made = []
+    monkeypatch.setattr(cuda, "recordable", lambda _: True)
+    monkeypatch.setattr(cuda, "BUCKET", 64)
+    monkeypatch.setattr(triton_attention, "FULL", triton_attention.HALF)  # fewer and larger tiles: a shorter test
+    monkeypatch.setattr(recording, "Recording", lambda *given: made.append(Rehearsal(*given)) or made[-1])
+    plain = model(CONFIGS["wavlm"])
+    prepared = prepare_cuda(plain, "float32")
+    for lengths in ([16_000], [4_000, 400, 9_000], [15_000, 720], [400] * 9):
+        speech = speech_of(lengths)
+        with torch.no_grad():
+            assert_same(prepared(speech, layers=["last"]).last, plain(speech).last, 2e-5)
+    assert len(made) == 1
+    many = speech_of([400] * 60)  # more clips than the recording has room for
+    with torch.no_grad():
+        assert_same(prepared(many, layers=["last"]).last, plain(many).last, 2e-5)
+    assert len(made) == 1
+
+
+def test_recordings_unused_for_longest_go_first(monkeypatch) -> None:
+    made = []
+    monkeypatch.setattr(recording, "Recording", lambda *given: made.append(Rehearsal(*given)) or made[-1])
+    recordings, x = recording.Recordings(at_most=2), torch.ones(2)
+
+    def doubled(inputs: Sequence[Tensor]) -> list[Tensor]:
+        return [inputs[0] * 2]
+
+    for key in ("a", "a", "b", "b", "a", "c", "a", "b", "b"):
+        assert torch.equal(recordings.run(key, doubled, [x])[0], x * 2)
+    assert len(made) == 3, "b was forgotten when c came, and recorded anew; a was not"
