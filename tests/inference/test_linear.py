@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import time
 from itertools import product
 
 import pytest
@@ -146,15 +145,45 @@ def test_the_faster_is_taken(monkeypatch) -> None:
         monkeypatch.undo()
 
 
-def test_lesser_precision_has_to_gain_something(monkeypatch) -> None:
+PRECISIONS = {"bfloat16": linear.has_bfloat16, "int8": linear.has_int8}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_processor_that_has_the_instructions_is_believed(precision, monkeypatch) -> None:
+    monkeypatch.setattr(linear, "gains", lambda *_: pytest.fail("was measured"))
+    monkeypatch.setattr(linear, "advertised", lambda _: True)
+    monkeypatch.setattr(linear, "compiled", lambda _: object())
+    assert PRECISIONS[precision].__wrapped__()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_another_has_to_gain_something(precision, monkeypatch) -> None:
+    monkeypatch.setattr(linear, "advertised", lambda _: False)
     for slow, gains in ((1.0, False), (1.1, False), (2.0, True)):
         monkeypatch.setattr(linear, "seconds", lambda *calls, slow=slow: [1.0, slow])
-        assert linear.has_bfloat16.__wrapped__() == gains
+        assert PRECISIONS[precision].__wrapped__() == gains
+
+
+def test_without_the_kernel_integers_have_to_gain_something(monkeypatch) -> None:
+    monkeypatch.setenv("SONANT_KERNELS", "0")
+    monkeypatch.setattr(linear, "advertised", lambda _: True)
+    for slow, gains in ((1.0, False), (2.0, True)):
+        monkeypatch.setattr(linear, "seconds", lambda *calls, slow=slow: [1.0, slow])
         assert linear.has_int8.__wrapped__() == gains
 
 
+def test_a_torch_that_cannot_ask_takes_the_answer_for_no(monkeypatch) -> None:
+    for questions in linear.QUESTIONS.values():
+        for question in questions:
+            monkeypatch.setattr(torch.cpu, question, lambda: True, raising=False)
+    assert linear.advertised("int8") == torch.backends.mkldnn.is_available()
+    for question in ("_is_vnni_supported", "_is_amx_tile_supported"):
+        monkeypatch.delattr(torch.cpu, question)
+    assert not linear.advertised("int8")
+
+
 def test_integers_that_saturate_are_no_use(monkeypatch) -> None:
-    monkeypatch.setattr(linear, "seconds", lambda *calls: [1.0, 2.0])
+    monkeypatch.setattr(linear, "advertised", lambda _: True)
     monkeypatch.setattr(torch, "_int_mm", lambda a, b: (a.int() @ b.int()).clamp(max=2**15 - 1))
     assert not linear.has_int8.__wrapped__()
 
@@ -212,10 +241,16 @@ def test_a_row_in_integers_heeds_itself_alone() -> None:
         assert torch.equal(prepared(x[rows]), whole[rows])
 
 
-def test_the_best_of_several_turns_counts() -> None:
-    waits = iter([0.05, 0.05, 0.001, 0.03, 0.03])
-    long, short = linear.seconds(lambda: time.sleep(0.004), lambda: time.sleep(next(waits)))
-    assert 0.001 <= short < long < 0.03
+def test_the_best_of_several_turns_counts(monkeypatch) -> None:
+    waits = iter([1, 50, 2, 30, 30])
+    now = 0.0
+
+    def wait(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(linear, "clock", lambda: now)
+    assert linear.seconds(lambda: wait(4), lambda: wait(next(waits))) == [4, 2]
 
 
 def test_measurements_take_one_thread_and_give_the_others_back(monkeypatch) -> None:
