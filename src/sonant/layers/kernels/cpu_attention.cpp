@@ -31,11 +31,19 @@ constexpr int LANES = 4, WIDE = 2;
 constexpr int TALL = 6, SHORT = 2;                          // queries in a tile, and in one of those left over
 constexpr int PANEL = LANES * WIDE;                         // keys in a tile
 constexpr int BLOCK = 256;                                  // keys that lie in the cache while the queries pass
-constexpr int64_t MOST_QUERIES = 384, FEWEST_QUERIES = 48;  // of a task
+constexpr int64_t MOST_QUERIES = 768, FEWEST_QUERIES = 48;  // of a task
+constexpr int ROWS_AHEAD = 8;                               // that are fetched before they are needed
 constexpr float LOG2_E = 1.44269504088896341f;
 
 typedef float Vector __attribute__((vector_size(LANES * 4)));
 typedef int32_t Integers __attribute__((vector_size(LANES * 4)));
+
+typedef int32_t Four __attribute__((vector_size(16)));
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (Four){__VA_ARGS__})
+#endif
 
 struct bfloat16 {
     uint16_t bits;
@@ -56,6 +64,16 @@ inline void write(void* to, const T& value) {
 inline Vector all(float x) { return Vector{} + x; }
 
 inline Vector larger(Vector a, Vector b) { return a > b ? a : b; }  // b where one is NaN
+
+inline float highest_lane(Vector x) {  // of those that are not NaN, or NaN
+    float lanes[LANES];
+    write(lanes, x);
+#pragma GCC unroll 4
+    for (int half = LANES / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; ++i) lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
+    }
+    return lanes[0];
+}
 
 inline float widen(float x) { return x; }
 
@@ -83,6 +101,19 @@ inline Vector exponential(Vector x) {
     p = p * f + 6.931469440460205e-1f;
     p = p * f + 1.0000001192092896f;
     return p * (Vector)((Integers)shifted << 23);
+}
+
+// Four words of four rows each, turned about: to[i] gets word i of every row.
+template <class Word>
+inline void turn(const Word* const* rows, int64_t first, Word* to, int64_t to_stride) {
+    Four a = read<Four>(rows[0] + first), b = read<Four>(rows[1] + first);
+    Four c = read<Four>(rows[2] + first), d = read<Four>(rows[3] + first);
+    Four ac = SHUFFLE(a, c, 0, 4, 1, 5), bd = SHUFFLE(b, d, 0, 4, 1, 5);
+    write(to, SHUFFLE(ac, bd, 0, 4, 1, 5));
+    write(to + to_stride, SHUFFLE(ac, bd, 2, 6, 3, 7));
+    ac = SHUFFLE(a, c, 2, 6, 3, 7), bd = SHUFFLE(b, d, 2, 6, 3, 7);
+    write(to + 2 * to_stride, SHUFFLE(ac, bd, 0, 4, 1, 5));
+    write(to + 3 * to_stride, SHUFFLE(ac, bd, 2, 6, 3, 7));
 }
 
 // How numbers lie in the tiles: words of four bytes, each one float, or two neighbours along the sum in bfloat16.
@@ -142,7 +173,7 @@ struct Task {
 
 constexpr int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
-// The memory of one thread, for tasks of up to so many queries.
+// The memory of one thread, for tasks of up to so many queries and blocks of up to so many keys.
 template <class Numbers>
 struct Workspace {
     typedef typename Numbers::Word Word;
@@ -150,8 +181,10 @@ struct Workspace {
     int64_t depth;   // words of a query or key
     int64_t dim;     // numbers of a value, in whole registers
     Word *queries;   // (queries, depth)
-    Word *keys;      // (BLOCK / PANEL, depth, PANEL)
-    Word *values;    // (BLOCK / DEPTH, dim)
+    Word *own;       // (4, depth): keys on the way
+    Word *none;      // (depth): zero
+    Word *keys;      // (keys / PANEL, depth, PANEL)
+    Word *values;    // (keys / DEPTH, dim)
     Word *weights;   // (TALL, BLOCK / DEPTH)
     float *sums;     // (queries, dim): of weights times values, so far
     float *totals;   // (queries, LANES): of weights
@@ -159,9 +192,9 @@ struct Workspace {
     float *logits;   // (TALL, BLOCK)
     float *lines;    // (TALL, BLOCK): bias of each key
 
-    Workspace(const Call& call, int64_t num_queries)
+    Workspace(const Call& call, int64_t num_queries, int64_t num_keys)
         : depth((call.head_dim + Numbers::DEPTH - 1) / Numbers::DEPTH), dim(round_up(call.head_dim, LANES)) {
-        int64_t rows = round_up(num_queries, TALL), size = 0;
+        int64_t rows = round_up(num_queries, TALL), block = round_up(num_keys, PANEL), size = 0;
         auto reserve = [&](auto*& part, int64_t count) {
             part = (std::remove_reference_t<decltype(part)>)(memory.get() + size);
             size += round_up(count * 4, 64);
@@ -172,8 +205,10 @@ struct Workspace {
                 size = -intptr_t(memory.get()) & 63;
             }
             reserve(queries, rows * depth);
-            reserve(keys, BLOCK * depth);
-            reserve(values, BLOCK / Numbers::DEPTH * dim);
+            reserve(own, 4 * depth);
+            reserve(none, depth);
+            reserve(keys, block * depth);
+            reserve(values, block / Numbers::DEPTH * dim);
             reserve(weights, TALL * BLOCK / Numbers::DEPTH);
             reserve(sums, rows * dim);
             reserve(totals, rows * LANES);
@@ -219,18 +254,22 @@ void panel_logits(const typename Numbers::Word* queries, const typename Numbers:
                   const BiasLine* bias, int64_t offset, int64_t num_keys, float scale, float* logits, Vector* highest) {
     Vector tile[ROWS][COLUMNS] = {};
     multiply<Numbers, ROWS, COLUMNS>(tile, queries, depth, keys, PANEL, depth);
+    const bool partly = num_keys < COLUMNS * LANES;  // in the last register lie keys that there are not
     Integers lane;
     for (int i = 0; i < LANES; ++i) lane[i] = i;
+    const auto there = lane < int32_t(num_keys - (COLUMNS - 1) * LANES);
 #pragma GCC unroll 8
     for (int r = 0; r < ROWS; ++r) {
+        Vector most = highest[r];
 #pragma GCC unroll 8
         for (int c = 0; c < COLUMNS; ++c) {
             Vector x = tile[r][c] * scale;
             if (bias) x += bias[r].factor * read<Vector>(bias[r].line + offset + c * LANES);
-            if (num_keys < (c + 1) * LANES) x = lane < int32_t(num_keys - c * LANES) ? x : all(-__builtin_inff());
+            if (c == COLUMNS - 1 && partly) x = there ? x : all(-__builtin_inff());
             write(logits + r * BLOCK + offset + c * LANES, x);
-            highest[r] = larger(highest[r], x);
+            most = larger(most, x);
         }
+        highest[r] = most;
     }
 }
 
@@ -270,40 +309,56 @@ struct Attention {
     const Task& task;
     Workspace<Numbers>& space;
 
-    const T* at(const void* base, Strides strides, int64_t step) const {
-        return (const T*)base + (task.clip.start + step) * strides.row + task.head * strides.head;
+    // A row of queries, keys or values. They lie far apart, so a later one is called into the cache.
+    const T* row_at(const void* base, Strides strides, int64_t step) const {
+        const T* row = (const T*)base + (task.clip.start + step) * strides.row + task.head * strides.head;
+        for (int64_t d = 0; d < call.head_dim; d += 64 / int64_t(sizeof(T))) {
+            __builtin_prefetch(row + ROWS_AHEAD * strides.row + d);
+        }
+        return row;
+    }
+
+    // The words of a query or key: where they lie, if that is how, else made in `own`.
+    const Word* words(const T* from, Word* own) const {
+        if (sizeof(T) * DEPTH == sizeof(Word) && call.head_dim % DEPTH == 0) return (const Word*)from;
+        for (int64_t d = 0; d < space.depth; ++d) {
+            own[d] = Numbers::word(from + d * DEPTH, 1, d * DEPTH + 1 < call.head_dim);
+        }
+        return own;
     }
 
     void lay_out_queries() {
         for (int64_t i = 0; i < task.count; ++i) {
-            const T* from = at(call.query, call.queries, task.first + i);
             Word* to = space.queries + i * space.depth;
-            for (int64_t d = 0; d < space.depth; ++d) {
-                to[d] = Numbers::word(from + d * DEPTH, 1, d * DEPTH + 1 < call.head_dim);
-            }
+            const Word* from = words(row_at(call.query, call.queries, task.first + i), to);
+            if (from != to) memcpy(to, from, size_t(space.depth) * sizeof(Word));
         }
     }
 
     // Across: the words of one depth of a panel's keys lie side by side. Keys that there are not are zero.
     void lay_out_keys(int64_t first, int64_t count) {
-        for (int64_t panel = 0; panel < count; panel += PANEL) {
-            Word* to = space.keys + panel * space.depth;
-            int64_t there = std::min<int64_t>(PANEL, count - panel);
-            for (int64_t j = 0; j < there; ++j) {
-                const T* from = at(call.key, call.keys, first + panel + j);
-                for (int64_t d = 0; d < space.depth; ++d) {
-                    to[d * PANEL + j] = Numbers::word(from + d * DEPTH, 1, d * DEPTH + 1 < call.head_dim);
+        std::fill(space.none, space.none + space.depth, Word());
+        for (int64_t j = 0; j < round_up(count, LANES); j += 4) {
+            const Word* rows[4];
+            for (int r = 0; r < 4; ++r) {
+                if (j + r < count) {
+                    rows[r] = words(row_at(call.key, call.keys, first + j + r), space.own + r * space.depth);
+                } else {
+                    rows[r] = space.none;
                 }
             }
-            for (int64_t d = 0; d < space.depth && there < PANEL; ++d) {
-                std::fill(to + d * PANEL + there, to + (d + 1) * PANEL, Word());
+            Word* to = space.keys + j / PANEL * PANEL * space.depth + j % PANEL;
+            int64_t d = 0;
+            for (; d + 4 <= space.depth; d += 4) turn(rows, d, to + d * PANEL, PANEL);
+            for (; d < space.depth; ++d) {
+                for (int r = 0; r < 4; ++r) to[d * PANEL + r] = read<Word>(rows[r] + d);
             }
         }
     }
 
     void lay_out_values(int64_t first, int64_t count) {
         for (int64_t j = 0; j < count; j += DEPTH) {
-            const T* from = at(call.value, call.values, first + j);
+            const T* from = row_at(call.value, call.values, first + j);
             Word* to = space.values + j / DEPTH * space.dim;
             for (int64_t d = 0; d < call.head_dim; ++d) to[d] = Numbers::word(from + d, call.values.row, j + 1 < count);
             std::fill(to + call.head_dim, to + space.dim, Word());
@@ -347,7 +402,7 @@ struct Attention {
             });
         }
         float shrink[ROWS];
-        for (int r = 0; r < ROWS; ++r) shrink[r] = weigh(row + r, r, num_keys, found[r]);
+        weigh<ROWS>(row, num_keys, found, shrink);
         int64_t registers = space.dim / LANES, turns = (registers + WIDE - 1) / WIDE, done = 0;
         for (; turns > 0; --turns) {  // as even as can be
             int64_t wanted = (registers - done + turns - 1) / turns;
@@ -360,20 +415,31 @@ struct Attention {
         }
     }
 
-    // Logits of one query to weights; returns what the sums of the blocks before are to be multiplied with.
-    float weigh(int64_t row, int r, int64_t num_keys, Vector found) {
-        float before = space.highest[row], now = before;
-        for (int i = 0; i < LANES; ++i) now = now > found[i] ? now : found[i];
-        float shrink = exponential(all(before - now))[0];
-        Vector total = read<Vector>(space.totals + row * LANES) * shrink;
-        for (int64_t j = 0; j < num_keys; j += LANES) {
-            Vector weights = exponential(read<Vector>(space.logits + r * BLOCK + j) - now);
-            total += weights;
-            Numbers::weights(space.weights + (r * BLOCK + j) / DEPTH, weights);
+    // Logits to weights. `shrink` becomes what the sums over the blocks before are to be multiplied with.
+    template <int ROWS>
+    void weigh(int64_t row, int64_t num_keys, const Vector* found, float* shrink) {
+        float* highest = space.highest + row;
+        for (int r = 0; r < ROWS; ++r) {
+            float now = highest_lane(found[r]);
+            now = highest[r] > now ? highest[r] : now;
+            shrink[r] = highest[r] - now;
+            highest[r] = now;
         }
-        write(space.totals + row * LANES, total);
-        space.highest[row] = now;
-        return shrink;
+        for (int r = 0; r < ROWS; r += LANES) {
+            float some[LANES] = {};
+            memcpy(some, shrink + r, sizeof(float) * std::min(LANES, ROWS - r));
+            write(some, exponential(read<Vector>(some)));
+            memcpy(shrink + r, some, sizeof(float) * std::min(LANES, ROWS - r));
+        }
+        for (int r = 0; r < ROWS; ++r) {
+            Vector total = read<Vector>(space.totals + (row + r) * LANES) * shrink[r];
+            for (int64_t j = 0; j < num_keys; j += LANES) {
+                Vector weights = exponential(read<Vector>(space.logits + r * BLOCK + j) - highest[r]);
+                total += weights;
+                Numbers::weights(space.weights + (r * BLOCK + j) / DEPTH, weights);
+            }
+            write(space.totals + (row + r) * LANES, total);
+        }
     }
 
     void run() {
@@ -431,11 +497,14 @@ std::vector<Task> cut(const int64_t* lengths, int64_t num_clips, int64_t heads, 
 template <class Numbers, class T>
 void attend(const Call& call, const int64_t* lengths, int64_t num_clips, int64_t threads) {
     std::vector<Task> tasks = cut(lengths, num_clips, call.heads, threads);
-    int64_t most = 0;
-    for (const Task& task : tasks) most = std::max(most, task.count);
+    int64_t queries = 0, keys = 0;  // at most
+    for (const Task& task : tasks) {
+        queries = std::max(queries, task.count);
+        keys = std::max(keys, std::min<int64_t>(task.clip.length, BLOCK));
+    }
 #pragma omp parallel num_threads(int(threads)) if (threads > 1)
     {
-        Workspace<Numbers> space(call, most);
+        Workspace<Numbers> space(call, queries, keys);
 #pragma omp for schedule(dynamic)
         for (int64_t t = 0; t < int64_t(tasks.size()); ++t) Attention<Numbers, T>{call, tasks[t], space}.run();
     }
