@@ -1,8 +1,12 @@
 """`make bench`: speed and memory, then how far features move with their batch mates."""
 
-from benchmarks import packed_law, speed
+import sys
+
+from benchmarks import packed_law
+from sonant.cli import main
 
 if __name__ == "__main__":
-    speed.main()
+    code = main(["bench", *sys.argv[1:]])
     print()
     packed_law.main([])
+    sys.exit(code)

@@ -18,9 +18,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
-from benchmarks.peers import peer_states, relative_error, twin
 from sonant import load
 from sonant.audio import read
+from sonant.benchmark.deviation import relative_error
+from sonant.benchmark.peers import peer_states, twin
 from sonant.layers.packed import Packed
 from sonant.models import (
     HuBERTConfig,

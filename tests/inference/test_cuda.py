@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.peers import exaggerate
+from sonant.benchmark.subjects import exaggerate
 from sonant.inference import cuda, cuda_extractor, recording
 from sonant.inference.cuda import prepare_cuda
 from sonant.layers.conv_extractor import ConvExtractor

@@ -6,7 +6,7 @@ import warnings
 import pytest
 import torch
 
-from benchmarks.peers import exaggerate
+from sonant.benchmark.subjects import exaggerate
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.inference import PreparedCopies, prepare
 from sonant.layers.packed import Packed
@@ -72,6 +72,7 @@ def test_float64_is_run_as_it_is(backbone, speech) -> None:
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
 def test_what_the_cpu_does_not_gain_from_is_said_and_not_done(backbone, speech, precision, monkeypatch) -> None:
     monkeypatch.setattr("sonant.inference.preparation.has_bfloat16", lambda: False)
+    monkeypatch.setattr("sonant.inference.preparation.has_int8", lambda: False)
     with pytest.warns(UserWarning, match="float32"):
         prepared = prepare(backbone, precision)
     assert torch.equal(last(prepared, speech), last(prepare(backbone, "float32"), speech))

@@ -7,7 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.peers import exaggerate, peer_states, relative_error, twin
+from sonant.benchmark.deviation import relative_error
+from sonant.benchmark.peers import peer_states, twin
+from sonant.benchmark.subjects import exaggerate
 from sonant.layers.packed import Packed
 from sonant.models import (
     HuBERTConfig,

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transformers import SeamlessM4TFeatureExtractor
 
-from benchmarks.peers import exaggerate, peer_states, relative_error, twin
+from sonant.benchmark.deviation import relative_error
+from sonant.benchmark.peers import peer_states, twin
+from sonant.benchmark.subjects import exaggerate
 from sonant.layers.packed import Packed
 from sonant.models import W2vBERT2, W2vBERT2Config, build
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from transformers import Wav2Vec2ForPreTraining
 
-from benchmarks.peers import exaggerate
+from sonant.benchmark.subjects import exaggerate
 from sonant.checkpoints import Head, save_pretrained
 from sonant.checkpoints.keys import write
 from sonant.checkpoints.tables import HF, HF_CONTRAST
