@@ -10,11 +10,14 @@ from sonant.errors import ConfigurationError, UnknownName
 from sonant.inference.attention import PreparedSelfAttention
 from sonant.inference.cuda import prepare_cuda
 from sonant.inference.extractor import PreparedExtractor
-from sonant.inference.linear import FloatPrecision, PreparedFeedForward, has_bfloat16
+from sonant.inference.linear import FloatPrecision, LinearPrecision, PreparedFeedForward, has_bfloat16, has_int8
+from sonant.inference.positions import PreparedConvModule, PreparedConvPositions
 from sonant.inference.precision import PRECISIONS, Precision
 from sonant.inference.shared_copy import shared_copy
 from sonant.layers.attention import SelfAttention
+from sonant.layers.conformer import ConvModule
 from sonant.layers.conv_extractor import ConvExtractor
+from sonant.layers.positions import ConvPositions
 from sonant.layers.transformer import FeedForward
 from sonant.models import Backbone, VQWav2Vec
 
@@ -89,26 +92,34 @@ def _checked(precision: Precision | None, dtype: torch.dtype, device: torch.devi
     return precision
 
 
-def _supported(precision: Precision) -> FloatPrecision:
+def _supported(precision: Precision) -> LinearPrecision:
     """The nearest arithmetic that pays on this CPU."""
-    if precision == "float32" or has_bfloat16():
-        return "float32" if precision == "float32" else "bfloat16"
+    if precision == "int8" and not has_int8():
+        _say("int8", "integers of eight bits", "bfloat16")
+        precision = "bfloat16"
+    if precision == "bfloat16" and not has_bfloat16():
+        _say("bfloat16", "bfloat16", "float32")
+        precision = "float32"
+    assert precision != "float16"
+    return precision
+
+
+def _say(precision: Precision, numbers: str, instead: Precision) -> None:
     warnings.warn(
-        f"precision={precision!r} gains nothing on this CPU, which does not multiply in bfloat16 fast; 'float32' is "
-        "taken.",
-        stacklevel=4,
+        f"precision={precision!r} gains nothing on this CPU, which does not multiply {numbers} fast; {instead!r} is "
+        "tried in its place.",
+        stacklevel=5,
     )
-    return "float32"
 
 
 @torch.no_grad()
-def _prepare_cpu(backbone: Backbone, precision: FloatPrecision) -> Backbone:
+def _prepare_cpu(backbone: Backbone, precision: LinearPrecision) -> Backbone:
     prepared = shared_copy(backbone, torch.float32)
     _replace_blocks(prepared, precision)
     return prepared
 
 
-def _replace_blocks(module: nn.Module, precision: FloatPrecision) -> None:
+def _replace_blocks(module: nn.Module, precision: LinearPrecision) -> None:
     if isinstance(module, VQWav2Vec):
         precision = "float32"  # rounding would change codes, not only their last digits
     for name, child in module.named_children():
@@ -119,12 +130,17 @@ def _replace_blocks(module: nn.Module, precision: FloatPrecision) -> None:
             setattr(module, name, block)
 
 
-def _prepared(block: nn.Module, precision: FloatPrecision) -> nn.Module | None:
+def _prepared(block: nn.Module, precision: LinearPrecision) -> nn.Module | None:
+    around: FloatPrecision = "float32" if precision == "float32" else "bfloat16"  # of all but the feed-forward blocks
     match block:
         case ConvExtractor():
-            return PreparedExtractor(block, precision=precision)
+            return PreparedExtractor(block, precision=around)
+        case ConvPositions():
+            return PreparedConvPositions(block, precision=around)
         case SelfAttention():
-            return PreparedSelfAttention(block, precision)
+            return PreparedSelfAttention(block, around)
         case FeedForward():
             return PreparedFeedForward(block, precision=precision)
+        case ConvModule():
+            return PreparedConvModule(block, precision=around)
     return None
