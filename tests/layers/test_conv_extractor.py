@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonant.errors import TooShortAudio
+from sonant.layers import conv_extractor
 from sonant.layers.conv_extractor import ClipNorm, ConvExtractor, receptive_field
 from sonant.layers.packed import Packed
 
@@ -165,3 +166,19 @@ def test_gradients_reach_every_parameter() -> None:
             assert parameter.grad.isfinite().all(), name
             # A norm over time takes the first bias away.
             assert parameter.grad.any() or name == "layers.0.conv.bias", name
+
+
+@pytest.mark.parametrize("norm", ["group", "layer", "clip"])
+def test_clips_of_one_length_as_the_rows_of_a_batch(norm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU; frames and gradients are those of one stream."""
+    made = extractor(norm, bias=True)
+    speech = Packed.pack(torch.randn(3, 1234))
+    stream = made(speech)
+    monkeypatch.setattr(conv_extractor, "as_rows", lambda _: True)
+    rows = made(speech)
+    torch.testing.assert_close(rows.values, stream.values)
+    assert torch.equal(rows.lengths, stream.lengths)
+    slope = torch.randn_like(stream.values)
+    gradients = (torch.autograd.grad(made_.values, list(made.parameters()), slope) for made_ in (rows, stream))
+    for one, other in zip(*gradients, strict=True):
+        assert (one - other).norm() <= 1e-4 * other.norm() + 1e-5  # a bias before a group norm has none

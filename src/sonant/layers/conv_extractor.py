@@ -37,7 +37,12 @@ class ClipNorm(nn.Module):
         return F.group_norm(clip, self.groups, self.weight, self.bias)
 
     def forward(self, stream: Tensor, starts: list[int], lengths: list[int]) -> Tensor:
-        """(1, channels, steps) to the same; steps outside `starts[i] .. starts[i] + lengths[i]` become zero."""
+        """(1, channels, steps) to the same; steps outside `starts[i] .. starts[i] + lengths[i]` become zero.
+
+        Clips that are rows, (batch, channels, steps), all start at 0 and fill their row.
+        """
+        if starts == [0] and lengths == [stream.shape[2]]:
+            return self._normalize(stream)
         ends = [*starts[1:], stream.shape[2]]
         return torch.cat(
             [
@@ -139,22 +144,33 @@ class ConvExtractor(nn.Module):
         `statistics`: of the whole clip, where the given ones are windows of one; None takes each for a whole.
         """
         frames = frames_of(speech, self.kernels, self.strides)
-        slots = -(-speech.lengths // self.stride) * self.stride
-        starts = F.pad(slots.cumsum(0)[:-1], (1, 0))
-        stream = torch.cat(
-            [F.pad(clip, (0, slot - len(clip))) for clip, slot in zip(speech, slots.tolist(), strict=True)]
-        )
-        stream = stream[None, None]  # (1, 1, samples)
+        rows = as_rows(speech)
+        if rows:
+            stream = speech.values.unflatten(0, (len(speech), -1))[:, None]  # (batch, 1, samples)
+            at, lengths = speech.lengths[:1] * 0, speech.lengths[:1]
+        else:
+            slots = -(-speech.lengths // self.stride) * self.stride
+            stream = torch.cat(
+                [F.pad(clip, (0, slot - len(clip))) for clip, slot in zip(speech, slots.tolist(), strict=True)]
+            )[None, None]  # (1, 1, samples)
+            at, lengths = F.pad(slots.cumsum(0)[:-1], (1, 0)), speech.lengths
         known = expected(ConvStatistics, statistics)
-        at, lengths = starts, speech.lengths
         for kernel, stride, layer in zip(self.kernels, self.strides, self.layers, strict=True):
             at, lengths = at // stride, (lengths - kernel) // stride + 1
             stream = layer(stream, at.tolist(), lengths.tolist(), known)
-        features = stream[0].transpose(0, 1)  # (steps, channels)
-        if len(speech) > 1:
+        features = stream.transpose(1, 2).flatten(0, 1)  # (steps, channels)
+        if len(speech) > 1 and not rows:
             features = features.index_select(0, steps_at(at, frames).to(features.device))
         features = features[: int(frames.sum())]
         return Packed(features.abs().log1p() if self.log_compression else features, frames)
+
+
+def as_rows(speech: Packed) -> bool:
+    """Whether clips are the rows of a batch: on a GPU, where they are of one length, as those of a training step are.
+
+    Their norms then take no clip out of a stream and put none back. A CPU gains nothing by it.
+    """
+    return speech.values.is_cuda and len(set(speech.sizes)) == 1
 
 
 def _norm(name: ExtractorNorm, number: int, channels: int) -> ClipNorm | ChannelNorm | None:
