@@ -1,5 +1,6 @@
 """What is readied for a GPU gives the states of the plain model; here on a CPU, the arithmetic as a GPU has it."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -129,7 +130,7 @@ def test_other_families_are_converted() -> None:
 class Rehearsal:
     """In place of a CUDA graph: the work on tensors that stay where they are, with whatever was copied there."""
 
-    def __init__(self, work: recording.Work, inputs: Sequence[Tensor]) -> None:
+    def __init__(self, work: recording.Work, inputs: Sequence[Tensor], _pool: object) -> None:
         self.work, self.inputs = work, [tensor.clone() for tensor in inputs]
 
     def replay(self, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -146,6 +147,7 @@ def test_a_recording_serves_whatever_clips_fill_its_size(monkeypatch) -> None:
     monkeypatch.setattr(cuda, "recordable", lambda _: True)
     monkeypatch.setattr(cuda, "BUCKET", 64)
     monkeypatch.setattr(triton_attention, "FULL", triton_attention.HALF)  # fewer and larger tiles: a shorter test
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", object)
     monkeypatch.setattr(recording, "Recording", lambda *given: made.append(Rehearsal(*given)) or made[-1])
     plain = model(CONFIGS["wavlm"])
     prepared = prepare_cuda(plain, "float32")
@@ -162,6 +164,7 @@ def test_a_recording_serves_whatever_clips_fill_its_size(monkeypatch) -> None:
 
 def test_recordings_unused_for_longest_go_first(monkeypatch) -> None:
     made = []
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", object)
     monkeypatch.setattr(recording, "Recording", lambda *given: made.append(Rehearsal(*given)) or made[-1])
     recordings, x = recording.Recordings(at_most=2), torch.ones(2)
 
@@ -171,3 +174,4 @@ def test_recordings_unused_for_longest_go_first(monkeypatch) -> None:
     for key in ("a", "a", "b", "b", "a", "c", "a", "b", "b"):
         assert torch.equal(recordings.run(key, doubled, [x])[0], x * 2)
     assert len(made) == 3, "b was forgotten when c came, and recorded anew; a was not"
+    assert torch.equal(copy.deepcopy(recordings).run("a", doubled, [x])[0], x * 2)

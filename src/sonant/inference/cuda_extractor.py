@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sonant.layers.activations import Activation, activation
 from sonant.layers.clip_statistics import EPS, ClipStatistics, ConvStatistics, expected
 from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer, frames_of, num_frames
-from sonant.layers.packed import Packed, steps_at
+from sonant.layers.packed import Packed, onto, steps_at
 
 TILE_FRAMES = 1600  # 32 s: rows enough to fill a device, and half a gigabyte at the widest place
 
@@ -68,7 +68,7 @@ class CudaExtractor(nn.Module):
                 rows = layer(rows)
             tile.copy_(rows)
         if len(speech) > 1 or len(features) > int(frames.sum()):
-            features = features.index_select(0, steps_at(first_slots, frames).to(features.device))
+            features = features.index_select(0, onto(steps_at(first_slots, frames), features.device))
         return Packed(features.abs().log1p() if self.log_compression else features, frames)
 
     def _first_rows(
@@ -116,7 +116,7 @@ class CudaExtractor(nn.Module):
         a_frame = self.stride // stride
         counts = (speech.lengths - kernel) // stride + 1  # windows of each clip
         of_slot = torch.arange(int(slots.sum())) - F.pad(slots.cumsum(0)[:-1], (1, 0)).repeat_interleave(slots)
-        left = (counts.repeat_interleave(slots) - of_slot * a_frame).to(stream.device)  # windows from the slot on
+        left = onto(counts.repeat_interleave(slots) - of_slot * a_frame, stream.device)  # windows from the slot on
         inside = torch.arange(a_frame, device=stream.device) < left[:, None]  # (slots, windows of a frame)
         sums = []
         for start in range(0, len(inside), TILE_FRAMES):
@@ -125,8 +125,8 @@ class CudaExtractor(nn.Module):
             windows = stream[start * self.stride : last].double().unfold(0, kernel, stride)
             windows = windows[: own.shape[0] * a_frame].unflatten(0, (-1, a_frame)) * own
             sums.append(torch.cat([windows.sum(1), (windows.mT @ windows).flatten(1)], 1))
-        by_clip = torch.segment_reduce(torch.cat(sums), "sum", lengths=slots.to(stream.device))
-        mean, square = (by_clip / counts.to(stream.device)[:, None]).split([kernel, kernel**2], 1)
+        by_clip = torch.segment_reduce(torch.cat(sums), "sum", lengths=onto(slots, stream.device))
+        mean, square = (by_clip / onto(counts, stream.device)[:, None]).split([kernel, kernel**2], 1)
         return mean, square.unflatten(1, (kernel, kernel)) - mean[:, :, None] * mean[:, None, :]
 
 

@@ -2,6 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from threading import Lock
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,14 +12,14 @@ Work = Callable[[Sequence[Tensor]], list[Tensor]]
 
 
 class Recording:
-    """A CUDA graph of some work on tensors of fixed shapes."""
+    """A CUDA graph of some work on tensors of fixed shapes; `pool` is the memory that it works in."""
 
-    def __init__(self, work: Work, inputs: Sequence[Tensor]) -> None:
+    def __init__(self, work: Work, inputs: Sequence[Tensor], pool: Any) -> None:
         with torch.inference_mode(False), torch.no_grad():  # what is kept outlives the mode that it is made in
             self._inputs = [tensor.clone() for tensor in inputs]
             self._graph = torch.cuda.CUDAGraph()
             # Another thread may load audio on the way: only this one must keep to what can be recorded.
-            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            with torch.cuda.graph(self._graph, pool, capture_error_mode="thread_local"):
                 self._outputs = work(self._inputs)
 
     def replay(self, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -32,20 +34,28 @@ class Recordings:
     """Those of one model, by what distinguishes them; work is recorded when it is asked for a second time.
 
     The first time compiles kernels and sets up libraries, which cannot be recorded, and often no second time follows.
+    All work in the same memory: they are replayed one after another, and what they leave is copied at once.
     """
 
     def __init__(self, at_most: int) -> None:
         self.at_most = at_most
         self._known: OrderedDict[Hashable, Recording | None] = OrderedDict()
+        self._pool: object = None
+        self._lock = Lock()
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "Recordings":
+        return Recordings(self.at_most)  # what is recorded belongs to the tensors of this model
 
     def run(self, key: Hashable, work: Work, inputs: Sequence[Tensor]) -> list[Tensor]:
         """The work's outputs; `key` stands for the work and for the shapes of its inputs."""
-        if key not in self._known:
-            self._known[key] = None
-            if len(self._known) > self.at_most:
-                self._known.popitem(last=False)  # the one unused for longest
-            return work(inputs)
-        recording = self._known[key] or Recording(work, inputs)
-        self._known[key] = recording
-        self._known.move_to_end(key)
-        return recording.replay(inputs)
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = None
+                if len(self._known) > self.at_most:
+                    self._known.popitem(last=False)  # the one unused for longest
+                return work(inputs)
+            if (recording := self._known[key]) is None:
+                self._pool = self._pool or torch.cuda.graph_pool_handle()
+                recording = self._known[key] = Recording(work, inputs, self._pool)
+            self._known.move_to_end(key)
+            return recording.replay(inputs)

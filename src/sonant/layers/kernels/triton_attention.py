@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sonant.layers.packed import onto
 from sonant.layers.positions import RelativeBias, RelativeKeyBias
 
 ENTRY = 128  # rows of a clip that one entry of the block table stands for; the blocks of every kernel divide it
@@ -117,10 +118,7 @@ def _block_table(lengths: tuple[int, ...], device: torch.device) -> Tensor:
     clips.sort(reverse=True)
     entries = [(start, length, first) for length, start in clips for first in range(0, length, ENTRY)]
     with torch.inference_mode(False):  # it outlives the mode that it is made in
-        table = torch.tensor(entries, dtype=torch.int32)
-        if device.type == "cuda":  # from pinned memory, the copy is not waited for
-            table = table.pin_memory()
-        return table.to(device, non_blocking=True)
+        return onto(torch.tensor(entries, dtype=torch.int32), device)
 
 
 @torch.library.custom_op("sonant::packed_attention", mutates_args=())
