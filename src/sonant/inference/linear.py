@@ -186,7 +186,10 @@ def advertised(precision: LinearPrecision) -> bool:
 
 @cache
 def reordered_is_faster(precision: FloatPrecision) -> bool:
-    """Whether oneDNN's product of reordered weights exists here, is right, and is no slower than torch's own."""
+    """Whether oneDNN's product of reordered weights exists here, is right, and is not clearly slower than torch's own.
+
+    Where both are about as fast, the answer must not change from run to run: the last bits of results depend on it.
+    """
     dtype = getattr(torch, precision)
     x, weight, bias = (tensor.to(dtype) for tensor in trial())
     plain = PlainProduct(weight, bias, "gelu")
@@ -198,7 +201,7 @@ def reordered_is_faster(precision: FloatPrecision) -> bool:
     if not (given - expected).norm() <= TOLERANCE[precision] * expected.norm():
         return False
     slow, fast = seconds(partial(plain, x), partial(reordered, x))
-    return fast <= slow
+    return fast <= 1.25 * slow
 
 
 def gains(precision: LinearPrecision, over: FloatPrecision) -> bool:
