@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from sonant.inference import convolution, linear
+from sonant.inference import grouped_convolution as grouped
+from sonant.inference import linear
 from sonant.inference import positions as module
 from sonant.inference.positions import PreparedConvModule, PreparedConvPositions
 from sonant.layers.conformer import ConvModule
@@ -36,7 +37,7 @@ def operators(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if request.param == "reordered" and not torch.backends.mkldnn.is_available():
         pytest.skip("torch without oneDNN")
     monkeypatch.setattr(linear, "reordered_is_faster", lambda _: request.param == "reordered")
-    monkeypatch.setattr(convolution, "reordered_gains", lambda _: request.param == "reordered")
+    monkeypatch.setattr(grouped, "reordered_gains", lambda _: request.param == "reordered")
     monkeypatch.setattr(module, "TILE_FRAMES", 20)
     return str(request.param)
 
@@ -105,20 +106,20 @@ def test_without_the_private_operators(monkeypatch: pytest.MonkeyPatch, operator
     def refuses(*_: object) -> None:
         raise RuntimeError("not here")
 
-    convolution.reordered_gains.cache_clear()
+    grouped.reordered_gains.cache_clear()
     with monkeypatch.context() as without:
         without.setattr(torch.ops.mkldnn, operator, refuses, raising=False)
-        assert not convolution.reordered_gains("float32")
+        assert not grouped.reordered_gains("float32")
         prepared = PreparedConvPositions(positions(), precision="bfloat16")
-        assert isinstance(prepared.convolution.convolve, convolution.PlainConvolution)
+        assert isinstance(prepared.convolution.convolve, grouped.PlainConvolution)
         frames = Packed.pack([torch.randn(33, 24)])
         torch.testing.assert_close(prepared(frames), positions()(frames), rtol=1e-5, atol=1e-5)
-    convolution.reordered_gains.cache_clear()
+    grouped.reordered_gains.cache_clear()
 
 
 def test_a_wrong_result_is_not_relied_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = convolution.ReorderedConvolution.__call__
-    monkeypatch.setattr(convolution.ReorderedConvolution, "__call__", lambda self, rows: right(self, rows) * 1.01)
-    convolution.reordered_gains.cache_clear()
-    assert not convolution.reordered_gains("float32")
-    convolution.reordered_gains.cache_clear()
+    right = grouped.ReorderedConvolution.__call__
+    monkeypatch.setattr(grouped.ReorderedConvolution, "__call__", lambda self, rows: right(self, rows) * 1.01)
+    grouped.reordered_gains.cache_clear()
+    assert not grouped.reordered_gains("float32")
+    grouped.reordered_gains.cache_clear()

@@ -1,22 +1,16 @@
 """Convolutions over rows of channels, for inference on a CPU."""
 
-from functools import cache, partial
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.inference.linear import FloatPrecision, PreparedLinear, seconds
-from sonant.inference.reordered import Reordered
+from sonant.inference.linear import FloatPrecision, PreparedLinear
 from sonant.layers.activations import Activation, activation
+from sonant.layers.clip_norm import EPS, ClipGroupNorm
+from sonant.layers.conv_extractor import ClipNorm
 
-LAID_OUT_STEPS = 256  # of the output that weights are laid out for; others run as fast where the trial says so
-# Steps, channels, groups and kernel of the convolutions that are timed: 1 ms in float32, and not the steps above.
-TRIAL = (49, 96, 2, 128)
-# By how much they may differ, the norm of the difference over the norm of the result: sums of 6144 products.
-TOLERANCE: dict[FloatPrecision, float] = {"float32": 1e-5, "bfloat16": 1e-2}
-PLACE = ([0, 0], [1, 1], [1, 1])  # padding, stride and dilation
+BLOCK_STEPS = 2048  # of a layer whose norm must see the whole clip
 
 
 class Convolution(nn.Module):
@@ -59,6 +53,8 @@ class PairedConvolution(nn.Module):
     Source: Winograd's F(2, 2), Arithmetic Complexity of Computations (1980), for the even rows.
     """
 
+    kernel, stride = 3, 2
+
     def __init__(self, weight: Tensor, bias: Tensor | None, name: Activation | None = None) -> None:
         super().__init__()
         first, middle, last = weight.detach().float().unbind(2)  # (out, in) each
@@ -85,94 +81,34 @@ class PairedConvolution(nn.Module):
         return out if self.activation is None else self.activation(out)
 
 
-class GroupedConvolution(nn.Module):
-    """One in groups of channels, stride 1 and no padding, and its activation.
-
-    In "bfloat16" only where oneDNN has such a convolution and gains by it.
-
-    Args:
-        weight: (out, in / groups, kernel).
-        bias: (out,).
-    """
+class ClipNormed(nn.Module):
+    """A convolution, a norm over all channels and rows at once, an activation; some rows at a time."""
 
     def __init__(
         self,
-        weight: Tensor,
-        bias: Tensor | None,
-        groups: int,
-        *,
-        precision: FloatPrecision,
-        activation: Activation | None = None,
+        convolution: Convolution | PairedConvolution,
+        norm: ClipNorm | ClipGroupNorm,
+        activation: Callable[[Tensor], Tensor],
     ) -> None:
         super().__init__()
-        self.kernel = weight.shape[2]
-        weight, bias = weight.detach(), None if bias is None else bias.detach()
-        self.dtype = torch.bfloat16 if precision == "bfloat16" and reordered_gains("bfloat16") else torch.float32
-        kind = ReorderedConvolution if reordered_gains("float32") else PlainConvolution
-        self.convolve: Convolve = kind(weight.to(self.dtype), bias, groups, activation)
+        self.convolution, self.activation = convolution, activation
+        self.kernel, self.stride = convolution.kernel, convolution.stride
+        self.weight, self.bias = norm.weight.detach().float(), norm.bias.detach().float()
 
     def forward(self, rows: Tensor) -> Tensor:
-        """(steps, in) to (steps - kernel + 1, out)."""
-        return self.convolve(rows.to(self.dtype))
-
-
-class Convolve(Protocol):
-    """A convolution in groups with its activation."""
-
-    def __call__(self, rows: Tensor) -> Tensor:
-        """(steps, in) to (fewer steps, out)."""
-
-
-class PlainConvolution:
-    """torch's own."""
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, groups: int, name: Activation | None) -> None:
-        self.weight, self.bias, self.groups = weight, None if bias is None else bias.to(weight.dtype), groups
-        self.activation = None if name is None else activation(name)
-
-    def __call__(self, rows: Tensor) -> Tensor:
-        made = F.conv1d(rows.T[None], self.weight, self.bias, groups=self.groups)[0].T
-        return made if self.activation is None else self.activation(made)
-
-
-class ReorderedConvolution(Reordered):
-    """oneDNN's, of weights in the order that it prefers on this machine, the activation fused.
-
-    Laid out for inputs that are padded already: with padding inside, the order depends on the length, and another
-    length can fall on an implementation that is slower by far.
-    """
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, groups: int, name: Activation | None) -> None:
-        self.groups, self.activation = groups, name or "none"
-        self.bias = None if bias is None else bias.to(weight.dtype)
-        steps, channels = LAID_OUT_STEPS + weight.shape[2] - 1, weight.shape[1] * groups
-        self.weight = torch.ops.mkldnn._reorder_convolution_weight(  # noqa: SLF001
-            weight[:, :, None].contiguous(memory_format=torch.channels_last), *PLACE, groups, [1, channels, 1, steps]
-        )
-
-    def __call__(self, rows: Tensor) -> Tensor:
-        made = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
-            rows.T[None, :, None], self.weight, self.bias, *PLACE, self.groups, self.activation, [], "none"
-        )  # (1, out, 1, fewer steps), rows still behind one another
-        return made[0, :, 0].T
-
-
-@cache
-def reordered_gains(precision: FloatPrecision) -> bool:
-    """Whether oneDNN's convolution exists here in that arithmetic, is right, and is faster than torch's in float32."""
-    steps, channels, groups, kernel = TRIAL
-    generator = torch.Generator().manual_seed(0)
-    weight = torch.randn(channels, channels // groups, kernel, generator=generator) * (channels * kernel) ** -0.5
-    rows = torch.randn(steps + kernel - 1, channels, generator=generator)
-    dtype = getattr(torch, precision)
-    plain, given = PlainConvolution(weight, None, groups, "gelu"), rows.to(dtype)
-    try:
-        reordered = ReorderedConvolution(weight.to(dtype), None, groups, "gelu")
-        expected = plain(rows)
-        difference = reordered(given).double() - expected
-    except (AttributeError, RuntimeError):  # not in this build of torch, or not for this processor
-        return False
-    if not difference.norm() <= TOLERANCE[precision] * expected.norm():
-        return False
-    slow, fast = seconds(partial(plain, rows), partial(reordered, given))
-    return fast < slow
+        """All steps of a clip, (steps, in), to (fewer steps, out) in float32."""
+        out = torch.empty((len(rows) - self.kernel) // self.stride + 1, len(self.weight))
+        count, mean, scatter, start = 0, 0.0, 0.0, 0
+        for block in out.split(BLOCK_STEPS):
+            stop = start + (len(block) - 1) * self.stride + self.kernel
+            block.copy_(self.convolution(rows[start:stop]))
+            start += len(block) * self.stride
+            own = block.mean()
+            gap, total = float(own) - mean, count + block.numel()
+            scatter += float((block - own).square_().sum()) + gap**2 * count * block.numel() / total
+            mean += gap * block.numel() / total
+            count = total
+        factor = self.weight * (scatter / count + EPS) ** -0.5
+        for block in out.split(BLOCK_STEPS):
+            block.copy_(self.activation(block.sub_(mean).mul_(factor).add_(self.bias)))
+        return out

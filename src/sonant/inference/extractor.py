@@ -3,7 +3,7 @@
 No tensor is longer than a tile: the work stays in the cache, and the memory it takes does not grow with the clip.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import ceil, prod
 from typing import cast
 
@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.inference.convolution import Convolution, PairedConvolution
+from sonant.inference.convolution import ClipNormed, Convolution, PairedConvolution
 from sonant.inference.linear import FloatPrecision
 from sonant.inference.precision import Precision
-from sonant.layers.activations import Activation, activation
-from sonant.layers.clip_statistics import EPS, ClipStatistics, ConvStatistics, expected
+from sonant.layers.activations import Activation
+from sonant.layers.clip_statistics import ClipStatistics, ConvStatistics, expected
 from sonant.layers.conv_extractor import (
     ChannelNorm,
     ClipNorm,
@@ -28,7 +28,6 @@ from sonant.layers.conv_extractor import (
 from sonant.layers.packed import Packed
 
 TILE_FRAMES = 100  # measured: 50 to 200 cost the same; products of fewer are too flat, and more leave the cache
-BLOCK_STEPS = 2048  # of a layer whose norm must see the whole clip
 BLOCK_SAMPLES = 1 << 16  # that the statistics of the group norm take in at a time
 PAIRED_STEPS = 8  # steps of a layer in the time of a frame from which on pairing them pays: measured
 
@@ -99,15 +98,15 @@ class PreparedExtractor(nn.Module):
             return GroupNormed(conv, norm, self.activation)
         name = self.activation if norm is None else None
         steps = self.stride // prod(self.strides[: number + 1])
-        convolution: nn.Module
+        convolution: Convolution | PairedConvolution
         if precision == "float32" and (self.kernels[number], stride) == (3, 2) and steps >= PAIRED_STEPS:
             convolution = PairedConvolution(conv.weight, conv.bias, name)
         else:
             convolution = Convolution(conv.weight, conv.bias, stride, precision=precision, activation=name)
         if isinstance(norm, ChannelNorm):
-            return ChannelNormed(convolution, norm, self.activation)
+            return ChannelNormed(convolution, norm, layer.activation)
         if isinstance(norm, ClipNorm):
-            return ClipNormed(convolution, self.kernels[number], stride, norm, self.activation)
+            return ClipNormed(convolution, norm, layer.activation)
         return convolution
 
 
@@ -133,9 +132,14 @@ class GroupNormed(nn.Module):
 class ChannelNormed(nn.Module):
     """A convolution, a norm over the channels of each row, an activation."""
 
-    def __init__(self, convolution: nn.Module, norm: ChannelNorm, name: Activation) -> None:
+    def __init__(
+        self,
+        convolution: Convolution | PairedConvolution,
+        norm: ChannelNorm,
+        activation: Callable[[Tensor], Tensor],
+    ) -> None:
         super().__init__()
-        self.convolution, self.activation = convolution, activation(name)
+        self.convolution, self.activation = convolution, activation
         self.weight, self.bias, self.eps = norm.weight.detach().float(), norm.bias.detach().float(), norm.eps
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -143,31 +147,3 @@ class ChannelNormed(nn.Module):
         rows = self.convolution(rows)
         # bfloat16 rows between float32 weights are normalised in float32
         return self.activation(F.layer_norm(rows, rows.shape[1:], self.weight, self.bias, self.eps))
-
-
-class ClipNormed(nn.Module):
-    """A convolution, a norm over all channels and rows at once, an activation; some rows at a time."""
-
-    def __init__(self, convolution: nn.Module, kernel: int, stride: int, norm: ClipNorm, name: Activation) -> None:
-        super().__init__()
-        self.convolution, self.kernel, self.stride = convolution, kernel, stride
-        self.activation = activation(name)
-        self.weight, self.bias = norm.weight.detach().float(), norm.bias.detach().float()
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """All steps of a clip, (steps, in), to (fewer steps, out) in float32."""
-        out = rows.new_empty((len(rows) - self.kernel) // self.stride + 1, len(self.weight))
-        count, mean, scatter, start = 0, 0.0, 0.0, 0
-        for block in out.split(BLOCK_STEPS):
-            stop = start + (len(block) - 1) * self.stride + self.kernel
-            block.copy_(self.convolution(rows[start:stop]))
-            start += len(block) * self.stride
-            own = block.mean()
-            gap, total = float(own) - mean, count + block.numel()
-            scatter += float((block - own).square_().sum()) + gap**2 * count * block.numel() / total
-            mean += gap * block.numel() / total
-            count = total
-        factor = self.weight * (scatter / count + EPS) ** -0.5
-        for block in out.split(BLOCK_STEPS):
-            block.copy_(self.activation(block.sub_(mean).mul_(factor).add_(self.bias)))
-        return out

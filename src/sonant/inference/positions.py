@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.inference.convolution import GroupedConvolution
+from sonant.inference.grouped_convolution import GroupedConvolution
 from sonant.inference.linear import FloatPrecision, PreparedLinear, in_blocks
 from sonant.layers.conformer import ConvModule
 from sonant.layers.packed import Packed

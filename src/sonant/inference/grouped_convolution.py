@@ -1,0 +1,112 @@
+"""Convolutions in groups of channels, for inference on a CPU."""
+
+from functools import cache, partial
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.inference.linear import FloatPrecision, seconds
+from sonant.inference.reordered import Reordered
+from sonant.layers.activations import Activation, activation
+
+LAID_OUT_STEPS = 256  # of the output that weights are laid out for; others run as fast where the trial says so
+# Steps, channels, groups and kernel of the convolutions that are timed: 1 ms in float32, and not the steps above.
+TRIAL = (49, 96, 2, 128)
+# By how much they may differ, the norm of the difference over the norm of the result: sums of 6144 products.
+TOLERANCE: dict[FloatPrecision, float] = {"float32": 1e-5, "bfloat16": 1e-2}
+PLACE = ([0, 0], [1, 1], [1, 1])  # padding, stride and dilation
+
+
+class GroupedConvolution(nn.Module):
+    """One in groups of channels, stride 1 and no padding, and its activation.
+
+    In "bfloat16" only where oneDNN has such a convolution and gains by it.
+
+    Args:
+        weight: (out, in / groups, kernel).
+        bias: (out,).
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        groups: int,
+        *,
+        precision: FloatPrecision,
+        activation: Activation | None = None,
+    ) -> None:
+        super().__init__()
+        self.kernel = weight.shape[2]
+        weight, bias = weight.detach(), None if bias is None else bias.detach()
+        self.dtype = torch.bfloat16 if precision == "bfloat16" and reordered_gains("bfloat16") else torch.float32
+        kind = ReorderedConvolution if reordered_gains("float32") else PlainConvolution
+        self.convolve: Convolve = kind(weight.to(self.dtype), bias, groups, activation)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(steps, in) to (steps - kernel + 1, out)."""
+        return self.convolve(rows.to(self.dtype))
+
+
+class Convolve(Protocol):
+    """A convolution in groups with its activation."""
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """(steps, in) to (fewer steps, out)."""
+
+
+class PlainConvolution:
+    """torch's own."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, groups: int, name: Activation | None) -> None:
+        self.weight, self.bias, self.groups = weight, None if bias is None else bias.to(weight.dtype), groups
+        self.activation = None if name is None else activation(name)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        made = F.conv1d(rows.T[None], self.weight, self.bias, groups=self.groups)[0].T
+        return made if self.activation is None else self.activation(made)
+
+
+class ReorderedConvolution(Reordered):
+    """oneDNN's, of weights in the order that it prefers on this machine, the activation fused.
+
+    Laid out for inputs that are padded already: with padding inside, the order depends on the length, and another
+    length can fall on an implementation that is slower by far.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, groups: int, name: Activation | None) -> None:
+        self.groups, self.activation = groups, name or "none"
+        self.bias = None if bias is None else bias.to(weight.dtype)
+        steps, channels = LAID_OUT_STEPS + weight.shape[2] - 1, weight.shape[1] * groups
+        self.weight = torch.ops.mkldnn._reorder_convolution_weight(  # noqa: SLF001
+            weight[:, :, None].contiguous(memory_format=torch.channels_last), *PLACE, groups, [1, channels, 1, steps]
+        )
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        made = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
+            rows.T[None, :, None], self.weight, self.bias, *PLACE, self.groups, self.activation, [], "none"
+        )  # (1, out, 1, fewer steps), rows still behind one another
+        return made[0, :, 0].T
+
+
+@cache
+def reordered_gains(precision: FloatPrecision) -> bool:
+    """Whether oneDNN's convolution exists here in that arithmetic, is right, and is faster than torch's in float32."""
+    steps, channels, groups, kernel = TRIAL
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(channels, channels // groups, kernel, generator=generator) * (channels * kernel) ** -0.5
+    rows = torch.randn(steps + kernel - 1, channels, generator=generator)
+    dtype = getattr(torch, precision)
+    plain, given = PlainConvolution(weight, None, groups, "gelu"), rows.to(dtype)
+    try:
+        reordered = ReorderedConvolution(weight.to(dtype), None, groups, "gelu")
+        expected = plain(rows)
+        difference = reordered(given).double() - expected
+    except (AttributeError, RuntimeError):  # not in this build of torch, or not for this processor
+        return False
+    if not difference.norm() <= TOLERANCE[precision] * expected.norm():
+        return False
+    slow, fast = seconds(partial(plain, rows), partial(reordered, given))
+    return fast < slow
