@@ -60,6 +60,7 @@ def write_corpus(folder: Path, *, files: int, sampling_rate: int) -> list[Path]:
     return paths
 
 
+@torch.inference_mode()
 def measure_corpus(
     backbone: Backbone, precision: Precision, folder: Path, *, seconds: float, turns: int = 3
 ) -> list[CorpusRow]:

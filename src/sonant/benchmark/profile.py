@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity
@@ -23,6 +24,12 @@ class Profile:
     seconds: float
     operators: list[tuple[str, int, float]]
     outside: float
+
+
+def as_profile(values: dict[str, Any]) -> Profile:
+    """From JSON."""
+    operators = [(name, calls, share) for name, calls, share in values["operators"]]
+    return Profile(values["seconds"], operators, values["outside"])
 
 
 def profile(run: Callable[[], object]) -> Profile:

@@ -10,7 +10,7 @@ from typing import Any
 from sonant.benchmark.corpus import CorpusRow
 from sonant.benchmark.deviation import Deviation
 from sonant.benchmark.machine import Limits, Machine
-from sonant.benchmark.profile import Profile
+from sonant.benchmark.profile import Profile, as_profile
 from sonant.errors import ConfigurationError
 
 VERSION = 1
@@ -162,7 +162,7 @@ def read(path: Path) -> Results:
                 Corpus(row["model"], row["precision"], [CorpusRow(**way) for way in row["rows"]])
                 for row in values["corpus"]
             ],
-            profiles=[Profiled(row["model"], row["system"], Profile(**row["profile"])) for row in values["profiles"]],
+            profiles=[Profiled(row["model"], row["system"], as_profile(row["profile"])) for row in values["profiles"]],
             missing=values["missing"],
             left_out=values["left_out"],
         )

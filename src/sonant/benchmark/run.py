@@ -14,7 +14,7 @@ from sonant.benchmark.corpus import CorpusRow, write_corpus
 from sonant.benchmark.machine import Machine, as_limits
 from sonant.benchmark.measure import Contest, Setting, ask_once, measure_memory
 from sonant.benchmark.plan import Step
-from sonant.benchmark.profile import Profile
+from sonant.benchmark.profile import as_profile
 from sonant.benchmark.results import Corpus, Profiled, Results
 from sonant.benchmark.subjects import Subject, known, subject
 from sonant.benchmark.systems import SYSTEMS, Circumstances, System
@@ -174,7 +174,7 @@ class _Run:
             job = self.setting.job("profile", subject_, system=system.name, case="10s")
             answer = ask_once(job, self.end + GRACE_SECONDS - time.monotonic())
             if "profile" in answer:
-                self.results.profiles.append(Profiled(subject_.name, system.name, Profile(**answer["profile"])))
+                self.results.profiles.append(Profiled(subject_.name, system.name, as_profile(answer["profile"])))
 
     def _corpus(self, subject_: Subject, systems: Sequence[System]) -> None:
         folder = self.setting.folder / "corpus"

@@ -244,15 +244,15 @@ SYSTEMS: dict[str, System] = {
         System("torchaudio", "float32", "torchaudio", torchaudio, package="torchaudio", families=WAVEFORM_TRANSFORMERS),
     )
 }
+CODES = list(dict.fromkeys(system.code for system in SYSTEMS.values()))
 
 
 def chosen(codes: Iterable[str], precisions: Iterable[str]) -> list[System]:
     """The systems of some implementations in some precisions, in the order of the table."""
     codes, precisions = list(codes), list(precisions)
-    known_codes = list(dict.fromkeys(system.code for system in SYSTEMS.values()))
     for code in codes:
-        if code not in known_codes:
-            raise UnknownName("system", code, known_codes)
+        if code not in CODES:
+            raise UnknownName("system", code, CODES)
     return [system for system in SYSTEMS.values() if system.code in codes and system.precision in precisions]
 
 

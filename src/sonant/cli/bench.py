@@ -57,13 +57,13 @@ def bench(
     from sonant.benchmark.report import report
     from sonant.benchmark.run import Wish, default_threads
     from sonant.benchmark.run import bench as measure
-    from sonant.benchmark.systems import chosen
+    from sonant.benchmark.systems import CODES, chosen
     from sonant.errors import MissingExtra
 
     if minutes is not None and minutes <= 0:
         raise ConfigurationError(f"--minutes {minutes:g} was given; it must be more than 0, such as 10.")
-    rows = plan.rows(models, cases, systems, full=full)
-    taking = chosen(systems or plan.EVERYONE, plan.precisions(precision or plan.ON_CPU))
+    rows = plan.rows(models, cases, full=full)
+    taking = chosen(systems or CODES, plan.precisions(precision or plan.ON_CPU))
     wish = Wish(
         rows=rows,
         systems=tuple(taking),

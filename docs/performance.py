@@ -1,0 +1,247 @@
+"""Writes performance.md and its pictures from what `sonant bench` measured; a test holds the page current.
+
+    python docs/performance.py [BENCH.JSON]    # a new measurement becomes docs/performance/cpu.json first
+
+`docs/performance/` holds cpu.json, of `sonant bench --full`, and gpu*.json, of the scripts in gpu/, if there are any.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from sonant.benchmark import report, results
+from sonant.benchmark.cases import CASES
+from sonant.benchmark.plan import known_title
+from sonant.benchmark.plots import draw
+from sonant.benchmark.results import Results, Speed
+from sonant.benchmark.systems import SYSTEMS
+
+PAGE = Path(__file__).parent / "performance.md"
+FOLDER = Path(__file__).parent / "performance"
+CPU = FOLDER / "cpu.json"
+
+INTRODUCTION = """\
+# Performance
+
+How fast the models run, measured by `sonant bench`, which repeats all of it on your machine. Numbers of one machine say little about another: look at the ratios, and at the share of the machine's own limit.
+
+What makes the difference:
+
+- **No padding.** A batch is the clips one behind another, so no frame is computed that is not speech, and a clip's result does not depend on its batch mates. A padded batch gives other results besides, as the errors below show: the group norm of the base models takes its statistics over the zeros too.
+- **No square of the length in memory.** WavLM's position bias is looked up from its table inside the attention, clip by clip and block by block; nothing of (frames × frames) is ever kept.
+- **Matrix products in the layout that the machine likes.** `sonant.inference.prepare` reorders the weights once, folds what can be folded, and fuses what stands between the products. The results are those of the plain modules, to rounding.
+- **Lower precision where it is safe.** `precision="bfloat16"` multiplies in bfloat16 and adds up, normalises and takes softmax in float32; `"int8"` takes integers for the feed-forward layers besides.
+
+How to read the tables: times are medians over passes in which the systems took turns, each in a process of its own. *× reference* is how many times as fast as transformers in float32, one clip after another (or as sonant's plain modules, for models that transformers lacks). *Of the limit* is the time that the arithmetic would take at the machine's measured limit, over the time that it took; in int8 the limit is that of the mix, feed-forward layers in int8 and the rest in bfloat16. *Memory* is the peak above the process that has loaded the model. *Worst error* and *lowest cosine* are of all frames of all hidden states against the reference, the worst state each. Random weights of the true shapes, exaggerated so that attention and positions matter, stand for the published ones where it says so: time and memory do not depend on the values; errors do.
+"""  # noqa: E501
+
+REPRODUCE = """\
+## How to reproduce
+
+```console
+$ pip install 'sonant[bench]'     # transformers, OpenVINO and matplotlib, to compare and to draw
+$ sonant bench                    # about 10 minutes on two cores: WavLM Base and Large
+$ sonant bench --full             # about 40: every family, long clips, memory, a corpus
+$ sonant bench --models wavlm-large --cases 10s,batch --precision bfloat16,int8 --threads 1
+```
+
+The machine should have nothing else to do, and the table of limits says whether it had. Results are written after every case: `--resume` goes on where a run was stopped. `--unilm FOLDER` adds the authors' own WavLM, from a folder with their `WavLM.py` and `modules.py`. This page is written by `python docs/performance.py bench.json`.
+"""  # noqa: E501
+
+
+class Aim(NamedTuple):
+    """What was aimed at: a system in a case so many times as fast as the reference."""
+
+    system: str
+    case: str
+    models: tuple[str, ...]
+    times: float
+    against: str = "transformers"
+
+
+BASE_AND_LARGE = (
+    "wavlm-base", "wavlm-large", "hubert-base-ls960", "hubert-large-ll60k", "wav2vec2-base", "wav2vec2-large-lv60",
+)  # fmt: skip
+AIMS = (
+    Aim("sonant", "10s", BASE_AND_LARGE, 2.2),
+    Aim("sonant", "10s", ("w2v-bert-2.0",), 2.4),
+    Aim("sonant", "60s", BASE_AND_LARGE, 4.0),
+    Aim("sonant", "batch", BASE_AND_LARGE, 6.0, against="padded"),
+    Aim("sonant-bfloat16", "10s", ("wavlm-large",), 4.2),
+    Aim("sonant-bfloat16", "batch", ("wavlm-large", "wavlm-base"), 10.0, against="padded"),
+    Aim("sonant-int8", "10s", ("wavlm-large",), 5.0),
+)
+
+
+def page(measured: Results, gpu: dict[str, object]) -> str:
+    """The whole page."""
+    sections = [
+        INTRODUCTION,
+        f"## Machine and limits\n\n{report.machine(measured)}\n",
+        section("Single clips", speeds(measured, ["1s", "10s"]), picture("ratios", "How many times as fast")),
+        section("Long clips", speeds(measured, ["30s", "60s", "120s"])),
+        section("Batches", speeds(measured, ["batch"]), corpus(measured)),
+        section("Reduced precision", reduced(measured)),
+        section("What was aimed at", aims(measured)),
+        section("Memory", memory(measured), picture("memory", "Peak memory against the length of the clip")),
+        section("How cost grows", *growth(measured)),
+        section("What the time goes into", report.profiles(measured.profiles)),
+        section("On a GPU", *tables_of(gpu)),
+        section("What was not measured", report.not_measured(measured)),
+        REPRODUCE,
+    ]
+    return "\n".join(part for part in sections if part)
+
+
+def section(title: str, *parts: str) -> str:
+    """Nothing where there is nothing to say."""
+    texts = [part for part in parts if part]
+    return "\n\n".join([f"## {title}", *texts]) + "\n" if any(not text.startswith("![") for text in texts) else ""
+
+
+def speeds(measured: Results, cases: list[str]) -> str:
+    there = report.cases(measured)
+    return "\n\n".join(
+        f"### {CASES[case].title.capitalize()}\n\n{report.speed(measured, case)}" for case in cases if case in there
+    )
+
+
+def corpus(measured: Results) -> str:
+    if not measured.corpus:
+        return ""
+    files, seconds = measured.corpus[0].rows[0].files, measured.corpus[0].rows[0].audio_seconds
+    text = (
+        f"A folder of {files} files ({seconds / 60:.1f} min) through the engine, which decodes, sorts by length and "
+        "packs by a budget of seconds, beside clips that were decoded and sorted before and packed by so many a batch:"
+    )
+    return f"### A folder of short files\n\n{text}\n\n{report.corpus(measured.corpus)}"
+
+
+def reduced(measured: Results) -> str:
+    """Speed next to what it costs in accuracy, for every system that does not compute in float32."""
+    rows = [
+        [
+            known_title(row.model),
+            CASES[row.case].title,
+            SYSTEMS[row.system].title,
+            times(report.ratio(measured, row)),
+            f"{row.deviation.cosine:.5f} (state {row.deviation.cosine_at})",
+            f"{row.deviation.pooled:.6f}",
+        ]
+        for row in measured.speed
+        if row.deviation is not None and SYSTEMS[row.system].precision != "float32"
+    ]
+    heads = ["model", "clips", "system", "× reference", "lowest cosine of a frame", "of a pooled vector"]
+    return report.table(heads, rows) if rows else ""
+
+
+def aims(measured: Results) -> str:
+    """Reached or not, and what the machine would allow at its limit."""
+    rows = []
+    for aim, model in ((one, name) for one in AIMS for name in one.models):
+        ours, theirs = (measured.find(model, aim.case, system) for system in (aim.system, aim.against))
+        if ours is None or theirs is None or not ours.seconds or not theirs.seconds:
+            continue
+        reached = theirs.seconds / ours.seconds
+        allowed = theirs.seconds / ours.floor_seconds if ours.floor_seconds else None
+        rows.append(
+            [
+                known_title(model),
+                CASES[aim.case].title,
+                SYSTEMS[aim.system].title,
+                SYSTEMS[aim.against].title,
+                f"{aim.times:g}",
+                f"{reached:.2f}",
+                times(allowed),
+                "yes" if reached >= aim.times else "no",
+            ]
+        )
+    heads = ["model", "clips", "system", "times as fast as", "aim", "reached", "at the limit", "met"]
+    text = (
+        "The aims were set on another machine (Zen 5, where torch's float32 products reach less than half of what the "
+        "cores can). *At the limit* is what would be reached if every product ran at the rate that the table of limits "
+        "gives: an aim beyond it cannot be met here by anyone."
+    )
+    return f"{text}\n\n{report.table(heads, rows)}" if rows else ""
+
+
+def memory(measured: Results) -> str:
+    if not measured.memory:
+        return ""
+    layers = measured.memory[0].layers
+    text = (
+        "Peak memory beside the weights in one pass over one clip, without windows; a system is stopped where it asks "
+        f"for more than the process may take. Measured on {layers} of the model's layers: the states of one layer are "
+        "let go before the next."
+    )
+    return f"{text}\n\n{report.memory(measured.memory)}"
+
+
+def growth(measured: Results) -> Iterator[str]:
+    """With length, batch and model."""
+    yield picture("lengths", "Cost of a second of audio against the length of the clip")
+    rows = sorted(growing(measured), key=lambda row: (row.model, row.system, row.audio_seconds))
+    cells = [
+        [
+            known_title(row.model),
+            SYSTEMS[row.system].title,
+            f"{row.audio_seconds:g}",
+            f"{1000 * (row.seconds or 0) / row.audio_seconds:.1f}",
+            f"{row.gflop / row.audio_seconds:.1f}",
+        ]
+        for row in rows
+    ]
+    if cells:
+        heads = ["model", "system", "clip, s", "ms a second of audio", "GFLOP a second of audio"]
+        yield report.table(heads, cells)
+    yield picture("batches", "Cost of a second of audio against the clips in a batch")
+    yield picture("sizes", "Cost of a second of audio against the size of the model")
+
+
+def growing(measured: Results) -> Iterator[Speed]:
+    """Ours and the reference's, on single clips of models that were measured at several lengths."""
+    for model in report.models(measured):
+        rows = [row for row in measured.speed if row.model == model and len(CASES[row.case].seconds) == 1]
+        if len({row.case for row in rows}) > 2:
+            yield from (row for row in rows if SYSTEMS[row.system].code in ("sonant", "transformers") and row.seconds)
+
+
+def tables_of(gpu: dict[str, object]) -> Iterator[str]:
+    """Every list of rows in the reports of the GPU scripts, as a table."""
+    for name, found in gpu.items():
+        assert isinstance(found, dict)
+        yield f"{found.get('device', name)}, torch {found.get('torch', '')}"
+        for title, rows in found.items():
+            if isinstance(rows, list) and rows and isinstance(rows[0], dict):
+                heads = list(rows[0])
+                yield f"### {title}"
+                yield report.table(heads, [[cell(row.get(head)) for head in heads] for row in rows])
+
+
+def cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def times(value: float | None) -> str:
+    return report.NONE if value is None else f"{value:.2f}"
+
+
+def picture(name: str, what: str) -> str:
+    return f"![{what}](performance/{name}.png)" if (FOLDER / f"{name}.png").exists() else ""
+
+
+def written() -> str:
+    """The page as it should be."""
+    gpu = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("gpu*.json"))}
+    return page(results.read(CPU), gpu)
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    if sys.argv[1:]:
+        shutil.copyfile(sys.argv[1], CPU)
+    draw(results.read(CPU), FOLDER)
+    PAGE.write_text(written(), encoding="utf-8")

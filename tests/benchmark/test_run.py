@@ -1,0 +1,168 @@
+"""A run as a whole: processes, limits of memory, and going on where it was stopped."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from sonant.benchmark import measure, plan, results, run
+from sonant.benchmark.cases import CASES
+from sonant.benchmark.corpus import measure_corpus, write_corpus
+from sonant.benchmark.machine import Limits, Machine
+from sonant.benchmark.measure import Contest, Setting, ask_once
+from sonant.benchmark.results import Results
+from sonant.benchmark.run import Wish, bench
+from sonant.benchmark.subjects import TINY, Subject, exaggerate, subject
+from sonant.benchmark.systems import SYSTEMS, Circumstances, chosen
+from sonant.cli import main
+from sonant.errors import ConfigurationError, MeasurementError, UnknownName
+from sonant.models import build
+from tests.benchmark import synthetic
+
+LIMITS = Limits({"float32": 100.0, "bfloat16": 200.0, "int8": 400.0}, {}, 20.0)
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Setting:
+    return Setting(Circumstances(threads=1), None, tmp_path)
+
+
+def wish(cases: list[str], names: list[str], **more: object) -> Wish:
+    rows = plan.rows(["tiny"], cases, full=False)
+    return Wish(rows, tuple(chosen(names, ["float32"])), threads=1, minutes=more.pop("minutes", 5.0), **more)
+
+
+@pytest.fixture
+def no_processes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Systems measured in an instant; the list holds the cases, in order."""
+    seen: list[str] = []
+    machine = synthetic.results().machine
+
+    def limits(job: dict[str, object], timeout: float | None = None) -> dict[str, object]:
+        return {"machine": vars(machine), "limits": vars(LIMITS)}
+
+    def measured(self: Contest, case, systems, **_: object):
+        seen.append(case.name)
+        return [synthetic.speed(self.subject.name, case.name, system.name, [1.0]) for system in systems]
+
+    monkeypatch.setattr(run, "ask_once", limits)
+    monkeypatch.setattr(Contest, "measure", measured)
+    monkeypatch.setattr(run, "subject", lambda name, folder, **_: Subject(name, name, TINY, folder))
+    return seen
+
+
+def test_a_stopped_run_goes_on(tmp_path: Path, no_processes: list[str], monkeypatch: pytest.MonkeyPatch):
+    quick = Contest.measure
+
+    def stopped(self: Contest, case, systems, **more: object):
+        if case.name == "10s":
+            raise KeyboardInterrupt
+        return quick(self, case, systems, **more)
+
+    monkeypatch.setattr(Contest, "measure", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        bench(wish(["1s", "10s", "batch"], ["sonant", "plain"]), tmp_path)
+    assert {row.case for row in results.read(tmp_path).speed} == {"1s"}
+    monkeypatch.setattr(Contest, "measure", quick)
+    no_processes.clear()
+    found = bench(wish(["1s", "10s", "batch"], ["sonant", "plain"]), tmp_path, resume=True)
+    assert no_processes == ["10s", "batch"]
+    assert {row.case for row in found.speed} == {"1s", "10s", "batch"}
+    assert results.read(tmp_path) == found
+    bench(wish(["1s"], ["sonant", "plain"]), tmp_path)  # without `resume` anew
+    assert {row.case for row in results.read(tmp_path).speed} == {"1s"}
+
+
+def test_other_conditions_are_not_mixed(tmp_path: Path, no_processes: list[str]):
+    bench(wish(["1s"], ["sonant"]), tmp_path)
+    with pytest.raises(ConfigurationError, match="under other conditions"):
+        bench(wish(["1s"], ["sonant"], published=True), tmp_path, resume=True)
+
+
+def test_what_does_not_fit_into_the_time_is_named(tmp_path: Path, no_processes: list[str]):
+    found = bench(wish(["1s", "120s"], ["sonant", "plain"], minutes=0.01), tmp_path)
+    assert no_processes == found.speed == []
+    assert [line.partition(":")[0] for line in found.left_out] == ["tiny, one clip of 1 s", "tiny, one clip of 120 s"]
+
+
+def test_a_run_without_systems_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(MeasurementError, match="No system is left"):
+        bench(wish(["1s"], ["unilm"]), tmp_path)
+
+
+def test_an_unknown_model_is_refused_before_anything_is_measured(tmp_path: Path, no_processes: list[str]):
+    rows = plan.rows(["tiny", "wavlm-bass"], ["1s"], full=False)
+    with pytest.raises(UnknownName, match="wavlm-base"):
+        bench(Wish(rows, tuple(chosen(["sonant"], ["float32"])), threads=1, minutes=1), tmp_path)
+    assert no_processes == []
+
+
+@pytest.mark.slow
+def test_the_corpus_goes_through_every_way(tmp_path: Path):
+    assert len(write_corpus(tmp_path, files=3, sampling_rate=16_000)) == 3
+    rows = measure_corpus(exaggerate(build(TINY)), "float32", tmp_path, seconds=0.0)
+    assert [(row.way, row.clips) for row in rows] == [("engine", 0), ("by hand", 1), ("by hand", 2)]
+    for row in rows:
+        assert row.audio_seconds == pytest.approx(15.0 + 2.0 + 8.5)
+        assert len(row.seconds) == 1
+        assert row.speed > 0
+
+
+@pytest.mark.slow
+def test_systems_in_turn(setting: Setting):
+    tiny = subject("tiny", setting.folder)
+    contest = Contest(tiny, setting, LIMITS)
+    try:
+        rows = contest.measure(
+            CASES["1s"], chosen(["sonant", "plain"], ["float32"]), seconds=1, deadline=time.monotonic() + 120
+        )
+    finally:
+        contest.close()
+    assert [row.system for row in rows] == ["sonant", "plain"]
+    for row in rows:
+        assert row.stopped is None
+        assert len(row.wall) == len(row.cpu) == measure.PASSES
+        assert row.peak_memory >= row.idle_memory > 50 * synthetic.MEBI
+        assert row.fraction_of_limit is not None
+    assert rows[0].deviation is not None
+    assert rows[0].deviation.error < 1e-5
+    assert rows[0].deviation.states == 4
+    assert rows[1].deviation is None
+
+
+@pytest.mark.slow
+def test_a_system_that_wants_too_much_memory_is_stopped_and_the_others_go_on(setting: Setting):
+    tiny = subject("tiny", setting.folder)
+    capped = Setting(setting.circumstances, 1_200 * synthetic.MEBI, setting.folder)
+    systems = [SYSTEMS["sonant"], SYSTEMS["transformers"]]
+    contest = Contest(tiny, capped, LIMITS)
+    try:
+        rows = contest.measure(CASES["120s"], systems, seconds=1, deadline=time.monotonic() + 120)
+    finally:
+        contest.close()
+    assert rows[0].wall
+    assert rows[1].stopped == "out of memory"
+
+
+@pytest.mark.slow
+def test_a_system_that_takes_too_long_is_stopped(setting: Setting):
+    answer = ask_once(setting.job("limits", seconds=60), 1.0)
+    assert answer == {"stopped": "took more than 1 s"}
+
+
+@pytest.mark.slow
+def test_the_command_writes_its_report(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    out = tmp_path / "bench"
+    command = "bench --models tiny --cases 1s,profile --systems sonant,plain,unilm --precision float32 --threads 1"
+    assert main([*command.split(), "--minutes", "3", "-o", str(out)]) == 0
+    printed = capfd.readouterr()
+    assert printed.out in (out / "bench.md").read_text(encoding="utf-8")
+    assert "| tiny | sonant |" in printed.out
+    assert "unilm's WavLM: no folder" in printed.out
+    assert "[2/2] tiny, profile" in printed.err
+    found = json.loads((out / "bench.json").read_text(encoding="utf-8"))
+    assert [row["system"] for row in found["speed"]] == ["sonant", "plain"]
+    assert Results(found["settings"]).settings == {"threads": 1, "weights": "random"}
+    assert Machine(**found["machine"]).threads == 1
+    assert {path.name for path in out.glob("*.png")} == {"ratios.png"}
