@@ -1,6 +1,7 @@
 """The convolutional front for inference on a CPU: each convolution one matrix product, a stretch of a clip at a time.
 
-No tensor is longer than a tile: the work stays in the cache, and the memory it takes does not grow with the clip.
+No tensor is longer than a tile: the work stays in the cache, and the memory it takes does not grow with the clip. Only
+wav2vec's norms, which see a whole clip in every layer, need the whole output of a layer.
 """
 
 from collections.abc import Callable, Iterator
