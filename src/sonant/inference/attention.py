@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from sonant.inference.linear import FloatPrecision, PreparedLinear
+from sonant.inference.linear import LinearPrecision, PreparedLinear
 from sonant.layers.attention import Bias, SelfAttention, attend
 from sonant.layers.positions import PositionGate, RelativeBias
 
@@ -11,7 +11,7 @@ from sonant.layers.positions import PositionGate, RelativeBias
 class PreparedSelfAttention(nn.Module):
     """What `SelfAttention` computes without a gradient."""
 
-    def __init__(self, attention: SelfAttention, precision: FloatPrecision) -> None:
+    def __init__(self, attention: SelfAttention, precision: LinearPrecision) -> None:
         super().__init__()
         self.num_heads = attention.num_heads
         self.relative_keys = attention.relative_keys
