@@ -16,7 +16,17 @@ from sonant.layers.kernels.compiled import compiled
 from sonant.layers.kernels.cpu_attention import attend_cpu
 from sonant.layers.positions import RelativeBias, RelativeKeyBias
 
-needs_kernel = pytest.mark.skipif(compiled("cpu_attention") is None, reason="no kernel can be built here")
+
+def has_kernel() -> bool:
+    """For one thread, as these tests run."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    found = compiled("cpu_attention") is not None
+    torch.set_num_threads(threads)
+    return found
+
+
+needs_kernel = pytest.mark.skipif(not has_kernel(), reason="no kernel can be built here")
 quick = settings(max_examples=40, deadline=None, derandomize=True)
 kinds = st.sampled_from(["none", "table", "keys"])
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
@@ -117,12 +127,10 @@ def test_does_not_depend_on_batch_mates_or_threads(kind: str) -> None:
     tensors, bias = packed_heads(lengths, behind=2), bias_of(kind, lengths)
     together = attend_cpu(*tensors, lengths, bias)
     assert together is not None
-    if compiled("cpu_attention") is not None:
-        torch.set_num_threads(2)
-        divided = attend_cpu(*tensors, lengths, bias)
-        if divided is not None:  # else the kernel has one thread
-            assert torch.equal(divided, together)
-        torch.set_num_threads(1)
+    torch.set_num_threads(2)
+    divided = attend_cpu(*tensors, lengths, bias)
+    assert divided is None or torch.equal(divided, together)  # None: built without threads
+    torch.set_num_threads(1)
     start = 0
     for length in lengths:
         own = slice(start, start + length)
@@ -177,7 +185,7 @@ def test_every_logit_at_minus_infinity_is_undefined() -> None:
     assert ours.isnan().all()
 
 
-def test_tensors_that_the_kernel_does_not_serve() -> None:
+def test_what_the_kernel_does_not_serve() -> None:
     query, key, value = packed_heads([4], 1, 8)
     for others in (
         [x.double() for x in (query, key, value)],
@@ -185,11 +193,33 @@ def test_tensors_that_the_kernel_does_not_serve() -> None:
         [query, key, value[..., :4]],
         [x[..., ::2] for x in (query, key, value)],
         [x.to("meta") for x in (query, key, value)],
-        [torch.nn.Parameter(x) for x in (query, key, value)],
     ):
         assert attend_cpu(*others, [4], None) is None
+    for lengths in ([3], [5], [5, -1]):
+        assert attend_cpu(query, key, value, lengths, None) is None
     with FakeTensorMode():
         assert attend_cpu(*(torch.empty(4, 1, 8) for _ in range(3)), [4], None) is None
+
+
+@pytest.mark.parametrize(
+    "bias",
+    [
+        RelativeBias(torch.zeros(1, 5), torch.zeros(4, 1)),
+        RelativeBias(torch.zeros(2, 7), torch.zeros(4, 1)),
+        RelativeBias(torch.zeros(1, 7), torch.zeros(3, 1)),
+        RelativeBias(torch.zeros(1, 7, device="meta"), torch.zeros(4, 1)),
+        RelativeKeyBias(torch.zeros(3, 1, 5), 1),
+        RelativeKeyBias(torch.zeros(4, 1, 5), 5),
+    ],
+)
+def test_a_bias_that_does_not_fit_is_not_read(bias: Bias) -> None:
+    assert attend_cpu(*packed_heads([4], 1, 8), [4], bias) is None
+
+
+@needs_kernel
+def test_empty_clips_are_passed_over() -> None:
+    tensors = packed_heads([9])
+    assert torch.equal(attend_cpu(*tensors, [0, 9, 0], None), attend_cpu(*tensors, [9], None))  # type: ignore[arg-type]
 
 
 # The dispatch of `attend`

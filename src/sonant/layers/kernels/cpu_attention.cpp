@@ -483,6 +483,7 @@ std::vector<Task> cut(const int64_t* lengths, int64_t num_clips, int64_t heads, 
         Clip clip = {0, 0};
         for (int64_t c = 0; c < num_clips; ++c) {
             clip = {clip.start + clip.length, lengths[c]};
+            if (clip.length == 0) continue;
             int64_t count = queries_of_task(clip.length, most);
             for (int64_t head = 0; head < heads; ++head) {
                 for (int64_t first = 0; first < clip.length; first += count) {

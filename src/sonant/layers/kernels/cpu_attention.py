@@ -1,10 +1,11 @@
 """Attention of packed clips on a CPU by a kernel of our own (`cpu_attention.cpp`)."""
 
 import ctypes
+from functools import cache
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from sonant.layers.kernels.compiled import compiled
 from sonant.layers.positions import RelativeBias, RelativeKeyBias
@@ -44,7 +45,7 @@ def attend_cpu(
         (total, heads, head_dim), of the same dtype, summed in float32. None where the kernel cannot be had, or does not
         serve such tensors.
     """
-    if not all(_served(x, query) for x in (query, key, value)) or (library := compiled("cpu_attention")) is None:
+    if not _served(query, key, value, lengths, bias) or (library := compiled("cpu_attention")) is None:
         return None
     result = torch.empty_like(query, memory_format=torch.contiguous_format)
     call = _Call(
@@ -68,14 +69,35 @@ def attend_cpu(
     return result
 
 
-def _served(x: Tensor, query: Tensor) -> bool:
+def _served(
+    query: Tensor, key: Tensor, value: Tensor, lengths: list[int], bias: RelativeBias | RelativeKeyBias | None
+) -> bool:
+    """The kernel trusts what it is given, so whatever is odd goes the plain way and meets torch's own checks."""
+    total, heads = query.shape[:2]
+    match bias:
+        case RelativeBias(table=table, gate=gate):
+            of_bias = [table, gate]
+            fits = gate.shape == (total, heads) and len(table) == heads and table.shape[1] >= 2 * max(lengths) - 1
+        case RelativeKeyBias(scores=scores, left=left):
+            of_bias = [scores]
+            fits = scores.shape[:2] == (total, heads) and 0 <= left < scores.shape[2]
+        case None:
+            of_bias = []
+            fits = query.dtype == torch.float32 or not _multiplies_tiles()
     return (
-        type(x) is Tensor
-        and x.device.type == "cpu"
-        and x.dtype in {torch.float32, torch.bfloat16}
-        and (x.dtype, x.shape) == (query.dtype, query.shape)
-        and x.stride(-1) == 1
+        fits
+        and query.dtype in {torch.float32, torch.bfloat16}
+        and sum(lengths) == total
+        and min(lengths) >= 0
+        and all(x.dtype == query.dtype and x.shape == query.shape and x.stride(2) == 1 for x in (query, key, value))
+        and all(type(x) in {Tensor, nn.Parameter} and x.device.type == "cpu" for x in (query, key, value, *of_bias))
     )
+
+
+@cache
+def _multiplies_tiles() -> bool:
+    """Whether the processor has AMX, by which torch's own attention in bfloat16 computes, and this kernel does not."""
+    return getattr(torch.cpu, "_is_amx_tile_supported", bool)()
 
 
 def _strides(x: Tensor) -> _Strides:
