@@ -37,7 +37,7 @@ def operators(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if request.param == "reordered" and not torch.backends.mkldnn.is_available():
         pytest.skip("torch without oneDNN")
     monkeypatch.setattr(linear, "reordered_is_faster", lambda _: request.param == "reordered")
-    monkeypatch.setattr(grouped, "reordered_gains", lambda _: request.param == "reordered")
+    monkeypatch.setattr(grouped, "reordered_serves", lambda _: request.param == "reordered")
     monkeypatch.setattr(module, "TILE_FRAMES", 20)
     return str(request.param)
 
@@ -106,20 +106,20 @@ def test_without_the_private_operators(monkeypatch: pytest.MonkeyPatch, operator
     def refuses(*_: object) -> None:
         raise RuntimeError("not here")
 
-    grouped.reordered_gains.cache_clear()
+    grouped.reordered_serves.cache_clear()
     with monkeypatch.context() as without:
         without.setattr(torch.ops.mkldnn, operator, refuses, raising=False)
-        assert not grouped.reordered_gains("float32")
+        assert not grouped.reordered_serves("float32")
         prepared = PreparedConvPositions(positions(), precision="bfloat16")
         assert isinstance(prepared.convolution.convolve, grouped.PlainConvolution)
         frames = Packed.pack([torch.randn(33, 24)])
         torch.testing.assert_close(prepared(frames), positions()(frames), rtol=1e-5, atol=1e-5)
-    grouped.reordered_gains.cache_clear()
+    grouped.reordered_serves.cache_clear()
 
 
 def test_a_wrong_result_is_not_relied_on(monkeypatch: pytest.MonkeyPatch) -> None:
     right = grouped.ReorderedConvolution.__call__
     monkeypatch.setattr(grouped.ReorderedConvolution, "__call__", lambda self, rows: right(self, rows) * 1.01)
-    grouped.reordered_gains.cache_clear()
-    assert not grouped.reordered_gains("float32")
-    grouped.reordered_gains.cache_clear()
+    grouped.reordered_serves.cache_clear()
+    assert not grouped.reordered_serves("float32")
+    grouped.reordered_serves.cache_clear()

@@ -22,7 +22,7 @@ PLACE = ([0, 0], [1, 1], [1, 1])  # padding, stride and dilation
 class GroupedConvolution(nn.Module):
     """One in groups of channels, stride 1 and no padding, and its activation.
 
-    In "bfloat16" only where oneDNN has such a convolution and gains by it.
+    In "bfloat16" only where oneDNN has such a convolution that is not slow here.
 
     Args:
         weight: (out, in / groups, kernel).
@@ -41,8 +41,8 @@ class GroupedConvolution(nn.Module):
         super().__init__()
         self.kernel = weight.shape[2]
         weight, bias = weight.detach(), None if bias is None else bias.detach()
-        self.dtype = torch.bfloat16 if precision == "bfloat16" and reordered_gains("bfloat16") else torch.float32
-        kind = ReorderedConvolution if reordered_gains("float32") else PlainConvolution
+        self.dtype = torch.bfloat16 if precision == "bfloat16" and reordered_serves("bfloat16") else torch.float32
+        kind = ReorderedConvolution if reordered_serves("float32") else PlainConvolution
         self.convolve: Convolve = kind(weight.to(self.dtype), bias, groups, activation)
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -92,8 +92,11 @@ class ReorderedConvolution(Reordered):
 
 
 @cache
-def reordered_gains(precision: FloatPrecision) -> bool:
-    """Whether oneDNN's convolution exists here in that arithmetic, is right, and is faster than torch's in float32."""
+def reordered_serves(precision: FloatPrecision) -> bool:
+    """Whether oneDNN's convolution exists here, is right, and is not clearly slower than torch's own in float32.
+
+    Where both are about as fast, the answer must not change from run to run: the last bits of results depend on it.
+    """
     steps, channels, groups, kernel = TRIAL
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(channels, channels // groups, kernel, generator=generator) * (channels * kernel) ** -0.5
@@ -109,4 +112,4 @@ def reordered_gains(precision: FloatPrecision) -> bool:
     if not difference.norm() <= TOLERANCE[precision] * expected.norm():
         return False
     slow, fast = seconds(partial(plain, rows), partial(reordered, given))
-    return fast < slow
+    return fast <= 1.25 * slow
