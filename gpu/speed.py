@@ -16,10 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -38,11 +40,11 @@ from sonant.audio.augment import Mixing, mix_utterances
 from sonant.inference import prepare
 from sonant.inference.cuda import prepare_cuda
 from sonant.inference.cuda_extractor import CudaExtractor
-from sonant.layers import attention as attention_layer
 from sonant.layers.attention import attend_by_torch, attend_reference
-from sonant.layers.kernels import triton_attention
+from sonant.layers.kernels import flex_attention, triton_attention, triton_convolution
 from sonant.layers.kernels.flex_attention import attend_flex
-from sonant.layers.kernels.triton_attention import HALF, HAS_TRITON, Tiling, attend_triton, block_table
+from sonant.layers.kernels.triton_attention import HALF, Tiling, attend_triton
+from sonant.layers.kernels.triton_blocks import HAS_TRITON, block_table
 from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativeBias, RelativeKeyBias
 from sonant.models import Backbone, WavLMConfig, build
@@ -244,6 +246,37 @@ def correctness(plan: Plan) -> list[Row]:
     return rows
 
 
+def convolution_correctness(plan: Plan) -> list[Row]:
+    """The positional convolution's kernel: worst relative deviation from the reference in float64."""
+    if not HAS_TRITON:
+        return [{"left out": "Triton is not installed"}]
+    dtypes = [torch.float16] + ([torch.bfloat16] if plan.on_gpu else [])
+    lengths = [20, 1, 40] if plan.trial else [*torch.randint(1, 900, (12,)).tolist(), 1, 128]
+    rows = []
+    for dtype in dtypes:
+        for channels, groups, taps in ((16, 2, 4),) if plan.trial else ((48, 16, 128), (64, 16, 128)):
+            dim = channels * groups
+            shapes = (sum(lengths), dim), (dim, channels, taps), (dim,)
+            parts = [torch.randn(shape, device=plan.device).to(dtype).requires_grad_() for shape in shapes]
+            exact = [part.detach().double().requires_grad_() for part in parts]
+            ours = triton_convolution.convolve(*parts, lengths)
+            expected = triton_convolution.convolve_reference(*exact, lengths)
+            weights = torch.randn_like(expected)
+            given = torch.autograd.grad((ours * weights).sum(), parts, retain_graph=True)
+            again = torch.autograd.grad((ours * weights).sum(), parts)
+            wanted = torch.autograd.grad((expected * weights).sum(), exact)
+            rows.append(
+                {
+                    "type": str(dtype).removeprefix("torch."),
+                    "channels": channels,
+                    "output": relative(ours, expected),
+                    "worst gradient": max(map(relative, given, wanted)),
+                    "same twice": all(map(torch.equal, given, again)),
+                }
+            )
+    return rows
+
+
 def dropout_agrees(parts: list[Tensor], lengths: list[int]) -> float:
     """The output is linear in the values: times any weights it is the values times their gradient, or masks differ."""
     ours = attend_triton(*parts[:3], lengths, bias_of(parts), dropout=0.3)
@@ -422,7 +455,9 @@ def breakdown(plan: Plan) -> list[Row]:
         add("extractor", lambda: model.extractor(packed))
         add("extractor, convolutions of channels last", lambda: channels_last(model.extractor, packed))
         add("positional convolution", lambda: encoder.positions(frames))
-        add("positional convolution, channels last", lambda: positions_channels_last(encoder.positions, frames))
+        with without(triton_convolution):
+            add("positional convolution, the library's", lambda: encoder.positions(frames))
+        add("positional convolution, the library's, channels last", lambda: channels_last_positions(encoder, frames))
         add("layers", lambda: model.encoder(frames, [], last=True))
         layer, x = encoder.layers[0], frames.values
         table = encoder.relative_positions.table(max(frames.sizes)).contiguous()
@@ -450,10 +485,22 @@ def channels_last(extractor: CudaExtractor, speech: Packed) -> Tensor:
     return x
 
 
-def positions_channels_last(positions: Any, frames: Packed) -> Tensor:
+def channels_last_positions(encoder: Any, frames: Packed) -> Tensor:
+    positions = encoder.positions
     x = frames.values.to(positions.weight.dtype).T[None, :, None].contiguous(memory_format=torch.channels_last)
     weight = positions.weight[:, :, None].contiguous(memory_format=torch.channels_last)
     return F.conv2d(x, weight, positions.bias, padding=(0, positions.kernel // 2), groups=positions.groups)
+
+
+@contextmanager
+def without(kernel: ModuleType) -> Iterator[None]:
+    """As if our kernel could not serve: the library's operations take its place."""
+    available = kernel.available
+    kernel.available = lambda *_: False  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        kernel.available = available  # type: ignore[attr-defined]
 
 
 def long_audio(plan: Plan) -> list[Row]:
@@ -477,23 +524,26 @@ def long_audio(plan: Plan) -> list[Row]:
 def pretraining(plan: Plan) -> list[Row]:
     """Forward, backward and update of WavLM Base on clips of 15.6 s, in bfloat16 with every dropout."""
     rows = []
-    for kernel in ("ours", "torch's"):
-        for clips in (2,) if plan.trial else (6, 22, 90) if kernel == "ours" else (22,):
+    ways: dict[str, tuple[ModuleType, ...]] = {
+        "sonant": (),
+        "without our attention": (triton_attention, flex_attention),
+        "without our positional convolution": (triton_convolution,),
+    }
+    for way, left_out in ways.items():
+        for clips in (2,) if plan.trial else (22,) if left_out else (6, 22, 90):
             step, seconds = pretraining_step(plan, clips)
-            original = attention_layer.kernel_for
-            if kernel == "torch's":
-                attention_layer.kernel_for = lambda *_, **__: "torch"
-            try:
+            with ExitStack() as stack:
+                for kernel in left_out:
+                    stack.enter_context(without(kernel))
                 ((time_, memory),) = measure({"": step}, plan.device, 1 if plan.trial else 5).values()
-                if plan.on_gpu and clips == 22 and kernel == "ours":
+                if plan.on_gpu and clips == 22 and not left_out:
                     profile(plan, "profile_pretraining.txt", step)
-            finally:
-                attention_layer.kernel_for = original
-            row = {"batch s": seconds, "attention": kernel, "ms": 1e3 * time_, "audio s / s": seconds / time_}
-            rows.append({**row, "peak GB": memory})
+            rate = seconds / time_
+            rows.append({"batch s": seconds, "how": way, "ms": 1e3 * time_, "audio s / s": rate, "peak GB": memory})
             plan.free()
-    rate = mixing_rate(plan)
-    rows.append({"batch s": "", "attention": "mixing, one CPU thread", "ms": "", "audio s / s": rate, "peak GB": ""})
+    rows.append(
+        {"batch s": "", "how": "mixing, one CPU thread", "ms": "", "audio s / s": mixing_rate(plan), "peak GB": ""}
+    )
     return rows
 
 
@@ -548,6 +598,7 @@ class Part(NamedTuple):
 # What matters most comes first, in case time runs out.
 PARTS = {
     "correctness": Part("The attention kernel against its reference in float64", correctness, 120),
+    "convolution": Part("The positional convolution's kernel against its reference", convolution_correctness, 60),
     "encoding": Part("Encoding, bfloat16, clips of 10 s", encoding, 120),
     "pretraining": Part("Pretraining WavLM Base, bfloat16", pretraining, 120),
     "deviations": Part("Deviations of encoding from the plain model in float32", deviations, 60),

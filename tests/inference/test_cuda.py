@@ -144,7 +144,7 @@ def test_a_recording_serves_whatever_clips_fill_its_size(monkeypatch) -> None:
     """What was recorded for one set of clips gives the states of others: nothing of the first is left in it."""
     pytest.importorskip("triton", reason="Triton is not installed: pip install 'sonant[triton]' (Linux)")
     made = []
-    monkeypatch.setattr(cuda, "recordable", lambda _: True)
+    monkeypatch.setattr(cuda, "recordable", lambda *_: True)
     monkeypatch.setattr(cuda, "BUCKET", 64)
     monkeypatch.setattr(triton_attention, "FULL", triton_attention.HALF)  # fewer and larger tiles: a shorter test
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", object)

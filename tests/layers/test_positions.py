@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sonant.layers.kernels import triton_convolution
 from sonant.layers.packed import Packed
 from sonant.layers.positions import ConvPositions, PositionGate, RelativePositions, relative_buckets
 
@@ -121,3 +122,17 @@ def test_gate_by_the_formula() -> None:
             first, second = eight[:, :4].sum(1).sigmoid(), eight[:, 4:].sum(1).sigmoid()
             u = 1 - first
             torch.testing.assert_close(given_gate[:, head], 1 + u + (1 - u) * gate.scale[head] * second)
+
+
+def test_a_kernel_for_gpus_gives_the_same_positions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same sum, and the same gradients to direction and gain of the weights."""
+    pytest.importorskip("triton", reason="Triton is not installed: pip install 'sonant[triton]' (Linux)")
+    torch.manual_seed(0)
+    positions, frames = ConvPositions(32, kernel=8, groups=2), Packed.pack([torch.randn(5, 32), torch.randn(20, 32)])
+    plain = positions(frames)
+    monkeypatch.setattr(triton_convolution, "available", lambda *_: True)
+    ours = positions(frames)
+    torch.testing.assert_close(ours, plain)
+    gradients = (torch.autograd.grad(made.square().sum(), list(positions.parameters())) for made in (ours, plain))
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)

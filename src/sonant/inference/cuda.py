@@ -1,6 +1,7 @@
 """Models readied for a GPU: products in half precision, sums, norms and softmax in float32, few and large kernels."""
 
 from collections.abc import Collection
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,9 @@ from sonant.inference.shared_copy import shared_copy
 from sonant.layers.activations import activation
 from sonant.layers.attention import Bias, SelfAttention, attend
 from sonant.layers.conv_extractor import ConvExtractor
-from sonant.layers.kernels.triton_attention import ENTRY, HAS_TRITON, attend_blocks, block_table
+from sonant.layers.kernels import triton_convolution
+from sonant.layers.kernels.triton_attention import MAX_HEAD_DIM, attend_blocks
+from sonant.layers.kernels.triton_blocks import ENTRY, block_table, serves
 from sonant.layers.packed import Packed, lay_with_gaps
 from sonant.layers.positions import ConvPositions, RelativeBias
 from sonant.layers.transformer import FeedForward, TransformerEncoder
@@ -182,6 +185,8 @@ class CudaConvPositions(nn.Module):
         """(total, dim) to (total, dim), to be added to the frames."""
         before = self.kernel // 2
         half = frames.with_values(frames.values.to(self.weight.dtype))
+        if triton_convolution.available(half.values, half.values.dtype, self.weight.shape[1]):
+            return F.gelu(triton_convolution.convolve(half.values, self.weight, self.bias, frames.sizes))
         stream, steps = lay_with_gaps(half, before, self.kernel - 1 - before)
         moved = F.conv1d(stream.T[None], self.weight, self.bias, groups=self.groups)[0].T  # (steps, dim)
         return F.gelu(moved.index_select(0, steps - before))
@@ -208,6 +213,8 @@ class RecordedEncoder(nn.Module):
     def __init__(self, encoder: TransformerEncoder) -> None:
         super().__init__()
         self.encoder, self.recordings = encoder, Recordings(MAX_RECORDINGS)
+        attention: Any = encoder.layers[0].attention
+        self.head_dim: int = attention.output.in_features // attention.num_heads
 
     def forward(self, frames: Packed, keep: Collection[int], *, last: bool) -> tuple[dict[int, Tensor], Tensor | None]:
         """As that of `TransformerEncoder`."""
@@ -222,7 +229,7 @@ class RecordedEncoder(nn.Module):
             x, sizes = F.pad(x, (0, 0, 0, fill)), [*sizes, fill]
         positions = self.encoder.relative_positions
         table = [] if positions is None else [positions.table(len(x) if few else max(sizes)).contiguous()]
-        blocks = _block_table(sizes, x) if few and recordable(x) else None
+        blocks = _block_table(sizes, x) if few and recordable(x, self.head_dim) else None
         if blocks is None:
             states = through(x, sizes, *table)
         else:
@@ -232,9 +239,9 @@ class RecordedEncoder(nn.Module):
         return dict(zip(numbers, states, strict=False)), states[-1] if last else None
 
 
-def recordable(x: Tensor) -> bool:
-    """Whether what attention does to frames on this device is a kernel that a table of blocks steers."""
-    return x.is_cuda and HAS_TRITON and not torch.cuda.is_current_stream_capturing()
+def recordable(x: Tensor, head_dim: int) -> bool:
+    """Whether attention over frames there is a kernel that a block table steers, and nobody else records it."""
+    return serves(x.device) and head_dim <= MAX_HEAD_DIM and not torch.cuda.is_current_stream_capturing()
 
 
 def _block_table(lengths: list[int], x: Tensor) -> Tensor | None:

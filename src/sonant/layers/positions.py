@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sonant.layers.kernels import triton_convolution
 from sonant.layers.packed import Packed, lay_with_gaps
 
 
@@ -32,10 +33,15 @@ class ConvPositions(nn.Module):
 
     def forward(self, frames: Packed) -> Tensor:
         """(total, dim) to (total, dim), to be added to the frames."""
+        values, weight = frames.values, self.weight
+        dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else values.dtype
+        if triton_convolution.available(values, dtype, weight.shape[1]):
+            values, weight, bias = (part.to(dtype) for part in (values, weight, self.bias))
+            return F.gelu(triton_convolution.convolve(values, weight, bias, frames.sizes))
         before = self.kernel // 2
         after = self.kernel - 1 - before
         stream, steps = lay_with_gaps(frames, before, after)
-        moved = F.conv1d(stream.T[None], self.weight, self.bias, groups=self.groups)[0].T  # (steps, dim)
+        moved = F.conv1d(stream.T[None], weight, self.bias, groups=self.groups)[0].T  # (steps, dim)
         return F.gelu(moved.index_select(0, steps - before))
 
 

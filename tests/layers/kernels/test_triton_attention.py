@@ -6,7 +6,8 @@ from torch import Tensor
 
 from sonant.layers.attention import attend_reference
 from sonant.layers.kernels import triton_attention
-from sonant.layers.kernels.triton_attention import ENTRY, HALF, attend_blocks, attend_triton, block_table
+from sonant.layers.kernels.triton_attention import HALF, attend_blocks, attend_triton
+from sonant.layers.kernels.triton_blocks import ENTRY, block_table
 from sonant.layers.positions import RelativeBias, RelativeKeyBias
 
 pytest.importorskip("triton", reason="Triton is not installed: pip install 'sonant[triton]' (Linux)")

@@ -4,23 +4,18 @@ One pass for all clips, whatever their lengths: nothing of length times length i
 inside. The plain function that it must equal is `attend_reference`.
 """
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sonant.layers.packed import onto
+from sonant.layers.kernels.triton_blocks import ENTRY, block_table, on, serves
 from sonant.layers.positions import RelativeBias, RelativeKeyBias
 
-ENTRY = 128  # rows of a clip that one entry of the block table stands for; the blocks of every kernel divide it
 MAX_HEAD_DIM = 128
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
-HAS_TRITON = find_spec("triton") is not None
 
 
 @dataclass(frozen=True)
@@ -46,14 +41,8 @@ TABLE_PROGRAMS = 2048  # that the gradient to the table is shared among, at leas
 
 
 def available(query: Tensor) -> bool:
-    """Whether these kernels serve such queries (total, heads, head_dim): with Triton, on a GPU with bfloat16 units."""
-    return (
-        HAS_TRITON
-        and query.is_cuda
-        and query.dtype in DTYPES
-        and query.shape[-1] <= MAX_HEAD_DIM
-        and torch.cuda.get_device_capability(query.device) >= (8, 0)
-    )
+    """Whether attention by these kernels serves such queries (total, heads, head_dim)."""
+    return query.is_cuda and query.dtype in DTYPES and query.shape[-1] <= MAX_HEAD_DIM and serves(query.device)
 
 
 def attend_triton(
@@ -95,30 +84,6 @@ def attend_blocks(
             positions, left = bias.scores, bias.left
     seed = None if dropout == 0 else torch.randint(2**31 - 1, (1,), dtype=torch.int32, device=query.device)
     return packed_attention(query, key, value, blocks, gate, positions, left, seed, dropout)[0]
-
-
-def block_table(lengths: tuple[int, ...], device: torch.device) -> Tensor:
-    """int32 (entries, 3): first row of the clip, its length, and a multiple of `ENTRY` rows within it.
-
-    The longest clips come first, as their programs take longest. Kept for the layers to come.
-    """
-    return _block_table(lengths, device)
-
-
-# As `torch.compiler.assume_constant_result` would say, which imports all of the compiler, for seconds.
-block_table._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001
-
-
-@lru_cache(maxsize=64)
-def _block_table(lengths: tuple[int, ...], device: torch.device) -> Tensor:
-    clips, start = [], 0
-    for length in lengths:
-        clips.append((length, start))
-        start += length
-    clips.sort(reverse=True)
-    entries = [(start, length, first) for length, start in clips for first in range(0, length, ENTRY)]
-    with torch.inference_mode(False):  # it outlives the mode that it is made in
-        return onto(torch.tensor(entries, dtype=torch.int32), device)
 
 
 @torch.library.custom_op("sonant::packed_attention", mutates_args=())
@@ -273,7 +238,7 @@ class _Launcher:
 
         tiling = self.tilings[name]
         grid = grid or (len(self.blocks) * (ENTRY // tiling.block), self.heads)
-        with _on(self.query.device):
+        with on(self.query.device):
             getattr(triton_programs, name)[grid](
                 *self.tensors,
                 *own,
@@ -299,8 +264,3 @@ class _Launcher:
         line = (F.pad(first, (0, 0, 0, 1)) + F.pad(second, (0, 0, 1, 0))).flatten(1)
         middle = (diagonals // 2 + 1) * block - 1
         return line[:, middle - reach + 1 : middle + reach]
-
-
-def _on(device: torch.device) -> AbstractContextManager[object]:
-    """Kernels are launched on the current device: make it this one."""
-    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()

@@ -1,6 +1,7 @@
-"""Attention over packed clips in Triton's language: what one program of each kernel does.
+"""Attention and grouped convolution over packed clips in Triton's language: what one program of each kernel does.
 
-Imported where a kernel is launched, as Triton is optional; `triton_attention` launches them and says what they compute.
+Imported where a kernel is launched, as Triton is optional; `triton_attention` and `triton_convolution` launch them and
+say what they compute.
 
 A program works on `BLOCK` rows of one clip and one head, in steps of `STEP` rows of the other side. Which rows, tells
 its entry of the block table (int32, three numbers an entry): the clip's first row, its length, and the first of the
@@ -25,9 +26,9 @@ def _block(blocks, number, ENTRY: tl.constexpr, BLOCK: tl.constexpr):
 
 @triton.jit
 def _read(pointer, stride, rows, length, DIM: tl.constexpr, WIDTH: tl.constexpr):
-    """(rows, WIDTH) of a clip and head; zeros behind the clip's end and the head's `DIM` channels."""
+    """(rows, WIDTH) of a clip and head; zeros outside the clip and behind the head's `DIM` channels."""
     channels = tl.arange(0, WIDTH)
-    inside = (rows < length)[:, None] & (channels < DIM)[None, :]
+    inside = ((rows >= 0) & (rows < length))[:, None] & (channels < DIM)[None, :]
     return tl.load(pointer + rows[:, None] * stride + channels[None, :], mask=inside, other=0.0)
 
 
@@ -316,3 +317,49 @@ def table_gradient(
     skewed = tl.gather(by_place, tl.where(within, column, 0), 1)
     by_distance = tl.sum(tl.where(within, skewed, 0.0), 0)
     tl.store(sums + ((share * heads + head) * diagonals + diagonal) * (2 * BLOCK) + distances, by_distance)
+
+
+@triton.jit
+def convolution(
+    frames, taps, bias, blocks, out, before,
+    TAPS: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr, HAS_BIAS: tl.constexpr, PRECISION: tl.constexpr,
+    ENTRY: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """A block of rows of one group: tap by tap, a product of the rows so far away; outside a clip it sees zeros.
+
+    `taps`: (groups, taps, in, out).
+    """
+    start, length, first = _block(blocks, tl.program_id(0), ENTRY, BLOCK)
+    if first >= length:
+        return
+    group, groups = tl.program_id(1), tl.num_programs(1)
+    rows = first + tl.arange(0, BLOCK)
+    at = (start * groups + group) * DIM
+    channels = tl.arange(0, WIDTH)
+    made = tl.zeros([BLOCK, WIDTH], tl.float32)
+    if HAS_BIAS:
+        made += tl.load(bias + group * DIM + channels, mask=channels < DIM, other=0.0).to(tl.float32)[None, :]
+    for tap in range(TAPS):
+        seen = _read(frames + at, groups * DIM, rows + tap - before, length, DIM, WIDTH)
+        weight = _read(taps + (group * TAPS + tap) * DIM * DIM, DIM, channels, DIM, DIM, WIDTH)
+        made += tl.dot(seen, weight, input_precision=PRECISION)
+    _write(out + at, groups * DIM, rows, length, made, DIM, WIDTH)
+
+
+@triton.jit
+def taps_gradient(
+    frames, out_gradient, blocks, of_taps, before, num_blocks,
+    TAPS: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr, PRECISION: tl.constexpr,
+    ENTRY: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Gradient to one tap of one group, over all rows: float32 `of_taps` (groups, taps, in, out)."""
+    tap, group, groups = tl.program_id(0), tl.program_id(1), tl.num_programs(1)
+    sums = tl.zeros([WIDTH, WIDTH], tl.float32)
+    for number in range(num_blocks):
+        start, length, first = _block(blocks, number, ENTRY, BLOCK)
+        rows = first + tl.arange(0, BLOCK)
+        at = (start * groups + group) * DIM
+        seen = _read(frames + at, groups * DIM, rows + tap - before, length, DIM, WIDTH)
+        slope = _read(out_gradient + at, groups * DIM, rows, length, DIM, WIDTH)
+        sums += tl.dot(tl.trans(seen), slope, input_precision=PRECISION)
+    _write(of_taps + (group * TAPS + tap) * DIM * DIM, DIM, tl.arange(0, WIDTH), DIM, sums, DIM, WIDTH)
