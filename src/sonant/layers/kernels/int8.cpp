@@ -62,7 +62,7 @@ inline float gelu(float x) {
 // x over 1 + exp(-x); the exponential is a power of two, its fraction a polynomial, to 1e-7 of itself.
 inline float swish(float x) {
     float power = x * -1.44269504f;
-    power = power < -126.0f ? -126.0f : power > 126.0f ? 126.0f : power;
+    power = power > -126.0f ? (power < 126.0f ? power : 126.0f) : -126.0f;  // a number also where x is NaN
     float whole = std::rint(power);
     float f = power - whole;  // -0.5 to 0.5
     float p = 1.5403530e-4f;
@@ -72,7 +72,7 @@ inline float swish(float x) {
     p = p * f + 2.4022651e-1f;
     p = p * f + 6.9314718e-1f;
     p = p * f + 1.0f;
-    float exponential = p * same_bits<float>((int32_t(whole) + 127) << 23);
+    float exponential = p * same_bits<float>(uint32_t(int32_t(whole) + 127) << 23);
     return x / (1.0f + exponential);
 }
 
