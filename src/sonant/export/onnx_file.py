@@ -14,6 +14,7 @@ from torch import Tensor
 from sonant.errors import MissingExtra
 from sonant.export.check import Graph, compare
 from sonant.export.program import INPUTS, Exported, facts_of, staged, trace
+from sonant.export.quantize import demand_feed_forward, quantize_feed_forward
 from sonant.export.twins import PaddedBackbone, padded
 from sonant.models import Backbone
 
@@ -47,13 +48,16 @@ def to_onnx(
 
     Raises:
         MissingExtra: onnx, onnxruntime or onnxscript is not installed.
+        ConfigurationError: `path` is taken, or int8 is asked of a model without feed-forward layers.
         ExportError: the graph does not compute what the model does; nothing was written.
     """
     _demand_packages()
+    if int8:
+        demand_feed_forward(backbone)
     twin = padded(backbone, layers=layers, normalize=normalize)
     facts = facts_of(backbone, twin)
     with staged(path, overwrite=overwrite) as staging:
-        _write(twin, staging, facts, opset)
+        _write(twin, staging, facts, int8=int8, opset=opset)
         outputs, graph = open_onnx(staging)
         agreement = compare(graph, backbone, normalize=normalize)
         agreement.demand(int8=int8)
@@ -79,7 +83,7 @@ def open_onnx(path: Path) -> tuple[tuple[str, ...], Graph]:
     return names, run
 
 
-def _write(twin: PaddedBackbone, path: Path, facts: dict[str, str], opset: int) -> None:
+def _write(twin: PaddedBackbone, path: Path, facts: dict[str, str], *, int8: bool, opset: int) -> None:
     with _quiet():
         program = torch.onnx.export(
             trace(twin),
@@ -93,6 +97,8 @@ def _write(twin: PaddedBackbone, path: Path, facts: dict[str, str], opset: int) 
     model = program.model
     model.producer_name = "sonant"
     model.metadata_props.update(facts)
+    if int8:
+        quantize_feed_forward(model)
     for node in model.graph.all_nodes():
         node.metadata_props.clear()  # where in the source each came from, with paths of this machine
     _name_axes(model)

@@ -49,7 +49,7 @@ class Padded:
 
     def emptied(self) -> Tensor:
         """The values of frames, (batch, time, channels), zeros behind each clip."""
-        return torch.where(self.valid[..., None], self.values, 0.0)
+        return self.values * self.valid[..., None].to(self.values.dtype)
 
 
 def normalized(speech: Padded) -> Padded:
@@ -62,14 +62,17 @@ def normalized(speech: Padded) -> Padded:
 
 
 def clip_norm(norm: ClipNorm | ClipGroupNorm, stream: Tensor, lengths: Tensor) -> Tensor:
-    """Group norm over the true steps of each clip of (batch, channels, steps); zeros times the gain behind them."""
-    valid = Padded(stream[:, 0], lengths).valid[:, None, None]  # (batch, 1, 1, steps)
-    count = lengths.clamp(min=1)[:, None, None, None]
-    grouped = stream.unflatten(1, (norm.groups, -1))  # (batch, groups, channels / groups, steps)
-    mean = (torch.where(valid, grouped, 0.0).sum(3, keepdim=True) / count).mean(2, keepdim=True)
-    centred = torch.where(valid, grouped - mean, 0.0)
-    variance = (centred.square().sum(3, keepdim=True) / count).mean(2, keepdim=True)
-    return (centred * (variance + EPS).rsqrt()).flatten(1, 2) * norm.weight[:, None] + norm.bias[:, None]
+    """Group norm over the true steps of each clip: (batch, channels, steps) to the same."""
+    valid = Padded(stream[:, 0], lengths).valid[:, None].to(stream.dtype)  # (batch, 1, steps)
+    count = lengths.clamp(min=1)[:, None, None]
+
+    def mean(values: Tensor) -> Tensor:
+        """Over time and the channels of each group: (batch, channels, 1)."""
+        by_group = (values.sum(2, keepdim=True) / count).unflatten(1, (norm.groups, -1))
+        return by_group.mean(2, keepdim=True).expand_as(by_group).flatten(1, 2)
+
+    centred = (stream - mean(stream * valid)) * valid
+    return centred * (norm.weight[:, None] * (mean(centred.square()) + EPS).rsqrt()) + norm.bias[:, None]
 
 
 def extract(extractor: ConvExtractor, speech: Padded) -> Padded:

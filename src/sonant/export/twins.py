@@ -73,6 +73,7 @@ class PaddedBackbone(nn.Module):
         """
         # One frame more than any clip has: torch makes an exception of axes of length one, and would trace that.
         speech = Padded(F.pad(waveforms, (0, self.stride)), lengths)
+        speech = speech.with_values(torch.where(speech.valid, speech.values, 0.0))
         states, last, others = self.encode(normalized(speech) if self.normalize else speech)
         outputs = {"last": last} if self.last else {}
         outputs |= {f"hidden_states.{number}": states[number] for number in self.keep}
@@ -197,13 +198,13 @@ def padded(
     own = shared_copy(backbone, torch.float32)
     match own:
         case WaveformTransformer():
-            return PaddedWaveformTransformer(own, layers, normalize=normalize)
+            return PaddedWaveformTransformer(own, layers, normalize=normalize).eval()
         case W2vBERT2():
-            return PaddedW2vBERT2(own, layers, normalize=normalize)
+            return PaddedW2vBERT2(own, layers, normalize=normalize).eval()
         case WaveformConvNet():
-            return PaddedConvNet(own, layers, normalize=normalize)
+            return PaddedConvNet(own, layers, normalize=normalize).eval()
         case DiscreteBERT():
-            return PaddedDiscreteBERT(own, layers, normalize=normalize)
+            return PaddedDiscreteBERT(own, layers, normalize=normalize).eval()
     raise UnknownName(
         "padded form of",
         type(backbone).__name__,

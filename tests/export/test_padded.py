@@ -1,0 +1,133 @@
+"""The padded twins: what the packed models give, whatever lies behind a clip."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from sonant.export.check import compare
+from sonant.export.padded import Padded, PaddedRelativePositions, normalized
+from sonant.export.twins import padded
+from sonant.layers.packed import Packed
+from sonant.layers.positions import RelativePositions
+from sonant.models import Backbone, VQWav2Vec, normalize_waveform
+from sonant.models.discrete_bert import DiscreteBERT
+from tests.export.backbones import BACKBONES, backbone
+
+TOLERANCE = 1e-4
+families = pytest.mark.parametrize("name", BACKBONES)
+
+
+def speech(lengths: list[int], filling: float = float("nan")) -> tuple[Tensor, list[Tensor]]:
+    """Clips of noise as rows, and one by one."""
+    generator = torch.Generator().manual_seed(sum(lengths))
+    clips = [torch.randn(length, generator=generator) * 0.1 + 0.03 for length in lengths]
+    rows = torch.full((len(clips), max(lengths)), filling)
+    for row, clip in zip(rows, clips, strict=True):
+        row[: len(clip)] = clip
+    return rows, clips
+
+
+def lengths_of(model: Backbone) -> list[list[int]]:
+    shortest = model.receptive_field
+    return [[shortest], [16_000], [5_003, 20_011, shortest], [shortest + model.stride - 1, shortest, 7_001]]
+
+
+@families
+@torch.inference_mode()
+def test_every_state_equals_the_packed_model(name: str) -> None:
+    model = backbone(name)
+    twin = padded(model, layers=None)
+    for lengths in lengths_of(model):
+        rows, clips = speech(lengths)
+        outputs = twin(rows, torch.tensor(lengths))
+        assert tuple(outputs) == twin.outputs
+        packed = Packed.pack([normalize_waveform(clip) for clip in clips] if model.normalize else clips)
+        encoded = model(packed)
+        assert outputs["frames"].tolist() == encoded.lengths.tolist()
+        expected = {f"hidden_states.{number}": state for number, state in encoded.hidden_states.items()}
+        for key, state in {**expected, "last": encoded.last}.items():
+            ours = Packed.from_padded(outputs[key], encoded.lengths).values
+            assert (ours - state).abs().max() < TOLERANCE * state.square().mean().sqrt(), (key, lengths)
+        assert ("codes" in outputs) == isinstance(model, VQWav2Vec | DiscreteBERT)
+        if isinstance(model, VQWav2Vec | DiscreteBERT):
+            assert torch.equal(Packed.from_padded(outputs["codes"], encoded.lengths).values, model.codes(packed).values)
+
+
+@families
+@torch.inference_mode()
+def test_a_clip_does_not_depend_on_its_batch_mates(name: str) -> None:
+    model = backbone(name)
+    twin = padded(model)
+    lengths = [9_000, 30_000, model.receptive_field - 1]
+    rows, clips = speech(lengths)
+    together = twin(rows, torch.tensor(lengths))
+    assert together["frames"][2] == 0
+    alone = twin(clips[0][None], torch.tensor([9_000]))
+    frames = int(alone["frames"][0])
+    assert together["frames"][0] == frames
+    assert (together["last"][0, :frames] - alone["last"][0, :frames]).abs().max() < TOLERANCE
+
+
+@torch.inference_mode()
+def test_only_the_layers_asked_for() -> None:
+    model = backbone("WavLM")
+    rows, _ = speech([3_000])
+    every = padded(model, layers=None)(rows, torch.tensor([3_000]))
+    some = padded(model, layers=[1])
+    assert (some.outputs, some.depth) == (("hidden_states.1", "frames"), 1)
+    assert torch.equal(some(rows, torch.tensor([3_000]))["hidden_states.1"], every["hidden_states.1"])
+
+
+@torch.inference_mode()
+def test_the_model_stays_as_it_is() -> None:
+    model = backbone("HuBERT").train()
+    twin = padded(model)
+    assert model.training
+    assert not twin.training
+    weights = {parameter.data_ptr() for parameter in model.parameters()}
+    assert {parameter.data_ptr() for parameter in twin.parameters()} <= weights
+
+
+@torch.inference_mode()
+def test_half_precision_is_taken_in_float32() -> None:
+    model = backbone("HuBERT").bfloat16()
+    rows, _ = speech([4_000])
+    assert padded(model)(rows, torch.tensor([4_000]))["last"].dtype == torch.float32
+    assert next(model.parameters()).dtype == torch.bfloat16
+
+
+@torch.inference_mode()
+def test_normalising_is_the_callers_where_wanted() -> None:
+    model = backbone("WavLM-large")
+    rows, (clip,) = speech([6_000])
+    lengths = torch.tensor([6_000])
+    by_graph = padded(model)(rows, lengths)["last"]
+    by_caller = padded(model, normalize=False)(normalize_waveform(clip)[None], lengths)["last"]
+    assert (by_graph - by_caller)[:, :-1].abs().max() < TOLERANCE
+    assert (by_graph - padded(model, normalize=False)(rows, lengths)["last"])[:, :-1].abs().max() > 0.01
+
+
+def test_normalized_equals_each_clip_alone() -> None:
+    rows, clips = speech([500, 2_000, 1], filling=9.0)
+    ours = normalized(Padded(rows, torch.tensor([500, 2_000, 1]))).values
+    for row, clip in zip(ours, clips, strict=True):
+        assert (row[: len(clip)] - normalize_waveform(clip)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("time", [1, 2, 20, 21, 22, 100])
+def test_the_position_bias_at_any_length(time: int) -> None:
+    positions = RelativePositions(3, num_buckets=16, max_distance=20)
+    table, bias = positions.table(time), PaddedRelativePositions(positions)(time)
+    for query in range(time):
+        assert torch.equal(bias[:, query], table[:, time - 1 - query : 2 * time - 1 - query])
+
+
+def test_the_comparison_sees_a_difference() -> None:
+    model, other = backbone("HuBERT"), backbone("HuBERT")
+    agreement = compare(padded(other), model, normalize=True)
+    assert agreement.largest_difference < 1e-4
+    with torch.no_grad():
+        other.encoder.layers[1].feed_forward.outer.bias[3] += 1
+    agreement = compare(padded(other), model, normalize=True)
+    assert agreement.largest_difference > 0.01
+    assert agreement.lowest_cosine < 0.9999
