@@ -1,11 +1,12 @@
 """`sonant convert`: what it prints, and its exit codes."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
-from sonant.checkpoints import Checkpoint, save_checkpoint
+from sonant.checkpoints import Checkpoint, load_backbone, save_checkpoint
 from sonant.cli import main
 from sonant.models import HuBERTConfig, Wav2VecConfig, WavLMConfig, build
 
@@ -87,3 +88,15 @@ def test_exit_codes(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(convert, "_output_difference", lambda *_: 0.25)
     assert main(["convert", str(folder), str(tmp_path / "unfaithful.pt"), "--to", "unilm"]) == 1
     assert "largest difference 0.25" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("to", ["hf", "sonant"])
+def test_integers_are_tried_on_speech(folder, tmp_path, capsys, to):
+    speech = Path(__file__).parent.parent.parent / "examples" / "speech"
+    out = str(tmp_path / "out")
+    assert main(["convert", str(folder), out, "--to", to, "--int8-speech", str(speech)]) == 0
+    assert "feed-forward and attention layers bear it" in capsys.readouterr().out
+    assert load_backbone(out).int8_groups == ("feed_forward", "attention")
+    assert main(["convert", str(folder), str(tmp_path / "x.pt"), "--to", "unilm", "--int8-speech", str(speech)]) == 2
+    assert "no place" in capsys.readouterr().err
+    assert not (tmp_path / "x.pt").exists()

@@ -3,6 +3,7 @@
 from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, Format, Head, differing, family_of
 from sonant.checkpoints.codes_to_text import load_codes_to_text, save_codes_to_text
 from sonant.checkpoints.load import load_backbone, load_checkpoint, make_backbone
+from sonant.checkpoints.own import note_int8_groups
 from sonant.checkpoints.save import Saved, save_checkpoint, save_pretrained
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "load_checkpoint",
     "load_codes_to_text",
     "make_backbone",
+    "note_int8_groups",
     "save_checkpoint",
     "save_codes_to_text",
     "save_pretrained",

@@ -17,7 +17,16 @@ from sonant.checkpoints.files import read_json, read_tensors, write_json, write_
 from sonant.checkpoints.hf_config import backbone_settings, family_in, head_metadata, write_config
 from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.keys import HeadTable, check, holds, make_heads, read, write
-from sonant.checkpoints.own import CONFIG, OWN_HEADS, OWN_TYPE, WEIGHTS, read_own, read_own_heads, write_own_heads
+from sonant.checkpoints.own import (
+    CONFIG,
+    OWN_HEADS,
+    OWN_TYPE,
+    WEIGHTS,
+    int8_note,
+    read_own,
+    read_own_heads,
+    write_own_heads,
+)
 from sonant.checkpoints.tables import HF_HEADS
 from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckpoint
 
@@ -62,6 +71,7 @@ def read_hf(
         "hf_preprocessor": preprocessor,
         "normalize_from": said_by or layout.normalize_from,
         "config_from": CONFIG,
+        **int8_note(theirs, source),
     }
     return Checkpoint(config, translated.backbone, heads, "hf", metadata)
 

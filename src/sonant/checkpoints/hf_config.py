@@ -5,6 +5,7 @@ from typing import Any
 
 from sonant.checkpoints.checkpoint import Checkpoint, Head
 from sonant.checkpoints.hf_layouts import LAYOUTS, Layout
+from sonant.checkpoints.own import INT8_GROUPS
 from sonant.errors import CorruptedCheckpoint, UnknownCheckpoint, UnsupportedCheckpoint
 from sonant.models import BackboneConfig
 
@@ -93,7 +94,7 @@ def write_config(checkpoint: Checkpoint, kind: str | None) -> dict[str, Any]:
         config["torch_dtype"] = str(dtypes.pop()).partition(".")[2]
     if kind is not None:
         config |= _head_settings(kind, checkpoint.heads[kind])
-    return config
+    return config | {name: value for name, value in checkpoint.metadata.items() if name == INT8_GROUPS}
 
 
 def _plain_settings(ours: BackboneConfig, layout: Layout) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
 from sonant.checkpoints.fairseq2 import is_w2v_bert2, read_w2v_bert2
 from sonant.checkpoints.files import kind_of, only_tensors
 from sonant.checkpoints.hf import read_hf
-from sonant.checkpoints.own import CONFIG
+from sonant.checkpoints.own import CONFIG, INT8_GROUPS
 from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
 from sonant.checkpoints.unpickle import read_pickle
 from sonant.errors import CheckpointUnavailable, ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint
@@ -107,6 +107,7 @@ def make_backbone(
         state[MASK] = torch.rand(masks.shape, generator=torch.Generator().manual_seed(0)).to(like.dtype)
     backbone.load_state_dict(state, assign=True)
     backbone.to(device=device, dtype=dtype)
+    backbone.int8_groups = tuple(checkpoint.metadata.get(INT8_GROUPS, backbone.int8_groups))
     return backbone.eval()
 
 

@@ -4,23 +4,25 @@ A folder of transformers has that file too, for heads that transformers has no c
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor
 
 from sonant.checkpoints.aside import flat, head_tables, take_back
 from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, Head
 from sonant.checkpoints.configs import make_config, plain_settings
-from sonant.checkpoints.files import read_safetensors, write_json, write_safetensors
+from sonant.checkpoints.files import read_json, read_safetensors, write_json, write_safetensors
 from sonant.checkpoints.keys import Translated, check, make_heads
 from sonant.errors import CorruptedCheckpoint, UnknownName
+from sonant.models.backbone import LinearGroup
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference; each may be cut into shards
 OWN_HEADS = "sonant_heads.safetensors"
 OWN_TYPE = "sonant"  # the model type in config.json
+INT8_GROUPS = "sonant_int8_groups"  # in config.json, ours and that of transformers, which does not look at it
 
 
 def read_own(
@@ -39,7 +41,7 @@ def read_own(
     translated = Translated(backbone=state)
     known_heads = read_own_heads(folder, translated)
     check(translated, ours, source=folder, rows=(), heads=head_tables(str(family)))
-    metadata = {"config_from": CONFIG, "normalize_from": CONFIG}
+    metadata = {"config_from": CONFIG, "normalize_from": CONFIG} | int8_note(config, folder)
     return Checkpoint(ours, translated.backbone, make_heads(translated, known_heads), "sonant", metadata)
 
 
@@ -48,9 +50,28 @@ def write_own(folder: Path, checkpoint: Checkpoint) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     write_safetensors(folder / WEIGHTS[0], checkpoint.backbone_state, {"format": "pt"})
     settings = plain_settings(checkpoint.config)
-    write_json(folder / CONFIG, {"model_type": OWN_TYPE, "family": checkpoint.family, "settings": settings})
+    config = {"model_type": OWN_TYPE, "family": checkpoint.family, "settings": settings}
+    config |= {name: value for name, value in checkpoint.metadata.items() if name == INT8_GROUPS}
+    write_json(folder / CONFIG, config)
     write_own_heads(folder, checkpoint.heads)
     return []
+
+
+def int8_note(config: Mapping[str, Any], source: object) -> dict[str, Any]:
+    """What config.json says of the linear layers that bear integers of eight bits, as metadata of a checkpoint."""
+    groups = config.get(INT8_GROUPS)
+    if groups is None:
+        return {}
+    if not isinstance(groups, list) or not set(groups) <= set(get_args(LinearGroup)):
+        raise CorruptedCheckpoint(
+            f"{source}: {CONFIG} says {INT8_GROUPS}={groups!r}; expected a list of {get_args(LinearGroup)}."
+        )
+    return {INT8_GROUPS: groups}
+
+
+def note_int8_groups(folder: Path, groups: Collection[LinearGroup]) -> None:
+    """Write into a folder, ours or of transformers, which linear layers of the model bear integers of eight bits."""
+    write_json(folder / CONFIG, read_json(folder / CONFIG) | {INT8_GROUPS: list(groups)})
 
 
 def read_own_heads(folder: Path, translated: Translated) -> dict[str, dict[str, Any]]:

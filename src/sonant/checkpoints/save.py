@@ -14,7 +14,7 @@ from sonant.checkpoints.fairseq_wav2vec import write_wav2vec
 from sonant.checkpoints.fairseq_writer import write_fairseq, write_unilm
 from sonant.checkpoints.hf import write_hf
 from sonant.checkpoints.hf_layouts import LAYOUTS
-from sonant.checkpoints.own import write_own
+from sonant.checkpoints.own import INT8_GROUPS, write_own
 from sonant.checkpoints.torchaudio import write_torchaudio
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.models import Backbone
@@ -102,5 +102,8 @@ def save_pretrained(
         }
 
     kept = {kind: Head(cast(head.tensors), head.metadata) for kind, head in (heads or {}).items()}
-    checkpoint = Checkpoint(backbone.config, cast(backbone.state_dict()), kept, metadata=dict(metadata or {}))
+    notes = dict(metadata or {})
+    if backbone.int8_groups != Backbone.int8_groups:
+        notes[INT8_GROUPS] = list(backbone.int8_groups)
+    checkpoint = Checkpoint(backbone.config, cast(backbone.state_dict()), kept, metadata=notes)
     return save_checkpoint(folder, checkpoint, to="hf" if checkpoint.family in LAYOUTS else "sonant")

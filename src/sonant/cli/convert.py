@@ -1,6 +1,7 @@
 """`sonant convert`."""
 
 import json as json_module
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +22,7 @@ def convert(
     to: Literal["hf", "sonant", "unilm", "fairseq", "torchaudio", "onnx", "torch"],
     layer: Layers | None = None,
     int8: bool = False,
+    int8_speech: str | None = None,
     revision: str | None = None,
     offline: bool = False,
     override: str = "",
@@ -43,6 +45,9 @@ def convert(
         layer (-l LAYER): of a graph: what it gives: a number, several with commas between, last or all; 0 is the input
             of the first block. Without it: last.
         int8: of an onnx graph: multiply the feed-forward layers in integers of eight bits.
+        int8_speech (RECORDINGS): of hf and sonant: a file, folder or manifest of speech, of which a minute is heard to
+            find out which linear layers bear integers of eight bits; --precision int8 then multiplies those so. Without
+            it: the feed-forward layers, untried.
         revision (REV): branch, tag or commit on the hub.
         offline: use the hub's cache, but not the network.
         override (SETTINGS): settings that win over what the source says, as 'name=value name=value'; files of
@@ -55,6 +60,7 @@ def convert(
         sonant convert microsoft/wavlm-base-plus wavlm-base-plus.pt --to unilm
         sonant convert vq-wav2vec.pt vq-wav2vec --to sonant
         sonant convert hubert.pth hubert --to hf --override 'family=hubert num_heads=8'
+        sonant convert microsoft/wavlm-base-plus wavlm-base-plus --to hf --int8-speech recordings/
         sonant convert microsoft/wavlm-base-plus wavlm.onnx --to onnx --layer 6,last
     """
     match to:
@@ -67,6 +73,8 @@ def convert(
             return 0
     if int8 or layer is not None:
         raise ConfigurationError(f"--layer and --int8 are for graphs, --to onnx or torch; {to} is a set of weights.")
+    if int8_speech is not None and to not in ("hf", "sonant"):
+        raise ConfigurationError(f"--int8-speech is noted in a folder of hf or sonant; {to} has no place for it.")
     from sonant.checkpoints.convert import convert_checkpoint
 
     report = convert_checkpoint(
@@ -78,8 +86,9 @@ def convert(
         overrides=_settings(override),
         overwrite=overwrite,
     )
+    bear = None if int8_speech is None else _find_int8_groups(Path(destination), int8_speech)
     if json:
-        print(json_module.dumps({**asdict(report), "faithful": report.faithful}))
+        print(json_module.dumps({**asdict(report), "faithful": report.faithful, "int8_groups": bear}))
         return 0 if report.faithful else 1
     changed = [*report.changed_tensors, *report.changed_settings]
     heads = f", heads: {', '.join(report.heads)}" if report.heads else ""
@@ -95,10 +104,22 @@ def convert(
         "bit for bit",
         "outputs": f"largest difference {report.output_difference:g}, over every hidden state of "
         f"{len(report.clip_seconds)} noise clips of {report.clip_seconds[0]:g} to {report.clip_seconds[-1]:g} s",
+        "int8": "" if bear is None else f"{' and '.join(bear).replace('_', '-') or 'no'} layers bear it",
         "CHANGED": "; ".join(changed[:20]) + (f" and {len(changed) - 20} more" if len(changed) > 20 else ""),
     }
     _print_rows(rows)
     return 0 if report.faithful else 1
+
+
+def _find_int8_groups(folder: Path, recordings: str) -> list[str]:
+    """Measure on recordings which linear layers bear integers of eight bits, and note it in the folder."""
+    from sonant.checkpoints import load_backbone, note_int8_groups
+    from sonant.extraction.inputs import gather
+    from sonant.extraction.int8_groups import find_int8_groups
+
+    groups = find_int8_groups(load_backbone(folder), gather(recordings, stdin=sys.stdin.buffer))
+    note_int8_groups(folder, groups)
+    return list(groups)
 
 
 def _export(

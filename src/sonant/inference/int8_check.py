@@ -1,30 +1,26 @@
 """Which linear layers of a model may be multiplied in integers of eight bits: measured on speech, not assumed."""
 
-from collections.abc import Collection, Iterable
-from typing import Literal, get_args
+from collections.abc import Iterable
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from sonant.inference.attention import PreparedSelfAttention
-from sonant.inference.linear import PreparedFeedForward, has_bfloat16
-from sonant.inference.preparation import prepare
+from sonant.inference.preparation import prepare_cpu
 from sonant.inference.shared_copy import shared_copy
-from sonant.layers.attention import SelfAttention
 from sonant.layers.packed import Packed
-from sonant.layers.transformer import FeedForward
 from sonant.models import Backbone, Encoded
+from sonant.models.backbone import LinearGroup
 
-Group = Literal["feed_forward", "attention"]
-GROUPS: tuple[Group, ...] = get_args(Group)  # in the order in which they are tried: what gains most comes first
+GROUPS: tuple[LinearGroup, ...] = get_args(LinearGroup)  # in the order in which they are tried: most gain first
 
 FRAME_COSINE = 0.995  # of a frame of any layer with the same frame in float32, at least
 CLIP_COSINE = 0.999  # the same of the mean of a clip's frames
 
 
 @torch.no_grad()
-def passing(backbone: Backbone, clips: Iterable[Tensor]) -> tuple[Group, ...]:
+def passing(backbone: Backbone, clips: Iterable[Tensor]) -> tuple[LinearGroup, ...]:
     """The groups of linear layers that bear integers; each is tried with those that did before it.
 
     Args:
@@ -33,31 +29,13 @@ def passing(backbone: Backbone, clips: Iterable[Tensor]) -> tuple[Group, ...]:
     """
     speech = Packed.pack(clips)
     expected = shared_copy(backbone, torch.float32, torch.device("cpu"))(speech)
-    groups: tuple[Group, ...] = ()
+    groups: tuple[LinearGroup, ...] = ()
     for group in GROUPS:
-        trial = prepare(with_integers(backbone, (*groups, group)), "bfloat16" if has_bfloat16() else "float32")
-        if near(trial(speech), expected):
+        trial = shared_copy(backbone)
+        trial.int8_groups = (*groups, group)
+        if near(prepare_cpu(trial, "int8")(speech), expected):
             groups = (*groups, group)
     return groups
-
-
-@torch.no_grad()
-def with_integers(backbone: Backbone, groups: Collection[Group]) -> Backbone:
-    """A copy, for a CPU, whose layers of these groups are multiplied in integers; `prepare` readies what is left."""
-
-    def replace(module: nn.Module) -> None:
-        for name, child in module.named_children():
-            match child:
-                case FeedForward() if "feed_forward" in groups:
-                    setattr(module, name, PreparedFeedForward(child, precision="int8"))
-                case SelfAttention() if "attention" in groups:
-                    setattr(module, name, PreparedSelfAttention(child, "int8"))
-                case _:
-                    replace(child)
-
-    copy = shared_copy(backbone, torch.float32, torch.device("cpu"))
-    replace(copy)
-    return copy
 
 
 def near(given: Encoded, expected: Encoded) -> bool:

@@ -1,6 +1,7 @@
 """Makes of a model the copy that is run: same states, same numbering, faster arithmetic."""
 
 import warnings
+from collections.abc import Collection
 from itertools import chain
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.inference.attention import PreparedSelfAttention
+from sonant.inference.causal_context import PreparedCausalLayer
 from sonant.inference.cuda import prepare_cuda
 from sonant.inference.extractor import PreparedExtractor
 from sonant.inference.linear import FloatPrecision, LinearPrecision, PreparedFeedForward, has_bfloat16, has_int8
@@ -15,11 +17,13 @@ from sonant.inference.positions import PreparedConvModule, PreparedConvPositions
 from sonant.inference.precision import PRECISIONS, Precision
 from sonant.inference.shared_copy import shared_copy
 from sonant.layers.attention import SelfAttention
+from sonant.layers.causal_context import CausalLayer
 from sonant.layers.conformer import ConvModule
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.positions import ConvPositions
 from sonant.layers.transformer import FeedForward
 from sonant.models import Backbone, VQWav2Vec
+from sonant.models.backbone import LinearGroup
 
 
 def prepare(
@@ -32,9 +36,9 @@ def prepare(
     Args:
         precision: None takes that of the weights. "float32" gives the states of the plain modules to rounding.
             "bfloat16" multiplies in bfloat16 and adds up, normalises and takes softmax in float32. "int8", on a CPU,
-            multiplies the feed-forward layers in integers of eight bits, with a scale for each frame and each output
-            channel, and the rest in bfloat16. Where the CPU gains nothing from these, a warning says so and the next
-            higher precision is taken. "float16" is for GPUs.
+            multiplies the layers that the model's `int8_groups` names in integers of eight bits, with a scale for each
+            frame and each output channel, and the rest in bfloat16. Where the CPU gains nothing from these, a warning
+            says so and the next higher precision is taken. "float16" is for GPUs.
         device: None takes that of the weights.
 
     Raises:
@@ -46,7 +50,7 @@ def prepare(
         return shared_copy(backbone, device=place)
     precision = _checked(precision, weights.dtype, place)
     if place.type == "cpu":
-        return _prepare_cpu(backbone, _supported(precision))
+        return prepare_cpu(backbone, _supported(precision))
     if place.type == "cuda":
         return prepare_cuda(backbone, precision, place)
     return shared_copy(backbone, getattr(torch, precision), place)
@@ -113,34 +117,41 @@ def _say(precision: Precision, numbers: str, instead: Precision) -> None:
 
 
 @torch.no_grad()
-def _prepare_cpu(backbone: Backbone, precision: LinearPrecision) -> Backbone:
-    prepared = shared_copy(backbone, torch.float32)
-    _replace_blocks(prepared, precision)
+def prepare_cpu(backbone: Backbone, precision: LinearPrecision) -> Backbone:
+    """`prepare`, for a CPU, in an arithmetic that pays there or not."""
+    prepared = shared_copy(backbone, torch.float32, torch.device("cpu"))
+    _replace_blocks(prepared, precision, backbone.int8_groups)
     return prepared
 
 
-def _replace_blocks(module: nn.Module, precision: LinearPrecision) -> None:
+def _replace_blocks(module: nn.Module, precision: LinearPrecision, int8_groups: Collection[LinearGroup]) -> None:
     if isinstance(module, VQWav2Vec):
         precision = "float32"  # rounding would change codes, not only their last digits
     for name, child in module.named_children():
-        block = _prepared(child, precision)
+        block = _prepared(child, precision, int8_groups)
         if block is None:
-            _replace_blocks(child, precision)
+            _replace_blocks(child, precision, int8_groups)
         else:
             setattr(module, name, block)
 
 
-def _prepared(block: nn.Module, precision: LinearPrecision) -> nn.Module | None:
-    around: FloatPrecision = "float32" if precision == "float32" else "bfloat16"  # of all but the feed-forward blocks
+def _prepared(block: nn.Module, precision: LinearPrecision, int8_groups: Collection[LinearGroup]) -> nn.Module | None:
+    others = _beside_integers() if precision == "int8" else precision
     match block:
         case ConvExtractor():
-            return PreparedExtractor(block, precision=around)
+            return PreparedExtractor(block, precision=others)
         case ConvPositions():
-            return PreparedConvPositions(block, precision=around)
+            return PreparedConvPositions(block, precision=others)
         case SelfAttention():
-            return PreparedSelfAttention(block, around)
+            return PreparedSelfAttention(block, precision if "attention" in int8_groups else others)
         case FeedForward():
-            return PreparedFeedForward(block, precision=precision)
+            return PreparedFeedForward(block, precision=precision if "feed_forward" in int8_groups else others)
         case ConvModule():
-            return PreparedConvModule(block, precision=around)
+            return PreparedConvModule(block, precision=others)
+        case CausalLayer():
+            return PreparedCausalLayer(block, precision=others)
     return None
+
+
+def _beside_integers() -> FloatPrecision:
+    return "bfloat16" if has_bfloat16() else "float32"

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from sonant.errors import UnknownName
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
+
+LinearGroup = Literal["feed_forward", "attention"]  # linear layers that share a fate when numbers get shorter
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +60,15 @@ class BackboneConfig(Protocol):
 
 
 class Backbone(nn.Module):
-    """A model as the rest of the house sees it."""
+    """A model as the rest of the house sees it.
+
+    Attributes:
+        int8_groups: the linear layers that bear integers of eight bits, where inference is asked for them. Feed-forward
+            blocks do in every model that was tried; of the others a checkpoint says what was measured.
+    """
 
     config: BackboneConfig
+    int8_groups: tuple[LinearGroup, ...] = ("feed_forward",)
 
     @property
     def dim(self) -> int:

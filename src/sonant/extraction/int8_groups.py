@@ -1,0 +1,29 @@
+"""Which linear layers of a model bear integers of eight bits, by what recordings say."""
+
+from collections.abc import Sequence
+
+import torch
+
+from sonant.extraction.inputs import Entry
+from sonant.extraction.loudness import normalized
+from sonant.extraction.sources import AudioSource
+from sonant.inference.int8_check import passing
+from sonant.models.backbone import Backbone, LinearGroup
+
+RECORDINGS = 8  # spread over what is given, so that several speakers are heard
+SECONDS = 8.0  # of each
+
+
+def find_int8_groups(backbone: Backbone, entries: Sequence[Entry]) -> tuple[LinearGroup, ...]:
+    """Listen to the beginnings of some recordings; see `sonant.inference.int8_check`.
+
+    Raises:
+        AudioError: one of them cannot be used.
+    """
+    clips = []
+    for number in sorted({round(i * (len(entries) - 1) / RECORDINGS) for i in range(RECORDINGS + 1)}):
+        entry = entries[number]
+        source = AudioSource(entry.audio, backbone.sampling_rate, backbone.receptive_field, label=entry.name)
+        samples = source.read()[: round(SECONDS * backbone.sampling_rate)]
+        clips.append(torch.from_numpy(normalized(samples) if backbone.normalize else samples))
+    return passing(backbone, clips)
