@@ -45,6 +45,7 @@ from sonant.layers.kernels import flex_attention, triton_attention, triton_convo
 from sonant.layers.kernels.flex_attention import attend_flex
 from sonant.layers.kernels.triton_attention import HALF, Tiling, attend_triton
 from sonant.layers.kernels.triton_blocks import HAS_TRITON, block_table
+from sonant.layers.kernels.triton_norm import norm_reference, norm_rows
 from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativeBias, RelativeKeyBias
 from sonant.models import Backbone, WavLMConfig, build
@@ -464,7 +465,11 @@ def breakdown(plan: Plan) -> list[Row]:
         add("a layer", lambda: layer(x, frames.sizes, table))
         add("its attention, with the products", lambda: layer.attention(x, frames.sizes, table))
         add("its feed-forward block", lambda: layer.feed_forward(x))
-        add("its norms", lambda: layer.feed_forward_norm(layer.attention_norm(x)))
+        norm = layer.feed_forward_norm
+        arguments = (norm.weight, norm.bias, norm.eps, torch.bfloat16)
+        mixed = layer.attention(x, frames.sizes, table)
+        add("its sum and norm", lambda: norm_rows(x, *arguments, added=mixed, kept="sum"))
+        add("its sum and norm, by torch", lambda: norm_reference(x, *arguments, added=mixed, kept="sum"))
         if plan.on_gpu:
             compiled = torch.compile(lambda x: layer(x, frames.sizes, table))
             add("a layer, compiled", lambda: compiled(x))
@@ -481,7 +486,7 @@ def channels_last(extractor: CudaExtractor, speech: Packed) -> Tensor:
     for layer in extractor.rest:
         taps = torch.cat([part.unflatten(1, (-1, x.shape[1])) for part in layer.parts], 1)  # (out, kernel, in)
         weight = taps.transpose(1, 2)[:, :, None].contiguous(memory_format=torch.channels_last)
-        x = layer.activation(F.conv2d(x, weight, layer.bias, (1, layer.stride)))
+        x = layer.finish.activation(F.conv2d(x, weight, layer.bias, (1, layer.stride)))
     return x
 
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from torch import Tensor
 from sonant.benchmark.subjects import exaggerate
 from sonant.inference import cuda, cuda_extractor, recording
 from sonant.inference.cuda import prepare_cuda
+from sonant.layers import attention
 from sonant.layers.conv_extractor import ConvExtractor
-from sonant.layers.kernels import triton_attention
+from sonant.layers.kernels import triton_attention, triton_convolution, triton_norm
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, HuBERTConfig, W2vBERT2Config, Wav2Vec2Config, Wav2VecConfig, WavLMConfig, build
 from tests.shapes import SMALL
@@ -160,6 +162,36 @@ def test_a_recording_serves_whatever_clips_fill_its_size(monkeypatch) -> None:
     with torch.no_grad():
         assert_same(prepared(many, layers=["last"]).last, plain(many).last, 2e-5)
     assert len(made) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["wavlm", "wavlm, layer norm", "w2v_bert2"])
+def test_the_whole_model_by_the_kernels_of_a_gpu(name: str, monkeypatch) -> None:
+    """Attention, positions and norms all at once, as a GPU runs them, in Triton's interpreter."""
+    pytest.importorskip("triton", reason="Triton is not installed: pip install 'sonant[triton]' (Linux)")
+    used = []
+
+    def of_gpu(module: ModuleType, kernel: str) -> None:
+        function = getattr(module, kernel)
+        monkeypatch.setattr(module, kernel, lambda *given, **more: used.append(kernel) or function(*given, **more))
+
+    of_gpu(attention, "attend_triton")
+    of_gpu(triton_convolution, "convolve")
+    of_gpu(triton_norm, "norm_triton")
+    for module in (triton_attention, triton_convolution):
+        monkeypatch.setattr(module, "available", lambda *_: True)
+    monkeypatch.setattr(triton_norm, "serves", lambda _: True)
+    plain = model(CONFIGS[name])
+    speech = speech_of([9_000, 720, 4_000])
+    with torch.no_grad():
+        given = prepare_cuda(plain, "float16")(speech)
+    assert set(used) == {"attend_triton"} | (set() if name == "w2v_bert2" else {"convolve", "norm_triton"})
+    monkeypatch.undo()
+    with torch.no_grad():
+        expected = plain(speech)
+    for number, state in expected.hidden_states.items():
+        assert torch.cosine_similarity(given.hidden_states[number], state, dim=1).min() > 0.99
+    assert_same(given.last, expected.last, 0.02)
 
 
 def test_recordings_unused_for_longest_go_first(monkeypatch) -> None:

@@ -18,9 +18,10 @@ from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.kernels import triton_convolution
 from sonant.layers.kernels.triton_attention import MAX_HEAD_DIM, attend_blocks
 from sonant.layers.kernels.triton_blocks import ENTRY, block_table, serves
+from sonant.layers.kernels.triton_norm import norm_rows
 from sonant.layers.packed import Packed, lay_with_gaps
 from sonant.layers.positions import ConvPositions, RelativeBias
-from sonant.layers.transformer import FeedForward, TransformerEncoder
+from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
 from sonant.models import Backbone, MaskableBackbone
 from sonant.models.maskable import FeatureProjection
 
@@ -57,6 +58,8 @@ def _replace_blocks(module: nn.Module, dtype: torch.dtype) -> None:
 
 def _prepared(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa: PLR0911  one line for each kind
     match block:
+        case TransformerLayer():
+            return CudaTransformerLayer(block, dtype)
         case SelfAttention():
             return CudaSelfAttention(block, dtype)
         case FeedForward():
@@ -171,6 +174,34 @@ class CudaSelfAttention(nn.Module):
             bias = RelativeBias(table, update * (reset * self.gate_scale - 1) + 2)
         mixed = attend_blocks(q, k, v, clips, bias) if isinstance(clips, Tensor) else attend(q, k, v, clips, bias)
         return self.output(mixed.flatten(1))
+
+
+class CudaTransformerLayer(nn.Module):
+    """`TransformerLayer` without dropout; the sum and the norm that follows it are one pass."""
+
+    def __init__(self, layer: TransformerLayer, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype, self.pre_norm = dtype, layer.pre_norm
+        self.attention = CudaSelfAttention(layer.attention, dtype)
+        self.feed_forward = CudaFeedForward(layer.feed_forward, dtype)
+        self.attention_norm, self.feed_forward_norm = WideNorm(layer.attention_norm), WideNorm(layer.feed_forward_norm)
+
+    def forward(self, frames: Tensor, clips: list[int] | Tensor, table: Tensor | None) -> Tensor:
+        """(total, dim) to the same, float32; the arguments are those of `CudaSelfAttention`."""
+        before, between, dtype = self.attention_norm, self.feed_forward_norm, self.dtype
+        if self.pre_norm:
+            narrow, _ = norm_rows(frames, before.weight, before.bias, before.eps, dtype)
+            mixed = self.attention(narrow, clips, table)
+            narrow, total = norm_rows(frames, between.weight, between.bias, between.eps, dtype, added=mixed, kept="sum")
+            assert total is not None
+            return total + self.feed_forward(narrow)
+        mixed = self.attention(frames, clips, table)
+        narrow, wide = norm_rows(frames, before.weight, before.bias, before.eps, dtype, added=mixed, kept="norm")
+        assert wide is not None  # as it was to be kept
+        made = self.feed_forward(narrow)
+        _, wide = norm_rows(wide, between.weight, between.bias, between.eps, dtype, added=made, kept="norm")
+        assert wide is not None
+        return wide
 
 
 class CudaConvPositions(nn.Module):

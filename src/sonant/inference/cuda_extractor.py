@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sonant.layers.activations import Activation, activation
 from sonant.layers.clip_statistics import EPS, ClipStatistics, ConvStatistics, expected
 from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer, frames_of, num_frames
+from sonant.layers.kernels.triton_norm import norm_rows
 from sonant.layers.packed import Packed, onto, steps_at
 
 TILE_FRAMES = 1600  # 32 s: rows enough to fill a device, and half a gigabyte at the widest place
@@ -29,7 +30,7 @@ class CudaExtractor(nn.Module):
         self.norm, self.log_compression, self.dtype = extractor.norm, extractor.log_compression, dtype
         first, *rest = (cast("ConvLayer", layer) for layer in extractor.layers)
         self.first = first.float()
-        self.activation = activation(extractor.activation)
+        self.finish = Finish(self.first.norm, extractor.activation, dtype)
         self.rest = nn.ModuleList(
             StridedProduct(layer, stride, extractor.activation, dtype)
             for layer, stride in zip(rest, self.strides[1:], strict=True)
@@ -84,10 +85,7 @@ class CudaExtractor(nn.Module):
             until = steps if clip_end >= end else (clip_end - start) * self.stride // stride
             if until > done:
                 rows = F.linear(windows[done:until], weights[number], biases[number])
-                if isinstance(self.first.norm, ChannelNorm):
-                    norm = self.first.norm
-                    rows = F.layer_norm(rows, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
-                yield self.activation(rows).to(self.dtype)
+                yield self.finish(rows)
                 done = until
 
     def _first_weights(
@@ -143,11 +141,7 @@ class StridedProduct(nn.Module):
         taps = conv.weight.detach().transpose(1, 2).to(dtype)  # (out, kernel, in)
         self.parts = [part.flatten(1).contiguous() for part in taps.split(stride, 1)]
         self.bias = None if conv.bias is None else conv.bias.detach().to(dtype)
-        self.activation = activation(name)
-        self.norm = None
-        if isinstance(layer.norm, ChannelNorm):
-            norm = layer.norm
-            self.norm = (norm.weight.detach().to(dtype), norm.bias.detach().to(dtype), norm.eps)
+        self.finish = Finish(layer.norm, name, dtype)
 
     def forward(self, rows: Tensor) -> Tensor:
         """(steps, in) to (fewer steps, out)."""
@@ -160,7 +154,24 @@ class StridedProduct(nn.Module):
             )  # (fewer steps, taps * in)
             out = F.linear(seen, weight, self.bias) if out is None else out.addmm_(seen, weight.T)
         assert out is not None
-        if self.norm is not None:
-            weight, bias, eps = self.norm
-            out = F.layer_norm(out, out.shape[1:], weight, bias, eps)
-        return self.activation(out)
+        return self.finish(out)
+
+
+class Finish(nn.Module):
+    """What follows a convolution: a norm over channels, unless it is folded in or there is none, and an activation."""
+
+    def __init__(self, norm: nn.Module | None, name: Activation, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.weight: Tensor | None = None
+        self.bias: Tensor | None = None
+        self.eps = 0.0
+        if isinstance(norm, ChannelNorm):
+            self.weight, self.bias, self.eps = norm.weight.detach().float(), norm.bias.detach().float(), norm.eps
+        self.gelu, self.activation, self.dtype = name == "gelu", activation(name), dtype
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(steps, channels) to the same."""
+        if self.weight is None and rows.dtype == self.dtype:
+            return self.activation(rows)
+        rows, _ = norm_rows(rows, self.weight, self.bias, self.eps, self.dtype, gelu=self.gelu)
+        return rows if self.gelu else self.activation(rows)

@@ -1,12 +1,12 @@
-"""Attention and grouped convolution over packed clips in Triton's language: what one program of each kernel does.
+"""Attention, grouped convolution and norms in Triton's language: what one program of each kernel does.
 
-Imported where a kernel is launched, as Triton is optional; `triton_attention` and `triton_convolution` launch them and
-say what they compute.
+Imported where a kernel is launched, as Triton is optional; `triton_attention`, `triton_convolution` and `triton_norm`
+launch them and say what they compute.
 
-A program works on `BLOCK` rows of one clip and one head, in steps of `STEP` rows of the other side. Which rows, tells
-its entry of the block table (int32, three numbers an entry): the clip's first row, its length, and the first of the
-`ENTRY` rows of the clip that the entry stands for. Rows (queries) and columns (keys) are counted within the clip.
-Logits are of base 2; sums, maxima and gradients are float32 until they are written.
+A program of attention works on `BLOCK` rows of one clip and one head, in steps of `STEP` rows of the other side. Which
+rows, tells its entry of the block table (int32, three numbers an entry): the clip's first row, its length, and the
+first of the `ENTRY` rows of the clip that the entry stands for. Rows (queries) and columns (keys) are counted within
+the clip. Logits are of base 2; sums, maxima and gradients are float32 until they are written.
 
 Source: FlashAttention-2 (arXiv 2307.08691), algorithms 1 and 2.
 """
@@ -363,3 +363,33 @@ def taps_gradient(
         slope = _read(out_gradient + at, groups * DIM, rows, length, DIM, WIDTH)
         sums += tl.dot(tl.trans(seen), slope, input_precision=PRECISION)
     _write(of_taps + (group * TAPS + tap) * DIM * DIM, DIM, tl.arange(0, WIDTH), DIM, sums, DIM, WIDTH)
+
+
+@triton.jit
+def norm(
+    x, added, weight, bias, wide, narrow, num_rows, eps,
+    DIM: tl.constexpr, WIDTH: tl.constexpr, NORM: tl.constexpr, GELU: tl.constexpr, KEPT: tl.constexpr,
+    ROWS: tl.constexpr,
+):  # fmt: skip
+    """`narrow`: some rows, with what is added to them, normalised, activated; `wide`: their sum or their norm."""
+    rows = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    channels = tl.arange(0, WIDTH)
+    known = channels < DIM
+    inside = (rows < num_rows)[:, None] & known[None, :]
+    at = rows[:, None] * DIM + channels[None, :]
+    values = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
+    if added is not None:
+        values += tl.load(added + at, mask=inside, other=0.0).to(tl.float32)
+    if KEPT == "sum":
+        tl.store(wide + at, values, mask=inside)
+    if NORM:
+        mean = tl.sum(values, 1) / DIM
+        values = tl.where(known[None, :], values - mean[:, None], 0.0)
+        values *= tl.rsqrt(tl.sum(values * values, 1) / DIM + eps)[:, None]
+        values *= tl.load(weight + channels, mask=known, other=0.0)[None, :]
+        values += tl.load(bias + channels, mask=known, other=0.0)[None, :]
+    if GELU:
+        values = 0.5 * values * (1.0 + tl.erf(values * 0.7071067811865476))
+    if KEPT == "norm":
+        tl.store(wide + at, values, mask=inside)
+    tl.store(narrow + at, values.to(narrow.dtype.element_ty), mask=inside)
