@@ -164,6 +164,13 @@ def test_another_has_to_gain_something(precision, monkeypatch) -> None:
         assert PRECISIONS[precision].__wrapped__() == gains
 
 
+def test_a_busy_machine_is_looked_at_again(monkeypatch) -> None:
+    for looks, gains in (([1.0, 1.2, 0.8], True), ([1.0] * 5 + [0.5], False), ([3.0, 0.5], False)):
+        given = iter(looks)
+        monkeypatch.setattr(linear, "seconds", lambda *calls, given=given: [next(given), 1.0])
+        assert linear.gains("bfloat16", "float32") == gains
+
+
 def test_without_the_kernel_integers_have_to_gain_something(monkeypatch) -> None:
     monkeypatch.setenv("SONANT_KERNELS", "0")
     monkeypatch.setattr(linear, "advertised", lambda _: True)
