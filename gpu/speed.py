@@ -37,7 +37,7 @@ import numpy as np
 from report import RATE, Row, clips_of, markdown, measure, relative, transformers_model
 
 from sonant.audio.augment import Mixing, mix_utterances
-from sonant.inference import prepare
+from sonant.inference import cuda, prepare
 from sonant.inference.cuda import prepare_cuda
 from sonant.inference.cuda_extractor import CudaExtractor
 from sonant.layers.attention import attend_by_torch, attend_reference
@@ -508,6 +508,34 @@ def without(kernel: ModuleType) -> Iterator[None]:
         kernel.available = available  # type: ignore[attr-defined]
 
 
+def little_audio(plan: Plan) -> list[Row]:
+    """One clip at a time, from the first call on: what starting costs, and what recording the layers saves."""
+    rows: list[Row] = []
+    for name, config in plan.models.items():
+        plain = build(config).eval().to(plan.device)
+        for seconds in (1.0,) if plan.trial else (1.0, 5.0, 10.0, 30.0):
+            model = prepare_cuda(plain, "bfloat16")
+            packed = clips_of([seconds], plan.device)
+            row: Row = {"model": name, "seconds": seconds}
+            with torch.no_grad():
+                for call in ("first ms", "second ms"):  # the second records
+                    start = time.perf_counter()
+                    model(packed, layers=["last"])
+                    if plan.on_gpu:
+                        torch.cuda.synchronize()
+                    row[call] = 1e3 * (time.perf_counter() - start)
+                row["then ms"] = plan.milliseconds(lambda model=model, packed=packed: model(packed, layers=["last"]))
+                few, cuda.FEW_FRAMES = cuda.FEW_FRAMES, 0
+                try:
+                    row["unrecorded ms"] = plan.milliseconds(
+                        lambda model=model, packed=packed: model(packed, layers=["last"])
+                    )
+                finally:
+                    cuda.FEW_FRAMES = few
+            rows.append(row)
+    return rows
+
+
 def long_audio(plan: Plan) -> list[Row]:
     """One clip in a single pass: peak memory beside the weights, and speed."""
     model = prepare_cuda(build(plan.models["WavLM Large"]).eval().to(plan.device), "bfloat16")
@@ -608,6 +636,7 @@ PARTS = {
     "pretraining": Part("Pretraining WavLM Base, bfloat16", pretraining, 120),
     "deviations": Part("Deviations of encoding from the plain model in float32", deviations, 60),
     "breakdown": Part("WavLM Large, 32 clips of 10 s, bfloat16", breakdown, 90),
+    "little_audio": Part("One clip, bfloat16", little_audio, 90),
     "limits": Part("Limits of the machine", limits, 30),
     "long_audio": Part("WavLM Large, bfloat16, one clip in a single pass", long_audio, 90),
     "tilings": Part("Cuts of the attention kernels", tilings, 120),

@@ -32,7 +32,7 @@ def test_the_measurements_of_speed_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "speed.json").read_text())
     tables = {title: rows for title, rows in report.items() if isinstance(rows, list)}
-    assert len(tables) == 10
+    assert len(tables) == 11
     assert not [row for rows in tables.values() for row in rows if "failed" in row]
     for row in tables["The attention kernel against its reference in float64"]:
         assert "left out" in row or (
