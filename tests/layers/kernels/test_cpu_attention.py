@@ -157,6 +157,18 @@ def test_hard_attention_chooses_as_the_formula_does(scale: float) -> None:
 
 
 @needs_kernel
+def test_does_not_depend_on_how_the_work_is_cut() -> None:
+    """Many threads cut one clip into runs of queries; where they begin changes nothing."""
+    tensors, bias = packed_heads([700], 1), bias_of("table", [700], 1)
+    whole = attend_cpu(*tensors, [700], bias)
+    for threads in (2, 7):
+        torch.set_num_threads(threads)
+        divided = attend_cpu(*tensors, [700], bias)
+        assert divided is None or torch.equal(divided, whole)  # type: ignore[arg-type]
+        torch.set_num_threads(1)
+
+
+@needs_kernel
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf"), FAR, -FAR])
 @pytest.mark.parametrize("place", [0, 1, 2, "gate", "table"])
 def test_odd_numbers_go_where_the_formula_sends_them(place: int | str, odd: float) -> None:

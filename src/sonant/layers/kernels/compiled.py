@@ -26,14 +26,13 @@ logger = logging.getLogger(__name__)
 
 COMPILE_SECONDS = 120.0  # a compiler that takes longer is given up
 # NaN and infinities keep their meaning, so this is not -ffast-math; sums are reordered where the source says so only.
-OPTIMISE = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast")
+OPTIMISE = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC")
 NATIVE = (("-march=native",), ("-mcpu=native",), ())  # the first that the compiler knows
 # The calls that these leave open find the OpenMP that torch has loaded. Linking one would bring a second pool of
 # threads, so without torch's the kernel is built for one thread.
 THREADS = (("-fopenmp",), ("-Xclang", "-fopenmp"), ())
 LINK = ("-shared", "-undefined", "dynamic_lookup") if sys.platform == "darwin" else ("-shared",)
-POSITION_INDEPENDENT = () if sys.platform == "win32" else ("-fPIC",)
-LIBRARY = "kernel.dll" if sys.platform == "win32" else "kernel.so"
+LIBRARY = "kernel.so"
 DIGEST = "sha256"
 
 
@@ -71,7 +70,7 @@ def build(source: Path) -> Kernel | None:
         compiler = _compiler()
         native, machine = _native(compiler)
         for threads in THREADS:
-            command = [*compiler, *OPTIMISE, *native, *threads, *POSITION_INDEPENDENT]
+            command = [*compiler, *OPTIMISE, *native, *threads]
             key = hashlib.sha256(b"\0".join([text, machine, shlex.join([*command, *LINK]).encode()])).hexdigest()
             try:
                 entry = _entry(f"{source.stem}-{key[:32]}", source, command, [*compiler, *LINK])
@@ -127,6 +126,8 @@ def _digest(entry: Path) -> str:
 
 def _compiler() -> list[str]:
     """The command of the C++ compiler: `CXX`, or the first that is found."""
+    if sys.platform == "win32":
+        raise OSError("GCC on Windows lays wide registers at wrong addresses (its bug 54412), which ends the process")
     if named := shlex.split(os.environ.get("CXX", "")):
         return named
     for name in ("c++", "g++", "clang++"):
@@ -176,21 +177,16 @@ def _user_cache() -> Path:
         caches = Path(named)
     elif sys.platform == "darwin":
         caches = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        caches = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     else:
         caches = Path.home() / ".cache"
     return caches / "sonant" / "kernels"
 
 
 def _temporary_cache() -> Path:
-    user = os.environ.get("USERNAME", "user") if sys.platform == "win32" else os.getuid()
-    return Path(tempfile.gettempdir(), f"sonant-kernels-{user}")
+    return Path(tempfile.gettempdir(), f"sonant-kernels-{os.getuid()}")
 
 
 def _private(folder: Path) -> bool:
-    """Whether nobody but the user can put a library there (on Windows the folder's own rights see to it)."""
-    if sys.platform == "win32":
-        return True
+    """Whether nobody but the user can put a library there."""
     status = folder.lstat()
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <type_traits>
 #include <vector>
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
@@ -37,8 +38,9 @@ constexpr float LOG2_E = 1.44269504088896341f;
 
 typedef float Vector __attribute__((vector_size(LANES * 4)));
 typedef int32_t Integers __attribute__((vector_size(LANES * 4)));
-
 typedef int32_t Four __attribute__((vector_size(16)));
+
+// Lanes of two vectors, by number: those of b follow those of a.
 #if defined(__clang__) || __GNUC__ >= 12
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
@@ -123,8 +125,7 @@ struct Floats {
 
     static Vector multiply(Vector sum, Word a, Vector b) { return sum + a * b; }
     template <class T>
-    static Word word(const T* from, int64_t step, bool) {
-        (void)step;
+    static Word word(const T* from, int64_t /* step */, bool /* both */) {
         return widen(*from);
     }
     static void weights(Word* to, Vector weights) { write(to, weights); }
@@ -149,15 +150,17 @@ struct Strides {
     int64_t row, head;
 };
 
-// All that one call is about; the numbers in the order in which Python gives them.
+enum Kind : int64_t { NONE, GATED_TABLE, SCORES };
+
+// All that one call is about, field by field as Python gives it.
 struct Call {
     const void *query, *key, *value;
     void* result;  // (total, heads, head_dim)
     Strides queries, keys, values;
     int64_t heads, head_dim;
-    int64_t kind;        // of the bias: 0 none, 1 by a table and a gate, 2 by scores of each query
-    const float* line;   // 1: (heads, reach - 1 + reach + PANEL), the last of which are never heard; 2: scores
-    const float* gate;   // 1: (total, heads)
+    int64_t kind;       // of the bias
+    const float* line;  // the table (heads, 2 * reach - 1 + PANEL), or the scores (total, heads, left + 1 + right)
+    const float* gate;  // (total, heads), to a table
     Strides lines, gates;
     int64_t reach, left, right;
 };
@@ -248,7 +251,7 @@ struct BiasLine {
     const float* line;
 };
 
-// Logits of a tile of queries against the first `keys` of a panel, and the highest of each query.
+// Logits of a tile of queries against the first keys of a panel, and the highest of each query.
 template <class Numbers, int ROWS, int COLUMNS>
 void panel_logits(const typename Numbers::Word* queries, const typename Numbers::Word* keys, int64_t depth,
                   const BiasLine* bias, int64_t offset, int64_t num_keys, float scale, float* logits, Vector* highest) {
@@ -309,7 +312,7 @@ struct Attention {
     const Task& task;
     Workspace<Numbers>& space;
 
-    // A row of queries, keys or values. They lie far apart, so a later one is called into the cache.
+    // A row of queries, keys or values. Rows lie far apart: one that comes later is fetched into the cache.
     const T* row_at(const void* base, Strides strides, int64_t step) const {
         const T* row = (const T*)base + (task.clip.start + step) * strides.row + task.head * strides.head;
         for (int64_t d = 0; d < call.head_dim; d += 64 / int64_t(sizeof(T))) {
@@ -368,7 +371,7 @@ struct Attention {
     // The bias of query i (of the clip) on the keys of a block.
     BiasLine bias_line(int64_t i, int64_t first, int64_t count, float* own) const {
         int64_t step = task.clip.start + i;
-        if (call.kind == 1) {
+        if (call.kind == GATED_TABLE) {
             float gate = call.gate[step * call.gates.row + task.head * call.gates.head];
             return {gate, call.line + task.head * call.lines.head + first - i + call.reach - 1};
         }
@@ -385,7 +388,7 @@ struct Attention {
     template <int ROWS>
     void tile(int64_t row, int64_t first_key, int64_t num_keys, float scale) {
         BiasLine bias[ROWS];
-        if (call.kind != 0) {
+        if (call.kind != NONE) {
             for (int r = 0; r < ROWS; ++r) {
                 int64_t i = task.first + std::min(row + r, task.count - 1);
                 bias[r] = bias_line(i, first_key, num_keys, space.lines + r * BLOCK);
@@ -398,7 +401,7 @@ struct Attention {
             with_columns((there + LANES - 1) / LANES, [&](auto columns) {
                 panel_logits<Numbers, ROWS, columns()>(
                     space.queries + row * space.depth, space.keys + offset * space.depth, space.depth,
-                    call.kind == 0 ? nullptr : bias, offset, there, scale, space.logits, found);
+                    call.kind == NONE ? nullptr : bias, offset, there, scale, space.logits, found);
             });
         }
         float shrink[ROWS];
@@ -516,7 +519,7 @@ void attend(const Call& call, const int64_t* lengths, int64_t num_clips, int64_t
 extern "C" {
 
 // How far behind a table's last number the kernel reads.
-int64_t sonant_attention_margin() { return PANEL; }
+int sonant_attention_margin() { return PANEL; }
 
 void sonant_attention_float32(const Call* call, const int64_t* lengths, int64_t num_clips, int64_t threads) {
     attend<Floats, float>(*call, lengths, num_clips, threads);
