@@ -58,10 +58,13 @@ def test_states_are_those_of_the_reference(name: str, config: str):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("config", ["post-norm", "w2v-bert2"])
-def test_openvino(config: str):
-    pytest.importorskip("openvino")
-    reference, found = (states(SYSTEMS[name], config) for name in ("transformers", "openvino"))
-    assert found.keys() == reference.keys()
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime", "torchaudio"])
+def test_states_are_those_of_the_reference_elsewhere(name: str, config: str):
+    pytest.importorskip(name)
+    if not SYSTEMS[name].knows(CONFIGS[config]):
+        pytest.skip(f"{name} has no such model")
+    reference, found = (states(SYSTEMS[system], config) for system in ("transformers", name))
+    assert found.keys() == reference.keys() - ({0} if name == "torchaudio" else set())
     for state, clips in found.items():
         assert all(relative_error(*pair) < 1e-4 for pair in zip(clips, reference[state], strict=True))
 

@@ -243,7 +243,8 @@ class _Seat:
     def ask(self, **order: Any) -> dict[str, Any]:
         if self.row.stopped is not None:
             return {}
-        answer = self.worker.ask(self.deadline - time.monotonic(), **order)
+        left = self.deadline - time.monotonic()
+        answer = self.worker.ask(left, **order) if left > 0 else {"stopped": "no time was left"}
         self.row.stopped = answer.get("stopped")
         return answer
 

@@ -15,6 +15,7 @@ from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.keys import write
 from sonant.checkpoints.torchaudio import rows_for
 from sonant.errors import ConfigurationError
+from sonant.export import to_onnx
 from sonant.models import Backbone, WaveformTransformerConfig, WavLMConfig
 
 
@@ -89,6 +90,54 @@ class ThroughOpenVINO:
             self.compiled = openvino.Core().compile_model(graph, "CPU", self.settings)
         result = self.compiled(speech)
         return [result[number] for number in range(len(self.compiled.outputs))]
+
+
+class ThroughONNX:
+    """Our own export, run by onnxruntime.
+
+    Args:
+        backbone: to be exported.
+        scratch: where the files go; they are read once.
+        int8: whether the feed-forward layers multiply integers of eight bits.
+        threads: for one pass.
+    """
+
+    def __init__(self, backbone: Backbone, scratch: Path, *, int8: bool, threads: int) -> None:
+        import onnxruntime
+
+        self.options = onnxruntime.SessionOptions()
+        self.options.intra_op_num_threads = threads
+        self.paths = {every: scratch / f"{'every' if every else 'last'}.onnx" for every in (True, False)}
+        to_onnx(backbone, self.paths[True], layers=None, normalize=False, int8=int8)
+        _keep_outputs(self.paths[True], self.paths[False], {"last", "frames"})
+        self.every: bool | None = None
+        self.session: Any = None
+
+    def __call__(self, waveform: Tensor, *, every: bool) -> dict[int | str, Tensor]:
+        """All states of one clip (samples,), or the last alone: two sessions, of which one is kept."""
+        import onnxruntime
+
+        if every is not self.every:
+            self.session, self.every = None, every
+            path = str(self.paths[every])
+            self.session = onnxruntime.InferenceSession(path, self.options, providers=["CPUExecutionProvider"])
+        given = {"waveforms": waveform[None].numpy(), "lengths": torch.tensor([len(waveform)]).numpy()}
+        names = [output.name for output in self.session.get_outputs()]
+        outputs = dict(zip(names, map(torch.from_numpy, self.session.run(None, given)), strict=True))
+        frames = int(outputs.pop("frames"))  # behind them lies padding
+        states = {name.removeprefix("hidden_states."): state[:, :frames] for name, state in outputs.items()}
+        return {int(name) if name.isdigit() else name: state for name, state in states.items()}
+
+
+def _keep_outputs(path: Path, into: Path, names: set[str]) -> None:
+    """The same graph with fewer outputs; what leads to the others is dropped when it is loaded."""
+    import onnx
+
+    model = onnx.load(path)
+    for output in [output for output in model.graph.output if output.name not in names]:
+        model.graph.output.remove(output)
+    large = model.ByteSize() > 2**30
+    onnx.save(model, into, save_as_external_data=large, location=f"{into.name}.data" if large else None)
 
 
 def unilm_model(backbone: Backbone, folder: Path, scratch: Path) -> Any:

@@ -1,6 +1,7 @@
 """The systems that are compared: one table, and for each a function that embeds clips."""
 
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -139,6 +140,14 @@ def openvino(backbone: Backbone, circumstances: Circumstances, *, hint: str) -> 
     return partial(one_by_one, one)
 
 
+def onnxruntime(backbone: Backbone, circumstances: Circumstances, *, int8: bool) -> Run:
+    """Our own export to ONNX; one clip after another."""
+    scratch = tempfile.TemporaryDirectory(prefix="sonant-onnx-")
+    model = peers.ThroughONNX(backbone, Path(scratch.name), int8=int8, threads=circumstances.threads)
+    weakref.finalize(model, scratch.cleanup)
+    return partial(one_by_one, model)
+
+
 def unilm(backbone: Backbone, circumstances: Circumstances) -> Run:
     """The authors' own code; one clip after another."""
     assert circumstances.unilm is not None
@@ -239,6 +248,20 @@ SYSTEMS: dict[str, System] = {
             partial(openvino, hint="bf16"),
             package="openvino",
             families=IN_TRANSFORMERS,
+        ),
+        System(
+            "onnxruntime",
+            "float32",
+            "sonant's ONNX, onnxruntime",
+            partial(onnxruntime, int8=False),
+            package="onnxruntime",
+        ),
+        System(
+            "onnxruntime",
+            "int8",
+            "sonant's ONNX, onnxruntime, int8",
+            partial(onnxruntime, int8=True),
+            package="onnxruntime",
         ),
         System("unilm", "float32", "unilm's WavLM", unilm, families=frozenset({"wavlm"})),
         System("torchaudio", "float32", "torchaudio", torchaudio, package="torchaudio", families=WAVEFORM_TRANSFORMERS),

@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> None:
     # What packages print must not come between the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    process_memory.go_first()
     job = json.loads(arguments[0])
     torch.set_num_threads(job["threads"])
     if job.get("memory_cap"):
