@@ -83,10 +83,17 @@ def test_numbers_of_sums(shape, name) -> None:
     given = sums(*shape, name)
     wide = given.sums.double() * given.row_scales[:, None].double() * given.column_scales + given.bias
     expected = wide if name is None else activation(name)(wide)
-    torch.testing.assert_close(dequantise(given, torch.float32).double(), expected, rtol=2e-6, atol=2e-6)
-    rounded = dequantise(given, torch.bfloat16)
-    assert rounded.dtype == torch.bfloat16
-    torch.testing.assert_close(rounded.double(), expected, rtol=2**-8, atol=2e-6)
+    made = dequantise(given, torch.float32)
+    torch.testing.assert_close(made.double(), expected, rtol=2e-6, atol=2e-6)
+    assert torch.equal(dequantise(given, torch.bfloat16), made.bfloat16())
+
+
+def test_bfloat16_is_rounded_to_the_nearest_and_ties_to_even() -> None:
+    bits = torch.tensor([0x3F808000, 0x3F818000, 0x3F808001, 0x3F807FFF, 0x7F7FFFFF, 0x7FFFFFFF], dtype=torch.int32)
+    x = bits.view(torch.float32)  # two ties, their neighbours, what becomes infinite, the last NaN
+    given = Sums(torch.zeros(1, len(x)).int(), torch.ones(1), torch.ones(len(x)), x, None)
+    assert torch.equal(dequantise(given, torch.bfloat16)[0, :-1], x[:-1].bfloat16())
+    assert dequantise(given, torch.bfloat16)[0, -1].isnan()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
