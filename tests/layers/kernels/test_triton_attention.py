@@ -137,14 +137,6 @@ def test_frames_of_no_clip_are_left_out() -> None:
     assert torch.equal(mixed[:38], expected)
 
 
-@pytest.mark.parametrize("lengths", [(1,), (ENTRY, ENTRY + 1), (5, 3 * ENTRY, 7)], ids=str)
-def test_the_block_table_holds_every_frame_once(lengths: tuple[int, ...]) -> None:
-    table = block_table(lengths, DEVICE).tolist()
-    frames = [start + row for start, length, first in table for row in range(first, min(first + ENTRY, length))]
-    assert sorted(frames) == list(range(sum(lengths)))
-    assert [length for _, length, _ in table] == sorted((length for _, length, _ in table), reverse=True)
-
-
 def kept(seed: int, heads: int, start: int, length: int, dropout: float) -> Tensor:
     """Which weights of a clip dropout must leave, from the formula: bool (heads, length, length)."""
 

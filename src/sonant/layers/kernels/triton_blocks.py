@@ -1,7 +1,9 @@
 """What the Triton kernels share: where they run, and the table that tells their programs which clip they work on."""
 
+import logging
+import os
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 
 import torch
@@ -14,8 +16,29 @@ HAS_TRITON = find_spec("triton") is not None
 
 
 def serves(device: torch.device) -> bool:
-    """Whether Triton's kernels run there: it is installed, and the GPU multiplies bfloat16."""
-    return HAS_TRITON and device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    """Whether Triton's kernels run there: on a GPU that multiplies bfloat16, where one was tried and did."""
+    return HAS_TRITON and device.type == "cuda" and os.environ.get("SONANT_KERNELS") != "0" and _runs(device)
+
+
+@cache
+def _runs(device: torch.device) -> bool:
+    """Triton needs a C compiler and a driver that suits it; where it fails, PyTorch's operations take its place."""
+    try:
+        if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
+            return False
+        from sonant.layers.kernels.triton_programs import norm
+
+        x = torch.arange(16.0, device=device)[None]
+        copy = torch.empty_like(x)
+        with on(device):
+            norm[1,](
+                x, None, None, None, None, copy, 1, 0.0,
+                DIM=16, WIDTH=16, NORM=False, GELU=False, KEPT="", ROWS=1, num_warps=1,
+            )  # fmt: skip
+        return torch.equal(x, copy)
+    except Exception as error:  # noqa: BLE001  Triton, its compiler and the driver each have their own
+        logging.getLogger(__name__).debug("Triton does not run on %s: %s", device, error)
+        return False
 
 
 def on(device: torch.device) -> AbstractContextManager[object]:
@@ -32,7 +55,7 @@ def block_table(lengths: tuple[int, ...], device: torch.device) -> Tensor:
 
 
 # As `torch.compiler.assume_constant_result` would say, which imports all of the compiler, for seconds.
-block_table._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001
+serves._dynamo_marked_constant = block_table._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @lru_cache(maxsize=64)

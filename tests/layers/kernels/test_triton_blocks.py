@@ -1,0 +1,51 @@
+"""Where Triton's kernels serve, and what tells them the clips."""
+
+import logging
+
+import pytest
+import torch
+
+from sonant.layers.kernels import triton_blocks
+from sonant.layers.kernels.triton_blocks import ENTRY, block_table, serves
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("lengths", [(1,), (ENTRY, ENTRY + 1), (5, 3 * ENTRY, 7)], ids=str)
+def test_the_block_table_holds_every_frame_once(lengths: tuple[int, ...]) -> None:
+    table = block_table(lengths, DEVICE).tolist()
+    frames = [start + row for start, length, first in table for row in range(first, min(first + ENTRY, length))]
+    assert sorted(frames) == list(range(sum(lengths)))
+    assert [length for _, length, _ in table] == sorted((length for _, length, _ in table), reverse=True)
+
+
+def test_a_block_table_made_for_inference_serves_training() -> None:
+    with torch.inference_mode():
+        table = block_table((3, 999), DEVICE)
+    assert not table.is_inference()
+
+
+def test_a_kernel_is_tried_before_it_is_relied_on(monkeypatch: pytest.MonkeyPatch, caplog) -> None:
+    pytest.importorskip("triton", reason="Triton is not installed: pip install 'sonant[triton]' (Linux)")
+    from sonant.layers.kernels import triton_programs
+
+    run = triton_blocks._runs.__wrapped__
+    assert run(DEVICE)
+
+    class WithoutCompiler:
+        def __getitem__(self, grid: object) -> None:
+            raise RuntimeError("Failed to find C compiler.")
+
+    monkeypatch.setattr(triton_programs, "norm", WithoutCompiler())
+    with caplog.at_level(logging.DEBUG, logger=triton_blocks.__name__):
+        assert not run(DEVICE)
+    assert "Failed to find C compiler" in caplog.text
+
+
+def test_no_kernel_on_a_cpu_nor_where_they_are_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triton_blocks, "HAS_TRITON", True)
+    monkeypatch.setattr(triton_blocks, "_runs", lambda _: True)
+    assert serves(torch.device("cuda"))
+    assert not serves(torch.device("cpu"))
+    monkeypatch.setenv("SONANT_KERNELS", "0")
+    assert not serves(torch.device("cuda"))
