@@ -17,9 +17,12 @@ COLOURS = {
     "transformers": "#d55e00",
     "padded": "#e69f00",
     "openvino": "#009e73",
+    "onnxruntime": "#000000",
     "unilm": "#cc79a7",
     "torchaudio": "#999999",
 }  # Okabe and Ito's, told apart by the colour-blind too
+MARKS = {"float32": "o", "bfloat16": "s", "int8": "D", "float16": "^"}
+TIMES = (0.5, 1, 2, 3, 4, 6, 8, 10, 15, 20, 30)
 LINES = {"float32": "-", "bfloat16": "--", "int8": ":", "float16": "-."}
 
 
@@ -39,6 +42,7 @@ def draw(results: Results, folder: Path) -> list[Path]:
             figure, axes = _figure()
             picture(results, axes)
             axes.grid(visible=True, alpha=0.25)
+            axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
             drawn.append(folder / f"{name}.png")
             figure.savefig(drawn[-1], dpi=130, bbox_inches="tight")
     return drawn
@@ -50,28 +54,28 @@ def _figure() -> tuple[Any, Any]:
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtra("matplotlib", extra="plot", purpose="Drawing the results") from None
-    figure = Figure(figsize=(8, 4.5))
+    figure = Figure(figsize=(7, 4))
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 
 
 def _ratios(results: Results, axes: Any) -> None:
-    """A group of bars for each model and case."""
+    """A line for each case and model, a mark for each system."""
     groups = [(model, case) for case in report.cases(results) for model in report.models(results)]
-    groups = [group for group in groups if results.measured(*group)]
-    names = [name for name in SYSTEMS if any(name in results.measured(*group) for group in groups)]
-    width = 0.85 / max(1, len(names))
-    for i, name in enumerate(names):
-        rows = [results.find(*group, name) for group in groups]
-        heights = [(report.ratio(results, row) or 0.0) if row else 0.0 for row in rows]
-        places = [place + (i - len(names) / 2 + 0.5) * width for place in range(len(groups))]
-        hatch = {"bfloat16": "//", "int8": ".."}.get(SYSTEMS[name].precision)
-        axes.bar(places, heights, width, color=_colour(name), hatch=hatch, edgecolor="white", label=SYSTEMS[name].title)
-    labels = [f"{known_title(model)}\n{CASES[case].name}" for model, case in groups]
-    axes.set_xticks(range(len(groups)), labels, fontsize=7)
-    axes.axhline(1, color="black", linewidth=0.8)
-    axes.set_ylabel("times as fast as the reference")
-    axes.legend(fontsize=7, ncols=2)
+    groups = [group for group in groups if results.measured(*group)][::-1]
+    for name in SYSTEMS:
+        rows = [(place, results.find(*group, name)) for place, group in enumerate(groups)]
+        points = [(times, place) for place, row in rows if row and (times := report.ratio(results, row))]
+        if points:
+            mark = MARKS[SYSTEMS[name].precision]
+            axes.plot(*zip(*points, strict=True), mark, color=_colour(name), label=SYSTEMS[name].title)
+    labels = [f"{known_title(model)}, {CASES[case].title}" for model, case in groups]
+    axes.set_yticks(range(len(groups)), labels, fontsize=7)
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xticks(TIMES, [f"{times:g}" for times in TIMES])
+    axes.set_xlabel("times as fast as the reference")
+    axes.figure.set_figheight(max(3.0, 1.0 + 0.28 * len(groups)))
 
 
 def _cost_of_length(results: Results, axes: Any) -> None:
@@ -83,7 +87,6 @@ def _cost_of_length(results: Results, axes: Any) -> None:
             axes.plot(*zip(*points, strict=True), marker="o", markersize=3, **_line(name))
     _logarithmic(axes, "length of the clip, seconds", "seconds of computing a second of audio")
     axes.set_title(known_title(model), fontsize=9)
-    axes.legend(fontsize=7)
 
 
 def _memory(results: Results, axes: Any) -> None:
@@ -96,7 +99,6 @@ def _memory(results: Results, axes: Any) -> None:
         if points:
             axes.plot(*zip(*points, strict=True), marker="o", markersize=3, **_line(system))
     _logarithmic(axes, "length of the clip, seconds", "peak memory beside the weights, GiB")
-    axes.legend(fontsize=7)
 
 
 def _cost_of_batches(results: Results, axes: Any) -> None:
@@ -111,7 +113,6 @@ def _cost_of_batches(results: Results, axes: Any) -> None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("clips a batch")
     axes.set_ylabel("seconds of computing a second of audio")
-    axes.legend(fontsize=7)
 
 
 def _cost_of_size(results: Results, axes: Any) -> None:
@@ -119,15 +120,27 @@ def _cost_of_size(results: Results, axes: Any) -> None:
     case = "10s" if "10s" in report.cases(results) else report.cases(results)[0]
     rows = [row for row in results.speed if row.case == case and row.seconds]
     for name, found in _by_system(rows).items():
-        points = sorted((row.gflop / row.audio_seconds, (row.seconds or 0) / row.audio_seconds) for row in found)
-        line = _line(name)
-        axes.plot(*zip(*points, strict=True), marker="o", markersize=3, **line)
-    for model in dict.fromkeys(row.model for row in rows):
-        row = next(row for row in rows if row.model == model)
-        slowest = max((other.seconds or 0) / other.audio_seconds for other in rows if other.model == model)
-        axes.annotate(known_title(model), (row.gflop / row.audio_seconds, slowest), fontsize=6, rotation=30)
+        if SYSTEMS[name].code in ("sonant", "transformers", "openvino"):
+            points = sorted((row.gflop / row.audio_seconds, (row.seconds or 0) / row.audio_seconds) for row in found)
+            mark = MARKS[SYSTEMS[name].precision]
+            axes.plot(*zip(*points, strict=True), mark, color=_colour(name), label=SYSTEMS[name].title)
+    sizes: dict[float, list[str]] = {}
+    for row in rows:
+        titles = sizes.setdefault(round(row.gflop / row.audio_seconds, 1), [])
+        titles += [known_title(row.model)] if known_title(row.model) not in titles else []
+    for size, titles in sizes.items():
+        axes.axvline(size, color="black", linewidth=0.4, alpha=0.4)
+        axes.annotate(
+            ", ".join(titles),
+            (size, 0.02),
+            xycoords=("data", "axes fraction"),
+            xytext=(-5, 0),
+            textcoords="offset points",
+            rotation=90,
+            fontsize=6,
+            ha="right",
+        )
     _logarithmic(axes, f"GFLOP a second of audio ({CASES[case].title})", "seconds of computing a second of audio")
-    axes.legend(fontsize=7)
 
 
 def _lengths(rows: Iterable[Speed]) -> set[str]:
