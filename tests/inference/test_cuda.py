@@ -18,6 +18,7 @@ from sonant.layers.kernels import triton_attention, triton_convolution, triton_n
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, HuBERTConfig, W2vBERT2Config, Wav2Vec2Config, Wav2VecConfig, WavLMConfig, build
 from tests.shapes import SMALL
+from tests.triton_kernels import needs_triton
 
 LAYER_NORM = {**SMALL, "extractor_norm": "layer", "pre_norm": True, "conv_bias": True}
 CONFORMER = {"dim": 32, "num_layers": 3, "num_heads": 4, "feed_forward_dim": 64}
@@ -144,7 +145,7 @@ class Rehearsal:
 @pytest.mark.slow
 def test_a_recording_serves_whatever_clips_fill_its_size(monkeypatch) -> None:
     """What was recorded for one set of clips gives the states of others: nothing of the first is left in it."""
-    pytest.importorskip("triton", reason="Triton is not installed: pip install 'sonant[triton]' (Linux)")
+    needs_triton()
     made = []
     monkeypatch.setattr(cuda, "recordable", lambda *_: True)
     monkeypatch.setattr(cuda, "BUCKET", 64)
@@ -168,7 +169,7 @@ def test_a_recording_serves_whatever_clips_fill_its_size(monkeypatch) -> None:
 @pytest.mark.parametrize("name", ["wavlm", "wavlm, layer norm", "w2v_bert2"])
 def test_the_whole_model_by_the_kernels_of_a_gpu(name: str, monkeypatch) -> None:
     """Attention, positions and norms all at once, as a GPU runs them, in Triton's interpreter."""
-    pytest.importorskip("triton", reason="Triton is not installed: pip install 'sonant[triton]' (Linux)")
+    needs_triton()
     used = []
 
     def of_gpu(module: ModuleType, kernel: str) -> None:

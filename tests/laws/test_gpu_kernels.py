@@ -8,6 +8,7 @@ from sonant.layers.packed import Packed
 from sonant.models import HuBERTConfig, W2vBERT2Config, WavLMConfig, build
 from sonant.pretraining import MaskedPrediction, MaskedPredictionConfig, MFCCTargets, SpeechBatch
 from tests.shapes import SMALL
+from tests.triton_kernels import needs_triton
 
 STILL = {"dropout": 0.0, "attention_dropout": 0.0, "input_dropout": 0.0, "layerdrop": 0.0}
 CONFIGS = {
@@ -32,7 +33,7 @@ def batch_for(lengths: list[int], num_frames: list[int]) -> SpeechBatch:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_gradient_is_that_of_the_plain_operations(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("triton", reason="Triton is not installed: pip install 'sonant[triton]' (Linux)")
+    needs_triton()
     torch.manual_seed(0)
     backbone = build(CONFIGS[name])
     objective = MaskedPrediction(backbone, MaskedPredictionConfig(targets=MFCCTargets(num_clusters=20))).train()

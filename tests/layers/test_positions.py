@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sonant.layers.kernels import triton_convolution
 from sonant.layers.packed import Packed
 from sonant.layers.positions import ConvPositions, PositionGate, RelativePositions, relative_buckets
+from tests.triton_kernels import needs_triton
 
 # Distances (key minus query) and their buckets in the released WavLM models, 320 buckets up to distance 800.
 KNOWN = {
@@ -126,7 +127,7 @@ def test_gate_by_the_formula() -> None:
 
 def test_a_kernel_for_gpus_gives_the_same_positions(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same sum, and the same gradients to direction and gain of the weights."""
-    pytest.importorskip("triton", reason="Triton is not installed: pip install 'sonant[triton]' (Linux)")
+    needs_triton()
     torch.manual_seed(0)
     positions, frames = ConvPositions(32, kernel=8, groups=2), Packed.pack([torch.randn(5, 32), torch.randn(20, 32)])
     plain = positions(frames)

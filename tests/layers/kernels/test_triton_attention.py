@@ -9,10 +9,10 @@ from sonant.layers.kernels import triton_attention
 from sonant.layers.kernels.triton_attention import HALF, attend_blocks, attend_triton
 from sonant.layers.kernels.triton_blocks import ENTRY, block_table
 from sonant.layers.positions import RelativeBias, RelativeKeyBias
+from tests.triton_kernels import DEVICE, needs_triton
 
-pytest.importorskip("triton", reason="Triton is not installed: pip install 'sonant[triton]' (Linux)")
+needs_triton()
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 KINDS = ("none", "gated", "keys")
 each_kind = pytest.mark.parametrize("kind", KINDS)
 ACROSS = [ENTRY + 3, 1, 64]  # more than an entry of the block table, a single frame, exactly a block

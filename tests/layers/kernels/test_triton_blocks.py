@@ -7,8 +7,7 @@ import torch
 
 from sonant.layers.kernels import triton_blocks
 from sonant.layers.kernels.triton_blocks import ENTRY, block_table, serves
-
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+from tests.triton_kernels import DEVICE, needs_triton
 
 
 @pytest.mark.parametrize("lengths", [(1,), (ENTRY, ENTRY + 1), (5, 3 * ENTRY, 7)], ids=str)
@@ -26,7 +25,7 @@ def test_a_block_table_made_for_inference_serves_training() -> None:
 
 
 def test_a_kernel_is_tried_before_it_is_relied_on(monkeypatch: pytest.MonkeyPatch, caplog) -> None:
-    pytest.importorskip("triton", reason="Triton is not installed: pip install 'sonant[triton]' (Linux)")
+    needs_triton()
     from sonant.layers.kernels import triton_programs
 
     run = triton_blocks._runs.__wrapped__

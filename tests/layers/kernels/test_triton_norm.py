@@ -4,10 +4,9 @@ import pytest
 import torch
 
 from sonant.layers.kernels.triton_norm import ELEMENTS, norm_reference, norm_triton
+from tests.triton_kernels import DEVICE, needs_triton
 
-pytest.importorskip("triton", reason="Triton is not installed: pip install 'sonant[triton]' (Linux)")
-
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+needs_triton()
 
 
 @pytest.mark.parametrize("kept", ["sum", "norm", None])

@@ -144,7 +144,7 @@ def packed_attention_backward(
     )
     dots = torch.empty_like(log_sums)
     out_gradient = out_gradient.contiguous()
-    of_scores = of_positions.zero_() if launcher.bias == "keys" else None
+    of_scores = of_positions.zero_() if launcher.bias == "keys" else of_positions
     launcher.launch("query_gradient", out, log_sums, out_gradient, of_query, of_gate, of_scores, dots)
     launcher.launch("key_gradient", log_sums, out_gradient, dots, of_key, of_value)
     if launcher.bias == "gated":
@@ -211,7 +211,9 @@ class _Launcher:
         self.positions = positions = None if positions is None else positions.contiguous()
         self.bias = "none" if positions is None else "keys" if gate is None else "gated"
         self.query, self.blocks = query, blocks
-        self.tensors = (query, key, value, gate, positions, blocks, seed)
+        # What there is none of is never read; older Triton knows no None within a program.
+        parts = (query if part is None else part for part in (gate, positions, blocks, seed))
+        self.tensors = (query, key, value, *parts)
         self.numbers = (
             query.stride(0),
             query.stride(1),
