@@ -166,3 +166,20 @@ def test_the_command_writes_its_report(tmp_path: Path, capfd: pytest.CaptureFixt
     assert Results(found["settings"]).settings == {"threads": 1, "weights": "random"}
     assert Machine(**found["machine"]).threads == 1
     assert {path.name for path in out.glob("*.png")} == {"ratios.png"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--minutes 0", "it must be more than 0"),
+        ("--models wavlm-bass", "wavlm-base"),
+        ("--cases 10", "10s"),
+        ("--systems openvin", "openvino"),
+        ("--precision bf16", "bfloat16"),
+    ],
+)
+def test_wrong_use(
+    options: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_processes: list[str]
+):
+    assert main(["bench", *options.split(), "-o", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err

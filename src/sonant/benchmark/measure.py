@@ -83,7 +83,8 @@ class Worker:
             env=environment,
         )
         self._lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def ask(self, timeout: float | None = None, **order: Any) -> dict[str, Any]:
         """Send an order and wait for the answer; one with "stopped" is the last."""
@@ -107,8 +108,9 @@ class Worker:
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(line)
+        with self.process.stdout as lines:
+            for line in lines:
+                self._lines.put(line)
         self._lines.put(None)
 
     @property
@@ -125,6 +127,7 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self._listener.join()
 
     def __enter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,8 @@ class _Run:
 
     def _step(self, contest: Contest, waiting: Sequence[Step], *, number: int, of: int) -> None:
         step, left = waiting[0], self.end - time.monotonic()
-        costs = [self._estimate(one, contest if i == 0 else None) for i, one in enumerate(waiting)]
+        followed = [contest.started, *(one.model == before.model for before, one in pairwise(waiting))]
+        costs = [self._estimate(one, started=started) for one, started in zip(waiting, followed, strict=True)]
         if costs[0] > left:
             self.results.left_out.append(f"{step.title}: needs about {costs[0] / 60:.1f} min, {left / 60:.1f} are left")
             self.say(f"[{number}/{of}] {step.title}: left out for time")
@@ -201,8 +203,7 @@ class _Run:
         expected = {name for name in names if config is None or SYSTEMS[name].knows(config)}
         return expected <= self.results.measured(step.model, step.case)
 
-    def _estimate(self, step: Step, contest: Contest | None) -> float:
-        started = contest is not None and contest.started
+    def _estimate(self, step: Step, *, started: bool) -> float:
         config = known_config(step.model) or self._subject(step.model).config
         return plan.estimate(step, config, self.limits, started=started)
 
