@@ -244,6 +244,7 @@ class RecordedEncoder(nn.Module):
     def __init__(self, encoder: TransformerEncoder) -> None:
         super().__init__()
         self.encoder, self.recordings = encoder, Recordings(MAX_RECORDINGS)
+        self._tables: dict[int, Tensor] = {}
         attention: Any = encoder.layers[0].attention
         self.head_dim: int = attention.output.in_features // attention.num_heads
 
@@ -258,8 +259,7 @@ class RecordedEncoder(nn.Module):
         x, sizes, few = self.encoder.before_layers(frames), frames.sizes, total <= FEW_FRAMES
         if few and (fill := -total % BUCKET):
             x, sizes = F.pad(x, (0, 0, 0, fill)), [*sizes, fill]
-        positions = self.encoder.relative_positions
-        table = [] if positions is None else [positions.table(len(x) if few else max(sizes)).contiguous()]
+        table = self._table(len(x) if few else max(sizes), keep=few)
         blocks = _block_table(sizes, x) if few and recordable(x, self.head_dim) else None
         if blocks is None:
             states = through(x, sizes, *table)
@@ -268,6 +268,18 @@ class RecordedEncoder(nn.Module):
             states = self.recordings.run(key, lambda inputs: through(*inputs), [x, blocks, *table])
         states = [state[:total] for state in states]
         return dict(zip(numbers, states, strict=False)), states[-1] if last else None
+
+    def _table(self, reach: int, *, keep: bool) -> list[Tensor]:
+        """The position bias of each head (heads, 2 * reach - 1), if there is one; that of a recorded size is kept."""
+        positions = self.encoder.relative_positions
+        if positions is None:
+            return []
+        if reach in self._tables:
+            return [self._tables[reach]]
+        table = positions.table(reach).contiguous()
+        if keep:
+            self._tables[reach] = table
+        return [table]
 
 
 def recordable(x: Tensor, head_dim: int) -> bool:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.layers.kernels import triton_convolution
-from sonant.layers.packed import Packed, lay_with_gaps
+from sonant.layers.packed import Packed, lay_with_gaps, onto
 
 
 class ConvPositions(nn.Module):
@@ -73,7 +73,7 @@ class RelativePositions(nn.Embedding):
         """(heads, 2 * reach - 1): the bias at distances -(reach - 1) to reach - 1 frames."""
         distances = torch.arange(1 - reach, reach)
         buckets = relative_buckets(distances, num_buckets=self.num_embeddings, max_distance=self.max_distance)
-        return self(buckets.to(self.weight.device)).T
+        return self(onto(buckets, self.weight.device)).T
 
 
 def relative_buckets(distances: Tensor, *, num_buckets: int, max_distance: int) -> Tensor:
