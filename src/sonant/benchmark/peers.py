@@ -154,7 +154,8 @@ def unilm_model(backbone: Backbone, folder: Path, scratch: Path) -> Any:
 
 def torchaudio_model(backbone: Backbone) -> Any:
     """torchaudio's model of the same shape."""
-    from torchaudio.models import wav2vec2_model, wavlm_model
+    # In no extra of ours: its wheels want the CUDA libraries, with which it does not import beside a torch for CPUs.
+    torchaudio = importlib.import_module("torchaudio.models")
 
     checkpoint = Checkpoint(backbone.config, backbone.state_dict())
     c = checkpoint.config
@@ -179,7 +180,8 @@ def torchaudio_model(backbone: Backbone) -> Any:
     }
     if isinstance(c, WavLMConfig):
         settings |= {"encoder_num_buckets": c.num_buckets, "encoder_max_distance": c.max_distance}
-    model = (wavlm_model if isinstance(c, WavLMConfig) else wav2vec2_model)(**settings)
+    make = torchaudio.wavlm_model if isinstance(c, WavLMConfig) else torchaudio.wav2vec2_model
+    model = make(**settings)
     state, _ = write(checkpoint.backbone_state, rows_for(checkpoint.family, mask=False))
     model.load_state_dict(state)
     return model.eval()
