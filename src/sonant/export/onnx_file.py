@@ -31,7 +31,6 @@ def to_onnx(
     layers: Collection[int | str] | None = ("last",),
     normalize: bool = True,
     int8: bool = False,
-    opset: int = OPSET,
     overwrite: bool = False,
 ) -> Exported:
     """Write a backbone as an ONNX file, and run it beside the model in onnxruntime.
@@ -43,7 +42,6 @@ def to_onnx(
         layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
         normalize: whether the graph normalises waveforms, for a model that wants it.
         int8: whether the feed-forward layers multiply integers of eight bits.
-        opset: version of ONNX's operators.
         overwrite: replace the file if it exists.
 
     Raises:
@@ -57,7 +55,7 @@ def to_onnx(
     twin = padded(backbone, layers=layers, normalize=normalize)
     facts = facts_of(backbone, twin)
     with staged(path, overwrite=overwrite) as staging:
-        _write(twin, staging, facts, int8=int8, opset=opset)
+        _write(twin, staging, facts, int8=int8)
         outputs, graph = open_onnx(staging)
         agreement = compare(graph, backbone, normalize=normalize)
         agreement.demand(int8=int8)
@@ -83,13 +81,13 @@ def open_onnx(path: Path) -> tuple[tuple[str, ...], Graph]:
     return names, run
 
 
-def _write(twin: PaddedBackbone, path: Path, facts: dict[str, str], *, int8: bool, opset: int) -> None:
+def _write(twin: PaddedBackbone, path: Path, facts: dict[str, str], *, int8: bool) -> None:
     with _quiet():
         program = torch.onnx.export(
             trace(twin),
             input_names=list(INPUTS),
             output_names=list(twin.outputs),
-            opset_version=opset,
+            opset_version=OPSET,
             dynamo=True,
             verbose=False,
         )
