@@ -93,6 +93,7 @@ def test_half_precision_is_taken_in_float32() -> None:
     model = backbone("HuBERT").bfloat16()
     rows, _ = speech([4_000])
     assert padded(model)(rows, torch.tensor([4_000]))["last"].dtype == torch.float32
+    assert compare(padded(model), model, normalize=True).largest_difference < TOLERANCE
     assert next(model.parameters()).dtype == torch.bfloat16
 
 

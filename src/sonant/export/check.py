@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sonant.errors import ExportError
+from sonant.inference.shared_copy import shared_copy
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, VQWav2Vec, normalize_waveform
 from sonant.models.discrete_bert import DiscreteBERT
@@ -64,6 +65,7 @@ def compare(graph: Graph, backbone: Backbone, *, normalize: bool) -> Agreement:
     Args:
         normalize: whether the graph normalises waveforms by itself.
     """
+    backbone = shared_copy(backbone, torch.float32, torch.device("cpu"))  # as the graph's weights are
     generator = torch.Generator().manual_seed(SEED)
     differences, cosines, alike, clips = [torch.zeros(())], [torch.ones(())], [], 0
     for seconds in BATCHES_SECONDS:

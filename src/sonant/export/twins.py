@@ -188,14 +188,16 @@ class PaddedDiscreteBERT(PaddedBackbone):
 def padded(
     backbone: Backbone, *, layers: Collection[int | str] | None = ("last",), normalize: bool = True
 ) -> PaddedBackbone:
-    """A backbone as a function of padded waveforms, float32, in evaluation mode; it shares float32 weights.
+    """A backbone as a function of padded waveforms, float32, on the CPU and in evaluation mode.
+
+    Weights that are so already are shared.
 
     Args:
         layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
         normalize: whether waveforms come as they are and are normalised here, if the model wants that; otherwise they
             must come normalised to a model that wants it.
     """
-    own = shared_copy(backbone, torch.float32)
+    own = shared_copy(backbone, torch.float32, torch.device("cpu"))
     match own:
         case WaveformTransformer():
             return PaddedWaveformTransformer(own, layers, normalize=normalize).eval()
