@@ -36,7 +36,9 @@ class PaddedFbank(nn.Module):
         self.window, self.shift = round(FRAME_SECONDS * rate), round(SHIFT_SECONDS * rate)
         spectrum = spectra(torch.eye(self.window, dtype=torch.float64) * INTEGER_SCALE)
         self.register_buffer("transform", torch.cat([spectrum.real, spectrum.imag], 1))
-        self.register_buffer("bank", mel_bank(self.num_bins, rate, LOWEST_HZ, rate / 2, window=self.window).T)
+        self.register_buffer(
+            "bank", mel_bank(self.num_bins, rate, LOWEST_HZ, rate / 2, window=self.window).T.contiguous()
+        )
 
     def forward(self, speech: Padded) -> Padded:
         """Waveforms (batch, samples) to frames (batch, time, stack * num_bins), normalised by clip."""
