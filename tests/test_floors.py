@@ -43,7 +43,8 @@ ROOMS_WITHOUT_FAMILIES = {"training", "extraction", "evaluation", "analysis"}
 
 OPTIONAL = {
     "av", "faiss", "kaldi_native_fbank", "matplotlib", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino",
-    "pandas", "pyarrow", "scipy", "sentencepiece", "sklearn", "tensorboard", "torch.utils.tensorboard", "torchaudio", "transformers", "triton",
+    "pandas", "pyarrow", "scipy", "sentencepiece", "sklearn", "tensorboard", "torch.utils.tensorboard", "torchaudio",
+    "transformers", "triton",
 }  # fmt: skip
 # Written in the language of an optional package, and so themselves imported inside functions only.
 IN_ITS_LANGUAGE = {"sonant.layers.kernels.triton_programs": "triton"}
