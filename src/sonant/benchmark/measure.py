@@ -183,9 +183,10 @@ class Contest:
         seats.sort(key=lambda seat: seat.system != reference)  # the others are compared with it
         for seat in seats:
             say(f"preparing {seat.system.title}")
+            answer = seat.ask(do="settle", case=case.name)
             if case.checked:
                 self._check(seat, reference, case)
-            answer = seat.ask(do="settle", case=case.name)
+                seat.ask(do="settle", case=case.name)
             seat.row.idle_memory = int(answer.get("idle", 0))
             seat.row.note = answer.get("note", "")
         longest = passing = 0.0
