@@ -37,9 +37,10 @@ import numpy as np
 from report import RATE, Row, clips_of, markdown, measure, relative, transformers_model
 
 from sonant.audio.augment import Mixing, mix_utterances
-from sonant.inference import cuda, prepare
+from sonant.inference import prepare
+from sonant.inference.cuda import encoder as cuda_encoder
 from sonant.inference.cuda import prepare_cuda
-from sonant.inference.cuda_extractor import CudaExtractor
+from sonant.inference.cuda.extractor import CudaExtractor
 from sonant.layers.attention import attend_by_torch, attend_reference
 from sonant.layers.kernels import flex_attention, triton_attention, triton_convolution
 from sonant.layers.kernels.flex_attention import attend_flex
@@ -525,13 +526,13 @@ def little_audio(plan: Plan) -> list[Row]:
                         torch.cuda.synchronize()
                     row[call] = 1e3 * (time.perf_counter() - start)
                 row["then ms"] = plan.milliseconds(lambda model=model, packed=packed: model(packed, layers=["last"]))
-                few, cuda.FEW_FRAMES = cuda.FEW_FRAMES, 0
+                few, cuda_encoder.FEW_FRAMES = cuda_encoder.FEW_FRAMES, 0
                 try:
                     row["unrecorded ms"] = plan.milliseconds(
                         lambda model=model, packed=packed: model(packed, layers=["last"])
                     )
                 finally:
-                    cuda.FEW_FRAMES = few
+                    cuda_encoder.FEW_FRAMES = few
             rows.append(row)
     return rows
 

@@ -43,7 +43,7 @@ def test_direct_dependencies_are_pinned() -> None:
     }
     for requirement in map(Requirement, wanted):
         name = requirement.name.lower().replace("_", "-")
-        if name != "sonant":
+        if name not in {"sonant", "triton"}:  # which Triton is right, torch for CUDA says itself
             assert pins.get(name) in requirement.specifier, f"{requirement}: constraints.txt has {pins.get(name)}"
 
 
@@ -59,7 +59,13 @@ def test_imports_are_declared() -> None:
     used = set()
     for path in (ROOT / "src").rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        inside = {node for outer in ast.walk(tree) if isinstance(outer, ast.FunctionDef) for node in ast.walk(outer)}
+        inside = {
+            node
+            for outer in ast.walk(tree)
+            if isinstance(outer, ast.FunctionDef)
+            or (isinstance(outer, ast.If) and ast.unparse(outer.test) == "TYPE_CHECKING")
+            for node in ast.walk(outer)
+        }
         for node in ast.walk(tree):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
@@ -102,7 +108,7 @@ def test_wheel_holds_everything(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("sonant-*.whl")
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     source = clone / "src"
-    kinds = {".py", ".typed", ".safetensors", ".json", ".md"}
+    kinds = {".py", ".cpp", ".typed", ".safetensors", ".json", ".md"}
     expected = {str(path.relative_to(source)) for path in source.rglob("*") if path.suffix in kinds}
     assert "sonant/py.typed" in names
     assert sorted(names) == sorted(expected), "a folder without __init__.py, or a file that package-data does not name?"

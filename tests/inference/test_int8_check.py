@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from sonant.benchmark.subjects import exaggerate
+from sonant.inference.cpu import prepare_cpu
+from sonant.inference.cpu.linear import IntegerProduct
 from sonant.inference.int8_check import near, passing
-from sonant.inference.linear import IntegerProduct
-from sonant.inference.preparation import prepare_cpu
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, Encoded, W2vBERT2Config, WavLMConfig, build
 from tests.shapes import SMALL
@@ -51,7 +51,7 @@ def products(module: torch.nn.Module) -> set[str]:
 
 @pytest.mark.parametrize("groups", [(), ("feed_forward",), ("attention",), ("feed_forward", "attention")])
 def test_what_a_model_names_is_multiplied_in_integers(backbone, clips, groups, monkeypatch) -> None:
-    monkeypatch.setattr("sonant.inference.preparation.has_bfloat16", lambda: False)  # the rest in float32
+    monkeypatch.setattr("sonant.inference.cpu.has_bfloat16", lambda: False)  # the rest in float32
     backbone.int8_groups = groups
     ready = prepare_cpu(backbone, "int8")
     assert products(ready) == set(groups)

@@ -48,8 +48,17 @@ def test_the_model_stays_as_it_was_and_goes_on_training(backbone, speech) -> Non
 
 def test_weights_that_are_not_rearranged_are_shared(backbone) -> None:
     prepared = prepare(backbone)
-    assert prepared.projection.norm.weight is backbone.projection.norm.weight
-    assert prepared.encoder.relative_positions.weight is backbone.encoder.relative_positions.weight
+    for name in ("projection.norm.weight", "encoder.relative_positions.weight"):
+        mine, theirs = prepared.get_parameter(name), backbone.get_parameter(name)
+        assert mine.data_ptr() == theirs.data_ptr()
+        assert theirs.requires_grad
+        assert not mine.requires_grad
+
+
+def test_no_gradient_is_kept_though_nobody_says_so(backbone, speech) -> None:
+    states = prepare(backbone)(speech)
+    assert not states.last.requires_grad
+    assert torch.equal(states.last, last(prepare(backbone), speech))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -73,7 +82,7 @@ def test_float64_is_run_as_it_is(backbone, speech) -> None:
 def test_what_the_cpu_does_not_gain_from_is_said_and_not_done(backbone, speech, precision, monkeypatch) -> None:
     monkeypatch.setattr("sonant.inference.preparation.has_bfloat16", lambda: False)
     monkeypatch.setattr("sonant.inference.preparation.has_int8", lambda: False)
-    with pytest.warns(UserWarning, match="float32"):
+    with pytest.warns(UserWarning, match="float32|bfloat16"):
         prepared = prepare(backbone, precision)
     assert torch.equal(last(prepared, speech), last(prepare(backbone, "float32"), speech))
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sonant.errors import ExportError
-from sonant.inference.shared_copy import shared_copy
+from sonant.inference.modules import shared_copy
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, VQWav2Vec, normalize_waveform
 from sonant.models.discrete_bert import DiscreteBERT

@@ -22,7 +22,7 @@ from sonant.export.padded import (
     quantize,
     transformer,
 )
-from sonant.inference.shared_copy import shared_copy
+from sonant.inference.modules import shared_copy
 from sonant.layers.conformer import ConformerEncoder
 from sonant.layers.positions import ConvPositions
 from sonant.layers.token_positions import FIRST_ROW, LearnedPositions

@@ -21,7 +21,7 @@ def find_int8_groups(backbone: Backbone, entries: Sequence[Entry]) -> tuple[Line
         AudioError: one of them cannot be used.
     """
     clips = []
-    for number in sorted({round(i * (len(entries) - 1) / RECORDINGS) for i in range(RECORDINGS + 1)}):
+    for number in sorted({i * len(entries) // RECORDINGS for i in range(RECORDINGS)}):
         entry = entries[number]
         source = AudioSource(entry.audio, backbone.sampling_rate, backbone.receptive_field, label=entry.name)
         samples = source.read()[: round(SECONDS * backbone.sampling_rate)]

@@ -1,46 +1,63 @@
-"""Self-attention for inference on a CPU: one matrix product gives queries, keys, values and WavLM's gate."""
+"""Self-attention for inference: one matrix product gives queries, keys, values and WavLM's gate."""
+
+from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.inference.linear import LinearPrecision, PreparedLinear
 from sonant.layers.attention import Bias, SelfAttention, attend
+from sonant.layers.kernels.triton_attention import attend_blocks
 from sonant.layers.positions import PositionGate, RelativeBias
 
 
-class PreparedSelfAttention(nn.Module):
-    """What `SelfAttention` computes without a gradient."""
+class FusedSelfAttention(nn.Module):
+    """What `SelfAttention` computes without a gradient.
 
-    def __init__(self, attention: SelfAttention, precision: LinearPrecision) -> None:
+    Args:
+        attention: whose weights are taken.
+        make_linear: from weight (out, in) and bias (out,), the map in the arithmetic that is wanted.
+        alignment: the columns of the product are filled up to a multiple of it.
+    """
+
+    def __init__(
+        self, attention: SelfAttention, make_linear: Callable[[Tensor, Tensor | None], nn.Module], *, alignment: int = 1
+    ) -> None:
         super().__init__()
-        self.num_heads = attention.num_heads
-        self.relative_keys = attention.relative_keys
-        self.gate_scale = None if attention.gate is None else attention.gate.scale
+        self.num_heads, self.relative_keys = attention.num_heads, attention.relative_keys
+        self.gate_scale = None if attention.gate is None else attention.gate.scale.detach().float()
+        self.head_dim = attention.output.in_features // self.num_heads
         parts = [attention.query, attention.key, attention.value]
-        self.widths = [part.out_features for part in parts]
         weights: list[Tensor] = [part.weight for part in parts]
         biases: list[Tensor] = [part.bias for part in parts]
         if attention.gate is not None:
-            weight, bias = gate_columns(attention.gate)
-            weights, biases = [*weights, weight], [*biases, bias]
-            self.widths.append(len(weight))
-        self.input = PreparedLinear(torch.cat(weights), torch.cat(biases), precision=precision)
-        self.output = PreparedLinear(attention.output.weight, attention.output.bias, precision=precision)
+            weight, bias = _gate_columns(attention.gate)
+            fill = -len(weight) % alignment
+            weights, biases = [*weights, F.pad(weight, (0, 0, 0, fill))], [*biases, F.pad(bias, (0, fill))]
+        self.widths = [len(weight) for weight in weights]
+        self.input = make_linear(torch.cat(weights), torch.cat(biases))
+        self.output = make_linear(attention.output.weight, attention.output.bias)
 
-    def forward(self, frames: Tensor, lengths: list[int], table: Tensor | None = None) -> Tensor:
-        """(total, dim) to (total, dim); `table` (heads, 2 * reach - 1) is the position bias shared by the layers."""
-        query, key, value, *gate = self.input(frames).split(self.widths, dim=1)
+    def forward(self, frames: Tensor, clips: list[int] | Tensor, table: Tensor | None = None) -> Tensor:
+        """(total, dim) to (total, dim).
+
+        `clips`: their lengths, or their block table (see `layers.kernels.triton_blocks`); `table`: as for
+        `SelfAttention`.
+        """
+        query, key, value, *gates = self.input(frames).split(self.widths, dim=1)
         q, k, v = (part.unflatten(1, (self.num_heads, -1)) for part in (query, key, value))
         bias: Bias | None = None
         if self.relative_keys is not None:
             bias = self.relative_keys.bias(q)
         elif self.gate_scale is not None and table is not None:
-            update, reset = gate[0].float().sigmoid().unflatten(1, (2, self.num_heads)).unbind(1)
+            both = gates[0][:, : 2 * self.num_heads].float().sigmoid()
+            update, reset = both.unflatten(1, (2, self.num_heads)).unbind(1)
             bias = RelativeBias(table, update * (reset * self.gate_scale - 1) + 2)
-        return self.output(attend(q, k, v, lengths, bias).flatten(1))
+        mixed = attend_blocks(q, k, v, clips, bias) if isinstance(clips, Tensor) else attend(q, k, v, clips, bias)
+        return self.output(mixed.flatten(1))
 
 
-def gate_columns(gate: PositionGate) -> tuple[Tensor, Tensor]:
+def _gate_columns(gate: PositionGate) -> tuple[Tensor, Tensor]:
     """The gate's linear map as one over all heads at once, and its sums of four folded in.
 
     Returns:

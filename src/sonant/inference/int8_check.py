@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sonant.inference.preparation import prepare_cpu
-from sonant.inference.shared_copy import shared_copy
+from sonant.inference.cpu import prepare_cpu
+from sonant.inference.modules import shared_copy
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, Encoded
 from sonant.models.backbone import LinearGroup

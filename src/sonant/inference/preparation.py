@@ -1,29 +1,18 @@
 """Makes of a model the copy that is run: same states, same numbering, faster arithmetic."""
 
 import warnings
-from collections.abc import Collection
 from itertools import chain
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.inference.attention import PreparedSelfAttention
-from sonant.inference.causal_context import PreparedCausalLayer
+from sonant.inference.cpu import prepare_cpu
+from sonant.inference.cpu.linear import LinearPrecision, has_bfloat16, has_int8
 from sonant.inference.cuda import prepare_cuda
-from sonant.inference.extractor import PreparedExtractor
-from sonant.inference.linear import FloatPrecision, LinearPrecision, PreparedFeedForward, has_bfloat16, has_int8
-from sonant.inference.positions import PreparedConvModule, PreparedConvPositions
+from sonant.inference.modules import shared_copy
 from sonant.inference.precision import PRECISIONS, Precision
-from sonant.inference.shared_copy import shared_copy
-from sonant.layers.attention import SelfAttention
-from sonant.layers.causal_context import CausalLayer
-from sonant.layers.conformer import ConvModule
-from sonant.layers.conv_extractor import ConvExtractor
-from sonant.layers.positions import ConvPositions
-from sonant.layers.transformer import FeedForward
-from sonant.models import Backbone, VQWav2Vec
-from sonant.models.backbone import LinearGroup
+from sonant.models import Backbone
 
 
 def prepare(
@@ -114,44 +103,3 @@ def _say(precision: Precision, numbers: str, instead: Precision) -> None:
         "tried in its place.",
         stacklevel=5,
     )
-
-
-@torch.no_grad()
-def prepare_cpu(backbone: Backbone, precision: LinearPrecision) -> Backbone:
-    """`prepare`, for a CPU, in an arithmetic that pays there or not."""
-    prepared = shared_copy(backbone, torch.float32, torch.device("cpu"))
-    _replace_blocks(prepared, precision, backbone.int8_groups)
-    return prepared
-
-
-def _replace_blocks(module: nn.Module, precision: LinearPrecision, int8_groups: Collection[LinearGroup]) -> None:
-    if isinstance(module, VQWav2Vec):
-        precision = "float32"  # rounding would change codes, not only their last digits
-    for name, child in module.named_children():
-        block = _prepared(child, precision, int8_groups)
-        if block is None:
-            _replace_blocks(child, precision, int8_groups)
-        else:
-            setattr(module, name, block)
-
-
-def _prepared(block: nn.Module, precision: LinearPrecision, int8_groups: Collection[LinearGroup]) -> nn.Module | None:
-    others = _beside_integers() if precision == "int8" else precision
-    match block:
-        case ConvExtractor():
-            return PreparedExtractor(block, precision=others)
-        case ConvPositions():
-            return PreparedConvPositions(block, precision=others)
-        case SelfAttention():
-            return PreparedSelfAttention(block, precision if "attention" in int8_groups else others)
-        case FeedForward():
-            return PreparedFeedForward(block, precision=precision if "feed_forward" in int8_groups else others)
-        case ConvModule():
-            return PreparedConvModule(block, precision=others)
-        case CausalLayer():
-            return PreparedCausalLayer(block, precision=others)
-    return None
-
-
-def _beside_integers() -> FloatPrecision:
-    return "bfloat16" if has_bfloat16() else "float32"

@@ -69,7 +69,8 @@ def quantise_reference(x: Tensor) -> Quantised:
     x = x.float()
     top = x.abs().amax(1) if x.shape[1] else x.new_zeros(len(x))
     finite = top.isfinite()
-    inverse = torch.where(finite & (top >= LEAST), top.new_tensor(LARGEST) / top, 0.0)  # a scalar over top is rounded twice
+    # a tensor, as a scalar over `top` is rounded twice
+    inverse = torch.where(finite & (top >= LEAST), top.new_tensor(LARGEST) / top, 0.0)
     scales = torch.where(top < LEAST, 0.0, top / LARGEST).where(finite, torch.nan)
     steps = (x * inverse[:, None]).round()  # ties to even
     return Quantised(steps.where((inverse > 0)[:, None], 0.0).to(torch.int8), scales)

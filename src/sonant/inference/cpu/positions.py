@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.inference.grouped_convolution import GroupedConvolution
-from sonant.inference.linear import FloatPrecision, PreparedLinear, in_blocks
+from sonant.inference.cpu.grouped_convolution import GroupedConvolution
+from sonant.inference.cpu.linear import FloatPrecision, PreparedLinear, in_blocks
 from sonant.layers.conformer import ConvModule
 from sonant.layers.packed import Packed
 from sonant.layers.positions import ConvPositions

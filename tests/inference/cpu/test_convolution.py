@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sonant.inference.convolution import Convolution, PairedConvolution
+from sonant.inference.cpu.convolution import Convolution, PairedConvolution
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (1, 3), (2, 2), (3, 1), (3, 2), (10, 5)])

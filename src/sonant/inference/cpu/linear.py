@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.inference.reordered import Reordered
+from sonant.inference.cpu.reordered import Reordered
 from sonant.layers.activations import Activation, activation
 from sonant.layers.kernels.compiled import compiled
 from sonant.layers.kernels.int8 import Quantised, Sums, dequantise, quantise, requantise

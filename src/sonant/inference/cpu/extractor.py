@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.inference.convolution import ClipNormed, Convolution, PairedConvolution
-from sonant.inference.linear import FloatPrecision
+from sonant.inference.cpu.convolution import ClipNormed, Convolution, PairedConvolution
+from sonant.inference.cpu.linear import FloatPrecision
 from sonant.inference.precision import Precision
 from sonant.layers.activations import Activation
 from sonant.layers.clip_statistics import ClipStatistics, ConvStatistics, expected

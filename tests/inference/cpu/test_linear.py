@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sonant.errors import ConfigurationError
-from sonant.inference import linear
-from sonant.inference.linear import PlainProduct, PreparedFeedForward, PreparedLinear, ReorderedProduct
+from sonant.inference.cpu import linear
+from sonant.inference.cpu.linear import PlainProduct, PreparedFeedForward, PreparedLinear, ReorderedProduct
 from sonant.layers.activations import activation
 from sonant.layers.transformer import FeedForward
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonant.errors import ConfigurationError, TooShortAudio
-from sonant.inference import convolution, linear
-from sonant.inference import extractor as module
-from sonant.inference.extractor import PreparedExtractor
+from sonant.inference.cpu import convolution, linear
+from sonant.inference.cpu import extractor as module
+from sonant.inference.cpu.extractor import PreparedExtractor
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.packed import Packed
 
@@ -170,7 +170,7 @@ def test_two_minutes_in_a_hundred_mebibytes(norm: str) -> None:
         pytest.skip("peak memory is read from Linux")
     script = f"""
         import re, torch
-        from sonant.inference.extractor import PreparedExtractor
+        from sonant.inference.cpu.extractor import PreparedExtractor
         from sonant.layers.conv_extractor import ConvExtractor
         from sonant.layers.packed import Packed
 

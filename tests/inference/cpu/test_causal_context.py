@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sonant.inference import convolution
-from sonant.inference.causal_context import PreparedCausalLayer
+from sonant.inference.cpu import convolution
+from sonant.inference.cpu.causal_context import PreparedCausalLayer
 from sonant.layers.causal_context import CausalLayer
 from sonant.layers.packed import Packed
 

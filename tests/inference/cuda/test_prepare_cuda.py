@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from sonant.benchmark.subjects import exaggerate
-from sonant.inference import cuda, cuda_extractor, recording
-from sonant.inference.cuda import prepare_cuda
+from sonant.inference.cuda import encoder, extractor, prepare_cuda, recording
 from sonant.layers import attention
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.kernels import triton_attention, triton_convolution, triton_norm
@@ -50,8 +49,8 @@ def assert_same(given: Tensor, expected: Tensor, tolerance: float) -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("few_frames", [4096, 0], ids=["filled up", "as it is"])
 def test_float32_gives_the_states_of_the_plain_model(name: str, few_frames: int, monkeypatch) -> None:
-    monkeypatch.setattr(cuda, "FEW_FRAMES", few_frames)
-    monkeypatch.setattr(cuda_extractor, "TILE_FRAMES", 37)
+    monkeypatch.setattr(encoder, "FEW_FRAMES", few_frames)
+    monkeypatch.setattr(extractor, "TILE_FRAMES", 37)
     plain = model(CONFIGS[name])
     speech = speech_of(LENGTHS, plain.receptive_field)
     with torch.no_grad():
@@ -103,7 +102,7 @@ def test_a_clip_does_not_depend_on_its_batch_mates() -> None:
 def test_windows_are_normalised_with_the_statistics_of_the_whole() -> None:
     torch.manual_seed(0)
     plain = ConvExtractor((8,) * 3, (10, 3, 2), (5, 2, 2))
-    readied = cuda_extractor.CudaExtractor(plain, torch.float32)
+    readied = extractor.CudaExtractor(plain, torch.float32)
     speech = speech_of([3000, 2000])
     statistics = readied.clip_statistics()
     statistics.update(speech_of([9000]).values.numpy())
@@ -118,7 +117,7 @@ def test_a_product_of_rows_is_a_convolution(kernel: int, stride: int) -> None:
     plain = ConvExtractor((4, 6), (5, kernel), (5, stride), bias=True, norm="layer").layers[1]
     for steps in (kernel, kernel + 1, 50):
         rows = torch.randn(steps, 4)
-        product = cuda_extractor.StridedProduct(plain, stride, "gelu", torch.float32)
+        product = extractor.StridedProduct(plain, stride, "gelu", torch.float32)
         with torch.no_grad():
             assert_same(product(rows), plain(rows.T[None], [0], [steps])[0].T, 1e-5)
 
@@ -147,8 +146,8 @@ def test_a_recording_serves_whatever_clips_fill_its_size(monkeypatch) -> None:
     """What was recorded for one set of clips gives the states of others: nothing of the first is left in it."""
     needs_triton()
     made = []
-    monkeypatch.setattr(cuda, "recordable", lambda *_: True)
-    monkeypatch.setattr(cuda, "BUCKET", 64)
+    monkeypatch.setattr(encoder, "recordable", lambda *_: True)
+    monkeypatch.setattr(encoder, "BUCKET", 64)
     monkeypatch.setattr(triton_attention, "FULL", triton_attention.HALF)  # fewer and larger tiles: a shorter test
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", object)
     monkeypatch.setattr(recording, "Recording", lambda *given: made.append(Rehearsal(*given)) or made[-1])

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from sonant.inference import grouped_convolution as grouped
-from sonant.inference import linear
-from sonant.inference import positions as module
-from sonant.inference.positions import PreparedConvModule, PreparedConvPositions
+from sonant.inference.cpu import grouped_convolution as grouped
+from sonant.inference.cpu import linear
+from sonant.inference.cpu import positions as module
+from sonant.inference.cpu.positions import PreparedConvModule, PreparedConvPositions
 from sonant.layers.conformer import ConvModule
 from sonant.layers.packed import Packed
 from sonant.layers.positions import ConvPositions

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from sonant.inference.convolution import ClipNormed, Convolution
-from sonant.inference.linear import FloatPrecision
+from sonant.inference.cpu.convolution import ClipNormed, Convolution
+from sonant.inference.cpu.linear import FloatPrecision
 from sonant.layers.causal_context import CausalLayer
 from sonant.layers.packed import Packed
 

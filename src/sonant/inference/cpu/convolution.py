@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sonant.inference.linear import FloatPrecision, PreparedLinear
+from sonant.inference.cpu.linear import FloatPrecision, PreparedLinear
 from sonant.layers.activations import Activation, activation
 from sonant.layers.clip_norm import EPS, ClipGroupNorm
 from sonant.layers.conv_extractor import ClipNorm

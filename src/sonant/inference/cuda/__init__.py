@@ -1,0 +1,69 @@
+"""Models readied for a GPU: few and large kernels."""
+
+from functools import partial
+
+import torch
+from torch import nn
+
+from sonant.inference.cuda.blocks import (
+    CudaConv,
+    CudaConvPositions,
+    CudaFeedForward,
+    CudaLinear,
+    CudaTransformerLayer,
+    Widened,
+    WideNorm,
+    cuda_attention,
+)
+from sonant.inference.cuda.encoder import RecordedEncoder
+from sonant.inference.cuda.extractor import CudaExtractor
+from sonant.inference.modules import replace_blocks, shared_copy
+from sonant.inference.precision import Precision
+from sonant.layers.attention import SelfAttention
+from sonant.layers.conv_extractor import ConvExtractor
+from sonant.layers.positions import ConvPositions
+from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
+from sonant.models import Backbone, MaskableBackbone
+from sonant.models.maskable import FeatureProjection
+
+
+@torch.no_grad()
+def prepare_cuda(backbone: Backbone, precision: Precision, device: torch.device | None = None) -> Backbone:
+    """A copy of a model for inference on a GPU, that it lies on or another; `sonant.inference.prepare` says more.
+
+    Where a family has no block of its own here, it is the plain model in that precision.
+    """
+    dtype = getattr(torch, precision)
+    if not isinstance(backbone, MaskableBackbone):
+        return shared_copy(backbone, dtype, device)
+    prepared = shared_copy(backbone, torch.float32, device)
+    replace_blocks(prepared, partial(_prepared, dtype=dtype))
+    return prepared
+
+
+def _prepared(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa: PLR0911  one line for each kind
+    match block:
+        case TransformerLayer():
+            return CudaTransformerLayer(block, dtype)
+        case SelfAttention():
+            return cuda_attention(block, dtype)
+        case FeedForward():
+            return CudaFeedForward(block, dtype)
+        case ConvExtractor() if block.norm != "clip":
+            return CudaExtractor(block, dtype)
+        case ConvPositions():
+            return CudaConvPositions(block, dtype)
+        case TransformerEncoder():
+            replace_blocks(block, partial(_prepared, dtype=dtype))
+            return RecordedEncoder(block)
+        case FeatureProjection():
+            linear = CudaLinear(block.linear.weight, block.linear.bias, dtype)
+            block.norm, block.linear = WideNorm(block.norm), Widened(linear)  # type: ignore[assignment]
+            return block
+        case nn.LayerNorm():
+            return WideNorm(block)
+        case nn.Linear():
+            return CudaLinear(block.weight, block.bias, dtype)
+        case nn.Conv1d() if type(block) is nn.Conv1d:  # not those that do more
+            return CudaConv(block, dtype)
+    return None

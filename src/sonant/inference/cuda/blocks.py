@@ -1,0 +1,138 @@
+"""The parts of a model for a GPU: products in half precision, sums, norms and softmax in float32."""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.inference.attention import FusedSelfAttention
+from sonant.layers.activations import activation
+from sonant.layers.attention import SelfAttention
+from sonant.layers.kernels import triton_convolution
+from sonant.layers.kernels.triton_norm import norm_rows
+from sonant.layers.packed import Packed, lay_with_gaps
+from sonant.layers.positions import ConvPositions
+from sonant.layers.transformer import FeedForward, TransformerLayer
+
+ROWS = 1 << 14  # of a feed-forward block at a time: the widest tensor of a model stays a quarter of a gigabyte
+ALIGNMENT = 16  # columns of a product: so its rows and parts begin where a kernel can load them whole
+
+
+class CudaLinear(nn.Module):
+    """A linear map in some precision, whatever comes in."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.out_features, self.in_features = weight.shape
+        self.weight = weight.detach().to(dtype)
+        self.bias = None if bias is None else bias.detach().to(dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(rows, in) to (rows, out)."""
+        return F.linear(x.to(self.weight.dtype), self.weight, self.bias)
+
+
+class CudaConv(nn.Module):
+    """A convolution in some precision, whatever comes in."""
+
+    def __init__(self, conv: nn.Conv1d, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.kernel_size, self.stride, self.groups = conv.kernel_size, conv.stride, conv.groups
+        self.padding = conv.padding
+        self.weight = conv.weight.detach().to(dtype)
+        self.bias = None if conv.bias is None else conv.bias.detach().to(dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(1, in, steps) to (1, out, fewer steps)."""
+        x = x.to(self.weight.dtype)
+        return F.conv1d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
+
+
+class WideNorm(nn.Module):
+    """A layer norm in float32."""
+
+    def __init__(self, norm: nn.LayerNorm) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = norm.weight.detach().float(), norm.bias.detach().float(), norm.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(rows, dim) to the same."""
+        return F.layer_norm(x.float(), self.weight.shape, self.weight, self.bias, self.eps)
+
+
+class CudaFeedForward(nn.Module):
+    """`FeedForward` without dropout, so many rows at a time."""
+
+    def __init__(self, block: FeedForward, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.inner, self.outer = (CudaLinear(part.weight, part.bias, dtype) for part in (block.inner, block.outer))
+        self.activation = activation(block.activation)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(total, dim) to (total, dim)."""
+        blocks = [self.outer(self.activation(self.inner(rows))) for rows in frames.split(ROWS)]
+        return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
+
+
+def cuda_attention(attention: SelfAttention, dtype: torch.dtype) -> FusedSelfAttention:
+    """Self-attention with products in that type."""
+    return FusedSelfAttention(attention, partial(CudaLinear, dtype=dtype), alignment=ALIGNMENT)
+
+
+class CudaTransformerLayer(nn.Module):
+    """`TransformerLayer` without dropout; the sum and the norm that follows it are one pass."""
+
+    def __init__(self, layer: TransformerLayer, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype, self.pre_norm = dtype, layer.pre_norm
+        self.attention = cuda_attention(layer.attention, dtype)
+        self.feed_forward = CudaFeedForward(layer.feed_forward, dtype)
+        self.attention_norm, self.feed_forward_norm = WideNorm(layer.attention_norm), WideNorm(layer.feed_forward_norm)
+
+    def forward(self, frames: Tensor, clips: list[int] | Tensor, table: Tensor | None) -> Tensor:
+        """(total, dim) to the same, float32; the arguments are those of `FusedSelfAttention`."""
+        before, between, dtype = self.attention_norm, self.feed_forward_norm, self.dtype
+        if self.pre_norm:
+            narrow, _ = norm_rows(frames, before.weight, before.bias, before.eps, dtype)
+            mixed = self.attention(narrow, clips, table)
+            narrow, total = norm_rows(frames, between.weight, between.bias, between.eps, dtype, added=mixed, kept="sum")
+            assert total is not None
+            return total + self.feed_forward(narrow)
+        mixed = self.attention(frames, clips, table)
+        narrow, wide = norm_rows(frames, before.weight, before.bias, before.eps, dtype, added=mixed, kept="norm")
+        assert wide is not None  # as it was to be kept
+        made = self.feed_forward(narrow)
+        _, wide = norm_rows(wide, between.weight, between.bias, between.eps, dtype, added=made, kept="norm")
+        assert wide is not None
+        return wide
+
+
+class CudaConvPositions(nn.Module):
+    """`ConvPositions` with the weight norm folded into the weights."""
+
+    def __init__(self, positions: ConvPositions, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.kernel, self.groups = positions.kernel, positions.groups
+        self.weight, self.bias = positions.weight.detach().to(dtype), positions.bias.detach().to(dtype)
+
+    def forward(self, frames: Packed) -> Tensor:
+        """(total, dim) to (total, dim), to be added to the frames."""
+        before = self.kernel // 2
+        half = frames.with_values(frames.values.to(self.weight.dtype))
+        if triton_convolution.available(half.values, half.values.dtype, self.weight.shape[1]):
+            return F.gelu(triton_convolution.convolve(half.values, self.weight, self.bias, frames.sizes))
+        stream, steps = lay_with_gaps(half, before, self.kernel - 1 - before)
+        moved = F.conv1d(stream.T[None], self.weight, self.bias, groups=self.groups)[0].T  # (steps, dim)
+        return F.gelu(moved.index_select(0, steps - before))
+
+
+class Widened(nn.Module):
+    """A module whose result becomes float32: the residual sum begins here."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.module(x).float()
