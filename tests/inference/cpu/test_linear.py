@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections.abc import Iterator
 from itertools import product
 
 import pytest
@@ -146,6 +147,14 @@ def test_the_faster_is_taken(monkeypatch) -> None:
 
 
 PRECISIONS = {"bfloat16": linear.has_bfloat16, "int8": linear.has_int8}
+
+
+@pytest.fixture(autouse=True)
+def _asked_anew() -> Iterator[None]:
+    """What was answered to a test is not believed by the next."""
+    yield
+    for question in (*PRECISIONS.values(), linear.reordered_is_faster):
+        question.cache_clear()
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
