@@ -9,7 +9,7 @@ import sonant
 
 ROOMS = (
     "api", "audio", "models", "layers", "loss", "data", "checkpoints", "pretraining", "tasks", "decoding", "training",
-    "recipes", "extraction", "evaluation", "analysis", "errors",
+    "recipes", "extraction", "evaluation", "analysis", "inference", "export", "benchmark", "errors",
 )  # fmt: skip
 
 

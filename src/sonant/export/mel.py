@@ -20,7 +20,7 @@ from sonant.models.w2v_bert2 import StackedFbank
 class PaddedFbank(nn.Module):
     """`StackedFbank` on padded speech. In float64: in float32 loud clips lose the digits of their quietest bins.
 
-    Buffers:
+    Attributes:
         transform: (window, 2 * (size / 2 + 1)), a window of samples to the real, then the imaginary parts of its
             spectrum; mean, pre-emphasis and taper are linear and in it.
         bank: (size / 2 + 1, num_bins).
