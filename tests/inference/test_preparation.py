@@ -115,6 +115,13 @@ def test_copies_are_kept_until_weights_or_precision_change(backbone, speech) -> 
     assert copies.get(other, None, CPU) is not changed
 
 
+def test_another_choice_of_integers_makes_another_copy(backbone) -> None:
+    copies = PreparedCopies()
+    first = copies.get(backbone, None, CPU)
+    backbone.int8_groups = ("feed_forward", "attention")
+    assert copies.get(backbone, None, CPU) is not first
+
+
 def test_a_model_made_for_inference_alone_is_prepared_too(speech) -> None:
     with torch.inference_mode():
         backbone = exaggerate(build(WavLMConfig(**SMALL)))

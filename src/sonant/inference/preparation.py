@@ -46,14 +46,15 @@ def prepare(
 
 
 class PreparedCopies:
-    """The prepared copies of a model: made when first asked for, and again when its weights have changed."""
+    """The prepared copies of a model: made when first asked for, and again when it has changed."""
 
     def __init__(self) -> None:
         self._copies: dict[torch.device, tuple[object, Backbone]] = {}
 
     def get(self, backbone: Backbone, precision: Precision | None, device: torch.device) -> Backbone:
         """One copy is kept for each device; another model or precision replaces it."""
-        asked = (precision, [_state(tensor) for tensor in chain(backbone.parameters(), backbone.buffers())])
+        tensors = [_state(tensor) for tensor in chain(backbone.parameters(), backbone.buffers())]
+        asked = (precision, backbone.int8_groups, tensors)
         made, prepared = self._copies.get(device, (None, None))
         if prepared is None or made != asked:
             self._copies.pop(device, None)  # before the next is made: there may be no room for two
