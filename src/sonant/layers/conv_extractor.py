@@ -83,7 +83,38 @@ class ConvLayer(nn.Module):
         return self.activation(stream)
 
 
-class ConvExtractor(nn.Module):
+class StridedExtractor(nn.Module):
+    """What any stack of strided convolutions tells of itself, in whatever arithmetic it runs.
+
+    Attributes:
+        kernels, strides: one number a layer; stride: of all of them.
+        norm: as for `ConvExtractor`.
+    """
+
+    kernels: tuple[int, ...]
+    strides: tuple[int, ...]
+    stride: int
+    norm: ExtractorNorm
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that one frame sees."""
+        return receptive_field(self.kernels, self.strides)
+
+    def num_frames(self, num_samples: Tensor) -> Tensor:
+        """Frames that so many samples give, int64; zero where they are fewer than the receptive field."""
+        return num_frames(num_samples, self.kernels, self.strides)
+
+    def clip_statistics(self) -> ConvStatistics | None:
+        """An empty account of what the group norm needs of a whole clip; None where no norm looks beyond its frame.
+
+        None for the norm "clip" too: each layer's statistics depend on those of the layers below it, so that no single
+        pass over a clip finds them. A window of a long clip is normalised by itself there.
+        """
+        return ConvStatistics(self.kernels[0], self.strides[0]) if self.norm == "group" else None
+
+
+class ConvExtractor(StridedExtractor):
     """A stack of strided convolutions over packed waveforms.
 
     Args:
@@ -120,23 +151,6 @@ class ConvExtractor(nn.Module):
                 zip((1, *channels[:-1]), channels, kernels, strides, strict=True)
             )
         )
-
-    @property
-    def receptive_field(self) -> int:
-        """Samples that one frame sees."""
-        return receptive_field(self.kernels, self.strides)
-
-    def num_frames(self, num_samples: Tensor) -> Tensor:
-        """Frames that so many samples give, int64; zero where they are fewer than the receptive field."""
-        return num_frames(num_samples, self.kernels, self.strides)
-
-    def clip_statistics(self) -> ConvStatistics | None:
-        """An empty account of what the group norm needs of a whole clip; None where no norm looks beyond its frame.
-
-        None for the norm "clip" too: each layer's statistics depend on those of the layers below it, so that no single
-        pass over a clip finds them. A window of a long clip is normalised by itself there.
-        """
-        return ConvStatistics(self.kernels[0], self.strides[0]) if self.norm == "group" else None
 
     def forward(self, speech: Packed, *, statistics: ClipStatistics | None = None) -> Packed:
         """Waveforms (total_samples,) to frames (total_frames, channels).

@@ -22,9 +22,8 @@ from sonant.layers.conv_extractor import (
     ClipNorm,
     ConvExtractor,
     ConvLayer,
+    StridedExtractor,
     frames_of,
-    num_frames,
-    receptive_field,
 )
 from sonant.layers.packed import Packed
 
@@ -33,7 +32,7 @@ BLOCK_SAMPLES = 1 << 16  # that the statistics of the group norm take in at a ti
 PAIRED_STEPS = 8  # steps of a layer in the time of a frame from which on pairing them pays: measured
 
 
-class PreparedExtractor(nn.Module):
+class PreparedExtractor(StridedExtractor):
     """A `ConvExtractor` readied for inference: the same frames, in float32 whatever the arithmetic.
 
     In "bfloat16" and "int8" the convolutions multiply in bfloat16, all but the first, which hears samples; norms are in
@@ -50,19 +49,6 @@ class PreparedExtractor(nn.Module):
         rest: FloatPrecision = "float32" if precision == "float32" else "bfloat16"
         self.first = self._prepared(0, layers[0], "float32")
         self.rest = nn.ModuleList(self._prepared(number, layer, rest) for number, layer in enumerate(layers[1:], 1))
-
-    @property
-    def receptive_field(self) -> int:
-        """Samples that one frame sees."""
-        return receptive_field(self.kernels, self.strides)
-
-    def num_frames(self, num_samples: Tensor) -> Tensor:
-        """Frames that so many samples give, int64; zero where they are fewer than the receptive field."""
-        return num_frames(num_samples, self.kernels, self.strides)
-
-    def clip_statistics(self) -> ConvStatistics | None:
-        """As those of `ConvExtractor`."""
-        return ConvStatistics(self.kernels[0], self.strides[0]) if self.norm == "group" else None
 
     def forward(self, speech: Packed, *, statistics: ClipStatistics | None = None) -> Packed:
         """Waveforms (total_samples,) to frames (total_frames, channels).

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from sonant.layers.activations import Activation, activation
 from sonant.layers.clip_statistics import EPS, ClipStatistics, ConvStatistics, expected
-from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer, frames_of, num_frames
+from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer, StridedExtractor, frames_of
 from sonant.layers.kernels.triton_norm import norm_rows
 from sonant.layers.packed import Packed, onto, steps_at
 
 TILE_FRAMES = 1600  # 32 s: rows enough to fill a device, and half a gigabyte at the widest place
 
 
-class CudaExtractor(nn.Module):
+class CudaExtractor(StridedExtractor):
     """A `ConvExtractor` with group or layer norm, readied for a GPU; `dtype` is that of its products but the first.
 
     The first convolution hears samples, in float32. Clips lie on one stream at multiples of the total stride, as in the
@@ -26,7 +26,6 @@ class CudaExtractor(nn.Module):
     def __init__(self, extractor: ConvExtractor, dtype: torch.dtype) -> None:
         super().__init__()
         self.kernels, self.strides, self.stride = extractor.kernels, extractor.strides, extractor.stride
-        self.receptive_field = extractor.receptive_field
         self.norm, self.log_compression, self.dtype = extractor.norm, extractor.log_compression, dtype
         first, *rest = (cast("ConvLayer", layer) for layer in extractor.layers)
         self.first = first.float()
@@ -36,14 +35,6 @@ class CudaExtractor(nn.Module):
             for layer, stride in zip(rest, self.strides[1:], strict=True)
         )
         self.channels = rest[-1].conv.out_channels
-
-    def num_frames(self, num_samples: Tensor) -> Tensor:
-        """Frames that so many samples give, int64; zero where they are fewer than the receptive field."""
-        return num_frames(num_samples, self.kernels, self.strides)
-
-    def clip_statistics(self) -> ConvStatistics | None:
-        """As those of `ConvExtractor`."""
-        return ConvStatistics(self.kernels[0], self.strides[0]) if self.norm == "group" else None
 
     def forward(self, speech: Packed, *, statistics: ClipStatistics | None = None) -> Packed:
         """Waveforms (total_samples,) to frames (total_frames, channels).
