@@ -42,12 +42,19 @@ FAMILIES = {
 ROOMS_WITHOUT_FAMILIES = {"training", "extraction", "evaluation", "analysis"}
 
 OPTIONAL = {
-    "av", "faiss", "kaldi_native_fbank", "matplotlib", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino",
-    "pandas", "pyarrow", "scipy", "sentencepiece", "sklearn", "tensorboard", "torch.utils.tensorboard", "torchaudio",
-    "transformers", "triton",
+    "alembic", "argon2", "av", "faiss", "fastapi", "jinja2", "kaldi_native_fbank", "limits", "matplotlib", "multipart",
+    "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino", "orjson", "pandas", "prometheus_client", "psycopg",
+    "pyarrow", "pydantic", "python_multipart", "ray", "scipy", "sentencepiece", "sklearn", "sqlalchemy", "starlette",
+    "tensorboard", "torch.utils.tensorboard", "torchaudio", "transformers", "triton", "uvicorn",
 }  # fmt: skip
-# Written in the language of an optional package, and so themselves imported inside functions only.
-IN_ITS_LANGUAGE = {"sonant.layers.kernels.triton_programs": "triton"}
+# Written in the language of optional packages, and so themselves imported inside functions only.
+IN_ITS_LANGUAGE = {
+    "sonant.layers.kernels.triton_programs": {"triton"},
+    "sonant.server": {
+        "alembic", "argon2", "fastapi", "jinja2", "limits", "orjson", "prometheus_client", "pydantic",
+        "python_multipart", "sqlalchemy", "starlette", "uvicorn",
+    },
+}  # fmt: skip
 GROUND_FLOOR_PACKAGES = {"torch", "numpy", "soundfile", "soxr", "av", "triton"}  # the last two inside functions only
 
 
@@ -236,10 +243,19 @@ def test_optional_packages_are_imported_where_used(house: House) -> None:
         for entry in house.imports
         if not entry.lazy
         and not entry.typing_only
-        and IN_ITS_LANGUAGE.get(entry.module) != entry.target.split(".")[0]
-        and any(f"{entry.target}.".startswith(f"{package}.") for package in (*OPTIONAL, *IN_ITS_LANGUAGE))
+        and entry.target.split(".")[0] not in {"sonant", *IN_ITS_LANGUAGE.get(languages(entry.module), ())}
+        and any(f"{entry.target}.".startswith(f"{package}.") for package in OPTIONAL)
+    ] + [
+        f"{entry.place}: {entry.module} imports {target}"
+        for entry, target in house.inner_imports()
+        if not entry.lazy and not entry.typing_only and languages(target) not in {None, languages(entry.module)}
     ]
     assert not wrong, "\n".join(["an optional package belongs inside the function that uses it:", *wrong])
+
+
+def languages(module: str) -> str | None:
+    """The key of `IN_ITS_LANGUAGE` that a module falls under: itself, or a room that it is in."""
+    return next((name for name in IN_ITS_LANGUAGE if f"{module}.".startswith(f"{name}.")), None)
 
 
 def _python(code: str) -> str:
@@ -263,7 +279,7 @@ def test_public_names_exist() -> None:
 
 @pytest.mark.slow
 def test_every_module_imports_without_the_optional_packages(house: House) -> None:
-    modules = sorted(house.modules - {"sonant.__main__"} - IN_ITS_LANGUAGE.keys())
+    modules = sorted(module for module in house.modules - {"sonant.__main__"} if languages(module) is None)
     _python(
         f"import importlib, sys\n"
         f"for package in {sorted(OPTIONAL - {'torch.utils.tensorboard', 'scipy'})}: sys.modules[package] = None\n"

@@ -1,0 +1,13 @@
+"""The HTTP door: an OpenAI-compatible API for speech models, with accounts and a web catalogue.
+
+app.py          puts it together: settings in, an ASGI application out
+settings.py     everything that can be set, with its default
+errors.py       every error in OpenAI's shape
+services.py     what the routes work with
+intake/         recordings from strangers: fetched, capped, decoded in processes of their own
+hosting/        models in memory, and the queue that packs many callers' audio into one forward pass
+routes/         one file a resource of the API
+accounts/       users, keys, credit, usage: the database
+web/            the catalogue, the playground and the account pages
+operations/     start and stop, health, metrics, logs
+"""

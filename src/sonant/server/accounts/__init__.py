@@ -1,0 +1,1 @@
+"""Users, keys, credit and usage, in SQLite or PostgreSQL."""

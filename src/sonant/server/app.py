@@ -1,0 +1,64 @@
+"""The application: settings in, everything wired, nothing started before its lifespan begins."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from sonant import __version__
+from sonant.server import errors
+from sonant.server.accounts.accounts import Accounts
+from sonant.server.hosting.pool import ModelPool
+from sonant.server.intake.decoder import AudioDecoder
+from sonant.server.intake.fetch import Fetcher
+from sonant.server.operations import health
+from sonant.server.operations.body_limits import BodyLimits
+from sonant.server.operations.metrics import Metrics
+from sonant.server.operations.request_ids import RequestIds
+from sonant.server.routes import diarizations, embeddings, models, transcriptions, verification
+from sonant.server.services import Services
+from sonant.server.settings import ServerSettings
+from sonant.server.web import account, admin, catalogue, playground, reference
+from sonant.server.web.pages import STATIC
+
+DESCRIPTION = "Speech embeddings, transcripts and speakers, behind the interface of OpenAI's clients."
+
+
+def create_app(settings: ServerSettings) -> FastAPI:
+    """An ASGI application for these settings."""
+    metrics = Metrics()
+    services = Services(
+        settings=settings,
+        models=ModelPool(settings, metrics),
+        decoder=AudioDecoder(settings.limits, workers=settings.num_decode_workers),
+        fetcher=Fetcher(settings.fetch_hosts, settings.limits),
+        accounts=Accounts(settings),
+        metrics=metrics,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for part in (services.accounts, services.decoder, services.models):
+                await stack.enter_async_context(part)
+            yield
+
+    app = FastAPI(
+        title="sonant",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.services = services
+    errors.install(app)
+    for module in (embeddings, transcriptions, verification, diarizations, models):
+        app.include_router(module.router, prefix="/v1")
+    for module in (health, catalogue, playground, account, admin, reference):
+        app.include_router(module.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(BodyLimits, services=services)
+    app.add_middleware(RequestIds, services=services)  # added last: the outermost
+    return app

@@ -1,0 +1,145 @@
+"""Every error in the shape that OpenAI's clients know: `{"error": {"message", "type", "param", "code"}}`."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from sonant import errors as sonant_errors
+from sonant.errors import SonantError
+
+logger = logging.getLogger(__name__)
+
+
+class ApiError(Exception):
+    """An answer other than success.
+
+    Attributes:
+        status: of HTTP.
+        code: for programs; a lower-case word that does not change.
+        message: for people: what was given, what was expected, what to do.
+        param: the field of the request that it is about.
+        retry_after: seconds after which the same request may succeed.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, *, param: str | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.param, self.retry_after = status, code, message, param, retry_after
+
+    @property
+    def type(self) -> str:
+        """OpenAI's word for the class of error."""
+        return error_type(self.status)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Retry-After in whole seconds; and that a client should not repeat what cannot get better."""
+        if self.retry_after is None:
+            return {}
+        return {"Retry-After": str(max(1, round(self.retry_after + 0.5)))}
+
+
+TYPES: Mapping[int, str] = {
+    401: "authentication_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    404: "invalid_request_error",
+    429: "rate_limit_error",
+    503: "service_unavailable_error",
+}
+
+
+def error_type(status: int) -> str:
+    """OpenAI's word for a class of errors, by HTTP status."""
+    return TYPES.get(status, "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error")
+
+
+CODES: tuple[tuple[type[SonantError], int, str], ...] = (
+    (sonant_errors.EmptyAudio, 400, "empty_audio"),
+    (sonant_errors.TooShortAudio, 400, "audio_too_short"),
+    (sonant_errors.TruncatedAudio, 400, "truncated_audio"),
+    (sonant_errors.NonFiniteAudio, 400, "non_finite_audio"),
+    (sonant_errors.AudioError, 400, "invalid_audio"),
+    (sonant_errors.UnknownName, 400, "unknown_name"),
+    (sonant_errors.ConfigurationError, 400, "invalid_value"),
+)
+
+
+INTERNAL = ApiError(
+    500,
+    "internal_error",
+    "Something went wrong here. Whoever runs this server can find out what by the x-request-id.",
+)
+
+
+def api_error(error: SonantError, *, param: str | None = None) -> ApiError:
+    """What a caller is told of an error of ours; of those that are not the caller's fault, nothing."""
+    for kind, status, code in CODES:
+        if isinstance(error, kind):
+            return ApiError(status, code, str(error), param=param)
+    return INTERNAL
+
+
+def install(app: FastAPI) -> None:
+    """Answer every exception of an application in this shape."""
+    app.add_exception_handler(ApiError, _api)
+    app.add_exception_handler(SonantError, _sonant)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def answer(error: ApiError) -> Response:
+    """The response for an error."""
+    return Response(orjson.dumps(error.body), error.status, error.headers, media_type="application/json")
+
+
+def from_validation(problems: Sequence[Mapping[str, Any]]) -> ApiError:
+    """What pydantic found wrong, its first finding in words: `ValidationError.errors()` or FastAPI's."""
+    first = problems[0]
+    place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return ApiError(400, "invalid_value", f"{place or 'the request'}: {first['msg']}{more}.", param=place or None)
+
+
+def _api(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return answer(error)
+
+
+def _sonant(_: Request, error: Exception) -> Response:
+    assert isinstance(error, SonantError)
+    told = api_error(error)
+    if told.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("a request failed", exc_info=error)
+    return answer(told)
+
+
+def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return answer(from_validation(error.errors()))
+
+
+def _http(_: Request, error: Exception) -> Response:
+    """What the framework itself refuses: an unknown path, a method that a path has not."""
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    response = answer(ApiError(error.status_code, code, str(error.detail)))
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _unexpected(_: Request, error: Exception) -> Response:
+    logger.error("a request failed", exc_info=error)
+    return answer(INTERNAL)

@@ -1,0 +1,1 @@
+"""Models in memory, and the queue before each of them."""

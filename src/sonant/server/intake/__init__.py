@@ -1,0 +1,1 @@
+"""Recordings from strangers: within limits, decoded where they can do no harm."""

@@ -1,0 +1,1 @@
+"""Start and stop, health, metrics and logs."""

@@ -1,0 +1,44 @@
+"""What the routes work with, made once a server."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+
+from sonant.server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from sonant.server.accounts.accounts import Accounts
+    from sonant.server.hosting.pool import ModelPool
+    from sonant.server.intake.decoder import AudioDecoder
+    from sonant.server.intake.fetch import Fetcher
+    from sonant.server.operations.metrics import Metrics
+
+
+@dataclass
+class Services:
+    """The parts of one server.
+
+    Attributes:
+        settings: as they were given.
+        models: what is loaded, and runs.
+        decoder: bytes to waveforms.
+        fetcher: addresses to bytes.
+        accounts: who may do what, and has paid.
+        metrics: for Prometheus.
+        draining: whether the server is stopping: new work is refused.
+    """
+
+    settings: ServerSettings
+    models: "ModelPool"
+    decoder: "AudioDecoder"
+    fetcher: "Fetcher"
+    accounts: "Accounts"
+    metrics: "Metrics"
+    draining: bool = False
+
+
+def services_of(request: Request) -> Services:
+    """The services of the application that a request came to; usable as a dependency of a route."""
+    services: Services = request.app.state.services
+    return services

@@ -1,0 +1,166 @@
+"""Everything about the server that can be set, with its default; a YAML file names what differs."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from sonant.errors import ConfigurationError
+from sonant.inference import Precision
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """What a model costs, in the currency of the accounts; both parts are added.
+
+    Attributes:
+        per_million_tokens: a token is a frame of the model.
+        per_audio_hour: of the recordings as they came.
+    """
+
+    per_million_tokens: Decimal = Decimal(0)
+    per_audio_hour: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        for name in ("per_million_tokens", "per_audio_hour"):
+            if not getattr(self, name) >= 0:
+                raise ConfigurationError(f"The price {name} is {getattr(self, name)}; expected 0 or more.")
+
+    def cost(self, tokens: int, audio_seconds: float) -> Decimal:
+        """What so much costs, exact."""
+        return self.per_million_tokens * tokens / 1_000_000 + self.per_audio_hour * Decimal(str(audio_seconds)) / 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one request may hold, and what all of them together may.
+
+    Attributes:
+        body_bytes: of a whole request.
+        audio_bytes: of one encoded recording.
+        audio_seconds: of one recording, decoded.
+        decoded_bytes: that one recording may become while it is decoded, at its own rate and with all channels.
+        request_seconds: of all recordings of one request.
+        inputs: recordings in one request.
+        in_flight_bytes: of all request bodies that are being received or worked on.
+        concurrent_requests: to the API that are being worked on.
+        decode_seconds: of wall time that decoding one recording may take.
+        receive_seconds: of wall time that a body may take to arrive.
+    """
+
+    body_bytes: int = 64 * MIB
+    audio_bytes: int = 25 * MIB
+    audio_seconds: float = 1800.0
+    decoded_bytes: int = 512 * MIB
+    request_seconds: float = 7200.0
+    inputs: int = 256
+    in_flight_bytes: int = 512 * MIB
+    concurrent_requests: int = 512
+    decode_seconds: float = 20.0
+    receive_seconds: float = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """The queue before each model.
+
+    Attributes:
+        seconds: of audio that may wait; None: as much as the model does in `wait_seconds`, measured as it runs.
+        wait_seconds: that a request may have to wait for its turn.
+        batch_seconds: of audio in one forward pass; None: what suits the device.
+        window_seconds: longer recordings are cut, so that others get their turn in between.
+    """
+
+    seconds: float | None = None
+    wait_seconds: float = 20.0
+    batch_seconds: float | None = None
+    window_seconds: float = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountRules:
+    """What new accounts get, and what a key may do unless it says otherwise.
+
+    Attributes:
+        sign_up: whether strangers may make accounts.
+        free_credit: of a new account.
+        currency: the name of the unit, for people.
+        requests_per_minute: of a key.
+        audio_seconds_per_minute: of a key.
+        session_days: until somebody signed in must do so again.
+        secure_cookies: None: if the page came by https.
+    """
+
+    sign_up: bool = True
+    free_credit: Decimal = Decimal(5)
+    currency: str = "USD"
+    requests_per_minute: int = 600
+    audio_seconds_per_minute: float = 36_000.0
+    session_days: float = 30.0
+    secure_cookies: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """A server.
+
+    Attributes:
+        host, port: where it listens.
+        data: folder for the database, the first admin key and nothing else.
+        models: what is loaded at the start: shipped, a hub id, a folder or a file.
+        database: SQLAlchemy's address of it; None: SQLite in `data`.
+        anonymous: whether requests without a key are served, uncharged.
+        devices: where models compute; empty: a GPU if there is one.
+        precision: of the arithmetic; None: that of the weights.
+        decode_workers: processes that decode; None: by the number of cores.
+        fetch_hosts: hosts from which addresses in requests are fetched ("audio.example.org", "*.example.org"); none by
+            default.
+        drain_seconds: that running requests have to finish after SIGTERM.
+        log_format: "json" for machines, "text" for people.
+        limits, queue, accounts: see there.
+        price: of models that `prices` does not name.
+        prices: by the model's id.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data: Path = Path("sonant-data")
+    models: tuple[str, ...] = ("sonant/wavlm-tiny",)
+    database: str | None = None
+    anonymous: bool = False
+    devices: tuple[str, ...] = ()
+    precision: Precision | None = None
+    decode_workers: int | None = None
+    fetch_hosts: tuple[str, ...] = ()
+    drain_seconds: float = 30.0
+    log_format: Literal["json", "text"] = "text"
+    limits: Limits = field(default_factory=Limits)
+    queue: Queue = field(default_factory=Queue)
+    accounts: AccountRules = field(default_factory=AccountRules)
+    price: Price = field(default_factory=lambda: Price(per_audio_hour=Decimal("0.01")))
+    prices: Mapping[str, Price] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy's address of the database."""
+        return self.database or f"sqlite:///{(self.data / 'sonant.db').resolve()}"
+
+    @property
+    def num_decode_workers(self) -> int:
+        return self.decode_workers or max(1, min(8, (os.cpu_count() or 1) // 2))
+
+    def price_of(self, model: str) -> Price:
+        return self.prices.get(model, self.price)
+
+
+def read_settings(path: Path | None = None, **given: Any) -> ServerSettings:
+    """The settings of a YAML file; what is given here besides wins, unless it is None.
+
+    Raises ConfigurationError: an unknown key (the known ones are listed), or a value that does not fit.
+    """
+    raise NotImplementedError

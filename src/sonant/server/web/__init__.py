@@ -1,0 +1,1 @@
+"""Pages for people; each has a JSON twin."""
