@@ -28,6 +28,7 @@ VERBS: dict[str, Verb] = {
     "pretrain": Verb("sonant.cli.pretrain:pretrain", "train a model on raw speech, without labels"),
     "convert": Verb("sonant.cli.convert:convert", "rewrite a checkpoint in another toolkit's format"),
     "bench": Verb("sonant.cli.bench:bench", "measure speed and memory on this machine, beside other implementations"),
+    "serve": Verb("sonant.cli.serve:serve", "serve models over HTTP, with accounts and a web catalogue"),
     "models": Verb("sonant.cli.models:list_models", "list the models that sonant knows"),
     "models show": Verb("sonant.cli.models:show_model", "print the card of one model"),
     "models compare": Verb("sonant.cli.models:compare_models", "print models side by side"),

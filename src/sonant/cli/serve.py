@@ -1,0 +1,50 @@
+"""`sonant serve`: models behind an OpenAI-compatible API, with accounts and a web catalogue."""
+
+from pathlib import Path
+
+
+def serve(
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    data: Path | None = None,
+    model: list[str] | None = None,
+    database: str | None = None,
+    anonymous: bool = False,
+    config: Path | None = None,
+    ray: bool = False,
+) -> int:
+    """Serve models behind the interface that OpenAI's clients speak, with accounts and a web catalogue.
+
+    Without any option: the model that comes with sonant, SQLite in a folder, one process. The address and a first admin
+    key are printed; the key is also left in `admin_key` in the data folder.
+
+    Args:
+        host: to listen on. Without it: 127.0.0.1, this machine alone.
+        port (-p PORT): to listen on. Without it: 8000.
+        data (FOLDER): for the database and the admin key. Without it: sonant-data.
+        model (-m IDS): a model to serve: shipped, a hub id, a folder or a file; several with commas between, or given
+            again. Without it: sonant/wavlm-tiny.
+        database (URL): such as postgresql+psycopg://user@host/name. Without it: SQLite in the data folder.
+        anonymous: serve requests without a key, uncharged: for your own machine.
+        config (-c FILE): YAML with all further settings: devices, limits, prices. What is given here besides wins.
+        ray: deploy on Ray Serve, with replicas for each model; needs PostgreSQL.
+
+    Examples:
+        sonant serve
+        sonant serve --host 0.0.0.0 --model microsoft/wavlm-large --data /srv/sonant
+        sonant serve --anonymous --model wavlm-base-plus-sv,my-recogniser
+    """
+    from sonant.server.run import run
+    from sonant.server.settings import read_settings
+
+    settings = read_settings(
+        config,
+        host=host,
+        port=port,
+        data=data,
+        models=None if model is None else tuple(model),
+        database=database,
+        anonymous=anonymous or None,
+    )
+    return run(settings, ray=ray)
