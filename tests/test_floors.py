@@ -25,7 +25,7 @@ SOURCE = Path(sonant.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("audio", "layers", "loss"),
-    ("models", "data"),
+    ("models", "data", "configuration"),
     ("pretraining", "tasks", "decoding", "checkpoints", "inference"),
     ("training", "extraction", "evaluation", "analysis", "export"),
     ("api", "recipes", "benchmark"),

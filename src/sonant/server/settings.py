@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from sonant.configuration import changed, read_yaml
 from sonant.errors import ConfigurationError
 from sonant.inference import Precision
 
@@ -64,6 +65,9 @@ class Limits:
     decode_seconds: float = 20.0
     receive_seconds: float = 60.0
 
+    def __post_init__(self) -> None:
+        _require(self, positive=tuple(entry.name for entry in fields(self)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
@@ -80,6 +84,9 @@ class Queue:
     wait_seconds: float = 20.0
     batch_seconds: float | None = None
     window_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        _require(self, positive=tuple(entry.name for entry in fields(self)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +111,9 @@ class AccountRules:
     session_days: float = 30.0
     secure_cookies: bool | None = None
 
+    def __post_init__(self) -> None:
+        _require(self, positive=("requests_per_minute", "audio_seconds_per_minute", "session_days"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
@@ -121,6 +131,8 @@ class ServerSettings:
         fetch_hosts: hosts from which addresses in requests are fetched ("audio.example.org", "*.example.org"); none by
             default.
         drain_seconds: that running requests have to finish after SIGTERM.
+        trusted_proxies: addresses whose X-Forwarded-For and X-Forwarded-Proto are believed: a web server in front.
+        open_metrics: whether anybody may read /metrics; else this machine itself and keys with the scope "admin".
         log_format: "json" for machines, "text" for people.
         limits, queue, accounts: see there.
         price: of models that `prices` does not name.
@@ -138,12 +150,21 @@ class ServerSettings:
     decode_workers: int | None = None
     fetch_hosts: tuple[str, ...] = ()
     drain_seconds: float = 30.0
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    open_metrics: bool = False
     log_format: Literal["json", "text"] = "text"
     limits: Limits = field(default_factory=Limits)
     queue: Queue = field(default_factory=Queue)
     accounts: AccountRules = field(default_factory=AccountRules)
     price: Price = field(default_factory=lambda: Price(per_audio_hour=Decimal("0.01")))
     prices: Mapping[str, Price] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        _require(self, positive=("drain_seconds", "decode_workers"))
+        if not 0 <= self.port <= 65535:
+            raise ConfigurationError(f"The port {self.port} does not exist; expected 1 to 65535, or 0: any.")
+        if not self.models:
+            raise ConfigurationError("No model was named; expected at least one, such as sonant/wavlm-tiny.")
 
     @property
     def database_url(self) -> str:
@@ -161,6 +182,20 @@ class ServerSettings:
 def read_settings(path: Path | None = None, **given: Any) -> ServerSettings:
     """The settings of a YAML file; what is given here besides wins, unless it is None.
 
-    Raises ConfigurationError: an unknown key (the known ones are listed), or a value that does not fit.
+    Raises:
+        ConfigurationError: an unknown key (the known ones are listed), or a value that does not fit.
     """
-    raise NotImplementedError
+    settings = ServerSettings()
+    if path is not None:
+        try:
+            settings = changed(settings, read_yaml(path))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{path}: {error}") from error
+    return replace(settings, **{name: value for name, value in given.items() if value is not None})
+
+
+def _require(config: Any, *, positive: tuple[str, ...]) -> None:
+    for name in positive:
+        value = getattr(config, name)
+        if value is not None and not value > 0:
+            raise ConfigurationError(f"{name} is {value}; expected more than 0.")

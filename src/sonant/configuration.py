@@ -1,0 +1,137 @@
+"""Frozen dataclasses changed from outside: by nested keys, as a YAML file or a command line gives them."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields, is_dataclass, replace
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from sonant.errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+def read_yaml(path: Path) -> Mapping[str, Any]:
+    """The keys of a YAML file.
+
+    Raises:
+        ConfigurationError: it cannot be read, or holds something other than keys.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"The settings in {path} cannot be read: {error}") from error
+    if not isinstance(content, Mapping):
+        raise ConfigurationError(f"{path} must hold keys with values, but holds {type(content).__name__}.")
+    return content
+
+
+def changed(config: T, changes: Mapping[str, Any], *, inside: str = "") -> T:
+    """A copy of a dataclass with some of its fields changed, all at once.
+
+    Args:
+        config: a frozen dataclass; its fields may be dataclasses, tuples of dataclasses and mappings to dataclasses.
+        changes: values by the names of fields, nested as the dataclasses are; members of a tuple by number, or by their
+            `name`.
+        inside: the dotted key of `config`, for messages.
+
+    Raises:
+        ConfigurationError: an unknown key (the known ones are listed), or a value that does not fit.
+    """
+    if isinstance(config, tuple):
+        names = [str(getattr(member, "name", number)) for number, member in enumerate(config)]
+        members = list(config)
+        for name, value in changes.items():
+            key = _join(inside, name)
+            number = _number(str(name), names, key)
+            members[number] = _changed_group(members[number], value, key)
+        return type(config)(members)
+    hints = get_type_hints(type(config)) if is_dataclass(config) else {}
+    values = {}
+    for name, value in changes.items():
+        key = _join(inside, name)
+        if not is_dataclass(config) or name not in {field.name for field in fields(config)}:
+            known = sorted(field.name for field in fields(config)) if is_dataclass(config) else []
+            raise ConfigurationError(
+                f"Unknown key {str(name)!r} in {key!r}. Known here: {', '.join(known) or 'nothing further'}."
+            )
+        current = getattr(config, name)
+        is_group = is_dataclass(current) or (isinstance(current, tuple) and isinstance(value, Mapping))
+        values[name] = _changed_group(current, value, key) if is_group else fitting(value, hints[name], key)
+    return replace(config, **values)  # type: ignore[type-var]
+
+
+def fitting(value: Any, kind: Any, key: str) -> Any:
+    """The value as the annotated type.
+
+    Raises:
+        ConfigurationError: it does not fit; the message names the key and what was expected.
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if isinstance(value, Mapping) or (value is None and origin is Mapping):
+        return _fitting_mapping(value or {}, kind, key)
+    if origin in (Union, UnionType):
+        for option in arguments:
+            with suppress(ConfigurationError):
+                return fitting(value, option, key)
+    elif origin is tuple and isinstance(value, list):
+        members = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        if len(members) == len(value):
+            return tuple(fitting(item, member, key) for item, member in zip(value, members, strict=True))
+    elif kind in (float, Decimal, str) and isinstance(value, int | float | str) and not isinstance(value, bool):
+        # YAML reads 1e-3 as a string; and a decimal is exact only by way of its digits
+        with suppress(ValueError, InvalidOperation):
+            return kind(str(value))
+    elif kind is Path and isinstance(value, str):
+        return Path(value).expanduser()
+    elif value in arguments if origin is Literal else type(value) is kind:
+        return value
+    raise ConfigurationError(f"{key}={value!r} does not fit: expected {_words(kind)}.")
+
+
+def _fitting_mapping(value: Mapping[str, Any], kind: Any, key: str) -> Any:
+    """A mapping where the type has one (each of its values a dataclass, made from its defaults)."""
+    if get_origin(kind) is not Mapping:
+        # Such as `count.deeper=1`: the first of the names leads into what has none.
+        changed(None, value, inside=key)
+        raise ConfigurationError(f"{key}={dict(value)!r} does not fit: expected {_words(kind)}.")
+    _, member = get_args(kind)
+    return {str(name): _changed_group(member(), below, _join(key, name)) for name, below in value.items()}
+
+
+def _changed_group(config: Any, value: Any, key: str) -> Any:
+    if value is None:  # a YAML key all of whose lines below are commented out
+        return config
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(
+            f"{key!r} names a whole group of settings; name one of them, such as {key}.{_first(config)}."
+        )
+    return changed(config, value, inside=key)
+
+
+def _number(name: str, names: list[str], key: str) -> int:
+    if name in names:
+        return names.index(name)
+    if name.isdigit() and int(name) < len(names):
+        return int(name)
+    raise ConfigurationError(f"Unknown key {name!r} in {key!r}. Known here: {', '.join(names)}.")
+
+
+def _join(inside: str, name: object) -> str:
+    return f"{inside}.{name}" if inside else str(name)
+
+
+def _first(config: Any) -> str:
+    return fields(config)[0].name if is_dataclass(config) else "0"
+
+
+def _words(kind: Any) -> str:
+    """A type, for people."""
+    if get_origin(kind) is tuple and get_args(kind)[-1] is Ellipsis:
+        return f"a list of {_words(get_args(kind)[0])}"
+    name: str = getattr(kind, "__name__", "") if not get_args(kind) else str(kind).replace("typing.", "")
+    return name
