@@ -1,21 +1,21 @@
-"""The public door: load a model, turn recordings into vectors."""
+"""A loaded model: recordings in, vectors, units, transcripts and speakers out."""
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from sonant.checkpoints import load_backbone, save_pretrained
+from sonant.api.devices import Device, usable_devices
+from sonant.api.identity import fingerprint
+from sonant.checkpoints import Head, save_pretrained
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.bulk import Estimate, Identity, StoredType, Summary, Writer, embed
 from sonant.extraction.engine import Engine, OnError, Outcome, collect
@@ -36,48 +36,7 @@ from sonant.models import Backbone
 from sonant.models.families import Task, presets
 from sonant.pretraining.kmeans import KMeans
 
-Device = str | torch.device
 Layers = Layer | Literal["all"] | Sequence[Layer]
-
-
-def load(
-    model: str | PathLike[str],
-    *,
-    device: Device | Sequence[Device] | None = None,
-    dtype: torch.dtype | None = None,
-    revision: str | None = None,
-    tokenizer: str | PathLike[str] | None = None,
-) -> SpeechEncoder:
-    """Load a model: "sonant/wavlm-tiny" (shipped), a hub id, a folder, or a checkpoint file of any known format.
-
-    Args:
-        model: which.
-        device: where it computes; several share the recordings among them; None takes a GPU if there is one.
-        dtype: of the weights; None keeps float32.
-        revision: branch, tag or commit of a hub id.
-        tokenizer: the vq-wav2vec of a BERT on its codes, where `model` is a file of fairseq or s3prl; a folder of ours
-            holds it.
-
-    Raises:
-        CheckpointError: it cannot be found or read; the message says why and what to do.
-    """
-    devices = _devices(device)
-    overrides = None if tokenizer is None else {"tokenizer": tokenizer}
-    backbone = load_backbone(
-        model, revision=revision, overrides=overrides, dtype=dtype or torch.float32, device=devices[0]
-    )
-    return SpeechEncoder(backbone, name=str(model), revision=revision, device=devices)
-
-
-def units(audio: Any, *, model: str | PathLike[str] | SpeechEncoder, **how: Any) -> Any:
-    """Discrete units of one recording or several; see `SpeechEncoder.units`, whose further arguments are taken too.
-
-    Args:
-        audio: path, bytes, file object, array, tensor or `{"array", "sampling_rate"}`; or several of these.
-        model: one that was loaded, or what `load` takes; for many calls load it once.
-    """
-    encoder = model if isinstance(model, SpeechEncoder) else load(model)
-    return encoder.units(audio, **how)
 
 
 class SpeechEncoder:
@@ -95,12 +54,14 @@ class SpeechEncoder:
         name: str = "unnamed",
         revision: str | None = None,
         device: Device | Sequence[Device] | None = None,
+        heads: Mapping[str, Head] | None = None,
     ) -> None:
         self.model = model
         self.name = name
         self._revision = revision
         self._copies = PreparedCopies()
-        self._devices = [next(model.parameters()).device] if device is None else _devices(device)
+        self._stored_heads = {kind: head for kind, head in (heads or {}).items() if kind != "pretraining"}
+        self._devices = [next(model.parameters()).device] if device is None else usable_devices(device)
 
     @property
     def dim(self) -> int:
@@ -387,8 +348,8 @@ class SpeechEncoder:
         )
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
-        """Write the model in Hugging Face layout; transformers and `sonant.load` read it."""
-        save_pretrained(self.model, folder)
+        """Write the model with its heads in Hugging Face layout; transformers and `sonant.load` read it."""
+        save_pretrained(self.model, folder, heads=self._stored_heads)
 
     def _request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> Request:
         if task is not None:
@@ -439,7 +400,7 @@ class SpeechEncoder:
     ) -> Engine:
         """The model (or its codes alone), readied for inference on one device or several."""
         here = next(self.model.parameters()).device  # somebody may have moved it
-        devices = _devices(device) if device is not None else self._devices if len(self._devices) > 1 else [here]
+        devices = usable_devices(device) if device is not None else self._devices if len(self._devices) > 1 else [here]
         models = [self._copies.get(self.model, precision, place) for place in devices]
         return Engine([Coding(model) for model in models] if coded else models)
 
@@ -459,34 +420,6 @@ class SpeechEncoder:
                 return np.stack([self._vectors(item, task, how) for item in items])
             return np.stack(self.encode(items, task=task, **how))
         return np.asarray(self.encode(given, task=task, **how))
-
-
-def fingerprint(model: torch.nn.Module) -> str:
-    """A short hash of a model's weights: two models with the same one give the same features."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return f"sha256:{digest.hexdigest()[:16]}"
-
-
-def _devices(device: Device | Sequence[Device] | None) -> list[torch.device]:
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    names = [device] if isinstance(device, str | torch.device) else list(device)
-    if not names:
-        raise ConfigurationError("An empty list of devices was given; name at least one, such as 'cpu' or 'cuda:0'.")
-    devices = []
-    for name in names:
-        try:
-            devices.append(torch.empty(0, device=name).device)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-            raise ConfigurationError(
-                f"The device {str(name)!r} cannot be used here: {str(error).splitlines()[0]} There are: "
-                f"{', '.join(['cpu', *gpus])}."
-            ) from error
-    return devices
 
 
 def _read_clusters(path: Path) -> KMeans:

@@ -1,0 +1,47 @@
+"""A model by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+
+import torch
+
+from sonant.api.devices import Device, usable_devices
+from sonant.api.encoder import SpeechEncoder
+from sonant.checkpoints import load_checkpoint, make_backbone
+
+
+def load(
+    model: str | PathLike[str],
+    *,
+    device: Device | Sequence[Device] | None = None,
+    dtype: torch.dtype | None = None,
+    revision: str | None = None,
+    tokenizer: str | PathLike[str] | None = None,
+) -> SpeechEncoder:
+    """Load a model: "sonant/wavlm-tiny" (shipped), a hub id, a folder, or a checkpoint file of any known format.
+
+    Heads that a fine-tuned model has come with it, and run in float32 (see `SpeechEncoder.abilities`).
+
+    Args:
+        model: which.
+        device: where it computes; several share the recordings among them; None takes a GPU if there is one.
+        dtype: of the weights; None keeps float32.
+        revision: branch, tag or commit of a hub id.
+        tokenizer: the vq-wav2vec of a BERT on its codes, where `model` is a file of fairseq or s3prl; a folder of ours
+            holds it.
+
+    Raises:
+        CheckpointError: it cannot be found or read; the message says why and what to do.
+    """
+    devices = usable_devices(device)
+    overrides = None if tokenizer is None else {"tokenizer": tokenizer}
+    checkpoint = load_checkpoint(model, revision=revision, overrides=overrides)
+    backbone = make_backbone(checkpoint, dtype=dtype or torch.float32, device=devices[0])
+    return SpeechEncoder(backbone, name=str(model), revision=revision, device=devices, heads=checkpoint.heads)
+
+
+def encoder_of(model: str | PathLike[str] | SpeechEncoder) -> SpeechEncoder:
+    """One that was loaded, as it is; what names one, loaded."""
+    return model if isinstance(model, SpeechEncoder) else load(model)
