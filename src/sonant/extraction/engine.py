@@ -1,8 +1,7 @@
 """Recordings through a model: packed to a budget, decoded ahead, long ones in windows, on one device or several."""
 
-import gc
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -10,26 +9,24 @@ from itertools import islice
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from sonant.audio import Windowing, cut, keep
-from sonant.errors import AudioError, ConfigurationError, MissingExtra
-from sonant.extraction.batching import Batch, pack, split, usual_batch_seconds
-from sonant.extraction.loudness import Loudness, normalized
+from sonant.errors import AudioError, MissingExtra
+from sonant.extraction.batching import Batch, pack
+from sonant.extraction.forward import Clip, Forward, suitable_batch_seconds
+from sonant.extraction.long_recordings import survey, windowing_of
+from sonant.extraction.loudness import normalized
 from sonant.extraction.prefetch import ahead, map_ahead, share
 from sonant.extraction.progress import Progress
 from sonant.extraction.request import Request
 from sonant.extraction.sinks import in_memory
 from sonant.extraction.sources import Source
-from sonant.layers.clip_statistics import ClipStatistics
-from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone
 
 OnError = Literal["raise", "skip"]
 READERS = min(32, max(4, os.cpu_count() or 1))  # threads that decode; they work without Python for most of the time
 UNUSABLE = (AudioError, MissingExtra)  # what is wrong with one recording; all else stops the work
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
 
 
 class MakeSink(Protocol):
@@ -56,13 +53,6 @@ class Outcome:
     frames: int = 0
     value: Any = None
     error: Exception | None = None
-
-
-@dataclass
-class Budget:
-    """Samples that one forward pass may hold on one device; halved when memory runs out."""
-
-    samples: float
 
 
 @dataclass(frozen=True)
@@ -115,7 +105,7 @@ class Engine:
         """Audio that shares a forward pass: what was asked for, else what suits the smallest of the devices."""
         if request.batch_seconds is not None:
             return request.batch_seconds
-        return min(usual_batch_seconds(_gpu_bytes(backbone)) for backbone in self.backbones)
+        return min(map(suitable_batch_seconds, self.backbones))
 
     def plan(self, seconds: Sequence[float | None], request: Request) -> list[Batch]:
         """The batches, a function of the lengths, the request and the kind of device alone."""
@@ -141,7 +131,7 @@ class Engine:
             on_error: "skip" makes an unusable recording an outcome with an error, "raise" raises it.
             progress: called with the seconds of audio done since the last call.
         """
-        windowing = self._windowing(request)
+        windowing = windowing_of(request, self.backbones[0])
 
         def decode(batch: Batch) -> Job:
             wanted = () if batch.windowed else [sources[item] for item in batch.items]
@@ -156,8 +146,8 @@ class Engine:
             return Recording(normalized(samples) if self.normalize and not is_long else samples, is_long)
 
         def worker(backbone: Backbone) -> Callable[[Job], list[Outcome]]:
-            budget = Budget(self.batch_seconds(request) * self.sampling_rate)
-            run = _Run(self, backbone, request, windowing, budget, sink, on_error, progress)
+            forward = Forward(backbone, self.batch_seconds(request))
+            run = _Run(self, forward, request, windowing, sink, on_error, progress)
             return lambda job: run.job(job, sources)
 
         with ThreadPoolExecutor(READERS, thread_name_prefix="sonant-decode") as readers:
@@ -167,27 +157,15 @@ class Engine:
             jobs = map_ahead(decode, batches, workers=depth, depth=depth)
             yield from share(jobs, [worker(backbone) for backbone in self.backbones])
 
-    def _windowing(self, request: Request) -> Windowing | None:
-        if request.window_seconds is None:
-            return None
-        return Windowing.of_seconds(
-            request.window_seconds,
-            request.overlap,
-            sampling_rate=self.sampling_rate,
-            stride=self.stride,
-            receptive_field=self.receptive_field,
-        )
-
 
 @dataclass
 class _Run:
     """One device at work on one request."""
 
     engine: Engine
-    backbone: Backbone
+    forward: Forward
     request: Request
     windowing: Windowing | None
-    budget: Budget
     sink: MakeSink
     on_error: OnError
     progress: Callable[[float], None]
@@ -207,7 +185,7 @@ class _Run:
                 outcomes[item] = self._guarded(item, sources[item], partial(_in_one_block, recording.samples))
             else:
                 whole.append((item, recording.samples))
-        for (item, clip), frames in zip(whole, self._encode([clip for _, clip in whole]), strict=True):
+        for (item, clip), frames in zip(whole, self.forward(self._clips(clip for _, clip in whole)), strict=True):
             sink = self.sink(item, windowed=False)
             sink.append(frames)
             outcomes[item] = Outcome(item, len(clip) / self._rate, frames.shape[1], sink.finish())
@@ -229,67 +207,19 @@ class _Run:
     def _windowed(self, item: int, blocks: Callable[[], Iterator[np.ndarray]], sink: Sink) -> Outcome:
         """A long recording: statistics of the whole in a first pass where the model wants them, then windows."""
         assert self.windowing is not None
-        loudness, statistics = self._survey(blocks)
+        known = survey(self.forward.backbone, lambda: ahead(blocks()))
         frames, counter = 0, _Counter()
         stream = cut(counter(ahead(blocks())), self.windowing)
-        while group := list(islice(stream, max(1, int(self.budget.samples // self.windowing.window_samples)))):
-            clips = [samples if loudness is None else loudness.normalize(samples) for _, samples in group]
-            for (window, _), states in zip(group, self._encode(clips, statistics), strict=True):
+        while group := list(islice(stream, max(1, int(self.forward.budget // self.windowing.window_samples)))):
+            clips = self._clips(known.normalize(samples) for _, samples in group)
+            for (window, _), states in zip(group, self.forward(clips, known.statistics), strict=True):
                 sink.append(keep(states, window, axis=1))
                 frames += window.keep_frames
                 self.progress(window.keep_frames * self.engine.stride / self._rate)
         return Outcome(item, counter.samples / self._rate, frames, sink.finish())
 
-    def _survey(self, blocks: Callable[[], Iterator[np.ndarray]]) -> tuple[Loudness | None, ClipStatistics | None]:
-        """What windows must know of the whole recording, gathered in one pass over it, or in none."""
-        loudness = Loudness() if self.engine.normalize else None
-        statistics = self.backbone.clip_statistics()
-        accounts = [account for account in (loudness, statistics) if account is not None]
-        if accounts:
-            for block in ahead(blocks()):
-                for account in accounts:
-                    account.update(block)
-        if loudness is not None and statistics is not None:
-            statistics = statistics.scaled(loudness.mean, loudness.deviation)
-        return loudness, statistics
-
-    def _encode(self, clips: Sequence[np.ndarray], statistics: ClipStatistics | None = None) -> Iterator[Tensor]:
-        """Frames (layers, frames, dim) of each clip, in forward passes within the budget."""
-        waiting = list(clips)
-        while waiting:
-            group = waiting[: len(split([len(clip) for clip in waiting], self.budget.samples)[0])]
-            states = self._forward(group, statistics)
-            if states is None:  # outside the except block, so that what the failed pass held is free by now
-                self._shrink(group)
-                continue
-            yield from states
-            waiting = waiting[len(group) :]
-
-    def _forward(self, clips: Sequence[np.ndarray], statistics: ClipStatistics | None) -> list[Tensor] | None:
-        """One forward pass; None when it did not fit into memory."""
-        weights = next(iter(self.backbone.parameters()))
-        try:
-            with torch.no_grad():
-                speech = Packed.pack(torch.from_numpy(np.ascontiguousarray(clip)) for clip in clips)
-                speech = speech.with_values(speech.values.to(weights.device, self.backbone.waveform_dtype))
-                encoded = self.backbone(speech, layers=set(self.request.layers), statistics=statistics)
-                states = torch.stack([_state(encoded, layer).float() for layer in self.request.layers])
-                return list(states.split(encoded.lengths.tolist(), dim=1))
-        except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            return None
-
-    def _shrink(self, group: Sequence[np.ndarray]) -> None:
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if len(group) == 1:
-            raise ConfigurationError(
-                f"A single forward pass over {len(group[0]) / self._rate:.1f} s of audio did not fit into memory. Cut "
-                f"long recordings into shorter windows: window_seconds={max(1, len(group[0]) // (2 * self._rate))}."
-            )
-        self.budget.samples = min(self.budget.samples, sum(map(len, group))) / 2
+    def _clips(self, waveforms: Iterable[np.ndarray]) -> list[Clip]:
+        return [Clip(samples, self.request.layers) for samples in waveforms]
 
 
 class _Counter:
@@ -330,23 +260,6 @@ def collect(
                 results[outcome.item] = outcome.value
                 failures += [outcome] if outcome.error is not None else []
     return results, sorted(failures, key=lambda failure: failure.item)
-
-
-def _state(encoded: Any, layer: int | str) -> Tensor:
-    return encoded.last if layer == "last" else encoded.hidden_states[layer]
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, said by torch's own error, Python's, an allocator of the CPU, cuBLAS or cuDNN."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return any(words in str(error) for words in OUT_OF_MEMORY)
-
-
-def _gpu_bytes(backbone: Backbone) -> int | None:
-    """The memory of the GPU that a model lies on; None on a CPU."""
-    device = next(iter(backbone.parameters())).device
-    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
 
 
 def _length(source: Source) -> float | Exception:

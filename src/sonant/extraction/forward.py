@@ -1,0 +1,118 @@
+"""Forward passes over clips, within a budget that is halved when memory runs out."""
+
+import gc
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sonant.errors import ConfigurationError
+from sonant.extraction.batching import split, usual_batch_seconds
+from sonant.extraction.request import Layer
+from sonant.layers.clip_statistics import ClipStatistics
+from sonant.layers.packed import Packed
+from sonant.models.backbone import Backbone, Encoded
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """What one pass can take in: a recording, or a window of one.
+
+    Attributes:
+        samples: float32 (samples,), normalised where the model wants that.
+        layers: the states that are wanted, in this order.
+    """
+
+    samples: np.ndarray
+    layers: tuple[Layer, ...]
+
+
+class Forward:
+    """One model on one device.
+
+    Attributes:
+        backbone: the model, in evaluation mode.
+        budget: samples that one pass may hold; halved when memory runs out.
+    """
+
+    def __init__(self, backbone: Backbone, batch_seconds: float | None = None) -> None:
+        seconds = suitable_batch_seconds(backbone) if batch_seconds is None else batch_seconds
+        self.backbone, self.budget = backbone, seconds * backbone.sampling_rate
+
+    def __call__(self, clips: Sequence[Clip], statistics: ClipStatistics | None = None) -> Iterator[Tensor]:
+        """The states (layers, frames, dim) of each clip, float32, in order: views into those of a whole pass.
+
+        Args:
+            clips: any number; those that want different layers share passes too.
+            statistics: of the whole recording that all of them are windows of; None takes each for a whole.
+
+        Raises:
+            ConfigurationError: one of them alone does not fit into memory.
+        """
+        waiting = list(clips)
+        while waiting:
+            group = waiting[: len(split([len(clip.samples) for clip in waiting], self.budget)[0])]
+            states = self._pass(group, statistics)
+            if states is None:  # outside the except block, so that what the failed pass held is free by now
+                self._shrink(group)
+                continue
+            yield from states
+            waiting = waiting[len(group) :]
+
+    def _pass(self, clips: Sequence[Clip], statistics: ClipStatistics | None) -> list[Tensor] | None:
+        """One forward pass; None when it did not fit into memory."""
+        weights = next(iter(self.backbone.parameters()))
+        wanted = {layer for clip in clips for layer in clip.layers}
+        try:
+            with torch.no_grad():
+                speech = Packed.pack(torch.from_numpy(np.ascontiguousarray(clip.samples)) for clip in clips)
+                speech = speech.with_values(speech.values.to(weights.device, self.backbone.waveform_dtype))
+                encoded = self.backbone(speech, layers=wanted, statistics=statistics)
+                lengths = encoded.lengths.tolist()
+                parts = {layer: _state(encoded, layer).float().split(lengths) for layer in wanted}
+                return [_stacked([parts[layer][i] for layer in clip.layers]) for i, clip in enumerate(clips)]
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            return None
+
+    def _shrink(self, group: Sequence[Clip]) -> None:
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        sizes, rate = [len(clip.samples) for clip in group], self.backbone.sampling_rate
+        if len(group) == 1:
+            raise ConfigurationError(
+                f"A single forward pass over {sizes[0] / rate:.1f} s of audio did not fit into memory. Cut long "
+                f"recordings into shorter windows: window_seconds={max(1, sizes[0] // (2 * rate))}."
+            )
+        self.budget = min(self.budget, sum(sizes)) / 2
+
+
+def suitable_batch_seconds(backbone: Backbone) -> float:
+    """Audio that a pass holds unless somebody says otherwise, on the device where the model lies."""
+    device = next(iter(backbone.parameters())).device
+    return usual_batch_seconds(torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None)
+
+
+def _state(encoded: Encoded, layer: Layer) -> Tensor:
+    if layer != "last":
+        return encoded.hidden_states[layer]
+    assert encoded.last is not None
+    return encoded.last
+
+
+def _stacked(states: Sequence[Tensor]) -> Tensor:
+    """States (frames, dim) of a clip as (layers, frames, dim); of a single layer without a copy."""
+    return states[0][None] if len(states) == 1 else torch.stack(list(states))
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, said by torch's own error, Python's, an allocator of the CPU, cuBLAS or cuDNN."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(words in str(error) for words in OUT_OF_MEMORY)
