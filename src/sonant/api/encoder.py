@@ -139,7 +139,7 @@ class SpeechEncoder:
         if to not in ("numpy", "torch"):
             raise UnknownName("array type to return", to, ["numpy", "torch"])
         _check_on_error(on_error)
-        request = self._request(
+        request = self.request(
             layer,
             pool,
             task,
@@ -271,7 +271,7 @@ class SpeechEncoder:
         """
         _check_on_error(on_error)
         output = Path(output)
-        request = self._request(
+        request = self.request(
             layer,
             pool,
             task,
@@ -351,7 +351,8 @@ class SpeechEncoder:
         """Write the model with its heads in Hugging Face layout; transformers and `sonant.load` read it."""
         save_pretrained(self.model, folder, heads=self._stored_heads)
 
-    def _request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> Request:
+    def request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> Request:
+        """What the arguments of `encode` ask for; `how` takes those that are fields of the request."""
         if task is not None:
             known = presets(self.model.config)
             if task not in known:
@@ -395,13 +396,19 @@ class SpeechEncoder:
         ]
         return sources, many
 
+    def prepared(
+        self, precision: Precision | None = None, device: Device | Sequence[Device] | None = None
+    ) -> list[Backbone]:
+        """The model as it is run: readied for inference, a copy for each device (None: those it was loaded for)."""
+        here = next(self.model.parameters()).device  # somebody may have moved it
+        devices = usable_devices(device) if device is not None else self._devices if len(self._devices) > 1 else [here]
+        return [self._copies.get(self.model, precision, place) for place in devices]
+
     def _engine(
         self, device: Device | Sequence[Device] | None, precision: Precision | None, *, coded: bool = False
     ) -> Engine:
-        """The model (or its codes alone), readied for inference on one device or several."""
-        here = next(self.model.parameters()).device  # somebody may have moved it
-        devices = usable_devices(device) if device is not None else self._devices if len(self._devices) > 1 else [here]
-        models = [self._copies.get(self.model, precision, place) for place in devices]
+        """The model (or its codes alone) on one device or several."""
+        models = self.prepared(precision, device)
         return Engine([Coding(model) for model in models] if coded else models)
 
     def _vectors(self, given: Any, task: Task, how: dict[str, Any]) -> np.ndarray:
