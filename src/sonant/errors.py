@@ -7,6 +7,7 @@
     │   ├── TruncatedAudio               the file promises more samples than it holds
     │   ├── EmptyAudio                   no samples at all
     │   ├── TooShortAudio                less than one frame of the model
+    │   ├── OversizedAudio               more than the reader was told to take
     │   └── NonFiniteAudio               NaN or infinite samples
     ├── CheckpointError (ValueError)     a set of weights cannot be used
     │   ├── UnknownCheckpoint            the file or folder is in no format we read
@@ -55,6 +56,10 @@ class EmptyAudio(AudioError):
 
 class TooShortAudio(AudioError):
     """The recording is shorter than one frame of the model."""
+
+
+class OversizedAudio(AudioError):
+    """The recording is, or decodes to, more than the reader was told to take."""
 
 
 class NonFiniteAudio(AudioError):

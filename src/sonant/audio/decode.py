@@ -17,6 +17,14 @@ from sonant.errors import MissingExtra, TruncatedAudio, UndecodableAudio
 BLOCK_FRAMES = 1 << 17  # about eight seconds at 16 kHz; of all channels together
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # a forged rate would ask for absurd amounts of resampling
 
+# What FFmpeg may take a file for. It also knows formats that name other files or addresses, which it then opens (sdp,
+# hls, concat, dash), and hundreds of pictures and games.
+_AV_FORMATS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,dtshd,eac3,flac,flv,gsm,loas,matroska,mlp,mov,mp3,mpc,mpc8,"
+    "mpeg,mpegts,nistsphere,nut,ogg,oma,qcp,rm,shn,sox,tak,truehd,tta,voc,w64,wav,webm,wv,xwma"
+)
+_AV_OPTIONS = {"format_whitelist": _AV_FORMATS, "protocol_whitelist": "none"}
+
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2^63 - 1 for a FLAC stream of unknown length
 _SOFT_LENGTHS = ("MP3", "OGG")  # estimated or counted by libsndfile, not promised by a header
 
@@ -28,6 +36,7 @@ class Decoder:
     Attributes:
         name: what messages call the recording.
         rate: samples a second, per channel.
+        channels: before they become one.
         frames: samples per channel that the header promises or lets expect; None where it says nothing.
         blocks: decodes mono float32 blocks (samples,), in order.
         measure: the length in seconds, by walking through the whole file.
@@ -35,6 +44,7 @@ class Decoder:
 
     name: str
     rate: int
+    channels: int
     frames: int | None
     blocks: Callable[[], Iterator[Waveform]]
     measure: Callable[[], float]
@@ -112,7 +122,7 @@ def _soundfile(file: soundfile.SoundFile, encoded: Encoded, *, guessed: bool) ->
         return total / file.samplerate
 
     with file:
-        yield Decoder(encoded.name, file.samplerate, frames, blocks, measure)
+        yield Decoder(encoded.name, file.samplerate, file.channels, frames, blocks, measure)
 
 
 @contextmanager
@@ -129,7 +139,7 @@ def _av(encoded: Encoded, why: str) -> Iterator[Decoder]:
         ) from None
     with ExitStack() as stack:
         try:
-            container = stack.enter_context(av.open(encoded.file, mode="r", metadata_errors="ignore"))
+            container = stack.enter_context(_open_container(av, encoded))
         except (av.FFmpegError, ValueError, OSError) as error:
             if kind == "mp4/m4a":
                 raise TruncatedAudio(
@@ -150,6 +160,11 @@ def _av(encoded: Encoded, why: str) -> Iterator[Decoder]:
         yield _av_decoder(av, container, encoded)
 
 
+def _open_container(av: Any, encoded: Encoded) -> Any:
+    encoded.file.seek(0)
+    return av.open(encoded.file, mode="r", metadata_errors="ignore", container_options=_AV_OPTIONS)
+
+
 def _av_decoder(av: Any, container: Any, encoded: Encoded) -> Decoder:
     name, stream = encoded.name, container.streams.audio[0]
     resampler = av.AudioResampler(format="fltp")  # planar float, channels and rate untouched
@@ -161,20 +176,21 @@ def _av_decoder(av: Any, container: Any, encoded: Encoded) -> Decoder:
         except (av.FFmpegError, ValueError, OSError) as error:
             raise _broken_off(name, done_seconds, frames, rate, error) from error
 
-    rate, frames = stream.rate or 0, None
+    rate, channels, frames = stream.rate or 0, 1, None
     first = next_frame(0.0)
     if first is not None:
         rate = first.sample_rate  # HE-AAC doubles the rate that its header names
+        channels = first.layout.nb_channels
     seconds = header_seconds(stream, container)
     frames = None if seconds is None else round(seconds * rate)
 
     def blocks() -> Iterator[Waveform]:
         frame, done = first, 0
         while frame is not None:
-            if frame.sample_rate != rate:
+            if (frame.sample_rate, frame.layout.nb_channels) != (rate, channels):
                 raise UndecodableAudio(
-                    f"{name}: the sampling rate changes from {rate} to {frame.sample_rate} Hz within the file: convert "
-                    "it to one rate first (ffmpeg -i OLD NEW.wav)."
+                    f"{name}: the sound changes from {rate} Hz and {channels} channels to {frame.sample_rate} Hz and "
+                    f"{frame.layout.nb_channels} within the file: convert it to one kind first (ffmpeg -i OLD NEW.wav)."
                 )
             for planar in resampler.resample(frame):
                 block = downmix(planar.to_ndarray().T)  # (samples,)
@@ -186,13 +202,12 @@ def _av_decoder(av: Any, container: Any, encoded: Encoded) -> Decoder:
             raise _broken_off(name, done / rate, frames, rate, "the data ends")
 
     def measure() -> float:
-        encoded.file.seek(0)
-        with av.open(encoded.file, mode="r", metadata_errors="ignore") as again:  # a frame of this one is decoded
+        with _open_container(av, encoded) as again:  # a frame of this one is decoded
             packets = again.demux(again.streams.audio[0])
             ends = [(packet.pts or 0) + (packet.duration or 0) for packet in packets if packet.size]
         return float(max(ends, default=0) * stream.time_base)
 
-    return Decoder(name, rate, frames, blocks, measure)
+    return Decoder(name, rate, channels, frames, blocks, measure)
 
 
 def header_seconds(stream: Any, container: Any) -> float | None:

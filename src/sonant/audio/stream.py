@@ -7,19 +7,26 @@ import numpy as np
 import soxr
 
 from sonant.audio.arrays import Waveform, check_finite, to_mono
+from sonant.audio.ceiling import Ceiling
 from sonant.audio.decode import BLOCK_FRAMES, open_decoder
 from sonant.audio.read import QUALITY, array_rate, check_long_enough, check_not_empty, check_rate
 from sonant.audio.sources import Samples, unwrap
 
 
 def blocks(
-    source: Any, *, sampling_rate: int = 16000, source_rate: int | None = None, min_samples: int = 400
+    source: Any,
+    *,
+    sampling_rate: int = 16000,
+    source_rate: int | None = None,
+    min_samples: int = 400,
+    ceiling: Ceiling | None = None,
 ) -> Iterator[Waveform]:
     """Read a recording block by block: mono float32 arrays (samples,) that, laid end to end, are what `read` gives.
 
     The lengths of the blocks vary and may be up to some hundred thousand samples. Takes what `read` takes and raises
     what it raises, but only on reaching the place: a cut file gives its good blocks first, and a recording turns out
-    too short at its end. Memory does not grow with the length of a file.
+    too short at its end. Memory does not grow with the length of a file. A file that decodes to more than `ceiling`
+    is an OversizedAudio, at once where its header says so.
     """
     check_rate(sampling_rate, "sampling_rate")
     source = unwrap(source)
@@ -30,7 +37,8 @@ def blocks(
         yield from _finish(pieces, rate, sampling_rate, min_samples, name)
     else:
         with open_decoder(source) as decoder:
-            yield from _finish(decoder.blocks(), decoder.rate, sampling_rate, min_samples, decoder.name)
+            pieces = decoder.blocks() if ceiling is None else ceiling.guard(decoder)
+            yield from _finish(pieces, decoder.rate, sampling_rate, min_samples, decoder.name)
 
 
 def _finish(

@@ -7,14 +7,15 @@ drifts. Each frame is kept from the window in which it lies farthest from a cut,
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sonant.errors import ConfigurationError, TooShortAudio
+
+if TYPE_CHECKING:  # this room works without torch, whose import would make every process that only reads audio heavy
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class Windowing:
 
 
 @overload
-def stitch(pieces: Sequence[Tensor], windows: Sequence[Window], *, axis: int = 0) -> Tensor: ...
+def stitch(pieces: "Sequence[Tensor]", windows: Sequence[Window], *, axis: int = 0) -> "Tensor": ...
 @overload
 def stitch(pieces: Sequence[NDArray[Any]], windows: Sequence[Window], *, axis: int = 0) -> NDArray[Any]: ...
 def stitch(pieces: Sequence[Any], windows: Sequence[Window], *, axis: int = 0) -> Any:
@@ -151,7 +152,11 @@ def stitch(pieces: Sequence[Any], windows: Sequence[Window], *, axis: int = 0) -
     Raises ValueError if a piece lacks frames that its window is to give.
     """
     kept = [keep(piece, window, axis=axis) for piece, window in zip(pieces, windows, strict=True)]
-    return torch.cat(kept, axis) if isinstance(kept[0], Tensor) else np.concatenate(kept, axis)
+    if isinstance(kept[0], np.ndarray):
+        return np.concatenate(kept, axis)
+    import torch
+
+    return torch.cat(kept, axis)
 
 
 def keep(piece: Any, window: Window, *, axis: int = 0) -> Any:

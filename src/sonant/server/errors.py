@@ -9,6 +9,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from sonant import errors as sonant_errors
 from sonant.errors import SonantError
@@ -69,6 +70,7 @@ CODES: tuple[tuple[type[SonantError], int, str], ...] = (
     (sonant_errors.EmptyAudio, 400, "empty_audio"),
     (sonant_errors.TooShortAudio, 400, "audio_too_short"),
     (sonant_errors.TruncatedAudio, 400, "truncated_audio"),
+    (sonant_errors.OversizedAudio, 413, "audio_too_long"),
     (sonant_errors.NonFiniteAudio, 400, "non_finite_audio"),
     (sonant_errors.AudioError, 400, "invalid_audio"),
     (sonant_errors.UnknownName, 400, "unknown_name"),
@@ -100,9 +102,23 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
+class ErrorResponse(Response):
+    """The response for an error; its code is left on the request's state, for the log and the metrics."""
+
+    media_type = "application/json"
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(orjson.dumps(error.body), error.status, error.headers)
+        self._code = error.code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["error_code"] = self._code
+        await super().__call__(scope, receive, send)
+
+
 def answer(error: ApiError) -> Response:
     """The response for an error."""
-    return Response(orjson.dumps(error.body), error.status, error.headers, media_type="application/json")
+    return ErrorResponse(error)
 
 
 def from_validation(problems: Sequence[Mapping[str, Any]]) -> ApiError:
