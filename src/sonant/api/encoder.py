@@ -204,7 +204,7 @@ class SpeechEncoder:
             request,
             on_error=on_error,
             show_progress=progress,
-            make_sink=lambda: UnitSink(label),
+            make_sink=lambda _: UnitSink(label),
         )
         results = [without_repetitions(value) if deduplicate and value is not None else value for value in values]
         if failures:

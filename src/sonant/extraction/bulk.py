@@ -22,13 +22,13 @@ import numpy as np
 
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.batching import Batch
-from sonant.extraction.engine import Engine, OnError, Outcome, Sink
+from sonant.extraction.engine import Engine, OnError, Outcome
 from sonant.extraction.formats import Format, Rows, check_format, estimated_bytes, read, sync, write
 from sonant.extraction.inputs import Entry, output_names
 from sonant.extraction.journal import Journal, read_lines, settle, write_lines
 from sonant.extraction.progress import Progress
 from sonant.extraction.request import Request
-from sonant.extraction.sinks import Pooled, RowsOnDisk, Spooled, in_memory
+from sonant.extraction.sinks import Pooled, RowsOnDisk, Sink, Spooled, in_memory
 from sonant.extraction.sources import AudioSource
 from sonant.inference.precision import Precision
 

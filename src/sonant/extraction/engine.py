@@ -6,12 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
-from torch import Tensor
 
-from sonant.audio import Windowing, cut, keep
+from sonant.audio import Windowing, cut
 from sonant.errors import AudioError, MissingExtra
 from sonant.extraction.batching import Batch, pack
 from sonant.extraction.forward import Clip, Forward, suitable_batch_seconds
@@ -20,28 +19,13 @@ from sonant.extraction.loudness import normalized
 from sonant.extraction.prefetch import ahead, map_ahead, share
 from sonant.extraction.progress import Progress
 from sonant.extraction.request import Request
-from sonant.extraction.sinks import in_memory
+from sonant.extraction.sinks import MakeSink, Sink, deliver, in_memory
 from sonant.extraction.sources import Source
 from sonant.models.backbone import Backbone
 
 OnError = Literal["raise", "skip"]
 READERS = min(32, max(4, os.cpu_count() or 1))  # threads that decode; they work without Python for most of the time
 UNUSABLE = (AudioError, MissingExtra)  # what is wrong with one recording; all else stops the work
-
-
-class MakeSink(Protocol):
-    """Gives the receiver for a recording, by its number and whether it comes in windows."""
-
-    def __call__(self, item: int, /, *, windowed: bool) -> "Sink": ...
-
-
-class Sink(Protocol):
-    """Takes in the frames of one recording, (layers, frames, dim) at a time and in order, and makes the result."""
-
-    def append(self, frames: Tensor) -> None: ...
-    def finish(self) -> Any: ...
-    def abandon(self) -> None:
-        """The recording turned out to be unusable halfway."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +171,7 @@ class _Run:
                 whole.append((item, recording.samples))
         for (item, clip), frames in zip(whole, self.forward(self._clips(clip for _, clip in whole)), strict=True):
             sink = self.sink(item, windowed=False)
-            sink.append(frames)
+            deliver(sink, frames)
             outcomes[item] = Outcome(item, len(clip) / self._rate, frames.shape[1], sink.finish())
             self.progress(len(clip) / self._rate)
         return [outcomes[item] for item in job.batch.items]
@@ -213,7 +197,7 @@ class _Run:
         while group := list(islice(stream, max(1, int(self.forward.budget // self.windowing.window_samples)))):
             clips = self._clips(known.normalize(samples) for _, samples in group)
             for (window, _), states in zip(group, self.forward(clips, known.statistics), strict=True):
-                sink.append(keep(states, window, axis=1))
+                deliver(sink, states, window)
                 frames += window.keep_frames
                 self.progress(window.keep_frames * self.engine.stride / self._rate)
         return Outcome(item, counter.samples / self._rate, frames, sink.finish())
@@ -241,15 +225,15 @@ def collect(
     *,
     on_error: OnError = "raise",
     show_progress: bool | None = False,
-    make_sink: Callable[[], Sink] | None = None,
+    make_sink: Callable[[Source], Sink] | None = None,
 ) -> tuple[list[Any], list[Outcome]]:
     """All results in memory, in order, None where a recording failed; and the failures in order.
 
     `make_sink` gives the receiver of a recording's frames; None: what `request` asks for, as tensors.
     """
 
-    def sink(_: int, *, windowed: bool) -> Sink:  # noqa: ARG001 - in memory all lengths are alike
-        return in_memory(request) if make_sink is None else make_sink()
+    def sink(item: int, *, windowed: bool) -> Sink:  # noqa: ARG001 - in memory all lengths are alike
+        return in_memory(request) if make_sink is None else make_sink(sources[item])
 
     results: list[Any] = [None] * len(sources)
     seconds, failures = engine.lengths(sources, on_error=on_error)

@@ -2,14 +2,47 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sonant.audio import Window, keep
 from sonant.extraction.pooling import RunningPool, unit_length
 from sonant.extraction.request import Request
+
+
+class MakeSink(Protocol):
+    """Gives the receiver for a recording, by its number and whether it comes in windows."""
+
+    def __call__(self, item: int, /, *, windowed: bool) -> "Sink": ...
+
+
+class Sink(Protocol):
+    """Takes in the frames of one recording, (layers, frames, dim) at a time and in order, and makes the result."""
+
+    def append(self, frames: Tensor) -> None: ...
+    def finish(self) -> Any: ...
+    def abandon(self) -> None:
+        """The recording turned out to be unusable halfway."""
+
+
+@runtime_checkable
+class WindowSink(Sink, Protocol):
+    """A receiver that also wants what neighbouring windows share, and so takes windows whole."""
+
+    def append_window(self, states: Tensor, window: Window) -> None: ...
+
+
+def deliver(sink: Sink, states: Tensor, window: Window | None = None) -> None:
+    """Hand over the states (layers, frames, dim) of a whole recording, or of a window: what it keeps, or all of it."""
+    if window is None:
+        sink.append(states)
+    elif isinstance(sink, WindowSink):
+        sink.append_window(states, window)
+    else:
+        sink.append(keep(states, window, axis=1))
 
 
 class Collected:

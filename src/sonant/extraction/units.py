@@ -19,12 +19,13 @@ from torch import Tensor
 
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.bulk import Summary
-from sonant.extraction.engine import Engine, OnError, Outcome, Sink
+from sonant.extraction.engine import Engine, OnError, Outcome
 from sonant.extraction.formats import atomic
 from sonant.extraction.inputs import Entry, output_names
 from sonant.extraction.journal import write_lines
 from sonant.extraction.progress import Progress
 from sonant.extraction.request import Request
+from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import AudioSource
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed

@@ -1,5 +1,19 @@
-"""Objectives that need labels."""
+"""What models are fine-tuned for: heads over packed frames, and objectives that need labels."""
 
 from sonant.tasks.codes_to_text import TranscribedCodes, TranscribedCodesBatches, WriteText
+from sonant.tasks.ctc import CTCHead
+from sonant.tasks.frame_classification import FrameClassificationHead
+from sonant.tasks.layer_mix import LayerMix
+from sonant.tasks.sequence_classification import SequenceClassificationHead
+from sonant.tasks.xvector import XVectorHead
 
-__all__ = ["TranscribedCodes", "TranscribedCodesBatches", "WriteText"]
+__all__ = [
+    "CTCHead",
+    "FrameClassificationHead",
+    "LayerMix",
+    "SequenceClassificationHead",
+    "TranscribedCodes",
+    "TranscribedCodesBatches",
+    "WriteText",
+    "XVectorHead",
+]

@@ -1,0 +1,119 @@
+"""Words to segments that fit on a screen, and the files that players read: SubRip and WebVTT."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sonant.decoding.results import Word
+
+PAUSE_SECONDS = 0.8  # between words: long enough to begin anew
+LONGEST_SECONDS = 7.0  # what subtitlers allow one title
+LONGEST_CHARACTERS = 84  # two lines of 42
+SHORTEST_PAUSE_SECONDS = 0.2  # where a segment that is too long may be cut sooner
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Words that stand together.
+
+    Attributes:
+        text: with spaces between the words.
+        words: at least one.
+    """
+
+    text: str
+    words: tuple[Word, ...]
+
+    @property
+    def start_seconds(self) -> float:
+        """Of the first word."""
+        return self.words[0].start_seconds
+
+    @property
+    def end_seconds(self) -> float:
+        """Of the last word."""
+        return self.words[-1].end_seconds
+
+    @property
+    def confidence(self) -> float:
+        """Mean of the words'."""
+        return sum(word.confidence for word in self.words) / len(self.words)
+
+
+def segments(
+    words: Sequence[Word],
+    *,
+    pause_seconds: float = PAUSE_SECONDS,
+    longest_seconds: float = LONGEST_SECONDS,
+    longest_characters: int = LONGEST_CHARACTERS,
+) -> list[Segment]:
+    """Words in groups: a new one begins after a pause; what is too long is cut at the widest gap that it has.
+
+    Args:
+        pause_seconds: of silence between two words that parts them.
+        longest_seconds, longest_characters: of a segment. A single word may be longer.
+    """
+    groups: list[list[Word]] = []
+    for word in words:
+        if groups and word.start_seconds - groups[-1][-1].end_seconds < pause_seconds:
+            groups[-1].append(word)
+        else:
+            groups.append([word])
+    return [
+        Segment(_text(part), tuple(part))
+        for group in groups
+        for part in _cut(group, longest_seconds, longest_characters)
+    ]
+
+
+def _cut(words: list[Word], longest_seconds: float, longest_characters: int) -> Iterable[list[Word]]:
+    """Pieces within the limits, each as long as they allow, but ended at the widest gap of its second half."""
+    while words:
+        fits = 1
+        while fits < len(words) and _fits(words[: fits + 1], longest_seconds, longest_characters):
+            fits += 1
+        if fits < len(words):
+            earliest = max(1, (fits + 1) // 2)
+            gaps = {end: words[end].start_seconds - words[end - 1].end_seconds for end in range(earliest, fits + 1)}
+            widest = max(gaps, key=lambda end: (gaps[end], end))
+            fits = widest if gaps[widest] >= SHORTEST_PAUSE_SECONDS else fits
+        yield words[:fits]
+        words = words[fits:]
+
+
+def _fits(words: Sequence[Word], longest_seconds: float, longest_characters: int) -> bool:
+    spoken = words[-1].end_seconds - words[0].start_seconds
+    return spoken <= longest_seconds and len(_text(words)) <= longest_characters
+
+
+def _text(words: Iterable[Word]) -> str:
+    return " ".join(word.text for word in words)
+
+
+def srt(segments: Iterable[Segment]) -> str:
+    """SubRip: numbered titles, times with a comma."""
+    return "".join(
+        f"{number}\n{_clock(each.start_seconds, ',')} --> {_clock(each.end_seconds, ',')}\n{each.text}\n\n"
+        for number, each in enumerate(segments, start=1)
+    )
+
+
+def vtt(segments: Iterable[Segment]) -> str:
+    """WebVTT; `&` and `<` are written as its markup wants them."""
+    cues = (
+        f"{_clock(each.start_seconds, '.')} --> {_clock(each.end_seconds, '.')}\n{_escaped(each.text)}\n\n"
+        for each in segments
+    )
+    return "".join(["WEBVTT\n\n", *cues])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _clock(seconds: float, point: str) -> str:
+    """12:34:56,789"""
+    milliseconds = round(seconds * 1000)
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    whole, milliseconds = divmod(milliseconds, 1000)
+    return f"{hours:02}:{minutes:02}:{whole:02}{point}{milliseconds:03}"

@@ -1,0 +1,41 @@
+"""Who speaks when: for each frame and each of a few speakers, whether that one speaks."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from torch import Tensor, nn
+
+from sonant.layers.packed import Packed
+from sonant.tasks.layer_mix import LayerMix
+from sonant.tasks.linear import linear_of
+
+
+class FrameClassificationHead(nn.Module):
+    """One linear layer over a mix of states; its outputs are independent of each other, since people talk at once.
+
+    Args:
+        classifier: dim to labels (speakers).
+        mix: of states.
+
+    Source: transformers `WavLMForAudioFrameClassification`.
+    """
+
+    def __init__(self, classifier: nn.Linear, mix: LayerMix) -> None:
+        super().__init__()
+        self.mix = mix
+        self.classifier = classifier
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """From `classifier.{weight,bias}`, and `layer_weights` where states are mixed."""
+        return cls(linear_of(tensors, "classifier."), LayerMix.from_tensors(tensors))
+
+    @property
+    def num_labels(self) -> int:
+        """Speakers that it can tell apart at a time."""
+        return self.classifier.out_features
+
+    def forward(self, states: Packed) -> Packed:
+        """States (total_frames, states, dim) to logits (total_frames, labels); their sigmoid says who speaks."""
+        frames = self.mix(states)
+        return frames.with_values(self.classifier(frames.values))

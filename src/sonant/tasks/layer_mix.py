@@ -1,0 +1,43 @@
+"""One sequence out of several hidden states: a weighted sum whose weights were learnt."""
+
+from collections.abc import Mapping
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from sonant.errors import ConfigurationError
+from sonant.layers.packed import Packed
+
+
+class LayerMix(nn.Module):
+    """A sum of states, weighted by the softmax of `weights` (states,); without weights there is one state.
+
+    Source: SUPERB, arXiv 2105.01051; the states are 0 to L-1 and the last one, after the final norm where there is one.
+    """
+
+    def __init__(self, weights: Tensor | None = None) -> None:
+        super().__init__()
+        self.weights = None if weights is None else nn.Parameter(weights)
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """From `layer_weights` (states,) among the tensors of a head; without them the last state is taken as it is."""
+        weights = tensors.get("layer_weights")
+        return cls(None if weights is None else weights.float())
+
+    @property
+    def num_states(self) -> int:
+        """How many states are mixed."""
+        return 1 if self.weights is None else len(self.weights)
+
+    def forward(self, states: Packed) -> Packed:
+        """(total_frames, states, dim) to (total_frames, dim)."""
+        if states.values.ndim != 3 or states.values.shape[1] != self.num_states:
+            raise ConfigurationError(
+                f"States of shape {tuple(states.values.shape)} were given to a head that mixes {self.num_states}; "
+                f"expected (total_frames, {self.num_states}, dim)."
+            )
+        if self.weights is None:
+            return states.with_values(states.values[:, 0])
+        return states.with_values(torch.einsum("tsd,s->td", states.values, self.weights.softmax(0)))

@@ -1,0 +1,125 @@
+"""A vector that tells voices apart: layers over time, mean and deviation of what they find, an embedding."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.errors import ConfigurationError, TooShortAudio
+from sonant.layers.packed import Packed
+from sonant.tasks.layer_mix import LayerMix
+from sonant.tasks.linear import linear_of
+
+
+class TimeDelayLayer(nn.Module):
+    """A convolution over frames without padding, and a rectifier: each layer costs `context` frames.
+
+    Args:
+        weight: (outputs, kernel * inputs), the taps of the convolution one behind another.
+        bias: (outputs,).
+        kernel: taps.
+        dilation: frames from tap to tap.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, *, kernel: int, dilation: int) -> None:
+        super().__init__()
+        outputs, taps_by_inputs = weight.shape
+        if taps_by_inputs % kernel:
+            raise ConfigurationError(
+                f"A time-delay layer has a weight of {tuple(weight.shape)}, whose second size is no multiple of its "
+                f"{kernel} taps. The sizes tdnn_kernel in the configuration do not belong to these weights."
+            )
+        taps = weight.float().reshape(outputs, kernel, taps_by_inputs // kernel)
+        self.weight = nn.Parameter(taps.transpose(1, 2).contiguous())  # (outputs, inputs, kernel)
+        self.bias = nn.Parameter(bias.float())
+        self.dilation = dilation
+
+    @property
+    def context(self) -> int:
+        """Frames that go missing."""
+        return self.dilation * (self.weight.shape[2] - 1)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(frames, inputs) to (frames - context, outputs)."""
+        return F.conv1d(frames.T[None], self.weight, self.bias, dilation=self.dilation)[0].T.relu()
+
+
+class XVectorHead(nn.Module):
+    """Projection, time-delay layers, statistics over time, embedding.
+
+    Args:
+        projector: dim to the width of the first layer.
+        layers: over time.
+        embedding: twice the width of the last layer to the speaker's vector.
+        mix: of states.
+
+    Source: transformers `WavLMForXVector`; Snyder et al., X-Vectors (ICASSP 2018).
+    """
+
+    def __init__(
+        self, projector: nn.Linear, layers: Sequence[TimeDelayLayer], embedding: nn.Linear, mix: LayerMix
+    ) -> None:
+        super().__init__()
+        self.mix = mix
+        self.projector = projector
+        self.layers = nn.ModuleList(layers)
+        self.embedding = embedding
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> Self:
+        """From `projector.*`, `tdnn.{i}.*`, `embedding.*`, and `layer_weights` where states are mixed.
+
+        `metadata` has `tdnn_kernel` and `tdnn_dilation`. What only training needs is left out.
+        """
+        layers = [
+            TimeDelayLayer(tensors[f"tdnn.{i}.weight"], tensors[f"tdnn.{i}.bias"], kernel=kernel, dilation=dilation)
+            for i, (kernel, dilation) in enumerate(zip(metadata["tdnn_kernel"], metadata["tdnn_dilation"], strict=True))
+        ]
+        return cls(
+            linear_of(tensors, "projector."), layers, linear_of(tensors, "embedding."), LayerMix.from_tensors(tensors)
+        )
+
+    @property
+    def dim(self) -> int:
+        """Numbers in the vector of a speaker."""
+        return self.embedding.out_features
+
+    @property
+    def context(self) -> int:
+        """Frames fewer that the layers over time give than they take."""
+        return sum(layer.context for layer in self.layers if isinstance(layer, TimeDelayLayer))
+
+    @property
+    def min_frames(self) -> int:
+        """What a recording must have: the deviation needs two frames behind the layers."""
+        return self.context + 2
+
+    def project(self, states: Packed) -> Packed:
+        """States (total_frames, states, dim) to what the layers over time read (total_frames, width)."""
+        frames = self.mix(states)
+        return frames.with_values(self.projector(frames.values))
+
+    def over_time(self, frames: Tensor) -> Tensor:
+        """The projected frames of one clip (frames, width) to (frames - context, width of the last layer)."""
+        for layer in self.layers:
+            frames = layer(frames)
+        return frames
+
+    def embed(self, mean: Tensor, deviation: Tensor) -> Tensor:
+        """Mean and sample deviation (..., width) over the frames of a clip to its vector (..., dim)."""
+        vector: Tensor = self.embedding(torch.cat([mean, deviation], dim=-1))
+        return vector
+
+    def forward(self, states: Packed) -> Tensor:
+        """States (total_frames, states, dim) to vectors (batch, dim). Raises TooShortAudio below `min_frames`."""
+        if min(states.sizes) < self.min_frames:
+            raise TooShortAudio(
+                f"A clip of {min(states.sizes)} frames was given; the vector of a speaker needs {self.min_frames}. "
+                "Leave out shorter clips."
+            )
+        clips = [self.over_time(clip) for clip in self.project(states)]
+        mean = torch.stack([clip.mean(0) for clip in clips])
+        deviation = torch.stack([clip.std(0) for clip in clips])
+        return self.embed(mean, deviation)
