@@ -48,6 +48,7 @@ class Limits:
         decoded_bytes: that one recording may become while it is decoded, at its own rate and with all channels.
         request_seconds: of all recordings of one request.
         inputs: recordings in one request.
+        response_bytes: of the vectors in one answer, as float32: every layer of every frame adds up.
         in_flight_bytes: of all request bodies that are being received or worked on.
         concurrent_requests: to the API that are being worked on.
         decode_seconds: of wall time that decoding one recording may take.
@@ -60,6 +61,7 @@ class Limits:
     decoded_bytes: int = 512 * MIB
     request_seconds: float = 7200.0
     inputs: int = 256
+    response_bytes: int = 256 * MIB
     in_flight_bytes: int = 512 * MIB
     concurrent_requests: int = 512
     decode_seconds: float = 20.0
