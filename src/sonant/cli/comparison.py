@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -11,27 +11,11 @@ from rich.text import Text
 from sonant.cli.model_card import make_console, print_parts
 from sonant.models.catalog import Card
 from sonant.models.families import Preset
-from sonant.models.published_results import BENCHMARKS, higher_is_better, place_of
+from sonant.models.side_by_side import Score, scores
 
 BEST = "*"
 LABEL_WIDTH, LEAST_WIDTH = 22, 8  # characters, in a terminal: of the first column, and of a model's at least
 MOST_IN_A_CELL = 3  # a benchmark with more metrics has a line for each of them
-
-
-class Score(NamedTuple):
-    """One number of a benchmark, for each model that has it."""
-
-    benchmark: str
-    condition: str
-    metric: str
-    values: dict[str, float]  # by the model's name
-
-    @property
-    def best(self) -> float | None:
-        """The best of the values, where there is something to choose from."""
-        if len(set(self.values.values())) < 2:
-            return None
-        return (max if higher_is_better(self.metric) else min)(self.values.values())
 
 
 Cell = str | Text
@@ -51,22 +35,6 @@ FACTS: tuple[tuple[str, Callable[[Card], str]], ...] = (
     ("fine-tuned on", lambda card: card.labels or "-"),
     ("licence", lambda card: card.licence),
 )
-
-
-def scores(cards: Sequence[Card]) -> list[Score]:
-    """Every published number that at least one of the models has, benchmark by benchmark, condition by condition."""
-    found: dict[str, dict[str, dict[str, dict[str, float]]]] = {benchmark: {} for benchmark in BENCHMARKS}
-    for card in cards:
-        for result in card.results:
-            for metric, value in result.scores.items():
-                conditions = found[result.benchmark].setdefault(result.condition, {})
-                conditions.setdefault(metric, {})[card.name] = value
-    return [
-        Score(benchmark, condition, metric, values)
-        for benchmark, conditions in found.items()
-        for condition, metrics in sorted(conditions.items(), key=lambda item: place_of(item[0]))
-        for metric, values in metrics.items()
-    ]
 
 
 def as_data(cards: Sequence[Card]) -> list[dict[str, Any]]:
@@ -124,9 +92,8 @@ def _number(score: Score, card: Card) -> Text:
     value = score.values.get(card.name)
     if value is None:
         return Text("-")
-    digits = max(len(repr(each).partition(".")[2]) for each in score.values.values())
     is_best = value == score.best
-    return Text(f"{value:.{digits}f}{BEST if is_best else ''}", style="bold" if is_best else "")
+    return Text(f"{value:.{score.digits}f}{BEST if is_best else ''}", style="bold" if is_best else "")
 
 
 def _widths(console: Console, lines: Sequence[Line]) -> list[int]:

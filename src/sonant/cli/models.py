@@ -7,13 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sonant.models.catalog import Card
 
-TRANSFORMERS = {  # its classes; it has none for vq-wav2vec and wav2vec
-    "WavLM": "WavLMModel",
-    "HuBERT": "HubertModel",
-    "wav2vec 2.0": "Wav2Vec2Model",
-    "w2v-BERT 2.0": "Wav2Vec2BertModel",
-}
-
 
 def list_models(*, family: str | None = None, json: bool = False) -> int:
     """List the models that sonant knows.
@@ -59,6 +52,7 @@ def show_model(name: str, *, json: bool = False) -> int:
         sonant models show wavlm-base-plus --json
     """
     from sonant.models.catalog import find
+    from sonant.models.loading import loading
 
     card = find(name)
     if json:
@@ -123,6 +117,8 @@ def summary(card: "Card") -> dict[str, Any]:
 
 def details(card: "Card") -> dict[str, Any]:
     """A whole card, as plain data."""
+    from sonant.models.loading import loading
+
     title, address = card.paper
     return summary(card) | {
         "paper": {"title": title, "url": address},
@@ -137,28 +133,3 @@ def details(card: "Card") -> dict[str, Any]:
 def presets_of(card: "Card") -> dict[str, dict[str, Any]]:
     """Layer and pooling by task, as plain data."""
     return {task: asdict(preset) for task, preset in card.presets.items()}
-
-
-def loading(card: "Card") -> dict[str, str]:
-    """How to load a model, by tool."""
-    from sonant.models import DiscreteBERTConfig
-
-    if isinstance(card.config, DiscreteBERTConfig):
-        weights, tokenizer = f"{card.short_name}.pt", "vq-wav2vec_kmeans.pt"
-        return {
-            "shell": f"tar -xf {card.short_name}.tar",
-            "python": f'encoder = sonant.load("{weights}", tokenizer="{tokenizer}")',
-        }
-    source = card.name if card.address is None else card.address.rpartition("/")[2]  # the file, once downloaded
-    lines = {
-        "python": f'encoder = sonant.load("{source}")',
-        "shell": f"sonant embed speech.wav -o speech.npy --model {source}",
-    }
-    if card.family not in TRANSFORMERS:
-        return lines
-    kind = TRANSFORMERS[card.family]
-    lines["transformers"] = f'{kind}.from_pretrained("{card.name}")'
-    if card.shipped or card.address:  # on no hub: write a folder first
-        folder = card.short_name
-        lines["transformers"] = f'sonant convert {source} {folder} --to hf, then {kind}.from_pretrained("{folder}")'
-    return lines
