@@ -1,6 +1,9 @@
 """`sonant serve`: models behind an OpenAI-compatible API, with accounts and a web catalogue."""
 
+from functools import partial
 from pathlib import Path
+
+from sonant.errors import ConfigurationError, MissingExtra
 
 
 def serve(
@@ -35,7 +38,6 @@ def serve(
         sonant serve --host 0.0.0.0 --model microsoft/wavlm-large --data /srv/sonant
         sonant serve --anonymous --model wavlm-base-plus-sv,my-recogniser
     """
-    from sonant.server.run import run
     from sonant.server.settings import read_settings
 
     settings = read_settings(
@@ -47,4 +49,12 @@ def serve(
         database=database,
         anonymous=anonymous or None,
     )
-    return run(settings, ray=ray)
+    try:
+        from sonant.server.run import run
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("sonant"):
+            raise
+        raise MissingExtra(error.name, extra="serve", purpose="sonant serve") from error
+    if ray:
+        raise ConfigurationError("--ray is not there yet.")
+    return run(settings, announce=partial(print, flush=True))

@@ -1,6 +1,7 @@
 """What the routes work with, made once a server."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import time
 from typing import TYPE_CHECKING
 
 from fastapi import Request
@@ -27,6 +28,8 @@ class Services:
         accounts: who may do what, and has paid.
         metrics: for Prometheus.
         draining: whether the server is stopping: new work is refused.
+        running_requests: to the API, that are being worked on.
+        started: when, in unix seconds.
     """
 
     settings: ServerSettings
@@ -36,6 +39,8 @@ class Services:
     accounts: "Accounts"
     metrics: "Metrics"
     draining: bool = False
+    running_requests: int = 0
+    started: float = field(default_factory=time)
 
 
 def services_of(request: Request) -> Services:

@@ -1,0 +1,200 @@
+"""What clients send is refused early: too large, too slow, too many at once, or too late, when the server is stopping.
+
+A refused request costs no memory: its body is left on the connection, or read past and thrown away.
+"""
+
+import asyncio
+from time import monotonic
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sonant.server import errors
+from sonant.server.errors import ApiError
+from sonant.server.services import Services
+
+API = "/v1/"  # counted, and refused while draining
+RECORDINGS = ("/v1/", "/playground")  # where bodies hold audio
+FORM_BYTES = 1 << 20  # of the body of any other page
+LINGER_BYTES = 8 << 20  # read past after an early answer, so that the client sees it and not a broken connection
+LINGER_SECONDS = 2.0
+
+
+class BodyLimits:
+    """Middleware for `Limits.body_bytes`, `receive_seconds`, `in_flight_bytes` and `concurrent_requests`."""
+
+    def __init__(self, app: ASGIApp, *, services: Services) -> None:
+        self._app, self._services, self._limits = app, services, services.settings.limits
+        self._memory = Memory(services)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_api = scope["path"].startswith(API)
+        limit = self._limits.body_bytes
+        if not scope["path"].startswith(RECORDINGS):
+            limit = min(limit, FORM_BYTES)
+        body = Body(scope, receive, send, memory=self._memory, limit=limit, seconds=self._limits.receive_seconds)
+        body.refusal = self._refusal(body, is_api=is_api)
+        self._services.running_requests += is_api
+        try:
+            if body.refusal is None:
+                await self._run(scope, body)
+            if body.refusal is not None:
+                await body.refuse(close=self._services.draining)
+        finally:
+            self._services.running_requests -= is_api
+            scope.setdefault("state", {})["bytes_received"] = body.num_bytes
+            self._memory.add(-body.num_bytes)
+
+    async def _run(self, scope: Scope, body: "Body") -> None:
+        try:
+            await self._app(scope, body.receive, body.send)
+        except ClientDisconnect:  # it has really gone, and wants no answer; or it will get the refusal
+            pass
+        except Exception:
+            if body.refusal is None:
+                raise
+
+    def _refusal(self, body: "Body", *, is_api: bool) -> ApiError | None:
+        """What is wrong with a request of which only the headers are known."""
+        if is_api and self._services.draining:
+            message = "The server is stopping. Ask again in a moment: another one may have taken its place."
+            return ApiError(503, "server_is_draining", message, retry_after=5)
+        if is_api and self._services.running_requests >= self._limits.concurrent_requests:
+            return overloaded(f"it works on {self._limits.concurrent_requests} requests, as many as it may")
+        return body.too_large(body.expected or 0) or self._memory.full(body.expected or 0)
+
+
+class Memory:
+    """The bytes of all bodies that are being received or worked on."""
+
+    def __init__(self, services: Services) -> None:
+        self._limit, self._gauge = services.settings.limits.in_flight_bytes, services.metrics.in_flight_bytes
+        self._bytes = 0
+
+    def add(self, num_bytes: int) -> None:
+        self._bytes += num_bytes
+        self._gauge.set(self._bytes)
+
+    def full(self, more: int = 0) -> ApiError | None:
+        """The error if there is no room for so much more."""
+        if self._bytes + more <= self._limit:
+            return None
+        return overloaded(f"the requests it works on fill the {self._limit} bytes of memory that they may")
+
+
+class Body:
+    """The body of one request on its way in, and the answer on its way out.
+
+    Attributes:
+        expected: its length as the header tells it; None: unknown until its end.
+        num_bytes: received so far.
+        refusal: why no more is received. The application is told that the client has gone, and what it answers is
+            replaced with this.
+    """
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, *, memory: Memory, limit: int, seconds: float
+    ) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._memory, self._limit, self._seconds = memory, limit, seconds
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
+        is_chunked = "transfer-encoding" in headers
+        self.expected = int(length) if length.isascii() and length.isdigit() else None if is_chunked else 0
+        self.num_bytes = 0
+        self.refusal: ApiError | None = None
+        self._is_complete = self.expected == 0
+        self._has_started = self._must_close = False
+
+    async def receive(self) -> Message:
+        """The next piece; what of it exceeds a limit is not handed on."""
+        if self._is_complete:
+            return await self._receive()
+        if self.refusal is None:
+            start = monotonic()
+            try:
+                async with asyncio.timeout(self._seconds):
+                    message = await self._receive()
+            except TimeoutError:
+                self.refusal = too_slow(self.num_bytes, self.expected)
+            else:
+                self._seconds -= monotonic() - start  # the time that the application takes is not the client's fault
+                self._count(message)
+        return {"type": "http.disconnect"} if self.refusal is not None else message
+
+    def _count(self, message: Message) -> None:
+        if message["type"] != "http.request":
+            return
+        num_bytes = len(message.get("body", b""))
+        self.num_bytes += num_bytes
+        self._memory.add(num_bytes)
+        self._is_complete = not message.get("more_body", False)
+        self.refusal = self.too_large(self.num_bytes) or self._memory.full()
+
+    def too_large(self, num_bytes: int) -> ApiError | None:
+        """The error for a body of so many bytes, if that is too many."""
+        if num_bytes <= self._limit:
+            return None
+        length = f"has {num_bytes} bytes" if self.expected is not None else "is still going on"
+        message = (
+            f"The body of the request {length}; at most {self._limit} are taken. Send fewer recordings at a time, or "
+            "compressed ones (FLAC, Ogg)."
+        )
+        return ApiError(413, "request_too_large", message)
+
+    async def send(self, message: Message) -> None:
+        """Send on; an answer that comes before the end of the body is followed by a moment of not listening."""
+        if self.refusal is not None and not self._has_started:
+            return
+        if message["type"] == "http.response.start":
+            self._has_started = True
+            if self._must_close or not self._is_complete_soon:
+                MutableHeaders(scope=message)["connection"] = "close"
+            await self._send(message)
+        elif self._is_complete or message.get("more_body", False):
+            await self._send(message)
+        else:
+            await self._send({**message, "more_body": True})
+            await self._linger()
+            await self._send({**message, "body": b"", "more_body": False})
+
+    async def refuse(self, *, close: bool) -> None:
+        """Answer with the refusal, unless the application has begun an answer."""
+        assert self.refusal is not None
+        if self._has_started:
+            return
+        answer, self.refusal, self._must_close = errors.answer(self.refusal), None, close
+        await answer(self._scope, self._receive, self.send)
+
+    @property
+    def _is_complete_soon(self) -> bool:
+        """Whether what is left of the body is worth waiting for, to keep the connection."""
+        return self._is_complete or (self.expected is not None and self.expected - self.num_bytes <= LINGER_BYTES)
+
+    async def _linger(self) -> None:
+        """Read past what the client still sends, for a while. Closing at once would tear the answer from its hands."""
+        left = LINGER_BYTES
+        try:
+            async with asyncio.timeout(LINGER_SECONDS):
+                while left > 0:
+                    message = await self._receive()
+                    if message["type"] != "http.request" or not message.get("more_body", False):
+                        return
+                    left -= len(message.get("body", b""))
+        except TimeoutError:
+            return
+
+
+def overloaded(reason: str) -> ApiError:
+    message = f"The server has too much to do: {reason}. Ask again after the seconds in Retry-After."
+    return ApiError(429, "server_is_overloaded", message, retry_after=1)
+
+
+def too_slow(num_bytes: int, expected: int | None) -> ApiError:
+    of = "" if expected is None else f" of {expected}"
+    message = f"The body of the request came too slowly: {num_bytes} bytes{of} before the time was up. Check the line."
+    return ApiError(400, "body_too_slow", message)

@@ -1,0 +1,127 @@
+"""For whoever looks after the server: is it alive, can it work, what is it, and its figures."""
+
+from dataclasses import asdict
+from ipaddress import ip_address
+from time import time
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+
+from sonant import __version__
+from sonant.server.accounts.caller import caller_with
+from sonant.server.services import Services, services_of
+
+router = APIRouter(tags=["operations"])
+FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")  # what a proxy adds
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    """Whether work is taken.
+
+    Attributes:
+        models: whether all of them are loaded.
+        database: whether it answers.
+        draining: whether the server is stopping.
+    """
+
+    ready: bool
+    models: bool
+    database: bool
+    draining: bool
+
+
+class LoadedModel(BaseModel):
+    """A model that answers.
+
+    Attributes:
+        queue: seconds of audio and requests that wait, and how much audio it does in a second.
+    """
+
+    id: str
+    abilities: list[str]
+    dim: int
+    num_layers: int
+    frame_rate: float
+    sampling_rate: int
+    device: str
+    queue: dict[str, Any]
+
+
+class Info(BaseModel):
+    """What the server is."""
+
+    name: Literal["sonant"] = "sonant"
+    version: str
+    uptime_seconds: float
+    models: list[LoadedModel]
+    limits: dict[str, float]
+    running_requests: int
+
+
+Parts = Annotated[Services, Depends(services_of)]
+
+
+@router.get("/health", summary="Is the process alive?")
+async def health() -> Alive:
+    """200 for as long as the process answers at all: restart it when it does not."""
+    return Alive()
+
+
+@router.get("/ready", summary="Does the server take work?", responses={503: {"model": Ready}})
+async def ready(services: Parts, response: Response) -> Ready:
+    """200 once every model is loaded and the database answers; 503 before, and from the moment that a stop begins."""
+    database = await services.accounts.is_reachable()
+    models, draining = services.models.is_ready, services.draining
+    told = Ready(ready=models and database and not draining, models=models, database=database, draining=draining)
+    if not told.ready:
+        response.status_code = 503
+    return told
+
+
+@router.get("/info", summary="What runs here?")
+async def info(services: Parts) -> Info:
+    """Version, models with their sizes and queues, and the limits of a request."""
+    return Info(
+        version=__version__,
+        uptime_seconds=round(time() - services.started, 1),
+        models=[
+            LoadedModel(
+                id=model.id,
+                abilities=sorted(model.abilities),
+                dim=model.dim,
+                num_layers=model.num_layers,
+                frame_rate=model.frame_rate,
+                sampling_rate=model.sampling_rate,
+                device=model.device,
+                queue=asdict(model.stats),
+            )
+            for model in services.models.served()
+        ],
+        limits=asdict(services.settings.limits),
+        running_requests=services.running_requests,
+    )
+
+
+@router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+async def metrics(request: Request, services: Parts) -> Response:
+    """Prometheus' text format. For this machine itself, and for keys with the scope `admin`; or for all, if set so."""
+    if not services.settings.open_metrics and not is_local(request):
+        await caller_with("admin")(request)
+    return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def is_local(request: Request) -> bool:
+    """Whether the request comes from this machine, and from no proxy on it that speaks for others."""
+    try:
+        loopback = request.client is not None and ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+    return loopback and not any(name in request.headers for name in FORWARDED)

@@ -1,0 +1,111 @@
+"""Every request gets an id, a line in the log and its place in the metrics, whatever became of it."""
+
+import logging
+import re
+from contextlib import suppress
+from time import perf_counter
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sonant.server import errors
+from sonant.server.services import Services
+
+WELL_FORMED = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # what may stand in a log line and a header without harm
+OTHER = "other"  # the endpoint of what no route answered, in the metrics: their number must not grow with requests
+
+logger = logging.getLogger(__name__)
+
+
+class RequestIds:
+    """The outermost middleware.
+
+    Sets `request.state.request_id`, and answers it as `x-request-id`. An exception that nothing else has answered
+    becomes a 500 that tells no internals; its traceback goes to the log, under the same id.
+    """
+
+    def __init__(self, app: ASGIApp, *, services: Services) -> None:
+        self._app, self._metrics = app, services.metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id = _given(scope) or f"req_{uuid4().hex}"
+        answered = Answered(send, request_id)
+        start = perf_counter()
+        self._metrics.in_flight.inc()
+        try:
+            await self._app(scope, receive, answered)
+        except Exception:
+            logger.exception("a request failed", extra={"request_id": request_id})
+            if (
+                answered.status is not None
+            ):  # half of the answer is out: all that is left is to break the connection off
+                raise
+            await errors.answer(errors.INTERNAL)(scope, receive, answered)
+        finally:
+            self._metrics.in_flight.dec()
+            self._note(scope, answered, perf_counter() - start)
+
+    def _note(self, scope: Scope, answered: "Answered", seconds: float) -> None:
+        endpoint = path_template(scope)
+        status = answered.status or 499  # the client went away before there was an answer
+        state = scope["state"]
+        self._metrics.requests.labels(endpoint, str(status)).inc()
+        self._metrics.request_seconds.labels(endpoint).observe(seconds)
+        if (code := state.get("error_code")) is not None:
+            self._metrics.errors.labels(code).inc()
+        caller = state.get("caller")
+        facts = {
+            "request_id": state["request_id"],
+            "method": scope["method"] if scope["method"].isalpha() else "?",
+            "path": endpoint,
+            "status": status,
+            "seconds": round(seconds, 4),
+            "bytes_in": state.get("bytes_received"),
+            "bytes_out": answered.num_bytes,
+            "code": code,
+            "key_id": getattr(caller, "key_id", None),
+            "user_id": getattr(caller, "user_id", None),
+            "model": state.get("model"),
+            "audio_seconds": state.get("audio_seconds"),
+        }
+        level = logging.WARNING if status >= 500 else logging.INFO
+        logger.log(level, "request", extra={name: value for name, value in facts.items() if value is not None})
+
+
+class Answered:
+    """Sends on, adds the id to the headers, and remembers what was sent."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send, self._request_id = send, request_id
+        self.status: int | None = None
+        self.num_bytes = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)["x-request-id"] = self._request_id
+        elif message["type"] == "http.response.body":
+            self.num_bytes += len(message.get("body", b""))
+        await self._send(message)
+
+
+def path_template(scope: Scope) -> str:
+    """The path as its route was written (`/v1/models/{id}`): without ids, queries and whatever strangers make up."""
+    template: str | None = getattr(scope.get("route"), "path_format", None)
+    if template is None:
+        return "/static" if scope["path"].startswith("/static/") else OTHER
+    with suppress(LookupError):
+        # The route of an included router does not know the router's prefix.
+        template = scope["path"].removesuffix(template.format(**scope["path_params"])) + template
+    return template
+
+
+def _given(scope: Scope) -> str | None:
+    """The id that the client or a proxy chose, if it is one."""
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if WELL_FORMED.fullmatch(given) else None

@@ -1,0 +1,168 @@
+"""From settings to a process that serves, and that stops without dropping what it works on."""
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryFile
+from time import monotonic
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from sonant import __version__
+from sonant.errors import ConfigurationError
+from sonant.server.app import create_app
+from sonant.server.operations import logs
+from sonant.server.services import Services
+from sonant.server.settings import ServerSettings
+
+logger = logging.getLogger(__name__)
+Announce = Callable[[str], None]
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - to be recognised, not listened on
+KEEP_ALIVE_SECONDS = 75  # more than the 60 that proxies keep a connection, so that it is they who close it
+GRACE_SECONDS = 2  # for the last answers to leave, once the requests are done or the time to drain is over
+
+
+def run(settings: ServerSettings, *, announce: Announce) -> int:
+    """Serve until told to stop by SIGTERM or SIGINT, and return the exit code.
+
+    Args:
+        settings: of the server.
+        announce: told where the server is, once it takes requests.
+
+    Raises:
+        ConfigurationError: the data folder cannot be written, or the port is taken.
+        SonantError: a model cannot be found or loaded.
+    """
+    logs.set_up(settings.log_format)
+    make_data_folder(settings.data)
+    with bind(settings.host, settings.port) as listener:
+        server = Server(settings, create_app(settings), announce)
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(server.serve_until_stopped(listener))
+    return 0
+
+
+class Server(uvicorn.Server):
+    """Drains before it stops: on the first signal new work is refused, and what runs may finish.
+
+    /ready turns 503 at once while the port stays open, so that a balancer in front can see it. A second signal ends the
+    process as if nothing had caught it.
+    """
+
+    def __init__(self, settings: ServerSettings, app: FastAPI, announce: Announce) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                interface="asgi3",
+                ws="none",
+                lifespan="off",  # begun here: so an error in it is an exception, not a line in the log
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                forwarded_allow_ips=list(settings.trusted_proxies),
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self._settings, self._app, self._announce = settings, app, announce
+        self._services: Services = app.state.services
+        self._drain_until: float | None = None
+
+    async def serve_until_stopped(self, listener: socket.socket) -> None:
+        """Start what the application consists of, serve on a bound socket, stop everything."""
+        with self.capture_signals():
+            async with self._app.router.lifespan_context(self._app):
+                key = await self._services.accounts.first_admin_key()
+                if key is not None:
+                    write_secret(self._settings.data / "admin_key", key)
+                self._greeting = greeting(self._settings, listener, key)
+                if self._drain_until is None:
+                    await self.serve([listener])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce(self._greeting)
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._drain_until is not None:
+            running = self._services.running_requests
+            if running and monotonic() >= self._drain_until:
+                logger.warning("stopping with requests unfinished", extra={"requests": running})
+            self.should_exit = not running or monotonic() >= self._drain_until
+        return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self._drain_until is not None:
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
+        self._services.draining = True
+        self._drain_until = monotonic() + self._settings.drain_seconds
+
+
+def make_data_folder(folder: Path) -> None:
+    """The folder, readable by its owner alone if it is new; ConfigurationError if nothing can be written there."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"The data folder {folder} cannot be written: {error.strerror}. Name another with --data, or make this one "
+            "writable for the user that the server runs as."
+        ) from error
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket bound to the address, before anything is loaded in vain; it does not listen yet."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    if os.name == "posix":  # elsewhere it would let two servers have one port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except (OSError, UnicodeError) as error:
+        listener.close()
+        raise cannot_listen(host, port, error) from error
+    return listener
+
+
+def cannot_listen(host: str, port: int, error: Exception) -> ConfigurationError:
+    match getattr(error, "errno", None):
+        case errno.EADDRINUSE:
+            cause = "another program has it. Stop that one, or name another port with --port (0: any that is free)"
+        case errno.EACCES:
+            cause = "ports below 1024 belong to the system. Name a higher one with --port, with a web server in front"
+        case _:
+            cause = f"{getattr(error, 'strerror', None) or error}. Is --host an address of this machine?"
+    return ConfigurationError(f"Port {port} of {host} cannot be listened on: {cause}.")
+
+
+def write_secret(path: Path, text: str) -> None:
+    """A new file that nobody but the owner can read, from its first moment; what was there before is replaced."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+
+
+def greeting(settings: ServerSettings, listener: socket.socket, key: str | None) -> str:
+    """What is said once requests are taken."""
+    host, port = listener.getsockname()[:2]
+    host = EVERY_ADDRESS.get(host, host)
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    kept = settings.data / "admin_key"
+    lines = [
+        f"sonant {__version__} serves {', '.join(settings.models)}",
+        "",
+        f"  API         {address}/v1",
+        f"  catalogue   {address}/",
+        f"  admin key   {key} (also in {kept})" if key else f"  admin key   was told at the first start; see {kept}",
+    ]
+    if settings.anonymous:
+        lines.append("  anonymous   requests without a key are served too, uncharged, to whoever reaches this address")
+    return "\n".join([*lines, "", "Stop with Ctrl-C: what runs is finished first."])
