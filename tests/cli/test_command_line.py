@@ -66,6 +66,11 @@ def show(name: str = "all") -> None:
     received.append(name)
 
 
+def gather(*, model: list[str] | None = None, sizes: tuple[int, ...] = (1, 2)) -> None:
+    """Gather."""
+    received.append((model, sizes))
+
+
 def run(function: Any, line: str, below: dict[str, str] | None = None) -> int:
     return call(function, function.__name__, line.split(), below=below or {})
 
@@ -100,6 +105,20 @@ def test_a_positional_with_a_default_may_be_left_out():
     run(show, "")
     run(show, "one")
     assert received == ["all", "one"]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", (None, (1, 2))),
+        ("--model a", (["a"], (1, 2))),
+        ("--model a --sizes 3 --model b,c --sizes 4", (["a", "b", "c"], (3, 4))),
+    ],
+)
+def test_a_list_given_again_grows(line: str, expected: tuple):
+    run(gather, line)
+    run(gather, line)  # the first call left nothing behind
+    assert received == [expected, expected]
 
 
 @pytest.mark.parametrize(

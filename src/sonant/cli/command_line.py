@@ -138,6 +138,7 @@ class Docs:
 SHIELD = "\0"  # no shell can pass it
 BOOLEANS = ("true", "yes", "false", "no")
 UNIONS = (Union, types.UnionType)
+LISTS = (list, tuple, Sequence)
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -150,6 +151,16 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         if not action.option_strings or action.nargs == 0:
             return super()._format_action_invocation(action)
         return f"{', '.join(action.option_strings)} {action.metavar}"
+
+
+class _Gather(argparse.Action):
+    """A list option that is given again adds to what it was given before; its default counts only if it is not given."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, values if before is self.default else before + values)
 
 
 class Parser(argparse.ArgumentParser):
@@ -200,6 +211,7 @@ class Parser(argparse.ArgumentParser):
         self._optional.add_argument(
             *names,
             dest=parameter.name,
+            action=_Gather if _is_list(annotation) else "store",
             type=_converter(annotation),
             default=default,
             required=required,
@@ -222,6 +234,12 @@ class Parser(argparse.ArgumentParser):
             parameter.name, nargs=nargs, type=_converter(item), default=default, metavar=word, help=text
         )
         self._words.append({None: word, "?": f"[{word}]", "*": f"[{word} ...]", "+": f"{word} ..."}[nargs])
+
+
+def _is_list(annotation: Any) -> bool:
+    """Whether a value is a list whenever there is one: `list[str]`, `list[str] | None`."""
+    members = get_args(annotation) if get_origin(annotation) in UNIONS else (annotation,)
+    return all(get_origin(member) in LISTS for member in members if member is not type(None))
 
 
 def _word(annotation: Any, name: str) -> str:
@@ -276,7 +294,7 @@ def _parse(text: str, annotation: Any) -> Any:
             except ValueError:
                 continue
         raise ValueError(text)
-    if origin in (list, tuple, Sequence):
+    if origin in LISTS:
         items = [_parse(part.strip(), members[0]) for part in text.split(",")]
         return tuple(items) if origin is tuple else items
     raise TypeError(f"A command line cannot carry a parameter of type {annotation!r}.")
@@ -295,7 +313,7 @@ def _alternatives(annotation: Any) -> list[str]:
         return [f"'{choice}'" for choice in members]
     if origin in UNIONS:
         return [words for member in members if member is not type(None) for words in _alternatives(member)]
-    if origin in (list, tuple, Sequence):
+    if origin in LISTS:
         return [f"a list of {' or '.join(_alternatives(members[0]))} with commas"]
     return [{int: "a whole number", float: "a number", bool: "yes or no", Path: "a path"}.get(annotation, "text")]
 
