@@ -154,11 +154,9 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class _Gather(argparse.Action):
-    """A list option that is given again adds to what it was given before; its default counts only if it is not given."""
+    """A list option that is given again adds to what it was given before; the default is for when it is not given."""
 
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
-    ) -> None:
+    def __call__(self, _: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:  # noqa: ARG002
         before = getattr(namespace, self.dest)
         setattr(namespace, self.dest, values if before is self.default else before + values)
 

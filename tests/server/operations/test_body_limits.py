@@ -37,8 +37,7 @@ class Reader:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.calls += 1
         body = await Request(scope, receive).body()
-        while not self.may_answer.is_set():
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(self.may_answer.wait)
         await PlainTextResponse(str(len(body)))(scope, receive, send)
 
 
@@ -61,7 +60,7 @@ def test_what_is_announced_too_large_is_refused_before_it_comes() -> None:
     reader = Reader()
     with standing(BodyLimits(reader, services=services_with(body_bytes=1000))) as port, connect(port) as client:
         client.sendall(head(length=1001))
-        status, headers, body = answer(client)  # nothing was sent yet
+        status, _, body = answer(client)  # nothing was sent yet
         assert (status, code_of(body)) == (413, "request_too_large")
         assert "1001" in json.loads(body)["error"]["message"]
         client.sendall(bytes(1001) + head(length=3) + b"abc")
