@@ -50,15 +50,13 @@ def changed(config: T, changes: Mapping[str, Any], *, inside: str = "") -> T:
             number = _number(str(name), names, key)
             members[number] = _changed_group(members[number], value, key)
         return type(config)(members)
-    hints = get_type_hints(type(config)) if is_dataclass(config) else {}
+    kinds = get_type_hints(type(config))
+    hints = {field.name: kinds[field.name] for field in fields(config)} if is_dataclass(config) else {}
     values = {}
     for name, value in changes.items():
         key = _join(inside, name)
-        if not is_dataclass(config) or name not in {field.name for field in fields(config)}:
-            known = sorted(field.name for field in fields(config)) if is_dataclass(config) else []
-            raise ConfigurationError(
-                f"Unknown key {str(name)!r} in {key!r}. Known here: {', '.join(known) or 'nothing further'}."
-            )
+        if name not in hints:
+            raise _unknown(name, sorted(hints), key)
         current = getattr(config, name)
         is_group = is_dataclass(current) or (isinstance(current, tuple) and isinstance(value, Mapping))
         values[name] = _changed_group(current, value, key) if is_group else fitting(value, hints[name], key)
@@ -85,7 +83,9 @@ def fitting(value: Any, kind: Any, key: str) -> Any:
     elif kind in (float, Decimal, str) and isinstance(value, int | float | str) and not isinstance(value, bool):
         # YAML reads 1e-3 as a string; and a decimal is exact only by way of its digits
         with suppress(ValueError, InvalidOperation):
-            return kind(str(value))
+            number = kind(str(value))
+            if kind is not Decimal or number.is_finite():
+                return number
     elif kind is Path and isinstance(value, str):
         return Path(value).expanduser()
     elif value in arguments if origin is Literal else type(value) is kind:
@@ -96,9 +96,8 @@ def fitting(value: Any, kind: Any, key: str) -> Any:
 def _fitting_mapping(value: Mapping[str, Any], kind: Any, key: str) -> Any:
     """A mapping where the type has one (each of its values a dataclass, made from its defaults)."""
     if get_origin(kind) is not Mapping:
-        # Such as `count.deeper=1`: the first of the names leads into what has none.
-        changed(None, value, inside=key)
-        raise ConfigurationError(f"{key}={dict(value)!r} does not fit: expected {_words(kind)}.")
+        deeper = [_unknown(name, [], _join(key, name)) for name in value]  # such as `count.deeper=1`
+        raise next(iter(deeper), ConfigurationError(f"{key}={{}} does not fit: expected {_words(kind)}."))
     _, member = get_args(kind)
     return {str(name): _changed_group(member(), below, _join(key, name)) for name, below in value.items()}
 
@@ -118,7 +117,12 @@ def _number(name: str, names: list[str], key: str) -> int:
         return names.index(name)
     if name.isdigit() and int(name) < len(names):
         return int(name)
-    raise ConfigurationError(f"Unknown key {name!r} in {key!r}. Known here: {', '.join(names)}.")
+    raise _unknown(name, names, key)
+
+
+def _unknown(name: object, known: list[str], key: str) -> ConfigurationError:
+    listed = ", ".join(known) or "nothing further"
+    return ConfigurationError(f"Unknown key {str(name)!r} in {key!r}. Known here: {listed}.")
 
 
 def _join(inside: str, name: object) -> str:
