@@ -64,7 +64,7 @@ def test_a_film_that_lasts_too_long(encode_av, speechlike):
 @pytest.mark.parametrize(
     "text",
     [
-        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 0 RTP/AVP 97\na=rtpmap:97 L16/16000/1\n",
+        "v=0\no=- 0 0 IN IP4 ::\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 0 RTP/AVP 97\na=rtpmap:97 L16/16000/1\n",
         "ffconcat version 1.0\nfile {path}\n",
         "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:3,\n{path}\n#EXT-X-ENDLIST\n",
     ],

@@ -1,4 +1,4 @@
-"""How much a recording may be. A small file can decode to days of silence: what is read from strangers has a ceiling."""
+"""How much a recording may be. A small file can decode to days of silence: what comes from strangers has a ceiling."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

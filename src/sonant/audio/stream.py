@@ -37,8 +37,8 @@ def blocks(
         yield from _finish(pieces, rate, sampling_rate, min_samples, name)
     else:
         with open_decoder(source) as decoder:
-            pieces = decoder.blocks() if ceiling is None else ceiling.guard(decoder)
-            yield from _finish(pieces, decoder.rate, sampling_rate, min_samples, decoder.name)
+            read = decoder.blocks() if ceiling is None else ceiling.guard(decoder)
+            yield from _finish(read, decoder.rate, sampling_rate, min_samples, decoder.name)
 
 
 def _finish(

@@ -1,0 +1,61 @@
+"""Where recordings may be fetched from: the hosts that are named, at addresses that anybody could reach."""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+from sonant.errors import ConfigurationError
+
+USUAL_PORTS = {"http": 80, "https": 443}
+
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+
+
+@dataclass(frozen=True)
+class AllowedHost:
+    """One host, or all hosts below a domain.
+
+    Attributes:
+        name: in lower case; begins with a dot: every host below it.
+        port: None: those of http and https.
+    """
+
+    name: str
+    port: int | None
+
+    @classmethod
+    def read(cls, pattern: str) -> Self:
+        """From "audio.example.org", "*.example.org", or either with a port. Raises ConfigurationError."""
+        host, _, port = pattern.strip().lower().partition(":")
+        name = host.removeprefix("*").rstrip(".")
+        parsed = urlsplit(f"//{name.removeprefix('.')}")
+        if not parsed.hostname or parsed.hostname != parsed.netloc or "*" in name or (port and not port.isdecimal()):
+            raise ConfigurationError(
+                f'fetch_hosts names {pattern!r}; expected hosts such as "audio.example.org", "*.example.org" or '
+                '"audio.example.org:8443", without https:// and without a path.'
+            )
+        return cls(name, int(port) if port else None)
+
+    def allows(self, name: str, port: int) -> bool:
+        named = name.endswith(self.name) if self.name.startswith(".") else name == self.name
+        return named and (port == self.port if self.port is not None else port in USUAL_PORTS.values())
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open internet.
+
+    Private, loopback, link-local (where clouds keep their metadata), multicast and reserved addresses are not, nor are
+    IPv6 addresses that stand for an IPv4 one which is not. Other forms that carry an IPv4 address (6to4, Teredo, NAT64)
+    are refused whatever they carry.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:  # such as fe80::1%eth0
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return is_public(str(parsed.ipv4_mapped))
+        if parsed not in _GLOBAL_UNICAST or parsed.sixtofour is not None or parsed.teredo is not None:
+            return False
+    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved

@@ -1,0 +1,174 @@
+"""Bytes to waveforms, in processes that may be lost."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonant.server.errors import ApiError
+from sonant.server.intake.process import WorkerProcess
+from sonant.server.intake.worker import Bounds
+from sonant.server.settings import MIB, Limits
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+SMALLEST_SHARE = MIB // 16  # what a waiting recording counts at least, so that their number is bounded too
+RESTART_SECONDS = 1.0
+
+
+class AudioDecoder:
+    """Decodes recordings in `workers` processes, first come, first served.
+
+    As many bytes may wait as the limits allow to be in flight. A process that breaks down over a recording, takes too
+    long or too much memory costs that recording only, and is replaced. A caller that is cancelled gives up its place;
+    what is being decoded is decoded to its end, since a process is dearer than that.
+    """
+
+    def __init__(self, limits: Limits, *, workers: int) -> None:
+        self._limits = limits
+        self._num_workers = workers
+        self._bounds = Bounds(
+            seconds=limits.decode_seconds,
+            audio_bytes=limits.audio_bytes,
+            audio_seconds=limits.audio_seconds,
+            decoded_bytes=limits.decoded_bytes,
+        )
+        self._idle: list[WorkerProcess] = []
+        self._turns = asyncio.Semaphore(0)  # one for every idle process; wakes its waiters in order
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._waiting = self._waiting_bytes = 0
+        self._mean_seconds = 0.01
+        self._is_open = False
+
+    @property
+    def workers(self) -> tuple[WorkerProcess, ...]:
+        """The processes that wait for work."""
+        return tuple(self._idle)
+
+    async def __aenter__(self) -> Self:
+        self._turns = asyncio.Semaphore(0)
+        workers = [WorkerProcess(self._bounds) for _ in range(self._num_workers)]
+        try:
+            await asyncio.gather(*(worker.ready() for worker in workers))
+        except BaseException:
+            await asyncio.gather(*(worker.stop() for worker in workers))
+            raise
+        for worker in workers:
+            self._release(worker)
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_open = False
+        self._turns.release()  # whoever waits learns that it is over, and wakes the next
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(worker.stop() for worker in self._idle))
+        self._idle.clear()
+
+    async def decode(self, data: bytes, *, sampling_rate: int, min_samples: int) -> NDArray[np.float32]:
+        """A recording in any format as mono float32 (samples,) at `sampling_rate`, the same that `audio.read` gives.
+
+        Raises AudioError: what it is cannot be used. ApiError: 413 too large; 429 too many wait; 400 takes too long;
+        503 the server stops.
+        """
+        if len(data) > self._limits.audio_bytes:
+            raise ApiError(
+                413,
+                "audio_too_large",
+                f"a recording of {len(data)} bytes: at most {self._limits.audio_bytes} are taken. Send it compressed "
+                "(FLAC, Opus), or in parts.",
+            )
+        worker = await self._turn(max(len(data), SMALLEST_SHARE))
+        return await asyncio.shield(self._spawn(self._exchange(worker, data, sampling_rate, min_samples)))
+
+    async def _turn(self, share: int) -> WorkerProcess:
+        """Wait for an idle process, first come, first served."""
+        self._check_open()
+        if self._waiting and self._waiting_bytes + share > self._limits.in_flight_bytes:
+            raise ApiError(
+                429,
+                "server_is_overloaded",
+                f"{self._waiting} recordings wait to be decoded, as many as this server holds. Try again a little "
+                "later.",
+                retry_after=self._waiting * self._mean_seconds / self._num_workers,
+            )
+        self._waiting, self._waiting_bytes = self._waiting + 1, self._waiting_bytes + share
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting, self._waiting_bytes = self._waiting - 1, self._waiting_bytes - share
+        try:
+            self._check_open()
+        except ApiError:
+            self._turns.release()  # the next one is to learn of it too
+            raise
+        return self._idle.pop()
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise ApiError(
+                503, "server_is_draining", "The server is stopping. Try again in a minute.", retry_after=30.0
+            )
+
+    async def _exchange(
+        self, worker: WorkerProcess, data: bytes, sampling_rate: int, min_samples: int
+    ) -> NDArray[np.float32]:
+        """Decode; the process is idle again afterwards, or replaced."""
+        if not worker.is_alive:  # killed while it was idle
+            worker = await self._replaced(worker)
+        begin = time.monotonic()
+        try:
+            return await worker.decode(data, sampling_rate=sampling_rate, min_samples=min_samples)
+        finally:
+            self._mean_seconds += 0.05 * (time.monotonic() - begin - self._mean_seconds)
+            if worker.is_alive or not self._is_open:
+                self._release(worker)
+            else:
+                self._spawn(self._release_replaced(worker))  # of no concern to the caller
+
+    async def _release_replaced(self, broken: WorkerProcess) -> None:
+        self._release(await self._replaced(broken))
+
+    async def _replaced(self, broken: WorkerProcess) -> WorkerProcess:
+        """A new process in the place of one that is lost."""
+        await broken.stop()
+        while True:
+            worker = WorkerProcess(self._bounds)
+            try:
+                await worker.ready()
+            except RuntimeError:
+                logger.exception("will be tried again")
+                await worker.stop()
+                await asyncio.sleep(RESTART_SECONDS)
+            except BaseException:
+                await worker.stop()
+                raise
+            else:
+                return worker
+
+    def _release(self, worker: WorkerProcess) -> None:
+        self._idle.append(worker)
+        self._turns.release()
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Do something that outlives whoever asked for it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._settle)
+        return task
+
+    def _settle(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, even where the caller has gone

@@ -1,0 +1,145 @@
+"""The process that decodes: one recording after another from its socket, the samples back.
+
+It is a program of its own and imports what decoding needs, nothing of the server: strangers' bytes meet no keys, no
+database and no model.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sonant import audio
+from sonant.errors import AudioError
+
+NICENESS = 5  # answering comes before decoding
+SCRATCH_BYTES = 256 << 20  # that a codec may use beside its input and its output
+GRACE_SECONDS = 5.0
+
+QUESTION = struct.Struct("<QII")  # bytes of the recording that follows, sampling rate, fewest samples
+ANSWER = struct.Struct("<BQ")  # what follows, and its bytes
+READY, SAMPLES, PROBLEM, EXHAUSTED = range(4)  # nothing; float32; JSON [name of an AudioError, message]; nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What decoding one recording may take.
+
+    Attributes:
+        seconds: of wall time.
+        audio_bytes: encoded.
+        audio_seconds: decoded.
+        decoded_bytes: decoded, at the recording's own rate, all channels.
+    """
+
+    seconds: float
+    audio_bytes: int
+    audio_seconds: float
+    decoded_bytes: int
+
+    def memory_bytes(self, sampling_rate: int) -> int:
+        """Beside what the idle process has: the recording twice, its samples once, and what the codec needs."""
+        return 2 * self.audio_bytes + round(4 * sampling_rate * self.audio_seconds) + SCRATCH_BYTES
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def main() -> None:
+    """Answer what comes through the socket that is standard input, until the other side closes it."""
+    bounds = Bounds(**json.loads(sys.argv[1]))
+    _keep_quiet()
+    with contextlib.suppress(ImportError):  # without it, the formats that need it are refused by name
+        import av  # noqa: F401  # now, not when the first recording waits for it
+    idle_bytes = _confine()
+    with socket.socket(fileno=0) as stream, contextlib.suppress(EOFError, ConnectionError):
+        stream.sendall(ANSWER.pack(READY, 0))
+        while True:
+            size, sampling_rate, min_samples = QUESTION.unpack(_receive(stream, QUESTION.size))
+            data = _receive(stream, size)
+            _set_alarm(bounds.seconds + GRACE_SECONDS)
+            _set_memory(idle_bytes + bounds.memory_bytes(sampling_rate))
+            _answer(stream, data, bounds, sampling_rate, min_samples)
+            _set_alarm(0)
+
+
+def _answer(stream: socket.socket, data: bytearray, bounds: Bounds, sampling_rate: int, min_samples: int) -> None:
+    ceiling = audio.Ceiling(seconds=bounds.audio_seconds, decoded_bytes=bounds.decoded_bytes)
+    try:
+        blocks = list(audio.blocks(data, sampling_rate=sampling_rate, min_samples=min_samples, ceiling=ceiling))
+    except AudioError as error:
+        _send_problem(stream, type(error).__name__, str(error))
+    except MemoryError:
+        stream.sendall(ANSWER.pack(EXHAUSTED, 0))
+    except Exception as error:  # noqa: BLE001  # whatever else a codec does with damaged bytes
+        why = f"{type(error).__name__}: {error}"
+        _send_problem(stream, "UndecodableAudio", f"a recording of {len(data)} bytes: it cannot be decoded ({why}).")
+    else:
+        stream.sendall(ANSWER.pack(SAMPLES, sum(block.nbytes for block in blocks)))
+        for block in blocks:
+            stream.sendall(block)
+
+
+def _send_problem(stream: socket.socket, name: str, message: str) -> None:
+    problem = json.dumps([name, message]).encode()
+    stream.sendall(ANSWER.pack(PROBLEM, len(problem)) + problem)
+
+
+def _receive(stream: socket.socket, size: int) -> bytearray:
+    """Exactly so many bytes. Raises EOFError: the other side has gone."""
+    data = bytearray(size)
+    view = memoryview(data)
+    while view:
+        count = stream.recv_into(view)
+        if count == 0:
+            raise EOFError
+        view = view[count:]
+    return data
+
+
+def _keep_quiet() -> None:
+    """Codecs write what they think of a damaged file to stderr, where the server's log may be: let nobody hear it."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for output in (1, 2):
+        os.dup2(null, output)
+    os.close(null)
+
+
+def _confine() -> int:
+    """Set the bounds that hold for good: no core dumps, no files written, not before the server's turn.
+
+    Returns the bytes of memory that the idle process has taken.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then closes the socket
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        os.nice(NICENESS)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()
+        return int(pages[5]) * resource.getpagesize()
+    return SCRATCH_BYTES
+
+
+def _set_memory(size: int) -> None:
+    """Where the platform counts it (Linux), more than `size` bytes are a MemoryError, or the end of the process."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (size, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+def _set_alarm(seconds: float) -> None:
+    """End the process if it still decodes then. The server does so first, unless it is itself gone."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+if __name__ == "__main__":
+    main()
