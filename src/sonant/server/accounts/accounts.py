@@ -1,0 +1,177 @@
+"""Accounts: who may do what, what they have to spend and what they have spent."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from decimal import Decimal
+from itertools import count
+from typing import Self
+from uuid import uuid4
+
+from sqlalchemy import Connection, select, text
+
+from sonant.server.accounts import keys as key_rows
+from sonant.server.accounts import users as user_rows
+from sonant.server.accounts.audit import Audit
+from sonant.server.accounts.bill import Bill
+from sonant.server.accounts.caller import Caller
+from sonant.server.accounts.credit import Credit, to_units
+from sonant.server.accounts.database import Database
+from sonant.server.accounts.keys import SCOPES, Keys
+from sonant.server.accounts.rate_limits import Rate, RateLimits
+from sonant.server.accounts.servers import BEAT_SECONDS, Servers
+from sonant.server.accounts.sessions import Sessions
+from sonant.server.accounts.tables import api_keys, users
+from sonant.server.accounts.usage import Usage, Used
+from sonant.server.accounts.users import Users
+from sonant.server.accounts.votes import Votes
+from sonant.server.errors import ApiError
+from sonant.server.settings import ServerSettings
+
+FIRST_ADMIN = "admin@localhost"
+REACH_SECONDS = 2.0
+BEATS_PER_HOUR = int(3600 / BEAT_SECONDS)
+
+logger = logging.getLogger(__name__)
+
+
+class Accounts:
+    """The parts share one database; use as an async context."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._rules = rules = settings.accounts
+        self._database = database = Database(settings.database_url)
+        self._limits = RateLimits()
+        self._servers = Servers(database)
+        self.audit = Audit(database)
+        self.users = Users(database, rules, self.audit, self._limits, forget=self._forget)
+        self.keys = Keys(database)
+        self.sessions = Sessions(database, rules, self.users, self.keys)
+        self.credit = Credit(database)
+        self.usage = Usage(database)
+        self.votes = Votes(database)
+
+    async def __aenter__(self) -> Self:
+        await self._database.__aenter__()
+        await self._servers.beat()
+        self._housekeeping = asyncio.create_task(self._keep_house())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._housekeeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._housekeeping
+        await self.keys.write_last_used()
+        await self._servers.leave()
+        self.users.close()
+        await self._database.__aexit__()
+
+    def bill(
+        self,
+        caller: Caller,
+        *,
+        request_id: str,
+        model: str,
+        endpoint: str,
+        tokens: int,
+        audio_seconds: float,
+        cost: Decimal,
+    ) -> Bill:
+        """A context for the work of one request, which holds its cost meanwhile.
+
+            async with accounts.bill(caller, ..., cost=price.cost(tokens, seconds)):
+                vectors = await model.encode(...)
+
+        If the work ends well it is charged and counted, in one transaction; if it raises or is cancelled, what was held
+        is given back. Anonymous callers pay nothing; what they use is counted.
+        Raises ApiError 402: the credit does not cover it. 429: so much audio in a minute is too much, 413: at any time.
+        """
+        self._admit_audio(caller, audio_seconds)
+        used = Used(
+            # A bill's own number, since a request's may be chosen by whoever sends it.
+            bill=uuid4().hex,
+            request_id=request_id,
+            user_id=caller.user_id,
+            key_id=caller.key_id,
+            model=model,
+            endpoint=endpoint,
+            tokens=tokens,
+            audio_seconds=audio_seconds,
+            cost=0 if caller.user_id is None else to_units(cost),
+        )
+        return Bill(self._database, self._servers.id, used)
+
+    def admit(self, caller: Caller) -> None:
+        """Count a request to its rate. Raises ApiError 429: there were too many."""
+        if caller.user_id is None:
+            return
+        rate = Rate(caller.requests_per_minute or self._rules.requests_per_minute)
+        wait = self._limits.wait(f"requests {caller.share}", rate)
+        if wait is not None:
+            message = f"More than {rate.amount:g} requests in a minute: try again in {max(1, round(wait))} s."
+            raise ApiError(429, "rate_limit_exceeded", message, retry_after=wait)
+
+    async def first_admin_key(self) -> str | None:
+        """A key for the administrator of a new server, made with the account; None: there is such a key already."""
+
+        def make(connection: Connection) -> str | None:
+            if connection.dialect.name == "postgresql":  # servers that start at once make one key, not two
+                connection.execute(text("LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE"))
+            admins = select(users.c.id).where(users.c.is_admin, ~users.c.is_disabled).order_by(users.c.id)
+            live = select(api_keys.c.id).where(
+                api_keys.c.user_id.in_(admins), api_keys.c.scopes.contains("admin"), api_keys.c.revoked.is_(None)
+            )
+            if connection.execute(live).first() is not None:
+                return None
+            admin = connection.execute(admins).scalar() or self._first_admin(connection)
+            row = {"user_id": admin, "name": "first admin key", "scopes": ",".join(SCOPES)}
+            return key_rows.add(connection, row, by="server").secret
+
+        return await self._database.write(make)
+
+    async def is_reachable(self) -> bool:
+        """Whether the database answers."""
+        try:
+            async with asyncio.timeout(REACH_SECONDS):
+                await self._database.read(lambda connection: connection.execute(select(1)).scalar())
+        except Exception:
+            logger.exception("the database does not answer")
+            return False
+        return True
+
+    def _first_admin(self, connection: Connection) -> int:
+        new = user_rows.add(connection, FIRST_ADMIN, None, is_admin=True, credit=self._rules.free_credit, by="server")
+        return new.id
+
+    def _admit_audio(self, caller: Caller, seconds: float) -> None:
+        if caller.user_id is None:
+            return
+        rate = Rate(caller.audio_seconds_per_minute or self._rules.audio_seconds_per_minute)
+        wait = self._limits.wait(f"audio {caller.share}", rate, seconds)
+        if wait == float("inf"):
+            raise ApiError(
+                413,
+                "audio_too_long",
+                f"The request holds {seconds:.1f} s of audio, and at most {rate.amount:g} s may be sent in a minute: "
+                "send it in parts.",
+            )
+        if wait is not None:
+            message = f"More than {rate.amount:g} s of audio in a minute: try again in {max(1, round(wait))} s."
+            raise ApiError(429, "rate_limit_exceeded", message, retry_after=wait)
+
+    def _forget(self, user_id: int) -> None:
+        self.keys.forget(user_id)
+        self.sessions.forget(user_id)
+
+    async def _keep_house(self) -> None:
+        """What is due every few seconds; what fails once is tried again."""
+        for beat in count():
+            await asyncio.sleep(BEAT_SECONDS)
+            try:
+                await self._servers.beat()
+                await self.keys.write_last_used()
+                self._limits.forget()
+                if beat % BEATS_PER_HOUR == 0:
+                    await self.sessions.clear_expired()
+            except Exception:
+                logger.exception("the accounts' housekeeping failed; it is tried again in %.0f s", BEAT_SECONDS)

@@ -1,0 +1,72 @@
+"""Who did what to what, when and from where. No secrets: whoever may read the log may not thereby sign in."""
+
+import time
+from dataclasses import dataclass
+from typing import cast
+
+from sqlalchemy import Connection, String, insert, select
+
+from sonant.server.accounts.database import Database
+from sonant.server.accounts.tables import audit
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One line of the log.
+
+    Attributes:
+        id: counts up.
+        created: unix seconds.
+        by: an e-mail address, or what else acted ("command line", "server").
+        action: such as "key made".
+        target: an e-mail address, the prefix of a key, a model.
+        address: of the network, where it came through one.
+    """
+
+    id: int
+    created: int
+    by: str
+    action: str
+    target: str
+    detail: str
+    address: str
+
+
+def note(
+    connection: Connection, action: str, *, by: str, target: str = "", detail: str = "", address: str = ""
+) -> None:
+    """Write an entry in a transaction that does something else besides: both are done, or neither."""
+    row = {"actor": by, "action": action, "target": target, "detail": detail, "address": address}
+    kept = {name: text[: cast("String", audit.c[name].type).length] for name, text in row.items()}
+    connection.execute(insert(audit), {"created": int(time.time()), **kept})
+
+
+class Audit:
+    """The log."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, action: str, *, by: str, target: str = "", detail: str = "", address: str = "") -> None:
+        """Write an entry of its own."""
+        await self._database.write(
+            lambda connection: note(connection, action, by=by, target=target, detail=detail, address=address)
+        )
+
+    async def entries(
+        self, *, limit: int = 100, before: int | None = None, target: str | None = None
+    ) -> list[AuditEntry]:
+        """The newest first; `before` an entry's id goes on from there."""
+        query = select(audit).order_by(audit.c.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(audit.c.id < before)
+        if target is not None:
+            query = query.where(audit.c.target == target)
+
+        def rows(connection: Connection) -> list[AuditEntry]:
+            return [
+                AuditEntry(row.id, row.created, row.actor, row.action, row.target, row.detail, row.address)
+                for row in connection.execute(query)
+            ]
+
+        return await self._database.read(rows)

@@ -1,0 +1,160 @@
+"""Money, exact: granted = credit + held + spent, for every user at every moment.
+
+Outside it is a Decimal in the currency of the accounts, in the database a whole number of billionths of it.
+"""
+
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from sonant.server.accounts.audit import note
+from sonant.server.accounts.database import Database
+from sonant.server.accounts.tables import grants, holds, users
+from sonant.server.errors import ApiError
+
+DIGITS = 9  # after the point
+MOST = 10 ** (9 + DIGITS)  # a billion of the currency; BIGINT holds nine times that
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Credit that was given (or, if negative, taken back)."""
+
+    amount: Decimal
+    reason: str
+    by: str
+    created: int
+
+
+def to_units(amount: Decimal) -> int:
+    """As the database keeps it; what is smaller than a billionth is rounded to the nearest, half to even."""
+    return int(amount.scaleb(DIGITS).to_integral_value())
+
+
+def from_units(units: int) -> Decimal:
+    """As people know it."""
+    return Decimal(units).scaleb(-DIGITS)
+
+
+TAKE = (
+    update(users)
+    .where(users.c.id == bindparam("user"), users.c.credit >= bindparam("amount"))
+    .values(credit=users.c.credit - bindparam("amount"))
+)
+GIVE = (
+    update(users)
+    .where(users.c.id == bindparam("user"), (users.c.credit + bindparam("amount")).between(0, MOST))
+    .values(credit=users.c.credit + bindparam("amount"))
+)
+KEEP = insert(holds)
+DROP = delete(holds).where(holds.c.id == bindparam("bill")).returning(holds.c.user_id, holds.c.amount)
+CREDIT = select(users.c.credit).where(users.c.id == bindparam("user"))
+
+
+def take(connection: Connection, user_id: int, amount: int) -> None:
+    """Take from the credit. Raises ApiError 402: there is less."""
+    if connection.execute(TAKE, {"user": user_id, "amount": amount}).rowcount != 1:
+        credit = connection.execute(CREDIT, {"user": user_id}).scalar() or 0
+        raise ApiError(
+            402,
+            "insufficient_credit",
+            f"This request costs {plain(from_units(amount))}, and {plain(from_units(credit))} of the account's credit "
+            "is free: not held by running requests. Send less, or ask whoever runs this server for more.",
+        )
+
+
+def hold(connection: Connection, *, bill: str, user_id: int, server_id: str, amount: int) -> None:
+    """Set the cost of a request aside. Raises ApiError 402: the credit is less."""
+    take(connection, user_id, amount)
+    row = {"id": bill, "user_id": user_id, "server_id": server_id, "amount": amount, "created": int(time.time())}
+    connection.execute(KEEP, row)
+
+
+def drop(connection: Connection, bill: str) -> bool:
+    """End a hold, and leave it to the caller where the money goes; False: there is none."""
+    return connection.execute(DROP, {"bill": bill}).first() is not None
+
+
+def release(connection: Connection, bill: str) -> bool:
+    """Give back what a request held; False: it held nothing."""
+    held = connection.execute(DROP, {"bill": bill}).first()
+    if held is None:
+        return False
+    connection.execute(GIVE, {"user": held.user_id, "amount": held.amount})
+    return True
+
+
+def give(connection: Connection, user_id: int, amount: Decimal, *, reason: str, by: str) -> Decimal:
+    """Add to the credit, and return it.
+
+    Raises ApiError 400: no such amount, the credit would be negative or beyond a billion. 404: there is no such user.
+    """
+    units = to_units(amount) if amount.is_finite() and abs(amount) <= from_units(MOST) else 0
+    if units == 0:
+        raise ApiError(
+            400, "invalid_value", f"The amount is {amount}; expected one between {from_units(1):f} and a billion."
+        )
+    changed = connection.execute(GIVE, {"user": user_id, "amount": units}).rowcount
+    credit = connection.execute(CREDIT, {"user": user_id}).scalar()
+    if credit is None:
+        raise ApiError(404, "user_not_found", f"There is no user {user_id}.")
+    if changed != 1:
+        raise ApiError(
+            400,
+            "invalid_value",
+            f"The amount is {plain(amount)} and the credit {plain(from_units(credit))}; "
+            "expected their sum to lie between 0 and a billion.",
+        )
+    row = {"user_id": user_id, "amount": units, "reason": reason[:200], "actor": by, "created": int(time.time())}
+    connection.execute(insert(grants), row)
+    return from_units(credit)
+
+
+def plain(amount: Decimal) -> str:
+    """Without trailing zeros and without an exponent, but with cents."""
+    digits = -int(amount.normalize().as_tuple().exponent)
+    return f"{amount:.{max(2, digits)}f}"
+
+
+class Credit:
+    """What users have to spend."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of(self, user_id: int) -> Decimal:
+        """What is neither spent nor held. Raises ApiError 404: there is no such user."""
+
+        def credit(connection: Connection) -> Decimal:
+            units = connection.execute(CREDIT, {"user": user_id}).scalar()
+            if units is None:
+                raise ApiError(404, "user_not_found", f"There is no user {user_id}.")
+            return from_units(units)
+
+        return await self._database.read(credit)
+
+    async def grant(self, user_id: int, amount: Decimal, *, reason: str = "", by: str, address: str = "") -> Decimal:
+        """Add to a user's credit, or take back with a negative amount; returns the new credit.
+
+        Raises ApiError 400: the credit would be negative. 404: there is no such user.
+        """
+
+        def grant(connection: Connection) -> Decimal:
+            credit = give(connection, user_id, amount, reason=reason, by=by)
+            email = connection.execute(select(users.c.email).where(users.c.id == user_id)).scalar_one()
+            detail = f"{plain(amount)}: {reason}" if reason else plain(amount)
+            note(connection, "credit granted", by=by, target=email, detail=detail, address=address)
+            return credit
+
+        return await self._database.write(grant)
+
+    async def grants(self, user_id: int) -> list[Grant]:
+        """What a user was given, the newest first."""
+        query = select(grants).where(grants.c.user_id == user_id).order_by(grants.c.id.desc())
+        return await self._database.read(
+            lambda connection: [
+                Grant(from_units(row.amount), row.reason, row.actor, row.created) for row in connection.execute(query)
+            ]
+        )

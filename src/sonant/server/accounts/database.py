@@ -1,0 +1,146 @@
+"""The database: a file of SQLite, or PostgreSQL. No call waits in the event loop."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from sonant.errors import ConfigurationError, MissingExtra
+from sonant.server.accounts.group_commit import GroupCommit
+from sonant.server.accounts.migrations import upgrade
+
+T = TypeVar("T")
+THREADS = 8  # and at most as many connections
+BUSY_SECONDS = 10.0  # that a writer of another process is waited for
+TRANSIENT = {
+    "40001",
+    "40P01",
+}  # PostgreSQL: could not serialise, deadlock; the transaction was undone, and may be tried again
+TRIES = 4
+
+
+class Database:
+    """Work is a function of a connection; it runs in a thread, in one transaction, and its result is what one awaits.
+
+    SQLite writes in one thread (see `GroupCommit`) and reads beside it; PostgreSQL does both in a pool of threads, and
+    its rows are locked by the statements themselves. Work that writes may be tried again: it must have no other effect.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = _known(url)
+        self._is_sqlite = self._url.get_backend_name() == "sqlite"
+
+    async def __aenter__(self) -> Self:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sonant-database")
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._open)
+        except OperationalError as error:
+            self._threads.shutdown()
+            raise ConfigurationError(
+                f"The database {self._url!r} cannot be opened: {error.orig}. Is it there, and may this user write it?"
+            ) from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self._close)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Work that writes nothing."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._reading, work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Work that writes: done wholly, or, if it raises, not at all."""
+        return await asyncio.wrap_future(self._submit(work))
+
+    def _submit(self, work: Callable[[Connection], T]) -> "Future[T]":
+        if self._is_sqlite:
+            return self._writer.submit(work)
+        return self._threads.submit(self._writing, work)
+
+    def _open(self) -> None:
+        if self._is_sqlite:
+            _make_file(Path(str(self._url.database)))
+            self._write_engine, self._read_engine = _sqlite(self._url), _sqlite(self._url, read_only=True)
+            upgrade(self._write_engine)
+            self._writer = GroupCommit(self._write_engine)
+        else:
+            self._write_engine = self._read_engine = _postgresql(self._url)
+            upgrade(self._write_engine)
+
+    def _close(self) -> None:
+        if self._is_sqlite:
+            self._writer.close()
+        self._threads.shutdown()
+        self._read_engine.dispose()
+        self._write_engine.dispose()
+
+    def _reading(self, work: Callable[[Connection], T]) -> T:
+        with self._read_engine.begin() as connection:
+            return work(connection)
+
+    def _writing(self, work: Callable[[Connection], T]) -> T:
+        for tries_left in reversed(range(TRIES)):
+            try:
+                with self._write_engine.begin() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if not tries_left or getattr(error.orig, "sqlstate", None) not in TRANSIENT:
+                    raise
+        raise AssertionError
+
+
+def _known(url: str) -> URL:
+    """The address, with the driver that we use. Raises ConfigurationError: not of a database that we know."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = URL.create("", database=url)
+    name = parsed.drivername.partition("+")[0]
+    if name in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    if name == "sqlite" and parsed.database and parsed.database != ":memory:":
+        return parsed.set(drivername="sqlite")
+    raise ConfigurationError(
+        f"The database is {parsed.render_as_string(hide_password=True)!r}; expected a file of SQLite, "
+        "sqlite:///FILE, or PostgreSQL, postgresql://USER:PASSWORD@HOST/NAME."
+    )
+
+
+def _make_file(path: Path) -> None:
+    """The file, readable by its owner alone; SQLite's own files beside it become like it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _sqlite(url: URL, *, read_only: bool = False) -> Engine:
+    engine = create_engine(url, pool_size=THREADS, max_overflow=0, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = None  # Python's module begins no transactions of its own
+        connection.execute("PRAGMA journal_mode = WAL")  # readers see the last commit while a writer is at work
+        connection.execute("PRAGMA synchronous = FULL")  # a commit outlives a power failure, too
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that reads before it writes would fail, not wait, if another has written in between.
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra("psycopg", extra="postgres", purpose="A database of PostgreSQL") from error
+    return create_engine(url, pool_size=THREADS, max_overflow=0, pool_pre_ping=True)

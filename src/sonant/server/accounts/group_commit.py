@@ -1,0 +1,81 @@
+"""One thread that writes: what arrives while it commits shares the next transaction."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+T = TypeVar("T")
+MOST_TOGETHER = 128  # pieces of work in one transaction
+
+
+class Job(NamedTuple):
+    """A piece of work, and whoever waits for it."""
+
+    work: Callable[[Connection], Any]
+    outcome: "Future[Any]"
+
+
+class GroupCommit:
+    """SQLite lets one transaction write at a time, and the costly part of one is the commit, which waits for the disk.
+
+    Each piece of work has a savepoint of its own: one that fails leaves its neighbours alone. Nobody is told of a
+    success before it is on disk.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name="sonant-database-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
+        """Have it done; calls are carried out in their order."""
+        outcome: Future[T] = Future()
+        self._jobs.put(Job(work, outcome))
+        return outcome
+
+    def close(self) -> None:
+        """Finish what was submitted, and stop."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            together = [self._jobs.get()]
+            try:
+                while len(together) < MOST_TOGETHER:
+                    together.append(self._jobs.get_nowait())
+            except Empty:
+                pass
+            stopping = None in together
+            self._commit([job for job in together if job is not None and job.outcome.set_running_or_notify_cancel()])
+
+    def _commit(self, jobs: list[Job]) -> None:
+        done: list[tuple[Job, Any, Exception | None]] = []
+        try:
+            with self._engine.begin() as connection:
+                done.extend(_carry_out(connection, job) for job in jobs)
+        except Exception as error:  # noqa: BLE001 - it is handed to all who wait
+            done = [(job, None, error) for job in jobs]
+        for job, result, failure in done:
+            if failure is None:
+                job.outcome.set_result(result)
+            else:
+                job.outcome.set_exception(failure)
+
+
+def _carry_out(connection: Connection, job: Job) -> tuple[Job, Any, Exception | None]:
+    connection.exec_driver_sql("SAVEPOINT job")
+    try:
+        result = job.work(connection)
+    except Exception as error:  # noqa: BLE001 - it is handed to whoever waits
+        connection.exec_driver_sql("ROLLBACK TO job")
+        connection.exec_driver_sql("RELEASE job")
+        return job, None, error
+    connection.exec_driver_sql("RELEASE job")
+    return job, result, None

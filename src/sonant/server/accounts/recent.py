@@ -1,0 +1,48 @@
+"""Who was recognised a moment ago: a key or a session that comes again at once needs no look into the database."""
+
+import time
+from collections import OrderedDict
+from typing import Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+SECONDS = 5.0  # what was revoked elsewhere works for so long
+MOST = 10_000
+
+
+class Entry(NamedTuple, Generic[T]):
+    """What was found, whose it is, and until when it counts."""
+
+    found: T
+    user_id: int
+    until: float
+
+
+class Recent(Generic[T]):
+    """By the digest of a secret; the secret itself is kept nowhere.
+
+    What is revoked in this process is forgotten at once. `change` counts the revocations: what was read before one and
+    arrives after it is not kept.
+    """
+
+    def __init__(self) -> None:
+        self._entries: OrderedDict[str, Entry[T]] = OrderedDict()
+        self.change = 0
+
+    def get(self, digest: str) -> T | None:
+        entry = self._entries.get(digest)
+        return entry.found if entry is not None and time.monotonic() < entry.until else None
+
+    def keep(self, digest: str, found: T, *, user_id: int, change: int) -> None:
+        """Remember what was read while `change` had this value."""
+        if change != self.change:
+            return
+        self._entries[digest] = Entry(found, user_id, time.monotonic() + SECONDS)
+        self._entries.move_to_end(digest)
+        if len(self._entries) > MOST:
+            self._entries.popitem(last=False)
+
+    def forget(self, user_id: int) -> None:
+        """Forget all that is a user's."""
+        self.change += 1
+        for digest in [digest for digest, entry in self._entries.items() if entry.user_id == user_id]:
+            del self._entries[digest]

@@ -1,0 +1,168 @@
+"""Somebody signed in with a browser: a random token in a cookie, of which the database keeps a hash."""
+
+import hmac
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request, Response
+from sqlalchemy import Connection, delete, insert, select
+
+from sonant.server.accounts.audit import note
+from sonant.server.accounts.database import Database
+from sonant.server.accounts.keys import Keys, digest_of
+from sonant.server.accounts.recent import Recent
+from sonant.server.accounts.tables import sessions, users
+from sonant.server.accounts.users import Users, disabled
+from sonant.server.errors import ApiError
+from sonant.server.settings import AccountRules
+
+COOKIE = "sonant_session"
+DAY = 86_400  # seconds
+
+
+@dataclass(frozen=True)
+class Session:
+    """Somebody who is signed in.
+
+    Attributes:
+        csrf_token: what a change must carry, beside the cookie: no other site can read it. Bound to the session.
+        address: of the network, from which they signed in.
+        created, expires: unix seconds.
+    """
+
+    user_id: int
+    email: str
+    is_admin: bool
+    csrf_token: str
+    address: str
+    created: int
+    expires: int
+
+    @property
+    def name(self) -> str:
+        return self.email
+
+
+@dataclass(frozen=True)
+class NewSession:
+    """A session, and the token for its cookie."""
+
+    token: str
+    session: Session
+
+
+class Sessions:
+    """People sign in and out here."""
+
+    def __init__(self, database: Database, rules: AccountRules, users: Users, keys: Keys) -> None:
+        self._database, self._rules, self._users, self._keys = database, rules, users, keys
+        self._recent: Recent[Session] = Recent()
+
+    async def sign_in(self, email: str, password: str, *, address: str) -> NewSession:
+        """Raises ApiError 401: no account has both. 403: the account is disabled. 429: too many attempts."""
+        user = await self._users.check_password(email, password, address=address)
+        return await self.open(user.id, address=address)
+
+    async def sign_in_with_key(self, key: str, *, address: str) -> NewSession:
+        """For administrators, the first of whom has no password.
+
+        Only a key with the admin scope will do: any other may do less than its owner.
+        Raises ApiError 401: it is no such key.
+        """
+        holder = await self._keys.recognise(key.strip())
+        if holder is None or holder.key.state != "live" or "admin" not in holder.key.scopes or not holder.is_admin:
+            raise ApiError(401, "invalid_credentials", "This is no administrator's key, or it has ended.")
+        if holder.is_disabled:
+            raise disabled()
+        return await self.open(holder.key.user_id, address=address)
+
+    async def open(self, user_id: int, *, address: str) -> NewSession:
+        """Sign in somebody who has shown who they are. Raises ApiError 404: there is no such user."""
+        user = await self._users.get(user_id)
+        token, now = secrets.token_urlsafe(32), int(time.time())
+        expires = now + int(self._rules.session_days * DAY)
+        session = Session(user_id, user.email, user.is_admin, csrf_token(token), address[:64], now, expires)
+        row = {name: getattr(session, name) for name in ("user_id", "address", "created", "expires")}
+
+        def open_session(connection: Connection) -> None:
+            connection.execute(insert(sessions), {"digest": digest_of(token), **row})
+            note(connection, "signed in", by=user.email, target=user.email, address=address)
+
+        await self._database.write(open_session)
+        return NewSession(token, session)
+
+    async def recognise(self, token: str) -> Session | None:
+        """Whose session this is; None: it has ended, or never was."""
+        digest = digest_of(token)
+        found = self._recent.get(digest)
+        if found is None:
+            change = self._recent.change
+            row = await self._database.read(
+                lambda connection: connection.execute(_QUERY.where(sessions.c.digest == digest)).one_or_none()
+            )
+            if row is None or row.is_disabled:
+                return None
+            found = _session(row, csrf_token(token))
+            self._recent.keep(digest, found, user_id=found.user_id, change=change)
+        return found if time.time() < found.expires else None
+
+    async def of(self, user_id: int) -> list[Session]:
+        """Where somebody is signed in, the newest first; without what would let one act there."""
+        query = _QUERY.where(sessions.c.user_id == user_id, sessions.c.expires > time.time())
+        query = query.order_by(sessions.c.created.desc())
+        return await self._database.read(lambda connection: [_session(row, "") for row in connection.execute(query)])
+
+    async def sign_out(self, token: str) -> None:
+        """End one session."""
+        gone = delete(sessions).where(sessions.c.digest == digest_of(token)).returning(sessions.c.user_id)
+        user_id = await self._database.write(lambda connection: connection.execute(gone).scalar())
+        if user_id is not None:
+            self.forget(user_id)
+
+    async def sign_out_everywhere(self, user_id: int) -> None:
+        """End all of somebody's sessions."""
+        gone = delete(sessions).where(sessions.c.user_id == user_id)
+        await self._database.write(lambda connection: connection.execute(gone).rowcount)
+        self.forget(user_id)
+
+    async def clear_expired(self) -> None:
+        """Delete the sessions that have ended by themselves."""
+        gone = delete(sessions).where(sessions.c.expires <= time.time())
+        await self._database.write(lambda connection: connection.execute(gone).rowcount)
+
+    def forget(self, user_id: int) -> None:
+        """Look a user's sessions up anew."""
+        self._recent.forget(user_id)
+
+    def set_cookie(self, response: Response, request: Request, token: str) -> None:
+        """Have the browser send the token from now on, and no script or other site read it or make use of it."""
+        secure = self._rules.secure_cookies
+        response.set_cookie(
+            COOKIE,
+            token,
+            max_age=int(self._rules.session_days * DAY),
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https" if secure is None else secure,
+        )
+
+    def clear_cookie(self, response: Response) -> None:
+        response.delete_cookie(COOKIE, httponly=True, samesite="lax")
+
+    def token_of(self, request: Request) -> str | None:
+        """The token that a request carries."""
+        return request.cookies.get(COOKIE)
+
+
+_QUERY = select(sessions, users.c.email, users.c.is_admin, users.c.is_disabled).join_from(sessions, users)
+
+
+def csrf_token(token: str) -> str:
+    """Follows from the session's token, and does not tell it."""
+    return hmac.digest(token.encode(), b"csrf", "sha256").hex()
+
+
+def _session(row: Any, csrf: str) -> Session:
+    return Session(row.user_id, row.email, row.is_admin, csrf, row.address, row.created, row.expires)

@@ -1,0 +1,134 @@
+"""The tables. They come to be by the migrations alone; a test holds the two together.
+
+Times are whole seconds since 1970, days are "2026-11-21" (UTC), amounts of money are whole billionths of the currency:
+none of these depends on what a database thinks of time zones or fractions.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+)
+
+NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself in INTEGER columns only
+
+metadata = MetaData()
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", NUMBER, primary_key=True),
+    Column("email", String(254), nullable=False, unique=True),  # normalised: see `users.normalised`
+    Column("password_hash", String(255)),  # argon2; none: signs in with a key only
+    Column("is_admin", Boolean, nullable=False),
+    Column("is_disabled", Boolean, nullable=False),
+    Column("credit", BigInteger, nullable=False),  # without what is held
+    Column("created", BigInteger, nullable=False),
+    CheckConstraint("credit >= 0", name="no_debts"),
+    sqlite_autoincrement=True,  # no number is given twice, or what is remembered of a deleted user would be a new one's
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # SHA-256 of the token
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("address", String(64), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", NUMBER, primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", String(100), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the key
+    Column("prefix", String(32), nullable=False),  # what people tell their keys apart by
+    Column("scopes", String(200), nullable=False),  # with commas between
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger),
+    Column("revoked", BigInteger),
+    Column("last_used", BigInteger),
+    Column("requests_per_minute", Integer),
+    Column("audio_seconds_per_minute", Float),
+    sqlite_autoincrement=True,
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", NUMBER, primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("reason", String(200), nullable=False),
+    Column("actor", String(254), nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+
+servers = Table(
+    "servers",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("process", String(120)),  # by which a server on the same machine sees that this one is gone
+    Column("heartbeat", BigInteger, nullable=False),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("id", String(32), primary_key=True),  # of the bill
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("server_id", String(32), nullable=False, index=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("id", String(32), primary_key=True),  # of the bill
+    Column("request_id", String(128), nullable=False),
+    Column("user_id", ForeignKey("users.id", ondelete="SET NULL")),  # none: anonymous, or the account was deleted
+    Column("key_id", ForeignKey("api_keys.id", ondelete="SET NULL")),
+    Column("created", BigInteger, nullable=False),
+    Column("day", String(10), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("endpoint", String(40), nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("audio_seconds", Float, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    Index("usage_by_user_and_day", "user_id", "day"),
+    Index("usage_by_key", "key_id"),
+    Index("usage_by_day", "day"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", NUMBER, primary_key=True),
+    Column("created", BigInteger, nullable=False),
+    Column("actor", String(254), nullable=False),
+    Column("action", String(60), nullable=False),
+    Column("target", String(254), nullable=False, index=True),
+    Column("detail", String(500), nullable=False),
+    Column("address", String(64), nullable=False),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("created", BigInteger, nullable=False),
+    Index("votes_by_model", "model"),
+)
