@@ -9,11 +9,34 @@ The public names live in `sonant.api` and are fetched when first used, so that `
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sonant.api import SpeechEncoder, load, units
+    from sonant.api import (
+        SpeakerTurn,
+        SpeechEncoder,
+        Transcript,
+        Verification,
+        Word,
+        diarize,
+        load,
+        transcribe,
+        units,
+        verify,
+    )
 
 __version__ = "0.1.0"
 
-__all__ = ["SpeechEncoder", "__version__", "load", "units"]
+__all__ = [
+    "SpeakerTurn",
+    "SpeechEncoder",
+    "Transcript",
+    "Verification",
+    "Word",
+    "__version__",
+    "diarize",
+    "load",
+    "transcribe",
+    "units",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> object:

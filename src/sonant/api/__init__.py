@@ -3,6 +3,19 @@
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.identity import fingerprint
 from sonant.api.loading import load
-from sonant.api.once import units
+from sonant.api.once import diarize, transcribe, units, verify
+from sonant.decoding.results import SpeakerTurn, Transcript, Verification, Word
 
-__all__ = ["SpeechEncoder", "fingerprint", "load", "units"]
+__all__ = [
+    "SpeakerTurn",
+    "SpeechEncoder",
+    "Transcript",
+    "Verification",
+    "Word",
+    "diarize",
+    "fingerprint",
+    "load",
+    "transcribe",
+    "units",
+    "verify",
+]

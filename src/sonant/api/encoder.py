@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, Unpack
 
-import numpy as np
-from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from sonant.api.devices import Device, usable_devices
 from sonant.api.identity import fingerprint
+from sonant.api.running import Running, check_on_error, results_of, sources_of
+from sonant.api.similarity import cosines, vectors_of
+from sonant.api.unit_request import unit_request
 from sonant.checkpoints import Head, save_pretrained
+from sonant.decoding.results import Verification
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.bulk import Estimate, Identity, StoredType, Summary, Writer, embed
-from sonant.extraction.engine import Engine, OnError, Outcome, collect
+from sonant.extraction.engine import Engine, OnError
 from sonant.extraction.formats import Format, format_of
+from sonant.extraction.heads import Heads, HeadTask, head_task
 from sonant.extraction.inputs import gather
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import (
@@ -28,14 +30,16 @@ from sonant.extraction.request import (
     Request,
     resolve_layers,
 )
-from sonant.extraction.sources import AudioSource, is_many, rewound
-from sonant.extraction.units import Coder, Coding, Label, UnitFormat, UnitSink, write_units
+from sonant.extraction.sources import is_many
+from sonant.extraction.units import Coding, UnitFormat, UnitSink, write_units
 from sonant.extraction.units import deduplicate as without_repetitions
 from sonant.inference import Precision, PreparedCopies
 from sonant.models import Backbone
+from sonant.models.abilities import Ability
 from sonant.models.families import Task, presets
 from sonant.pretraining.kmeans import KMeans
 
+VERIFICATION_THRESHOLD = 0.86  # for wavlm-base-plus-sv, says its card
 Layers = Layer | Literal["all"] | Sequence[Layer]
 
 
@@ -60,7 +64,7 @@ class SpeechEncoder:
         self.name = name
         self._revision = revision
         self._copies = PreparedCopies()
-        self._stored_heads = {kind: head for kind, head in (heads or {}).items() if kind != "pretraining"}
+        self._heads = Heads({kind: head for kind, head in (heads or {}).items() if kind != "pretraining"})
         self._devices = [next(model.parameters()).device] if device is None else usable_devices(device)
 
     @property
@@ -82,6 +86,17 @@ class SpeechEncoder:
     def sampling_rate(self) -> int:
         """Hertz; recordings at other rates are resampled."""
         return self.model.sampling_rate
+
+    @property
+    def abilities(self) -> tuple[Ability, ...]:
+        """What it can be asked for: "embeddings", and what its heads serve."""
+        return self._heads.abilities
+
+    @property
+    def heads(self) -> dict[str, nn.Module]:
+        """The heads that it was loaded with, by kind, in float32 and where the model is; made when first asked for."""
+        here = next(self.model.parameters()).device
+        return {kind: self._heads.on(here, kind) for kind in self._heads.stored}
 
     @property
     def revision(self) -> str:
@@ -138,7 +153,7 @@ class SpeechEncoder:
         """
         if to not in ("numpy", "torch"):
             raise UnknownName("array type to return", to, ["numpy", "torch"])
-        _check_on_error(on_error)
+        check_on_error(on_error)
         request = self.request(
             layer,
             pool,
@@ -148,12 +163,10 @@ class SpeechEncoder:
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
         )
-        sources, many = self._sources(audio, sampling_rate)
+        sources, many = sources_of(audio, self.model, sampling_rate)
         engine = self._engine(device, precision)
-        values, failures = collect(engine, sources, request, on_error=on_error, show_progress=progress)
+        values = results_of(engine, sources, request, on_error=on_error, progress=progress)
         results = [None if value is None else _as_asked(value, request, to) for value in values]
-        if failures:
-            _warn(failures, len(sources))
         return results if many else results[0]
 
     def units(
@@ -188,27 +201,27 @@ class SpeechEncoder:
         Returns:
             int64 (frames,), or (frames, groups) for codes; with `deduplicate` `Units(values, durations)`.
         """
-        _check_on_error(on_error)
-        request, label, coded = self._unit_request(
+        check_on_error(on_error)
+        request, label, coded = unit_request(
+            self.model,
+            self.name,
             kmeans,
             layer,
             batch_seconds=batch_seconds,
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
         )
-        sources, many = self._sources(audio, sampling_rate)
+        sources, many = sources_of(audio, self.model, sampling_rate)
         engine = self._engine(device, precision, coded=coded)
-        values, failures = collect(
+        values = results_of(
             engine,
             sources,
             request,
             on_error=on_error,
-            show_progress=progress,
+            progress=progress,
             make_sink=lambda _: UnitSink(label),
         )
         results = [without_repetitions(value) if deduplicate and value is not None else value for value in values]
-        if failures:
-            _warn(failures, len(sources))
         return results if many else results[0]
 
     def similarity(self, a: Any, b: Any, *, task: Task = "speaker", **how: Any) -> Any:
@@ -224,13 +237,80 @@ class SpeechEncoder:
             A float for one and one; else an array, a row for each of `a` and a column for each of `b`, without the axis
             of what was one.
         """
-        left, right = (self._vectors(side, task, how) for side in (a, b))
-        if left.shape[-1] != right.shape[-1]:
+        left, right = (vectors_of(side, self.dim, lambda item: self.encode(item, task=task, **how)) for side in (a, b))
+        return cosines(left, right)
+
+    def transcribe(self, audio: Any, **how: Unpack[Running]) -> Any:
+        """What is said in one recording, or in each of a list of them in the same order.
+
+        Args:
+            audio: as in `encode`.
+            **how: sampling_rate, batch_seconds, window_seconds, overlap_seconds, precision, on_error, progress and
+                device, as in `encode`. A frame of a long recording is read in the window in whose middle it lies.
+
+        Returns:
+            `Transcript`, with times and a confidence for each word.
+
+        Raises:
+            ConfigurationError: the model has no CTC head, or no vocabulary; see `abilities`.
+        """
+        return self._run_head(self.head_task("transcription"), audio, **how)
+
+    def speaker_vectors(self, audio: Any, **how: Unpack[Running]) -> Any:
+        """The vector of the speaker in one recording, or in each of a list, by the model's x-vector head.
+
+        Args:
+            audio, how: as in `transcribe`.
+
+        Returns:
+            float32 (dim,), the width of the head; vectors of one voice have a high cosine.
+        """
+        return self._run_head(self.head_task("verification"), audio, **how)
+
+    def verify(self, a: Any, b: Any, *, threshold: float | None = None, **how: Unpack[Running]) -> Any:
+        """Whether one voice speaks in two recordings, by the model's x-vector head.
+
+        Args:
+            a, b: a recording each, or lists of the same length, compared in pairs.
+            threshold: the cosine from which on voices count as one; None: 0.86, which the authors of
+                wavlm-base-plus-sv name. Where the price of an error is known, choose it on recordings like yours.
+            **how: as in `transcribe`; a recording that cannot be used raises.
+
+        Returns:
+            `Verification`, or a list of them.
+        """
+        how["on_error"] = "raise"
+        left, right = (list(side) if is_many(side) else [side] for side in (a, b))
+        if len(left) != len(right) or is_many(a) != is_many(b):
             raise ConfigurationError(
-                f"Vectors of {left.shape[-1]} and of {right.shape[-1]} numbers cannot be compared; encode both alike."
+                f"{len(left)} and {len(right)} recordings were given; they are compared in pairs: give two recordings, "
+                "or two lists of the same length."
             )
-        cosine = _unit(left) @ _unit(right).T
-        return float(cosine) if cosine.ndim == 0 else cosine
+        vectors = self.speaker_vectors([*left, *right], **how)
+        limit = VERIFICATION_THRESHOLD if threshold is None else threshold
+        pairs = zip(vectors[: len(left)], vectors[len(left) :], strict=True)
+        answers = [Verification(min(1.0, max(-1.0, cosines(one, other))), limit) for one, other in pairs]
+        return answers if is_many(a) else answers[0]
+
+    def diarize(self, audio: Any, *, num_speakers: int | None = None, **how: Unpack[Running]) -> Any:
+        """Who speaks when in one recording, or in each of a list of them in the same order.
+
+        Args:
+            audio, how: as in `transcribe`.
+            num_speakers: None finds out.
+
+        Returns:
+            A list of `SpeakerTurn` in the order in which they begin.
+        """
+        return self._run_head(self.head_task("diarization", num_speakers=num_speakers), audio, **how)
+
+    def head_task(self, ability: Ability, *, num_speakers: int | None = None) -> HeadTask:
+        """How the model is asked for "transcription", "verification" or "diarization": for those who batch themselves.
+
+        Raises:
+            ConfigurationError: it has no head for that.
+        """
+        return head_task(ability, self.model, self._heads, name=self.name, num_speakers=num_speakers)
 
     def embed(
         self,
@@ -269,7 +349,7 @@ class SpeechEncoder:
             AudioError: nothing to encode; or, with on_error="raise" or a single file, a recording that cannot be used.
             ConfigurationError: the output holds the results of other settings, or the disk is too small.
         """
-        _check_on_error(on_error)
+        check_on_error(on_error)
         output = Path(output)
         request = self.request(
             layer,
@@ -323,8 +403,10 @@ class SpeechEncoder:
             on_failure: called with the name of each recording that could not be used, and why.
             kmeans, layer, deduplicate: as in `units`, like all that is not listed here.
         """
-        _check_on_error(on_error)
-        request, label, coded = self._unit_request(
+        check_on_error(on_error)
+        request, label, coded = unit_request(
+            self.model,
+            self.name,
             kmeans,
             layer,
             batch_seconds=batch_seconds,
@@ -349,7 +431,33 @@ class SpeechEncoder:
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
         """Write the model with its heads in Hugging Face layout; transformers and `sonant.load` read it."""
-        save_pretrained(self.model, folder, heads=self._stored_heads)
+        save_pretrained(self.model, folder, heads=self._heads.stored)
+
+    def _run_head(
+        self,
+        task: HeadTask,
+        audio: Any,
+        *,
+        sampling_rate: int | None = None,
+        batch_seconds: float | None = None,
+        window_seconds: float | None = WINDOW_SECONDS,
+        overlap_seconds: float | None = None,
+        precision: Precision | None = None,
+        on_error: OnError = "raise",
+        progress: bool | None = False,
+        device: Device | Sequence[Device] | None = None,
+    ) -> Any:
+        check_on_error(on_error)
+        request = Request(
+            layers=task.layers,
+            batch_seconds=batch_seconds,
+            window_seconds=window_seconds,
+            overlap_seconds=overlap_seconds,
+        )
+        sources, many = sources_of(audio, self.model, sampling_rate, min_samples=task.min_samples)
+        engine = self._engine(device, precision)
+        results = results_of(engine, sources, request, on_error=on_error, progress=progress, make_sink=task.make_sink)
+        return results if many else results[0]
 
     def request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> Request:
         """What the arguments of `encode` ask for; `how` takes those that are fields of the request."""
@@ -361,40 +469,6 @@ class SpeechEncoder:
             pool = known[task].pool if pool is None else pool
         layers, stacked = resolve_layers("last" if layer is None else layer, self.num_layers)
         return Request(layers=layers, stacked=stacked, pool=pool, **how)
-
-    def _unit_request(
-        self, kmeans: str | PathLike[str] | KMeans | None, layer: Layer | None, **how: Any
-    ) -> tuple[Request, Label, bool]:
-        """What to ask of the model, what makes units of its frames, and whether these are codes of its own."""
-        if isinstance(self.model, Coder):
-            if kmeans is not None or layer is not None:
-                raise ConfigurationError(
-                    f"{self.name} has codes of its own, and takes neither kmeans nor layer. Leave them out."
-                )
-            return Request(**how), Tensor.long, True
-        if kmeans is None or layer is None:
-            raise ConfigurationError(
-                f"{self.name} has no quantiser whose codes could be its units. Give cluster centres and the layer that "
-                "they were made of: kmeans=PATH (a kmeans.safetensors of pretraining) and layer=NUMBER. A vq-wav2vec "
-                "needs neither."
-            )
-        clusters = kmeans if isinstance(kmeans, KMeans) else _read_clusters(Path(kmeans))
-        if clusters.centroids.shape[1] != self.dim:
-            raise ConfigurationError(
-                f"The cluster centres have {clusters.centroids.shape[1]} numbers, the hidden states of {self.name} "
-                f"{self.dim}: they were made of another model's states (39 numbers are MFCC). Give those of this model."
-            )
-        layers, _ = resolve_layers(layer, self.num_layers)
-        return Request(layers=layers, **how), clusters, False
-
-    def _sources(self, audio: Any, sampling_rate: int | None) -> tuple[list[AudioSource], bool]:
-        """The recordings, and whether they were given as several."""
-        many = is_many(audio)
-        sources = [
-            AudioSource(rewound(item), self.sampling_rate, self.model.receptive_field, source_rate=sampling_rate)
-            for item in (audio if many else [audio])
-        ]
-        return sources, many
 
     def prepared(
         self, precision: Precision | None = None, device: Device | Sequence[Device] | None = None
@@ -411,50 +485,7 @@ class SpeechEncoder:
         models = self.prepared(precision, device)
         return Engine([Coding(model) for model in models] if coded else models)
 
-    def _vectors(self, given: Any, task: Task, how: dict[str, Any]) -> np.ndarray:
-        """Vectors as given, or those of the recordings that are given: (dim,) or (vectors, dim)."""
-        if isinstance(given, np.ndarray | Tensor):
-            vectors = np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given)
-            if vectors.ndim not in (1, 2) or vectors.shape[-1] not in (self.dim, 2 * self.dim):
-                raise ConfigurationError(
-                    f"An array of shape {vectors.shape} was given to compare; this model's vectors have {self.dim} "
-                    f'numbers, {2 * self.dim} with "mean+std". Samples go in as {{"array": ..., "sampling_rate": ...}}.'
-                )
-            return vectors
-        if is_many(given):
-            items = list(given)
-            if all(isinstance(item, np.ndarray | Tensor) for item in items):
-                return np.stack([self._vectors(item, task, how) for item in items])
-            return np.stack(self.encode(items, task=task, **how))
-        return np.asarray(self.encode(given, task=task, **how))
-
-
-def _read_clusters(path: Path) -> KMeans:
-    try:
-        return KMeans.load(path)
-    except (OSError, SafetensorError, KeyError) as error:
-        raise ConfigurationError(
-            f"{path} holds no cluster centres ({error}). Expected a file as pretraining saves it: "
-            "kmeans.safetensors, in the folder `targets` of a stage."
-        ) from error
-
 
 def _as_asked(value: Tensor, request: Request, to: str) -> Any:
     result = value if request.stacked else value[0]
     return result.numpy() if to == "numpy" else result
-
-
-def _check_on_error(on_error: str) -> None:
-    if on_error not in ("raise", "skip"):
-        raise UnknownName("way to treat unusable recordings", on_error, ["raise", "skip"])
-
-
-def _warn(failures: Sequence[Outcome], total: int) -> None:
-    lines = [f"  {failure.item}: {failure.error}" for failure in sorted(failures, key=lambda failure: failure.item)[:5]]
-    more = [f"  and {len(failures) - 5} more"] if len(failures) > 5 else []
-    text = "\n".join([f"{len(failures)} of {total} recordings could not be used; None stands for them:", *lines, *more])
-    warnings.warn(text, stacklevel=3)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

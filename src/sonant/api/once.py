@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import Any
+from typing import Any, Unpack
 
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.loading import encoder_of
+from sonant.api.running import Running
 
 Model = str | PathLike[str] | SpeechEncoder
 
@@ -19,3 +20,33 @@ def units(audio: Any, *, model: Model, **how: Any) -> Any:
         model: one that was loaded, or what `load` takes; for many calls load it once.
     """
     return encoder_of(model).units(audio, **how)
+
+
+def transcribe(audio: Any, *, model: Model, **how: Unpack[Running]) -> Any:
+    """What is said in one recording or several; see `SpeechEncoder.transcribe`.
+
+    Args:
+        audio: as in `units`.
+        model: one that was loaded, or what `load` takes, with a CTC head: "facebook/wav2vec2-base-960h".
+    """
+    return encoder_of(model).transcribe(audio, **how)
+
+
+def verify(a: Any, b: Any, *, model: Model, threshold: float | None = None, **how: Unpack[Running]) -> Any:
+    """Whether one voice speaks in two recordings; see `SpeechEncoder.verify`.
+
+    Args:
+        a, b: a recording each, or lists of the same length.
+        model: one that was loaded, or what `load` takes, with an x-vector head: "microsoft/wavlm-base-plus-sv".
+    """
+    return encoder_of(model).verify(a, b, threshold=threshold, **how)
+
+
+def diarize(audio: Any, *, model: Model, num_speakers: int | None = None, **how: Unpack[Running]) -> Any:
+    """Who speaks when in one recording or several; see `SpeechEncoder.diarize`.
+
+    Args:
+        audio: as in `units`.
+        model: one that was loaded, or what `load` takes: "microsoft/wavlm-base-plus-sd".
+    """
+    return encoder_of(model).diarize(audio, num_speakers=num_speakers, **how)

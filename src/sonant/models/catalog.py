@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sonant.errors import UnknownName
 from sonant.models import discrete_bert, hubert, vq_wav2vec, w2v_bert2, wav2vec, wav2vec2, wavlm
+from sonant.models.abilities import ABILITIES, Ability
 from sonant.models.backbone import BackboneConfig
 from sonant.models.families import FAMILIES, Family, Preset, Task, family_of, presets
 from sonant.models.published_results import Result, results_of
@@ -65,6 +66,11 @@ class Card:
     def frame_rate(self) -> float:
         """Frames a second."""
         return self.config.sampling_rate / self.config.stride
+
+    @property
+    def abilities(self) -> tuple[Ability, ...]:
+        """What it can be asked for: vectors, and what its labels taught it."""
+        return tuple(ability for ability in ABILITIES if TAUGHT_BY.get(ability, "") in (self.labels or ""))
 
     @property
     def results(self) -> tuple[Result, ...]:
@@ -142,6 +148,8 @@ MIX_94K = "Libri-Light 60,000 h, GigaSpeech 10,000 h, VoxPopuli 24,000 h"
 LIBRI_LIGHT = "Libri-Light"
 LIBRI_ROBUST = "Libri-Light, Common Voice, Switchboard, Fisher"
 LETTERS, PHONEMES = "letters with CTC", "phonemes with CTC"
+X_VECTORS, SPEAKER_FRAMES = "speaker verification (x-vector head)", "speaker diarisation (frame head)"
+TAUGHT_BY: dict[Ability, str] = {"transcription": "CTC", "verification": X_VECTORS, "diarization": SPEAKER_FRAMES}
 OWN_TRANSCRIPTS = "and its own transcripts of Libri-Light"
 MMS_DATA = "readings of religious texts (MMS-lab) and other corpora"
 XLS_R_DATA = "VoxPopuli, Multilingual LibriSpeech, Common Voice, VoxLingua107, BABEL"
@@ -468,25 +476,25 @@ TUNED = (
         "microsoft/wavlm-base-sv",
         "WavLM Base, fine-tuned",
         "microsoft/wavlm-base",
-        "speaker verification (x-vector head)",
+        X_VECTORS,
     ),
     Tuned(
         "microsoft/wavlm-base-sd",
         "WavLM Base, fine-tuned",
         "microsoft/wavlm-base",
-        "speaker diarisation (frame head)",
+        SPEAKER_FRAMES,
     ),
     Tuned(
         "microsoft/wavlm-base-plus-sv",
         "WavLM Base+, fine-tuned",
         "microsoft/wavlm-base-plus",
-        "VoxCeleb1, speaker verification (x-vector head)",
+        f"VoxCeleb1, {X_VECTORS}",
     ),
     Tuned(
         "microsoft/wavlm-base-plus-sd",
         "WavLM Base+, fine-tuned",
         "microsoft/wavlm-base-plus",
-        "LibriMix, speaker diarisation (frame head)",
+        f"LibriMix, {SPEAKER_FRAMES}",
     ),
     Tuned(
         "facebook/hubert-large-ls960-ft",

@@ -1,0 +1,58 @@
+"""What to ask of a model for discrete units."""
+
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+from torch import Tensor
+
+from sonant.errors import ConfigurationError
+from sonant.extraction.request import Layer, Request, resolve_layers
+from sonant.extraction.units import Coder, Label
+from sonant.models import Backbone
+from sonant.pretraining.kmeans import KMeans
+
+
+class UnitRequest(NamedTuple):
+    """The states to ask for, what makes units of their frames, and whether these are codes of the model's own."""
+
+    request: Request
+    label: Label
+    coded: bool
+
+
+def unit_request(
+    model: Backbone, name: str, kmeans: str | PathLike[str] | KMeans | None, layer: Layer | None, **how: Any
+) -> UnitRequest:
+    """The request for a model called `name`; `how` takes fields of `Request`. Raises ConfigurationError."""
+    if isinstance(model, Coder):
+        if kmeans is not None or layer is not None:
+            raise ConfigurationError(
+                f"{name} has codes of its own, and takes neither kmeans nor layer. Leave them out."
+            )
+        return UnitRequest(Request(**how), Tensor.long, coded=True)
+    if kmeans is None or layer is None:
+        raise ConfigurationError(
+            f"{name} has no quantiser whose codes could be its units. Give cluster centres and the layer that "
+            "they were made of: kmeans=PATH (a kmeans.safetensors of pretraining) and layer=NUMBER. A vq-wav2vec "
+            "needs neither."
+        )
+    clusters = kmeans if isinstance(kmeans, KMeans) else _read_clusters(Path(kmeans))
+    if clusters.centroids.shape[1] != model.dim:
+        raise ConfigurationError(
+            f"The cluster centres have {clusters.centroids.shape[1]} numbers, the hidden states of {name} "
+            f"{model.dim}: they were made of another model's states (39 numbers are MFCC). Give those of this model."
+        )
+    layers, _ = resolve_layers(layer, model.num_layers)
+    return UnitRequest(Request(layers=layers, **how), clusters, coded=False)
+
+
+def _read_clusters(path: Path) -> KMeans:
+    try:
+        return KMeans.load(path)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ConfigurationError(
+            f"{path} holds no cluster centres ({error}). Expected a file as pretraining saves it: "
+            "kmeans.safetensors, in the folder `targets` of a stage."
+        ) from error

@@ -1,0 +1,82 @@
+"""From how likely each speaker speaks in each frame to who spoke when; and the file format that keeps it."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonant.decoding.assignment import best_assignment
+from sonant.decoding.results import SpeakerTurn
+
+THRESHOLD = 0.5
+MEDIAN_SECONDS = 0.22  # 11 frames of 20 ms, as in EEND
+MIN_TURN_SECONDS = 0.1
+
+
+def turns(
+    activity: NDArray[np.floating] | NDArray[np.bool_],
+    *,
+    frame_rate: float,
+    threshold: float = THRESHOLD,
+    median_seconds: float = MEDIAN_SECONDS,
+    min_turn_seconds: float = MIN_TURN_SECONDS,
+) -> list[SpeakerTurn]:
+    """Turns in the order in which they begin, from activity (frames, speakers): probabilities, or yes and no.
+
+    Args:
+        threshold: probability above which somebody speaks.
+        median_seconds: over which the median decides, so that single frames neither make nor break a turn.
+        min_turn_seconds: shorter turns are dropped.
+    """
+    speaks = median(np.asarray(activity) > threshold, round(median_seconds * frame_rate))
+    found = [
+        (start / frame_rate, end / frame_rate, speaker)
+        for speaker, column in enumerate(speaks.T)
+        for start, end in runs(column)
+        if (end - start) / frame_rate >= min_turn_seconds
+    ]
+    found.sort()
+    order = list(dict.fromkeys(speaker for _, _, speaker in found))
+    return [SpeakerTurn(f"speaker_{order.index(speaker)}", start, end) for start, end, speaker in found]
+
+
+def median(speaks: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    """The median of (frames, speakers) over `width` frames around each (made odd), over fewer at the edges."""
+    reach = width // 2
+    frames = len(speaks)
+    sums = np.concatenate([np.zeros((1, speaks.shape[1]), dtype=np.int64), np.cumsum(speaks, axis=0)])
+    first = np.maximum(np.arange(frames) - reach, 0)
+    end = np.minimum(np.arange(frames) + reach + 1, frames)
+    yes, all_ = sums[end] - sums[first], (end - first)[:, None]
+    return np.where(2 * yes == all_, speaks, 2 * yes > all_)
+
+
+def runs(column: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Where (frames,) is true: first frames and ends."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], column, [False]]).astype(np.int8)))
+    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
+
+
+def same_order(before: NDArray[np.floating], now: NDArray[np.floating]) -> NDArray[np.int64]:
+    """How the columns of `now` are to be taken, so that speakers lie as in `before`; both (frames, speakers).
+
+    Both tell of the same frames: those that two windows share. Speakers are paired so that the probabilities differ
+    least in sum, which is the permutation that an error between the two would be counted with.
+    """
+    distance = np.abs(before[:, :, None] - now[:, None, :]).sum(0)  # (speakers before, speakers now)
+    return best_assignment(-distance)
+
+
+def rttm(turns: Iterable[SpeakerTurn], recording: str) -> str:
+    """Lines of NIST's Rich Transcription Time Marked, one a turn; spaces in the recording's name become "_"."""
+    name = "_".join(recording.split()) or "recording"
+    return "".join(
+        f"SPEAKER {name} 1 {turn.start_seconds:.3f} {turn.end_seconds - turn.start_seconds:.3f} <NA> <NA> "
+        f"{turn.speaker} <NA> <NA>\n"
+        for turn in turns
+    )
+
+
+def speakers_in(turns: Sequence[SpeakerTurn]) -> list[str]:
+    """The speakers, each once, in the order in which they are first heard."""
+    return list(dict.fromkeys(turn.speaker for turn in turns))

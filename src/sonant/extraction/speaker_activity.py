@@ -1,0 +1,71 @@
+"""The frames of a recording to the turns of its speakers, by a head that says of each frame who speaks."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sonant.audio import Window, keep
+from sonant.decoding.results import SpeakerTurn
+from sonant.decoding.turns import same_order, turns
+from sonant.extraction.transcripts import one_clip
+from sonant.tasks import FrameClassificationHead
+
+Activity = NDArray[np.float32]  # (frames, speakers), probabilities
+
+
+class SpeakerActivitySink:
+    """Which speaker is the first is a whim of each window: the frames that two windows share tell who is who.
+
+    Speakers of a window are taken in the order in which the shared frames come out most alike. Somebody silent in all
+    of them keeps a place that is free, so a head for two tells two apart in a recording of any length, not more.
+
+    Args:
+        head_on: the head on a device.
+        stride: samples from frame to frame.
+        frame_rate: frames a second.
+        num_speakers: how many there are, at most as many as the head tells apart; None: as many as are found.
+    """
+
+    def __init__(
+        self,
+        head_on: Callable[[torch.device], FrameClassificationHead],
+        *,
+        stride: int,
+        frame_rate: float,
+        num_speakers: int | None = None,
+    ) -> None:
+        self._head_on = head_on
+        self._stride, self._frame_rate, self._num_speakers = stride, frame_rate, num_speakers
+        self._kept: list[Activity] = []
+        self._before: tuple[int, Activity] | None = None  # the last window: number of its first frame, and all of it
+
+    @torch.no_grad()
+    def _activity(self, states: Tensor) -> Activity:
+        logits = self._head_on(states.device)(one_clip(states)).values
+        found: Activity = logits.sigmoid().cpu().numpy()
+        return found
+
+    def append(self, frames: Tensor) -> None:
+        self._kept.append(self._activity(frames))
+
+    def append_window(self, states: Tensor, window: Window) -> None:
+        first, now = window.start_sample // self._stride, self._activity(states)
+        if self._before is not None:
+            start, before = self._before
+            shared = before[first - start :]
+            now = now[:, same_order(shared, now[: len(shared)])]
+        self._before = first, now
+        self._kept.append(keep(now, window))
+
+    def finish(self) -> list[SpeakerTurn]:
+        activity = np.concatenate(self._kept)
+        if self._num_speakers is not None:
+            most = np.sort(np.argsort(-activity.sum(0), kind="stable")[: self._num_speakers])
+            activity = activity[:, most]
+        return turns(activity, frame_rate=self._frame_rate)
+
+    def abandon(self) -> None:
+        self._kept.clear()

@@ -1,0 +1,67 @@
+"""The frames of a recording to the vector of its speaker, as they come."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sonant.errors import TooShortAudio
+from sonant.extraction.pooling import RunningPool
+from sonant.extraction.transcripts import one_clip
+from sonant.tasks import XVectorHead
+
+HeadOn = Callable[[torch.device], XVectorHead]
+
+
+class OverTime:
+    """What the head's layers over time make of frames that come in blocks: the same as of all at once.
+
+    These layers see some frames around each; as many of the last ones are held back for the next block.
+    """
+
+    def __init__(self, head_on: HeadOn) -> None:
+        self._head_on = head_on
+        self._held: Tensor | None = None
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """States (layers, frames, dim) to (frames that are certain now, width)."""
+        head = self._head_on(frames.device)
+        projected = head.project(one_clip(frames)).values
+        if self._held is not None:
+            projected = torch.cat([self._held, projected])
+        self._held = projected[max(0, len(projected) - head.context) :]
+        if len(projected) <= head.context:
+            return projected.new_empty(0, head.embedding.in_features // 2)
+        return head.over_time(projected)
+
+
+class SpeakerVectorSink:
+    """Mean and deviation in running sums: memory does not grow with the recording. Gives float32 (dim,)."""
+
+    def __init__(self, head_on: HeadOn) -> None:
+        self._head_on = head_on
+        self._over_time = OverTime(head_on)
+        self._pool = RunningPool("mean+std")
+        self._count = 0
+
+    @torch.no_grad()
+    def append(self, frames: Tensor) -> None:
+        found = self._over_time(frames)
+        self._count += len(found)
+        self._pool.append(found[None])
+
+    @torch.no_grad()
+    def finish(self) -> NDArray[np.float32]:
+        head = self._head_on(torch.device("cpu"))
+        if self._count < 2:
+            raise TooShortAudio(
+                f"The vector of a speaker needs {head.min_frames} frames; this recording has fewer. Leave it out."
+            )
+        mean, deviation = self._pool.finish()[0].chunk(2)
+        vector = head.embed(mean, deviation * (self._count / (self._count - 1)) ** 0.5)  # of a sample
+        return vector.numpy()
+
+    def abandon(self) -> None:
+        pass

@@ -1,0 +1,55 @@
+"""The frames of a recording to a transcript, as they come."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from sonant.decoding.alphabet import Alphabet
+from sonant.decoding.ctc import Path, best_path, greedy_transcript, join
+from sonant.decoding.results import Transcript
+from sonant.layers.packed import Packed
+from sonant.tasks import CTCHead
+
+
+class TranscriptSink:
+    """Keeps of each frame its likeliest token alone, so that an hour of speech takes 2 MB.
+
+    Args:
+        head_on: the head on a device.
+        alphabet: what its tokens mean.
+        frame_rate: frames a second.
+        seconds: how long the recording is.
+    """
+
+    def __init__(
+        self,
+        head_on: Callable[[torch.device], CTCHead],
+        alphabet: Alphabet,
+        *,
+        frame_rate: float,
+        seconds: Callable[[], float],
+    ) -> None:
+        self._head_on = head_on
+        self._alphabet = alphabet
+        self._frame_rate = frame_rate
+        self._seconds = seconds
+        self._paths: list[Path] = []
+
+    @torch.no_grad()
+    def append(self, frames: Tensor) -> None:
+        logits = self._head_on(frames.device)(one_clip(frames)).values
+        self._paths.append(best_path(logits))
+
+    def finish(self) -> Transcript:
+        return greedy_transcript(
+            join(self._paths), self._alphabet, frame_rate=self._frame_rate, duration_seconds=self._seconds()
+        )
+
+    def abandon(self) -> None:
+        self._paths.clear()
+
+
+def one_clip(frames: Tensor) -> Packed:
+    """States (layers, frames, dim) of one recording as heads read them: (frames, layers, dim)."""
+    return Packed(frames.transpose(0, 1), torch.tensor([frames.shape[1]]))
