@@ -1,0 +1,132 @@
+"""POST /v1/audio/diarizations: who spoke when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, Field
+
+from sonant.decoding.results import SpeakerTurn
+from sonant.server.accounts.caller import Caller, caller_with
+from sonant.server.hosting.served_model import Ability, ServedModel
+from sonant.server.routes import documentation
+from sonant.server.routes.bodies import Body
+from sonant.server.routes.inputs import Recording, one_recording
+from sonant.server.routes.parameters import Parameters, parameters
+from sonant.server.routes.transcript_formats import UsedSeconds
+from sonant.server.routes.work import Job, answer
+from sonant.server.settings import Limits
+
+router = APIRouter(tags=["Audio"])
+
+FIELDS = ("file", "input")
+
+
+class DiarizationParameters(Parameters):
+    """Besides the recording."""
+
+    num_speakers: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        None, description="How many there are; without it that is found out."
+    )
+    response_format: Literal["json", "rttm"] = "json"
+
+
+@dataclass(frozen=True)
+class DiarizationOrder:
+    """The turns of the speakers of one recording."""
+
+    parameters: DiarizationParameters
+    recordings: list[Recording]
+    ability: Ability = "diarization"
+
+    @property
+    def model(self) -> str:
+        return self.parameters.model
+
+    @classmethod
+    def read(cls, body: Body, limits: Limits) -> "DiarizationOrder":
+        given = parameters(DiarizationParameters, body, FIELDS)
+        return cls(given, [one_recording(body, *FIELDS, limits=limits)])
+
+    def check(self, model: ServedModel) -> None:
+        """Every model that tells speakers apart can do all of it."""
+
+    async def perform(self, job: Job) -> Response:
+        (turns,) = await job.model.diarize(job.waveforms, share=job.share, num_speakers=self.parameters.num_speakers)
+        if self.parameters.response_format == "rttm":
+            return Response(_rttm(turns), media_type="text/plain")
+        content = {
+            "task": "diarize",
+            "duration": round(job.usage.seconds, 4),
+            "text": "",
+            "segments": [_segment(number, turn) for number, turn in enumerate(turns)],
+            "num_speakers": len({turn.speaker for turn in turns}),
+            "usage": job.usage.in_seconds(),
+        }
+        return Response(orjson.dumps(content), media_type="application/json")
+
+
+def _segment(number: int, turn: SpeakerTurn) -> dict[str, object]:
+    return {
+        "type": "transcript.text.segment",
+        "id": f"segment_{number}",
+        "start": round(turn.start_seconds, 3),
+        "end": round(turn.end_seconds, 3),
+        "text": "",
+        "speaker": turn.speaker,
+    }
+
+
+def _rttm(turns: Sequence[SpeakerTurn]) -> str:
+    """Lines as NIST's scorers read them."""
+    return "".join(
+        f"SPEAKER recording 1 {turn.start_seconds:.3f} {turn.end_seconds - turn.start_seconds:.3f} "
+        f"<NA> <NA> {turn.speaker} <NA> <NA>\n"
+        for turn in turns
+    )
+
+
+class SpeakerSegment(BaseModel):
+    """As in OpenAI's `diarized_json`."""
+
+    type: Literal["transcript.text.segment"]
+    id: str
+    start: float
+    end: float
+    text: str = Field(description="Empty: who spoke, not what was said.")
+    speaker: str = Field(description="A name for this recording only, by order of appearance.")
+
+
+class Diarization(BaseModel):
+    task: Literal["diarize"]
+    duration: float
+    text: str = Field(description="Empty.")
+    segments: list[SpeakerSegment]
+    num_speakers: int
+    usage: UsedSeconds
+
+
+@router.post(
+    "/audio/diarizations",
+    summary="Who spoke when",
+    response_class=Response,
+    responses={
+        **documentation.success(Diarization, {"text/plain": "Lines of RTTM, of `rttm`."}),
+        **documentation.COSTLY,
+    },
+    openapi_extra=documentation.body(
+        DiarizationParameters,
+        json={"file": documentation.ONE_RECORDING},
+        form={"file": documentation.FILE},
+        example={"model": "my-diarizer", "num_speakers": 2},
+    ),
+)
+async def create_diarization(request: Request, caller: Caller = Depends(caller_with("diarization"))) -> Response:
+    """The turns of each speaker of a recording; those of several may overlap.
+
+    For models with a head that tells speakers apart. The recording comes as a file of a form, or as JSON in one of the
+    forms that `/v1/embeddings` takes.
+    """
+    return await answer(request, caller, DiarizationOrder.read)

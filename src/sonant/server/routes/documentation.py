@@ -1,0 +1,171 @@
+"""What the OpenAPI document tells of the routes: bodies in both forms, errors, the key, examples that work."""
+
+import base64
+import io
+import wave
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from sonant.server.routes.parameters import Parameters
+
+
+class ErrorDetail(BaseModel):
+    message: str = Field(description="For people: what was given, what was expected, what to do.")
+    type: str = Field(description="The class of error, in OpenAI's words.", examples=["invalid_request_error"])
+    param: str | None = Field(description="What in the request it is about.", examples=["input[3]"])
+    code: str = Field(description="For programs: it does not change.", examples=["invalid_audio"])
+
+
+class Error(BaseModel):
+    """Every answer other than success."""
+
+    error: ErrorDetail
+
+
+REQUEST_ID = {"x-request-id": {"description": "To tell whoever runs the server.", "schema": {"type": "string"}}}
+RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait, whole.", "schema": {"type": "integer", "minimum": 1}}}
+REASONS: Mapping[int, str] = {
+    400: "A parameter is missing, unknown or out of range, or a recording cannot be used. `param` says which.",
+    401: "No key was given, or one that is not valid.",
+    402: "The credit does not suffice.",
+    403: "The key may not do this.",
+    404: "There is no such model here (`model_not_found`).",
+    413: "The request, or a recording in it, is larger or longer than this server takes.",
+    429: "Too many requests (`rate_limit_exceeded`), or the server is full (`server_is_overloaded`).",
+    500: "An error of the server's own.",
+    503: "The model is being loaded (`model_loading`), or the server stops (`server_is_draining`).",
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route for these statuses."""
+    return {
+        status: {
+            "model": Error,
+            "description": REASONS[status],
+            "headers": REQUEST_ID | (RETRY_AFTER if status in {429, 503} else {}),
+        }
+        for status in statuses
+    }
+
+
+COSTLY = errors(*REASONS)
+
+
+def success(model: type[BaseModel], texts: Mapping[str, str] | None = None) -> dict[int | str, dict[str, Any]]:
+    """The `responses` for 200: JSON, and the content types of text, each with what it holds."""
+    content = {kind: {"schema": {"type": "string", "description": told}} for kind, told in (texts or {}).items()}
+    return {200: {"model": model, "description": "Done.", "headers": REQUEST_ID, "content": content}}
+
+
+PART = {
+    "type": "object",
+    "title": "Content part",
+    "description": "A recording as part of a message, or such a part as the only one in `content`.",
+    "anyOf": [
+        {
+            "properties": {
+                "type": {"const": "input_audio"},
+                "input_audio": {
+                    "type": "object",
+                    "properties": {"data": {"type": "string"}, "format": {"type": "string"}},
+                    "required": ["data"],
+                },
+            },
+            "required": ["input_audio"],
+        },
+        {
+            "properties": {
+                "type": {"const": "audio_url"},
+                "audio_url": {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]},
+            },
+            "required": ["audio_url"],
+        },
+        {"properties": {"audio": {"type": "string"}}, "required": ["audio"]},
+        {"properties": {"content": {"type": "array", "minItems": 1, "maxItems": 1}}, "required": ["content"]},
+    ],
+}
+TEXT = {
+    "type": "string",
+    "minLength": 1,
+    "title": "Text",
+    "description": "Base64 of an audio file, a data URI (`data:audio/wav;base64,...`), or an http(s) address on a host "
+    "that the server allows.",
+}
+ONE_RECORDING = {"anyOf": [TEXT, PART]}
+RECORDINGS = {"anyOf": [TEXT, PART, {"type": "array", "minItems": 1, "items": ONE_RECORDING, "title": "Several"}]}
+FILE = {"type": "string", "format": "binary", "description": "An audio file: wav, flac, ogg, opus, mp3, m4a, webm."}
+FILES = {"type": "array", "minItems": 1, "items": FILE}
+
+
+def body(
+    parameters: type[Parameters],
+    *,
+    json: Mapping[str, Any],
+    form: Mapping[str, Any],
+    example: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The `openapi_extra` of a route that takes both kinds of body.
+
+    Args:
+        parameters: all but the recordings.
+        json: schemas of the fields with recordings, in JSON.
+        form: the same in a form.
+        example: values of a request in JSON, besides the recordings.
+    """
+    schema = inlined(parameters)
+    recording = dict.fromkeys(json, spoken())
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": _with(schema, json),
+                    "examples": {"recording": {"summary": "A data URI", "value": {**example, **recording}}},
+                },
+                "multipart/form-data": {"schema": _with(schema, form)},
+            },
+        }
+    }
+
+
+def _with(schema: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **schema,
+        "properties": {**fields, **schema["properties"]},
+        "required": [*fields, *schema.get("required", [])],
+    }
+
+
+def inlined(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a model without references, as a part of a document needs it."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def resolved(value: Any) -> Any:
+        if isinstance(value, dict):
+            if "$ref" in value:
+                return resolved(definitions[value["$ref"].rpartition("/")[2]])
+            return {key: resolved(inner) for key, inner in value.items()}
+        return [resolved(inner) for inner in value] if isinstance(value, list) else value
+
+    return resolved(schema)
+
+
+@cache
+def spoken(seconds: float = 0.1, rate: int = 8000) -> str:
+    """A data URI for examples: a hummed vowel, made here, 8-bit wav."""
+    time = np.arange(int(seconds * rate)) / rate
+    harmonics = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 9))  # a falling spectrum, as voices have
+    samples = np.uint8(128 + 40 * harmonics)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(1)
+        writer.setframerate(rate)
+        writer.writeframes(samples.tobytes())
+    return f"data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,0 +1,198 @@
+"""POST /v1/embeddings: recordings to vectors, as OpenAI's clients ask for them, with what speech has more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, Field
+
+from sonant.extraction.pooling import Pool
+from sonant.extraction.request import Request as Wanted
+from sonant.models.families import Task, presets
+from sonant.server.accounts.caller import Caller, caller_with
+from sonant.server.errors import ApiError
+from sonant.server.hosting.served_model import Ability, ServedModel
+from sonant.server.routes import documentation
+from sonant.server.routes.bodies import Body
+from sonant.server.routes.inputs import Recording, recordings
+from sonant.server.routes.parameters import Parameters, parameters
+from sonant.server.routes.vectors import Encoding, fragments
+from sonant.server.routes.work import Job, answer
+from sonant.server.settings import Limits
+
+router = APIRouter(tags=["Embeddings"])
+
+LayerNumber = Annotated[int, Field(ge=0)]
+FIELDS = ("input", "file")  # where recordings come
+
+
+class EmbeddingParameters(Parameters):
+    """Besides the recordings."""
+
+    encoding_format: Encoding = Field(
+        "float", description="`base64`: little-endian float32, a quarter of the size; see `shape` of the answer."
+    )
+    dimensions: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="The model's own number, or nothing: no model here was trained to have its vectors cut."
+    )
+    user: str | None = Field(None, description="Taken as OpenAI's clients send it, and not used.")
+    layer: (
+        LayerNumber
+        | Literal["last", "all"]
+        | Annotated[list[LayerNumber | Literal["last"]], Field(min_length=1)]
+        | None
+    ) = Field(
+        None,
+        description="A hidden state by number (0: the input of the first block), `last` (the model's output; the "
+        "default), several in a list, or `all`.",
+    )
+    pooling: Pool | Literal["none"] | None = Field(
+        None, description="What makes one vector of a recording: `mean` unless `task` says otherwise. `none`: frames."
+    )
+    task: Task | None = Field(None, description="Layer and pooling that serve it, unless they are given.")
+    output: Literal["utterance", "frames"] | None = Field(
+        None, description="One vector a recording (the default), or one a frame."
+    )
+    normalize: bool = Field(False, description="Scale every vector to length one.")
+
+
+@dataclass(frozen=True)
+class EmbeddingOrder:
+    """Vectors of recordings."""
+
+    parameters: EmbeddingParameters
+    recordings: list[Recording]
+    max_bytes: int
+    ability: Ability = "embeddings"
+
+    @property
+    def model(self) -> str:
+        return self.parameters.model
+
+    @classmethod
+    def read(cls, body: Body, limits: Limits) -> "EmbeddingOrder":
+        given = parameters(EmbeddingParameters, body, FIELDS)
+        return cls(given, recordings(body, *FIELDS, limits=limits), limits.response_bytes)
+
+    def check(self, model: ServedModel) -> None:
+        wanted = self._wanted(model)
+        asked, dim = self.parameters.dimensions, wanted.vector_dim(model.dim)
+        if asked not in {None, dim}:
+            raise ApiError(
+                400,
+                "unsupported_dimensions",
+                f"dimensions={asked} was given; vectors of {model.id} have {dim} numbers, and it was not trained to "
+                "have them cut (Matryoshka). Leave dimensions out.",
+                param="dimensions",
+            )
+
+    async def perform(self, job: Job) -> Response:
+        wanted = self._wanted(job.model)
+        self._check_size(job, wanted)
+        results = await job.model.encode(job.waveforms, wanted, share=job.share)
+        arrays = results if wanted.stacked else [result[0] for result in results]
+        with job.responding():
+            return await self._response(job, wanted, arrays)
+
+    def _wanted(self, model: ServedModel) -> Wanted:
+        """Layers and pooling; raises ApiError where what was asked for does not go together."""
+        given = self.parameters
+        frames = given.output == "frames" or (given.output is None and given.pooling == "none")
+        if frames and given.pooling not in {None, "none"}:
+            raise _contradiction(f"pooling={given.pooling!r} makes one vector of a recording", 'output="utterance"')
+        if not frames and given.pooling == "none":
+            raise _contradiction('pooling="none" keeps the frames', 'output="frames"')
+        preset = None if given.task is None else presets(model.encoder.model.config)[given.task]
+        layer = given.layer if given.layer is not None or preset is None else preset.layer
+        pool: Pool = "mean"
+        if given.pooling is not None and given.pooling != "none":
+            pool = given.pooling
+        elif preset is not None and preset.pool is not None:
+            pool = preset.pool
+        return model.request(layer=layer, pool=None if frames else pool, task=None, normalize=given.normalize)
+
+    def _check_size(self, job: Job, wanted: Wanted) -> None:
+        vectors = job.usage.tokens if wanted.pool is None else len(job.waveforms)
+        size = 4 * vectors * len(wanted.layers) * wanted.vector_dim(job.model.dim)
+        if size > self.max_bytes:
+            raise ApiError(
+                413,
+                "response_too_large",
+                f"The answer would hold {size >> 20} MiB of numbers ({vectors} vectors, {len(wanted.layers)} layers); "
+                f"one may hold {self.max_bytes >> 20} MiB. Ask for fewer layers, for one vector a recording "
+                '(output="utterance"), or for shorter recordings.',
+            )
+
+    async def _response(self, job: Job, wanted: Wanted, arrays: Sequence[np.ndarray]) -> Response:
+        encoded = await fragments(arrays, self.parameters.encoding_format)
+        rate = {"frame_rate": job.model.frame_rate} if wanted.pool is None else {}
+        data = [
+            {"object": "embedding", "index": index, "embedding": embedding, "shape": array.shape, **rate}
+            for index, (array, embedding) in enumerate(zip(arrays, encoded, strict=True))
+        ]
+        content: dict[str, Any] = {
+            "object": "list",
+            "data": data,
+            "model": job.model.id,
+            "layer": list(wanted.layers) if wanted.stacked else wanted.layers[0],
+            "pooling": wanted.pool or "none",
+            "usage": job.usage.in_tokens(),
+        }
+        return Response(orjson.dumps(content), media_type="application/json")
+
+
+def _contradiction(what: str, cure: str) -> ApiError:
+    return ApiError(
+        400, "invalid_value", f"{what}, which does not go with the output asked for: {cure}.", param="output"
+    )
+
+
+class Embedding(BaseModel):
+    object: Literal["embedding"]
+    index: int = Field(description="The recording's place in the request.")
+    embedding: list[float] | list[list[float]] | list[list[list[float]]] | str = Field(
+        description="Numbers, or base64 of little-endian float32 in the order of `shape`."
+    )
+    shape: list[int] = Field(description="Layers (if several were asked for), frames (of `frames`), numbers.")
+    frame_rate: float | None = Field(None, description="Of `frames`: a second; frame i begins at i / frame_rate.")
+
+
+class EmbeddingUsage(BaseModel):
+    prompt_tokens: int = Field(description="Frames of the model.")
+    total_tokens: int
+    audio_seconds: float
+    cost: str = Field(description="What was charged: a decimal number.", examples=["0.00002778"])
+
+
+class Embeddings(BaseModel):
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    layer: int | Literal["last"] | list[int | Literal["last"]]
+    pooling: Pool | Literal["none"]
+    usage: EmbeddingUsage
+
+
+@router.post(
+    "/embeddings",
+    summary="Vectors of recordings",
+    response_class=Response,
+    responses={**documentation.success(Embeddings), **documentation.COSTLY},
+    openapi_extra=documentation.body(
+        EmbeddingParameters,
+        json={"input": documentation.RECORDINGS},
+        form={"file": documentation.FILES},
+        example={"model": "sonant/wavlm-tiny", "task": "speaker"},
+    ),
+)
+async def create_embeddings(request: Request, caller: Caller = Depends(caller_with("embeddings"))) -> Response:
+    """One vector a recording, or one a frame, in the order of the request.
+
+    Recordings come as JSON (`input`: base64, a data URI, an address, a content part, or a list of these) or as files of
+    a form (`file`, as many as you like, with the parameters as fields). They may have any sampling rate and any number
+    of channels. A token is a frame of the model.
+    """
+    return await answer(request, caller, EmbeddingOrder.read)

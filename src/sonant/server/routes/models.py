@@ -1,0 +1,90 @@
+"""GET /v1/models and /v1/models/{id}: what may be asked for here, in OpenAI's shape with what speech has more."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import BaseModel, Field
+
+from sonant.models.published_results import Result
+from sonant.server.accounts.caller import Caller, caller_with
+from sonant.server.errors import ApiError
+from sonant.server.hosting.served_model import Ability, State
+from sonant.server.routes import documentation
+from sonant.server.services import Services, services_of
+from sonant.server.web.entries import Cost, Live, ModelEntry, Origin, Span, Specs, entries, entry
+
+router = APIRouter(tags=["Models"])
+
+ERRORS = documentation.errors(401, 403, 429, 500, 503)
+
+
+class Model(BaseModel):
+    """A model that this server was told to serve; see `state` for whether it answers."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = Field(description="When it was loaded, in unix seconds.")
+    owned_by: str = Field(description="What stands before the slash of its id, or `local`.")
+    title: str
+    state: State
+    abilities: tuple[Ability, ...] = Field(description="The endpoints that it answers.")
+    specs: Specs | None
+    origin: Origin | None = Field(description="Of models in the catalogue: data, licence, paper.")
+    results: tuple[Result, ...] = Field(description="That others have published.")
+    price: Cost
+    recordings: Span = Field(description="How short and how long a recording may be.")
+    live: Live | None = Field(description="How it does now.")
+
+
+class Models(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+@router.get("/models", summary="The models of this server", responses=ERRORS)
+async def list_models(request: Request, _: Caller = Depends(caller_with("models"))) -> Models:
+    """Those that it was told to serve. The catalogue page, and its JSON twin `/?format=json`, list all known models."""
+    services = services_of(request)
+    found = [each for each in await entries(services) if each.state != "coming_soon"]
+    return Models(data=[_model(each, services) for each in found])
+
+
+@router.get(
+    "/models/{model_id:path}",
+    summary="One model",
+    responses={**documentation.errors(404), **ERRORS},
+)
+async def retrieve_model(
+    request: Request,
+    model_id: Annotated[str, Path(examples=["sonant/wavlm-tiny"])],
+    _: Caller = Depends(caller_with("models")),
+) -> Model:
+    """By its id, whose slashes may be written as they are."""
+    services = services_of(request)
+    found = await entry(services, model_id)
+    if found.state == "coming_soon":
+        raise ApiError(
+            404,
+            "model_not_found",
+            f"{model_id} is known, and not served here. GET /v1/models lists what is.",
+            param="model",
+        )
+    return _model(found, services)
+
+
+def _model(found: ModelEntry, services: Services) -> Model:
+    owner, slash, _ = found.id.partition("/")
+    return Model(
+        id=found.id,
+        created=found.created or int(services.started),
+        owned_by=owner if slash else "local",
+        title=found.title,
+        state=found.state,
+        abilities=found.abilities,
+        specs=found.specs,
+        origin=found.origin,
+        results=found.results,
+        price=found.price,
+        recordings=found.recordings,
+        live=found.live,
+    )

@@ -1,0 +1,74 @@
+"""The parameters of a request, checked: nothing is ignored in silence, and an error names what it is about."""
+
+import reprlib
+from collections.abc import Collection
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from sonant.server.errors import ApiError
+from sonant.server.routes.bodies import Body
+
+
+class Parameters(BaseModel):
+    """What every request has; unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field(min_length=1, max_length=500, description="The id of a model, as GET /v1/models lists it.")
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+def parameters(kind: type[P], body: Body, recordings: Collection[str]) -> P:
+    """All that a body holds besides its recordings.
+
+    Args:
+        kind: what is expected.
+        recordings: names of the fields that hold recordings.
+
+    Raises ApiError: 400 if a parameter is missing, unknown, or not what it should be.
+    """
+    known = [*kind.model_fields, *recordings]
+    for name, _ in body.files:
+        if name not in recordings:
+            raise _unknown(name, known)
+    given = {name: value for name, value in body.fields.items() if name not in recordings}
+    try:
+        return kind.model_validate(given, strict=not body.is_form)  # a form holds numbers as text
+    except ValidationError as error:
+        raise _refused(error.errors(include_url=False, include_context=False), known) from None
+
+
+def _refused(problems: list[ErrorDetails], known: Collection[str]) -> ApiError:
+    """What is wrong with the first parameter that is: of a union, a finding for each of its kinds."""
+    first = problems[0]
+    name = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        return _unknown(name, known)
+    if first["type"] == "missing":
+        return ApiError(400, "missing_parameter", f"{name} is missing.", param=name)
+    found = dict.fromkeys(problem["msg"] for problem in problems if problem["loc"][0] == name)
+    expected = ", or ".join(message[:1].lower() + message[1:] for message in found)
+    shown = reprlib.repr(first["input"])
+    return ApiError(400, "invalid_value", f"{name} does not fit: {expected}. Given: {shown}.", param=name)
+
+
+def _unknown(name: str, known: Collection[str]) -> ApiError:
+    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return ApiError(
+        400,
+        "unknown_parameter",
+        f"There is no parameter {reprlib.repr(name)} here.{hint} Known: {', '.join(known)}. Nothing is ignored in "
+        "silence, so that a slip of the pen does not give wrong results.",
+        param=name[:100],
+    )
+
+
+def as_list(value: Any) -> Any:
+    """A single field of a form as a list of one."""
+    return [value] if isinstance(value, str) else value

@@ -1,0 +1,107 @@
+"""A transcript in the formats that OpenAI's clients ask for."""
+
+import math
+import zlib
+from collections.abc import Collection, Iterator
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, Field
+
+from sonant.decoding.results import Transcript, Word
+from sonant.decoding.subtitles import Segment
+
+Format = Literal["json", "text", "verbose_json", "srt", "vtt"]
+Granularity = Literal["word", "segment"]
+
+MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
+
+
+class UsedSeconds(BaseModel):
+    type: Literal["duration"]
+    seconds: float
+    cost: str = Field(description="What was charged: a decimal number.")
+
+
+class TimedWord(BaseModel):
+    word: str
+    start: float
+    end: float
+
+
+class TimedSegment(BaseModel):
+    id: int
+    seek: int = Field(description="Where it begins, in hundredths of a second.")
+    start: float
+    end: float
+    text: str
+    tokens: list[int] = Field(description="Empty: the models here write letters, not tokens.")
+    temperature: float = Field(description="0: the most probable letters are taken.")
+    avg_logprob: float = Field(description="Logarithm of the mean probability of its frames.")
+    compression_ratio: float = Field(description="Of its text by zlib: far above 2 where words repeat.")
+    no_speech_prob: float = Field(description="0: a segment is where words were found.")
+
+
+class Transcription(BaseModel):
+    """Of `json`, `text` and `usage`; of `verbose_json` the rest too."""
+
+    text: str
+    usage: UsedSeconds
+    task: Literal["transcribe"] | None = None
+    language: str | None = Field(None, description="As the request named it, else `unknown`.")
+    duration: float | None = None
+    segments: list[TimedSegment] | None = None
+    words: list[TimedWord] | None = None
+
+
+def verbose(
+    transcript: Transcript, segments: list[Segment], granularities: Collection[Granularity], language: str | None
+) -> dict[str, Any]:
+    """The body of `verbose_json`, besides usage."""
+    body: dict[str, Any] = {
+        "task": "transcribe",
+        "language": language or "unknown",
+        "duration": round(transcript.duration_seconds, 4),
+        "text": transcript.text,
+    }
+    if "segment" in granularities:
+        body["segments"] = [_segment(number, segment) for number, segment in enumerate(segments)]
+    if "word" in granularities:
+        body["words"] = [_word(word) for word in transcript.words]
+    return body
+
+
+def _word(word: Word) -> dict[str, Any]:
+    return {"word": word.text, "start": _time(word.start_seconds), "end": _time(word.end_seconds)}
+
+
+def _segment(number: int, segment: Segment) -> dict[str, Any]:
+    text = segment.text.encode()
+    return {
+        "id": number,
+        "seek": int(segment.start_seconds * 100),
+        "start": _time(segment.start_seconds),
+        "end": _time(segment.end_seconds),
+        "text": segment.text,
+        "tokens": [],
+        "temperature": 0.0,
+        "avg_logprob": round(math.log(max(segment.confidence, 1e-6)), 4),
+        "compression_ratio": round(len(text) / len(zlib.compress(text)), 4),
+        "no_speech_prob": 0.0,
+    }
+
+
+def _time(seconds: float) -> float:
+    return round(seconds, 3)
+
+
+def events(transcript: Transcript, segments: list[Segment], usage: dict[str, Any]) -> Iterator[bytes]:
+    """Server-sent events: the text segment by segment, then the whole."""
+    for number, segment in enumerate(segments):
+        delta = segment.text if number == 0 else f" {segment.text}"
+        yield _event({"type": "transcript.text.delta", "delta": delta})
+    yield _event({"type": "transcript.text.done", "text": transcript.text, "usage": usage})
+
+
+def _event(content: dict[str, Any]) -> bytes:
+    return b"data: " + orjson.dumps(content) + b"\n\n"

@@ -1,0 +1,135 @@
+"""POST /v1/audio/transcriptions: what was said, in OpenAI's formats."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BeforeValidator, Field
+
+from sonant.decoding.results import Transcript
+from sonant.decoding.subtitles import Segment, segments, srt, vtt
+from sonant.server.accounts.caller import Caller, caller_with
+from sonant.server.errors import ApiError
+from sonant.server.hosting.served_model import Ability, ServedModel
+from sonant.server.routes import documentation
+from sonant.server.routes.bodies import Body
+from sonant.server.routes.inputs import Recording, one_recording
+from sonant.server.routes.parameters import Parameters, as_list, parameters
+from sonant.server.routes.transcript_formats import (
+    MEDIA_TYPES,
+    Format,
+    Granularity,
+    Transcription,
+    events,
+    verbose,
+)
+from sonant.server.routes.work import Job, answer
+from sonant.server.settings import Limits
+
+router = APIRouter(tags=["Audio"])
+
+FIELDS = ("file", "input")
+IGNORED = "Taken as OpenAI's clients send it, and not used: a CTC model cannot be prompted or sampled from."
+
+
+class TranscriptionParameters(Parameters):
+    """Besides the recording."""
+
+    response_format: Format = "json"
+    timestamp_granularities: Annotated[list[Granularity], BeforeValidator(as_list)] | None = Field(
+        None, description="For `verbose_json`: `segment` (the default), `word`, or both."
+    )
+    stream: bool = Field(False, description="Server-sent events `transcript.text.delta` and `transcript.text.done`.")
+    language: str | None = Field(None, description="Repeated in `verbose_json`. The model knows one language anyway.")
+    prompt: str | None = Field(None, description=IGNORED)
+    temperature: float | None = Field(None, ge=0, le=2, description=IGNORED)
+
+
+@dataclass(frozen=True)
+class TranscriptionOrder:
+    """A transcript of one recording."""
+
+    parameters: TranscriptionParameters
+    recordings: list[Recording]
+    ability: Ability = "transcription"
+
+    @property
+    def model(self) -> str:
+        return self.parameters.model
+
+    @classmethod
+    def read(cls, body: Body, limits: Limits) -> "TranscriptionOrder":
+        given = parameters(TranscriptionParameters, body, FIELDS)
+        if given.timestamp_granularities is not None and given.response_format != "verbose_json":
+            raise _mismatch("timestamp_granularities", 'needs response_format="verbose_json"')
+        if given.stream and given.response_format not in {"json", "text"}:
+            raise _mismatch("stream", 'goes with response_format="json" or "text"')
+        return cls(given, [one_recording(body, *FIELDS, limits=limits)])
+
+    def check(self, model: ServedModel) -> None:
+        """Every model that transcribes can do all of it."""
+
+    async def perform(self, job: Job) -> Response:
+        (transcript,) = await job.model.transcribe(job.waveforms, share=job.share)
+        with job.responding():
+            return self._response(transcript, segments(transcript.words), job)
+
+    def _response(self, transcript: Transcript, found: list[Segment], job: Job) -> Response:
+        given, usage = self.parameters, job.usage.in_seconds()
+        if given.stream:
+            return StreamingResponse(events(transcript, found, usage), media_type="text/event-stream")
+        match given.response_format:
+            case "text":
+                text = f"{transcript.text}\n"
+            case "srt":
+                text = srt(found)
+            case "vtt":
+                text = vtt(found)
+            case "json":
+                return _json({"text": transcript.text, "usage": usage})
+            case "verbose_json":
+                wanted = given.timestamp_granularities or ["segment"]
+                return _json({**verbose(transcript, found, wanted, given.language), "usage": usage})
+        return Response(text, media_type=MEDIA_TYPES[given.response_format])
+
+
+def _json(content: dict[str, object]) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json")
+
+
+def _mismatch(param: str, what: str) -> ApiError:
+    return ApiError(400, "invalid_value", f"{param} {what}.", param=param)
+
+
+@router.post(
+    "/audio/transcriptions",
+    summary="What was said",
+    response_class=Response,
+    responses={
+        **documentation.success(
+            Transcription,
+            {
+                "text/plain": "The transcript, of `text`.",
+                "application/x-subrip": "Subtitles, of `srt`.",
+                "text/vtt": "Subtitles, of `vtt`.",
+                "text/event-stream": "Events, of `stream`.",
+            },
+        ),
+        **documentation.COSTLY,
+    },
+    openapi_extra=documentation.body(
+        TranscriptionParameters,
+        json={"file": documentation.ONE_RECORDING},
+        form={"file": documentation.FILE},
+        example={"model": "my-recogniser", "response_format": "verbose_json", "timestamp_granularities": ["word"]},
+    ),
+)
+async def create_transcription(request: Request, caller: Caller = Depends(caller_with("transcription"))) -> Response:
+    """The words of a recording, with their times where the format has room for them.
+
+    For models with a head of letters or phonemes (CTC). Long recordings are cut into windows that overlap. The
+    recording comes as a file of a form, or as JSON in one of the forms that `/v1/embeddings` takes.
+    """
+    return await answer(request, caller, TranscriptionOrder.read)

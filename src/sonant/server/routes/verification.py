@@ -1,0 +1,102 @@
+"""POST /v1/audio/speaker/verification: whether two recordings are of one voice."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, Field
+
+from sonant.api.encoder import VERIFICATION_THRESHOLD
+from sonant.api.similarity import cosines
+from sonant.decoding.results import Verification
+from sonant.server.accounts.caller import Caller, caller_with
+from sonant.server.hosting.served_model import Ability, ServedModel
+from sonant.server.routes import documentation
+from sonant.server.routes.bodies import Body
+from sonant.server.routes.inputs import Recording, one_recording
+from sonant.server.routes.parameters import Parameters, parameters
+from sonant.server.routes.transcript_formats import UsedSeconds
+from sonant.server.routes.work import Job, answer
+from sonant.server.settings import Limits
+
+router = APIRouter(tags=["Audio"])
+
+FIELDS = ("file", "input")
+REFERENCE = "reference"
+
+
+class VerificationParameters(Parameters):
+    """Besides the two recordings."""
+
+    threshold: Annotated[float, Field(ge=-1, le=1)] | None = Field(
+        None,
+        description="From which score on it is the same voice; without it, 0.86, as the authors of "
+        "wavlm-base-plus-sv recommend.",
+    )
+
+
+@dataclass(frozen=True)
+class VerificationOrder:
+    """Two recordings to be compared."""
+
+    parameters: VerificationParameters
+    recordings: list[Recording]
+    ability: Ability = "verification"
+
+    @property
+    def model(self) -> str:
+        return self.parameters.model
+
+    @classmethod
+    def read(cls, body: Body, limits: Limits) -> "VerificationOrder":
+        given = parameters(VerificationParameters, body, (*FIELDS, REFERENCE))
+        pair = [one_recording(body, *FIELDS, limits=limits), one_recording(body, REFERENCE, limits=limits)]
+        return cls(given, pair)
+
+    def check(self, model: ServedModel) -> None:
+        """Every model that knows voices can do all of it."""
+
+    async def perform(self, job: Job) -> Response:
+        one, other = await job.model.speaker_vectors(job.waveforms, share=job.share)
+        threshold = self.parameters.threshold
+        found = Verification(cosines(one, other), VERIFICATION_THRESHOLD if threshold is None else threshold)
+        content = {
+            "object": "speaker.verification",
+            "model": job.model.id,
+            "score": round(found.score, 6),
+            "threshold": found.threshold,
+            "same_speaker": found.same,
+            "usage": job.usage.in_seconds(),
+        }
+        return Response(orjson.dumps(content), media_type="application/json")
+
+
+class SpeakerVerification(BaseModel):
+    object: Literal["speaker.verification"]
+    model: str
+    score: float = Field(description="Cosine of the two voices' vectors, -1 to 1.")
+    threshold: float = Field(description="From which score on it is the same voice.")
+    same_speaker: bool
+    usage: UsedSeconds
+
+
+@router.post(
+    "/audio/speaker/verification",
+    summary="Whether two recordings are of one voice",
+    response_class=Response,
+    responses={**documentation.success(SpeakerVerification), **documentation.COSTLY},
+    openapi_extra=documentation.body(
+        VerificationParameters,
+        json={"input": documentation.ONE_RECORDING, "reference": documentation.ONE_RECORDING},
+        form={"file": documentation.FILE, "reference": documentation.FILE},
+        example={"model": "microsoft/wavlm-base-plus-sv"},
+    ),
+)
+async def verify_speaker(request: Request, caller: Caller = Depends(caller_with("verification"))) -> Response:
+    """The likeness of two voices, and whether it reaches the threshold.
+
+    For models with a head of speakers (x-vectors). Both recordings come as files of a form (`file` and `reference`), or
+    as JSON (`input` and `reference`) in one of the forms that `/v1/embeddings` takes.
+    """
+    return await answer(request, caller, VerificationOrder.read)

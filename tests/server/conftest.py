@@ -1,0 +1,15 @@
+"""One server for all tests that only ask it things."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from sonant.server.settings import ServerSettings
+from tests.server.running import RunningServer, running
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """With the shipped model, on a data folder of its own."""
+    with running(ServerSettings(data=tmp_path_factory.mktemp("server"))) as up:
+        yield up

@@ -1,0 +1,160 @@
+"""Every form in which a recording may come gives the same bytes; every other is refused, and told where it is."""
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sonant.server.errors import ApiError
+from sonant.server.routes.bodies import Body
+from sonant.server.routes.inputs import PIECE, Encoded, Linked, Uploaded, one_recording, read, recordings
+from sonant.server.settings import Limits
+
+LIMITS = Limits(inputs=4, audio_bytes=1 << 20)
+DATA = b"RIFF not really, but any bytes do here \xff\xfe\xfd"
+TEXT = base64.b64encode(DATA).decode()
+URI = f"data:audio/wav;base64,{TEXT}"
+
+
+class Address:
+    """Stands for the fetcher: the bytes at an address are the address."""
+
+    async def fetch(self, url: str) -> bytes:
+        return url.encode()
+
+
+def _read(value: Any, limits: Limits = LIMITS) -> list[bytes]:
+    found = recordings(Body({"input": value}), "input", "file", limits=limits)
+
+    async def all_of_them() -> list[bytes]:
+        return [await read(each, Address(), limits) for each in found]  # type: ignore[arg-type]
+
+    return asyncio.run(all_of_them())
+
+
+def _error(value: Any, limits: Limits = LIMITS) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        _read(value, limits)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        TEXT,
+        URI,
+        URI.replace("data:audio/wav", "DATA:"),
+        {"type": "input_audio", "input_audio": {"data": TEXT, "format": "wav"}},
+        {"type": "input_audio", "input_audio": {"data": URI}},
+        {"type": "audio_url", "audio_url": {"url": URI}},
+        {"type": "audio_url", "audio_url": URI},
+        {"audio": URI},
+        {"audio": {"data": TEXT}},
+        {"content": [{"type": "input_audio", "input_audio": {"data": TEXT}}]},
+        {"role": "user", "content": [{"type": "audio_url", "audio_url": {"url": URI}}]},
+        {"content": URI},
+        TEXT.replace("+", "-").replace("/", "_"),
+        TEXT.rstrip("="),
+        "\n".join(TEXT[start : start + 16] for start in range(0, len(TEXT), 16)),
+        f"  {URI} \r\n",
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_one_recording_in_every_form(value: Any) -> None:
+    assert _read(value) == [DATA]
+    assert _read([value, TEXT]) == [DATA, DATA]
+
+
+def test_addresses_are_fetched() -> None:
+    assert _read(["https://a.example/x.wav", {"audio_url": {"url": "http://b.example/y"}}]) == [
+        b"https://a.example/x.wav",
+        b"http://b.example/y",
+    ]
+
+
+@given(st.binary(min_size=1, max_size=3 * PIECE), st.integers(1, 200), st.booleans(), st.booleans())
+def test_base64_in_any_layout(data: bytes, width: int, url_safe: bool, padded: bool) -> None:
+    text = (base64.urlsafe_b64encode if url_safe else base64.b64encode)(data).decode()
+    text = text if padded else text.rstrip("=")
+    lines = "\r\n".join(text[start : start + width] for start in range(0, min(len(text), 4000), width)) + text[4000:]
+    generous = Limits(audio_bytes=1 << 30)
+    assert _read(lines, generous) == [data]
+
+
+def test_base64_of_several_pieces() -> None:
+    data = bytes(range(256)) * (PIECE // 64)
+    text = base64.b64encode(data).decode()
+    generous = Limits(audio_bytes=1 << 30)
+    assert _read(text, generous) == [data]
+    assert _read(" " + text[:PIECE] + "\n" + text[PIECE:], generous) == [data]
+    joined = base64.b64encode(data[: PIECE * 3 // 4 - 1]).decode() + text  # padding ends a piece, and more follows
+    assert _error(joined, generous).code == "invalid_input"
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "param", "told"),
+    [
+        ([], "empty_input", "input", "empty list"),
+        ("", "empty_input", "input", "empty"),
+        (["  "], "empty_input", "input[0]", "empty"),
+        ("data:audio/wav;base64,", "empty_input", "input", "without data"),
+        (list(DATA), "invalid_input", "input", "b64encode"),
+        ([[82, 73, 70]], "invalid_input", "input[0]", "b64encode"),
+        ([9906, 1917], "invalid_input", "input", "Token numbers"),
+        ([0.25, -0.5], "invalid_input", "input", "samples"),
+        (5, "invalid_input", "input", "a number"),
+        ([TEXT, None], "invalid_input", "input[1]", "null"),
+        ([TEXT, True], "invalid_input", "input[1]", "true or false"),
+        ([TEXT, [TEXT]], "invalid_input", "input[1]", "list inside a list"),
+        (["/home/me/speech.wav"], "invalid_input", "input[0]", "path"),
+        ("RIFF\ufffd\ufffd", "invalid_input", "input", "ASCII"),
+        ("A", "invalid_input", "input", "base64"),
+        (TEXT[:8] + "=" + TEXT[8:], "invalid_input", "input", "base64"),
+        ("data:audio/wav,xyz", "invalid_input", "input", ";base64"),
+        ("data:audio/wav;base64", "invalid_input", "input", ";base64"),
+        ("file:///etc/passwd", "invalid_input", "input", "file://"),
+        ("s3://bucket/a.wav", "invalid_input", "input", "s3://"),
+        ({"type": "text", "text": "hello"}, "invalid_input", "input", "text"),
+        ({"type": "image_url", "image_url": {"url": URI}}, "invalid_input", "input", "image_url"),
+        ({"path": "a.wav"}, "invalid_input", "input", "'path'"),
+        ({}, "invalid_input", "input", "no members"),
+        ({"content": []}, "invalid_input", "input", "0 parts"),
+        ([{"content": [{"audio": TEXT}, {"audio": TEXT}]}], "invalid_input", "input[0]", "2 parts"),
+        ({"content": [{"type": "text", "text": "x"}]}, "invalid_input", "input.content[0]", "text"),
+        ({"input_audio": {"data": 5}}, "invalid_input", "input", "'input_audio'"),
+        ([TEXT] * 5, "too_many_inputs", "input", "may hold 4"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_refused(value: Any, code: str, param: str, told: str) -> None:
+    error = _error(value)
+    assert (error.status, error.code, error.param) == (400, code, param)
+    assert told in error.message
+
+
+def test_too_large_is_refused_before_it_is_decoded() -> None:
+    error = _error("A" * (2 << 20))
+    assert (error.status, error.code, error.param) == (413, "audio_too_large", "input")
+
+
+def test_nothing_at_all() -> None:
+    with pytest.raises(ApiError, match="input is missing"):
+        recordings(Body({}), "input", "file", limits=LIMITS)
+    with pytest.raises(ApiError, match="input is missing"):
+        recordings(Body({"input": None}), "input", "file", limits=LIMITS)
+
+
+def test_files_and_text_of_a_form_in_order() -> None:
+    body = Body({"input": [URI]}, (("file", b"a"), ("other", b"x"), ("input", b"b")), is_form=True)
+    found = recordings(body, "input", "file", limits=LIMITS)
+    assert found == [Uploaded("file[0]", b"a"), Uploaded("input[1]", b"b"), Encoded("input[0]", TEXT)]
+
+
+def test_one_recording_is_one() -> None:
+    assert one_recording(Body({"file": "http://x/y"}), "file", limits=LIMITS) == Linked("file", "http://x/y")
+    with pytest.raises(ApiError) as caught:
+        one_recording(Body({}, (("file", b"a"), ("file", b"b"))), "file", limits=LIMITS)
+    assert caught.value.code == "too_many_inputs"
