@@ -1,1 +1,12 @@
-"""Models in memory, and the queue before each of them."""
+"""Models in memory, and the queue that packs many callers' audio into one forward pass.
+
+pool.py          every model of the server: loaded, unloaded, found by its id
+sources.py       what a model is called, by what names where it lies
+served_model.py  one model: what it can do, asked for by routes
+batcher.py       the queue before a model, and the steps that empty it
+orders.py        what a call waits for: its recordings, cut into pieces that a pass can take in
+fairness.py      whose turn it is
+admission.py     how much may wait
+devices.py       one thread for each device, for all models in turn; how fast a model is there
+memory.py        memory given back to the system
+"""

@@ -1,0 +1,280 @@
+"""The queue before one model: many callers' recordings in, full batches out, each result back to its caller."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from sonant.audio import Windowing
+from sonant.errors import TooShortAudio
+from sonant.extraction.request import Layer
+from sonant.extraction.sinks import Sink
+from sonant.server.errors import INTERNAL, ApiError
+from sonant.server.hosting.admission import Admission
+from sonant.server.hosting.devices import Worker
+from sonant.server.hosting.fairness import FairQueue
+from sonant.server.hosting.orders import Order, Piece, Recording, by_order
+from sonant.server.operations.metrics import Metrics
+from sonant.server.settings import Queue
+
+logger = logging.getLogger(__name__)
+
+TURNS_A_BATCH = 16  # so that as many shares can have a part of one
+LEAST_BATCHES = 2  # that may always wait, however slow the model is
+
+
+@dataclass(frozen=True)
+class QueueStats:
+    """How a queue stands.
+
+    Attributes:
+        queue_seconds: of audio that waits.
+        capacity_seconds: of audio that may wait.
+        waiting_requests: that have no result yet.
+        audio_seconds_per_second: that go through while there is work; None before anything was measured.
+    """
+
+    queue_seconds: float
+    capacity_seconds: float
+    waiting_requests: int
+    audio_seconds_per_second: float | None
+
+
+class Batcher:
+    """One queue, and a worker for each device that empties it.
+
+    A batch is made of what waits at the moment when a device is free: a lone request is computed at once, and batches
+    fill by themselves while the one before is computed.
+
+    Args:
+        workers: the model on each device.
+        windowing: how long recordings are cut.
+        settings: of the queue.
+        name: of the model, for messages and metrics.
+    """
+
+    def __init__(
+        self, workers: Sequence[Worker], windowing: Windowing, settings: Queue, name: str, metrics: Metrics
+    ) -> None:
+        self._workers, self._idle = list(workers), list(workers)
+        self._backbone = workers[0].forward.backbone
+        self._rate, self._receptive_field = self._backbone.sampling_rate, self._backbone.receptive_field
+        self._windowing, self._settings, self._name = windowing, settings, name
+        self._batch_samples = min(worker.forward.budget for worker in workers)
+        self._queue: FairQueue[Piece] = FairQueue(round(self._batch_samples / TURNS_A_BATCH))
+        self._admission = Admission()
+        self._orders: set[Order] = set()
+        self._closed: ApiError | None = None
+        self._lock = threading.Lock()
+        self._looking = ThreadPoolExecutor(1, thread_name_prefix="sonant-survey")
+        self._queue_seconds = metrics.queue_seconds.labels(name)
+        self._batch_fill = metrics.batch_fill.labels(name)
+        self._queue_time = metrics.stage_seconds.labels("queue", name)
+        self._forward_time = metrics.stage_seconds.labels("forward", name)
+
+    @property
+    def stats(self) -> QueueStats:
+        """How the queue stands now."""
+        with self._lock:
+            waiting = self._admission.total
+        return QueueStats(waiting / self._rate, self._capacity, len(self._orders), self._speed)
+
+    @property
+    def _speed(self) -> float | None:
+        """Seconds of audio a second, on all devices."""
+        measured = [worker.audio_seconds_per_second for worker in self._workers]
+        return sum(speed for speed in measured if speed) or None
+
+    @property
+    def _capacity(self) -> float:
+        """Seconds of audio that may wait."""
+        if self._settings.seconds is not None:
+            return self._settings.seconds
+        least = LEAST_BATCHES * self._batch_samples / self._rate * len(self._workers)
+        return max(least, (self._speed or 0.0) * self._settings.wait_seconds)
+
+    def check_room(self, samples: int, share: str | None = None) -> None:
+        """Refuse early what would be refused later. Raises ApiError as `run` does."""
+        with self._lock:
+            self._check_room(samples, share)
+
+    def _check_room(self, samples: int, share: str | None) -> None:
+        if self._closed is not None:
+            raise self._closed
+        excess = self._admission.excess(samples, self._capacity * self._rate, share)
+        if excess > 0:
+            speed = self._speed or 1.0
+            raise ApiError(
+                429,
+                "server_is_overloaded",
+                f"{self._name} has {self._admission.total / self._rate:.0f} s of audio waiting, and "
+                f"{samples / self._rate:.1f} s more do not fit into its queue of {self._capacity:.0f} s, of which one "
+                "key may fill three quarters. Try again later, or send less at a time.",
+                retry_after=excess / self._rate / speed,
+            )
+
+    async def run(
+        self,
+        waveforms: Sequence[np.ndarray],
+        layers: tuple[Layer, ...],
+        make_sink: Callable[[np.ndarray], Sink],
+        *,
+        share: str,
+    ) -> list[Any]:
+        """What a sink makes of the states of each recording; cancelling drops the work.
+
+        Args:
+            waveforms: float32 (samples,) each, at the model's rate.
+            layers: the states that the sinks are given, in this order.
+            make_sink: gives the receiver for a waveform.
+            share: whose turn it waits for.
+
+        Raises:
+            TooShortAudio: one holds no frame.
+            ApiError: 429 `server_is_overloaded`; 503 once the queue is closed; 500 where the model fails.
+            Exception: whatever a sink raises.
+        """
+        for waveform in waveforms:
+            if len(waveform) < self._receptive_field:
+                raise TooShortAudio(
+                    f"A recording of {len(waveform)} samples is shorter than one frame of {self._name} "
+                    f"({self._receptive_field} samples)."
+                )
+        if not waveforms:
+            return []
+        order = Order(share, len(waveforms))
+        recordings = [
+            Recording(order, number, waveform, layers, make_sink(waveform), self._windowing)
+            for number, waveform in enumerate(waveforms)
+        ]
+        pieces = [piece for recording in recordings for piece in recording.pieces()]
+        samples = sum(piece.size for piece in pieces)
+        with self._lock:
+            self._check_room(samples, share)
+            self._admission.add(share, samples)
+            order.waiting = samples
+            self._orders.add(order)
+        try:
+            to_look_at = [recording for recording in recordings if recording.needs_look(self._backbone)]
+            if to_look_at:
+                self._looking.submit(self._look, order, to_look_at, pieces)
+            else:
+                self._put(order, pieces)
+            del recordings, to_look_at, pieces, waveforms
+            return await order.future
+        finally:
+            self._forget(order)
+
+    def _look(self, order: Order, recordings: Sequence[Recording], pieces: Sequence[Piece]) -> None:
+        try:
+            for recording in recordings:
+                if order.is_over:
+                    return
+                recording.look(self._backbone)
+            self._put(order, pieces)
+        except Exception as error:  # noqa: BLE001 - it belongs to the caller, not to this thread
+            order.fail(error)
+
+    def _put(self, order: Order, pieces: Sequence[Piece]) -> None:
+        with self._lock:
+            if order.is_over:
+                return
+            for piece in pieces:
+                self._queue.put(order.share, piece)
+            self._queue_seconds.set(self._admission.total / self._rate)
+            while self._idle:
+                self._submit(self._idle.pop())
+
+    def _forget(self, order: Order) -> None:
+        """It is over, however it ended: what is left of it leaves the queue."""
+        order.give_up()
+        with self._lock:
+            self._orders.discard(order)
+            if order.waiting:
+                self._queue.drop(order.share, lambda piece: piece.order is order)
+                self._admission.remove(order.share, order.waiting)
+                order.waiting = 0
+                self._queue_seconds.set(self._admission.total / self._rate)
+
+    def _submit(self, worker: Worker) -> None:
+        worker.submit(partial(self._step, worker, time.perf_counter()))
+
+    def _step(self, worker: Worker, since: float) -> None:
+        """One batch, on the thread of the device; and another after it, once the other models there had their turn."""
+        pieces = self._take(worker)
+        try:
+            if pieces:
+                self._compute(worker, pieces)
+                worker.note(sum(piece.size for piece in pieces) / self._rate, time.perf_counter() - since)
+        finally:
+            del pieces
+            with self._lock:
+                if len(self._queue):
+                    self._submit(worker)
+                else:
+                    self._idle.append(worker)
+
+    def _take(self, worker: Worker) -> list[Piece]:
+        """The next batch, off the books of what waits."""
+        with self._lock:
+            pieces = self._queue.take(worker.forward.budget)
+            for piece in pieces:
+                self._admission.remove(piece.order.share, piece.size)
+                piece.order.waiting -= piece.size
+            self._queue_seconds.set(self._admission.total / self._rate)
+        now = time.perf_counter()
+        for piece in pieces:
+            if not piece.order.has_begun:
+                piece.order.has_begun = True
+                self._queue_time.observe(now - piece.order.since)
+        return pieces
+
+    def _compute(self, worker: Worker, pieces: Sequence[Piece]) -> None:
+        """A batch; where it fails, every order in it alone, so that an error goes to whom it belongs."""
+        try:
+            self._pass(worker, pieces)
+        except Exception:
+            orders = list(by_order([piece for piece in pieces if not piece.is_done]))
+            if len(orders) > 1:
+                for own in orders:
+                    self._compute(worker, own)
+                return
+            logger.exception("%s failed on a batch", self._name)
+            for piece in pieces:
+                piece.order.fail(INTERNAL)
+
+    def _pass(self, worker: Worker, pieces: Sequence[Piece]) -> None:
+        statistics = pieces[0].statistics
+        wanted = [(piece, clip) for piece in pieces if (clip := piece.clip()) is not None]
+        if not wanted:
+            return
+        start = time.perf_counter()
+        states = worker.forward([clip for _, clip in wanted], statistics)
+        for (piece, _), own in zip(wanted, states, strict=True):
+            piece.take_in(own)
+        self._forward_time.observe(time.perf_counter() - start)
+        self._batch_fill.observe(min(1.0, sum(len(clip.samples) for _, clip in wanted) / worker.forward.budget))
+
+    async def close(self, reason: ApiError, *, seconds: float) -> None:
+        """Refuse new work with `reason`, finish what is there within so many seconds, and refuse the rest too."""
+        with self._lock:
+            self._closed = reason
+        running = [order.future for order in self._orders]
+        if running:
+            await asyncio.wait(running, timeout=seconds)
+        for order in list(self._orders):
+            order.fail(reason)
+            self._forget(order)
+        for worker in self._workers:  # the batch that it is at
+            await asyncio.wrap_future(worker.submit(lambda: None))
+        self._looking.shutdown(wait=False, cancel_futures=True)
+        self._workers.clear()
+        self._idle.clear()
+        del self._backbone

@@ -1,0 +1,252 @@
+"""Every model of the server: loaded in the background, found by its id, unloaded so that its memory is free."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from sonant.api import load
+from sonant.errors import ConfigurationError, SonantError, UnknownName
+from sonant.models.catalog import CATALOG, find
+from sonant.server.errors import ApiError
+from sonant.server.hosting.devices import ComputeThreads
+from sonant.server.hosting.served_model import Ability, ServedModel, State, unloaded
+from sonant.server.hosting.sources import ModelSource, model_source
+from sonant.server.operations.metrics import Metrics
+from sonant.server.settings import ServerSettings
+
+logger = logging.getLogger(__name__)
+
+LOADING_SECONDS = 10.0  # after which a caller of a model that is being loaded may ask again
+DRAINING = ApiError(
+    503, "server_is_draining", "The server is stopping and takes no new work. Send it again.", retry_after=5.0
+)
+
+
+@dataclass
+class Slot:
+    """The place of one model.
+
+    Attributes:
+        id: by which callers ask for it.
+        origin: what it is loaded from.
+        state: what it is doing.
+        error: why it could not be loaded.
+        model: while it is live.
+    """
+
+    id: str
+    origin: str
+    state: State = "loading"
+    error: str | None = None
+    model: ServedModel | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+
+class ModelPool:
+    """The models of one server; `async with` starts to load them, and finishes what they are at in the end.
+
+    Raises ConfigurationError: two of the settings' models have one name, or a name is known nowhere.
+    """
+
+    def __init__(self, settings: ServerSettings, metrics: Metrics) -> None:
+        self._settings, self._metrics = settings, metrics
+        self._slots: dict[str, Slot] = {}
+        for given in settings.models:
+            self._add(_known(given))
+        self._threads = ComputeThreads()
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="sonant-load")
+        self._starting: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    async def __aenter__(self) -> Self:
+        self._starting = asyncio.create_task(self._load_all(list(self._slots.values())))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every model was tried, and one at least is live, where there are any."""
+        if self._stopping or self._starting is None or any(slot.state == "loading" for slot in self._slots.values()):
+            return False
+        return not self._slots or bool(self.served())
+
+    def hosted(self) -> Sequence[Slot]:
+        """Every model that the server was told of, whatever it is doing."""
+        return list(self._slots.values())
+
+    def served(self) -> list[ServedModel]:
+        """The models that are live."""
+        return [slot.model for slot in self._slots.values() if slot.model is not None]
+
+    def state_of(self, model_id: str) -> State:
+        """What a model is doing; "coming_soon" for one of the catalogue that the server was not told of.
+
+        Raises ApiError 404 for what is known nowhere.
+        """
+        slot = self._slot(model_id)
+        if slot is not None:
+            return slot.state
+        try:
+            find(model_id)
+        except UnknownName:
+            raise self._not_found(model_id) from None
+        return "coming_soon"
+
+    def get(self, model_id: str, ability: Ability = "embeddings") -> ServedModel:
+        """A model that is live and can do what is wanted.
+
+        Raises:
+            ApiError: 404 `model_not_found`; 503 `model_loading` (ask again), `model_failed` or `model_unloaded`; 400
+                `unsupported_ability`.
+        """
+        slot = self._slot(model_id)
+        if slot is None:
+            raise self._not_found(model_id)
+        if slot.model is None:
+            raise _unavailable(slot)
+        if ability not in slot.model.abilities:
+            able = [model.id for model in self.served() if ability in model.abilities]
+            raise ApiError(
+                400,
+                "unsupported_ability",
+                f"The model {slot.id!r} has no head for {ability}; it can do {', '.join(slot.model.abilities)}. "
+                + (f"Ask for {' or '.join(able)}." if able else "No model here can."),
+                param="model",
+            )
+        return slot.model
+
+    async def load(self, given: str) -> ServedModel:
+        """Load a model, if it is not live already.
+
+        Args:
+            given: an id of the server or the catalogue, short or full; a folder, a file or a hub id.
+
+        Raises:
+            ApiError: 404 `model_not_found`; 400 `model_load_failed`, with the reason; 503 while stopping.
+        """
+        if self._stopping:
+            raise DRAINING
+        slot = self._slot(given)
+        if slot is None:
+            try:
+                slot = self._add(model_source(given))
+            except UnknownName as error:
+                raise ApiError(404, "model_not_found", str(error), param="model") from error
+            except ConfigurationError as error:
+                raise ApiError(400, "model_load_failed", str(error), param="model") from error
+        await self._load(slot)
+        if slot.model is None:
+            raise ApiError(400, "model_load_failed", f"{slot.id!r} could not be loaded: {slot.error}", param="model")
+        return slot.model
+
+    async def unload(self, model_id: str) -> None:
+        """Take a model out of memory, when what it is at is finished. Raises ApiError 404."""
+        slot = self._slot(model_id)
+        if slot is None:
+            raise self._not_found(model_id)
+        async with slot.lock:
+            model, slot.model, slot.state, slot.error = slot.model, None, "unloaded", None
+            if model is not None:
+                await model.unload(unloaded(slot.id), seconds=self._settings.drain_seconds)
+                logger.info("unloaded %s", slot.id)
+
+    async def stop(self) -> None:
+        """Refuse new work, and finish what is there within `drain_seconds`."""
+        self._stopping = True
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
+        self._loader.shutdown(wait=False, cancel_futures=True)
+        await asyncio.gather(*(self._drain(slot) for slot in self._slots.values()))
+        self._threads.close()
+
+    async def _drain(self, slot: Slot) -> None:
+        model, slot.model, slot.state = slot.model, None, "unloaded"
+        if model is not None:
+            await model.unload(DRAINING, seconds=self._settings.drain_seconds)
+
+    async def _load_all(self, slots: Sequence[Slot]) -> None:
+        for slot in slots:
+            await self._load(slot)
+
+    async def _load(self, slot: Slot) -> None:
+        async with slot.lock:
+            if slot.model is not None:
+                return
+            slot.state, slot.error = "loading", None
+            try:
+                slot.model = await asyncio.get_running_loop().run_in_executor(self._loader, self._made, slot)
+            except SonantError as error:
+                slot.state, slot.error = "error", str(error)
+                logger.error("%s could not be loaded: %s", slot.id, error)  # noqa: TRY400 - its message says all
+            except Exception as error:
+                slot.state, slot.error = "error", f"{type(error).__name__}: {error}"
+                logger.exception("%s could not be loaded", slot.id)
+            else:
+                slot.state = "live"
+                logger.info("loaded %s on %s", slot.id, slot.model.device)
+
+    def _made(self, slot: Slot) -> ServedModel:
+        """In a thread of its own: the weights read, readied and tried out."""
+        encoder = load(slot.origin, device=list(self._settings.devices) or None)
+        return ServedModel(slot.id, encoder, self._settings, self._threads, self._metrics)
+
+    def _add(self, source: ModelSource) -> Slot:
+        there = self._slots.get(source.id)
+        if there is not None and there.origin != source.origin:
+            raise ConfigurationError(
+                f"{there.origin} and {source.origin} would both be served as {source.id!r}. Rename one of them."
+            )
+        return self._slots.setdefault(source.id, Slot(source.id, source.origin))
+
+    def _slot(self, model_id: str) -> Slot | None:
+        """By its id, or by the short form of one in the catalogue."""
+        if model_id in self._slots:
+            return self._slots[model_id]
+        try:
+            return self._slots.get(find(model_id).name)
+        except UnknownName:
+            return None
+
+    def _not_found(self, model_id: str) -> ApiError:
+        served = ", ".join(model.id for model in self.served()) or "none yet"
+        known = any(model_id in (card.name, card.short_name) for card in CATALOG.values())
+        what = "is in the catalogue, but not served here" if known else "is not known here"
+        return ApiError(
+            404, "model_not_found", f"The model {model_id!r} {what}. Models that are: {served}.", param="model"
+        )
+
+
+def _known(given: str) -> ModelSource:
+    try:
+        return model_source(given)
+    except UnknownName as error:
+        raise ConfigurationError(
+            f"The model {given!r} to be served is neither a folder or file, nor in the catalogue, nor a hub id such as "
+            f"owner/name. {error}"
+        ) from error
+
+
+def _unavailable(slot: Slot) -> ApiError:
+    match slot.state:
+        case "unloaded":
+            return unloaded(slot.id)
+        case "error":
+            return ApiError(
+                503, "model_failed", f"The model {slot.id!r} could not be loaded. Whoever runs this server can see why."
+            )
+        case _:
+            return ApiError(
+                503,
+                "model_loading",
+                f"The model {slot.id!r} is being loaded. Ask again in a moment.",
+                retry_after=LOADING_SECONDS,
+            )

@@ -1,0 +1,168 @@
+"""One model of the server: what it is, and what it does for callers."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from sonant.api.encoder import Layers, SpeechEncoder
+from sonant.decoding.results import SpeakerTurn, Transcript
+from sonant.extraction.long_recordings import windowing_of
+from sonant.extraction.pooling import Pool
+from sonant.extraction.request import Request
+from sonant.extraction.sinks import in_memory
+from sonant.extraction.sources import AudioSource
+from sonant.models.families import Task
+from sonant.server.errors import ApiError
+from sonant.server.hosting.batcher import Batcher, QueueStats
+from sonant.server.hosting.devices import ComputeThreads, Worker
+from sonant.server.hosting.memory import give_back_memory
+from sonant.server.operations.metrics import Metrics
+from sonant.server.settings import ServerSettings
+
+Ability = Literal["embeddings", "transcription", "verification", "diarization"]
+State = Literal["live", "loading", "error", "unloaded", "coming_soon"]
+
+
+class ServedModel:
+    """A model in memory, with the queue before it.
+
+    Attributes:
+        id: by which callers ask for it.
+        created: seconds of the epoch when it was loaded.
+        abilities: what it can be asked for.
+        dim, num_layers, frame_rate, sampling_rate: as of the encoder.
+        receptive_field: samples; a shorter recording holds no frame.
+        device: where it computes, for people.
+    """
+
+    def __init__(
+        self, model_id: str, encoder: SpeechEncoder, settings: ServerSettings, threads: ComputeThreads, metrics: Metrics
+    ) -> None:
+        self.id, self.created = model_id, int(time.time())
+        self._encoder: SpeechEncoder | None = encoder
+        self._queue = settings.queue
+        self.abilities = abilities_of(encoder)
+        self.dim, self.num_layers = encoder.dim, encoder.num_layers
+        self.frame_rate, self.sampling_rate = encoder.frame_rate, encoder.sampling_rate
+        self.receptive_field, self._stride = encoder.model.receptive_field, encoder.model.stride
+        backbones = encoder.prepared(settings.precision)
+        devices = [next(backbone.parameters()).device for backbone in backbones]
+        self.device = ", ".join(map(str, devices))
+        workers = [
+            Worker(backbone, settings.queue.batch_seconds, threads.of(device))
+            for backbone, device in zip(backbones, devices, strict=True)
+        ]
+        for worker in workers:
+            worker.submit(worker.try_out).result()
+        windowing = windowing_of(self.request(), backbones[0])
+        assert windowing is not None
+        self._batcher = Batcher(workers, windowing, settings.queue, model_id, metrics)
+
+    @property
+    def encoder(self) -> SpeechEncoder:
+        """The model without the queue, for what takes no computing. Raises ApiError once it was unloaded."""
+        if self._encoder is None:
+            raise unloaded(self.id)
+        return self._encoder
+
+    @property
+    def state(self) -> State:
+        """That of its slot in the pool: live until it is unloaded."""
+        return "unloaded" if self._encoder is None else "live"
+
+    @property
+    def stats(self) -> QueueStats:
+        """How its queue stands."""
+        return self._batcher.stats
+
+    def num_frames(self, samples: int) -> int:
+        """Frames of a recording of so many samples."""
+        return max(0, (samples - self.receptive_field) // self._stride + 1)
+
+    def request(
+        self,
+        *,
+        layer: Layers | None = None,
+        pool: Pool | None = None,
+        task: Task | None = None,
+        normalize: bool = False,
+    ) -> Request:
+        """What the arguments of `SpeechEncoder.encode` ask for. Raises UnknownName or ConfigurationError."""
+        return self.encoder.request(
+            layer,
+            pool,
+            task,
+            normalize=normalize,
+            batch_seconds=self._queue.batch_seconds,
+            window_seconds=self._queue.window_seconds,
+        )
+
+    def check_room(self, seconds: float, *, share: str | None = None) -> None:
+        """Refuse early what would be refused later: raises ApiError 429 or 503 where so much audio cannot be taken."""
+        self._batcher.check_room(round(seconds * self.sampling_rate), share)
+
+    async def encode(self, waveforms: Sequence[np.ndarray], request: Request, *, share: str) -> list[np.ndarray]:
+        """Vectors of each recording: float32 (layers, frames, dim), or pooled (layers, vector_dim).
+
+        Cancelling drops the work.
+
+        Args:
+            waveforms: float32 (samples,), at the model's rate.
+            request: as `request` makes it.
+            share: whose turn in the queue it waits for.
+
+        Raises:
+            TooShortAudio: a recording holds no frame.
+            ApiError: 429 where the queue is full, 503 while stopping, 500 where the model fails.
+        """
+        values = await self._batcher.run(waveforms, request.layers, lambda _: in_memory(request), share=share)
+        return [value.numpy() for value in values]
+
+    async def transcribe(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[Transcript]:
+        """What is said in each recording. Raises as `encode` does."""
+        return await self._with_head("transcription", waveforms, share)
+
+    async def diarize(
+        self, waveforms: Sequence[np.ndarray], *, share: str, num_speakers: int | None
+    ) -> list[list[SpeakerTurn]]:
+        """Who speaks when in each recording; None finds the number of speakers. Raises as `encode` does."""
+        return await self._with_head("diarization", waveforms, share, num_speakers=num_speakers)
+
+    async def speaker_vectors(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
+        """The voice of each recording: float32 (dim,), to be compared by cosine. Raises as `encode` does.
+
+        Of an x-vector head, or else as the task preset "speaker" makes it.
+        """
+        if "verification" in self.encoder.abilities:
+            return await self._with_head("verification", waveforms, share)
+        vectors = await self.encode(waveforms, self.request(task="speaker"), share=share)
+        return [vector[0] for vector in vectors]
+
+    async def _with_head(self, ability: Ability, waveforms: Sequence[np.ndarray], share: str, **how: Any) -> list[Any]:
+        task = self.encoder.head_task(ability, **how)
+        make_sink: Callable[[np.ndarray], Any] = lambda waveform: task.make_sink(  # noqa: E731
+            AudioSource(waveform, self.sampling_rate, self.receptive_field)
+        )
+        return await self._batcher.run(waveforms, task.layers, make_sink, share=share)
+
+    async def unload(self, reason: ApiError, *, seconds: float) -> None:
+        """Refuse new work with `reason`, finish what is there within so many seconds, and give the memory back."""
+        await self._batcher.close(reason, seconds=seconds)
+        self._encoder = None
+        give_back_memory()
+
+
+def abilities_of(encoder: SpeechEncoder) -> tuple[Ability, ...]:
+    """What a model can be asked for: that of its heads, and to compare voices, which every model's vectors can."""
+    return tuple(dict.fromkeys([*encoder.abilities, "verification"]))
+
+
+def unloaded(model_id: str) -> ApiError:
+    """What a caller of a model that is not in memory any more is told."""
+    return ApiError(
+        503,
+        "model_unloaded",
+        f"The model {model_id!r} was unloaded by whoever runs this server. Ask for another; /v1/models lists them.",
+    )
