@@ -7,10 +7,12 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 from time import monotonic
 from types import FrameType
+from typing import Literal
 
 import uvicorn
 from fastapi import FastAPI
@@ -61,6 +63,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 interface="asgi3",
+                http=http_protocol(),
                 ws="none",
                 lifespan="off",  # begun here: so an error in it is an exception, not a line in the log
                 log_config=None,
@@ -104,6 +107,15 @@ class Server(uvicorn.Server):
             signal.raise_signal(sig)
         self._services.draining = True
         self._drain_until = monotonic() + self._settings.drain_seconds
+
+
+def http_protocol() -> "type[asyncio.Protocol] | Literal['h11']":
+    """The parser of HTTP: the fast one, with its limits; where it cannot be installed, the one in plain Python."""
+    if find_spec("httptools") is None:
+        return "h11"  # it bounds the length of a head by itself, not the time
+    from sonant.server.operations.connections import Connection
+
+    return Connection
 
 
 def make_data_folder(folder: Path) -> None:

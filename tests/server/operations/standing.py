@@ -5,16 +5,19 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 
 @contextmanager
-def standing(app: ASGIApp) -> Iterator[int]:
+def standing(app: ASGIApp, http: Any = "auto") -> Iterator[int]:
     """Serves until the block ends; gives the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, interface="asgi3", lifespan="off", log_config=None, ws="none"))
+        server = uvicorn.Server(
+            uvicorn.Config(app, interface="asgi3", lifespan="off", log_config=None, ws="none", http=http)
+        )
         thread = threading.Thread(target=asyncio.run, args=(server.serve([listener]),))
         thread.start()
         try:
