@@ -95,7 +95,7 @@ def running(settings: ServerSettings) -> Iterator[RunningServer]:
 
 async def _ready(services: Services) -> None:
     async with asyncio.timeout(SECONDS):
-        while not services.models.is_ready:
+        while not services.models.is_ready:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
 
 
