@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from sonant.api.devices import Device, usable_devices
 from sonant.api.identity import fingerprint
 from sonant.api.running import Running, check_on_error, results_of, sources_of
-from sonant.api.similarity import cosines, vectors_of
+from sonant.api.similarity import VERIFICATION_THRESHOLD, compare_voices, cosines, vectors_of
 from sonant.api.unit_request import unit_request
 from sonant.checkpoints import Head, save_pretrained
-from sonant.decoding.results import Verification
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.bulk import Estimate, Identity, StoredType, Summary, Writer, embed
 from sonant.extraction.engine import Engine, OnError
@@ -39,7 +38,6 @@ from sonant.models.abilities import Ability
 from sonant.models.families import Task, presets
 from sonant.pretraining.kmeans import KMeans
 
-VERIFICATION_THRESHOLD = 0.86  # for wavlm-base-plus-sv, says its card
 Layers = Layer | Literal["all"] | Sequence[Layer]
 
 
@@ -289,7 +287,7 @@ class SpeechEncoder:
         vectors = self.speaker_vectors([*left, *right], **how)
         limit = VERIFICATION_THRESHOLD if threshold is None else threshold
         pairs = zip(vectors[: len(left)], vectors[len(left) :], strict=True)
-        answers = [Verification(min(1.0, max(-1.0, cosines(one, other))), limit) for one, other in pairs]
+        answers = [compare_voices(one, other, threshold=limit) for one, other in pairs]
         return answers if is_many(a) else answers[0]
 
     def diarize(self, audio: Any, *, num_speakers: int | None = None, **how: Unpack[Running]) -> Any:

@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from sonant.decoding.results import Verification
 from sonant.errors import ConfigurationError
 from sonant.extraction.sources import is_many
+
+VERIFICATION_THRESHOLD = 0.86  # for wavlm-base-plus-sv, says its card
 
 
 def vectors_of(given: Any, dim: int, encode: Callable[[Any], Any]) -> np.ndarray:
@@ -41,6 +44,11 @@ def cosines(left: np.ndarray, right: np.ndarray) -> Any:
         )
     cosine = _unit(left) @ _unit(right).T
     return float(cosine) if cosine.ndim == 0 else cosine
+
+
+def compare_voices(a: np.ndarray, b: np.ndarray, *, threshold: float = VERIFICATION_THRESHOLD) -> Verification:
+    """Whether two vectors (dim,) of `SpeechEncoder.speaker_vectors` are of one voice."""
+    return Verification(float(np.clip(cosines(a, b), -1.0, 1.0)), threshold)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
