@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 
 from sonant import __version__
 from sonant.server import errors
@@ -19,8 +18,10 @@ from sonant.server.operations.request_ids import RequestIds
 from sonant.server.routes import diarizations, embeddings, models, transcriptions, verification
 from sonant.server.services import Services
 from sonant.server.settings import ServerSettings
-from sonant.server.web import account, admin, catalogue, playground, reference
-from sonant.server.web.pages import STATIC
+from sonant.server.web import account, admin, catalogue, comparison, model_page, playground, reference, theme, votes
+from sonant.server.web.pages import error_page
+from sonant.server.web.security_headers import SecurityHeaders
+from sonant.server.web.static_files import VersionedFiles
 
 DESCRIPTION = "Speech embeddings, transcripts and speakers, behind the interface of OpenAI's clients."
 
@@ -53,12 +54,13 @@ def create_app(settings: ServerSettings) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
-    errors.install(app)
+    errors.install(app, error_page)
     for module in (embeddings, transcriptions, verification, diarizations, models):
         app.include_router(module.router, prefix="/v1")
-    for module in (health, catalogue, playground, account, admin, reference):
+    for module in (health, catalogue, model_page, comparison, votes, theme, reference, playground, account, admin):
         app.include_router(module.router)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", VersionedFiles(), name="static")
     app.add_middleware(BodyLimits, services=services)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestIds, services=services)  # added last: the outermost
     return app

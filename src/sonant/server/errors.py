@@ -1,7 +1,7 @@
 """Every error in the shape that OpenAI's clients know: `{"error": {"message", "type", "param", "code"}}`."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -93,13 +93,32 @@ def api_error(error: SonantError, *, param: str | None = None) -> ApiError:
     return INTERNAL
 
 
-def install(app: FastAPI) -> None:
-    """Answer every exception of an application in this shape."""
-    app.add_exception_handler(ApiError, _api)
-    app.add_exception_handler(SonantError, _sonant)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
+Page = Callable[[Request, ApiError], Response | None]
+
+
+def install(app: FastAPI, page: Page = lambda _request, _error: None) -> None:
+    """Answer every exception of an application in this shape.
+
+    Args:
+        page: makes an answer for people, or None where a program asks.
+    """
+
+    def handler(told: Callable[[Any], ApiError]) -> Callable[[Request, Exception], Response]:
+        def handle(request: Request, error: Exception) -> Response:
+            api = told(error)
+            request.state.error_code = api.code
+            response = page(request, api) or answer(api)
+            if isinstance(error, HTTPException):
+                response.headers.update(error.headers or {})
+            return response
+
+        return handle
+
+    app.add_exception_handler(ApiError, handler(lambda error: error))
+    app.add_exception_handler(SonantError, handler(_of_ours))
+    app.add_exception_handler(RequestValidationError, handler(lambda error: from_validation(error.errors())))
+    app.add_exception_handler(HTTPException, handler(_of_framework))
+    app.add_exception_handler(Exception, handler(_unexpected))
 
 
 class ErrorResponse(Response):
@@ -129,33 +148,20 @@ def from_validation(problems: Sequence[Mapping[str, Any]]) -> ApiError:
     return ApiError(400, "invalid_value", f"{place or 'the request'}: {first['msg']}{more}.", param=place or None)
 
 
-def _api(_: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    return answer(error)
-
-
-def _sonant(_: Request, error: Exception) -> Response:
-    assert isinstance(error, SonantError)
+def _of_ours(error: SonantError) -> ApiError:
     told = api_error(error)
     if told.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("a request failed", exc_info=error)
-    return answer(told)
+    return told
 
 
-def _invalid(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    return answer(from_validation(error.errors()))
-
-
-def _http(_: Request, error: Exception) -> Response:
+def _of_framework(error: HTTPException) -> ApiError:
     """What the framework itself refuses: an unknown path, a method that a path has not."""
-    assert isinstance(error, HTTPException)
-    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-    response = answer(ApiError(error.status_code, code, str(error.detail)))
-    response.headers.update(error.headers or {})
-    return response
+    status = HTTPStatus(error.status_code)
+    message = "There is nothing at this address." if status == HTTPStatus.NOT_FOUND else str(error.detail)
+    return ApiError(status, status.phrase.lower().replace(" ", "_"), message)
 
 
-def _unexpected(_: Request, error: Exception) -> Response:
+def _unexpected(error: Exception) -> ApiError:
     logger.error("a request failed", exc_info=error)
-    return answer(INTERNAL)
+    return INTERNAL

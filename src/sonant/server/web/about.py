@@ -1,0 +1,131 @@
+"""What is said of a model in words; every sentence follows from its facts."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sonant.models.families import Family, Task
+from sonant.server.hosting.served_model import Ability
+from sonant.server.web.entries import ModelEntry
+from sonant.server.web.wording import count, decimal, duration, millions
+
+FAMILIES: Mapping[Family, str] = {
+    "WavLM": "WavLM learned to name clusters of hidden frames while noise and other voices were mixed into what it "
+    "heard; its attention knows how far apart two frames are. Take it for frozen features of any kind, and where "
+    "several people or noise share a recording.",
+    "HuBERT": "HuBERT learned to name clusters of hidden frames, in rounds: each round's clusters are made of what the "
+    "model before it had learned. Take it for discrete units of speech, and for frozen features under a free licence.",
+    "wav2vec 2.0": "wav2vec 2.0 learned to find the true quantised frame behind a mask among others of the same clip. "
+    "Take it to be fine-tuned for transcripts, from few labels or in many languages.",
+    "w2v-BERT 2.0": "w2v-BERT 2.0 is a conformer over mel energies that learned both to find the quantised frame "
+    "behind a mask and to name it. Take it to be fine-tuned where there is little data in a language.",
+    "vq-wav2vec": "vq-wav2vec turns speech into codes, two for every hundredth of a second, learned by telling the "
+    "frames that come next from others. Take it where speech is to be read like text.",
+    "wav2vec": "wav2vec, the first of them, is made of convolutions alone and learned to tell the frames that come "
+    "next from others. Take it to compare with the beginnings, or for 100 frames a second at a low cost.",
+}
+ABLE: Mapping[Ability, str] = {
+    "embeddings": "gives vectors of recordings and of their frames",
+    "transcription": "writes down what was said",
+    "verification": "compares voices",
+    "diarization": "tells who speaks when",
+}
+TASKS: Mapping[Task, str] = {
+    "speaker": "Voices",
+    "content": "What is said, frame by frame",
+    "emotion": "Emotion",
+    "semantic": "Meaning",
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """One of the questions that people ask, and its answer."""
+
+    question: str
+    answer: str
+
+
+def about(model: ModelEntry) -> list[str]:
+    """Paragraphs."""
+    return list(_about(model))
+
+
+def _about(model: ModelEntry) -> Iterator[str]:
+    specs, origin = model.specs, model.origin
+    if specs is None:
+        yield "A model that this server was given and has not loaded. What it is will be seen when it is."
+        return
+    yield (
+        f"A {specs.family} encoder of {millions(specs.parameters)} parameters: {specs.num_layers} layers, and a vector "
+        f"of {specs.dim} numbers for every {duration(1 / specs.frame_rate)} of speech."
+    )
+    if origin is None:
+        yield "It is not in sonant's catalogue: whoever runs this server knows what it was trained on, and its licence."
+    else:
+        heard = f"{count(origin.hours)} hours of speech" if origin.hours else "speech of untold hours"
+        yield f"Pretrained on {heard} ({origin.languages}): {origin.data}."
+        if origin.labels:
+            yield f"Then fine-tuned: {origin.labels}."
+    yield FAMILIES[specs.family]
+
+
+def questions(model: ModelEntry) -> list[Question]:
+    """What people ask of a model."""
+    return [*_on_use(model), *_on_recordings(model), *_on_origin(model)]
+
+
+def _on_use(model: ModelEntry) -> Iterator[Question]:
+    if model.state == "coming_soon":
+        yield Question(
+            "Can I use it here?",
+            "Not yet: this server has not loaded it. Your vote tells whoever runs the server that you want it. On your "
+            "own machine it runs with sonant, as the last of the programs above shows.",
+        )
+    else:
+        yield Question("What can I ask of it?", f"It {', '.join(ABLE[ability] for ability in model.abilities)}.")
+    yield Question(
+        "Do other people's recordings change my vectors?",
+        "No. Recordings share a forward pass without padding, and what comes out does not depend on the others in it.",
+    )
+
+
+def _on_recordings(model: ModelEntry) -> Iterator[Question]:
+    if model.specs is None:
+        return
+    specs, price = model.specs, model.price
+    yield Question(
+        "What do I get for a recording?",
+        f"One vector of {specs.dim} numbers, or one for each of its frames, {specs.frame_rate:g} a second, from any of "
+        f"the layers 0 to {specs.num_layers} or from the model's output.",
+    )
+    yield Question(
+        "Which recordings does it take?",
+        "Of any sampling rate and with any number of channels: they are mixed and resampled to "
+        f"{specs.sampling_rate:,} Hz. The shortest has {specs.receptive_field} samples at that rate, "
+        f"{duration(specs.receptive_field / specs.sampling_rate)}; the longest may last "
+        f"{duration(model.recordings.max_seconds)}.",
+    )
+    yield Question(
+        "What is a token?",
+        f"A frame: a second of speech has {specs.frame_rate:g}, an hour {count(specs.frame_rate * 3600)}.",
+    )
+    if price.hour_in_all:
+        yield Question(
+            "What does it cost?",
+            f"An hour of speech costs {decimal(price.hour_in_all)} {price.currency} in all. A request that fails costs "
+            "nothing.",
+        )
+
+
+def _on_origin(model: ModelEntry) -> Iterator[Question]:
+    if model.origin is None:
+        return
+    yield Question(
+        "Which languages does it know?",
+        f"It was trained on {model.origin.languages}. Vectors of other languages can be had too; how good they are, "
+        "nobody promises.",
+    )
+    terms = (
+        "That licence does not allow commercial use." if "NC" in model.origin.licence else "Read it before you use it."
+    )
+    yield Question("Under which licence are the weights?", f"{model.origin.licence}. {terms}")

@@ -1,0 +1,68 @@
+"""The first page: every model, what is served of them, and a search whose state is the address."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from sonant.server.accounts.caller import signed_in
+from sonant.server.services import Services, services_of
+from sonant.server.web.entries import ModelEntry, entries
+from sonant.server.web.filters import FILTERS, ORDERS, Wish
+from sonant.server.web.pages import render
+from sonant.server.web.votes import wishes_of
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(signed_in)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class CataloguePage:
+    """What the page shows.
+
+    Attributes:
+        total: models in the catalogue.
+        live: those of them that answer.
+        found: that fit what was asked for.
+        query: what was asked for, as in the address.
+        models: that fit, in the order asked for.
+    """
+
+    total: int
+    live: int
+    found: int
+    query: str
+    models: list[ModelEntry]
+
+
+@router.get("/")
+async def catalogue(request: Request, services: Services = Depends(services_of)) -> Response:
+    wish = Wish.read(request.query_params)
+    every = await entries(services)
+    models = wish.of(every)
+    page = CataloguePage(
+        total=len(every),
+        live=sum(entry.state == "live" for entry in every),
+        found=len(models),
+        query=wish.query,
+        models=models,
+    )
+    is_update = request.headers.get("hx-target") == "models" and "hx-history-restore-request" not in request.headers
+    context: dict[str, Any] = {"wish": wish, "voted": await wishes_of(request, services)}
+    if is_update:
+        response = render(request, "catalogue_list.html", page, is_update=True, **context)
+        response.headers["HX-Push-Url"] = f"/?{wish.query}" if wish.query else "/"
+        return response
+    counts = {
+        f"{each.name}={choice.value}": sum(map(choice.fits, every)) for each in FILTERS for choice in each.choices
+    }
+    return render(
+        request,
+        "catalogue.html",
+        page,
+        is_update=False,
+        filters=FILTERS,
+        orders=ORDERS,
+        counts=counts,
+        first_live=next((entry for entry in every if entry.state == "live"), None),
+        **context,
+    )

@@ -1,0 +1,106 @@
+"""Models side by side, at an address that can be passed on: /compare?models=a,b."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
+
+from sonant.models.catalog import CATALOG
+from sonant.models.published_results import higher_is_better
+from sonant.models.side_by_side import Score, scores
+from sonant.server.accounts.caller import signed_in
+from sonant.server.errors import ApiError
+from sonant.server.services import Services, services_of
+from sonant.server.web.about import TASKS
+from sonant.server.web.entries import ModelEntry, entries, unknown_model
+from sonant.server.web.pages import render
+from sonant.server.web.standings import in_full
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(signed_in)])
+
+MOST = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedScore:
+    """One number of a benchmark, for each of the models that has it.
+
+    Attributes:
+        values: as they were published, by model.
+        best: ids of the models with the best value; none where there is nothing to choose from.
+    """
+
+    benchmark: str
+    condition: str
+    metric: str
+    higher_is_better: bool
+    values: dict[str, str]
+    best: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonPage:
+    """What the page shows."""
+
+    models: list[ModelEntry]
+    scores: list[ComparedScore]
+    sources: list[str]
+
+
+@router.get("/compare")
+async def compare(request: Request, services: Services = Depends(services_of)) -> Response:
+    given = request.query_params.getlist("models")
+    wanted = list(dict.fromkeys(name for part in given for name in part.split(",") if name))
+    if len(given) > 1:  # as a form without JavaScript sends several
+        return RedirectResponse(address_of(wanted), 303)
+    every = {entry.id: entry for entry in await entries(services)}
+    if unknown := [name for name in wanted if name not in every]:
+        raise unknown_model(unknown[0], param="models")
+    if len(wanted) > MOST:
+        raise ApiError(400, "too_many_models", f"{len(wanted)} models do not fit beside each other; at most {MOST} do.")
+    models = [every[name] for name in wanted]
+    page = ComparisonPage(
+        models=models,
+        scores=compared([model.id for model in models]),
+        sources=list(dict.fromkeys(result.source for model in models for result in model.results)),
+    )
+    is_update = request.headers.get("hx-target") == "comparison" and "hx-history-restore-request" not in request.headers
+    response = render(
+        request,
+        "comparison_table.html" if is_update else "comparison.html",
+        page,
+        title="Compare models",
+        tasks=TASKS,
+        in_full=in_full,
+        groups=[(name, list(group)) for name, group in groupby(page.scores, lambda score: score.benchmark)],
+        others=[entry for name, entry in every.items() if name not in wanted] if len(wanted) < MOST else [],
+        without={name: address_of([other for other in wanted if other != name]) for name in wanted},
+        is_update=is_update,
+    )
+    if is_update:
+        response.headers["HX-Push-Url"] = address_of(wanted)
+    return response
+
+
+def address_of(names: Sequence[str]) -> str:
+    """Of the comparison of these models."""
+    return f"/compare?models={quote(','.join(names), safe='/,')}" if names else "/compare"
+
+
+def compared(names: Sequence[str]) -> list[ComparedScore]:
+    """Every published number that at least one of the models has; the best marked."""
+    return [_compared(score) for score in scores([CATALOG[name] for name in names if name in CATALOG])]
+
+
+def _compared(score: Score) -> ComparedScore:
+    return ComparedScore(
+        benchmark=score.benchmark,
+        condition=score.condition,
+        metric=score.metric,
+        higher_is_better=higher_is_better(score.metric),
+        values={name: f"{value:.{score.digits}f}" for name, value in score.values.items()},
+        best=[name for name, value in score.values.items() if value == score.best],
+    )

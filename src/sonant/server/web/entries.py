@@ -1,0 +1,258 @@
+"""What the server tells of each model: the catalogue's facts, and how it stands with the model here."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sonant.models.backbone import BackboneConfig
+from sonant.models.catalog import CATALOG, Card
+from sonant.models.families import Family, Preset, Task, family_of, presets
+from sonant.models.published_results import Result
+from sonant.server.errors import ApiError
+from sonant.server.hosting.pool import Slot
+from sonant.server.hosting.served_model import Ability, ServedModel, State
+from sonant.server.services import Services
+from sonant.server.settings import ServerSettings
+
+HOUR = 3600
+ABILITIES: tuple[tuple[str, Ability], ...] = (  # a word in what a model was fine-tuned on, and what it can do for it
+    ("with CTC", "transcription"),
+    ("verification", "verification"),
+    ("diarisation", "diarization"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Specs:
+    """A model's shape.
+
+    Attributes:
+        family: that it belongs to.
+        parameters: of the encoder, without heads.
+        dim: numbers in the vector of a frame.
+        num_layers: layers are numbered 0, the input of the first block, to this.
+        frame_rate: frames a second; a frame is a token.
+        sampling_rate: in hertz; other recordings are resampled.
+        receptive_field: samples that one frame sees at least.
+        normalize: whether waveforms are normalised; the server sees to it.
+        presets: layer and pooling by task.
+    """
+
+    family: Family
+    parameters: int
+    dim: int
+    num_layers: int
+    frame_rate: float
+    sampling_rate: int
+    receptive_field: int
+    normalize: bool
+    presets: Mapping[Task, Preset]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a model of the catalogue comes from; see `sonant.models.catalog.Card`."""
+
+    data: str
+    hours: int | None
+    languages: str
+    labels: str | None
+    pretrained: str | None
+    licence: str
+    paper: str
+    paper_url: str
+    address: str | None
+    shipped: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """A model's price here.
+
+    Attributes:
+        per_million_tokens, per_audio_hour: both are added.
+        hour_in_all: an hour of audio with its tokens; None where the frame rate is not known.
+        currency: of the amounts.
+    """
+
+    per_million_tokens: Decimal
+    per_audio_hour: Decimal
+    hour_in_all: Decimal | None
+    currency: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Seconds of the shortest and the longest recording that is taken."""
+
+    min_seconds: float | None
+    max_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """How a loaded model does.
+
+    Attributes:
+        queue_seconds: of audio that wait.
+        waiting_requests: that they belong to.
+        audio_seconds_per_second: that it has computed lately; None until it has computed something.
+    """
+
+    queue_seconds: float
+    waiting_requests: int
+    audio_seconds_per_second: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEntry:
+    """One model.
+
+    Attributes:
+        id: as requests name it.
+        title: as its authors call it; the id where nobody does.
+        state: whether it answers.
+        created: when it was loaded, in unix seconds; None if it is not.
+        abilities: what may be asked of it; of models that are not loaded, what they were made for.
+        specs: None for a folder of the user's own that is not loaded.
+        origin: None for models that are not in the catalogue.
+        results: what others have published.
+        votes: of people who want it served here.
+        live: figures; None if it is not loaded.
+    """
+
+    id: str
+    title: str
+    state: State
+    created: int | None
+    abilities: tuple[Ability, ...]
+    specs: Specs | None
+    origin: Origin | None
+    results: tuple[Result, ...]
+    price: Cost
+    recordings: Span
+    votes: int
+    live: Live | None
+
+    @property
+    def family(self) -> str:
+        return self.specs.family if self.specs else ""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether one can vote for it: it is not here yet."""
+        return self.state not in ("live", "loading")
+
+
+async def entries(services: Services) -> list[ModelEntry]:
+    """Every model: those that the server was told of first, then the rest of the catalogue."""
+    votes = await services.accounts.votes.counts()
+    return list(_entries(services, votes))
+
+
+async def entry(services: Services, model_id: str) -> ModelEntry:
+    """One model by its id; ApiError 404 `model_not_found`."""
+    votes = await services.accounts.votes.counts()
+    for each in _entries(services, votes):
+        if each.id == model_id:
+            return each
+    raise unknown_model(model_id)
+
+
+def unknown_model(model_id: str, *, param: str = "model") -> ApiError:
+    """For an id that neither the server nor the catalogue knows."""
+    return ApiError(404, "model_not_found", f"There is no model {model_id!r} here, nor in the catalogue.", param=param)
+
+
+def _entries(services: Services, votes: Mapping[str, int]) -> Iterator[ModelEntry]:
+    hosted = {slot.id: slot for slot in services.models.hosted()}
+    order: dict[State, int] = {"live": 0, "loading": 1, "error": 2, "unloaded": 3}
+    for slot in sorted(hosted.values(), key=lambda slot: order[slot.state]):
+        yield _entry(slot.id, slot, services.settings, votes.get(slot.id, 0))
+    for name in CATALOG:
+        if name not in hosted:
+            yield _entry(name, None, services.settings, votes.get(name, 0))
+
+
+def _entry(model_id: str, slot: Slot | None, settings: ServerSettings, votes: int) -> ModelEntry:
+    card = CATALOG.get(model_id)
+    served = slot.model if slot else None
+    specs = None
+    if served:
+        backbone = served.encoder.model
+        specs = _specs(backbone.config, sum(weights.numel() for weights in backbone.parameters()))
+    elif card:
+        specs = _specs(card.config, card.parameters)
+    return ModelEntry(
+        id=model_id,
+        title=card.title if card else model_id,
+        state=slot.state if slot else "coming_soon",
+        created=served.created if served else None,
+        abilities=served.abilities if served else _abilities(card),
+        specs=specs,
+        origin=_origin(card) if card else None,
+        results=card.results if card else (),
+        price=_cost(specs, model_id, settings),
+        recordings=Span(
+            min_seconds=specs.receptive_field / specs.sampling_rate if specs else None,
+            max_seconds=settings.limits.audio_seconds,
+        ),
+        votes=votes,
+        live=_live(served) if served else None,
+    )
+
+
+def _live(served: ServedModel) -> Live:
+    stats = served.stats
+    return Live(
+        queue_seconds=stats.queue_seconds,
+        waiting_requests=stats.waiting_requests,
+        audio_seconds_per_second=stats.audio_seconds_per_second,
+    )
+
+
+def _specs(config: BackboneConfig, parameters: int) -> Specs:
+    return Specs(
+        family=family_of(config),
+        parameters=parameters,
+        dim=config.dim,
+        num_layers=config.num_layers,
+        frame_rate=config.sampling_rate / config.stride,
+        sampling_rate=config.sampling_rate,
+        receptive_field=config.receptive_field,
+        normalize=config.normalize,
+        presets=presets(config),
+    )
+
+
+def _origin(card: Card) -> Origin:
+    paper, paper_url = card.paper
+    return Origin(
+        data=card.data,
+        hours=card.hours,
+        languages=card.languages,
+        labels=card.labels,
+        pretrained=card.pretrained,
+        licence=card.licence,
+        paper=paper,
+        paper_url=paper_url,
+        address=card.address,
+        shipped=card.shipped,
+        notes=card.notes,
+    )
+
+
+def _abilities(card: Card | None) -> tuple[Ability, ...]:
+    labels = (card.labels or "") if card else ""
+    return ("embeddings", *(ability for word, ability in ABILITIES if word in labels))
+
+
+def _cost(specs: Specs | None, model_id: str, settings: ServerSettings) -> Cost:
+    price = settings.price_of(model_id)
+    return Cost(
+        per_million_tokens=price.per_million_tokens,
+        per_audio_hour=price.per_audio_hour,
+        hour_in_all=price.cost(round(specs.frame_rate * HOUR), HOUR) if specs else None,
+        currency=settings.accounts.currency,
+    )

@@ -1,0 +1,217 @@
+"""What a visitor of the catalogue asks for: words, filters, an order. It lives in the address of the page."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, get_args
+from urllib.parse import urlencode
+
+from sonant.errors import UnknownName
+from sonant.models.families import FAMILIES
+from sonant.server.web.entries import ModelEntry
+
+Format = Literal["cards", "table"]
+
+
+class Choice(NamedTuple):
+    """One value of a filter."""
+
+    value: str
+    label: str
+    fits: Callable[[ModelEntry], bool]
+
+
+class Filter(NamedTuple):
+    """One filter."""
+
+    name: str
+    label: str
+    choices: tuple[Choice, ...]
+
+
+class Order(NamedTuple):
+    """One way to sort; None leaves what is served here in front."""
+
+    value: str
+    label: str
+    key: Callable[[ModelEntry], tuple[float | str, ...]] | None
+
+
+def _of_size(least: float, most: float) -> Callable[[ModelEntry], bool]:
+    return lambda entry: entry.specs is not None and least <= entry.specs.parameters < most
+
+
+def _of_family(family: str) -> Callable[[ModelEntry], bool]:
+    return lambda entry: entry.family == family
+
+
+def _able(ability: str) -> Callable[[ModelEntry], bool]:
+    return lambda entry: ability in entry.abilities
+
+
+def _in_state(*states: str) -> Callable[[ModelEntry], bool]:
+    return lambda entry: entry.state in states
+
+
+def _under(licence: str) -> Callable[[ModelEntry], bool]:
+    return lambda entry: licence in licences(entry)
+
+
+def licences(entry: ModelEntry) -> list[str]:
+    """The names of the licences that an entry gives for its weights; remarks in brackets left out."""
+    text = re.sub(r"\(.*?\)", "", entry.origin.licence) if entry.origin else ""
+    return [name for name in ("Apache-2.0", "MIT", "CC BY-SA 3.0", "CC BY-NC 4.0") if name in text.partition(";")[0]]
+
+
+def _is_english(entry: ModelEntry) -> bool:
+    return entry.origin is not None and "English" in entry.origin.languages
+
+
+def _is_multilingual(entry: ModelEntry) -> bool:
+    return entry.origin is not None and "languages" in entry.origin.languages
+
+
+FILTERS = (
+    Filter("family", "Family", tuple(Choice(key, name, _of_family(name)) for key, name in FAMILIES.items())),
+    Filter(
+        "language",
+        "Language",
+        (Choice("english", "English", _is_english), Choice("many", "Many languages", _is_multilingual)),
+    ),
+    Filter(
+        "licence",
+        "Licence",
+        (
+            Choice("apache", "Apache-2.0", _under("Apache-2.0")),
+            Choice("mit", "MIT", _under("MIT")),
+            Choice("by-sa", "CC BY-SA 3.0", _under("CC BY-SA 3.0")),
+            Choice("by-nc", "CC BY-NC 4.0 (non-commercial)", _under("CC BY-NC 4.0")),
+        ),
+    ),
+    Filter(
+        "size",
+        "Size",
+        (
+            Choice("tiny", "under 50 M", _of_size(0, 50e6)),
+            Choice("base", "50 to 200 M", _of_size(50e6, 200e6)),
+            Choice("large", "200 to 500 M", _of_size(200e6, 500e6)),
+            Choice("huge", "500 M and more", _of_size(500e6, float("inf"))),
+        ),
+    ),
+    Filter(
+        "task",
+        "Made for",
+        (
+            Choice("transcription", "Transcripts", _able("transcription")),
+            Choice("verification", "Verifying speakers", _able("verification")),
+            Choice("diarization", "Who speaks when", _able("diarization")),
+            Choice("embeddings", "Embeddings only", lambda entry: entry.abilities == ("embeddings",)),
+        ),
+    ),
+    Filter(
+        "status",
+        "Status",
+        (
+            Choice("live", "Live", _in_state("live")),
+            Choice("loading", "Loading", _in_state("loading")),
+            Choice("soon", "Coming soon", _in_state("coming_soon", "unloaded")),
+            Choice("error", "Error", _in_state("error")),
+        ),
+    ),
+)
+
+
+def _parameters(entry: ModelEntry) -> float:
+    return entry.specs.parameters if entry.specs else 0
+
+
+def _hours(entry: ModelEntry) -> float:
+    return (entry.origin.hours or 0) if entry.origin else 0
+
+
+ORDERS = (
+    Order("", "Served first", None),
+    Order("votes", "Most wanted", lambda entry: (-entry.votes,)),
+    Order("smallest", "Smallest", lambda entry: (_parameters(entry),)),
+    Order("largest", "Largest", lambda entry: (-_parameters(entry),)),
+    Order("hours", "Most speech heard", lambda entry: (-_hours(entry),)),
+    Order("name", "Name", lambda entry: (entry.id.rpartition("/")[2].lower(), entry.id)),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What is asked of the catalogue.
+
+    Attributes:
+        q: words that must all be found.
+        chosen: values by filter.
+        sort: of ORDERS.
+        fmt: cards, or a table.
+    """
+
+    q: str = ""
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    sort: str = ""
+    fmt: Format = "cards"
+
+    @classmethod
+    def read(cls, parameters: Mapping[str, str]) -> "Wish":
+        """From the parameters of an address; those with no value do not count. UnknownName: a value that is none."""
+        chosen = {}
+        for each in FILTERS:
+            if value := parameters.get(each.name, ""):
+                known = [choice.value for choice in each.choices]
+                chosen[each.name] = _known(each.name, value, known)
+        sort = _known("order", parameters.get("sort", ""), [order.value for order in ORDERS])
+        fmt: Format = (
+            "table" if _known("form", parameters.get("fmt") or "cards", get_args(Format)) == "table" else "cards"
+        )
+        return cls(
+            q=" ".join(parameters.get("q", "").split()),
+            chosen=chosen,
+            sort=sort,
+            fmt="table" if fmt == "table" else "cards",
+        )
+
+    @property
+    def query(self) -> str:
+        """The parameters as an address has them, without those that say nothing."""
+        named = {"q": self.q, **self.chosen, "sort": self.sort, "fmt": "" if self.fmt == "cards" else self.fmt}
+        return urlencode({name: value for name, value in named.items() if value})
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it leaves anything out."""
+        return bool(self.q or self.chosen)
+
+    def fits(self, entry: ModelEntry) -> bool:
+        """Whether a model is among what is asked for."""
+        text = _text(entry)
+        return all(word in text for word in self.q.lower().split()) and all(
+            choice.fits(entry)
+            for each in FILTERS
+            for choice in each.choices
+            if self.chosen.get(each.name) == choice.value
+        )
+
+    def of(self, entries: Iterable[ModelEntry]) -> list[ModelEntry]:
+        """Those that fit, in the order asked for."""
+        found = [entry for entry in entries if self.fits(entry)]
+        key = next(order.key for order in ORDERS if order.value == self.sort)
+        return found if key is None else sorted(found, key=key)
+
+
+def _known(kind: str, value: str, known: Iterable[str]) -> str:
+    known = list(known)
+    if value not in known:
+        raise UnknownName(kind, value, filter(None, known))
+    return value
+
+
+def _text(entry: ModelEntry) -> str:
+    """All in which words are searched."""
+    parts = [entry.id, entry.title, entry.family, *entry.abilities]
+    if entry.origin:
+        parts += [entry.origin.data, entry.origin.languages, entry.origin.labels or ""]
+    return " ".join(parts).lower()

@@ -1,0 +1,69 @@
+"""A page for each model: what it is, what it can do, what it costs, how to call it."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
+
+from sonant.errors import UnknownName
+from sonant.models.catalog import find
+from sonant.server.accounts.caller import signed_in
+from sonant.server.errors import ApiError
+from sonant.server.services import Services, services_of
+from sonant.server.web.about import TASKS, Question, about, questions
+from sonant.server.web.code_samples import TITLES, TOOLS, Sample, samples
+from sonant.server.web.entries import ModelEntry, entries
+from sonant.server.web.pages import render
+from sonant.server.web.related import Related, related
+from sonant.server.web.standings import BenchmarkTable, in_full, tables
+from sonant.server.web.votes import wishes_of
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(signed_in)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPage:
+    """What the page shows."""
+
+    model: ModelEntry
+    about: list[str]
+    benchmarks: list[BenchmarkTable]
+    code: list[Sample]
+    questions: list[Question]
+    related: list[Related]
+
+
+@router.get("/models/{model_id:path}")
+async def model_page(request: Request, model_id: str, services: Services = Depends(services_of)) -> Response:
+    every = await entries(services)
+    model = next((entry for entry in every if entry.id == model_id), None)
+    if model is None:
+        return _elsewhere(model_id)
+    page = ModelPage(
+        model=model,
+        about=about(model),
+        benchmarks=tables(model.results),
+        code=samples(model, str(request.base_url).rstrip("/")),
+        questions=questions(model),
+        related=related(model, every),
+    )
+    return render(
+        request,
+        "model.html",
+        page,
+        title=model.title,
+        voted=await wishes_of(request, services),
+        tasks=TASKS,
+        code_titles=TITLES,
+        tools=TOOLS,
+        in_full=in_full,
+    )
+
+
+def _elsewhere(model_id: str) -> Response:
+    """To the page that a short name means; 404 `model_not_found` where it means none."""
+    try:
+        card = find(model_id)
+    except UnknownName as unknown:
+        raise ApiError(404, "model_not_found", str(unknown).partition(" Known: ")[0], param="model") from unknown
+    return RedirectResponse(f"/models/{card.name}", 307)

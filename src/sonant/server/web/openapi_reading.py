@@ -1,0 +1,202 @@
+"""The parts of an OpenAPI document as a page shows them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+LONGEST_TEXT = 60  # characters of a text in an example: recordings are long
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """A parameter, or a field of a body.
+
+    Attributes:
+        place: "path", "query", "header" or "body".
+        kind: what it may be, in words.
+        default: as JSON; None where there is none.
+    """
+
+    name: str
+    place: str
+    kind: str
+    is_required: bool
+    default: str | None
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A body, as JSON."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Body:
+    """A body in one content type."""
+
+    media_type: str
+    fields: tuple[Field, ...]
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What comes back with a status."""
+
+    status: int
+    description: str
+    bodies: tuple[Body, ...]
+
+    @property
+    def is_error(self) -> bool:
+        return self.status >= HTTPStatus.BAD_REQUEST
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """What one method of a path does."""
+
+    method: str
+    path: str
+    summary: str
+    description: str
+    tag: str
+    needs_key: bool
+    parameters: tuple[Field, ...]
+    bodies: tuple[Body, ...]
+    answers: tuple[Answer, ...]
+
+    @property
+    def anchor(self) -> str:
+        return "-".join([self.method.lower(), *(part.strip("{}") for part in self.path.split("/") if part)])
+
+
+def operations(document: Mapping[str, Any]) -> list[Operation]:
+    """Every operation of a document, in its order."""
+    read = _Reader(document)
+    return [
+        read.operation(path, method, item[method])
+        for path, item in document["paths"].items()
+        for method in METHODS
+        if method in item
+    ]
+
+
+class _Reader:
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._schemas: Mapping[str, Any] = document.get("components", {}).get("schemas", {})
+
+    def operation(self, path: str, method: str, found: Mapping[str, Any]) -> Operation:
+        parameters = tuple(
+            self._field(each["name"], each["in"], each.get("schema", {}), each, is_required=each.get("required", False))
+            for each in found.get("parameters", ())
+        )
+        return Operation(
+            method=method.upper(),
+            path=path,
+            summary=found.get("summary", ""),
+            description=found.get("description", ""),
+            tag=next(iter(found.get("tags", ())), "Other"),
+            needs_key=bool(found.get("security")),
+            parameters=parameters,
+            bodies=self._bodies(found.get("requestBody", {}).get("content", {})),
+            answers=tuple(
+                Answer(
+                    status=int(status),
+                    description=answer.get("description", ""),
+                    bodies=self._bodies(answer.get("content", {})),
+                )
+                for status, answer in sorted(found.get("responses", {}).items())
+                if status.isdigit()
+            ),
+        )
+
+    def _bodies(self, content: Mapping[str, Any]) -> tuple[Body, ...]:
+        return tuple(
+            Body(
+                media_type=media_type,
+                fields=tuple(self._fields(media.get("schema", {}))),
+                examples=tuple(self._examples(media)),
+            )
+            for media_type, media in content.items()
+        )
+
+    def _fields(self, schema: Mapping[str, Any]) -> Iterator[Field]:
+        schema = self._resolved(schema)
+        required = schema.get("required", ())
+        for name, field in schema.get("properties", {}).items():
+            yield self._field(name, "body", field, field, is_required=name in required)
+
+    def _field(
+        self, name: str, place: str, schema: Mapping[str, Any], told: Mapping[str, Any], *, is_required: bool
+    ) -> Field:
+        default = schema.get("default")
+        return Field(
+            name=name,
+            place=place,
+            kind=self.kind(schema),
+            is_required=is_required,
+            default=None if default is None else _as_text(default),
+            description=told.get("description") or self._resolved(schema).get("description", ""),
+        )
+
+    def _examples(self, media: Mapping[str, Any]) -> Iterator[Example]:
+        for name, example in media.get("examples", {}).items():
+            yield Example(title=example.get("summary", name), text=_as_text(example.get("value"), indent=True))
+        for value in [media["example"]] if "example" in media else []:
+            yield Example(title="Example", text=_as_text(value, indent=True))
+
+    def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        while "$ref" in schema:
+            schema = self._schemas[schema["$ref"].rpartition("/")[2]]
+        return schema
+
+    def kind(self, schema: Mapping[str, Any]) -> str:
+        """What a value may be, in words: `string, or list of integer`."""
+        schema = self._resolved(schema)
+        match schema:
+            case {"const": value}:
+                return _as_text(value)
+            case {"enum": values}:
+                return " | ".join(map(_as_text, values))
+            case {"anyOf": choices} | {"oneOf": choices}:
+                kinds = dict.fromkeys(self.kind(choice) for choice in choices)
+                return ", or ".join(kind for kind in kinds if kind != "null")
+            case {"allOf": [only]}:
+                return self.kind(only)
+            case {"type": "array"}:
+                return f"list of {self.kind(schema.get('items', {}))}"
+            case {"type": "string", "format": "binary"}:
+                return "file"
+            case {"type": str(name)}:
+                return f"{name}{_bounds(schema)}"
+        return schema.get("title", "any").lower()
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if least is None and most is None:
+        return ""
+    return f" from {least}" + ("" if most is None else f" to {most}") if least is not None else f" up to {most}"
+
+
+def _as_text(value: Any, *, indent: bool = False) -> str:
+    return orjson.dumps(_shortened(value), option=orjson.OPT_INDENT_2 if indent else None).decode()
+
+
+def _shortened(value: Any) -> Any:
+    match value:
+        case str() if len(value) > LONGEST_TEXT:
+            return f"{value[: LONGEST_TEXT - 20]}…"
+        case dict():
+            return {key: _shortened(inner) for key, inner in value.items()}
+        case list():
+            return [_shortened(inner) for inner in value]
+    return value

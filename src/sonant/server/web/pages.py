@@ -1,0 +1,150 @@
+"""What all pages share: one frame, one look, and a JSON twin made of the same data."""
+
+import hashlib
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from decimal import Decimal
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from fastapi import Request, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from sonant import __version__
+from sonant.server.errors import ApiError
+from sonant.server.services import services_of
+from sonant.server.web import wording
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+TEMPLATES = HERE / "templates"
+NAVIGATION = (("/", "Models"), ("/compare", "Compare"), ("/playground", "Playground"), ("/reference", "API"))
+THEMES = ("light", "dark")
+NOT_PAGES = ("/v1/", "/static/", "/openapi.json", "/health", "/ready", "/info", "/metrics")
+
+
+def render(request: Request, template: str, twin: Any, *, status: int = 200, **context: Any) -> Response:
+    """A page, or the same data as JSON for whoever asks with `?format=json` or by its Accept header.
+
+    Args:
+        template: in `templates/`; it extends base.html and finds the data as `page`.
+        twin: what the page shows, as orjson can write it: dataclasses, mappings, lists; decimals become strings.
+        status: of the answer.
+        **context: what only the HTML needs besides. Every page has `session`, `csrf_token`, `theme`, `path`,
+            `currency`, `base_url` and `static()`; what is given here wins.
+    """
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Cookie, HX-Request"}
+    if prefers_json(request):
+        return Response(as_json(twin), status, headers, media_type="application/json")
+    html = ENVIRONMENT.get_template(template).render(_shared(request) | {"page": twin} | context)
+    return Response(html, status, headers, media_type="text/html")
+
+
+def _shared(request: Request) -> dict[str, Any]:
+    session = getattr(request.state, "session", None)
+    theme = request.cookies.get("theme", "")
+    return {
+        "session": session,
+        "csrf_token": "" if session is None else session.csrf_token,
+        "theme": theme if theme in THEMES else "",
+        "path": request.url.path,
+        "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        "json_address": json_address(request),
+        "currency": services_of(request).settings.accounts.currency,
+        "base_url": str(request.base_url).rstrip("/"),
+    }
+
+
+def json_address(request: Request) -> str:
+    """Where the JSON twin of a page is."""
+    parts = [(name, value) for name, value in request.query_params.multi_items() if name != "format"]
+    return f"{request.url.path}?{urlencode([*parts, ('format', 'json')])}"
+
+
+def as_json(twin: Any) -> bytes:
+    return orjson.dumps(twin, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return wording.decimal(value)
+        case Mapping():
+            return dict(value)
+        case AbstractSet():
+            return sorted(value)
+        case Path():
+            return str(value)
+    raise TypeError(f"a page's data holds a {type(value).__name__}, which has no form in JSON")
+
+
+def prefers_json(request: Request) -> bool:
+    """Whether JSON is asked for: in the address, else where Accept ranks it above HTML."""
+    match request.query_params.get("format"):
+        case "json":
+            return True
+        case "html":
+            return False
+    accept = request.headers.get("accept", "")
+    return _weight(accept, "application/json") > _weight(accept, "text/html")
+
+
+def _weight(accept: str, kind: str) -> float:
+    """How much a kind of media, named in full, is wanted: 0 to 1."""
+    for part in accept.split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        if name.lower() == kind:
+            for parameter in parameters:
+                if parameter.startswith("q="):
+                    try:
+                        return float(parameter[2:])
+                    except ValueError:
+                        return 0.0
+            return 1.0
+    return 0.0
+
+
+def error_page(request: Request, error: ApiError) -> Response | None:
+    """A page for a person whose browser ran into an error; None for programs, which get JSON."""
+    if request.url.path.startswith(NOT_PAGES) or not _weight(request.headers.get("accept", ""), "text/html"):
+        return None
+    twin = error.body | {"status": error.status, "request_id": getattr(request.state, "request_id", None)}
+    response = render(request, "error.html", twin, status=error.status, title=HTTPStatus(error.status).phrase)
+    response.headers.update(error.headers)
+    return response
+
+
+def local_path(path: str, default: str = "/") -> str:
+    """A path on this server to go on to, such as a form names; anything that leads elsewhere gives the default."""
+    is_local = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if is_local else default
+
+
+@cache
+def static(name: str) -> str:
+    """The address of a static file; it changes with the contents, so that browsers may keep it."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()
+    return f"/static/{name}?v={digest[:12]}"
+
+
+ENVIRONMENT = Environment(
+    loader=FileSystemLoader(TEMPLATES),
+    autoescape=select_autoescape(default=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+ENVIRONMENT.globals |= {"static": static, "navigation": NAVIGATION, "version": __version__}
+ENVIRONMENT.filters |= {
+    "count": wording.count,
+    "millions": wording.millions,
+    "decimal": wording.decimal,
+    "duration": wording.duration,
+    "moment": wording.moment,
+    "money": wording.money,
+    "prose": wording.prose,
+}

@@ -1,0 +1,47 @@
+"""The reference of the API, made of the application's own OpenAPI document."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+
+from sonant.server.accounts.caller import signed_in
+from sonant.server.web.openapi_reading import Operation, operations
+from sonant.server.web.pages import render
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(signed_in)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferencePage:
+    """What the page shows; `openapi` is the address of the whole document."""
+
+    title: str
+    version: str
+    description: str
+    openapi: str
+    operations: list[Operation]
+
+
+@router.get("/reference")
+async def reference(request: Request) -> Response:
+    page = _page(request.app)
+    tags: dict[str, list[Operation]] = {}
+    for operation in page.operations:
+        tags.setdefault(operation.tag, []).append(operation)
+    errors: dict[int, Any] = {
+        answer.status: answer for operation in page.operations for answer in operation.answers if answer.is_error
+    }
+    return render(
+        request, "reference.html", page, title="API reference", tags=tags, errors=dict(sorted(errors.items()))
+    )
+
+
+def _page(app: FastAPI) -> ReferencePage:
+    document = app.openapi()
+    return ReferencePage(
+        title=document["info"]["title"],
+        version=document["info"]["version"],
+        description=document["info"].get("description", ""),
+        openapi="/openapi.json",
+        operations=operations(document),
+    )

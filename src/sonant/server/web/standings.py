@@ -1,0 +1,107 @@
+"""A model's published results, and where each number stands among those of the catalogue."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+
+from sonant.models.catalog import CATALOG
+from sonant.models.published_results import Result, higher_is_better
+from sonant.models.side_by_side import Score, scores
+
+METRICS: Mapping[str, str] = {  # of SUPERB, in full
+    "PR PER": "Phoneme recognition, PER",
+    "ASR WER": "Speech recognition, WER",
+    "KS acc": "Keyword spotting, accuracy",
+    "IC acc": "Intent classification, accuracy",
+    "SID acc": "Speaker identification, accuracy",
+    "ER acc": "Emotion recognition, accuracy",
+    "ASV EER": "Speaker verification, EER",
+    "SD DER": "Speaker diarisation, DER",
+    "QbE MTWV": "Query by example, MTWV",
+    "SF F1": "Slot filling, F1",
+    "SF CER": "Slot filling, CER",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """One published number.
+
+    Attributes:
+        value: in the benchmark's units: percent, but MTWV.
+        text: the value as it was published.
+        place: 1 for the best model of the catalogue; None where no other has this number.
+        of: how many have it.
+    """
+
+    metric: str
+    value: float
+    text: str
+    higher_is_better: bool
+    place: int | None
+    of: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """The numbers of one condition."""
+
+    condition: str
+    source: str
+    standings: tuple[Standing, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkTable:
+    """A benchmark's numbers for one model."""
+
+    benchmark: str
+    metrics: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def sources(self) -> list[str]:
+        return list(dict.fromkeys(row.source for row in self.rows))
+
+
+def in_full(metric: str) -> str:
+    """The name of a metric for people."""
+    return METRICS.get(metric, metric)
+
+
+def tables(results: tuple[Result, ...]) -> list[BenchmarkTable]:
+    """A table a benchmark."""
+    return list(_tables(results))
+
+
+def _tables(results: tuple[Result, ...]) -> Iterator[BenchmarkTable]:
+    for benchmark, group in groupby(results, key=lambda result: result.benchmark):
+        rows = tuple(_row(result) for result in group)
+        metrics = dict.fromkeys(standing.metric for row in rows for standing in row.standings)
+        yield BenchmarkTable(benchmark=benchmark, metrics=tuple(metrics), rows=rows)
+
+
+def _row(result: Result) -> Row:
+    standings = []
+    for metric, value in result.scores.items():
+        score = _all_scores()[result.benchmark, result.condition, metric]
+        is_higher = higher_is_better(metric)
+        better = sum(other > value if is_higher else other < value for other in score.values.values())
+        count = len(score.values)
+        standings.append(
+            Standing(
+                metric=metric,
+                value=value,
+                text=f"{value:.{score.digits}f}",
+                higher_is_better=is_higher,
+                place=better + 1 if count > 1 else None,
+                of=count,
+            )
+        )
+    return Row(condition=result.condition, source=result.source, standings=tuple(standings))
+
+
+@cache
+def _all_scores() -> Mapping[tuple[str, str, str], Score]:
+    return {(score.benchmark, score.condition, score.metric): score for score in scores(list(CATALOG.values()))}

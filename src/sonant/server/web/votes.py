@@ -1,0 +1,57 @@
+"""Wishes: votes for those that are not served here."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from sonant.server.accounts.caller import session_for_change, signed_in
+from sonant.server.accounts.sessions import Session
+from sonant.server.errors import ApiError
+from sonant.server.services import Services, services_of
+from sonant.server.web.entries import ModelEntry, entry
+from sonant.server.web.pages import local_path, prefers_json, render
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(signed_in)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vote:
+    """How many want a model, and whether the visitor does."""
+
+    model: str
+    votes: int
+    is_yours: bool
+
+
+async def wishes_of(request: Request, services: Services) -> set[str]:
+    """The models that the visitor has voted for."""
+    session: Session | None = request.state.session
+    return await services.accounts.votes.of(session.user_id) if session else set()
+
+
+@router.post("/votes")
+async def vote(
+    request: Request,
+    want: str = Form(""),
+    unwant: str = Form(""),
+    session: Session = Depends(session_for_change),
+    services: Services = Depends(services_of),
+) -> Response:
+    """Vote for a model (`want`), or take the vote back (`unwant`)."""
+    model = await entry(services, want or unwant)
+    if want:
+        _check_wanted(model)
+        await services.accounts.votes.cast(session.user_id, model.id)
+    else:
+        await services.accounts.votes.withdraw(session.user_id, model.id)
+    if "hx-request" not in request.headers and not prefers_json(request):
+        return RedirectResponse(local_path(request.headers.get("hx-current-url", f"/models/{model.id}")), 303)
+    counts = await services.accounts.votes.counts()
+    twin = Vote(model=model.id, votes=counts.get(model.id, 0), is_yours=bool(want))
+    return render(request, "vote.html", twin, model=model)
+
+
+def _check_wanted(model: ModelEntry) -> None:
+    if not model.is_wanted:
+        raise ApiError(400, "already_served", f"{model.id} is served here: there is nothing to wish for.", param="want")
