@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import orjson
 from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from sonant import __version__
@@ -109,9 +110,15 @@ def _weight(accept: str, kind: str) -> float:
 
 
 def error_page(request: Request, error: ApiError) -> Response | None:
-    """A page for a person whose browser ran into an error; None for programs, which get JSON."""
+    """A page for a person whose browser ran into an error; None for programs, which get JSON.
+
+    Who is not signed in where it takes that is led to the form, and from there back.
+    """
     if request.url.path.startswith(NOT_PAGES) or not _weight(request.headers.get("accept", ""), "text/html"):
         return None
+    if error.code == "not_signed_in" and request.method == "GET":
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/sign-in?{urlencode({'next': here})}", HTTPStatus.SEE_OTHER)
     twin = error.body | {"status": error.status, "request_id": getattr(request.state, "request_id", None)}
     response = render(request, "error.html", twin, status=error.status, title=HTTPStatus(error.status).phrase)
     response.headers.update(error.headers)

@@ -11,8 +11,7 @@ const SHADES = 256;
  * @returns {Uint32Array} 256 opaque pixels for an ImageData, from the least to the most
  */
 export function colourMap(element) {
-  const style = getComputedStyle(element);
-  const stops = Array.from({ length: STOPS }, (_, i) => rgb(style.getPropertyValue(`--map-${i}`).trim()));
+  const stops = Array.from({ length: STOPS }, (_, i) => colour(element, `--map-${i}`).match(/\d+/g).map(Number));
   const map = new Uint32Array(SHADES);
   const bytes = new Uint8ClampedArray(map.buffer);
   for (let shade = 0; shade < SHADES; shade++) {
@@ -27,13 +26,12 @@ export function colourMap(element) {
   return map;
 }
 
-/** A colour of the style sheet by its name, such as "--picture-line". */
+/** A colour of the style sheet by its name, such as "--accent", as "rgb(143, 23, 101)": what the theme makes of it. */
 export function colour(element, name) {
-  return getComputedStyle(element).getPropertyValue(name).trim();
-}
-
-/** "#rrggbb" to three numbers. */
-function rgb(hexadecimal) {
-  const value = Number.parseInt(hexadecimal.slice(1), 16);
-  return [value >> 16, (value >> 8) & 255, value & 255];
+  const probe = document.createElement("i");
+  probe.style.color = `var(${name})`;
+  element.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
 }

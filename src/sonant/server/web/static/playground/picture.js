@@ -46,8 +46,8 @@ export class Picture {
     this.context.clearRect(0, 0, width, height);
     this.plot = { left: LEFT, top: TOP, width: width - LEFT - RIGHT, height: height - TOP - BOTTOM };
     this.context.font = "11px system-ui, sans-serif";
-    this.context.fillStyle = colour(this.frame, "--picture-text");
-    this.context.strokeStyle = colour(this.frame, "--picture-rule");
+    this.context.fillStyle = colour(this.frame, "--ink-soft");
+    this.context.strokeStyle = colour(this.frame, "--line-strong");
     this.context.lineWidth = 1;
   }
 

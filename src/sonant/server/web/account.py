@@ -1,0 +1,148 @@
+"""The account: what is left, the password, and leaving."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from sonant.server.accounts.caller import client_address, require_session, session_for_change
+from sonant.server.accounts.credit import Grant
+from sonant.server.accounts.sessions import Session
+from sonant.server.accounts.usage import UsageTotals
+from sonant.server.errors import ApiError
+from sonant.server.services import Services, services_of
+from sonant.server.web import account_keys, account_usage, signing_in
+from sonant.server.web.pages import prefers_json, render
+
+router = APIRouter(include_in_schema=False)
+for part in (signing_in, account_keys, account_usage):
+    router.include_router(part.router)
+
+DONE = {"password": "The password was changed. Everywhere else you were signed out."}  # ?done=
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountPage:
+    """What the page shows.
+
+    Attributes:
+        credit: what is left.
+        created: in unix seconds.
+        sessions: where one is signed in.
+        live_keys: that can be used.
+        spent: by the account so far.
+        grants: credit that was given, newest first.
+        done: what was just done, in words.
+        problem: what was not, in words.
+        about: the form that the problem is about.
+    """
+
+    email: str
+    is_admin: bool
+    credit: Decimal
+    created: int
+    sessions: int
+    live_keys: int
+    spent: UsageTotals
+    grants: list[Grant]
+    done: str | None
+    problem: str | None
+    about: str | None
+
+
+@router.get("/account")
+async def account(
+    request: Request,
+    done: str = "",
+    session: Session = Depends(require_session),
+    services: Services = Depends(services_of),
+) -> Response:
+    return await _page(request, session, services, done=DONE.get(done))
+
+
+@router.post("/account/password")
+async def change_password(
+    request: Request,
+    old: str = Form(""),
+    new: str = Form(""),
+    session: Session = Depends(session_for_change),
+    services: Services = Depends(services_of),
+) -> Response:
+    accounts, address = services.accounts, client_address(request)
+    try:
+        await accounts.users.change_password(session.user_id, old, new, address=address)
+    except ApiError as error:
+        return await _refused(request, session, services, error, about="password")
+    await accounts.sessions.sign_out_everywhere(session.user_id)
+    here = await accounts.sessions.open(session.user_id, address=address)
+    response = RedirectResponse("/account?done=password", 303)
+    accounts.sessions.set_cookie(response, request, here.token)
+    return response
+
+
+@router.post("/account/sign-out-everywhere")
+async def sign_out_everywhere(
+    session: Session = Depends(session_for_change), services: Services = Depends(services_of)
+) -> Response:
+    await services.accounts.sessions.sign_out_everywhere(session.user_id)
+    return _left(services, "/sign-in")
+
+
+@router.post("/account/delete")
+async def delete(
+    request: Request,
+    email: str = Form(""),
+    session: Session = Depends(session_for_change),
+    services: Services = Depends(services_of),
+) -> Response:
+    """Only if the address of the account is typed: nobody deletes one by a slip of the mouse."""
+    if email.strip().lower() != session.email.lower():
+        error = ApiError(
+            400, "not_confirmed", f"To delete the account, type its address: {session.email}.", param="email"
+        )
+        return await _refused(request, session, services, error, about="delete")
+    try:
+        await services.accounts.users.delete(session.user_id, by=session.email, address=client_address(request))
+    except ApiError as error:
+        return await _refused(request, session, services, error, about="delete")
+    return _left(services, "/")
+
+
+def _left(services: Services, address: str) -> Response:
+    response = RedirectResponse(address, 303)
+    services.accounts.sessions.clear_cookie(response)
+    return response
+
+
+async def _refused(request: Request, session: Session, services: Services, error: ApiError, *, about: str) -> Response:
+    if prefers_json(request):
+        raise error
+    return await _page(request, session, services, error=error, about=about)
+
+
+async def _page(
+    request: Request,
+    session: Session,
+    services: Services,
+    *,
+    done: str | None = None,
+    error: ApiError | None = None,
+    about: str | None = None,
+) -> Response:
+    accounts = services.accounts
+    user = await accounts.users.get(session.user_id)
+    page = AccountPage(
+        email=user.email,
+        is_admin=user.is_admin,
+        credit=user.credit,
+        created=user.created,
+        sessions=len(await accounts.sessions.of(user.id)),
+        live_keys=sum(key.state == "live" for key in await accounts.keys.of(user.id)),
+        spent=await accounts.usage.totals(user_id=user.id),
+        grants=await accounts.credit.grants(user.id),
+        done=done,
+        problem=error.message if error else None,
+        about=about,
+    )
+    return render(request, "account/account.html", page, status=error.status if error else 200)

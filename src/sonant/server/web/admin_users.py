@@ -1,0 +1,181 @@
+"""What an administrator sees of users, and does to them."""
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from sonant.server.accounts.audit import AuditEntry
+from sonant.server.accounts.caller import client_address
+from sonant.server.accounts.credit import Grant
+from sonant.server.accounts.keys import Key
+from sonant.server.accounts.usage import UsageTotals
+from sonant.server.accounts.users import User
+from sonant.server.errors import ApiError
+from sonant.server.services import Services, services_of
+from sonant.server.web.administrator import administrator
+from sonant.server.web.pages import prefers_json, render
+
+router = APIRouter()
+
+USERS = 50  # a page
+LOG_LINES = 20
+
+Answer = Literal["yes", "no"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsersPage:
+    """What the page shows.
+
+    Attributes:
+        q: what their addresses hold.
+        next: address of the page with more; None: there are none.
+    """
+
+    q: str
+    users: list[User]
+    next: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserPage:
+    """What the page shows.
+
+    Attributes:
+        entries: of the audit log about them, the newest first.
+        problem: why something was not done, in words.
+    """
+
+    user: User
+    keys: list[Key]
+    grants: list[Grant]
+    spent: UsageTotals
+    entries: list[AuditEntry]
+    problem: str | None
+
+
+@router.get("/admin/users", dependencies=[Depends(administrator)])
+async def users(request: Request, q: str = "", after: int = 0, services: Services = Depends(services_of)) -> Response:
+    found = await services.accounts.users.search(q.strip(), limit=USERS + 1, after=after)
+    shown = found[:USERS]
+    more = {"q": q, "after": shown[-1].id} if len(found) > USERS else None
+    page = UsersPage(q=q, users=shown, next=f"/admin/users?{urlencode(more)}" if more else None)
+    return render(request, "admin/users.html", page)
+
+
+@router.get("/admin/users/{user_id}", dependencies=[Depends(administrator)])
+async def user(request: Request, user_id: int, services: Services = Depends(services_of)) -> Response:
+    return await _page(request, user_id, services)
+
+
+@router.post("/admin/users/{user_id}/credit")
+async def grant(
+    request: Request,
+    user_id: int,
+    amount: str = Form(""),
+    reason: str = Form(""),
+    by: str = Depends(administrator),
+    services: Services = Depends(services_of),
+) -> Response:
+    try:
+        await services.accounts.credit.grant(
+            user_id, _amount(amount), reason=reason.strip(), by=by, address=client_address(request)
+        )
+    except ApiError as error:
+        return await _refused(request, user_id, services, error)
+    return _back(user_id)
+
+
+@router.post("/admin/users/{user_id}/disabled")
+async def set_disabled(
+    request: Request,
+    user_id: int,
+    value: Answer = Form(...),
+    by: str = Depends(administrator),
+    services: Services = Depends(services_of),
+) -> Response:
+    try:
+        await services.accounts.users.set_disabled(user_id, value == "yes", by=by, address=client_address(request))
+    except ApiError as error:
+        return await _refused(request, user_id, services, error)
+    return _back(user_id)
+
+
+@router.post("/admin/users/{user_id}/admin")
+async def set_admin(
+    request: Request,
+    user_id: int,
+    value: Answer = Form(...),
+    by: str = Depends(administrator),
+    services: Services = Depends(services_of),
+) -> Response:
+    try:
+        await services.accounts.users.set_admin(user_id, value == "yes", by=by, address=client_address(request))
+    except ApiError as error:
+        return await _refused(request, user_id, services, error)
+    return _back(user_id)
+
+
+@router.post("/admin/users/{user_id}/password")
+async def set_password(
+    request: Request,
+    user_id: int,
+    password: str = Form(""),
+    by: str = Depends(administrator),
+    services: Services = Depends(services_of),
+) -> Response:
+    """For who has forgotten theirs, and for the first administrator, who has none."""
+    try:
+        await services.accounts.users.set_password(user_id, password, by=by, address=client_address(request))
+    except ApiError as error:
+        return await _refused(request, user_id, services, error)
+    return _back(user_id)
+
+
+@router.post("/admin/users/{user_id}/keys/{key_id}/revoke")
+async def revoke_key(
+    request: Request,
+    user_id: int,
+    key_id: int,
+    by: str = Depends(administrator),
+    services: Services = Depends(services_of),
+) -> Response:
+    await services.accounts.keys.revoke(key_id, user_id=user_id, by=by, address=client_address(request))
+    return _back(user_id)
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        return Decimal(text.strip().replace(",", "."))
+    except InvalidOperation:
+        raise ApiError(
+            400, "invalid_value", f"{text[:40]!r} is no amount; expected a number such as 5 or 2.50.", param="amount"
+        ) from None
+
+
+def _back(user_id: int) -> Response:
+    return RedirectResponse(f"/admin/users/{user_id}", 303)
+
+
+async def _refused(request: Request, user_id: int, services: Services, error: ApiError) -> Response:
+    if prefers_json(request) or error.status == 404:
+        raise error
+    return await _page(request, user_id, services, error)
+
+
+async def _page(request: Request, user_id: int, services: Services, error: ApiError | None = None) -> Response:
+    accounts = services.accounts
+    user = await accounts.users.get(user_id)
+    page = UserPage(
+        user=user,
+        keys=await accounts.keys.of(user_id),
+        grants=await accounts.credit.grants(user_id),
+        spent=await accounts.usage.totals(user_id=user_id),
+        entries=await accounts.audit.entries(limit=LOG_LINES, target=user.email),
+        problem=error.message if error else None,
+    )
+    return render(request, "admin/user.html", page, status=error.status if error else 200)

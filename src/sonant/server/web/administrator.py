@@ -1,0 +1,19 @@
+"""Who may administer: somebody signed in, or a program with a key that may do everything."""
+
+from fastapi import Request
+
+from sonant.server.accounts.caller import require_admin, session_for_change
+from sonant.server.errors import ApiError
+
+
+async def administrator(request: Request) -> str:
+    """The name for the audit log of whoever administers with this request.
+
+    Raises ApiError 401: nobody is signed in. 403: somebody else than an administrator, or a form without its token.
+    """
+    if "authorization" in request.headers:
+        return (await require_admin(request, None)).name
+    session = await session_for_change(request)
+    if not session.is_admin:
+        raise ApiError(403, "insufficient_scope", f"{session.email} is no administrator.")
+    return session.email

@@ -1,0 +1,130 @@
+"""Sign-up, sign-in and sign-out: forms that work without JavaScript."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from sonant.server.accounts.caller import client_address, refuse_cross_site, session_for_change, signed_in
+from sonant.server.accounts.sessions import Session
+from sonant.server.errors import ApiError
+from sonant.server.services import Services, services_of
+from sonant.server.web.pages import local_path, prefers_json, render
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignPage:
+    """What the forms show.
+
+    Attributes:
+        next: where to go on afterwards.
+        email: as it was typed before.
+        problem: why it did not work, in words.
+        about: the field that the problem is about.
+        free_credit: of a new account, as a decimal number.
+        sign_up: whether strangers may make accounts.
+    """
+
+    next: str
+    email: str
+    problem: str | None
+    about: str | None
+    free_credit: str
+    sign_up: bool
+
+
+@router.get("/sign-up")
+async def sign_up_form(
+    request: Request, onward: str = Query("/account", alias="next"), session: Session | None = Depends(signed_in)
+) -> Response:
+    return (
+        _form(request, "account/sign_up.html", onward) if session is None else RedirectResponse(local_path(onward), 303)
+    )
+
+
+@router.get("/sign-in")
+async def sign_in_form(
+    request: Request, onward: str = Query("/account", alias="next"), session: Session | None = Depends(signed_in)
+) -> Response:
+    return (
+        _form(request, "account/sign_in.html", onward) if session is None else RedirectResponse(local_path(onward), 303)
+    )
+
+
+@router.post("/sign-up", dependencies=[Depends(refuse_cross_site)])
+async def sign_up(
+    request: Request,
+    email: str = Form(""),
+    password: str = Form(""),
+    onward: str = Form("/account", alias="next"),
+    services: Services = Depends(services_of),
+) -> Response:
+    address = client_address(request)
+    try:
+        user = await services.accounts.users.sign_up(email, password, address=address)
+    except ApiError as error:
+        return _again(request, "account/sign_up.html", onward, email, error)
+    new = await services.accounts.sessions.open(user.id, address=address)
+    return _welcome(request, services, new.token, onward)
+
+
+@router.post("/sign-in", dependencies=[Depends(refuse_cross_site)])
+async def sign_in(
+    request: Request,
+    email: str = Form(""),
+    password: str = Form(""),
+    key: str = Form(""),
+    onward: str = Form("/account", alias="next"),
+    services: Services = Depends(services_of),
+) -> Response:
+    """By address and password, or by a key that may do everything: so the first administrator gets in."""
+    sessions, address = services.accounts.sessions, client_address(request)
+    try:
+        if key:
+            new = await sessions.sign_in_with_key(key.strip(), address=address)
+        else:
+            new = await sessions.sign_in(email, password, address=address)
+    except ApiError as error:
+        return _again(request, "account/sign_in.html", onward, email, error)
+    return _welcome(request, services, new.token, onward)
+
+
+@router.post("/sign-out", dependencies=[Depends(session_for_change)])
+async def sign_out(request: Request, services: Services = Depends(services_of)) -> Response:
+    sessions = services.accounts.sessions
+    token = sessions.token_of(request)
+    if token:
+        await sessions.sign_out(token)
+    response = RedirectResponse("/", 303)
+    sessions.clear_cookie(response)
+    return response
+
+
+def _welcome(request: Request, services: Services, token: str, onward: str) -> Response:
+    response = RedirectResponse(local_path(onward, "/account"), 303)
+    services.accounts.sessions.set_cookie(response, request, token)
+    return response
+
+
+def _again(request: Request, template: str, onward: str, email: str, error: ApiError) -> Response:
+    """The form once more with what was wrong; a program gets the error itself."""
+    if prefers_json(request):
+        raise error
+    response = _form(request, template, onward, email, error)
+    response.headers.update(error.headers)
+    return response
+
+
+def _form(request: Request, template: str, onward: str, email: str = "", error: ApiError | None = None) -> Response:
+    rules = services_of(request).settings.accounts
+    page = SignPage(
+        next=local_path(onward, "/account"),
+        email=email,
+        problem=error.message if error else None,
+        about=error.param if error else None,
+        free_credit=f"{rules.free_credit:f}",
+        sign_up=rules.sign_up,
+    )
+    return render(request, template, page, status=error.status if error else 200)

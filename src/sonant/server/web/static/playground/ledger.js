@@ -1,0 +1,42 @@
+/** What the calls of this page cost and took, newest first. */
+
+export class Ledger {
+  /** @param {HTMLTableSectionElement} rows @param {HTMLElement} total @param {string} currency */
+  constructor(rows, total, currency) {
+    Object.assign(this, { rows, total, currency, spent: 0 });
+  }
+
+  /** @param {{seconds: number, bytes: number, answer: {usage?: object}}} outcome - of one call */
+  add(name, { seconds, bytes, answer }) {
+    const usage = answer.usage ?? {};
+    const cost = Number(usage.cost ?? 0);
+    const line = document.createElement("tr");
+    const audioSeconds = usage.audio_seconds ?? usage.seconds;
+    const texts = [
+      name,
+      audioSeconds === undefined ? "" : `${audioSeconds.toFixed(1)} s`,
+      usage.total_tokens === undefined ? "" : String(usage.total_tokens),
+      `${seconds.toFixed(2)} s`,
+      bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`,
+      cost ? money(cost, this.currency) : "nothing",
+    ];
+    texts.forEach((text, i) => {
+      const cell = document.createElement(i ? "td" : "th");
+      if (i) cell.className = "number";
+      else cell.scope = "row";
+      cell.textContent = text;
+      line.append(cell);
+    });
+    this.rows.prepend(line);
+    this.spent += cost;
+    this.total.textContent = `${this.rows.children.length} calls, ${money(this.spent, this.currency)} together.`;
+  }
+}
+
+/** "0.000021 USD": three digits that say something, and no exponent. */
+export function money(amount, currency) {
+  const value = Number(amount);
+  if (!value) return `0 ${currency}`;
+  const digits = Math.max(2, 2 - Math.floor(Math.log10(Math.abs(value))));
+  return `${value.toFixed(Math.min(12, digits))} ${currency}`;
+}

@@ -1,0 +1,152 @@
+"""Usage over a range of days: rows, sums, a chart, and CSV; for one account, or for all of them."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from fastapi import Response
+
+from sonant.server.accounts.usage import UsageRow
+from sonant.server.errors import ApiError
+
+DEFAULT_DAYS = 30
+MOST_DAYS = 366
+MEASURES: Mapping[str, tuple[str, Callable[[UsageRow], float]]] = {  # word in the address: (for people, of a row)
+    "cost": ("Cost", lambda row: float(row.cost)),
+    "audio": ("Minutes of audio", lambda row: row.audio_seconds / 60),
+    "requests": ("Requests", lambda row: float(row.requests)),
+}
+CHART_WIDTH, CHART_HEIGHT = 720, 180
+SHADES = 6  # .series-0 to .series-5 in style.css
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """Days, both included."""
+
+    since: date
+    until: date
+
+    @property
+    def days(self) -> list[date]:
+        return [self.since + timedelta(days=i) for i in range((self.until - self.since).days + 1)]
+
+
+def read_range(since: str, until: str) -> Range:
+    """The days that an address names; without them, the last thirty. ApiError 400: they are none, or too many."""
+    last = _day(until, "until") if until else datetime.now(UTC).date()
+    first = _day(since, "since") if since else last - timedelta(days=DEFAULT_DAYS - 1)
+    if not timedelta(0) <= last - first < timedelta(days=MOST_DAYS):
+        raise ApiError(
+            400,
+            "invalid_value",
+            f"From {first} to {last} was asked for; expected a range of 1 to {MOST_DAYS} days, the earlier day first.",
+            param="since",
+        )
+    return Range(since=first, until=last)
+
+
+def _day(text: str, name: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ApiError(
+            400, "invalid_value", f"{name}={text[:40]!r} is not a day; expected one such as 2026-11-21.", param=name
+        ) from None
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A day's part of one model, in the units of the chart."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    shade: int
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """Bars by day, models one on another.
+
+    Attributes:
+        measure: what is counted, for people.
+        top: what the upper edge stands for.
+        models: by shade; from the sixth on they share one.
+        days: under the bars, some of them: (x, text).
+        summary: in words.
+    """
+
+    measure: str
+    top: str
+    bars: tuple[Bar, ...]
+    models: tuple[str, ...]
+    days: tuple[tuple[float, str], ...]
+    summary: str
+    width: int = CHART_WIDTH
+    height: int = CHART_HEIGHT
+
+
+def chart(rows: Sequence[UsageRow], span: Range, measure: str) -> Chart:
+    """The bars of a range. ApiError 400: no such measure."""
+    if measure not in MEASURES:
+        raise ApiError(
+            400, "unknown_name", f"There is no measure {measure[:40]!r}. Known: {', '.join(MEASURES)}.", param="measure"
+        )
+    name, amount = MEASURES[measure]
+    by_day: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    by_model: dict[str, float] = defaultdict(float)
+    for row in rows:
+        by_day[row.day][row.model] += amount(row)
+        by_model[row.model] += amount(row)
+    models = sorted(by_model, key=lambda model: -by_model[model])
+    most = max((sum(day.values()) for day in by_day.values()), default=0.0)
+    step = CHART_WIDTH / len(span.days)
+    bars: list[Bar] = []
+    for index, day in enumerate(span.days):
+        base = float(CHART_HEIGHT)
+        for shade, model in enumerate(models):
+            value = by_day[day.isoformat()].get(model, 0.0)
+            if not value or not most:
+                continue
+            height = value / most * CHART_HEIGHT
+            base -= height
+            label = f"{day}: {model}, {value:.6g}"
+            bars.append(Bar(index * step + step * 0.1, base, step * 0.8, height, min(shade, SHADES - 1), label))
+    every = max(1, len(span.days) // 8)
+    busiest = max(by_day, key=lambda day: sum(by_day[day].values()), default=None)
+    return Chart(
+        measure=name,
+        top=f"{most:.4g}",
+        bars=tuple(bars),
+        models=tuple(models),
+        days=tuple(
+            (index * step + step / 2, f"{day:%d %b}") for index, day in enumerate(span.days) if index % every == 0
+        ),
+        summary=f"{name} by day from {span.since} to {span.until}; "
+        + (f"the most on {busiest}: {most:.4g}." if busiest else "nothing was used."),
+    )
+
+
+def as_csv(rows: Sequence[UsageRow], span: Range) -> Response:
+    """A table for spreadsheets, one line a day, model and endpoint."""
+    text = io.StringIO()
+    names = [field.name for field in fields(UsageRow)]
+    writer = csv.DictWriter(text, names, lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows({name: _plain(value) for name, value in asdict(row).items()} for row in rows)
+    headers = {"Content-Disposition": f'attachment; filename="usage-{span.since}-{span.until}.csv"'}
+    return Response(text.getvalue(), headers=headers, media_type="text/csv; charset=utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """A model's name that a spreadsheet could take for a formula is kept from being one; money has no exponent."""
+    if isinstance(value, str):
+        return f"'{value}" if value[:1] in "=+-@" else value
+    return f"{value:f}" if hasattr(value, "as_tuple") else value
