@@ -7,9 +7,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
-from sonant.api.encoder import VERIFICATION_THRESHOLD
-from sonant.api.similarity import cosines
-from sonant.decoding.results import Verification
+from sonant.api.similarity import VERIFICATION_THRESHOLD, compare_voices
 from sonant.server.accounts.caller import Caller, caller_with
 from sonant.server.hosting.served_model import Ability, ServedModel
 from sonant.server.routes import documentation
@@ -31,8 +29,8 @@ class VerificationParameters(Parameters):
 
     threshold: Annotated[float, Field(ge=-1, le=1)] | None = Field(
         None,
-        description="From which score on it is the same voice; without it, 0.86, as the authors of "
-        "wavlm-base-plus-sv recommend.",
+        description="From which score on it is the same voice; without it, 0.86 for models with a "
+        "head of speakers, as the authors of wavlm-base-plus-sv recommend, and no answer for others.",
     )
 
 
@@ -59,25 +57,31 @@ class VerificationOrder:
 
     async def perform(self, job: Job) -> Response:
         one, other = await job.model.speaker_vectors(job.waveforms, share=job.share)
-        threshold = self.parameters.threshold
-        found = Verification(cosines(one, other), VERIFICATION_THRESHOLD if threshold is None else threshold)
+        threshold = self._threshold(job.model)
+        found = compare_voices(one, other, threshold=VERIFICATION_THRESHOLD if threshold is None else threshold)
         content = {
             "object": "speaker.verification",
             "model": job.model.id,
             "score": round(found.score, 6),
-            "threshold": found.threshold,
-            "same_speaker": found.same,
+            "threshold": threshold,
+            "same_speaker": None if threshold is None else found.same,
             "usage": job.usage.in_seconds(),
         }
         return Response(orjson.dumps(content), media_type="application/json")
+
+    def _threshold(self, model: ServedModel) -> float | None:
+        """As asked for, else that of models with a head of speakers; nobody has measured one for the others."""
+        if self.parameters.threshold is not None:
+            return self.parameters.threshold
+        return VERIFICATION_THRESHOLD if "verification" in model.encoder.abilities else None
 
 
 class SpeakerVerification(BaseModel):
     object: Literal["speaker.verification"]
     model: str
     score: float = Field(description="Cosine of the two voices' vectors, -1 to 1.")
-    threshold: float = Field(description="From which score on it is the same voice.")
-    same_speaker: bool
+    threshold: float | None = Field(description="From which score on it is the same voice, where that is known.")
+    same_speaker: bool | None
     usage: UsedSeconds
 
 
@@ -96,7 +100,8 @@ class SpeakerVerification(BaseModel):
 async def verify_speaker(request: Request, caller: Caller = Depends(caller_with("verification"))) -> Response:
     """The likeness of two voices, and whether it reaches the threshold.
 
-    For models with a head of speakers (x-vectors). Both recordings come as files of a form (`file` and `reference`), or
-    as JSON (`input` and `reference`) in one of the forms that `/v1/embeddings` takes.
+    Vectors come from the head of speakers (x-vectors) of a model that has one, else from the layer that serves best.
+    Both recordings come as files of a form (`file` and `reference`), or as JSON (`input` and `reference`) in one of the
+    forms that `/v1/embeddings` takes.
     """
     return await answer(request, caller, VerificationOrder.read)
