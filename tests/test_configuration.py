@@ -93,7 +93,12 @@ def test_what_does_not_fit_is_named(changes: dict, words: str) -> None:
     assert words in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "", "\x00", "{a: 1}: 2"])
+def test_a_file_of_comments_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("# pair: {low: 0}\n")
+    assert changed(Shop(), read_yaml(tmp_path / "x.yaml")) == Shop()
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "\x00", "{a: 1}: 2"])
 def test_a_file_that_holds_no_keys_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(ConfigurationError, match=r"x\.yaml"):

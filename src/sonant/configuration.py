@@ -25,6 +25,8 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"The settings in {path} cannot be read: {error}") from error
+    if content is None:  # nothing but comments
+        return {}
     if not isinstance(content, Mapping):
         raise ConfigurationError(f"{path} must hold keys with values, but holds {type(content).__name__}.")
     return content

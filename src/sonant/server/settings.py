@@ -189,8 +189,9 @@ def read_settings(path: Path | None = None, **given: Any) -> ServerSettings:
     """
     settings = ServerSettings()
     if path is not None:
+        changes = read_yaml(path)
         try:
-            settings = changed(settings, read_yaml(path))
+            settings = changed(settings, changes)
         except ConfigurationError as error:
             raise ConfigurationError(f"{path}: {error}") from error
     return replace(settings, **{name: value for name, value in given.items() if value is not None})
