@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sonant.cli.model_card import make_console, print_parts
+from sonant.cli.console import make_console, print_parts
 from sonant.models.catalog import Card
 from sonant.models.families import Preset
 from sonant.models.side_by_side import Score, scores

@@ -5,11 +5,12 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rich.columns import Columns
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from sonant.cli.console import make_console, plain_table, print_parts
 from sonant.models import (
     BackboneConfig,
     DiscreteBERTConfig,
@@ -22,7 +23,6 @@ from sonant.models.catalog import Card
 from sonant.models.published_results import Result
 
 MOST_COLUMNS = 6  # a benchmark with more metrics is printed as a list
-PIPE_WIDTH = 260  # characters; wide enough that no row of the list is broken
 
 
 class Column(NamedTuple):
@@ -50,7 +50,7 @@ def print_list(cards: Sequence[Card]) -> None:
     """Print one line a model."""
     console = make_console()
     columns = [column for column in COLUMNS if column.from_width <= console.width]
-    table = _table()
+    table = plain_table()
     for column in columns:
         # The name is what a user types: others give way to it.
         width = max(len(column.value(card)) for card in cards) if column is COLUMNS[0] and cards else None
@@ -65,7 +65,7 @@ def print_list(cards: Sequence[Card]) -> None:
 
 def print_card(card: Card, loading: Mapping[str, str]) -> None:
     """Print everything that is known of one model."""
-    presets = _table("task", "layer", "pool", "why")
+    presets = plain_table("task", "layer", "pool", "why")
     for task, preset in card.presets.items():
         presets.add_row(task, str(preset.layer), preset.pool or "none: frames", preset.why)
     parts: list[RenderableType] = [Text.assemble((card.title, "bold"), "  ", (card.name, "dim")), ""]
@@ -157,7 +157,7 @@ def _as_list(row: Result, mark: str) -> RenderableType:
 
 def _as_table(benchmark: str, metrics: Sequence[str], rows: Sequence[Result], marks: Mapping[str, str]) -> Padding:
     digits = max(_digits(score) for row in rows for score in row.scores.values())
-    table = _table()
+    table = plain_table()
     table.add_column(Text(benchmark, style="bold"))
     for metric in metrics:
         table.add_column(metric, justify="right", no_wrap=True)
@@ -170,25 +170,6 @@ def _as_table(benchmark: str, metrics: Sequence[str], rows: Sequence[Result], ma
 def _digits(score: float) -> int:
     """Digits after the point."""
     return len(repr(score).partition(".")[2])
-
-
-def make_console() -> Console:
-    console = Console(highlight=False, markup=False)
-    return console if console.is_terminal else Console(highlight=False, markup=False, width=PIPE_WIDTH)
-
-
-def print_parts(console: Console, parts: Sequence[RenderableType]) -> None:
-    """Print, and into a pipe without the blanks that fill up the lines."""
-    if console.is_terminal:
-        console.print(*parts, sep="\n")
-        return
-    with console.capture() as captured:
-        console.print(*parts, sep="\n")
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
-
-
-def _table(*titles: str) -> Table:
-    return Table(*titles, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
 
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> Table:

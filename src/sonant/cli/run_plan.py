@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sonant.audio.augment import Mixing
-from sonant.cli.model_card import make_console, print_parts
+from sonant.cli.console import make_console, plain_table, print_parts
 from sonant.models.families import family_of
 from sonant.pretraining import LayerTargets
 from sonant.recipes import PRETRAINING
@@ -104,7 +104,7 @@ def _time(hours: float) -> str:
 
 
 def _table(titles: tuple[str, ...], rows: list[tuple[str, ...]], right: tuple[int, ...] = ()) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = plain_table()
     for i, title in enumerate(titles):
         table.add_column(title, justify="right" if i in right else "left", overflow="fold")
     for row in rows:

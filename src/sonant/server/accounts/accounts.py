@@ -23,7 +23,7 @@ from sonant.server.accounts.servers import BEAT_SECONDS, Servers
 from sonant.server.accounts.sessions import Sessions
 from sonant.server.accounts.tables import api_keys, users
 from sonant.server.accounts.usage import Usage, Used
-from sonant.server.accounts.users import Users
+from sonant.server.accounts.users import User, Users
 from sonant.server.accounts.votes import Votes
 from sonant.server.errors import ApiError
 from sonant.server.settings import ServerSettings
@@ -117,17 +117,18 @@ class Accounts:
         def make(connection: Connection) -> str | None:
             if connection.dialect.name == "postgresql":  # servers that start at once make one key, not two
                 connection.execute(text("LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE"))
-            admins = select(users.c.id).where(users.c.is_admin, ~users.c.is_disabled).order_by(users.c.id)
-            live = select(api_keys.c.id).where(
-                api_keys.c.user_id.in_(admins), api_keys.c.scopes.contains("admin"), api_keys.c.revoked.is_(None)
-            )
-            if connection.execute(live).first() is not None:
+            live = select(api_keys.c.id).join_from(api_keys, users)
+            live = live.where(users.c.is_admin, ~users.c.is_disabled, api_keys.c.scopes.contains("admin"))
+            if connection.execute(live.where(api_keys.c.revoked.is_(None))).first() is not None:
                 return None
-            admin = connection.execute(admins).scalar() or self._first_admin(connection)
-            row = {"user_id": admin, "name": "first admin key", "scopes": ",".join(SCOPES)}
+            row = {"user_id": self._first_admin(connection), "name": "first admin key", "scopes": ",".join(SCOPES)}
             return key_rows.add(connection, row, by="server").secret
 
         return await self._database.write(make)
+
+    async def first_admin(self) -> User:
+        """The administrator of longest standing; on a new server the account is made."""
+        return await self.users.get(await self._database.write(self._first_admin))
 
     async def is_reachable(self) -> bool:
         """Whether the database answers."""
@@ -140,8 +141,12 @@ class Accounts:
         return True
 
     def _first_admin(self, connection: Connection) -> int:
-        new = user_rows.add(connection, FIRST_ADMIN, None, is_admin=True, credit=self._rules.free_credit, by="server")
-        return new.id
+        query = select(users.c.id).where(users.c.is_admin, ~users.c.is_disabled).order_by(users.c.id)
+        known: int | None = connection.execute(query).scalar()
+        if known is not None:
+            return known
+        credit = self._rules.free_credit
+        return user_rows.add(connection, FIRST_ADMIN, None, is_admin=True, credit=credit, by="server").id
 
     def _admit_audio(self, caller: Caller, seconds: float) -> None:
         if caller.user_id is None:

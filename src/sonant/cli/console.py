@@ -1,0 +1,28 @@
+"""What commands print to: a terminal in colour and as wide as it is, or a pipe, one thing a line."""
+
+from collections.abc import Sequence
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+PIPE_WIDTH = 260  # characters; wide enough that no row of a list is broken
+
+
+def make_console() -> Console:
+    console = Console(highlight=False, markup=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=PIPE_WIDTH)
+
+
+def print_parts(console: Console, parts: Sequence[RenderableType]) -> None:
+    """Print, and into a pipe without the blanks that fill up the lines."""
+    if console.is_terminal:
+        console.print(*parts, sep="\n")
+        return
+    with console.capture() as captured:
+        console.print(*parts, sep="\n")
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def plain_table(*titles: str) -> Table:
+    """A table without lines."""
+    return Table(*titles, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
