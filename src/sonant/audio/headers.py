@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 # 0x7FFF0000 upwards: GStreamer, sox, arecord; 0xFFFFFFFF: ffmpeg. All mean "until the end", less a header or rounding.
 _STREAM_SIZES = (range(0x7FFF_0000, 0x8000_0001), range(0xFFFF_F000, 0x1_0000_0000))
+_MOST_CHUNKS = 1000  # before the samples; a file of empty chunks would take seconds to walk through
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ def read_promise(file: BinaryIO, size: int) -> Promise:
 
 def _riff(file: BinaryIO, size: int, order: str) -> Promise:
     offset, long_length = 12, None
-    while offset + 8 <= size:
+    for _ in range(_MOST_CHUNKS):
+        if offset + 8 > size:
+            break
         file.seek(offset)
         name, length = struct.unpack(order + "4sI", file.read(8))
         begin = offset + 8
@@ -71,7 +74,9 @@ def _riff(file: BinaryIO, size: int, order: str) -> Promise:
 def _walk(file: BinaryIO, size: int, *, start: int, layout: str, data: bytes, inclusive: bool = False) -> Promise:
     """Chunks of a name and a length; W64's lengths include their own header and are rounded up to 8 bytes."""
     header, offset = struct.calcsize(layout), start
-    while offset + header <= size:
+    for _ in range(_MOST_CHUNKS):
+        if offset + header > size:
+            break
         file.seek(offset)
         name, length = struct.unpack(layout, file.read(header))
         if inclusive:

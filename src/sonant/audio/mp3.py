@@ -14,6 +14,7 @@ _BITRATES = {
 }
 _RATES_BY_VERSION = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # 1, 2, 2.5
 _CHUNK = 1 << 20
+_MOST_TAGS = 100
 
 
 def mp3_lacks_length(file: BinaryIO) -> bool:
@@ -49,13 +50,14 @@ def count_mp3_samples(file: BinaryIO) -> int:
 def _after_tags(file: BinaryIO) -> int:
     """Where the ID3v2 tags at the beginning end; their sizes are written in seven bits a byte."""
     end = 0
-    while True:
+    for _ in range(_MOST_TAGS):
         file.seek(end)
         head = file.read(10)
         if head[:3] != b"ID3" or len(head) < 10:
-            return end
+            break
         size = sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
         end += 10 + size + (10 if head[5] & 0x10 else 0)
+    return end
 
 
 def _frame(head: bytes) -> tuple[int, int] | None:

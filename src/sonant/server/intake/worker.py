@@ -82,7 +82,7 @@ def _answer(stream: socket.socket, data: bytearray, bounds: Bounds, sampling_rat
     else:
         stream.sendall(ANSWER.pack(SAMPLES, sum(block.nbytes for block in blocks)))
         for block in blocks:
-            stream.sendall(block)
+            stream.sendall(block.data)
 
 
 def _send_problem(stream: socket.socket, name: str, message: str) -> None:
