@@ -1,6 +1,5 @@
 """POST /v1/audio/diarizations: who spoke when."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -9,7 +8,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
 from sonant.decoding.results import SpeakerTurn
+from sonant.decoding.turns import rttm, speakers_in
+from sonant.errors import ConfigurationError
 from sonant.server.accounts.caller import Caller, caller_with
+from sonant.server.errors import api_error
 from sonant.server.hosting.served_model import Ability, ServedModel
 from sonant.server.routes import documentation
 from sonant.server.routes.bodies import Body
@@ -51,18 +53,21 @@ class DiarizationOrder:
         return cls(given, [one_recording(body, *FIELDS, limits=limits)])
 
     def check(self, model: ServedModel) -> None:
-        """Every model that tells speakers apart can do all of it."""
+        try:
+            model.encoder.head_task("diarization", num_speakers=self.parameters.num_speakers)
+        except ConfigurationError as error:  # more speakers than its head tells apart
+            raise api_error(error, param="num_speakers") from error
 
     async def perform(self, job: Job) -> Response:
         (turns,) = await job.model.diarize(job.waveforms, share=job.share, num_speakers=self.parameters.num_speakers)
         if self.parameters.response_format == "rttm":
-            return Response(_rttm(turns), media_type="text/plain")
+            return Response(rttm(turns, "recording"), media_type="text/plain")
         content = {
             "task": "diarize",
             "duration": round(job.usage.seconds, 4),
             "text": "",
             "segments": [_segment(number, turn) for number, turn in enumerate(turns)],
-            "num_speakers": len({turn.speaker for turn in turns}),
+            "num_speakers": len(speakers_in(turns)),
             "usage": job.usage.in_seconds(),
         }
         return Response(orjson.dumps(content), media_type="application/json")
@@ -77,15 +82,6 @@ def _segment(number: int, turn: SpeakerTurn) -> dict[str, object]:
         "text": "",
         "speaker": turn.speaker,
     }
-
-
-def _rttm(turns: Sequence[SpeakerTurn]) -> str:
-    """Lines as NIST's scorers read them."""
-    return "".join(
-        f"SPEAKER recording 1 {turn.start_seconds:.3f} {turn.end_seconds - turn.start_seconds:.3f} "
-        f"<NA> <NA> {turn.speaker} <NA> <NA>\n"
-        for turn in turns
-    )
 
 
 class SpeakerSegment(BaseModel):

@@ -9,11 +9,12 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
+from sonant.errors import UnknownName
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import Request as Wanted
 from sonant.models.families import Task, presets
 from sonant.server.accounts.caller import Caller, caller_with
-from sonant.server.errors import ApiError
+from sonant.server.errors import ApiError, api_error
 from sonant.server.hosting.served_model import Ability, ServedModel
 from sonant.server.routes import documentation
 from sonant.server.routes.bodies import Body
@@ -112,7 +113,10 @@ class EmbeddingOrder:
             pool = given.pooling
         elif preset is not None and preset.pool is not None:
             pool = preset.pool
-        return model.request(layer=layer, pool=None if frames else pool, task=None, normalize=given.normalize)
+        try:
+            return model.request(layer=layer, pool=None if frames else pool, normalize=given.normalize)
+        except UnknownName as error:  # a number beyond the model's last layer
+            raise api_error(error, param="layer") from error
 
     def _check_size(self, job: Job, wanted: Wanted) -> None:
         vectors = job.usage.tokens if wanted.pool is None else len(job.waveforms)
@@ -145,9 +149,7 @@ class EmbeddingOrder:
 
 
 def _contradiction(what: str, cure: str) -> ApiError:
-    return ApiError(
-        400, "invalid_value", f"{what}, which does not go with the output asked for: {cure}.", param="output"
-    )
+    return ApiError(400, "invalid_value", f"{what}; that goes with {cure}.", param="pooling")
 
 
 class Embedding(BaseModel):

@@ -56,7 +56,7 @@ async def list_models(request: Request, _: Caller = Depends(caller_with("models"
 )
 async def retrieve_model(
     request: Request,
-    model_id: Annotated[str, Path(examples=["sonant/wavlm-tiny"])],
+    model_id: Annotated[str, Path(max_length=500, examples=["sonant/wavlm-tiny"])],
     _: Caller = Depends(caller_with("models")),
 ) -> Model:
     """By its id, whose slashes may be written as they are."""

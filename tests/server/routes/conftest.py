@@ -1,0 +1,29 @@
+"""A server with small fine-tuned models, whose weights are random: for the shape of answers, not for their sense."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.heads import write_ctc, write_frame_classifier, write_xvector
+from tests.server.running import RunningServer, running
+
+
+@pytest.fixture(scope="package")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models: recogniser, voices, diarizer."""
+    folder = tmp_path_factory.mktemp("models")
+    write_ctc(folder / "recogniser")
+    write_xvector(folder / "voices")
+    write_frame_classifier(folder / "diarizer")
+    return folder
+
+
+@pytest.fixture(scope="package")
+def heads_server(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """With a recogniser, a model of voices, a diarizer, and the shipped model."""
+    from sonant.server.settings import ServerSettings
+
+    models = (*(str(checkpoint) for checkpoint in sorted(checkpoints.iterdir())), "sonant/wavlm-tiny")
+    with running(ServerSettings(data=tmp_path_factory.mktemp("server"), models=models)) as up:
+        yield up

@@ -1,0 +1,126 @@
+"""Transcripts by the real `openai` client: every format says what `transcribe` says."""
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from openai.types.audio import TranscriptionVerbose
+
+import sonant
+from sonant.decoding.results import Transcript
+from sonant.decoding.subtitles import segments, srt, vtt
+from tests.server.running import RunningServer
+from tests.server.speech import clip
+
+DATA = clip("en-allison-welcome", 2.0)
+
+
+@pytest.fixture(scope="module")
+def client(heads_server: RunningServer) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{heads_server.base_url}/v1", api_key=heads_server.user_key, max_retries=0)
+
+
+@pytest.fixture(scope="module")
+def transcript(checkpoints: Path) -> Transcript:
+    result: Transcript = sonant.load(checkpoints / "recogniser").transcribe(DATA)
+    assert len(result.words) > 2, "the test needs some words"
+    return result
+
+
+def _create(client: openai.OpenAI, **how: Any) -> Any:
+    return client.audio.transcriptions.create(model="recogniser", file=("speech.wav", io.BytesIO(DATA)), **how)
+
+
+def test_json(client: openai.OpenAI, transcript: Transcript) -> None:
+    answer = _create(client)
+    assert answer.text == transcript.text
+    assert answer.usage.type == "duration"
+    assert answer.usage.seconds == pytest.approx(transcript.duration_seconds)
+
+
+def test_text_and_subtitles(client: openai.OpenAI, transcript: Transcript) -> None:
+    found = segments(transcript.words)
+    assert _create(client, response_format="text").strip() == transcript.text
+    assert _create(client, response_format="srt") == srt(found)
+    assert _create(client, response_format="vtt") == vtt(found)
+
+
+@pytest.mark.parametrize("granularities", [None, ["word"], ["segment"], ["word", "segment"]], ids=str)
+def test_verbose_json(client: openai.OpenAI, transcript: Transcript, granularities: list[str] | None) -> None:
+    how = {} if granularities is None else {"timestamp_granularities": granularities}
+    answer: TranscriptionVerbose = _create(client, response_format="verbose_json", language="en", **how)
+    assert (answer.text, answer.language) == (transcript.text, "en")
+    assert float(answer.duration) == pytest.approx(transcript.duration_seconds)
+    wanted = granularities or ["segment"]
+    assert (answer.words is not None) == ("word" in wanted)
+    assert (answer.segments is not None) == ("segment" in wanted)
+    if answer.words is not None:
+        told = [(word.word, word.start, word.end) for word in answer.words]
+        assert [word for word, _, _ in told] == [word.text for word in transcript.words]
+        for (_, start, end), word in zip(told, transcript.words, strict=True):
+            assert (start, end) == (
+                pytest.approx(word.start_seconds, abs=1e-3),
+                pytest.approx(word.end_seconds, abs=1e-3),
+            )
+    if answer.segments is not None:
+        assert " ".join(segment.text for segment in answer.segments) == transcript.text
+        assert all(segment.avg_logprob <= 0 and segment.start <= segment.end for segment in answer.segments)
+
+
+def test_stream(client: openai.OpenAI, transcript: Transcript) -> None:
+    events = list(_create(client, stream=True))
+    assert {event.type for event in events[:-1]} == {"transcript.text.delta"}
+    assert "".join(event.delta for event in events[:-1]) == transcript.text
+    assert events[-1].type == "transcript.text.done"
+    assert events[-1].text == transcript.text
+    assert events[-1].usage.type == "duration"
+
+
+def test_what_a_ctc_model_cannot_use_is_taken(client: openai.OpenAI, transcript: Transcript) -> None:
+    assert _create(client, prompt="names: Allison", temperature=0.3, language="en").text == transcript.text
+
+
+def test_json_body(heads_server: RunningServer, transcript: Transcript) -> None:
+    import base64
+
+    response = httpx2.post(
+        f"{heads_server.base_url}/v1/audio/transcriptions",
+        headers={"Authorization": f"Bearer {heads_server.user_key}"},
+        json={"model": "recogniser", "file": base64.b64encode(DATA).decode(), "response_format": "text"},
+    )
+    assert response.text == f"{transcript.text}\n"
+    assert re.match("text/plain", response.headers["content-type"])
+
+
+@pytest.mark.parametrize(
+    ("how", "param"),
+    [
+        ({"timestamp_granularities": ["word"]}, "timestamp_granularities"),
+        ({"response_format": "verbose_json", "timestamp_granularities": ["letter"]}, "timestamp_granularities"),
+        ({"response_format": "srt", "stream": True}, "stream"),
+        ({"response_format": "yaml"}, "response_format"),
+        ({"temperature": 5}, "temperature"),
+        ({"extra_body": {"diarize": "yes"}}, "diarize"),
+    ],
+    ids=str,
+)
+def test_bad_requests(client: openai.OpenAI, how: dict[str, Any], param: str) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        _create(client, **how)
+    assert caught.value.param == param
+
+
+def test_a_model_without_letters(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.audio.transcriptions.create(model="sonant/wavlm-tiny", file=("speech.wav", io.BytesIO(DATA)))
+    assert (caught.value.code, caught.value.param) == ("unsupported_ability", "model")
+
+
+def test_no_audio(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.audio.transcriptions.create(model="recogniser", file=("speech.wav", io.BytesIO(b"words " * 9)))
+    assert (caught.value.code, caught.value.param) == ("invalid_audio", "file")
