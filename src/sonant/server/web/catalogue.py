@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from sonant.server.accounts.caller import signed_in
 from sonant.server.services import Services, services_of
+from sonant.server.web.code_samples import samples
 from sonant.server.web.entries import ModelEntry, entries
 from sonant.server.web.filters import FILTERS, ORDERS, Wish
 from sonant.server.web.pages import render
@@ -50,11 +51,12 @@ async def catalogue(request: Request, services: Services = Depends(services_of))
     context: dict[str, Any] = {"wish": wish, "voted": await wishes_of(request, services)}
     if is_update:
         response = render(request, "catalogue_list.html", page, is_update=True, **context)
-        response.headers["HX-Push-Url"] = f"/?{wish.query}" if wish.query else "/"
+        response.headers["HX-Push-Url"] = wish.address
         return response
     counts = {
         f"{each.name}={choice.value}": sum(map(choice.fits, every)) for each in FILTERS for choice in each.choices
     }
+    first_live = next((entry for entry in every if entry.state == "live"), None)
     return render(
         request,
         "catalogue.html",
@@ -63,6 +65,7 @@ async def catalogue(request: Request, services: Services = Depends(services_of))
         filters=FILTERS,
         orders=ORDERS,
         counts=counts,
-        first_live=next((entry for entry in every if entry.state == "live"), None),
+        first_live=first_live,
+        example=samples(first_live, str(request.base_url).rstrip("/"))[0] if first_live else None,
         **context,
     )

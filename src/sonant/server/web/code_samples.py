@@ -111,6 +111,13 @@ for turn in sonant.diarize("meeting.wav", model={source}):
 }
 
 
+SIMILARITY = """\
+import sonant
+
+{load}
+print(encoder.similarity("speech.wav", "known.wav"))  # a cosine; this model has no threshold"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     """A program.
@@ -139,7 +146,10 @@ def samples(model: ModelEntry, url: str) -> list[Sample]:
         "dim": model.specs.dim if model.specs else "dim",
         "frame_rate": model.specs.frame_rate if model.specs else 50,
     }
-    tables: Mapping[Tool, Mapping[Ability, str]] = {"curl": CURL, "openai": OPENAI, "sonant": SONANT}
+    own = dict(SONANT)
+    if "verification" not in model.heads:
+        own["verification"] = SIMILARITY
+    tables: Mapping[Tool, Mapping[Ability, str]] = {"curl": CURL, "openai": OPENAI, "sonant": own}
     return [
         Sample(ability=ability, tool=tool, code=table[ability].format_map(parts))
         for ability in model.abilities

@@ -29,7 +29,7 @@ class ComparedScore:
     """One number of a benchmark, for each of the models that has it.
 
     Attributes:
-        values: as they were published, by model.
+        values: as text, with as many digits as the finest of the line, by model.
         best: ids of the models with the best value; none where there is nothing to choose from.
     """
 

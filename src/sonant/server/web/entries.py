@@ -10,16 +10,11 @@ from sonant.models.families import Family, Preset, Task, family_of, presets
 from sonant.models.published_results import Result
 from sonant.server.errors import ApiError
 from sonant.server.hosting.pool import Slot
-from sonant.server.hosting.served_model import Ability, ServedModel, State
+from sonant.server.hosting.served_model import Ability, ServedModel, State, abilities_of
 from sonant.server.services import Services
 from sonant.server.settings import ServerSettings
 
 HOUR = 3600
-ABILITIES: tuple[tuple[str, Ability], ...] = (  # a word in what a model was fine-tuned on, and what it can do for it
-    ("with CTC", "transcription"),
-    ("verification", "verification"),
-    ("diarisation", "diarization"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +109,8 @@ class ModelEntry:
         title: as its authors call it; the id where nobody does.
         state: whether it answers.
         created: when it was loaded, in unix seconds; None if it is not.
-        abilities: what may be asked of it; of models that are not loaded, what they were made for.
+        abilities: what may be asked of it, or could be if it were loaded.
+        heads: those of its abilities that it was trained for.
         specs: None for a folder of the user's own that is not loaded.
         origin: None for models that are not in the catalogue.
         results: what others have published.
@@ -127,6 +123,7 @@ class ModelEntry:
     state: State
     created: int | None
     abilities: tuple[Ability, ...]
+    heads: tuple[Ability, ...]
     specs: Specs | None
     origin: Origin | None
     results: tuple[Result, ...]
@@ -178,6 +175,7 @@ def _entries(services: Services, votes: Mapping[str, int]) -> Iterator[ModelEntr
 def _entry(model_id: str, slot: Slot | None, settings: ServerSettings, votes: int) -> ModelEntry:
     card = CATALOG.get(model_id)
     served = slot.model if slot else None
+    heads = served.encoder.abilities if served else card.abilities if card else ()
     specs = None
     if served:
         backbone = served.encoder.model
@@ -189,7 +187,8 @@ def _entry(model_id: str, slot: Slot | None, settings: ServerSettings, votes: in
         title=card.title if card else model_id,
         state=slot.state if slot else "coming_soon",
         created=served.created if served else None,
-        abilities=served.abilities if served else _abilities(card),
+        abilities=served.abilities if served else abilities_of(heads),
+        heads=heads,
         specs=specs,
         origin=_origin(card) if card else None,
         results=card.results if card else (),
@@ -241,11 +240,6 @@ def _origin(card: Card) -> Origin:
         shipped=card.shipped,
         notes=card.notes,
     )
-
-
-def _abilities(card: Card | None) -> tuple[Ability, ...]:
-    labels = (card.labels or "") if card else ""
-    return ("embeddings", *(ability for word, ability in ABILITIES if word in labels))
 
 
 def _cost(specs: Specs | None, model_id: str, settings: ServerSettings) -> Cost:

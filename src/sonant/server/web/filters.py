@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, get_args
 from urllib.parse import urlencode
 
@@ -45,8 +45,8 @@ def _of_family(family: str) -> Callable[[ModelEntry], bool]:
     return lambda entry: entry.family == family
 
 
-def _able(ability: str) -> Callable[[ModelEntry], bool]:
-    return lambda entry: ability in entry.abilities
+def _made_for(ability: str) -> Callable[[ModelEntry], bool]:
+    return lambda entry: ability in entry.heads
 
 
 def _in_state(*states: str) -> Callable[[ModelEntry], bool]:
@@ -102,10 +102,10 @@ FILTERS = (
         "task",
         "Made for",
         (
-            Choice("transcription", "Transcripts", _able("transcription")),
-            Choice("verification", "Verifying speakers", _able("verification")),
-            Choice("diarization", "Who speaks when", _able("diarization")),
-            Choice("embeddings", "Embeddings only", lambda entry: entry.abilities == ("embeddings",)),
+            Choice("transcription", "Transcripts", _made_for("transcription")),
+            Choice("verification", "Verifying speakers", _made_for("verification")),
+            Choice("diarization", "Who speaks when", _made_for("diarization")),
+            Choice("embeddings", "Embeddings only", lambda entry: entry.heads == ("embeddings",)),
         ),
     ),
     Filter(
@@ -181,6 +181,18 @@ class Wish:
         return urlencode({name: value for name, value in named.items() if value})
 
     @property
+    def address(self) -> str:
+        return f"/?{self.query}" if self.query else "/"
+
+    def shown_as(self, fmt: Format) -> "Wish":
+        return replace(self, fmt=fmt)
+
+    @property
+    def with_all(self) -> "Wish":
+        """The same without words and filters."""
+        return replace(self, q="", chosen={})
+
+    @property
     def is_narrow(self) -> bool:
         """Whether it leaves anything out."""
         return bool(self.q or self.chosen)
@@ -211,7 +223,7 @@ def _known(kind: str, value: str, known: Iterable[str]) -> str:
 
 def _text(entry: ModelEntry) -> str:
     """All in which words are searched."""
-    parts = [entry.id, entry.title, entry.family, *entry.abilities]
+    parts = [entry.id, entry.title, entry.family, *entry.heads]
     if entry.origin:
         parts += [entry.origin.data, entry.origin.languages, entry.origin.labels or ""]
     return " ".join(parts).lower()

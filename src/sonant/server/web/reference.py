@@ -28,9 +28,7 @@ async def reference(request: Request) -> Response:
     tags: dict[str, list[Operation]] = {}
     for operation in page.operations:
         tags.setdefault(operation.tag, []).append(operation)
-    errors: dict[int, Any] = {
-        answer.status: answer for operation in page.operations for answer in operation.answers if answer.is_error
-    }
+    errors = {answer.status: answer for operation in page.operations for answer in operation.answers if answer.is_error}
     return render(
         request, "reference.html", page, title="API reference", tags=tags, errors=dict(sorted(errors.items()))
     )

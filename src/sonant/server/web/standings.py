@@ -30,7 +30,7 @@ class Standing:
 
     Attributes:
         value: in the benchmark's units: percent, but MTWV.
-        text: the value as it was published.
+        text: the value, with as many digits as the finest of its kind in the catalogue.
         place: 1 for the best model of the catalogue; None where no other has this number.
         of: how many have it.
     """

@@ -38,7 +38,7 @@ def moment(seconds: float) -> Markup:
 
 def duration(seconds: float) -> str:
     """25 ms, 1.5 s, 30 min, 2 h."""
-    if seconds < 1:
+    if 0 < seconds < 1:
         return f"{seconds * 1000:.3g} ms"
     if seconds < 120:
         return f"{seconds:.3g} s"
