@@ -75,3 +75,26 @@ def test_a_file_cannot_name_others_to_be_opened(tmp_path, encode, speechlike, te
     path.write_bytes(encode(speechlike(1.0), 16000, "wav"))
     with pytest.raises(UndecodableAudio, match="not audio"):
         audio.read(text.format(path=path).encode())
+
+
+def test_pictures_are_not_decoded(monkeypatch):
+    """They would be, if only to learn their size: a film can claim pictures of a gigabyte each."""
+    av = pytest.importorskip("av")
+    file = io.BytesIO()
+    with av.open(file, "w", format="avi") as output:
+        pictures, sound = output.add_stream("mjpeg", rate=10), output.add_stream("mp2", rate=16000, layout="mono")
+        pictures.width = pictures.height = 64
+        pictures.pix_fmt = "yuvj420p"
+        for number in range(10):
+            picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            frame = av.AudioFrame.from_ndarray(np.full((1, 1152), 0.1, np.float32), format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 16000, 1152 * number
+            output.mux([*pictures.encode(picture), *sound.encode(frame)])
+        output.mux([*pictures.encode(None), *sound.encode(None)])
+    kinds, opened = [], av.open
+    monkeypatch.setattr(av, "open", lambda *given, **named: kinds.append(opened(*given, **named)) or kinds[0])
+    assert len(audio.read(file.getvalue())) == 11520
+    monkeypatch.undo()
+    with av.open(io.BytesIO(file.getvalue())) as free:
+        assert free.streams.video[0].codec_context.pix_fmt == "yuvj420p"
+    assert kinds[0].streams.video[0].codec_context.pix_fmt is None

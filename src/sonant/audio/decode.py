@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, BinaryIO
 
 import soundfile
@@ -23,7 +24,6 @@ _AV_FORMATS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,dtshd,eac3,flac,flv,gsm,loas,matroska,mlp,mov,mp3,mpc,mpc8,"
     "mpeg,mpegts,nistsphere,nut,ogg,oma,qcp,rm,shn,sox,tak,truehd,tta,voc,w64,wav,webm,wv,xwma"
 )
-_AV_OPTIONS = {"format_whitelist": _AV_FORMATS, "protocol_whitelist": "none"}
 
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2^63 - 1 for a FLAC stream of unknown length
 _SOFT_LENGTHS = ("MP3", "OGG")  # estimated or counted by libsndfile, not promised by a header
@@ -162,7 +162,18 @@ def _av(encoded: Encoded, why: str) -> Iterator[Decoder]:
 
 def _open_container(av: Any, encoded: Encoded) -> Any:
     encoded.file.seek(0)
-    return av.open(encoded.file, mode="r", metadata_errors="ignore", container_options=_AV_OPTIONS)
+    return av.open(encoded.file, mode="r", metadata_errors="ignore", container_options=_av_options(av))
+
+
+@cache
+def _av_options(av: Any) -> dict[str, str]:
+    """Keep FFmpeg to the sound of this file: nothing else is opened, and no picture decoded to learn its size."""
+    decoders = []
+    for name in sorted(av.codecs_available):
+        with suppress(av.codec.codec.UnknownCodecError):  # it only writes this one
+            codec = av.Codec(name, "r")
+            decoders += [name] if codec.type == "audio" else []
+    return {"format_whitelist": _AV_FORMATS, "protocol_whitelist": "none", "codec_whitelist": ",".join(decoders)}
 
 
 def _av_decoder(av: Any, container: Any, encoded: Encoded) -> Decoder:
