@@ -18,7 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from sonant import __version__
-from sonant.errors import ConfigurationError
+from sonant.errors import CheckpointError, ConfigurationError
 from sonant.server.app import create_app
 from sonant.server.operations import logs
 from sonant.server.services import Services
@@ -77,6 +77,8 @@ class Server(uvicorn.Server):
         self._settings, self._app, self._announce = settings, app, announce
         self._services: Services = app.state.services
         self._drain_until: float | None = None
+        self._has_loaded = False
+        self._failure: CheckpointError | None = None
 
     async def serve_until_stopped(self, listener: socket.socket) -> None:
         """Start what the application consists of, serve on a bound socket, stop everything."""
@@ -88,18 +90,33 @@ class Server(uvicorn.Server):
                 self._greeting = greeting(self._settings, listener, key)
                 if self._drain_until is None:
                     await self.serve([listener])
+        if self._failure is not None:
+            raise self._failure
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._announce(self._greeting)
 
     async def on_tick(self, counter: int) -> bool:
+        if not self._has_loaded:
+            self._has_loaded = self._all_loaded()
         if self._drain_until is not None:
             running = self._services.running_requests
             if running and monotonic() >= self._drain_until:
                 logger.warning("stopping with requests unfinished", extra={"requests": running})
             self.should_exit = not running or monotonic() >= self._drain_until
         return await super().on_tick(counter)
+
+    def _all_loaded(self) -> bool:
+        """Whether every model has been tried; a server all of whose models failed is told to stop."""
+        slots = self._services.models.hosted()
+        if any(slot.state == "loading" for slot in slots):
+            return False
+        if slots and all(slot.state == "error" for slot in slots):
+            reasons = " ".join(f"{slot.id}: {slot.error}" for slot in slots)
+            self._failure = CheckpointError(f"None of the models could be loaded. {reasons}")
+            self.should_exit = True
+        return True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         if self._drain_until is not None:

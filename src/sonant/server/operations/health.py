@@ -62,7 +62,7 @@ class Info(BaseModel):
     version: str
     uptime_seconds: float
     models: list[LoadedModel]
-    limits: dict[str, float]
+    limits: dict[str, int | float]
     running_requests: int
 
 

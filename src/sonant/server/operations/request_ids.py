@@ -13,6 +13,7 @@ from sonant.server import errors
 from sonant.server.services import Services
 
 WELL_FORMED = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # what may stand in a log line and a header without harm
+POLLED = ("/health", "/ready", "/metrics")  # every few seconds: what they answer is in the metrics
 OTHER = "other"  # the endpoint of what no route answered, in the metrics: their number must not grow with requests
 
 logger = logging.getLogger(__name__)
@@ -73,8 +74,7 @@ class RequestIds:
             "model": state.get("model"),
             "audio_seconds": state.get("audio_seconds"),
         }
-        level = logging.WARNING if status >= 500 else logging.INFO
-        logger.log(level, "request", extra={name: value for name, value in facts.items() if value is not None})
+        logger.log(_level(endpoint, code), "request", extra={name: it for name, it in facts.items() if it is not None})
 
 
 class Answered:
@@ -103,6 +103,12 @@ def path_template(scope: Scope) -> str:
         # The route of an included router does not know the router's prefix.
         template = scope["path"].removesuffix(template.format(**scope["path_params"])) + template
     return template
+
+
+def _level(endpoint: str, code: str | None) -> int:
+    if code == errors.INTERNAL.code:
+        return logging.WARNING
+    return logging.DEBUG if endpoint in POLLED else logging.INFO
 
 
 def _given(scope: Scope) -> str | None:
