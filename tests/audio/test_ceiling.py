@@ -91,10 +91,14 @@ def test_pictures_are_not_decoded(monkeypatch):
             frame.sample_rate, frame.pts = 16000, 1152 * number
             output.mux([*pictures.encode(picture), *sound.encode(frame)])
         output.mux([*pictures.encode(None), *sound.encode(None)])
-    kinds, opened = [], av.open
-    monkeypatch.setattr(av, "open", lambda *given, **named: kinds.append(opened(*given, **named)) or kinds[0])
-    assert len(audio.read(file.getvalue())) == 11520
-    monkeypatch.undo()
-    with av.open(io.BytesIO(file.getvalue())) as free:
-        assert free.streams.video[0].codec_context.pix_fmt == "yuvj420p"
-    assert kinds[0].streams.video[0].codec_context.pix_fmt is None
+    film, learned, opened = file.getvalue(), [], av.open
+
+    def watched(*given, **named):
+        container = opened(*given, **named)
+        learned.append(container.streams.video[0].codec_context.pix_fmt)
+        return container
+
+    monkeypatch.setattr(av, "open", watched)
+    av.open(io.BytesIO(film)).close()
+    assert len(audio.read(film)) == 11520
+    assert learned == ["yuvj420p", None]
