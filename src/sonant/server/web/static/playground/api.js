@@ -24,7 +24,7 @@ export class Api {
   /**
    * @param {string} path - such as "/v1/embeddings"
    * @param {object|FormData} body - an object goes as JSON
-   * @returns {Promise<{answer: object, seconds: number, bytes: number}>} the answer, and what it took
+   * @returns {Promise<{answer: object, seconds: number}>} the answer, and how long it took
    */
   async post(path, body) {
     const headers = { Accept: "application/json" };
@@ -45,7 +45,7 @@ export class Api {
     const seconds = (performance.now() - started) / 1000;
     const answer = parsed(text);
     if (!response.ok || !answer) throw failure(response, answer);
-    return { answer, seconds, bytes: text.length };
+    return { answer, seconds };
   }
 }
 

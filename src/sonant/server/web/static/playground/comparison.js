@@ -7,12 +7,12 @@ import { cosine } from "./similarity.js";
 export class Comparison {
   /**
    * @param {HTMLElement} section - with [data-part] chart and tasks
+   * @param {import("./states.js").States} states
    * @param {(name: string, body: object) => Promise<object>} embed
    * @param {{tasks: {name: string, layer: number, why: string}[], num_layers: number, dim: number}} model
    */
-  constructor(section, embed, model) {
-    this.embed = embed;
-    this.model = model;
+  constructor(section, states, embed, model) {
+    Object.assign(this, { states, embed, model });
     this.chart = section.querySelector("[data-part=chart]");
     this.tasks = section.querySelector("[data-part=tasks]");
     this.of = null; // the files that are shown
@@ -28,24 +28,38 @@ export class Comparison {
     this.tasks.replaceChildren();
   }
 
+  /** Whether a comparison takes a call of its own: the frames of all layers are not here. */
+  takesCall(a, b) {
+    return !(this.states.isComplete(a) && this.states.isComplete(b));
+  }
+
   async show(a, b) {
-    const answer = await this.embed("mean vectors of A and B", {
+    const files = [a.file, b.file];
+    const [first, second] = this.takesCall(a, b) ? await this._ask(a, b) : [a, b].map((slot) => this.states.means(slot));
+    const { dim, num_layers } = this.model;
+    const at = (vectors, layer) => vectors.subarray(layer * dim, (layer + 1) * dim);
+    const values = Array.from({ length: num_layers + 1 }, (_, layer) => cosine(at(first, layer), at(second, layer)));
+    this.tasks.replaceChildren(...this.model.tasks.map((task) => row(task, values[task.layer])));
+    this.values = values;
+    this.of = files;
+  }
+
+  /** The bars, as wide as there is room. */
+  draw() {
+    if (!this.of || !this.chart.clientWidth) return;
+    const named = new Set(this.model.tasks.map(({ layer }) => layer));
+    this.chart.replaceChildren(barChart(this.chart.clientWidth, this.values, named, "Cosine of A and B by layer"));
+  }
+
+  /** @returns {Promise<Float32Array[]>} of both, (layers + 1, dim) */
+  async _ask(a, b) {
+    const answer = await this.embed("Means of A and B", {
       input: [await asInput(a.file), await asInput(b.file)],
       layer: "all",
       pooling: "mean",
       encoding_format: "base64",
     });
-    const [first, second] = answer.data.map((item) => asFloats(item.embedding));
-    const { dim, num_layers } = this.model;
-    const at = (vectors, layer) => vectors.subarray(layer * dim, (layer + 1) * dim);
-    const values = Array.from({ length: num_layers + 1 }, (_, layer) => cosine(at(first, layer), at(second, layer)));
-    const names = new Map();
-    for (const { name, layer } of this.model.tasks) {
-      names.set(layer, names.has(layer) ? `${names.get(layer)}, ${name}` : name);
-    }
-    this.chart.replaceChildren(barChart(values, names, "Cosine of A and B by layer"));
-    this.tasks.replaceChildren(...this.model.tasks.map((task) => row(task, values[task.layer])));
-    this.of = [a.file, b.file];
+    return answer.data.map((item) => asFloats(item.embedding));
   }
 }
 

@@ -6,8 +6,8 @@ export class Ledger {
     Object.assign(this, { rows, total, currency, spent: 0 });
   }
 
-  /** @param {{seconds: number, bytes: number, answer: {usage?: object}}} outcome - of one call */
-  add(name, { seconds, bytes, answer }) {
+  /** @param {{seconds: number, answer: {usage?: object}}} outcome - of one call */
+  add(name, { seconds, answer }) {
     const usage = answer.usage ?? {};
     const cost = Number(usage.cost ?? 0);
     const line = document.createElement("tr");
@@ -17,7 +17,6 @@ export class Ledger {
       audioSeconds === undefined ? "" : `${audioSeconds.toFixed(1)} s`,
       usage.total_tokens === undefined ? "" : String(usage.total_tokens),
       `${seconds.toFixed(2)} s`,
-      bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`,
       cost ? money(cost, this.currency) : "nothing",
     ];
     texts.forEach((text, i) => {
@@ -29,14 +28,15 @@ export class Ledger {
     });
     this.rows.prepend(line);
     this.spent += cost;
-    this.total.textContent = `${this.rows.children.length} calls, ${money(this.spent, this.currency)} together.`;
+    const count = this.rows.children.length;
+    this.total.textContent = `${count} call${count === 1 ? "" : "s"}, ${money(this.spent, this.currency)} together.`;
   }
 }
 
-/** "0.000021 USD": three digits that say something, and no exponent. */
+/** "0.000021 USD": two digits that say something, and no exponent. */
 export function money(amount, currency) {
   const value = Number(amount);
   if (!value) return `0 ${currency}`;
-  const digits = Math.max(2, 2 - Math.floor(Math.log10(Math.abs(value))));
+  const digits = Math.max(2, 1 - Math.floor(Math.log10(Math.abs(value))));
   return `${value.toFixed(Math.min(12, digits))} ${currency}`;
 }

@@ -4,8 +4,8 @@ import { colourMap } from "./colours.js";
 import { clock, ticks } from "./picture.js";
 import { quantile } from "./similarity.js";
 
+const LOWEST = 80;
 const HIGHEST = 520;
-const EDGES = 42; // of the canvas, above and below the plot
 
 /**
  * @param {Float32Array} matrix - (rows, columns)
@@ -15,9 +15,8 @@ const EDGES = 42; // of the canvas, above and below the plot
  */
 export function drawMatrix(picture, matrix, about) {
   const { rows, columns, downSeconds, acrossSeconds } = about;
-  const plotWidth = picture.frame.clientWidth - 58;
-  const plotHeight = Math.max(80, Math.min(HIGHEST, (plotWidth * downSeconds) / acrossSeconds));
-  picture.begin(plotHeight + EDGES);
+  const plotHeight = Math.max(LOWEST, Math.min(HIGHEST, (picture.plotWidth * downSeconds) / acrossSeconds));
+  picture.begin(plotHeight);
   const low = quantile(matrix, 0.02);
   const high = Math.max(low + 0.01, quantile(matrix, 0.995));
   const map = colourMap(picture.frame);

@@ -5,7 +5,7 @@
 
 import { colour } from "./colours.js";
 
-const LEFT = 48;
+const LEFT = 54;
 const RIGHT = 10;
 const TOP = 8;
 const BOTTOM = 34;
@@ -35,16 +35,22 @@ export class Picture {
     this.cursors = {};
   }
 
-  /** Make ready to draw: the canvas as wide as its frame, of this height in CSS pixels, and empty. */
-  begin(height) {
+  /** CSS pixels between the edges of a plot. */
+  get plotWidth() {
+    return this.frame.clientWidth - LEFT - RIGHT;
+  }
+
+  /** Make ready to draw: the canvas as wide as its frame, with a plot of this height in CSS pixels, and empty. */
+  begin(plotHeight) {
     const width = this.frame.clientWidth;
+    const height = plotHeight + TOP + BOTTOM;
     const density = window.devicePixelRatio || 1;
     this.canvas.width = Math.round(width * density);
     this.canvas.height = Math.round(height * density);
     this.canvas.style.height = `${height}px`;
     this.context.setTransform(density, 0, 0, density, 0, 0);
     this.context.clearRect(0, 0, width, height);
-    this.plot = { left: LEFT, top: TOP, width: width - LEFT - RIGHT, height: height - TOP - BOTTOM };
+    this.plot = { left: LEFT, top: TOP, width: this.plotWidth, height: plotHeight };
     this.context.font = "11px system-ui, sans-serif";
     this.context.fillStyle = colour(this.frame, "--ink-soft");
     this.context.strokeStyle = colour(this.frame, "--line-strong");

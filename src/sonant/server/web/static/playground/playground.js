@@ -26,7 +26,7 @@ const filled = () => Object.values(slots).filter((slot) => slot.file);
 const both = () => filled().length === 2;
 
 const states = model && new States(embed, model);
-const comparison = model && new Comparison(section("comparison"), embed, model);
+const comparison = model && new Comparison(section("comparison"), states, embed, model);
 const frames = model && new FramesView(section("frames"), states, slots, model, () => analyse());
 const transcripts = views("transcription", Transcript);
 const turns = views("diarization", Turns);
@@ -57,6 +57,7 @@ function refresh() {
   for (const name of ["transcription", "diarization", "verification"]) offer(name);
   part("results", section("comparison")).hidden = !both() || !comparison.shows(slots.A, slots.B);
   part("waiting", section("comparison")).hidden = both() && comparison.shows(slots.A, slots.B);
+  comparison.draw();
   if (part("verdict")) part("verdict").textContent = "";
   const lacking = filled().filter((slot) => !states.has(slot, frames.layer));
   const compare = both() && !comparison.shows(slots.A, slots.B);
@@ -71,7 +72,8 @@ function refresh() {
 
 /** What pressing the button will cost, as far as the lengths are known. */
 function estimate(lacking, compare) {
-  const charged = [...lacking, ...(compare ? filled() : [])].map((slot) => slot.seconds);
+  const again = compare && !(filled().every((slot) => slot.seconds !== null && states.allAtOnce(slot.seconds)));
+  const charged = [...lacking, ...(again ? filled() : [])].map((slot) => slot.seconds);
   if (charged.includes(null)) return "";
   const seconds = charged.reduce((sum, each) => sum + each, 0);
   const price =
@@ -126,9 +128,10 @@ async function analyse() {
 async function transcribe() {
   await busy(part("run", section("transcription")), section("transcription"), async () => {
     for (const view of transcripts.filter(({ slot }) => slot.file)) {
-      const form = asForm({ file: view.slot.file, response_format: "verbose_json" });
+      const { file } = view.slot;
+      const form = asForm({ file, response_format: "verbose_json" });
       form.append("timestamp_granularities[]", "word");
-      view.show(await call(`Transcript of ${view.slot.letter}`, "/v1/audio/transcriptions", form));
+      view.show(file, await call(`Transcript of ${view.slot.letter}`, "/v1/audio/transcriptions", form));
     }
     tell(transcriptionSnippets(facts.base_url, model.id));
   });
@@ -137,8 +140,9 @@ async function transcribe() {
 async function diarize() {
   await busy(part("run", section("diarization")), section("diarization"), async () => {
     for (const view of turns.filter(({ slot }) => slot.file)) {
-      const form = asForm({ file: view.slot.file });
-      view.show((await call(`Speakers of ${view.slot.letter}`, "/v1/audio/diarizations", form)).segments);
+      const { file } = view.slot;
+      const { segments } = await call(`Speakers of ${view.slot.letter}`, "/v1/audio/diarizations", asForm({ file }));
+      view.show(file, segments);
     }
     tell(formSnippet(facts.base_url, model.id, "/v1/audio/diarizations", ["file"]));
   });
@@ -148,11 +152,14 @@ async function verify() {
   const place = section("verification");
   let verdict = "";
   await busy(part("run", place), place, async () => {
-    const form = asForm({ file: slots.A.file, other: slots.B.file });
+    const form = asForm({ file: slots.A.file, reference: slots.B.file });
     const { score, threshold, same_speaker } = await call("A and B, same voice?", "/v1/audio/speaker/verification", form);
     const answer = same_speaker ? "Yes, it seems to be the same voice" : "No, these seem to be two voices";
-    verdict = `${answer}: the score is ${score.toFixed(3)}, the threshold ${threshold.toFixed(3)}.`;
-    tell(formSnippet(facts.base_url, model.id, "/v1/audio/speaker/verification", ["file", "other"]));
+    verdict =
+      threshold === null
+        ? `The score is ${score.toFixed(3)}. From which score on it is one voice has not been measured for this model.`
+        : `${answer}: the score is ${score.toFixed(3)}, the threshold ${threshold.toFixed(3)}.`;
+    tell(formSnippet(facts.base_url, model.id, "/v1/audio/speaker/verification", ["file", "reference"]));
   });
   part("verdict").textContent = verdict;
 }
@@ -175,6 +182,7 @@ function tell({ curl, python }) {
 function redraw() {
   for (const slot of Object.values(slots)) slot.redraw();
   frames?.draw();
+  comparison?.draw();
 }
 
 let scheduled = 0;

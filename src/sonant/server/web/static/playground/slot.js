@@ -121,7 +121,7 @@ export class Slot {
       this._complain(`The example could not be read: ${response.status} ${response.statusText}.`);
       return;
     }
-    await this.take(new File([await response.blob()], address.split("/").at(-1), { type: "audio/flac" }));
+    await this.take(new File([await response.blob()], new URL(response.url).pathname.split("/").at(-1), { type: "audio/flac" }));
   }
 
   async _record() {

@@ -43,7 +43,7 @@ export function transcriptionSnippets(baseUrl, model) {
 
 /** @returns {{curl: string}} a call with files, for what OpenAI's client has no method for */
 export function formSnippet(baseUrl, model, path, fields) {
-  const files = fields.map((field, i) => `  -F ${field}=@${fields.length > 1 ? "ab"[i] : "recording"}.wav`).join(" \\\n");
+  const files = fields.map((field) => `  -F ${field}=@${field === "file" ? "recording" : field}.wav`).join(" \\\n");
   return {
     curl: `curl ${baseUrl}${path} \\\n  -H "Authorization: Bearer $${KEY}" \\\n  -F model=${model} \\\n${files}`,
   };

@@ -4,7 +4,7 @@ import { colourMap } from "./colours.js";
 import { Fourier } from "./fourier.js";
 import { clock, ticks } from "./picture.js";
 
-const HEIGHT = 210;
+const HEIGHT = 170; // of the plot
 const WINDOW_SECONDS = 0.025;
 const STEP_SECONDS = 0.01;
 const MOST_COLUMNS = 2400;

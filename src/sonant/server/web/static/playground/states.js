@@ -1,6 +1,7 @@
 /** Hidden states of the recordings, asked for once and kept: all layers at a time where they are small enough. */
 
 import { asFloats, asInput } from "./api.js";
+import { thinned } from "./similarity.js";
 
 const MOST_BYTES_AT_ONCE = 24 * 2 ** 20; // of one answer with all layers of one recording
 
@@ -30,11 +31,24 @@ export class States {
     return this.kept.get(slot.file).get(layer);
   }
 
+  /** Whether every layer of a recording is here. */
+  isComplete(slot) {
+    return this.kept.get(slot.file)?.size === this.model.num_layers + 1;
+  }
+
+  /** @returns {Float32Array} (layers + 1, dim), the mean of the frames of every layer of a recording that is here */
+  means(slot) {
+    const { dim } = this.model;
+    const means = new Float32Array((this.model.num_layers + 1) * dim);
+    for (const [layer, values] of this.kept.get(slot.file)) means.set(thinned(values, dim, 1).frames, layer * dim);
+    return means;
+  }
+
   /** Ask for the frames of one layer, or of all of them. */
   async fetch(slot, layer) {
     const { file } = slot;
     const wanted = this.allAtOnce(slot.seconds) ? "all" : layer;
-    const answer = await this.embed(`Frames of ${slot.letter}, layer ${wanted}`, {
+    const answer = await this.embed(`Frames of ${slot.letter}${wanted === "all" ? "" : `, layer ${layer}`}`, {
       input: await asInput(file),
       layer: wanted,
       output: "frames",

@@ -15,9 +15,12 @@ export class Transcript {
     this.place.replaceChildren();
   }
 
-  /** @param {{text: string, words?: {word: string, start: number, end: number}[]}} answer - verbose_json */
-  show(answer) {
-    this.file = this.slot.file;
+  /**
+   * @param {File} file - that it is of
+   * @param {{text: string, words?: {word: string, start: number, end: number}[]}} answer - verbose_json
+   */
+  show(file, answer) {
+    this.file = file;
     this.words = (answer.words ?? []).map(({ word, start, end }) => {
       const button = document.createElement("button");
       button.type = "button";

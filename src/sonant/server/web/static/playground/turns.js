@@ -17,9 +17,9 @@ export class Turns {
     this.place.replaceChildren();
   }
 
-  /** @param {{start: number, end: number, speaker: string}[]} segments */
-  show(segments) {
-    this.file = this.slot.file;
+  /** @param {File} file - that they are of @param {{start: number, end: number, speaker: string}[]} segments */
+  show(file, segments) {
+    this.file = file;
     if (!segments.length) {
       const line = document.createElement("p");
       line.textContent = "Nobody was heard to speak.";

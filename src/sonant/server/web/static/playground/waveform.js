@@ -3,7 +3,7 @@
 import { colour } from "./colours.js";
 import { clock } from "./picture.js";
 
-const HEIGHT = 110;
+const HEIGHT = 70; // of the plot
 
 /**
  * @param {Float32Array} samples
