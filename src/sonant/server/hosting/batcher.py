@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -14,8 +14,9 @@ import numpy as np
 
 from sonant.audio import Windowing
 from sonant.errors import TooShortAudio
-from sonant.extraction.request import Layer
+from sonant.extraction.heads import HeadTask
 from sonant.extraction.sinks import Sink
+from sonant.extraction.sources import AudioSource
 from sonant.server.errors import INTERNAL, ApiError
 from sonant.server.hosting.admission import Admission
 from sonant.server.hosting.devices import Worker
@@ -65,7 +66,7 @@ class Batcher:
     ) -> None:
         self._workers, self._idle = list(workers), list(workers)
         self._backbone = workers[0].forward.backbone
-        self._rate, self._receptive_field = self._backbone.sampling_rate, self._backbone.receptive_field
+        self._rate = self._backbone.sampling_rate
         self._windowing, self._settings, self._name = windowing, settings, name
         self._batch_samples = min(worker.forward.budget for worker in workers)
         self._queue: FairQueue[Piece] = FairQueue(round(self._batch_samples / TURNS_A_BATCH))
@@ -123,17 +124,15 @@ class Batcher:
     async def run(
         self,
         waveforms: Sequence[np.ndarray],
-        layers: tuple[Layer, ...],
-        make_sink: Callable[[np.ndarray], Sink],
+        task: HeadTask,
         *,
         share: str,
     ) -> list[Any]:
-        """What a sink makes of the states of each recording; cancelling drops the work.
+        """What the task's sinks make of the states of each recording; cancelling drops the work.
 
         Args:
             waveforms: float32 (samples,) each, at the model's rate.
-            layers: the states that the sinks are given, in this order.
-            make_sink: gives the receiver for a waveform.
+            task: which states are wanted, and who takes them in.
             share: whose turn it waits for.
 
         Raises:
@@ -142,16 +141,16 @@ class Batcher:
             Exception: whatever a sink raises.
         """
         for waveform in waveforms:
-            if len(waveform) < self._receptive_field:
+            if len(waveform) < task.min_samples:
                 raise TooShortAudio(
-                    f"A recording of {len(waveform)} samples is shorter than one frame of {self._name} "
-                    f"({self._receptive_field} samples)."
+                    f"A recording of {len(waveform)} samples is too short for {self._name}, which takes in "
+                    f"{task.min_samples} ({task.min_samples / self._rate:.3f} s) at least."
                 )
         if not waveforms:
             return []
         order = Order(share, len(waveforms))
         recordings = [
-            Recording(order, number, waveform, layers, make_sink(waveform), self._windowing)
+            Recording(order, number, waveform, task.layers, self._sink(task, waveform), self._windowing)
             for number, waveform in enumerate(waveforms)
         ]
         pieces = [piece for recording in recordings for piece in recording.pieces()]
@@ -171,6 +170,9 @@ class Batcher:
             return await order.future
         finally:
             self._forget(order)
+
+    def _sink(self, task: HeadTask, waveform: np.ndarray) -> Sink:
+        return task.make_sink(AudioSource(waveform, self._rate, task.min_samples))
 
     def _look(self, order: Order, recordings: Sequence[Recording], pieces: Sequence[Piece]) -> None:
         try:

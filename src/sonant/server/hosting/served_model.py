@@ -1,18 +1,18 @@
 """One model of the server: what it is, and what it does for callers."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from sonant.api.encoder import Layers, SpeechEncoder
 from sonant.decoding.results import SpeakerTurn, Transcript
+from sonant.extraction.heads import HeadTask
 from sonant.extraction.long_recordings import windowing_of
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import Request
 from sonant.extraction.sinks import in_memory
-from sonant.extraction.sources import AudioSource
 from sonant.models.families import Task
 from sonant.server.errors import ApiError
 from sonant.server.hosting.batcher import Batcher, QueueStats
@@ -43,7 +43,7 @@ class ServedModel:
         self.id, self.created = model_id, int(time.time())
         self._encoder: SpeechEncoder | None = encoder
         self._queue = settings.queue
-        self.abilities = abilities_of(encoder)
+        self.abilities = abilities_of(encoder.abilities)
         self.dim, self.num_layers = encoder.dim, encoder.num_layers
         self.frame_rate, self.sampling_rate = encoder.frame_rate, encoder.sampling_rate
         self.receptive_field, self._stride = encoder.model.receptive_field, encoder.model.stride
@@ -117,7 +117,8 @@ class ServedModel:
             TooShortAudio: a recording holds no frame.
             ApiError: 429 where the queue is full, 503 while stopping, 500 where the model fails.
         """
-        values = await self._batcher.run(waveforms, request.layers, lambda _: in_memory(request), share=share)
+        task = HeadTask(request.layers, lambda _: in_memory(request), self.receptive_field)
+        values = await self._batcher.run(waveforms, task, share=share)
         return [value.numpy() for value in values]
 
     async def transcribe(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[Transcript]:
@@ -142,10 +143,7 @@ class ServedModel:
 
     async def _with_head(self, ability: Ability, waveforms: Sequence[np.ndarray], share: str, **how: Any) -> list[Any]:
         task = self.encoder.head_task(ability, **how)
-        make_sink: Callable[[np.ndarray], Any] = lambda waveform: task.make_sink(  # noqa: E731
-            AudioSource(waveform, self.sampling_rate, self.receptive_field)
-        )
-        return await self._batcher.run(waveforms, task.layers, make_sink, share=share)
+        return await self._batcher.run(waveforms, task, share=share)
 
     async def unload(self, reason: ApiError, *, seconds: float) -> None:
         """Refuse new work with `reason`, finish what is there within so many seconds, and give the memory back."""
@@ -154,9 +152,9 @@ class ServedModel:
         give_back_memory()
 
 
-def abilities_of(encoder: SpeechEncoder) -> tuple[Ability, ...]:
-    """What a model can be asked for: that of its heads, and to compare voices, which every model's vectors can."""
-    return tuple(dict.fromkeys([*encoder.abilities, "verification"]))
+def abilities_of(heads: Iterable[Ability]) -> tuple[Ability, ...]:
+    """What a model can be asked for: what its heads serve, and to compare voices, which every model's vectors can."""
+    return tuple(dict.fromkeys([*heads, "verification"]))
 
 
 def unloaded(model_id: str) -> ApiError:
