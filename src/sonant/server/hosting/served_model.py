@@ -81,6 +81,12 @@ class ServedModel:
         """Frames of a recording of so many samples."""
         return max(0, (samples - self.receptive_field) // self._stride + 1)
 
+    def min_samples(self, ability: Ability) -> int:
+        """What a recording must have to be used for it; a shorter one holds no frame, or too few for the head."""
+        if ability not in self.encoder.abilities or ability == "embeddings":
+            return self.receptive_field
+        return self.encoder.head_task(ability).min_samples
+
     def request(
         self,
         *,
