@@ -36,8 +36,3 @@ def test_not_here(client: openai.OpenAI, model: str) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         client.models.retrieve(model)
     assert isinstance(caught.value.code, str)
-
-
-def test_no_such_long_id(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="at most 500"):
-        client.models.retrieve("x" * 501)

@@ -109,14 +109,14 @@ class Diarization(BaseModel):
     summary="Who spoke when",
     response_class=Response,
     responses={
-        **documentation.success(Diarization, {"text/plain": "Lines of RTTM, of `rttm`."}),
+        **documentation.success(Diarization, {"text/plain": documentation.text("Lines of RTTM, of `rttm`.")}),
         **documentation.COSTLY,
     },
     openapi_extra=documentation.body(
         DiarizationParameters,
         json={"file": documentation.ONE_RECORDING},
         form={"file": documentation.FILE},
-        example={"model": "my-diarizer", "num_speakers": 2},
+        example={"model": "microsoft/wavlm-base-plus-sd", "num_speakers": 2},
     ),
 )
 async def create_diarization(request: Request, caller: Caller = Depends(caller_with("diarization"))) -> Response:

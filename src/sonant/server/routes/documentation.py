@@ -56,10 +56,14 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 COSTLY = errors(*REASONS)
 
 
-def success(model: type[BaseModel], texts: Mapping[str, str] | None = None) -> dict[int | str, dict[str, Any]]:
-    """The `responses` for 200: JSON, and the content types of text, each with what it holds."""
-    content = {kind: {"schema": {"type": "string", "description": told}} for kind, told in (texts or {}).items()}
-    return {200: {"model": model, "description": "Done.", "headers": REQUEST_ID, "content": content}}
+def success(model: type[BaseModel], others: Mapping[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
+    """The `responses` for 200: JSON, and the media types that a request may ask for in its place."""
+    return {200: {"model": model, "description": "Done.", "headers": REQUEST_ID, "content": dict(others or {})}}
+
+
+def text(description: str) -> dict[str, Any]:
+    """A media type that is plain text."""
+    return {"schema": {"type": "string", "description": description}}
 
 
 PART = {
@@ -157,7 +161,7 @@ def inlined(model: type[BaseModel]) -> dict[str, Any]:
 
 
 @cache
-def spoken(seconds: float = 0.1, rate: int = 8000) -> str:
+def spoken(seconds: float = 0.5, rate: int = 8000) -> str:
     """A data URI for examples: a hummed vowel, made here, 8-bit wav."""
     time = np.arange(int(seconds * rate)) / rate
     harmonics = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 9))  # a falling spectrum, as voices have

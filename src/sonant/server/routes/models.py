@@ -1,8 +1,8 @@
 """GET /v1/models and /v1/models/{id}: what may be asked for here, in OpenAI's shape with what speech has more."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
 from sonant.models.published_results import Result
@@ -16,6 +16,14 @@ from sonant.server.web.entries import Cost, Live, ModelEntry, Origin, Span, Spec
 router = APIRouter(tags=["Models"])
 
 ERRORS = documentation.errors(401, 403, 429, 500, 503)
+
+MODEL_ID = {  # not a parameter of the function: FastAPI would document errors that there are not
+    "name": "model_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "example": "sonant/wavlm-tiny",
+}
 
 
 class Model(BaseModel):
@@ -53,14 +61,11 @@ async def list_models(request: Request, _: Caller = Depends(caller_with("models"
     "/models/{model_id:path}",
     summary="One model",
     responses={**documentation.errors(404), **ERRORS},
+    openapi_extra={"parameters": [MODEL_ID]},
 )
-async def retrieve_model(
-    request: Request,
-    model_id: Annotated[str, Path(max_length=500, examples=["sonant/wavlm-tiny"])],
-    _: Caller = Depends(caller_with("models")),
-) -> Model:
+async def retrieve_model(request: Request, _: Caller = Depends(caller_with("models"))) -> Model:
     """By its id, whose slashes may be written as they are."""
-    services = services_of(request)
+    services, model_id = services_of(request), request.path_params["model_id"]
     found = await entry(services, model_id)
     if found.state == "coming_soon":
         raise ApiError(

@@ -33,6 +33,15 @@ router = APIRouter(tags=["Audio"])
 FIELDS = ("file", "input")
 IGNORED = "Taken as OpenAI's clients send it, and not used: a CTC model cannot be prompted or sampled from."
 
+STREAM = "".join(
+    f"data: {event}\n\n"
+    for event in (
+        '{"type": "transcript.text.delta", "delta": "GOOD"}',
+        '{"type": "transcript.text.delta", "delta": " MORNING"}',
+        '{"type": "transcript.text.done", "text": "GOOD MORNING", "usage": {"type": "duration", "seconds": 1.2}}',
+    )
+)
+
 
 class TranscriptionParameters(Parameters):
     """Besides the recording."""
@@ -111,10 +120,10 @@ def _mismatch(param: str, what: str) -> ApiError:
         **documentation.success(
             Transcription,
             {
-                "text/plain": "The transcript, of `text`.",
-                "application/x-subrip": "Subtitles, of `srt`.",
-                "text/vtt": "Subtitles, of `vtt`.",
-                "text/event-stream": "Events, of `stream`.",
+                "text/plain": documentation.text("The transcript, of `text`."),
+                "application/x-subrip": documentation.text("Subtitles, of `srt`."),
+                "text/vtt": documentation.text("Subtitles, of `vtt`."),
+                "text/event-stream": {"example": STREAM},
             },
         ),
         **documentation.COSTLY,
@@ -123,7 +132,11 @@ def _mismatch(param: str, what: str) -> ApiError:
         TranscriptionParameters,
         json={"file": documentation.ONE_RECORDING},
         form={"file": documentation.FILE},
-        example={"model": "my-recogniser", "response_format": "verbose_json", "timestamp_granularities": ["word"]},
+        example={
+            "model": "facebook/wav2vec2-base-960h",
+            "response_format": "verbose_json",
+            "timestamp_granularities": ["word"],
+        },
     ),
 )
 async def create_transcription(request: Request, caller: Caller = Depends(caller_with("transcription"))) -> Response:

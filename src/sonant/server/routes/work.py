@@ -109,7 +109,7 @@ async def answer(request: Request, caller: Caller, read_order: Callable[[Body, L
 
 async def _work(request: Request, caller: Caller, services: Services, model: ServedModel, order: Order) -> Response:
     with _timed(services.metrics, "decode", model):
-        waveforms = await _decoded(order.recordings, model, services)
+        waveforms = await _decoded(order, model, services)
     seconds = sum(map(len, waveforms)) / model.sampling_rate
     tokens = sum(model.num_frames(len(waveform)) for waveform in waveforms)
     request.state.audio_seconds, request.state.tokens = seconds, tokens
@@ -131,18 +131,16 @@ async def _work(request: Request, caller: Caller, services: Services, model: Ser
     return response
 
 
-async def _decoded(recordings: Sequence[Recording], model: ServedModel, services: Services) -> list[np.ndarray]:
+async def _decoded(order: Order, model: ServedModel, services: Services) -> list[np.ndarray]:
     """Every recording, mono float32 (samples,) at the model's rate; an error names the first that failed."""
-    limits = services.settings.limits
+    limits, min_samples = services.settings.limits, model.min_samples(order.ability)
     total = 0.0
 
     async def one(recording: Recording) -> np.ndarray:
         nonlocal total
         try:
             data = await read(recording, services.fetcher, limits)
-            waveform = await services.decoder.decode(
-                data, sampling_rate=model.sampling_rate, min_samples=model.receptive_field
-            )
+            waveform = await services.decoder.decode(data, sampling_rate=model.sampling_rate, min_samples=min_samples)
         except AudioError as error:
             raise api_error(error, param=recording.param) from error
         except ApiError as error:
@@ -159,7 +157,7 @@ async def _decoded(recordings: Sequence[Recording], model: ServedModel, services
             )
         return waveform
 
-    return await _each(recordings, one, at_once=services.settings.num_decode_workers + 1)
+    return await _each(order.recordings, one, at_once=services.settings.num_decode_workers + 1)
 
 
 async def _each(items: Sequence[T], work: Callable[[T], Coroutine[Any, Any, R]], *, at_once: int) -> list[R]:
