@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonant.server.errors import ApiError
-from sonant.server.intake.process import WorkerProcess
+from sonant.server.intake.process import ProcessLost, WorkerProcess
 from sonant.server.intake.worker import Bounds
 from sonant.server.settings import MIB, Limits
 
@@ -47,22 +47,17 @@ class AudioDecoder:
         self._mean_seconds = 0.01
         self._is_open = False
 
-    @property
-    def workers(self) -> tuple[WorkerProcess, ...]:
-        """The processes that wait for work."""
-        return tuple(self._idle)
-
     async def __aenter__(self) -> Self:
         self._turns = asyncio.Semaphore(0)
-        workers = [WorkerProcess(self._bounds) for _ in range(self._num_workers)]
-        try:
-            await asyncio.gather(*(worker.ready() for worker in workers))
-        except BaseException:
-            await asyncio.gather(*(worker.stop() for worker in workers))
-            raise
-        for worker in workers:
-            self._release(worker)
+        started = await asyncio.gather(*(self._started() for _ in range(self._num_workers)), return_exceptions=True)
+        for worker in started:
+            if isinstance(worker, WorkerProcess):
+                self._release(worker)
         self._is_open = True
+        for failure in started:
+            if isinstance(failure, BaseException):
+                await self.__aexit__(type(failure), failure, None)
+                raise failure
         return self
 
     async def __aexit__(
@@ -117,22 +112,24 @@ class AudioDecoder:
 
     def _check_open(self) -> None:
         if not self._is_open:
-            raise ApiError(
-                503, "server_is_draining", "The server is stopping. Try again in a minute.", retry_after=30.0
-            )
+            raise _stopping()
 
     async def _exchange(
         self, worker: WorkerProcess, data: bytes, sampling_rate: int, min_samples: int
     ) -> NDArray[np.float32]:
         """Decode; the process is idle again afterwards, or replaced."""
-        if not worker.is_alive:  # killed while it was idle
-            worker = await self._replaced(worker)
         begin = time.monotonic()
         try:
-            return await worker.decode(data, sampling_rate=sampling_rate, min_samples=min_samples)
+            try:
+                return await worker.decode(data, sampling_rate=sampling_rate, min_samples=min_samples)
+            except ProcessLost:  # it was idle, and killed by somebody
+                worker = await self._replaced(worker)
+                return await worker.decode(data, sampling_rate=sampling_rate, min_samples=min_samples)
+        except asyncio.CancelledError:  # not by the caller: by `__aexit__`
+            raise _stopping() from None
         finally:
             self._mean_seconds += 0.05 * (time.monotonic() - begin - self._mean_seconds)
-            if worker.is_alive or not self._is_open:
+            if worker.is_usable or not self._is_open:
                 self._release(worker)
             else:
                 self._spawn(self._release_replaced(worker))  # of no concern to the caller
@@ -144,18 +141,20 @@ class AudioDecoder:
         """A new process in the place of one that is lost."""
         await broken.stop()
         while True:
-            worker = WorkerProcess(self._bounds)
             try:
-                await worker.ready()
-            except RuntimeError:
-                logger.exception("will be tried again")
-                await worker.stop()
+                return await self._started()
+            except (ProcessLost, OSError):
+                logger.exception("a decoding process is missing; it will be started again")
                 await asyncio.sleep(RESTART_SECONDS)
-            except BaseException:
-                await worker.stop()
-                raise
-            else:
-                return worker
+
+    async def _started(self) -> WorkerProcess:
+        worker = WorkerProcess(self._bounds)
+        try:
+            await worker.ready()
+        except BaseException:
+            await worker.stop()
+            raise
+        return worker
 
     def _release(self, worker: WorkerProcess) -> None:
         self._idle.append(worker)
@@ -172,3 +171,7 @@ class AudioDecoder:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # seen, even where the caller has gone
+
+
+def _stopping() -> ApiError:
+    return ApiError(503, "server_is_draining", "The server is stopping. Try again in a minute.", retry_after=30.0)

@@ -21,7 +21,6 @@ from sonant.server.intake import addresses
 from sonant.server.intake.addresses import USUAL_PORTS, AllowedHost
 from sonant.server.settings import Limits
 
-CONNECT_SECONDS = 5.0
 HEAD_BYTES = 1 << 16
 PIECE_BYTES = 1 << 16
 CONCURRENT = 16
@@ -94,14 +93,13 @@ class Fetcher:
         if not found or not all(addresses.is_public(address) for address in found):
             raise _not_allowed(f"{target.name} is not at a public address")
         secure = target.scheme == "https"
-        async with asyncio.timeout(CONNECT_SECONDS):
-            reader, writer = await asyncio.open_connection(
-                found[0],
-                target.port,
-                limit=HEAD_BYTES,
-                ssl=secure or None,
-                server_hostname=target.name if secure else None,
-            )
+        reader, writer = await asyncio.open_connection(
+            found[0],
+            target.port,
+            limit=HEAD_BYTES,
+            ssl=secure or None,
+            server_hostname=target.name if secure else None,
+        )
         try:
             yield reader, writer
         finally:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sonant import errors
 from sonant.errors import AudioError, OversizedAudio, UndecodableAudio
 from sonant.server.errors import ApiError
-from sonant.server.intake.worker import ANSWER, EXHAUSTED, PROBLEM, QUESTION, READY, SAMPLES, Bounds
+from sonant.server.intake.worker import ANSWER, BEGUN, EXHAUSTED, PROBLEM, QUESTION, READY, SAMPLES, Bounds
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,10 @@ KEPT_VARIABLES = (
     "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV",
 )  # fmt: skip
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+class ProcessLost(Exception):
+    """A process ended, and not over the recording that it was to decode."""
 
 
 class WorkerProcess:
@@ -47,33 +51,35 @@ class WorkerProcess:
                 command, stdin=theirs.fileno(), env=surroundings | ONE_THREAD, process_group=0
             )
         self._socket = ours
+        self._is_killed = False
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     @property
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
+    def is_usable(self) -> bool:
+        return not self._is_killed
 
     async def ready(self) -> None:
-        """Wait until it has imported what it needs. Raises RuntimeError."""
+        """Wait until it has imported what it needs. Raises ProcessLost."""
         try:
             async with asyncio.timeout(START_SECONDS):
-                kind, _ = ANSWER.unpack((await self._receive(ANSWER.size)).data)
+                kind, _ = await self._hear()
         except (TimeoutError, EOFError, ConnectionError) as error:
-            raise RuntimeError(f"A decoding process did not start ({self._ended()}).") from error
+            raise ProcessLost(f"a decoding process did not start ({self._ended()})") from error
         assert kind == READY
 
     async def decode(self, data: bytes, *, sampling_rate: int, min_samples: int) -> NDArray[np.float32]:
-        """Mono float32 (samples,). Raises AudioError, ApiError; the process may have been ended by then."""
-        loop = asyncio.get_running_loop()
+        """Mono float32 (samples,). Raises AudioError, ApiError, ProcessLost; it may be of no more use then."""
+        begun = False
         try:
             async with asyncio.timeout(self._seconds):
-                await loop.sock_sendall(self._socket, QUESTION.pack(len(data), sampling_rate, min_samples))
-                await loop.sock_sendall(self._socket, data)
-                kind, size = ANSWER.unpack((await self._receive(ANSWER.size)).data)
-                payload = await self._receive(size)
+                await self._say(QUESTION.pack(len(data), sampling_rate, min_samples))
+                await self._say(data)
+                kind, payload = await self._hear()
+                begun = kind == BEGUN
+                kind, payload = await self._hear()
         except TimeoutError:
             self.kill()
             raise ApiError(
@@ -84,7 +90,9 @@ class WorkerProcess:
             ) from None
         except (EOFError, ConnectionError):
             self.kill()
-            logger.warning("a decoding process ended on a recording of %d bytes (%s)", len(data), self._ended())
+            if not begun:
+                raise ProcessLost from None
+            logger.warning("a decoding process ended over a recording of %d bytes (%s)", len(data), self._ended())
             raise UndecodableAudio(
                 f"a recording of {len(data)} bytes: the decoder broke down over it. It is probably damaged: convert it "
                 "to WAV or FLAC."
@@ -102,8 +110,8 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End it, whatever it does."""
-        if self._process.returncode is None:
-            self._process.kill()
+        self._is_killed = True
+        self._process.kill()
 
     async def stop(self) -> None:
         """End it and clear up after it."""
@@ -111,20 +119,29 @@ class WorkerProcess:
         self.kill()
         await asyncio.to_thread(self._process.wait)
 
+    async def _say(self, data: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self._socket, data)
+
+    async def _hear(self) -> tuple[int, NDArray[np.uint8]]:
+        """A kind of message, and its bytes."""
+        kind, size = ANSWER.unpack((await self._receive(ANSWER.size)).data)
+        return kind, await self._receive(size)
+
     async def _receive(self, size: int) -> NDArray[np.uint8]:
         data = np.empty(size, np.uint8)
         view = data.data
-        loop = asyncio.get_running_loop()
         while view:
-            count = await loop.sock_recv_into(self._socket, view)
+            count = await asyncio.get_running_loop().sock_recv_into(self._socket, view)
             if count == 0:
                 raise EOFError
             view = view[count:]
         return data
 
     def _ended(self) -> str:
-        code = self._process.poll()
-        return "still running" if code is None else f"exit code {code}"
+        try:
+            return f"exit code {self._process.wait(0.1)}"  # its socket closes a moment before it is gone
+        except subprocess.TimeoutExpired:
+            return "still running"
 
 
 def _problem(payload: Any) -> AudioError:

@@ -23,7 +23,7 @@ GRACE_SECONDS = 5.0
 
 QUESTION = struct.Struct("<QII")  # bytes of the recording that follows, sampling rate, fewest samples
 ANSWER = struct.Struct("<BQ")  # what follows, and its bytes
-READY, SAMPLES, PROBLEM, EXHAUSTED = range(4)  # nothing; float32; JSON [name of an AudioError, message]; nothing
+READY, BEGUN, SAMPLES, PROBLEM, EXHAUSTED = range(5)  # after SAMPLES: float32; PROBLEM: JSON [an AudioError, message]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,7 @@ def main() -> None:
         while True:
             size, sampling_rate, min_samples = QUESTION.unpack(_receive(stream, QUESTION.size))
             data = _receive(stream, size)
+            stream.sendall(ANSWER.pack(BEGUN, 0))  # if the process ends now, it is for this recording
             _set_alarm(bounds.seconds + GRACE_SECONDS)
             _set_memory(idle_bytes + bounds.memory_bytes(sampling_rate))
             _answer(stream, data, bounds, sampling_rate, min_samples)
