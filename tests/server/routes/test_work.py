@@ -1,0 +1,164 @@
+"""The way of a request through the server: what it may hold, what it pays, and what becomes of it when nobody waits."""
+
+import base64
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import orjson
+import pytest
+
+from sonant.server.settings import Limits, Queue, ServerSettings
+from tests.server.running import RunningServer, running
+from tests.server.speech import clip
+
+MODEL = "sonant/wavlm-tiny"
+ONE_SECOND, TWO_SECONDS, LONG = (clip("en-allison-busy", seconds) for seconds in (1.0, 2.0, 2.5))
+LIMITS = Limits(audio_bytes=100_000, audio_seconds=2.2, request_seconds=3.0, inputs=3, response_bytes=200_000)
+
+
+@pytest.fixture(scope="module")
+def small_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server that takes little at a time."""
+    folder = tmp_path_factory.mktemp("server")
+    with running(ServerSettings(data=folder, limits=LIMITS, queue=Queue(seconds=4.0))) as up:
+        yield up
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _ask(server: RunningServer, body: dict[str, Any], key: str | None = None, **how: Any) -> httpx2.Response:
+    headers = {"Authorization": f"Bearer {key or server.user_key}"}
+    return httpx2.post(f"{server.base_url}/v1/embeddings", headers=headers, json={"model": MODEL, **body}, **how)
+
+
+def _until(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.01)
+
+
+@contextmanager
+def _busy(server: RunningServer) -> Iterator[None]:
+    """The model computes nothing while this lasts."""
+    free = threading.Event()
+    worker = server.services.models.get(MODEL)._batcher._workers[0]
+    worker.submit(free.wait)
+    try:
+        yield
+    finally:
+        free.set()
+
+
+def _waiting(server: RunningServer) -> int:
+    return server.services.models.get(MODEL).stats.waiting_requests
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "param"),
+    [
+        ({"input": _text(b"x" * 100_001)}, 413, "audio_too_large", "input"),
+        ({"input": [_text(ONE_SECOND), _text(b"x" * 200_000)]}, 413, "audio_too_large", "input[1]"),
+        ({"input": [_text(ONE_SECOND), _text(LONG)]}, 413, "audio_too_long", "input[1]"),
+        ({"input": [_text(TWO_SECONDS)] * 2}, 413, "request_too_long", None),
+        ({"input": [_text(ONE_SECOND)] * 4}, 400, "too_many_inputs", "input"),
+        ({"input": _text(ONE_SECOND), "output": "frames", "layer": "all"}, 413, "response_too_large", None),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_limits(small_server: RunningServer, body: dict[str, Any], status: int, code: str, param: str | None) -> None:
+    response = _ask(small_server, body)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (status, code, param)
+    assert response.headers["x-request-id"]
+
+
+def test_a_file_beyond_its_limit(small_server: RunningServer) -> None:
+    response = httpx2.post(
+        f"{small_server.base_url}/v1/embeddings",
+        headers={"Authorization": f"Bearer {small_server.user_key}"},
+        data={"model": MODEL},
+        files={"file": b"x" * 100_001},
+    )
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "audio_too_large")
+
+
+def test_a_full_queue_refuses_at_once_and_serves_what_it_took(small_server: RunningServer) -> None:
+    others = [small_server.new_key(f"full-{number}@example.org") for number in range(3)]
+    with ThreadPoolExecutor() as clients, _busy(small_server):
+        taken = []
+        for number, key in enumerate(others[:2]):  # 4 s in all: as much as may wait
+            taken.append(clients.submit(_ask, small_server, {"input": _text(TWO_SECONDS)}, key, timeout=60))
+            _until(lambda expected=number + 1: _waiting(small_server) == expected)  # type: ignore[misc]
+        start = time.monotonic()
+        refused = _ask(small_server, {"input": _text(ONE_SECOND)}, others[2])
+        assert time.monotonic() - start < 2.0
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "server_is_overloaded")
+        assert int(refused.headers["Retry-After"]) >= 1
+    assert [each.result().status_code for each in taken] == [200, 200]
+
+
+def test_a_client_that_leaves_pays_nothing_and_its_work_is_dropped(small_server: RunningServer) -> None:
+    credit = small_server.services.accounts.credit
+    before = small_server.run(credit.of(small_server.user_id))
+    body = orjson.dumps({"model": MODEL, "input": _text(ONE_SECOND)})
+    address = urlsplit(small_server.base_url)
+    with _busy(small_server):
+        with socket.create_connection((address.hostname, address.port)) as client:
+            client.sendall(
+                b"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                + f"Authorization: Bearer {small_server.user_key}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+                + body
+            )
+            _until(lambda: _waiting(small_server) == 1)
+            assert small_server.run(credit.of(small_server.user_id)) < before, "it is held"
+        _until(lambda: _waiting(small_server) == 0)
+        _until(lambda: small_server.run(credit.of(small_server.user_id)) == before)
+    assert _ask(small_server, {"input": _text(ONE_SECOND)}).status_code == 200
+
+
+def test_what_fails_is_not_charged(small_server: RunningServer) -> None:
+    key, user_id = small_server.run(_poor_user(small_server))
+    assert _ask(small_server, {"input": [_text(ONE_SECOND), "AAAA"]}, key).status_code == 400
+    assert _ask(small_server, {"input": _text(TWO_SECONDS)}, key).status_code == 402  # costs more than there is
+    assert small_server.run(small_server.services.accounts.credit.of(user_id)) == Decimal("0.000004")
+    assert _ask(small_server, {"input": _text(ONE_SECOND)}, key).status_code == 200
+    assert small_server.run(small_server.services.accounts.credit.of(user_id)) < Decimal("0.000002")
+
+
+async def _poor_user(server: RunningServer) -> tuple[str, int]:
+    accounts = server.services.accounts
+    user = await accounts.users.create("poor@example.org", credit=Decimal("0.000004"), by="tests")
+    return (await accounts.keys.create(user.id, "tests", by="tests")).secret, user.id
+
+
+def test_metrics_tell_of_stages_and_audio(small_server: RunningServer) -> None:
+    registry = small_server.services.metrics.registry
+
+    def read() -> dict[str, float]:
+        named = {"model": MODEL, "endpoint": "/v1/embeddings"}
+        stages = {
+            stage: registry.get_sample_value("sonant_stage_seconds_count", {"stage": stage, "model": MODEL}) or 0.0
+            for stage in ("receive", "decode", "queue", "forward", "respond")
+        }
+        return stages | {
+            name: registry.get_sample_value(f"sonant_{name}_total", named) or 0.0
+            for name in ("audio_seconds", "tokens")
+        }
+
+    before = read()
+    assert _ask(small_server, {"input": _text(ONE_SECOND)}).status_code == 200
+    grown = {name: value - before[name] for name, value in read().items()}
+    assert grown == pytest.approx(
+        {"receive": 1, "decode": 1, "queue": 1, "forward": 1, "respond": 1, "audio_seconds": 1.0, "tokens": 49}
+    )
