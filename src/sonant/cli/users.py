@@ -172,7 +172,6 @@ def change_user(
         user = await find_user(accounts, email)
         if secret is not None:
             await accounts.users.set_password(user.id, secret, by=ACTOR)
-            await accounts.sessions.sign_out_everywhere(user.id)
         if admin is not None:
             await accounts.users.set_admin(user.id, admin, by=ACTOR)
         if disabled is not None:

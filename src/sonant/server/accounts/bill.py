@@ -1,7 +1,6 @@
 """One request's cost: held while it is worked on, charged if it succeeds, given back if it does not."""
 
 import asyncio
-from collections.abc import Awaitable
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection
@@ -75,9 +74,8 @@ class Bill:
         return not credit.release(connection, self._used.bill) and is_counted(connection, self._used.bill)
 
 
-async def to_the_end(work: Awaitable[T]) -> T:
+async def to_the_end(future: "asyncio.Future[T]") -> T:
     """Await something that must not stop halfway: cancelling the task waits for its end, and then cancels."""
-    future = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
         try:

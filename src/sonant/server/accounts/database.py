@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 
 from sonant.errors import ConfigurationError, MissingExtra
 from sonant.server.accounts.group_commit import GroupCommit
@@ -41,7 +41,7 @@ class Database:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sonant-database")
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, self._open)
-        except OperationalError as error:
+        except DatabaseError as error:
             self._threads.shutdown()
             raise ConfigurationError(
                 f"The database {self._url!r} cannot be opened: {error.orig}. Is it there, and may this user write it?"
@@ -55,9 +55,9 @@ class Database:
         """Work that writes nothing."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._reading, work)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Work that writes: done wholly, or, if it raises, not at all."""
-        return await asyncio.wrap_future(self._submit(work))
+    def write(self, work: Callable[[Connection], T]) -> "asyncio.Future[T]":
+        """Work that writes: done wholly, or, if it raises, not at all. It begins whether one awaits it or not."""
+        return asyncio.wrap_future(self._submit(work))
 
     def _submit(self, work: Callable[[Connection], T]) -> "Future[T]":
         if self._is_sqlite:

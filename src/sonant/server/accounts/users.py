@@ -16,7 +16,7 @@ from sonant.server.accounts.credit import from_units, give
 from sonant.server.accounts.database import Database
 from sonant.server.accounts.passwords import Passwords
 from sonant.server.accounts.rate_limits import Rate, RateLimits
-from sonant.server.accounts.tables import users
+from sonant.server.accounts.tables import sessions, users
 from sonant.server.errors import ApiError
 from sonant.server.settings import AccountRules
 
@@ -167,7 +167,7 @@ class Users:
         await self._change(user_id, {"is_admin": admin}, action, by=by, address=address)
 
     async def set_password(self, user_id: int, password: str, *, by: str, address: str = "") -> None:
-        """Give somebody a new password.
+        """Give somebody a new password; whoever is signed in with the old one no longer is.
 
         Raises ApiError 404: there is no such user. 400: the password is too short.
         """
@@ -175,7 +175,7 @@ class Users:
         await self._change(user_id, {"password_hash": kept}, "password changed", by=by, address=address)
 
     async def change_password(self, user_id: int, old: str, new: str, *, address: str = "") -> None:
-        """Somebody changes their password.
+        """Somebody changes their password, and has to sign in anew.
 
         Raises ApiError 401: the old one is not theirs. 400: the new one is too short. 429: too many attempts.
         """
@@ -202,6 +202,8 @@ class Users:
         def change(connection: Connection) -> None:
             row = _row(connection, user_id)
             connection.execute(update(users).where(users.c.id == user_id), values)
+            if "password_hash" in values:
+                connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
             _keep_an_admin(connection, row)
             note(connection, action, by=by, target=row.email, address=address)
 

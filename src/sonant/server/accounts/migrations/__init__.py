@@ -1,6 +1,7 @@
 """The history of the tables: each step is a file in `versions/`; every start takes those that are missing."""
 
 from pathlib import Path
+from threading import Lock
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
@@ -13,6 +14,7 @@ from sonant.errors import ConfigurationError
 
 HERE = Path(__file__).parent
 LOCK = 0x736F6E616E74  # "sonant": PostgreSQL's number of the lock that servers which start at once wait for
+ALEMBIC = Lock()  # its state belongs to the process, not to a thread
 
 
 def upgrade(engine: Engine, to: str = "head") -> None:
@@ -27,7 +29,8 @@ def upgrade(engine: Engine, to: str = "head") -> None:
     def steps(current: str | tuple[str, ...], _: MigrationContext) -> list[object]:
         return scripts._upgrade_revs(to, current)  # type: ignore[arg-type, return-value]  # noqa: SLF001
 
-    with EnvironmentContext(config, scripts, fn=steps, as_sql=False) as environment, engine.begin() as connection:
+    environment = EnvironmentContext(config, scripts, fn=steps)
+    with ALEMBIC, environment, engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         environment.configure(connection=connection, target_metadata=None)

@@ -1,0 +1,133 @@
+"""Work is done wholly or not at all, and never in the event loop."""
+
+import asyncio
+import stat
+import threading
+
+import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from sonant.errors import ConfigurationError
+from sonant.server.accounts.database import Database
+from sonant.server.accounts.tables import servers
+
+
+def add(name: str, heartbeat: int = 1):
+    return lambda connection: connection.execute(insert(servers), {"id": name, "heartbeat": heartbeat}).rowcount
+
+
+def names(connection) -> list[str]:
+    return sorted(connection.scalars(select(servers.c.id)))
+
+
+def test_what_is_written_is_read_and_stays(settings):
+    async def work():
+        async with Database(settings.database_url) as database:
+            await database.write(add("a"))
+            assert await database.read(names) == ["a"]
+        async with Database(settings.database_url) as database:
+            return await database.read(names)
+
+    assert asyncio.run(work()) == ["a"]
+
+
+def test_a_failure_undoes_its_own_work_and_no_other(settings):
+    """Even of work that shares its transaction."""
+
+    def fails(connection):
+        add("half")(connection)
+        raise KeyError("x")
+
+    async def work():
+        async with Database(settings.database_url) as database:
+            jobs = [add("a"), fails, add("b"), add("a"), fails, add("c")]
+            done = await asyncio.gather(*(database.write(job) for job in jobs), return_exceptions=True)
+            return done, await database.read(names)
+
+    done, kept = asyncio.run(work())
+    assert kept == ["a", "b", "c"]
+    assert [type(each) for each in done] == [int, KeyError, int, IntegrityError, KeyError, int]
+
+
+def test_many_writers_share_a_commit(tmp_path):
+    """What arrives while the first transaction runs goes into the second together."""
+    from sqlalchemy import event
+
+    async def work():
+        async with Database(f"sqlite:///{tmp_path / 'a.db'}") as database:
+            commits, begun, go_on = [], threading.Event(), threading.Event()
+            event.listen(database._write_engine, "commit", lambda _: commits.append(1))
+
+            def slow(connection):
+                begun.set()
+                assert go_on.wait(10)
+                return add("slow")(connection)
+
+            first = database.write(slow)
+            await asyncio.to_thread(begun.wait, 10)
+            others = [database.write(add(f"{i:02}")) for i in range(50)]
+            go_on.set()
+            await asyncio.gather(first, *others)
+            return len(commits), await database.read(names)
+
+    commits, kept = asyncio.run(work())
+    assert commits == 2
+    assert len(kept) == 51
+
+
+def test_a_reader_cannot_write(tmp_path):
+    async def work():
+        async with Database(f"sqlite:///{tmp_path / 'a.db'}") as database:
+            with pytest.raises(OperationalError, match="readonly"):
+                await database.read(add("a"))
+
+    asyncio.run(work())
+
+
+def test_the_file_is_its_owners(tmp_path):
+    async def work():
+        async with Database(f"sqlite:///{tmp_path / 'data' / 'a.db'}"):
+            return {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "data").iterdir()}
+
+    modes = asyncio.run(work())
+    assert "a.db" in modes
+    assert set(modes.values()) == {0o600}
+
+
+def test_the_event_loop_goes_on_while_the_database_is_busy(tmp_path):
+    async def work():
+        async with Database(f"sqlite:///{tmp_path / 'a.db'}") as database:
+            go_on, turns = threading.Event(), 0
+            waiting = database.write(lambda _: go_on.wait(10))
+            while turns < 100:
+                await asyncio.sleep(0)
+                turns += 1
+            assert not waiting.done()
+            go_on.set()
+            await waiting
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://here/x", "accounts.db", ""])
+def test_an_address_of_no_database_is_refused(url):
+    with pytest.raises(ConfigurationError, match="expected a file of SQLite"):
+        Database(url)
+
+
+def test_a_refusal_does_not_tell_the_password():
+    with pytest.raises(ConfigurationError) as refusal:
+        Database("mysql://me:secret@here/x")
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / "a.db").write_bytes(b"not a database, and longer than a header of one" * 100)
+
+    async def work():
+        async with Database(f"sqlite:///{tmp_path / 'a.db'}"):
+            pass
+
+    with pytest.raises(ConfigurationError, match=r"a\.db.*cannot be opened"):
+        asyncio.run(work())

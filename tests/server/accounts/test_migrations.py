@@ -1,0 +1,105 @@
+"""The migrations make the tables that the code speaks of, whatever was there before."""
+
+import threading
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, inspect, text
+
+from sonant.errors import ConfigurationError
+from sonant.server.accounts.database import _known, _make_file, _postgresql, _sqlite
+from sonant.server.accounts.migrations import upgrade
+from sonant.server.accounts.tables import metadata
+
+
+@pytest.fixture
+def engine(settings):
+    """As the server opens it, on an empty database."""
+    url = _known(settings.database_url)
+    if settings.database is None:
+        settings.data.mkdir()
+        _make_file(settings.data / "sonant.db")
+    engine = _sqlite(url) if settings.database is None else _postgresql(url)
+    yield engine
+    engine.dispose()
+
+
+def test_the_migrated_tables_are_those_of_the_code(engine):
+    upgrade(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_sqlite_gets_them_to_the_letter(tmp_path):
+    """Constraints too, which the comparison above does not see."""
+    made = {}
+    for name, make in (("migrated", upgrade), ("meant", metadata.create_all)):
+        engine = create_engine(f"sqlite:///{tmp_path / name}")
+        make(engine)
+        with engine.connect() as connection:
+            rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+            made[name] = {row.name: _parts(row.sql) for row in rows if not row.name.startswith("alembic")}
+        engine.dispose()
+    assert made["migrated"] == made["meant"]
+    assert made["meant"]
+
+
+def _parts(statement: str) -> list[str]:
+    """The lines of a statement; the order of a table's columns and constraints means nothing."""
+    return sorted(line.strip().rstrip(",") for line in statement.splitlines())
+
+
+def test_a_second_upgrade_changes_nothing(engine):
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO votes SELECT 1, 'x', 1 WHERE false"))
+        connection.execute(text("INSERT INTO servers VALUES ('a', NULL, 1)"))
+    upgrade(engine)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM servers")).scalar() == 1
+
+
+def test_servers_that_start_at_once_do_not_disturb_each_other(engine):
+    failures = []
+
+    def start() -> None:
+        try:
+            upgrade(engine)
+        except Exception as error:  # noqa: BLE001 - told below
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert set(metadata.tables) < set(inspect(engine).get_table_names())
+
+
+def test_a_database_of_a_newer_version_is_refused(engine):
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(ConfigurationError, match="newer sonant"):
+        upgrade(engine)
+
+
+def test_an_upgrade_that_fails_leaves_nothing_half_done(engine, monkeypatch):
+    """All steps are one transaction."""
+    from alembic.operations import Operations
+
+    real, calls = Operations.create_table, []
+
+    def fails_at_the_third(self, name, *columns, **how):
+        calls.append(name)
+        if len(calls) == 3:
+            raise RuntimeError("the disk is full")
+        return real(self, name, *columns, **how)
+
+    monkeypatch.setattr(Operations, "create_table", fails_at_the_third)
+    with pytest.raises(RuntimeError):
+        upgrade(engine)
+    assert inspect(engine).get_table_names() == []
