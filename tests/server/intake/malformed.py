@@ -2,8 +2,8 @@
 
     for name, data in malformed_files(): ...
 
-The same files in the same order every time; together some 40 MB. Those whose sound would be good for a shorter limit
-are bombs at the server's own limits (half an hour, 512 MiB decoded).
+The same files in the same order every time, but for the serial numbers that encoders draw; together some 30 MB. The
+bombs are such at the server's own limits: half an hour, 512 MiB decoded.
 """
 
 import base64
