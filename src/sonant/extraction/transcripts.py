@@ -1,6 +1,7 @@
 """The frames of a recording to a transcript, as they come."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -45,6 +46,12 @@ class TranscriptSink:
         return greedy_transcript(
             join(self._paths), self._alphabet, frame_rate=self._frame_rate, duration_seconds=self._seconds()
         )
+
+    def so_far(self) -> Transcript:
+        """What is settled while more frames may come: every word but the last, which may go on."""
+        known = self.finish()
+        words = known.words[:-1]
+        return replace(known, text=" ".join(word.text for word in words), words=words)
 
     def abandon(self) -> None:
         self._paths.clear()
