@@ -1,0 +1,162 @@
+"""A `sonant serve` to be measured: in a process of its own, watched from outside, and its books read by plain SQL."""
+
+import asyncio
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from time import monotonic, sleep
+from urllib.error import URLError
+from urllib.request import urlopen
+
+READY_SECONDS = 120.0
+WITHOUT_END = 1_000_000_000  # requests or seconds of audio a minute: the rate of a key is not what is measured
+
+
+@dataclass
+class ServerProcess:
+    """A server on a data folder; it may be killed and started again.
+
+    Attributes:
+        data: its folder.
+        model: what it serves.
+        port: of 127.0.0.1.
+        ready_seconds: from the command to the first /ready.
+    """
+
+    data: Path
+    model: str
+    port: int = 0
+    ready_seconds: float = 0.0
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        """Returns when /ready says so."""
+        self.port = self.port or free_port()
+        words = [sys.executable, "-m", "sonant", "serve", "--data", str(self.data), "--port", str(self.port)]
+        start = monotonic()
+        with (self.data / "server.log").open("ab") as log:
+            self.process = subprocess.Popen([*words, "--model", self.model], stdout=log, stderr=log)
+        while not self._is_ready():
+            if self.process.poll() is not None or monotonic() > start + READY_SECONDS:
+                raise RuntimeError(f"the server did not start: see {self.data / 'server.log'}")
+            sleep(0.05)
+        self.ready_seconds = monotonic() - start
+
+    def stop(self) -> int:
+        """Ask it to stop, and return its exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(90)
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def _is_ready(self) -> bool:
+        try:
+            with urlopen(f"http://127.0.0.1:{self.port}/ready", timeout=5) as told:
+                return bool(told.status == 200)
+        except (URLError, OSError):
+            return False
+
+    @contextmanager
+    def memory(self, every_seconds: float = 0.25) -> Iterator[list[float]]:
+        """MiB that it and its children hold, noted again and again while the block runs."""
+        noted: list[float] = []
+        ended = threading.Event()
+
+        def watch() -> None:
+            assert self.process is not None
+            while not ended.wait(every_seconds):
+                noted.append(sum(map(resident_mib, family(self.process.pid))))
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield noted
+        finally:
+            ended.set()
+            thread.join()
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it started, on Linux."""
+    children: list[int] = []
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children += [int(child) for child in tasks.read_text().split()]
+        except OSError:
+            continue
+    return [pid, *(member for child in children for member in family(child))]
+
+
+def resident_mib(pid: int) -> float:
+    """Memory that is the process's own: pages shared with others are counted with their share."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def make_keys(data: Path, number: int, credit: Decimal) -> list[str]:
+    """So many users with a key each, in the database that a server will find there."""
+    from sonant.server.accounts.accounts import Accounts
+    from sonant.server.settings import ServerSettings
+
+    async def make() -> list[str]:
+        async with Accounts(ServerSettings(data=data)) as accounts:
+            keys = []
+            for index in range(number):
+                user = await accounts.users.create(f"client{index}@example.org", credit=credit, by="benchmark")
+                rates = {"requests_per_minute": WITHOUT_END, "audio_seconds_per_minute": float(WITHOUT_END)}
+                keys.append((await accounts.keys.create(user.id, "load", **rates, by="benchmark")).secret)
+            return keys
+
+    data.mkdir(parents=True, exist_ok=True)
+    data.chmod(0o700)
+    return asyncio.run(make())
+
+
+@dataclass(frozen=True)
+class Books:
+    """What the database says.
+
+    Attributes:
+        unbalanced: users whose grants are not their credit, what is held and what they spent.
+        held: requests whose cost is still set aside.
+        request_ids: of what was charged, one a row.
+    """
+
+    unbalanced: int
+    held: int
+    request_ids: Sequence[str]
+
+    @classmethod
+    def read(cls, data: Path) -> "Books":
+        sums = """
+            SELECT COUNT(*) FROM users WHERE
+              (SELECT COALESCE(SUM(amount), 0) FROM grants WHERE user_id = users.id)
+              != credit + (SELECT COALESCE(SUM(amount), 0) FROM holds WHERE user_id = users.id)
+                        + (SELECT COALESCE(SUM(cost), 0) FROM usage WHERE user_id = users.id)
+        """
+        with closing(sqlite3.connect(data / "sonant.db")) as database:
+            (unbalanced,) = database.execute(sums).fetchone()
+            (held,) = database.execute("SELECT COUNT(*) FROM holds").fetchone()
+            return cls(unbalanced, held, [row for (row,) in database.execute("SELECT request_id FROM usage")])
