@@ -9,7 +9,7 @@ from sonant.server.accounts.caller import signed_in
 from sonant.server.services import Services, services_of
 from sonant.server.web.code_samples import samples
 from sonant.server.web.entries import ModelEntry, entries
-from sonant.server.web.filters import FILTERS, ORDERS, Wish
+from sonant.server.web.filters import FILTERS, ORDERS, Wish, licences
 from sonant.server.web.pages import render
 from sonant.server.web.votes import wishes_of
 
@@ -48,7 +48,7 @@ async def catalogue(request: Request, services: Services = Depends(services_of))
         models=models,
     )
     is_update = request.headers.get("hx-target") == "models" and "hx-history-restore-request" not in request.headers
-    context: dict[str, Any] = {"wish": wish, "voted": await wishes_of(request, services)}
+    context: dict[str, Any] = {"wish": wish, "voted": await wishes_of(request, services), "licences": licences}
     if is_update:
         response = render(request, "catalogue_list.html", page, is_update=True, **context)
         response.headers["HX-Push-Url"] = wish.address

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sonant.errors import UnknownName
 from sonant.models.backbone import BackboneConfig
-from sonant.models.catalog import CATALOG, Card
+from sonant.models.catalog import CATALOG, Card, find
 from sonant.models.families import Family, Preset, Task, family_of, presets
 from sonant.models.published_results import Result
 from sonant.server.errors import ApiError
@@ -149,12 +150,19 @@ async def entries(services: Services) -> list[ModelEntry]:
 
 
 async def entry(services: Services, model_id: str) -> ModelEntry:
-    """One model by its id; ApiError 404 `model_not_found`."""
-    votes = await services.accounts.votes.counts()
-    for each in _entries(services, votes):
-        if each.id == model_id:
-            return each
-    raise unknown_model(model_id)
+    """One model by its id, or by the short form of one in the catalogue; ApiError 404 `model_not_found`."""
+    every = {each.id: each for each in await entries(services)}
+    found = every.get(model_id) or every.get(_full_name(model_id))
+    if found is None:
+        raise unknown_model(model_id)
+    return found
+
+
+def _full_name(model_id: str) -> str:
+    try:
+        return find(model_id).name
+    except UnknownName:
+        return model_id
 
 
 def unknown_model(model_id: str, *, param: str = "model") -> ApiError:

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
-from sonant.errors import UnknownName
-from sonant.models.catalog import find
 from sonant.server.accounts.caller import signed_in
-from sonant.server.errors import ApiError
 from sonant.server.services import Services, services_of
 from sonant.server.web.about import TASKS, Question, about, questions
 from sonant.server.web.code_samples import TITLES, TOOLS, Sample, samples
-from sonant.server.web.entries import ModelEntry, entries
+from sonant.server.web.entries import ModelEntry, entries, entry
 from sonant.server.web.pages import render
 from sonant.server.web.related import Related, related
 from sonant.server.web.standings import BenchmarkTable, in_full, tables
@@ -35,17 +32,16 @@ class ModelPage:
 
 @router.get("/models/{model_id:path}")
 async def model_page(request: Request, model_id: str, services: Services = Depends(services_of)) -> Response:
-    every = await entries(services)
-    model = next((entry for entry in every if entry.id == model_id), None)
-    if model is None:
-        return _elsewhere(model_id)
+    model = await entry(services, model_id)
+    if model.id != model_id:  # a short name
+        return RedirectResponse(f"/models/{model.id}", 307)
     page = ModelPage(
         model=model,
         about=about(model),
         benchmarks=tables(model.results),
         code=samples(model, str(request.base_url).rstrip("/")),
         questions=questions(model),
-        related=related(model, every),
+        related=related(model, await entries(services)),
     )
     return render(
         request,
@@ -58,12 +54,3 @@ async def model_page(request: Request, model_id: str, services: Services = Depen
         tools=TOOLS,
         in_full=in_full,
     )
-
-
-def _elsewhere(model_id: str) -> Response:
-    """To the page that a short name means; 404 `model_not_found` where it means none."""
-    try:
-        card = find(model_id)
-    except UnknownName as unknown:
-        raise ApiError(404, "model_not_found", str(unknown).partition(" Known: ")[0], param="model") from unknown
-    return RedirectResponse(f"/models/{card.name}", 307)

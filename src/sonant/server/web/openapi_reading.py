@@ -144,8 +144,15 @@ class _Reader:
             kind=self.kind(schema),
             is_required=is_required,
             default=None if default is None else _as_text(default),
-            description=told.get("description") or self._resolved(schema).get("description", ""),
+            description=told.get("description") or self._description(schema),
         )
+
+    def _description(self, schema: Mapping[str, Any]) -> str:
+        """What a schema says of itself, or what its choices say."""
+        schema = self._resolved(schema)
+        choices = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+        said = [schema.get("description", "")] if "description" in schema else map(self._description, choices)
+        return " ".join(dict.fromkeys(filter(None, said)))
 
     def _examples(self, media: Mapping[str, Any]) -> Iterator[Example]:
         for name, example in media.get("examples", {}).items():
@@ -159,20 +166,21 @@ class _Reader:
         return schema
 
     def kind(self, schema: Mapping[str, Any]) -> str:
-        """What a value may be, in words: `string, or list of integer`."""
+        """What a value may be: `string | list of integer`."""
         schema = self._resolved(schema)
         match schema:
-            case {"const": value}:
-                return _as_text(value)
-            case {"enum": values}:
-                return " | ".join(map(_as_text, values))
+            case {"enum": [*values]} | {"const": values}:
+                return " | ".join(map(_as_text, values if isinstance(values, list) else [values]))
+            case {"type": "object", "title": str(title)}:
+                return title[0].lower() + title[1:]
             case {"anyOf": choices} | {"oneOf": choices}:
                 kinds = dict.fromkeys(self.kind(choice) for choice in choices)
-                return ", or ".join(kind for kind in kinds if kind != "null")
+                return " | ".join(kind for kind in kinds if kind != "null")
             case {"allOf": [only]}:
                 return self.kind(only)
             case {"type": "array"}:
-                return f"list of {self.kind(schema.get('items', {}))}"
+                kind = self.kind(schema.get("items", {}))
+                return f"list of ({kind})" if " | " in kind else f"list of {kind}"
             case {"type": "string", "format": "binary"}:
                 return "file"
             case {"type": str(name)}:
@@ -182,9 +190,7 @@ class _Reader:
 
 def _bounds(schema: Mapping[str, Any]) -> str:
     least, most = schema.get("minimum"), schema.get("maximum")
-    if least is None and most is None:
-        return ""
-    return f" from {least}" + ("" if most is None else f" to {most}") if least is not None else f" up to {most}"
+    return ("" if least is None else f" from {least:g}") + ("" if most is None else f" to {most:g}")
 
 
 def _as_text(value: Any, *, indent: bool = False) -> str:

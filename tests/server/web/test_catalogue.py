@@ -1,0 +1,104 @@
+"""The first page."""
+
+import html as entities
+import re
+
+import httpx2
+import pytest
+
+from sonant.models.catalog import CATALOG
+from tests.server.running import RunningServer
+from tests.server.web.conftest import HOSTILE, HTML
+from tests.server.web.html import Document
+
+
+def _ids(page: httpx2.Response) -> list[str]:
+    """Of the models in a page, in its order."""
+    boxes = [box["value"] for box in Document(page.text).all("input") if box.get("name") == "models"]
+    return boxes
+
+
+def test_every_card_is_listed(visitor: httpx2.Client) -> None:
+    for path in ("/", "/?fmt=table"):
+        page = visitor.get(path)
+        assert sorted(_ids(page)) == sorted(CATALOG)
+        assert f"{len(CATALOG)} models" in page.text
+
+
+def test_what_is_served_comes_first(visitor: httpx2.Client) -> None:
+    assert _ids(visitor.get("/"))[0] == "sonant/wavlm-tiny"
+
+
+@pytest.mark.parametrize(
+    "query", ["family=hubert", "q=telephone", "size=huge&sort=largest", "task=diarization&fmt=table"]
+)
+def test_page_and_twin_agree(visitor: httpx2.Client, query: str) -> None:
+    page, twin = visitor.get(f"/?{query}"), visitor.get(f"/?{query}&format=json").json()
+    assert _ids(page) == [model["id"] for model in twin["models"]]
+    assert twin["found"] == len(twin["models"]) > 0
+    assert twin["total"] == len(CATALOG)
+    assert twin["query"] == query
+
+
+def test_without_scripts_the_form_is_enough(visitor: httpx2.Client) -> None:
+    """What a browser sends of the untouched form finds all; of the chosen, what was chosen, and shows it."""
+    form = Document(visitor.get("/").text)
+    names = {control["name"] for control in [*form.all("select"), *form.all("input")] if "name" in control} - {
+        "models",
+        "csrf_token",
+        "next",
+    }
+    sent = dict.fromkeys(names, "") | {"fmt": "cards"}
+    assert len(_ids(visitor.get("/", params=sent))) == len(CATALOG)
+    narrowed = visitor.get("/", params=sent | {"family": "wavlm", "q": "large"})
+    assert _ids(narrowed) == ["microsoft/wavlm-large"]
+    document = Document(narrowed.text)
+    assert [option["value"] for option in document.all("option") if "selected" in option and option["value"]] == [
+        "wavlm"
+    ]
+    assert next(control for control in document.all("input") if control.get("id") == "q")["value"] == "large"
+
+
+def test_counts_of_filters_are_true(visitor: httpx2.Client) -> None:
+    page = visitor.get("/").text
+    counted = re.findall(r'<option value="(\w+)">([^<(]+) \((\d+)\)</option>', page)
+    assert len(counted) > 10
+    for value, label, count in counted:
+        if label in {"WavLM", "HuBERT"}:
+            assert visitor.get(f"/?family={value}&format=json").json()["found"] == int(count)
+
+
+def test_updates_are_parts_of_the_page(visitor: httpx2.Client) -> None:
+    """What htmx asks for comes without the frame, and with the address that the page then has."""
+    headers = {"HX-Request": "true", "HX-Target": "models"}
+    update = visitor.get("/?family=wavlm&q=&sort=&fmt=cards", headers=headers)
+    assert update.headers["hx-push-url"] == "/?family=wavlm"
+    assert "<html" not in update.text
+    assert _ids(update) == _ids(visitor.get("/?family=wavlm"))
+    assert not [fault for fault in Document(update.text).faults if "leads nowhere" not in fault]
+    restored = visitor.get("/?family=wavlm", headers=headers | {"HX-History-Restore-Request": "true"})
+    assert "<html" in restored.text
+
+
+def test_what_is_asked_is_escaped(visitor: httpx2.Client) -> None:
+    asked = '"><script>alert(1)</script>'
+    page = visitor.get("/", params={"q": asked})
+    assert page.status_code == 200
+    assert "<script>alert" not in page.text
+    assert entities.escape(asked, quote=False) in page.text.replace("&#34;", '"')
+    for path in (f"/?family={asked}", f"/models/{asked}", f"/compare?models={asked}", f"/nothing/{asked}?{asked}"):
+        page = visitor.get(path)
+        assert page.status_code in {400, 404}
+        assert "<script>alert" not in page.text
+
+
+def test_odd_models_are_listed(odd_server: RunningServer) -> None:
+    page = httpx2.get(f"{odd_server.base_url}/", headers=HTML)
+    assert not Document(page.text).faults
+    assert HOSTILE not in page.text
+    assert sorted(_ids(page)) == sorted([*CATALOG, HOSTILE, "broken"])
+    twin = httpx2.get(f"{odd_server.base_url}/?format=json").json()
+    states = {model["id"]: model["state"] for model in twin["models"]}
+    assert states[HOSTILE] == states["sonant/wavlm-tiny"] == "live"
+    assert states["broken"] == "error"
+    assert [model["id"] for model in twin["models"]][2] == "broken"  # what is served comes first

@@ -1,0 +1,150 @@
+"""The page of one model."""
+
+import html as entities
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx2
+import pytest
+
+from sonant.models.catalog import CATALOG
+from tests.server.running import RunningServer
+from tests.server.web.conftest import HOSTILE, HTML
+from tests.server.web.html import Document
+
+SPEECH = Path(__file__).parents[3] / "examples" / "speech" / "en-allison-welcome.flac"
+
+
+def _twin(server: RunningServer, model: str) -> dict:
+    return httpx2.get(f"{server.base_url}/models/{quote(model)}?format=json").json()
+
+
+def test_every_model_has_a_page(server: RunningServer) -> None:
+    with httpx2.Client(base_url=server.base_url, headers=HTML) as client:
+        for card in CATALOG.values():
+            page = client.get(f"/models/{card.name}")
+            assert page.status_code == 200
+            assert not Document(page.text).faults
+            assert card.name in page.text
+            assert card.data in entities.unescape(page.text)
+
+
+def test_facts_are_those_of_the_card(server: RunningServer) -> None:
+    card = CATALOG["facebook/w2v-bert-2.0"]
+    model = _twin(server, card.name)["model"]
+    assert model["specs"]["parameters"] == card.parameters
+    assert model["specs"]["receptive_field"] == card.config.receptive_field == 560
+    assert model["specs"]["frame_rate"] == card.frame_rate
+    assert model["origin"]["hours"] == card.hours
+    assert model["recordings"]["min_seconds"] == 560 / 16000
+    assert model["state"] == "coming_soon"
+    assert model["live"] is None
+
+
+def test_a_served_model_tells_how_it_does(server: RunningServer) -> None:
+    model = _twin(server, "sonant/wavlm-tiny")["model"]
+    assert model["state"] == "live"
+    assert model["specs"]["parameters"] == CATALOG["sonant/wavlm-tiny"].parameters
+    assert model["live"]["queue_seconds"] == 0
+    assert model["live"]["audio_seconds_per_second"] > 0
+    assert model["created"] > 0
+
+
+def test_prices_are_exact(server: RunningServer) -> None:
+    price = _twin(server, "sonant/wavlm-tiny")["model"]["price"]
+    assert price == {"per_million_tokens": "0", "per_audio_hour": "0.01", "hour_in_all": "0.01", "currency": "USD"}
+
+
+def test_numbers_and_their_places(server: RunningServer) -> None:
+    tables = {table["benchmark"]: table for table in _twin(server, "microsoft/wavlm-large")["benchmarks"]}
+    (superb,) = tables["SUPERB"]["rows"]
+    standings = {standing["metric"]: standing for standing in superb["standings"]}
+    assert (standings["PR PER"]["text"], standings["PR PER"]["place"], standings["PR PER"]["of"]) == ("3.09", 1, 9)
+    assert (standings["IC acc"]["text"], standings["IC acc"]["place"]) == ("99.10", 2)
+    assert standings["IC acc"]["higher_is_better"]
+    assert not standings["PR PER"]["higher_is_better"]
+    page = httpx2.get(f"{server.base_url}/models/microsoft/wavlm-large", headers=HTML).text
+    assert superb["source"] in entities.unescape(page)
+
+
+def test_relations(server: RunningServer) -> None:
+    tuned = {each["id"]: each["relation"] for each in _twin(server, "facebook/wav2vec2-base-960h")["related"]}
+    assert tuned["facebook/wav2vec2-base"] == "fine-tuned from"
+    assert tuned["facebook/wav2vec2-base-100h"] == "fine-tuned from the same model"
+    origin = {each["id"]: each["relation"] for each in _twin(server, "facebook/wav2vec2-base")["related"]}
+    assert origin["facebook/wav2vec2-base-960h"] == "fine-tuned from it"
+    assert origin["microsoft/wavlm-base"] == "similar size"
+    assert "facebook/wav2vec2-base" not in origin
+
+
+def test_short_names_lead_to_the_page(server: RunningServer) -> None:
+    response = httpx2.get(f"{server.base_url}/models/wavlm-large")
+    assert (response.status_code, response.headers["location"]) == (307, "/models/microsoft/wavlm-large")
+
+
+@pytest.mark.parametrize("model", ["nobody/nothing", "a/b/c", "..%2f..%2fetc", "%00", "models/sonant/wavlm-tiny"])
+def test_unknown_models(server: RunningServer, model: str) -> None:
+    response = httpx2.get(f"{server.base_url}/models/{model}")
+    assert response.status_code == 404
+    assert response.json()["error"]["code"] == "model_not_found"
+
+
+def test_a_model_of_ones_own(odd_server: RunningServer) -> None:
+    """It is told what can be seen of it, and its name is only ever a name."""
+    page = httpx2.get(f"{odd_server.base_url}/models/{quote(HOSTILE)}", headers=HTML)
+    assert page.status_code == 200
+    assert HOSTILE not in page.text
+    document = Document(page.text)
+    assert not document.faults
+    assert HOSTILE in [text for tag, text in document.texts if tag == "h1"]
+    twin = _twin(odd_server, HOSTILE)
+    assert twin["model"]["specs"]["dim"] == 256
+    assert twin["model"]["origin"] is None
+    for sample in twin["code"]:
+        if sample["tool"] != "curl":
+            compile(sample["code"], sample["tool"], "exec")
+
+
+def test_a_model_that_could_not_be_loaded(odd_server: RunningServer) -> None:
+    page = httpx2.get(f"{odd_server.base_url}/models/broken", headers=HTML)
+    assert page.status_code == 200
+    assert not Document(page.text).faults
+    assert _twin(odd_server, "broken")["model"]["specs"] is None
+    assert str(odd_server.services.settings.data.parent) not in page.text  # no paths of this machine
+
+
+def test_answers_are_true(server: RunningServer) -> None:
+    questions = {each["question"]: each["answer"] for each in _twin(server, "fairseq/wav2vec_large")["questions"]}
+    assert "100 a second" in questions["What do I get for a recording?"]
+    assert "360,000" in questions["What is a token?"]
+    assert "Can I use it here?" in questions
+    licence = {each["question"]: each["answer"] for each in _twin(server, "facebook/mms-1b")["questions"]}
+    assert "does not allow commercial use" in licence["Under which licence are the weights?"]
+
+
+@pytest.mark.slow
+def test_copied_code_runs(server: RunningServer, tmp_path: Path) -> None:
+    """Every program on the page of a live model, as it stands there."""
+    for name in ("speech.wav", "known.wav"):
+        (tmp_path / name).write_bytes(SPEECH.read_bytes())
+    environment = os.environ | {"SONANT_API_KEY": server.user_key}
+    for sample in _twin(server, "sonant/wavlm-tiny")["code"]:
+        assert re.search(rf"{server.base_url}|import sonant", sample["code"])
+        command = ["bash", "-c"] if sample["tool"] == "curl" else [sys.executable, "-c"]
+        done = subprocess.run(
+            [*command, sample["code"]],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        if sample["tool"] == "curl":
+            assert '"error"' not in done.stdout
+            assert '"object"' in done.stdout

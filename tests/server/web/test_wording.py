@@ -1,0 +1,43 @@
+"""Numbers and texts for people."""
+
+from decimal import Decimal
+
+import pytest
+
+from sonant.server.web.wording import count, decimal, duration, millions, prose
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(6_858_400, "6.9 M"), (94_381_936, "94.4 M"), (315_453_120, "315 M"), (2_159_259_648, "2.16 B")],
+)
+def test_millions(number: int, text: str) -> None:
+    assert millions(number) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("0.010", "0.01"), ("0", "0"), ("100", "100"), ("1E-7", "0.0000001"), ("1E+2", "100"), ("0.00", "0")],
+)
+def test_decimals_are_exact(amount: str, text: str) -> None:
+    assert decimal(Decimal(amount)) == text
+    assert Decimal(text) == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.025, "25 ms"), (1.5, "1.5 s"), (119, "119 s"), (1800, "30 min"), (7200, "2 h"), (0, "0 s")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_counts() -> None:
+    assert count(94_000) == "94,000"
+
+
+def test_prose() -> None:
+    assert prose("One `x<y`\nline.\n\nTwo & three.") == "<p>One <code>x&lt;y</code> line.</p><p>Two &amp; three.</p>"
+    assert prose("<script>") == "<p>&lt;script&gt;</p>"
+    assert prose("a lone ` tick") == "<p>a lone ` tick</p>"
+    assert prose("") == ""
