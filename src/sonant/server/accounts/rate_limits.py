@@ -55,11 +55,13 @@ class RateLimits:
             window.taken.append((now, amount))
             window.total += amount
             return None
+        fits = now
         for when, much in window.taken:
+            fits = when + window.seconds
             left_over -= much
             if left_over <= 0:
-                return when + window.seconds - now
-        raise AssertionError
+                break
+        return fits - now
 
     def give_back(self, name: str) -> None:
         """Undo the last that was taken under a name."""
