@@ -73,6 +73,20 @@ def test_formats_that_need_av(encode_av, container, codec, piped):
     assert np.sqrt((read[2000:14000] ** 2).mean()) == pytest.approx(0.3 / np.sqrt(2), rel=0.05)
 
 
+@pytest.mark.parametrize("channels", [2, 8, 16, 64])
+def test_av_averages_any_number_of_channels(speechlike, channels):
+    av = pytest.importorskip("av")
+    written = (32767 * speechlike(0.3, 16000, channels)).astype(np.int16)
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as output:
+        layout = f"{channels} channels"
+        stream = output.add_stream("pcm_s16le", rate=16000, layout=layout)
+        frame = av.AudioFrame.from_ndarray(written.reshape(1, -1), format="s16", layout=layout)
+        frame.sample_rate = 16000
+        output.mux([*stream.encode(frame), *stream.encode(None)])
+    np.testing.assert_allclose(audio.read(file.getvalue()), written.mean(1) / 32768, atol=1e-4)
+
+
 def test_a_film_without_sound_is_an_error():
     av = pytest.importorskip("av")
     file = io.BytesIO()

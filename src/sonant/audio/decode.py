@@ -178,7 +178,8 @@ def _av_options(av: Any) -> dict[str, str]:
 
 def _av_decoder(av: Any, container: Any, encoded: Encoded) -> Decoder:
     name, stream = encoded.name, container.streams.audio[0]
-    resampler = av.AudioResampler(format="fltp")  # planar float, channels and rate untouched
+    # Float, channels and rate untouched. Not planar: PyAV reads past the end of a frame of more than seven planes.
+    resampler = av.AudioResampler(format="flt")
     decoded = container.decode(stream)
 
     def next_frame(done_seconds: float) -> Any:
@@ -203,8 +204,15 @@ def _av_decoder(av: Any, container: Any, encoded: Encoded) -> Decoder:
                     f"{name}: the sound changes from {rate} Hz and {channels} channels to {frame.sample_rate} Hz and "
                     f"{frame.layout.nb_channels} within the file: convert it to one kind first (ffmpeg -i OLD NEW.wav)."
                 )
-            for planar in resampler.resample(frame):
-                block = downmix(planar.to_ndarray().T)  # (samples,)
+            try:
+                converted = resampler.resample(frame)
+            except (av.FFmpegError, ValueError) as error:
+                raise UndecodableAudio(
+                    f"{name}: {channels} channels of {frame.format.name} are more than FFmpeg converts, or the sound "
+                    f"changes its kind within the file ({error}): make it mono first (ffmpeg -i OLD -ac 1 NEW.wav)."
+                ) from error
+            for interleaved in converted:
+                block = downmix(interleaved.to_ndarray().reshape(-1, channels))  # (samples,)
                 done += len(block)
                 yield block
             frame = next_frame(done / rate)
