@@ -65,8 +65,12 @@ def watch(page: Page, base_url: str) -> list[str]:
     """What a page does that it should not, as it does it."""
     wrong: list[str] = []
     own = (base_url + "/", *OWN_SCHEMES)
-    page.on("request", lambda request: wrong.append(f"left: {request.url}") if not request.url.startswith(own) else None)
-    page.on("console", lambda said: wrong.append(f"console: {said.text}") if said.type in ("error", "warning") else None)
+    page.on(
+        "request", lambda request: wrong.append(f"left: {request.url}") if not request.url.startswith(own) else None
+    )
+    page.on(
+        "console", lambda said: wrong.append(f"console: {said.text}") if said.type in ("error", "warning") else None
+    )
     page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
     return wrong
 

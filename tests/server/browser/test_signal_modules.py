@@ -121,8 +121,8 @@ def test_base64_is_read_as_little_endian_floats(module: Evaluate) -> None:
 
 
 def test_code_to_take_along_is_python(module: Evaluate) -> None:
-    body = "return [m.embeddingSnippets(given, 'a/b', {layer: 6, output: 'frames'}), m.transcriptionSnippets(given, 'a/b')];"
-    for snippets in module("snippets", body, "http://127.0.0.1:8000"):
+    both = "m.embeddingSnippets(given, 'a/b', {layer: 6, output: 'frames'}), m.transcriptionSnippets(given, 'a/b')"
+    for snippets in module("snippets", f"return [{both}];", "http://127.0.0.1:8000"):
         ast.parse(snippets["python"])
         assert snippets["curl"].startswith("curl http://127.0.0.1:8000/v1/")
 
