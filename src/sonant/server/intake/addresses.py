@@ -1,14 +1,15 @@
 """Where recordings may be fetched from: the hosts that are named, at addresses that anybody could reach."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import urlsplit
 
 from sonant.errors import ConfigurationError
 
 USUAL_PORTS = {"http": 80, "https": 443}
 
+_PATTERN = re.compile(r"(?P<below>\*\.)?(?P<name>[a-z0-9_-]+(\.[a-z0-9_-]+)*)\.?(:(?P<port>[0-9]{1,5}))?")
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
 
@@ -27,15 +28,13 @@ class AllowedHost:
     @classmethod
     def read(cls, pattern: str) -> Self:
         """From "audio.example.org", "*.example.org", or either with a port. Raises ConfigurationError."""
-        host, _, port = pattern.strip().lower().partition(":")
-        name = host.removeprefix("*").rstrip(".")
-        parsed = urlsplit(f"//{name.removeprefix('.')}")
-        if not parsed.hostname or parsed.hostname != parsed.netloc or "*" in name or (port and not port.isdecimal()):
+        found = _PATTERN.fullmatch(pattern.strip().lower())
+        if found is None:
             raise ConfigurationError(
                 f'fetch_hosts names {pattern!r}; expected hosts such as "audio.example.org", "*.example.org" or '
                 '"audio.example.org:8443", without https:// and without a path.'
             )
-        return cls(name, int(port) if port else None)
+        return cls(("." if found["below"] else "") + found["name"], int(found["port"]) if found["port"] else None)
 
     def allows(self, name: str, port: int) -> bool:
         named = name.endswith(self.name) if self.name.startswith(".") else name == self.name
