@@ -34,6 +34,10 @@ class ApiError(Exception):
         super().__init__(message)
         self.status, self.code, self.message, self.param, self.retry_after = status, code, message, param, retry_after
 
+    def anew(self) -> "ApiError":
+        """The same, to be raised: an exception holds on to all that it has passed through, such as recordings."""
+        return ApiError(self.status, self.code, self.message, param=self.param, retry_after=self.retry_after)
+
     @property
     def type(self) -> str:
         """OpenAI's word for the class of error."""

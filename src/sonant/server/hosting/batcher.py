@@ -108,7 +108,7 @@ class Batcher:
 
     def _check_room(self, samples: int, share: str | None) -> None:
         if self._closed is not None:
-            raise self._closed
+            raise self._closed.anew()
         excess = self._admission.excess(samples, self._capacity * self._rate, share)
         if excess > 0:
             speed = self._speed or 1.0
@@ -250,7 +250,7 @@ class Batcher:
                 return
             logger.exception("%s failed on a batch", self._name)
             for piece in pieces:
-                piece.order.fail(INTERNAL)
+                piece.order.fail(INTERNAL.anew())
 
     def _pass(self, worker: Worker, pieces: Sequence[Piece]) -> None:
         statistics = pieces[0].statistics
@@ -272,7 +272,7 @@ class Batcher:
         if running:
             await asyncio.wait(running, timeout=seconds)
         for order in list(self._orders):
-            order.fail(reason)
+            order.fail(reason.anew())
             self._forget(order)
         for worker in self._workers:  # the batch that it is at
             await asyncio.wrap_future(worker.submit(lambda: None))
