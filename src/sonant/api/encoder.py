@@ -20,7 +20,7 @@ from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.bulk import Estimate, Identity, StoredType, Summary, Writer, embed
 from sonant.extraction.engine import Engine, OnError
 from sonant.extraction.formats import Format, format_of
-from sonant.extraction.heads import Heads, HeadTask, head_task
+from sonant.extraction.heads import Heads, HeadTask, diarization, transcription, voice
 from sonant.extraction.inputs import gather
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import (
@@ -34,7 +34,7 @@ from sonant.extraction.units import Coding, UnitFormat, UnitSink, write_units
 from sonant.extraction.units import deduplicate as without_repetitions
 from sonant.inference import Precision, PreparedCopies
 from sonant.models import Backbone
-from sonant.models.abilities import Ability
+from sonant.models.abilities import HEAD_FOR, Ability
 from sonant.models.families import Task, presets
 from sonant.pretraining.kmeans import KMeans
 
@@ -87,7 +87,7 @@ class SpeechEncoder:
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
-        """What it can be asked for: "embeddings", and what its heads serve."""
+        """What it was made for: "embeddings", and what its heads serve; for "diarization" see `diarize` too."""
         return self._heads.abilities
 
     @property
@@ -290,25 +290,48 @@ class SpeechEncoder:
         answers = [compare_voices(one, other, threshold=limit) for one, other in pairs]
         return answers if is_many(a) else answers[0]
 
-    def diarize(self, audio: Any, *, num_speakers: int | None = None, **how: Unpack[Running]) -> Any:
+    def diarize(
+        self, audio: Any, *, num_speakers: int | None = None, threshold: float | None = None, **how: Unpack[Running]
+    ) -> Any:
         """Who speaks when in one recording, or in each of a list of them in the same order.
+
+        A model with a head for frames (wavlm-base-plus-sd) finds its speakers, two for the published ones, even where
+        they talk at once. Any other model's vectors of two seconds are clustered, those of its x-vector head if it has
+        one; then one voice at a time is found.
 
         Args:
             audio, how: as in `transcribe`.
-            num_speakers: None finds out.
+            num_speakers: None finds out, where there is a head for frames.
+            threshold: to find out by clustering x-vectors: the cosine below which two groups of them are two speakers.
 
         Returns:
             A list of `SpeakerTurn` in the order in which they begin.
-        """
-        return self._run_head(self.head_task("diarization", num_speakers=num_speakers), audio, **how)
 
-    def head_task(self, ability: Ability, *, num_speakers: int | None = None) -> HeadTask:
+        Raises:
+            ConfigurationError: the vectors are to be clustered, and nothing says when to stop.
+        """
+        return self._run_head(
+            self.head_task("diarization", num_speakers=num_speakers, threshold=threshold), audio, **how
+        )
+
+    def head_task(
+        self, ability: Ability, *, num_speakers: int | None = None, threshold: float | None = None
+    ) -> HeadTask:
         """How the model is asked for "transcription", "verification" or "diarization": for those who batch themselves.
 
         Raises:
             ConfigurationError: it has no head for that.
         """
-        return head_task(ability, self.model, self._heads, name=self.name, num_speakers=num_speakers)
+        match ability:
+            case "transcription":
+                return transcription(self.model, self._heads, name=self.name)
+            case "verification":
+                return voice(self.model, self._heads, name=self.name)
+            case "diarization":
+                return diarization(
+                    self.model, self._heads, name=self.name, num_speakers=num_speakers, threshold=threshold
+                )
+        raise UnknownName("ability of a head", ability, HEAD_FOR)
 
     def embed(
         self,

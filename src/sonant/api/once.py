@@ -42,11 +42,18 @@ def verify(a: Any, b: Any, *, model: Model, threshold: float | None = None, **ho
     return encoder_of(model).verify(a, b, threshold=threshold, **how)
 
 
-def diarize(audio: Any, *, model: Model, num_speakers: int | None = None, **how: Unpack[Running]) -> Any:
+def diarize(
+    audio: Any,
+    *,
+    model: Model,
+    num_speakers: int | None = None,
+    threshold: float | None = None,
+    **how: Unpack[Running],
+) -> Any:
     """Who speaks when in one recording or several; see `SpeechEncoder.diarize`.
 
     Args:
         audio: as in `units`.
         model: one that was loaded, or what `load` takes: "microsoft/wavlm-base-plus-sd".
     """
-    return encoder_of(model).diarize(audio, num_speakers=num_speakers, **how)
+    return encoder_of(model).diarize(audio, num_speakers=num_speakers, threshold=threshold, **how)

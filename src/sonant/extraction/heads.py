@@ -14,13 +14,16 @@ from sonant.extraction.request import Layer
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
 from sonant.extraction.speaker_activity import SpeakerActivitySink
+from sonant.extraction.speaker_clusters import HeadVoices, SpeakerClusterSink, StateVoices, Voices
 from sonant.extraction.speaker_vectors import SpeakerVectorSink
 from sonant.extraction.transcripts import TranscriptSink
 from sonant.models import Backbone
 from sonant.models.abilities import ABILITIES, HEAD_FOR, Ability
 from sonant.models.catalog import CATALOG
+from sonant.models.families import presets
 from sonant.tasks import CTCHead, FrameClassificationHead, LayerMix, SequenceClassificationHead, XVectorHead
 
+CPU = torch.device("cpu")
 Module = TypeVar("Module", bound=nn.Module)
 
 
@@ -88,61 +91,99 @@ def build_head(kind: str, head: Head) -> nn.Module:
     return module.eval().requires_grad_(requires_grad=False)
 
 
-def head_task(
-    ability: Ability, model: Backbone, heads: Heads, *, name: str, num_speakers: int | None = None
+def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
+    """What is said, by a CTC head; the answer is a `Transcript`. Raises ConfigurationError without one."""
+    require("transcription", heads, name)
+    head_on = heads.placing("ctc", CTCHead)
+    alphabet = _alphabet(heads.stored["ctc"], name)
+    return HeadTask(
+        _layers(head_on(CPU).mix, model, name),
+        lambda source: TranscriptSink(head_on, alphabet, frame_rate=model.frame_rate, seconds=source.seconds),
+        model.receptive_field,
+    )
+
+
+def voice(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
+    """Who speaks, by an x-vector head; the answer is float32 (dim,). Raises ConfigurationError without one."""
+    require("verification", heads, name)
+    head_on = heads.placing("xvector", XVectorHead)
+    min_samples = model.receptive_field + (head_on(CPU).min_frames - 1) * model.stride
+    return HeadTask(_layers(head_on(CPU).mix, model, name), lambda _: SpeakerVectorSink(head_on), min_samples)
+
+
+def diarization(
+    model: Backbone, heads: Heads, *, name: str, num_speakers: int | None = None, threshold: float | None = None
 ) -> HeadTask:
-    """How a model answers what it was fine-tuned for.
+    """Who speaks when; the answer is a list of `SpeakerTurn`.
+
+    A head that says of each frame who speaks is asked, where there is one and it is for so many speakers. Otherwise
+    vectors of two seconds are clustered: those of an x-vector head, or means of the state that the preset "speaker"
+    names, freed of what is said.
 
     Args:
-        ability: "transcription", "verification" (the answer is the vector of the speaker) or "diarization".
         name: of the model, for messages.
-        num_speakers: for diarization; None: as many as are found.
+        num_speakers: None: as many as a head for frames finds; clustering must be told, or be given a threshold.
+        threshold: for clustering x-vectors, the cosine below which two groups are two speakers.
 
     Raises:
-        ConfigurationError: the model has no such head, or its head lacks something.
+        ConfigurationError: nothing says when to stop clustering.
     """
-    if ability not in HEAD_FOR:
-        raise UnknownName("ability of a head", ability, HEAD_FOR)
-    require(ability, heads, name)
-    kind = HEAD_FOR[ability]
-    frame_rate, receptive_field, stride = model.frame_rate, model.receptive_field, model.stride
-    cpu = torch.device("cpu")
-    match ability:
-        case "transcription":
-            alphabet = _alphabet(heads.stored[kind], name)
-            ctc = heads.placing(kind, CTCHead)
+    if num_speakers is not None and num_speakers < 1:
+        raise ConfigurationError(f"num_speakers={num_speakers} was given; expected at least 1.")
+    if "frame_classification" in heads.stored and threshold is None:
+        head_on = heads.placing("frame_classification", FrameClassificationHead)
+        if num_speakers is None or num_speakers <= head_on(CPU).num_labels:
             return HeadTask(
-                _layers(ctc(cpu).mix, model, name),
-                lambda source: TranscriptSink(ctc, alphabet, frame_rate=frame_rate, seconds=source.seconds),
-                receptive_field,
+                _layers(head_on(CPU).mix, model, name),
+                lambda _: SpeakerActivitySink(
+                    head_on, stride=model.stride, frame_rate=model.frame_rate, num_speakers=num_speakers
+                ),
+                model.receptive_field,
             )
-        case "verification":
-            xvector = heads.placing(kind, XVectorHead)
-            shortest = receptive_field + (xvector(cpu).min_frames - 1) * stride
-            return HeadTask(_layers(xvector(cpu).mix, model, name), lambda _: SpeakerVectorSink(xvector), shortest)
-        case _:
-            frames = heads.placing(kind, FrameClassificationHead)
-            if num_speakers is not None and not 1 <= num_speakers <= frames(cpu).num_labels:
-                raise ConfigurationError(
-                    f"num_speakers={num_speakers} was given; the head of {name} tells up to {frames(cpu).num_labels} "
-                    "speakers apart."
-                )
-            return HeadTask(
-                _layers(frames(cpu).mix, model, name),
-                lambda _: SpeakerActivitySink(frames, stride=stride, frame_rate=frame_rate, num_speakers=num_speakers),
-                receptive_field,
-            )
+    return _clustering(model, heads, name, num_speakers, threshold)
+
+
+def _clustering(
+    model: Backbone, heads: Heads, name: str, num_speakers: int | None, threshold: float | None
+) -> HeadTask:
+    has_head = "xvector" in heads.stored
+    if num_speakers is None and (threshold is None or not has_head):
+        raise ConfigurationError(
+            f"{name} has no head that finds out how many speakers there are. Give num_speakers"
+            + (", or threshold, the cosine below which two groups of vectors are two speakers." if has_head else ".")
+            + f" Models with a head that does: {_some(_able('diarization'))}."
+        )
+    layers: tuple[Layer, ...] = (presets(model.config)["speaker"].layer,)
+    make_voices: Callable[[], Voices] = StateVoices
+    if has_head:
+        head_on = heads.placing("xvector", XVectorHead)
+        layers, make_voices = _layers(head_on(CPU).mix, model, name), lambda: HeadVoices(head_on)
+    return HeadTask(
+        layers,
+        lambda source: SpeakerClusterSink(
+            make_voices(),
+            source,
+            stride=model.stride,
+            sampling_rate=model.sampling_rate,
+            num_speakers=num_speakers,
+            threshold=threshold,
+        ),
+        model.receptive_field,
+    )
 
 
 def require(ability: Ability, heads: Heads, name: str) -> None:
     """Raise ConfigurationError, with the models that can, unless these heads serve an ability."""
     if ability in heads.abilities:
         return
-    able = [card.name for card in CATALOG.values() if ability in card.abilities]
     raise ConfigurationError(
         f"{name} cannot be asked for {ability}: its checkpoint has no head for it ({HEAD_FOR[ability]}). It can give "
-        f"{', '.join(heads.abilities)}. Models with such a head: {_some(able)}."
+        f"{', '.join(heads.abilities)}. Models with such a head: {_some(_able(ability))}."
     )
+
+
+def _able(ability: Ability) -> list[str]:
+    return [card.name for card in CATALOG.values() if ability in card.abilities]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,0 +1,50 @@
+"""Where there is sound enough to be speech, judged by loudness alone: for recordings of which nothing else is known."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOUDEST_PERCENT = 95  # of the frames lie below what counts as the loudness of the speech
+QUIETEST_PERCENT = 10  # lie below what counts as that of the room
+MOST_DECIBELS_BELOW = 30.0
+SHARE_OF_RANGE = 0.6  # of the distance from speech to room, that speech may be below its loudest
+LONGEST_GAP_SECONDS = 0.3
+SHORTEST_SPEECH_SECONDS = 0.1
+SILENCE_DECIBELS = -70.0  # below full scale: nobody speaks, whatever the loudest is
+
+
+def loud_frames(blocks: Iterable[NDArray[np.float32]], *, frame_samples: int, sampling_rate: int) -> NDArray[np.bool_]:
+    """Whether each frame of `frame_samples` is loud enough to be speech: (frames,), a last short frame left out.
+
+    The bar lies 30 dB below the loudest frames, or less where the room is loud. Gaps of up to 0.3 s between loud
+    frames are filled, and what is loud for less than 0.1 s is dropped.
+    """
+    energies, rest = [], np.empty(0, np.float32)
+    for block in blocks:
+        held = np.concatenate([rest, block])
+        count = len(held) // frame_samples
+        frames = held[: count * frame_samples].reshape(count, frame_samples)
+        energies.append(np.square(frames.astype(np.float64)).mean(1))
+        rest = held[count * frame_samples :]
+    energy = np.concatenate(energies) if energies else np.empty(0)
+    if not len(energy):
+        return np.zeros(0, dtype=np.bool_)
+    decibels = 10 * np.log10(energy + 1e-12)
+    speech, room = np.percentile(decibels, [LOUDEST_PERCENT, QUIETEST_PERCENT])
+    bar = max(SILENCE_DECIBELS, speech - min(MOST_DECIBELS_BELOW, SHARE_OF_RANGE * (speech - room)))
+    rate = sampling_rate / frame_samples
+    loud = _without_runs(decibels >= bar, of=False, up_to=round(LONGEST_GAP_SECONDS * rate), inner=True)
+    return _without_runs(loud, of=True, up_to=round(SHORTEST_SPEECH_SECONDS * rate) - 1, inner=False)
+
+
+def _without_runs(column: NDArray[np.bool_], *, of: bool, up_to: int, inner: bool) -> NDArray[np.bool_]:
+    """Turn over the runs of one value that are no longer than `up_to`; `inner` spares those at the ends."""
+    edges = np.flatnonzero(column[1:] != column[:-1]) + 1
+    starts, ends = np.append(0, edges), np.append(edges, len(column))
+    result = column.copy()
+    for start, end in zip(starts, ends, strict=True):
+        at_the_end = start == 0 or end == len(column)
+        if column[start] == of and end - start <= up_to and not (inner and at_the_end):
+            result[start:end] = not of
+    return result

@@ -1,0 +1,174 @@
+"""The frames of a recording to the turns of its speakers, without a head that was taught to: by clustering voices.
+
+A vector is made of every two seconds, of the frames that are loud enough to be speech; vectors that are alike are of
+one speaker. Where two speak at once, one of them is found.
+"""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sonant.audio.activity import loud_frames
+from sonant.decoding.results import SpeakerTurn
+from sonant.decoding.speaker_clustering import Vectors, cluster, without_content
+from sonant.decoding.turns import turns
+from sonant.extraction.sources import Source
+from sonant.extraction.speaker_vectors import HeadOn, OverTime
+
+HOP_SECONDS = 0.4
+HOPS_A_WINDOW = 5  # odd: a window lies around its hop
+LEAST_SPEECH_SECONDS = 0.4  # in a window that is to have a vector
+
+
+class Voices(Protocol):
+    """What tells voices apart: frames to sum up, and vectors from their sums."""
+
+    def frames(self, states: Tensor) -> Tensor:
+        """States (layers, frames, dim) to (frames, width), in order; some may come with a later call."""
+
+    @property
+    def delay(self) -> int:
+        """The number of the recording's frame in whose place the first of these lies."""
+
+    def vectors(self, counts: Vectors, sums: Vectors, squares: Vectors, hops: Vectors) -> Vectors:
+        """Of windows: frames (windows,), their sums and sums of squares (windows, width), to (windows, dim).
+
+        `hops` (hops, width) are the means of stretches that follow each other.
+        """
+
+
+class StateVoices:
+    """Means of a hidden state, freed of what changes from one moment to the next."""
+
+    delay = 0
+
+    def frames(self, states: Tensor) -> Tensor:
+        return states[0]
+
+    def vectors(self, counts: Vectors, sums: Vectors, squares: Vectors, hops: Vectors) -> Vectors:  # noqa: ARG002
+        return without_content(sums / counts[:, None], np.diff(hops, axis=0))
+
+
+class HeadVoices:
+    """The vectors of an x-vector head."""
+
+    def __init__(self, head_on: HeadOn) -> None:
+        self._head = head_on(torch.device("cpu"))
+        self._over_time = OverTime(head_on)
+
+    @property
+    def delay(self) -> int:
+        return self._head.context // 2
+
+    def frames(self, states: Tensor) -> Tensor:
+        return self._over_time(states)
+
+    @torch.no_grad()
+    def vectors(self, counts: Vectors, sums: Vectors, squares: Vectors, hops: Vectors) -> Vectors:  # noqa: ARG002
+        counts = counts[:, None]
+        means = sums / counts
+        deviations = np.sqrt(np.maximum(squares - counts * means**2, 0) / np.maximum(counts - 1, 1))
+        vectors = self._head.embed(torch.from_numpy(means).float(), torch.from_numpy(deviations).float())
+        return vectors.double().numpy()
+
+
+class SpeakerClusterSink:
+    """Keeps of every 0.4 s the sums of its frames, so that an hour takes 55 to 110 MB.
+
+    Args:
+        voices: what tells voices apart.
+        source: the recording, read once more for how loud it is.
+        stride: samples from frame to frame.
+        sampling_rate: of the model.
+        num_speakers, threshold: as in `cluster`.
+    """
+
+    def __init__(
+        self,
+        voices: Voices,
+        source: Source,
+        *,
+        stride: int,
+        sampling_rate: int,
+        num_speakers: int | None,
+        threshold: float | None,
+    ) -> None:
+        self._voices, self._source = voices, source
+        self._stride, self._sampling_rate = stride, sampling_rate
+        self._num_speakers, self._threshold = num_speakers, threshold
+        self._hop = max(1, round(HOP_SECONDS * sampling_rate / stride))  # frames
+        self._speech: NDArray[np.bool_] | None = None
+        self._heard = self._summed = 0  # frames of the model that came, frames of the voices that are summed up
+        self._counts: list[int] = []  # of each hop: loud frames, their sum, the sum of their squares
+        self._sums: list[NDArray[np.float32]] = []
+        self._squares: list[NDArray[np.float32]] = []
+
+    @torch.no_grad()
+    def append(self, frames: Tensor) -> None:
+        self._heard += frames.shape[1]
+        found = self._voices.frames(frames).cpu().numpy()
+        numbers = self._summed + self._voices.delay + np.arange(len(found))
+        self._summed += len(found)
+        loud, hops = self._loud(numbers), numbers // self._hop
+        for hop in np.unique(hops):
+            self._add(int(hop), found[loud & (hops == hop)])
+
+    def _loud(self, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each of these frames, by number, is loud enough to be speech."""
+        if self._speech is None:
+            blocks = self._source.blocks()
+            self._speech = loud_frames(blocks, frame_samples=self._stride, sampling_rate=self._sampling_rate)
+        known = frames < len(self._speech)
+        return known & self._speech[np.where(known, frames, 0)] if len(self._speech) else known
+
+    def _add(self, hop: int, rows: NDArray[np.float32]) -> None:
+        while len(self._counts) <= hop:
+            self._counts.append(0)
+            self._sums.append(np.zeros(rows.shape[1], np.float32))
+            self._squares.append(np.zeros(rows.shape[1], np.float32))
+        self._counts[hop] += len(rows)
+        self._sums[hop] += rows.sum(0)
+        self._squares[hop] += np.square(rows).sum(0)
+
+    def finish(self) -> list[SpeakerTurn]:
+        frame_rate = self._sampling_rate / self._stride
+        centres, vectors = self._vectors(least=LEAST_SPEECH_SECONDS * frame_rate)
+        if not len(centres):
+            return []
+        speakers = cluster(vectors, num_speakers=self._num_speakers, threshold=self._threshold)
+        frames = np.arange(self._heard)
+        halfway = (centres[1:] + centres[:-1]) / 2
+        nearest = np.searchsorted(halfway, frames // self._hop)  # (frames,)
+        speaking = speakers[nearest][:, None] == np.arange(speakers.max() + 1)
+        return turns(speaking & self._loud(frames)[:, None], frame_rate=frame_rate)
+
+    def _vectors(self, *, least: float) -> tuple[NDArray[np.int64], Vectors]:
+        """The hops around which there is speech enough for a vector, and these vectors."""
+        counts = np.array(self._counts, dtype=np.float64)
+        if not counts.any():
+            return np.zeros(0, dtype=np.int64), np.zeros((0, 0))
+        sums, squares = np.stack(self._sums), np.stack(self._squares)
+        around = _around(counts[:, None])[:, 0]
+        centres = np.flatnonzero((counts > 0) & (around >= least))
+        if not len(centres):
+            centres = np.array([int(around.argmax())])
+        spoken = counts > 0
+        hops = sums[spoken] / counts[spoken, None]
+        return centres, self._voices.vectors(
+            around[centres], _around(sums)[centres], _around(squares)[centres], hops.astype(np.float64)
+        )
+
+    def abandon(self) -> None:
+        self._counts.clear()
+        self._sums.clear()
+        self._squares.clear()
+
+
+def _around(hops: NDArray[np.floating]) -> Vectors:
+    """Sums over the window around each hop: (hops, width) to the same."""
+    reach = HOPS_A_WINDOW // 2
+    padded = np.pad(hops.astype(np.float64), ((reach, reach), (0, 0)))
+    return np.sum([padded[at : at + len(hops)] for at in range(HOPS_A_WINDOW)], axis=0)
