@@ -22,6 +22,7 @@ FOR_PAGES = (
     "web",
     "accounts/users.py",
     "accounts/sessions.py",
+    "accounts/passwords.py",
     "accounts/keys.py",
     "accounts/credit.py",
 )  # not the API
