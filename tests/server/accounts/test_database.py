@@ -76,6 +76,21 @@ def test_many_writers_share_a_commit(tmp_path):
     assert len(kept) == 51
 
 
+def test_an_error_shows_no_values(settings):
+    """It may be logged, and the values may be hashes of passwords."""
+
+    async def work():
+        async with Database(settings.database_url) as database:
+            await database.write(add("a-value"))
+            with pytest.raises(IntegrityError) as failure:
+                await database.write(add("a-value"))
+            return str(failure.value)
+
+    told = asyncio.run(work())
+    assert "INSERT INTO servers" in told
+    assert "[parameters: " not in told
+
+
 def test_a_reader_cannot_write(tmp_path):
     async def work():
         async with Database(f"sqlite:///{tmp_path / 'a.db'}") as database:

@@ -61,10 +61,14 @@ class Accounts:
         self._housekeeping.cancel()
         with suppress(asyncio.CancelledError):
             await self._housekeeping
-        await self.keys.write_last_used()
-        await self._servers.leave()
-        self.users.close()
-        await self._database.__aexit__()
+        try:
+            await self.keys.write_last_used()
+            await self._servers.leave()
+        except Exception:
+            logger.exception("the database did not hear that this server ends")
+        finally:
+            self.users.close()
+            await self._database.__aexit__()
 
     def bill(
         self,

@@ -17,13 +17,14 @@ from sonant.server.accounts.group_commit import GroupCommit
 from sonant.server.accounts.migrations import upgrade
 
 T = TypeVar("T")
-THREADS = 8  # and at most as many connections
+READERS, WRITERS = 4, 8  # threads, each with a connection of its own; of SQLite there is one writer
 BUSY_SECONDS = 10.0  # that a writer of another process is waited for
 TRANSIENT = {
     "40001",
     "40P01",
 }  # PostgreSQL: could not serialise, deadlock; the transaction was undone, and may be tried again
 TRIES = 4
+QUIET = {"hide_parameters": True}  # an error that is logged shows no one's password hash
 
 
 class Database:
@@ -38,11 +39,11 @@ class Database:
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
 
     async def __aenter__(self) -> Self:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sonant-database")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sonant-database-reader")
         try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._open)
+            await asyncio.get_running_loop().run_in_executor(self._readers, self._open)
         except DatabaseError as error:
-            self._threads.shutdown()
+            self._readers.shutdown()
             raise ConfigurationError(
                 f"The database {self._url!r} cannot be opened: {error.orig}. Is it there, and may this user write it?"
             ) from error
@@ -53,7 +54,7 @@ class Database:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Work that writes nothing."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._reading, work)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._reading, work)
 
     def write(self, work: Callable[[Connection], T]) -> "asyncio.Future[T]":
         """Work that writes: done wholly, or, if it raises, not at all. It begins whether one awaits it or not."""
@@ -61,23 +62,26 @@ class Database:
 
     def _submit(self, work: Callable[[Connection], T]) -> "Future[T]":
         if self._is_sqlite:
-            return self._writer.submit(work)
-        return self._threads.submit(self._writing, work)
+            return self._group_commit.submit(work)
+        return self._writers.submit(self._writing, work)
 
     def _open(self) -> None:
         if self._is_sqlite:
             _make_file(Path(str(self._url.database)))
             self._write_engine, self._read_engine = _sqlite(self._url), _sqlite(self._url, read_only=True)
             upgrade(self._write_engine)
-            self._writer = GroupCommit(self._write_engine)
+            self._group_commit = GroupCommit(self._write_engine)
         else:
             self._write_engine = self._read_engine = _postgresql(self._url)
             upgrade(self._write_engine)
+            self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="sonant-database-writer")
 
     def _close(self) -> None:
         if self._is_sqlite:
-            self._writer.close()
-        self._threads.shutdown()
+            self._group_commit.close()
+        else:
+            self._writers.shutdown()
+        self._readers.shutdown()
         self._read_engine.dispose()
         self._write_engine.dispose()
 
@@ -120,7 +124,7 @@ def _make_file(path: Path) -> None:
 
 
 def _sqlite(url: URL, *, read_only: bool = False) -> Engine:
-    engine = create_engine(url, pool_size=THREADS, max_overflow=0, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, pool_size=READERS, max_overflow=0, connect_args={"timeout": BUSY_SECONDS}, **QUIET)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: Any) -> None:
@@ -143,4 +147,6 @@ def _postgresql(url: URL) -> Engine:
         import psycopg  # noqa: F401
     except ImportError as error:
         raise MissingExtra("psycopg", extra="postgres", purpose="A database of PostgreSQL") from error
-    return create_engine(url, pool_size=THREADS, max_overflow=0, pool_pre_ping=True)
+    waiting = {"connect_timeout": int(BUSY_SECONDS)}
+    pool = {"pool_size": READERS + WRITERS, "max_overflow": 0, "pool_pre_ping": True}
+    return create_engine(url, connect_args=waiting, **pool, **QUIET)
