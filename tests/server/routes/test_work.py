@@ -1,21 +1,19 @@
 """The way of a request through the server: what it may hold, what it pays, and what becomes of it when nobody waits."""
 
 import base64
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
-import orjson
 import pytest
 
 from sonant.server.settings import Limits, Queue, ServerSettings
+from tests.server.routes.impatience import connected, until
 from tests.server.running import RunningServer, running
 from tests.server.speech import clip
 
@@ -39,13 +37,6 @@ def _text(data: bytes) -> str:
 def _ask(server: RunningServer, body: dict[str, Any], key: str | None = None, **how: Any) -> httpx2.Response:
     headers = {"Authorization": f"Bearer {key or server.user_key}"}
     return httpx2.post(f"{server.base_url}/v1/embeddings", headers=headers, json={"model": MODEL, **body}, **how)
-
-
-def _until(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 @contextmanager
@@ -99,7 +90,7 @@ def test_a_full_queue_refuses_at_once_and_serves_what_it_took(small_server: Runn
         taken = []
         for number, key in enumerate(others[:2]):  # 4 s in all: as much as may wait
             taken.append(clients.submit(_ask, small_server, {"input": _text(TWO_SECONDS)}, key, timeout=60))
-            _until(lambda expected=number + 1: _waiting(small_server) == expected)  # type: ignore[misc]
+            until(lambda expected=number + 1: _waiting(small_server) == expected)  # type: ignore[misc]
         start = time.monotonic()
         refused = _ask(small_server, {"input": _text(ONE_SECOND)}, others[2])
         assert time.monotonic() - start < 2.0
@@ -111,19 +102,12 @@ def test_a_full_queue_refuses_at_once_and_serves_what_it_took(small_server: Runn
 def test_a_client_that_leaves_pays_nothing_and_its_work_is_dropped(small_server: RunningServer) -> None:
     credit = small_server.services.accounts.credit
     before = small_server.run(credit.of(small_server.user_id))
-    body = orjson.dumps({"model": MODEL, "input": _text(ONE_SECOND)})
-    address = urlsplit(small_server.base_url)
     with _busy(small_server):
-        with socket.create_connection((address.hostname, address.port)) as client:
-            client.sendall(
-                b"POST /v1/embeddings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                + f"Authorization: Bearer {small_server.user_key}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-                + body
-            )
-            _until(lambda: _waiting(small_server) == 1)
+        with connected(small_server, "/v1/embeddings", {"model": MODEL, "input": _text(ONE_SECOND)}):
+            until(lambda: _waiting(small_server) == 1)
             assert small_server.run(credit.of(small_server.user_id)) < before, "it is held"
-        _until(lambda: _waiting(small_server) == 0)
-        _until(lambda: small_server.run(credit.of(small_server.user_id)) == before)
+        until(lambda: _waiting(small_server) == 0)
+        until(lambda: small_server.run(credit.of(small_server.user_id)) == before)
     assert _ask(small_server, {"input": _text(ONE_SECOND)}).status_code == 200
 
 

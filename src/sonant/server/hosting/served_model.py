@@ -1,7 +1,7 @@
 """One model of the server: what it is, and what it does for callers."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from sonant.models.families import Task
 from sonant.server.errors import ApiError
 from sonant.server.hosting.batcher import Batcher, QueueStats
 from sonant.server.hosting.devices import ComputeThreads, Worker
+from sonant.server.hosting.live_words import telling
 from sonant.server.hosting.memory import give_back_memory
 from sonant.server.operations.metrics import Metrics
 from sonant.server.settings import ServerSettings
@@ -127,9 +128,20 @@ class ServedModel:
         values = await self._batcher.run(waveforms, task, share=share)
         return [value.numpy() for value in values]
 
-    async def transcribe(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[Transcript]:
-        """What is said in each recording. Raises as `encode` does."""
-        return await self._with_head("transcription", waveforms, share)
+    async def transcribe(
+        self,
+        waveforms: Sequence[np.ndarray],
+        *,
+        share: str,
+        on_words: Callable[[Transcript], None] | None = None,
+    ) -> list[Transcript]:
+        """What is said in each recording. Raises as `encode` does.
+
+        Args:
+            on_words: called with the words that are settled, whenever a window is done: for one recording at a time.
+        """
+        task = self.encoder.head_task("transcription")
+        return await self._batcher.run(waveforms, task if on_words is None else telling(task, on_words), share=share)
 
     async def diarize(
         self, waveforms: Sequence[np.ndarray], *, share: str, num_speakers: int | None

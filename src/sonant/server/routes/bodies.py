@@ -46,7 +46,7 @@ async def receive(request: Request, limits: Limits) -> Body:
         if kind in {"", "application/json"} or kind.endswith("+json"):
             return _json(await request.body())
     except ClientDisconnect:
-        raise client_gone() from None
+        raise ClientGone from None
     raise ApiError(
         400,
         "unsupported_content_type",
@@ -55,9 +55,11 @@ async def receive(request: Request, limits: Limits) -> Body:
     )
 
 
-def client_gone() -> ApiError:
+class ClientGone(ApiError):
     """Nobody reads this answer; it names the reason in logs and metrics."""
-    return ApiError(499, "client_closed_request", "The client closed the connection before it was answered.")
+
+    def __init__(self) -> None:
+        super().__init__(499, "client_closed_request", "The client closed the connection before it was answered.")
 
 
 def _json(body: bytes) -> Body:

@@ -1,6 +1,5 @@
 """POST /v1/audio/diarizations: who spoke when."""
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import orjson
@@ -12,13 +11,14 @@ from sonant.decoding.turns import rttm, speakers_in
 from sonant.errors import ConfigurationError
 from sonant.server.accounts.caller import Caller, caller_with
 from sonant.server.errors import api_error
-from sonant.server.hosting.served_model import Ability, ServedModel
+from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
 from sonant.server.routes.bodies import Body
-from sonant.server.routes.inputs import Recording, one_recording
+from sonant.server.routes.inputs import one_recording
+from sonant.server.routes.orders import Job, Order
 from sonant.server.routes.parameters import Parameters, parameters
 from sonant.server.routes.transcript_formats import UsedSeconds
-from sonant.server.routes.work import Job, answer
+from sonant.server.routes.work import answer
 from sonant.server.settings import Limits
 
 router = APIRouter(tags=["Audio"])
@@ -35,22 +35,14 @@ class DiarizationParameters(Parameters):
     response_format: Literal["json", "rttm"] = "json"
 
 
-@dataclass(frozen=True)
-class DiarizationOrder:
+class DiarizationOrder(Order):
     """The turns of the speakers of one recording."""
 
-    parameters: DiarizationParameters
-    recordings: list[Recording]
-    ability: Ability = "diarization"
+    ability = "diarization"
 
-    @property
-    def model(self) -> str:
-        return self.parameters.model
-
-    @classmethod
-    def read(cls, body: Body, limits: Limits) -> "DiarizationOrder":
-        given = parameters(DiarizationParameters, body, FIELDS)
-        return cls(given, [one_recording(body, *FIELDS, limits=limits)])
+    def __init__(self, body: Body, limits: Limits) -> None:
+        self.parameters = parameters(DiarizationParameters, body, FIELDS)
+        super().__init__(self.parameters, [one_recording(body, *FIELDS, limits=limits)])
 
     def check(self, model: ServedModel) -> None:
         try:
@@ -125,4 +117,4 @@ async def create_diarization(request: Request, caller: Caller = Depends(caller_w
     For models with a head that tells speakers apart. The recording comes as a file of a form, or as JSON in one of the
     forms that `/v1/embeddings` takes.
     """
-    return await answer(request, caller, DiarizationOrder.read)
+    return await answer(request, caller, DiarizationOrder)

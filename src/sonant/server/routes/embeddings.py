@@ -1,7 +1,6 @@
 """POST /v1/embeddings: recordings to vectors, as OpenAI's clients ask for them, with what speech has more."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -15,13 +14,14 @@ from sonant.extraction.request import Request as Wanted
 from sonant.models.families import Task, presets
 from sonant.server.accounts.caller import Caller, caller_with
 from sonant.server.errors import ApiError, api_error
-from sonant.server.hosting.served_model import Ability, ServedModel
+from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
 from sonant.server.routes.bodies import Body
-from sonant.server.routes.inputs import Recording, recordings
+from sonant.server.routes.inputs import recordings
+from sonant.server.routes.orders import Job, Order
 from sonant.server.routes.parameters import Parameters, parameters
 from sonant.server.routes.vectors import Encoding, fragments
-from sonant.server.routes.work import Job, answer
+from sonant.server.routes.work import answer
 from sonant.server.settings import Limits
 
 router = APIRouter(tags=["Embeddings"])
@@ -60,23 +60,15 @@ class EmbeddingParameters(Parameters):
     normalize: bool = Field(False, description="Scale every vector to length one.")
 
 
-@dataclass(frozen=True)
-class EmbeddingOrder:
+class EmbeddingOrder(Order):
     """Vectors of recordings."""
 
-    parameters: EmbeddingParameters
-    recordings: list[Recording]
-    max_bytes: int
-    ability: Ability = "embeddings"
+    ability = "embeddings"
 
-    @property
-    def model(self) -> str:
-        return self.parameters.model
-
-    @classmethod
-    def read(cls, body: Body, limits: Limits) -> "EmbeddingOrder":
-        given = parameters(EmbeddingParameters, body, FIELDS)
-        return cls(given, recordings(body, *FIELDS, limits=limits), limits.response_bytes)
+    def __init__(self, body: Body, limits: Limits) -> None:
+        self.parameters = parameters(EmbeddingParameters, body, FIELDS)
+        self.max_bytes = limits.response_bytes
+        super().__init__(self.parameters, recordings(body, *FIELDS, limits=limits))
 
     def check(self, model: ServedModel) -> None:
         wanted = self._wanted(model)
@@ -95,7 +87,7 @@ class EmbeddingOrder:
         self._check_size(job, wanted)
         results = await job.model.encode(job.waveforms, wanted, share=job.share)
         arrays = results if wanted.stacked else [result[0] for result in results]
-        with job.responding():
+        with job.timed("respond"):
             return await self._response(job, wanted, arrays)
 
     def _wanted(self, model: ServedModel) -> Wanted:
@@ -197,4 +189,4 @@ async def create_embeddings(request: Request, caller: Caller = Depends(caller_wi
     a form (`file`, as many as you like, with the parameters as fields). They may have any sampling rate and any number
     of channels. A token is a frame of the model.
     """
-    return await answer(request, caller, EmbeddingOrder.read)
+    return await answer(request, caller, EmbeddingOrder)

@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any, Literal
 
 import orjson
@@ -95,12 +95,14 @@ def _time(seconds: float) -> float:
     return round(seconds, 3)
 
 
-def events(transcript: Transcript, segments: list[Segment], usage: dict[str, Any]) -> Iterator[bytes]:
-    """Server-sent events: the text segment by segment, then the whole."""
-    for number, segment in enumerate(segments):
-        delta = segment.text if number == 0 else f" {segment.text}"
-        yield _event({"type": "transcript.text.delta", "delta": delta})
-    yield _event({"type": "transcript.text.done", "text": transcript.text, "usage": usage})
+def delta(text: str) -> bytes:
+    """The event for more text."""
+    return _event({"type": "transcript.text.delta", "delta": text})
+
+
+def done(text: str, usage: dict[str, Any]) -> bytes:
+    """The last event."""
+    return _event({"type": "transcript.text.done", "text": text, "usage": usage})
 
 
 def _event(content: dict[str, Any]) -> bytes:

@@ -1,31 +1,34 @@
 """POST /v1/audio/transcriptions: what was said, in OpenAI's formats."""
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import BeforeValidator, Field
 
 from sonant.decoding.results import Transcript
 from sonant.decoding.subtitles import Segment, segments, srt, vtt
 from sonant.server.accounts.caller import Caller, caller_with
 from sonant.server.errors import ApiError
-from sonant.server.hosting.served_model import Ability, ServedModel
+from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
 from sonant.server.routes.bodies import Body
-from sonant.server.routes.inputs import Recording, one_recording
+from sonant.server.routes.inputs import one_recording
+from sonant.server.routes.leaving import stopped
+from sonant.server.routes.orders import Job, StreamingOrder
 from sonant.server.routes.parameters import Parameters, as_list, parameters
 from sonant.server.routes.transcript_formats import (
     MEDIA_TYPES,
     Format,
     Granularity,
     Transcription,
-    events,
+    delta,
+    done,
     verbose,
 )
-from sonant.server.routes.work import Job, answer
+from sonant.server.routes.work import answer
 from sonant.server.settings import Limits
 
 router = APIRouter(tags=["Audio"])
@@ -56,39 +59,48 @@ class TranscriptionParameters(Parameters):
     temperature: float | None = Field(None, ge=0, le=2, description=IGNORED)
 
 
-@dataclass(frozen=True)
-class TranscriptionOrder:
+class TranscriptionOrder(StreamingOrder):
     """A transcript of one recording."""
 
-    parameters: TranscriptionParameters
-    recordings: list[Recording]
-    ability: Ability = "transcription"
+    ability = "transcription"
 
-    @property
-    def model(self) -> str:
-        return self.parameters.model
-
-    @classmethod
-    def read(cls, body: Body, limits: Limits) -> "TranscriptionOrder":
-        given = parameters(TranscriptionParameters, body, FIELDS)
+    def __init__(self, body: Body, limits: Limits) -> None:
+        self.parameters = given = parameters(TranscriptionParameters, body, FIELDS)
         if given.timestamp_granularities is not None and given.response_format != "verbose_json":
             raise _mismatch("timestamp_granularities", 'needs response_format="verbose_json"')
         if given.stream and given.response_format not in {"json", "text"}:
             raise _mismatch("stream", 'goes with response_format="json" or "text"')
-        return cls(given, [one_recording(body, *FIELDS, limits=limits)])
+        self.is_stream = given.stream
+        super().__init__(given, [one_recording(body, *FIELDS, limits=limits)])
 
     def check(self, model: ServedModel) -> None:
         """Every model that transcribes can do all of it."""
 
     async def perform(self, job: Job) -> Response:
         (transcript,) = await job.model.transcribe(job.waveforms, share=job.share)
-        with job.responding():
+        with job.timed("respond"):
             return self._response(transcript, segments(transcript.words), job)
+
+    async def events(self, job: Job) -> AsyncGenerator[bytes, None]:
+        """The text as the windows of a long recording are done, then the whole."""
+        parts: asyncio.Queue[Transcript | None] = asyncio.Queue()
+        work = asyncio.create_task(job.model.transcribe(job.waveforms, share=job.share, on_words=parts.put_nowait))
+        work.add_done_callback(lambda _: parts.put_nowait(None))
+        told = ""
+        try:
+            while (part := await parts.get()) is not None:
+                if part.text != told:
+                    yield delta(part.text[len(told) :])
+                    told = part.text
+            (transcript,) = await work
+            if transcript.text != told:
+                yield delta(transcript.text[len(told) :])
+            yield done(transcript.text, job.usage.in_seconds())
+        finally:
+            await stopped(work)
 
     def _response(self, transcript: Transcript, found: list[Segment], job: Job) -> Response:
         given, usage = self.parameters, job.usage.in_seconds()
-        if given.stream:
-            return StreamingResponse(events(transcript, found, usage), media_type="text/event-stream")
         match given.response_format:
             case "text":
                 text = f"{transcript.text}\n"
@@ -145,4 +157,4 @@ async def create_transcription(request: Request, caller: Caller = Depends(caller
     For models with a head of letters or phonemes (CTC). Long recordings are cut into windows that overlap. The
     recording comes as a file of a form, or as JSON in one of the forms that `/v1/embeddings` takes.
     """
-    return await answer(request, caller, TranscriptionOrder.read)
+    return await answer(request, caller, TranscriptionOrder)

@@ -1,6 +1,5 @@
 """POST /v1/audio/speaker/verification: whether two recordings are of one voice."""
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import orjson
@@ -9,13 +8,14 @@ from pydantic import BaseModel, Field
 
 from sonant.api.similarity import VERIFICATION_THRESHOLD, compare_voices
 from sonant.server.accounts.caller import Caller, caller_with
-from sonant.server.hosting.served_model import Ability, ServedModel
+from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
 from sonant.server.routes.bodies import Body
-from sonant.server.routes.inputs import Recording, one_recording
+from sonant.server.routes.inputs import one_recording
+from sonant.server.routes.orders import Job, Order
 from sonant.server.routes.parameters import Parameters, parameters
 from sonant.server.routes.transcript_formats import UsedSeconds
-from sonant.server.routes.work import Job, answer
+from sonant.server.routes.work import answer
 from sonant.server.settings import Limits
 
 router = APIRouter(tags=["Audio"])
@@ -34,23 +34,15 @@ class VerificationParameters(Parameters):
     )
 
 
-@dataclass(frozen=True)
-class VerificationOrder:
+class VerificationOrder(Order):
     """Two recordings to be compared."""
 
-    parameters: VerificationParameters
-    recordings: list[Recording]
-    ability: Ability = "verification"
+    ability = "verification"
 
-    @property
-    def model(self) -> str:
-        return self.parameters.model
-
-    @classmethod
-    def read(cls, body: Body, limits: Limits) -> "VerificationOrder":
-        given = parameters(VerificationParameters, body, (*FIELDS, REFERENCE))
+    def __init__(self, body: Body, limits: Limits) -> None:
+        self.parameters = parameters(VerificationParameters, body, (*FIELDS, REFERENCE))
         pair = [one_recording(body, *FIELDS, limits=limits), one_recording(body, REFERENCE, limits=limits)]
-        return cls(given, pair)
+        super().__init__(self.parameters, pair)
 
     def check(self, model: ServedModel) -> None:
         """Every model that knows voices can do all of it."""
@@ -104,4 +96,4 @@ async def verify_speaker(request: Request, caller: Caller = Depends(caller_with(
     Both recordings come as files of a form (`file` and `reference`), or as JSON (`input` and `reference`) in one of the
     forms that `/v1/embeddings` takes.
     """
-    return await answer(request, caller, VerificationOrder.read)
+    return await answer(request, caller, VerificationOrder)

@@ -1,0 +1,72 @@
+"""Clients that go away: whatever works for them stops, and has cleaned up before anything else happens."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import aclosing, suppress
+from typing import Any, Self, TypeVar
+
+import orjson
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from sonant.server.errors import ApiError
+from sonant.server.routes.bodies import ClientGone
+
+T = TypeVar("T")
+
+
+async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """The result of work, which is cancelled when the client closes its connection: then raises ClientGone."""
+    working, leaving = asyncio.create_task(work), asyncio.create_task(_gone(receive))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGone
+        return working.result()
+    finally:
+        await stopped(working, leaving)
+
+
+async def stopped(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel what still runs, and wait until it has cleaned up."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def error_event(error: ApiError) -> bytes:
+    """What a client is told of an error when half of the answer is out, as OpenAI's clients know it."""
+    return b"data: " + orjson.dumps(error.body) + b"\n\n"
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events. When the client leaves, the generator behind them is closed."""
+
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(_chained(first, rest), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        self._rest = rest
+
+    @classmethod
+    async def begun(cls, receive: Receive, events: AsyncGenerator[bytes, None]) -> Self:
+        """Wait for the first event, so that what goes wrong until then is answered with its own status."""
+
+        async def first() -> bytes:
+            return await anext(events)
+
+        return cls(await unless_gone(receive, first()), events)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        async with aclosing(self._rest):
+            with suppress(ClientGone):
+                await unless_gone(receive, self.stream_response(send))
+
+
+async def _chained(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    yield first
+    async for event in rest:
+        yield event

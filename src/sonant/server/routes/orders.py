@@ -1,0 +1,109 @@
+"""What an endpoint makes of a request: an order, which is admitted as a job."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from time import perf_counter
+from typing import Any, ClassVar
+
+import numpy as np
+from fastapi import Response
+
+from sonant.server.hosting.served_model import Ability, ServedModel
+from sonant.server.operations.metrics import Metrics
+from sonant.server.routes.inputs import Recording
+from sonant.server.routes.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a request used.
+
+    Attributes:
+        tokens: frames of the model.
+        seconds: of audio.
+        cost: as it is charged.
+    """
+
+    tokens: int
+    seconds: float
+    cost: Decimal
+
+    def in_tokens(self) -> dict[str, Any]:
+        """As OpenAI tells it for embeddings, and more."""
+        return {
+            "prompt_tokens": self.tokens,
+            "total_tokens": self.tokens,
+            "audio_seconds": round(self.seconds, 4),
+            "cost": f"{self.cost:f}",
+        }
+
+    def in_seconds(self) -> dict[str, Any]:
+        """As OpenAI tells it for audio, and more."""
+        return {"type": "duration", "seconds": round(self.seconds, 4), "cost": f"{self.cost:f}"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request that was admitted and may be computed.
+
+    Attributes:
+        model: which computes.
+        waveforms: decoded at the model's rate, (samples,) each, in the order of the request.
+        usage: what it takes.
+        share: whose turn it takes in the model's queue.
+        metrics: where its time is noted.
+    """
+
+    model: ServedModel
+    waveforms: Sequence[np.ndarray]
+    usage: Usage
+    share: str
+    metrics: Metrics
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Note how long a stage takes, if it succeeds."""
+        start = perf_counter()
+        yield
+        self.metrics.stage_seconds.labels(stage, self.model.id).observe(perf_counter() - start)
+
+
+class Order(ABC):
+    """A request that was read: what is wanted, of which recordings.
+
+    Attributes:
+        ability: what the model must be able to do; the key must have the scope of this name.
+        model: as the request names it.
+        recordings: in the order of the request.
+    """
+
+    ability: ClassVar[Ability]
+
+    def __init__(self, parameters: Parameters, recordings: Sequence[Recording]) -> None:
+        self.model = parameters.model
+        self.recordings = recordings
+
+    @abstractmethod
+    def check(self, model: ServedModel) -> None:
+        """Raise ApiError for what this model cannot do, before anything is decoded."""
+
+    @abstractmethod
+    async def perform(self, job: Job) -> Response:
+        """Compute and answer; an exception frees the caller from paying."""
+
+
+class StreamingOrder(Order):
+    """One that may be answered piece by piece.
+
+    Attributes:
+        is_stream: whether that was asked for.
+    """
+
+    is_stream: bool
+
+    @abstractmethod
+    def events(self, job: Job) -> AsyncGenerator[bytes, None]:
+        """Server-sent events, at least one."""

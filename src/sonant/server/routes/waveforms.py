@@ -1,0 +1,62 @@
+"""The recordings of a request, decoded: several at once, and none of them beyond the limits."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from sonant.errors import AudioError
+from sonant.server.errors import ApiError, api_error
+from sonant.server.routes.inputs import Recording, read
+from sonant.server.routes.leaving import stopped
+from sonant.server.services import Services
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+async def waveforms(
+    recordings: Sequence[Recording], services: Services, *, sampling_rate: int, min_samples: int
+) -> list[np.ndarray]:
+    """Every recording as mono float32 (samples,), in order; an error names the first that failed."""
+    limits = services.settings.limits
+    total = 0.0
+
+    async def one(recording: Recording) -> np.ndarray:
+        nonlocal total
+        try:
+            data = await read(recording, services.fetcher, limits)
+            waveform = await services.decoder.decode(data, sampling_rate=sampling_rate, min_samples=min_samples)
+        except AudioError as error:
+            raise api_error(error, param=recording.param) from error
+        except ApiError as error:
+            if error.status in {400, 413}:
+                error.param = error.param or recording.param
+            raise
+        total += len(waveform) / sampling_rate
+        if total > limits.request_seconds:
+            raise ApiError(
+                413,
+                "request_too_long",
+                f"The recordings of this request last more than {limits.request_seconds:.0f} s together, the most that "
+                "one request may hold. Send several requests.",
+            )
+        return waveform
+
+    return await _each(recordings, one, at_once=services.settings.num_decode_workers + 1)
+
+
+async def _each(items: Sequence[T], work: Callable[[T], Coroutine[Any, Any, R]], *, at_once: int) -> list[R]:
+    """The results in order; the first error stops the rest and is raised."""
+    turn = asyncio.Semaphore(at_once)
+
+    async def one(item: T) -> R:
+        async with turn:
+            return await work(item)
+
+    tasks = [asyncio.create_task(one(item)) for item in items]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        await stopped(*tasks)
