@@ -10,7 +10,7 @@ from sonant.server.services import Services, services_of
 from sonant.server.web.code_samples import samples
 from sonant.server.web.entries import ModelEntry, entries
 from sonant.server.web.filters import FILTERS, ORDERS, Wish, licences
-from sonant.server.web.pages import render
+from sonant.server.web.pages import is_update, push_address, render
 from sonant.server.web.votes import wishes_of
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(signed_in)])
@@ -47,11 +47,10 @@ async def catalogue(request: Request, services: Services = Depends(services_of))
         query=wish.query,
         models=models,
     )
-    is_update = request.headers.get("hx-target") == "models" and "hx-history-restore-request" not in request.headers
     context: dict[str, Any] = {"wish": wish, "voted": await wishes_of(request, services), "licences": licences}
-    if is_update:
+    if is_update(request, "models"):
         response = render(request, "catalogue_list.html", page, is_update=True, **context)
-        response.headers["HX-Push-Url"] = wish.address
+        push_address(request, response, wish.address)
         return response
     counts = {
         f"{each.name}={choice.value}": sum(map(choice.fits, every)) for each in FILTERS for choice in each.choices

@@ -16,7 +16,7 @@ from sonant.server.errors import ApiError
 from sonant.server.services import Services, services_of
 from sonant.server.web.about import TASKS
 from sonant.server.web.entries import ModelEntry, entries, unknown_model
-from sonant.server.web.pages import render
+from sonant.server.web.pages import is_update, push_address, render
 from sonant.server.web.standings import in_full
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(signed_in)])
@@ -67,10 +67,10 @@ async def compare(request: Request, services: Services = Depends(services_of)) -
         scores=compared([model.id for model in models]),
         sources=list(dict.fromkeys(result.source for model in models for result in model.results)),
     )
-    is_update = request.headers.get("hx-target") == "comparison" and "hx-history-restore-request" not in request.headers
+    is_part = is_update(request, "comparison")
     response = render(
         request,
-        "comparison_table.html" if is_update else "comparison.html",
+        "comparison_table.html" if is_part else "comparison.html",
         page,
         title="Compare models",
         tasks=TASKS,
@@ -78,10 +78,10 @@ async def compare(request: Request, services: Services = Depends(services_of)) -
         groups=[(name, list(group)) for name, group in groupby(page.scores, lambda score: score.benchmark)],
         others=[entry for name, entry in every.items() if name not in wanted] if len(wanted) < MOST else [],
         without={name: address_of([other for other in wanted if other != name]) for name in wanted},
-        is_update=is_update,
+        is_update=is_part,
     )
-    if is_update:
-        response.headers["HX-Push-Url"] = address_of(wanted)
+    if is_part:
+        push_address(request, response, address_of(wanted))
     return response
 
 

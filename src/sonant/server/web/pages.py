@@ -7,13 +7,14 @@ from decimal import Decimal
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
+from typing import Annotated, Any
+from urllib.parse import urlencode, urlsplit
 
 import orjson
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from pydantic import Field
 
 from sonant import __version__
 from sonant.server.errors import ApiError
@@ -25,6 +26,7 @@ STATIC = HERE / "static"
 TEMPLATES = HERE / "templates"
 NAVIGATION = (("/", "Models"), ("/compare", "Compare"), ("/playground", "Playground"), ("/reference", "API"))
 THEMES = ("light", "dark")
+RowId = Annotated[int, Field(ge=0, lt=2**63)]  # in addresses: what a database can look for
 NOT_PAGES = ("/v1/", "/static/", "/openapi.json", "/health", "/ready", "/info", "/metrics")
 
 
@@ -107,6 +109,18 @@ def _weight(accept: str, kind: str) -> float:
                         return 0.0
             return 1.0
     return 0.0
+
+
+def is_update(request: Request, part: str) -> bool:
+    """Whether htmx asks for a part of a page alone, by its id."""
+    return request.headers.get("hx-target") == part
+
+
+def push_address(request: Request, response: Response, address: str) -> None:
+    """Have htmx put the address of an updated page into the browser's history, unless it is there already."""
+    current = urlsplit(request.headers.get("hx-current-url", ""))
+    if current._replace(scheme="", netloc="", fragment="").geturl() != address:
+        response.headers["HX-Push-Url"] = address
 
 
 def error_page(request: Request, error: ApiError) -> Response | None:
