@@ -11,7 +11,7 @@ from sonant.server.accounts.keys import API_SCOPES, SCOPES, Key, NewKey, Scope
 from sonant.server.accounts.sessions import Session
 from sonant.server.errors import ApiError
 from sonant.server.services import Services, services_of
-from sonant.server.web.pages import prefers_json, render
+from sonant.server.web.pages import RowId, prefers_json, render
 
 router = APIRouter()
 
@@ -79,7 +79,7 @@ async def make_key(
 @router.post("/account/keys/{key_id}/revoke")
 async def revoke_key(
     request: Request,
-    key_id: int,
+    key_id: RowId,
     session: Session = Depends(session_for_change),
     services: Services = Depends(services_of),
 ) -> Response:

@@ -19,7 +19,7 @@ from sonant.server.services import Services, services_of
 from sonant.server.web import admin_users
 from sonant.server.web.account_usage import usage_response
 from sonant.server.web.administrator import administrator
-from sonant.server.web.pages import prefers_json, render
+from sonant.server.web.pages import RowId, prefers_json, render
 
 router = APIRouter(include_in_schema=False)
 router.include_router(admin_users.router)
@@ -140,7 +140,7 @@ async def usage(
 
 @router.get("/admin/audit", dependencies=[Depends(administrator)])
 async def audit(
-    request: Request, before: int | None = None, target: str = "", services: Services = Depends(services_of)
+    request: Request, before: RowId | None = None, target: str = "", services: Services = Depends(services_of)
 ) -> Response:
     found = await services.accounts.audit.entries(limit=LOG_LINES + 1, before=before, target=target or None)
     entries, more = found[:LOG_LINES], len(found) > LOG_LINES

@@ -17,7 +17,7 @@ from sonant.server.accounts.users import User
 from sonant.server.errors import ApiError
 from sonant.server.services import Services, services_of
 from sonant.server.web.administrator import administrator
-from sonant.server.web.pages import prefers_json, render
+from sonant.server.web.pages import RowId, prefers_json, render
 
 router = APIRouter()
 
@@ -59,7 +59,7 @@ class UserPage:
 
 
 @router.get("/admin/users", dependencies=[Depends(administrator)])
-async def users(request: Request, q: str = "", after: int = 0, services: Services = Depends(services_of)) -> Response:
+async def users(request: Request, q: str = "", after: RowId = 0, services: Services = Depends(services_of)) -> Response:
     found = await services.accounts.users.search(q.strip(), limit=USERS + 1, after=after)
     shown = found[:USERS]
     more = {"q": q, "after": shown[-1].id} if len(found) > USERS else None
@@ -68,14 +68,14 @@ async def users(request: Request, q: str = "", after: int = 0, services: Service
 
 
 @router.get("/admin/users/{user_id}", dependencies=[Depends(administrator)])
-async def user(request: Request, user_id: int, services: Services = Depends(services_of)) -> Response:
+async def user(request: Request, user_id: RowId, services: Services = Depends(services_of)) -> Response:
     return await _page(request, user_id, services)
 
 
 @router.post("/admin/users/{user_id}/credit")
 async def grant(
     request: Request,
-    user_id: int,
+    user_id: RowId,
     amount: str = Form(""),
     reason: str = Form(""),
     by: str = Depends(administrator),
@@ -93,7 +93,7 @@ async def grant(
 @router.post("/admin/users/{user_id}/disabled")
 async def set_disabled(
     request: Request,
-    user_id: int,
+    user_id: RowId,
     value: Answer = Form(...),
     by: str = Depends(administrator),
     services: Services = Depends(services_of),
@@ -108,7 +108,7 @@ async def set_disabled(
 @router.post("/admin/users/{user_id}/admin")
 async def set_admin(
     request: Request,
-    user_id: int,
+    user_id: RowId,
     value: Answer = Form(...),
     by: str = Depends(administrator),
     services: Services = Depends(services_of),
@@ -123,7 +123,7 @@ async def set_admin(
 @router.post("/admin/users/{user_id}/password")
 async def set_password(
     request: Request,
-    user_id: int,
+    user_id: RowId,
     password: str = Form(""),
     by: str = Depends(administrator),
     services: Services = Depends(services_of),
@@ -139,8 +139,8 @@ async def set_password(
 @router.post("/admin/users/{user_id}/keys/{key_id}/revoke")
 async def revoke_key(
     request: Request,
-    user_id: int,
-    key_id: int,
+    user_id: RowId,
+    key_id: RowId,
     by: str = Depends(administrator),
     services: Services = Depends(services_of),
 ) -> Response:

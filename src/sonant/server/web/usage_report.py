@@ -15,6 +15,7 @@ from sonant.server.errors import ApiError
 
 DEFAULT_DAYS = 30
 MOST_DAYS = 366
+EARLIEST = date(2000, 1, 1)
 MEASURES: Mapping[str, tuple[str, Callable[[UsageRow], float]]] = {  # word in the address: (for people, of a row)
     "cost": ("Cost", lambda row: float(row.cost)),
     "audio": ("Minutes of audio", lambda row: row.audio_seconds / 60),
@@ -52,11 +53,14 @@ def read_range(since: str, until: str) -> Range:
 
 def _day(text: str, name: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
+        day = date.min
+    if day < EARLIEST:
         raise ApiError(
-            400, "invalid_value", f"{name}={text[:40]!r} is not a day; expected one such as 2026-11-21.", param=name
-        ) from None
+            400, "invalid_value", f"{name}={text[:40]!r} is no day since {EARLIEST}; write 2026-11-21.", param=name
+        )
+    return day
 
 
 @dataclass(frozen=True)
