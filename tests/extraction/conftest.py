@@ -38,7 +38,7 @@ class Averager(nn.Module):
         self.error = torch.OutOfMemoryError("not that much") if error is None else error
         self.passes: list[list[int]] = []  # samples of the clips of each forward pass
 
-    waveform_dtype = torch.float32
+    device, waveform_dtype = torch.device("cpu"), torch.float32
 
     def clip_statistics(self) -> None:
         return None

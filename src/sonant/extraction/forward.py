@@ -65,12 +65,11 @@ class Forward:
 
     def _pass(self, clips: Sequence[Clip], statistics: ClipStatistics | None) -> list[Tensor] | None:
         """One forward pass; None when it did not fit into memory."""
-        weights = next(iter(self.backbone.parameters()))
         wanted = {layer for clip in clips for layer in clip.layers}
         try:
             with torch.no_grad():
                 speech = Packed.pack(torch.from_numpy(np.ascontiguousarray(clip.samples)) for clip in clips)
-                speech = speech.with_values(speech.values.to(weights.device, self.backbone.waveform_dtype))
+                speech = speech.with_values(speech.values.to(self.backbone.device, self.backbone.waveform_dtype))
                 encoded = self.backbone(speech, layers=wanted, statistics=statistics)
                 lengths = encoded.lengths.tolist()
                 parts = {layer: _state(encoded, layer).float().split(lengths) for layer in wanted}
@@ -95,8 +94,8 @@ class Forward:
 
 def suitable_batch_seconds(backbone: Backbone) -> float:
     """Audio that a pass holds unless somebody says otherwise, on the device where the model lies."""
-    device = next(iter(backbone.parameters())).device
-    return usual_batch_seconds(torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None)
+    is_cuda = backbone.device.type == "cuda"
+    return usual_batch_seconds(torch.cuda.get_device_properties(backbone.device).total_memory if is_cuda else None)
 
 
 def _state(encoded: Encoded, layer: Layer) -> Tensor:

@@ -103,9 +103,14 @@ class Backbone(nn.Module):
         return self.sampling_rate / self.stride
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes. A model readied for a CPU may hold its weights in other forms than parameters."""
+        return next((weights.device for weights in self.parameters()), torch.device("cpu"))
+
+    @property
     def waveform_dtype(self) -> torch.dtype:
         """In which numbers waveforms come: those of the weights, unless more of them must be computed first."""
-        return next(self.parameters()).dtype
+        return next((weights.dtype for weights in self.parameters()), torch.float32)
 
     def num_frames(self, num_samples: int) -> int:
         """Frames of a clip of so many samples: only whole ones count."""

@@ -1,0 +1,114 @@
+"""The law of the house, at the server's door: a user's vectors do not depend on who shared the batch."""
+
+import asyncio
+import random
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sonant import SpeechEncoder
+from sonant.layers.packed import Packed
+from sonant.models import (
+    BackboneConfig,
+    HuBERTConfig,
+    VQWav2VecConfig,
+    W2vBERT2Config,
+    Wav2Vec2Config,
+    Wav2VecConfig,
+    WavLMConfig,
+    build,
+)
+from sonant.server.hosting.devices import ComputeThreads
+from sonant.server.hosting.served_model import ServedModel
+from sonant.server.operations.metrics import Metrics
+from sonant.server.settings import Queue, ServerSettings
+from tests.server.hosting.stand import noise
+from tests.shapes import TINY
+
+CONVOLUTIONS: dict[str, Any] = {"conv_channels": (8,) * 5, "context_kernels": (2, 3)}
+FAMILIES = {
+    "WavLM, group norm": WavLMConfig(**TINY),
+    "WavLM, layer norm, normalised": WavLMConfig(**TINY, extractor_norm="layer", pre_norm=True, normalize=True),
+    "HuBERT, group norm, normalised": HuBERTConfig(**TINY, normalize=True),
+    "wav2vec 2.0": Wav2Vec2Config(**TINY),
+    "wav2vec": Wav2VecConfig(**CONVOLUTIONS),
+    "vq-wav2vec": VQWav2VecConfig(
+        **CONVOLUTIONS, conv_kernels=(10, 8, 4, 4, 4), conv_strides=(5, 4, 2, 2, 2), codes=20, shared_codebook=False
+    ),
+    "w2v-BERT 2.0": W2vBERT2Config(dim=24, num_layers=2, num_heads=3, feed_forward_dim=32),
+}
+WINDOW_SECONDS = 3.0
+QUEUE = Queue(batch_seconds=7.0, window_seconds=WINDOW_SECONDS, seconds=1000.0)
+WAYS: list[dict[str, Any]] = [
+    {"layer": "all"},
+    {"layer": "last"},
+    {"layer": [2, "last", 0], "pool": "mean"},
+    {"layer": 1, "pool": "mean+std", "normalize": True},
+    {"layer": "all", "pool": "max"},
+    {"task": "speaker"},
+]
+LENGTHS = (0.4, 1.3, 2.9, 3.1, 8.0)  # the last two come in windows
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def served(request: pytest.FixtureRequest) -> Iterator[tuple[ServedModel, ComputeThreads, list[int]]]:
+    """A model, where it computes, and how many clips its passes have held."""
+    torch.manual_seed(0)
+    config: BackboneConfig = FAMILIES[request.param]
+    encoder, threads, passes = SpeechEncoder(build(config).eval(), name=request.param), ComputeThreads(), []
+    model = ServedModel("model", encoder, ServerSettings(queue=QUEUE), threads, Metrics())
+
+    def count(_: torch.nn.Module, args: tuple[Packed]) -> None:
+        passes.append(len(args[0]))
+
+    for backbone in encoder.prepared():
+        backbone.register_forward_pre_hook(count)
+    yield model, threads, passes
+    threads.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_user_s_vectors_do_not_depend_on_who_shared_the_batch(
+    served: tuple[ServedModel, ComputeThreads, list[int]], seed: int
+) -> None:
+    """Mates at random: their number, lengths, layers, pooling and keys, and the order in which all of them come."""
+    model, threads, passes = served
+    chance = random.Random(seed)
+    asked = [(noise(length) * (0.01 + length), how) for length in LENGTHS for how in chance.sample(WAYS, 2)]
+
+    async def together() -> list[np.ndarray]:
+        gate = threading.Event()
+        threads.of(torch.device("cpu")).submit(gate.wait)  # nobody goes before all have come
+        calls = [
+            model.encode([clip], model.request(**how), share=chance.choice(["ours", "theirs"])) for clip, how in asked
+        ]
+        tasks = [asyncio.create_task(call) for call in calls]
+        mates = [
+            asyncio.create_task(
+                model.encode(
+                    [noise(chance.uniform(0.03, 5.0)) for _ in range(chance.randint(1, 3))],
+                    model.request(**chance.choice(WAYS)),
+                    share=chance.choice(["ours", "mates", "others"]),
+                )
+            )
+            for _ in range(8)
+        ]
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(*mates)
+        return [(await task)[0] for task in tasks]
+
+    passes.clear()
+    given = asyncio.run(together())
+    assert max(passes) > 2
+    for (clip, how), vectors in zip(asked, given, strict=True):
+        alone = model.encoder.encode(clip, **how, window_seconds=WINDOW_SECONDS, batch_seconds=QUEUE.batch_seconds)
+        expected = alone if model.request(**how).stacked else alone[None]
+        assert vectors.shape == expected.shape
+        assert vectors.dtype == np.float32
+        for ours, theirs in zip(vectors, expected, strict=True):
+            assert np.linalg.norm(ours - theirs) <= 1e-5 * np.linalg.norm(theirs), how
