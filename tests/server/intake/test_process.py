@@ -3,16 +3,19 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sonant.errors import UndecodableAudio
 from sonant.server.intake.process import WorkerProcess
-from sonant.server.intake.worker import Bounds
+from sonant.server.intake.worker import ANSWER, BEGUN, SAMPLES, Bounds
 from tests.server.intake import forge
 
 BOUNDS = Bounds(seconds=20, audio_bytes=1 << 20, audio_seconds=60, decoded_bytes=1 << 30)
@@ -87,6 +90,24 @@ def test_interrupts_are_not_for_it():
     assert asyncio.run(work()) == 1000
 
 
+def test_more_than_a_sane_process_would_send_is_not_received():
+    async def work():
+        process = WorkerProcess(BOUNDS)
+        await process.ready()
+        own, other = process._socket, socket.socketpair()
+        process._socket = other[0]
+        other[0].setblocking(False)
+        other[1].sendall(ANSWER.pack(BEGUN, 0) + ANSWER.pack(SAMPLES, 1 << 60))
+        with pytest.raises(UndecodableAudio, match="broke down"):
+            await process.decode(b"a recording", sampling_rate=16000, min_samples=1)
+        assert not process.is_usable
+        await process.stop()
+        own.close()
+        other[1].close()
+
+    asyncio.run(work())
+
+
 @needs_proc
 def test_it_knows_no_secrets_and_writes_no_files(monkeypatch):
     monkeypatch.setenv("DATABASE_PASSWORD", "a secret")
@@ -122,7 +143,7 @@ def test_a_process_without_a_server_ends_by_its_own_alarm(monkeypatch):
         process = WorkerProcess(bounds)
         await process.ready()
         monkeypatch.setattr(process, "kill", lambda: None)  # as if the server had gone
-        monkeypatch.setattr(process, "_seconds", 1.0)
+        monkeypatch.setattr(process, "_bounds", replace(bounds, seconds=1.0))
         with suppress(Exception):
             await process.decode(slow, sampling_rate=16000, min_samples=1)
         return process

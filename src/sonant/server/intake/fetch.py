@@ -75,7 +75,9 @@ class Fetcher:
             raise _failed(target, f"it took longer than {self._limits.receive_seconds:g} s") from None
         except asyncio.IncompleteReadError:
             raise _failed(target, "the connection ended before the recording did") from None
-        except (OSError, ValueError, asyncio.LimitOverrunError) as error:
+        except asyncio.LimitOverrunError:
+            raise _failed(target, "what it answers is not HTTP, or has a head that is too long") from None
+        except (OSError, ValueError) as error:
             raise _failed(target, str(error) or type(error).__name__) from error
 
     def _allowed(self, url: str) -> Target:

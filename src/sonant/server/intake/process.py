@@ -21,9 +21,7 @@ logger = logging.getLogger(__name__)
 
 START_SECONDS = 60.0
 # What a decoder may know of the server's surroundings: how to find Python and its libraries, no secrets.
-KEPT_VARIABLES = (
-    "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV",
-)  # fmt: skip
+KEPT_VARIABLES = ("DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "VIRTUAL_ENV")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -41,11 +39,12 @@ class WorkerProcess:
     """
 
     def __init__(self, bounds: Bounds) -> None:
-        self._seconds = bounds.seconds
+        self._bounds = bounds
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         command = [sys.executable, "-P", "-m", "sonant.server.intake.worker", bounds.to_json()]
         surroundings = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        surroundings["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # it finds sonant where we did
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # a module of ours, by this very Python
                 command, stdin=theirs.fileno(), env=surroundings | ONE_THREAD, process_group=0
@@ -72,21 +71,20 @@ class WorkerProcess:
 
     async def decode(self, data: bytes, *, sampling_rate: int, min_samples: int) -> NDArray[np.float32]:
         """Mono float32 (samples,). Raises AudioError, ApiError, ProcessLost; it may be of no more use then."""
-        begun = False
+        begun, most_bytes = False, self._bounds.memory_bytes(sampling_rate)
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._bounds.seconds):
                 await self._say(QUESTION.pack(len(data), sampling_rate, min_samples))
                 await self._say(data)
-                kind, payload = await self._hear()
-                begun = kind == BEGUN
-                kind, payload = await self._hear()
+                begun = (await self._hear())[0] == BEGUN
+                kind, payload = await self._hear(most_bytes)
         except TimeoutError:
             self.kill()
             raise ApiError(
                 400,
                 "audio_decode_timeout",
-                f"a recording of {len(data)} bytes: decoding it took longer than {self._seconds:g} s. Convert it to "
-                "WAV or FLAC, or cut it into parts.",
+                f"a recording of {len(data)} bytes: decoding it took longer than {self._bounds.seconds:g} s. Convert it "
+                "to WAV or FLAC, or cut it into parts.",
             ) from None
         except (EOFError, ConnectionError):
             self.kill()
@@ -122,9 +120,11 @@ class WorkerProcess:
     async def _say(self, data: bytes) -> None:
         await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
-    async def _hear(self) -> tuple[int, NDArray[np.uint8]]:
-        """A kind of message, and its bytes."""
+    async def _hear(self, most_bytes: int = 0) -> tuple[int, NDArray[np.uint8]]:
+        """A kind of message, and its bytes. Raises EOFError also for more bytes than a sane process would send."""
         kind, size = ANSWER.unpack((await self._receive(ANSWER.size)).data)
+        if size > most_bytes:
+            raise EOFError
         return kind, await self._receive(size)
 
     async def _receive(self, size: int) -> NDArray[np.uint8]:
