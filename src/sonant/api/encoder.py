@@ -244,7 +244,8 @@ class SpeechEncoder:
         Args:
             audio: as in `encode`.
             **how: sampling_rate, batch_seconds, window_seconds, overlap_seconds, precision, on_error, progress and
-                device, as in `encode`. A frame of a long recording is read in the window in whose middle it lies.
+                device, as in `encode`; and on_failure, called with the number of a recording that is skipped and the
+                error, in place of a warning. A frame of a long recording is read in the window in whose middle it lies.
 
         Returns:
             `Transcript`, with times and a confidence for each word.
@@ -465,6 +466,7 @@ class SpeechEncoder:
         overlap_seconds: float | None = None,
         precision: Precision | None = None,
         on_error: OnError = "raise",
+        on_failure: Callable[[int, Exception], None] | None = None,
         progress: bool | None = False,
         device: Device | Sequence[Device] | None = None,
     ) -> Any:
@@ -477,7 +479,15 @@ class SpeechEncoder:
         )
         sources, many = sources_of(audio, self.model, sampling_rate, min_samples=task.min_samples)
         engine = self._engine(device, precision)
-        results = results_of(engine, sources, request, on_error=on_error, progress=progress, make_sink=task.make_sink)
+        results = results_of(
+            engine,
+            sources,
+            request,
+            on_error=on_error,
+            on_failure=on_failure,
+            progress=progress,
+            make_sink=task.make_sink,
+        )
         return results if many else results[0]
 
     def request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> Request:

@@ -23,6 +23,7 @@ class Running(TypedDict, total=False):
     overlap_seconds: float | None
     precision: Precision | None
     on_error: OnError
+    on_failure: Callable[[int, Exception], None] | None
     progress: bool | None
     device: Device | Sequence[Device] | None
 
@@ -47,12 +48,20 @@ def results_of(
     *,
     on_error: OnError,
     progress: bool | None,
+    on_failure: Callable[[int, Exception], None] | None = None,
     make_sink: Callable[[Source], Sink] | None = None,
 ) -> list[Any]:
-    """The result of each recording, None for those that could not be used, of which a warning tells."""
+    """The result of each recording, None for those that could not be used, of which a warning tells.
+
+    `on_failure` is told instead, where it is given: the number of the recording, and why.
+    """
     check_on_error(on_error)
     values, failures = collect(engine, sources, request, on_error=on_error, show_progress=progress, make_sink=make_sink)
-    if failures:
+    if on_failure is not None:
+        for failure in failures:
+            if failure.error is not None:
+                on_failure(failure.item, failure.error)
+    elif failures:
         _warn(failures, len(sources))
     return values
 

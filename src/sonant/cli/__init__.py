@@ -25,6 +25,9 @@ class Verb(NamedTuple):
 VERBS: dict[str, Verb] = {
     "embed": Verb("sonant.cli.embed:embed", "turn recordings into vectors"),
     "units": Verb("sonant.cli.units:units", "turn recordings into discrete units"),
+    "transcribe": Verb("sonant.cli.transcribe:transcribe", "write down what is said"),
+    "verify": Verb("sonant.cli.verify:verify", "say whether two recordings are of one voice"),
+    "diarize": Verb("sonant.cli.diarize:diarize", "find out who speaks when"),
     "pretrain": Verb("sonant.cli.pretrain:pretrain", "train a model on raw speech, without labels"),
     "convert": Verb("sonant.cli.convert:convert", "rewrite a checkpoint in another toolkit's format"),
     "bench": Verb("sonant.cli.bench:bench", "measure speed and memory on this machine, beside other implementations"),

@@ -1,5 +1,14 @@
 """Numbers that say how good a result is. Arrays in, small named results out; no model is known here."""
 
+from sonant.evaluation.diarization import DiarizationError, diarization_error
 from sonant.evaluation.verification import DetectionCurve, detection_curve, eer, min_dcf, speaker_bootstrap
 
-__all__ = ["DetectionCurve", "detection_curve", "eer", "min_dcf", "speaker_bootstrap"]
+__all__ = [
+    "DetectionCurve",
+    "DiarizationError",
+    "detection_curve",
+    "diarization_error",
+    "eer",
+    "min_dcf",
+    "speaker_bootstrap",
+]

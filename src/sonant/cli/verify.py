@@ -1,0 +1,41 @@
+"""`sonant verify`: is it the same voice?"""
+
+from typing import Literal
+
+
+def verify(
+    first: str,
+    second: str,
+    *,
+    model: str,
+    threshold: float | None = None,
+    device: list[str] | None = None,
+    precision: Literal["float32", "bfloat16", "float16", "int8"] | None = None,
+    json: bool = False,
+) -> int:
+    """Say whether one voice speaks in two recordings, with a model that was fine-tuned for it.
+
+    Args:
+        first (FILE): a recording.
+        second (FILE): another one.
+        model (-m ID): a hub id, a folder or a checkpoint file, with an x-vector head.
+        threshold: the cosine from which on voices count as one. Without it: 0.86, named for wavlm-base-plus-sv.
+        device: cpu, cuda, cuda:0 ... Without it: a GPU if there is one.
+        precision: of the arithmetic. Without it: that of the weights, float32.
+        json: print the answer as JSON.
+
+    Examples:
+        sonant verify yesterday.wav today.wav -m microsoft/wavlm-base-plus-sv
+        sonant verify a.wav b.wav -m microsoft/wavlm-base-plus-sv --threshold 0.9 --json
+    """
+    from sonant.api import load
+
+    answer = load(model, device=device).verify(first, second, threshold=threshold, precision=precision)
+    if json:
+        import json as json_module
+
+        print(json_module.dumps({"score": answer.score, "threshold": answer.threshold, "same": answer.same}))
+    else:
+        voice = "the same voice" if answer.same else "different voices"
+        print(f"{voice} (cosine {answer.score:.3f}, threshold {answer.threshold:g})")
+    return 0

@@ -1,0 +1,91 @@
+"""Diarisation: how much of the speech is missed, made up, or given to the wrong speaker."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from sonant.decoding.assignment import best_assignment
+from sonant.decoding.results import SpeakerTurn
+from sonant.errors import MeasurementError
+
+
+@dataclass(frozen=True)
+class DiarizationError:
+    """Seconds of error; where two speak at once, both count.
+
+    Attributes:
+        missed_seconds: somebody spoke, and nobody was found.
+        false_alarm_seconds: somebody was found who did not speak.
+        confusion_seconds: somebody was found, but the wrong one.
+        speech_seconds: of all speakers, what the rate is a share of.
+    """
+
+    missed_seconds: float
+    false_alarm_seconds: float
+    confusion_seconds: float
+    speech_seconds: float
+
+    @property
+    def rate(self) -> float:
+        """The diarisation error rate; more than 1 where much is made up."""
+        return (self.missed_seconds + self.false_alarm_seconds + self.confusion_seconds) / self.speech_seconds
+
+
+def diarization_error(
+    reference: Sequence[SpeakerTurn], found: Sequence[SpeakerTurn], *, collar_seconds: float = 0.0
+) -> DiarizationError:
+    """The errors of turns that were found, exact to the boundaries, under the pairing of speakers that errs least.
+
+    Args:
+        reference: who spoke when.
+        found: by whatever is to be scored; its speakers may have other names.
+        collar_seconds: around each boundary of the reference, on either side, that is not scored.
+
+    Raises MeasurementError where the reference has no speech that is scored.
+
+    Source: NIST Rich Transcription 2009 evaluation plan; `md-eval`.
+    """
+    stretches = list(_stretches(reference, found, collar_seconds))
+    speakers = sorted({turn.speaker for turn in reference})
+    names = sorted({turn.speaker for turn in found})
+    together = np.zeros((len(speakers), len(names)))
+    for seconds, spoke, told in stretches:
+        for speaker in spoke:
+            for name in told:
+                together[speakers.index(speaker), names.index(name)] += seconds
+    pairs = best_assignment(together) if together.size else np.full(len(speakers), -1)
+    name_of = {speaker: names[column] for speaker, column in zip(speakers, pairs, strict=True) if column >= 0}
+    missed = false_alarm = confusion = speech = 0.0
+    for seconds, spoke, told in stretches:
+        right = sum(name_of.get(speaker) in told for speaker in spoke)
+        missed += seconds * max(0, len(spoke) - len(told))
+        false_alarm += seconds * max(0, len(told) - len(spoke))
+        confusion += seconds * (min(len(spoke), len(told)) - right)
+        speech += seconds * len(spoke)
+    if not speech > 0:
+        raise MeasurementError(
+            "The reference has no speech that is scored: no turns, or none longer than the collars at its ends."
+        )
+    return DiarizationError(missed, false_alarm, confusion, speech)
+
+
+def _stretches(
+    reference: Sequence[SpeakerTurn], found: Sequence[SpeakerTurn], collar: float
+) -> Iterator[tuple[float, frozenset[str], frozenset[str]]]:
+    """Stretches in which nobody begins or ends: seconds, who spoke, who was found; what collars hide is left out."""
+    edges = {turn.start_seconds for turn in reference} | {turn.end_seconds for turn in reference}
+    hidden = [(edge - collar, edge + collar) for edge in edges] if collar > 0 else []
+    times = sorted(
+        {time for turn in (*reference, *found) for time in (turn.start_seconds, turn.end_seconds)}
+        | {time for span in hidden for time in span}
+    )
+    for start, end in pairwise(times):
+        middle = (start + end) / 2
+        if not any(first < middle < last for first, last in hidden):
+            yield end - start, _speaking(reference, middle), _speaking(found, middle)
+
+
+def _speaking(turns: Sequence[SpeakerTurn], time: float) -> frozenset[str]:
+    return frozenset(turn.speaker for turn in turns if turn.start_seconds < time < turn.end_seconds)
