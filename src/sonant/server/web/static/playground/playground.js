@@ -138,13 +138,15 @@ async function transcribe() {
 }
 
 async function diarize() {
+  const number = part("num-speakers").value;
   await busy(part("run", section("diarization")), section("diarization"), async () => {
     for (const view of turns.filter(({ slot }) => slot.file)) {
       const { file } = view.slot;
-      const { segments } = await call(`Speakers of ${view.slot.letter}`, "/v1/audio/diarizations", asForm({ file }));
-      view.show(file, segments);
+      const form = asForm(number ? { file, num_speakers: number } : { file });
+      view.show(file, (await call(`Speakers of ${view.slot.letter}`, "/v1/audio/diarizations", form)).segments);
     }
-    tell(formSnippet(facts.base_url, model.id, "/v1/audio/diarizations", ["file"]));
+    const options = number ? { num_speakers: number } : {};
+    tell(formSnippet(facts.base_url, model.id, "/v1/audio/diarizations", ["file"], options));
   });
 }
 

@@ -9,12 +9,11 @@ const KEY = "SONANT_API_KEY";
  * @returns {{curl: string, python: string}} for a recording in recording.wav
  */
 export function embeddingSnippets(baseUrl, model, options) {
-  const form = Object.entries(options).map(([name, value]) => `  -F ${name}=${value} \\\n`).join("");
   const extra = Object.entries(options).map(([name, value]) => `"${name}": ${JSON.stringify(value)}`).join(", ");
   return {
     curl:
       `curl ${baseUrl}/v1/embeddings \\\n  -H "Authorization: Bearer $${KEY}" \\\n` +
-      `  -F model=${model} \\\n${form}  -F file=@recording.wav`,
+      `  -F model=${model} \\\n${formFields(options)}  -F file=@recording.wav`,
     python: python(
       baseUrl,
       `audio = base64.b64encode(open("recording.wav", "rb").read()).decode()\n` +
@@ -42,11 +41,15 @@ export function transcriptionSnippets(baseUrl, model) {
 }
 
 /** @returns {{curl: string}} a call with files, for what OpenAI's client has no method for */
-export function formSnippet(baseUrl, model, path, fields) {
+export function formSnippet(baseUrl, model, path, fields, options = {}) {
   const files = fields.map((field) => `  -F ${field}=@${field === "file" ? "recording" : field}.wav`).join(" \\\n");
   return {
-    curl: `curl ${baseUrl}${path} \\\n  -H "Authorization: Bearer $${KEY}" \\\n  -F model=${model} \\\n${files}`,
+    curl: `curl ${baseUrl}${path} \\\n  -H "Authorization: Bearer $${KEY}" \\\n  -F model=${model} \\\n${formFields(options)}${files}`,
   };
+}
+
+function formFields(options) {
+  return Object.entries(options).map(([name, value]) => `  -F ${name}=${value} \\\n`).join("");
 }
 
 function python(baseUrl, call, imports = "") {
