@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from sonant import __version__
 from sonant.server import errors
 from sonant.server.accounts.accounts import Accounts
-from sonant.server.hosting.pool import ModelPool
+from sonant.server.hosting.pool import MakeModel, ModelPool
 from sonant.server.intake.decoder import AudioDecoder
 from sonant.server.intake.fetch import Fetcher
 from sonant.server.operations import health
@@ -26,12 +26,12 @@ from sonant.server.web.static_files import VersionedFiles
 DESCRIPTION = "Speech embeddings, transcripts and speakers, behind the interface of OpenAI's clients."
 
 
-def create_app(settings: ServerSettings) -> FastAPI:
-    """An ASGI application for these settings."""
+def create_app(settings: ServerSettings, make_model: MakeModel | None = None) -> FastAPI:
+    """An ASGI application for these settings; `make_model` loads a model elsewhere than into this process."""
     metrics = Metrics()
     services = Services(
         settings=settings,
-        models=ModelPool(settings, metrics),
+        models=ModelPool(settings, metrics, make_model),
         decoder=AudioDecoder(settings.limits, workers=settings.num_decode_workers),
         fetcher=Fetcher(settings.fetch_hosts, settings.limits),
         accounts=Accounts(settings),

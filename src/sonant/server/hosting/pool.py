@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -13,6 +13,7 @@ from sonant.errors import ConfigurationError, SonantError, UnknownName
 from sonant.models.catalog import CATALOG, find
 from sonant.server.errors import ApiError
 from sonant.server.hosting.devices import ComputeThreads
+from sonant.server.hosting.local_model import LocalModel
 from sonant.server.hosting.served_model import Ability, ServedModel, State, unloaded
 from sonant.server.hosting.sources import ModelSource, model_source
 from sonant.server.operations.metrics import Metrics
@@ -46,14 +47,21 @@ class Slot:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
 
+MakeModel = Callable[[Slot], ServedModel]
+
+
 class ModelPool:
     """The models of one server; `async with` starts to load them, and finishes what they are at in the end.
+
+    Args:
+        make: loads one, in a thread of its own; None: into the memory of this process.
 
     Raises ConfigurationError: two of the settings' models have one name, or a name is known nowhere.
     """
 
-    def __init__(self, settings: ServerSettings, metrics: Metrics) -> None:
+    def __init__(self, settings: ServerSettings, metrics: Metrics, make: MakeModel | None = None) -> None:
         self._settings, self._metrics = settings, metrics
+        self._make = make or self._in_memory
         self._slots: dict[str, Slot] = {}
         for given in settings.models:
             self._add(_known(given))
@@ -183,7 +191,7 @@ class ModelPool:
                 return
             slot.state, slot.error = "loading", None
             try:
-                slot.model = await asyncio.get_running_loop().run_in_executor(self._loader, self._made, slot)
+                slot.model = await asyncio.get_running_loop().run_in_executor(self._loader, self._make, slot)
             except SonantError as error:
                 slot.state, slot.error = "error", str(error)
                 logger.error("%s could not be loaded: %s", slot.id, error)  # noqa: TRY400 - its message says all
@@ -194,10 +202,10 @@ class ModelPool:
                 slot.state = "live"
                 logger.info("loaded %s on %s", slot.id, slot.model.device)
 
-    def _made(self, slot: Slot) -> ServedModel:
-        """In a thread of its own: the weights read, readied and tried out."""
+    def _in_memory(self, slot: Slot) -> ServedModel:
+        """The weights read, readied and tried out."""
         encoder = load(slot.origin, device=list(self._settings.devices) or None)
-        return ServedModel(slot.id, encoder, self._settings, self._threads, self._metrics)
+        return LocalModel(slot.id, encoder, self._settings, self._threads, self._metrics)
 
     def _add(self, source: ModelSource) -> Slot:
         there = self._slots.get(source.id)

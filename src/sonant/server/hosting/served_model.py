@@ -1,33 +1,27 @@
-"""One model of the server: what it is, and what it does for callers."""
+"""One model of the server: what it is, and what it does for callers, wherever it computes."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from sonant.api.encoder import Layers, SpeechEncoder
 from sonant.decoding.results import SpeakerTurn, Transcript
-from sonant.extraction.heads import HeadTask
-from sonant.extraction.long_recordings import windowing_of
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import Request
-from sonant.extraction.sinks import in_memory
 from sonant.models.families import Task
 from sonant.server.errors import ApiError
-from sonant.server.hosting.batcher import Batcher, QueueStats
-from sonant.server.hosting.devices import ComputeThreads, Worker
-from sonant.server.hosting.live_words import telling
-from sonant.server.hosting.memory import give_back_memory
-from sonant.server.operations.metrics import Metrics
-from sonant.server.settings import ServerSettings
+from sonant.server.hosting.batcher import QueueStats
+from sonant.server.settings import Queue
 
 Ability = Literal["embeddings", "transcription", "verification", "diarization"]
 State = Literal["live", "loading", "error", "unloaded", "coming_soon"]
 
 
-class ServedModel:
-    """A model in memory, with the queue before it.
+class ServedModel(ABC):
+    """What can be told of a model and asked of it, wherever it computes.
 
     Attributes:
         id: by which callers ask for it.
@@ -38,28 +32,14 @@ class ServedModel:
         device: where it computes, for people.
     """
 
-    def __init__(
-        self, model_id: str, encoder: SpeechEncoder, settings: ServerSettings, threads: ComputeThreads, metrics: Metrics
-    ) -> None:
-        self.id, self.created = model_id, int(time.time())
+    def __init__(self, model_id: str, encoder: SpeechEncoder, queue: Queue, *, device: str) -> None:
+        self.id, self.created, self.device = model_id, int(time.time()), device
         self._encoder: SpeechEncoder | None = encoder
-        self._queue = settings.queue
+        self._queue = queue
         self.abilities = abilities_of(encoder.abilities)
         self.dim, self.num_layers = encoder.dim, encoder.num_layers
         self.frame_rate, self.sampling_rate = encoder.frame_rate, encoder.sampling_rate
         self.receptive_field, self._stride = encoder.model.receptive_field, encoder.model.stride
-        backbones = encoder.prepared(settings.precision)
-        devices = [next(backbone.parameters()).device for backbone in backbones]
-        self.device = ", ".join(map(str, devices))
-        workers = [
-            Worker(backbone, settings.queue.batch_seconds, threads.of(device))
-            for backbone, device in zip(backbones, devices, strict=True)
-        ]
-        for worker in workers:
-            worker.submit(worker.try_out).result()
-        windowing = windowing_of(self.request(), backbones[0])
-        assert windowing is not None
-        self._batcher = Batcher(workers, windowing, settings.queue, model_id, metrics)
 
     @property
     def encoder(self) -> SpeechEncoder:
@@ -72,11 +52,6 @@ class ServedModel:
     def state(self) -> State:
         """That of its slot in the pool: live until it is unloaded."""
         return "unloaded" if self._encoder is None else "live"
-
-    @property
-    def stats(self) -> QueueStats:
-        """How its queue stands."""
-        return self._batcher.stats
 
     def num_frames(self, samples: int) -> int:
         """Frames of a recording of so many samples."""
@@ -106,10 +81,16 @@ class ServedModel:
             window_seconds=self._queue.window_seconds,
         )
 
+    @property
+    @abstractmethod
+    def stats(self) -> QueueStats:
+        """How its queue stands."""
+
+    @abstractmethod
     def check_room(self, seconds: float, *, share: str | None = None) -> None:
         """Refuse early what would be refused later: raises ApiError 429 or 503 where so much audio cannot be taken."""
-        self._batcher.check_room(round(seconds * self.sampling_rate), share)
 
+    @abstractmethod
     async def encode(self, waveforms: Sequence[np.ndarray], request: Request, *, share: str) -> list[np.ndarray]:
         """Vectors of each recording: float32 (layers, frames, dim), or pooled (layers, vector_dim).
 
@@ -124,10 +105,8 @@ class ServedModel:
             TooShortAudio: a recording holds no frame.
             ApiError: 429 where the queue is full, 503 while stopping, 500 where the model fails.
         """
-        task = HeadTask(request.layers, lambda _: in_memory(request), self.receptive_field)
-        values = await self._batcher.run(waveforms, task, share=share)
-        return [value.numpy() for value in values]
 
+    @abstractmethod
     async def transcribe(
         self,
         waveforms: Sequence[np.ndarray],
@@ -140,34 +119,23 @@ class ServedModel:
         Args:
             on_words: called with the words that are settled, whenever a window is done: for one recording at a time.
         """
-        task = self.encoder.head_task("transcription")
-        return await self._batcher.run(waveforms, task if on_words is None else telling(task, on_words), share=share)
 
+    @abstractmethod
     async def diarize(
         self, waveforms: Sequence[np.ndarray], *, share: str, num_speakers: int | None
     ) -> list[list[SpeakerTurn]]:
         """Who speaks when in each recording; None finds the number of speakers. Raises as `encode` does."""
-        return await self._with_head("diarization", waveforms, share, num_speakers=num_speakers)
 
+    @abstractmethod
     async def speaker_vectors(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
         """The voice of each recording: float32 (dim,), to be compared by cosine. Raises as `encode` does.
 
         Of an x-vector head, or else as the task preset "speaker" makes it.
         """
-        if "verification" in self.encoder.abilities:
-            return await self._with_head("verification", waveforms, share)
-        vectors = await self.encode(waveforms, self.request(task="speaker"), share=share)
-        return [vector[0] for vector in vectors]
 
-    async def _with_head(self, ability: Ability, waveforms: Sequence[np.ndarray], share: str, **how: Any) -> list[Any]:
-        task = self.encoder.head_task(ability, **how)
-        return await self._batcher.run(waveforms, task, share=share)
-
+    @abstractmethod
     async def unload(self, reason: ApiError, *, seconds: float) -> None:
         """Refuse new work with `reason`, finish what is there within so many seconds, and give the memory back."""
-        await self._batcher.close(reason, seconds=seconds)
-        self._encoder = None
-        give_back_memory()
 
 
 def abilities_of(heads: Iterable[Ability]) -> tuple[Ability, ...]:

@@ -1,0 +1,83 @@
+"""A model in this process."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from sonant.api.encoder import SpeechEncoder
+from sonant.decoding.results import SpeakerTurn, Transcript
+from sonant.extraction.heads import HeadTask
+from sonant.extraction.long_recordings import windowing_of
+from sonant.extraction.request import Request
+from sonant.extraction.sinks import in_memory
+from sonant.server.errors import ApiError
+from sonant.server.hosting.batcher import Batcher, QueueStats
+from sonant.server.hosting.devices import ComputeThreads, Worker
+from sonant.server.hosting.live_words import telling
+from sonant.server.hosting.memory import give_back_memory
+from sonant.server.hosting.served_model import Ability, ServedModel
+from sonant.server.operations.metrics import Metrics
+from sonant.server.settings import ServerSettings
+
+
+class LocalModel(ServedModel):
+    """A model in the memory of this process, with the queue before it."""
+
+    def __init__(
+        self, model_id: str, encoder: SpeechEncoder, settings: ServerSettings, threads: ComputeThreads, metrics: Metrics
+    ) -> None:
+        backbones = encoder.prepared(settings.precision)
+        devices = [backbone.device for backbone in backbones]
+        super().__init__(model_id, encoder, settings.queue, device=", ".join(map(str, devices)))
+        workers = [
+            Worker(backbone, settings.queue.batch_seconds, threads.of(device))
+            for backbone, device in zip(backbones, devices, strict=True)
+        ]
+        for worker in workers:
+            worker.submit(worker.try_out).result()
+        windowing = windowing_of(self.request(), backbones[0])
+        assert windowing is not None
+        self._batcher = Batcher(workers, windowing, settings.queue, model_id, metrics)
+
+    @property
+    def stats(self) -> QueueStats:
+        return self._batcher.stats
+
+    def check_room(self, seconds: float, *, share: str | None = None) -> None:
+        self._batcher.check_room(round(seconds * self.sampling_rate), share)
+
+    async def encode(self, waveforms: Sequence[np.ndarray], request: Request, *, share: str) -> list[np.ndarray]:
+        task = HeadTask(request.layers, lambda _: in_memory(request), self.receptive_field)
+        values = await self._batcher.run(waveforms, task, share=share)
+        return [value.numpy() for value in values]
+
+    async def transcribe(
+        self,
+        waveforms: Sequence[np.ndarray],
+        *,
+        share: str,
+        on_words: Callable[[Transcript], None] | None = None,
+    ) -> list[Transcript]:
+        task = self.encoder.head_task("transcription")
+        return await self._batcher.run(waveforms, task if on_words is None else telling(task, on_words), share=share)
+
+    async def diarize(
+        self, waveforms: Sequence[np.ndarray], *, share: str, num_speakers: int | None
+    ) -> list[list[SpeakerTurn]]:
+        return await self._with_head("diarization", waveforms, share, num_speakers=num_speakers)
+
+    async def speaker_vectors(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
+        if "verification" in self.encoder.abilities:
+            return await self._with_head("verification", waveforms, share)
+        vectors = await self.encode(waveforms, self.request(task="speaker"), share=share)
+        return [vector[0] for vector in vectors]
+
+    async def _with_head(self, ability: Ability, waveforms: Sequence[np.ndarray], share: str, **how: Any) -> list[Any]:
+        task = self.encoder.head_task(ability, **how)
+        return await self._batcher.run(waveforms, task, share=share)
+
+    async def unload(self, reason: ApiError, *, seconds: float) -> None:
+        await self._batcher.close(reason, seconds=seconds)
+        self._encoder = None
+        give_back_memory()
