@@ -83,8 +83,8 @@ class WorkerProcess:
             raise ApiError(
                 400,
                 "audio_decode_timeout",
-                f"a recording of {len(data)} bytes: decoding it took longer than {self._bounds.seconds:g} s. Convert it "
-                "to WAV or FLAC, or cut it into parts.",
+                f"a recording of {len(data)} bytes: decoding it took longer than {self._bounds.seconds:g} s. Convert "
+                "it to WAV or FLAC, or cut it into parts.",
             ) from None
         except (EOFError, ConnectionError):
             self.kill()
