@@ -168,7 +168,11 @@ def test_a_full_queue_refuses_says_when_to_come_back_and_opens_again(make_stand)
                 assert caught.value.retry_after is not None
                 assert caught.value.retry_after > 0
             await check_room(3.9)
+            stand.batcher.check_room(0, "greedy")
             tasks += await enter(queued(stand.run(3.9, share="other")))
+            tasks += await enter(queued(stand.run(0.1, share="other")))
+            with pytest.raises(ApiError, match="10 s of audio waiting"):
+                stand.batcher.check_room(0, "anybody")
         for task in tasks:
             await task
         await stand.run(2.0, share="greedy")

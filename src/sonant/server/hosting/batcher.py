@@ -102,9 +102,9 @@ class Batcher:
         return max(least, (self._speed or 0.0) * self._settings.wait_seconds)
 
     def check_room(self, samples: int, share: str | None = None) -> None:
-        """Refuse early what would be refused later. Raises ApiError as `run` does."""
+        """Refuse early what would be refused later; 0 asks whether there is any room. Raises ApiError as `run` does."""
         with self._lock:
-            self._check_room(samples, share)
+            self._check_room(max(1, samples), share)
 
     def _check_room(self, samples: int, share: str | None) -> None:
         if self._closed is not None:
