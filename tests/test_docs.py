@@ -17,6 +17,8 @@ import sonant
 from sonant.cli import VERBS, find_function
 from sonant.cli.command_line import build_parser
 from sonant.errors import AudioError
+from sonant.server.settings import ServerSettings
+from tests.server.running import running
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -102,16 +104,20 @@ def test_readme_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     names: dict[str, object] = {}
-    for block in blocks(ROOT / "README.md"):
-        if block.language == "python":
-            code = "\n" * (block.line - 1) + block.text  # a traceback names the README's own line
-            exec(compile(code, str(ROOT / "README.md"), "exec"), names)
+    with running(ServerSettings(data=tmp_path / "sonant-data")) as server:
+        (tmp_path / "sonant-data/admin_key").write_text(server.admin_key)
+        for block in blocks(ROOT / "README.md"):
+            if block.language == "python":
+                text = block.text.replace("http://127.0.0.1:8000", server.base_url)
+                code = "\n" * (block.line - 1) + text  # a traceback names the README's own line
+                exec(compile(code, str(ROOT / "README.md"), "exec"), names)
     encoder, frames, vector, states = (names[name] for name in ("encoder", "frames", "vector", "states"))
     assert isinstance(encoder, sonant.SpeechEncoder)
     assert frames.shape[1] == encoder.dim
     assert vector.shape == (encoder.dim,)
     assert states.shape == (encoder.num_layers + 1, *frames.shape)
     assert names["same"] > names["other"]
+    assert np.allclose(names["served"], vector, atol=1e-5)
     noise = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
     assert np.array_equal(names["again"].encode(noise), encoder.encode(noise))
 
