@@ -7,12 +7,15 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from argon2 import PasswordHasher
 
+from sonant.server.accounts import passwords
 from sonant.server.settings import ServerSettings
 
 
@@ -23,6 +26,12 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> ServerSettings:
         return ServerSettings(data=tmp_path / "data")
     new_database: Callable[[], str] = request.getfixturevalue("postgresql")
     return ServerSettings(data=tmp_path / "data", database=new_database())
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """argon2 as quick as it can be: these tests guess no passwords."""
+    monkeypatch.setattr(passwords, "PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1))
 
 
 @pytest.fixture(scope="session")
