@@ -14,8 +14,8 @@ SHAPES = [(1,), (256,), (7, 3), (2, 5, 3), (0, 4), (3, 0, 4), (2, 700, 256)]
 
 
 def _json(array: np.ndarray, encoding: vectors.Encoding) -> Any:
-    (fragment,) = asyncio.run(vectors.fragments([array], encoding))
-    return orjson.loads(orjson.dumps(fragment))
+    (pieces,) = asyncio.run(vectors.as_json([array], encoding))
+    return orjson.loads(b"".join(pieces))
 
 
 @pytest.fixture(params=[12, vectors.PIECE])
@@ -38,3 +38,18 @@ def test_strides_do_not_matter() -> None:
     array = np.arange(24, dtype=np.float32).reshape(4, 6)[:, ::2]
     assert _json(array, "float") == array.tolist()
     assert np.array_equal(np.frombuffer(base64.b64decode(_json(array, "base64")), "<f4"), array.ravel())
+
+
+@pytest.mark.parametrize("sizes", [[], [1], [10, 0, 3], [1 << 18, 5, 1 << 19], [1000] * 1000])
+def test_pieces_are_sent_as_they_are(sizes: list[int]) -> None:
+    pieces = [bytes([number % 256]) * size for number, size in enumerate(sizes)]
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(vectors.PiecesResponse(pieces)({}, None, send))  # type: ignore[arg-type]
+    start, *bodies = sent
+    assert b"".join(body["body"] for body in bodies) == b"".join(pieces)
+    assert dict(start["headers"])[b"content-length"] == str(sum(sizes)).encode()
+    assert [body["more_body"] for body in bodies] == [True] * (len(bodies) - 1) + [False]

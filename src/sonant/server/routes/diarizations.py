@@ -30,7 +30,7 @@ class DiarizationParameters(Parameters):
     """Besides the recording."""
 
     num_speakers: Annotated[int, Field(ge=1, le=64)] | None = Field(
-        None, description="How many there are; without it that is found out."
+        None, description="How many there are. Needed, unless the model has a head that finds out."
     )
     response_format: Literal["json", "rttm"] = "json"
 
@@ -47,7 +47,7 @@ class DiarizationOrder(Order):
     def check(self, model: ServedModel) -> None:
         try:
             model.encoder.head_task("diarization", num_speakers=self.parameters.num_speakers)
-        except ConfigurationError as error:  # more speakers than its head tells apart
+        except ConfigurationError as error:  # more than its head tells apart, or no number and no head
             raise api_error(error, param="num_speakers") from error
 
     async def perform(self, job: Job) -> Response:
@@ -114,7 +114,8 @@ class Diarization(BaseModel):
 async def create_diarization(request: Request, caller: Caller = Depends(caller_with("diarization"))) -> Response:
     """The turns of each speaker of a recording; those of several may overlap.
 
-    For models with a head that tells speakers apart. The recording comes as a file of a form, or as JSON in one of the
+    Any model will do where `num_speakers` is given: pieces of two seconds are grouped by their voice. One with a head
+    that tells speakers apart finds their number. The recording comes as a file of a form, or as JSON in one of the
     forms that `/v1/embeddings` takes.
     """
     return await answer(request, caller, DiarizationOrder)

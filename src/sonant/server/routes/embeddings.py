@@ -1,7 +1,7 @@
 """POST /v1/embeddings: recordings to vectors, as OpenAI's clients ask for them, with what speech has more."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import orjson
@@ -20,7 +20,7 @@ from sonant.server.routes.bodies import Body
 from sonant.server.routes.inputs import recordings
 from sonant.server.routes.orders import Job, Order
 from sonant.server.routes.parameters import Parameters, parameters
-from sonant.server.routes.vectors import Encoding, fragments
+from sonant.server.routes.vectors import Encoding, PiecesResponse, as_json
 from sonant.server.routes.work import answer
 from sonant.server.settings import Limits
 
@@ -123,21 +123,19 @@ class EmbeddingOrder(Order):
             )
 
     async def _response(self, job: Job, wanted: Wanted, arrays: Sequence[np.ndarray]) -> Response:
-        encoded = await fragments(arrays, self.parameters.encoding_format)
+        written = await as_json(arrays, self.parameters.encoding_format)
         rate = {"frame_rate": job.model.frame_rate} if wanted.pool is None else {}
-        data = [
-            {"object": "embedding", "index": index, "embedding": embedding, "shape": array.shape, **rate}
-            for index, (array, embedding) in enumerate(zip(arrays, encoded, strict=True))
-        ]
-        content: dict[str, Any] = {
-            "object": "list",
-            "data": data,
+        body = [b'{"object":"list","data":[']
+        for index, (array, embedding) in enumerate(zip(arrays, written, strict=True)):
+            about = {"object": "embedding", "index": index, "shape": array.shape, **rate}
+            body += [b"," if index else b"", b'{"embedding":', *embedding, b",", orjson.dumps(about)[1:]]
+        rest = {
             "model": job.model.id,
             "layer": list(wanted.layers) if wanted.stacked else wanted.layers[0],
             "pooling": wanted.pool or "none",
             "usage": job.usage.in_tokens(),
         }
-        return Response(orjson.dumps(content), media_type="application/json")
+        return PiecesResponse([*body, b"],", orjson.dumps(rest)[1:]])
 
 
 def _contradiction(what: str, cure: str) -> ApiError:

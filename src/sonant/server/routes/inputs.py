@@ -174,9 +174,9 @@ def _text(text: str, param: str) -> Recording:
 
 def _decoded(text: str) -> bytes:
     """Bytes of base64, a piece at a time, so that a thread that does this lets others run; ValueError if it is none."""
-    raw, pieces, rest = text.encode("ascii"), [b""], b""
-    for start in range(0, len(raw), PIECE):
-        clean = rest + raw[start : start + PIECE].translate(URL_SAFE, WHITESPACE)
+    pieces, rest = [b""], b""
+    for start in range(0, len(text), PIECE):
+        clean = rest + text[start : start + PIECE].encode("ascii").translate(URL_SAFE, WHITESPACE)
         whole = len(clean) // 4 * 4
         pieces.append(_piece(clean[:whole], after=pieces[-1]))
         rest = clean[whole:]
