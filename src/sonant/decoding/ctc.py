@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,13 +54,9 @@ def join(paths: Sequence[Path]) -> Path:
 
 def collapse(tokens: NDArray[np.int64], *, blank: int) -> list[Emission]:
     """Runs of the same token become one, and blanks none; a blank between two of the same keeps them apart."""
-    starts = np.flatnonzero(np.append(len(tokens) > 0, tokens[1:] != tokens[:-1]))
-    ends = np.append(starts[1:], len(tokens))
-    return [
-        Emission(int(tokens[start]), int(start), int(end))
-        for start, end in zip(starts, ends, strict=True)
-        if tokens[start] != blank
-    ]
+    changes = np.flatnonzero(tokens[1:] != tokens[:-1]) + 1
+    runs = pairwise([0, *changes.tolist(), len(tokens)]) if len(tokens) else ()
+    return [Emission(int(tokens[start]), start, end) for start, end in runs if tokens[start] != blank]
 
 
 def greedy_transcript(path: Path, alphabet: Alphabet, *, frame_rate: float, duration_seconds: float) -> Transcript:

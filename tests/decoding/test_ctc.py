@@ -1,0 +1,110 @@
+"""The best path: repetitions and blanks go, words and their times come out."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sonant.decoding.alphabet import Alphabet
+from sonant.decoding.ctc import Path, best_path, collapse, greedy_transcript, join
+from sonant.errors import ConfigurationError
+
+LETTERS = Alphabet.of(["<pad>", "<s>", "</s>", "<unk>", "|", "A", "B", "C"])
+RATE = 50.0
+
+
+def path(text: str, probabilities: list[float] | None = None) -> Path:
+    """A path written with "_" for the blank and "?" for the unknown token."""
+    names = {"_": 0, "?": 3, **{name: number for number, name in enumerate(LETTERS.tokens) if len(name) == 1}}
+    tokens = np.array([names[letter] for letter in text], dtype=np.int64)
+    return Path(tokens, np.array(probabilities or [1.0] * len(text), dtype=np.float32))
+
+
+def text_of(frames: str) -> str:
+    return greedy_transcript(path(frames), LETTERS, frame_rate=RATE, duration_seconds=1).text
+
+
+@pytest.mark.parametrize(
+    ("frames", "text"),
+    [
+        ("AAB", "AB"),
+        ("AA_A", "AA"),
+        ("A_B|_C", "AB C"),
+        ("||A||B||", "A B"),
+        ("A|_|B", "A B"),
+        ("A?B", "AB"),
+        ("A?A", "AA"),  # what is dropped still keeps apart
+        ("____", ""),
+        ("||", ""),
+        ("", ""),
+    ],
+)
+def test_what_is_written(frames: str, text: str) -> None:
+    assert text_of(frames) == text
+
+
+@given(st.lists(st.integers(0, 4), max_size=30), st.data())
+def test_saying_a_token_longer_changes_nothing(tokens: list[int], data: st.DataObject) -> None:
+    """Any sequence comes back, however long its tokens last and however many blanks lie between them."""
+    labels = [token + 1 for token in tokens]
+    frames: list[int] = []
+    for before, label in zip([None, *labels], labels, strict=False):
+        frames += [0] * data.draw(st.integers(int(before == label), 3))
+        frames += [label] * data.draw(st.integers(1, 3))
+    frames += [0] * data.draw(st.integers(0, 3))
+    emissions = collapse(np.array(frames, dtype=np.int64), blank=0)
+    assert [one.token for one in emissions] == labels
+    for one in emissions:
+        assert frames[one.start_frame : one.end_frame] == [one.token] * (one.end_frame - one.start_frame)
+    assert all(a.end_frame <= b.start_frame for a, b in pairwise(emissions))
+
+
+def test_times_and_confidences() -> None:
+    transcript = greedy_transcript(
+        path("_AA_B||_C_", [0.9, 0.5, 0.7, 0.9, 0.6, 0.1, 0.1, 0.9, 0.8, 0.9]),
+        LETTERS,
+        frame_rate=RATE,
+        duration_seconds=0.21,
+    )
+    first, second = transcript.words
+    assert (first.text, first.start_seconds, first.end_seconds) == ("AB", 1 / RATE, 5 / RATE)
+    assert (second.text, second.start_seconds, second.end_seconds) == ("C", 8 / RATE, 9 / RATE)
+    assert first.confidence == pytest.approx((0.5 + 0.7 + 0.6) / 3)
+    assert transcript.confidence == pytest.approx((0.5 + 0.7 + 0.6 + 0.8) / 4)
+    assert transcript.duration_seconds == 0.21
+    silence = greedy_transcript(path("__", [0.5, 0.7]), LETTERS, frame_rate=RATE, duration_seconds=1)
+    assert silence.words == ()
+    assert silence.confidence == pytest.approx(0.6)
+
+
+def test_pieces_make_the_path_of_the_whole() -> None:
+    logits = torch.randn(40, 8, generator=torch.Generator().manual_seed(0))
+    whole, pieces = best_path(logits), join([best_path(part) for part in logits.split([7, 20, 13])])
+    np.testing.assert_array_equal(whole.tokens, pieces.tokens)
+    np.testing.assert_array_equal(whole.probabilities, pieces.probabilities)
+    np.testing.assert_allclose(whole.probabilities, logits.softmax(-1).amax(-1), rtol=1e-6)
+
+
+def test_phonemes_are_words_of_their_own() -> None:
+    vocabulary = ["<pad>", "<s>", "</s>", "<unk>", "n", "aɪ", "tʃ"]
+    phonemes = Alphabet.of(vocabulary)
+    assert phonemes.delimiter is None
+    told = Alphabet.of([*vocabulary, "|"], tokenizer={"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer"})
+    assert told.delimiter is None
+    frames = Path(np.array([4, 4, 0, 5, 6, 3, 2]), np.ones(7, np.float32))
+    assert greedy_transcript(frames, phonemes, frame_rate=RATE, duration_seconds=1).text == "n aɪ tʃ"
+
+
+def test_the_tokenizer_says_what_is_special() -> None:
+    names = ["[PAD]", "a", " ", "[UNK]", "$"]
+    told = {"word_delimiter_token": " ", "eos_token": {"content": "$", "lstrip": False}, "unk_token": "[UNK]"}
+    alphabet = Alphabet.of(names, tokenizer=told)
+    assert (alphabet.delimiter, alphabet.special, alphabet.silent) == (2, {3, 4}, {0, 2, 3, 4})
+
+
+def test_a_blank_beyond_the_vocabulary_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="blank is token 5 of 2"):
+        Alphabet.of(["a", "b"], blank=5)

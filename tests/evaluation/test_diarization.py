@@ -1,0 +1,85 @@
+"""The diarisation error rate, by cases that can be added up by hand."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sonant.decoding.results import SpeakerTurn
+from sonant.errors import MeasurementError
+from sonant.evaluation import DiarizationError, diarization_error
+
+
+def turns(*spans: tuple[str, float, float]) -> list[SpeakerTurn]:
+    return [SpeakerTurn(*span) for span in spans]
+
+
+REFERENCE = turns(("a", 0, 10), ("b", 10, 20))
+
+
+@pytest.mark.parametrize(
+    ("found", "missed", "false_alarm", "confusion"),
+    [
+        (turns(("x", 0, 10), ("y", 10, 20)), 0, 0, 0),
+        (turns(("y", 10, 20), ("x", 0, 10)), 0, 0, 0),
+        (turns(("x", 0, 8), ("y", 10, 20)), 2, 0, 0),
+        (turns(("x", 0, 10), ("y", 10, 25)), 0, 5, 0),
+        (turns(("x", 0, 13), ("y", 13, 20)), 0, 0, 3),
+        (turns(("x", 0, 20)), 0, 0, 10),
+        (turns(("x", 0, 10), ("y", 5, 20)), 0, 5, 0),
+        (turns(("x", 0, 4), ("x", 3, 10), ("y", 10, 20)), 0, 0, 0),  # one speaker twice at once is one
+        ([], 20, 0, 0),
+        (turns(("x", 30, 31)), 20, 1, 0),
+        (turns(("x", 0, 5), ("y", 5, 10), ("z", 10, 20)), 0, 0, 5),
+    ],
+)
+def test_by_hand(found: list[SpeakerTurn], missed: float, false_alarm: float, confusion: float) -> None:
+    error = diarization_error(REFERENCE, found)
+    assert error == DiarizationError(missed, false_alarm, confusion, 20)
+    assert error.rate == pytest.approx((missed + false_alarm + confusion) / 20)
+
+
+def test_two_at_once_count_twice() -> None:
+    reference = turns(("a", 0, 10), ("b", 5, 10))
+    error = diarization_error(reference, turns(("x", 0, 10)))
+    assert error == DiarizationError(5, 0, 0, 15)
+
+
+def test_collars_hide_what_lies_about_the_boundaries() -> None:
+    late = turns(("x", 0.2, 10.2), ("y", 10.2, 20.2))
+    assert diarization_error(REFERENCE, late).rate == pytest.approx((0.2 + 0.2 + 0.2) / 20)
+    error = diarization_error(REFERENCE, late, collar_seconds=0.25)
+    assert error.rate == 0
+    assert error.speech_seconds == pytest.approx(20 - 4 * 0.25)
+
+
+def test_nothing_to_score() -> None:
+    with pytest.raises(MeasurementError, match="no speech that is scored"):
+        diarization_error([], REFERENCE)
+    with pytest.raises(MeasurementError, match="no speech that is scored"):
+        diarization_error(turns(("a", 0, 1)), REFERENCE, collar_seconds=1)
+
+
+spans = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 20), st.integers(1, 10)), min_size=1, max_size=6)
+
+
+@given(spans, spans)
+def test_against_counting_seconds(reference: list[tuple[str, int, int]], found: list[tuple[str, int, int]]) -> None:
+    """Turns in whole seconds, every pairing of names tried."""
+    from itertools import permutations
+
+    def seconds(given_spans: list[tuple[str, int, int]]) -> list[set[str]]:
+        return [{name for name, start, length in given_spans if start <= t < start + length} for t in range(30)]
+
+    def made(given_spans: list[tuple[str, int, int]]) -> list[SpeakerTurn]:
+        return turns(*((name, start, start + length) for name, start, length in given_spans))
+
+    spoke, told = seconds(reference), seconds(found)
+    least = min(
+        sum(
+            max(len(one), len(other)) - len({names[name] for name in other} & one)
+            for one, other in zip(spoke, told, strict=True)
+        )
+        for names in (dict(zip("abc", way, strict=True)) for way in permutations("abc"))
+    )
+    error = diarization_error(made(reference), made(found))
+    assert error.rate == pytest.approx(least / sum(map(len, spoke)))
