@@ -23,7 +23,7 @@ from sonant.models import (
     build,
 )
 from sonant.server.hosting.devices import ComputeThreads
-from sonant.server.hosting.served_model import ServedModel
+from sonant.server.hosting.local_model import LocalModel
 from sonant.server.operations.metrics import Metrics
 from sonant.server.settings import Queue, ServerSettings
 from tests.server.hosting.stand import noise
@@ -55,12 +55,12 @@ LENGTHS = (0.4, 1.3, 2.9, 3.1, 8.0)  # the last two come in windows
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def served(request: pytest.FixtureRequest) -> Iterator[tuple[ServedModel, ComputeThreads, list[int]]]:
+def served(request: pytest.FixtureRequest) -> Iterator[tuple[LocalModel, ComputeThreads, list[int]]]:
     """A model, where it computes, and how many clips its passes have held."""
     torch.manual_seed(0)
     config: BackboneConfig = FAMILIES[request.param]
     encoder, threads, passes = SpeechEncoder(build(config).eval(), name=request.param), ComputeThreads(), []
-    model = ServedModel("model", encoder, ServerSettings(queue=QUEUE), threads, Metrics())
+    model = LocalModel("model", encoder, ServerSettings(queue=QUEUE), threads, Metrics())
 
     def count(_: torch.nn.Module, args: tuple[Packed]) -> None:
         passes.append(len(args[0]))
@@ -73,7 +73,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[tuple[ServedModel, Comput
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_user_s_vectors_do_not_depend_on_who_shared_the_batch(
-    served: tuple[ServedModel, ComputeThreads, list[int]], seed: int
+    served: tuple[LocalModel, ComputeThreads, list[int]], seed: int
 ) -> None:
     """Mates at random: their number, lengths, layers, pooling and keys, and the order in which all of them come."""
     model, threads, passes = served

@@ -305,6 +305,7 @@ def test_metrics_tell_of_the_queue_and_of_the_batches(stand) -> None:
             await task
 
     asyncio.run(scenario())
+    stand.settle()
     assert value("queue_seconds") == 0
     assert value("batch_fill_count") == 2
     assert value("batch_fill_sum") == pytest.approx((0.5 + 3.5) / 4)

@@ -59,9 +59,11 @@ class ServedModel(ABC):
 
     def min_samples(self, ability: Ability) -> int:
         """What a recording must have to be used for it; a shorter one holds no frame, or too few for the head."""
-        if ability not in self.encoder.abilities or ability == "embeddings":
-            return self.receptive_field
-        return self.encoder.head_task(ability).min_samples
+        if ability in self.encoder.abilities and ability != "embeddings":
+            return self.encoder.head_task(ability).min_samples
+        if ability == "diarization":  # of voices grouped without a head, as many as one is told
+            return self.encoder.head_task(ability, num_speakers=1).min_samples
+        return self.receptive_field
 
     def request(
         self,
@@ -139,8 +141,8 @@ class ServedModel(ABC):
 
 
 def abilities_of(heads: Iterable[Ability]) -> tuple[Ability, ...]:
-    """What a model can be asked for: what its heads serve, and to compare voices, which every model's vectors can."""
-    return tuple(dict.fromkeys([*heads, "verification"]))
+    """What a model can be asked for: what its heads serve, and to compare and group voices, which all vectors can."""
+    return tuple(dict.fromkeys([*heads, "verification", "diarization"]))
 
 
 def unloaded(model_id: str) -> ApiError:

@@ -1,0 +1,244 @@
+"""Models by their ids: loaded, found, asked for what they can do, taken out of memory, and stopped."""
+
+import asyncio
+import gc
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sonant import SpeechEncoder
+from sonant.errors import ConfigurationError
+from sonant.extraction.request import Request
+from sonant.models import WavLMConfig, build
+from sonant.server.errors import ApiError
+from sonant.server.hosting.memory import give_back_memory
+from sonant.server.hosting.pool import ModelPool
+from sonant.server.operations.metrics import Metrics
+from sonant.server.settings import Queue, ServerSettings
+from tests.heads import XVECTOR_DIM, write_ctc, write_xvector
+from tests.server.hosting.stand import noise
+from tests.shapes import TINY
+
+SHIPPED = "sonant/wavlm-tiny"
+
+
+def folder(place: Path, seed: int = 0, **sizes: Any) -> str:
+    """A model with random weights."""
+    torch.manual_seed(seed)
+    SpeechEncoder(build(WavLMConfig(**TINY | sizes))).save_pretrained(place)
+    return str(place)
+
+
+def pool_of(*models: str, **settings: Any) -> ModelPool:
+    return ModelPool(ServerSettings(models=models, drain_seconds=20.0, **settings), Metrics())
+
+
+async def ready(pool: ModelPool) -> None:
+    assert pool._starting is not None
+    await asyncio.wait_for(asyncio.shield(pool._starting), 60)
+
+
+def within(pool: ModelPool, scenario: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Run something while a pool is up and its models are loaded."""
+
+    async def run() -> Any:
+        async with pool:
+            await ready(pool)
+            return await scenario()
+
+    return asyncio.run(run())
+
+
+def refusal(call: Callable[[], Any]) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        call()
+    return caught.value
+
+
+def test_models_are_loaded_while_the_server_answers_already(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with pool_of(folder(tmp_path / "ours")) as pool:
+            assert pool.state_of("ours") == "loading"
+            assert not pool.is_ready
+            error = refusal(lambda: pool.get("ours"))
+            assert (error.status, error.code) == (503, "model_loading")
+            assert error.retry_after is not None
+            await ready(pool)
+            assert pool.is_ready
+            assert pool.state_of("ours") == "live"
+            assert [model.id for model in pool.served()] == ["ours"]
+        assert not pool.is_ready
+
+    asyncio.run(scenario())
+
+
+def test_a_model_says_what_it_is(tmp_path: Path) -> None:
+    pool = pool_of(folder(tmp_path / "ours"), queue=Queue(batch_seconds=5.0))
+
+    async def scenario() -> None:
+        model = pool.get("ours")
+        encoder = model.encoder
+        assert (model.dim, model.num_layers, model.frame_rate, model.sampling_rate) == (16, 2, 50.0, 16_000)
+        assert [model.num_frames(samples) for samples in (0, 399, 400, 719, 720)] == [0, 0, 1, 1, 2]
+        assert model.device == str(encoder.prepared()[0].device)
+        assert model.stats.queue_seconds == model.stats.waiting_requests == 0
+        assert model.stats.audio_seconds_per_second is not None
+        clip = noise(1.2)
+        (given,) = await model.encode([clip], model.request(layer="all"), share="somebody")
+        np.testing.assert_allclose(given, encoder.encode(clip, layer="all"), rtol=1e-4, atol=1e-5)
+
+    within(pool, scenario)
+
+
+def test_ids_of_the_catalogue_may_be_short_and_strangers_are_told_what_there_is() -> None:
+    pool = pool_of("wavlm-tiny", SHIPPED)
+
+    async def scenario() -> None:
+        assert pool.get("wavlm-tiny") is pool.get(SHIPPED)
+        assert [slot.id for slot in pool.hosted()] == [SHIPPED]
+        assert pool.state_of("microsoft/wavlm-large") == pool.state_of("wavlm-large") == "coming_soon"
+        for stranger, words in (("wavlm-large", "catalogue"), ("nobody/nothing", "not known")):
+            error = refusal(lambda stranger=stranger: pool.get(stranger))
+            assert (error.status, error.code, error.param) == (404, "model_not_found", "model")
+            assert words in error.message
+            assert SHIPPED in error.message
+        assert refusal(lambda: pool.state_of("nobody/nothing")).code == "model_not_found"
+
+    within(pool, scenario)
+
+
+def test_two_models_of_one_name_and_names_that_lead_nowhere_are_refused_at_once(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place / "ours").mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match="Rename one"):
+        pool_of(str(tmp_path / "a" / "ours"), str(tmp_path / "b" / "ours"))
+    with pytest.raises(ConfigurationError, match="wavlm-tinny"):
+        pool_of("wavlm-tinny")
+
+
+def test_a_model_that_cannot_be_loaded_says_why_and_the_others_serve(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("{")
+    pool = pool_of(str(broken), folder(tmp_path / "ours"))
+
+    async def scenario() -> None:
+        assert pool.state_of("broken") == "error"
+        (slot, _) = pool.hosted()
+        assert slot.error is not None
+        assert "config.json" in slot.error
+        error = refusal(lambda: pool.get("broken"))
+        assert (error.status, error.code) == (503, "model_failed")
+        assert "config.json" not in error.message
+        assert pool.is_ready
+        folder(broken)
+        await pool.load("broken")
+        assert pool.state_of("broken") == "live"
+
+    within(pool, scenario)
+
+
+def test_heads_are_asked_through_the_queue_and_those_without_say_who_has_one(tmp_path: Path) -> None:
+    write_ctc(tmp_path / "letters")
+    write_xvector(tmp_path / "voices")
+    pool = pool_of(str(tmp_path / "letters"), str(tmp_path / "voices"), queue=Queue(window_seconds=4.0))
+
+    async def scenario() -> None:
+        letters, voices = pool.get("letters", "transcription"), pool.get("voices", "verification")
+        clips = [noise(1.0), noise(9.0)]
+        for clip, transcript in zip(clips, await letters.transcribe(clips, share="a"), strict=True):
+            assert transcript == letters.encoder.transcribe(clip, window_seconds=4.0)
+        for clip, vector in zip(clips, await voices.speaker_vectors(clips, share="a"), strict=True):
+            assert vector.shape == (XVECTOR_DIM,)
+            np.testing.assert_allclose(
+                vector, voices.encoder.speaker_vectors(clip, window_seconds=4.0), rtol=1e-4, atol=1e-5
+            )
+        (vector,) = await letters.speaker_vectors(clips[:1], share="a")  # by the preset for speakers
+        assert vector.shape == (letters.dim,)
+        error = refusal(lambda: pool.get("voices", "transcription"))
+        assert (error.status, error.code, error.param) == (400, "unsupported_ability", "model")
+        assert "Ask for letters." in error.message
+
+    within(pool, scenario)
+
+
+def test_models_are_loaded_and_unloaded_while_the_server_runs(tmp_path: Path) -> None:
+    ours, more = folder(tmp_path / "ours"), folder(tmp_path / "more")
+    pool = pool_of(ours)
+
+    async def scenario() -> None:
+        old = pool.get("ours")
+        await pool.unload("ours")
+        assert (pool.state_of("ours"), old.state) == ("unloaded", "unloaded")
+        error = refusal(lambda: pool.get("ours"))
+        assert (error.status, error.code) == (503, "model_unloaded")
+        for refused in (lambda: old.check_room(1.0), lambda: old.encoder):
+            assert refusal(refused).code == "model_unloaded"
+        assert await pool.load("ours") is pool.get("ours")
+        assert (await pool.load(more)).id == "more"
+        assert {slot.id for slot in pool.hosted()} == {"ours", "more"}
+        for wrong, status, code in (("nobody", 404, "model_not_found"), (str(tmp_path), 400, "model_load_failed")):
+            with pytest.raises(ApiError) as caught:
+                await pool.load(wrong)
+            assert (caught.value.status, caught.value.code) == (status, code)
+        with pytest.raises(ApiError):
+            await pool.unload("nobody")
+
+    within(pool, scenario)
+
+
+@pytest.mark.parametrize("end", ["unload", "stop"])
+def test_what_is_running_is_finished_first(tmp_path: Path, end: str) -> None:
+    pool = pool_of(folder(tmp_path / "ours"), queue=Queue(batch_seconds=1.0, window_seconds=1.0))
+
+    async def scenario() -> None:
+        model = pool.get("ours")
+        call = model.encode([noise(20.0)], model.request(), share="a")
+        task = asyncio.create_task(call)
+        await asyncio.sleep(0)
+        await (pool.unload("ours") if end == "unload" else pool.stop())
+        assert task.done()
+        (frames,) = await task
+        assert frames.shape[1] == model.num_frames(20 * 16_000)
+        with pytest.raises(ApiError) as caught:
+            await model.encode([noise(1.0)], Request(), share="a")
+        assert caught.value.status == 503
+        assert caught.value.code == ("model_unloaded" if end == "unload" else "server_is_draining")
+        if end == "stop":
+            with pytest.raises(ApiError, match="stopping"):
+                await pool.load("ours")
+
+    within(pool, scenario)
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's account of memory")
+def test_unloading_gives_the_memory_back(tmp_path: Path) -> None:
+    place = folder(tmp_path / "large", dim=512, num_layers=12, num_heads=8, feed_forward_dim=2048)
+    weights = (Path(place) / "model.safetensors").stat().st_size
+    pool = pool_of(folder(tmp_path / "small"))
+
+    async def scenario() -> None:
+        await pool.load(place)  # what is made once in a process stays: kernels, threads
+        await pool.unload("large")
+        give_back_memory()
+        before = resident_bytes()
+        for _ in range(2):
+            model = await pool.load(place)
+            await model.encode([noise(20.0)], model.request(layer="all"), share="a")
+            held = resident_bytes() - before
+            assert held > weights
+            await pool.unload("large")
+            assert resident_bytes() - before < 0.2 * held
+
+    gc.collect()
+    within(pool, scenario)
