@@ -125,6 +125,17 @@ def test_the_event_loop_goes_on_while_the_database_is_busy(tmp_path):
     asyncio.run(work())
 
 
+def test_what_was_submitted_is_done_before_it_closes_and_nothing_after(settings):
+    async def work():
+        async with Database(settings.database_url) as database:
+            last = [database.write(add(f"{i}")) for i in range(20)]
+        assert await asyncio.gather(*last) == [1] * 20
+        with pytest.raises(RuntimeError):  # and not wait for ever
+            await database.write(add("late"))
+
+    asyncio.run(work())
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://here/x", "accounts.db", ""])
 def test_an_address_of_no_database_is_refused(url):
     with pytest.raises(ConfigurationError, match="expected a file of SQLite"):

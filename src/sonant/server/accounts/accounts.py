@@ -90,7 +90,8 @@ class Accounts:
         is given back. Anonymous callers pay nothing; what they use is counted.
         Raises ApiError 402: the credit does not cover it. 429: so much audio in a minute is too much, 413: at any time.
         """
-        self._admit_audio(caller, audio_seconds)
+        most = caller.audio_seconds_per_minute or self._rules.audio_seconds_per_minute
+        self._count(caller, audio_seconds, most, "seconds of audio")
         used = Used(
             # A bill's own number, since a request's may be chosen by whoever sends it.
             bill=uuid4().hex,
@@ -106,14 +107,8 @@ class Accounts:
         return Bill(self._database, self._servers.id, used)
 
     def admit(self, caller: Caller) -> None:
-        """Count a request to its rate. Raises ApiError 429: there were too many."""
-        if caller.user_id is None:
-            return
-        rate = Rate(caller.requests_per_minute or self._rules.requests_per_minute)
-        wait = self._limits.wait(f"requests {caller.share}", rate)
-        if wait is not None:
-            message = f"More than {rate.amount:g} requests in a minute: try again in {max(1, round(wait))} s."
-            raise ApiError(429, "rate_limit_exceeded", message, retry_after=wait)
+        """Count a request to its caller's rate. Raises ApiError 429: there were too many."""
+        self._count(caller, 1, caller.requests_per_minute or self._rules.requests_per_minute, "requests")
 
     async def first_admin_key(self) -> str | None:
         """A key for the administrator of a new server, made with the account; None: there is such a key already."""
@@ -121,9 +116,9 @@ class Accounts:
         def make(connection: Connection) -> str | None:
             if connection.dialect.name == "postgresql":  # servers that start at once make one key, not two
                 connection.execute(text("LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE"))
-            live = select(api_keys.c.id).join_from(api_keys, users)
-            live = live.where(users.c.is_admin, ~users.c.is_disabled, api_keys.c.scopes.contains("admin"))
-            if connection.execute(live.where(api_keys.c.revoked.is_(None))).first() is not None:
+            keys = select(api_keys).join_from(api_keys, users)
+            keys = keys.where(users.c.is_admin, ~users.c.is_disabled, api_keys.c.scopes.contains("admin"))
+            if any(key_rows.as_key(row).state == "live" for row in connection.execute(keys)):
                 return None
             row = {"user_id": self._first_admin(connection), "name": "first admin key", "scopes": ",".join(SCOPES)}
             return key_rows.add(connection, row, by="server").secret
@@ -152,20 +147,16 @@ class Accounts:
         credit = self._rules.free_credit
         return user_rows.add(connection, FIRST_ADMIN, None, is_admin=True, credit=credit, by="server").id
 
-    def _admit_audio(self, caller: Caller, seconds: float) -> None:
+    def _count(self, caller: Caller, amount: float, most: float, what: str) -> None:
+        """Count something to what a caller may have in a minute; strangers, where they are served, have no limit."""
         if caller.user_id is None:
             return
-        rate = Rate(caller.audio_seconds_per_minute or self._rules.audio_seconds_per_minute)
-        wait = self._limits.wait(f"audio {caller.share}", rate, seconds)
+        wait = self._limits.wait(f"{what} {caller.share}", Rate(most), amount)
         if wait == float("inf"):
-            raise ApiError(
-                413,
-                "audio_too_long",
-                f"The request holds {seconds:.1f} s of audio, and at most {rate.amount:g} s may be sent in a minute: "
-                "send it in parts.",
-            )
+            message = f"The request holds {amount:.1f} {what}, and in a minute {most:g} may be sent: send it in parts."
+            raise ApiError(413, "audio_too_long", message)
         if wait is not None:
-            message = f"More than {rate.amount:g} s of audio in a minute: try again in {max(1, round(wait))} s."
+            message = f"More than {most:g} {what} in a minute: try again in {max(1, round(wait))} s."
             raise ApiError(429, "rate_limit_exceeded", message, retry_after=wait)
 
     def _forget(self, user_id: int) -> None:

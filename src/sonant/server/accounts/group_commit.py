@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -29,18 +29,24 @@ class GroupCommit:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._is_closed, self._closing = False, Lock()
         self._thread = Thread(target=self._run, name="sonant-database-writer", daemon=True)
         self._thread.start()
 
     def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
-        """Have it done; calls are carried out in their order."""
+        """Have it done; calls are carried out in their order. Raises RuntimeError: it was closed."""
         outcome: Future[T] = Future()
-        self._jobs.put(Job(work, outcome))
+        with self._closing:
+            if self._is_closed:
+                raise RuntimeError("The database was closed.")
+            self._jobs.put(Job(work, outcome))
         return outcome
 
     def close(self) -> None:
         """Finish what was submitted, and stop."""
-        self._jobs.put(None)
+        with self._closing:
+            self._is_closed = True
+            self._jobs.put(None)
         self._thread.join()
 
     def _run(self) -> None:

@@ -133,12 +133,12 @@ class Keys:
     async def of(self, user_id: int) -> list[Key]:
         """A user's keys, revoked ones too, the newest first."""
         query = select(api_keys).where(api_keys.c.user_id == user_id).order_by(api_keys.c.id.desc())
-        return await self._database.read(lambda connection: [_key(row) for row in connection.execute(query)])
+        return await self._database.read(lambda connection: [as_key(row) for row in connection.execute(query)])
 
     async def all(self) -> list[Key]:
         """Everybody's keys, the newest first."""
         query = select(api_keys).order_by(api_keys.c.id.desc())
-        return await self._database.read(lambda connection: [_key(row) for row in connection.execute(query)])
+        return await self._database.read(lambda connection: [as_key(row) for row in connection.execute(query)])
 
     async def revoke(self, key_id: int, *, user_id: int | None = None, by: str, address: str = "") -> None:
         """End a key, here at once and in other processes within seconds.
@@ -171,7 +171,7 @@ class Keys:
             )
             if row is None:
                 return None
-            found = KeyHolder(_key(row), row.email, row.is_admin, row.is_disabled)
+            found = KeyHolder(as_key(row), row.email, row.is_admin, row.is_disabled)
             self._recent.keep(digest, found, user_id=found.key.user_id, change=change)
         return found
 
@@ -197,7 +197,7 @@ def add(connection: Connection, row: dict[str, Any], *, by: str, address: str = 
     """Write a new key with these columns."""
     secret = START + secrets.token_urlsafe(RANDOM_BYTES)
     made = {"digest": digest_of(secret), "prefix": secret[:SHOWN], "created": int(time.time())}
-    key = _key(connection.execute(insert(api_keys).returning(api_keys), row | made).one())
+    key = as_key(connection.execute(insert(api_keys).returning(api_keys), row | made).one())
     detail = f"{key.name}: {', '.join(sorted(key.scopes))}"
     note(connection, "key made", by=by, target=key.prefix, detail=detail, address=address)
     return NewKey(secret, key)
@@ -211,7 +211,8 @@ def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _key(row: Any) -> Key:
+def as_key(row: Any) -> Key:
+    """From a row of the table."""
     return Key(
         id=row.id,
         user_id=row.user_id,
@@ -231,9 +232,11 @@ def _name(name: str) -> str:
     name = " ".join(name.split())
     if not 1 <= len(name) <= 100 or not name.isprintable():
         raise ApiError(
-            400, "invalid_value", f"The key's name has {len(name)} characters; expected 1 to 100, such as 'laptop'.",
+            400,
+            "invalid_value",
+            f"The key's name has {len(name)} characters; expected 1 to 100, such as 'laptop'.",
             param="name",
-        )  # fmt: skip
+        )
     return name
 
 
@@ -243,18 +246,22 @@ def _scopes(scopes: Collection[Scope]) -> str:
             raise UnknownName("scope", scope, SCOPES)
     if not scopes:
         raise ApiError(
-            400, "invalid_value", f"A key without scopes opens nothing; expected some of {', '.join(SCOPES)}.",
+            400,
+            "invalid_value",
+            f"A key without scopes opens nothing; expected some of {', '.join(SCOPES)}.",
             param="scopes",
-        )  # fmt: skip
+        )
     return ",".join(scope for scope in SCOPES if scope in scopes)
 
 
 def _expiry(expires: int | None) -> int | None:
     if expires is not None and not time.time() < expires < YEAR_10000:
         raise ApiError(
-            400, "invalid_value", f"The key would expire at {expires} (unix seconds); expected a time to come.",
+            400,
+            "invalid_value",
+            f"The key would expire at {expires} (unix seconds); expected a time to come.",
             param="expires",
-        )  # fmt: skip
+        )
     return expires
 
 

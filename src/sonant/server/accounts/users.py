@@ -241,9 +241,11 @@ def normalised(email: str) -> str:
 
 def invalid_email(given: str) -> ApiError:
     return ApiError(
-        400, "invalid_email", f"{given[:100]!r} is no e-mail address; expected one such as you@example.org.",
+        400,
+        "invalid_email",
+        f"{given[:100]!r} is no e-mail address; expected one such as you@example.org.",
         param="email",
-    )  # fmt: skip
+    )
 
 
 def disabled() -> ApiError:
@@ -252,9 +254,7 @@ def disabled() -> ApiError:
 
 def too_many_attempts(wait: float) -> ApiError:
     minutes = max(1, round(wait / 60))
-    return ApiError(
-        429, "too_many_attempts", f"Too many attempts: try again in {minutes} min.", retry_after=wait
-    )  # fmt: skip
+    return ApiError(429, "too_many_attempts", f"Too many attempts: try again in {minutes} min.", retry_after=wait)
 
 
 def _row(connection: Connection, user_id: int) -> Any:
