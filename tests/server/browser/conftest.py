@@ -78,13 +78,13 @@ def watch(page: Page, base_url: str) -> list[str]:
 @pytest.fixture
 def member(page: Page) -> Callable[[str], Page]:
     """Sign somebody up on the page: `member("ada@example.org")`."""
+    return lambda email: sign_up(page, email)
 
-    def sign_up(email: str) -> Page:
-        page.goto("/sign-up")
-        page.get_by_label("E-mail address").fill(email)
-        page.get_by_label("Password").fill("four words in a row")
-        page.get_by_role("button", name="Make the account").click()
-        page.wait_for_url("**/account")
-        return page
 
-    return sign_up
+def sign_up(page: Page, email: str) -> Page:
+    page.goto("/sign-up")
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password").fill("four words in a row")
+    page.get_by_role("button", name="Make the account").click()
+    page.wait_for_url("**/account")
+    return page

@@ -13,12 +13,13 @@ from playwright.sync_api import Browser, Page, expect
 
 from sonant.server.settings import Limits, ServerSettings
 from tests import heads
-from tests.server.browser.conftest import SPEECH
+from tests.server.browser.conftest import SPEECH, sign_up
 from tests.server.running import RunningServer, running
 
 pytestmark = pytest.mark.slow
 
 Member = Callable[[str], Page]
+ContextOf = Callable[[RunningServer], Page]
 
 
 def open_playground(page: Page, model: str = "") -> None:
@@ -116,6 +117,41 @@ def test_cost_is_what_is_charged(member: Member, server: RunningServer) -> None:
     assert server.base_url in code
 
 
+def test_no_credit_is_said_beside_the_button(context_of: ContextOf, server: RunningServer) -> None:
+    page = sign_up(context_of(server), "spent@example.org")
+    user = server.run(server.services.accounts.users.find("spent@example.org"))
+    assert user is not None
+    server.run(server.services.accounts.credit.grant(user.id, -user.credit, by="tests"))
+    open_playground(page)
+    choose(page, "A", SPEECH / "en-allison-welcome.flac")
+    page.get_by_role("button", name="Embed A").click()
+    expect(page.locator("[data-section=embed] > [role=alert]")).to_contain_text(
+        re.compile("costs 0.000016854, and 0.00 ")
+    )
+    expect(page.get_by_role("button", name="Embed A")).to_be_focused()  # to try again
+
+
+def test_long_recordings_come_layer_by_layer(context_of: ContextOf, tmp_path: Path) -> None:
+    """All layers of a minute would be 27 MiB: each is asked for when it is looked at."""
+    speech, rate = soundfile.read(SPEECH / "en-allison-welcome.flac", dtype="float32")
+    soundfile.write(tmp_path / "minute.wav", np.tile(speech, 10), rate)
+    with running(ServerSettings(data=tmp_path / "data", anonymous=True)) as server:
+        page = context_of(server)
+        open_playground(page)
+        choose(page, "A", tmp_path / "minute.wav")
+        choose(page, "B", SPEECH / "en-allison-busy.flac")
+        embed(page, "A", "B")
+        names = page.locator("[data-part=calls] th")
+        expect(names).to_have_text(["Means of A and B", "Frames of B", "Frames of A, layer 6"])
+        expect(page.locator("[data-part=note]")).to_have_text("Each point is the mean of 6 neighbouring frames.")
+        page.get_by_label("Layer", exact=False).first.press("ArrowLeft")
+        expect(page.locator("[data-part=waiting]").first).to_contain_text("press Embed")
+        expect(names).to_have_count(3)  # nothing is charged for before somebody says so
+        page.get_by_role("button", name="Embed A", exact=True).click()
+        expect(names.first).to_have_text("Frames of A, layer 5", timeout=60_000)
+        expect(page.get_by_role("img", name=re.compile("at layer 5:"))).to_be_visible()
+
+
 def test_sound_and_cursor_move_together(member: Member) -> None:
     page = member("play@example.org")
     open_playground(page)
@@ -133,7 +169,7 @@ def test_sound_and_cursor_move_together(member: Member) -> None:
     expect(position).to_have_attribute("aria-valuetext", re.compile(r"6\.[01] of 6\.1 seconds"))
 
 
-def test_errors_stand_beside_what_caused_them(context_of: Callable[[RunningServer], Page], tmp_path: Path) -> None:
+def test_errors_stand_beside_what_caused_them(context_of: ContextOf, tmp_path: Path) -> None:
     limits = Limits(audio_bytes=200_000)
     with running(ServerSettings(data=tmp_path / "data", anonymous=True, limits=limits)) as small:
         page = context_of(small)
@@ -167,7 +203,7 @@ def test_examples_are_those_of_the_repository(page: Page) -> None:
         assert answer.body() == (SPEECH / address.split("/")[-1].split("?")[0]).read_bytes()
 
 
-def test_words_and_speakers(context_of: Callable[[RunningServer], Page], tmp_path: Path) -> None:
+def test_words_and_speakers(context_of: ContextOf, tmp_path: Path) -> None:
     models = tuple(
         str(write(tmp_path / name))
         for name, write in (("reader", heads.write_ctc), ("turns", heads.write_frame_classifier))
@@ -190,8 +226,8 @@ def test_words_and_speakers(context_of: Callable[[RunningServer], Page], tmp_pat
 
 
 @pytest.fixture
-def context_of(browser: Browser, request: pytest.FixtureRequest) -> Callable[[RunningServer], Page]:
-    """A page at another server than the shared one."""
+def context_of(browser: Browser, request: pytest.FixtureRequest) -> ContextOf:
+    """A page at a server, whose console nobody reads: a refused request writes to it."""
 
     def new_page(server: RunningServer) -> Page:
         context = browser.new_context(base_url=server.base_url)

@@ -6,13 +6,16 @@ import { cosineMatrix, thinned } from "./similarity.js";
 
 const MOST_ROWS = 512; // of a matrix; longer recordings have several frames in one
 
+const WAITING_RECORDING = "Record or choose something to see its frames here.";
+const WAITING_LAYER = "The frames of this layer have not been asked for yet: press Embed above.";
+
 export class FramesView {
   /**
    * @param {HTMLElement} section
    * @param {import("./states.js").States} states
    * @param {{A: Slot, B: Slot}} slots
    * @param {{num_layers: number, tasks: {name: string, layer: number}[]}} model
-   * @param {() => void} onChoice - the layer or the pair was changed for one whose states are not here
+   * @param {() => void} onChoice - another layer or pair was chosen; its states may not be here
    */
   constructor(section, states, slots, model, onChoice) {
     Object.assign(this, { states, slots, model, onChoice });
@@ -27,8 +30,8 @@ export class FramesView {
     this.picture = new Picture(this.shown);
     this.layer = Number(this.slider.value);
     this.slider.addEventListener("input", () => this._slide());
-    this.slider.addEventListener("change", () => this._choose());
-    for (const pair of this.pairs) pair.addEventListener("change", () => this._choose());
+    this.slider.addEventListener("change", () => this.onChoice());
+    for (const pair of this.pairs) pair.addEventListener("change", () => this.onChoice());
     this.picture.onPick((across, down) => this._pick(across, down));
     this._nameLayer();
   }
@@ -59,6 +62,7 @@ export class FramesView {
     const ready = down.file && across.file && !this.lacks;
     this.shown.hidden = !ready;
     this.waiting.hidden = Boolean(ready);
+    this.waiting.textContent = this.slots.A.file || this.slots.B.file ? WAITING_LAYER : WAITING_RECORDING;
     this.legend.low.closest(".legend").hidden = !ready;
     this.note.textContent = "";
     if (!ready || !this.shown.offsetWidth) return;
@@ -109,10 +113,6 @@ export class FramesView {
     if (!this.lacks) this.draw();
   }
 
-  _choose() {
-    this.draw();
-    if (this.lacks) this.onChoice();
-  }
 
   _nameLayer() {
     const tasks = this.model.tasks.filter(({ layer }) => layer === this.layer).map(({ name }) => name);

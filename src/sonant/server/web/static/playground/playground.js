@@ -27,7 +27,7 @@ const both = () => filled().length === 2;
 
 const states = model && new States(embed, model);
 const comparison = model && new Comparison(section("comparison"), states, embed, model);
-const frames = model && new FramesView(section("frames"), states, slots, model, () => analyse());
+const frames = model && new FramesView(section("frames"), states, slots, model, () => refresh());
 const transcripts = views("transcription", Transcript);
 const turns = views("diarization", Turns);
 
