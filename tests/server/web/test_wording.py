@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from sonant.server.web.wording import count, decimal, duration, millions, prose
+from sonant.server.web.wording import count, decimal, duration, millions, prose, size
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,9 @@ def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_counts() -> None:
+def test_counts_and_sizes() -> None:
     assert count(94_000) == "94,000"
+    assert size(25 * 2**20) == "25 MiB"
 
 
 def test_prose() -> None:

@@ -79,7 +79,7 @@ def _on_use(model: ModelEntry) -> Iterator[Question]:
         yield Question(
             "Can I use it here?",
             "Not yet: this server has not loaded it. Your vote tells whoever runs the server that you want it. On your "
-            "own machine it runs with sonant, as the last of the programs above shows.",
+            "own machine it runs with sonant, as the last tab above shows.",
         )
     else:
         yield Question("What can I ask of it?", f"It {', '.join(ABLE[ability] for ability in model.abilities)}.")

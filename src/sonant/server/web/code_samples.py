@@ -40,7 +40,8 @@ curl {url}/v1/audio/speaker/verification \\
 curl {url}/v1/audio/diarizations \\
   -H "Authorization: Bearer $SONANT_API_KEY" \\
   -F model={id} \\
-  -F file=@meeting.wav""",
+  -F file=@meeting.wav \\
+  -F num_speakers=2""",
 }
 
 CLIENT = """\
@@ -80,7 +81,7 @@ print(transcript.text)""",
 print(answer)""",
     "diarization": f"""{CLIENT}{AUDIO}answer = client.post(
     "/audio/diarizations",
-    body={{{{"model": {{name}}, "input": recording("meeting.wav")}}}},
+    body={{{{"model": {{name}}, "input": recording("meeting.wav"), "num_speakers": 2}}}},
     cast_to=object,
 )
 print(answer)""",
@@ -106,7 +107,7 @@ print(answer.score, answer.same)""",
     "diarization": """\
 import sonant
 
-for turn in sonant.diarize("meeting.wav", model={source}):
+for turn in sonant.diarize("meeting.wav", model={source}, num_speakers=2):
     print(turn.speaker, turn.start_seconds, turn.end_seconds)""",
 }
 

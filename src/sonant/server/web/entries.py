@@ -80,10 +80,18 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """Seconds of the shortest and the longest recording that is taken."""
+    """What recordings a request may hold.
+
+    Attributes:
+        min_seconds, max_seconds: of one; the least is not known of a model that is neither loaded nor in the catalogue.
+        max_bytes: of one, encoded.
+        max_inputs: recordings in a request.
+    """
 
     min_seconds: float | None
     max_seconds: float
+    max_bytes: int
+    max_inputs: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +212,8 @@ def _entry(model_id: str, slot: Slot | None, settings: ServerSettings, votes: in
         recordings=Span(
             min_seconds=specs.receptive_field / specs.sampling_rate if specs else None,
             max_seconds=settings.limits.audio_seconds,
+            max_bytes=settings.limits.audio_bytes,
+            max_inputs=settings.limits.inputs,
         ),
         votes=votes,
         live=_live(served) if served else None,

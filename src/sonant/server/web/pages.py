@@ -168,4 +168,5 @@ ENVIRONMENT.filters |= {
     "moment": wording.moment,
     "money": wording.money,
     "prose": wording.prose,
+    "size": wording.size,
 }

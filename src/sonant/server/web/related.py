@@ -30,10 +30,10 @@ def related(model: ModelEntry, every: Iterable[ModelEntry]) -> list[Related]:
 def _related(model: ModelEntry, every: list[ModelEntry]) -> Iterator[tuple[str, ModelEntry]]:
     others = [other for other in every if other.id != model.id and other.specs]
     origin = model.origin.pretrained if model.origin else None
-    yield from (("fine-tuned from", other) for other in others if other.id == origin)
+    yield from (("what it was fine-tuned from", other) for other in others if other.id == origin)
     yield from (("fine-tuned from it", other) for other in others if _pretrained(other) == model.id)
     if origin:
-        yield from (("fine-tuned from the same model", other) for other in others if _pretrained(other) == origin)
+        yield from (("fine-tuned from the same", other) for other in others if _pretrained(other) == origin)
     if model.specs is None:
         return
     size = model.specs.parameters

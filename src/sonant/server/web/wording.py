@@ -45,6 +45,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
 
 
+def size(num_bytes: int) -> str:
+    """25 MiB."""
+    return f"{num_bytes / 2**20:.3g} MiB"
+
+
 def prose(text: str) -> Markup:
     """Paragraphs, with `code` between backticks; everything else as it stands."""
     return Markup("").join(
