@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,6 +13,8 @@ import httpx2
 import pytest
 
 from sonant.models.catalog import CATALOG
+from sonant.server.web.code_samples import TOOLS, samples
+from sonant.server.web.entries import ModelEntry
 from tests.server.running import RunningServer
 from tests.server.web.conftest import HOSTILE, HTML
 from tests.server.web.html import Document
@@ -126,6 +129,16 @@ def test_answers_are_true(server: RunningServer) -> None:
     assert "does not allow commercial use" in licence["Under which licence are the weights?"]
 
 
+def test_code_is_written_for_every_model_and_ability(every: list[ModelEntry]) -> None:
+    for model in every:
+        found = samples(model, "https://speech.example")
+        assert [(each.ability, each.tool) for each in found] == list(product(model.abilities, TOOLS))
+        for each in found:
+            assert not re.search(r"\{(url|id|name|source|load|dim|frame_rate)", each.code)
+            if each.tool != "curl":
+                compile(each.code, model.id, "exec")
+
+
 @pytest.mark.slow
 def test_copied_code_runs(server: RunningServer, tmp_path: Path) -> None:
     """Every program on the page of a live model, as it stands there."""
@@ -147,4 +160,4 @@ def test_copied_code_runs(server: RunningServer, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         if sample["tool"] == "curl":
             assert '"error"' not in done.stdout
-            assert '"object"' in done.stdout
+            assert '"usage"' in done.stdout
