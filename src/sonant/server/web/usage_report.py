@@ -21,7 +21,7 @@ MEASURES: Mapping[str, tuple[str, Callable[[UsageRow], float]]] = {  # word in t
     "audio": ("Minutes of audio", lambda row: row.audio_seconds / 60),
     "requests": ("Requests", lambda row: float(row.requests)),
 }
-CHART_WIDTH, CHART_HEIGHT = 720, 180
+CHART_WIDTH, CHART_HEIGHT = 1080, 220
 SHADES = 6  # .series-0 to .series-5 in style.css
 
 
@@ -127,7 +127,7 @@ def chart(rows: Sequence[UsageRow], span: Range, measure: str) -> Chart:
     busiest = max(by_day, key=lambda day: sum(by_day[day].values()), default=None)
     return Chart(
         measure=name,
-        top=f"{most:.4g}",
+        top=f"{most:.3g}",
         bars=tuple(bars),
         models=tuple(models),
         days=tuple(

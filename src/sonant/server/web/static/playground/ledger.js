@@ -29,7 +29,8 @@ export class Ledger {
     this.rows.prepend(line);
     this.spent += cost;
     const count = this.rows.children.length;
-    this.total.textContent = `${count} call${count === 1 ? "" : "s"}, ${money(this.spent, this.currency)} together.`;
+    const charged = this.spent ? `${money(this.spent, this.currency)} together` : "nothing charged";
+    this.total.textContent = `${count} call${count === 1 ? "" : "s"}, ${charged}.`;
   }
 }
 
