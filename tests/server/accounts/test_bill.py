@@ -9,6 +9,7 @@ import anyio
 import pytest
 from sqlalchemy import update
 
+from sonant.server.accounts import credit
 from sonant.server.accounts.accounts import Accounts
 from sonant.server.accounts.caller import ANONYMOUS
 from sonant.server.accounts.tables import servers
@@ -240,6 +241,54 @@ def test_a_charge_that_the_database_cannot_do_costs_nothing(settings, monkeypatc
 
     asyncio.run(work())
     assert audited(settings.database_url)[1:] == (5 * UNIT, 0, 0, 0)
+
+
+@pytest.mark.parametrize("ending", ["failed", "cancelled", "answered"])
+def test_what_could_not_be_given_back_is_with_the_next_beat(ending, settings, monkeypatch):
+    """The database is out of reach as the request ends. Others that run keep what they hold."""
+
+    def unreachable(*_):
+        raise ConnectionError("gone")
+
+    async def request(accounts, caller, patch, failure):
+        async with bill(accounts, caller, "1"):
+            for name in ("release", "drop"):
+                patch.setattr(credit, name, unreachable)
+            if ending != "answered":
+                raise failure
+
+    async def work():
+        async with Accounts(settings) as accounts:
+            caller = await new_caller(accounts, "5")
+            async with bill(accounts, caller, "2"):
+                failure = {"failed": KeyError, "cancelled": asyncio.CancelledError, "answered": ConnectionError}[ending]
+                with monkeypatch.context() as patch, pytest.raises(failure):
+                    await request(accounts, caller, patch, failure)
+                before = await accounts.credit.of(caller.user_id)
+                await accounts._servers.beat()
+                return before, await accounts.credit.of(caller.user_id)
+
+    assert asyncio.run(work()) == (2, 3)
+    assert audited(settings.database_url)[1:] == (3 * UNIT, 0, 2 * UNIT, 1)
+
+
+def test_a_hold_is_given_back_to_a_full_purse(settings):
+    """Which no grant could fill further."""
+
+    async def request(accounts, caller):
+        async with bill(accounts, caller, "5"):
+            await accounts.credit.grant(caller.user_id, Decimal(5), by="test")
+            raise KeyError
+
+    async def work():
+        async with Accounts(settings) as accounts:
+            caller = await new_caller(accounts, "1000000000")
+            with pytest.raises(KeyError):
+                await request(accounts, caller)
+            return await accounts.credit.of(caller.user_id)
+
+    assert asyncio.run(work()) == 10**9 + 5
+    audited(settings.database_url)
 
 
 def test_a_charge_that_was_done_without_an_answer_is_no_failure(tmp_path, monkeypatch):

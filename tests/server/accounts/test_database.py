@@ -41,13 +41,14 @@ def test_a_failure_undoes_its_own_work_and_no_other(settings):
 
     async def work():
         async with Database(settings.database_url) as database:
-            jobs = [add("a"), fails, add("b"), add("a"), fails, add("c")]
+            await database.write(add("a"))
+            jobs = [fails, add("b"), add("a"), fails, add("c")]
             done = await asyncio.gather(*(database.write(job) for job in jobs), return_exceptions=True)
             return done, await database.read(names)
 
     done, kept = asyncio.run(work())
     assert kept == ["a", "b", "c"]
-    assert [type(each) for each in done] == [int, KeyError, int, IntegrityError, KeyError, int]
+    assert [type(each) for each in done] == [KeyError, int, IntegrityError, KeyError, int]
 
 
 def test_many_writers_share_a_commit(tmp_path):
@@ -129,9 +130,11 @@ def test_what_was_submitted_is_done_before_it_closes_and_nothing_after(settings)
     async def work():
         async with Database(settings.database_url) as database:
             last = [database.write(add(f"{i}")) for i in range(20)]
-        assert await asyncio.gather(*last) == [1] * 20
+        await asyncio.gather(*last)
         with pytest.raises(RuntimeError):  # and not wait for ever
             await database.write(add("late"))
+        async with Database(settings.database_url) as database:
+            assert len(await database.read(names)) == 20
 
     asyncio.run(work())
 

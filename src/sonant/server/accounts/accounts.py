@@ -104,7 +104,7 @@ class Accounts:
             audio_seconds=audio_seconds,
             cost=0 if caller.user_id is None else to_units(cost),
         )
-        return Bill(self._database, self._servers.id, used)
+        return Bill(self._database, self._servers, used)
 
     def admit(self, caller: Caller) -> None:
         """Count a request to its caller's rate. Raises ApiError 429: there were too many."""

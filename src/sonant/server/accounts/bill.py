@@ -1,53 +1,66 @@
 """One request's cost: held while it is worked on, charged if it succeeds, given back if it does not."""
 
 import asyncio
+import logging
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection
 
 from sonant.server.accounts import credit
 from sonant.server.accounts.database import Database
+from sonant.server.accounts.servers import Servers
 from sonant.server.accounts.usage import Used, count, is_counted
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 
 class Bill:
     """An async context around the work of a request; see `Accounts.bill`.
 
-    However the work ends (an answer, an exception, a cancelled task) the hold ends with it, exactly once. What a server
-    held that was killed is released by another, or by its next start: see `Servers`.
+    However the work ends (an answer, an exception, a cancelled task) the hold ends with it, exactly once. If the server
+    is killed, or the database is out of reach just then, it is given back later: see `Servers`.
     """
 
-    def __init__(self, database: Database, server_id: str, used: Used) -> None:
-        self._database, self._server_id, self._used = database, server_id, used
+    def __init__(self, database: Database, servers: Servers, used: Used) -> None:
+        self._database, self._servers, self._used = database, servers, used
         self._is_charged = used.user_id is not None and used.cost > 0
         self.cost = credit.from_units(used.cost if self._is_charged else 0)
 
     async def __aenter__(self) -> Self:
         if self._is_charged:
+            self._servers.open_bills.add(self._used.bill)
             try:
                 await to_the_end(self._database.write(self._hold))
-            except asyncio.CancelledError:
-                await to_the_end(self._database.write(self._release))
+            except BaseException:
+                await self._give_up()
                 raise
         return self
 
     async def __aexit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            await self._succeed()
-        elif self._is_charged:
-            await to_the_end(self._database.write(self._release))
-
-    async def _succeed(self) -> None:
+        if kind is not None:
+            await self._give_up()
+            return
         try:
             await to_the_end(self._database.write(self._charge))
-        except asyncio.CancelledError:
-            raise
-        except Exception:
+            self._servers.open_bills.discard(self._used.bill)
+        except BaseException as error:
             # Either it was undone, or the database did it and was lost before it could say so.
-            if not await to_the_end(self._database.write(self._undo)):
+            is_charged = await self._give_up()
+            if not is_charged or not isinstance(error, Exception):  # whoever was cancelled stays cancelled
                 raise
+
+    async def _give_up(self) -> bool:
+        """Give back what is held, if anything is; whether it was charged after all."""
+        if not self._is_charged:
+            return False
+        try:
+            return await to_the_end(self._database.write(self._release))
+        except Exception:
+            logger.exception("what a request held could not be given back; it is tried again")
+            return False
+        finally:
+            self._servers.open_bills.discard(self._used.bill)
 
     def _hold(self, connection: Connection) -> None:
         assert self._used.user_id is not None
@@ -55,7 +68,7 @@ class Bill:
             connection,
             bill=self._used.bill,
             user_id=self._used.user_id,
-            server_id=self._server_id,
+            server_id=self._servers.id,
             amount=self._used.cost,
         )
 
@@ -66,11 +79,7 @@ class Bill:
             credit.take(connection, self._used.user_id, self._used.cost)
         count(connection, self._used)
 
-    def _release(self, connection: Connection) -> None:
-        credit.release(connection, self._used.bill)
-
-    def _undo(self, connection: Connection) -> bool:
-        """Give back what is held; whether it was charged after all."""
+    def _release(self, connection: Connection) -> bool:
         return not credit.release(connection, self._used.bill) and is_counted(connection, self._used.bill)
 
 

@@ -43,11 +43,8 @@ TAKE = (
     .where(users.c.id == bindparam("user"), users.c.credit >= bindparam("amount"))
     .values(credit=users.c.credit - bindparam("amount"))
 )
-GIVE = (
-    update(users)
-    .where(users.c.id == bindparam("user"), (users.c.credit + bindparam("amount")).between(0, MOST))
-    .values(credit=users.c.credit + bindparam("amount"))
-)
+GIVE_BACK = update(users).where(users.c.id == bindparam("user")).values(credit=users.c.credit + bindparam("amount"))
+GIVE = GIVE_BACK.where((users.c.credit + bindparam("amount")).between(0, MOST))
 KEEP = insert(holds)
 DROP = delete(holds).where(holds.c.id == bindparam("bill")).returning(holds.c.user_id, holds.c.amount)
 CREDIT = select(users.c.credit).where(users.c.id == bindparam("user"))
@@ -82,7 +79,7 @@ def release(connection: Connection, bill: str) -> bool:
     held = connection.execute(DROP, {"bill": bill}).first()
     if held is None:
         return False
-    connection.execute(GIVE, {"user": held.user_id, "amount": held.amount})
+    connection.execute(GIVE_BACK, {"user": held.user_id, "amount": held.amount})
     return True
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
-from sonant.server.accounts.credit import GIVE
+from sonant.server.accounts.credit import GIVE_BACK, release
 from sonant.server.accounts.database import Database
 from sonant.server.accounts.tables import holds, servers
 
@@ -19,6 +19,10 @@ SILENCE_SECONDS = 30  # after which a server counts as dead
 class Servers:
     """This server among those that share a database.
 
+    Attributes:
+        open_bills: whose requests run here. What another bill of this server still holds, because the database could
+            not be reached when its request ended, is given back with the next beat.
+
     A server that was killed on this machine is known to be dead at once where Linux tells of its processes; anywhere
     else after half a minute without a sign of life.
     """
@@ -26,6 +30,7 @@ class Servers:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.id = uuid4().hex
+        self.open_bills: set[str] = set()
 
     async def beat(self) -> None:
         """Give a sign of life, and release what the dead held."""
@@ -47,6 +52,9 @@ class Servers:
         connection.execute(
             delete(servers).where(or_(servers.c.heartbeat < now - SILENCE_SECONDS, servers.c.id.in_(gone)))
         )
+        for bill in connection.scalars(select(holds.c.id).where(holds.c.server_id == self.id)).all():
+            if bill not in self.open_bills:
+                release(connection, bill)
         given_back: Counter[int] = Counter()
         lost = delete(holds).where(holds.c.server_id.not_in(select(servers.c.id)))
         for row in connection.execute(lost.returning(holds.c.user_id, holds.c.amount)):
@@ -54,7 +62,7 @@ class Servers:
         for user_id, amount in sorted(
             given_back.items()
         ):  # in one order everywhere: no two servers wait for each other
-            connection.execute(GIVE, {"user": user_id, "amount": amount})
+            connection.execute(GIVE_BACK, {"user": user_id, "amount": amount})
 
 
 def this_process() -> str | None:
