@@ -81,6 +81,13 @@ def test_updates_are_parts_of_the_page(visitor: httpx2.Client) -> None:
     assert "hx-push-url" not in again.headers  # once in the history is enough
 
 
+@pytest.mark.parametrize("name", ["HX-Current-URL", "HX-Target", "Referer", "Accept", "Cookie"])
+@pytest.mark.parametrize("value", ["http://[", "\xff", "://", "a=b;;=", ";q=,;"])
+def test_odd_headers_do_no_harm(visitor: httpx2.Client, name: str, value: str) -> None:
+    for path in ("/", "/compare?models=sonant/wavlm-tiny"):
+        assert visitor.get(path, headers={"HX-Request": "true", "HX-Target": "models", name: value}).status_code == 200
+
+
 def test_what_is_asked_is_escaped(visitor: httpx2.Client) -> None:
     asked = '"><script>alert(1)</script>'
     page = visitor.get("/", params={"q": asked})

@@ -21,8 +21,14 @@ def test_voting_without_scripts(member: Callable[[str], httpx2.Client]) -> None:
     response = client.post("/votes", data={"want": MODEL, "csrf_token": token})
     assert (response.status_code, response.headers["location"]) == (303, PAGE)
     assert _votes(client) == before + 1
-    client.post("/votes", data={"want": MODEL, "csrf_token": token})
+    listed = {"Referer": f"{str(client.base_url).rstrip('/')}/?q=large"}
+    again = client.post("/votes", data={"want": MODEL, "csrf_token": token}, headers=listed)
+    assert again.headers["location"] == "/?q=large"  # where the button was
     assert _votes(client) == before + 1  # once a person
+    elsewhere = client.post(
+        "/votes", data={"want": MODEL, "csrf_token": token}, headers={"Referer": "https://evil.example/"}
+    )
+    assert elsewhere.headers["location"] == PAGE
     (button,) = [each for each in Document(client.get(PAGE).text).all("button") if each.get("name") == "unwant"]
     assert (button["value"], button["aria-pressed"], button["form"]) == (MODEL, "true", "votes")
     client.post("/votes", data={"unwant": MODEL, "csrf_token": token})

@@ -1,5 +1,6 @@
 """Programs that call a model, ready to be copied: curl, the `openai` package, sonant itself."""
 
+import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -160,4 +161,4 @@ def samples(model: ModelEntry, url: str) -> list[Sample]:
 
 def _quoted(text: str) -> str:
     """As a string of Python."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return json.dumps(text, ensure_ascii=False)

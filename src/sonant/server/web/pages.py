@@ -8,7 +8,7 @@ from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import orjson
 from fastapi import Request, Response
@@ -118,9 +118,15 @@ def is_update(request: Request, part: str) -> bool:
 
 def push_address(request: Request, response: Response, address: str) -> None:
     """Have htmx put the address of an updated page into the browser's history, unless it is there already."""
-    current = urlsplit(request.headers.get("hx-current-url", ""))
-    if current._replace(scheme="", netloc="", fragment="").geturl() != address:
+    if path_here(request, request.headers.get("hx-current-url", "")) != address:
         response.headers["HX-Push-Url"] = address
+
+
+def path_here(request: Request, address: str) -> str | None:
+    """Path and query of an address of this server; None for one of another. Behind a proxy the scheme may differ."""
+    _, _, rest = address.partition("://")
+    host = request.url.netloc
+    return rest.removeprefix(host) if rest.startswith(f"{host}/") else None
 
 
 def error_page(request: Request, error: ApiError) -> Response | None:

@@ -1,6 +1,7 @@
 """Wishes: votes for those that are not served here."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
@@ -10,7 +11,7 @@ from sonant.server.accounts.sessions import Session
 from sonant.server.errors import ApiError
 from sonant.server.services import Services, services_of
 from sonant.server.web.entries import ModelEntry, entry
-from sonant.server.web.pages import local_path, prefers_json, render
+from sonant.server.web.pages import local_path, path_here, prefers_json, render
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(signed_in)])
 
@@ -46,7 +47,8 @@ async def vote(
     else:
         await services.accounts.votes.withdraw(session.user_id, model.id)
     if "hx-request" not in request.headers and not prefers_json(request):
-        return RedirectResponse(local_path(request.headers.get("hx-current-url", f"/models/{model.id}")), 303)
+        came_from = path_here(request, request.headers.get("referer", ""))
+        return RedirectResponse(local_path(came_from or "", f"/models/{quote(model.id)}"), 303)
     counts = await services.accounts.votes.counts()
     twin = Vote(model=model.id, votes=counts.get(model.id, 0), is_yours=bool(want))
     return render(request, "vote.html", twin, model=model)
