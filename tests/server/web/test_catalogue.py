@@ -82,10 +82,10 @@ def test_updates_are_parts_of_the_page(visitor: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["HX-Current-URL", "HX-Target", "Referer", "Accept", "Cookie"])
-@pytest.mark.parametrize("value", ["http://[", "\xff", "://", "a=b;;=", ";q=,;"])
-def test_odd_headers_do_no_harm(visitor: httpx2.Client, name: str, value: str) -> None:
+@pytest.mark.parametrize("value", [b"http://[", b"\xff", b"://", b"a=b;;=", b";q=,;"])
+def test_odd_headers_do_no_harm(visitor: httpx2.Client, name: str, value: bytes) -> None:
     for path in ("/", "/compare?models=sonant/wavlm-tiny"):
-        assert visitor.get(path, headers={"HX-Request": "true", "HX-Target": "models", name: value}).status_code == 200
+        assert visitor.get(path, headers={"HX-Target": b"models", name: value}).status_code == 200
 
 
 def test_what_is_asked_is_escaped(visitor: httpx2.Client) -> None:
