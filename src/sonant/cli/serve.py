@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from sonant.errors import ConfigurationError, MissingExtra
+from sonant.errors import MissingExtra
 
 
 def serve(
@@ -50,11 +50,10 @@ def serve(
         anonymous=anonymous or None,
     )
     try:
+        from sonant.server.ray_serve import run_on_ray
         from sonant.server.run import run
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("sonant"):
             raise
         raise MissingExtra(error.name, extra="serve", purpose="sonant serve") from error
-    if ray:
-        raise ConfigurationError("--ray is not there yet.")
-    return run(settings, announce=partial(print, flush=True))
+    return (run_on_ray if ray else run)(settings, announce=partial(print, flush=True))

@@ -87,7 +87,8 @@ class Server(uvicorn.Server):
                 key = await self._services.accounts.first_admin_key()
                 if key is not None:
                     write_secret(self._settings.data / "admin_key", key)
-                self._greeting = greeting(self._settings, listener, key)
+                host, port = listener.getsockname()[:2]
+                self._greeting = greeting(self._settings, host, port, key)
                 if self._drain_until is None:
                     await self.serve([listener])
         if self._failure is not None:
@@ -179,19 +180,23 @@ def write_secret(path: Path, text: str) -> None:
         file.write(text + "\n")
 
 
-def greeting(settings: ServerSettings, listener: socket.socket, key: str | None) -> str:
+def greeting(settings: ServerSettings, host: str, port: int, key: str | None) -> str:
     """What is said once requests are taken."""
-    host, port = listener.getsockname()[:2]
     host = EVERY_ADDRESS.get(host, host)
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    kept = settings.data / "admin_key"
     lines = [
         f"sonant {__version__} serves {', '.join(settings.models)}",
         "",
         f"  API         {address}/v1",
         f"  catalogue   {address}/",
-        f"  admin key   {key} (also in {kept})" if key else f"  admin key   was told at the first start; see {kept}",
+        f"  admin key   {_told(key, settings.data / 'admin_key')}",
     ]
     if settings.anonymous:
         lines.append("  anonymous   requests without a key are served too, uncharged, to whoever reaches this address")
     return "\n".join([*lines, "", "Stop with Ctrl-C: what runs is finished first."])
+
+
+def _told(key: str | None, kept: Path) -> str:
+    if key is not None:
+        return f"{key} (also in {kept})"
+    return f"in {kept}" if kept.exists() else "was told at the first start; another: sonant keys create --admin"

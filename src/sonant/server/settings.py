@@ -118,6 +118,28 @@ class AccountRules:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Replicas:
+    """The copies of each model on Ray Serve.
+
+    Attributes:
+        minimum, maximum: how many there are.
+        requests: that each should have at a time; with more there will be more replicas, with fewer fewer.
+        cpus, gpus: that each takes; parts of one are possible.
+    """
+
+    minimum: int = 1
+    maximum: int = 4
+    requests: float = 8.0
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(self, positive=("minimum", "requests", "cpus"))
+        if self.maximum < self.minimum:
+            raise ConfigurationError(f"At most {self.maximum} replicas and at least {self.minimum}: that cannot be.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServerSettings:
     """A server.
 
@@ -136,7 +158,7 @@ class ServerSettings:
         trusted_proxies: addresses whose X-Forwarded-For and X-Forwarded-Proto are believed: a web server in front.
         open_metrics: whether anybody may read /metrics; else this machine itself and keys with the scope "admin".
         log_format: "json" for machines, "text" for people.
-        limits, queue, accounts: see there.
+        limits, queue, accounts, replicas: see there.
         price: of models that `prices` does not name.
         prices: by the model's id.
     """
@@ -158,6 +180,7 @@ class ServerSettings:
     limits: Limits = field(default_factory=Limits)
     queue: Queue = field(default_factory=Queue)
     accounts: AccountRules = field(default_factory=AccountRules)
+    replicas: Replicas = field(default_factory=Replicas)
     price: Price = field(default_factory=lambda: Price(per_audio_hour=Decimal("0.01")))
     prices: Mapping[str, Price] = field(default_factory=lambda: MappingProxyType({}))
 

@@ -1,0 +1,127 @@
+"""A model in other processes: replicas on Ray Serve, each with a queue of its own."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from sonant.api.encoder import SpeechEncoder
+from sonant.decoding.results import SpeakerTurn, Transcript
+from sonant.errors import SonantError
+from sonant.extraction.request import Request
+from sonant.server.errors import ApiError, api_error
+from sonant.server.hosting.batcher import QueueStats
+from sonant.server.hosting.local_model import LocalModel
+from sonant.server.hosting.served_model import ServedModel
+from sonant.server.settings import Queue
+
+Work = Literal["encode", "transcribe", "diarize", "speaker_vectors"]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An ApiError on its way between processes: as a value, since Ray would wrap an exception in one of its own."""
+
+    status: int
+    code: str
+    message: str
+    param: str | None
+    retry_after: float | None
+
+    @classmethod
+    def of(cls, error: ApiError) -> "Refused":
+        return cls(error.status, error.code, error.message, error.param, error.retry_after)
+
+    def error(self) -> ApiError:
+        return ApiError(self.status, self.code, self.message, param=self.param, retry_after=self.retry_after)
+
+
+class Replica:
+    """A model in a process that Ray started, with the same queue that it has in a server alone."""
+
+    def __init__(self, model: LocalModel) -> None:
+        self._model = model
+
+    async def work(self, kind: Work, waveforms: list[np.ndarray], share: str, how: dict[str, Any]) -> Any:
+        """What the method of this name answers, or why not."""
+        try:
+            return await getattr(self._model, kind)(waveforms, share=share, **how)
+        except ApiError as error:
+            return Refused.of(error)
+        except SonantError as error:
+            return Refused.of(api_error(error))
+
+
+class RemoteModel(ServedModel):
+    """A model whose work is done by replicas; each refuses by itself what it has no room for.
+
+    Args:
+        encoder: the same model, in this process, for what takes no computing: its weights are mapped, not read.
+        handle: of Ray Serve, to a deployment of `Replica`.
+        full: what the handle raises when no replica takes more.
+    """
+
+    def __init__(self, model_id: str, encoder: SpeechEncoder, queue: Queue, handle: Any, full: type[Exception]) -> None:
+        super().__init__(model_id, encoder, queue, device="replicas on Ray Serve")
+        self._handle, self._full = handle, full
+        self._seconds, self._requests = 0.0, 0  # on their way to replicas, or there
+        self._closed: ApiError | None = None
+
+    @property
+    def stats(self) -> QueueStats:
+        """Of what this process has sent and has no answer to."""
+        return QueueStats(self._seconds, self._queue.seconds or 0.0, self._requests, None)
+
+    def check_room(self, seconds: float, *, share: str | None = None) -> None:  # noqa: ARG002 - the replicas are fair
+        if self._closed is not None:
+            raise self._closed.anew()
+        if self._queue.seconds is not None and self._seconds + seconds > self._queue.seconds:
+            raise overloaded(f"{self._seconds:.0f} s of audio are on their way to the replicas of {self.id}")
+
+    async def encode(self, waveforms: Sequence[np.ndarray], request: Request, *, share: str) -> list[np.ndarray]:
+        return await self._work("encode", waveforms, share, request=request)
+
+    async def transcribe(
+        self,
+        waveforms: Sequence[np.ndarray],
+        *,
+        share: str,
+        on_words: Callable[[Transcript], None] | None = None,  # noqa: ARG002 - replicas tell all words at the end
+    ) -> list[Transcript]:
+        return await self._work("transcribe", waveforms, share)
+
+    async def diarize(
+        self, waveforms: Sequence[np.ndarray], *, share: str, num_speakers: int | None
+    ) -> list[list[SpeakerTurn]]:
+        return await self._work("diarize", waveforms, share, num_speakers=num_speakers)
+
+    async def speaker_vectors(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
+        return await self._work("speaker_vectors", waveforms, share)
+
+    async def unload(self, reason: ApiError, *, seconds: float) -> None:  # noqa: ARG002 - Ray drains the replicas
+        self._closed, self._encoder = reason, None
+
+    async def _work(self, kind: Work, waveforms: Sequence[np.ndarray], share: str, **how: Any) -> Any:
+        seconds = sum(map(len, waveforms)) / self.sampling_rate
+        self.check_room(seconds)
+        self._seconds, self._requests = self._seconds + seconds, self._requests + 1
+        try:
+            response = self._handle.work.remote(kind, list(waveforms), share, how)
+            answer = await response
+        except asyncio.CancelledError:
+            response.cancel()
+            raise
+        except self._full as error:
+            raise overloaded(f"every replica of {self.id} has as many requests as it may") from error
+        finally:
+            self._seconds, self._requests = self._seconds - seconds, self._requests - 1
+        if isinstance(answer, Refused):
+            raise answer.error()
+        return answer
+
+
+def overloaded(reason: str) -> ApiError:
+    message = f"The server has too much to do: {reason}. Ask again after the seconds in Retry-After."
+    return ApiError(429, "server_is_overloaded", message, retry_after=1)

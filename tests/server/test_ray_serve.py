@@ -1,0 +1,75 @@
+"""The same application on Ray Serve, on this machine; once for real, where Ray and PostgreSQL are."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+
+import sonant
+from benchmarks.server_process import free_port
+from benchmarks.serving import EXAMPLES, request
+from sonant.errors import ConfigurationError, MissingExtra
+from sonant.server.accounts.accounts import Accounts
+from sonant.server.ray_serve import name_of, run_on_ray
+from sonant.server.settings import ServerSettings
+
+
+def test_accounts_must_be_within_reach_of_every_machine(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"but the database is sqlite.*--database postgresql\+psycopg"):
+        run_on_ray(ServerSettings(data=tmp_path), announce=print)
+
+
+def test_without_ray_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    settings = ServerSettings(data=tmp_path, database="postgresql+psycopg://nobody@nowhere.invalid/x")
+    with pytest.raises(MissingExtra, match=r"sonant\[ray\]"):
+        run_on_ray(settings, announce=print)
+
+
+def test_models_have_names_that_ray_takes() -> None:
+    assert name_of("sonant/wavlm-tiny") == "sonant-model-sonant-wavlm-tiny"
+
+
+async def spent(settings: ServerSettings) -> tuple[int, str]:
+    """Requests, and what they cost, as the database knows it."""
+    async with Accounts(settings) as accounts:
+        totals = await accounts.usage.totals()
+        return totals.requests, f"{totals.cost:f}"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'sonant[ray]'")
+def test_the_command_serves_on_ray(tmp_path: Path, postgresql: Callable[[], str]) -> None:
+    """An answer equals `encode`, is charged in PostgreSQL, and the server stops when told."""
+    port, database = free_port(), postgresql()
+    words = ["serve", "--ray", "--data", str(tmp_path), "--port", str(port), "--database", database]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sonant", *words], stdout=subprocess.PIPE, stderr=(tmp_path / "log").open("w"), text=True
+    )
+    try:
+        assert any(f"127.0.0.1:{port}/v1" in line for line in iter(process.stdout.readline, "")), "see the log"
+        key = (tmp_path / "admin_key").read_text().strip()
+        clip = next(EXAMPLES.glob("*.flac"))
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        body = {**json.loads(request("sonant/wavlm-tiny", clip.read_bytes())), "encoding_format": "float"}
+        asked = Request(f"http://127.0.0.1:{port}/v1/embeddings", json.dumps(body).encode(), headers)
+        with urlopen(asked, timeout=60) as told:
+            answer = json.load(told)
+        expected = sonant.load("sonant/wavlm-tiny").encode(clip, pool="mean")
+        np.testing.assert_allclose(answer["data"][0]["embedding"], expected, atol=1e-5)
+        with urlopen(f"http://127.0.0.1:{port}/ready", timeout=60) as ready:
+            assert ready.status == 200
+        assert asyncio.run(spent(ServerSettings(data=tmp_path, database=database))) == (1, answer["usage"]["cost"])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
