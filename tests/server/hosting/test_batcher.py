@@ -229,6 +229,25 @@ def test_a_recording_that_the_model_cannot_stand_harms_no_other(stand, caplog) -
     assert also_well[0].shape[1] == 39
 
 
+def test_nor_does_it_harm_what_an_earlier_pass_of_its_batch_has_done(stand) -> None:
+    """Memory has run out before, so that a batch takes two passes; the first holds one window of several."""
+
+    async def scenario() -> list[Any]:
+        stand.fail_on = {round(0.7 * 16_000)}
+        (worker,) = stand.batcher._workers
+        async with stand.busy():
+            tasks = await enter(queued(stand.run(0.6, 3.0, share="a"), stand.run(0.7, share="b")))
+            take = stand.batcher._queue.take
+            stand.batcher._queue.take = lambda _: take(4 * 16_000)
+            worker.forward.budget = 16_000
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    well, ill = asyncio.run(scenario())
+    assert stand.seconds()[1:3] == [[0.6], [0.7]]
+    assert isinstance(ill, ApiError)
+    assert [frames.shape[1] for frames in well] == [29, 149]
+
+
 def test_what_a_head_refuses_is_told_to_its_own_caller(stand) -> None:
     class Refusing:
         def append(self, _: torch.Tensor) -> None:

@@ -178,9 +178,17 @@ def test_models_are_loaded_and_unloaded_while_the_server_runs(tmp_path: Path) ->
         assert (error.status, error.code) == (503, "model_unloaded")
         for refused in (lambda: old.check_room(1.0), lambda: old.encoder):
             assert refusal(refused).code == "model_unloaded"
+        assert not pool.is_ready
         assert await pool.load("ours") is pool.get("ours")
+        assert pool.is_ready
+        loading = asyncio.create_task(pool.load("wavlm-tiny"))
+        await asyncio.sleep(0)
+        assert pool.state_of(SHIPPED) == "loading"
+        assert pool.is_ready  # for the models that it has
+        await loading
+        await pool.unload(SHIPPED)
         assert (await pool.load(more)).id == "more"
-        assert {slot.id for slot in pool.hosted()} == {"ours", "more"}
+        assert {slot.id for slot in pool.hosted()} == {"ours", "more", SHIPPED}
         for wrong, status, code in (("nobody", 404, "model_not_found"), (str(tmp_path), 400, "model_load_failed")):
             with pytest.raises(ApiError) as caught:
                 await pool.load(wrong)

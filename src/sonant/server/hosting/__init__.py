@@ -2,7 +2,10 @@
 
 pool.py          every model of the server: loaded, unloaded, found by its id
 sources.py       what a model is called, by what names where it lies
-served_model.py  one model: what it can do, asked for by routes
+served_model.py  one model: what it is and can do, asked for by routes
+local_model.py   one in the memory of this process
+remote_model.py  one in replicas of its own, on Ray Serve
+live_words.py    words told while the rest of a recording is still computed
 batcher.py       the queue before a model, and the steps that empty it
 orders.py        what a call waits for: its recordings, cut into pieces that a pass can take in
 fairness.py      whose turn it is

@@ -210,18 +210,22 @@ class Batcher:
 
     def _step(self, worker: Worker, since: float) -> None:
         """One batch, on the thread of the device; and another after it, once the other models there had their turn."""
-        pieces = self._take(worker)
         try:
-            if pieces:
-                self._compute(worker, pieces)
-                worker.note(sum(piece.size for piece in pieces) / self._rate, time.perf_counter() - since)
+            self._batch(worker, since)
+        except Exception:
+            logger.exception("%s lost a batch", self._name)
         finally:
-            del pieces
             with self._lock:
                 if len(self._queue):
                     self._submit(worker)
                 else:
                     self._idle.append(worker)
+
+    def _batch(self, worker: Worker, since: float) -> None:
+        pieces = self._take(worker)
+        if pieces:
+            self._compute(worker, pieces)
+            worker.note(sum(piece.size for piece in pieces) / self._rate, time.perf_counter() - since)
 
     def _take(self, worker: Worker) -> list[Piece]:
         """The next batch, off the books of what waits."""
@@ -243,14 +247,14 @@ class Batcher:
         try:
             self._pass(worker, pieces)
         except Exception:
-            orders = list(by_order([piece for piece in pieces if not piece.is_done]))
-            if len(orders) > 1:
-                for own in orders:
+            undone = list(by_order([piece for piece in pieces if not piece.is_done]))
+            if len(undone) > 1:
+                for own in undone:
                     self._compute(worker, own)
                 return
             logger.exception("%s failed on a batch", self._name)
-            for piece in pieces:
-                piece.order.fail(INTERNAL.anew())
+            for own in undone:
+                own[0].order.fail(INTERNAL.anew())
 
     def _pass(self, worker: Worker, pieces: Sequence[Piece]) -> None:
         statistics = pieces[0].statistics

@@ -1,6 +1,7 @@
 """What one call waits for: its recordings, cut into pieces that a forward pass can take in."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -71,7 +72,8 @@ class Order:
             if not self.future.done():
                 settle()
 
-        self._loop.call_soon_threadsafe(unless_gone)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: there is nobody left to tell
+            self._loop.call_soon_threadsafe(unless_gone)
 
 
 class Recording:

@@ -81,10 +81,9 @@ class ModelPool:
 
     @property
     def is_ready(self) -> bool:
-        """Whether every model was tried, and one at least is live, where there are any."""
-        if self._stopping or self._starting is None or any(slot.state == "loading" for slot in self._slots.values()):
-            return False
-        return not self._slots or bool(self.served())
+        """Whether every model of the settings was tried, and one at least is live, where there are any."""
+        has_tried_all = self._starting is not None and self._starting.done()
+        return has_tried_all and not self._stopping and (not self._slots or bool(self.served()))
 
     def hosted(self) -> Sequence[Slot]:
         """Every model that the server was told of, whatever it is doing."""
