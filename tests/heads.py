@@ -27,7 +27,7 @@ def write_ctc(
     draw = torch.Generator().manual_seed(seed)
     weight = torch.randn(len(vocabulary), config.dim, generator=draw)
     bias = torch.zeros(len(vocabulary))
-    bias[1:4] = -1e4
+    bias[1:4] = -50.0
     bias[[0, *(number for number, token in enumerate(vocabulary) if token == "|")]] = 8.0
     metadata: dict[str, object] = {"vocabulary": list(vocabulary), "blank": 0}
     if tokenizer is not None:

@@ -1,5 +1,6 @@
 """What all that is done with recordings has in common: how it runs, and what becomes of those that cannot be used."""
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
@@ -76,4 +77,12 @@ def _warn(failures: Sequence[Outcome], total: int) -> None:
     lines = [f"  {failure.item}: {failure.error}" for failure in sorted(failures, key=lambda failure: failure.item)[:5]]
     more = [f"  and {len(failures) - 5} more"] if len(failures) > 5 else []
     text = "\n".join([f"{len(failures)} of {total} recordings could not be used; None stands for them:", *lines, *more])
-    warnings.warn(text, stacklevel=4)
+    warnings.warn(text, stacklevel=_depth_of_ours())
+
+
+def _depth_of_ours() -> int:
+    """How many calls up from a warning the caller's own line is."""
+    depth, frame = 1, sys._getframe(1)  # noqa: SLF001 - what `inspect` uses too
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
+        depth, frame = depth + 1, frame.f_back
+    return depth

@@ -204,6 +204,11 @@ def _alphabet(head: Head, name: str) -> Alphabet:
 
 def _layers(mix: LayerMix, model: Backbone, name: str) -> tuple[Layer, ...]:
     """The states that a head mixes: all, the last one after the final norm where there is one; or that one alone."""
+    if getattr(model, "adapter", None) is not None:
+        raise ConfigurationError(
+            f"The heads of {name} read what its adapter makes of the last state, at a lower frame rate; sonant runs "
+            "heads over the states alone. Take a model without an adapter (adapter_layers=0)."
+        )
     if mix.num_states == 1:
         return ("last",)
     if mix.num_states != model.num_layers + 1:

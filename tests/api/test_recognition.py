@@ -1,0 +1,247 @@
+"""Transcripts and speakers: a batch answers as each alone, windows nearly as the whole, errors say what to do."""
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import sonant
+from sonant import audio
+from sonant.api import SpeechEncoder
+from sonant.api.similarity import compare_voices
+from sonant.errors import ConfigurationError, TooShortAudio, UnknownName
+from sonant.evaluation import diarization_error
+from sonant.layers.packed import Packed
+from sonant.models import W2vBERT2Config
+from sonant.models.catalog import CATALOG
+from tests.heads import PHONEMES, XVECTOR_DIM, write_ctc, write_frame_classifier, write_xvector
+
+RATE = 16_000
+SPEECH = Path(__file__).parent.parent.parent / "examples/speech"
+
+
+def speech(name: str, seconds: float | None = None) -> np.ndarray:
+    samples = audio.read(SPEECH / f"{name}.flac", sampling_rate=RATE)
+    return samples if seconds is None else samples[: round(seconds * RATE)]
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[np.ndarray]:
+    return [speech("fr-june-busy", 3.0), speech("it-carlo-queue", 1.7), speech("en-allison-welcome", 0.6)]
+
+
+@pytest.fixture(scope="module")
+def recogniser(tmp_path_factory: pytest.TempPathFactory) -> SpeechEncoder:
+    return sonant.load(write_ctc(tmp_path_factory.mktemp("ctc")))
+
+
+@pytest.fixture(scope="module")
+def verifier(tmp_path_factory: pytest.TempPathFactory) -> SpeechEncoder:
+    return sonant.load(write_xvector(tmp_path_factory.mktemp("xvector")))
+
+
+@pytest.fixture(scope="module")
+def diarizer(tmp_path_factory: pytest.TempPathFactory) -> SpeechEncoder:
+    return sonant.load(write_frame_classifier(tmp_path_factory.mktemp("frames")))
+
+
+def test_abilities(recogniser: SpeechEncoder, verifier: SpeechEncoder, diarizer: SpeechEncoder) -> None:
+    assert recogniser.abilities == ("embeddings", "transcription")
+    assert verifier.abilities == ("embeddings", "verification")
+    assert diarizer.abilities == ("embeddings", "diarization")
+    assert CATALOG["facebook/wav2vec2-base-960h"].abilities == ("embeddings", "transcription")
+    assert CATALOG["microsoft/wavlm-base-plus-sv"].abilities == ("embeddings", "verification")
+    assert CATALOG["microsoft/wavlm-base-sd"].abilities == ("embeddings", "diarization")
+    assert CATALOG["sonant/wavlm-tiny"].abilities == ("embeddings",)
+    fine_tuned = [card for card in CATALOG.values() if card.labels]
+    assert all(len(card.abilities) == 2 for card in fine_tuned)
+
+
+def test_a_batch_answers_as_each_alone(
+    recogniser: SpeechEncoder, verifier: SpeechEncoder, diarizer: SpeechEncoder, clips: list[np.ndarray]
+) -> None:
+    assert [t.text for t in recogniser.transcribe(clips)] == [recogniser.transcribe(clip).text for clip in clips]
+    vectors = verifier.speaker_vectors(clips)
+    assert [vector.shape for vector in vectors] == [(XVECTOR_DIM,)] * 3
+    for vector, clip in zip(vectors, clips, strict=True):
+        np.testing.assert_allclose(vector, verifier.speaker_vectors(clip), atol=1e-5)
+    assert diarizer.diarize(clips) == [diarizer.diarize(clip) for clip in clips]
+
+
+def test_windows_answer_nearly_as_the_whole(recogniser: SpeechEncoder, verifier: SpeechEncoder) -> None:
+    wave = speech("fr-june-busy")
+    whole = recogniser.transcribe(wave)
+    parts = recogniser.transcribe(wave, window_seconds=4, overlap_seconds=2)
+    assert parts.duration_seconds == whole.duration_seconds == pytest.approx(len(wave) / RATE)
+    assert parts.words[-1].end_seconds == pytest.approx(whole.words[-1].end_seconds, abs=0.1)
+    alike = {(w.text, w.start_seconds) for w in whole.words} & {(w.text, w.start_seconds) for w in parts.words}
+    assert len(alike) > 0.7 * len(whole.words)
+    left, right = (verifier.speaker_vectors(wave, window_seconds=seconds) for seconds in (None, 4))
+    assert np.linalg.norm(left - right) < 0.05 * np.linalg.norm(left)
+
+
+def test_windows_only_move_the_input_of_a_head(verifier: SpeechEncoder) -> None:
+    """The layers over time see across the cuts: of the same states, pieces of any length give the same vector."""
+    task = verifier.head_task("verification")
+    states = torch.randn(len(task.layers), 300, verifier.dim, generator=torch.Generator().manual_seed(0))
+    answers = []
+    for sizes in ([300], [1, 2, 3, 94, 200], [5] * 60, [150, 150]):
+        sink = task.make_sink(None)  # type: ignore[arg-type] - it asks nothing of the recording
+        for piece in states.split(sizes, dim=1):
+            sink.append(piece)
+        answers.append(sink.finish())
+    for answer in answers[1:]:
+        np.testing.assert_allclose(answer, answers[0], atol=1e-5)
+
+
+def test_pairs_of_voices(verifier: SpeechEncoder, clips: list[np.ndarray]) -> None:
+    one = verifier.verify(clips[0], clips[0])
+    assert one.score == pytest.approx(1)
+    assert one.same
+    assert one.threshold == 0.86
+    several = verifier.verify(clips[:2], clips[1:], threshold=0.5)
+    assert [answer.threshold for answer in several] == [0.5, 0.5]
+    vectors = verifier.speaker_vectors(clips)
+    assert several[1].score == pytest.approx(compare_voices(vectors[1], vectors[2]).score, abs=1e-5)
+    with pytest.raises(ConfigurationError, match="2 and 1 recordings were given"):
+        verifier.verify(clips[:2], clips[:1])
+    with pytest.raises(ConfigurationError, match="compared in pairs"):
+        verifier.verify([clips[0]], clips[0])
+
+
+def test_what_is_too_short_for_a_head_is_told(verifier: SpeechEncoder) -> None:
+    shortest = verifier.head_task("verification").min_samples
+    wave = speech("fr-june-busy")
+    assert verifier.speaker_vectors(wave[:shortest]).shape == (XVECTOR_DIM,)
+    with pytest.raises(TooShortAudio):
+        verifier.speaker_vectors(wave[: shortest - 1])
+    with pytest.raises(TooShortAudio):
+        verifier.heads["xvector"](states_for(verifier, wave[: shortest - 320]))
+
+
+def states_for(encoder: SpeechEncoder, wave: np.ndarray) -> Packed:
+    """What the x-vector head of a model reads."""
+    layers = list(encoder.head_task("verification").layers)
+    return Packed.pack([encoder.encode(wave, layer=layers, to="torch").transpose(0, 1)])
+
+
+def test_unusable_recordings_are_told_of(recogniser: SpeechEncoder, clips: list[np.ndarray]) -> None:
+    told: list[tuple[int, str]] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        results = recogniser.transcribe(
+            [clips[0], b"no audio", clips[1]],
+            on_error="skip",
+            on_failure=lambda item, error: told.append((item, type(error).__name__)),
+        )
+    assert [result is None for result in results] == [False, True, False]
+    assert told == [(1, "UndecodableAudio")]
+    with pytest.warns(UserWarning, match="1 of 2 recordings could not be used") as caught:
+        recogniser.transcribe([clips[0], b"no audio"], on_error="skip")
+    assert caught[0].filename == __file__
+
+
+def test_no_head_for_it(recogniser: SpeechEncoder, verifier: SpeechEncoder, clips: list[np.ndarray]) -> None:
+    with pytest.raises(ConfigurationError, match=r"no head for it \(ctc\).*facebook/"):
+        verifier.transcribe(clips[0])
+    with pytest.raises(ConfigurationError, match=r"microsoft/wavlm-base-sv"):
+        recogniser.verify(clips[0], clips[1])
+    with pytest.raises(ConfigurationError, match=r"Give num_speakers\. .*microsoft/wavlm-base-sd"):
+        recogniser.diarize(clips[0])
+    with pytest.raises(ConfigurationError, match=r"num_speakers, or threshold"):
+        verifier.diarize(clips[0])
+    with pytest.raises(ConfigurationError, match="expected at least 1"):
+        verifier.diarize(clips[0], num_speakers=0)
+    with pytest.raises(UnknownName, match="ability"):
+        recogniser.head_task("embeddings")
+
+
+def test_tokens_without_names(tmp_path: Path, clips: list[np.ndarray]) -> None:
+    (write_ctc(tmp_path) / "vocab.json").unlink()
+    encoder = sonant.load(tmp_path)
+    assert encoder.abilities == ("embeddings", "transcription")
+    with pytest.raises(ConfigurationError, match=r"32 tokens, but nothing says what they are.*vocab\.json"):
+        encoder.transcribe(clips[0])
+
+
+def test_phonemes(tmp_path: Path, clips: list[np.ndarray]) -> None:
+    tokenizer = {"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer", "pad_token": "<pad>"}
+    encoder = sonant.load(write_ctc(tmp_path, vocabulary=PHONEMES, tokenizer=tokenizer))
+    transcript = encoder.transcribe(clips[0])
+    assert {word.text for word in transcript.words} <= set(PHONEMES[4:])
+    assert transcript.text == " ".join(word.text for word in transcript.words)
+
+
+def test_heads_are_kept_when_saved(recogniser: SpeechEncoder, tmp_path: Path, clips: list[np.ndarray]) -> None:
+    recogniser.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "vocab.json").read_text())["|"] == 4
+    assert sonant.transcribe(clips[0], model=tmp_path) == recogniser.transcribe(clips[0])
+
+
+def test_heads_stay_in_float32(tmp_path: Path, clips: list[np.ndarray]) -> None:
+    encoder = sonant.load(write_xvector(tmp_path), dtype=torch.bfloat16)
+    assert {parameter.dtype for parameter in encoder.heads["xvector"].parameters()} == {torch.float32}
+    exact = sonant.load(tmp_path).speaker_vectors(clips[0])
+    rough = encoder.speaker_vectors(clips[0])
+    assert rough.dtype == np.float32
+    assert np.linalg.norm(exact - rough) < 0.1 * np.linalg.norm(exact)
+
+
+def test_windows_agree_on_who_is_who(diarizer: SpeechEncoder) -> None:
+    """A head whose two outputs change places in every second window still tells of two consistent speakers."""
+    task = diarizer.head_task("diarization")
+    wave = speech("fr-june-busy", 6)
+    states = diarizer.encode(wave, layer=list(task.layers), to="torch")
+    windowing = audio.Windowing(window_frames=100, overlap_frames=40)
+    whole = task.make_sink(None)  # type: ignore[arg-type] - it asks nothing of the recording
+    whole.append(states)
+    cut = task.make_sink(None)  # type: ignore[arg-type]
+    classifier = diarizer.heads["frame_classification"].classifier
+    for number, window in enumerate(windowing.windows(len(wave))):
+        order = [1, 0] if number % 2 else [0, 1]
+        straight = classifier.weight.data.clone(), classifier.bias.data.clone()
+        classifier.weight.data, classifier.bias.data = straight[0][order], straight[1][order]
+        first = window.start_sample // 320
+        cut.append_window(states[:, first : first + 100], window)
+        classifier.weight.data, classifier.bias.data = straight
+    assert cut.finish() == whole.finish()
+
+
+@pytest.mark.parametrize("window_seconds", [60, pytest.param(12, marks=pytest.mark.slow)])
+def test_two_voices_are_told_apart_without_a_head(window_seconds: float) -> None:
+    names = ["it-carlo-busy", "ru-ivrvoice-queue", "it-carlo-queue", "ru-ivrvoice-busy"]
+    waves = [speech(name) for name in names]
+    edges = np.cumsum([0, *map(len, waves)]) / RATE
+    reference = [
+        sonant.SpeakerTurn(name[:2], start, end) for name, start, end in zip(names, edges, edges[1:], strict=False)
+    ]
+    found = sonant.diarize(
+        np.concatenate(waves), model="sonant/wavlm-tiny", num_speakers=2, window_seconds=window_seconds
+    )
+    assert {turn.speaker for turn in found} == {"speaker_0", "speaker_1"}
+    assert found[0].speaker == "speaker_0"
+    error = diarization_error(reference, found, collar_seconds=0.25)
+    assert error.confusion_seconds < 0.05 * error.speech_seconds
+    assert error.rate < 0.1
+
+
+def test_silence_has_no_speakers(verifier: SpeechEncoder) -> None:
+    assert verifier.diarize(np.zeros(3 * RATE, np.float32), num_speakers=2) == []
+
+
+def test_an_x_vector_head_clusters_by_itself(verifier: SpeechEncoder) -> None:
+    wave = speech("fr-june-busy")
+    assert len({turn.speaker for turn in verifier.diarize(wave, threshold=-1.0)}) == 1
+    assert len({turn.speaker for turn in verifier.diarize(wave, num_speakers=3)}) > 1
+
+
+def test_an_adapter_is_refused(tmp_path: Path, clips: list[np.ndarray]) -> None:
+    config = W2vBERT2Config(
+        dim=32, num_layers=2, num_heads=4, feed_forward_dim=48, conv_kernel=7, adapter_layers=1, layerdrop=0.0
+    )
+    encoder = sonant.load(write_ctc(tmp_path, config=config))
+    with pytest.raises(ConfigurationError, match="what its adapter makes of the last state"):
+        encoder.transcribe(clips[0])

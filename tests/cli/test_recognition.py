@@ -1,0 +1,87 @@
+"""`sonant transcribe`, `verify` and `diarize` as they are typed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import sonant
+from sonant.cli import main
+from tests.heads import write_ctc, write_frame_classifier, write_xvector
+
+SPEECH = Path(__file__).parent.parent.parent / "examples/speech"
+ONE, OTHER = SPEECH / "en-allison-welcome.flac", SPEECH / "fr-june-queue.flac"
+
+
+@pytest.fixture(scope="module")
+def recogniser(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_ctc(tmp_path_factory.mktemp("ctc")))
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, path in (("a.flac", ONE), ("b.flac", OTHER)):
+        (folder / name).symlink_to(path)
+    return folder
+
+
+def test_one_recording_is_printed(recogniser: str, capsys: pytest.CaptureFixture[str]) -> None:
+    transcript = sonant.transcribe(ONE, model=recogniser)
+    assert main(["transcribe", str(ONE), "-m", recogniser]) == 0
+    assert capsys.readouterr().out == f"{transcript.text}\n"
+    assert main(["transcribe", str(ONE), "-m", recogniser, "-f", "json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["path"], answer["text"]) == (ONE.name, transcript.text)
+    assert answer["words"][0] == {
+        "text": transcript.words[0].text,
+        "start_seconds": transcript.words[0].start_seconds,
+        "end_seconds": transcript.words[0].end_seconds,
+        "confidence": transcript.words[0].confidence,
+    }
+
+
+def test_several_go_into_a_file_or_a_folder(
+    recogniser: str, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (recordings / "bad.wav").write_bytes(b"not audio")
+    assert main(["transcribe", str(recordings), "-m", recogniser]) == 1
+    captured = capsys.readouterr()
+    assert [line.split("\t")[0] for line in captured.out.splitlines()] == ["a.flac", "b.flac"]
+    assert captured.err.startswith("bad.wav: ")
+    lines = tmp_path / "out.jsonl"
+    assert main(["transcribe", str(recordings), "-m", recogniser, "-f", "json", "-o", str(lines)]) == 1
+    assert [json.loads(line)["path"] for line in lines.read_text().splitlines()] == ["a.flac", "b.flac"]
+    titles = tmp_path / "titles"
+    assert main(["transcribe", str(recordings), "-m", recogniser, "-f", "vtt", "-o", str(titles)]) == 1
+    assert sorted(path.name for path in titles.iterdir()) == ["a.vtt", "b.vtt"]
+    assert (titles / "a.vtt").read_text().startswith("WEBVTT\n\n00:00:0")
+    capsys.readouterr()
+    assert main(["transcribe", str(recordings), "-m", recogniser, "-f", "srt"]) == 2
+    assert "do not fit into one srt file" in capsys.readouterr().err
+
+
+def test_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(write_xvector(tmp_path))
+    assert main(["verify", str(ONE), str(OTHER), "-m", model, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["score"] == pytest.approx(sonant.verify(ONE, OTHER, model=model).score, abs=1e-6)
+    assert answer["same"] == (answer["score"] >= answer["threshold"] == 0.86)
+    assert main(["verify", str(ONE), str(ONE), "-m", model]) == 0
+    assert capsys.readouterr().out == "the same voice (cosine 1.000, threshold 0.86)\n"
+
+
+def test_diarize(tmp_path: Path, recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(write_frame_classifier(tmp_path / "model"))
+    turns = sonant.diarize(ONE, model=model)
+    assert main(["diarize", str(ONE), "-m", model]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(turns) > 1
+    assert lines[0].split()[:3] == ["SPEAKER", ONE.stem, "1"]
+    assert main(["diarize", str(recordings), "-m", model, "-f", "json"]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["path"] for answer in answers] == ["a.flac", "b.flac"]
+    assert answers[0]["turns"][0]["speaker"] == "speaker_0"
+    assert main(["diarize", str(ONE), "-m", str(write_xvector(tmp_path / "other"))]) == 2
+    assert "num_speakers" in capsys.readouterr().err

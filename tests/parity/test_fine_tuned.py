@@ -1,0 +1,186 @@
+"""Fine-tuned models of transformers, saved by it and loaded by us, answer alike."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from torch import Tensor
+
+import sonant
+from sonant.api import SpeechEncoder
+from sonant.layers.packed import Packed
+from sonant.models import WavLMConfig
+from tests.heads import LETTERS, NUM_SPEAKERS, write_frame_classifier, write_xvector
+from tests.shapes import SMALL
+
+RATE = 16_000
+TOLERANCE = 1e-4
+SHAPE: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "conv_dim": [16] * 7,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+}
+SPEAKER: dict[str, Any] = SHAPE | {
+    "tdnn_dim": [16, 16, 20],
+    "tdnn_kernel": [5, 3, 1],
+    "tdnn_dilation": [1, 2, 1],
+    "xvector_output_dim": 24,
+    "num_labels": NUM_SPEAKERS,
+}
+CONFORMER: dict[str, Any] = {name: SHAPE[name] for name in SHAPE if "conv" not in name} | {
+    "feature_projection_input_dim": 160,
+    "conv_depthwise_kernel_size": 7,
+}
+FAMILIES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "wav2vec2": (transformers.Wav2Vec2Config, transformers.Wav2Vec2ForCTC, SHAPE),
+    "wav2vec2-stable": (
+        transformers.Wav2Vec2Config,
+        transformers.Wav2Vec2ForCTC,
+        SHAPE | {"do_stable_layer_norm": True},
+    ),
+    "hubert": (transformers.HubertConfig, transformers.HubertForCTC, SHAPE),
+    "wavlm": (transformers.WavLMConfig, transformers.WavLMForCTC, SHAPE),
+    "w2v-bert": (transformers.Wav2Vec2BertConfig, transformers.Wav2Vec2BertForCTC, CONFORMER),
+}
+
+
+def clips() -> list[np.ndarray]:
+    draw = np.random.default_rng(0)
+    return [(0.1 * draw.standard_normal(size)).astype(np.float32) for size in (16_000, 24_321, 7_000)]
+
+
+def saved(model: Any, folder: Path) -> SpeechEncoder:
+    """Louder than fresh weights, so that answers differ; in evaluation mode, saved and loaded by us."""
+    draw = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.startswith(("lm_head.weight", "classifier", "projector", "tdnn", "feature_extractor.weight")):
+                parameter.copy_(torch.randn(parameter.shape, generator=draw) / parameter.shape[-1] ** 0.5)
+            if name == "layer_weights":
+                parameter.copy_(torch.randn(parameter.shape, generator=draw))
+    model.eval().save_pretrained(folder)
+    return sonant.load(folder)
+
+
+def theirs(model: Any, wave: np.ndarray) -> Any:
+    """Their output for one recording alone."""
+    if isinstance(model, transformers.Wav2Vec2BertForCTC):
+        features = transformers.SeamlessM4TFeatureExtractor()(wave, sampling_rate=RATE, return_tensors="pt")
+        inputs = features["input_features"]
+    else:
+        inputs = torch.from_numpy(wave)[None]
+    with torch.no_grad():
+        return model(inputs)
+
+
+def logits_of(encoder: SpeechEncoder, kind: str, waves: list[np.ndarray], layers: list[int | str]) -> list[Tensor]:
+    """What our head says of each frame, all recordings in one batch."""
+    states = encoder.encode(waves, layer=layers, to="torch")
+    speech = Packed.pack(state.transpose(0, 1) for state in states)
+    return list(encoder.heads[kind](speech))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_ctc(family: str, tmp_path: Path) -> None:
+    """Logits, text and word times, for one vocabulary of letters."""
+    make_config, make_model, shape = FAMILIES[family]
+    torch.manual_seed(0)
+    model = make_model(make_config(**shape, vocab_size=len(LETTERS), pad_token_id=0))
+    with torch.no_grad():
+        model.lm_head.bias[[0, 4]] += 1.5  # blanks and spaces, so that there are words
+        model.lm_head.bias[1:4] = -50.0
+    (tmp_path / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(LETTERS)}))
+    tokenizer = transformers.Wav2Vec2CTCTokenizer(str(tmp_path / "vocab.json"))
+    encoder = saved(model, tmp_path)
+    waves = clips()
+    ours = logits_of(encoder, "ctc", waves, ["last"])
+    transcripts = encoder.transcribe(waves)
+    for wave, logits, transcript in zip(waves, ours, transcripts, strict=True):
+        expected = theirs(model, wave).logits[0]
+        torch.testing.assert_close(logits, expected, atol=TOLERANCE, rtol=0)
+        decoded = tokenizer.decode(expected.argmax(-1), output_word_offsets=True)
+        assert transcript.text == " ".join(decoded.text.split())  # theirs may have two spaces on end
+        assert [word.text for word in transcript.words] == [found["word"] for found in decoded.word_offsets]
+        frames = [(round(w.start_seconds * 50), round(w.end_seconds * 50)) for w in transcript.words]
+        assert frames == [(found["start_offset"], found["end_offset"]) for found in decoded.word_offsets]
+        assert all(0 < word.confidence <= 1 for word in transcript.words)
+    assert sum(len(transcript.words) for transcript in transcripts) >= 4
+    assert encoder.abilities == ("embeddings", "transcription")
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize(
+    ("make_config", "make_model"),
+    [
+        (transformers.WavLMConfig, transformers.WavLMForXVector),
+        (transformers.Wav2Vec2Config, transformers.Wav2Vec2ForXVector),
+    ],
+)
+def test_speaker_vectors(make_config: Any, make_model: Any, tmp_path: Path, *, weighted: bool) -> None:
+    torch.manual_seed(0)
+    model = make_model(make_config(**SPEAKER, use_weighted_layer_sum=weighted))
+    encoder = saved(model, tmp_path)
+    waves = clips()
+    for wave, vector in zip(waves, encoder.speaker_vectors(waves), strict=True):
+        expected = theirs(model, wave).embeddings[0].numpy()
+        np.testing.assert_allclose(vector, expected, atol=TOLERANCE)
+    first, second = (theirs(model, wave).embeddings[0] for wave in waves[:2])
+    score = encoder.verify(waves[0], waves[1]).score
+    assert score == pytest.approx(float(torch.cosine_similarity(first, second, dim=0)), abs=TOLERANCE)
+    states: list[int | str] = [0, 1, 2, "last"] if weighted else ["last"]
+    head = encoder.heads["xvector"]
+    packed = Packed.pack(state.transpose(0, 1) for state in encoder.encode(waves, layer=states, to="torch"))
+    np.testing.assert_allclose(head(packed).numpy(), encoder.speaker_vectors(waves), atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_frame_classification(tmp_path: Path, *, weighted: bool) -> None:
+    torch.manual_seed(0)
+    config = transformers.WavLMConfig(**SPEAKER, use_weighted_layer_sum=weighted)
+    model = transformers.WavLMForAudioFrameClassification(config)
+    encoder = saved(model, tmp_path)
+    states: list[int | str] = [0, 1, 2, "last"] if weighted else ["last"]
+    for wave, logits in zip(clips(), logits_of(encoder, "frame_classification", clips(), states), strict=True):
+        torch.testing.assert_close(logits, theirs(model, wave).logits[0], atol=TOLERANCE, rtol=0)
+
+
+def test_sequence_classification(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = transformers.HubertConfig(**SPEAKER, classifier_proj_size=12, use_weighted_layer_sum=True)
+    model = transformers.HubertForSequenceClassification(config)
+    encoder = saved(model, tmp_path)
+    states = encoder.encode(clips(), layer=[0, 1, 2, "last"], to="torch")
+    logits = encoder.heads["sequence_classification"](Packed.pack(state.transpose(0, 1) for state in states))
+    for wave, found in zip(clips(), logits, strict=True):
+        torch.testing.assert_close(found, theirs(model, wave).logits[0], atol=TOLERANCE, rtol=0)
+
+
+def test_with_a_final_norm_the_mix_takes_the_last_state(tmp_path: Path) -> None:
+    """As the published heads were trained: transformers took the normalised state, until its version 5."""
+    config = WavLMConfig(**SMALL, pre_norm=True)
+    folder = write_frame_classifier(tmp_path, config=config)
+    encoder = sonant.load(folder)
+    assert encoder.head_task("diarization").layers == (0, 1, 2, 3, "last")
+    (wave, *_) = clips()
+    state = encoder.encode(wave, layer=[0, 1, 2, 3, "last"], to="torch")
+    head = encoder.heads["frame_classification"]
+    mixed = torch.einsum("l,ltd->td", head.mix.weights.softmax(0), state)
+    expected = mixed @ head.classifier.weight.T + head.classifier.bias
+    torch.testing.assert_close(head(Packed.pack([state.transpose(0, 1)])).values, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_our_fixtures_are_read_by_transformers(tmp_path: Path) -> None:
+    """What `save_pretrained` writes of a head, transformers takes for its own."""
+    encoder = sonant.load(write_xvector(tmp_path / "a"))
+    encoder.save_pretrained(tmp_path / "b")
+    model = transformers.WavLMForXVector.from_pretrained(tmp_path / "b").eval()
+    (wave, *_) = clips()
+    np.testing.assert_allclose(encoder.speaker_vectors(wave), theirs(model, wave).embeddings[0].numpy(), atol=TOLERANCE)

@@ -1,0 +1,87 @@
+"""Heads over packed states: shapes, and that a clip's answer does not depend on its batch mates."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from sonant.errors import ConfigurationError, TooShortAudio
+from sonant.layers.packed import Packed
+from sonant.tasks import CTCHead, FrameClassificationHead, LayerMix, SequenceClassificationHead, XVectorHead
+from sonant.tasks.xvector import TimeDelayLayer
+
+DIM, STATES = 8, 3
+
+
+def some(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed + sum(shape)))
+
+
+def layer(name: str, outputs: int, inputs: int) -> dict[str, Tensor]:
+    return {f"{name}weight": some(outputs, inputs), f"{name}bias": some(outputs)}
+
+
+MIX = {"layer_weights": some(STATES)}
+XVECTOR = (
+    MIX | layer("projector.", 6, DIM) | layer("tdnn.0.", 6, 18) | layer("tdnn.1.", 10, 12) | layer("embedding.", 7, 20)
+)
+MAKERS: dict[str, Callable[[], nn.Module]] = {
+    "frames": lambda: FrameClassificationHead.from_tensors(MIX | layer("classifier.", 2, DIM)),
+    "sequence": lambda: SequenceClassificationHead.from_tensors(
+        MIX | layer("projector.", 5, DIM) | layer("classifier.", 4, 5)
+    ),
+    "xvector": lambda: XVectorHead.from_tensors(XVECTOR, {"tdnn_kernel": [3, 2], "tdnn_dilation": [2, 1]}),
+}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+@given(sizes=st.lists(st.integers(7, 20), min_size=1, max_size=4))
+def test_batch_mates_change_nothing(kind: str, sizes: list[int]) -> None:
+    head = MAKERS[kind]().eval()
+    clips = [some(size, STATES, DIM, seed=number) for number, size in enumerate(sizes)]
+    with torch.no_grad():
+        together = head(Packed.pack(clips))
+        for clip, found in zip(clips, together, strict=True):
+            alone = next(iter(head(Packed.pack([clip]))))
+            torch.testing.assert_close(found, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_ctc_reads_the_last_state() -> None:
+    head = CTCHead.from_tensors(layer("", 5, DIM))
+    states = Packed.pack([some(4, 1, DIM)])
+    torch.testing.assert_close(head(states).values, states.values[:, 0] @ some(5, DIM).T + some(5))
+    with pytest.raises(ConfigurationError, match=r"\(4, 3, 8\).*mixes 1"):
+        head(Packed.pack([some(4, STATES, DIM)]))
+
+
+def test_the_mix_is_that_of_the_softmax() -> None:
+    states = Packed.pack([some(4, STATES, DIM)])
+    even = LayerMix(torch.zeros(STATES))(states).values
+    torch.testing.assert_close(even, states.values.mean(1))
+    weights = some(STATES).softmax(0)
+    expected = sum(weight * states.values[:, i] for i, weight in enumerate(weights))
+    torch.testing.assert_close(LayerMix(some(STATES))(states).values, expected)
+
+
+def test_time_delay_is_taps_one_behind_another() -> None:
+    weight, bias, frames = some(4, 3 * DIM), some(4), some(12, DIM)
+    delayed = TimeDelayLayer(weight, bias, kernel=3, dilation=2)
+    assert delayed.context == 4
+    expected = torch.stack(
+        [(weight @ torch.cat([frames[at], frames[at + 2], frames[at + 4]]) + bias).relu() for at in range(8)]
+    )
+    torch.testing.assert_close(delayed(frames), expected)
+    with pytest.raises(ConfigurationError, match="no multiple of its 5 taps"):
+        TimeDelayLayer(weight, bias, kernel=5, dilation=1)
+
+
+def test_what_is_too_short_for_statistics() -> None:
+    head = MAKERS["xvector"]()
+    assert isinstance(head, XVectorHead)
+    assert (head.context, head.min_frames, head.dim) == (5, 7, 7)
+    assert torch.isfinite(head(Packed.pack([some(7, STATES, DIM)]))).all()
+    with pytest.raises(TooShortAudio, match="6 frames was given; the vector of a speaker needs 7"):
+        head(Packed.pack([some(20, STATES, DIM), some(6, STATES, DIM)]))
