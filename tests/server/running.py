@@ -4,10 +4,11 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeVar
 
+import openai
 from fastapi import FastAPI
 
 from sonant.server.app import create_app
@@ -38,6 +39,13 @@ class RunningServer:
     user_id: int
     app: FastAPI
     loop: asyncio.AbstractEventLoop
+    _clients: list[openai.OpenAI] = field(default_factory=list, repr=False)
+
+    def client(self, key: str | None = None) -> openai.OpenAI:
+        """A client that tries once, with the user's key or another; closed when the server stops."""
+        client = openai.OpenAI(base_url=f"{self.base_url}/v1", api_key=key or self.user_key, max_retries=0)
+        self._clients.append(client)
+        return client
 
     @property
     def services(self) -> Services:
@@ -84,7 +92,10 @@ def running(settings: ServerSettings) -> Iterator[RunningServer]:
             user = _new_key(services, "user@example.org", Decimal(1000))
             user_key, user_id = asyncio.run_coroutine_threadsafe(user, loop).result(SECONDS)
             admin_key = (settings.data / "admin_key").read_text().strip()
-            yield RunningServer(base_url, admin_key, user_key, user_id, app, loop)
+            up = RunningServer(base_url, admin_key, user_key, user_id, app, loop)
+            yield up
+            for client in up._clients:
+                client.close()
         finally:
             server.should_exit = True
             thread.join(SECONDS)

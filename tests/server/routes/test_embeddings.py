@@ -27,7 +27,7 @@ def encoder() -> sonant.SpeechEncoder:
 
 @pytest.fixture(scope="module")
 def client(server: RunningServer) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{server.base_url}/v1", api_key=server.user_key, max_retries=0)
+    return server.client()
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +194,8 @@ def test_async_client(server: RunningServer, vectors: np.ndarray) -> None:
         (URI, {"dimensions": 128}, "dimensions", "Matryoshka"),
         (URI, {"extra_body": {"poling": "max"}}, "poling", "pooling"),
         (URI, {"extra_body": {"layer": 9}}, "layer", "layer"),
+        (URI, {"extra_body": {"layer": [1, 2, 1]}}, "layer", "more than once"),
+        (URI, {"extra_body": {"layer": [1] * 101}}, "layer", "at most 100"),
         (URI, {"extra_body": {"output": "frames", "pooling": "mean"}}, "pooling", "output"),
         (URI, {"extra_body": {"output": "utterance", "pooling": "none"}}, "pooling", "output"),
     ],
@@ -206,6 +208,8 @@ def test_async_client(server: RunningServer, vectors: np.ndarray) -> None:
         "dimensions",
         "slip",
         "layer",
+        "repeated",
+        "many",
         "frames",
         "pool",
     ],
@@ -227,7 +231,7 @@ def test_unknown_model(client: openai.OpenAI) -> None:
 
 
 def test_unknown_key(server: RunningServer) -> None:
-    client = openai.OpenAI(base_url=f"{server.base_url}/v1", api_key="sk-sonant-wrong", max_retries=0)
+    client = server.client("sk-sonant-wrong")
     with pytest.raises(openai.AuthenticationError) as caught:
         _create(client, URI)
     assert caught.value.code == "invalid_api_key"
@@ -235,7 +239,7 @@ def test_unknown_key(server: RunningServer) -> None:
 
 def test_a_key_without_the_scope(server: RunningServer) -> None:
     key = server.new_key("models-only@example.org", scopes=["models"])
-    client = openai.OpenAI(base_url=f"{server.base_url}/v1", api_key=key, max_retries=0)
+    client = server.client(key)
     with pytest.raises(openai.PermissionDeniedError) as caught:
         _create(client, URI)
     assert caught.value.code == "insufficient_scope"
@@ -243,7 +247,7 @@ def test_a_key_without_the_scope(server: RunningServer) -> None:
 
 def test_too_many_requests(server: RunningServer) -> None:
     key = server.new_key("busy@example.org", requests_per_minute=1)
-    client = openai.OpenAI(base_url=f"{server.base_url}/v1", api_key=key, max_retries=0)
+    client = server.client(key)
     _create(client, URI)
     with pytest.raises(openai.RateLimitError) as caught:
         _create(client, URI)
@@ -253,7 +257,7 @@ def test_too_many_requests(server: RunningServer) -> None:
 
 def test_credit_pays_for_what_was_served(server: RunningServer) -> None:
     before = server.run(server.services.accounts.credit.of(server.user_id))
-    client = openai.OpenAI(base_url=f"{server.base_url}/v1", api_key=server.user_key, max_retries=0)
+    client = server.client()
     cost = _create(client, URI).usage.model_dump()["cost"]
     with pytest.raises(openai.BadRequestError):
         _create(client, [URI, "AAAA"])
@@ -263,7 +267,7 @@ def test_credit_pays_for_what_was_served(server: RunningServer) -> None:
 
 def test_no_credit(server: RunningServer) -> None:
     key = server.new_key("poor@example.org", credit=0)  # type: ignore[arg-type]
-    client = openai.OpenAI(base_url=f"{server.base_url}/v1", api_key=key, max_retries=0)
+    client = server.client(key)
     with pytest.raises(openai.APIStatusError) as caught:
         _create(client, URI)
     assert (caught.value.status_code, caught.value.code) == (402, "insufficient_credit")

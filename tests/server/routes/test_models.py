@@ -9,7 +9,7 @@ from tests.server.running import RunningServer
 
 @pytest.fixture(scope="module")
 def client(server: RunningServer) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{server.base_url}/v1", api_key=server.user_key, max_retries=0)
+    return server.client()
 
 
 def test_list(client: openai.OpenAI) -> None:

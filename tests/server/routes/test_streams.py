@@ -69,7 +69,7 @@ def _credit(server: RunningServer) -> Decimal:
 
 
 def _create(server: RunningServer, *, key: str | None = None, **how: Any) -> Any:
-    client = openai.OpenAI(base_url=f"{server.base_url}/v1", api_key=key or server.user_key, max_retries=0)
+    client = server.client(key)
     return client.audio.transcriptions.create(model="recogniser", file=("a.wav", io.BytesIO(RECORDING)), **how)
 
 

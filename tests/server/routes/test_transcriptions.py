@@ -21,7 +21,7 @@ DATA = clip("en-allison-welcome", 2.0)
 
 @pytest.fixture(scope="module")
 def client(heads_server: RunningServer) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{heads_server.base_url}/v1", api_key=heads_server.user_key, max_retries=0)
+    return heads_server.client()
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from sonant.server.routes.orders import Job, Order
 from sonant.server.routes.parameters import Parameters, parameters
 from sonant.server.routes.vectors import Encoding, PiecesResponse, as_json
 from sonant.server.routes.work import answer
-from sonant.server.settings import Limits
+from sonant.server.settings import MIB, Limits
 
 router = APIRouter(tags=["Embeddings"])
 
@@ -43,7 +43,10 @@ class EmbeddingParameters(Parameters):
     layer: (
         LayerNumber
         | Literal["last", "all"]
-        | Annotated[list[LayerNumber | Literal["last"]], Field(min_length=1)]
+        | Annotated[
+            list[LayerNumber | Literal["last"]],
+            Field(min_length=1, max_length=100, json_schema_extra={"uniqueItems": True}),
+        ]
         | None
     ) = Field(
         None,
@@ -106,9 +109,12 @@ class EmbeddingOrder(Order):
         elif preset is not None and preset.pool is not None:
             pool = preset.pool
         try:
-            return model.request(layer=layer, pool=None if frames else pool, normalize=given.normalize)
+            wanted = model.request(layer=layer, pool=None if frames else pool, normalize=given.normalize)
         except UnknownName as error:  # a number beyond the model's last layer
             raise api_error(error, param="layer") from error
+        if len(set(wanted.layers)) < len(wanted.layers):  # each would be held in memory, for every frame
+            raise ApiError(400, "invalid_value", "layer names a hidden state more than once.", param="layer")
+        return wanted
 
     def _check_size(self, job: Job, wanted: Wanted) -> None:
         vectors = job.usage.tokens if wanted.pool is None else len(job.waveforms)
@@ -117,8 +123,8 @@ class EmbeddingOrder(Order):
             raise ApiError(
                 413,
                 "response_too_large",
-                f"The answer would hold {size >> 20} MiB of numbers ({vectors} vectors, {len(wanted.layers)} layers); "
-                f"one may hold {self.max_bytes >> 20} MiB. Ask for fewer layers, for one vector a recording "
+                f"The answer would hold {size / MIB:.1f} MiB ({vectors} vectors of {len(wanted.layers)} layers), and "
+                f"one may hold {self.max_bytes / MIB:.1f} MiB. Ask for fewer layers, for one vector a recording "
                 '(output="utterance"), or for shorter recordings.',
             )
 

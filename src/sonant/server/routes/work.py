@@ -92,7 +92,7 @@ class _Work:
         services.metrics.stage_seconds.labels("decode", model.id).observe(perf_counter() - start)
         state.audio_seconds = seconds = sum(map(len, decoded)) / model.sampling_rate
         state.tokens = tokens = sum(model.num_frames(len(waveform)) for waveform in decoded)
-        model.check_room(seconds, share=self.caller.share)
+        model.check_room(seconds, share=self.caller.share)  # before the database is asked to hold its cost
         bill = services.accounts.bill(
             self.caller,
             request_id=state.request_id,
