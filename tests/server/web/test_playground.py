@@ -44,6 +44,13 @@ def test_a_model_that_is_not_here(visitor: httpx2.Client) -> None:
     assert visitor.get("/playground?model=no/such-model").status_code == 404
 
 
+def test_what_the_model_lacks_leads_to_models_that_have_it(visitor: httpx2.Client) -> None:
+    assert 'href="/?task=transcription"' in visitor.get("/playground").text
+    found = visitor.get("/?task=transcription&format=json").json()
+    assert 0 < found["found"] < found["total"]
+    assert all("transcription" in model["abilities"] for model in found["models"])
+
+
 def test_a_hostile_name_stays_text(odd_server: RunningServer) -> None:
     hostile = next(model.id for model in odd_server.services.models.served() if "<b>" in model.id)
     answer = httpx2.get(f"{odd_server.base_url}/playground", params={"model": hostile}, headers={"Accept": "text/html"})

@@ -113,7 +113,6 @@ export class FramesView {
     if (!this.lacks) this.draw();
   }
 
-
   _nameLayer() {
     const tasks = this.model.tasks.filter(({ layer }) => layer === this.layer).map(({ name }) => name);
     const input = this.layer === 0 ? " (the input of the first block)" : "";

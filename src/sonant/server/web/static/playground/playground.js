@@ -1,14 +1,13 @@
 /** The playground: two recordings, and what a model makes of them. The page's facts stand in #playground-data. */
 
+import { Abilities } from "./abilities.js";
 import { Api, ApiFailure } from "./api.js";
 import { Comparison } from "./comparison.js";
 import { FramesView } from "./frames.js";
 import { Ledger, money } from "./ledger.js";
 import { Slot } from "./slot.js";
-import { embeddingSnippets, formSnippet, transcriptionSnippets } from "./snippets.js";
+import { embeddingSnippets } from "./snippets.js";
 import { States } from "./states.js";
-import { Transcript } from "./transcript.js";
-import { Turns } from "./turns.js";
 
 const facts = JSON.parse(document.getElementById("playground-data").textContent);
 const { model } = facts;
@@ -28,14 +27,7 @@ const both = () => filled().length === 2;
 const states = model && new States(embed, model);
 const comparison = model && new Comparison(section("comparison"), states, embed, model);
 const frames = model && new FramesView(section("frames"), states, slots, model, () => refresh());
-const transcripts = views("transcription", Transcript);
-const turns = views("diarization", Turns);
-
-/** One view a slot of a section; none where the model lacks the ability. */
-function views(name, View) {
-  if (!model?.abilities.includes(name)) return [];
-  return Object.values(slots).map((slot) => new View(part(`of-${slot.letter}`, section(name)), slot));
-}
+const abilities = model && new Abilities(document, slots, { facts, call, busy, tell });
 
 async function embed(name, body) {
   return call(name, "/v1/embeddings", { model: model.id, ...body });
@@ -52,13 +44,11 @@ function refresh() {
   if (!model) return;
   states.keepOnly(filled().map((slot) => slot.file));
   if (!both() || !comparison.shows(slots.A, slots.B)) comparison.clear();
-  for (const view of [...transcripts, ...turns]) if (view.file !== view.slot.file) view.clear();
   frames.refresh();
-  for (const name of ["transcription", "diarization", "verification"]) offer(name);
+  abilities.refresh();
   part("results", section("comparison")).hidden = !both() || !comparison.shows(slots.A, slots.B);
   part("waiting", section("comparison")).hidden = both() && comparison.shows(slots.A, slots.B);
   comparison.draw();
-  if (part("verdict")) part("verdict").textContent = "";
   const lacking = filled().filter((slot) => !states.has(slot, frames.layer));
   const compare = both() && !comparison.shows(slots.A, slots.B);
   const button = part("analyse");
@@ -82,15 +72,9 @@ function estimate(lacking, compare) {
   return facts.is_charged && price ? `about ${money(price.toPrecision(2), facts.currency)}` : "";
 }
 
-/** A button of a section can be pressed where there are recordings for it. */
-function offer(name) {
-  const button = section(name) && part("run", section(name));
-  if (button) button.disabled = !facts.may_call || (name === "verification" ? !both() : !filled().length);
-}
-
 function move(slot, seconds) {
   frames?.move(slot, seconds);
-  for (const view of [...transcripts, ...turns]) if (view.slot === slot) view.move(seconds);
+  abilities?.move(slot, seconds);
 }
 
 /** Do work behind a button: one at a time, with errors told beside it. */
@@ -125,54 +109,6 @@ async function analyse() {
   });
 }
 
-async function transcribe() {
-  await busy(part("run", section("transcription")), section("transcription"), async () => {
-    for (const view of transcripts.filter(({ slot }) => slot.file)) {
-      const { file } = view.slot;
-      const form = asForm({ file, response_format: "verbose_json" });
-      form.append("timestamp_granularities[]", "word");
-      view.show(file, await call(`Transcript of ${view.slot.letter}`, "/v1/audio/transcriptions", form));
-    }
-    tell(transcriptionSnippets(facts.base_url, model.id));
-  });
-}
-
-async function diarize() {
-  const number = part("num-speakers").value;
-  await busy(part("run", section("diarization")), section("diarization"), async () => {
-    for (const view of turns.filter(({ slot }) => slot.file)) {
-      const { file } = view.slot;
-      const form = asForm(number ? { file, num_speakers: number } : { file });
-      view.show(file, (await call(`Speakers of ${view.slot.letter}`, "/v1/audio/diarizations", form)).segments);
-    }
-    const options = number ? { num_speakers: number } : {};
-    tell(formSnippet(facts.base_url, model.id, "/v1/audio/diarizations", ["file"], options));
-  });
-}
-
-async function verify() {
-  const place = section("verification");
-  let verdict = "";
-  await busy(part("run", place), place, async () => {
-    const form = asForm({ file: slots.A.file, reference: slots.B.file });
-    const { score, threshold, same_speaker } = await call("A and B, same voice?", "/v1/audio/speaker/verification", form);
-    const answer = same_speaker ? "Yes, it seems to be the same voice" : "No, these seem to be two voices";
-    verdict =
-      threshold === null
-        ? `The score is ${score.toFixed(3)}. From which score on it is one voice has not been measured for this model.`
-        : `${answer}: the score is ${score.toFixed(3)}, the threshold ${threshold.toFixed(3)}.`;
-    tell(formSnippet(facts.base_url, model.id, "/v1/audio/speaker/verification", ["file", "reference"]));
-  });
-  part("verdict").textContent = verdict;
-}
-
-function asForm(fields) {
-  const form = new FormData();
-  form.append("model", model.id);
-  for (const [name, value] of Object.entries(fields)) form.append(name, value);
-  return form;
-}
-
 /** Show a call as code. */
 function tell({ curl, python }) {
   part("curl").textContent = curl;
@@ -193,13 +129,7 @@ function redrawSoon() {
   scheduled = requestAnimationFrame(redraw);
 }
 
-if (model) {
-  part("analyse").addEventListener("click", analyse);
-  for (const [name, work] of Object.entries({ transcription: transcribe, diarization: diarize, verification: verify })) {
-    const button = section(name) && part("run", section(name));
-    button?.addEventListener("click", work);
-  }
-}
+if (model) part("analyse").addEventListener("click", analyse);
 window.addEventListener("resize", redrawSoon);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawSoon);
 new MutationObserver(redrawSoon).observe(document.documentElement, { attributeFilter: ["data-theme"] });

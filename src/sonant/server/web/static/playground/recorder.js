@@ -30,7 +30,12 @@ export class Recorder {
       throw new Error(REFUSALS[error.name] ?? `The microphone cannot be used: ${error.message}`, { cause: error });
     }
     this.context = new AudioContext();
-    await this.context.audioWorklet.addModule(CAPTURE);
+    try {
+      await this.context.audioWorklet.addModule(CAPTURE);
+    } catch (error) {
+      this._release();
+      throw new Error(`This browser cannot record: ${error.message} Choose a file instead.`, { cause: error });
+    }
     const capture = new AudioWorkletNode(this.context, "capture", { numberOfOutputs: 0 });
     capture.port.onmessage = ({ data }) => this._take(data);
     this.context.createMediaStreamSource(this.stream).connect(capture);
@@ -39,8 +44,7 @@ export class Recorder {
   /** End, and let go of the microphone. @returns {Promise<Float32Array>} mono, at SAMPLING_RATE */
   async stop() {
     const rate = this.context.sampleRate;
-    this.stream.getTracks().forEach((track) => track.stop());
-    await this.context.close();
+    await this._release();
     const samples = new Float32Array(this.length);
     let at = 0;
     for (const block of this.blocks) {
@@ -48,6 +52,11 @@ export class Recorder {
       at += block.length;
     }
     return resampled(samples, rate, SAMPLING_RATE);
+  }
+
+  _release() {
+    this.stream.getTracks().forEach((track) => track.stop());
+    return this.context.close();
   }
 
   _take(block) {

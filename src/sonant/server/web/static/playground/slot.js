@@ -49,7 +49,9 @@ export class Slot {
       this._complain(`${file.name} is empty.`);
       return;
     }
+    this.latest = file;
     const samples = await decode(file);
+    if (this.latest !== file) return; // another was taken meanwhile
     this.player.unload();
     this.file = file;
     this.samples = samples?.length ? samples : null;
@@ -69,7 +71,7 @@ export class Slot {
   /** Forget the recording. */
   clear() {
     this.player.unload();
-    this.file = this.samples = null;
+    this.file = this.samples = this.latest = null;
     this.parts.name.textContent = "No recording yet";
     this.parts.status.textContent = "";
     this.parts.remove.hidden = true;
@@ -121,11 +123,12 @@ export class Slot {
       this._complain(`The example could not be read: ${response.status} ${response.statusText}.`);
       return;
     }
-    await this.take(new File([await response.blob()], new URL(response.url).pathname.split("/").at(-1), { type: "audio/flac" }));
+    const name = new URL(response.url).pathname.split("/").at(-1);
+    await this.take(new File([await response.blob()], name, { type: "audio/flac" }));
   }
 
   async _record() {
-    const { record, status, level } = this.parts;
+    const { record, status, elapsed, level } = this.parts;
     if (this.recorder) {
       await this._finishRecording();
       return;
@@ -133,7 +136,7 @@ export class Slot {
     this._complain("");
     const recorder = new Recorder((loudness, seconds) => {
       level.value = loudness;
-      status.textContent = `Recording: ${clock(Number(seconds.toFixed(1)))} s`;
+      elapsed.textContent = `${seconds.toFixed(1)} s`;
       if (seconds >= this.limits.maxSeconds && this.recorder) this._finishRecording();
     });
     record.disabled = true;
@@ -148,16 +151,18 @@ export class Slot {
     this.recorder = recorder;
     record.textContent = "Stop recording";
     record.classList.add("recording");
-    level.hidden = false;
+    status.textContent = "Recording.";
+    level.hidden = elapsed.hidden = false;
   }
 
   async _finishRecording() {
     const { recorder } = this;
-    const { record, level } = this.parts;
+    const { record, status, elapsed, level } = this.parts;
     this.recorder = null;
     record.textContent = "Record";
     record.classList.remove("recording");
-    level.hidden = true;
+    status.textContent = "";
+    level.hidden = elapsed.hidden = true;
     const samples = await recorder.stop();
     if (!samples.length) {
       this._complain("Nothing was recorded. Record a little longer.");
