@@ -61,6 +61,6 @@ def create_app(settings: ServerSettings, make_model: MakeModel | None = None) ->
         app.include_router(module.router)
     app.mount("/static", VersionedFiles(), name="static")
     app.add_middleware(BodyLimits, services=services)
+    app.add_middleware(RequestIds, services=services, page=error_page)  # sees all that becomes of a request
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(RequestIds, services=services)  # added last: the outermost
     return app

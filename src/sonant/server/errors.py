@@ -100,8 +100,12 @@ def api_error(error: SonantError, *, param: str | None = None) -> ApiError:
 Page = Callable[[Request, ApiError], Response | None]
 
 
-def install(app: FastAPI, page: Page = lambda _request, _error: None) -> None:
-    """Answer every exception of an application in this shape.
+def no_page(_request: Request, _error: ApiError) -> None:
+    """For servers without pages."""
+
+
+def install(app: FastAPI, page: Page = no_page) -> None:
+    """Answer every exception that is meant for the caller in this shape; RequestIds answers the others.
 
     Args:
         page: makes an answer for people, or None where a program asks.
@@ -122,7 +126,6 @@ def install(app: FastAPI, page: Page = lambda _request, _error: None) -> None:
     app.add_exception_handler(SonantError, handler(_of_ours))
     app.add_exception_handler(RequestValidationError, handler(lambda error: from_validation(error.errors())))
     app.add_exception_handler(HTTPException, handler(_of_framework))
-    app.add_exception_handler(Exception, handler(_unexpected))
 
 
 class ErrorResponse(Response):
@@ -164,8 +167,3 @@ def _of_framework(error: HTTPException) -> ApiError:
     status = HTTPStatus(error.status_code)
     message = "There is nothing at this address." if status == HTTPStatus.NOT_FOUND else str(error.detail)
     return ApiError(status, status.phrase.lower().replace(" ", "_"), message)
-
-
-def _unexpected(error: Exception) -> ApiError:
-    logger.error("a request failed", exc_info=error)
-    return INTERNAL

@@ -170,6 +170,21 @@ def test_errors_are_pages_for_people_and_json_for_programs(visitor: httpx2.Clien
         assert error.json()["error"]["message"]
 
 
+def test_what_went_wrong_inside_is_not_told(
+    visitor: httpx2.Client, server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("the secret")
+
+    monkeypatch.setattr(server.services.models, "hosted", fail)
+    for headers in (HTML, {"Accept": "application/json"}):
+        response = visitor.get("/", headers=headers)
+        assert response.status_code == 500
+        assert "secret" not in response.text
+        assert response.headers["content-security-policy"]
+        assert response.headers["content-type"].startswith(headers["Accept"].partition(",")[0])
+
+
 def test_the_api_answers_in_json_whoever_asks(visitor: httpx2.Client) -> None:
     assert visitor.get("/v1/models").json()["error"]["code"]
     assert visitor.get("/v1/nothing").json()["error"]["code"]

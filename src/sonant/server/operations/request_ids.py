@@ -7,6 +7,7 @@ from time import perf_counter
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sonant.server import errors
@@ -20,14 +21,14 @@ logger = logging.getLogger(__name__)
 
 
 class RequestIds:
-    """The outermost middleware.
+    """The middleware that sees whatever becomes of a request.
 
     Sets `request.state.request_id`, and answers it as `x-request-id`. An exception that nothing else has answered
-    becomes a 500 that tells no internals; its traceback goes to the log, under the same id.
+    becomes a 500 that tells no internals, for people a `page`; its traceback goes to the log, under the same id.
     """
 
-    def __init__(self, app: ASGIApp, *, services: Services) -> None:
-        self._app, self._metrics = app, services.metrics
+    def __init__(self, app: ASGIApp, *, services: Services, page: errors.Page = errors.no_page) -> None:
+        self._app, self._metrics, self._page = app, services.metrics, page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -46,7 +47,9 @@ class RequestIds:
                 answered.status is not None
             ):  # half of the answer is out: all that is left is to break the connection off
                 raise
-            await errors.answer(errors.INTERNAL)(scope, receive, answered)
+            response = self._page(Request(scope), errors.INTERNAL) or errors.answer(errors.INTERNAL)
+            state["error_code"] = errors.INTERNAL.code
+            await response(scope, receive, answered)
         finally:
             self._metrics.in_flight.dec()
             self._note(scope, answered, perf_counter() - start)
