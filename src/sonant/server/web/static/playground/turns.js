@@ -40,7 +40,7 @@ export class Turns {
   }
 
   move(seconds) {
-    if (this.cursor) this.cursor.style.left = `calc(var(--lane-label) + (100% - var(--lane-label)) * ${seconds / this.seconds})`;
+    if (this.cursor) this.cursor.style.left = `${(100 * seconds) / this.seconds}%`;
   }
 
   _lane(speaker, colour, segments) {
