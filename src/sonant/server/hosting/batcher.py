@@ -15,7 +15,6 @@ import numpy as np
 from sonant.audio import Windowing
 from sonant.errors import TooShortAudio
 from sonant.extraction.heads import HeadTask
-from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import AudioSource
 from sonant.server.errors import INTERNAL, ApiError
 from sonant.server.hosting.admission import Admission
@@ -149,10 +148,7 @@ class Batcher:
         if not waveforms:
             return []
         order = Order(share, len(waveforms))
-        recordings = [
-            Recording(order, number, waveform, task.layers, self._sink(task, waveform), self._windowing)
-            for number, waveform in enumerate(waveforms)
-        ]
+        recordings = [self._recording(order, number, waveform, task) for number, waveform in enumerate(waveforms)]
         pieces = [piece for recording in recordings for piece in recording.pieces()]
         samples = sum(piece.size for piece in pieces)
         with self._lock:
@@ -171,8 +167,10 @@ class Batcher:
         finally:
             self._forget(order)
 
-    def _sink(self, task: HeadTask, waveform: np.ndarray) -> Sink:
-        return task.make_sink(AudioSource(waveform, self._rate, task.min_samples))
+    def _recording(self, order: Order, number: int, waveform: np.ndarray, task: HeadTask) -> Recording:
+        sink = task.make_sink(AudioSource(waveform, self._rate, task.min_samples))
+        is_long = len(waveform) > self._settings.window_seconds * self._rate
+        return Recording(order, number, waveform, task.layers, sink, self._windowing if is_long else None)
 
     def _look(self, order: Order, recordings: Sequence[Recording], pieces: Sequence[Piece]) -> None:
         try:

@@ -80,7 +80,7 @@ class Recording:
     """One recording of an order: its samples until they are computed, and what makes the result of its frames.
 
     Attributes:
-        windows: what it is cut into; None where it goes in one piece.
+        windows: what it is cut into; None where it goes in one piece, without `windowing`.
         known: of the whole, for windows.
     """
 
@@ -91,11 +91,11 @@ class Recording:
         samples: np.ndarray,
         layers: tuple[Layer, ...],
         sink: Sink,
-        windowing: Windowing,
+        windowing: Windowing | None,
     ) -> None:
         self.order, self.number = order, number
         self.layers = layers
-        self.windows = windowing.windows(len(samples)) if len(samples) > windowing.window_samples else None
+        self.windows = None if windowing is None else windowing.windows(len(samples))
         self.known = Survey()
         self._samples: np.ndarray | None = samples
         self._sink: Sink | None = sink
