@@ -236,6 +236,24 @@ def test_an_administrators_key_signs_in(site):
         assert refused.value.status == 401
 
 
+def test_what_a_key_opened_ends_with_it(site, monkeypatch):
+    import time
+
+    by_password = site.do(site.accounts.sessions.open, site.ada.id, address="").token
+    site.do(site.accounts.users.set_admin, site.ada.id, True, by="test")
+    sessions, now = site.accounts.sessions, time.time()
+    keys = [
+        site.do(site.accounts.keys.create, site.ada.id, "x", scopes=SCOPES, expires=int(now) + 60, by="test")
+        for _ in range(2)
+    ]
+    tokens = [site.do(sessions.sign_in_with_key, key.secret, address="").token for key in keys]
+    assert all(site.do(sessions.recognise, token) for token in tokens)
+    site.do(site.accounts.keys.revoke, keys[0].key.id, by="test")
+    assert [site.do(sessions.recognise, token) is not None for token in (*tokens, by_password)] == [False, True, True]
+    monkeypatch.setattr(time, "time", lambda: now + 61)
+    assert site.do(sessions.recognise, tokens[1]) is None
+
+
 def test_the_page_of_another_site_signs_nobody_in(site):
     for headers in ({"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}):
         assert refusal(site.post("/sign-in", headers=headers)) == (403, "cross_site_request")

@@ -45,7 +45,7 @@ class Accounts:
         self._servers = Servers(database)
         self.audit = Audit(database)
         self.users = Users(database, rules, self.audit, self._limits, forget=self._forget)
-        self.keys = Keys(database)
+        self.keys = Keys(database, forget=self._forget)
         self.sessions = Sessions(database, rules, self.users, self.keys)
         self.credit = Credit(database)
         self.usage = Usage(database)

@@ -3,17 +3,17 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from sonant.errors import UnknownName
 from sonant.server.accounts.audit import note
 from sonant.server.accounts.database import Database
 from sonant.server.accounts.recent import Recent
-from sonant.server.accounts.tables import api_keys, users
+from sonant.server.accounts.tables import api_keys, sessions, users
 from sonant.server.errors import ApiError
 
 Scope = Literal["embeddings", "transcription", "verification", "diarization", "models", "admin"]
@@ -82,10 +82,13 @@ HOLDER = (
 
 
 class Keys:
-    """Keys are made, recognised and revoked here."""
+    """Keys are made, recognised and revoked here.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    `forget(user_id)` is called when what other parts remember of a user no longer holds.
+    """
+
+    def __init__(self, database: Database, *, forget: Callable[[int], None]) -> None:
+        self._database, self._forget = database, forget
         self._recent: Recent[KeyHolder] = Recent()
         self._last_used: dict[int, int] = {}  # not yet written
 
@@ -141,7 +144,7 @@ class Keys:
         return await self._database.read(lambda connection: [as_key(row) for row in connection.execute(query)])
 
     async def revoke(self, key_id: int, *, user_id: int | None = None, by: str, address: str = "") -> None:
-        """End a key, here at once and in other processes within seconds.
+        """End a key and the sessions that it opened, here at once and in other processes within seconds.
 
         Raises ApiError 404: there is no such key, or it is not that user's.
         """
@@ -153,10 +156,11 @@ class Keys:
                 raise ApiError(404, "key_not_found", f"There is no key {key_id} here.")
             if row.revoked is None:
                 connection.execute(update(api_keys).where(*own), {"revoked": int(time.time())})
+                connection.execute(delete(sessions).where(sessions.c.key_id == key_id))
                 note(connection, "key revoked", by=by, target=row.prefix, detail=row.name, address=address)
             return int(row.user_id)
 
-        self.forget(await self._database.write(revoke))
+        self._forget(await self._database.write(revoke))
 
     async def recognise(self, secret: str) -> KeyHolder | None:
         """Whose key this is, even if it has ended; None: nobody's."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from sonant.server.accounts.audit import note
 from sonant.server.accounts.database import Database
-from sonant.server.accounts.keys import Keys, digest_of
+from sonant.server.accounts.keys import Key, Keys, digest_of
 from sonant.server.accounts.recent import Recent
 from sonant.server.accounts.tables import sessions, users
 from sonant.server.accounts.users import Users, disabled
@@ -76,19 +76,25 @@ class Sessions:
             raise ApiError(401, "invalid_credentials", "This is no administrator's key, or it has ended.")
         if holder.is_disabled:
             raise disabled()
-        return await self.open(holder.key.user_id, address=address)
+        return await self.open(holder.key.user_id, address=address, key=holder.key)
 
-    async def open(self, user_id: int, *, address: str) -> NewSession:
-        """Sign in somebody who has shown who they are. Raises ApiError 404: there is no such user."""
+    async def open(self, user_id: int, *, address: str, key: Key | None = None) -> NewSession:
+        """Sign in somebody who has shown who they are; what a key has opened ends with it.
+
+        Raises ApiError 404: there is no such user.
+        """
         user = await self._users.get(user_id)
         token, now = secrets.token_urlsafe(32), int(time.time())
         expires = now + int(self._rules.session_days * DAY)
+        if key is not None and key.expires is not None:
+            expires = min(expires, key.expires)
         session = Session(user_id, user.email, user.is_admin, csrf_token(token), address[:64], now, expires)
         row = {name: getattr(session, name) for name in ("user_id", "address", "created", "expires")}
 
         def open_session(connection: Connection) -> None:
-            connection.execute(insert(sessions), {"digest": digest_of(token), **row})
-            note(connection, "signed in", by=user.email, target=user.email, address=address)
+            key_id, detail = (None, "") if key is None else (key.id, f"with {key.prefix}")
+            connection.execute(insert(sessions), {"digest": digest_of(token), "key_id": key_id, **row})
+            note(connection, "signed in", by=user.email, target=user.email, detail=detail, address=address)
 
         await self._database.write(open_session)
         return NewSession(token, session)

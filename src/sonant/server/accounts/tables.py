@@ -41,6 +41,7 @@ sessions = Table(
     metadata,
     Column("digest", String(64), primary_key=True),  # SHA-256 of the token
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("key_id", ForeignKey("api_keys.id", ondelete="CASCADE"), index=True),  # that opened it, if one did
     Column("address", String(64), nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False),

@@ -3,7 +3,8 @@
 import time
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from sonant.server.accounts.database import Database
 from sonant.server.accounts.tables import votes
@@ -16,15 +17,13 @@ class Votes:
         self._database = database
 
     async def cast(self, user_id: int, model: str) -> bool:
-        """Want a model; False: the user did already."""
-
-        def cast(connection: Connection) -> bool:
-            if connection.execute(select(votes.c.model).where(*_one(user_id, model))).first() is not None:
-                return False
-            connection.execute(insert(votes), {"user_id": user_id, "model": model, "created": int(time.time())})
-            return True
-
-        return await self._database.write(cast)
+        """Want a model; False: the user did already (or was deleted a moment ago)."""
+        row = {"user_id": user_id, "model": model, "created": int(time.time())}
+        try:
+            await self._database.write(lambda connection: connection.execute(insert(votes), row).rowcount)
+        except IntegrityError:
+            return False
+        return True
 
     async def withdraw(self, user_id: int, model: str) -> bool:
         """Want it no longer; False: the user did not."""

@@ -10,7 +10,6 @@ NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-
     op.create_table(
         "audit",
         sa.Column("id", NUMBER, nullable=False),
@@ -98,12 +97,15 @@ def upgrade() -> None:
         "sessions",
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("user_id", NUMBER, nullable=False),
+        sa.Column("key_id", NUMBER, nullable=True),
         sa.Column("address", sa.String(length=64), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.Column("expires", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["key_id"], ["api_keys.id"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("digest"),
     )
+    op.create_index("ix_sessions_key_id", "sessions", ["key_id"])
     op.create_index("ix_sessions_user_id", "sessions", ["user_id"])
 
     op.create_table(
