@@ -228,6 +228,15 @@ def test_two_voices_are_told_apart_without_a_head(window_seconds: float) -> None
     assert error.rate < 0.1
 
 
+def test_a_file_object_is_read_for_loudness_too(verifier: SpeechEncoder) -> None:
+    """By another reader, in the middle of the windows."""
+    path = SPEECH / "fr-june-busy.flac"
+    with path.open("rb") as file:
+        file.seek(100)
+        found = verifier.diarize(file, num_speakers=2, window_seconds=2)
+    assert found == verifier.diarize(path, num_speakers=2, window_seconds=2)
+
+
 def test_silence_has_no_speakers(verifier: SpeechEncoder) -> None:
     assert verifier.diarize(np.zeros(3 * RATE, np.float32), num_speakers=2) == []
 

@@ -477,7 +477,9 @@ class SpeechEncoder:
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
         )
-        sources, many = sources_of(audio, self.model, sampling_rate, min_samples=task.min_samples)
+        sources, many = sources_of(
+            audio, self.model, sampling_rate, min_samples=task.min_samples, twice_at_once=task.reads_source
+        )
         engine = self._engine(device, precision)
         results = results_of(
             engine,

@@ -30,13 +30,26 @@ class Running(TypedDict, total=False):
 
 
 def sources_of(
-    audio: Any, model: Backbone, sampling_rate: int | None, *, min_samples: int | None = None
+    audio: Any,
+    model: Backbone,
+    sampling_rate: int | None,
+    *,
+    min_samples: int | None = None,
+    twice_at_once: bool = False,
 ) -> tuple[list[AudioSource], bool]:
-    """The recordings, and whether they were given as several."""
+    """The recordings, and whether they were given as several.
+
+    Args:
+        audio, sampling_rate: as in `SpeechEncoder.encode`.
+        min_samples: that each must have; None: as many as one frame sees.
+        twice_at_once: whether two will read a recording at the same time.
+    """
     many = is_many(audio)
     shortest = model.receptive_field if min_samples is None else min_samples
     sources = [
-        AudioSource(rewound(item), model.sampling_rate, shortest, source_rate=sampling_rate)
+        AudioSource(
+            rewound(item, twice_at_once=twice_at_once), model.sampling_rate, shortest, source_rate=sampling_rate
+        )
         for item in (audio if many else [audio])
     ]
     return sources, many

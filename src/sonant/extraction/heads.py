@@ -35,11 +35,13 @@ class HeadTask:
         layers: the states to hand to the sink, in this order.
         make_sink: the receiver for one recording; its `finish` gives a `Transcript`, a vector (dim,) or `SpeakerTurn`s.
         min_samples: that the recording must have.
+        reads_source: whether the sink reads the recording itself, while frames of it come in.
     """
 
     layers: tuple[Layer, ...]
     make_sink: Callable[[Source], Sink]
     min_samples: int
+    reads_source: bool = False
 
 
 class Heads:
@@ -169,6 +171,7 @@ def _clustering(
             threshold=threshold,
         ),
         model.receptive_field,
+        reads_source=True,
     )
 
 

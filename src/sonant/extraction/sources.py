@@ -87,8 +87,16 @@ def is_many(audio: Any) -> bool:
     return not single and isinstance(audio, Iterable) and not hasattr(audio, "read") and not hasattr(audio, "__array__")
 
 
-def rewound(item: Any) -> Any:
-    """A recording that can be read more than once: what comes through a pipe is taken into memory."""
-    if hasattr(item, "read") and not (hasattr(item, "seekable") and item.seekable()):
-        return item.read()
-    return item
+def rewound(item: Any, *, twice_at_once: bool = False) -> Any:
+    """A recording that can be read more than once: what comes through a pipe is taken into memory.
+
+    `twice_at_once`: by two readers, who would move each other's place in a file object: so that is taken too.
+    """
+    if not hasattr(item, "read"):
+        return item
+    seekable = hasattr(item, "seekable") and item.seekable()
+    if seekable and not twice_at_once:
+        return item
+    if seekable:
+        item.seek(0)
+    return item.read()
