@@ -83,6 +83,17 @@ def test_diarization_as_rttm(heads_server: RunningServer, checkpoints: Path) -> 
     assert all(line.startswith("SPEAKER ") for line in lines)
 
 
+def test_diarization_by_a_model_without_a_head_wants_the_number(heads_server: RunningServer) -> None:
+    recording, form = clip("en-allison-welcome", 5.0), {"model": "sonant/wavlm-tiny"}
+    refused = _ask(heads_server, "diarizations", data=form, files={"file": recording})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "num_speakers"
+    answer = _ask(heads_server, "diarizations", data={**form, "num_speakers": "2"}, files={"file": recording}).json()
+    turns = sonant.load("sonant/wavlm-tiny").diarize(recording, num_speakers=2)
+    told = [(segment["start"], segment["end"], segment["speaker"]) for segment in answer["segments"]]
+    assert told == [(round(turn.start_seconds, 3), round(turn.end_seconds, 3), turn.speaker) for turn in turns]
+
+
 def test_bad_number_of_speakers(heads_server: RunningServer) -> None:
     for number in ("0", "many", "65"):
         form = {"model": "diarizer", "num_speakers": number}

@@ -17,7 +17,6 @@ from sonant.server.routes.bodies import Body
 from sonant.server.routes.inputs import one_recording
 from sonant.server.routes.orders import Job, Order
 from sonant.server.routes.parameters import Parameters, parameters
-from sonant.server.routes.transcript_formats import UsedSeconds
 from sonant.server.routes.work import answer
 from sonant.server.settings import Limits
 
@@ -93,7 +92,7 @@ class Diarization(BaseModel):
     text: str = Field(description="Empty.")
     segments: list[SpeakerSegment]
     num_speakers: int
-    usage: UsedSeconds
+    usage: documentation.UsedSeconds
 
 
 @router.post(

@@ -5,7 +5,7 @@ import io
 import wave
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -24,6 +24,14 @@ class Error(BaseModel):
     """Every answer other than success."""
 
     error: ErrorDetail
+
+
+class UsedSeconds(BaseModel):
+    """What a request about one recording or two used."""
+
+    type: Literal["duration"]
+    seconds: float
+    cost: str = Field(description="What was charged: a decimal number.", examples=["0.000024913"])
 
 
 REQUEST_ID = {"x-request-id": {"description": "To tell whoever runs the server.", "schema": {"type": "string"}}}

@@ -10,17 +10,12 @@ from pydantic import BaseModel, Field
 
 from sonant.decoding.results import Transcript, Word
 from sonant.decoding.subtitles import Segment
+from sonant.server.routes.documentation import UsedSeconds
 
 Format = Literal["json", "text", "verbose_json", "srt", "vtt"]
 Granularity = Literal["word", "segment"]
 
 MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
-
-
-class UsedSeconds(BaseModel):
-    type: Literal["duration"]
-    seconds: float
-    cost: str = Field(description="What was charged: a decimal number.")
 
 
 class TimedWord(BaseModel):

@@ -14,7 +14,6 @@ from sonant.server.routes.bodies import Body
 from sonant.server.routes.inputs import one_recording
 from sonant.server.routes.orders import Job, Order
 from sonant.server.routes.parameters import Parameters, parameters
-from sonant.server.routes.transcript_formats import UsedSeconds
 from sonant.server.routes.work import answer
 from sonant.server.settings import Limits
 
@@ -74,7 +73,7 @@ class SpeakerVerification(BaseModel):
     score: float = Field(description="Cosine of the two voices' vectors, -1 to 1.")
     threshold: float | None = Field(description="From which score on it is the same voice, where that is known.")
     same_speaker: bool | None
-    usage: UsedSeconds
+    usage: documentation.UsedSeconds
 
 
 @router.post(
