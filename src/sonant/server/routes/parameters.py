@@ -1,12 +1,11 @@
 """The parameters of a request, checked: nothing is ignored in silence, and an error names what it is about."""
 
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from sonant.server.errors import ApiError
 from sonant.server.routes.bodies import Body
@@ -43,7 +42,7 @@ def parameters(kind: type[P], body: Body, recordings: Collection[str]) -> P:
         raise _refused(error.errors(include_url=False, include_context=False), known) from None
 
 
-def _refused(problems: list[ErrorDetails], known: Collection[str]) -> ApiError:
+def _refused(problems: Sequence[Mapping[str, Any]], known: Collection[str]) -> ApiError:
     """What is wrong with the first parameter that is: of a union, a finding for each of its kinds."""
     first = problems[0]
     name = str(first["loc"][0])
