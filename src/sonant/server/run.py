@@ -76,6 +76,7 @@ class Server(uvicorn.Server):
         )
         self._settings, self._app, self._announce = settings, app, announce
         self._services: Services = app.state.services
+        self._greeting = ""
         self._drain_until: float | None = None
         self._has_loaded = False
         self._failure: CheckpointError | None = None

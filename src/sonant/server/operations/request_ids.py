@@ -43,9 +43,7 @@ class RequestIds:
             await self._app(scope, receive, answered)
         except Exception:
             logger.exception("a request failed", extra={"request_id": request_id})
-            if (
-                answered.status is not None
-            ):  # half of the answer is out: all that is left is to break the connection off
+            if answered.status is not None:  # half of the answer is out: all that is left is to break off
                 raise
             response = self._page(Request(scope), errors.INTERNAL) or errors.answer(errors.INTERNAL)
             state["error_code"] = errors.INTERNAL.code
