@@ -89,7 +89,7 @@ def test_changelog_names_the_version() -> None:
 
 @pytest.mark.slow
 def test_wheel_holds_everything(tmp_path: Path) -> None:
-    """Every module, the typing marker and the shipped model; nothing from outside the package."""
+    """Every module, the typing marker, the shipped model and the web pages; nothing from outside the package."""
     clone = tmp_path / "clone"
     clone.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -111,7 +111,8 @@ def test_wheel_holds_everything(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("sonant-*.whl")
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     source = clone / "src"
-    kinds = {".py", ".cpp", ".typed", ".safetensors", ".json", ".md"}
+    kinds = {".py", ".cpp", ".typed", ".safetensors", ".json", ".md", ".mako"}
+    kinds |= {".html", ".css", ".js", ".svg", ".woff2", ".flac", ".txt"}  # the web pages
     expected = {str(path.relative_to(source)) for path in source.rglob("*") if path.suffix in kinds}
     assert "sonant/py.typed" in names
     assert sorted(names) == sorted(expected), "a folder without __init__.py, or a file that package-data does not name?"
