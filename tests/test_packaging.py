@@ -113,6 +113,6 @@ def test_wheel_holds_everything(tmp_path: Path) -> None:
     source = clone / "src"
     kinds = {".py", ".cpp", ".typed", ".safetensors", ".json", ".md", ".mako"}
     kinds |= {".html", ".css", ".js", ".svg", ".woff2", ".flac", ".txt"}  # the web pages
-    expected = {str(path.relative_to(source)) for path in source.rglob("*") if path.suffix in kinds}
+    expected = {str(path.relative_to(source)) for path in (source / "sonant").rglob("*") if path.suffix in kinds}
     assert "sonant/py.typed" in names
     assert sorted(names) == sorted(expected), "a folder without __init__.py, or a file that package-data does not name?"
