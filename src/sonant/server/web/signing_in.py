@@ -39,18 +39,18 @@ class SignPage:
 async def sign_up_form(
     request: Request, onward: str = Query("/account", alias="next"), session: Session | None = Depends(signed_in)
 ) -> Response:
-    return (
-        _form(request, "account/sign_up.html", onward) if session is None else RedirectResponse(local_path(onward), 303)
-    )
+    if session is not None:
+        return RedirectResponse(local_path(onward), 303)
+    return _form(request, "account/sign_up.html", onward)
 
 
 @router.get("/sign-in")
 async def sign_in_form(
     request: Request, onward: str = Query("/account", alias="next"), session: Session | None = Depends(signed_in)
 ) -> Response:
-    return (
-        _form(request, "account/sign_in.html", onward) if session is None else RedirectResponse(local_path(onward), 303)
-    )
+    if session is not None:
+        return RedirectResponse(local_path(onward), 303)
+    return _form(request, "account/sign_in.html", onward)
 
 
 @router.post("/sign-up", dependencies=[Depends(refuse_cross_site)])
