@@ -159,6 +159,9 @@ def test_heads_are_asked_through_the_queue_and_those_without_say_who_has_one(tmp
             )
         (vector,) = await letters.speaker_vectors(clips[:1], share="a")  # by the preset for speakers
         assert vector.shape == (letters.dim,)
+        turns = await pool.get("letters", "diarization").diarize([clips[1]], share="a", num_speakers=2)
+        assert turns == [letters.encoder.diarize(clips[1], num_speakers=2, window_seconds=4.0)]
+        assert letters.min_samples("transcription") == letters.receptive_field < voices.min_samples("verification")
         error = refusal(lambda: pool.get("voices", "transcription"))
         assert (error.status, error.code, error.param) == (400, "unsupported_ability", "model")
         assert "Ask for letters." in error.message
