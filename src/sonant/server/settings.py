@@ -76,7 +76,8 @@ class Queue:
     """The queue before each model.
 
     Attributes:
-        seconds: of audio that may wait; None: as much as the model does in `wait_seconds`, measured as it runs.
+        seconds: of audio that may wait; None: as much as the model does in `wait_seconds`, measured as it runs. One
+            key may fill three quarters of it, unless a single request of it is longer.
         wait_seconds: that a request may have to wait for its turn.
         batch_seconds: of audio in one forward pass; None: what suits the device.
         window_seconds: longer recordings are cut, so that others get their turn in between.
