@@ -81,6 +81,7 @@ def test_the_image_starts_what_there_is() -> None:
     assert str(options(words[2:])["data"]) == re.search(r"^VOLUME (.*)$", text, re.MULTILINE)[1]
     for path in re.search(r"^COPY (.*) \./$", text, re.MULTILINE)[1].split():
         assert (ROOT / path).is_file()
+        assert f"!{path}\n" in (DEPLOY / "Dockerfile.dockerignore").read_text()
     (check,) = re.findall(r"^HEALTHCHECK .*CMD (.*)$", text, re.MULTILINE)
     compile(json.loads(check)[2], "HEALTHCHECK", "exec")
 
