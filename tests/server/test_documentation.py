@@ -11,7 +11,7 @@ import soundfile
 import sonant.server
 from sonant.server.accounts.keys import SCOPES
 from sonant.server.operations.metrics import Metrics
-from sonant.server.settings import MIB, AccountRules, Limits, Queue, ServerSettings
+from sonant.server.settings import MIB, AccountRules, Limits, Queue, ServerSettings, read_settings
 from tests.heads import write_ctc
 from tests.server.running import RunningServer, running
 
@@ -80,6 +80,15 @@ def test_the_metrics_are_those_that_there_are() -> None:
     listed = set(re.findall(r"`(sonant_[a-z_]+)`", PAGE))
     assert listed <= there
     assert {metric.name for metric in Metrics().registry.collect()} <= {name.removesuffix("_total") for name in listed}
+
+
+def test_the_example_of_settings_is_understood(tmp_path: Path) -> None:
+    (text,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "s.yaml").write_text(text)
+    settings = read_settings(tmp_path / "s.yaml")
+    assert (
+        settings.price_of("microsoft/wavlm-large") != settings.price_of("sonant/wavlm-tiny") != ServerSettings().price
+    )
 
 
 def test_scopes_in_examples_exist() -> None:
