@@ -17,6 +17,7 @@ from sonant.extraction.engine import Engine, collect
 from sonant.extraction.request import Request
 from sonant.extraction.sources import AudioSource
 from sonant.server.errors import ApiError
+from sonant.server.hosting.orders import Order, Piece, Recording
 from tests.server.hosting.stand import noise
 
 STOPPING = ApiError(503, "server_is_draining", "The server is stopping.")
@@ -339,7 +340,7 @@ def test_nothing_is_kept_of_what_is_done(stand) -> None:
     try:
         asyncio.run(stand.run(1.0, 9.0))
         stand.settle()
-        held = [item for item in gc.get_objects() if type(item).__name__ in ("Order", "Recording", "Piece")]
+        held = [item for item in gc.get_objects() if type(item) in (Order, Recording, Piece)]
         assert held == []
     finally:
         gc.enable()
