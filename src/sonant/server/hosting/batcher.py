@@ -5,7 +5,6 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +17,7 @@ from sonant.extraction.heads import HeadTask
 from sonant.extraction.sources import AudioSource
 from sonant.server.errors import INTERNAL, ApiError
 from sonant.server.hosting.admission import Admission
-from sonant.server.hosting.devices import Worker
+from sonant.server.hosting.devices import Worker, thread_beside
 from sonant.server.hosting.fairness import FairQueue
 from sonant.server.hosting.orders import Order, Piece, Recording, by_order
 from sonant.server.operations.metrics import Metrics
@@ -73,7 +72,7 @@ class Batcher:
         self._orders: set[Order] = set()
         self._closed: ApiError | None = None
         self._lock = threading.Lock()
-        self._looking = ThreadPoolExecutor(1, thread_name_prefix="sonant-survey")
+        self._looking = thread_beside("sonant-survey")
         self._queue_seconds = metrics.queue_seconds.labels(name)
         self._batch_fill = metrics.batch_fill.labels(name)
         self._queue_time = metrics.stage_seconds.labels("queue", name)

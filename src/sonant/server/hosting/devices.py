@@ -1,4 +1,9 @@
-"""Where models compute: one thread for each device, for all models in turn, so that they do not fight for its cores."""
+"""Where models compute: one thread for each device, for all models in turn, so that they do not fight for its cores.
+
+Each thread that runs torch on several cores has helpers of its own. As soon as there are more of all these than cores,
+OpenMP lets helpers sleep between two operations, and waking them costs a quarter of the speed. So the thread that
+computes on the CPU is the only one with helpers.
+"""
 
 import time
 from collections.abc import Callable
@@ -16,10 +21,16 @@ MEMORY = 0.9  # of what was measured, that a batch leaves; of about the last ten
 TRIAL_SECONDS = (1.0, 10.0)  # of audio, before a model is offered: the first finds its kernels, the second is timed
 
 
+def thread_beside(name: str) -> ThreadPoolExecutor:
+    """One thread that may use torch while others compute."""
+    return ThreadPoolExecutor(1, thread_name_prefix=name, initializer=torch.set_num_threads, initargs=(1,))
+
+
 class ComputeThreads:
     """The threads of the devices that models were put on."""
 
     def __init__(self) -> None:
+        self._cores = torch.get_num_threads()
         self._threads: dict[torch.device, ThreadPoolExecutor] = {}
         self._is_closed = False
 
@@ -28,7 +39,13 @@ class ComputeThreads:
         if self._is_closed:
             raise RuntimeError(f"the server is stopping, and computes nothing more on {device}")
         if device not in self._threads:
-            self._threads[device] = ThreadPoolExecutor(1, thread_name_prefix=f"sonant-compute-{device}")
+            cores = self._cores if device.type == "cpu" else 1
+            self._threads[device] = ThreadPoolExecutor(
+                1,
+                thread_name_prefix=f"sonant-compute-{device}",
+                initializer=torch.set_num_threads,
+                initargs=(cores,),
+            )
         return self._threads[device]
 
     def close(self) -> None:
