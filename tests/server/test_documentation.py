@@ -10,7 +10,7 @@ import soundfile
 
 import sonant.server
 from sonant.server.accounts.keys import SCOPES
-from sonant.server.operations.metrics import Metrics
+from sonant.server.metrics import Metrics
 from sonant.server.settings import MIB, AccountRules, Limits, Queue, ServerSettings, read_settings
 from tests.heads import write_ctc
 from tests.server.running import RunningServer, running

@@ -22,8 +22,8 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
 from sonant.errors import CheckpointError, ConfigurationError
+from sonant.server.metrics import Metrics
 from sonant.server.operations.body_limits import BodyLimits
-from sonant.server.operations.metrics import Metrics
 from sonant.server.run import Server, bind, make_data_folder, write_secret
 from sonant.server.services import Services
 from sonant.server.settings import ServerSettings

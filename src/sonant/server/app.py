@@ -11,9 +11,9 @@ from sonant.server.accounts.accounts import Accounts
 from sonant.server.hosting.pool import MakeModel, ModelPool
 from sonant.server.intake.decoder import AudioDecoder
 from sonant.server.intake.fetch import Fetcher
+from sonant.server.metrics import Metrics
 from sonant.server.operations import health
 from sonant.server.operations.body_limits import BodyLimits
-from sonant.server.operations.metrics import Metrics
 from sonant.server.operations.request_ids import RequestIds
 from sonant.server.routes import diarizations, embeddings, models, transcriptions, verification
 from sonant.server.services import Services

@@ -23,8 +23,8 @@ from sonant.server.hosting.devices import ComputeThreads
 from sonant.server.hosting.local_model import LocalModel
 from sonant.server.hosting.pool import ModelPool, Slot
 from sonant.server.hosting.remote_model import RemoteModel, Replica
+from sonant.server.metrics import Metrics
 from sonant.server.operations import logs
-from sonant.server.operations.metrics import Metrics
 from sonant.server.run import Announce, bind, greeting, make_data_folder, write_secret
 from sonant.server.settings import ServerSettings
 

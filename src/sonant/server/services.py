@@ -2,18 +2,15 @@
 
 from dataclasses import dataclass, field
 from time import time
-from typing import TYPE_CHECKING
 
 from fastapi import Request
 
+from sonant.server.accounts.accounts import Accounts
+from sonant.server.hosting.pool import ModelPool
+from sonant.server.intake.decoder import AudioDecoder
+from sonant.server.intake.fetch import Fetcher
+from sonant.server.metrics import Metrics
 from sonant.server.settings import ServerSettings
-
-if TYPE_CHECKING:
-    from sonant.server.accounts.accounts import Accounts
-    from sonant.server.hosting.pool import ModelPool
-    from sonant.server.intake.decoder import AudioDecoder
-    from sonant.server.intake.fetch import Fetcher
-    from sonant.server.operations.metrics import Metrics
 
 
 @dataclass
@@ -33,11 +30,11 @@ class Services:
     """
 
     settings: ServerSettings
-    models: "ModelPool"
-    decoder: "AudioDecoder"
-    fetcher: "Fetcher"
-    accounts: "Accounts"
-    metrics: "Metrics"
+    models: ModelPool
+    decoder: AudioDecoder
+    fetcher: Fetcher
+    accounts: Accounts
+    metrics: Metrics
     draining: bool = False
     running_requests: int = 0
     started: float = field(default_factory=time)

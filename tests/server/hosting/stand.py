@@ -18,7 +18,7 @@ from sonant.layers.packed import Packed
 from sonant.models import Backbone, WavLMConfig, build
 from sonant.server.hosting.batcher import Batcher
 from sonant.server.hosting.devices import Worker
-from sonant.server.operations.metrics import Metrics
+from sonant.server.metrics import Metrics
 from sonant.server.settings import Queue
 from tests.shapes import TINY
 

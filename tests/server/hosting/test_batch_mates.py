@@ -24,7 +24,7 @@ from sonant.models import (
 )
 from sonant.server.hosting.devices import ComputeThreads
 from sonant.server.hosting.local_model import LocalModel
-from sonant.server.operations.metrics import Metrics
+from sonant.server.metrics import Metrics
 from sonant.server.settings import Queue, ServerSettings
 from tests.server.hosting.stand import noise
 from tests.shapes import TINY

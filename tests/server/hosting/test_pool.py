@@ -17,7 +17,7 @@ from sonant.models import WavLMConfig, build
 from sonant.server.errors import ApiError
 from sonant.server.hosting.memory import give_back_memory
 from sonant.server.hosting.pool import ModelPool
-from sonant.server.operations.metrics import Metrics
+from sonant.server.metrics import Metrics
 from sonant.server.settings import Queue, ServerSettings
 from tests.heads import XVECTOR_DIM, write_ctc, write_xvector
 from tests.server.hosting.stand import noise

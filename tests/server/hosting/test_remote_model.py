@@ -13,7 +13,7 @@ from sonant.server.errors import ApiError
 from sonant.server.hosting.devices import ComputeThreads
 from sonant.server.hosting.local_model import LocalModel
 from sonant.server.hosting.remote_model import RemoteModel, Replica
-from sonant.server.operations.metrics import Metrics
+from sonant.server.metrics import Metrics
 from sonant.server.settings import Queue, ServerSettings
 
 

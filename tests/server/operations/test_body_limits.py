@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from sonant.server.metrics import Metrics
 from sonant.server.operations.body_limits import FORM_BYTES, BodyLimits
-from sonant.server.operations.metrics import Metrics
 from sonant.server.services import Services
 from sonant.server.settings import Limits, ServerSettings
 from tests.server.operations.standing import answer, connect, head, standing

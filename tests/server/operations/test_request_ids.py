@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 
 from sonant.server import errors
 from sonant.server.errors import ApiError
+from sonant.server.metrics import Metrics
 from sonant.server.operations.body_limits import BodyLimits
-from sonant.server.operations.metrics import Metrics
 from sonant.server.operations.request_ids import RequestIds
 from sonant.server.services import Services
 from sonant.server.settings import Limits, ServerSettings

@@ -20,7 +20,7 @@ from sonant.server.hosting.admission import Admission
 from sonant.server.hosting.devices import Worker, thread_beside
 from sonant.server.hosting.fairness import FairQueue
 from sonant.server.hosting.orders import Order, Piece, Recording, by_order
-from sonant.server.operations.metrics import Metrics
+from sonant.server.metrics import Metrics
 from sonant.server.settings import Queue
 
 logger = logging.getLogger(__name__)

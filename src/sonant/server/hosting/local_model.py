@@ -17,7 +17,7 @@ from sonant.server.hosting.devices import ComputeThreads, Worker
 from sonant.server.hosting.live_words import telling
 from sonant.server.hosting.memory import give_back_memory
 from sonant.server.hosting.served_model import Ability, ServedModel
-from sonant.server.operations.metrics import Metrics
+from sonant.server.metrics import Metrics
 from sonant.server.settings import ServerSettings
 
 

@@ -15,7 +15,7 @@ from sonant.server.hosting.devices import ComputeThreads, thread_beside
 from sonant.server.hosting.local_model import LocalModel
 from sonant.server.hosting.served_model import Ability, ServedModel, State, unloaded
 from sonant.server.hosting.sources import ModelSource, model_source
-from sonant.server.operations.metrics import Metrics
+from sonant.server.metrics import Metrics
 from sonant.server.settings import ServerSettings
 
 logger = logging.getLogger(__name__)

@@ -1,1 +1,1 @@
-"""Start and stop, health, metrics and logs."""
+"""Limits on what comes in, request ids, health and logs."""

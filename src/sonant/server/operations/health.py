@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from sonant import __version__
-from sonant.server.accounts.caller import caller_with
+from sonant.server.authentication import caller_with
 from sonant.server.services import Services, services_of
 
 router = APIRouter(tags=["operations"])

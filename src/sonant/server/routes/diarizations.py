@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.turns import rttm, speakers_in
 from sonant.errors import ConfigurationError
-from sonant.server.accounts.caller import Caller, caller_with
+from sonant.server.accounts.caller import Caller
+from sonant.server.authentication import caller_with
 from sonant.server.errors import api_error
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation

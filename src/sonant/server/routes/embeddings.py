@@ -12,7 +12,8 @@ from sonant.errors import UnknownName
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import Request as Wanted
 from sonant.models.families import Task, presets
-from sonant.server.accounts.caller import Caller, caller_with
+from sonant.server.accounts.caller import Caller
+from sonant.server.authentication import caller_with
 from sonant.server.errors import ApiError, api_error
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
 from sonant.models.published_results import Result
-from sonant.server.accounts.caller import Caller, caller_with
+from sonant.server.accounts.caller import Caller
+from sonant.server.authentication import caller_with
 from sonant.server.errors import ApiError
 from sonant.server.hosting.served_model import Ability, State
 from sonant.server.routes import documentation

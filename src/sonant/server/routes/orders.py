@@ -12,7 +12,7 @@ import numpy as np
 from fastapi import Response
 
 from sonant.server.hosting.served_model import Ability, ServedModel
-from sonant.server.operations.metrics import Metrics
+from sonant.server.metrics import Metrics
 from sonant.server.routes.inputs import Recording
 from sonant.server.routes.parameters import Parameters
 

@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, Field
 
 from sonant.decoding.results import Transcript
 from sonant.decoding.subtitles import Segment, segments, srt, vtt
-from sonant.server.accounts.caller import Caller, caller_with
+from sonant.server.accounts.caller import Caller
+from sonant.server.authentication import caller_with
 from sonant.server.errors import ApiError
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation

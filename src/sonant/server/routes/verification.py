@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
 from sonant.api.similarity import VERIFICATION_THRESHOLD, compare_voices
-from sonant.server.accounts.caller import Caller, caller_with
+from sonant.server.accounts.caller import Caller
+from sonant.server.authentication import caller_with
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
 from sonant.server.routes.bodies import Body

@@ -6,10 +6,10 @@ from decimal import Decimal
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from sonant.server.accounts.caller import client_address, require_session, session_for_change
 from sonant.server.accounts.credit import Grant
 from sonant.server.accounts.sessions import Session
 from sonant.server.accounts.usage import UsageTotals
+from sonant.server.authentication import client_address, require_session, session_for_change
 from sonant.server.errors import ApiError
 from sonant.server.services import Services, services_of
 from sonant.server.web import account_keys, account_usage, signing_in

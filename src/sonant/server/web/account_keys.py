@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, time
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from sonant.server.accounts.caller import client_address, require_session, session_for_change
 from sonant.server.accounts.keys import API_SCOPES, SCOPES, Key, NewKey, Scope
 from sonant.server.accounts.sessions import Session
+from sonant.server.authentication import client_address, require_session, session_for_change
 from sonant.server.errors import ApiError
 from sonant.server.services import Services, services_of
 from sonant.server.web.pages import RowId, prefers_json, render

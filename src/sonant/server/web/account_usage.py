@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from sonant.server.accounts.caller import require_session
 from sonant.server.accounts.sessions import Session
 from sonant.server.accounts.usage import UsageRow, UsageTotals
+from sonant.server.authentication import require_session
 from sonant.server.services import Services, services_of
 from sonant.server.web.pages import render
 from sonant.server.web.usage_report import MEASURES, Range, as_csv, chart, read_range

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from sonant.server.accounts.audit import AuditEntry
-from sonant.server.accounts.caller import client_address
 from sonant.server.accounts.usage import UsageTotals
+from sonant.server.authentication import client_address
 from sonant.server.errors import ApiError
 from sonant.server.hosting.pool import Slot
 from sonant.server.hosting.served_model import Ability, State

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from sonant.server.accounts.audit import AuditEntry
-from sonant.server.accounts.caller import client_address
 from sonant.server.accounts.credit import Grant
 from sonant.server.accounts.keys import Key
 from sonant.server.accounts.usage import UsageTotals
 from sonant.server.accounts.users import User
+from sonant.server.authentication import client_address
 from sonant.server.errors import ApiError
 from sonant.server.services import Services, services_of
 from sonant.server.web.administrator import administrator

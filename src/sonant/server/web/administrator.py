@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from sonant.server.accounts.caller import require_admin, session_for_change
+from sonant.server.authentication import require_admin, session_for_change
 from sonant.server.errors import ApiError
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from sonant.server.accounts.caller import signed_in
+from sonant.server.authentication import signed_in
 from sonant.server.services import Services, services_of
 from sonant.server.web.code_samples import samples
 from sonant.server.web.entries import ModelEntry, entries

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from sonant.models.catalog import CATALOG
 from sonant.models.published_results import higher_is_better
 from sonant.models.side_by_side import Score, scores
-from sonant.server.accounts.caller import signed_in
+from sonant.server.authentication import signed_in
 from sonant.server.errors import ApiError
 from sonant.server.services import Services, services_of
 from sonant.server.web.about import TASKS

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
-from sonant.server.accounts.caller import signed_in
+from sonant.server.authentication import signed_in
 from sonant.server.services import Services, services_of
 from sonant.server.web.about import TASKS, Question, about, questions
 from sonant.server.web.code_samples import TITLES, TOOLS, Sample, samples

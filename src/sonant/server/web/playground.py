@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from markupsafe import Markup
 
-from sonant.server.accounts.caller import signed_in
 from sonant.server.accounts.sessions import Session
+from sonant.server.authentication import signed_in
 from sonant.server.hosting.served_model import Ability, State
 from sonant.server.services import Services, services_of
 from sonant.server.web.entries import Cost, ModelEntry, entry

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
-from sonant.server.accounts.caller import signed_in
+from sonant.server.authentication import signed_in
 from sonant.server.web.openapi_reading import Operation, operations
 from sonant.server.web.pages import render
 

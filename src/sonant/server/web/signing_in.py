@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from sonant.server.accounts.caller import client_address, refuse_cross_site, session_for_change, signed_in
 from sonant.server.accounts.sessions import Session
+from sonant.server.authentication import client_address, refuse_cross_site, session_for_change, signed_in
 from sonant.server.errors import ApiError
 from sonant.server.services import Services, services_of
 from sonant.server.web.pages import local_path, prefers_json, render

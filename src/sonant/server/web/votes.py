@@ -6,8 +6,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from sonant.server.accounts.caller import session_for_change, signed_in
 from sonant.server.accounts.sessions import Session
+from sonant.server.authentication import session_for_change, signed_in
 from sonant.server.errors import ApiError
 from sonant.server.services import Services, services_of
 from sonant.server.web.entries import ModelEntry, entry

@@ -10,16 +10,10 @@ from starlette.testclient import TestClient
 
 from sonant.server import errors
 from sonant.server.accounts.accounts import Accounts
-from sonant.server.accounts.caller import (
-    Caller,
-    caller_with,
-    refuse_cross_site,
-    require_admin,
-    session_for_change,
-    signed_in,
-)
+from sonant.server.accounts.caller import Caller
 from sonant.server.accounts.keys import API_SCOPES, SCOPES
 from sonant.server.accounts.sessions import COOKIE
+from sonant.server.authentication import caller_with, refuse_cross_site, require_admin, session_for_change, signed_in
 from sonant.server.settings import AccountRules, ServerSettings
 
 PASSWORD = "four words in a row"

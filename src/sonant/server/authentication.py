@@ -1,0 +1,153 @@
+"""Who a request comes from, and whether they may: by API key, by session cookie, or anonymously."""
+
+import hmac
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from sonant.server.accounts.accounts import Accounts
+from sonant.server.accounts.caller import ANONYMOUS, Caller
+from sonant.server.accounts.keys import API_SCOPES, SCOPES, START, Scope
+from sonant.server.accounts.sessions import Session
+from sonant.server.accounts.users import disabled
+from sonant.server.errors import ApiError
+from sonant.server.services import services_of
+
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+# For the API's description; the header itself is read by `_bearer`, whose errors are ours.
+API_KEY = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="An API key: sk-sonant-...")
+
+
+def caller_with(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    """A dependency of routes: the caller, who may do what the scope names.
+
+    Raises ApiError 401: nobody we know. 403: the key has not the scope, or a cookie came without the CSRF token. 429:
+    too many requests in a minute.
+    """
+
+    async def caller(request: Request, _: HTTPAuthorizationCredentials | None = Security(API_KEY)) -> Caller:
+        found = await identify(request)
+        request.state.caller = found
+        if scope not in found.scopes:
+            what = (
+                "an administrator" if scope == "admin" and found.key_id is None else f"a key with the scope {scope!r}"
+            )
+            raise ApiError(403, "insufficient_scope", f"This takes {what}; yours may: {_listed(found.scopes)}.")
+        services_of(request).accounts.admit(found)
+        return found
+
+    return caller
+
+
+require_admin = caller_with("admin")
+
+
+async def identify(request: Request) -> Caller:
+    """Who sent a request. Raises ApiError 401: nobody we know. 403: the CSRF token is missing."""
+    services = services_of(request)
+    secret = _bearer(request)
+    # Clients insist on sending some key: to a server that asks for none, any will do that does not look like ours.
+    if secret is not None and not (services.settings.anonymous and not secret.startswith(START)):
+        return await _by_key(services.accounts, secret)
+    session = await signed_in(request)
+    if session is not None:
+        await check_csrf(request, session, form=False)
+        scopes = frozenset(SCOPES if session.is_admin else API_SCOPES)
+        return Caller(session.user_id, None, scopes, is_admin=session.is_admin, name=session.email)
+    if services.settings.anonymous:
+        refuse_cross_site(request)
+        return ANONYMOUS
+    raise ApiError(
+        401, "missing_api_key", "No API key was given; expected the header 'Authorization: Bearer sk-sonant-...'."
+    )
+
+
+async def signed_in(request: Request) -> Session | None:
+    """Who is signed in with this browser; also in `request.state.session` from then on."""
+    if not hasattr(request.state, "session"):
+        sessions = services_of(request).accounts.sessions
+        token = sessions.token_of(request)
+        request.state.session = None if token is None else await sessions.recognise(token)
+    session: Session | None = request.state.session
+    return session
+
+
+async def require_session(request: Request) -> Session:
+    """Who is signed in. Raises ApiError 401: nobody."""
+    session = await signed_in(request)
+    if session is None:
+        raise ApiError(401, "not_signed_in", "Sign in first.")
+    return session
+
+
+async def session_for_change(request: Request) -> Session:
+    """Who is signed in and wants to change something.
+
+    Raises ApiError 401: nobody. 403: the CSRF token is missing, so that another site may be behind it.
+    """
+    session = await require_session(request)
+    await check_csrf(request, session, form=True)
+    return session
+
+
+async def check_csrf(request: Request, session: Session, *, form: bool) -> None:
+    """Whether a request that changes something comes from our own page, which knows the session's token.
+
+    It is in the header X-CSRF-Token or, with `form`, in the field csrf_token. Raises ApiError 403: it is in neither.
+    """
+    if request.method in SAFE_METHODS:
+        return
+    given = request.headers.get("x-csrf-token")
+    if given is None and form and "form" in request.headers.get("content-type", ""):
+        field = (await request.form()).get("csrf_token")
+        given = field if isinstance(field, str) else None
+    if not hmac.compare_digest((given or "").encode(), session.csrf_token.encode()):
+        raise ApiError(403, "csrf_failed", "This page is older than your session: reload it, and try again.")
+
+
+def refuse_cross_site(request: Request) -> None:
+    """Raises ApiError 403: a browser says that another site's page sent this, and there is no session to tell by."""
+    if request.method in SAFE_METHODS:
+        return
+    origin = request.headers.get("origin")
+    elsewhere = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    if elsewhere or request.headers.get("sec-fetch-site") == "cross-site":
+        raise ApiError(403, "cross_site_request", "This was sent by the page of another site; open this server's own.")
+
+
+def client_address(request: Request) -> str:
+    """The network address that a request comes from."""
+    return request.client.host if request.client is not None else ""
+
+
+async def _by_key(accounts: Accounts, secret: str) -> Caller:
+    holder = await accounts.keys.recognise(secret)
+    if holder is None:
+        raise ApiError(401, "invalid_api_key", f"There is no API key {secret[:14]!r}...: check it, or make a new one.")
+    if holder.key.state != "live":
+        raise ApiError(
+            401, "invalid_api_key", f"The API key {holder.key.prefix!r}... is {holder.key.state}: make a new one."
+        )
+    if holder.is_disabled:
+        raise disabled()
+    accounts.keys.used(holder.key.id)
+    return Caller(
+        holder.key.user_id,
+        holder.key.id,
+        holder.key.scopes if holder.is_admin else holder.key.scopes - {"admin"},
+        is_admin=holder.is_admin and "admin" in holder.key.scopes,
+        name=holder.email,
+        requests_per_minute=holder.key.requests_per_minute,
+        audio_seconds_per_minute=holder.key.audio_seconds_per_minute,
+    )
+
+
+def _bearer(request: Request) -> str | None:
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    return secret.strip() or None if kind.lower() == "bearer" else None
+
+
+def _listed(scopes: frozenset[Scope]) -> str:
+    return ", ".join(scope for scope in SCOPES if scope in scopes)
