@@ -1,5 +1,6 @@
 """What an administrator sees of users, and does to them."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Literal
@@ -81,13 +82,14 @@ async def grant(
     by: str = Depends(administrator),
     services: Services = Depends(services_of),
 ) -> Response:
-    try:
-        await services.accounts.credit.grant(
+    return await _after(
+        request,
+        user_id,
+        services,
+        lambda: services.accounts.credit.grant(
             user_id, _amount(amount), reason=reason.strip(), by=by, address=client_address(request)
-        )
-    except ApiError as error:
-        return await _refused(request, user_id, services, error)
-    return _back(user_id)
+        ),
+    )
 
 
 @router.post("/admin/users/{user_id}/disabled")
@@ -98,11 +100,12 @@ async def set_disabled(
     by: str = Depends(administrator),
     services: Services = Depends(services_of),
 ) -> Response:
-    try:
-        await services.accounts.users.set_disabled(user_id, value == "yes", by=by, address=client_address(request))
-    except ApiError as error:
-        return await _refused(request, user_id, services, error)
-    return _back(user_id)
+    return await _after(
+        request,
+        user_id,
+        services,
+        lambda: services.accounts.users.set_disabled(user_id, value == "yes", by=by, address=client_address(request)),
+    )
 
 
 @router.post("/admin/users/{user_id}/admin")
@@ -113,11 +116,12 @@ async def set_admin(
     by: str = Depends(administrator),
     services: Services = Depends(services_of),
 ) -> Response:
-    try:
-        await services.accounts.users.set_admin(user_id, value == "yes", by=by, address=client_address(request))
-    except ApiError as error:
-        return await _refused(request, user_id, services, error)
-    return _back(user_id)
+    return await _after(
+        request,
+        user_id,
+        services,
+        lambda: services.accounts.users.set_admin(user_id, value == "yes", by=by, address=client_address(request)),
+    )
 
 
 @router.post("/admin/users/{user_id}/password")
@@ -129,11 +133,12 @@ async def set_password(
     services: Services = Depends(services_of),
 ) -> Response:
     """For who has forgotten theirs, and for the first administrator, who has none."""
-    try:
-        await services.accounts.users.set_password(user_id, password, by=by, address=client_address(request))
-    except ApiError as error:
-        return await _refused(request, user_id, services, error)
-    return _back(user_id)
+    return await _after(
+        request,
+        user_id,
+        services,
+        lambda: services.accounts.users.set_password(user_id, password, by=by, address=client_address(request)),
+    )
 
 
 @router.post("/admin/users/{user_id}/keys/{key_id}/revoke")
@@ -161,10 +166,17 @@ def _back(user_id: int) -> Response:
     return RedirectResponse(f"/admin/users/{user_id}", 303)
 
 
-async def _refused(request: Request, user_id: int, services: Services, error: ApiError) -> Response:
-    if prefers_json(request) or error.status == 404:
-        raise error
-    return await _page(request, user_id, services, error)
+async def _after(
+    request: Request, user_id: int, services: Services, change: Callable[[], Awaitable[object]]
+) -> Response:
+    """Back to the page after a change, or the page with the reason why there was none."""
+    try:
+        await change()
+    except ApiError as error:
+        if prefers_json(request) or error.status == 404:
+            raise
+        return await _page(request, user_id, services, error)
+    return _back(user_id)
 
 
 async def _page(request: Request, user_id: int, services: Services, error: ApiError | None = None) -> Response:
