@@ -70,7 +70,7 @@ class ServerProcess:
             return False
 
     @contextmanager
-    def memory(self, every_seconds: float = 0.25) -> Iterator[list[float]]:
+    def memory(self, every_seconds: float = 1.0) -> Iterator[list[float]]:
         """MiB that it and its children hold, noted again and again while the block runs."""
         noted: list[float] = []
         ended = threading.Event()
