@@ -17,7 +17,7 @@ from sonant.extraction.sinks import Sink, in_memory
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, WavLMConfig, build
 from sonant.server.hosting.batcher import Batcher
-from sonant.server.hosting.devices import Worker
+from sonant.server.hosting.devices import Lane, Worker
 from sonant.server.metrics import Metrics
 from sonant.server.settings import Queue
 from tests.shapes import TINY
@@ -51,7 +51,7 @@ class Stand:
 
     def another(self, name: str = "model") -> Batcher:
         """One more queue, for the same model on the same devices."""
-        workers = [Worker(self.backbone, self.queue.batch_seconds, thread) for thread in self.threads]
+        workers = [Worker(self.backbone, self.queue.batch_seconds, Lane(thread)) for thread in self.threads]
         windowing = windowing_of(Request(window_seconds=self.queue.window_seconds), self.backbone)
         assert windowing is not None
         return Batcher(workers, windowing, self.queue, name, self.metrics)

@@ -82,7 +82,8 @@ def test_a_user_s_vectors_do_not_depend_on_who_shared_the_batch(
 
     async def together() -> list[np.ndarray]:
         gate = threading.Event()
-        threads.of(torch.device("cpu")).submit(gate.wait)  # nobody goes before all have come
+        for lane in threads.lanes(torch.device("cpu")):
+            lane.thread.submit(gate.wait)  # nobody goes before all have come
         calls = [
             model.encode([clip], model.request(**how), share=chance.choice(["ours", "theirs"])) for clip, how in asked
         ]

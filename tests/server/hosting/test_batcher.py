@@ -240,7 +240,7 @@ def test_nor_does_it_harm_what_an_earlier_pass_of_its_batch_has_done(stand) -> N
             tasks = await enter(queued(stand.run(0.6, 3.0, share="a"), stand.run(0.7, share="b")))
             take = stand.batcher._queue.take
             stand.batcher._queue.take = lambda _: take(4 * 16_000)
-            worker.forward.budget = 16_000
+            worker._forward.budget = 16_000
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     well, ill = asyncio.run(scenario())

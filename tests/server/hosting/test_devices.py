@@ -1,29 +1,52 @@
 """One thread a device, and how fast a model is there."""
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 
+from sonant.extraction.forward import Clip
 from sonant.models import WavLMConfig, build
-from sonant.server.hosting.devices import ComputeThreads, Worker
+from sonant.server.hosting.devices import ComputeThreads, Lane, Worker
 from tests.shapes import TINY
 
 
-def worker() -> Worker:
-    return Worker(build(WavLMConfig(**TINY)).eval(), 5.0, ThreadPoolExecutor(1))
+def worker(lane: Lane | None = None) -> Worker:
+    return Worker(build(WavLMConfig(**TINY)).eval(), 5.0, lane or Lane(ThreadPoolExecutor(1)))
 
 
-def test_all_that_computes_on_a_device_does_so_in_one_thread() -> None:
+def test_all_models_on_a_device_share_its_lanes() -> None:
     threads = ComputeThreads()
-    cpu = threads.of(torch.device("cpu"))
-    assert cpu is threads.of(torch.device("cpu"))
-    assert cpu is not threads.of(torch.device("meta"))
-    assert cpu.submit(threading.get_ident).result() == cpu.submit(threading.get_ident).result()
+    cpu = threads.lanes(torch.device("cpu"))
+    assert cpu is threads.lanes(torch.device("cpu"))
+    assert len(threads.lanes(torch.device("meta"))) == 1
+    assert not {lane.thread for lane in cpu} & {lane.thread for lane in threads.lanes(torch.device("meta"))}
     threads.close()
     with pytest.raises(RuntimeError, match="stopping"):
-        threads.of(torch.device("cpu"))
+        threads.lanes(torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("cores", "lanes"), [(1, 1), (2, 2), (3, 3), (4, 4), (6, 4), (16, 4)])
+def test_lanes_share_the_cores_and_one_that_is_alone_has_all(
+    cores: int, lanes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+    threads = ComputeThreads()
+    monkeypatch.undo()
+    made = threads.lanes(torch.device("cpu"))
+    assert len(made) == lanes
+    assert sum(lane.cores for lane in made) <= cores
+    seen = {}
+    for is_alone in (True, False):
+
+        def run(is_alone: bool = is_alone) -> int:
+            list(worker(made[0]).forward([Clip(np.zeros(16_000, np.float32), ("last",))], is_alone=is_alone))
+            return torch.get_num_threads()
+
+        seen[is_alone] = made[0].thread.submit(run).result()
+    assert seen == {True: cores, False: cores // lanes}
+    threads.close()
 
 
 def test_the_speed_is_known_before_the_first_caller_comes() -> None:

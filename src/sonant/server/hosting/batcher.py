@@ -47,13 +47,13 @@ class QueueStats:
 
 
 class Batcher:
-    """One queue, and a worker for each device that empties it.
+    """One queue, and a worker for each lane of the devices, which empty it.
 
     A batch is made of what waits at the moment when a device is free: a lone request is computed at once, and batches
     fill by themselves while the one before is computed.
 
     Args:
-        workers: the model on each device.
+        workers: the model in each lane.
         windowing: how long recordings are cut.
         settings: of the queue.
         name: of the model, for messages and metrics.
@@ -63,10 +63,10 @@ class Batcher:
         self, workers: Sequence[Worker], windowing: Windowing, settings: Queue, name: str, metrics: Metrics
     ) -> None:
         self._workers, self._idle = list(workers), list(workers)
-        self._backbone = workers[0].forward.backbone
+        self._backbone = workers[0].backbone
         self._rate = self._backbone.sampling_rate
         self._windowing, self._settings, self._name = windowing, settings, name
-        self._batch_samples = min(worker.forward.budget for worker in workers)
+        self._batch_samples = min(worker.budget for worker in workers)
         self._queue: FairQueue[Piece] = FairQueue(round(self._batch_samples / TURNS_A_BATCH))
         self._admission = Admission()
         self._orders: set[Order] = set()
@@ -188,8 +188,10 @@ class Batcher:
             for piece in pieces:
                 self._queue.put(order.share, piece)
             self._queue_seconds.set(self._admission.total / self._rate)
-            while self._idle:
+            waiting = self._admission.total
+            while self._idle and waiting > 0:  # no more of them than find a batch: a worker alone has all cores
                 self._submit(self._idle.pop())
+                waiting -= round(self._batch_samples)
 
     def _forget(self, order: Order) -> None:
         """It is over, however it ended: what is left of it leaves the queue."""
@@ -206,7 +208,7 @@ class Batcher:
         worker.submit(partial(self._step, worker, time.perf_counter()))
 
     def _step(self, worker: Worker, since: float) -> None:
-        """One batch, on the thread of the device; and another after it, once the other models there had their turn."""
+        """One batch, in the worker's lane; and another after it, once the other models there had their turn."""
         try:
             self._batch(worker, since)
         except Exception:
@@ -227,7 +229,7 @@ class Batcher:
     def _take(self, worker: Worker) -> list[Piece]:
         """The next batch, off the books of what waits."""
         with self._lock:
-            pieces = self._queue.take(worker.forward.budget)
+            pieces = self._queue.take(worker.budget)
             for piece in pieces:
                 self._admission.remove(piece.order.share, piece.size)
                 piece.order.waiting -= piece.size
@@ -258,12 +260,14 @@ class Batcher:
         wanted = [(piece, clip) for piece in pieces if (clip := piece.clip()) is not None]
         if not wanted:
             return
+        with self._lock:
+            is_alone = len(self._idle) == len(self._workers) - 1 and not len(self._queue)
         start = time.perf_counter()
-        states = worker.forward([clip for _, clip in wanted], statistics)
+        states = worker.forward([clip for _, clip in wanted], statistics, is_alone=is_alone)
         for (piece, _), own in zip(wanted, states, strict=True):
             piece.take_in(own)
         self._forward_time.observe(time.perf_counter() - start)
-        self._batch_fill.observe(min(1.0, sum(len(clip.samples) for _, clip in wanted) / worker.forward.budget))
+        self._batch_fill.observe(min(1.0, sum(len(clip.samples) for _, clip in wanted) / worker.budget))
 
     async def close(self, reason: ApiError, *, seconds: float) -> None:
         """Refuse new work with `reason`, finish what is there within so many seconds, and refuse the rest too."""

@@ -31,8 +31,9 @@ class LocalModel(ServedModel):
         devices = [backbone.device for backbone in backbones]
         super().__init__(model_id, encoder, settings.queue, device=", ".join(map(str, devices)))
         workers = [
-            Worker(backbone, settings.queue.batch_seconds, threads.of(device))
+            Worker(backbone, settings.queue.batch_seconds, lane)
             for backbone, device in zip(backbones, devices, strict=True)
+            for lane in threads.lanes(device)
         ]
         for worker in workers:
             worker.submit(worker.try_out).result()
