@@ -10,6 +10,6 @@ batcher.py       the queue before a model, and the steps that empty it
 orders.py        what a call waits for: its recordings, cut into pieces that a pass can take in
 fairness.py      whose turn it is
 admission.py     how much may wait
-devices.py       one thread for each device, for all models in turn; how fast a model is there
+devices.py       lanes on each device, which all models take in turn; how fast a model is there
 memory.py        memory given back to the system
 """
