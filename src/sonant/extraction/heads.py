@@ -33,7 +33,8 @@ class HeadTask:
 
     Attributes:
         layers: the states to hand to the sink, in this order.
-        make_sink: the receiver for one recording; its `finish` gives a `Transcript`, a vector (dim,) or a list of `SpeakerTurn`.
+        make_sink: the receiver for one recording; its `finish` gives a `Transcript`, a vector (dim,) or a list of
+            `SpeakerTurn`.
         min_samples: that the recording must have.
         reads_source: whether the sink reads the recording itself, while frames of it come in.
     """

@@ -31,15 +31,12 @@ class Gate:
         self.passes = 0
         self.error: Exception | None = None
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._forward, name)
-
-    def __call__(self, *clips: Any) -> Any:
+    def __call__(self, *clips: Any, **how: Any) -> Any:
         self.leave.acquire()
         if self.error is not None:
             raise self.error
         self.passes += 1
-        return self._forward(*clips)
+        return self._forward(*clips, **how)
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +50,13 @@ def server(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def gate(server: RunningServer) -> Iterator[Gate]:
-    worker = server.services.models.get("recogniser")._batcher._workers[0]
-    worker.forward = gate = Gate(worker.forward)  # type: ignore[assignment]
+    workers = server.services.models.get("recogniser")._batcher._workers
+    gate = Gate(workers[0].forward)
+    for worker in workers:
+        worker.forward = gate  # type: ignore[assignment]
     yield gate
-    worker.forward = gate._forward
+    for worker in workers:
+        del worker.forward
     gate.leave.release(1000)
 
 
