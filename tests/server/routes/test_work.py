@@ -43,8 +43,8 @@ def _ask(server: RunningServer, body: dict[str, Any], key: str | None = None, **
 def _busy(server: RunningServer) -> Iterator[None]:
     """The model computes nothing while this lasts."""
     free = threading.Event()
-    worker = server.services.models.get(MODEL)._batcher._workers[0]
-    worker.submit(free.wait)
+    for worker in server.services.models.get(MODEL)._batcher._workers:
+        worker.submit(free.wait)
     try:
         yield
     finally:
