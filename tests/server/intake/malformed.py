@@ -20,27 +20,12 @@ import av
 import numpy as np
 import soundfile
 
+from tests.formats import LIBSNDFILE
 from tests.server.intake import forge
 from tests.server.intake.forge import box, chunk, patched, riff, wav
 
 RATE = 16000
-WRITTEN = {  # container and encoding, as libsndfile writes them
-    "wav": ("WAV", "PCM_16"),
-    "wav-float": ("WAV", "FLOAT"),
-    "wav-24": ("WAV", "PCM_24"),
-    "wavex": ("WAVEX", "PCM_16"),
-    "rf64": ("RF64", "PCM_16"),
-    "w64": ("W64", "PCM_16"),
-    "aiff": ("AIFF", "PCM_16"),
-    "au": ("AU", "PCM_16"),
-    "caf": ("CAF", "PCM_16"),
-    "nist": ("NIST", "PCM_16"),
-    "flac": ("FLAC", "PCM_16"),
-    "ogg": ("OGG", "VORBIS"),
-    "opus": ("OGG", "OPUS"),
-    "mp3": ("MP3", None),
-}
-PROMISING = tuple(WRITTEN)[:11]  # their headers tell the length
+PROMISING = tuple(LIBSNDFILE)[:11]  # their headers tell the length
 FFMPEG = {"m4a": ("mp4", "aac"), "webm": ("webm", "libopus"), "mka": ("matroska", "flac"), "aac": ("adts", "aac")}
 
 
@@ -63,10 +48,10 @@ def malformed_files() -> Iterator[tuple[str, bytes]]:
 
 @cache
 def recording(kind: str, seconds: float = 0.5) -> bytes:
-    """Noise in a good file of some kind, a key of WRITTEN or FFMPEG."""
+    """Noise in a good file of some kind, a key of LIBSNDFILE or FFMPEG."""
     file = io.BytesIO()
-    if kind in WRITTEN:
-        container, encoding = WRITTEN[kind]
+    if kind in LIBSNDFILE:
+        container, encoding = LIBSNDFILE[kind]
         soundfile.write(file, _noise(round(seconds * RATE)), RATE, format=container, subtype=encoding)
         return file.getvalue()
     container, codec = FFMPEG[kind]
@@ -211,7 +196,7 @@ def _cut_short() -> Iterator[tuple[str, bytes]]:
 
 def _too_short() -> Iterator[tuple[str, bytes]]:
     for kind in (*PROMISING, "ogg", "opus"):
-        container, encoding = WRITTEN[kind]
+        container, encoding = LIBSNDFILE[kind]
         for samples in (0, 1, 399):
             file = io.BytesIO()
             soundfile.write(file, _noise(samples), RATE, format=container, subtype=encoding)

@@ -17,8 +17,9 @@ from sonant.server.errors import ApiError
 from sonant.server.intake.decoder import SMALLEST_SHARE, AudioDecoder
 from sonant.server.intake.process import ProcessLost
 from sonant.server.settings import Limits
+from tests.formats import LIBSNDFILE
 from tests.server.intake import forge
-from tests.server.intake.malformed import FFMPEG, WRITTEN, recording
+from tests.server.intake.malformed import FFMPEG, recording
 
 SPEECH = Path(__file__).parents[3] / "examples" / "speech"
 GOOD = recording("wav")
@@ -54,7 +55,7 @@ async def begun(*work):
 # ---------------------------------------------------------------------------------------------- what comes out
 
 
-@pytest.mark.parametrize("kind", [*WRITTEN, *FFMPEG])
+@pytest.mark.parametrize("kind", [*LIBSNDFILE, *FFMPEG])
 def test_good_recordings_are_what_read_gives(decode, kind):
     data = recording(kind)
     np.testing.assert_array_equal(decode(data), audio.read(data))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sonant.errors import AudioError, SonantError
 from sonant.server.errors import ApiError, api_error
 from sonant.server.settings import Limits
-from tests.server.intake.malformed import FFMPEG, WRITTEN, malformed_files, recording
+from tests.formats import LIBSNDFILE
+from tests.server.intake.malformed import FFMPEG, malformed_files, recording
 
 SPEECH = Path(__file__).parents[3] / "examples" / "speech"
 LIMITS = Limits()
@@ -97,7 +98,7 @@ BEGINNINGS = (
     b"\x1aE\xdf\xa3", b"#!AMR\n", b"0&\xb2u", b"FLV\1", b"wvpk",
 )  # fmt: skip
 originals = st.one_of(
-    st.sampled_from([*WRITTEN, *FFMPEG]).map(recording),
+    st.sampled_from([*LIBSNDFILE, *FFMPEG]).map(recording),
     st.sampled_from(sorted(SPEECH.glob("*.flac"))).map(Path.read_bytes),
 )
 places = st.floats(0, 1, exclude_max=True)
