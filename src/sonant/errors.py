@@ -23,6 +23,10 @@
     ├── MeasurementError (ValueError)    numbers that cannot be scored, probed or compared
     └── MissingExtra (ImportError)       an optional package is needed
 
+    SonantWarning (UserWarning)          the result stands, but something about it should be known
+    ├── AudioWarning                     a recording was read, though its file is odd
+    └── ModelWarning                     a model runs, though not as its owner may believe
+
 A message says what was given, what was expected, the likely cause and the cure.
 """
 
@@ -108,6 +112,18 @@ class ManifestError(SonantError, ValueError):
 
 class MeasurementError(SonantError, ValueError):
     """Numbers that cannot be scored, probed or compared: shapes that differ, NaN, one class only."""
+
+
+class SonantWarning(UserWarning):
+    """The result stands, but something about it should be known."""
+
+
+class AudioWarning(SonantWarning):
+    """A recording was read, though its file is odd: a wrong length in its header, channels that cancel."""
+
+
+class ModelWarning(SonantWarning):
+    """A model runs, though not as its owner may believe: more slowly, or with a part left aside."""
 
 
 class MissingExtra(SonantError, ImportError):
