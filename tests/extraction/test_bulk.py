@@ -17,13 +17,14 @@ import soundfile
 import torch
 
 from sonant.errors import AudioError, ConfigurationError
-from sonant.extraction import bulk
-from sonant.extraction.bulk import Estimate, Identity, Summary, Writer, embed
+from sonant.extraction.bulk import embed
 from sonant.extraction.engine import Engine, collect
+from sonant.extraction.features import Identity, Writer
 from sonant.extraction.formats import FORMATS, read
 from sonant.extraction.inputs import gather
 from sonant.extraction.request import Request
 from sonant.extraction.sources import AudioSource
+from sonant.extraction.summary import Estimate, Summary
 
 RATE = 16_000
 CUTTING = {"batch_seconds": 2.0, "window_seconds": 3.0, "overlap_seconds": 1.0}
@@ -224,7 +225,7 @@ def test_raising_stops_and_keeps_what_is_done(model, corpus: Path, tmp_path: Pat
 
 
 def test_a_batch_is_written_while_the_next_is_computed(Averager, corpus: Path, tmp_path: Path, monkeypatch) -> None:
-    computing_more, write = threading.Event(), bulk._write_frames
+    computing_more, write = threading.Event(), Writer.frames
 
     class Telling(Averager):
         def forward(self, speech, **how):
@@ -236,7 +237,7 @@ def test_a_batch_is_written_while_the_next_is_computed(Averager, corpus: Path, t
         assert computing_more.wait(timeout=10)
         write(*what)
 
-    monkeypatch.setattr(bulk, "_write_frames", wait_and_write)
+    monkeypatch.setattr(Writer, "frames", wait_and_write)
     assert run(Telling(), corpus, tmp_path, Request(**CUTTING)).computed == 9
 
 
@@ -244,7 +245,7 @@ def test_a_disk_that_fills_up_stops_the_run(Averager, corpus: Path, tmp_path: Pa
     def write(*_) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(bulk, "_write_frames", write)
+    monkeypatch.setattr(Writer, "frames", write)
     with pytest.raises(OSError, match="No space left"):
         run(Averager(), corpus, tmp_path, Request(**CUTTING))
 
@@ -297,8 +298,8 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 torch.manual_seed(0); torch.set_num_threads(1)
 from sonant.models import WavLMConfig, build
-from sonant.extraction import bulk
-from sonant.extraction.bulk import Identity, Writer, embed
+from sonant.extraction.bulk import embed
+from sonant.extraction.features import Identity, Writer
 from sonant.extraction.engine import Engine
 from sonant.extraction.inputs import gather
 from sonant.extraction.request import Request
@@ -342,8 +343,8 @@ import resource, sys, torch
 from pathlib import Path
 torch.manual_seed(0); torch.set_num_threads(1)
 from sonant.models import WavLMConfig, build
-from sonant.extraction import bulk
-from sonant.extraction.bulk import Identity, Writer, embed
+from sonant.extraction.bulk import embed
+from sonant.extraction.features import Identity, Writer
 from sonant.extraction.engine import Engine
 from sonant.extraction.inputs import gather
 from sonant.extraction.request import Request

@@ -17,8 +17,9 @@ from sonant.api.similarity import VERIFICATION_THRESHOLD, compare_voices, cosine
 from sonant.api.unit_request import unit_request
 from sonant.checkpoints import Head, save_pretrained
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.extraction.bulk import Estimate, Identity, StoredType, Summary, Writer, embed
+from sonant.extraction.bulk import embed
 from sonant.extraction.engine import Engine, OnError
+from sonant.extraction.features import Identity, StoredType, Writer
 from sonant.extraction.formats import Format, format_of
 from sonant.extraction.heads import Heads, HeadTask, diarization, transcription, voice
 from sonant.extraction.inputs import gather
@@ -30,6 +31,7 @@ from sonant.extraction.request import (
     resolve_layers,
 )
 from sonant.extraction.sources import is_many
+from sonant.extraction.summary import Estimate, Summary
 from sonant.extraction.units import Coding, UnitFormat, UnitSink, write_units
 from sonant.extraction.units import deduplicate as without_repetitions
 from sonant.inference import Precision, PreparedCopies

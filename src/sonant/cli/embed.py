@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from sonant.extraction.bulk import Estimate, Summary
+    from sonant.extraction.summary import Estimate, Summary
 
 
 def embed(

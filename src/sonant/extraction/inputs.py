@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from sonant.data.manifest import read_manifest
 from sonant.errors import AudioNotFound, ManifestError
+from sonant.extraction.sources import AudioSource
 
 # What soundfile reads, then what the extra `audio` adds.
 _SOUNDFILE = "wav flac mp3 ogg oga opus aif aiff aifc au snd caf w64 rf64 sph"
@@ -23,6 +24,12 @@ class Entry:
     name: str
     audio: Any
     seconds: float | None = None
+
+    def source(self, *, sampling_rate: int, min_samples: int) -> AudioSource:
+        """The recording as a model of this rate reads it."""
+        return AudioSource(
+            self.audio, sampling_rate, min_samples=min_samples, known_seconds=self.seconds, label=self.name
+        )
 
 
 def gather(source: str | Path, *, stdin: BinaryIO | None = None, leave_out: Path | None = None) -> list[Entry]:

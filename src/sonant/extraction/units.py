@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.extraction.bulk import Summary
 from sonant.extraction.engine import Engine, OnError, Outcome
 from sonant.extraction.formats import atomic
 from sonant.extraction.inputs import Entry, output_names
@@ -27,6 +26,7 @@ from sonant.extraction.progress import Progress
 from sonant.extraction.request import Request
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import AudioSource
+from sonant.extraction.summary import Summary
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone, Encoded
@@ -138,14 +138,7 @@ def write_units(
     """
     kind = _kind(output, kind)
     sources = [
-        AudioSource(
-            entry.audio,
-            engine.sampling_rate,
-            min_samples=engine.receptive_field,
-            known_seconds=entry.seconds,
-            label=entry.name,
-        )
-        for entry in entries
+        entry.source(sampling_rate=engine.sampling_rate, min_samples=engine.receptive_field) for entry in entries
     ]
     errors: list[dict[str, str]] = []
     done, frames = 0, 0

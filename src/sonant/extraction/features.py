@@ -1,0 +1,110 @@
+"""What the results of `sonant embed` look like on disk: arrays of frames, matrices of vectors, lines of an index."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from sonant.errors import UnknownName
+from sonant.extraction.engine import Outcome
+from sonant.extraction.formats import Format, Rows, check_format, read, write
+from sonant.extraction.request import Request
+from sonant.extraction.sinks import RowsOnDisk
+from sonant.inference.precision import Precision
+
+StoredType = Literal["float32", "float16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What made the features: the name of the model, the hub's revision, a hash of the weights, and the arithmetic."""
+
+    model: str
+    revision: str
+    weights: str
+    dim: int
+    frame_rate: float
+    precision: Precision | None = None  # None: that of the weights
+
+
+class Writer:
+    """Knows what a request looks like on disk."""
+
+    def __init__(self, identity: Identity, request: Request, *, kind: Format, dtype: StoredType) -> None:
+        check_format(kind)
+        if dtype not in ("float32", "float16"):
+            raise UnknownName("stored number type", dtype, ["float32", "float16"])
+        self.identity, self.request, self.format = identity, request, kind
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.dim = request.vector_dim(identity.dim)
+
+    def settings(self) -> dict[str, Any]:
+        """Whatever shapes the numbers; what only moves their last bit (device, batch size) is left out."""
+        request = self.request
+        return {
+            "model": self.identity.model,
+            "revision": self.identity.revision,
+            "weights": self.identity.weights,
+            "layer": list(request.layers) if request.stacked else request.layers[0],
+            "pool": request.pool,
+            "normalize": request.normalize,
+            "window_seconds": request.window_seconds,
+            "overlap_seconds": request.overlap if request.window_seconds else None,
+            "precision": self.identity.precision,
+            "format": self.format,
+            "dtype": self.dtype.name,
+            "dim": self.dim,
+            "frame_rate": self.identity.frame_rate,
+        }
+
+    def row(self, name: str, outcome: Outcome) -> dict[str, Any]:
+        """A recording's line in the index."""
+        settings = self.settings()
+        return {
+            "path": name,
+            "seconds": round(outcome.seconds, 6),
+            "frames": outcome.frames,
+            **{key: settings[key] for key in ("dim", "layer", "pool", "model", "revision")},
+        }
+
+    def frames(self, path: Path, outcome: Outcome) -> None:
+        """Write the frames of one recording, from memory or from the spool, which is then removed."""
+        if not isinstance(outcome.value, list):
+            self._frames(path, list(outcome.value.numpy()))
+            return
+        layers: list[RowsOnDisk] = outcome.value
+        try:
+            self._frames(path, layers)
+        finally:
+            for rows in layers:
+                rows.path.unlink(missing_ok=True)
+
+    def vectors(self, path: Path, layers: Sequence[Rows], index: Sequence[Mapping[str, Any]]) -> None:
+        """Write a vector for each recording of the index."""
+        self._write(path, layers, {name: [row[name] for row in index] for name in ("path", "seconds")})
+
+    def read_vectors(self, path: Path) -> np.ndarray:
+        """(layers, recordings, dim)."""
+        return read(path, kind=self.format, layer_names=self.request.layer_names, rows_first=True)
+
+    def _frames(self, path: Path, layers: Sequence[Rows]) -> None:
+        starts = np.arange(len(layers[0])) / self.identity.frame_rate
+        columns = (
+            {"seconds": [round(float(start), 6) for start in starts]} if self.format in ("parquet", "jsonl") else {}
+        )
+        self._write(path, layers, columns)
+
+    def _write(self, path: Path, layers: Sequence[Rows], columns: Mapping[str, Sequence[Any]]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(
+            path,
+            dict(zip(self.request.layer_names, layers, strict=True)),
+            kind=self.format,
+            dtype=self.dtype,
+            dim=self.dim,
+            columns=columns,
+            stacked=self.request.stacked,
+            rows_first=self.request.pool is not None,
+        )

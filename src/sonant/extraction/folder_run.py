@@ -1,0 +1,175 @@
+"""One run of a bulk job that fills a folder."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sonant.errors import ConfigurationError
+from sonant.extraction.batching import Batch
+from sonant.extraction.engine import Engine, OnError, Outcome
+from sonant.extraction.features import Writer
+from sonant.extraction.formats import estimated_bytes
+from sonant.extraction.inputs import Entry, output_names
+from sonant.extraction.journal import Journal, read_lines, settle, write_lines
+from sonant.extraction.progress import Progress
+from sonant.extraction.sinks import Pooled, Sink, Spooled, in_memory
+from sonant.extraction.summary import Estimate, Summary
+from sonant.extraction.vector_spool import VectorSpool
+
+
+class FolderRun:
+    """One run of `embed_folder`."""
+
+    def __init__(
+        self, engine: Engine, entries: Sequence[Entry], folder: Path, writer: Writer, on_error: OnError
+    ) -> None:
+        self.engine, self.entries, self.folder, self.writer, self.on_error = engine, entries, folder, writer, on_error
+        self.request = writer.request
+        self.sources = [
+            entry.source(sampling_rate=engine.sampling_rate, min_samples=engine.receptive_field) for entry in entries
+        ]
+        self.index_path, self.errors_path = folder / "index.jsonl", folder / "errors.jsonl"
+        self.journal_path, self.spool_path = folder / "journal.jsonl", folder / "vectors.spool"
+        self.vectors_path = folder / f"vectors.{writer.format}"
+        self.files = output_names([entry.name for entry in entries], writer.format)
+        self.errors: dict[int, dict[str, Any]] = {}
+        has_results = any(path.exists() and path.stat().st_size for path in (self.index_path, self.journal_path))
+        settle(folder / "settings.json", writer.settings(), bound=has_results, free=("model", "revision"))
+        self._reopen()
+        self.journal = Journal(self.journal_path)
+        self.kept = sum(entry.name in self.journal.rows for entry in entries)
+        self.spool = None
+        if self.request.pool is not None:
+            shape = (len(self.request.layers), writer.dim)
+            self.spool = VectorSpool(self.spool_path, shape, writer.dtype, rows=len(self.journal.rows))
+
+    def go(self, *, show_progress: bool | None, on_start: Callable[[Estimate], None] | None) -> Summary:
+        seconds, failures = self.engine.lengths(self.sources, on_error=self.on_error)
+        todo = [item for item, entry in enumerate(self.entries) if entry.name not in self.journal.rows]
+        # Planned from all, then without what is finished: the batches of an interrupted run come out the same.
+        batches = [batch.only(set(todo)) for batch in self.engine.plan(seconds, self.request)]
+        batches = [batch for batch in batches if batch.items]
+        todo_seconds = sum(seconds[item] or 0.0 for item in todo)
+        estimate = self._estimate(todo_seconds, len(todo) - len(failures), len(failures))
+        if on_start is not None:
+            on_start(estimate)
+        self._note_errors(failures)
+        with Progress(todo_seconds, show=show_progress) as progress:
+            self._compute(batches, progress)
+            num_bytes = self._finish()
+            return Summary(
+                output=self.folder,
+                computed=len(self.journal.rows) - self.kept,
+                kept=self.kept,
+                failed=len(self.errors),
+                seconds=progress.seconds,
+                wall_seconds=progress.wall_seconds,
+                num_bytes=num_bytes,
+                errors=self.errors_path if self.errors else None,
+            )
+
+    def _compute(self, batches: Sequence[Batch], progress: Progress) -> None:
+        """Run the model over batches; each is written while the next is computed."""
+        written: Future[None] | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="sonant-write") as writer:  # waits for what was computed
+            for outcomes in self.engine.run(
+                self.sources, batches, self.request, self._sink, on_error=self.on_error, progress=progress
+            ):
+                if written is not None:
+                    written.result()
+                written = writer.submit(self._keep, outcomes)
+            if written is not None:
+                written.result()
+
+    def _keep(self, outcomes: Sequence[Outcome]) -> None:
+        self._commit([outcome for outcome in outcomes if outcome.error is None])
+        self._note_errors([outcome for outcome in outcomes if outcome.error is not None])
+
+    def close(self) -> None:
+        self.journal.close()
+        if self.spool is not None:
+            self.spool.close()
+
+    def _sink(self, item: int, *, windowed: bool) -> Sink:
+        if self.request.pool is not None:
+            return Pooled(self.request)
+        if not windowed:
+            return in_memory(self.request)
+        path = self._feature_path(item)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Spooled(path.with_name(f".{path.name}"), self.request, self.writer.dtype)
+
+    def _feature_path(self, item: int) -> Path:
+        return self.folder / "features" / self.files[item]
+
+    def _commit(self, outcomes: Sequence[Outcome]) -> None:
+        """Make a batch durable: its features first, then, in one write, the lines that say so."""
+        rows = [self.writer.row(self.entries[outcome.item].name, outcome) for outcome in outcomes]
+        if self.spool is not None:
+            numbers = self.spool.append(outcome.value.numpy() for outcome in outcomes)
+            rows = [row | {"row": number} for row, number in zip(rows, numbers, strict=True)]
+        else:
+            for outcome, row in zip(outcomes, rows, strict=True):
+                path = self._feature_path(outcome.item)
+                self.writer.frames(path, outcome)
+                row["file"] = path.relative_to(self.folder).as_posix()
+        self.journal.append(rows)
+
+    def _note_errors(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            self.errors[outcome.item] = {
+                "path": self.entries[outcome.item].name,
+                "error": type(outcome.error).__name__,
+                "message": str(outcome.error),
+            }
+        if outcomes:
+            write_lines(self.errors_path, [self.errors[item] for item in sorted(self.errors)])
+
+    def _finish(self) -> int:
+        """The final files, in the order of the input; the journal goes last, so a kill here costs nothing either."""
+        finished = self.journal.rows
+        here = [entry.name for entry in self.entries if entry.name in finished]
+        names = here + sorted(set(finished).difference(here))
+        index = [finished[name] for name in names]
+        if self.spool is not None:
+            if index:
+                self.writer.vectors(self.vectors_path, self.spool.layers([row["row"] for row in index]), index)
+            index = [row | {"row": number} for number, row in enumerate(index)]
+            paths = [self.vectors_path]
+        else:
+            paths = [self.folder / row["file"] for row in index]
+        write_lines(self.index_path, index)
+        if not self.errors:
+            self.errors_path.unlink(missing_ok=True)
+        self.journal_path.unlink()
+        self.spool_path.unlink(missing_ok=True)
+        return sum(path.stat().st_size for path in paths if path.exists())
+
+    def _reopen(self) -> None:
+        """A finished folder that gets more recordings becomes a run under way again."""
+        if self.journal_path.exists() or not self.index_path.exists():
+            return
+        index = read_lines(self.index_path)
+        if self.request.pool is not None and index:
+            vectors = self.writer.read_vectors(self.vectors_path).transpose(1, 0, 2)  # (recordings, layers, dim)
+            self.spool_path.write_bytes(np.ascontiguousarray(vectors, dtype=self.writer.dtype).tobytes())
+        write_lines(self.journal_path, index)
+
+    def _estimate(self, seconds: float, recordings: int, unreadable: int) -> Estimate:
+        """How much there is to do; refuses what the disk has no room for."""
+        rows = recordings if self.request.pool is not None else round(seconds * self.writer.identity.frame_rate)
+        needed = estimated_bytes(
+            rows, self.writer.dim, len(self.request.layers), kind=self.writer.format, dtype=self.writer.dtype
+        )
+        free = shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise ConfigurationError(
+                f"The features of {recordings} recordings ({seconds / 3600:.1f} h) would take about {needed / 1e9:.1f} "
+                f"GB, and {self.folder} has {free / 1e9:.1f} GB free. Choose fewer layers, a pooling, float16 or "
+                "another disk."
+            )
+        return Estimate(recordings=recordings, kept=self.kept, unreadable=unreadable, seconds=seconds, num_bytes=needed)
