@@ -42,7 +42,7 @@ REPRODUCE = """\
 ## How to reproduce
 
 ```console
-$ pip install 'sonant[bench]'     # transformers, OpenVINO and matplotlib, to compare and to draw
+$ pip install '.[bench]'          # transformers, OpenVINO and matplotlib, to compare and to draw
 $ sonant bench                    # about 10 minutes on two cores: WavLM Base and Large
 $ sonant bench --full             # about 40: every family, long clips, memory, a corpus
 $ sonant bench --models wavlm-large --cases 10s,batch --precision bfloat16,int8 --threads 1

@@ -274,8 +274,17 @@ def test_public_names_exist() -> None:
     for name in sonant.__all__:
         assert getattr(sonant, name) is not None
     assert set(sonant.__all__) <= set(dir(sonant))
+    assert not hasattr(sonant, "__nothing__")
     with pytest.raises(AttributeError, match="SpeechEncoder"):
         _ = sonant.SpeachEncoder
+
+
+def test_every_room_is_an_attribute_of_the_package(house: House) -> None:
+    rooms = {room_of(module) for module in house.modules} - {"sonant", "__main__"}
+    assert rooms <= set(dir(sonant))
+    assert _python("import sonant; print(sonant.audio.read.__name__, sonant.errors.AudioError.__name__)") == (
+        "read AudioError"
+    )
 
 
 @pytest.mark.slow

@@ -17,6 +17,8 @@ import sonant
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+ROOMS_OF_ADVICE = ("src", "docs", "deploy", "examples", "benchmarks", "gpu", "tests")
+TEXT = {"", ".py", ".md", ".html", ".js", ".service", ".yml", ".yaml"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
@@ -25,8 +27,17 @@ def test_extras_in_the_docs_exist() -> None:
     table = re.findall(r"^\| `(\w+)` \|", (DOCS / "installation.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(table) == extras
     for page in [ROOT / "README.md", *DOCS.glob("*.md")]:
-        for group in re.findall(r"(?:sonant|\.)\[([\w,]+)\]'", page.read_text(encoding="utf-8")):
+        for group in re.findall(r"\.\[([\w,]+)\]'", page.read_text(encoding="utf-8")):
             assert set(group.split(",")) <= extras, f"{page.name} names an extra that does not exist: {group}"
+
+
+def test_no_advice_needs_an_index_that_has_sonant() -> None:
+    """sonant is on no package index: pip finds it in a checkout, as `.`, or not at all."""
+    ours = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile", *(f"{name}/**/*" for name in ROOMS_OF_ADVICE)]
+    paths = [path for pattern in ours for path in ROOT.glob(pattern) if path.suffix in TEXT and path.is_file()]
+    assert len(paths) > 300
+    wrong = [str(path) for path in paths if re.search(r"pip install\W+sonant\b", path.read_text(encoding="utf-8"))]
+    assert not wrong
 
 
 def test_direct_dependencies_are_pinned() -> None:

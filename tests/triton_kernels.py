@@ -10,7 +10,7 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 def needs_triton() -> None:
     """Skip the test, or the module that calls this, where there is no Triton, or none that runs here."""
-    pytest.importorskip("triton", reason="Triton is not installed: pip install 'sonant[triton]' (Linux)")
+    pytest.importorskip("triton", reason="Triton is not installed: pip install '.[triton]' (Linux)")
     if reason := _trouble():
         pytest.skip(reason, allow_module_level=True)
 

@@ -3,12 +3,35 @@
     encoder = sonant.load("sonant/wavlm-tiny")
     frames = encoder.encode("speech.wav")          # (frames, dim)
 
-The public names live in `sonant.api` and are fetched when first used, so that `import sonant` stays quick.
+The public names live in `sonant.api`. They, and the packages below this one (`sonant.audio`), are imported when first
+used, so that `import sonant` stays quick.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sonant import (  # noqa: F401 - so that type checkers know them as attributes
+        analysis,
+        api,
+        audio,
+        benchmark,
+        checkpoints,
+        configuration,
+        data,
+        decoding,
+        errors,
+        evaluation,
+        export,
+        extraction,
+        inference,
+        layers,
+        loss,
+        models,
+        pretraining,
+        recipes,
+        tasks,
+        training,
+    )
     from sonant.api import (
         SpeakerTurn,
         SpeechEncoder,
@@ -40,12 +63,20 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    from importlib import import_module
+    from importlib.util import find_spec
+
     if name in __all__:
         from sonant import api
 
         return getattr(api, name)
+    if not name.startswith("_") and find_spec(f"sonant.{name}") is not None:
+        return import_module(f"sonant.{name}")
     raise AttributeError(f"module 'sonant' has no attribute {name!r}; it has {', '.join(__all__)}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    from pkgutil import iter_modules
+
+    modules = (module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
+    return sorted({*globals(), *__all__, *modules})

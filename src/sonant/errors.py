@@ -30,6 +30,7 @@
 A message says what was given, what was expected, the likely cause and the cure.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -127,13 +128,58 @@ class ModelWarning(SonantWarning):
 
 
 class MissingExtra(SonantError, ImportError):
-    """An optional package is needed; the message names the extra that installs it."""
+    """An optional package is needed; the message says how to install it, and which extra of sonant holds it."""
 
     def __init__(self, package: str, *, extra: str, purpose: str) -> None:
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed. Install it with: "
-            f"pip install 'sonant[{extra}]'"
+            f"{pip_install(extra, package)}  (the extra {extra!r} of sonant)"
         )
+
+
+def pip_install(extra: str, package: str) -> str:
+    """The command that installs what an extra of sonant still lacks.
+
+    It names the packages themselves, with the versions that sonant's own metadata asks for, so that it works whether
+    sonant came from a checkout, a wheel or an index. Where sonant runs without being installed, it names `package`.
+    """
+    wanted = _requirements(extra) or [package]
+    missing = [requirement for requirement in wanted if not _is_installed(requirement)]
+    return "pip install " + " ".join(f"'{requirement}'" for requirement in missing or wanted)
+
+
+def _requirements(extra: str) -> list[str]:
+    """What an extra of the installed sonant requires, the extras that it names taken apart; empty if not installed."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        lines = requires("sonant") or []
+    except PackageNotFoundError:
+        return []
+    found = []
+    for line in lines:  # such as `av>=14; sys_platform != "win32" and extra == "audio"`
+        requirement, _, marker = line.partition(";")
+        others = [part.strip("() ") for part in marker.split(" and ")]
+        if f'extra == "{extra}"' not in (part.replace("'", '"') for part in others):
+            continue
+        inner = re.fullmatch(r"sonant\[([\w,\s-]+)\]", requirement.strip())
+        if inner is not None:
+            found += [each for name in inner[1].split(",") for each in _requirements(name.strip())]
+            continue
+        conditions = " and ".join(part.replace("'", '"') for part in others if not part.startswith("extra "))
+        found.append(f"{requirement.strip()}; {conditions}" if conditions else requirement.strip())
+    return list(dict.fromkeys(found))
+
+
+def _is_installed(requirement: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    name = re.match(r"[\w.-]+", requirement)
+    try:
+        distribution(name[0] if name else requirement)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 class UnknownName(SonantError, LookupError):

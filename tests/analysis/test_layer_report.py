@@ -49,5 +49,5 @@ def test_the_plot_is_written(tmp_path, name):
 
 def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MissingExtra, match="sonant\\[plot\\]"):
+    with pytest.raises(MissingExtra, match="pip install 'matplotlib"):
         plot_layers(MEASURES, tmp_path / "layers.png")

@@ -118,9 +118,9 @@ def test_sound_may_end_before_the_pictures():
 def test_without_av_the_extra_is_named(encode_av, monkeypatch):
     data = encode_av(np.zeros(16000, np.float32), 16000, "mp4", "aac")
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(MissingExtra, match=r"sonant\[audio\]"):
+    with pytest.raises(MissingExtra, match="pip install 'av"):
         audio.read(data)
-    with pytest.raises(UndecodableAudio, match=r"sonant\[audio\]"):
+    with pytest.raises(UndecodableAudio, match="pip install 'av"):
         audio.read(b"not audio at all" * 100)
 
 

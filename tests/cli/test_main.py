@@ -116,7 +116,7 @@ def test_wrong_use_is_2_with_the_cure_on_stderr(arguments: list[str], words: str
     [
         (AudioNotFound("There is no file a.wav."), 1, "There is no file a.wav."),
         (CheckpointMismatch("two tensors are missing"), 1, "two tensors are missing"),
-        (MissingExtra("av", extra="audio", purpose="m4a"), 1, "pip install 'sonant[audio]'"),
+        (MissingExtra("av", extra="audio", purpose="m4a"), 1, "pip install 'av"),
         (UnknownName("layer", "lsat", ["last"]), 2, "Did you mean 'last'"),
         (ConfigurationError("dim must be even"), 2, "dim must be even"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "out/a"), 1, "No such file or directory: out/a"),

@@ -30,7 +30,7 @@ def test_accounts_must_be_within_reach_of_every_machine(tmp_path: Path) -> None:
 def test_without_ray_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     settings = ServerSettings(data=tmp_path, database="postgresql+psycopg://nobody@nowhere.invalid/x")
-    with pytest.raises(MissingExtra, match=r"sonant\[ray\]"):
+    with pytest.raises(MissingExtra, match=r"pip install .*'ray"):
         run_on_ray(settings, announce=print)
 
 
@@ -46,7 +46,7 @@ async def spent(settings: ServerSettings) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'sonant[ray]'")
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install '.[ray]'")
 def test_the_command_serves_on_ray(tmp_path: Path, postgresql: Callable[[], str]) -> None:
     """An answer equals `encode`, is charged in PostgreSQL, and the server stops when told."""
     port, database = free_port(), postgresql()

@@ -13,7 +13,7 @@ from sonant.audio.arrays import Waveform, downmix
 from sonant.audio.headers import Patched, Promise, read_promise
 from sonant.audio.mp3 import count_mp3_samples, mp3_lacks_length
 from sonant.audio.sources import Encoded, open_encoded
-from sonant.errors import MissingExtra, TruncatedAudio, UndecodableAudio
+from sonant.errors import MissingExtra, TruncatedAudio, UndecodableAudio, pip_install
 
 BLOCK_FRAMES = 1 << 17  # about eight seconds at 16 kHz; of all channels together
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # a forged rate would ask for absurd amounts of resampling
@@ -135,7 +135,7 @@ def _av(encoded: Encoded, why: str) -> Iterator[Decoder]:
             raise MissingExtra("av", extra="audio", purpose=f"Reading {encoded.name} ({kind})") from None
         raise UndecodableAudio(
             f"{encoded.name}: not audio in a format that soundfile reads ({why}). If it is audio, "
-            "pip install 'sonant[audio]' reads more formats, or convert it: ffmpeg -i OLD NEW.wav."
+            f"{pip_install('audio', 'av')} makes sonant read more formats; or convert it: ffmpeg -i OLD NEW.wav."
         ) from None
     with ExitStack() as stack:
         try:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-pytest.importorskip("triton", reason="Triton is not installed: pip install 'sonant[triton]' (Linux)")
+pytest.importorskip("triton", reason="Triton is not installed: pip install '.[triton]' (Linux)")
 
 # Beside the compiler there can be no interpreter: a process of its own.
 SCRIPT = '''
