@@ -327,3 +327,9 @@ def test_every_error_of_a_recording_is_an_audio_error(tmp_path):
     for source in (tmp_path, b"", b"x", np.zeros(3), np.full(500, np.nan)):
         with pytest.raises(AudioError):
             audio.read(source)
+
+
+def test_a_link_that_leads_nowhere_says_where_it_leads(tmp_path):
+    (tmp_path / "a.wav").symlink_to("gone.wav")
+    with pytest.raises(AudioNotFound, match=r"a link to 'gone\.wav', which is not there"):
+        audio.read(tmp_path / "a.wav")

@@ -22,6 +22,7 @@ from sonant.extraction.engine import Engine, collect
 from sonant.extraction.features import Identity, Writer
 from sonant.extraction.formats import FORMATS, read
 from sonant.extraction.inputs import gather
+from sonant.extraction.names import readable_name
 from sonant.extraction.request import Request
 from sonant.extraction.sources import AudioSource
 from sonant.extraction.summary import Estimate, Summary
@@ -248,6 +249,25 @@ def test_a_disk_that_fills_up_stops_the_run(Averager, corpus: Path, tmp_path: Pa
     monkeypatch.setattr(Writer, "frames", write)
     with pytest.raises(OSError, match="No space left"):
         run(Averager(), corpus, tmp_path, Request(**CUTTING))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("what", ["frames", "pooled"])
+def test_every_name_that_a_file_can_have_is_written(model, tmp_path: Path, what: str, kind: str) -> None:
+    names = [b"caf\xe9.wav", b'two\nlines "quoted".wav', b"-dash.wav", b"end .wav", b"n" * 251 + b".wav", b"b.wav"]
+    names += [b"B.wav", b"b.flac", *(f"{name}.wav".encode() for name in ("\U0001f3a4 \u2028", "\u00e9", "e\u0301"))]
+    (tmp_path / "in").mkdir()
+    for name in names:
+        path = os.fsencode(tmp_path / "in") + b"/" + name
+        soundfile.write(path, np.full(RATE, 0.1), RATE, format=name[-4:].decode().strip("."))
+    request = REQUESTS[what]
+    for computed in (len(names), 0):  # the second time it reads what it wrote
+        assert run(model, tmp_path / "in", tmp_path / "out", request, kind).computed == computed
+    index = [json.loads(line) for line in (tmp_path / "out/index.jsonl").read_bytes().splitlines()]
+    assert {row["path"] for row in index} == {readable_name(os.fsdecode(name)) for name in names}
+    if request.pool is None:
+        assert len({row["file"].casefold() for row in index}) == len(names)
+        assert all((tmp_path / "out" / row["file"]).is_file() for row in index)
 
 
 def test_half_precision_on_disk(model, corpus: Path, tmp_path: Path) -> None:

@@ -1,11 +1,17 @@
 import io
 import json
+import os
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 
-from sonant.errors import AudioNotFound, ManifestError
-from sonant.extraction.inputs import gather, output_names
+from sonant.errors import AudioNotFound, ManifestError, UndecodableAudio
+from sonant.extraction.inputs import gather
+from sonant.extraction.sources import AudioSource, Unusable
+
+not_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -54,8 +60,76 @@ def test_a_path_that_leads_nowhere(tmp_path: Path) -> None:
         gather(tmp_path / "nowhere")
 
 
-def test_outputs_mirror_inputs_never_collide_and_stay_inside() -> None:
-    names = ["a/x.wav", "b/x.wav", "b/X.mp3", "../up.wav", "/abs/y.wav", "v1.2"]
-    made = output_names(names, "npy")
-    assert made == ["a/x.npy", "b/x.wav.npy", "b/X.mp3.npy", "__/up.npy", "abs/y.npy", "v1.npy"]
-    assert len({name.lower() for name in made}) == len(names)
+def test_what_is_no_file_is_never_opened(tmp_path: Path) -> None:
+    """Each of these would stop the job, or hang it, if it were opened."""
+    touch(tmp_path, "good.wav")
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "device.wav").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket.wav"))
+        entries = {entry.name: entry.audio for entry in gather(tmp_path)}
+    assert entries.pop("good.wav") == tmp_path / "good.wav"
+    kinds = {"pipe.wav": "a named pipe", "device.wav": "a device", "socket.wav": "a socket"}
+    assert entries.keys() == kinds.keys()
+    for name, audio in entries.items():
+        assert isinstance(audio, Unusable)
+        source = AudioSource(audio, 16_000)
+        for ask in (source.seconds, source.read, lambda source=source: next(source.blocks())):
+            with pytest.raises(UndecodableAudio, match=kinds[name]):
+                ask()
+
+
+def test_a_manifest_may_name_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "list.jsonl").write_text('{"path": "pipe.wav", "duration": 2.0}\n{"path": "a\\u0000b.wav"}\n')
+    pipe, odd = gather(tmp_path / "list.jsonl")
+    assert isinstance(pipe.audio, Unusable)
+    assert odd.audio == tmp_path / "a\0b.wav"
+
+
+def test_a_pipe_that_is_named_is_read_to_its_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(b"RIFF",))
+    writer.start()
+    (entry,) = gather(tmp_path / "pipe")
+    writer.join()
+    assert (entry.name, entry.audio) == ("pipe", b"RIFF")
+
+
+def test_a_device_that_is_named_is_refused() -> None:
+    with pytest.raises(UndecodableAudio, match="a device"):
+        gather("/dev/zero")
+
+
+@not_root
+def test_a_folder_that_may_not_be_listed_is_told(tmp_path: Path) -> None:
+    touch(tmp_path, "good.wav", "shut/in.wav")
+    (tmp_path / "shut").chmod(0)
+    good, shut = gather(tmp_path)
+    assert (good.name, shut.name) == ("good.wav", "shut")
+    assert "Permission denied" in str(shut.audio.error)
+    with pytest.raises(AudioNotFound, match="Permission denied"):
+        gather(tmp_path / "shut")
+    (tmp_path / "shut").chmod(0o700)
+
+
+def test_names_that_are_not_utf_8_are_escaped(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/caf\xe9.wav"
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+    (entry,) = gather(tmp_path)
+    assert entry.name == r"caf\xe9.wav"
+    assert os.fsencode(entry.audio) == path
+    (tmp_path / "list.jsonl").write_text(json.dumps({"path": os.fsdecode(b"caf\xe9.wav")}))
+    assert gather(tmp_path / "list.jsonl") == [entry]
+
+
+def test_stamps_notice_a_change(tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav")
+    (before,) = gather(tmp_path)
+    assert [before] == gather(tmp_path) == gather(tmp_path / "a.wav")
+    os.utime(tmp_path / "a.wav", ns=(1, 1))
+    (after,) = gather(tmp_path)
+    assert after.stamp == {"source_bytes": 0, "source_mtime_ns": 1}
+    assert before.stamp != after.stamp
+    one, other = (gather("-", stdin=io.BytesIO(data))[0].stamp for data in (b"RIFX", b"RIFF"))
+    assert one != other

@@ -100,6 +100,10 @@ def _open_path(source: str | os.PathLike[Any]) -> Iterator[Encoded]:
     try:
         file = path.open("rb", buffering=0)
     except FileNotFoundError:
+        if path.is_symlink():
+            raise AudioNotFound(
+                f"{name!r} is a link to {str(path.readlink())!r}, which is not there: mend the link, or take it out."
+            ) from None
         where = "" if path.is_absolute() else f" (looked in {Path.cwd()})"
         raise AudioNotFound(f"There is no file {name!r}{where}: check the spelling and the folder.") from None
     except IsADirectoryError:

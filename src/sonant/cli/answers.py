@@ -7,7 +7,8 @@ from typing import Any
 
 from sonant.errors import ConfigurationError
 from sonant.extraction.formats import atomic
-from sonant.extraction.inputs import Entry, gather, output_names
+from sonant.extraction.inputs import Entry, gather
+from sonant.extraction.names import output_names
 
 
 class Answers:

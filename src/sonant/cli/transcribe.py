@@ -69,6 +69,7 @@ def _text(entry: "Entry", transcript: "Transcript", kind: TextFormat, *, named: 
     from dataclasses import asdict
 
     from sonant.decoding.subtitles import segments, srt, vtt
+    from sonant.extraction.names import one_line
 
     match kind:
         case "json":
@@ -77,4 +78,4 @@ def _text(entry: "Entry", transcript: "Transcript", kind: TextFormat, *, named: 
             return srt(segments(transcript.words))
         case "vtt":
             return vtt(segments(transcript.words))
-    return f"{entry.name}\t{transcript.text}\n" if named else f"{transcript.text}\n"
+    return f"{one_line(entry.name)}\t{transcript.text}\n" if named else f"{transcript.text}\n"

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,8 +12,9 @@ from sonant.extraction.batching import Batch
 from sonant.extraction.engine import Engine, OnError, Outcome
 from sonant.extraction.features import Writer
 from sonant.extraction.formats import estimated_bytes
-from sonant.extraction.inputs import Entry, output_names
-from sonant.extraction.journal import Journal, read_lines, settle, write_lines
+from sonant.extraction.inputs import Entry
+from sonant.extraction.journal import Journal, failure, read_lines, settle, write_lines
+from sonant.extraction.names import output_names
 from sonant.extraction.progress import Progress
 from sonant.extraction.sinks import Pooled, Sink, Spooled, in_memory
 from sonant.extraction.summary import Estimate, Summary
@@ -36,7 +36,7 @@ class FolderRun:
         self.journal_path, self.spool_path = folder / "journal.jsonl", folder / "vectors.spool"
         self.vectors_path = folder / f"vectors.{writer.format}"
         self.files = output_names([entry.name for entry in entries], writer.format)
-        self.errors: dict[int, dict[str, Any]] = {}
+        self.errors: dict[int, dict[str, str]] = {}
         has_results = any(path.exists() and path.stat().st_size for path in (self.index_path, self.journal_path))
         settle(folder / "settings.json", writer.settings(), bound=has_results, free=("model", "revision"))
         self._reopen()
@@ -121,11 +121,8 @@ class FolderRun:
 
     def _note_errors(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
-            self.errors[outcome.item] = {
-                "path": self.entries[outcome.item].name,
-                "error": type(outcome.error).__name__,
-                "message": str(outcome.error),
-            }
+            assert outcome.error is not None
+            self.errors[outcome.item] = failure(self.entries[outcome.item].name, outcome.error)
         if outcomes:
             write_lines(self.errors_path, [self.errors[item] for item in sorted(self.errors)])
 

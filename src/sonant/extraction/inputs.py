@@ -1,15 +1,16 @@
 """What `sonant embed` is pointed at: a recording, a folder of them, a manifest, or bytes on standard input."""
 
-import os
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 from sonant.data.manifest import read_manifest
 from sonant.errors import AudioNotFound, ManifestError
-from sonant.extraction.sources import AudioSource
+from sonant.extraction.folders import search
+from sonant.extraction.names import readable_name
+from sonant.extraction.sources import AudioSource, Unusable
+from sonant.extraction.special_files import Stamp, look, look_at_all, stamp_of_bytes, unlisted
 
 # What soundfile reads, then what the extra `audio` adds.
 _SOUNDFILE = "wav flac mp3 ogg oga opus aif aiff aifc au snd caf w64 rf64 sph"
@@ -19,11 +20,19 @@ AUDIO_SUFFIXES = frozenset(f".{name}" for name in f"{_SOUNDFILE} {_PYAV}".split(
 
 @dataclass(frozen=True)
 class Entry:
-    """One recording of a job: the name that it has in the output, what to read, and its length if already known."""
+    """One recording of a job.
+
+    Attributes:
+        name: that it has in the results, see `names.readable_name`.
+        audio: what to read: a path, bytes, or `Unusable` for what was not opened.
+        seconds: its length, if that is known already.
+        stamp: by which a change of it is noticed.
+    """
 
     name: str
     audio: Any
     seconds: float | None = None
+    stamp: Stamp = field(default_factory=dict)
 
     def source(self, *, sampling_rate: int, min_samples: int) -> AudioSource:
         """The recording as a model of this rate reads it."""
@@ -36,18 +45,20 @@ def gather(source: str | Path, *, stdin: BinaryIO | None = None, leave_out: Path
     """The recordings that a command-line argument stands for, each once, in a fixed order.
 
     Args:
-        source: a folder (searched through for audio, hidden files left out), a `.jsonl` manifest, "-", or a recording.
+        source: a folder (searched through for audio, hidden files left out), a `.jsonl` manifest, "-", or a recording;
+            that may be a pipe, which is read to its end.
         stdin: where "-" reads from.
         leave_out: a folder not to search, such as the output's own.
 
     Raises:
         AudioNotFound: nothing there, or a folder without audio.
+        UndecodableAudio: a device or a socket.
         ManifestError: a manifest that cannot be read or names a recording twice.
     """
     if str(source) == "-":
         if stdin is None:
             raise AudioNotFound("'-' stands for standard input, and there is none here.")
-        return [Entry("stdin", stdin.read())]
+        return [_of_bytes("stdin", stdin.read())]
     path = Path(source)
     if path.is_dir():
         return _folder(path, leave_out)
@@ -55,32 +66,52 @@ def gather(source: str | Path, *, stdin: BinaryIO | None = None, leave_out: Path
         return _manifest(path)
     if not path.exists():
         raise AudioNotFound(f"There is no file or folder {str(path)!r}: check the path. Looked in {Path.cwd()}.")
-    return [Entry(path.name, path)]
+    name = readable_name(path.name)
+    if path.is_fifo():  # somebody made it for this: `sonant embed <(sox talk.wav -t wav -)`
+        return [_of_bytes(name, path.read_bytes())]
+    audio, stamp = look(path)
+    if isinstance(audio, Unusable):
+        raise audio.error
+    return [Entry(name, audio, stamp=stamp)]
+
+
+def _of_bytes(name: str, data: bytes) -> Entry:
+    return Entry(name, data, stamp=stamp_of_bytes(data))
 
 
 def _folder(folder: Path, leave_out: Path | None) -> list[Entry]:
-    found: list[str] = []
-    for here, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".") and Path(here, name) != leave_out]
-        found += [
-            str(Path(here, name).relative_to(folder))
-            for name in files
-            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES
-        ]
-    if not found:
+    files, failures = search(folder, _is_audio, leave_out=leave_out)
+    if folder in failures:
+        raise AudioNotFound(f"The folder {str(folder)!r} could not be listed: {failures[folder].strerror}.")
+    if not files and not failures:
         raise AudioNotFound(
             f"The folder {str(folder)!r} holds no audio. Looked, in its subfolders too, for files that end in: "
             f"{' '.join(sorted(AUDIO_SUFFIXES))}. Files with other names can be listed in a manifest."
         )
-    return [Entry(Path(name).as_posix(), folder / name) for name in sorted(found)]
+    entries = {
+        path: Entry(_name(path, folder), audio, stamp=stamp)
+        for path, (audio, stamp) in zip(files, look_at_all(files), strict=True)
+    }
+    entries |= {path: Entry(_name(path, folder), unlisted(path, error)) for path, error in failures.items()}
+    return [entries[path] for path in sorted(entries, key=str)]
+
+
+def _is_audio(name: str) -> bool:
+    return PurePath(name).suffix.lower() in AUDIO_SUFFIXES
+
+
+def _name(path: Path, folder: Path) -> str:
+    return readable_name((path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix())
 
 
 def _manifest(path: Path) -> list[Entry]:
-    entries = []
-    for recording in read_manifest(path):
-        inside = recording.path.is_relative_to(path.parent)
-        name = recording.path.relative_to(path.parent) if inside else recording.path
-        entries.append(Entry(name.as_posix(), recording.path, recording.duration))
+    recordings = read_manifest(path)
+    entries = [
+        Entry(_name(recording.path, path.parent), audio, recording.duration, stamp)
+        for recording, (audio, stamp) in zip(
+            recordings, look_at_all([recording.path for recording in recordings]), strict=True
+        )
+    ]
     double = [name for name, times in Counter(entry.name for entry in entries).items() if times > 1]
     if double:
         raise ManifestError(
@@ -88,19 +119,3 @@ def _manifest(path: Path) -> list[Entry]:
             "Every recording gives one result: keep one line of each."
         )
     return entries
-
-
-def output_names(names: Sequence[str], suffix: str) -> list[str]:
-    """A file for each recording, in the same folders: `a/b.npy` for `a/b.wav`, or `a/b.wav.npy` beside `a/b.mp3`."""
-    plain = [_inside(name) for name in names]
-    stems = Counter(str(path.with_suffix("")).lower() for path in plain)
-    return [
-        f"{(path.with_suffix('') if stems[str(path.with_suffix('')).lower()] == 1 else path).as_posix()}.{suffix}"
-        for path in plain
-    ]
-
-
-def _inside(name: str) -> PurePath:
-    """A relative path that stays where it is put, whatever the manifest says."""
-    path = PurePath(name)
-    return PurePath(*("__" if part == ".." else part for part in path.parts if part != path.anchor))

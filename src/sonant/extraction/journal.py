@@ -7,6 +7,7 @@ from typing import Any
 
 from sonant.errors import ConfigurationError
 from sonant.extraction.formats import atomic, sync
+from sonant.extraction.names import as_json
 
 
 class Journal:
@@ -45,13 +46,18 @@ def _read_whole_lines(path: Path) -> list[dict[str, Any]]:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """A JSON Lines file; none is empty."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write a JSON Lines file at once."""
     with atomic(path) as draft:
         draft.write_text("".join(_line(row) for row in rows), encoding="utf-8")
+
+
+def failure(name: str, error: Exception) -> dict[str, str]:
+    """The line of a recording that could not be used."""
+    return {"path": name, "error": type(error).__name__, "message": str(error)}
 
 
 def settle(path: Path, settings: Mapping[str, Any], *, bound: bool, free: Collection[str] = ()) -> None:
@@ -68,7 +74,7 @@ def settle(path: Path, settings: Mapping[str, Any], *, bound: bool, free: Collec
     """
     if not (bound and path.exists()):
         with atomic(path) as draft:
-            draft.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            draft.write_text(as_json(settings, indent=2) + "\n", encoding="utf-8")
         return
     before = json.loads(path.read_text(encoding="utf-8"))
     compared = [name for name in {**before, **settings} if name not in free]
@@ -82,4 +88,4 @@ def settle(path: Path, settings: Mapping[str, Any], *, bound: bool, free: Collec
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False) + "\n"
+    return as_json(row) + "\n"

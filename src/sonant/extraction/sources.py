@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from sonant import audio
-from sonant.errors import UndecodableAudio
+from sonant.errors import AudioError, UndecodableAudio
 
 
 class Source(Protocol):
@@ -25,11 +25,19 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
+class Unusable:
+    """In the place of a recording that was not opened: why not."""
+
+    error: AudioError
+
+
+@dataclass(frozen=True)
 class AudioSource:
     """Anything that `sonant.audio` reads, as mono float32 at the model's rate.
 
     Attributes:
-        audio: path, bytes, file object, array, tensor or `{"array", "sampling_rate"}`.
+        audio: path, bytes, file object, array, tensor or `{"array", "sampling_rate"}`; or `Unusable`, which raises
+            its error whatever is asked of it.
         sampling_rate: the model's.
         source_rate: of an array that does not tell; None takes the model's.
         known_seconds: from a manifest, so that no header need be read.
@@ -71,6 +79,8 @@ class AudioSource:
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """A disk that fails while reading is told from one that fails while writing."""
+        if isinstance(self.audio, Unusable):
+            raise type(self.audio.error)(*self.audio.error.args)
         try:
             yield
         except OSError as error:

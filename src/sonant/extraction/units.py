@@ -4,7 +4,6 @@ Long recordings come in windows, as everywhere; numbers cannot be blended, so ea
 whose middle it lies.
 """
 
-import json
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,8 +19,9 @@ from torch import Tensor
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.engine import Engine, OnError, Outcome
 from sonant.extraction.formats import atomic
-from sonant.extraction.inputs import Entry, output_names
-from sonant.extraction.journal import write_lines
+from sonant.extraction.inputs import Entry
+from sonant.extraction.journal import failure, write_lines
+from sonant.extraction.names import as_json, one_line, output_names
 from sonant.extraction.progress import Progress
 from sonant.extraction.request import Request
 from sonant.extraction.sinks import Sink
@@ -151,8 +151,7 @@ def write_units(
         for outcome in _in_order(engine, sources, seconds, request, label, unreadable, on_error, progress):
             entry = entries[outcome.item]
             if outcome.error is not None:
-                name = type(outcome.error).__name__
-                errors.append({"path": entry.name, "error": name, "message": str(outcome.error)})
+                errors.append(failure(entry.name, outcome.error))
                 on_failure(entry.name, outcome.error)
                 continue
             units = deduplicate(outcome.value) if without_repetitions else Units(outcome.value, np.zeros(0, np.int64))
@@ -241,11 +240,11 @@ class _Lines:
 
     def put(self, outcome: Outcome, name: str, units: Units, *, timed: bool) -> None:
         if self.kind == "text":
-            line = f"{name}\t{as_text(units.values)}\n"
+            line = f"{one_line(name)}\t{as_text(units.values)}\n"
         else:
             row = {"path": name, "seconds": round(outcome.seconds, 6), "frames": outcome.frames}
             row |= {"units": units.values.tolist()} | ({"durations": units.durations.tolist()} if timed else {})
-            line = json.dumps(row, ensure_ascii=False) + "\n"
+            line = as_json(row) + "\n"
         self.file.write(line)
         self.num_bytes += len(line.encode())
 

@@ -1,0 +1,63 @@
+"""The files below a folder, without opening one: each folder is searched once, whatever leads to it."""
+
+import os
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+
+def search(
+    root: Path, wanted: Callable[[str], bool], *, leave_out: Path | None = None
+) -> tuple[list[Path], dict[Path, OSError]]:
+    """The files below a folder whose names are wanted, and the folders that could not be listed.
+
+    Hidden files and folders are left out. A link to a folder is followed, unless what it leads to has been searched:
+    so a loop ends, and where a folder can be reached by its own name, its files have that name.
+
+    Args:
+        root: where to begin.
+        wanted: tells by its name whether a file is.
+        leave_out: a folder not to search, unless it is `root`.
+    """
+    files: list[Path] = []
+    failures: dict[Path, OSError] = {}
+    seen = {_identity(leave_out)} - {_identity(root)}
+    links = deque([root])
+    while links:
+        folders = [links.popleft()]
+        while folders:
+            here = folders.pop()
+            try:
+                status = here.stat()
+                if (status.st_dev, status.st_ino) in seen:
+                    continue
+                seen.add((status.st_dev, status.st_ino))
+                with os.scandir(here) as listing:
+                    items = sorted(
+                        (item for item in listing if not item.name.startswith(".")), key=lambda item: item.name
+                    )
+            except OSError as error:
+                failures[here] = error
+                continue
+            for item in items:
+                if _is_folder(item):
+                    (links if item.is_symlink() else folders).append(here / item.name)
+                elif wanted(item.name):
+                    files.append(here / item.name)
+    return files, failures
+
+
+def _is_folder(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link that leads to itself, or into a folder that may not be entered
+        return False
+
+
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    """Device and number of a file: the same by whatever name; None where there is none."""
+    try:
+        status = None if path is None else path.stat()
+    except OSError:
+        return None
+    return None if status is None else (status.st_dev, status.st_ino)

@@ -1,0 +1,98 @@
+"""One job at a time on one output."""
+
+import json
+import os
+import socket
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from errno import EACCES, EAGAIN, EDEADLK, ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP
+from pathlib import Path
+
+from sonant.errors import ConfigurationError, SonantWarning
+
+_HELD = (EACCES, EAGAIN, EDEADLK)
+_NOT_OFFERED = (ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP)
+_BEYOND = 1 << 30  # Windows lets nobody read what is locked, so a byte behind the text is
+
+
+@contextmanager
+def held(path: Path, what: Path) -> Iterator[None]:
+    """Hold the lock file `path` of an output, `what`; it says who does, and is gone afterwards.
+
+    The lock is the system's, which releases it whatever becomes of the process: a lock file left behind by a kill
+    stops nobody.
+
+    Raises:
+        ConfigurationError: another job holds it, in this process or another.
+    """
+    descriptor = _locked(path, what)
+    try:
+        holder = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": datetime.now().astimezone().isoformat(timespec="seconds"),
+        }
+        with suppress(OSError):  # a full disk; the lock holds without a name on it
+            os.truncate(descriptor, 0)
+            os.write(descriptor, json.dumps(holder).encode() + b"\n")
+        yield
+    finally:
+        if sys.platform == "win32":  # a file that is open cannot be removed there
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+        else:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+
+
+def _locked(path: Path, what: Path) -> int:
+    """A descriptor of the lock file, locked."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            _lock(descriptor)
+        except OSError as error:
+            if error.errno in _HELD:
+                message = _busy(descriptor, what)
+                os.close(descriptor)
+                raise ConfigurationError(message) from None
+            if error.errno not in _NOT_OFFERED:
+                os.close(descriptor)
+                raise
+            warnings.warn(
+                f"The file system of {what} offers no locks ({error.strerror}), so nothing keeps a second job from "
+                "writing there: start one at a time.",
+                SonantWarning,
+                stacklevel=2,
+            )
+            return descriptor
+        # Who held it before may have removed the file since it was opened here: then it is not the one to hold.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        os.lseek(descriptor, _BEYOND, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _busy(descriptor: int, what: Path) -> str:
+    try:
+        holder = json.loads(os.pread(descriptor, 1000, 0)) if hasattr(os, "pread") else {}
+        who = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
+    except (ValueError, KeyError, TypeError):
+        who = "another process"
+    return f"{what} is being written by {who}. Wait until it is done, or name another output."

@@ -1,0 +1,118 @@
+r"""Names of recordings as results carry them, and of the files that results go into.
+
+A file name is bytes, and a result is UTF-8. A byte that is not UTF-8 is written as \xHH (two lower-case digits of base
+16); the backslash of a name that reads like such an escape already is written as \x5c. So every name is written in its
+own way, and can be told from what is written.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from hashlib import sha256
+from pathlib import PurePath
+from typing import Any
+from unicodedata import normalize
+
+NAME_BYTES = 250  # a file system takes 255, and a file that is being written has ".part" behind its name
+PATH_BYTES = 700  # of a file inside the output folder; macOS takes 1024 of a whole path, Linux 4096
+
+_SURROGATES = re.compile("[\ud800-\udfff]")  # what Python makes of bytes that are not UTF-8
+_ESCAPES = re.compile(r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
+_CONTROLS = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")  # would end a line, or a column
+
+
+def readable_name(name: str) -> str:
+    """A file name as results carry it, see above."""
+    return _SURROGATES.sub(_escaped, _ESCAPES.sub(r"\\x5c", name))
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON that can be written as UTF-8, whatever names stand in it."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return _SURROGATES.sub(lambda match: "\\" + _escaped(match), text)
+
+
+def one_line(name: str) -> str:
+    """A name in a line of text: control characters and ends of lines are escaped as well."""
+    return _CONTROLS.sub(lambda match: "".join(f"\\x{byte:02x}" for byte in match[0].encode()), name)
+
+
+def output_names(names: Sequence[str], suffix: str, *, taken: Collection[str] = ()) -> list[str]:
+    """A file for each recording, in the same folders: `a/b.npy` for `a/b.wav`, or `a/b.wav.npy` beside `a/b.mp3`.
+
+    No two are one file where capitals, or the ways in which Unicode spells a letter, make no difference; names that
+    would be, and those that are too long for a file system, end in "~" and a hash.
+
+    Args:
+        names: of the recordings.
+        suffix: of the files, without the point.
+        taken: files that belong to others already.
+    """
+    room = NAME_BYTES - len(suffix) - 1
+    inside = [_inside(name, room) for name in names]
+    stems = Counter(_same(_stem(path)) for path in inside)
+    shortest = [stem if stems[_same(stem := _stem(path))] == 1 else path for path in inside]
+    files = Counter(_same(f"{path}.{suffix}") for path in shortest)
+    files.update(map(_same, _folders(inside)))
+    files.update(map(_same, taken))
+    made: list[str] = []
+    used: set[str] = set()
+    for name, path in zip(names, shortest, strict=True):
+        file = path if files[_same(f"{path}.{suffix}")] == 1 else _hashed(path, name, room)
+        while _same(file) in used:
+            file += "~"
+        used.add(_same(file))
+        made.append(f"{file}.{suffix}")
+    return made
+
+
+def shortened(name: str, room: int) -> str:
+    """A file name of at most `room` bytes; one that is cut ends in a hash of the whole."""
+    data = name.encode()
+    if len(data) <= room:
+        return name
+    return f"{data[: room - 17].decode(errors='ignore')}~{_digest(name)}"
+
+
+def _inside(name: str, room: int) -> str:
+    """A relative path that stays where it is put, whatever the manifest says, and that a file system takes."""
+    plain = PurePath(name)
+    parts = ["__" if part == ".." else part for part in plain.parts if part != plain.anchor] or ["_"]
+    inside = "/".join(shortened(part, room) for part in parts)
+    return inside if len(inside.encode()) <= PATH_BYTES else _hashed(parts[-1], name, room)
+
+
+def _hashed(path: str, name: str, room: int) -> str:
+    folder, slash, last = path.rpartition("/")
+    return f"{folder}{slash}{shortened(last, room - 17)}~{_digest(name)}"
+
+
+def _stem(path: str) -> str:
+    """The path without the ending of its file."""
+    last = path.rfind("/") + 1
+    point = path.rfind(".", last + 1, len(path) - 1)
+    return path if point < 0 else path[:point]
+
+
+def _folders(paths: Iterable[str]) -> set[str]:
+    """All folders above these files."""
+    folders: set[str] = set()
+    for path in paths:
+        while (slash := path.rfind("/")) > 0 and (path := path[:slash]) not in folders:
+            folders.add(path)
+    return folders
+
+
+def _same(path: str) -> str:
+    """Equal for names that are one file on some file systems."""
+    return path.lower() if path.isascii() else normalize("NFC", normalize("NFD", path).casefold())
+
+
+def _digest(name: str) -> str:
+    return sha256(name.encode()).hexdigest()[:16]
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"

@@ -1,0 +1,62 @@
+"""What a path leads to, looked at without opening it: pipes, sockets and devices are no recordings.
+
+Opening a pipe that nobody writes to waits for ever, and a device may do anything.
+"""
+
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from sonant.errors import AudioError, UndecodableAudio
+from sonant.extraction.prefetch import map_ahead
+from sonant.extraction.sources import Unusable
+
+Stamp = Mapping[str, int | str]  # facts by which a change of a recording is noticed; none where they are not known
+
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_THREADS, _CHUNK = 8, 256  # a network's file system answers slowly, but many questions at once
+
+
+def look(path: Path) -> tuple[Path | Unusable, Stamp]:
+    """A path as a recording, and its stamp. What cannot be looked at stays a path: to read it says what is wrong."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return path, {}
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+    if kind is not None:
+        return Unusable(
+            UndecodableAudio(
+                f"{str(path)!r} is {kind}, not a file, and was not opened: take it out, or write what it gives to a "
+                "file."
+            )
+        ), {}
+    return path, {"source_bytes": status.st_size, "source_mtime_ns": status.st_mtime_ns}
+
+
+def look_at_all(paths: Sequence[Path]) -> Iterator[tuple[Path | Unusable, Stamp]]:
+    """`look` at many."""
+    chunks = (paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK))
+    for answers in map_ahead(lambda chunk: [look(path) for path in chunk], chunks, workers=_THREADS, depth=32):
+        yield from answers
+
+
+def stamp_of_bytes(data: bytes) -> Stamp:
+    """The stamp of a recording that has no file."""
+    return {"source_sha256": sha256(data).hexdigest()}
+
+
+def unlisted(folder: Path, error: OSError) -> Unusable:
+    """In the place of the recordings of a folder that could not be listed."""
+    return Unusable(
+        AudioError(
+            f"The folder {str(folder)!r} could not be listed ({error.strerror}), so what lies in it was left out: "
+            "check its permissions and the disk."
+        )
+    )
