@@ -84,9 +84,18 @@ def _open(encoded: Encoded) -> AbstractContextManager[Decoder]:
 
 def _sound_file(encoded: Encoded, promise: Promise) -> "_ForwardSoundFile":
     """On disk libsndfile reads by itself: through Python every few hundred bytes would stop the other threads."""
-    if encoded.descriptor is not None and promise.patch is None and os.name == "posix":
+    if encoded.descriptor is not None and promise.patch is None and os.name == "posix" and _may_start_late(encoded):
+        os.lseek(encoded.descriptor, encoded.start, os.SEEK_SET)
         return _ForwardSoundFile(encoded.descriptor, closefd=False)
     return _ForwardSoundFile(Patched(encoded.file, *(promise.patch or ())))
+
+
+def _may_start_late(encoded: Encoded) -> bool:
+    """Whether libsndfile reads the format from a descriptor that stands behind tags; most others it refuses or cuts."""
+    encoded.file.seek(0)
+    head = encoded.file.read(4)
+    encoded.file.seek(0)
+    return encoded.start == 0 or head == b"fLaC" or (head[0] == 0xFF and head[1] >= 0xE0)
 
 
 class _ForwardSoundFile(soundfile.SoundFile):

@@ -14,12 +14,11 @@ _BITRATES = {
 }
 _RATES_BY_VERSION = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # 1, 2, 2.5
 _CHUNK = 1 << 20
-_MOST_TAGS = 100
 
 
 def mp3_lacks_length(file: BinaryIO) -> bool:
     """Whether this is an MP3 whose first frame holds no length header (Xing, Info, VBRI): decoders then guess it."""
-    file.seek(_after_tags(file))
+    file.seek(0)
     head = file.read(4096)
     parsed = _frame(head[:4]) if len(head) > 4 else None
     return parsed is not None and not any(tag in head[: parsed[0]] for tag in (b"Xing", b"Info", b"VBRI"))
@@ -27,7 +26,7 @@ def mp3_lacks_length(file: BinaryIO) -> bool:
 
 def count_mp3_samples(file: BinaryIO) -> int:
     """Samples per channel, by walking from frame to frame; bytes between frames are passed over."""
-    file.seek(_after_tags(file))
+    file.seek(0)
     data, at, total, frame_bytes = b"", 0, 0, 4
     while True:
         if at + frame_bytes > len(data):
@@ -45,19 +44,6 @@ def count_mp3_samples(file: BinaryIO) -> int:
         else:
             at, frame_bytes = at + parsed[0], 4
             total += parsed[1]
-
-
-def _after_tags(file: BinaryIO) -> int:
-    """Where the ID3v2 tags at the beginning end; their sizes are written in seven bits a byte."""
-    end = 0
-    for _ in range(_MOST_TAGS):
-        file.seek(end)
-        head = file.read(10)
-        if head[:3] != b"ID3" or len(head) < 10:
-            break
-        size = sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
-        end += 10 + size + (10 if head[5] & 0x10 else 0)
-    return end
 
 
 def _frame(head: bytes) -> tuple[int, int] | None:

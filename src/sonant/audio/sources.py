@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sonant.errors import AudioError, AudioNotFound, EmptyAudio, UndecodableAudio
+from sonant.audio.id3 import after_tags
+from sonant.audio.spliced import splice
+from sonant.errors import AudioError, AudioNotFound, EmptyAudio, TruncatedAudio, UndecodableAudio
 
 ACCEPTED = (
     "a path, bytes, a binary file object, an array or tensor of samples, "
@@ -26,20 +28,22 @@ class Samples:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A seekable binary file.
+    """A recording as a seekable binary file that begins with the first byte of its format, behind any ID3 or APE tag.
 
     Attributes:
         file: reads it.
-        size: in bytes.
+        size: in bytes, without the tags.
         name: what messages call it.
         descriptor: of a file on disk, for decoders that read without Python; None for what is in memory or somebody
-            else's. `file` has no buffer then, so that both stand at the same place.
+            else's.
+        start: where in the file behind `descriptor` the recording begins, in bytes.
     """
 
     file: BinaryIO
     size: int
     name: str
     descriptor: int | None = None
+    start: int = 0
 
 
 def unwrap(source: Any) -> Any:
@@ -119,12 +123,22 @@ def _open_path(source: str | os.PathLike[Any]) -> Iterator[Encoded]:
 
 def _encoded(file: BinaryIO, name: str, descriptor: int | None = None) -> Encoded:
     size = file.seek(0, io.SEEK_END)
-    file.seek(0)
+    start = after_tags(file)
     if size == 0:
         raise EmptyAudio(
             f"{name}: the file is empty (0 bytes); the recording or its transfer probably failed: make it again."
         )
-    return Encoded(file, size, name, descriptor)
+    if start == size:
+        raise EmptyAudio(f"{name}: {size} bytes of tags (ID3, APE), and no recording behind them: make it again.")
+    if start > size:
+        raise TruncatedAudio(
+            f"{name}: it begins with tags (ID3, APE) of {start} bytes, and holds {size}. The file or its transfer was "
+            "cut off: fetch it again."
+        )
+    if start:
+        file = splice(file, [(start, size)])
+    file.seek(0)
+    return Encoded(file, size - start, name, descriptor, start)
 
 
 def _can_seek(file: Any) -> bool:
