@@ -1,6 +1,8 @@
 """The public door, on a small model with random weights."""
 
 import io
+from array import array
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,7 +102,9 @@ def test_every_form_of_a_recording_gives_the_same(encoder: SpeechEncoder, tmp_pa
         wave,
         torch.from_numpy(wave),
         wave.tolist(),
-        np.stack([wave, wave]),
+        np.stack([wave, wave], axis=1),
+        (torch.from_numpy(wave)[None], RATE),
+        (RATE, wave),
         str(path),
         path,
         as_wav(wave),
@@ -118,9 +122,64 @@ def test_every_form_of_a_recording_gives_the_same(encoder: SpeechEncoder, tmp_pa
 def test_bare_arrays_are_resampled_from_the_rate_that_is_told(encoder: SpeechEncoder) -> None:
     wave = clip(1)
     assert len(encoder.encode(wave, sampling_rate=8000)) == 99
-    # What brings its own rate keeps it.
-    assert len(encoder.encode({"array": wave, "sampling_rate": RATE}, sampling_rate=8000)) == 49
-    assert len(encoder.encode(as_wav(wave), sampling_rate=8000)) == 49
+    assert len(encoder.encode(as_wav(wave), sampling_rate=8000)) == 49  # a file keeps its own
+    with pytest.raises(AudioError, match="cannot have both"):
+        encoder.encode({"array": wave, "sampling_rate": RATE}, sampling_rate=8000)
+
+
+def test_a_batch_in_one_array_is_refused_and_in_a_list_is_a_batch(encoder: SpeechEncoder) -> None:
+    batch = np.stack([clip(1, seed) for seed in range(4)])
+    for values in (batch, torch.from_numpy(batch), torch.from_numpy(batch)[:, None]):
+        with pytest.raises(AudioError, match=r"list\(array\)"):
+            encoder.encode(values)
+        assert len(encoder.encode(list(values))) == 4
+
+
+class Column:
+    """What a table gives for a column, without the table's package."""
+
+    def __init__(self, items: list[object]) -> None:
+        self.items = items
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        values = np.empty(len(self.items), object)
+        values[:] = self.items
+        return values
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(self.items)
+
+
+def test_a_column_of_recordings_is_several(encoder: SpeechEncoder, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_bytes(as_wav(clip(0.5)))
+    paths = [str(tmp_path / name) for name in "ab"]
+    expected = encoder.encode(paths, pool="mean")
+    for several in (np.array(paths), Column(paths), (path for path in paths), tuple(paths), map(Path, paths)):
+        np.testing.assert_array_equal(encoder.encode(several, pool="mean"), expected)
+    ragged = Column([clip(0.5), clip(0.7), {"array": clip(0.2), "sampling_rate": RATE}])
+    assert [len(frames) for frames in encoder.encode(ragged)] == [24, 34, 9]
+    assert encoder.encode(array("f", clip(0.5))).shape == (24, 32)
+
+
+def test_bad_recordings_of_every_kind_are_skipped_and_recorded(encoder: SpeechEncoder, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(as_wav(clip(0.5)))
+    with (tmp_path / "a.wav").open("rb") as closed:
+        pass
+    text = io.StringIO("text")
+    sound = {"array": clip(0.5), "sampling_rate": 16}
+    bad = [
+        *(closed, text, tmp_path, tmp_path / "no.wav", None, 3, (value for value in [0.0]), [], np.zeros((3, 900))),
+        *(sound, {"array": clip(0.5)}, {"sr": 16000, "array": clip(0.5)}, np.zeros(500, np.complex64), ["a.wav"]),
+        *((clip(0.5), 16), np.frombuffer(as_wav(clip(0.5)), np.uint8), np.zeros(900, bool), object(), {}),
+    ]
+    good = (tmp_path / "a.wav", (RATE, clip(0.5)))
+    with pytest.warns(UserWarning, match=f"{len(bad)} of {len(bad) + 2} recordings"):
+        results = encoder.encode([good[0], *bad, good[1]], on_error="skip")
+    assert [result is None for result in results] == [False, *[True] * len(bad), False]
+    for item in bad:
+        with pytest.raises(AudioError, match="."):
+            encoder.encode([item])
 
 
 def test_tensors_can_be_trained_upon(encoder: SpeechEncoder) -> None:

@@ -8,6 +8,7 @@
     │   ├── EmptyAudio                   no samples at all
     │   ├── TooShortAudio                less than one frame of the model
     │   ├── OversizedAudio               more than the reader was told to take
+    │   ├── MissingChannel               it has no channel of the number that was asked for
     │   └── NonFiniteAudio               NaN or infinite samples
     ├── CheckpointError (ValueError)     a set of weights cannot be used
     │   ├── UnknownCheckpoint            the file or folder is in no format we read
@@ -65,6 +66,10 @@ class TooShortAudio(AudioError):
 
 class OversizedAudio(AudioError):
     """The recording is, or decodes to, more than the reader was told to take."""
+
+
+class MissingChannel(AudioError):
+    """The recording has no channel of the number that was asked for."""
 
 
 class NonFiniteAudio(AudioError):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sonant import audio
-from sonant.errors import EmptyAudio, NonFiniteAudio, UndecodableAudio
+from sonant.errors import AudioWarning, EmptyAudio, NonFiniteAudio, UndecodableAudio
 
 FULL_SCALE = {"int8": 2**7, "int16": 2**15, "int32": 2**31}
 dtypes = st.sampled_from(["int8", "uint8", "int16", "uint16", ">i2", "int32", "uint32", "float16", ">f4", "float64"])
@@ -37,7 +37,7 @@ def test_layout_and_number_type_do_not_matter(values, dtype, channels, samples_f
     sparse[::stride] = given_as[:, None]
     array = sparse[::stride] if samples_first else sparse[::stride].T  # not contiguous
     array.flags.writeable = False
-    np.testing.assert_allclose(audio.read(array), values, atol=tolerance)
+    np.testing.assert_allclose(audio.read(array, channel="mix"), values, atol=tolerance)
     if channels == 1:
         np.testing.assert_array_equal(audio.read(array.reshape(-1)), audio.read(array))
 
@@ -57,13 +57,30 @@ def test_full_scale(dtype, scale):
 def test_channels_are_averaged_in_both_layouts(speechlike):
     samples = speechlike(0.1, channels=2)
     np.testing.assert_allclose(audio.read(samples), samples.mean(1), atol=1e-7)
-    np.testing.assert_array_equal(audio.read(samples.T), audio.read(samples))
+    np.testing.assert_array_equal(audio.read(samples.T, channel="mix"), audio.read(samples))
+
+
+@pytest.mark.parametrize("k", [2, 4, 64])
+def test_what_may_be_a_batch_is_refused_with_both_cures(k):
+    batch = np.full((k, 16000), 0.1, np.float32)
+    for values in (batch, torch.from_numpy(batch), batch[:, None], batch.tolist()):
+        with pytest.raises(UndecodableAudio, match=r'channel="mix".*list\(array\)'):
+            audio.read(values)
+        with pytest.raises(UndecodableAudio, match=r'channel="mix"'):
+            list(audio.blocks(values))
+
+
+@pytest.mark.parametrize("shape", [(16000,), (1, 16000), (16000, 1), (1, 1, 16000), (16000, 2), (16000, 64)])
+def test_what_can_be_no_batch_is_read(shape):
+    values = np.linspace(-0.5, 0.5, int(np.prod(shape)), dtype=np.float32).reshape(shape)
+    np.testing.assert_allclose(audio.read(values), values.reshape(16000, -1).mean(1), atol=1e-6)
+    assert audio.duration(values) == 1.0
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_tensors(dtype, speechlike):
-    tensor = torch.from_numpy(speechlike(0.1, channels=2)).T.to(dtype)
-    expected = tensor.double().mean(0).numpy()
+    tensor = torch.from_numpy(speechlike(0.1, channels=2)).to(dtype)
+    expected = tensor.double().mean(1).numpy()
     np.testing.assert_allclose(audio.read(tensor), expected, atol=1e-7)
     np.testing.assert_allclose(audio.read(tensor.clone().requires_grad_()), expected, atol=1e-7)
     integers = (tensor.float() * 32768).to(torch.int16)
@@ -76,13 +93,11 @@ def test_lists_of_numbers():
     np.testing.assert_array_equal(audio.read({"array": numbers, "sampling_rate": 16000}), np.array(numbers, np.float32))
 
 
-def test_the_rate_of_a_mapping_goes_before_source_rate_and_that_before_sampling_rate():
+def test_the_rate_of_a_bare_array_is_source_rate_or_sampling_rate():
     samples = np.ones(8000)
     assert len(audio.read(samples)) == 8000
     assert len(audio.read(samples, sampling_rate=8000)) == 8000
     assert len(audio.read(samples, source_rate=8000)) == 16000
-    assert len(audio.read({"array": samples, "sampling_rate": 4000}, source_rate=8000)) == 32000
-    assert len(audio.read({"array": samples, "sampling_rate": None}, source_rate=8000)) == 16000
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 2), (2, 0), (0, 0, 0)])
@@ -105,6 +120,10 @@ def test_no_samples(shape):
         (["a.wav", "b.wav"], "one by one"),
         ([np.zeros(3), np.zeros(4)], "could not be read"),
         (np.array([None] * 500), "object"),
+        (np.ma.masked_greater(np.linspace(0, 1, 500), 0.5), "filled"),
+        (torch.empty(500, device="meta"), "could not be read"),
+        ([16000, np.zeros(500)], "tuple"),
+        ([[0.1, 0.2], [0.3]], "could not be read"),
     ],
 )
 def test_what_is_no_recording_is_refused_with_the_reason(values, why):
@@ -115,3 +134,32 @@ def test_what_is_no_recording_is_refused_with_the_reason(values, why):
 def test_numbers_too_large_for_float32_are_not_finite():
     with pytest.raises(NonFiniteAudio):
         audio.read(np.full(500, 1e300))
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3", "aiff", "caf", "au", "w64", "rf64"])
+def test_the_bytes_of_a_file_are_not_samples(encode, speechlike, kind):
+    """Neither in an array, nor as a list of numbers; under the key 'bytes' they are what they say."""
+    data = encode(speechlike(0.5), 16000, kind)
+    tag = b"ID3\x04\x00\x00" + bytes(4) if kind == "mp3" else b""
+    data = tag + data
+    array = np.frombuffer(data, np.uint8)
+    for values in (array, array[None], torch.from_numpy(array.copy()), list(data), array.astype(np.int32)):
+        with pytest.raises(UndecodableAudio, match=r"bytes\(array\)"):
+            audio.read(values)
+    np.testing.assert_array_equal(audio.read(bytes(array)), audio.read(data))
+    np.testing.assert_array_equal(audio.read({"bytes": array}), audio.read(data))
+
+
+def test_numbers_at_the_wrong_scale_warn():
+    quiet = np.resize(np.array([100, -32000], np.int32), 600)
+    with pytest.warns(AudioWarning, match="int16"):
+        audio.read(quiet)
+    audio.read(quiet * 65536)
+    audio.read(np.zeros(600, np.int32))
+    with pytest.warns(AudioWarning, match="32768") as told:
+        read = audio.read(quiet.astype(np.float32))
+    assert len(told) == 1
+    assert read[1] == -32000
+    audio.read(np.resize(np.array([7.9, -7.9]), 600))
+    with pytest.warns(AudioWarning, match="32768"):
+        list(audio.blocks(quiet.astype(np.float32)))

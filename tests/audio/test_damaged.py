@@ -59,6 +59,7 @@ def test_a_cut_stream_gives_its_beginning_or_an_audio_error(corpus, kind, cut):
             np.testing.assert_allclose(part[:settled], whole[:settled], atol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore::sonant.errors.AudioWarning")
 @settings(deadline=None, max_examples=40)
 @given(
     kind=st.sampled_from(PROMISING + STREAMS),
@@ -75,6 +76,7 @@ def test_junk_in_a_file_never_crashes_and_never_gives_silence(corpus, kind, plac
         assert read.any()
 
 
+@pytest.mark.filterwarnings("ignore::sonant.errors.AudioWarning")
 @settings(deadline=None, max_examples=60)
 @given(
     kind=st.sampled_from(PROMISING + STREAMS),

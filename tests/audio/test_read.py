@@ -311,7 +311,12 @@ def test_min_samples_counts_after_resampling():
 def test_samples_that_are_not_finite(encode, poison, rate):
     samples = np.full((rate, 2), 0.1, np.float32)
     samples[rate // 2, 1] = poison  # one channel is enough
-    for source in (samples, samples.T.copy(), torch.from_numpy(samples), encode(samples, rate, "wav-float")):
+    for source in (
+        samples,
+        {"array": samples.T.copy(), "sampling_rate": rate},
+        torch.from_numpy(samples),
+        encode(samples, rate, "wav-float"),
+    ):
         with pytest.raises(NonFiniteAudio, match=r"0\.500 s"):
             audio.read(source, source_rate=rate)
 

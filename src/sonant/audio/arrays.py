@@ -1,59 +1,85 @@
-"""Arrays of samples in any layout and number type, as mono float32."""
+"""Arrays of samples in any layout and number type, as float32 frames."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sonant.errors import EmptyAudio, NonFiniteAudio, UndecodableAudio
+from sonant.audio.channels import Frames
+from sonant.errors import AudioWarning, EmptyAudio, NonFiniteAudio, UndecodableAudio
 
 MAX_CHANNELS = 64
 
-Waveform = NDArray[np.float32]  # (samples,)
+Waveform = NDArray[np.float32]  # (samples,); where all channels are wanted (samples, channels)
+
+# How files begin that somebody may have read into an array of bytes, each with the place where it stands.
+_FILES = (
+    *((0, word) for word in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b"caff", b".snd", b"OggS", b"fLaC")),
+    *((0, word) for word in (b"ID3\x02", b"ID3\x03", b"ID3\x04", b"\x1aE\xdf\xa3", b"0&\xb2u", b"#!AM", b"NIST")),
+    *((0, word) for word in (b"wvpk", b"ADIF", b"MAC ", b"TTA1")),
+    (4, b"ftyp"),
+)
 
 
-def to_mono(values: Any) -> Waveform:
-    """Samples (numbers, array or tensor) as float32 (samples,), the mean over channels.
+def to_frames(values: Any, *, is_one: bool) -> Frames:
+    """Samples (numbers, array or tensor) as fresh float32 (samples, channels).
 
-    Of two axes the shorter one is the channels, so (channels, samples) and (samples, channels) both work; a square
-    array is read as (channels, samples). Signed integers are PCM and divided by their full scale (int16 by 32768),
-    unsigned ones are first centred; floats are taken as they are.
+    Of two axes the shorter one is the channels, so (channels, samples) and (samples, channels) both work; axes of
+    length one are left out. Signed integers are PCM and divided by their full scale (int16 by 32768), unsigned ones are
+    first centred; floats are taken as they are.
 
-    Raises UndecodableAudio (not samples, or more axes than two), EmptyAudio (no samples).
+    Args:
+        is_one: whether it is known that this is one recording. Else (several, samples) may be a batch and is refused.
+
+    Raises:
+        UndecodableAudio: not samples, a batch, or what may be one.
+        EmptyAudio: no samples.
     """
     array = _as_array(values)
-    if array.size == 0:
-        raise EmptyAudio(
-            f"An array of shape {array.shape} holds no samples: the recording, or the cut from it, is empty."
-        )
-    if array.ndim not in (1, 2):
+    samples, channels = layout(array.shape, is_one=is_one)
+    array = array.reshape([length for length in array.shape if length > 1] or [1])
+    if array.ndim == 2 and array.shape[0] <= array.shape[1]:
+        array = array.T
+    return _to_float(array).reshape(samples, channels)
+
+
+def shape_of(values: Any) -> tuple[int, ...]:
+    """The shape of samples, without bringing them here from where they lie. Raises UndecodableAudio."""
+    shape = getattr(values, "shape", None)
+    return tuple(shape) if shape is not None else _as_array(values).shape
+
+
+def layout(shape: tuple[int, ...], *, is_one: bool) -> tuple[int, int]:
+    """Samples and channels of an array of this shape; `is_one` and errors as in `to_frames`."""
+    if 0 in shape:
+        raise EmptyAudio(f"An array of shape {shape} holds no samples: the recording, or the cut from it, is empty.")
+    axes = [length for length in shape if length > 1]
+    if not shape or len(axes) > 2:
         raise UndecodableAudio(
-            f"An array of shape {array.shape} is not one recording: expected (samples,), (channels, samples) or "
-            "(samples, channels). Give the clips of a batch one by one."
+            f"An array of shape {shape} is not one recording: expected (samples,), (channels, samples) or "
+            "(samples, channels). Give the clips of a batch one by one: list(array)."
         )
-    if array.ndim == 2:
-        if array.shape[0] > array.shape[1]:
-            array = array.T
-        if len(array) > MAX_CHANNELS:
-            raise UndecodableAudio(
-                f"An array of shape {np.shape(array)} would have {len(array)} channels (at most {MAX_CHANNELS}); it is "
-                "probably a batch or a spectrogram. Give the waveforms one by one."
-            )
-        return downmix(_to_float(array).T)
-    return _to_float(array)
-
-
-def downmix(frames: NDArray[np.float32]) -> Waveform:
-    """(samples, channels) float32 to (samples,), the mean over channels; always a new array."""
-    with np.errstate(over="ignore", invalid="ignore"):  # infinities are for check_finite
-        return np.ascontiguousarray(frames).mean(axis=1, dtype=np.float32)
+    samples, channels = (axes[0] if axes else 1, 1) if len(axes) < 2 else (max(axes), min(axes))
+    if channels > MAX_CHANNELS:
+        raise UndecodableAudio(
+            f"An array of shape {shape} would have {channels} channels (at most {MAX_CHANNELS}); it is probably a "
+            "batch or a spectrogram. Give the waveforms of a batch one by one: list(array)."
+        )
+    if len(axes) == 2 and axes[0] <= axes[1] and not is_one:  # (samples, 2) can be no batch: clips of two samples
+        raise UndecodableAudio(
+            f"An array of shape {shape} may be one recording of {channels} channels or a batch of {channels} clips. If "
+            'it is one recording, say which channel: channel="mix" (the mean), a number from 0, or "all". If it is a '
+            "batch, give list(array)."
+        )
+    return samples, channels
 
 
 def check_finite(samples: Waveform, rate: int, name: str, *, first: int = 0) -> None:
     """Refuse NaN and infinite samples; `first` is the place of samples[0] in the recording. Raises NonFiniteAudio."""
     finite = np.isfinite(samples)
     if not finite.all():
-        place = first + int(np.argmin(finite))
+        place = first + int(np.argmin(finite.reshape(len(samples), -1).all(axis=1)))
         raise NonFiniteAudio(
             f"{name}: samples are NaN or infinite, the first of them at {place / rate:.3f} s. A division by zero or an "
             "overflow in earlier processing is the usual cause: make the recording again from its source, or cut the "
@@ -62,13 +88,18 @@ def check_finite(samples: Waveform, rate: int, name: str, *, first: int = 0) -> 
 
 
 def _as_array(values: Any) -> NDArray[Any]:
-    if hasattr(values, "detach"):  # a torch tensor, on any device, with or without a gradient; numpy lacks bfloat16
-        tensor = values.detach().cpu()
-        return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
     try:
-        array = np.asarray(values)
-    except (TypeError, ValueError) as error:
-        raise UndecodableAudio(f"A {type(values).__name__} could not be read as samples: {error}.") from error
+        array = _as_numpy(values)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        hint = ""
+        if isinstance(values, list | tuple) and len(values) == 2:
+            hint = " Samples with their rate are a tuple (samples, rate), or a mapping with array and sampling_rate."
+        raise UndecodableAudio(f"A {type(values).__name__} could not be read as samples: {error}.{hint}") from error
+    if np.ma.is_masked(values):
+        raise UndecodableAudio(
+            f"A masked array hides {int(np.ma.getmaskarray(values).sum())} of its samples: say what stands for them, "
+            "as in array.filled(0), or cut them out."
+        )
     if array.dtype.kind not in "iufOUSV" or (array.dtype.kind in "OUSV" and array.size):
         raise UndecodableAudio(
             f"An array of {array.dtype} holds no samples; expected floats or integers. Give paths or "
@@ -77,10 +108,19 @@ def _as_array(values: Any) -> NDArray[Any]:
     return array
 
 
+def _as_numpy(values: Any) -> NDArray[Any]:
+    if hasattr(values, "detach"):  # a torch tensor, on any device, with or without a gradient; numpy lacks bfloat16
+        tensor = values.detach().cpu()
+        array: NDArray[Any] = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+        return array
+    return np.asarray(values)
+
+
 def _to_float(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype.kind == "f":
         with np.errstate(over="ignore"):  # what does not fit float32 turns infinite and is refused by check_finite
             return np.array(array, dtype=np.float32, order="C")
+    _check_no_file(array)
     if array.dtype.itemsize == 8:
         raise UndecodableAudio(
             f"Samples of {array.dtype} have no full scale. If they are 16-bit values, convert them first: "
@@ -88,4 +128,32 @@ def _to_float(array: NDArray[Any]) -> NDArray[Any]:
         )
     scale = 2.0 ** (8 * array.dtype.itemsize - 1)
     offset = scale if array.dtype.kind == "u" else 0.0
+    if array.dtype.itemsize == 4 and array.dtype.kind == "i":
+        _warn_of_small(array)
     return ((array.astype(np.float64) - offset) / scale).astype(np.float32)
+
+
+def _check_no_file(array: NDArray[Any]) -> None:
+    """Raises UndecodableAudio: these are the bytes of a file, not samples."""
+    if array.ndim != 1 or array.dtype == np.int8 or array.dtype.itemsize == 2:
+        return
+    head = array[:8]
+    if head.min() < 0 or head.max() > 255:
+        return
+    start = head.astype(np.uint8).tobytes()
+    if any(start[place : place + len(word)] == word for place, word in _FILES):
+        raise UndecodableAudio(
+            f"An array of {array.dtype} begins as an audio file does ({start!r}): these are the bytes of a file, not "
+            "samples. Give them as bytes: bytes(array)."
+        )
+
+
+def _warn_of_small(array: NDArray[Any]) -> None:
+    peak = max(int(array.max()), -int(array.min()))
+    if 0 < peak < 2**15:
+        warnings.warn(
+            f"Samples of {array.dtype} are read with full scale at {2**31}, and the loudest is {peak}, which is as "
+            "good as silence. They are probably 16-bit values: convert them, array.astype('int16').",
+            AudioWarning,
+            stacklevel=2,
+        )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sonant.audio.arrays import Waveform
+from sonant.audio.channels import Frames
 from sonant.audio.decode import Decoder
 from sonant.errors import OversizedAudio
 
@@ -22,8 +22,8 @@ class Ceiling:
     seconds: float
     decoded_bytes: int
 
-    def guard(self, decoder: Decoder) -> Iterator[Waveform]:
-        """The blocks of a decoder (samples,), as long as they stay below.
+    def guard(self, decoder: Decoder) -> Iterator[Frames]:
+        """The blocks of a decoder (samples, channels), as long as they stay below.
 
         A header that promises more is refused before anything is decoded. Raises OversizedAudio.
         """

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import soundfile
 
-from sonant.audio.arrays import Waveform, downmix
+from sonant.audio.channels import Frames
 from sonant.audio.headers import Patched, Promise, read_promise
 from sonant.audio.mp3 import count_mp3_samples, mp3_lacks_length
 from sonant.audio.sources import Encoded, open_encoded
@@ -36,9 +36,9 @@ class Decoder:
     Attributes:
         name: what messages call the recording.
         rate: samples a second, per channel.
-        channels: before they become one.
+        channels: how many each block has.
         frames: samples per channel that the header promises or lets expect; None where it says nothing.
-        blocks: decodes mono float32 blocks (samples,), in order.
+        blocks: decodes float32 blocks (samples, channels), in order; each is the caller's own.
         measure: the length in seconds, by walking through the whole file.
     """
 
@@ -46,7 +46,7 @@ class Decoder:
     rate: int
     channels: int
     frames: int | None
-    blocks: Callable[[], Iterator[Waveform]]
+    blocks: Callable[[], Iterator[Frames]]
     measure: Callable[[], float]
 
 
@@ -111,7 +111,7 @@ def _soundfile(file: soundfile.SoundFile, encoded: Encoded, *, guessed: bool) ->
     frames = None if is_guessed_mp3 or file.frames >= _UNKNOWN_FRAMES else file.frames
     promised = None if file.format in _SOFT_LENGTHS else frames
 
-    def blocks() -> Iterator[Waveform]:
+    def blocks() -> Iterator[Frames]:
         done, longest = 0, max(1024, BLOCK_FRAMES // file.channels)
         while promised is None or done < promised:
             wanted = longest if promised is None else min(longest, promised - done)
@@ -122,7 +122,7 @@ def _soundfile(file: soundfile.SoundFile, encoded: Encoded, *, guessed: bool) ->
             if not len(block):
                 break
             done += len(block)
-            yield downmix(block)
+            yield block
         if promised is not None and done < promised:
             raise _broken_off(encoded.name, done / file.samplerate, frames, file.samplerate, "the data ends")
 
@@ -205,7 +205,7 @@ def _av_decoder(av: Any, container: Any, encoded: Encoded) -> Decoder:
     seconds = header_seconds(stream, container)
     frames = None if seconds is None else round(seconds * rate)
 
-    def blocks() -> Iterator[Waveform]:
+    def blocks() -> Iterator[Frames]:
         frame, done = first, 0
         while frame is not None:
             if (frame.sample_rate, frame.layout.nb_channels) != (rate, channels):
@@ -221,7 +221,7 @@ def _av_decoder(av: Any, container: Any, encoded: Encoded) -> Decoder:
                     f"changes its kind within the file ({error}): make it mono first (ffmpeg -i OLD -ac 1 NEW.wav)."
                 ) from error
             for interleaved in converted:
-                block = downmix(interleaved.to_ndarray().reshape(-1, channels))  # (samples,)
+                block = interleaved.to_ndarray().reshape(-1, channels)  # (samples, channels)
                 done += len(block)
                 yield block
             frame = next_frame(done / rate)

@@ -1,74 +1,61 @@
-"""One door for every recording: mono float32 at the rate that is asked for."""
+"""One door for every recording: float32 at the rate that is asked for."""
 
 from typing import Any
 
 import numpy as np
 import soxr
 
-from sonant.audio.arrays import Waveform, check_finite, to_mono
-from sonant.audio.decode import HIGHEST_RATE, LOWEST_RATE, open_decoder
-from sonant.audio.sources import Samples, unwrap
-from sonant.errors import ConfigurationError, EmptyAudio, TooShortAudio
+from sonant.audio.arrays import Waveform, check_finite
+from sonant.audio.channels import Channel
+from sonant.audio.recording import check_rate, open_recording
+from sonant.errors import EmptyAudio, TooShortAudio
 
 QUALITY = "HQ"  # of soxr, everywhere: a second quality would give a second set of features
 
 
 def read(
-    source: Any, *, sampling_rate: int = 16000, source_rate: int | None = None, min_samples: int = 400
+    source: Any,
+    *,
+    sampling_rate: int = 16000,
+    source_rate: int | None = None,
+    min_samples: int = 400,
+    channel: Channel | None = None,
 ) -> Waveform:
-    """Read a recording as a fresh float32 array (samples,) at `sampling_rate`, mono by the mean over channels.
+    """Read a recording as a fresh float32 array (samples,) at `sampling_rate`.
 
-    `source`: a path; bytes; a binary file object (read from its beginning); an array, tensor or list of samples; or a
-    mapping with "array" and "sampling_rate", "bytes" or "path". `source_rate` is the rate of bare arrays and defaults
-    to `sampling_rate`; files and mappings carry their own. `min_samples` is the shortest result allowed. Digital
-    silence is a good recording.
+    `source`: a path; bytes; a binary file object (read from its beginning); an array, tensor or list of samples; a
+    tuple (samples, rate) or (rate, samples); or a mapping with "array" and "sampling_rate", "bytes" or "path".
+    `source_rate` is the rate of bare arrays and defaults to `sampling_rate`; files, tuples and mappings carry their
+    own. `min_samples` is the shortest result allowed. Digital silence is a good recording.
 
-    Raises AudioNotFound, EmptyAudio, TooShortAudio, NonFiniteAudio, TruncatedAudio, UndecodableAudio; MissingExtra for
-    a format that needs PyAV; ConfigurationError for an impossible rate.
+    `channel`: None or "mix" takes the mean of the channels, a number one of them, counted from 0, and "all" gives each
+    by itself, (channels, samples). A bare array that may be a batch, (several, samples), needs it.
+
+    Raises AudioNotFound, EmptyAudio, TooShortAudio, NonFiniteAudio, TruncatedAudio, UndecodableAudio; MissingChannel;
+    MissingExtra for a format that needs PyAV; ConfigurationError for an impossible rate or channel. Warns
+    (AudioWarning) of channels that cancel in their mean, and of samples far beyond full scale.
     """
     check_rate(sampling_rate, "sampling_rate")
-    source = unwrap(source)
-    if isinstance(source, Samples):
-        name, rate = "the given samples", array_rate(source, source_rate, sampling_rate)
-        samples = to_mono(source.values)
-    else:
-        with open_decoder(source) as decoder:
-            name, rate = decoder.name, decoder.rate
-            blocks = list(decoder.blocks())
-        samples = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
-    check_not_empty(len(samples), name)
+    with open_recording(source, channel=channel, source_rate=source_rate, sampling_rate=sampling_rate) as recording:
+        name, rate = recording.name, recording.rate
+        blocks = list(recording.blocks)
+    check_not_empty(sum(map(len, blocks)), name)
+    samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
     check_finite(samples, rate, name)
     samples = resample(samples, rate, sampling_rate)
     check_finite(samples, sampling_rate, name)
     check_long_enough(len(samples), min_samples, sampling_rate, name)
-    return samples
+    return np.ascontiguousarray(samples.T)
 
 
 def resample(samples: Waveform, source_rate: int, sampling_rate: int) -> Waveform:
-    """Resample float32 (samples,) with soxr's HQ filter, round(samples * sampling_rate / source_rate) long."""
+    """Resample float32 (samples,) with soxr's HQ filter, round(samples * sampling_rate / source_rate) long.
+
+    Of (samples, channels) each channel by itself.
+    """
     if source_rate == sampling_rate:
         return samples
     return np.ascontiguousarray(soxr.resample(samples, source_rate, sampling_rate, quality=QUALITY), np.float32)
-
-
-def array_rate(source: Samples, source_rate: int | None, sampling_rate: int) -> int:
-    """The rate of samples given as an array: what comes with them, else `source_rate`, else `sampling_rate`."""
-    rate = next(rate for rate in (source.rate, source_rate, sampling_rate) if rate is not None)
-    check_rate(rate, "the sampling rate of the array")
-    return int(rate)
-
-
-def check_rate(rate: Any, name: str) -> None:
-    """Raises ConfigurationError unless `rate` is a whole number of hertz within reason."""
-    try:
-        good = LOWEST_RATE <= rate <= HIGHEST_RATE and int(rate) == rate and not isinstance(rate, bool)
-    except (TypeError, ValueError):
-        good = False
-    if not good:
-        raise ConfigurationError(
-            f"{name} is {rate!r}; expected a whole number of hertz from {LOWEST_RATE} to {HIGHEST_RATE}, such as "
-            "16000. A value in kilohertz is the usual cause."
-        )
 
 
 def check_not_empty(num_samples: int, name: str) -> None:

@@ -1,29 +1,17 @@
-"""What a recording may be given as: a path, bytes, a binary file object, an array, or a mapping around one of these."""
+"""Files, bytes and file objects, opened for reading from their first byte."""
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from sonant.audio.given import file_name, text_mode
 from sonant.audio.id3 import after_tags
 from sonant.audio.spliced import splice
-from sonant.errors import AudioError, AudioNotFound, EmptyAudio, TruncatedAudio, UndecodableAudio
-
-ACCEPTED = (
-    "a path, bytes, a binary file object, an array or tensor of samples, "
-    "or a mapping with 'array' and 'sampling_rate' (or 'bytes', or 'path')"
-)
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Samples that are already decoded; `rate` is None where nobody said it."""
-
-    values: Any
-    rate: int | None
+from sonant.errors import AudioError, AudioNotFound, EmptyAudio, TruncatedAudio
 
 
 @dataclass(frozen=True)
@@ -46,25 +34,6 @@ class Encoded:
     start: int = 0
 
 
-def unwrap(source: Any) -> Any:
-    """Take a source out of its mapping: gives `Samples`, or a path, bytes or a file object."""
-    if isinstance(source, Mapping):
-        if source.get("array") is not None:
-            return Samples(source["array"], source.get("sampling_rate"))
-        inner = source.get("bytes") if source.get("bytes") is not None else source.get("path")
-        if inner is None:
-            raise UndecodableAudio(f"A mapping with the keys {list(source)} holds no recording; expected {ACCEPTED}.")
-        return unwrap(inner)
-    if hasattr(source, "get_all_samples"):  # torchcodec's decoder, which Hugging Face datasets hand out
-        decoded = source.get_all_samples()
-        return Samples(decoded.data, decoded.sample_rate)
-    if isinstance(source, str | os.PathLike | bytes | bytearray | memoryview) or hasattr(source, "read"):
-        return source
-    if isinstance(source, list | tuple) or hasattr(source, "__array__"):
-        return Samples(source, None)
-    raise UndecodableAudio(f"{type(source).__name__} is not a recording; expected {ACCEPTED}.")
-
-
 @contextmanager
 def open_encoded(source: Any) -> Iterator[Encoded]:
     """Open a path, bytes or a file object for reading from its first byte.
@@ -78,7 +47,7 @@ def open_encoded(source: Any) -> Iterator[Encoded]:
     elif isinstance(source, bytes | bytearray | memoryview):
         yield _encoded(io.BytesIO(source), f"a recording of {memoryview(source).nbytes} bytes")
     else:
-        name = str(getattr(source, "name", None) or f"a {type(source).__name__}")
+        name = file_name(source)
         if not _can_seek(source):
             yield _encoded(io.BytesIO(_read_all(source, name)), name)
             return
@@ -86,7 +55,7 @@ def open_encoded(source: Any) -> Iterator[Encoded]:
         try:
             source.seek(0)
             if not isinstance(source.read(1), bytes):
-                raise _text_mode(name)
+                raise text_mode(name)
             yield _encoded(source, name)
         finally:
             if not source.closed:
@@ -155,9 +124,5 @@ def _can_seek(file: Any) -> bool:
 def _read_all(file: Any, name: str) -> bytes:
     data = file.read()
     if not isinstance(data, bytes | bytearray | memoryview):
-        raise _text_mode(name)
+        raise text_mode(name)
     return bytes(data)
-
-
-def _text_mode(name: str) -> UndecodableAudio:
-    return UndecodableAudio(f"{name} gives text, not bytes: open it in binary mode, open(path, 'rb').")

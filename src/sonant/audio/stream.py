@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import soxr
 
-from sonant.audio.arrays import Waveform, check_finite, to_mono
+from sonant.audio.arrays import Waveform, check_finite
 from sonant.audio.ceiling import Ceiling
-from sonant.audio.decode import BLOCK_FRAMES, open_decoder
-from sonant.audio.read import QUALITY, array_rate, check_long_enough, check_not_empty, check_rate
-from sonant.audio.sources import Samples, unwrap
+from sonant.audio.channels import Channel
+from sonant.audio.read import QUALITY, check_long_enough, check_not_empty
+from sonant.audio.recording import Recording, check_rate, open_recording
 
 
 def blocks(
@@ -20,36 +20,35 @@ def blocks(
     source_rate: int | None = None,
     min_samples: int = 400,
     ceiling: Ceiling | None = None,
+    channel: Channel | None = None,
 ) -> Iterator[Waveform]:
-    """Read a recording block by block: mono float32 arrays (samples,) that, laid end to end, are what `read` gives.
+    """Read a recording block by block: float32 arrays (samples,) that, laid end to end, are what `read` gives.
 
-    The lengths of the blocks vary and may be up to some hundred thousand samples. Takes what `read` takes and raises
-    what it raises, but only on reaching the place: a cut file gives its good blocks first, and a recording turns out
-    too short at its end. Memory does not grow with the length of a file. A file that decodes to more than `ceiling`
-    is an OversizedAudio, at once where its header says so.
+    With channel="all" each block is (channels, samples). The lengths of the blocks vary and may be up to some hundred
+    thousand samples. Takes what `read` takes and raises what it raises, but only on reaching the place: a cut file
+    gives its good blocks first, and a recording turns out too short at its end. Memory does not grow with the length of
+    a file. A file that decodes to more than `ceiling` is an OversizedAudio, at once where its header says so.
     """
     check_rate(sampling_rate, "sampling_rate")
-    source = unwrap(source)
-    if isinstance(source, Samples):
-        name, rate = "the given samples", array_rate(source, source_rate, sampling_rate)
-        samples = to_mono(source.values)
-        pieces = (samples[at : at + BLOCK_FRAMES] for at in range(0, len(samples), BLOCK_FRAMES))
-        yield from _finish(pieces, rate, sampling_rate, min_samples, name)
-    else:
-        with open_decoder(source) as decoder:
-            read = decoder.blocks() if ceiling is None else ceiling.guard(decoder)
-            yield from _finish(read, decoder.rate, sampling_rate, min_samples, decoder.name)
+    with open_recording(
+        source, channel=channel, source_rate=source_rate, sampling_rate=sampling_rate, ceiling=ceiling
+    ) as recording:
+        for block in _finish(recording, sampling_rate, min_samples):
+            yield np.ascontiguousarray(block.T)
 
 
-def _finish(
-    pieces: Iterator[Waveform], rate: int, sampling_rate: int, min_samples: int, name: str
-) -> Iterator[Waveform]:
-    """Check and resample a stream of blocks."""
+def _finish(recording: Recording, sampling_rate: int, min_samples: int) -> Iterator[Waveform]:
+    """Check and resample the blocks of a recording."""
+    name, rate = recording.name, recording.rate
     seen = given = 0
-    resampler = None if rate == sampling_rate else soxr.ResampleStream(rate, sampling_rate, 1, "float32", QUALITY)
-    for piece in pieces:
+    resampler: soxr.ResampleStream | None = None
+    piece = np.empty(0, np.float32)
+    for piece in recording.blocks:
         check_finite(piece, rate, name, first=seen)
         seen += len(piece)
+        if resampler is None and rate != sampling_rate:
+            channels = piece.reshape(len(piece), -1).shape[1]
+            resampler = soxr.ResampleStream(rate, sampling_rate, channels, "float32", QUALITY)
         block = piece if resampler is None else resampler.resample_chunk(piece)
         check_finite(block, sampling_rate, name, first=given)
         given += len(block)
@@ -57,7 +56,7 @@ def _finish(
             yield block
     check_not_empty(seen, name)
     if resampler is not None:
-        rest = resampler.resample_chunk(np.empty(0, np.float32), last=True)
+        rest = resampler.resample_chunk(piece[:0], last=True)
         given += len(rest)
         if len(rest):
             yield rest

@@ -1,16 +1,19 @@
 """One recording, read whole or in blocks."""
 
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Real
-from os import PathLike
+from os import PathLike, fsdecode
 from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from sonant import audio
+from sonant.audio import Channel
+from sonant.audio.given import is_pair
 from sonant.errors import AudioError, UndecodableAudio
 
 
@@ -33,15 +36,15 @@ class Unusable:
 
 @dataclass(frozen=True)
 class AudioSource:
-    """Anything that `sonant.audio` reads, as mono float32 at the model's rate.
+    """Anything that `sonant.audio` reads, as float32 (samples,) at the model's rate.
 
     Attributes:
-        audio: path, bytes, file object, array, tensor or `{"array", "sampling_rate"}`; or `Unusable`, which raises
-            its error whatever is asked of it.
+        audio: whatever `sonant.audio.read` takes; or `Unusable`, which raises its error whatever is asked of it.
         sampling_rate: the model's.
         source_rate: of an array that does not tell; None takes the model's.
         known_seconds: from a manifest, so that no header need be read.
         label: how messages and files call it.
+        channel: a number, or None or "mix" for the mean.
     """
 
     audio: Any
@@ -50,31 +53,39 @@ class AudioSource:
     source_rate: int | None = None
     known_seconds: float | None = None
     label: str | None = None
+    channel: Channel | None = None
 
     @property
     def name(self) -> str:
-        return self.label or (str(self.audio) if isinstance(self.audio, str) else type(self.audio).__name__)
+        if self.label:
+            return self.label
+        return fsdecode(self.audio) if isinstance(self.audio, str | PathLike) else type(self.audio).__name__
 
     def seconds(self) -> float:
         """Length from the header alone."""
         if self.known_seconds is not None:
             return self.known_seconds
         with self._reading():
-            return audio.duration(self.audio, source_rate=self.source_rate or self.sampling_rate)
+            return audio.duration(self.audio, source_rate=self.source_rate, sampling_rate=self.sampling_rate)
 
     def read(self) -> np.ndarray:
         """The whole recording: float32 (samples,)."""
         with self._reading():
-            return audio.read(
-                self.audio, sampling_rate=self.sampling_rate, source_rate=self.source_rate, min_samples=self.min_samples
-            )
+            return audio.read(self.audio, **self._how)
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The same samples in blocks, so that a file of hours is never held whole."""
         with self._reading():
-            yield from audio.blocks(
-                self.audio, sampling_rate=self.sampling_rate, source_rate=self.source_rate, min_samples=self.min_samples
-            )
+            yield from audio.blocks(self.audio, **self._how)
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        return {
+            "sampling_rate": self.sampling_rate,
+            "source_rate": self.source_rate,
+            "min_samples": self.min_samples,
+            "channel": self.channel,
+        }
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -90,23 +101,42 @@ class AudioSource:
 
 
 def is_many(audio: Any) -> bool:
-    """Whether this is several recordings: a list, a tuple or an iterator, but not of numbers."""
+    """Whether this is several recordings.
+
+    Several: a list, tuple, column or iterator of recordings. One: numbers in any of these, and a tuple of samples and
+    their rate.
+    """
     if isinstance(audio, list | tuple):
-        return not (audio and isinstance(audio[0], Real))
-    single = isinstance(audio, str | bytes | bytearray | memoryview | PathLike | np.ndarray | Tensor | dict)
-    return not single and isinstance(audio, Iterable) and not hasattr(audio, "read") and not hasattr(audio, "__array__")
+        return not is_pair(audio) and not (audio and isinstance(audio[0], Real))
+    if isinstance(audio, Tensor | str | bytes | bytearray | memoryview | array | PathLike | Mapping):
+        return False
+    if hasattr(audio, "__array__"):
+        kind = getattr(getattr(audio, "dtype", None), "kind", "O")  # numbers are not fetched from where they lie
+        return kind in "OUS" and _is_column(np.asarray(audio))
+    return isinstance(audio, Iterable) and not hasattr(audio, "read") and not hasattr(audio, "get_all_samples")
+
+
+def _is_column(values: np.ndarray) -> bool:
+    """Whether an array holds recordings (paths, arrays, mappings), not numbers."""
+    return values.ndim == 1 and values.dtype.kind in "OUS" and bool(len(values)) and not isinstance(values[0], Real)
 
 
 def rewound(item: Any, *, twice_at_once: bool = False) -> Any:
     """A recording that can be read more than once: what comes through a pipe is taken into memory.
 
-    `twice_at_once`: by two readers, who would move each other's place in a file object: so that is taken too.
+    One that cannot even be looked at (it is closed) comes back as it is: reading it says what is wrong.
+
+    Args:
+        twice_at_once: by two readers, who would move each other's place in a file object: so that is taken too.
     """
     if not hasattr(item, "read"):
         return item
-    seekable = hasattr(item, "seekable") and item.seekable()
-    if seekable and not twice_at_once:
+    try:
+        seekable = hasattr(item, "seekable") and item.seekable()
+        if seekable and not twice_at_once:
+            return item
+        if seekable:
+            item.seek(0)
+        return item.read()
+    except (OSError, ValueError):
         return item
-    if seekable:
-        item.seek(0)
-    return item.read()
