@@ -12,7 +12,9 @@ import sonant
 from sonant import audio
 from sonant.api import SpeechEncoder
 from sonant.api.similarity import compare_voices
-from sonant.errors import ConfigurationError, TooShortAudio, UnknownName
+from sonant.checkpoints import load_checkpoint, save_checkpoint
+from sonant.decoding.subtitles import segments
+from sonant.errors import CheckpointError, ConfigurationError, TooShortAudio, UnknownName
 from sonant.evaluation import diarization_error
 from sonant.layers.packed import Packed
 from sonant.models import W2vBERT2Config
@@ -163,8 +165,29 @@ def test_tokens_without_names(tmp_path: Path, clips: list[np.ndarray]) -> None:
     (write_ctc(tmp_path) / "vocab.json").unlink()
     encoder = sonant.load(tmp_path)
     assert encoder.abilities == ("embeddings", "transcription")
-    with pytest.raises(ConfigurationError, match=r"32 tokens, but nothing says what they are.*vocab\.json"):
+    with pytest.raises(CheckpointError, match=r"32 tokens, but nothing says what they are.*vocab\.json"):
         encoder.transcribe(clips[0])
+    (tmp_path / "vocab.json").write_text(json.dumps({"deu": {"a": 0}, "fra": {"b": 0}}))
+    with pytest.raises(CheckpointError, match=r"its vocab\.json holds vocabularies of 2 languages \(deu, fra\)"):
+        sonant.load(tmp_path).transcribe(clips[0])
+
+
+def test_a_vocabulary_of_another_head(tmp_path: Path, clips: list[np.ndarray]) -> None:
+    checkpoint = load_checkpoint(write_ctc(tmp_path))
+    head = checkpoint.heads["ctc"]
+    head.metadata["vocabulary"].pop()
+    save_checkpoint(tmp_path / "own", checkpoint, to="sonant")
+    with pytest.raises(CheckpointError, match="head of 32 tokens and a vocabulary of 31"):
+        sonant.load(tmp_path / "own").transcribe(clips[0])
+
+
+def test_chinese_has_no_spaces_and_times_for_each_character(tmp_path: Path, clips: list[np.ndarray]) -> None:
+    vocabulary = ("<pad>", "<s>", "</s>", "<unk>", *"你好世界今天天气")
+    transcript = sonant.load(write_ctc(tmp_path, vocabulary=vocabulary)).transcribe(clips[0])
+    assert len(transcript.words) > 5
+    assert transcript.text == "".join(word.text for word in transcript.words)
+    assert {len(word.text) for word in transcript.words} == {1}
+    assert "".join(segment.text for segment in segments(transcript.words)) == transcript.text
 
 
 def test_phonemes(tmp_path: Path, clips: list[np.ndarray]) -> None:

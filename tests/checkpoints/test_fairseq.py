@@ -170,6 +170,30 @@ def test_fine_tuned(tmp_path, theirs_of, fairseq_names, settings_of, agree, tool
     assert load_checkpoint(tmp_path / "again.pt").heads["ctc"].metadata == head.metadata
 
 
+@pytest.mark.parametrize(
+    ("lines", "labels", "vocabulary"),
+    [
+        ("| 94802\nE 51860\nT 38431\n", "ltr", ["<pad>", "<s>", "</s>", "<unk>", "|", "E", "T"]),
+        ("AH 5\nT 4 #fairseq:overwrite\nSH 3\n", "phn", ["<pad>", "<s>", "</s>", "<unk>", "AH", "T", "SH"]),
+        ("| 94802\nE 51860\n", "ltr", None),  # of another model: the head has seven tokens
+    ],
+)
+def test_a_dictionary_beside_the_file(tmp_path, theirs_of, fairseq_names, settings_of, lines, labels, vocabulary):
+    names = fairseq_names(theirs_of("wav2vec2", norm="layer").state_dict(), "layer")
+    state = {f"w2v_encoder.w2v_model.{name}": tensor for name, tensor in names.items()}
+    state |= {"w2v_encoder.proj.weight": torch.randn(7, 16), "w2v_encoder.proj.bias": torch.randn(7)}
+    inner = {"model": {"_name": "wav2vec2", **settings_of("layer")}, "task": {"normalize": True}}
+    cfg = {"model": {"_name": "wav2vec_ctc", "w2v_args": inner}, "task": {"normalize": True, "labels": labels}}
+    torch.save({"args": None, "cfg": cfg, "model": state}, tmp_path / "tuned.pt")
+    (tmp_path / f"dict.{labels}.txt").write_text(lines)
+    metadata = load_checkpoint(tmp_path / "tuned.pt").heads["ctc"].metadata
+    assert metadata.get("vocabulary") == vocabulary
+    assert ("tokenizer" in metadata) == (labels == "phn")
+    (tmp_path / f"dict.{labels}.txt").write_text("no counts\n")
+    with pytest.raises(CorruptedCheckpoint, match="line 1 of the dictionary"):
+        load_checkpoint(tmp_path / "tuned.pt")
+
+
 @pytest.mark.parametrize("family", ["wav2vec2", "hubert"])
 def test_s3prl(tmp_path, theirs_of, fairseq_names, settings_of, agree, family):
     theirs = theirs_of(family)

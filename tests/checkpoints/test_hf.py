@@ -133,12 +133,33 @@ def test_the_vocabulary_travels(tmp_path, theirs_of):
     tokens = ["<pad>", "<s>", "</s>", "<unk>", "|", "A", "É", "'", "ß", "B", "C"]
     (tmp_path / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
     checkpoint = load_checkpoint(tmp_path)
-    assert checkpoint.heads["ctc"].metadata == {"blank": 0, "vocabulary": tokens}
+    metadata = checkpoint.heads["ctc"].metadata
+    assert (metadata["blank"], metadata["vocabulary"]) == (0, tokens)
     save_checkpoint(tmp_path / "again", checkpoint, to="hf")
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "again")
     assert tokenizer.convert_ids_to_tokens(range(11)) == tokens
     assert tokenizer.pad_token_id == 0
     assert tokenizer.decode([5, 5, 0, 5, 4, 6]) == "AA É"
+
+
+def test_the_files_of_a_tokenizer_travel_through_every_format(tmp_path, theirs_of):
+    theirs_of("wav2vec2", "ForCTC").save_pretrained(tmp_path / "theirs")
+    tables = {lang: {"[PAD]": 0, letter: 1, "|": 2} for lang, letter in (("deu", "ä"), ("fra", "é"))}
+    settings = {"target_lang": "fra", "pad_token": "[PAD]", "do_lower_case": True}
+    files = {
+        "vocab.json": tables,
+        "tokenizer_config.json": settings,
+        "added_tokens.json": {"<s>": 3},
+        "special_tokens_map.json": {"bos_token": "<s>"},
+    }
+    for name, content in files.items():
+        (tmp_path / "theirs" / name).write_text(json.dumps(content))
+    source = tmp_path / "theirs"
+    for format_ in ("sonant", "fairseq", "torchaudio", "hf"):
+        save_checkpoint(tmp_path / format_, load_checkpoint(source), to=format_)
+        source = tmp_path / format_
+    assert {name: json.loads((source / name).read_text()) for name in files} == files
+    assert load_checkpoint(source).heads["ctc"].metadata["vocabulary"][:4] == ["[PAD]", "é", "|", "<s>"]
 
 
 def test_labels_travel(tmp_path, theirs_of):

@@ -39,6 +39,7 @@ def test_one_recording_is_printed(recogniser: str, capsys: pytest.CaptureFixture
         "start_seconds": transcript.words[0].start_seconds,
         "end_seconds": transcript.words[0].end_seconds,
         "confidence": transcript.words[0].confidence,
+        "before": "",
     }
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sonant.decoding.alphabet import Alphabet
 from sonant.decoding.ctc import Path, best_path, collapse, greedy_transcript, join
+from sonant.decoding.results import Transcript
 from sonant.errors import ConfigurationError
 
 LETTERS = Alphabet.of(["<pad>", "<s>", "</s>", "<unk>", "|", "A", "B", "C"])
@@ -88,21 +89,51 @@ def test_pieces_make_the_path_of_the_whole() -> None:
     np.testing.assert_allclose(whole.probabilities, logits.softmax(-1).amax(-1), rtol=1e-6)
 
 
+def spoken(tokens: list[int], alphabet: Alphabet) -> Transcript:
+    """One frame a token."""
+    frames = Path(np.array(tokens), np.ones(len(tokens), np.float32))
+    return greedy_transcript(frames, alphabet, frame_rate=RATE, duration_seconds=1)
+
+
 def test_phonemes_are_words_of_their_own() -> None:
-    vocabulary = ["<pad>", "<s>", "</s>", "<unk>", "n", "aɪ", "tʃ"]
-    phonemes = Alphabet.of(vocabulary)
-    assert phonemes.delimiter is None
-    told = Alphabet.of([*vocabulary, "|"], tokenizer={"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer"})
-    assert told.delimiter is None
-    frames = Path(np.array([4, 4, 0, 5, 6, 3, 2]), np.ones(7, np.float32))
-    assert greedy_transcript(frames, phonemes, frame_rate=RATE, duration_seconds=1).text == "n aɪ tʃ"
+    vocabulary = ["<pad>", "<s>", "</s>", "<unk>", "n", "aɪ", "tʃ", "|"]
+    told = {"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer", "word_delimiter_token": "|"}
+    phonemes = Alphabet.of(vocabulary, tokenizer=told)
+    assert spoken([4, 4, 0, 5, 6, 3, 2], phonemes).text == "n aɪ tʃ"
+    assert [word.text for word in spoken([4, 7, 5], phonemes).words] == ["n", "aɪ"]
+    assert spoken([4, 5, 6], Alphabet.of(vocabulary)).text == "naɪtʃ"  # nothing says that these are phonemes
 
 
 def test_the_tokenizer_says_what_is_special() -> None:
     names = ["[PAD]", "a", " ", "[UNK]", "$"]
     told = {"word_delimiter_token": " ", "eos_token": {"content": "$", "lstrip": False}, "unk_token": "[UNK]"}
     alphabet = Alphabet.of(names, tokenizer=told)
-    assert (alphabet.delimiter, alphabet.special, alphabet.silent) == (2, {3, 4}, {0, 2, 3, 4})
+    assert (alphabet.delimiters, alphabet.special, alphabet.silent) == ({2}, {3, 4}, {0, 2, 3, 4})
+
+
+def test_a_piece_of_sentencepiece_begins_a_word() -> None:
+    pieces = Alphabet.of(["<pad>", "▁to", "▁a", "▁c", "at", "▁"])
+    transcript = spoken([1, 0, 2, 0, 3, 4, 0, 5, 4], pieces)
+    assert transcript.text == "to a cat at"
+    assert [(word.text, round(word.start_seconds * RATE)) for word in transcript.words] == [
+        ("to", 0),
+        ("a", 2),
+        ("cat", 4),
+        ("at", 8),
+    ]
+
+
+def test_characters_of_scripts_without_spaces_have_times_of_their_own() -> None:
+    names = ["<pad>", *"你好。きゃOK", "|"]
+    transcript = spoken([1, 0, 2, 3, 0, 6, 7, 4, 5, 8, 1], Alphabet.of(names))
+    assert transcript.text == "你好。OKきゃ 你"
+    assert [word.text for word in transcript.words] == ["你", "好。", "OK", "きゃ", "你"]
+    assert [word.before for word in transcript.words] == ["", "", "", "", " "]
+
+
+def test_tokens_spelled_alike_are_one() -> None:
+    twice = Alphabet.of(["<pad>", "a", "|", "a", "<pad>"])
+    assert [spoken(said, twice).text for said in ([1, 3], [1, 4, 3], [1, 0, 1])] == ["a", "aa", "aa"]
 
 
 def test_a_blank_beyond_the_vocabulary_is_refused() -> None:

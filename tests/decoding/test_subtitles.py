@@ -44,6 +44,15 @@ def test_too_long_a_segment_is_cut_at_a_pause() -> None:
     assert [part.text for part in segments(words)] == ["0 1 2 3 4", "5 6 7 8"]
 
 
+def test_scripts_without_spaces_are_cut_between_characters() -> None:
+    words = [Word("字", i * 0.2, i * 0.2 + 0.1, 0.5, before="") for i in range(100)]
+    parts = segments(words)
+    assert "".join(part.text for part in parts) == "字" * 100
+    assert all(part.end_seconds - part.start_seconds <= LONGEST_SECONDS for part in parts)
+    fast = [Word("字", i * 0.02, i * 0.02 + 0.02, 0.5, before="") for i in range(100)]
+    assert [len(part.text) for part in segments(fast)] == [42, 42, 16]  # as wide as 84 letters
+
+
 def test_files() -> None:
     parts = segments([word("A", 0.5, 1.25), word("<B>", 1.3, 2.0), word("C&D", 3661.0, 3661.9994)])
     assert srt(parts) == ("1\n00:00:00,500 --> 00:00:02,000\nA <B>\n\n2\n01:01:01,000 --> 01:01:01,999\nC&D\n\n")

@@ -7,21 +7,30 @@ from sonant.decoding.alphabet import Alphabet
 from sonant.extraction.transcripts import TranscriptSink
 from sonant.tasks import CTCHead
 
-TOKENS = ("<pad>", "|", "A", "B", "C")
+LETTERS, CHINESE, PHONEMES = ("<pad>", "|", *"ABC'"), ("<pad>", "|", *"你好。A"), ("<pad>", "<s>", "n", "aɪ", "t", "s")
+TOKENIZER = {"clean_up_tokenization_spaces": True}
 
 
-@pytest.mark.parametrize("delimiter", [1, None])
+@pytest.mark.parametrize(
+    ("tokens", "tokenizer"),
+    [
+        (LETTERS, TOKENIZER),
+        (CHINESE, TOKENIZER),
+        (PHONEMES, {"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer"}),
+    ],
+)
 @pytest.mark.parametrize("block", [1, 3, 7])
-def test_settled_words_stay(block: int, delimiter: int | None) -> None:
+def test_settled_words_stay(block: int, tokens: tuple[str, ...], tokenizer: dict[str, object]) -> None:
     torch.manual_seed(0)
-    head = CTCHead.from_tensors({"weight": torch.randn(len(TOKENS), 8), "bias": torch.zeros(len(TOKENS))})
-    alphabet = Alphabet(TOKENS, blank=0, delimiter=delimiter, special=frozenset({0}))
-    sink = TranscriptSink(lambda _: head, alphabet, frame_rate=50.0, seconds=lambda: 2.0)
+    head = CTCHead.from_tensors({"weight": torch.randn(len(tokens), 8), "bias": torch.zeros(len(tokens))})
+    alphabet = Alphabet.of(tokens, tokenizer=tokenizer)
+    sink = TranscriptSink(lambda _: head, alphabet, frame_rate=50.0, seconds=lambda: 4.0)
     settled = []
-    for frames in torch.randn(1, 100, 8).split(block, dim=1):
+    for frames in torch.randn(1, 200, 8).split(block, dim=1):
         sink.append(frames)
-        settled.append(sink.so_far().words)
-    words = sink.finish().words
-    assert len(words) > 10
-    assert all(part == words[: len(part)] for part in settled)
-    assert len(settled[-1]) == len(words) - 1
+        settled.append(sink.so_far())
+    whole = sink.finish()
+    assert len(whole.words) > 10
+    assert all(part.words == whole.words[: len(part.words)] for part in settled)
+    assert all(whole.text.startswith(part.text) for part in settled)
+    assert len(settled[-1].words) == len(whole.words) - 1

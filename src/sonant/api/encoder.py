@@ -253,7 +253,8 @@ class SpeechEncoder:
             `Transcript`, with times and a confidence for each word.
 
         Raises:
-            ConfigurationError: the model has no CTC head, or no vocabulary; see `abilities`.
+            ConfigurationError: the model has no CTC head; see `abilities`.
+            CheckpointError: nothing says what the tokens of the head are.
         """
         return self._run_head(self.head_task("transcription"), audio, **how)
 

@@ -45,8 +45,10 @@ class Head:
           HuBERT, WavLM           final_proj.* (r), label_embeddings (labels, final_dim) (r)
           w2v-BERT 2.0            as wav2vec 2.0, mlm_proj.* (r), encoder_norm.* (r), which the model does not use
 
-    `metadata` is plain data (JSON can hold it): `vocabulary` and `blank` of a CTC head, `labels` of a classifier,
-    `tdnn_kernel` and `tdnn_dilation`, `groups` of a quantiser, `offset` of a wav2vec, `dictionaries` of a HuBERT.
+    `metadata` is plain data (JSON can hold it): `labels` of a classifier, `tdnn_kernel` and `tdnn_dilation`, `groups`
+    of a quantiser, `offset` of a wav2vec, `dictionaries` of a HuBERT. Of a CTC head: `vocabulary` (the tokens by
+    number, "" for none), `blank`, `tokenizer` (what tokenizer_config.json says), `tokenizer_files` (the files that
+    these came from, by name, which are written back) and `unusable` (why there is no vocabulary).
     """
 
     tensors: dict[str, Tensor]

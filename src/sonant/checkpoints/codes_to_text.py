@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from sonant.checkpoints.configs import plain_settings
-from sonant.checkpoints.discrete_bert import attention_rows, dictionary_symbols, layer_rows
+from sonant.checkpoints.discrete_bert import attention_rows, layer_rows
+from sonant.checkpoints.fairseq_dictionary import dictionary_symbols
 from sonant.checkpoints.files import only_tensors, read_json, read_safetensors, write_json, write_safetensors
 from sonant.checkpoints.keys import Row, Table, read
 from sonant.checkpoints.unpickle import plain, read_pickle
@@ -177,7 +178,7 @@ def _code_table(dictionary: Path, size: int, groups: int, num_codes: int) -> Ten
             f"There is no dictionary at {dictionary}, and only it says which codes the tokens stand for. Name it: "
             "dictionary=PATH (dict.<source language>.txt of the prepared data)."
         )
-    symbols = [*SPECIALS, *dictionary_symbols(dictionary.read_text(encoding="utf-8"))]
+    symbols = [*SPECIALS, *dictionary_symbols(dictionary.read_text(encoding="utf-8"), dictionary)]
     if len(symbols) != size:
         raise CheckpointMismatch(f"The file has {size} tokens, and {dictionary} makes {len(symbols)} with specials.")
     return codes_of_symbols(symbols, groups, num_codes)

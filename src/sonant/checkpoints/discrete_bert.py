@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sonant.checkpoints.checkpoint import Checkpoint
 from sonant.checkpoints.configs import make_config
+from sonant.checkpoints.fairseq_dictionary import dictionary_symbols
 from sonant.checkpoints.keys import Row, Table, check, read
 from sonant.errors import CheckpointMismatch, ConfigurationError, UnsupportedCheckpoint
 from sonant.layers.token_positions import FIRST_ROW
@@ -139,12 +140,7 @@ def _symbols(state: Mapping[Any, Any], source: object) -> list[str]:
                 "published with into the same folder."
             )
         text = path.read_text(encoding="utf-8")
-    return [*SPECIALS, *dictionary_symbols(text), MASK]
-
-
-def dictionary_symbols(text: str) -> list[str]:
-    """The symbols of one of fairseq's dictionaries: a line each, with a count behind it."""
-    return [line.split()[0] for line in text.splitlines() if line.strip()]
+    return [*SPECIALS, *dictionary_symbols(text, source), MASK]
 
 
 def _present(name: str) -> str:

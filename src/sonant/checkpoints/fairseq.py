@@ -11,6 +11,7 @@ from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.discrete_bert import is_discrete_bert, read_discrete_bert
 from sonant.checkpoints.fairseq_config import backbone_settings, waveform_transformer
+from sonant.checkpoints.fairseq_dictionary import ctc_metadata, symbols_of
 from sonant.checkpoints.fairseq_wav2vec import is_wav2vec, read_wav2vec
 from sonant.checkpoints.files import only_tensors
 from sonant.checkpoints.keys import HeadTable, Table, Translated, check, make_heads, read
@@ -22,7 +23,7 @@ from sonant.checkpoints.tables import (
     FAIRSEQ_LAYER_NORM,
     FAIRSEQ_PREDICTION,
 )
-from sonant.checkpoints.unpickle import StandIn, plain
+from sonant.checkpoints.unpickle import plain
 from sonant.errors import (
     CheckpointMismatch,
     CorruptedCheckpoint,
@@ -33,7 +34,6 @@ from sonant.models import BackboneConfig
 
 BOTH_NORMS: Table = (*FAIRSEQ, *FAIRSEQ_GROUP_NORM, *FAIRSEQ_LAYER_NORM)
 PREFIXES = ("w2v_encoder.w2v_model.", "w2v_encoder.", "w2v_model.")  # of a fine-tuned model, the longest first
-BLANK = 0  # fairseq's criterion takes the first symbol of its dictionary, "<s>", for CTC's blank
 
 
 def is_fairseq(state: Mapping[Any, Any]) -> bool:
@@ -74,7 +74,12 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
         ours = deduce_config(translated.backbone, family=family, source=source, overrides=told | dict(overrides or {}))
         found = "the shapes of the tensors"
     known = {
-        "ctc": _ctc_metadata(state),
+        "ctc": ctc_metadata(
+            _task_state(state).get("target_dictionary"),
+            tuned.get("task", {}),
+            source,
+            size=len(translated.heads["ctc"]["weight"]) if "ctc" in translated.heads else None,
+        ),
         "pretraining": _pretraining_metadata(state, model, family),
         **take_back(state.get(KEY), translated),
     }
@@ -215,31 +220,14 @@ def rows_for(config: BackboneConfig) -> Table:
     return (*FAIRSEQ, *(FAIRSEQ_GROUP_NORM if grouped else FAIRSEQ_LAYER_NORM))
 
 
-def _symbols(dictionary: Any) -> list[str] | None:
-    """The symbols of a pickled fairseq Dictionary."""
-    values = plain(dictionary) if isinstance(dictionary, StandIn) else None
-    symbols = values.get("symbols") if isinstance(values, dict) else None
-    return [str(symbol) for symbol in symbols] if isinstance(symbols, list) else None
-
-
 def _task_state(state: Mapping[Any, Any]) -> Mapping[Any, Any]:
     found = state.get("task_state")
     return found if isinstance(found, Mapping) else {}
-
-
-def _ctc_metadata(state: Mapping[Any, Any]) -> dict[str, Any]:
-    """The tokens as transformers names them: there the blank is called "<pad>", in fairseq "<s>"."""
-    symbols = _symbols(_task_state(state).get("target_dictionary"))
-    known: dict[str, Any] = {"blank": BLANK}
-    if symbols:
-        swap = {"<s>": "<pad>", "<pad>": "<s>"} if symbols[0] == "<s>" else {}
-        known["vocabulary"] = [swap.get(symbol, symbol) for symbol in symbols]
-    return known
 
 
 def _pretraining_metadata(state: Mapping[Any, Any], model: Mapping[str, Any], family: str) -> dict[str, Any]:
     if family == "wav2vec2":
         return {"groups": model.get("latent_groups", 2)}
     found = _task_state(state).get("dictionaries")
-    dictionaries = [_symbols(entry) for entry in found] if isinstance(found, list) else []
+    dictionaries = [symbols_of(entry) for entry in found] if isinstance(found, list) else []
     return {"dictionaries": dictionaries} if dictionaries and all(dictionaries) else {}

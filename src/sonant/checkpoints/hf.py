@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from sonant.checkpoints.aside import describe, head_tables
-from sonant.checkpoints.checkpoint import Checkpoint, Head
+from sonant.checkpoints.checkpoint import Checkpoint
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.files import read_json, read_tensors, write_json, write_safetensors
 from sonant.checkpoints.hf_config import backbone_settings, family_in, head_metadata, write_config
@@ -19,7 +19,6 @@ from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.keys import HeadTable, check, holds, make_heads, read, write
 from sonant.checkpoints.own import (
     CONFIG,
-    OWN_HEADS,
     OWN_TYPE,
     WEIGHTS,
     int8_note,
@@ -28,11 +27,10 @@ from sonant.checkpoints.own import (
     write_own_heads,
 )
 from sonant.checkpoints.tables import HF_HEADS
+from sonant.checkpoints.tokenizer_files import read_tokenizer, write_tokenizer
 from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckpoint
 
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
-VOCABULARY, TOKENIZER = "vocab.json", "tokenizer_config.json"
-OPTIONAL = (*PREPROCESSORS, VOCABULARY, TOKENIZER, OWN_HEADS)
 
 
 def index_of(weights: str) -> str:
@@ -65,7 +63,7 @@ def read_hf(
     check(translated, config, source=source, rows=layout.rows, heads=tables)
     heads = make_heads(translated, known)
     if "ctc" in heads:
-        heads["ctc"].metadata.update(_vocabulary(folder, len(heads["ctc"].tensors["weight"])))
+        heads["ctc"].metadata.update(read_tokenizer(folder, len(heads["ctc"].tensors["weight"]), theirs))
     metadata = {
         "hf": theirs,
         "hf_preprocessor": preprocessor,
@@ -135,18 +133,6 @@ def _read_preprocessor(folder: Path) -> tuple[dict[str, Any], str]:
     return {}, ""
 
 
-def _vocabulary(folder: Path, size: int) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if (folder / VOCABULARY).is_file():
-        table = read_json(folder / VOCABULARY)
-        if table and all(type(number) is int for number in table.values()):
-            names = {number: token for token, number in table.items()}
-            found["vocabulary"] = [names.get(i, "") for i in range(size)]
-    if (folder / TOKENIZER).is_file():
-        found["tokenizer"] = read_json(folder / TOKENIZER)
-    return found
-
-
 def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
     """Write a folder that transformers loads; returns the heads that it has no class for."""
     layout = LAYOUTS[checkpoint.family]
@@ -161,7 +147,7 @@ def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
     write_json(folder / CONFIG, config)
     write_json(folder / PREPROCESSORS[0], _preprocessor(checkpoint))
     if kind == "ctc":
-        _write_vocabulary(folder, checkpoint.heads["ctc"])
+        write_tokenizer(folder, checkpoint.heads["ctc"])
     others = {name: head for name, head in checkpoint.heads.items() if name != kind}
     write_own_heads(folder, others)
     return describe(checkpoint, heads=others)
@@ -182,13 +168,3 @@ def _preprocessor(checkpoint: Checkpoint) -> dict[str, Any]:
         **layout.preprocessor(checkpoint.config),
         **{name: carried[name] for name in kept},
     }
-
-
-def _write_vocabulary(folder: Path, head: Head) -> None:
-    tokens = head.metadata.get("vocabulary")
-    if not tokens:
-        return
-    write_json(folder / VOCABULARY, {token: i for i, token in enumerate(tokens) if token})
-    blank = tokens[head.metadata.get("blank", 0)]
-    default = {"tokenizer_class": "Wav2Vec2CTCTokenizer", "pad_token": blank, "word_delimiter_token": "|"}
-    write_json(folder / TOKENIZER, head.metadata.get("tokenizer") or default)

@@ -22,8 +22,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from sonant.checkpoints.hf import OPTIONAL, PREPROCESSORS, index_of, shards_in
-from sonant.checkpoints.own import CONFIG, WEIGHTS
+from sonant.checkpoints.hf import PREPROCESSORS, index_of, shards_in
+from sonant.checkpoints.own import CONFIG, OWN_HEADS, WEIGHTS
+from sonant.checkpoints.tokenizer_files import PIECES, TOKENIZER_FILES, VOCABULARY
 from sonant.errors import CheckpointError, CheckpointUnavailable
 
 Get = Callable[[str], Path]  # the name of a file to its path in the cache
@@ -58,7 +59,8 @@ def fetch(repository: str, *, revision: str | None = None, local_files_only: boo
 
         _get_weights(repository, get)
         _get_preprocessor(repository, get, commit)
-        for name in OPTIONAL:
+        _get_tokenizer(get)
+        for name in (*PREPROCESSORS, OWN_HEADS):
             with suppress(EntryNotFoundError):
                 get(name)
     except CheckpointError:
@@ -95,6 +97,20 @@ def _get_weights(repository: str, get: Get) -> None:
         f"{repository} is on the hub and has a {CONFIG}, but no weights that we read ({' or '.join(WEIGHTS)}). "
         "Perhaps it holds only the weights of another framework."
     ) from last
+
+
+def _get_tokenizer(get: Get) -> None:
+    """What the tokens of a CTC head are, where there is such a thing; a model without asks for two files only."""
+    for name in (VOCABULARY, PIECES):
+        with suppress(EntryNotFoundError):
+            get(name)
+            break
+    else:
+        return
+    for name in TOKENIZER_FILES:
+        if name not in (VOCABULARY, PIECES):
+            with suppress(EntryNotFoundError):
+                get(name)
 
 
 def _get_preprocessor(repository: str, get: Get, commit: str) -> None:

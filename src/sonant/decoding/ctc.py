@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.decoding.alphabet import Alphabet
-from sonant.decoding.results import Transcript, Word
+from sonant.decoding.results import Transcript, Word, written
+from sonant.decoding.spacing import parted, tidied
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,36 +62,47 @@ def collapse(tokens: NDArray[np.int64], *, blank: int) -> list[Emission]:
 
 def greedy_transcript(path: Path, alphabet: Alphabet, *, frame_rate: float, duration_seconds: float) -> Transcript:
     """The words along a path, with times and confidences; tokens that are no speech are dropped."""
+    path = Path(alphabet.same[path.tokens], path.probabilities)
     said = [one for one in collapse(path.tokens, blank=alphabet.blank) if one.token not in alphabet.special]
-    words = [_word(group, path, alphabet, frame_rate) for group in _words(said, alphabet.delimiter)]
+    words = [_word(before, group, path, alphabet, frame_rate) for before, group in _words(said, alphabet)]
+    words = tidied(words) if alphabet.tidy else words
     speaking = ~np.isin(path.tokens, list(alphabet.silent))
     counted = path.probabilities[speaking] if speaking.any() else path.probabilities
     return Transcript(
-        text=" ".join(word.text for word in words),
+        text=written(words),
         words=tuple(words),
         duration_seconds=duration_seconds,
         confidence=float(counted.mean()) if len(counted) else 0.0,
     )
 
 
-def _words(said: Sequence[Emission], delimiter: int | None) -> list[list[Emission]]:
-    """The tokens of each word; without a delimiter each token is one."""
-    if delimiter is None:
-        return [[one] for one in said]
-    words: list[list[Emission]] = [[]]
+def _words(said: Sequence[Emission], alphabet: Alphabet) -> list[tuple[str, list[Emission]]]:
+    """The tokens of each word, and what is written before it."""
+    words: list[tuple[str, list[Emission]]] = []
+    delimited, last = True, ""
     for one in said:
-        if one.token == delimiter:
-            words.append([])
+        if one.token in alphabet.delimiters:
+            delimited = True
+            continue
+        text = alphabet.text(one.token)
+        if delimited or one.token in alphabet.initial:
+            before = "" if not words else alphabet.space if delimited else " "
+            words.append((before, [one]))
+        elif parted(last[-1:], text[:1]):
+            words.append(("", [one]))
         else:
-            words[-1].append(one)
-    return [word for word in words if word]
+            words[-1][1].append(one)
+        delimited, last = False, text or last
+    return words
 
 
-def _word(group: Sequence[Emission], path: Path, alphabet: Alphabet, frame_rate: float) -> Word:
+def _word(before: str, group: Sequence[Emission], path: Path, alphabet: Alphabet, frame_rate: float) -> Word:
     frames = np.concatenate([np.arange(one.start_frame, one.end_frame) for one in group])
+    text = "".join(alphabet.text(one.token) for one in group)
     return Word(
-        text="".join(alphabet.tokens[one.token] for one in group),
+        text=text.lower() if alphabet.lower_case else text,
         start_seconds=group[0].start_frame / frame_rate,
         end_seconds=group[-1].end_frame / frame_rate,
         confidence=float(path.probabilities[frames].mean()),
+        before=before,
     )

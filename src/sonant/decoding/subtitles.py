@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from unicodedata import combining, east_asian_width
 
-from sonant.decoding.results import Word
+from sonant.decoding.results import Word, written
 
 PAUSE_SECONDS = 0.8  # between words: long enough to begin anew
 LONGEST_SECONDS = 7.0  # what subtitlers allow one title
-LONGEST_CHARACTERS = 84  # two lines of 42
+LONGEST_CHARACTERS = 84  # two lines of 42; a character as wide as two letters (Chinese, Japanese) counts as two
 SHORTEST_PAUSE_SECONDS = 0.2  # where a segment that is too long may be cut sooner
 
 
@@ -16,7 +17,7 @@ class Segment:
     """Words that stand together.
 
     Attributes:
-        text: with spaces between the words.
+        text: of the words, with spaces where the script has them.
         words: at least one.
     """
 
@@ -50,7 +51,7 @@ def segments(
 
     Args:
         pause_seconds: of silence between two words that parts them.
-        longest_seconds, longest_characters: of a segment. A single word may be longer.
+        longest_seconds, longest_characters: of a segment; wide characters count as two. A single word may be longer.
     """
     groups: list[list[Word]] = []
     for word in words:
@@ -59,7 +60,7 @@ def segments(
         else:
             groups.append([word])
     return [
-        Segment(_text(part), tuple(part))
+        Segment(written(part), tuple(part))
         for group in groups
         for part in _cut(group, longest_seconds, longest_characters)
     ]
@@ -82,11 +83,14 @@ def _cut(words: list[Word], longest_seconds: float, longest_characters: int) -> 
 
 def _fits(words: Sequence[Word], longest_seconds: float, longest_characters: int) -> bool:
     spoken = words[-1].end_seconds - words[0].start_seconds
-    return spoken <= longest_seconds and len(_text(words)) <= longest_characters
+    return spoken <= longest_seconds and _columns(written(words)) <= longest_characters
 
 
-def _text(words: Iterable[Word]) -> str:
-    return " ".join(word.text for word in words)
+def _columns(text: str) -> int:
+    """The width of a text on a screen, in Latin letters."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(each) else 2 if east_asian_width(each) in "WF" else 1 for each in text)
 
 
 def srt(segments: Iterable[Segment]) -> str:

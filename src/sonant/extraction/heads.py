@@ -9,7 +9,7 @@ from torch import nn
 
 from sonant.checkpoints import Head
 from sonant.decoding.alphabet import Alphabet
-from sonant.errors import ConfigurationError, UnknownName
+from sonant.errors import CheckpointError, ConfigurationError, UnknownName
 from sonant.extraction.request import Layer
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
@@ -95,7 +95,12 @@ def build_head(kind: str, head: Head) -> nn.Module:
 
 
 def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
-    """What is said, by a CTC head; the answer is a `Transcript`. Raises ConfigurationError without one."""
+    """What is said, by a CTC head; the answer is a `Transcript`.
+
+    Raises:
+        ConfigurationError: the model has no CTC head.
+        CheckpointError: nothing says what the head's tokens are.
+    """
     require("transcription", heads, name)
     head_on = heads.placing("ctc", CTCHead)
     alphabet = _alphabet(heads.stored["ctc"], name)
@@ -198,10 +203,16 @@ def _some(names: Sequence[str]) -> str:
 def _alphabet(head: Head, name: str) -> Alphabet:
     vocabulary = head.metadata.get("vocabulary")
     if not vocabulary:
-        raise ConfigurationError(
-            f"{name} has a CTC head of {len(head.tensors['weight'])} tokens, but nothing says what they are. Put the "
-            "vocab.json of the model beside its config.json; a file of torchaudio or fairseq without one is to be "
-            "converted first (sonant convert), and vocab.json put into that folder."
+        reason = head.metadata.get("unusable", "nothing says what they are")
+        raise CheckpointError(
+            f"{name} has a CTC head of {len(head.tensors['weight'])} tokens, but {reason}. The text of a model needs "
+            "its vocab.json beside its config.json; a file of fairseq the dict.ltr.txt of its training beside it; a "
+            "file of torchaudio is to be converted first (sonant convert), and vocab.json put into that folder."
+        )
+    if len(vocabulary) != len(head.tensors["weight"]):
+        raise CheckpointError(
+            f"{name} has a CTC head of {len(head.tensors['weight'])} tokens and a vocabulary of {len(vocabulary)}: the "
+            "two belong to different models. Give the head the vocabulary that it was trained with."
         )
     return Alphabet.of(vocabulary, blank=head.metadata.get("blank", 0), tokenizer=head.metadata.get("tokenizer"))
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sonant.decoding.alphabet import Alphabet
 from sonant.decoding.ctc import Path, best_path, greedy_transcript, join
-from sonant.decoding.results import Transcript
+from sonant.decoding.results import Transcript, written
 from sonant.layers.packed import Packed
 from sonant.tasks import CTCHead
 
@@ -51,7 +51,7 @@ class TranscriptSink:
         """What is settled while more frames may come: every word but the last, which may go on."""
         known = self.finish()
         words = known.words[:-1]
-        return replace(known, text=" ".join(word.text for word in words), words=words)
+        return replace(known, text=written(words), words=words)
 
     def abandon(self) -> None:
         self._paths.clear()

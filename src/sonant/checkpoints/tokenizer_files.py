@@ -1,0 +1,229 @@
+"""The files of a tokenizer beside a CTC model of transformers: vocab.json, tokenizer_config.json and their like.
+
+They are kept as they are, so that a saved folder means what the one it came from meant, and read into the tokens of
+the head by number.
+
+Source: transformers 5 `PreTrainedTokenizerBase._from_pretrained`, for which file wins.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sonant.checkpoints.checkpoint import Head
+from sonant.checkpoints.files import read_json, write_json
+from sonant.errors import ModelWarning
+
+VOCABULARY, SETTINGS, PIECES = "vocab.json", "tokenizer_config.json", "tokenizer.json"
+ADDED, SPECIAL = "added_tokens.json", "special_tokens_map.json"
+TOKENIZER_FILES = (VOCABULARY, SETTINGS, ADDED, SPECIAL, PIECES)
+PAD = "pad_token"  # the token that a tokenizer of CTC takes for the blank
+USUAL_PAD = "<pad>"
+CLASSES = ("Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer", "Wav2Vec2PhonemeCTCTokenizer")  # whose vocab.json we read
+
+
+class _Unusable(Exception):
+    """The files do not say what the tokens are; the message says what is missing."""
+
+
+def read_tokenizer(folder: Path, size: int, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a folder says of the tokens of a CTC head, as metadata of the head.
+
+    Args:
+        size: how many tokens the head has.
+        config: config.json.
+
+    Returns:
+        `vocabulary` (the tokens by number), `blank`, `tokenizer` (its settings) and `tokenizer_files` (as they are);
+        or `unusable`, why there is no vocabulary; nothing where there are no files.
+    """
+    files = {name: read_json(folder / name) for name in TOKENIZER_FILES if (folder / name).is_file()}
+    if VOCABULARY not in files and PIECES not in files:
+        return {}
+    kept = {"tokenizer_files": files}
+    settings = _settings(files, config)
+    try:
+        names = _names(files, settings)
+        vocabulary = [names.get(number, "") for number in range(size)]
+        blank = _blank(vocabulary, names, settings, config.get("pad_token_id"))
+    except _Unusable as error:
+        return kept | {"unusable": str(error)}
+    if VOCABULARY in files and settings.get("tokenizer_class", CLASSES[0]) not in CLASSES:
+        warnings.warn(
+            f"{folder} has a tokenizer of the class {settings['tokenizer_class']!r}. How it joins tokens is not known "
+            f"here: they are joined as {CLASSES[0]} does. If transcripts look odd, decode with transformers.",
+            ModelWarning,
+            stacklevel=2,
+        )
+    lost = [name for number, name in names.items() if number >= size and not _is_special(name, settings)]
+    if lost:
+        warnings.warn(
+            f"{folder} names {len(lost)} tokens that its CTC head, of {size}, does not have (among them {lost[0]!r}): "
+            f"they can never be written. Probably {VOCABULARY} belongs to another model.",
+            ModelWarning,
+            stacklevel=2,
+        )
+    return kept | {"vocabulary": vocabulary, "blank": blank, "tokenizer": settings}
+
+
+def _settings(files: Mapping[str, dict[str, Any]], config: Mapping[str, Any]) -> dict[str, Any]:
+    """tokenizer_config.json, over it special_tokens_map.json where the former does not list added tokens itself."""
+    settings = dict(files.get(SETTINGS, {}))
+    if not isinstance(settings.get("tokenizer_class"), str) and isinstance(config.get("tokenizer_class"), str):
+        settings["tokenizer_class"] = config["tokenizer_class"]
+    if "added_tokens_decoder" not in settings:
+        settings |= files.get(SPECIAL, {})
+    return settings
+
+
+def _names(files: Mapping[str, dict[str, Any]], settings: Mapping[str, Any]) -> dict[int, str]:
+    """Token by number; where two have one number the later counts, and the vocabulary before the added tokens."""
+    table = _of_language(files[VOCABULARY], settings) if VOCABULARY in files else _pieces(files[PIECES])
+    return {number: token for tokens in (_added(files), table) for token, number in tokens.items()}
+
+
+def _of_language(table: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, int]:
+    """The numbers of vocab.json; of one language where it holds several, as that of MMS does."""
+    languages = [name for name, entry in table.items() if isinstance(entry, dict)]
+    if not languages:
+        return _numbers(table, VOCABULARY)
+    wanted = settings.get("target_lang", languages[0] if len(languages) == len(table) == 1 else None)
+    if wanted not in languages:
+        raise _Unusable(
+            f"its {VOCABULARY} holds vocabularies of {len(languages)} languages ({_some(languages)}), and "
+            + ("nothing says which of them the head writes" if wanted is None else f"target_lang={wanted!r} is not one")
+            + f'. Put "target_lang" into {SETTINGS}'
+        )
+    return _numbers(table[wanted], f"{VOCABULARY} ({wanted})")
+
+
+def _numbers(table: Mapping[str, Any], where: str) -> dict[str, int]:
+    wrong = next(((token, number) for token, number in table.items() if type(number) is not int or number < 0), None)
+    if wrong is not None:
+        raise _Unusable(f"its {where} gives the token {wrong[0]!r} the number {wrong[1]!r}; expected 0 or more")
+    if not table:
+        raise _Unusable(f"its {where} holds no tokens")
+    return dict(table)
+
+
+def _pieces(tokenizer: Mapping[str, Any]) -> dict[str, int]:
+    """The pieces of a tokenizer.json whose words begin with sentencepiece's mark."""
+    model, decoder = tokenizer.get("model"), tokenizer.get("decoder")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    kinds = set(_decoders(decoder))
+    if "Metaspace" not in kinds or kinds & {"ByteLevel", "ByteFallback", "WordPiece"}:
+        raise _Unusable(
+            f"its tokens are in {PIECES}, with the decoder {', '.join(sorted(kinds)) or None}; only pieces of "
+            f"sentencepiece (Metaspace) are read from there. Put a {VOCABULARY}, tokens to numbers, into the folder"
+        )
+    if isinstance(vocabulary, list):
+        vocabulary = {str(entry[0]): number for number, entry in enumerate(vocabulary)}
+    if not isinstance(vocabulary, dict):
+        raise _Unusable(f"its {PIECES} has no model.vocab")
+    return _numbers(vocabulary, PIECES)
+
+
+def _decoders(decoder: Any) -> Iterator[str]:
+    if isinstance(decoder, dict):
+        if decoder.get("type") == "Sequence":
+            for inner in decoder.get("decoders", ()):
+                yield from _decoders(inner)
+        else:
+            yield str(decoder.get("type"))
+
+
+def _added(files: Mapping[str, dict[str, Any]]) -> dict[str, int]:
+    """The tokens beside the vocabulary."""
+    listed = files.get(SETTINGS, {}).get("added_tokens_decoder")
+    if isinstance(listed, dict):
+        added = {_content(entry): int(number) for number, entry in listed.items() if str(number).isdecimal()}
+    else:
+        added = files.get(ADDED, {})
+        for entry in files.get(PIECES, {}).get("added_tokens", ()):
+            added = added | {_content(entry): entry.get("id")}
+    return {token: number for token, number in added.items() if isinstance(token, str) and type(number) is int}
+
+
+def _blank(vocabulary: list[str], names: Mapping[int, str], settings: Mapping[str, Any], told: Any) -> int:
+    """The number of the tokenizer's padding token; where the head lacks it, `told` by config.json, if that can be."""
+    size = len(vocabulary)
+    pad = _content(settings.get(PAD, USUAL_PAD))
+    if pad and pad in vocabulary:
+        found = vocabulary.index(pad)
+        if type(told) is int and told != found:
+            warnings.warn(
+                f"config.json says pad_token_id={told}, but the tokenizer's {PAD} {pad!r} has the number {found}. The "
+                f"latter is taken for the blank, as transformers does; if transcripts are wrong, correct {SETTINGS}.",
+                ModelWarning,
+                stacklevel=3,
+            )
+        return found
+    number = 0 if told is None else told
+    is_token = type(number) is int and 0 <= number < size
+    if is_token and _may_be_blank(vocabulary[number], settings, is_told=told is not None):
+        return int(number)
+    beyond = next((at for at, name in names.items() if pad and name == pad), None)
+    raise _Unusable(
+        f"nothing says which of its {size} tokens is the blank. The tokenizer's {PAD}, {pad!r}, "
+        + ("is not in its vocabulary" if beyond is None else f"has the number {beyond}, beyond the head")
+        + f", and pad_token_id={told} in config.json "
+        + (f"means {vocabulary[number]!r}" if is_token else "is beyond the head too")
+        + f". Name the blank as {PAD} in {SETTINGS}"
+    )
+
+
+def _may_be_blank(name: str, settings: Mapping[str, Any], *, is_told: bool) -> bool:
+    """No letter, no space between words; and unless config.json says so, no other character either."""
+    if not name or _is_special(name, settings):
+        return True
+    delimiter = _content(settings.get("word_delimiter_token", "|"))
+    return is_told and not any(map(str.isalnum, name)) and name.strip() not in ("", delimiter, "▁")
+
+
+def _is_special(name: str, settings: Mapping[str, Any]) -> bool:
+    named = (_content(settings.get(f"{kind}_token")) for kind in ("bos", "eos", "unk", "pad", "mask"))
+    return (name[:1], name[-1:]) in {("<", ">"), ("[", "]")} or name in named
+
+
+def _content(token: Any) -> Any:
+    return token.get("content") if isinstance(token, dict) else token
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def write_tokenizer(folder: Path, head: Head) -> None:
+    """Write the files that a head came with; of a head without, those that say what its vocabulary is."""
+    tokens, kept = head.metadata.get("vocabulary"), head.metadata.get("tokenizer_files")
+    files = kept if isinstance(kept, dict) and _agree(kept, tokens) else _made(head) if tokens else {}
+    for name in TOKENIZER_FILES if files else ():
+        if name in files:
+            write_json(folder / name, files[name])
+        else:
+            (folder / name).unlink(missing_ok=True)
+
+
+def _agree(files: Mapping[str, dict[str, Any]], tokens: list[str] | None) -> bool:
+    """Whether files still say what the tokens are: a head may have been given others since."""
+    if tokens is None:
+        return True
+    try:
+        names = _names(files, files.get(SETTINGS, {}))
+    except _Unusable:
+        return False
+    return [names.get(number, "") for number in range(len(tokens))] == tokens
+
+
+def _made(head: Head) -> dict[str, dict[str, Any]]:
+    tokens = list(head.metadata["vocabulary"])
+    blank = head.metadata.get("blank", 0)
+    if not tokens[blank] and USUAL_PAD not in tokens:
+        tokens[blank] = USUAL_PAD
+    settings = head.metadata.get("tokenizer") or {
+        "tokenizer_class": "Wav2Vec2CTCTokenizer",
+        PAD: tokens[blank],
+        "word_delimiter_token": "|" if "|" in tokens else None,
+    }
+    return {VOCABULARY: {token: number for number, token in enumerate(tokens) if token}, SETTINGS: settings}

@@ -1,0 +1,70 @@
+"""Where words part: in scripts that are written without spaces, and where a tokenizer takes a space out again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from unicodedata import category, combining
+
+from sonant.decoding.results import Word
+
+# Scripts in which a line may be broken between any two characters: Thai, Lao, Burmese, Khmer, Chinese and Japanese.
+_WITHOUT_SPACES = (
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x3000, 0x312F),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0xFF00, 0xFFEF),
+    (0x20000, 0x3FFFF),
+)
+# Letters that stand with the one before them (small kana; vowels of Thai and Lao), or with the one behind (vowels).
+_TRAILING = frozenset(
+    "ぁぃぅぇぉっゃゅょゎゕゖァィゥェォッャュョヮヵヶㇰㇱㇲㇳㇴㇵㇶㇷㇸㇹㇺㇻㇼㇽㇾㇿｧｨｩｪｫｬｭｮｯะาำๅະາຳ"
+)
+_LEADING = frozenset("เแโใไເແໂໃໄ")
+_VIRAMA = 9  # canonical combining class of the mark that binds the next consonant to this one
+
+_CLOSING = (".", "?", "!", ",")
+_CONTRACTED = ("n't", "'m", "'s", "'ve", "'re")
+
+
+def parted(before: str, after: str) -> bool:
+    """Whether a word ends between two neighbouring characters without a space between them.
+
+    It does in scripts without spaces, where each character is a word of its own with its marks and its punctuation.
+    """
+    if not before or not after or (before.isascii() and after.isascii()):
+        return False
+    if not (_without_spaces(before) or _without_spaces(after)):
+        return False
+    kind = category(after)
+    trailing = kind[0] == "M" or kind in ("Lm", "Pe", "Pf", "Po", "Cf") or after in _TRAILING
+    leading = category(before) in ("Ps", "Pi", "Cf") or combining(before) == _VIRAMA or before in _LEADING
+    return not trailing and not leading
+
+
+def _without_spaces(character: str) -> bool:
+    number = ord(character)
+    return any(first <= number <= last for first, last in _WITHOUT_SPACES)
+
+
+def tidied(words: Sequence[Word]) -> list[Word]:
+    """The words without the spaces that `clean_up_tokenization_spaces` removes: "it 's here ." is "it's here.".
+
+    Source: transformers `PreTrainedTokenizerBase.clean_up_tokenization`.
+    """
+    before = [word.before if number else "" for number, word in enumerate(words)]
+
+    def remove(beginnings: tuple[str, ...]) -> None:
+        for number, word in enumerate(words):
+            if before[number] == " " and word.text.startswith(beginnings):
+                before[number] = ""
+
+    remove(_CLOSING)
+    for number in range(1, len(words) - 1):
+        if words[number].text == "'" and before[number] == before[number + 1] == " ":
+            before[number] = before[number + 1] = ""
+    remove(_CONTRACTED)
+    return [replace(word, before=space) for word, space in zip(words, before, strict=True)]
