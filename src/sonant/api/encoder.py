@@ -12,10 +12,13 @@ from torch import Tensor, nn
 
 from sonant.api.devices import Device, usable_devices
 from sonant.api.identity import fingerprint
-from sonant.api.running import Running, check_on_error, results_of, sources_of
+from sonant.api.recordings import Recordings
+from sonant.api.running import Running, check_on_error, results_of
 from sonant.api.similarity import VERIFICATION_THRESHOLD, compare_voices, cosines, vectors_of
 from sonant.api.unit_request import unit_request
+from sonant.audio import Channel
 from sonant.checkpoints import Head, save_pretrained
+from sonant.decoding.turns import by_channel
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.bulk import embed
 from sonant.extraction.engine import Engine, OnError
@@ -115,6 +118,7 @@ class SpeechEncoder:
         pool: Pool | None = None,
         task: Task | None = None,
         sampling_rate: int | None = None,
+        channel: Channel | None = None,
         normalize: bool = False,
         batch_seconds: float | None = None,
         window_seconds: float | None = WINDOW_SECONDS,
@@ -128,13 +132,17 @@ class SpeechEncoder:
         """Encode one recording, or a list of them into a list in the same order.
 
         Args:
-            audio: path, bytes, file object, array, tensor or `{"array", "sampling_rate"}`; or several of these.
+            audio: path, bytes, file object, array, tensor, `(array, rate)` or `{"array", "sampling_rate"}`; or several
+                of these.
             layer: a hidden state by number (0: input of the first block, i: raw output of block i), "last" (the model's
                 output, after its final norm where it has one; the default), several in a list, or "all" (0 to L).
             pool: "mean", "max" or "mean+std" make one vector of a recording; None keeps its frames, or does what `task`
                 says.
             task: "speaker", "content", "emotion" or "semantic": layer and pooling that serve it, unless given here.
             sampling_rate: of bare arrays; None: they are at the model's.
+            channel: None or "mix" takes the mean of a recording's channels, a number one of them, counted from 0; "all"
+                gives a list with the result of each channel in place of the result. An array (several, samples) may
+                be a batch, and is refused without it.
             normalize: scale each vector (or frame) to length one.
             batch_seconds: audio that shares one forward pass; None: what suits the device. Halved when memory runs out.
             window_seconds: longer recordings are cut into windows and stitched; None never cuts.
@@ -163,11 +171,10 @@ class SpeechEncoder:
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
         )
-        sources, many = sources_of(audio, self.model, sampling_rate)
+        recordings = Recordings(audio, self.model, sampling_rate, channel=channel)
         engine = self._engine(device, precision)
-        values = results_of(engine, sources, request, on_error=on_error, progress=progress)
-        results = [None if value is None else _as_asked(value, request, to) for value in values]
-        return results if many else results[0]
+        values = results_of(engine, recordings, request, on_error=on_error, progress=progress)
+        return recordings.as_given([None if value is None else _as_asked(value, request, to) for value in values])
 
     def units(
         self,
@@ -177,6 +184,7 @@ class SpeechEncoder:
         layer: Layer | None = None,
         deduplicate: bool = False,
         sampling_rate: int | None = None,
+        channel: Channel | None = None,
         batch_seconds: float | None = None,
         window_seconds: float | None = WINDOW_SECONDS,
         overlap_seconds: float | None = None,
@@ -196,7 +204,8 @@ class SpeechEncoder:
             layer: the state that the centres were made of: a number, or "last". Needed with `kmeans`.
             deduplicate: take out repetitions, and say how long each unit lasted.
             audio, sampling_rate, batch_seconds, window_seconds, overlap_seconds, precision, on_error, progress, device:
-                as in `encode`. A frame of a long recording has the unit of the window in whose middle it lies.
+                as in `encode`, like `channel`. A frame of a long recording has the unit of the window in whose middle
+                it lies.
 
         Returns:
             int64 (frames,), or (frames, groups) for codes; with `deduplicate` `Units(values, durations)`.
@@ -211,18 +220,19 @@ class SpeechEncoder:
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
         )
-        sources, many = sources_of(audio, self.model, sampling_rate)
+        recordings = Recordings(audio, self.model, sampling_rate, channel=channel)
         engine = self._engine(device, precision, coded=coded)
         values = results_of(
             engine,
-            sources,
+            recordings,
             request,
             on_error=on_error,
             progress=progress,
             make_sink=lambda _: UnitSink(label),
         )
-        results = [without_repetitions(value) if deduplicate and value is not None else value for value in values]
-        return results if many else results[0]
+        return recordings.as_given(
+            [without_repetitions(value) if deduplicate and value is not None else value for value in values]
+        )
 
     def similarity(self, a: Any, b: Any, *, task: Task = "speaker", **how: Any) -> Any:
         """Cosine similarity of recordings, or of vectors that `encode` has made.
@@ -231,12 +241,13 @@ class SpeechEncoder:
             a, b: one recording or several (paths, bytes, file objects, `{"array", ...}`), or vectors (dim,) or
                 (vectors, dim) as arrays or tensors.
             task: the preset by which recordings are encoded.
-            **how: further arguments of `encode`.
+            **how: further arguments of `encode`; no channel="all".
 
         Returns:
             A float for one and one; else an array, a row for each of `a` and a column for each of `b`, without the axis
             of what was one.
         """
+        _check_one_channel(how.get("channel"))
         left, right = (vectors_of(side, self.dim, lambda item: self.encode(item, task=task, **how)) for side in (a, b))
         return cosines(left, right)
 
@@ -245,12 +256,13 @@ class SpeechEncoder:
 
         Args:
             audio: as in `encode`.
-            **how: sampling_rate, batch_seconds, window_seconds, overlap_seconds, precision, on_error, progress and
-                device, as in `encode`; and on_failure, called with the number of a recording that is skipped and the
-                error, in place of a warning. A frame of a long recording is read in the window in whose middle it lies.
+            **how: sampling_rate, channel, batch_seconds, window_seconds, overlap_seconds, precision, on_error, progress
+                and device, as in `encode`; and on_failure, called with the number of a recording that is skipped and
+                the error, in place of a warning. A frame of a long recording is read in the window in whose middle it
+                lies.
 
         Returns:
-            `Transcript`, with times and a confidence for each word.
+            `Transcript`, with times and a confidence for each word; with channel="all" a list of one for each channel.
 
         Raises:
             ConfigurationError: the model has no CTC head; see `abilities`.
@@ -276,11 +288,12 @@ class SpeechEncoder:
             a, b: a recording each, or lists of the same length, compared in pairs.
             threshold: the cosine from which on voices count as one; None: 0.86, which the authors of
                 wavlm-base-plus-sv name. Where the price of an error is known, choose it on recordings like yours.
-            **how: as in `transcribe`; a recording that cannot be used raises.
+            **how: as in `transcribe`, without channel="all"; a recording that cannot be used raises.
 
         Returns:
             `Verification`, or a list of them.
         """
+        _check_one_channel(how.get("channel"))
         how["on_error"] = "raise"
         left, right = (list(side) if is_many(side) else [side] for side in (a, b))
         if len(left) != len(right) or is_many(a) != is_many(b):
@@ -309,14 +322,20 @@ class SpeechEncoder:
             threshold: to find out by clustering x-vectors: the cosine below which two groups of them are two speakers.
 
         Returns:
-            A list of `SpeakerTurn` in the order in which they begin.
+            A list of `SpeakerTurn` in the order in which they begin; with channel="all" a list of one for each channel,
+            its speakers called "channel_0_speaker_0" ...
 
         Raises:
             ConfigurationError: the vectors are to be clustered, and nothing says when to stop.
         """
-        return self._run_head(
-            self.head_task("diarization", num_speakers=num_speakers, threshold=threshold), audio, **how
-        )
+        task = self.head_task("diarization", num_speakers=num_speakers, threshold=threshold)
+        answer = self._run_head(task, audio, **how)
+        if how.get("channel") != "all":
+            return answer
+        recordings = [
+            None if turns is None else by_channel(turns) for turns in (answer if is_many(audio) else [answer])
+        ]
+        return recordings if is_many(audio) else recordings[0]
 
     def head_task(
         self, ability: Ability, *, num_speakers: int | None = None, threshold: float | None = None
@@ -464,6 +483,7 @@ class SpeechEncoder:
         audio: Any,
         *,
         sampling_rate: int | None = None,
+        channel: Channel | None = None,
         batch_seconds: float | None = None,
         window_seconds: float | None = WINDOW_SECONDS,
         overlap_seconds: float | None = None,
@@ -480,20 +500,25 @@ class SpeechEncoder:
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
         )
-        sources, many = sources_of(
-            audio, self.model, sampling_rate, min_samples=task.min_samples, twice_at_once=task.reads_source
+        recordings = Recordings(
+            audio,
+            self.model,
+            sampling_rate,
+            channel=channel,
+            min_samples=task.min_samples,
+            twice_at_once=task.reads_source,
         )
         engine = self._engine(device, precision)
-        results = results_of(
+        values = results_of(
             engine,
-            sources,
+            recordings,
             request,
             on_error=on_error,
             on_failure=on_failure,
             progress=progress,
             make_sink=task.make_sink,
         )
-        return results if many else results[0]
+        return recordings.as_given(values)
 
     def request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> Request:
         """What the arguments of `encode` ask for; `how` takes those that are fields of the request."""
@@ -520,6 +545,13 @@ class SpeechEncoder:
         """The model (or its codes alone) on one device or several."""
         models = self.prepared(precision, device)
         return Engine([Coding(model) for model in models] if coded else models)
+
+
+def _check_one_channel(channel: Channel | None) -> None:
+    if channel == "all":
+        raise ConfigurationError(
+            'channel="all" was given, and one voice is compared with one: name a channel by its number, or "mix".'
+        )
 
 
 def _as_asked(value: Tensor, request: Request, to: str) -> Any:

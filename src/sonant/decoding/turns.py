@@ -1,6 +1,7 @@
 """From how likely each speaker speaks in each frame to who spoke when; and the file format that keeps it."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,14 +68,28 @@ def same_order(before: NDArray[np.floating], now: NDArray[np.floating]) -> NDArr
     return best_assignment(-distance)
 
 
-def rttm(turns: Iterable[SpeakerTurn], recording: str) -> str:
-    """Lines of NIST's Rich Transcription Time Marked, one a turn; spaces in the recording's name become "_"."""
+def rttm(turns: Iterable[SpeakerTurn], recording: str, *, channel: int = 0) -> str:
+    """Lines of NIST's Rich Transcription Time Marked, one a turn; spaces in the recording's name become "_".
+
+    Channels are counted from 0 here, and from 1 in the lines.
+    """
     name = "_".join(recording.split()) or "recording"
     return "".join(
-        f"SPEAKER {name} 1 {turn.start_seconds:.3f} {turn.end_seconds - turn.start_seconds:.3f} <NA> <NA> "
+        f"SPEAKER {name} {channel + 1} {turn.start_seconds:.3f} {turn.end_seconds - turn.start_seconds:.3f} <NA> <NA> "
         f"{turn.speaker} <NA> <NA>\n"
         for turn in turns
     )
+
+
+def by_channel(channels: Sequence[Sequence[SpeakerTurn] | None]) -> list[list[SpeakerTurn] | None]:
+    """The turns of each channel of a recording (None where one could not be used) with names that tell channels apart.
+
+    Speakers are called "channel_0_speaker_0" ...: who speaks on one channel is nobody of another.
+    """
+    return [
+        None if turns is None else [replace(turn, speaker=f"channel_{number}_{turn.speaker}") for turn in turns]
+        for number, turns in enumerate(channels)
+    ]
 
 
 def speakers_in(turns: Sequence[SpeakerTurn]) -> list[str]:

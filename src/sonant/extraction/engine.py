@@ -259,6 +259,9 @@ def _in_one_block(waveform: np.ndarray) -> Iterator[np.ndarray]:
 
 def _failed(item: int, source: Source, error: Exception, on_error: OnError) -> Outcome:
     if on_error == "raise":
-        error.add_note(f"It was recording {item} (counted from 0), {source.name}; on_error='skip' goes on without it.")
+        number = item if source.number is None else source.number
+        error.add_note(
+            f"It was recording {number} (counted from 0), {source.name}; on_error='skip' goes on without it."
+        )
         raise error
     return Outcome(item, 0.0, error=error)

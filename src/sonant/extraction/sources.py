@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from os import PathLike, fsdecode
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from torch import Tensor
 from sonant import audio
 from sonant.audio import Channel
 from sonant.audio.given import is_pair
-from sonant.errors import AudioError, UndecodableAudio
+from sonant.errors import AudioError, MissingExtra, UndecodableAudio
 
 
 class Source(Protocol):
@@ -22,6 +22,8 @@ class Source(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def number(self) -> int | None: ...
     def seconds(self) -> float: ...
     def read(self) -> np.ndarray: ...
     def blocks(self) -> Iterator[np.ndarray]: ...
@@ -44,7 +46,8 @@ class AudioSource:
         source_rate: of an array that does not tell; None takes the model's.
         known_seconds: from a manifest, so that no header need be read.
         label: how messages and files call it.
-        channel: a number, or None or "mix" for the mean.
+        channel: a number, None or "mix" for the mean, or "all": then `channels` is to be asked for what can be read.
+        number: of the recording that this is a channel of; None where it is all of one.
     """
 
     audio: Any
@@ -54,12 +57,28 @@ class AudioSource:
     known_seconds: float | None = None
     label: str | None = None
     channel: Channel | None = None
+    number: int | None = None
 
     @property
     def name(self) -> str:
-        if self.label:
-            return self.label
-        return fsdecode(self.audio) if isinstance(self.audio, str | PathLike) else type(self.audio).__name__
+        name = self.label
+        if not name:
+            name = fsdecode(self.audio) if isinstance(self.audio, str | PathLike) else type(self.audio).__name__
+        return name if self.number is None else f"{name}, channel {self.channel}"
+
+    def channels(self, number: int) -> list["AudioSource"]:
+        """A source for each channel where all are wanted, else this one; `number` is that of the recording.
+
+        Of a recording that cannot be opened the first is given: reading it says what is wrong.
+        """
+        if self.channel != "all":
+            return [self]
+        try:
+            with self._reading():
+                count = audio.num_channels(self.audio)
+        except (AudioError, MissingExtra):
+            count = 1
+        return [replace(self, channel=channel, number=number) for channel in range(count)]
 
     def seconds(self) -> float:
         """Length from the header alone."""
@@ -129,6 +148,9 @@ def rewound(item: Any, *, twice_at_once: bool = False) -> Any:
     Args:
         twice_at_once: by two readers, who would move each other's place in a file object: so that is taken too.
     """
+    if twice_at_once and hasattr(item, "get_all_samples"):  # torchcodec's decoder, which remembers its place too
+        decoded = item.get_all_samples()
+        return {"array": decoded.data, "sampling_rate": decoded.sample_rate}
     if not hasattr(item, "read"):
         return item
     try:

@@ -1,0 +1,82 @@
+"""The recordings of one call: one or several, whole or channel by channel."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sonant.audio import Channel
+from sonant.audio.channels import check_channel
+from sonant.extraction.engine import READERS, Outcome
+from sonant.extraction.prefetch import map_ahead
+from sonant.extraction.sources import AudioSource, is_many, rewound
+from sonant.models import Backbone
+
+
+class Recordings:
+    """What a call was given, as sources of waveforms, and the way back from their results to its answer.
+
+    Attributes:
+        sources: one for each recording, or for each of its channels.
+        count: of recordings.
+    """
+
+    def __init__(
+        self,
+        audio: Any,
+        model: Backbone,
+        sampling_rate: int | None,
+        *,
+        channel: Channel | None = None,
+        min_samples: int | None = None,
+        twice_at_once: bool = False,
+    ) -> None:
+        """Take in recordings.
+
+        Args:
+            audio, sampling_rate, channel: as in `SpeechEncoder.encode`.
+            min_samples: that each must have; None: as many as one frame sees.
+            twice_at_once: whether two will read a recording at the same time.
+        """
+        check_channel(channel)
+        self._is_many, self._by_channel = is_many(audio), channel == "all"
+        shortest = model.receptive_field if min_samples is None else min_samples
+        whole = [
+            AudioSource(
+                rewound(item, twice_at_once=twice_at_once or self._by_channel),
+                model.sampling_rate,
+                shortest,
+                source_rate=sampling_rate,
+                channel=channel,
+            )
+            for item in (audio if self._is_many else [audio])
+        ]
+        self.count = len(whole)
+        numbered = enumerate(whole)
+        self._groups = (
+            list(map_ahead(lambda pair: pair[1].channels(pair[0]), numbered, workers=READERS, depth=64))
+            if self._by_channel
+            else [[source] for source in whole]
+        )
+        self.sources = [source for group in self._groups for source in group]
+
+    def failures(self, outcomes: Sequence[Outcome]) -> list[tuple[int, Exception]]:
+        """The numbers of recordings that could not be used, and why: a fault that all channels share is told once."""
+        told: dict[tuple[int, str], Exception] = {}
+        for outcome in outcomes:
+            if outcome.error is not None:
+                number = self.sources[outcome.item].number
+                key = (outcome.item if number is None else number, str(outcome.error))
+                told.setdefault(key, outcome.error)
+        return [(number, error) for (number, _), error in sorted(told.items(), key=lambda item: item[0][0])]
+
+    def as_given(self, values: Sequence[Any]) -> Any:
+        """The answer: a value, or a list of one for each channel, of one recording or of each of several.
+
+        None stands for a recording that could not be used, and in a list of channels for one that could not.
+        """
+        rest = iter(values)
+        answers = []
+        for group in self._groups:
+            of_group = [next(rest) for _ in group]
+            usable = any(value is not None for value in of_group)
+            answers.append(of_group[0] if not self._by_channel else of_group if usable else None)
+        return answers if self._is_many else answers[0]
