@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +19,11 @@ import soundfile
 import torch
 
 from sonant.errors import AudioError, ConfigurationError
-from sonant.extraction.bulk import embed
+from sonant.extraction.bulk import embed_file, embed_folder
 from sonant.extraction.engine import Engine, collect
 from sonant.extraction.features import Identity, Writer
 from sonant.extraction.formats import FORMATS, read
-from sonant.extraction.inputs import gather
+from sonant.extraction.inputs import gather, origin
 from sonant.extraction.names import readable_name
 from sonant.extraction.request import Request
 from sonant.extraction.sources import AudioSource
@@ -55,7 +57,14 @@ def identity(model) -> Identity:
 
 def run(model, corpus: Path, output: Path, request: Request, kind: str = "npy", **how) -> Summary:
     writer = Writer(identity(model), request, kind=kind, dtype=how.pop("dtype", "float32"))
-    return embed(Engine([model]), gather(corpus), output, writer, show_progress=False, **how)
+    return embed_folder(
+        Engine([model]), gather(corpus), output, writer, source=origin(corpus), show_progress=False, **how
+    )
+
+
+def run_to_file(model, corpus: Path, output: Path, request: Request) -> Summary:
+    writer = Writer(identity(model), request, kind="npy", dtype="float32")
+    return embed_file(Engine([model]), gather(corpus), output, writer, show_progress=False)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -146,10 +155,63 @@ def test_a_resumed_run_equals_an_uninterrupted_one_byte_for_byte(
             assert passes < 99
         clips += counted.clips
     assert contents(tmp_path / "pieces") == contents(tmp_path / "whole")
-    # Only the long recording, which was cut short after three of its windows, had to be begun anew.
+    # Not even a window of the long recording, which was cut short twice, was computed again.
     whole = Interrupted(model, 99)
     run(whole, corpus, tmp_path / "again", request, kind)
-    assert clips == whole.clips + 3
+    assert clips == whole.clips
+
+
+@pytest.mark.parametrize("what", REQUESTS)
+def test_one_file_goes_on_within_the_recording(model, corpus: Path, tmp_path: Path, what: str) -> None:
+    (path,) = corpus.rglob("1.wav")
+    run_to_file(model, path, tmp_path / "whole.npy", REQUESTS[what])
+    with pytest.raises(Interruption):
+        run_to_file(Interrupted(model, 2), path, tmp_path / "x.npy", REQUESTS[what])
+    assert {path.name for path in tmp_path.iterdir()} == {"whole.npy", "x.npy.unfinished"}  # nothing hidden
+    rest = Interrupted(model, 99)
+    run_to_file(rest, path, tmp_path / "x.npy", REQUESTS[what])
+    assert rest.clips == 2
+    assert (tmp_path / "x.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"whole.npy", "x.npy"}
+
+
+@pytest.mark.parametrize("damage", ["spool cut", "spool changed", "progress cut", "recording changed", "settings"])
+def test_what_does_not_fit_is_not_gone_on_with(model, corpus: Path, tmp_path: Path, damage: str) -> None:
+    (path,) = corpus.rglob("1.wav")
+    path = shutil.copy(path, tmp_path / "1.wav")
+    request, unfinished = REQUESTS["frames"], tmp_path / "x.npy.unfinished"
+    with pytest.raises(Interruption):
+        run_to_file(Interrupted(model, 2), path, tmp_path / "x.npy", request)
+    match damage:
+        case "spool cut":
+            os.truncate(unfinished / "layer_last.spool", 100)
+        case "spool changed":
+            with (unfinished / "layer_last.spool").open("r+b") as file:
+                file.write(b"other")
+        case "progress cut":
+            os.truncate(unfinished / "progress.npz", 100)
+        case "recording changed":
+            os.utime(path, ns=(1, 1))
+        case "settings":
+            request = replace(request, layers=(1,))
+    run_to_file(model, path, tmp_path / "x.npy", request)
+    run_to_file(model, path, tmp_path / "whole.npy", request)
+    assert (tmp_path / "x.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+    assert not unfinished.exists()
+
+
+@pytest.mark.parametrize("what", REQUESTS)
+def test_an_error_within_a_recording_leaves_nothing(model, corpus: Path, tmp_path: Path, what: str) -> None:
+    (path,) = corpus.rglob("1.wav")
+    path = shutil.copy(path, tmp_path / "1.wav")
+    whole = path.read_bytes()
+    # The header promises more than is there, which shows when the first windows are done.
+    path.write_bytes(whole[: len(whole) - 4 * RATE])
+    for output in (tmp_path / "x.npy", tmp_path / "out"):
+        with pytest.raises(AudioError):
+            (run_to_file if output.suffix else partial(run, on_error="raise"))(model, path, output, REQUESTS[what])
+        assert not list(tmp_path.rglob("*unfinished*"))
+        assert not list(tmp_path.rglob("*.spool")) or output.is_dir()
 
 
 def test_a_finished_run_computes_nothing_again(model, corpus: Path, tmp_path: Path) -> None:
@@ -299,7 +361,7 @@ def test_a_disk_that_is_too_small_is_refused(model, corpus: Path, tmp_path: Path
 def test_one_recording_goes_into_one_file(model, corpus: Path, tmp_path: Path, what: str, name: str) -> None:
     request = REQUESTS[what]
     (path,) = corpus.rglob(name)
-    run(model, path, tmp_path / "x.npy", request)
+    run_to_file(model, path, tmp_path / "x.npy", request)
     (expected,), _ = collect(Engine([model]), [AudioSource(path, RATE)], request)
     found = np.load(tmp_path / "x.npy")
     wanted = expected.numpy() if request.stacked else expected[0].numpy()
@@ -309,7 +371,7 @@ def test_one_recording_goes_into_one_file(model, corpus: Path, tmp_path: Path, w
 
 def test_many_recordings_do_not_go_into_one_file(model, corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="Name a folder"):
-        run(model, corpus, tmp_path / "x.npy", REQUESTS["frames"])
+        run_to_file(model, corpus, tmp_path / "x.npy", REQUESTS["frames"])
 
 
 KILLED = """
@@ -318,7 +380,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 torch.manual_seed(0); torch.set_num_threads(1)
 from sonant.models import WavLMConfig, build
-from sonant.extraction.bulk import embed
+from sonant.extraction.bulk import embed_folder
 from sonant.extraction.features import Identity, Writer
 from sonant.extraction.engine import Engine
 from sonant.extraction.inputs import gather
@@ -330,7 +392,7 @@ request = Request(layers=(1, "last"), stacked=True, pool=None if sys.argv[5] == 
                   batch_seconds=1.0, window_seconds=3.0, overlap_seconds=1.0)
 writer = Writer(Identity(model="m", revision="r", weights="w", dim=32, frame_rate=50.0), request, kind="npy",
                 dtype="float32")
-embed(Engine([model]), gather(Path(sys.argv[2])), Path(sys.argv[3]), writer, show_progress=False)
+embed_folder(Engine([model]), gather(sys.argv[2]), Path(sys.argv[3]), writer, show_progress=False)
 """
 
 
@@ -363,7 +425,7 @@ import resource, sys, torch
 from pathlib import Path
 torch.manual_seed(0); torch.set_num_threads(1)
 from sonant.models import WavLMConfig, build
-from sonant.extraction.bulk import embed
+from sonant.extraction.bulk import embed_folder
 from sonant.extraction.features import Identity, Writer
 from sonant.extraction.engine import Engine
 from sonant.extraction.inputs import gather
@@ -374,7 +436,7 @@ request = Request(layers=(0, 1, 2, 3), stacked=True, pool=None if sys.argv[3] ==
                   batch_seconds=10.0, window_seconds=10.0)
 writer = Writer(Identity(model="m", revision="r", weights="w", dim=32, frame_rate=50.0), request, kind=sys.argv[4],
                 dtype="float32")
-embed(Engine([model]), gather(sys.argv[1]), Path(sys.argv[2]), writer, show_progress=False)
+embed_folder(Engine([model]), gather(sys.argv[1]), Path(sys.argv[2]), writer, show_progress=False)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

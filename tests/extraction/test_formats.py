@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sonant.errors import ConfigurationError, MissingExtra
+from sonant.errors import MissingExtra
 from sonant.extraction import formats
-from sonant.extraction.formats import FORMATS, atomic, estimated_bytes, format_of, read, write
+from sonant.extraction.formats import FORMATS, atomic, estimated_bytes, read, write
 from sonant.extraction.sinks import RowsOnDisk
 
 ROWS, DIM = 5000, 6  # more rows than one slice
@@ -111,16 +111,6 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         draft.write_text("whole")
         assert not path.exists()
     assert path.read_text() == "whole"
-
-
-def test_the_ending_of_a_file_names_its_format(tmp_path: Path) -> None:
-    assert format_of(tmp_path / "x.parquet", None) == "parquet"
-    assert format_of(tmp_path / "x", "npz") == "npz"
-    assert format_of(tmp_path / "x", None) == "npy"
-    with pytest.raises(ConfigurationError, match="agree"):
-        format_of(tmp_path / "x.npz", "npy")
-    (tmp_path / "folder.npz").mkdir()
-    assert format_of(tmp_path / "folder.npz", "npy") == "npy"
 
 
 def test_a_missing_package_is_named_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,12 +20,13 @@ from sonant.audio import Channel
 from sonant.checkpoints import Head, save_pretrained
 from sonant.decoding.turns import by_channel
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.extraction.bulk import embed
+from sonant.extraction.bulk import embed_file, embed_folder
+from sonant.extraction.destination import destination
 from sonant.extraction.engine import Engine, OnError
 from sonant.extraction.features import Identity, StoredType, Writer
-from sonant.extraction.formats import Format, format_of
+from sonant.extraction.formats import FORMATS, Format
 from sonant.extraction.heads import Heads, HeadTask, diarization, transcription, voice
-from sonant.extraction.inputs import gather
+from sonant.extraction.inputs import gather, origin
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import (
     WINDOW_SECONDS,
@@ -394,7 +395,17 @@ class SpeechEncoder:
             ConfigurationError: the output holds the results of other settings, or the disk is too small.
         """
         check_on_error(on_error)
-        output = Path(output)
+        place = destination(
+            Path(output),
+            format,
+            what="vectors",
+            endings={f".{kind}": kind for kind in FORMATS},
+            folders=FORMATS,
+            usual="npy",
+            printed=None,
+            source=source,
+        )
+        assert place.path is not None
         request = self.request(
             layer,
             pool,
@@ -413,10 +424,21 @@ class SpeechEncoder:
             frame_rate=self.frame_rate,
             precision=precision,
         )
-        writer = Writer(identity, request, kind=format_of(output, format), dtype=dtype)
-        entries = gather(str(source), stdin=stdin or sys.stdin.buffer, leave_out=output)
+        writer = Writer(identity, request, kind=place.kind, dtype=dtype)
+        entries = gather(source, stdin=stdin or sys.stdin.buffer, leave_out=place.path)
         engine = self._engine(device, precision)
-        return embed(engine, entries, output, writer, on_error=on_error, show_progress=progress, on_start=on_start)
+        if not place.is_folder:
+            return embed_file(engine, entries, place.path, writer, show_progress=progress)
+        return embed_folder(
+            engine,
+            entries,
+            place.path,
+            writer,
+            source=origin(source),
+            on_error=on_error,
+            show_progress=progress,
+            on_start=on_start,
+        )
 
     def write_units(
         self,
@@ -458,7 +480,7 @@ class SpeechEncoder:
             overlap_seconds=overlap_seconds,
         )
         place = None if output is None else Path(output)
-        entries = gather(str(source), stdin=stdin or sys.stdin.buffer, leave_out=place)
+        entries = gather(source, stdin=stdin or sys.stdin.buffer, leave_out=place)
         engine = self._engine(device, precision, coded=coded)
         return write_units(
             engine,

@@ -33,7 +33,8 @@ def embed(
     The output is a folder with the vectors, an index.jsonl that says what is where, and an errors.jsonl if recordings
     could not be used. One recording may go into one file instead: name it with the ending of a format.
 
-    An interrupted run goes on where it stopped when it is started again.
+    An interrupted run goes on where it stopped when it is started again. A finished folder is brought up to date:
+    recordings that changed are encoded anew, new ones added, those that are gone dropped.
 
     Args:
         source (FILE|FOLDER|MANIFEST|-): what to encode.
@@ -88,10 +89,12 @@ def embed(
 def _announce(estimate: "Estimate") -> None:
     """Say on stderr what is to come."""
     kept = f", {estimate.kept} done before" if estimate.kept else ""
+    changed = f", {estimate.changed} changed since" if estimate.changed else ""
+    gone = f", {estimate.gone} gone since" if estimate.gone else ""
     unreadable = f", {estimate.unreadable} cannot be read" if estimate.unreadable else ""
     print(
         f"{estimate.recordings} recordings, {_time(estimate.seconds)} of audio, about {_size(estimate.num_bytes)} of "
-        f"vectors{kept}{unreadable}",
+        f"vectors{kept}{changed}{gone}{unreadable}",
         file=sys.stderr,
     )
 
@@ -99,9 +102,11 @@ def _announce(estimate: "Estimate") -> None:
 def _print(summary: "Summary") -> None:
     speed = f" ({summary.seconds / summary.wall_seconds:.0f} x real time)" if summary.seconds else ""
     kept = f", {summary.kept} kept from before" if summary.kept else ""
+    changed = f", {summary.changed} had changed" if summary.changed else ""
+    gone = f", {summary.gone} gone and dropped" if summary.gone else ""
     print(
         f"{summary.computed} recordings encoded, {_time(summary.seconds)} of audio in {_time(summary.wall_seconds)}"
-        f"{speed}{kept}"
+        f"{speed}{kept}{changed}{gone}"
     )
     print(f"{summary.output}  {_size(summary.num_bytes)}")
     if summary.failed:

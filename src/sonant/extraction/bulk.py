@@ -3,12 +3,14 @@
 The output folder:
 
 - `settings.json`: model, layers, pooling and whatever else shapes the numbers; a run that goes on must have the same.
+  Besides, in `sources`, where the recordings came from.
 - `features/...`: frames, one file a recording, in the folders of the input.
 - `vectors.npy` (or .npz, .safetensors, .parquet, .jsonl): pooled, one file, a row a recording.
 - `index.jsonl`: a line a recording, in the order of the input: path, seconds, frames, dim, layer, pool, model,
-  revision, and its file or row.
+  revision, the source's size and time (or hash), and its file or row.
 - `errors.jsonl`: a line a recording that could not be used: path, error, message.
-- `journal.jsonl`, `vectors.spool`: only while a run is under way, or after it was killed.
+- `journal.jsonl`, `vectors.spool`, `unfinished/`, `running.lock`: only while a run is under way, or after it was
+  killed.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,51 +21,51 @@ from sonant.extraction.engine import Engine, OnError
 from sonant.extraction.features import Writer
 from sonant.extraction.folder_run import FolderRun
 from sonant.extraction.inputs import Entry
+from sonant.extraction.lock import held
+from sonant.extraction.names import shortened
 from sonant.extraction.progress import Progress
-from sonant.extraction.sinks import Sink, Spooled, in_memory
+from sonant.extraction.sinks import Pooled, Sink, Spooled, in_memory
 from sonant.extraction.summary import Estimate, Summary
 
 
-def embed(
-    engine: Engine,
-    entries: Sequence[Entry],
-    output: Path,
-    writer: Writer,
-    *,
-    on_error: OnError = "skip",
-    show_progress: bool | None = None,
-    on_start: Callable[[Estimate], None] | None = None,
-) -> Summary:
-    """Encode recordings into a folder, or one recording into a file where the output's ending is that of the format."""
-    if output.suffix != f".{writer.format}" or output.is_dir():
-        return embed_folder(
-            engine, entries, output, writer, on_error=on_error, show_progress=show_progress, on_start=on_start
-        )
-    if len(entries) > 1:
-        raise ConfigurationError(f"{len(entries)} recordings do not go into one file, {output}. Name a folder.")
-    return embed_file(engine, entries[0], output, writer, show_progress=show_progress)
-
-
 def embed_file(
-    engine: Engine, entry: Entry, path: Path, writer: Writer, *, show_progress: bool | None = None
+    engine: Engine, entries: Sequence[Entry], path: Path, writer: Writer, *, show_progress: bool | None = None
 ) -> Summary:
-    """Encode one recording into one file; raises what is wrong with it."""
+    """Encode one recording into one file; raises what is wrong with it.
+
+    Frames of a recording in windows lie in a folder beside the file, `NAME.unfinished`, until they are complete; a run
+    that was stopped goes on after its last window.
+
+    Raises:
+        ConfigurationError: there are several recordings, or another job writes this file.
+    """
+    if len(entries) > 1:
+        raise ConfigurationError(f"{len(entries)} recordings do not go into one file, {path}. Name a folder.")
+    (entry,) = entries
     source = entry.source(sampling_rate=engine.sampling_rate, min_samples=engine.receptive_field)
     request = writer.request
     seconds = source.seconds()
     path.parent.mkdir(parents=True, exist_ok=True)
+    stem = shortened(path.name, 230)
+    unfinished = writer.unfinished(path.with_name(f"{stem}.unfinished"), entry)
 
     def sink(_: int, *, windowed: bool) -> Sink:
-        if request.pool is None and windowed:
-            return Spooled(path.with_name(f".{path.name}"), request, writer.dtype)
-        return in_memory(request)
+        if not windowed:
+            return in_memory(request)
+        return Spooled(unfinished, request, writer.dtype) if request.pool is None else Pooled(request, unfinished)
 
-    with Progress(seconds, show=show_progress, title=entry.name) as progress:
+    with (
+        held(path.with_name(f"{stem}.lock"), path),
+        Progress(seconds, show=show_progress, title=entry.name) as progress,
+    ):
         ((outcome,),) = engine.run([source], engine.plan([seconds], request), request, sink, progress=progress)
-        if request.pool is None:
-            writer.frames(path, outcome)
-        else:
-            writer.vectors(path, list(outcome.value[:, None].numpy()), [writer.row(entry.name, outcome)])
+        try:
+            if request.pool is None:
+                writer.frames(path, outcome)
+            else:
+                writer.vectors(path, list(outcome.value[:, None].numpy()), [writer.row(entry, outcome)])
+        finally:
+            unfinished.remove()
         return Summary(
             output=path,
             computed=1,
@@ -81,6 +83,7 @@ def embed_folder(
     folder: Path,
     writer: Writer,
     *,
+    source: str | None = None,
     on_error: OnError = "skip",
     show_progress: bool | None = None,
     on_start: Callable[[Estimate], None] | None = None,
@@ -88,14 +91,19 @@ def embed_folder(
     """Encode recordings into a folder, going on where an earlier run with the same settings stopped.
 
     Batches are planned from all recordings and finished whole, so a resumed run packs the same batches as one that was
-    never interrupted. Recordings that failed are tried again.
+    never interrupted. Recordings that failed are tried again, those that changed are encoded anew, and those that the
+    source names no more are dropped, unless the folder holds results of other sources too.
+
+    Args:
+        source: what the recordings are of: the path of a folder or a manifest.
 
     Raises:
-        ConfigurationError: the folder holds results of other settings, or the disk is too small.
+        ConfigurationError: the folder holds results of other settings, another job fills it, or the disk is too small.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    run = FolderRun(engine, entries, folder, writer, on_error)
-    try:
-        return run.go(show_progress=show_progress, on_start=on_start)
-    finally:
-        run.close()
+    with held(folder / "running.lock", folder):
+        run = FolderRun(engine, entries, folder, writer, source=source, on_error=on_error)
+        try:
+            return run.go(show_progress=show_progress, on_start=on_start)
+        finally:
+            run.close()

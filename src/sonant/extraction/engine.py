@@ -19,7 +19,7 @@ from sonant.extraction.loudness import normalized
 from sonant.extraction.prefetch import ahead, map_ahead, share
 from sonant.extraction.progress import Progress
 from sonant.extraction.request import Request
-from sonant.extraction.sinks import MakeSink, Sink, deliver, in_memory
+from sonant.extraction.sinks import MakeSink, ResumableSink, Sink, deliver, in_memory
 from sonant.extraction.sources import Source
 from sonant.models.backbone import Backbone
 
@@ -187,6 +187,9 @@ class _Run:
         except UNUSABLE as error:
             sink.abandon()
             return _failed(item, source, error, self.on_error)
+        except Exception:  # not what stops a program: a run that is interrupted goes on later
+            sink.abandon()
+            raise
 
     def _windowed(self, item: int, blocks: Callable[[], Iterator[np.ndarray]], sink: Sink) -> Outcome:
         """A long recording: statistics of the whole in a first pass where the model wants them, then windows."""
@@ -194,12 +197,18 @@ class _Run:
         known = survey(self.forward.backbone, lambda: ahead(blocks()))
         frames, counter = 0, _Counter()
         stream = cut(counter(ahead(blocks())), self.windowing)
+        done = sink.windows if isinstance(sink, ResumableSink) else 0
+        for window, _ in islice(stream, done):
+            frames += window.keep_frames
         while group := list(islice(stream, max(1, int(self.forward.budget // self.windowing.window_samples)))):
             clips = self._clips(known.normalize(samples) for _, samples in group)
             for (window, _), states in zip(group, self.forward(clips, known.statistics), strict=True):
                 deliver(sink, states, window)
                 frames += window.keep_frames
                 self.progress(window.keep_frames * self.engine.stride / self._rate)
+            done += len(group)
+            if isinstance(sink, ResumableSink):
+                sink.save(done)
         return Outcome(item, counter.samples / self._rate, frames, sink.finish())
 
     def _clips(self, waveforms: Iterable[np.ndarray]) -> list[Clip]:

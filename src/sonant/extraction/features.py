@@ -10,8 +10,9 @@ import numpy as np
 from sonant.errors import UnknownName
 from sonant.extraction.engine import Outcome
 from sonant.extraction.formats import Format, Rows, check_format, read, write
+from sonant.extraction.inputs import Entry
 from sonant.extraction.request import Request
-from sonant.extraction.sinks import RowsOnDisk
+from sonant.extraction.unfinished import Unfinished
 from sonant.inference.precision import Precision
 
 StoredType = Literal["float32", "float16"]
@@ -59,27 +60,29 @@ class Writer:
             "frame_rate": self.identity.frame_rate,
         }
 
-    def row(self, name: str, outcome: Outcome) -> dict[str, Any]:
+    def row(self, entry: Entry, outcome: Outcome) -> dict[str, Any]:
         """A recording's line in the index."""
         settings = self.settings()
         return {
-            "path": name,
+            "path": entry.name,
             "seconds": round(outcome.seconds, 6),
             "frames": outcome.frames,
             **{key: settings[key] for key in ("dim", "layer", "pool", "model", "revision")},
+            **entry.stamp,
         }
 
+    def unfinished(self, path: Path, entry: Entry) -> Unfinished:
+        """Where a recording that takes long is kept meanwhile: of the same content, under the same settings."""
+        return Unfinished(path, {"path": entry.name, **entry.stamp, **self.settings()})
+
     def frames(self, path: Path, outcome: Outcome) -> None:
-        """Write the frames of one recording, from memory or from the spool, which is then removed."""
-        if not isinstance(outcome.value, list):
-            self._frames(path, list(outcome.value.numpy()))
-            return
-        layers: list[RowsOnDisk] = outcome.value
-        try:
-            self._frames(path, layers)
-        finally:
-            for rows in layers:
-                rows.path.unlink(missing_ok=True)
+        """Write the frames of one recording, from memory or from a spool."""
+        layers: list[Rows] = outcome.value if isinstance(outcome.value, list) else list(outcome.value.numpy())
+        starts = np.arange(len(layers[0])) / self.identity.frame_rate
+        columns = (
+            {"seconds": [round(float(start), 6) for start in starts]} if self.format in ("parquet", "jsonl") else {}
+        )
+        self._write(path, layers, columns)
 
     def vectors(self, path: Path, layers: Sequence[Rows], index: Sequence[Mapping[str, Any]]) -> None:
         """Write a vector for each recording of the index."""
@@ -88,13 +91,6 @@ class Writer:
     def read_vectors(self, path: Path) -> np.ndarray:
         """(layers, recordings, dim)."""
         return read(path, kind=self.format, layer_names=self.request.layer_names, rows_first=True)
-
-    def _frames(self, path: Path, layers: Sequence[Rows]) -> None:
-        starts = np.arange(len(layers[0])) / self.identity.frame_rate
-        columns = (
-            {"seconds": [round(float(start), 6) for start in starts]} if self.format in ("parquet", "jsonl") else {}
-        )
-        self._write(path, layers, columns)
 
     def _write(self, path: Path, layers: Sequence[Rows], columns: Mapping[str, Sequence[Any]]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

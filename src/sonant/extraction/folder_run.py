@@ -1,14 +1,18 @@
 """One run of a bulk job that fills a folder."""
 
+import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from sonant.errors import ConfigurationError
 from sonant.extraction.batching import Batch
+from sonant.extraction.changes import review, stamped
 from sonant.extraction.engine import Engine, OnError, Outcome
 from sonant.extraction.features import Writer
 from sonant.extraction.formats import estimated_bytes
@@ -25,7 +29,14 @@ class FolderRun:
     """One run of `embed_folder`."""
 
     def __init__(
-        self, engine: Engine, entries: Sequence[Entry], folder: Path, writer: Writer, on_error: OnError
+        self,
+        engine: Engine,
+        entries: Sequence[Entry],
+        folder: Path,
+        writer: Writer,
+        *,
+        source: str | None,
+        on_error: OnError,
     ) -> None:
         self.engine, self.entries, self.folder, self.writer, self.on_error = engine, entries, folder, writer, on_error
         self.request = writer.request
@@ -35,23 +46,61 @@ class FolderRun:
         self.index_path, self.errors_path = folder / "index.jsonl", folder / "errors.jsonl"
         self.journal_path, self.spool_path = folder / "journal.jsonl", folder / "vectors.spool"
         self.vectors_path = folder / f"vectors.{writer.format}"
-        self.files = output_names([entry.name for entry in entries], writer.format)
         self.errors: dict[int, dict[str, str]] = {}
+        self._reopen(source)
+        self.files = self._file_names()
+        self.kept = sum(entry.name in self.results for entry in entries)
+        self.computed = 0
+
+    def _reopen(self, source: str | None) -> None:
+        """Take up what there is: results that stand, of a finished folder or of a run that was stopped."""
         has_results = any(path.exists() and path.stat().st_size for path in (self.index_path, self.journal_path))
-        settle(folder / "settings.json", writer.settings(), bound=has_results, free=("model", "revision"))
-        self._reopen()
+        complete = settle(
+            self.folder / "settings.json",
+            self.writer.settings(),
+            source=source,
+            bound=has_results,
+            free=("model", "revision"),
+        )
+        if self.journal_path.exists():
+            self._sweep()
+        elif self.index_path.exists():
+            index = read_lines(self.index_path)
+            if self.request.pool is not None and index:
+                vectors = self.writer.read_vectors(self.vectors_path).transpose(1, 0, 2)  # (recordings, layers, dim)
+                self.spool_path.write_bytes(np.ascontiguousarray(vectors, dtype=self.writer.dtype).tobytes())
+            write_lines(self.journal_path, index)
         self.journal = Journal(self.journal_path)
-        self.kept = sum(entry.name in self.journal.rows for entry in entries)
         self.spool = None
         if self.request.pool is not None:
-            shape = (len(self.request.layers), writer.dim)
-            self.spool = VectorSpool(self.spool_path, shape, writer.dtype, rows=len(self.journal.rows))
+            shape = (len(self.request.layers), self.writer.dim)
+            self.spool = VectorSpool(self.spool_path, shape, self.writer.dtype, rows=len(self.journal.lines))
+        self.review = review(self.journal.rows, self.entries, complete=complete)
+        self.results = {name: self.journal.rows[name] for name in self.journal.rows if name in self.review.kept}
+
+    def _sweep(self) -> None:
+        """Remove what a kill left of files that were being written."""
+        for here, _, names in os.walk(self.folder):
+            for name in names:
+                if name.endswith(".part"):
+                    Path(here, name).unlink(missing_ok=True)
+
+    def _file_names(self) -> list[str]:
+        """The file of each recording, by none of whose names another's result is kept already."""
+        names = [entry.name for entry in self.entries]
+        files = output_names(names, self.writer.format)
+        if self.request.pool is not None:
+            return files
+        usual = {name: f"features/{file}" for name, file in zip(names, files, strict=True)}
+        taken = [row["file"] for name, row in self.results.items() if row["file"] != usual.get(name)]
+        return output_names(names, self.writer.format, taken=[file.removeprefix("features/") for file in taken])
 
     def go(self, *, show_progress: bool | None, on_start: Callable[[Estimate], None] | None) -> Summary:
         seconds, failures = self.engine.lengths(self.sources, on_error=self.on_error)
-        todo = [item for item, entry in enumerate(self.entries) if entry.name not in self.journal.rows]
+        todo = {item for item, entry in enumerate(self.entries) if entry.name not in self.results}
+        failures = [failure for failure in failures if failure.item in todo]  # what is kept need not be read
         # Planned from all, then without what is finished: the batches of an interrupted run come out the same.
-        batches = [batch.only(set(todo)) for batch in self.engine.plan(seconds, self.request)]
+        batches = [batch.only(todo) for batch in self.engine.plan(seconds, self.request)]
         batches = [batch for batch in batches if batch.items]
         todo_seconds = sum(seconds[item] or 0.0 for item in todo)
         estimate = self._estimate(todo_seconds, len(todo) - len(failures), len(failures))
@@ -63,9 +112,11 @@ class FolderRun:
             num_bytes = self._finish()
             return Summary(
                 output=self.folder,
-                computed=len(self.journal.rows) - self.kept,
+                computed=self.computed,
                 kept=self.kept,
                 failed=len(self.errors),
+                changed=len(self.review.changed),
+                gone=len(self.review.gone),
                 seconds=progress.seconds,
                 wall_seconds=progress.wall_seconds,
                 num_bytes=num_bytes,
@@ -95,29 +146,31 @@ class FolderRun:
             self.spool.close()
 
     def _sink(self, item: int, *, windowed: bool) -> Sink:
-        if self.request.pool is not None:
-            return Pooled(self.request)
         if not windowed:
             return in_memory(self.request)
-        path = self._feature_path(item)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return Spooled(path.with_name(f".{path.name}"), self.request, self.writer.dtype)
+        unfinished = self.writer.unfinished(self._unfinished_path(item), self.entries[item])
+        if self.request.pool is not None:
+            return Pooled(self.request, unfinished)
+        return Spooled(unfinished, self.request, self.writer.dtype)
 
-    def _feature_path(self, item: int) -> Path:
-        return self.folder / "features" / self.files[item]
+    def _unfinished_path(self, item: int) -> Path:
+        return self.folder / "unfinished" / sha256(self.entries[item].name.encode()).hexdigest()[:16]
 
     def _commit(self, outcomes: Sequence[Outcome]) -> None:
         """Make a batch durable: its features first, then, in one write, the lines that say so."""
-        rows = [self.writer.row(self.entries[outcome.item].name, outcome) for outcome in outcomes]
+        rows = [self.writer.row(self.entries[outcome.item], outcome) for outcome in outcomes]
         if self.spool is not None:
             numbers = self.spool.append(outcome.value.numpy() for outcome in outcomes)
             rows = [row | {"row": number} for row, number in zip(rows, numbers, strict=True)]
         else:
             for outcome, row in zip(outcomes, rows, strict=True):
-                path = self._feature_path(outcome.item)
-                self.writer.frames(path, outcome)
-                row["file"] = path.relative_to(self.folder).as_posix()
+                row["file"] = f"features/{self.files[outcome.item]}"
+                self.writer.frames(self.folder / row["file"], outcome)
         self.journal.append(rows)
+        self.results.update({row["path"]: row for row in rows})
+        self.computed += len(rows)
+        for outcome in outcomes:
+            shutil.rmtree(self._unfinished_path(outcome.item), ignore_errors=True)
 
     def _note_errors(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
@@ -128,13 +181,15 @@ class FolderRun:
 
     def _finish(self) -> int:
         """The final files, in the order of the input; the journal goes last, so a kill here costs nothing either."""
-        finished = self.journal.rows
-        here = [entry.name for entry in self.entries if entry.name in finished]
-        names = here + sorted(set(finished).difference(here))
-        index = [finished[name] for name in names]
+        named = {entry.name: entry for entry in self.entries}
+        elsewhere = sorted(set(self.results).difference(named))
+        index = [stamped(self.results[name], entry) for name, entry in named.items() if name in self.results]
+        index += [self.results[name] for name in elsewhere]
         if self.spool is not None:
             if index:
                 self.writer.vectors(self.vectors_path, self.spool.layers([row["row"] for row in index]), index)
+            else:
+                self.vectors_path.unlink(missing_ok=True)
             index = [row | {"row": number} for number, row in enumerate(index)]
             paths = [self.vectors_path]
         else:
@@ -142,19 +197,21 @@ class FolderRun:
         write_lines(self.index_path, index)
         if not self.errors:
             self.errors_path.unlink(missing_ok=True)
+        self._drop({row["file"] for row in index if "file" in row})
+        shutil.rmtree(self.folder / "unfinished", ignore_errors=True)
+        self.journal.close()
         self.journal_path.unlink()
+        self.close()
         self.spool_path.unlink(missing_ok=True)
         return sum(path.stat().st_size for path in paths if path.exists())
 
-    def _reopen(self) -> None:
-        """A finished folder that gets more recordings becomes a run under way again."""
-        if self.journal_path.exists() or not self.index_path.exists():
-            return
-        index = read_lines(self.index_path)
-        if self.request.pool is not None and index:
-            vectors = self.writer.read_vectors(self.vectors_path).transpose(1, 0, 2)  # (recordings, layers, dim)
-            self.spool_path.write_bytes(np.ascontiguousarray(vectors, dtype=self.writer.dtype).tobytes())
-        write_lines(self.journal_path, index)
+    def _drop(self, used: Collection[str]) -> None:
+        """Remove the files of results that stand no more."""
+        for file in {row["file"] for row in self.journal.lines if "file" in row}.difference(used):
+            (self.folder / file).unlink(missing_ok=True)
+            for folder in list(PurePath(file).parents)[:-1]:
+                with suppress(OSError):  # it holds others
+                    (self.folder / folder).rmdir()
 
     def _estimate(self, seconds: float, recordings: int, unreadable: int) -> Estimate:
         """How much there is to do; refuses what the disk has no room for."""
@@ -169,4 +226,12 @@ class FolderRun:
                 f"GB, and {self.folder} has {free / 1e9:.1f} GB free. Choose fewer layers, a pooling, float16 or "
                 "another disk."
             )
-        return Estimate(recordings=recordings, kept=self.kept, unreadable=unreadable, seconds=seconds, num_bytes=needed)
+        return Estimate(
+            recordings=recordings,
+            kept=self.kept,
+            unreadable=unreadable,
+            changed=len(self.review.changed),
+            gone=len(self.review.gone),
+            seconds=seconds,
+            num_bytes=needed,
+        )

@@ -20,7 +20,7 @@ from typing import IO, Any, Literal, Protocol, get_args
 
 import numpy as np
 
-from sonant.errors import ConfigurationError, MissingExtra, UnknownName
+from sonant.errors import MissingExtra, UnknownName
 
 Format = Literal["npy", "npz", "safetensors", "parquet", "jsonl"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -130,16 +130,6 @@ def check_format(kind: Format) -> None:
         raise UnknownName("format", kind, FORMATS)
     if kind == "parquet":
         _pyarrow()
-
-
-def format_of(output: Path, asked: Format | None) -> Format:
-    """The format asked for, else the one that the ending of a file names, else npy; refuses a contradiction."""
-    named = next((name for name in FORMATS if output.suffix == f".{name}"), None) if not output.is_dir() else None
-    if named is not None and asked is not None and asked != named:
-        raise ConfigurationError(
-            f"The output {output} ends in .{named}, and format={asked!r} was given: make them agree."
-        )
-    return named or asked or "npy"
 
 
 def slices(num_rows: int) -> Iterator[slice]:

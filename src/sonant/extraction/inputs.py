@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
@@ -41,7 +42,7 @@ class Entry:
         )
 
 
-def gather(source: str | Path, *, stdin: BinaryIO | None = None, leave_out: Path | None = None) -> list[Entry]:
+def gather(source: str | PathLike[str], *, stdin: BinaryIO | None = None, leave_out: Path | None = None) -> list[Entry]:
     """The recordings that a command-line argument stands for, each once, in a fixed order.
 
     Args:
@@ -73,6 +74,11 @@ def gather(source: str | Path, *, stdin: BinaryIO | None = None, leave_out: Path
     if isinstance(audio, Unusable):
         raise audio.error
     return [Entry(name, audio, stamp=stamp)]
+
+
+def origin(source: str | PathLike[str]) -> str:
+    """A source as results remember it: the same however it is spelled."""
+    return "-" if str(source) == "-" else readable_name(str(Path(source).resolve()))
 
 
 def _of_bytes(name: str, data: bytes) -> Entry:

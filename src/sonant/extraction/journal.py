@@ -11,13 +11,17 @@ from sonant.extraction.names import as_json
 
 
 class Journal:
-    """Finished recordings, one JSON line each, appended batch by batch."""
+    """Finished recordings, one JSON line each, appended batch by batch.
+
+    Attributes:
+        lines: all that there are, those among them that a later one replaces.
+        rows: the last line of each recording, by its name.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows: dict[str, dict[str, Any]] = {}
-        for row in _read_whole_lines(path):
-            self.rows[row["path"]] = row
+        self.lines = _read_whole_lines(path)
+        self.rows = {row["path"]: row for row in self.lines}
         self._file = path.open("a", encoding="utf-8")
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -26,6 +30,7 @@ class Journal:
             return
         self._file.write("".join(_line(row) for row in rows))
         sync(self._file)
+        self.lines += map(dict, rows)
         self.rows.update({row["path"]: dict(row) for row in rows})
 
     def close(self) -> None:
@@ -60,23 +65,27 @@ def failure(name: str, error: Exception) -> dict[str, str]:
     return {"path": name, "error": type(error).__name__, "message": str(error)}
 
 
-def settle(path: Path, settings: Mapping[str, Any], *, bound: bool, free: Collection[str] = ()) -> None:
+def settle(path: Path, settings: Mapping[str, Any], *, source: str | None, bound: bool, free: Collection[str]) -> bool:
     """Write a run's settings, or make sure that they are those of the run that is there.
 
     Args:
         path: of the settings.
         settings: of this run.
+        source: that the recordings of this run come from, noted beside the settings; None: nobody knows.
         bound: whether there are results that the settings must fit.
         free: settings that may differ.
+
+    Returns:
+        Whether all results come from this source.
 
     Raises:
         ConfigurationError: the output holds the results of other settings; it lists what differs.
     """
     if not (bound and path.exists()):
-        with atomic(path) as draft:
-            draft.write_text(as_json(settings, indent=2) + "\n", encoding="utf-8")
-        return
-    before = json.loads(path.read_text(encoding="utf-8"))
+        _write_settings(path, {**settings, "sources": [source]})
+        return source is not None
+    before = json.loads(path.read_bytes())
+    sources = before.pop("sources", [None])  # older versions did not note them
     compared = [name for name in {**before, **settings} if name not in free]
     differing = [name for name in compared if before.get(name) != settings.get(name)]
     if differing:
@@ -85,6 +94,15 @@ def settle(path: Path, settings: Mapping[str, Any], *, bound: bool, free: Collec
             f"{path.parent} holds the results of a run with other settings ({lines}). Repeat those settings to go on "
             "with it, or write to another folder."
         )
+    if source not in sources:
+        sources.append(source)
+        _write_settings(path, {**before, "sources": sources})
+    return source is not None and sources == [source]
+
+
+def _write_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    with atomic(path) as draft:
+        draft.write_text(as_json(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """From frames to one vector, in running sums: a two-hour file needs no more memory than a short one."""
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -38,7 +39,7 @@ class RunningPool:
             return
         if self.pool == "max":
             top = frames.amax(dim=1)
-            self._max = top if self._max is None else torch.maximum(self._max, top)
+            self._max = top if self._max is None else torch.maximum(self._max.to(top.device), top)
             return
         frames = frames.to(torch.float32 if frames.device.type == "mps" else torch.float64)
         new, mean = frames.shape[1], frames.mean(dim=1)
@@ -46,10 +47,26 @@ class RunningPool:
         if self._mean is None or self._squares is None:
             self._mean, self._squares = mean, squares
         else:
-            total, gap = self._count + new, mean - self._mean
-            self._mean = self._mean + gap * (new / total)
-            self._squares = self._squares + squares + gap.square() * (self._count * new / total)
+            before, deviations = self._mean.to(mean.device), self._squares.to(mean.device)
+            total, gap = self._count + new, mean - before
+            self._mean = before + gap * (new / total)
+            self._squares = deviations + squares + gap.square() * (self._count * new / total)
         self._count += new
+
+    def state(self) -> dict[str, Any]:
+        """All that was taken in, as arrays, for `restore`."""
+        sums = {"mean": self._mean, "squares": self._squares, "max": self._max}
+        return {
+            "count": self._count,
+            **{name: value.cpu().numpy() for name, value in sums.items() if value is not None},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from the `state` of another pool of the same kind."""
+        self._count = int(state["count"])
+        self._mean, self._squares, self._max = (
+            torch.from_numpy(state[name]) if name in state else None for name in ("mean", "squares", "max")
+        )
 
     def finish(self) -> Tensor:
         """The pooled vectors, float32 on the CPU."""

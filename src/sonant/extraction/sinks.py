@@ -1,8 +1,11 @@
 """Where the frames of a recording go: kept in memory, pooled as they come, or spooled to disk."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -11,6 +14,7 @@ from torch import Tensor
 from sonant.audio import Window, keep
 from sonant.extraction.pooling import RunningPool, unit_length
 from sonant.extraction.request import Request
+from sonant.extraction.unfinished import Unfinished
 
 
 class MakeSink(Protocol):
@@ -33,6 +37,20 @@ class WindowSink(Sink, Protocol):
     """A receiver that also wants what neighbouring windows share, and so takes windows whole."""
 
     def append_window(self, states: Tensor, window: Window) -> None: ...
+
+
+@runtime_checkable
+class ResumableSink(Sink, Protocol):
+    """A receiver that keeps what it was given by a run that was stopped.
+
+    Attributes:
+        windows: that it has been given already, and is not to be given again.
+    """
+
+    windows: int
+
+    def save(self, windows: int) -> None:
+        """So many windows were given, in this run and earlier ones: keep what came of them."""
 
 
 def deliver(sink: Sink, states: Tensor, window: Window | None = None) -> None:
@@ -64,22 +82,34 @@ class Collected:
 
 
 class Pooled:
-    """Pools as the frames come: (layers, vector_dim), float32 on the CPU."""
+    """Pools as the frames come: (layers, vector_dim), float32 on the CPU.
 
-    def __init__(self, request: Request) -> None:
+    `unfinished` is where the sums of a long recording are kept meanwhile; None: nowhere.
+    """
+
+    def __init__(self, request: Request, unfinished: Unfinished | None = None) -> None:
         assert request.pool is not None
         self._pool = RunningPool(request.pool)
         self._normalize = request.normalize
+        self._unfinished, self.windows = unfinished, 0
+        if unfinished is not None and (state := unfinished.load()):
+            self.windows = int(state["windows"])
+            self._pool.restore(state)
 
     def append(self, frames: Tensor) -> None:
         self._pool.append(frames)
+
+    def save(self, windows: int) -> None:
+        if self._unfinished is not None:
+            self._unfinished.save(windows=windows, **self._pool.state())
 
     def finish(self) -> Tensor:
         pooled = self._pool.finish()
         return unit_length(pooled) if self._normalize else pooled
 
     def abandon(self) -> None:
-        pass
+        if self._unfinished is not None:
+            self._unfinished.remove()
 
 
 def in_memory(request: Request) -> Collected | Pooled:
@@ -108,21 +138,37 @@ class RowsOnDisk:
 class Spooled:
     """Appends the frames of each layer to a raw file, so that memory does not grow with the recording.
 
-    `finish` gives one `RowsOnDisk` a layer; whoever takes them calls `abandon` when done.
+    `finish` gives one `RowsOnDisk` a layer; whoever takes them removes `unfinished` when done.
     """
 
-    def __init__(self, prefix: Path, request: Request, dtype: np.dtype[Any]) -> None:
-        self._dtype, self._normalize = dtype, request.normalize
-        self._paths = [prefix.with_name(f"{prefix.name}.{name}.spool") for name in request.layer_names]
-        self._files = [path.open("wb") for path in self._paths]
-        self._rows, self._dim = 0, 0
+    def __init__(self, unfinished: Unfinished, request: Request, dtype: np.dtype[Any]) -> None:
+        self._dtype, self._normalize, self._unfinished = dtype, request.normalize, unfinished
+        self._paths = [unfinished.path / f"{name}.spool" for name in request.layer_names]
+        self.windows, self._rows, self._dim = 0, 0, 0
+        self._sums = [0] * len(self._paths)  # of what was written, to know again what is on disk
+        self._restore(unfinished.load())
+        unfinished.make()
+        self._files = [path.open("ab") for path in self._paths]
+        for file in self._files:  # what came after the last `save`
+            file.truncate(self._num_bytes)
+
+    @property
+    def _num_bytes(self) -> int:
+        return self._rows * self._dim * self._dtype.itemsize
 
     def append(self, frames: Tensor) -> None:
         if self._normalize:
             frames = unit_length(frames)
-        for file, layer in zip(self._files, frames.cpu(), strict=True):
-            file.write(np.ascontiguousarray(layer.numpy(), dtype=self._dtype).data)
+        for i, (file, layer) in enumerate(zip(self._files, frames.cpu(), strict=True)):
+            rows = np.ascontiguousarray(layer.numpy(), dtype=self._dtype).data
+            file.write(rows)
+            self._sums[i] = crc32(rows, self._sums[i])
         self._rows, self._dim = self._rows + frames.shape[1], frames.shape[2]
+
+    def save(self, windows: int) -> None:
+        for file in self._files:
+            file.flush()
+        self._unfinished.save(windows=windows, rows=self._rows, dim=self._dim, sums=self._sums)
 
     def finish(self) -> list[RowsOnDisk]:
         for file in self._files:
@@ -130,6 +176,29 @@ class Spooled:
         return [RowsOnDisk(path, self._rows, self._dim, self._dtype) for path in self._paths]
 
     def abandon(self) -> None:
-        for file, path in zip(self._files, self._paths, strict=True):
-            file.close()
-            path.unlink(missing_ok=True)
+        for file in self._files:
+            with suppress(OSError):  # a disk that is full, where closing writes what was held back
+                file.close()
+        self._unfinished.remove()
+
+    def _restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from what was saved, if the files still hold it; else from nothing."""
+        if not state:
+            return
+        self._rows, self._dim = int(state["rows"]), int(state["dim"])
+        if [_checksum(path, self._num_bytes) for path in self._paths] == state["sums"].tolist():
+            self.windows, self._sums = int(state["windows"]), state["sums"].tolist()
+        else:
+            self._rows = 0
+
+
+def _checksum(path: Path, num_bytes: int) -> int | None:
+    """CRC-32 of the beginning of a file; None if it is shorter."""
+    total, left = 0, num_bytes
+    try:
+        with path.open("rb") as file:
+            while left and (block := file.read(min(left, 1 << 20))):
+                total, left = crc32(block, total), left - len(block)
+    except OSError:
+        return None
+    return None if left else total

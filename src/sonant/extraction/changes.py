@@ -1,0 +1,57 @@
+"""What earlier results are worth now: which recordings are as they were, which changed, which are gone."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sonant.extraction.inputs import Entry
+from sonant.extraction.sources import Unusable
+
+Rows = Mapping[str, Mapping[str, Any]]  # lines of an index by the names of their recordings
+
+
+@dataclass(frozen=True)
+class Review:
+    """Names of recordings that have results already.
+
+    Attributes:
+        kept: these stand. Those of another source do too, as do those below a folder that cannot be listed now.
+        changed: another size, time or content than when they were computed, or no file any more.
+        gone: the source does not name them any more.
+    """
+
+    kept: Collection[str]
+    changed: Collection[str]
+    gone: Collection[str]
+
+
+def review(rows: Rows, entries: Sequence[Entry], *, complete: bool) -> Review:
+    """Compare earlier results with the recordings of a source.
+
+    A result without a stamp, as older versions wrote them, is taken to be of the recording as it is; so is that of a
+    recording that cannot be looked at now.
+
+    Args:
+        rows: the results.
+        entries: the recordings.
+        complete: whether all results came from this source, so that one that it does not name is gone.
+    """
+    named = {entry.name: entry for entry in entries}
+    changed = {name for name, entry in named.items() if name in rows and _has_changed(rows[name], entry)}
+    unlisted = tuple(f"{entry.name}/" for entry in entries if isinstance(entry.audio, Unusable))
+    gone = {name for name in rows if complete and name not in named and not name.startswith(unlisted)}
+    return Review(kept=set(rows) - changed - gone, changed=changed, gone=gone)
+
+
+def stamped(row: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
+    """A line of the index with the stamp of its recording, if it has none."""
+    return {**row, **({} if _stamp(row) else entry.stamp)}
+
+
+def _has_changed(row: Mapping[str, Any], entry: Entry) -> bool:
+    before = _stamp(row)
+    return isinstance(entry.audio, Unusable) or bool(before and entry.stamp and before != entry.stamp)
+
+
+def _stamp(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name.startswith("source_")}

@@ -1,0 +1,102 @@
+"""Where results go: lines on standard output, one file, or a folder; told by the name of the output."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.extraction.inputs import AUDIO_SUFFIXES
+
+Kind = TypeVar("Kind", bound=str)
+
+# Endings that nobody gives a folder: who names one of them expects a file of that kind.
+_FILES = AUDIO_SUFFIXES | {
+    f".{name}"
+    for name in (
+        "npy npz safetensors parquet jsonl json txt text csv tsv srt vtt rttm ctm lab textgrid xml html md yaml yml "
+        "pt pth ckpt bin onnx pkl pickle joblib h5 hdf5 mat arrow feather orc avro tfrecord db sqlite ark scp "
+        "zip tar gz tgz bz2 xz zst 7z xls xlsx pdf log"
+    ).split()
+}
+
+
+@dataclass(frozen=True)
+class Destination(Generic[Kind]):
+    """Where results go.
+
+    Attributes:
+        path: of a file or folder; None: standard output.
+        kind: of the files.
+        is_folder: whether each recording has a file of its own there.
+    """
+
+    path: Path | None
+    kind: Kind
+    is_folder: bool
+
+
+def destination(
+    output: Path | None,
+    kind: Kind | None,
+    *,
+    what: str,
+    endings: Mapping[str, Kind],
+    folders: Collection[Kind],
+    usual: Kind,
+    printed: Kind | None,
+    source: str | PathLike[str] | None = None,
+) -> Destination[Kind]:
+    """Where an output of this name leads.
+
+    A folder that is there is a folder, whatever its name. One of `endings` is one file. An ending that other kinds of
+    files have, of audio or of a table, is refused; any other name is a folder, `run.v2` too.
+
+    Args:
+        output: as it was given; "-" and None are standard output.
+        kind: that was asked for; None: by the ending, else `usual`.
+        what: is written, for messages: "vectors".
+        endings: that name one file, with the kind of each.
+        folders: kinds of which each recording has a file of its own in a folder; others are one file by any name.
+        usual: the kind in a folder, unless one is asked for.
+        printed: the kind on standard output, unless one is asked for; None: nothing can be printed.
+        source: of the recordings, which is not to be written over.
+
+    Raises:
+        UnknownName: a kind that is none of these.
+        ConfigurationError: a name that fits no kind, or another than was asked for; the source itself.
+    """
+    kinds = dict.fromkeys([*folders, *endings.values()])
+    if kind is not None and kind not in kinds:
+        raise UnknownName(f"format of {what}", kind, kinds)
+    known = f"{what.capitalize()} go into a folder, or into one file that ends in {', '.join(endings)}."
+    if output is None or str(output) == "-":
+        if printed is None or kind not in (None, *endings.values()):
+            raise ConfigurationError(f"{what.capitalize()} are not written to standard output: name a place. {known}")
+        return Destination(None, kind or printed, is_folder=False)
+    if output.is_dir():
+        if (kind or usual) not in folders:
+            raise ConfigurationError(f"{str(output)!r} is a folder, and {kind} is one file: name a file in it.")
+        return Destination(output, kind or usual, is_folder=True)
+    if source is not None and output.exists() and Path(source).exists() and output.samefile(source):
+        raise ConfigurationError(f"The output {str(output)!r} is the source itself: name another file.")
+    suffix = output.suffix.lower()
+    if suffix in endings:
+        named = endings[suffix]
+        if kind is not None and kind != named:
+            raise ConfigurationError(
+                f"The output {str(output)!r} ends in {suffix}, which is {named}, and the format {kind} was asked for: "
+                "make them agree."
+            )
+        return Destination(output, named, is_folder=False)
+    if suffix in _FILES:
+        raise ConfigurationError(
+            f"The output {str(output)!r} is named like a file of another kind ({suffix}). {known} A folder may have a "
+            "point in its name, but no such ending."
+        )
+    if kind is not None and kind not in folders:
+        return Destination(output, kind, is_folder=False)
+    if output.exists():
+        raise ConfigurationError(f"The output {str(output)!r} is there already and is no folder. {known}")
+    return Destination(output, kind or usual, is_folder=True)

@@ -1,0 +1,66 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sonant.errors import ConfigurationError, SonantWarning
+from sonant.extraction import lock
+from sonant.extraction.lock import held
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from sonant.extraction.lock import held
+with held(Path(sys.argv[1]), Path("out")):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_is_released_by_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    with (
+        pytest.raises(ConfigurationError, match=f"out is being written by process {process.pid} on"),
+        held(path, Path("out")),
+    ):
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert path.exists()
+    with held(path, tmp_path):
+        pass
+    assert not path.exists()
+
+
+def test_a_lock_file_that_was_removed_is_no_lock(tmp_path: Path, monkeypatch) -> None:
+    """The holder before removed it after it was opened and before it was locked."""
+    path, take = tmp_path / "lock", lock._lock
+    removals = [True]
+
+    def late(descriptor: int) -> None:
+        if removals:
+            removals.pop()
+            path.unlink()
+        take(descriptor)
+
+    monkeypatch.setattr(lock, "_lock", late)
+    with held(path, tmp_path):
+        assert path.exists()
+        with pytest.raises(ConfigurationError), held(path, tmp_path):
+            pass
+
+
+def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch) -> None:
+    def none(_: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock, "_lock", none)
+    with pytest.warns(SonantWarning, match="no locks"), held(tmp_path / "lock", tmp_path):
+        pass
