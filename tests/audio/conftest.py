@@ -40,7 +40,8 @@ def encode():
 def encode_av():
     """samples (samples,), rate, container, codec -> the bytes of a file, written by FFmpeg.
 
-    With piped=True, written as to a pipe: the header never learns the length.
+    With piped=True, written as to a pipe: the header never learns the length. The clock starts at `start` seconds,
+    and jumps by `hole` seconds one second later.
     """
     av = pytest.importorskip("av")
 
@@ -52,7 +53,14 @@ def encode_av():
             self.data += data
             return len(data)
 
-    def write(samples, rate, container, codec, *, piped=False, options=None, codec_options=None):
+    def late(packets, start, hole):
+        for packet in packets:
+            shift = start + (hole if packet.pts * packet.time_base > 1 else 0)
+            packet.pts += int(shift / packet.time_base)
+            packet.dts += int(shift / packet.time_base)
+            yield packet
+
+    def write(samples, rate, container, codec, *, piped=False, options=None, codec_options=None, start=0.0, hole=0.0):
         file = Pipe() if piped else io.BytesIO()
         with av.open(file, "w", format=container, options=options or {}) as output:
             stream = output.add_stream(codec, rate=rate, layout="mono", options=codec_options or {})
@@ -60,8 +68,8 @@ def encode_av():
                 planar = np.ascontiguousarray(samples[None, begin : begin + 1024])
                 frame = av.AudioFrame.from_ndarray(planar, format="fltp", layout="mono")
                 frame.sample_rate, frame.pts = rate, begin
-                output.mux(stream.encode(frame))
-            output.mux(stream.encode(None))
+                output.mux(late(stream.encode(frame), start, hole))
+            output.mux(late(stream.encode(None), start, hole))
         return bytes(file.data) if piped else file.getvalue()
 
     return write

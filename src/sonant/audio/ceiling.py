@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sonant.audio.channels import Frames
-from sonant.audio.decode import Decoder
+from sonant.audio.decoder import Decoder
 from sonant.errors import OversizedAudio
 
 SAMPLE_BYTES = 4  # float32

@@ -10,8 +10,12 @@ import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from sonant.audio.matroska import read_matroska
+
 # 0x7FFF0000 upwards: GStreamer, sox, arecord; 0xFFFFFFFF: ffmpeg. All mean "until the end", less a header or rounding.
 _STREAM_SIZES = (range(0x7FFF_0000, 0x8000_0001), range(0xFFFF_F000, 0x1_0000_0000))
+_BOXES = frozenset(b"ftyp styp moov moof mdat free skip wide uuid meta sidx ssix mfra prft emsg pdin".split())
+_MOST_BOXES = 100_000  # two in each fragment
 _MOST_CHUNKS = 1000  # before the samples; a file of empty chunks would take seconds to walk through
 
 
@@ -45,8 +49,10 @@ def read_promise(file: BinaryIO, size: int) -> Promise:
             promise = _nist(file)
         case b".snd" | b"dns.":
             promise = _au(head, "<" if head[:1] == b"d" else ">")
+        case b"\x1aE\xdf\xa3":
+            promise = Promise(read_matroska(file).end)
         case _:
-            promise = Promise()
+            promise = Promise(_mp4(file, size) if head[4:8] == b"ftyp" else None)
     file.seek(0)
     return promise
 
@@ -108,6 +114,23 @@ def _nist(file: BinaryIO) -> Promise:
         return Promise()
     compressed = any("sample_coding" in line and "," in line for line in lines)  # such as "pcm,embedded-shorten-v2.00"
     return Promise(None if compressed else end)
+
+
+def _mp4(file: BinaryIO, size: int) -> int | None:
+    """Where the last of the boxes ends that ISO/IEC 14496-12 knows at the top of a file; others are not relied upon."""
+    end = 0
+    for _ in range(_MOST_BOXES):
+        file.seek(end)
+        head = file.read(16)
+        length, name = int.from_bytes(head[:4], "big"), head[4:8]
+        if length == 1:  # written behind the name
+            length = int.from_bytes(head[8:], "big")
+        if len(head) < 8 or name not in _BOXES or length < 8:  # 0: until the end of the file
+            break
+        end += length
+        if end >= size:
+            break
+    return end
 
 
 def _is_stream(length: int) -> bool:

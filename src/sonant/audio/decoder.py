@@ -1,0 +1,37 @@
+"""What a reader of recordings is, and what it says where one breaks off."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sonant.audio.channels import Frames
+from sonant.errors import TruncatedAudio
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A recording ready to decode; of `blocks` and `measure` one may be called, once.
+
+    Attributes:
+        name: what messages call the recording.
+        rate: samples a second, per channel.
+        channels: how many each block has.
+        frames: samples per channel that the header promises or lets expect; None where it says nothing.
+        blocks: decodes float32 blocks (samples, channels), in order; each is the caller's own.
+        measure: the length in seconds, by walking through the whole file.
+    """
+
+    name: str
+    rate: int
+    channels: int
+    frames: int | None
+    blocks: Callable[[], Iterator[Frames]]
+    measure: Callable[[], float]
+
+
+def broken_off(name: str, done: float, frames: int | None, rate: int, why: object) -> TruncatedAudio:
+    """The error of a recording of `frames` samples of which `done` seconds were good."""
+    promised = "" if frames is None or not rate else f" of the {frames / rate:.2f} s that its header promises"
+    return TruncatedAudio(
+        f"{name}: decoding breaks off some time after {done:.2f} s{promised} ({why}). The file was cut off or damaged: "
+        "fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
+    )
