@@ -18,7 +18,8 @@ from sonant.api.similarity import VERIFICATION_THRESHOLD, compare_voices, cosine
 from sonant.api.unit_request import unit_request
 from sonant.audio import Channel
 from sonant.checkpoints import Head, save_pretrained
-from sonant.decoding.turns import by_channel
+from sonant.decoding.results import SpeakerTurn
+from sonant.decoding.turns import on_channel
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.bulk import embed_file, embed_folder
 from sonant.extraction.destination import destination
@@ -333,10 +334,7 @@ class SpeechEncoder:
         answer = self._run_head(task, audio, **how)
         if how.get("channel") != "all":
             return answer
-        recordings = [
-            None if turns is None else by_channel(turns) for turns in (answer if is_many(audio) else [answer])
-        ]
-        return recordings if is_many(audio) else recordings[0]
+        return [_named_by_channel(channels) for channels in answer] if is_many(audio) else _named_by_channel(answer)
 
     def head_task(
         self, ability: Ability, *, num_speakers: int | None = None, threshold: float | None = None
@@ -574,6 +572,12 @@ def _check_one_channel(channel: Channel | None) -> None:
         raise ConfigurationError(
             'channel="all" was given, and one voice is compared with one: name a channel by its number, or "mix".'
         )
+
+
+def _named_by_channel(channels: list[list[SpeakerTurn] | None] | None) -> list[list[SpeakerTurn] | None] | None:
+    if channels is None:
+        return None
+    return [None if turns is None else on_channel(turns, channel) for channel, turns in enumerate(channels)]
 
 
 def _as_asked(value: Tensor, request: Request, to: str) -> Any:

@@ -81,15 +81,9 @@ def rttm(turns: Iterable[SpeakerTurn], recording: str, *, channel: int = 0) -> s
     )
 
 
-def by_channel(channels: Sequence[Sequence[SpeakerTurn] | None]) -> list[list[SpeakerTurn] | None]:
-    """The turns of each channel of a recording (None where one could not be used) with names that tell channels apart.
-
-    Speakers are called "channel_0_speaker_0" ...: who speaks on one channel is nobody of another.
-    """
-    return [
-        None if turns is None else [replace(turn, speaker=f"channel_{number}_{turn.speaker}") for turn in turns]
-        for number, turns in enumerate(channels)
-    ]
+def on_channel(turns: Iterable[SpeakerTurn], channel: int) -> list[SpeakerTurn]:
+    """Turns of one channel of a recording, with speakers called "channel_0_speaker_0" ...: nobody is on two."""
+    return [replace(turn, speaker=f"channel_{channel}_{turn.speaker}") for turn in turns]
 
 
 def speakers_in(turns: Sequence[SpeakerTurn]) -> list[str]:

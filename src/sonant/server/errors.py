@@ -76,6 +76,7 @@ CODES: tuple[tuple[type[SonantError], int, str], ...] = (
     (sonant_errors.TruncatedAudio, 400, "truncated_audio"),
     (sonant_errors.OversizedAudio, 413, "audio_too_long"),
     (sonant_errors.NonFiniteAudio, 400, "non_finite_audio"),
+    (sonant_errors.MissingChannel, 400, "missing_channel"),
     (sonant_errors.AudioError, 400, "invalid_audio"),
     (sonant_errors.UnknownName, 400, "unknown_name"),
     (sonant_errors.ConfigurationError, 400, "invalid_value"),

@@ -40,6 +40,9 @@ def decoder(run: Run) -> Iterator[AudioDecoder]:
 @pytest.fixture(scope="session")
 def decode(run: Run, decoder: AudioDecoder) -> Decode:
     """What `AudioDecoder.decode` does, at 16 kHz unless told otherwise."""
-    return lambda data, *, sampling_rate=16000, min_samples=400: run(
-        decoder.decode(data, sampling_rate=sampling_rate, min_samples=min_samples)
-    )
+
+    def samples(data: bytes, *, sampling_rate: int = 16000, min_samples: int = 400) -> np.ndarray:
+        (waveform,) = run(decoder.decode(data, sampling_rate=sampling_rate, min_samples=min_samples)).channels
+        return waveform
+
+    return samples

@@ -1,6 +1,7 @@
 """Processes may be lost, callers may go, too many may come: the others never notice."""
 
 import asyncio
+import io
 import os
 import signal
 import time
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from sonant import audio
-from sonant.errors import AudioError, UndecodableAudio
+from sonant.errors import AudioError, MissingChannel, OversizedAudio, UndecodableAudio
 from sonant.server.errors import ApiError
 from sonant.server.intake.decoder import SMALLEST_SHARE, AudioDecoder
 from sonant.server.intake.process import ProcessLost
@@ -27,8 +29,9 @@ SLOW = forge.flac(3000, channels=8, rate=655350, promised=0)  # five minutes: fi
 LAVISH = Limits(decoded_bytes=1 << 40)
 
 
-def ask(decoder, data=GOOD):
-    return decoder.decode(data, sampling_rate=16000, min_samples=400)
+async def ask(decoder, data=GOOD):
+    (waveform,) = (await decoder.decode(data, sampling_rate=16000, min_samples=400)).channels
+    return waveform
 
 
 @contextmanager
@@ -53,6 +56,49 @@ async def begun(*work):
 
 
 # ---------------------------------------------------------------------------------------------- what comes out
+
+
+def stereo(samples, rate=16000):
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format="WAV", subtype="FLOAT")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("rate", [16000, 44100])
+@pytest.mark.parametrize("channel", [0, 1, "mix", "all"])
+def test_channels_are_what_read_gives(run, decoder, channel, rate):
+    data = stereo(np.random.default_rng(0).normal(0, 0.1, (30 * rate, 2)), rate)
+    decoded = run(decoder.decode(data, sampling_rate=16000, min_samples=400, channel=channel))
+    expected = np.atleast_2d(audio.read(data, channel=channel))
+    assert decoded.channels.shape == expected.shape
+    np.testing.assert_allclose(decoded.channels, expected, atol=1e-5)
+    assert decoded.warnings == ()
+
+
+def test_what_is_odd_is_told(run, decoder):
+    one = np.random.default_rng(0).normal(0, 0.1, 16000)
+    data = stereo(np.stack([one, -one], axis=1))
+    decoded = run(decoder.decode(data, sampling_rate=16000, min_samples=400))
+    assert len(decoded.warnings) == 1
+    assert "channel=0" in decoded.warnings[0]
+    assert run(decoder.decode(data, sampling_rate=16000, min_samples=400, channel=1)).warnings == ()
+
+
+def test_a_channel_that_is_not_there_and_more_channels_than_a_request_may_hold(run):
+    async def work():
+        async with AudioDecoder(Limits(request_seconds=2.5), workers=1) as decoder:
+            with pytest.raises(MissingChannel, match="channel 2"):
+                await decoder.decode(stereo(np.ones((900, 2))), sampling_rate=16000, min_samples=400, channel=2)
+            for seconds, channels in ((1, 2), (1, 3)):
+                data = stereo(np.full((16000 * seconds, channels), 0.1))
+                how = {"sampling_rate": 16000, "min_samples": 400, "channel": "all"}
+                if channels == 2:
+                    assert (await decoder.decode(data, **how)).channels.shape == (2, 16000)
+                else:
+                    with pytest.raises(OversizedAudio):
+                        await decoder.decode(data, **how)
+
+    run(work())
 
 
 @pytest.mark.parametrize("kind", [*LIBSNDFILE, *FFMPEG])

@@ -7,11 +7,9 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from sonant.audio import Channel
 from sonant.server.errors import ApiError
-from sonant.server.intake.process import ProcessLost, WorkerProcess
+from sonant.server.intake.process import Decoded, ProcessLost, WorkerProcess
 from sonant.server.intake.worker import Bounds
 from sonant.server.settings import MIB, Limits
 
@@ -39,6 +37,7 @@ class AudioDecoder:
             audio_bytes=limits.audio_bytes,
             audio_seconds=limits.audio_seconds,
             decoded_bytes=limits.decoded_bytes,
+            total_seconds=limits.request_seconds,
         )
         self._idle: list[WorkerProcess] = []
         self._turns = asyncio.Semaphore(0)  # one for every idle process; wakes its waiters in order
@@ -71,8 +70,8 @@ class AudioDecoder:
         await asyncio.gather(*(worker.stop() for worker in self._idle))
         self._idle.clear()
 
-    async def decode(self, data: bytes, *, sampling_rate: int, min_samples: int) -> NDArray[np.float32]:
-        """A recording in any format as mono float32 (samples,) at `sampling_rate`, the same that `audio.read` gives.
+    async def decode(self, data: bytes, *, sampling_rate: int, min_samples: int, channel: Channel = "mix") -> Decoded:
+        """A recording in any format as float32 at `sampling_rate`, the same that `audio.read` gives.
 
         Raises AudioError: what it is cannot be used. ApiError: 413 too large; 429 too many wait; 400 takes too long;
         503 the server stops.
@@ -85,7 +84,7 @@ class AudioDecoder:
                 "(FLAC, Opus), or in parts.",
             )
         worker = await self._turn(max(len(data), SMALLEST_SHARE))
-        return await asyncio.shield(self._spawn(self._exchange(worker, data, sampling_rate, min_samples)))
+        return await asyncio.shield(self._spawn(self._exchange(worker, data, sampling_rate, min_samples, channel)))
 
     async def _turn(self, share: int) -> WorkerProcess:
         """Wait for an idle process, first come, first served."""
@@ -115,16 +114,16 @@ class AudioDecoder:
             raise _stopping()
 
     async def _exchange(
-        self, worker: WorkerProcess, data: bytes, sampling_rate: int, min_samples: int
-    ) -> NDArray[np.float32]:
+        self, worker: WorkerProcess, data: bytes, sampling_rate: int, min_samples: int, channel: Channel
+    ) -> Decoded:
         """Decode; the process is idle again afterwards, or replaced."""
         begin = time.monotonic()
         try:
             try:
-                return await worker.decode(data, sampling_rate=sampling_rate, min_samples=min_samples)
+                return await worker.decode(data, sampling_rate=sampling_rate, min_samples=min_samples, channel=channel)
             except ProcessLost:  # it was idle, and killed by somebody
                 worker = await self._replaced(worker)
-                return await worker.decode(data, sampling_rate=sampling_rate, min_samples=min_samples)
+                return await worker.decode(data, sampling_rate=sampling_rate, min_samples=min_samples, channel=channel)
         except asyncio.CancelledError:  # not by the caller: by `__aexit__`
             raise _stopping() from None
         finally:

@@ -7,15 +7,29 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sonant import errors
+from sonant.audio import Channel
 from sonant.errors import AudioError, OversizedAudio, UndecodableAudio
 from sonant.server.errors import ApiError
-from sonant.server.intake.worker import ANSWER, BEGUN, EXHAUSTED, PROBLEM, QUESTION, READY, SAMPLES, Bounds
+from sonant.server.intake.worker import (
+    ALL,
+    ANSWER,
+    BEGUN,
+    EXHAUSTED,
+    MIX,
+    PROBLEM,
+    QUESTION,
+    READY,
+    SAMPLES,
+    WARNINGS,
+    Bounds,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +37,19 @@ START_SECONDS = 60.0
 # What a decoder may know of the server's surroundings: how to find Python and its libraries, no secrets.
 KEPT_VARIABLES = ("DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "VIRTUAL_ENV")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A recording.
+
+    Attributes:
+        channels: float32 (channels, samples): the mean, the one that was asked for, or all.
+        warnings: what is odd about it.
+    """
+
+    channels: NDArray[np.float32]
+    warnings: tuple[str, ...] = ()
 
 
 class ProcessLost(Exception):
@@ -64,20 +91,25 @@ class WorkerProcess:
         """Wait until it has imported what it needs. Raises ProcessLost."""
         try:
             async with asyncio.timeout(START_SECONDS):
-                kind, _ = await self._hear()
+                kind, _, _ = await self._hear()
         except (TimeoutError, EOFError, ConnectionError) as error:
             raise ProcessLost(f"a decoding process did not start ({self._ended()})") from error
         assert kind == READY
 
-    async def decode(self, data: bytes, *, sampling_rate: int, min_samples: int) -> NDArray[np.float32]:
-        """Mono float32 (samples,). Raises AudioError, ApiError, ProcessLost; it may be of no more use then."""
-        begun, most_bytes = False, self._bounds.memory_bytes(sampling_rate)
+    async def decode(self, data: bytes, *, sampling_rate: int, min_samples: int, channel: Channel = "mix") -> Decoded:
+        """A recording. Raises AudioError, ApiError, ProcessLost; it may be of no more use then."""
+        wanted = {"mix": MIX, "all": ALL}[channel] if isinstance(channel, str) else channel
+        begun, most_bytes = False, self._bounds.memory_bytes(sampling_rate, wanted)
+        told: tuple[str, ...] = ()
         try:
             async with asyncio.timeout(self._bounds.seconds):
-                await self._say(QUESTION.pack(len(data), sampling_rate, min_samples))
+                await self._say(QUESTION.pack(len(data), sampling_rate, min_samples, wanted))
                 await self._say(data)
                 begun = (await self._hear())[0] == BEGUN
-                kind, payload = await self._hear(most_bytes)
+                kind, channels, payload = await self._hear(most_bytes)
+                if kind == WARNINGS:
+                    told = tuple(map(str, json.loads(bytes(payload))))
+                    kind, channels, payload = await self._hear(most_bytes)
         except TimeoutError:
             self.kill()
             raise ApiError(
@@ -104,7 +136,7 @@ class WorkerProcess:
                 "to mono WAV or FLAC at 16000 Hz, or cut it into parts."
             )
         assert kind == SAMPLES
-        return payload.view(np.float32)  # (samples,)
+        return Decoded(payload.view(np.float32).reshape(channels, -1), told)
 
     def kill(self) -> None:
         """End it, whatever it does."""
@@ -120,12 +152,15 @@ class WorkerProcess:
     async def _say(self, data: bytes) -> None:
         await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
-    async def _hear(self, most_bytes: int = 0) -> tuple[int, NDArray[np.uint8]]:
-        """A kind of message, and its bytes. Raises EOFError also for more bytes than a sane process would send."""
-        kind, size = ANSWER.unpack((await self._receive(ANSWER.size)).data)
+    async def _hear(self, most_bytes: int = 0) -> tuple[int, int, NDArray[np.uint8]]:
+        """A kind of message, of how many channels, and its bytes.
+
+        Raises EOFError also for more bytes than a sane process would send.
+        """
+        kind, channels, size = ANSWER.unpack((await self._receive(ANSWER.size)).data)
         if size > most_bytes:
             raise EOFError
-        return kind, await self._receive(size)
+        return kind, channels, await self._receive(size)
 
     async def _receive(self, size: int) -> NDArray[np.uint8]:
         data = np.empty(size, np.uint8)

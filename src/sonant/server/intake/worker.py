@@ -11,19 +11,26 @@ import signal
 import socket
 import struct
 import sys
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from sonant import audio
-from sonant.errors import AudioError
+from sonant.errors import AudioError, AudioWarning
 
 NICENESS = 5  # answering comes before decoding
 SCRATCH_BYTES = 256 << 20  # that a codec may use beside its input and its output
 GRACE_SECONDS = 5.0
 
-QUESTION = struct.Struct("<QII")  # bytes of the recording that follows, sampling rate, fewest samples
-ANSWER = struct.Struct("<BQ")  # what follows, and its bytes
-READY, BEGUN, SAMPLES, PROBLEM, EXHAUSTED = range(5)  # after SAMPLES: float32; PROBLEM: JSON [an AudioError, message]
+QUESTION = struct.Struct("<QIIi")  # bytes of the recording that follows, sampling rate, fewest samples, channel
+MIX, ALL = -1, -2  # in the place of a channel's number
+ANSWER = struct.Struct("<BHQ")  # what follows, of how many channels, and its bytes
+# After SAMPLES: float32, one channel behind the other; WARNINGS: JSON [message, ...], and the samples come next;
+# PROBLEM: JSON [an AudioError, message].
+READY, BEGUN, SAMPLES, PROBLEM, EXHAUSTED, WARNINGS = range(6)
+MOST_WARNINGS, WARNING_CHARACTERS = 8, 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +42,19 @@ class Bounds:
         audio_bytes: encoded.
         audio_seconds: decoded.
         decoded_bytes: decoded, at the recording's own rate, all channels.
+        total_seconds: decoded, of all channels together where each is wanted by itself.
     """
 
     seconds: float
     audio_bytes: int
     audio_seconds: float
     decoded_bytes: int
+    total_seconds: float
 
-    def memory_bytes(self, sampling_rate: int) -> int:
+    def memory_bytes(self, sampling_rate: int, channel: int) -> int:
         """Beside what the idle process has: the recording twice, its samples once, and what the codec needs."""
-        return 2 * self.audio_bytes + round(4 * sampling_rate * self.audio_seconds) + SCRATCH_BYTES
+        seconds = max(self.audio_seconds, self.total_seconds) if channel == ALL else self.audio_seconds
+        return 2 * self.audio_bytes + round(4 * sampling_rate * seconds) + SCRATCH_BYTES
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -58,37 +68,65 @@ def main() -> None:
         import av  # noqa: F401  # now, not when the first recording waits for it
     idle_bytes = _confine()
     with socket.socket(fileno=0) as stream, contextlib.suppress(EOFError, ConnectionError):
-        stream.sendall(ANSWER.pack(READY, 0))
+        stream.sendall(ANSWER.pack(READY, 0, 0))
         while True:
-            size, sampling_rate, min_samples = QUESTION.unpack(_receive(stream, QUESTION.size))
+            size, sampling_rate, min_samples, channel = QUESTION.unpack(_receive(stream, QUESTION.size))
             data = _receive(stream, size)
-            stream.sendall(ANSWER.pack(BEGUN, 0))  # if the process ends now, it is for this recording
+            stream.sendall(ANSWER.pack(BEGUN, 0, 0))  # if the process ends now, it is for this recording
             _set_alarm(bounds.seconds + GRACE_SECONDS)
-            _set_memory(idle_bytes + bounds.memory_bytes(sampling_rate))
-            _answer(stream, data, bounds, sampling_rate, min_samples)
+            _set_memory(idle_bytes + bounds.memory_bytes(sampling_rate, channel))
+            _answer(stream, data, bounds, sampling_rate, min_samples, channel)
             _set_alarm(0)
 
 
-def _answer(stream: socket.socket, data: bytearray, bounds: Bounds, sampling_rate: int, min_samples: int) -> None:
-    ceiling = audio.Ceiling(seconds=bounds.audio_seconds, decoded_bytes=bounds.decoded_bytes)
+def _answer(
+    stream: socket.socket, data: bytearray, bounds: Bounds, sampling_rate: int, min_samples: int, channel: int
+) -> None:
     try:
-        blocks = list(audio.blocks(data, sampling_rate=sampling_rate, min_samples=min_samples, ceiling=ceiling))
+        with warnings.catch_warnings(record=True, action="always", category=AudioWarning) as told:
+            blocks = _blocks(data, bounds, sampling_rate, min_samples, channel)
     except AudioError as error:
         _send_problem(stream, type(error).__name__, str(error))
     except MemoryError:
-        stream.sendall(ANSWER.pack(EXHAUSTED, 0))
+        stream.sendall(ANSWER.pack(EXHAUSTED, 0, 0))
     except Exception as error:  # noqa: BLE001  # whatever else a codec does with damaged bytes
         why = f"{type(error).__name__}: {error}"
         _send_problem(stream, "UndecodableAudio", f"a recording of {len(data)} bytes: it cannot be decoded ({why}).")
     else:
-        stream.sendall(ANSWER.pack(SAMPLES, sum(block.nbytes for block in blocks)))
-        for block in blocks:
-            stream.sendall(block.data)
+        messages = [str(warning.message)[:WARNING_CHARACTERS] for warning in told[:MOST_WARNINGS]]
+        if messages:
+            _send_json(stream, WARNINGS, messages)
+        channels = len(blocks[0])
+        stream.sendall(ANSWER.pack(SAMPLES, channels, sum(block.nbytes for block in blocks)))
+        for number in range(channels):
+            for block in blocks:
+                stream.sendall(block[number].data)
+
+
+def _blocks(data: bytearray, bounds: Bounds, sampling_rate: int, min_samples: int, channel: int) -> list[np.ndarray]:
+    """What is wanted of a recording, in blocks (channels, samples); there is at least one."""
+    wanted: audio.Channel = channel
+    seconds = bounds.audio_seconds
+    if channel == MIX:
+        wanted = "mix"
+    elif channel == ALL:
+        wanted, seconds = "all", min(seconds, bounds.total_seconds / audio.num_channels(data))
+    ceiling = audio.Ceiling(seconds=seconds, decoded_bytes=bounds.decoded_bytes)
+    return [
+        np.atleast_2d(block)
+        for block in audio.blocks(
+            data, sampling_rate=sampling_rate, min_samples=min_samples, ceiling=ceiling, channel=wanted
+        )
+    ]
 
 
 def _send_problem(stream: socket.socket, name: str, message: str) -> None:
-    problem = json.dumps([name, message]).encode()
-    stream.sendall(ANSWER.pack(PROBLEM, len(problem)) + problem)
+    _send_json(stream, PROBLEM, [name, message])
+
+
+def _send_json(stream: socket.socket, kind: int, content: list[str]) -> None:
+    payload = json.dumps(content).encode()
+    stream.sendall(ANSWER.pack(kind, 0, len(payload)) + payload)
 
 
 def _receive(stream: socket.socket, size: int) -> bytearray:

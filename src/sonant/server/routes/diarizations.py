@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
 from sonant.decoding.results import SpeakerTurn
-from sonant.decoding.turns import rttm, speakers_in
+from sonant.decoding.turns import on_channel, rttm, speakers_in
 from sonant.errors import ConfigurationError
 from sonant.server.accounts.caller import Caller
 from sonant.server.authentication import caller_with
@@ -17,7 +17,7 @@ from sonant.server.routes import documentation
 from sonant.server.routes.bodies import Body
 from sonant.server.routes.inputs import one_recording
 from sonant.server.routes.orders import Job, Order
-from sonant.server.routes.parameters import Parameters, parameters
+from sonant.server.routes.parameters import ChannelParameters, parameters
 from sonant.server.routes.work import answer
 from sonant.server.settings import Limits
 
@@ -26,11 +26,13 @@ router = APIRouter(tags=["Audio"])
 FIELDS = ("file", "input")
 
 
-class DiarizationParameters(Parameters):
+class DiarizationParameters(ChannelParameters):
     """Besides the recording."""
 
     num_speakers: Annotated[int, Field(ge=1, le=64)] | None = Field(
-        None, description="How many there are. Needed, unless the model has a head that finds out."
+        None,
+        description="How many there are (on each channel, of `all`). Needed, unless the model has a head that finds "
+        "out.",
     )
     response_format: Literal["json", "rttm"] = "json"
 
@@ -42,7 +44,7 @@ class DiarizationOrder(Order):
 
     def __init__(self, body: Body, limits: Limits) -> None:
         self.parameters = parameters(DiarizationParameters, body, FIELDS)
-        super().__init__(self.parameters, [one_recording(body, *FIELDS, limits=limits)])
+        super().__init__(self.parameters, [one_recording(body, *FIELDS, limits=limits)], self.parameters.channel)
 
     def check(self, model: ServedModel) -> None:
         try:
@@ -51,15 +53,24 @@ class DiarizationOrder(Order):
             raise api_error(error, param="num_speakers") from error
 
     async def perform(self, job: Job) -> Response:
-        (turns,) = await job.model.diarize(job.waveforms, share=job.share, num_speakers=self.parameters.num_speakers)
+        found = await job.model.diarize(job.waveforms, share=job.share, num_speakers=self.parameters.num_speakers)
+        is_by_channel = self.channel == "all"
+        channels = [on_channel(turns, number) for number, turns in enumerate(found)] if is_by_channel else found
         if self.parameters.response_format == "rttm":
-            return Response(rttm(turns, "recording"), media_type="text/plain")
+            first = self.channel if isinstance(self.channel, int) else 0
+            lines = [rttm(turns, "recording", channel=number) for number, turns in enumerate(channels, start=first)]
+            return Response("".join(lines), media_type="text/plain")
+        placed = [(turn, number) for number, turns in enumerate(channels) for turn in turns]
+        placed.sort(key=lambda place: place[0].start_seconds)
         content = {
             "task": "diarize",
-            "duration": round(job.usage.seconds, 4),
+            "duration": round(len(job.waveforms[0]) / job.model.sampling_rate, 4),
             "text": "",
-            "segments": [_segment(number, turn) for number, turn in enumerate(turns)],
-            "num_speakers": len(speakers_in(turns)),
+            "segments": [
+                _segment(number, turn) | ({"channel": channel} if is_by_channel else {})
+                for number, (turn, channel) in enumerate(placed)
+            ],
+            "num_speakers": len(speakers_in([turn for turn, _ in placed])),
             "usage": job.usage.in_seconds(),
         }
         return Response(orjson.dumps(content), media_type="application/json")
@@ -85,6 +96,7 @@ class SpeakerSegment(BaseModel):
     end: float
     text: str = Field(description="Empty: who spoke, not what was said.")
     speaker: str = Field(description="A name for this recording only, by order of appearance.")
+    channel: int | None = Field(None, description="Of `all`: where that speaker is heard, counted from 0.")
 
 
 class Diarization(BaseModel):
@@ -116,6 +128,7 @@ async def create_diarization(request: Request, caller: Caller = Depends(caller_w
 
     Any model will do where `num_speakers` is given: pieces of two seconds are grouped by their voice. One with a head
     that tells speakers apart finds their number. The recording comes as a file of a form, or as JSON in one of the
-    forms that `/v1/embeddings` takes.
+    forms that `/v1/embeddings` takes. With `channel=all` each channel is looked at by itself, and nobody of one is
+    taken for somebody of another.
     """
     return await answer(request, caller, DiarizationOrder)

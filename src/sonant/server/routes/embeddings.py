@@ -20,7 +20,7 @@ from sonant.server.routes import documentation
 from sonant.server.routes.bodies import Body
 from sonant.server.routes.inputs import recordings
 from sonant.server.routes.orders import Job, Order
-from sonant.server.routes.parameters import Parameters, parameters
+from sonant.server.routes.parameters import ChannelParameters, parameters
 from sonant.server.routes.vectors import Encoding, PiecesResponse, as_json
 from sonant.server.routes.work import answer
 from sonant.server.settings import MIB, Limits
@@ -31,7 +31,7 @@ LayerNumber = Annotated[int, Field(ge=0)]
 FIELDS = ("input", "file")  # where recordings come
 
 
-class EmbeddingParameters(Parameters):
+class EmbeddingParameters(ChannelParameters):
     """Besides the recordings."""
 
     encoding_format: Encoding = Field(
@@ -72,7 +72,7 @@ class EmbeddingOrder(Order):
     def __init__(self, body: Body, limits: Limits) -> None:
         self.parameters = parameters(EmbeddingParameters, body, FIELDS)
         self.max_bytes = limits.response_bytes
-        super().__init__(self.parameters, recordings(body, *FIELDS, limits=limits))
+        super().__init__(self.parameters, recordings(body, *FIELDS, limits=limits), self.parameters.channel)
 
     def check(self, model: ServedModel) -> None:
         wanted = self._wanted(model)
@@ -133,9 +133,10 @@ class EmbeddingOrder(Order):
         written = await as_json(arrays, self.parameters.encoding_format)
         rate = {"frame_rate": job.model.frame_rate} if wanted.pool is None else {}
         body = [b'{"object":"list","data":[']
-        for index, (array, embedding) in enumerate(zip(arrays, written, strict=True)):
-            about = {"object": "embedding", "index": index, "shape": array.shape, **rate}
-            body += [b"," if index else b"", b'{"embedding":', *embedding, b",", orjson.dumps(about)[1:]]
+        for (index, channel), array, embedding in zip(job.places, arrays, written, strict=True):
+            of_channel = {"channel": channel} if self.channel == "all" else {}
+            about = {"object": "embedding", "index": index, **of_channel, "shape": array.shape, **rate}
+            body += [b"," if len(body) > 1 else b"", b'{"embedding":', *embedding, b",", orjson.dumps(about)[1:]]
         rest = {
             "model": job.model.id,
             "layer": list(wanted.layers) if wanted.stacked else wanted.layers[0],
@@ -152,6 +153,7 @@ def _contradiction(what: str, cure: str) -> ApiError:
 class Embedding(BaseModel):
     object: Literal["embedding"]
     index: int = Field(description="The recording's place in the request.")
+    channel: int | None = Field(None, description="Of `all`: which channel of the recording, counted from 0.")
     embedding: list[float] | list[list[float]] | list[list[list[float]]] | str = Field(
         description="Numbers, or base64 of little-endian float32 in the order of `shape`."
     )
@@ -192,6 +194,6 @@ async def create_embeddings(request: Request, caller: Caller = Depends(caller_wi
 
     Recordings come as JSON (`input`: base64, a data URI, an address, a content part, or a list of these) or as files of
     a form (`file`, as many as you like, with the parameters as fields). They may have any sampling rate and any number
-    of channels. A token is a frame of the model.
+    of channels, whose mean is taken unless `channel` says otherwise. A token is a frame of the model.
     """
     return await answer(request, caller, EmbeddingOrder)

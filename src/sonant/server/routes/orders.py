@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from fastapi import Response
 
+from sonant.audio import Channel
 from sonant.server.hosting.served_model import Ability, ServedModel
 from sonant.server.metrics import Metrics
 from sonant.server.routes.inputs import Recording
@@ -51,7 +52,9 @@ class Job:
 
     Attributes:
         model: which computes.
-        waveforms: decoded at the model's rate, (samples,) each, in the order of the request.
+        waveforms: decoded at the model's rate, (samples,) each, in the order of the request and, within a recording, of
+            its channels.
+        places: of each waveform, the number of the recording and that of its channel among those that are wanted.
         usage: what it takes.
         share: whose turn it takes in the model's queue.
         metrics: where its time is noted.
@@ -59,6 +62,7 @@ class Job:
 
     model: ServedModel
     waveforms: Sequence[np.ndarray]
+    places: Sequence[tuple[int, int]]
     usage: Usage
     share: str
     metrics: Metrics
@@ -78,13 +82,14 @@ class Order(ABC):
         ability: what the model must be able to do; the key must have the scope of this name.
         model: as the request names it.
         recordings: in the order of the request.
+        channel: that is wanted of each of them.
     """
 
     ability: ClassVar[Ability]
 
-    def __init__(self, parameters: Parameters, recordings: Sequence[Recording]) -> None:
+    def __init__(self, parameters: Parameters, recordings: Sequence[Recording], channel: Channel) -> None:
         self.model = parameters.model
-        self.recordings = recordings
+        self.recordings, self.channel = recordings, channel
 
     @abstractmethod
     def check(self, model: ServedModel) -> None:

@@ -3,10 +3,11 @@
 import reprlib
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sonant.audio.arrays import MAX_CHANNELS
 from sonant.server.errors import ApiError
 from sonant.server.routes.bodies import Body
 
@@ -17,6 +18,19 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str = Field(min_length=1, max_length=500, description="The id of a model, as GET /v1/models lists it.")
+
+
+ChannelNumber = Annotated[int, Field(ge=0, lt=MAX_CHANNELS)]
+
+
+class ChannelParameters(Parameters):
+    """What every request has whose answer may come channel by channel."""
+
+    channel: ChannelNumber | Literal["mix", "all"] = Field(
+        "mix",
+        description="`mix`: the mean of a recording's channels. A number, counted from 0: that channel alone. `all`: "
+        "one result for each channel; each counts (and costs) as a recording of its own.",
+    )
 
 
 P = TypeVar("P", bound=Parameters)

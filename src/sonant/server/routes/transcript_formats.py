@@ -37,6 +37,18 @@ class TimedSegment(BaseModel):
     no_speech_prob: float = Field(description="0: a segment is where words were found.")
 
 
+class ChannelTranscription(BaseModel):
+    """One channel: of `json` its text, of `verbose_json` the rest too."""
+
+    channel: int
+    text: str
+    task: Literal["transcribe"] | None = None
+    language: str | None = None
+    duration: float | None = None
+    segments: list[TimedSegment] | None = None
+    words: list[TimedWord] | None = None
+
+
 class Transcription(BaseModel):
     """Of `json`, `text` and `usage`; of `verbose_json` the rest too."""
 
@@ -47,6 +59,9 @@ class Transcription(BaseModel):
     duration: float | None = None
     segments: list[TimedSegment] | None = None
     words: list[TimedWord] | None = None
+    channels: list[ChannelTranscription] | None = Field(
+        None, description="With `channel=all`, in place of what describes the whole."
+    )
 
 
 def verbose(

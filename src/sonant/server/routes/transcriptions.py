@@ -1,8 +1,8 @@
 """POST /v1/audio/transcriptions: what was said, in OpenAI's formats."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import Annotated
+from collections.abc import AsyncGenerator, Sequence
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
@@ -19,7 +19,7 @@ from sonant.server.routes.bodies import Body
 from sonant.server.routes.inputs import one_recording
 from sonant.server.routes.leaving import stopped
 from sonant.server.routes.orders import Job, StreamingOrder
-from sonant.server.routes.parameters import Parameters, as_list, parameters
+from sonant.server.routes.parameters import ChannelParameters, as_list, parameters
 from sonant.server.routes.transcript_formats import (
     MEDIA_TYPES,
     Format,
@@ -47,7 +47,7 @@ STREAM = "".join(
 )
 
 
-class TranscriptionParameters(Parameters):
+class TranscriptionParameters(ChannelParameters):
     """Besides the recording."""
 
     response_format: Format = "json"
@@ -72,14 +72,21 @@ class TranscriptionOrder(StreamingOrder):
         if given.stream and given.response_format not in {"json", "text"}:
             raise _mismatch("stream", 'goes with response_format="json" or "text"')
         self.is_stream = given.stream
-        super().__init__(given, [one_recording(body, *FIELDS, limits=limits)])
+        if given.channel == "all" and (given.stream or given.response_format in {"srt", "vtt"}):
+            raise _mismatch(
+                "channel", 'may be "all" with response_format "json", "text" and "verbose_json", unstreamed'
+            )
+        super().__init__(given, [one_recording(body, *FIELDS, limits=limits)], given.channel)
 
     def check(self, model: ServedModel) -> None:
         """Every model that transcribes can do all of it."""
 
     async def perform(self, job: Job) -> Response:
-        (transcript,) = await job.model.transcribe(job.waveforms, share=job.share)
+        transcripts = await job.model.transcribe(job.waveforms, share=job.share)
         with job.timed("respond"):
+            if self.channel == "all":
+                return self._by_channel(transcripts, job)
+            (transcript,) = transcripts
             return self._response(transcript, segments(transcript.words), job)
 
     async def events(self, job: Job) -> AsyncGenerator[bytes, None]:
@@ -100,6 +107,23 @@ class TranscriptionOrder(StreamingOrder):
         finally:
             await stopped(work)
 
+    def _by_channel(self, transcripts: Sequence[Transcript], job: Job) -> Response:
+        """The text of all channels, a line each, and what there is of each."""
+        given, text = self.parameters, "\n".join(transcript.text for transcript in transcripts)
+        if given.response_format == "text":
+            return Response(f"{text}\n", media_type=MEDIA_TYPES["text"])
+        is_verbose = given.response_format == "verbose_json"
+        channels = [
+            {"channel": channel, **(self._verbose(transcript) if is_verbose else {"text": transcript.text})}
+            for channel, transcript in enumerate(transcripts)
+        ]
+        return _json({"text": text, "channels": channels, "usage": job.usage.in_seconds()})
+
+    def _verbose(self, transcript: Transcript) -> dict[str, Any]:
+        given = self.parameters
+        wanted = given.timestamp_granularities or ["segment"]
+        return verbose(transcript, segments(transcript.words), wanted, given.language)
+
     def _response(self, transcript: Transcript, found: list[Segment], job: Job) -> Response:
         given, usage = self.parameters, job.usage.in_seconds()
         match given.response_format:
@@ -112,8 +136,7 @@ class TranscriptionOrder(StreamingOrder):
             case "json":
                 return _json({"text": transcript.text, "usage": usage})
             case "verbose_json":
-                wanted = given.timestamp_granularities or ["segment"]
-                return _json({**verbose(transcript, found, wanted, given.language), "usage": usage})
+                return _json({**self._verbose(transcript), "usage": usage})
         return Response(text, media_type=MEDIA_TYPES[given.response_format])
 
 
@@ -156,6 +179,7 @@ async def create_transcription(request: Request, caller: Caller = Depends(caller
     """The words of a recording, with their times where the format has room for them.
 
     For models with a head of letters or phonemes (CTC). Long recordings are cut into windows that overlap. The
-    recording comes as a file of a form, or as JSON in one of the forms that `/v1/embeddings` takes.
+    recording comes as a file of a form, or as JSON in one of the forms that `/v1/embeddings` takes. With `channel=all`
+    there is a transcript of each channel in `channels`, and `text` has a line for each.
     """
     return await answer(request, caller, TranscriptionOrder)

@@ -14,7 +14,7 @@ from sonant.server.routes import documentation
 from sonant.server.routes.bodies import Body
 from sonant.server.routes.inputs import one_recording
 from sonant.server.routes.orders import Job, Order
-from sonant.server.routes.parameters import Parameters, parameters
+from sonant.server.routes.parameters import ChannelNumber, Parameters, parameters
 from sonant.server.routes.work import answer
 from sonant.server.settings import Limits
 
@@ -27,6 +27,9 @@ REFERENCE = "reference"
 class VerificationParameters(Parameters):
     """Besides the two recordings."""
 
+    channel: ChannelNumber | Literal["mix"] = Field(
+        "mix", description="`mix`: the mean of the channels of each recording. A number, counted from 0: that channel."
+    )
     threshold: Annotated[float, Field(ge=-1, le=1)] | None = Field(
         None,
         description="From which score on it is the same voice; without it, 0.86 for models with a "
@@ -42,7 +45,7 @@ class VerificationOrder(Order):
     def __init__(self, body: Body, limits: Limits) -> None:
         self.parameters = parameters(VerificationParameters, body, (*FIELDS, REFERENCE))
         pair = [one_recording(body, *FIELDS, limits=limits), one_recording(body, REFERENCE, limits=limits)]
-        super().__init__(self.parameters, pair)
+        super().__init__(self.parameters, pair, self.parameters.channel)
 
     def check(self, model: ServedModel) -> None:
         """Every model that knows voices can do all of it."""

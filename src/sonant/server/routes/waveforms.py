@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
-
+from sonant.audio import Channel
 from sonant.errors import AudioError
 from sonant.server.errors import ApiError, api_error
+from sonant.server.intake.process import Decoded
 from sonant.server.routes.inputs import Recording, read
 from sonant.server.routes.leaving import stopped
 from sonant.server.services import Services
@@ -17,24 +17,26 @@ R = TypeVar("R")
 
 
 async def waveforms(
-    recordings: Sequence[Recording], services: Services, *, sampling_rate: int, min_samples: int
-) -> list[np.ndarray]:
-    """Every recording as mono float32 (samples,), in order; an error names the first that failed."""
+    recordings: Sequence[Recording], services: Services, *, sampling_rate: int, min_samples: int, channel: Channel
+) -> list[Decoded]:
+    """Every recording decoded, in order; an error names the first that failed."""
     limits = services.settings.limits
     total = 0.0
 
-    async def one(recording: Recording) -> np.ndarray:
+    async def one(recording: Recording) -> Decoded:
         nonlocal total
         try:
             data = await read(recording, services.fetcher, limits)
-            waveform = await services.decoder.decode(data, sampling_rate=sampling_rate, min_samples=min_samples)
+            decoded = await services.decoder.decode(
+                data, sampling_rate=sampling_rate, min_samples=min_samples, channel=channel
+            )
         except AudioError as error:
             raise api_error(error, param=recording.param) from error
         except ApiError as error:
             if error.status in {400, 413}:
                 error.param = error.param or recording.param
             raise
-        total += len(waveform) / sampling_rate
+        total += decoded.channels.size / sampling_rate
         if total > limits.request_seconds:
             raise ApiError(
                 413,
@@ -42,7 +44,7 @@ async def waveforms(
                 f"The recordings of this request last more than {limits.request_seconds:.0f} s together, the most that "
                 "one request may hold. Send several requests.",
             )
-        return waveform
+        return decoded
 
     return await _each(recordings, one, at_once=services.settings.num_decode_workers + 1)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from time import perf_counter
@@ -13,7 +13,9 @@ from sonant.server.accounts.bill import Bill
 from sonant.server.accounts.caller import Caller
 from sonant.server.errors import INTERNAL, ApiError
 from sonant.server.hosting.served_model import ServedModel
+from sonant.server.intake.process import Decoded
 from sonant.server.routes.bodies import Body, receive
+from sonant.server.routes.inputs import Recording
 from sonant.server.routes.leaving import EventStream, error_event, unless_gone
 from sonant.server.routes.orders import Job, Order, StreamingOrder, Usage
 from sonant.server.routes.waveforms import waveforms
@@ -21,6 +23,9 @@ from sonant.server.services import Services, services_of
 from sonant.server.settings import Limits
 
 logger = logging.getLogger(__name__)
+
+WARNING_HEADER = "x-audio-warning"
+MOST_WARNINGS = 8  # so that the headers of an answer stay small
 
 
 async def answer(request: Request, caller: Caller, read_order: Callable[[Body, Limits], Order]) -> Response:
@@ -52,15 +57,17 @@ class _Work:
 
     async def response(self, order: Order) -> Response:
         """Paid if it succeeds."""
-        job, bill = await self._admit(order)
+        job, bill, warnings = await self._admit(order)
         async with bill:
             response = await order.perform(job)
+        for warning in warnings:
+            response.headers.append(WARNING_HEADER, warning)
         self._count(job.usage)
         return response
 
     async def events(self, order: StreamingOrder) -> AsyncGenerator[bytes, None]:
         """Paid if it succeeds, and if the client leaves when it has been told something."""
-        job, bill = await self._admit(order)
+        job, bill, _ = await self._admit(order)
         has_told = False
         try:
             async with bill, aclosing(order.events(job)) as events:
@@ -79,8 +86,8 @@ class _Work:
             return
         self._count(job.usage)
 
-    async def _admit(self, order: Order) -> tuple[Job, Bill]:
-        """Decode, and see whether there is room for it."""
+    async def _admit(self, order: Order) -> tuple[Job, Bill, list[str]]:
+        """Decode, and see whether there is room for it; also what is odd about recordings."""
         model, services, state = self.model, self.services, self.request.state
         start = perf_counter()
         decoded = await waveforms(
@@ -88,10 +95,13 @@ class _Work:
             services,
             sampling_rate=model.sampling_rate,
             min_samples=model.min_samples(order.ability),
+            channel=order.channel,
         )
+        places = [(number, channel) for number, one in enumerate(decoded) for channel in range(len(one.channels))]
+        inputs = [waveform for one in decoded for waveform in one.channels]
         services.metrics.stage_seconds.labels("decode", model.id).observe(perf_counter() - start)
-        state.audio_seconds = seconds = sum(map(len, decoded)) / model.sampling_rate
-        state.tokens = tokens = sum(model.num_frames(len(waveform)) for waveform in decoded)
+        state.audio_seconds = seconds = sum(map(len, inputs)) / model.sampling_rate
+        state.tokens = tokens = sum(model.num_frames(len(waveform)) for waveform in inputs)
         model.check_room(seconds, share=self.caller.share)  # before the database is asked to hold its cost
         bill = services.accounts.bill(
             self.caller,
@@ -103,9 +113,20 @@ class _Work:
             cost=services.settings.price_of(model.id).cost(tokens, seconds),
         )
         usage = Usage(tokens, seconds, bill.cost)
-        return Job(model, decoded, usage, self.caller.share, services.metrics), bill
+        job = Job(model, inputs, places, usage, self.caller.share, services.metrics)
+        return job, bill, _warnings(order.recordings, decoded)
 
     def _count(self, usage: Usage) -> None:
         metrics, labels = self.services.metrics, (self.model.id, self.request.url.path)
         metrics.audio_seconds.labels(*labels).inc(usage.seconds)
         metrics.tokens.labels(*labels).inc(usage.tokens)
+
+
+def _warnings(recordings: Sequence[Recording], decoded: Sequence[Decoded]) -> list[str]:
+    """What is odd about recordings, as values of a header: where they stand, and why."""
+    told = [
+        f"{recording.param}: {warning}"
+        for recording, one in zip(recordings, decoded, strict=True)
+        for warning in one.warnings
+    ]
+    return [" ".join(text.encode("ascii", "replace").decode().split()) for text in told[:MOST_WARNINGS]]
