@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from sonant.audio.channels import Frames
 from sonant.errors import TruncatedAudio
 
+BLOCK_FRAMES = 1 << 17  # about eight seconds at 16 kHz; of all channels together
+
 
 @dataclass(frozen=True)
 class Decoder:

@@ -1,62 +1,227 @@
-"""The length of an MP3 without a length header, from the headers of its frames (ISO 11172-3, 2.4.1.3 and 2.4.2.3)."""
+"""What an MP3 (or layer I or II) holds: the recordings one behind another, their length, and what is missing.
 
+Decoders believe the tag in the first frame, and many stop where a second recording begins. Here every frame is counted
+and the tag is checked against the count. A frame does not tell its place in the recording: where no tag counts the
+frames, some kinds of loss cannot be known (docs/audio.md lists them).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
-# kbit/s by (MPEG 1 or not, layer); index 0 is "free" and 15 forbidden, both None here.
-_LOW = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-_BITRATES = {
-    (True, 1): tuple(range(32, 449, 32)),
-    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    (False, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
-    (False, 2): _LOW,
-    (False, 3): _LOW,
-}
-_RATES_BY_VERSION = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # 1, 2, 2.5
-_CHUNK = 1 << 20
+from sonant.audio.id3 import before_tags
+from sonant.audio.layout import MOST_PARTS, Layout, Part
+from sonant.audio.mpeg import Header, Kind, Tag, counting_frames, read_header, read_tag
+from sonant.audio.runs import Run, find_runs, first_frame
+from sonant.audio.spliced import Piece
+from sonant.errors import TruncatedAudio, UndecodableAudio
+
+_ID3V1 = 128  # bytes; decoders pass over this tag at the end
+_MOST_GAPS = 10  # in a recording whose frames nobody counted
+_CURE = "Fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
 
 
-def mp3_lacks_length(file: BinaryIO) -> bool:
-    """Whether this is an MP3 whose first frame holds no length header (Xing, Info, VBRI): decoders then guess it."""
-    file.seek(0)
-    head = file.read(4096)
-    parsed = _frame(head[:4]) if len(head) > 4 else None
-    return parsed is not None and not any(tag in head[: parsed[0]] for tag in (b"Xing", b"Info", b"VBRI"))
+@dataclass(frozen=True)
+class Mp3:
+    """An MP3 of which only the beginning and the end have been looked at.
+
+    Attributes:
+        file: holds it.
+        name: what messages call it.
+        size: of the file, in bytes.
+        begin: of the first frame.
+        end: where the tags at the end of the file begin.
+        kind: of the first frame.
+        samples: per channel, where the tag in the first frame says it and everything at hand agrees; else None.
+    """
+
+    file: BinaryIO
+    name: str
+    size: int
+    begin: int
+    end: int
+    kind: Kind
+    samples: int | None
+
+    def layout(self) -> Layout:
+        """Walk through all frames. Raises TruncatedAudio, UndecodableAudio."""
+        parts = list(_recordings(find_runs(self.file, self.begin, self.end), self.name))
+        others = sum(part.frames for part in parts[1:])
+        parts[0].counts_all = bool(others and parts[0].missing) and abs(parts[0].lack - others) <= len(parts)
+        seconds, oddities = 0.0, list[str]()
+        for part in parts:
+            if part.kind.rate != self.kind.rate:
+                raise UndecodableAudio(
+                    f"{self.name}: the sound changes from {self.kind.rate} Hz to {part.kind.rate} Hz after "
+                    f"{seconds:.2f} s: convert it to one rate first (ffmpeg -i OLD NEW.wav)."
+                )
+            oddities += part.check(self.name, seconds)
+            seconds += part.seconds
+        if len({part.kind.channels for part in parts}) > 1:
+            oddities.append(
+                f"it holds recordings of one and of two channels; all were given {self.kind.channels}, each the mean "
+                "where they differ"
+            )
+        behind = self.end - parts[-1].runs[-1].end
+        if behind > 0:
+            oddities.append(f"the last {behind} bytes are neither frames nor a known tag and were passed over")
+        is_plain = len(parts) == 1 and parts[0].is_sound and behind == 0 and self.size - self.end in (0, _ID3V1)
+        return Layout(tuple(part.part() for part in parts if part.frames), tuple(oddities), is_plain)
 
 
-def count_mp3_samples(file: BinaryIO) -> int:
-    """Samples per channel, by walking from frame to frame; bytes between frames are passed over."""
-    file.seek(0)
-    data, at, total, frame_bytes = b"", 0, 0, 4
-    while True:
-        if at + frame_bytes > len(data):
-            more = file.read(_CHUNK)
-            if not more:
-                return total  # decoders drop a last frame that was cut
-            data, at = data[at:] + more, 0
-            continue
-        parsed = _frame(data[at : at + 4])
-        if parsed is None:
-            following = data.find(b"\xff", at + 1)
-            at, frame_bytes = (len(data) if following < 0 else following), 4
-        elif at + parsed[0] > len(data):
-            frame_bytes = parsed[0]
-        else:
-            at, frame_bytes = at + parsed[0], 4
-            total += parsed[1]
-
-
-def _frame(head: bytes) -> tuple[int, int] | None:
-    """(bytes, samples) of the frame that these four bytes begin; None if they begin none."""
-    if head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+def find_mp3(file: BinaryIO, name: str, size: int) -> Mp3 | None:
+    """Look at the beginning and the end of a file; None where it does not begin with frames of MPEG audio."""
+    first = first_frame(file, size)
+    if first is None:
         return None
-    version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
-    bitrate_index, rate_index, padding = head[2] >> 4, head[2] >> 2 & 3, head[2] >> 1 & 1
-    if version == 1 or layer == 4 or bitrate_index in (0, 15) or rate_index == 3:
+    begin, header = first
+    end = max(before_tags(file, size), begin + header.size)
+    return Mp3(file, name, size, begin, end, header.kind, _trusted_samples(file, begin, end, header))
+
+
+def _trusted_samples(file: BinaryIO, begin: int, end: int, header: Header) -> int | None:
+    """What a tag says that is right about its bytes; at a constant bit rate these tell how many frames there are."""
+    file.seek(begin)
+    head = file.read(header.size + 4)
+    tag, second = read_tag(head), read_header(head[header.size :])
+    if tag is None or not tag.is_heeded or not tag.frames or not tag.is_constant or begin + (tag.size or 0) != end:
         return None
-    rate = _RATES_BY_VERSION[version][rate_index]
-    bits = 1000 * _BITRATES[version == 3, layer][bitrate_index - 1]
-    if layer == 1:
-        return (12 * bits // rate + padding) * 4, 384
-    samples = 576 if layer == 3 and version != 3 else 1152
-    return samples // 8 * bits // rate + padding, samples
+    if second is None or second.kind != header.kind:
+        return None
+    if abs((end - begin - header.size) / second.bytes_per_frame - tag.frames) > 0.5:
+        return None
+    return max(0, tag.frames * header.kind.samples - tag.trimmed)
+
+
+def _recordings(runs: Iterable[Run], name: str) -> Iterator["_Recording"]:
+    part = _Recording([])
+    for number, run in enumerate(runs):
+        if number == MOST_PARTS:
+            raise UndecodableAudio(
+                f"{name}: more than {MOST_PARTS} recordings or damaged places one behind another. Convert it first "
+                "(ffmpeg -i OLD NEW.wav), or cut it into parts."
+            )
+        if part.runs and run.starts_part:
+            yield part
+            part = _Recording([])
+        part.runs.append(run)
+    yield part
+
+
+@dataclass
+class _Recording:
+    """The runs of one recording; `counts_all` if its tag counts the recordings behind it too."""
+
+    runs: list[Run]
+    counts_all: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        return self.runs[0].kind
+
+    @property
+    def tag(self) -> Tag | None:
+        return self.runs[0].tag
+
+    @property
+    def frames(self) -> int:
+        return sum(run.frames for run in self.runs)
+
+    @property
+    def frame_seconds(self) -> float:
+        return self.kind.samples / self.kind.rate
+
+    @property
+    def seconds(self) -> float:
+        return self.frames * self.frame_seconds
+
+    @property
+    def promised(self) -> int | None:
+        """The frames that the tag counts."""
+        return None if self.tag is None or self.counts_all else self.tag.frames or None
+
+    @property
+    def lack(self) -> int:
+        """How many frames the tag counts beyond those that are there."""
+        return 0 if self.promised is None else self.promised - self.frames
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether a decoder that believes the tag and knows no gaps reads it right."""
+        return (
+            len(self.runs) == 1
+            and not self.runs[0].junk
+            and (self.tag is None or (self.tag.is_heeded and self.promised == self.frames))
+        )
+
+    def part(self) -> Part:
+        """The pieces for a decoder, with a tag that is right: without one libsndfile guesses where to stop."""
+        first, samples = self.runs[0], self.frames * self.kind.samples
+        begin, pieces = first.sound, list[Piece]()
+        if self.tag is not None and self.tag.is_heeded and self.promised is not None:
+            begin, samples = first.begin, max(0, samples - self.tag.trimmed)
+            if self.lack:
+                place = begin + self.tag.frames_place
+                pieces = [(begin, place), self.frames.to_bytes(4, "big")]
+                begin = place + 4
+        elif self.kind.layer == 3:
+            pieces = [counting_frames(first.head, self.frames)]
+        pieces += [(begin, first.end), *((run.begin, run.end) for run in self.runs[1:])]
+        return Part(tuple(pieces), samples)
+
+    def check(self, name: str, place: float) -> list[str]:
+        """What is odd about it, where `place` seconds of other recordings stand before. Raises TruncatedAudio."""
+        if self._is_cut():
+            raise TruncatedAudio(
+                f"{name}: the sound ends after {place + self.seconds:.2f} s{self._and_promised()}. The recording or "
+                f"its transfer was cut off. {_CURE}"
+            )
+        gaps = list(self._gaps(place))
+        lost = max(0, sum(replaced for *_, replaced in gaps) if self.promised is None else self.lack)
+        if gaps and (lost > 1 or (not self.promised and len(gaps) > _MOST_GAPS)):
+            raise TruncatedAudio(
+                f"{name}: sound is missing after {', '.join(f'{seconds:.2f}' for seconds, *_ in gaps[:5])} s"
+                f"{self._and_promised()}. Bytes were lost or overwritten there, and what follows would come too early. "
+                f"{_CURE}"
+            )
+        fate = "were passed over"
+        if self.promised is None:
+            fate += " (if sound was lost there, what follows comes too early)"
+        elif lost:
+            fate += f" ({1000 * self.frame_seconds:.0f} ms of sound are lost)"
+        oddities = [f"{size} bytes after {seconds:.2f} s are no frames and {fate}" for seconds, size, _ in gaps]
+        if not gaps and abs(self.lack) > 1:
+            oddities = [f"its tag counts {self.promised} frames, and {self.frames} are there, all of which were read"]
+        if self.runs[0].junk:
+            oddities.append(f"{self.runs[0].junk} bytes after {place:.2f} s are no frames and were passed over")
+        return oddities
+
+    @property
+    def missing(self) -> int:
+        """How many bytes the tag counts beyond those that are there."""
+        size = None if self.tag is None else self.tag.size
+        return 0 if size is None else size - (self.runs[-1].end - self.runs[0].begin)
+
+    def _is_cut(self) -> bool:
+        ends_within = self.runs[-1].is_cut
+        if self.promised is None:
+            mean = (self.runs[-1].end - self.runs[0].begin) / max(1, self.frames)
+            return ends_within or (not self.counts_all and self.missing > 2 * mean)
+        if self.lack < 1 or (len(self.runs) > 1 and not ends_within):
+            return False
+        if self.lack == 1 and not ends_within:  # some encoders count the tag's own frame
+            return self.missing > 0
+        return ends_within or self.missing != 0 or self.tag is None or self.tag.size is None
+
+    def _and_promised(self) -> str:
+        if self.promised is None:
+            return ""
+        return f", and its first frame promises {self.promised * self.frame_seconds:.2f} s"
+
+    def _gaps(self, place: float) -> Iterator[tuple[float, int, int]]:
+        """Of each gap: after how many seconds it stands, its bytes, and how many frames it seems to replace."""
+        for before, after in zip(self.runs, self.runs[1:], strict=False):
+            place += before.frames * self.frame_seconds
+            size = before.bytes_per_frame
+            frames = round(after.junk / size) if size is not None and size == after.bytes_per_frame else 0
+            yield place, after.junk, frames if size and abs(after.junk - frames * size) <= 1.5 else 0

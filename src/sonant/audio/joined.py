@@ -1,0 +1,102 @@
+"""The recordings in one file, decoded one behind another."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
+
+import numpy as np
+import soundfile
+
+from sonant.audio.channels import Frames
+from sonant.audio.decoder import Decoder
+from sonant.audio.ffmpeg import open_with_ffmpeg
+from sonant.audio.headers import Promise
+from sonant.audio.layout import Layout, Part
+from sonant.audio.libsndfile import decode_sound_file, open_sound_file
+from sonant.audio.mp3 import Mp3
+from sonant.audio.sources import Encoded
+from sonant.errors import UndecodableAudio
+
+
+def open_one(encoded: Encoded, promise: Promise, samples: int | None = None) -> AbstractContextManager[Decoder]:
+    """Open a file that holds one recording, of so many samples if somebody counted them."""
+    try:
+        file = open_sound_file(encoded, promise)
+        if samples is None or file.frames >= samples:
+            return decode_sound_file(file, encoded.name, samples)
+        file.close()
+        why = "soundfile would stop too early"
+    except (soundfile.LibsndfileError, TypeError) as error:
+        why = getattr(error, "error_string", str(error))
+    encoded.file.seek(0)
+    return open_with_ffmpeg(encoded, why)
+
+
+@contextmanager
+def open_mp3(encoded: Encoded, mp3: Mp3) -> Iterator[Decoder]:
+    """Open an MP3, which is walked through only when it is decoded, or measured and its tag does not suffice."""
+    rate, channels = mp3.kind.rate, mp3.kind.channels
+
+    def blocks() -> Iterator[Frames]:
+        layout = mp3.layout()
+        layout.warn(encoded.name)
+        if layout.parts:
+            with open_all(encoded, layout) as decoder:
+                yield from decoder.blocks()
+
+    def measure() -> float:
+        return sum(part.samples or 0 for part in mp3.layout().parts) / rate
+
+    yield Decoder(encoded.name, rate, channels, mp3.samples, blocks, measure)
+
+
+@contextmanager
+def open_all(encoded: Encoded, layout: Layout) -> Iterator[Decoder]:
+    """Open all parts of a file as one recording, which has the channels of the first. Raises UndecodableAudio."""
+
+    def opened(part: Part) -> AbstractContextManager[Decoder]:
+        return open_one(part.of(encoded), Promise(), part.samples)
+
+    with _as_it_is(encoded, layout) or opened(layout.parts[0]) as first:
+
+        def parts() -> Iterator[Decoder]:
+            yield first
+            for part in layout.parts[1:]:
+                with opened(part) as decoder:
+                    if decoder.rate != first.rate:
+                        raise UndecodableAudio(
+                            f"{encoded.name}: several recordings one behind another, at {first.rate} Hz and at "
+                            f"{decoder.rate} Hz: convert it to one rate first (ffmpeg -i OLD NEW.wav)."
+                        )
+                    yield decoder
+
+        def blocks() -> Iterator[Frames]:
+            for part in parts():
+                for frames in part.blocks():
+                    yield _with_channels(frames, first.channels)
+
+        def measure() -> float:
+            return sum(part.measure() if part.frames is None else part.frames / part.rate for part in parts())
+
+        counted = first.frames if len(layout.parts) == 1 else None
+        yield replace(first, frames=counted, blocks=blocks, measure=measure)
+
+
+def _as_it_is(encoded: Encoded, layout: Layout) -> AbstractContextManager[Decoder] | None:
+    """The only part of a file opened by libsndfile as it is, if that reads all of it: on disk it is faster."""
+    if not layout.is_plain:
+        return None
+    samples = layout.parts[0].samples
+    with suppress(soundfile.LibsndfileError):
+        file = open_sound_file(encoded, Promise())
+        if samples is None or file.frames >= samples:
+            return decode_sound_file(file, encoded.name, samples)
+        file.close()
+    return None
+
+
+def _with_channels(frames: Frames, channels: int) -> Frames:
+    """Frames (samples, k) as (samples, channels): if k differs, the mean of the k in each."""
+    if frames.shape[1] == channels:
+        return frames
+    return np.repeat(frames.mean(axis=1, keepdims=True, dtype=np.float32), channels, axis=1)

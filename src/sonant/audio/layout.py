@@ -1,0 +1,57 @@
+"""What a walk through a file found: the recordings in it, one behind another, each in pieces for a decoder."""
+
+import warnings
+from dataclasses import dataclass
+
+from sonant.audio.sources import Encoded
+from sonant.audio.spliced import Piece, splice
+from sonant.errors import AudioWarning
+
+MOST_PARTS = 10_000
+_MOST_NAMED = 3  # oddities in a warning
+
+
+@dataclass(frozen=True)
+class Part:
+    """One recording.
+
+    Attributes:
+        pieces: of the file, from which a decoder reads it.
+        samples: per channel, where the walk counted them.
+    """
+
+    pieces: tuple[Piece, ...]
+    samples: int | None = None
+
+    def of(self, encoded: Encoded) -> Encoded:
+        """The part as a file of its own."""
+        file = splice(encoded.file, self.pieces)
+        size = sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in self.pieces)
+        return Encoded(file, size, encoded.name)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The recordings of a file, which are read as one.
+
+    Attributes:
+        parts: in order.
+        oddities: what the reader should be told of, as parts of a sentence.
+        is_plain: whether the file, front to end, is the only part, so that decoders may try it as it is.
+    """
+
+    parts: tuple[Part, ...]
+    oddities: tuple[str, ...] = ()
+    is_plain: bool = False
+
+    def warn(self, name: str) -> None:
+        """Issue an AudioWarning if anything is odd about the recording of this name."""
+        if self.oddities:
+            more = len(self.oddities) - _MOST_NAMED
+            named = [*self.oddities[:_MOST_NAMED], *([f"{more} more of the kind"] if more > 0 else [])]
+            warnings.warn(
+                f"{name}: {'; '.join(named)}. The file is damaged or was put together by hand: compare it with its "
+                "source, or write it anew (ffmpeg -i OLD NEW).",
+                AudioWarning,
+                stacklevel=2,
+            )

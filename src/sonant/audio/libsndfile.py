@@ -1,0 +1,70 @@
+"""Decoding by libsndfile, through soundfile."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import soundfile
+
+from sonant.audio.channels import Frames
+from sonant.audio.decoder import BLOCK_FRAMES, Decoder, broken_off
+from sonant.audio.headers import Patched, Promise
+from sonant.audio.sources import Encoded
+
+_UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2^63 - 1 for a FLAC stream of unknown length
+_SOFT_LENGTHS = ("MP3", "OGG")  # found by looking through the file, not promised by a header
+_SOFT_FRAMES = 1152  # by which these may be off: a frame of an MP3
+
+
+def open_sound_file(encoded: Encoded, promise: Promise) -> soundfile.SoundFile:
+    """On disk libsndfile reads by itself: through Python every few hundred bytes would stop the other threads."""
+    encoded.file.seek(0)
+    if encoded.descriptor is not None and promise.patch is None and os.name == "posix" and _may_start_late(encoded):
+        os.lseek(encoded.descriptor, encoded.start, os.SEEK_SET)
+        return _ForwardSoundFile(encoded.descriptor, closefd=False)
+    return _ForwardSoundFile(Patched(encoded.file, *(promise.patch or ())))
+
+
+def _may_start_late(encoded: Encoded) -> bool:
+    """Whether libsndfile reads the format from a descriptor that stands behind tags; most others it refuses or cuts."""
+    encoded.file.seek(0)
+    head = encoded.file.read(4)
+    encoded.file.seek(0)
+    return encoded.start == 0 or head == b"fLaC" or (head[0] == 0xFF and head[1] >= 0xE0)
+
+
+class _ForwardSoundFile(soundfile.SoundFile):
+    """Reads forward only: soundfile otherwise seeks after every read, which fails on FLAC streams of unknown length."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+@contextmanager
+def decode_sound_file(file: soundfile.SoundFile, name: str, samples: int | None) -> Iterator[Decoder]:
+    """A recording that libsndfile has opened, of so many samples if somebody counted them."""
+    is_soft = file.format in _SOFT_LENGTHS
+    is_unknown = file.frames >= _UNKNOWN_FRAMES or file.format == "MP3"  # of which libsndfile only guesses it
+    frames = file.frames if samples is None and not is_unknown else samples
+    promised = None if is_soft else frames
+
+    def blocks() -> Iterator[Frames]:
+        done, longest = 0, max(1024, BLOCK_FRAMES // file.channels)
+        while promised is None or done < promised:
+            wanted = longest if promised is None else min(longest, promised - done)
+            try:
+                block = file.read(wanted, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise broken_off(name, done / file.samplerate, frames, file.samplerate, error) from error
+            if not len(block):
+                break
+            done += len(block)
+            yield block
+        if frames is not None and done < frames - (_SOFT_FRAMES if is_soft else 0):
+            raise broken_off(name, done / file.samplerate, frames, file.samplerate, "the data ends")
+
+    def measure() -> float:
+        return sum(map(len, blocks())) / file.samplerate
+
+    with file:
+        yield Decoder(name, file.samplerate, file.channels, frames, blocks, measure)

@@ -1,0 +1,239 @@
+"""Runs of MPEG frames that follow one another without a gap, found by walking from header to header."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sonant.audio.id3 import HEAD, tag_size
+from sonant.audio.mpeg import (
+    KIND_BITS,
+    TAG_NAMES,
+    TAG_REACH,
+    Header,
+    Kind,
+    Tag,
+    frame_sizes,
+    read_header,
+    read_tag,
+    sizes_of_kind,
+)
+
+_CHUNK = 1 << 20
+_AHEAD = 1 << 14  # more than three frames
+_MOST_TAGS = 100  # one behind another
+
+
+@dataclass
+class Run:
+    """Frames of one kind that follow one another.
+
+    Attributes:
+        begin: of the first frame, in bytes.
+        sound: of the first frame that holds sound; the one before is the tag.
+        end: behind the last frame.
+        last: of the last frame.
+        head: the first four bytes.
+        kind: of all frames.
+        tag: what the first frame says of the others.
+        starts_part: whether a recording begins here, behind another: after a tag, with a tag, or with a new kind.
+        junk: bytes before the run that are neither frames nor a known tag.
+        frames: those that hold sound.
+        bytes_per_frame: on average at their bit rate; None where the bit rate changes.
+        is_cut: whether the file ends within the frame, or the tag of another format, that follows the last.
+    """
+
+    begin: int
+    sound: int
+    end: int
+    last: int
+    head: bytes
+    kind: Kind
+    tag: Tag | None
+    starts_part: bool
+    junk: int = 0
+    frames: int = 0
+    bytes_per_frame: float | None = None
+    is_cut: bool = False
+
+
+def first_frame(file: BinaryIO, end: int) -> tuple[int, Header] | None:
+    """The first frame and where it begins, if nothing but tags stands before it and another frame follows."""
+    walk = _Walk(file, end, chunk=_AHEAD)
+    at = walk.after_tags(0)
+    header = walk.header(at)
+    return None if header is None or not walk.goes_on(at, header, frames=2) else (at, header)
+
+
+def find_runs(file: BinaryIO, begin: int, end: int) -> Iterator[Run]:
+    """Walk from frame to frame between two bytes. What lies between runs, and behind the last, holds no frames."""
+    walk, at, starts_part = _Walk(file, end), begin, True
+    previous: Run | None = None
+    while at < end:
+        header, junk = walk.header(at), 0
+        kind = previous.kind if previous is not None else None
+        adjoins = previous is not None and at == previous.end
+        is_known = header is not None and kind in (header.kind, None)
+        if header is None or not walk.goes_on(at, header, frames=1 if is_known else 3):
+            # A damaged header may have named a wrong length: the next frame then begins within the last.
+            found = walk.search(previous.last + 1 if previous is not None and adjoins and previous.frames else at, kind)
+            if found is None:
+                break
+            if previous is not None and found < previous.end:
+                previous.frames, previous.end = previous.frames - 1, previous.last
+                at = previous.end
+            at, junk = found, found - at
+        elif adjoins:
+            starts_part = True
+        if previous is not None:
+            yield previous
+        previous = walk.run(at, starts_part=starts_part)
+        previous.junk = junk
+        if previous.is_cut:
+            break
+        at = walk.after_tags(previous.end)
+        starts_part = at != previous.end
+        previous.is_cut = at > end
+    if previous is not None:
+        yield previous
+
+
+class _Walk:
+    """A window on the file that moves forward, and what can be told of the frames in it."""
+
+    def __init__(self, file: BinaryIO, end: int, *, chunk: int = _CHUNK) -> None:
+        self._file, self._end, self._chunk = file, end, chunk
+        self._begin, self._data, self._may_hold_tags = 0, b"", False
+
+    def header(self, at: int) -> Header | None:
+        local = self._see(at, 4)
+        return read_header(self._data[local : local + 4])
+
+    def after_tags(self, at: int) -> int:
+        """Where the tags of other formats that begin at a place end."""
+        for _ in range(_MOST_TAGS):
+            local = self._see(at, HEAD)
+            size = tag_size(self._data[local : local + HEAD])
+            if not size:
+                break
+            at += size
+        return at
+
+    def goes_on(self, at: int, header: Header, *, frames: int) -> bool:
+        """Whether so many frames of one kind follow one another from here, or fewer up to the end or a tag."""
+        for _ in range(frames - 1):
+            at += header.size
+            if at == self._end or self.after_tags(at) > at:
+                return True
+            following = self.header(at)
+            if following is None or following.kind != header.kind:
+                return False
+            header = following
+        return True
+
+    def search(self, at: int, kind: Kind | None) -> int | None:
+        """The next place where two frames of the given kind, or three of another, follow one another or end the file.
+
+        All places of the window are looked at together: a hostile file seems to begin a frame at every fourth byte.
+        """
+        while at + 4 <= self._end:
+            local = self._see(at, _CHUNK)
+            is_last = self._begin + len(self._data) >= self._end
+            limit = len(self._data) if is_last else len(self._data) - _AHEAD
+            data = np.frombuffer(self._data, np.uint8)
+            found = _first_in_a_row(data, local, limit, kind, is_last=is_last)
+            if found is not None:
+                return self._begin + found
+            at = self._begin + max(limit, local + 1)
+        return None
+
+    def run(self, at: int, *, starts_part: bool) -> Run:
+        """The run that begins with the frame here."""
+        local = self._see(at, TAG_REACH)
+        head = self._data[local : local + TAG_REACH]
+        header, tag = read_header(head[:4]), read_tag(head)
+        assert header is not None
+        begin, kind = at, header.kind
+        at = min(at + header.size, self._end) if tag is not None else at
+        run = Run(begin, at, at, begin, head[:4], kind, tag, starts_part or tag is not None)
+        promised = begin + tag.size if tag is not None and tag.size is not None else None
+        sizes = sizes_of_kind(kind.bits)
+        is_mono, bitrates = kind.channels == 1, set[int]()
+        last, frames = begin, 0
+        while at + 4 <= self._end:
+            local = at - self._begin
+            if local + TAG_REACH > len(self._data):
+                local = self._see(at, TAG_REACH)
+            data = self._data
+            size = sizes[data[local + 1] << 8 | data[local + 2]]
+            if not size or data[local] != 0xFF or (data[local + 3] >= 0xC0) is not is_mono:
+                break
+            if self._may_hold_tags and frames and read_tag(data[local : local + TAG_REACH]) is not None:
+                break
+            if at == promised and tag is not None and frames == tag.frames:
+                break
+            if at + size > self._end:
+                run.is_cut = True
+                break
+            bitrates.add(data[local + 2] >> 4)
+            last, at, frames = at, at + size, frames + 1
+        if 0 < self._end - at < 4 and self._data[at - self._begin] == 0xFF:
+            run.is_cut = True
+        run.end, run.last, run.frames = at, last, frames
+        if len(bitrates) == 1:
+            first = self.header(run.sound)
+            run.bytes_per_frame = first.bytes_per_frame if first is not None else None
+        return run
+
+    def _see(self, at: int, reach: int) -> int:
+        """Where in the window a place of the file stands, of which as much as `reach` bytes follow (or all)."""
+        seen = self._begin + len(self._data)
+        if at < self._begin or (at + reach > seen and seen < self._end):
+            self._file.seek(at)
+            parts, missing = [], max(0, min(self._chunk, self._end - at))
+            while missing and (part := self._file.read(missing)):
+                parts.append(part)
+                missing -= len(part)
+            self._begin, self._data = at, b"".join(parts)
+            if missing:
+                self._end = at + len(self._data)  # the file has become shorter meanwhile
+            self._may_hold_tags = any(name in self._data for name in TAG_NAMES)
+        return at - self._begin
+
+
+def _first_in_a_row(data: NDArray[np.uint8], begin: int, end: int, kind: Kind | None, *, is_last: bool) -> int | None:
+    """The first place in [begin, end) of `data` from which two frames of `kind`, or three of one other, follow.
+
+    Fewer will do where they end with the data, if it `is_last`.
+    """
+    places = begin + np.flatnonzero(data[begin : min(end, len(data) - 3)] == 0xFF)
+    frame = _FramesAt(data, places)
+    frame = _FramesAt(data, places[frame.sizes > 0])
+    second = _FramesAt(data, frame.following)
+    third = _FramesAt(data, second.following)
+    ends = (frame.following == len(data)) & is_last
+    twice = ends | frame.is_like(second)
+    thrice = ends | frame.is_like(second) & (frame.is_like(third) | (second.following == len(data)) & is_last)
+    is_known = np.zeros(len(twice), bool)
+    if kind is not None:
+        is_known = (frame.bits == kind.bits) & (frame.is_mono == (kind.channels == 1))
+    found = np.flatnonzero(thrice | twice & is_known)
+    return int(frame.places[found[0]]) if len(found) else None
+
+
+class _FramesAt:
+    """The headers at many places of an array of bytes; a size of 0 where there is none."""
+
+    def __init__(self, data: NDArray[np.uint8], places: NDArray[np.int64]) -> None:
+        self.places = places
+        inside = places + 3 < len(data)
+        at = np.where(inside, places, 0)
+        pairs = data[at + 1].astype(np.uint16) << 8 | data[at + 2]
+        self.sizes = np.where(inside & (data[at] == 0xFF), frame_sizes()[pairs], 0).astype(np.int64)
+        self.bits, self.is_mono = pairs & KIND_BITS, data[at + 3] >= 0xC0
+        self.following = places + self.sizes
+
+    def is_like(self, other: "_FramesAt") -> NDArray[np.bool_]:
+        return (other.sizes > 0) & (self.bits == other.bits) & (self.is_mono == other.is_mono)
