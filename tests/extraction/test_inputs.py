@@ -43,6 +43,20 @@ def test_a_manifest_names_recordings_beside_it(tmp_path: Path) -> None:
     assert entries[0].audio == tmp_path / "b.wav"
 
 
+def test_lists_of_other_formats_are_no_recordings(tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav", "deep/b.wav")
+    (tmp_path / "list.csv").write_text("path,duration\na.wav,2.5\ndeep/b.wav,\n")
+    (tmp_path / "wav.scp").write_text("one a.wav\ntwo deep/b.wav\n")
+    for name, seconds in (("list.csv", [2.5, None]), ("wav.scp", [None, None])):
+        entries = gather(tmp_path / name)
+        assert [entry.name for entry in entries] == ["a.wav", "deep/b.wav"]
+        assert [entry.seconds for entry in entries] == seconds
+    for name in ("list.txt", "list.m3u", "list.xlsx"):
+        touch(tmp_path, name)
+        with pytest.raises(ManifestError, match=r"no list of recordings.*\.csv"):
+            gather(tmp_path / name)
+
+
 def test_a_recording_named_twice_is_refused(tmp_path: Path) -> None:
     manifest = tmp_path / "list.jsonl"
     manifest.write_text('{"path": "a.wav"}\n{"path": "a.wav"}\n')

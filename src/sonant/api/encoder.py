@@ -379,7 +379,7 @@ class SpeechEncoder:
         """Encode a recording, a folder, a manifest or standard input into files; goes on where it was interrupted.
 
         Args:
-            source: a recording, a folder (searched through), a `.jsonl` manifest, or "-" for bytes on standard input.
+            source: a recording, a folder (searched through), a manifest, or "-" for bytes on standard input.
             output: a folder (see `sonant.extraction.bulk`); or, for one recording, a file whose ending
                 names a format.
             format: "npy", "npz", "safetensors", "parquet" or "jsonl"; None: by the ending of `output`, else npy.

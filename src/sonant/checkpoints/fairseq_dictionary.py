@@ -31,7 +31,7 @@ def dictionary_symbols(text: str, source: object) -> list[str]:
         CorruptedCheckpoint: it is no such text.
     """
     symbols = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         symbol, _, count = line.rstrip().removesuffix(OVERWRITE).rstrip().rpartition(" ")

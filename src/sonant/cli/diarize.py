@@ -27,7 +27,7 @@ def diarize(
 
     A model that was fine-tuned for it (wavlm-base-plus-sd) finds two speakers, even where they talk at once. The
     vectors of any other model are clustered: then say how many speakers there are. The source is a recording, a folder
-    (searched through), a .jsonl manifest, or - for a recording on standard input.
+    (searched through), a manifest (.jsonl, .csv ...), or - for standard input.
 
     Args:
         source (FILE|FOLDER|MANIFEST|-): what to look through.

@@ -29,7 +29,7 @@ def embed(
 ) -> int:
     """Turn recordings into vectors.
 
-    The source is a recording, a folder (searched through), a .jsonl manifest, or - for a recording on standard input.
+    The source is a recording, a folder (searched through), a manifest (.jsonl, .csv ...), or - for standard input.
     The output is a folder with the vectors, an index.jsonl that says what is where, and an errors.jsonl if recordings
     could not be used. One recording may go into one file instead: name it with the ending of a format.
 

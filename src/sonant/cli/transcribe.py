@@ -25,7 +25,7 @@ def transcribe(
 ) -> int:
     """Write down what is said, with a model that was fine-tuned for it.
 
-    The source is a recording, a folder (searched through), a .jsonl manifest, or - for a recording on standard input.
+    The source is a recording, a folder (searched through), a manifest (.jsonl, .csv ...), or - for standard input.
     Of several recordings, text lines begin with the name and a tab; json is a line for each, with words and times.
 
     Args:

@@ -27,7 +27,7 @@ def units(
     A vq-wav2vec gives its own codes, joined by - where it has several groups. Any other model gives the clusters of one
     of its layers: name the file of cluster centres with --kmeans and the layer with --layer.
 
-    The source is a recording, a folder (searched through), a .jsonl manifest, or - for a recording on standard input.
+    The source is a recording, a folder (searched through), a manifest (.jsonl, .csv ...), or - for standard input.
     Without an output, lines go to standard output: the name of a recording, a tab, its units. What could not be used
     is listed in errors.jsonl, in the folder or beside the file.
 

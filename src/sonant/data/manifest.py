@@ -1,12 +1,38 @@
-"""Lists of recordings: JSON Lines, one recording a line, paths relative to the file."""
+"""Lists of recordings, in the formats that corpora come in; see `FORMATS`."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from sonant.data.kaldi import read_scp, refuse_segments
+from sonant.data.rows import Row, read_json_lines, read_parquet, read_table
+from sonant.data.tsv import read_tsv
 from sonant.errors import ManifestError
+
+# By the ending of the name; "segments" is a whole name, as Kaldi has it.
+READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
+    ".json": read_json_lines,
+    ".csv": read_table,
+    ".tsv": read_tsv,
+    ".parquet": read_parquet,
+    ".scp": read_scp,
+    "segments": refuse_segments,
+}
+FORMATS = (
+    ".jsonl (one JSON object a line; NeMo's .json too), .csv, .tsv (with a line of column names, or fairseq's, with "
+    "the root folder in its first line), .parquet, and Kaldi's wav.scp"
+)
+# What lists are named like that are in none of these formats.
+OTHER_LISTS = frozenset(
+    ".txt .lst .list .m3u .m3u8 .pls .cue .xlsx .xls .ods .yaml .yml .xml .arrow .feather .ark .gz .zip".split()
+)
+PATHS = ("path", "audio_filepath", "file_name")  # ours; NeMo's; that of the folders of Hugging Face's datasets
+NEARLY = ("file", "filename", "filepath", "audio", "audio_path", "audio_file", "wav", "wav_path", "paths")
 
 
 @dataclass(frozen=True)
@@ -24,31 +50,103 @@ class Recording:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
+def is_manifest(path: Path) -> bool:
+    """Whether a name is that of a list of recordings, even of one that `read_manifest` refuses."""
+    return _kind(path) in READERS or _kind(path) in OTHER_LISTS
+
+
 def read_manifest(path: str | Path) -> list[Recording]:
-    """Read a `.jsonl` manifest, or the `manifest.jsonl` of a folder.
+    """Read a list of recordings, or the `manifest.jsonl` of a folder; relative paths start at the list's folder.
 
     Raises:
-        ManifestError: missing, empty, or a line that is not a JSON object with a `path`.
+        ManifestError: missing, empty, in none of the `FORMATS`, or a row without a path; the message names the row.
+        MissingExtra: Parquet needs the extra `table`.
     """
     path = Path(path)
     if path.is_dir():
         path = path / "manifest.jsonl"
     if not path.is_file():
         raise ManifestError(
-            f"There is no manifest at {path}. Expected a .jsonl file, or a folder that holds manifest.jsonl."
+            f"There is no manifest at {path}. Expected a list of recordings, {FORMATS}; or a folder that holds "
+            "manifest.jsonl."
         )
-    recordings = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            fields = json.loads(line)
-            recording = Recording(path.parent / fields.pop("path"), fields.pop("duration", None), fields)
-        except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
-            raise ManifestError(
-                f'{path}:{number}: expected a JSON object with a "path", got {line[:80]!r} ({error}).'
-            ) from error
-        recordings.append(recording)
+    read = READERS.get(_kind(path))
+    if read is None:
+        raise ManifestError(
+            f"{path} is no list of recordings, by its name. Lists end in {FORMATS}. A single recording is listed in "
+            'one of these too, for instance in a .csv of two lines: "path" and its path.'
+        )
+    recordings = [_recording(row, path.parent) for row in read(path)]
     if not recordings:
         raise ManifestError(f"{path} lists no recordings.")
     return recordings
+
+
+def _kind(path: Path) -> str:
+    return path.name if path.name == "segments" else path.suffix.lower()
+
+
+def _recording(row: Row, folder: Path) -> Recording:
+    fields = dict(row.fields)
+    named = [name for name in PATHS if name in fields]
+    if not named:
+        raise ManifestError(f"{row.where}: {_lacks_path(list(fields))}")
+    if len(named) > 1:
+        raise ManifestError(
+            f"{row.where}: {' and '.join(map(repr, named))} both name a recording. Keep one of the two."
+        )
+    given = fields.pop(named[0])
+    if not isinstance(given, str) or not given.strip():
+        raise ManifestError(f"{row.where}: {named[0]!r} is {given!r}; expected the path of a recording.")
+    path = folder / given
+    _refuse_other_encodings(row, path, fields)
+    if fields.get("offset") not in (None, "") and _seconds(row, "offset", fields["offset"]):
+        raise ManifestError(
+            f"{row.where}: offset={fields['offset']!r} asks for a part of {given!r}, and recordings are read whole. "
+            "Cut the parts into files of their own first, or take the offsets out of the list."
+        )
+    return Recording(path, _seconds(row, "duration", fields.pop("duration", None)), fields)
+
+
+def _lacks_path(names: list[str]) -> str:
+    near = [
+        name
+        for name in names
+        if name.strip().lower() in NEARLY or get_close_matches(name.strip().lower(), PATHS, cutoff=0.7)
+    ]
+    return (
+        f"nothing here is called {PATHS[0]!r} (nor {PATHS[1]!r}, as in NeMo, nor {PATHS[2]!r}). The names are "
+        f"{', '.join(map(repr, names[:12]))}"
+        + (f"; is {' or '.join(map(repr, near[:3]))} meant? Rename it to {PATHS[0]!r}." if near else ".")
+    )
+
+
+def _seconds(row: Row, name: str, value: Any) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        seconds = float(value) if not isinstance(value, bool) else -1.0
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not isfinite(seconds) or seconds < 0:
+        raise ManifestError(f"{row.where}: {name!r} is {value!r}; expected seconds, 0 or more.")
+    return seconds
+
+
+def _refuse_other_encodings(row: Row, path: Path, fields: Mapping[str, Any]) -> None:
+    """Bytes that are not UTF-8 may be the name of a file that is there; anything else they can only garble."""
+    garbled = [name for name, value in fields.items() if isinstance(value, str) and not _is_unicode(value)]
+    if not _is_unicode(str(path)) and not path.exists():
+        garbled.insert(0, "path")
+    if garbled:
+        raise ManifestError(
+            f"{row.where}: {garbled[0]!r} is not UTF-8. Save the list as UTF-8; a spreadsheet calls it CSV UTF-8."
+        )
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
-from sonant.data.manifest import read_manifest
+from sonant.data.manifest import is_manifest, read_manifest
 from sonant.errors import AudioNotFound, ManifestError
 from sonant.extraction.folders import search
 from sonant.extraction.names import readable_name
@@ -46,8 +46,8 @@ def gather(source: str | PathLike[str], *, stdin: BinaryIO | None = None, leave_
     """The recordings that a command-line argument stands for, each once, in a fixed order.
 
     Args:
-        source: a folder (searched through for audio, hidden files left out), a `.jsonl` manifest, "-", or a recording;
-            that may be a pipe, which is read to its end.
+        source: a folder (searched through for audio, hidden files left out), a manifest (see
+            `sonant.data.read_manifest`), "-", or a recording; that may be a pipe, which is read to its end.
         stdin: where "-" reads from.
         leave_out: a folder not to search, such as the output's own.
 
@@ -63,7 +63,7 @@ def gather(source: str | PathLike[str], *, stdin: BinaryIO | None = None, leave_
     path = Path(source)
     if path.is_dir():
         return _folder(path, leave_out)
-    if path.suffix == ".jsonl":
+    if is_manifest(path):
         return _manifest(path)
     if not path.exists():
         raise AudioNotFound(f"There is no file or folder {str(path)!r}: check the path. Looked in {Path.cwd()}.")

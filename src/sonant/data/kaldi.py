@@ -1,0 +1,54 @@
+"""Kaldi's lists: wav.scp, with a name and a file in each line. Nothing in it is executed."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from sonant.data.rows import Row, lines_of
+from sonant.errors import AudioWarning, ManifestError
+
+SEGMENTS = "segments"
+_ARCHIVE = re.compile(r".+:\d+(\[[\d:,]*\])?")
+
+
+def read_scp(path: Path) -> Iterator[Row]:
+    """The recordings of a wav.scp; the name of each is kept as `id`.
+
+    Raises:
+        ManifestError: a line that is a command to run, or a place in an archive.
+    """
+    if (path.parent / SEGMENTS).is_file():
+        warnings.warn(
+            f"{path.parent / SEGMENTS} cuts the recordings of {path.name} into utterances. They are read whole: it "
+            "is not used.",
+            AudioWarning,
+            stacklevel=2,
+        )
+    names = set()
+    for where, line in lines_of(path):
+        name, audio = [*re.split("[ \t]+", line.strip(), maxsplit=1), ""][:2]
+        if not audio:
+            raise ManifestError(f"{where}: expected a name and the path of a recording, got {line[:80]!r}.")
+        if audio.endswith("|") or audio.startswith("|"):
+            raise ManifestError(
+                f"{where}: {name!r} is what a command writes ({audio[:80]!r}). Commands in lists are not executed: "
+                "write the recordings into files (Kaldi's wav-copy does), and list these."
+            )
+        if audio == "-" or (_ARCHIVE.fullmatch(audio) and not (path.parent / audio).exists()):
+            raise ManifestError(
+                f"{where}: {name!r} is {audio[:80]!r}, a place in an archive or a stream; expected the path of a "
+                "file. Write the recordings into files (Kaldi's wav-copy does), and list these."
+            )
+        if name in names:
+            raise ManifestError(f"{where}: {name!r} stands here a second time. Names are unique in Kaldi's lists.")
+        names.add(name)
+        yield Row(where, {"path": audio, "id": name})
+
+
+def refuse_segments(path: Path) -> Iterator[Row]:
+    """Raise ManifestError: parts of recordings are not read."""
+    raise ManifestError(
+        f"{path} is Kaldi's list of parts of recordings, and recordings are read whole. Give the wav.scp beside it for "
+        "the whole ones, or cut the parts into files first (Kaldi's extract-segments does)."
+    )

@@ -1,0 +1,37 @@
+"""Values separated by tabs: with names of columns in the first line, or fairseq's lists of a folder."""
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sonant.data.rows import Row, lines_of, rows_of, text_of
+from sonant.errors import ManifestError
+
+_FAIRSEQ_ROW = re.compile(r"(?P<path>[^\t]+)\t(?P<num_samples>\d+)")
+
+
+def read_tsv(path: Path) -> Iterator[Row]:
+    """The rows of either kind of list. Quotes are characters as any other.
+
+    One of fairseq has a folder alone in its first line, and then a path in it and a number of samples in each.
+    """
+    start = [line for _, (_, line) in zip(range(2), lines_of(path), strict=False)]
+    if len(start) == 2 and "\t" not in start[0] and _FAIRSEQ_ROW.fullmatch(start[1]):
+        yield from _read_fairseq(path)
+        return
+    with text_of(path) as text:
+        yield from rows_of(csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE), path)
+
+
+def _read_fairseq(path: Path) -> Iterator[Row]:
+    """Paths are put behind the root; the rate of the samples is not said, so their number is no duration."""
+    lines = lines_of(path)
+    _, root = next(lines)
+    for where, line in lines:
+        found = _FAIRSEQ_ROW.fullmatch(line)
+        if found is None:
+            raise ManifestError(
+                f"{where}: expected a path, a tab and a number of samples, as in fairseq's lists, got {line[:80]!r}."
+            )
+        yield Row(where, {"path": f"{root}/{found['path']}", "num_samples": int(found["num_samples"])})

@@ -1,0 +1,139 @@
+"""Lists of recordings in every format say the same; what is not one of them says how it should look."""
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from sonant.data import Recording, read_manifest
+from sonant.data.manifest import OTHER_LISTS, is_manifest
+from sonant.errors import AudioWarning, ManifestError
+
+ROWS: list[dict[str, Any]] = [
+    {"path": "a.wav", "duration": 2.5, "text": "one, two"},
+    {"path": "deep/b c.flac", "duration": None, "text": 'a "word"'},
+    {"path": "/else/d.wav", "duration": 0.25, "text": "zwölf\u2028Boxkämpfer"},
+]
+
+
+def write(folder: Path, ending: str) -> Path:
+    path = folder / f"list{ending}"
+    if ending == ".parquet":
+        pa.parquet.write_table(pa.Table.from_pylist(ROWS), path)
+    elif ending == ".csv":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(ROWS[0]))
+            writer.writeheader()
+            writer.writerows(ROWS)
+    elif ending == ".tsv":
+        lines = ["\t".join("" if value is None else str(value) for value in row.values()) for row in ROWS]
+        path.write_text("\n".join(["path\tduration\ttext", *lines]) + "\n", encoding="utf-8")
+    else:
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS), encoding="utf-8")
+    return path
+
+
+def put(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".ndjson", ".json", ".csv", ".CSV", ".tsv", ".parquet"])
+def test_every_format_says_the_same(ending: str, tmp_path: Path) -> None:
+    path = write(tmp_path, ending.lower()).rename(tmp_path / f"list{ending}")
+    assert is_manifest(path)
+    assert read_manifest(path) == [
+        Recording(tmp_path / row["path"], row["duration"], {"text": row["text"]}) for row in ROWS
+    ]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_line_ends_and_byte_order_marks_change_nothing(end: str, mark: str, tmp_path: Path) -> None:
+    table = put(tmp_path, "a.csv", mark + end.join(["path,duration", '"x, y.wav",1', "", "z.wav,", ""]))
+    lines = put(tmp_path, "a.jsonl", mark + end.join(['{"path": "x, y.wav", "duration": 1}', "", '{"path": "z.wav"}']))
+    expected = [Recording(tmp_path / "x, y.wav", 1.0), Recording(tmp_path / "z.wav")]
+    assert read_manifest(table) == read_manifest(lines) == expected
+
+
+def test_the_names_of_other_toolkits(tmp_path: Path) -> None:
+    nemo = put(tmp_path, "train.json", '{"audio_filepath": "a.wav", "duration": 1.5, "text": "hi", "offset": 0}\n')
+    assert read_manifest(nemo) == [Recording(tmp_path / "a.wav", 1.5, {"text": "hi", "offset": 0})]
+    folder = put(tmp_path, "metadata.csv", "file_name,label\na.wav,dog\n")
+    assert read_manifest(folder) == [Recording(tmp_path / "a.wav", None, {"label": "dog"})]
+    fairseq = put(tmp_path, "train.tsv", "/data/speech\na/b.flac\t16000\nc d.flac\t320\n")
+    assert read_manifest(fairseq) == [
+        Recording(Path("/data/speech/a/b.flac"), None, {"num_samples": 16_000}),
+        Recording(Path("/data/speech/c d.flac"), None, {"num_samples": 320}),
+    ]
+    kaldi = put(tmp_path, "wav.scp", "utt1 a.wav\nutt2\t/data/b c.wav \n")
+    assert read_manifest(kaldi) == [
+        Recording(tmp_path / "a.wav", None, {"id": "utt1"}),
+        Recording(Path("/data/b c.wav"), None, {"id": "utt2"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "filename,duration\na.wav,1\n", r"a\.csv:2: nothing here is called 'path'.*is 'filename' meant\?"),
+        ("a.csv", "Path,duration\na.wav,1\n", "is 'Path' meant"),
+        ("a.csv", "a.wav\nb.wav\n", "nothing here is called 'path'.*The names are 'a.wav'"),
+        ("a.csv", "path;duration\na.wav;1\n", "separated by ';'"),
+        ("a.csv", "path\tduration\na.wav\t1\n", r"separated by '\\t'"),
+        ("a.tsv", "path,duration\na.wav,1\n", "separated by ','"),
+        ("a.csv", "path,path\na,b\n", "two columns are called 'path'"),
+        ("a.csv", "path,text\na.wav,one, two\n", r"a\.csv:2: 3 values for 2 columns"),
+        ("a.csv", 'path,text\na.wav,"one\n', "double quote"),
+        ("a.csv", "path,duration\na.wav,soon\n", "'duration' is 'soon'; expected seconds"),
+        ("a.csv", "path,duration\na.wav,nan\n", "expected seconds"),
+        ("a.csv", "path,duration\n,1\n", "expected the path of a recording"),
+        ("a.csv", "path,audio_filepath\na.wav,b.wav\n", "both name a recording"),
+        ("a.csv", "path\n", "lists no recordings"),
+        ("a.jsonl", '[{"path": "a.wav"}]', "one a line"),
+        ("a.jsonl", '{"path": "a.wav", "duration": true}', "expected seconds"),
+        ("a.json", '{"audio_filepath": "a.wav", "offset": 1.5}', "offset=1.5 asks for a part"),
+        ("a.tsv", "/root\na.wav\t100\nb.wav\n", r"a\.tsv:3: expected a path, a tab and a number of samples"),
+        ("a.csv", "path,text\na.wav,zwölf\n".encode("latin-1"), r"a\.csv:2: 'text' is not UTF-8"),
+        ("a.csv", "path\nmüller.wav\n".encode("latin-1"), r"a\.csv:2: 'path' is not UTF-8"),
+        ("a.csv", "path\na.wav\n".encode("utf-16"), "is UTF-16"),
+        ("a.parquet", b"PAR1 and so on", "is not whole Parquet"),
+        ("wav.scp", "utt sph2pipe -f wav a.sph |\n", r"wav\.scp:1: 'utt' is what a command writes"),
+        ("wav.scp", "utt raw.ark:17\n", "place in an archive"),
+        ("wav.scp", "utt\n", "expected a name and the path"),
+        ("wav.scp", "utt a.wav\nutt b.wav\n", r"wav\.scp:2: 'utt' stands here a second time"),
+        ("segments", "utt1 rec1 0.0 1.5\n", "list of parts of recordings.*wav.scp"),
+        ("list.txt", "a.wav\n", r"no list of recordings.*\.jsonl.*\.csv.*\.parquet.*wav\.scp"),
+        ("some.flac", b"fLaC", "single recording is listed"),
+    ],
+)
+def test_what_cannot_be_read_says_why(name: str, content: str | bytes, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=message):
+        read_manifest(put(tmp_path, name, content))
+
+
+def test_a_file_name_that_is_not_utf8_is_read_where_it_exists(tmp_path: Path) -> None:
+    name = "m\udcfcller.wav"  # as Python names the byte 0xFC
+    try:
+        (tmp_path / name).touch()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    listed = put(tmp_path, "list.csv", b"path\nm\xfcller.wav\n")
+    assert [os.fsencode(recording.path.name) for recording in read_manifest(listed)] == [b"m\xfcller.wav"]
+
+
+def test_segments_beside_a_wav_scp_are_not_ignored_in_silence(tmp_path: Path) -> None:
+    put(tmp_path, "segments", "utt1 rec1 0.0 1.5\n")
+    with pytest.warns(AudioWarning, match="segments cuts the recordings"):
+        assert len(read_manifest(put(tmp_path, "wav.scp", "rec1 a.wav\n"))) == 1
+
+
+def test_names_of_lists() -> None:
+    assert all(is_manifest(Path(f"x{ending}")) for ending in OTHER_LISTS)
+    assert not any(is_manifest(Path(name)) for name in ("a.wav", "a.flac", "talk", "a.mp4"))
