@@ -30,7 +30,6 @@ from sonant.models import (
     WavLMConfig,
     build,
     hubert,
-    normalize_waveform,
     wav2vec2,
     wavlm,
 )
@@ -64,8 +63,7 @@ class Deviation:
 def deviation(name: str, backbone: WaveformTransformer, peer: PreTrainedModel, clip: Tensor, mate: Tensor) -> Deviation:
     """One clip beside one longer one."""
     layers = backbone.num_layers
-    if backbone.normalize:
-        clip, mate = normalize_waveform(clip), normalize_waveform(mate)
+    clip, mate = backbone.normalized(clip), backbone.normalized(mate)
     alone, batch = backbone(Packed.pack([clip])), backbone(Packed.pack([clip, mate]))
     frames = int(alone.lengths[0])
     ours = max(relative_error(batch.hidden_states[i][:frames], alone.hidden_states[i]) for i in range(layers + 1))

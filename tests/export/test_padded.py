@@ -1,11 +1,14 @@
 """The padded twins: what the packed models give, whatever lies behind a clip."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from sonant.export.check import compare
 from sonant.export.padded import Padded, PaddedRelativePositions, normalized
+from sonant.export.program import facts_of
 from sonant.export.twins import padded
 from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativePositions
@@ -41,7 +44,7 @@ def test_every_state_equals_the_packed_model(name: str) -> None:
         rows, clips = speech(lengths)
         outputs = twin(rows, torch.tensor(lengths))
         assert tuple(outputs) == twin.outputs
-        packed = Packed.pack([normalize_waveform(clip) for clip in clips] if model.normalize else clips)
+        packed = Packed.pack([model.normalized(clip) for clip in clips])
         encoded = model(packed)
         assert outputs["frames"].tolist() == encoded.lengths.tolist()
         expected = {f"hidden_states.{number}": state for number, state in encoded.hidden_states.items()}
@@ -103,16 +106,34 @@ def test_normalising_is_the_callers_where_wanted() -> None:
     rows, (clip,) = speech([6_000])
     lengths = torch.tensor([6_000])
     by_graph = padded(model)(rows, lengths)["last"]
-    by_caller = padded(model, normalize=False)(normalize_waveform(clip)[None], lengths)["last"]
+    by_caller = padded(model, normalize=False)(model.normalized(clip)[None], lengths)["last"]
     assert (by_graph - by_caller)[:, :-1].abs().max() < TOLERANCE
     assert (by_graph - padded(model, normalize=False)(rows, lengths)["last"])[:, :-1].abs().max() > 0.01
 
 
-def test_normalized_equals_each_clip_alone() -> None:
+@pytest.mark.parametrize("epsilon", [1e-5, 1e-7])
+@pytest.mark.parametrize("level", [1.0, 1e-2, 1e-4])
+def test_normalized_equals_each_clip_alone(level: float, epsilon: float) -> None:
     rows, clips = speech([500, 2_000, 1], filling=9.0)
-    ours = normalized(Padded(rows, torch.tensor([500, 2_000, 1]))).values
+    ours = normalized(Padded(rows * level, torch.tensor([500, 2_000, 1])), epsilon).values
     for row, clip in zip(ours, clips, strict=True):
-        assert (row[: len(clip)] - normalize_waveform(clip)).abs().max() < 1e-5
+        expected = normalize_waveform(clip * level, epsilon)
+        assert (row[: len(clip)] - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@torch.inference_mode()
+def test_a_graph_has_the_floor_of_its_model() -> None:
+    model = backbone("WavLM-large")
+    rows, _ = speech([6_000])
+    lengths = torch.tensor([6_000])
+    before = padded(model)(rows * 1e-2, lengths)["last"]
+    model.config = replace(model.config, normalize_epsilon=1e-7)
+    graph = padded(model)
+    expected = model(Packed.pack([model.normalized(rows[0] * 1e-2)])).last
+    assert expected is not None
+    assert (graph(rows * 1e-2, lengths)["last"][0, : len(expected)] - expected).abs().max() < TOLERANCE
+    assert (before[0, : len(expected)] - expected).abs().max() > 10 * TOLERANCE
+    assert "1e-07" in facts_of(model, graph)["normalize"]
 
 
 @pytest.mark.parametrize("time", [1, 2, 20, 21, 22, 100])

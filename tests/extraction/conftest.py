@@ -33,7 +33,7 @@ class Averager(nn.Module):
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(()))
-        self.normalize = normalize
+        self.normalize, self.normalize_epsilon = normalize, 1e-7
         self.room_samples = room_samples
         self.error = torch.OutOfMemoryError("not that much") if error is None else error
         self.passes: list[list[int]] = []  # samples of the clips of each forward pass

@@ -8,6 +8,7 @@ import torch
 from sonant.checkpoints import load_checkpoint
 from sonant.layers.packed import Packed
 from sonant.models import build, normalize_waveform
+from sonant.models.normalization import ORIGINAL_EPSILON
 from sonant.pretraining import MaskedPrediction, MaskedPredictionConfig, MFCCTargets, SpeechBatch
 from tests.parity.recorded import Case, assert_gradients, assert_near, recording, save_hydra
 
@@ -36,7 +37,11 @@ def make(case: Case, folder: Path) -> MaskedPrediction:
 
 
 def batch_of(case: Case) -> SpeechBatch:
-    clips = [normalize_waveform(clip) for clip in case.clips] if case.settings["normalize"] else case.clips
+    clips = (
+        [normalize_waveform(clip, ORIGINAL_EPSILON) for clip in case.clips]
+        if case.settings["normalize"]
+        else case.clips
+    )
     return SpeechBatch(Packed.pack(clips), case.arrays["mask"], case.arrays["targets"].long())
 
 

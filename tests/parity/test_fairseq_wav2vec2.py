@@ -10,6 +10,7 @@ from sonant.checkpoints import load_checkpoint
 from sonant.layers.gumbel_quantizer import Temperature
 from sonant.layers.packed import Packed
 from sonant.models import build, normalize_waveform
+from sonant.models.normalization import ORIGINAL_EPSILON
 from sonant.pretraining import MaskedContrast, MaskedContrastConfig, SpeechBatch
 from tests.parity.recorded import Case, assert_gradients, assert_near, recording, save_hydra
 
@@ -44,7 +45,11 @@ def make(case: Case, folder: Path) -> MaskedContrast:
 
 
 def batch_of(case: Case) -> SpeechBatch:
-    clips = [normalize_waveform(clip) for clip in case.clips] if case.settings["normalize"] else case.clips
+    clips = (
+        [normalize_waveform(clip, ORIGINAL_EPSILON) for clip in case.clips]
+        if case.settings["normalize"]
+        else case.clips
+    )
     return SpeechBatch(Packed.pack(clips), case.arrays["mask"])
 
 

@@ -1,6 +1,7 @@
 """The objective of HuBERT and WavLM, against the formula and against its own promises."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,20 @@ def batch_for(objective: MaskedPrediction, samples: list[int]) -> SpeechBatch:
 @pytest.fixture
 def labels(tmp_path: Path, waveforms: WaveformStore) -> LabelStore:
     return make_targets(waveforms, MFCCTargets(num_clusters=10), tmp_path / "targets")
+
+
+@pytest.mark.parametrize("epsilon", [1e-5, 1e-2])
+def test_batches_are_normalised_with_the_floor_of_the_model(
+    waveforms: WaveformStore, tiny: WavLMConfig, epsilon: float
+):
+    """And what the run trains with is what is saved."""
+    backbone = build(replace(tiny, normalize=True, normalize_epsilon=epsilon))
+    batch, plain = (
+        next(SpeechBatches(waveforms, model, batching=BATCHING, masking=None)()) for model in (backbone, build(tiny))
+    )
+    for clip, raw in zip(batch.speech, plain.speech, strict=True):
+        variance = raw.var(correction=0).item()
+        assert clip.var(correction=0).item() == pytest.approx(variance / (variance + epsilon), rel=1e-4)
 
 
 def test_the_loss_is_the_formula(tiny: WavLMConfig) -> None:

@@ -105,7 +105,7 @@ class SpeechEncoder:
 
     @property
     def revision(self) -> str:
-        """The hub's revision if one was named, else a fingerprint of the weights."""
+        """The hub's revision if one was named, else a fingerprint of weights and configuration."""
         return self._revision or fingerprint(self.model)
 
     def __repr__(self) -> str:

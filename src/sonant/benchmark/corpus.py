@@ -17,7 +17,7 @@ from sonant.extraction.request import Request
 from sonant.extraction.sources import AudioSource
 from sonant.inference import Precision, prepare
 from sonant.layers.packed import Packed
-from sonant.models import Backbone, normalize_waveform
+from sonant.models import Backbone
 
 CLIPS_A_BATCH = (1, 2, 4, 8, 16, 32)
 
@@ -73,7 +73,7 @@ def measure_corpus(
     prepared = prepare(backbone, precision)
     engine, request = Engine([prepared]), Request(pool="mean")
     clips = sorted((torch.from_numpy(source.read()) for source in sources), key=len, reverse=True)
-    clips = [normalize_waveform(clip) if backbone.normalize else clip for clip in clips]
+    clips = [backbone.normalized(clip) for clip in clips]
 
     def through_engine() -> None:
         collect(engine, sources, request)

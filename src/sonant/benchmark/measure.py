@@ -51,7 +51,7 @@ class Setting:
             else {
                 "source": str(subject.source),
                 "sampling_rate": subject.config.sampling_rate,
-                "normalize": subject.config.normalize,
+                "normalize": subject.config.normalize_epsilon if subject.config.normalize else None,
             }
         )
         return {

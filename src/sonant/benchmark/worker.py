@@ -133,7 +133,8 @@ def _runner(job: Order) -> Run:
 
 def _clips(job: Order, case: str) -> list[Tensor]:
     clips = CASES[case].clips(job["sampling_rate"])
-    return [normalize_waveform(clip) for clip in clips] if job["normalize"] else clips
+    epsilon = job["normalize"]  # None: as they are
+    return clips if epsilon is None else [normalize_waveform(clip, epsilon) for clip in clips]
 
 
 def _orders() -> Iterator[Order]:

@@ -12,8 +12,10 @@ from torch import Tensor
 from sonant.checkpoints.checkpoint import Checkpoint, Head, own_storage
 from sonant.checkpoints.keys import HeadTable, Translated
 from sonant.checkpoints.tables import HF_HEADS, PRETRAINING
+from sonant.models.normalization import ORIGINAL_EPSILON
 
 KEY = "sonant"  # of the corner
+EPSILON = "normalize_epsilon"
 
 
 def head_tables(family: str) -> dict[str, HeadTable]:
@@ -27,13 +29,20 @@ def flat(heads: Mapping[str, Head]) -> dict[str, Tensor]:
 
 
 def put_aside(checkpoint: Checkpoint, *, heads: Collection[str], backbone: Collection[str] = ()) -> dict[str, Any]:
-    """Notes on all heads, the tensors of `heads`, and the backbone's tensors of these names."""
+    """Notes on all heads, the tensors of `heads`, the backbone's tensors of these names, and a setting."""
     tensors = flat({kind: checkpoint.heads[kind] for kind in heads})
     tensors |= {name: checkpoint.backbone_state[name] for name in backbone}
     return {
         "heads": {kind: head.metadata for kind, head in checkpoint.heads.items()},
         "tensors": own_storage(tensors),
+        "settings": {EPSILON: checkpoint.config.normalize_epsilon},
     }
+
+
+def settings_aside(notes: Any) -> dict[str, Any]:
+    """Settings of the backbone in the corner, which go before what the toolkit has built in."""
+    found = notes.get("settings") if isinstance(notes, Mapping) else None
+    return {EPSILON: found[EPSILON]} if isinstance(found, Mapping) and EPSILON in found else {}
 
 
 def take_back(notes: Any, translated: Translated) -> dict[str, dict[str, Any]]:
@@ -56,6 +65,16 @@ def take_back(notes: Any, translated: Translated) -> dict[str, dict[str, Any]]:
     return {str(kind): dict(metadata) for kind, metadata in known.items() if isinstance(metadata, Mapping)}
 
 
-def describe(checkpoint: Checkpoint, *, heads: Collection[str], backbone: Collection[str] = ()) -> list[str]:
-    """What went aside, in words."""
-    return [*backbone, *(f"the head {kind!r}" for kind in checkpoint.heads if kind in heads)]
+def describe(
+    checkpoint: Checkpoint,
+    *,
+    heads: Collection[str],
+    backbone: Collection[str] = (),
+    epsilon: float = ORIGINAL_EPSILON,
+) -> list[str]:
+    """What went aside, in words; `epsilon` is what the toolkit's own code adds to the variance of a waveform."""
+    words = [*backbone, *(f"the head {kind!r}" for kind in checkpoint.heads if kind in heads)]
+    ours = checkpoint.config.normalize_epsilon
+    if checkpoint.normalize and ours != epsilon:
+        words.append(f"{EPSILON}={ours:g} (its own code adds {epsilon:g})")
+    return words

@@ -16,7 +16,6 @@ from sonant.checkpoints.load import load_checkpoint, make_backbone
 from sonant.checkpoints.save import save_checkpoint
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
-from sonant.models import normalize_waveform
 
 CLIP_SECONDS = (0.1, 0.5, 1.0, 2.0)
 SEED = 0
@@ -34,6 +33,7 @@ class Conversion:
         dtypes: of its tensors.
         heads: kinds of heads.
         normalize: whether waveforms are normalised; `normalize_from` says where that is written.
+        normalize_epsilon: what is added to the variance in doing so.
         aside: what the new format has no place for and only sonant reads back.
         num_tensors: compared, of backbone and heads.
         changed_tensors: those that are not the same bit for bit.
@@ -51,6 +51,7 @@ class Conversion:
     dtypes: tuple[str, ...]
     heads: tuple[str, ...]
     normalize: bool
+    normalize_epsilon: float
     normalize_from: str
     aside: tuple[str, ...]
     num_tensors: int
@@ -100,6 +101,7 @@ def convert_checkpoint(
         dtypes=tuple(sorted({str(tensor.dtype).partition(".")[2] for tensor in before.backbone_state.values()})),
         heads=tuple(before.heads),
         normalize=before.normalize,
+        normalize_epsilon=before.config.normalize_epsilon,
         normalize_from=str(before.metadata.get("normalize_from", "its configuration")),
         aside=saved.aside,
         num_tensors=len(tensors),
@@ -134,6 +136,6 @@ def _states(checkpoint: Checkpoint) -> dict[int | str, Tensor]:
     generator = torch.Generator().manual_seed(SEED)
     least, rate = backbone.receptive_field, backbone.sampling_rate
     clips = [torch.randn(max(least, round(rate * seconds)), generator=generator) * 0.1 for seconds in CLIP_SECONDS]
-    encoded = backbone(Packed.pack([normalize_waveform(clip) for clip in clips] if backbone.normalize else clips))
+    encoded = backbone(Packed.pack([backbone.normalized(clip) for clip in clips]))
     states: dict[int | str, Tensor] = dict(encoded.hidden_states)
     return states if encoded.last is None else states | {"last": encoded.last}

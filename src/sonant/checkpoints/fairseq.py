@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.aside import KEY, head_tables, take_back
+from sonant.checkpoints.aside import KEY, head_tables, settings_aside, take_back
 from sonant.checkpoints.checkpoint import Checkpoint, family_of
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.deduce import deduce_config
@@ -63,14 +63,15 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
     family = _family(model, tuned, tensors)
     translated = read(tensors, BOTH_NORMS, fairseq_heads(family))
     normalize = _first(tuned.get("task", {}), task, model, tuned.get("model", {}), key="normalize")
+    aside = settings_aside(state.get(KEY))
     if "encoder_layers" in model or "encoder_embed_dim" in model or not tuned:
         settings = backbone_settings(model, source, wavlm=family == "wavlm")
         settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
         settings["normalize"] = settings["extractor_norm"] == "layer" if normalize is None else bool(normalize)
-        ours = make_config(family, settings, overrides, source=source)
+        ours = make_config(family, settings | aside, overrides, source=source)
         found = "args" if state.get("cfg") is None else "cfg"
     else:  # fine-tuned, and the settings of the pretrained model are in another file
-        told = {} if normalize is None else {"normalize": bool(normalize)}
+        told = aside if normalize is None else {**aside, "normalize": bool(normalize)}
         ours = deduce_config(translated.backbone, family=family, source=source, overrides=told | dict(overrides or {}))
         found = "the shapes of the tensors"
     known = {
@@ -108,7 +109,7 @@ def _read_unilm(
     settings = backbone_settings(config, source, wavlm=True)
     settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
     settings["normalize"] = bool(config.get("normalize", False))
-    ours = make_config("wavlm", settings, overrides, source=source)
+    ours = make_config("wavlm", settings | settings_aside(state.get(KEY)), overrides, source=source)
     known = take_back(state.get(KEY), translated)
     _check(translated, ours, source)
     metadata = {"unilm": config, "normalize_from": "cfg.normalize", "config_from": "cfg"}

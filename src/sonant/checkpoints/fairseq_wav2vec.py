@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.aside import KEY, describe, head_tables, put_aside, take_back
+from sonant.checkpoints.aside import KEY, describe, head_tables, put_aside, settings_aside, take_back
 from sonant.checkpoints.checkpoint import Checkpoint, own_storage
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.fairseq_config import Required, format_convs, number, parse_convs, refuse_inexpressible, require
@@ -66,7 +66,7 @@ def read_wav2vec(
     quantizer = _quantizer(model, tensors, settings["conv_channels"][-1], source)
     family = "vq_wav2vec" if quantizer else "wav2vec"
     normalize = task.get("normalize", model.get("normalize"))
-    settings |= quantizer | {"normalize": bool(normalize)}
+    settings |= quantizer | {"normalize": bool(normalize)} | settings_aside(state.get(KEY))
     config = make_config(family, settings, overrides, source=source)
     rows = rows_for(config)
     translated = read(tensors, rows, {"pretraining": FAIRSEQ_STEPS})

@@ -29,6 +29,7 @@ from sonant.checkpoints.own import (
 from sonant.checkpoints.tables import HF_HEADS
 from sonant.checkpoints.tokenizer_files import read_tokenizer, write_tokenizer
 from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckpoint
+from sonant.models.normalization import TRANSFORMERS_EPSILON
 
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 
@@ -150,7 +151,7 @@ def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
         write_tokenizer(folder, checkpoint.heads["ctc"])
     others = {name: head for name, head in checkpoint.heads.items() if name != kind}
     write_own_heads(folder, others)
-    return describe(checkpoint, heads=others)
+    return describe(checkpoint, heads=others, epsilon=TRANSFORMERS_EPSILON)
 
 
 def _fits(checkpoint: Checkpoint, kind: str) -> bool:

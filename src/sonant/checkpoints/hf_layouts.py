@@ -8,7 +8,11 @@ from sonant.checkpoints.keys import Table
 from sonant.checkpoints.tables import HF, HF_W2V_BERT2
 from sonant.errors import CorruptedCheckpoint, UnsupportedCheckpoint
 from sonant.models import WaveformTransformerConfig
+from sonant.models.normalization import TRANSFORMERS_EPSILON
 from sonant.models.w2v_bert2 import W2vBERT2Config
+
+# In the preprocessor, where the floor of the waveform's variance is not transformers' own, which alone it can compute.
+NORMALIZE_EPSILON = "sonant_normalize_epsilon"
 
 Settings = tuple[tuple[str, str, Any], ...]  # ours, theirs, and transformers' default where config.json leaves it out
 
@@ -114,7 +118,10 @@ def _read_waveform(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], s
         raise UnsupportedCheckpoint(
             f"{source}: config.json says feat_extract_norm={norm!r}; known are 'group' and 'layer'."
         )
-    return {"normalize": preprocessor.get("do_normalize", True) if preprocessor else norm == "layer"}
+    return {
+        "normalize": preprocessor.get("do_normalize", True) if preprocessor else norm == "layer",
+        "normalize_epsilon": preprocessor.get(NORMALIZE_EPSILON, TRANSFORMERS_EPSILON),
+    }
 
 
 def _write_waveform(config: WaveformTransformerConfig) -> dict[str, Any]:
@@ -122,8 +129,10 @@ def _write_waveform(config: WaveformTransformerConfig) -> dict[str, Any]:
 
 
 def _waveform_preprocessor(config: WaveformTransformerConfig) -> dict[str, Any]:
+    epsilon = config.normalize_epsilon
     return {
         "do_normalize": config.normalize,
+        **({} if epsilon == TRANSFORMERS_EPSILON else {NORMALIZE_EPSILON: epsilon}),
         "feature_size": 1,
         "padding_side": "right",
         "padding_value": 0.0,

@@ -96,7 +96,8 @@ def convert(
         "read": f"{report.source} ({report.source_format}: {report.family}, {report.num_parameters / 1e6:.1f} M "
         f"parameters, {', '.join(report.dtypes)}{heads})",
         "written": f"{report.destination} ({report.format})",
-        "normalise": f"{'yes' if report.normalize else 'no'}, according to {report.normalize_from}",
+        "normalise": f"{f'yes, {report.normalize_epsilon:g} added to the variance' if report.normalize else 'no'}, "
+        f"according to {report.normalize_from}",
         "kept aside": ", ".join(report.aside) + f": {report.format} has no place for it; sonant reads it back"
         if report.aside
         else "",

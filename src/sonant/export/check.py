@@ -10,7 +10,7 @@ from torch import Tensor
 from sonant.errors import ExportError
 from sonant.inference.modules import shared_copy
 from sonant.layers.packed import Packed
-from sonant.models import Backbone, VQWav2Vec, normalize_waveform
+from sonant.models import Backbone, VQWav2Vec
 from sonant.models.discrete_bert import DiscreteBERT
 
 Graph = Callable[[Tensor, Tensor], dict[str, Tensor]]  # waveforms (batch, samples), lengths (batch,) to named outputs
@@ -74,8 +74,7 @@ def compare(graph: Graph, backbone: Backbone, *, normalize: bool) -> Agreement:
         loudness = 0.02 + 0.1 * torch.sin(time / 1500).square()
         waveforms = torch.randn(len(lengths), len(time), generator=generator) * loudness + 0.01
         speech = [row[:length] for row, length in zip(waveforms.clone(), lengths, strict=True)]
-        if backbone.normalize:
-            speech = [normalize_waveform(clip) for clip in speech]
+        speech = [backbone.normalized(clip) for clip in speech]
         if not normalize:
             for row, clip in zip(waveforms, speech, strict=True):
                 row[: len(clip)] = clip

@@ -52,13 +52,13 @@ class Padded:
         return self.values * self.valid[..., None].to(self.values.dtype)
 
 
-def normalized(speech: Padded) -> Padded:
+def normalized(speech: Padded, epsilon: float) -> Padded:
     """Waveforms (batch, samples), each with zero mean and unit variance; see `models.normalize_waveform`."""
-    valid, count = speech.valid, speech.lengths.clamp(min=1)[:, None]
-    mean = torch.where(valid, speech.values, 0.0).sum(1, keepdim=True) / count
-    centred = torch.where(valid, speech.values - mean, 0.0)
+    valid, count, wide = speech.valid, speech.lengths.clamp(min=1)[:, None], speech.values.double()
+    mean = torch.where(valid, wide, 0.0).sum(1, keepdim=True) / count
+    centred = torch.where(valid, wide - mean, 0.0)
     variance = centred.square().sum(1, keepdim=True) / count
-    return speech.with_values(centred * (variance + EPS).rsqrt())
+    return speech.with_values((centred * (variance + epsilon).rsqrt()).to(speech.values.dtype))
 
 
 def clip_norm(norm: ClipNorm | ClipGroupNorm, stream: Tensor, lengths: Tensor) -> Tensor:

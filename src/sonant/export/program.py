@@ -71,7 +71,8 @@ def trace(twin: PaddedBackbone) -> ExportedProgram:
 
 def facts_of(backbone: Backbone, twin: PaddedBackbone) -> dict[str, str]:
     """What the user of a graph must know of its model; kept inside the file."""
-    wanted = "by the graph" if twin.normalize else "by the caller: zero mean and unit variance"
+    epsilon = f"{backbone.normalize_epsilon:g} added to the variance"
+    wanted = f"by the graph, {epsilon}" if twin.normalize else f"by the caller: zero mean and unit variance, {epsilon}"
     return {
         "family": family_of(backbone.config),
         "sampling_rate": str(backbone.sampling_rate),

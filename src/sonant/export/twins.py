@@ -45,7 +45,7 @@ class PaddedBackbone(nn.Module):
 
     def __init__(self, backbone: Backbone, layers: Collection[int | str] | None, *, normalize: bool) -> None:
         super().__init__()
-        self.normalize = normalize and backbone.normalize
+        self.normalize, self.normalize_epsilon = normalize and backbone.normalize, backbone.normalize_epsilon
         keep, self.last = backbone.wanted(layers)
         self.keep = sorted(keep)
         self.depth = backbone.num_layers if self.last else max(self.keep)
@@ -74,7 +74,7 @@ class PaddedBackbone(nn.Module):
         # One frame more than any clip has: torch makes an exception of axes of length one, and would trace that.
         speech = Padded(F.pad(waveforms, (0, self.stride)), lengths)
         speech = speech.with_values(torch.where(speech.valid, speech.values, 0.0))
-        states, last, others = self.encode(normalized(speech) if self.normalize else speech)
+        states, last, others = self.encode(normalized(speech, self.normalize_epsilon) if self.normalize else speech)
         outputs = {"last": last} if self.last else {}
         outputs |= {f"hidden_states.{number}": states[number] for number in self.keep}
         return outputs | others

@@ -73,7 +73,6 @@ class Engine:
         first = self.backbones[0]
         self.stride, self.receptive_field = first.stride, first.receptive_field
         self.sampling_rate = first.sampling_rate
-        self.normalize = first.normalize
 
     def lengths(self, sources: Sequence[Source], *, on_error: OnError) -> tuple[list[float | None], list[Outcome]]:
         """Seconds of each recording from its header (None where it cannot be read), and the failures."""
@@ -115,7 +114,8 @@ class Engine:
             on_error: "skip" makes an unusable recording an outcome with an error, "raise" raises it.
             progress: called with the seconds of audio done since the last call.
         """
-        windowing = windowing_of(request, self.backbones[0])
+        model = self.backbones[0]
+        windowing = windowing_of(request, model)
 
         def decode(batch: Batch) -> Job:
             wanted = () if batch.windowed else [sources[item] for item in batch.items]
@@ -127,7 +127,8 @@ class Engine:
             except UNUSABLE as error:
                 return error
             is_long = request.window_seconds is not None and len(samples) > request.window_seconds * self.sampling_rate
-            return Recording(normalized(samples) if self.normalize and not is_long else samples, is_long)
+            whole = model.normalize and not is_long
+            return Recording(normalized(samples, model.normalize_epsilon) if whole else samples, is_long)
 
         def worker(backbone: Backbone) -> Callable[[Job], list[Outcome]]:
             forward = Forward(backbone, self.batch_seconds(request))

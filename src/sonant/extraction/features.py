@@ -20,7 +20,7 @@ StoredType = Literal["float32", "float16"]
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What made the features: the name of the model, the hub's revision, a hash of the weights, and the arithmetic."""
+    """What made the features: the model's name, the hub's revision, a hash of weights and settings, the arithmetic."""
 
     model: str
     revision: str

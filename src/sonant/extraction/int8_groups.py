@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 
 from sonant.extraction.inputs import Entry
-from sonant.extraction.loudness import normalized
 from sonant.extraction.sources import AudioSource
 from sonant.inference.int8_check import passing
 from sonant.models.backbone import Backbone, LinearGroup
@@ -25,5 +24,5 @@ def find_int8_groups(backbone: Backbone, entries: Sequence[Entry]) -> tuple[Line
         entry = entries[number]
         source = AudioSource(entry.audio, backbone.sampling_rate, backbone.receptive_field, label=entry.name)
         samples = source.read()[: round(SECONDS * backbone.sampling_rate)]
-        clips.append(torch.from_numpy(normalized(samples) if backbone.normalize else samples))
+        clips.append(backbone.normalized(torch.from_numpy(samples)))
     return passing(backbone, clips)

@@ -44,7 +44,7 @@ class Survey:
 
 def survey(backbone: Backbone, read: Callable[[], Iterable[np.ndarray]]) -> Survey:
     """One pass over a whole recording, in the blocks that `read` gives; or none, where nothing must be known of it."""
-    loudness = Loudness() if backbone.normalize else None
+    loudness = Loudness(backbone.normalize_epsilon) if backbone.normalize else None
     statistics = backbone.clip_statistics()
     accounts = [account for account in (loudness, statistics) if account is not None]
     if accounts:

@@ -6,10 +6,14 @@ import numpy as np
 
 
 class Loudness:
-    """Mean and deviation of a whole recording, gathered from blocks of any size (Chan's running rule in float64)."""
+    """Mean and deviation of a whole recording, gathered from blocks of any size (Chan's running rule in float64).
 
-    def __init__(self) -> None:
-        self.mean = 0.0
+    Args:
+        epsilon: added to the variance; the model's `normalize_epsilon`.
+    """
+
+    def __init__(self, epsilon: float) -> None:
+        self.epsilon, self.mean = epsilon, 0.0
         self._count, self._squares = 0, 0.0
 
     def update(self, samples: np.ndarray) -> None:
@@ -24,16 +28,17 @@ class Loudness:
 
     @property
     def deviation(self) -> float:
-        """Standard deviation, with the variance floor of fairseq's `layer_norm` over the waveform."""
-        return math.sqrt(self._squares / max(self._count, 1) + 1e-5)
+        """The root of the variance with its floor."""
+        return math.sqrt(self._squares / max(self._count, 1) + self.epsilon)
 
     def normalize(self, samples: np.ndarray) -> np.ndarray:
         """To zero mean and unit variance, as the whole recording has them."""
-        return ((samples - self.mean) / self.deviation).astype(np.float32)
+        # in float64, as the mean of a quiet recording with an offset is more than float32 can hold
+        return (np.subtract(samples, self.mean, dtype=np.float64) / self.deviation).astype(np.float32)
 
 
-def normalized(samples: np.ndarray) -> np.ndarray:
-    """A whole recording with zero mean and unit variance."""
-    loudness = Loudness()
+def normalized(samples: np.ndarray, epsilon: float) -> np.ndarray:
+    """A whole recording with zero mean and unit variance; `models.normalize_waveform` of an array."""
+    loudness = Loudness(epsilon)
     loudness.update(samples)
     return loudness.normalize(samples)

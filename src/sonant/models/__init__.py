@@ -5,12 +5,13 @@ from sonant.models.backbone import Backbone, BackboneConfig, Encoded
 from sonant.models.discrete_bert import DiscreteBERTConfig, build_discrete_bert
 from sonant.models.hubert import HuBERTConfig, build_hubert
 from sonant.models.maskable import MaskableBackbone
+from sonant.models.normalization import normalize_waveform
 from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig, build_vq_wav2vec
 from sonant.models.w2v_bert2 import W2vBERT2, W2vBERT2Config, build_w2v_bert2
 from sonant.models.wav2vec import Wav2Vec, Wav2VecConfig, build_wav2vec
 from sonant.models.wav2vec2 import Wav2Vec2Config, build_wav2vec2
 from sonant.models.waveform_convnet import WaveformConvNet, WaveformConvNetConfig
-from sonant.models.waveform_transformer import WaveformTransformer, WaveformTransformerConfig, normalize_waveform
+from sonant.models.waveform_transformer import WaveformTransformer, WaveformTransformerConfig
 from sonant.models.wavlm import WavLMConfig, build_wavlm
 
 __all__ = [

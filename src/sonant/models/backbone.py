@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sonant.errors import UnknownName
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
+from sonant.models.normalization import normalize_waveform
 
 LinearGroup = Literal["feed_forward", "attention"]  # linear layers that share a fate when numbers get shorter
 
@@ -51,6 +52,10 @@ class BackboneConfig(Protocol):
         """Whether each waveform must come with zero mean and unit variance."""
 
     @property
+    def normalize_epsilon(self) -> float:
+        """What is added to the variance in doing so."""
+
+    @property
     def receptive_field(self) -> int:
         """Samples that one frame sees at least; a shorter clip has no frame."""
 
@@ -88,6 +93,11 @@ class Backbone(nn.Module):
         return self.config.normalize
 
     @property
+    def normalize_epsilon(self) -> float:
+        """What is added to the variance in doing so."""
+        return self.config.normalize_epsilon
+
+    @property
     def receptive_field(self) -> int:
         """Samples that one frame sees at least; a shorter clip has no frame."""
         return self.config.receptive_field
@@ -111,6 +121,10 @@ class Backbone(nn.Module):
     def waveform_dtype(self) -> torch.dtype:
         """In which numbers waveforms come: those of the weights, unless more of them must be computed first."""
         return next((weights.dtype for weights in self.parameters()), torch.float32)
+
+    def normalized(self, waveform: Tensor) -> Tensor:
+        """A whole clip (samples,) as `forward` takes it: with zero mean and unit variance where `normalize` says so."""
+        return normalize_waveform(waveform, self.normalize_epsilon) if self.normalize else waveform
 
     def num_frames(self, num_samples: int) -> int:
         """Frames of a clip of so many samples: only whole ones count."""

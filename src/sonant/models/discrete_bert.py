@@ -64,6 +64,11 @@ class DiscreteBERTConfig:
         return self.tokenizer.normalize
 
     @property
+    def normalize_epsilon(self) -> float:
+        """What is added to the variance in doing so."""
+        return self.tokenizer.normalize_epsilon
+
+    @property
     def receptive_field(self) -> int:
         """Samples that the codes of one frame see at least."""
         return self.tokenizer.receptive_field

@@ -17,6 +17,7 @@ from sonant.layers.positions import RelativeKeys
 from sonant.layers.transformer import FeedForward
 from sonant.models.backbone import Encoded
 from sonant.models.maskable import FeatureProjection, MaskableBackbone
+from sonant.models.normalization import ORIGINAL_EPSILON, check_epsilon
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,7 @@ class W2vBERT2Config:
     adapter_dim: int | None = None  # output_hidden_size
     adapter_feed_forward: bool = False  # use_intermediate_ffn_before_adapter
     normalize: bool = False  # mel energies are normalised, the waveform need not be
+    normalize_epsilon: float = ORIGINAL_EPSILON  # of the waveform; that of the energies is the family's own
     sampling_rate: int = 16_000
 
     def __post_init__(self) -> None:
@@ -63,6 +65,7 @@ class W2vBERT2Config:
                 )
         if self.adapter_feed_forward and not self.adapter_layers:
             raise ConfigurationError("adapter_feed_forward stands before an adapter; set adapter_layers above 0.")
+        check_epsilon(self.normalize_epsilon)
 
     @property
     def receptive_field(self) -> int:

@@ -13,6 +13,7 @@ from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.conv_extractor import ConvExtractor, receptive_field
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone, Encoded
+from sonant.models.normalization import ORIGINAL_EPSILON, check_epsilon
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class WaveformConvNetConfig:
     activation: Activation = "relu"
     dropout: float = 0.0
     normalize: bool = False  # whether waveforms come with zero mean and unit variance
+    normalize_epsilon: float = ORIGINAL_EPSILON  # added to the variance
     sampling_rate: int = 16_000
 
     def __post_init__(self) -> None:
@@ -39,6 +41,7 @@ class WaveformConvNetConfig:
             )
         if not self.context_kernels:
             raise ConfigurationError("context_kernels names no layer; give a kernel for each layer of the context.")
+        check_epsilon(self.normalize_epsilon)
 
     @property
     def dim(self) -> int:

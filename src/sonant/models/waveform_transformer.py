@@ -7,8 +7,7 @@ from math import prod
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from sonant.errors import ConfigurationError
 from sonant.layers.attention import SelfAttention
@@ -16,6 +15,7 @@ from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm, receptive
 from sonant.layers.positions import ConvPositions, PositionGate, RelativePositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
 from sonant.models.maskable import FeatureProjection, MaskableBackbone
+from sonant.models.normalization import ORIGINAL_EPSILON, check_epsilon
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,7 @@ class WaveformTransformerConfig:
     input_dropout: float = 0.1  # dropout_input; feat_proj_dropout
     layerdrop: float = 0.05
     normalize: bool = False  # whether waveforms come with zero mean and unit variance
+    normalize_epsilon: float = ORIGINAL_EPSILON  # added to the variance
     sampling_rate: int = 16_000
 
     def __post_init__(self) -> None:
@@ -52,6 +53,7 @@ class WaveformTransformerConfig:
         for name, divisor in (("num_heads", self.num_heads), ("position_groups", self.position_groups)):
             if self.dim % divisor:
                 raise ConfigurationError(f"dim={self.dim} cannot be divided by {name}={divisor}; choose a multiple.")
+        check_epsilon(self.normalize_epsilon)
 
     @property
     def receptive_field(self) -> int:
@@ -121,8 +123,3 @@ class WaveformTransformer(MaskableBackbone):
             layerdrop=c.layerdrop,
             eps=c.layer_norm_eps,
         )
-
-
-def normalize_waveform(waveform: Tensor) -> Tensor:
-    """Zero mean and unit variance over one whole clip (samples,), as fairseq does it: variance floor 1e-5."""
-    return F.layer_norm(waveform, waveform.shape)

@@ -14,7 +14,7 @@ from sonant.data import BatchSampler, LabelStore, WaveformStore
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.layers.packed import Packed
-from sonant.models import Backbone, normalize_waveform
+from sonant.models import Backbone
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ class SpeechBatches:
         )
         self.waveforms, self.labels, self.noises, self.rooms = waveforms, labels, noises, rooms
         self.batching, self.masking, self.mixing, self.seed = batching, masking, mixing, seed
-        self.stride, self.num_frames, self.normalize = backbone.stride, backbone.num_frames, backbone.normalize
+        self.stride, self.num_frames, self.normalized = backbone.stride, backbone.num_frames, backbone.normalized
 
     def __call__(self, start: int = 0) -> Iterator[SpeechBatch]:
         """Batches from step `start` on, without end."""
@@ -124,7 +124,7 @@ class SpeechBatches:
         if self.masking is not None:
             mask = np.concatenate([self.masking.draw(frames, rng) for _ in members])
         return SpeechBatch(
-            Packed.pack(map(normalize_waveform, clips) if self.normalize else clips),
+            Packed.pack(map(self.normalized, clips)),
             torch.from_numpy(mask),
             torch.from_numpy(np.concatenate(targets).astype(np.int64)) if targets else None,
         )

@@ -19,7 +19,6 @@ from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
-from sonant.models import normalize_waveform
 from sonant.models.code_vocabulary import codes_of_numbers, codes_of_symbols, group_numbers
 from sonant.models.discrete_bert import DiscreteBERT
 from sonant.models.vq_wav2vec import VQWav2Vec
@@ -208,11 +207,11 @@ def _codes_of(waveforms: WaveformStore, tokenizer: VQWav2Vec) -> Iterator[Tensor
     """The codes of each recording, (frames, groups); none where it is shorter than a frame."""
     device = next(tokenizer.parameters()).device
     for number in tqdm(range(len(waveforms)), "codes", unit="clip", disable=None):
-        clip = torch.from_numpy(waveforms[number]).to(device)
+        clip = torch.from_numpy(waveforms[number])
         if tokenizer.num_frames(len(clip)) == 0:
             yield torch.zeros(0, tokenizer.config.groups, dtype=torch.int64)
             continue
-        speech = Packed.pack([normalize_waveform(clip) if tokenizer.normalize else clip])
+        speech = Packed.pack([tokenizer.normalized(clip).to(device)])
         with torch.inference_mode():
             yield tokenizer.codes(speech).values
 

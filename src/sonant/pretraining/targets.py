@@ -13,7 +13,7 @@ from sonant.audio.mel import mfcc_with_deltas
 from sonant.data import LabelStore, WaveformStore
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
-from sonant.models import Backbone, normalize_waveform
+from sonant.models import Backbone
 from sonant.pretraining.kmeans import CHUNK_ROWS, KMeans, fit_kmeans
 from sonant.pretraining.random_projection_targets import RandomProjectionTargets
 
@@ -115,8 +115,7 @@ def _features(
 
             def hidden(numbers: Iterable[int]) -> Iterator[Tensor]:
                 for number in numbers:
-                    clip = torch.from_numpy(waveforms[number]).to(device)
-                    speech = Packed.pack([normalize_waveform(clip) if model.normalize else clip])
+                    speech = Packed.pack([model.normalized(torch.from_numpy(waveforms[number])).to(device)])
                     with torch.inference_mode():
                         yield model(speech, layers=[layer]).hidden_states[layer].float()
 

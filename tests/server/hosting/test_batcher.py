@@ -346,11 +346,14 @@ def test_nothing_is_kept_of_what_is_done(stand) -> None:
         gc.enable()
 
 
-@pytest.mark.parametrize("normalize", [False, True])
-def test_the_queue_gives_what_the_engine_gives(make_stand, normalize: bool) -> None:
-    """Waveforms are normalised as wholes, in one piece or in windows."""
+@pytest.mark.parametrize(
+    "normalize",
+    [{"normalize": False}, *({"normalize": True, "normalize_epsilon": epsilon} for epsilon in (1e-5, 1e-2))],
+)
+def test_the_queue_gives_what_the_engine_gives(make_stand, normalize: dict[str, Any]) -> None:
+    """Waveforms are normalised as wholes, in one piece or in windows, with the floor of the model."""
     stand = make_stand()
-    config = replace(stand.backbone.config, normalize=normalize)
+    config = replace(stand.backbone.config, **normalize)
     stand.backbone.config = config
     request = Request(window_seconds=4.0)
     waveforms = [noise(length) * 0.1 + 0.3 for length in (1.0, 9.0, 30.0)]

@@ -117,7 +117,7 @@ class Recording:
         if samples is None:  # given up meanwhile
             return
         if self.windows is None:
-            self._samples = normalized(samples) if backbone.normalize else samples
+            self._samples = normalized(samples, backbone.normalize_epsilon) if backbone.normalize else samples
             return
         block = round(BLOCK_SECONDS * backbone.sampling_rate)
         self.known = survey(
