@@ -32,6 +32,8 @@ A message says what was given, what was expected, the likely cause and the cure.
 """
 
 import re
+import sys
+import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -130,6 +132,14 @@ class AudioWarning(SonantWarning):
 
 class ModelWarning(SonantWarning):
     """A model runs, though not as its owner may believe: more slowly, or with a part left aside."""
+
+
+def warn(message: str, kind: type[SonantWarning]) -> None:
+    """Warn at the caller's own line that led here: the nearest one outside this package."""
+    depth, frame = 1, sys._getframe()  # noqa: SLF001 - what `inspect` uses too
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == __package__:
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(message, kind, stacklevel=depth)
 
 
 class MissingExtra(SonantError, ImportError):

@@ -1,6 +1,7 @@
 """What a prepared copy is, besides giving the same states (which `tests/laws` proves for every family)."""
 
 import copy
+import pickle
 import warnings
 
 import pytest
@@ -113,6 +114,13 @@ def test_copies_are_kept_until_weights_or_precision_change(backbone, speech) -> 
     assert (after - last(backbone.eval(), speech)).norm() < 1e-5 * after.norm()
     other = copy.deepcopy(backbone)
     assert copies.get(other, None, CPU) is not changed
+
+
+def test_copies_stay_behind_when_their_owner_is_pickled_or_copied(backbone, speech) -> None:
+    copies = PreparedCopies()
+    expected = last(copies.get(backbone, None, CPU), speech)
+    for moved in (pickle.loads(pickle.dumps((copies, backbone))), copy.deepcopy((copies, backbone))):
+        assert torch.equal(last(moved[0].get(moved[1], None, CPU), speech), expected)
 
 
 def test_another_choice_of_integers_makes_another_copy(backbone) -> None:

@@ -424,7 +424,7 @@ class SpeechEncoder:
         )
         writer = Writer(identity, request, kind=place.kind, dtype=dtype)
         entries = gather(source, stdin=stdin or sys.stdin.buffer, leave_out=place.path)
-        engine = self._engine(device, precision)
+        engine = self._engine(device, precision, weights=weights)
         if not place.is_folder:
             return embed_file(engine, entries, place.path, writer, show_progress=progress)
         return embed_folder(
@@ -479,7 +479,7 @@ class SpeechEncoder:
         )
         place = None if output is None else Path(output)
         entries = gather(source, stdin=stdin or sys.stdin.buffer, leave_out=place)
-        engine = self._engine(device, precision, coded=coded)
+        engine = self._engine(device, precision, coded=coded, weights=fingerprint(self.model))
         return write_units(
             engine,
             entries,
@@ -552,18 +552,30 @@ class SpeechEncoder:
         return Request(layers=layers, stacked=stacked, pool=pool, **how)
 
     def prepared(
-        self, precision: Precision | None = None, device: Device | Sequence[Device] | None = None
+        self,
+        precision: Precision | None = None,
+        device: Device | Sequence[Device] | None = None,
+        *,
+        weights: str | None = None,
     ) -> list[Backbone]:
-        """The model as it is run: readied for inference, a copy for each device (None: those it was loaded for)."""
+        """The model as it is run: readied for inference, a copy for each device (None: those it was loaded for).
+
+        `weights` is the fingerprint of the model where somebody has taken it; see `PreparedCopies.get`.
+        """
         here = next(self.model.parameters()).device  # somebody may have moved it
         devices = usable_devices(device) if device is not None else self._devices if len(self._devices) > 1 else [here]
-        return [self._copies.get(self.model, precision, place) for place in devices]
+        return [self._copies.get(self.model, precision, place, weights=weights) for place in devices]
 
     def _engine(
-        self, device: Device | Sequence[Device] | None, precision: Precision | None, *, coded: bool = False
+        self,
+        device: Device | Sequence[Device] | None,
+        precision: Precision | None,
+        *,
+        coded: bool = False,
+        weights: str | None = None,
     ) -> Engine:
         """The model (or its codes alone) on one device or several."""
-        models = self.prepared(precision, device)
+        models = self.prepared(precision, device, weights=weights)
         return Engine([Coding(model) for model in models] if coded else models)
 
 

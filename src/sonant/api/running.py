@@ -1,14 +1,12 @@
 """What all that is done with recordings has in common: how it runs, and what becomes of those that cannot be used."""
 
-import sys
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
 from sonant.api.devices import Device
 from sonant.api.recordings import Recordings
 from sonant.audio import Channel
-from sonant.errors import UnknownName
+from sonant.errors import SonantWarning, UnknownName, warn
 from sonant.extraction.engine import Engine, OnError, collect
 from sonant.extraction.request import Request
 from sonant.extraction.sinks import Sink
@@ -69,12 +67,4 @@ def _warn(failures: Sequence[tuple[int, Exception]], total: int) -> None:
     more = [f"  and {len(failures) - 5} more"] if len(failures) > 5 else []
     failed = len({number for number, _ in failures})
     text = "\n".join([f"{failed} of {total} recordings could not be used; None stands for them:", *lines, *more])
-    warnings.warn(text, stacklevel=_depth_of_ours())
-
-
-def _depth_of_ours() -> int:
-    """How many calls up from a warning the caller's own line is."""
-    depth, frame = 1, sys._getframe(1)  # noqa: SLF001 - what `inspect` uses too
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
-        depth, frame = depth + 1, frame.f_back
-    return depth
+    warn(text, SonantWarning)

@@ -3,11 +3,20 @@
 import copy
 from collections.abc import Callable
 from itertools import chain
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from sonant.models import Backbone
+from sonant.inference.as_it_is import AsItIs, BackboneAsItIs
+from sonant.inference.plain import STANDARD, has_global_hooks, oddity
+from sonant.layers.conv_extractor import ConvLayer
+from sonant.models import Backbone, VQWav2Vec
+
+M = TypeVar("M", bound=nn.Module)
+
+# What these do depends on the class of a module inside them, so that no other can stand in its place.
+INSEPARABLE = (ConvLayer, VQWav2Vec)
 
 
 def shared_copy(backbone: Backbone, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Backbone:
@@ -15,20 +24,94 @@ def shared_copy(backbone: Backbone, dtype: torch.dtype | None = None, device: to
 
     Its parameters want no gradient.
     """
-
-    def shared(tensor: Tensor) -> Tensor:
-        converted = tensor.detach().to(device, dtype if tensor.is_floating_point() else None)
-        return nn.Parameter(converted, requires_grad=False) if isinstance(tensor, nn.Parameter) else converted
-
-    memo = {id(tensor): shared(tensor) for tensor in chain(backbone.parameters(), backbone.buffers())}
+    memo = {id(tensor): converted(tensor, dtype, device) for tensor in chain(backbone.parameters(), backbone.buffers())}
     return copy.deepcopy(backbone, memo).eval()
 
 
+def converted(tensor: Tensor, dtype: torch.dtype | None, device: torch.device | None) -> Tensor:
+    """The same memory without a gradient, or a copy of another type or on another device."""
+    moved = tensor.detach().to(device, dtype if tensor.is_floating_point() else None)
+    return nn.Parameter(moved, requires_grad=False) if isinstance(tensor, nn.Parameter) else moved
+
+
+def plain_copy(backbone: Backbone, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Backbone:
+    """A copy for inference of what is plain in a model (see `sonant.inference.plain`), around the original rest.
+
+    It shares its memory too, where nothing has to be converted; its parameters want no gradient.
+
+    Args:
+        dtype: of the floating-point tensors of the copies; None keeps theirs.
+        device: None: where the model is.
+    """
+    place = next(backbone.parameters()).device if device is None else device
+    if has_global_hooks():
+        return BackboneAsItIs(_on(place, backbone), "the model (hooks on all modules)")
+    made = _Copies(dtype, place).of(backbone, "the model")
+    if isinstance(made, AsItIs):
+        return BackboneAsItIs(_on(place, backbone), made.name)
+    assert isinstance(made, Backbone)
+    return made
+
+
+class _Copies:
+    """Those of the modules and tensors of one model."""
+
+    def __init__(self, dtype: torch.dtype | None, device: torch.device) -> None:
+        self._dtype, self._device = dtype, device
+        self._modules: dict[int, nn.Module] = {}
+        self._tensors: dict[int, Tensor] = {}
+
+    def of(self, module: nn.Module, name: str) -> nn.Module:
+        """The copy of a module; of one that stands in several places, there is one copy."""
+        if id(module) not in self._modules:
+            odd = oddity(module)
+            made = self._shell(module, name) if odd is None else AsItIs(_on(self._device, module), f"{name} ({odd})")
+            self._modules[id(module)] = made
+        return self._modules[id(module)]
+
+    def _shell(self, module: nn.Module, name: str) -> nn.Module:
+        """A plain module around copies of those inside it; itself, as it is, where these cannot be parted from it."""
+        made = type(module).__new__(type(module))
+        nn.Module.__init__(made)
+        vars(made).update({name: value for name, value in vars(module).items() if name not in STANDARD})
+        made.training = False
+        made._modules = {  # noqa: SLF001
+            key: None if child is None else self.of(child, f"{name}.{key}")
+            for key, child in module._modules.items()  # noqa: SLF001
+        }
+        if isinstance(module, INSEPARABLE) and any(isinstance(child, AsItIs) for child in made.children()):
+            return AsItIs(_on(self._device, module), f"{name} (something inside it)")
+        for kind in ("_parameters", "_buffers"):
+            own = vars(module)[kind].items()
+            setattr(made, kind, {key: None if tensor is None else self._tensor(tensor) for key, tensor in own})
+        return made
+
+    def _tensor(self, tensor: Tensor) -> Tensor:
+        if id(tensor) not in self._tensors:
+            self._tensors[id(tensor)] = converted(tensor, self._dtype, self._device)
+        return self._tensors[id(tensor)]
+
+
+def _on(device: torch.device, module: M) -> M:
+    """A module itself, or a copy of it if it lies on another device."""
+    devices = {tensor.device for tensor in chain(module.parameters(), module.buffers())}
+    return module if devices <= {device} else copy.deepcopy(module).to(device)
+
+
 def replace_blocks(module: nn.Module, replacement: Callable[[nn.Module], nn.Module | None]) -> None:
-    """Put another module in the place of each, at whatever depth, for which there is one."""
-    for name, child in module.named_children():
-        block = replacement(child)
-        if block is None:
-            replace_blocks(child, replacement)
-        else:
-            setattr(module, name, block)
+    """Put another module in the place of each, at whatever depth, for which there is one; not in what is as it is."""
+    _replace(module, replacement, {})
+
+
+def _replace(
+    module: nn.Module, replacement: Callable[[nn.Module], nn.Module | None], known: dict[int, nn.Module]
+) -> None:
+    for name, child in module._modules.items():  # noqa: SLF001 - `named_children` leaves out what it has named before
+        if child is None or isinstance(child, AsItIs):
+            continue
+        if id(child) not in known:
+            block = replacement(child)
+            if block is None:
+                _replace(child, replacement, known)
+            known[id(child)] = child if block is None else block
+        setattr(module, name, known[id(child)])

@@ -1,16 +1,17 @@
 """Makes of a model the copy that is run: same states, same numbering, faster arithmetic."""
 
-import warnings
-from itertools import chain
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
-from sonant.errors import ConfigurationError, UnknownName
+from sonant.errors import ConfigurationError, ModelWarning, UnknownName, warn
+from sonant.inference.as_it_is import names_of_unprepared
+from sonant.inference.changes import Snapshot
 from sonant.inference.cpu import prepare_cpu
 from sonant.inference.cpu.linear import LinearPrecision, has_bfloat16, has_int8
 from sonant.inference.cuda import prepare_cuda
-from sonant.inference.modules import shared_copy
+from sonant.inference.modules import plain_copy
 from sonant.inference.precision import PRECISIONS, Precision
 from sonant.models import Backbone
 
@@ -20,7 +21,10 @@ def prepare(
 ) -> Backbone:
     """A copy for inference, without gradients, in evaluation mode; the given model stays as it is.
 
-    Weights that are not rearranged are shared with it, so a later change of them shows here in part: prepare anew.
+    Blocks that consist of exactly the modules of this package, in a state that it knows, are replaced by faster ones.
+    Everything else (adapters, hooks, parametrisations, quantised layers, another `forward`) runs as it is, and a
+    `ModelWarning` names it. Weights that are not rearranged are shared with the model, so a later change of them shows
+    here in part: prepare anew, or let `PreparedCopies` do so.
 
     Args:
         precision: None takes that of the weights. "float32" gives the states of the plain modules to rounding.
@@ -33,39 +37,82 @@ def prepare(
     Raises:
         ConfigurationError: a precision that weights or device cannot give.
     """
+    prepared = _prepared(backbone, precision, device)
+    _tell(names_of_unprepared(prepared))
+    return prepared
+
+
+def _prepared(backbone: Backbone, precision: Precision | None, device: str | torch.device | None) -> Backbone:
     weights = next(backbone.parameters())
     place = weights.device if device is None else torch.device(device)
     if weights.dtype == torch.float64 and precision is None:
-        return shared_copy(backbone, device=place)
+        return plain_copy(backbone, device=place)
     precision = _checked(precision, weights.dtype, place)
     if place.type == "cpu":
         return prepare_cpu(backbone, _supported(precision))
     if place.type == "cuda":
         return prepare_cuda(backbone, precision, place)
-    return shared_copy(backbone, getattr(torch, precision), place)
+    return plain_copy(backbone, getattr(torch, precision), place)
+
+
+class _Copy(NamedTuple):
+    """A prepared copy with what it was made of."""
+
+    asked: tuple[object, ...]
+    weights: str | None
+    snapshot: Snapshot
+    prepared: Backbone
 
 
 class PreparedCopies:
-    """The prepared copies of a model: made when first asked for, and again when it has changed."""
+    """The prepared copies of a model: made when first asked for, and again when it has changed.
+
+    They are not pickled or copied with their owner, who makes them anew.
+    """
 
     def __init__(self) -> None:
-        self._copies: dict[torch.device, tuple[object, Backbone]] = {}
+        self._copies: dict[torch.device, _Copy] = {}
+        self._told: set[str] = set()
 
-    def get(self, backbone: Backbone, precision: Precision | None, device: torch.device) -> Backbone:
-        """One copy is kept for each device; another model or precision replaces it."""
-        tensors = [_state(tensor) for tensor in chain(backbone.parameters(), backbone.buffers())]
-        asked = (precision, backbone.int8_groups, tensors)
-        made, prepared = self._copies.get(device, (None, None))
-        if prepared is None or made != asked:
-            self._copies.pop(device, None)  # before the next is made: there may be no room for two
-            prepared = prepare(backbone, precision, device=device)
-            self._copies[device] = (asked, prepared)
+    def __reduce__(self) -> tuple[type["PreparedCopies"], tuple[()]]:
+        return PreparedCopies, ()
+
+    def get(
+        self, backbone: Backbone, precision: Precision | None, device: torch.device, *, weights: str | None = None
+    ) -> Backbone:
+        """One copy is kept for each device; another model or precision replaces it.
+
+        Args:
+            weights: a fingerprint of the model's, where there is one: a copy made of others is not used, whatever the
+                quicker look at the model says.
+        """
+        asked = (precision, backbone.int8_groups)
+        known = self._copies.get(device)
+        if known and known.asked == asked and weights in (None, known.weights) and known.snapshot.holds(backbone):
+            return known.prepared
+        del known
+        self._copies.pop(device, None)  # before the next is made: there may be no room for two
+        snapshot = Snapshot(backbone)
+        prepared = _prepared(backbone, precision, device)
+        unprepared = names_of_unprepared(prepared)
+        if str(unprepared) not in self._told:
+            self._told.add(str(unprepared))
+            _tell(unprepared)
+        if not unprepared or device == next(backbone.parameters()).device:  # else what runs as it is was copied there
+            self._copies[device] = _Copy(asked, weights, snapshot, prepared)
         return prepared
 
 
-def _state(tensor: Tensor) -> tuple[int, int]:
-    """Where a tensor lies and how often it was written to."""
-    return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 - torch has no other way
+def _tell(unprepared: Sequence[str]) -> None:
+    """Warn of the modules that run as they are."""
+    if unprepared:
+        more = f" and {len(unprepared) - 3} more" if len(unprepared) > 3 else ""
+        warn(
+            f"Parts of the model run as they are, slower than they could: {', '.join(unprepared[:3])}{more}. Only the "
+            "modules of this package, unchanged, have a faster form. The states are right; merge adapters into the "
+            "weights, or remove hooks and parametrisations, to gain the speed back.",
+            ModelWarning,
+        )
 
 
 def _checked(precision: Precision | None, dtype: torch.dtype, device: torch.device) -> Precision:
@@ -99,8 +146,8 @@ def _supported(precision: Precision) -> LinearPrecision:
 
 
 def _say(precision: Precision, numbers: str, instead: Precision) -> None:
-    warnings.warn(
+    warn(
         f"precision={precision!r} gains nothing on this CPU, which does not multiply {numbers} fast; {instead!r} is "
         "tried in its place.",
-        stacklevel=5,
+        ModelWarning,
     )

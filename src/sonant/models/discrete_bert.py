@@ -141,6 +141,11 @@ class DiscreteBERT(Backbone):
         self.tokenizer.eval()
         return self
 
+    @property
+    def num_layers(self) -> int:
+        """Blocks that the encoder has now, whatever the configuration says: some may have been taken out."""
+        return len(self.encoder.layers)
+
     def codes(self, speech: Packed) -> Packed:
         """The codes of each frame, int64 (total_frames, groups), from waveforms (total_samples,).
 

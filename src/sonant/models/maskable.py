@@ -41,6 +41,11 @@ class MaskableBackbone(Backbone):
     mask_embedding: nn.Parameter
     encoder: nn.Module
 
+    @property
+    def num_layers(self) -> int:
+        """Blocks that the encoder has now, whatever the configuration says: some may have been taken out."""
+        return len(self.encoder.layers)  # type: ignore[arg-type]
+
     def clip_statistics(self) -> ClipStatistics | None:
         """An empty account of what must be known of a whole clip to encode windows of it; None where nothing must."""
         empty: ClipStatistics | None = self.extractor.clip_statistics()  # type: ignore[operator]

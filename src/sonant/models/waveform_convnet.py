@@ -97,6 +97,11 @@ class WaveformConvNet(Backbone):
             activation=c.activation,
         )
 
+    @property
+    def num_layers(self) -> int:
+        """Layers that the context network has now, whatever the configuration says: some may have been taken out."""
+        return len(self.context.layers)
+
     def forward(
         self,
         speech: Packed,

@@ -17,7 +17,8 @@ from sonant.inference.cpu.linear import (
     has_bfloat16,
 )
 from sonant.inference.cpu.positions import PreparedConvModule, PreparedConvPositions
-from sonant.inference.modules import replace_blocks, shared_copy
+from sonant.inference.modules import plain_copy, replace_blocks
+from sonant.inference.parts import is_whole
 from sonant.layers.attention import SelfAttention
 from sonant.layers.causal_context import CausalLayer
 from sonant.layers.conformer import ConvModule
@@ -31,19 +32,23 @@ from sonant.models.backbone import LinearGroup
 @torch.no_grad()
 def prepare_cpu(backbone: Backbone, precision: LinearPrecision) -> Backbone:
     """`prepare`, for a CPU, in an arithmetic that pays there or not."""
-    prepared = shared_copy(backbone, torch.float32, torch.device("cpu"))
+    prepared = plain_copy(backbone, torch.float32, torch.device("cpu"))
     replacement = partial(_prepared, precision=precision, int8_groups=backbone.int8_groups)
     if replacement(prepared) is None:
         replace_blocks(prepared, replacement)
     return prepared
 
 
-def _prepared(block: nn.Module, precision: LinearPrecision, int8_groups: Collection[LinearGroup]) -> nn.Module | None:
+def _prepared(  # noqa: PLR0911  one line for each kind
+    block: nn.Module, precision: LinearPrecision, int8_groups: Collection[LinearGroup]
+) -> nn.Module | None:
     others = _beside_integers() if precision == "int8" else precision
     match block:
         case VQWav2Vec():  # rounding would change codes, not only their last digits
             replace_blocks(block, partial(_prepared, precision="float32", int8_groups=()))
             return block
+        case _ if not is_whole(block):
+            return None
         case ConvExtractor():
             return PreparedExtractor(block, precision=others)
         case ConvPositions():

@@ -17,7 +17,8 @@ from sonant.inference.cuda.blocks import (
 )
 from sonant.inference.cuda.encoder import RecordedEncoder
 from sonant.inference.cuda.extractor import CudaExtractor
-from sonant.inference.modules import replace_blocks, shared_copy
+from sonant.inference.modules import plain_copy, replace_blocks
+from sonant.inference.parts import is_whole
 from sonant.inference.precision import Precision
 from sonant.layers.attention import SelfAttention
 from sonant.layers.conv_extractor import ConvExtractor
@@ -25,6 +26,8 @@ from sonant.layers.positions import ConvPositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
 from sonant.models import Backbone, MaskableBackbone
 from sonant.models.maskable import FeatureProjection
+
+UNDIVIDED = (SelfAttention, FeedForward, ConvExtractor, ConvPositions, FeatureProjection)
 
 
 @torch.no_grad()
@@ -35,14 +38,20 @@ def prepare_cuda(backbone: Backbone, precision: Precision, device: torch.device 
     """
     dtype = getattr(torch, precision)
     if not isinstance(backbone, MaskableBackbone):
-        return shared_copy(backbone, dtype, device)
-    prepared = shared_copy(backbone, torch.float32, device)
+        return plain_copy(backbone, dtype, device)
+    prepared = plain_copy(backbone, torch.float32, device)
     replace_blocks(prepared, partial(_prepared, dtype=dtype))
     return prepared
 
 
 def _prepared(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa: PLR0911  one line for each kind
     match block:
+        case TransformerEncoder():
+            replace_blocks(block, partial(_prepared, dtype=dtype))
+            is_whole_stack = block.layers and all(isinstance(layer, CudaTransformerLayer) for layer in block.layers)
+            return RecordedEncoder(block) if is_whole_stack else block
+        case _ if not is_whole(block):  # a block of several types of numbers may not work: all of it in float32
+            return block if type(block) in UNDIVIDED else None
         case TransformerLayer():
             return CudaTransformerLayer(block, dtype)
         case SelfAttention():
@@ -53,9 +62,6 @@ def _prepared(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa
             return CudaExtractor(block, dtype)
         case ConvPositions():
             return CudaConvPositions(block, dtype)
-        case TransformerEncoder():
-            replace_blocks(block, partial(_prepared, dtype=dtype))
-            return RecordedEncoder(block)
         case FeatureProjection():
             linear = CudaLinear(block.linear.weight, block.linear.bias, dtype)
             block.norm, block.linear = WideNorm(block.norm), Widened(linear)  # type: ignore[assignment]

@@ -34,6 +34,11 @@ class RecordedEncoder(nn.Module):
         assert isinstance(attention, FusedSelfAttention)
         self.head_dim = attention.head_dim
 
+    @property
+    def layers(self) -> nn.ModuleList:
+        """Those of the encoder."""
+        return self.encoder.layers
+
     def forward(self, frames: Packed, keep: Collection[int], *, last: bool) -> tuple[dict[int, Tensor], Tensor | None]:
         """As that of `TransformerEncoder`."""
         numbers, total = sorted(keep), len(frames.values)

@@ -1,0 +1,145 @@
+"""Modules that are run as they are inside a model that was readied for inference."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sonant.layers.clip_statistics import ClipStatistics
+from sonant.layers.packed import Packed
+from sonant.models.backbone import Backbone, Encoded
+
+_lock = Lock()
+_users: Counter[int] = Counter()  # of each module in training mode, by its id: the calls that want it otherwise
+
+
+class AsItIs(nn.Module):
+    """Calls another module, the very object, so that its hooks, its state and its weights are those of the moment.
+
+    For the time of a call it is in evaluation mode, and no gradient is recorded. It computes in the type of its own
+    weights; the result has the type of what came in.
+
+    Args:
+        name: that it has in its model, and why it runs as it is.
+    """
+
+    def __init__(self, module: nn.Module, name: str = "") -> None:
+        super().__init__()
+        self.module, self.name = module, name
+        self.eval()
+
+    def train(self, mode: bool = True) -> "AsItIs":  # noqa: ARG002, FBT001, FBT002 - torch's own signature
+        """Do nothing to the module, which is somebody else's."""
+        self.training = False
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        """What the module has; its methods, and modules inside it, run as they are too."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            found = getattr(super().__getattr__("module"), name)
+        if isinstance(found, nn.ModuleList):
+            return found
+        if isinstance(found, nn.Module):
+            return AsItIs(found)
+        return partial(self._run, found) if callable(found) else found
+
+    def forward(self, *args: Any, **named: Any) -> Any:
+        return self._run(self.module, *args, **named)
+
+    def _run(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        own, given = floating_dtype(self.module.parameters()), floating_dtype([*args, *named.values()])
+        with torch.no_grad(), evaluated(self.module):
+            if own is None or given is None or own == given:
+                return function(*args, **named)
+            return cast(function(*cast(args, own), **cast(named, own)), given)
+
+
+class BackboneAsItIs(Backbone):
+    """A whole backbone, or what stands for one, that is run as it is; see `AsItIs`."""
+
+    def __init__(self, model: Backbone, name: str) -> None:
+        super().__init__()
+        self.config, self.int8_groups = model.config, model.int8_groups
+        self.whole = AsItIs(model, name)
+        if hasattr(model, "codes"):
+            self.codes = self.whole.codes
+
+    @property
+    def num_layers(self) -> int:
+        return self.whole.num_layers
+
+    @property
+    def waveform_dtype(self) -> torch.dtype:
+        """In which numbers waveforms come."""
+        return self.whole.waveform_dtype
+
+    def clip_statistics(self) -> ClipStatistics | None:
+        """As the model's."""
+        return self.whole.clip_statistics()
+
+    def forward(
+        self,
+        speech: Packed,
+        *,
+        layers: Collection[int | str] | None = None,
+        statistics: ClipStatistics | None = None,
+    ) -> Encoded:
+        """As the model's."""
+        return self.whole(speech, layers=layers, statistics=statistics)
+
+
+def names_of_unprepared(model: nn.Module) -> list[str]:
+    """The modules in a copy readied for inference that run as they are, each with the reason."""
+    return [part.name.removeprefix("the model.") for part in model.modules() if isinstance(part, AsItIs)]
+
+
+@contextmanager
+def evaluated(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a time, without a call of `eval`, which some modules take for a sign to change weights.
+
+    Several threads may need it at once: training mode comes back behind the last of them.
+    """
+    with _lock:
+        held = [part for part in module.modules() if part.training or id(part) in _users]
+        for part in held:
+            _users[id(part)] += 1
+            part.training = False
+    try:
+        yield
+    finally:
+        with _lock:
+            for part in held:
+                _users[id(part)] -= 1
+                if not _users[id(part)]:
+                    del _users[id(part)]
+                    part.training = True
+
+
+def floating_dtype(values: Any) -> torch.dtype | None:
+    """Of the first floating-point tensor; None if there is none."""
+    for value in values:
+        tensor = value.values if isinstance(value, Packed) else value
+        if isinstance(tensor, Tensor) and tensor.is_floating_point():
+            return tensor.dtype
+    return None
+
+
+def cast(value: Any, dtype: torch.dtype) -> Any:
+    """Floating-point tensors in a type, at whatever depth of tuples, lists, dictionaries and packed speech."""
+    match value:
+        case Tensor():
+            return value.to(dtype) if value.is_floating_point() else value
+        case Packed():
+            return value.with_values(cast(value.values, dtype))
+        case dict():
+            return {key: cast(item, dtype) for key, item in value.items()}
+        case tuple() | list():
+            return type(value)(cast(item, dtype) for item in value)
+    return value

@@ -1,0 +1,127 @@
+"""Whether a model has changed since a copy of it was readied, however that was done.
+
+Optimisers and `load_state_dict` leave a mark that torch keeps for each tensor; what is written through `.data`, as EMA
+and distributed code do, leaves none. To read every weight would cost more than a short clip does, so a part is read: of
+each matrix enough numbers that every row and every column has one of them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from math import gcd
+from types import BuiltinFunctionType, FunctionType, NoneType
+
+import torch
+from torch import Tensor, nn
+
+from sonant.inference.plain import STANDARD, has_global_hooks, oddity, own_tensors
+
+SMALL = 4096  # numbers of a tensor that is read whole
+COMPARED = (int, float, str, tuple, NoneType, FunctionType, BuiltinFunctionType)  # attributes compared by their value
+BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes; NaN equals itself as bits
+
+
+class Snapshot:
+    """What a model is now, as far as a copy depends on it.
+
+    Modules that are not plain are run as they are, so nothing need be known of what is inside them.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._structure, tensors = _walk(model)
+        self._places = _places(tensors)
+        self._samples = [_sample(group) for group in _alike(tensors)]
+        self._values = _values(self._samples)
+
+    def holds(self, model: nn.Module) -> bool:
+        """Whether a model is still the same."""
+        structure, tensors = _walk(model)
+        if structure != self._structure or _places(tensors) != self._places:
+            return False
+        return all(map(torch.equal, _values(self._samples), self._values))  # of the same memory
+
+
+def _walk(model: nn.Module) -> tuple[list[object], list[Tensor]]:
+    """The modules with the attributes that are not tensors, and the tensors, down to what is not plain."""
+    structure: list[object] = []
+    tensors: list[Tensor] = []
+    seen: set[int] = set()
+
+    def visit(module: nn.Module) -> None:
+        structure.append(module)
+        if id(module) in seen:
+            return
+        seen.add(id(module))
+        if oddity(module) is not None:
+            structure.append("as it is")
+            return
+        own = vars(module)
+        structure.extend(
+            value if isinstance(value, COMPARED) or _is_record(value) else id(value)
+            for name, value in own.items()
+            if name not in STANDARD
+        )
+        tensors.extend(own_tensors(module))
+        children = own["_modules"]
+        structure.extend(children)
+        for child in children.values():
+            if child is not None:
+                visit(child)
+
+    if has_global_hooks():
+        structure.append("global hooks")
+    else:
+        visit(model)
+    return structure, tensors
+
+
+def _is_record(value: object) -> bool:
+    return hasattr(type(value), "__dataclass_fields__")
+
+
+def _places(tensors: Iterable[Tensor]) -> list[tuple[object, ...]]:
+    """Of each tensor where and how it lies, and how often torch saw it written to."""
+    return [
+        (
+            tensor.data_ptr(),
+            0 if tensor.is_inference() else tensor._version,  # noqa: SLF001 - torch has no other way
+            tensor.dtype,
+            tensor.shape,
+            tensor.stride(),
+        )
+        for tensor in tensors
+    ]
+
+
+def _alike(tensors: Iterable[Tensor]) -> list[list[Tensor]]:
+    """Tensors by device and type."""
+    groups: dict[object, list[Tensor]] = defaultdict(list)
+    for tensor in tensors:
+        groups[tensor.device, tensor.dtype].append(tensor.detach())
+    return list(groups.values())
+
+
+def _sample(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Views of the numbers that are compared; on a GPU, where launching counts and reading does not, of all."""
+    return [tensor if tensor.is_cuda else _spread(tensor) for tensor in tensors]
+
+
+def _spread(tensor: Tensor) -> Tensor:
+    """A view (numbers,) of the bits of some numbers of a tensor, all of it where it is small."""
+    bits = tensor.view(BITS[tensor.element_size()]) if tensor.element_size() in BITS else tensor
+    reach = 1 + sum((size - 1) * stride for size, stride in zip(bits.shape, bits.stride(), strict=True))
+    rows = bits.shape[0] if bits.ndim else 1
+    columns = max(1, bits.numel() // max(1, rows))
+    step = 1
+    if bits.numel() > SMALL and bits.ndim > 1:
+        step = next((step for step in range(min(rows, columns - 1), 1, -1) if gcd(step, columns) == 1), 1)
+    return bits.as_strided((0 if bits.numel() == 0 else -(-reach // step),), (step,))
+
+
+def _values(samples: Iterable[Sequence[Tensor]]) -> list[Tensor]:
+    """What the views show: of each group the numbers, or on a GPU the norm of each tensor."""
+    return [
+        torch.stack(torch._foreach_norm([view.float() for view in views])).view(torch.int32)  # noqa: SLF001
+        if views[0].is_cuda
+        else torch.cat(list(views))
+        for views in samples
+    ]

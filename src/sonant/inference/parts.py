@@ -1,0 +1,92 @@
+"""Which blocks consist of exactly the parts that their faster form stands for."""
+
+from types import NoneType
+
+from torch import nn
+
+from sonant.layers.activations import activation
+from sonant.layers.attention import SelfAttention
+from sonant.layers.causal_context import CausalLayer
+from sonant.layers.clip_norm import ClipGroupNorm
+from sonant.layers.conformer import ConvModule
+from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer
+from sonant.layers.positions import PositionGate, RelativeKeys
+from sonant.layers.transformer import FeedForward, TransformerLayer
+from sonant.models.maskable import FeatureProjection
+
+LINEAR, CONV, NORM, DROPOUT = (nn.Linear,), (nn.Conv1d,), (nn.LayerNorm,), (nn.Dropout, nn.Identity)
+
+# Of the blocks that have a faster form: the name of each part, and the classes that it may be of.
+PARTS: dict[type[nn.Module], dict[str, tuple[type, ...]]] = {
+    SelfAttention: {
+        **dict.fromkeys(("query", "key", "value", "output"), LINEAR),
+        "gate": (PositionGate, NoneType),
+        "relative_keys": (RelativeKeys, NoneType),
+    },
+    PositionGate: {"linear": LINEAR},
+    FeedForward: {"inner": LINEAR, "outer": LINEAR, "dropout": DROPOUT, "activation_dropout": DROPOUT},
+    ConvModule: {
+        "norm": NORM,
+        "inner": LINEAR,
+        "depthwise": CONV,
+        "depthwise_norm": NORM,
+        "outer": LINEAR,
+        "dropout": DROPOUT,
+    },
+    CausalLayer: {"conv": CONV, "norm": (ClipGroupNorm,), "dropout": DROPOUT},
+    ConvExtractor: {"layers": (nn.ModuleList,)},
+    ConvLayer: {"conv": CONV, "norm": (ClipNorm, ChannelNorm, NoneType)},
+    TransformerLayer: {
+        "attention": (SelfAttention,),
+        "attention_norm": NORM,
+        "feed_forward": (FeedForward,),
+        "feed_forward_norm": NORM,
+        "dropout": DROPOUT,
+    },
+    FeatureProjection: {"norm": NORM, "linear": LINEAR, "dropout": DROPOUT},
+}
+
+
+def is_whole(block: nn.Module) -> bool:  # noqa: PLR0911  one line for each kind
+    """Whether a block of a copy, which is plain itself, has exactly the parts that its faster form stands for."""
+    parts = PARTS.get(type(block), {})
+    for name, kinds in parts.items():
+        part = getattr(block, name, None)
+        if type(part) not in kinds or not (part is None or is_whole(part)):
+            return False
+    match block:
+        case nn.Linear():
+            return block.weight.shape == (block.out_features, block.in_features)
+        case nn.LayerNorm():
+            return block.bias is not None and tuple(block.weight.shape) == tuple(block.normalized_shape)
+        case nn.Conv1d():
+            return (*block.padding, *block.dilation, *block.output_padding) == (0, 1, 0) and not block.transposed
+        case SelfAttention():
+            return all(linear.bias is not None for linear in (block.query, block.key, block.value))
+        case PositionGate():
+            return block.linear.bias is not None
+        case ConvModule():
+            depthwise = block.depthwise
+            unbiased = all(part.bias is None for part in (block.inner, block.outer, depthwise))
+            return unbiased and depthwise.stride == (1,) and depthwise.weight.shape[1] == 1
+        case CausalLayer():
+            conv = block.conv
+            return (conv.groups, *conv.stride, conv.weight.shape[2], block.norm.groups) == (1, 1, block.reach + 1, 1)
+        case ConvExtractor():
+            layers = zip(block.layers, block.kernels, block.strides, strict=False)
+            return len(block.layers) == len(block.kernels) == len(block.strides) and all(
+                type(layer) is ConvLayer and is_whole(layer) and _fits(layer, block, kernel, stride)
+                for layer, kernel, stride in layers
+            )
+    return True
+
+
+def _fits(layer: ConvLayer, extractor: ConvExtractor, kernel: int, stride: int) -> bool:
+    """Whether a layer of an extractor is what the extractor says of its layers."""
+    conv, norm = layer.conv, layer.norm
+    groups = 1 if extractor.norm == "clip" else conv.out_channels
+    return (
+        (conv.groups, *conv.stride, conv.weight.shape[2]) == (1, stride, kernel)
+        and layer.activation is activation(extractor.activation)
+        and not (isinstance(norm, ClipNorm) and norm.groups != groups)
+    )

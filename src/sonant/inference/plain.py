@@ -1,0 +1,82 @@
+"""Which modules are exactly those of this package, in a state that it knows: only these may be replaced by faster ones.
+
+An allow-list. Whatever is not recognised (an adapter, a quantised layer, a hook, a parametrisation, pruning, another
+`forward`) is run as it is.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
+
+from sonant.layers.attention import SelfAttention
+from sonant.layers.causal_context import CausalContext, CausalLayer
+from sonant.layers.clip_norm import ClipGroupNorm
+from sonant.layers.conformer import ConformerEncoder, ConformerLayer, ConvModule
+from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer, StridedGate
+from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer
+from sonant.layers.gumbel_quantizer import GumbelQuantizer
+from sonant.layers.kmeans_quantizer import KMeansQuantizer
+from sonant.layers.positions import ConvPositions, PositionGate, RelativeKeys, RelativePositions
+from sonant.layers.token_positions import LearnedPositions
+from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
+from sonant.models import VQWav2Vec, Wav2Vec, WaveformTransformer
+from sonant.models.code_vocabulary import CodeVocabulary
+from sonant.models.discrete_bert import DiscreteBERT, TokenHead
+from sonant.models.maskable import FeatureProjection
+from sonant.models.w2v_bert2 import StackedFbank, W2vBERT2
+
+# Every class that is known, with what it computes: somebody may have put another function in its place.
+KNOWN: dict[type[nn.Module], Any] = {
+    kind: kind.forward
+    for kind in (
+        *(SelfAttention, PositionGate, FeedForward, ConvModule, CausalLayer, ConvExtractor, ConvLayer),
+        *(ConvPositions, FeatureProjection, TransformerLayer),
+        *(nn.Linear, nn.Conv1d, nn.LayerNorm, nn.Embedding, nn.Dropout, nn.Identity, nn.ModuleList),
+        *(ChannelNorm, ClipGroupNorm, ClipNorm, RelativeKeys, RelativePositions, LearnedPositions),
+        *(CausalContext, ConformerEncoder, ConformerLayer, TransformerEncoder),
+        *(ConvAdapter, ConvAdapterLayer, StridedGate, GumbelQuantizer, KMeansQuantizer),
+        *(StackedFbank, CodeVocabulary, TokenHead),
+        *(WaveformTransformer, W2vBERT2, Wav2Vec, VQWav2Vec, DiscreteBERT),
+    )
+}
+# Names that are weights; a tensor of that name which is no parameter is made by something else, such as weight norm.
+WEIGHTS = {"weight", "bias", "weight_v", "weight_g", "scale", "codebook", "mask_embedding"}
+# Of each class, what an attribute of an instance must not hide.
+UNTOUCHED = {kind: WEIGHTS | {name for name in dir(kind) if callable(getattr(kind, name, None))} for kind in KNOWN}
+GLOBAL_HOOKS = (
+    "_global_forward_pre_hooks",
+    "_global_forward_hooks",
+    "_global_backward_pre_hooks",
+    "_global_backward_hooks",
+)
+# Attributes that every module has; of one that was compiled in place, one more.
+STANDARD = frozenset(vars(nn.Module())) | {"_compiled_call_impl"}
+
+
+def has_global_hooks() -> bool:
+    """Whether a hook was registered that torch calls for every module there is."""
+    return any(getattr(torch_module, name) for name in GLOBAL_HOOKS)
+
+
+def oddity(module: nn.Module) -> str | None:
+    """What a module, apart from those inside it, has that its class does not say; None for one that is plain."""
+    kind, own = type(module), vars(module)
+    if kind not in KNOWN:
+        return f"class {kind.__module__}.{kind.__qualname__}"
+    if KNOWN[kind] is not kind.forward or not UNTOUCHED[kind].isdisjoint(own):
+        return "something in the place of its own methods or weights"
+    if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
+        return "a hook"
+    for tensor in own_tensors(module):
+        # quantised, sparse, sharded or yet to be made
+        if type(tensor) not in (nn.Parameter, Tensor) or tensor.layout is not torch.strided or tensor.is_quantized:
+            return "a tensor of a special kind"
+    return None
+
+
+def own_tensors(module: nn.Module) -> list[Tensor]:
+    """The parameters and buffers of a module, without those inside it."""
+    own = vars(module)
+    return [tensor for tensor in (*own["_parameters"].values(), *own["_buffers"].values()) if tensor is not None]
