@@ -22,6 +22,7 @@ from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.turns import on_channel
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.bulk import embed_file, embed_folder
+from sonant.extraction.channels import of_channel
 from sonant.extraction.destination import destination
 from sonant.extraction.engine import Engine, OnError
 from sonant.extraction.features import Identity, StoredType, Writer
@@ -365,6 +366,7 @@ class SpeechEncoder:
         task: Task | None = None,
         format: Format | None = None,  # noqa: A002 - the name that the command line has too
         dtype: StoredType = "float32",
+        channel: Channel | None = None,
         normalize: bool = False,
         batch_seconds: float | None = None,
         window_seconds: float | None = WINDOW_SECONDS,
@@ -384,6 +386,7 @@ class SpeechEncoder:
                 names a format.
             format: "npy", "npz", "safetensors", "parquet" or "jsonl"; None: by the ending of `output`, else npy.
             dtype: of the numbers on disk.
+            channel: as in `encode`; "all" gives each channel of a recording a file (or row) and a line in the index.
             stdin: what "-" reads; None: the program's own.
             on_start: called before a folder is filled, with how much there is to do.
             layer: as in `encode`, like all that is not listed here.
@@ -422,8 +425,8 @@ class SpeechEncoder:
             frame_rate=self.frame_rate,
             precision=precision,
         )
-        writer = Writer(identity, request, kind=place.kind, dtype=dtype)
-        entries = gather(source, stdin=stdin or sys.stdin.buffer, leave_out=place.path)
+        writer = Writer(identity, request, kind=place.kind, dtype=dtype, channel=channel)
+        entries = of_channel(gather(source, stdin=stdin or sys.stdin.buffer, leave_out=place.path), channel)
         engine = self._engine(device, precision, weights=weights)
         if not place.is_folder:
             return embed_file(engine, entries, place.path, writer, show_progress=progress)
@@ -447,6 +450,7 @@ class SpeechEncoder:
         layer: Layer | None = None,
         deduplicate: bool = False,
         format: UnitFormat | None = None,  # noqa: A002 - the name that the command line has too
+        channel: Channel | None = None,
         batch_seconds: float | None = None,
         window_seconds: float | None = WINDOW_SECONDS,
         overlap_seconds: float | None = None,
@@ -465,7 +469,8 @@ class SpeechEncoder:
                 lines to standard output.
             format: "text", "jsonl" or "npy"; None: by the ending of `output`.
             on_failure: called with the name of each recording that could not be used, and why.
-            kmeans, layer, deduplicate: as in `units`, like all that is not listed here.
+            kmeans, layer, deduplicate, channel: as in `units`, like all that is not listed here; with "all" there is a
+                line or array for each channel.
         """
         check_on_error(on_error)
         request, label, coded = unit_request(
@@ -478,7 +483,7 @@ class SpeechEncoder:
             overlap_seconds=overlap_seconds,
         )
         place = None if output is None else Path(output)
-        entries = gather(source, stdin=stdin or sys.stdin.buffer, leave_out=place)
+        entries = of_channel(gather(source, stdin=stdin or sys.stdin.buffer, leave_out=place), channel)
         engine = self._engine(device, precision, coded=coded, weights=fingerprint(self.model))
         return write_units(
             engine,

@@ -19,6 +19,7 @@ def embed(
     format: Literal["npy", "npz", "safetensors", "parquet", "jsonl"] | None = None,  # noqa: A002 - the option's name
     dtype: Literal["float32", "float16"] = "float32",
     normalize: bool = False,
+    channel: int | Literal["mix", "all"] | None = None,
     batch_seconds: float | None = None,
     window_seconds: float = 60.0,
     overlap_seconds: float | None = None,
@@ -47,6 +48,8 @@ def embed(
         format: of the files. Without it: by the ending of OUT, else npy.
         dtype: of the numbers in the files.
         normalize: scale each vector to length one.
+        channel (mix|N|all): the mean of a recording's channels, one of them, counted from 0, or each by itself. Without
+            it: mix.
         batch_seconds: audio that shares one forward pass. Without it: what suits the device.
         window_seconds: longer recordings are cut into windows and stitched; 0 never cuts.
         overlap_seconds: what neighbouring windows share. Without it: 8, or a quarter of windows below 32.
@@ -72,6 +75,7 @@ def embed(
         format=format,
         dtype=dtype,
         normalize=normalize,
+        channel=channel,
         batch_seconds=batch_seconds,
         window_seconds=window_seconds or None,
         overlap_seconds=overlap_seconds,

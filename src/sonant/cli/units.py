@@ -14,6 +14,7 @@ def units(
     layer: int | Literal["last"] | None = None,
     deduplicate: bool = False,
     format: Literal["text", "jsonl", "npy"] | None = None,  # noqa: A002 - the option's name
+    channel: int | Literal["mix", "all"] | None = None,
     batch_seconds: float | None = None,
     window_seconds: float = 60.0,
     overlap_seconds: float | None = None,
@@ -39,6 +40,8 @@ def units(
         layer (-l N|last): the layer that the centres were made of.
         deduplicate (-d): take out repetitions; jsonl and npy then hold durations in frames.
         format: of the units. Without it: by the ending of OUT, else npy.
+        channel (mix|N|all): the mean of a recording's channels, one of them, counted from 0, or each by itself. Without
+            it: mix.
         batch_seconds: audio that shares one forward pass. Without it: what suits the device.
         window_seconds: longer recordings are cut into windows; 0 never cuts.
         overlap_seconds: what neighbouring windows share. Without it: 8, or a quarter of windows below 32.
@@ -67,6 +70,7 @@ def units(
         layer=layer,
         deduplicate=deduplicate,
         format=format,
+        channel=channel,
         batch_seconds=batch_seconds,
         window_seconds=window_seconds or None,
         overlap_seconds=overlap_seconds,

@@ -9,6 +9,7 @@ The output folder:
 - `index.jsonl`: a line a recording, in the order of the input: path, seconds, frames, dim, layer, pool, model,
   revision, the source's size and time (or hash), and its file or row.
 - `errors.jsonl`: a line a recording that could not be used: path, error, message.
+  With a channel chosen, lines have `channel` after the path, and files `.channel0` in their names.
 - `journal.jsonl`, `vectors.spool`, `unfinished/`, `running.lock`: only while a run is under way, or after it was
   killed.
 """
@@ -40,7 +41,8 @@ def embed_file(
         ConfigurationError: there are several recordings, or another job writes this file.
     """
     if len(entries) > 1:
-        raise ConfigurationError(f"{len(entries)} recordings do not go into one file, {path}. Name a folder.")
+        what = "recordings" if writer.channel != "all" else "channels"
+        raise ConfigurationError(f"{len(entries)} {what} do not go into one file, {path}. Name a folder.")
     (entry,) = entries
     source = entry.source(sampling_rate=engine.sampling_rate, min_samples=engine.receptive_field)
     request = writer.request

@@ -7,12 +7,12 @@ from typing import Any
 from sonant.extraction.inputs import Entry
 from sonant.extraction.sources import Unusable
 
-Rows = Mapping[str, Mapping[str, Any]]  # lines of an index by the names of their recordings
+Rows = Mapping[str, Mapping[str, Any]]  # lines of an index by their keys (`names.key_of`)
 
 
 @dataclass(frozen=True)
 class Review:
-    """Names of recordings that have results already.
+    """Keys of recordings that have results already.
 
     Attributes:
         kept: these stand. Those of another source do too, as do those below a folder that cannot be listed now.
@@ -36,7 +36,7 @@ def review(rows: Rows, entries: Sequence[Entry], *, complete: bool) -> Review:
         entries: the recordings.
         complete: whether all results came from this source, so that one that it does not name is gone.
     """
-    named = {entry.name: entry for entry in entries}
+    named = {entry.key: entry for entry in entries}
     changed = {name for name, entry in named.items() if name in rows and _has_changed(rows[name], entry)}
     unlisted = tuple(f"{entry.name}/" for entry in entries if isinstance(entry.audio, Unusable))
     gone = {name for name in rows if complete and name not in named and not name.startswith(unlisted)}

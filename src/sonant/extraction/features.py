@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from sonant.audio import Channel
 from sonant.errors import UnknownName
 from sonant.extraction.engine import Outcome
 from sonant.extraction.formats import Format, Rows, check_format, read, write
@@ -33,11 +34,20 @@ class Identity:
 class Writer:
     """Knows what a request looks like on disk."""
 
-    def __init__(self, identity: Identity, request: Request, *, kind: Format, dtype: StoredType) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        request: Request,
+        *,
+        kind: Format,
+        dtype: StoredType,
+        channel: Channel | None = None,
+    ) -> None:
         check_format(kind)
         if dtype not in ("float32", "float16"):
             raise UnknownName("stored number type", dtype, ["float32", "float16"])
         self.identity, self.request, self.format = identity, request, kind
+        self.channel = None if channel == "mix" else channel
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.dim = request.vector_dim(identity.dim)
 
@@ -53,6 +63,7 @@ class Writer:
             "normalize": request.normalize,
             "window_seconds": request.window_seconds,
             "overlap_seconds": request.overlap if request.window_seconds else None,
+            "channel": self.channel,
             "precision": self.identity.precision,
             "format": self.format,
             "dtype": self.dtype.name,
@@ -64,7 +75,7 @@ class Writer:
         """A recording's line in the index."""
         settings = self.settings()
         return {
-            "path": entry.name,
+            **entry.facts,
             "seconds": round(outcome.seconds, 6),
             "frames": outcome.frames,
             **{key: settings[key] for key in ("dim", "layer", "pool", "model", "revision")},
@@ -73,7 +84,7 @@ class Writer:
 
     def unfinished(self, path: Path, entry: Entry) -> Unfinished:
         """Where a recording that takes long is kept meanwhile: of the same content, under the same settings."""
-        return Unfinished(path, {"path": entry.name, **entry.stamp, **self.settings()})
+        return Unfinished(path, {**entry.facts, **entry.stamp, **self.settings()})
 
     def frames(self, path: Path, outcome: Outcome) -> None:
         """Write the frames of one recording, from memory or from a spool."""
@@ -86,7 +97,8 @@ class Writer:
 
     def vectors(self, path: Path, layers: Sequence[Rows], index: Sequence[Mapping[str, Any]]) -> None:
         """Write a vector for each recording of the index."""
-        self._write(path, layers, {name: [row[name] for row in index] for name in ("path", "seconds")})
+        named = [name for name in ("path", "channel", "seconds") if any(name in row for row in index)]
+        self._write(path, layers, {name: [row.get(name) for row in index] for name in named})
 
     def read_vectors(self, path: Path) -> np.ndarray:
         """(layers, recordings, dim)."""

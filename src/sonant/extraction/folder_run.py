@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from sonant.extraction.features import Writer
 from sonant.extraction.formats import estimated_bytes
 from sonant.extraction.inputs import Entry
 from sonant.extraction.journal import Journal, failure, read_lines, settle, write_lines
-from sonant.extraction.names import output_names
+from sonant.extraction.names import key_of, output_names
 from sonant.extraction.progress import Progress
 from sonant.extraction.sinks import Pooled, Sink, Spooled, in_memory
 from sonant.extraction.summary import Estimate, Summary
@@ -46,10 +47,10 @@ class FolderRun:
         self.index_path, self.errors_path = folder / "index.jsonl", folder / "errors.jsonl"
         self.journal_path, self.spool_path = folder / "journal.jsonl", folder / "vectors.spool"
         self.vectors_path = folder / f"vectors.{writer.format}"
-        self.errors: dict[int, dict[str, str]] = {}
+        self.errors: dict[int, dict[str, Any]] = {}
         self._reopen(source)
         self.files = self._file_names()
-        self.kept = sum(entry.name in self.results for entry in entries)
+        self.kept = sum(entry.key in self.results for entry in entries)
         self.computed = 0
 
     def _reopen(self, source: str | None) -> None:
@@ -76,7 +77,7 @@ class FolderRun:
             shape = (len(self.request.layers), self.writer.dim)
             self.spool = VectorSpool(self.spool_path, shape, self.writer.dtype, rows=len(self.journal.lines))
         self.review = review(self.journal.rows, self.entries, complete=complete)
-        self.results = {name: self.journal.rows[name] for name in self.journal.rows if name in self.review.kept}
+        self.results = {key: row for key, row in self.journal.rows.items() if key in self.review.kept}
 
     def _sweep(self) -> None:
         """Remove what a kill left of files that were being written."""
@@ -87,17 +88,17 @@ class FolderRun:
 
     def _file_names(self) -> list[str]:
         """The file of each recording, by none of whose names another's result is kept already."""
-        names = [entry.name for entry in self.entries]
+        names = [entry.file_name for entry in self.entries]
         files = output_names(names, self.writer.format)
         if self.request.pool is not None:
             return files
-        usual = {name: f"features/{file}" for name, file in zip(names, files, strict=True)}
-        taken = [row["file"] for name, row in self.results.items() if row["file"] != usual.get(name)]
+        usual = {entry.key: f"features/{file}" for entry, file in zip(self.entries, files, strict=True)}
+        taken = [row["file"] for key, row in self.results.items() if row["file"] != usual.get(key)]
         return output_names(names, self.writer.format, taken=[file.removeprefix("features/") for file in taken])
 
     def go(self, *, show_progress: bool | None, on_start: Callable[[Estimate], None] | None) -> Summary:
         seconds, failures = self.engine.lengths(self.sources, on_error=self.on_error)
-        todo = {item for item, entry in enumerate(self.entries) if entry.name not in self.results}
+        todo = {item for item, entry in enumerate(self.entries) if entry.key not in self.results}
         failures = [failure for failure in failures if failure.item in todo]  # what is kept need not be read
         # Planned from all, then without what is finished: the batches of an interrupted run come out the same.
         batches = [batch.only(todo) for batch in self.engine.plan(seconds, self.request)]
@@ -154,7 +155,7 @@ class FolderRun:
         return Spooled(unfinished, self.request, self.writer.dtype)
 
     def _unfinished_path(self, item: int) -> Path:
-        return self.folder / "unfinished" / sha256(self.entries[item].name.encode()).hexdigest()[:16]
+        return self.folder / "unfinished" / sha256(self.entries[item].key.encode()).hexdigest()[:16]
 
     def _commit(self, outcomes: Sequence[Outcome]) -> None:
         """Make a batch durable: its features first, then, in one write, the lines that say so."""
@@ -167,7 +168,7 @@ class FolderRun:
                 row["file"] = f"features/{self.files[outcome.item]}"
                 self.writer.frames(self.folder / row["file"], outcome)
         self.journal.append(rows)
-        self.results.update({row["path"]: row for row in rows})
+        self.results.update({key_of(row): row for row in rows})
         self.computed += len(rows)
         for outcome in outcomes:
             shutil.rmtree(self._unfinished_path(outcome.item), ignore_errors=True)
@@ -175,16 +176,16 @@ class FolderRun:
     def _note_errors(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
             assert outcome.error is not None
-            self.errors[outcome.item] = failure(self.entries[outcome.item].name, outcome.error)
+            self.errors[outcome.item] = failure(self.entries[outcome.item].facts, outcome.error)
         if outcomes:
             write_lines(self.errors_path, [self.errors[item] for item in sorted(self.errors)])
 
     def _finish(self) -> int:
         """The final files, in the order of the input; the journal goes last, so a kill here costs nothing either."""
-        named = {entry.name: entry for entry in self.entries}
+        named = {entry.key: entry for entry in self.entries}
         elsewhere = sorted(set(self.results).difference(named))
-        index = [stamped(self.results[name], entry) for name, entry in named.items() if name in self.results]
-        index += [self.results[name] for name in elsewhere]
+        index = [stamped(self.results[key], entry) for key, entry in named.items() if key in self.results]
+        index += [self.results[key] for key in elsewhere]
         if self.spool is not None:
             if index:
                 self.writer.vectors(self.vectors_path, self.spool.layers([row["row"] for row in index]), index)

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from sonant.data.manifest import is_manifest, read_manifest
 from sonant.errors import AudioNotFound, ManifestError
 from sonant.extraction.folders import search
-from sonant.extraction.names import readable_name
+from sonant.extraction.names import key_of, readable_name, without_ending
 from sonant.extraction.sources import AudioSource, Unusable
 from sonant.extraction.special_files import Stamp, look, look_at_all, stamp_of_bytes, unlisted
 
@@ -28,17 +28,45 @@ class Entry:
         audio: what to read: a path, bytes, or `Unusable` for what was not opened.
         seconds: its length, if that is known already.
         stamp: by which a change of it is noticed.
+        channel: which one is wanted; None: the mean of all. Results of a channel say so.
+        number: of the recording, where others of this job are channels of it too.
     """
 
     name: str
     audio: Any
     seconds: float | None = None
     stamp: Stamp = field(default_factory=dict)
+    channel: int | None = None
+    number: int | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a line about it begins with: its path, and its channel if that is one of several."""
+        return {"path": self.name} if self.channel is None else {"path": self.name, "channel": self.channel}
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others of the job."""
+        return key_of(self.facts)
+
+    @property
+    def file_name(self) -> str:
+        """What its files are called after: the name, and the channel before the ending."""
+        if self.channel is None:
+            return self.name
+        stem = without_ending(self.name)
+        return f"{stem}.channel{self.channel}{self.name[len(stem) :]}"
 
     def source(self, *, sampling_rate: int, min_samples: int) -> AudioSource:
         """The recording as a model of this rate reads it."""
         return AudioSource(
-            self.audio, sampling_rate, min_samples=min_samples, known_seconds=self.seconds, label=self.name
+            self.audio,
+            sampling_rate,
+            min_samples=min_samples,
+            known_seconds=self.seconds,
+            label=self.name,
+            channel=self.channel,
+            number=self.number,
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sonant.errors import ConfigurationError
 from sonant.extraction.formats import atomic, sync
-from sonant.extraction.names import as_json
+from sonant.extraction.names import as_json, key_of
 
 
 class Journal:
@@ -15,13 +15,13 @@ class Journal:
 
     Attributes:
         lines: all that there are, those among them that a later one replaces.
-        rows: the last line of each recording, by its name.
+        rows: the last line of each recording, by its key.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lines = _read_whole_lines(path)
-        self.rows = {row["path"]: row for row in self.lines}
+        self.rows = {key_of(row): row for row in self.lines}
         self._file = path.open("a", encoding="utf-8")
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -31,7 +31,7 @@ class Journal:
         self._file.write("".join(_line(row) for row in rows))
         sync(self._file)
         self.lines += map(dict, rows)
-        self.rows.update({row["path"]: dict(row) for row in rows})
+        self.rows.update({key_of(row): dict(row) for row in rows})
 
     def close(self) -> None:
         self._file.close()
@@ -60,9 +60,9 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         draft.write_text("".join(_line(row) for row in rows), encoding="utf-8")
 
 
-def failure(name: str, error: Exception) -> dict[str, str]:
-    """The line of a recording that could not be used."""
-    return {"path": name, "error": type(error).__name__, "message": str(error)}
+def failure(facts: Mapping[str, Any], error: Exception) -> dict[str, Any]:
+    """The line of a recording that could not be used, after what such a line begins with (`Entry.facts`)."""
+    return {**facts, "error": type(error).__name__, "message": str(error)}
 
 
 def settle(path: Path, settings: Mapping[str, Any], *, source: str | None, bound: bool, free: Collection[str]) -> bool:

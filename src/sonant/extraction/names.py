@@ -8,7 +8,7 @@ own way, and can be told from what is written.
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import PurePath
 from typing import Any
@@ -38,6 +38,12 @@ def one_line(name: str) -> str:
     return _CONTROLS.sub(lambda match: "".join(f"\\x{byte:02x}" for byte in match[0].encode()), name)
 
 
+def key_of(row: Mapping[str, Any]) -> str:
+    """What tells a result from all others, by its line: the path, and the channel where it is that of one."""
+    path = str(row["path"])
+    return path if row.get("channel") is None else f"{path}\0{row['channel']}"
+
+
 def output_names(names: Sequence[str], suffix: str, *, taken: Collection[str] = ()) -> list[str]:
     """A file for each recording, in the same folders: `a/b.npy` for `a/b.wav`, or `a/b.wav.npy` beside `a/b.mp3`.
 
@@ -51,8 +57,8 @@ def output_names(names: Sequence[str], suffix: str, *, taken: Collection[str] = 
     """
     room = NAME_BYTES - len(suffix) - 1
     inside = [_inside(name, room) for name in names]
-    stems = Counter(_same(_stem(path)) for path in inside)
-    shortest = [stem if stems[_same(stem := _stem(path))] == 1 else path for path in inside]
+    stems = Counter(_same(without_ending(path)) for path in inside)
+    shortest = [stem if stems[_same(stem := without_ending(path))] == 1 else path for path in inside]
     files = Counter(_same(f"{path}.{suffix}") for path in shortest)
     files.update(map(_same, _folders(inside)))
     files.update(map(_same, taken))
@@ -88,7 +94,7 @@ def _hashed(path: str, name: str, room: int) -> str:
     return f"{folder}{slash}{shortened(last, room - 17)}~{_digest(name)}"
 
 
-def _stem(path: str) -> str:
+def without_ending(path: str) -> str:
     """The path without the ending of its file."""
     last = path.rfind("/") + 1
     point = path.rfind(".", last + 1, len(path) - 1)

@@ -128,6 +128,7 @@ def write_units(
     - jsonl: a line a recording with path, seconds, frames, units, and durations where repetitions were taken out.
     - npy: a folder with an array for each recording in `units/`, durations in `durations/`, and `index.jsonl`.
 
+    Where a channel was chosen, its number comes after the name (or path), and ".channel0" is in the names of files.
     What could not be used is listed in `errors.jsonl`, beside the file or in the folder.
 
     Args:
@@ -140,7 +141,7 @@ def write_units(
     sources = [
         entry.source(sampling_rate=engine.sampling_rate, min_samples=engine.receptive_field) for entry in entries
     ]
-    errors: list[dict[str, str]] = []
+    errors: list[dict[str, Any]] = []
     done, frames = 0, 0
     seconds, failures = engine.lengths(sources, on_error=on_error)
     unreadable = {failure.item: failure for failure in failures}
@@ -151,11 +152,11 @@ def write_units(
         for outcome in _in_order(engine, sources, seconds, request, label, unreadable, on_error, progress):
             entry = entries[outcome.item]
             if outcome.error is not None:
-                errors.append(failure(entry.name, outcome.error))
+                errors.append(failure(entry.facts, outcome.error))
                 on_failure(entry.name, outcome.error)
                 continue
             units = deduplicate(outcome.value) if without_repetitions else Units(outcome.value, np.zeros(0, np.int64))
-            writer.put(outcome, entry.name, units, timed=without_repetitions)
+            writer.put(outcome, entry, units, timed=without_repetitions)
             done, frames = done + 1, frames + outcome.frames
         errors_path = _write_errors(output, kind, errors)
         return Summary(
@@ -212,7 +213,7 @@ def _in_order(
 class _Writer(Protocol):
     num_bytes: int
 
-    def put(self, outcome: Outcome, name: str, units: Units, *, timed: bool) -> None: ...
+    def put(self, outcome: Outcome, entry: Entry, units: Units, *, timed: bool) -> None: ...
 
 
 @contextmanager
@@ -223,7 +224,7 @@ def _writer(
         yield _Lines(kind, stdout or sys.stdout)
     elif kind == "npy":
         output.mkdir(parents=True, exist_ok=True)
-        arrays = _Arrays(output, output_names([entry.name for entry in entries], "npy"))
+        arrays = _Arrays(output, output_names([entry.file_name for entry in entries], "npy"))
         yield arrays
         write_lines(output / "index.jsonl", arrays.index)
     else:
@@ -238,11 +239,12 @@ class _Lines:
     def __init__(self, kind: UnitFormat, file: TextIO) -> None:
         self.kind, self.file, self.num_bytes = kind, file, 0
 
-    def put(self, outcome: Outcome, name: str, units: Units, *, timed: bool) -> None:
+    def put(self, outcome: Outcome, entry: Entry, units: Units, *, timed: bool) -> None:
         if self.kind == "text":
-            line = f"{one_line(name)}\t{as_text(units.values)}\n"
+            of_channel = "" if entry.channel is None else f"\t{entry.channel}"
+            line = f"{one_line(entry.name)}{of_channel}\t{as_text(units.values)}\n"
         else:
-            row = {"path": name, "seconds": round(outcome.seconds, 6), "frames": outcome.frames}
+            row = {**entry.facts, "seconds": round(outcome.seconds, 6), "frames": outcome.frames}
             row |= {"units": units.values.tolist()} | ({"durations": units.durations.tolist()} if timed else {})
             line = as_json(row) + "\n"
         self.file.write(line)
@@ -256,8 +258,8 @@ class _Arrays:
         self.folder, self.files, self.num_bytes = folder, files, 0
         self.index: list[dict[str, Any]] = []
 
-    def put(self, outcome: Outcome, name: str, units: Units, *, timed: bool) -> None:
-        row = {"path": name, "seconds": round(outcome.seconds, 6), "frames": outcome.frames}
+    def put(self, outcome: Outcome, entry: Entry, units: Units, *, timed: bool) -> None:
+        row = {**entry.facts, "seconds": round(outcome.seconds, 6), "frames": outcome.frames}
         for what, array in (("units", units.values), ("durations", units.durations))[: 1 + timed]:
             path = self.folder / what / self.files[outcome.item]
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -273,7 +275,7 @@ def as_text(units: NDArray[np.int64]) -> str:
     return " ".join("-".join(map(str, row)) for row in _rows(units).tolist())
 
 
-def _write_errors(output: Path | None, kind: UnitFormat, errors: Sequence[dict[str, str]]) -> Path | None:
+def _write_errors(output: Path | None, kind: UnitFormat, errors: Sequence[dict[str, Any]]) -> Path | None:
     if output is None:
         return None
     path = output / "errors.jsonl" if kind == "npy" else output.with_name(f"{output.name}.errors.jsonl")
