@@ -1,6 +1,7 @@
 """Manifests, waveforms and labels on disk, and the order of batches."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +76,37 @@ def test_an_interrupted_build_goes_on(tmp_path: Path, recordings: list[Recording
 
 def test_a_store_of_other_recordings_is_not_mixed_in(tmp_path: Path, recordings: list[Recording]) -> None:
     WaveformStore.build(recordings[:2], tmp_path / "store")
-    with pytest.raises(ManifestError, match="other recordings"):
-        WaveformStore.build(recordings[1:], tmp_path / "store")
+    before = contents(tmp_path / "store")
+    for others, rate, message in (
+        (recordings[1:], 16_000, "manifest: there"),
+        (recordings, 16_000, "recordings: there 2, now 3"),
+        (recordings[:2], 8_000, "sampling_rate: there 16000, now 8000"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            WaveformStore.build(others, tmp_path / "store", sampling_rate=rate)
+    assert contents(tmp_path / "store") == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_recording_that_sounds_otherwise_now_is_noticed(tmp_path: Path, recordings: list[Recording]) -> None:
+    store = WaveformStore.build(recordings, tmp_path / "store")
+    os.utime(recordings[0].path, (1, 1))  # written again, with the same samples
+    recordings[1].path.rename(tmp_path / "elsewhere.wav")  # gone: its waveform is there
+    assert WaveformStore.build(recordings, tmp_path / "store").fingerprint == store.fingerprint
+    (tmp_path / "elsewhere.wav").rename(recordings[1].path)
+    soundfile.write(recordings[1].path, np.zeros(16_000), 16_000, subtype="PCM_16")
+    with pytest.raises(ManifestError, match=r"changed since they were decoded: .*1\.wav"):
+        WaveformStore.build(recordings, tmp_path / "store")
+    assert WaveformStore.build(recordings, tmp_path / "new").fingerprint != store.fingerprint
+
+
+def test_labels_of_another_width_leave_none_of_the_old(tmp_path: Path) -> None:
+    LabelStore.write(tmp_path, [np.array([1, 2])])
+    LabelStore.write(tmp_path, [np.array([70_000])], num_labels=100_000)
+    assert LabelStore(tmp_path)[0].tolist() == [70_000]
 
 
 @given(rows=st.lists(st.lists(st.integers(0, 65_535), max_size=20), min_size=1, max_size=8))

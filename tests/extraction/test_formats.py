@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sonant.data.files import atomic
 from sonant.errors import MissingExtra
 from sonant.extraction import formats
-from sonant.extraction.formats import FORMATS, atomic, estimated_bytes, read, write
+from sonant.extraction.formats import FORMATS, estimated_bytes, read, write
 from sonant.extraction.sinks import RowsOnDisk
 
 ROWS, DIM = 5000, 6  # more rows than one slice

@@ -17,7 +17,8 @@ from sonant.models import WavLMConfig, build
 from sonant.models.discrete_bert import DiscreteBERT, DiscreteBERTConfig
 from sonant.pretraining import Batching, MaskedTokensConfig
 from sonant.recipes import pretraining_recipe
-from sonant.recipes.pretraining import PretrainingRun, Stage, pretrain
+from sonant.recipes.pretraining import pretrain
+from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Training, train
 from tests.codes import vq_wav2vec
 from tests.shapes import TINY

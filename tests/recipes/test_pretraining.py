@@ -1,6 +1,8 @@
 """A whole run on a tiny corpus: targets, stages, interruption, and a model that loads."""
 
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,18 +13,20 @@ import torch
 
 import sonant.recipes.pretraining as recipe_module
 from sonant.audio.augment import Mixing
-from sonant.checkpoints import load_backbone
-from sonant.errors import ConfigurationError, ManifestError
-from sonant.models import Wav2VecConfig, WavLMConfig
+from sonant.checkpoints import load_backbone, save_pretrained
+from sonant.errors import ConfigurationError, ManifestError, UnknownName
+from sonant.models import Wav2VecConfig, WavLMConfig, build
 from sonant.pretraining import (
     Batching,
     FutureContrastConfig,
     LayerTargets,
     MaskedPredictionConfig,
     MFCCTargets,
+    RandomProjectionTargets,
     W2vBERTObjectiveConfig,
 )
-from sonant.recipes.pretraining import ObjectiveConfig, PretrainingRun, Stage, pretrain
+from sonant.recipes.pretraining import folder_of, is_finished, pretrain
+from sonant.recipes.runs import ObjectiveConfig, PretrainingRun, Stage
 from sonant.training import Training, train
 from tests.shapes import TINY
 
@@ -160,11 +164,216 @@ def test_a_model_that_cannot_predict_is_refused_before_its_targets_are_made(run:
     assert not (Path(run.output) / run.name / "mfcc" / "targets").exists()
 
 
-def test_a_stage_of_another_shape_cannot_start_from_the_last(run: PretrainingRun) -> None:
-    teacher = pretrain(replace(run, stages=(replace(FIRST, training=replace(TRAINING, steps=1)),), name="teacher"))
-    wider = replace(run, model=replace(MODEL, feed_forward_dim=48), stages=(SECOND,), teacher=str(teacher), name="wide")
-    with pytest.raises(ConfigurationError, match="another shape"):
-        pretrain(wider)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"feed_forward_dim": 48}, "feed_forward_dim: there 32, here 48"),
+        ({"num_heads": 4, "num_buckets": 2}, "num_heads: there 2, here 4"),  # the same tensors, another network
+        ({"pre_norm": True}, "pre_norm: there False, here True"),
+        ({"normalize": True}, "normalize: there False, here True"),
+        ({"layer_norm_eps": 1e-3}, "layer_norm_eps"),
+        ({"position_groups": 1, "position_kernel": 2}, "position_groups"),
+    ],
+)
+def test_a_stage_starts_from_the_same_network_only(run: PretrainingRun, changes: dict, message: str) -> None:
+    teacher = saved_model(run)
+    other = replace(run, model=replace(MODEL, **changes), stages=(SECOND,), teacher=str(teacher), name="other")
+    with pytest.raises(ConfigurationError, match=rf"another model \(.*{message}"):
+        pretrain(other)
+    assert not folder_of(other).exists()
+
+
+def saved_model(run: PretrainingRun, **changes: object) -> Path:
+    """A folder with a model of the run's shape, with random weights."""
+    folder = Path(run.output).parent / "model"
+    save_pretrained(build(replace(MODEL, **changes)), folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"conv_strides": (5, 2, 2, 2, 2, 2, 1)}, "stride: there 160, here 320"),
+        ({"conv_kernels": (9, 3, 3, 3, 3, 2, 2)}, "receptive_field"),
+        ({"sampling_rate": 8_000}, "sampling_rate: there 8000, here 16000"),
+        ({"num_layers": 0}, "layer"),
+    ],
+)
+def test_targets_come_from_a_model_with_the_same_frames_only(run: PretrainingRun, changes: dict, message: str) -> None:
+    stage = replace(SECOND, start="fresh")
+    other = replace(run, stages=(stage,), teacher=str(saved_model(run, **changes)), name="other")
+    with pytest.raises((ConfigurationError, UnknownName), match=message):
+        pretrain(other)
+    assert not folder_of(other).exists()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(params=["finished", "half done", "decoded"])
+def begun(run: PretrainingRun, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> PretrainingRun:
+    """A run that has been carried out, in whole or in part."""
+    stop_in = {"finished": None, "half done": "layer1", "decoded": "extractor"}[request.param]
+
+    class Interruption(Exception):
+        pass
+
+    def stop(*args: object, **options: object) -> None:
+        if Path(args[3]).name == stop_in:
+            raise Interruption
+        train(*args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe_module, "train", stop)
+        if stop_in is None:
+            pretrain(run)
+        else:
+            with pytest.raises(Interruption):
+                pretrain(run)
+    return run
+
+
+@pytest.mark.parametrize("begun", ["finished", "half done"], indirect=True)
+def test_a_run_that_has_begun_refuses_other_settings(begun: PretrainingRun) -> None:
+    """By name, with both values, and without a change to what is there."""
+    before = contents(folder_of(begun))
+    first, second = begun.stages
+    fewer = MaskedPredictionConfig(targets=LayerTargets(layer=1, num_clusters=4))
+    cases = {
+        r"seed: there 0, now 1": {"seed": 1},
+        r"model\.layerdrop: there 0\.1, now 0\.0": {"model": replace(MODEL, layerdrop=0.0)},
+        r"stages\.mfcc\.training\.steps: there 6, now 9": {
+            "stages": (replace(first, training=replace(TRAINING, steps=9)), second)
+        },
+        r"stages\.layer1\.objective\.targets\.num_clusters: there 5, now 4": {
+            "stages": (
+                first,
+                replace(second, objective=fewer),
+            )
+        },
+        r"stages\.mfcc\.objective\.targets\.type: there 'MFCCTargets'": {
+            "stages": (replace(first, objective=MaskedPredictionConfig(targets=RandomProjectionTargets())), second)
+        },
+        r"made_of\.noise\.recordings: there 2, now 1": {
+            "noise": str(write_corpus(Path(begun.output).parent / "other noise", [9_000]))
+        },
+        r"made_of\.teacher: there None, now 'sha256": {"teacher": str(saved_model(begun))},
+    }
+    for message, changes in cases.items():
+        with pytest.raises(ConfigurationError, match=message):
+            pretrain(replace(begun, **changes))
+        assert contents(folder_of(begun)) == before
+
+
+def test_a_run_that_has_begun_refuses_another_corpus(begun: PretrainingRun) -> None:
+    before = contents(folder_of(begun))
+    soundfile.write(Path(begun.data) / "2.wav", np.zeros(48_000), 16_000)
+    with pytest.raises(ManifestError, match=r"changed since they were decoded: .*2\.wav"):
+        pretrain(begun)
+    other = write_corpus(Path(begun.data).parent / "other", [20_000, 33_000, 48_000, 16_000, 25_000, 31_000, 20_000])
+    with pytest.raises(ConfigurationError, match="recordings: there 6, now 7"):
+        pretrain(replace(begun, data=str(other)))
+    assert contents(folder_of(begun)) == before
+
+
+def test_a_finished_run_is_left_alone_and_says_so(run: PretrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_finished(run)
+    model = pretrain(run)
+    before = {path: path.stat().st_mtime_ns for path in folder_of(run).rglob("*")}
+    monkeypatch.setattr(recipe_module, "train", None)
+    first, second = run.stages
+    often = (replace(first, training=replace(TRAINING, log_every=1, save_every=5)), second)
+    assert pretrain(replace(run, stages=often)) == model
+    assert is_finished(run)
+    assert {path: path.stat().st_mtime_ns for path in folder_of(run).rglob("*")} == before
+
+
+def test_a_half_done_run_goes_on_with_what_may_change(run: PretrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = pretrain(replace(run, name="whole"))
+
+    def stop(*args: object, **options: object) -> None:
+        train(*args, **options, stop_at=3)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recipe_module, "train", stop)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(run)
+    monkeypatch.setattr(recipe_module, "train", train)
+    first, second = run.stages
+    changed = (replace(first, training=replace(TRAINING, log_every=1, save_every=5)), second)
+    moved = Path(run.output).rename(Path(run.output).with_name("moved"))
+    (moved / "whole").rename(Path(run.output).parent / "whole")
+    expected = weights(Path(run.output).parent / "whole" / whole.relative_to(Path(run.output) / "whole"))
+    resumed = weights(pretrain(replace(run, output=str(moved), stages=changed)))
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+
+
+def test_targets_without_their_account_are_not_trusted(run: PretrainingRun) -> None:
+    stage = replace(FIRST, extractor_steps=0)
+    model = pretrain(replace(run, stages=(stage,)))
+    shutil.rmtree(model)
+    account = model.parent / "targets" / "settings.json"
+    account.write_text(account.read_text().replace('"seed": 0', '"seed": 7'))
+    with pytest.raises(ConfigurationError, match="seed: there 7, now 0"):
+        pretrain(replace(run, stages=(stage,)))
+    account.unlink()
+    with pytest.raises(ConfigurationError, match=r"holds results, but settings\.json"):
+        pretrain(replace(run, stages=(stage,)))
+
+
+def too_short(run: PretrainingRun) -> PretrainingRun:
+    long = replace(BATCHING, min_seconds=30.0, max_seconds=40.0, batch_seconds=80.0)
+    return replace(run, stages=(replace(FIRST, batching=long),))
+
+
+def unreadable(run: PretrainingRun) -> PretrainingRun:
+    folder = Path(run.output).parent / "unreadable"
+    folder.mkdir()
+    (folder / "manifest.jsonl").write_text('{"path": "a.wav"}\n')
+    (folder / "a.wav").write_bytes(b"not audio")
+    return replace(run, data=str(folder))
+
+
+def too_many_clusters(run: PretrainingRun) -> PretrainingRun:
+    objective = MaskedPredictionConfig(targets=MFCCTargets(num_clusters=10_000))
+    return replace(run, stages=(replace(FIRST, objective=objective, extractor_steps=0),))
+
+
+@pytest.mark.parametrize("lacking", [too_short, unreadable, too_many_clusters])
+def test_a_run_that_is_refused_before_its_first_step_leaves_nothing(
+    run: PretrainingRun, lacking: Callable[[PretrainingRun], PretrainingRun]
+) -> None:
+    refused = lacking(run)
+    with pytest.raises((ConfigurationError, ManifestError)):
+        pretrain(refused)
+    assert not Path(run.output).exists()
+    Path(run.output).mkdir()
+    (Path(run.output) / "mine").touch()
+    with pytest.raises((ConfigurationError, ManifestError)):
+        pretrain(refused)
+    assert [path.name for path in Path(run.output).iterdir()] == ["mine"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_refused_before_anything_is_read(run: PretrainingRun) -> None:
+    with pytest.raises(ConfigurationError, match="'cuda' cannot be used here"):
+        pretrain(replace(run, device="cuda", data="nowhere"))
+
+
+def test_a_file_in_the_way_of_the_folder_is_named(run: PretrainingRun) -> None:
+    Path(run.output).write_text("a file")
+    with pytest.raises(ConfigurationError, match="part of its path is a file"):
+        pretrain(run)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [((), "no stages"), (("a", "a"), "folder of its own"), (("waveforms",), "no name"), (("../a",), "no name")],
+)
+def test_stages_have_folders_of_their_own(run: PretrainingRun, names: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        replace(run, stages=tuple(replace(FIRST, name=name) for name in names))
 
 
 def test_a_corpus_that_is_not_there_is_named(run: PretrainingRun) -> None:

@@ -12,7 +12,8 @@ from sonant.checkpoints import load_checkpoint
 from sonant.errors import ConfigurationError
 from sonant.models import W2vBERT2Config, Wav2Vec2Config
 from sonant.pretraining import Batching, MaskedPredictionConfig, RandomProjectionTargets, W2vBERTObjectiveConfig
-from sonant.recipes.pretraining import PretrainingRun, Stage, pretrain
+from sonant.recipes.pretraining import pretrain
+from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Training, train
 from tests.recipes.test_pretraining import write_corpus
 from tests.shapes import TINY
@@ -55,11 +56,16 @@ def test_interrupted_equals_uninterrupted(run: PretrainingRun, tmp_path: Path, m
     whole = load_checkpoint(pretrain(run))
     interrupted = replace(run, output=str(tmp_path / "interrupted"))
 
+    class Interruption(Exception):
+        pass
+
     def stop(*args: object, **options: object) -> None:
         train(*args, **options, stop_at=2)
+        raise Interruption
 
     monkeypatch.setattr(recipe_module, "train", stop)
-    pretrain(interrupted)
+    with pytest.raises(Interruption):
+        pretrain(interrupted)
     monkeypatch.setattr(recipe_module, "train", train)
     resumed = load_checkpoint(pretrain(interrupted))
     for expected, given in (

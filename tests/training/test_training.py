@@ -129,6 +129,20 @@ def test_a_state_of_another_model_is_refused(tmp_path: Path) -> None:
         train(other, points, SHORT, tmp_path)
 
 
+def test_a_state_of_other_settings_is_refused(tmp_path: Path) -> None:
+    trained(tmp_path, 4)
+    before = (tmp_path / "state.pt").read_bytes()
+    for changes, message in (
+        ({"steps": 24}, "steps: there 12, now 24"),  # the schedule up to here was another
+        ({"schedule": TriStage()}, "schedule.type: there 'Linear', now 'TriStage'"),
+        ({"betas": (0.9, 0.9)}, "betas"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            train(Regression(), points, replace(SHORT, **changes), tmp_path)
+    assert (tmp_path / "state.pt").read_bytes() == before
+    train(Regression(), points, replace(SHORT, log_every=1, save_every=1), tmp_path)
+
+
 def test_a_truncated_state_is_refused(tmp_path: Path) -> None:
     trained(tmp_path, 4)
     state = tmp_path / "state.pt"

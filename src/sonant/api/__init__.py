@@ -1,10 +1,10 @@
 """The public door: load a model, turn recordings into vectors, units, transcripts and speakers."""
 
 from sonant.api.encoder import SpeechEncoder
-from sonant.api.identity import fingerprint
 from sonant.api.loading import load
 from sonant.api.once import diarize, transcribe, units, verify
 from sonant.decoding.results import SpeakerTurn, Transcript, Verification, Word
+from sonant.models.identity import fingerprint
 
 __all__ = [
     "SpeakerTurn",

@@ -10,8 +10,6 @@ from typing import Any, BinaryIO, Literal, Unpack
 
 from torch import Tensor, nn
 
-from sonant.api.devices import Device, usable_devices
-from sonant.api.identity import fingerprint
 from sonant.api.recordings import Recordings
 from sonant.api.running import Running, check_on_error, results_of
 from sonant.api.similarity import VERIFICATION_THRESHOLD, compare_voices, cosines, vectors_of
@@ -43,7 +41,9 @@ from sonant.extraction.units import deduplicate as without_repetitions
 from sonant.inference import Precision, PreparedCopies
 from sonant.models import Backbone
 from sonant.models.abilities import HEAD_FOR, Ability
+from sonant.models.devices import Device, usable_devices
 from sonant.models.families import Task, presets
+from sonant.models.identity import fingerprint
 from sonant.pretraining.kmeans import KMeans
 
 Layers = Layer | Literal["all"] | Sequence[Layer]

@@ -7,9 +7,9 @@ from os import PathLike
 
 import torch
 
-from sonant.api.devices import Device, usable_devices
 from sonant.api.encoder import SpeechEncoder
 from sonant.checkpoints import load_checkpoint, make_backbone
+from sonant.models.devices import Device, usable_devices
 
 
 def load(

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
-from sonant.api.devices import Device
 from sonant.api.recordings import Recordings
 from sonant.audio import Channel
 from sonant.errors import SonantWarning, UnknownName, warn
@@ -12,6 +11,7 @@ from sonant.extraction.request import Request
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
 from sonant.inference import Precision
+from sonant.models.devices import Device
 
 
 class Running(TypedDict, total=False):

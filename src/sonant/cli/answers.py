@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from sonant.data.files import atomic
 from sonant.errors import ConfigurationError
-from sonant.extraction.formats import atomic
 from sonant.extraction.inputs import Entry, gather
 from sonant.extraction.names import output_names
 

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 from sonant.recipes import PRETRAINING
 
 if TYPE_CHECKING:
-    from sonant.recipes.pretraining import PretrainingRun
+    from sonant.recipes.runs import PretrainingRun
 
 
 def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = False) -> int:
     """Train a model on raw speech, without labels.
 
-    The run makes its own targets, trains stage after stage, and goes on where it left off when it is called again.
-    Settings of the recipe are changed by dotted key=value pairs or a YAML file of them.
+    The run makes its own targets, trains stage after stage, and goes on where it left off when it is called again with
+    the same settings. Settings of the recipe are changed by dotted key=value pairs or a YAML file of them.
 
     Args:
         recipe (RECIPE): name of the run: {recipes}.
@@ -29,6 +29,7 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = 
 
     from sonant.recipes import pretraining_recipe
     from sonant.recipes.overrides import override
+    from sonant.recipes.pretraining import is_finished
     from sonant.recipes.pretraining import pretrain as carry_out
 
     run = override(pretraining_recipe(recipe), overrides)
@@ -39,8 +40,10 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = 
 
         print_plan(recipe, run)
     else:
+        was_finished = is_finished(run)
         folder = carry_out(run)
-        print(json.dumps({"model": str(folder)}) if json_ else f"The pretrained model is in {folder}")
+        done = "The run was finished before, with these settings; nothing was done. " if was_finished else ""
+        print(json.dumps({"model": str(folder)}) if json_ else f"{done}The pretrained model is in {folder}")
     return 0
 
 

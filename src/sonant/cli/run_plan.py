@@ -14,7 +14,7 @@ from sonant.models.families import family_of
 from sonant.pretraining import LayerTargets
 from sonant.recipes import PRETRAINING
 from sonant.recipes.cost import ASSUMPTIONS, StageCost, estimate, needs
-from sonant.recipes.pretraining import ObjectiveConfig, PretrainingRun, Stage
+from sonant.recipes.runs import ObjectiveConfig, PretrainingRun, Stage
 from sonant.training.schedules import Schedule, TriStage
 
 

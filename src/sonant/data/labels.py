@@ -39,6 +39,8 @@ class LabelStore:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         wanted = "labels.u16" if num_labels <= 1 << 16 else "labels.u32"
+        for name in ("lengths.npy", *FILES):  # what other labels may have left
+            (folder / name).unlink(missing_ok=True)
         lengths = []
         with open(folder / wanted, "wb") as file:
             for row in labels:

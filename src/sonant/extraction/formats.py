@@ -14,12 +14,12 @@ import json
 import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol, get_args
 
 import numpy as np
 
+from sonant.data.files import atomic
 from sonant.errors import MissingExtra, UnknownName
 
 Format = Literal["npy", "npz", "safetensors", "parquet", "jsonl"]
@@ -36,18 +36,6 @@ class Rows(Protocol):
 
     def __len__(self) -> int: ...
     def __getitem__(self, span: slice, /) -> np.ndarray: ...
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A path to write to that becomes `path` when all went well, and vanishes otherwise."""
-    draft = path.with_name(f"{path.name}.part")
-    try:
-        yield draft
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 def write(

@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sonant.errors import ConfigurationError
-from sonant.extraction.formats import atomic, sync
+from sonant.data.files import atomic
+from sonant.data.settings import check_settled, read_settings, write_settings
+from sonant.extraction.formats import sync
 from sonant.extraction.names import as_json, key_of
 
 
@@ -81,28 +82,16 @@ def settle(path: Path, settings: Mapping[str, Any], *, source: str | None, bound
     Raises:
         ConfigurationError: the output holds the results of other settings; it lists what differs.
     """
-    if not (bound and path.exists()):
-        _write_settings(path, {**settings, "sources": [source]})
+    if not bound:
+        write_settings(path, {**settings, "sources": [source]})
         return source is not None
-    before = json.loads(path.read_bytes())
+    before = read_settings(path)
     sources = before.pop("sources", [None])  # older versions did not note them
-    compared = [name for name in {**before, **settings} if name not in free]
-    differing = [name for name in compared if before.get(name) != settings.get(name)]
-    if differing:
-        lines = "; ".join(f"{name}: there {before.get(name)!r}, now {settings.get(name)!r}" for name in differing)
-        raise ConfigurationError(
-            f"{path.parent} holds the results of a run with other settings ({lines}). Repeat those settings to go on "
-            "with it, or write to another folder."
-        )
+    check_settled(path, before, settings, free=free)
     if source not in sources:
         sources.append(source)
-        _write_settings(path, {**before, "sources": sources})
+        write_settings(path, {**before, "sources": sources})
     return source is not None and sources == [source]
-
-
-def _write_settings(path: Path, settings: Mapping[str, Any]) -> None:
-    with atomic(path) as draft:
-        draft.write_text(as_json(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from sonant.extraction.formats import atomic
+from sonant.data.files import atomic
 
 
 class Unfinished:

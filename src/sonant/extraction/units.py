@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sonant.data.files import atomic
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.engine import Engine, OnError, Outcome
-from sonant.extraction.formats import atomic
 from sonant.extraction.inputs import Entry
 from sonant.extraction.journal import failure, write_lines
 from sonant.extraction.names import as_json, one_line, output_names

@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from sonant.data import BatchSampler, LabelStore, WaveformStore
+from sonant.data.settings import settle
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
 from sonant.models.code_vocabulary import codes_of_numbers, codes_of_symbols, group_numbers
 from sonant.models.discrete_bert import DiscreteBERT
+from sonant.models.identity import fingerprint
 from sonant.models.vq_wav2vec import VQWav2Vec
 from sonant.pretraining.batches import Batching
 
@@ -187,11 +189,17 @@ def make_codes(
     """Run a vq-wav2vec over the corpus once.
 
     The codes lie in the folder as labels, beside the `dict.txt` that fairseq would make of them: a line for each group
-    of codes, with how often it occurs. A folder that holds both is used as it is.
+    of codes, with how often it occurs. A folder that holds both is used as it is, if they are the codes of the same
+    speech and tokenizer (`settings.json`); ConfigurationError is raised if not.
     """
     folder = Path(folder)
     groups, num_codes = tokenizer.config.groups, tokenizer.config.codes
-    if not (folder / "lengths.npy").exists():
+    made_of = {"speech": waveforms.fingerprint, "tokenizer": fingerprint(tokenizer)}
+    is_there = (folder / "lengths.npy").exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    settle(folder / "settings.json", made_of, bound=is_there)
+    if not is_there:
+        (folder / DICTIONARY).unlink(missing_ok=True)  # of other codes
         numbers = (
             group_numbers(codes, num_codes).cpu().numpy() for codes in _codes_of(waveforms, tokenizer.to(device).eval())
         )

@@ -11,9 +11,11 @@ from tqdm import tqdm
 
 from sonant.audio.mel import mfcc_with_deltas
 from sonant.data import LabelStore, WaveformStore
+from sonant.data.settings import plain, settle
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
+from sonant.models.identity import fingerprint
 from sonant.pretraining.kmeans import CHUNK_ROWS, KMeans, fit_kmeans
 from sonant.pretraining.random_projection_targets import RandomProjectionTargets
 
@@ -60,16 +62,24 @@ def make_targets(
 ) -> LabelStore:
     """Label every frame of the backbone (50 a second), by clusters of features of the corpus or as the targets say.
 
-    Clusters are fitted on a share of the recordings and kept in `kmeans.safetensors`; the labels are made only once,
-    and a folder that holds them is used as it is.
+    Clusters are fitted on a share of the recordings and kept in `kmeans.safetensors`. The labels are made only once: a
+    folder that holds them is used as it is, if they are those of the same targets, speech and model (`settings.json`).
 
     Args:
         previous: the model whose layer `LayerTargets` clusters.
         fit_share: share of the recordings, drawn at random, on which the clusters are fitted.
+
+    Raises:
+        ConfigurationError: the folder holds labels of other targets, speech or another model; or too few frames.
     """
     folder = Path(folder)
-    if not (folder / "lengths.npy").exists():
-        folder.mkdir(parents=True, exist_ok=True)
+    made_of = {"targets": plain(targets), "speech": waveforms.fingerprint, "fit_share": fit_share, "seed": seed}
+    if isinstance(targets, LayerTargets) and previous is not None:
+        made_of["model"] = fingerprint(previous)
+    is_there = (folder / "lengths.npy").exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    settle(folder / "settings.json", made_of, bound=is_there)
+    if not is_there:
         everything = range(len(waveforms))
         if isinstance(targets, RandomProjectionTargets):
             labels = targets.labels(waveforms, tqdm(everything, "labels", unit="clip", disable=None), device)

@@ -9,7 +9,7 @@ batches are HuBERT Base's.
 from sonant.layers.masking import SpanMasking
 from sonant.models import W2vBERT2Config
 from sonant.pretraining import Batching, MaskedPredictionConfig, RandomProjectionTargets
-from sonant.recipes.pretraining import PretrainingRun, Stage
+from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Training
 
 

@@ -8,7 +8,7 @@ from sonant.models import BackboneConfig
 from sonant.models.flops import forward_flops
 from sonant.pretraining import MaskedTokensConfig
 from sonant.pretraining.flops import masked_share, objective_flops
-from sonant.recipes.pretraining import PretrainingRun, Stage, needs_previous
+from sonant.recipes.runs import PretrainingRun, Stage, needs_previous
 
 # What one GPU is taken to do: two fifths of the 400 TFLOP/s that a data-centre GPU of 2022 reaches in bfloat16; and one
 # core of a CPU: as `sonant/wavlm-tiny` was trained, two of them at 25 seconds of audio a second.

@@ -8,7 +8,7 @@ Adam's betas and epsilon are those of the published checkpoint (fairseq issue 19
 
 from sonant.models.discrete_bert import DiscreteBERTConfig
 from sonant.pretraining import Batching, MaskedTokensConfig
-from sonant.recipes.pretraining import PretrainingRun, Stage
+from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Linear, Training
 
 

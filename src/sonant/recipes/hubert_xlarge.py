@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sonant.models.hubert import XLARGE
 from sonant.recipes import hubert_large
-from sonant.recipes.pretraining import PretrainingRun
+from sonant.recipes.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sonant.models.vq_wav2vec import GUMBEL
 from sonant.recipes import wav2vec_base
-from sonant.recipes.pretraining import PretrainingRun
+from sonant.recipes.runs import PretrainingRun
 from sonant.training import Cosine
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from sonant.models import W2vBERT2Config
 from sonant.pretraining import Batching, W2vBERTObjectiveConfig
-from sonant.recipes.pretraining import PretrainingRun, Stage
+from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Linear, Training
 
 

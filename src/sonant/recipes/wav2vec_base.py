@@ -9,7 +9,7 @@ but at the same rate they turn more slowly. On one device a step is
 
 from sonant.models import Wav2VecConfig
 from sonant.pretraining import Batching, FutureContrastConfig
-from sonant.recipes.pretraining import PretrainingRun, Stage
+from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Cosine, Training
 
 

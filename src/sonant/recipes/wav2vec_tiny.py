@@ -3,7 +3,7 @@
 from sonant.models.wav2vec import TINY
 from sonant.pretraining import FutureContrastConfig
 from sonant.recipes import tiny
-from sonant.recipes.pretraining import PretrainingRun, Stage
+from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Cosine
 
 

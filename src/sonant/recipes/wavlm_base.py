@@ -8,7 +8,7 @@ On one device a step is `accumulate` batches, so that an update sees what 32 dev
 from sonant.audio.augment import Mixing
 from sonant.models import WavLMConfig
 from sonant.pretraining import Batching, LayerTargets, MaskedPredictionConfig, MFCCTargets
-from sonant.recipes.pretraining import PretrainingRun, Stage
+from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Training
 
 BATCHING = Batching(batch_seconds=87.5, max_seconds=15.625, min_seconds=2.0)

@@ -11,6 +11,7 @@ from typing import Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
 import torch
 from torch import nn
 
+from sonant.data.settings import plain
 from sonant.errors import ConfigurationError, SonantError
 from sonant.loss import Loss
 from sonant.training.log import TrainingLog
@@ -101,6 +102,11 @@ def train(
         batches: gives the batches from a number on (step times `accumulate`), without end.
         folder: holds `state.pt`, `metrics.jsonl` and the TensorBoard events.
         stop_at: leave after this step, with the state saved, as an interruption would.
+
+    Raises:
+        ConfigurationError: the folder holds the state of a training with other settings; only `log_every` and
+            `save_every` may change.
+        DivergedError: the gradient was not finite for many steps on end.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +120,7 @@ def train(
         weight_decay=training.weight_decay,
         fused=True,
     )
-    first = load_state(folder / "state.pt", objective, optimizer)
+    first = load_state(folder / "state.pt", objective, optimizer, plain(training))
     if first >= training.steps:
         return
     last = training.steps if stop_at is None else min(stop_at, training.steps)
@@ -160,7 +166,7 @@ def train(
             due = done % training.log_every == 0 or done == training.steps
             log.step(done, rate=optimizer.param_groups[0]["lr"], gradient_norm=norm, due=due)
             if (done % training.save_every == 0 and bad_steps == 0) or done == last:
-                save_state(folder / "state.pt", done, objective, optimizer)
+                save_state(folder / "state.pt", done, objective, optimizer, plain(training))
 
 
 class _Prefetched(Generic[B]):

@@ -1,0 +1,130 @@
+"""What is wrong with a pretraining run, said before anything is read, decoded or written."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any
+
+from sonant.checkpoints.checkpoint import hollow
+from sonant.data.settings import differences, plain
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.models import Backbone, BackboneConfig
+from sonant.models.devices import usable_devices
+from sonant.pretraining import LayerTargets
+from sonant.recipes.runs import PretrainingRun, Stage, needs_previous
+from sonant.recipes.stage_setup import TRAINS, expect
+
+# Last words of the names of numbers that are at most 1, that are above 0, and of counts that may be 0.
+SHARES = ("probability", "share", "fraction", "dropout", "layerdrop", "overlap")
+POSITIVE = ("eps", "norm", "temperature", "max_seconds", "batch_seconds")
+FEWEST = ("min_spans", "layer", "left_reach", "right_reach")
+IN_TRAINING_ALONE = ("type", "*dropout", "*layerdrop")  # of a model; its outputs and weights do not depend on them
+
+
+def check(run: PretrainingRun) -> None:
+    """Raise ConfigurationError for a run that cannot start, by its settings alone."""
+    if not run.data:
+        raise ConfigurationError("The run has no data. Name a folder with a manifest.jsonl: data=PATH")
+    for name, value, default in _numbers(run):
+        _check_number(name, value, default)
+    usable_devices(run.device)
+    backbone = hollow(run.model)
+    if needs_previous(run.stages[0]) and not run.teacher:
+        raise ConfigurationError(
+            f"The stage {run.stages[0].name!r} takes its targets or weights from the model before it, and there is "
+            "none. Name one with teacher=MODEL: a hub id, a folder or a file."
+        )
+    for stage in run.stages:
+        expect(TRAINS[type(stage.objective)][0], backbone, TRAINS[type(stage.objective)][1])
+        if stage.mixing.probability > 0 and stage.mixing.noise_share > 0 and not run.noise:
+            raise ConfigurationError(
+                f"The stage {stage.name!r} mixes noises in (mixing.noise_share is above 0), and there are none. Name a "
+                "manifest of them: noise=PATH; or set mixing.noise_share=0."
+            )
+        if stage.batching.reverb_probability > 0 and not run.rooms:
+            raise ConfigurationError(
+                f"The stage {stage.name!r} reverberates (batching.reverb_probability is above 0), and there are no "
+                "impulse responses. Name a manifest of them: rooms=PATH; or set batching.reverb_probability=0."
+            )
+    for stage in run.stages[1:]:
+        check_targets(stage, run.model, run.model)
+
+
+def check_start(run: PretrainingRun, stage: Stage, previous: Backbone, backbone: Backbone) -> None:
+    """Raise ConfigurationError if a stage cannot take its targets, or its weights, from the model before it."""
+    check_targets(stage, previous.config, run.model)
+    if stage.start == "fresh":
+        return
+    there, here = _architecture(previous), _architecture(backbone)
+    differing = differences(there, here, free=IN_TRAINING_ALONE)
+    shapes = ({name: list(tensor.shape) for name, tensor in each.state_dict().items()} for each in (previous, backbone))
+    differing = differing or differences(*shapes)  # what no setting tells
+    if differing:
+        lines = [f"{name}: there {theirs!r}, here {ours!r}" for name, (theirs, ours) in differing.items()]
+        more = [f"and {len(lines) - 12} more"] if len(lines) > 12 else []
+        raise ConfigurationError(
+            f"The stage {stage.name!r} starts from the weights of the model before it, which is another model "
+            f"({'; '.join(lines[:12] + more)}). Give this run that model's settings, such as "
+            f"model.{lines[0].partition(':')[0]}=..., or set stages.{stage.name}.start=fresh."
+        )
+
+
+def check_targets(stage: Stage, previous: BackboneConfig, model: BackboneConfig) -> None:
+    """Raise if the labels of a stage, made of a layer of the model before it, would not fit the frames of its model."""
+    targets = getattr(stage.objective, "targets", None)
+    if not isinstance(targets, LayerTargets):
+        return
+    if not 0 <= targets.layer <= previous.num_layers:
+        raise UnknownName(
+            f"layer for the targets of the stage {stage.name!r} in the model before it:",
+            targets.layer,
+            range(previous.num_layers + 1),
+        )
+    names = ("sampling_rate", "stride", "receptive_field")
+    sides = [{name: getattr(config, name) for name in names} for config in (previous, model)]
+    if differing := differences(*sides):
+        lines = (f"{name}: there {theirs}, here {ours}" for name, (theirs, ours) in differing.items())
+        raise ConfigurationError(
+            f"The stage {stage.name!r} takes its targets from the model before it, whose frames are not those of this "
+            f"run's model ({'; '.join(lines)}). Both must hear the same samples in each frame: choose another teacher."
+        )
+
+
+def _architecture(model: Backbone) -> dict[str, Any]:
+    """What tells one model from another of the same weights: its class, and its settings."""
+    settings = {"network": type(model).__name__, **plain(model.config)}
+    if not model.normalize:
+        settings.pop("normalize_epsilon", None)
+    return settings
+
+
+def _numbers(config: Any, inside: str = "", default: Any = MISSING) -> Iterator[tuple[str, float, Any]]:
+    """Every number of a run, by its dotted name, with what it is by default."""
+    if is_dataclass(config):
+        for each in fields(config):
+            below = each.default if each.default_factory is MISSING else each.default_factory()
+            yield from _numbers(getattr(config, each.name), f"{inside}.{each.name}" if inside else each.name, below)
+    elif isinstance(config, tuple):
+        like = default if isinstance(default, tuple) and all(isinstance(item, int | float) for item in default) else ()
+        for number, item in enumerate(config):
+            name = str(getattr(item, "name", number))
+            yield from _numbers(item, f"{inside}.{name}", min(like, default=MISSING))
+    elif isinstance(config, int | float) and not isinstance(config, bool):
+        yield inside, config, default
+
+
+def _check_number(name: str, value: float, default: Any) -> None:
+    """What a number may be, its default says: one that is not negative by default cannot be, nor a size zero."""
+    number = default if isinstance(default, int | float) else 1
+    least = -math.inf if number < 0 else 1 if isinstance(value, int) and isinstance(number, int) and number > 0 else 0
+    expected = {-math.inf: "a finite number", 0: "0 or more", 1: "1 or more"}[least]
+    fits = math.isfinite(value) and value >= least
+    word = f"_{name.rpartition('.')[2]}"
+    if word.endswith(tuple(f"_{each}" for each in FEWEST)):
+        expected, fits = "0 or more", value >= 0
+    elif word.endswith(tuple(f"_{each}" for each in SHARES)):
+        expected, fits = "a share between 0 and 1", 0 <= value <= 1
+    elif word.endswith(tuple(f"_{each}" for each in POSITIVE)):
+        expected, fits = "a number above 0", math.isfinite(value) and value > 0
+    if not fits:
+        raise ConfigurationError(f"{name}={value} was given; expected {expected}.")
