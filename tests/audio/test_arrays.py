@@ -17,6 +17,7 @@ FULL_SCALE = {"int8": 2**7, "int16": 2**15, "int32": 2**31}
 dtypes = st.sampled_from(["int8", "uint8", "int16", "uint16", ">i2", "int32", "uint32", "float16", ">f4", "float64"])
 
 
+@pytest.mark.filterwarnings("ignore::sonant.errors.AudioWarning")  # samples as small as 1e-5, as int32
 @settings(deadline=None)
 @given(
     values=hnp.arrays(np.float32, st.integers(400, 900), elements=st.floats(-1, 1, width=16)),
@@ -110,7 +111,7 @@ def test_no_samples(shape):
     ("values", "why"),
     [
         (np.zeros((2, 3, 4)), "one recording"),
-        (np.float32(3), "one recording"),
+        (np.float32(3), "single number"),
         (np.zeros((200, 16000)), "batch"),
         (np.zeros(500, np.int64), "int64"),
         (torch.zeros(500, dtype=torch.long), "int64"),
@@ -136,12 +137,11 @@ def test_numbers_too_large_for_float32_are_not_finite():
         audio.read(np.full(500, 1e300))
 
 
-@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3", "aiff", "caf", "au", "w64", "rf64"])
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3", "tagged mp3", "aiff", "caf", "au", "w64", "rf64"])
 def test_the_bytes_of_a_file_are_not_samples(encode, speechlike, kind):
     """Neither in an array, nor as a list of numbers; under the key 'bytes' they are what they say."""
-    data = encode(speechlike(0.5), 16000, kind)
-    tag = b"ID3\x04\x00\x00" + bytes(4) if kind == "mp3" else b""
-    data = tag + data
+    data = encode(speechlike(0.5), 16000, kind.split()[-1])
+    data = b"ID3\x04\x00\x00" + bytes(4) + data if "tagged" in kind else data
     array = np.frombuffer(data, np.uint8)
     for values in (array, array[None], torch.from_numpy(array.copy()), list(data), array.astype(np.int32)):
         with pytest.raises(UndecodableAudio, match=r"bytes\(array\)"):
@@ -163,3 +163,19 @@ def test_numbers_at_the_wrong_scale_warn():
     audio.read(np.resize(np.array([7.9, -7.9]), 600))
     with pytest.warns(AudioWarning, match="32768"):
         list(audio.blocks(quiet.astype(np.float32)))
+
+
+@pytest.mark.parametrize(("container", "codec"), [("adts", "aac"), ("mp4", "aac"), ("webm", "libopus")])
+def test_neither_are_those_that_ffmpeg_reads(encode_av, speechlike, container, codec):
+    data = encode_av(speechlike(0.5, 48000)[:, 0], 48000, container, codec)
+    with pytest.raises(UndecodableAudio, match=r"bytes\(array\)"):
+        audio.read(np.frombuffer(data, np.uint8))
+
+
+@settings(deadline=None, max_examples=200)
+@given(head=st.binary(max_size=12), seed=st.integers(0, 1000))
+def test_loud_samples_of_eight_bits_are_samples(head, seed):
+    """Also where they begin with the bits of a frame of MPEG audio; only a container's name is taken for one."""
+    noise = np.random.default_rng(seed).integers(0, 256, 4000, dtype=np.uint8).tobytes()
+    values = np.frombuffer(b"\xff\xfb" + head + noise, np.uint8)
+    np.testing.assert_allclose(audio.read(values), (values.astype(float) - 128) / 128)

@@ -27,7 +27,7 @@ def expected(samples):
 
 
 @pytest.mark.parametrize("make", [np.asarray, torch.from_numpy, lambda x: torch.from_numpy(x)[None], list])
-@pytest.mark.parametrize("rate", [8000, np.int64(8000), 8000.0])
+@pytest.mark.parametrize("rate", [8000, np.int64(8000), 8000.0, torch.tensor(8000), np.array(8000)])
 def test_samples_and_their_rate_in_either_order(samples, expected, make, rate):
     values = make(samples)
     for pair in ((values, rate), (rate, values)):
@@ -128,7 +128,10 @@ def test_a_mapping_without_a_rate_or_with_two_is_refused(samples):
     for given in ({"array": samples, "sampling_rate": 8000}, (samples, 8000)):
         with pytest.raises(UndecodableAudio, match="8000 Hz.*16000 Hz"):
             audio.read(given, source_rate=16000)
-    for rate in (16, "8000", True, [8000]):
+    np.testing.assert_array_equal(
+        audio.read({"array": samples, "sampling_rate": torch.tensor(8000)}), audio.read((samples, 8000))
+    )
+    for rate in (16, "8000", True, [8000], torch.tensor([8000, 8000]), np.array([8000, 8000])):
         with pytest.raises(UndecodableAudio, match="hertz"):
             audio.read({"array": samples, "sampling_rate": rate})
 

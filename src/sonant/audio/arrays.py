@@ -7,19 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonant.audio.channels import Frames
+from sonant.audio.signatures import REACH, is_audio_file
 from sonant.errors import AudioWarning, EmptyAudio, NonFiniteAudio, UndecodableAudio
 
 MAX_CHANNELS = 64
 
 Waveform = NDArray[np.float32]  # (samples,); where all channels are wanted (samples, channels)
-
-# How files begin that somebody may have read into an array of bytes, each with the place where it stands.
-_FILES = (
-    *((0, word) for word in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b"caff", b".snd", b"OggS", b"fLaC")),
-    *((0, word) for word in (b"ID3\x02", b"ID3\x03", b"ID3\x04", b"\x1aE\xdf\xa3", b"0&\xb2u", b"#!AM", b"NIST")),
-    *((0, word) for word in (b"wvpk", b"ADIF", b"MAC ", b"TTA1")),
-    (4, b"ftyp"),
-)
 
 
 def to_frames(values: Any, *, is_one: bool) -> Frames:
@@ -55,7 +48,9 @@ def layout(shape: tuple[int, ...], *, is_one: bool) -> tuple[int, int]:
     if 0 in shape:
         raise EmptyAudio(f"An array of shape {shape} holds no samples: the recording, or the cut from it, is empty.")
     axes = [length for length in shape if length > 1]
-    if not shape or len(axes) > 2:
+    if not shape:
+        raise UndecodableAudio("A single number was given as a recording; expected (samples,).")
+    if len(axes) > 2:
         raise UndecodableAudio(
             f"An array of shape {shape} is not one recording: expected (samples,), (channels, samples) or "
             "(samples, channels). Give the clips of a batch one by one: list(array)."
@@ -94,17 +89,20 @@ def _as_array(values: Any) -> NDArray[Any]:
         hint = ""
         if isinstance(values, list | tuple) and len(values) == 2:
             hint = " Samples with their rate are a tuple (samples, rate), or a mapping with array and sampling_rate."
-        raise UndecodableAudio(f"A {type(values).__name__} could not be read as samples: {error}.{hint}") from error
+        why = str(error).rstrip(".")
+        raise UndecodableAudio(f"A {type(values).__name__} could not be read as samples: {why}.{hint}") from error
     if np.ma.is_masked(values):
         raise UndecodableAudio(
             f"A masked array hides {int(np.ma.getmaskarray(values).sum())} of its samples: say what stands for them, "
             "as in array.filled(0), or cut them out."
         )
-    if array.dtype.kind not in "iufOUSV" or (array.dtype.kind in "OUSV" and array.size):
+    if array.dtype.kind in "OUS" and array.size:
         raise UndecodableAudio(
-            f"An array of {array.dtype} holds no samples; expected floats or integers. Give paths or "
-            "clips one by one, not in a list."
+            f"An array of {array.dtype} holds no samples; expected floats or integers. Give paths or clips one by one, "
+            "in a list; numbers as array.astype('float32')."
         )
+    if array.dtype.kind not in "iufOUS":
+        raise UndecodableAudio(f"An array of {array.dtype} holds no samples; expected floats or integers.")
     return array
 
 
@@ -137,14 +135,11 @@ def _check_no_file(array: NDArray[Any]) -> None:
     """Raises UndecodableAudio: these are the bytes of a file, not samples."""
     if array.ndim != 1 or array.dtype == np.int8 or array.dtype.itemsize == 2:
         return
-    head = array[:8]
-    if head.min() < 0 or head.max() > 255:
-        return
-    start = head.astype(np.uint8).tobytes()
-    if any(start[place : place + len(word)] == word for place, word in _FILES):
+    head = array[:REACH]
+    if head.min() >= 0 and head.max() <= 255 and is_audio_file(data := head.astype(np.uint8).tobytes()):
         raise UndecodableAudio(
-            f"An array of {array.dtype} begins as an audio file does ({start!r}): these are the bytes of a file, not "
-            "samples. Give them as bytes: bytes(array)."
+            f"An array of {array.dtype} begins as an audio file does ({data[:8]!r}): these are the bytes of a file, "
+            "not samples. Give them as bytes: bytes(array)."
         )
 
 

@@ -61,7 +61,7 @@ def unwrap(source: Any) -> Any:
         decoded = source.get_all_samples()
         return Samples(decoded.data, decoded.sample_rate, is_one=True)
     if is_pair(source):
-        values, rate = source if isinstance(source[1], Real) else source[::-1]
+        values, rate = source if _is_number(source[1]) else source[::-1]
         return Samples(values, rate, is_one=True)
     if isinstance(source, memoryview) and source.format not in ("B", "b", "c"):
         return Samples(np.asarray(source), None, is_one=False)
@@ -86,8 +86,13 @@ def is_pair(source: Any) -> bool:
     """
     if not isinstance(source, tuple) or len(source) != 2:
         return False
-    numbers = [isinstance(item, Real) and not isinstance(item, bool) for item in source]
-    return any(is_number and _is_samples(other) for is_number, other in zip(numbers, source[::-1], strict=True))
+    return any(_is_number(item) and _is_samples(other) for item, other in zip(source, source[::-1], strict=True))
+
+
+def _is_number(item: Any) -> bool:
+    """A number, or a tensor of one, which is what a dataset in torch's format has for a rate."""
+    is_scalar = hasattr(item, "__array__") and getattr(item, "ndim", 1) == 0
+    return is_scalar or (isinstance(item, Real) and not isinstance(item, bool))
 
 
 def _is_samples(item: Any) -> bool:

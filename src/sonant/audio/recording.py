@@ -105,7 +105,7 @@ def check_rate(rate: Any, name: str) -> None:
     """Raises ConfigurationError unless `rate` is a whole number of hertz within reason."""
     try:
         good = LOWEST_RATE <= rate <= HIGHEST_RATE and int(rate) == rate and not isinstance(rate, bool)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):  # the last of a tensor of several numbers
         good = False
     if not good:
         raise ConfigurationError(

@@ -1,0 +1,38 @@
+"""How audio files begin: by this the bytes of a file are told from samples of eight bits."""
+
+import io
+
+from sonant.audio.runs import first_frame
+
+REACH = 1 << 14  # bytes: some frames of an MP3
+
+_BEGINNINGS = (
+    *(b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b"caff", b".snd", b"OggS", b"fLaC", b"NIST", b"wvpk"),
+    *(
+        b"ID3\x02",
+        b"ID3\x03",
+        b"ID3\x04",
+        b"APETAGEX",
+        b"\x1aE\xdf\xa3",
+        b"0&\xb2u",
+        b"#!AM",
+        b"ADIF",
+        b"MAC ",
+        b"TTA1",
+    ),
+)
+
+
+def is_audio_file(head: bytes) -> bool:
+    """Whether a file that begins with these bytes (`REACH` of them, or all) is audio in a known container."""
+    if head.startswith(_BEGINNINGS) or head[4:8] == b"ftyp":
+        return True
+    return head[:1] == b"\xff" and (_is_adts(head) or first_frame(io.BytesIO(head), len(head)) is not None)
+
+
+def _is_adts(head: bytes) -> bool:
+    """Whether two frames of AAC follow one another: a sync word of 12 bits, a layer of 0, and a length of 13 bits."""
+    if len(head) < 6 or head[1] & 0xF6 != 0xF0:
+        return False
+    following = (head[3] & 0x03) << 11 | head[4] << 3 | head[5] >> 5
+    return head[following : following + 1] == b"\xff" and head[following + 1 : following + 2] == head[1:2]
