@@ -79,7 +79,6 @@ CASES = {
             "added_tokens.json": {"<s>": 6, "</s>": 7},
             "special_tokens_map.json": BRACKETED | {"bos_token": "<s>", "eos_token": {"content": "</s>"}},
         },
-        config={"pad_token_id": 5},
     ),
     "added_tokens_decoder": Case(
         ("|", "a", "b", "[UNK]", "[PAD]", "ch", "<s>"),
@@ -268,6 +267,12 @@ def test_an_unusable_vocabulary_says_what_is_missing(case: Case, reason: str, tm
     known = read_tokenizer(tmp_path, case.size or len(case.tokens), case.config)
     assert "vocabulary" not in known
     assert re.search(reason, known["unusable"])
+
+
+def test_a_single_language_need_not_be_named(tmp_path: Path) -> None:
+    case = Case((), table={"eng": {"<pad>": 0, "a": 1}}, settings={"target_lang": None})
+    case.write(tmp_path)
+    assert read_tokenizer(tmp_path, 2, {})["vocabulary"] == ["<pad>", "a"]
 
 
 def test_a_blank_that_only_the_configuration_names(tmp_path: Path) -> None:

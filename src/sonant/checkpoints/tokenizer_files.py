@@ -80,7 +80,7 @@ def _settings(files: Mapping[str, dict[str, Any]], config: Mapping[str, Any]) ->
 def _names(files: Mapping[str, dict[str, Any]], settings: Mapping[str, Any]) -> dict[int, str]:
     """Token by number; where two have one number the later counts, and the vocabulary before the added tokens."""
     table = _of_language(files[VOCABULARY], settings) if VOCABULARY in files else _pieces(files[PIECES])
-    return {number: token for tokens in (_added(files), table) for token, number in tokens.items()}
+    return _added(files) | {number: token for token, number in table.items()}
 
 
 def _of_language(table: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, int]:
@@ -88,7 +88,7 @@ def _of_language(table: dict[str, Any], settings: Mapping[str, Any]) -> dict[str
     languages = [name for name, entry in table.items() if isinstance(entry, dict)]
     if not languages:
         return _numbers(table, VOCABULARY)
-    wanted = settings.get("target_lang", languages[0] if len(languages) == len(table) == 1 else None)
+    wanted = settings.get("target_lang") or (languages[0] if len(languages) == len(table) == 1 else None)
     if wanted not in languages:
         raise _Unusable(
             f"its {VOCABULARY} holds vocabularies of {len(languages)} languages ({_some(languages)}), and "
@@ -118,31 +118,36 @@ def _pieces(tokenizer: Mapping[str, Any]) -> dict[str, int]:
             f"sentencepiece (Metaspace) are read from there. Put a {VOCABULARY}, tokens to numbers, into the folder"
         )
     if isinstance(vocabulary, list):
-        vocabulary = {str(entry[0]): number for number, entry in enumerate(vocabulary)}
+        named = [entry[0] if isinstance(entry, list) and entry else entry for entry in vocabulary]
+        vocabulary = {str(name): number for number, name in enumerate(named)}
     if not isinstance(vocabulary, dict):
         raise _Unusable(f"its {PIECES} has no model.vocab")
     return _numbers(vocabulary, PIECES)
 
 
 def _decoders(decoder: Any) -> Iterator[str]:
-    if isinstance(decoder, dict):
-        if decoder.get("type") == "Sequence":
-            for inner in decoder.get("decoders", ()):
-                yield from _decoders(inner)
-        else:
-            yield str(decoder.get("type"))
+    if not isinstance(decoder, dict):
+        return
+    if decoder.get("type") != "Sequence":
+        yield str(decoder.get("type"))
+    for inner in _objects(decoder.get("decoders")):
+        yield from _decoders(inner)
 
 
-def _added(files: Mapping[str, dict[str, Any]]) -> dict[str, int]:
-    """The tokens beside the vocabulary."""
+def _added(files: Mapping[str, dict[str, Any]]) -> dict[int, str]:
+    """The tokens beside the vocabulary, by number."""
+    pairs: list[tuple[Any, Any]]
     listed = files.get(SETTINGS, {}).get("added_tokens_decoder")
     if isinstance(listed, dict):
-        added = {_content(entry): int(number) for number, entry in listed.items() if str(number).isdecimal()}
+        pairs = [(int(number), _content(entry)) for number, entry in listed.items() if str(number).isdecimal()]
     else:
-        added = files.get(ADDED, {})
-        for entry in files.get(PIECES, {}).get("added_tokens", ()):
-            added = added | {_content(entry): entry.get("id")}
-    return {token: number for token, number in added.items() if isinstance(token, str) and type(number) is int}
+        pairs = [(number, token) for token, number in files.get(ADDED, {}).items()]
+        pairs += [(entry.get("id"), _content(entry)) for entry in _objects(files.get(PIECES, {}).get("added_tokens"))]
+    return {number: token for number, token in pairs if type(number) is int and isinstance(token, str)}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _blank(vocabulary: list[str], names: Mapping[int, str], settings: Mapping[str, Any], told: Any) -> int:

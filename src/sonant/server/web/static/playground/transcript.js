@@ -31,7 +31,7 @@ export class Transcript {
       return { button, start, end };
     });
     const line = document.createElement("p");
-    if (this.words.length) line.append(...this.words.flatMap(({ button }) => [button, " "]));
+    if (this.words.length) line.append(...this.words.flatMap(spaced(answer.text)));
     else line.textContent = answer.text || "No words were recognised.";
     this.place.replaceChildren(line);
   }
@@ -41,4 +41,15 @@ export class Transcript {
       button.toggleAttribute("data-heard", seconds > 0 && seconds >= start && seconds < end);
     }
   }
+}
+
+/** Each word behind what the text has before it: a space, or nothing in scripts without spaces. */
+function spaced(text) {
+  let end = 0;
+  return ({ button }) => {
+    const start = Math.max(text.indexOf(button.textContent, end), end);
+    const between = text.slice(end, start);
+    end = start + button.textContent.length;
+    return [between, button];
+  };
 }
