@@ -269,6 +269,16 @@ def test_an_unusable_vocabulary_says_what_is_missing(case: Case, reason: str, tm
     assert re.search(reason, known["unusable"])
 
 
+def test_a_vocabulary_of_another_kind_is_named(tmp_path: Path) -> None:
+    assert read_tokenizer(tmp_path, 2, {}) == {}
+    (tmp_path / "tokenizer.model").touch()
+    assert "in tokenizer.model" in read_tokenizer(tmp_path, 2, {})["unusable"]
+    (tmp_path / "tokenizer.json").write_text(
+        json.dumps({"model": {"vocab": {"a": 0}}, "decoder": {"type": "ByteLevel"}})
+    )
+    assert "decoder ByteLevel" in read_tokenizer(tmp_path, 2, {})["unusable"]
+
+
 def test_a_single_language_need_not_be_named(tmp_path: Path) -> None:
     case = Case((), table={"eng": {"<pad>": 0, "a": 1}}, settings={"target_lang": None})
     case.write(tmp_path)

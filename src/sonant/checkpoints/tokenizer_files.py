@@ -18,6 +18,7 @@ from sonant.errors import ModelWarning
 VOCABULARY, SETTINGS, PIECES = "vocab.json", "tokenizer_config.json", "tokenizer.json"
 ADDED, SPECIAL = "added_tokens.json", "special_tokens_map.json"
 TOKENIZER_FILES = (VOCABULARY, SETTINGS, ADDED, SPECIAL, PIECES)
+OTHERS = ("tokenizer.model", "sentencepiece.bpe.model", "spm.model", "spiece.model", "vocab.txt")  # not read
 PAD = "pad_token"  # the token that a tokenizer of CTC takes for the blank
 USUAL_PAD = "<pad>"
 CLASSES = ("Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer", "Wav2Vec2PhonemeCTCTokenizer")  # whose vocab.json we read
@@ -40,7 +41,8 @@ def read_tokenizer(folder: Path, size: int, config: Mapping[str, Any]) -> dict[s
     """
     files = {name: read_json(folder / name) for name in TOKENIZER_FILES if (folder / name).is_file()}
     if VOCABULARY not in files and PIECES not in files:
-        return {}
+        other = next((name for name in OTHERS if (folder / name).is_file()), None)
+        return {"unusable": f"they are in {other}, which toolkits number differently"} if other else {}
     kept = {"tokenizer_files": files}
     settings = _settings(files, config)
     try:
