@@ -6,13 +6,21 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 
 import pytest
 
 import sonant
 from sonant import cli
-from sonant.errors import AudioNotFound, CheckpointMismatch, ConfigurationError, MissingExtra, UnknownName
+from sonant.errors import (
+    AudioNotFound,
+    AudioWarning,
+    CheckpointMismatch,
+    ConfigurationError,
+    MissingExtra,
+    UnknownName,
+)
 
 verbs = pytest.mark.parametrize("verb", cli.VERBS)
 
@@ -162,6 +170,31 @@ def test_an_interrupt_is_130(verb, capsys):
     verb(interrupt)
     assert cli.main(["embed"]) == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_warnings_of_ours_are_one_clean_line_each(verb, capsys):
+    def warn() -> None:
+        for _ in range(2):
+            warnings.warn_explicit("a.wav: odd", AudioWarning, "reader.py", 1)  # from one place, then another
+            warnings.warn_explicit("a.wav: odd", AudioWarning, "reader.py", 2)
+        warnings.warn_explicit("something else", RuntimeWarning, "other.py", 1)
+
+    verb(warn)
+    assert cli.main(["embed"]) == 0
+    assert capsys.readouterr().err == "sonant: warning: a.wav: odd\n"
+    with pytest.warns(RuntimeWarning, match="something else"):
+        cli.main(["embed"])
+
+
+def test_paths_that_are_not_utf_8_can_be_printed():
+    code = """
+import sys
+from sonant import cli
+cli.find_function = lambda _: lambda: print(sys.argv[1])
+cli.main(["embed"])
+"""
+    done = subprocess.run([sys.executable, "-c", code, b"caf\xe9"], capture_output=True, text=True, check=True)
+    assert done.stdout == "caf\\udce9\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes break otherwise there")

@@ -7,6 +7,7 @@ import pytest
 
 import sonant
 from sonant.cli import main
+from sonant.cli.diarize import _rttm_names
 from tests.heads import write_ctc, write_frame_classifier, write_xvector
 
 SPEECH = Path(__file__).parent.parent.parent / "examples/speech"
@@ -54,13 +55,36 @@ def test_several_go_into_a_file_or_a_folder(
     lines = tmp_path / "out.jsonl"
     assert main(["transcribe", str(recordings), "-m", recogniser, "-f", "json", "-o", str(lines)]) == 1
     assert [json.loads(line)["path"] for line in lines.read_text().splitlines()] == ["a.flac", "b.flac"]
+    (error,) = (tmp_path / "out.jsonl.errors.jsonl").read_text().splitlines()
+    assert json.loads(error)["path"] == "bad.wav"
     titles = tmp_path / "titles"
     assert main(["transcribe", str(recordings), "-m", recogniser, "-f", "vtt", "-o", str(titles)]) == 1
-    assert sorted(path.name for path in titles.iterdir()) == ["a.vtt", "b.vtt"]
+    assert sorted(path.name for path in titles.iterdir()) == ["a.vtt", "b.vtt", "errors.jsonl"]
     assert (titles / "a.vtt").read_text().startswith("WEBVTT\n\n00:00:0")
     capsys.readouterr()
     assert main(["transcribe", str(recordings), "-m", recogniser, "-f", "srt"]) == 2
     assert "do not fit into one srt file" in capsys.readouterr().err
+
+
+def test_the_ending_names_the_format(recogniser: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["transcribe", str(ONE), "-m", recogniser, "-o"]
+    assert main([*command, str(tmp_path / "a.srt")]) == 0
+    assert (tmp_path / "a.srt").read_text().startswith("1\n00:00:0")
+    assert main([*command, str(tmp_path / "a.jsonl")]) == 0
+    assert json.loads((tmp_path / "a.jsonl").read_text())["path"] == ONE.name
+    assert main([*command, str(tmp_path / "run.v2")]) == 0
+    assert [path.name for path in (tmp_path / "run.v2").iterdir()] == [f"{ONE.stem}.txt"]
+    capsys.readouterr()
+    for wrong in ("talk.wav", "x.csv", "a.srt -f vtt"):
+        assert main([*command, *str(tmp_path / wrong).split()]) == 2
+    assert capsys.readouterr().err.count("one file that ends in .txt") == 2
+    assert main([*command, "-"]) == 0
+    assert capsys.readouterr().out.strip()
+
+
+def test_no_two_recordings_are_called_the_same_in_rttm() -> None:
+    names = ["a/x.wav", "a/x.mp3", "b c.wav", "b_c.wav", "d e.wav", "f.wav"]
+    assert list(_rttm_names(names).values()) == ["a/x.wav", "a/x.mp3", r"b\x20c.wav", "b_c.wav", "d_e", "f"]
 
 
 def test_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

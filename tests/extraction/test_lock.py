@@ -15,33 +15,33 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from sonant.extraction.lock import held
-with held(Path(sys.argv[1]), Path("out")):
+with held(Path(sys.argv[1]), is_folder=False):
     print("held", flush=True)
     time.sleep(60)
 """
 
 
 def test_a_lock_is_released_by_a_kill(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE)
+    path = tmp_path / "out.npy.lock"
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path / "out.npy")], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
     with (
-        pytest.raises(ConfigurationError, match=f"out is being written by process {process.pid} on"),
-        held(path, Path("out")),
+        pytest.raises(ConfigurationError, match=rf"out\.npy is being written by process {process.pid} on"),
+        held(tmp_path / "out.npy", is_folder=False),
     ):
         pass
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert path.exists()
-    with held(path, tmp_path):
+    with held(tmp_path / "out.npy", is_folder=False):
         pass
     assert not path.exists()
 
 
 def test_a_lock_file_that_was_removed_is_no_lock(tmp_path: Path, monkeypatch) -> None:
     """The holder before removed it after it was opened and before it was locked."""
-    path, take = tmp_path / "lock", lock._lock
+    path, take = tmp_path / "running.lock", lock._lock
     removals = [True]
 
     def late(descriptor: int) -> None:
@@ -51,9 +51,9 @@ def test_a_lock_file_that_was_removed_is_no_lock(tmp_path: Path, monkeypatch) ->
         take(descriptor)
 
     monkeypatch.setattr(lock, "_lock", late)
-    with held(path, tmp_path):
+    with held(tmp_path, is_folder=True):
         assert path.exists()
-        with pytest.raises(ConfigurationError), held(path, tmp_path):
+        with pytest.raises(ConfigurationError), held(tmp_path, is_folder=True):
             pass
 
 
@@ -62,5 +62,5 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch) -> Non
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(lock, "_lock", none)
-    with pytest.warns(SonantWarning, match="no locks"), held(tmp_path / "lock", tmp_path):
+    with pytest.warns(SonantWarning, match="no locks"), held(tmp_path, is_folder=True):
         pass

@@ -36,7 +36,7 @@ from sonant.extraction.request import (
 )
 from sonant.extraction.sources import is_many
 from sonant.extraction.summary import Estimate, Summary
-from sonant.extraction.units import Coding, UnitFormat, UnitSink, write_units
+from sonant.extraction.units import Coding, UnitFormat, UnitSink, unit_destination, write_units
 from sonant.extraction.units import deduplicate as without_repetitions
 from sonant.inference import Precision, PreparedCopies
 from sonant.models import Backbone
@@ -473,6 +473,7 @@ class SpeechEncoder:
                 line or array for each channel.
         """
         check_on_error(on_error)
+        place = unit_destination(output, format, source)
         request, label, coded = unit_request(
             self.model,
             self.name,
@@ -482,8 +483,7 @@ class SpeechEncoder:
             window_seconds=window_seconds,
             overlap_seconds=overlap_seconds,
         )
-        place = None if output is None else Path(output)
-        entries = of_channel(gather(source, stdin=stdin or sys.stdin.buffer, leave_out=place), channel)
+        entries = of_channel(gather(source, stdin=stdin or sys.stdin.buffer, leave_out=place.path), channel)
         engine = self._engine(device, precision, coded=coded, weights=fingerprint(self.model))
         return write_units(
             engine,
@@ -491,7 +491,6 @@ class SpeechEncoder:
             place,
             request,
             label,
-            kind=format,
             without_repetitions=deduplicate,
             on_error=on_error,
             show_progress=progress,

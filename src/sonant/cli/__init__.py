@@ -6,13 +6,16 @@ A verb is a typed function with a docstring (see `command_line`); its module is 
 
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from typing import NamedTuple
+from io import TextIOWrapper
+from typing import Any, NamedTuple
 
 from sonant import __version__
 from sonant.cli.command_line import VerbFunction, call, overview
-from sonant.errors import ConfigurationError, SonantError, UnknownName
+from sonant.errors import ConfigurationError, SonantError, SonantWarning, UnknownName
 
 
 class Verb(NamedTuple):
@@ -49,8 +52,11 @@ VERBS: dict[str, Verb] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; the message of a failure goes to stderr, in one piece."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path that is not UTF-8 stops nothing
     try:
-        code = _run(arguments)
+        with _short_warnings():
+            code = _run(arguments)
         sys.stdout.flush()
         return code
     except SystemExit as stop:  # argparse leaves this way, after --help and after wrong use
@@ -100,6 +106,25 @@ def _split(arguments: list[str]) -> tuple[str, list[str]]:
     if arguments[0].startswith("-"):
         raise UnknownName("option", arguments[0], ["--help", "--version"])
     raise UnknownName("command", arguments[0], VERBS)
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """Print our warnings as messages, each once, without the line of Python that gave them."""
+    usual, told = warnings.showwarning, set[str]()
+
+    def show(message: Any, category: type[Warning], *where: Any, **how: Any) -> None:
+        if not issubclass(category, SonantWarning):
+            usual(message, category, *where, **how)
+        elif str(message) not in told:
+            told.add(str(message))
+            print(f"sonant: warning: {message}", file=sys.stderr)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
 
 
 def _message(error: Exception) -> str:

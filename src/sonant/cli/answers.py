@@ -1,14 +1,17 @@
 """One answer for each recording: printed, or written into a file or a folder."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sonant.data.files import atomic
 from sonant.errors import ConfigurationError
+from sonant.extraction.destination import Destination
 from sonant.extraction.inputs import Entry, gather
-from sonant.extraction.names import output_names
+from sonant.extraction.journal import failure, write_failures
+from sonant.extraction.names import one_line, output_names
 
 
 class Answers:
@@ -16,24 +19,19 @@ class Answers:
 
     Args:
         source: as `gather` takes it.
-        output: None prints; a name with an ending is one file, any other a folder with a file for each recording.
+        place: where answers go.
         ending: of the files in a folder, without the point.
         joinable: whether the answers of several recordings make one text, laid end to end.
     """
 
-    def __init__(self, source: str, output: Path | None, *, ending: str, joinable: bool) -> None:
-        self.output, self.ending = output, ending
-        self.entries = gather(source, stdin=sys.stdin.buffer, leave_out=output)
-        self.failed = 0
-        if len(self.entries) > 1 and not joinable and not self.is_folder:
+    def __init__(self, source: str, place: Destination[Any], *, ending: str, joinable: bool) -> None:
+        self.place, self.ending = place, ending
+        self.entries = gather(source, stdin=sys.stdin.buffer, leave_out=place.path)
+        self.failures: list[dict[str, Any]] = []
+        if len(self.entries) > 1 and not joinable and not place.is_folder:
             raise ConfigurationError(
                 f"{len(self.entries)} recordings do not fit into one {ending} file. Name a folder for them: -o FOLDER."
             )
-
-    @property
-    def is_folder(self) -> bool:
-        """Whether each recording has a file of its own."""
-        return self.output is not None and (self.output.is_dir() or not self.output.suffix)
 
     @property
     def recordings(self) -> list[Any]:
@@ -42,28 +40,40 @@ class Answers:
 
     def complain(self, item: int, error: Exception) -> None:
         """Say which recording could not be used, and why."""
-        self.failed += 1
-        print(f"{self.entries[item].name}: {error}", file=sys.stderr)
+        entry = self.entries[item]
+        self.failures.append(failure(entry.facts, error))
+        print(f"{one_line(entry.name)}: {error}", file=sys.stderr)
 
     def give(self, answers: Sequence[Any], render: Callable[[Entry, Any], str]) -> int:
-        """Print or write them, None for those that failed; returns the exit code."""
+        """Print or write them, None for those that failed, and list these; returns the exit code."""
         texts = [
             (number, render(entry, answer))
             for number, (entry, answer) in enumerate(zip(self.entries, answers, strict=True))
             if answer is not None
         ]
-        if self.output is None:
+        folder = self.place.path
+        if folder is None:
             sys.stdout.write("".join(text for _, text in texts))
-        elif self.is_folder:
+        elif self.place.is_folder:
             names = output_names([entry.name for entry in self.entries], self.ending)
             for number, text in texts:
-                _write(self.output / names[number], text)
+                (folder / names[number]).parent.mkdir(parents=True, exist_ok=True)
+                _write(folder / names[number], text)
         else:
-            _write(self.output, "".join(text for _, text in texts))
-        return 1 if self.failed else 0
+            _write(folder, "".join(text for _, text in texts))
+        if self.place.errors_path is not None:
+            write_failures(self.place.errors_path, self.failures)
+        return 1 if self.failures else 0
+
+
+@contextmanager
+def answering(source: str, place: Destination[Any], *, ending: str, joinable: bool = True) -> Iterator[Answers]:
+    """`Answers` whose place no other job writes meanwhile."""
+    answers = Answers(source, place, ending=ending, joinable=joinable)
+    with place.held():
+        yield answers
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path) as draft:
         draft.write_text(text, encoding="utf-8")

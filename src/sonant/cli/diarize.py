@@ -1,6 +1,8 @@
 """`sonant diarize`: who speaks when."""
 
-from pathlib import Path, PurePath
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ def diarize(
     output: Path | None = None,
     num_speakers: int | None = None,
     threshold: float | None = None,
-    format: Literal["rttm", "json"] = "rttm",  # noqa: A002 - the option's name
+    format: Literal["rttm", "json"] | None = None,  # noqa: A002 - the option's name
     batch_seconds: float | None = None,
     window_seconds: float = 60.0,
     overlap_seconds: float | None = None,
@@ -27,15 +29,17 @@ def diarize(
 
     A model that was fine-tuned for it (wavlm-base-plus-sd) finds two speakers, even where they talk at once. The
     vectors of any other model are clustered: then say how many speakers there are. The source is a recording, a folder
-    (searched through), a manifest (.jsonl, .csv ...), or - for standard input.
+    (searched through), a manifest (.jsonl, .csv ...), or - for standard input. What could not be used is told, and
+    listed in errors.jsonl, in the folder or beside the file.
 
     Args:
         source (FILE|FOLDER|MANIFEST|-): what to look through.
         model (-m ID): a hub id, a folder or a checkpoint file.
-        output (-o OUT): a file, or a folder with a file for each recording. Without it: standard output.
+        output (-o OUT): a file (.rttm, .json, .jsonl), or a folder with a file for each recording. Without it, or
+            for -: standard output.
         num_speakers (-n N): how many there are.
         threshold: for x-vectors, in place of N: the cosine below which two groups of them are two speakers.
-        format (-f FORMAT): rttm, or json: a line for each recording.
+        format (-f FORMAT): rttm, or json: a line for each recording. Without it: by the ending of OUT, else rttm.
         batch_seconds: audio that shares one forward pass. Without it: what suits the device.
         window_seconds: longer recordings are cut into windows; 0 never cuts.
         overlap_seconds: what neighbouring windows share. Without it: 8, or a quarter of windows below 32.
@@ -49,28 +53,46 @@ def diarize(
         sonant diarize calls -m microsoft/wavlm-base-plus-sv -n 2 -f json -o turns.jsonl
     """
     from sonant.api import load
-    from sonant.cli.answers import Answers
-
-    answers = Answers(source, output, ending=format, joinable=True)
-    turns = load(model, device=device).diarize(
-        answers.recordings,
-        num_speakers=num_speakers,
-        threshold=threshold,
-        batch_seconds=batch_seconds,
-        window_seconds=window_seconds or None,
-        overlap_seconds=overlap_seconds,
-        precision=precision,
-        on_error=on_error,
-        progress=None,
-        on_failure=answers.complain,
-    )
-    return answers.give(turns, _as_rttm if format == "rttm" else _as_json)
-
-
-def _as_rttm(entry: "Entry", turns: list["SpeakerTurn"]) -> str:
+    from sonant.cli.answers import answering
     from sonant.decoding.turns import rttm
+    from sonant.extraction.destination import destination
 
-    return rttm(turns, PurePath(entry.name).with_suffix("").as_posix())
+    place = destination(
+        output,
+        format,
+        what="turns",
+        endings={".rttm": "rttm", ".json": "json", ".jsonl": "json"},
+        folders=["rttm", "json"],
+        usual="rttm",
+        printed="rttm",
+        source=source,
+    )
+    with answering(source, place, ending=place.kind) as answers:
+        turns = load(model, device=device).diarize(
+            answers.recordings,
+            num_speakers=num_speakers,
+            threshold=threshold,
+            batch_seconds=batch_seconds,
+            window_seconds=window_seconds or None,
+            overlap_seconds=overlap_seconds,
+            precision=precision,
+            on_error=on_error,
+            progress=None,
+            on_failure=answers.complain,
+        )
+        if place.kind == "json":
+            return answers.give(turns, _as_json)
+        names = _rttm_names([entry.name for entry in answers.entries])
+        return answers.give(turns, lambda entry, found: rttm(found, names[entry.name]))
+
+
+def _rttm_names(names: Sequence[str]) -> dict[str, str]:
+    """What recordings are called in RTTM: without their endings and blanks, unless two would be called the same."""
+    from sonant.extraction.names import one_line, without_ending
+
+    plain = {name: "_".join(without_ending(name).split()) for name in names}
+    times = Counter(plain.values())
+    return {name: short if times[short] == 1 else one_line(name).replace(" ", "\\x20") for name, short in plain.items()}
 
 
 def _as_json(entry: "Entry", turns: list["SpeakerTurn"]) -> str:

@@ -15,7 +15,7 @@ def transcribe(
     *,
     model: str,
     output: Path | None = None,
-    format: TextFormat = "text",  # noqa: A002 - the option's name
+    format: TextFormat | None = None,  # noqa: A002 - the option's name
     batch_seconds: float | None = None,
     window_seconds: float = 60.0,
     overlap_seconds: float | None = None,
@@ -27,12 +27,14 @@ def transcribe(
 
     The source is a recording, a folder (searched through), a manifest (.jsonl, .csv ...), or - for standard input.
     Of several recordings, text lines begin with the name and a tab; json is a line for each, with words and times.
+    What could not be used is told, and listed in errors.jsonl, in the folder or beside the file.
 
     Args:
         source (FILE|FOLDER|MANIFEST|-): what to transcribe.
         model (-m ID): a hub id, a folder or a checkpoint file, with a CTC head.
-        output (-o OUT): a file, or a folder with a file for each recording. Without it: standard output.
-        format (-f FORMAT): text, json, or the subtitles srt and vtt.
+        output (-o OUT): a file (.txt, .tsv, .json, .jsonl, .srt, .vtt), or a folder with a file for each recording.
+            Without it, or for -: standard output.
+        format (-f FORMAT): text, json, or the subtitles srt and vtt. Without it: by the ending of OUT, else text.
         batch_seconds: audio that shares one forward pass. Without it: what suits the device.
         window_seconds: longer recordings are cut into windows; 0 never cuts.
         overlap_seconds: what neighbouring windows share. Without it: 8, or a quarter of windows below 32.
@@ -46,22 +48,34 @@ def transcribe(
         sonant transcribe corpus/manifest.jsonl -m facebook/wav2vec2-base-960h -f json -o transcripts.jsonl
     """
     from sonant.api import load
-    from sonant.cli.answers import Answers
+    from sonant.cli.answers import answering
+    from sonant.extraction.destination import Destination, destination
 
-    ending = {"text": "txt", "json": "json"}.get(format, format)
-    answers = Answers(source, output, ending=ending, joinable=format in ("text", "json"))
-    transcripts = load(model, device=device).transcribe(
-        answers.recordings,
-        batch_seconds=batch_seconds,
-        window_seconds=window_seconds or None,
-        overlap_seconds=overlap_seconds,
-        precision=precision,
-        on_error=on_error,
-        progress=None,
-        on_failure=answers.complain,
+    place: Destination[TextFormat] = destination(
+        output,
+        format,
+        what="transcripts",
+        endings={".txt": "text", ".tsv": "text", ".json": "json", ".jsonl": "json", ".srt": "srt", ".vtt": "vtt"},
+        folders=["text", "json", "srt", "vtt"],
+        usual="text",
+        printed="text",
+        source=source,
     )
-    named = len(answers.entries) > 1 and not answers.is_folder
-    return answers.give(transcripts, lambda entry, transcript: _text(entry, transcript, format, named=named))
+    kind = place.kind
+    ending = "txt" if kind == "text" else kind
+    with answering(source, place, ending=ending, joinable=kind in ("text", "json")) as answers:
+        transcripts = load(model, device=device).transcribe(
+            answers.recordings,
+            batch_seconds=batch_seconds,
+            window_seconds=window_seconds or None,
+            overlap_seconds=overlap_seconds,
+            precision=precision,
+            on_error=on_error,
+            progress=None,
+            on_failure=answers.complain,
+        )
+        named = len(answers.entries) > 1 and not place.is_folder
+        return answers.give(transcripts, lambda entry, transcript: _text(entry, transcript, kind, named=named))
 
 
 def _text(entry: "Entry", transcript: "Transcript", kind: TextFormat, *, named: bool) -> str:

@@ -47,9 +47,7 @@ def embed_file(
     source = entry.source(sampling_rate=engine.sampling_rate, min_samples=engine.receptive_field)
     request = writer.request
     seconds = source.seconds()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stem = shortened(path.name, 230)
-    unfinished = writer.unfinished(path.with_name(f"{stem}.unfinished"), entry)
+    unfinished = writer.unfinished(path.with_name(f"{shortened(path.name, 230)}.unfinished"), entry)
 
     def sink(_: int, *, windowed: bool) -> Sink:
         if not windowed:
@@ -57,7 +55,7 @@ def embed_file(
         return Spooled(unfinished, request, writer.dtype) if request.pool is None else Pooled(request, unfinished)
 
     with (
-        held(path.with_name(f"{stem}.lock"), path),
+        held(path, is_folder=False),
         Progress(seconds, show=show_progress, title=entry.name) as progress,
     ):
         ((outcome,),) = engine.run([source], engine.plan([seconds], request), request, sink, progress=progress)
@@ -102,8 +100,7 @@ def embed_folder(
     Raises:
         ConfigurationError: the folder holds results of other settings, another job fills it, or the disk is too small.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with held(folder / "running.lock", folder):
+    with held(folder, is_folder=True):
         run = FolderRun(engine, entries, folder, writer, source=source, on_error=on_error)
         try:
             return run.go(show_progress=show_progress, on_start=on_start)

@@ -1,6 +1,7 @@
 """Where results go: lines on standard output, one file, or a folder; told by the name of the output."""
 
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Generic, TypeVar
 
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.inputs import AUDIO_SUFFIXES
+from sonant.extraction.lock import held
 
 Kind = TypeVar("Kind", bound=str)
 
@@ -35,6 +37,17 @@ class Destination(Generic[Kind]):
     path: Path | None
     kind: Kind
     is_folder: bool
+
+    @property
+    def errors_path(self) -> Path | None:
+        """Where recordings that could not be used are listed: in the folder, or beside the file."""
+        if self.path is None:
+            return None
+        return self.path / "errors.jsonl" if self.is_folder else self.path.with_name(f"{self.path.name}.errors.jsonl")
+
+    def held(self) -> AbstractContextManager[None]:
+        """Let no other job write there meanwhile."""
+        return nullcontext() if self.path is None else held(self.path, is_folder=self.is_folder)
 
 
 def destination(

@@ -66,6 +66,15 @@ def failure(facts: Mapping[str, Any], error: Exception) -> dict[str, Any]:
     return {**facts, "error": type(error).__name__, "message": str(error)}
 
 
+def write_failures(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path | None:
+    """List what could not be used; without any, an earlier list is removed and None returned."""
+    if not rows:
+        path.unlink(missing_ok=True)
+        return None
+    write_lines(path, rows)
+    return path
+
+
 def settle(path: Path, settings: Mapping[str, Any], *, source: str | None, bound: bool, free: Collection[str]) -> bool:
     """Write a run's settings, or make sure that they are those of the run that is there.
 

@@ -12,6 +12,7 @@ from errno import EACCES, EAGAIN, EDEADLK, ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP
 from pathlib import Path
 
 from sonant.errors import ConfigurationError, SonantWarning
+from sonant.extraction.names import shortened
 
 _HELD = (EACCES, EAGAIN, EDEADLK)
 _NOT_OFFERED = (ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP)
@@ -19,16 +20,19 @@ _BEYOND = 1 << 30  # Windows lets nobody read what is locked, so a byte behind t
 
 
 @contextmanager
-def held(path: Path, what: Path) -> Iterator[None]:
-    """Hold the lock file `path` of an output, `what`; it says who does, and is gone afterwards.
+def held(output: Path, *, is_folder: bool) -> Iterator[None]:
+    """Let no other job write an output meanwhile: a folder, which is made, or a file in one.
 
-    The lock is the system's, which releases it whatever becomes of the process: a lock file left behind by a kill
-    stops nobody.
+    A lock file in the folder, `running.lock`, or beside the file, `NAME.lock`, says who works there, and is gone
+    afterwards. The lock is the system's, which releases it whatever becomes of the process: a lock file that a kill
+    left behind stops nobody.
 
     Raises:
         ConfigurationError: another job holds it, in this process or another.
     """
-    descriptor = _locked(path, what)
+    (output if is_folder else output.parent).mkdir(parents=True, exist_ok=True)
+    path = output / "running.lock" if is_folder else output.with_name(f"{shortened(output.name, 230)}.lock")
+    descriptor = _locked(path, output)
     try:
         holder = {
             "pid": os.getpid(),

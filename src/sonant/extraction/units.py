@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, Protocol, TextIO, get_args, runtime_checkable
+from typing import Any, Literal, Protocol, TextIO, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.data.files import atomic
-from sonant.errors import ConfigurationError, UnknownName
+from sonant.extraction.destination import Destination, destination
 from sonant.extraction.engine import Engine, OnError, Outcome
 from sonant.extraction.inputs import Entry
-from sonant.extraction.journal import failure, write_lines
+from sonant.extraction.journal import failure, write_failures, write_lines
 from sonant.extraction.names import as_json, one_line, output_names
 from sonant.extraction.progress import Progress
 from sonant.extraction.request import Request
@@ -32,7 +33,6 @@ from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone, Encoded
 
 UnitFormat = Literal["text", "jsonl", "npy"]
-UNIT_FORMATS: tuple[UnitFormat, ...] = get_args(UnitFormat)
 GROUP = 256  # recordings whose units are held in memory at a time
 
 
@@ -111,11 +111,10 @@ class UnitSink:
 def write_units(
     engine: Engine,
     entries: Sequence[Entry],
-    output: Path | None,
+    place: Destination[UnitFormat],
     request: Request,
     label: Label,
     *,
-    kind: UnitFormat | None = None,
     without_repetitions: bool = False,
     on_error: OnError = "skip",
     show_progress: bool | None = None,
@@ -132,12 +131,10 @@ def write_units(
     What could not be used is listed in `errors.jsonl`, beside the file or in the folder.
 
     Args:
-        output: a file, or a folder for npy; None writes lines to `stdout`.
-        kind: of the above; None: by the ending of `output`: .jsonl or .txt, else npy, and text without an output.
-        stdout: for lines without an output; None: the program's own.
+        place: where they go, see `unit_destination`.
+        stdout: for lines on standard output; None: the program's own.
         on_failure: called with the name of each recording that could not be used, and why.
     """
-    kind = _kind(output, kind)
     sources = [
         entry.source(sampling_rate=engine.sampling_rate, min_samples=engine.receptive_field) for entry in entries
     ]
@@ -147,7 +144,8 @@ def write_units(
     unreadable = {failure.item: failure for failure in failures}
     with (
         Progress(sum(length or 0.0 for length in seconds), show=show_progress, title="units") as progress,
-        _writer(kind, output, entries, stdout) as writer,
+        place.held(),
+        _writer(place, entries, stdout) as writer,
     ):
         for outcome in _in_order(engine, sources, seconds, request, label, unreadable, on_error, progress):
             entry = entries[outcome.item]
@@ -158,29 +156,32 @@ def write_units(
             units = deduplicate(outcome.value) if without_repetitions else Units(outcome.value, np.zeros(0, np.int64))
             writer.put(outcome, entry, units, timed=without_repetitions)
             done, frames = done + 1, frames + outcome.frames
-        errors_path = _write_errors(output, kind, errors)
         return Summary(
-            output=output or Path("-"),
+            output=place.path or Path("-"),
             computed=done,
             kept=0,
             failed=len(errors),
             seconds=progress.seconds,
             wall_seconds=progress.wall_seconds,
             num_bytes=writer.num_bytes,
-            errors=errors_path,
+            errors=None if place.errors_path is None else write_failures(place.errors_path, errors),
         )
 
 
-def _kind(output: Path | None, kind: UnitFormat | None) -> UnitFormat:
-    if kind is not None and kind not in UNIT_FORMATS:
-        raise UnknownName("format of units", kind, UNIT_FORMATS)
-    endings: dict[str, UnitFormat] = {".jsonl": "jsonl", ".txt": "text"}
-    named = "text" if output is None else endings.get(output.suffix, "npy")
-    if kind == "npy" and output is None:
-        raise ConfigurationError("The format npy needs a folder to write to, and no output was named.")
-    if kind == "npy" and output is not None and output.suffix in endings:
-        raise ConfigurationError(f"The format npy is a folder of arrays, and {output} is named like a file of lines.")
-    return kind or named
+def unit_destination(
+    output: str | PathLike[str] | None, kind: UnitFormat | None, source: str | PathLike[str]
+) -> Destination[UnitFormat]:
+    """Where units go: lines on standard output or in a .txt or .jsonl file, else arrays in a folder."""
+    return destination(
+        None if output is None else Path(output),
+        kind,
+        what="units",
+        endings={".txt": "text", ".jsonl": "jsonl"},
+        folders=["npy"],
+        usual="npy",
+        printed="text",
+        source=source,
+    )
 
 
 def _in_order(
@@ -217,20 +218,16 @@ class _Writer(Protocol):
 
 
 @contextmanager
-def _writer(
-    kind: UnitFormat, output: Path | None, entries: Sequence[Entry], stdout: TextIO | None
-) -> Iterator[_Writer]:
-    if output is None:
-        yield _Lines(kind, stdout or sys.stdout)
-    elif kind == "npy":
-        output.mkdir(parents=True, exist_ok=True)
-        arrays = _Arrays(output, output_names([entry.file_name for entry in entries], "npy"))
+def _writer(place: Destination[UnitFormat], entries: Sequence[Entry], stdout: TextIO | None) -> Iterator[_Writer]:
+    if place.path is None:
+        yield _Lines(place.kind, stdout or sys.stdout)
+    elif place.is_folder:
+        arrays = _Arrays(place.path, output_names([entry.file_name for entry in entries], "npy"))
         yield arrays
-        write_lines(output / "index.jsonl", arrays.index)
+        write_lines(place.path / "index.jsonl", arrays.index)
     else:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with atomic(output) as draft, draft.open("w", encoding="utf-8") as file:
-            yield _Lines(kind, file)
+        with atomic(place.path) as draft, draft.open("w", encoding="utf-8") as file:
+            yield _Lines(place.kind, file)
 
 
 class _Lines:
@@ -273,14 +270,3 @@ class _Arrays:
 def as_text(units: NDArray[np.int64]) -> str:
     """Units (units,) or (units, groups) as words: "71 12 12", or "3-17 3-254"."""
     return " ".join("-".join(map(str, row)) for row in _rows(units).tolist())
-
-
-def _write_errors(output: Path | None, kind: UnitFormat, errors: Sequence[dict[str, Any]]) -> Path | None:
-    if output is None:
-        return None
-    path = output / "errors.jsonl" if kind == "npy" else output.with_name(f"{output.name}.errors.jsonl")
-    if not errors:
-        path.unlink(missing_ok=True)
-        return None
-    write_lines(path, errors)
-    return path
