@@ -17,6 +17,7 @@
     │   ├── UnsafeCheckpoint             a pickle that wants to call something
     │   ├── CheckpointMismatch           tensors missing, left over or of the wrong shape
     │   └── CheckpointUnavailable        neither on disk, nor in the cache, nor on the hub
+    ├── NonFiniteStates (ArithmeticError)    what a model makes of a recording is NaN or infinite
     ├── ExportError (ArithmeticError)    a graph that does not compute what its model does
     ├── ConfigurationError (ValueError)  a setting that does not exist or does not fit
     ├── UnknownName (LookupError)        a model, layer, recipe or preset that we do not know
@@ -104,6 +105,10 @@ class CheckpointMismatch(CheckpointError):
 
 class CheckpointUnavailable(CheckpointError):
     """The weights are neither on disk, nor in the cache, nor on the hub."""
+
+
+class NonFiniteStates(SonantError, ArithmeticError):
+    """What a model makes of a recording is NaN or infinite: for its weights, for its numbers' range, or the samples."""
 
 
 class ExportError(SonantError, ArithmeticError):

@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from sonant.errors import ConfigurationError
+from sonant.extraction.finiteness import are_finite
 from sonant.extraction.request import Layer, Request, resolve_layers
 from sonant.extraction.units import Coder, Label
 from sonant.models import Backbone
@@ -43,6 +44,11 @@ def unit_request(
         raise ConfigurationError(
             f"The cluster centres have {clusters.centroids.shape[1]} numbers, the hidden states of {name} "
             f"{model.dim}: they were made of another model's states (39 numbers are MFCC). Give those of this model."
+        )
+    if not are_finite([clusters.centroids]):
+        raise ConfigurationError(
+            "The cluster centres hold NaN or infinity, so that no frame is nearest to any of them: they were made of "
+            "states that were not finite. Make them anew."
         )
     layers, _ = resolve_layers(layer, model.num_layers)
     return UnitRequest(Request(layers=layers, **how), clusters, coded=False)

@@ -9,9 +9,10 @@ from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
+from torch import Tensor
 
 from sonant.audio import Windowing, cut
-from sonant.errors import AudioError, MissingExtra
+from sonant.errors import AudioError, MissingExtra, NonFiniteStates
 from sonant.extraction.batching import Batch, pack
 from sonant.extraction.forward import Clip, Forward, suitable_batch_seconds
 from sonant.extraction.long_recordings import survey, windowing_of
@@ -21,11 +22,12 @@ from sonant.extraction.progress import Progress
 from sonant.extraction.request import Request
 from sonant.extraction.sinks import MakeSink, ResumableSink, Sink, deliver, in_memory
 from sonant.extraction.sources import Source
+from sonant.inference.surroundings import undisturbed
 from sonant.models.backbone import Backbone
 
 OnError = Literal["raise", "skip"]
 READERS = min(32, max(4, os.cpu_count() or 1))  # threads that decode; they work without Python for most of the time
-UNUSABLE = (AudioError, MissingExtra)  # what is wrong with one recording; all else stops the work
+UNUSABLE = (AudioError, MissingExtra, NonFiniteStates)  # what is wrong with one recording; all else stops the work
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,12 @@ class Engine:
         def worker(backbone: Backbone) -> Callable[[Job], list[Outcome]]:
             forward = Forward(backbone, self.batch_seconds(request))
             run = _Run(self, forward, request, windowing, sink, on_error, progress)
-            return lambda job: run.job(job, sources)
+
+            def work(job: Job) -> list[Outcome]:
+                with undisturbed():
+                    return run.job(job, sources)
+
+            return work
 
         with ThreadPoolExecutor(READERS, thread_name_prefix="sonant-decode") as readers:
             # Decoding is at most so many batches ahead of computing: memory stays bounded. Several are decoded at once,
@@ -171,15 +178,23 @@ class _Run:
             else:
                 whole.append((item, recording.samples))
         for (item, clip), frames in zip(whole, self.forward(self._clips(clip for _, clip in whole)), strict=True):
-            sink = self.sink(item, windowed=False)
-            deliver(sink, frames)
-            outcomes[item] = Outcome(item, len(clip) / self._rate, frames.shape[1], sink.finish())
+            outcomes[item] = self._delivered(item, sources[item], frames, len(clip) / self._rate)
             self.progress(len(clip) / self._rate)
         return [outcomes[item] for item in job.batch.items]
 
     @property
     def _rate(self) -> int:
         return self.engine.sampling_rate
+
+    def _delivered(self, item: int, source: Source, frames: Tensor | NonFiniteStates, seconds: float) -> Outcome:
+        """What becomes of a recording that went through in one pass."""
+        sink = self.sink(item, windowed=False)
+        try:
+            count = deliver(sink, frames)
+            return Outcome(item, seconds, count, sink.finish())
+        except UNUSABLE as error:
+            sink.abandon()
+            return _failed(item, source, error, self.on_error)
 
     def _guarded(self, item: int, source: Source, blocks: Callable[[], Iterator[np.ndarray]]) -> Outcome:
         sink = self.sink(item, windowed=True)

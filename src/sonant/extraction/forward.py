@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sonant.errors import ConfigurationError
+from sonant.errors import ConfigurationError, NonFiniteStates
 from sonant.extraction.batching import split, usual_batch_seconds
+from sonant.extraction.finiteness import are_finite, non_finite
 from sonant.extraction.request import Layer
+from sonant.inference.surroundings import undisturbed
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone, Encoded
@@ -43,8 +45,12 @@ class Forward:
         seconds = suitable_batch_seconds(backbone) if batch_seconds is None else batch_seconds
         self.backbone, self.budget = backbone, seconds * backbone.sampling_rate
 
-    def __call__(self, clips: Sequence[Clip], statistics: ClipStatistics | None = None) -> Iterator[Tensor]:
+    def __call__(
+        self, clips: Sequence[Clip], statistics: ClipStatistics | None = None
+    ) -> Iterator[Tensor | NonFiniteStates]:
         """The states (layers, frames, dim) of each clip, float32, in order: views into those of a whole pass.
+
+        The error in their place where they are not finite.
 
         Args:
             clips: any number; those that want different layers share passes too.
@@ -63,17 +69,27 @@ class Forward:
             yield from states
             waiting = waiting[len(group) :]
 
-    def _pass(self, clips: Sequence[Clip], statistics: ClipStatistics | None) -> list[Tensor] | None:
+    def _pass(
+        self, clips: Sequence[Clip], statistics: ClipStatistics | None
+    ) -> Sequence[Tensor | NonFiniteStates] | None:
         """One forward pass; None when it did not fit into memory."""
         wanted = {layer for clip in clips for layer in clip.layers}
         try:
-            with torch.no_grad():
+            with undisturbed():
                 speech = Packed.pack(torch.from_numpy(np.ascontiguousarray(clip.samples)) for clip in clips)
                 speech = speech.with_values(speech.values.to(self.backbone.device, self.backbone.waveform_dtype))
                 encoded = self.backbone(speech, layers=wanted, statistics=statistics)
                 lengths = encoded.lengths.tolist()
-                parts = {layer: _state(encoded, layer).float().split(lengths) for layer in wanted}
-                return [_stacked([parts[layer][i] for layer in clip.layers]) for i, clip in enumerate(clips)]
+                whole = {layer: _state(encoded, layer).float() for layer in wanted}
+                parts = {layer: state.split(lengths) for layer, state in whole.items()}
+                states = [_stacked([parts[layer][i] for layer in clip.layers]) for i, clip in enumerate(clips)]
+                if are_finite(whole.values()):
+                    return states
+                samples = [clip.samples for clip in clips]
+                return [
+                    own if are_finite([own]) else non_finite(self.backbone, clip, statistics)
+                    for own, clip in zip(states, samples, strict=True)
+                ]
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sonant.audio import Window, keep
+from sonant.errors import NonFiniteStates
 from sonant.extraction.pooling import RunningPool, unit_length
 from sonant.extraction.request import Request
 from sonant.extraction.unfinished import Unfinished
@@ -53,14 +54,20 @@ class ResumableSink(Sink, Protocol):
         """So many windows were given, in this run and earlier ones: keep what came of them."""
 
 
-def deliver(sink: Sink, states: Tensor, window: Window | None = None) -> None:
-    """Hand over the states (layers, frames, dim) of a whole recording, or of a window: what it keeps, or all of it."""
+def deliver(sink: Sink, states: Tensor | NonFiniteStates, window: Window | None = None) -> int:
+    """Hand over the states (layers, frames, dim) of a whole recording, or of a window: what it keeps, or all of it.
+
+    Returns how many frames the states have. Raises what stands in their place.
+    """
+    if isinstance(states, NonFiniteStates):
+        raise states
     if window is None:
         sink.append(states)
     elif isinstance(sink, WindowSink):
         sink.append_window(states, window)
     else:
         sink.append(keep(states, window, axis=1))
+    return states.shape[1]
 
 
 class Collected:

@@ -10,6 +10,7 @@ from torch import Tensor
 from sonant.audio import Window, keep
 from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.turns import same_order, turns
+from sonant.extraction.finiteness import require_finite
 from sonant.extraction.transcripts import one_clip
 from sonant.tasks import FrameClassificationHead
 
@@ -45,7 +46,7 @@ class SpeakerActivitySink:
     @torch.no_grad()
     def _activity(self, states: Tensor) -> Activity:
         logits = self._head_on(states.device)(one_clip(states)).values
-        found: Activity = logits.sigmoid().cpu().numpy()
+        found: Activity = require_finite(logits, "frame").sigmoid().cpu().numpy()
         return found
 
     def append(self, frames: Tensor) -> None:

@@ -15,6 +15,7 @@ from sonant.audio.activity import loud_frames
 from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.speaker_clustering import Vectors, cluster, without_content
 from sonant.decoding.turns import turns
+from sonant.extraction.finiteness import require_finite
 from sonant.extraction.sources import Source
 from sonant.extraction.speaker_vectors import HeadOn, OverTime
 
@@ -72,7 +73,7 @@ class HeadVoices:
         means = sums / counts
         deviations = np.sqrt(np.maximum(squares - counts * means**2, 0) / np.maximum(counts - 1, 1))
         vectors = self._head.embed(torch.from_numpy(means).float(), torch.from_numpy(deviations).float())
-        return vectors.double().numpy()
+        return require_finite(vectors, "x-vector").double().numpy()
 
 
 class SpeakerClusterSink:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.errors import TooShortAudio
+from sonant.extraction.finiteness import require_finite
 from sonant.extraction.pooling import RunningPool
 from sonant.extraction.transcripts import one_clip
 from sonant.tasks import XVectorHead
@@ -61,7 +62,7 @@ class SpeakerVectorSink:
             )
         mean, deviation = self._pool.finish()[0].chunk(2)
         vector = head.embed(mean, deviation * (self._count / (self._count - 1)) ** 0.5)  # of a sample
-        return vector.numpy()
+        return require_finite(vector, "x-vector").numpy()
 
     def abandon(self) -> None:
         pass

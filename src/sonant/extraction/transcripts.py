@@ -9,6 +9,7 @@ from torch import Tensor
 from sonant.decoding.alphabet import Alphabet
 from sonant.decoding.ctc import Path, best_path, greedy_transcript, join
 from sonant.decoding.results import Transcript, written
+from sonant.extraction.finiteness import require_finite
 from sonant.layers.packed import Packed
 from sonant.tasks import CTCHead
 
@@ -40,7 +41,7 @@ class TranscriptSink:
     @torch.no_grad()
     def append(self, frames: Tensor) -> None:
         logits = self._head_on(frames.device)(one_clip(frames)).values
-        self._paths.append(best_path(logits))
+        self._paths.append(best_path(require_finite(logits, "CTC")))
 
     def finish(self) -> Transcript:
         return greedy_transcript(

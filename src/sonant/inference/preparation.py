@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import NamedTuple
+from weakref import ref
 
 import torch
 
@@ -13,7 +14,9 @@ from sonant.inference.cpu.linear import LinearPrecision, has_bfloat16, has_int8
 from sonant.inference.cuda import prepare_cuda
 from sonant.inference.modules import plain_copy
 from sonant.inference.precision import PRECISIONS, Precision
+from sonant.inference.surroundings import undisturbed
 from sonant.models import Backbone
+from sonant.models.backbone import Origin
 
 
 def prepare(
@@ -37,7 +40,8 @@ def prepare(
     Raises:
         ConfigurationError: a precision that weights or device cannot give.
     """
-    prepared = _prepared(backbone, precision, device)
+    with undisturbed():
+        prepared = _prepared(backbone, precision, device)
     _tell(names_of_unprepared(prepared))
     return prepared
 
@@ -46,13 +50,18 @@ def _prepared(backbone: Backbone, precision: Precision | None, device: str | tor
     weights = next(backbone.parameters())
     place = weights.device if device is None else torch.device(device)
     if weights.dtype == torch.float64 and precision is None:
-        return plain_copy(backbone, device=place)
-    precision = _checked(precision, weights.dtype, place)
-    if place.type == "cpu":
-        return prepare_cpu(backbone, _supported(precision))
-    if place.type == "cuda":
-        return prepare_cuda(backbone, precision, place)
-    return plain_copy(backbone, getattr(torch, precision), place)
+        prepared = plain_copy(backbone, device=place)
+    else:
+        precision = _checked(precision, weights.dtype, place)
+        if place.type == "cpu":
+            precision = _supported(precision)
+            prepared = prepare_cpu(backbone, precision)
+        elif place.type == "cuda":
+            prepared = prepare_cuda(backbone, precision, place)
+        else:
+            prepared = plain_copy(backbone, getattr(torch, precision), place)
+    prepared.origin = Origin(ref(backbone), precision or "float64")
+    return prepared
 
 
 class _Copy(NamedTuple):
@@ -86,6 +95,12 @@ class PreparedCopies:
             weights: a fingerprint of the model's, where there is one: a copy made of others is not used, whatever the
                 quicker look at the model says.
         """
+        with undisturbed():
+            return self._get(backbone, precision, device, weights)
+
+    def _get(
+        self, backbone: Backbone, precision: Precision | None, device: torch.device, weights: str | None
+    ) -> Backbone:
         asked = (precision, backbone.int8_groups)
         known = self._copies.get(device)
         if known and known.asked == asked and weights in (None, known.weights) and known.snapshot.holds(backbone):

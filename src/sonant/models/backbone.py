@@ -3,7 +3,8 @@
 from abc import abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from weakref import ReferenceType
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,13 @@ from sonant.layers.packed import Packed
 from sonant.models.normalization import normalize_waveform
 
 LinearGroup = Literal["feed_forward", "attention"]  # linear layers that share a fate when numbers get shorter
+
+
+class Origin(NamedTuple):
+    """What a copy readied for inference was made of, and the type of its products; for messages."""
+
+    model: "ReferenceType[Backbone]"
+    precision: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +78,12 @@ class Backbone(nn.Module):
     Attributes:
         int8_groups: the linear layers that bear integers of eight bits, where inference is asked for them. Feed-forward
             blocks do in every model that was tried; of the others a checkpoint says what was measured.
+        origin: of a copy readied for inference.
     """
 
     config: BackboneConfig
     int8_groups: tuple[LinearGroup, ...] = ("feed_forward",)
+    origin: Origin | None = None
 
     @property
     def dim(self) -> int:

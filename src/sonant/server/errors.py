@@ -78,6 +78,7 @@ CODES: tuple[tuple[type[SonantError], int, str], ...] = (
     (sonant_errors.NonFiniteAudio, 400, "non_finite_audio"),
     (sonant_errors.MissingChannel, 400, "missing_channel"),
     (sonant_errors.AudioError, 400, "invalid_audio"),
+    (sonant_errors.NonFiniteStates, 500, "non_finite_states"),
     (sonant_errors.UnknownName, 400, "unknown_name"),
     (sonant_errors.ConfigurationError, 400, "invalid_value"),
 )
@@ -91,7 +92,7 @@ INTERNAL = ApiError(
 
 
 def api_error(error: SonantError, *, param: str | None = None) -> ApiError:
-    """What a caller is told of an error of ours; of those that are not the caller's fault, nothing."""
+    """What a caller is told of an error of ours; of those that are nobody's affair but the server's, nothing."""
     for kind, status, code in CODES:
         if isinstance(error, kind):
             return ApiError(status, code, str(error), param=param)

@@ -8,6 +8,7 @@ OpenMP keeps helpers for each thread that computes on several cores. As soon as 
 cores, it lets helpers sleep between two operations, and waking them costs a quarter of the speed.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,9 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sonant.errors import NonFiniteStates
 from sonant.extraction.forward import Clip, Forward, suitable_batch_seconds
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.models.backbone import Backbone
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 LANES = 4  # of a processor at most; with more cores each lane has several
@@ -112,7 +116,7 @@ class Worker:
 
     def forward(
         self, clips: Sequence[Clip], statistics: ClipStatistics | None = None, *, is_alone: bool = True
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[Tensor | NonFiniteStates]:
         """States as `Forward` gives them; to be called in the lane. `is_alone`: nothing else is computed there now."""
         torch.set_num_threads(self._lane.all_cores if is_alone else self._lane.cores)
         return self._forward(clips, statistics)
@@ -128,5 +132,7 @@ class Worker:
         for seconds in TRIAL_SECONDS:
             noise = generator.standard_normal(round(seconds * self.backbone.sampling_rate), dtype=np.float32)
             start = time.perf_counter()
-            list(self.forward([Clip(noise, ("last",))]))
+            for states in self.forward([Clip(noise, ("last",))]):
+                if isinstance(states, NonFiniteStates):
+                    logger.error("a model fails on noise, and may fail on recordings: %s", states)
         self.note(seconds, time.perf_counter() - start)

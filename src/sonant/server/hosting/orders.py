@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from sonant.audio import Window, Windowing
+from sonant.errors import NonFiniteStates
 from sonant.extraction.forward import Clip
 from sonant.extraction.long_recordings import Survey, survey
 from sonant.extraction.loudness import normalized
@@ -100,7 +101,9 @@ class Recording:
         self._samples: np.ndarray | None = samples
         self._sink: Sink | None = sink
         self._lock = threading.Lock()
-        self._early: dict[int, Tensor] = {}  # windows whose predecessors another device still computes
+        self._early: dict[
+            int, Tensor | NonFiniteStates
+        ] = {}  # windows whose predecessors another device still computes
         self._next = 0
 
     @property
@@ -143,8 +146,8 @@ class Recording:
             samples = self.known.normalize(samples[window.start_sample : window.end_sample])
         return Clip(samples, self.layers)
 
-    def take_in(self, index: int, states: Tensor) -> None:
-        """The states (layers, frames, dim) of a piece; those of the last one make the result."""
+    def take_in(self, index: int, states: Tensor | NonFiniteStates) -> None:
+        """The states (layers, frames, dim) of a piece, or why there are none; those of the last make the result."""
         with self._lock:
             if self._sink is None or self.order.is_over:
                 self.release()
@@ -159,7 +162,7 @@ class Recording:
                 self.release()
                 self.order.done(self.number, result)
 
-    def _result(self, sink: Sink, index: int, states: Tensor) -> Any:
+    def _result(self, sink: Sink, index: int, states: Tensor | NonFiniteStates) -> Any:
         """Hand on what is there in order; the result once that is all."""
         self._early[index] = states
         while self._next in self._early:
@@ -206,7 +209,7 @@ class Piece:
         """What goes into the pass; None if nobody waits for it any more."""
         return self.recording.clip(self.window)
 
-    def take_in(self, states: Tensor) -> None:
+    def take_in(self, states: Tensor | NonFiniteStates) -> None:
         """What has come out of the pass."""
         self.is_done = True
         self.recording.take_in(self.index, states)

@@ -1,0 +1,81 @@
+"""States that are NaN or infinite: noticed in every pass, and explained once something is wrong."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sonant.errors import NonFiniteStates
+from sonant.layers.clip_statistics import ClipStatistics
+from sonant.layers.packed import Packed
+from sonant.models.backbone import Backbone
+
+LOUD = 100.0  # samples are expected between -1 and 1, or normalised
+LEAST_RANGE = 1e5  # the largest number of float16 is smaller
+
+
+def are_finite(values: Iterable[Tensor]) -> bool:
+    """Whether there is no NaN and no infinity in floating-point tensors; a GPU is waited for once."""
+    held = list(values)
+    if not held or bool(torch.stack([value.sum() for value in held]).isfinite().all()):
+        return True
+    return all(bool(value.isfinite().all()) for value in held)  # a sum may overflow where no number does
+
+
+def require_finite(made: Tensor, head: str) -> Tensor:
+    """What a head made of finite states, if that is finite too; else NonFiniteStates."""
+    if are_finite([made]):
+        return made
+    raise NonFiniteStates(
+        f"What the {head} head makes of the states of this recording is not finite, though the states are: its weights "
+        "hold NaN, infinity or numbers that are too large. Load another checkpoint, or train the head with a lower "
+        "learning rate."
+    )
+
+
+def non_finite(backbone: Backbone, samples: np.ndarray, statistics: ClipStatistics | None) -> NonFiniteStates:
+    """The error for a clip whose states are not finite: which is the first, and the likely cause.
+
+    Args:
+        samples: float32 (samples,), as they went into the model.
+        statistics: as they did.
+    """
+    return NonFiniteStates(f"{_first(backbone, samples, statistics)} {_cause(backbone, samples)}")
+
+
+def _first(backbone: Backbone, samples: np.ndarray, statistics: ClipStatistics | None) -> str:
+    """The lowest state that is not finite, in words."""
+    speech = Packed.pack([torch.from_numpy(samples).to(backbone.device, backbone.waveform_dtype)])
+    encoded = backbone(speech, statistics=statistics)
+    for number, state in sorted(encoded.hidden_states.items()):
+        if not are_finite([state]):
+            what = "the input of the first block" if number == 0 else f"the output of block {number}"
+            return f"The states of this recording are not finite from layer {number} on, {what}."
+    return "The output of the model for this recording is not finite, though the states below it are."
+
+
+def _cause(backbone: Backbone, samples: np.ndarray) -> str:
+    origin = backbone.origin
+    model = backbone if origin is None else origin.model()
+    tensors = [] if model is None else [*model.named_parameters(), *model.named_buffers()]
+    spoilt = [name for name, tensor in tensors if tensor.is_floating_point() and not are_finite([tensor.detach()])]
+    if spoilt:
+        more = f" and {len(spoilt) - 3} more tensors" if len(spoilt) > 3 else ""
+        return (
+            f"Its weights hold NaN or infinity, in {', '.join(spoilt[:3])}{more}: the file is damaged, or training "
+            "diverged. Load another checkpoint; to train, lower the learning rate or clip gradients."
+        )
+    loudest = float(np.abs(samples).max(initial=0.0))
+    if not loudest < LOUD:
+        return f"Its samples reach {loudest:.3g}; expected are numbers between -1 and 1. Scale the recording."
+    precision = str(backbone.waveform_dtype).removeprefix("torch.") if origin is None else origin.precision
+    if torch.finfo(getattr(torch, precision, torch.float32)).max < LEAST_RANGE:
+        return (
+            "The model was run in float16, whose largest number is 65,504. Run it in bfloat16 or float32: "
+            "precision='bfloat16', or load(..., dtype=torch.float32)."
+        )
+    return (
+        f"Its weights and its samples are finite, but what it computes of them in {precision} is not: the weights are "
+        "too large for this model, as those of another one or of a run that diverged may be."
+    )
