@@ -1,5 +1,6 @@
 """Decoding block by block: soundfile first, PyAV (extra `audio`) for what soundfile does not know."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from sonant.audio.headers import read_promise
 from sonant.audio.joined import open_mp3, open_one
 from sonant.audio.mp3 import find_mp3
 from sonant.audio.sources import Encoded, open_encoded
-from sonant.errors import TruncatedAudio, UndecodableAudio
+from sonant.errors import AudioWarning, TruncatedAudio, UndecodableAudio
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # a forged rate would ask for absurd amounts of resampling
 
@@ -31,11 +32,20 @@ def open_decoder(source: Any) -> Iterator[Decoder]:
 
 
 def _open(encoded: Encoded) -> AbstractContextManager[Decoder]:
-    promise = read_promise(encoded.file, encoded.size)
+    promise = read_promise(encoded.file, encoded.size, encoded.name)
     if promise.end is not None and promise.end > encoded.size:
         raise TruncatedAudio(
             f"{encoded.name}: the header promises {promise.end} bytes, the file holds {encoded.size}. The recording or "
             "its transfer was cut off: fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
         )
+    if promise.oddity is not None:
+        warnings.warn(
+            f"{encoded.name}: {promise.oddity}. It is read to the end. The program that wrote it was probably "
+            "stopped, or is wrong: compare the length, and write it anew (ffmpeg -i OLD NEW).",
+            AudioWarning,
+            stacklevel=2,
+        )
+    if promise.pieces is not None:
+        encoded = encoded.view(promise.pieces)
     mp3 = find_mp3(encoded.file, encoded.name, encoded.size)
-    return open_one(encoded, promise) if mp3 is None else open_mp3(encoded, mp3)
+    return open_one(encoded) if mp3 is None else open_mp3(encoded, mp3)

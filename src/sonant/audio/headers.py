@@ -1,177 +1,243 @@
-"""How many bytes of sound the header of an uncompressed file promises, and where a header says less than the truth.
+"""Where the sound of an uncompressed file begins and ends, and what of the file a decoder is to see.
 
-libsndfile shortens a cut WAV, AIFF, AU, CAF, W64 or NIST file in silence, so the promise is read here. Programs that
-write to a pipe (ffmpeg, sox, arecord) cannot go back to fill in the length and leave a marker: those files promise
-nothing and are good.
+Decoders take a header at its word, shorten what was cut in silence, and stumble over chunks that they do not need. So
+the lengths are read here first. A file that is odd is handed on as a view, with a header that says what is true.
 """
 
-import io
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
+from sonant.audio.chunks import Chunk, Dialect, SecondRecording
+from sonant.audio.extent import FORGIVEN, WRAP, find_sound, is_marker
 from sonant.audio.matroska import read_matroska
+from sonant.audio.mp4 import end_of_boxes
+from sonant.audio.spliced import Piece
+from sonant.errors import UndecodableAudio
 
-# 0x7FFF0000 upwards: GStreamer, sox, arecord; 0xFFFFFFFF: ffmpeg. All mean "until the end", less a header or rounding.
-_STREAM_SIZES = (range(0x7FFF_0000, 0x8000_0001), range(0xFFFF_F000, 0x1_0000_0000))
-_BOXES = frozenset(b"ftyp styp moov moof mdat free skip wide uuid meta sidx ssix mfra prft emsg pdin".split())
-_MOST_BOXES = 100_000  # two in each fragment
-_MOST_CHUNKS = 1000  # before the samples; a file of empty chunks would take seconds to walk through
+_MPEG_AUDIO = (0x50, 0x55)  # codes of formats in WAV: layers 1 and 2, layer 3
+
+_READ_BY_LIBSNDFILE = (b"RIFF", b"RIFX", b"RF64")  # with whatever chunks; W64 it refuses for some
+_PLAIN = (b"lpcm", b"alaw", b"ulaw")  # codes of formats in CAF
 
 
 @dataclass(frozen=True)
 class Promise:
-    """`end`: the file should reach this many bytes (None: the header does not say).
+    """What a header promises.
 
-    `patch`: (offset, bytes) to lay over the header so that a length of 0, left by a stream, reads as "until the end".
+    Attributes:
+        end: the bytes that the file should have; None where the header does not say.
+        pieces: what a decoder is to be given in place of the file, if it should not see it as it is.
+        oddity: what the user should know of the file, as the end of a sentence.
     """
 
     end: int | None = None
-    patch: tuple[int, bytes] | None = None
+    pieces: tuple[Piece, ...] | None = None
+    oddity: str | None = None
 
 
-def read_promise(file: BinaryIO, size: int) -> Promise:
-    """Read the chunk headers of `file` (`size` bytes); leaves the file at its beginning."""
+@dataclass(frozen=True)
+class _Before:
+    """The chunks before the sound, by name; the one of the sound; and where the walk ended, if there is none.
+
+    `is_padded`: chunks of an odd length are padded, as decoders expect.
+    """
+
+    chunks: dict[bytes, Chunk]
+    sound: Chunk | None
+    at: int
+    is_padded: bool
+
+
+def read_promise(file: BinaryIO, size: int, name: str) -> Promise:
+    """Read the header of `file` (`size` bytes); leaves the file at its beginning.
+
+    Raises:
+        UndecodableAudio: several recordings one behind another, which is nowhere defined for these formats.
+    """
     file.seek(0)
     head = file.read(40)
-    match head[:4]:
-        case b"RIFF" | b"RF64":
-            promise = _riff(file, size, "<")
-        case b"RIFX":
-            promise = _riff(file, size, ">")
-        case b"FORM":
-            promise = _walk(file, size, start=12, layout=">4sI", data=b"SSND")
-        case b"caff":
-            promise = _walk(file, size, start=8, layout=">4sq", data=b"data")
-        case b"riff":
-            promise = _walk(file, size, start=40, layout="<16sq", data=b"data", inclusive=True)
-        case b"NIST":
-            promise = _nist(file)
-        case b".snd" | b"dns.":
-            promise = _au(head, "<" if head[:1] == b"d" else ">")
-        case b"\x1aE\xdf\xa3":
-            promise = Promise(read_matroska(file).end)
-        case _:
-            promise = Promise(_mp4(file, size) if head[4:8] == b"ftyp" else None)
+    try:
+        promise = _read(file, size, head)
+    except SecondRecording as second:
+        raise UndecodableAudio(
+            f"{name}: a second recording begins at byte {second.at} of {size}, behind the sound of the first. Files of "
+            "this format cannot be joined byte by byte: give the recordings one by one."
+        ) from None
+    except _TooLong:
+        raise UndecodableAudio(
+            f"{name}: a RIFX file (a WAV of another order of bytes) of more than 4 GiB, which nothing reads: write it "
+            "anew as RF64 or W64."
+        ) from None
     file.seek(0)
     return promise
 
 
-def _riff(file: BinaryIO, size: int, order: str) -> Promise:
-    offset, long_length = 12, None
-    for _ in range(_MOST_CHUNKS):
-        if offset + 8 > size:
-            break
-        file.seek(offset)
-        name, length = struct.unpack(order + "4sI", file.read(8))
-        begin = offset + 8
-        if name == b"ds64" and length >= 16:  # EBU Tech 3306: the true lengths of a file beyond 4 GiB
-            long_length = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))[0]
-        if name == b"data":
-            if length == 0 and size > begin and not _is_chunk(file, begin, size, order):
-                return Promise(patch=(offset + 4, b"\xff\xff\xff\xff"))
-            if length == 0xFFFF_FFFF and long_length:
-                length = long_length
-            return Promise(None if _is_stream(length) else begin + length)
-        offset = begin + length + length % 2
-    return Promise(offset if offset > size + 1 else None)
+class _TooLong(Exception):
+    """More sound than the format has numbers for."""
 
 
-def _walk(file: BinaryIO, size: int, *, start: int, layout: str, data: bytes, inclusive: bool = False) -> Promise:
-    """Chunks of a name and a length; W64's lengths include their own header and are rounded up to 8 bytes."""
-    header, offset = struct.calcsize(layout), start
-    for _ in range(_MOST_CHUNKS):
-        if offset + header > size:
-            break
-        file.seek(offset)
-        name, length = struct.unpack(layout, file.read(header))
-        if inclusive:
-            length -= header
-        if name.startswith(data):
-            return Promise(None if length < 0 or _is_stream(length) else offset + header + length)
-        if length < 0:
-            return Promise()
-        offset += header + (-(-length // 8) * 8 if inclusive else length + length % 2 * (layout == ">4sI"))
-    return Promise(offset if offset > size + 8 else None)
+def _read(file: BinaryIO, size: int, head: bytes) -> Promise:
+    promise = Promise()
+    match head[:4], head[8:12]:
+        case ((b"RIFF" | b"RF64" | b"BW64"), b"WAVE"):
+            promise = _wave(file, size, Dialect("<4sI", 2), 12)
+        case b"RIFX", b"WAVE":
+            promise = _wave(file, size, Dialect(">4sI", 2), 12)
+        case b"riff", _:
+            promise = _wave(file, size, Dialect("<16sq", 8, counts_header=True), 40)
+        case b"FORM", (b"AIFF" | b"AIFC"):
+            promise = _aiff(file, size, head)
+        case ((b"RIFF" | b"RIFX" | b"FORM"), _):  # AVI, 8SVX
+            promise = _others(file, size, Dialect("<4sI" if head[:4] == b"RIFF" else ">4sI", 2))
+        case b"caff", _:
+            promise = _caf(file, size)
+        case b"NIST", _:
+            promise = _nist(file, size)
+        case ((b".snd" | b"dns."), _):
+            promise = _au(file, size, head, "<" if head[:1] == b"d" else ">")
+        case b"\x1aE\xdf\xa3", _:
+            promise = Promise(read_matroska(file).end)
+        case _ if head[4:8] == b"ftyp":
+            promise = Promise(end_of_boxes(file, size))
+    return promise
 
 
-def _au(head: bytes, order: str) -> Promise:
-    if len(head) < 12:
+def _wave(file: BinaryIO, size: int, dialect: Dialect, start: int) -> Promise:
+    """WAV, RF64, BW64, RIFX and W64 hold the same chunks; all can be read as a WAV, or as an RF64 if they are long."""
+    before = _before(file, dialect, start, b"data")
+    form, data = before.chunks.get(b"fmt "), before.sound
+    if data is None or form is None:
+        return Promise(before.at if data is None and before.at > size + dialect.multiple else None)
+    sizes, length = before.chunks.get(b"ds64"), data.length
+    if length == 0xFFFF_FFFF and sizes is not None and sizes.length >= 16:
+        file.seek(sizes.begin + 8)
+        length = int.from_bytes(file.read(8), "little") or length  # EBU Tech 3306: the true length beyond 4 GiB
+    sound = find_sound(file, size, data.begin, length, dialect)
+    more = [chunk for chunk in sound.behind if chunk.name == b"data" and chunk.length]
+    if sound.end > size:
+        return Promise(sound.end)
+    ranges = [(data.begin, sound.end), *((chunk.begin, min(chunk.end, size)) for chunk in more)]
+    order = dialect.layout[0]
+    file.seek(form.begin)
+    if int.from_bytes(file.read(2), "little" if order == "<" else "big") in _MPEG_AUDIO:
+        return Promise(sound.end, tuple(ranges), sound.oddity)
+    file.seek(0)
+    if file.read(4) in _READ_BY_LIBSNDFILE and sound.is_exact and before.is_padded and not more:
+        return Promise(sound.end)
+    return Promise(sound.end, _as_wav(form, ranges, order), sound.oddity)
+
+
+def _as_wav(form: Chunk, ranges: Sequence[tuple[int, int]], order: str) -> tuple[Piece, ...]:
+    length = sum(end - begin for begin, end in ranges)
+    pad = b"\0" * (form.length % 2)
+    described = (struct.pack(order + "4sI", b"fmt ", form.length), (form.begin, form.end), pad)
+    if length < WRAP - (1 << 20):
+        head = struct.pack(order + "4sI4s", b"RIFF" if order == "<" else b"RIFX", length + form.length + 32, b"WAVE")
+        return head, *described, struct.pack(order + "4sI", b"data", length), *ranges
+    if order == ">":
+        raise _TooLong
+    head = struct.pack(
+        "<4sI4s4sIQQQI", b"RF64", 0xFFFF_FFFF, b"WAVE", b"ds64", 28, length + form.length + 80, length, 0, 0
+    )
+    return head, *described, struct.pack("<4sI", b"data", 0xFFFF_FFFF), *ranges
+
+
+def _aiff(file: BinaryIO, size: int, head: bytes) -> Promise:
+    dialect = Dialect(">4sI", 2)
+    before = _before(file, dialect, 12, b"SSND")
+    data = before.sound
+    if data is None:
+        return Promise(before.at if before.at > size + dialect.multiple else None)
+    sound = find_sound(file, size, data.begin, data.length, dialect)
+    behind = {chunk.name: chunk for chunk in sound.behind}
+    needed = [before.chunks.get(name) or behind.get(name) for name in (b"FVER", b"COMM")]
+    is_plain = sound.is_exact and not behind and set(before.chunks) <= {b"FVER", b"COMM"}
+    if sound.end > size or is_plain or needed[1] is None:
+        return Promise(sound.end)
+    described = [(chunk.at, chunk.end + chunk.length % 2) for chunk in needed if chunk is not None]
+    length = sound.end - data.begin
+    stated = length if length < WRAP - (1 << 20) else 0  # libsndfile reads to the end then
+    total = stated and 12 + sum(end - begin for begin, end in described) + length
+    form = struct.pack(">4sI4s", b"FORM", total, head[8:12])
+    return Promise(
+        sound.end, (form, *described, struct.pack(">4sI", b"SSND", stated), (data.begin, sound.end)), sound.oddity
+    )
+
+
+def _caf(file: BinaryIO, size: int) -> Promise:
+    """libsndfile 1.2 loses its way in chunks of 64 KiB before the sound, and reads them, or zeros, as samples."""
+    dialect = Dialect(">4sq")
+    before = _before(file, dialect, 8, b"data")
+    data = before.sound
+    if data is None:
+        return Promise(before.at if before.at > size + dialect.header_size else None)
+    sound = find_sound(file, size, data.begin, data.length, dialect)
+    behind = {chunk.name: chunk for chunk in sound.behind}
+    if sound.end > size or (sound.is_exact and not behind and set(before.chunks) == {b"desc"}):
+        return Promise(sound.end)
+    description = before.chunks.get(b"desc")
+    if description is None:
+        return Promise(sound.end)
+    file.seek(description.begin + 8)
+    compressed = () if file.read(4) in _PLAIN else (b"kuki", b"pakt")  # what decoders need to know of the packets
+    needed = [before.chunks.get(name) or behind.get(name) for name in compressed]
+    pieces: tuple[Piece, ...] = (
+        (0, 8),
+        (description.at, description.end),
+        struct.pack(">4sq", b"data", sound.end - data.begin),
+        (data.begin, sound.end),
+        *((chunk.at, chunk.end) for chunk in needed if chunk is not None),
+    )
+    return Promise(sound.end, pieces, sound.oddity)
+
+
+def _others(file: BinaryIO, size: int, dialect: Dialect) -> Promise:
+    """Any other file of chunks: none of them may reach beyond its end."""
+    for chunk in dialect.walk(file, 12):
+        if chunk.end > size + FORGIVEN:
+            return Promise(None if is_marker(chunk.length) else chunk.end)
+    return Promise()
+
+
+def _au(file: BinaryIO, size: int, head: bytes, order: str) -> Promise:
+    if len(head) < 24:
         return Promise()
-    offset, length = struct.unpack(order + "4xII", head[:12])
-    return Promise(None if _is_stream(length) else offset + length)
+    begin, length = struct.unpack(order + "4xII", head[:12])
+    sound = find_sound(file, size, begin, length, None)
+    if sound.end > size or sound.is_exact:
+        return Promise(sound.end)
+    length = min(sound.end - begin, WRAP - 1)  # which libsndfile takes for "until the end"
+    return Promise(sound.end, ((0, 8), struct.pack(order + "I", length), (12, sound.end)), sound.oddity)
 
 
-def _nist(file: BinaryIO) -> Promise:
-    """NIST SPHERE, the format of many speech corpora: a text header of its own stated size, then the samples."""
+def _nist(file: BinaryIO, size: int) -> Promise:
+    """NIST SPHERE, the format of many speech corpora: a text header of its own stated size, then the samples.
+
+    libsndfile does not look at the number of samples, and reads to the end of the file.
+    """
     file.seek(0)
     lines = file.read(1024).decode("ascii", "replace").splitlines()
-    fields = dict(line.split(" -i ", 1) for line in lines if " -i " in line)
+    fields = {parts[0]: parts[2] for line in lines if len(parts := line.split()) == 3}  # name, type, value
     try:
         samples, width = int(fields["sample_count"]), int(fields["sample_n_bytes"])
-        end = int(lines[1]) + samples * width * int(fields.get("channel_count", 1))
+        begin, length = int(lines[1]), samples * width * int(fields.get("channel_count", 1))
     except (KeyError, ValueError, IndexError):
         return Promise()
-    compressed = any("sample_coding" in line and "," in line for line in lines)  # such as "pcm,embedded-shorten-v2.00"
-    return Promise(None if compressed else end)
+    if "," in fields.get("sample_coding", ""):  # compressed, such as "pcm,embedded-shorten-v2.00"
+        return Promise()
+    sound = find_sound(file, size, begin, max(length, 0), None)
+    return Promise(sound.end, None if sound.end >= size else ((0, sound.end),), sound.oddity)
 
 
-def _mp4(file: BinaryIO, size: int) -> int | None:
-    """Where the last of the boxes ends that ISO/IEC 14496-12 knows at the top of a file; others are not relied upon."""
-    end = 0
-    for _ in range(_MOST_BOXES):
-        file.seek(end)
-        head = file.read(16)
-        length, name = int.from_bytes(head[:4], "big"), head[4:8]
-        if length == 1:  # written behind the name
-            length = int.from_bytes(head[8:], "big")
-        if len(head) < 8 or name not in _BOXES or length < 8:  # 0: until the end of the file
-            break
-        end += length
-        if end >= size:
-            break
-    return end
-
-
-def _is_stream(length: int) -> bool:
-    return any(length in sizes for sizes in _STREAM_SIZES)
-
-
-def _is_chunk(file: BinaryIO, offset: int, size: int, order: str) -> bool:
-    """Whether a further chunk that fits the file starts here (then a length of 0 was meant)."""
-    file.seek(offset)
-    head = file.read(8)
-    if len(head) < 8 or not head[:4].isascii() or not head[:4].decode("ascii").isprintable():
-        return False
-    return offset + 8 + struct.unpack(order + "I", head[4:])[0] <= size
-
-
-class Patched(io.RawIOBase):
-    """A binary file for libsndfile: a few bytes may be laid over it, and seeks to nowhere stay where they are."""
-
-    def __init__(self, file: BinaryIO, offset: int = 0, patch: bytes = b"") -> None:
-        self._file, self._offset, self._patch = file, offset, patch
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        try:
-            return self._file.seek(offset, whence)
-        except (OSError, ValueError):  # a damaged header sends libsndfile to places before the beginning
-            return self._file.tell()
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readinto(self, buffer: Any, /) -> int:
-        begin, view = self._file.tell(), memoryview(buffer).cast("B")
-        data = self._file.read(len(view))
-        view[: len(data)] = data
-        for index, byte in enumerate(self._patch, self._offset - begin):
-            if 0 <= index < len(data):
-                view[index] = byte
-        return len(data)
+def _before(file: BinaryIO, dialect: Dialect, start: int, name: bytes) -> _Before:
+    chunks: dict[bytes, Chunk] = {}
+    at, is_padded = start, True
+    for chunk in dialect.walk(file, start):
+        is_padded = is_padded and chunk.at == at
+        if chunk.name == name:
+            return _Before(chunks, chunk, at, is_padded)
+        chunks.setdefault(chunk.name, chunk)
+        at = chunk.end + -chunk.length % dialect.multiple
+    return _Before(chunks, None, at, is_padded)

@@ -10,7 +10,6 @@ import soundfile
 from sonant.audio.channels import Frames
 from sonant.audio.decoder import Decoder
 from sonant.audio.ffmpeg import open_with_ffmpeg
-from sonant.audio.headers import Promise
 from sonant.audio.layout import Layout, Part
 from sonant.audio.libsndfile import decode_sound_file, open_sound_file
 from sonant.audio.mp3 import Mp3
@@ -18,10 +17,10 @@ from sonant.audio.sources import Encoded
 from sonant.errors import UndecodableAudio
 
 
-def open_one(encoded: Encoded, promise: Promise, samples: int | None = None) -> AbstractContextManager[Decoder]:
+def open_one(encoded: Encoded, samples: int | None = None) -> AbstractContextManager[Decoder]:
     """Open a file that holds one recording, of so many samples if somebody counted them."""
     try:
-        file = open_sound_file(encoded, promise)
+        file = open_sound_file(encoded)
         if samples is None or file.frames >= samples:
             return decode_sound_file(file, encoded.name, samples)
         file.close()
@@ -55,7 +54,7 @@ def open_all(encoded: Encoded, layout: Layout) -> Iterator[Decoder]:
     """Open all parts of a file as one recording, which has the channels of the first. Raises UndecodableAudio."""
 
     def opened(part: Part) -> AbstractContextManager[Decoder]:
-        return open_one(part.of(encoded), Promise(), part.samples)
+        return open_one(encoded.view(part.pieces), part.samples)
 
     with _as_it_is(encoded, layout) or opened(layout.parts[0]) as first:
 
@@ -88,7 +87,7 @@ def _as_it_is(encoded: Encoded, layout: Layout) -> AbstractContextManager[Decode
         return None
     samples = layout.parts[0].samples
     with suppress(soundfile.LibsndfileError):
-        file = open_sound_file(encoded, Promise())
+        file = open_sound_file(encoded)
         if samples is None or file.frames >= samples:
             return decode_sound_file(file, encoded.name, samples)
         file.close()

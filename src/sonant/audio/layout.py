@@ -3,8 +3,7 @@
 import warnings
 from dataclasses import dataclass
 
-from sonant.audio.sources import Encoded
-from sonant.audio.spliced import Piece, splice
+from sonant.audio.spliced import Piece
 from sonant.errors import AudioWarning
 
 MOST_PARTS = 10_000
@@ -22,12 +21,6 @@ class Part:
 
     pieces: tuple[Piece, ...]
     samples: int | None = None
-
-    def of(self, encoded: Encoded) -> Encoded:
-        """The part as a file of its own."""
-        file = splice(encoded.file, self.pieces)
-        size = sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in self.pieces)
-        return Encoded(file, size, encoded.name)
 
 
 @dataclass(frozen=True)

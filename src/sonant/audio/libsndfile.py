@@ -8,21 +8,21 @@ import soundfile
 
 from sonant.audio.channels import Frames
 from sonant.audio.decoder import BLOCK_FRAMES, Decoder, broken_off
-from sonant.audio.headers import Patched, Promise
 from sonant.audio.sources import Encoded
+from sonant.audio.spliced import splice
 
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2^63 - 1 for a FLAC stream of unknown length
 _SOFT_LENGTHS = ("MP3", "OGG")  # found by looking through the file, not promised by a header
 _SOFT_FRAMES = 1152  # by which these may be off: a frame of an MP3
 
 
-def open_sound_file(encoded: Encoded, promise: Promise) -> soundfile.SoundFile:
+def open_sound_file(encoded: Encoded) -> soundfile.SoundFile:
     """On disk libsndfile reads by itself: through Python every few hundred bytes would stop the other threads."""
     encoded.file.seek(0)
-    if encoded.descriptor is not None and promise.patch is None and os.name == "posix" and _may_start_late(encoded):
+    if encoded.descriptor is not None and os.name == "posix" and _may_start_late(encoded):
         os.lseek(encoded.descriptor, encoded.start, os.SEEK_SET)
         return _ForwardSoundFile(encoded.descriptor, closefd=False)
-    return _ForwardSoundFile(Patched(encoded.file, *(promise.patch or ())))
+    return _ForwardSoundFile(splice(encoded.file, [(0, encoded.size)]))
 
 
 def _may_start_late(encoded: Encoded) -> bool:
@@ -30,7 +30,7 @@ def _may_start_late(encoded: Encoded) -> bool:
     encoded.file.seek(0)
     head = encoded.file.read(4)
     encoded.file.seek(0)
-    return encoded.start == 0 or head == b"fLaC" or (head[0] == 0xFF and head[1] >= 0xE0)
+    return encoded.start == 0 or head == b"fLaC" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
 
 
 class _ForwardSoundFile(soundfile.SoundFile):

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from sonant.audio.given import file_name, text_mode
 from sonant.audio.id3 import after_tags
-from sonant.audio.spliced import splice
+from sonant.audio.spliced import Piece, splice
 from sonant.errors import AudioError, AudioNotFound, EmptyAudio, TruncatedAudio
 
 
@@ -32,6 +32,11 @@ class Encoded:
     name: str
     descriptor: int | None = None
     start: int = 0
+
+    def view(self, pieces: Sequence[Piece]) -> "Encoded":
+        """The recording as a file of these pieces of it."""
+        size = sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces)
+        return Encoded(splice(self.file, pieces), size, self.name)
 
 
 @contextmanager

@@ -1,0 +1,138 @@
+"""Files made of chunks, each a name, a length and a content: WAV and its kin, AIFF, CAF, W64."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
+
+from sonant.audio.id3 import HEAD, tag_size
+
+MOST_CHUNKS = 1000  # a file of empty chunks would take seconds to walk through
+STRAY = 256  # bytes behind the last chunk that nobody misses: some milliseconds
+_PADDING = 1 << 16  # zeros behind the last chunk, up to the end of a block of a disk
+_RECORDINGS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff", b"riff", b".snd", b"NIST", b"fLaC", b"OggS")
+_NOTES = frozenset(  # chunks that may be cut off, since they hold no sound; in capitals
+    name.encode().ljust(4)
+    for name in (
+        "LIST ID3 CUE BEXT IXML AXML CHNA SMPL JUNK PAD FLLR FACT INST AFSP _PMX PLST LABL NOTE CART LEVL DISP MARK "
+        "ANNO NAME AUTH COMT APPL COMM INFO UUID FREE REGN UMID STRG PAKT"
+    ).split()
+)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """`at`: where its header begins; `begin`: its content, of `length` bytes as it says."""
+
+    name: bytes
+    at: int
+    begin: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        return self.begin + self.length
+
+    def is_plausible(self, size: int) -> bool:
+        """Whether this is a chunk, and not some bytes of a file of `size` bytes; notes may be cut off."""
+        return _is_name(self.name) and self.length >= 0 and (self.end <= size or self.name.upper() in _NOTES)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a family of formats writes the headers of chunks.
+
+    Attributes:
+        layout: of a header, for `struct`: a name of at least four letters, and the length.
+        multiple: chunks are padded to a multiple of so many bytes.
+        counts_header: whether the length includes the header.
+    """
+
+    layout: str
+    multiple: int = 1
+    counts_header: bool = False
+
+    @property
+    def header_size(self) -> int:
+        return struct.calcsize(self.layout)
+
+    def read(self, file: BinaryIO, at: int) -> Chunk | None:
+        """The chunk whose header stands at `at`, wherever it ends; None at the end of the file."""
+        file.seek(at)
+        header = file.read(self.header_size)
+        if len(header) < self.header_size:
+            return None
+        name, length = struct.unpack(self.layout, header)
+        return Chunk(name[:4], at, at + self.header_size, length - (self.header_size if self.counts_header else 0))
+
+    def behind(self, file: BinaryIO, chunk: Chunk) -> int:
+        """Where the next chunk begins: some programs leave the padding out."""
+        padded = chunk.end + -chunk.length % self.multiple
+        if padded == chunk.end:
+            return padded
+        file.seek(chunk.end)
+        both = file.read(self.multiple + 4)
+        is_padded = not any(both[: padded - chunk.end]) or _is_name(both[padded - chunk.end :][:4])
+        return padded if is_padded or not _is_name(both[:4]) else chunk.end
+
+    def walk(self, file: BinaryIO, at: int) -> Iterator[Chunk]:
+        """The chunks from `at` on, as long as their lengths lead to further ones, and no more than MOST_CHUNKS."""
+        for _ in range(MOST_CHUNKS):
+            chunk = self.read(file, at)
+            if chunk is None:
+                break
+            yield chunk
+            if chunk.length < 0:
+                break
+            at = self.behind(file, chunk)
+
+
+class Behind(NamedTuple):
+    """What stands behind the sound: chunks, and so many bytes of something else."""
+
+    chunks: list[Chunk]
+    rest: int
+
+
+def look_behind(file: BinaryIO, at: int, size: int, dialect: Dialect | None) -> Behind | None:
+    """Look at what stands from `at` on, behind the sound; None if it may be sound.
+
+    It is not if it is chunks, tags, padding, or not worth a word.
+
+    Raises:
+        SecondRecording: another recording begins there.
+    """
+    chunks: list[Chunk] = []
+    tags = 0
+    for _ in range(MOST_CHUNKS):
+        file.seek(at)
+        head = file.read(HEAD)
+        if head[:4] in _RECORDINGS and size - at > STRAY:
+            raise SecondRecording(at)
+        chunk = None if dialect is None else dialect.read(file, at)
+        if length := tag_size(head):
+            at, tags = at + length, tags + length
+        elif dialect is not None and chunk is not None and chunk.is_plausible(size):
+            chunks.append(chunk)
+            at = dialect.behind(file, chunk)
+        elif size - at <= STRAY:
+            return Behind(chunks, tags + max(0, size - at))
+        else:
+            break
+    else:
+        return Behind(chunks, tags + size - at)
+    file.seek(at)
+    is_padding = size - at <= _PADDING and not any(file.read(_PADDING))
+    return Behind(chunks, tags + size - at) if is_padding else None
+
+
+class SecondRecording(Exception):
+    """Another recording begins at `at`, behind the sound of the first."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
+
+
+def _is_name(name: bytes) -> bool:
+    return len(name) == 4 and all(0x20 <= letter < 0x7F for letter in name)
