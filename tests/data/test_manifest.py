@@ -126,6 +126,8 @@ def test_a_file_name_that_is_not_utf8_is_read_where_it_exists(tmp_path: Path) ->
         pytest.skip("this file system takes UTF-8 alone")
     listed = put(tmp_path, "list.csv", b"path\nm\xfcller.wav\n")
     assert [os.fsencode(recording.path.name) for recording in read_manifest(listed)] == [b"m\xfcller.wav"]
+    (tmp_path / "\udcfc").mkdir()  # the folder's name is no fault of the list
+    assert len(read_manifest(put(tmp_path / "\udcfc", "list.csv", "path\nmissing.wav\n"))) == 1
 
 
 def test_segments_beside_a_wav_scp_are_not_ignored_in_silence(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def _recording(row: Row, folder: Path) -> Recording:
     if not isinstance(given, str) or not given.strip():
         raise ManifestError(f"{row.where}: {named[0]!r} is {given!r}; expected the path of a recording.")
     path = folder / given
-    _refuse_other_encodings(row, path, fields)
+    _refuse_other_encodings(row, given, path, fields)
     if fields.get("offset") not in (None, "") and _seconds(row, "offset", fields["offset"]):
         raise ManifestError(
             f"{row.where}: offset={fields['offset']!r} asks for a part of {given!r}, and recordings are read whole. "
@@ -133,10 +133,10 @@ def _seconds(row: Row, name: str, value: Any) -> float | None:
     return seconds
 
 
-def _refuse_other_encodings(row: Row, path: Path, fields: Mapping[str, Any]) -> None:
+def _refuse_other_encodings(row: Row, given: str, path: Path, fields: Mapping[str, Any]) -> None:
     """Bytes that are not UTF-8 may be the name of a file that is there; anything else they can only garble."""
     garbled = [name for name, value in fields.items() if isinstance(value, str) and not _is_unicode(value)]
-    if not _is_unicode(str(path)) and not path.exists():
+    if not _is_unicode(given) and not path.exists():
         garbled.insert(0, "path")
     if garbled:
         raise ManifestError(
@@ -145,6 +145,8 @@ def _refuse_other_encodings(row: Row, path: Path, fields: Mapping[str, Any]) -> 
 
 
 def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

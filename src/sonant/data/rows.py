@@ -11,6 +11,8 @@ from typing import Any, TextIO
 
 from sonant.errors import ManifestError, MissingExtra
 
+PARQUET_ROWS = 256  # read at a time: some tables hold the audio itself
+
 
 @dataclass(frozen=True)
 class Row:
@@ -111,7 +113,7 @@ def read_parquet(path: Path) -> Iterator[Row]:
     number = 0
     try:
         with parquet.ParquetFile(path) as table:
-            for batch in table.iter_batches():
+            for batch in table.iter_batches(batch_size=PARQUET_ROWS):
                 for fields in batch.to_pylist():
                     number += 1
                     yield Row(f"{path}, row {number}", fields)

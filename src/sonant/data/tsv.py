@@ -34,4 +34,4 @@ def _read_fairseq(path: Path) -> Iterator[Row]:
             raise ManifestError(
                 f"{where}: expected a path, a tab and a number of samples, as in fairseq's lists, got {line[:80]!r}."
             )
-        yield Row(where, {"path": f"{root}/{found['path']}", "num_samples": int(found["num_samples"])})
+        yield Row(where, {"path": str(Path(root, found["path"])), "num_samples": int(found["num_samples"])})
