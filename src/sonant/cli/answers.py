@@ -3,11 +3,15 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sonant.audio import Channel
+from sonant.audio.channels import check_channel
 from sonant.data.files import atomic
 from sonant.errors import ConfigurationError
+from sonant.extraction.channels import of_channel
 from sonant.extraction.destination import Destination
 from sonant.extraction.inputs import Entry, gather
 from sonant.extraction.journal import failure, write_failures
@@ -22,16 +26,20 @@ class Answers:
         place: where answers go.
         ending: of the files in a folder, without the point.
         joinable: whether the answers of several recordings make one text, laid end to end.
+        channel: of the recordings; "all": the model answers with a list of one answer for each channel.
     """
 
-    def __init__(self, source: str, place: Destination[Any], *, ending: str, joinable: bool) -> None:
-        self.place, self.ending = place, ending
-        self.entries = gather(source, stdin=sys.stdin.buffer, leave_out=place.path)
+    def __init__(
+        self, source: str, place: Destination[Any], *, ending: str, joinable: bool, channel: Channel | None
+    ) -> None:
+        check_channel(channel)
+        self.place, self.ending, self.channel = place, ending, channel
+        entries = gather(source, stdin=sys.stdin.buffer, leave_out=place.path)
+        self.entries = entries if channel == "all" else of_channel(entries, channel)
         self.failures: list[dict[str, Any]] = []
-        if len(self.entries) > 1 and not joinable and not place.is_folder:
-            raise ConfigurationError(
-                f"{len(self.entries)} recordings do not fit into one {ending} file. Name a folder for them: -o FOLDER."
-            )
+        if (len(entries) > 1 or channel == "all") and not joinable and not place.is_folder:
+            what = "The channels" if channel == "all" else f"{len(entries)} recordings"
+            raise ConfigurationError(f"{what} do not fit into one {ending} file. Name a folder for them: -o FOLDER.")
 
     @property
     def recordings(self) -> list[Any]:
@@ -46,30 +54,45 @@ class Answers:
 
     def give(self, answers: Sequence[Any], render: Callable[[Entry, Any], str]) -> int:
         """Print or write them, None for those that failed, and list these; returns the exit code."""
-        texts = [
-            (number, render(entry, answer))
-            for number, (entry, answer) in enumerate(zip(self.entries, answers, strict=True))
-            if answer is not None
-        ]
+        answered = list(self._answered(answers))
+        texts = [render(entry, answer) for entry, answer in answered]
         folder = self.place.path
         if folder is None:
-            sys.stdout.write("".join(text for _, text in texts))
+            sys.stdout.write("".join(texts))
         elif self.place.is_folder:
-            names = output_names([entry.name for entry in self.entries], self.ending)
-            for number, text in texts:
-                (folder / names[number]).parent.mkdir(parents=True, exist_ok=True)
-                _write(folder / names[number], text)
+            for name, text in zip(self._file_names([entry for entry, _ in answered]), texts, strict=True):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                _write(folder / name, text)
         else:
-            _write(folder, "".join(text for _, text in texts))
+            _write(folder, "".join(texts))
         if self.place.errors_path is not None:
             write_failures(self.place.errors_path, self.failures)
         return 1 if self.failures else 0
 
+    def _answered(self, answers: Sequence[Any]) -> Iterator[tuple[Entry, Any]]:
+        """Each answer that there is, with what it is an answer to: a recording, or a channel of one."""
+        for entry, answer in zip(self.entries, answers, strict=True):
+            if self.channel != "all":
+                yield from [] if answer is None else [(entry, answer)]
+                continue
+            for channel, part in enumerate(answer or []):
+                if part is not None:
+                    yield replace(entry, channel=channel), part
+
+    def _file_names(self, answered: Sequence[Entry]) -> list[str]:
+        """The file of each answer; those of recordings without one are kept free for them."""
+        entries = list({entry.key: entry for entry in [*self.entries, *answered]}.values())
+        names = output_names([entry.file_name for entry in entries], self.ending)
+        file_of = {entry.key: name for entry, name in zip(entries, names, strict=True)}
+        return [file_of[entry.key] for entry in answered]
+
 
 @contextmanager
-def answering(source: str, place: Destination[Any], *, ending: str, joinable: bool = True) -> Iterator[Answers]:
+def answering(
+    source: str, place: Destination[Any], *, ending: str, joinable: bool = True, channel: Channel | None = None
+) -> Iterator[Answers]:
     """`Answers` whose place no other job writes meanwhile."""
-    answers = Answers(source, place, ending=ending, joinable=joinable)
+    answers = Answers(source, place, ending=ending, joinable=joinable, channel=channel)
     with place.held():
         yield answers
 

@@ -18,6 +18,7 @@ def diarize(
     num_speakers: int | None = None,
     threshold: float | None = None,
     format: Literal["rttm", "json"] | None = None,  # noqa: A002 - the option's name
+    channel: int | Literal["mix", "all"] | None = None,
     batch_seconds: float | None = None,
     window_seconds: float = 60.0,
     overlap_seconds: float | None = None,
@@ -30,7 +31,8 @@ def diarize(
     A model that was fine-tuned for it (wavlm-base-plus-sd) finds two speakers, even where they talk at once. The
     vectors of any other model are clustered: then say how many speakers there are. The source is a recording, a folder
     (searched through), a manifest (.jsonl, .csv ...), or - for standard input. What could not be used is told, and
-    listed in errors.jsonl, in the folder or beside the file.
+    listed in errors.jsonl, in the folder or beside the file. Where each speaker has a channel, --channel all -n 1 keeps
+    them apart.
 
     Args:
         source (FILE|FOLDER|MANIFEST|-): what to look through.
@@ -40,6 +42,8 @@ def diarize(
         num_speakers (-n N): how many there are.
         threshold: for x-vectors, in place of N: the cosine below which two groups of them are two speakers.
         format (-f FORMAT): rttm, or json: a line for each recording. Without it: by the ending of OUT, else rttm.
+        channel (mix|N|all): the mean of a recording's channels, one of them, counted from 0, or each by itself. Without
+            it: mix.
         batch_seconds: audio that shares one forward pass. Without it: what suits the device.
         window_seconds: longer recordings are cut into windows; 0 never cuts.
         overlap_seconds: what neighbouring windows share. Without it: 8, or a quarter of windows below 32.
@@ -67,11 +71,12 @@ def diarize(
         printed="rttm",
         source=source,
     )
-    with answering(source, place, ending=place.kind) as answers:
+    with answering(source, place, ending=place.kind, channel=channel) as answers:
         turns = load(model, device=device).diarize(
             answers.recordings,
             num_speakers=num_speakers,
             threshold=threshold,
+            channel=channel,
             batch_seconds=batch_seconds,
             window_seconds=window_seconds or None,
             overlap_seconds=overlap_seconds,
@@ -83,7 +88,7 @@ def diarize(
         if place.kind == "json":
             return answers.give(turns, _as_json)
         names = _rttm_names([entry.name for entry in answers.entries])
-        return answers.give(turns, lambda entry, found: rttm(found, names[entry.name]))
+        return answers.give(turns, lambda entry, found: rttm(found, names[entry.name], channel=entry.channel or 0))
 
 
 def _rttm_names(names: Sequence[str]) -> dict[str, str]:
@@ -99,4 +104,4 @@ def _as_json(entry: "Entry", turns: list["SpeakerTurn"]) -> str:
     import json
     from dataclasses import asdict
 
-    return json.dumps({"path": entry.name, "turns": [asdict(turn) for turn in turns]}, ensure_ascii=False) + "\n"
+    return json.dumps({**entry.facts, "turns": [asdict(turn) for turn in turns]}, ensure_ascii=False) + "\n"

@@ -16,6 +16,7 @@ def transcribe(
     model: str,
     output: Path | None = None,
     format: TextFormat | None = None,  # noqa: A002 - the option's name
+    channel: int | Literal["mix", "all"] | None = None,
     batch_seconds: float | None = None,
     window_seconds: float = 60.0,
     overlap_seconds: float | None = None,
@@ -26,7 +27,8 @@ def transcribe(
     """Write down what is said, with a model that was fine-tuned for it.
 
     The source is a recording, a folder (searched through), a manifest (.jsonl, .csv ...), or - for standard input.
-    Of several recordings, text lines begin with the name and a tab; json is a line for each, with words and times.
+    Of several recordings, text lines begin with the name and a tab (with --channel, the channel and another); json is a
+    line for each, with words and times.
     What could not be used is told, and listed in errors.jsonl, in the folder or beside the file.
 
     Args:
@@ -35,6 +37,8 @@ def transcribe(
         output (-o OUT): a file (.txt, .tsv, .json, .jsonl, .srt, .vtt), or a folder with a file for each recording.
             Without it, or for -: standard output.
         format (-f FORMAT): text, json, or the subtitles srt and vtt. Without it: by the ending of OUT, else text.
+        channel (mix|N|all): the mean of a recording's channels, one of them, counted from 0, or each by itself. Without
+            it: mix.
         batch_seconds: audio that shares one forward pass. Without it: what suits the device.
         window_seconds: longer recordings are cut into windows; 0 never cuts.
         overlap_seconds: what neighbouring windows share. Without it: 8, or a quarter of windows below 32.
@@ -63,9 +67,10 @@ def transcribe(
     )
     kind = place.kind
     ending = "txt" if kind == "text" else kind
-    with answering(source, place, ending=ending, joinable=kind in ("text", "json")) as answers:
+    with answering(source, place, ending=ending, joinable=kind in ("text", "json"), channel=channel) as answers:
         transcripts = load(model, device=device).transcribe(
             answers.recordings,
+            channel=channel,
             batch_seconds=batch_seconds,
             window_seconds=window_seconds or None,
             overlap_seconds=overlap_seconds,
@@ -74,7 +79,7 @@ def transcribe(
             progress=None,
             on_failure=answers.complain,
         )
-        named = len(answers.entries) > 1 and not place.is_folder
+        named = (len(answers.entries) > 1 or channel == "all") and not place.is_folder
         return answers.give(transcripts, lambda entry, transcript: _text(entry, transcript, kind, named=named))
 
 
@@ -87,9 +92,12 @@ def _text(entry: "Entry", transcript: "Transcript", kind: TextFormat, *, named: 
 
     match kind:
         case "json":
-            return json.dumps({"path": entry.name, **asdict(transcript)}, ensure_ascii=False) + "\n"
+            return json.dumps({**entry.facts, **asdict(transcript)}, ensure_ascii=False) + "\n"
         case "srt":
             return srt(segments(transcript.words))
         case "vtt":
             return vtt(segments(transcript.words))
-    return f"{one_line(entry.name)}\t{transcript.text}\n" if named else f"{transcript.text}\n"
+    if not named:
+        return f"{transcript.text}\n"
+    of_channel = "" if entry.channel is None else f"\t{entry.channel}"
+    return f"{one_line(entry.name)}{of_channel}\t{transcript.text}\n"

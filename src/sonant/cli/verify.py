@@ -9,6 +9,7 @@ def verify(
     *,
     model: str,
     threshold: float | None = None,
+    channel: int | Literal["mix"] | None = None,
     device: list[str] | None = None,
     precision: Literal["float32", "bfloat16", "float16", "int8"] | None = None,
     json: bool = False,
@@ -20,6 +21,7 @@ def verify(
         second (FILE): another one.
         model (-m ID): a hub id, a folder or a checkpoint file, with an x-vector head.
         threshold: the cosine from which on voices count as one. Without it: 0.86, named for wavlm-base-plus-sv.
+        channel (mix|N): the mean of each recording's channels, or one of them, counted from 0. Without it: mix.
         device: cpu, cuda, cuda:0 ... Without it: a GPU if there is one.
         precision: of the arithmetic. Without it: that of the weights, float32.
         json: print the answer as JSON.
@@ -30,7 +32,7 @@ def verify(
     """
     from sonant.api import load
 
-    answer = load(model, device=device).verify(first, second, threshold=threshold, precision=precision)
+    answer = load(model, device=device).verify(first, second, threshold=threshold, channel=channel, precision=precision)
     if json:
         import json as json_module
 
