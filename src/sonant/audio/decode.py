@@ -7,8 +7,9 @@ from typing import Any
 
 from sonant.audio.decoder import Decoder
 from sonant.audio.headers import read_promise
-from sonant.audio.joined import open_mp3, open_one
+from sonant.audio.joined import open_all, open_mp3, open_one
 from sonant.audio.mp3 import find_mp3
+from sonant.audio.ogg import read_ogg
 from sonant.audio.sources import Encoded, open_encoded
 from sonant.errors import AudioWarning, TruncatedAudio, UndecodableAudio
 
@@ -48,4 +49,7 @@ def _open(encoded: Encoded) -> AbstractContextManager[Decoder]:
     if promise.pieces is not None:
         encoded = encoded.view(promise.pieces)
     mp3 = find_mp3(encoded.file, encoded.name, encoded.size)
-    return open_one(encoded) if mp3 is None else open_mp3(encoded, mp3)
+    if mp3 is not None:
+        return open_mp3(encoded, mp3)
+    ogg = read_ogg(encoded.file, encoded.name, encoded.size)
+    return open_one(encoded) if ogg is None else open_all(encoded, ogg)

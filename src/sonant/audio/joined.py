@@ -38,7 +38,6 @@ def open_mp3(encoded: Encoded, mp3: Mp3) -> Iterator[Decoder]:
 
     def blocks() -> Iterator[Frames]:
         layout = mp3.layout()
-        layout.warn(encoded.name)
         if layout.parts:
             with open_all(encoded, layout) as decoder:
                 yield from decoder.blocks()
@@ -70,6 +69,7 @@ def open_all(encoded: Encoded, layout: Layout) -> Iterator[Decoder]:
                     yield decoder
 
         def blocks() -> Iterator[Frames]:
+            layout.warn(encoded.name)
             for part in parts():
                 for frames in part.blocks():
                     yield _with_channels(frames, first.channels)

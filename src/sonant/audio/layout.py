@@ -7,6 +7,7 @@ from sonant.audio.spliced import Piece
 from sonant.errors import AudioWarning
 
 MOST_PARTS = 10_000
+CURE = "Fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
 _MOST_NAMED = 3  # oddities in a warning
 
 
@@ -43,8 +44,8 @@ class Layout:
             more = len(self.oddities) - _MOST_NAMED
             named = [*self.oddities[:_MOST_NAMED], *([f"{more} more of the kind"] if more > 0 else [])]
             warnings.warn(
-                f"{name}: {'; '.join(named)}. The file is damaged or was put together by hand: compare it with its "
-                "source, or write it anew (ffmpeg -i OLD NEW).",
+                f"{name}: {'; '.join(named)}. If that is not as it should be, fetch it again, or compare it with its "
+                "source.",
                 AudioWarning,
                 stacklevel=2,
             )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from sonant.audio.id3 import before_tags
-from sonant.audio.layout import MOST_PARTS, Layout, Part
+from sonant.audio.layout import CURE, MOST_PARTS, Layout, Part
 from sonant.audio.mpeg import Header, Kind, Tag, counting_frames, read_header, read_tag
 from sonant.audio.runs import Run, find_runs, first_frame
 from sonant.audio.spliced import Piece
@@ -18,7 +18,6 @@ from sonant.errors import TruncatedAudio, UndecodableAudio
 
 _ID3V1 = 128  # bytes; decoders pass over this tag at the end
 _MOST_GAPS = 10  # in a recording whose frames nobody counted
-_CURE = "Fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,7 @@ class _Recording:
         if self._is_cut():
             raise TruncatedAudio(
                 f"{name}: the sound ends after {place + self.seconds:.2f} s{self._and_promised()}. The recording or "
-                f"its transfer was cut off. {_CURE}"
+                f"its transfer was cut off. {CURE}"
             )
         gaps = list(self._gaps(place))
         lost = max(0, sum(replaced for *_, replaced in gaps) if self.promised is None else self.lack)
@@ -182,7 +181,7 @@ class _Recording:
             raise TruncatedAudio(
                 f"{name}: sound is missing after {', '.join(f'{seconds:.2f}' for seconds, *_ in gaps[:5])} s"
                 f"{self._and_promised()}. Bytes were lost or overwritten there, and what follows would come too early. "
-                f"{_CURE}"
+                f"{CURE}"
             )
         fate = "were passed over"
         if self.promised is None:

@@ -138,15 +138,16 @@ class _Walk:
 
         All places of the window are looked at together: a hostile file seems to begin a frame at every fourth byte.
         """
+        reach = _AHEAD
         while at + 4 <= self._end:
-            local = self._see(at, _CHUNK)
+            local = self._see(at, 2 * _AHEAD)
             is_last = self._begin + len(self._data) >= self._end
-            limit = len(self._data) if is_last else len(self._data) - _AHEAD
+            limit = min(len(self._data) - (0 if is_last else _AHEAD), local + reach)
             data = np.frombuffer(self._data, np.uint8)
             found = _first_in_a_row(data, local, limit, kind, is_last=is_last)
             if found is not None:
                 return self._begin + found
-            at = self._begin + max(limit, local + 1)
+            at, reach = self._begin + max(limit, local + 1), 2 * reach
         return None
 
     def run(self, at: int, *, starts_part: bool) -> Run:

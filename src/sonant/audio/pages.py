@@ -1,0 +1,123 @@
+"""Pages of an Ogg file (RFC 3533), each checked against its checksum."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+MAGIC = b"OggS\0"  # and the version
+_HEADER = struct.Struct("<5sBqIIIB")
+_LONGEST = 27 + 255 + 255 * 255
+_CHUNK = 1 << 20
+_MOST_BAD = 100  # things that look like pages and are none; a hostile file is made of them
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page.
+
+    Attributes:
+        begin: its first byte in the file.
+        end: behind its last byte.
+        granule: where its last packet ends, as its codec counts; -1 where no packet ends on it.
+        serial: of the stream that it belongs to.
+        number: its own in the stream.
+        is_first: whether the stream begins.
+        is_last: whether the stream ends.
+        head: the first bytes of what it carries.
+        junk: bytes in front of it that belong to no page.
+        is_after_page: whether these look like a page that is damaged.
+    """
+
+    begin: int
+    end: int
+    granule: int
+    serial: int
+    number: int
+    is_first: bool
+    is_last: bool
+    head: bytes
+    junk: int
+    is_after_page: bool
+
+
+class Pages:
+    """The pages of a file of `size` bytes, to be gone through once.
+
+    Attributes:
+        end: where the last whole page ended.
+        is_broken: whether something behind it looks like another, which is cut or damaged.
+    """
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._size = file, size
+        self._begin, self._data = 0, b""
+        self._bad, self.end, self.is_broken = 0, 0, False
+
+    def __iter__(self) -> Iterator[Page]:
+        at = 0
+        while at < self._size:
+            page = self._page(at, at - self.end)
+            if page is None:
+                following = self._find(at + 1)
+                if following is None:
+                    return
+                at = following
+            else:
+                self.end, self.is_broken = page.end, False
+                yield page
+                at = page.end
+
+    def _page(self, at: int, junk: int) -> Page | None:
+        local = self._see(at, _LONGEST)
+        data = self._data
+        if len(data) - local < _HEADER.size:
+            self.is_broken |= MAGIC.startswith(data[local : local + len(MAGIC)])
+            return None
+        magic, flags, granule, serial, number, checksum, segments = _HEADER.unpack_from(data, local)
+        if magic != MAGIC:
+            return None
+        body = local + _HEADER.size + segments
+        end = body + sum(data[local + _HEADER.size : body])
+        if end > len(data) or checksum != _checksum(data[local : local + 22], data[local + 26 : end]):
+            self._bad, self.is_broken = self._bad + 1, True
+            return None
+        places = self._begin + local, self._begin + end
+        head, is_first, is_last = data[body : min(end, body + 64)], bool(flags & 2), bool(flags & 4)
+        return Page(*places, granule, serial, number, is_first, is_last, head, junk, self.is_broken)
+
+    def _find(self, at: int) -> int | None:
+        """The next place that looks like a page."""
+        while at < self._size and self._bad < _MOST_BAD:
+            local = self._see(at, _HEADER.size)
+            found = self._data.find(MAGIC, local)
+            if found >= 0:
+                return self._begin + found
+            at = self._begin + max(local + 1, len(self._data) - len(MAGIC) + 1)
+        return None
+
+    def _see(self, at: int, reach: int) -> int:
+        """Where in the window a place of the file stands, of which as much as `reach` bytes follow (or all)."""
+        seen = self._begin + len(self._data)
+        if at < self._begin or (at + reach > seen and seen < self._size):
+            self._file.seek(at)
+            parts, missing = list[bytes](), max(0, min(_CHUNK, self._size - at))
+            while missing and (part := self._file.read(missing)):
+                parts.append(part)
+                missing -= len(part)
+            self._begin, self._data = at, b"".join(parts)
+            if missing:
+                self._size = at + len(self._data)  # the file has become shorter meanwhile
+        return at - self._begin
+
+
+def _checksum(before: bytes, after: bytes) -> int:
+    """Of a page, given what stands before and behind the field of the checksum.
+
+    Ogg's CRC is that of zip with the bits of every byte, and of the result, in the opposite order, and no inversion.
+    """
+    mirrored = (before + b"\0\0\0\0" + after).translate(_MIRRORED)
+    reversed_bits = zlib.crc32(mirrored, 0xFFFF_FFFF) ^ 0xFFFF_FFFF
+    return int.from_bytes(reversed_bits.to_bytes(4, "big").translate(_MIRRORED), "little")
