@@ -1,6 +1,8 @@
 """The public door, on a small model with random weights."""
 
+import gzip
 import io
+import zipfile
 from array import array
 from collections.abc import Iterator
 from dataclasses import replace
@@ -166,9 +168,21 @@ def test_bad_recordings_of_every_kind_are_skipped_and_recorded(encoder: SpeechEn
     (tmp_path / "a.wav").write_bytes(as_wav(clip(0.5)))
     with (tmp_path / "a.wav").open("rb") as closed:
         pass
-    text = io.StringIO("text")
+    text, archive = io.StringIO("text"), io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("a.wav", as_wav(clip(0.5)))
+    damaged = bytearray(archive.getvalue())
+    damaged[2000:2100] = bytes(100)
+    zipped = zipfile.ZipFile(io.BytesIO(bytes(damaged))).open("a.wav")  # noqa: SIM115
+    gzipped = gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(as_wav(clip(0.5)))[:-900]))
+
+    class Decoder:
+        def get_all_samples(self) -> None:
+            raise RuntimeError("could not push packet to decoder")
+
     sound = {"array": clip(0.5), "sampling_rate": 16}
     bad = [
+        *(zipped, gzipped, Decoder()),
         *(closed, text, tmp_path, tmp_path / "no.wav", None, 3, (value for value in [0.0]), [], np.zeros((3, 900))),
         *(sound, {"array": clip(0.5)}, {"sr": 16000, "array": clip(0.5)}, np.zeros(500, np.complex64), ["a.wav"]),
         *((clip(0.5), 16), np.frombuffer(as_wav(clip(0.5)), np.uint8), np.zeros(900, bool), object(), {}),
@@ -177,6 +191,9 @@ def test_bad_recordings_of_every_kind_are_skipped_and_recorded(encoder: SpeechEn
     with pytest.warns(UserWarning, match=f"{len(bad)} of {len(bad) + 2} recordings"):
         results = encoder.encode([good[0], *bad, good[1]], on_error="skip")
     assert [result is None for result in results] == [False, *[True] * len(bad), False]
+    with pytest.warns(UserWarning, match=f"{len(bad) - 1} of {len(bad)}"):  # the array of three is three channels now
+        results = encoder.encode(bad, on_error="skip", channel="all")
+    assert [len(channels) for channels in results if channels is not None] == [3]
     for item in bad:
         with pytest.raises(AudioError, match="."):
             encoder.encode([item])

@@ -150,19 +150,30 @@ def test_the_bytes_of_a_file_are_not_samples(encode, speechlike, kind):
     np.testing.assert_array_equal(audio.read({"bytes": array}), audio.read(data))
 
 
-def test_numbers_at_the_wrong_scale_warn():
-    quiet = np.resize(np.array([100, -32000], np.int32), 600)
-    with pytest.warns(AudioWarning, match="int16"):
-        audio.read(quiet)
-    audio.read(quiet * 65536)
+def test_numbers_at_the_wrong_scale_warn(encode):
+    values = np.resize(np.array([100, -32000], np.int32), 600)
+
+    def file(samples):
+        written = io.BytesIO()
+        soundfile.write(written, samples, 16000, format="WAV", subtype="PCM_32")
+        return written.getvalue()
+
+    for source in (values, torch.from_numpy(values), {"array": values, "sampling_rate": 16000}, file(values)):
+        with pytest.warns(AudioWarning, match="int16") as told:
+            audio.read(source)
+        assert len(told) == 1
+    audio.read(values * 65536)
+    audio.read(file(values * 65536))
     audio.read(np.zeros(600, np.int32))
-    with pytest.warns(AudioWarning, match="32768") as told:
-        read = audio.read(quiet.astype(np.float32))
-    assert len(told) == 1
-    assert read[1] == -32000
+    floats = values.astype(np.float32)
+    for source in (floats, torch.from_numpy(floats), encode(floats[:, None], 16000, "wav-float")):
+        with pytest.warns(AudioWarning, match="32768") as told:
+            read = audio.read(source)
+        assert len(told) == 1
+        assert read[1] == -32000
+        with pytest.warns(AudioWarning, match="32768"):
+            list(audio.blocks(source))
     audio.read(np.resize(np.array([7.9, -7.9]), 600))
-    with pytest.warns(AudioWarning, match="32768"):
-        list(audio.blocks(quiet.astype(np.float32)))
 
 
 @pytest.mark.parametrize(("container", "codec"), [("adts", "aac"), ("mp4", "aac"), ("webm", "libopus")])

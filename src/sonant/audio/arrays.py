@@ -1,6 +1,5 @@
 """Arrays of samples in any layout and number type, as float32 frames."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ from numpy.typing import NDArray
 
 from sonant.audio.channels import Frames
 from sonant.audio.signatures import REACH, is_audio_file
-from sonant.errors import AudioWarning, EmptyAudio, NonFiniteAudio, UndecodableAudio
+from sonant.errors import EmptyAudio, NonFiniteAudio, UndecodableAudio
 
 MAX_CHANNELS = 64
 
@@ -41,6 +40,11 @@ def shape_of(values: Any) -> tuple[int, ...]:
     """The shape of samples, without bringing them here from where they lie. Raises UndecodableAudio."""
     shape = getattr(values, "shape", None)
     return tuple(shape) if shape is not None else _as_array(values).shape
+
+
+def is_wide(values: Any) -> bool:
+    """Whether these are 32-bit integers."""
+    return str(getattr(values, "dtype", "")).removeprefix("torch.") in ("int32", "uint32")
 
 
 def layout(shape: tuple[int, ...], *, is_one: bool) -> tuple[int, int]:
@@ -126,8 +130,6 @@ def _to_float(array: NDArray[Any]) -> NDArray[Any]:
         )
     scale = 2.0 ** (8 * array.dtype.itemsize - 1)
     offset = scale if array.dtype.kind == "u" else 0.0
-    if array.dtype.itemsize == 4 and array.dtype.kind == "i":
-        _warn_of_small(array)
     return ((array.astype(np.float64) - offset) / scale).astype(np.float32)
 
 
@@ -140,15 +142,4 @@ def _check_no_file(array: NDArray[Any]) -> None:
         raise UndecodableAudio(
             f"An array of {array.dtype} begins as an audio file does ({data[:8]!r}): these are the bytes of a file, "
             "not samples. Give them as bytes: bytes(array)."
-        )
-
-
-def _warn_of_small(array: NDArray[Any]) -> None:
-    peak = max(int(array.max()), -int(array.min()))
-    if 0 < peak < 2**15:
-        warnings.warn(
-            f"Samples of {array.dtype} are read with full scale at {2**31}, and the loudest is {peak}, which is as "
-            "good as silence. They are probably 16-bit values: convert them, array.astype('int16').",
-            AudioWarning,
-            stacklevel=2,
         )

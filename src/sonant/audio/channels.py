@@ -18,6 +18,7 @@ Block = NDArray[np.float32]  # (samples,); of all channels (samples, channels)
 # leave less than a thousandth.
 CANCELLED = 1e-3
 SILENT_RMS = 1e-4  # -80 dB of full scale: what cancels below it is nothing that anybody would miss
+FAINT = 2.0**-16  # what 16-bit values reach at most where 32-bit integers have their full scale
 BEYOND_SCALE = 8.0  # clipping, resampling and mixing pass full scale by less; 16-bit speech peaks far above
 
 
@@ -40,13 +41,14 @@ class Choice:
         channel: a number, "mix" or None (the mean), or "all".
         num_channels: that the recording has.
         name: what messages call it.
+        is_wide: whether its samples are 32-bit integers.
 
     Raises:
         MissingChannel: there is none of that number.
     """
 
-    def __init__(self, channel: Channel | None, num_channels: int, name: str) -> None:
-        self._channel, self._num_channels, self._name = channel, num_channels, name
+    def __init__(self, channel: Channel | None, num_channels: int, name: str, *, is_wide: bool = False) -> None:
+        self._channel, self._num_channels, self._name, self._is_wide = channel, num_channels, name, is_wide
         if isinstance(channel, int | np.integer) and channel >= num_channels:
             one = num_channels == 1
             raise MissingChannel(
@@ -84,13 +86,20 @@ class Choice:
         return mean
 
     def finish(self) -> None:
-        """Warn (AudioWarning) of channels that cancel, and of samples far beyond full scale."""
+        """Warn (AudioWarning) of channels that cancel, and of samples at the wrong scale."""
         audible = self._count > 0 and self._before > self._count * SILENT_RMS**2
         if audible and math.isfinite(self._before) and self._after < CANCELLED * self._before:
             lost = "to silence" if not self._after else f"to {10 * math.log10(self._before / self._after):.0f} dB less"
             warnings.warn(
                 f"{self._name}: its {self._num_channels} channels cancel each other {lost} when they are mixed; one is "
                 "the other turned upside down. Read one alone: channel=0.",
+                AudioWarning,
+                stacklevel=2,
+            )
+        if self._is_wide and 0 < self._peak < FAINT:
+            warnings.warn(
+                f"{self._name}: no 32-bit sample is larger than {round(self._peak * 2**31)} of {2**31}, which is as "
+                "good as silence. They are probably 16-bit values: convert them, array.astype('int16').",
                 AudioWarning,
                 stacklevel=2,
             )

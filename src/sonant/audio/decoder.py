@@ -20,6 +20,7 @@ class Decoder:
         frames: samples per channel that the header promises or lets expect; None where it says nothing.
         blocks: decodes float32 blocks (samples, channels), in order; each is the caller's own.
         measure: the length in seconds, by walking through the whole file.
+        is_wide: whether samples are stored as 32-bit integers, into which 16-bit values are written by mistake.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Decoder:
     frames: int | None
     blocks: Callable[[], Iterator[Frames]]
     measure: Callable[[], float]
+    is_wide: bool = False
 
 
 def broken_off(name: str, done: float, frames: int | None, rate: int, why: object) -> TruncatedAudio:

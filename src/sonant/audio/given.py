@@ -58,8 +58,7 @@ def unwrap(source: Any) -> Any:
     if isinstance(source, Mapping):
         return _from_mapping(source)
     if hasattr(source, "get_all_samples"):  # torchcodec's decoder, which Hugging Face datasets hand out
-        decoded = source.get_all_samples()
-        return Samples(decoded.data, decoded.sample_rate, is_one=True)
+        return _decoded(source)
     if is_pair(source):
         values, rate = source if _is_number(source[1]) else source[::-1]
         return Samples(values, rate, is_one=True)
@@ -77,6 +76,14 @@ def unwrap(source: Any) -> Any:
     if isinstance(source, Real):
         hint = " If it is the rate of the array beside it, give the two as a tuple: (array, rate)."
     raise UndecodableAudio(f"{type(source).__name__} is not a recording; expected {ACCEPTED}.{hint}")
+
+
+def _decoded(decoder: Any) -> Samples:
+    try:
+        decoded = decoder.get_all_samples()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise UndecodableAudio(f"A {type(decoder).__name__} could not decode its recording: {error}.") from error
+    return Samples(decoded.data, decoded.sample_rate, is_one=True)
 
 
 def is_pair(source: Any) -> bool:

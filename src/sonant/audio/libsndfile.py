@@ -67,4 +67,4 @@ def decode_sound_file(file: soundfile.SoundFile, name: str, samples: int | None)
         return sum(map(len, blocks())) / file.samplerate
 
     with file:
-        yield Decoder(name, file.samplerate, file.channels, frames, blocks, measure)
+        yield Decoder(name, file.samplerate, file.channels, frames, blocks, measure, is_wide=file.subtype == "PCM_32")

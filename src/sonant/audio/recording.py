@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sonant.audio.arrays import layout, shape_of, to_frames
+from sonant.audio.arrays import is_wide, layout, shape_of, to_frames
 from sonant.audio.ceiling import Ceiling
 from sonant.audio.channels import Block, Channel, Choice, Frames, check_channel
 from sonant.audio.decode import HIGHEST_RATE, LOWEST_RATE, open_decoder
@@ -47,12 +47,12 @@ def open_recording(
     if isinstance(source, Samples):
         rate = array_rate(source, source_rate, sampling_rate)
         frames = to_frames(source.values, is_one=source.is_one or channel is not None)
-        choice = Choice(channel, frames.shape[1], SAMPLES)
+        choice = Choice(channel, frames.shape[1], SAMPLES, is_wide=is_wide(source.values))
         pieces: Iterator[Frames] = (frames[at : at + BLOCK_FRAMES] for at in range(0, len(frames), BLOCK_FRAMES))
         yield Recording(SAMPLES, rate, _chosen(pieces, choice))
         return
     with open_decoder(source) as decoder:
-        choice = Choice(channel, decoder.channels, decoder.name)
+        choice = Choice(channel, decoder.channels, decoder.name, is_wide=decoder.is_wide)
         pieces = decoder.blocks() if ceiling is None else ceiling.guard(decoder)
         yield Recording(decoder.name, decoder.rate, _chosen(pieces, choice))
 

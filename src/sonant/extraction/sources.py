@@ -13,7 +13,8 @@ from torch import Tensor
 
 from sonant import audio
 from sonant.audio import Channel
-from sonant.audio.given import is_pair
+from sonant.audio.given import is_pair, unwrap
+from sonant.audio.sources import can_seek, read_all
 from sonant.errors import AudioError, MissingExtra, UndecodableAudio
 
 
@@ -62,7 +63,9 @@ class AudioSource:
     @property
     def name(self) -> str:
         name = self.label
-        if not name:
+        if not name and isinstance(self.audio, Unusable):
+            name = "a file object"
+        elif not name:
             name = fsdecode(self.audio) if isinstance(self.audio, str | PathLike) else type(self.audio).__name__
         return name if self.number is None else f"{name}, channel {self.channel}"
 
@@ -143,22 +146,23 @@ def _is_column(values: np.ndarray) -> bool:
 def rewound(item: Any, *, twice_at_once: bool = False) -> Any:
     """A recording that can be read more than once: what comes through a pipe is taken into memory.
 
-    One that cannot even be looked at (it is closed) comes back as it is: reading it says what is wrong.
+    In the place of one that cannot be read comes `Unusable`.
 
     Args:
         twice_at_once: by two readers, who would move each other's place in a file object: so that is taken too.
     """
-    if twice_at_once and hasattr(item, "get_all_samples"):  # torchcodec's decoder, which remembers its place too
-        decoded = item.get_all_samples()
-        return {"array": decoded.data, "sampling_rate": decoded.sample_rate}
-    if not hasattr(item, "read"):
+    is_decoder = hasattr(item, "get_all_samples")  # torchcodec's, which remembers its place too
+    if not (is_decoder and twice_at_once) and not hasattr(item, "read"):
         return item
     try:
-        seekable = hasattr(item, "seekable") and item.seekable()
+        opened = unwrap(item)
+        if is_decoder:
+            return {"array": opened.values, "sampling_rate": opened.rate}
+        seekable = can_seek(item)
         if seekable and not twice_at_once:
             return item
         if seekable:
             item.seek(0)
-        return item.read()
-    except (OSError, ValueError):
-        return item
+        return read_all(item)
+    except AudioError as error:
+        return Unusable(error)
