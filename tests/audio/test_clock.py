@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sonant import audio
-from sonant.errors import AudioWarning, TruncatedAudio
+from sonant.errors import AudioError, AudioWarning, TruncatedAudio
 
 FRAGMENTS = {"movflags": "frag_every_frame+empty_moov+delay_moov"}
 CONTAINERS = [  # codec, options, written to a pipe
@@ -100,3 +100,19 @@ def test_a_header_without_a_length_is_not_guessed_at(encode_av, samples):
 def test_packets_without_times_are_counted(encode_av, samples, codec):
     data = encode_av(samples[:24000], 8000, "wav", codec)
     assert audio.duration(io.BytesIO(data)) == pytest.approx(len(audio.read(data)) / 16000, abs=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::sonant.errors.AudioWarning")
+def test_damage_looks_alike_in_a_file_and_in_bytes(encode_av, samples, tmp_path):
+    data = encode_av(samples, 48000, "nut", "aac")
+    for damaged in (*(data[: len(data) * part // 10] for part in range(1, 10)), data + bytes(range(256)) * 4):
+        path = tmp_path / "damaged.mp3"
+        path.write_bytes(damaged)
+        for read in (audio.read, audio.duration):
+            outcomes = []
+            for source in (path, damaged):
+                try:
+                    outcomes.append(np.sum(read(source)))
+                except AudioError as error:
+                    outcomes.append(type(error))
+            assert outcomes[0] == outcomes[1]

@@ -1,5 +1,6 @@
 """What the headers of uncompressed files promise, what they conceal, and the markers that streams leave."""
 
+import contextlib
 import io
 import struct
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from sonant import audio
 from sonant.audio.extent import FORGIVEN
 from sonant.audio.headers import read_promise
-from sonant.errors import AudioWarning, EmptyAudio, TruncatedAudio, UndecodableAudio
+from sonant.errors import AudioError, AudioWarning, EmptyAudio, TruncatedAudio, UndecodableAudio
 
 KINDS = ["wav", "wav-float", "wav-24", "wavex", "rf64", "w64", "aiff", "au", "caf", "nist"]
 LENGTHS = {  # where the length of the sound stands: name of the chunk, bytes behind it, format, what is counted besides
@@ -186,6 +187,26 @@ def test_compressed_sound_in_wav(encode_av, codec, container, piped):
     assert audio.duration(data) == pytest.approx(len(read) / rate)
     spectrum = np.abs(np.fft.rfft(read[2000:14000]))
     assert spectrum.argmax() * 8000 / 12000 == pytest.approx(440, abs=2)
+
+
+@pytest.mark.parametrize("kind", ["caf", "w64", "rf64"])
+@pytest.mark.parametrize("length", [(1 << 63) - 1 - 24, (1 << 62) - 1, 1 << 50, 1 << 33])
+def test_forged_lengths_of_64_bits_are_no_crash(files, tmp_path, kind, length):
+    data = files[kind]
+    mark = b"data" if kind == "rf64" else {"caf": b"data", "w64": b"data\xf3"}[kind]
+    place = data.index(mark)
+    noted = bytearray(data[:place] + chunk(kind, b"free", bytes(8)) + data[place:])
+    form, header = (">q", 4) if kind == "caf" else ("<q", 16)
+    if kind == "rf64":
+        noted = bytearray(with_length(kind, data, length))
+    else:
+        struct.pack_into(form, noted, place + header, length)
+    path = tmp_path / "forged"
+    path.write_bytes(noted)
+    for source in (path, bytes(noted)):
+        for read in (audio.read, audio.duration):
+            with pytest.raises(TruncatedAudio) if length < 1 << 62 else contextlib.suppress(AudioError):
+                read(source)
 
 
 def test_films_of_chunks(encode_av, speechlike):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 from sonant.audio.id3 import HEAD, tag_size
+from sonant.audio.spliced import read_at
 
 MOST_CHUNKS = 1000  # a file of empty chunks would take seconds to walk through
 STRAY = 256  # bytes behind the last chunk that nobody misses: some milliseconds
@@ -58,8 +59,7 @@ class Dialect:
 
     def read(self, file: BinaryIO, at: int) -> Chunk | None:
         """The chunk whose header stands at `at`, wherever it ends; None at the end of the file."""
-        file.seek(at)
-        header = file.read(self.header_size)
+        header = read_at(file, at, self.header_size)
         if len(header) < self.header_size:
             return None
         name, length = struct.unpack(self.layout, header)
@@ -70,8 +70,7 @@ class Dialect:
         padded = chunk.end + -chunk.length % self.multiple
         if padded == chunk.end:
             return padded
-        file.seek(chunk.end)
-        both = file.read(self.multiple + 4)
+        both = read_at(file, chunk.end, self.multiple + 4)
         is_padded = not any(both[: padded - chunk.end]) or _is_name(both[padded - chunk.end :][:4])
         return padded if is_padded or not _is_name(both[:4]) else chunk.end
 
@@ -105,8 +104,7 @@ def look_behind(file: BinaryIO, at: int, size: int, dialect: Dialect | None) -> 
     chunks: list[Chunk] = []
     tags = 0
     for _ in range(MOST_CHUNKS):
-        file.seek(at)
-        head = file.read(HEAD)
+        head = read_at(file, at, HEAD)
         if head[:4] in _RECORDINGS and size - at > STRAY:
             raise SecondRecording(at)
         chunk = None if dialect is None else dialect.read(file, at)
@@ -121,8 +119,7 @@ def look_behind(file: BinaryIO, at: int, size: int, dialect: Dialect | None) -> 
             break
     else:
         return Behind(chunks, tags + size - at)
-    file.seek(at)
-    is_padding = size - at <= _PADDING and not any(file.read(_PADDING))
+    is_padding = size - at <= _PADDING and not any(read_at(file, at, _PADDING))
     return Behind(chunks, tags + size - at) if is_padding else None
 
 

@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 from sonant.audio.matroska import read_matroska
@@ -10,6 +9,8 @@ from sonant.errors import AudioWarning
 
 SLACK_SECONDS = 0.2  # containers round their length to whole packets
 _DRIFT = 0.01  # by which the clock of a device may be off
+# In other containers the times of packets are what FFmpeg makes of their sizes.
+_CLOCKED = frozenset("aac asf flv matroska mov mpeg mpegts nut".split())
 _LONGEST_PACKET = 2.0  # seconds; in an mp4 a packet before a hole lasts until the next one
 
 
@@ -40,10 +41,13 @@ def sound_seconds(seconds: float | None, stream: Any, container: Any, frame: Any
     return None if too_few else seconds
 
 
-def packet_seconds(packets: Iterable[Any], time_base: Any) -> float | None:
+def packet_seconds(container: Any) -> float | None:
     """The time from the first packet's beginning to the last one's end; None where their clock is absent or jumps."""
+    if not _CLOCKED & set(container.format.name.split(",")):
+        return None
+    time_base = container.streams.audio[0].time_base
     begin = end = None
-    for packet in packets:
+    for packet in container.demux(container.streams.audio[0]):
         if not packet.size:
             continue
         if packet.pts is None:

@@ -9,6 +9,7 @@ from sonant.audio.channels import Frames
 from sonant.audio.clock import SLACK_SECONDS, Clock, header_seconds, packet_seconds, sound_seconds
 from sonant.audio.decoder import Decoder, broken_off
 from sonant.audio.sources import Encoded
+from sonant.audio.spliced import splice
 from sonant.errors import MissingExtra, TruncatedAudio, UndecodableAudio, pip_install
 
 # What FFmpeg may take a file for. It also knows formats that name other files or addresses, which it then opens (sdp,
@@ -56,8 +57,9 @@ def open_with_ffmpeg(encoded: Encoded, why: str) -> Iterator[Decoder]:
 
 
 def _open_container(av: Any, encoded: Encoded) -> Any:
-    encoded.file.seek(0)
-    return av.open(encoded.file, mode="r", metadata_errors="ignore", container_options=_av_options(av))
+    # A file of its own, since several containers may be open, and of one kind: a file and bytes fail at other seeks.
+    file = splice(encoded.file, [(0, encoded.size)])
+    return av.open(file, mode="r", metadata_errors="ignore", container_options=_av_options(av))
 
 
 @cache
@@ -80,12 +82,11 @@ def _av_decoder(av: Any, container: Any, encoded: Encoded) -> Decoder:
     def next_frame(done_seconds: float) -> Any:
         try:
             return next(decoded, None)
-        except (av.FFmpegError, ValueError, OSError) as error:
+        except (av.FFmpegError, ValueError, OSError, IndexError) as error:  # the last: tracks that come and go
             raise broken_off(name, done_seconds, frames, rate, error) from error
 
     rate, channels, frames = stream.rate or 0, 1, None
-    with _elsewhere(encoded.file):
-        promised = header_seconds(stream, container, encoded.file)
+    promised = header_seconds(stream, container, encoded.file)
     first = next_frame(0.0)
     if first is not None:
         rate = first.sample_rate  # HE-AAC doubles the rate that its header names
@@ -111,12 +112,15 @@ def _av_decoder(av: Any, container: Any, encoded: Encoded) -> Decoder:
         clock.warn(name, done / rate)
 
     def _has_packets() -> bool:
-        with _elsewhere(encoded.file), _open_container(av, encoded) as again:
+        with _open_container(av, encoded) as again:
             return any(packet.size for packet in again.demux(again.streams.audio[0]))
 
     def measure() -> float:
-        with _elsewhere(encoded.file), _open_container(av, encoded) as again:  # a frame of this one is decoded
-            seconds = packet_seconds(again.demux(again.streams.audio[0]), stream.time_base)
+        try:
+            with _open_container(av, encoded) as again:  # a frame of this one is decoded
+                seconds = packet_seconds(again)
+        except (av.FFmpegError, ValueError, OSError, IndexError) as error:
+            raise broken_off(name, 0.0, frames, rate, error) from error
         return sum(map(len, blocks())) / rate if seconds is None or first is None else seconds
 
     return Decoder(name, rate, channels, frames, blocks, measure)
@@ -139,16 +143,6 @@ def _convert(av: Any, resampler: Any, frame: Any, kind: tuple[int, int], name: s
         ) from error
     for interleaved in converted:
         yield interleaved.to_ndarray().reshape(-1, channels)
-
-
-@contextmanager
-def _elsewhere(file: BinaryIO) -> Iterator[None]:
-    """Leave a file where FFmpeg has read it up to."""
-    position = file.tell()
-    try:
-        yield
-    finally:
-        file.seek(position)
 
 
 def _needs_av(file: BinaryIO) -> str | None:

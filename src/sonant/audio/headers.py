@@ -11,9 +11,8 @@ from typing import BinaryIO
 
 from sonant.audio.chunks import Chunk, Dialect, SecondRecording
 from sonant.audio.extent import FORGIVEN, WRAP, find_sound, is_marker
-from sonant.audio.matroska import read_matroska
-from sonant.audio.mp4 import end_of_boxes
-from sonant.audio.spliced import Piece
+from sonant.audio.sizes import end_of_file
+from sonant.audio.spliced import Piece, read_at
 from sonant.errors import UndecodableAudio
 
 _MPEG_AUDIO = (0x50, 0x55)  # codes of formats in WAV: layers 1 and 2, layer 3
@@ -56,8 +55,7 @@ def read_promise(file: BinaryIO, size: int, name: str) -> Promise:
     Raises:
         UndecodableAudio: several recordings one behind another, which is nowhere defined for these formats.
     """
-    file.seek(0)
-    head = file.read(40)
+    head = read_at(file, 0, 40)
     try:
         promise = _read(file, size, head)
     except SecondRecording as second:
@@ -97,10 +95,8 @@ def _read(file: BinaryIO, size: int, head: bytes) -> Promise:
             promise = _nist(file, size)
         case ((b".snd" | b"dns."), _):
             promise = _au(file, size, head, "<" if head[:1] == b"d" else ">")
-        case b"\x1aE\xdf\xa3", _:
-            promise = Promise(read_matroska(file).end)
-        case _ if head[4:8] == b"ftyp":
-            promise = Promise(end_of_boxes(file, size))
+        case _:
+            promise = Promise(end_of_file(file, size, head))
     return promise
 
 
@@ -112,19 +108,18 @@ def _wave(file: BinaryIO, size: int, dialect: Dialect, start: int) -> Promise:
         return Promise(before.at if data is None and before.at > size + dialect.multiple else None)
     sizes, length = before.chunks.get(b"ds64"), data.length
     if length == 0xFFFF_FFFF and sizes is not None and sizes.length >= 16:
-        file.seek(sizes.begin + 8)
-        length = int.from_bytes(file.read(8), "little") or length  # EBU Tech 3306: the true length beyond 4 GiB
+        length = (
+            int.from_bytes(read_at(file, sizes.begin + 8, 8), "little") or length
+        )  # EBU Tech 3306: the true length beyond 4 GiB
     sound = find_sound(file, size, data.begin, length, dialect)
     more = [chunk for chunk in sound.behind if chunk.name == b"data" and chunk.length]
     if sound.end > size:
         return Promise(sound.end)
     ranges = [(data.begin, sound.end), *((chunk.begin, min(chunk.end, size)) for chunk in more)]
     order = dialect.layout[0]
-    file.seek(form.begin)
-    if int.from_bytes(file.read(2), "little" if order == "<" else "big") in _MPEG_AUDIO:
+    if int.from_bytes(read_at(file, form.begin, 2), "little" if order == "<" else "big") in _MPEG_AUDIO:
         return Promise(sound.end, tuple(ranges), sound.oddity)
-    file.seek(0)
-    if file.read(4) in _READ_BY_LIBSNDFILE and sound.is_exact and before.is_padded and not more:
+    if read_at(file, 0, 4) in _READ_BY_LIBSNDFILE and sound.is_exact and before.is_padded and not more:
         return Promise(sound.end)
     return Promise(sound.end, _as_wav(form, ranges, order), sound.oddity)
 
@@ -180,8 +175,9 @@ def _caf(file: BinaryIO, size: int) -> Promise:
     description = before.chunks.get(b"desc")
     if description is None:
         return Promise(sound.end)
-    file.seek(description.begin + 8)
-    compressed = () if file.read(4) in _PLAIN else (b"kuki", b"pakt")  # what decoders need to know of the packets
+    compressed = (
+        () if read_at(file, description.begin + 8, 4) in _PLAIN else (b"kuki", b"pakt")
+    )  # what decoders need to know of the packets
     needed = [before.chunks.get(name) or behind.get(name) for name in compressed]
     pieces: tuple[Piece, ...] = (
         (0, 8),
@@ -217,8 +213,7 @@ def _nist(file: BinaryIO, size: int) -> Promise:
 
     libsndfile does not look at the number of samples, and reads to the end of the file.
     """
-    file.seek(0)
-    lines = file.read(1024).decode("ascii", "replace").splitlines()
+    lines = read_at(file, 0, 1024).decode("ascii", "replace").splitlines()
     fields = {parts[0]: parts[2] for line in lines if len(parts := line.split()) == 3}  # name, type, value
     try:
         samples, width = int(fields["sample_count"]), int(fields["sample_n_bytes"])

@@ -3,6 +3,8 @@
 import struct
 from typing import BinaryIO, NamedTuple
 
+from sonant.audio.spliced import read_at
+
 _SEGMENT, _INFO, _CLUSTER = 0x18538067, 0x1549A966, 0x1F43B675
 _TICK, _DURATION = 0x2AD7B1, 0x4489  # TimestampScale, in nanoseconds; and the length in these
 _MOST_ELEMENTS = 100  # before the sound; there are about ten
@@ -40,11 +42,10 @@ def _seconds(file: BinaryIO, at: int, end: int) -> float | None:
         name, begin, size = (_element(file, at) if at < end else None) or (0, 0, None)
         if size is None:
             break
-        file.seek(begin)
         if name == _TICK:
-            tick = int.from_bytes(file.read(min(size, 8)), "big")
+            tick = int.from_bytes(read_at(file, begin, min(size, 8)), "big")
         elif name == _DURATION and size in (4, 8):
-            data = file.read(size)
+            data = read_at(file, begin, size)
             length = struct.unpack(">f" if size == 4 else ">d", data)[0] if len(data) == size else None
         at = begin + size
     return length * tick / 1e9 if length is not None and 0 < length * tick / 1e9 < 1e9 else None
@@ -52,8 +53,7 @@ def _seconds(file: BinaryIO, at: int, end: int) -> float | None:
 
 def _element(file: BinaryIO, at: int) -> tuple[int, int, int | None] | None:
     """Name, place of the content, size (None: until something else begins) of the element at `at`; None for no such."""
-    file.seek(at)
-    head = file.read(12)
+    head = read_at(file, at, 12)
     name_bytes = 9 - head[0].bit_length() if head else 9
     if name_bytes > 4 or len(head) <= name_bytes or not head[name_bytes]:
         return None

@@ -20,6 +20,15 @@ def splice(file: BinaryIO, pieces: Sequence[Piece]) -> BinaryIO:
     return io.BufferedReader(_Spliced(file, pieces), _BUFFER)
 
 
+def read_at(file: BinaryIO, place: int, count: int) -> bytes:
+    """Bytes of a file from a place on; fewer at its end, and none beyond it, however far a forged length points."""
+    try:
+        file.seek(place)
+    except (OSError, OverflowError):
+        return b""
+    return file.read(count)
+
+
 class _Spliced(io.RawIOBase):
     def __init__(self, file: BinaryIO, pieces: Sequence[Piece]) -> None:
         self._file, self._pieces, self._at = file, pieces, 0
