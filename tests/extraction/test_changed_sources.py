@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sonant.errors import ConfigurationError
+from sonant.errors import AudioWarning, ConfigurationError
 from sonant.extraction.bulk import embed_folder
 from sonant.extraction.engine import Engine
 from sonant.extraction.features import Identity, Writer
@@ -161,6 +161,21 @@ def test_a_recording_that_was_added_takes_no_other_name(embedded, source: Path, 
     assert files["a.wav"] == "features/a.npy"
     assert (tmp_path / "out/features/a.npy").read_bytes() == before
     assert len(set(files.values())) == 4
+
+
+@each
+def test_the_index_says_what_is_odd_about_a_recording(embedded, source: Path, tmp_path: Path, what: str) -> None:
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, RATE)
+    soundfile.write(source / "odd.wav", np.stack([samples, -samples], axis=1), RATE)
+    for output in ("out", "again"):  # Python would show it once in a process
+        with pytest.warns(AudioWarning, match="cancel") as shown:
+            embedded(source, what, output)
+        assert len(shown) == 1
+    rows = [json.loads(line) for line in (tmp_path / "out/index.jsonl").read_bytes().splitlines()]
+    (odd,) = [row for row in rows if "warnings" in row]
+    assert odd["path"] == "odd.wav"
+    assert odd["warnings"] == [str(shown[0].message)]
+    assert contents(tmp_path / "out") == contents(tmp_path / "again")
 
 
 def test_a_second_job_is_refused_and_told_who_works(embedded, source: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def speech(seconds: float, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     samples = round(seconds * RATE)
     loudness = np.exp(np.interp(np.arange(samples), np.linspace(0, samples, 9), rng.normal(0, 1, 9)))
-    return (0.1 * loudness * rng.standard_normal(samples) + 0.02).astype(np.float32)
+    return (0.02 * loudness * rng.standard_normal(samples) + 0.004).astype(np.float32)
 
 
 def sources(*clips: object) -> list[AudioSource]:

@@ -9,7 +9,8 @@ import pytest
 
 from sonant.errors import AudioNotFound, ManifestError, UndecodableAudio
 from sonant.extraction.inputs import gather
-from sonant.extraction.sources import AudioSource, Unusable
+from sonant.extraction.sources import AudioSource
+from sonant.extraction.special_files import Unusable
 
 not_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
 

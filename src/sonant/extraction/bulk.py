@@ -7,7 +7,7 @@ The output folder:
 - `features/...`: frames, one file a recording, in the folders of the input.
 - `vectors.npy` (or .npz, .safetensors, .parquet, .jsonl): pooled, one file, a row a recording.
 - `index.jsonl`: a line a recording, in the order of the input: path, seconds, frames, dim, layer, pool, model,
-  revision, the source's size and time (or hash), and its file or row.
+  revision, the source's size and time (or hash), its file or row, and in `warnings` what is odd about it.
 - `errors.jsonl`: a line a recording that could not be used: path, error, message.
   With a channel chosen, lines have `channel` after the path, and files `.channel0` in their names.
 - `journal.jsonl`, `vectors.spool`, `unfinished/`, `running.lock`: only while a run is under way, or after it was
@@ -24,6 +24,7 @@ from sonant.extraction.folder_run import FolderRun
 from sonant.extraction.inputs import Entry
 from sonant.extraction.lock import held
 from sonant.extraction.names import shortened
+from sonant.extraction.oddities import noted
 from sonant.extraction.progress import Progress
 from sonant.extraction.sinks import Pooled, Sink, Spooled, in_memory
 from sonant.extraction.summary import Estimate, Summary
@@ -100,8 +101,8 @@ def embed_folder(
     Raises:
         ConfigurationError: the folder holds results of other settings, another job fills it, or the disk is too small.
     """
-    with held(folder, is_folder=True):
-        run = FolderRun(engine, entries, folder, writer, source=source, on_error=on_error)
+    with held(folder, is_folder=True), noted() as oddities:
+        run = FolderRun(engine, entries, folder, writer, source=source, on_error=on_error, oddities=oddities)
         try:
             return run.go(show_progress=show_progress, on_start=on_start)
         finally:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sonant.extraction.inputs import Entry
-from sonant.extraction.sources import Unusable
+from sonant.extraction.special_files import Unusable
 
 Rows = Mapping[str, Mapping[str, Any]]  # lines of an index by their keys (`names.key_of`)
 

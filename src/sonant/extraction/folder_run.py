@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
@@ -27,7 +27,7 @@ from sonant.extraction.vector_spool import VectorSpool
 
 
 class FolderRun:
-    """One run of `embed_folder`."""
+    """One run of `embed_folder`; `oddities` are warnings by the names of the sources, as they come."""
 
     def __init__(
         self,
@@ -38,9 +38,10 @@ class FolderRun:
         *,
         source: str | None,
         on_error: OnError,
+        oddities: Mapping[str, Sequence[str]],
     ) -> None:
         self.engine, self.entries, self.folder, self.writer, self.on_error = engine, entries, folder, writer, on_error
-        self.request = writer.request
+        self.request, self.oddities = writer.request, oddities
         self.sources = [
             entry.source(sampling_rate=engine.sampling_rate, min_samples=engine.receptive_field) for entry in entries
         ]
@@ -167,6 +168,9 @@ class FolderRun:
             for outcome, row in zip(outcomes, rows, strict=True):
                 row["file"] = f"features/{self.files[outcome.item]}"
                 self.writer.frames(self.folder / row["file"], outcome)
+        for outcome, row in zip(outcomes, rows, strict=True):
+            if warnings := self.oddities.get(self.sources[outcome.item].name):
+                row["warnings"] = list(warnings)
         self.journal.append(rows)
         self.results.update({key_of(row): row for row in rows})
         self.computed += len(rows)

@@ -10,8 +10,16 @@ from sonant.data.manifest import is_manifest, read_manifest
 from sonant.errors import AudioNotFound, ManifestError
 from sonant.extraction.folders import search
 from sonant.extraction.names import key_of, readable_name, without_ending
-from sonant.extraction.sources import AudioSource, Unusable
-from sonant.extraction.special_files import Stamp, look, look_at_all, stamp_of_bytes, unlisted
+from sonant.extraction.sources import AudioSource
+from sonant.extraction.special_files import (
+    Stamp,
+    Unusable,
+    is_pipe,
+    look,
+    look_at_all,
+    stamp_of_bytes,
+    unlisted,
+)
 
 # What soundfile reads, then what the extra `audio` adds.
 _SOUNDFILE = "wav flac mp3 ogg oga opus aif aiff aifc au snd caf w64 rf64 sph"
@@ -96,7 +104,7 @@ def gather(source: str | PathLike[str], *, stdin: BinaryIO | None = None, leave_
     if not path.exists():
         raise AudioNotFound(f"There is no file or folder {str(path)!r}: check the path. Looked in {Path.cwd()}.")
     name = readable_name(path.name)
-    if path.is_fifo():  # somebody made it for this: `sonant embed <(sox talk.wav -t wav -)`
+    if is_pipe(path):  # somebody made it for this: `sonant embed <(sox talk.wav -t wav -)`
         return [_of_bytes(name, path.read_bytes())]
     audio, stamp = look(path)
     if isinstance(audio, Unusable):
@@ -105,8 +113,9 @@ def gather(source: str | PathLike[str], *, stdin: BinaryIO | None = None, leave_
 
 
 def origin(source: str | PathLike[str]) -> str:
-    """A source as results remember it: the same however it is spelled."""
-    return "-" if str(source) == "-" else readable_name(str(Path(source).resolve()))
+    """A source as results remember it: the same however it is spelled; of a pipe there is but its name."""
+    path = Path(source)
+    return readable_name(str(path if str(source) == "-" or is_pipe(path) else path.resolve()))
 
 
 def _of_bytes(name: str, data: bytes) -> Entry:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Real
 from os import PathLike, fsdecode
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,8 @@ from sonant.audio import Channel
 from sonant.audio.given import is_pair, unwrap
 from sonant.audio.sources import can_seek, read_all
 from sonant.errors import AudioError, MissingExtra, UndecodableAudio
+from sonant.extraction.oddities import about
+from sonant.extraction.special_files import Unusable, is_pipe
 
 
 class Source(Protocol):
@@ -28,13 +31,6 @@ class Source(Protocol):
     def seconds(self) -> float: ...
     def read(self) -> np.ndarray: ...
     def blocks(self) -> Iterator[np.ndarray]: ...
-
-
-@dataclass(frozen=True)
-class Unusable:
-    """In the place of a recording that was not opened: why not."""
-
-    error: AudioError
 
 
 @dataclass(frozen=True)
@@ -115,7 +111,8 @@ class AudioSource:
         if isinstance(self.audio, Unusable):
             raise type(self.audio.error)(*self.audio.error.args)
         try:
-            yield
+            with about(self.name):
+                yield
         except OSError as error:
             raise UndecodableAudio(
                 f"{self.name} could not be read: {error}. Check the disk or the connection."
@@ -151,6 +148,8 @@ def rewound(item: Any, *, twice_at_once: bool = False) -> Any:
     Args:
         twice_at_once: by two readers, who would move each other's place in a file object: so that is taken too.
     """
+    if isinstance(item, str | PathLike) and is_pipe(item):
+        return Path(fsdecode(item)).read_bytes()
     is_decoder = hasattr(item, "get_all_samples")  # torchcodec's, which remembers its place too
     if not (is_decoder and twice_at_once) and not hasattr(item, "read"):
         return item

@@ -3,14 +3,24 @@
 Opening a pipe that nobody writes to waits for ever, and a device may do anything.
 """
 
+import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
+from os import PathLike
 from pathlib import Path
 
 from sonant.errors import AudioError, UndecodableAudio
 from sonant.extraction.prefetch import map_ahead
-from sonant.extraction.sources import Unusable
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """In the place of a recording that was not opened: why not."""
+
+    error: AudioError
+
 
 Stamp = Mapping[str, int | str]  # facts by which a change of a recording is noticed; none where they are not known
 
@@ -47,6 +57,14 @@ def look_at_all(paths: Sequence[Path]) -> Iterator[tuple[Path | Unusable, Stamp]
         yield from answers
 
 
+def is_pipe(path: str | PathLike[str]) -> bool:
+    """Whether a path leads to a pipe, which can be read but once."""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - bytes are a path too
+    except (OSError, ValueError):
+        return False
+
+
 def stamp_of_bytes(data: bytes) -> Stamp:
     """The stamp of a recording that has no file."""
     return {"source_sha256": sha256(data).hexdigest()}
@@ -54,9 +72,10 @@ def stamp_of_bytes(data: bytes) -> Stamp:
 
 def unlisted(folder: Path, error: OSError) -> Unusable:
     """In the place of the recordings of a folder that could not be listed."""
+    name = str(folder) if len(str(folder)) < 300 else f"{str(folder)[:300]}…"
     return Unusable(
         AudioError(
-            f"The folder {str(folder)!r} could not be listed ({error.strerror}), so what lies in it was left out: "
+            f"The folder {name!r} could not be listed ({error.strerror}), so what lies in it was left out: "
             "check its permissions and the disk."
         )
     )
