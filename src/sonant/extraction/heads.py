@@ -54,8 +54,9 @@ class Heads:
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
-        """What a model with these heads can be asked for."""
-        return tuple(ability for ability in ABILITIES if HEAD_FOR.get(ability, "") in {"", *self.stored})
+        """What a model with these heads can be asked for; not for text where nothing says what the tokens are."""
+        usable = {"", *(kind for kind, head in self.stored.items() if kind != "ctc" or _lack(head) is None)}
+        return tuple(ability for ability in ABILITIES if HEAD_FOR.get(ability, "") in usable)
 
     def on(self, device: torch.device, kind: str) -> nn.Module:
         """One of the heads on a device."""
@@ -101,7 +102,8 @@ def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
         ConfigurationError: the model has no CTC head.
         CheckpointError: nothing says what the head's tokens are.
     """
-    require("transcription", heads, name)
+    if "ctc" not in heads.stored:
+        require("transcription", heads, name)
     head_on = heads.placing("ctc", CTCHead)
     alphabet = _alphabet(heads.stored["ctc"], name)
     return HeadTask(
@@ -201,20 +203,30 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _alphabet(head: Head, name: str) -> Alphabet:
+    lack = _lack(head)
+    if lack is not None:
+        raise CheckpointError(f"{name} has a CTC head of {len(head.tensors['weight'])} tokens, but {lack}")
+    return Alphabet.of(
+        head.metadata["vocabulary"], blank=head.metadata.get("blank", 0), tokenizer=head.metadata.get("tokenizer")
+    )
+
+
+def _lack(head: Head) -> str | None:
+    """Why the tokens of a CTC head cannot be written as text; None if they can."""
     vocabulary = head.metadata.get("vocabulary")
     if not vocabulary:
         reason = head.metadata.get("unusable", "nothing says what they are")
-        raise CheckpointError(
-            f"{name} has a CTC head of {len(head.tensors['weight'])} tokens, but {reason}. The text of a model needs "
-            "its vocab.json beside its config.json; a file of fairseq the dict.ltr.txt of its training beside it; a "
-            "file of torchaudio is to be converted first (sonant convert), and vocab.json put into that folder."
+        return (
+            f"{reason}. The text of a model needs its vocab.json beside its config.json; a file of fairseq the "
+            "dict.ltr.txt of its training beside it; a file of torchaudio is to be converted first (sonant convert), "
+            "and vocab.json put into that folder."
         )
     if len(vocabulary) != len(head.tensors["weight"]):
-        raise CheckpointError(
-            f"{name} has a CTC head of {len(head.tensors['weight'])} tokens and a vocabulary of {len(vocabulary)}: the "
-            "two belong to different models. Give the head the vocabulary that it was trained with."
+        return (
+            f"its vocabulary has {len(vocabulary)}: the two belong to different models. Give the head the vocabulary "
+            "that it was trained with."
         )
-    return Alphabet.of(vocabulary, blank=head.metadata.get("blank", 0), tokenizer=head.metadata.get("tokenizer"))
+    return None
 
 
 def _layers(mix: LayerMix, model: Backbone, name: str) -> tuple[Layer, ...]:
