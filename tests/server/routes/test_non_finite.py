@@ -25,12 +25,13 @@ def test_every_endpoint_names_it(tmp_path: Path) -> None:
     with running(ServerSettings(data=tmp_path / "data", models=(str(tmp_path / "spoilt"),))) as server:
         headers = {"Authorization": f"Bearer {server.user_key}"}
         answers = [
-            httpx2.post(f"{server.base_url}/v1/{path}", headers=headers, json={"model": "spoilt", **body})
+            httpx2.post(f"{server.base_url}/v1/{path}", headers=headers, timeout=120, json={"model": "spoilt", **body})
             for path, body in by_json.items()
         ] + [
             httpx2.post(
                 f"{server.base_url}/v1/{path}",
                 headers=headers,
+                timeout=120,
                 data={"model": "spoilt"},
                 files={"file": WAV, "reference": WAV} if "verification" in path else {"file": WAV},
             )
