@@ -19,7 +19,9 @@ Block = NDArray[np.float32]  # (samples,); of all channels (samples, channels)
 CANCELLED = 1e-3
 SILENT_RMS = 1e-4  # -80 dB of full scale: what cancels below it is nothing that anybody would miss
 FAINT = 2.0**-16  # what 16-bit values reach at most where 32-bit integers have their full scale
-BEYOND_SCALE = 8.0  # clipping, resampling and mixing pass full scale by less; 16-bit speech peaks far above
+# A waveform of unit variance peaks at its crest factor, some 20 for speech, 50 with long pauses. Values of 16 bits that
+# stay below 100 are 50 dB below full scale.
+BEYOND_SCALE = 100.0
 
 
 def check_channel(channel: Any) -> None:
