@@ -62,12 +62,12 @@ def test_a_whole_file_promises_what_it_holds(encode, speechlike, kind, samples, 
 
 
 @pytest.mark.parametrize("kind", ["wav", "wav-24", "wavex", "rf64", "w64", "aiff", "caf"])
-@pytest.mark.parametrize("size", [0, 5, 4000, 70_001, 1_000_000])
+@pytest.mark.parametrize("size", [0, 1, 5, 4000, 70_001, 1_000_000])
 def test_chunks_before_the_sound_do_not_count(files, tmp_path, kind, size):
     # libsndfile 1.2 reads the chunk, or zeros, as the samples of a CAF, and finds no samples in an AIFF.
     data = files[kind]
     place = data.index(b"SSND" if kind == "aiff" else b"data")
-    for name in (b"free", b"JUNK", b"NAME", b"abcd"):
+    for name in (b"free", b"JUNK", b"LIST", b"NAME", b"abcd"):
         noted = data[:place] + chunk(kind, name, bytes(range(256)) * (size // 256) + bytes(size % 256)) + data[place:]
         path = tmp_path / "noted"
         path.write_bytes(noted)

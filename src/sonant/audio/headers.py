@@ -40,13 +40,13 @@ class Promise:
 class _Before:
     """The chunks before the sound, by name; the one of the sound; and where the walk ended, if there is none.
 
-    `is_padded`: chunks of an odd length are padded, as decoders expect.
+    `is_regular`: chunks of an odd length are padded, and lists are long enough to have a name, as decoders expect.
     """
 
     chunks: dict[bytes, Chunk]
     sound: Chunk | None
     at: int
-    is_padded: bool
+    is_regular: bool
 
 
 def read_promise(file: BinaryIO, size: int, name: str) -> Promise:
@@ -119,7 +119,7 @@ def _wave(file: BinaryIO, size: int, dialect: Dialect, start: int) -> Promise:
     order = dialect.layout[0]
     if int.from_bytes(read_at(file, form.begin, 2), "little" if order == "<" else "big") in _MPEG_AUDIO:
         return Promise(sound.end, tuple(ranges), sound.oddity)
-    if read_at(file, 0, 4) in _READ_BY_LIBSNDFILE and sound.is_exact and before.is_padded and not more:
+    if read_at(file, 0, 4) in _READ_BY_LIBSNDFILE and sound.is_exact and before.is_regular and not more:
         return Promise(sound.end)
     return Promise(sound.end, _as_wav(form, ranges, order), sound.oddity)
 
@@ -228,11 +228,11 @@ def _nist(file: BinaryIO, size: int) -> Promise:
 
 def _before(file: BinaryIO, dialect: Dialect, start: int, name: bytes) -> _Before:
     chunks: dict[bytes, Chunk] = {}
-    at, is_padded = start, True
+    at, is_regular = start, True
     for chunk in dialect.walk(file, start):
-        is_padded = is_padded and chunk.at == at
+        is_regular = is_regular and chunk.at == at and (chunk.name != b"LIST" or chunk.length >= 4)
         if chunk.name == name:
-            return _Before(chunks, chunk, at, is_padded)
+            return _Before(chunks, chunk, at, is_regular)
         chunks.setdefault(chunk.name, chunk)
         at = chunk.end + -chunk.length % dialect.multiple
-    return _Before(chunks, None, at, is_padded)
+    return _Before(chunks, None, at, is_regular)
