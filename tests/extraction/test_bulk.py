@@ -1,7 +1,9 @@
 """Laws of bulk encoding: resumed equals uninterrupted, nothing is lost or done twice, bad files are told."""
 
+import itertools
 import json
 import os
+import pkgutil
 import shutil
 import signal
 import subprocess
@@ -311,6 +313,34 @@ def test_a_disk_that_fills_up_stops_the_run(Averager, corpus: Path, tmp_path: Pa
     monkeypatch.setattr(Writer, "frames", write)
     with pytest.raises(OSError, match="No space left"):
         run(Averager(), corpus, tmp_path, Request(**CUTTING))
+
+
+@pytest.mark.parametrize("what", REQUESTS)
+@pytest.mark.parametrize("full_at", ["features", "journal", "window", "index"])
+def test_after_room_was_made_the_same_command_goes_on(
+    model, corpus: Path, tmp_path: Path, monkeypatch, what: str, full_at: str
+) -> None:
+    run(model, corpus, tmp_path / "whole", REQUESTS[what])
+    writers = {
+        "features": "features.write",
+        "journal": "journal.Journal.append",
+        "window": "unfinished.Unfinished.save",
+        "index": "folder_run.write_lines",
+    }
+    target = f"sonant.extraction.{writers[full_at]}"
+    calls, work = itertools.count(), pkgutil.resolve_name(target)
+
+    def write(*given, **how) -> None:
+        if next(calls) == (what != "pooled"):  # the second time, of what is written more than once
+            raise OSError(28, "No space left on device")
+        work(*given, **how)
+
+    with monkeypatch.context() as full:
+        full.setattr(target, write)
+        with pytest.raises(OSError, match="No space left"):
+            run(model, corpus, tmp_path / "pieces", REQUESTS[what])
+    run(model, corpus, tmp_path / "pieces", REQUESTS[what])
+    assert contents(tmp_path / "pieces") == contents(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -85,6 +85,15 @@ def test_what_changed_into_no_recording_has_no_vector(embedded, source: Path, tm
 
 
 @each
+def test_what_vanishes_meanwhile_is_listed(embedded, source: Path, tmp_path: Path, what: str) -> None:
+    summary = embedded(source, what, on_start=lambda _: (source / "c.wav").unlink())
+    assert (summary.computed, summary.failed) == (2, 1)
+    (error,) = (tmp_path / "out/errors.jsonl").read_text().splitlines()
+    assert (json.loads(error)["path"], json.loads(error)["error"]) == ("c.wav", "AudioNotFound")
+    assert embedded(source, what).failed == 0
+
+
+@each
 def test_a_run_stopped_after_a_change_goes_on(embedded, source: Path, tmp_path: Path, what: str, monkeypatch) -> None:
     embedded(source, what)
     for name in ("a.wav", "c.wav"):
