@@ -7,7 +7,7 @@ Source: Kaldi `feature-window.cc`, `mel-computations.cc`, `feature-mfcc.cc`; dit
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -83,7 +83,7 @@ class MelStatistics:
         self.sampling_rate, self.num_bins = sampling_rate, num_bins
         self._held = np.zeros(0, np.float32)  # samples from the next mel frame on
         self._count = 0
-        self._mean, self._squares = (torch.zeros(num_bins, dtype=torch.float64) for _ in range(2))
+        self._mean, self._squares = (torch.zeros(num_bins, dtype=torch.float64, device="cpu") for _ in range(2))
 
     def update(self, samples: np.ndarray) -> None:
         """Take in the next samples of the clip, (samples,)."""
@@ -162,7 +162,8 @@ def _kaldi_fbank(waveform: Tensor, sampling_rate: int, num_bins: int) -> Tensor:
 def mfcc(waveform: Tensor, *, sampling_rate: int = 16_000, num_coefficients: int = 13, num_bins: int = 23) -> Tensor:
     """Mel-frequency cepstral coefficients, C0 first, liftered by 22: (..., samples) to (..., frames, coefficients)."""
     energies = fbank(waveform, sampling_rate=sampling_rate, num_bins=num_bins)
-    bins, orders = torch.arange(num_bins), torch.arange(num_coefficients)[:, None]
+    count = partial(torch.arange, dtype=torch.float32, device=energies.device)
+    bins, orders = count(num_bins), count(num_coefficients)[:, None]
     transform = torch.cos(math.pi / num_bins * (bins + 0.5) * orders) * math.sqrt(2 / num_bins)
     transform[0] = math.sqrt(1 / num_bins)
     lifter = 1 + LIFTER / 2 * torch.sin(math.pi * orders / LIFTER)
@@ -189,6 +190,7 @@ def _fft_size(window: int) -> int:
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(mode=False)  # what is kept outlives the modes of the call that made it
 def mel_bank(num_bins: int, sampling_rate: int, low_hz: float, high_hz: float, *, window: int) -> Tensor:
     """Triangles that are straight on the mel scale, as Kaldi draws them: (num_bins, size / 2 + 1), for `spectra`."""
     size = _fft_size(window)
@@ -196,10 +198,10 @@ def mel_bank(num_bins: int, sampling_rate: int, low_hz: float, high_hz: float, *
     def mel(hertz: Tensor) -> Tensor:
         return 1127 * torch.log1p(hertz / 700)
 
-    edges = torch.tensor([low_hz, high_hz], dtype=torch.float64)
+    edges = torch.tensor([low_hz, high_hz], dtype=torch.float64, device="cpu")
     lowest, highest = mel(edges)
-    corners = torch.linspace(lowest, highest, num_bins + 2, dtype=torch.float64)[:, None]
-    points = mel(torch.arange(size // 2 + 1, dtype=torch.float64) * sampling_rate / size)
+    corners = torch.linspace(lowest, highest, num_bins + 2, dtype=torch.float64, device="cpu")[:, None]
+    points = mel(torch.arange(size // 2 + 1, dtype=torch.float64, device="cpu") * sampling_rate / size)
     rising = (points - corners[:-2]) / (corners[1:-1] - corners[:-2])
     falling = (corners[2:] - points) / (corners[2:] - corners[1:-1])
     return F.relu(torch.minimum(rising, falling))

@@ -43,7 +43,9 @@ class SinusoidalPositions(nn.Module):
     def at(self, rows: Tensor) -> Tensor:
         """The vectors of rows (rows,), float32 (rows, dim); a sequence begins at row `FIRST_ROW`."""
         half = self.dim // 2
-        rates = torch.exp(torch.arange(half, device=rows.device) * -(math.log(10_000) / (half - 1)))
+        rates = torch.exp(
+            torch.arange(half, device=rows.device, dtype=torch.float32) * -(math.log(10_000) / (half - 1))
+        )
         angles = rows[:, None].float() * rates
         return torch.cat([angles.sin(), angles.cos()], dim=1)
 

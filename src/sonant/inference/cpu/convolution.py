@@ -97,7 +97,7 @@ class ClipNormed(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """All steps of a clip, (steps, in), to (fewer steps, out) in float32."""
-        out = torch.empty((len(rows) - self.kernel) // self.stride + 1, len(self.weight))
+        out = torch.empty((len(rows) - self.kernel) // self.stride + 1, len(self.weight), dtype=torch.float32)
         count, mean, scatter, start = 0, 0.0, 0.0, 0
         for block in out.split(BLOCK_STEPS):
             stop = start + (len(block) - 1) * self.stride + self.kernel

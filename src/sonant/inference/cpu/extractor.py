@@ -57,7 +57,7 @@ class PreparedExtractor(StridedExtractor):
         """
         frames = frames_of(speech, self.kernels, self.strides)
         known = expected(ConvStatistics, statistics)
-        features = torch.empty(int(frames.sum()), self.channels)
+        features = torch.empty(int(frames.sum()), self.channels, dtype=torch.float32)
         for clip, made in zip(speech, features.split(frames.tolist()), strict=True):
             samples = clip.float()
             first = self.first.over(samples, known) if isinstance(self.first, GroupNormed) else self.first

@@ -99,8 +99,9 @@ def reordered_serves(precision: FloatPrecision) -> bool:
     """
     steps, channels, groups, kernel = TRIAL
     generator = torch.Generator().manual_seed(0)
-    weight = torch.randn(channels, channels // groups, kernel, generator=generator) * (channels * kernel) ** -0.5
-    rows = torch.randn(steps + kernel - 1, channels, generator=generator)
+    draw = partial(torch.randn, generator=generator, dtype=torch.float32)
+    weight = draw(channels, channels // groups, kernel) * (channels * kernel) ** -0.5
+    rows = draw(steps + kernel - 1, channels)
     dtype = getattr(torch, precision)
     plain, given = PlainConvolution(weight, None, groups, "gelu"), rows.to(dtype)
     try:

@@ -220,9 +220,9 @@ def gains(precision: LinearPrecision, over: FloatPrecision) -> bool:
 def trial() -> tuple[Tensor, Tensor, Tensor]:
     """Input, weight and bias for a measurement."""
     rows, given, made = TRIAL
-    generator = torch.Generator().manual_seed(0)
-    x, weight = (torch.randn(count, given, generator=generator) for count in (rows, made))
-    return x, weight * given**-0.5, torch.randn(made, generator=generator)
+    draw = partial(torch.randn, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
+    x, weight = draw(rows, given), draw(made, given)
+    return x, weight * given**-0.5, draw(made)
 
 
 @torch.no_grad()
