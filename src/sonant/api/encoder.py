@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, Literal, Unpack
 
 from torch import Tensor, nn
@@ -99,10 +100,13 @@ class SpeechEncoder:
         return self._heads.abilities
 
     @property
-    def heads(self) -> dict[str, nn.Module]:
-        """The heads that it was loaded with, by kind, in float32 and where the model is; made when first asked for."""
+    def heads(self) -> Mapping[str, nn.Module]:
+        """The heads that it was loaded with, by kind, in float32 and where the model is; made when first asked for.
+
+        They may be trained in place: what they are is what runs and what `save_pretrained` writes.
+        """
         here = next(self.model.parameters()).device
-        return {kind: self._heads.on(here, kind) for kind in self._heads.stored}
+        return MappingProxyType({kind: self._heads.made(kind, here) for kind in self._heads.stored})
 
     @property
     def revision(self) -> str:
@@ -499,7 +503,7 @@ class SpeechEncoder:
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
         """Write the model with its heads in Hugging Face layout; transformers and `sonant.load` read it."""
-        save_pretrained(self.model, folder, heads=self._heads.stored)
+        save_pretrained(self.model, folder, heads=self._heads.current())
 
     def _run_head(
         self,

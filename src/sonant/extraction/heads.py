@@ -1,11 +1,12 @@
 """The heads of a fine-tuned model at work: the states that each reads, and the receiver that makes its answer."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sonant.checkpoints import Head
 from sonant.decoding.alphabet import Alphabet
@@ -25,6 +26,7 @@ from sonant.tasks import CTCHead, FrameClassificationHead, LayerMix, SequenceCla
 
 CPU = torch.device("cpu")
 Module = TypeVar("Module", bound=nn.Module)
+RunnableHead = CTCHead | XVectorHead | FrameClassificationHead | SequenceClassificationHead
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,18 @@ class HeadTask:
 
 
 class Heads:
-    """The heads that came with a model, in float32: made when first needed, on the devices where they are needed."""
+    """The heads that came with a model, in float32: each is made once, when it is first needed.
+
+    That module is the one to train or to alter. Other devices have copies, made anew when its weights have changed.
+
+    Attributes:
+        stored: as they came.
+    """
 
     def __init__(self, stored: Mapping[str, Head]) -> None:
         self.stored = dict(stored)
-        self._made: dict[tuple[str, torch.device], nn.Module] = {}
+        self._made: dict[str, RunnableHead] = {}
+        self._copies: dict[tuple[str, torch.device], tuple[object, RunnableHead]] = {}
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
@@ -58,12 +67,32 @@ class Heads:
         usable = {"", *(kind for kind, head in self.stored.items() if kind != "ctc" or _lack(head) is None)}
         return tuple(ability for ability in ABILITIES if HEAD_FOR.get(ability, "") in usable)
 
+    def made(self, kind: str, device: torch.device | None = None) -> RunnableHead:
+        """The module of a head, moved to a device if one is named."""
+        if kind not in self._made:
+            self._made[kind] = build_head(kind, self.stored[kind])
+        module = self._made[kind]
+        return module if device is None else module.to(device)
+
     def on(self, device: torch.device, kind: str) -> nn.Module:
-        """One of the heads on a device."""
-        module = self._made.get((kind, device))
-        if module is None:
-            module = self._made[kind, device] = build_head(kind, self.stored[kind]).to(device)
-        return module
+        """One of the heads on a device: the module itself or a copy."""
+        module = self._made[kind] if kind in self._made else self.made(kind, device)
+        tensors = list(module.parameters())
+        if all(tensor.device == device for tensor in tensors):
+            return module
+        state = [(id(tensor), tensor.data_ptr(), tensor._version) for tensor in tensors]  # noqa: SLF001
+        known, copied = self._copies.get((kind, device), (None, None))
+        if copied is None or known != state:
+            copied = copy.deepcopy(module).to(device)
+            self._copies[kind, device] = (state, copied)
+        return copied
+
+    def current(self) -> dict[str, Head]:
+        """The heads as they are now, to be saved. What nobody has changed has the type and the bits it came with."""
+        return {
+            kind: Head(_merged(head.tensors, self._made[kind].tensors()), head.metadata) if kind in self._made else head
+            for kind, head in self.stored.items()
+        }
 
     def placing(self, kind: str, _type: type[Module]) -> Callable[[torch.device], Module]:
         """`on` for one kind, whose type the caller knows."""
@@ -76,9 +105,19 @@ class Heads:
         return on
 
 
-def build_head(kind: str, head: Head) -> nn.Module:
+def _merged(stored: Mapping[str, Tensor], trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by name, the trained ones where they differ from what was stored."""
+    merged = dict(stored)
+    for name, tensor in trained.items():
+        now, before = tensor.detach().cpu(), stored.get(name)
+        if before is None or not torch.equal(now, before.to(now.dtype)):
+            merged[name] = now.contiguous()
+    return merged
+
+
+def build_head(kind: str, head: Head) -> RunnableHead:
     """The module of a checkpoint's head, in evaluation mode; frames in, float32 out."""
-    module: nn.Module
+    module: RunnableHead
     match kind:
         case "ctc":
             module = CTCHead.from_tensors(head.tensors)

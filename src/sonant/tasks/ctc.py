@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sonant.layers.packed import Packed
 from sonant.tasks.layer_mix import LayerMix
-from sonant.tasks.linear import linear_of
+from sonant.tasks.linear import linear_of, tensors_of
 
 
 class CTCHead(nn.Module):
@@ -28,6 +28,10 @@ class CTCHead(nn.Module):
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
         """From `weight` (tokens, dim) and `bias` (tokens,)."""
         return cls(linear_of(tensors))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What `from_tensors` takes."""
+        return tensors_of(self.linear)
 
     def forward(self, states: Packed) -> Packed:
         """States (total_frames, 1, dim) to logits (total_frames, tokens)."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sonant.layers.packed import Packed
 from sonant.tasks.layer_mix import LayerMix
-from sonant.tasks.linear import linear_of
+from sonant.tasks.linear import linear_of, tensors_of
 
 
 class FrameClassificationHead(nn.Module):
@@ -29,6 +29,10 @@ class FrameClassificationHead(nn.Module):
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
         """From `classifier.{weight,bias}`, and `layer_weights` where states are mixed."""
         return cls(linear_of(tensors, "classifier."), LayerMix.from_tensors(tensors))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What `from_tensors` takes."""
+        return tensors_of(self.classifier, "classifier.") | self.mix.tensors()
 
     @property
     def num_labels(self) -> int:

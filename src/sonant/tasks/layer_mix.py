@@ -26,6 +26,10 @@ class LayerMix(nn.Module):
         weights = tensors.get("layer_weights")
         return cls(None if weights is None else weights.float())
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What `from_tensors` takes."""
+        return {} if self.weights is None else {"layer_weights": self.weights}
+
     @property
     def num_states(self) -> int:
         """How many states are mixed."""

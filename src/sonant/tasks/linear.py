@@ -5,6 +5,18 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from sonant.errors import ConfigurationError
+
+
+def tensors_of(layer: nn.Linear, prefix: str = "") -> dict[str, Tensor]:
+    """What `linear_of` takes to make such a layer; ConfigurationError of one that it cannot make."""
+    if type(layer) is not nn.Linear:
+        raise ConfigurationError(
+            f"The linear layer {prefix.rstrip('.') or 'of the head'} was replaced by a {type(layer).__name__}, for "
+            "which no format has a place. Merge an adapter into the layer's weight before the model is saved."
+        )
+    return {f"{prefix}weight": layer.weight, f"{prefix}bias": layer.bias}
+
 
 def linear_of(tensors: Mapping[str, Tensor], prefix: str = "") -> nn.Linear:
     """A layer that holds `<prefix>weight` (outputs, inputs) and `<prefix>bias` (outputs,), in float32."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sonant.layers.packed import Packed
 from sonant.tasks.layer_mix import LayerMix
-from sonant.tasks.linear import linear_of
+from sonant.tasks.linear import linear_of, tensors_of
 
 
 class SequenceClassificationHead(nn.Module):
@@ -32,6 +32,11 @@ class SequenceClassificationHead(nn.Module):
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
         """From `projector.*`, `classifier.*`, and `layer_weights` where states are mixed."""
         return cls(linear_of(tensors, "projector."), linear_of(tensors, "classifier."), LayerMix.from_tensors(tensors))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What `from_tensors` takes."""
+        linears = tensors_of(self.projector, "projector.") | tensors_of(self.classifier, "classifier.")
+        return linears | self.mix.tensors()
 
     def forward(self, states: Packed) -> Tensor:
         """States (total_frames, states, dim) to logits (batch, labels)."""

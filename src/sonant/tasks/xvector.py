@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sonant.errors import ConfigurationError, TooShortAudio
 from sonant.layers.packed import Packed
 from sonant.tasks.layer_mix import LayerMix
-from sonant.tasks.linear import linear_of
+from sonant.tasks.linear import linear_of, tensors_of
 
 
 class TimeDelayLayer(nn.Module):
@@ -80,6 +80,15 @@ class XVectorHead(nn.Module):
         return cls(
             linear_of(tensors, "projector."), layers, linear_of(tensors, "embedding."), LayerMix.from_tensors(tensors)
         )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What `from_tensors` takes."""
+        layers: dict[str, Tensor] = {}
+        for i, layer in enumerate(self.layers):
+            assert isinstance(layer, TimeDelayLayer)
+            layers |= {f"tdnn.{i}.weight": layer.weight.transpose(1, 2).flatten(1), f"tdnn.{i}.bias": layer.bias}
+        linears = tensors_of(self.projector, "projector.") | tensors_of(self.embedding, "embedding.")
+        return linears | layers | self.mix.tensors()
 
     @property
     def dim(self) -> int:
