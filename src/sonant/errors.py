@@ -203,10 +203,20 @@ def _is_installed(requirement: str) -> bool:
 
 
 class UnknownName(SonantError, LookupError):
-    """A name that is in none of our tables; the message lists the known ones, nearest first."""
+    """A name that is in none of our tables; the message lists the known ones, and those that are near it.
 
-    def __init__(self, kind: str, given: object, known: Iterable[object]) -> None:
+    Args:
+        kind: what it should name.
+        given: what was given.
+        known: the names that there are.
+        hint: a sentence in place of the near names.
+    """
+
+    def __init__(self, kind: str, given: object, known: Iterable[object], *, hint: str = "") -> None:
         names = [str(name) for name in known]
+        if hint:
+            super().__init__(f"There is no {kind} {given!r}. {hint} Known: {', '.join(names)}.")
+            return
         near = get_close_matches(str(given), names, n=3, cutoff=0.5)
         near = near or [name for name in names if str(given) and str(given).lower() in name.lower()][:3]
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -9,7 +9,7 @@ import huggingface_hub.constants
 import pytest
 
 from sonant.checkpoints import differing, load_checkpoint, save_checkpoint
-from sonant.errors import CheckpointUnavailable, CorruptedCheckpoint
+from sonant.errors import CheckpointUnavailable, CorruptedCheckpoint, UnknownName
 from sonant.models.catalog import CATALOG
 
 COMMITS = {"main": "a" * 40, "v2": "b" * 40}
@@ -226,10 +226,16 @@ def test_damage_on_the_hub_keeps_its_name(hub, published, tmp_path):
         load_checkpoint(REPOSITORY)
 
 
-@pytest.mark.parametrize("name", ["nothing", "./nothing", "/nothing/at/all", "~/nothing", "a/b/c.pt", "some one/x"])
+@pytest.mark.parametrize("name", ["./nothing", "/nothing/at/all", "~/nothing", "a/b/c.pt", "some one/x"])
 def test_neither_a_path_nor_a_name(hub, name):
     with pytest.raises(CheckpointUnavailable, match="Check"):
         load_checkpoint(name)
+    assert hub.asked == []
+
+
+def test_a_word_that_names_nothing(hub):
+    with pytest.raises(UnknownName, match=r"no file or folder here.*'wavlm-tny'.*mean 'wavlm-tiny'"):
+        load_checkpoint("wavlm-tny")
     assert hub.asked == []
 
 

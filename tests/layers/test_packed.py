@@ -1,5 +1,6 @@
 """Packing loses nothing and knows where each clip lies."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -62,9 +63,17 @@ def test_nothing_to_pack() -> None:
         Packed.pack([])
 
 
-def test_one_length_a_row() -> None:
-    with pytest.raises(ValueError, match="zip"):
-        Packed.from_padded(torch.zeros(3, 4), [4, 4])
+@pytest.mark.parametrize("lengths", [[4, 4], [4, 4, 5], [4, 4, -1]])
+def test_one_length_a_row(lengths: list[int]) -> None:
+    with pytest.raises(ConfigurationError, match=r"a length for each row, from 0 to 4"):
+        Packed.from_padded(torch.zeros(3, 4), lengths)
+
+
+def test_what_is_no_tensor_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="got ndarray"):
+        Packed.pack([np.zeros(4)])
+    with pytest.raises(ConfigurationError, match="measures them itself"):
+        Packed(torch.zeros(4), [4])
 
 
 @settings(deadline=None)

@@ -18,6 +18,7 @@ from sonant.api.unit_request import unit_request
 from sonant.audio import Channel
 from sonant.checkpoints import Head, save_pretrained
 from sonant.decoding.results import SpeakerTurn
+from sonant.decoding.speaker_clustering import check_cosine
 from sonant.decoding.turns import on_channel
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.bulk import embed_file, embed_folder
@@ -302,6 +303,8 @@ class SpeechEncoder:
         """
         _check_one_channel(how.get("channel"))
         how["on_error"] = "raise"
+        limit = VERIFICATION_THRESHOLD if threshold is None else threshold
+        check_cosine(limit)
         left, right = (list(side) if is_many(side) else [side] for side in (a, b))
         if len(left) != len(right) or is_many(a) != is_many(b):
             raise ConfigurationError(
@@ -309,7 +312,6 @@ class SpeechEncoder:
                 "or two lists of the same length."
             )
         vectors = self.speaker_vectors([*left, *right], **how)
-        limit = VERIFICATION_THRESHOLD if threshold is None else threshold
         pairs = zip(vectors[: len(left)], vectors[len(left) :], strict=True)
         answers = [compare_voices(one, other, threshold=limit) for one, other in pairs]
         return answers if is_many(a) else answers[0]

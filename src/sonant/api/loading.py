@@ -9,6 +9,7 @@ import torch
 
 from sonant.api.encoder import SpeechEncoder
 from sonant.checkpoints import load_checkpoint, make_backbone
+from sonant.errors import ConfigurationError
 from sonant.models.devices import Device, usable_devices
 
 
@@ -16,30 +17,48 @@ def load(
     model: str | PathLike[str],
     *,
     device: Device | Sequence[Device] | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | str | None = None,
     revision: str | None = None,
     tokenizer: str | PathLike[str] | None = None,
 ) -> SpeechEncoder:
     """Load a model: "sonant/wavlm-tiny" (shipped), a hub id, a folder, or a checkpoint file of any known format.
+
+    A model of the catalogue goes by the last part of its id too ("wavlm-base-plus"), unless a file or folder here has
+    that name.
 
     Heads that a fine-tuned model has come with it, and run in float32 (see `SpeechEncoder.abilities`).
 
     Args:
         model: which.
         device: where it computes; several share the recordings among them; None takes a GPU if there is one.
-        dtype: of the weights; None keeps float32.
+        dtype: of the weights, as a type of torch or by its name ("bfloat16"); None keeps float32.
         revision: branch, tag or commit of a hub id.
         tokenizer: the vq-wav2vec of a BERT on its codes, where `model` is a file of fairseq or s3prl; a folder of ours
             holds it.
 
     Raises:
         CheckpointError: it cannot be found or read; the message says why and what to do.
+        ConfigurationError: a device that is not here, a type that weights cannot have, or something other than a name.
     """
     devices = usable_devices(device)
+    weights = _floating(dtype)
     overrides = None if tokenizer is None else {"tokenizer": tokenizer}
     checkpoint = load_checkpoint(model, revision=revision, overrides=overrides)
-    backbone = make_backbone(checkpoint, dtype=dtype or torch.float32, device=devices[0])
+    backbone = make_backbone(checkpoint, dtype=weights, device=devices[0])
     return SpeechEncoder(backbone, name=str(model), revision=revision, device=devices, heads=checkpoint.heads)
+
+
+def _floating(dtype: torch.dtype | str | None) -> torch.dtype:
+    """The type of weights that an argument names; None is float32."""
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if found is None and dtype is None:
+        return torch.float32
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise ConfigurationError(
+            f"dtype={dtype!r} was given; expected float32, bfloat16 or float16, as torch.bfloat16 or by name. For "
+            "integers of eight bits give `encode` precision='int8'."
+        )
+    return found
 
 
 def encoder_of(model: str | PathLike[str] | SpeechEncoder) -> SpeechEncoder:

@@ -16,7 +16,7 @@ from sonant.checkpoints.hf import read_hf
 from sonant.checkpoints.own import CONFIG, INT8_GROUPS
 from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
 from sonant.checkpoints.unpickle import read_pickle
-from sonant.errors import CheckpointUnavailable, ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint
+from sonant.errors import CheckpointUnavailable, ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint, UnknownName
 from sonant.models import Backbone
 from sonant.models.catalog import CATALOG
 
@@ -34,7 +34,8 @@ def load_checkpoint(
 
     Args:
         source: a model that comes with sonant; a folder of transformers; a file of unilm, fairseq, s3prl or torchaudio;
-            or "owner/name" on the hub.
+            or "owner/name" on the hub. Of a model of the catalogue the name is enough, unless a file or folder here has
+            it.
         revision: branch, tag or commit on the hub.
         local_files_only: use the hub's cache, but not the network.
         overrides: settings that win over what the file says, by the names of our configurations, and "family". Needed
@@ -49,20 +50,23 @@ def load_checkpoint(
         UnsafeCheckpoint: a pickle that would run code.
         CheckpointMismatch: tensors are missing, left over or of the wrong shape.
         ConfigurationError: a file without a configuration needs `overrides`, or `revision` does not fit.
+        UnknownName: a single word that names neither a file, nor a folder, nor a model of the catalogue.
     """
     tokenizer = (overrides or {}).get("tokenizer")
     if isinstance(tokenizer, str | os.PathLike):
         overrides = {**(overrides or {}), "tokenizer": load_checkpoint(tokenizer, local_files_only=local_files_only)}
-    path = _shipped(source) or Path(source).expanduser()
-    if revision is not None and path.exists():
+    _check_is_name(source)
+    path = Path(source).expanduser()
+    if not _exists(path):
+        source = _full_name(source)
+    path = _shipped(source) or path
+    if revision is not None and _exists(path):
         raise ConfigurationError(
             f"{source} is a file or folder here, which has no revision {revision!r}. Leave it out; if the hub is "
             "meant, rename the local one."
         )
-    if path.is_dir():
-        return _read_folder(path, overrides)
-    if path.is_file():
-        return _read_file(path, overrides)
+    if _exists(path):
+        return _read_folder(path, overrides) if path.is_dir() else _read_file(path, overrides)
     if not isinstance(source, str) or path.is_absolute() or source.startswith((".", "~")):
         raise CheckpointUnavailable(f"{source} does not exist. Check the path.")
     card = CATALOG.get(source)
@@ -72,6 +76,38 @@ def load_checkpoint(
 
     folder = fetch(source, revision=revision, local_files_only=local_files_only)
     return read_hf(folder, overrides=overrides, source=source)
+
+
+def _check_is_name(source: object) -> None:
+    """Raise ConfigurationError for what cannot name a model."""
+    if isinstance(source, str | os.PathLike) and isinstance(os.fspath(source), str) and str(source).strip():
+        return
+    what = repr(source) if isinstance(source, str | bytes | int | float | None) else f"a {type(source).__name__}"
+    raise ConfigurationError(
+        f"{what} does not name a model. Expected 'sonant/wavlm-tiny', a hub id such as 'microsoft/wavlm-base-plus', a "
+        "folder, or a checkpoint file."
+    )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _full_name(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """The id of a model of the catalogue by its last part: "wavlm-tiny" is "sonant/wavlm-tiny".
+
+    Raises:
+        UnknownName: a bare word that names nothing; ids on the hub have an owner.
+    """
+    if not isinstance(source, str) or "/" in source or os.sep in source or "." in source:
+        return source
+    names = {card.short_name: card.name for card in CATALOG.values()}
+    if source.lower() not in names:
+        raise UnknownName("file or folder here, and no model of the catalogue,", source, names)
+    return names[source.lower()]
 
 
 def load_backbone(

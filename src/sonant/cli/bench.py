@@ -60,8 +60,9 @@ def bench(
     from sonant.benchmark.systems import CODES, chosen
     from sonant.errors import MissingExtra
 
-    if minutes is not None and minutes <= 0:
-        raise ConfigurationError(f"--minutes {minutes:g} was given; it must be more than 0, such as 10.")
+    for option, value in (("--minutes", minutes), ("--threads", threads), ("--memory-gib", memory_gib)):
+        if value is not None and not 0 < value < float("inf"):
+            raise ConfigurationError(f"{option} {value:g} was given; it must be more than 0, such as 10.")
     rows = plan.rows(models, cases, full=full)
     taking = chosen(systems or CODES, plan.precisions(precision or plan.ON_CPU))
     wish = Wish(

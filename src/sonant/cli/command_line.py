@@ -210,7 +210,7 @@ class Parser(argparse.ArgumentParser):
             *names,
             dest=parameter.name,
             action=_Gather if _is_list(annotation) else "store",
-            type=_converter(annotation),
+            type=_converter(annotation, default),
             default=default,
             required=required,
             metavar=word,
@@ -229,7 +229,7 @@ class Parser(argparse.ArgumentParser):
         word = docs.word or _word(item, parameter.name)
         default = parameter.default if has_default else None
         self._positional.add_argument(
-            parameter.name, nargs=nargs, type=_converter(item), default=default, metavar=word, help=text
+            parameter.name, nargs=nargs, type=_converter(item, default), default=default, metavar=word, help=text
         )
         self._words.append({None: word, "?": f"[{word}]", "*": f"[{word} ...]", "+": f"{word} ..."}[nargs])
 
@@ -250,8 +250,10 @@ def _word(annotation: Any, name: str) -> str:
     return name.strip("_").rpartition("_")[2].upper()
 
 
-def _converter(annotation: Any) -> Callable[[str], Any]:
+def _converter(annotation: Any, default: Any = None) -> Callable[[str], Any]:
     def convert(text: str) -> Any:
+        if text == default:  # argparse converts defaults that are text
+            return text
         try:
             return parse(text.removeprefix(SHIELD), annotation)
         except ValueError as error:
@@ -278,6 +280,8 @@ def parse(text: str, annotation: Any) -> Any:
 
 def _parse(text: str, annotation: Any) -> Any:
     origin, members = get_origin(annotation), get_args(annotation)
+    if annotation in (str, Path) and not text:  # an empty path would be the folder that one is in
+        raise ValueError(text)
     if annotation in (str, Path, int, float):
         return annotation(text)
     if annotation is bool:

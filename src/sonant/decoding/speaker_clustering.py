@@ -1,5 +1,7 @@
 """Which stretches of a recording are of one voice, by vectors of them: the nearest are joined until few are left."""
 
+from numbers import Real
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,21 @@ Vectors = NDArray[np.float64]
 
 MOST_JOINED = 2000  # vectors; of more, evenly chosen ones are joined and the others follow the nearest
 SHRINKAGE = 0.2
+
+
+def check_clustering(num_speakers: object, threshold: object) -> None:
+    """Raise ConfigurationError for a number of speakers, or a cosine, that cannot be."""
+    is_count = isinstance(num_speakers, int) and not isinstance(num_speakers, bool) and num_speakers >= 1
+    if num_speakers is not None and not is_count:
+        raise ConfigurationError(f"num_speakers={num_speakers!r} was given; expected at least 1, in whole numbers.")
+    if threshold is not None:
+        check_cosine(threshold)
+
+
+def check_cosine(threshold: object) -> None:
+    """Raise ConfigurationError for a threshold that no cosine can be compared with."""
+    if isinstance(threshold, bool) or not isinstance(threshold, Real) or not -1 <= float(threshold) <= 1:
+        raise ConfigurationError(f"threshold={threshold!r} was given; it is a cosine, a number from -1 to 1.")
 
 
 def cluster(vectors: Vectors, *, num_speakers: int | None = None, threshold: float | None = None) -> NDArray[np.int64]:
@@ -23,8 +40,7 @@ def cluster(vectors: Vectors, *, num_speakers: int | None = None, threshold: flo
     """
     if num_speakers is None and threshold is None:
         raise ConfigurationError("Neither num_speakers nor a threshold was given; one of them says when to stop.")
-    if num_speakers is not None and num_speakers < 1:
-        raise ConfigurationError(f"num_speakers={num_speakers} was given; expected at least 1.")
+    check_clustering(num_speakers, threshold)
     if not len(vectors):
         return np.zeros(0, dtype=np.int64)
     units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sonant.checkpoints import Head
 from sonant.decoding.alphabet import Alphabet
+from sonant.decoding.speaker_clustering import check_clustering
 from sonant.errors import CheckpointError, ConfigurationError, UnknownName
 from sonant.extraction.request import Layer
 from sonant.extraction.sinks import Sink
@@ -177,8 +178,7 @@ def diarization(
     Raises:
         ConfigurationError: nothing says when to stop clustering.
     """
-    if num_speakers is not None and num_speakers < 1:
-        raise ConfigurationError(f"num_speakers={num_speakers} was given; expected at least 1.")
+    check_clustering(num_speakers, threshold)
     if "frame_classification" in heads.stored and threshold is None:
         head_on = heads.placing("frame_classification", FrameClassificationHead)
         if num_speakers is None or num_speakers <= head_on(CPU).num_labels:

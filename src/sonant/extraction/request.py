@@ -1,7 +1,8 @@
 """What is wanted of each recording, checked once at the door."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 from sonant.errors import ConfigurationError, UnknownName
@@ -39,6 +40,10 @@ class Request:
     def __post_init__(self) -> None:
         if self.pool is not None and self.pool not in POOLS:
             raise UnknownName("pooling", self.pool, [*POOLS, None])
+        for name in ("batch_seconds", "window_seconds", "overlap_seconds"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+                raise ConfigurationError(f"{name}={value!r} was given; expected a number of seconds, or None.")
         if self.batch_seconds is not None and not self.batch_seconds > 0:
             raise ConfigurationError(
                 f"batch_seconds={self.batch_seconds} was given; it must be more than 0, such as 60, or None."
@@ -69,9 +74,9 @@ def resolve_layers(layer: Layer | Literal["all"] | Sequence[Layer], num_layers: 
 
     "all" is states 0 to `num_layers`; "last" is the model's output, after its final norm where it has one.
     """
-    if layer == "all":
+    if isinstance(layer, str) and layer == "all":
         return tuple(range(num_layers + 1)), True
-    if isinstance(layer, str) or not isinstance(layer, Sequence):
+    if isinstance(layer, str) or not isinstance(layer, Iterable):
         return (_known(layer, num_layers),), False
     layers = tuple(_known(one, num_layers) for one in layer)
     if not layers:
@@ -84,6 +89,14 @@ def resolve_layers(layer: Layer | Literal["all"] | Sequence[Layer], num_layers: 
 def _known(layer: Any, num_layers: int) -> Layer:
     if layer == "last":
         return "last"
-    if isinstance(layer, int) and not isinstance(layer, bool) and 0 <= layer <= num_layers:
-        return layer
-    raise UnknownName("layer", layer, [*range(num_layers + 1), "last", "all"])
+    if not isinstance(layer, bool | str) and layer in range(num_layers + 1):
+        return int(layer)
+    is_number = isinstance(layer, int) or (isinstance(layer, str) and layer.lstrip("-").isdigit())
+    hint = ""
+    if is_number and str(layer).startswith("-"):
+        hint = (
+            f"Layers are not counted from the end: the output of the model is 'last', of its last block {num_layers}."
+        )
+    elif is_number:
+        hint = f"Layers are whole numbers from 0 to {num_layers}."
+    raise UnknownName("layer", layer, [*range(num_layers + 1), "last", "all"], hint=hint)

@@ -25,6 +25,11 @@ class Packed:
     lengths: Tensor
 
     def __post_init__(self) -> None:
+        if not isinstance(self.lengths, Tensor):
+            raise ConfigurationError(
+                f"The lengths of packed speech are a tensor of whole numbers, one a clip; got {self.lengths!r:.80}. "
+                "Packed.pack([clip, ...]) measures them itself."
+            )
         if int(self.lengths.sum()) != self.values.shape[0]:
             raise ConfigurationError(
                 f"Packed speech of {self.values.shape[0]} steps was given lengths {self.lengths.tolist()}, "
@@ -37,12 +42,23 @@ class Packed:
         clips = list(clips)
         if not clips:
             raise ConfigurationError("Nothing to pack: at least one clip is needed.")
+        if wrong := [type(clip).__name__ for clip in clips if not isinstance(clip, Tensor)]:
+            raise ConfigurationError(
+                f"Clips are tensors (length,) or (length, channels); got {', '.join(wrong[:3])}. Make tensors of "
+                "arrays with torch.from_numpy; recordings in files are for `encoder.encode`."
+            )
         return cls(torch.cat(clips), torch.tensor([len(clip) for clip in clips]))
 
     @classmethod
     def from_padded(cls, values: Tensor, lengths: Tensor | Sequence[int]) -> Packed:
         """From the padded form: values (batch, time, ...) with the true length of each row."""
-        return cls.pack(row[: int(length)] for row, length in zip(values, lengths, strict=True))
+        wanted = [int(length) for length in lengths]
+        if len(wanted) != len(values) or min(wanted, default=0) < 0 or max(wanted, default=0) > values.shape[1]:
+            raise ConfigurationError(
+                f"Values of shape {tuple(values.shape)} and lengths {wanted} do not fit: expected a length for each "
+                f"row, from 0 to {values.shape[1]} steps. Those of an attention mask are mask.sum(1)."
+            )
+        return cls.pack(row[:length] for row, length in zip(values, wanted, strict=True))
 
     def unpack(self) -> list[Tensor]:
         """The clips, as views: each (length, ...)."""

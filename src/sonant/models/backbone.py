@@ -9,7 +9,7 @@ from weakref import ReferenceType
 import torch
 from torch import Tensor, nn
 
-from sonant.errors import UnknownName
+from sonant.errors import ConfigurationError, UnknownName
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
 from sonant.models.normalization import normalize_waveform
@@ -144,6 +144,25 @@ class Backbone(nn.Module):
         """An empty account of what must be known of a whole clip to encode windows of it; None where nothing must."""
         return None
 
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """`forward`, once it is sure that the speech is packed; ConfigurationError if not."""
+        speech = arguments[0] if arguments else named.get("speech")
+        if not isinstance(speech, Packed):
+            given = next(iter(named.values()), None) if speech is None else speech
+            shape = f" of shape {tuple(given.shape)}" if isinstance(given, Tensor) else ""
+            raise ConfigurationError(
+                f"A model of sonant takes packed speech; it was given a {type(given).__name__}{shape}. From "
+                "sonant.layers.packed import Packed; then Packed.pack([clip, ...]) packs waveforms (samples,), and "
+                "Packed.from_padded(values, lengths) a padded batch (batch, samples), whose lengths are "
+                "attention_mask.sum(1). `encoder.encode` takes recordings of any kind, and does all of this."
+            )
+        if speech.values.ndim != 1 or not speech.values.is_floating_point():
+            raise ConfigurationError(
+                f"Packed waveforms are numbers of floating point, (total_samples,); these are {speech.values.dtype} of "
+                f"shape {tuple(speech.values.shape)}. Take one channel, and numbers from -1 to 1."
+            )
+        return super().__call__(*arguments, **named)
+
     @abstractmethod
     def forward(
         self,
@@ -165,6 +184,8 @@ class Backbone(nn.Module):
         known = range(self.num_layers + 1)
         if layers is None:
             return set(known), True
+        if isinstance(layers, str | int):
+            raise ConfigurationError(f"layers={layers!r} was given; expected a list, such as [{layers!r}], or None.")
         for layer in layers:
             if layer != "last" and layer not in known:
                 raise UnknownName("layer", layer, [*known, "last"])

@@ -13,17 +13,27 @@ def usable_devices(device: Device | Sequence[Device] | None) -> list[torch.devic
     """The devices that an argument names; None is a GPU if there is one. Raises ConfigurationError."""
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if not isinstance(device, str | torch.device | Sequence):
+        raise ConfigurationError(f"device={device!r} was given; expected a name such as 'cpu' or 'cuda:0', or several.")
     names = [device] if isinstance(device, str | torch.device) else list(device)
     if not names:
         raise ConfigurationError("An empty list of devices was given; name at least one, such as 'cpu' or 'cuda:0'.")
     devices = []
     for name in names:
         try:
-            devices.append(torch.empty(0, device=name).device)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-            raise ConfigurationError(
-                f"The device {str(name)!r} cannot be used here: {str(error).splitlines()[0]} There are: "
-                f"{', '.join(['cpu', *gpus])}."
-            ) from error
+            found = torch.empty(0, device=name).device
+        except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+            raise _unusable(name, str(error).splitlines()[0]) from error
+        if found.type == "meta":
+            raise _unusable(name, "it holds no numbers")
+        devices.append(found)
     return devices
+
+
+def _unusable(name: object, why: str) -> ConfigurationError:
+    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if str(name).startswith("cuda") and torch.version.cuda is None and torch.version.hip is None:
+        why = f"this PyTorch ({torch.__version__}) is built for CPUs; for a GPU install a CUDA build from pytorch.org"
+    return ConfigurationError(
+        f"The device {str(name)!r} cannot be used here: {why.rstrip('.')}. There are: {', '.join(['cpu', *gpus])}."
+    )

@@ -17,6 +17,7 @@ from sonant.recipes.stage_setup import TRAINS, expect
 # Last words of the names of numbers that are at most 1, that are above 0, and of counts that may be 0.
 SHARES = ("probability", "share", "fraction", "dropout", "layerdrop", "overlap")
 POSITIVE = ("eps", "norm", "temperature", "max_seconds", "batch_seconds")
+LARGEST = 2**62
 FEWEST = ("min_spans", "layer", "left_reach", "right_reach")
 IN_TRAINING_ALONE = ("type", "*dropout", "*layerdrop")  # of a model; its outputs and weights do not depend on them
 
@@ -25,9 +26,11 @@ def check(run: PretrainingRun) -> None:
     """Raise ConfigurationError for a run that cannot start, by its settings alone."""
     if not run.data:
         raise ConfigurationError("The run has no data. Name a folder with a manifest.jsonl: data=PATH")
-    for name, value, default in _numbers(run):
+    for name, value, default in numbers(run):
         _check_number(name, value, default)
     usable_devices(run.device)
+    for stage in run.stages:
+        _check_lengths(stage, run.model)
     backbone = hollow(run.model)
     if needs_previous(run.stages[0]) and not run.teacher:
         raise ConfigurationError(
@@ -48,6 +51,24 @@ def check(run: PretrainingRun) -> None:
             )
     for stage in run.stages[1:]:
         check_targets(stage, run.model, run.model)
+
+
+def _check_lengths(stage: Stage, model: BackboneConfig) -> None:
+    """Raise ConfigurationError for batches that hold no clip, and for ranges that end before they begin."""
+    batching, name = stage.batching, f"stages.{stage.name}"
+    frame = model.receptive_field / model.sampling_rate
+    if not max(batching.min_seconds, frame) <= batching.max_seconds <= batching.batch_seconds:
+        raise ConfigurationError(
+            f"{name}.batching: batch_seconds={batching.batch_seconds:g}, min_seconds={batching.min_seconds:g} and "
+            f"max_seconds={batching.max_seconds:g} were given; expected min_seconds <= max_seconds <= batch_seconds, "
+            f"and clips of one frame of the model at least, {frame:g} s."
+        )
+    for each in ("speech_snr_db", "noise_snr_db"):
+        low, high = getattr(stage.mixing, each)
+        if low > high:
+            raise ConfigurationError(
+                f"{name}.mixing.{each}: a range from {low:g} to {high:g} dB ends before it begins."
+            )
 
 
 def check_start(run: PretrainingRun, stage: Stage, previous: Backbone, backbone: Backbone) -> None:
@@ -98,17 +119,17 @@ def _architecture(model: Backbone) -> dict[str, Any]:
     return settings
 
 
-def _numbers(config: Any, inside: str = "", default: Any = MISSING) -> Iterator[tuple[str, float, Any]]:
+def numbers(config: Any, inside: str = "", default: Any = MISSING) -> Iterator[tuple[str, float, Any]]:
     """Every number of a run, by its dotted name, with what it is by default."""
     if is_dataclass(config):
         for each in fields(config):
             below = each.default if each.default_factory is MISSING else each.default_factory()
-            yield from _numbers(getattr(config, each.name), f"{inside}.{each.name}" if inside else each.name, below)
+            yield from numbers(getattr(config, each.name), f"{inside}.{each.name}" if inside else each.name, below)
     elif isinstance(config, tuple):
         like = default if isinstance(default, tuple) and all(isinstance(item, int | float) for item in default) else ()
         for number, item in enumerate(config):
             name = str(getattr(item, "name", number))
-            yield from _numbers(item, f"{inside}.{name}", min(like, default=MISSING))
+            yield from numbers(item, f"{inside}.{name}", min(like, default=MISSING))
     elif isinstance(config, int | float) and not isinstance(config, bool):
         yield inside, config, default
 
@@ -118,10 +139,12 @@ def _check_number(name: str, value: float, default: Any) -> None:
     number = default if isinstance(default, int | float) else 1
     least = -math.inf if number < 0 else 1 if isinstance(value, int) and isinstance(number, int) and number > 0 else 0
     expected = {-math.inf: "a finite number", 0: "0 or more", 1: "1 or more"}[least]
-    fits = math.isfinite(value) and value >= least
-    word = f"_{name.rpartition('.')[2]}"
+    fits = math.isfinite(value) and least <= value < LARGEST
+    word = "_" + next(part for part in reversed(name.split(".")) if not part.isdigit())
     if word.endswith(tuple(f"_{each}" for each in FEWEST)):
         expected, fits = "0 or more", value >= 0
+    elif word == "_betas":
+        expected, fits = "a number from 0 to below 1", 0 <= value < 1
     elif word.endswith(tuple(f"_{each}" for each in SHARES)):
         expected, fits = "a share between 0 and 1", 0 <= value <= 1
     elif word.endswith(tuple(f"_{each}" for each in POSITIVE)):
