@@ -198,7 +198,7 @@ def test_a_cut_without_a_tag_is_known_only_within_a_frame(untagged):
     assert known.count(False) == 1
 
 
-@pytest.mark.parametrize("size", [1, 10, 500, 1500, 100_000])
+@pytest.mark.parametrize("size", [1, 10, 500, 1500, 15_000])
 @pytest.mark.parametrize("counted", [True, False])
 def test_junk_in_the_middle_is_passed_over_with_a_warning(tagged, untagged, size, counted):
     data = tagged if counted else untagged
@@ -212,7 +212,7 @@ def test_junk_in_the_middle_is_passed_over_with_a_warning(tagged, untagged, size
 
 
 def test_between_recordings_and_behind_them_junk_is_passed_over_too(tagged):
-    for chain in (tagged + bytes(3000) + tagged, tagged + b"\x55" * 70_000 + tagged + b"junk"):
+    for chain in (tagged + bytes(3000) + tagged, tagged + b"\x55" * 15_000 + tagged + b"junk"):
         with pytest.warns(AudioWarning, match="passed over"):
             np.testing.assert_array_equal(read(chain), np.tile(read(tagged), 2))
 
@@ -264,6 +264,12 @@ def test_hostile_files_take_no_longer_than_decoding(untagged, evil):
         with contextlib.suppress(AudioError):
             audio.duration(data)
     assert time.process_time() - begin < 3
+
+
+def test_a_file_of_single_frames_is_not_read_to_the_first_in_silence(untagged):
+    frame = untagged[: untagged.index(untagged[:2], 1)]
+    with pytest.raises(TruncatedAudio, match="belong to no frame"):
+        audio.read(frame * 3 + (b"junk" + frame) * 100)
 
 
 def test_many_damaged_places_are_refused_quickly(untagged):

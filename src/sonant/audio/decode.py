@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
+from sonant.audio.adts import read_adts
 from sonant.audio.decoder import Decoder
 from sonant.audio.headers import read_promise
 from sonant.audio.joined import open_all, open_mp3, open_one
@@ -51,5 +52,5 @@ def _open(encoded: Encoded) -> AbstractContextManager[Decoder]:
     mp3 = find_mp3(encoded.file, encoded.name, encoded.size)
     if mp3 is not None:
         return open_mp3(encoded, mp3)
-    ogg = read_ogg(encoded.file, encoded.name, encoded.size)
-    return open_one(encoded) if ogg is None else open_all(encoded, ogg)
+    layout = read_ogg(encoded.file, encoded.name, encoded.size) or read_adts(encoded.file, encoded.name, encoded.size)
+    return open_one(encoded) if layout is None else open_all(encoded, layout)

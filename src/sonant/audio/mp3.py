@@ -62,6 +62,12 @@ class Mp3:
                 "where they differ"
             )
         behind = self.end - parts[-1].runs[-1].end
+        junk = behind + sum(run.junk for part in parts for run in part.runs)
+        if 2 * junk > self.end - self.begin:
+            raise TruncatedAudio(
+                f"{self.name}: {junk} of its {self.size} bytes belong to no frame; {seconds:.2f} s of sound are there. "
+                f"It is damaged. {CURE}"
+            )
         if behind > 0:
             oddities.append(f"the last {behind} bytes are neither frames nor a known tag and were passed over")
         is_plain = len(parts) == 1 and parts[0].is_sound and behind == 0 and self.size - self.end in (0, _ID3V1)

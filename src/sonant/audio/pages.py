@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from sonant.audio.lookahead import Lookahead
+
 MAGIC = b"OggS\0"  # and the version
 _HEADER = struct.Struct("<5sBqIIIB")
 _LONGEST = 27 + 255 + 255 * 255
-_CHUNK = 1 << 20
 _MOST_BAD = 100  # things that look like pages and are none; a hostile file is made of them
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -52,13 +53,12 @@ class Pages:
     """
 
     def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file, self._size = file, size
-        self._begin, self._data = 0, b""
+        self._window = Lookahead(file, size)
         self._bad, self.end, self.is_broken = 0, 0, False
 
     def __iter__(self) -> Iterator[Page]:
         at = 0
-        while at < self._size:
+        while at < self._window.end:
             page = self._page(at, at - self.end)
             if page is None:
                 following = self._find(at + 1)
@@ -71,8 +71,8 @@ class Pages:
                 at = page.end
 
     def _page(self, at: int, junk: int) -> Page | None:
-        local = self._see(at, _LONGEST)
-        data = self._data
+        local = self._window.see(at, _LONGEST)
+        data = self._window.data
         if len(data) - local < _HEADER.size:
             self.is_broken |= MAGIC.startswith(data[local : local + len(MAGIC)])
             return None
@@ -84,33 +84,19 @@ class Pages:
         if end > len(data) or checksum != _checksum(data[local : local + 22], data[local + 26 : end]):
             self._bad, self.is_broken = self._bad + 1, True
             return None
-        places = self._begin + local, self._begin + end
+        places = self._window.begin + local, self._window.begin + end
         head, is_first, is_last = data[body : min(end, body + 64)], bool(flags & 2), bool(flags & 4)
         return Page(*places, granule, serial, number, is_first, is_last, head, junk, self.is_broken)
 
     def _find(self, at: int) -> int | None:
         """The next place that looks like a page."""
-        while at < self._size and self._bad < _MOST_BAD:
-            local = self._see(at, _HEADER.size)
-            found = self._data.find(MAGIC, local)
+        while at < self._window.end and self._bad < _MOST_BAD:
+            local = self._window.see(at, _HEADER.size)
+            found = self._window.data.find(MAGIC, local)
             if found >= 0:
-                return self._begin + found
-            at = self._begin + max(local + 1, len(self._data) - len(MAGIC) + 1)
+                return self._window.begin + found
+            at = self._window.begin + max(local + 1, len(self._window.data) - len(MAGIC) + 1)
         return None
-
-    def _see(self, at: int, reach: int) -> int:
-        """Where in the window a place of the file stands, of which as much as `reach` bytes follow (or all)."""
-        seen = self._begin + len(self._data)
-        if at < self._begin or (at + reach > seen and seen < self._size):
-            self._file.seek(at)
-            parts, missing = list[bytes](), max(0, min(_CHUNK, self._size - at))
-            while missing and (part := self._file.read(missing)):
-                parts.append(part)
-                missing -= len(part)
-            self._begin, self._data = at, b"".join(parts)
-            if missing:
-                self._size = at + len(self._data)  # the file has become shorter meanwhile
-        return at - self._begin
 
 
 def _checksum(before: bytes, after: bytes) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonant.audio.id3 import HEAD, tag_size
+from sonant.audio.lookahead import CHUNK, Lookahead
 from sonant.audio.mpeg import (
     KIND_BITS,
     TAG_NAMES,
@@ -21,7 +22,6 @@ from sonant.audio.mpeg import (
     sizes_of_kind,
 )
 
-_CHUNK = 1 << 20
 _AHEAD = 1 << 14  # more than three frames
 _MOST_TAGS = 100  # one behind another
 
@@ -103,19 +103,17 @@ def find_runs(file: BinaryIO, begin: int, end: int) -> Iterator[Run]:
 class _Walk:
     """A window on the file that moves forward, and what can be told of the frames in it."""
 
-    def __init__(self, file: BinaryIO, end: int, *, chunk: int = _CHUNK) -> None:
-        self._file, self._end, self._chunk = file, end, chunk
-        self._begin, self._data, self._may_hold_tags = 0, b"", False
+    def __init__(self, file: BinaryIO, end: int, *, chunk: int = CHUNK) -> None:
+        self._window = Lookahead(file, end, chunk=chunk)
+        self._searched, self._may_hold_tags = b"", False
 
     def header(self, at: int) -> Header | None:
-        local = self._see(at, 4)
-        return read_header(self._data[local : local + 4])
+        return read_header(self._window.peek(at, 4))
 
     def after_tags(self, at: int) -> int:
         """Where the tags of other formats that begin at a place end."""
         for _ in range(_MOST_TAGS):
-            local = self._see(at, HEAD)
-            size = tag_size(self._data[local : local + HEAD])
+            size = tag_size(self._window.peek(at, HEAD))
             if not size:
                 break
             at += size
@@ -125,7 +123,7 @@ class _Walk:
         """Whether so many frames of one kind follow one another from here, or fewer up to the end or a tag."""
         for _ in range(frames - 1):
             at += header.size
-            if at == self._end or self.after_tags(at) > at:
+            if at == self._window.end or self.after_tags(at) > at:
                 return True
             following = self.header(at)
             if following is None or following.kind != header.kind:
@@ -139,69 +137,65 @@ class _Walk:
         All places of the window are looked at together: a hostile file seems to begin a frame at every fourth byte.
         """
         reach = _AHEAD
-        while at + 4 <= self._end:
-            local = self._see(at, 2 * _AHEAD)
-            is_last = self._begin + len(self._data) >= self._end
-            limit = min(len(self._data) - (0 if is_last else _AHEAD), local + reach)
-            data = np.frombuffer(self._data, np.uint8)
+        while at + 4 <= self._window.end:
+            local = self._window.see(at, 2 * _AHEAD)
+            is_last = self._window.begin + len(self._window.data) >= self._window.end
+            limit = min(len(self._window.data) - (0 if is_last else _AHEAD), local + reach)
+            data = np.frombuffer(self._window.data, np.uint8)
             found = _first_in_a_row(data, local, limit, kind, is_last=is_last)
             if found is not None:
-                return self._begin + found
-            at, reach = self._begin + max(limit, local + 1), 2 * reach
+                return self._window.begin + found
+            at, reach = self._window.begin + max(limit, local + 1), 2 * reach
         return None
 
     def run(self, at: int, *, starts_part: bool) -> Run:
         """The run that begins with the frame here."""
-        local = self._see(at, TAG_REACH)
-        head = self._data[local : local + TAG_REACH]
+        head = self._window.peek(at, TAG_REACH)
         header, tag = read_header(head[:4]), read_tag(head)
         assert header is not None
-        begin, kind = at, header.kind
-        at = min(at + header.size, self._end) if tag is not None else at
+        begin, end, kind = at, self._window.end, header.kind
+        at = min(at + header.size, end) if tag is not None else at
         run = Run(begin, at, at, begin, head[:4], kind, tag, starts_part or tag is not None)
         promised = begin + tag.size if tag is not None and tag.size is not None else None
-        sizes = sizes_of_kind(kind.bits)
-        is_mono, bitrates = kind.channels == 1, set[int]()
-        last, frames = begin, 0
-        while at + 4 <= self._end:
-            local = at - self._begin
-            if local + TAG_REACH > len(self._data):
-                local = self._see(at, TAG_REACH)
-            data = self._data
-            size = sizes[data[local + 1] << 8 | data[local + 2]]
+        sizes, is_mono = sizes_of_kind(kind.bits), kind.channels == 1
+        last, frames, bitrate, is_constant = begin, 0, -1, True
+        data, first, limit, may_hold_tags = b"", 0, -1, False  # of the window
+        while at + 4 <= end:
+            local = at - first
+            if local > limit:
+                local = self._window.see(at, TAG_REACH)
+                data, first = self._window.data, self._window.begin
+                is_last = first + len(data) >= end
+                limit = len(data) - (4 if is_last else TAG_REACH)
+                may_hold_tags = self._names_tags(data)
+            third = data[local + 2]
+            size = sizes[data[local + 1] << 8 | third]
             if not size or data[local] != 0xFF or (data[local + 3] >= 0xC0) is not is_mono:
                 break
-            if self._may_hold_tags and frames and read_tag(data[local : local + TAG_REACH]) is not None:
+            if may_hold_tags and frames and read_tag(data[local : local + TAG_REACH]) is not None:
                 break
             if at == promised and tag is not None and frames == tag.frames:
                 break
-            if at + size > self._end:
+            if at + size > end:
                 run.is_cut = True
                 break
-            bitrates.add(data[local + 2] >> 4)
+            if third & 0xF0 != bitrate:
+                is_constant = bitrate < 0
+                bitrate = third & 0xF0
             last, at, frames = at, at + size, frames + 1
-        if 0 < self._end - at < 4 and self._data[at - self._begin] == 0xFF:
+        if 0 < end - at < 4 and self._window.peek(at, 1) == b"\xff":
             run.is_cut = True
         run.end, run.last, run.frames = at, last, frames
-        if len(bitrates) == 1:
-            first = self.header(run.sound)
-            run.bytes_per_frame = first.bytes_per_frame if first is not None else None
+        if frames and is_constant:
+            sound = self.header(run.sound)
+            run.bytes_per_frame = sound.bytes_per_frame if sound is not None else None
         return run
 
-    def _see(self, at: int, reach: int) -> int:
-        """Where in the window a place of the file stands, of which as much as `reach` bytes follow (or all)."""
-        seen = self._begin + len(self._data)
-        if at < self._begin or (at + reach > seen and seen < self._end):
-            self._file.seek(at)
-            parts, missing = [], max(0, min(self._chunk, self._end - at))
-            while missing and (part := self._file.read(missing)):
-                parts.append(part)
-                missing -= len(part)
-            self._begin, self._data = at, b"".join(parts)
-            if missing:
-                self._end = at + len(self._data)  # the file has become shorter meanwhile
-            self._may_hold_tags = any(name in self._data for name in TAG_NAMES)
-        return at - self._begin
+    def _names_tags(self, data: bytes) -> bool:
+        """Whether frames in the window may hold tags; looked at once for each window."""
+        if data is not self._searched:
+            self._searched, self._may_hold_tags = data, any(name in data for name in TAG_NAMES)
+        return self._may_hold_tags
 
 
 def _first_in_a_row(data: NDArray[np.uint8], begin: int, end: int, kind: Kind | None, *, is_last: bool) -> int | None:

@@ -1,0 +1,98 @@
+"""What AAC in ADTS frames (ISO/IEC 13818-7, 6.2) holds: no header counts the frames, so they are walked through.
+
+FFmpeg passes over damaged frames in silence, and may fail at one that is cut.
+"""
+
+import re
+from typing import BinaryIO
+
+from sonant.audio.id3 import HEAD, before_tags, tag_size
+from sonant.audio.layout import CURE, Layout, Part
+from sonant.audio.lookahead import Lookahead
+from sonant.errors import TruncatedAudio, UndecodableAudio
+
+_HEADER = 7  # bytes
+_SYNC = re.compile(rb"\xff[\xf0\xf1\xf8\xf9]")
+_MOST_GAPS = 10
+_AHEAD = 1 << 14  # more than a frame, which has at most 8191 bytes
+_SAMPLES = 1024  # in a block, of which a frame has up to four
+_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+
+
+def read_adts(file: BinaryIO, name: str, size: int) -> Layout | None:
+    """Walk through all frames; None where the file does not begin with two. Raises TruncatedAudio, UndecodableAudio."""
+    if not _follow(Lookahead(file, size, chunk=1 << 14), 0):
+        return None
+    window = Lookahead(file, before_tags(file, size))
+    kind, oddities = _kind(window.peek(0, _HEADER)), list[str]()
+    pieces, begin, last, at, seconds, junk = list[tuple[int, int]](), 0, 0, 0, 0.0, 0
+    while at < window.end:
+        head = window.peek(at, HEAD)
+        length = _length(head)
+        if length and _kind(head) == kind and at + length <= window.end:
+            last, at, seconds = at, at + length, seconds + _seconds(head)
+            continue
+        if at + (length or tag_size(head)) > window.end or (len(head) < _HEADER and head[0] == 0xFF):
+            raise TruncatedAudio(
+                f"{name}: the sound ends after {seconds:.2f} s, within a frame. The recording or its transfer was cut "
+                f"off. {CURE}"
+            )
+        if _kind(head) != kind and _follow(window, at):
+            raise UndecodableAudio(
+                f"{name}: the sound changes its rate or channels after {seconds:.2f} s: convert it to one kind first "
+                "(ffmpeg -i OLD NEW.wav)."
+            )
+        following = at + tag_size(head)
+        if following == at:  # a damaged frame may have named a wrong length: the next then begins within it
+            following = _search(window, max(last, begin) + 1)
+            if following < at:
+                at, seconds = last, seconds - _seconds(window.peek(last, _HEADER))
+            oddities.append(
+                f"{following - at} bytes after {seconds:.2f} s are no frames and were passed over (if sound was lost "
+                "there, what follows comes too early)"
+            )
+            junk += following - at
+        if len(oddities) > _MOST_GAPS or 2 * junk > window.end:
+            raise TruncatedAudio(f"{name}: a large part of the file is damaged; the first place: {oddities[0]}. {CURE}")
+        pieces.append((begin, at))
+        begin = last = at = following
+    pieces.append((begin, at))
+    return Layout((Part(tuple(piece for piece in pieces if piece[0] < piece[1])),), tuple(oddities))
+
+
+def _length(head: bytes) -> int:
+    """The bytes of the frame that begins with this header; 0 where none begins."""
+    if len(head) < _HEADER or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 >= len(_RATES):
+        return 0
+    length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+    return length if length > _HEADER else 0
+
+
+def _kind(head: bytes) -> bytes:
+    """What stays the same from frame to frame: version, profile, rate, channels."""
+    return bytes((head[1] & 0xFE, head[2] & 0xFD, head[3] & 0xC0)) if len(head) > 3 else b""
+
+
+def _seconds(head: bytes) -> float:
+    return (1 + (head[6] & 3)) * _SAMPLES / _RATES[head[2] >> 2 & 15]
+
+
+def _follow(window: Lookahead, at: int) -> bool:
+    """Whether two frames of one kind follow one another here, or one ends the file."""
+    head = window.peek(at, _HEADER)
+    length = _length(head)
+    following = window.peek(at + length, _HEADER)
+    return bool(length) and (at + length == window.end or (_length(following) > 0 and _kind(following) == _kind(head)))
+
+
+def _search(window: Lookahead, at: int) -> int:
+    """The next place where two frames follow one another; the end of the file if there is none."""
+    while at < window.end:
+        local = window.see(at, 2 * _AHEAD)
+        data, begin = window.data, window.begin
+        limit = len(data) if begin + len(data) >= window.end else len(data) - _AHEAD
+        for match in _SYNC.finditer(data, local, limit):
+            if _follow(window, begin + match.start()):
+                return begin + match.start()
+        at = begin + max(limit, local + 1)
+    return window.end
