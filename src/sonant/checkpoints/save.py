@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, Format, Head
+from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, Format, Head, shapes_of
 from sonant.checkpoints.fairseq_wav2vec import write_wav2vec
 from sonant.checkpoints.fairseq_writer import write_fairseq, write_unilm
 from sonant.checkpoints.hf import write_hf
@@ -17,7 +17,7 @@ from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.own import INT8_GROUPS, write_own
 from sonant.checkpoints.torchaudio import write_torchaudio
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.models import Backbone
+from sonant.models import Backbone, BackboneConfig
 
 Writer = Callable[[Path, Checkpoint], list[str]]
 
@@ -93,6 +93,9 @@ def save_pretrained(
         dtype: of the floating-point tensors in the file; None keeps theirs.
         heads: by kind, see `Head`.
         metadata: as in `Checkpoint`; {"hf": {...}} adds settings to config.json.
+
+    Raises:
+        ConfigurationError: modules were put into the model, or tensors changed, for which no format has a place.
     """
 
     def cast(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -105,5 +108,30 @@ def save_pretrained(
     notes = dict(metadata or {})
     if backbone.int8_groups != Backbone.int8_groups:
         notes[INT8_GROUPS] = list(backbone.int8_groups)
-    checkpoint = Checkpoint(backbone.config, cast(backbone.state_dict()), kept, metadata=notes)
+    config, state = _config_of(backbone), backbone.state_dict()
+    _check(state, config)
+    checkpoint = Checkpoint(config, cast(state), kept, metadata=notes)
     return save_checkpoint(folder, checkpoint, to="hf" if checkpoint.family in LAYOUTS else "sonant")
+
+
+def _config_of(backbone: Backbone) -> BackboneConfig:
+    """The configuration with as many layers as there are now; some may have been taken out."""
+    config = backbone.config
+    if backbone.num_layers == config.num_layers or "num_layers" not in config.__dataclass_fields__:
+        return config
+    changed: BackboneConfig = replace(config, num_layers=backbone.num_layers)
+    return changed
+
+
+def _check(state: Mapping[str, Tensor], config: BackboneConfig) -> None:
+    """Raise ConfigurationError unless the tensors are those of a model of this configuration."""
+    expected = shapes_of(config)
+    odd = sorted(name for name, tensor in state.items() if expected.get(name) != tuple(tensor.shape))
+    missing = sorted(expected.keys() - state.keys())
+    if odd or missing:
+        named = ", ".join([*odd, *missing][:4])
+        raise ConfigurationError(
+            f"{len(odd)} tensors of this model have no place in a checkpoint of its family, and {len(missing)} are "
+            f"missing ({named}). Merge adapters into the weights, and remove parametrisations and pruning, before the "
+            "model is saved; or save state_dict() with torch.save."
+        )
