@@ -37,7 +37,7 @@ def test_a_group_that_spoils_a_frame_fails(backbone, clips) -> None:
     block.outer.weight[:, 0] *= 100  # the largest weight of every output channel: its steps swallow the others
     assert passing(backbone, clips) == ("attention",)
     block.outer.weight[:, 0] /= 100
-    block.inner.weight[0] *= 300  # one inner channel drowns the others
+    block.inner.weight[0] *= 80  # one inner channel drowns the others
     assert passing(backbone, clips) == ("feed_forward",)
 
 

@@ -16,6 +16,7 @@ from sonant.inference.cpu import extractor as module
 from sonant.inference.cpu.extractor import PreparedExtractor
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.packed import Packed
+from tests.inference.cpu.reordering import can_reorder
 
 KERNELS, STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 NORMS = ["group", "layer", "clip"]
@@ -42,7 +43,9 @@ def product(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """The products that a machine may have."""
     if request.param == "reordered" and not torch.backends.mkldnn.is_available():
         pytest.skip("torch without oneDNN")
-    monkeypatch.setattr(linear, "reordered_is_faster", lambda _: request.param == "reordered")
+    monkeypatch.setattr(
+        linear, "reordered_is_faster", lambda precision: request.param == "reordered" and can_reorder(precision)
+    )
     return str(request.param)
 
 

@@ -15,6 +15,7 @@ from sonant.inference.cpu import linear
 from sonant.inference.cpu.linear import PlainProduct, PreparedFeedForward, PreparedLinear, ReorderedProduct
 from sonant.layers.activations import activation
 from sonant.layers.transformer import FeedForward
+from tests.inference.cpu.reordering import can_reorder
 
 SHAPES = [(1, 1, 64), (1, 768, 1), (7, 3, 5), (33, 65, 129), (1030, 64, 32)]  # (rows, in, out)
 ACTIVATIONS = [None, "gelu", "relu", "swish"]
@@ -26,7 +27,7 @@ def path(request, monkeypatch) -> bool:
     """Both ways are tested, whichever is taken on this machine."""
     if request.param and not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         pytest.skip("this build of torch has no oneDNN")
-    monkeypatch.setattr(linear, "reordered_is_faster", lambda _: request.param)
+    monkeypatch.setattr(linear, "reordered_is_faster", lambda precision: request.param and can_reorder(precision))
     return request.param
 
 
@@ -119,8 +120,7 @@ def test_reordered_weights_are_tried_before_they_are_used(precision, trouble, mo
     monkeypatch.undo()
     choose = linear.reordered_is_faster.__wrapped__
     monkeypatch.setattr(linear, "seconds", lambda *calls: [2.0, 1.0])
-    if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-        assert choose(precision)
+    assert choose(precision) == can_reorder(precision)
 
     def call(self: ReorderedProduct, x: Tensor) -> Tensor:
         match trouble:

@@ -10,6 +10,7 @@ from sonant.inference.cpu.positions import PreparedConvModule, PreparedConvPosit
 from sonant.layers.conformer import ConvModule
 from sonant.layers.packed import Packed
 from sonant.layers.positions import ConvPositions
+from tests.inference.cpu.reordering import can_reorder
 
 SIZES = [[1], [2, 1, 30], [19, 20, 21], [40, 41, 5], [200]]  # tiles of 20 frames
 
@@ -36,8 +37,12 @@ def operators(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """What a machine may have."""
     if request.param == "reordered" and not torch.backends.mkldnn.is_available():
         pytest.skip("torch without oneDNN")
-    monkeypatch.setattr(linear, "reordered_is_faster", lambda _: request.param == "reordered")
-    monkeypatch.setattr(grouped, "reordered_serves", lambda _: request.param == "reordered")
+    monkeypatch.setattr(
+        linear, "reordered_is_faster", lambda precision: request.param == "reordered" and can_reorder(precision)
+    )
+    monkeypatch.setattr(
+        grouped, "reordered_serves", lambda precision: request.param == "reordered" and can_reorder(precision)
+    )
     monkeypatch.setattr(module, "TILE_FRAMES", 20)
     return str(request.param)
 
