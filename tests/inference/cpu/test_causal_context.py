@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from sonant.inference.cpu import convolution
+from sonant.inference.cpu import few_sizes
 from sonant.inference.cpu.causal_context import PreparedCausalLayer
 from sonant.layers.causal_context import CausalLayer
 from sonant.layers.packed import Packed
 
-SIZES = [[2], [1, 9, 30], [31, 32, 33, 150]]  # the norm takes 16 rows at a time
+SIZES = [[2], [1, 9, 30], [31, 32, 33, 150]]  # the norm takes 64 rows at a time
 
 
 def layer(kernel: int, *, zero_padding: bool = False) -> CausalLayer:
@@ -23,7 +23,7 @@ def layer(kernel: int, *, zero_padding: bool = False) -> CausalLayer:
 @pytest.mark.parametrize("kernel", [1, 2, 7])
 @pytest.mark.parametrize("sizes", SIZES)
 def test_the_plain_layer(sizes: list[int], kernel: int, monkeypatch: pytest.MonkeyPatch, *, zero_padding: bool) -> None:
-    monkeypatch.setattr(convolution, "BLOCK_STEPS", 16)
+    monkeypatch.setattr(few_sizes, "LARGEST_BLOCK", 64)
     plain = layer(kernel, zero_padding=zero_padding)
     frames = Packed.pack([torch.randn(size, 24) * 2 + 1 for size in sizes])
     torch.testing.assert_close(PreparedCausalLayer(plain)(frames), plain(frames), rtol=1e-5, atol=1e-5)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonant.errors import ConfigurationError, TooShortAudio
-from sonant.inference.cpu import convolution, linear
 from sonant.inference.cpu import extractor as module
+from sonant.inference.cpu import few_sizes, linear
 from sonant.inference.cpu.extractor import PreparedExtractor
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.packed import Packed
@@ -54,7 +54,8 @@ def product(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def test_frames_of_the_plain_extractor(norm: str, *, bias: bool, product: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lengths at and around multiples of the stride, and where a clip begins another tile."""
     monkeypatch.setattr(module, "TILE_FRAMES", 5)
-    monkeypatch.setattr(convolution, "BLOCK_STEPS", 64)
+    monkeypatch.setattr(module, "UNIT_FRAMES", 2)
+    monkeypatch.setattr(few_sizes, "LARGEST_BLOCK", 64)
     plain = extractor(norm, bias=bias)
     prepared = PreparedExtractor(plain)
     edge = 4 * 320 + 400

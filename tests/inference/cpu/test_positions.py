@@ -3,16 +3,15 @@
 import pytest
 import torch
 
+from sonant.inference.cpu import few_sizes, linear
 from sonant.inference.cpu import grouped_convolution as grouped
-from sonant.inference.cpu import linear
-from sonant.inference.cpu import positions as module
 from sonant.inference.cpu.positions import PreparedConvModule, PreparedConvPositions
 from sonant.layers.conformer import ConvModule
 from sonant.layers.packed import Packed
 from sonant.layers.positions import ConvPositions
 from tests.inference.cpu.reordering import can_reorder
 
-SIZES = [[1], [2, 1, 30], [19, 20, 21], [40, 41, 5], [200]]  # tiles of 20 frames
+SIZES = [[1], [2, 1, 30], [19, 20, 21], [40, 41, 5], [200]]  # blocks of 64 frames
 
 
 def positions(kernel: int = 16, groups: int = 4) -> ConvPositions:
@@ -43,7 +42,7 @@ def operators(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(
         grouped, "reordered_serves", lambda precision: request.param == "reordered" and can_reorder(precision)
     )
-    monkeypatch.setattr(module, "TILE_FRAMES", 20)
+    monkeypatch.setattr(few_sizes, "LARGEST_BLOCK", 64)
     return str(request.param)
 
 

@@ -5,16 +5,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sonant.inference.cpu.linear import FloatPrecision, PreparedLinear
+from sonant.inference.cpu.few_sizes import filled, step_pieces
+from sonant.inference.cpu.linear import FloatPrecision, linear_product
 from sonant.layers.activations import Activation, activation
 from sonant.layers.clip_norm import EPS, ClipGroupNorm
 from sonant.layers.conv_extractor import ClipNorm
 
-BLOCK_STEPS = 2048  # of a layer whose norm must see the whole clip
-
 
 class Convolution(nn.Module):
     """A convolution without padding: a linear map of the windows, which are a view of the rows, and its activation.
+
+    Rows should come in few numbers: see `few_sizes`.
 
     Args:
         weight: (out, in, kernel).
@@ -34,12 +35,12 @@ class Convolution(nn.Module):
         self.kernel, self.stride = weight.shape[2], stride
         self.dtype: torch.dtype = getattr(torch, precision)
         taps = weight.detach().transpose(1, 2).flatten(1)  # (out, kernel * in)
-        self.linear = PreparedLinear(taps, bias, precision=precision, activation=activation)
+        self.product = linear_product(taps, bias, precision, activation)
 
     def forward(self, rows: Tensor) -> Tensor:
         """(steps, in) to (fewer steps, out)."""
         windows = rows.to(self.dtype).unfold(0, self.kernel, self.stride)  # (fewer steps, in, kernel)
-        return self.linear(windows.transpose(1, 2).flatten(1))
+        return self.product(windows.transpose(1, 2).flatten(1))
 
 
 class PairedConvolution(nn.Module):
@@ -58,9 +59,9 @@ class PairedConvolution(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor | None, name: Activation | None = None) -> None:
         super().__init__()
         first, middle, last = weight.detach().float().unbind(2)  # (out, in) each
-        self.even = PreparedLinear(torch.cat([first, middle], 1), None, precision="float32")
-        self.odd = PreparedLinear(torch.cat([middle, last], 1), None, precision="float32")
-        self.shared = PreparedLinear(first + last, bias, precision="float32")
+        self.even = linear_product(torch.cat([first, middle], 1), None, "float32")
+        self.odd = linear_product(torch.cat([middle, last], 1), None, "float32")
+        self.shared = linear_product(first + last, bias, "float32")
         self.activation = None if name is None else activation(name)
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -99,16 +100,18 @@ class ClipNormed(nn.Module):
         """All steps of a clip, (steps, in), to (fewer steps, out) in float32."""
         out = torch.empty((len(rows) - self.kernel) // self.stride + 1, len(self.weight), dtype=torch.float32)
         count, mean, scatter, start = 0, 0.0, 0.0, 0
-        for block in out.split(BLOCK_STEPS):
-            stop = start + (len(block) - 1) * self.stride + self.kernel
-            block.copy_(self.convolution(rows[start:stop]))
-            start += len(block) * self.stride
+        sizes = step_pieces(len(out))
+        blocks = out.split([*sizes[:-1], len(out) - sum(sizes[:-1])]) if sizes else ()
+        for block, size in zip(blocks, sizes, strict=True):
+            seen = (size - 1) * self.stride + self.kernel
+            block.copy_(self.convolution(filled(rows[start : start + seen], seen))[: len(block)])
+            start += size * self.stride
             own = block.mean()
             gap, total = float(own) - mean, count + block.numel()
             scatter += float((block - own).square_().sum()) + gap**2 * count * block.numel() / total
             mean += gap * block.numel() / total
             count = total
         factor = self.weight * (scatter / count + EPS) ** -0.5
-        for block in out.split(BLOCK_STEPS):
+        for block in blocks:
             block.copy_(self.activation(block.sub_(mean).mul_(factor).add_(self.bias)))
         return out

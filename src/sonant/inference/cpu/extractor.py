@@ -5,7 +5,7 @@ wav2vec's norms, which see a whole clip in every layer, need the whole output of
 """
 
 from collections.abc import Callable, Iterator
-from math import ceil, prod
+from math import prod
 from typing import cast
 
 import torch
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.inference.cpu.convolution import ClipNormed, Convolution, PairedConvolution
+from sonant.inference.cpu.few_sizes import filled, pieces
 from sonant.inference.cpu.linear import FloatPrecision
 from sonant.inference.precision import Precision
 from sonant.layers.activations import Activation
@@ -28,6 +29,7 @@ from sonant.layers.conv_extractor import (
 from sonant.layers.packed import Packed
 
 TILE_FRAMES = 100  # measured: 50 to 200 cost the same; products of fewer are too flat, and more leave the cache
+UNIT_FRAMES = 10  # tiles have a multiple of it, or of half of it below 50: few sizes, see `few_sizes`
 BLOCK_SAMPLES = 1 << 16  # that the statistics of the group norm take in at a time
 PAIRED_STEPS = 8  # steps of a layer in the time of a frame from which on pairing them pays: measured
 
@@ -65,18 +67,23 @@ class PreparedExtractor(StridedExtractor):
                 rows = first(stretch)
                 for layer in self.rest:
                     rows = layer(rows)
-                tile.copy_(rows)
+                tile.copy_(rows[: len(tile)])
         return Packed(features.abs_().log1p_() if self.log_compression else features, frames)
 
     def _tiles(self, samples: Tensor, made: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Stretches of a clip (samples, 1), each with its share of the frames to be made, (frames, channels)."""
+        """Stretches of a clip (samples, 1), each with its share of the frames to be made, (frames, channels).
+
+        The last stretch may be filled up with zeros, of which no frame of its share sees any.
+        """
         if self.norm == "clip":
             yield samples, made  # with the last samples, which no frame but every norm sees
             return
         start = 0
-        for tile in made.tensor_split(ceil(len(made) / TILE_FRAMES)):
-            yield samples[start : start + (len(tile) - 1) * self.stride + self.receptive_field], tile
-            start += len(tile) * self.stride
+        for size in pieces(len(made), TILE_FRAMES, UNIT_FRAMES if len(made) > TILE_FRAMES // 2 else UNIT_FRAMES // 2):
+            seen = (size - 1) * self.stride + self.receptive_field
+            begin = start * self.stride
+            yield filled(samples[begin : begin + seen], seen), made[start : start + size]
+            start += size
 
     def _prepared(self, number: int, layer: ConvLayer, precision: FloatPrecision) -> nn.Module:
         """From rows (steps, in) to rows (fewer steps, out)."""

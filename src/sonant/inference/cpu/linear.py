@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sonant.inference.cpu.few_sizes import LARGEST_PIECE, in_pieces
 from sonant.inference.cpu.reordered import Reordered
 from sonant.layers.activations import Activation, activation
 from sonant.layers.kernels.compiled import compiled
@@ -26,7 +27,6 @@ from sonant.layers.transformer import FeedForward
 FloatPrecision = Literal["float32", "bfloat16"]
 LinearPrecision = Literal["float32", "bfloat16", "int8"]
 
-BLOCK_ROWS = 768  # about so many at a time; measured: 500 to 1500 cost the same, more leave the cache
 # Shape (rows, in, out) of the products that are timed: a short clip in a base model, 1.5 ms in float32.
 TRIAL = (128, 768, 768)
 # By how much two products may differ, the norm of the difference over the norm of the product.
@@ -56,7 +56,7 @@ class ReorderedProduct(Reordered):
     """oneDNN's, of weights in the order that it prefers on this machine, the activation fused."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, name: Activation | None) -> None:
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), BLOCK_ROWS)  # noqa: SLF001
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), LARGEST_PIECE)  # noqa: SLF001
         self.bias, self.activation = bias, name or "none"
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -121,9 +121,7 @@ class PreparedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(rows, in) in float32 or bfloat16 to (rows, out), float32 if that is the precision, else bfloat16."""
-        if self.precision == "int8":
-            return in_blocks(self.product, x)
-        return self.product(x.to(self.dtype))
+        return in_pieces(self.product, x if self.precision == "int8" else x.to(self.dtype))
 
     def extra_repr(self) -> str:
         return f"precision={self.precision!r}"
@@ -140,7 +138,7 @@ class PreparedFeedForward(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """(rows, dim) to (rows, dim), typed as by `PreparedLinear`."""
-        return in_blocks(self._block, frames)
+        return in_pieces(self._block, frames)
 
     def _block(self, frames: Tensor) -> Tensor:
         if isinstance(self.inner, IntegerProduct) and isinstance(self.outer, IntegerProduct):
@@ -149,12 +147,6 @@ class PreparedFeedForward(nn.Module):
 
     def extra_repr(self) -> str:
         return f"precision={self.precision!r}"
-
-
-def in_blocks(compute: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """What `compute` makes of rows (rows, in), some at a time: what it holds meanwhile stays in the cache."""
-    count = round(len(x) / BLOCK_ROWS)
-    return compute(x) if count < 2 else torch.cat([compute(block) for block in x.tensor_split(count)])
 
 
 @cache

@@ -1,18 +1,15 @@
 """Convolutions over frames for inference on a CPU: the positional one, and the conformer's module."""
 
-from math import ceil
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sonant.inference.cpu.few_sizes import filled, in_pieces, step_pieces
 from sonant.inference.cpu.grouped_convolution import GroupedConvolution
-from sonant.inference.cpu.linear import FloatPrecision, PreparedLinear, in_blocks
+from sonant.inference.cpu.linear import FloatPrecision, PreparedLinear
 from sonant.layers.conformer import ConvModule
 from sonant.layers.packed import Packed
 from sonant.layers.positions import ConvPositions
-
-TILE_FRAMES = 512  # measured: more at a time is no faster
 
 
 class PreparedConvPositions(nn.Module):
@@ -43,9 +40,9 @@ class PreparedConvModule(nn.Module):
 
     def forward(self, frames: Packed) -> Tensor:
         """(total, dim) to (total, dim); typed as by `PreparedLinear`."""
-        gated = in_blocks(lambda rows: F.glu(self.inner(self.norm(rows))), frames.values)
+        gated = in_pieces(lambda rows: F.glu(self.inner(self.norm(rows))), frames.values)
         moved = _each_clip(self.depthwise, frames.with_values(gated), self.depthwise.kernel - 1, 0)
-        return in_blocks(lambda rows: self.outer(F.silu(self.depthwise_norm(rows))), moved)
+        return in_pieces(lambda rows: self.outer(F.silu(self.depthwise_norm(rows))), moved)
 
 
 def _each_clip(convolution: GroupedConvolution, frames: Packed, before: int, after: int) -> Tensor:
@@ -54,7 +51,9 @@ def _each_clip(convolution: GroupedConvolution, frames: Packed, before: int, aft
     for clip, out in zip(frames, made.split(frames.sizes), strict=True):
         padded = F.pad(clip, (0, 0, before, after))
         start = 0
-        for tile in out.tensor_split(ceil(len(out) / TILE_FRAMES)):
-            tile.copy_(convolution(padded[start : start + before + len(tile) + after]))
-            start += len(tile)
+        for size in step_pieces(len(out)):
+            tile = out[start : start + size]
+            stretch = padded[start : start + before + size + after]
+            tile.copy_(convolution(filled(stretch, before + size + after))[: len(tile)])
+            start += size
     return made
