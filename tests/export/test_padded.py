@@ -1,11 +1,13 @@
 """The padded twins: what the packed models give, whatever lies behind a clip."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
+from sonant.errors import ConfigurationError
 from sonant.export.check import compare
 from sonant.export.padded import Padded, PaddedRelativePositions, normalized
 from sonant.export.program import facts_of
@@ -15,6 +17,7 @@ from sonant.layers.positions import RelativePositions
 from sonant.models import Backbone, VQWav2Vec, normalize_waveform
 from sonant.models.discrete_bert import DiscreteBERT
 from tests.export.backbones import BACKBONES, backbone
+from tests.inference.alterations import adapt, hook
 
 TOLERANCE = 1e-4
 families = pytest.mark.parametrize("name", BACKBONES)
@@ -89,6 +92,14 @@ def test_the_model_stays_as_it_is() -> None:
     assert not twin.training
     weights = {parameter.data_ptr() for parameter in model.parameters()}
     assert {parameter.data_ptr() for parameter in twin.parameters()} <= weights
+
+
+@pytest.mark.parametrize("alter", [adapt, hook])
+def test_a_part_that_the_graph_would_leave_out_is_named(alter: Callable[[str], Callable[[Backbone], None]]) -> None:
+    model = backbone("WavLM")
+    alter("encoder.layers.0.feed_forward.inner")(model)
+    with pytest.raises(ConfigurationError, match=r"encoder\.layers\.0\.feed_forward\.inner.*Merge"):
+        padded(model)
 
 
 @torch.inference_mode()

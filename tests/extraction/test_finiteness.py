@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from weakref import ref
 
 import numpy as np
@@ -18,6 +18,7 @@ from sonant.errors import ConfigurationError, NonFiniteStates, SonantWarning
 from sonant.extraction.finiteness import are_finite
 from sonant.extraction.forward import Clip, Forward
 from sonant.extraction.sinks import Collected, deliver
+from sonant.extraction.summary import Summary
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, WavLMConfig, build
 from sonant.models.backbone import Origin
@@ -92,6 +93,26 @@ def test_weights_that_are_too_large() -> None:
     encoder.model.encoder.layers[0].feed_forward.outer.weight.data.mul_(1e38).mul_(1e3)
     with pytest.raises(NonFiniteStates, match="layer 1 on"):
         encoder.encode(speech())
+
+
+@pytest.mark.parametrize("pool", [None, "mean"])
+@pytest.mark.parametrize("window_seconds", [60.0, 0.5])
+def test_what_float16_cannot_hold_is_not_stored_in_it(
+    tmp_path: Path, pool: Literal["mean"] | None, window_seconds: float
+) -> None:
+    encoder = SpeechEncoder(model(pre_norm=True))
+    encoder.model.encoder.layers[0].feed_forward.outer.weight.data.mul_(1e8)
+    soundfile.write(tmp_path / "a.wav", speech(), 16_000)
+
+    def embedded(**how: object) -> Summary:
+        asked = {"layer": 1, "pool": pool, "window_seconds": window_seconds, **how}
+        return encoder.embed(tmp_path / "a.wav", tmp_path / f"out{len(how)}", **asked)
+
+    assert embedded().failed == 0
+    refused = embedded(dtype="float16")
+    assert refused.failed == 1
+    assert "float16 holds 65504" in refused.errors.read_text(encoding="utf-8")
+    assert embedded(dtype="float16", normalize=True).failed == 0
 
 
 def test_units() -> None:

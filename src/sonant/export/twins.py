@@ -23,6 +23,7 @@ from sonant.export.padded import (
     transformer,
 )
 from sonant.inference.modules import shared_copy
+from sonant.inference.plain import oddities
 from sonant.layers.conformer import ConformerEncoder
 from sonant.layers.positions import ConvPositions
 from sonant.layers.token_positions import FIRST_ROW, LearnedPositions
@@ -196,7 +197,11 @@ def padded(
         layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
         normalize: whether waveforms come as they are and are normalised here, if the model wants that; otherwise they
             must come normalised to a model that wants it.
+
+    Raises:
+        ConfigurationError: the model has adapters, hooks or other parts that a graph would not have.
     """
+    require_plain(backbone)
     own = shared_copy(backbone, torch.float32, torch.device("cpu"))
     match own:
         case WaveformTransformer():
@@ -212,3 +217,14 @@ def padded(
         type(backbone).__name__,
         ["WaveformTransformer", "W2vBERT2", "WaveformConvNet", "DiscreteBERT"],
     )
+
+
+def require_plain(backbone: Backbone) -> None:
+    """Raise ConfigurationError, with their names, if a model has parts that its padded form would leave out."""
+    odd = oddities(backbone)
+    if odd:
+        more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
+        raise ConfigurationError(
+            f"This model was changed, and its graph would not be: {', '.join(odd[:3])}{more}. Merge adapters into the "
+            "weights and remove hooks and parametrisations before the export."
+        )

@@ -52,8 +52,10 @@ def embed_file(
 
     def sink(_: int, *, windowed: bool) -> Sink:
         if not windowed:
-            return in_memory(request)
-        return Spooled(unfinished, request, writer.dtype) if request.pool is None else Pooled(request, unfinished)
+            return in_memory(request, stored=writer.dtype)
+        if request.pool is None:
+            return Spooled(unfinished, request, writer.dtype)
+        return Pooled(request, unfinished, stored=writer.dtype)
 
     with (
         held(path, is_folder=False),

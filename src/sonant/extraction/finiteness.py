@@ -1,6 +1,7 @@
 """States that are NaN or infinite: noticed in every pass, and explained once something is wrong."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone
 
 LOUD = 100.0  # samples are expected between -1 and 1, or normalised
+FLOAT16_LARGEST = torch.finfo(torch.float16).max
 LEAST_RANGE = 1e5  # the largest number of float16 is smaller
 
 
@@ -21,6 +23,15 @@ def are_finite(values: Iterable[Tensor]) -> bool:
     if not held or bool(torch.stack([value.sum() for value in held]).isfinite().all()):
         return True
     return all(bool(value.isfinite().all()) for value in held)  # a sum may overflow where no number does
+
+
+def require_range(states: Tensor, stored: np.dtype[Any]) -> None:
+    """Raise NonFiniteStates if finite states would be stored as infinity."""
+    if stored == np.float16 and states.numel() and (largest := float(states.abs().amax())) > FLOAT16_LARGEST:
+        raise NonFiniteStates(
+            f"The states of this recording reach {largest:.0f}; float16 holds {FLOAT16_LARGEST:.0f} at most. Store "
+            "them in float32 (--dtype float32), or scale them to length one (--normalize)."
+        )
 
 
 def require_finite(made: Tensor, head: str) -> Tensor:

@@ -149,10 +149,10 @@ class FolderRun:
 
     def _sink(self, item: int, *, windowed: bool) -> Sink:
         if not windowed:
-            return in_memory(self.request)
+            return in_memory(self.request, stored=self.writer.dtype)
         unfinished = self.writer.unfinished(self._unfinished_path(item), self.entries[item])
         if self.request.pool is not None:
-            return Pooled(self.request, unfinished)
+            return Pooled(self.request, unfinished, stored=self.writer.dtype)
         return Spooled(unfinished, self.request, self.writer.dtype)
 
     def _unfinished_path(self, item: int) -> Path:

@@ -13,9 +13,12 @@ from torch import Tensor
 
 from sonant.audio import Window, keep
 from sonant.errors import NonFiniteStates
+from sonant.extraction.finiteness import require_range
 from sonant.extraction.pooling import RunningPool, unit_length
 from sonant.extraction.request import Request
 from sonant.extraction.unfinished import Unfinished
+
+FLOAT32 = np.dtype(np.float32)
 
 
 class MakeSink(Protocol):
@@ -71,14 +74,19 @@ def deliver(sink: Sink, states: Tensor | NonFiniteStates, window: Window | None 
 
 
 class Collected:
-    """Keeps every frame in memory: (layers, frames, dim), float32 on the CPU."""
+    """Keeps every frame in memory: (layers, frames, dim), float32 on the CPU.
 
-    def __init__(self, *, normalize: bool) -> None:
-        self._normalize = normalize
+    `stored` is the type in which the frames will be stored: NonFiniteStates is raised where it cannot hold them.
+    """
+
+    def __init__(self, *, normalize: bool, stored: np.dtype[Any] = FLOAT32) -> None:
+        self._normalize, self._stored = normalize, stored
         self._blocks: list[Tensor] = []
 
     def append(self, frames: Tensor) -> None:
-        self._blocks.append((unit_length(frames) if self._normalize else frames).cpu())
+        frames = (unit_length(frames) if self._normalize else frames).cpu()
+        require_range(frames, self._stored)
+        self._blocks.append(frames)
 
     def finish(self) -> Tensor:
         # A copy also where there is one block: it is a view into the states of a whole batch.
@@ -91,11 +99,14 @@ class Collected:
 class Pooled:
     """Pools as the frames come: (layers, vector_dim), float32 on the CPU.
 
-    `unfinished` is where the sums of a long recording are kept meanwhile; None: nowhere.
+    `unfinished` is where the sums of a long recording are kept meanwhile; None: nowhere. `stored` is as in `Collected`.
     """
 
-    def __init__(self, request: Request, unfinished: Unfinished | None = None) -> None:
+    def __init__(
+        self, request: Request, unfinished: Unfinished | None = None, *, stored: np.dtype[Any] = FLOAT32
+    ) -> None:
         assert request.pool is not None
+        self._stored = stored
         self._pool = RunningPool(request.pool)
         self._normalize = request.normalize
         self._unfinished, self.windows = unfinished, 0
@@ -112,16 +123,20 @@ class Pooled:
 
     def finish(self) -> Tensor:
         pooled = self._pool.finish()
-        return unit_length(pooled) if self._normalize else pooled
+        pooled = unit_length(pooled) if self._normalize else pooled
+        require_range(pooled, self._stored)
+        return pooled
 
     def abandon(self) -> None:
         if self._unfinished is not None:
             self._unfinished.remove()
 
 
-def in_memory(request: Request) -> Collected | Pooled:
-    """The receiver that a request asks for, when results fit into memory."""
-    return Collected(normalize=request.normalize) if request.pool is None else Pooled(request)
+def in_memory(request: Request, *, stored: np.dtype[Any] = FLOAT32) -> Collected | Pooled:
+    """The receiver that a request asks for, when results fit into memory; `stored` is as in `Collected`."""
+    if request.pool is None:
+        return Collected(normalize=request.normalize, stored=stored)
+    return Pooled(request, stored=stored)
 
 
 @dataclass(frozen=True)
@@ -166,6 +181,7 @@ class Spooled:
     def append(self, frames: Tensor) -> None:
         if self._normalize:
             frames = unit_length(frames)
+        require_range(frames, self._dtype)
         for i, (file, layer) in enumerate(zip(self._files, frames.cpu(), strict=True)):
             rows = np.ascontiguousarray(layer.numpy(), dtype=self._dtype).data
             file.write(rows)

@@ -76,6 +76,14 @@ def oddity(module: nn.Module) -> str | None:
     return None
 
 
+def oddities(model: nn.Module) -> list[str]:
+    """The modules of a model that are not plain, by name, each with the reason."""
+    if has_global_hooks():
+        return ["hooks on all modules"]
+    found = ((name or "the model", oddity(module)) for name, module in model.named_modules())
+    return [f"{name} ({odd})" for name, odd in found if odd is not None]
+
+
 def own_tensors(module: nn.Module) -> list[Tensor]:
     """The parameters and buffers of a module, without those inside it."""
     own = vars(module)
