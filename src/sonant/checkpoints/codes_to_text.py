@@ -11,6 +11,7 @@ from sonant.checkpoints.configs import plain_settings
 from sonant.checkpoints.discrete_bert import attention_rows, layer_rows
 from sonant.checkpoints.fairseq_dictionary import dictionary_symbols
 from sonant.checkpoints.files import only_tensors, read_json, read_safetensors, write_json, write_safetensors
+from sonant.checkpoints.folder import CONFIG, WEIGHTS, check_destination, replacing_model
 from sonant.checkpoints.keys import Row, Table, read
 from sonant.checkpoints.unpickle import plain, read_pickle
 from sonant.errors import (
@@ -23,7 +24,7 @@ from sonant.errors import (
 from sonant.models.code_vocabulary import SPECIALS, codes_of_symbols
 from sonant.models.codes_to_text import CodesToText, CodesToTextConfig
 
-CONFIG, WEIGHTS, FAMILY = "config.json", "model.safetensors", "codes_to_text"
+FAMILY = "codes_to_text"
 _DECODER = "decoder.layers.{i}"
 FAIRSEQ: Table = (
     Row("code_embedding.weight", "encoder.embed_tokens.weight"),
@@ -42,11 +43,11 @@ _IGNORED = ("version", "embed_positions._float_tensor", "embed_positions.weights
 
 def save_codes_to_text(model: CodesToText, folder: str | os.PathLike[str]) -> None:
     """Write a model as a folder: config.json and model.safetensors."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_safetensors(folder / WEIGHTS, model.state_dict(), {"format": "pt"})
+    check_destination(folder)
     settings = plain_settings(model.config)
-    write_json(folder / CONFIG, {"model_type": "sonant", "family": FAMILY, "settings": settings})
+    with replacing_model(Path(folder).expanduser()) as draft:
+        write_safetensors(draft / WEIGHTS[0], model.state_dict(), {"format": "pt"})
+        write_json(draft / CONFIG, {"model_type": "sonant", "family": FAMILY, "settings": settings})
 
 
 def load_codes_to_text(
@@ -98,7 +99,7 @@ def _read_folder(folder: Path) -> tuple[CodesToTextConfig, dict[str, Tensor]]:
         config = CodesToTextConfig(**told.get("settings", {}))
     except TypeError as error:
         raise CorruptedCheckpoint(f"{folder / CONFIG} has other settings than a {FAMILY} has: {error}.") from error
-    return config, read_safetensors(folder / WEIGHTS)[0]
+    return config, read_safetensors(folder / WEIGHTS[0])[0]
 
 
 def _read_fairseq(

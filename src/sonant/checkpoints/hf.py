@@ -14,29 +14,15 @@ from sonant.checkpoints.aside import describe, head_tables
 from sonant.checkpoints.checkpoint import Checkpoint
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.files import read_json, read_tensors, write_json, write_safetensors
+from sonant.checkpoints.folder import CONFIG, PREPROCESSORS, WEIGHTS, index_of, replacing_model
 from sonant.checkpoints.hf_config import backbone_settings, family_in, head_metadata, write_config
 from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.keys import HeadTable, check, holds, make_heads, read, write
-from sonant.checkpoints.own import (
-    CONFIG,
-    OWN_TYPE,
-    WEIGHTS,
-    int8_note,
-    read_own,
-    read_own_heads,
-    write_own_heads,
-)
+from sonant.checkpoints.own import OWN_TYPE, int8_note, read_own, read_own_heads, write_own_heads
 from sonant.checkpoints.tables import HF_HEADS
 from sonant.checkpoints.tokenizer_files import read_tokenizer, write_tokenizer
 from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckpoint
 from sonant.models.normalization import TRANSFORMERS_EPSILON
-
-PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
-
-
-def index_of(weights: str) -> str:
-    """The name of the table of shards that stands in for a file of weights."""
-    return f"{weights}.index.json"
 
 
 def read_hf(
@@ -143,14 +129,14 @@ def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
     if kind is not None:
         state = {f"{layout.prefix}{name}": tensor for name, tensor in state.items()}
         state |= write(checkpoint.heads[kind].tensors, HF_HEADS[kind].rows)[0]
-    folder.mkdir(parents=True, exist_ok=True)
-    write_safetensors(folder / WEIGHTS[0], state, {"format": "pt"})
-    write_json(folder / CONFIG, config)
-    write_json(folder / PREPROCESSORS[0], _preprocessor(checkpoint))
-    if kind == "ctc":
-        write_tokenizer(folder, checkpoint.heads["ctc"])
     others = {name: head for name, head in checkpoint.heads.items() if name != kind}
-    write_own_heads(folder, others)
+    with replacing_model(folder) as draft:
+        write_safetensors(draft / WEIGHTS[0], state, {"format": "pt"})
+        write_json(draft / CONFIG, config)
+        write_json(draft / PREPROCESSORS[0], _preprocessor(checkpoint))
+        if kind == "ctc":
+            write_tokenizer(draft, checkpoint.heads["ctc"])
+        write_own_heads(draft, others)
     return describe(checkpoint, heads=others, epsilon=TRANSFORMERS_EPSILON)
 
 

@@ -22,8 +22,8 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from sonant.checkpoints.hf import PREPROCESSORS, index_of, shards_in
-from sonant.checkpoints.own import CONFIG, OWN_HEADS, WEIGHTS
+from sonant.checkpoints.folder import CONFIG, OWN_HEADS, PREPROCESSORS, WEIGHTS, index_of
+from sonant.checkpoints.hf import shards_in
 from sonant.checkpoints.tokenizer_files import PIECES, TOKENIZER_FILES, VOCABULARY
 from sonant.errors import CheckpointError, CheckpointUnavailable
 

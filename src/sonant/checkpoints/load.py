@@ -12,8 +12,9 @@ from sonant.checkpoints.checkpoint import MASK, Checkpoint, hollow
 from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
 from sonant.checkpoints.fairseq2 import is_w2v_bert2, read_w2v_bert2
 from sonant.checkpoints.files import kind_of, only_tensors
+from sonant.checkpoints.folder import CONFIG, EXCHANGE
 from sonant.checkpoints.hf import read_hf
-from sonant.checkpoints.own import CONFIG, INT8_GROUPS
+from sonant.checkpoints.own import INT8_GROUPS
 from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
 from sonant.checkpoints.unpickle import read_pickle
 from sonant.errors import CheckpointUnavailable, ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint, UnknownName
@@ -164,6 +165,11 @@ def _shipped(source: str | os.PathLike[str]) -> Path | None:
 def _read_folder(folder: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
     if (folder / CONFIG).is_file():
         return read_hf(folder, overrides=overrides)
+    for exchange in folder.glob(f"{EXCHANGE}*/before/{CONFIG}"):
+        raise CorruptedCheckpoint(
+            f"{folder} has no {CONFIG}: a save into it was stopped while it replaced the model there. Save once more, "
+            f"or move the files of {exchange.parent} back into the folder."
+        )
     held = ", ".join(sorted(entry.name for entry in folder.iterdir())[:12]) or "nothing"
     raise UnknownCheckpoint(
         f"{folder} is no folder of transformers: it has no {CONFIG}. It holds {held}. "

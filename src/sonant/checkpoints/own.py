@@ -14,13 +14,11 @@ from sonant.checkpoints.aside import flat, head_tables, take_back
 from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, Head
 from sonant.checkpoints.configs import make_config, plain_settings
 from sonant.checkpoints.files import read_json, read_safetensors, write_json, write_safetensors
+from sonant.checkpoints.folder import CONFIG, OWN_HEADS, WEIGHTS, replacing_model
 from sonant.checkpoints.keys import Translated, check, make_heads
 from sonant.errors import CorruptedCheckpoint, UnknownName
 from sonant.models.backbone import LinearGroup
 
-CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference; each may be cut into shards
-OWN_HEADS = "sonant_heads.safetensors"
 OWN_TYPE = "sonant"  # the model type in config.json
 INT8_GROUPS = "sonant_int8_groups"  # in config.json, ours and that of transformers, which does not look at it
 
@@ -47,13 +45,13 @@ def read_own(
 
 def write_own(folder: Path, checkpoint: Checkpoint) -> list[str]:
     """Write a folder that sonant alone reads; it has a place for everything."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_safetensors(folder / WEIGHTS[0], checkpoint.backbone_state, {"format": "pt"})
     settings = plain_settings(checkpoint.config)
     config = {"model_type": OWN_TYPE, "family": checkpoint.family, "settings": settings}
     config |= {name: value for name, value in checkpoint.metadata.items() if name == INT8_GROUPS}
-    write_json(folder / CONFIG, config)
-    write_own_heads(folder, checkpoint.heads)
+    with replacing_model(folder) as draft:
+        write_safetensors(draft / WEIGHTS[0], checkpoint.backbone_state, {"format": "pt"})
+        write_json(draft / CONFIG, config)
+        write_own_heads(draft, checkpoint.heads)
     return []
 
 
@@ -87,10 +85,7 @@ def read_own_heads(folder: Path, translated: Translated) -> dict[str, dict[str, 
 
 
 def write_own_heads(folder: Path, heads: Mapping[str, Head]) -> None:
-    """Put heads beside the model; without any, take away those that lay there before."""
-    if not heads:
-        (folder / OWN_HEADS).unlink(missing_ok=True)
-        return
-    write_safetensors(
-        folder / OWN_HEADS, flat(heads), {kind: json.dumps(head.metadata) for kind, head in heads.items()}
-    )
+    """Put heads beside the model, if there are any."""
+    if heads:
+        notes = {kind: json.dumps(head.metadata) for kind, head in heads.items()}
+        write_safetensors(folder / OWN_HEADS, flat(heads), notes)

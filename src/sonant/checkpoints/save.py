@@ -12,6 +12,7 @@ from torch import Tensor
 from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, Format, Head, shapes_of
 from sonant.checkpoints.fairseq_wav2vec import write_wav2vec
 from sonant.checkpoints.fairseq_writer import write_fairseq, write_unilm
+from sonant.checkpoints.folder import check_destination
 from sonant.checkpoints.hf import write_hf
 from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.own import INT8_GROUPS, write_own
@@ -55,7 +56,8 @@ class Saved:
 def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint, *, to: Format) -> Saved:
     """Write a checkpoint: a folder for "hf" and "sonant", a file for the others. Every tensor keeps its type and bits.
 
-    An existing file is replaced in one step, so that a reader never sees half of it.
+    An existing file is replaced in one step, so that a reader never sees half of it. A model in a folder is replaced by
+    the new one, see `replacing_model`.
 
     Raises:
         ConfigurationError: the format cannot express this model, or the destination is of the wrong kind.
@@ -69,6 +71,7 @@ def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint,
             f"The format {to} has no place for a {family}; it holds {', '.join(WRITERS[to])}. A {family} can be "
             f"written as {', '.join(format_ for format_, writers in WRITERS.items() if family in writers)}."
         )
+    check_destination(destination)
     path = Path(destination).expanduser()
     if to in FOLDERS and path.is_file():
         raise ConfigurationError(f"{path} is a file, and the format {to} is a folder. Give the name of a folder.")

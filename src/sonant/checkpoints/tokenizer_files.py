@@ -205,11 +205,8 @@ def write_tokenizer(folder: Path, head: Head) -> None:
     """Write the files that a head came with; of a head without, those that say what its vocabulary is."""
     tokens, kept = head.metadata.get("vocabulary"), head.metadata.get("tokenizer_files")
     files = kept if isinstance(kept, dict) and _agree(kept, tokens) else _made(head) if tokens else {}
-    for name in TOKENIZER_FILES if files else ():
-        if name in files:
-            write_json(folder / name, files[name])
-        else:
-            (folder / name).unlink(missing_ok=True)
+    for name, content in files.items():
+        write_json(folder / name, content)
 
 
 def _agree(files: Mapping[str, dict[str, Any]], tokens: list[str] | None) -> bool:
