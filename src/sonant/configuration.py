@@ -1,6 +1,6 @@
 """Frozen dataclasses changed from outside: by nested keys, as a YAML file or a command line gives them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal, InvalidOperation
@@ -63,6 +63,51 @@ def changed(config: T, changes: Mapping[str, Any], *, inside: str = "") -> T:
         is_group = is_dataclass(current) or (isinstance(current, tuple) and isinstance(value, Mapping))
         values[name] = _changed_group(current, value, key) if is_group else fitting(value, hints[name], key)
     return replace(config, **values)  # type: ignore[type-var]
+
+
+def together(config: object, changes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Several changes of a dataclass as one, so that values that fit each other only are checked when all are in.
+
+    Of two values for one field the later one counts. There is more than one change where a value for a whole field
+    meets one for a part of it: each is checked by itself then.
+    """
+    joined: list[Mapping[str, Any]] = []
+    for change in changes:
+        named = _by_name(config, change)
+        try:
+            joined[-1:] = [_joined(joined[-1] if joined else {}, named)]
+        except _Collision:
+            joined.append(named)
+    return joined
+
+
+class _Collision(Exception):
+    """A value for a whole field meets one for a part of it."""
+
+
+def _joined(before: Mapping[str, Any], after: Mapping[str, Any]) -> Mapping[str, Any]:
+    both = dict(before)
+    for name, value in after.items():
+        there = both.get(name, value)
+        if isinstance(there, Mapping) != isinstance(value, Mapping):
+            raise _Collision
+        both[name] = _joined(there, value) if isinstance(value, Mapping) else value
+    return both
+
+
+def _by_name(config: object, change: Mapping[str, Any]) -> dict[str, Any]:
+    """A change in which each member of a tuple goes by one name, be it called by that or by its number."""
+    named: dict[str, Any] = {}
+    for name, value in change.items():
+        key, below = str(name), getattr(config, str(name), None)
+        if isinstance(config, tuple):
+            names = [str(getattr(member, "name", number)) for number, member in enumerate(config)]
+            with suppress(ConfigurationError):  # an unknown one: `changed` says so
+                number = _number(key, names, key)
+                below = config[number]
+                key = names[number] if names.index(names[number]) == number else str(number)
+        named[key] = _by_name(below, value) if isinstance(value, Mapping) else value
+    return named
 
 
 def fitting(value: Any, kind: Any, key: str) -> Any:

@@ -1,6 +1,7 @@
 """Changing a recipe from outside: what fits goes in, what does not is named."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +38,37 @@ def test_values_go_where_the_dots_lead() -> None:
 def test_a_yaml_file_holds_the_same(tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text("count: 7\nparts:\n  b: {rate: 2}\n")
     assert override(Whole(), [str(tmp_path / "run.yaml")]) == override(Whole(), ["count=7", "parts.b.rate=2"])
+
+
+def test_values_that_fit_each_other_alone_are_checked_together(tmp_path: Path) -> None:
+    run = pretraining_recipe("wavlm_tiny")
+    sizes = {"conv_channels": (16, 16), "conv_kernels": (10, 4), "conv_strides": (5, 4)}
+    words = [f"model.{name}={list(value)}" for name, value in sizes.items()]
+    for order in permutations(words):
+        assert override(run, order).model == replace(run.model, **sizes)
+    (tmp_path / "a.yaml").write_text("model: {conv_channels: [16, 16], conv_kernels: [10, 4]}")
+    assert override(run, [str(tmp_path / "a.yaml"), words[2]]).model == replace(run.model, **sizes)
+    with pytest.raises(ConfigurationError, match="conv_strides describe the same layers, but have 2, 2 and 7"):
+        override(run, words[:2])
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (["count=1", "count=2"], Whole(count=2)),
+        (["parts.0.rate=1", "parts.a.rate=2", "parts.0.mode=slow"], Whole((Part("a", 2.0, "slow"), Part("b")))),
+        (["parts.a.rate=1", "parts.0.rate=2"], Whole((Part("a", 2.0), Part("b")))),
+        (["parts.a.name=c", "parts.0.rate=2"], Whole((Part("c", 2.0), Part("b")))),
+    ],
+)
+def test_the_later_change_wins(changes: list[str], expected: Whole) -> None:
+    assert override(Whole(), changes) == expected
+
+
+@pytest.mark.parametrize("changes", [["parts.a=1", "parts.a.rate=2"], ["parts.a.rate=2", "parts.a=1"]])
+def test_no_change_hides_a_wrong_one(changes: list[str]) -> None:
+    with pytest.raises(ConfigurationError, match=r"'parts\.a' names a whole group"):
+        override(Whole(), changes)
 
 
 @pytest.mark.parametrize(
