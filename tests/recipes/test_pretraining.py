@@ -105,6 +105,22 @@ def test_a_run_interrupted_in_every_part_equals_a_run_that_was_not(
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
 
 
+def test_a_second_job_is_refused_and_leaves_the_first_alone(run: PretrainingRun, monkeypatch) -> None:
+    tries = []
+
+    def interfere(*args: object, **options: object) -> None:
+        with pytest.raises(ConfigurationError, match="is being written by process"):
+            pretrain(run)
+        tries.append(args)
+        train(*args, **options)
+
+    monkeypatch.setattr(recipe_module, "train", interfere)
+    model = pretrain(replace(run, stages=(FIRST,)))
+    assert len(tries) == 2
+    assert load_backbone(model)
+    assert not (folder_of(run) / "running.lock").exists()
+
+
 def test_a_run_leaves_its_configuration_metrics_and_clusters(run: PretrainingRun) -> None:
     folder = pretrain(run).parent.parent
     assert json.loads((folder / "run.json").read_text())["stages"][1]["objective"]["targets"]["layer"] == 1

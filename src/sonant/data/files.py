@@ -1,7 +1,8 @@
-"""Files that appear whole."""
+"""Names that a file can have, and files that appear whole."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 
@@ -15,3 +16,16 @@ def atomic(path: Path) -> Iterator[Path]:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def shortened(name: str, room: int) -> str:
+    """A file name of at most `room` bytes; one that is cut ends in a hash of the whole."""
+    data = name.encode(errors="surrogateescape")
+    if len(data) <= room:
+        return name
+    return f"{data[: room - 17].decode(errors='ignore')}~{digest(name)}"
+
+
+def digest(name: str) -> str:
+    """What tells a name from all others, in 16 letters."""
+    return sha256(name.encode(errors="surrogateescape")).hexdigest()[:16]

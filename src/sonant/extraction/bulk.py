@@ -17,13 +17,13 @@ The output folder:
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sonant.data.files import shortened
+from sonant.data.lock import held
 from sonant.errors import ConfigurationError
 from sonant.extraction.engine import Engine, OnError
 from sonant.extraction.features import Writer
 from sonant.extraction.folder_run import FolderRun
 from sonant.extraction.inputs import Entry
-from sonant.extraction.lock import held
-from sonant.extraction.names import shortened
 from sonant.extraction.oddities import noted
 from sonant.extraction.progress import Progress
 from sonant.extraction.sinks import Pooled, Sink, Spooled, in_memory

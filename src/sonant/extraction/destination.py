@@ -7,9 +7,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from sonant.data.lock import held
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.inputs import AUDIO_SUFFIXES
-from sonant.extraction.lock import held
 
 Kind = TypeVar("Kind", bound=str)
 

@@ -9,10 +9,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from hashlib import sha256
 from pathlib import PurePath
 from typing import Any
 from unicodedata import normalize
+
+from sonant.data.files import digest, shortened
 
 NAME_BYTES = 250  # a file system takes 255, and a file that is being written has ".part" behind its name
 PATH_BYTES = 700  # of a file inside the output folder; macOS takes 1024 of a whole path, Linux 4096
@@ -73,14 +74,6 @@ def output_names(names: Sequence[str], suffix: str, *, taken: Collection[str] = 
     return made
 
 
-def shortened(name: str, room: int) -> str:
-    """A file name of at most `room` bytes; one that is cut ends in a hash of the whole."""
-    data = name.encode()
-    if len(data) <= room:
-        return name
-    return f"{data[: room - 17].decode(errors='ignore')}~{_digest(name)}"
-
-
 def _inside(name: str, room: int) -> str:
     """A relative path that stays where it is put, whatever the manifest says, and that a file system takes."""
     plain = PurePath(name)
@@ -91,7 +84,7 @@ def _inside(name: str, room: int) -> str:
 
 def _hashed(path: str, name: str, room: int) -> str:
     folder, slash, last = path.rpartition("/")
-    return f"{folder}{slash}{shortened(last, room - 17)}~{_digest(name)}"
+    return f"{folder}{slash}{shortened(last, room - 17)}~{digest(name)}"
 
 
 def without_ending(path: str) -> str:
@@ -113,10 +106,6 @@ def _folders(paths: Iterable[str]) -> set[str]:
 def _same(path: str) -> str:
     """Equal for names that are one file on some file systems."""
     return path.lower() if path.isascii() else normalize("NFC", normalize("NFD", path).casefold())
-
-
-def _digest(name: str) -> str:
-    return sha256(name.encode()).hexdigest()[:16]
 
 
 def _escaped(match: re.Match[str]) -> str:

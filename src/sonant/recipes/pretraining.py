@@ -15,6 +15,7 @@ from sonant import audio
 from sonant.audio.augment import Waveform
 from sonant.checkpoints import Head, load_backbone, load_checkpoint, make_backbone, save_pretrained
 from sonant.data import WaveformStore, read_manifest
+from sonant.data.lock import held
 from sonant.data.settings import plain, settle
 from sonant.errors import ConfigurationError, SonantError
 from sonant.models import Backbone, WaveformTransformer
@@ -48,7 +49,7 @@ def pretrain(run: PretrainingRun) -> Path:
 
     Raises:
         ConfigurationError: the run cannot start, or the folder holds a run with other settings, noises, rooms or
-            another teacher. What a run that cannot start has written is removed.
+            another teacher, or another job works there. What a run that cannot start has written is removed.
         ManifestError: the data cannot be read, or have changed since the run began.
     """
     check(run)
@@ -64,7 +65,7 @@ def pretrain(run: PretrainingRun) -> Path:
         "rooms": _content(rooms),
         "teacher": None if previous is None else fingerprint(previous),
     }
-    with _removed_if_refused(folder):
+    with _held(folder):
         begun = any(entry.is_dir() and entry.name != WAVEFORMS for entry in folder.iterdir())
         settings = plain(run) | {"made_of": made_of}
         if begun:
@@ -103,21 +104,22 @@ def _model_of(run: PretrainingRun, stage: Stage) -> Path:
 
 
 @contextmanager
-def _removed_if_refused(folder: Path) -> Iterator[None]:
-    """Make the folder of a run; a run that is refused before its first step leaves none, unless it was there before."""
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the folder of a run; a run that is refused before its first step leaves none, unless it was there before."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     if any(each.exists() and not each.is_dir() for each in (folder, *folder.parents)):
         raise ConfigurationError(
             f"{folder} cannot be the folder of a run: part of its path is a file. Set output=PATH."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except SonantError as error:
-        trained = isinstance(error, DivergedError) or any(folder.rglob("state.pt"))
-        if missing and not trained:
-            shutil.rmtree(missing[-1])
-        raise
+    with held(folder, is_folder=True):
+        is_new = bool(missing) and len(list(folder.iterdir())) == 1  # the lock; another job may have been faster
+        try:
+            yield
+        except SonantError as error:
+            trained = isinstance(error, DivergedError) or any(folder.rglob("state.pt"))
+            if is_new and not trained:
+                shutil.rmtree(missing[-1])
+            raise
 
 
 def _carry_out(

@@ -11,8 +11,8 @@ from datetime import datetime
 from errno import EACCES, EAGAIN, EDEADLK, ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP
 from pathlib import Path
 
+from sonant.data.files import shortened
 from sonant.errors import ConfigurationError, SonantWarning
-from sonant.extraction.names import shortened
 
 _HELD = (EACCES, EAGAIN, EDEADLK)
 _NOT_OFFERED = (ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from sonant.data import lock
+from sonant.data.lock import held
 from sonant.errors import ConfigurationError, SonantWarning
-from sonant.extraction import lock
-from sonant.extraction.lock import held
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from sonant.extraction.lock import held
+from sonant.data.lock import held
 with held(Path(sys.argv[1]), is_folder=False):
     print("held", flush=True)
     time.sleep(60)
