@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, Literal, Unpack
 
@@ -21,12 +20,11 @@ from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.speaker_clustering import check_cosine
 from sonant.decoding.turns import on_channel
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.extraction.bulk import embed_file, embed_folder
+from sonant.extraction.bulk import embed_file, embed_folder, vector_destination
 from sonant.extraction.channels import of_channel
-from sonant.extraction.destination import destination
 from sonant.extraction.engine import Engine, OnError
 from sonant.extraction.features import Identity, StoredType, Writer
-from sonant.extraction.formats import FORMATS, Format
+from sonant.extraction.formats import Format
 from sonant.extraction.heads import Heads, HeadTask, diarization, transcription, voice
 from sonant.extraction.inputs import gather, origin
 from sonant.extraction.pooling import Pool
@@ -402,16 +400,7 @@ class SpeechEncoder:
             ConfigurationError: the output holds the results of other settings, or the disk is too small.
         """
         check_on_error(on_error)
-        place = destination(
-            Path(output),
-            format,
-            what="vectors",
-            endings={f".{kind}": kind for kind in FORMATS},
-            folders=FORMATS,
-            usual="npy",
-            printed=None,
-            source=source,
-        )
+        place = vector_destination(output, format, source)
         assert place.path is not None
         request = self.request(
             layer,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from safetensors import SafetensorError
 from torch import Tensor
 
+from sonant.data.files import as_path
 from sonant.errors import ConfigurationError
 from sonant.extraction.finiteness import are_finite
 from sonant.extraction.request import Layer, Request, resolve_layers
@@ -39,7 +40,7 @@ def unit_request(
             "they were made of: kmeans=PATH (a kmeans.safetensors of pretraining) and layer=NUMBER. A vq-wav2vec "
             "needs neither."
         )
-    clusters = kmeans if isinstance(kmeans, KMeans) else _read_clusters(Path(kmeans))
+    clusters = kmeans if isinstance(kmeans, KMeans) else _read_clusters(as_path(kmeans, "kmeans, the cluster centres"))
     if clusters.centroids.shape[1] != model.dim:
         raise ConfigurationError(
             f"The cluster centres have {clusters.centroids.shape[1]} numbers, the hidden states of {name} "

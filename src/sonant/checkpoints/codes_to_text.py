@@ -11,9 +11,10 @@ from sonant.checkpoints.configs import plain_settings
 from sonant.checkpoints.discrete_bert import attention_rows, layer_rows
 from sonant.checkpoints.fairseq_dictionary import dictionary_symbols
 from sonant.checkpoints.files import only_tensors, read_json, read_safetensors, write_json, write_safetensors
-from sonant.checkpoints.folder import CONFIG, WEIGHTS, check_destination, replacing_model
+from sonant.checkpoints.folder import CONFIG, WEIGHTS, replacing_model
 from sonant.checkpoints.keys import Row, Table, read
 from sonant.checkpoints.unpickle import plain, read_pickle
+from sonant.data.files import as_path
 from sonant.errors import (
     CheckpointMismatch,
     ConfigurationError,
@@ -43,9 +44,9 @@ _IGNORED = ("version", "embed_positions._float_tensor", "embed_positions.weights
 
 def save_codes_to_text(model: CodesToText, folder: str | os.PathLike[str]) -> None:
     """Write a model as a folder: config.json and model.safetensors."""
-    check_destination(folder)
+    place = as_path(folder, "the place to save a model to").expanduser()
     settings = plain_settings(model.config)
-    with replacing_model(Path(folder).expanduser()) as draft:
+    with replacing_model(place) as draft:
         write_safetensors(draft / WEIGHTS[0], model.state_dict(), {"format": "pt"})
         write_json(draft / CONFIG, {"model_type": "sonant", "family": FAMILY, "settings": settings})
 

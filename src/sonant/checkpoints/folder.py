@@ -1,6 +1,5 @@
 """The folder of a model: the names of its files, and how a model saved into one replaces the model that is there."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +9,7 @@ from typing import Any
 
 from sonant.checkpoints.files import read_json
 from sonant.checkpoints.tokenizer_files import OTHERS, TOKENIZER_FILES
-from sonant.errors import ConfigurationError, CorruptedCheckpoint, ModelWarning, warn
+from sonant.errors import CorruptedCheckpoint, ModelWarning, warn
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference; each may be cut into shards
@@ -25,14 +24,6 @@ _SAYS = ("model_type", "family", "architectures", "vocab_size")  # in config.jso
 def index_of(weights: str) -> str:
     """The name of the table of shards that stands in for a file of weights."""
     return f"{weights}.index.json"
-
-
-def check_destination(destination: object) -> None:
-    """Raise ConfigurationError for what names no place to save to: "" would be the current folder."""
-    if isinstance(destination, str | os.PathLike) and str(destination).strip():
-        return
-    what = repr(destination) if isinstance(destination, str | int | float | None) else type(destination).__name__
-    raise ConfigurationError(f"{what} names no place to save a model to. Expected a path, such as 'my-model'.")
 
 
 @contextmanager

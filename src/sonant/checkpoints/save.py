@@ -12,11 +12,11 @@ from torch import Tensor
 from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, Format, Head, shapes_of
 from sonant.checkpoints.fairseq_wav2vec import write_wav2vec
 from sonant.checkpoints.fairseq_writer import write_fairseq, write_unilm
-from sonant.checkpoints.folder import check_destination
 from sonant.checkpoints.hf import write_hf
 from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.own import INT8_GROUPS, write_own
 from sonant.checkpoints.torchaudio import write_torchaudio
+from sonant.data.files import as_path
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.models import Backbone, BackboneConfig
 
@@ -71,8 +71,7 @@ def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint,
             f"The format {to} has no place for a {family}; it holds {', '.join(WRITERS[to])}. A {family} can be "
             f"written as {', '.join(format_ for format_, writers in WRITERS.items() if family in writers)}."
         )
-    check_destination(destination)
-    path = Path(destination).expanduser()
+    path = as_path(destination, "the place to save a model to").expanduser()
     if to in FOLDERS and path.is_file():
         raise ConfigurationError(f"{path} is a file, and the format {to} is a folder. Give the name of a folder.")
     if to not in FOLDERS and path.is_dir():

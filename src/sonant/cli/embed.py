@@ -64,7 +64,9 @@ def embed(
         sonant embed corpus/manifest.jsonl -o speakers --task speaker --format parquet
     """
     from sonant.api import load
+    from sonant.extraction.bulk import vector_destination
 
+    vector_destination(output, format, source)  # refused before the model is loaded
     encoder = load(model, device=device)
     summary = encoder.embed(
         source,

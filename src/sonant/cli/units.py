@@ -60,9 +60,11 @@ def units(
 
     from sonant.api import load
     from sonant.errors import ConfigurationError
+    from sonant.extraction.units import unit_destination
 
     if json and output is None:
         raise ConfigurationError("--json prints a summary where the units would go: name an output with -o.")
+    unit_destination(output, format, source)  # refused before the model is loaded
     summary = load(model, device=device).write_units(
         source,
         output,

@@ -1,9 +1,20 @@
 """Names that a file can have, and files that appear whole."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+
+from sonant.errors import ConfigurationError
+
+
+def as_path(given: object, what: str) -> Path:
+    """The path that a caller gave, with `what` it is for in the message of the ConfigurationError if it is none."""
+    if isinstance(given, str | os.PathLike) and isinstance(os.fspath(given), str) and str(given).strip():
+        return Path(given)
+    shown = repr(given) if isinstance(given, str | bytes | int | float | None) else f"a {type(given).__name__}"
+    raise ConfigurationError(f"{shown[:80]} was given as {what}; expected a path.")
 
 
 @contextmanager

@@ -15,15 +15,18 @@ The output folder:
 """
 
 from collections.abc import Callable, Sequence
+from os import PathLike
 from pathlib import Path
 
 from sonant.data.files import shortened
 from sonant.data.lock import held
 from sonant.errors import ConfigurationError
+from sonant.extraction.destination import Destination, destination
 from sonant.extraction.engine import Engine, OnError
 from sonant.extraction.features import Writer
 from sonant.extraction.folder_run import FolderRun
-from sonant.extraction.inputs import Entry
+from sonant.extraction.formats import FORMATS, Format
+from sonant.extraction.inputs import Entry, check_source
 from sonant.extraction.oddities import noted
 from sonant.extraction.progress import Progress
 from sonant.extraction.sinks import Pooled, Sink, Spooled, in_memory
@@ -78,6 +81,23 @@ def embed_file(
             wall_seconds=progress.wall_seconds,
             num_bytes=path.stat().st_size,
         )
+
+
+def vector_destination(
+    output: str | PathLike[str], kind: Format | None, source: str | PathLike[str]
+) -> Destination[Format]:
+    """Where vectors go: into a folder, or for one recording into a file whose ending names a format."""
+    check_source(source)
+    return destination(
+        output,
+        kind,
+        what="vectors",
+        endings={f".{each}": each for each in FORMATS},
+        folders=FORMATS,
+        usual="npy",
+        printed=None,
+        source=source,
+    )
 
 
 def embed_folder(

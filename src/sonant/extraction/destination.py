@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from sonant.data.files import as_path
 from sonant.data.lock import held
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.inputs import AUDIO_SUFFIXES
@@ -51,7 +52,7 @@ class Destination(Generic[Kind]):
 
 
 def destination(
-    output: Path | None,
+    output: str | PathLike[str] | None,
     kind: Kind | None,
     *,
     what: str,
@@ -78,7 +79,7 @@ def destination(
 
     Raises:
         UnknownName: a kind that is none of these.
-        ConfigurationError: a name that fits no kind, or another than was asked for; the source itself.
+        ConfigurationError: a name that fits no kind, or another than was asked for; the source itself; no path.
     """
     kinds = dict.fromkeys([*folders, *endings.values()])
     if kind is not None and kind not in kinds:
@@ -88,6 +89,7 @@ def destination(
         if printed is None or kind not in (None, *endings.values()):
             raise ConfigurationError(f"{what.capitalize()} are not written to standard output: name a place. {known}")
         return Destination(None, kind or printed, is_folder=False)
+    output = as_path(output, f"the place for {what}")
     if output.is_dir():
         if (kind or usual) not in folders:
             raise ConfigurationError(f"{str(output)!r} is a folder, and {kind} is one file: name a file in it.")

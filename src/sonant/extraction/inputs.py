@@ -6,8 +6,9 @@ from os import PathLike
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
+from sonant.data.files import as_path
 from sonant.data.manifest import is_manifest, read_manifest
-from sonant.errors import AudioNotFound, ManifestError
+from sonant.errors import AudioNotFound, ConfigurationError, ManifestError
 from sonant.extraction.folders import search
 from sonant.extraction.names import key_of, readable_name, without_ending
 from sonant.extraction.sources import AudioSource
@@ -79,7 +80,7 @@ class Entry:
 
 
 def gather(source: str | PathLike[str], *, stdin: BinaryIO | None = None, leave_out: Path | None = None) -> list[Entry]:
-    """The recordings that a command-line argument stands for, each once, in a fixed order.
+    """The recordings that a source stands for, each once, in a fixed order.
 
     Args:
         source: a folder (searched through for audio, hidden files left out), a manifest (see
@@ -91,7 +92,9 @@ def gather(source: str | PathLike[str], *, stdin: BinaryIO | None = None, leave_
         AudioNotFound: nothing there, or a folder without audio.
         UndecodableAudio: a device or a socket.
         ManifestError: a manifest that cannot be read or names a recording twice.
+        ConfigurationError: something other than a path.
     """
+    check_source(source)
     if str(source) == "-":
         if stdin is None:
             raise AudioNotFound("'-' stands for standard input, and there is none here.")
@@ -110,6 +113,17 @@ def gather(source: str | PathLike[str], *, stdin: BinaryIO | None = None, leave_
     if isinstance(audio, Unusable):
         raise audio.error
     return [Entry(name, audio, stamp=stamp)]
+
+
+def check_source(source: object) -> None:
+    """Raise ConfigurationError for what names no recordings, such as a list of them."""
+    try:
+        as_path(source, "the recordings")
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"{error} Here it is the path of a recording, a folder or a manifest, which lists recordings, or '-'. "
+            "`encode`, `units` and `transcribe` take recordings in memory, and lists of any."
+        ) from None
 
 
 def origin(source: str | PathLike[str]) -> str:

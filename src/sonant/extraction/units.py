@@ -20,7 +20,7 @@ from torch import Tensor
 from sonant.data.files import atomic
 from sonant.extraction.destination import Destination, destination
 from sonant.extraction.engine import Engine, OnError, Outcome
-from sonant.extraction.inputs import Entry
+from sonant.extraction.inputs import Entry, check_source
 from sonant.extraction.journal import failure, write_failures, write_lines
 from sonant.extraction.names import as_json, one_line, output_names
 from sonant.extraction.progress import Progress
@@ -172,8 +172,9 @@ def unit_destination(
     output: str | PathLike[str] | None, kind: UnitFormat | None, source: str | PathLike[str]
 ) -> Destination[UnitFormat]:
     """Where units go: lines on standard output or in a .txt or .jsonl file, else arrays in a folder."""
+    check_source(source)
     return destination(
-        None if output is None else Path(output),
+        output,
         kind,
         what="units",
         endings={".txt": "text", ".jsonl": "jsonl"},

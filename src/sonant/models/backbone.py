@@ -161,7 +161,16 @@ class Backbone(nn.Module):
                 f"Packed waveforms are numbers of floating point, (total_samples,); these are {speech.values.dtype} of "
                 f"shape {tuple(speech.values.shape)}. Take one channel, and numbers from -1 to 1."
             )
-        return super().__call__(*arguments, **named)
+        try:
+            return super().__call__(*arguments, **named)
+        except RuntimeError as error:
+            weights = next((weight.dtype for weight in self.parameters() if weight.is_floating_point()), None)
+            if weights in (None, speech.values.dtype) or "type" not in str(error):
+                raise
+            raise ConfigurationError(
+                f"The packed waveforms are {speech.values.dtype}, the weights of the model {weights} ({error}). Pack "
+                f"waveforms of the weights' type, clip.to({weights}), or run both under torch.autocast."
+            ) from error
 
     @abstractmethod
     def forward(

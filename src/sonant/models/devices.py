@@ -23,7 +23,10 @@ def usable_devices(device: Device | Sequence[Device] | None) -> list[torch.devic
         try:
             found = torch.empty(0, device=name).device
         except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
-            raise _unusable(name, str(error).splitlines()[0]) from error
+            why = str(error).splitlines()[0]
+            if why.startswith("Expected one of"):  # and a list of all that PyTorch has ever run on
+                why = "no kind of device is called that; leave it out for a GPU if there is one"
+            raise _unusable(name, why) from error
         if found.type == "meta":
             raise _unusable(name, "it holds no numbers")
         devices.append(found)
