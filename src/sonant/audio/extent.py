@@ -11,7 +11,7 @@ from sonant.audio.chunks import Behind, Chunk, Dialect, look_behind
 
 # 0x7FFF0000 upwards: GStreamer, sox, arecord; 0xFFFFFFFF: ffmpeg. All mean "until the end", less a header or rounding.
 _MARKERS = (range(0x7FFF_0000, 0x8000_0001), range(0xFFFF_F000, 0x1_0000_0000))
-_LONGEST = 1 << 62  # ffmpeg writes 2^63 - 1 into the 64 bits of a W64
+_LONGEST = (1 << 63) - (1 << 16)  # ffmpeg writes 2^63 - 1 into the 64 bits of a W64, header and all
 WRAP = 1 << 32  # lengths of 32 bits start anew from 0 here
 FORGIVEN = 44  # bytes that may be missing: the header of a WAV, which some programs count among the samples
 

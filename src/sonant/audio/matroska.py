@@ -7,6 +7,7 @@ from sonant.audio.spliced import read_at
 
 _SEGMENT, _INFO, _CLUSTER = 0x18538067, 0x1549A966, 0x1F43B675
 _TICK, _DURATION = 0x2AD7B1, 0x4489  # TimestampScale, in nanoseconds; and the length in these
+_LONGEST = 1e15  # seconds; beyond it, and for NaN and infinity, the header says nothing that could be counted in samples
 _MOST_ELEMENTS = 100  # before the sound; there are about ten
 
 
@@ -48,7 +49,8 @@ def _seconds(file: BinaryIO, at: int, end: int) -> float | None:
             data = read_at(file, begin, size)
             length = struct.unpack(">f" if size == 4 else ">d", data)[0] if len(data) == size else None
         at = begin + size
-    return length * tick / 1e9 if length is not None and 0 < length * tick / 1e9 < 1e9 else None
+    seconds = 0.0 if length is None else length * tick / 1e9
+    return seconds if 0 < seconds < _LONGEST else None
 
 
 def _element(file: BinaryIO, at: int) -> tuple[int, int, int | None] | None:

@@ -181,7 +181,7 @@ def _cut_short() -> Iterator[tuple[str, bytes]]:
             yield f"{kind}, {size} bytes", data[:size]
         for share in (0.1, 0.3, 0.5, 0.7, 0.9):
             yield f"{kind}, {share:.0%}", data[: round(share * len(data))]
-        yield f"{kind}, but for a sample", data[:-2]
+        yield f"{kind}, but for 48 bytes", data[:-48]
     for kind in ("ogg", "opus"):
         for size in (4, 20, 28, 50, 80):
             yield f"{kind}, {size} bytes", recording(kind)[:size]
