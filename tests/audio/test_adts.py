@@ -1,6 +1,7 @@
 """AAC in ADTS frames: cut, damaged, put together."""
 
 import io
+import time
 import warnings
 from itertools import pairwise
 
@@ -92,3 +93,14 @@ def test_noise_in_a_file_is_an_audio_error_or_a_warning(aac):
                 continue
             assert abs(seconds * RATE - length) <= 1024
             assert {warning.category for warning in warned} <= {AudioWarning}
+
+
+@pytest.mark.parametrize("evil", ["frames everywhere", "tags everywhere"])
+def test_hostile_files_take_time_in_proportion(aac, evil):
+    data = aac + (
+        b"\xff\xf1\x50\x80" * 1_000_000 if evil == "frames everywhere" else b"ID3\3\0\0\0\0\0\0" * 400_000 + aac
+    )
+    begin = time.monotonic()
+    with pytest.raises(AudioError):
+        audio.read(data)
+    assert time.monotonic() - begin < 3

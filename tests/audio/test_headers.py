@@ -301,3 +301,11 @@ def test_junk_behind_a_magic_never_hangs_or_crashes(data, kind):
     file = io.BytesIO(data)
     read_promise(file, len(data), "junk")
     assert file.tell() == 0
+
+
+@pytest.mark.parametrize("kind", ["wav", "caf", "aiff"])
+def test_a_file_of_empty_chunks_is_refused_at_once(files, kind):
+    data = files[kind]
+    place = data.index({"aiff": b"SSND"}.get(kind, b"data"))
+    with pytest.raises(UndecodableAudio, match="more than 1000 chunks"):
+        audio.read(data[:place] + chunk(kind, b"junk", b"") * 1001 + data[place:])

@@ -1,11 +1,13 @@
 """What the header of a Matroska file names, and that damage to it is harmless."""
 
 import io
+import warnings
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sonant import audio
 from sonant.audio.matroska import read_matroska
 
 
@@ -31,3 +33,11 @@ def test_damage_never_hangs_or_crashes(webm, place, junk, cut):
     for part in (data, data[:cut]):
         seconds = read_matroska(io.BytesIO(part)).seconds
         assert seconds is None or 0 < seconds < 1e9
+
+
+def test_a_file_joined_to_it_counts(webm):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        samples = audio.read(webm + webm)
+        assert len(samples) > 1.9 * len(audio.read(webm))
+        assert audio.duration(webm + webm) == len(samples) / 16000

@@ -4,6 +4,7 @@ import contextlib
 import io
 import struct
 import time
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonant import audio
+from sonant.audio.mp3 import find_mp3
 from sonant.errors import AudioError, AudioWarning, TruncatedAudio, UndecodableAudio
 
 RATE = 44100
@@ -307,3 +309,35 @@ def test_noise_in_a_file_is_an_audio_error_or_a_warning(parts):
                 continue
             assert abs(seconds * RATE - length) <= 1152
             assert {warning.category for warning in warned} <= {AudioWarning}
+
+
+@pytest.mark.parametrize("junk", [bytes(5), bytes(2000), b"\xff\xfb" * 50, b"anything", ID3V2[:10] + bytes(300)])
+def test_junk_in_front_is_passed_over_with_a_warning(tagged, junk):
+    expected = read(tagged)
+    for times in (1, 3):
+        with pytest.warns(AudioWarning, match="after 0.00 s are no frames"):
+            np.testing.assert_array_equal(read(junk + tagged * times), np.tile(expected, times))
+    with pytest.raises(TruncatedAudio, match="first frame promises"):
+        read(junk + tagged[: len(tagged) // 2])
+
+
+def test_a_broadcast_begins_within_a_frame(untagged):
+    with pytest.warns(AudioWarning, match="bytes after 0.00 s are no frames"):
+        assert len(read(untagged[100:])) == len(read(untagged)) - 1152
+
+
+@pytest.mark.parametrize("container", ["mpegts", "matroska", "avi", "flv", "mov", "mpeg"])
+def test_frames_in_a_film_are_left_to_its_reader(encode_av, speechlike, container):
+    data = encode_av(speechlike(1.0, RATE)[:, 0], RATE, container, "mp2" if container == "mpeg" else "mp3")
+    assert find_mp3(io.BytesIO(data), "a film", len(data)) is None
+    assert audio.duration(data) == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_chain_of_short_recordings_takes_the_memory_of_its_samples(encode, speechlike):
+    chain = encode(speechlike(0.05, RATE), RATE, "mp3") * 200
+    tracemalloc.start()
+    samples = read(chain)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(samples) == 200 * round(0.05 * RATE)
+    assert peak < 4 * samples.nbytes + len(chain) + (4 << 20)

@@ -1,4 +1,4 @@
-"""Formats of old sound cards and samplers: a cut file is named."""
+"""Formats whose size is known from their blocks: a cut file, or one with another behind it, is named."""
 
 import io
 
@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from sonant import audio
-from sonant.errors import TruncatedAudio
+from sonant.errors import TruncatedAudio, UndecodableAudio
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,11 @@ def test_whole_and_cut(speechlike, kind):
     for part in (0.3, 0.95):
         with pytest.raises(TruncatedAudio, match="cut off"):
             audio.read(data[: int(part * len(data))])
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov"])
+def test_a_second_film_behind_the_first_is_refused(encode_av, speechlike, container):
+    data = encode_av(speechlike(1.0)[:, 0], 16000, container, "aac")
+    for measure in (audio.read, audio.duration):
+        with pytest.raises(UndecodableAudio, match=f"second recording begins at byte {len(data)} "):
+            measure(data + data)

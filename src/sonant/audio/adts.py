@@ -7,13 +7,14 @@ import re
 from typing import BinaryIO
 
 from sonant.audio.id3 import HEAD, before_tags, tag_size
-from sonant.audio.layout import CURE, Layout, Part
+from sonant.audio.layout import CURE, MOST_PARTS, Layout, Part
 from sonant.audio.lookahead import Lookahead
 from sonant.errors import TruncatedAudio, UndecodableAudio
 
 _HEADER = 7  # bytes
 _SYNC = re.compile(rb"\xff[\xf0\xf1\xf8\xf9]")
 _MOST_GAPS = 10
+_MOST_TRIES = 100_000
 _AHEAD = 1 << 14  # more than a frame, which has at most 8191 bytes
 _SAMPLES = 1024  # in a block, of which a frame has up to four
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
@@ -54,6 +55,10 @@ def read_adts(file: BinaryIO, name: str, size: int) -> Layout | None:
             junk += following - at
         if len(oddities) > _MOST_GAPS or 2 * junk > window.end:
             raise TruncatedAudio(f"{name}: a large part of the file is damaged; the first place: {oddities[0]}. {CURE}")
+        if len(pieces) == MOST_PARTS:
+            raise UndecodableAudio(
+                f"{name}: more than {MOST_PARTS} tags between frames. Convert it first (ffmpeg -i OLD NEW.wav)."
+            )
         pieces.append((begin, at))
         begin = last = at = following
     pieces.append((begin, at))
@@ -86,7 +91,8 @@ def _follow(window: Lookahead, at: int) -> bool:
 
 
 def _search(window: Lookahead, at: int) -> int:
-    """The next place where two frames follow one another; the end of the file if there is none."""
+    """The next place where two frames follow one another; the end of the file if there is none, or too many seem so."""
+    tries = 0
     while at < window.end:
         local = window.see(at, 2 * _AHEAD)
         data, begin = window.data, window.begin
@@ -94,5 +100,8 @@ def _search(window: Lookahead, at: int) -> int:
         for match in _SYNC.finditer(data, local, limit):
             if _follow(window, begin + match.start()):
                 return begin + match.start()
+            tries += 1
+        if tries > _MOST_TRIES:  # noise has one in 16 KiB
+            break
         at = begin + max(limit, local + 1)
     return window.end

@@ -7,6 +7,7 @@ from typing import Any
 
 from sonant.audio.adts import read_adts
 from sonant.audio.decoder import Decoder
+from sonant.audio.flac import read_flac
 from sonant.audio.headers import read_promise
 from sonant.audio.joined import open_all, open_mp3, open_one
 from sonant.audio.mp3 import find_mp3
@@ -52,5 +53,7 @@ def _open(encoded: Encoded) -> AbstractContextManager[Decoder]:
     mp3 = find_mp3(encoded.file, encoded.name, encoded.size)
     if mp3 is not None:
         return open_mp3(encoded, mp3)
-    layout = read_ogg(encoded.file, encoded.name, encoded.size) or read_adts(encoded.file, encoded.name, encoded.size)
-    return open_one(encoded) if layout is None else open_all(encoded, layout)
+    for read_layout in (read_ogg, read_flac, read_adts):
+        if (layout := read_layout(encoded.file, encoded.name, encoded.size)) is not None:
+            return open_all(encoded, layout)
+    return open_one(encoded)

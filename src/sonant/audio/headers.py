@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from sonant.audio.chunks import Chunk, Dialect, SecondRecording
+from sonant.audio.chunks import MOST_CHUNKS, Chunk, Dialect, SecondRecording
 from sonant.audio.extent import FORGIVEN, WRAP, find_sound, is_marker
 from sonant.audio.sizes import end_of_file
 from sonant.audio.spliced import Piece, read_at
@@ -53,7 +53,8 @@ def read_promise(file: BinaryIO, size: int, name: str) -> Promise:
     """Read the header of `file` (`size` bytes); leaves the file at its beginning.
 
     Raises:
-        UndecodableAudio: several recordings one behind another, which is nowhere defined for these formats.
+        UndecodableAudio: several recordings one behind another, which is nowhere defined for these formats; or too many
+            chunks before the sound.
     """
     head = read_at(file, 0, 40)
     try:
@@ -63,6 +64,11 @@ def read_promise(file: BinaryIO, size: int, name: str) -> Promise:
             f"{name}: a second recording begins at byte {second.at} of {size}, behind the sound of the first. Files of "
             "this format cannot be joined byte by byte: give the recordings one by one."
         ) from None
+    except _TooManyChunks:
+        raise UndecodableAudio(
+            f"{name}: more than {MOST_CHUNKS} chunks before the sound. It is damaged, or made to be slow: write it "
+            "anew (ffmpeg -i OLD NEW)."
+        ) from None
     except _TooLong:
         raise UndecodableAudio(
             f"{name}: a RIFX file (a WAV of another order of bytes) of more than 4 GiB, which nothing reads: write it "
@@ -70,6 +76,10 @@ def read_promise(file: BinaryIO, size: int, name: str) -> Promise:
         ) from None
     file.seek(0)
     return promise
+
+
+class _TooManyChunks(Exception):
+    """Decoders would walk through all of them."""
 
 
 class _TooLong(Exception):
@@ -228,11 +238,14 @@ def _nist(file: BinaryIO, size: int) -> Promise:
 
 def _before(file: BinaryIO, dialect: Dialect, start: int, name: bytes) -> _Before:
     chunks: dict[bytes, Chunk] = {}
-    at, is_regular = start, True
+    at, is_regular, count = start, True, 0
     for chunk in dialect.walk(file, start):
         is_regular = is_regular and chunk.at == at and (chunk.name != b"LIST" or chunk.length >= 4)
         if chunk.name == name:
             return _Before(chunks, chunk, at, is_regular)
         chunks.setdefault(chunk.name, chunk)
         at = chunk.end + -chunk.length % dialect.multiple
+        count += 1
+    if count == MOST_CHUNKS:
+        raise _TooManyChunks
     return _Before(chunks, None, at, is_regular)

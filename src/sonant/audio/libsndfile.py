@@ -59,7 +59,7 @@ def decode_sound_file(file: soundfile.SoundFile, name: str, samples: int | None)
             if not len(block):
                 break
             done += len(block)
-            yield block
+            yield block if len(block) == wanted else block.copy()  # else it holds on to the memory of a whole one
         if frames is not None and done < frames - (_SOFT_FRAMES if is_soft else 0):
             raise broken_off(name, done / file.samplerate, frames, file.samplerate, "the data ends")
 

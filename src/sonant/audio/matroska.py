@@ -5,14 +5,20 @@ from typing import BinaryIO, NamedTuple
 
 from sonant.audio.spliced import read_at
 
+_MAGIC = b"\x1aE\xdf\xa3"
 _SEGMENT, _INFO, _CLUSTER = 0x18538067, 0x1549A966, 0x1F43B675
 _TICK, _DURATION = 0x2AD7B1, 0x4489  # TimestampScale, in nanoseconds; and the length in these
-_LONGEST = 1e15  # seconds; beyond it, and for NaN and infinity, the header says nothing that could be counted in samples
+_LONGEST = (
+    1e15  # seconds; beyond it, and for NaN and infinity, the header says nothing that could be counted in samples
+)
 _MOST_ELEMENTS = 100  # before the sound; there are about ten
 
 
 class Matroska(NamedTuple):
-    """`end`: the bytes that the file should have; `seconds`: its length. None for what was written to a pipe."""
+    """`end`: the bytes that the file should have; `seconds`: its length.
+
+    Both are None for what was written to a pipe, and the length where another file is joined to this one.
+    """
 
     end: int | None
     seconds: float | None
@@ -34,7 +40,8 @@ def read_matroska(file: BinaryIO) -> Matroska:
             if name == _INFO:
                 seconds = _seconds(file, begin, begin + size)
             at = begin + size
-    return Matroska(end, seconds)
+    is_joined = end is not None and read_at(file, end, len(_MAGIC)) == _MAGIC
+    return Matroska(end, None if is_joined else seconds)
 
 
 def _seconds(file: BinaryIO, at: int, end: int) -> float | None:

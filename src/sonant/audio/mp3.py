@@ -12,8 +12,9 @@ from typing import BinaryIO
 from sonant.audio.id3 import before_tags
 from sonant.audio.layout import CURE, MOST_PARTS, Layout, Part
 from sonant.audio.mpeg import Header, Kind, Tag, counting_frames, read_header, read_tag
-from sonant.audio.runs import Run, find_runs, first_frame
-from sonant.audio.spliced import Piece
+from sonant.audio.runs import Run, find_runs, first_frame, search_frame
+from sonant.audio.signatures import REACH, is_container
+from sonant.audio.spliced import Piece, read_at
 from sonant.errors import TruncatedAudio, UndecodableAudio
 
 _ID3V1 = 128  # bytes; decoders pass over this tag at the end
@@ -28,7 +29,7 @@ class Mp3:
         file: holds it.
         name: what messages call it.
         size: of the file, in bytes.
-        begin: of the first frame.
+        begin: of the first frame, or of what stands before it.
         end: where the tags at the end of the file begin.
         kind: of the first frame.
         samples: per channel, where the tag in the first frame says it and everything at hand agrees; else None.
@@ -75,13 +76,21 @@ class Mp3:
 
 
 def find_mp3(file: BinaryIO, name: str, size: int) -> Mp3 | None:
-    """Look at the beginning and the end of a file; None where it does not begin with frames of MPEG audio."""
-    first = first_frame(file, size)
+    """Look at the beginning and the end of a file; None where it does not begin with frames of MPEG audio.
+
+    Something else may stand before them, where it is not the beginning of another format: what was recorded from a
+    broadcast begins within a frame.
+    """
+    first, junk = first_frame(file, size), 0
+    if first is None and not is_container(read_at(file, 0, REACH)):
+        first = search_frame(file, size)
+        junk = 0 if first is None else first[0]
     if first is None:
         return None
     begin, header = first
     end = max(before_tags(file, size), begin + header.size)
-    return Mp3(file, name, size, begin, end, header.kind, _trusted_samples(file, begin, end, header))
+    samples = None if junk else _trusted_samples(file, begin, end, header)
+    return Mp3(file, name, size, begin - junk, end, header.kind, samples)
 
 
 def _trusted_samples(file: BinaryIO, begin: int, end: int, header: Header) -> int | None:

@@ -24,6 +24,9 @@ from sonant.audio.mpeg import (
 
 _AHEAD = 1 << 14  # more than three frames
 _MOST_TAGS = 100  # one behind another
+_FARTHEST = 1 << 20  # bytes before the first frame: a picture whose tag names a wrong size
+_MOST_FALSE = 100
+_CERTAIN = 5  # frames in a row, which no other file has by chance
 
 
 @dataclass
@@ -65,6 +68,20 @@ def first_frame(file: BinaryIO, end: int) -> tuple[int, Header] | None:
     at = walk.after_tags(0)
     header = walk.header(at)
     return None if header is None or not walk.goes_on(at, header, frames=2) else (at, header)
+
+
+def search_frame(file: BinaryIO, end: int) -> tuple[int, Header] | None:
+    """The first frame and where it begins, if it is near the beginning and others of its kind follow it."""
+    walk, at = _Walk(file, end), 0
+    for _ in range(_MOST_FALSE):
+        found = walk.search(at, None, before=_FARTHEST)
+        if found is None:
+            return None
+        header = walk.header(found)
+        if header is not None and walk.goes_on(found, header, frames=_CERTAIN, may_end=False):
+            return found, header
+        at = found + 1
+    return None
 
 
 def find_runs(file: BinaryIO, begin: int, end: int) -> Iterator[Run]:
@@ -119,11 +136,11 @@ class _Walk:
             at += size
         return at
 
-    def goes_on(self, at: int, header: Header, *, frames: int) -> bool:
-        """Whether so many frames of one kind follow one another from here, or fewer up to the end or a tag."""
+    def goes_on(self, at: int, header: Header, *, frames: int, may_end: bool = True) -> bool:
+        """Whether so many frames of one kind follow one another from here, or, if it `may_end`, to the end or a tag."""
         for _ in range(frames - 1):
             at += header.size
-            if at == self._window.end or self.after_tags(at) > at:
+            if may_end and (at == self._window.end or self.after_tags(at) > at):
                 return True
             following = self.header(at)
             if following is None or following.kind != header.kind:
@@ -131,13 +148,13 @@ class _Walk:
             header = following
         return True
 
-    def search(self, at: int, kind: Kind | None) -> int | None:
+    def search(self, at: int, kind: Kind | None, *, before: int | None = None) -> int | None:
         """The next place where two frames of the given kind, or three of another, follow one another or end the file.
 
         All places of the window are looked at together: a hostile file seems to begin a frame at every fourth byte.
         """
         reach = _AHEAD
-        while at + 4 <= self._window.end:
+        while at + 4 <= self._window.end and (before is None or at < before):
             local = self._window.see(at, 2 * _AHEAD)
             is_last = self._window.begin + len(self._window.data) >= self._window.end
             limit = min(len(self._window.data) - (0 if is_last else _AHEAD), local + reach)

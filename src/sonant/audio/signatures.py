@@ -23,6 +23,17 @@ _BEGINNINGS = (
 )
 
 
+# Of containers that may hold frames of an MP3, and are no audio files of 8 bits to be told from samples.
+_FILMS = (b"FLV", b"\0\0\1\xba", b".RMF", b"ea3", b"nut/")
+_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"moof", b"styp")
+
+
+def is_container(head: bytes) -> bool:
+    """Whether these bytes (`REACH` of them, or all) begin a format in which frames of an MP3 may stand somewhere."""
+    is_stream = len(head) > 376 and not head[:377:188].strip(b"G")  # MPEG-TS
+    return is_stream or head.startswith(_BEGINNINGS + _FILMS) or head[4:8] in _BOXES
+
+
 def is_audio_file(head: bytes) -> bool:
     """Whether a file that begins with these bytes (`REACH` of them, or all) is audio in a known container."""
     if head.startswith(_BEGINNINGS) or head[4:8] == b"ftyp":

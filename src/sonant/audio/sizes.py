@@ -2,6 +2,7 @@
 
 from typing import BinaryIO
 
+from sonant.audio.chunks import SecondRecording
 from sonant.audio.matroska import read_matroska
 from sonant.audio.spliced import read_at
 
@@ -10,7 +11,11 @@ _MOST_BOXES = 100_000  # two in each fragment
 
 
 def end_of_file(file: BinaryIO, size: int, head: bytes) -> int | None:
-    """How many bytes a file of `size` bytes, of which `head` are the first, should have; None where it does not say."""
+    """How many bytes a file of `size` bytes, of which `head` are the first, should have; None where it does not say.
+
+    Raises:
+        SecondRecording: another mp4 begins behind the first.
+    """
     match head[:4]:
         case b"\x1aE\xdf\xa3":
             return read_matroska(file).end
@@ -23,7 +28,7 @@ def end_of_file(file: BinaryIO, size: int, head: bytes) -> int | None:
 
 def _mp4(file: BinaryIO, size: int) -> int | None:
     """Where the last box ends that is known at the top of a file (ISO/IEC 14496-12); others are not relied upon."""
-    end = 0
+    end, has_sound = 0, False
     for _ in range(_MOST_BOXES):
         head = read_at(file, end, 16)
         length, name = int.from_bytes(head[:4], "big"), head[4:8]
@@ -31,6 +36,9 @@ def _mp4(file: BinaryIO, size: int) -> int | None:
             length = int.from_bytes(head[8:], "big")
         if len(head) < 8 or name not in _BOXES or length < 8:  # 0: until the end of the file
             break
+        if name == b"ftyp" and has_sound:
+            raise SecondRecording(end)
+        has_sound = has_sound or name == b"mdat"
         end += length
         if end >= size:
             break

@@ -3,15 +3,16 @@
 import io
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sonant.audio.given import file_name, text_mode
+from sonant.audio.borrowed import borrow, can_seek, read_all
+from sonant.audio.given import file_name
 from sonant.audio.id3 import after_tags
 from sonant.audio.spliced import Piece, splice
-from sonant.errors import AudioError, AudioNotFound, EmptyAudio, TruncatedAudio, UndecodableAudio
+from sonant.errors import AudioError, AudioNotFound, EmptyAudio, TruncatedAudio
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,8 @@ def open_encoded(source: Any) -> Iterator[Encoded]:
         if not can_seek(source):
             yield _encoded(io.BytesIO(read_all(source)), name)
             return
-        position = source.tell()
-        try:
-            yield _from_beginning(source, name)
-        finally:
-            if not source.closed:
-                with suppress(Exception):  # it could not be read either, and that is told
-                    source.seek(position)
+        with borrow(source) as file:
+            yield _encoded(file, name)
 
 
 @contextmanager
@@ -111,44 +107,3 @@ def _encoded(file: BinaryIO, name: str, descriptor: int | None = None) -> Encode
         file = splice(file, [(start, size)])
     file.seek(0)
     return Encoded(file, size - start, name, descriptor, start)
-
-
-def _from_beginning(file: Any, name: str) -> Encoded:
-    try:
-        file.seek(0)
-        if not isinstance(file.read(1), bytes):
-            raise text_mode(name)
-        return _encoded(file, name)
-    except AudioError:
-        raise
-    except Exception as error:
-        raise _unreadable(name, error) from error
-
-
-def can_seek(file: Any) -> bool:
-    """Whether the file goes to its end and back, which gzip files that call themselves seekable do not."""
-    try:
-        position = file.tell()
-        file.seek(0, io.SEEK_END)
-        file.seek(position)
-    except Exception:  # noqa: BLE001  # whatever a file object of somebody else's raises; `read_all` tells what
-        return False
-    return True
-
-
-def read_all(file: Any) -> bytes:
-    """All that is left in a file object. Raises UndecodableAudio: it cannot be read, or gives text."""
-    name = file_name(file)
-    try:
-        data = file.read()
-    except Exception as error:  # damaged archives and broken connections have errors of their own
-        raise _unreadable(name, error) from error
-    if not isinstance(data, bytes | bytearray | memoryview):
-        raise text_mode(name)
-    return bytes(data)
-
-
-def _unreadable(name: str, error: Exception) -> UndecodableAudio:
-    return UndecodableAudio(
-        f"{name} could not be read ({type(error).__name__}: {error}): check the file or the connection."
-    )

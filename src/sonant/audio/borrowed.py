@@ -1,0 +1,106 @@
+"""A file object of the caller's, read without disturbing others who read it."""
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import Any, BinaryIO
+
+from sonant.audio.given import file_name, text_mode
+from sonant.errors import AudioError, UndecodableAudio
+
+_BUFFER = 1 << 14
+_LOCKS = tuple(Lock() for _ in range(64))  # a file object has one of them, by its identity
+
+
+@contextmanager
+def borrow(file: Any) -> Iterator[BinaryIO]:
+    """A seekable file object as a binary file with a place of its own, which begins at 0.
+
+    Several may read one object at once, in threads or in turns. At the end it is put back where it stood.
+
+    Raises:
+        UndecodableAudio: it gives text, or fails with whatever error.
+    """
+    with _LOCKS[id(file) % len(_LOCKS)]:
+        position = file.tell()
+    try:
+        yield io.BufferedReader(_Borrowed(file), _BUFFER)
+    finally:
+        if not getattr(file, "closed", False):
+            with suppress(Exception), _LOCKS[id(file) % len(_LOCKS)]:  # it could not be read either, and that is told
+                file.seek(position)
+
+
+def can_seek(file: Any) -> bool:
+    """Whether the file goes to its end and back, which gzip files that call themselves seekable do not."""
+    with _LOCKS[id(file) % len(_LOCKS)]:
+        try:
+            position = file.tell()
+            file.seek(0, io.SEEK_END)
+            file.seek(position)
+        except Exception:  # noqa: BLE001  # whatever a file object of somebody else's raises; `read_all` tells what
+            return False
+    return True
+
+
+def read_all(file: Any) -> bytes:
+    """All that is left in a file object. Raises UndecodableAudio: it cannot be read, or gives text."""
+    name = file_name(file)
+    try:
+        data = file.read()
+    except Exception as error:  # damaged archives and broken connections have errors of their own
+        raise _unreadable(name, error) from error
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise text_mode(name)
+    return bytes(data)
+
+
+class _Borrowed(io.RawIOBase):
+    def __init__(self, file: Any) -> None:
+        self._file, self._name, self._at = file, file_name(file), 0
+        self._lock = _LOCKS[id(file) % len(_LOCKS)]
+        with self._reading():
+            file.seek(0, io.SEEK_END)
+            self._size = file.tell()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        self._at = max(0, offset + (0, self._at, self._size)[whence])
+        return self._at
+
+    def readinto(self, buffer: Any, /) -> int:
+        with self._reading():
+            if self._file.tell() != self._at:
+                self._file.seek(self._at)
+            data = self._file.read(len(buffer))
+            if not isinstance(data, bytes | bytearray | memoryview):
+                raise text_mode(self._name)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        except AudioError:
+            raise
+        except Exception as error:
+            raise _unreadable(self._name, error) from error
+
+
+def _unreadable(name: str, error: Exception) -> UndecodableAudio:
+    return UndecodableAudio(
+        f"{name} could not be read ({type(error).__name__}: {error}): check the file or the connection."
+    )
