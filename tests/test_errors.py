@@ -1,11 +1,18 @@
 """Messages give advice that works on the machine that prints them."""
 
 import importlib.metadata
+import pickle
+from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+import torch
 
 from sonant import errors
+from sonant.cli import main
 from sonant.errors import MissingExtra
+from sonant.pretraining.kmeans import KMeans
 
 METADATA = [
     "torch<3,>=2.9",
@@ -50,3 +57,35 @@ def test_a_copy_that_is_not_installed_names_the_package(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(importlib.metadata, "requires", requires)
     assert errors.pip_install("audio", "av") == "pip install 'av'"
+
+
+@pytest.mark.parametrize("kind", [errors.AudioError, errors.TooShortAudio, errors.AudioWarning])
+def test_a_message_about_a_recording_is_one_line_that_a_terminal_can_show(kind: type) -> None:
+    assert str(kind("a\x1b[31m\nb\x9bé\u2028.wav: cut")) == r"a\x1b[31m\x0ab\xc2\x9bé\xe2\x80\xa8.wav: cut"
+
+
+@pytest.mark.parametrize("kind", [errors.ConfigurationError, errors.CorruptedCheckpoint, errors.ModelWarning])
+def test_other_messages_may_have_lines(kind: type) -> None:
+    assert str(kind("a\x1b[31m\nb")) == "a\\x1b[31m\nb"
+    assert str(kind()) == ""
+    assert isinstance(pickle.loads(pickle.dumps(kind("a"))), kind)
+
+
+def test_no_name_of_a_file_reaches_a_terminal_as_it_is(tmp_path: Path, monkeypatch, capfd) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    Path("in/a\x1b[31m\nb.wav").write_bytes(b"not audio")
+    soundfile.write("in/b.wav", np.zeros(16_000), 16_000)
+    KMeans(torch.zeros(2, 256)).save("kmeans.safetensors")
+    tiny = ["-m", "wavlm-tiny"]
+    for command in (
+        ["embed", "in/a\x1b[31m\nb.wav", "-o", "x.npy"],
+        ["embed", "no\x1b[31m\n.wav", "-o", "x.npy"],
+        ["units", "in", *tiny, "--kmeans", "kmeans.safetensors", "-l", "1"],
+        ["diarize", "in", "-n", "1"],
+        ["convert", "in/a\x1b[31m\nb.wav", "x", "--to", "hf"],
+    ):
+        assert main(command) in (1, 2)
+        shown = capfd.readouterr()
+        assert r"\x1b[31m" in shown.err
+        assert "\x1b" not in shown.err + shown.out

@@ -38,12 +38,33 @@ import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
-class SonantError(Exception):
+
+def one_line(text: str) -> str:
+    r"""Text whose control characters and ends of lines are escaped: the byte 1b, which begins a colour, as \x1b."""
+    return _CONTROLS.sub(lambda match: "".join(f"\\x{byte:02x}" for byte in match[0].encode()), text)
+
+
+class _Printable:
+    """A message that a terminal can show, whatever stands in the names of files that it tells of."""
+
+    def __str__(self) -> str:
+        return "\n".join(map(one_line, super().__str__().split("\n")))
+
+
+class _OneLine:
+    """A message about a recording, in whose name an end of line may stand."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
+
+
+class SonantError(_Printable, Exception):
     """The root: `except SonantError` catches whatever sonant raises on purpose."""
 
 
-class AudioError(SonantError, ValueError):
+class AudioError(_OneLine, SonantError, ValueError):
     """One recording cannot be used; bulk jobs record it and go on."""
 
 
@@ -127,11 +148,11 @@ class MeasurementError(SonantError, ValueError):
     """Numbers that cannot be scored, probed or compared: shapes that differ, NaN, one class only."""
 
 
-class SonantWarning(UserWarning):
+class SonantWarning(_Printable, UserWarning):
     """The result stands, but something about it should be known."""
 
 
-class AudioWarning(SonantWarning):
+class AudioWarning(_OneLine, SonantWarning):
     """A recording was read, though its file is odd: a wrong length in its header, channels that cancel."""
 
 

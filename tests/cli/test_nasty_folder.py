@@ -21,7 +21,8 @@ import soundfile
 from sonant.checkpoints import save_pretrained
 from sonant.cli import main
 from sonant.data.lock import held
-from sonant.extraction.names import one_line, readable_name
+from sonant.errors import one_line
+from sonant.extraction.names import readable_name
 from tests.codes import vq_wav2vec
 from tests.heads import write_ctc, write_frame_classifier
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonant.extraction.names import NAME_BYTES, PATH_BYTES, as_json, one_line, output_names, readable_name
+from sonant.errors import one_line
+from sonant.extraction.names import NAME_BYTES, PATH_BYTES, as_json, output_names, readable_name
 
 
 def original(name: str) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from sonant import __version__
 from sonant.cli.command_line import VerbFunction, call, overview
-from sonant.errors import ConfigurationError, SonantError, SonantWarning, UnknownName
+from sonant.errors import ConfigurationError, SonantError, SonantWarning, UnknownName, one_line
 
 
 class Verb(NamedTuple):
@@ -129,5 +129,5 @@ def _short_warnings() -> Iterator[None]:
 
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and not isinstance(error, SonantError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        return f"{error.strerror}: {one_line(str(error.filename))}" if error.filename else error.strerror
     return str(error)

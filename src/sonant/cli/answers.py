@@ -10,12 +10,12 @@ from typing import Any
 from sonant.audio import Channel
 from sonant.audio.channels import check_channel
 from sonant.data.files import atomic
-from sonant.errors import ConfigurationError
+from sonant.errors import ConfigurationError, one_line
 from sonant.extraction.channels import of_channel
 from sonant.extraction.destination import Destination
 from sonant.extraction.inputs import Entry, gather
 from sonant.extraction.journal import failure, write_failures
-from sonant.extraction.names import one_line, output_names
+from sonant.extraction.names import output_names
 
 
 class Answers:

@@ -93,7 +93,8 @@ def diarize(
 
 def _rttm_names(names: Sequence[str]) -> dict[str, str]:
     """What recordings are called in RTTM: without their endings and blanks, unless two would be called the same."""
-    from sonant.extraction.names import one_line, without_ending
+    from sonant.errors import one_line
+    from sonant.extraction.names import without_ending
 
     plain = {name: "_".join(without_ending(name).split()) for name in names}
     times = Counter(plain.values())

@@ -88,7 +88,7 @@ def _text(entry: "Entry", transcript: "Transcript", kind: TextFormat, *, named: 
     from dataclasses import asdict
 
     from sonant.decoding.subtitles import segments, srt, vtt
-    from sonant.extraction.names import one_line
+    from sonant.errors import one_line
 
     match kind:
         case "json":

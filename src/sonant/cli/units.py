@@ -88,4 +88,6 @@ def units(
 
 
 def _complain(name: str, error: Exception) -> None:
-    print(f"{name}: {error}", file=sys.stderr)
+    from sonant.errors import one_line
+
+    print(f"{one_line(name)}: {error}", file=sys.stderr)

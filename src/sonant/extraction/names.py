@@ -20,7 +20,6 @@ PATH_BYTES = 700  # of a file inside the output folder; macOS takes 1024 of a wh
 
 _SURROGATES = re.compile("[\ud800-\udfff]")  # what Python makes of bytes that are not UTF-8
 _ESCAPES = re.compile(r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
-_CONTROLS = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")  # would end a line, or a column
 
 
 def readable_name(name: str) -> str:
@@ -32,11 +31,6 @@ def as_json(value: Any, *, indent: int | None = None) -> str:
     """JSON that can be written as UTF-8, whatever names stand in it."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     return _SURROGATES.sub(lambda match: "\\" + _escaped(match), text)
-
-
-def one_line(name: str) -> str:
-    """A name in a line of text: control characters and ends of lines are escaped as well."""
-    return _CONTROLS.sub(lambda match: "".join(f"\\x{byte:02x}" for byte in match[0].encode()), name)
 
 
 def key_of(row: Mapping[str, Any]) -> str:

@@ -8,6 +8,8 @@ from typing import Self
 
 from tqdm import tqdm
 
+from sonant.errors import one_line
+
 
 class Progress:
     """Counts audio done; draws on stderr if `show`, or if that is None and stderr is a terminal."""
@@ -20,7 +22,7 @@ class Progress:
         self._unit = 3600.0 if hours else 60.0
         self._bar = tqdm(
             total=total_seconds / self._unit,
-            desc=title,
+            desc=one_line(title),
             unit="h" if hours else "min",
             bar_format="{desc} {percentage:3.0f} %|{bar}| {n:.2f}/{total:.2f} {unit}, {elapsed}<{remaining}{postfix}",
             disable=not (sys.stderr.isatty() if show is None else show),

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.data.files import atomic
+from sonant.errors import one_line
 from sonant.extraction.destination import Destination, destination
 from sonant.extraction.engine import Engine, OnError, Outcome
 from sonant.extraction.inputs import Entry, check_source
 from sonant.extraction.journal import failure, write_failures, write_lines
-from sonant.extraction.names import as_json, one_line, output_names
+from sonant.extraction.names import as_json, output_names
 from sonant.extraction.progress import Progress
 from sonant.extraction.request import Request
 from sonant.extraction.sinks import Sink

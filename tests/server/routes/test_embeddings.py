@@ -78,6 +78,26 @@ def test_base64_says_what_float_says(client: openai.OpenAI) -> None:
     assert item["shape"] == [256]
 
 
+def test_a_tag_before_the_sound_changes_nothing(
+    client: openai.OpenAI, server: RunningServer, vectors: np.ndarray
+) -> None:
+    size = 120_000
+    tag = b"ID3\x03\0\0" + bytes(size >> 7 * place & 127 for place in (3, 2, 1, 0)) + bytes(size)
+    sent = _create(client, base64.b64encode(tag + DATA[0]).decode())
+    assert np.array_equal(_vectors(sent), _vectors(_create(client, TEXTS[0])))
+    np.testing.assert_allclose(_vectors(sent)[0], vectors[0], atol=2e-5)
+    answers = [
+        httpx2.post(
+            f"{server.base_url}/v1/embeddings",
+            headers={"Authorization": f"Bearer {server.user_key}"},
+            data={"model": MODEL},
+            files={"file": data},
+        ).json()
+        for data in (tag + DATA[0], DATA[0])
+    ]
+    assert answers[0]["data"] == answers[1]["data"]
+
+
 def test_usage_counts_frames_and_seconds(client: openai.OpenAI, encoder: sonant.SpeechEncoder) -> None:
     response = _create(client, TEXTS)
     frames = sum(len(states) for states in encoder.encode(DATA))
