@@ -157,6 +157,30 @@ def test_arrays_in_a_folder(coder: SpeechEncoder, recordings: Path, tmp_path: Pa
     assert (tmp_path / "out" / "errors.jsonl").exists()
 
 
+def test_units_of_other_settings_are_not_mixed(
+    wavlm: SpeechEncoder, clusters: KMeans, recordings: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    wavlm.write_units(recordings, out, kmeans=clusters, layer=3)
+    files = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    others = KMeans(clusters.centroids + 1)
+    for changes, difference in (
+        ({"layer": 2}, "layer: there 3, now 2"),
+        ({"kmeans": others}, "units: there 'clusters of sha256:"),
+        ({"deduplicate": True}, "deduplicate: there False, now True"),
+        ({"window_seconds": 5.0}, r"window_seconds: there 60\.0, now 5\.0"),
+        ({"channel": 0}, "channel: there None, now 0"),
+        ({"precision": "bfloat16"}, "precision: there None, now 'bfloat16'"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"other settings .*{difference}"):
+            wavlm.write_units(recordings, out, **{"kmeans": clusters, "layer": 3} | changes)
+    with pytest.raises(ConfigurationError, match=r"holds the results of .*other settings|settings\.json"):
+        wavlm.embed(recordings, out)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == files
+    (recordings / "c.wav").unlink()
+    assert wavlm.write_units(recordings, out, kmeans=clusters, layer=3).computed == 2
+
+
 def test_more_recordings_than_are_held_at_a_time(
     coder: SpeechEncoder, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

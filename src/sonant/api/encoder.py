@@ -469,7 +469,7 @@ class SpeechEncoder:
         """
         check_on_error(on_error)
         place = unit_destination(output, format, source)
-        request, label, coded = unit_request(
+        wanted = unit_request(
             self.model,
             self.name,
             kmeans,
@@ -479,13 +479,23 @@ class SpeechEncoder:
             overlap_seconds=overlap_seconds,
         )
         entries = of_channel(gather(source, stdin=stdin or sys.stdin.buffer, leave_out=place.path), channel)
-        engine = self._engine(device, precision, coded=coded, weights=fingerprint(self.model))
+        weights = fingerprint(self.model)
+        settings = {
+            "model": self.name,
+            "weights": weights,
+            **wanted.settings(),
+            "deduplicate": deduplicate,
+            "channel": None if channel == "mix" else channel,
+            "precision": precision,
+        }
+        engine = self._engine(device, precision, coded=wanted.coded, weights=weights)
         return write_units(
             engine,
             entries,
             place,
-            request,
-            label,
+            wanted.request,
+            wanted.label,
+            settings=settings,
             without_repetitions=deduplicate,
             on_error=on_error,
             show_progress=progress,

@@ -1,5 +1,6 @@
 """What to ask of a model for discrete units."""
 
+from hashlib import sha256
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,20 @@ class UnitRequest(NamedTuple):
     request: Request
     label: Label
     coded: bool
+
+    def settings(self) -> dict[str, Any]:
+        """What shapes the units, beside the model."""
+        request, centres = self.request, self.label.centroids if isinstance(self.label, KMeans) else None
+        return {
+            "units": "codes" if centres is None else f"clusters of sha256:{_digest(centres)}",
+            "layer": None if centres is None else request.layers[0],
+            "window_seconds": request.window_seconds,
+            "overlap_seconds": request.overlap if request.window_seconds else None,
+        }
+
+
+def _digest(tensor: Tensor) -> str:
+    return sha256(tensor.detach().cpu().contiguous().numpy().data).hexdigest()[:16]
 
 
 def unit_request(

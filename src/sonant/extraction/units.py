@@ -5,8 +5,8 @@ whose middle it lies.
 """
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.data.files import atomic
+from sonant.data.settings import settle
 from sonant.errors import one_line
 from sonant.extraction.destination import Destination, destination
 from sonant.extraction.engine import Engine, OnError, Outcome
@@ -116,6 +117,7 @@ def write_units(
     request: Request,
     label: Label,
     *,
+    settings: Mapping[str, Any],
     without_repetitions: bool = False,
     on_error: OnError = "skip",
     show_progress: bool | None = None,
@@ -126,28 +128,36 @@ def write_units(
 
     - text: a line a recording, its name, a tab, its units with spaces between; codes of several groups joined by "-".
     - jsonl: a line a recording with path, seconds, frames, units, and durations where repetitions were taken out.
-    - npy: a folder with an array for each recording in `units/`, durations in `durations/`, and `index.jsonl`.
+    - npy: a folder with an array for each recording in `units/`, durations in `durations/`, `index.jsonl`, and
+      `settings.json`, which says what made them.
 
     Where a channel was chosen, its number comes after the name (or path), and ".channel0" is in the names of files.
     What could not be used is listed in `errors.jsonl`, beside the file or in the folder.
 
     Args:
         place: where they go, see `unit_destination`.
+        settings: whatever shapes the units, for `settings.json`.
         stdout: for lines on standard output; None: the program's own.
         on_failure: called with the name of each recording that could not be used, and why.
+
+    Raises:
+        ConfigurationError: the folder holds units of other settings (it lists what differs), or another job fills it.
     """
     sources = [
         entry.source(sampling_rate=engine.sampling_rate, min_samples=engine.receptive_field) for entry in entries
     ]
     errors: list[dict[str, Any]] = []
     done, frames = 0, 0
-    seconds, failures = engine.lengths(sources, on_error=on_error)
-    unreadable = {failure.item: failure for failure in failures}
-    with (
-        Progress(sum(length or 0.0 for length in seconds), show=show_progress, title="units") as progress,
-        place.held(),
-        _writer(place, entries, stdout) as writer,
-    ):
+    with place.held(), ExitStack() as stack:
+        if place.path is not None and place.is_folder:
+            used = any((place.path / name).exists() for name in ("units", "index.jsonl"))
+            settle(place.path / "settings.json", settings, bound=used)
+        seconds, failures = engine.lengths(sources, on_error=on_error)
+        unreadable = {failure.item: failure for failure in failures}
+        progress = stack.enter_context(
+            Progress(sum(length or 0.0 for length in seconds), show=show_progress, title="units")
+        )
+        writer = stack.enter_context(_writer(place, entries, stdout))
         for outcome in _in_order(engine, sources, seconds, request, label, unreadable, on_error, progress):
             entry = entries[outcome.item]
             if outcome.error is not None:
