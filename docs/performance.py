@@ -49,7 +49,7 @@ $ sonant bench --full             # about 40: every family, long clips, memory, 
 $ sonant bench --models wavlm-large --cases 10s,batch --precision bfloat16,int8 --threads 1
 ```
 
-The machine should have nothing else to do, and the table of limits says whether it had. Results are written after every case: `--resume` goes on where a run was stopped. `--unilm FOLDER` adds the authors' own WavLM, from a folder with their `WavLM.py` and `modules.py`. This page is written by `python docs/performance.py bench.json`.
+The machine should have nothing else to do, and the table of limits says whether it had. Results are written after every case: `--resume` goes on where a run was stopped; measurements of another machine, of other versions of the packages, other settings or a checkpoint that has changed since are refused, with what differs. `--unilm FOLDER` adds the authors' own WavLM, from a folder with their `WavLM.py` and `modules.py`. This page is written by `python docs/performance.py bench.json`.
 """  # noqa: E501
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -74,10 +75,54 @@ def test_a_stopped_run_goes_on(tmp_path: Path, no_processes: list[str], monkeypa
     assert {row.case for row in results.read(tmp_path).speed} == {"1s"}
 
 
-def test_other_conditions_are_not_mixed(tmp_path: Path, no_processes: list[str]):
+def test_other_conditions_are_not_mixed(tmp_path: Path, no_processes: list[str], monkeypatch: pytest.MonkeyPatch):
     bench(wish(["1s"], ["sonant"]), tmp_path)
-    with pytest.raises(ConfigurationError, match="under other conditions"):
-        bench(wish(["1s"], ["sonant"], published=True), tmp_path, resume=True)
+    before = (tmp_path / results.FILE).read_bytes()
+    for changes, difference in (
+        ({"published": True}, "weights: there 'random', now 'published'"),
+        ({"memory_gib": 2.0}, r"memory_gib: there None, now 2\.0"),
+        ({"unilm": tmp_path}, "unilm: there None"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"other settings .*{difference}"):
+            bench(wish(["1s"], ["sonant"], **changes), tmp_path, resume=True)
+    machine = synthetic.results().machine
+    assert machine is not None
+    for name, value in (("processor", "Other CPU"), ("packages", {"torch": "2.14.0"})):
+        other = vars(replace(machine, **{name: value}))
+        monkeypatch.setattr(run, "ask_once", lambda *_, other=other: {"machine": other, "limits": vars(LIMITS)})
+        with pytest.raises(ConfigurationError, match=f"other settings .*{name}.*there"):
+            bench(wish(["1s"], ["sonant"]), tmp_path, resume=True)
+    assert (tmp_path / results.FILE).read_bytes() == before
+
+
+def test_a_checkpoint_that_changed_is_not_mixed(tmp_path: Path, no_processes: list[str]):
+    model = tmp_path / "model.pt"
+    model.write_bytes(b"one")
+    rows = plan.rows(["tiny", str(model)], ["1s"], full=False)
+    systems = tuple(chosen(["sonant"], ["float32"]))
+    bench(wish(["1s"], ["sonant"]), tmp_path)
+    bench(Wish(rows, systems, threads=1, minutes=5.0), tmp_path, resume=True)  # one more is none that changed
+    bench(wish(["1s"], ["sonant"]), tmp_path, resume=True)
+    model.write_bytes(b"another")
+    with pytest.raises(ConfigurationError, match=r"other settings \(checkpoints\..*model\.pt: there"):
+        bench(Wish(rows, systems, threads=1, minutes=5.0), tmp_path, resume=True)
+
+
+def test_a_resumed_profile_has_the_systems_that_it_lacked(
+    tmp_path: Path, no_processes: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[str] = []
+
+    def answer(job: dict[str, object], timeout: float | None = None) -> dict[str, object]:
+        if "system" not in job:
+            return {"machine": vars(synthetic.results().machine), "limits": vars(LIMITS)}
+        seen.append(str(job["system"]))
+        return {"profile": asdict(synthetic.results().profiles[0].profile)}
+
+    monkeypatch.setattr(run, "ask_once", answer)
+    bench(wish(["profile"], ["sonant"]), tmp_path)
+    found = bench(wish(["profile"], ["sonant", "transformers"]), tmp_path, resume=True)
+    assert seen == [row.system for row in found.profiles] == ["sonant", "transformers"]
 
 
 def test_what_does_not_fit_into_the_time_is_named(tmp_path: Path, no_processes: list[str]):

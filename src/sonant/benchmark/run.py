@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from sonant.benchmark.plan import Step
 from sonant.benchmark.profile import as_profile
 from sonant.benchmark.results import Corpus, Profiled, Results
 from sonant.benchmark.subjects import Subject, known, subject
-from sonant.benchmark.systems import SYSTEMS, Circumstances, System
-from sonant.errors import ConfigurationError, MeasurementError, UnknownName
+from sonant.benchmark.systems import Circumstances, System
+from sonant.data.settings import check_settled
+from sonant.errors import MeasurementError, UnknownName
 
 MEMORY_SHARE = 0.7  # of what the machine can give, for one process
 MEMORY_SECONDS = (1.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
@@ -89,29 +91,28 @@ class _Run:
 
     def _open(self, *, resume: bool) -> Results:
         """Fresh results, or those so far, which must be of the same machine and settings."""
-        say, settings = (
-            self.say,
-            {
-                "threads": self.wish.threads,
-                "weights": "published" if self.wish.published else "random",
-            },
-        )
-        say("measuring the machine's limits")
+        path, found = self.folder / results.FILE, None
+        settings: dict[str, Any] = {
+            "threads": self.wish.threads,
+            "weights": "published" if self.wish.published else "random",
+            "memory_gib": self.wish.memory_gib,
+            "unilm": None if self.wish.unilm is None else str(self.wish.unilm.resolve()),
+            "checkpoints": {name: _stamp(Path(name)) for name, *_ in self.wish.rows if Path(name).exists()},
+        }
+        if resume and path.exists():
+            found = results.read(self.folder)
+            there, here = found.settings.get("checkpoints", {}), settings["checkpoints"]
+            settings["checkpoints"] = there | here
+            check_settled(path, found.settings | {"checkpoints": here | there}, settings)
+        self.say("measuring the machine's limits")
         answer = ask_once(self.setting.job("limits", seconds=LIMIT_SECONDS), 120)
         if "stopped" in answer:
             raise MeasurementError(f"The machine's limits could not be measured: {answer['stopped']}.")
         machine, limits = Machine(**answer["machine"]), as_limits(answer["limits"])
-        if not resume or not (self.folder / results.FILE).exists():
+        if found is None:
             return Results(settings, machine, limits)
-        found = results.read(self.folder)
-        before = found.machine
-        if found.settings != settings or before is None or _identity(before) != _identity(machine):
-            raise ConfigurationError(
-                f"{self.folder} holds measurements under other conditions: {_identity(before)} with {found.settings}; "
-                f"these would be {_identity(machine)} with {settings}. Name another folder, or start anew without "
-                "--resume."
-            )
-        found.left_out = []
+        check_settled(path, _identity(found.machine), _identity(machine))
+        found.settings, found.left_out = settings, []
         return found
 
     def through(self, steps: Sequence[Step]) -> None:
@@ -146,7 +147,10 @@ class _Run:
         share = max(costs[0], left * costs[0] / sum(costs))
         about = min(left, sum(costs))
         self.say(f"[{number}/{of}] {step.title}, {_clock(share)}; {_clock(about)} to {_clock(left)} to go")
-        systems = [system for system in step.systems if system.knows(contest.subject.config)]
+        done = self._measured(step) if step.case in SPECIAL else set()  # ratios hold within one turn only
+        systems = [
+            system for system in step.systems if system.knows(contest.subject.config) and system.name not in done
+        ]
         match step.case:
             case "memory":
                 self._memory(step, systems)
@@ -191,17 +195,21 @@ class _Run:
                 self.results.corpus.append(Corpus(subject_.name, system.precision, rows))
 
     def _is_done(self, step: Step) -> bool:
-        names = {system.name for system in step.systems}
+        config = known_config(step.model)
+        expected = {system.name for system in step.systems if config is None or system.knows(config)}
+        return expected <= self._measured(step)
+
+    def _measured(self, step: Step) -> set[str]:
+        """The systems that a step has been measured with."""
         match step.case:
             case "memory":
-                return any(point.model == step.model for point in self.results.memory)
+                return {point.system for point in self.results.memory if point.model == step.model}
             case "profile":
-                return any(row.model == step.model for row in self.results.profiles)
+                return {row.system for row in self.results.profiles if row.model == step.model}
             case "corpus":
-                return any(row.model == step.model for row in self.results.corpus)
-        config = known_config(step.model)
-        expected = {name for name in names if config is None or SYSTEMS[name].knows(config)}
-        return expected <= self.results.measured(step.model, step.case)
+                precisions = {row.precision for row in self.results.corpus if row.model == step.model}
+                return {system.name for system in step.systems if system.precision in precisions}
+        return self.results.measured(step.model, step.case)
 
     def _estimate(self, step: Step, *, started: bool) -> float:
         config = known_config(step.model) or self._subject(step.model).config
@@ -241,10 +249,19 @@ def _memory_cap(gib: float | None) -> int | None:
     return round(MEMORY_SHARE * available) if available else None
 
 
-def _identity(machine: Machine | None) -> str:
+def _identity(machine: Machine | None) -> dict[str, Any]:
+    """What of a machine and its packages must be the same for numbers to stand in one table."""
     if machine is None:
-        return "an unknown machine"
-    return f"{machine.processor}, torch {machine.packages.get('torch')}, sonant {machine.packages.get('sonant')}"
+        return {}
+    names = ("processor", "cores", "extensions", "gpu", "python", "blas", "packages")
+    return {name: getattr(machine, name) for name in names}
+
+
+def _stamp(path: Path) -> str:
+    """What tells a checkpoint from another that takes its name."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    facts = [(file.name, status.st_size, status.st_mtime_ns) for file in files for status in [file.stat()]]
+    return sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 def _clock(seconds: float) -> str:
