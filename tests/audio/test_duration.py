@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,19 +72,16 @@ def sparse_wav(path):
         file.truncate(len(header) + data)
 
 
-def sparse_flac(path, encode):
-    """A FLAC whose header speaks of two hours, followed by nothing that could be decoded."""
-    data = bytearray(encode(np.zeros(4096), 16000, "flac"))
-    data[21] &= 0xF0  # 36 bits of total samples at byte 13 of STREAMINFO
-    data[22:26] = struct.pack(">I", TWO_HOURS * 16000)
-    with path.open("wb") as file:
-        file.write(data)
-        file.truncate(100_000_000)
+def long_flac(path):
+    """Two hours of silence."""
+    with soundfile.SoundFile(path, "w", 1000, 1, format="FLAC") as file:
+        for _ in range(TWO_HOURS // 100):
+            file.write(np.zeros(100_000, np.int16))
 
 
-def test_two_hours_take_milliseconds(tmp_path, encode):
+def test_two_hours_take_milliseconds(tmp_path):
     sparse_wav(tmp_path / "long.wav")
-    sparse_flac(tmp_path / "long.flac", encode)
+    long_flac(tmp_path / "long.flac")
     for path in (tmp_path / "long.wav", tmp_path / "long.flac"):
         start = time.process_time()
         assert audio.duration(path) == TWO_HOURS

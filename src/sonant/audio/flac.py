@@ -23,8 +23,8 @@ _HEAD = 42  # bytes to behind the first block
 _TOTAL = 21  # where the number of samples stands: 36 bits, of which 4 are in this byte
 _FRAME_HEAD = 16  # bytes of a frame's header, at most
 _LONGEST = 1 << 16  # bytes of a frame, where the header does not say
-_SHORT = 1 << 18  # bytes of a file that is soon searched through
-_PROBES = 16
+_SHORT = 1 << 16  # bytes of a file that is soon searched through
+_PROBES = 8
 _MOST_BLOCKS = 1000  # of notes and pictures
 _BLOCKS = {1: 192, **{2 + k: 576 << k for k in range(4)}, **{8 + k: 256 << k for k in range(8)}}  # samples, by code
 
