@@ -231,14 +231,16 @@ class UnknownName(SonantError, LookupError):
         given: what was given.
         known: the names that there are.
         hint: a sentence in place of the near names.
+        listed: a sentence in place of all known names, where these are too many to be read.
     """
 
-    def __init__(self, kind: str, given: object, known: Iterable[object], *, hint: str = "") -> None:
+    def __init__(self, kind: str, given: object, known: Iterable[object], *, hint: str = "", listed: str = "") -> None:
         names = [str(name) for name in known]
+        listed = listed or f"Known: {', '.join(names)}."
         if hint:
-            super().__init__(f"There is no {kind} {given!r}. {hint} Known: {', '.join(names)}.")
+            super().__init__(f"There is no {kind} {given!r}. {hint} {listed}")
             return
         near = get_close_matches(str(given), names, n=3, cutoff=0.5)
         near = near or [name for name in names if str(given) and str(given).lower() in name.lower()][:3]
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-        super().__init__(f"There is no {kind} {given!r}.{hint} Known: {', '.join(names)}.")
+        super().__init__(f"There is no {kind} {given!r}.{hint} {listed}")

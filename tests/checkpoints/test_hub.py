@@ -234,8 +234,10 @@ def test_neither_a_path_nor_a_name(hub, name):
 
 
 def test_a_word_that_names_nothing(hub):
-    with pytest.raises(UnknownName, match=r"no file or folder here.*'wavlm-tny'.*mean 'wavlm-tiny'"):
+    with pytest.raises(UnknownName, match=r"no file or folder here.*'wavlm-tny'.*mean 'wavlm-tiny'") as raised:
         load_checkpoint("wavlm-tny")
+    assert "`sonant models` lists" in str(raised.value)
+    assert len(str(raised.value)) < 300  # not the whole catalogue
     assert hub.asked == []
 
 

@@ -73,10 +73,13 @@ def test_a_bad_file_is_told_by_the_exit_code_and_in_a_file(
 
 
 @pytest.mark.parametrize("ending", ["npy", "npz", "safetensors", "parquet", "jsonl"])
-def test_one_file_to_one_file(model: str, recordings: Path, tmp_path: Path, ending: str) -> None:
+def test_one_file_to_one_file(
+    model: str, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
     out = tmp_path / f"a.{ending}"
     assert main(["embed", str(recordings / "a.wav"), "-o", str(out), "-m", model]) == 0
     assert out.stat().st_size > 49 * 32 * 2
+    assert capsys.readouterr().out.startswith("1 recording encoded, ")
 
 
 def test_bytes_from_standard_input(

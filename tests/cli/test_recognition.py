@@ -51,7 +51,7 @@ def test_several_go_into_a_file_or_a_folder(
     assert main(["transcribe", str(recordings), "-m", recogniser]) == 1
     captured = capsys.readouterr()
     assert [line.split("\t")[0] for line in captured.out.splitlines()] == ["a.flac", "b.flac"]
-    assert captured.err.startswith("bad.wav: ")
+    assert captured.err.startswith(f"{recordings / 'bad.wav'}: not audio")  # the name once
     lines = tmp_path / "out.jsonl"
     assert main(["transcribe", str(recordings), "-m", recogniser, "-f", "json", "-o", str(lines)]) == 1
     assert [json.loads(line)["path"] for line in lines.read_text().splitlines()] == ["a.flac", "b.flac"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonant.errors import one_line
-from sonant.extraction.names import NAME_BYTES, PATH_BYTES, as_json, output_names, readable_name
+from sonant.extraction.names import NAME_BYTES, PATH_BYTES, as_json, complaint, output_names, readable_name
 
 
 def original(name: str) -> bytes:
@@ -34,6 +34,20 @@ def test_ordinary_names_stay(name: str) -> None:
 def test_json_is_utf_8_whatever_stands_in_it() -> None:
     text = as_json({"message": os.fsdecode(b"caf\xe9"), "other": "\ud83d"})
     assert json.loads(text.encode()) == {"message": r"caf\xe9", "other": r"\ud83d"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "line"),
+    [
+        ("a.wav", "in/a.wav: not audio: it is text", "in/a.wav: not audio: it is text"),
+        ("a.wav", "'in/a.wav' is a named pipe", "'in/a.wav' is a named pipe"),
+        ("a.wav", "States are not finite: see a.wav", "a.wav: States are not finite: see a.wav"),
+        ("a.wav", "in/aa.wav: not audio", "a.wav: in/aa.wav: not audio"),
+        ("a.wav", "two\nlines", "a.wav: two\\x0alines"),
+    ],
+)
+def test_a_complaint_names_its_recording_once(name: str, message: str, line: str) -> None:
+    assert complaint(name, ValueError(message)) == line
 
 
 def test_outputs_mirror_inputs_never_collide_and_stay_inside() -> None:

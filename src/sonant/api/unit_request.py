@@ -71,6 +71,10 @@ def unit_request(
 
 
 def _read_clusters(path: Path) -> KMeans:
+    if not path.exists():
+        raise ConfigurationError(
+            f"There is no file {str(path)!r} with cluster centres: check the spelling and the folder."
+        )
     try:
         return KMeans.load(path)
     except (OSError, SafetensorError, KeyError) as error:

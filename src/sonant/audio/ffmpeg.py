@@ -39,12 +39,13 @@ def open_with_ffmpeg(encoded: Encoded, why: str) -> Iterator[Decoder]:
         except (av.FFmpegError, ValueError, OSError) as error:
             if kind == "mp4/m4a":
                 raise TruncatedAudio(
-                    f"{encoded.name}: an mp4/m4a file without a usable index ({error}). The index is written last, so "
-                    "the recording or its transfer was probably cut off: fetch it again."
+                    f"{encoded.name}: an mp4/m4a file without a usable index ({_said(error)}). The index is written "
+                    "last, so the recording or its transfer was probably cut off: fetch it again."
                 ) from error
             raise UndecodableAudio(
-                f"{encoded.name}: not audio in any format that soundfile or FFmpeg reads ({why}; {error}). Check that "
-                "it is a whole recording; raw samples go in as an array: np.frombuffer(data, 'int16')."
+                f"{encoded.name}: not audio in any format that soundfile or FFmpeg reads ({why.rstrip('.')}; "
+                f"{_said(error)}). Check that it is a whole recording; raw samples go in as an array: "
+                "np.frombuffer(data, 'int16')."
             ) from error
         if not container.streams.audio:
             raise UndecodableAudio(f"{encoded.name}: holds no audio track: give a recording with sound.")
@@ -143,6 +144,11 @@ def _convert(av: Any, resampler: Any, frame: Any, kind: tuple[int, int], name: s
         ) from error
     for interleaved in converted:
         yield interleaved.to_ndarray().reshape(-1, channels)
+
+
+def _said(error: Exception) -> str:
+    """FFmpeg's words, without its number for them and the name of the file, which is never opened by name."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _needs_av(file: BinaryIO) -> str | None:

@@ -107,7 +107,12 @@ def _full_name(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
         return source
     names = {card.short_name: card.name for card in CATALOG.values()}
     if source.lower() not in names:
-        raise UnknownName("file or folder here, and no model of the catalogue,", source, names)
+        raise UnknownName(
+            "file or folder here, and no model of the catalogue,",
+            source,
+            names,
+            listed="`sonant models` lists those of the catalogue; others are named owner/name on the hub.",
+        )
     return names[source.lower()]
 
 

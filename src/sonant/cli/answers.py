@@ -15,7 +15,7 @@ from sonant.extraction.channels import of_channel
 from sonant.extraction.destination import Destination
 from sonant.extraction.inputs import Entry, gather
 from sonant.extraction.journal import failure, write_failures
-from sonant.extraction.names import output_names
+from sonant.extraction.names import complaint, output_names
 
 
 class Answers:
@@ -50,7 +50,7 @@ class Answers:
         """Say which recording could not be used, and why."""
         entry = self.entries[item]
         self.failures.append(failure(entry.facts, error))
-        print(f"{one_line(entry.name)}: {error}", file=sys.stderr)
+        print(complaint(entry.name, error), file=sys.stderr)
 
     def give(self, answers: Sequence[Any], render: Callable[[Entry, Any], str]) -> int:
         """Print or write them, None for those that failed, and list these; returns the exit code."""

@@ -99,19 +99,19 @@ def _announce(estimate: "Estimate") -> None:
     gone = f", {estimate.gone} gone since" if estimate.gone else ""
     unreadable = f", {estimate.unreadable} cannot be read" if estimate.unreadable else ""
     print(
-        f"{estimate.recordings} recordings, {_time(estimate.seconds)} of audio, about {_size(estimate.num_bytes)} of "
+        f"{_recordings(estimate.recordings)}, {_time(estimate.seconds)} of audio, about {_size(estimate.num_bytes)} of "
         f"vectors{kept}{changed}{gone}{unreadable}",
         file=sys.stderr,
     )
 
 
 def _print(summary: "Summary") -> None:
-    speed = f" ({summary.seconds / summary.wall_seconds:.0f} x real time)" if summary.seconds else ""
+    speed = f" ({summary.seconds / summary.wall_seconds:.0f} x real time)" if summary.computed else ""
     kept = f", {summary.kept} kept from before" if summary.kept else ""
     changed = f", {summary.changed} had changed" if summary.changed else ""
     gone = f", {summary.gone} gone and dropped" if summary.gone else ""
     print(
-        f"{summary.computed} recordings encoded, {_time(summary.seconds)} of audio in {_time(summary.wall_seconds)}"
+        f"{_recordings(summary.computed)} encoded, {_time(summary.seconds)} of audio in {_time(summary.wall_seconds)}"
         f"{speed}{kept}{changed}{gone}"
     )
     print(f"{summary.output}  {_size(summary.num_bytes)}")
@@ -124,6 +124,10 @@ def _print_json(summary: "Summary") -> None:
     from dataclasses import asdict
 
     print(json.dumps(asdict(summary), default=str))
+
+
+def _recordings(number: int) -> str:
+    return "1 recording" if number == 1 else f"{number} recordings"
 
 
 def _time(seconds: float) -> str:

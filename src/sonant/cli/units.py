@@ -88,6 +88,6 @@ def units(
 
 
 def _complain(name: str, error: Exception) -> None:
-    from sonant.errors import one_line
+    from sonant.extraction.names import complaint
 
-    print(f"{one_line(name)}: {error}", file=sys.stderr)
+    print(complaint(name, error), file=sys.stderr)

@@ -14,6 +14,7 @@ from typing import Any
 from unicodedata import normalize
 
 from sonant.data.files import digest, shortened
+from sonant.errors import one_line
 
 NAME_BYTES = 250  # a file system takes 255, and a file that is being written has ".part" behind its name
 PATH_BYTES = 700  # of a file inside the output folder; macOS takes 1024 of a whole path, Linux 4096
@@ -31,6 +32,13 @@ def as_json(value: Any, *, indent: int | None = None) -> str:
     """JSON that can be written as UTF-8, whatever names stand in it."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     return _SURROGATES.sub(lambda match: "\\" + _escaped(match), text)
+
+
+def complaint(name: str, error: Exception) -> str:
+    """What is wrong with a recording, on a line that names it once: most messages begin with its path."""
+    message = one_line(str(error))
+    named = re.search(rf"(?<!\w){re.escape(one_line(name))}(?!\w)", message.split(": ", 1)[0])
+    return message if named else f"{one_line(name)}: {message}"
 
 
 def key_of(row: Mapping[str, Any]) -> str:

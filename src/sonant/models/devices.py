@@ -23,14 +23,20 @@ def usable_devices(device: Device | Sequence[Device] | None) -> list[torch.devic
         try:
             found = torch.empty(0, device=name).device
         except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
-            why = str(error).splitlines()[0]
-            if why.startswith("Expected one of"):  # and a list of all that PyTorch has ever run on
-                why = "no kind of device is called that; leave it out for a GPU if there is one"
-            raise _unusable(name, why) from error
+            raise _unusable(name, _reason(error)) from error
         if found.type == "meta":
             raise _unusable(name, "it holds no numbers")
         devices.append(found)
     return devices
+
+
+def _reason(error: Exception) -> str:
+    """What PyTorch says, in a line: of an unknown kind it lists a score of names, of one it lacks all its parts."""
+    if str(error).startswith("Expected one of"):
+        return "no kind of device is called that; leave it out for a GPU if there is one"
+    if isinstance(error, NotImplementedError):
+        return f"this PyTorch ({torch.__version__}) is built without support for it"
+    return str(error).splitlines()[0]
 
 
 def _unusable(name: object, why: str) -> ConfigurationError:

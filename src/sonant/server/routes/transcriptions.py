@@ -74,7 +74,7 @@ class TranscriptionOrder(StreamingOrder):
         self.is_stream = given.stream
         if given.channel == "all" and (given.stream or given.response_format in {"srt", "vtt"}):
             raise _mismatch(
-                "channel", 'may be "all" with response_format "json", "text" and "verbose_json", unstreamed'
+                "channel", '"all" goes with response_format "json", "text" or "verbose_json", and with no stream'
             )
         super().__init__(given, [one_recording(body, *FIELDS, limits=limits)], given.channel)
 
