@@ -11,7 +11,7 @@ import torch
 
 from sonant import errors
 from sonant.cli import main
-from sonant.errors import MissingExtra
+from sonant.errors import MissingExtra, UnknownName
 from sonant.pretraining.kmeans import KMeans
 
 METADATA = [
@@ -89,3 +89,9 @@ def test_no_name_of_a_file_reaches_a_terminal_as_it_is(tmp_path: Path, monkeypat
         shown = capfd.readouterr()
         assert r"\x1b[31m" in shown.err
         assert "\x1b" not in shown.err + shown.out
+
+
+def test_near_names_are_named_and_a_number_has_none() -> None:
+    assert str(UnknownName("layer", 50, range(7))) == "There is no layer 50. Known: 0, 1, 2, 3, 4, 5, 6."
+    assert "Did you mean 'mean'?" in str(UnknownName("pooling", "meen", ["mean", "max"]))
+    assert str(UnknownName("model", "x", map(str, range(99)), listed="See the list.")).endswith("'x'. See the list.")

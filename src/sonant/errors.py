@@ -240,7 +240,7 @@ class UnknownName(SonantError, LookupError):
         if hint:
             super().__init__(f"There is no {kind} {given!r}. {hint} {listed}")
             return
-        near = get_close_matches(str(given), names, n=3, cutoff=0.5)
+        near = [] if isinstance(given, int) else get_close_matches(str(given), names, n=3, cutoff=0.5)
         near = near or [name for name in names if str(given) and str(given).lower() in name.lower()][:3]
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         super().__init__(f"There is no {kind} {given!r}.{hint} {listed}")

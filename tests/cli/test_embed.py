@@ -72,6 +72,19 @@ def test_a_bad_file_is_told_by_the_exit_code_and_in_a_file(
     assert json.loads(capsys.readouterr().out)["kept"] == 3
 
 
+def test_reasons_are_told_of_the_first_bad_files(
+    model: str, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(4):
+        (recordings / f"bad{number}.wav").write_bytes(b"not audio")
+    assert main(["embed", str(recordings), "-o", str(tmp_path / "out"), "--model", model, "--pool", "mean"]) == 1
+    *_, listed, first, second, third, more = capsys.readouterr().err.splitlines()
+    assert listed == f"4 could not be used: {tmp_path / 'out' / 'errors.jsonl'}"
+    for number, line in enumerate((first, second, third)):
+        assert line.startswith(f"  {recordings / f'bad{number}.wav'}: not audio")
+    assert more == "  ..."
+
+
 @pytest.mark.parametrize("ending", ["npy", "npz", "safetensors", "parquet", "jsonl"])
 def test_one_file_to_one_file(
     model: str, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str

@@ -47,7 +47,7 @@ def test_json_is_utf_8_whatever_stands_in_it() -> None:
     ],
 )
 def test_a_complaint_names_its_recording_once(name: str, message: str, line: str) -> None:
-    assert complaint(name, ValueError(message)) == line
+    assert complaint(name, ValueError(message)) == complaint(name, message) == line
 
 
 def test_outputs_mirror_inputs_never_collide_and_stay_inside() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from sonant.audio import Channel
 from sonant.audio.channels import check_channel
 from sonant.data.files import atomic
-from sonant.errors import ConfigurationError, one_line
+from sonant.errors import ConfigurationError
 from sonant.extraction.channels import of_channel
 from sonant.extraction.destination import Destination
 from sonant.extraction.inputs import Entry, gather

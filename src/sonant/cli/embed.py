@@ -1,6 +1,7 @@
 """`sonant embed`: recordings to files of vectors."""
 
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -115,8 +116,23 @@ def _print(summary: "Summary") -> None:
         f"{speed}{kept}{changed}{gone}"
     )
     print(f"{summary.output}  {_size(summary.num_bytes)}")
-    if summary.failed:
+    if summary.errors is not None:
         print(f"{summary.failed} could not be used: {summary.errors}", file=sys.stderr)
+        _print_failures(summary.errors)
+
+
+def _print_failures(errors: Path, *, most: int = 3) -> None:
+    """Say why the first of the recordings that are listed in a file could not be used."""
+    from json import loads
+
+    from sonant.extraction.names import complaint
+
+    with errors.open(encoding="utf-8") as lines:
+        for line in islice(lines, most):
+            failure = loads(line)
+            print("  " + complaint(failure["path"], failure["message"]), file=sys.stderr)
+        if next(lines, None):
+            print("  ...", file=sys.stderr)
 
 
 def _print_json(summary: "Summary") -> None:

@@ -34,7 +34,7 @@ def as_json(value: Any, *, indent: int | None = None) -> str:
     return _SURROGATES.sub(lambda match: "\\" + _escaped(match), text)
 
 
-def complaint(name: str, error: Exception) -> str:
+def complaint(name: str, error: Exception | str) -> str:
     """What is wrong with a recording, on a line that names it once: most messages begin with its path."""
     message = one_line(str(error))
     named = re.search(rf"(?<!\w){re.escape(one_line(name))}(?!\w)", message.split(": ", 1)[0])

@@ -88,7 +88,8 @@ def find(name: str) -> Card:
     for card in CATALOG.values():
         if wanted in (card.name.lower(), card.short_name.lower()):
             return card
-    raise UnknownName("model", name, list(CATALOG) if "/" in name else [card.short_name for card in CATALOG.values()])
+    names = list(CATALOG) if "/" in name else [card.short_name for card in CATALOG.values()]
+    raise UnknownName("model", name, names, listed="`sonant models` lists them.")
 
 
 WAV2VEC_PAPER = ("wav2vec: Unsupervised Pre-training for Speech Recognition", "https://arxiv.org/abs/1904.05862")
