@@ -58,6 +58,26 @@ def test_a_wrong_setting_is_wrong_use(started: list[Any], tmp_path: Path, capsys
     assert started == []
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(f"--port={value}" for value in ("-1", "65536", "nan", "8000.5", "http", "")),
+        *(f"--{name}=" for name in ("host", "data", "model", "database", "config")),
+        "--host= ", "--model=a,,b", "--model= ", "--config=missing.yaml", "--config=.", "--config=binary",
+        "--anonymous=yes", "--hots=x", "more",
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_starts_nothing(
+    option: str, started: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "binary").write_bytes(b"\xff\x00")
+    assert main(["serve", option]) == 2
+    assert capsys.readouterr().err.strip()
+    assert started == []
+    assert [path.name for path in tmp_path.iterdir()] == ["binary"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("package", ["fastapi", "uvicorn", "sqlalchemy"])
 def test_without_the_extra_it_is_named(package: str) -> None:

@@ -170,7 +170,7 @@ def test_units_of_other_settings_are_not_mixed(
         ({"deduplicate": True}, "deduplicate: there False, now True"),
         ({"window_seconds": 5.0}, r"window_seconds: there 60\.0, now 5\.0"),
         ({"channel": 0}, "channel: there None, now 0"),
-        ({"precision": "bfloat16"}, "precision: there None, now 'bfloat16'"),
+        ({"precision": "float32"}, "precision: there None, now 'float32'"),
     ):
         with pytest.raises(ConfigurationError, match=f"other settings .*{difference}"):
             wavlm.write_units(recordings, out, **{"kmeans": clusters, "layer": 3} | changes)

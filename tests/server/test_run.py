@@ -24,7 +24,7 @@ from fastapi.responses import PlainTextResponse
 from sonant.errors import CheckpointError, ConfigurationError
 from sonant.server.metrics import Metrics
 from sonant.server.operations.body_limits import BodyLimits
-from sonant.server.run import Server, bind, make_data_folder, write_secret
+from sonant.server.run import Server, bind, make_data_folder, run, write_secret
 from sonant.server.services import Services
 from sonant.server.settings import ServerSettings
 from tests.server.operations.standing import answer, connect, head
@@ -55,6 +55,13 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match=r"file/data cannot be written: Not a directory.*--data"):
         make_data_folder(tmp_path / "file/data")
+
+
+def test_a_device_that_is_not_there_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    settings = ServerSettings(devices=("nowhere",), data=tmp_path / "data", port=0)
+    with pytest.raises(ConfigurationError, match="The device 'nowhere' cannot be used here"):
+        run(settings, announce=lambda _: pytest.fail("it was started"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_taken_port_is_named() -> None:

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 
 from sonant import __version__
 from sonant.errors import CheckpointError, ConfigurationError
+from sonant.models.devices import usable_devices
 from sonant.server.app import create_app
 from sonant.server.operations import logs
 from sonant.server.services import Services
@@ -39,10 +40,11 @@ def run(settings: ServerSettings, *, announce: Announce) -> int:
         announce: told where the server is, once it takes requests.
 
     Raises:
-        ConfigurationError: the data folder cannot be written, or the port is taken.
+        ConfigurationError: the data folder cannot be written, the port is taken, or a device is not there.
         SonantError: a model cannot be found or loaded.
     """
     logs.set_up(settings.log_format)
+    usable_devices(list(settings.devices) or None)
     make_data_folder(settings.data)
     with bind(settings.host, settings.port) as listener:
         server = Server(settings, create_app(settings), announce)

@@ -116,6 +116,8 @@ class AccountRules:
 
     def __post_init__(self) -> None:
         _require(self, positive=("requests_per_minute", "audio_seconds_per_minute", "session_days"))
+        if self.free_credit < 0:
+            raise ConfigurationError(f"free_credit is {self.free_credit}; expected 0 or more.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,8 +191,12 @@ class ServerSettings:
         _require(self, positive=("drain_seconds", "decode_workers"))
         if not 0 <= self.port <= 65535:
             raise ConfigurationError(f"The port {self.port} does not exist; expected 1 to 65535, or 0: any.")
-        if not self.models:
-            raise ConfigurationError("No model was named; expected at least one, such as sonant/wavlm-tiny.")
+        if not self.models or not all(map(str.strip, self.models)):
+            raise ConfigurationError(
+                f"No model was named: models={list(self.models)}; expected at least one, such as sonant/wavlm-tiny."
+            )
+        if not self.host.strip():
+            raise ConfigurationError("The host is empty; expected an address of this machine, or 0.0.0.0 for all.")
 
     @property
     def database_url(self) -> str:
