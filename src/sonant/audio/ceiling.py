@@ -1,4 +1,4 @@
-"""How much a recording may be. A small file can decode to days of silence: what comes from strangers has a ceiling."""
+"""A limit on what a recording may decode to: a small file from a stranger can hold days of silence."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

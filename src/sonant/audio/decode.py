@@ -1,4 +1,4 @@
-"""Decoding block by block: soundfile first, PyAV (extra `audio`) for what soundfile does not know."""
+"""The choice of a decoder: soundfile first, PyAV (extra `audio`) for what soundfile does not know or gets wrong."""
 
 import warnings
 from collections.abc import Iterator

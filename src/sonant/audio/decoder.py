@@ -1,4 +1,4 @@
-"""What a reader of recordings is, and what it says where one breaks off."""
+"""The interface of both decoders, and the error of a recording that breaks off."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

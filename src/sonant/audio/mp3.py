@@ -12,7 +12,7 @@ from typing import BinaryIO
 from sonant.audio.id3 import before_tags
 from sonant.audio.layout import CURE, MOST_PARTS, Layout, Part
 from sonant.audio.mpeg import Header, Kind, Tag, counting_frames, read_header, read_tag
-from sonant.audio.runs import Run, find_runs, first_frame, search_frame
+from sonant.audio.mpeg_runs import Run, find_runs, first_frame, search_frame
 from sonant.audio.signatures import REACH, is_container
 from sonant.audio.spliced import Piece, read_at
 from sonant.errors import TruncatedAudio, UndecodableAudio
@@ -71,7 +71,7 @@ class Mp3:
             )
         if behind > 0:
             oddities.append(f"the last {behind} bytes are neither frames nor a known tag and were passed over")
-        is_plain = len(parts) == 1 and parts[0].is_sound and behind == 0 and self.size - self.end in (0, _ID3V1)
+        is_plain = len(parts) == 1 and parts[0].is_intact and behind == 0 and self.size - self.end in (0, _ID3V1)
         return Layout(tuple(part.part() for part in parts if part.frames), tuple(oddities), is_plain)
 
 
@@ -98,7 +98,7 @@ def _trusted_samples(file: BinaryIO, begin: int, end: int, header: Header) -> in
     file.seek(begin)
     head = file.read(header.size + 4)
     tag, second = read_tag(head), read_header(head[header.size :])
-    if tag is None or not tag.is_heeded or not tag.frames or not tag.is_constant or begin + (tag.size or 0) != end:
+    if tag is None or not tag.is_believed or not tag.frames or not tag.is_constant or begin + (tag.size or 0) != end:
         return None
     if second is None or second.kind != header.kind:
         return None
@@ -160,19 +160,19 @@ class _Recording:
         return 0 if self.promised is None else self.promised - self.frames
 
     @property
-    def is_sound(self) -> bool:
+    def is_intact(self) -> bool:
         """Whether a decoder that believes the tag and knows no gaps reads it right."""
         return (
             len(self.runs) == 1
             and not self.runs[0].junk
-            and (self.tag is None or (self.tag.is_heeded and self.promised == self.frames))
+            and (self.tag is None or (self.tag.is_believed and self.promised == self.frames))
         )
 
     def part(self) -> Part:
         """The pieces for a decoder, with a tag that is right: without one libsndfile guesses where to stop."""
         first, samples = self.runs[0], self.frames * self.kind.samples
         begin, pieces = first.sound, list[Piece]()
-        if self.tag is not None and self.tag.is_heeded and self.promised is not None:
+        if self.tag is not None and self.tag.is_believed and self.promised is not None:
             begin, samples = first.begin, max(0, samples - self.tag.trimmed)
             if self.lack:
                 place = begin + self.tag.frames_place

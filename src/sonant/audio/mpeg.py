@@ -103,7 +103,7 @@ class Tag:
         frames_place: where the count stands in the tag's frame, four bytes, big-endian.
         size: bytes from the start of the tag's frame to behind the last frame; None where the tag does not say.
         is_constant: whether all frames have one bit rate.
-        is_heeded: whether libsndfile knows this tag. It takes others for frames of silence.
+        is_believed: whether libsndfile knows this tag. It takes others for frames of silence.
         trimmed: samples of encoder delay and padding that decoders leave out.
     """
 
@@ -111,7 +111,7 @@ class Tag:
     frames_place: int
     size: int | None
     is_constant: bool
-    is_heeded: bool
+    is_believed: bool
     trimmed: int
 
 
@@ -158,14 +158,14 @@ def _xing(frame: bytes, kind: Kind, place: int) -> Tag:
             fields[flag] = int.from_bytes(frame[at : at + length], "big") if length == 4 else 0
             at += length
     has_checksum = not frame[1] & 1
-    is_heeded = place == tag_places(kind)[has_checksum] and not any(frame[6 if has_checksum else 4 : place])
+    is_believed = place == tag_places(kind)[has_checksum] and not any(frame[6 if has_checksum else 4 : place])
     extension = frame[at : at + 24]  # LAME's: 9 bytes of name, and at 21 delay and padding in 12 bits each
     trimmed = _DECODER_DELAY
     if len(extension) == 24 and extension[0]:
         both = int.from_bytes(extension[21:24], "big")
         delay, padding = both >> 12, both & 0xFFF
         trimmed += delay + max(0, padding - _DECODER_DELAY)
-    return Tag(fields.get(1), place + 8, fields.get(2), frame[place : place + 4] == b"Info", is_heeded, trimmed)
+    return Tag(fields.get(1), place + 8, fields.get(2), frame[place : place + 4] == b"Info", is_believed, trimmed)
 
 
 def _vbri(frame: bytes) -> Tag | None:

@@ -1,4 +1,4 @@
-"""One door for every recording: float32 at the rate that is asked for."""
+"""A recording of any kind, read whole as float32 at the rate that is asked for."""
 
 from typing import Any
 
