@@ -1,6 +1,8 @@
 """FLAC files joined byte by byte, and those whose header counts too little."""
 
+import contextlib
 import io
+import time
 import warnings
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 
 from sonant import audio
 from sonant.audio.flac import read_flac
-from sonant.errors import AudioWarning, UndecodableAudio
+from sonant.errors import AudioError, AudioWarning, UndecodableAudio
 
 ID3V2 = b"ID3\x03\x00\x00\x00\x00\x02\x00" + bytes(256)
 ID3V1 = b"TAG" + bytes(125)
@@ -93,3 +95,14 @@ def test_a_picture_of_a_flac_is_none(files):
     noted = data[:42] + block + data[42:]
     assert data[4] == 0, "further blocks follow the first"
     np.testing.assert_array_equal(audio.read(noted), audio.read(data))
+
+
+@pytest.mark.parametrize("evil", ["beginnings", "frames"])
+def test_hostile_files_take_time_in_proportion(files, evil):
+    data = bytearray(files[0])
+    data[15:18] = b"\xff\xff\xff"  # the longest frame
+    data += b"fLaC\x00\x00\x00\x22" * 500_000 if evil == "beginnings" else b"\xff\xf8\xc9\x18" * 2_000_000
+    begin = time.monotonic()
+    with contextlib.suppress(AudioError):
+        audio.duration(bytes(data))
+    assert time.monotonic() - begin < 3

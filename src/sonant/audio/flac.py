@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import BinaryIO
 
 from sonant.audio.id3 import before_tags
@@ -23,6 +23,8 @@ _HEAD = 42  # bytes to behind the first block
 _TOTAL = 21  # where the number of samples stands: 36 bits, of which 4 are in this byte
 _FRAME_HEAD = 16  # bytes of a frame's header, at most
 _LONGEST = 1 << 16  # bytes of a frame, where the header does not say
+_MOST_BYTES = 1 << 18  # to be looked through for a frame
+_MOST_TRIES = 20_000  # at one place; a hostile file seems to begin a frame at every second byte
 _SHORT = 1 << 16  # bytes of a file that is soon searched through
 _PROBES = 8
 _MOST_BLOCKS = 1000  # of notes and pictures
@@ -55,7 +57,7 @@ class _Flac:
     @property
     def longest(self) -> int:
         """Bytes of a frame, at most."""
-        return int.from_bytes(self.head[15:18], "big") or _LONGEST
+        return min(int.from_bytes(self.head[15:18], "big") or _LONGEST, _MOST_BYTES)
 
     def last_frames(self, file: BinaryIO) -> Iterator[tuple[int, int]]:
         """The frames in the last bytes."""
@@ -80,7 +82,9 @@ class _Flac:
     def _frames(self, file: BinaryIO, at: int, count: int) -> Iterator[tuple[int, int]]:
         """The first sample, and the one behind the last, of each frame that seems to begin in some bytes."""
         data, block = read_at(file, at, count), int.from_bytes(self.head[10:12], "big")
-        frames = (_frame(data[match.start() :][:_FRAME_HEAD], block) for match in _SYNC.finditer(data))
+        frames = (
+            _frame(data[match.start() :][:_FRAME_HEAD], block) for match in islice(_SYNC.finditer(data), _MOST_TRIES)
+        )
         return (frame for frame in frames if frame is not None)
 
 
