@@ -75,5 +75,8 @@ def test_clusters_of_a_layer(recordings: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_a_summary_needs_room(coder: str, recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["units", str(recordings), "-m", coder, "--json"]) == 2
-    assert "name an output" in capsys.readouterr().err
+    for nowhere in ([], ["-o", "-"]):
+        assert main(["units", str(recordings), "-m", coder, "--json", *nowhere]) == 2
+        assert "name an output" in capsys.readouterr().err
+        assert main(["units", str(recordings), "-m", coder, *nowhere]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 2  # of two recordings, and nothing else

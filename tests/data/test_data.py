@@ -91,6 +91,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def test_where_no_recording_can_be_read_the_reason_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"not audio")
+    with pytest.raises(ManifestError, match=r"None of the 1 recordings .* The first: .*a\.wav: not audio"):
+        WaveformStore.build([Recording(tmp_path / "a.wav")], tmp_path / "store")
+
+
 def test_a_recording_that_sounds_otherwise_now_is_noticed(tmp_path: Path, recordings: list[Recording]) -> None:
     store = WaveformStore.build(recordings, tmp_path / "store")
     os.utime(recordings[0].path, (1, 1))  # written again, with the same samples

@@ -34,7 +34,7 @@ def units(
 
     Args:
         source (FILE|FOLDER|MANIFEST|-): what to turn into units.
-        output (-o OUT): a file of lines (.txt or .jsonl), or a folder of arrays.
+        output (-o OUT): a file of lines (.txt or .jsonl), or a folder of arrays. Without it, or for -: standard output.
         model (-m ID): a hub id, a folder or a checkpoint file.
         kmeans (PATH): cluster centres, as pretraining saves them in kmeans.safetensors.
         layer (-l N|last): the layer that the centres were made of.
@@ -62,6 +62,7 @@ def units(
     from sonant.errors import ConfigurationError
     from sonant.extraction.units import unit_destination
 
+    output = None if str(output) == "-" else output  # standard output
     if json and output is None:
         raise ConfigurationError("--json prints a summary where the units would go: name an output with -o.")
     unit_destination(output, format, source)  # refused before the model is loaded
@@ -83,7 +84,8 @@ def units(
     if json:
         print(json_module.dumps(asdict(summary), default=str))
     elif output is not None:
-        print(f"{summary.computed} recordings turned into units, {summary.seconds:.1f} s of audio: {summary.output}")
+        noun = "recording" if summary.computed == 1 else "recordings"
+        print(f"{summary.computed} {noun} turned into units, {summary.seconds:.1f} s of audio: {summary.output}")
     return 1 if summary.failed else 0
 
 

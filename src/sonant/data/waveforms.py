@@ -34,9 +34,8 @@ class WaveformStore:
         entries = _read_index(Path(folder) / "index.jsonl")
         kept = [entry for entry in entries if "error" not in entry]
         if not kept:
-            raise ManifestError(
-                f"None of the {len(entries)} recordings in {folder} could be read; see index.jsonl there for why."
-            )
+            why = next((f" The first: {entry['error']}" for entry in entries), "")
+            raise ManifestError(f"None of the {len(entries)} recordings of the corpus could be read.{why}")
         self.paths = [entry["path"] for entry in kept]
         self.lengths: NDArray[np.int64] = np.array([entry["samples"] for entry in kept], dtype=np.int64)
         self.skipped = {entry["path"]: entry["error"] for entry in entries if "error" in entry}

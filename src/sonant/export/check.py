@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sonant.errors import ExportError
+from sonant.errors import ExportError, NonFiniteStates
 from sonant.inference.modules import shared_copy
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, VQWav2Vec
@@ -80,6 +80,7 @@ def compare(graph: Graph, backbone: Backbone, *, normalize: bool) -> Agreement:
                 row[: len(clip)] = clip
         outputs = _by_clip(graph(waveforms, torch.tensor(lengths)))
         expected = _expected(backbone, Packed.pack(speech), outputs[0].keys())
+        _require_finite(expected)
         for ours, theirs in zip(outputs, expected, strict=True):
             if "codes" in ours:
                 alike.append((ours.pop("codes") == theirs["codes"]).all(1))  # (frames,)
@@ -109,6 +110,14 @@ def _expected(backbone: Backbone, speech: Packed, names: Collection[str]) -> lis
         states["codes"] = backbone.codes(speech).values
     clips = {name: Packed(values, encoded.lengths).unpack() for name, values in states.items()}
     return [{name: rows[row] for name, rows in clips.items()} for row in range(len(speech))]
+
+
+def _require_finite(clips: list[dict[str, Tensor]]) -> None:
+    for name in sorted({name for states in clips for name, state in states.items() if not state.isfinite().all()}):
+        raise NonFiniteStates(
+            f"The output {name} of the model is not finite, even for noise: its weights hold NaN, infinity or numbers "
+            "that are too large, as those of a damaged file or of training that diverged. No graph was kept."
+        )
 
 
 def _layer(name: str) -> int | str:

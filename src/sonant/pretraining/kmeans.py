@@ -74,7 +74,7 @@ def fit_kmeans(
     sample = _reservoir(stream(), init_rows, generator)
     if len(sample) < num_clusters:
         raise ConfigurationError(
-            f"{num_clusters} clusters cannot be made of {len(sample)} rows; give more or ask for fewer."
+            f"{num_clusters} clusters cannot be made of {len(sample)} frames; give more speech or ask for fewer."
         )
     kmeans = KMeans(_plus_plus(sample, num_clusters, generator))
     before = float("inf")
