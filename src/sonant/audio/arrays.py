@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sonant.audio.channels import Frames
-from sonant.audio.signatures import REACH, is_audio_file
+from sonant.audio.formats.decoder import Frames
+from sonant.audio.formats.signatures import REACH, is_audio_file
 from sonant.errors import EmptyAudio, NonFiniteAudio, UndecodableAudio
 
 MAX_CHANNELS = 64

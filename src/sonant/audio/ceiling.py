@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sonant.audio.channels import Frames
-from sonant.audio.decoder import Decoder
+from sonant.audio.formats.decoder import Decoder, Frames
 from sonant.errors import OversizedAudio
 
 SAMPLE_BYTES = 4  # float32

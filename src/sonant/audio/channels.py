@@ -7,10 +7,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sonant.audio.formats.decoder import Frames
 from sonant.errors import AudioWarning, ConfigurationError, MissingChannel
 
 Channel = int | Literal["mix", "all"]
-Frames = NDArray[np.float32]  # (samples, channels)
 Block = NDArray[np.float32]  # (samples,); of all channels (samples, channels)
 
 # Channels that have nothing to do with each other leave 1/k of their mean energy in a mix of k, 18 dB below for the 64

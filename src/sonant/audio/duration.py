@@ -3,7 +3,7 @@
 from typing import Any
 
 from sonant.audio.arrays import layout, shape_of
-from sonant.audio.decode import open_decoder
+from sonant.audio.formats.decode import open_decoder
 from sonant.audio.given import Samples, unwrap
 from sonant.audio.read import check_not_empty
 from sonant.audio.recording import array_rate

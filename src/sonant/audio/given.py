@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sonant.audio.formats.borrowed import file_name, text_mode
 from sonant.errors import UndecodableAudio
 
 ACCEPTED = (
@@ -185,13 +186,3 @@ def _open_file(file: Any) -> Any:
     if isinstance(file, io.TextIOBase):
         raise text_mode(name)
     return file
-
-
-def file_name(file: Any) -> str:
-    """What messages call a file object."""
-    return str(getattr(file, "name", None) or f"a {type(file).__name__}")
-
-
-def text_mode(name: str) -> UndecodableAudio:
-    """The error for a file object that gives text."""
-    return UndecodableAudio(f"{name} gives text, not bytes: open it in binary mode, open(path, 'rb').")

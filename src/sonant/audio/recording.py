@@ -7,9 +7,9 @@ from typing import Any
 
 from sonant.audio.arrays import is_wide, layout, shape_of, to_frames
 from sonant.audio.ceiling import Ceiling
-from sonant.audio.channels import Block, Channel, Choice, Frames, check_channel
-from sonant.audio.decode import HIGHEST_RATE, LOWEST_RATE, open_decoder
-from sonant.audio.decoder import BLOCK_FRAMES
+from sonant.audio.channels import Block, Channel, Choice, check_channel
+from sonant.audio.formats.decode import HIGHEST_RATE, LOWEST_RATE, open_decoder
+from sonant.audio.formats.decoder import BLOCK_FRAMES, Frames
 from sonant.audio.given import Samples, unwrap
 from sonant.errors import ConfigurationError, UndecodableAudio
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sonant import audio
 from sonant.audio import Channel
-from sonant.audio.borrowed import can_seek, read_all
+from sonant.audio.formats.borrowed import can_seek, read_all
 from sonant.audio.given import is_pair, unwrap
 from sonant.errors import AudioError, MissingExtra, UndecodableAudio
 from sonant.extraction.oddities import about

@@ -17,7 +17,7 @@ What a recording is kept from doing, and by what:
   variables of the server, leaves no core and writes no files. It is not a sandbox: where strangers are hostile, give
   the server a container or systemd's hardening besides;
 - opening other files or addresses: formats that name such (playlists, session descriptions) are not read at all
-  (`sonant.audio.decode`);
+  (`sonant.audio.formats.decode`);
 - filling the queue: recordings that wait are bounded by `limits.in_flight_bytes`; more are refused with 429.
 
 When the server ends, however it ends, the processes find their socket closed and end too; one that is lost in a

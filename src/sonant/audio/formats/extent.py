@@ -7,7 +7,7 @@ nothing, and the sound goes on to the end of the file.
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from sonant.audio.chunks import Behind, Chunk, Dialect, look_behind
+from sonant.audio.formats.chunks import Behind, Chunk, Dialect, look_behind
 
 # 0x7FFF0000 upwards: GStreamer, sox, arecord; 0xFFFFFFFF: ffmpeg. All mean "until the end", less a header or rounding.
 _MARKERS = (range(0x7FFF_0000, 0x8000_0001), range(0xFFFF_F000, 0x1_0000_0000))

@@ -5,11 +5,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from typing import Any, BinaryIO
 
-from sonant.audio.channels import Frames
-from sonant.audio.clock import SLACK_SECONDS, Clock, header_seconds, packet_seconds, sound_seconds
-from sonant.audio.decoder import Decoder, broken_off
-from sonant.audio.sources import Encoded
-from sonant.audio.spliced import splice
+from sonant.audio.formats.clock import SLACK_SECONDS, Clock, header_seconds, packet_seconds, sound_seconds
+from sonant.audio.formats.decoder import Decoder, Frames, broken_off
+from sonant.audio.formats.sources import Encoded
+from sonant.audio.formats.spliced import splice
 from sonant.errors import MissingExtra, TruncatedAudio, UndecodableAudio, pip_install
 
 # What FFmpeg may take a file for. It also knows formats that name other files or addresses, which it then opens (sdp,

@@ -2,9 +2,9 @@
 
 from typing import BinaryIO
 
-from sonant.audio.chunks import SecondRecording
-from sonant.audio.matroska import read_matroska
-from sonant.audio.spliced import read_at
+from sonant.audio.formats.chunks import SecondRecording
+from sonant.audio.formats.matroska import read_matroska
+from sonant.audio.formats.spliced import read_at
 
 _BOXES = frozenset(b"ftyp styp moov moof mdat free skip wide uuid meta sidx ssix mfra prft emsg pdin".split())
 _MOST_BOXES = 100_000  # two in each fragment

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sonant import audio
-from sonant.audio.flac import read_flac
+from sonant.audio.formats.flac import read_flac
 from sonant.errors import AudioError, AudioWarning, UndecodableAudio
 
 ID3V2 = b"ID3\x03\x00\x00\x00\x00\x02\x00" + bytes(256)

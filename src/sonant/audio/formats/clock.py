@@ -4,7 +4,7 @@ import math
 import warnings
 from typing import Any, BinaryIO
 
-from sonant.audio.matroska import read_matroska
+from sonant.audio.formats.matroska import read_matroska
 from sonant.errors import AudioWarning
 
 SLACK_SECONDS = 0.2  # containers round their length to whole packets

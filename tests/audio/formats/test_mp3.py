@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonant import audio
-from sonant.audio.mp3 import find_mp3
+from sonant.audio.formats.mp3 import find_mp3
 from sonant.errors import AudioError, AudioWarning, TruncatedAudio, UndecodableAudio
 
 RATE = 44100

@@ -3,7 +3,7 @@
 import struct
 from typing import BinaryIO, NamedTuple
 
-from sonant.audio.spliced import read_at
+from sonant.audio.formats.spliced import read_at
 
 _MAGIC = b"\x1aE\xdf\xa3"
 _SEGMENT, _INFO, _CLUSTER = 0x18538067, 0x1549A966, 0x1F43B675

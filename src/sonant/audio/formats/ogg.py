@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
-from sonant.audio.id3 import before_tags
-from sonant.audio.layout import CURE, MOST_PARTS, Layout, Part
-from sonant.audio.ogg_pages import MAGIC, Page, Pages
+from sonant.audio.formats.id3 import before_tags
+from sonant.audio.formats.layout import CURE, MOST_PARTS, Layout, Part
+from sonant.audio.formats.ogg_pages import MAGIC, Page, Pages
 from sonant.errors import TruncatedAudio, UndecodableAudio
 
 _MOST_PIECES = 250_000  # of a stream between whose pages others stand

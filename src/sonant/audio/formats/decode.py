@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
-from sonant.audio.adts import read_adts
-from sonant.audio.decoder import Decoder
-from sonant.audio.flac import read_flac
-from sonant.audio.headers import read_promise
-from sonant.audio.joined import open_all, open_mp3, open_one
-from sonant.audio.mp3 import find_mp3
-from sonant.audio.ogg import read_ogg
-from sonant.audio.sources import Encoded, open_encoded
+from sonant.audio.formats.adts import read_adts
+from sonant.audio.formats.decoder import Decoder
+from sonant.audio.formats.flac import read_flac
+from sonant.audio.formats.headers import read_promise
+from sonant.audio.formats.joined import open_all, open_mp3, open_one
+from sonant.audio.formats.mp3 import find_mp3
+from sonant.audio.formats.ogg import read_ogg
+from sonant.audio.formats.sources import Encoded, open_encoded
 from sonant.errors import AudioWarning, TruncatedAudio, UndecodableAudio
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # a forged rate would ask for absurd amounts of resampling

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sonant.audio.borrowed import borrow, can_seek, read_all
-from sonant.audio.given import file_name
-from sonant.audio.id3 import after_tags
-from sonant.audio.spliced import Piece, splice
+from sonant.audio.formats.borrowed import borrow, can_seek, file_name, read_all
+from sonant.audio.formats.id3 import after_tags
+from sonant.audio.formats.spliced import Piece, splice
 from sonant.errors import AudioError, AudioNotFound, EmptyAudio, TruncatedAudio
 
 

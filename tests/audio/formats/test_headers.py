@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonant import audio
-from sonant.audio.extent import FORGIVEN
-from sonant.audio.headers import read_promise
+from sonant.audio.formats.extent import FORGIVEN
+from sonant.audio.formats.headers import read_promise
 from sonant.errors import AudioError, AudioWarning, EmptyAudio, TruncatedAudio, UndecodableAudio
 
 KINDS = ["wav", "wav-float", "wav-24", "wavex", "rf64", "w64", "aiff", "au", "caf", "nist"]

@@ -6,10 +6,9 @@ from contextlib import contextmanager
 
 import soundfile
 
-from sonant.audio.channels import Frames
-from sonant.audio.decoder import BLOCK_FRAMES, Decoder, broken_off
-from sonant.audio.sources import Encoded
-from sonant.audio.spliced import splice
+from sonant.audio.formats.decoder import BLOCK_FRAMES, Decoder, Frames, broken_off
+from sonant.audio.formats.sources import Encoded
+from sonant.audio.formats.spliced import splice
 
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2^63 - 1 for a FLAC stream of unknown length
 _SOFT_LENGTHS = ("MP3", "OGG")  # found by looking through the file, not promised by a header

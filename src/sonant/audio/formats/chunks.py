@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
-from sonant.audio.id3 import HEAD, tag_size
-from sonant.audio.spliced import read_at
+from sonant.audio.formats.id3 import HEAD, tag_size
+from sonant.audio.formats.spliced import read_at
 
 MOST_CHUNKS = 1000  # a file of empty chunks would take seconds to walk through
 STRAY = 256  # bytes behind the last chunk that nobody misses: some milliseconds

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from sonant.audio.chunks import MOST_CHUNKS, Chunk, Dialect, SecondRecording
-from sonant.audio.extent import FORGIVEN, WRAP, find_sound, is_marker
-from sonant.audio.sizes import end_of_file
-from sonant.audio.spliced import Piece, read_at
+from sonant.audio.formats.chunks import MOST_CHUNKS, Chunk, Dialect, SecondRecording
+from sonant.audio.formats.extent import FORGIVEN, WRAP, find_sound, is_marker
+from sonant.audio.formats.sizes import end_of_file
+from sonant.audio.formats.spliced import Piece, read_at
 from sonant.errors import UndecodableAudio
 
 _MPEG_AUDIO = (0x50, 0x55)  # codes of formats in WAV: layers 1 and 2, layer 3

@@ -3,7 +3,7 @@
 import warnings
 from dataclasses import dataclass
 
-from sonant.audio.spliced import Piece
+from sonant.audio.formats.spliced import Piece
 from sonant.errors import AudioWarning
 
 MOST_PARTS = 10_000

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from sonant.audio.lookahead import Lookahead
+from sonant.audio.formats.lookahead import Lookahead
 
 MAGIC = b"OggS\0"  # and the version
 _HEADER = struct.Struct("<5sBqIIIB")

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from sonant.audio.id3 import before_tags
-from sonant.audio.layout import CURE, MOST_PARTS, Layout, Part
-from sonant.audio.mpeg import Header, Kind, Tag, counting_frames, read_header, read_tag
-from sonant.audio.mpeg_runs import Run, find_runs, first_frame, search_frame
-from sonant.audio.signatures import REACH, is_container
-from sonant.audio.spliced import Piece, read_at
+from sonant.audio.formats.id3 import before_tags
+from sonant.audio.formats.layout import CURE, MOST_PARTS, Layout, Part
+from sonant.audio.formats.mpeg import Header, Kind, Tag, counting_frames, read_header, read_tag
+from sonant.audio.formats.mpeg_runs import Run, find_runs, first_frame, search_frame
+from sonant.audio.formats.signatures import REACH, is_container
+from sonant.audio.formats.spliced import Piece, read_at
 from sonant.errors import TruncatedAudio, UndecodableAudio
 
 _ID3V1 = 128  # bytes; decoders pass over this tag at the end

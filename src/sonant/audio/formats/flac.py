@@ -10,10 +10,10 @@ from functools import cache
 from itertools import islice, pairwise
 from typing import BinaryIO
 
-from sonant.audio.id3 import before_tags
-from sonant.audio.layout import MOST_PARTS, Layout, Part
-from sonant.audio.lookahead import Lookahead
-from sonant.audio.spliced import read_at
+from sonant.audio.formats.id3 import before_tags
+from sonant.audio.formats.layout import MOST_PARTS, Layout, Part
+from sonant.audio.formats.lookahead import Lookahead
+from sonant.audio.formats.spliced import read_at
 from sonant.errors import UndecodableAudio
 
 MAGIC = b"fLaC"

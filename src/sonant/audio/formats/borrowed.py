@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any, BinaryIO
 
-from sonant.audio.given import file_name, text_mode
 from sonant.errors import AudioError, UndecodableAudio
 
 _BUFFER = 1 << 14
@@ -104,3 +103,13 @@ def _unreadable(name: str, error: Exception) -> UndecodableAudio:
     return UndecodableAudio(
         f"{name} could not be read ({type(error).__name__}: {error}): check the file or the connection."
     )
+
+
+def file_name(file: Any) -> str:
+    """What messages call a file object."""
+    return str(getattr(file, "name", None) or f"a {type(file).__name__}")
+
+
+def text_mode(name: str) -> UndecodableAudio:
+    """The error for a file object that gives text."""
+    return UndecodableAudio(f"{name} gives text, not bytes: open it in binary mode, open(path, 'rb').")

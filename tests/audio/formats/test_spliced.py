@@ -6,7 +6,7 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonant.audio.spliced import splice
+from sonant.audio.formats.spliced import splice
 
 DATA = bytes(range(256))
 ranges = st.tuples(st.integers(0, 256), st.integers(0, 256)).map(lambda ends: (min(ends), max(ends)))

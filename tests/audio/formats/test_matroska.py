@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonant import audio
-from sonant.audio.matroska import read_matroska
+from sonant.audio.formats.matroska import read_matroska
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import io
 
-from sonant.audio.mpeg_runs import first_frame
+from sonant.audio.formats.mpeg_runs import first_frame
 
 REACH = 1 << 14  # bytes: some frames of an MP3
 

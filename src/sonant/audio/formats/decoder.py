@@ -3,9 +3,12 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sonant.audio.channels import Frames
+import numpy as np
+from numpy.typing import NDArray
+
 from sonant.errors import TruncatedAudio
 
+Frames = NDArray[np.float32]  # (samples, channels)
 BLOCK_FRAMES = 1 << 17  # about eight seconds at 16 kHz; of all channels together
 
 

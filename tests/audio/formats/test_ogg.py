@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sonant import audio
-from sonant.audio.ogg_pages import Pages, _checksum
+from sonant.audio.formats.ogg_pages import Pages, _checksum
 from sonant.errors import AudioError, AudioWarning, TruncatedAudio, UndecodableAudio
 
 RATE = 48000

@@ -6,9 +6,9 @@ FFmpeg passes over damaged frames in silence, and may fail at one that is cut.
 import re
 from typing import BinaryIO
 
-from sonant.audio.id3 import HEAD, before_tags, tag_size
-from sonant.audio.layout import CURE, MOST_PARTS, Layout, Part
-from sonant.audio.lookahead import Lookahead
+from sonant.audio.formats.id3 import HEAD, before_tags, tag_size
+from sonant.audio.formats.layout import CURE, MOST_PARTS, Layout, Part
+from sonant.audio.formats.lookahead import Lookahead
 from sonant.errors import TruncatedAudio, UndecodableAudio
 
 _HEADER = 7  # bytes

@@ -7,9 +7,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from sonant.audio.id3 import HEAD, tag_size
-from sonant.audio.lookahead import CHUNK, Lookahead
-from sonant.audio.mpeg import (
+from sonant.audio.formats.id3 import HEAD, tag_size
+from sonant.audio.formats.lookahead import CHUNK, Lookahead
+from sonant.audio.formats.mpeg import (
     KIND_BITS,
     TAG_NAMES,
     TAG_REACH,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonant import audio
-from sonant.audio.id3 import after_tags
+from sonant.audio.formats.id3 import after_tags
 from sonant.errors import EmptyAudio, TruncatedAudio
 from tests.formats import LIBSNDFILE
 

@@ -7,13 +7,12 @@ from dataclasses import replace
 import numpy as np
 import soundfile
 
-from sonant.audio.channels import Frames
-from sonant.audio.decoder import Decoder
-from sonant.audio.ffmpeg import open_with_ffmpeg
-from sonant.audio.layout import Layout, Part
-from sonant.audio.libsndfile import decode_sound_file, open_sound_file
-from sonant.audio.mp3 import Mp3
-from sonant.audio.sources import Encoded
+from sonant.audio.formats.decoder import Decoder, Frames
+from sonant.audio.formats.ffmpeg import open_with_ffmpeg
+from sonant.audio.formats.layout import Layout, Part
+from sonant.audio.formats.libsndfile import decode_sound_file, open_sound_file
+from sonant.audio.formats.mp3 import Mp3
+from sonant.audio.formats.sources import Encoded
 from sonant.errors import UndecodableAudio
 
 
