@@ -52,6 +52,11 @@ class Request:
             raise ConfigurationError(
                 f"window_seconds={self.window_seconds} was given; it must be more than 0, or None to never cut."
             )
+        if self.window_seconds is not None and not 0 <= self.overlap < self.window_seconds:
+            raise ConfigurationError(
+                f"overlap_seconds={self.overlap:g} was given for windows of {self.window_seconds:g} s; it must be at "
+                "least 0 and less than a window, such as a fifth of it."
+            )
 
     @property
     def overlap(self) -> float:
