@@ -95,7 +95,8 @@ def test_what_is_needed_is_said(run: PretrainingRun, tmp_path: Path) -> None:
 def test_a_second_stage_goes_on_from_the_first(run: PretrainingRun) -> None:
     (stage,) = run.stages
     frozen = replace(stage, name="more", start="previous", training=replace(stage.training, peak_rate=1e-12))
-    first, second = (pretrain(replace(run, stages=stages)) for stages in (run.stages, (stage, frozen)))
+    runs = (replace(run, name="first"), replace(run, name="both", stages=(stage, frozen)))
+    first, second = map(pretrain, runs)
     before, after = load_backbone(first).state_dict(), load_backbone(second).state_dict()
     for name, tensor in before.items():
         torch.testing.assert_close(after[name], tensor, rtol=1e-6, atol=1e-8)

@@ -406,6 +406,8 @@ def _broken_streams() -> Iterator[tuple[str, bytes]]:
     yield "wavpack, a head alone", b"wvpk" + struct.pack("<IHBBIIIII", 24, 0x410, 0, 0, 2**32 - 1, 0, 0, 0, 0)
     yield "tta of many samples", b"TTA1" + struct.pack("<HHHII", 1, 1, 16, RATE, 2**32 - 1) + bytes(4)
     yield "ape, a head alone", b"MAC \x96\x0f" + bytes(100)
+    xing = b"\xff\xe3\x18\xc0" + bytes(9) + b"Info" + struct.pack(">III", 3, 2**31 - 1, 2**31 - 1) + bytes(43)
+    yield "mp3 whose head counts two thousand million frames", xing + forge.mp3(100)
     yield "mpeg transport, empty packets", (b"\x47\x1f\xff\x10" + b"\xff" * 184) * 100
 
 
@@ -417,8 +419,7 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     yield "the same 8 channels of unknown length", forge.flac(300, channels=8, rate=655350, promised=0)
     yield "half an hour and a bit in 32 kB of opus", forge.opus(15100)
     yield "half an hour and a bit in 1.8 MB of mp3", forge.mp3(25100)
-    xing = b"\xff\xe3\x18\xc0" + bytes(9) + b"Info" + struct.pack(">III", 3, 2**31 - 1, 2**31 - 1) + bytes(43)
-    yield "an mp3 whose head counts two thousand million frames", xing + forge.mp3(100)
+    yield "the same behind a tag", b"ID3\4\0\0" + bytes(4) + forge.mp3(25100)
     yield "8 bits at 1000 Hz for half an hour", wav(b"\x80\x81" * 900_500, rate=1000, bits=8)
     yield "gsm for half an hour", wav(bytes(65 * 45_100), rate=8000, tag=49, block=65, bits=0, extra=b"\2\0\x40\1")
     yield "an hour of silent aac", _silent_aac(3600)

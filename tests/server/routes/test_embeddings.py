@@ -286,7 +286,7 @@ def test_credit_pays_for_what_was_served(server: RunningServer) -> None:
 
 
 def test_no_credit(server: RunningServer) -> None:
-    key = server.new_key("poor@example.org", credit=0)  # type: ignore[arg-type]
+    key = server.new_key("penniless@example.org", credit=0)  # type: ignore[arg-type]
     client = server.client(key)
     with pytest.raises(openai.APIStatusError) as caught:
         _create(client, URI)
