@@ -258,7 +258,7 @@ class SpeechEncoder:
         return cosines(left, right)
 
     def transcribe(self, audio: Any, **how: Unpack[Running]) -> Any:
-        """What is said in one recording, or in each of a list of them in the same order.
+        """Return what is said in one recording, or in each of a list of them in the same order.
 
         Args:
             audio: as in `encode`.
@@ -288,7 +288,7 @@ class SpeechEncoder:
         return self._run_head(self.head_task("verification"), audio, **how)
 
     def verify(self, a: Any, b: Any, *, threshold: float | None = None, **how: Unpack[Running]) -> Any:
-        """Whether one voice speaks in two recordings, by the model's x-vector head.
+        """Return whether one voice speaks in two recordings, by the model's x-vector head.
 
         Args:
             a, b: a recording each, or lists of the same length, compared in pairs.
@@ -317,7 +317,7 @@ class SpeechEncoder:
     def diarize(
         self, audio: Any, *, num_speakers: int | None = None, threshold: float | None = None, **how: Unpack[Running]
     ) -> Any:
-        """Who speaks when in one recording, or in each of a list of them in the same order.
+        """Return who speaks when in one recording, or in each of a list of them in the same order.
 
         A model with a head for frames (wavlm-base-plus-sd) finds its speakers, two for the published ones, even where
         they talk at once. Any other model's vectors of two seconds are clustered, those of its x-vector head if it has
@@ -550,7 +550,7 @@ class SpeechEncoder:
         return recordings.as_given(values)
 
     def request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> Request:
-        """What the arguments of `encode` ask for; `how` takes those that are fields of the request."""
+        """Return what the arguments of `encode` ask for; `how` takes those that are fields of the request."""
         if task is not None:
             known = presets(self.model.config)
             if task not in known:

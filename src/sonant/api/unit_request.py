@@ -25,7 +25,7 @@ class UnitRequest(NamedTuple):
     coded: bool
 
     def settings(self) -> dict[str, Any]:
-        """What shapes the units, beside the model."""
+        """Return what shapes the units, beside the model."""
         request, centres = self.request, self.label.centroids if isinstance(self.label, KMeans) else None
         return {
             "units": "codes" if centres is None else f"clusters of sha256:{_digest(centres)}",

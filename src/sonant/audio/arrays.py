@@ -43,7 +43,7 @@ def shape_of(values: Any) -> tuple[int, ...]:
 
 
 def is_wide(values: Any) -> bool:
-    """Whether these are 32-bit integers."""
+    """Return whether these are 32-bit integers."""
     return str(getattr(values, "dtype", "")).removeprefix("torch.") in ("int32", "uint32")
 
 

@@ -88,7 +88,7 @@ def _decoded(decoder: Any) -> Samples:
 
 
 def is_pair(source: Any) -> bool:
-    """Whether this is a tuple of samples and their rate, in either order.
+    """Return whether this is a tuple of samples and their rate, in either order.
 
     soundfile, librosa and torchaudio give (samples, rate), scipy and gradio (rate, samples). A list of two is several.
     """
@@ -167,7 +167,7 @@ def _check_keys(source: Mapping[Any, Any]) -> None:
 
 
 def _right_key(key: Any, value: Any) -> str | None:
-    """What a key that is nearly one of ours should be called; None for any other."""
+    """Return what a key that is nearly one of ours should be called; None for any other."""
     word = str(key).lower().strip().replace("-", "_").replace(" ", "_")
     near = get_close_matches(word, KEYS, n=1, cutoff=0.8)
     right = word if word in KEYS else _RIGHT_KEY.get(word) or (near[0] if near else None)

@@ -250,7 +250,7 @@ def _memory_cap(gib: float | None) -> int | None:
 
 
 def _identity(machine: Machine | None) -> dict[str, Any]:
-    """What of a machine and its packages must be the same for numbers to stand in one table."""
+    """Return what of a machine and its packages must be the same for numbers to stand in one table."""
     if machine is None:
         return {}
     names = ("processor", "cores", "extensions", "gpu", "python", "blas", "packages")
@@ -258,7 +258,7 @@ def _identity(machine: Machine | None) -> dict[str, Any]:
 
 
 def _stamp(path: Path) -> str:
-    """What tells a checkpoint from another that takes its name."""
+    """Return what tells a checkpoint from another that takes its name."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     facts = [(file.name, status.st_size, status.st_mtime_ns) for file in files for status in [file.stat()]]
     return sha256(repr(facts).encode()).hexdigest()[:16]

@@ -72,7 +72,7 @@ def describe(
     backbone: Collection[str] = (),
     epsilon: float = ORIGINAL_EPSILON,
 ) -> list[str]:
-    """What went aside, in words; `epsilon` is what the toolkit's own code adds to the variance of a waveform."""
+    """Return what went aside, in words; `epsilon` is what the toolkit's own code adds to the variance of a waveform."""
     words = [*backbone, *(f"the head {kind!r}" for kind in checkpoint.heads if kind in heads)]
     ours = checkpoint.config.normalize_epsilon
     if checkpoint.normalize and ours != epsilon:

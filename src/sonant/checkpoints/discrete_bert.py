@@ -63,7 +63,7 @@ ROBERTA: Table = (
 
 
 def is_discrete_bert(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether these are the names of a RoBERTa, by fairseq's present or former names."""
+    """Return whether these are the names of a RoBERTa, by fairseq's present or former names."""
     return EMBEDDING in tensors or _former(EMBEDDING) in tensors
 
 

@@ -37,7 +37,7 @@ PREFIXES = ("w2v_encoder.w2v_model.", "w2v_encoder.", "w2v_model.")  # of a fine
 
 
 def is_fairseq(state: Mapping[Any, Any]) -> bool:
-    """Whether an unpickled dict is of the kind that `read_fairseq` reads."""
+    """Return whether an unpickled dict is of the kind that `read_fairseq` reads."""
     return ("model" in state and ("cfg" in state or "args" in state)) or {"model_weight", "model_cfg"} <= state.keys()
 
 

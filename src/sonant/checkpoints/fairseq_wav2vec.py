@@ -46,7 +46,7 @@ RESIDUAL_SCALE = 0.5
 
 
 def is_wav2vec(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether tensors are named as those of a wav2vec or vq-wav2vec."""
+    """Return whether tensors are named as those of a wav2vec or vq-wav2vec."""
     return any(name.startswith("feature_aggregator.") for name in tensors)
 
 
@@ -144,7 +144,7 @@ def _quantizer(model: Mapping[str, Any], tensors: Mapping[str, Tensor], width: i
 
 
 def _head_metadata(model: Mapping[str, Any], source: object) -> dict[str, Any]:
-    """How far ahead the first step lies, where that is not left to the receptive field."""
+    """Return how far ahead the first step lies, where that is not left to the receptive field."""
     offset = model.get("offset", "auto")
     if offset == "auto":
         return {}

@@ -79,7 +79,7 @@ def _config_last(folder: Path) -> list[str]:
 
 
 def _goes(name: str, new: list[str]) -> bool:
-    """Whether a file belongs to the old model alone."""
+    """Return whether a file belongs to the old model alone."""
     if name in TOKENIZER_FILES:
         return not set(TOKENIZER_FILES).isdisjoint(new)
     return name == OWN_HEADS or _ALL_WEIGHTS.fullmatch(name) is not None
@@ -96,7 +96,7 @@ def _doubtful(folder: Path, after: Path) -> list[str]:
 
 
 def _told(folder: Path) -> dict[str, Any]:
-    """What config.json says of the architecture and the size of a head."""
+    """Return what config.json says of the architecture and the size of a head."""
     with suppress(OSError, CorruptedCheckpoint):
         return {name: value for name, value in read_json(folder / CONFIG).items() if name in _SAYS}
     return {}

@@ -109,7 +109,7 @@ def _tables(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str,
 
 
 def _read_preprocessor(folder: Path) -> tuple[dict[str, Any], str]:
-    """What it says, and where that is written; nothing where there is none."""
+    """Return what it says, and where that is written; nothing where there is none."""
     for name in PREPROCESSORS:
         if (folder / name).is_file():
             found = read_json(folder / name)
@@ -141,7 +141,7 @@ def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
 
 
 def _fits(checkpoint: Checkpoint, kind: str) -> bool:
-    """Whether transformers has a class for this head of this model."""
+    """Return whether transformers has a class for this head of this model."""
     layout = LAYOUTS[checkpoint.family]
     return layout.has(checkpoint.config, kind) and holds(HF_HEADS[kind], checkpoint.heads[kind].tensors)
 

@@ -108,7 +108,7 @@ class Layout:
     under_adapter: tuple[str, ...] = ()
 
     def has(self, config: Any, kind: str) -> bool:
-        """Whether there is a class for a model of this configuration with a head of this kind."""
+        """Return whether there is a class for a model of this configuration with a head of this kind."""
         return kind in self.classes and not (kind in self.under_adapter and config.adapter_layers)
 
 

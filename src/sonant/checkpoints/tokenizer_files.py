@@ -29,7 +29,7 @@ class _Unusable(Exception):
 
 
 def read_tokenizer(folder: Path, size: int, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a folder says of the tokens of a CTC head, as metadata of the head.
+    """Return what a folder says of the tokens of a CTC head, as metadata of the head.
 
     Args:
         size: how many tokens the head has.
@@ -210,7 +210,7 @@ def write_tokenizer(folder: Path, head: Head) -> None:
 
 
 def _agree(files: Mapping[str, dict[str, Any]], tokens: list[str] | None) -> bool:
-    """Whether files still say what the tokens are: a head may have been given others since."""
+    """Return whether files still say what the tokens are: a head may have been given others since."""
     if tokens is None:
         return True
     try:

@@ -84,7 +84,7 @@ def build_parser(function: VerbFunction, verb: str, *, below: Mapping[str, str])
 
 
 def overview(verbs: Mapping[str, str]) -> str:
-    """What `sonant` alone prints."""
+    """Return what `sonant` alone prints."""
     width = max(map(len, verbs))
     lines = [f"  {name:{width}}  {summary}" for name, summary in verbs.items()]
     return "\n".join(
@@ -235,13 +235,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def _is_list(annotation: Any) -> bool:
-    """Whether a value is a list whenever there is one: `list[str]`, `list[str] | None`."""
+    """Return whether a value is a list whenever there is one: `list[str]`, `list[str] | None`."""
     members = get_args(annotation) if get_origin(annotation) in UNIONS else (annotation,)
     return all(get_origin(member) in LISTS for member in members if member is not type(None))
 
 
 def _word(annotation: Any, name: str) -> str:
-    """What stands for a value in the help: its choices, or the last word of the parameter's name."""
+    """Return what stands for a value in the help: its choices, or the last word of the parameter's name."""
     members = [member for member in get_args(annotation) if member is not type(None)]
     if get_origin(annotation) in UNIONS and len(members) == 1:
         return _word(members[0], name)
@@ -309,7 +309,7 @@ def _one_of(text: str, known: Iterable[str]) -> str:
 
 
 def _alternatives(annotation: Any) -> list[str]:
-    """What a type accepts, in words."""
+    """Return what a type accepts, in words."""
     origin, members = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return [f"'{choice}'" for choice in members]

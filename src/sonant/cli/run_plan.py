@@ -66,7 +66,7 @@ def _amounts(cost: StageCost) -> tuple[str, ...]:
 
 
 def describe(objective: ObjectiveConfig) -> str:
-    """What an objective learns, in words: its name, and its targets where it has any."""
+    """Return what an objective learns, in words: its name, and its targets where it has any."""
     words = _in_words(type(objective).__name__.removesuffix("Config").removesuffix("Objective"))
     targets = getattr(objective, "targets", None)
     if targets is None:

@@ -38,5 +38,5 @@ def shortened(name: str, room: int) -> str:
 
 
 def digest(name: str) -> str:
-    """What tells a name from all others, in 16 letters."""
+    """Return what tells a name from all others, in 16 letters."""
     return sha256(name.encode(errors="surrogateescape")).hexdigest()[:16]

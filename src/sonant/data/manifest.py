@@ -51,7 +51,7 @@ class Recording:
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether a name is that of a list of recordings, even of one that `read_manifest` refuses."""
+    """Return whether a name is that of a list of recordings, even of one that `read_manifest` refuses."""
     return _kind(path) in READERS or _kind(path) in OTHER_LISTS
 
 

@@ -63,7 +63,7 @@ class Alphabet:
         return np.array([first.setdefault(name, i) if name else i for i, name in enumerate(self.tokens)], np.int64)
 
     def text(self, token: int) -> str:
-        """What a token writes."""
+        """Return what a token writes."""
         name = self.tokens[token]
         return name.removeprefix(PIECE).replace(PIECE, " ") if token in self.initial else name
 

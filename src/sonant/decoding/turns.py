@@ -53,13 +53,13 @@ def median(speaks: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
 
 
 def runs(column: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Where (frames,) is true: first frames and ends."""
+    """Return where (frames,) is true: first frames and ends."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], column, [False]]).astype(np.int8)))
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
 
 
 def same_order(before: NDArray[np.floating], now: NDArray[np.floating]) -> NDArray[np.int64]:
-    """How the columns of `now` are to be taken, so that speakers lie as in `before`; both (frames, speakers).
+    """Return how the columns of `now` are to be taken, so that speakers lie as in `before`; both (frames, speakers).
 
     Both tell of the same frames: those that two windows share. Speakers are paired so that the probabilities differ
     least in sum, which is the permutation that an error between the two would be counted with.

@@ -129,7 +129,7 @@ class PaddedRelativePositions(nn.Module):
 
 
 def relative_key_bias(keys: RelativeKeys, query: Tensor) -> Tensor:
-    """What is added to the logits: from queries (batch, heads, time, head_dim), (batch, heads, time, time)."""
+    """Return what is added to the logits: from queries (batch, heads, time, head_dim), (batch, heads, time, time)."""
     scores = keys.bias(query).scores  # (batch, heads, time, distances)
     time, distances = scores.shape[2:]
     rows = torch.arange(time)[:, None] * distances

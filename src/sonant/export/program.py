@@ -70,7 +70,7 @@ def trace(twin: PaddedBackbone) -> ExportedProgram:
 
 
 def facts_of(backbone: Backbone, twin: PaddedBackbone) -> dict[str, str]:
-    """What the user of a graph must know of its model; kept inside the file."""
+    """Return what the user of a graph must know of its model; kept inside the file."""
     epsilon = f"{backbone.normalize_epsilon:g} added to the variance"
     wanted = f"by the graph, {epsilon}" if twin.normalize else f"by the caller: zero mean and unit variance, {epsilon}"
     return {

@@ -86,7 +86,7 @@ def embed_file(
 def vector_destination(
     output: str | PathLike[str], kind: Format | None, source: str | PathLike[str]
 ) -> Destination[Format]:
-    """Where vectors go: into a folder, or for one recording into a file whose ending names a format."""
+    """Return where vectors go: into a folder, or for one recording into a file whose ending names a format."""
     check_source(source)
     return destination(
         output,

@@ -62,7 +62,7 @@ def destination(
     printed: Kind | None,
     source: str | PathLike[str] | None = None,
 ) -> Destination[Kind]:
-    """Where an output of this name leads.
+    """Return where an output of this name leads.
 
     A folder that is there is a folder, whatever its name. One of `endings` is one file. An ending that other kinds of
     files have, of audio or of a table, is refused; any other name is a folder, `run.v2` too.

@@ -187,7 +187,7 @@ class _Run:
         return self.engine.sampling_rate
 
     def _delivered(self, item: int, source: Source, frames: Tensor | NonFiniteStates, seconds: float) -> Outcome:
-        """What becomes of a recording that went through in one pass."""
+        """Return what becomes of a recording that went through in one pass."""
         sink = self.sink(item, windowed=False)
         try:
             count = deliver(sink, frames)

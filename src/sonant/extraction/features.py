@@ -83,7 +83,7 @@ class Writer:
         }
 
     def unfinished(self, path: Path, entry: Entry) -> Unfinished:
-        """Where a recording that takes long is kept meanwhile: of the same content, under the same settings."""
+        """Return where a recording that takes long is kept meanwhile: of the same content, under the same settings."""
         return Unfinished(path, {**entry.facts, **entry.stamp, **self.settings()})
 
     def frames(self, path: Path, outcome: Outcome) -> None:

@@ -18,7 +18,7 @@ LEAST_RANGE = 1e5  # the largest number of float16 is smaller
 
 
 def are_finite(values: Iterable[Tensor]) -> bool:
-    """Whether there is no NaN and no infinity in floating-point tensors; a GPU is waited for once."""
+    """Return whether there is no NaN and no infinity in floating-point tensors; a GPU is waited for once."""
     held = list(values)
     if not held or bool(torch.stack([value.sum() for value in held]).isfinite().all()):
         return True
@@ -35,7 +35,7 @@ def require_range(states: Tensor, stored: np.dtype[Any]) -> None:
 
 
 def require_finite(made: Tensor, head: str) -> Tensor:
-    """What a head made of finite states, if that is finite too; else NonFiniteStates."""
+    """Return what a head made of finite states, if that is finite too; else NonFiniteStates."""
     if are_finite([made]):
         return made
     raise NonFiniteStates(

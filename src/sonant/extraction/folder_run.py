@@ -219,7 +219,7 @@ class FolderRun:
                     (self.folder / folder).rmdir()
 
     def _estimate(self, seconds: float, recordings: int, unreadable: int) -> Estimate:
-        """How much there is to do; refuses what the disk has no room for."""
+        """Return how much there is to do; refuses what the disk has no room for."""
         rows = recordings if self.request.pool is not None else round(seconds * self.writer.identity.frame_rate)
         needed = estimated_bytes(
             rows, self.writer.dim, len(self.request.layers), kind=self.writer.format, dtype=self.writer.dtype

@@ -81,7 +81,7 @@ def write(
 
 
 def read(path: Path, *, kind: Format, layer_names: Sequence[str], rows_first: bool = False) -> np.ndarray:
-    """What `write` wrote, as one array: (layers, rows, dim)."""
+    """Return what `write` wrote, as one array: (layers, rows, dim)."""
     match kind:
         case "npy":
             array = np.load(path)

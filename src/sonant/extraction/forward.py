@@ -127,7 +127,7 @@ def _stacked(states: Sequence[Tensor]) -> Tensor:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, said by torch's own error, Python's, an allocator of the CPU, cuBLAS or cuDNN."""
+    """Return whether memory ran out, said by torch's own error, Python's, an allocator of the CPU, cuBLAS or cuDNN."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return any(words in str(error) for words in OUT_OF_MEMORY)

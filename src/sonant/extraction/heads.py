@@ -136,7 +136,7 @@ def build_head(kind: str, head: Head) -> RunnableHead:
 
 
 def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
-    """What is said, by a CTC head; the answer is a `Transcript`.
+    """Return what is said, by a CTC head; the answer is a `Transcript`.
 
     Raises:
         ConfigurationError: the model has no CTC head.
@@ -154,7 +154,7 @@ def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
 
 
 def voice(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
-    """Who speaks, by an x-vector head; the answer is float32 (dim,). Raises ConfigurationError without one."""
+    """Return who speaks, by an x-vector head; the answer is float32 (dim,). Raises ConfigurationError without one."""
     require("verification", heads, name)
     head_on = heads.placing("xvector", XVectorHead)
     min_samples = model.receptive_field + (head_on(CPU).min_frames - 1) * model.stride
@@ -164,7 +164,7 @@ def voice(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
 def diarization(
     model: Backbone, heads: Heads, *, name: str, num_speakers: int | None = None, threshold: float | None = None
 ) -> HeadTask:
-    """Who speaks when; the answer is a list of `SpeakerTurn`.
+    """Return who speaks when; the answer is a list of `SpeakerTurn`.
 
     A head that says of each frame who speaks is asked, where there is one and it is for so many speakers. Otherwise
     vectors of two seconds are clustered: those of an x-vector head, or means of the state that the preset "speaker"

@@ -13,7 +13,7 @@ from sonant.models.backbone import Backbone
 
 
 def windowing_of(request: Request, backbone: Backbone) -> Windowing | None:
-    """How a request wants long recordings to be cut for a model; None: not at all."""
+    """Return how a request wants long recordings to be cut for a model; None: not at all."""
     if request.window_seconds is None:
         return None
     return Windowing.of_seconds(

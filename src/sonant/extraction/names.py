@@ -35,14 +35,14 @@ def as_json(value: Any, *, indent: int | None = None) -> str:
 
 
 def complaint(name: str, error: Exception | str) -> str:
-    """What is wrong with a recording, on a line that names it once: most messages begin with its path."""
+    """Return what is wrong with a recording, on a line that names it once: most messages begin with its path."""
     message = one_line(str(error))
     named = re.search(rf"(?<!\w){re.escape(one_line(name))}(?!\w)", message.split(": ", 1)[0])
     return message if named else f"{one_line(name)}: {message}"
 
 
 def key_of(row: Mapping[str, Any]) -> str:
-    """What tells a result from all others, by its line: the path, and the channel where it is that of one."""
+    """Return what tells a result from all others, by its line: the path, and the channel where it is that of one."""
     path = str(row["path"])
     return path if row.get("channel") is None else f"{path}\0{row['channel']}"
 

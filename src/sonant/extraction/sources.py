@@ -120,7 +120,7 @@ class AudioSource:
 
 
 def is_many(audio: Any) -> bool:
-    """Whether this is several recordings.
+    """Return whether this is several recordings.
 
     Several: a list, tuple, column or iterator of recordings. One: numbers in any of these, and a tuple of samples and
     their rate.
@@ -136,7 +136,7 @@ def is_many(audio: Any) -> bool:
 
 
 def _is_column(values: np.ndarray) -> bool:
-    """Whether an array holds recordings (paths, arrays, mappings), not numbers."""
+    """Return whether an array holds recordings (paths, arrays, mappings), not numbers."""
     return values.ndim == 1 and values.dtype.kind in "OUS" and bool(len(values)) and not isinstance(values[0], Real)
 
 

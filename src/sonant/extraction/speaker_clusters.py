@@ -118,7 +118,7 @@ class SpeakerClusterSink:
             self._add(int(hop), found[loud & (hops == hop)])
 
     def _loud(self, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether each of these frames, by number, is loud enough to be speech."""
+        """Return whether each of these frames, by number, is loud enough to be speech."""
         if self._speech is None:
             blocks = self._source.blocks()
             self._speech = loud_frames(blocks, frame_samples=self._stride, sampling_rate=self._sampling_rate)

@@ -58,7 +58,7 @@ def look_at_all(paths: Sequence[Path]) -> Iterator[tuple[Path | Unusable, Stamp]
 
 
 def is_pipe(path: str | PathLike[str]) -> bool:
-    """Whether a path leads to a pipe, which can be read but once."""
+    """Return whether a path leads to a pipe, which can be read but once."""
     try:
         return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - bytes are a path too
     except (OSError, ValueError):

@@ -49,7 +49,7 @@ class TranscriptSink:
         )
 
     def so_far(self) -> Transcript:
-        """What is settled while more frames may come: every word but the last, which may go on."""
+        """Return what is settled while more frames may come: every word but the last, which may go on."""
         known = self.finish()
         words = known.words[:-1]
         return replace(known, text=written(words), words=words)

@@ -25,7 +25,7 @@ class Unfinished:
         self._facts = json.dumps(facts, sort_keys=True)
 
     def load(self) -> dict[str, np.ndarray]:
-        """What `save` was given last; empty where there is nothing to go on with."""
+        """Return what `save` was given last; empty where there is nothing to go on with."""
         try:
             with (self.path / "progress.npz").open("rb") as file, np.load(file, allow_pickle=False) as saved:
                 state = dict(saved)

@@ -182,7 +182,7 @@ def write_units(
 def unit_destination(
     output: str | PathLike[str] | None, kind: UnitFormat | None, source: str | PathLike[str]
 ) -> Destination[UnitFormat]:
-    """Where units go: lines on standard output or in a .txt or .jsonl file, else arrays in a folder."""
+    """Return where units go: lines on standard output or in a .txt or .jsonl file, else arrays in a folder."""
     check_source(source)
     return destination(
         output,

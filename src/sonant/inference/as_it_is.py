@@ -39,7 +39,7 @@ class AsItIs(nn.Module):
         return self
 
     def __getattr__(self, name: str) -> Any:
-        """What the module has; its methods, and modules inside it, run as they are too."""
+        """Return what the module has; its methods, and modules inside it, run as they are too."""
         try:
             return super().__getattr__(name)
         except AttributeError:

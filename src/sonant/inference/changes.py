@@ -33,7 +33,7 @@ class Snapshot:
         self._values = _values(self._samples)
 
     def holds(self, model: nn.Module) -> bool:
-        """Whether a model is still the same."""
+        """Return whether a model is still the same."""
         structure, tensors = _walk(model)
         if structure != self._structure or _places(tensors) != self._places:
             return False
@@ -118,7 +118,7 @@ def _spread(tensor: Tensor) -> Tensor:
 
 
 def _values(samples: Iterable[Sequence[Tensor]]) -> list[Tensor]:
-    """What the views show: of each group the numbers, or on a GPU the norm of each tensor."""
+    """Return what the views show: of each group the numbers, or on a GPU the norm of each tensor."""
     return [
         torch.stack(torch._foreach_norm([view.float() for view in views])).view(torch.int32)  # noqa: SLF001
         if views[0].is_cuda

@@ -82,7 +82,7 @@ def is_whole(block: nn.Module) -> bool:  # noqa: PLR0911  one line for each kind
 
 
 def _fits(layer: ConvLayer, extractor: ConvExtractor, kernel: int, stride: int) -> bool:
-    """Whether a layer of an extractor is what the extractor says of its layers."""
+    """Return whether a layer of an extractor is what the extractor says of its layers."""
     conv, norm = layer.conv, layer.norm
     groups = 1 if extractor.norm == "clip" else conv.out_channels
     return (

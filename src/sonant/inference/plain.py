@@ -56,12 +56,12 @@ STANDARD = frozenset(vars(nn.Module())) | {"_compiled_call_impl"}
 
 
 def has_global_hooks() -> bool:
-    """Whether a hook was registered that torch calls for every module there is."""
+    """Return whether a hook was registered that torch calls for every module there is."""
     return any(getattr(torch_module, name) for name in GLOBAL_HOOKS)
 
 
 def oddity(module: nn.Module) -> str | None:
-    """What a module, apart from those inside it, has that its class does not say; None for one that is plain."""
+    """Return what a module, apart from those inside it, has that its class does not say; None for one that is plain."""
     kind, own = type(module), vars(module)
     if kind not in KNOWN:
         return f"class {kind.__module__}.{kind.__qualname__}"

@@ -181,7 +181,7 @@ class W2vBERT2(MaskableBackbone):
         return torch.promote_types(self.projection.norm.weight.dtype, torch.float32)
 
     def adapted(self, encoded: Encoded) -> Packed:
-        """What the adapter makes of `last`: (fewer frames, adapter_dim)."""
+        """Return what the adapter makes of `last`: (fewer frames, adapter_dim)."""
         if self.adapter is None or encoded.last is None:
             raise ConfigurationError(
                 "The adapter was asked for, but this model has none (adapter_layers is 0)."

@@ -138,7 +138,7 @@ def corrupt(
     mask_token: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """What the model sees of tokens (total,): those under the mask hidden, kept, or replaced by random words."""
+    """Return what the model sees of tokens (total,): those under the mask hidden, kept, or replaced by random words."""
     fate = rng.random(len(tokens))
     kept, replaced = config.keep_probability, config.keep_probability + config.random_probability
     seen = np.where(mask & (fate >= replaced), mask_token, tokens)

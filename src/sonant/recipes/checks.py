@@ -112,7 +112,7 @@ def check_targets(stage: Stage, previous: BackboneConfig, model: BackboneConfig)
 
 
 def _architecture(model: Backbone) -> dict[str, Any]:
-    """What tells one model from another of the same weights: its class, and its settings."""
+    """Return what tells one model from another of the same weights: its class, and its settings."""
     settings = {"network": type(model).__name__, **plain(model.config)}
     if not model.normalize:
         settings.pop("normalize_epsilon", None)

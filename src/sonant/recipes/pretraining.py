@@ -89,12 +89,12 @@ def pretrain(run: PretrainingRun) -> Path:
 
 
 def folder_of(run: PretrainingRun) -> Path:
-    """Where a run writes."""
+    """Return where a run writes."""
     return Path(run.output).expanduser() / run.name
 
 
 def is_finished(run: PretrainingRun) -> bool:
-    """Whether the folder of a run holds the model of its last stage."""
+    """Return whether the folder of a run holds the model of its last stage."""
     return _model_of(run, run.stages[-1]).is_dir()
 
 
@@ -165,7 +165,7 @@ def _waveforms(manifest: str, sampling_rate: int) -> list[Waveform]:
 
 
 def _content(waveforms: Sequence[Waveform]) -> dict[str, Any]:
-    """What tells one collection of waveforms from another."""
+    """Return what tells one collection of waveforms from another."""
     digest = sha256()
     for waveform in waveforms:
         digest.update(f"{len(waveform)} ".encode())

@@ -89,6 +89,6 @@ class PretrainingRun:
 
 
 def needs_previous(stage: Stage) -> bool:
-    """Whether a stage takes targets, codes or weights from the model before it."""
+    """Return whether a stage takes targets, codes or weights from the model before it."""
     layers = isinstance(getattr(stage.objective, "targets", None), LayerTargets)
     return stage.start == "previous" or layers or isinstance(stage.objective, MaskedTokensConfig)

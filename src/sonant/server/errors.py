@@ -92,7 +92,7 @@ INTERNAL = ApiError(
 
 
 def api_error(error: SonantError, *, param: str | None = None) -> ApiError:
-    """What a caller is told of an error of ours; of those that are nobody's affair but the server's, nothing."""
+    """Return what a caller is told of an error of ours; of those that are nobody's affair but the server's, nothing."""
     for kind, status, code in CODES:
         if isinstance(error, kind):
             return ApiError(status, code, str(error), param=param)
@@ -150,7 +150,7 @@ def answer(error: ApiError) -> Response:
 
 
 def from_validation(problems: Sequence[Mapping[str, Any]]) -> ApiError:
-    """What pydantic found wrong, its first finding in words: `ValidationError.errors()` or FastAPI's."""
+    """Return what pydantic found wrong, its first finding in words: `ValidationError.errors()` or FastAPI's."""
     first = problems[0]
     place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -165,7 +165,7 @@ def _of_ours(error: SonantError) -> ApiError:
 
 
 def _of_framework(error: HTTPException) -> ApiError:
-    """What the framework itself refuses: an unknown path, a method that a path has not."""
+    """Return what the framework itself refuses: an unknown path, a method that a path has not."""
     status = HTTPStatus(error.status_code)
     message = "There is nothing at this address." if status == HTTPStatus.NOT_FOUND else str(error.detail)
     return ApiError(status, status.phrase.lower().replace(" ", "_"), message)

@@ -112,7 +112,7 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def _all_loaded(self) -> bool:
-        """Whether every model has been tried; a server all of whose models failed is told to stop."""
+        """Return whether every model has been tried; a server all of whose models failed is told to stop."""
         slots = self._services.models.hosted()
         if any(slot.state == "loading" for slot in slots):
             return False
@@ -184,7 +184,7 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def greeting(settings: ServerSettings, host: str, port: int, key: str | None) -> str:
-    """What is said once requests are taken."""
+    """Return what is said once requests are taken."""
     host = EVERY_ADDRESS.get(host, host)
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     lines = [

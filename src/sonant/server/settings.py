@@ -33,7 +33,7 @@ class Price:
                 raise ConfigurationError(f"The price {name} is {getattr(self, name)}; expected 0 or more.")
 
     def cost(self, tokens: int, audio_seconds: float) -> Decimal:
-        """What so much costs, exact."""
+        """Return what so much costs, exact."""
         return self.per_million_tokens * tokens / 1_000_000 + self.per_audio_hour * Decimal(str(audio_seconds)) / 3600
 
 

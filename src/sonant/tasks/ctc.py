@@ -30,7 +30,7 @@ class CTCHead(nn.Module):
         return cls(linear_of(tensors))
 
     def tensors(self) -> dict[str, Tensor]:
-        """What `from_tensors` takes."""
+        """Return what `from_tensors` takes."""
         return tensors_of(self.linear)
 
     def forward(self, states: Packed) -> Packed:

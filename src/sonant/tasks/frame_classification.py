@@ -31,7 +31,7 @@ class FrameClassificationHead(nn.Module):
         return cls(linear_of(tensors, "classifier."), LayerMix.from_tensors(tensors))
 
     def tensors(self) -> dict[str, Tensor]:
-        """What `from_tensors` takes."""
+        """Return what `from_tensors` takes."""
         return tensors_of(self.classifier, "classifier.") | self.mix.tensors()
 
     @property

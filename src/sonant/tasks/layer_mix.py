@@ -27,7 +27,7 @@ class LayerMix(nn.Module):
         return cls(None if weights is None else weights.float())
 
     def tensors(self) -> dict[str, Tensor]:
-        """What `from_tensors` takes."""
+        """Return what `from_tensors` takes."""
         return {} if self.weights is None else {"layer_weights": self.weights}
 
     @property

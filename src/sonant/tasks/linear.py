@@ -9,7 +9,7 @@ from sonant.errors import ConfigurationError
 
 
 def tensors_of(layer: nn.Linear, prefix: str = "") -> dict[str, Tensor]:
-    """What `linear_of` takes to make such a layer; ConfigurationError of one that it cannot make."""
+    """Return what `linear_of` takes to make such a layer; ConfigurationError of one that it cannot make."""
     if type(layer) is not nn.Linear:
         raise ConfigurationError(
             f"The linear layer {prefix.rstrip('.') or 'of the head'} was replaced by a {type(layer).__name__}, for "

@@ -34,7 +34,7 @@ class SequenceClassificationHead(nn.Module):
         return cls(linear_of(tensors, "projector."), linear_of(tensors, "classifier."), LayerMix.from_tensors(tensors))
 
     def tensors(self) -> dict[str, Tensor]:
-        """What `from_tensors` takes."""
+        """Return what `from_tensors` takes."""
         linears = tensors_of(self.projector, "projector.") | tensors_of(self.classifier, "classifier.")
         return linears | self.mix.tensors()
 

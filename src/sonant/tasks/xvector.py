@@ -82,7 +82,7 @@ class XVectorHead(nn.Module):
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """What `from_tensors` takes."""
+        """Return what `from_tensors` takes."""
         layers: dict[str, Tensor] = {}
         for i, layer in enumerate(self.layers):
             assert isinstance(layer, TimeDelayLayer)

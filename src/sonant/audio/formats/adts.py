@@ -74,7 +74,7 @@ def _length(head: bytes) -> int:
 
 
 def _kind(head: bytes) -> bytes:
-    """What stays the same from frame to frame: version, profile, rate, channels."""
+    """Return what stays the same from frame to frame: version, profile, rate, channels."""
     return bytes((head[1] & 0xFE, head[2] & 0xFD, head[3] & 0xC0)) if len(head) > 3 else b""
 
 
@@ -83,7 +83,7 @@ def _seconds(head: bytes) -> float:
 
 
 def _follow(window: Lookahead, at: int) -> bool:
-    """Whether two frames of one kind follow one another here, or one ends the file."""
+    """Return whether two frames of one kind follow one another here, or one ends the file."""
     head = window.peek(at, _HEADER)
     length = _length(head)
     following = window.peek(at + length, _HEADER)

@@ -33,7 +33,7 @@ def borrow(file: Any) -> Iterator[BinaryIO]:
 
 
 def can_seek(file: Any) -> bool:
-    """Whether the file goes to its end and back, which gzip files that call themselves seekable do not."""
+    """Return whether the file goes to its end and back, which gzip files that call themselves seekable do not."""
     with _LOCKS[id(file) % len(_LOCKS)]:
         try:
             position = file.tell()
@@ -106,7 +106,7 @@ def _unreadable(name: str, error: Exception) -> UndecodableAudio:
 
 
 def file_name(file: Any) -> str:
-    """What messages call a file object."""
+    """Return what messages call a file object."""
     return str(getattr(file, "name", None) or f"a {type(file).__name__}")
 
 

@@ -35,7 +35,7 @@ class Chunk:
         return self.begin + self.length
 
     def is_plausible(self, size: int) -> bool:
-        """Whether this is a chunk, and not some bytes of a file of `size` bytes; notes may be cut off."""
+        """Return whether this is a chunk, and not some bytes of a file of `size` bytes; notes may be cut off."""
         return _is_name(self.name) and self.length >= 0 and (self.end <= size or self.name.upper() in _NOTES)
 
 
@@ -66,7 +66,7 @@ class Dialect:
         return Chunk(name[:4], at, at + self.header_size, length - (self.header_size if self.counts_header else 0))
 
     def behind(self, file: BinaryIO, chunk: Chunk) -> int:
-        """Where the next chunk begins: some programs leave the padding out."""
+        """Return where the next chunk begins: some programs leave the padding out."""
         padded = chunk.end + -chunk.length % self.multiple
         if padded == chunk.end:
             return padded

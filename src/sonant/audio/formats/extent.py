@@ -34,7 +34,7 @@ class Sound:
 
 
 def find_sound(file: BinaryIO, size: int, begin: int, length: int, dialect: Dialect | None) -> Sound:
-    """Where the sound ends that begins at `begin` and is `length` bytes long, as its header says.
+    """Return where the sound ends that begins at `begin` and is `length` bytes long, as its header says.
 
     `dialect` is that of the chunks; None in a format without them. Raises SecondRecording.
     """
@@ -56,7 +56,7 @@ def find_sound(file: BinaryIO, size: int, begin: int, length: int, dialect: Dial
 
 
 def is_marker(length: int, *, is_short: bool = True) -> bool:
-    """Whether this stands for an unknown length, in 32 bits or in 64."""
+    """Return whether this stands for an unknown length, in 32 bits or in 64."""
     return any(length in marker for marker in _MARKERS) if is_short else length < 0 or length >= _LONGEST
 
 

@@ -65,7 +65,7 @@ class _Flac:
         return self._frames(file, at, self.end - at)
 
     def seems_single(self, file: BinaryIO) -> bool:
-        """Whether it ends as its header says, and the frames in some places are in order.
+        """Return whether it ends as its header says, and the frames in some places are in order.
 
         By its end alone several of one length cannot be told from one.
         """
@@ -131,7 +131,7 @@ def _recordings(file: BinaryIO, name: str, end: int) -> Iterator[_Flac]:
 
 
 def _behind_notes(file: BinaryIO, begin: int) -> int:
-    """Where the frames begin: pictures and notes before them may hold anything."""
+    """Return where the frames begin: pictures and notes before them may hold anything."""
     at = begin + len(MAGIC)
     for _ in range(_MOST_BLOCKS):
         head = read_at(file, at, 4)

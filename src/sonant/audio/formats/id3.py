@@ -20,7 +20,7 @@ def tag_size(head: bytes) -> int:
 
 
 def after_tags(file: BinaryIO) -> int:
-    """Where the tags at the beginning of a file end; 0 where there is no tag."""
+    """Return where the tags at the beginning of a file end; 0 where there is no tag."""
     end = 0
     for _ in range(_MOST_TAGS):
         file.seek(end)
@@ -32,7 +32,7 @@ def after_tags(file: BinaryIO) -> int:
 
 
 def before_tags(file: BinaryIO, size: int) -> int:
-    """Where the tags at the end of a file of `size` bytes begin."""
+    """Return where the tags at the end of a file of `size` bytes begin."""
     end = size
     while True:
         begin = max(0, end - 32 - 128)

@@ -145,7 +145,7 @@ def counting_frames(head: bytes, frames: int) -> bytes:
 
 
 def tag_places(kind: Kind) -> tuple[int, int]:
-    """Where Xing's tag may stand in a frame, which depends on the encoder if the frame has a checksum."""
+    """Return where Xing's tag may stand in a frame, which depends on the encoder if the frame has a checksum."""
     place = 4 + _SIDE_INFO[kind.version == 3, kind.channels]
     return place, place + 2
 

@@ -128,7 +128,7 @@ class _Walk:
         return read_header(self._window.peek(at, 4))
 
     def after_tags(self, at: int) -> int:
-        """Where the tags of other formats that begin at a place end."""
+        """Return where the tags of other formats that begin at a place end."""
         for _ in range(_MOST_TAGS):
             size = tag_size(self._window.peek(at, HEAD))
             if not size:
@@ -209,7 +209,7 @@ class _Walk:
         return run
 
     def _names_tags(self, data: bytes) -> bool:
-        """Whether frames in the window may hold tags; looked at once for each window."""
+        """Return whether frames in the window may hold tags; looked at once for each window."""
         if data is not self._searched:
             self._searched, self._may_hold_tags = data, any(name in data for name in TAG_NAMES)
         return self._may_hold_tags

@@ -190,7 +190,7 @@ class _Walk:
         return self._link is not None and all(stream.has_ended for stream in self._link.streams.values())
 
     def place(self) -> float:
-        """How many seconds of sound stand before."""
+        """Return how many seconds of sound stand before."""
         streams = [] if self._link is None else self._link.streams.values()
         return self._seconds + max((stream.seconds for stream in streams), default=0.0)
 

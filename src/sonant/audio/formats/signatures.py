@@ -35,7 +35,7 @@ def is_container(head: bytes) -> bool:
 
 
 def is_audio_file(head: bytes) -> bool:
-    """Whether a file that begins with these bytes (`REACH` of them, or all) is audio in a known container."""
+    """Return whether a file that begins with these bytes (`REACH` of them, or all) is audio in a known container."""
     if head.startswith(_BEGINNINGS) or head[4:8] == b"ftyp":
         return True
     return head[:1] == b"\xff" and (_is_adts(head) or first_frame(io.BytesIO(head), len(head)) is not None)

@@ -46,7 +46,7 @@ def _mp4(file: BinaryIO, size: int) -> int | None:
 
 
 def _voc(file: BinaryIO, size: int) -> int:
-    """Where the last block of a Creative Voice file ends; the mark behind it may be missing."""
+    """Return where the last block of a Creative Voice file ends; the mark behind it may be missing."""
     end = int.from_bytes(read_at(file, 20, 2), "little")
     for _ in range(_MOST_BOXES):
         head = read_at(file, end, 4)
@@ -57,7 +57,7 @@ def _voc(file: BinaryIO, size: int) -> int:
 
 
 def _sds(head: bytes) -> int | None:
-    """Where a MIDI sample dump should end: packets of 127 bytes hold 120 of samples, of seven bits each."""
+    """Return where a MIDI sample dump should end: packets of 127 bytes hold 120 of samples, of seven bits each."""
     if len(head) < 21:
         return None
     words = head[10] | head[11] << 7 | head[12] << 14

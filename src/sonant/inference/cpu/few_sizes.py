@@ -44,7 +44,7 @@ def filled(rows: Tensor, count: int) -> Tensor:
 
 
 def in_pieces(compute: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    """What `compute` makes of each row of (rows, in), which depends on that row alone: (rows, out)."""
+    """Return what `compute` makes of each row of (rows, in), which depends on that row alone: (rows, out)."""
     sizes = row_pieces(len(rows))
     if len(sizes) < 2:
         return compute(filled(rows, sum(sizes)))[: len(rows)]

@@ -93,7 +93,7 @@ class ReorderedConvolution(Reordered):
 
 @cache
 def reordered_serves(precision: FloatPrecision) -> bool:
-    """Whether oneDNN's convolution exists here, is right, and is not clearly slower than torch's own in float32.
+    """Return whether oneDNN's convolution exists here, is right, and is not clearly slower than torch's own in float32.
 
     Where both are about as fast, the answer must not change from run to run: the last bits of results depend on it.
     """

@@ -151,13 +151,13 @@ class PreparedFeedForward(nn.Module):
 
 @cache
 def has_bfloat16() -> bool:
-    """Whether this machine multiplies bfloat16 faster than float32."""
+    """Return whether this machine multiplies bfloat16 faster than float32."""
     return advertised("bfloat16") or gains("bfloat16", "float32")
 
 
 @cache
 def has_int8() -> bool:
-    """Whether this machine multiplies integers of eight bits, with all that belongs to it, faster than floats.
+    """Return whether this machine multiplies integers of eight bits, with all that belongs to it, faster than floats.
 
     A processor without the instructions may also saturate on the way; there the answer is no.
     """
@@ -171,7 +171,7 @@ def has_int8() -> bool:
 
 
 def advertised(precision: LinearPrecision) -> bool:
-    """Whether the processor says that it has the instructions, and torch has what makes use of them."""
+    """Return whether the processor says that it has the instructions, and torch has what makes use of them."""
     answers = (getattr(torch.cpu, question, bool)() for question in QUESTIONS[precision])
     return torch.backends.mkldnn.is_available() and any(answers)
 

@@ -74,7 +74,7 @@ class RecordedEncoder(nn.Module):
 
 
 def recordable(x: Tensor, head_dim: int) -> bool:
-    """Whether attention over frames there is a kernel that a block table steers, and nobody else records it."""
+    """Return whether attention over frames there is a kernel that a block table steers, and nobody else records it."""
     return serves(x.device) and head_dim <= MAX_HEAD_DIM and not torch.cuda.is_current_stream_capturing()
 
 

@@ -111,7 +111,7 @@ class Recording:
         return 1 if self.windows is None else len(self.windows)
 
     def needs_look(self, backbone: Backbone) -> bool:
-        """Whether `look` would do anything."""
+        """Return whether `look` would do anything."""
         return backbone.normalize or (self.windows is not None and backbone.clip_statistics() is not None)
 
     def look(self, backbone: Backbone) -> None:
@@ -128,7 +128,7 @@ class Recording:
         )
 
     def pieces(self) -> "list[Piece]":
-        """What a pass can take in, in order."""
+        """Return what a pass can take in, in order."""
         if self.windows is None:
             assert self._samples is not None
             return [Piece(self, 0, len(self._samples), None)]
@@ -206,7 +206,7 @@ class Piece:
         return None if self.statistics is None else self.recording
 
     def clip(self) -> Clip | None:
-        """What goes into the pass; None if nobody waits for it any more."""
+        """Return what goes into the pass; None if nobody waits for it any more."""
         return self.recording.clip(self.window)
 
     def take_in(self, states: Tensor | NonFiniteStates) -> None:

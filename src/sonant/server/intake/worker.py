@@ -104,7 +104,7 @@ def _answer(
 
 
 def _blocks(data: bytearray, bounds: Bounds, sampling_rate: int, min_samples: int, channel: int) -> list[np.ndarray]:
-    """What is wanted of a recording, in blocks (channels, samples); there is at least one."""
+    """Return what is wanted of a recording, in blocks (channels, samples); there is at least one."""
     wanted: audio.Channel = channel
     seconds = bounds.audio_seconds
     if channel == MIX:

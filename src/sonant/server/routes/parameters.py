@@ -57,7 +57,7 @@ def parameters(kind: type[P], body: Body, recordings: Collection[str]) -> P:
 
 
 def _refused(problems: Sequence[Mapping[str, Any]], known: Collection[str]) -> ApiError:
-    """What is wrong with the first parameter that is: of a union, a finding for each of its kinds."""
+    """Return what is wrong with the first parameter that is: of a union, a finding for each of its kinds."""
     first = problems[0]
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":

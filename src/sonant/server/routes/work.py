@@ -123,7 +123,7 @@ class _Work:
 
 
 def _warnings(recordings: Sequence[Recording], decoded: Sequence[Decoded]) -> list[str]:
-    """What is odd about recordings, as values of a header: where they stand, and why."""
+    """Return what is odd about recordings, as values of a header: where they stand, and why."""
     told = [
         f"{recording.param}: {warning}"
         for recording, one in zip(recordings, decoded, strict=True)
