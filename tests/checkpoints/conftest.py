@@ -1,7 +1,6 @@
 """Tiny models in every shape that checkpoints come in, and the names that other toolkits give their tensors."""
 
 import enum
-import re
 import sys
 from dataclasses import replace
 from types import ModuleType
@@ -11,6 +10,7 @@ import torch
 
 from sonant.checkpoints import FAMILIES, Checkpoint, Head
 from sonant.models import build
+from tests.checkpoints import tiny
 
 SIZES = {
     "conv_channels": (8,) * 7,
@@ -23,26 +23,6 @@ SIZES = {
     "dropout": 0.0,
     "layerdrop": 0.0,
 }
-HF_SIZES = {
-    "conv_dim": (8,) * 7,
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 24,
-    "num_conv_pos_embeddings": 8,
-    "num_conv_pos_embedding_groups": 2,
-    "vocab_size": 11,
-    "num_labels": 3,
-    "classifier_proj_size": 7,
-    "tdnn_dim": (6, 6, 9),
-    "tdnn_kernel": (5, 3, 1),
-    "tdnn_dilation": (1, 2, 1),
-    "xvector_output_dim": 13,
-    "num_codevectors_per_group": 5,
-    "codevector_dim": 12,
-    "proj_codevector_dim": 10,
-}
-TRANSFORMERS = {"wavlm": "WavLM", "hubert": "Hubert", "wav2vec2": "Wav2Vec2"}
 
 
 def _random(*shape):
@@ -121,81 +101,20 @@ def checkpoint_of(config_of, heads_of):
 @pytest.fixture(scope="session")
 def theirs_of():
     """A tiny model of transformers with random weights: `theirs_of("hubert", "ForCTC", "layer")`."""
-    transformers = pytest.importorskip("transformers")
-    transformers.logging.disable_progress_bar()
-
-    def make(family="wavlm", kind="Model", norm="group", **settings):
-        layer = norm == "layer"
-        config = getattr(transformers, f"{TRANSFORMERS[family]}Config")(
-            **HF_SIZES,
-            feat_extract_norm=norm,
-            do_stable_layer_norm=layer,
-            conv_bias=layer and family == "wav2vec2",
-            **settings,
-        )
-        torch.manual_seed(0)
-        model = getattr(transformers, f"{TRANSFORMERS[family]}{kind}")(config).eval()
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.normal_(std=0.3)
-        return model
-
-    return make
+    pytest.importorskip("transformers")
+    return tiny.theirs
 
 
 @pytest.fixture(scope="session")
 def fairseq_names():
-    """The state dict of a bare model of transformers under the names of fairseq and unilm.
-
-    Written from fairseq's modules, apart from the tables under test.
-    """
-
-    def rename(state, norm):
-        renamed = {}
-        for old, tensor in state.items():
-            name = old.replace("masked_spec_embed", "mask_emb")
-            name = re.sub(r"conv_layers\.(\d)\.conv\.", r"conv_layers.\1.0.", name)
-            name = re.sub(
-                r"conv_layers\.(\d)\.layer_norm\.", r"conv_layers.\1.2." + ("1." if norm == "layer" else ""), name
-            )
-            name = name.replace("feature_projection.layer_norm.", "layer_norm.")
-            name = name.replace("feature_projection.projection.", "post_extract_proj.")
-            name = name.replace("pos_conv_embed.conv.parametrizations.weight.original0", "pos_conv.0.weight_g")
-            name = name.replace("pos_conv_embed.conv.parametrizations.weight.original1", "pos_conv.0.weight_v")
-            name = name.replace("pos_conv_embed.conv.bias", "pos_conv.0.bias")
-            name = re.sub(r"(layers\.\d)\.layer_norm", r"\1.self_attn_layer_norm", name)
-            name = name.replace("attention.gru_rel_pos_const", "attention.grep_a")
-            name = name.replace("attention.gru_rel_pos_linear", "attention.grep_linear")
-            name = name.replace("attention.rel_attn_embed", "attention.relative_attention_bias")
-            name = name.replace(".attention.", ".self_attn.")
-            name = name.replace("feed_forward.intermediate_dense", "fc1").replace("feed_forward.output_dense", "fc2")
-            renamed[name] = tensor
-        return renamed
-
-    return rename
+    """The state dict of a bare model of transformers under the names of fairseq and unilm."""
+    return tiny.fairseq_names
 
 
 @pytest.fixture(scope="session")
 def torchaudio_names():
     """The same under the names of torchaudio, which stacks WavLM's query, key and value."""
-
-    def rename(state, family):
-        renamed, stacks = {}, {}
-        for old, tensor in state.items():
-            if old == "masked_spec_embed":
-                continue
-            name = re.sub(r"^encoder\.", "encoder.transformer.", old)
-            name = re.sub(r"^feature_projection\.", "encoder.feature_projection.", name)
-            part = re.fullmatch(r"(.*\.attention)\.([qkv])_proj\.(weight|bias)", name)
-            if family == "wavlm" and part:
-                stacks.setdefault(f"{part[1]}.attention.in_proj_{part[3]}", {})[part[2]] = tensor
-                continue
-            if family == "wavlm":
-                name = name.replace("attention.out_proj", "attention.attention.out_proj")
-            renamed[name] = tensor
-        return renamed | {name: torch.cat([parts[letter] for letter in "qkv"]) for name, parts in stacks.items()}
-
-    return rename
+    return tiny.torchaudio_names
 
 
 @pytest.fixture(scope="session")

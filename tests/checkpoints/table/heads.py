@@ -1,0 +1,5 @@
+"""Heads that are no class of transformers."""
+
+from tests.checkpoints.table.case import Case
+
+CASES: tuple[Case, ...] = ()
