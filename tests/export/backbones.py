@@ -32,6 +32,7 @@ BACKBONES: dict[str, Callable[[], Backbone]] = {
     "HuBERT": lambda: build(HuBERTConfig(**BASE)),
     "HuBERT-odd-kernel": lambda: build(HuBERTConfig(**{**LARGE, "position_kernel": 7})),
     "wav2vec2": lambda: build(Wav2Vec2Config(**{**BASE, "normalize": True})),
+    "wav2vec2-adapters": lambda: build(Wav2Vec2Config(**LARGE, attention_adapter_dim=4)),
     "w2v-BERT": lambda: build(
         W2vBERT2Config(dim=24, num_layers=2, num_heads=3, feed_forward_dim=40, conv_kernel=5, left_reach=9)
     ),

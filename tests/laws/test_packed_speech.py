@@ -72,6 +72,9 @@ TINY = [
         pytest.param(tiny(family, norm, pre_norm=pre), id=f"{family.__name__}-{norm}-{'pre' if pre else 'post'}")
         for family, norm, pre in product(FAMILIES, ("group", "layer"), (False, True))
     ),
+    pytest.param(
+        replace(tiny(Wav2Vec2Config, "layer", pre_norm=True), attention_adapter_dim=5), id="Wav2Vec2Config-adapters"
+    ),
     pytest.param(Wav2VecConfig(**CONVOLUTIONS), id="Wav2VecConfig"),
     pytest.param(
         Wav2VecConfig(**CONVOLUTIONS, skip_connections=True, zero_padding=True, activation="gelu"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sonant.errors import TooShortAudio
 from sonant.layers.attention import SelfAttention
-from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer, StridedGate
+from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer, GatedConvLayer, StridedGate
 from sonant.layers.packed import Packed
 from sonant.layers.transformer import FeedForward
 
@@ -33,14 +33,14 @@ def frames(lengths: list[int]) -> Packed:
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
-@given(st.lists(st.integers(3, 30), min_size=1, max_size=5), st.integers(1, 5), st.integers(1, 4))
+@given(st.lists(st.integers(5, 30), min_size=1, max_size=5), st.integers(1, 5), st.integers(1, 4), st.integers(0, 2))
 @torch.no_grad()
-def test_the_convolution_is_that_of_each_clip(lengths: list[int], kernel: int, stride: int) -> None:
+def test_the_convolution_is_that_of_each_clip(lengths: list[int], kernel: int, stride: int, margin: int) -> None:
     torch.manual_seed(0)
-    gate, packed = StridedGate(8, kernel=kernel, stride=stride), frames(lengths)
+    gate, packed = StridedGate(8, kernel=kernel, stride=stride, margin=margin), frames(lengths)
     given_clips = gate.shortened(packed).unpack()
     for clip, short in zip(packed, given_clips, strict=True):
-        expected = F.glu(F.conv1d(clip.T[None], gate.weight, gate.bias, stride, stride // 2), dim=1)[0].T
+        expected = F.glu(F.conv1d(clip.T[None], gate.weight, gate.bias, stride, margin), dim=1)[0].T
         torch.testing.assert_close(short, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -56,7 +56,18 @@ def test_a_clip_alone_equals_the_clip_in_a_batch(adapter_dim: int) -> None:
 
 
 def test_too_few_frames_are_refused() -> None:
-    gate = StridedGate(8, kernel=5, stride=2)
+    gate = StridedGate(8, kernel=5, stride=2, margin=1)
     assert gate.shortened(frames([3])).sizes == [1]
     with pytest.raises(TooShortAudio, match="needs 3"):
         gate.shortened(frames([9, 2]))
+
+
+@pytest.mark.parametrize(("kernel", "stride", "layers"), [(3, 2, 3), (5, 2, 2), (4, 3, 2), (7, 4, 1)])
+@torch.no_grad()
+def test_what_is_said_of_lengths_holds(kernel: int, stride: int, layers: int) -> None:
+    made = ConvAdapter(8, 8, [GatedConvLayer(8, kernel=kernel, stride=stride) for _ in range(layers)])
+    assert made.stride == stride**layers
+    assert made(frames([made.min_frames])).sizes == [1]
+    if made.min_frames > 1:
+        with pytest.raises(TooShortAudio):
+            made(frames([made.min_frames - 1]))

@@ -30,6 +30,7 @@ CONFIGS: dict[str, BackboneConfig] = {
     "wavlm-pre-norm": WavLMConfig(**SMALL, pre_norm=True, extractor_norm="layer", conv_bias=True),
     "hubert": HuBERTConfig(**SMALL),
     "wav2vec2": Wav2Vec2Config(**TINY, pre_norm=True),
+    "wav2vec2-adapters": Wav2Vec2Config(**TINY, pre_norm=True, attention_adapter_dim=4),
     "wav2vec": Wav2VecConfig(conv_channels=(8, 16, 16, 16, 16), context_kernels=(2, 3, 4)),
     "vq-wav2vec": VQ,
     "vq-wav2vec-deep": replace(VQ, groups=4, projection_depth=3, projection_factor=3, shared_codebook=False),

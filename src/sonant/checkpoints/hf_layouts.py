@@ -55,8 +55,6 @@ W2V_BERT2: Settings = (
     ("input_dropout", "feat_proj_dropout", 0.0),
     ("conv_dropout", "conformer_conv_dropout", 0.1),
     ("layerdrop", "layerdrop", 0.1),
-    ("adapter_kernel", "adapter_kernel_size", 3),
-    ("adapter_stride", "adapter_stride", 2),
     ("adapter_feed_forward", "use_intermediate_ffn_before_adapter", False),
 )
 
@@ -65,11 +63,12 @@ Required = tuple[tuple[str, Any, str], ...]
 WAVEFORM_REQUIRED: Required = (
     ("hidden_act", "gelu", "another activation"),
     ("feat_extract_activation", "gelu", "another activation in the extractor"),
-    ("add_adapter", False, "a convolutional adapter behind the encoder"),
-    ("adapter_attn_dim", None, "adapters in the attention layers, as in MMS"),
     ("conv_pos_batch_norm", False, "a batch norm in the positional convolution"),
     ("feat_proj_layer_norm", True, "no layer norm before the projection of the features"),
 )
+# Adapters that a family's classes in transformers do not have.
+NO_CONV_ADAPTER: Required = (("add_adapter", False, "a convolutional adapter behind the encoder"),)
+NO_ATTENTION_ADAPTERS: Required = (("adapter_attn_dim", None, "adapters in the attention layers, as in MMS"),)
 W2V_BERT2_REQUIRED: Required = (
     ("hidden_act", "swish", "another activation"),
     ("adapter_act", "relu", "another activation in the adapter"),
@@ -121,11 +120,41 @@ def _read_waveform(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], s
     return {
         "normalize": preprocessor.get("do_normalize", True) if preprocessor else norm == "layer",
         "normalize_epsilon": preprocessor.get(NORMALIZE_EPSILON, TRANSFORMERS_EPSILON),
+        # Post-norm layers have no adapter, whatever config.json says.
+        "attention_adapter_dim": theirs.get("adapter_attn_dim") if theirs.get("do_stable_layer_norm") else None,
+        **(_read_adapter(theirs, num_layers=3, dim=768) if theirs.get("add_adapter") else {}),
+    }
+
+
+def _read_adapter(theirs: Mapping[str, Any], *, num_layers: int, dim: int) -> dict[str, Any]:
+    """Sizes of a convolutional adapter; the arguments are transformers' defaults."""
+    width = theirs.get("output_hidden_size")
+    return {
+        "adapter_layers": theirs.get("num_adapter_layers", num_layers),
+        "adapter_kernel": theirs.get("adapter_kernel_size", 3),
+        "adapter_stride": theirs.get("adapter_stride", 2),
+        "adapter_dim": None if width == theirs.get("hidden_size", dim) else width,
+    }
+
+
+def _write_adapter(config: WaveformTransformerConfig | W2vBERT2Config) -> dict[str, Any]:
+    return {
+        "add_adapter": config.adapter_layers > 0,
+        "num_adapter_layers": max(1, config.adapter_layers),
+        "adapter_kernel_size": config.adapter_kernel,
+        "adapter_stride": config.adapter_stride,
+        "output_hidden_size": config.adapter_dim or config.dim,
     }
 
 
 def _write_waveform(config: WaveformTransformerConfig) -> dict[str, Any]:
-    return {"conv_bias": config.conv_bias, "num_feat_extract_layers": len(config.conv_channels)}
+    adapted = config.attention_adapter_dim
+    return {
+        "conv_bias": config.conv_bias,
+        "num_feat_extract_layers": len(config.conv_channels),
+        **({} if adapted is None else {"adapter_attn_dim": adapted}),
+        **(_write_adapter(config) if config.adapter_layers else {}),
+    }
 
 
 def _waveform_preprocessor(config: WaveformTransformerConfig) -> dict[str, Any]:
@@ -155,20 +184,14 @@ def _read_w2v_bert2(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], 
             f"{source}: the preprocessor makes num_mel_bins={bins!r} and puts {stack} frames together; the model "
             f"takes {width} numbers a step. Check that both files come from the same download."
         )
-    settings = {"num_bins": bins, "stack": stack, "adapter_layers": 0, "adapter_dim": None}
-    if theirs.get("add_adapter"):
-        width = theirs.get("output_hidden_size")
-        settings["adapter_layers"] = theirs.get("num_adapter_layers", 1)
-        settings["adapter_dim"] = None if width == theirs.get("hidden_size", 1024) else width
-    return settings
+    adapter = _read_adapter(theirs, num_layers=1, dim=1024) if theirs.get("add_adapter") else {}
+    return {"num_bins": bins, "stack": stack, **adapter}
 
 
 def _write_w2v_bert2(config: W2vBERT2Config) -> dict[str, Any]:
     return {
         "feature_projection_input_dim": config.num_bins * config.stack,
-        "add_adapter": config.adapter_layers > 0,
-        "num_adapter_layers": max(1, config.adapter_layers),
-        "output_hidden_size": config.adapter_dim or config.dim,
+        **_write_adapter(config),
     }
 
 
@@ -184,18 +207,27 @@ def _w2v_bert2_preprocessor(config: W2vBERT2Config) -> dict[str, Any]:
     }
 
 
-def _waveform(family: str, settings: Settings, classes: Mapping[str | None, str]) -> Layout:
+def _waveform(
+    family: str,
+    settings: Settings,
+    classes: Mapping[str | None, str],
+    *,
+    required: Required = (),
+    under_adapter: tuple[str, ...] = (),
+) -> Layout:
+    """A family over waveforms; `required` beyond what all of them require."""
     return Layout(
         model_type=family,
         prefix=f"{family}.",
         rows=HF,
         settings=settings,
-        required=WAVEFORM_REQUIRED,
+        required=(*WAVEFORM_REQUIRED, *required),
         classes=classes,
         extractor="Wav2Vec2FeatureExtractor",
         read=_read_waveform,
         write=_write_waveform,
         preprocessor=_waveform_preprocessor,
+        under_adapter=under_adapter,
     )
 
 
@@ -210,6 +242,8 @@ LAYOUTS: dict[str, Layout] = {
             "frame_classification": "WavLMForAudioFrameClassification",
             "xvector": "WavLMForXVector",
         },
+        required=NO_ATTENTION_ADAPTERS,
+        under_adapter=("sequence_classification", "frame_classification"),
     ),
     "hubert": _waveform(
         "hubert",
@@ -219,6 +253,7 @@ LAYOUTS: dict[str, Layout] = {
             "ctc": "HubertForCTC",
             "sequence_classification": "HubertForSequenceClassification",
         },
+        required=NO_CONV_ADAPTER,
     ),
     "wav2vec2": _waveform(
         "wav2vec2",
@@ -231,6 +266,7 @@ LAYOUTS: dict[str, Layout] = {
             "xvector": "Wav2Vec2ForXVector",
             "pretraining": "Wav2Vec2ForPreTraining",
         },
+        under_adapter=("sequence_classification", "frame_classification"),
     ),
     "w2v_bert2": Layout(
         model_type="wav2vec2-bert",

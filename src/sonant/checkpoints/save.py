@@ -71,6 +71,11 @@ def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint,
             f"The format {to} has no place for a {family}; it holds {', '.join(WRITERS[to])}. A {family} can be "
             f"written as {', '.join(format_ for format_, writers in WRITERS.items() if family in writers)}."
         )
+    if to not in FOLDERS and _has_adapters(checkpoint.config):
+        raise ConfigurationError(
+            f"The format {to} has no place for adapters, and this {family} has them. Write it as "
+            f"{' or '.join(format_ for format_ in WRITERS if format_ in FOLDERS)}."
+        )
     path = as_path(destination, "the place to save a model to").expanduser()
     if to in FOLDERS and path.is_file():
         raise ConfigurationError(f"{path} is a file, and the format {to} is a folder. Give the name of a folder.")
@@ -79,6 +84,10 @@ def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint,
             f"{path} is a folder, and the format {to} is one file. Give a name such as {path / 'model.pt'}."
         )
     return Saved(path, tuple(WRITERS[to][family](path, checkpoint)))
+
+
+def _has_adapters(config: BackboneConfig) -> bool:
+    return getattr(config, "attention_adapter_dim", None) is not None or getattr(config, "adapter_layers", 0) > 0
 
 
 def save_pretrained(

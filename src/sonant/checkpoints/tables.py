@@ -112,6 +112,17 @@ def _huggingface(encoder: str, projection: str) -> Table:
     )
 
 
+# transformers' adapters: one in each layer, and one behind the encoder.
+HF_ADAPTERS: Table = (
+    Row("encoder.layers.{i}.adapter.norm.{p}", "encoder.layers.{i}.adapter_layer.norm.{p}"),
+    Row("encoder.layers.{i}.adapter.inner.{p}", "encoder.layers.{i}.adapter_layer.linear_1.{p}"),
+    Row("encoder.layers.{i}.adapter.outer.{p}", "encoder.layers.{i}.adapter_layer.linear_2.{p}"),
+    Row("adapter.projection.{p}", "adapter.proj.{p}"),
+    Row("adapter.projection_norm.{p}", "adapter.proj_layer_norm.{p}"),
+    Row("adapter.layers.{i}.conv.{p}", "adapter.layers.{i}.conv.{p}"),
+)
+
+
 def _attention(encoder: str) -> Table:
     theirs = encoder + "layers.{i}.attention."
     return (
@@ -127,6 +138,7 @@ HF: Table = (
     Row("mask_embedding", "mask_time_emb_vector", writes=False),  # the name in transformers 4.3 to 4.5
     *_huggingface("encoder.", "feature_projection."),
     *_attention("encoder."),
+    *HF_ADAPTERS,
 )
 
 

@@ -167,7 +167,8 @@ def transformer_layer(layer: TransformerLayer, x: Tensor, mask: Tensor, position
     """(batch, time, dim) to the same."""
     if layer.pre_norm:
         x = x + attend(layer.attention, layer.attention_norm(x), mask, positions)
-        return x + layer.feed_forward(layer.feed_forward_norm(x))
+        x = x + layer.feed_forward(layer.feed_forward_norm(x))
+        return x if layer.adapter is None else x + layer.adapter(x)
     x = layer.attention_norm(x + attend(layer.attention, x, mask, positions))
     return layer.feed_forward_norm(x + layer.feed_forward(x))
 

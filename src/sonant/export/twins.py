@@ -86,7 +86,7 @@ class PaddedBackbone(nn.Module):
 
 
 class PaddedWaveformTransformer(PaddedBackbone):
-    """WavLM, HuBERT and wav2vec 2.0."""
+    """WavLM, HuBERT and wav2vec 2.0; without a convolutional adapter behind the encoder."""
 
     def __init__(self, backbone: WaveformTransformer, layers: Collection[int | str] | None, *, normalize: bool) -> None:
         super().__init__(backbone, layers, normalize=normalize)

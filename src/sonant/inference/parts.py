@@ -6,6 +6,7 @@ from torch import nn
 
 from sonant.layers.activations import activation
 from sonant.layers.attention import SelfAttention
+from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.causal_context import CausalLayer
 from sonant.layers.clip_norm import ClipGroupNorm
 from sonant.layers.conformer import ConvModule
@@ -36,7 +37,9 @@ PARTS: dict[type[nn.Module], dict[str, tuple[type, ...]]] = {
     CausalLayer: {"conv": CONV, "norm": (ClipGroupNorm,), "dropout": DROPOUT},
     ConvExtractor: {"layers": (nn.ModuleList,)},
     ConvLayer: {"conv": CONV, "norm": (ClipNorm, ChannelNorm, NoneType)},
+    AttentionAdapter: {"norm": NORM, "inner": LINEAR, "outer": LINEAR},
     TransformerLayer: {
+        "adapter": (AttentionAdapter, NoneType),
         "attention": (SelfAttention,),
         "attention_norm": NORM,
         "feed_forward": (FeedForward,),

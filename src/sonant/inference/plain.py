@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
 from sonant.layers.attention import SelfAttention
+from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.causal_context import CausalContext, CausalLayer
 from sonant.layers.clip_norm import ClipGroupNorm
 from sonant.layers.conformer import ConformerEncoder, ConformerLayer, ConvModule
-from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer, StridedGate
+from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer, GatedConvLayer, StridedGate
 from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer
 from sonant.layers.gumbel_quantizer import GumbelQuantizer
 from sonant.layers.kmeans_quantizer import KMeansQuantizer
@@ -32,11 +33,11 @@ KNOWN: dict[type[nn.Module], Any] = {
     kind: kind.forward
     for kind in (
         *(SelfAttention, PositionGate, FeedForward, ConvModule, CausalLayer, ConvExtractor, ConvLayer),
-        *(ConvPositions, FeatureProjection, TransformerLayer),
+        *(ConvPositions, FeatureProjection, TransformerLayer, AttentionAdapter),
         *(nn.Linear, nn.Conv1d, nn.LayerNorm, nn.Embedding, nn.Dropout, nn.Identity, nn.ModuleList),
         *(ChannelNorm, ClipGroupNorm, ClipNorm, RelativeKeys, RelativePositions, LearnedPositions),
         *(CausalContext, ConformerEncoder, ConformerLayer, TransformerEncoder),
-        *(ConvAdapter, ConvAdapterLayer, StridedGate, GumbelQuantizer, KMeansQuantizer),
+        *(ConvAdapter, ConvAdapterLayer, GatedConvLayer, StridedGate, GumbelQuantizer, KMeansQuantizer),
         *(StackedFbank, CodeVocabulary, TokenHead),
         *(WaveformTransformer, W2vBERT2, Wav2Vec, VQWav2Vec, DiscreteBERT),
     )

@@ -1,4 +1,7 @@
-"""An adapter between a speech encoder and what stands behind it: strided convolutions that shorten, and attention."""
+"""An adapter between a speech encoder and what stands behind it: strided convolutions, with or without attention."""
+
+from collections.abc import Sequence
+from math import prod
 
 import torch.nn.functional as F
 from torch import nn
@@ -10,15 +13,20 @@ from sonant.layers.transformer import FeedForward
 
 
 class StridedGate(nn.Conv1d):
-    """A strided convolution and a gated linear unit; outside a clip it sees `stride // 2` zeros on either side.
+    """A strided convolution and a gated linear unit; outside a clip it sees `margin` zeros on either side.
 
     Its `weight` is (2 * dim, dim, kernel).
     """
 
-    def __init__(self, dim: int, *, kernel: int, stride: int) -> None:
+    def __init__(self, dim: int, *, kernel: int, stride: int, margin: int) -> None:
         super().__init__(dim, 2 * dim, kernel, stride)
-        self.margin = stride // 2
+        self.margin = margin
         nn.init.kaiming_normal_(self.weight)
+
+    @property
+    def min_frames(self) -> int:
+        """Frames that a clip needs for one of the output."""
+        return max(1, self.kernel_size[0] - 2 * self.margin)
 
     def shortened(self, frames: Packed) -> Packed:
         """(total, dim) to fewer frames of the same width: clips lie at multiples of the stride on one stream."""
@@ -27,7 +35,7 @@ class StridedGate(nn.Conv1d):
         lengths = (padded - kernel) // stride + 1
         if int(padded.min()) < kernel:
             raise TooShortAudio(
-                f"Clips of {frames.sizes} frames came to an adapter that needs {kernel - 2 * self.margin} for one of "
+                f"Clips of {frames.sizes} frames came to an adapter that needs {self.min_frames} for one of "
                 "its own. Drop the shorter clips or join them to their neighbours."
             )
         slots = -(-padded // stride) * stride
@@ -38,6 +46,26 @@ class StridedGate(nn.Conv1d):
         moved = self(stream.index_copy(0, at, frames.values).T[None])[0].T  # (steps, 2 * dim)
         rows = steps_at(starts[:-1] // stride, lengths).to(device)
         return Packed(F.glu(moved.index_select(0, rows)), lengths)
+
+
+class GatedConvLayer(nn.Module):
+    """A layer of an adapter that is a gated convolution and nothing else.
+
+    Source: transformers `Wav2Vec2AdapterLayer`, whose margin is one frame whatever the stride.
+    """
+
+    def __init__(self, dim: int, *, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.conv = StridedGate(dim, kernel=kernel, stride=stride, margin=1)
+
+    @property
+    def gate(self) -> StridedGate:
+        """The convolution that decides how many frames come out."""
+        return self.conv
+
+    def forward(self, frames: Packed) -> Packed:
+        """(total, dim) to fewer frames."""
+        return self.conv.shortened(frames)
 
 
 class ConvAdapterLayer(nn.Module):
@@ -56,9 +84,16 @@ class ConvAdapterLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.residual_norm, self.attention_norm, self.feed_forward_norm = (nn.LayerNorm(dim, eps=eps) for _ in range(3))
-        self.residual_conv, self.attention_conv = (StridedGate(dim, kernel=kernel, stride=stride) for _ in range(2))
+        self.residual_conv, self.attention_conv = (
+            StridedGate(dim, kernel=kernel, stride=stride, margin=stride // 2) for _ in range(2)
+        )
         self.attention, self.feed_forward = attention, feed_forward
         self.dropout = nn.Dropout(dropout)
+
+    @property
+    def gate(self) -> StridedGate:
+        """The convolution that decides how many frames come out."""
+        return self.residual_conv
 
     def forward(self, frames: Packed) -> Packed:
         """(total, dim) to fewer frames."""
@@ -76,15 +111,15 @@ class ConvAdapter(nn.Module):
         layers: the layers.
         feed_forward: the block before them, if any.
 
-    Source: Seamless (arXiv 2312.05187); transformers `Wav2Vec2BertAdapter`. There LayerDrop may leave out a layer of
-    the adapter, and with it the halving of the length; here it does not.
+    Source: Seamless (arXiv 2312.05187); transformers `Wav2Vec2BertAdapter` and `Wav2Vec2Adapter`. There LayerDrop may
+    leave out a layer of the adapter, and with it the halving of the length; here it does not.
     """
 
     def __init__(
         self,
         dim: int,
         adapter_dim: int,
-        layers: list[ConvAdapterLayer],
+        layers: Sequence[ConvAdapterLayer | GatedConvLayer],
         *,
         feed_forward: FeedForward | None = None,
         eps: float = 1e-5,
@@ -95,6 +130,23 @@ class ConvAdapter(nn.Module):
         if adapter_dim != dim:
             self.projection, self.projection_norm = nn.Linear(dim, adapter_dim), nn.LayerNorm(adapter_dim, eps=eps)
         self.layers = nn.ModuleList(layers)
+
+    @property
+    def _gates(self) -> list[StridedGate]:
+        return [layer.gate for layer in self.layers if isinstance(layer, ConvAdapterLayer | GatedConvLayer)]
+
+    @property
+    def stride(self) -> int:
+        """Frames of the input for one of the output."""
+        return prod(gate.stride[0] for gate in self._gates)
+
+    @property
+    def min_frames(self) -> int:
+        """Frames that a clip needs for one of the output."""
+        needed = 1
+        for gate in reversed(self._gates):
+            needed = max(1, (needed - 1) * gate.stride[0] + gate.kernel_size[0] - 2 * gate.margin)
+        return needed
 
     def forward(self, frames: Packed) -> Packed:
         """(total, dim) to (fewer, adapter_dim)."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from sonant.layers.activations import Activation, activation
 from sonant.layers.attention import SelfAttention
+from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativePositions
 
@@ -33,7 +34,10 @@ class FeedForward(nn.Module):
 
 
 class TransformerLayer(nn.Module):
-    """Attention and feed-forward, each added to its input; the norms before (pre-norm) or after (post-norm)."""
+    """Attention and feed-forward, each added to its input; the norms before (pre-norm) or after (post-norm).
+
+    A pre-norm layer may have an adapter, whose result is added last.
+    """
 
     def __init__(
         self,
@@ -42,11 +46,12 @@ class TransformerLayer(nn.Module):
         feed_forward: FeedForward,
         *,
         pre_norm: bool,
+        adapter: AttentionAdapter | None = None,
         dropout: float = 0.0,
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
-        self.attention, self.feed_forward = attention, feed_forward
+        self.attention, self.feed_forward, self.adapter = attention, feed_forward, adapter
         self.attention_norm, self.feed_forward_norm = nn.LayerNorm(dim, eps=eps), nn.LayerNorm(dim, eps=eps)
         self.pre_norm = pre_norm
         self.dropout = nn.Dropout(dropout)
@@ -54,7 +59,8 @@ class TransformerLayer(nn.Module):
     def forward(self, frames: Tensor, lengths: list[int], table: Tensor | None) -> Tensor:
         if self.pre_norm:
             frames = frames + self.dropout(self.attention(self.attention_norm(frames), lengths, table))
-            return frames + self.feed_forward(self.feed_forward_norm(frames))
+            frames = frames + self.feed_forward(self.feed_forward_norm(frames))
+            return frames if self.adapter is None else frames + self.adapter(frames)
         frames = self.attention_norm(frames + self.dropout(self.attention(frames, lengths, table)))
         return self.feed_forward_norm(frames + self.feed_forward(frames))
 

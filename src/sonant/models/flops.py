@@ -76,6 +76,8 @@ def _waveform_transformer(config: WaveformTransformerConfig, num_samples: int) -
     layer = _transformer_layer(frames, c.dim, c.feed_forward_dim)
     if isinstance(c, WavLMConfig):  # the gate: a map from each head's share of the frame to eight numbers
         layer += linear_flops(frames * c.num_heads, c.dim // c.num_heads, 8)
+    if c.attention_adapter_dim is not None:
+        layer += 2 * linear_flops(frames, c.dim, c.attention_adapter_dim)
     return Flops(extractor, projection + positions + c.num_layers * layer)
 
 

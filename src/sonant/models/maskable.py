@@ -5,7 +5,9 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
+from sonant.errors import ConfigurationError
 from sonant.layers.clip_statistics import ClipStatistics
+from sonant.layers.conv_adapter import ConvAdapter
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone, Encoded
 
@@ -26,7 +28,10 @@ class FeatureProjection(nn.Module):
 
 
 class MaskableBackbone(Backbone):
-    """Extractor, projection, masking, encoder.
+    """Extractor, projection, masking, encoder; and an adapter behind it, where there is one.
+
+    `last` of what it gives is the output of the encoder, at the rate of the hidden states: what the adapter makes of it
+    is another sequence, and comes from `adapted`.
 
     Attributes:
         extractor: packed waveforms to frames (total_frames, channels); knows `clip_statistics`.
@@ -34,12 +39,18 @@ class MaskableBackbone(Backbone):
         mask_embedding: (dim,), what stands for a hidden frame.
         encoder: called with packed frames (total_frames, dim), the numbers of the states to keep and whether the output
             is wanted; gives both.
+        adapter: shortens the output of the encoder, for heads; None in most models.
     """
 
     extractor: nn.Module
     projection: FeatureProjection
     mask_embedding: nn.Parameter
     encoder: nn.Module
+    adapter: ConvAdapter | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.adapter = None
 
     @property
     def num_layers(self) -> int:
@@ -84,3 +95,14 @@ class MaskableBackbone(Backbone):
             frames = torch.where(mask[:, None], self.mask_embedding.to(frames.dtype), frames)
         states, output = self.encoder(normed.with_values(frames), keep, last=last)
         return Encoded(states, output, normed.lengths, self.frame_rate)
+
+    def adapted(self, encoded: Encoded) -> Packed:
+        """Return what the adapter makes of `last`: (fewer frames, adapter_dim)."""
+        if self.adapter is None or encoded.last is None:
+            raise ConfigurationError(
+                "The adapter was asked for, but this model has none (adapter_layers is 0)."
+                if self.adapter is None
+                else "The adapter reads the last state, which was not kept: encode with layers=None or 'last' in them."
+            )
+        adapted: Packed = self.adapter(Packed(encoded.last, encoded.lengths))
+        return adapted

@@ -15,7 +15,6 @@ from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer
 from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativeKeys
 from sonant.layers.transformer import FeedForward
-from sonant.models.backbone import Encoded
 from sonant.models.maskable import FeatureProjection, MaskableBackbone
 from sonant.models.normalization import ORIGINAL_EPSILON, check_epsilon
 
@@ -118,11 +117,7 @@ class StackedFbank(nn.Module):
 
 
 class W2vBERT2(MaskableBackbone):
-    """Mel energies, projection, masking, conformer; and the adapter, where there is one.
-
-    `last` is the output of the last block, at the rate of the hidden states: what the adapter makes of it is another
-    sequence, and comes from `adapted`.
-    """
+    """Mel energies, projection, masking, conformer; and the adapter, where there is one."""
 
     config: W2vBERT2Config
     extractor: StackedFbank
@@ -157,7 +152,6 @@ class W2vBERT2(MaskableBackbone):
             )
 
         self.encoder = ConformerEncoder(c.num_layers, make_layer, dropout=c.dropout, layerdrop=c.layerdrop)
-        self.adapter = None
         if c.adapter_layers:
             width = c.adapter_dim or c.dim
             layers = [
@@ -179,17 +173,6 @@ class W2vBERT2(MaskableBackbone):
     def waveform_dtype(self) -> torch.dtype:
         """Float32 at least: the logarithm of a quiet bin is lost in half precision before the first weight."""
         return torch.promote_types(self.projection.norm.weight.dtype, torch.float32)
-
-    def adapted(self, encoded: Encoded) -> Packed:
-        """Return what the adapter makes of `last`: (fewer frames, adapter_dim)."""
-        if self.adapter is None or encoded.last is None:
-            raise ConfigurationError(
-                "The adapter was asked for, but this model has none (adapter_layers is 0)."
-                if self.adapter is None
-                else "The adapter reads the last state, which was not kept: encode with layers=None or 'last' in them."
-            )
-        adapted: Packed = self.adapter(Packed(encoded.last, encoded.lengths))
-        return adapted
 
 
 def build_w2v_bert2(config: W2vBERT2Config) -> W2vBERT2:

@@ -11,6 +11,8 @@ from torch import nn
 
 from sonant.errors import ConfigurationError
 from sonant.layers.attention import SelfAttention
+from sonant.layers.attention_adapter import AttentionAdapter
+from sonant.layers.conv_adapter import ConvAdapter, GatedConvLayer
 from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm, receptive_field
 from sonant.layers.positions import ConvPositions, PositionGate, RelativePositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
@@ -20,7 +22,13 @@ from sonant.models.normalization import ORIGINAL_EPSILON, check_epsilon
 
 @dataclass(frozen=True, kw_only=True)
 class WaveformTransformerConfig:
-    """Sizes and rates; the defaults are the published base models. In brackets: fairseq's name, then Hugging Face's."""
+    """Sizes and rates; the defaults are the published base models. In brackets: fairseq's name, then Hugging Face's.
+
+    Attributes:
+        attention_adapter_dim: width in the middle of the adapter behind each layer (MMS); None for no such adapters.
+        adapter_layers: of the convolutional adapter behind the encoder; 0 for none.
+        adapter_dim: width behind that adapter; None for `dim`.
+    """
 
     conv_channels: tuple[int, ...] = (512,) * 7  # conv_feature_layers; conv_dim
     conv_kernels: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
@@ -40,6 +48,11 @@ class WaveformTransformerConfig:
     activation_dropout: float = 0.0
     input_dropout: float = 0.1  # dropout_input; feat_proj_dropout
     layerdrop: float = 0.05
+    attention_adapter_dim: int | None = None  # adapter_attn_dim
+    adapter_layers: int = 0  # num_adapter_layers
+    adapter_kernel: int = 3
+    adapter_stride: int = 2
+    adapter_dim: int | None = None  # output_hidden_size
     normalize: bool = False  # whether waveforms come with zero mean and unit variance
     normalize_epsilon: float = ORIGINAL_EPSILON  # added to the variance
     sampling_rate: int = 16_000
@@ -53,6 +66,11 @@ class WaveformTransformerConfig:
         for name, divisor in (("num_heads", self.num_heads), ("position_groups", self.position_groups)):
             if self.dim % divisor:
                 raise ConfigurationError(f"dim={self.dim} cannot be divided by {name}={divisor}; choose a multiple.")
+        if self.attention_adapter_dim is not None and not self.pre_norm:
+            raise ConfigurationError(
+                f"attention_adapter_dim={self.attention_adapter_dim} was given with pre_norm=False: adapters stand in "
+                "pre-norm layers alone. Leave it out, or set pre_norm=True."
+            )
         check_epsilon(self.normalize_epsilon)
 
     @property
@@ -84,7 +102,7 @@ TINY: dict[str, Any] = {
 
 
 class WaveformTransformer(MaskableBackbone):
-    """Convolutional extractor, projection, masking, Transformer encoder."""
+    """Convolutional extractor, projection, masking, Transformer encoder; and the adapter, where there is one."""
 
     config: WaveformTransformerConfig
     extractor: ConvExtractor
@@ -108,6 +126,7 @@ class WaveformTransformer(MaskableBackbone):
                 SelfAttention(c.dim, c.num_heads, gate=gate, dropout=c.attention_dropout),
                 FeedForward(c.dim, c.feed_forward_dim, dropout=c.dropout, activation_dropout=c.activation_dropout),
                 pre_norm=c.pre_norm,
+                adapter=None if c.attention_adapter_dim is None else AttentionAdapter(c.dim, c.attention_adapter_dim),
                 dropout=c.dropout,
                 eps=c.layer_norm_eps,
             )
@@ -123,3 +142,9 @@ class WaveformTransformer(MaskableBackbone):
             layerdrop=c.layerdrop,
             eps=c.layer_norm_eps,
         )
+        if c.adapter_layers:
+            width = c.adapter_dim or c.dim
+            layers = [
+                GatedConvLayer(width, kernel=c.adapter_kernel, stride=c.adapter_stride) for _ in range(c.adapter_layers)
+            ]
+            self.adapter = ConvAdapter(c.dim, width, layers)

@@ -26,6 +26,7 @@ CONFIGS: dict[str, Any] = {
     "wavlm, layer norm": WavLMConfig(**LAYER_NORM),
     "hubert": HuBERTConfig(**SMALL),
     "wav2vec2, layer norm": Wav2Vec2Config(**LAYER_NORM),
+    "wav2vec2, adapters": Wav2Vec2Config(**LAYER_NORM, attention_adapter_dim=8),
     "w2v_bert2": W2vBERT2Config(**CONFORMER),
 }
 LENGTHS = (16_000, 400, 7_777, 16_000, 32_123)

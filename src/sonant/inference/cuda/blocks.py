@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sonant.inference.attention import FusedSelfAttention
 from sonant.layers.activations import activation
 from sonant.layers.attention import SelfAttention
+from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.kernels import triton_convolution
 from sonant.layers.kernels.triton_norm import norm_rows
 from sonant.layers.packed import Packed, lay_with_gaps
@@ -80,6 +81,19 @@ def cuda_attention(attention: SelfAttention, dtype: torch.dtype) -> FusedSelfAtt
     return FusedSelfAttention(attention, partial(CudaLinear, dtype=dtype), alignment=ALIGNMENT)
 
 
+class CudaAttentionAdapter(nn.Module):
+    """`AttentionAdapter`; its norm in float32."""
+
+    def __init__(self, adapter: AttentionAdapter, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.norm = WideNorm(adapter.norm)
+        self.inner, self.outer = (CudaLinear(part.weight, part.bias, dtype) for part in (adapter.inner, adapter.outer))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(total, dim) to (total, dim)."""
+        return self.outer(F.relu(self.inner(self.norm(frames))))
+
+
 class CudaTransformerLayer(nn.Module):
     """`TransformerLayer` without dropout; the sum and the norm that follows it are one pass."""
 
@@ -89,6 +103,7 @@ class CudaTransformerLayer(nn.Module):
         self.attention = cuda_attention(layer.attention, dtype)
         self.feed_forward = CudaFeedForward(layer.feed_forward, dtype)
         self.attention_norm, self.feed_forward_norm = WideNorm(layer.attention_norm), WideNorm(layer.feed_forward_norm)
+        self.adapter = None if layer.adapter is None else CudaAttentionAdapter(layer.adapter, dtype)
 
     def forward(self, frames: Tensor, clips: list[int] | Tensor, table: Tensor | None) -> Tensor:
         """(total, dim) to the same, float32; the arguments are those of `FusedSelfAttention`."""
@@ -98,7 +113,8 @@ class CudaTransformerLayer(nn.Module):
             mixed = self.attention(narrow, clips, table)
             narrow, total = norm_rows(frames, between.weight, between.bias, between.eps, dtype, added=mixed, kept="sum")
             assert total is not None
-            return total + self.feed_forward(narrow)
+            total = total + self.feed_forward(narrow)
+            return total if self.adapter is None else total + self.adapter(total)
         mixed = self.attention(frames, clips, table)
         narrow, wide = norm_rows(frames, before.weight, before.bias, before.eps, dtype, added=mixed, kept="norm")
         assert wide is not None  # as it was to be kept
