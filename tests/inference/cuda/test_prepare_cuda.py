@@ -1,6 +1,5 @@
 """What is readied for a GPU gives the states of the plain model; here on a CPU, the arithmetic as a GPU has it."""
 
-import copy
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -16,6 +15,7 @@ from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.kernels import triton_attention, triton_convolution, triton_norm
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, HuBERTConfig, W2vBERT2Config, Wav2Vec2Config, Wav2VecConfig, WavLMConfig, build
+from tests.inference.cuda.test_recording import Rehearsal
 from tests.shapes import SMALL
 from tests.triton_kernels import needs_triton
 
@@ -130,18 +130,6 @@ def test_other_families_are_converted() -> None:
     assert {parameter.dtype for parameter in plain.parameters()} == {torch.float32}
 
 
-class Rehearsal:
-    """In place of a CUDA graph: the work on tensors that stay where they are, with whatever was copied there."""
-
-    def __init__(self, work: recording.Work, inputs: Sequence[Tensor], _pool: object) -> None:
-        self.work, self.inputs = work, [tensor.clone() for tensor in inputs]
-
-    def replay(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        for kept, given in zip(self.inputs, inputs, strict=True):
-            kept.copy_(given)
-        return self.work(self.inputs)
-
-
 @pytest.mark.slow
 def test_a_recording_serves_whatever_clips_fill_its_size(monkeypatch) -> None:
     """What was recorded for one set of clips gives the states of others: nothing of the first is left in it."""
@@ -193,18 +181,3 @@ def test_the_whole_model_by_the_kernels_of_a_gpu(name: str, monkeypatch) -> None
     for number, state in expected.hidden_states.items():
         assert torch.cosine_similarity(given.hidden_states[number], state, dim=1).min() > 0.99
     assert_same(given.last, expected.last, 0.02)
-
-
-def test_recordings_unused_for_longest_go_first(monkeypatch) -> None:
-    made = []
-    monkeypatch.setattr(torch.cuda, "graph_pool_handle", object)
-    monkeypatch.setattr(recording, "Recording", lambda *given: made.append(Rehearsal(*given)) or made[-1])
-    recordings, x = recording.Recordings(at_most=2), torch.ones(2)
-
-    def doubled(inputs: Sequence[Tensor]) -> list[Tensor]:
-        return [inputs[0] * 2]
-
-    for key in ("a", "a", "b", "b", "a", "c", "a", "b", "b"):
-        assert torch.equal(recordings.run(key, doubled, [x])[0], x * 2)
-    assert len(made) == 3, "b was forgotten when c came, and recorded anew; a was not"
-    assert torch.equal(copy.deepcopy(recordings).run("a", doubled, [x])[0], x * 2)

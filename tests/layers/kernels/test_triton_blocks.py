@@ -1,12 +1,14 @@
 """Where Triton's kernels serve, and what tells them the clips."""
 
-import logging
-
 import pytest
 import torch
 
+from sonant.errors import ConfigurationError, ModelWarning
 from sonant.layers.kernels import triton_blocks
-from sonant.layers.kernels.triton_blocks import ENTRY, block_table, serves
+from sonant.layers.kernels.triton_attention import attend_triton
+from sonant.layers.kernels.triton_blocks import ENTRY, MAX_INDEX, block_table, serves
+from sonant.layers.kernels.triton_convolution import convolve
+from sonant.layers.positions import RelativeKeyBias
 from tests.triton_kernels import DEVICE, needs_triton
 
 
@@ -24,7 +26,7 @@ def test_a_block_table_made_for_inference_serves_training() -> None:
     assert not table.is_inference()
 
 
-def test_a_kernel_is_tried_before_it_is_relied_on(monkeypatch: pytest.MonkeyPatch, caplog) -> None:
+def test_a_kernel_is_tried_before_it_is_relied_on(monkeypatch: pytest.MonkeyPatch) -> None:
     needs_triton()
     from sonant.layers.kernels import triton_programs
 
@@ -36,9 +38,8 @@ def test_a_kernel_is_tried_before_it_is_relied_on(monkeypatch: pytest.MonkeyPatc
             raise RuntimeError("Failed to find C compiler.")
 
     monkeypatch.setattr(triton_programs, "norm", WithoutCompiler())
-    with caplog.at_level(logging.DEBUG, logger=triton_blocks.__name__):
+    with pytest.warns(ModelWarning, match="Failed to find C compiler"):
         assert not run(DEVICE)
-    assert "Failed to find C compiler" in caplog.text
 
 
 def test_no_kernel_on_a_cpu_nor_where_they_are_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,3 +49,16 @@ def test_no_kernel_on_a_cpu_nor_where_they_are_turned_off(monkeypatch: pytest.Mo
     assert not serves(torch.device("cpu"))
     monkeypatch.setenv("SONANT_KERNELS", "0")
     assert not serves(torch.device("cuda"))
+
+
+def test_a_clip_beyond_the_indices_of_a_kernel_is_refused() -> None:
+    """Before anything is launched: an index of 32 bits would come round to the clip's beginning, in silence."""
+    query = torch.zeros(1, 2, 16)
+    scores = RelativeKeyBias(torch.zeros(1, 2, 73), 64)
+    for values, call in (
+        (32, lambda frames: attend_triton(query, query, query, [frames])),
+        (146, lambda frames: attend_triton(query, query, query, [3, frames], scores)),
+        (16, lambda frames: convolve(query[0], torch.zeros(16, 8, 4), None, [frames])),
+    ):
+        with pytest.raises(ConfigurationError, match="window_seconds"):
+            call(MAX_INDEX // values + 1)

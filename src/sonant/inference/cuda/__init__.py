@@ -16,6 +16,7 @@ from sonant.inference.cuda.blocks import (
     cuda_attention,
 )
 from sonant.inference.cuda.encoder import RecordedEncoder
+from sonant.inference.cuda.exact_float32 import run_exactly
 from sonant.inference.cuda.extractor import CudaExtractor
 from sonant.inference.modules import plain_copy, replace_blocks
 from sonant.inference.parts import is_whole
@@ -34,13 +35,17 @@ UNDIVIDED = (SelfAttention, FeedForward, ConvExtractor, ConvPositions, FeaturePr
 def prepare_cuda(backbone: Backbone, precision: Precision, device: torch.device | None = None) -> Backbone:
     """A copy of a model for inference on a GPU, that it lies on or another; `sonant.inference.prepare` says more.
 
-    Where a family has no block of its own here, it is the plain model in that precision.
+    Where a family has no block of its own here, it is the plain model in that precision. In float32, TF32 is off while
+    it runs.
     """
     dtype = getattr(torch, precision)
-    if not isinstance(backbone, MaskableBackbone):
-        return plain_copy(backbone, dtype, device)
-    prepared = plain_copy(backbone, torch.float32, device)
-    replace_blocks(prepared, partial(_prepared, dtype=dtype))
+    if isinstance(backbone, MaskableBackbone):
+        prepared = plain_copy(backbone, torch.float32, device)
+        replace_blocks(prepared, partial(_prepared, dtype=dtype))
+    else:
+        prepared = plain_copy(backbone, dtype, device)
+    if precision == "float32":
+        run_exactly(prepared)
     return prepared
 
 

@@ -2,44 +2,81 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from functools import cache
 from threading import Lock
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, cuda
+
+from sonant.errors import ModelWarning, warn
 
 Work = Callable[[Sequence[Tensor]], list[Tensor]]
 
+_CAPTURE = Lock()  # one capture at a time in a process
+
+
+class Unrecordable(Exception):
+    """The work does not let itself be captured in a CUDA graph."""
+
 
 class Recording:
-    """A CUDA graph of some work on tensors of fixed shapes; `pool` is the memory that it works in."""
+    """A CUDA graph of some work on tensors of fixed shapes, all on one device; `pool` is the memory that it works in.
+
+    Raises:
+        Unrecordable: the capture failed.
+    """
 
     def __init__(self, work: Work, inputs: Sequence[Tensor], pool: Any) -> None:
+        self._device = inputs[0].device
         with torch.inference_mode(False), torch.no_grad():  # what is kept outlives the mode that it is made in
             self._inputs = [tensor.clone() for tensor in inputs]
-            self._graph = torch.cuda.CUDAGraph()
+            # PyTorch captures, synchronises and launches on the current device, whatever device the tensors are on.
+            with _CAPTURE, cuda.device(self._device):
+                before, stream = cuda.current_stream(self._device), _capture_stream(self._device)
+                stream.wait_stream(before)
+                with cuda.stream(stream):  # also ends what a failed capture leaves behind
+                    work(self._inputs)  # libraries set themselves up for a thread and stream: not within a capture
+                    self._graph, self._outputs = self._capture(work, pool, stream)
+                before.wait_stream(stream)
+                self._done = cuda.Event()
+                self._done.record(before)
+
+    def _capture(self, work: Work, pool: Any, stream: Any) -> tuple[Any, list[Tensor]]:
+        graph = cuda.CUDAGraph()
+        try:
             # Another thread may load audio on the way: only this one must keep to what can be recorded.
-            with torch.cuda.graph(self._graph, pool, capture_error_mode="thread_local"):
-                self._outputs = work(self._inputs)
+            with cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+                outputs = work(self._inputs)
+        except RuntimeError as error:
+            raise Unrecordable(_first(error)) from error
+        return graph, outputs
 
     def replay(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """What the work makes of other contents."""
-        for kept, given in zip(self._inputs, inputs, strict=True):
-            kept.copy_(given)
-        self._graph.replay()
-        return [output.clone() for output in self._outputs]
+        """Return what the work makes of other contents, on the current stream of the device."""
+        with cuda.device(self._device):
+            stream = cuda.current_stream(self._device)
+            stream.wait_event(self._done)  # the last replay may have been on another stream, in the same memory
+            for kept, given in zip(self._inputs, inputs, strict=True):
+                kept.copy_(given)
+            self._graph.replay()
+            outputs = [output.clone() for output in self._outputs]
+            self._done.record(stream)
+        return outputs
 
 
 class Recordings:
-    """Those of one model, by what distinguishes them; work is recorded when it is asked for a second time.
+    """Those of one model on one device, by what distinguishes them; work is recorded when it is asked for again.
 
-    The first time compiles kernels and sets up libraries, which cannot be recorded, and often no second time follows.
-    All work in the same memory: they are replayed one after another, and what they leave is copied at once.
+    The first time compiles kernels, which cannot be recorded, and often no second time follows. Work that cannot be
+    recorded is run as it is from then on, with one warning for the model. All work in the same memory: they are
+    replayed one after another, and what they leave is copied at once.
     """
 
     def __init__(self, at_most: int) -> None:
         self.at_most = at_most
-        self._known: OrderedDict[Hashable, Recording | None] = OrderedDict()
+        self._known: OrderedDict[Hashable, Recording | None] = OrderedDict()  # None: asked for once
+        self._unrecordable: set[Hashable] = set()
         self._pool: object = None
         self._lock = Lock()
 
@@ -47,15 +84,54 @@ class Recordings:
         return Recordings(self.at_most)  # what is recorded belongs to the tensors of this model
 
     def run(self, key: Hashable, work: Work, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """The work's outputs; `key` stands for the work and for the shapes of its inputs."""
+        """Return the work's outputs; `key` stands for the work and for the shapes of its inputs."""
         with self._lock:
-            if key not in self._known:
-                self._known[key] = None
-                if len(self._known) > self.at_most:
-                    self._known.popitem(last=False)  # the one unused for longest
-                return work(inputs)
-            if (recording := self._known[key]) is None:
-                self._pool = self._pool or torch.cuda.graph_pool_handle()
-                recording = self._known[key] = Recording(work, inputs, self._pool)
+            if self._asked_before(key) and (recording := self._recording(key, work, inputs)) is not None:
+                return recording.replay(inputs)
+        return work(inputs)
+
+    @property
+    def count(self) -> int:
+        """The number of CUDA graphs that are kept."""
+        return sum(recording is not None for recording in self._known.values())
+
+    def _asked_before(self, key: Hashable) -> bool:
+        if key in self._unrecordable:
+            return False
+        if key in self._known:
             self._known.move_to_end(key)
-            return recording.replay(inputs)
+            return True
+        self._known[key] = None
+        if len(self._known) > self.at_most:
+            self._known.popitem(last=False)  # the one unused for longest
+        return False
+
+    def _recording(self, key: Hashable, work: Work, inputs: Sequence[Tensor]) -> Recording | None:
+        if (recording := self._known[key]) is not None:
+            return recording
+        try:
+            self._pool = self._pool or cuda.graph_pool_handle()
+            recording = self._known[key] = Recording(work, inputs, self._pool)
+        except Unrecordable as error:
+            if not self._unrecordable:
+                warn(
+                    f"The layers could not be recorded as a CUDA graph ({error}). They are launched one by "
+                    "one: short recordings take longer, the states are the same. Another library that uses the GPU in "
+                    "the same process, or little free GPU memory, is a likely cause.",
+                    ModelWarning,
+                )
+            del self._known[key]
+            self._unrecordable.add(key)
+            self._pool = None  # a failed capture leaves the allocator recording into it
+        return recording
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the error that the others followed: a capture that one breaks off ends with another."""
+    return error if error.__context__ is None else _first(error.__context__)
+
+
+@cache
+def _capture_stream(device: torch.device) -> Any:
+    """The one stream of a device that is captured, as graphs that share memory must share it."""
+    return cuda.Stream(device)

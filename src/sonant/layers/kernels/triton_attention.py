@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sonant.layers.kernels.triton_blocks import ENTRY, block_table, on, serves
+from sonant.layers.kernels.triton_blocks import ENTRY, block_table, check_reach, on, serves
 from sonant.layers.positions import RelativeBias, RelativeKeyBias
 
 MAX_HEAD_DIM = 128
@@ -58,6 +58,8 @@ def attend_triton(
 
     The same from run to run to the bit: nothing is added up in an order left to chance.
     """
+    distances = query.shape[1] * bias.scores.shape[2] if isinstance(bias, RelativeKeyBias) else 0
+    check_reach(lengths, max(query.stride(0), distances))
     return attend_blocks(query, key, value, block_table(tuple(lengths), query.device), bias, dropout=dropout)
 
 

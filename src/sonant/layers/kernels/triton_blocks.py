@@ -1,6 +1,5 @@
 """What the Triton kernels share: where they run, and the table that tells their programs which clip they work on."""
 
-import logging
 import os
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, lru_cache
@@ -9,20 +8,22 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
+from sonant.errors import ConfigurationError, ModelWarning, warn
 from sonant.layers.packed import onto
 
 ENTRY = 128  # rows of a clip that one entry of the block table stands for; the blocks of every kernel divide it
 HAS_TRITON = find_spec("triton") is not None
+MAX_INDEX = 2**31 - 1  # of a value within a clip, which kernels count in 32 bits
 
 
 def serves(device: torch.device) -> bool:
-    """Whether Triton's kernels run there: on a GPU that multiplies bfloat16, where one was tried and did."""
+    """Return whether Triton's kernels run there: on a GPU that multiplies bfloat16, where one was tried and did."""
     return HAS_TRITON and device.type == "cuda" and os.environ.get("SONANT_KERNELS") != "0" and _runs(device)
 
 
 @cache
 def _runs(device: torch.device) -> bool:
-    """Triton needs a C compiler and a driver that suits it; where it fails, PyTorch's operations take its place."""
+    """Return whether a kernel runs; warns where it should and does not, as Triton needs more than to be installed."""
     try:
         if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
             return False
@@ -37,13 +38,33 @@ def _runs(device: torch.device) -> bool:
             )  # fmt: skip
         return torch.equal(x, copy)
     except Exception as error:  # noqa: BLE001  Triton, its compiler and the driver each have their own
-        logging.getLogger(__name__).debug("Triton does not run on %s: %s", device, error)
+        warn(
+            f"Triton does not run on {device} ({type(error).__name__}: {error}), so PyTorch's operations take the "
+            "place of this package's kernels there: slower, and with more memory. Triton needs a C compiler (gcc or "
+            "clang), Python's header files and a driver that suits it. SONANT_KERNELS=0 says that this is intended.",
+            ModelWarning,
+        )
         return False
 
 
 def on(device: torch.device) -> AbstractContextManager[object]:
     """Kernels are launched on the current device: make it this one."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def check_reach(lengths: list[int], values_per_row: int) -> None:
+    """Refuse a clip of which an index would not fit into 32 bits.
+
+    Raises:
+        ConfigurationError: the longest clip has more than `MAX_INDEX` values.
+    """
+    longest, limit = max(lengths), MAX_INDEX // values_per_row
+    if longest > limit:
+        raise ConfigurationError(
+            f"A clip of {longest:,} frames is too long for one pass on a GPU: with {values_per_row:,} values a frame, "
+            f"the kernels reach {limit:,} frames ({limit / 180_000:.1f} hours at 50 frames a second). Cut long "
+            "recordings into windows, with window_seconds."
+        )
 
 
 def block_table(lengths: tuple[int, ...], device: torch.device) -> Tensor:

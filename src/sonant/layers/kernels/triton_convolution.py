@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sonant.layers.kernels.triton_blocks import ENTRY, block_table, on, serves
+from sonant.layers.kernels.triton_blocks import ENTRY, block_table, check_reach, on, serves
 
 MAX_CHANNELS = 128  # of a group
 HALF_TYPES = (torch.float16, torch.bfloat16)
@@ -36,6 +36,7 @@ def convolve(frames: Tensor, weight: Tensor, bias: Tensor | None, lengths: list[
     Returns:
         (total, dim).
     """
+    check_reach(lengths, frames.shape[1])
     blocks = block_table(tuple(lengths), frames.device)
     groups = frames.shape[1] // weight.shape[1]
     taps = weight.unflatten(0, (groups, -1)).permute(0, 3, 2, 1)  # (groups, taps, in, out)
