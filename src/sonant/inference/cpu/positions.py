@@ -28,15 +28,22 @@ class PreparedConvPositions(nn.Module):
 
 
 class PreparedConvModule(nn.Module):
-    """`ConvModule` without dropout."""
+    """`ConvModule` without dropout.
 
-    def __init__(self, module: ConvModule, *, precision: FloatPrecision = "float32") -> None:
+    Args:
+        precision: of the linear layers.
+        depthwise: of the convolution between them.
+    """
+
+    def __init__(
+        self, module: ConvModule, *, precision: FloatPrecision = "float32", depthwise: FloatPrecision = "float32"
+    ) -> None:
         super().__init__()
         self.norm, self.depthwise_norm = module.norm, module.depthwise_norm
         self.inner = PreparedLinear(module.inner.weight, None, precision=precision)
         self.outer = PreparedLinear(module.outer.weight, None, precision=precision)
         dim = module.outer.out_features
-        self.depthwise = GroupedConvolution(module.depthwise.weight, None, dim, precision=precision)
+        self.depthwise = GroupedConvolution(module.depthwise.weight, None, dim, precision=depthwise)
 
     def forward(self, frames: Packed) -> Tensor:
         """(total, dim) to (total, dim); typed as by `PreparedLinear`."""
