@@ -11,14 +11,14 @@ from sonant.inference.cpu.arithmetic import FLOAT32, Arithmetic, as_asked
 from sonant.inference.cpu.causal_context import PreparedCausalLayer
 from sonant.inference.cpu.extractor import PreparedExtractor
 from sonant.inference.cpu.linear import LinearPrecision, PreparedFeedForward, PreparedLinear
-from sonant.inference.cpu.positions import PreparedConvModule, PreparedConvPositions
+from sonant.inference.cpu.positions import PreparedBatchNormPositions, PreparedConvModule, PreparedConvPositions
 from sonant.inference.modules import plain_copy, replace_blocks
 from sonant.inference.parts import is_whole
 from sonant.layers.attention import SelfAttention
 from sonant.layers.causal_context import CausalLayer
 from sonant.layers.conformer import ConvModule
 from sonant.layers.conv_extractor import ConvExtractor
-from sonant.layers.positions import ConvPositions
+from sonant.layers.positions import BatchNormPositions, ConvPositions
 from sonant.layers.transformer import FeedForward
 from sonant.models import Backbone, VQWav2Vec
 from sonant.models.backbone import LinearGroup
@@ -56,6 +56,8 @@ def _prepared(  # noqa: PLR0911  one line for each kind
             return PreparedExtractor(block, precision=arithmetic.convolution)
         case ConvPositions():
             return PreparedConvPositions(block, precision=arithmetic.grouped)
+        case BatchNormPositions():
+            return PreparedBatchNormPositions(block, precision=arithmetic.grouped)
         case SelfAttention():
             return FusedSelfAttention(block, partial(PreparedLinear, precision=linear("attention"), beside=beside))
         case FeedForward():
