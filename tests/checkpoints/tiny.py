@@ -36,19 +36,17 @@ def theirs(family="wavlm", kind="Model", norm="group", **settings):
     transformers.logging.disable_progress_bar()
     layer = norm == "layer"
     config = getattr(transformers, f"{TRANSFORMERS[family]}Config")(
-        **(HF_SIZES | settings),
+        **HF_SIZES,
         feat_extract_norm=norm,
         do_stable_layer_norm=layer,
         conv_bias=layer and family == "wav2vec2",
+        **settings,
     )
     torch.manual_seed(0)
     model = getattr(transformers, f"{TRANSFORMERS[family]}{kind}")(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.3)
-        for name, buffer in model.named_buffers():
-            if "running_" in name:
-                buffer.uniform_(0.5, 2)
     return model
 
 
@@ -66,7 +64,7 @@ def fairseq_names(state, norm):
         name = name.replace("pos_conv_embed.conv.parametrizations.weight.original0", "pos_conv.0.weight_g")
         name = name.replace("pos_conv_embed.conv.parametrizations.weight.original1", "pos_conv.0.weight_v")
         name = name.replace("pos_conv_embed.conv.bias", "pos_conv.0.bias")
-        name = re.sub(r"(layers\.\d)\.layer_norm", r"\1.self_attn_layer_norm", name)
+        name = re.sub(r"^(encoder\.layers\.\d)\.layer_norm", r"\1.self_attn_layer_norm", name)
         name = name.replace("attention.gru_rel_pos_const", "attention.grep_a")
         name = name.replace("attention.gru_rel_pos_linear", "attention.grep_linear")
         name = name.replace("attention.rel_attn_embed", "attention.relative_attention_bias")
@@ -92,3 +90,40 @@ def torchaudio_names(state, family):
             name = name.replace("attention.out_proj", "attention.attention.out_proj")
         renamed[name] = tensor
     return renamed | {name: torch.cat([parts[letter] for letter in "qkv"]) for name, parts in stacks.items()}
+
+
+def fairseq2_names(state, norm):
+    """The state dict of a model of transformers, bare or with its head of pretraining or CTC, as fairseq2 names it."""
+    front = "encoder_frontend."
+    last = "encoder.layer_norm." if norm == "layer" else f"{front}layer_norm."
+    names = (
+        (r"^wav2vec2\.", ""),
+        (r"^masked_spec_embed", "masker.temporal_mask_embed"),
+        (r"^feature_extractor\.conv_layers\.(\d)\.conv\.", front + r"feature_extractor.layers.\1.conv."),
+        (
+            r"^feature_extractor\.conv_layers\.(\d)\.layer_norm\.",
+            front + rf"feature_extractor.layers.\1.{norm}_norm.",
+        ),
+        (r"^feature_projection\.layer_norm\.", f"{front}post_extract_layer_norm."),
+        (r"^feature_projection\.projection\.", f"{front}model_dim_proj."),
+        (r"^encoder\.pos_conv_embed\.conv\.parametrizations\.weight\.original0", f"{front}pos_encoder.conv.weight_g"),
+        (r"^encoder\.pos_conv_embed\.conv\.parametrizations\.weight\.original1", f"{front}pos_encoder.conv.weight_v"),
+        (r"^encoder\.pos_conv_embed\.conv\.bias", f"{front}pos_encoder.conv.bias"),
+        (r"^encoder\.layer_norm\.", last),
+        (r"^(encoder\.layers\.\d)\.layer_norm\.", r"\1.self_attn_layer_norm."),
+        (r"^(encoder\.layers\.\d)\.attention\.out_proj\.", r"\1.self_attn.output_proj."),
+        (r"^(encoder\.layers\.\d)\.attention\.", r"\1.self_attn."),
+        (r"^(encoder\.layers\.\d)\.feed_forward\.intermediate_dense\.", r"\1.ffn.inner_proj."),
+        (r"^(encoder\.layers\.\d)\.feed_forward\.output_dense\.", r"\1.ffn.output_proj."),
+        (r"^(encoder\.layers\.\d)\.final_layer_norm\.", r"\1.ffn_layer_norm."),
+        (r"^quantizer\.codevectors", "quantizer.entries"),
+        (r"^quantizer\.weight_proj\.", "quantizer.entry_proj."),
+        (r"^project_q\.", "final_target_proj."),
+        (r"^(project_hid|lm_head)\.", "final_proj."),
+    )
+    renamed = {}
+    for name, tensor in state.items():
+        for pattern, replacement in names:
+            name = re.sub(pattern, replacement, name)  # noqa: PLW2901
+        renamed[name] = tensor
+    return renamed

@@ -36,6 +36,8 @@ def weight(name: str, shape: Sequence[int], seed: int) -> Tensor:
     """A tensor of the original model: gains about 1, biases about 0.2, the rest by the number of inputs."""
     if name.endswith(".version"):
         return torch.tensor([3.0])  # of fairseq's layouts; an older one would change the model
+    if name.endswith("num_updates"):
+        return torch.tensor(0)  # what fairseq2's quantiser counts
     values = normal(name, shape, seed)
     if name.endswith(UNIT):
         pass

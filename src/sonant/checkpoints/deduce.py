@@ -2,8 +2,9 @@
 
 Shapes tell the widths, the depths and the kernels. They do not tell strides, heads, the order of norms or whether
 waveforms are normalised; those follow the published models: seven convolutions with a total stride of 320; heads of 64
-channels (80 in the 1280-wide, 120 in the 1920-wide models); models with a layer norm in the extractor are pre-norm and
-want normalised waveforms, those with a group norm neither. `overrides` corrects what another model does otherwise.
+channels (80 in the 1280-wide, 120 in the 1920-wide, 128 in the 2048-wide models); models with a layer norm in the
+extractor are pre-norm and want normalised waveforms, those with a group norm neither. `overrides` corrects what another
+model does otherwise.
 
 Of a w2v-BERT 2.0 the shapes tell all but how far the relative keys reach to either side.
 """
@@ -18,7 +19,7 @@ from sonant.errors import CheckpointMismatch, ConfigurationError
 from sonant.models import BackboneConfig
 
 PUBLISHED_KERNELS, PUBLISHED_STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
-PUBLISHED_HEADS = {768: 12, 1024: 16, 1280: 16, 1920: 16}
+PUBLISHED_HEADS = {768: 12, 1024: 16, 1280: 16, 1920: 16, 2048: 16}
 PUBLISHED_REACH = (64, 8)  # left, right
 
 

@@ -11,6 +11,7 @@ from sonant import models
 from sonant.checkpoints.checkpoint import MASK, Checkpoint, hollow
 from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
 from sonant.checkpoints.fairseq2 import is_w2v_bert2, read_w2v_bert2
+from sonant.checkpoints.fairseq2_wav2vec2 import is_wav2vec2, read_wav2vec2
 from sonant.checkpoints.files import kind_of, only_tensors
 from sonant.checkpoints.folder import CONFIG, EXCHANGE
 from sonant.checkpoints.hf import read_hf
@@ -192,6 +193,8 @@ def _read_file(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
         raise CorruptedCheckpoint(f"{path} holds an empty dict. Whoever wrote it had no weights.")
     if is_w2v_bert2(state):
         return read_w2v_bert2(state, path, overrides=overrides)
+    if is_wav2vec2(state):
+        return read_wav2vec2(state, path, overrides=overrides)
     if is_fairseq(state):
         return read_fairseq(state, path, overrides=overrides)
     if is_torchaudio(state):

@@ -2,9 +2,9 @@
 
 Sources: unilm `wavlm/WavLM.py`; fairseq `models/wav2vec/wav2vec.py`, `models/wav2vec/wav2vec2.py`,
 `models/hubert/hubert.py`, `modules/gumbel_vector_quantizer.py` and `modules/kmeans_vector_quantizer.py`;
-seamless_communication `models/conformer_shaw/loader.py`; transformers `modeling_wavlm.py`, `modeling_hubert.py`,
-`modeling_wav2vec2.py`, `modeling_wav2vec2_bert.py`; torchaudio `models/wav2vec2/components.py` and
-`wavlm_attention.py`.
+seamless_communication `models/conformer_shaw/loader.py`; fairseq2 `models/wav2vec2`; transformers
+`modeling_wavlm.py`, `modeling_hubert.py`, `modeling_wav2vec2.py`, `modeling_wav2vec2_bert.py`; torchaudio
+`models/wav2vec2/components.py` and `wavlm_attention.py`.
 """
 
 from sonant.checkpoints.keys import HeadTable, Row, Table
@@ -18,6 +18,11 @@ FAIRSEQ: Table = (
     Row("extractor.layers.{i}.conv.{p}", "feature_extractor.conv_layers.{i}.0.{p}"),
     Row("projection.norm.{p}", "layer_norm.{p}"),
     Row("projection.linear.{p}", "post_extract_proj.{p}"),
+    Row("encoder.positions.weight_g", "encoder.pos_conv.0.weight_g"),
+    Row("encoder.positions.weight_v", "encoder.pos_conv.0.weight_v"),
+    Row("encoder.positions.weight_g", "encoder.pos_conv.0.parametrizations.weight.original0", writes=False),
+    Row("encoder.positions.weight_v", "encoder.pos_conv.0.parametrizations.weight.original1", writes=False),
+    Row("encoder.positions.bias", "encoder.pos_conv.0.bias"),
     Row("encoder.norm.{p}", "encoder.layer_norm.{p}"),
     Row("encoder.relative_positions.weight", "encoder.layers.0.self_attn.relative_attention_bias.weight"),
     Row("encoder.layers.{i}.attention.query.{p}", "encoder.layers.{i}.self_attn.q_proj.{p}"),
@@ -30,27 +35,6 @@ FAIRSEQ: Table = (
     Row("encoder.layers.{i}.feed_forward.inner.{p}", "encoder.layers.{i}.fc1.{p}"),
     Row("encoder.layers.{i}.feed_forward.outer.{p}", "encoder.layers.{i}.fc2.{p}"),
     Row("encoder.layers.{i}.feed_forward_norm.{p}", "encoder.layers.{i}.final_layer_norm.{p}"),
-)
-
-
-def _batch_norm(theirs: str) -> Table:
-    ours = "encoder.positions.norm."
-    statistics = ("running_mean", "running_var", "num_batches_tracked")
-    return (Row(ours + "{p}", theirs + "{p}"), *(Row(ours + name, theirs + name) for name in statistics))
-
-
-# The positional convolution: under weight norm, or what is left of it where that was folded; behind a batch norm.
-FAIRSEQ_POSITIONS: Table = (
-    Row("encoder.positions.weight_g", "encoder.pos_conv.0.weight_g"),
-    Row("encoder.positions.weight_v", "encoder.pos_conv.0.weight_v"),
-    Row("encoder.positions.weight_g", "encoder.pos_conv.0.parametrizations.weight.original0", writes=False),
-    Row("encoder.positions.weight_v", "encoder.pos_conv.0.parametrizations.weight.original1", writes=False),
-    Row("encoder.positions.weight", "encoder.pos_conv.0.weight"),
-    Row("encoder.positions.bias", "encoder.pos_conv.0.bias"),
-)
-FAIRSEQ_BATCH_NORM_POSITIONS: Table = (
-    *_batch_norm("encoder.pos_conv.0."),
-    Row("encoder.positions.{p}", "encoder.pos_conv.1.{p}"),
 )
 
 # wav2vec and vq-wav2vec; the numbers between are those of dropout, padding and activation.
@@ -116,8 +100,7 @@ def _huggingface(encoder: str, projection: str) -> Table:
         Row("encoder.positions.weight_v", encoder + "pos_conv_embed.conv.parametrizations.weight.original1"),
         Row("encoder.positions.weight_g", encoder + "pos_conv_embed.conv.weight_g", writes=False),
         Row("encoder.positions.weight_v", encoder + "pos_conv_embed.conv.weight_v", writes=False),
-        Row("encoder.positions.{p}", encoder + "pos_conv_embed.conv.{p}"),
-        *_batch_norm(encoder + "pos_conv_embed.batch_norm."),
+        Row("encoder.positions.bias", encoder + "pos_conv_embed.conv.bias"),
         Row("encoder.norm.{p}", encoder + "layer_norm.{p}"),
         Row("encoder.relative_positions.weight", encoder + "layers.0.attention.rel_attn_embed.weight"),
         Row("encoder.layers.{i}.attention.gate.linear.{p}", layer + "attention.gru_rel_pos_linear.{p}"),
@@ -296,17 +279,41 @@ _SHAW_UNUSED: Table = (Row("mlm_proj.{p}", "mlm_proj.{p}"), Row("encoder_norm.{p
 FAIRSEQ_W2V_BERT2_CONTRAST = HeadTable(
     (*FAIRSEQ_CONTRAST.rows, *_SHAW_UNUSED), optional=("mlm_proj.{p}", "encoder_norm.{p}")
 )
+_FAIRSEQ2_CONTRAST: Table = (
+    Row("quantizer.codevectors", "quantizer.entries"),
+    Row("quantizer.weight_proj.{p}", "quantizer.entry_proj.{p}"),
+    Row("project_q.{p}", "final_target_proj.{p}"),
+    Row("final_proj.{p}", "final_proj.{p}"),
+)
 FAIRSEQ2_W2V_BERT2_CONTRAST = HeadTable(
-    (
-        Row("quantizer.codevectors", "quantizer.entries"),
-        Row("quantizer.num_updates", "quantizer.num_updates"),
-        Row("quantizer.weight_proj.{p}", "quantizer.entry_proj.{p}"),
-        Row("project_q.{p}", "final_target_proj.{p}"),
-        Row("final_proj.{p}", "final_proj.{p}"),
-        *_SHAW_UNUSED,
-    ),
+    (*_FAIRSEQ2_CONTRAST, Row("quantizer.num_updates", "quantizer.num_updates"), *_SHAW_UNUSED),
     optional=("mlm_proj.{p}", "encoder_norm.{p}", "quantizer.num_updates"),
 )
+
+# fairseq2's wav2vec 2.0, omniASR among them. The last norm lies behind the layers or, as in our models, before them.
+FAIRSEQ2_WAV2VEC2: Table = (
+    Row("mask_embedding", "masker.temporal_mask_embed"),
+    Row("extractor.layers.{i}.conv.{p}", "encoder_frontend.feature_extractor.layers.{i}.conv.{p}"),
+    Row("extractor.layers.{i}.norm.{p}", "encoder_frontend.feature_extractor.layers.{i}.layer_norm.{p}"),
+    Row("extractor.layers.{i}.norm.{p}", "encoder_frontend.feature_extractor.layers.{i}.group_norm.{p}"),
+    Row("projection.norm.{p}", "encoder_frontend.post_extract_layer_norm.{p}"),
+    Row("projection.linear.{p}", "encoder_frontend.model_dim_proj.{p}"),
+    Row("encoder.positions.weight_g", "encoder_frontend.pos_encoder.conv.weight_g"),
+    Row("encoder.positions.weight_v", "encoder_frontend.pos_encoder.conv.weight_v"),
+    Row("encoder.positions.bias", "encoder_frontend.pos_encoder.conv.bias"),
+    Row("encoder.norm.{p}", "encoder.layer_norm.{p}"),
+    Row("encoder.norm.{p}", "encoder_frontend.layer_norm.{p}"),
+    Row("encoder.layers.{i}.attention.query.{p}", "encoder.layers.{i}.self_attn.q_proj.{p}"),
+    Row("encoder.layers.{i}.attention.key.{p}", "encoder.layers.{i}.self_attn.k_proj.{p}"),
+    Row("encoder.layers.{i}.attention.value.{p}", "encoder.layers.{i}.self_attn.v_proj.{p}"),
+    Row("encoder.layers.{i}.attention.output.{p}", "encoder.layers.{i}.self_attn.output_proj.{p}"),
+    Row("encoder.layers.{i}.attention_norm.{p}", "encoder.layers.{i}.self_attn_layer_norm.{p}"),
+    Row("encoder.layers.{i}.feed_forward.inner.{p}", "encoder.layers.{i}.ffn.inner_proj.{p}"),
+    Row("encoder.layers.{i}.feed_forward.outer.{p}", "encoder.layers.{i}.ffn.output_proj.{p}"),
+    Row("encoder.layers.{i}.feed_forward_norm.{p}", "encoder.layers.{i}.ffn_layer_norm.{p}"),
+)
+FAIRSEQ2_CONTRAST = HeadTable(_FAIRSEQ2_CONTRAST)
+FAIRSEQ2_CTC = HeadTable((Row("{p}", "final_proj.{p}"),))
 
 # What a whole pretraining head of each family consists of.
 PRETRAINING: dict[str, HeadTable] = {

@@ -257,8 +257,8 @@ def _lack(head: Head) -> str | None:
         reason = head.metadata.get("unusable", "nothing says what they are")
         return (
             f"{reason}. The text of a model needs its vocab.json beside its config.json; a file of fairseq the "
-            "dict.ltr.txt of its training beside it; a file of torchaudio is to be converted first (sonant convert), "
-            "and vocab.json put into that folder."
+            "dict.ltr.txt of its training beside it, one of fairseq2 the sentencepiece model; a file of torchaudio is "
+            "to be converted first (sonant convert), and vocab.json put into that folder."
         )
     if len(vocabulary) != len(head.tensors["weight"]):
         return (
