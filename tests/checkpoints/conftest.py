@@ -87,7 +87,10 @@ def checkpoint_of(config_of, heads_of):
     def make(family="wavlm", norm="group", heads=(), dtype=torch.float32, **settings):
         config = config_of(family, norm, **settings)
         torch.manual_seed(0)
-        state = {name: torch.randn_like(tensor).to(dtype) for name, tensor in build(config).state_dict().items()}
+        state = {
+            name: torch.randn_like(tensor).to(dtype) if tensor.is_floating_point() else tensor
+            for name, tensor in build(config).state_dict().items()
+        }
         kept = {
             kind: Head({name: tensor.to(dtype) for name, tensor in head.tensors.items()}, head.metadata)
             for kind, head in heads_of(family).items()

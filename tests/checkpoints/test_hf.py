@@ -269,7 +269,7 @@ def test_the_head_of_any_objective_is_kept(tmp_path, checkpoint_of, to):
     ],
 )
 def test_parts_that_we_do_not_have_are_named(tmp_path, theirs_of, setting, value, word):
-    theirs_of("hubert").save_pretrained(tmp_path)
+    theirs_of("wav2vec2").save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text()) | {setting: value}
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(UnsupportedCheckpoint, match=word) as caught:

@@ -36,17 +36,19 @@ def theirs(family="wavlm", kind="Model", norm="group", **settings):
     transformers.logging.disable_progress_bar()
     layer = norm == "layer"
     config = getattr(transformers, f"{TRANSFORMERS[family]}Config")(
-        **HF_SIZES,
+        **(HF_SIZES | settings),
         feat_extract_norm=norm,
         do_stable_layer_norm=layer,
         conv_bias=layer and family == "wav2vec2",
-        **settings,
     )
     torch.manual_seed(0)
     model = getattr(transformers, f"{TRANSFORMERS[family]}{kind}")(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.3)
+        for name, buffer in model.named_buffers():
+            if "running_" in name:
+                buffer.uniform_(0.5, 2)
     return model
 
 

@@ -31,6 +31,8 @@ BACKBONES: dict[str, Callable[[], Backbone]] = {
     "WavLM-large": lambda: build(WavLMConfig(**LARGE, num_buckets=16, max_distance=20)),
     "HuBERT": lambda: build(HuBERTConfig(**BASE)),
     "HuBERT-odd-kernel": lambda: build(HuBERTConfig(**{**LARGE, "position_kernel": 7})),
+    "HuBERT-batch-norm": lambda: build(HuBERTConfig(**BASE, position_norm="batch")),
+    "DistilHuBERT": lambda: build(HuBERTConfig(**BASE, projection_norm=False)),
     "wav2vec2": lambda: build(Wav2Vec2Config(**{**BASE, "normalize": True})),
     "wav2vec2-adapters": lambda: build(Wav2Vec2Config(**LARGE, attention_adapter_dim=4)),
     "w2v-BERT": lambda: build(
@@ -60,4 +62,7 @@ def backbone(name: str) -> Backbone:
                 parameter.normal_(0, 1.5)
             elif key.endswith("scale"):
                 parameter.uniform_(0.5, 2)
+        for key, buffer in model.named_buffers():
+            if "running" in key:
+                buffer.uniform_(0.5, 2)
     return model.eval()

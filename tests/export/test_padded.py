@@ -9,7 +9,8 @@ from torch import Tensor
 
 from sonant.errors import ConfigurationError
 from sonant.export.check import compare
-from sonant.export.padded import Padded, PaddedRelativePositions, normalized
+from sonant.export.padded import Padded, normalized
+from sonant.export.padded_positions import PaddedRelativePositions
 from sonant.export.program import facts_of
 from sonant.export.twins import padded
 from sonant.layers.packed import Packed

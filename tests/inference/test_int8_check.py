@@ -6,6 +6,7 @@ from torch import Tensor
 
 from sonant.benchmark.subjects import exaggerate
 from sonant.inference.cpu import prepare_cpu
+from sonant.inference.cpu.arithmetic import Arithmetic
 from sonant.inference.cpu.linear import IntegerProduct
 from sonant.inference.int8_check import near, passing
 from sonant.layers.packed import Packed
@@ -50,10 +51,9 @@ def products(module: torch.nn.Module) -> set[str]:
 
 
 @pytest.mark.parametrize("groups", [(), ("feed_forward",), ("attention",), ("feed_forward", "attention")])
-def test_what_a_model_names_is_multiplied_in_integers(backbone, clips, groups, monkeypatch) -> None:
-    monkeypatch.setattr("sonant.inference.cpu.has_bfloat16", lambda: False)  # the rest in float32
+def test_what_a_model_names_is_multiplied_in_integers(backbone, clips, groups) -> None:
     backbone.int8_groups = groups
-    ready = prepare_cpu(backbone, "int8")
+    ready = prepare_cpu(backbone, "int8", Arithmetic(integers=True))  # the rest in float32
     assert products(ready) == set(groups)
     speech = Packed.pack(clips)
     with torch.no_grad():

@@ -3,13 +3,15 @@
 import copy
 import pickle
 import warnings
+from functools import partial
 
 import pytest
 import torch
 
 from sonant.benchmark.subjects import exaggerate
-from sonant.errors import ConfigurationError, UnknownName
-from sonant.inference import PreparedCopies, prepare
+from sonant.errors import ConfigurationError, ModelWarning, UnknownName
+from sonant.inference import PreparedCopies, preparation, prepare
+from sonant.inference.cpu.arithmetic import fastest
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, WavLMConfig, build
 from tests.shapes import SMALL
@@ -81,11 +83,18 @@ def test_float64_is_run_as_it_is(backbone, speech) -> None:
 
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
 def test_what_the_cpu_does_not_gain_from_is_said_and_not_done(backbone, speech, precision, monkeypatch) -> None:
-    monkeypatch.setattr("sonant.inference.preparation.has_bfloat16", lambda: False)
-    monkeypatch.setattr("sonant.inference.preparation.has_int8", lambda: False)
-    with pytest.warns(UserWarning, match="float32|bfloat16"):
+    monkeypatch.setattr(preparation, "fastest", partial(fastest, ratio=lambda *_: 1.0))
+    with pytest.warns(ModelWarning, match=f"{precision}.*not faster than 'float32'"):
         prepared = prepare(backbone, precision)
     assert torch.equal(last(prepared, speech), last(prepare(backbone, "float32"), speech))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+def test_what_the_cpu_gains_from_is_done_and_not_spoken_of(backbone, precision, monkeypatch) -> None:
+    monkeypatch.setattr(preparation, "fastest", partial(fastest, ratio=lambda *_: 0.5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert prepare(backbone, precision).origin.precision == precision
 
 
 def test_wrong_precisions_are_refused(backbone) -> None:

@@ -75,6 +75,10 @@ TINY = [
     pytest.param(
         replace(tiny(Wav2Vec2Config, "layer", pre_norm=True), attention_adapter_dim=5), id="Wav2Vec2Config-adapters"
     ),
+    *(
+        pytest.param(replace(tiny(HuBERTConfig, norm, pre_norm=False), **setting), id=f"HuBERTConfig-{norm}-{setting}")
+        for norm, setting in product(("group", "layer"), ({"projection_norm": False}, {"position_norm": "batch"}))
+    ),
     pytest.param(Wav2VecConfig(**CONVOLUTIONS), id="Wav2VecConfig"),
     pytest.param(
         Wav2VecConfig(**CONVOLUTIONS, skip_connections=True, zero_padding=True, activation="gelu"),

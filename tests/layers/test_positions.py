@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sonant.layers.kernels import triton_convolution
 from sonant.layers.packed import Packed
-from sonant.layers.positions import ConvPositions, PositionGate, RelativePositions, relative_buckets
+from sonant.layers.positions import BatchNormPositions, ConvPositions, PositionGate, RelativePositions, relative_buckets
 from tests.triton_kernels import needs_triton
 
 # Distances (key minus query) and their buckets in the released WavLM models, 320 buckets up to distance 800.
@@ -137,3 +137,20 @@ def test_a_kernel_for_gpus_gives_the_same_positions(monkeypatch: pytest.MonkeyPa
     gradients = (torch.autograd.grad(made.square().sum(), list(positions.parameters())) for made in (ours, plain))
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_batch_norm_takes_its_running_statistics_so_that_a_clip_is_its_own() -> None:
+    torch.manual_seed(0)
+    positions = BatchNormPositions(12, kernel=8, groups=3)
+    clips = [torch.randn(length, 12) + 3 for length in (5, 30, 17)]
+    positions(Packed.pack(clips))  # in training mode: the statistics become those of all frames
+    frames = torch.cat(clips)
+    torch.testing.assert_close(positions.norm.running_mean, 0.1 * frames.mean(0))
+    torch.testing.assert_close(positions.norm.running_var, 0.9 + 0.1 * frames.var(0))
+    positions.eval()
+    together = Packed.pack(clips).with_values(positions(Packed.pack(clips))).unpack()
+    for clip, expected in zip(clips, together, strict=True):
+        torch.testing.assert_close(positions(Packed.pack([clip])), expected)
+        normed = F.pad(positions.norm(clip).T[None], (4, 3))
+        by_hand = F.gelu(F.conv1d(normed, positions.weight, positions.bias, groups=3)[0].T)
+        torch.testing.assert_close(by_hand, expected)

@@ -29,6 +29,8 @@ CONFIGS: dict[str, BackboneConfig] = {
     "wavlm": WavLMConfig(**TINY),
     "wavlm-pre-norm": WavLMConfig(**SMALL, pre_norm=True, extractor_norm="layer", conv_bias=True),
     "hubert": HuBERTConfig(**SMALL),
+    "distilhubert": HuBERTConfig(**SMALL, projection_norm=False),
+    "hubert-batch-norm": HuBERTConfig(**SMALL, position_norm="batch"),
     "wav2vec2": Wav2Vec2Config(**TINY, pre_norm=True),
     "wav2vec2-adapters": Wav2Vec2Config(**TINY, pre_norm=True, attention_adapter_dim=4),
     "wav2vec": Wav2VecConfig(conv_channels=(8, 16, 16, 16, 16), context_kernels=(2, 3, 4)),

@@ -29,6 +29,8 @@ PUBLISHED = {
     "WavLM Large": wavlm.LARGE,
     "HuBERT Base": HuBERTConfig(),
     "HuBERT Large": hubert.LARGE,
+    "DistilHuBERT": hubert.DISTILHUBERT,
+    "mHuBERT, 25 Hz": hubert.MHUBERT_25HZ,
     "wav2vec 2.0 Base": Wav2Vec2Config(),
     "wav2vec 2.0 Large (LS-960)": wav2vec2.LARGE_LS960,
     "wav2vec 2.0 Large (LV-60)": wav2vec2.LARGE_LV60,
@@ -53,10 +55,12 @@ def shapes(draw: st.DrawFn, family: type[WaveformTransformerConfig]) -> Waveform
         )
     )
     dim = heads * head_dim
-    wavlm_only = {}
+    own = {}
     if family is WavLMConfig:
         buckets, distance = draw(st.sampled_from([(320, 800), (320, 1280), (32, 128), (8, 20)]))
-        wavlm_only = {"num_buckets": buckets, "max_distance": distance}
+        own = {"num_buckets": buckets, "max_distance": distance}
+    if family is HuBERTConfig:
+        own = {"projection_norm": draw(st.booleans()), "position_norm": draw(st.sampled_from(["weight", "batch"]))}
     return family(
         conv_channels=tuple(draw(st.lists(st.integers(8, 16), min_size=len(kernels), max_size=len(kernels)))),
         conv_kernels=kernels,
@@ -71,7 +75,7 @@ def shapes(draw: st.DrawFn, family: type[WaveformTransformerConfig]) -> Waveform
         position_kernel=draw(st.sampled_from([1, 2, 3, 8, 15, 128])),
         position_groups=draw(st.sampled_from([groups for groups in range(1, dim + 1) if dim % groups == 0])),
         layer_norm_eps=draw(st.sampled_from([1e-5, 1e-6, 1e-2])),
-        **wavlm_only,
+        **own,
     )
 
 

@@ -21,6 +21,13 @@ from sonant.models.flops import feed_forward_flops, forward_flops
 PACKAGES = ("sonant", "torch", "transformers", "openvino", "onnxruntime", "torchaudio", "numpy")
 SHAPES = ((500, 768, 3072), (500, 1024, 4096), (1500, 1024, 1024))  # (frames, in, out), as in the models
 GIGA = 1e9
+# The floating-point numbers that a precision may be computed in.
+ALLOWED: dict[Precision, tuple[Precision, ...]] = {
+    "float32": ("float32",),
+    "bfloat16": ("bfloat16", "float32"),
+    "float16": ("float16", "float32"),
+    "int8": ("bfloat16", "float32"),
+}
 
 
 @dataclass(frozen=True)
@@ -40,15 +47,17 @@ class Limits:
     def seconds(self, config: BackboneConfig, num_samples: list[int], precision: Precision) -> float | None:
         """The least that the arithmetic of these clips can take; None where the precision has no limit here.
 
-        All is counted at the rate of the precision; in int8 the feed-forward layers are, and the rest as bfloat16.
+        A lesser precision allows a higher one where that is faster. In int8 the feed-forward layers are counted so, and
+        the rest in floats.
         """
         total = sum(forward_flops(config, samples).total for samples in num_samples) / GIGA
-        if precision != "int8":
-            return total / self.gflops[precision] if precision in self.gflops else None
-        if not {"int8", "bfloat16"} <= self.gflops.keys():
+        if precision not in self.gflops:
             return None
+        floats = max((self.gflops[name] for name in ALLOWED[precision] if name in self.gflops), default=None)
+        if floats is None or precision != "int8":
+            return None if floats is None else total / floats
         quantized = sum(feed_forward_flops(config, samples) for samples in num_samples) / GIGA
-        return quantized / self.gflops["int8"] + (total - quantized) / self.gflops["bfloat16"]
+        return quantized / max(self.gflops["int8"], floats) + (total - quantized) / floats
 
 
 @dataclass(frozen=True)

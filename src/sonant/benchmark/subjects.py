@@ -76,7 +76,7 @@ def random_weights(config: BackboneConfig) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def exaggerate(backbone: M, seed: int = SEED) -> M:
+def exaggerate(backbone: M, seed: int = SEED) -> M:  # noqa: C901  a line for each kind of tensor
     """Random weights that leave no part without effect, where fresh ones hardly attend and hardly heed positions.
 
     The logits of attention have a standard deviation of about 3, the position bias of as much; norms and biases are
@@ -106,6 +106,9 @@ def exaggerate(backbone: M, seed: int = SEED) -> M:
             normal(parameter, math.sqrt(3 / backbone.dim))
         elif isinstance(backbone.get_submodule(name.rpartition(".")[0]), nn.Linear):
             normal(parameter, parameter.shape[1] ** -0.5)
+    for name, buffer in backbone.named_buffers():
+        if name.endswith(("running_mean", "running_var")):  # of a batch norm
+            uniform(buffer, 0.5, 2.0)
     positions = getattr(getattr(backbone, "encoder", None), "positions", None)
     if isinstance(positions, ConvPositions):
         gains = positions.weight_g

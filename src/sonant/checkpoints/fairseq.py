@@ -1,6 +1,6 @@
 """Checkpoints of fairseq (pretrained and fine-tuned), unilm (WavLM) and s3prl, which share their names of tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -17,10 +17,12 @@ from sonant.checkpoints.files import only_tensors
 from sonant.checkpoints.keys import HeadTable, Table, Translated, check, make_heads, read
 from sonant.checkpoints.tables import (
     FAIRSEQ,
+    FAIRSEQ_BATCH_NORM_POSITIONS,
     FAIRSEQ_CONTRAST,
     FAIRSEQ_CTC,
     FAIRSEQ_GROUP_NORM,
     FAIRSEQ_LAYER_NORM,
+    FAIRSEQ_POSITIONS,
     FAIRSEQ_PREDICTION,
 )
 from sonant.checkpoints.unpickle import plain
@@ -30,9 +32,8 @@ from sonant.errors import (
     UnknownCheckpoint,
     UnsupportedCheckpoint,
 )
-from sonant.models import BackboneConfig
+from sonant.models import BackboneConfig, HuBERTConfig
 
-BOTH_NORMS: Table = (*FAIRSEQ, *FAIRSEQ_GROUP_NORM, *FAIRSEQ_LAYER_NORM)
 PREFIXES = ("w2v_encoder.w2v_model.", "w2v_encoder.", "w2v_model.")  # of a fine-tuned model, the longest first
 
 
@@ -61,11 +62,11 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
         container = "args" if state.get("cfg") is None else "cfg"
         return read_wav2vec(state, tensors, model, task, source, container=container, overrides=overrides)
     family = _family(model, tuned, tensors)
-    translated = read(tensors, BOTH_NORMS, fairseq_heads(family))
+    translated = read(tensors, rows_in(tensors), fairseq_heads(family))
     normalize = _first(tuned.get("task", {}), task, model, tuned.get("model", {}), key="normalize")
     aside = settings_aside(state.get(KEY))
     if "encoder_layers" in model or "encoder_embed_dim" in model or not tuned:
-        settings = backbone_settings(model, source, wavlm=family == "wavlm")
+        settings = backbone_settings(model, source, family=family)
         settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
         settings["normalize"] = settings["extractor_norm"] == "layer" if normalize is None else bool(normalize)
         ours = make_config(family, settings | aside, overrides, source=source)
@@ -105,8 +106,8 @@ def _read_unilm(
             f"{source}: its configuration has neither a part 'model' (fairseq) nor the settings of a WavLM (unilm). "
             f"It has {', '.join(map(str, list(config)[:10]))}."
         )
-    translated = read(tensors, BOTH_NORMS, {})
-    settings = backbone_settings(config, source, wavlm=True)
+    translated = read(tensors, rows_in(tensors), {})
+    settings = backbone_settings(config, source, family="wavlm")
     settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
     settings["normalize"] = bool(config.get("normalize", False))
     ours = make_config("wavlm", settings | settings_aside(state.get(KEY)), overrides, source=source)
@@ -127,8 +128,8 @@ def _read_s3prl(state: Mapping[Any, Any], source: object, overrides: Mapping[str
         return read_wav2vec(state, tensors, model, task, source, container="model_cfg", overrides=overrides)
     dictionaries = plain(state.get("dictionaries_symbols"))
     family = "hubert" if dictionaries is not None else _family(model, {}, tensors)
-    translated = read(tensors, BOTH_NORMS, fairseq_heads(family))
-    settings = backbone_settings(model, source, wavlm=family == "wavlm")
+    translated = read(tensors, rows_in(tensors), fairseq_heads(family))
+    settings = backbone_settings(model, source, family=family)
     settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
     settings["normalize"] = bool(task.get("normalize", settings["extractor_norm"] == "layer"))
     ours = make_config(family, settings, overrides, source=source)
@@ -215,10 +216,22 @@ def _check(translated: Translated, config: BackboneConfig, source: object) -> No
     )
 
 
+def rows_in(names: Collection[str]) -> Table:
+    """The table with the norms of either extractor, and the positions that a file has: what is read."""
+    batch_norm = "encoder.pos_conv.0.running_mean" in names
+    positions = FAIRSEQ_BATCH_NORM_POSITIONS if batch_norm else FAIRSEQ_POSITIONS
+    return (*FAIRSEQ, *positions, *FAIRSEQ_GROUP_NORM, *FAIRSEQ_LAYER_NORM)
+
+
 def rows_for(config: BackboneConfig) -> Table:
-    """The table with the norms of this extractor only: what is written."""
+    """The table with the norms and positions of this model only: what is written."""
     grouped = waveform_transformer(config).extractor_norm == "group"
-    return (*FAIRSEQ, *(FAIRSEQ_GROUP_NORM if grouped else FAIRSEQ_LAYER_NORM))
+    batch_norm = isinstance(config, HuBERTConfig) and config.position_norm == "batch"
+    return (
+        *FAIRSEQ,
+        *(FAIRSEQ_BATCH_NORM_POSITIONS if batch_norm else FAIRSEQ_POSITIONS),
+        *(FAIRSEQ_GROUP_NORM if grouped else FAIRSEQ_LAYER_NORM),
+    )
 
 
 def _task_state(state: Mapping[Any, Any]) -> Mapping[Any, Any]:

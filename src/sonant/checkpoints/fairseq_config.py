@@ -8,7 +8,7 @@ from typing import Any
 
 from sonant.checkpoints.checkpoint import Checkpoint
 from sonant.errors import ConfigurationError, CorruptedCheckpoint, UnsupportedCheckpoint
-from sonant.models import BackboneConfig, WaveformTransformerConfig
+from sonant.models import BackboneConfig, HuBERTConfig, WaveformTransformerConfig
 
 # Ours, theirs, and their default where the file leaves it out.
 SETTINGS: tuple[tuple[str, str, Any], ...] = (
@@ -38,17 +38,18 @@ Required = tuple[tuple[str, tuple[Any, ...], str], ...]
 REQUIRED: Required = (
     ("activation_fn", ("gelu",), "another activation"),
     ("layer_type", ("transformer", None), "another kind of layer"),
-    ("conv_pos_batch_norm", (False, None), "a batch norm in the positional convolution"),
     ("pos_conv_depth", (1, None), "a stack of positional convolutions"),
     ("quantize_input", (False, None), "quantised inputs"),
     ("target_glu", (False, None), "a gated projection of the targets"),
     ("expand_attention_head_size", (-1, 0, None), "widened attention heads"),
 )
+BATCH_NORM = ("conv_pos_batch_norm", (False, None), "a batch norm in the positional convolution")
 
 
-def backbone_settings(model: Mapping[str, Any], source: object, *, wavlm: bool) -> dict[str, Any]:
+def backbone_settings(model: Mapping[str, Any], source: object, *, family: str) -> dict[str, Any]:
     """Values for our configuration; the bias of the convolutions is left to the tensors, which know it better."""
-    require(model, REQUIRED, source)
+    wavlm, hubert = family == "wavlm", family == "hubert"
+    require(model, REQUIRED if hubert else (*REQUIRED, BATCH_NORM), source)
     if wavlm and not (model.get("relative_position_embedding") and model.get("gru_rel_pos")):
         raise UnsupportedCheckpoint(
             f"{source}: relative_position_embedding={model.get('relative_position_embedding')!r}, "
@@ -60,6 +61,8 @@ def backbone_settings(model: Mapping[str, Any], source: object, *, wavlm: bool) 
             f"{source}: extractor_mode={mode!r}; known are {', '.join(map(repr, EXTRACTOR_NORMS))}."
         )
     settings: dict[str, Any] = {"extractor_norm": EXTRACTOR_NORMS[mode]}
+    if hubert:
+        settings["position_norm"] = "batch" if model.get("conv_pos_batch_norm") else "weight"
     for ours, theirs, default in (*SETTINGS, *(WAVLM_SETTINGS if wavlm else ())):
         settings[ours] = number(model, theirs, default, source)
     convs = parse_convs(model.get("conv_feature_layers", DEFAULT_CONVS), source)
@@ -145,6 +148,8 @@ def write_settings(checkpoint: Checkpoint, *, toolkit: str) -> dict[str, Any]:
         "conv_bias": config.conv_bias,
         "activation_fn": "gelu",
     }
+    if isinstance(config, HuBERTConfig):
+        settings["conv_pos_batch_norm"] = config.position_norm == "batch"
     return settings | ({"relative_position_embedding": True, "gru_rel_pos": True} if wavlm else {})
 
 
@@ -162,11 +167,17 @@ def waveform_transformer(config: BackboneConfig) -> WaveformTransformerConfig:
 
 
 def refuse_inexpressible(config: BackboneConfig, toolkit: str) -> None:
-    """Only transformers knows another epsilon than 1e-5 and, in the preprocessor, another rate."""
-    for name, only in (("layer_norm_eps", 1e-5), ("sampling_rate", 16_000)):
+    """Refuse what only transformers knows: another epsilon than 1e-5, another rate, a projection without a norm.
+
+    The batch norm of the positional convolution is known to fairseq, too.
+    """
+    fixed: dict[str, Any] = {"layer_norm_eps": 1e-5, "sampling_rate": 16_000, "projection_norm": True}
+    if toolkit != "fairseq":
+        fixed["position_norm"] = "weight"
+    for name, only in fixed.items():
         value = getattr(config, name, only)
         if value != only:
             raise ConfigurationError(
-                f"This model has {name}={value}, which a file of {toolkit} cannot say ({only} is built in). "
+                f"This model has {name}={value!r}, which a file of {toolkit} cannot say ({only!r} is built in). "
                 "Save it as hf."
             )

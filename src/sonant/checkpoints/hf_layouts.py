@@ -1,13 +1,13 @@
 """Which families transformers has classes for, and how it writes each down: one table, `LAYOUTS`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sonant.checkpoints.keys import Table
 from sonant.checkpoints.tables import HF, HF_W2V_BERT2
 from sonant.errors import CorruptedCheckpoint, UnsupportedCheckpoint
-from sonant.models import WaveformTransformerConfig
+from sonant.models import HuBERTConfig, WaveformTransformerConfig
 from sonant.models.normalization import TRANSFORMERS_EPSILON
 from sonant.models.w2v_bert2 import W2vBERT2Config
 
@@ -35,6 +35,7 @@ WAVEFORM: Settings = (
     ("input_dropout", "feat_proj_dropout", 0.0),
     ("layerdrop", "layerdrop", 0.1),
 )
+HUBERT: Settings = (*WAVEFORM, ("projection_norm", "feat_proj_layer_norm", True))
 WAVLM: Settings = (
     *WAVEFORM,
     ("num_buckets", "num_buckets", 320),
@@ -63,6 +64,9 @@ Required = tuple[tuple[str, Any, str], ...]
 WAVEFORM_REQUIRED: Required = (
     ("hidden_act", "gelu", "another activation"),
     ("feat_extract_activation", "gelu", "another activation in the extractor"),
+)
+# Parts that HuBERT alone may have.
+NO_PARTS_OF_HUBERT: Required = (
     ("conv_pos_batch_norm", False, "a batch norm in the positional convolution"),
     ("feat_proj_layer_norm", True, "no layer norm before the projection of the features"),
 )
@@ -157,6 +161,15 @@ def _write_waveform(config: WaveformTransformerConfig) -> dict[str, Any]:
     }
 
 
+def _read_hubert(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], source: object) -> dict[str, Any]:
+    norm = "batch" if theirs.get("conv_pos_batch_norm") else "weight"
+    return {**_read_waveform(theirs, preprocessor, source), "position_norm": norm}
+
+
+def _write_hubert(config: HuBERTConfig) -> dict[str, Any]:
+    return {**_write_waveform(config), "conv_pos_batch_norm": config.position_norm == "batch"}
+
+
 def _waveform_preprocessor(config: WaveformTransformerConfig) -> dict[str, Any]:
     epsilon = config.normalize_epsilon
     return {
@@ -242,18 +255,22 @@ LAYOUTS: dict[str, Layout] = {
             "frame_classification": "WavLMForAudioFrameClassification",
             "xvector": "WavLMForXVector",
         },
-        required=NO_ATTENTION_ADAPTERS,
+        required=(*NO_ATTENTION_ADAPTERS, *NO_PARTS_OF_HUBERT),
         under_adapter=("sequence_classification", "frame_classification"),
     ),
-    "hubert": _waveform(
-        "hubert",
-        WAVEFORM,
-        {
-            None: "HubertModel",
-            "ctc": "HubertForCTC",
-            "sequence_classification": "HubertForSequenceClassification",
-        },
-        required=NO_CONV_ADAPTER,
+    "hubert": replace(
+        _waveform(
+            "hubert",
+            HUBERT,
+            {
+                None: "HubertModel",
+                "ctc": "HubertForCTC",
+                "sequence_classification": "HubertForSequenceClassification",
+            },
+            required=NO_CONV_ADAPTER,
+        ),
+        read=_read_hubert,
+        write=_write_hubert,
     ),
     "wav2vec2": _waveform(
         "wav2vec2",
@@ -266,6 +283,7 @@ LAYOUTS: dict[str, Layout] = {
             "xvector": "Wav2Vec2ForXVector",
             "pretraining": "Wav2Vec2ForPreTraining",
         },
+        required=NO_PARTS_OF_HUBERT,
         under_adapter=("sequence_classification", "frame_classification"),
     ),
     "w2v_bert2": Layout(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from sonant.checkpoints.checkpoint import MASK, Head, shapes_of
+from sonant.checkpoints.weight_norm import unfold
 from sonant.errors import CheckpointMismatch
 from sonant.models import BackboneConfig
 
@@ -95,6 +96,7 @@ def read(state: Mapping[str, Tensor], rows: Table, heads: Mapping[str, HeadTable
     for name, tensor in state.items():
         if not any(_read_one(name, tensor, table, into) for table, into in _places(result, rows, heads)):
             result.unknown.append(name)
+    unfold(result.backbone)
     result.heads = {kind: tensors for kind, tensors in result.heads.items() if tensors}
     return result
 
@@ -295,7 +297,6 @@ FEATURES: Sequence[tuple[str, str]] = (
     (r"^project_features", "an aggregator of its own for the targets (project_features)"),
     (r"residual_proj", "skip connections between layers of different widths"),
     (r"feature_aggregator\.\d", "a recurrent aggregator (aggregator=gru)"),
-    (r"pos_conv(_embed\.conv|\.0)\.weight$", "a positional convolution whose weight norm was folded away"),
 )
 
 
@@ -311,7 +312,7 @@ def _message(source: object, config: BackboneConfig, missing: list[str], surplus
     parts = [f"{source}: the tensors are not those of a {type(config).__name__} of this shape."]
     feature = feature_in(surplus)
     if feature:
-        parts.append(f"The file has {feature}, which sonant's models do not.")
+        parts.append(f"The file has {feature}, which a model of this configuration does not.")
     for title, names in (("Missing", missing), ("Left over", surplus), ("Wrong shape", wrong)):
         if names:
             parts.append(f"{title} ({len(names)}): {grouped(names)}.")

@@ -18,11 +18,6 @@ FAIRSEQ: Table = (
     Row("extractor.layers.{i}.conv.{p}", "feature_extractor.conv_layers.{i}.0.{p}"),
     Row("projection.norm.{p}", "layer_norm.{p}"),
     Row("projection.linear.{p}", "post_extract_proj.{p}"),
-    Row("encoder.positions.weight_g", "encoder.pos_conv.0.weight_g"),
-    Row("encoder.positions.weight_v", "encoder.pos_conv.0.weight_v"),
-    Row("encoder.positions.weight_g", "encoder.pos_conv.0.parametrizations.weight.original0", writes=False),
-    Row("encoder.positions.weight_v", "encoder.pos_conv.0.parametrizations.weight.original1", writes=False),
-    Row("encoder.positions.bias", "encoder.pos_conv.0.bias"),
     Row("encoder.norm.{p}", "encoder.layer_norm.{p}"),
     Row("encoder.relative_positions.weight", "encoder.layers.0.self_attn.relative_attention_bias.weight"),
     Row("encoder.layers.{i}.attention.query.{p}", "encoder.layers.{i}.self_attn.q_proj.{p}"),
@@ -35,6 +30,27 @@ FAIRSEQ: Table = (
     Row("encoder.layers.{i}.feed_forward.inner.{p}", "encoder.layers.{i}.fc1.{p}"),
     Row("encoder.layers.{i}.feed_forward.outer.{p}", "encoder.layers.{i}.fc2.{p}"),
     Row("encoder.layers.{i}.feed_forward_norm.{p}", "encoder.layers.{i}.final_layer_norm.{p}"),
+)
+
+
+def _batch_norm(theirs: str) -> Table:
+    ours = "encoder.positions.norm."
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    return (Row(ours + "{p}", theirs + "{p}"), *(Row(ours + name, theirs + name) for name in statistics))
+
+
+# The positional convolution: under weight norm, or what is left of it where that was folded; behind a batch norm.
+FAIRSEQ_POSITIONS: Table = (
+    Row("encoder.positions.weight_g", "encoder.pos_conv.0.weight_g"),
+    Row("encoder.positions.weight_v", "encoder.pos_conv.0.weight_v"),
+    Row("encoder.positions.weight_g", "encoder.pos_conv.0.parametrizations.weight.original0", writes=False),
+    Row("encoder.positions.weight_v", "encoder.pos_conv.0.parametrizations.weight.original1", writes=False),
+    Row("encoder.positions.weight", "encoder.pos_conv.0.weight"),
+    Row("encoder.positions.bias", "encoder.pos_conv.0.bias"),
+)
+FAIRSEQ_BATCH_NORM_POSITIONS: Table = (
+    *_batch_norm("encoder.pos_conv.0."),
+    Row("encoder.positions.{p}", "encoder.pos_conv.1.{p}"),
 )
 
 # wav2vec and vq-wav2vec; the numbers between are those of dropout, padding and activation.
@@ -100,7 +116,8 @@ def _huggingface(encoder: str, projection: str) -> Table:
         Row("encoder.positions.weight_v", encoder + "pos_conv_embed.conv.parametrizations.weight.original1"),
         Row("encoder.positions.weight_g", encoder + "pos_conv_embed.conv.weight_g", writes=False),
         Row("encoder.positions.weight_v", encoder + "pos_conv_embed.conv.weight_v", writes=False),
-        Row("encoder.positions.bias", encoder + "pos_conv_embed.conv.bias"),
+        Row("encoder.positions.{p}", encoder + "pos_conv_embed.conv.{p}"),
+        *_batch_norm(encoder + "pos_conv_embed.batch_norm."),
         Row("encoder.norm.{p}", encoder + "layer_norm.{p}"),
         Row("encoder.relative_positions.weight", encoder + "layers.0.attention.rel_attn_embed.weight"),
         Row("encoder.layers.{i}.attention.gate.linear.{p}", layer + "attention.gru_rel_pos_linear.{p}"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from sonant.layers.attention import SelfAttention
 from sonant.layers.causal_context import CausalContext, CausalLayer
@@ -20,7 +20,7 @@ from sonant.layers.conformer import ConformerEncoder, ConformerLayer, ConvModule
 from sonant.layers.conv_extractor import ClipNorm, ConvExtractor, ConvLayer
 from sonant.layers.gumbel_quantizer import GumbelQuantizer
 from sonant.layers.kmeans_quantizer import KMeansQuantizer
-from sonant.layers.positions import ConvPositions, RelativeKeys, RelativePositions
+from sonant.layers.positions import RelativeKeys
 from sonant.layers.transformer import TransformerEncoder, TransformerLayer
 
 NEVER = -1e30  # a logit that no key of a clip comes near; finite, so that a clip without any frame gives no NaN
@@ -91,41 +91,10 @@ def extract(extractor: ConvExtractor, speech: Padded) -> Padded:
     return Padded(features.abs().log1p() if extractor.log_compression else features, lengths)
 
 
-class PaddedConvPositions(nn.Module):
-    """`ConvPositions`, its weight computed once."""
-
-    weight: Tensor
-
-    def __init__(self, positions: ConvPositions) -> None:
-        super().__init__()
-        self.groups, self.kernel, self.bias = positions.groups, positions.kernel, positions.bias
-        self.register_buffer("weight", positions.weight.detach())
-
-    def forward(self, frames: Padded) -> Tensor:
-        """(batch, time, dim) to the same, to be added to the frames."""
-        stream = F.pad(frames.emptied().transpose(1, 2), (self.kernel // 2, self.kernel - 1 - self.kernel // 2))
-        return F.gelu(F.conv1d(stream, self.weight, self.bias, groups=self.groups).transpose(1, 2))
-
-
 def distance_numbers(time: int, left: int, right: int) -> Tensor:
     """Key less query, clamped to -left and right and counted from -left, for each pair of frames: (time, time)."""
     place = torch.arange(time)
     return (place - place[:, None]).clamp(-left, right) + left
-
-
-class PaddedRelativePositions(nn.Module):
-    """`RelativePositions` for clips of any length: beyond the largest distance that it tells apart, all are alike."""
-
-    table: Tensor
-
-    def __init__(self, positions: RelativePositions) -> None:
-        super().__init__()
-        self.reach = positions.max_distance
-        self.register_buffer("table", positions.table(self.reach + 1).detach().contiguous())
-
-    def forward(self, time: int) -> Tensor:
-        """(heads, time, time): the bias of each query, the row, and key."""
-        return self.table[:, distance_numbers(time, self.reach, self.reach)]
 
 
 def relative_key_bias(keys: RelativeKeys, query: Tensor) -> Tensor:

@@ -12,8 +12,6 @@ from sonant.export.mel import PaddedFbank
 from sonant.export.padded import (
     NEVER,
     Padded,
-    PaddedConvPositions,
-    PaddedRelativePositions,
     causal_context,
     conformer,
     extract,
@@ -22,10 +20,10 @@ from sonant.export.padded import (
     quantize,
     transformer,
 )
+from sonant.export.padded_positions import PaddedRelativePositions, padded_positions
 from sonant.inference.modules import shared_copy
 from sonant.inference.plain import oddities
 from sonant.layers.conformer import ConformerEncoder
-from sonant.layers.positions import ConvPositions
 from sonant.layers.token_positions import FIRST_ROW, LearnedPositions
 from sonant.layers.transformer import TransformerEncoder
 from sonant.models import Backbone, VQWav2Vec, W2vBERT2, WaveformConvNet, WaveformTransformer
@@ -92,9 +90,8 @@ class PaddedWaveformTransformer(PaddedBackbone):
         super().__init__(backbone, layers, normalize=normalize)
         encoder = backbone.encoder
         assert isinstance(encoder, TransformerEncoder)
-        assert isinstance(encoder.positions, ConvPositions)
         self.extractor, self.projection, self.encoder = backbone.extractor, backbone.projection, encoder
-        self.positions = PaddedConvPositions(encoder.positions)
+        self.positions = padded_positions(encoder.positions)
         relative = encoder.relative_positions
         self.relative_positions = None if relative is None else PaddedRelativePositions(relative)
 

@@ -11,7 +11,7 @@ from sonant.layers.causal_context import CausalLayer
 from sonant.layers.clip_norm import ClipGroupNorm
 from sonant.layers.conformer import ConvModule
 from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer
-from sonant.layers.positions import PositionGate, RelativeKeys
+from sonant.layers.positions import BatchNormPositions, PositionGate, RelativeKeys
 from sonant.layers.transformer import FeedForward, TransformerLayer
 from sonant.models.maskable import FeatureProjection
 
@@ -46,7 +46,8 @@ PARTS: dict[type[nn.Module], dict[str, tuple[type, ...]]] = {
         "feed_forward_norm": NORM,
         "dropout": DROPOUT,
     },
-    FeatureProjection: {"norm": NORM, "linear": LINEAR, "dropout": DROPOUT},
+    FeatureProjection: {"norm": (*NORM, nn.Identity), "linear": LINEAR, "dropout": DROPOUT},
+    BatchNormPositions: {"norm": (nn.BatchNorm1d,)},
 }
 
 
@@ -62,6 +63,8 @@ def is_whole(block: nn.Module) -> bool:  # noqa: PLR0911  one line for each kind
             return block.weight.shape == (block.out_features, block.in_features)
         case nn.LayerNorm():
             return block.bias is not None and tuple(block.weight.shape) == tuple(block.normalized_shape)
+        case nn.BatchNorm1d():
+            return block.running_mean is not None and block.weight is not None
         case nn.Conv1d():
             return (*block.padding, *block.dilation, *block.output_padding) == (0, 1, 0) and not block.transposed
         case SelfAttention():

@@ -13,13 +13,20 @@ from torch.nn.modules import module as torch_module
 from sonant.layers.attention import SelfAttention
 from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.causal_context import CausalContext, CausalLayer
+from sonant.layers.clip_convolution import ClipConv
 from sonant.layers.clip_norm import ClipGroupNorm
 from sonant.layers.conformer import ConformerEncoder, ConformerLayer, ConvModule
 from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer, GatedConvLayer, StridedGate
 from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer
 from sonant.layers.gumbel_quantizer import GumbelQuantizer
 from sonant.layers.kmeans_quantizer import KMeansQuantizer
-from sonant.layers.positions import ConvPositions, PositionGate, RelativeKeys, RelativePositions
+from sonant.layers.positions import (
+    BatchNormPositions,
+    ConvPositions,
+    PositionGate,
+    RelativeKeys,
+    RelativePositions,
+)
 from sonant.layers.token_positions import LearnedPositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
 from sonant.models import VQWav2Vec, Wav2Vec, WaveformTransformer
@@ -33,8 +40,8 @@ KNOWN: dict[type[nn.Module], Any] = {
     kind: kind.forward
     for kind in (
         *(SelfAttention, PositionGate, FeedForward, ConvModule, CausalLayer, ConvExtractor, ConvLayer),
-        *(ConvPositions, FeatureProjection, TransformerLayer, AttentionAdapter),
-        *(nn.Linear, nn.Conv1d, nn.LayerNorm, nn.Embedding, nn.Dropout, nn.Identity, nn.ModuleList),
+        *(ConvPositions, BatchNormPositions, ClipConv, FeatureProjection, TransformerLayer, AttentionAdapter),
+        *(nn.Linear, nn.Conv1d, nn.LayerNorm, nn.BatchNorm1d, nn.Embedding, nn.Dropout, nn.Identity, nn.ModuleList),
         *(ChannelNorm, ClipGroupNorm, ClipNorm, RelativeKeys, RelativePositions, LearnedPositions),
         *(CausalContext, ConformerEncoder, ConformerLayer, TransformerEncoder),
         *(ConvAdapter, ConvAdapterLayer, GatedConvLayer, StridedGate, GumbelQuantizer, KMeansQuantizer),

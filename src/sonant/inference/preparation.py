@@ -10,7 +10,8 @@ from sonant.errors import ConfigurationError, ModelWarning, UnknownName, warn
 from sonant.inference.as_it_is import names_of_unprepared
 from sonant.inference.changes import Snapshot
 from sonant.inference.cpu import prepare_cpu
-from sonant.inference.cpu.linear import LinearPrecision, has_bfloat16, has_int8
+from sonant.inference.cpu.arithmetic import Arithmetic, fastest
+from sonant.inference.cpu.linear import LinearPrecision
 from sonant.inference.cuda import prepare_cuda
 from sonant.inference.modules import plain_copy
 from sonant.inference.precision import PRECISIONS, Precision
@@ -33,8 +34,9 @@ def prepare(
         precision: None takes that of the weights. "float32" gives the states of the plain modules to rounding.
             "bfloat16" multiplies in bfloat16 and adds up, normalises and takes softmax in float32. "int8", on a CPU,
             multiplies the layers that the model's `int8_groups` names in integers of eight bits, with a scale for each
-            frame and each output channel, and the rest in bfloat16. Where the CPU gains nothing from these, a warning
-            says so and the next higher precision is taken. "float16" is for GPUs.
+            frame and each output channel, and the rest in bfloat16. On a CPU each kind of product is tried first, and
+            computed in a higher precision where that is as fast; a `ModelWarning` says where this is most of the work.
+            "float16" is for GPUs.
         device: None takes that of the weights.
 
     Raises:
@@ -54,8 +56,11 @@ def _prepared(backbone: Backbone, precision: Precision | None, device: str | tor
     else:
         precision = _checked(precision, weights.dtype, place)
         if place.type == "cpu":
-            precision = _supported(precision)
-            prepared = prepare_cpu(backbone, precision)
+            assert precision != "float16"
+            arithmetic = fastest(precision)
+            _say(precision, arithmetic)
+            precision = arithmetic.precision
+            prepared = prepare_cpu(backbone, precision, arithmetic)
         elif place.type == "cuda":
             prepared = prepare_cuda(backbone, precision, place)
         else:
@@ -148,21 +153,12 @@ def _checked(precision: Precision | None, dtype: torch.dtype, device: torch.devi
     return precision
 
 
-def _supported(precision: Precision) -> LinearPrecision:
-    """The nearest arithmetic that pays on this CPU."""
-    if precision == "int8" and not has_int8():
-        _say("int8", "integers of eight bits", "bfloat16")
-        precision = "bfloat16"
-    if precision == "bfloat16" and not has_bfloat16():
-        _say("bfloat16", "bfloat16", "float32")
-        precision = "float32"
-    assert precision != "float16"
-    return precision
-
-
-def _say(precision: Precision, numbers: str, instead: Precision) -> None:
-    warn(
-        f"precision={precision!r} gains nothing on this CPU, which does not multiply {numbers} fast; {instead!r} is "
-        "tried in its place.",
-        ModelWarning,
-    )
+def _say(asked: LinearPrecision, arithmetic: Arithmetic) -> None:
+    """Warn where most of the work is done in another precision than was asked for."""
+    instead = arithmetic.precision
+    if instead != asked:
+        warn(
+            f"precision={asked!r} is not faster than {instead!r} on this CPU, as a trial showed: the model is run in "
+            f"{instead!r}, which is more precise, and takes the memory that {instead!r} takes.",
+            ModelWarning,
+        )

@@ -1,4 +1,4 @@
-"""Where a frame stands: the positional convolution, WavLM's gated relative position bias, and relative keys."""
+"""Where a frame stands: positional convolutions, WavLM's gated relative position bias, and relative keys."""
 
 import math
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.layers.kernels import triton_convolution
-from sonant.layers.packed import Packed, lay_with_gaps, onto
+from sonant.layers.clip_convolution import ClipConv, convolve_clips
+from sonant.layers.packed import Packed, onto
 
 
 class ConvPositions(nn.Module):
@@ -29,20 +29,39 @@ class ConvPositions(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The weight that the convolution uses: (dim, dim / groups, kernel)."""
-        return self.weight_v * (self.weight_g / self.weight_v.norm(dim=(0, 1), keepdim=True))
+        scale = self.weight_g / self.weight_v.norm(dim=(0, 1), keepdim=True)
+        return self.weight_v * scale.to(self.weight_v.dtype)
 
     def forward(self, frames: Packed) -> Tensor:
         """(total, dim) to (total, dim), to be added to the frames."""
-        values, weight = frames.values, self.weight
-        dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else values.dtype
-        if triton_convolution.available(values, dtype, weight.shape[1]):
-            values, weight, bias = (part.to(dtype) for part in (values, weight, self.bias))
-            return F.gelu(triton_convolution.convolve(values, weight, bias, frames.sizes))
-        before = self.kernel // 2
-        after = self.kernel - 1 - before
-        stream, steps = lay_with_gaps(frames, before, after)
-        moved = F.conv1d(stream.T[None], weight, self.bias, groups=self.groups)[0].T  # (steps, dim)
-        return F.gelu(moved.index_select(0, steps - before))
+        return F.gelu(convolve_clips(frames, self.weight, self.bias, self.groups))
+
+
+class BatchNormPositions(ClipConv):
+    """A positional convolution behind a batch norm, which stands in the place of weight norm.
+
+    In evaluation mode the norm uses its running statistics, so that a clip's result is its own. In training mode it
+    takes mean and variance over the frames of the whole batch, as batch norm does, and there a clip depends on the
+    others; packed speech has no padding that would go into them.
+
+    Source: fairseq `models/wav2vec/wav2vec2.py`, `make_conv_pos` with `conv_pos_batch_norm`.
+    """
+
+    def __init__(self, dim: int, *, kernel: int = 128, groups: int = 16) -> None:
+        super().__init__(dim, kernel, groups)
+        self.norm = nn.BatchNorm1d(dim)
+
+    def forward(self, frames: Packed) -> Tensor:
+        """(total, dim) to (total, dim), to be added to the frames."""
+        return F.gelu(super().forward(frames.with_values(self.norm(frames.values))))
+
+
+def affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """What a batch norm does in evaluation mode: factor and offset of each channel, float32 (channels,)."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    factor = norm.weight.detach().double() * (norm.running_var.double() + norm.eps).rsqrt()
+    return factor.float(), (norm.bias.detach().double() - norm.running_mean.double() * factor).float()
 
 
 @dataclass(frozen=True, eq=False)

@@ -105,6 +105,11 @@ HUBERT_PAPER = (
     "HuBERT: Self-Supervised Speech Representation Learning by Masked Prediction of Hidden Units",
     "https://arxiv.org/abs/2106.07447",
 )
+DISTILHUBERT_PAPER = (
+    "DistilHuBERT: Speech Representation Learning by Layer-wise Distillation of Hidden-unit BERT",
+    "https://arxiv.org/abs/2110.01900",
+)
+TWIST_PAPER = ("Textually Pretrained Speech Language Models", "https://arxiv.org/abs/2305.13009")
 WAV2VEC2_PAPER = (
     "wav2vec 2.0: A Framework for Self-Supervised Learning of Speech Representations",
     "https://arxiv.org/abs/2006.11477",
@@ -260,6 +265,30 @@ PRETRAINED = (
         licence=META,
         paper=HUBERT_PAPER,
         notes=(HUB_BIASES,),
+    ),
+    Card(
+        name="ntu-spml/distilhubert",
+        title="DistilHuBERT",
+        config=hubert.DISTILHUBERT,
+        parameters=23_491_968,
+        data="LibriSpeech",
+        hours=960,
+        languages="English",
+        licence="Apache-2.0",
+        paper=DISTILHUBERT_PAPER,
+        notes=("Two layers that were trained to give layers 4, 8 and 12 of HuBERT Base through heads, since dropped.",),
+    ),
+    Card(
+        name="slprl/mhubert-base-25hz",
+        title="mHuBERT Base, 25 Hz",
+        config=hubert.MHUBERT_25HZ,
+        parameters=94_897_408,
+        data="Multilingual LibriSpeech, VoxPopuli, Common Voice, Spotify, Fisher",
+        hours=None,
+        languages="multilingual",
+        licence="MIT",
+        paper=TWIST_PAPER,
+        notes=("25 frames a second; made for units of speech. The positional convolution has a batch norm.",),
     ),
     Card(
         name="facebook/wav2vec2-base",

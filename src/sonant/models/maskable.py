@@ -13,12 +13,16 @@ from sonant.models.backbone import Backbone, Encoded
 
 
 class FeatureProjection(nn.Module):
-    """Layer norm over the extractor's channels, then (`forward`) a linear map to the model's width, and dropout."""
+    """Layer norm over the extractor's channels, then (`forward`) a linear map to the model's width, and dropout.
 
-    def __init__(self, channels: int, dim: int, *, dropout: float = 0.0, eps: float = 1e-5) -> None:
+    Args:
+        norm: False leaves the layer norm out, as in DistilHuBERT.
+    """
+
+    def __init__(self, channels: int, dim: int, *, norm: bool = True, dropout: float = 0.0, eps: float = 1e-5) -> None:
         super().__init__()
         self.norm, self.linear, self.dropout = (
-            nn.LayerNorm(channels, eps=eps),
+            nn.LayerNorm(channels, eps=eps) if norm else nn.Identity(),
             nn.Linear(channels, dim),
             nn.Dropout(dropout),
         )
@@ -82,8 +86,10 @@ class MaskableBackbone(Backbone):
             mask: bool (total_frames,); frames replaced by the mask embedding after projection and dropout.
             layers: as in `forward`.
         """
-        values = features.values.to(self.projection.norm.weight.dtype)
-        return self.encode_normed(features.with_values(self.projection.norm(values)), mask=mask, layers=layers)
+        norm, values = self.projection.norm, features.values
+        if not isinstance(norm, nn.Identity):
+            values = norm(values.to(norm.weight.dtype))
+        return self.encode_normed(features.with_values(values), mask=mask, layers=layers)
 
     def encode_normed(
         self, normed: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None

@@ -172,7 +172,9 @@ class W2vBERT2(MaskableBackbone):
     @property
     def waveform_dtype(self) -> torch.dtype:
         """Float32 at least: the logarithm of a quiet bin is lost in half precision before the first weight."""
-        return torch.promote_types(self.projection.norm.weight.dtype, torch.float32)
+        weight = self.projection.norm.weight
+        assert isinstance(weight, torch.Tensor)
+        return torch.promote_types(weight.dtype, torch.float32)
 
 
 def build_w2v_bert2(config: W2vBERT2Config) -> W2vBERT2:

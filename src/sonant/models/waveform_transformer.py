@@ -102,13 +102,25 @@ TINY: dict[str, Any] = {
 
 
 class WaveformTransformer(MaskableBackbone):
-    """Convolutional extractor, projection, masking, Transformer encoder; and the adapter, where there is one."""
+    """Convolutional extractor, projection, masking, Transformer encoder; and the adapter, where there is one.
+
+    Args:
+        config: of the family.
+        positions: what is added to the frames before the first layer; None takes a convolution under weight norm.
+        relative_positions: the position bias that WavLM's layers share.
+        projection_norm: whether a layer norm lies before the projection.
+    """
 
     config: WaveformTransformerConfig
     extractor: ConvExtractor
 
     def __init__(
-        self, config: WaveformTransformerConfig, *, relative_positions: RelativePositions | None = None
+        self,
+        config: WaveformTransformerConfig,
+        *,
+        positions: nn.Module | None = None,
+        relative_positions: RelativePositions | None = None,
+        projection_norm: bool = True,
     ) -> None:
         super().__init__()
         self.config = config
@@ -116,7 +128,9 @@ class WaveformTransformer(MaskableBackbone):
         self.extractor = ConvExtractor(
             c.conv_channels, c.conv_kernels, c.conv_strides, bias=c.conv_bias, norm=c.extractor_norm
         )
-        self.projection = FeatureProjection(c.conv_channels[-1], c.dim, dropout=c.input_dropout, eps=c.layer_norm_eps)
+        self.projection = FeatureProjection(
+            c.conv_channels[-1], c.dim, norm=projection_norm, dropout=c.input_dropout, eps=c.layer_norm_eps
+        )
         self.mask_embedding = nn.Parameter(torch.rand(c.dim))
 
         def make_layer() -> TransformerLayer:
@@ -135,7 +149,7 @@ class WaveformTransformer(MaskableBackbone):
             c.dim,
             c.num_layers,
             make_layer,
-            ConvPositions(c.dim, kernel=c.position_kernel, groups=c.position_groups),
+            positions or ConvPositions(c.dim, kernel=c.position_kernel, groups=c.position_groups),
             relative_positions=relative_positions,
             pre_norm=c.pre_norm,
             dropout=c.dropout,

@@ -19,7 +19,7 @@ SETTINGS = {
 }
 
 
-def _settings(family, norm):
+def settings_of(family, norm):
     layer = norm == "layer"
     wavlm = {"relative_position_embedding": True, "gru_rel_pos": True, "max_distance": 800}
     return {
@@ -50,7 +50,7 @@ def _named_as_fairseq(words, wrap, family, norm):
     def make(folder):
         theirs = tiny.theirs(family, norm=norm)
         state = tiny.fairseq_names(theirs.state_dict(), norm)
-        torch.save(wrap(_settings(family, norm), state, family), folder / "model.pt")
+        torch.save(wrap(settings_of(family, norm), state, family), folder / "model.pt")
         return Made(source=folder / "model.pt", reference=states_of(theirs))
 
     name = f"{tiny.TRANSFORMERS[family]}Model"

@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-from collections.abc import Iterator
 from itertools import product
 
 import pytest
@@ -146,62 +145,13 @@ def test_the_faster_is_taken(monkeypatch) -> None:
         monkeypatch.undo()
 
 
-PRECISIONS = {"bfloat16": linear.has_bfloat16, "int8": linear.has_int8}
-
-
-@pytest.fixture(autouse=True)
-def _asked_anew() -> Iterator[None]:
-    """What was answered to a test is not believed by the next."""
-    yield
-    for question in (*PRECISIONS.values(), linear.reordered_is_faster):
-        question.cache_clear()
-
-
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_processor_that_has_the_instructions_is_believed(precision, monkeypatch) -> None:
-    monkeypatch.setattr(linear, "gains", lambda *_: pytest.fail("was measured"))
-    monkeypatch.setattr(linear, "advertised", lambda _: True)
-    monkeypatch.setattr(linear, "compiled", lambda _: object())
-    assert PRECISIONS[precision].__wrapped__()
-
-
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_another_has_to_gain_something(precision, monkeypatch) -> None:
-    monkeypatch.setattr(linear, "advertised", lambda _: False)
-    for slow, gains in ((1.0, False), (1.1, False), (2.0, True)):
-        monkeypatch.setattr(linear, "seconds", lambda *calls, slow=slow: [1.0, slow])
-        assert PRECISIONS[precision].__wrapped__() == gains
-
-
-def test_a_busy_machine_is_looked_at_again(monkeypatch) -> None:
-    for looks, gains in (([1.0, 1.2, 0.8], True), ([1.0] * 5 + [0.5], False), ([3.0, 0.5], False)):
-        given = iter(looks)
-        monkeypatch.setattr(linear, "seconds", lambda *calls, given=given: [next(given), 1.0])
-        assert linear.gains("bfloat16", "float32") == gains
-
-
-def test_without_the_kernel_integers_have_to_gain_something(monkeypatch) -> None:
-    monkeypatch.setenv("SONANT_KERNELS", "0")
-    monkeypatch.setattr(linear, "advertised", lambda _: True)
-    for slow, gains in ((1.0, False), (2.0, True)):
-        monkeypatch.setattr(linear, "seconds", lambda *calls, slow=slow: [1.0, slow])
-        assert linear.has_int8.__wrapped__() == gains
-
-
-def test_a_torch_that_cannot_ask_takes_the_answer_for_no(monkeypatch) -> None:
-    for questions in linear.QUESTIONS.values():
-        for question in questions:
-            monkeypatch.setattr(torch.cpu, question, lambda: True, raising=False)
-    assert linear.advertised("int8") == torch.backends.mkldnn.is_available()
-    for question in ("_is_vnni_supported", "_is_amx_tile_supported"):
-        monkeypatch.delattr(torch.cpu, question)
-    assert not linear.advertised("int8")
-
-
-def test_integers_that_saturate_are_no_use(monkeypatch) -> None:
-    monkeypatch.setattr(linear, "advertised", lambda _: True)
-    monkeypatch.setattr(torch, "_int_mm", lambda a, b: (a.int() @ b.int()).clamp(max=2**15 - 1))
-    assert not linear.has_int8.__wrapped__()
+@pytest.mark.parametrize("function", ["exact", "saturating"])
+def test_integers_that_saturate_are_no_use(function, monkeypatch) -> None:
+    if function == "saturating":
+        monkeypatch.setattr(torch, "_int_mm", lambda a, b: (a.int() @ b.int()).clamp(max=2**15 - 1))
+    else:
+        monkeypatch.setattr(torch, "_int_mm", lambda a, b: a.int() @ b.int())
+    assert linear.integers_are_exact.__wrapped__() == (function == "exact")
 
 
 @pytest.fixture(params=["kernel", "reference"])
@@ -221,28 +171,30 @@ def in_steps(x: Tensor) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("shape", [*SHAPES, (0, 24, 56)])
 def test_integer_products_are_exact(shape, name) -> None:
     x, weight, bias = tensors(*shape)
-    for b in (bias, None):
-        given = PreparedLinear(weight, b, precision="int8", activation=name)(x)
+    for b, beside in ((bias, "bfloat16"), (None, "bfloat16"), (bias, "float32")):
+        given = PreparedLinear(weight, b, precision="int8", beside=beside, activation=name)(x)
         (rows, row_steps), (columns, column_steps) = in_steps(x.double()), in_steps(weight.double())
         expected = (rows @ columns.T) * row_steps * column_steps.T + (0 if b is None else b)
         expected = expected if name is None else activation(name)(expected)
-        assert given.dtype == torch.bfloat16
-        torch.testing.assert_close(given.double(), expected, rtol=2**-8, atol=1e-5)
+        assert given.dtype == getattr(torch, beside)
+        rtol = 2**-8 if beside == "bfloat16" else 1e-5
+        torch.testing.assert_close(given.double(), expected, rtol=rtol, atol=1e-5)
 
 
 @pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("beside", ["float32", "bfloat16"])
 @pytest.mark.parametrize("rows", [0, 1, 700, 1600])
-def test_feed_forward_in_integers_is_near_the_module(rows) -> None:
+def test_feed_forward_in_integers_is_near_the_module(rows, beside) -> None:
     torch.manual_seed(rows)
     block = FeedForward(48, 96, activation="gelu").eval()
     x = torch.randn(rows, 48)
     x[rows // 2 :: 7] = 0
     with torch.no_grad():
         expected = block(x)
-    prepared = PreparedFeedForward(block, precision="int8")
+    prepared = PreparedFeedForward(block, precision="int8", beside=beside)
     given = prepared(x)
     assert given.shape == expected.shape
-    assert given.dtype == torch.bfloat16
+    assert given.dtype == getattr(torch, beside)
     assert rows == 0 or off(given, expected) <= 0.02
     assert torch.equal(copy.deepcopy(prepared)(x), given)
 
@@ -255,25 +207,3 @@ def test_a_row_in_integers_heeds_itself_alone() -> None:
     assert whole.isnan().any(1).nonzero().tolist() == [[30]]
     for rows in (slice(0, 30), slice(31, 40), slice(41, 2000), slice(1999, 2000)):
         assert torch.equal(prepared(x[rows]), whole[rows])
-
-
-def test_the_best_of_several_turns_counts(monkeypatch) -> None:
-    waits = iter([1, 50, 2, 30, 30])
-    now = 0.0
-
-    def wait(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-
-    monkeypatch.setattr(linear, "clock", lambda: now)
-    assert linear.seconds(lambda: wait(4), lambda: wait(next(waits))) == [4, 2]
-
-
-def test_measurements_take_one_thread_and_give_the_others_back(monkeypatch) -> None:
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
-    asked: list[int] = []
-    monkeypatch.setattr(torch, "set_num_threads", asked.append)
-    linear.seconds(lambda: None)
-    with pytest.raises(ZeroDivisionError):
-        linear.seconds(lambda: 1 / 0)
-    assert asked == [1, 7, 1, 7]

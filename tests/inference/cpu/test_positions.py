@@ -5,10 +5,10 @@ import torch
 
 from sonant.inference.cpu import few_sizes, linear
 from sonant.inference.cpu import grouped_convolution as grouped
-from sonant.inference.cpu.positions import PreparedConvModule, PreparedConvPositions
+from sonant.inference.cpu.positions import PreparedBatchNormPositions, PreparedConvModule, PreparedConvPositions
 from sonant.layers.conformer import ConvModule
 from sonant.layers.packed import Packed
-from sonant.layers.positions import ConvPositions
+from sonant.layers.positions import BatchNormPositions, ConvPositions
 from tests.inference.cpu.reordering import can_reorder
 
 SIZES = [[1], [2, 1, 30], [19, 20, 21], [40, 41, 5], [200]]  # blocks of 64 frames
@@ -19,6 +19,17 @@ def positions(kernel: int = 16, groups: int = 4) -> ConvPositions:
     made = ConvPositions(24, kernel=kernel, groups=groups)
     torch.nn.init.normal_(made.weight_g, 1.5, 0.5)
     torch.nn.init.normal_(made.bias, 0, 0.5)
+    return made.eval().requires_grad_(requires_grad=False)
+
+
+def batch_norm_positions(kernel: int = 16, groups: int = 4) -> BatchNormPositions:
+    torch.manual_seed(0)
+    made = BatchNormPositions(24, kernel=kernel, groups=groups)
+    assert made.norm.running_mean is not None
+    assert made.norm.running_var is not None
+    for tensor in (made.norm.weight, made.norm.bias, made.norm.running_mean, made.bias):
+        torch.nn.init.normal_(tensor, 0.5, 0.5)
+    torch.nn.init.uniform_(made.norm.running_var, 0.5, 2)
     return made.eval().requires_grad_(requires_grad=False)
 
 
@@ -53,6 +64,8 @@ def test_positions_of_the_plain_module(kernel: int, groups: int, sizes: list[int
     plain = positions(kernel, groups)
     frames = Packed.pack([torch.randn(size, 24) for size in sizes])
     torch.testing.assert_close(PreparedConvPositions(plain)(frames), plain(frames), rtol=1e-5, atol=1e-5)
+    normed = batch_norm_positions(kernel, groups)
+    torch.testing.assert_close(PreparedBatchNormPositions(normed)(frames), normed(frames), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.usefixtures("operators")

@@ -7,63 +7,63 @@ import torch
 from torch import nn
 
 from sonant.inference.attention import FusedSelfAttention
+from sonant.inference.cpu.arithmetic import FLOAT32, Arithmetic, as_asked
 from sonant.inference.cpu.causal_context import PreparedCausalLayer
 from sonant.inference.cpu.extractor import PreparedExtractor
-from sonant.inference.cpu.linear import (
-    FloatPrecision,
-    LinearPrecision,
-    PreparedFeedForward,
-    PreparedLinear,
-    has_bfloat16,
-)
-from sonant.inference.cpu.positions import PreparedConvModule, PreparedConvPositions
+from sonant.inference.cpu.linear import LinearPrecision, PreparedFeedForward, PreparedLinear
+from sonant.inference.cpu.positions import PreparedBatchNormPositions, PreparedConvModule, PreparedConvPositions
 from sonant.inference.modules import plain_copy, replace_blocks
 from sonant.inference.parts import is_whole
 from sonant.layers.attention import SelfAttention
 from sonant.layers.causal_context import CausalLayer
 from sonant.layers.conformer import ConvModule
 from sonant.layers.conv_extractor import ConvExtractor
-from sonant.layers.positions import ConvPositions
+from sonant.layers.positions import BatchNormPositions, ConvPositions
 from sonant.layers.transformer import FeedForward
 from sonant.models import Backbone, VQWav2Vec
 from sonant.models.backbone import LinearGroup
 
 
 @torch.no_grad()
-def prepare_cpu(backbone: Backbone, precision: LinearPrecision) -> Backbone:
-    """`prepare`, for a CPU, in an arithmetic that pays there or not."""
+def prepare_cpu(backbone: Backbone, precision: LinearPrecision, arithmetic: Arithmetic | None = None) -> Backbone:
+    """`prepare`, for a CPU.
+
+    Args:
+        arithmetic: of each kind of product; None: `precision`, whether that is fast here or not.
+    """
     prepared = plain_copy(backbone, torch.float32, torch.device("cpu"))
-    replacement = partial(_prepared, precision=precision, int8_groups=backbone.int8_groups)
+    arithmetic = as_asked(precision) if arithmetic is None else arithmetic
+    replacement = partial(_prepared, arithmetic=arithmetic, int8_groups=backbone.int8_groups)
     if replacement(prepared) is None:
         replace_blocks(prepared, replacement)
     return prepared
 
 
 def _prepared(  # noqa: PLR0911  one line for each kind
-    block: nn.Module, precision: LinearPrecision, int8_groups: Collection[LinearGroup]
+    block: nn.Module, arithmetic: Arithmetic, int8_groups: Collection[LinearGroup]
 ) -> nn.Module | None:
-    others = _beside_integers() if precision == "int8" else precision
+    def linear(group: LinearGroup) -> LinearPrecision:
+        return "int8" if arithmetic.integers and group in int8_groups else arithmetic.linear
+
+    beside = arithmetic.linear
     match block:
         case VQWav2Vec():  # rounding would change codes, not only their last digits
-            replace_blocks(block, partial(_prepared, precision="float32", int8_groups=()))
+            replace_blocks(block, partial(_prepared, arithmetic=FLOAT32, int8_groups=()))
             return block
         case _ if not is_whole(block):
             return None
         case ConvExtractor():
-            return PreparedExtractor(block, precision=others)
+            return PreparedExtractor(block, precision=arithmetic.convolution)
         case ConvPositions():
-            return PreparedConvPositions(block, precision=others)
+            return PreparedConvPositions(block, precision=arithmetic.grouped)
+        case BatchNormPositions():
+            return PreparedBatchNormPositions(block, precision=arithmetic.grouped)
         case SelfAttention():
-            kind = precision if "attention" in int8_groups else others
-            return FusedSelfAttention(block, partial(PreparedLinear, precision=kind))
+            return FusedSelfAttention(block, partial(PreparedLinear, precision=linear("attention"), beside=beside))
         case FeedForward():
-            return PreparedFeedForward(block, precision=precision if "feed_forward" in int8_groups else others)
+            return PreparedFeedForward(block, precision=linear("feed_forward"), beside=beside)
         case ConvModule():
-            return PreparedConvModule(block, precision=others)
+            return PreparedConvModule(block, precision=arithmetic.linear, depthwise=arithmetic.depthwise)
         case CausalLayer():
-            return PreparedCausalLayer(block, precision=others)
+            return PreparedCausalLayer(block, precision=arithmetic.convolution)
     return None
-
-
-def _beside_integers() -> FloatPrecision:
-    return "bfloat16" if has_bfloat16() else "float32"

@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.inference.cpu.linear import FloatPrecision, seconds
+from sonant.inference.cpu.linear import FloatPrecision
 from sonant.inference.cpu.reordered import Reordered
+from sonant.inference.cpu.timing import seconds
 from sonant.layers.activations import Activation, activation
 
 LAID_OUT_STEPS = 256  # of the output that weights are laid out for; others run as fast where the trial says so

@@ -2,14 +2,10 @@
 
 PyTorch multiplies float32 by its BLAS, which on some processors reaches half of what oneDNN does on weights that it has
 put in its own order. What is faster here is measured, never guessed from the processor's name; the operators behind the
-reordered weights are not public and are tried before they are relied on. Lesser precision is for processors that say
-that they have the instructions, and for those, which torch cannot ask, where it is measured to be faster.
+reordered weights are not public and are tried before they are relied on. Which precision is fast is found in
+`arithmetic`.
 """
 
-import math
-import sys
-import time
-from collections.abc import Callable
 from functools import cache, partial
 from typing import Literal
 
@@ -19,8 +15,8 @@ from torch import Tensor, nn
 
 from sonant.inference.cpu.few_sizes import LARGEST_PIECE, in_pieces
 from sonant.inference.cpu.reordered import Reordered
+from sonant.inference.cpu.timing import seconds
 from sonant.layers.activations import Activation, activation
-from sonant.layers.kernels.compiled import compiled
 from sonant.layers.kernels.int8 import Quantised, Sums, dequantise, quantise, requantise
 from sonant.layers.transformer import FeedForward
 
@@ -31,13 +27,6 @@ LinearPrecision = Literal["float32", "bfloat16", "int8"]
 TRIAL = (128, 768, 768)
 # By how much two products may differ, the norm of the difference over the norm of the product.
 TOLERANCE: dict[FloatPrecision, float] = {"float32": 1e-6, "bfloat16": 1e-2}
-# torch's questions to the processor, x86 alone: those of its versions that lack one take the answer for no.
-QUESTIONS: dict[LinearPrecision, tuple[str, ...]] = {
-    "bfloat16": ("_is_avx512_bf16_supported", "_is_amx_tile_supported"),
-    "int8": ("_is_vnni_supported", "_is_amx_tile_supported"),
-}
-# The time of this thread, which a busy machine hardly changes; Windows counts it in steps of 16 ms.
-clock = time.perf_counter if sys.platform == "win32" else time.thread_time
 
 
 class PlainProduct:
@@ -65,16 +54,22 @@ class ReorderedProduct(Reordered):
 
 
 class IntegerProduct:
-    """A product of integers of eight bits: each row, and each column of the weights, in steps of its own."""
+    """A product of integers of eight bits: each row, and each column of the weights, in steps of its own.
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, name: Activation | None) -> None:
+    Args:
+        dtype: of the numbers that it gives.
+    """
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, name: Activation | None, dtype: torch.dtype = torch.bfloat16
+    ) -> None:
         steps, self.scales = quantise(weight)
         self.weight = steps.T.clone(memory_format=torch.contiguous_format)  # (in, out)
         self.bias = weight.new_zeros(len(weight)) if bias is None else bias
-        self.activation = name
+        self.activation, self.dtype = name, dtype
 
     def __call__(self, x: Tensor | Quantised) -> Tensor:
-        return dequantise(self._sums(x), torch.bfloat16)
+        return dequantise(self._sums(x), self.dtype)
 
     def quantised(self, x: Tensor | Quantised) -> Quantised:
         """The same, ready for the next product."""
@@ -87,13 +82,18 @@ class IntegerProduct:
 
 
 def linear_product(
-    weight: Tensor, bias: Tensor | None, precision: LinearPrecision, name: Activation | None = None
+    weight: Tensor,
+    bias: Tensor | None,
+    precision: LinearPrecision,
+    name: Activation | None = None,
+    *,
+    beside: FloatPrecision = "bfloat16",
 ) -> PlainProduct | ReorderedProduct | IntegerProduct:
-    """The fastest on this machine, for weights (out, in)."""
+    """The fastest on this machine, for weights (out, in); `beside` is what integers are given and give."""
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     weight, bias = weight.detach().to(dtype), None if bias is None else bias.detach().to(dtype)
     if precision == "int8":
-        return IntegerProduct(weight, bias, name)
+        return IntegerProduct(weight, bias, name, getattr(torch, beside))
     kind = ReorderedProduct if reordered_is_faster(precision) else PlainProduct
     return kind(weight, bias, name)
 
@@ -105,6 +105,7 @@ class PreparedLinear(nn.Module):
         weight: (out, in).
         bias: (out,).
         precision: the arithmetic of the product.
+        beside: the precision of what a product of integers gives.
     """
 
     def __init__(
@@ -113,14 +114,15 @@ class PreparedLinear(nn.Module):
         bias: Tensor | None,
         *,
         precision: LinearPrecision,
+        beside: FloatPrecision = "bfloat16",
         activation: Activation | None = None,
     ) -> None:
         super().__init__()
-        self.precision, self.dtype = precision, torch.float32 if precision == "float32" else torch.bfloat16
-        self.product = linear_product(weight, bias, precision, activation)
+        self.precision, self.dtype = precision, _dtype_given(precision, beside)
+        self.product = linear_product(weight, bias, precision, activation, beside=beside)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(rows, in) in float32 or bfloat16 to (rows, out), float32 if that is the precision, else bfloat16."""
+        """(rows, in) in float32 or bfloat16 to (rows, out), in the precision, or what is beside it."""
         return in_pieces(self.product, x if self.precision == "int8" else x.to(self.dtype))
 
     def extra_repr(self) -> str:
@@ -130,11 +132,11 @@ class PreparedLinear(nn.Module):
 class PreparedFeedForward(nn.Module):
     """Linear, activation, linear, some rows at a time; in "int8" nothing but integers lies between the products."""
 
-    def __init__(self, block: FeedForward, *, precision: LinearPrecision) -> None:
+    def __init__(self, block: FeedForward, *, precision: LinearPrecision, beside: FloatPrecision = "bfloat16") -> None:
         super().__init__()
-        self.precision, self.dtype = precision, torch.float32 if precision == "float32" else torch.bfloat16
-        self.inner = linear_product(block.inner.weight, block.inner.bias, precision, block.activation)
-        self.outer = linear_product(block.outer.weight, block.outer.bias, precision)
+        self.precision, self.dtype = precision, _dtype_given(precision, beside)
+        self.inner = linear_product(block.inner.weight, block.inner.bias, precision, block.activation, beside=beside)
+        self.outer = linear_product(block.outer.weight, block.outer.bias, precision, beside=beside)
 
     def forward(self, frames: Tensor) -> Tensor:
         """(rows, dim) to (rows, dim), typed as by `PreparedLinear`."""
@@ -149,31 +151,20 @@ class PreparedFeedForward(nn.Module):
         return f"precision={self.precision!r}"
 
 
-@cache
-def has_bfloat16() -> bool:
-    """Return whether this machine multiplies bfloat16 faster than float32."""
-    return advertised("bfloat16") or gains("bfloat16", "float32")
+def _dtype_given(precision: LinearPrecision, beside: FloatPrecision) -> torch.dtype:
+    """The type of what a product in a precision gives."""
+    dtype: torch.dtype = getattr(torch, beside if precision == "int8" else precision)
+    return dtype
 
 
 @cache
-def has_int8() -> bool:
-    """Return whether this machine multiplies integers of eight bits, with all that belongs to it, faster than floats.
-
-    A processor without the instructions may also saturate on the way; there the answer is no.
-    """
+def integers_are_exact() -> bool:
+    """Return whether products of integers of eight bits are right here: a processor without them may saturate."""
     largest = torch.full((16, 512), 127, dtype=torch.int8)
-    for sign in (1, -1):
-        if not torch._int_mm(largest, sign * largest.T).eq(sign * 127**2 * 512).all():  # noqa: SLF001
-            return False
-    if advertised("int8") and compiled("int8") is not None:  # without the kernel it may not be worth while
-        return True
-    return gains("int8", "bfloat16" if has_bfloat16() else "float32")
-
-
-def advertised(precision: LinearPrecision) -> bool:
-    """Return whether the processor says that it has the instructions, and torch has what makes use of them."""
-    answers = (getattr(torch.cpu, question, bool)() for question in QUESTIONS[precision])
-    return torch.backends.mkldnn.is_available() and any(answers)
+    return all(
+        torch._int_mm(largest, sign * largest.T).eq(sign * 127**2 * 512).all()  # noqa: SLF001
+        for sign in (1, -1)
+    )
 
 
 @cache
@@ -196,40 +187,9 @@ def reordered_is_faster(precision: FloatPrecision) -> bool:
     return fast <= 1.25 * slow
 
 
-def gains(precision: LinearPrecision, over: FloatPrecision) -> bool:
-    """Whether the time of a product falls by a tenth or more; a busy machine may show it at the third look only."""
-    x, weight, bias = trial()
-    calls = [partial(PreparedLinear(weight, bias, precision=kind), x) for kind in (precision, over)]
-    for _ in range(5):
-        given, present = seconds(*calls)
-        if given <= 0.9 * present:
-            return True
-        if given > 2 * present:  # nothing that a busy machine could explain
-            break
-    return False
-
-
 def trial() -> tuple[Tensor, Tensor, Tensor]:
     """Input, weight and bias for a measurement."""
     rows, given, made = TRIAL
     draw = partial(torch.randn, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
     x, weight = draw(rows, given), draw(made, given)
     return x, weight * given**-0.5, draw(made)
-
-
-@torch.no_grad()
-def seconds(*calls: Callable[[], object]) -> list[float]:
-    """The time of each in one thread, the best of a few turns: what disturbs a measurement only makes it longer."""
-    best, threads = [math.inf] * len(calls), torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for turn in range(5):
-            for number, call in enumerate(calls):
-                start = clock()
-                call()
-                taken = clock() - start
-                if turn:  # the first only warms up
-                    best[number] = min(best[number], taken)
-    finally:
-        torch.set_num_threads(threads)
-    return best

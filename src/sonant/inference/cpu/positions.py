@@ -9,7 +9,7 @@ from sonant.inference.cpu.grouped_convolution import GroupedConvolution
 from sonant.inference.cpu.linear import FloatPrecision, PreparedLinear
 from sonant.layers.conformer import ConvModule
 from sonant.layers.packed import Packed
-from sonant.layers.positions import ConvPositions
+from sonant.layers.positions import BatchNormPositions, ConvPositions, affine
 
 
 class PreparedConvPositions(nn.Module):
@@ -27,16 +27,40 @@ class PreparedConvPositions(nn.Module):
         return _each_clip(self.convolution, frames, self.before, self.after)
 
 
-class PreparedConvModule(nn.Module):
-    """`ConvModule` without dropout."""
+class PreparedBatchNormPositions(nn.Module):
+    """`BatchNormPositions` with the norm's running statistics as one factor and one offset for each channel."""
 
-    def __init__(self, module: ConvModule, *, precision: FloatPrecision = "float32") -> None:
+    def __init__(self, positions: BatchNormPositions, *, precision: FloatPrecision = "float32") -> None:
+        super().__init__()
+        self.factor, self.offset = affine(positions.norm)
+        self.before, self.after = positions.kernel // 2, positions.kernel - 1 - positions.kernel // 2
+        self.convolution = GroupedConvolution(
+            positions.weight, positions.bias, positions.groups, precision=precision, activation="gelu"
+        )
+
+    def forward(self, frames: Packed) -> Tensor:
+        """(total, dim) to (total, dim), to be added to the frames; typed as the arithmetic."""
+        normed = torch.addcmul(self.offset, frames.values.float(), self.factor)
+        return _each_clip(self.convolution, frames.with_values(normed), self.before, self.after)
+
+
+class PreparedConvModule(nn.Module):
+    """`ConvModule` without dropout.
+
+    Args:
+        precision: of the linear layers.
+        depthwise: of the convolution between them.
+    """
+
+    def __init__(
+        self, module: ConvModule, *, precision: FloatPrecision = "float32", depthwise: FloatPrecision = "float32"
+    ) -> None:
         super().__init__()
         self.norm, self.depthwise_norm = module.norm, module.depthwise_norm
         self.inner = PreparedLinear(module.inner.weight, None, precision=precision)
         self.outer = PreparedLinear(module.outer.weight, None, precision=precision)
         dim = module.outer.out_features
-        self.depthwise = GroupedConvolution(module.depthwise.weight, None, dim, precision=precision)
+        self.depthwise = GroupedConvolution(module.depthwise.weight, None, dim, precision=depthwise)
 
     def forward(self, frames: Packed) -> Tensor:
         """(total, dim) to (total, dim); typed as by `PreparedLinear`."""

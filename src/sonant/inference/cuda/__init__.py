@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from sonant.inference.cuda.blocks import (
+    CudaBatchNormPositions,
     CudaConv,
     CudaConvPositions,
     CudaFeedForward,
@@ -23,12 +24,12 @@ from sonant.inference.parts import is_whole
 from sonant.inference.precision import Precision
 from sonant.layers.attention import SelfAttention
 from sonant.layers.conv_extractor import ConvExtractor
-from sonant.layers.positions import ConvPositions
+from sonant.layers.positions import BatchNormPositions, ConvPositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
 from sonant.models import Backbone, MaskableBackbone
 from sonant.models.maskable import FeatureProjection
 
-UNDIVIDED = (SelfAttention, FeedForward, ConvExtractor, ConvPositions, FeatureProjection)
+UNDIVIDED = (SelfAttention, FeedForward, ConvExtractor, ConvPositions, BatchNormPositions, FeatureProjection)
 
 
 @torch.no_grad()
@@ -49,7 +50,7 @@ def prepare_cuda(backbone: Backbone, precision: Precision, device: torch.device 
     return prepared
 
 
-def _prepared(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa: PLR0911  one line for each kind
+def _prepared(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa: C901, PLR0911  one line for each kind
     match block:
         case TransformerEncoder():
             replace_blocks(block, partial(_prepared, dtype=dtype))
@@ -67,10 +68,10 @@ def _prepared(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa
             return CudaExtractor(block, dtype)
         case ConvPositions():
             return CudaConvPositions(block, dtype)
+        case BatchNormPositions():
+            return CudaBatchNormPositions(block, dtype)
         case FeatureProjection():
-            linear = CudaLinear(block.linear.weight, block.linear.bias, dtype)
-            block.norm, block.linear = WideNorm(block.norm), Widened(linear)  # type: ignore[assignment]
-            return block
+            return _projection(block, dtype)
         case nn.LayerNorm():
             return WideNorm(block)
         case nn.Linear():
@@ -78,3 +79,11 @@ def _prepared(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa
         case nn.Conv1d() if type(block) is nn.Conv1d:  # not those that do more
             return CudaConv(block, dtype)
     return None
+
+
+def _projection(block: FeatureProjection, dtype: torch.dtype) -> FeatureProjection:
+    """The block itself with other parts."""
+    if not isinstance(block.norm, nn.Identity):
+        block.norm = WideNorm(block.norm)  # type: ignore[assignment]
+    block.linear = Widened(CudaLinear(block.linear.weight, block.linear.bias, dtype))  # type: ignore[assignment]
+    return block

@@ -10,10 +10,10 @@ from sonant.inference.attention import FusedSelfAttention
 from sonant.layers.activations import activation
 from sonant.layers.attention import SelfAttention
 from sonant.layers.attention_adapter import AttentionAdapter
-from sonant.layers.kernels import triton_convolution
+from sonant.layers.clip_convolution import convolve_clips
 from sonant.layers.kernels.triton_norm import norm_rows
-from sonant.layers.packed import Packed, lay_with_gaps
-from sonant.layers.positions import ConvPositions
+from sonant.layers.packed import Packed
+from sonant.layers.positions import BatchNormPositions, ConvPositions, affine
 from sonant.layers.transformer import FeedForward, TransformerLayer
 
 ROWS = 1 << 14  # of a feed-forward block at a time: the widest tensor of a model stays a quarter of a gigabyte
@@ -129,18 +129,28 @@ class CudaConvPositions(nn.Module):
 
     def __init__(self, positions: ConvPositions, dtype: torch.dtype) -> None:
         super().__init__()
-        self.kernel, self.groups = positions.kernel, positions.groups
+        self.groups = positions.groups
         self.weight, self.bias = positions.weight.detach().to(dtype), positions.bias.detach().to(dtype)
 
     def forward(self, frames: Packed) -> Tensor:
         """(total, dim) to (total, dim), to be added to the frames."""
-        before = self.kernel // 2
         half = frames.with_values(frames.values.to(self.weight.dtype))
-        if triton_convolution.available(half.values, half.values.dtype, self.weight.shape[1]):
-            return F.gelu(triton_convolution.convolve(half.values, self.weight, self.bias, frames.sizes))
-        stream, steps = lay_with_gaps(half, before, self.kernel - 1 - before)
-        moved = F.conv1d(stream.T[None], self.weight, self.bias, groups=self.groups)[0].T  # (steps, dim)
-        return F.gelu(moved.index_select(0, steps - before))
+        return F.gelu(convolve_clips(half, self.weight, self.bias, self.groups))
+
+
+class CudaBatchNormPositions(nn.Module):
+    """`BatchNormPositions` with the norm's running statistics as one factor and one offset for each channel."""
+
+    def __init__(self, positions: BatchNormPositions, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.groups = positions.groups
+        self.factor, self.offset = affine(positions.norm)
+        self.weight, self.bias = (part.detach().to(dtype) for part in (positions.weight, positions.bias))
+
+    def forward(self, frames: Packed) -> Tensor:
+        """(total, dim) to (total, dim), to be added to the frames."""
+        normed = torch.addcmul(self.offset, frames.values.float(), self.factor).to(self.weight.dtype)
+        return F.gelu(convolve_clips(frames.with_values(normed), self.weight, self.bias, self.groups))
 
 
 class Widened(nn.Module):

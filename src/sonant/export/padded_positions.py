@@ -1,0 +1,69 @@
+"""What tells a frame where it stands, on padded speech."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sonant.errors import UnknownName
+from sonant.export.padded import Padded, distance_numbers
+from sonant.layers.positions import BatchNormPositions, ConvPositions, RelativePositions, affine
+
+
+class PaddedConvPositions(nn.Module):
+    """`ConvPositions`, its weight computed once."""
+
+    weight: Tensor
+
+    def __init__(self, positions: ConvPositions | BatchNormPositions) -> None:
+        super().__init__()
+        self.groups, self.kernel, self.bias = positions.groups, positions.kernel, positions.bias
+        self.register_buffer("weight", positions.weight.detach())
+
+    def forward(self, frames: Padded) -> Tensor:
+        """(batch, time, dim) to the same, to be added to the frames."""
+        return F.gelu(self.convolved(frames))
+
+    def convolved(self, frames: Padded) -> Tensor:
+        """The convolution alone."""
+        stream = F.pad(frames.emptied().transpose(1, 2), (self.kernel // 2, self.kernel - 1 - self.kernel // 2))
+        return F.conv1d(stream, self.weight, self.bias, groups=self.groups).transpose(1, 2)
+
+
+class PaddedBatchNormPositions(PaddedConvPositions):
+    """`BatchNormPositions` in evaluation mode."""
+
+    factor: Tensor
+    offset: Tensor
+
+    def __init__(self, positions: BatchNormPositions) -> None:
+        super().__init__(positions)
+        for name, tensor in zip(("factor", "offset"), affine(positions.norm), strict=True):
+            self.register_buffer(name, tensor)
+
+    def forward(self, frames: Padded) -> Tensor:
+        """(batch, time, dim) to the same, to be added to the frames."""
+        return super().forward(frames.with_values(frames.values * self.factor + self.offset))
+
+
+def padded_positions(positions: nn.Module | None) -> PaddedConvPositions:
+    """The padded form of what a waveform Transformer adds to its frames."""
+    match positions:
+        case ConvPositions():
+            return PaddedConvPositions(positions)
+        case BatchNormPositions():
+            return PaddedBatchNormPositions(positions)
+    raise UnknownName("padded form of", type(positions).__name__, ["ConvPositions", "BatchNormPositions"])
+
+
+class PaddedRelativePositions(nn.Module):
+    """`RelativePositions` for clips of any length: beyond the largest distance that it tells apart, all are alike."""
+
+    table: Tensor
+
+    def __init__(self, positions: RelativePositions) -> None:
+        super().__init__()
+        self.reach = positions.max_distance
+        self.register_buffer("table", positions.table(self.reach + 1).detach().contiguous())
+
+    def forward(self, time: int) -> Tensor:
+        """(heads, time, time): the bias of each query, the row, and key."""
+        return self.table[:, distance_numbers(time, self.reach, self.reach)]

@@ -1,0 +1,149 @@
+"""The numbers that each kind of product is computed in on this machine, found by trial.
+
+What a processor says of itself tells too little: one with AVX512-BF16 and without AMX may multiply bfloat16 at half the
+rate of float32, and integers of eight bits at four times that rate.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from math import inf
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from sonant.inference.cpu.convolution import Convolution, PairedConvolution
+from sonant.inference.cpu.grouped_convolution import GroupedConvolution, reordered_serves
+from sonant.inference.cpu.linear import (
+    FloatPrecision,
+    LinearPrecision,
+    PreparedFeedForward,
+    PreparedLinear,
+    integers_are_exact,
+)
+from sonant.inference.cpu.timing import time_ratio
+from sonant.layers.transformer import FeedForward
+
+Kind = Literal["linear", "convolution", "grouped", "depthwise", "feed_forward"]
+TimeRatio = Callable[[Kind, LinearPrecision, FloatPrecision], float]
+Computation = Callable[[], object]
+
+# A kind of product is computed in a lesser precision that takes at most this share of the time. Processors are far
+# from it, between 0.2 and 0.6 or above 1.5, so that the answer, and with it the last digits, stay from run to run.
+WORTH_WHILE = 0.9
+FRAMES = (50, 300)  # of a short clip and of a longer one: a kind has to gain in both
+DIM = 512
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """The numbers that each kind of product is computed in.
+
+    Attributes:
+        linear: linear layers, and the attention between them.
+        convolution: those of the extractor, and of causal contexts.
+        grouped: the positional convolution, in groups of channels.
+        depthwise: the conformer's convolution of each channel by itself.
+        integers: multiply the linear layers that a model's `int8_groups` names in integers of eight bits.
+    """
+
+    linear: FloatPrecision = "float32"
+    convolution: FloatPrecision = "float32"
+    grouped: FloatPrecision = "float32"
+    depthwise: FloatPrecision = "float32"
+    integers: bool = False
+
+    @property
+    def precision(self) -> LinearPrecision:
+        """The precision of most of the work."""
+        return "int8" if self.integers else self.linear
+
+
+FLOAT32 = Arithmetic()
+BFLOAT16 = Arithmetic("bfloat16", "bfloat16", "bfloat16", "bfloat16")
+
+
+def fastest(precision: LinearPrecision, ratio: TimeRatio | None = None) -> Arithmetic:
+    """The fastest arithmetic on this machine that is as precise as asked, or more.
+
+    Args:
+        ratio: gives the time of a kind of product in one precision over its time in another; None measures it.
+    """
+    if precision == "float32":
+        return FLOAT32
+    ratio = measured if ratio is None else ratio
+
+    def of(kind: Kind) -> FloatPrecision:
+        return "bfloat16" if ratio(kind, "bfloat16", "float32") <= WORTH_WHILE else "float32"
+
+    floats = Arithmetic(of("linear"), of("convolution"), of("grouped"), of("depthwise"))
+    integers = precision == "int8" and ratio("feed_forward", "int8", floats.linear) <= WORTH_WHILE
+    return replace(floats, integers=integers)
+
+
+def as_asked(precision: LinearPrecision) -> Arithmetic:
+    """All kinds in one precision, fast or not; beside integers, the numbers that are fast."""
+    match precision:
+        case "float32":
+            return FLOAT32
+        case "bfloat16":
+            return BFLOAT16
+        case "int8":
+            return replace(fastest("bfloat16"), integers=True)
+
+
+@cache
+def measured(kind: Kind, given: LinearPrecision, present: FloatPrecision) -> float:
+    """The time of a kind of product in a precision over its time in another; the least gain of several shapes."""
+    if given == "int8" and not integers_are_exact():
+        return inf
+    if kind in ("grouped", "depthwise") and not reordered_serves("bfloat16"):
+        return inf
+    largest = 0.0
+    for one, other in zip(computations(kind, given), computations(kind, present), strict=True):
+        largest = max(largest, time_ratio(one, other))
+        if largest > WORTH_WHILE:
+            break
+    return largest
+
+
+def computations(kind: Kind, precision: LinearPrecision) -> Iterator[Computation]:
+    """Products of a kind in a precision, one for each shape: 2 to 600 million operations."""
+    draw = partial(torch.randn, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
+    if kind == "linear":
+        linear = PreparedLinear(draw(DIM, DIM), draw(DIM), precision=precision, activation="gelu")
+        yield from (partial(linear, draw(frames, DIM)) for frames in FRAMES)
+    elif kind == "feed_forward":
+        block = PreparedFeedForward(_feed_forward(draw), precision=precision)
+        yield from (partial(block, draw(frames, DIM)) for frames in FRAMES)
+    else:
+        assert precision != "int8"
+        convolution, rows = _convolution(kind, precision, draw)
+        yield partial(convolution, rows.to(getattr(torch, precision)))
+
+
+def _feed_forward(draw: Callable[..., Tensor]) -> FeedForward:
+    """A block made without the random numbers of the process, whose order is the user's."""
+    with torch.device("meta"):
+        block = FeedForward(DIM, 2 * DIM)
+    for linear in (block.inner, block.outer):
+        linear.weight = nn.Parameter(draw(*linear.weight.shape) * linear.in_features**-0.5)
+        linear.bias = nn.Parameter(draw(*linear.bias.shape))
+    return block
+
+
+def _convolution(
+    kind: Kind, precision: FloatPrecision, draw: Callable[..., Tensor]
+) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+    """One of a kind, and its input."""
+    match kind:
+        case "grouped":
+            weight, frames = draw(96, 48, 128), draw(49 + 127, 96)
+            return GroupedConvolution(weight, None, 2, precision=precision, activation="gelu"), frames
+        case "depthwise":
+            return GroupedConvolution(draw(DIM, 1, 31), None, DIM, precision=precision), draw(50 + 30, DIM)
+    weight, rows = draw(DIM // 2, DIM // 2, 3), draw(401, DIM // 2)
+    if precision == "float32":
+        return PairedConvolution(weight, None, "gelu"), rows
+    return Convolution(weight, None, 2, precision=precision, activation="gelu"), rows

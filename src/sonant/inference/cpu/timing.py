@@ -1,0 +1,46 @@
+"""Time of short computations on a machine that may be busy."""
+
+import math
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+LOOKS = 4  # at the same two computations: a busy machine may show the right ratio at the third only
+CLEAR = 1.7  # a ratio beyond this, either way, is believed at the first look
+HOPELESS = 10.0  # and one above this before either has warmed up
+
+# The time of this thread, which a busy machine hardly changes; Windows counts it in steps of 16 ms.
+clock = time.perf_counter if sys.platform == "win32" else time.thread_time
+
+
+@torch.no_grad()
+def seconds(*calls: Callable[[], object], warm_up: bool = True, turns: int = 4) -> list[float]:
+    """The time of each in one thread, the best of some turns: what disturbs a measurement only makes it longer."""
+    best, threads = [math.inf] * len(calls), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for turn in range(turns + warm_up):
+            for number, call in enumerate(calls):
+                start = clock()
+                call()
+                taken = clock() - start
+                if turn or not warm_up:
+                    best[number] = min(best[number], taken)
+    finally:
+        torch.set_num_threads(threads)
+    return best
+
+
+def time_ratio(given: Callable[[], object], present: Callable[[], object]) -> float:
+    """The time of one computation over that of another, the best of each; a clear one is found in few turns."""
+    first = seconds(given, present, warm_up=False, turns=1)
+    if first[0] > HOPELESS * first[1]:
+        return first[0] / first[1]
+    best = [math.inf, math.inf]
+    for look in range(LOOKS):
+        best = list(map(min, best, seconds(given, present, warm_up=False, turns=4 if look else 3)))
+        if not best[1] / CLEAR < best[0] < best[1] * CLEAR:
+            break
+    return best[0] / best[1]
