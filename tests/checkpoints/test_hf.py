@@ -328,7 +328,9 @@ class TestDamage:
 
     def test_many_are_grouped(self, folder):
         self.change(
-            folder, **{f"part{i}.x": torch.ones(1) for i in range(30)}, **{f"a.{i}.b": torch.ones(1) for i in range(9)}
+            folder,
+            **{f"wavlm.part{i}.x": torch.ones(1) for i in range(30)},
+            **{f"wavlm.a.{i}.b": torch.ones(1) for i in range(9)},
         )
         with pytest.raises(CheckpointMismatch) as caught:
             load_checkpoint(folder)

@@ -1,16 +1,24 @@
 """Heads over packed states: shapes, and that a clip's answer does not depend on its batch mates."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 
 from sonant.errors import ConfigurationError, TooShortAudio
 from sonant.layers.packed import Packed
-from sonant.tasks import CTCHead, FrameClassificationHead, LayerMix, SequenceClassificationHead, XVectorHead
+from sonant.tasks import (
+    CTCHead,
+    FrameClassificationHead,
+    LayerMix,
+    SequenceClassificationHead,
+    SpeechClassificationHead,
+    XVectorHead,
+)
 from sonant.tasks.xvector import TimeDelayLayer
 
 DIM, STATES = 8, 3
@@ -28,11 +36,16 @@ MIX = {"layer_weights": some(STATES)}
 XVECTOR = (
     MIX | layer("projector.", 6, DIM) | layer("tdnn.0.", 6, 18) | layer("tdnn.1.", 10, 12) | layer("embedding.", 7, 20)
 )
-MAKERS: dict[str, Callable[[], nn.Module]] = {
+NETWORKS = {
+    **(layer("gender.dense.", 6, DIM) | layer("gender.output.", 3, 6)),
+    **(layer("age.dense.", 5, DIM) | layer("age.output.", 1, 5)),
+}
+MAKERS: dict[str, Callable[[], Any]] = {
     "frames": lambda: FrameClassificationHead.from_tensors(MIX | layer("classifier.", 2, DIM)),
     "sequence": lambda: SequenceClassificationHead.from_tensors(
         MIX | layer("projector.", 5, DIM) | layer("classifier.", 4, 5)
     ),
+    "speech": lambda: SpeechClassificationHead.from_tensors(NETWORKS, {"pooling_mode": "max"}),
     "xvector": lambda: XVectorHead.from_tensors(XVECTOR, {"tdnn_kernel": [3, 2], "tdnn_dilation": [2, 1]}),
 }
 
@@ -41,7 +54,8 @@ MAKERS: dict[str, Callable[[], nn.Module]] = {
 @given(sizes=st.lists(st.integers(7, 20), min_size=1, max_size=4))
 def test_batch_mates_change_nothing(kind: str, sizes: list[int]) -> None:
     head = MAKERS[kind]().eval()
-    clips = [some(size, STATES, DIM, seed=number) for number, size in enumerate(sizes)]
+    states = head.mix.num_states
+    clips = [some(size, states, DIM, seed=number) for number, size in enumerate(sizes)]
     with torch.no_grad():
         together = head(Packed.pack(clips))
         for clip, found in zip(clips, together, strict=True):
@@ -85,3 +99,13 @@ def test_what_is_too_short_for_statistics() -> None:
     assert torch.isfinite(head(Packed.pack([some(7, STATES, DIM)]))).all()
     with pytest.raises(TooShortAudio, match="6 frames was given; the vector of a speaker needs 7"):
         head(Packed.pack([some(20, STATES, DIM), some(6, STATES, DIM)]))
+
+
+def test_networks_stand_in_the_order_of_their_names() -> None:
+    head = SpeechClassificationHead.from_tensors(NETWORKS, {})
+    (pooled,) = some(4, 1, DIM).mean(0)
+    hidden = (some(5, DIM) @ pooled + some(5)).tanh()
+    outputs = head(Packed.pack([some(4, 1, DIM)]))
+    assert outputs.shape == (1, 4)
+    torch.testing.assert_close(outputs[0, :1], some(1, 5) @ hidden + some(1))
+    assert head.tensors().keys() == NETWORKS.keys()

@@ -22,6 +22,7 @@ from sonant.decoding.turns import on_channel
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.bulk import embed_file, embed_folder, vector_destination
 from sonant.extraction.channels import of_channel
+from sonant.extraction.classification import classification
 from sonant.extraction.engine import Engine, OnError
 from sonant.extraction.features import Identity, StoredType, Writer
 from sonant.extraction.formats import Format
@@ -40,7 +41,7 @@ from sonant.extraction.units import Coding, UnitFormat, UnitSink, unit_destinati
 from sonant.extraction.units import deduplicate as without_repetitions
 from sonant.inference import Precision, PreparedCopies
 from sonant.models import Backbone
-from sonant.models.abilities import HEAD_FOR, Ability
+from sonant.models.abilities import HEADS_FOR, Ability
 from sonant.models.devices import Device, usable_devices
 from sonant.models.families import Task, presets
 from sonant.models.identity import fingerprint
@@ -341,10 +342,28 @@ class SpeechEncoder:
             return answer
         return [_named_by_channel(channels) for channels in answer] if is_many(audio) else _named_by_channel(answer)
 
+    def classify(self, audio: Any, **how: Unpack[Running]) -> Any:
+        """Return what the model's head says of one whole recording, or of each in a list: a number for each label.
+
+        A recording in windows is pooled over all of its frames, as one piece is.
+
+        Args:
+            audio, how: as in `transcribe`.
+
+        Returns:
+            A dict of floats by label, in the order of the head's outputs: probabilities of a classifier; of a
+            regression the numbers as they are ("arousal", "dominance", "valence"); of a head for age and gender
+            "age_years" and a probability for each gender. With channel="all" a list of one for each channel.
+
+        Raises:
+            ConfigurationError: the model has no such head; see `abilities`.
+        """
+        return self._run_head(self.head_task("classification"), audio, **how)
+
     def head_task(
         self, ability: Ability, *, num_speakers: int | None = None, threshold: float | None = None
     ) -> HeadTask:
-        """How the model is asked for "transcription", "verification" or "diarization": for those who batch themselves.
+        """How the model is asked for what a head serves, by the name of the ability: for those who batch themselves.
 
         Raises:
             ConfigurationError: it has no head for that.
@@ -358,7 +377,9 @@ class SpeechEncoder:
                 return diarization(
                     self.model, self._heads, name=self.name, num_speakers=num_speakers, threshold=threshold
                 )
-        raise UnknownName("ability of a head", ability, HEAD_FOR)
+            case "classification":
+                return classification(self.model, self._heads, name=self.name)
+        raise UnknownName("ability of a head", ability, HEADS_FOR)
 
     def embed(
         self,

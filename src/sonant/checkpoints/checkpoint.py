@@ -37,6 +37,8 @@ class Head:
 
         ctc                       weight (tokens, dim), bias
         sequence_classification   layer_weights (r), projector.{weight,bias}, classifier.{weight,bias}
+        speech_classification     classifier.{dense,output}.{weight,bias}
+        age_gender                {age,gender}.{dense,output}.{weight,bias}
         frame_classification      layer_weights (r), classifier.{weight,bias}
         xvector                   layer_weights (r), projector.*, tdnn.{i}.*, embedding.*, classifier.*, objective
         pretraining               as the published models of the family have it, or whatever another objective needs:
@@ -45,10 +47,11 @@ class Head:
           HuBERT, WavLM           final_proj.* (r), label_embeddings (labels, final_dim) (r)
           w2v-BERT 2.0            as wav2vec 2.0, mlm_proj.* (r), encoder_norm.* (r), which the model does not use
 
-    `metadata` is plain data (JSON can hold it): `labels` of a classifier, `tdnn_kernel` and `tdnn_dilation`, `groups`
-    of a quantiser, `offset` of a wav2vec, `dictionaries` of a HuBERT. Of a CTC head: `vocabulary` (the tokens by
-    number, "" for none), `blank`, `tokenizer` (what tokenizer_config.json says), `tokenizer_files` (the files that
-    these came from, by name, which are written back) and `unusable` (why there is no vocabulary).
+    `metadata` is plain data (JSON can hold it): `labels` and `problem_type` of a classifier, `pooling_mode` of one
+    with a hidden layer, `tdnn_kernel` and `tdnn_dilation`, `groups` of a quantiser, `offset` of a wav2vec,
+    `dictionaries` of a HuBERT. Of a CTC head: `vocabulary` (the tokens by number, "" for none), `blank`, `tokenizer`
+    (what tokenizer_config.json says), `tokenizer_files` (the files that these came from, by name, which are written
+    back) and `unusable` (why there is no vocabulary).
     """
 
     tensors: dict[str, Tensor]

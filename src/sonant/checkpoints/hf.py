@@ -16,10 +16,11 @@ from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.files import read_json, read_tensors, write_json, write_safetensors
 from sonant.checkpoints.folder import CONFIG, PREPROCESSORS, WEIGHTS, index_of, replacing_model
 from sonant.checkpoints.hf_config import backbone_settings, family_in, head_metadata, write_config
+from sonant.checkpoints.hf_heads import head_tables_of, heads_in
 from sonant.checkpoints.hf_layouts import LAYOUTS
-from sonant.checkpoints.keys import HeadTable, check, holds, make_heads, read, write
+from sonant.checkpoints.keys import check, holds, make_heads, read, write
+from sonant.checkpoints.left_aside import take_out, warn_of
 from sonant.checkpoints.own import OWN_TYPE, int8_note, read_own, read_own_heads, write_own_heads
-from sonant.checkpoints.tables import HF_HEADS
 from sonant.checkpoints.tokenizer_files import read_tokenizer, write_tokenizer
 from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckpoint
 from sonant.models.normalization import TRANSFORMERS_EPSILON
@@ -39,15 +40,18 @@ def read_hf(
     settings = backbone_settings(theirs, layout, preprocessor, source)
     settings["sampling_rate"] = preprocessor.get("sampling_rate", 16_000)
     state = read_tensors(weights) if weights else _read_weights(folder, source)
+    within = {name.removeprefix(layout.prefix) for name in state if name.startswith(layout.prefix)}
     state = {name.removeprefix(layout.prefix): tensor for name, tensor in state.items()}
-    tables = _tables(state, theirs)
+    tables, reason = heads_in(state, theirs, layout)
     translated = read(state, layout.rows, tables)
+    left = take_out(translated, layout.rows, within=within)
     settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
     config = make_config(family, settings, overrides, source=source)
     known = {kind: head_metadata(kind, theirs) for kind in translated.heads}
     tables = head_tables(family) | {kind: tables[kind] for kind in translated.heads}
     known |= read_own_heads(folder, translated)
     check(translated, config, source=source, rows=layout.rows, heads=tables)
+    warn_of(left, source, reason)
     heads = make_heads(translated, known)
     if "ctc" in heads:
         heads["ctc"].metadata.update(read_tokenizer(folder, len(heads["ctc"].tensors["weight"]), theirs))
@@ -95,19 +99,6 @@ def _read_shards(folder: Path, index: str) -> dict[str, Tensor]:
     return state
 
 
-def _tables(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, HeadTable]:
-    """The heads that these tensors can belong to; a classifier is told from its neighbours."""
-    kinds = ["ctc", "pretraining"]
-    if any(name.startswith(("tdnn.", "objective.")) for name in state):
-        kinds.append("xvector")
-    elif any(name.startswith("projector.") for name in state):
-        kinds.append("sequence_classification")
-    else:
-        kinds.append("frame_classification")
-    weighted = config.get("use_weighted_layer_sum", False)
-    return {kind: HeadTable(HF_HEADS[kind].rows) if weighted else HF_HEADS[kind] for kind in kinds}
-
-
 def _read_preprocessor(folder: Path) -> tuple[dict[str, Any], str]:
     """Return what it says, and where that is written; nothing where there is none."""
     for name in PREPROCESSORS:
@@ -121,14 +112,16 @@ def _read_preprocessor(folder: Path) -> tuple[dict[str, Any], str]:
 
 
 def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
-    """Write a folder that transformers loads; returns the heads that it has no class for."""
+    """Write a folder that transformers loads; returns the heads that no published class has a place for."""
     layout = LAYOUTS[checkpoint.family]
-    kind = next((kind for kind in HF_HEADS if kind in checkpoint.heads and _fits(checkpoint, kind)), None)
+    tables = head_tables_of(layout)
+    kind = next((kind for kind in tables if kind in checkpoint.heads and _fits(checkpoint, kind)), None)
     config = write_config(checkpoint, kind)
     state, _ = write(checkpoint.backbone_state, layout.rows)
     if kind is not None:
-        state = {f"{layout.prefix}{name}": tensor for name, tensor in state.items()}
-        state |= write(checkpoint.heads[kind].tensors, HF_HEADS[kind].rows)[0]
+        prefix = "" if kind in layout.beside_backbone else layout.prefix
+        state = {f"{prefix}{name}": tensor for name, tensor in state.items()}
+        state |= write(checkpoint.heads[kind].tensors, tables[kind].rows)[0]
     others = {name: head for name, head in checkpoint.heads.items() if name != kind}
     with replacing_model(folder) as draft:
         write_safetensors(draft / WEIGHTS[0], state, {"format": "pt"})
@@ -141,9 +134,9 @@ def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
 
 
 def _fits(checkpoint: Checkpoint, kind: str) -> bool:
-    """Return whether transformers has a class for this head of this model."""
+    """Return whether there is a class for this head of this model."""
     layout = LAYOUTS[checkpoint.family]
-    return layout.has(checkpoint.config, kind) and holds(HF_HEADS[kind], checkpoint.heads[kind].tensors)
+    return layout.has(checkpoint.config, kind) and holds(head_tables_of(layout)[kind], checkpoint.heads[kind].tensors)
 
 
 def _preprocessor(checkpoint: Checkpoint) -> dict[str, Any]:

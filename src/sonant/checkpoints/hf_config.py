@@ -1,9 +1,10 @@
 """config.json of transformers and our configurations, both ways."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sonant.checkpoints.checkpoint import Checkpoint, Head
+from sonant.checkpoints.hf_heads import GENDERS
 from sonant.checkpoints.hf_layouts import LAYOUTS, Layout
 from sonant.checkpoints.own import INT8_GROUPS
 from sonant.errors import CorruptedCheckpoint, UnknownCheckpoint, UnsupportedCheckpoint
@@ -55,8 +56,15 @@ def head_metadata(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     match kind:
         case "ctc":
             return {"blank": config.get("pad_token_id", 0) or 0}
-        case "sequence_classification" | "frame_classification":
+        case "frame_classification":
             return {"labels": _labels(config)}
+        case "sequence_classification":
+            return {"labels": _labels(config), **_problem(config)}
+        case "speech_classification":
+            pooling = config.get("pooling_mode", "mean")
+            return {"labels": _labels(config), "pooling_mode": pooling, **_problem(config)}
+        case "age_gender":
+            return {"labels": _genders(config)}
         case "xvector":
             return {
                 "labels": _labels(config),
@@ -64,7 +72,7 @@ def head_metadata(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
                 "tdnn_dilation": list(config.get("tdnn_dilation", (1, 2, 3, 1, 1))),
             }
         case _:
-            return {"groups": config.get("num_codevector_groups", 2)}
+            return {} if config.get("model_type") == "hubert" else {"groups": config.get("num_codevector_groups", 2)}
 
 
 def _labels(config: Mapping[str, Any]) -> list[str] | None:
@@ -72,6 +80,20 @@ def _labels(config: Mapping[str, Any]) -> list[str] | None:
     if not isinstance(names, dict):
         return None
     return [str(names[key]) for key in sorted(names, key=int)]
+
+
+def _problem(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a classifier was trained for, where config.json says it."""
+    problem = config.get("problem_type")
+    if problem is None and config.get("finetuning_task") == "wav2vec2_reg":
+        problem = "regression"
+    return {} if problem is None else {"problem_type": problem}
+
+
+def _genders(config: Mapping[str, Any]) -> list[str]:
+    """The labels for gender, as config.json names them or, where it does not, as the model card does."""
+    named = [label.lower() for label in _labels(config) or [] if label.lower() != "age"]
+    return named if set(named) == set(GENDERS) and len(named) == len(GENDERS) else list(GENDERS)
 
 
 def write_config(checkpoint: Checkpoint, kind: str | None) -> dict[str, Any]:
@@ -114,6 +136,10 @@ def _head_settings(kind: str, head: Head) -> dict[str, Any]:
     match kind:
         case "ctc":
             return {"vocab_size": t["weight"].shape[0], "pad_token_id": known.get("blank", 0)}
+        case "pretraining" if "quantizer.codevectors" not in t:
+            return {"classifier_proj_size": t["final_proj.weight"].shape[0]}
+        case "age_gender":
+            return _label_settings(known.get("labels") or GENDERS)
         case "pretraining":
             groups, codes, width = codebooks(head)
             return {
@@ -134,11 +160,20 @@ def _head_settings(kind: str, head: Head) -> dict[str, Any]:
             "xvector_output_dim": t["embedding.weight"].shape[0],
         }
         num_labels = t["objective"].shape[1]
+    elif kind == "speech_classification":
+        settings["pooling_mode"] = known.get("pooling_mode", "mean")
+        num_labels = t["classifier.output.weight"].shape[0]
     else:
         num_labels = t["classifier.weight"].shape[0]
     if kind == "sequence_classification":
         settings["classifier_proj_size"] = t["projector.weight"].shape[0]
-    labels = known.get("labels") or [f"LABEL_{i}" for i in range(num_labels)]
-    settings["id2label"] = {str(i): label for i, label in enumerate(labels)}
-    settings["label2id"] = {label: i for i, label in enumerate(labels)}
-    return settings
+    if known.get("problem_type"):
+        settings["problem_type"] = known["problem_type"]
+    return settings | _label_settings(known.get("labels") or [f"LABEL_{i}" for i in range(num_labels)])
+
+
+def _label_settings(labels: Sequence[str]) -> dict[str, Any]:
+    return {
+        "id2label": {str(i): label for i, label in enumerate(labels)},
+        "label2id": {label: i for i, label in enumerate(labels)},
+    }

@@ -89,7 +89,9 @@ class Layout:
         prefix: of the backbone's tensors in a model with a head.
         rows: names of tensors.
         settings, required: of config.json.
-        classes: by kind of head, None for the bare model.
+        classes: by kind of head, None for the bare model. Those of `AgeGenderModel`, `HubertModelWithFinalProj` and
+            `...ForSpeechClassification` come with the models, not with transformers, which loads the backbone alone.
+        beside_backbone: the kinds of head whose classes put no prefix before the backbone's tensors.
         under_adapter: the kinds of head whose classes refuse a model with an adapter.
         extractor: class of the feature extractor.
         read, write: what config.json says beyond `settings`: (theirs, preprocessor, source) to ours, and back.
@@ -109,6 +111,7 @@ class Layout:
     preprocessor: Callable[[Any], dict[str, Any]]
     normalize_from: str = "the extractor's norm, as in the published models"
     under_adapter: tuple[str, ...] = ()
+    beside_backbone: tuple[str, ...] = ()
 
     def has(self, config: Any, kind: str) -> bool:
         """Return whether there is a class for a model of this configuration with a head of this kind."""
@@ -227,6 +230,7 @@ def _waveform(
     *,
     required: Required = (),
     under_adapter: tuple[str, ...] = (),
+    beside_backbone: tuple[str, ...] = (),
 ) -> Layout:
     """A family over waveforms; `required` beyond what all of them require."""
     return Layout(
@@ -241,6 +245,7 @@ def _waveform(
         write=_write_waveform,
         preprocessor=_waveform_preprocessor,
         under_adapter=under_adapter,
+        beside_backbone=beside_backbone,
     )
 
 
@@ -252,6 +257,7 @@ LAYOUTS: dict[str, Layout] = {
             None: "WavLMModel",
             "ctc": "WavLMForCTC",
             "sequence_classification": "WavLMForSequenceClassification",
+            "speech_classification": "WavLMForSpeechClassification",
             "frame_classification": "WavLMForAudioFrameClassification",
             "xvector": "WavLMForXVector",
         },
@@ -266,8 +272,11 @@ LAYOUTS: dict[str, Layout] = {
                 None: "HubertModel",
                 "ctc": "HubertForCTC",
                 "sequence_classification": "HubertForSequenceClassification",
+                "speech_classification": "HubertForSpeechClassification",
+                "pretraining": "HubertModelWithFinalProj",
             },
             required=NO_CONV_ADAPTER,
+            beside_backbone=("pretraining",),
         ),
         read=_read_hubert,
         write=_write_hubert,
@@ -279,6 +288,8 @@ LAYOUTS: dict[str, Layout] = {
             None: "Wav2Vec2Model",
             "ctc": "Wav2Vec2ForCTC",
             "sequence_classification": "Wav2Vec2ForSequenceClassification",
+            "speech_classification": "Wav2Vec2ForSpeechClassification",
+            "age_gender": "AgeGenderModel",
             "frame_classification": "Wav2Vec2ForAudioFrameClassification",
             "xvector": "Wav2Vec2ForXVector",
             "pretraining": "Wav2Vec2ForPreTraining",

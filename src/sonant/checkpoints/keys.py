@@ -25,6 +25,8 @@ LISTED = 20  # groups of names that an error lists
 HEAD_INPUTS = {  # the tensors of each head that read the backbone's output, and which of their axes does
     "ctc": {"weight": -1},
     "sequence_classification": {"projector.weight": -1},
+    "speech_classification": {"classifier.dense.weight": -1},
+    "age_gender": {"age.dense.weight": -1, "gender.dense.weight": -1},
     "frame_classification": {"classifier.weight": -1},
     "xvector": {"projector.weight": -1},
     "pretraining": {"final_proj.weight": -1, "project_to_steps.weight": 0},

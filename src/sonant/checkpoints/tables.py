@@ -229,9 +229,23 @@ HF_CONTRAST = HeadTable(
         Row("final_proj.{p}", "project_hid.{p}"),
     )
 )
+
+
+def _hidden_layer(name: str) -> Table:
+    return (
+        Row(f"{name}.dense.{{p}}", f"{name}.dense.{{p}}"),
+        Row(f"{name}.output.{{p}}", f"{name}.out_proj.{{p}}"),
+    )
+
+
+HF_SPEECH = HeadTable(_hidden_layer("classifier"))
+HF_AGE_GENDER = HeadTable((*_hidden_layer("age"), *_hidden_layer("gender")))
+HF_FINAL_PROJECTION = HeadTable((Row("final_proj.{p}", "final_proj.{p}"),))  # of a HuBERT that is used for its content
 HF_HEADS: dict[str, HeadTable] = {
     "ctc": HF_CTC,
     "sequence_classification": HF_SEQUENCE,
+    "speech_classification": HF_SPEECH,
+    "age_gender": HF_AGE_GENDER,
     "frame_classification": HF_FRAMES,
     "xvector": HF_XVECTOR,
     "pretraining": HF_CONTRAST,

@@ -20,14 +20,22 @@ from sonant.extraction.speaker_clusters import HeadVoices, SpeakerClusterSink, S
 from sonant.extraction.speaker_vectors import SpeakerVectorSink
 from sonant.extraction.transcripts import TranscriptSink
 from sonant.models import Backbone
-from sonant.models.abilities import ABILITIES, HEAD_FOR, Ability
+from sonant.models.abilities import ABILITIES, HEADS_FOR, Ability
 from sonant.models.catalog import CATALOG
 from sonant.models.families import presets
-from sonant.tasks import CTCHead, FrameClassificationHead, LayerMix, SequenceClassificationHead, XVectorHead
+from sonant.tasks import (
+    CTCHead,
+    FrameClassificationHead,
+    LayerMix,
+    SequenceClassificationHead,
+    SpeechClassificationHead,
+    XVectorHead,
+)
 
 CPU = torch.device("cpu")
 Module = TypeVar("Module", bound=nn.Module)
-RunnableHead = CTCHead | XVectorHead | FrameClassificationHead | SequenceClassificationHead
+RunnableHead = CTCHead | XVectorHead | FrameClassificationHead | SequenceClassificationHead | SpeechClassificationHead
+KINDS = tuple(kind for kinds in HEADS_FOR.values() for kind in kinds)
 
 
 @dataclass(frozen=True)
@@ -65,8 +73,10 @@ class Heads:
     @property
     def abilities(self) -> tuple[Ability, ...]:
         """What a model with these heads can be asked for; not for text where nothing says what the tokens are."""
-        usable = {"", *(kind for kind, head in self.stored.items() if kind != "ctc" or _lack(head) is None)}
-        return tuple(ability for ability in ABILITIES if HEAD_FOR.get(ability, "") in usable)
+        usable = {kind for kind, head in self.stored.items() if kind != "ctc" or _lack(head) is None}
+        return tuple(
+            ability for ability in ABILITIES if ability == "embeddings" or not usable.isdisjoint(HEADS_FOR[ability])
+        )
 
     def made(self, kind: str, device: torch.device | None = None) -> RunnableHead:
         """The module of a head, moved to a device if one is named."""
@@ -128,10 +138,10 @@ def build_head(kind: str, head: Head) -> RunnableHead:
             module = FrameClassificationHead.from_tensors(head.tensors)
         case "sequence_classification":
             module = SequenceClassificationHead.from_tensors(head.tensors)
+        case "speech_classification" | "age_gender":
+            module = SpeechClassificationHead.from_tensors(head.tensors, head.metadata)
         case _:
-            raise UnknownName(
-                "head to run", kind, ["ctc", "xvector", "frame_classification", "sequence_classification"]
-            )
+            raise UnknownName("head to run", kind, KINDS)
     return module.eval().requires_grad_(requires_grad=False)
 
 
@@ -147,7 +157,7 @@ def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
     head_on = heads.placing("ctc", CTCHead)
     alphabet = _alphabet(heads.stored["ctc"], name)
     return HeadTask(
-        _layers(head_on(CPU).mix, model, name),
+        states_of(head_on(CPU).mix, model, name),
         lambda source: TranscriptSink(head_on, alphabet, frame_rate=model.frame_rate, seconds=source.seconds),
         model.receptive_field,
     )
@@ -158,7 +168,7 @@ def voice(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
     require("verification", heads, name)
     head_on = heads.placing("xvector", XVectorHead)
     min_samples = model.receptive_field + (head_on(CPU).min_frames - 1) * model.stride
-    return HeadTask(_layers(head_on(CPU).mix, model, name), lambda _: SpeakerVectorSink(head_on), min_samples)
+    return HeadTask(states_of(head_on(CPU).mix, model, name), lambda _: SpeakerVectorSink(head_on), min_samples)
 
 
 def diarization(
@@ -183,7 +193,7 @@ def diarization(
         head_on = heads.placing("frame_classification", FrameClassificationHead)
         if num_speakers is None or num_speakers <= head_on(CPU).num_labels:
             return HeadTask(
-                _layers(head_on(CPU).mix, model, name),
+                states_of(head_on(CPU).mix, model, name),
                 lambda _: SpeakerActivitySink(
                     head_on, stride=model.stride, frame_rate=model.frame_rate, num_speakers=num_speakers
                 ),
@@ -206,7 +216,7 @@ def _clustering(
     make_voices: Callable[[], Voices] = StateVoices
     if has_head:
         head_on = heads.placing("xvector", XVectorHead)
-        layers, make_voices = _layers(head_on(CPU).mix, model, name), lambda: HeadVoices(head_on)
+        layers, make_voices = states_of(head_on(CPU).mix, model, name), lambda: HeadVoices(head_on)
     return HeadTask(
         layers,
         lambda source: SpeakerClusterSink(
@@ -227,9 +237,14 @@ def require(ability: Ability, heads: Heads, name: str) -> None:
     if ability in heads.abilities:
         return
     raise ConfigurationError(
-        f"{name} cannot be asked for {ability}: its checkpoint has no head for it ({HEAD_FOR[ability]}). It can give "
-        f"{', '.join(heads.abilities)}. Models with such a head: {_some(_able(ability))}."
+        f"{name} cannot be asked for {ability}: its checkpoint has no head for it ({' or '.join(HEADS_FOR[ability])}). "
+        f"It can give {', '.join(heads.abilities)}.{_models_with(ability)}"
     )
+
+
+def _models_with(ability: Ability) -> str:
+    able = _able(ability)
+    return f" Models with such a head: {_some(able)}." if able else ""
 
 
 def _able(ability: Ability) -> list[str]:
@@ -268,7 +283,7 @@ def _lack(head: Head) -> str | None:
     return None
 
 
-def _layers(mix: LayerMix, model: Backbone, name: str) -> tuple[Layer, ...]:
+def states_of(mix: LayerMix, model: Backbone, name: str) -> tuple[Layer, ...]:
     """The states that a head mixes: all, the last one after the final norm where there is one; or that one alone."""
     if getattr(model, "adapter", None) is not None:
         raise ConfigurationError(

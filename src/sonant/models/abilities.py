@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-Ability = Literal["embeddings", "transcription", "verification", "diarization"]
+Ability = Literal["embeddings", "transcription", "verification", "diarization", "classification"]
 ABILITIES: tuple[Ability, ...] = get_args(Ability)
-HEAD_FOR: Mapping[Ability, str] = {  # the kind of head, as checkpoints name it
-    "transcription": "ctc",
-    "verification": "xvector",
-    "diarization": "frame_classification",
+HEADS_FOR: Mapping[Ability, tuple[str, ...]] = {  # the kinds of head that serve it, as checkpoints name them
+    "transcription": ("ctc",),
+    "verification": ("xvector",),
+    "diarization": ("frame_classification",),
+    "classification": ("sequence_classification", "speech_classification", "age_gender"),
 }

@@ -70,7 +70,8 @@ class Card:
     @property
     def abilities(self) -> tuple[Ability, ...]:
         """What it can be asked for: vectors, and what its labels taught it."""
-        return tuple(ability for ability in ABILITIES if TAUGHT_BY.get(ability, "") in (self.labels or ""))
+        taught = {ability for ability, labels in TAUGHT_BY.items() if labels in (self.labels or "")}
+        return tuple(ability for ability in ABILITIES if ability == "embeddings" or ability in taught)
 
     @property
     def results(self) -> tuple[Result, ...]:

@@ -4,14 +4,18 @@ from sonant.tasks.codes_to_text import TranscribedCodes, TranscribedCodesBatches
 from sonant.tasks.ctc import CTCHead
 from sonant.tasks.frame_classification import FrameClassificationHead
 from sonant.tasks.layer_mix import LayerMix
+from sonant.tasks.pooled import PooledHead
 from sonant.tasks.sequence_classification import SequenceClassificationHead
+from sonant.tasks.speech_classification import SpeechClassificationHead
 from sonant.tasks.xvector import XVectorHead
 
 __all__ = [
     "CTCHead",
     "FrameClassificationHead",
     "LayerMix",
+    "PooledHead",
     "SequenceClassificationHead",
+    "SpeechClassificationHead",
     "TranscribedCodes",
     "TranscribedCodesBatches",
     "WriteText",

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Self
 
-import torch
 from torch import Tensor, nn
 
 from sonant.layers.packed import Packed
 from sonant.tasks.layer_mix import LayerMix
 from sonant.tasks.linear import linear_of, tensors_of
+from sonant.tasks.pooled import PooledHead
 
 
-class SequenceClassificationHead(nn.Module):
+class SequenceClassificationHead(PooledHead):
     """A projection of each frame, their mean, and a linear layer.
 
     Args:
@@ -23,8 +23,7 @@ class SequenceClassificationHead(nn.Module):
     """
 
     def __init__(self, projector: nn.Linear, classifier: nn.Linear, mix: LayerMix) -> None:
-        super().__init__()
-        self.mix = mix
+        super().__init__(mix)
         self.projector = projector
         self.classifier = classifier
 
@@ -38,9 +37,10 @@ class SequenceClassificationHead(nn.Module):
         linears = tensors_of(self.projector, "projector.") | tensors_of(self.classifier, "classifier.")
         return linears | self.mix.tensors()
 
-    def forward(self, states: Packed) -> Tensor:
-        """States (total_frames, states, dim) to logits (batch, labels)."""
+    def project(self, states: Packed) -> Packed:
         frames = self.mix(states)
-        means = [clip.mean(0) for clip in frames.with_values(self.projector(frames.values))]
-        logits: Tensor = self.classifier(torch.stack(means))  # (batch, labels)
+        return frames.with_values(self.projector(frames.values))
+
+    def read(self, pooled: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(pooled)
         return logits

@@ -1,5 +1,135 @@
-"""Heads that are no class of transformers."""
+"""Heads that are no class of transformers: known by their published class, or left aside."""
 
-from tests.checkpoints.table.case import Case
+import json
 
-CASES: tuple[Case, ...] = ()
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.checkpoints import tiny
+from tests.checkpoints.table.case import Case, Made, states_of
+
+DIM = tiny.HF_SIZES["hidden_size"]
+
+
+def linear(name, outputs, inputs=DIM):
+    """A linear layer with random weights, by its name in a file."""
+    draw = torch.Generator().manual_seed(outputs + inputs)
+    weight = torch.randn(outputs, inputs, generator=draw)
+    return {f"{name}.weight": weight, f"{name}.bias": torch.randn(outputs, generator=draw)}
+
+
+def hidden(name, outputs, last="out_proj"):
+    """Two linear layers."""
+    return linear(f"{name}.dense", DIM) | linear(f"{name}.{last}", outputs)
+
+
+def beside(folder, family, tensors, *, prefix=True, **said):
+    """A bare model in a folder with further tensors beside it, and what else config.json says; returns the model."""
+    theirs = tiny.theirs(family)
+    theirs.save_pretrained(folder)
+    before = f"{family}." if prefix else ""
+    state = {f"{before}{name}": tensor for name, tensor in load_file(folder / "model.safetensors").items()}
+    save_file(state | tensors, folder / "model.safetensors", {"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(json.loads((folder / "config.json").read_text()) | said))
+    return theirs
+
+
+def _case(layout, tensors, *, family="wav2vec2", prefix=True, heads=(), aside=(), **said):
+    def make(folder):
+        return Made(source=folder, reference=states_of(beside(folder, family, tensors, prefix=prefix, **said)))
+
+    return Case(layout=layout, make=make, heads=heads, aside=aside, parity=f"{tiny.TRANSFORMERS[family]}Model")
+
+
+SPEECH = {"architectures": ["Wav2Vec2ForSpeechClassification"], "pooling_mode": "mean"}
+CASES: tuple[Case, ...] = (
+    _case(
+        "audEERING's emotion (`EmotionModel`)",
+        hidden("classifier", 3),
+        heads=("speech_classification",),
+        finetuning_task="wav2vec2_reg",
+        problem_type="regression",
+        **SPEECH,
+    ),
+    _case(
+        "audEERING's age and gender (`AgeGenderModel`)",
+        hidden("age", 1) | hidden("gender", 3),
+        heads=("age_gender",),
+        architectures=["AgeGenderModel"],
+    ),
+    _case(
+        "`Wav2Vec2ForSpeechClassification` (soxan)", hidden("classifier", 5), heads=("speech_classification",), **SPEECH
+    ),
+    _case(
+        "`HubertForSpeechClassification` (soxan)",
+        hidden("classifier", 5),
+        family="hubert",
+        heads=("speech_classification",),
+        architectures=["HubertForSpeechClassification"],
+    ),
+    _case(
+        "content-vec (`HubertModelWithFinalProj`)",
+        linear("final_proj", 6),
+        family="hubert",
+        prefix=False,
+        heads=("pretraining",),
+        architectures=["HubertModelWithFinalProj"],
+    ),
+    _case(
+        "`dense` and `output` (ehcalabres)",
+        hidden("classifier", 8, last="output"),
+        aside=("`classifier.dense.weight`", "`classifier.output.weight`"),
+        **SPEECH | {"architectures": ["Wav2Vec2ForSequenceClassification"]},
+    ),
+    _case(
+        "`dense` and `out_proj`, class unknown",
+        hidden("classifier", 4),
+        aside=("`classifier.dense.weight`", "`classifier.out_proj.weight`"),
+        architectures=["MyModel"],
+    ),
+    _case(
+        "pooled by attention (`pooling_mode`)",
+        hidden("classifier", 4),
+        aside=("`classifier.dense.weight`",),
+        **SPEECH | {"pooling_mode": "attention"},
+    ),
+    _case(
+        "a plain `classifier`, class unknown",
+        linear("classifier", 4),
+        aside=("`classifier.weight`",),
+        architectures=["EmotionClassifier"],
+    ),
+    _case(
+        "a plain `classifier`, no class named",
+        linear("classifier", 4),
+        aside=("`classifier.weight`",),
+        architectures=None,
+    ),
+    _case(
+        "`projector` and `classifier`, class unknown",
+        linear("projector", 7) | linear("classifier", 4, 7),
+        aside=("`projector.weight`", "`classifier.weight`"),
+        architectures=["AttentivePooling"],
+    ),
+    _case(
+        "age in classes",
+        hidden("age", 8) | hidden("gender", 2),
+        aside=("`age.dense.weight`", "`gender.out_proj.weight`"),
+        architectures=["AgeGenderModel"],
+    ),
+    _case(
+        "layers of one's own beside the model",
+        linear("head", 4) | {"pooling.attention": torch.ones(DIM)},
+        family="wavlm",
+        aside=("`head.weight`", "`pooling.attention`"),
+        architectures=["WavLMWithHead"],
+    ),
+    _case(
+        "a projection of one's own, no prefix",
+        linear("proj", 4),
+        family="wavlm",
+        prefix=False,
+        aside=("`proj.weight`",),
+        architectures=["WavLMModel"],
+    ),
+)

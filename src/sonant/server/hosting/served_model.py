@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from sonant.api.encoder import Layers, SpeechEncoder
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import Request
+from sonant.models.abilities import Ability as HeadAbility
 from sonant.models.families import Task
 from sonant.server.errors import ApiError
 from sonant.server.hosting.batcher import QueueStats
@@ -36,7 +37,7 @@ class ServedModel(ABC):
         self.id, self.created, self.device = model_id, int(time.time()), device
         self._encoder: SpeechEncoder | None = encoder
         self._queue = queue
-        self.abilities = abilities_of(encoder.abilities)
+        self.abilities = abilities_of(served_heads(encoder.abilities))
         self.dim, self.num_layers = encoder.dim, encoder.num_layers
         self.frame_rate, self.sampling_rate = encoder.frame_rate, encoder.sampling_rate
         self.receptive_field, self._stride = encoder.model.receptive_field, encoder.model.stride
@@ -138,6 +139,11 @@ class ServedModel(ABC):
     @abstractmethod
     async def unload(self, reason: ApiError, *, seconds: float) -> None:
         """Refuse new work with `reason`, finish what is there within so many seconds, and give the memory back."""
+
+
+def served_heads(abilities: Iterable[HeadAbility]) -> tuple[Ability, ...]:
+    """Those of a model's abilities that there is an endpoint for."""
+    return tuple(ability for ability in get_args(Ability) if ability in abilities)
 
 
 def abilities_of(heads: Iterable[Ability]) -> tuple[Ability, ...]:

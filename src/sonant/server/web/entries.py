@@ -11,7 +11,7 @@ from sonant.models.families import Family, Preset, Task, family_of, presets
 from sonant.models.published_results import Result
 from sonant.server.errors import ApiError
 from sonant.server.hosting.pool import Slot
-from sonant.server.hosting.served_model import Ability, ServedModel, State, abilities_of
+from sonant.server.hosting.served_model import Ability, ServedModel, State, abilities_of, served_heads
 from sonant.server.services import Services
 from sonant.server.settings import ServerSettings
 
@@ -191,7 +191,7 @@ def _entries(services: Services, votes: Mapping[str, int]) -> Iterator[ModelEntr
 def _entry(model_id: str, slot: Slot | None, settings: ServerSettings, votes: int) -> ModelEntry:
     card = CATALOG.get(model_id)
     served = slot.model if slot else None
-    heads = served.encoder.abilities if served else card.abilities if card else ()
+    heads = served_heads(served.encoder.abilities if served else card.abilities if card else ())
     specs = None
     if served:
         backbone = served.encoder.model

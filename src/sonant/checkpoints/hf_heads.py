@@ -1,0 +1,94 @@
+"""Which heads a file of transformers has: names of tensors tell little, the class in config.json tells the rest.
+
+A linear layer called `classifier` may judge every frame, or the mean of all; one called `dense` may stand before tanh
+or before nothing. Where config.json does not say which, the head is left aside: no task is better than a wrong one.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from sonant.checkpoints.hf_layouts import Layout
+from sonant.checkpoints.keys import HeadTable
+from sonant.checkpoints.tables import HF_FINAL_PROJECTION, HF_HEADS
+
+POOLINGS = ("mean", "sum", "max")
+MIX = "layer_weights"
+FRAMES, WHOLE, HIDDEN = "ForAudioFrameClassification", "ForSequenceClassification", "ForSpeechClassification"
+GENDERS = ("female", "male", "child")  # in the order of audEERING's model cards
+_AGE_GENDER = {f"{name}.{layer}.weight" for name in ("age", "gender") for layer in ("dense", "out_proj")}
+
+
+def head_tables_of(layout: Layout) -> dict[str, HeadTable]:
+    """The heads that a file of this family may have, by kind."""
+    if layout.model_type == "hubert":
+        return HF_HEADS | {"pretraining": HF_FINAL_PROJECTION}
+    return HF_HEADS
+
+
+def heads_in(
+    state: Mapping[str, Tensor], config: Mapping[str, Any], layout: Layout
+) -> tuple[dict[str, HeadTable], str]:
+    """The tables of the heads that these tensors can belong to, and why a classifier is left aside, if one is."""
+    kind, reason = _classifier(state, config)
+    known = head_tables_of(layout)
+    tables = {name: known[name] for name in ("ctc", "pretraining", kind) if name}
+    weighted = config.get("use_weighted_layer_sum", False)
+    return {name: HeadTable(table.rows) if weighted else table for name, table in tables.items()}, reason
+
+
+def _classifier(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> tuple[str, str]:
+    """The kind of the head that judges a recording, its frames or its voice, or "" and why it cannot be told."""
+    if any(name.startswith(("tdnn.", "objective.")) for name in state):
+        return "xvector", ""
+    if state.keys() >= _AGE_GENDER:
+        age, gender = (len(state[f"{name}.out_proj.weight"]) for name in ("age", "gender"))
+        if (age, gender) == (1, len(GENDERS)):
+            return "age_gender", ""
+        return "", (
+            f"The head for age has {age} outputs and that for gender {gender}; audEERING's, which sonant knows, have 1 "
+            f"and {len(GENDERS)}."
+        )
+    if "classifier.dense.weight" in state:
+        return _hidden(state, config)
+    if "classifier.weight" not in state:
+        return "", ""
+    kind, ending = ("frame_classification", FRAMES)
+    if "projector.weight" in state:
+        kind, ending = ("sequence_classification", WHOLE)
+    names = architectures(config)
+    sure = any(name.endswith(ending) for name in names) if names else kind != "frame_classification" or MIX in state
+    return (kind, "") if sure else ("", _unnamed(names, ending))
+
+
+def _hidden(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> tuple[str, str]:
+    """As `_classifier`, of a classifier with a hidden layer."""
+    names = architectures(config)
+    if "classifier.out_proj.weight" not in state:
+        return (
+            "",
+            "Nothing says which activation stands behind the layer 'dense', so what it judges cannot be computed.",
+        )
+    pooling = config.get("pooling_mode", "mean")
+    if pooling not in POOLINGS:
+        return "", f"config.json says pooling_mode={pooling!r}; sonant knows {', '.join(POOLINGS)}."
+    task = config.get("finetuning_task")
+    published = "pooling_mode" in config or (isinstance(task, str) and task.startswith("wav2vec2_"))
+    if published or any(name.endswith(HIDDEN) for name in names):
+        return "speech_classification", ""
+    return "", _unnamed(names, HIDDEN)
+
+
+def _unnamed(names: list[str], ending: str) -> str:
+    said = f"config.json names {', '.join(names)}" if names else "config.json names no class"
+    return (
+        f"{said}, and tensors of these names may judge every frame or the whole recording, in more ways than one. If "
+        f"they are those of a class that is called ...{ending}, write its name into 'architectures'."
+    )
+
+
+def architectures(config: Mapping[str, Any]) -> list[str]:
+    """The classes that config.json names."""
+    found = config.get("architectures")
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []

@@ -1,0 +1,76 @@
+"""The frames of a recording to what a head says of the whole: labels, or numbers, by name."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from sonant.checkpoints import Head
+from sonant.decoding.class_scores import age_and_gender, class_scores
+from sonant.errors import ConfigurationError
+from sonant.extraction.finiteness import require_finite
+from sonant.extraction.heads import CPU, Heads, HeadTask, require, states_of
+from sonant.extraction.pooling import RunningPool
+from sonant.extraction.transcripts import one_clip
+from sonant.models import Backbone
+from sonant.models.abilities import HEADS_FOR
+from sonant.tasks import PooledHead
+
+Name = Callable[[Tensor], dict[str, float]]
+
+
+class ClassificationSink:
+    """Pools what the head makes of the frames as they come: memory does not grow with the recording.
+
+    Args:
+        head_on: the head on a device.
+        name: outputs (outputs,) to the answer.
+    """
+
+    def __init__(self, head_on: Callable[[torch.device], PooledHead], name: Name) -> None:
+        self._head_on, self._name = head_on, name
+        self._pooling = head_on(CPU).pooling
+        self._pool = RunningPool("max" if self._pooling == "max" else "mean")
+        self._frames = 0
+
+    @torch.no_grad()
+    def append(self, frames: Tensor) -> None:
+        found = self._head_on(frames.device).project(one_clip(frames)).values
+        self._frames += len(found)
+        self._pool.append(found[None])
+
+    @torch.no_grad()
+    def finish(self) -> dict[str, float]:
+        pooled = self._pool.finish()  # (1, width)
+        if self._pooling == "sum":
+            pooled = pooled * self._frames
+        return self._name(require_finite(self._head_on(CPU).read(pooled)[0], "classification"))
+
+    def abandon(self) -> None:
+        pass
+
+
+def classification(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
+    """Return what a head says of a whole recording; the answer is a number by name, see `SpeechEncoder.classify`.
+
+    Raises:
+        ConfigurationError: the model has no such head, or several.
+    """
+    require("classification", heads, name)
+    kind, *others = (kind for kind in HEADS_FOR["classification"] if kind in heads.stored)
+    if others:
+        raise ConfigurationError(
+            f"{name} has several heads for whole recordings: {', '.join((kind, *others))}. Save it with one of them."
+        )
+    head_on = heads.placing(kind, PooledHead)
+    naming = _naming(kind, heads.stored[kind])
+    return HeadTask(
+        states_of(head_on(CPU).mix, model, name), lambda _: ClassificationSink(head_on, naming), model.receptive_field
+    )
+
+
+def _naming(kind: str, head: Head) -> Name:
+    labels = head.metadata.get("labels")
+    if kind == "age_gender":
+        return lambda outputs: age_and_gender(outputs, labels or ())
+    return lambda outputs: class_scores(outputs, labels, head.metadata.get("problem_type"))

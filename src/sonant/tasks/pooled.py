@@ -1,0 +1,49 @@
+"""Heads that say one thing of a whole recording: frames are pooled into one vector, which layers read."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from sonant.layers.packed import Packed
+from sonant.tasks.layer_mix import LayerMix
+
+Pooling = Literal["mean", "sum", "max"]
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+
+
+class PooledHead(nn.Module):
+    """A head that pools the frames of each clip.
+
+    Args:
+        mix: of states.
+        pooling: of what `project` makes of the frames.
+    """
+
+    def __init__(self, mix: LayerMix, pooling: Pooling = "mean") -> None:
+        super().__init__()
+        self.mix = mix
+        self.pooling = pooling
+
+    def project(self, states: Packed) -> Packed:
+        """States (total_frames, states, dim) to what is pooled (total_frames, width)."""
+        raise NotImplementedError
+
+    def read(self, pooled: Tensor) -> Tensor:
+        """Pooled frames (batch, width) to outputs (batch, outputs), before any softmax or sigmoid."""
+        raise NotImplementedError
+
+    def forward(self, states: Packed) -> Tensor:
+        """States (total_frames, states, dim) to outputs (batch, outputs)."""
+        return self.read(torch.stack([_pooled(clip, self.pooling) for clip in self.project(states)]))
+
+
+def _pooled(frames: Tensor, pooling: Pooling) -> Tensor:
+    """Frames (frames, width) to (width,)."""
+    match pooling:
+        case "mean":
+            return frames.mean(0)
+        case "sum":
+            return frames.sum(0)
+        case "max":
+            return frames.amax(0)
