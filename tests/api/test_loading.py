@@ -1,15 +1,22 @@
 """What names a model, and what does not."""
 
+import copy
+import json
+import pickle
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 
 import sonant
+from sonant.api import SpeechEncoder
 from sonant.checkpoints import save_pretrained
 from sonant.cli import main
-from sonant.errors import ConfigurationError
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.inference import PreparedCopies
 from sonant.models import WavLMConfig, build
+from sonant.pretraining.kmeans import KMeans
 from tests.shapes import TINY
 
 
@@ -46,6 +53,68 @@ def test_a_type_goes_by_its_name_too(dtype: object) -> None:
 def test_weights_are_numbers_of_floating_point(dtype: object) -> None:
     with pytest.raises(ConfigurationError, match="expected float32, bfloat16 or float16"):
         sonant.load("wavlm-tiny", dtype=dtype)
+
+
+class Asked:
+    """Stands for the copies of an encoder, and notes what precision was wanted of them."""
+
+    def __init__(self, encoder: SpeechEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.precisions: list[str | None] = []
+        get = PreparedCopies.get
+
+        def noted(copies: PreparedCopies, model, precision, device, **how):
+            self.precisions.append(precision)
+            return get(copies, model, None, device, **how)
+
+        monkeypatch.setattr(PreparedCopies, "get", noted)
+        wave = {"array": torch.randn(4000), "sampling_rate": 16_000}
+        encoder.encode(wave)
+        encoder.similarity(wave, wave)
+        encoder.encode(wave, precision="float32")
+
+
+@pytest.mark.parametrize("precision", [None, "bfloat16", "int8"])
+def test_a_precision_is_set_once_and_a_call_may_name_another(precision, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = sonant.load("wavlm-tiny", precision=precision)
+    for one in (encoder, copy.deepcopy(encoder), pickle.loads(pickle.dumps(encoder))):
+        assert one.precision == precision
+        assert ("precision" in repr(one)) == (precision is not None)
+        with monkeypatch.context() as patch:
+            assert Asked(one, patch).precisions == [precision, precision, precision, "float32"]
+
+
+def test_folders_tell_by_which_precision_they_were_made(tmp_path: Path, recording: Path) -> None:
+    encoder = sonant.load("wavlm-tiny", precision="float32")
+    for place in ("ours", "theirs"):
+        encoder.embed(recording.parent, tmp_path / place, precision=None if place == "ours" else "float32")
+        assert json.loads((tmp_path / place / "settings.json").read_text())["precision"] == "float32"
+    kmeans = KMeans(torch.randn(4, encoder.dim))
+    encoder.write_units(recording.parent, tmp_path / "units", kmeans=kmeans, layer=1, format="npy")
+    assert '"precision": "float32"' in (tmp_path / "units" / "settings.json").read_text()
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    soundfile.write(folder / "a.wav", torch.randn(8000).clamp(-1, 1).numpy() * 0.1, 16_000)
+    return folder / "a.wav"
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype", "message"),
+    [
+        ("int4", None, r"'int4'.*float32.*bfloat16.*float16.*int8"),
+        ("bf16", None, "bfloat16"),
+        (torch.bfloat16, None, r"torch\.bfloat16.*float32"),
+        (8, None, "precision"),
+        ("float16", None, "needs a GPU"),
+        ("float32", "bfloat16", r"dtype=torch\.float32"),
+    ],
+)
+def test_a_precision_that_cannot_be_had_is_refused_before_anything_is_read(precision, dtype, message) -> None:
+    with pytest.raises((UnknownName, ConfigurationError), match=message):
+        sonant.load("no-such/model-anywhere", device="cpu", precision=precision, dtype=dtype)
 
 
 @pytest.mark.parametrize("device", ["nowhere", "", "meta", "mps:7", "cuda:99", 0, 2.5, [], ["cpu", "meta"]])

@@ -56,6 +56,7 @@ class SpeechEncoder:
     Attributes:
         model: the backbone, an ordinary `torch.nn.Module` over packed waveforms.
         name: what it was loaded as.
+        precision: of the arithmetic where a call names none; None: that of the weights. It is not saved with the model.
     """
 
     def __init__(
@@ -66,9 +67,11 @@ class SpeechEncoder:
         revision: str | None = None,
         device: Device | Sequence[Device] | None = None,
         heads: Mapping[str, Head] | None = None,
+        precision: Precision | None = None,
     ) -> None:
         self.model = model
         self.name = name
+        self.precision = precision
         self._revision = revision
         self._copies = PreparedCopies()
         self._heads = Heads({kind: head for kind, head in (heads or {}).items() if kind != "pretraining"})
@@ -115,7 +118,8 @@ class SpeechEncoder:
 
     def __repr__(self) -> str:
         where = ", ".join(map(str, self._devices))
-        return f"SpeechEncoder({self.name!r}, dim={self.dim}, num_layers={self.num_layers}, device={where})"
+        how = "" if self.precision is None else f", precision={self.precision}"
+        return f"SpeechEncoder({self.name!r}, dim={self.dim}, num_layers={self.num_layers}, device={where}{how})"
 
     def encode(
         self,
@@ -155,8 +159,8 @@ class SpeechEncoder:
             window_seconds: longer recordings are cut into windows and stitched; None never cuts.
             overlap_seconds: what neighbouring windows share; every frame has at least half of it as context. None: 8 s,
                 or a quarter of windows shorter than 32 s.
-            precision: None: that of the weights. "float32"; "bfloat16", or "int8" (on a CPU), for more speed where
-                states may differ a little (see docs/performance.md); "float16" (on a GPU).
+            precision: None: that which `load` was given, else that of the weights. "float32"; "bfloat16", or "int8" (on
+                a CPU), for more speed where states may differ a little (see docs/performance.md); "float16" (on a GPU).
             to: "numpy" or "torch" (float32 on the CPU).
             on_error: "skip" gives None for a recording that cannot be used, and warns; "raise" raises.
             progress: a bar on stderr; None: if that is a terminal.
@@ -439,7 +443,7 @@ class SpeechEncoder:
             weights=weights,
             dim=self.dim,
             frame_rate=self.frame_rate,
-            precision=precision,
+            precision=self.precision if precision is None else precision,
         )
         writer = Writer(identity, request, kind=place.kind, dtype=dtype, channel=channel)
         entries = of_channel(gather(source, stdin=stdin or sys.stdin.buffer, leave_out=place.path), channel)
@@ -507,7 +511,7 @@ class SpeechEncoder:
             **wanted.settings(),
             "deduplicate": deduplicate,
             "channel": None if channel == "mix" else channel,
-            "precision": precision,
+            "precision": self.precision if precision is None else precision,
         }
         engine = self._engine(device, precision, coded=wanted.coded, weights=weights)
         return write_units(
@@ -588,10 +592,14 @@ class SpeechEncoder:
         *,
         weights: str | None = None,
     ) -> list[Backbone]:
-        """The model as it is run: readied for inference, a copy for each device (None: those it was loaded for).
+        """The model as it is run: readied for inference, a copy for each device.
 
-        `weights` is the fingerprint of the model where somebody has taken it; see `PreparedCopies.get`.
+        Args:
+            precision: None: the encoder's own.
+            device: None: those that it was loaded for.
+            weights: the fingerprint of the model where somebody has taken it; see `PreparedCopies.get`.
         """
+        precision = self.precision if precision is None else precision
         here = next(self.model.parameters()).device  # somebody may have moved it
         devices = usable_devices(device) if device is not None else self._devices if len(self._devices) > 1 else [here]
         return [self._copies.get(self.model, precision, place, weights=weights) for place in devices]

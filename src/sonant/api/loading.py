@@ -10,6 +10,7 @@ import torch
 from sonant.api.encoder import SpeechEncoder
 from sonant.checkpoints import load_checkpoint, make_backbone
 from sonant.errors import ConfigurationError
+from sonant.inference import Precision, checked_precision
 from sonant.models.devices import Device, usable_devices
 
 
@@ -18,6 +19,7 @@ def load(
     *,
     device: Device | Sequence[Device] | None = None,
     dtype: torch.dtype | str | None = None,
+    precision: Precision | None = None,
     revision: str | None = None,
     tokenizer: str | PathLike[str] | None = None,
 ) -> SpeechEncoder:
@@ -32,20 +34,28 @@ def load(
         model: which.
         device: where it computes; several share the recordings among them; None takes a GPU if there is one.
         dtype: of the weights, as a type of torch or by its name ("bfloat16"); None keeps float32.
+        precision: of the arithmetic in all that the encoder does, unless a call names another: "float32", "bfloat16",
+            "int8" (on a CPU) or "float16" (on a GPU), see `SpeechEncoder.encode`; None: that of the weights.
         revision: branch, tag or commit of a hub id.
         tokenizer: the vq-wav2vec of a BERT on its codes, where `model` is a file of fairseq or s3prl; a folder of ours
             holds it.
 
     Raises:
         CheckpointError: it cannot be found or read; the message says why and what to do.
-        ConfigurationError: a device that is not here, a type that weights cannot have, or something other than a name.
+        ConfigurationError: a device that is not here, a type that weights cannot have, a precision that weights or
+            device cannot give, or something other than a name.
+        UnknownName: a precision that does not exist.
     """
     devices = usable_devices(device)
     weights = _floating(dtype)
+    for place in devices:
+        checked_precision(precision, weights, place)
     overrides = None if tokenizer is None else {"tokenizer": tokenizer}
     checkpoint = load_checkpoint(model, revision=revision, overrides=overrides)
     backbone = make_backbone(checkpoint, dtype=weights, device=devices[0])
-    return SpeechEncoder(backbone, name=str(model), revision=revision, device=devices, heads=checkpoint.heads)
+    return SpeechEncoder(
+        backbone, name=str(model), revision=revision, device=devices, heads=checkpoint.heads, precision=precision
+    )
 
 
 def _floating(dtype: torch.dtype | str | None) -> torch.dtype:
@@ -56,7 +66,7 @@ def _floating(dtype: torch.dtype | str | None) -> torch.dtype:
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
         raise ConfigurationError(
             f"dtype={dtype!r} was given; expected float32, bfloat16 or float16, as torch.bfloat16 or by name. For "
-            "integers of eight bits give `encode` precision='int8'."
+            "integers of eight bits give precision='int8'."
         )
     return found
 

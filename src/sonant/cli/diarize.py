@@ -72,7 +72,7 @@ def diarize(
         source=source,
     )
     with answering(source, place, ending=place.kind, channel=channel) as answers:
-        turns = load(model, device=device).diarize(
+        turns = load(model, device=device, precision=precision).diarize(
             answers.recordings,
             num_speakers=num_speakers,
             threshold=threshold,
@@ -80,7 +80,6 @@ def diarize(
             batch_seconds=batch_seconds,
             window_seconds=window_seconds or None,
             overlap_seconds=overlap_seconds,
-            precision=precision,
             on_error=on_error,
             progress=None,
             on_failure=answers.complain,

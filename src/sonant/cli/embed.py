@@ -68,7 +68,7 @@ def embed(
     from sonant.extraction.bulk import vector_destination
 
     vector_destination(output, format, source)  # refused before the model is loaded
-    encoder = load(model, device=device)
+    encoder = load(model, device=device, precision=precision)
     summary = encoder.embed(
         source,
         output,
@@ -82,7 +82,6 @@ def embed(
         batch_seconds=batch_seconds,
         window_seconds=window_seconds or None,
         overlap_seconds=overlap_seconds,
-        precision=precision,
         on_error=on_error,
         on_start=_announce,
     )

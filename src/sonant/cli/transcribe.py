@@ -68,13 +68,12 @@ def transcribe(
     kind = place.kind
     ending = "txt" if kind == "text" else kind
     with answering(source, place, ending=ending, joinable=kind in ("text", "json"), channel=channel) as answers:
-        transcripts = load(model, device=device).transcribe(
+        transcripts = load(model, device=device, precision=precision).transcribe(
             answers.recordings,
             channel=channel,
             batch_seconds=batch_seconds,
             window_seconds=window_seconds or None,
             overlap_seconds=overlap_seconds,
-            precision=precision,
             on_error=on_error,
             progress=None,
             on_failure=answers.complain,

@@ -66,7 +66,7 @@ def units(
     if json and output is None:
         raise ConfigurationError("--json prints a summary where the units would go: name an output with -o.")
     unit_destination(output, format, source)  # refused before the model is loaded
-    summary = load(model, device=device).write_units(
+    summary = load(model, device=device, precision=precision).write_units(
         source,
         output,
         kmeans=kmeans,
@@ -77,7 +77,6 @@ def units(
         batch_seconds=batch_seconds,
         window_seconds=window_seconds or None,
         overlap_seconds=overlap_seconds,
-        precision=precision,
         on_error=on_error,
         on_failure=_complain,
     )

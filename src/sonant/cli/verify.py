@@ -32,7 +32,7 @@ def verify(
     """
     from sonant.api import load
 
-    answer = load(model, device=device).verify(first, second, threshold=threshold, channel=channel, precision=precision)
+    answer = load(model, device=device, precision=precision).verify(first, second, threshold=threshold, channel=channel)
     if json:
         import json as json_module
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from sonant.inference.precision import PRECISIONS, Precision
 
 if TYPE_CHECKING:
-    from sonant.inference.preparation import PreparedCopies, prepare
+    from sonant.inference.preparation import PreparedCopies, checked_precision, prepare
 
-__all__ = ["PRECISIONS", "Precision", "PreparedCopies", "prepare"]
+__all__ = ["PRECISIONS", "Precision", "PreparedCopies", "checked_precision", "prepare"]
 
 
 def __getattr__(name: str) -> object:

@@ -54,7 +54,7 @@ def _prepared(backbone: Backbone, precision: Precision | None, device: str | tor
     if weights.dtype == torch.float64 and precision is None:
         prepared = plain_copy(backbone, device=place)
     else:
-        precision = _checked(precision, weights.dtype, place)
+        precision = checked_precision(precision, weights.dtype, place)
         if place.type == "cpu":
             assert precision != "float16"
             arithmetic = fastest(precision)
@@ -135,7 +135,13 @@ def _tell(unprepared: Sequence[str]) -> None:
         )
 
 
-def _checked(precision: Precision | None, dtype: torch.dtype, device: torch.device) -> Precision:
+def checked_precision(precision: Precision | None, dtype: torch.dtype, device: torch.device) -> Precision:
+    """Return the precision that weights of a type are run in on a device: the one that was asked for, or theirs.
+
+    Raises:
+        UnknownName: there is no such precision.
+        ConfigurationError: weights or device cannot give it.
+    """
     name = str(dtype).removeprefix("torch.")
     if precision is None:
         return "float32" if device.type == "cpu" and name == "float16" else name  # type: ignore[return-value]
