@@ -9,7 +9,7 @@ import huggingface_hub.constants
 import pytest
 
 from sonant.checkpoints import differing, load_checkpoint, save_checkpoint
-from sonant.errors import CheckpointUnavailable, CorruptedCheckpoint, UnknownName
+from sonant.errors import CheckpointUnavailable, CorruptedCheckpoint, ModelWarning, UnknownName
 from sonant.models.catalog import CATALOG
 
 COMMITS = {"main": "a" * 40, "v2": "b" * 40}
@@ -248,3 +248,40 @@ def test_a_file_that_is_on_no_hub(hub, name):
         load_checkpoint(name)
     assert CATALOG[name].address in str(caught.value)
     assert hub.asked == []
+
+
+def test_only_the_adapter_that_is_asked_for_comes_down(hub, tmp_path, monkeypatch):
+    """Of MMS there are more than a thousand."""
+    from sonant.api import load
+    from tests.mms import LETTERS, write_mms
+
+    hub.publish(write_mms(tmp_path / "mms"))
+
+    def adapters():
+        return [name for name in hub.asked if name.startswith("adapter.")]
+
+    encoder = load(REPOSITORY)
+    assert (encoder.language, encoder.languages, adapters()) == ("eng", tuple(LETTERS), [])
+    encoder.set_language("fra")
+    assert set(adapters()) == {"adapter.fra.safetensors"}
+    with pytest.raises(UnknownName, match="Did you mean 'fra'"):
+        encoder.set_language("fre")
+    assert load(REPOSITORY, language="deu").language == "deu"  # which is there as a pickle alone
+    assert set(adapters()) == {"adapter.fra.safetensors", "adapter.deu.safetensors", "adapter.deu.bin"}
+    with pytest.warns(ModelWarning, match="has those that were fetched: deu, eng, fra"):
+        encoder.save_pretrained(tmp_path / "saved")
+    assert load(tmp_path / "saved").languages == ("deu", "eng", "fra")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert load(REPOSITORY, language="fra").language == "fra"
+    with pytest.raises(CheckpointUnavailable, match=r"adapter\.urd-script_arabic\.safetensors .* is not in the cache"):
+        load(REPOSITORY, language="urd-script_arabic")
+
+
+def test_a_language_whose_adapter_is_not_on_the_hub(hub, tmp_path):
+    from tests.mms import write_mms
+
+    folder = write_mms(tmp_path / "mms")
+    (folder / "adapter.fra.safetensors").unlink()
+    hub.publish(folder)
+    with pytest.raises(CheckpointUnavailable, match="has a vocabulary of 'fra', but no adapter for it"):
+        load_checkpoint(REPOSITORY, language="fra")

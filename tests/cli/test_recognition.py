@@ -9,6 +9,7 @@ import sonant
 from sonant.cli import main
 from sonant.cli.diarize import _rttm_names
 from tests.heads import write_ctc, write_frame_classifier, write_xvector
+from tests.mms import write_mms
 
 SPEECH = Path(__file__).parent.parent.parent / "examples/speech"
 ONE, OTHER = SPEECH / "en-allison-welcome.flac", SPEECH / "fr-june-queue.flac"
@@ -80,6 +81,24 @@ def test_the_ending_names_the_format(recogniser: str, tmp_path: Path, capsys: py
     assert capsys.readouterr().err.count("one file that ends in .txt") == 2
     assert main([*command, "-"]) == 0
     assert capsys.readouterr().out.strip()
+
+
+def test_a_language_is_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(write_mms(tmp_path / "mms"))
+    texts = {}
+    for language in ("eng", "deu"):
+        assert main(["transcribe", str(ONE), "-m", folder, "--language", language]) == 0
+        texts[language] = capsys.readouterr().out
+        assert texts[language] == sonant.transcribe(ONE, model=folder, language=language).text + "\n"
+    assert texts["eng"] != texts["deu"]
+    encoder = sonant.load(folder)
+    assert sonant.transcribe(ONE, model=encoder, language="deu").text + "\n" == texts["deu"]
+    assert main(["transcribe", str(ONE), "-m", folder, "--language", "fre"]) == 2
+    assert "Did you mean 'fra'?" in capsys.readouterr().err
+    assert main(["convert", folder, str(tmp_path / "german"), "--to", "hf", "--language", "deu"]) == 0
+    capsys.readouterr()
+    assert main(["transcribe", str(ONE), "-m", str(tmp_path / "german")]) == 0
+    assert capsys.readouterr().out == texts["deu"]
 
 
 def test_no_two_recordings_are_called_the_same_in_rttm() -> None:

@@ -16,6 +16,8 @@ from sonant.api.similarity import VERIFICATION_THRESHOLD, compare_voices, cosine
 from sonant.api.unit_request import unit_request
 from sonant.audio import Channel
 from sonant.checkpoints import Head, save_pretrained
+from sonant.checkpoints.language_adapter import LanguageAdapter, exchange_layers
+from sonant.checkpoints.languages import Languages, refuse_language
 from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.speaker_clustering import check_cosine
 from sonant.decoding.turns import on_channel
@@ -68,12 +70,14 @@ class SpeechEncoder:
         device: Device | Sequence[Device] | None = None,
         heads: Mapping[str, Head] | None = None,
         precision: Precision | None = None,
+        languages: Languages | None = None,
     ) -> None:
         self.model = model
         self.name = name
         self.precision = precision
         self._revision = revision
         self._copies = PreparedCopies()
+        self._languages = languages
         self._heads = Heads({kind: head for kind, head in (heads or {}).items() if kind != "pretraining"})
         self._devices = [next(model.parameters()).device] if device is None else usable_devices(device)
 
@@ -110,6 +114,39 @@ class SpeechEncoder:
         """
         here = next(self.model.parameters()).device
         return MappingProxyType({kind: self._heads.made(kind, here) for kind in self._heads.stored})
+
+    @property
+    def language(self) -> str | None:
+        """The language that its adapter and CTC head are of; None where its files have no vocabularies by language."""
+        return self._heads.language
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that `set_language` takes; none of a model without adapters by language."""
+        return () if self._languages is None else self._languages.known
+
+    def set_language(self, language: str) -> None:
+        """Take the adapter, head and vocabulary of another language; the rest of the model stays as it is.
+
+        What was trained of the language before comes back when that is chosen again. Not while recordings are encoded
+        in another thread.
+
+        Args:
+            language: one of `languages`, such as "fra".
+
+        Raises:
+            UnknownName: the model does not have it; the message names those near it.
+            ConfigurationError: the model has no adapters by language.
+            CheckpointError: the adapter cannot be fetched, or is not one of this model.
+        """
+        if self._languages is None:
+            refuse_language(language, self.name)
+        elif language != self.language:
+            adapter = self._languages.read(language)
+            before = exchange_layers(self.model, adapter)
+            if self.language is not None:
+                self._languages.keep(LanguageAdapter(self.language, before, self._heads.current()["ctc"]))
+            self._heads.replace("ctc", adapter.head)
 
     @property
     def revision(self) -> str:
@@ -529,7 +566,7 @@ class SpeechEncoder:
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
         """Write the model with its heads in Hugging Face layout; transformers and `sonant.load` read it."""
-        save_pretrained(self.model, folder, heads=self._heads.current())
+        save_pretrained(self.model, folder, heads=self._heads.current(), languages=self._languages)
 
     def _run_head(
         self,

@@ -22,6 +22,7 @@ def load(
     precision: Precision | None = None,
     revision: str | None = None,
     tokenizer: str | PathLike[str] | None = None,
+    language: str | None = None,
 ) -> SpeechEncoder:
     """Load a model: "sonant/wavlm-tiny" (shipped), a hub id, a folder, or a checkpoint file of any known format.
 
@@ -39,22 +40,30 @@ def load(
         revision: branch, tag or commit of a hub id.
         tokenizer: the vq-wav2vec of a BERT on its codes, where `model` is a file of fairseq or s3prl; a folder of ours
             holds it.
+        language: of a model with adapters by language (MMS), such as "fra"; transformers calls it target_lang. None
+            takes the one in its weights, English for MMS. `SpeechEncoder.set_language` changes it.
 
     Raises:
         CheckpointError: it cannot be found or read; the message says why and what to do.
         ConfigurationError: a device that is not here, a type that weights cannot have, a precision that weights or
             device cannot give, or something other than a name.
-        UnknownName: a precision that does not exist.
+        UnknownName: a precision that does not exist, or a language that the model does not have.
     """
     devices = usable_devices(device)
     weights = _floating(dtype)
     for place in devices:
         checked_precision(precision, weights, place)
     overrides = None if tokenizer is None else {"tokenizer": tokenizer}
-    checkpoint = load_checkpoint(model, revision=revision, overrides=overrides)
+    checkpoint = load_checkpoint(model, revision=revision, overrides=overrides, language=language)
     backbone = make_backbone(checkpoint, dtype=weights, device=devices[0])
     return SpeechEncoder(
-        backbone, name=str(model), revision=revision, device=devices, heads=checkpoint.heads, precision=precision
+        backbone,
+        name=str(model),
+        revision=revision,
+        device=devices,
+        heads=checkpoint.heads,
+        precision=precision,
+        languages=checkpoint.languages,
     )
 
 

@@ -6,7 +6,7 @@ from os import PathLike
 from typing import Any, Unpack
 
 from sonant.api.encoder import SpeechEncoder
-from sonant.api.loading import encoder_of
+from sonant.api.loading import encoder_of, load
 from sonant.api.running import Running
 
 Model = str | PathLike[str] | SpeechEncoder
@@ -22,14 +22,20 @@ def units(audio: Any, *, model: Model, **how: Any) -> Any:
     return encoder_of(model).units(audio, **how)
 
 
-def transcribe(audio: Any, *, model: Model, **how: Unpack[Running]) -> Any:
+def transcribe(audio: Any, *, model: Model, language: str | None = None, **how: Unpack[Running]) -> Any:
     """What is said in one recording or several; see `SpeechEncoder.transcribe`.
 
     Args:
         audio: as in `units`.
         model: one that was loaded, or what `load` takes, with a CTC head: "facebook/wav2vec2-base-960h".
+        language: of a model with adapters by language (MMS), such as "fra"; one that was loaded stays at it. None takes
+            the one in the weights, or at which a loaded model is.
     """
-    return encoder_of(model).transcribe(audio, **how)
+    if isinstance(model, SpeechEncoder):
+        if language is not None:
+            model.set_language(language)
+        return model.transcribe(audio, **how)
+    return load(model, language=language).transcribe(audio, **how)
 
 
 def verify(a: Any, b: Any, *, model: Model, threshold: float | None = None, **how: Unpack[Running]) -> Any:

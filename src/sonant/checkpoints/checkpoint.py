@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from sonant.models.discrete_bert import DiscreteBERTConfig
 from sonant.models.vq_wav2vec import VQWav2VecConfig
 from sonant.models.w2v_bert2 import W2vBERT2Config
 from sonant.models.wav2vec import Wav2VecConfig
+
+if TYPE_CHECKING:
+    from sonant.checkpoints.languages import Languages
 
 MASK = "mask_embedding"  # the only tensor that a file may lack: it serves training alone
 Format = Literal["hf", "sonant", "unilm", "fairseq", "torchaudio"]
@@ -49,9 +52,9 @@ class Head:
 
     `metadata` is plain data (JSON can hold it): `labels` and `problem_type` of a classifier, `pooling_mode` of one
     with a hidden layer, `tdnn_kernel` and `tdnn_dilation`, `groups` of a quantiser, `offset` of a wav2vec,
-    `dictionaries` of a HuBERT. Of a CTC head: `vocabulary` (the tokens by number, "" for none), `blank`, `tokenizer`
-    (what tokenizer_config.json says), `tokenizer_files` (the files that these came from, by name, which are written
-    back) and `unusable` (why there is no vocabulary).
+    `dictionaries` of a HuBERT. Of a CTC head: `vocabulary` (the tokens by number, "" for none), `language` (where the
+    files have vocabularies of several), `blank`, `tokenizer` (what tokenizer_config.json says), `tokenizer_files` (the
+    files that these came from, by name, which are written back) and `unusable` (why there is no vocabulary).
     """
 
     tensors: dict[str, Tensor]
@@ -70,6 +73,7 @@ class Checkpoint:
         format: where it came from: "hf", "unilm", "fairseq", "fairseq2", "s3prl", "torchaudio" or "sonant".
         metadata: "normalize_from" and "config_from" say how sure the configuration is; a key named like the format
             holds the settings that only that format knows, which its writer puts back.
+        languages: of a model with adapters by language (MMS); the tensors and the CTC head are those of one of them.
     """
 
     config: BackboneConfig
@@ -77,6 +81,7 @@ class Checkpoint:
     heads: dict[str, Head] = field(default_factory=dict)
     format: str = "sonant"
     metadata: dict[str, Any] = field(default_factory=dict)
+    languages: "Languages | None" = None
 
     @property
     def normalize(self) -> bool:

@@ -74,6 +74,7 @@ def convert_checkpoint(
     revision: str | None = None,
     local_files_only: bool = False,
     overrides: Mapping[str, Any] | None = None,
+    language: str | None = None,
     overwrite: bool = False,
 ) -> Conversion:
     """Write `source` as `destination`, read that back, and compare tensors (bit for bit), settings and outputs.
@@ -86,7 +87,9 @@ def convert_checkpoint(
     path = Path(destination).expanduser()
     if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
         raise ConfigurationError(f"{path} exists. Choose another name, or allow it to be replaced with overwrite.")
-    before = load_checkpoint(source, revision=revision, local_files_only=local_files_only, overrides=overrides)
+    before = load_checkpoint(
+        source, revision=revision, local_files_only=local_files_only, overrides=overrides, language=language
+    )
     saved = save_checkpoint(path, before, to=to)
     after = load_checkpoint(path)
     tensors = _all_tensors(before)

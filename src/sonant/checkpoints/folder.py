@@ -17,6 +17,7 @@ OWN_HEADS = "sonant_heads.safetensors"
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 EXCHANGE = ".saving-"  # begins the name of the hidden folder in which a model is written
 
+ADAPTER = re.compile(r"adapter\.(?P<language>.+)\.(safetensors|bin)")  # of one language
 _ALL_WEIGHTS = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?")
 _SAYS = ("model_type", "family", "architectures", "vocab_size")  # in config.json: the architecture, and a head's size
 
@@ -36,9 +37,9 @@ def replacing_model(folder: Path) -> Iterator[Path]:
     in the midst of the exchange leaves a folder that is refused, never files of two models; the old files then lie in
     the hidden folder that the message names.
 
-    Files of weights and heads that the new model does not have go with the old one, and so do files of the tokenizer
-    where the new model brings its own. Other files stay. A ModelWarning names files of a tokenizer or preprocessor that
-    stay although the folder held a model of another architecture or head size.
+    Files of weights, heads and adapters by language that the new model does not have go with the old one, and so do
+    files of the tokenizer where the new model brings its own. Other files stay. A ModelWarning names files of a
+    tokenizer or preprocessor that stay although the folder held a model of another architecture or head size.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder, prefix=EXCHANGE, ignore_cleanup_errors=True) as name:
@@ -82,7 +83,7 @@ def _goes(name: str, new: list[str]) -> bool:
     """Return whether a file belongs to the old model alone."""
     if name in TOKENIZER_FILES:
         return not set(TOKENIZER_FILES).isdisjoint(new)
-    return name == OWN_HEADS or _ALL_WEIGHTS.fullmatch(name) is not None
+    return name == OWN_HEADS or _ALL_WEIGHTS.fullmatch(name) is not None or ADAPTER.fullmatch(name) is not None
 
 
 def _doubtful(folder: Path, after: Path) -> list[str]:

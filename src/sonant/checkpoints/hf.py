@@ -19,20 +19,32 @@ from sonant.checkpoints.hf_config import backbone_settings, family_in, head_meta
 from sonant.checkpoints.hf_heads import head_tables_of, heads_in
 from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.keys import check, holds, make_heads, read, write
+from sonant.checkpoints.languages import Get, Languages, adapter_of, in_language, refuse_language
 from sonant.checkpoints.left_aside import take_out, warn_of
 from sonant.checkpoints.own import OWN_TYPE, int8_note, read_own, read_own_heads, write_own_heads
 from sonant.checkpoints.tokenizer_files import read_tokenizer, write_tokenizer
 from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckpoint
+from sonant.models import WaveformTransformerConfig
 from sonant.models.normalization import TRANSFORMERS_EPSILON
 
 
 def read_hf(
-    folder: Path, *, overrides: Mapping[str, Any] | None = None, weights: Path | None = None, source: object = None
+    folder: Path,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    weights: Path | None = None,
+    source: object = None,
+    language: str | None = None,
+    get: Get | None = None,
 ) -> Checkpoint:
-    """A checkpoint from a folder; `weights` names the file where it is not one of the usual names."""
+    """A checkpoint from a folder; `weights` names the file where it is not one of the usual names.
+
+    `language` and `get` are as in `load_checkpoint` and `Languages`.
+    """
     source = source or folder
     theirs = read_json(folder / CONFIG)
     if theirs.get("model_type") == OWN_TYPE:
+        refuse_language(language, source)
         return read_own(folder, theirs, read_tensors(weights) if weights else _read_weights(folder, source), overrides)
     family = family_in(theirs, source)
     layout = LAYOUTS[family]
@@ -62,7 +74,12 @@ def read_hf(
         "config_from": CONFIG,
         **int8_note(theirs, source),
     }
-    return Checkpoint(config, translated.backbone, heads, "hf", metadata)
+    checkpoint = Checkpoint(config, translated.backbone, heads, "hf", metadata)
+    if isinstance(config, WaveformTransformerConfig) and config.attention_adapter_dim is not None:
+        languages = Languages(folder, theirs, config, prefix=layout.prefix, source=source, get=get)
+        return in_language(checkpoint, languages, language)
+    refuse_language(language, source)
+    return checkpoint
 
 
 def _read_weights(folder: Path, source: object) -> dict[str, Tensor]:
@@ -129,6 +146,8 @@ def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
         write_json(draft / PREPROCESSORS[0], _preprocessor(checkpoint))
         if kind == "ctc":
             write_tokenizer(draft, checkpoint.heads["ctc"])
+        if checkpoint.languages is not None:
+            checkpoint.languages.write(draft, adapter_of(checkpoint))
         write_own_heads(draft, others)
     return describe(checkpoint, heads=others, epsilon=TRANSFORMERS_EPSILON)
 

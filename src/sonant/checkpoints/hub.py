@@ -70,6 +70,32 @@ def fetch(repository: str, *, revision: str | None = None, local_files_only: boo
     return config.parent
 
 
+def fetch_one(repository: str, name: str, *, commit: str, local_files_only: bool = False) -> Path | None:
+    """One more file of a model, of the commit that its folder in the cache has; None where there is no such file.
+
+    Raises:
+        CheckpointUnavailable: it is not in the cache, and the hub cannot be asked.
+    """
+    try:
+        return Path(hf_hub_download(repository, name, revision=commit, local_files_only=local_files_only))
+    except LocalEntryNotFoundError as error:
+        if try_to_load_from_cache(repository, name, revision=commit) is _CACHED_NO_EXIST:
+            return None
+        raise _unfetched(repository, name, error) from error
+    except EntryNotFoundError:
+        return None
+    except Exception as error:  # as in `fetch`
+        raise _unfetched(repository, name, error) from error
+
+
+def _unfetched(repository: str, name: str, error: Exception) -> CheckpointUnavailable:
+    return CheckpointUnavailable(
+        f"{name} of {repository} is not in the cache of the hub ({constants.HF_HUB_CACHE}), and {constants.ENDPOINT} "
+        f"was not to be asked, or does not answer ({type(error).__name__}). Fetch it once while online, by loading the "
+        "model with that language."
+    )
+
+
 def _ask(repository: str, revision: str | None) -> Exception | None:
     """What keeps the hub from giving us this model, or None; a single attempt, so that being offline costs no time."""
     try:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def load_checkpoint(
     revision: str | None = None,
     local_files_only: bool = False,
     overrides: Mapping[str, Any] | None = None,
+    language: str | None = None,
 ) -> Checkpoint:
     """Read a checkpoint, wherever it is and whoever wrote it.
 
@@ -43,6 +45,8 @@ def load_checkpoint(
         overrides: settings that win over what the file says, by the names of our configurations, and "family". Needed
             for files without a configuration whose sizes are not those of a published model; {"normalize": True} says
             that waveforms are to be normalised. {"tokenizer": SOURCE} names the vq-wav2vec of a BERT on its codes.
+        language: of a model with adapters by language (MMS), such as "fra"; transformers calls it target_lang. Only its
+            adapter is fetched. None keeps the one in the weights.
 
     Raises:
         CheckpointUnavailable: not here, not in the cache, not on the hub.
@@ -52,7 +56,8 @@ def load_checkpoint(
         UnsafeCheckpoint: a pickle that would run code.
         CheckpointMismatch: tensors are missing, left over or of the wrong shape.
         ConfigurationError: a file without a configuration needs `overrides`, or `revision` does not fit.
-        UnknownName: a single word that names neither a file, nor a folder, nor a model of the catalogue.
+        UnknownName: a single word that names neither a file, nor a folder, nor a model of the catalogue; or a language
+            that the model does not have.
     """
     tokenizer = (overrides or {}).get("tokenizer")
     if isinstance(tokenizer, str | os.PathLike):
@@ -68,16 +73,24 @@ def load_checkpoint(
             "meant, rename the local one."
         )
     if _exists(path):
-        return _read_folder(path, overrides) if path.is_dir() else _read_file(path, overrides)
+        if path.is_dir():
+            return _read_folder(path, overrides, language)
+        if language is not None:
+            raise ConfigurationError(
+                f"language={language!r} was given for the file {source}; adapters by language lie in a folder beside "
+                "the weights. Give that folder, or leave `language` out."
+            )
+        return _read_file(path, overrides)
     if not isinstance(source, str) or path.is_absolute() or source.startswith((".", "~")):
         raise CheckpointUnavailable(f"{source} does not exist. Check the path.")
     card = CATALOG.get(source)
     if card is not None and card.address is not None:
         raise CheckpointUnavailable(f"{source} is on no hub. Download its file from {card.address} and give its path.")
-    from sonant.checkpoints.hub import fetch  # a quarter of what `import sonant.api` would cost beside torch
+    from sonant.checkpoints.hub import fetch, fetch_one  # a quarter of what `import sonant.api` would cost beside torch
 
     folder = fetch(source, revision=revision, local_files_only=local_files_only)
-    return read_hf(folder, overrides=overrides, source=source)
+    get = partial(fetch_one, source, commit=folder.name, local_files_only=local_files_only)
+    return read_hf(folder, overrides=overrides, source=source, language=language, get=get)
 
 
 def _check_is_name(source: object) -> None:
@@ -123,6 +136,7 @@ def load_backbone(
     revision: str | None = None,
     local_files_only: bool = False,
     overrides: Mapping[str, Any] | None = None,
+    language: str | None = None,
     dtype: torch.dtype | None = torch.float32,
     device: str | torch.device = "cpu",
 ) -> Backbone:
@@ -132,7 +146,9 @@ def load_backbone(
         dtype: of the parameters; None keeps that of the file.
         device: where they go.
     """
-    checkpoint = load_checkpoint(source, revision=revision, local_files_only=local_files_only, overrides=overrides)
+    checkpoint = load_checkpoint(
+        source, revision=revision, local_files_only=local_files_only, overrides=overrides, language=language
+    )
     return make_backbone(checkpoint, dtype=dtype, device=device)
 
 
@@ -168,9 +184,9 @@ def _shipped(source: str | os.PathLike[str]) -> Path | None:
     return folder
 
 
-def _read_folder(folder: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
+def _read_folder(folder: Path, overrides: Mapping[str, Any] | None, language: str | None) -> Checkpoint:
     if (folder / CONFIG).is_file():
-        return read_hf(folder, overrides=overrides)
+        return read_hf(folder, overrides=overrides, language=language)
     for exchange in folder.glob(f"{EXCHANGE}*/before/{CONFIG}"):
         raise CorruptedCheckpoint(
             f"{folder} has no {CONFIG}: a save into it was stopped while it replaced the model there. Save once more, "

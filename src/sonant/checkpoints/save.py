@@ -14,10 +14,11 @@ from sonant.checkpoints.fairseq_wav2vec import write_wav2vec
 from sonant.checkpoints.fairseq_writer import write_fairseq, write_unilm
 from sonant.checkpoints.hf import write_hf
 from sonant.checkpoints.hf_layouts import LAYOUTS
+from sonant.checkpoints.languages import Languages
 from sonant.checkpoints.own import INT8_GROUPS, write_own
 from sonant.checkpoints.torchaudio import write_torchaudio
 from sonant.data.files import as_path
-from sonant.errors import ConfigurationError, UnknownName
+from sonant.errors import ConfigurationError, ModelWarning, UnknownName, warn
 from sonant.models import Backbone, BackboneConfig
 
 Writer = Callable[[Path, Checkpoint], list[str]]
@@ -83,6 +84,12 @@ def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint,
         raise ConfigurationError(
             f"{path} is a folder, and the format {to} is one file. Give a name such as {path / 'model.pt'}."
         )
+    if to != "hf" and checkpoint.languages is not None and len(checkpoint.languages.known) > 1:
+        warn(
+            f"The format {to} holds one language. The adapters of the others are left aside; write hf to keep those "
+            "that are here.",
+            ModelWarning,
+        )
     return Saved(path, tuple(WRITERS[to][family](path, checkpoint)))
 
 
@@ -97,6 +104,7 @@ def save_pretrained(
     dtype: torch.dtype | None = None,
     heads: Mapping[str, Head] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    languages: Languages | None = None,
 ) -> Saved:
     """Write a backbone, and heads trained on it, as a folder: transformers' where it knows the family, else our own.
 
@@ -104,6 +112,7 @@ def save_pretrained(
         dtype: of the floating-point tensors in the file; None keeps theirs.
         heads: by kind, see `Head`.
         metadata: as in `Checkpoint`; {"hf": {...}} adds settings to config.json.
+        languages: as in `Checkpoint`: their adapters are written too, that of the backbone as it is now.
 
     Raises:
         ConfigurationError: modules were put into the model, or tensors changed, for which no format has a place.
@@ -121,7 +130,7 @@ def save_pretrained(
         notes[INT8_GROUPS] = list(backbone.int8_groups)
     config, state = _config_of(backbone), backbone.state_dict()
     _check(state, config)
-    checkpoint = Checkpoint(config, cast(state), kept, metadata=notes)
+    checkpoint = Checkpoint(config, cast(state), kept, metadata=notes, languages=languages)
     return save_checkpoint(folder, checkpoint, to="hf" if checkpoint.family in LAYOUTS else "sonant")
 
 

@@ -21,6 +21,7 @@ TOKENIZER_FILES = (VOCABULARY, SETTINGS, ADDED, SPECIAL, PIECES)
 OTHERS = ("tokenizer.model", "sentencepiece.bpe.model", "spm.model", "spiece.model", "vocab.txt")  # not read
 PAD = "pad_token"  # the token that a tokenizer of CTC takes for the blank
 USUAL_PAD = "<pad>"
+TARGET, USUAL = "target_lang", "eng"  # what names the language of a head, and the language where nothing does
 CLASSES = ("Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer", "Wav2Vec2PhonemeCTCTokenizer")  # whose vocab.json we read
 
 
@@ -28,26 +29,34 @@ class _Unusable(Exception):
     """The files do not say what the tokens are; the message says what is missing."""
 
 
-def read_tokenizer(folder: Path, size: int, config: Mapping[str, Any]) -> dict[str, Any]:
+def read_tokenizer(
+    folder: Path, size: int, config: Mapping[str, Any], *, language: str | None = None
+) -> dict[str, Any]:
     """Return what a folder says of the tokens of a CTC head, as metadata of the head.
 
     Args:
         size: how many tokens the head has.
         config: config.json.
+        language: whose vocabulary it is, where vocab.json holds several; None goes by the files.
 
     Returns:
-        `vocabulary` (the tokens by number), `blank`, `tokenizer` (its settings) and `tokenizer_files` (as they are);
-        or `unusable`, why there is no vocabulary; nothing where there are no files.
+        `vocabulary` (the tokens by number), `blank`, `tokenizer` (its settings) and `tokenizer_files` (as they are, but
+        for the language), and `language` where vocab.json holds vocabularies by language; or `unusable`, why there is
+        no vocabulary; nothing where there are no files.
     """
     files = {name: read_json(folder / name) for name in TOKENIZER_FILES if (folder / name).is_file()}
+    if language is not None:
+        files[SETTINGS] = files.get(SETTINGS, {}) | {TARGET: language}
     if VOCABULARY not in files and PIECES not in files:
         other = next((name for name in OTHERS if (folder / name).is_file()), None)
         return {"unusable": f"they are in {other}, which toolkits number differently"} if other else {}
-    kept = {"tokenizer_files": files}
+    kept: dict[str, Any] = {"tokenizer_files": files}
     settings = _settings(files, config)
     try:
         names = _names(files, settings)
         vocabulary = [names.get(number, "") for number in range(size)]
+        if _languages(files.get(VOCABULARY, {})):
+            kept["language"] = _chosen(files[VOCABULARY], settings)
         blank = _blank(vocabulary, names, settings, config.get("pad_token_id"))
     except _Unusable as error:
         return kept | {"unusable": str(error)}
@@ -87,17 +96,29 @@ def _names(files: Mapping[str, dict[str, Any]], settings: Mapping[str, Any]) -> 
 
 def _of_language(table: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, int]:
     """The numbers of vocab.json; of one language where it holds several, as that of MMS does."""
-    languages = [name for name, entry in table.items() if isinstance(entry, dict)]
-    if not languages:
+    if not _languages(table):
         return _numbers(table, VOCABULARY)
-    wanted = settings.get("target_lang") or (languages[0] if len(languages) == len(table) == 1 else None)
+    wanted = _chosen(table, settings)
+    return _numbers(table[wanted], f"{VOCABULARY} ({wanted})")
+
+
+def _languages(table: Mapping[str, Any]) -> list[str]:
+    """Those whose vocabularies vocab.json holds; none where it is a vocabulary itself."""
+    return [name for name, entry in table.items() if isinstance(entry, dict)]
+
+
+def _chosen(table: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """The language of the head; where the files do not name one, the only one, or English as in transformers."""
+    languages = _languages(table)
+    usual = languages[0] if len(languages) == len(table) == 1 else USUAL if USUAL in languages else None
+    wanted = settings.get(TARGET) or usual
     if wanted not in languages:
         raise _Unusable(
             f"its {VOCABULARY} holds vocabularies of {len(languages)} languages ({_some(languages)}), and "
-            + ("nothing says which of them the head writes" if wanted is None else f"target_lang={wanted!r} is not one")
-            + f'. Put "target_lang" into {SETTINGS}'
+            + ("nothing says which of them the head writes" if wanted is None else f"{TARGET}={wanted!r} is not one")
+            + f'. Choose a language when the model is loaded, or put "{TARGET}" into {SETTINGS}'
         )
-    return _numbers(table[wanted], f"{VOCABULARY} ({wanted})")
+    return str(wanted)
 
 
 def _numbers(table: Mapping[str, Any], where: str) -> dict[str, int]:

@@ -23,6 +23,7 @@ def convert(
     layer: Layers | None = None,
     int8: bool = False,
     int8_speech: str | None = None,
+    language: str | None = None,
     revision: str | None = None,
     offline: bool = False,
     override: str = "",
@@ -48,6 +49,8 @@ def convert(
         int8_speech (RECORDINGS): of hf and sonant: a file, folder or manifest of speech, of which a minute is heard to
             find out which linear layers bear integers of eight bits; --precision int8 then multiplies those so. Without
             it: the feed-forward layers, untried.
+        language (LANG): of a model with adapters by language (MMS), such as fra: the one in the weights that are
+            written. Without it: that of the weights that are read.
         revision (REV): branch, tag or commit on the hub.
         offline: use the hub's cache, but not the network.
         override (SETTINGS): settings that win over what the source says, as 'name=value name=value'; files of
@@ -67,7 +70,13 @@ def convert(
         case "onnx" | "torch":
             from sonant.checkpoints import load_backbone
 
-            backbone = load_backbone(source, revision=revision, local_files_only=offline, overrides=_settings(override))
+            backbone = load_backbone(
+                source,
+                revision=revision,
+                local_files_only=offline,
+                overrides=_settings(override),
+                language=language,
+            )
             exported = _export(backbone, Path(destination), to=to, layer=layer, int8=int8, overwrite=overwrite)
             _print_exported(source, exported, json=json)
             return 0
@@ -84,6 +93,7 @@ def convert(
         revision=revision,
         local_files_only=offline,
         overrides=_settings(override),
+        language=language,
         overwrite=overwrite,
     )
     bear = None if int8_speech is None else _find_int8_groups(Path(destination), int8_speech)

@@ -21,6 +21,7 @@ def embed(
     dtype: Literal["float32", "float16"] = "float32",
     normalize: bool = False,
     channel: int | Literal["mix", "all"] | None = None,
+    language: str | None = None,
     batch_seconds: float | None = None,
     window_seconds: float = 60.0,
     overlap_seconds: float | None = None,
@@ -51,6 +52,7 @@ def embed(
         normalize: scale each vector to length one.
         channel (mix|N|all): the mean of a recording's channels, one of them, counted from 0, or each by itself. Without
             it: mix.
+        language (LANG): of a model with adapters by language (MMS), such as fra. Without it: that of its weights.
         batch_seconds: audio that shares one forward pass. Without it: what suits the device.
         window_seconds: longer recordings are cut into windows and stitched; 0 never cuts.
         overlap_seconds: what neighbouring windows share. Without it: 8, or a quarter of windows below 32.
@@ -68,7 +70,7 @@ def embed(
     from sonant.extraction.bulk import vector_destination
 
     vector_destination(output, format, source)  # refused before the model is loaded
-    encoder = load(model, device=device, precision=precision)
+    encoder = load(model, device=device, language=language, precision=precision)
     summary = encoder.embed(
         source,
         output,

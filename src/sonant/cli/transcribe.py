@@ -17,6 +17,7 @@ def transcribe(
     output: Path | None = None,
     format: TextFormat | None = None,  # noqa: A002 - the option's name
     channel: int | Literal["mix", "all"] | None = None,
+    language: str | None = None,
     batch_seconds: float | None = None,
     window_seconds: float = 60.0,
     overlap_seconds: float | None = None,
@@ -39,6 +40,7 @@ def transcribe(
         format (-f FORMAT): text, json, or the subtitles srt and vtt. Without it: by the ending of OUT, else text.
         channel (mix|N|all): the mean of a recording's channels, one of them, counted from 0, or each by itself. Without
             it: mix.
+        language (LANG): of a model with adapters by language (MMS), such as fra. Without it: that of its weights.
         batch_seconds: audio that shares one forward pass. Without it: what suits the device.
         window_seconds: longer recordings are cut into windows; 0 never cuts.
         overlap_seconds: what neighbouring windows share. Without it: 8, or a quarter of windows below 32.
@@ -49,6 +51,7 @@ def transcribe(
     Examples:
         sonant transcribe talk.flac -m facebook/wav2vec2-base-960h
         sonant transcribe talks -m facebook/hubert-large-ls960-ft -f srt -o subtitles
+        sonant transcribe talk.flac -m facebook/mms-1b-all --language fra
         sonant transcribe corpus/manifest.jsonl -m facebook/wav2vec2-base-960h -f json -o transcripts.jsonl
     """
     from sonant.api import load
@@ -68,7 +71,7 @@ def transcribe(
     kind = place.kind
     ending = "txt" if kind == "text" else kind
     with answering(source, place, ending=ending, joinable=kind in ("text", "json"), channel=channel) as answers:
-        transcripts = load(model, device=device, precision=precision).transcribe(
+        transcripts = load(model, device=device, language=language, precision=precision).transcribe(
             answers.recordings,
             channel=channel,
             batch_seconds=batch_seconds,

@@ -15,6 +15,7 @@ def units(
     deduplicate: bool = False,
     format: Literal["text", "jsonl", "npy"] | None = None,  # noqa: A002 - the option's name
     channel: int | Literal["mix", "all"] | None = None,
+    language: str | None = None,
     batch_seconds: float | None = None,
     window_seconds: float = 60.0,
     overlap_seconds: float | None = None,
@@ -42,6 +43,7 @@ def units(
         format: of the units. Without it: by the ending of OUT, else npy.
         channel (mix|N|all): the mean of a recording's channels, one of them, counted from 0, or each by itself. Without
             it: mix.
+        language (LANG): of a model with adapters by language (MMS), such as fra. Without it: that of its weights.
         batch_seconds: audio that shares one forward pass. Without it: what suits the device.
         window_seconds: longer recordings are cut into windows; 0 never cuts.
         overlap_seconds: what neighbouring windows share. Without it: 8, or a quarter of windows below 32.
@@ -66,7 +68,7 @@ def units(
     if json and output is None:
         raise ConfigurationError("--json prints a summary where the units would go: name an output with -o.")
     unit_destination(output, format, source)  # refused before the model is loaded
-    summary = load(model, device=device, precision=precision).write_units(
+    summary = load(model, device=device, language=language, precision=precision).write_units(
         source,
         output,
         kmeans=kmeans,

@@ -78,6 +78,18 @@ class Heads:
             ability for ability in ABILITIES if ability == "embeddings" or not usable.isdisjoint(HEADS_FOR[ability])
         )
 
+    @property
+    def language(self) -> str | None:
+        """That of the CTC head, where its files have vocabularies of several."""
+        head = self.stored.get("ctc")
+        return None if head is None else head.metadata.get("language")
+
+    def replace(self, kind: str, head: Head) -> None:
+        """Put another head in the place of one of this kind, if there is one."""
+        self.stored[kind] = head
+        self._made.pop(kind, None)
+        self._copies = {place: copied for place, copied in self._copies.items() if place[0] != kind}
+
     def made(self, kind: str, device: torch.device | None = None) -> RunnableHead:
         """The module of a head, moved to a device if one is named."""
         if kind not in self._made:
@@ -106,9 +118,15 @@ class Heads:
         }
 
     def placing(self, kind: str, _type: type[Module]) -> Callable[[torch.device], Module]:
-        """`on` for one kind, whose type the caller knows."""
+        """`on` for one kind, whose type the caller knows; ConfigurationError once another head has its place."""
+        stored = self.stored[kind]
 
         def on(device: torch.device) -> Module:
+            if self.stored[kind] is not stored:
+                raise ConfigurationError(
+                    "The model was switched to another language while it was asked in the one before. Switch between "
+                    "calls, or load the model twice."
+                )
             module = self.on(device, kind)
             assert isinstance(module, _type)
             return module

@@ -3,6 +3,7 @@
 import io
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -13,6 +14,8 @@ from openai.types.audio import TranscriptionVerbose
 import sonant
 from sonant.decoding.results import Transcript
 from sonant.decoding.subtitles import segments, srt, vtt
+from sonant.server.errors import ApiError
+from sonant.server.routes.transcriptions import TranscriptionOrder
 from tests.server.running import RunningServer
 from tests.server.speech import clip
 
@@ -124,3 +127,16 @@ def test_no_audio(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.audio.transcriptions.create(model="recogniser", file=("speech.wav", io.BytesIO(b"words " * 9)))
     assert (caught.value.code, caught.value.param) == ("invalid_audio", "file")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "own"), [("fra", "eng"), ("en", "eng"), ("eng", "eng"), (None, "eng"), ("fra", None)]
+)
+def test_another_language_than_the_model_was_loaded_with_is_refused(wanted: str | None, own: str | None) -> None:
+    order: Any = SimpleNamespace(parameters=SimpleNamespace(language=wanted))
+    model: Any = SimpleNamespace(id="mms", language=own)
+    if wanted in (None, own) or own is None:
+        TranscriptionOrder.check(order, model)
+    else:
+        with pytest.raises(ApiError, match=f"'{wanted}', and this server has mms for 'eng'"):
+            TranscriptionOrder.check(order, model)

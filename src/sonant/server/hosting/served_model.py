@@ -28,6 +28,7 @@ class ServedModel(ABC):
         id: by which callers ask for it.
         created: seconds of the epoch when it was loaded.
         abilities: what it can be asked for.
+        language: of a model with adapters by language, the one that it was loaded with; None of others.
         dim, num_layers, frame_rate, sampling_rate: as of the encoder.
         receptive_field: samples; a shorter recording holds no frame.
         device: where it computes, for people.
@@ -38,6 +39,7 @@ class ServedModel(ABC):
         self._encoder: SpeechEncoder | None = encoder
         self._queue = queue
         self.abilities = abilities_of(served_heads(encoder.abilities))
+        self.language = encoder.language
         self.dim, self.num_layers = encoder.dim, encoder.num_layers
         self.frame_rate, self.sampling_rate = encoder.frame_rate, encoder.sampling_rate
         self.receptive_field, self._stride = encoder.model.receptive_field, encoder.model.stride

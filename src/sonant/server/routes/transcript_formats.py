@@ -55,7 +55,7 @@ class Transcription(BaseModel):
     text: str
     usage: UsedSeconds
     task: Literal["transcribe"] | None = None
-    language: str | None = Field(None, description="As the request named it, else `unknown`.")
+    language: str | None = Field(None, description="As the request named it, else that of the model, else `unknown`.")
     duration: float | None = None
     segments: list[TimedSegment] | None = None
     words: list[TimedWord] | None = None

@@ -55,7 +55,11 @@ class TranscriptionParameters(ChannelParameters):
         None, description="For `verbose_json`: `segment` (the default), `word`, or both."
     )
     stream: bool = Field(False, description="Server-sent events `transcript.text.delta` and `transcript.text.done`.")
-    language: str | None = Field(None, description="Repeated in `verbose_json`. The model knows one language anyway.")
+    language: str | None = Field(
+        None,
+        description="Repeated in `verbose_json`. A model knows one language; of one with adapters by language (MMS) it "
+        "must be that which it was loaded with, by the model's own name for it, such as `eng`.",
+    )
     prompt: str | None = Field(None, description=IGNORED)
     temperature: float | None = Field(None, ge=0, le=2, description=IGNORED)
 
@@ -79,7 +83,10 @@ class TranscriptionOrder(StreamingOrder):
         super().__init__(given, [one_recording(body, *FIELDS, limits=limits)], given.channel)
 
     def check(self, model: ServedModel) -> None:
-        """Every model that transcribes can do all of it."""
+        """Refuse a language that a model with several was not loaded with: its letters are those of one language."""
+        wanted, own = self.parameters.language, model.language
+        if wanted is not None and own is not None and wanted != own:
+            raise _mismatch("language", f"is {wanted!r}, and this server has {model.id} for {own!r}")
 
     async def perform(self, job: Job) -> Response:
         transcripts = await job.model.transcribe(job.waveforms, share=job.share)
@@ -114,15 +121,15 @@ class TranscriptionOrder(StreamingOrder):
             return Response(f"{text}\n", media_type=MEDIA_TYPES["text"])
         is_verbose = given.response_format == "verbose_json"
         channels = [
-            {"channel": channel, **(self._verbose(transcript) if is_verbose else {"text": transcript.text})}
+            {"channel": channel, **(self._verbose(transcript, job.model) if is_verbose else {"text": transcript.text})}
             for channel, transcript in enumerate(transcripts)
         ]
         return _json({"text": text, "channels": channels, "usage": job.usage.in_seconds()})
 
-    def _verbose(self, transcript: Transcript) -> dict[str, Any]:
+    def _verbose(self, transcript: Transcript, model: ServedModel) -> dict[str, Any]:
         given = self.parameters
         wanted = given.timestamp_granularities or ["segment"]
-        return verbose(transcript, segments(transcript.words), wanted, given.language)
+        return verbose(transcript, segments(transcript.words), wanted, given.language or model.language)
 
     def _response(self, transcript: Transcript, found: list[Segment], job: Job) -> Response:
         given, usage = self.parameters, job.usage.in_seconds()
@@ -136,7 +143,7 @@ class TranscriptionOrder(StreamingOrder):
             case "json":
                 return _json({"text": transcript.text, "usage": usage})
             case "verbose_json":
-                return _json({**self._verbose(transcript), "usage": usage})
+                return _json({**self._verbose(transcript, job.model), "usage": usage})
         return Response(text, media_type=MEDIA_TYPES[given.response_format])
 
 

@@ -1,0 +1,213 @@
+"""Adapters by language beside a model of transformers, as MMS has them: `adapter.LANGUAGE.safetensors` or `.bin`.
+
+Each holds the adapters in the layers and a CTC head, whose tokens are one of the vocabularies of vocab.json.
+
+Source: transformers `Wav2Vec2ForCTC.load_adapter` and `Wav2Vec2CTCTokenizer.set_target_lang`.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sonant.checkpoints.checkpoint import Checkpoint, Head, differing
+from sonant.checkpoints.files import read_json
+from sonant.checkpoints.folder import ADAPTER
+from sonant.checkpoints.hf_config import head_metadata
+from sonant.checkpoints.language_adapter import LanguageAdapter, layers_of, read_adapter, write_adapter
+from sonant.checkpoints.tokenizer_files import VOCABULARY, read_tokenizer
+from sonant.errors import CheckpointUnavailable, ConfigurationError, ModelWarning, UnknownName, warn
+from sonant.models.waveform_transformer import WaveformTransformerConfig
+
+ENDINGS = ("safetensors", "bin")  # in the order of preference
+LISTED = 40  # languages that an error lists
+
+Get = Callable[[str], Path | None]  # the name of a file to where it lies; None where there is no such file
+
+
+class Languages:
+    """The languages of one model.
+
+    Args:
+        folder: with vocab.json and the files of adapters that are here.
+        config: config.json.
+        ours: the configuration of the backbone.
+        prefix: of the backbone's tensors in transformers' model with a head.
+        source: what the model was loaded as, for messages.
+        get: fetches a file that is not in the folder; None where all there are lie there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Mapping[str, Any],
+        ours: WaveformTransformerConfig,
+        *,
+        prefix: str,
+        source: object,
+        get: Get | None = None,
+    ) -> None:
+        self._folder, self._config, self._ours = folder, config, ours
+        self._prefix, self._source, self._get = prefix, source, get
+        self._kept: dict[str, LanguageAdapter] = {}
+        table = read_json(folder / VOCABULARY) if (folder / VOCABULARY).is_file() else {}
+        self._written = [name for name, entry in table.items() if isinstance(entry, dict) and Path(name).name == name]
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The languages that have a vocabulary and an adapter, as far as can be known without asking the hub."""
+        if self._get is not None:
+            return tuple(self._written)
+        return tuple(name for name in self._written if name in self._kept or self._file_here(name) is not None)
+
+    def read(self, language: str) -> LanguageAdapter:
+        """The adapter of a language: as it was given to `keep`, else from its file.
+
+        Raises:
+            UnknownName: there is no such language.
+            CheckpointUnavailable: its file is on the hub, which cannot be reached, or nowhere.
+            CheckpointMismatch: its tensors are not those of adapters of this model and a head.
+        """
+        if language not in self.known:
+            raise self._unknown(language)
+        if language in self._kept:
+            return self._kept[language]
+        path = self._file_here(language) or self._fetched(language)
+        layers, head = read_adapter(path, self._ours, prefix=self._prefix)
+        metadata = head_metadata("ctc", self._config)
+        metadata |= read_tokenizer(self._folder, len(head["weight"]), self._config, language=language)
+        return LanguageAdapter(language, layers, Head(head, metadata))
+
+    def keep(self, adapter: LanguageAdapter) -> None:
+        """Let `read` give this adapter from now on, unless that of its file is the same: it may have been trained."""
+        if self._file_here(adapter.language) is None or self._differs(adapter):
+            self._kept[adapter.language] = adapter
+
+    def confirm(self, adapter: LanguageAdapter) -> None:
+        """Warn where the weights of a model seem to be of another language than its tokenizer, that of `adapter`."""
+        file = self._file_here(adapter.language)
+        if file is None and not fits(adapter.head):
+            warn(
+                f"The tokenizer of {self._source} is for {adapter.language!r} and does not name all "
+                f"{len(adapter.head.tensors['weight'])} tokens of the head in its weights. Probably these are of "
+                "another language. If transcripts are wrong, load it with the language that is wanted.",
+                ModelWarning,
+            )
+        if file is not None and self._differs(adapter):
+            warn(
+                f"The tokenizer of {self._source} is for {adapter.language!r}, but the adapter and head in its weights "
+                f"are not those of {file}. Those in the weights are used, as transformers "
+                f"does. If transcripts are wrong, load it with language={adapter.language!r}, which takes the file.",
+                ModelWarning,
+            )
+
+    def write(self, folder: Path, current: LanguageAdapter | None) -> None:
+        """Write the adapters that are here into another folder, `current` and those kept as they are now.
+
+        A ModelWarning says so where that leaves out languages that have a vocabulary.
+        """
+        for path in self._folder.iterdir():
+            if ADAPTER.fullmatch(path.name):
+                _copy(path, folder / path.name)
+        for adapter in (*self._kept.values(), *([] if current is None else [current])):
+            self._write_one(folder, adapter)
+        here = {found["language"] for path in folder.iterdir() if (found := ADAPTER.fullmatch(path.name))}
+        left = [name for name in self._written if name not in here]
+        if left and self._get is not None:
+            warn(
+                f"{self._source} has adapters of {len(self._written)} languages on the hub. What is saved has those "
+                f"that were fetched: {', '.join(sorted(here)) or 'none'}. To save more, choose each language once "
+                "before.",
+                ModelWarning,
+            )
+
+    def _write_one(self, folder: Path, adapter: LanguageAdapter) -> None:
+        for ending in ENDINGS:
+            (folder / _file_name(adapter.language, ending)).unlink(missing_ok=True)
+        write_adapter(folder / _file_name(adapter.language, ENDINGS[0]), adapter, prefix=self._prefix)
+
+    def _differs(self, adapter: LanguageAdapter) -> bool:
+        """Return whether an adapter is another than that of its file, which is here; its type is that of the model."""
+        self._kept.pop(adapter.language, None)
+        filed = self.read(adapter.language)
+        ours, others = adapter.tensors, filed.tensors
+        if ours.keys() != others.keys():
+            return True
+        return bool(differing(ours, {name: tensor.to(ours[name].dtype) for name, tensor in others.items()}))
+
+    def _file_here(self, language: str) -> Path | None:
+        paths = (self._folder / _file_name(language, ending) for ending in ENDINGS)
+        return next((path for path in paths if path.is_file()), None)
+
+    def _fetched(self, language: str) -> Path:
+        for ending in ENDINGS if self._get is not None else ():
+            path = self._get(_file_name(language, ending)) if self._get is not None else None
+            if path is not None:
+                return path
+        raise CheckpointUnavailable(
+            f"{self._source} has a vocabulary of {language!r}, but no adapter for it: there is no "
+            f"{' and no '.join(_file_name(language, ending) for ending in ENDINGS)}. Choose another language."
+        )
+
+    def _unknown(self, language: object) -> UnknownName:
+        known = self.known
+        listed = ""
+        if not known:
+            listed = f"No vocabulary of {VOCABULARY} has its adapter.LANGUAGE.safetensors beside it."
+        elif len(known) > LISTED:
+            listed = (
+                f"It has {len(known)} languages, which `encoder.languages` lists, among them {', '.join(known[:8])}. "
+                "The names are those of its vocab.json; MMS goes by ISO 639-3."
+            )
+        return UnknownName(f"language of {self._source}", language, known, listed=listed)
+
+
+def _file_name(language: str, ending: str) -> str:
+    return f"adapter.{language}.{ending}"
+
+
+def _copy(path: Path, destination: Path) -> None:
+    """Copy a file of tensors; as a second name of it, where it lies in the folder that is about to be replaced."""
+    if path.parent.resolve() in destination.resolve().parents:
+        os.link(path, destination)
+    else:
+        shutil.copyfile(path, destination)
+
+
+def in_language(checkpoint: Checkpoint, languages: Languages, language: str | None) -> Checkpoint:
+    """A checkpoint with the adapter of one of its languages; with None that of its weights. Raises as `Languages`."""
+    checkpoint = replace(checkpoint, languages=languages)
+    own = adapter_of(checkpoint)
+    if own is not None and language is None:
+        languages.confirm(own)
+    if own is not None and own.language not in languages.known and fits(own.head):
+        languages.keep(own.cloned())
+    if language is None:
+        return checkpoint
+    adapter, state = languages.read(language), dict(checkpoint.backbone_state)
+    state |= {name: tensor.to(state[name].dtype) for name, tensor in adapter.layers.items()}
+    return replace(checkpoint, backbone_state=state, heads=checkpoint.heads | {"ctc": adapter.head})
+
+
+def adapter_of(checkpoint: Checkpoint) -> LanguageAdapter | None:
+    """The adapter that a checkpoint has in its tensors; None where nothing says of which language it is."""
+    head = checkpoint.heads.get("ctc")
+    if head is None or "language" not in head.metadata:
+        return None
+    return LanguageAdapter(head.metadata["language"], layers_of(checkpoint.backbone_state), head)
+
+
+def fits(head: Head) -> bool:
+    """Return whether a CTC head has as many tokens as its vocabulary names: another number betrays another language."""
+    return "" not in head.metadata["vocabulary"]
+
+
+def refuse_language(language: str | None, source: object) -> None:
+    """Raise ConfigurationError where a language was chosen of a model that has no adapters by language."""
+    if language is not None:
+        raise ConfigurationError(
+            f"language={language!r} was given, but {source} has no adapters by language, as models of MMS have. Leave "
+            "`language` out: what such a model writes was settled when it was trained."
+        )
