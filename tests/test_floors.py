@@ -38,7 +38,10 @@ FLOOR_OF = {room: height for height, rooms in enumerate(FLOORS) for room in room
 
 FAMILIES = {
     f"sonant.models.{name}"
-    for name in ("codes_to_text", "discrete_bert", "hubert", "vq_wav2vec", "w2v_bert2", "wav2vec", "wav2vec2", "wavlm")
+    for name in (
+        *("codes_to_text", "discrete_bert", "hubert", "vq_wav2vec", "w2v_bert2", "wav2vec", "wav2vec2"),
+        *("wav2vec2_conformer", "wavlm"),
+    )
 }
 ROOMS_WITHOUT_FAMILIES = {"training", "extraction", "evaluation", "analysis"}
 

@@ -24,6 +24,7 @@ from sonant.models import (
     DiscreteBERTConfig,
     VQWav2VecConfig,
     W2vBERT2Config,
+    Wav2Vec2ConformerConfig,
     Wav2VecConfig,
     build,
 )
@@ -37,6 +38,7 @@ CONFIGS = {
     "vq_wav2vec": VQWav2VecConfig(**CONVS, codes=5),
     "vq_wav2vec, kmeans": replace(CODES, shared_codebook=False),
     "discrete_bert": DiscreteBERTConfig(**BLOCK, tokenizer=CODES, vocabulary_size=30, max_positions=40),
+    "wav2vec2_conformer": Wav2Vec2ConformerConfig(**BLOCK, conv_channels=(8,) * 7, conv_kernel=5),
     "w2v_bert2": W2vBERT2Config(**BLOCK, conv_kernel=5, left_reach=4, right_reach=2),
     "w2v_bert2, adapter": W2vBERT2Config(**BLOCK, adapter_layers=2, adapter_dim=8, adapter_feed_forward=True),
     **{family: FAMILIES[family](**TINY) for family in ("wavlm", "hubert", "wav2vec2")},
@@ -49,7 +51,7 @@ def checkpoint(request):
     torch.manual_seed(0)
     config = CONFIGS[request.param]
     state = {
-        name: torch.randn_like(tensor) if tensor.is_floating_point() else tensor
+        name: torch.randn_like(tensor).abs_() if tensor.is_floating_point() else tensor  # a variance is positive
         for name, tensor in build(config).state_dict().items()
     }
     head = Head({"strange.weight": torch.randn(3), "step": torch.tensor(7)}, {"objective": "guessing"})

@@ -181,6 +181,21 @@ OF_CONFORMERS: dict[str, Callable[[Backbone], object]] = {
     "hook on relative keys": hook(f"{BLOCK}.attention"),
     "hook on mel energies": hook("extractor"),
 }
+OF_WAVEFORM_CONFORMERS: dict[str, Callable[[Backbone], object]] = {
+    "adapter in the keys of distances": adapt(f"{BLOCK}.attention.position"),
+    "adapter beside relative positions": adapt(f"{BLOCK}.attention.query"),
+    "hook on the sinusoids": hook("encoder.positions"),
+    "hook on a batch norm": hook(f"{BLOCK}.conv.batch_norm"),
+    "another bias of the content": at(f"{BLOCK}.attention", lambda part: part.content_bias.data.add_(1.0)),
+    "other running statistics": at(f"{BLOCK}.conv.batch_norm", lambda norm: norm.running_mean.add_(1.0)),
+    "a batch norm without them": lambda model: put(
+        model, f"{BLOCK}.conv.batch_norm", nn.BatchNorm1d(32, track_running_stats=False)
+    ),
+    "another activation of a convolution module": at(
+        f"{BLOCK}.conv", lambda module: setattr(module, "activation", "relu")
+    ),
+    "another norm at the end": lambda model: put(model, "encoder.norm", nn.LayerNorm(32, eps=1.0)),
+}
 OF_CONVOLUTIONS: dict[str, Callable[[Backbone], object]] = {
     "hook on a causal layer": hook("context.layers.1"),
     "hook on a norm": hook("context.layers.0.norm"),

@@ -14,12 +14,21 @@ from sonant.inference import PreparedCopies
 from sonant.inference.cuda import prepare_cuda
 from sonant.layers.packed import Packed
 from sonant.layers.transformer import FeedForward
-from sonant.models import Backbone, VQWav2VecConfig, W2vBERT2Config, Wav2VecConfig, WavLMConfig, build
+from sonant.models import (
+    Backbone,
+    VQWav2VecConfig,
+    W2vBERT2Config,
+    Wav2Vec2ConformerConfig,
+    Wav2VecConfig,
+    WavLMConfig,
+    build,
+)
 from tests.inference.alterations import (
     BLOCK,
     OF_CONFORMERS,
     OF_CONVOLUTIONS,
     OF_TRANSFORMERS,
+    OF_WAVEFORM_CONFORMERS,
     Adapted,
     adapt,
     hook,
@@ -30,9 +39,13 @@ from tests.shapes import SMALL
 CPU = torch.device("cpu")
 CONVOLUTIONS: dict[str, Any] = {"conv_channels": (16,) * 5, "context_kernels": (2, 3)}
 CONFORMER = W2vBERT2Config(dim=32, num_layers=2, num_heads=4, feed_forward_dim=64)
+WAVEFORM_CONFORMER = Wav2Vec2ConformerConfig(
+    dim=32, num_layers=2, num_heads=4, feed_forward_dim=64, conv_channels=(16,) * 7, conv_kernel=7
+)
 CASES = (
     [(WavLMConfig(**SMALL), name, alter) for name, alter in OF_TRANSFORMERS.items()]
     + [(CONFORMER, name, alter) for name, alter in OF_CONFORMERS.items()]
+    + [(WAVEFORM_CONFORMER, name, alter) for name, alter in OF_WAVEFORM_CONFORMERS.items()]
     + [(Wav2VecConfig(**CONVOLUTIONS), name, alter) for name, alter in OF_CONVOLUTIONS.items()]
 )
 

@@ -17,13 +17,13 @@ from sonant.models import (
     BackboneConfig,
     Encoded,
     HuBERTConfig,
+    MaskableBackbone,
     VQWav2VecConfig,
-    W2vBERT2,
     W2vBERT2Config,
     Wav2Vec2Config,
+    Wav2Vec2ConformerConfig,
     Wav2VecConfig,
     WaveformConvNet,
-    WaveformTransformer,
     WaveformTransformerConfig,
     WavLMConfig,
     build,
@@ -31,8 +31,10 @@ from sonant.models import (
     vq_wav2vec,
     wav2vec,
     wav2vec2,
+    wav2vec2_conformer,
     wavlm,
 )
+from sonant.models.wav2vec2_conformer import Positions
 
 TOLERANCE = 1e-5
 RATE = 16_000
@@ -47,6 +49,7 @@ PUBLISHED = {
     "wav2vec 2.0 Large LV-60, a quarter": replace(wav2vec2.LARGE_LV60, num_layers=6),
     "wav2vec": Wav2VecConfig(),
     "wav2vec Large": wav2vec.LARGE,
+    "wav2vec 2.0 Conformer, a sixth": replace(wav2vec2_conformer.RELATIVE_LARGE, num_layers=4),
     "w2v-BERT 2.0, a sixth": replace(W2vBERT2Config(), num_layers=4),
 }
 
@@ -65,6 +68,19 @@ def tiny(family: type[WaveformTransformerConfig], extractor_norm: str, *, pre_no
     )
 
 
+def waveform_conformer(positions: Positions | None) -> Wav2Vec2ConformerConfig:
+    return Wav2Vec2ConformerConfig(
+        conv_channels=(16,) * 7,
+        dim=24,
+        num_layers=3,
+        num_heads=3,
+        feed_forward_dim=40,
+        conv_kernel=7,
+        positions=positions,
+    )
+
+
+POSITIONS: tuple[Positions | None, ...] = ("relative", "rotary", None)
 CONFORMER = W2vBERT2Config(dim=24, num_layers=3, num_heads=3, feed_forward_dim=40)
 CONVOLUTIONS = {"conv_channels": (16,) * 5, "context_kernels": (2, 3, 1, 6)}
 TINY = [
@@ -85,6 +101,7 @@ TINY = [
         id="Wav2VecConfig-skips-zeros",
     ),
     pytest.param(CONFORMER, id="W2vBERT2Config"),
+    *(pytest.param(waveform_conformer(kind), id=f"Wav2Vec2ConformerConfig-{kind}") for kind in POSITIONS),
 ]
 QUANTIZED = {
     "gumbel": VQWav2VecConfig(
@@ -99,7 +116,7 @@ each_family = pytest.mark.parametrize("family", FAMILIES)
 def model(config: BackboneConfig) -> Backbone:
     torch.manual_seed(0)
     made = build(config)
-    if isinstance(made, WaveformTransformer | W2vBERT2):
+    if isinstance(made, MaskableBackbone):
         return exaggerate(made)
     assert isinstance(made, WaveformConvNet)
     with torch.no_grad():  # norms and biases that are not the identity; fresh convolutions have an effect as they are
@@ -248,12 +265,12 @@ def test_order_does_not_matter(config: BackboneConfig) -> None:
 
 @pytest.mark.parametrize(
     "config",
-    [*(tiny(family, "group", pre_norm=False) for family in FAMILIES), CONFORMER],
+    [*(tiny(family, "group", pre_norm=False) for family in FAMILIES), CONFORMER, waveform_conformer("relative")],
     ids=lambda c: type(c).__name__,
 )
 def test_masked_frames_do_not_reach_other_clips(config: BackboneConfig) -> None:
     backbone, waveforms = model(config), clips((0.5, 1, 0.7))
-    assert isinstance(backbone, WaveformTransformer | W2vBERT2)
+    assert isinstance(backbone, MaskableBackbone)
     with torch.no_grad():
         features = backbone.extractor(Packed.pack(waveforms))
         mask = torch.rand(len(features.values), generator=torch.Generator().manual_seed(0)) < 0.5

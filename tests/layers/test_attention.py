@@ -12,14 +12,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sonant.layers import attention
 from sonant.layers.attention import Bias, SelfAttention, attend, attend_by_torch, attend_reference, kernel_for
-from sonant.layers.positions import PositionGate, RelativeBias, RelativeKeyBias
+from sonant.layers.positions import PositionGate, RelativeBias, RelativeKeyBias, RelativeProductBias
 
 quick = settings(max_examples=25, deadline=None, derandomize=True)
 # Repeats and neighbours of one length are computed together: make them likely.
 clip_lengths = st.lists(st.one_of(st.integers(1, 40), st.sampled_from([5, 9])), min_size=1, max_size=6)
 
 
-KINDS = ("none", "gated", "keys")
+KINDS = ("none", "gated", "keys", "products")
 each_kind = pytest.mark.parametrize("kind", KINDS)
 kinds = st.sampled_from(KINDS)
 
@@ -39,12 +39,17 @@ def inputs(
             tensors += [torch.randn(heads, 2 * (max(lengths) + beyond) - 1) * 2, torch.rand(total, heads) * 2 + 1]
         case "keys":
             tensors += [torch.randn(total, heads, 7 * beyond + 4) * 2]
+        case "products":
+            reach = max(lengths) + beyond
+            tensors += [torch.randn(total, heads, head_dim), torch.randn(2 * reach - 1, heads, head_dim)]
     tensors = [tensor.requires_grad_(gradients) for tensor in tensors]
     match kind:
         case "gated":
             return tensors, RelativeBias(*tensors[3:])
         case "keys":
             return tensors, RelativeKeyBias(tensors[3], 7 * beyond)
+        case "products":
+            return tensors, RelativeProductBias(*tensors[3:])
     return tensors, None
 
 

@@ -14,6 +14,7 @@ ORGANISATIONS = {
     "WavLM": {"microsoft"},
     "HuBERT": {"facebook", "ntu-spml", "slprl"},
     "wav2vec 2.0": {"facebook"},
+    "wav2vec 2.0 Conformer": {"facebook"},
     "w2v-BERT 2.0": {"facebook"},
 }  # of the hub
 FRAME_RATES = {"wav2vec": 100.0, "vq-wav2vec": 100.0}
@@ -49,6 +50,8 @@ def test_the_parameters_are_those_of_the_configuration(card: Card):
         "wav2vec2-large-xlsr-53": 315_438_720,
         "wav2vec2-xls-r-1b": 962_497_408,
         "wav2vec2-xls-r-2b": 2_159_259_648,
+        "wav2vec2-conformer-rel-pos-large": 610_169_344,  # without the positional convolution, which is not used
+        "wav2vec2-conformer-rope-large": 584_954_368,
         "w2v-bert-2.0": 580_493_120,
     }.items(),
 )

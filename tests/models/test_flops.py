@@ -15,6 +15,7 @@ from sonant.models import (
     VQWav2VecConfig,
     W2vBERT2Config,
     Wav2Vec2Config,
+    Wav2Vec2ConformerConfig,
     Wav2VecConfig,
     WaveformTransformerConfig,
     WavLMConfig,
@@ -38,6 +39,18 @@ CONFIGS: dict[str, BackboneConfig] = {
     "vq-wav2vec-deep": replace(VQ, groups=4, projection_depth=3, projection_factor=3, shared_codebook=False),
     "vq-wav2vec-kmeans": replace(VQ, quantizer="kmeans", groups=4),
     "w2v-bert2": W2vBERT2Config(dim=16, num_layers=2, num_heads=2, feed_forward_dim=32, conv_kernel=5),
+    **{
+        f"wav2vec2-conformer-{kind}": Wav2Vec2ConformerConfig(
+            conv_channels=(8,) * 7,
+            dim=16,
+            num_layers=2,
+            num_heads=2,
+            feed_forward_dim=32,
+            conv_kernel=5,
+            positions=kind,
+        )
+        for kind in ("relative", "rotary", None)
+    },
     "discrete-bert": BERT,
     "discrete-bert-in-blocks": replace(BERT, max_positions=64),
 }
@@ -81,7 +94,9 @@ def test_a_clip_too_short_for_a_frame_costs_no_frame():
         assert forward_flops(config, 10).context == 0
 
 
-@pytest.mark.parametrize("name", ["wavlm", "wavlm-pre-norm", "hubert", "wav2vec2", "w2v-bert2"])
+@pytest.mark.parametrize(
+    "name", ["wavlm", "wavlm-pre-norm", "hubert", "wav2vec2", "w2v-bert2", "wav2vec2-conformer-rotary"]
+)
 def test_feed_forward_layers_are_what_a_wider_one_adds(name: str):
     config = CONFIGS[name]
     wider = replace(config, feed_forward_dim=2 * config.feed_forward_dim)

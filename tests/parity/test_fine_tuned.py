@@ -48,6 +48,11 @@ FAMILIES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     ),
     "hubert": (transformers.HubertConfig, transformers.HubertForCTC, SHAPE),
     "wavlm": (transformers.WavLMConfig, transformers.WavLMForCTC, SHAPE),
+    "wav2vec2-conformer": (
+        transformers.Wav2Vec2ConformerConfig,
+        transformers.Wav2Vec2ConformerForCTC,
+        SHAPE | {"hidden_act": "swish", "conv_depthwise_kernel_size": 7},
+    ),
     "w2v-bert": (transformers.Wav2Vec2BertConfig, transformers.Wav2Vec2BertForCTC, CONFORMER),
 }
 
@@ -122,6 +127,7 @@ def test_ctc(family: str, tmp_path: Path) -> None:
     [
         (transformers.WavLMConfig, transformers.WavLMForXVector),
         (transformers.Wav2Vec2Config, transformers.Wav2Vec2ForXVector),
+        (transformers.Wav2Vec2ConformerConfig, transformers.Wav2Vec2ConformerForXVector),
     ],
 )
 def test_speaker_vectors(make_config: Any, make_model: Any, tmp_path: Path, *, weighted: bool) -> None:

@@ -29,6 +29,11 @@ def twin(backbone: Backbone) -> Any:
     state, homeless = write(checkpoint.backbone_state, LAYOUTS[checkpoint.family].rows)
     if homeless:
         raise ConfigurationError(f"transformers has no place for {homeless}; give a model without these parts.")
+    state |= LAYOUTS[checkpoint.family].derived(backbone.config)
+    if LAYOUTS[checkpoint.family].unused:
+        del peer.encoder.pos_conv_embed
+        if peer.encoder.embed_positions is not None:  # holds tables that are no weights
+            peer.encoder.embed_positions = type(peer.encoder.embed_positions)(peer.config)
     peer.load_state_dict(state, assign=True)
     return peer.eval()
 

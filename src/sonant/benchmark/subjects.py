@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sonant.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from sonant.layers.positions import ConvPositions
-from sonant.models import Backbone, BackboneConfig, W2vBERT2, WaveformTransformer, WavLMConfig, build
+from sonant.models import Backbone, BackboneConfig, MaskableBackbone, WavLMConfig, build
 from sonant.models.catalog import find
 
 SEED = 0
@@ -72,7 +72,7 @@ def random_weights(config: BackboneConfig) -> dict[str, Tensor]:
     """Seeded weights of a shape; see `exaggerate` where the family has a part that attends."""
     torch.manual_seed(SEED)
     backbone = build(config)
-    return (exaggerate(backbone) if isinstance(backbone, WaveformTransformer | W2vBERT2) else backbone).state_dict()
+    return (exaggerate(backbone) if isinstance(backbone, MaskableBackbone) else backbone).state_dict()
 
 
 @torch.no_grad()
@@ -107,7 +107,9 @@ def exaggerate(backbone: M, seed: int = SEED) -> M:  # noqa: C901  a line for ea
         elif isinstance(backbone.get_submodule(name.rpartition(".")[0]), nn.Linear):
             normal(parameter, parameter.shape[1] ** -0.5)
     for name, buffer in backbone.named_buffers():
-        if name.endswith(("running_mean", "running_var")):  # of a batch norm
+        if name.endswith("running_mean"):  # of a batch norm
+            normal(buffer, 0.5)
+        elif name.endswith("running_var"):
             uniform(buffer, 0.5, 2.0)
     positions = getattr(getattr(backbone, "encoder", None), "positions", None)
     if isinstance(positions, ConvPositions):

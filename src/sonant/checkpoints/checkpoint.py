@@ -9,7 +9,15 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from sonant.errors import UnknownName
-from sonant.models import Backbone, BackboneConfig, HuBERTConfig, Wav2Vec2Config, WavLMConfig, build
+from sonant.models import (
+    Backbone,
+    BackboneConfig,
+    HuBERTConfig,
+    Wav2Vec2Config,
+    Wav2Vec2ConformerConfig,
+    WavLMConfig,
+    build,
+)
 from sonant.models.discrete_bert import DiscreteBERTConfig
 from sonant.models.vq_wav2vec import VQWav2VecConfig
 from sonant.models.w2v_bert2 import W2vBERT2Config
@@ -19,12 +27,14 @@ if TYPE_CHECKING:
     from sonant.checkpoints.languages import Languages
 
 MASK = "mask_embedding"  # the only tensor that a file may lack: it serves training alone
+UNUSED = "unused"  # the kind of head that is no head: tensors that belong to a file, and to no computation
 Format = Literal["hf", "sonant", "unilm", "fairseq", "torchaudio"]
 
 FAMILIES: dict[str, type[BackboneConfig]] = {
     "wavlm": WavLMConfig,
     "hubert": HuBERTConfig,
     "wav2vec2": Wav2Vec2Config,
+    "wav2vec2_conformer": Wav2Vec2ConformerConfig,
     "wav2vec": Wav2VecConfig,
     "vq_wav2vec": VQWav2VecConfig,
     "discrete_bert": DiscreteBERTConfig,
@@ -46,9 +56,11 @@ class Head:
         xvector                   layer_weights (r), projector.*, tdnn.{i}.*, embedding.*, classifier.*, objective
         pretraining               as the published models of the family have it, or whatever another objective needs:
           wav2vec, vq-wav2vec     project_to_steps.weight (dim, dim, 1, steps), project_to_steps.bias (dim)
-          wav2vec 2.0             quantizer.codevectors, quantizer.weight_proj.*, project_q.*, final_proj.*
+          wav2vec 2.0, Conformer  quantizer.codevectors, quantizer.weight_proj.*, project_q.*, final_proj.*
           HuBERT, WavLM           final_proj.* (r), label_embeddings (labels, final_dim) (r)
           w2v-BERT 2.0            as wav2vec 2.0, mlm_proj.* (r), encoder_norm.* (r), which the model does not use
+        unused                    no head: positions.{weight_g,weight_v,bias} of a Conformer of transformers, whose
+                                  class has this convolution and never computes with it; kept to be written back
 
     `metadata` is plain data (JSON can hold it): `labels` and `problem_type` of a classifier, `pooling_mode` of one
     with a hidden layer, `tdnn_kernel` and `tdnn_dilation`, `groups` of a quantiser, `offset` of a wav2vec,

@@ -8,20 +8,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from sonant.checkpoints.aside import describe, head_tables
-from sonant.checkpoints.checkpoint import Checkpoint
+from sonant.checkpoints.checkpoint import UNUSED, Checkpoint
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.files import read_json, read_tensors, write_json, write_safetensors
 from sonant.checkpoints.folder import CONFIG, PREPROCESSORS, WEIGHTS, index_of, replacing_model
-from sonant.checkpoints.hf_config import backbone_settings, family_in, head_metadata, write_config
+from sonant.checkpoints.hf_config import backbone_settings, family_in, head_metadata, unused_settings, write_config
 from sonant.checkpoints.hf_heads import head_tables_of, heads_in
 from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.keys import check, holds, make_heads, read, write
 from sonant.checkpoints.languages import Get, Languages, adapter_of, in_language, refuse_language
 from sonant.checkpoints.left_aside import take_out, warn_of
 from sonant.checkpoints.own import OWN_TYPE, int8_note, read_own, read_own_heads, write_own_heads
+from sonant.checkpoints.tables import HF_UNUSED
 from sonant.checkpoints.tokenizer_files import read_tokenizer, write_tokenizer
 from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckpoint
 from sonant.models import WaveformTransformerConfig
@@ -55,10 +57,11 @@ def read_hf(
     within = {name.removeprefix(layout.prefix) for name in state if name.startswith(layout.prefix)}
     state = {name.removeprefix(layout.prefix): tensor for name, tensor in state.items()}
     tables, reason = heads_in(state, theirs, layout)
+    settings["conv_bias"] = "feature_extractor.conv_layers.0.conv.bias" in state
+    config = make_config(family, settings, overrides, source=source)
+    _compare(state, layout.derived(config), source)
     translated = read(state, layout.rows, tables)
     left = take_out(translated, layout.rows, within=within)
-    settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
-    config = make_config(family, settings, overrides, source=source)
     known = {kind: head_metadata(kind, theirs) for kind in translated.heads}
     tables = head_tables(family) | {kind: tables[kind] for kind in translated.heads}
     known |= read_own_heads(folder, translated)
@@ -80,6 +83,17 @@ def read_hf(
         return in_language(checkpoint, languages, language)
     refuse_language(language, source)
     return checkpoint
+
+
+def _compare(state: dict[str, Tensor], derived: Mapping[str, Tensor], source: object) -> None:
+    """Take out of a file what its configuration tells; CheckpointMismatch where the two differ beyond rounding."""
+    for name, expected in derived.items():
+        found = state.pop(name, expected)
+        if found.shape != expected.shape or not torch.allclose(found.float(), expected, rtol=1e-2, atol=0):
+            raise CheckpointMismatch(
+                f"{source}: {name} {tuple(found.shape)} is not what the configuration makes of it, "
+                f"{tuple(expected.shape)}. The two do not belong together; check that both come from one download."
+            )
 
 
 def _read_weights(folder: Path, source: object) -> dict[str, Tensor]:
@@ -135,11 +149,16 @@ def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
     kind = next((kind for kind in tables if kind in checkpoint.heads and _fits(checkpoint, kind)), None)
     config = write_config(checkpoint, kind)
     state, _ = write(checkpoint.backbone_state, layout.rows)
+    state |= layout.derived(checkpoint.config)
+    unused = checkpoint.heads.get(UNUSED) if layout.unused else None
+    if unused is not None:
+        state |= write(unused.tensors, HF_UNUSED.rows)[0]
+        config |= unused_settings(unused)
     if kind is not None:
         prefix = "" if kind in layout.beside_backbone else layout.prefix
         state = {f"{prefix}{name}": tensor for name, tensor in state.items()}
         state |= write(checkpoint.heads[kind].tensors, tables[kind].rows)[0]
-    others = {name: head for name, head in checkpoint.heads.items() if name != kind}
+    others = {name: head for name, head in checkpoint.heads.items() if name != kind and head is not unused}
     with replacing_model(folder) as draft:
         write_safetensors(draft / WEIGHTS[0], state, {"format": "pt"})
         write_json(draft / CONFIG, config)

@@ -71,6 +71,8 @@ def head_metadata(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
                 "tdnn_kernel": list(config.get("tdnn_kernel", (5, 3, 3, 1, 1))),
                 "tdnn_dilation": list(config.get("tdnn_dilation", (1, 2, 3, 1, 1))),
             }
+        case "unused":
+            return {}
         case _:
             return {} if config.get("model_type") == "hubert" else {"groups": config.get("num_codevector_groups", 2)}
 
@@ -129,6 +131,12 @@ def codebooks(head: Head) -> tuple[int, int, int]:
     _, codes, width = head.tensors["quantizer.codevectors"].shape
     groups = head.tensors["project_q.weight"].shape[1] // width
     return groups, codes // groups, width
+
+
+def unused_settings(head: Head) -> dict[str, Any]:
+    """Return the sizes of the positional convolution that a Conformer has and does not use."""
+    dim, group_dim, kernel = head.tensors["positions.weight_v"].shape
+    return {"num_conv_pos_embeddings": kernel, "num_conv_pos_embedding_groups": dim // group_dim}
 
 
 def _head_settings(kind: str, head: Head) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from sonant.checkpoints.checkpoint import UNUSED
 from sonant.checkpoints.hf_layouts import Layout
 from sonant.checkpoints.keys import HeadTable
 from sonant.checkpoints.tables import HF_FINAL_PROJECTION, HF_HEADS
@@ -33,7 +34,7 @@ def heads_in(
     """The tables of the heads that these tensors can belong to, and why a classifier is left aside, if one is."""
     kind, reason = _classifier(state, config)
     known = head_tables_of(layout)
-    tables = {name: known[name] for name in ("ctc", "pretraining", kind) if name}
+    tables = {name: known[name] for name in ("ctc", "pretraining", kind, UNUSED if layout.unused else "") if name}
     weighted = config.get("use_weighted_layer_sum", False)
     return {name: HeadTable(table.rows) if weighted else table for name, table in tables.items()}, reason
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import gcd
 from typing import Any
 
+from torch import Tensor
+
 from sonant.checkpoints.keys import Table
-from sonant.checkpoints.tables import HF, HF_W2V_BERT2
+from sonant.checkpoints.tables import HF, HF_CONFORMER, HF_W2V_BERT2
 from sonant.errors import CorruptedCheckpoint, UnsupportedCheckpoint
-from sonant.models import HuBERTConfig, WaveformTransformerConfig
+from sonant.layers.relative_attention import rotary_frequencies
+from sonant.models import HuBERTConfig, Wav2Vec2ConformerConfig, WaveformTransformerConfig
 from sonant.models.normalization import TRANSFORMERS_EPSILON
 from sonant.models.w2v_bert2 import W2vBERT2Config
 
@@ -59,6 +63,13 @@ W2V_BERT2: Settings = (
     ("adapter_feed_forward", "use_intermediate_ffn_before_adapter", False),
 )
 
+CONFORMER: Settings = (
+    *(row for row in WAVEFORM if row[0] not in ("pre_norm", "position_kernel", "position_groups")),
+    ("conv_kernel", "conv_depthwise_kernel_size", 31),
+    ("rotary_base", "rotary_embedding_base", 10_000),
+    ("conv_dropout", "conformer_conv_dropout", 0.1),
+)
+
 # A setting, the only value that we can do, and what another value means.
 Required = tuple[tuple[str, Any, str], ...]
 WAVEFORM_REQUIRED: Required = (
@@ -73,6 +84,10 @@ NO_PARTS_OF_HUBERT: Required = (
 # Adapters that a family's classes in transformers do not have.
 NO_CONV_ADAPTER: Required = (("add_adapter", False, "a convolutional adapter behind the encoder"),)
 NO_ATTENTION_ADAPTERS: Required = (("adapter_attn_dim", None, "adapters in the attention layers, as in MMS"),)
+CONFORMER_REQUIRED: Required = (
+    ("feat_extract_activation", "gelu", "another activation in the extractor"),
+    *NO_CONV_ADAPTER,
+)
 W2V_BERT2_REQUIRED: Required = (
     ("hidden_act", "swish", "another activation"),
     ("adapter_act", "relu", "another activation in the adapter"),
@@ -92,6 +107,8 @@ class Layout:
         classes: by kind of head, None for the bare model. Those of `AgeGenderModel`, `HubertModelWithFinalProj` and
             `...ForSpeechClassification` come with the models, not with transformers, which loads the backbone alone.
         beside_backbone: the kinds of head whose classes put no prefix before the backbone's tensors.
+        derived: the tensors of a file that its configuration tells, by their name there: not read, but compared.
+        unused: whether its class has a positional convolution that it never computes with.
         under_adapter: the kinds of head whose classes refuse a model with an adapter.
         extractor: class of the feature extractor.
         read, write: what config.json says beyond `settings`: (theirs, preprocessor, source) to ours, and back.
@@ -110,6 +127,8 @@ class Layout:
     write: Callable[[Any], dict[str, Any]]
     preprocessor: Callable[[Any], dict[str, Any]]
     normalize_from: str = "the extractor's norm, as in the published models"
+    derived: Callable[[Any], dict[str, Tensor]] = lambda _: {}
+    unused: bool = False
     under_adapter: tuple[str, ...] = ()
     beside_backbone: tuple[str, ...] = ()
 
@@ -173,7 +192,7 @@ def _write_hubert(config: HuBERTConfig) -> dict[str, Any]:
     return {**_write_waveform(config), "conv_pos_batch_norm": config.position_norm == "batch"}
 
 
-def _waveform_preprocessor(config: WaveformTransformerConfig) -> dict[str, Any]:
+def _waveform_preprocessor(config: WaveformTransformerConfig | Wav2Vec2ConformerConfig) -> dict[str, Any]:
     epsilon = config.normalize_epsilon
     return {
         "do_normalize": config.normalize,
@@ -184,6 +203,40 @@ def _waveform_preprocessor(config: WaveformTransformerConfig) -> dict[str, Any]:
         "return_attention_mask": config.extractor_norm == "layer",
         "sampling_rate": config.sampling_rate,
     }
+
+
+def _read_conformer(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], source: object) -> dict[str, Any]:
+    known = {"swish": "swish", "silu": "swish", "gelu": "gelu", "relu": "relu"}
+    activation, positions = theirs.get("hidden_act", "gelu"), theirs.get("position_embeddings_type", "relative")
+    if not isinstance(activation, str) or activation not in known:
+        raise UnsupportedCheckpoint(
+            f"{source}: config.json says hidden_act={activation!r}, which sonant's Conformers do not have. "
+            f"Known are {', '.join(known)}."
+        )
+    if positions not in ("relative", "rotary", None):
+        raise UnsupportedCheckpoint(
+            f"{source}: config.json says position_embeddings_type={positions!r}; known are 'relative', 'rotary' and "
+            "null. A model of type 'wav2vec2-bert' has other positions, and another model_type."
+        )
+    others = {"activation": known[activation], "positions": positions}
+    return _read_waveform(theirs, preprocessor, source) | others
+
+
+def _write_conformer(config: Wav2Vec2ConformerConfig) -> dict[str, Any]:
+    return {
+        "conv_bias": config.conv_bias,
+        "num_feat_extract_layers": len(config.conv_channels),
+        "hidden_act": config.activation,
+        "position_embeddings_type": config.positions,
+        "num_conv_pos_embeddings": 128,  # of a convolution that the class makes and does not use; it must be possible
+        "num_conv_pos_embedding_groups": gcd(16, config.dim),
+    }
+
+
+def _rotary_frequencies(config: Wav2Vec2ConformerConfig) -> dict[str, Tensor]:
+    if config.positions != "rotary":
+        return {}
+    return {"encoder.embed_positions.inv_freq": rotary_frequencies(config.dim // config.num_heads, config.rotary_base)}
 
 
 def _read_w2v_bert2(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], source: object) -> dict[str, Any]:
@@ -296,6 +349,27 @@ LAYOUTS: dict[str, Layout] = {
         },
         required=NO_PARTS_OF_HUBERT,
         under_adapter=("sequence_classification", "frame_classification"),
+    ),
+    "wav2vec2_conformer": Layout(
+        model_type="wav2vec2-conformer",
+        prefix="wav2vec2_conformer.",
+        rows=HF_CONFORMER,
+        settings=CONFORMER,
+        required=CONFORMER_REQUIRED,
+        classes={
+            None: "Wav2Vec2ConformerModel",
+            "ctc": "Wav2Vec2ConformerForCTC",
+            "sequence_classification": "Wav2Vec2ConformerForSequenceClassification",
+            "frame_classification": "Wav2Vec2ConformerForAudioFrameClassification",
+            "xvector": "Wav2Vec2ConformerForXVector",
+            "pretraining": "Wav2Vec2ConformerForPreTraining",
+        },
+        extractor="Wav2Vec2FeatureExtractor",
+        read=_read_conformer,
+        write=_write_conformer,
+        preprocessor=_waveform_preprocessor,
+        derived=_rotary_frequencies,
+        unused=True,
     ),
     "w2v_bert2": Layout(
         model_type="wav2vec2-bert",

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sonant.checkpoints.checkpoint import MASK, Head, shapes_of
+from sonant.checkpoints.checkpoint import MASK, UNUSED, Head, shapes_of
 from sonant.checkpoints.weight_norm import unfold
 from sonant.errors import CheckpointMismatch
 from sonant.models import BackboneConfig
@@ -30,6 +30,7 @@ HEAD_INPUTS = {  # the tensors of each head that read the backbone's output, and
     "frame_classification": {"classifier.weight": -1},
     "xvector": {"projector.weight": -1},
     "pretraining": {"final_proj.weight": -1, "project_to_steps.weight": 0},
+    UNUSED: {},
 }
 
 

@@ -7,6 +7,7 @@ seamless_communication `models/conformer_shaw/loader.py`; fairseq2 `models/wav2v
 `models/wav2vec2/components.py` and `wavlm_attention.py`.
 """
 
+from sonant.checkpoints.checkpoint import UNUSED
 from sonant.checkpoints.keys import HeadTable, Row, Table
 
 # fairseq, unilm and s3prl
@@ -205,6 +206,33 @@ HF_W2V_BERT2: Table = (
     *_feed_forward_of_w2v_bert2(_ADAPTER + "feed_forward.", _ADAPTER + "ffn."),
 )
 
+HF_CONFORMER: Table = (
+    Row("mask_embedding", "masked_spec_embed"),
+    Row("extractor.layers.{i}.conv.{p}", "feature_extractor.conv_layers.{i}.conv.{p}"),
+    Row("extractor.layers.{i}.norm.{p}", "feature_extractor.conv_layers.{i}.layer_norm.{p}"),
+    Row("encoder.norm.{p}", "encoder.layer_norm.{p}"),
+    *(row for row in HF_W2V_BERT2 if not str(row.native).startswith(("adapter.", "mask_", _BLOCK + "conv.depthwise_"))),
+    Row(_BLOCK + "attention.position.weight", _BLOCK + "self_attn.linear_pos.weight"),
+    Row(_BLOCK + "attention.content_bias", _BLOCK + "self_attn.pos_bias_u"),
+    Row(_BLOCK + "attention.position_bias", _BLOCK + "self_attn.pos_bias_v"),
+    Row(_BLOCK + "conv.batch_norm.{p}", _BLOCK + "conv_module.batch_norm.{p}"),
+    *(
+        Row(_BLOCK + f"conv.batch_norm.{name}", _BLOCK + f"conv_module.batch_norm.{name}")
+        for name in ("running_mean", "running_var", "num_batches_tracked")
+    ),
+)
+# What the class of the Conformer has and never computes with: the positional convolution of its ancestor.
+_UNUSED = "encoder.pos_conv_embed.conv."
+HF_UNUSED = HeadTable(
+    (
+        Row("positions.weight_g", _UNUSED + "parametrizations.weight.original0"),
+        Row("positions.weight_v", _UNUSED + "parametrizations.weight.original1"),
+        Row("positions.weight_g", _UNUSED + "weight_g", writes=False),
+        Row("positions.weight_v", _UNUSED + "weight_v", writes=False),
+        Row("positions.bias", _UNUSED + "bias"),
+    )
+)
+
 _LAYER_MIX: Table = (Row("layer_weights", "layer_weights"),)
 _CLASSIFIER: Table = (Row("classifier.{p}", "classifier.{p}"),)
 _PROJECTOR: Table = (Row("projector.{p}", "projector.{p}"),)
@@ -249,6 +277,7 @@ HF_HEADS: dict[str, HeadTable] = {
     "frame_classification": HF_FRAMES,
     "xvector": HF_XVECTOR,
     "pretraining": HF_CONTRAST,
+    UNUSED: HF_UNUSED,
 }
 
 # fairseq's and fairseq2's w2v-BERT 2.0

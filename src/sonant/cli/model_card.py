@@ -16,6 +16,7 @@ from sonant.models import (
     DiscreteBERTConfig,
     VQWav2VecConfig,
     W2vBERT2Config,
+    Wav2Vec2ConformerConfig,
     WaveformConvNetConfig,
     WaveformTransformerConfig,
 )
@@ -116,6 +117,11 @@ def _shape(config: BackboneConfig) -> Iterable[tuple[str, str]]:
         case DiscreteBERTConfig():
             yield "tokens", f"{config.vocabulary_size:,}, from a vq-wav2vec with {config.tokenizer.quantizer} codes"
             yield "Transformer", f"{_blocks(config)}, {config.max_positions:,} positions"
+        case Wav2Vec2ConformerConfig():
+            norm = "layer norm" if config.extractor_norm == "layer" else "group norm"
+            yield "extractor", f"{_convolutions(config.conv_channels)}, {norm}"
+            positions = f", {config.positions} positions" if config.positions else ""
+            yield "conformer", f"{_blocks(config)}, convolutions of {config.conv_kernel} frames{positions}"
         case W2vBERT2Config():
             yield "features", f"{config.num_bins} mel energies, {config.stack} frames of 10 ms stacked"
             yield "conformer", f"{_blocks(config)}, convolutions of {config.conv_kernel} frames"
@@ -129,7 +135,7 @@ def _range(numbers: Sequence[int]) -> str:
     return " to ".join(map(str, sorted({min(numbers), max(numbers)})))
 
 
-def _blocks(config: WaveformTransformerConfig | DiscreteBERTConfig | W2vBERT2Config) -> str:
+def _blocks(config: WaveformTransformerConfig | DiscreteBERTConfig | W2vBERT2Config | Wav2Vec2ConformerConfig) -> str:
     heads = f"{config.num_layers} blocks of {config.dim}, {config.num_heads} heads"
     return f"{heads}, feed-forward {config.feed_forward_dim}"
 

@@ -171,6 +171,8 @@ def conv_module(module: ConvModule, x: Tensor) -> Tensor:
 def conformer_layer(layer: ConformerLayer, x: Tensor, mask: Tensor) -> Tensor:
     """(batch, time, dim) to the same."""
     x = x + 0.5 * layer.feed_forward_1(layer.feed_forward_1_norm(x))
+    assert isinstance(layer.attention, SelfAttention)
+    assert isinstance(layer.conv, ConvModule)
     x = x + attend(layer.attention, layer.attention_norm(x), mask)
     x = x + conv_module(layer.conv, x)
     x = x + 0.5 * layer.feed_forward_2(layer.feed_forward_2_norm(x))

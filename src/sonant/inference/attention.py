@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.layers.attention import Bias, SelfAttention, attend
+from sonant.layers.attention import KernelBias, SelfAttention, attend
 from sonant.layers.kernels.triton_attention import attend_blocks
 from sonant.layers.positions import PositionGate, RelativeBias
 
@@ -46,7 +46,7 @@ class FusedSelfAttention(nn.Module):
         """
         query, key, value, *gates = self.input(frames).split(self.widths, dim=1)
         q, k, v = (part.unflatten(1, (self.num_heads, -1)) for part in (query, key, value))
-        bias: Bias | None = None
+        bias: KernelBias | None = None
         if self.relative_keys is not None:
             bias = self.relative_keys.bias(q)
         elif self.gate_scale is not None and table is not None:

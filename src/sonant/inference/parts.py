@@ -9,9 +9,10 @@ from sonant.layers.attention import SelfAttention
 from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.causal_context import CausalLayer
 from sonant.layers.clip_norm import ClipGroupNorm
-from sonant.layers.conformer import ConvModule
+from sonant.layers.conformer import CentredConvModule, ConvModule
 from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer
 from sonant.layers.positions import BatchNormPositions, PositionGate, RelativeKeys
+from sonant.layers.relative_attention import RelativeAttention, RotaryAttention
 from sonant.layers.transformer import FeedForward, TransformerLayer
 from sonant.models.maskable import FeatureProjection
 
@@ -34,6 +35,16 @@ PARTS: dict[type[nn.Module], dict[str, tuple[type, ...]]] = {
         "outer": LINEAR,
         "dropout": DROPOUT,
     },
+    CentredConvModule: {
+        "norm": NORM,
+        "inner": LINEAR,
+        "depthwise": CONV,
+        "batch_norm": (nn.BatchNorm1d,),
+        "outer": LINEAR,
+        "dropout": DROPOUT,
+    },
+    RelativeAttention: dict.fromkeys(("query", "key", "value", "output", "position"), LINEAR),
+    RotaryAttention: dict.fromkeys(("query", "key", "value", "output"), LINEAR),
     CausalLayer: {"conv": CONV, "norm": (ClipGroupNorm,), "dropout": DROPOUT},
     ConvExtractor: {"layers": (nn.ModuleList,)},
     ConvLayer: {"conv": CONV, "norm": (ClipNorm, ChannelNorm, NoneType)},
@@ -67,11 +78,11 @@ def is_whole(block: nn.Module) -> bool:  # noqa: PLR0911  one line for each kind
             return block.running_mean is not None and block.weight is not None
         case nn.Conv1d():
             return (*block.padding, *block.dilation, *block.output_padding) == (0, 1, 0) and not block.transposed
-        case SelfAttention():
+        case SelfAttention() | RelativeAttention() | RotaryAttention():
             return all(linear.bias is not None for linear in (block.query, block.key, block.value))
         case PositionGate():
             return block.linear.bias is not None
-        case ConvModule():
+        case ConvModule() | CentredConvModule():
             depthwise = block.depthwise
             unbiased = all(part.bias is None for part in (block.inner, block.outer, depthwise))
             return unbiased and depthwise.stride == (1,) and depthwise.weight.shape[1] == 1

@@ -15,7 +15,7 @@ from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.causal_context import CausalContext, CausalLayer
 from sonant.layers.clip_convolution import ClipConv
 from sonant.layers.clip_norm import ClipGroupNorm
-from sonant.layers.conformer import ConformerEncoder, ConformerLayer, ConvModule
+from sonant.layers.conformer import CentredConvModule, ConformerEncoder, ConformerLayer, ConvModule
 from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer, GatedConvLayer, StridedGate
 from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer
 from sonant.layers.gumbel_quantizer import GumbelQuantizer
@@ -27,9 +27,10 @@ from sonant.layers.positions import (
     RelativeKeys,
     RelativePositions,
 )
+from sonant.layers.relative_attention import RelativeAttention, RotaryAttention, Rotations, Sinusoids
 from sonant.layers.token_positions import LearnedPositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
-from sonant.models import VQWav2Vec, Wav2Vec, WaveformTransformer
+from sonant.models import VQWav2Vec, Wav2Vec, Wav2Vec2Conformer, WaveformTransformer
 from sonant.models.code_vocabulary import CodeVocabulary
 from sonant.models.discrete_bert import DiscreteBERT, TokenHead
 from sonant.models.maskable import FeatureProjection
@@ -43,10 +44,11 @@ KNOWN: dict[type[nn.Module], Any] = {
         *(ConvPositions, BatchNormPositions, ClipConv, FeatureProjection, TransformerLayer, AttentionAdapter),
         *(nn.Linear, nn.Conv1d, nn.LayerNorm, nn.BatchNorm1d, nn.Embedding, nn.Dropout, nn.Identity, nn.ModuleList),
         *(ChannelNorm, ClipGroupNorm, ClipNorm, RelativeKeys, RelativePositions, LearnedPositions),
+        *(CentredConvModule, RelativeAttention, RotaryAttention, Rotations, Sinusoids),
         *(CausalContext, ConformerEncoder, ConformerLayer, TransformerEncoder),
         *(ConvAdapter, ConvAdapterLayer, GatedConvLayer, StridedGate, GumbelQuantizer, KMeansQuantizer),
         *(StackedFbank, CodeVocabulary, TokenHead),
-        *(WaveformTransformer, W2vBERT2, Wav2Vec, VQWav2Vec, DiscreteBERT),
+        *(WaveformTransformer, Wav2Vec2Conformer, W2vBERT2, Wav2Vec, VQWav2Vec, DiscreteBERT),
     )
 }
 # Names that are weights; a tensor of that name which is no parameter is made by something else, such as weight norm.

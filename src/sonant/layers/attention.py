@@ -12,9 +12,10 @@ from sonant.layers.kernels import flex_attention, triton_attention
 from sonant.layers.kernels.cpu_attention import attend_cpu
 from sonant.layers.kernels.flex_attention import attend_flex
 from sonant.layers.kernels.triton_attention import attend_triton
-from sonant.layers.positions import PositionGate, RelativeBias, RelativeKeyBias, RelativeKeys
+from sonant.layers.positions import PositionGate, RelativeBias, RelativeKeyBias, RelativeKeys, RelativeProductBias
 
-Bias = RelativeBias | RelativeKeyBias
+KernelBias = RelativeBias | RelativeKeyBias  # those that a kernel knows
+Bias = KernelBias | RelativeProductBias
 Kernel = Literal["triton", "flex", "cpu", "torch"]
 BiasOfBlock = Callable[[int, int], Tensor]  # from which query to which, counted from a clip's end: (..., rows, length)
 
@@ -44,6 +45,8 @@ def attend(
     Returns:
         (total, heads, head_dim).
     """
+    if isinstance(bias, RelativeProductBias):
+        return attend_by_torch(query, key, value, lengths, bias, dropout=dropout)
     match kernel_for(query, key, value, bias, dropout=dropout):
         case "triton":
             return attend_triton(query, key, value, lengths, bias, dropout=dropout)
@@ -54,7 +57,7 @@ def attend(
     return attend_by_torch(query, key, value, lengths, bias, dropout=dropout)
 
 
-def kernel_for(query: Tensor, key: Tensor, value: Tensor, bias: Bias | None, *, dropout: float) -> Kernel:
+def kernel_for(query: Tensor, key: Tensor, value: Tensor, bias: KernelBias | None, *, dropout: float) -> Kernel:
     """What serves these inputs best: on a GPU Triton, or FlexAttention for heads too wide for it; on a CPU our own.
 
     A graph compiled for a GPU holds Triton's kernels as they are; in any other record of what is computed, only
@@ -77,6 +80,8 @@ def _wants_gradient(query: Tensor, key: Tensor, value: Tensor, bias: Bias | None
             of_bias = [table, gate]
         case RelativeKeyBias(scores=scores):
             of_bias = [scores]
+        case RelativeProductBias(query=biased, keys=keys):
+            of_bias = [biased, keys]
         case None:
             of_bias = []
     return torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value, *of_bias))
@@ -181,6 +186,16 @@ def _blocks_of(bias: Bias, steps: slice, length: int) -> BiasOfBlock:
                 return wide.flatten(-2).unfold(-1, length, wide.shape[-1] + 1)  # (clips, heads, rows, length)
 
             return keyed
+        case RelativeProductBias(query=biased, keys=keys):
+            biased, reach = of_clips(biased), (len(keys) + 1) // 2
+            of_distance = keys[reach - length : reach + length - 1].permute(1, 2, 0)  # (heads, head_dim, distances)
+
+            def multiplied(top: int, bottom: int) -> Tensor:
+                """Return the bias of a block: row r against the distances it meets, key j at r + j among them."""
+                wide = torch.matmul(biased[:, :, top:bottom], of_distance[..., top : bottom + length - 1])
+                return wide.flatten(-2).unfold(-1, length, wide.shape[-1] + 1)  # (clips, heads, rows, length)
+
+            return multiplied
 
 
 def attend_reference(query: Tensor, key: Tensor, value: Tensor, lengths: list[int], bias: Bias | None = None) -> Tensor:
@@ -202,6 +217,11 @@ def attend_reference(query: Tensor, key: Tensor, value: Tensor, lengths: list[in
                 number = (distance + left).clamp(0, scores.shape[2] - 1)  # (length, length)
                 own = scores[offset : offset + length].transpose(0, 1)  # (heads, length, distances)
                 logits = logits + own.gather(2, number.expand(len(own), -1, -1))
+            case RelativeProductBias(query=biased, keys=keys):
+                reach = (len(keys) + 1) // 2
+                logits = logits + torch.einsum(
+                    "ihd,ijhd->hij", biased[offset : offset + length], keys[distance + reach - 1]
+                )
         results.append((logits.softmax(-1) @ v).transpose(0, 1))
         offset += length
     return torch.cat(results)

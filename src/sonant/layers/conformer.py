@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sonant.layers.activations import Activation, activation
 from sonant.layers.attention import SelfAttention, attend_reference
 from sonant.layers.packed import Packed, lay_with_gaps
+from sonant.layers.relative_attention import RelativeAttention, RotaryAttention, Rotations, Sinusoids
 from sonant.layers.transformer import FeedForward
 
 
@@ -34,18 +36,47 @@ class ConvModule(nn.Module):
         return self.dropout(self.outer(F.silu(self.depthwise_norm(moved))))
 
 
+class CentredConvModule(nn.Module):
+    """Norm, gated linear unit, depthwise convolution, batch norm, activation, linear: the module of the Conformer.
+
+    A frame sees itself and `(kernel - 1) / 2` frames on either side; outside a clip it sees zeros. In training the
+    batch norm takes its statistics over all frames of a batch; in evaluation it has running ones, and no clip sees
+    another.
+    Source: Conformer (arXiv 2005.08100, section 2.2).
+    """
+
+    def __init__(
+        self, dim: int, *, kernel: int = 31, activation: Activation = "swish", dropout: float = 0.0, eps: float = 1e-5
+    ) -> None:
+        super().__init__()
+        self.activation = activation
+        self.norm, self.batch_norm = nn.LayerNorm(dim, eps=eps), nn.BatchNorm1d(dim)
+        self.inner, self.outer = nn.Linear(dim, 2 * dim, bias=False), nn.Linear(dim, dim, bias=False)
+        self.depthwise = nn.Conv1d(dim, dim, kernel, groups=dim, bias=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, frames: Packed) -> Tensor:
+        """(total, dim) to (total, dim)."""
+        gated = F.glu(self.inner(self.norm(frames.values)))
+        side = self.depthwise.kernel_size[0] // 2
+        stream, steps = lay_with_gaps(frames.with_values(gated), side, side)
+        moved = self.depthwise(stream.T[None])[0].T  # (steps - 2 * side, dim)
+        moved = self.batch_norm(moved.index_select(0, steps - side))
+        return self.dropout(self.outer(activation(self.activation)(moved)))
+
+
 class ConformerLayer(nn.Module):
     """Half a feed-forward block, attention, convolution, half a feed-forward block, norm.
 
-    Source: Conformer (arXiv 2005.08100) as w2v-BERT 2.0 has it (arXiv 2312.05187): its convolution is causal and has a
-    layer norm; its attention, here the part that is handed in, has relative keys and sees the whole clip.
+    Source: Conformer (arXiv 2005.08100). Attention and convolution are the parts that are handed in: those of w2v-BERT
+    2.0 (arXiv 2312.05187) have relative keys, and a causal convolution with a layer norm.
     """
 
     def __init__(
         self,
         dim: int,
-        attention: SelfAttention,
-        conv: ConvModule,
+        attention: SelfAttention | RelativeAttention | RotaryAttention,
+        conv: ConvModule | CentredConvModule,
         make_feed_forward: Callable[[], FeedForward],
         *,
         dropout: float = 0.0,
@@ -59,18 +90,18 @@ class ConformerLayer(nn.Module):
         self.norm = nn.LayerNorm(dim, eps=eps)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, frames: Packed) -> Tensor:
-        """(total, dim) to (total, dim)."""
+    def forward(self, frames: Packed, table: Tensor | None = None) -> Tensor:
+        """(total, dim) to (total, dim); `table`: what attention is told of positions, where it must be told."""
         x = frames.values
         x = x + 0.5 * self.feed_forward_1(self.feed_forward_1_norm(x))
-        x = x + self.dropout(self.attention(self.attention_norm(x), frames.sizes))
+        x = x + self.dropout(self.attention(self.attention_norm(x), frames.sizes, table))
         x = x + self.conv(frames.with_values(x))
         x = x + 0.5 * self.feed_forward_2(self.feed_forward_2_norm(x))
         return self.norm(x)
 
 
 def conformer_reference(layer: ConformerLayer, clip: Tensor) -> Tensor:
-    """What a layer must make of one clip (frames, dim), written from the formulae; without dropout."""
+    """What a layer of w2v-BERT 2.0 must make of one clip (frames, dim), written from the formulae; without dropout."""
 
     def halved(x: Tensor, norm: nn.LayerNorm, block: FeedForward) -> Tensor:
         inner = norm(x) @ block.inner.weight.T + block.inner.bias
@@ -78,6 +109,7 @@ def conformer_reference(layer: ConformerLayer, clip: Tensor) -> Tensor:
 
     def attended(x: Tensor) -> Tensor:
         part = layer.attention
+        assert isinstance(part, SelfAttention)
         query, key, value = (
             linear(x).unflatten(1, (part.num_heads, -1)) for linear in (part.query, part.key, part.value)
         )
@@ -86,6 +118,7 @@ def conformer_reference(layer: ConformerLayer, clip: Tensor) -> Tensor:
 
     def convolved(x: Tensor) -> Tensor:
         part = layer.conv
+        assert isinstance(part, ConvModule)
         values, gates = (part.norm(x) @ part.inner.weight.T).chunk(2, dim=1)
         gated, taps = values * gates.sigmoid(), part.depthwise.weight[:, 0].T  # (frames, dim), (kernel, dim)
         moved = torch.zeros_like(gated)
@@ -101,12 +134,15 @@ def conformer_reference(layer: ConformerLayer, clip: Tensor) -> Tensor:
 
 
 class ConformerEncoder(nn.Module):
-    """The layers, one after another; no positions before them and no norm behind them.
+    """The layers, one after another, and a norm behind them, where there is one.
 
-    Hidden state 0 is the input of the first layer, hidden state i the output of layer i; `last` is the last of them.
+    Hidden state 0 is the input of the first layer, hidden state i the output of layer i; `last` is the last of them
+    after the norm.
 
     Args:
         make_layer: builds one layer; called once a layer.
+        positions: makes of packed frames the table that attention is told of positions; None: it needs none.
+        norm: what stands behind the layers; None for nothing.
         layerdrop: probability of skipping a layer in training.
     """
 
@@ -115,11 +151,14 @@ class ConformerEncoder(nn.Module):
         num_layers: int,
         make_layer: Callable[[], ConformerLayer],
         *,
+        positions: Sinusoids | Rotations | None = None,
+        norm: nn.LayerNorm | None = None,
         dropout: float = 0.0,
         layerdrop: float = 0.0,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(make_layer() for _ in range(num_layers))
+        self.positions, self.norm = positions, norm
         self.dropout, self.layerdrop = nn.Dropout(dropout), layerdrop
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -143,9 +182,12 @@ class ConformerEncoder(nn.Module):
         x = self.dropout(frames.values)
         kept = {0: x} if 0 in keep else {}
         depth = len(self.layers) if last else max(keep, default=0)
+        table = self.positions(frames) if self.positions is not None and depth else None
         for number, layer in enumerate(self.layers[:depth], start=1):
             if not (self.training and self.layerdrop > 0 and torch.rand(()).item() < self.layerdrop):
-                x = layer(frames.with_values(x))
+                x = layer(frames.with_values(x), table)
             if number in keep:
                 kept[number] = x
-        return kept, x if last else None
+        if not last:
+            return kept, None
+        return kept, x if self.norm is None else self.norm(x)

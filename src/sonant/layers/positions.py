@@ -157,3 +157,16 @@ class RelativeKeys(nn.Embedding):
         """From queries (total, heads, head_dim), scaled as their product with the keys is."""
         scores = (query * query.shape[-1] ** -0.5) @ self.weight.to(query.dtype).T  # (total, heads, distances)
         return RelativeKeyBias(scores, self.left)
+
+
+@dataclass(frozen=True, eq=False)
+class RelativeProductBias:
+    """What is added to the attention logits of query i and key j: `query[i, h] @ keys[j - i + reach - 1, h]`.
+
+    Attributes:
+        query: (total, heads, head_dim), scaled as the product with the keys of frames is.
+        keys: (2 * reach - 1, heads, head_dim), for distances -(reach - 1) to reach - 1.
+    """
+
+    query: Tensor
+    keys: Tensor

@@ -10,6 +10,7 @@ from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig, build_vq_wav2ve
 from sonant.models.w2v_bert2 import W2vBERT2, W2vBERT2Config, build_w2v_bert2
 from sonant.models.wav2vec import Wav2Vec, Wav2VecConfig, build_wav2vec
 from sonant.models.wav2vec2 import Wav2Vec2Config, build_wav2vec2
+from sonant.models.wav2vec2_conformer import Wav2Vec2Conformer, Wav2Vec2ConformerConfig, build_wav2vec2_conformer
 from sonant.models.waveform_convnet import WaveformConvNet, WaveformConvNetConfig
 from sonant.models.waveform_transformer import WaveformTransformer, WaveformTransformerConfig
 from sonant.models.wavlm import WavLMConfig, build_wavlm
@@ -27,6 +28,8 @@ __all__ = [
     "W2vBERT2Config",
     "Wav2Vec",
     "Wav2Vec2Config",
+    "Wav2Vec2Conformer",
+    "Wav2Vec2ConformerConfig",
     "Wav2VecConfig",
     "WavLMConfig",
     "WaveformConvNet",
@@ -47,6 +50,8 @@ def build(config: BackboneConfig) -> Backbone:
             return build_hubert(config)
         case Wav2Vec2Config():
             return build_wav2vec2(config)
+        case Wav2Vec2ConformerConfig():
+            return build_wav2vec2_conformer(config)
         case Wav2VecConfig():
             return build_wav2vec(config)
         case VQWav2VecConfig():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from sonant.errors import UnknownName
-from sonant.models import discrete_bert, hubert, vq_wav2vec, w2v_bert2, wav2vec, wav2vec2, wavlm
+from sonant.models import discrete_bert, hubert, vq_wav2vec, w2v_bert2, wav2vec, wav2vec2, wav2vec2_conformer, wavlm
 from sonant.models.abilities import ABILITIES, Ability
 from sonant.models.backbone import BackboneConfig
 from sonant.models.families import FAMILIES, Family, Preset, Task, family_of, presets
@@ -142,6 +142,7 @@ VOXPOPULI_PAPER = (
 )
 MMS_PAPER = ("Scaling Speech Technology to 1,000+ Languages", "https://arxiv.org/abs/2305.13516")
 
+CONFORMER_PAPER = ("fairseq S2T: Fast Speech-to-Text Modeling with fairseq", "https://arxiv.org/abs/2010.05171")
 SEAMLESS_PAPER = (
     "Seamless: Multilingual Expressive and Streaming Speech Translation",
     "https://arxiv.org/abs/2312.05187",
@@ -170,6 +171,10 @@ FILE_KNOWS = (
 HUB_NORMALISES = (
     "The authors trained it on waveforms as they are; the hub's preprocessor asks for normalised ones. "
     "sonant goes by the file that it loads."
+)
+CONFORMER_DATA = (
+    "The hub's cards speak of Libri-Light and of LibriSpeech as the speech it was pretrained on; the paper is about "
+    "other models, and gives no result of this one."
 )
 HUB_BIASES = (
     "The file on the hub has biases in its convolutions, which the authors' own training configuration does not; "
@@ -413,6 +418,30 @@ PRETRAINED = (
         languages="1,406 languages",
         licence=NON_COMMERCIAL,
         paper=MMS_PAPER,
+    ),
+    Card(
+        name="facebook/wav2vec2-conformer-rel-pos-large",
+        title="wav2vec 2.0 Conformer Large, relative positions",
+        config=wav2vec2_conformer.RELATIVE_LARGE,
+        parameters=610_169_344,
+        data=LIBRI_LIGHT,
+        hours=None,
+        languages="English",
+        licence=META,
+        paper=CONFORMER_PAPER,
+        notes=(CONFORMER_DATA,),
+    ),
+    Card(
+        name="facebook/wav2vec2-conformer-rope-large",
+        title="wav2vec 2.0 Conformer Large, rotary positions",
+        config=wav2vec2_conformer.ROTARY_LARGE,
+        parameters=584_954_368,
+        data=LIBRI_LIGHT,
+        hours=None,
+        languages="English",
+        licence=META,
+        paper=CONFORMER_PAPER,
+        notes=(CONFORMER_DATA,),
     ),
     Card(
         name="facebook/w2v-bert-2.0",
@@ -664,6 +693,30 @@ TUNED = (
         f"Common Voice and BABEL in 40 languages, {PHONEMES}",
         ZERO_SHOT_PAPER,
         _file("zero_shot/phonetisaurus_40lang_m10.pt"),
+    ),
+    Tuned(
+        "facebook/wav2vec2-conformer-rel-pos-large-100h-ft",
+        "wav2vec 2.0 Conformer Large, relative positions, fine-tuned",
+        "facebook/wav2vec2-conformer-rel-pos-large",
+        f"LibriSpeech 100 h, {LETTERS}",
+    ),
+    Tuned(
+        "facebook/wav2vec2-conformer-rel-pos-large-960h-ft",
+        "wav2vec 2.0 Conformer Large, relative positions, fine-tuned",
+        "facebook/wav2vec2-conformer-rel-pos-large",
+        f"LibriSpeech 960 h, {LETTERS}",
+    ),
+    Tuned(
+        "facebook/wav2vec2-conformer-rope-large-100h-ft",
+        "wav2vec 2.0 Conformer Large, rotary positions, fine-tuned",
+        "facebook/wav2vec2-conformer-rope-large",
+        f"LibriSpeech 100 h, {LETTERS}",
+    ),
+    Tuned(
+        "facebook/wav2vec2-conformer-rope-large-960h-ft",
+        "wav2vec 2.0 Conformer Large, rotary positions, fine-tuned",
+        "facebook/wav2vec2-conformer-rope-large",
+        f"LibriSpeech 960 h, {LETTERS}",
     ),
 )
 

@@ -4,10 +4,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sonant.errors import UnknownName
-from sonant.models import discrete_bert, hubert, vq_wav2vec, w2v_bert2, wav2vec, wav2vec2, wavlm
+from sonant.models import (
+    discrete_bert,
+    hubert,
+    vq_wav2vec,
+    w2v_bert2,
+    wav2vec,
+    wav2vec2,
+    wav2vec2_conformer,
+    wavlm,
+)
 from sonant.models.backbone import BackboneConfig
 
-Family = Literal["WavLM", "HuBERT", "wav2vec 2.0", "w2v-BERT 2.0", "vq-wav2vec", "wav2vec"]
+Family = Literal["WavLM", "HuBERT", "wav2vec 2.0", "wav2vec 2.0 Conformer", "w2v-BERT 2.0", "vq-wav2vec", "wav2vec"]
 Task = Literal["speaker", "content", "emotion", "semantic"]
 Pool = Literal["mean", "max", "mean+std"]
 
@@ -36,6 +45,8 @@ def family_of(config: BackboneConfig) -> Family:
             return "HuBERT"
         case wav2vec2.Wav2Vec2Config():
             return "wav2vec 2.0"
+        case wav2vec2_conformer.Wav2Vec2ConformerConfig():
+            return "wav2vec 2.0 Conformer"
         case w2v_bert2.W2vBERT2Config():
             return "w2v-BERT 2.0"
         case vq_wav2vec.VQWav2VecConfig() | discrete_bert.DiscreteBERTConfig():
@@ -57,6 +68,7 @@ FAMILIES: dict[str, Family] = {  # as users type them
     "wavlm": "WavLM",
     "hubert": "HuBERT",
     "wav2vec2": "wav2vec 2.0",
+    "wav2vec2-conformer": "wav2vec 2.0 Conformer",
     "w2v-bert": "w2v-BERT 2.0",
     "vq-wav2vec": "vq-wav2vec",
     "wav2vec": "wav2vec",
@@ -73,6 +85,12 @@ _PREDICTING: dict[Task, tuple[float, Pool | None, str]] = {
     "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
     "semantic": (5 / 6, "mean", "our choice: words and meaning stay high up to the top layers (Pasad et al. 2023)"),
 }
+_CONTRASTING: dict[Task, tuple[float, Pool | None, str]] = {
+    "speaker": (1 / 4, "mean", "our choice, as for the other families"),
+    "content": (2 / 3, None, "our choice: the top layers turn back towards the input (Pasad et al. 2021)"),
+    "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
+    "semantic": (2 / 3, "mean", "our choice: the top layers turn back towards the input (Pasad et al. 2021)"),
+}
 _CONTEXT: dict[Task, tuple[float, Pool | None, str]] = {
     "speaker": (1 / 4, "mean", "our choice, as for the other families"),
     "content": (1, None, "what the authors feed to recognisers: the context network's last layer, or BERT's"),
@@ -82,12 +100,8 @@ _CONTEXT: dict[Task, tuple[float, Pool | None, str]] = {
 PRESETS: dict[Family, dict[Task, tuple[float, Pool | None, str]]] = {
     "WavLM": _PREDICTING,
     "HuBERT": _PREDICTING,
-    "wav2vec 2.0": {
-        "speaker": (1 / 4, "mean", "our choice, as for the other families"),
-        "content": (2 / 3, None, "our choice: the top layers turn back towards the input (Pasad et al. 2021)"),
-        "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
-        "semantic": (2 / 3, "mean", "our choice: the top layers turn back towards the input (Pasad et al. 2021)"),
-    },
+    "wav2vec 2.0": _CONTRASTING,
+    "wav2vec 2.0 Conformer": _CONTRASTING,
     "w2v-BERT 2.0": {
         "speaker": (1 / 4, "mean", "our choice, as for the other families"),
         "content": (3 / 4, None, "our choice, as for the other families that predict labels"),

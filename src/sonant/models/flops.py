@@ -13,6 +13,7 @@ from sonant.models.backbone import BackboneConfig
 from sonant.models.discrete_bert import DiscreteBERTConfig
 from sonant.models.vq_wav2vec import VQWav2VecConfig
 from sonant.models.w2v_bert2 import W2vBERT2Config
+from sonant.models.wav2vec2_conformer import Wav2Vec2ConformerConfig
 from sonant.models.waveform_convnet import WaveformConvNetConfig
 from sonant.models.waveform_transformer import WaveformTransformerConfig
 from sonant.models.wavlm import WavLMConfig
@@ -49,10 +50,15 @@ def forward_flops(config: BackboneConfig, num_samples: int) -> Flops:
             return _discrete_bert(config, num_samples)
         case W2vBERT2Config():
             return _w2v_bert2(config, num_samples)
+        case Wav2Vec2ConformerConfig():
+            return _wav2vec2_conformer(config, num_samples)
     raise UnknownName(
         "count of operations for the configuration",
         type(config).__name__,
-        ["WaveformTransformerConfig", "WaveformConvNetConfig", "DiscreteBERTConfig", "W2vBERT2Config"],
+        [
+            *("WaveformTransformerConfig", "WaveformConvNetConfig", "DiscreteBERTConfig", "W2vBERT2Config"),
+            "Wav2Vec2ConformerConfig",
+        ],
     )
 
 
@@ -64,6 +70,9 @@ def feed_forward_flops(config: BackboneConfig, num_samples: int) -> int:
             return 2 * config.num_layers * linear_flops(frames, config.dim, config.feed_forward_dim)
         case W2vBERT2Config():  # two in each layer
             frames = _mel_frames(config, num_samples) // config.stack
+            return 4 * config.num_layers * linear_flops(frames, config.dim, config.feed_forward_dim)
+        case Wav2Vec2ConformerConfig():
+            _, frames = _strided(config.conv_channels, config.conv_kernels, config.conv_strides, num_samples)
             return 4 * config.num_layers * linear_flops(frames, config.dim, config.feed_forward_dim)
     return 0
 
@@ -114,15 +123,21 @@ def _w2v_bert2(config: W2vBERT2Config, num_samples: int) -> Flops:
     mel_frames = _mel_frames(c, num_samples)
     spectrum = (1 << (c.sampling_rate // 40 - 1).bit_length()) // 2 + 1
     frames = mel_frames // c.stack
-    layer = _attention(frames, c.dim) + 4 * linear_flops(frames, c.dim, c.feed_forward_dim)
+    layer = _conformer_layer(frames, c.dim, c.feed_forward_dim, c.conv_kernel)
     layer += linear_flops(frames * c.num_heads, c.dim // c.num_heads, c.left_reach + 1 + c.right_reach)
-    layer += (
-        linear_flops(frames, c.dim, 2 * c.dim)
-        + _conv(frames, 1, c.dim, c.conv_kernel)
-        + linear_flops(frames, c.dim, c.dim)
-    )
     projection = linear_flops(frames, c.num_bins * c.stack, c.dim)
     return Flops(linear_flops(mel_frames, spectrum, c.num_bins), projection + c.num_layers * layer)
+
+
+def _wav2vec2_conformer(config: Wav2Vec2ConformerConfig, num_samples: int) -> Flops:
+    c = config
+    extractor, frames = _strided(c.conv_channels, c.conv_kernels, c.conv_strides, num_samples)
+    projection = linear_flops(frames, c.conv_channels[-1], c.dim)
+    layer = _conformer_layer(frames, c.dim, c.feed_forward_dim, c.conv_kernel)
+    if c.positions == "relative" and frames:  # the key of every distance, and each query against them
+        distances = 2 * frames - 1
+        layer += linear_flops(distances, c.dim, c.dim) + linear_flops(frames, c.dim, distances)
+    return Flops(extractor, projection + c.num_layers * layer)
 
 
 def _mel_frames(config: W2vBERT2Config, num_samples: int) -> int:
@@ -143,6 +158,12 @@ def _strided(
 
 def _transformer_layer(frames: int, dim: int, feed_forward_dim: int) -> int:
     return _attention(frames, dim) + 2 * linear_flops(frames, dim, feed_forward_dim)
+
+
+def _conformer_layer(frames: int, dim: int, feed_forward_dim: int, kernel: int) -> int:
+    """Attention without positions, two feed-forward blocks, and the convolution between two linear maps."""
+    linear = 4 * linear_flops(frames, dim, feed_forward_dim) + 3 * linear_flops(frames, dim, dim)
+    return _attention(frames, dim) + linear + _conv(frames, 1, dim, kernel)
 
 
 def _attention(frames: int, dim: int) -> int:

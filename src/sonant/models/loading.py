@@ -7,6 +7,7 @@ TRANSFORMERS = {  # its classes; it has none for vq-wav2vec and wav2vec
     "WavLM": "WavLMModel",
     "HuBERT": "HubertModel",
     "wav2vec 2.0": "Wav2Vec2Model",
+    "wav2vec 2.0 Conformer": "Wav2Vec2ConformerModel",
     "w2v-BERT 2.0": "Wav2Vec2BertModel",
 }
 

@@ -180,6 +180,8 @@ LIBRISPEECH_OF_CHECKPOINTS = {
     "wav2vec2-base-960h": {"test-clean": 3.4, "test-other": 8.6},
     "wav2vec2-large-960h-lv60": {"test-clean": 2.2},
     "wav2vec2-large-960h-lv60-self": {"test-clean": 1.9, "test-other": 3.9},
+    "wav2vec2-conformer-rel-pos-large-960h-ft": {"test-clean": 1.85, "test-other": 3.83},
+    "wav2vec2-conformer-rope-large-960h-ft": {"test-clean": 1.96, "test-other": 3.98},
     "hubert-large-ls960-ft": {"test-clean": 1.9},
 }
 

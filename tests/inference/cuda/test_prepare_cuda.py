@@ -14,7 +14,16 @@ from sonant.layers import attention
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.kernels import triton_attention, triton_convolution, triton_norm
 from sonant.layers.packed import Packed
-from sonant.models import Backbone, HuBERTConfig, W2vBERT2Config, Wav2Vec2Config, Wav2VecConfig, WavLMConfig, build
+from sonant.models import (
+    Backbone,
+    HuBERTConfig,
+    W2vBERT2Config,
+    Wav2Vec2Config,
+    Wav2Vec2ConformerConfig,
+    Wav2VecConfig,
+    WavLMConfig,
+    build,
+)
 from tests.inference.cuda.test_recording import Rehearsal
 from tests.shapes import SMALL
 from tests.triton_kernels import needs_triton
@@ -28,6 +37,12 @@ CONFIGS: dict[str, Any] = {
     "wav2vec2, layer norm": Wav2Vec2Config(**LAYER_NORM),
     "wav2vec2, adapters": Wav2Vec2Config(**LAYER_NORM, attention_adapter_dim=8),
     "w2v_bert2": W2vBERT2Config(**CONFORMER),
+    **{
+        f"wav2vec2_conformer, {kind}": Wav2Vec2ConformerConfig(
+            **CONFORMER, conv_channels=(16,) * 7, conv_kernel=7, positions=kind
+        )
+        for kind in ("relative", "rotary", None)
+    },
 }
 LENGTHS = (16_000, 400, 7_777, 16_000, 32_123)
 

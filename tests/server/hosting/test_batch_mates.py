@@ -18,6 +18,7 @@ from sonant.models import (
     VQWav2VecConfig,
     W2vBERT2Config,
     Wav2Vec2Config,
+    Wav2Vec2ConformerConfig,
     Wav2VecConfig,
     WavLMConfig,
     build,
@@ -38,6 +39,9 @@ FAMILIES = {
     "wav2vec": Wav2VecConfig(**CONVOLUTIONS),
     "vq-wav2vec": VQWav2VecConfig(
         **CONVOLUTIONS, conv_kernels=(10, 8, 4, 4, 4), conv_strides=(5, 4, 2, 2, 2), codes=20, shared_codebook=False
+    ),
+    "wav2vec 2.0 Conformer": Wav2Vec2ConformerConfig(
+        conv_channels=(8,) * 7, dim=24, num_layers=2, num_heads=3, feed_forward_dim=32
     ),
     "w2v-BERT 2.0": W2vBERT2Config(dim=24, num_layers=2, num_heads=3, feed_forward_dim=32),
 }

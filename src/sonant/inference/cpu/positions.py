@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from sonant.inference.cpu.few_sizes import filled, in_pieces, step_pieces
 from sonant.inference.cpu.grouped_convolution import GroupedConvolution
 from sonant.inference.cpu.linear import FloatPrecision, PreparedLinear
-from sonant.layers.conformer import ConvModule
+from sonant.layers.conformer import CentredConvModule, ConvModule
 from sonant.layers.packed import Packed
 from sonant.layers.positions import BatchNormPositions, ConvPositions, affine
 
@@ -67,6 +67,35 @@ class PreparedConvModule(nn.Module):
         gated = in_pieces(lambda rows: F.glu(self.inner(self.norm(rows))), frames.values)
         moved = _each_clip(self.depthwise, frames.with_values(gated), self.depthwise.kernel - 1, 0)
         return in_pieces(lambda rows: self.outer(F.silu(self.depthwise_norm(rows))), moved)
+
+
+class PreparedCentredConvModule(nn.Module):
+    """`CentredConvModule` without dropout, its batch norm folded into the convolution.
+
+    The arguments are those of `PreparedConvModule`.
+    """
+
+    def __init__(
+        self, module: CentredConvModule, *, precision: FloatPrecision = "float32", depthwise: FloatPrecision = "float32"
+    ) -> None:
+        super().__init__()
+        self.norm = module.norm
+        self.inner = PreparedLinear(module.inner.weight, None, precision=precision)
+        self.outer = PreparedLinear(module.outer.weight, None, precision=precision)
+        factor, offset = affine(module.batch_norm)
+        self.depthwise = GroupedConvolution(
+            module.depthwise.weight * factor[:, None, None],
+            offset,
+            len(factor),
+            precision=depthwise,
+            activation=module.activation,
+        )
+
+    def forward(self, frames: Packed) -> Tensor:
+        """(total, dim) to (total, dim); typed as by `PreparedLinear`."""
+        gated = in_pieces(lambda rows: F.glu(self.inner(self.norm(rows))), frames.values)
+        side = self.depthwise.kernel // 2
+        return self.outer(_each_clip(self.depthwise, frames.with_values(gated), side, side))
 
 
 def _each_clip(convolution: GroupedConvolution, frames: Packed, before: int, after: int) -> Tensor:

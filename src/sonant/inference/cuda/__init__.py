@@ -12,6 +12,7 @@ from sonant.inference.cuda.blocks import (
     CudaFeedForward,
     CudaLinear,
     CudaTransformerLayer,
+    WideBatchNorm,
     Widened,
     WideNorm,
     cuda_attention,
@@ -22,14 +23,20 @@ from sonant.inference.cuda.extractor import CudaExtractor
 from sonant.inference.modules import plain_copy, replace_blocks
 from sonant.inference.parts import is_whole
 from sonant.inference.precision import Precision
+from sonant.inference.relative_attention import FusedRelativeAttention, FusedRotaryAttention
 from sonant.layers.attention import SelfAttention
+from sonant.layers.conformer import CentredConvModule, ConvModule
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.positions import BatchNormPositions, ConvPositions
+from sonant.layers.relative_attention import RelativeAttention, RotaryAttention
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
 from sonant.models import Backbone, MaskableBackbone
 from sonant.models.maskable import FeatureProjection
 
-UNDIVIDED = (SelfAttention, FeedForward, ConvExtractor, ConvPositions, BatchNormPositions, FeatureProjection)
+UNDIVIDED = (
+    *(SelfAttention, RelativeAttention, RotaryAttention, FeedForward, FeatureProjection),
+    *(ConvExtractor, ConvPositions, BatchNormPositions, ConvModule, CentredConvModule),
+)
 
 
 @torch.no_grad()
@@ -50,7 +57,7 @@ def prepare_cuda(backbone: Backbone, precision: Precision, device: torch.device 
     return prepared
 
 
-def _prepared(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa: C901, PLR0911  one line for each kind
+def _prepared(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa: C901, PLR0911, PLR0912  a line for each kind
     match block:
         case TransformerEncoder():
             replace_blocks(block, partial(_prepared, dtype=dtype))
@@ -62,6 +69,10 @@ def _prepared(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa
             return CudaTransformerLayer(block, dtype)
         case SelfAttention():
             return cuda_attention(block, dtype)
+        case RelativeAttention():
+            return FusedRelativeAttention(block, partial(CudaLinear, dtype=dtype))
+        case RotaryAttention():
+            return FusedRotaryAttention(block, partial(CudaLinear, dtype=dtype))
         case FeedForward():
             return CudaFeedForward(block, dtype)
         case ConvExtractor() if block.norm != "clip":
@@ -74,6 +85,8 @@ def _prepared(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa
             return _projection(block, dtype)
         case nn.LayerNorm():
             return WideNorm(block)
+        case nn.BatchNorm1d():
+            return WideBatchNorm(block)
         case nn.Linear():
             return CudaLinear(block.weight, block.bias, dtype)
         case nn.Conv1d() if type(block) is nn.Conv1d:  # not those that do more

@@ -62,6 +62,18 @@ class WideNorm(nn.Module):
         return F.layer_norm(x.float(), self.weight.shape, self.weight, self.bias, self.eps)
 
 
+class WideBatchNorm(nn.Module):
+    """A batch norm with running statistics, in float32."""
+
+    def __init__(self, norm: nn.BatchNorm1d) -> None:
+        super().__init__()
+        self.factor, self.offset = affine(norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(rows, dim) to the same."""
+        return torch.addcmul(self.offset, x.float(), self.factor)
+
+
 class CudaFeedForward(nn.Module):
     """`FeedForward` without dropout, so many rows at a time."""
 

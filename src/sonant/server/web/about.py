@@ -16,6 +16,8 @@ FAMILIES: Mapping[Family, str] = {
     "model before it had learned. Take it for discrete units of speech, and for frozen features under a free licence.",
     "wav2vec 2.0": "wav2vec 2.0 learned to find the true quantised frame behind a mask among others of the same clip. "
     "Take it to be fine-tuned for transcripts, from few labels or in many languages.",
+    "wav2vec 2.0 Conformer": "wav2vec 2.0 Conformer learned as wav2vec 2.0 did, with a convolution in each of its "
+    "blocks. Take it to be fine-tuned for transcripts in English, where one large encoder may be had.",
     "w2v-BERT 2.0": "w2v-BERT 2.0 is a conformer over mel energies that learned both to find the quantised frame "
     "behind a mask and to name it. Take it to be fine-tuned where there is little data in a language.",
     "vq-wav2vec": "vq-wav2vec turns speech into codes, two for every hundredth of a second, learned by telling the "

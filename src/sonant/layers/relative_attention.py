@@ -1,0 +1,127 @@
+"""Attention of the Conformer: with Transformer-XL's relative positions, or with rotated frames.
+
+The frequencies of the angles are computed as the original code does, to the last bit: a minute into a clip, another
+rounding of them would be an error of a thousandth in the angle.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from sonant.layers.attention import attend
+from sonant.layers.packed import Packed, onto, steps_at
+from sonant.layers.positions import RelativeProductBias
+
+
+class Sinusoids(nn.Module):
+    """Sines and cosines of each distance that two frames of a clip can have; it has no weights.
+
+    Source: Transformer-XL (arXiv 1901.02860, section 3.3); fairseq `modules/positional_encoding.py`,
+    `RelPositionalEncoding`.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, frames: Packed) -> Tensor:
+        """Return the table (2 * longest - 1, dim), in order of distance: key minus query, the most negative first."""
+        reach, values = max(frames.sizes), frames.values
+        back = torch.arange(reach - 1, -reach, -1.0, dtype=_precise(values))  # frames from the key to the query
+        turns = torch.exp(torch.arange(0, self.dim, 2, dtype=back.dtype) * -(math.log(10_000) / self.dim))
+        angles = back[:, None] * turns
+        return onto(_interleaved(angles.sin(), angles.cos()), values.device).to(values.dtype)
+
+
+class Rotations(nn.Module):
+    """Cosines and sines by which the frames of a clip are rotated before queries and keys; it has no weights.
+
+    Source: RoFormer (arXiv 2104.09864); fairseq `modules/rotary_positional_embedding.py`.
+    """
+
+    def __init__(self, head_dim: int, *, base: int = 10_000) -> None:
+        super().__init__()
+        self.head_dim, self.base = head_dim, base
+
+    def forward(self, frames: Packed) -> Tensor:
+        """Return the table (2, total, head_dim / 2): cosines, sines."""
+        values = frames.values
+        place = steps_at(torch.zeros_like(frames.lengths), frames.lengths).to(_precise(values))
+        angles = place[:, None] * rotary_frequencies(self.head_dim, self.base, place.dtype)
+        return onto(torch.stack([angles.cos(), angles.sin()]), values.device).to(values.dtype)
+
+
+def rotary_frequencies(head_dim: int, base: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return the angle by which each pair of channels turns from a frame to the next: (head_dim / 2,)."""
+    return 1.0 / base ** (torch.arange(0, head_dim, 2, dtype=dtype) / head_dim)
+
+
+def _precise(values: Tensor) -> torch.dtype:
+    """Float32 at least: in half precision neighbours in a long clip would have one angle."""
+    return torch.promote_types(values.dtype, torch.float32)
+
+
+def _interleaved(even: Tensor, odd: Tensor) -> Tensor:
+    """Two tensors (rows, dim / 2) as the even and the odd columns of one (rows, dim)."""
+    return torch.stack([even, odd], -1).flatten(-2)
+
+
+class RelativeAttention(nn.Module):
+    """Multi-head self-attention whose logits depend on the distance of query and key, as in Transformer-XL.
+
+    The logit of query i and key j is `(q_i + content_bias) @ k_j + (q_i + position_bias) @ p_(j - i)` over the root of
+    head_dim, with p the projected sinusoids of the distance.
+
+    Attributes:
+        position: from the sinusoids of a distance to its key.
+        content_bias, position_bias: (heads, head_dim), added to every query before it meets a frame, and a distance.
+    """
+
+    def __init__(self, dim: int, num_heads: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.num_heads, self.dropout = num_heads, dropout
+        self.query, self.key, self.value, self.output = (nn.Linear(dim, dim) for _ in range(4))
+        self.position = nn.Linear(dim, dim, bias=False)
+        self.content_bias, self.position_bias = (nn.Parameter(torch.empty(num_heads, dim // num_heads)) for _ in "uv")
+        for bias in (self.content_bias, self.position_bias):
+            nn.init.xavier_uniform_(bias)
+
+    def forward(self, frames: Tensor, lengths: list[int], table: Tensor) -> Tensor:
+        """(total, dim) to (total, dim); `table` is that of `Sinusoids`."""
+        q, k, v = (linear(frames).unflatten(-1, (self.num_heads, -1)) for linear in (self.query, self.key, self.value))
+        keys = self.position(table).unflatten(-1, (self.num_heads, -1))  # (2 * reach - 1, heads, head_dim)
+        biased = (q + self.position_bias.to(q.dtype)) * q.shape[-1] ** -0.5
+        bias = RelativeProductBias(biased, keys)
+        dropout = self.dropout if self.training else 0.0
+        mixed = attend(q + self.content_bias.to(q.dtype), k, v, lengths, bias, dropout=dropout)
+        return self.output(mixed.flatten(1))
+
+
+class RotaryAttention(nn.Module):
+    """Multi-head self-attention over frames that are rotated, slice by slice, before they become queries and keys.
+
+    RoFormer rotates the queries and keys themselves; the published Conformers were trained with rotated frames.
+    """
+
+    def __init__(self, dim: int, num_heads: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.num_heads, self.dropout = num_heads, dropout
+        self.query, self.key, self.value, self.output = (nn.Linear(dim, dim) for _ in range(4))
+
+    def forward(self, frames: Tensor, lengths: list[int], table: Tensor) -> Tensor:
+        """(total, dim) to (total, dim); `table` is that of `Rotations`."""
+        turned = rotated(frames, table, self.num_heads)
+        q, k, v = (
+            linear(x).unflatten(-1, (self.num_heads, -1))
+            for linear, x in ((self.query, turned), (self.key, turned), (self.value, frames))
+        )
+        mixed = attend(q, k, v, lengths, dropout=self.dropout if self.training else 0.0)
+        return self.output(mixed.flatten(1))
+
+
+def rotated(frames: Tensor, table: Tensor, num_heads: int) -> Tensor:
+    """Turn channel i and channel i + head_dim / 2 of each head's slice as a pair: (total, dim) to the same."""
+    cosines, sines = table[:, :, None].to(frames.dtype)  # (total, 1, head_dim / 2) each
+    first, second = frames.unflatten(-1, (num_heads, 2, -1)).unbind(-2)  # (total, heads, head_dim / 2) each
+    return torch.stack([first * cosines - second * sines, second * cosines + first * sines], -2).flatten(1)

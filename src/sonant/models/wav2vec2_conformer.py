@@ -1,0 +1,145 @@
+"""wav2vec 2.0 Conformer (fairseq S2T, arXiv 2010.05171): wav2vec 2.0, its Transformer replaced by a Conformer."""
+
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Literal
+
+import torch
+from torch import nn
+
+from sonant.errors import ConfigurationError
+from sonant.layers.activations import Activation
+from sonant.layers.attention import SelfAttention
+from sonant.layers.conformer import CentredConvModule, ConformerEncoder, ConformerLayer
+from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm, receptive_field
+from sonant.layers.relative_attention import RelativeAttention, RotaryAttention, Rotations, Sinusoids
+from sonant.layers.transformer import FeedForward
+from sonant.models.maskable import FeatureProjection, MaskableBackbone
+from sonant.models.normalization import ORIGINAL_EPSILON, check_epsilon
+
+Positions = Literal["relative", "rotary"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wav2Vec2ConformerConfig:
+    """Sizes and rates; the defaults are the published model with relative positions. In brackets: Hugging Face's name.
+
+    Attributes:
+        positions: how attention knows them; None: it does not.
+        rotary_base: of the angles of "rotary"; the larger, the slower the slow channels turn.
+    """
+
+    conv_channels: tuple[int, ...] = (512,) * 7  # conv_dim
+    conv_kernels: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
+    conv_strides: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
+    conv_bias: bool = True
+    extractor_norm: ExtractorNorm = "layer"  # feat_extract_norm
+    dim: int = 1024  # hidden_size
+    num_layers: int = 24
+    num_heads: int = 16
+    feed_forward_dim: int = 4096
+    activation: Activation = "swish"  # hidden_act
+    conv_kernel: int = 31  # conv_depthwise_kernel_size
+    positions: Positions | None = "relative"  # position_embeddings_type
+    rotary_base: int = 10_000  # rotary_embedding_base
+    layer_norm_eps: float = 1e-5
+    dropout: float = 0.1  # hidden_dropout
+    attention_dropout: float = 0.1
+    activation_dropout: float = 0.1
+    conv_dropout: float = 0.1  # conformer_conv_dropout
+    input_dropout: float = 0.1  # feat_proj_dropout
+    layerdrop: float = 0.0
+    normalize: bool = True  # whether waveforms come with zero mean and unit variance
+    normalize_epsilon: float = ORIGINAL_EPSILON  # added to the variance
+    sampling_rate: int = 16_000
+
+    def __post_init__(self) -> None:
+        if not len(self.conv_channels) == len(self.conv_kernels) == len(self.conv_strides) > 0:
+            raise ConfigurationError(
+                f"conv_channels, conv_kernels and conv_strides describe the same layers, but have "
+                f"{len(self.conv_channels)}, {len(self.conv_kernels)} and {len(self.conv_strides)} entries."
+            )
+        if self.dim % self.num_heads:
+            raise ConfigurationError(
+                f"dim={self.dim} cannot be divided by num_heads={self.num_heads}; choose a multiple."
+            )
+        if self.conv_kernel % 2 == 0:
+            raise ConfigurationError(
+                f"conv_kernel={self.conv_kernel} has no middle: the convolution sees as many frames ahead as back. "
+                "Choose an odd number."
+            )
+        if self.positions == "rotary" and self.dim // self.num_heads % 2:
+            raise ConfigurationError(
+                f"Heads of {self.dim // self.num_heads} channels cannot be rotated in pairs; choose dim and num_heads "
+                "so that each has an even number."
+            )
+        if self.positions == "relative" and self.dim % 2:
+            raise ConfigurationError(f"dim={self.dim} is odd: relative positions are pairs of sine and cosine.")
+        check_epsilon(self.normalize_epsilon)
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that one frame sees."""
+        return receptive_field(self.conv_kernels, self.conv_strides)
+
+    @property
+    def stride(self) -> int:
+        """Samples from one frame to the next."""
+        return prod(self.conv_strides)
+
+
+RELATIVE_LARGE = Wav2Vec2ConformerConfig()
+ROTARY_LARGE = replace(RELATIVE_LARGE, positions="rotary")
+
+
+class Wav2Vec2Conformer(MaskableBackbone):
+    """Convolutional extractor, projection, masking, Conformer; `last` is the last state after the encoder's norm."""
+
+    config: Wav2Vec2ConformerConfig
+    extractor: ConvExtractor
+
+    def __init__(self, config: Wav2Vec2ConformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config
+        self.extractor = ConvExtractor(
+            c.conv_channels, c.conv_kernels, c.conv_strides, bias=c.conv_bias, norm=c.extractor_norm
+        )
+        self.projection = FeatureProjection(c.conv_channels[-1], c.dim, dropout=c.input_dropout, eps=c.layer_norm_eps)
+        self.mask_embedding = nn.Parameter(torch.rand(c.dim))
+
+        def feed_forward() -> FeedForward:
+            return FeedForward(
+                c.dim,
+                c.feed_forward_dim,
+                activation=c.activation,
+                dropout=c.dropout,
+                activation_dropout=c.activation_dropout,
+            )
+
+        def attention() -> SelfAttention | RelativeAttention | RotaryAttention:
+            match c.positions:
+                case "relative":
+                    return RelativeAttention(c.dim, c.num_heads, dropout=c.attention_dropout)
+                case "rotary":
+                    return RotaryAttention(c.dim, c.num_heads, dropout=c.attention_dropout)
+            return SelfAttention(c.dim, c.num_heads, dropout=c.attention_dropout)
+
+        def make_layer() -> ConformerLayer:  # its norms add 1e-5, whatever the others do
+            conv = CentredConvModule(c.dim, kernel=c.conv_kernel, activation=c.activation, dropout=c.conv_dropout)
+            return ConformerLayer(c.dim, attention(), conv, feed_forward, dropout=c.attention_dropout)
+
+        positions: Sinusoids | Rotations | None = None
+        if c.positions == "relative":
+            positions = Sinusoids(c.dim)
+        elif c.positions == "rotary":
+            positions = Rotations(c.dim // c.num_heads, base=c.rotary_base)
+        norm = nn.LayerNorm(c.dim, eps=c.layer_norm_eps)
+        self.encoder = ConformerEncoder(
+            c.num_layers, make_layer, positions=positions, norm=norm, dropout=c.dropout, layerdrop=c.layerdrop
+        )
+
+
+def build_wav2vec2_conformer(config: Wav2Vec2ConformerConfig) -> Wav2Vec2Conformer:
+    """Make a wav2vec 2.0 Conformer with fresh weights."""
+    return Wav2Vec2Conformer(config)
