@@ -12,6 +12,7 @@ LETTERS = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")
 PHONEMES = ("<pad>", "<s>", "</s>", "<unk>", "n", "aɪ", "tʃ", "ɔː", "s", "t")
 XVECTOR_DIM = 24
 NUM_SPEAKERS = 2
+LABELS = ("anger", "joy", "calm")
 
 
 def write_ctc(
@@ -70,6 +71,20 @@ def write_frame_classifier(
     if weighted:
         tensors["layer_weights"] = torch.randn(config.num_layers + 1, generator=draw)
     return _write(folder, config, {"frame_classification": Head(tensors)}, seed)
+
+
+def write_classifier(folder: Path, *, seed: int = 0) -> Path:
+    """A model whose head gives a recording one of `LABELS`, by the maximum of its frames."""
+    config = Wav2Vec2Config(**SMALL)
+    draw = torch.Generator().manual_seed(seed)
+    tensors = {
+        "classifier.dense.weight": torch.randn(config.dim, config.dim, generator=draw) / config.dim**0.5,
+        "classifier.dense.bias": torch.zeros(config.dim),
+        "classifier.output.weight": torch.randn(len(LABELS), config.dim, generator=draw),
+        "classifier.output.bias": torch.zeros(len(LABELS)),
+    }
+    metadata: dict[str, object] = {"labels": list(LABELS), "pooling_mode": "max"}
+    return _write(folder, config, {"speech_classification": Head(tensors, metadata)}, seed)
 
 
 def _write(folder: Path, config: BackboneConfig, heads: dict[str, Head], seed: int) -> Path:

@@ -12,14 +12,22 @@ import sonant
 from sonant import audio
 from sonant.api import SpeechEncoder
 from sonant.api.similarity import compare_voices
-from sonant.checkpoints import load_checkpoint, save_checkpoint
+from sonant.checkpoints import load_checkpoint, make_backbone, save_checkpoint
 from sonant.decoding.subtitles import segments
 from sonant.errors import CheckpointError, ConfigurationError, TooShortAudio, UnknownName
 from sonant.evaluation import diarization_error
 from sonant.layers.packed import Packed
 from sonant.models import W2vBERT2Config
 from sonant.models.catalog import CATALOG
-from tests.heads import PHONEMES, XVECTOR_DIM, write_ctc, write_frame_classifier, write_xvector
+from tests.heads import (
+    LABELS,
+    PHONEMES,
+    XVECTOR_DIM,
+    write_classifier,
+    write_ctc,
+    write_frame_classifier,
+    write_xvector,
+)
 
 RATE = 16_000
 SPEECH = Path(__file__).parent.parent.parent / "examples/speech"
@@ -97,6 +105,30 @@ def test_windows_only_move_the_input_of_a_head(verifier: SpeechEncoder) -> None:
         answers.append(sink.finish())
     for answer in answers[1:]:
         np.testing.assert_allclose(answer, answers[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "sum", "max"])
+def test_windows_of_a_recording_are_pooled_as_one(pooling: str, tmp_path: Path) -> None:
+    stored = load_checkpoint(write_classifier(tmp_path))
+    stored.heads["speech_classification"].metadata.update(pooling_mode=pooling, problem_type="regression")
+    encoder = SpeechEncoder(make_backbone(stored), heads=stored.heads)
+    wave = speech("fr-june-busy", 5.0)
+    for window_seconds in (None, 1.5):
+        states = encoder.encode(wave, to="torch", window_seconds=window_seconds)
+        expected = encoder.heads["speech_classification"](Packed.pack([states[:, None]]))[0]
+        answer = encoder.classify(wave, window_seconds=window_seconds)
+        assert answer == pytest.approx(dict(zip(LABELS, expected.tolist(), strict=True)), rel=1e-4, abs=1e-4)
+
+
+def test_what_a_head_says_of_whole_recordings(tmp_path: Path, clips: list[np.ndarray]) -> None:
+    encoder = sonant.load(write_classifier(tmp_path))
+    assert encoder.abilities == ("embeddings", "classification")
+    assert tuple(encoder.classify(clips[0])) == LABELS
+    assert sonant.classify(clips[0], model=encoder) == encoder.classify(clips[0])
+    stereo = np.stack([clips[0][:16_000], clips[1][:16_000]], axis=1)
+    assert encoder.classify([(stereo, RATE)], channel="all") == [[encoder.classify(stereo[:, i]) for i in (0, 1)]]
+    with pytest.warns(UserWarning, match="1 of 2 recordings"):
+        assert encoder.classify([clips[0], clips[0][:10]], on_error="skip")[1] is None
 
 
 def test_pairs_of_voices(verifier: SpeechEncoder, clips: list[np.ndarray]) -> None:

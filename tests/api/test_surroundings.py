@@ -16,7 +16,7 @@ from sonant.api import SpeechEncoder
 from sonant.audio import mel
 from sonant.models import VQWav2VecConfig, W2vBERT2Config, Wav2VecConfig, WavLMConfig, build
 from sonant.pretraining.kmeans import KMeans
-from tests.heads import write_ctc, write_frame_classifier, write_xvector
+from tests.heads import write_classifier, write_ctc, write_frame_classifier, write_xvector
 from tests.shapes import SMALL
 
 CONVOLUTIONS: dict[str, Any] = {"context_kernels": (2, 3)}
@@ -80,18 +80,20 @@ def test_states_are_the_same(name: str, mode: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_so_are_units_and_what_heads_say_and_what_is_loaded(mode: str, tmp_path: Path) -> None:
     folders = [
-        write(tmp_path / str(number)) for number, write in enumerate((write_ctc, write_xvector, write_frame_classifier))
+        write(tmp_path / str(number))
+        for number, write in enumerate((write_ctc, write_xvector, write_frame_classifier, write_classifier))
     ]
     kmeans = KMeans(torch.randn(5, 32, generator=torch.Generator().manual_seed(0)))
 
     def everything() -> list[Any]:
-        recogniser, verifier, diarizer = map(sonant.load, folders)
+        recogniser, verifier, diarizer, classifier = map(sonant.load, folders)
         loaded = sonant.load("sonant/wavlm-tiny")
         return [
             recogniser.transcribe(CLIPS),
             [vector.tolist() for vector in verifier.speaker_vectors(CLIPS)],
             verifier.diarize(CLIPS[2], num_speakers=2),
             diarizer.diarize(CLIPS),
+            classifier.classify(CLIPS),
             [units.tolist() for units in recogniser.units(CLIPS, kmeans=kmeans, layer=2)],
             loaded.encode(CLIPS[0], pool="mean+std", normalize=True).tolist(),
         ]

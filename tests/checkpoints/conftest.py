@@ -57,6 +57,19 @@ def heads_of():
                 {"layer_weights": _random(3), **linear("projector.", 7, dim), **linear("classifier.", 3, 7)},
                 {"labels": ["a", "b", "c"]},
             ),
+            "speech_classification": Head(
+                linear("classifier.dense.", dim, dim) | linear("classifier.output.", 2, dim),
+                {"labels": ["high", "low"], "problem_type": "regression", "pooling_mode": "max"},
+            ),
+            "age_gender": Head(
+                {
+                    **linear("age.dense.", dim, dim),
+                    **linear("age.output.", 1, dim),
+                    **linear("gender.dense.", dim, dim),
+                    **linear("gender.output.", 3, dim),
+                },
+                {"labels": ["male", "child", "female"]},
+            ),
             "frame_classification": Head(linear("classifier.", 4, dim), {"labels": ["a", "b", "c", "d"]}),
             "xvector": Head(
                 {

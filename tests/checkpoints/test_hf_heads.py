@@ -59,6 +59,24 @@ def test_half_a_head_is_an_error(tensors, tmp_path):
         load_checkpoint(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("tensors", "said", "wrong"),
+    [
+        (linear("projector", 7) | linear("classifier", 4, 6), {"architectures": None}, "classifier.weight"),
+        (linear("classifier.dense", DIM) | linear("classifier.out_proj", 3, 5), SPEECH, "classifier.out_proj.weight"),
+        (
+            hidden("age", 1) | linear("gender.dense", DIM) | linear("gender.out_proj", 3, 5),
+            {},
+            "gender.out_proj.weight",
+        ),
+    ],
+)
+def test_layers_that_do_not_fit_each_other_are_an_error(tensors, said, wrong, tmp_path):
+    beside(tmp_path, "wav2vec2", tensors, **said)
+    with pytest.raises(CheckpointMismatch, match=rf"Wrong shape \(1\): {wrong} is \(\d, \d\)"):
+        load_checkpoint(tmp_path)
+
+
 def test_what_is_inside_the_backbone_is_never_left_aside(tmp_path):
     beside(tmp_path, "wav2vec2", linear("wav2vec2.pooler", 4) | linear("head", 3))
     with pytest.raises(CheckpointMismatch, match=r"Left over \(2\): pooler\.bias, pooler\.weight"):

@@ -17,7 +17,15 @@ from sonant.models import build, wav2vec2, wavlm
 
 FAMILIES = ["wavlm", "hubert", "wav2vec2"]
 FORMATS = ["hf", "sonant", "unilm", "fairseq", "torchaudio"]
-KINDS = ["ctc", "sequence_classification", "frame_classification", "xvector", "pretraining"]
+KINDS = [
+    "ctc",
+    "sequence_classification",
+    "speech_classification",
+    "age_gender",
+    "frame_classification",
+    "xvector",
+    "pretraining",
+]
 PAIRS = [pair for pair in itertools.product(FAMILIES, FORMATS) if pair[1] != "unilm" or pair[0] == "wavlm"]
 
 

@@ -23,7 +23,7 @@ from sonant.layers.packed import Packed
 from sonant.models import Backbone, WavLMConfig, build
 from sonant.models.backbone import Origin
 from sonant.pretraining.kmeans import KMeans
-from tests.heads import write_ctc, write_frame_classifier, write_xvector
+from tests.heads import write_classifier, write_ctc, write_frame_classifier, write_xvector
 from tests.shapes import SMALL
 
 RATE = 16_000
@@ -130,7 +130,12 @@ def test_units() -> None:
 @pytest.mark.parametrize("part", ["states", "head"])
 @pytest.mark.parametrize(
     ("write", "verb"),
-    [(write_ctc, "transcribe"), (write_xvector, "speaker_vectors"), (write_frame_classifier, "diarize")],
+    [
+        (write_ctc, "transcribe"),
+        (write_xvector, "speaker_vectors"),
+        (write_frame_classifier, "diarize"),
+        (write_classifier, "classify"),
+    ],
 )
 def test_heads(write: Any, verb: str, part: str, tmp_path: Path) -> None:
     encoder = sonant.load(write(tmp_path))

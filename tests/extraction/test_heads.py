@@ -14,13 +14,14 @@ from sonant.api import SpeechEncoder
 from sonant.checkpoints import Head, load_checkpoint
 from sonant.errors import ConfigurationError
 from sonant.extraction.heads import Heads, build_head
-from tests.heads import write_ctc, write_frame_classifier, write_xvector
+from tests.heads import write_classifier, write_ctc, write_frame_classifier, write_xvector
 
 CLIP = (0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float32)
 WAYS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "ctc": (write_ctc, "transcribe"),
     "xvector": (write_xvector, "speaker_vectors"),
     "frame_classification": (write_frame_classifier, "diarize"),
+    "speech_classification": (write_classifier, "classify"),
 }
 
 

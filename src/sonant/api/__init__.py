@@ -2,7 +2,7 @@
 
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.loading import load
-from sonant.api.once import diarize, transcribe, units, verify
+from sonant.api.once import classify, diarize, transcribe, units, verify
 from sonant.decoding.results import SpeakerTurn, Transcript, Verification, Word
 from sonant.models.identity import fingerprint
 
@@ -12,6 +12,7 @@ __all__ = [
     "Transcript",
     "Verification",
     "Word",
+    "classify",
     "diarize",
     "fingerprint",
     "load",

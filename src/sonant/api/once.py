@@ -48,6 +48,17 @@ def verify(a: Any, b: Any, *, model: Model, threshold: float | None = None, **ho
     return encoder_of(model).verify(a, b, threshold=threshold, **how)
 
 
+def classify(audio: Any, *, model: Model, **how: Unpack[Running]) -> Any:
+    """What a head says of one whole recording or of several, by label; see `SpeechEncoder.classify`.
+
+    Args:
+        audio: as in `units`.
+        model: one that was loaded, or what `load` takes, with a head for whole recordings:
+            "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim".
+    """
+    return encoder_of(model).classify(audio, **how)
+
+
 def diarize(
     audio: Any,
     *,

@@ -92,4 +92,5 @@ def _unnamed(names: list[str], ending: str) -> str:
 def architectures(config: Mapping[str, Any]) -> list[str]:
     """The classes that config.json names."""
     found = config.get("architectures")
-    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+    names = found if isinstance(found, list) else [found]
+    return [name for name in names if isinstance(name, str)]

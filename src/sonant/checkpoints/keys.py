@@ -33,6 +33,12 @@ HEAD_INPUTS = {  # the tensors of each head that read the backbone's output, and
     UNUSED: {},
 }
 
+HEAD_CHAINS = {  # pairs of linear layers of a head, of which the second reads what the first makes
+    "sequence_classification": (("projector.weight", "classifier.weight"),),
+    "speech_classification": (("classifier.dense.weight", "classifier.output.weight"),),
+    "age_gender": tuple((f"{name}.dense.weight", f"{name}.output.weight") for name in ("age", "gender")),
+}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -267,6 +273,14 @@ def _misfits_of_head(kind: str, tensors: Mapping[str, Tensor], config: BackboneC
         if ours in tensors and (not tensors[ours].ndim or tensors[ours].shape[axis] not in widths):
             name, shape = theirs([ours], rows)[0], tuple(tensors[ours].shape)
             wrong.append(f"{name} is {shape}, expected {config.dim} inputs, the width of the model")
+    for first, second in HEAD_CHAINS.get(kind, ()):
+        if first in tensors and second in tensors:
+            made, read_by = tensors[first].shape, tensors[second].shape
+            if len(read_by) != 2 or made[:1] != read_by[1:]:
+                one, other = theirs([first], rows)[0], theirs([second], rows)[0]
+                wrong.append(
+                    f"{other} is {tuple(read_by)}, expected as many inputs as {one}, {tuple(made)}, has outputs"
+                )
     return wrong
 
 

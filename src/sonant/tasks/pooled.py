@@ -5,6 +5,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from sonant.errors import UnknownName
 from sonant.layers.packed import Packed
 from sonant.tasks.layer_mix import LayerMix
 
@@ -22,6 +23,8 @@ class PooledHead(nn.Module):
 
     def __init__(self, mix: LayerMix, pooling: Pooling = "mean") -> None:
         super().__init__()
+        if pooling not in POOLINGS:
+            raise UnknownName("pooling of frames", pooling, POOLINGS)
         self.mix = mix
         self.pooling = pooling
 

@@ -19,7 +19,7 @@ from sonant.server.hosting.memory import give_back_memory
 from sonant.server.hosting.pool import ModelPool
 from sonant.server.metrics import Metrics
 from sonant.server.settings import Queue, ServerSettings
-from tests.heads import XVECTOR_DIM, write_ctc, write_xvector
+from tests.heads import XVECTOR_DIM, write_classifier, write_ctc, write_xvector
 from tests.server.hosting.stand import noise
 from tests.shapes import TINY
 
@@ -253,3 +253,14 @@ def test_unloading_gives_the_memory_back(tmp_path: Path) -> None:
 
     gc.collect()
     within(pool, scenario)
+
+
+def test_an_ability_without_an_endpoint_is_not_offered(tmp_path: Path) -> None:
+    pool = pool_of(str(write_classifier(tmp_path)))
+
+    async def look() -> None:
+        (model,) = pool.served()
+        assert model.encoder.abilities == ("embeddings", "classification")
+        assert model.abilities == ("embeddings", "verification", "diarization")
+
+    within(pool, look)
