@@ -64,6 +64,23 @@ BEST_FOR: dict[Family, Purpose] = {
         smallest="wav2vec2-conformer-rel-pos-large",
         largest="wav2vec2-conformer-rel-pos-large",
     ),
+    "UniSpeech": Purpose(
+        best_for="fine-tuning for phonemes",
+        why="it was taught phonemes besides the contrast of wav2vec 2.0, whose network it has (its paper)",
+        licence="CC BY-SA 3.0, says the hub: derivatives under the same licence",
+        smallest="unispeech-large-1500h-cv",
+        largest="unispeech-large-1500h-cv",
+    ),
+    "UniSpeech-SAT": Purpose(
+        best_for="voices, where results with it are to be compared",
+        why=(
+            "trained to tell the speaker of a clip from others, besides masked prediction as in HuBERT, on mixed "
+            "speech (its paper). WavLM, by the same authors, came after it"
+        ),
+        licence="CC BY-SA 3.0, says the hub: derivatives under the same licence",
+        smallest="unispeech-sat-base",
+        largest="unispeech-sat-large",
+    ),
     "w2v-BERT 2.0": Purpose(
         best_for="fine-tuning in languages with little data, where one large encoder may be had",
         why=(

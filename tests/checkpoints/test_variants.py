@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from sonant.checkpoints import differing, load_checkpoint, save_checkpoint
+from sonant.checkpoints import differing, load_backbone, load_checkpoint, save_checkpoint, save_pretrained
 from sonant.errors import ConfigurationError, UnsupportedCheckpoint
+from tests.checkpoints.table.families import CLASSES
 from tests.checkpoints.table.variants import CONVOLUTIONS_25HZ
 from tests.checkpoints.test_hf import reload
 
@@ -62,3 +63,29 @@ def test_only_hubert_has_them(tmp_path, theirs_of, setting):
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(UnsupportedCheckpoint, match=setting):
         load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "norm"),
+    [(family, kind, norm) for family in CLASSES for kind in CLASSES[family] for norm in ("group", "layer")],
+)
+def test_a_family_there_and_back(tmp_path, theirs_of, agree, family, kind, norm):
+    weighted = {} if kind in ("Model", "ForCTC", "ForPreTraining") else {"use_weighted_layer_sum": True}
+    theirs = theirs_of(family, kind, norm, **weighted)
+    theirs.save_pretrained(tmp_path / "theirs")
+    checkpoint = load_checkpoint(tmp_path / "theirs")
+    assert checkpoint.family == family
+    agree(checkpoint, theirs)
+    save_checkpoint(tmp_path / "sonant", checkpoint, to="sonant")
+    written = save_checkpoint(tmp_path / "hf", load_checkpoint(tmp_path / "sonant"), to="hf")
+    assert written.aside == ()
+    assert not differing(theirs.state_dict(), reload(theirs, tmp_path / "hf").state_dict())
+    config = json.loads((tmp_path / "hf" / "config.json").read_text())
+    assert (config["model_type"], config["architectures"]) == (theirs.config.model_type, [type(theirs).__name__])
+
+
+@pytest.mark.parametrize("family", CLASSES)
+def test_a_backbone_alone_is_saved_as_what_it_was(tmp_path, theirs_of, family):
+    theirs_of(family).save_pretrained(tmp_path / "theirs")
+    save_pretrained(load_backbone(tmp_path / "theirs"), tmp_path / "ours")
+    assert load_checkpoint(tmp_path / "ours").family == family

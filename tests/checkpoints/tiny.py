@@ -22,11 +22,14 @@ HF_SIZES = {
     "tdnn_kernel": (5, 3, 1),
     "tdnn_dilation": (1, 2, 1),
     "xvector_output_dim": 13,
+    "num_ctc_classes": 9,
+    "num_clusters": 6,
     "num_codevectors_per_group": 5,
     "codevector_dim": 12,
     "proj_codevector_dim": 10,
 }
 TRANSFORMERS = {"wavlm": "WavLM", "hubert": "Hubert", "wav2vec2": "Wav2Vec2"}
+FURTHER = {"unispeech": "UniSpeech", "unispeech_sat": "UniSpeechSat"}
 
 
 def theirs(family="wavlm", kind="Model", norm="group", **settings):
@@ -34,15 +37,15 @@ def theirs(family="wavlm", kind="Model", norm="group", **settings):
     import transformers
 
     transformers.logging.disable_progress_bar()
-    layer = norm == "layer"
-    config = getattr(transformers, f"{TRANSFORMERS[family]}Config")(
+    layer, name = norm == "layer", (TRANSFORMERS | FURTHER)[family]
+    config = getattr(transformers, f"{name}Config")(
         **(HF_SIZES | settings),
         feat_extract_norm=norm,
         do_stable_layer_norm=layer,
         conv_bias=layer and family == "wav2vec2",
     )
     torch.manual_seed(0)
-    model = getattr(transformers, f"{TRANSFORMERS[family]}{kind}")(config).eval()
+    model = getattr(transformers, f"{name}{kind}")(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.3)

@@ -38,7 +38,7 @@ from sonant.models.wav2vec2_conformer import Positions
 
 TOLERANCE = 1e-5
 RATE = 16_000
-FAMILIES = (WavLMConfig, HuBERTConfig, Wav2Vec2Config)
+FAMILIES = (WavLMConfig, HuBERTConfig, Wav2Vec2Config)  # UniSpeech is built as wav2vec 2.0 is
 SECONDS = (0.1, 20, 0.37, 1.001, 4.2, 9.7, 0.5, 0.5, 2.8, 13.3, 0.11, 6.66, 3.03, 7.5, 1.9, 5.4, 0.8)  # 17 clips
 PUBLISHED = {
     "WavLM Base": WavLMConfig(),

@@ -15,6 +15,8 @@ ORGANISATIONS = {
     "HuBERT": {"facebook", "ntu-spml", "slprl"},
     "wav2vec 2.0": {"facebook"},
     "wav2vec 2.0 Conformer": {"facebook"},
+    "UniSpeech": {"microsoft"},
+    "UniSpeech-SAT": {"microsoft"},
     "w2v-BERT 2.0": {"facebook"},
 }  # of the hub
 FRAME_RATES = {"wav2vec": 100.0, "vq-wav2vec": 100.0}

@@ -47,6 +47,9 @@ FAMILIES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
         SHAPE | {"do_stable_layer_norm": True},
     ),
     "hubert": (transformers.HubertConfig, transformers.HubertForCTC, SHAPE),
+    "distilhubert": (transformers.HubertConfig, transformers.HubertForCTC, SHAPE | {"feat_proj_layer_norm": False}),
+    "unispeech": (transformers.UniSpeechConfig, transformers.UniSpeechForCTC, SHAPE),
+    "unispeech-sat": (transformers.UniSpeechSatConfig, transformers.UniSpeechSatForCTC, SHAPE),
     "wavlm": (transformers.WavLMConfig, transformers.WavLMForCTC, SHAPE),
     "wav2vec2-conformer": (
         transformers.Wav2Vec2ConformerConfig,
@@ -128,6 +131,7 @@ def test_ctc(family: str, tmp_path: Path) -> None:
         (transformers.WavLMConfig, transformers.WavLMForXVector),
         (transformers.Wav2Vec2Config, transformers.Wav2Vec2ForXVector),
         (transformers.Wav2Vec2ConformerConfig, transformers.Wav2Vec2ConformerForXVector),
+        (transformers.UniSpeechSatConfig, transformers.UniSpeechSatForXVector),
     ],
 )
 def test_speaker_vectors(make_config: Any, make_model: Any, tmp_path: Path, *, weighted: bool) -> None:
@@ -148,20 +152,23 @@ def test_speaker_vectors(make_config: Any, make_model: Any, tmp_path: Path, *, w
 
 
 @pytest.mark.parametrize("weighted", [True, False])
-def test_frame_classification(tmp_path: Path, *, weighted: bool) -> None:
+@pytest.mark.parametrize("family", ["WavLM", "UniSpeechSat"])
+def test_frame_classification(tmp_path: Path, family: str, *, weighted: bool) -> None:
     torch.manual_seed(0)
-    config = transformers.WavLMConfig(**SPEAKER, use_weighted_layer_sum=weighted)
-    model = transformers.WavLMForAudioFrameClassification(config)
+    config = getattr(transformers, f"{family}Config")(**SPEAKER, use_weighted_layer_sum=weighted)
+    model = getattr(transformers, f"{family}ForAudioFrameClassification")(config)
     encoder = saved(model, tmp_path)
     states: list[int | str] = [0, 1, 2, "last"] if weighted else ["last"]
     for wave, logits in zip(clips(), logits_of(encoder, "frame_classification", clips(), states), strict=True):
         torch.testing.assert_close(logits, theirs(model, wave).logits[0], atol=TOLERANCE, rtol=0)
 
 
-def test_sequence_classification(tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", ["Hubert", "UniSpeech", "UniSpeechSat"])
+def test_sequence_classification(tmp_path: Path, family: str) -> None:
     torch.manual_seed(0)
-    config = transformers.HubertConfig(**SPEAKER, classifier_proj_size=12, use_weighted_layer_sum=True)
-    model = transformers.HubertForSequenceClassification(config)
+    make_config = getattr(transformers, f"{family}Config")
+    config = make_config(**SPEAKER, classifier_proj_size=12, use_weighted_layer_sum=True)
+    model = getattr(transformers, f"{family}ForSequenceClassification")(config)
     encoder = saved(model, tmp_path)
     states = encoder.encode(clips(), layer=[0, 1, 2, "last"], to="torch")
     logits = encoder.heads["sequence_classification"](Packed.pack(state.transpose(0, 1) for state in states))

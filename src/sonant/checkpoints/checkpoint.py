@@ -13,6 +13,8 @@ from sonant.models import (
     Backbone,
     BackboneConfig,
     HuBERTConfig,
+    UniSpeechConfig,
+    UniSpeechSATConfig,
     Wav2Vec2Config,
     Wav2Vec2ConformerConfig,
     WavLMConfig,
@@ -35,6 +37,8 @@ FAMILIES: dict[str, type[BackboneConfig]] = {
     "hubert": HuBERTConfig,
     "wav2vec2": Wav2Vec2Config,
     "wav2vec2_conformer": Wav2Vec2ConformerConfig,
+    "unispeech": UniSpeechConfig,
+    "unispeech_sat": UniSpeechSATConfig,
     "wav2vec": Wav2VecConfig,
     "vq_wav2vec": VQWav2VecConfig,
     "discrete_bert": DiscreteBERTConfig,
@@ -57,6 +61,8 @@ class Head:
         pretraining               as the published models of the family have it, or whatever another objective needs:
           wav2vec, vq-wav2vec     project_to_steps.weight (dim, dim, 1, steps), project_to_steps.bias (dim)
           wav2vec 2.0, Conformer  quantizer.codevectors, quantizer.weight_proj.*, project_q.*, final_proj.*
+          UniSpeech               quantizer.*, project_q.*, project_hid.*, ctc_proj.*
+          UniSpeech-SAT           as wav2vec 2.0, speaker_proj.*, label_embeddings, extractor_norm.*
           HuBERT, WavLM           final_proj.* (r), label_embeddings (labels, final_dim) (r)
           w2v-BERT 2.0            as wav2vec 2.0, mlm_proj.* (r), encoder_norm.* (r), which the model does not use
         unused                    no head: positions.{weight_g,weight_v,bias} of a Conformer of transformers, whose

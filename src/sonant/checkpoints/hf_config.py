@@ -150,7 +150,9 @@ def _head_settings(kind: str, head: Head) -> dict[str, Any]:
             return _label_settings(known.get("labels") or GENDERS)
         case "pretraining":
             groups, codes, width = codebooks(head)
+            sizes = {"num_ctc_classes": "ctc_proj.weight", "num_clusters": "label_embeddings"}
             return {
+                **{name: t[tensor].shape[0] for name, tensor in sizes.items() if tensor in t},
                 "num_codevector_groups": groups,
                 "num_codevectors_per_group": codes,
                 "codevector_dim": width * groups,

@@ -12,7 +12,7 @@ from torch import Tensor
 from sonant.checkpoints.checkpoint import UNUSED
 from sonant.checkpoints.hf_layouts import Layout
 from sonant.checkpoints.keys import HeadTable
-from sonant.checkpoints.tables import HF_FINAL_PROJECTION, HF_HEADS
+from sonant.checkpoints.tables import HF_HEADS
 
 POOLINGS = ("mean", "sum", "max")
 MIX = "layer_weights"
@@ -23,9 +23,7 @@ _AGE_GENDER = {f"{name}.{layer}.weight" for name in ("age", "gender") for layer 
 
 def head_tables_of(layout: Layout) -> dict[str, HeadTable]:
     """The heads that a file of this family may have, by kind."""
-    if layout.model_type == "hubert":
-        return HF_HEADS | {"pretraining": HF_FINAL_PROJECTION}
-    return HF_HEADS
+    return HF_HEADS | {"pretraining": layout.pretraining}
 
 
 def heads_in(

@@ -7,8 +7,16 @@ from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.keys import Table
-from sonant.checkpoints.tables import HF, HF_CONFORMER, HF_W2V_BERT2
+from sonant.checkpoints.keys import HeadTable, Table
+from sonant.checkpoints.tables import (
+    HF,
+    HF_CONFORMER,
+    HF_CONTRAST,
+    HF_FINAL_PROJECTION,
+    HF_UNISPEECH,
+    HF_UNISPEECH_SAT,
+    HF_W2V_BERT2,
+)
 from sonant.errors import CorruptedCheckpoint, UnsupportedCheckpoint
 from sonant.layers.relative_attention import rotary_frequencies
 from sonant.models import HuBERTConfig, Wav2Vec2ConformerConfig, WaveformTransformerConfig
@@ -109,6 +117,7 @@ class Layout:
         beside_backbone: the kinds of head whose classes put no prefix before the backbone's tensors.
         derived: the tensors of a file that its configuration tells, by their name there: not read, but compared.
         unused: whether its class has a positional convolution that it never computes with.
+        pretraining: what a pretraining head consists of.
         under_adapter: the kinds of head whose classes refuse a model with an adapter.
         extractor: class of the feature extractor.
         read, write: what config.json says beyond `settings`: (theirs, preprocessor, source) to ours, and back.
@@ -129,6 +138,7 @@ class Layout:
     normalize_from: str = "the extractor's norm, as in the published models"
     derived: Callable[[Any], dict[str, Tensor]] = lambda _: {}
     unused: bool = False
+    pretraining: HeadTable = HF_CONTRAST
     under_adapter: tuple[str, ...] = ()
     beside_backbone: tuple[str, ...] = ()
 
@@ -331,6 +341,7 @@ LAYOUTS: dict[str, Layout] = {
             required=NO_CONV_ADAPTER,
             beside_backbone=("pretraining",),
         ),
+        pretraining=HF_FINAL_PROJECTION,
         read=_read_hubert,
         write=_write_hubert,
     ),
@@ -370,6 +381,37 @@ LAYOUTS: dict[str, Layout] = {
         preprocessor=_waveform_preprocessor,
         derived=_rotary_frequencies,
         unused=True,
+    ),
+    "unispeech": replace(
+        _waveform(
+            "unispeech",
+            WAVEFORM,
+            {
+                None: "UniSpeechModel",
+                "ctc": "UniSpeechForCTC",
+                "sequence_classification": "UniSpeechForSequenceClassification",
+                "pretraining": "UniSpeechForPreTraining",
+            },
+            required=(*NO_CONV_ADAPTER, *NO_PARTS_OF_HUBERT),
+        ),
+        pretraining=HF_UNISPEECH,
+    ),
+    "unispeech_sat": replace(
+        _waveform(
+            "unispeech_sat",
+            WAVEFORM,
+            {
+                None: "UniSpeechSatModel",
+                "ctc": "UniSpeechSatForCTC",
+                "sequence_classification": "UniSpeechSatForSequenceClassification",
+                "frame_classification": "UniSpeechSatForAudioFrameClassification",
+                "xvector": "UniSpeechSatForXVector",
+                "pretraining": "UniSpeechSatForPreTraining",
+            },
+            required=(*NO_CONV_ADAPTER, *NO_PARTS_OF_HUBERT),
+        ),
+        model_type="unispeech-sat",
+        pretraining=HF_UNISPEECH_SAT,
     ),
     "w2v_bert2": Layout(
         model_type="wav2vec2-bert",

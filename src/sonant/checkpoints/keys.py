@@ -29,7 +29,12 @@ HEAD_INPUTS = {  # the tensors of each head that read the backbone's output, and
     "age_gender": {"age.dense.weight": -1, "gender.dense.weight": -1},
     "frame_classification": {"classifier.weight": -1},
     "xvector": {"projector.weight": -1},
-    "pretraining": {"final_proj.weight": -1, "project_to_steps.weight": 0},
+    "pretraining": {
+        "final_proj.weight": -1,
+        "ctc_proj.weight": -1,
+        "speaker_proj.weight": -1,
+        "project_to_steps.weight": 0,
+    },
     UNUSED: {},
 }
 

@@ -269,6 +269,22 @@ def _hidden_layer(name: str) -> Table:
 HF_SPEECH = HeadTable(_hidden_layer("classifier"))
 HF_AGE_GENDER = HeadTable((*_hidden_layer("age"), *_hidden_layer("gender")))
 HF_FINAL_PROJECTION = HeadTable((Row("final_proj.{p}", "final_proj.{p}"),))  # of a HuBERT that is used for its content
+HF_UNISPEECH = HeadTable(
+    (
+        Row("quantizer.codevectors", "quantizer.codevectors"),
+        *_CONTRAST,
+        Row("project_hid.{p}", "project_hid.{p}"),
+        Row("ctc_proj.{p}", "ctc_proj.{p}"),
+    )
+)
+HF_UNISPEECH_SAT = HeadTable(
+    (
+        *HF_CONTRAST.rows,
+        Row("speaker_proj.{p}", "speaker_proj.{p}"),
+        Row("label_embeddings", "label_embeddings_concat"),
+        Row("extractor_norm.{p}", "layer_norm_for_extract.{p}"),
+    )
+)
 HF_HEADS: dict[str, HeadTable] = {
     "ctc": HF_CTC,
     "sequence_classification": HF_SEQUENCE,
@@ -380,6 +396,8 @@ PRETRAINING: dict[str, HeadTable] = {
     "wavlm": FAIRSEQ_PREDICTION,
     "hubert": FAIRSEQ_PREDICTION,
     "wav2vec2": FAIRSEQ_CONTRAST,
+    "unispeech": HF_UNISPEECH,
+    "unispeech_sat": HF_UNISPEECH_SAT,
     "w2v_bert2": FAIRSEQ_W2V_BERT2_CONTRAST,
     "wav2vec": FAIRSEQ_STEPS,
     "vq_wav2vec": FAIRSEQ_STEPS,

@@ -6,6 +6,7 @@ from sonant.models.discrete_bert import DiscreteBERTConfig, build_discrete_bert
 from sonant.models.hubert import HuBERTConfig, build_hubert
 from sonant.models.maskable import MaskableBackbone
 from sonant.models.normalization import normalize_waveform
+from sonant.models.unispeech import UniSpeechConfig, UniSpeechSATConfig, build_unispeech
 from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig, build_vq_wav2vec
 from sonant.models.w2v_bert2 import W2vBERT2, W2vBERT2Config, build_w2v_bert2
 from sonant.models.wav2vec import Wav2Vec, Wav2VecConfig, build_wav2vec
@@ -22,6 +23,8 @@ __all__ = [
     "Encoded",
     "HuBERTConfig",
     "MaskableBackbone",
+    "UniSpeechConfig",
+    "UniSpeechSATConfig",
     "VQWav2Vec",
     "VQWav2VecConfig",
     "W2vBERT2",
@@ -41,7 +44,7 @@ __all__ = [
 ]
 
 
-def build(config: BackboneConfig) -> Backbone:
+def build(config: BackboneConfig) -> Backbone:  # noqa: PLR0911  one line for each kind
     """The model of a configuration, with fresh weights."""
     match config:
         case WavLMConfig():
@@ -52,6 +55,8 @@ def build(config: BackboneConfig) -> Backbone:
             return build_wav2vec2(config)
         case Wav2Vec2ConformerConfig():
             return build_wav2vec2_conformer(config)
+        case UniSpeechConfig() | UniSpeechSATConfig():
+            return build_unispeech(config)
         case Wav2VecConfig():
             return build_wav2vec(config)
         case VQWav2VecConfig():

@@ -10,7 +10,17 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from sonant.errors import UnknownName
-from sonant.models import discrete_bert, hubert, vq_wav2vec, w2v_bert2, wav2vec, wav2vec2, wav2vec2_conformer, wavlm
+from sonant.models import (
+    discrete_bert,
+    hubert,
+    unispeech,
+    vq_wav2vec,
+    w2v_bert2,
+    wav2vec,
+    wav2vec2,
+    wav2vec2_conformer,
+    wavlm,
+)
 from sonant.models.abilities import ABILITIES, Ability
 from sonant.models.backbone import BackboneConfig
 from sonant.models.families import FAMILIES, Family, Preset, Task, family_of, presets
@@ -143,6 +153,14 @@ VOXPOPULI_PAPER = (
 MMS_PAPER = ("Scaling Speech Technology to 1,000+ Languages", "https://arxiv.org/abs/2305.13516")
 
 CONFORMER_PAPER = ("fairseq S2T: Fast Speech-to-Text Modeling with fairseq", "https://arxiv.org/abs/2010.05171")
+UNISPEECH_PAPER = (
+    "UniSpeech: Unified Speech Representation Learning with Labeled and Unlabeled Data",
+    "https://arxiv.org/abs/2101.07597",
+)
+UNISPEECH_SAT_PAPER = (
+    "UniSpeech-SAT: Universal Speech Representation Learning with Speaker Aware Pre-Training",
+    "https://arxiv.org/abs/2110.05752",
+)
 SEAMLESS_PAPER = (
     "Seamless: Multilingual Expressive and Streaming Speech Translation",
     "https://arxiv.org/abs/2312.05187",
@@ -444,6 +462,62 @@ PRETRAINED = (
         notes=(CONFORMER_DATA,),
     ),
     Card(
+        name="microsoft/unispeech-large-1500h-cv",
+        title="UniSpeech Large",
+        config=unispeech.UNISPEECH_LARGE,
+        parameters=315_438_720,
+        data="Common Voice with phoneme labels",
+        hours=1350,
+        languages="English",
+        licence=MICROSOFT,
+        paper=UNISPEECH_PAPER,
+        notes=("The name says 1,500 hours, its authors' training script 1,350.",),
+    ),
+    Card(
+        name="microsoft/unispeech-large-multi-lingual-1500h-cv",
+        title="UniSpeech Large, multilingual",
+        config=unispeech.UNISPEECH_LARGE,
+        parameters=315_438_720,
+        data="Common Voice with phoneme labels",
+        hours=None,
+        languages="English, French, Italian, Spanish",
+        licence=MICROSOFT,
+        paper=UNISPEECH_PAPER,
+    ),
+    Card(
+        name="microsoft/unispeech-sat-base",
+        title="UniSpeech-SAT Base",
+        config=unispeech.UniSpeechSATConfig(),
+        parameters=94_371_712,
+        data="LibriSpeech",
+        hours=960,
+        languages="English",
+        licence=MICROSOFT,
+        paper=UNISPEECH_SAT_PAPER,
+    ),
+    Card(
+        name="microsoft/unispeech-sat-base-plus",
+        title="UniSpeech-SAT Base+",
+        config=unispeech.UniSpeechSATConfig(),
+        parameters=94_371_712,
+        data=MIX_94K,
+        hours=94_000,
+        languages="English",
+        licence=MICROSOFT,
+        paper=UNISPEECH_SAT_PAPER,
+    ),
+    Card(
+        name="microsoft/unispeech-sat-large",
+        title="UniSpeech-SAT Large",
+        config=unispeech.SAT_LARGE,
+        parameters=315_435_136,
+        data=MIX_94K,
+        hours=94_000,
+        languages="English",
+        licence=MICROSOFT,
+        paper=UNISPEECH_SAT_PAPER,
+    ),
+    Card(
         name="facebook/w2v-bert-2.0",
         title="w2v-BERT 2.0",
         config=w2v_bert2.W2vBERT2Config(),
@@ -555,6 +629,24 @@ TUNED = (
         "WavLM Base+, fine-tuned",
         "microsoft/wavlm-base-plus",
         f"LibriMix, {SPEAKER_FRAMES}",
+    ),
+    Tuned(
+        "microsoft/unispeech-sat-base-100h-libri-ft",
+        "UniSpeech-SAT Base, fine-tuned",
+        "microsoft/unispeech-sat-base",
+        f"LibriSpeech 100 h, {LETTERS}",
+    ),
+    Tuned(
+        "microsoft/unispeech-sat-base-sd",
+        "UniSpeech-SAT Base, fine-tuned",
+        "microsoft/unispeech-sat-base",
+        SPEAKER_FRAMES,
+    ),
+    Tuned(
+        "microsoft/unispeech-sat-base-plus-sv",
+        "UniSpeech-SAT Base+, fine-tuned",
+        "microsoft/unispeech-sat-base-plus",
+        X_VECTORS,
     ),
     Tuned(
         "facebook/hubert-large-ls960-ft",

@@ -7,6 +7,7 @@ from sonant.errors import UnknownName
 from sonant.models import (
     discrete_bert,
     hubert,
+    unispeech,
     vq_wav2vec,
     w2v_bert2,
     wav2vec,
@@ -16,7 +17,17 @@ from sonant.models import (
 )
 from sonant.models.backbone import BackboneConfig
 
-Family = Literal["WavLM", "HuBERT", "wav2vec 2.0", "wav2vec 2.0 Conformer", "w2v-BERT 2.0", "vq-wav2vec", "wav2vec"]
+Family = Literal[
+    "WavLM",
+    "HuBERT",
+    "wav2vec 2.0",
+    "wav2vec 2.0 Conformer",
+    "UniSpeech",
+    "UniSpeech-SAT",
+    "w2v-BERT 2.0",
+    "vq-wav2vec",
+    "wav2vec",
+]
 Task = Literal["speaker", "content", "emotion", "semantic"]
 Pool = Literal["mean", "max", "mean+std"]
 
@@ -36,7 +47,7 @@ class Preset:
     why: str
 
 
-def family_of(config: BackboneConfig) -> Family:
+def family_of(config: BackboneConfig) -> Family:  # noqa: PLR0911  one line for each kind
     """The family that a configuration belongs to."""
     match config:
         case wavlm.WavLMConfig():
@@ -47,6 +58,10 @@ def family_of(config: BackboneConfig) -> Family:
             return "wav2vec 2.0"
         case wav2vec2_conformer.Wav2Vec2ConformerConfig():
             return "wav2vec 2.0 Conformer"
+        case unispeech.UniSpeechConfig():
+            return "UniSpeech"
+        case unispeech.UniSpeechSATConfig():
+            return "UniSpeech-SAT"
         case w2v_bert2.W2vBERT2Config():
             return "w2v-BERT 2.0"
         case vq_wav2vec.VQWav2VecConfig() | discrete_bert.DiscreteBERTConfig():
@@ -69,6 +84,8 @@ FAMILIES: dict[str, Family] = {  # as users type them
     "hubert": "HuBERT",
     "wav2vec2": "wav2vec 2.0",
     "wav2vec2-conformer": "wav2vec 2.0 Conformer",
+    "unispeech": "UniSpeech",
+    "unispeech-sat": "UniSpeech-SAT",
     "w2v-bert": "w2v-BERT 2.0",
     "vq-wav2vec": "vq-wav2vec",
     "wav2vec": "wav2vec",
@@ -102,6 +119,13 @@ PRESETS: dict[Family, dict[Task, tuple[float, Pool | None, str]]] = {
     "HuBERT": _PREDICTING,
     "wav2vec 2.0": _CONTRASTING,
     "wav2vec 2.0 Conformer": _CONTRASTING,
+    "UniSpeech": {
+        "speaker": (1 / 4, "mean", "our choice, as for the other families"),
+        "content": (5 / 6, None, "our choice: it was taught phonemes too, which keeps what is said near the top"),
+        "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
+        "semantic": (5 / 6, "mean", "our choice, as for content"),
+    },
+    "UniSpeech-SAT": _PREDICTING,
     "w2v-BERT 2.0": {
         "speaker": (1 / 4, "mean", "our choice, as for the other families"),
         "content": (3 / 4, None, "our choice, as for the other families that predict labels"),

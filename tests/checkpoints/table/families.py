@@ -39,9 +39,30 @@ def _conformer(kind, positions="relative"):
     return Case(layout=f"`{name}`, {words}", make=make, heads=(*CONFORMER_HEADS[kind], "unused"), parity=name)
 
 
+CLASSES = {
+    "unispeech": ("Model", "ForCTC", "ForSequenceClassification", "ForPreTraining"),
+    "unispeech_sat": tuple(HEADS),
+}
+
+
+def _class(family, kind, norm="group"):
+    def make(folder):
+        theirs = tiny.theirs(family, kind, norm)
+        theirs.save_pretrained(folder)
+        return Made(source=folder, reference=states_of(theirs))
+
+    name = f"{tiny.FURTHER[family]}{kind}"
+    return Case(layout=f"`{name}`, {norm} norm", make=make, heads=HEADS[kind], parity=name)
+
+
 CASES: tuple[Case, ...] = (
     *(_conformer(kind) for kind in CONFORMER_HEADS),
     _conformer("Model", "rotary"),
     _conformer("ForCTC", "rotary"),
     _conformer("Model", None),
+    *(
+        case
+        for family, kinds in CLASSES.items()
+        for case in (_class(family, "Model", "layer"), *(_class(family, kind) for kind in kinds))
+    ),
 )

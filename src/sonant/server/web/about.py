@@ -18,6 +18,10 @@ FAMILIES: Mapping[Family, str] = {
     "Take it to be fine-tuned for transcripts, from few labels or in many languages.",
     "wav2vec 2.0 Conformer": "wav2vec 2.0 Conformer learned as wav2vec 2.0 did, with a convolution in each of its "
     "blocks. Take it to be fine-tuned for transcripts in English, where one large encoder may be had.",
+    "UniSpeech": "UniSpeech learned from phonemes and from hidden frames at once, with wav2vec 2.0's network. Take it "
+    "to be fine-tuned for phonemes.",
+    "UniSpeech-SAT": "UniSpeech-SAT learned to name clusters of hidden frames, and to tell the speaker of a clip from "
+    "the others. Take it for voices; WavLM is its successor.",
     "w2v-BERT 2.0": "w2v-BERT 2.0 is a conformer over mel energies that learned both to find the quantised frame "
     "behind a mask and to name it. Take it to be fine-tuned where there is little data in a language.",
     "vq-wav2vec": "vq-wav2vec turns speech into codes, two for every hundredth of a second, learned by telling the "
