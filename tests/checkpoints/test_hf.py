@@ -100,7 +100,7 @@ def test_a_file_beside_its_config_json_will_do(tmp_path, theirs_of):
     (tmp_path / "model.safetensors").rename(tmp_path / "weights.dat")
     assert load_checkpoint(tmp_path / "weights.dat").family == "wavlm"
     (tmp_path / "config.json").unlink()
-    with pytest.raises(UnknownCheckpoint, match=r"config\.json"):
+    with pytest.raises(ConfigurationError, match=r"config\.json"):
         load_checkpoint(tmp_path / "weights.dat")
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
+from typing import Any
 
 import torch
 
@@ -23,6 +24,7 @@ def load(
     revision: str | None = None,
     tokenizer: str | PathLike[str] | None = None,
     language: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> SpeechEncoder:
     """Load a model: "sonant/wavlm-tiny" (shipped), a hub id, a folder, or a checkpoint file of any known format.
 
@@ -42,6 +44,7 @@ def load(
             holds it.
         language: of a model with adapters by language (MMS), such as "fra"; transformers calls it target_lang. None
             takes the one in its weights, English for MMS. `SpeechEncoder.set_language` changes it.
+        overrides: settings that the checkpoint does not say, or says wrongly, as in `sonant.checkpoints`.
 
     Raises:
         CheckpointError: it cannot be found or read; the message says why and what to do.
@@ -53,8 +56,8 @@ def load(
     weights = _floating(dtype)
     for place in devices:
         checked_precision(precision, weights, place)
-    overrides = None if tokenizer is None else {"tokenizer": tokenizer}
-    checkpoint = load_checkpoint(model, revision=revision, overrides=overrides, language=language)
+    given = {**(overrides or {}), **({} if tokenizer is None else {"tokenizer": tokenizer})}
+    checkpoint = load_checkpoint(model, revision=revision, overrides=given, language=language)
     backbone = make_backbone(checkpoint, dtype=weights, device=devices[0])
     return SpeechEncoder(
         backbone,

@@ -15,6 +15,7 @@ from sonant.checkpoints.fairseq_dictionary import ctc_metadata, symbols_of
 from sonant.checkpoints.fairseq_wav2vec import is_wav2vec, read_wav2vec
 from sonant.checkpoints.files import only_tensors
 from sonant.checkpoints.keys import HeadTable, Table, Translated, check, make_heads, read
+from sonant.checkpoints.left_aside import warn_of
 from sonant.checkpoints.tables import (
     FAIRSEQ,
     FAIRSEQ_BATCH_NORM_POSITIONS,
@@ -26,6 +27,7 @@ from sonant.checkpoints.tables import (
     FAIRSEQ_PREDICTION,
 )
 from sonant.checkpoints.unpickle import plain
+from sonant.checkpoints.wrappers import Unwrapped, split_overrides, unwrap
 from sonant.errors import (
     CheckpointMismatch,
     CorruptedCheckpoint,
@@ -61,6 +63,9 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
     if is_wav2vec(tensors):
         container = "args" if state.get("cfg") is None else "cfg"
         return read_wav2vec(state, tensors, model, task, source, container=container, overrides=overrides)
+    wanted, overrides = split_overrides(overrides)
+    found = _unwrapped(tensors, source, wanted)
+    tensors = found.tensors
     family = _family(model, tuned, tensors)
     translated = read(tensors, rows_in(tensors), fairseq_heads(family))
     normalize = _first(tuned.get("task", {}), task, model, tuned.get("model", {}), key="normalize")
@@ -70,11 +75,11 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
         settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
         settings["normalize"] = settings["extractor_norm"] == "layer" if normalize is None else bool(normalize)
         ours = make_config(family, settings | aside, overrides, source=source)
-        found = "args" if state.get("cfg") is None else "cfg"
+        origin = "args" if state.get("cfg") is None else "cfg"
     else:  # fine-tuned, and the settings of the pretrained model are in another file
         told = aside if normalize is None else {**aside, "normalize": bool(normalize)}
         ours = deduce_config(translated.backbone, family=family, source=source, overrides=told | dict(overrides or {}))
-        found = "the shapes of the tensors"
+        origin = "the shapes of the tensors"
     known = {
         "ctc": ctc_metadata(
             _task_state(state).get("target_dictionary"),
@@ -86,10 +91,11 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
         **take_back(state.get(KEY), translated),
     }
     _check(translated, ours, source)
+    warn_of(found.beside, source)
     metadata = {
         "fairseq": {"model": model, "task": task, "tuned": tuned},
         "normalize_from": "the extractor's norm, as in the published models" if normalize is None else "task.normalize",
-        "config_from": found,
+        "config_from": origin,
     }
     return Checkpoint(ours, translated.backbone, make_heads(translated, known), "fairseq", metadata)
 
@@ -106,6 +112,9 @@ def _read_unilm(
             f"{source}: its configuration has neither a part 'model' (fairseq) nor the settings of a WavLM (unilm). "
             f"It has {', '.join(map(str, list(config)[:10]))}."
         )
+    wanted, overrides = split_overrides(overrides)
+    found = _unwrapped(tensors, source, wanted)
+    tensors = found.tensors
     translated = read(tensors, rows_in(tensors), {})
     settings = backbone_settings(config, source, family="wavlm")
     settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
@@ -113,6 +122,7 @@ def _read_unilm(
     ours = make_config("wavlm", settings | settings_aside(state.get(KEY)), overrides, source=source)
     known = take_back(state.get(KEY), translated)
     _check(translated, ours, source)
+    warn_of(found.beside, source)
     metadata = {"unilm": config, "normalize_from": "cfg.normalize", "config_from": "cfg"}
     return Checkpoint(ours, translated.backbone, make_heads(translated, known), "unilm", metadata)
 
@@ -126,6 +136,9 @@ def _read_s3prl(state: Mapping[Any, Any], source: object, overrides: Mapping[str
         return read_discrete_bert(state, tensors, model, source, overrides=overrides)
     if is_wav2vec(tensors):
         return read_wav2vec(state, tensors, model, task, source, container="model_cfg", overrides=overrides)
+    wanted, overrides = split_overrides(overrides)
+    found = _unwrapped(tensors, source, wanted)
+    tensors = found.tensors
     dictionaries = plain(state.get("dictionaries_symbols"))
     family = "hubert" if dictionaries is not None else _family(model, {}, tensors)
     translated = read(tensors, rows_in(tensors), fairseq_heads(family))
@@ -134,6 +147,7 @@ def _read_s3prl(state: Mapping[Any, Any], source: object, overrides: Mapping[str
     settings["normalize"] = bool(task.get("normalize", settings["extractor_norm"] == "layer"))
     ours = make_config(family, settings, overrides, source=source)
     _check(translated, ours, source)
+    warn_of(found.beside, source)
     known = {
         "pretraining": {"dictionaries": dictionaries}
         if family == "hubert"
@@ -145,6 +159,13 @@ def _read_s3prl(state: Mapping[Any, Any], source: object, overrides: Mapping[str
         "config_from": "model_cfg",
     }
     return Checkpoint(ours, translated.backbone, make_heads(translated, known), "s3prl", metadata)
+
+
+def _unwrapped(tensors: dict[str, Tensor], source: object, wanted: object) -> Unwrapped:
+    """Free a wav2vec 2.0, HuBERT or WavLM of what was put around it, and of the prefixes of a fine-tuned model."""
+    model = "wav2vec 2.0, HuBERT or WavLM of fairseq"
+    found = unwrap(tensors, rows_in(()), inner=PREFIXES, source=source, family=model, wanted=wanted)
+    return found._replace(tensors=_without_prefix(found.tensors))
 
 
 def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

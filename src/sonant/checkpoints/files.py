@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sonant.checkpoints.checkpoint import own_storage
-from sonant.checkpoints.unpickle import read_pickle
+from sonant.checkpoints.unpickle import StandIn, read_pickle
+from sonant.checkpoints.wrappers import tensors_in
 from sonant.errors import CorruptedCheckpoint, UnknownCheckpoint
 
 Kind = Literal["safetensors", "pickle"]
@@ -72,10 +73,21 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """A flat file of tensors, safetensors or a pickled state dict."""
+    """The tensors of a file, safetensors or a pickle with one state dict or several, by name."""
     if kind_of(path) == "safetensors":
         return read_safetensors(path)[0]
-    return only_tensors(read_pickle(path), path)
+    state = read_pickle(path)
+    tensors = tensors_in(state)
+    if not tensors:
+        raise UnknownCheckpoint(f"{path} holds {described(state)}, and no tensors in it that have names.")
+    return tensors
+
+
+def described(state: Any) -> str:
+    """What was unpickled, for messages: its type, or the keys of a dict."""
+    if isinstance(state, Mapping):
+        return f"a dict with the keys {', '.join(map(repr, list(state)[:8]))}" if state else "an empty dict"
+    return f"an object of type {state.name if isinstance(state, StandIn) else type(state).__name__}"
 
 
 def only_tensors(state: Any, source: object) -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ from sonant.checkpoints.left_aside import take_out, warn_of
 from sonant.checkpoints.own import OWN_TYPE, int8_note, read_own, read_own_heads, write_own_heads
 from sonant.checkpoints.tables import HF_UNUSED
 from sonant.checkpoints.tokenizer_files import read_tokenizer, write_tokenizer
+from sonant.checkpoints.wrappers import split_overrides, unwrap
 from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckpoint
 from sonant.models import WaveformTransformerConfig
 from sonant.models.normalization import TRANSFORMERS_EPSILON
@@ -34,12 +35,12 @@ def read_hf(
     folder: Path,
     *,
     overrides: Mapping[str, Any] | None = None,
-    weights: Path | None = None,
+    weights: dict[str, Tensor] | None = None,
     source: object = None,
     language: str | None = None,
     get: Get | None = None,
 ) -> Checkpoint:
-    """A checkpoint from a folder; `weights` names the file where it is not one of the usual names.
+    """A checkpoint from a folder; `weights` are the tensors where they are in no file of the usual names.
 
     `language` and `get` are as in `load_checkpoint` and `Languages`.
     """
@@ -47,21 +48,29 @@ def read_hf(
     theirs = read_json(folder / CONFIG)
     if theirs.get("model_type") == OWN_TYPE:
         refuse_language(language, source)
-        return read_own(folder, theirs, read_tensors(weights) if weights else _read_weights(folder, source), overrides)
+        return read_own(folder, theirs, weights or _read_weights(folder, source), overrides)
+    wanted, overrides = split_overrides(overrides)
     family = family_in(theirs, source)
     layout = LAYOUTS[family]
     preprocessor, said_by = _read_preprocessor(folder)
     settings = backbone_settings(theirs, layout, preprocessor, source)
     settings["sampling_rate"] = preprocessor.get("sampling_rate", 16_000)
-    state = read_tensors(weights) if weights else _read_weights(folder, source)
-    within = {name.removeprefix(layout.prefix) for name in state if name.startswith(layout.prefix)}
-    state = {name.removeprefix(layout.prefix): tensor for name, tensor in state.items()}
+    found = unwrap(
+        weights or _read_weights(folder, source),
+        layout.rows,
+        inner=(layout.prefix,),
+        source=source,
+        family=layout.model_type,
+        wanted=wanted,
+    )
+    within = {name.removeprefix(layout.prefix) for name in found.tensors if name.startswith(layout.prefix)}
+    state = {name.removeprefix(layout.prefix): tensor for name, tensor in found.tensors.items()}
     tables, reason = heads_in(state, theirs, layout)
     settings["conv_bias"] = "feature_extractor.conv_layers.0.conv.bias" in state
     config = make_config(family, settings, overrides, source=source)
     _compare(state, layout.derived(config), source)
     translated = read(state, layout.rows, tables)
-    left = take_out(translated, layout.rows, within=within)
+    left = found.left(take_out(translated, layout.rows, within=within))
     known = {kind: head_metadata(kind, theirs) for kind in translated.heads}
     tables = head_tables(family) | {kind: tables[kind] for kind in translated.heads}
     known |= read_own_heads(folder, translated)

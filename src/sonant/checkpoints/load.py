@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from sonant import models
+from sonant.checkpoints.bare import is_named_as_transformers, read_bare
 from sonant.checkpoints.checkpoint import MASK, Checkpoint, hollow
 from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
 from sonant.checkpoints.fairseq2 import is_w2v_bert2, read_w2v_bert2
 from sonant.checkpoints.fairseq2_wav2vec2 import is_wav2vec2, read_wav2vec2
-from sonant.checkpoints.files import kind_of, only_tensors
+from sonant.checkpoints.files import described, kind_of, read_safetensors
 from sonant.checkpoints.folder import CONFIG, EXCHANGE
 from sonant.checkpoints.hf import read_hf
 from sonant.checkpoints.own import INT8_GROUPS
 from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
 from sonant.checkpoints.unpickle import read_pickle
+from sonant.checkpoints.wrappers import tensors_in
 from sonant.errors import CheckpointUnavailable, ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint, UnknownName
 from sonant.models import Backbone
 from sonant.models.catalog import CATALOG
@@ -45,6 +48,7 @@ def load_checkpoint(
         overrides: settings that win over what the file says, by the names of our configurations, and "family". Needed
             for files without a configuration whose sizes are not those of a published model; {"normalize": True} says
             that waveforms are to be normalised. {"tokenizer": SOURCE} names the vq-wav2vec of a BERT on its codes.
+            {"prefix": "student"} says which model is meant in a file with several.
         language: of a model with adapters by language (MMS), such as "fra"; transformers calls it target_lang. Only its
             adapter is fetched. None keeps the one in the weights.
 
@@ -201,36 +205,30 @@ def _read_folder(folder: Path, overrides: Mapping[str, Any] | None, language: st
 
 def _read_file(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
     if kind_of(path) == "safetensors":
-        return _read_beside_config(path, overrides)
+        return _read_tensors(path, read_safetensors(path)[0], overrides)
     state = read_pickle(path)
     if not isinstance(state, Mapping):
-        raise UnknownCheckpoint(f"{path} holds an object of type {type(state).__name__}, not a checkpoint.")
+        raise UnknownCheckpoint(f"{path} holds {described(state)}, not a checkpoint.")
     if not state:
         raise CorruptedCheckpoint(f"{path} holds an empty dict. Whoever wrote it had no weights.")
     if is_w2v_bert2(state):
         return read_w2v_bert2(state, path, overrides=overrides)
     if is_wav2vec2(state):
         return read_wav2vec2(state, path, overrides=overrides)
-    if is_fairseq(state):
+    tensors = tensors_in(state)
+    if is_fairseq(state) and not is_named_as_transformers(tensors):
         return read_fairseq(state, path, overrides=overrides)
-    if is_torchaudio(state):
-        return read_torchaudio(
-            only_tensors(state, path), path, notes=getattr(state, "_metadata", None), overrides=overrides
-        )
-    if all(isinstance(value, torch.Tensor) for value in state.values()):
-        return _read_beside_config(path, overrides)
-    keys = ", ".join(map(repr, list(state)[:8]))
-    raise UnknownCheckpoint(
-        f"{path} holds a dict with the keys {keys}. Expected a checkpoint of unilm ('cfg', 'model'), fairseq ('cfg' or "
-        "'args', 'model'), s3prl ('model_cfg', 'model_weight'), or a plain state dict of transformers or torchaudio."
-    )
+    if not tensors:
+        raise UnknownCheckpoint(f"{path} holds {described(state)}, and no tensors in it that have names.")
+    return _read_tensors(path, tensors, overrides, notes=getattr(state, "_metadata", None))
 
 
-def _read_beside_config(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
-    """Weights in the names of transformers need the config.json beside them."""
-    if not (path.parent / CONFIG).is_file():
-        raise UnknownCheckpoint(
-            f"{path} holds tensors, but nothing says of which model: there is no {CONFIG} beside it, and the names are "
-            "not torchaudio's. Put the config.json of the model into the same folder."
-        )
-    return read_hf(path.parent, overrides=overrides, weights=path)
+def _read_tensors(
+    path: Path, tensors: dict[str, Tensor], overrides: Mapping[str, Any] | None, *, notes: Any = None
+) -> Checkpoint:
+    """A checkpoint of tensors whose names tell who wrote them, and of the config.json beside them where that is."""
+    if is_torchaudio(tensors):
+        return read_torchaudio(tensors, path, notes=notes, overrides=overrides)
+    if (path.parent / CONFIG).is_file():
+        return read_hf(path.parent, overrides=overrides, weights=tensors, source=path)
+    return read_bare(tensors, path, overrides=overrides)

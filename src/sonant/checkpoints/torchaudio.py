@@ -18,6 +18,7 @@ from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.fairseq_config import refuse_inexpressible
 from sonant.checkpoints.files import write_pickle
 from sonant.checkpoints.keys import HeadTable, Table, check, holds, make_heads, read, write
+from sonant.checkpoints.left_aside import warn_of
 from sonant.checkpoints.tables import (
     TORCHAUDIO_ATTENTION,
     TORCHAUDIO_COMMON,
@@ -26,10 +27,10 @@ from sonant.checkpoints.tables import (
     TORCHAUDIO_PREDICTION,
     TORCHAUDIO_WAVLM_ATTENTION,
 )
+from sonant.checkpoints.wrappers import split_overrides, unwrap
 
 HEADS: dict[str, HeadTable] = {"ctc": TORCHAUDIO_CTC, "pretraining": TORCHAUDIO_PREDICTION}
 INNER = "wav2vec2."  # the backbone inside HuBERTPretrainModel
-BUNDLE = "model."  # the wrapper that normalises, around the models of torchaudio's bundles
 
 
 def is_torchaudio(state: Mapping[Any, Any]) -> bool:
@@ -41,7 +42,10 @@ def read_torchaudio(
     state: Mapping[str, Tensor], source: object, *, notes: Any = None, overrides: Mapping[str, Any] | None = None
 ) -> Checkpoint:
     """A checkpoint from a flat state dict; `notes` is its `_metadata`, if it has one."""
-    names = {name.removeprefix(BUNDLE).removeprefix(INNER): tensor for name, tensor in state.items()}
+    wanted, overrides = split_overrides(overrides)
+    both = (*rows_for("hubert", mask=True), *rows_for("wavlm", mask=True))
+    place = unwrap(state, both, inner=(INNER,), source=source, family="model of torchaudio", wanted=wanted)
+    names = {name.removeprefix(INNER): tensor for name, tensor in place.tensors.items()}
     wavlm = any(name.endswith(".gru_rel_pos_const") for name in names)
     rows = rows_for("wavlm" if wavlm else "hubert", mask=True)
     translated = read(names, rows, HEADS)
@@ -56,6 +60,7 @@ def read_torchaudio(
     tables = head_tables(family_of(config)) | {kind: HEADS[kind] for kind in translated.heads}
     head_notes = take_back(known, translated) or {"ctc": {"blank": 0}}
     check(translated, config, source=source, rows=rows, heads=tables)
+    warn_of(place.beside, source)
     heads = make_heads(translated, head_notes)
     metadata = {
         "config_from": found,

@@ -46,8 +46,15 @@ STORAGES = {
 }
 DTYPES = {str(dtype).partition(".")[2]: dtype for dtype in STORAGES.values()}
 
-# Classes of these packages hold configurations, dictionaries and meters. They become stand-ins whatever their name.
-INERT_PACKAGES = ("argparse", "enum", "examples", "fairseq", "hydra", "omegaconf", "typing", "s3prl")
+# Classes of these packages hold configurations, dictionaries, meters and what a trainer remembers. They become
+# stand-ins whatever their name.
+INERT_PACKAGES = (
+    *("accelerate", "addict", "argparse", "datetime", "deepspeed", "easydict", "enum", "espnet", "espnet2", "examples"),
+    *("fairseq", "hydra", "lightning", "lightning_fabric", "lightning_utilities", "ml_collections", "munch", "nemo"),
+    *("omegaconf", "peft", "pathlib", "pytorch_lightning", "s3prl", "speechbrain", "torchmetrics", "transformers"),
+    *("typing", "yacs"),
+)
+INERT_MODULES = ("torch.nn.modules.loss", "torch.optim")  # settings of a training script; layers would be a program
 # Further names that such files mention; they too become stand-ins.
 INERT_NAMES = {
     *(
@@ -55,10 +62,9 @@ INERT_NAMES = {
         for name in ("bool", "bytes", "complex", "dict", "float", "int", "list", "object", "str", "tuple")
     ),
     *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
-    *(("numpy", name) for name in ("dtype", "float32", "float64", "int64", "ndarray")),
+    *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
+    *(("numpy", name) for name in ("dtype", "float16", "float32", "float64", "int32", "int64", "bool_", "ndarray")),
     ("collections", "Counter"),
-    ("pathlib", "PosixPath"),
-    ("pathlib", "PurePosixPath"),
     ("torch", "device"),
 }
 DEPTH = 64  # of nested configurations
@@ -145,8 +151,9 @@ def read_pickle(path: Path) -> Any:
     except UnsafeCheckpoint as error:
         raise UnsafeCheckpoint(
             f"{path} was not loaded: {error}. Nothing of it was run. Weights need tensors and plain settings only, so "
-            "either the file holds a whole pickled program (ask its author for the state dict, best as safetensors) or "
-            "somebody means harm."
+            "either the file holds a whole pickled program (ask its author for the state dict, best as safetensors), "
+            "or settings of classes that a training script defines (where it was written, save the state dict alone), "
+            "or somebody means harm."
         ) from None
     except CorruptedCheckpoint as error:
         raise CorruptedCheckpoint(f"{path} is damaged: {error} Download or copy it again.") from None
@@ -279,7 +286,10 @@ class _Unpickler(pickle.Unpickler):
             return ALLOWED[module, name]
         if module in ("torch", "torch.storage", "torch.cuda") and name in STORAGES:
             return self._stand_in("torch", name)
-        if (module, name) in INERT_NAMES or module.partition(".")[0] in INERT_PACKAGES:
+        inert = module.partition(".")[0] in INERT_PACKAGES or any(
+            module == known or module.startswith(f"{known}.") for known in INERT_MODULES
+        )
+        if inert or (module, name) in INERT_NAMES:
             return self._stand_in(module, name)
         raise UnsafeCheckpoint(f"its pickle asks for {module}.{name}, which is no tensor and no plain setting")
 
