@@ -261,7 +261,6 @@ def test_the_head_of_any_objective_is_kept(tmp_path, checkpoint_of, to):
 @pytest.mark.parametrize(
     ("setting", "value", "word"),
     [
-        ("add_adapter", True, "adapter"),
         ("conv_pos_batch_norm", True, "batch norm"),
         ("feat_proj_layer_norm", False, "layer norm"),
         ("hidden_act", "relu", "activation"),
