@@ -82,9 +82,7 @@ def test_a_thread_that_ends_first_does_not_restore_them_under_another() -> None:
     assert settings() == before
 
 
-@pytest.mark.parametrize(
-    "config", [WavLMConfig(**SMALL), Wav2VecConfig(conv_channels=(16,) * 5)], ids=["ours", "plain"]
-)
+@pytest.mark.parametrize("config", CONFIGS, ids=["with blocks of its own", "converted"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_model_in_float32_runs_with_exact_products(config: Any, precision: str) -> None:
     prepared = prepare_cuda(build(config).eval(), precision)

@@ -128,7 +128,7 @@ def test_nan_stays_in_its_clip(kind: str) -> None:
 def test_frames_of_no_clip_are_left_out() -> None:
     """As where a batch is filled up to a size, with whatever lay there."""
     lengths = [5, 33]
-    parts = inputs(lengths, "gated", dtype=torch.float32)
+    parts = inputs(lengths, "gated", beyond=ENTRY, dtype=torch.float32)
     expected = attend_triton(*parts[:3], lengths, bias_of(parts))
     behind = [torch.cat([part, part.new_full((10, *part.shape[1:]), float("nan"))]) for part in parts[:4]]
     blocks = block_table(tuple(lengths), DEVICE)
@@ -178,7 +178,7 @@ def test_dropout_is_the_same_forward_and_backward(kind: str) -> None:
 def test_the_operators_keep_their_promises(kind: str) -> None:
     """Schema, shapes without data, gradients under tracing: what a compiler relies on."""
     lengths = (9, 4)
-    parts = inputs(list(lengths), kind, dtype=torch.float32)
+    parts = inputs(list(lengths), kind, beyond=ENTRY if kind == "gated" else 0, dtype=torch.float32)
     gate, positions = [None, None, *parts[3:]][-2:]
     seed = torch.tensor([3], dtype=torch.int32, device=DEVICE)
     arguments = (*parts[:3], block_table(lengths, DEVICE), gate, positions, 0, seed, 0.1)

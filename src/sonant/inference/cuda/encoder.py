@@ -61,13 +61,16 @@ class RecordedEncoder(nn.Module):
         return dict(zip(numbers, states, strict=False)), states[-1] if last else None
 
     def _table(self, reach: int, *, keep: bool) -> list[Tensor]:
-        """The position bias of each head (heads, 2 * reach - 1), if there is one; that of a recorded size is kept."""
+        """Return the position bias of each head up to `reach` frames, and the `ENTRY` beyond that kernels read.
+
+        That of a recorded size is kept; an empty list where there is no bias.
+        """
         positions = self.encoder.relative_positions
         if positions is None:
             return []
         if reach in self._tables:
             return [self._tables[reach]]
-        table = positions.table(reach).contiguous()
+        table = positions.table(reach + ENTRY).contiguous()
         if keep:
             self._tables[reach] = table
         return [table]

@@ -4,7 +4,7 @@ One pass for all clips, whatever their lengths: nothing of length times length i
 inside. The plain function that it must equal is `attend_reference`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,23 +20,30 @@ DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 @dataclass(frozen=True)
 class Tiling:
-    """How one kernel is cut: rows of a program, rows of the other side a step, warps, steps that are loaded ahead."""
+    """How one kernel is cut: rows of a program, rows of the other side a step, warps, steps that are loaded ahead.
+
+    `precision` is that of products of float32: "ieee", or "tf32x3", on matrix units. `peeled`: steps that lie within
+    the clip run in a loop of their own, which masks nothing.
+    """
 
     block: int
     step: int
     warps: int
     stages: int
+    precision: str = "ieee"
+    peeled: bool = False
 
 
 # For half precision, the shapes of the matrix units; chosen so that registers hold it all and three programs share a
-# multiprocessor. Products of float32 are exact and take no matrix unit: small tiles.
+# multiprocessor. Products of float32 are exact and take no matrix unit: small tiles, warps enough to hold them, and no
+# second loop, as registers would spill for what masks cost.
 HALF = {
-    "forward": Tiling(64, 64, 4, 2),
-    "query_gradient": Tiling(64, 32, 4, 2),
-    "key_gradient": Tiling(64, 32, 4, 2),
+    "forward": Tiling(64, 64, 4, 2, peeled=True),
+    "query_gradient": Tiling(64, 32, 4, 2, peeled=True),
+    "key_gradient": Tiling(64, 32, 4, 2, peeled=True),
     "table_gradient": Tiling(64, 64, 4, 1),
 }
-FULL = {name: Tiling(32, 32, 4, 1) for name in HALF}
+FULL = {name: Tiling(32, 32, 8, 1) for name in HALF}
 TABLE_PROGRAMS = 2048  # that the gradient to the table is shared among, at least one a diagonal and head
 
 
@@ -58,8 +65,13 @@ def attend_triton(
 
     The same from run to run to the bit: nothing is added up in an order left to chance.
     """
-    distances = query.shape[1] * bias.scores.shape[2] if isinstance(bias, RelativeKeyBias) else 0
-    check_reach(lengths, max(query.stride(0), distances))
+    values_per_row = query.stride(0)
+    match bias:
+        case RelativeBias() if (fill := max(lengths) + ENTRY - (bias.table.shape[1] + 1) // 2) > 0:
+            bias = replace(bias, table=F.pad(bias.table, (fill, fill)))
+        case RelativeKeyBias(scores=scores):
+            values_per_row = max(values_per_row, scores.shape[1] * scores.shape[2])
+    check_reach(lengths, values_per_row)
     return attend_blocks(query, key, value, block_table(tuple(lengths), query.device), bias, dropout=dropout)
 
 
@@ -74,7 +86,8 @@ def attend_blocks(
 ) -> Tensor:
     """`attend_triton` for clips that a block table tells apart, so that nothing but tensors goes in.
 
-    Frames of no clip may stand between or behind the clips; what comes out for them means nothing.
+    Frames of no clip may stand between or behind the clips; what comes out for them means nothing. A table reaches
+    `ENTRY` frames beyond the longest clip, so that kernels need not look where the clip ends.
     """
     gate: Tensor | None = None
     positions: Tensor | None = None
@@ -83,7 +96,7 @@ def attend_blocks(
         case RelativeBias():
             gate, positions = bias.gate, bias.table
         case RelativeKeyBias():
-            positions, left = bias.scores, bias.left
+            positions, left = bias.scores.float(), bias.left  # of half the width, their layout would govern the loop's
     seed = None if dropout == 0 else torch.randint(2**31 - 1, (1,), dtype=torch.int32, device=query.device)
     return packed_attention(query, key, value, blocks, gate, positions, left, seed, dropout)[0]
 
@@ -106,8 +119,8 @@ def packed_attention(
         query, key, value: (total, heads, head_dim).
         blocks: from `block_table`.
         gate: (total, heads) of a gated bias, or None.
-        positions: the table of a gated bias (heads, 2 * reach - 1), the scores of one by keys (total, heads,
-            distances), or None.
+        positions: the table of a gated bias (heads, 2 * reach - 1), with a reach of the longest clip and `ENTRY` more;
+            the scores of one by keys (total, heads, distances); or None.
         left: frames back that the scores tell apart.
         seed: int32 (1,), from which dropout is drawn, or None.
         dropout: its probability.
@@ -150,7 +163,7 @@ def packed_attention_backward(
     launcher.launch("query_gradient", out, log_sums, out_gradient, of_query, of_gate, of_scores, dots)
     launcher.launch("key_gradient", log_sums, out_gradient, dots, of_key, of_value)
     if launcher.bias == "gated":
-        of_positions.copy_(launcher.table_gradient(log_sums, out_gradient, dots))
+        of_positions.zero_()[:, ENTRY:-ENTRY].copy_(launcher.table_gradient(log_sums, out_gradient, dots))
     return of_query, of_key, of_value, of_gate, of_positions
 
 
@@ -231,7 +244,6 @@ class _Launcher:
             "WIDTH": max(16, 1 << (dim - 1).bit_length()),  # the matrix units want a power of two
             "BIAS": self.bias,
             "DROPOUT": dropout > 0,
-            "PRECISION": "ieee",
             "ENTRY": ENTRY,
         }
         self.tilings = FULL if query.dtype == torch.float32 else HALF
@@ -248,6 +260,8 @@ class _Launcher:
                 *own,
                 *self.numbers,
                 **self.constants,
+                PRECISION=tiling.precision,
+                PEELED=tiling.peeled,
                 BLOCK=tiling.block,
                 STEP=tiling.step,
                 num_warps=tiling.warps,
@@ -255,10 +269,10 @@ class _Launcher:
             )
 
     def table_gradient(self, log_sums: Tensor, out_gradient: Tensor, dots: Tensor) -> Tensor:
-        """(heads, 2 * reach - 1), float32."""
+        """Return that of what clips can reach, without `ENTRY` distances at either end: float32."""
         assert self.positions is not None
         block = self.tilings["table_gradient"].block
-        reach = (self.positions.shape[1] + 1) // 2
+        reach = (self.positions.shape[1] + 1) // 2 - ENTRY
         blocks, diagonals = len(self.blocks) * (ENTRY // block), 2 * -(-reach // block) - 1
         shares = max(1, min(blocks, TABLE_PROGRAMS // (diagonals * self.heads)))
         sums = log_sums.new_empty(shares, self.heads, diagonals, 2 * block)

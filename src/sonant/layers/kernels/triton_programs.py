@@ -6,13 +6,17 @@ launch them and say what they compute.
 A program of attention works on `BLOCK` rows of one clip and one head, in steps of `STEP` rows of the other side. Which
 rows, tells its entry of the block table (int32, three numbers an entry): the clip's first row, its length, and the
 first of the `ENTRY` rows of the clip that the entry stands for. Rows (queries) and columns (keys) are counted within
-the clip. Logits are of base 2; sums, maxima and gradients are float32 until they are written.
+the clip. Where `PEELED`, the steps that lie within the clip are a loop of their own, without masks. Logits are of base
+2; sums, maxima and gradients are float32 until they are written.
 
 Source: FlashAttention-2 (arXiv 2307.08691), algorithms 1 and 2.
 """
 
 import triton
 import triton.language as tl
+
+# That change from batch to batch: else a kernel would be compiled anew for one that is 1 or a multiple of 16.
+COUNTS = ["total", "left", "num_positions", "threshold"]
 
 LOG2_E = tl.constexpr(1.4426950408889634)
 
@@ -25,11 +29,28 @@ def _block(blocks, number, ENTRY: tl.constexpr, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _read(pointer, stride, rows, length, DIM: tl.constexpr, WIDTH: tl.constexpr):
-    """(rows, WIDTH) of a clip and head; zeros outside the clip and behind the head's `DIM` channels."""
+def _read(pointer, stride, rows, length, DIM: tl.constexpr, WIDTH: tl.constexpr, WHOLE: tl.constexpr = False):
+    """(rows, WIDTH) of a clip and head; zeros outside the clip and behind the head's `DIM` channels.
+
+    `WHOLE`: none of the rows is outside, here and below.
+    """
     channels = tl.arange(0, WIDTH)
-    inside = ((rows >= 0) & (rows < length))[:, None] & (channels < DIM)[None, :]
-    return tl.load(pointer + rows[:, None] * stride + channels[None, :], mask=inside, other=0.0)
+    at = pointer + rows[:, None] * stride + channels[None, :]
+    if WHOLE and DIM == WIDTH:
+        return tl.load(at)
+    inside = (channels < DIM)[None, :]
+    if not WHOLE:
+        inside = ((rows >= 0) & (rows < length))[:, None] & inside
+    return tl.load(at, mask=inside, other=0.0)
+
+
+@triton.jit
+def _read_line(pointer, rows, length, other: tl.constexpr, WHOLE: tl.constexpr):
+    """(rows,), and `other` outside the clip."""
+    if WHOLE:
+        return tl.load(pointer + rows)
+    else:
+        return tl.load(pointer + rows, mask=rows < length, other=other)
 
 
 @triton.jit
@@ -42,10 +63,14 @@ def _write(pointer, stride, rows, length, values, DIM: tl.constexpr, WIDTH: tl.c
 
 
 @triton.jit
-def _gates(gate, start, rows, length, head, heads, BIAS: tl.constexpr):
+def _gates(gate, start, rows, length, head, heads, BIAS: tl.constexpr, WHOLE: tl.constexpr = False):
     """What the head's tile of positions is multiplied with, by row: the gate, or one."""
     if BIAS == "gated":
-        return tl.load(gate + (start + rows) * heads + head, mask=rows < length, other=0.0).to(tl.float32)
+        at = gate + (start + rows) * heads + head
+        if WHOLE:
+            return tl.load(at).to(tl.float32)
+        else:
+            return tl.load(at, mask=rows < length, other=0.0).to(tl.float32)
     else:
         return tl.full(rows.shape, 1.0, tl.float32)
 
@@ -70,14 +95,21 @@ def _drawn_from(seed, head, DROPOUT: tl.constexpr):
 
 
 @triton.jit
-def _tile(positions, rows, columns, length, heads, left, num_positions, BIAS: tl.constexpr):
-    """What positions say of queries `rows` and keys `columns` (of two dimensions, either way round), float32."""
-    if BIAS == "keys":
-        place = tl.minimum(tl.maximum(columns - rows + left, 0), num_positions - 1)
-        at = rows * heads * num_positions + place
-    else:
-        at = columns - rows + num_positions // 2
-    return tl.load(positions + at, mask=(rows < length) & (columns < length), other=0.0).to(tl.float32)
+def _tile(
+    positions, rows, columns, length, heads, left, num_positions, BIAS: tl.constexpr, WHOLE: tl.constexpr = False
+):  # fmt: skip
+    """What positions say of queries `rows` and keys `columns` (of two dimensions, either way round), float32.
+
+    A table reaches `ENTRY` frames beyond each clip, and scores are found for any key: what lies outside the clip can
+    be read too, unless the query has no scores.
+    """
+    if BIAS == "gated":
+        return tl.load(positions + (columns - rows + num_positions // 2)).to(tl.float32)
+    place = tl.minimum(tl.maximum(columns - rows + left, 0), num_positions - 1)
+    at = positions + (rows * heads * num_positions + place)
+    if WHOLE:
+        return tl.load(at).to(tl.float32)
+    return tl.load(at, mask=rows < length, other=0.0).to(tl.float32)
 
 
 @triton.jit
@@ -111,11 +143,36 @@ def _dropped(values, drawn_from, rows, columns, threshold, kept_scale, DROPOUT: 
 
 
 @triton.jit
+def _forward_step(
+    q, key, value, gates, positions, drawn_from, rows, column, start, length, top, sums, mixed,
+    stride_row, heads, left, num_positions, scale, threshold, kept_scale,
+    DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
+    STEP: tl.constexpr, WHOLE: tl.constexpr,
+):  # fmt: skip
+    """What the keys and values from `column` on add to a block of queries."""
+    columns = column + tl.arange(0, STEP)
+    k = _read(key, stride_row, columns, length, DIM, WIDTH, WHOLE)
+    logits = _product(q, k, PRECISION) * (scale * LOG2_E)
+    if BIAS != "none":
+        logits += gates * _tile(positions, rows[:, None], columns[None, :], length, heads, left, num_positions, BIAS)
+    if not WHOLE:
+        logits = tl.where((columns < length)[None, :], logits, float("-inf"))
+    new_top = tl.maximum(top, tl.max(logits, 1))
+    weights = tl.exp2(logits - new_top[:, None])
+    shrink = tl.exp2(top - new_top)
+    sums = sums * shrink + tl.sum(weights, 1)
+    weights = _dropped(weights, drawn_from, (start + rows)[:, None], columns[None, :], threshold, kept_scale, DROPOUT)
+    v = _read(value, stride_row, columns, length, DIM, WIDTH, WHOLE)
+    mixed = mixed * shrink[:, None] + tl.dot(weights.to(v.dtype), v, input_precision=PRECISION)
+    return new_top, sums, mixed
+
+
+@triton.jit(do_not_specialize=COUNTS)
 def forward(
     query, key, value, gate, positions, blocks, seed, out, log_sums,
     stride_row, stride_head, total, left, num_positions, scale, threshold, kept_scale,
     DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
-    ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr,
+    ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr, PEELED: tl.constexpr,
 ):  # fmt: skip
     """`out` of a block of queries, and the logarithm (of base 2) of the sum of the powers of their logits."""
     start, length, first = _block(blocks, tl.program_id(0), ENTRY, BLOCK)
@@ -131,35 +188,69 @@ def forward(
     top = tl.full([BLOCK], float("-inf"), tl.float32)
     sums = tl.zeros([BLOCK], tl.float32)
     mixed = tl.zeros([BLOCK, WIDTH], tl.float32)
-    for column in range(0, length, STEP):
-        columns = column + tl.arange(0, STEP)
-        k = _read(key + at, stride_row, columns, length, DIM, WIDTH)
-        logits = _product(q, k, PRECISION) * (scale * LOG2_E)
-        if BIAS != "none":
-            tile = _tile(positions, rows[:, None], columns[None, :], length, heads, left, num_positions, BIAS)
-            logits += gates * tile
-        logits = tl.where((columns < length)[None, :], logits, float("-inf"))
-        new_top = tl.maximum(top, tl.max(logits, 1))
-        weights = tl.exp2(logits - new_top[:, None])
-        shrink = tl.exp2(top - new_top)
-        sums = sums * shrink + tl.sum(weights, 1)
-        weights = _dropped(
-            weights, drawn_from, (start + rows)[:, None], columns[None, :], threshold, kept_scale, DROPOUT
-        )
-        v = _read(value + at, stride_row, columns, length, DIM, WIDTH)
-        mixed = mixed * shrink[:, None] + tl.dot(weights.to(v.dtype), v, input_precision=PRECISION)
-        top = new_top
+    whole = length // STEP * STEP if PEELED else 0
+    for column in range(0, whole, STEP):
+        top, sums, mixed = _forward_step(
+            q, key + at, value + at, gates, positions, drawn_from, rows, column, start, length, top, sums, mixed,
+            stride_row, heads, left, num_positions, scale, threshold, kept_scale,
+            DIM, WIDTH, BIAS, DROPOUT, PRECISION, STEP, WHOLE=True,
+        )  # fmt: skip
+    for column in range(whole, length, STEP):
+        top, sums, mixed = _forward_step(
+            q, key + at, value + at, gates, positions, drawn_from, rows, column, start, length, top, sums, mixed,
+            stride_row, heads, left, num_positions, scale, threshold, kept_scale,
+            DIM, WIDTH, BIAS, DROPOUT, PRECISION, STEP, WHOLE=False,
+        )  # fmt: skip
     _write(out + (start * heads + head) * DIM, heads * DIM, rows, length, mixed / sums[:, None], DIM, WIDTH)
     tl.store(log_sums + head.to(tl.int64) * total + start + rows, top + tl.log2(sums), mask=rows < length)
 
 
 @triton.jit
+def _query_step(
+    q, do, dot, log_sum, key, value, gates, positions, drawn_from, rows, column, start, length,
+    of_scores, dq, for_gate, nearest, farthest,
+    stride_row, heads, left, num_positions, scale, threshold, kept_scale,
+    DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
+    STEP: tl.constexpr, WHOLE: tl.constexpr,
+):  # fmt: skip
+    """What the keys and values from `column` on add to the gradients of a block of queries."""
+    columns = column + tl.arange(0, STEP)
+    k = _read(key, stride_row, columns, length, DIM, WIDTH, WHOLE)
+    v = _read(value, stride_row, columns, length, DIM, WIDTH, WHOLE)
+    logits = _product(q, k, PRECISION) * (scale * LOG2_E)
+    if BIAS != "none":
+        tile = _tile(positions, rows[:, None], columns[None, :], length, heads, left, num_positions, BIAS)
+        logits += gates * tile
+    weights = tl.exp2(logits - log_sum[:, None])
+    if not WHOLE:
+        weights = tl.where((columns < length)[None, :], weights, 0.0)
+    of_weights = _dropped(
+        _product(do, v, PRECISION),
+        drawn_from, (start + rows)[:, None], columns[None, :], threshold, kept_scale, DROPOUT,
+    )  # fmt: skip
+    of_logits = weights * (of_weights - dot[:, None])
+    dq += tl.dot(of_logits.to(k.dtype), k, input_precision=PRECISION)
+    if BIAS == "gated":
+        for_gate += tl.sum(of_logits * tile, 1)
+    elif BIAS == "keys":
+        # A distance between the ends belongs to one key of each query: its gradient is that logit's own.
+        place, end = columns[None, :] - rows[:, None] + left, num_positions - 1
+        nearest += tl.sum(tl.where(place <= 0, of_logits, 0.0), 1)
+        farthest += tl.sum(tl.where(place >= end, of_logits, 0.0), 1)
+        own = (rows < length)[:, None] & (place > 0) & (place < end)
+        if not WHOLE:
+            own = own & (columns < length)[None, :]
+        tl.store(of_scores + place, of_logits, mask=own)
+    return dq, for_gate, nearest, farthest
+
+
+@triton.jit(do_not_specialize=COUNTS)
 def query_gradient(
     query, key, value, gate, positions, blocks, seed, out, log_sums, out_gradient,
     of_query, of_gate, of_scores, dots,
     stride_row, stride_head, total, left, num_positions, scale, threshold, kept_scale,
     DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
-    ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr,
+    ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr, PEELED: tl.constexpr,
 ):  # fmt: skip
     """Gradients to a block of queries, their gates or their scores; and `dots`, output times its gradient, by row."""
     start, length, first = _block(blocks, tl.program_id(0), ENTRY, BLOCK)
@@ -184,30 +275,21 @@ def query_gradient(
     dq = tl.zeros([BLOCK, WIDTH], tl.float32)
     for_gate = tl.zeros([BLOCK], tl.float32)
     nearest, farthest = tl.zeros([BLOCK], tl.float32), tl.zeros([BLOCK], tl.float32)
-    for column in range(0, length, STEP):
-        columns = column + tl.arange(0, STEP)
-        k = _read(key + at, stride_row, columns, length, DIM, WIDTH)
-        v = _read(value + at, stride_row, columns, length, DIM, WIDTH)
-        logits = _product(q, k, PRECISION) * (scale * LOG2_E)
-        if BIAS != "none":
-            tile = _tile(positions, rows[:, None], columns[None, :], length, heads, left, num_positions, BIAS)
-            logits += gates * tile
-        weights = tl.where((columns < length)[None, :], tl.exp2(logits - log_sum[:, None]), 0.0)
-        of_weights = _dropped(
-            _product(do, v, PRECISION),
-            drawn_from, (start + rows)[:, None], columns[None, :], threshold, kept_scale, DROPOUT,
+    whole = length // STEP * STEP if PEELED else 0
+    for column in range(0, whole, STEP):
+        dq, for_gate, nearest, farthest = _query_step(
+            q, do, dot, log_sum, key + at, value + at, gates, positions, drawn_from, rows, column, start, length,
+            of_scores, dq, for_gate, nearest, farthest,
+            stride_row, heads, left, num_positions, scale, threshold, kept_scale,
+            DIM, WIDTH, BIAS, DROPOUT, PRECISION, STEP, WHOLE=True,
         )  # fmt: skip
-        of_logits = weights * (of_weights - dot[:, None])
-        dq += tl.dot(of_logits.to(k.dtype), k, input_precision=PRECISION)
-        if BIAS == "gated":
-            for_gate += tl.sum(of_logits * tile, 1)
-        elif BIAS == "keys":
-            # A distance between the ends belongs to one key of each query: its gradient is that logit's own.
-            place, end = columns[None, :] - rows[:, None] + left, num_positions - 1
-            nearest += tl.sum(tl.where(place <= 0, of_logits, 0.0), 1)
-            farthest += tl.sum(tl.where(place >= end, of_logits, 0.0), 1)
-            own = inside[:, None] & (columns < length)[None, :] & (place > 0) & (place < end)
-            tl.store(of_scores + place, of_logits, mask=own)
+    for column in range(whole, length, STEP):
+        dq, for_gate, nearest, farthest = _query_step(
+            q, do, dot, log_sum, key + at, value + at, gates, positions, drawn_from, rows, column, start, length,
+            of_scores, dq, for_gate, nearest, farthest,
+            stride_row, heads, left, num_positions, scale, threshold, kept_scale,
+            DIM, WIDTH, BIAS, DROPOUT, PRECISION, STEP, WHOLE=False,
+        )  # fmt: skip
     _write(of_query + packed, heads * DIM, rows, length, dq * scale, DIM, WIDTH)
     if BIAS == "gated":
         tl.store(of_gate + (start + rows) * heads + head, for_gate, mask=inside)
@@ -217,12 +299,40 @@ def query_gradient(
 
 
 @triton.jit
+def _key_step(
+    k, v, query, out_gradient, gate, log_sums, dots, positions, drawn_from, columns, row, start, length, dk, dv,
+    stride_row, head, heads, left, num_positions, scale, threshold, kept_scale,
+    DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
+    STEP: tl.constexpr, WHOLE: tl.constexpr,
+):  # fmt: skip
+    """What the queries from `row` on add to the gradients of a block of keys and values."""
+    rows = row + tl.arange(0, STEP)
+    q = _read(query, stride_row, rows, length, DIM, WIDTH, WHOLE)
+    do = _read(out_gradient, heads * DIM, rows, length, DIM, WIDTH, WHOLE)
+    logits = _product(k, q, PRECISION) * (scale * LOG2_E)
+    if BIAS != "none":
+        gates = _gates(gate, start, rows, length, head, heads, BIAS, WHOLE)[None, :] * LOG2_E
+        tile = _tile(positions, rows[None, :], columns[:, None], length, heads, left, num_positions, BIAS, WHOLE)
+        logits += gates * tile
+    weights = tl.exp2(logits - _read_line(log_sums, rows, length, float("inf"), WHOLE)[None, :])
+    dropped = _dropped(weights, drawn_from, (start + rows)[None, :], columns[:, None], threshold, kept_scale, DROPOUT)
+    of_weights = _dropped(
+        _product(v, do, PRECISION),
+        drawn_from, (start + rows)[None, :], columns[:, None], threshold, kept_scale, DROPOUT,
+    )  # fmt: skip
+    dv += tl.dot(dropped.to(do.dtype), do, input_precision=PRECISION)
+    of_logits = weights * (of_weights - _read_line(dots, rows, length, 0.0, WHOLE)[None, :])
+    dk += tl.dot(of_logits.to(q.dtype), q, input_precision=PRECISION)
+    return dk, dv
+
+
+@triton.jit(do_not_specialize=COUNTS)
 def key_gradient(
     query, key, value, gate, positions, blocks, seed, log_sums, out_gradient, dots,
     of_key, of_value,
     stride_row, stride_head, total, left, num_positions, scale, threshold, kept_scale,
     DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
-    ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr,
+    ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr, PEELED: tl.constexpr,
 ):  # fmt: skip
     """Gradients to a block of keys and values; tiles stand on their side, (keys, queries).
 
@@ -241,45 +351,38 @@ def key_gradient(
     k = _read(key + at, stride_row, columns, length, DIM, WIDTH)
     v = _read(value + at, stride_row, columns, length, DIM, WIDTH)
     dk, dv = tl.zeros([BLOCK, WIDTH], tl.float32), tl.zeros([BLOCK, WIDTH], tl.float32)
-    for row in range(0, length, STEP):
-        rows = row + tl.arange(0, STEP)
-        inside = rows < length
-        q = _read(query + at, stride_row, rows, length, DIM, WIDTH)
-        do = _read(out_gradient + packed, heads * DIM, rows, length, DIM, WIDTH)
-        logits = _product(k, q, PRECISION) * (scale * LOG2_E)
-        if BIAS != "none":
-            gates = _gates(gate, start, rows, length, head, heads, BIAS)[None, :] * LOG2_E
-            tile = _tile(positions, rows[None, :], columns[:, None], length, heads, left, num_positions, BIAS)
-            logits += gates * tile
-        log_sum = tl.load(log_sums + rows, mask=inside, other=float("inf"))
-        weights = tl.exp2(logits - log_sum[None, :])
-        dropped = _dropped(
-            weights, drawn_from, (start + rows)[None, :], columns[:, None], threshold, kept_scale, DROPOUT
-        )
-        of_weights = _dropped(
-            _product(v, do, PRECISION),
-            drawn_from, (start + rows)[None, :], columns[:, None], threshold, kept_scale, DROPOUT,
+    whole = length // STEP * STEP if PEELED else 0
+    for row in range(0, whole, STEP):
+        dk, dv = _key_step(
+            k, v, query + at, out_gradient + packed, gate, log_sums, dots, positions, drawn_from,
+            columns, row, start, length, dk, dv,
+            stride_row, head, heads, left, num_positions, scale, threshold, kept_scale,
+            DIM, WIDTH, BIAS, DROPOUT, PRECISION, STEP, WHOLE=True,
         )  # fmt: skip
-        dv += tl.dot(dropped.to(do.dtype), do, input_precision=PRECISION)
-        of_logits = weights * (of_weights - tl.load(dots + rows, mask=inside, other=0.0)[None, :])
-        dk += tl.dot(of_logits.to(q.dtype), q, input_precision=PRECISION)
+    for row in range(whole, length, STEP):
+        dk, dv = _key_step(
+            k, v, query + at, out_gradient + packed, gate, log_sums, dots, positions, drawn_from,
+            columns, row, start, length, dk, dv,
+            stride_row, head, heads, left, num_positions, scale, threshold, kept_scale,
+            DIM, WIDTH, BIAS, DROPOUT, PRECISION, STEP, WHOLE=False,
+        )  # fmt: skip
     _write(of_key + packed, heads * DIM, columns, length, dk * scale, DIM, WIDTH)
     _write(of_value + packed, heads * DIM, columns, length, dv, DIM, WIDTH)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=[*COUNTS, "num_blocks"])
 def table_gradient(
     query, key, value, gate, positions, blocks, seed, log_sums, out_gradient, dots,
     sums, num_blocks,
     stride_row, stride_head, total, left, num_positions, scale, threshold, kept_scale,
     DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
-    ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr,
+    ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr, PEELED: tl.constexpr,
 ):  # fmt: skip
-    """Gradient to the table from one diagonal of square tiles (`STEP` is not used), over a share of all queries.
+    """Gradient to the table from one diagonal of square tiles, over a share of all queries.
 
-    Along a diagonal of tiles, one place means one distance of key and query in every tile: they are added up as they
-    stand, and only their sum is summed along its own diagonals. No two programs write to one place, so that the result
-    is the same each time.
+    `STEP` and `PEELED` are not used. Along a diagonal of tiles, one place means one distance of key and query in every
+    tile: they are added up as they stand, and only their sum is summed along its own diagonals. No two programs write
+    to one place, so that the result is the same each time.
     """
     diagonal, head, share = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     diagonals, heads, shares = tl.num_programs(0), tl.num_programs(1), tl.num_programs(2)
@@ -319,7 +422,7 @@ def table_gradient(
     tl.store(sums + ((share * heads + head) * diagonals + diagonal) * (2 * BLOCK) + distances, by_distance)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["before"])
 def convolution(
     frames, taps, bias, blocks, out, before,
     TAPS: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr, HAS_BIAS: tl.constexpr, PRECISION: tl.constexpr,
@@ -346,7 +449,7 @@ def convolution(
     _write(out + at, groups * DIM, rows, length, made, DIM, WIDTH)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["before", "num_blocks"])
 def taps_gradient(
     frames, out_gradient, blocks, of_taps, before, num_blocks,
     TAPS: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr, PRECISION: tl.constexpr,
@@ -365,7 +468,7 @@ def taps_gradient(
     _write(of_taps + (group * TAPS + tap) * DIM * DIM, DIM, tl.arange(0, WIDTH), DIM, sums, DIM, WIDTH)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["num_rows"])
 def norm(
     x, added, weight, bias, wide, narrow, num_rows, eps,
     DIM: tl.constexpr, WIDTH: tl.constexpr, NORM: tl.constexpr, GELU: tl.constexpr, KEPT: tl.constexpr,
