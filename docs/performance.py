@@ -2,7 +2,7 @@
 
     python docs/performance.py [BENCH.JSON]    # a new measurement becomes docs/performance/cpu.json first
 
-`docs/performance/` holds cpu.json, of `sonant bench --full`, and gpu*.json, of the scripts in gpu/, if there are any.
+`docs/performance/` holds cpu.json, of `sonant bench --full`, and gpu*.json, of gpu/first_contact.py, if there are any.
 """
 
 import json

@@ -1,0 +1,25 @@
+"""A row of the plan: something measured by itself, within a deadline."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from contact import Contact
+from facts import Fact
+
+Measure = Callable[[Contact], Iterator[Fact]]
+
+
+class Row(NamedTuple):
+    """What is measured under one name.
+
+    Attributes:
+        name: unique.
+        section: the table that its facts go to.
+        seconds: after which it is ended.
+        measure: yields facts, each of which is kept as it comes.
+    """
+
+    name: str
+    section: str
+    seconds: float
+    measure: Measure
