@@ -80,6 +80,11 @@ class Heads:
         )
 
     @property
+    def runnable(self) -> tuple[str, ...]:
+        """The kinds that are heads to run: not tensors that are only kept, to be saved."""
+        return tuple(kind for kind in self.stored if kind in KINDS)
+
+    @property
     def language(self) -> str | None:
         """That of the CTC head, where its files have vocabularies of several."""
         head = self.stored.get("ctc")
