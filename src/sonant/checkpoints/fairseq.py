@@ -8,6 +8,7 @@ from torch import Tensor
 from sonant.checkpoints.aside import KEY, head_tables, settings_aside, take_back
 from sonant.checkpoints.checkpoint import Checkpoint, family_of
 from sonant.checkpoints.configs import make_config
+from sonant.checkpoints.content_vec import SPEAKER_LAYERS, split_content_vec
 from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.discrete_bert import is_discrete_bert, read_discrete_bert
 from sonant.checkpoints.fairseq_config import backbone_settings, waveform_transformer
@@ -15,7 +16,7 @@ from sonant.checkpoints.fairseq_dictionary import ctc_metadata, symbols_of
 from sonant.checkpoints.fairseq_wav2vec import is_wav2vec, read_wav2vec
 from sonant.checkpoints.files import only_tensors
 from sonant.checkpoints.keys import HeadTable, Table, Translated, check, make_heads, read
-from sonant.checkpoints.left_aside import warn_of
+from sonant.checkpoints.left_aside import take_out, warn_of
 from sonant.checkpoints.tables import (
     FAIRSEQ,
     FAIRSEQ_BATCH_NORM_POSITIONS,
@@ -65,9 +66,11 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
         return read_wav2vec(state, tensors, model, task, source, container=container, overrides=overrides)
     wanted, overrides = split_overrides(overrides)
     found = _unwrapped(tensors, source, wanted)
-    tensors = found.tensors
+    tensors, dropped = split_content_vec(found.tensors, model)
     family = _family(model, tuned, tensors)
-    translated = read(tensors, rows_in(tensors), fairseq_heads(family))
+    rows = rows_in(tensors)
+    translated = read(tensors, rows, fairseq_heads(family))
+    left = found.left([*dropped, *take_out(translated, rows)])
     normalize = _first(tuned.get("task", {}), task, model, tuned.get("model", {}), key="normalize")
     aside = settings_aside(state.get(KEY))
     if "encoder_layers" in model or "encoder_embed_dim" in model or not tuned:
@@ -91,7 +94,7 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
         **take_back(state.get(KEY), translated),
     }
     _check(translated, ours, source)
-    warn_of(found.beside, source)
+    warn_of(left, source, SPEAKER_LAYERS if dropped else "")
     metadata = {
         "fairseq": {"model": model, "task": task, "tuned": tuned},
         "normalize_from": "the extractor's norm, as in the published models" if normalize is None else "task.normalize",
@@ -115,14 +118,16 @@ def _read_unilm(
     wanted, overrides = split_overrides(overrides)
     found = _unwrapped(tensors, source, wanted)
     tensors = found.tensors
-    translated = read(tensors, rows_in(tensors), {})
+    rows = rows_in(tensors)
+    translated = read(tensors, rows, {})
+    left = found.left(take_out(translated, rows))
     settings = backbone_settings(config, source, family="wavlm")
     settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
     settings["normalize"] = bool(config.get("normalize", False))
     ours = make_config("wavlm", settings | settings_aside(state.get(KEY)), overrides, source=source)
     known = take_back(state.get(KEY), translated)
     _check(translated, ours, source)
-    warn_of(found.beside, source)
+    warn_of(left, source)
     metadata = {"unilm": config, "normalize_from": "cfg.normalize", "config_from": "cfg"}
     return Checkpoint(ours, translated.backbone, make_heads(translated, known), "unilm", metadata)
 
@@ -141,13 +146,15 @@ def _read_s3prl(state: Mapping[Any, Any], source: object, overrides: Mapping[str
     tensors = found.tensors
     dictionaries = plain(state.get("dictionaries_symbols"))
     family = "hubert" if dictionaries is not None else _family(model, {}, tensors)
-    translated = read(tensors, rows_in(tensors), fairseq_heads(family))
+    rows = rows_in(tensors)
+    translated = read(tensors, rows, fairseq_heads(family))
+    left = found.left(take_out(translated, rows))
     settings = backbone_settings(model, source, family=family)
     settings["conv_bias"] = "extractor.layers.0.conv.bias" in translated.backbone
     settings["normalize"] = bool(task.get("normalize", settings["extractor_norm"] == "layer"))
     ours = make_config(family, settings, overrides, source=source)
     _check(translated, ours, source)
-    warn_of(found.beside, source)
+    warn_of(left, source)
     known = {
         "pretraining": {"dictionaries": dictionaries}
         if family == "hubert"
@@ -209,7 +216,8 @@ def _family(model: Mapping[str, Any], tuned: Mapping[str, Any], tensors: Mapping
             raise UnsupportedCheckpoint(
                 f"The model is called {name!r}; known are wav2vec2, hubert, wavlm and their CTC models."
             )
-    return "hubert" if "label_embs_concat" in tensors or any("hubert" in name for name in names) else "wav2vec2"
+    hubert = any("hubert" in name or "contentvec" in name for name in names)
+    return "hubert" if hubert or "label_embs_concat" in tensors else "wav2vec2"
 
 
 def fairseq_heads(family: str) -> dict[str, HeadTable]:

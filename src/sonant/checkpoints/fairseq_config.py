@@ -30,6 +30,7 @@ WAVLM_SETTINGS: tuple[tuple[str, str, Any], ...] = (
     ("max_distance", "max_distance", 1280),
 )
 EXTRACTOR_NORMS = {"default": "group", "layer_norm": "layer"}
+MASKED = "group_norm_masked"  # ContentVec's group norm that passes over padding, as ours does in any mode
 DEFAULT_CONVS = "[(512,10,5)] + [(512,3,2)] * 4 + [(512,2,2)] * 2"
 MOST_CONVS = 64
 
@@ -56,6 +57,7 @@ def backbone_settings(model: Mapping[str, Any], source: object, *, family: str) 
             f"gru_rel_pos={model.get('gru_rel_pos')!r}; a WavLM has both."
         )
     mode = model.get("extractor_mode", "default")
+    mode = "default" if mode == MASKED else mode
     if not isinstance(mode, str) or mode not in EXTRACTOR_NORMS:
         raise UnsupportedCheckpoint(
             f"{source}: extractor_mode={mode!r}; known are {', '.join(map(repr, EXTRACTOR_NORMS))}."

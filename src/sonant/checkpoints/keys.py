@@ -91,12 +91,14 @@ class HeadTable:
 class Translated:
     """A file's tensors under our names, and the names that no row knew.
 
+    `outside` are unknown names that cannot be the backbone's, see `left_aside`; by themselves they are no error.
     `own` are the heads of any objective that sonant wrote for itself; no table says what they consist of.
     """
 
     backbone: dict[str, Tensor] = field(default_factory=dict)
     heads: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
     own: set[str] = field(default_factory=set)
 
 
@@ -234,7 +236,8 @@ def check(
         missing += theirs(_missing_of_head(tensors, heads[kind]), heads[kind].rows)
         wrong += _misfits_of_head(kind, tensors, config, heads[kind].rows)
     if missing or surplus or wrong:
-        raise CheckpointMismatch(_message(source, config, missing, surplus, wrong))
+        renamed = translated.outside if missing else []  # perhaps
+        raise CheckpointMismatch(_message(source, config, missing, surplus, wrong, renamed))
 
 
 def make_heads(translated: Translated, metadata: Mapping[str, dict[str, object]]) -> dict[str, Head]:
@@ -332,12 +335,19 @@ def feature_in(names: Iterable[str]) -> str | None:
     return None
 
 
-def _message(source: object, config: BackboneConfig, missing: list[str], surplus: list[str], wrong: list[str]) -> str:
+def _message(
+    source: object,
+    config: BackboneConfig,
+    missing: list[str],
+    surplus: list[str],
+    wrong: list[str],
+    renamed: list[str],
+) -> str:
     parts = [f"{source}: the tensors are not those of a {type(config).__name__} of this shape."]
     feature = feature_in(surplus)
     if feature:
         parts.append(f"The file has {feature}, which a model of this configuration does not.")
-    for title, names in (("Missing", missing), ("Left over", surplus), ("Wrong shape", wrong)):
+    for title, names in (("Missing", missing), ("Left over", [*surplus, *renamed]), ("Wrong shape", wrong)):
         if names:
             parts.append(f"{title} ({len(names)}): {grouped(names)}.")
     if not feature:

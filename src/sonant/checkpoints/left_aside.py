@@ -22,6 +22,7 @@ def take_out(translated: Translated, rows: Table, *, within: Collection[str] = (
         if (name not in within if within else name.partition(".")[0] not in roots and feature_in([name]) is None)
     ]
     translated.unknown = [name for name in translated.unknown if name not in outside]
+    translated.outside += outside
     return outside
 
 

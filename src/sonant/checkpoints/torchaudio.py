@@ -18,7 +18,7 @@ from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.fairseq_config import refuse_inexpressible
 from sonant.checkpoints.files import write_pickle
 from sonant.checkpoints.keys import HeadTable, Table, check, holds, make_heads, read, write
-from sonant.checkpoints.left_aside import warn_of
+from sonant.checkpoints.left_aside import take_out, warn_of
 from sonant.checkpoints.tables import (
     TORCHAUDIO_ATTENTION,
     TORCHAUDIO_COMMON,
@@ -49,6 +49,7 @@ def read_torchaudio(
     wavlm = any(name.endswith(".gru_rel_pos_const") for name in names)
     rows = rows_for("wavlm" if wavlm else "hubert", mask=True)
     translated = read(names, rows, HEADS)
+    left = place.left(take_out(translated, rows))
     known = _notes(notes)
     if known:
         config = make_config(known.get("family"), known["config"], overrides, source=source)
@@ -60,7 +61,7 @@ def read_torchaudio(
     tables = head_tables(family_of(config)) | {kind: HEADS[kind] for kind in translated.heads}
     head_notes = take_back(known, translated) or {"ctc": {"blank": 0}}
     check(translated, config, source=source, rows=rows, heads=tables)
-    warn_of(place.beside, source)
+    warn_of(left, source)
     heads = make_heads(translated, head_notes)
     metadata = {
         "config_from": found,

@@ -7,11 +7,12 @@ from safetensors.torch import load_file, save_file
 
 from tests.checkpoints import tiny
 from tests.checkpoints.table.case import Case, Made, states_of
+from tests.checkpoints.table.toolkits import settings_of
 
 DIM = tiny.HF_SIZES["hidden_size"]
 
 
-def linear(name, outputs, inputs=DIM):
+def linear(name, outputs=DIM, inputs=DIM):
     """A linear layer with random weights, by its name in a file."""
     draw = torch.Generator().manual_seed(outputs + inputs)
     weight = torch.randn(outputs, inputs, generator=draw)
@@ -39,6 +40,38 @@ def _case(layout, tensors, *, family="wav2vec2", prefix=True, heads=(), aside=()
         return Made(source=folder, reference=states_of(beside(folder, family, tensors, prefix=prefix, **said)))
 
     return Case(layout=layout, make=make, heads=heads, aside=aside, parity=f"{tiny.TRANSFORMERS[family]}Model")
+
+
+def _file(layout, change, *, family, aside, heads=()):
+    """A file with 'cfg' and 'model'; `change` gives the settings and tensors that it has besides."""
+
+    def make(folder):
+        theirs = tiny.theirs(family)
+        settings, tensors = change()
+        cfg, state = settings_of(family, "group") | settings, tiny.fairseq_names(theirs.state_dict(), "group")
+        cfg = cfg if family == "wavlm" else {"model": cfg, "task": {"normalize": False}}
+        torch.save({"cfg": cfg, "model": state | tensors}, folder / "model.pt")
+        return Made(source=folder / "model.pt", reference=states_of(theirs))
+
+    name = f"{tiny.TRANSFORMERS[family]}Model"
+    return Case(layout=layout, make=make, heads=heads, aside=aside, parity=name)
+
+
+def _torchaudio(folder):
+    theirs = tiny.theirs("wavlm")
+    state = tiny.torchaudio_names(theirs.state_dict(), "wavlm") | linear("classifier", 4)
+    torch.save(state, folder / "model.pth")
+    return Made(source=folder / "model.pth", reference=states_of(theirs), overrides={"family": "wavlm"})
+
+
+def _content_vec():
+    state = tiny.fairseq_names(tiny.theirs("hubert").state_dict(), "group")
+    layer = {name: tensor for name, tensor in state.items() if name.startswith("encoder.layers.1.self_attn.")}
+    behind = {name.replace("layers.1.", "layers.2."): tensor for name, tensor in layer.items()}
+    behind |= linear("encoder.layers.2.final_layer_norm.weight_ln") | linear("encoder.cond_layer_norm.bias_ln")
+    settings = {"_name": "contentvec", "encoder_layers_1": 1, "extractor_mode": "group_norm_masked"}
+    head = linear("final_proj", 6) | {"label_embs_concat": torch.ones(9, 6)}
+    return settings, behind | head | linear("layer_proj", 6)
 
 
 SPEECH = {"architectures": ["Wav2Vec2ForSpeechClassification"], "pooling_mode": "mean"}
@@ -124,6 +157,30 @@ CASES: tuple[Case, ...] = (
         aside=("`head.weight`", "`pooling.attention`"),
         architectures=["WavLMWithHead"],
     ),
+    _file(
+        "ContentVec's own file (fairseq)",
+        _content_vec,
+        family="hubert",
+        heads=("pretraining",),
+        aside=(
+            "`encoder.layers.*.self_attn.k_proj.weight`",
+            "`encoder.cond_layer_norm.bias_ln.weight`",
+            "`layer_proj.weight`",
+        ),
+    ),
+    _file(
+        "HuBERT with a layer of one's own (fairseq)",
+        lambda: ({"_name": "hubert"}, linear("spk_proj", 5)),
+        family="hubert",
+        aside=("`spk_proj.weight`",),
+    ),
+    Case(
+        layout="a classifier of one's own (torchaudio)",
+        make=_torchaudio,
+        aside=("`classifier.weight`",),
+        parity="WavLMModel",
+    ),
+    _file("WavLM with a projection (unilm)", lambda: ({}, linear("proj", 5)), family="wavlm", aside=("`proj.weight`",)),
     _case(
         "a projection of one's own, no prefix",
         linear("proj", 4),

@@ -1,0 +1,33 @@
+"""ContentVec's own files: a HuBERT, and behind it layers for training alone that know who speaks."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+SPEAKER_LAYERS = (
+    "They are layers of ContentVec that serve its training: they take a vector of the speaker, and make what the "
+    "layers before have left out of him. Nobody takes features from them."
+)
+_LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
+
+
+def split_content_vec(tensors: Mapping[str, Tensor], model: Mapping[str, Any]) -> tuple[dict[str, Tensor], list[str]]:
+    """Part the tensors of the backbone, and its head, from the names of those that only ContentVec's training needs.
+
+    Args:
+        model: settings; of a ContentVec they have `encoder_layers_1`, the number of the layers behind `encoder_layers`.
+
+    Source: auspicious3000/contentvec, `TransformerEncoder_1`.
+    """
+    depth = model.get("encoder_layers", 12)
+    if not model.get("encoder_layers_1") or not isinstance(depth, int):
+        return dict(tensors), []
+    behind = [name for name in tensors if _is_behind(name, depth)]
+    return {name: tensor for name, tensor in tensors.items() if name not in behind}, behind
+
+
+def _is_behind(name: str, depth: int) -> bool:
+    layer = _LAYER.match(name)
+    return int(layer[1]) >= depth if layer else name.startswith(("encoder.cond_layer_norm.", "layer_proj."))
