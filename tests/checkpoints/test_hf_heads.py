@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 import sonant
 from sonant.checkpoints import Head, differing, load_checkpoint, save_checkpoint
-from sonant.errors import CheckpointMismatch, ConfigurationError, ModelWarning
+from sonant.errors import CheckpointError, CheckpointMismatch, ConfigurationError, ModelWarning
 from tests.checkpoints import tiny
 from tests.checkpoints.table.heads import DIM, SPEECH, beside, hidden, linear
 
@@ -49,6 +49,12 @@ def test_frames_are_judged_where_that_is_certain(family, said, tmp_path):
     mix = {"layer_weights": torch.ones(layers)} if "use_weighted_layer_sum" in said else {}
     beside(tmp_path, family, linear("classifier", 2) | mix, **said)
     assert list(load_checkpoint(tmp_path).heads) == ["frame_classification"]
+
+
+def test_labels_that_do_not_fit_are_told_before_anything_is_read(tmp_path):
+    beside(tmp_path, "wav2vec2", hidden("classifier", 3), **SPEECH, id2label={0: "low", 1: "high"})
+    with pytest.raises(CheckpointError, match="3 outputs and the labels low, high"):
+        sonant.load(tmp_path).classify("no-such-recording.wav")
 
 
 @pytest.mark.parametrize("tensors", [hidden("classifier", 3), hidden("age", 1) | hidden("gender", 3)])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError, TooShortAudio
 from sonant.layers.packed import Packed
@@ -109,3 +109,11 @@ def test_networks_stand_in_the_order_of_their_names() -> None:
     assert outputs.shape == (1, 4)
     torch.testing.assert_close(outputs[0, :1], some(1, 5) @ hidden + some(1))
     assert head.tensors().keys() == NETWORKS.keys()
+
+
+def test_a_network_put_in_place_of_another_runs_and_is_not_lost_in_silence() -> None:
+    head = SpeechClassificationHead.from_tensors(NETWORKS, {})
+    head.networks["age"] = nn.Linear(DIM, 2)
+    assert head(Packed.pack([some(4, 1, DIM)])).shape == (1, 5)
+    with pytest.raises(ConfigurationError, match="'age' of the head was replaced by a Linear"):
+        head.tensors()

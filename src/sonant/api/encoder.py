@@ -398,6 +398,7 @@ class SpeechEncoder:
 
         Raises:
             ConfigurationError: the model has no such head; see `abilities`.
+            CheckpointError: the labels in its config.json do not fit the head.
         """
         return self._run_head(self.head_task("classification"), audio, **how)
 

@@ -55,6 +55,7 @@ def classification(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
 
     Raises:
         ConfigurationError: the model has no such head, or several.
+        CheckpointError: its labels do not fit it.
     """
     require("classification", heads, name)
     kind, *others = (kind for kind in HEADS_FOR["classification"] if kind in heads.stored)
@@ -64,9 +65,17 @@ def classification(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
         )
     head_on = heads.placing(kind, PooledHead)
     naming = _naming(kind, heads.stored[kind])
+    naming(
+        torch.zeros(_num_outputs(kind, heads.stored[kind]))
+    )  # labels that do not fit are told before anything is computed
     return HeadTask(
         states_of(head_on(CPU).mix, model, name), lambda _: ClassificationSink(head_on, naming), model.receptive_field
     )
+
+
+def _num_outputs(kind: str, head: Head) -> int:
+    last = {"sequence_classification": ("classifier",), "speech_classification": ("classifier.output",)}
+    return sum(len(head.tensors[f"{name}.bias"]) for name in last.get(kind, ("age.output", "gender.output")))
 
 
 def _naming(kind: str, head: Head) -> Name:

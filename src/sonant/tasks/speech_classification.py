@@ -6,6 +6,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.tasks.layer_mix import LayerMix
 from sonant.tasks.linear import linear_of, tensors_of
@@ -60,7 +61,11 @@ class SpeechClassificationHead(PooledHead):
         """Return the tensors that `from_tensors` takes."""
         found: dict[str, Tensor] = {}
         for name, network in self.networks.items():
-            assert isinstance(network, HiddenLayer)
+            if not isinstance(network, HiddenLayer):
+                raise ConfigurationError(
+                    f"The network {name!r} of the head was replaced by a {type(network).__name__}, for which no format "
+                    "has a place. Put a HiddenLayer there before the model is saved."
+                )
             found |= tensors_of(network.dense, f"{name}.dense.") | tensors_of(network.output, f"{name}.output.")
         return found
 
