@@ -1,8 +1,9 @@
 """Writes performance.md and its pictures from what `sonant bench` measured; a test holds the page current.
 
-    python docs/performance.py [BENCH.JSON]    # a new measurement becomes docs/performance/cpu.json first
+    python docs/performance.py [BENCH.JSON [precision]]    # a new measurement becomes docs/performance/cpu.json first
 
-`docs/performance/` holds cpu.json, of `sonant bench --full`, and gpu*.json, of gpu/first_contact.py, if there are any.
+`docs/performance/` holds cpu.json, of `sonant bench --plan full`. It may hold precision.json, of `--plan precision`,
+and gpu*.json, of gpu/first_contact.py.
 """
 
 import json
@@ -21,7 +22,7 @@ from sonant.benchmark.systems import SYSTEMS
 
 PAGE = Path(__file__).parent / "performance.md"
 FOLDER = Path(__file__).parent / "performance"
-CPU = FOLDER / "cpu.json"
+CPU, PRECISION = FOLDER / "cpu.json", FOLDER / "precision.json"
 
 INTRODUCTION = """\
 # Performance
@@ -45,11 +46,12 @@ REPRODUCE = """\
 ```console
 $ pip install '.[bench]'          # transformers, OpenVINO and matplotlib, to compare and to draw
 $ sonant bench                    # about 10 minutes on two cores: WavLM Base and Large
-$ sonant bench --full             # about 40: every family, long clips, memory, a corpus
+$ sonant bench --plan full        # about 40: every family, long clips, memory, a corpus
+$ sonant bench --plan precision   # about 25: float32, bfloat16 and int8, plain weights and outliers, and the peers' own
 $ sonant bench --models wavlm-large --cases 10s,batch --precision bfloat16,int8 --threads 1
 ```
 
-The machine should have nothing else to do, and the table of limits says whether it had. Results are written after every case: `--resume` goes on where a run was stopped; measurements of another machine, of other versions of the packages, other settings or a checkpoint that has changed since are refused, with what differs. `--unilm FOLDER` adds the authors' own WavLM, from a folder with their `WavLM.py` and `modules.py`. This page is written by `python docs/performance.py bench.json`.
+The machine should have nothing else to do, and the table of limits says whether it had. Results are written after every case: `--resume` goes on where a run was stopped; measurements of another machine, of other versions of the packages, other settings or a checkpoint that has changed since are refused, with what differs. CTranslate2 is measured where it is installed (`pip install ctranslate2`), on wav2vec 2.0 with norms before its layers, the only one of these that it knows, and gives the output alone. `--unilm FOLDER` adds the authors' own WavLM, from a folder with their `WavLM.py` and `modules.py`. This page is written by `python docs/performance.py bench.json`.
 """  # noqa: E501
 
 
@@ -77,7 +79,7 @@ AIMS = (
 )
 
 
-def page(measured: Results, gpu: dict[str, object]) -> str:
+def page(measured: Results, gpu: dict[str, object], precisions: Results | None = None) -> str:
     """The whole page."""
     sections = [
         INTRODUCTION,
@@ -86,6 +88,7 @@ def page(measured: Results, gpu: dict[str, object]) -> str:
         section("Long clips", speeds(measured, ["30s", "60s", "120s"])),
         section("Batches", speeds(measured, ["batch"]), corpus(measured)),
         section("Reduced precision", reduced(measured)),
+        section("Weights with outliers", *([] if precisions is None else outliers(precisions))),
         section("What was aimed at", aims(measured)),
         section("Memory", memory(measured), picture("memory", "Peak memory against the length of the clip")),
         section("How cost grows", *growth(measured)),
@@ -137,6 +140,20 @@ def reduced(measured: Results) -> str:
     ]
     heads = ["model", "clips", "system", "× reference", "lowest cosine of a frame", "of a pooled vector"]
     return report.table(heads, rows) if rows else ""
+
+
+def outliers(precisions: Results) -> Iterator[str]:
+    """Precisions beside each other, of plain weights and of those with outliers, in a run of their own."""
+    yield (
+        "Trained Transformers have a few channels that are far larger than the others. Here three channels are 10 to "
+        "30 times as large: of the gains of both norms, of the first linear layer of the feed-forward, or of the "
+        "second, in turn layer by layer. *Standardised* is the lowest cosine of a frame whose channels have mean 0 and "
+        "deviation 1 in the reference, as a linear probe sees them; in the plain cosine large channels hide what the "
+        "others lost."
+    )
+    yield report.machine(precisions)
+    yield speeds(precisions, ["1s", "10s"])
+    yield report.not_measured(precisions)
 
 
 def aims(measured: Results) -> str:
@@ -237,12 +254,12 @@ def picture(name: str, what: str) -> str:
 def written() -> str:
     """The page as it should be."""
     gpu = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("gpu*.json"))}
-    return page(results.read(CPU), gpu)
+    return page(results.read(CPU), gpu, results.read(PRECISION) if PRECISION.exists() else None)
 
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     if sys.argv[1:]:
-        shutil.copyfile(sys.argv[1], CPU)
+        shutil.copyfile(sys.argv[1], PRECISION if sys.argv[2:] == ["precision"] else CPU)
     draw(results.read(CPU), FOLDER)
     PAGE.write_text(written(), encoding="utf-8")

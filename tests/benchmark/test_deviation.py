@@ -46,3 +46,29 @@ def test_other_shapes_are_refused(tmp_path: Path):
     keep(states(), tmp_path)
     with pytest.raises(MeasurementError, match="the reference's"):
         deviation({0: states()[0][:1]}, tmp_path)
+
+
+def test_a_large_channel_does_not_hide_what_the_others_lost(tmp_path: Path):
+    given = states()
+    for clips in given.values():
+        for clip in clips:
+            clip[:, 0] += 300
+    keep(given, tmp_path)
+    changed = {name: [clip.clone() for clip in clips] for name, clips in given.items()}
+    changed[1][0][2, 1:] *= -1
+    found = deviation(changed, tmp_path)
+    assert found.cosine > 0.999
+    assert found.standardised < 0.5
+    assert found.standardised_at == "1"
+
+
+def test_a_channel_that_does_not_change_counts_as_rounded(tmp_path: Path):
+    given = states()
+    for clips in given.values():
+        for clip in clips:
+            clip[:, 0] = 100.0
+    keep(given, tmp_path)
+    for clips in given.values():
+        for clip in clips:
+            clip[:, 0] += 0.01  # less than bfloat16 can say of 100
+    assert deviation(given, tmp_path).standardised > 0.999

@@ -13,9 +13,9 @@ ALL = list(SYSTEMS.values())
 LIMITS = Limits({"float32": 200.0, "bfloat16": 400.0, "int8": 800.0}, {}, 20.0)
 
 
-@pytest.mark.parametrize("full", [False, True])
-def test_the_plans_name_what_there_is(full: bool):
-    found = plan.steps(plan.rows(None, None, full=full), ALL)
+@pytest.mark.parametrize("name", plan.PLANS)
+def test_the_plans_name_what_there_is(name: plan.PlanName):
+    found = plan.steps(plan.rows(None, None, name=name), ALL)
     assert {step.model for step in found} >= {"wavlm-base", "wavlm-large"}
     for step in found:
         plan.case_names([step.case])
@@ -25,13 +25,13 @@ def test_the_plans_name_what_there_is(full: bool):
 
 
 def test_the_quick_plan_takes_about_as_long_as_it_says():
-    steps = plan.steps(plan.rows(None, None, full=False), chosen(CODES, plan.ON_CPU))
+    steps = plan.steps(plan.rows(None, None, name="quick"), chosen(CODES, plan.ON_CPU))
     seconds = sum(plan.estimate(step, known(step.model)[1], LIMITS, started=True) for step in steps)
     assert 0.5 < seconds / (60 * plan.MINUTES["quick"]) < 1
 
 
 def test_named_models_and_cases_are_combined():
-    rows = plan.rows(["tiny", "wavlm-base"], ["1s", "batch"], full=False)
+    rows = plan.rows(["tiny", "wavlm-base"], ["1s", "batch"], name="quick")
     steps = plan.steps(rows, chosen(["sonant"], ["float32"]))
     assert [(step.model, step.case) for step in steps] == [
         ("tiny", "1s"),
@@ -44,7 +44,7 @@ def test_named_models_and_cases_are_combined():
 
 def test_a_system_takes_part_where_it_tells_something():
     def names(case: str) -> set[str]:
-        (step,) = plan.steps(plan.rows(["tiny"], [case], full=False), ALL)
+        (step,) = plan.steps(plan.rows(["tiny"], [case], name="quick"), ALL)
         return {system.code for system in step.systems}
 
     assert "padded" not in names("10s")
@@ -54,7 +54,7 @@ def test_a_system_takes_part_where_it_tells_something():
 
 def test_unknown_names_are_refused():
     with pytest.raises(UnknownName, match="'batch'"):
-        plan.rows(None, ["bath"], full=False)
+        plan.rows(None, ["bath"], name="quick")
     with pytest.raises(UnknownName, match="bfloat16"):
         plan.precisions(["bf16"])
 

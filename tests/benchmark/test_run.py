@@ -30,7 +30,7 @@ def setting(tmp_path: Path) -> Setting:
 
 
 def wish(cases: list[str], names: list[str], **more: object) -> Wish:
-    rows = plan.rows(["tiny"], cases, full=False)
+    rows = plan.rows(["tiny"], cases, name="quick")
     return Wish(rows, tuple(chosen(names, ["float32"])), threads=1, minutes=more.pop("minutes", 5.0), **more)
 
 
@@ -98,7 +98,7 @@ def test_other_conditions_are_not_mixed(tmp_path: Path, no_processes: list[str],
 def test_a_checkpoint_that_changed_is_not_mixed(tmp_path: Path, no_processes: list[str]):
     model = tmp_path / "model.pt"
     model.write_bytes(b"one")
-    rows = plan.rows(["tiny", str(model)], ["1s"], full=False)
+    rows = plan.rows(["tiny", str(model)], ["1s"], name="quick")
     systems = tuple(chosen(["sonant"], ["float32"]))
     bench(wish(["1s"], ["sonant"]), tmp_path)
     bench(Wish(rows, systems, threads=1, minutes=5.0), tmp_path, resume=True)  # one more is none that changed
@@ -137,7 +137,7 @@ def test_a_run_without_systems_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_an_unknown_model_is_refused_before_anything_is_measured(tmp_path: Path, no_processes: list[str]):
-    rows = plan.rows(["tiny", "wavlm-bass"], ["1s"], full=False)
+    rows = plan.rows(["tiny", "wavlm-bass"], ["1s"], name="quick")
     with pytest.raises(UnknownName, match="wavlm-base"):
         bench(Wish(rows, tuple(chosen(["sonant"], ["float32"])), threads=1, minutes=1), tmp_path)
     assert no_processes == []

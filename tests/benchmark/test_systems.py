@@ -10,6 +10,7 @@ from sonant.benchmark.subjects import TINY, exaggerate
 from sonant.benchmark.systems import SYSTEMS, Circumstances, States, System, chosen, reference_of
 from sonant.errors import UnknownName
 from sonant.models import W2vBERT2Config, Wav2Vec2Config, Wav2VecConfig, WavLMConfig, build
+from sonant.models.catalog import find
 
 HERE = Circumstances(threads=1)
 SMALL = {"conv_channels": (16,) * 7, "dim": 32, "num_layers": 2, "num_heads": 4, "feed_forward_dim": 48}
@@ -82,6 +83,14 @@ def test_families_that_a_system_knows():
     assert not SYSTEMS["unilm"].knows(CONFIGS["wav2vec2"])
     assert not SYSTEMS["transformers"].knows(Wav2VecConfig())
     assert SYSTEMS["sonant"].knows(Wav2VecConfig())
+
+
+@pytest.mark.parametrize(
+    ("name", "knows"),
+    [("wav2vec2-large-lv60", True), ("wav2vec2-base", False), ("wavlm-large", False), ("w2v-bert-2.0", False)],
+)
+def test_one_knows_norms_before_layers_alone(name: str, knows: bool):
+    assert SYSTEMS["ctranslate2-int8"].knows(find(name).config) == knows
 
 
 def test_choice_by_name():

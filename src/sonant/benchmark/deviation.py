@@ -21,6 +21,8 @@ class Deviation:
         cosine: of the frame that points away farthest.
         pooled: the same of mean vectors, one a clip.
         states: how many were compared.
+        standardised: as `cosine`, with each channel less its mean in the reference and over its deviation there, as a
+            linear probe sees it: a few large channels would hide what all others have lost. None: not measured.
     """
 
     error: float
@@ -29,6 +31,8 @@ class Deviation:
     cosine_at: str
     pooled: float
     states: int
+    standardised: float | None = None
+    standardised_at: str = ""
 
 
 def relative_error(given: Tensor, expected: Tensor) -> float:
@@ -47,6 +51,7 @@ def deviation(states: States, folder: Path) -> Deviation:
     """Compare with the states that the reference has left."""
     errors: dict[str, float] = {}
     cosines: dict[str, float] = {}
+    standard: dict[str, float] = {}
     pooled: list[float] = []
     for name, clips in states.items():
         path = folder / f"{name}.npy"
@@ -58,12 +63,34 @@ def deviation(states: States, folder: Path) -> Deviation:
             raise MeasurementError(f"State {name} is {tuple(given.shape)}, the reference's {tuple(expected.shape)}.")
         errors[str(name)] = relative_error(given, expected)
         cosines[str(name)] = lowest_cosine(given, expected)
+        standard[str(name)] = lowest_cosine(*standardised(given, expected))
         means = [torch.stack([clip.mean(0) for clip in x.split(list(map(len, clips)))]) for x in (given, expected)]
         pooled.append(lowest_cosine(*means))
     if not errors:
         raise MeasurementError(f"No state is in both: {', '.join(map(str, states))}, and what lies in {folder}.")
     error_at, cosine_at = max(errors, key=errors.__getitem__), min(cosines, key=cosines.__getitem__)
-    return Deviation(errors[error_at], error_at, cosines[cosine_at], cosine_at, min(pooled), len(errors))
+    standard_at = min(standard, key=standard.__getitem__)
+    return Deviation(
+        errors[error_at],
+        error_at,
+        cosines[cosine_at],
+        cosine_at,
+        min(pooled),
+        len(errors),
+        standard[standard_at],
+        standard_at,
+    )
+
+
+def standardised(given: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
+    """Both (frames, dim) less the mean of the expected frames, over their standard deviation, channel by channel.
+
+    A deviation below the rounding of bfloat16 counts as that: such a channel is as good as constant.
+    """
+    mean, deviation = expected.double().mean(0), expected.double().std(0, correction=0)
+    deviation = deviation.maximum(torch.finfo(torch.bfloat16).eps * mean.abs())
+    deviation = torch.where(deviation > 0, deviation, 1.0)
+    return (given.double() - mean) / deviation, (expected.double() - mean) / deviation
 
 
 def lowest_cosine(given: Tensor, expected: Tensor) -> float:

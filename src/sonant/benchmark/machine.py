@@ -18,7 +18,7 @@ from sonant.inference import Precision
 from sonant.models import BackboneConfig
 from sonant.models.flops import feed_forward_flops, forward_flops
 
-PACKAGES = ("sonant", "torch", "transformers", "openvino", "onnxruntime", "torchaudio", "numpy")
+PACKAGES = ("sonant", "torch", "transformers", "openvino", "ctranslate2", "onnxruntime", "torchaudio", "numpy")
 SHAPES = ((500, 768, 3072), (500, 1024, 4096), (1500, 1024, 1024))  # (frames, in, out), as in the models
 GIGA = 1e9
 # The floating-point numbers that a precision may be computed in.

@@ -4,8 +4,10 @@ import importlib
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -95,6 +97,38 @@ class ThroughOpenVINO:
             self.compiled = openvino.Core().compile_model(graph, "CPU", self.settings)
         result = self.compiled(speech)
         return [result[number] for number in range(len(self.compiled.outputs))]
+
+
+class ThroughCTranslate2:
+    """transformers' wav2vec 2.0 converted by CTranslate2, which gives the output alone.
+
+    Args:
+        peer: as `twin` gives it, with norms before its layers and in its extractor: CTranslate2 knows no other.
+        scratch: where the files go; they are read once.
+        int8: whether linear layers multiply integers of eight bits.
+        threads: for one pass.
+    """
+
+    def __init__(self, peer: Any, scratch: Path, *, int8: bool, threads: int) -> None:
+        import ctranslate2
+        from ctranslate2.converters.transformers import Wav2Vec2Loader
+
+        peer.config.return_hidden = True
+        with_head = SimpleNamespace(wav2vec2=peer, lm_head=SimpleNamespace(weight=torch.zeros(1, 1)))
+        spec = Wav2Vec2Loader().get_model_spec(with_head)
+        spec.register_vocabulary(["none"])
+        spec.validate()
+        spec.optimize(quantization="int8" if int8 else None)
+        spec.save(str(scratch))
+        kind = "int8" if int8 else "float32"
+        self.model = ctranslate2.models.Wav2Vec2(str(scratch), compute_type=kind, intra_threads=threads)
+
+    def __call__(self, waveform: Tensor) -> Tensor:
+        """From samples (samples,) to the output (1, frames, dim)."""
+        import ctranslate2
+
+        given = ctranslate2.StorageView.from_array(waveform[None, None].numpy())
+        return torch.from_numpy(np.array(self.model.encode(given)))
 
 
 class ThroughONNX:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from sonant.benchmark.cases import CASES, SPECIAL, Case
 from sonant.benchmark.machine import Limits
-from sonant.benchmark.subjects import known
+from sonant.benchmark.subjects import OUTLIERS, known
 from sonant.benchmark.systems import SYSTEMS, System
 from sonant.errors import UnknownName
 from sonant.inference import PRECISIONS, Precision
@@ -13,12 +14,15 @@ from sonant.models import BackboneConfig, W2vBERT2Config, WavLMConfig
 
 ON_CPU: tuple[Precision, ...] = ("float32", "bfloat16", "int8")
 
+PlanName = Literal["quick", "full", "precision"]
+
 # Systems by name.
 ALL = tuple(name for name, system in SYSTEMS.items() if system.code != "onnxruntime")  # its export takes a minute
 OURS = ("sonant", "sonant-bfloat16", "sonant-int8")
 WITH_REFERENCE = (*OURS, "transformers")
 BATCHES = (*WITH_REFERENCE, "padded")
 LONG = (*WITH_REFERENCE, "transformers-bfloat16", "openvino", "openvino-bfloat16", "unilm")
+CTRANSLATE2 = ("ctranslate2", "ctranslate2-int8")
 IN_FLOAT32 = ("sonant", "transformers", "padded")
 
 # Model, cases and systems, the most telling first; the cases of a model in order of size.
@@ -56,8 +60,19 @@ FULL: Rows = (
     ("wav2vec2-large-lv60", ("60s", "batch"), IN_FLOAT32),
     ("wavlm-large", ("120s",), ("sonant", "sonant-bfloat16", "transformers")),
 )
+PRECISIONS_AND_PEERS = (*WITH_REFERENCE, "transformers-bfloat16", "openvino", "openvino-bfloat16", *CTRANSLATE2)
+PRECISION: Rows = tuple(
+    (f"{model}{kind}", cases, PRECISIONS_AND_PEERS)
+    for model, cases in (
+        ("wavlm-base", ("1s", "10s")),
+        ("wavlm-large", ("1s", "10s")),
+        ("wav2vec2-large-lv60", ("10s",)),
+    )
+    for kind in ("", OUTLIERS)
+)
+PLANS: dict[PlanName, Rows] = {"quick": QUICK, "full": FULL, "precision": PRECISION}
 DEFAULT_CASES = ("10s", "60s", "batch")  # of models that are named without cases
-MINUTES = {"quick": 10.0, "full": 40.0}
+MINUTES: dict[PlanName, float] = {"quick": 10.0, "full": 40.0, "precision": 25.0}
 
 MEMORY_STEP_SECONDS = 60.0  # of a curve up to 20 minutes
 START_SECONDS = {"openvino": 25.0, "onnxruntime": 60.0}  # of a process, once a model: tracing, export
@@ -100,9 +115,9 @@ def steps(rows: Rows, systems: Sequence[System]) -> list[Step]:
     return found
 
 
-def rows(models: Sequence[str] | None, cases: Sequence[str] | None, *, full: bool) -> Rows:
+def rows(models: Sequence[str] | None, cases: Sequence[str] | None, *, name: PlanName) -> Rows:
     """The rows of a plan; of the models and cases that are named, if any are, in every combination."""
-    plan = FULL if full else QUICK
+    plan = PLANS[name]
     if models is None and cases is None:
         return plan
     models = models or list(dict.fromkeys(model for model, *_ in plan))

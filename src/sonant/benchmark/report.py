@@ -75,8 +75,10 @@ def speed(results: Results, case: str) -> str:
         "of the limit": lambda row: _percent(row.fraction_of_limit),
         "memory": lambda row: f"{row.memory / MEBI:,.0f} MiB" if row.wall else NONE,
         "worst error": _error,
-        "lowest cosine": _cosine,
+        "lowest cosine": lambda row: _cosine(None if row.deviation is None else row.deviation.cosine),
     }
+    if any(row.deviation and row.deviation.standardised is not None for row in results.speed):
+        columns["standardised"] = lambda row: _cosine(None if row.deviation is None else row.deviation.standardised)
     rows = [
         [known_title(row.model), *(cell(row) for cell in columns.values()), row.stopped or row.note]
         for model in models(results)
@@ -190,8 +192,8 @@ def _error(row: Speed) -> str:
     return f"{error:.0e}" if error < 1e-3 else f"{100 * error:.1f} %"
 
 
-def _cosine(row: Speed) -> str:
+def _cosine(value: float | None) -> str:
     """With enough digits to see how far from 1 it is."""
-    if row.deviation is None:
+    if value is None:
         return NONE
-    return "> 0.999999" if row.deviation.cosine > 0.999999 else f"{row.deviation.cosine:.6f}"
+    return "> 0.999999" if value > 0.999999 else f"{value:.6f}"

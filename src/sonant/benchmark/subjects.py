@@ -1,6 +1,7 @@
 """The models that are measured: published shapes with random weights, or real checkpoints."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,12 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from sonant.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from sonant.errors import ConfigurationError
+from sonant.layers.conformer import ConformerLayer
 from sonant.layers.positions import ConvPositions
+from sonant.layers.transformer import FeedForward, TransformerLayer
 from sonant.models import Backbone, BackboneConfig, MaskableBackbone, WavLMConfig, build
 from sonant.models.catalog import find
 
 SEED = 0
 TINY = WavLMConfig(conv_channels=(32,) * 7, dim=64, num_layers=2, num_heads=4, feed_forward_dim=128)  # for trials
+OUTLIERS = ":outliers"  # behind a name: a few channels of its weights are far larger than the others
 M = TypeVar("M", bound=Backbone)
 
 
@@ -37,7 +42,10 @@ class Subject:
 
 
 def known(name: str) -> tuple[str, BackboneConfig]:
-    """Title and shape of a model of the catalogue, or of the tiny one for trials."""
+    """Title and shape of a model of the catalogue, or of the tiny one for trials; with outliers or without."""
+    if name.endswith(OUTLIERS):
+        title, config = known(name.removesuffix(OUTLIERS))
+        return f"{title}, outliers", config
     if name == "tiny":
         return "tiny", TINY
     card = find(name)
@@ -48,23 +56,29 @@ def subject(name: str, folder: Path, *, published: bool = False, num_layers: int
     """A model ready to be loaded by any process.
 
     Args:
-        name: of the catalogue, "tiny", or the path of a checkpoint.
+        name: of the catalogue, or "tiny", with ":outliers" behind it or not; or the path of a checkpoint.
         folder: where random weights are written.
         published: take the published weights of a name, not random ones.
         num_layers: so many of its layers alone; None keeps all.
     """
-    if name != "tiny" and (published or Path(name).exists()):
-        checkpoint = load_checkpoint(name)
-        if num_layers is None:
+    plain, altered = name.removesuffix(OUTLIERS), name.endswith(OUTLIERS)
+    weights: dict[str, Tensor] | None = None
+    if plain != "tiny" and (published or Path(name).exists()):
+        checkpoint = load_checkpoint(plain)
+        if num_layers is None and not altered:
             return Subject(name, Path(name).name if Path(name).exists() else find(name).title, checkpoint.config, name)
         title, config = name, checkpoint.config
+        if num_layers is None:
+            weights = checkpoint.backbone_state
     else:
         title, config = known(name)
     if num_layers is not None:
         config = replace(config, num_layers=num_layers)
-    path = folder / f"{name.replace('/', '-')}-{config.num_layers}"
+    path = folder / f"{re.sub('[/:]', '-', name)}-{config.num_layers}"
     if not path.exists():
-        save_checkpoint(path, Checkpoint(config, random_weights(config)), to="sonant")
+        weights = random_weights(config) if weights is None else weights
+        state = with_outliers(config, weights) if altered else weights
+        save_checkpoint(path, Checkpoint(config, state), to="sonant")
     return Subject(name, title, config, path)
 
 
@@ -73,6 +87,32 @@ def random_weights(config: BackboneConfig) -> dict[str, Tensor]:
     torch.manual_seed(SEED)
     backbone = build(config)
     return (exaggerate(backbone) if isinstance(backbone, MaskableBackbone) else backbone).state_dict()
+
+
+@torch.no_grad()
+def with_outliers(config: BackboneConfig, weights: dict[str, Tensor], seed: int = SEED) -> dict[str, Tensor]:
+    """Weights of which three channels of some layers are 10 to 30 times as large, as they are in trained Transformers.
+
+    In turn, layer by layer: the gains of both norms, the rows of the first linear layer of the feed-forward, and those
+    of the second.
+    """
+    backbone = build(config)
+    if not isinstance(backbone, MaskableBackbone):
+        raise ConfigurationError(
+            f"{OUTLIERS!r} was given behind a model without Transformer layers ({type(backbone).__name__}), and only "
+            "their channels have such outliers. Leave it out."
+        )
+    backbone.load_state_dict(weights, strict=False)  # a file may lack the embedding of masked frames
+    generator = torch.Generator().manual_seed(seed)
+    layers = [part for part in backbone.modules() if isinstance(part, TransformerLayer | ConformerLayer)]
+    for number, layer in enumerate(layers):
+        norms = [part for part in layer.children() if isinstance(part, nn.LayerNorm)]
+        blocks = [part for part in layer.modules() if isinstance(part, FeedForward)]
+        parts = (norms, [block.inner for block in blocks], [block.outer for block in blocks])[number % 3]
+        for part in parts:
+            rows = torch.randperm(len(part.weight), generator=generator)[:3]
+            part.weight[rows] *= 10 + 20 * torch.rand(3, *[1] * (part.weight.ndim - 1), generator=generator)
+    return backbone.state_dict()
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.errors import UnknownName
 from sonant.inference import Precision, prepare
 from sonant.layers.packed import Packed
-from sonant.models import Backbone, BackboneConfig, W2vBERT2
+from sonant.models import Backbone, BackboneConfig, W2vBERT2, WaveformTransformerConfig
 
 Clips = Sequence[Tensor]
 States = dict[int | str, list[Tensor]]  # by number and "last", as `Backbone` counts: of each clip (frames, dim)
@@ -48,6 +48,7 @@ class System:
         make: takes the backbone, whose weights every system has, and gives the function that embeds clips.
         package: without which the system is missing.
         families: that it knows; None knows all.
+        pre_norm: it knows the shapes alone whose norms stand before the layers, and within the extractor.
     """
 
     code: str
@@ -56,6 +57,7 @@ class System:
     make: Callable[[Backbone, Circumstances], Run]
     package: str | None = None
     families: frozenset[str] | None = None
+    pre_norm: bool = False
 
     @property
     def name(self) -> str:
@@ -70,6 +72,11 @@ class System:
         return None
 
     def knows(self, config: BackboneConfig) -> bool:
+        if self.pre_norm and (
+            not isinstance(config, WaveformTransformerConfig)
+            or (config.pre_norm, config.extractor_norm) != (True, "layer")
+        ):
+            return False
         return self.families is None or family_of(config) in self.families
 
 
@@ -136,6 +143,17 @@ def openvino(backbone: Backbone, circumstances: Circumstances, *, hint: str) -> 
     def one(clip: Tensor, *, every: bool) -> dict[int | str, Tensor]:
         *hidden, last = (torch.from_numpy(state) for state in model(features(clip)[None].numpy(), every=every))
         return {**dict(enumerate(hidden)), "last": last}
+
+    return partial(one_by_one, one)
+
+
+def ctranslate2(backbone: Backbone, circumstances: Circumstances, *, int8: bool) -> Run:
+    """transformers' model converted by CTranslate2, which gives no states but the output; one clip after another."""
+    with tempfile.TemporaryDirectory(prefix="sonant-ctranslate2-") as scratch:
+        model = peers.ThroughCTranslate2(peers.twin(backbone), Path(scratch), int8=int8, threads=circumstances.threads)
+
+    def one(clip: Tensor, *, every: bool) -> dict[int | str, Tensor]:  # noqa: ARG001
+        return {"last": model(clip)}
 
     return partial(one_by_one, one)
 
@@ -248,6 +266,24 @@ SYSTEMS: dict[str, System] = {
             partial(openvino, hint="bf16"),
             package="openvino",
             families=IN_TRANSFORMERS,
+        ),
+        System(
+            "ctranslate2",
+            "float32",
+            "CTranslate2",
+            partial(ctranslate2, int8=False),
+            package="ctranslate2",
+            families=frozenset({"wav2vec2"}),
+            pre_norm=True,
+        ),
+        System(
+            "ctranslate2",
+            "int8",
+            "CTranslate2, int8",
+            partial(ctranslate2, int8=True),
+            package="ctranslate2",
+            families=frozenset({"wav2vec2"}),
+            pre_norm=True,
         ),
         System(
             "onnxruntime",

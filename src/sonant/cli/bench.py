@@ -13,7 +13,7 @@ def bench(
     cases: list[str] | None = None,
     systems: list[str] | None = None,
     precision: list[str] | None = None,
-    full: bool = False,
+    plan: Literal["quick", "full", "precision"] = "quick",
     minutes: float | None = None,
     threads: int | None = None,
     weights: Literal["random", "published"] = "random",
@@ -32,13 +32,17 @@ def bench(
     The results go into OUT as bench.json, bench.md and pictures; bench.json is written after every case.
 
     Args:
-        models (NAMES): of the catalogue, with commas between, or tiny for a trial, or paths of checkpoints. Without it:
-            WavLM Base and Large; with --full every family, as Base and as Large.
-        cases (NAMES): {cases}. Without it: a choice that fits the time.
+        models (NAMES): of the catalogue, with commas between, or tiny for a trial, or paths of checkpoints; with
+            :outliers behind a name, a few channels of the weights are 10 to 30 times as large as the others. Without
+            it: those of the plan.
+        cases (NAMES): {cases}. Without it: those of the plan.
         systems (NAMES): {systems}. Without it: all that are installed.
         precision (NAMES): float32, bfloat16, int8, with commas between. Without it: all three.
-        full: every family and case, the memory of clips up to 20 minutes, and a corpus.
-        minutes: for all of it; what does not fit is left out, and named. Without it: 10, with --full 40.
+        plan: quick: WavLM Base and Large; full: every family and case, the memory of clips up to 20 minutes, and a
+            corpus; precision: every precision, with plain weights and with outliers, beside the peers that have lower
+            ones.
+        minutes: for all of it; what does not fit is left out, and named. Without it: 10 of the quick plan, 40 of the
+            full one, 25 of the one of precisions.
         threads: for each system. Without it: all cores.
         weights: random ones of the published shapes, or the published ones, from the hub.
         unilm (FOLDER): with WavLM.py and modules.py of microsoft/unilm, to be measured too.
@@ -50,9 +54,11 @@ def bench(
     Examples:
         sonant bench
         sonant bench --models wavlm-large --cases 10s,batch --precision bfloat16,int8 --threads 1
-        sonant bench --full --out results --resume
+        sonant bench --plan full --out results --resume
+        sonant bench --plan precision
     """
-    from sonant.benchmark import plan, results
+    from sonant.benchmark import plan as plans
+    from sonant.benchmark import results
     from sonant.benchmark.plots import draw
     from sonant.benchmark.report import report
     from sonant.benchmark.run import Wish, default_threads
@@ -63,13 +69,13 @@ def bench(
     for option, value in (("--minutes", minutes), ("--threads", threads), ("--memory-gib", memory_gib)):
         if value is not None and not 0 < value < float("inf"):
             raise ConfigurationError(f"{option} {value:g} was given; it must be more than 0, such as 10.")
-    rows = plan.rows(models, cases, full=full)
-    taking = chosen(systems or CODES, plan.precisions(precision or plan.ON_CPU))
+    rows = plans.rows(models, cases, name=plan)
+    taking = chosen(systems or CODES, plans.precisions(precision or plans.ON_CPU))
     wish = Wish(
         rows=rows,
         systems=tuple(taking),
         threads=threads or default_threads(),
-        minutes=minutes or plan.MINUTES["full" if full else "quick"],
+        minutes=minutes or plans.MINUTES[plan],
         published=weights == "published",
         unilm=unilm,
         memory_gib=memory_gib,
@@ -88,7 +94,7 @@ def bench(
 bench.__doc__ = (bench.__doc__ or "").replace(
     "{cases}", "1s, 10s, 30s, 60s, 120s (one clip), batch (16 clips of 2 to 15 s), corpus, memory, profile"
 ).replace("{systems}", "sonant, plain (sonant without preparation), transformers, padded (transformers), openvino, "
-          "onnxruntime, unilm, torchaudio")  # fmt: skip
+          "ctranslate2, onnxruntime, unilm, torchaudio")  # fmt: skip
 
 
 def _say(text: str) -> None:
