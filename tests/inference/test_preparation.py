@@ -13,7 +13,7 @@ from sonant.errors import ConfigurationError, ModelWarning, UnknownName
 from sonant.inference import PreparedCopies, preparation, prepare
 from sonant.inference.cpu.arithmetic import fastest
 from sonant.layers.packed import Packed
-from sonant.models import Backbone, WavLMConfig, build
+from sonant.models import Backbone, Wav2Vec2Config, WavLMConfig, build
 from tests.shapes import SMALL
 
 CPU = torch.device("cpu")
@@ -146,3 +146,25 @@ def test_a_model_made_for_inference_alone_is_prepared_too(speech) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert copies.get(backbone, None, CPU) is copies.get(backbone, None, CPU)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_copy_follows_the_adapters_of_its_model(speech, dtype) -> None:
+    torch.manual_seed(0)
+    backbone = exaggerate(build(Wav2Vec2Config(**SMALL, pre_norm=True, attention_adapter_dim=5))).to(dtype)
+    copies = PreparedCopies()
+    first = copies.get(backbone, None, CPU)
+    before = last(first, speech)
+    with copies.following(backbone), torch.no_grad():
+        for layer in backbone.encoder.layers:
+            layer.adapter.inner.weight.normal_()
+            layer.adapter.norm.bias.normal_()
+    assert copies.get(backbone, None, CPU) is first
+    after = last(first, speech)
+    assert (after - before).norm() > 1e-2 * before.norm()
+    assert torch.equal(after, last(prepare(backbone), speech))
+    with torch.no_grad():
+        backbone.encoder.layers[0].feed_forward.inner.weight.mul_(2)
+    with copies.following(backbone):
+        pass
+    assert copies.get(backbone, None, CPU) is not first

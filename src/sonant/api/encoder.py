@@ -143,7 +143,8 @@ class SpeechEncoder:
             refuse_language(language, self.name)
         elif language != self.language:
             adapter = self._languages.read(language)
-            before = exchange_layers(self.model, adapter)
+            with self._copies.following(self.model):
+                before = exchange_layers(self.model, adapter)
             if self.language is not None:
                 self._languages.keep(LanguageAdapter(self.language, before, self._heads.current()["ctc"]))
             self._heads.replace("ctc", adapter.head)

@@ -1,12 +1,14 @@
 """Makes of a model the copy that is run: same states, same numbering, faster arithmetic."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 from weakref import ref
 
 import torch
 
 from sonant.errors import ConfigurationError, ModelWarning, UnknownName, warn
+from sonant.inference.adapters import follow
 from sonant.inference.as_it_is import names_of_unprepared
 from sonant.inference.changes import Snapshot
 from sonant.inference.cpu import prepare_cpu
@@ -102,6 +104,19 @@ class PreparedCopies:
         """
         with undisturbed():
             return self._get(backbone, precision, device, weights)
+
+    @contextmanager
+    def following(self, backbone: Backbone) -> Iterator[None]:
+        """Let copies follow while adapters in the layers of their model are exchanged, and nothing else is changed.
+
+        A copy that was behind its model, or whose adapters have another form, is made anew when it is asked for.
+        """
+        current = {device: copy for device, copy in self._copies.items() if copy.snapshot.holds(backbone)}
+        self._copies.clear()
+        yield
+        for device, copy in current.items():
+            if follow(copy.prepared, backbone):
+                self._copies[device] = copy._replace(weights=None, snapshot=Snapshot(backbone))
 
     def _get(
         self, backbone: Backbone, precision: Precision | None, device: torch.device, weights: str | None

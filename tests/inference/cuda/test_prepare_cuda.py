@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sonant.benchmark.subjects import exaggerate
+from sonant.inference.adapters import follow
 from sonant.inference.cuda import encoder, extractor, prepare_cuda, recording
 from sonant.layers import attention
 from sonant.layers.conv_extractor import ConvExtractor
@@ -196,3 +197,14 @@ def test_the_whole_model_by_the_kernels_of_a_gpu(name: str, monkeypatch) -> None
     for number, state in expected.hidden_states.items():
         assert torch.cosine_similarity(given.hidden_states[number], state, dim=1).min() > 0.99
     assert_same(given.last, expected.last, 0.02)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_copy_follows_the_adapters_of_its_model(precision: str) -> None:
+    plain = model(CONFIGS["wav2vec2, adapters"])
+    prepared, speech = prepare_cuda(plain, precision), speech_of(LENGTHS)
+    with torch.no_grad():
+        for layer in plain.encoder.layers:  # type: ignore[union-attr, operator]
+            layer.adapter.inner.weight.normal_()
+        assert follow(prepared, plain)
+        assert torch.equal(prepared(speech).last, prepare_cuda(plain, precision)(speech).last)
