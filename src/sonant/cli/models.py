@@ -113,7 +113,6 @@ def summary(card: "Card") -> dict[str, Any]:
         "pretrained": card.pretrained,
         "licence": card.licence,
         "address": card.address,
-        "beside": card.beside,
     }
 
 

@@ -1,4 +1,4 @@
-"""Which linear layers of a model bear integers of eight bits, by what recordings say."""
+"""The linear layers of a model that bear integers of eight bits, found on recordings."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import torch
 
 from sonant.extraction.inputs import Entry
 from sonant.extraction.sources import AudioSource
-from sonant.inference.int8_check import passing
+from sonant.inference.int8.groups import passing_groups
 from sonant.models.backbone import Backbone, LinearGroup
 
 RECORDINGS = 8  # spread over what is given, so that several speakers are heard
@@ -14,7 +14,7 @@ SECONDS = 8.0  # of each
 
 
 def find_int8_groups(backbone: Backbone, entries: Sequence[Entry]) -> tuple[LinearGroup, ...]:
-    """Listen to the beginnings of some recordings; see `sonant.inference.int8_check`.
+    """Listen to the beginnings of some recordings; see `sonant.inference.int8`.
 
     Raises:
         AudioError: one of them cannot be used.
@@ -25,4 +25,4 @@ def find_int8_groups(backbone: Backbone, entries: Sequence[Entry]) -> tuple[Line
         source = AudioSource(entry.audio, backbone.sampling_rate, backbone.receptive_field, label=entry.name)
         samples = source.read()[: round(SECONDS * backbone.sampling_rate)]
         clips.append(backbone.normalized(torch.from_numpy(samples)))
-    return passing(backbone, clips)
+    return passing_groups(backbone, clips)

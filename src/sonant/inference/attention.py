@@ -10,18 +10,21 @@ from sonant.layers.attention import KernelBias, SelfAttention, attend
 from sonant.layers.kernels.triton_attention import attend_blocks
 from sonant.layers.positions import PositionGate, RelativeBias
 
+MakeLinear = Callable[[Tensor, Tensor | None], nn.Module]  # from weight (out, in) and bias (out,)
+
 
 class FusedSelfAttention(nn.Module):
-    """What `SelfAttention` computes without a gradient.
+    """The result of `SelfAttention` without a gradient.
 
     Args:
         attention: whose weights are taken.
-        make_linear: from weight (out, in) and bias (out,), the map in the arithmetic that is wanted.
+        make_input: the map to queries, keys and values in the arithmetic that is wanted.
+        make_output: the same for the map of what was mixed.
         alignment: the columns of the product are filled up to a multiple of it.
     """
 
     def __init__(
-        self, attention: SelfAttention, make_linear: Callable[[Tensor, Tensor | None], nn.Module], *, alignment: int = 1
+        self, attention: SelfAttention, make_input: MakeLinear, make_output: MakeLinear, *, alignment: int = 1
     ) -> None:
         super().__init__()
         self.num_heads, self.relative_keys = attention.num_heads, attention.relative_keys
@@ -35,8 +38,8 @@ class FusedSelfAttention(nn.Module):
             fill = -len(weight) % alignment
             weights, biases = [*weights, F.pad(weight, (0, 0, 0, fill))], [*biases, F.pad(bias, (0, fill))]
         self.widths = [len(weight) for weight in weights]
-        self.input = make_linear(torch.cat(weights), torch.cat(biases))
-        self.output = make_linear(attention.output.weight, attention.output.bias)
+        self.input = make_input(torch.cat(weights), torch.cat(biases))
+        self.output = make_output(attention.output.weight, attention.output.bias)
 
     def forward(self, frames: Tensor, clips: list[int] | Tensor, table: Tensor | None = None) -> Tensor:
         """(total, dim) to (total, dim).

@@ -15,6 +15,7 @@ from sonant.inference.cpu import prepare_cpu
 from sonant.inference.cpu.arithmetic import Arithmetic, fastest
 from sonant.inference.cpu.linear import LinearPrecision
 from sonant.inference.cuda import prepare_cuda
+from sonant.inference.int8.preparation import prepare_int8
 from sonant.inference.modules import plain_copy
 from sonant.inference.precision import PRECISIONS, Precision
 from sonant.inference.surroundings import undisturbed
@@ -36,7 +37,8 @@ def prepare(
         precision: None takes that of the weights. "float32" gives the states of the plain modules to rounding.
             "bfloat16" multiplies in bfloat16 and adds up, normalises and takes softmax in float32. "int8", on a CPU,
             multiplies the layers that the model's `int8_groups` names in integers of eight bits, with a scale for each
-            frame and each output channel, and the rest in bfloat16. On a CPU each kind of product is tried first, and
+            frame and each output channel, as far as the states stay near those in float32 on a trial recording, and the
+            rest in bfloat16. On a CPU each kind of product is tried first, and
             computed in a higher precision where that is as fast; a `ModelWarning` says where this is most of the work.
             "float16" is for GPUs.
         device: None takes that of the weights.
@@ -62,7 +64,7 @@ def _prepared(backbone: Backbone, precision: Precision | None, device: str | tor
             arithmetic = fastest(precision)
             _say(precision, arithmetic)
             precision = arithmetic.precision
-            prepared = prepare_cpu(backbone, precision, arithmetic)
+            prepared = prepare_int8(backbone, arithmetic) if arithmetic.integers else prepare_cpu(backbone, arithmetic)
         elif place.type == "cuda":
             prepared = prepare_cuda(backbone, precision, place)
         else:

@@ -1,15 +1,12 @@
 """The Conformer's self-attention for inference: one matrix product for what reads the same frames."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
+from sonant.inference.attention import MakeLinear
 from sonant.layers.attention import attend
 from sonant.layers.positions import RelativeProductBias
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention, rotated
-
-MakeLinear = Callable[[Tensor, Tensor | None], nn.Module]  # from weight (out, in) and bias (out,)
 
 
 class FusedRelativeAttention(nn.Module):

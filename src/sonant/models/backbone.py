@@ -76,8 +76,8 @@ class Backbone(nn.Module):
     """A model as the rest of the house sees it.
 
     Attributes:
-        int8_groups: the linear layers that bear integers of eight bits, where inference is asked for them. Feed-forward
-            blocks do in every model that was tried; of the others a checkpoint says what was measured.
+        int8_groups: the linear layers that may be multiplied in integers of eight bits, where inference is asked for
+            them; blocks whose integers change the states too much are found then (`sonant.inference.int8`).
         origin: of a copy readied for inference.
     """
 

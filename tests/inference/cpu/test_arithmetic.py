@@ -10,7 +10,6 @@ import torch
 from sonant.benchmark.machine import Limits
 from sonant.benchmark.subjects import exaggerate
 from sonant.inference.cpu import arithmetic as module
-from sonant.inference.cpu import prepare_cpu
 from sonant.inference.cpu.arithmetic import (
     BFLOAT16,
     FLOAT32,
@@ -24,7 +23,8 @@ from sonant.inference.cpu.arithmetic import (
 from sonant.inference.cpu.extractor import PreparedExtractor
 from sonant.inference.cpu.linear import IntegerProduct, PreparedFeedForward, PreparedLinear
 from sonant.inference.cpu.timing import time_ratio
-from sonant.inference.int8_check import near
+from sonant.inference.int8.check import near
+from sonant.inference.int8.preparation import prepare_int8
 from sonant.layers.packed import Packed
 from sonant.models import W2vBERT2Config, WavLMConfig, build
 from sonant.models.catalog import find
@@ -99,7 +99,7 @@ def test_integers_have_to_gain_on_the_faster_of_the_floats() -> None:
 def test_a_model_is_computed_in_what_was_found(config, rest) -> None:
     torch.manual_seed(0)
     backbone = exaggerate(build(config))
-    ready = prepare_cpu(backbone, "int8", replace(rest, integers=True))
+    ready = prepare_int8(backbone, rest)
     dtype = getattr(torch, rest.linear)
     for part in ready.modules():
         match part:

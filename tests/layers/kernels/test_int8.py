@@ -50,6 +50,15 @@ def test_quantised_to_the_nearest_step(shape, dtype) -> None:
     assert (given.values.abs().amax(1) == 127).all() if len(x) else True
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_channels_are_multiplied_first(shape, dtype) -> None:
+    x, factors = noise(*shape).to(dtype), noise(shape[1], seed=2).exp()
+    assert same(quantise(x, factors), quantise(x.float() * factors))
+    given = sums(*shape, "gelu")
+    assert same(requantise(given, factors), quantise(dequantise(given, torch.float32), factors))
+
+
 def test_half_way_goes_to_the_even_step() -> None:
     x = torch.tensor([[127.0, 0.5, 1.5, 2.5, -0.5, -1.5, 126.5, -127.0]])
     assert quantise(x).values.tolist() == [[127, 0, 2, 2, 0, -2, 126, -127]]

@@ -1,13 +1,13 @@
 """Models readied for a CPU: weights laid out once, work in pieces that stay in the cache."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from functools import partial
 
 import torch
 from torch import nn
 
 from sonant.inference.attention import FusedSelfAttention
-from sonant.inference.cpu.arithmetic import FLOAT32, Arithmetic, as_asked
+from sonant.inference.cpu.arithmetic import FLOAT32, Arithmetic
 from sonant.inference.cpu.causal_context import PreparedCausalLayer
 from sonant.inference.cpu.extractor import PreparedExtractor
 from sonant.inference.cpu.linear import LinearPrecision, PreparedFeedForward, PreparedLinear
@@ -17,6 +17,7 @@ from sonant.inference.cpu.positions import (
     PreparedConvModule,
     PreparedConvPositions,
 )
+from sonant.inference.cpu.smoothing import Peaks
 from sonant.inference.modules import plain_copy, replace_blocks
 from sonant.inference.parts import is_whole
 from sonant.inference.relative_attention import FusedRelativeAttention, FusedRotaryAttention
@@ -28,35 +29,41 @@ from sonant.layers.positions import BatchNormPositions, ConvPositions
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention
 from sonant.layers.transformer import FeedForward
 from sonant.models import Backbone, VQWav2Vec
-from sonant.models.backbone import LinearGroup
 
 
 @torch.no_grad()
-def prepare_cpu(backbone: Backbone, precision: LinearPrecision, arithmetic: Arithmetic | None = None) -> Backbone:
+def prepare_cpu(
+    backbone: Backbone, arithmetic: Arithmetic = FLOAT32, integers: Mapping[str, Peaks] | None = None
+) -> Backbone:
     """`prepare`, for a CPU.
 
     Args:
-        arithmetic: of each kind of product; None: `precision`, whether that is fast here or not.
+        arithmetic: of each kind of product, whether that is fast here or not.
+        integers: the feed-forward and attention blocks, by name, whose products are of integers of eight bits.
     """
     prepared = plain_copy(backbone, torch.float32, torch.device("cpu"))
-    arithmetic = as_asked(precision) if arithmetic is None else arithmetic
-    replacement = partial(_prepared, arithmetic=arithmetic, int8_groups=backbone.int8_groups)
+    chosen = {prepared.get_submodule(name): peaks for name, peaks in (integers or {}).items()}
+
+    def replacement(block: nn.Module) -> nn.Module | None:
+        return prepared_block(block, arithmetic, chosen.get(block))
+
     if replacement(prepared) is None:
         replace_blocks(prepared, replacement)
     return prepared
 
 
-def _prepared(  # noqa: C901, PLR0911  one line for each kind
-    block: nn.Module, arithmetic: Arithmetic, int8_groups: Collection[LinearGroup]
-) -> nn.Module | None:
-    def linear(group: LinearGroup) -> LinearPrecision:
-        return "int8" if arithmetic.integers and group in int8_groups else arithmetic.linear
+def prepared_block(block: nn.Module, arithmetic: Arithmetic, integers: Peaks | None = None) -> nn.Module | None:  # noqa: C901, PLR0911  one line for each kind
+    """The faster form of a block of a plain copy; None where there is none.
 
+    Args:
+        integers: what its products are given, where they are to be of integers.
+    """
+    linear: LinearPrecision = arithmetic.linear if integers is None else "int8"
     beside = arithmetic.linear
-    make_linear = partial(PreparedLinear, precision=linear("attention"), beside=beside)
+    make_float = partial(PreparedLinear, precision=arithmetic.linear)
     match block:
         case VQWav2Vec():  # rounding would change codes, not only their last digits
-            replace_blocks(block, partial(_prepared, arithmetic=FLOAT32, int8_groups=()))
+            replace_blocks(block, partial(prepared_block, arithmetic=FLOAT32))
             return block
         case _ if not is_whole(block):
             return None
@@ -67,13 +74,15 @@ def _prepared(  # noqa: C901, PLR0911  one line for each kind
         case BatchNormPositions():
             return PreparedBatchNormPositions(block, precision=arithmetic.grouped)
         case SelfAttention():
-            return FusedSelfAttention(block, make_linear)
+            make = partial(PreparedLinear, precision=linear, beside=beside)
+            first, second = integers or (None, None)
+            return FusedSelfAttention(block, partial(make, peaks=first), partial(make, peaks=second))
         case RelativeAttention():
-            return FusedRelativeAttention(block, make_linear)
+            return FusedRelativeAttention(block, make_float)
         case RotaryAttention():
-            return FusedRotaryAttention(block, make_linear)
+            return FusedRotaryAttention(block, make_float)
         case FeedForward():
-            return PreparedFeedForward(block, precision=linear("feed_forward"), beside=beside)
+            return PreparedFeedForward(block, precision=linear, beside=beside, peaks=integers)
         case ConvModule():
             return PreparedConvModule(block, precision=arithmetic.linear, depthwise=arithmetic.depthwise)
         case CentredConvModule():

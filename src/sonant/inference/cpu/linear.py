@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sonant.inference.cpu.few_sizes import LARGEST_PIECE, in_pieces
 from sonant.inference.cpu.reordered import Reordered
+from sonant.inference.cpu.smoothing import Peaks, smoothing_factors
 from sonant.inference.cpu.timing import seconds
 from sonant.layers.activations import Activation, activation
 from sonant.layers.kernels.int8 import Quantised, Sums, dequantise, quantise, requantise
@@ -58,12 +59,21 @@ class IntegerProduct:
 
     Args:
         dtype: of the numbers that it gives.
+        peaks: (in,), the largest magnitude of each channel of the input, by which both are smoothed; None: as they are.
     """
 
     def __init__(
-        self, weight: Tensor, bias: Tensor | None, name: Activation | None, dtype: torch.dtype = torch.bfloat16
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        name: Activation | None,
+        dtype: torch.dtype = torch.bfloat16,
+        *,
+        peaks: Tensor | None = None,
     ) -> None:
-        steps, self.scales = quantise(weight)
+        factors = None if peaks is None else smoothing_factors(peaks, weight)
+        self.shrink = None if factors is None else 1 / factors  # of the input's channels
+        steps, self.scales = quantise(weight, factors)
         self.weight = steps.T.clone(memory_format=torch.contiguous_format)  # (in, out)
         self.bias = weight.new_zeros(len(weight)) if bias is None else bias
         self.activation, self.dtype = name, dtype
@@ -71,12 +81,12 @@ class IntegerProduct:
     def __call__(self, x: Tensor | Quantised) -> Tensor:
         return dequantise(self._sums(x), self.dtype)
 
-    def quantised(self, x: Tensor | Quantised) -> Quantised:
-        """The same, ready for the next product."""
-        return requantise(self._sums(x))
+    def before(self, following: "IntegerProduct", x: Tensor | Quantised) -> Quantised:
+        """The same, ready for the product that follows."""
+        return requantise(self._sums(x), following.shrink)
 
     def _sums(self, x: Tensor | Quantised) -> Sums:
-        rows = x if isinstance(x, Quantised) else quantise(x)
+        rows = x if isinstance(x, Quantised) else quantise(x, self.shrink)
         sums = torch._int_mm(rows.values, self.weight)  # noqa: SLF001 - the only product of integers that torch has
         return Sums(sums, rows.scales, self.scales, self.bias, self.activation)
 
@@ -88,12 +98,18 @@ def linear_product(
     name: Activation | None = None,
     *,
     beside: FloatPrecision = "bfloat16",
+    peaks: Tensor | None = None,
 ) -> PlainProduct | ReorderedProduct | IntegerProduct:
-    """The fastest on this machine, for weights (out, in); `beside` is what integers are given and give."""
+    """The fastest on this machine, for weights (out, in).
+
+    Args:
+        beside: the precision of what a product of integers gives.
+        peaks: (in,), the largest magnitudes of a product of integers' input, see `smoothing_factors`.
+    """
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     weight, bias = weight.detach().to(dtype), None if bias is None else bias.detach().to(dtype)
     if precision == "int8":
-        return IntegerProduct(weight, bias, name, getattr(torch, beside))
+        return IntegerProduct(weight, bias, name, getattr(torch, beside), peaks=peaks)
     kind = ReorderedProduct if reordered_is_faster(precision) else PlainProduct
     return kind(weight, bias, name)
 
@@ -105,7 +121,7 @@ class PreparedLinear(nn.Module):
         weight: (out, in).
         bias: (out,).
         precision: the arithmetic of the product.
-        beside: the precision of what a product of integers gives.
+        beside, peaks: as for `linear_product`.
     """
 
     def __init__(
@@ -115,11 +131,12 @@ class PreparedLinear(nn.Module):
         *,
         precision: LinearPrecision,
         beside: FloatPrecision = "bfloat16",
+        peaks: Tensor | None = None,
         activation: Activation | None = None,
     ) -> None:
         super().__init__()
         self.precision, self.dtype = precision, _dtype_given(precision, beside)
-        self.product = linear_product(weight, bias, precision, activation, beside=beside)
+        self.product = linear_product(weight, bias, precision, activation, beside=beside, peaks=peaks)
 
     def forward(self, x: Tensor) -> Tensor:
         """(rows, in) in float32 or bfloat16 to (rows, out), in the precision, or what is beside it."""
@@ -132,11 +149,19 @@ class PreparedLinear(nn.Module):
 class PreparedFeedForward(nn.Module):
     """Linear, activation, linear, some rows at a time; in "int8" nothing but integers lies between the products."""
 
-    def __init__(self, block: FeedForward, *, precision: LinearPrecision, beside: FloatPrecision = "bfloat16") -> None:
+    def __init__(
+        self,
+        block: FeedForward,
+        *,
+        precision: LinearPrecision,
+        beside: FloatPrecision = "bfloat16",
+        peaks: Peaks | None = None,
+    ) -> None:
         super().__init__()
         self.precision, self.dtype = precision, _dtype_given(precision, beside)
-        self.inner = linear_product(block.inner.weight, block.inner.bias, precision, block.activation, beside=beside)
-        self.outer = linear_product(block.outer.weight, block.outer.bias, precision, beside=beside)
+        (first, second), make = peaks or (None, None), partial(linear_product, precision=precision, beside=beside)
+        self.inner = make(block.inner.weight, block.inner.bias, name=block.activation, peaks=first)
+        self.outer = make(block.outer.weight, block.outer.bias, peaks=second)
 
     def forward(self, frames: Tensor) -> Tensor:
         """(rows, dim) to (rows, dim), typed as by `PreparedLinear`."""
@@ -144,7 +169,7 @@ class PreparedFeedForward(nn.Module):
 
     def _block(self, frames: Tensor) -> Tensor:
         if isinstance(self.inner, IntegerProduct) and isinstance(self.outer, IntegerProduct):
-            return self.outer(self.inner.quantised(frames))
+            return self.outer(self.inner.before(self.outer, frames))
         return self.outer(self.inner(frames.to(self.dtype)))
 
     def extra_repr(self) -> str:

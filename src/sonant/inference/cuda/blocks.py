@@ -90,7 +90,8 @@ class CudaFeedForward(nn.Module):
 
 def cuda_attention(attention: SelfAttention, dtype: torch.dtype) -> FusedSelfAttention:
     """Self-attention with products in that type."""
-    return FusedSelfAttention(attention, partial(CudaLinear, dtype=dtype), alignment=ALIGNMENT)
+    make_linear = partial(CudaLinear, dtype=dtype)
+    return FusedSelfAttention(attention, make_linear, make_linear, alignment=ALIGNMENT)
 
 
 class CudaAttentionAdapter(nn.Module):

@@ -87,9 +87,25 @@ inline float activated(float x) {
 // The magnitude as an integer: ordered as the magnitudes are, infinity above them, NaN above that.
 inline int32_t magnitude(float x) { return same_bits<int32_t>(x) & 0x7fffffff; }
 
+// Each channel times a factor of its own, or as it is.
+struct Plain {
+    float operator()(float x, int64_t) const { return x; }
+};
+
+struct Scaled {
+    const float* factors;
+    float operator()(float x, int64_t channel) const { return x * factors[channel]; }
+};
+
+template <class Call>
+void with_factors(const float* factors, Call call) {
+    if (factors) call(Scaled{factors});
+    else call(Plain());
+}
+
 // A row in steps of `scale`, the largest magnitude being 127 of them; zeros with scale NaN if that is not finite.
-template <class T>
-void quantise_row(const T* x, int64_t width, int32_t largest, int8_t* to, float* scale) {
+template <class T, class Factor>
+void quantise_row(const T* x, Factor factor, int64_t width, int32_t largest, int8_t* to, float* scale) {
     float top = same_bits<float>(largest);
     if (!(top < INFINITY) || top < LEAST) {
         *scale = top < LEAST ? 0.0f : NAN;
@@ -98,20 +114,21 @@ void quantise_row(const T* x, int64_t width, int32_t largest, int8_t* to, float*
     }
     *scale = top / LARGEST;
     float inverse = LARGEST / top;
-    for (int64_t i = 0; i < width; i++) to[i] = int8_t(int32_t(std::rint(widen(x[i]) * inverse)));
+    for (int64_t i = 0; i < width; i++) to[i] = int8_t(int32_t(std::rint(factor(widen(x[i]), i) * inverse)));
 }
 
-template <class T>
-void quantise_rows(const T* x, int64_t rows, int64_t width, int64_t stride, int8_t* to, float* scales, int threads) {
+template <class T, class Factor>
+void quantise_rows(const T* x, Factor factor, int64_t rows, int64_t width, int64_t stride, int8_t* to, float* scales,
+                   int threads) {
 #pragma omp parallel for num_threads(threads)
     for (int64_t row = 0; row < rows; row++) {
         const T* from = x + row * stride;
         int32_t largest = 0;
         for (int64_t i = 0; i < width; i++) {
-            int32_t size = magnitude(widen(from[i]));
+            int32_t size = magnitude(factor(widen(from[i]), i));
             largest = size > largest ? size : largest;
         }
-        quantise_row(from, width, largest, to + row * width, scales + row);
+        quantise_row(from, factor, width, largest, to + row * width, scales + row);
     }
 }
 
@@ -138,8 +155,8 @@ void dequantise(const Sums& given, T* to) {
     }
 }
 
-template <int32_t kind>
-void requantise(const Sums& given, int8_t* to, float* scales) {
+template <int32_t kind, class Factor>
+void requantise(const Sums& given, Factor factor, int8_t* to, float* scales) {
 #pragma omp parallel num_threads(given.threads)
     {
         std::vector<float> values(static_cast<size_t>(given.width));
@@ -150,11 +167,11 @@ void requantise(const Sums& given, int8_t* to, float* scales) {
             float scale = given.row_scales[row];
             int32_t largest = 0;
             for (int64_t i = 0; i < given.width; i++) {
-                y[i] = value<kind>(given, from, scale, i);
+                y[i] = factor(value<kind>(given, from, scale, i), i);
                 int32_t size = magnitude(y[i]);
                 largest = size > largest ? size : largest;
             }
-            quantise_row(y, given.width, largest, to + row * given.width, scales + row);
+            quantise_row(y, Plain(), given.width, largest, to + row * given.width, scales + row);
         }
     }
 }
@@ -173,14 +190,14 @@ void with_activation(int32_t kind, Call call) {
 
 extern "C" {
 
-void sonant_quantise_float32(const float* x, int64_t rows, int64_t width, int64_t stride, int8_t* to, float* scales,
-                             int32_t threads) {
-    quantise_rows(x, rows, width, stride, to, scales, threads);
+void sonant_quantise_float32(const float* x, const float* factors, int64_t rows, int64_t width, int64_t stride,
+                             int8_t* to, float* scales, int32_t threads) {
+    with_factors(factors, [&](auto factor) { quantise_rows(x, factor, rows, width, stride, to, scales, threads); });
 }
 
-void sonant_quantise_bfloat16(const bfloat16* x, int64_t rows, int64_t width, int64_t stride, int8_t* to,
-                              float* scales, int32_t threads) {
-    quantise_rows(x, rows, width, stride, to, scales, threads);
+void sonant_quantise_bfloat16(const bfloat16* x, const float* factors, int64_t rows, int64_t width, int64_t stride,
+                              int8_t* to, float* scales, int32_t threads) {
+    with_factors(factors, [&](auto factor) { quantise_rows(x, factor, rows, width, stride, to, scales, threads); });
 }
 
 void sonant_dequantise_float32(const Sums* given, float* to) {
@@ -191,8 +208,10 @@ void sonant_dequantise_bfloat16(const Sums* given, bfloat16* to) {
     with_activation(given->activation, [&](auto kind) { dequantise<kind>(*given, to); });
 }
 
-void sonant_requantise(const Sums* given, int8_t* to, float* scales) {
-    with_activation(given->activation, [&](auto kind) { requantise<kind>(*given, to, scales); });
+void sonant_requantise(const Sums* given, const float* factors, int8_t* to, float* scales) {
+    with_activation(given->activation, [&](auto kind) {
+        with_factors(factors, [&](auto factor) { requantise<kind>(*given, factor, to, scales); });
+    });
 }
 
 }  // extern "C"

@@ -1,7 +1,8 @@
-"""What stands before and behind a product of integers of eight bits, on a CPU.
+"""The passes before and after a product of integers of eight bits, on a CPU.
 
 Each row is written in steps of its own, the largest magnitude in it being 127 of them: x = scale * values, values from
--127 to 127. So are the columns of a weight. A product of both is a sum of integers, exact, times two scales.
+-127 to 127. So are the columns of a weight. A product of both is a sum of integers, exact, times two scales. Channels
+may be multiplied by factors first, where the weights have been divided by them (`sonant.inference.int8.smoothing`).
 
 Each function is one pass of a compiled kernel (`int8.cpp`), or, where that cannot be had, its plain reference.
 """
@@ -51,22 +52,26 @@ class Sums(NamedTuple):
     activation: Activation | None
 
 
-def quantise(x: Tensor) -> Quantised:
-    """Rows (rows, width) in float32 or bfloat16 in steps of their own."""
+def quantise(x: Tensor, factors: Tensor | None = None) -> Quantised:
+    """Rows (rows, width) in float32 or bfloat16 in steps of their own.
+
+    Args:
+        factors: float32 (width,), by which the channels are multiplied before.
+    """
     library = compiled("int8")
     if library is None or x.dtype not in {torch.float32, torch.bfloat16} or x.device.type != "cpu":
-        return quantise_reference(x)
+        return quantise_reference(x, factors)
     x = x if x.stride(-1) == 1 else x.contiguous()
     made = _empty(x)
     run = library.sonant_quantise_float32 if x.dtype == torch.float32 else library.sonant_quantise_bfloat16
     sizes = (ctypes.c_int64(size) for size in (*x.shape, x.stride(0)))
-    run(_address(x), *sizes, *map(_address, made), _threads(x))
+    run(_address(x), _address(factors), *sizes, *map(_address, made), _threads(x))
     return made
 
 
-def quantise_reference(x: Tensor) -> Quantised:
-    """What `quantise` must equal to the bit."""
-    x = x.float()
+def quantise_reference(x: Tensor, factors: Tensor | None = None) -> Quantised:
+    """The plain form of `quantise`, equal to the bit."""
+    x = x.float() if factors is None else x.float() * factors
     top = x.abs().amax(1) if x.shape[1] else x.new_zeros(len(x))
     finite = top.isfinite()
     # a tensor, as a scalar over `top` is rounded twice
@@ -88,25 +93,25 @@ def dequantise(given: Sums, dtype: torch.dtype) -> Tensor:
 
 
 def dequantise_reference(given: Sums, dtype: torch.dtype) -> Tensor:
-    """What `dequantise` must equal, to 1e-6 of the largest number before it is rounded."""
+    """The plain form of `dequantise`, equal to 1e-6 of the largest number before it is rounded."""
     scales = given.row_scales[:, None] * given.column_scales
     y = given.sums * scales + given.bias
     return (y if given.activation is None else activation(given.activation)(y)).to(dtype)
 
 
-def requantise(given: Sums) -> Quantised:
-    """The numbers in steps of their own again, without ever being written down."""
+def requantise(given: Sums, factors: Tensor | None = None) -> Quantised:
+    """The numbers in steps of their own again, without ever being written down; `factors` as for `quantise`."""
     library = compiled("int8")
     if library is None or given.sums.device.type != "cpu":
-        return requantise_reference(given)
+        return requantise_reference(given, factors)
     made = _empty(given.sums)
-    library.sonant_requantise(_arguments(given), *map(_address, made))
+    library.sonant_requantise(_arguments(given), _address(factors), *map(_address, made))
     return made
 
 
-def requantise_reference(given: Sums) -> Quantised:
-    """What `requantise` must equal, but for a step where a number lies half way between two."""
-    return quantise_reference(dequantise_reference(given, torch.float32))
+def requantise_reference(given: Sums, factors: Tensor | None = None) -> Quantised:
+    """The plain form of `requantise`, equal but for a step where a number lies half way between two."""
+    return quantise_reference(dequantise_reference(given, torch.float32), factors)
 
 
 class _Sums(ctypes.Structure):
@@ -129,8 +134,8 @@ def _arguments(given: Sums) -> object:
     )
 
 
-def _address(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())
+def _address(tensor: Tensor | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
 
 
 def _threads(tensor: Tensor) -> ctypes.c_int32:

@@ -1,0 +1,39 @@
+"""The groups of linear layers of a model that bear integers of eight bits, measured on speech."""
+
+from collections.abc import Iterable
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from sonant.inference.cpu.arithmetic import as_asked
+from sonant.inference.int8.calibration import group_of
+from sonant.inference.int8.check import near
+from sonant.inference.int8.preparation import integer_form
+from sonant.inference.modules import shared_copy
+from sonant.layers.packed import Packed
+from sonant.models import Backbone
+from sonant.models.backbone import LinearGroup
+
+GROUPS: tuple[LinearGroup, ...] = get_args(LinearGroup)  # in the order in which they are tried: most gain first
+
+
+@torch.no_grad()
+def passing_groups(backbone: Backbone, clips: Iterable[Tensor]) -> tuple[LinearGroup, ...]:
+    """Find the groups that bear integers; each is tried with those that did before it.
+
+    Args:
+        clips: waveforms (samples,) of speech as the model will hear, normalised where it wants them so. A minute of
+            several speakers shows most of what can go wrong.
+    """
+    speech = Packed.pack(clips)
+    expected = shared_copy(backbone, torch.float32, torch.device("cpu"))(speech)
+    groups: tuple[LinearGroup, ...] = ()
+    for group in GROUPS:
+        trial = shared_copy(backbone)
+        trial.int8_groups = (*groups, group)
+        form = integer_form(trial, as_asked("int8"))
+        used = any(group_of(trial.get_submodule(name)) == group for name in form.integers)
+        if used and near(form.prepared(speech), expected):
+            groups = (*groups, group)
+    return groups
