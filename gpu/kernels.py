@@ -68,9 +68,8 @@ def attention(contact: Contact, *, kind: str, dtype: torch.dtype, head_dim: int)
     weights = torch.randn(ours.shape, device=contact.device, dtype=torch.float64)
     given, second = (torch.autograd.grad((out * weights).sum(), parts) for out in (ours, again))
     wanted = torch.autograd.grad((expected * weights).sum(), exact)
-    gradients = dict(
-        zip(("query", "key", "value", "first of bias", "second of bias"), map(relative, given, wanted), strict=False)
-    )
+    names = ("query", "key", "value", *(("scores",) if kind == "keys" else ("gate", "table")))
+    gradients = dict(zip(names, map(relative, given, wanted), strict=False))
     worst = max(gradients, key=gradients.__getitem__)
     fact = {
         "kernel": f"attention, {kind}",

@@ -11,6 +11,7 @@ from sonant.errors import TooShortAudio
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.pooling import RunningPool
 from sonant.extraction.transcripts import one_clip
+from sonant.inference.cuda.exact_float32 import exact_float32
 from sonant.tasks import XVectorHead
 
 HeadOn = Callable[[torch.device], XVectorHead]
@@ -35,7 +36,8 @@ class OverTime:
         self._held = projected[max(0, len(projected) - head.context) :]
         if len(projected) <= head.context:
             return projected.new_empty(0, head.embedding.in_features // 2)
-        return head.over_time(projected)
+        with exact_float32():  # its convolutions on a GPU
+            return head.over_time(projected)
 
 
 class SpeakerVectorSink:

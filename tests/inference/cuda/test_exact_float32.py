@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from sonant.extraction.speaker_vectors import OverTime
 from sonant.inference.cuda import prepare_cuda
 from sonant.inference.cuda.exact_float32 import exact_float32
 from sonant.layers.packed import Packed
@@ -95,4 +96,23 @@ def test_a_model_in_float32_runs_with_exact_products(config: Any, precision: str
     prepared.extractor.register_forward_pre_hook(lambda *_: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         prepared(speech)
+    assert settings() == before
+
+
+def test_the_convolutions_of_an_x_vector_head_are_exact() -> None:
+    seen = []
+
+    class Head:
+        context = 1
+
+        def project(self, frames: Packed) -> Packed:
+            return frames
+
+        def over_time(self, frames: torch.Tensor) -> torch.Tensor:
+            seen.append(settings())
+            return frames
+
+    before = settings()
+    OverTime(lambda _: Head())(torch.zeros(1, 4, 2))
+    assert seen == [EXACT]
     assert settings() == before

@@ -14,6 +14,7 @@ from sonant.inference.cuda import encoder, extractor, prepare_cuda, recording
 from sonant.layers import attention
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.kernels import triton_attention, triton_convolution, triton_norm
+from sonant.layers.kernels.triton_blocks import ENTRY
 from sonant.layers.packed import Packed
 from sonant.models import (
     Backbone,
@@ -144,6 +145,14 @@ def test_other_families_are_converted() -> None:
     prepared = prepare_cuda(plain, "bfloat16")
     assert {parameter.dtype for parameter in prepared.parameters()} == {torch.bfloat16}
     assert {parameter.dtype for parameter in plain.parameters()} == {torch.float32}
+
+
+def test_a_table_reaches_as_far_as_kernels_read() -> None:
+    heads = model(CONFIGS["wavlm"]).encoder.layers[0].attention.num_heads
+    prepared = prepare_cuda(model(CONFIGS["wavlm"]), "float32").encoder
+    for keep in (True, False):
+        (table,) = prepared._table(50, keep=keep)
+        assert table.shape == (heads, 2 * (50 + ENTRY) - 1)
 
 
 @pytest.mark.slow

@@ -125,6 +125,20 @@ def test_nan_stays_in_its_clip(kind: str) -> None:
     assert mixed[70:].isfinite().all()
 
 
+@pytest.mark.parametrize("beyond", [0, 7, ENTRY, 200])
+def test_a_table_reaches_beyond_the_clips_as_far_as_kernels_read(beyond: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they read there counts for nothing, but has to be memory of theirs."""
+    lengths, seen = [5, 33], []
+    parts = inputs(lengths, "gated", beyond=beyond, dtype=torch.float32)
+    kernel = triton_attention.packed_attention
+    monkeypatch.setattr(triton_attention, "packed_attention", lambda *given: seen.append(given[5]) or kernel(*given))
+    mixed = attend_triton(*parts[:3], lengths, bias_of(parts))
+    reach = 33 + max(beyond, ENTRY)
+    assert [table.shape for table in seen] == [(2, 2 * reach - 1)]
+    (gradient,) = torch.autograd.grad(mixed.square().sum(), parts[4])
+    assert gradient.shape == parts[4].shape
+
+
 def test_frames_of_no_clip_are_left_out() -> None:
     """As where a batch is filled up to a size, with whatever lay there."""
     lengths = [5, 33]
