@@ -64,6 +64,16 @@ BEST_FOR: dict[Family, Purpose] = {
         smallest="wav2vec2-conformer-rel-pos-large",
         largest="wav2vec2-conformer-rel-pos-large",
     ),
+    "data2vec": Purpose(
+        best_for="transcription from few labels, in English",
+        why=(
+            "as Base ahead of wav2vec 2.0, HuBERT and WavLM with 10 minutes to 960 hours of labels of LibriSpeech (its "
+            "paper). Frozen features: nothing published that we read"
+        ),
+        licence="Apache-2.0 or MIT",
+        smallest="data2vec-audio-base",
+        largest="data2vec-audio-large",
+    ),
     "UniSpeech": Purpose(
         best_for="fine-tuning for phonemes",
         why="it was taught phonemes besides the contrast of wav2vec 2.0, whose network it has (its paper)",

@@ -239,7 +239,8 @@ class TestRefusals:
             ("quantize_input", True, "quantised"),
             ("target_glu", True, "gated"),
             ("extractor_mode", "mel", "extractor_mode"),
-            ("_name", "data2vec_audio", "data2vec"),
+            ("_name", "data2vec_multi", "data2vec"),
+            ("_name", "data2vec_audio", "pos_conv_depth=1"),
         ],
     )
     def test_parts_that_we_do_not_have(self, write, setting, value, word):

@@ -6,7 +6,7 @@ import pytest
 
 from sonant.checkpoints import differing, load_backbone, load_checkpoint, save_checkpoint, save_pretrained
 from sonant.errors import ConfigurationError, UnsupportedCheckpoint
-from tests.checkpoints.table.families import CLASSES
+from tests.checkpoints.table.families import CLASSES, SETTINGS
 from tests.checkpoints.table.variants import CONVOLUTIONS_25HZ
 from tests.checkpoints.test_hf import reload
 
@@ -71,7 +71,7 @@ def test_only_hubert_has_them(tmp_path, theirs_of, setting):
 )
 def test_a_family_there_and_back(tmp_path, theirs_of, agree, family, kind, norm):
     weighted = {} if kind in ("Model", "ForCTC", "ForPreTraining") else {"use_weighted_layer_sum": True}
-    theirs = theirs_of(family, kind, norm, **weighted)
+    theirs = theirs_of(family, kind, norm, **weighted, **SETTINGS.get(family, {}))
     theirs.save_pretrained(tmp_path / "theirs")
     checkpoint = load_checkpoint(tmp_path / "theirs")
     assert checkpoint.family == family

@@ -29,7 +29,7 @@ HF_SIZES = {
     "proj_codevector_dim": 10,
 }
 TRANSFORMERS = {"wavlm": "WavLM", "hubert": "Hubert", "wav2vec2": "Wav2Vec2"}
-FURTHER = {"unispeech": "UniSpeech", "unispeech_sat": "UniSpeechSat"}
+FURTHER = {"data2vec": "Data2VecAudio", "unispeech": "UniSpeech", "unispeech_sat": "UniSpeechSat"}
 
 
 def theirs(family="wavlm", kind="Model", norm="group", **settings):

@@ -7,6 +7,7 @@ import torch
 
 from sonant.models import (
     Backbone,
+    Data2VecConfig,
     HuBERTConfig,
     VQWav2VecConfig,
     W2vBERT2Config,
@@ -33,6 +34,7 @@ BACKBONES: dict[str, Callable[[], Backbone]] = {
     "HuBERT-odd-kernel": lambda: build(HuBERTConfig(**{**LARGE, "position_kernel": 7})),
     "HuBERT-batch-norm": lambda: build(HuBERTConfig(**BASE, position_norm="batch")),
     "DistilHuBERT": lambda: build(HuBERTConfig(**BASE, projection_norm=False)),
+    "data2vec": lambda: build(Data2VecConfig(**BASE, position_depth=2)),
     "wav2vec2": lambda: build(Wav2Vec2Config(**{**BASE, "normalize": True})),
     "wav2vec2-adapters": lambda: build(Wav2Vec2Config(**LARGE, attention_adapter_dim=4)),
     "w2v-BERT": lambda: build(

@@ -15,6 +15,7 @@ from sonant.layers.packed import Packed
 from sonant.models import (
     Backbone,
     BackboneConfig,
+    Data2VecConfig,
     Encoded,
     HuBERTConfig,
     MaskableBackbone,
@@ -95,6 +96,7 @@ TINY = [
         pytest.param(replace(tiny(HuBERTConfig, norm, pre_norm=False), **setting), id=f"HuBERTConfig-{norm}-{setting}")
         for norm, setting in product(("group", "layer"), ({"projection_norm": False}, {"position_norm": "batch"}))
     ),
+    pytest.param(replace(tiny(Data2VecConfig, "layer", pre_norm=False), position_depth=3), id="Data2VecConfig"),
     pytest.param(Wav2VecConfig(**CONVOLUTIONS), id="Wav2VecConfig"),
     pytest.param(
         Wav2VecConfig(**CONVOLUTIONS, skip_connections=True, zero_padding=True, activation="gelu"),

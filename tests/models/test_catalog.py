@@ -15,6 +15,7 @@ ORGANISATIONS = {
     "HuBERT": {"facebook", "ntu-spml", "slprl"},
     "wav2vec 2.0": {"facebook"},
     "wav2vec 2.0 Conformer": {"facebook"},
+    "data2vec": {"facebook"},
     "UniSpeech": {"microsoft"},
     "UniSpeech-SAT": {"microsoft"},
     "w2v-BERT 2.0": {"facebook"},

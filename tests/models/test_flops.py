@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from sonant.layers.packed import Packed
 from sonant.models import (
     BackboneConfig,
+    Data2VecConfig,
     DiscreteBERTConfig,
     HuBERTConfig,
     VQWav2VecConfig,
@@ -32,6 +33,7 @@ CONFIGS: dict[str, BackboneConfig] = {
     "hubert": HuBERTConfig(**SMALL),
     "distilhubert": HuBERTConfig(**SMALL, projection_norm=False),
     "hubert-batch-norm": HuBERTConfig(**SMALL, position_norm="batch"),
+    "data2vec": Data2VecConfig(**SMALL, position_depth=3),
     "wav2vec2": Wav2Vec2Config(**TINY, pre_norm=True),
     "wav2vec2-adapters": Wav2Vec2Config(**TINY, pre_norm=True, attention_adapter_dim=4),
     "wav2vec": Wav2VecConfig(conv_channels=(8, 16, 16, 16, 16), context_kernels=(2, 3, 4)),

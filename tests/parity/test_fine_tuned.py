@@ -48,6 +48,11 @@ FAMILIES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     ),
     "hubert": (transformers.HubertConfig, transformers.HubertForCTC, SHAPE),
     "distilhubert": (transformers.HubertConfig, transformers.HubertForCTC, SHAPE | {"feat_proj_layer_norm": False}),
+    "data2vec": (
+        transformers.Data2VecAudioConfig,
+        transformers.Data2VecAudioForCTC,
+        SHAPE | {"num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 5},
+    ),
     "unispeech": (transformers.UniSpeechConfig, transformers.UniSpeechForCTC, SHAPE),
     "unispeech-sat": (transformers.UniSpeechSatConfig, transformers.UniSpeechSatForCTC, SHAPE),
     "wavlm": (transformers.WavLMConfig, transformers.WavLMForCTC, SHAPE),
@@ -75,6 +80,8 @@ def saved(model: Any, folder: Path) -> SpeechEncoder:
             if name == "layer_weights":
                 parameter.copy_(torch.randn(parameter.shape, generator=draw))
     model.eval().save_pretrained(folder)
+    if model.config.model_type == "data2vec-audio":  # where nothing says otherwise, its waveforms are normalised
+        transformers.Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(folder)
     return sonant.load(folder)
 
 
@@ -132,6 +139,7 @@ def test_ctc(family: str, tmp_path: Path) -> None:
         (transformers.Wav2Vec2Config, transformers.Wav2Vec2ForXVector),
         (transformers.Wav2Vec2ConformerConfig, transformers.Wav2Vec2ConformerForXVector),
         (transformers.UniSpeechSatConfig, transformers.UniSpeechSatForXVector),
+        (transformers.Data2VecAudioConfig, transformers.Data2VecAudioForXVector),
     ],
 )
 def test_speaker_vectors(make_config: Any, make_model: Any, tmp_path: Path, *, weighted: bool) -> None:
@@ -152,7 +160,7 @@ def test_speaker_vectors(make_config: Any, make_model: Any, tmp_path: Path, *, w
 
 
 @pytest.mark.parametrize("weighted", [True, False])
-@pytest.mark.parametrize("family", ["WavLM", "UniSpeechSat"])
+@pytest.mark.parametrize("family", ["WavLM", "UniSpeechSat", "Data2VecAudio"])
 def test_frame_classification(tmp_path: Path, family: str, *, weighted: bool) -> None:
     torch.manual_seed(0)
     config = getattr(transformers, f"{family}Config")(**SPEAKER, use_weighted_layer_sum=weighted)
@@ -163,7 +171,7 @@ def test_frame_classification(tmp_path: Path, family: str, *, weighted: bool) ->
         torch.testing.assert_close(logits, theirs(model, wave).logits[0], atol=TOLERANCE, rtol=0)
 
 
-@pytest.mark.parametrize("family", ["Hubert", "UniSpeech", "UniSpeechSat"])
+@pytest.mark.parametrize("family", ["Hubert", "UniSpeech", "UniSpeechSat", "Data2VecAudio"])
 def test_sequence_classification(tmp_path: Path, family: str) -> None:
     torch.manual_seed(0)
     make_config = getattr(transformers, f"{family}Config")

@@ -12,6 +12,7 @@ from sonant.benchmark.peers import peer_states, twin
 from sonant.benchmark.subjects import exaggerate
 from sonant.layers.packed import Packed
 from sonant.models import (
+    Data2VecConfig,
     HuBERTConfig,
     Wav2Vec2Config,
     WaveformTransformerConfig,
@@ -23,7 +24,7 @@ from sonant.models import (
 )
 
 TOLERANCE = 1e-5
-FAMILIES = (WavLMConfig, HuBERTConfig, Wav2Vec2Config)
+FAMILIES = (WavLMConfig, HuBERTConfig, Wav2Vec2Config, Data2VecConfig)
 PUBLISHED = {
     "WavLM Base": WavLMConfig(),
     "WavLM Large": wavlm.LARGE,
@@ -31,6 +32,7 @@ PUBLISHED = {
     "HuBERT Large": hubert.LARGE,
     "DistilHuBERT": hubert.DISTILHUBERT,
     "mHuBERT, 25 Hz": hubert.MHUBERT_25HZ,
+    "data2vec Base": Data2VecConfig(),
     "wav2vec 2.0 Base": Wav2Vec2Config(),
     "wav2vec 2.0 Large (LS-960)": wav2vec2.LARGE_LS960,
     "wav2vec 2.0 Large (LV-60)": wav2vec2.LARGE_LV60,
@@ -61,20 +63,22 @@ def shapes(draw: st.DrawFn, family: type[WaveformTransformerConfig]) -> Waveform
         own = {"num_buckets": buckets, "max_distance": distance}
     if family is HuBERTConfig:
         own = {"projection_norm": draw(st.booleans()), "position_norm": draw(st.sampled_from(["weight", "batch"]))}
+    norms = {"extractor_norm": draw(st.sampled_from(["group", "layer"])), "pre_norm": draw(st.booleans())}
+    if family is Data2VecConfig:
+        own, norms = {"position_depth": draw(st.integers(1, 4))}, {}
     return family(
         conv_channels=tuple(draw(st.lists(st.integers(8, 16), min_size=len(kernels), max_size=len(kernels)))),
         conv_kernels=kernels,
         conv_strides=strides,
         conv_bias=draw(st.booleans()),
-        extractor_norm=draw(st.sampled_from(["group", "layer"])),
         dim=dim,
         num_layers=draw(st.integers(1, 5)),
         num_heads=heads,
         feed_forward_dim=draw(st.integers(1, 40)),
-        pre_norm=draw(st.booleans()),
         position_kernel=draw(st.sampled_from([1, 2, 3, 8, 15, 128])),
         position_groups=draw(st.sampled_from([groups for groups in range(1, dim + 1) if dim % groups == 0])),
         layer_norm_eps=draw(st.sampled_from([1e-5, 1e-6, 1e-2])),
+        **norms,
         **own,
     )
 

@@ -12,6 +12,7 @@ from sonant.errors import UnknownName
 from sonant.models import (
     Backbone,
     BackboneConfig,
+    Data2VecConfig,
     HuBERTConfig,
     UniSpeechConfig,
     UniSpeechSATConfig,
@@ -37,6 +38,7 @@ FAMILIES: dict[str, type[BackboneConfig]] = {
     "hubert": HuBERTConfig,
     "wav2vec2": Wav2Vec2Config,
     "wav2vec2_conformer": Wav2Vec2ConformerConfig,
+    "data2vec": Data2VecConfig,
     "unispeech": UniSpeechConfig,
     "unispeech_sat": UniSpeechSATConfig,
     "wav2vec": Wav2VecConfig,
@@ -63,6 +65,7 @@ class Head:
           wav2vec 2.0, Conformer  quantizer.codevectors, quantizer.weight_proj.*, project_q.*, final_proj.*
           UniSpeech               quantizer.*, project_q.*, project_hid.*, ctc_proj.*
           UniSpeech-SAT           as wav2vec 2.0, speaker_proj.*, label_embeddings, extractor_norm.*
+          data2vec                final_proj.* (dim, dim)
           HuBERT, WavLM           final_proj.* (r), label_embeddings (labels, final_dim) (r)
           w2v-BERT 2.0            as wav2vec 2.0, mlm_proj.* (r), encoder_norm.* (r), which the model does not use
         unused                    no head: positions.{weight_g,weight_v,bias} of a Conformer of transformers, whose

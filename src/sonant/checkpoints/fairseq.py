@@ -26,6 +26,7 @@ from sonant.checkpoints.tables import (
     FAIRSEQ_LAYER_NORM,
     FAIRSEQ_POSITIONS,
     FAIRSEQ_PREDICTION,
+    FAIRSEQ_STACKED_POSITIONS,
 )
 from sonant.checkpoints.unpickle import plain
 from sonant.checkpoints.wrappers import Unwrapped, split_overrides, unwrap
@@ -37,6 +38,7 @@ from sonant.errors import (
 )
 from sonant.models import BackboneConfig, HuBERTConfig
 
+TEACHER = "_ema"
 PREFIXES = ("w2v_encoder.w2v_model.", "w2v_encoder.", "w2v_model.")  # of a fine-tuned model, the longest first
 
 
@@ -53,7 +55,7 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
     if raw is None:
         raise CorruptedCheckpoint(f"{source} has weights, but neither 'cfg' nor 'args' says of which model.")
     config = plain(raw)
-    tensors = _without_prefix(only_tensors(state["model"], source))
+    tensors = _without_prefix(only_tensors(_without_teacher(state["model"]), source))
     if not isinstance(config, dict):
         raise CorruptedCheckpoint(f"{source}: its configuration is a {type(config).__name__}, not a set of settings.")
     if state.get("cfg") is not None and "model" not in config:
@@ -175,6 +177,13 @@ def _unwrapped(tensors: dict[str, Tensor], source: object, wanted: object) -> Un
     return found._replace(tensors=_without_prefix(found.tensors))
 
 
+def _without_teacher(state: Any) -> Any:
+    """The state dict without the running mean of weights that a data2vec learned from, which fine-tuning drops too."""
+    if not isinstance(state, Mapping):
+        return state
+    return {name: value for name, value in state.items() if name != TEACHER}
+
+
 def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     stripped: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
@@ -212,9 +221,11 @@ def _family(model: Mapping[str, Any], tuned: Mapping[str, Any], tensors: Mapping
     settings = (model, tuned.get("model", {}))
     names = [str(part.get(key, "")) for part in settings for key in ("_name", "arch")]
     for name in names:
+        if name == "data2vec_audio":
+            return "data2vec"
         if any(other in name for other in ("data2vec", "vggish", "speech2c", "sat", "wav2vec_seq2seq", "vq_wav2vec")):
             raise UnsupportedCheckpoint(
-                f"The model is called {name!r}; known are wav2vec2, hubert, wavlm and their CTC models."
+                f"The model is called {name!r}; known are wav2vec2, hubert, wavlm, data2vec_audio and their CTC models."
             )
     hubert = any("hubert" in name or "contentvec" in name for name in names)
     return "hubert" if hubert or "label_embs_concat" in tensors else "wav2vec2"
@@ -247,8 +258,11 @@ def _check(translated: Translated, config: BackboneConfig, source: object) -> No
 
 def rows_in(names: Collection[str]) -> Table:
     """The table with the norms of either extractor, and the positions that a file has: what is read."""
-    batch_norm = "encoder.pos_conv.0.running_mean" in names
-    positions = FAIRSEQ_BATCH_NORM_POSITIONS if batch_norm else FAIRSEQ_POSITIONS
+    positions = FAIRSEQ_POSITIONS
+    if "encoder.pos_conv.0.running_mean" in names:
+        positions = FAIRSEQ_BATCH_NORM_POSITIONS
+    elif "encoder.pos_conv.0.0.weight" in names:
+        positions = FAIRSEQ_STACKED_POSITIONS
     return (*FAIRSEQ, *positions, *FAIRSEQ_GROUP_NORM, *FAIRSEQ_LAYER_NORM)
 
 

@@ -39,18 +39,18 @@ Required = tuple[tuple[str, tuple[Any, ...], str], ...]
 REQUIRED: Required = (
     ("activation_fn", ("gelu",), "another activation"),
     ("layer_type", ("transformer", None), "another kind of layer"),
-    ("pos_conv_depth", (1, None), "a stack of positional convolutions"),
     ("quantize_input", (False, None), "quantised inputs"),
     ("target_glu", (False, None), "a gated projection of the targets"),
     ("expand_attention_head_size", (-1, 0, None), "widened attention heads"),
 )
+STACK = ("pos_conv_depth", (1, None), "a stack of positional convolutions")
 BATCH_NORM = ("conv_pos_batch_norm", (False, None), "a batch norm in the positional convolution")
 
 
 def backbone_settings(model: Mapping[str, Any], source: object, *, family: str) -> dict[str, Any]:
     """Values for our configuration; the bias of the convolutions is left to the tensors, which know it better."""
-    wavlm, hubert = family == "wavlm", family == "hubert"
-    require(model, REQUIRED if hubert else (*REQUIRED, BATCH_NORM), source)
+    wavlm, hubert, data2vec = family == "wavlm", family == "hubert", family == "data2vec"
+    require(model, (*REQUIRED, *(() if hubert else (BATCH_NORM,)), *(() if data2vec else (STACK,))), source)
     if wavlm and not (model.get("relative_position_embedding") and model.get("gru_rel_pos")):
         raise UnsupportedCheckpoint(
             f"{source}: relative_position_embedding={model.get('relative_position_embedding')!r}, "
@@ -67,9 +67,22 @@ def backbone_settings(model: Mapping[str, Any], source: object, *, family: str) 
         settings["position_norm"] = "batch" if model.get("conv_pos_batch_norm") else "weight"
     for ours, theirs, default in (*SETTINGS, *(WAVLM_SETTINGS if wavlm else ())):
         settings[ours] = number(model, theirs, default, source)
+    if data2vec:
+        settings |= _stack(model, source)
     convs = parse_convs(model.get("conv_feature_layers", DEFAULT_CONVS), source)
     settings |= dict(zip(("conv_channels", "conv_kernels", "conv_strides"), zip(*convs, strict=True), strict=True))
     return settings
+
+
+def _stack(model: Mapping[str, Any], source: object) -> dict[str, int]:
+    """Of the positional convolutions: the width of all is shared among them."""
+    depth, width = number(model, "pos_conv_depth", 1, source), number(model, "conv_pos", 128, source)
+    if depth < 2:
+        raise UnsupportedCheckpoint(
+            f"{source}: its configuration says pos_conv_depth={depth}, that is one positional convolution under weight "
+            "norm; a data2vec has several."
+        )
+    return {"position_depth": depth, "position_kernel": max(3, width // depth)}
 
 
 def number(model: Mapping[str, Any], name: str, default: Any, source: object) -> Any:

@@ -47,6 +47,11 @@ WAVEFORM: Settings = (
     ("input_dropout", "feat_proj_dropout", 0.0),
     ("layerdrop", "layerdrop", 0.1),
 )
+DATA2VEC: Settings = (
+    *(row for row in WAVEFORM if row[0] not in ("extractor_norm", "pre_norm", "position_kernel")),
+    ("position_kernel", "conv_pos_kernel_size", 19),
+    ("position_depth", "num_conv_pos_embeddings", 5),
+)
 HUBERT: Settings = (*WAVEFORM, ("projection_norm", "feat_proj_layer_norm", True))
 WAVLM: Settings = (
     *WAVEFORM,
@@ -191,6 +196,12 @@ def _write_waveform(config: WaveformTransformerConfig) -> dict[str, Any]:
         **({} if adapted is None else {"adapter_attn_dim": adapted}),
         **(_write_adapter(config) if config.adapter_layers else {}),
     }
+
+
+def _read_data2vec(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], source: object) -> dict[str, Any]:
+    """As its classes do, whatever config.json says of norms: one behind every convolution, and behind each part."""
+    norms = {"feat_extract_norm": "layer", "do_stable_layer_norm": False}
+    return _read_waveform({**theirs, **norms}, preprocessor, source)
 
 
 def _read_hubert(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], source: object) -> dict[str, Any]:
@@ -381,6 +392,23 @@ LAYOUTS: dict[str, Layout] = {
         preprocessor=_waveform_preprocessor,
         derived=_rotary_frequencies,
         unused=True,
+    ),
+    "data2vec": replace(
+        _waveform(
+            "data2vec_audio",
+            DATA2VEC,
+            {
+                None: "Data2VecAudioModel",
+                "ctc": "Data2VecAudioForCTC",
+                "sequence_classification": "Data2VecAudioForSequenceClassification",
+                "frame_classification": "Data2VecAudioForAudioFrameClassification",
+                "xvector": "Data2VecAudioForXVector",
+            },
+            required=(*NO_ATTENTION_ADAPTERS, *NO_PARTS_OF_HUBERT),
+            under_adapter=("sequence_classification", "frame_classification"),
+        ),
+        model_type="data2vec-audio",
+        read=_read_data2vec,
     ),
     "unispeech": replace(
         _waveform(

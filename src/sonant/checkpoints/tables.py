@@ -54,6 +54,8 @@ FAIRSEQ_BATCH_NORM_POSITIONS: Table = (
     Row("encoder.positions.{p}", "encoder.pos_conv.1.{p}"),
 )
 
+FAIRSEQ_STACKED_POSITIONS: Table = (Row("encoder.positions.layers.{i}.{p}", "encoder.pos_conv.{i}.0.{p}"),)
+
 # wav2vec and vq-wav2vec; the numbers between are those of dropout, padding and activation.
 FAIRSEQ_WAV2VEC: Table = (
     Row("extractor.layers.{i}.conv.weight", "feature_extractor.conv_layers.{i}.0.weight"),
@@ -119,6 +121,7 @@ def _huggingface(encoder: str, projection: str) -> Table:
         Row("encoder.positions.weight_v", encoder + "pos_conv_embed.conv.weight_v", writes=False),
         Row("encoder.positions.{p}", encoder + "pos_conv_embed.conv.{p}"),
         *_batch_norm(encoder + "pos_conv_embed.batch_norm."),
+        Row("encoder.positions.layers.{i}.{p}", encoder + "pos_conv_embed.layers.{i}.conv.{p}"),
         Row("encoder.norm.{p}", encoder + "layer_norm.{p}"),
         Row("encoder.relative_positions.weight", encoder + "layers.0.attention.rel_attn_embed.weight"),
         Row("encoder.layers.{i}.attention.gate.linear.{p}", layer + "attention.gru_rel_pos_linear.{p}"),
@@ -396,6 +399,7 @@ PRETRAINING: dict[str, HeadTable] = {
     "wavlm": FAIRSEQ_PREDICTION,
     "hubert": FAIRSEQ_PREDICTION,
     "wav2vec2": FAIRSEQ_CONTRAST,
+    "data2vec": FAIRSEQ_PREDICTION,
     "unispeech": HF_UNISPEECH,
     "unispeech_sat": HF_UNISPEECH_SAT,
     "w2v_bert2": FAIRSEQ_W2V_BERT2_CONTRAST,

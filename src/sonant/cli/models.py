@@ -16,8 +16,8 @@ def list_models(*, family: str | None = None, json: bool = False) -> int:
     folder or file.
 
     Args:
-        family (wavlm|hubert|wav2vec2|wav2vec2-conformer|unispeech|unispeech-sat|w2v-bert|vq-wav2vec|wav2vec): only this
-            family; all of them unless given.
+        family (wavlm|hubert|wav2vec2|wav2vec2-conformer|data2vec|unispeech|unispeech-sat|w2v-bert|vq-wav2vec|wav2vec):
+            only this family; all of them unless given.
         json: print a JSON list, one object a model.
 
     Examples:

@@ -5,7 +5,15 @@ from torch import Tensor, nn
 
 from sonant.errors import UnknownName
 from sonant.export.padded import Padded, distance_numbers
-from sonant.layers.positions import BatchNormPositions, ConvPositions, RelativePositions, affine
+from sonant.layers.clip_convolution import ClipConv
+from sonant.layers.positions import (
+    BatchNormPositions,
+    ConvPositions,
+    RelativePositions,
+    StackedPositions,
+    affine,
+    plain_norm_gelu,
+)
 
 
 class PaddedConvPositions(nn.Module):
@@ -13,7 +21,7 @@ class PaddedConvPositions(nn.Module):
 
     weight: Tensor
 
-    def __init__(self, positions: ConvPositions | BatchNormPositions) -> None:
+    def __init__(self, positions: ConvPositions | ClipConv) -> None:
         super().__init__()
         self.groups, self.kernel, self.bias = positions.groups, positions.kernel, positions.bias
         self.register_buffer("weight", positions.weight.detach())
@@ -44,14 +52,33 @@ class PaddedBatchNormPositions(PaddedConvPositions):
         return super().forward(frames.with_values(frames.values * self.factor + self.offset))
 
 
-def padded_positions(positions: nn.Module | None) -> PaddedConvPositions:
+class PaddedStackedPositions(nn.Module):
+    """`StackedPositions`."""
+
+    def __init__(self, positions: StackedPositions) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(PaddedConvPositions(layer) for layer in positions.convolutions)
+
+    def forward(self, frames: Padded) -> Tensor:
+        """(batch, time, dim) to the same, to be added to the frames."""
+        x = frames.values
+        for layer in self.layers:
+            assert isinstance(layer, PaddedConvPositions)
+            x = plain_norm_gelu(layer.convolved(frames.with_values(x)))
+        return x
+
+
+def padded_positions(positions: nn.Module | None) -> PaddedConvPositions | PaddedStackedPositions:
     """The padded form of what a waveform Transformer adds to its frames."""
     match positions:
         case ConvPositions():
             return PaddedConvPositions(positions)
         case BatchNormPositions():
             return PaddedBatchNormPositions(positions)
-    raise UnknownName("padded form of", type(positions).__name__, ["ConvPositions", "BatchNormPositions"])
+        case StackedPositions():
+            return PaddedStackedPositions(positions)
+    known = ["ConvPositions", "BatchNormPositions", "StackedPositions"]
+    raise UnknownName("padded form of", type(positions).__name__, known)
 
 
 class PaddedRelativePositions(nn.Module):

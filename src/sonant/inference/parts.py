@@ -8,10 +8,11 @@ from sonant.layers.activations import activation
 from sonant.layers.attention import SelfAttention
 from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.causal_context import CausalLayer
+from sonant.layers.clip_convolution import ClipConv
 from sonant.layers.clip_norm import ClipGroupNorm
 from sonant.layers.conformer import CentredConvModule, ConvModule
 from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer
-from sonant.layers.positions import BatchNormPositions, PositionGate, RelativeKeys
+from sonant.layers.positions import BatchNormPositions, PositionGate, RelativeKeys, StackedPositions
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention
 from sonant.layers.transformer import FeedForward, TransformerLayer
 from sonant.models.maskable import FeatureProjection
@@ -62,7 +63,7 @@ PARTS: dict[type[nn.Module], dict[str, tuple[type, ...]]] = {
 }
 
 
-def is_whole(block: nn.Module) -> bool:  # noqa: PLR0911  one line for each kind
+def is_whole(block: nn.Module) -> bool:  # noqa: C901, PLR0911  one line for each kind
     """Whether a block of a copy, which is plain itself, has exactly the parts that its faster form stands for."""
     parts = PARTS.get(type(block), {})
     for name, kinds in parts.items():
@@ -78,6 +79,8 @@ def is_whole(block: nn.Module) -> bool:  # noqa: PLR0911  one line for each kind
             return block.running_mean is not None and block.weight is not None
         case nn.Conv1d():
             return (*block.padding, *block.dilation, *block.output_padding) == (0, 1, 0) and not block.transposed
+        case StackedPositions():
+            return bool(block.layers) and all(type(layer) is ClipConv for layer in block.layers)
         case SelfAttention() | RelativeAttention() | RotaryAttention():
             return all(linear.bias is not None for linear in (block.query, block.key, block.value))
         case PositionGate():

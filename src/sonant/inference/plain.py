@@ -26,6 +26,7 @@ from sonant.layers.positions import (
     PositionGate,
     RelativeKeys,
     RelativePositions,
+    StackedPositions,
 )
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention, Rotations, Sinusoids
 from sonant.layers.token_positions import LearnedPositions
@@ -41,7 +42,15 @@ KNOWN: dict[type[nn.Module], Any] = {
     kind: kind.forward
     for kind in (
         *(SelfAttention, PositionGate, FeedForward, ConvModule, CausalLayer, ConvExtractor, ConvLayer),
-        *(ConvPositions, BatchNormPositions, ClipConv, FeatureProjection, TransformerLayer, AttentionAdapter),
+        *(
+            ConvPositions,
+            BatchNormPositions,
+            StackedPositions,
+            ClipConv,
+            FeatureProjection,
+            TransformerLayer,
+            AttentionAdapter,
+        ),
         *(nn.Linear, nn.Conv1d, nn.LayerNorm, nn.BatchNorm1d, nn.Embedding, nn.Dropout, nn.Identity, nn.ModuleList),
         *(ChannelNorm, ClipGroupNorm, ClipNorm, RelativeKeys, RelativePositions, LearnedPositions),
         *(CentredConvModule, RelativeAttention, RotaryAttention, Rotations, Sinusoids),

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -54,6 +55,35 @@ class BatchNormPositions(ClipConv):
     def forward(self, frames: Packed) -> Tensor:
         """(total, dim) to (total, dim), to be added to the frames."""
         return F.gelu(super().forward(frames.with_values(self.norm(frames.values))))
+
+
+class StackedPositions(nn.Module):
+    """Positional convolutions one behind another, each with a layer norm without weights, and GELU.
+
+    Source: data2vec (arXiv 2202.03555); fairseq `models/wav2vec/wav2vec2.py`, `TransformerEncoder` with
+    `pos_conv_depth`.
+    """
+
+    def __init__(self, dim: int, *, depth: int = 5, kernel: int = 19, groups: int = 16) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(ClipConv(dim, kernel, groups) for _ in range(depth))
+
+    @property
+    def convolutions(self) -> list[ClipConv]:
+        """The layers by their type."""
+        return [cast("ClipConv", layer) for layer in self.layers]
+
+    def forward(self, frames: Packed) -> Tensor:
+        """(total, dim) to (total, dim), to be added to the frames."""
+        x = frames.values
+        for layer in self.layers:
+            x = plain_norm_gelu(layer(frames.with_values(x)))
+        return x
+
+
+def plain_norm_gelu(x: Tensor) -> Tensor:
+    """Layer norm without weights, then GELU: (total, dim) to the same."""
+    return F.gelu(F.layer_norm(x, x.shape[-1:]))
 
 
 def affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:

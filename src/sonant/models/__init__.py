@@ -2,6 +2,7 @@
 
 from sonant.errors import UnknownName
 from sonant.models.backbone import Backbone, BackboneConfig, Encoded
+from sonant.models.data2vec import Data2VecConfig, build_data2vec
 from sonant.models.discrete_bert import DiscreteBERTConfig, build_discrete_bert
 from sonant.models.hubert import HuBERTConfig, build_hubert
 from sonant.models.maskable import MaskableBackbone
@@ -19,6 +20,7 @@ from sonant.models.wavlm import WavLMConfig, build_wavlm
 __all__ = [
     "Backbone",
     "BackboneConfig",
+    "Data2VecConfig",
     "DiscreteBERTConfig",
     "Encoded",
     "HuBERTConfig",
@@ -55,6 +57,8 @@ def build(config: BackboneConfig) -> Backbone:  # noqa: PLR0911  one line for ea
             return build_wav2vec2(config)
         case Wav2Vec2ConformerConfig():
             return build_wav2vec2_conformer(config)
+        case Data2VecConfig():
+            return build_data2vec(config)
         case UniSpeechConfig() | UniSpeechSATConfig():
             return build_unispeech(config)
         case Wav2VecConfig():

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sonant.errors import UnknownName
 from sonant.models import (
+    data2vec,
     discrete_bert,
     hubert,
     unispeech,
@@ -153,6 +154,10 @@ VOXPOPULI_PAPER = (
 MMS_PAPER = ("Scaling Speech Technology to 1,000+ Languages", "https://arxiv.org/abs/2305.13516")
 
 CONFORMER_PAPER = ("fairseq S2T: Fast Speech-to-Text Modeling with fairseq", "https://arxiv.org/abs/2010.05171")
+DATA2VEC_PAPER = (
+    "data2vec: A General Framework for Self-supervised Learning in Speech, Vision and Language",
+    "https://arxiv.org/abs/2202.03555",
+)
 UNISPEECH_PAPER = (
     "UniSpeech: Unified Speech Representation Learning with Labeled and Unlabeled Data",
     "https://arxiv.org/abs/2101.07597",
@@ -462,6 +467,28 @@ PRETRAINED = (
         notes=(CONFORMER_DATA,),
     ),
     Card(
+        name="facebook/data2vec-audio-base",
+        title="data2vec audio Base",
+        config=data2vec.Data2VecConfig(),
+        parameters=93_164_288,
+        data="LibriSpeech",
+        hours=960,
+        languages="English",
+        licence=META,
+        paper=DATA2VEC_PAPER,
+    ),
+    Card(
+        name="facebook/data2vec-audio-large",
+        title="data2vec audio Large",
+        config=data2vec.LARGE,
+        parameters=313_276_416,
+        data=LIBRI_LIGHT,
+        hours=60_000,
+        languages="English",
+        licence=META,
+        paper=DATA2VEC_PAPER,
+    ),
+    Card(
         name="microsoft/unispeech-large-1500h-cv",
         title="UniSpeech Large",
         config=unispeech.UNISPEECH_LARGE,
@@ -629,6 +656,18 @@ TUNED = (
         "WavLM Base+, fine-tuned",
         "microsoft/wavlm-base-plus",
         f"LibriMix, {SPEAKER_FRAMES}",
+    ),
+    Tuned(
+        "facebook/data2vec-audio-base-960h",
+        "data2vec audio Base, fine-tuned",
+        "facebook/data2vec-audio-base",
+        f"LibriSpeech 960 h, {LETTERS}",
+    ),
+    Tuned(
+        "facebook/data2vec-audio-large-960h",
+        "data2vec audio Large, fine-tuned",
+        "facebook/data2vec-audio-large",
+        f"LibriSpeech 960 h, {LETTERS}",
     ),
     Tuned(
         "microsoft/unispeech-sat-base-100h-libri-ft",

@@ -5,6 +5,7 @@ from typing import Literal
 
 from sonant.errors import UnknownName
 from sonant.models import (
+    data2vec,
     discrete_bert,
     hubert,
     unispeech,
@@ -22,6 +23,7 @@ Family = Literal[
     "HuBERT",
     "wav2vec 2.0",
     "wav2vec 2.0 Conformer",
+    "data2vec",
     "UniSpeech",
     "UniSpeech-SAT",
     "w2v-BERT 2.0",
@@ -58,6 +60,8 @@ def family_of(config: BackboneConfig) -> Family:  # noqa: PLR0911  one line for 
             return "wav2vec 2.0"
         case wav2vec2_conformer.Wav2Vec2ConformerConfig():
             return "wav2vec 2.0 Conformer"
+        case data2vec.Data2VecConfig():
+            return "data2vec"
         case unispeech.UniSpeechConfig():
             return "UniSpeech"
         case unispeech.UniSpeechSATConfig():
@@ -84,6 +88,7 @@ FAMILIES: dict[str, Family] = {  # as users type them
     "hubert": "HuBERT",
     "wav2vec2": "wav2vec 2.0",
     "wav2vec2-conformer": "wav2vec 2.0 Conformer",
+    "data2vec": "data2vec",
     "unispeech": "UniSpeech",
     "unispeech-sat": "UniSpeech-SAT",
     "w2v-bert": "w2v-BERT 2.0",
@@ -119,6 +124,7 @@ PRESETS: dict[Family, dict[Task, tuple[float, Pool | None, str]]] = {
     "HuBERT": _PREDICTING,
     "wav2vec 2.0": _CONTRASTING,
     "wav2vec 2.0 Conformer": _CONTRASTING,
+    "data2vec": _PREDICTING,
     "UniSpeech": {
         "speaker": (1 / 4, "mean", "our choice, as for the other families"),
         "content": (5 / 6, None, "our choice: it was taught phonemes too, which keeps what is said near the top"),

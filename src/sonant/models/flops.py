@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from sonant.errors import UnknownName
 from sonant.models.backbone import BackboneConfig
+from sonant.models.data2vec import Data2VecConfig
 from sonant.models.discrete_bert import DiscreteBERTConfig
 from sonant.models.vq_wav2vec import VQWav2VecConfig
 from sonant.models.w2v_bert2 import W2vBERT2Config
@@ -81,7 +82,8 @@ def _waveform_transformer(config: WaveformTransformerConfig, num_samples: int) -
     c = config
     extractor, frames = _strided(c.conv_channels, c.conv_kernels, c.conv_strides, num_samples)
     projection = linear_flops(frames, c.conv_channels[-1], c.dim)
-    positions = _conv(frames, c.dim // c.position_groups, c.dim, c.position_kernel)
+    depth = c.position_depth if isinstance(c, Data2VecConfig) else 1
+    positions = depth * _conv(frames, c.dim // c.position_groups, c.dim, c.position_kernel)
     layer = _transformer_layer(frames, c.dim, c.feed_forward_dim)
     if isinstance(c, WavLMConfig):  # the gate: a map from each head's share of the frame to eight numbers
         layer += linear_flops(frames * c.num_heads, c.dim // c.num_heads, 8)

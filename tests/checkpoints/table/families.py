@@ -1,10 +1,13 @@
 """Families beside WavLM, HuBERT, wav2vec 2.0 and w2v-BERT 2.0."""
 
+import re
+
 import torch
 
 from tests.checkpoints import tiny
 from tests.checkpoints.table.case import Case, Made, states_of
 from tests.checkpoints.table.folders import HEADS
+from tests.checkpoints.table.toolkits import settings_of
 
 CONFORMER_HEADS = HEADS
 
@@ -40,14 +43,23 @@ def _conformer(kind, positions="relative"):
 
 
 CLASSES = {
+    "data2vec": tuple(kind for kind in HEADS if kind != "ForPreTraining"),
     "unispeech": ("Model", "ForCTC", "ForSequenceClassification", "ForPreTraining"),
     "unispeech_sat": tuple(HEADS),
 }
 
 
-def _class(family, kind, norm="group"):
+SETTINGS = {"data2vec": {"num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 5}}
+
+
+def _norms(family, kind):
+    """The norms of the extractor that a row tells apart; a data2vec has one."""
+    return ("layer",) if family == "data2vec" else ("group", "layer") if kind == "Model" else ("group",)
+
+
+def _class(family, kind, norm):
     def make(folder):
-        theirs = tiny.theirs(family, kind, norm)
+        theirs = tiny.theirs(family, kind, norm, **SETTINGS.get(family, {}))
         theirs.save_pretrained(folder)
         return Made(source=folder, reference=states_of(theirs))
 
@@ -55,14 +67,27 @@ def _class(family, kind, norm="group"):
     return Case(layout=f"`{name}`, {norm} norm", make=make, heads=HEADS[kind], parity=name)
 
 
+def fairseq_data2vec(folder):
+    """A pretrained data2vec as fairseq saves it, the running mean of its weights with it."""
+    theirs = tiny.theirs("data2vec", norm="layer", **SETTINGS["data2vec"])
+    state = {
+        re.sub(r"pos_conv_embed\.layers\.(\d)\.conv\.", r"pos_conv.\1.0.", name): tensor
+        for name, tensor in tiny.fairseq_names(theirs.state_dict(), "layer").items()
+    }
+    state |= {"final_proj.weight": torch.randn(16, 16), "final_proj.bias": torch.randn(16)}
+    model = {**settings_of("data2vec", "layer"), "_name": "data2vec_audio", "layer_norm_first": False}
+    model |= {"conv_pos": 15, "pos_conv_depth": 3}
+    teacher = {name: tensor + 1 for name, tensor in state.items() if name.startswith("encoder.")}
+    cfg = {"model": model, "task": {"normalize": True}}
+    torch.save({"cfg": cfg, "model": {**state, "_ema": teacher}}, folder / "model.pt")
+    return Made(source=folder / "model.pt", reference=states_of(theirs))
+
+
 CASES: tuple[Case, ...] = (
     *(_conformer(kind) for kind in CONFORMER_HEADS),
     _conformer("Model", "rotary"),
     _conformer("ForCTC", "rotary"),
     _conformer("Model", None),
-    *(
-        case
-        for family, kinds in CLASSES.items()
-        for case in (_class(family, "Model", "layer"), *(_class(family, kind) for kind in kinds))
-    ),
+    *(_class(family, kind, norm) for family in CLASSES for kind in CLASSES[family] for norm in _norms(family, kind)),
+    Case(layout="fairseq, data2vec audio", make=fairseq_data2vec, heads=("pretraining",), parity="Data2VecAudioModel"),
 )

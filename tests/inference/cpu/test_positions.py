@@ -5,10 +5,15 @@ import torch
 
 from sonant.inference.cpu import few_sizes, linear
 from sonant.inference.cpu import grouped_convolution as grouped
-from sonant.inference.cpu.positions import PreparedBatchNormPositions, PreparedConvModule, PreparedConvPositions
+from sonant.inference.cpu.positions import (
+    PreparedBatchNormPositions,
+    PreparedConvModule,
+    PreparedConvPositions,
+    PreparedStackedPositions,
+)
 from sonant.layers.conformer import ConvModule
 from sonant.layers.packed import Packed
-from sonant.layers.positions import BatchNormPositions, ConvPositions
+from sonant.layers.positions import BatchNormPositions, ConvPositions, StackedPositions
 from tests.inference.cpu.reordering import can_reorder
 
 SIZES = [[1], [2, 1, 30], [19, 20, 21], [40, 41, 5], [200]]  # blocks of 64 frames
@@ -66,6 +71,8 @@ def test_positions_of_the_plain_module(kernel: int, groups: int, sizes: list[int
     torch.testing.assert_close(PreparedConvPositions(plain)(frames), plain(frames), rtol=1e-5, atol=1e-5)
     normed = batch_norm_positions(kernel, groups)
     torch.testing.assert_close(PreparedBatchNormPositions(normed)(frames), normed(frames), rtol=1e-5, atol=1e-5)
+    stacked = StackedPositions(24, depth=3, kernel=kernel, groups=groups).requires_grad_(requires_grad=False)
+    torch.testing.assert_close(PreparedStackedPositions(stacked)(frames), stacked(frames), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.usefixtures("operators")

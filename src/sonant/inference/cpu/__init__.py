@@ -16,6 +16,7 @@ from sonant.inference.cpu.positions import (
     PreparedCentredConvModule,
     PreparedConvModule,
     PreparedConvPositions,
+    PreparedStackedPositions,
 )
 from sonant.inference.cpu.smoothing import Peaks
 from sonant.inference.modules import plain_copy, replace_blocks
@@ -25,7 +26,7 @@ from sonant.layers.attention import SelfAttention
 from sonant.layers.causal_context import CausalLayer
 from sonant.layers.conformer import CentredConvModule, ConvModule
 from sonant.layers.conv_extractor import ConvExtractor
-from sonant.layers.positions import BatchNormPositions, ConvPositions
+from sonant.layers.positions import BatchNormPositions, ConvPositions, StackedPositions
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention
 from sonant.layers.transformer import FeedForward
 from sonant.models import Backbone, VQWav2Vec
@@ -71,6 +72,8 @@ def prepared_block(block: nn.Module, arithmetic: Arithmetic, integers: Peaks | N
             return PreparedExtractor(block, precision=arithmetic.convolution)
         case ConvPositions():
             return PreparedConvPositions(block, precision=arithmetic.grouped)
+        case StackedPositions():
+            return PreparedStackedPositions(block, precision=arithmetic.grouped)
         case BatchNormPositions():
             return PreparedBatchNormPositions(block, precision=arithmetic.grouped)
         case SelfAttention():

@@ -9,7 +9,7 @@ from sonant.inference.cpu.grouped_convolution import GroupedConvolution
 from sonant.inference.cpu.linear import FloatPrecision, PreparedLinear
 from sonant.layers.conformer import CentredConvModule, ConvModule
 from sonant.layers.packed import Packed
-from sonant.layers.positions import BatchNormPositions, ConvPositions, affine
+from sonant.layers.positions import BatchNormPositions, ConvPositions, StackedPositions, affine, plain_norm_gelu
 
 
 class PreparedConvPositions(nn.Module):
@@ -42,6 +42,27 @@ class PreparedBatchNormPositions(nn.Module):
         """(total, dim) to (total, dim), to be added to the frames; typed as the arithmetic."""
         normed = torch.addcmul(self.offset, frames.values.float(), self.factor)
         return _each_clip(self.convolution, frames.with_values(normed), self.before, self.after)
+
+
+class PreparedStackedPositions(nn.Module):
+    """`StackedPositions`, a convolution after another; the norms between them in float32."""
+
+    def __init__(self, positions: StackedPositions, *, precision: FloatPrecision = "float32") -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            GroupedConvolution(layer.weight, layer.bias, layer.groups, precision=precision)
+            for layer in positions.convolutions
+        )
+
+    def forward(self, frames: Packed) -> Tensor:
+        """(total, dim) to (total, dim), to be added to the frames; float32."""
+        x = frames.values
+        for layer in self.layers:
+            assert isinstance(layer, GroupedConvolution)
+            before = layer.kernel // 2
+            moved = _each_clip(layer, frames.with_values(x), before, layer.kernel - 1 - before)
+            x = in_pieces(lambda rows: plain_norm_gelu(rows.float()), moved)
+        return x
 
 
 class PreparedConvModule(nn.Module):

@@ -11,6 +11,7 @@ from sonant.inference.cuda.blocks import (
     CudaConvPositions,
     CudaFeedForward,
     CudaLinear,
+    CudaStackedPositions,
     CudaTransformerLayer,
     WideBatchNorm,
     Widened,
@@ -27,7 +28,7 @@ from sonant.inference.relative_attention import FusedRelativeAttention, FusedRot
 from sonant.layers.attention import SelfAttention
 from sonant.layers.conformer import CentredConvModule, ConvModule
 from sonant.layers.conv_extractor import ConvExtractor
-from sonant.layers.positions import BatchNormPositions, ConvPositions
+from sonant.layers.positions import BatchNormPositions, ConvPositions, StackedPositions
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
 from sonant.models import Backbone, MaskableBackbone
@@ -35,7 +36,7 @@ from sonant.models.maskable import FeatureProjection
 
 UNDIVIDED = (
     *(SelfAttention, RelativeAttention, RotaryAttention, FeedForward, FeatureProjection),
-    *(ConvExtractor, ConvPositions, BatchNormPositions, ConvModule, CentredConvModule),
+    *(ConvExtractor, ConvPositions, BatchNormPositions, StackedPositions, ConvModule, CentredConvModule),
 )
 
 
@@ -79,6 +80,8 @@ def _prepared(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa
             return CudaExtractor(block, dtype)
         case ConvPositions():
             return CudaConvPositions(block, dtype)
+        case StackedPositions():
+            return CudaStackedPositions(block, dtype)
         case BatchNormPositions():
             return CudaBatchNormPositions(block, dtype)
         case FeatureProjection():

@@ -13,7 +13,7 @@ from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.clip_convolution import convolve_clips
 from sonant.layers.kernels.triton_norm import norm_rows
 from sonant.layers.packed import Packed
-from sonant.layers.positions import BatchNormPositions, ConvPositions, affine
+from sonant.layers.positions import BatchNormPositions, ConvPositions, StackedPositions, affine, plain_norm_gelu
 from sonant.layers.transformer import FeedForward, TransformerLayer
 
 ROWS = 1 << 14  # of a feed-forward block at a time: the widest tensor of a model stays a quarter of a gigabyte
@@ -164,6 +164,37 @@ class CudaBatchNormPositions(nn.Module):
         """(total, dim) to (total, dim), to be added to the frames."""
         normed = torch.addcmul(self.offset, frames.values.float(), self.factor).to(self.weight.dtype)
         return F.gelu(convolve_clips(frames.with_values(normed), self.weight, self.bias, self.groups))
+
+
+class CudaStackedPositions(nn.Module):
+    """`StackedPositions`; the norms between the convolutions in float32."""
+
+    def __init__(self, positions: StackedPositions, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            CudaClipConv(layer.weight, layer.bias, layer.groups, dtype) for layer in positions.convolutions
+        )
+
+    def forward(self, frames: Packed) -> Tensor:
+        """(total, dim) to (total, dim), to be added to the frames."""
+        x = frames.values
+        for layer in self.layers:
+            x = plain_norm_gelu(layer(frames.with_values(x)).float())
+        return x
+
+
+class CudaClipConv(nn.Module):
+    """`ClipConv` in some precision, whatever comes in."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, groups: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.groups = groups
+        self.weight, self.bias = weight.detach().to(dtype), bias.detach().to(dtype)
+
+    def forward(self, frames: Packed) -> Tensor:
+        """(total, dim) to (total, dim)."""
+        half = frames.with_values(frames.values.to(self.weight.dtype))
+        return convolve_clips(half, self.weight, self.bias, self.groups)
 
 
 class Widened(nn.Module):

@@ -18,6 +18,8 @@ FAMILIES: Mapping[Family, str] = {
     "Take it to be fine-tuned for transcripts, from few labels or in many languages.",
     "wav2vec 2.0 Conformer": "wav2vec 2.0 Conformer learned as wav2vec 2.0 did, with a convolution in each of its "
     "blocks. Take it to be fine-tuned for transcripts in English, where one large encoder may be had.",
+    "data2vec": "data2vec learned to give, from masked speech, what a running mean of itself gives from the whole: the "
+    "average of its top layers. Take it to be fine-tuned for transcripts, and for what is said.",
     "UniSpeech": "UniSpeech learned from phonemes and from hidden frames at once, with wav2vec 2.0's network. Take it "
     "to be fine-tuned for phonemes.",
     "UniSpeech-SAT": "UniSpeech-SAT learned to name clusters of hidden frames, and to tell the speaker of a clip from "
