@@ -1,17 +1,28 @@
 """wav2vec 2.0 in the layout of fairseq2: recognition, sizes, the tokens of its CTC head, and what is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from sonant.api import SpeechEncoder
-from sonant.checkpoints import differing, load_checkpoint, make_backbone, save_checkpoint
+from sonant.checkpoints import differing, load_backbone, load_checkpoint, make_backbone, save_checkpoint
 from sonant.checkpoints.checkpoint import shapes_of
 from sonant.checkpoints.fairseq2_tokenizer import tokenizer_metadata
+from sonant.decoding import ctc
 from sonant.decoding.alphabet import Alphabet
-from sonant.decoding.ctc import Path, greedy_transcript
-from sonant.errors import CheckpointError, CheckpointMismatch, ConfigurationError, ModelWarning, UnsafeCheckpoint
+from sonant.errors import (
+    CheckpointError,
+    CheckpointMismatch,
+    ConfigurationError,
+    ModelWarning,
+    UnsafeCheckpoint,
+    UnsupportedCheckpoint,
+)
 from sonant.models import Wav2Vec2Config
+from tests.checkpoints.test_loading_cost import mappings
 from tests.checkpoints.test_pieces import TEXTS, sentencepiece, trained
 from tests.parity.recorded import recording
 
@@ -34,19 +45,43 @@ def weights():
     return make
 
 
-@pytest.mark.parametrize("form", ["model", "bare", "parallel"])
-def test_the_containers_that_fairseq2_writes(tmp_path, weights, form):
-    """{'model': ...} is what is published; its trainer writes the tensors alone."""
+def _folded(state):
+    """Weight norm folded into the weight."""
+    direction, gain = (state.pop(f"encoder_frontend.pos_encoder.conv.weight_{part}") for part in "vg")
+    return state | {"encoder_frontend.pos_encoder.conv.weight": torch._weight_norm(direction, gain, 2)}
+
+
+FORMS = {
+    "published": lambda state: {"model": state, "fs2": True},
+    "of its trainer": dict,
+    "in parallel": lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+    "of Lightning": lambda state: {"state_dict": {f"net._orig_mod.{name}": tensor for name, tensor in state.items()}},
+    "folded": _folded,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_containers_around_the_tensors(tmp_path, weights, form):
     state = weights()
-    forms = {
-        "model": {"model": state, "fs2": True},
-        "bare": state,
-        "parallel": {f"module.{k}": v for k, v in state.items()},
-    }
-    torch.save(forms[form], tmp_path / "x.pt")
+    bias = state["final_proj.bias"]
+    torch.save(FORMS[form](state), tmp_path / "x.pt")
     checkpoint = load_checkpoint(tmp_path / "x.pt", overrides=HEADS)
     assert (checkpoint.format, checkpoint.family, list(checkpoint.heads)) == ("fairseq2", "wav2vec2", ["ctc"])
-    assert torch.equal(checkpoint.heads["ctc"].tensors["bias"], state["final_proj.bias"])
+    assert torch.equal(checkpoint.heads["ctc"].tensors["bias"], bias)
+
+
+def test_safetensors(tmp_path, weights):
+    save_file(weights(), tmp_path / "x.safetensors")
+    assert load_checkpoint(tmp_path / "x.safetensors", overrides=HEADS).format == "fairseq2"
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="the kernel does not say what is mapped where")
+def test_the_numbers_stay_in_the_mapped_file(tmp_path, weights):
+    torch.save({"model": weights()}, tmp_path / "x.pt")
+    state = load_backbone(tmp_path / "x.pt", overrides=HEADS).state_dict()
+    mapped = list(mappings((tmp_path / "x.pt").resolve()))
+    elsewhere = [n for n, tensor in state.items() if not any(tensor.data_ptr() in addresses for addresses in mapped)]
+    assert elsewhere == ["mask_embedding"]  # which a model for recognition has not
 
 
 @pytest.mark.parametrize("name", ["layer norm", "group norm", "recognition"])
@@ -108,10 +143,10 @@ def test_the_published_sizes(size):
         body = backbone if kind == "pretraining" else {k: v for k, v in backbone.items() if k != "mask_embedding"}
         file = write(body, FAIRSEQ2_WAV2VEC2)[0] | write(head, table.rows)[0]
         assert sum(tensor.numel() for tensor in file.values()) == total
-        checkpoint = read_wav2vec2({"model": file}, "x.pt")
+        checkpoint = read_wav2vec2(file, "x.pt")
         assert checkpoint.config == expected
         assert list(checkpoint.heads) == [kind]
-    assert read_wav2vec2({"model": write(backbone, FAIRSEQ2_WAV2VEC2)[0]}, "x.pt").heads == {}
+    assert read_wav2vec2(write(backbone, FAIRSEQ2_WAV2VEC2)[0], "x.pt").heads == {}
 
 
 # The tokens of a CTC head
@@ -136,8 +171,8 @@ def test_text_is_that_of_sentencepiece(tmp_path, weights, kind):
     assert "|" in TEXTS[2]
     for text in dict.fromkeys(TEXTS):
         numbers = np.array([n for number in [1, *theirs.encode(text), 2] for n in (number, number, 0)])
-        path = Path(numbers, np.ones(len(numbers), np.float32))
-        got = greedy_transcript(path, alphabet, frame_rate=50, duration_seconds=1)
+        path = ctc.Path(numbers, np.ones(len(numbers), np.float32))
+        got = ctc.greedy_transcript(path, alphabet, frame_rate=50, duration_seconds=1)
         assert got.text == theirs.decode(theirs.encode(text)) == text
 
 
@@ -236,7 +271,7 @@ def test_two_tokenizers_of_one_size_are_not_guessed_from(tmp_path, weights):
 
 def test_a_decoder_is_left_aside_with_a_warning(tmp_path, weights):
     torch.save({"model": weights("language model")}, tmp_path / "x.pt")
-    with pytest.warns(ModelWarning, match=r"Left aside: .*llama_decoder \(10 tensors\).*omniASR_CTC"):
+    with pytest.warns(ModelWarning, match=r"without .*llama_decoder\.layers.*omniASR_CTC"):
         checkpoint = load_checkpoint(tmp_path / "x.pt", overrides=HEADS)
     assert checkpoint.heads == {}
 
@@ -254,11 +289,25 @@ def test_damaged_files(tmp_path, weights, name):
     refused(
         {k: v for k, v in state.items() if k != gone}, r"Missing \(1\): encoder\.layers\.\*\.ffn\.output_proj\.weight"
     )
-    refused(state | {"strange": torch.ones(1)}, r"Left over \(1\): strange")
+    refused(state | {"encoder.strange": torch.ones(1)}, r"Left over \(1\): encoder\.strange")
     refused(state | {"final_proj.weight": torch.ones(10, 15)}, r"final_proj\.weight")
     both = {"encoder_frontend.layer_norm.weight": torch.ones(16), "encoder_frontend.layer_norm.bias": torch.ones(16)}
     refused(state | both, r"layer_norm")
     refused({k: v for k, v in state.items() if "feature_extractor.layers.0.conv" not in k}, "do not tell")
+
+
+def test_a_head_of_ones_own_is_left_aside(tmp_path, weights):
+    torch.save({"model": weights() | {"emotion.weight": torch.ones(3, 16)}}, tmp_path / "x.pt")
+    with pytest.warns(ModelWarning, match=r"without model\.emotion\.weight"):
+        checkpoint = load_checkpoint(tmp_path / "x.pt", overrides=HEADS)
+    assert list(checkpoint.heads) == ["ctc"]
+
+
+def test_a_shard_of_a_training_on_several_devices(tmp_path, weights):
+    """fairseq2 parts every tensor along its first axis, into sdp_00.pt, sdp_01.pt and so on."""
+    torch.save({name: tensor.chunk(2)[0].clone() for name, tensor in weights().items()}, tmp_path / "sdp_00.pt")
+    with pytest.raises(UnsupportedCheckpoint, match="8 of 16 rows"):
+        load_checkpoint(tmp_path / "sdp_00.pt")
 
 
 def test_a_quantiser_that_does_not_fit(tmp_path, weights):

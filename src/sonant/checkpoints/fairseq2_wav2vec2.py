@@ -10,7 +10,6 @@ Sources: fairseq2 `models/wav2vec2` (factory, frontend, model) and `models/wav2v
 `models/wav2vec2_llama/factory.py`.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,47 +18,53 @@ from torch import Tensor
 from sonant.checkpoints.checkpoint import Checkpoint
 from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.fairseq2_tokenizer import tokenizer_metadata
-from sonant.checkpoints.files import only_tensors
 from sonant.checkpoints.keys import HeadTable, check, make_heads, read
+from sonant.checkpoints.left_aside import take_out, warn_of
 from sonant.checkpoints.tables import FAIRSEQ2_CONTRAST, FAIRSEQ2_CTC, FAIRSEQ2_WAV2VEC2
-from sonant.errors import CheckpointMismatch, ModelWarning, warn
+from sonant.checkpoints.wrappers import split_overrides, unwrap
+from sonant.errors import CheckpointMismatch, UnsupportedCheckpoint
 
 FRONT = "encoder_frontend.feature_extractor."
-PARALLEL = "module."  # which torch puts before every name in training on several devices
-DECODER = ("llama_decoder.", "text_frontend.", "lang_embeddings.", "encoder_proj.", "final_proj.")
+DECODER = "llama_decoder."
 COUNTER = "quantizer.num_updates"  # of the schedule of temperatures; no part of the model
+NO_TEXT = (
+    "They are a language model that turns the states of the encoder into text (LLM-ASR), which sonant does not run; "
+    "for transcripts take the model of the same size with a CTC head (omniASR_CTC_...)."
+)
 
 
-def is_wav2vec2(state: Mapping[Any, Any]) -> bool:
-    """Return whether an unpickled dict is of the kind that `read_wav2vec2` reads."""
-    tensors = _tensors(state)
-    return isinstance(tensors, Mapping) and any(str(name).removeprefix(PARALLEL).startswith(FRONT) for name in tensors)
+def is_wav2vec2(tensors: Mapping[str, Tensor]) -> bool:
+    """Return whether tensors have the names that `read_wav2vec2` reads, whatever stands before them."""
+    return any(FRONT in name for name in tensors)
 
 
 def read_wav2vec2(
-    state: Mapping[Any, Any], source: object, *, overrides: Mapping[str, Any] | None = None
+    tensors: Mapping[str, Tensor], source: object, *, overrides: Mapping[str, Any] | None = None
 ) -> Checkpoint:
-    """Return a checkpoint from what the unpickler made of the file.
+    """Return a checkpoint from all tensors of a file.
 
     A CTC head has the vocabulary of the sentencepiece model beside the file, see `tokenizer_metadata`.
     """
-    tensors = {
-        name.removeprefix(PARALLEL): tensor
-        for name, tensor in only_tensors(_tensors(state), source).items()
-        if name.removeprefix(PARALLEL) != COUNTER
-    }
-    tensors = _without_decoder(tensors, source)
-    heads = _heads(tensors)
-    translated = read(tensors, FAIRSEQ2_WAV2VEC2, heads)
-    pre_norm = not any(name.startswith("encoder_frontend.layer_norm.") for name in tensors)
+    wanted, given = split_overrides(overrides)
+    rows = FAIRSEQ2_WAV2VEC2
+    found = unwrap(tensors, rows, inner=(), source=source, family="wav2vec 2.0 of fairseq2", wanted=wanted)
+    state = {name: tensor for name, tensor in found.tensors.items() if name != COUNTER}
+    _check_whole(state, source)
+    writes = any(name.startswith(DECODER) for name in state)
+    heads = {} if writes else _heads(state)
+    translated = read(state, rows, heads)
+    left = found.left(take_out(translated, rows))
+    pre_norm = not any(name.startswith("encoder_frontend.layer_norm.") for name in state)
     config = deduce_config(
-        translated.backbone, family="wav2vec2", source=source, overrides={"pre_norm": pre_norm} | dict(overrides or {})
+        translated.backbone, family="wav2vec2", source=source, overrides={"pre_norm": pre_norm, **given}
     )
-    check(translated, config, source=source, rows=FAIRSEQ2_WAV2VEC2, heads=heads)
-    found = {kind: head["weight"] for kind, head in translated.heads.items() if kind == "ctc"}
-    known = {kind: tokenizer_metadata(source, len(weight)) for kind, weight in found.items()}
+    check(translated, config, source=source, rows=rows, heads=heads)
+    known: dict[str, dict[str, object]] = {}
+    if "ctc" in translated.heads:
+        known["ctc"] = tokenizer_metadata(source, len(translated.heads["ctc"]["weight"]))
     if "pretraining" in translated.heads:
         known["pretraining"] = {"groups": _groups(translated.heads["pretraining"], source)}
+    warn_of(left, source, NO_TEXT if writes else "")
     metadata = {
         "config_from": "the shapes of the tensors",
         "normalize_from": "the extractor's norm, as in the published models",
@@ -67,31 +72,22 @@ def read_wav2vec2(
     return Checkpoint(config, translated.backbone, make_heads(translated, known), "fairseq2", metadata)
 
 
-def _tensors(state: Mapping[Any, Any]) -> Any:
-    return state["model"] if isinstance(state.get("model"), Mapping) else state
+def _check_whole(state: Mapping[str, Tensor], source: object) -> None:
+    """Raise UnsupportedCheckpoint for the part that one device of several holds: every tensor is cut along one axis."""
+    query = state.get("encoder.layers.0.self_attn.q_proj.weight")
+    if query is not None and query.ndim == 2 and query.shape[0] < query.shape[1]:
+        raise UnsupportedCheckpoint(
+            f"{source} holds {query.shape[0]} of {query.shape[1]} rows of its matrices: it is one of the parts that a "
+            "training on several devices writes (sdp_00.pt, sdp_01.pt, or tp_00, tp_01). Load the model in fairseq2 "
+            "and save its state_dict() whole."
+        )
 
 
-def _heads(tensors: Mapping[str, Tensor]) -> dict[str, HeadTable]:
+def _heads(state: Mapping[str, Tensor]) -> dict[str, HeadTable]:
     """Return the head that `final_proj` belongs to: with a quantiser it is that of pretraining."""
-    if any(name.startswith(("quantizer.", "final_target_proj.")) for name in tensors):
+    if any(name.startswith(("quantizer.", "final_target_proj.")) for name in state):
         return {"pretraining": FAIRSEQ2_CONTRAST}
     return {"ctc": FAIRSEQ2_CTC}
-
-
-def _without_decoder(tensors: dict[str, Tensor], source: object) -> dict[str, Tensor]:
-    """Return the tensors of the encoder of a model that writes with a language model, and warn."""
-    if not any(name.startswith(DECODER[0]) for name in tensors):
-        return tensors
-    aside = [name for name in tensors if name.startswith(DECODER)]
-    parts = Counter(name.partition(".")[0] for name in aside)
-    told = ", ".join(f"{part} ({count} tensors)" for part, count in parts.items())
-    warn(
-        f"{source} is a wav2vec 2.0 whose states a language model turns into text (LLM-ASR). sonant has the encoder "
-        f"only: its vectors can be had, and no transcripts. Left aside: {told}. For transcripts take the "
-        "model of the same size with a CTC head (omniASR_CTC_...).",
-        ModelWarning,
-    )
-    return {name: tensor for name, tensor in tensors.items() if name not in aside}
 
 
 def _groups(head: Mapping[str, Tensor], source: object) -> int:

@@ -199,7 +199,7 @@ def _read_folder(folder: Path, overrides: Mapping[str, Any] | None, language: st
     held = ", ".join(sorted(entry.name for entry in folder.iterdir())[:12]) or "nothing"
     raise UnknownCheckpoint(
         f"{folder} is no folder of transformers: it has no {CONFIG}. It holds {held}. "
-        "For a checkpoint of unilm, fairseq, torchaudio or s3prl give the file itself."
+        "For a checkpoint of unilm, fairseq, fairseq2, torchaudio or s3prl give the file itself."
     )
 
 
@@ -213,8 +213,6 @@ def _read_file(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
         raise CorruptedCheckpoint(f"{path} holds an empty dict. Whoever wrote it had no weights.")
     if is_w2v_bert2(state):
         return read_w2v_bert2(state, path, overrides=overrides)
-    if is_wav2vec2(state):
-        return read_wav2vec2(state, path, overrides=overrides)
     tensors = tensors_in(state)
     if is_fairseq(state) and not is_named_as_transformers(tensors):
         return read_fairseq(state, path, overrides=overrides)
@@ -227,6 +225,8 @@ def _read_tensors(
     path: Path, tensors: dict[str, Tensor], overrides: Mapping[str, Any] | None, *, notes: Any = None
 ) -> Checkpoint:
     """A checkpoint of tensors whose names tell who wrote them, and of the config.json beside them where that is."""
+    if is_wav2vec2(tensors):
+        return read_wav2vec2(tensors, path, overrides=overrides)
     if is_torchaudio(tensors):
         return read_torchaudio(tensors, path, notes=notes, overrides=overrides)
     if (path.parent / CONFIG).is_file():

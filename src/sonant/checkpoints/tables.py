@@ -379,6 +379,7 @@ FAIRSEQ2_WAV2VEC2: Table = (
     Row("projection.linear.{p}", "encoder_frontend.model_dim_proj.{p}"),
     Row("encoder.positions.weight_g", "encoder_frontend.pos_encoder.conv.weight_g"),
     Row("encoder.positions.weight_v", "encoder_frontend.pos_encoder.conv.weight_v"),
+    Row("encoder.positions.weight", "encoder_frontend.pos_encoder.conv.weight"),
     Row("encoder.positions.bias", "encoder_frontend.pos_encoder.conv.bias"),
     Row("encoder.norm.{p}", "encoder.layer_norm.{p}"),
     Row("encoder.norm.{p}", "encoder_frontend.layer_norm.{p}"),
