@@ -47,12 +47,12 @@ BEST_FOR: dict[Family, Purpose] = {
         best_for="transcription from few labels, in many languages",
         why=(
             "10 minutes of labels and a language model give 4.8 and 8.2 % WER on LibriSpeech (its paper); XLS-R "
-            "was pretrained on 128 languages, MMS on 1,406; most fine-tuned models of the catalogue are of this "
-            "family"
+            "was pretrained on 128 languages, MMS on 1,406, omniASR on 1,239 and more; most fine-tuned models of the "
+            "catalogue are of this family"
         ),
         licence="Apache-2.0 or MIT; MMS and VoxPopuli CC BY-NC 4.0, not for commerce",
         smallest="wav2vec2-base",
-        largest="wav2vec2-xls-r-2b",
+        largest="omniASR_W2V_7B",
     ),
     "wav2vec 2.0 Conformer": Purpose(
         best_for="transcription in English, where one large encoder may be had",

@@ -17,7 +17,7 @@ from sonant.decoding.subtitles import segments
 from sonant.errors import CheckpointError, ConfigurationError, TooShortAudio, UnknownName
 from sonant.evaluation import diarization_error
 from sonant.layers.packed import Packed
-from sonant.models import W2vBERT2Config
+from sonant.models import W2vBERT2Config, Wav2Vec2Config
 from sonant.models.catalog import CATALOG
 from tests.heads import (
     LABELS,
@@ -28,6 +28,7 @@ from tests.heads import (
     write_frame_classifier,
     write_xvector,
 )
+from tests.shapes import SMALL
 
 RATE = 16_000
 SPEECH = Path(__file__).parent.parent.parent / "examples/speech"
@@ -302,10 +303,27 @@ def test_an_x_vector_head_clusters_by_itself(verifier: SpeechEncoder) -> None:
     assert len({turn.speaker for turn in verifier.diarize(wave, num_speakers=3)}) > 1
 
 
-def test_an_adapter_is_refused(tmp_path: Path, clips: list[np.ndarray]) -> None:
-    config = W2vBERT2Config(
-        dim=32, num_layers=2, num_heads=4, feed_forward_dim=48, conv_kernel=7, adapter_layers=1, layerdrop=0.0
+@pytest.mark.parametrize("family", ["wav2vec2", "w2v_bert2"])
+def test_behind_an_adapter(tmp_path: Path, clips: list[np.ndarray], family: str) -> None:
+    """The head for transcripts reads what the adapter gives, of a long recording as of a whole; others are refused."""
+    conformer = {"dim": 32, "num_layers": 2, "num_heads": 4, "feed_forward_dim": 48, "layerdrop": 0.0}
+    config = (
+        W2vBERT2Config(**conformer, conv_kernel=7, adapter_layers=1)
+        if family == "w2v_bert2"
+        else Wav2Vec2Config(**SMALL, adapter_layers=2)
     )
     encoder = sonant.load(write_ctc(tmp_path, config=config))
+    assert [t.text for t in encoder.transcribe(clips)] == [encoder.transcribe(clip).text for clip in clips]
+    wave = speech("fr-june-busy")
+    whole = encoder.transcribe(wave, window_seconds=None)
+    parts = encoder.transcribe(wave, window_seconds=4, overlap_seconds=2)
+    assert len(whole.words) > 3
+    assert parts.duration_seconds == whole.duration_seconds
+    assert parts.words[-1].end_seconds == pytest.approx(whole.words[-1].end_seconds, abs=0.2)
+    shortest = encoder.head_task("transcription").min_samples
+    encoder.transcribe(wave[:shortest])
+    with pytest.raises(TooShortAudio):
+        encoder.transcribe(wave[: shortest - 1])
+    encoder = sonant.load(write_frame_classifier(tmp_path / "frames", config=config, weighted=False))
     with pytest.raises(ConfigurationError, match="what its adapter makes of the last state"):
-        encoder.transcribe(clips[0])
+        encoder.diarize(clips[0])

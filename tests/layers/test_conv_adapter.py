@@ -67,7 +67,11 @@ def test_too_few_frames_are_refused() -> None:
 def test_what_is_said_of_lengths_holds(kernel: int, stride: int, layers: int) -> None:
     made = ConvAdapter(8, 8, [GatedConvLayer(8, kernel=kernel, stride=stride) for _ in range(layers)])
     assert made.stride == stride**layers
-    assert made(frames([made.min_frames])).sizes == [1]
-    if made.min_frames > 1:
+    for count in (1, 2, 5):
+        needed = made.frames_for(count)
+        assert made(frames([needed])).sizes == [count]
+        if needed > 1 and count > 1:
+            assert made(frames([needed - 1])).sizes == [count - 1]
+    if made.frames_for(1) > 1:
         with pytest.raises(TooShortAudio):
-            made(frames([made.min_frames - 1]))
+            made(frames([made.frames_for(1) - 1]))

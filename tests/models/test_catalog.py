@@ -7,7 +7,7 @@ import torch
 
 from sonant.errors import UnknownName
 from sonant.models import HuBERTConfig, Wav2Vec2Config, WavLMConfig, build, hubert, published_results
-from sonant.models.catalog import CATALOG, Card, find
+from sonant.models.catalog import CATALOG, OMNIASR_TOKENIZERS, Card, find
 from sonant.models.families import FAMILIES, PRESETS, presets
 
 ORGANISATIONS = {
@@ -56,6 +56,11 @@ def test_the_parameters_are_those_of_the_configuration(card: Card):
         "wav2vec2-conformer-rel-pos-large": 610_169_344,  # without the positional convolution, which is not used
         "wav2vec2-conformer-rope-large": 584_954_368,
         "w2v-bert-2.0": 580_493_120,
+        # fairseq2's classes with the configurations of omnilingual-asr, less the head of pretraining.
+        "omniASR_W2V_300M": 317_390_592 - 1_951_872,
+        "omniASR_W2V_1B": 965_514_752 - 3_017_344,
+        "omniASR_W2V_3B": 3_064_124_672 - 3_803_776,
+        "omniASR_W2V_7B": 6_488_487_168 - 3_803_776,
     }.items(),
 )
 def test_the_parameters_are_those_of_the_original_code(name: str, parameters: int):
@@ -70,7 +75,8 @@ def test_hubert_without_convolution_biases_as_its_authors_trained_it(config: HuB
 @cards
 def test_every_row_is_whole(card: Card):
     organisation, _, short_name = card.name.partition("/")
-    assert organisation in ({"sonant"} if card.shipped else {"fairseq"} if card.address else ORGANISATIONS[card.family])
+    toolkits = {"fairseq2" if short_name.startswith("omniASR") else "fairseq"}
+    assert organisation in ({"sonant"} if card.shipped else toolkits if card.address else ORGANISATIONS[card.family])
     assert short_name == card.short_name
     assert card.title
     assert card.data
@@ -95,8 +101,16 @@ def test_fine_tuned_models_name_the_model_they_come_from(card: Card):
 @cards
 def test_a_file_that_is_on_no_hub_has_the_name_of_its_row(card: Card):
     if card.address is not None:
-        assert re.fullmatch(rf"https://[\w./-]+/{re.escape(card.short_name)}\.(pt|tar)", card.address)
-        assert card.licence == "MIT"
+        name = card.short_name.replace("_", "-") if card.name.startswith("fairseq2/") else card.short_name
+        assert re.fullmatch(rf"https://[\w./-]+/{re.escape(name)}\.(pt|tar)", card.address)
+        assert card.licence == ("Apache-2.0" if card.name.startswith("fairseq2/") else "MIT")
+
+
+def test_recognisers_of_omniasr_name_their_tokenizer():
+    for card in CATALOG.values():
+        published = OMNIASR_TOKENIZERS.get("_v2" if card.name.endswith("_v2") else "")
+        expected = f"https://dl.fbaipublicfiles.com/mms/{published}" if "omniASR_CTC" in card.name else None
+        assert card.beside == expected
 
 
 @pytest.mark.parametrize("card", [card for card in CATALOG.values() if hasattr(card.config, "extractor_norm")])

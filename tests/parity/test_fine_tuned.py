@@ -205,3 +205,38 @@ def test_our_fixtures_are_read_by_transformers(tmp_path: Path) -> None:
     model = transformers.WavLMForXVector.from_pretrained(tmp_path / "b").eval()
     (wave, *_) = clips()
     np.testing.assert_allclose(encoder.speaker_vectors(wave), theirs(model, wave).embeddings[0].numpy(), atol=TOLERANCE)
+
+
+ADAPTED: dict[str, tuple[str, dict[str, Any]]] = {
+    "wav2vec2": ("wav2vec2", {"num_adapter_layers": 2, "output_hidden_size": 24}),
+    "wav2vec2, sparse": ("wav2vec2-stable", {"num_adapter_layers": 1, "adapter_stride": 5, "adapter_kernel_size": 2}),
+    "wavlm": ("wavlm", {}),
+    "w2v-bert": ("w2v-bert", {"num_adapter_layers": 2}),
+}
+
+
+@pytest.mark.parametrize("name", ADAPTED)
+def test_ctc_behind_an_adapter(name: str, tmp_path: Path) -> None:
+    """Text and word times."""
+    family, adapter = ADAPTED[name]
+    make_config, make_model, shape = FAMILIES[family]
+    torch.manual_seed(0)
+    config = make_config(**shape, **adapter, add_adapter=True, vocab_size=len(LETTERS), pad_token_id=0)
+    model = make_model(config)
+    with torch.no_grad():
+        model.lm_head.bias[[0, 4]] += 0.3
+        model.lm_head.bias[1:4] = -50.0
+    (tmp_path / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(LETTERS)}))
+    tokenizer = transformers.Wav2Vec2CTCTokenizer(str(tmp_path / "vocab.json"))
+    encoder = saved(model, tmp_path)
+    rate = 50 / encoder.model.adapter.stride
+    waves = [*clips(), (0.1 * np.random.default_rng(1).standard_normal(50_200)).astype(np.float32)]
+    transcripts = encoder.transcribe(waves)
+    for wave, transcript in zip(waves, transcripts, strict=True):
+        expected = theirs(model, wave).logits[0]
+        decoded = tokenizer.decode(expected.argmax(-1), output_word_offsets=True)
+        assert transcript.text == " ".join(decoded.text.split())
+        frames = [(round(w.start_seconds * rate), round(w.end_seconds * rate)) for w in transcript.words]
+        assert frames == [(found["start_offset"], found["end_offset"]) for found in decoded.word_offsets]
+        assert encoder.transcribe(wave) == transcript
+    assert sum(len(transcript.words) for transcript in transcripts) >= 2

@@ -113,7 +113,7 @@ class SpeechEncoder:
         They may be trained in place: what they are is what runs and what `save_pretrained` writes.
         """
         here = next(self.model.parameters()).device
-        return MappingProxyType({kind: self._heads.made(kind, here) for kind in self._heads.stored})
+        return MappingProxyType({kind: self._heads.made(kind, here) for kind in self._heads.runnable})
 
     @property
     def language(self) -> str | None:

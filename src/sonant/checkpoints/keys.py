@@ -276,11 +276,13 @@ def _misfits_of_head(kind: str, tensors: Mapping[str, Tensor], config: BackboneC
         if bias is not None and bias.shape != tensor.shape[:1]:
             bias_name = theirs([f"{owner}bias"], rows)[0]
             wrong.append(f"{bias_name} is {tuple(bias.shape)}, expected {tuple(tensor.shape[:1])} as its weight has")
-    widths = {config.dim, getattr(config, "adapter_dim", None) or config.dim}
+    behind = getattr(config, "adapter_dim", None) or config.dim  # the adapter, where there is one
+    widths = {behind} if kind == "ctc" else {config.dim, behind}
     for ours, axis in HEAD_INPUTS[kind].items():
         if ours in tensors and (not tensors[ours].ndim or tensors[ours].shape[axis] not in widths):
             name, shape = theirs([ours], rows)[0], tuple(tensors[ours].shape)
-            wrong.append(f"{name} is {shape}, expected {config.dim} inputs, the width of the model")
+            expected = " or ".join(map(str, sorted(widths)))
+            wrong.append(f"{name} is {shape}, expected {expected} inputs, the width of the model")
     for first, second in HEAD_CHAINS.get(kind, ()):
         if first in tensors and second in tensors:
             made, read_by = tensors[first].shape, tensors[second].shape

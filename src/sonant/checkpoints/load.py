@@ -40,9 +40,9 @@ def load_checkpoint(
     Tensors keep their type; those of large files stay on disk until they are used.
 
     Args:
-        source: a model that comes with sonant; a folder of transformers; a file of unilm, fairseq, s3prl or torchaudio;
-            or "owner/name" on the hub. Of a model of the catalogue the name is enough, unless a file or folder here has
-            it.
+        source: a model that comes with sonant; a folder of transformers; a file of unilm, fairseq, fairseq2, s3prl or
+            torchaudio; or "owner/name" on the hub. Of a model of the catalogue the name is enough, unless a file or
+            folder here has it.
         revision: branch, tag or commit on the hub.
         local_files_only: use the hub's cache, but not the network.
         overrides: settings that win over what the file says, by the names of our configurations, and "family". Needed
@@ -89,7 +89,10 @@ def load_checkpoint(
         raise CheckpointUnavailable(f"{source} does not exist. Check the path.")
     card = CATALOG.get(source)
     if card is not None and card.address is not None:
-        raise CheckpointUnavailable(f"{source} is on no hub. Download its file from {card.address} and give its path.")
+        beside = f" and its tokenizer from {card.beside} into one folder," if card.beside else ""
+        raise CheckpointUnavailable(
+            f"{source} is loaded from no hub. Download its file from {card.address}{beside} and give its path."
+        )
     from sonant.checkpoints.hub import fetch, fetch_one  # a quarter of what `import sonant.api` would cost beside torch
 
     folder = fetch(source, revision=revision, local_files_only=local_files_only)
@@ -123,7 +126,7 @@ def _full_name(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
     """
     if not isinstance(source, str) or "/" in source or os.sep in source or "." in source:
         return source
-    names = {card.short_name: card.name for card in CATALOG.values()}
+    names = {card.short_name.lower(): card.name for card in CATALOG.values()}
     if source.lower() not in names:
         raise UnknownName(
             "file or folder here, and no model of the catalogue,",

@@ -113,6 +113,7 @@ def summary(card: "Card") -> dict[str, Any]:
         "pretrained": card.pretrained,
         "licence": card.licence,
         "address": card.address,
+        "beside": card.beside,
     }
 
 

@@ -49,7 +49,9 @@ def best_path(logits: Tensor) -> Path:
 
 
 def join(paths: Sequence[Path]) -> Path:
-    """The path of a recording whose frames came in pieces."""
+    """The path of a recording whose frames came in pieces; an empty one where none has come yet."""
+    if not paths:
+        return Path(np.empty(0, np.int64), np.empty(0, np.float32))
     return Path(np.concatenate([path.tokens for path in paths]), np.concatenate([path.probabilities for path in paths]))
 
 

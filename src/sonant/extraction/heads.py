@@ -1,6 +1,5 @@
 """The heads of a fine-tuned model at work: the states that each reads, and the receiver that makes its answer."""
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,6 +11,8 @@ from sonant.checkpoints import Head
 from sonant.decoding.alphabet import Alphabet
 from sonant.decoding.speaker_clustering import check_clustering
 from sonant.errors import CheckpointError, ConfigurationError, UnknownName
+from sonant.extraction.adapted import AdaptedSink
+from sonant.extraction.placed import Placed
 from sonant.extraction.request import Layer
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
@@ -19,6 +20,7 @@ from sonant.extraction.speaker_activity import SpeakerActivitySink
 from sonant.extraction.speaker_clusters import HeadVoices, SpeakerClusterSink, StateVoices, Voices
 from sonant.extraction.speaker_vectors import SpeakerVectorSink
 from sonant.extraction.transcripts import TranscriptSink
+from sonant.layers.conv_adapter import ConvAdapter
 from sonant.models import Backbone
 from sonant.models.abilities import ABILITIES, HEADS_FOR, Ability
 from sonant.models.catalog import CATALOG
@@ -67,8 +69,7 @@ class Heads:
 
     def __init__(self, stored: Mapping[str, Head]) -> None:
         self.stored = dict(stored)
-        self._made: dict[str, RunnableHead] = {}
-        self._copies: dict[tuple[str, torch.device], tuple[object, RunnableHead]] = {}
+        self._made: dict[str, Placed[RunnableHead]] = {}
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
@@ -77,6 +78,11 @@ class Heads:
         return tuple(
             ability for ability in ABILITIES if ability == "embeddings" or not usable.isdisjoint(HEADS_FOR[ability])
         )
+
+    @property
+    def runnable(self) -> tuple[str, ...]:
+        """The kinds that are heads to run: not tensors that are only kept, to be saved."""
+        return tuple(kind for kind in self.stored if kind in KINDS)
 
     @property
     def language(self) -> str | None:
@@ -88,32 +94,26 @@ class Heads:
         """Put another head in the place of one of this kind, if there is one."""
         self.stored[kind] = head
         self._made.pop(kind, None)
-        self._copies = {place: copied for place, copied in self._copies.items() if place[0] != kind}
 
     def made(self, kind: str, device: torch.device | None = None) -> RunnableHead:
         """The module of a head, moved to a device if one is named."""
         if kind not in self._made:
-            self._made[kind] = build_head(kind, self.stored[kind])
-        module = self._made[kind]
+            self._made[kind] = Placed(build_head(kind, self.stored[kind]))
+        module = self._made[kind].module
         return module if device is None else module.to(device)
 
     def on(self, device: torch.device, kind: str) -> nn.Module:
         """One of the heads on a device: the module itself or a copy."""
-        module = self._made[kind] if kind in self._made else self.made(kind, device)
-        tensors = list(module.parameters())
-        if all(tensor.device == device for tensor in tensors):
-            return module
-        state = [(id(tensor), tensor.data_ptr(), tensor._version) for tensor in tensors]  # noqa: SLF001
-        known, copied = self._copies.get((kind, device), (None, None))
-        if copied is None or known != state:
-            copied = copy.deepcopy(module).to(device)
-            self._copies[kind, device] = (state, copied)
-        return copied
+        if kind not in self._made:
+            self.made(kind, device)
+        return self._made[kind].on(device)
 
     def current(self) -> dict[str, Head]:
         """The heads as they are now, to be saved. What nobody has changed has the type and the bits it came with."""
         return {
-            kind: Head(_merged(head.tensors, self._made[kind].tensors()), head.metadata) if kind in self._made else head
+            kind: Head(_merged(head.tensors, self._made[kind].module.tensors()), head.metadata)
+            if kind in self._made
+            else head
             for kind, head in self.stored.items()
         }
 
@@ -174,19 +174,29 @@ def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
         require("transcription", heads, name)
     head_on = heads.placing("ctc", CTCHead)
     alphabet = _alphabet(heads.stored["ctc"], name)
-    return HeadTask(
-        states_of(head_on(CPU).mix, model, name),
-        lambda source: TranscriptSink(head_on, alphabet, frame_rate=model.frame_rate, seconds=source.seconds),
-        model.receptive_field,
-    )
+    mix = head_on(CPU).mix
+    adapter = adapter_before(mix, model)
+    rate = model.frame_rate if adapter is None else model.frame_rate / adapter.module.stride
+
+    def make_sink(source: Source) -> Sink:
+        sink = TranscriptSink(head_on, alphabet, frame_rate=rate, seconds=source.seconds)
+        return sink if adapter is None else AdaptedSink(adapter.on, sink)
+
+    return HeadTask(states_of(mix, model, name, adapted=True), make_sink, _samples_for(1, adapter, model))
 
 
 def voice(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
     """Return who speaks, by an x-vector head; the answer is float32 (dim,). Raises ConfigurationError without one."""
     require("verification", heads, name)
     head_on = heads.placing("xvector", XVectorHead)
-    min_samples = model.receptive_field + (head_on(CPU).min_frames - 1) * model.stride
-    return HeadTask(states_of(head_on(CPU).mix, model, name), lambda _: SpeakerVectorSink(head_on), min_samples)
+    mix, needed = head_on(CPU).mix, head_on(CPU).min_frames
+    adapter = adapter_before(mix, model)
+
+    def make_sink(_source: Source) -> Sink:
+        sink = SpeakerVectorSink(head_on)
+        return sink if adapter is None else AdaptedSink(adapter.on, sink)
+
+    return HeadTask(states_of(mix, model, name, adapted=True), make_sink, _samples_for(needed, adapter, model))
 
 
 def diarization(
@@ -301,12 +311,28 @@ def _lack(head: Head) -> str | None:
     return None
 
 
-def states_of(mix: LayerMix, model: Backbone, name: str) -> tuple[Layer, ...]:
-    """The states that a head mixes: all, the last one after the final norm where there is one; or that one alone."""
-    if getattr(model, "adapter", None) is not None:
+def adapter_before(mix: LayerMix, model: Backbone) -> Placed[ConvAdapter] | None:
+    """The adapter whose output a head reads; None where the model has none, or the head mixes states."""
+    adapter = getattr(model, "adapter", None)
+    return None if adapter is None or mix.num_states > 1 else Placed(adapter)
+
+
+def _samples_for(frames: int, adapter: Placed[ConvAdapter] | None, model: Backbone) -> int:
+    """Samples of a recording of which a head gets so many frames."""
+    needed = frames if adapter is None else adapter.module.frames_for(frames)
+    return model.receptive_field + (needed - 1) * model.stride
+
+
+def states_of(mix: LayerMix, model: Backbone, name: str, *, adapted: bool = False) -> tuple[Layer, ...]:
+    """The states that a head mixes: all, the last one after the final norm where there is one; or that one alone.
+
+    `adapted` says that what the adapter of the model makes of the last state is handed to the head.
+    """
+    if not adapted and adapter_before(mix, model) is not None:
         raise ConfigurationError(
-            f"The heads of {name} read what its adapter makes of the last state, at a lower frame rate; sonant runs "
-            "heads over the states alone. Take a model without an adapter (adapter_layers=0)."
+            f"This head of {name} reads what its adapter makes of the last state, at a lower frame rate; sonant runs "
+            "heads for transcripts and voices there, others over the states alone. Take a model without an adapter "
+            "(adapter_layers=0)."
         )
     if mix.num_states == 1:
         return ("last",)

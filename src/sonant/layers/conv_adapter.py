@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import prod
 
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from sonant.errors import TooShortAudio
 from sonant.layers.attention import SelfAttention
@@ -132,30 +132,32 @@ class ConvAdapter(nn.Module):
         self.layers = nn.ModuleList(layers)
 
     @property
-    def _gates(self) -> list[StridedGate]:
+    def gates(self) -> list[StridedGate]:
+        """Of each layer the convolution that decides how many frames come out."""
         return [layer.gate for layer in self.layers if isinstance(layer, ConvAdapterLayer | GatedConvLayer)]
 
     @property
     def stride(self) -> int:
         """Frames of the input for one of the output."""
-        return prod(gate.stride[0] for gate in self._gates)
+        return prod(gate.stride[0] for gate in self.gates)
 
-    @property
-    def min_frames(self) -> int:
-        """Frames that a clip needs for one of the output."""
-        needed = 1
-        for gate in reversed(self._gates):
-            needed = max(1, (needed - 1) * gate.stride[0] + gate.kernel_size[0] - 2 * gate.margin)
-        return needed
+    def frames_for(self, count: int) -> int:
+        """Frames that a clip needs for so many of the output."""
+        for gate in reversed(self.gates):
+            count = max(1, (count - 1) * gate.stride[0] + gate.kernel_size[0] - 2 * gate.margin)
+        return count
+
+    def widened(self, frames: Tensor) -> Tensor:
+        """Return what the first layer reads, frame by frame: (total, dim) to (total, adapter_dim)."""
+        if self.feed_forward is not None:
+            frames = frames + 0.5 * self.feed_forward(frames)
+        if self.projection is not None and self.projection_norm is not None:
+            frames = self.projection_norm(self.projection(frames))
+        return frames
 
     def forward(self, frames: Packed) -> Packed:
         """(total, dim) to (fewer, adapter_dim)."""
-        x = frames.values
-        if self.feed_forward is not None:
-            x = x + 0.5 * self.feed_forward(x)
-        if self.projection is not None and self.projection_norm is not None:
-            x = self.projection_norm(self.projection(x))
-        frames = frames.with_values(x)
+        frames = frames.with_values(self.widened(frames.values))
         for layer in self.layers:
             frames = layer(frames)
         return frames

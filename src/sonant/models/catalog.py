@@ -33,7 +33,8 @@ class Card:
     """One model.
 
     Attributes:
-        name: id on the hub; of a file that is on no hub, "fairseq/" and its name without the ending.
+        name: id on the hub; of a file that is loaded from no hub, "fairseq/" and its name without the ending, or
+            "fairseq2/" and the name of its asset card.
         title: as its authors call it.
         config: its shape; the waveform normalisation and the frame rate follow from it.
         parameters: of the encoder with its mask embedding, without any head.
@@ -45,7 +46,8 @@ class Card:
         licence: of the weights.
         paper: its title and address.
         shipped: whether its weights come with sonant.
-        address: where its file lies, for models that are on no hub.
+        address: where its file lies, for models that are loaded from no hub.
+        beside: where the file of its tokens lies, which must be put into the folder of that file.
         notes: what a user should know besides.
     """
 
@@ -62,6 +64,7 @@ class Card:
     paper: tuple[str, str]
     shipped: bool = False
     address: str | None = None
+    beside: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -166,6 +169,10 @@ UNISPEECH_SAT_PAPER = (
     "UniSpeech-SAT: Universal Speech Representation Learning with Speaker Aware Pre-Training",
     "https://arxiv.org/abs/2110.05752",
 )
+OMNILINGUAL_PAPER = (
+    "Omnilingual ASR: Open-Source Multilingual Speech Recognition for 1600+ Languages",
+    "https://arxiv.org/abs/2511.09690",
+)
 SEAMLESS_PAPER = (
     "Seamless: Multilingual Expressive and Streaming Speech Translation",
     "https://arxiv.org/abs/2312.05187",
@@ -174,6 +181,7 @@ SEAMLESS_PAPER = (
 MICROSOFT = "CC BY-SA 3.0 (the licence that the hub's card links to); the authors' code is MIT"
 META = "Apache-2.0 on the hub, MIT from the authors"
 MIT = "MIT"
+APACHE = "Apache-2.0"
 NON_COMMERCIAL = "CC BY-NC 4.0"
 MIX_94K = "Libri-Light 60,000 h, GigaSpeech 10,000 h, VoxPopuli 24,000 h"
 LIBRI_LIGHT = "Libri-Light"
@@ -182,6 +190,9 @@ LETTERS, PHONEMES = "letters with CTC", "phonemes with CTC"
 X_VECTORS, SPEAKER_FRAMES = "speaker verification (x-vector head)", "speaker diarisation (frame head)"
 TAUGHT_BY: dict[Ability, str] = {"transcription": "CTC", "verification": X_VECTORS, "diarization": SPEAKER_FRAMES}
 OWN_TRANSCRIPTS = "and its own transcripts of Libri-Light"
+OMNILINGUAL_DATA = "unlabelled speech, 460,000 h of it in languages that are not known"
+OMNILINGUAL_LANGUAGES = "1,239 languages and more"
+MANY_LANGUAGES = f"1600+ languages, {LETTERS}"
 MMS_DATA = "readings of religious texts (MMS-lab) and other corpora"
 XLS_R_DATA = "VoxPopuli, Multilingual LibriSpeech, Common Voice, VoxLingua107, BABEL"
 BERT_ARCHIVE = (
@@ -191,6 +202,10 @@ BERT_ARCHIVE = (
 FILE_KNOWS = (
     "Whether frames are compressed logarithmically, and the activation behind the convolutions, are read from the file."
 )
+UNCHECKED = (
+    "Read from the layout that the source of fairseq2 and omnilingual-asr gives it: no published file was at hand."
+)
+UP_TO_40_SECONDS = "Its authors transcribe recordings of up to 40 seconds; take windows of 30 for longer ones."
 HUB_NORMALISES = (
     "The authors trained it on waveforms as they are; the hub's preprocessor asks for normalised ones. "
     "sonant goes by the file that it loads."
@@ -207,6 +222,26 @@ HUB_BIASES = (
 
 def _file(name: str) -> str:
     return f"https://dl.fbaipublicfiles.com/fairseq/wav2vec/{name}"
+
+
+def _omniasr(name: str) -> str:
+    return f"https://dl.fbaipublicfiles.com/mms/{name}"
+
+
+def _omniasr_encoder(size: str, config: wav2vec2.Wav2Vec2Config, parameters: int) -> Card:
+    return Card(
+        name=f"fairseq2/omniASR_W2V_{size}",
+        title=f"omniASR {size}",
+        config=config,
+        parameters=parameters,
+        data=OMNILINGUAL_DATA,
+        hours=4_300_000,
+        languages=OMNILINGUAL_LANGUAGES,
+        licence=APACHE,
+        paper=OMNILINGUAL_PAPER,
+        address=_omniasr(f"omniASR-W2V-{size}.pt"),
+        notes=(UNCHECKED,),
+    )
 
 
 PRETRAINED = (
@@ -442,6 +477,10 @@ PRETRAINED = (
         licence=NON_COMMERCIAL,
         paper=MMS_PAPER,
     ),
+    _omniasr_encoder("300M", wav2vec2.OMNIASR_300M, 315_438_720),
+    _omniasr_encoder("1B", wav2vec2.OMNIASR_1B, 962_497_408),
+    _omniasr_encoder("3B", wav2vec2.OMNIASR_3B, 3_060_320_896),
+    _omniasr_encoder("7B", wav2vec2.OMNIASR_7B, 6_484_683_392),
     Card(
         name="facebook/wav2vec2-conformer-rel-pos-large",
         title="wav2vec 2.0 Conformer Large, relative positions",
@@ -618,6 +657,8 @@ class Tuned(NamedTuple):
     labels: str
     paper: tuple[str, str] | None = None
     address: str | None = None
+    beside: str | None = None
+    notes: tuple[str, ...] = ()
 
     def card(self, origin: Card) -> Card:
         card = replace(
@@ -629,8 +670,25 @@ class Tuned(NamedTuple):
             paper=self.paper or origin.paper,
         )
         # Of the authors' own file, not all that is said of the hub's is true.
-        return replace(card, address=self.address, licence=MIT, notes=()) if self.address else card
+        if self.address is None:
+            return card
+        licence = MIT if origin.address is None else origin.licence
+        return replace(card, address=self.address, beside=self.beside, licence=licence, notes=self.notes)
 
+
+def _omniasr_recogniser(size: str, version: str, tokenizer: str) -> Tuned:
+    return Tuned(
+        f"fairseq2/omniASR_CTC_{size}{version}",
+        f"omniASR {size}, fine-tuned",
+        f"fairseq2/omniASR_W2V_{size}",
+        MANY_LANGUAGES,
+        address=_omniasr(f"omniASR-CTC-{size}{version.replace('_', '-')}.pt"),
+        beside=_omniasr(tokenizer),
+        notes=(f"Its tokens are in {_omniasr(tokenizer)}, which must lie in its folder.", UP_TO_40_SECONDS, UNCHECKED),
+    )
+
+
+OMNIASR_TOKENIZERS = {"": "omniASR_tokenizer.model", "_v2": "omniASR_tokenizer_written_v2.model"}  # by version
 
 TUNED = (
     Tuned(
@@ -848,6 +906,11 @@ TUNED = (
         "wav2vec 2.0 Conformer Large, rotary positions, fine-tuned",
         "facebook/wav2vec2-conformer-rope-large",
         f"LibriSpeech 960 h, {LETTERS}",
+    ),
+    *(
+        _omniasr_recogniser(size, version, tokenizer)
+        for size in ("300M", "1B", "3B", "7B")
+        for version, tokenizer in OMNIASR_TOKENIZERS.items()
     ),
 )
 

@@ -1,0 +1,93 @@
+"""Frames that pass through the convolutional adapter of a model before a head reads them, as they come."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sonant.inference.as_it_is import evaluated
+from sonant.layers.conv_adapter import ConvAdapter, GatedConvLayer, StridedGate
+from sonant.layers.packed import Packed
+
+AdapterOn = Callable[[torch.device], ConvAdapter]
+
+
+class _StreamedGate:
+    """A strided convolution over frames that come in blocks: the same as over all at once."""
+
+    def __init__(self) -> None:
+        self._held: Tensor | None = None  # the frames that windows to come will see
+        self._skip = 0  # frames to come that no window sees, where the stride is longer than the kernel
+
+    def __call__(self, gate: StridedGate, frames: Tensor, *, ended: bool) -> Tensor:
+        """Frames (frames, dim) that come next to those of the output (fewer, dim) that are certain now."""
+        (kernel,), (stride,) = gate.kernel_size, gate.stride
+        before = frames.new_zeros(gate.margin, frames.shape[1]) if self._held is None else self._held
+        after = frames.new_zeros(gate.margin if ended else 0, frames.shape[1])
+        stream = torch.cat([before, frames, after])
+        skipped = min(self._skip, len(stream))
+        stream, self._skip = stream[skipped:], self._skip - skipped
+        count = max(0, (len(stream) - kernel) // stride + 1)
+        self._held = stream[count * stride :]
+        self._skip += max(0, count * stride - len(stream))
+        if not count:
+            return frames.new_zeros(0, frames.shape[1])
+        return F.glu(gate(stream.T[None])[0].T)
+
+
+class AdaptedSink:
+    """A receiver of the last state that hands another what the adapter makes of it.
+
+    An adapter of convolutions alone is run on blocks of frames, to the same result: memory does not grow with the
+    recording. One with attention needs the whole recording: its frames are kept until the end.
+
+    Args:
+        adapter_on: the adapter on a device.
+        sink: who takes in what it gives.
+    """
+
+    def __init__(self, adapter_on: AdapterOn, sink: Any) -> None:
+        self._adapter_on, self._sink = adapter_on, sink
+        self._gates: list[_StreamedGate] | None = None
+        self._blocks: list[Tensor] = []
+        self.abandon = sink.abandon
+
+    @torch.no_grad()
+    def append(self, frames: Tensor) -> None:
+        """States (1, frames, dim)."""
+        adapter = self._adapter_on(frames.device)
+        if all(isinstance(layer, GatedConvLayer) for layer in adapter.layers):
+            with evaluated(adapter):
+                self._hand_on(self._streamed(adapter, adapter.widened(frames[0]), ended=False))
+            self._blocks = [frames[0, :0]]  # of the width and on the device of those to come
+        else:
+            self._blocks.append(frames[0])
+
+    def so_far(self) -> Any:
+        """What the other says is settled, of the frames that it has."""
+        return self._sink.so_far()
+
+    @torch.no_grad()
+    def finish(self) -> Any:
+        """The other's result."""
+        frames = torch.cat(self._blocks)
+        adapter = self._adapter_on(frames.device)
+        with evaluated(adapter):
+            if self._gates is not None:
+                self._hand_on(self._streamed(adapter, adapter.widened(frames), ended=True))
+            else:
+                self._hand_on(adapter(Packed.pack([frames])).values)
+        return self._sink.finish()
+
+    def _streamed(self, adapter: ConvAdapter, frames: Tensor, *, ended: bool) -> Tensor:
+        if self._gates is None:
+            self._gates = [_StreamedGate() for _ in adapter.gates]
+        for gate, streamed in zip(adapter.gates, self._gates, strict=True):
+            frames = streamed(gate, frames, ended=ended)
+        return frames
+
+    def _hand_on(self, frames: Tensor) -> None:
+        if len(frames):
+            self._sink.append(frames[None])
