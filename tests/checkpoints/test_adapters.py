@@ -7,6 +7,7 @@ import transformers
 
 from sonant.checkpoints import differing, load_checkpoint, save_checkpoint
 from sonant.errors import CheckpointMismatch, ConfigurationError, UnsupportedCheckpoint
+from tests.checkpoints.table.families import conformer
 
 IN_THE_LAYERS = {"adapter_attn_dim": 5}
 BEHIND = {"add_adapter": True, "num_adapter_layers": 2, "adapter_kernel_size": 4, "output_hidden_size": 12}
@@ -73,3 +74,14 @@ def test_a_head_for_clips_behind_an_adapter_lies_beside_the_model(tmp_path, chec
     checkpoint = checkpoint_of("wav2vec2", heads=["sequence_classification"], adapter_layers=1)
     assert save_checkpoint(tmp_path, checkpoint, to="hf").aside == ("the head 'sequence_classification'",)
     assert type(transformers.AutoModel.from_pretrained(tmp_path)).__name__ == "Wav2Vec2Model"
+
+
+def test_a_conformer_there_and_back(tmp_path):
+    theirs = conformer("ForCTC", **BEHIND)
+    theirs.save_pretrained(tmp_path / "theirs")
+    checkpoint = load_checkpoint(tmp_path / "theirs")
+    assert (checkpoint.config.adapter_layers, checkpoint.config.adapter_dim) == (2, 12)
+    save_checkpoint(tmp_path / "ours", checkpoint, to="hf")
+    loaded, report = type(theirs).from_pretrained(tmp_path / "ours", output_loading_info=True)
+    assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    assert not differing(loaded.state_dict(), theirs.state_dict())

@@ -61,7 +61,6 @@ def test_a_model_without_the_unused_convolution_is_loaded_and_written(tmp_path):
     [
         ({"hidden_act": "gelu_new"}, "hidden_act='gelu_new'"),
         ({"position_embeddings_type": "relative_key"}, "wav2vec2-bert"),
-        ({"add_adapter": True}, "convolutional adapter"),
         ({"feat_extract_activation": "relu"}, "feat_extract_activation='relu'"),
     ],
 )

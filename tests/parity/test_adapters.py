@@ -9,18 +9,27 @@ from sonant.benchmark.deviation import relative_error
 from sonant.benchmark.peers import peer_states, twin
 from sonant.benchmark.subjects import exaggerate
 from sonant.layers.packed import Packed
-from sonant.models import HuBERTConfig, Wav2Vec2Config, WaveformTransformerConfig, WavLMConfig, build
+from sonant.models import (
+    HuBERTConfig,
+    Wav2Vec2Config,
+    Wav2Vec2ConformerConfig,
+    WaveformTransformerConfig,
+    WavLMConfig,
+    build,
+)
 from tests.shapes import TINY
 
 TOLERANCE = 1e-5
 STABLE: dict[str, Any] = {**TINY, "pre_norm": True, "extractor_norm": "layer", "layer_norm_eps": 1e-2}
-CONFIGS: dict[str, WaveformTransformerConfig] = {
+CONFORMER: dict[str, Any] = {name: TINY[name] for name in TINY if not name.startswith("position_")}
+CONFIGS: dict[str, WaveformTransformerConfig | Wav2Vec2ConformerConfig] = {
     "wav2vec2, in the layers": Wav2Vec2Config(**STABLE, attention_adapter_dim=5),
     "hubert, in the layers": HuBERTConfig(**STABLE, attention_adapter_dim=3),
     "wav2vec2, behind": Wav2Vec2Config(**TINY, adapter_layers=3),
     "wav2vec2, behind, wider": Wav2Vec2Config(**TINY, adapter_layers=2, adapter_dim=24, adapter_kernel=4),
     "wavlm, behind, narrower": WavLMConfig(**STABLE, adapter_layers=1, adapter_dim=10, adapter_stride=3),
     "wavlm, behind, as long": WavLMConfig(**TINY, adapter_layers=1, adapter_stride=1),
+    "conformer, behind": Wav2Vec2ConformerConfig(**CONFORMER, adapter_layers=2, adapter_dim=10),
     "wav2vec2, both": Wav2Vec2Config(**STABLE, attention_adapter_dim=4, adapter_layers=1, adapter_stride=4),
 }
 

@@ -97,10 +97,7 @@ NO_PARTS_OF_HUBERT: Required = (
 # Adapters that a family's classes in transformers do not have.
 NO_CONV_ADAPTER: Required = (("add_adapter", False, "a convolutional adapter behind the encoder"),)
 NO_ATTENTION_ADAPTERS: Required = (("adapter_attn_dim", None, "adapters in the attention layers, as in MMS"),)
-CONFORMER_REQUIRED: Required = (
-    ("feat_extract_activation", "gelu", "another activation in the extractor"),
-    *NO_CONV_ADAPTER,
-)
+CONFORMER_REQUIRED: Required = (("feat_extract_activation", "gelu", "another activation in the extractor"),)
 W2V_BERT2_REQUIRED: Required = (
     ("hidden_act", "swish", "another activation"),
     ("adapter_act", "relu", "another activation in the adapter"),
@@ -178,7 +175,7 @@ def _read_adapter(theirs: Mapping[str, Any], *, num_layers: int, dim: int) -> di
     }
 
 
-def _write_adapter(config: WaveformTransformerConfig | W2vBERT2Config) -> dict[str, Any]:
+def _write_adapter(config: WaveformTransformerConfig | Wav2Vec2ConformerConfig | W2vBERT2Config) -> dict[str, Any]:
     return {
         "add_adapter": config.adapter_layers > 0,
         "num_adapter_layers": max(1, config.adapter_layers),
@@ -251,6 +248,7 @@ def _write_conformer(config: Wav2Vec2ConformerConfig) -> dict[str, Any]:
         "position_embeddings_type": config.positions,
         "num_conv_pos_embeddings": 128,  # of a convolution that the class makes and does not use; it must be possible
         "num_conv_pos_embedding_groups": gcd(16, config.dim),
+        **(_write_adapter(config) if config.adapter_layers else {}),
     }
 
 
@@ -392,6 +390,7 @@ LAYOUTS: dict[str, Layout] = {
         preprocessor=_waveform_preprocessor,
         derived=_rotary_frequencies,
         unused=True,
+        under_adapter=("sequence_classification", "frame_classification"),
     ),
     "data2vec": replace(
         _waveform(

@@ -133,14 +133,17 @@ def _huggingface(encoder: str, projection: str) -> Table:
     )
 
 
-# transformers' adapters: one in each layer, and one behind the encoder.
-HF_ADAPTERS: Table = (
-    Row("encoder.layers.{i}.adapter.norm.{p}", "encoder.layers.{i}.adapter_layer.norm.{p}"),
-    Row("encoder.layers.{i}.adapter.inner.{p}", "encoder.layers.{i}.adapter_layer.linear_1.{p}"),
-    Row("encoder.layers.{i}.adapter.outer.{p}", "encoder.layers.{i}.adapter_layer.linear_2.{p}"),
+# transformers' adapters: one behind the encoder, and one in each layer.
+HF_CONV_ADAPTER: Table = (
     Row("adapter.projection.{p}", "adapter.proj.{p}"),
     Row("adapter.projection_norm.{p}", "adapter.proj_layer_norm.{p}"),
     Row("adapter.layers.{i}.conv.{p}", "adapter.layers.{i}.conv.{p}"),
+)
+HF_ADAPTERS: Table = (
+    *HF_CONV_ADAPTER,
+    Row("encoder.layers.{i}.adapter.norm.{p}", "encoder.layers.{i}.adapter_layer.norm.{p}"),
+    Row("encoder.layers.{i}.adapter.inner.{p}", "encoder.layers.{i}.adapter_layer.linear_1.{p}"),
+    Row("encoder.layers.{i}.adapter.outer.{p}", "encoder.layers.{i}.adapter_layer.linear_2.{p}"),
 )
 
 
@@ -214,6 +217,7 @@ HF_CONFORMER: Table = (
     Row("extractor.layers.{i}.conv.{p}", "feature_extractor.conv_layers.{i}.conv.{p}"),
     Row("extractor.layers.{i}.norm.{p}", "feature_extractor.conv_layers.{i}.layer_norm.{p}"),
     Row("encoder.norm.{p}", "encoder.layer_norm.{p}"),
+    *HF_CONV_ADAPTER,
     *(row for row in HF_W2V_BERT2 if not str(row.native).startswith(("adapter.", "mask_", _BLOCK + "conv.depthwise_"))),
     Row(_BLOCK + "attention.position.weight", _BLOCK + "self_attn.linear_pos.weight"),
     Row(_BLOCK + "attention.content_bias", _BLOCK + "self_attn.pos_bias_u"),

@@ -161,3 +161,11 @@ class ConvAdapter(nn.Module):
         for layer in self.layers:
             frames = layer(frames)
         return frames
+
+
+def gated_adapter(dim: int, adapter_dim: int | None, *, layers: int, kernel: int, stride: int) -> ConvAdapter | None:
+    """Make an adapter of gated convolutions alone, as that of wav2vec 2.0 in transformers; None of no layers."""
+    if not layers:
+        return None
+    width = adapter_dim or dim
+    return ConvAdapter(dim, width, [GatedConvLayer(width, kernel=kernel, stride=stride) for _ in range(layers)])

@@ -11,6 +11,7 @@ from sonant.errors import ConfigurationError
 from sonant.layers.activations import Activation
 from sonant.layers.attention import SelfAttention
 from sonant.layers.conformer import CentredConvModule, ConformerEncoder, ConformerLayer
+from sonant.layers.conv_adapter import gated_adapter
 from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm, receptive_field
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention, Rotations, Sinusoids
 from sonant.layers.transformer import FeedForward
@@ -27,6 +28,8 @@ class Wav2Vec2ConformerConfig:
     Attributes:
         positions: how attention knows them; None: it does not.
         rotary_base: of the angles of "rotary"; the larger, the slower the slow channels turn.
+        adapter_layers: of the convolutional adapter behind the encoder; 0 for none.
+        adapter_dim: width behind that adapter; None for `dim`.
     """
 
     conv_channels: tuple[int, ...] = (512,) * 7  # conv_dim
@@ -49,6 +52,10 @@ class Wav2Vec2ConformerConfig:
     conv_dropout: float = 0.1  # conformer_conv_dropout
     input_dropout: float = 0.1  # feat_proj_dropout
     layerdrop: float = 0.0
+    adapter_layers: int = 0  # num_adapter_layers
+    adapter_kernel: int = 3
+    adapter_stride: int = 2
+    adapter_dim: int | None = None  # output_hidden_size
     normalize: bool = True  # whether waveforms come with zero mean and unit variance
     normalize_epsilon: float = ORIGINAL_EPSILON  # added to the variance
     sampling_rate: int = 16_000
@@ -93,7 +100,10 @@ ROTARY_LARGE = replace(RELATIVE_LARGE, positions="rotary")
 
 
 class Wav2Vec2Conformer(MaskableBackbone):
-    """Convolutional extractor, projection, masking, Conformer; `last` is the last state after the encoder's norm."""
+    """Convolutional extractor, projection, masking, Conformer; `last` is the last state after the encoder's norm.
+
+    An adapter may stand behind it, see `MaskableBackbone`.
+    """
 
     config: Wav2Vec2ConformerConfig
     extractor: ConvExtractor
@@ -137,6 +147,9 @@ class Wav2Vec2Conformer(MaskableBackbone):
         norm = nn.LayerNorm(c.dim, eps=c.layer_norm_eps)
         self.encoder = ConformerEncoder(
             c.num_layers, make_layer, positions=positions, norm=norm, dropout=c.dropout, layerdrop=c.layerdrop
+        )
+        self.adapter = gated_adapter(
+            c.dim, c.adapter_dim, layers=c.adapter_layers, kernel=c.adapter_kernel, stride=c.adapter_stride
         )
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from sonant.errors import ConfigurationError
 from sonant.layers.attention import SelfAttention
 from sonant.layers.attention_adapter import AttentionAdapter
-from sonant.layers.conv_adapter import ConvAdapter, GatedConvLayer
+from sonant.layers.conv_adapter import gated_adapter
 from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm, receptive_field
 from sonant.layers.positions import ConvPositions, PositionGate, RelativePositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
@@ -156,9 +156,6 @@ class WaveformTransformer(MaskableBackbone):
             layerdrop=c.layerdrop,
             eps=c.layer_norm_eps,
         )
-        if c.adapter_layers:
-            width = c.adapter_dim or c.dim
-            layers = [
-                GatedConvLayer(width, kernel=c.adapter_kernel, stride=c.adapter_stride) for _ in range(c.adapter_layers)
-            ]
-            self.adapter = ConvAdapter(c.dim, width, layers)
+        self.adapter = gated_adapter(
+            c.dim, c.adapter_dim, layers=c.adapter_layers, kernel=c.adapter_kernel, stride=c.adapter_stride
+        )
