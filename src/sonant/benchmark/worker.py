@@ -11,10 +11,10 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import torch
 from torch import Tensor
@@ -27,8 +27,10 @@ from sonant.benchmark.machine import describe, measure_limits
 from sonant.benchmark.profile import profile
 from sonant.benchmark.systems import SYSTEMS, Circumstances, Run, States
 from sonant.checkpoints import load_backbone
+from sonant.errors import SonantWarning
 from sonant.models import normalize_waveform
 
+T = TypeVar("T")
 Order = dict[str, Any]
 OUT_OF_MEMORY = "out of memory"
 
@@ -73,10 +75,7 @@ def _do(job: Order, answers: TextIO) -> None:
 
 def _serve(job: Order, answers: TextIO) -> None:
     """Passes over the clips of a case, one for each order."""
-    with warnings.catch_warnings(record=True) as said:
-        warnings.filterwarnings("default", module="sonant")
-        run = _runner(job)
-    note = " ".join(dict.fromkeys(str(warning.message) for warning in said))
+    run, note = said_of(lambda: _runner(job))
     case, clips, idle = "", list[Tensor](), 0
     outputs: States = {}
     for order in _orders():
@@ -99,6 +98,14 @@ def _serve(job: Order, answers: TextIO) -> None:
                 outputs = run(clips, every=False)
                 wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
                 _answer(answers, {"wall": wall, "cpu": cpu, "peak": process_memory.peak()})
+
+
+def said_of(make: Callable[[], T]) -> tuple[T, str]:
+    """What is made, and the warnings of ours that were given meanwhile, whatever the process does with warnings."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", SonantWarning)
+        made = make()
+    return made, " ".join(dict.fromkeys(str(warning.message) for warning in said))
 
 
 def _checked(states: States, order: Order) -> dict[str, Any]:
