@@ -136,7 +136,7 @@ def channels_last_positions(encoder: Any, frames: Packed) -> Tensor:
     positions = encoder.positions
     x = frames.values.to(positions.weight.dtype).T[None, :, None].contiguous(memory_format=torch.channels_last)
     weight = positions.weight[:, :, None].contiguous(memory_format=torch.channels_last)
-    return F.conv2d(x, weight, positions.bias, padding=(0, positions.kernel // 2), groups=positions.groups)
+    return F.conv2d(x, weight, positions.bias, padding=(0, weight.shape[3] // 2), groups=positions.groups)
 
 
 def attention(contact: Contact, *, length: int) -> Iterator[Fact]:

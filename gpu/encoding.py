@@ -12,6 +12,9 @@ from row import Row
 from sonant.inference.cuda import encoder as cuda_encoder
 from sonant.inference.cuda import prepare_cuda
 from sonant.inference.precision import Precision
+from sonant.models import build
+from sonant.recipes import pretraining_recipe
+from training import PUBLISHED
 
 BATCHES: list[tuple[str, Precision, int, float]] = [
     ("WavLM Large", "bfloat16", 32, 10.0),
@@ -43,6 +46,12 @@ def long_rows() -> Iterator[Row]:
     for minutes in (5, 15, 60):
         measure = partial(long, minutes=minutes)
         yield Row(f"one pass {minutes} min", "WavLM Large, bfloat16, one clip in a single pass", 40, measure)
+
+
+def family_rows() -> Iterator[Row]:
+    """The published shape of every family."""
+    for recipe in PUBLISHED:
+        yield Row(f"embed {recipe}", "Families, bfloat16, 32 x 10 s", 25, partial(family, recipe=recipe))
 
 
 @torch.no_grad()
@@ -95,3 +104,15 @@ def long(contact: Contact, *, minutes: int) -> Iterator[Fact]:
     call = {"": lambda: model(packed, layers=["last"])}
     ((took, memory),) = contact.seconds_and_memory(call, 1, warm=1 if minutes < 15 else 0).values()
     yield {"minutes": minutes, "audio s / s": len(packed.values) / RATE / took, "peak GB": memory}
+
+
+@torch.no_grad()
+def family(contact: Contact, *, recipe: str) -> Iterator[Fact]:
+    """The model of a published run, prepared."""
+    torch.manual_seed(0)
+    plain = build(pretraining_recipe(PUBLISHED[recipe] if contact.trial else recipe).model).eval()
+    model = prepare_cuda(plain, "bfloat16", contact.device)
+    packed = contact.clips([10.0] * 32, model.waveform_dtype)
+    call = {"": lambda: model(packed, layers=["last"])}
+    ((took, memory),) = contact.seconds_and_memory(call, 3).values()
+    yield {"recipe": recipe, "audio s / s": len(packed.values) / RATE / took, "peak GB": memory}

@@ -42,10 +42,13 @@ def main() -> int:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     facts = Facts(options.out)
-    if not options.report:
-        facts.path.write_text("", encoding="utf-8")
-        supervise(facts, options.seconds, trial=options.trial, prefixes=options.rows)
-    print(write_tables(options.out))
+    try:
+        if not options.report:
+            facts.path.write_text("", encoding="utf-8")
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+            supervise(facts, options.seconds, trial=options.trial, prefixes=options.rows)
+    finally:  # also when it is told to end
+        print(write_tables(options.out))
     return int(any("failed" in fact or fact.get("passed") is False for fact in facts.read()))
 
 
@@ -55,19 +58,21 @@ def supervise(facts: Facts, seconds: float, *, trial: bool, prefixes: list[str] 
     child = Child(facts.path.parent, trial=trial)
     rows = child.rows(seconds)
     wanted = [row for row in rows if prefixes is None or row[0].startswith(tuple(prefixes))]
-    for name, section, allowed in wanted:
-        left, begun = end - time.monotonic(), time.monotonic()
-        if left < AT_LEAST_SECONDS:
-            facts.add({"row": name, "section": section, "left out": "no time was left"})
-            continue
-        trouble = child.measure(name, min(allowed, left))
-        if trouble:
-            took = round(time.monotonic() - begun, 1)
-            facts.add({"row": name, "section": section, "took": took, "failed": trouble})
-            child.end()
-            child = Child(facts.path.parent, trial=trial)
-        print(f"{time.monotonic() - end + seconds:6.1f} s  {name}{': ' + trouble if trouble else ''}", flush=True)
-    child.end()
+    try:
+        for name, section, allowed in wanted:
+            left, begun = end - time.monotonic(), time.monotonic()
+            if left < AT_LEAST_SECONDS:
+                facts.add({"row": name, "section": section, "left out": "no time was left"})
+                continue
+            trouble = child.measure(name, min(allowed, left))
+            if trouble:
+                took = round(time.monotonic() - begun, 1)
+                facts.add({"row": name, "section": section, "took": took, "failed": trouble})
+                child.end()
+                child = Child(facts.path.parent, trial=trial)
+            print(f"{time.monotonic() - end + seconds:6.1f} s  {name}{': ' + trouble if trouble else ''}", flush=True)
+    finally:
+        child.end()
 
 
 class Child:

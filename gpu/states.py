@@ -37,6 +37,14 @@ def rows() -> Iterator[Row]:
     yield Row("states recorded", "Launches recorded as CUDA graphs, WavLM Base, bfloat16", 25, recorded)
 
 
+def deviation_rows() -> Iterator[Row]:
+    """What encoding loses at the published shapes."""
+    for model in ("WavLM Base", "WavLM Large"):
+        for precision in ("float32", "bfloat16", "float16"):
+            measure = partial(deviations, model=model, precision=precision)
+            yield Row(f"deviations {model} {precision}", "Encoding against the plain model in float32", 30, measure)
+
+
 def family_rows() -> Iterator[Row]:
     """One small model of each family."""
     for recipe in TINY:
@@ -74,6 +82,19 @@ def shipped(contact: Contact, *, precision: Precision) -> Iterator[Fact]:
 def cosine_of(ours: Tensor, reference: Tensor) -> float:
     """Return the lowest of any frame."""
     return F.cosine_similarity(ours.cpu().double(), reference.cpu().double(), dim=-1).min().item()
+
+
+@torch.no_grad()
+def deviations(contact: Contact, *, model: str, precision: Precision) -> Iterator[Fact]:
+    """Every layer of the prepared model against the plain one, both on the device; random weights."""
+    speech = contact.clips([10.0, 3.3, 7.7])
+    with exact_float32():
+        expected = contact.plain(model)(speech).hidden_states
+    given = contact.prepared(model, precision)(speech).hidden_states
+    worst = max(relative(given[number], expected[number]) for number in expected)
+    cosine = min(cosine_of(given[number], expected[number]) for number in expected)
+    fact = {"model": model, "precision": precision, "worst layer, relative": worst, "lowest cosine of a frame": cosine}
+    yield judged(fact, TOLERANCES[precision], 1 - cosine)
 
 
 @torch.no_grad()

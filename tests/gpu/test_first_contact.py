@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,26 @@ def test_a_row_that_fails_dies_or_hangs_is_recorded_and_the_next_one_runs(tmp_pa
     tables = (tmp_path / "out" / "tables.md").read_text()
     assert tables.startswith("Served by: ")
     assert "| 4 |" in tables, "what a row measured before it hung is kept"
+
+
+@pytest.mark.slow
+def test_a_script_that_is_told_to_end_leaves_its_tables_and_no_process(tmp_path: Path) -> None:
+    shutil.copytree(SCRIPT.parent, tmp_path / "gpu")
+    plan = PLAN.replace("time.sleep(600)", '(contact.out / "pid").write_text(str(os.getpid())); time.sleep(600)')
+    (tmp_path / "gpu" / "plan.py").write_text(plan.replace('Section", 3', 'Section", 300'))
+    out = tmp_path / "out"
+    command = [sys.executable, str(tmp_path / "gpu" / SCRIPT.name), "--out", str(out), "--trial", "--rows", "hangs"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        end = time.monotonic() + 60
+        while not (out / "pid").exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        process.terminate()
+        process.communicate()
+    assert process.returncode == 143
+    assert "| 4 |" in (out / "tables.md").read_text()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((out / "pid").read_text()), 0)
 
 
 @pytest.mark.slow
