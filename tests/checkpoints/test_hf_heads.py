@@ -83,9 +83,11 @@ def test_layers_that_do_not_fit_each_other_are_an_error(tensors, said, wrong, tm
         load_checkpoint(tmp_path)
 
 
-def test_what_is_inside_the_backbone_is_never_left_aside(tmp_path):
-    beside(tmp_path, "wav2vec2", linear("wav2vec2.pooler", 4) | linear("head", 3))
-    with pytest.raises(CheckpointMismatch, match=r"Left over \(2\): pooler\.bias, pooler\.weight"):
+@pytest.mark.parametrize(("place", "prefix"), [("wav2vec2.pooler", True), ("encoder.pooler", False)])
+def test_what_is_inside_the_backbone_is_never_left_aside(place, prefix, tmp_path):
+    beside(tmp_path, "wav2vec2", linear(place, 4) | linear("head", 3), prefix=prefix)
+    inside = place.removeprefix("wav2vec2.")
+    with pytest.raises(CheckpointMismatch, match=rf"Left over \(2\): {inside}\.bias, {inside}\.weight"):
         load_checkpoint(tmp_path)
 
 

@@ -6,9 +6,14 @@ from typing import Any
 from sonant.checkpoints.checkpoint import Checkpoint, Head
 from sonant.checkpoints.hf_heads import GENDERS
 from sonant.checkpoints.hf_layouts import LAYOUTS, Layout
-from sonant.checkpoints.own import INT8_GROUPS
+from sonant.checkpoints.own import INT8_GROUPS, OWN_TYPE
 from sonant.errors import CorruptedCheckpoint, UnknownCheckpoint, UnsupportedCheckpoint
 from sonant.models import BackboneConfig
+
+
+def is_known(config: Mapping[str, Any]) -> bool:
+    """Return whether config.json is that of a family here, of transformers or of sonant."""
+    return config.get("model_type") in (OWN_TYPE, *(layout.model_type for layout in LAYOUTS.values()))
 
 
 def family_in(config: Mapping[str, Any], source: object) -> str:
@@ -20,7 +25,13 @@ def family_in(config: Mapping[str, Any], source: object) -> str:
     known = ", ".join(repr(layout.model_type) for layout in LAYOUTS.values())
     raise UnknownCheckpoint(
         f"{source}: config.json is of model type {kind!r}. Known: {known}."
-        + (" Give the folder of the speech encoder itself." if kind else " Is it the configuration of a model at all?")
+        + (
+            " Give the folder of the speech encoder itself. If the weights hold one inside of another model, give the "
+            "file of weights, and say what it leaves open: load_backbone('model.safetensors', overrides={'normalize': "
+            "True, 'family': 'wav2vec2'})."
+            if kind
+            else " Is it the configuration of a model at all?"
+        )
     )
 
 

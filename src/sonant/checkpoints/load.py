@@ -15,9 +15,10 @@ from sonant.checkpoints.checkpoint import MASK, Checkpoint, hollow
 from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
 from sonant.checkpoints.fairseq2 import is_w2v_bert2, read_w2v_bert2
 from sonant.checkpoints.fairseq2_wav2vec2 import is_wav2vec2, read_wav2vec2
-from sonant.checkpoints.files import described, kind_of, read_safetensors
+from sonant.checkpoints.files import described, kind_of, read_json, read_safetensors
 from sonant.checkpoints.folder import CONFIG, EXCHANGE
 from sonant.checkpoints.hf import read_hf
+from sonant.checkpoints.hf_config import is_known
 from sonant.checkpoints.own import INT8_GROUPS
 from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
 from sonant.checkpoints.unpickle import read_pickle
@@ -227,11 +228,15 @@ def _read_file(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
 def _read_tensors(
     path: Path, tensors: dict[str, Tensor], overrides: Mapping[str, Any] | None, *, notes: Any = None
 ) -> Checkpoint:
-    """A checkpoint of tensors whose names tell who wrote them, and of the config.json beside them where that is."""
+    """A checkpoint of tensors whose names tell who wrote them, and of the config.json beside them where that is.
+
+    The config.json of another model, which has such a model inside, says nothing of it.
+    """
     if is_wav2vec2(tensors):
         return read_wav2vec2(tensors, path, overrides=overrides)
     if is_torchaudio(tensors):
         return read_torchaudio(tensors, path, notes=notes, overrides=overrides)
-    if (path.parent / CONFIG).is_file():
+    config = path.parent / CONFIG
+    if config.is_file() and (is_known(read_json(config)) or not is_named_as_transformers(tensors)):
         return read_hf(path.parent, overrides=overrides, weights=tensors, source=path)
     return read_bare(tensors, path, overrides=overrides)

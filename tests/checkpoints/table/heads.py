@@ -1,6 +1,7 @@
 """Heads that are no class of transformers: known by their published class, or left aside."""
 
 import json
+import re
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -62,6 +63,14 @@ def _torchaudio(folder):
     state = tiny.torchaudio_names(theirs.state_dict(), "wavlm") | linear("classifier", 4)
     torch.save(state, folder / "model.pth")
     return Made(source=folder / "model.pth", reference=states_of(theirs), overrides={"family": "wavlm"})
+
+
+def _inside(folder):
+    theirs = beside(folder, "wavlm", linear("pool.attention", 1) | linear("head", 8), model_type="ser")
+    state = load_file(folder / "model.safetensors")
+    renamed = {re.sub(r"^wavlm\.", "ssl_model.", name): tensor for name, tensor in state.items()}
+    save_file(renamed, folder / "model.safetensors", {"format": "pt"})
+    return Made(source=folder / "model.safetensors", reference=states_of(theirs), overrides={"normalize": False})
 
 
 def _content_vec():
@@ -178,6 +187,13 @@ CASES: tuple[Case, ...] = (
         layout="a classifier of one's own (torchaudio)",
         make=_torchaudio,
         aside=("`classifier.weight`",),
+        parity="WavLMModel",
+    ),
+    Case(
+        layout="inside of another model, whose `config.json` is unknown",
+        wrapper="`ssl_model.`",
+        make=_inside,
+        aside=("`pool.attention.weight`", "`head.weight`"),
         parity="WavLMModel",
     ),
     _file("WavLM with a projection (unilm)", lambda: ({}, linear("proj", 5)), family="wavlm", aside=("`proj.weight`",)),
