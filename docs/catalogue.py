@@ -91,6 +91,17 @@ BEST_FOR: dict[Family, Purpose] = {
         smallest="unispeech-sat-base",
         largest="unispeech-sat-large",
     ),
+    "SEW": Purpose(
+        best_for="transcription in English at a low cost",
+        why=(
+            "wav2vec 2.0 with a thinner extractor and half as many frames in its Transformer: 1.9 times as fast at a "
+            "word error rate 13.5 % lower, fine-tuned on 100 h (its paper). Frozen features: nothing published that we "
+            "read"
+        ),
+        licence="Apache-2.0 or MIT",
+        smallest="sew-tiny-100k",
+        largest="sew-mid-100k",
+    ),
     "w2v-BERT 2.0": Purpose(
         best_for="fine-tuning in languages with little data, where one large encoder may be had",
         why=(

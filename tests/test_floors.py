@@ -39,7 +39,7 @@ FLOOR_OF = {room: height for height, rooms in enumerate(FLOORS) for room in room
 FAMILIES = {
     f"sonant.models.{name}"
     for name in (
-        *("codes_to_text", "discrete_bert", "hubert", "vq_wav2vec", "w2v_bert2", "wav2vec", "wav2vec2"),
+        *("codes_to_text", "discrete_bert", "hubert", "sew", "vq_wav2vec", "w2v_bert2", "wav2vec", "wav2vec2"),
         *("wav2vec2_conformer", "wavlm"),
     )
 }

@@ -22,6 +22,7 @@ from sonant.errors import CheckpointMismatch, ConfigurationError, CorruptedCheck
 from sonant.layers.packed import Packed
 from sonant.models import (
     DiscreteBERTConfig,
+    SEWConfig,
     VQWav2VecConfig,
     W2vBERT2Config,
     Wav2Vec2ConformerConfig,
@@ -39,6 +40,7 @@ CONFIGS = {
     "vq_wav2vec, kmeans": replace(CODES, shared_codebook=False),
     "discrete_bert": DiscreteBERTConfig(**BLOCK, tokenizer=CODES, vocabulary_size=30, max_positions=40),
     "wav2vec2_conformer": Wav2Vec2ConformerConfig(**BLOCK, conv_channels=(8,) * 7, conv_kernel=5),
+    "sew": SEWConfig(**BLOCK, conv_channels=(8,) * 13, position_kernel=5, position_groups=2),
     "w2v_bert2": W2vBERT2Config(**BLOCK, conv_kernel=5, left_reach=4, right_reach=2),
     "w2v_bert2, adapter": W2vBERT2Config(**BLOCK, adapter_layers=2, adapter_dim=8, adapter_feed_forward=True),
     **{family: FAMILIES[family](**TINY) for family in ("wavlm", "hubert", "wav2vec2")},

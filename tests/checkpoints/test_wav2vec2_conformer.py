@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import sonant
 from sonant.checkpoints import differing, load_checkpoint, save_checkpoint
 from sonant.checkpoints.convert import convert_checkpoint
 from sonant.errors import CheckpointMismatch, ConfigurationError, UnsupportedCheckpoint
@@ -40,6 +41,15 @@ def test_nothing_is_lost_through_our_own_folder(tmp_path, positions):
         assert report.heads == ("ctc", "unused")
     a, c = (load_file(tmp_path / name / "model.safetensors") for name in "ac")
     assert not differing(a, c)
+
+
+def test_an_encoder_keeps_what_it_does_not_use(tmp_path):
+    theirs = conformer("ForCTC")
+    theirs.save_pretrained(tmp_path / "a")
+    encoder = sonant.load(tmp_path / "a")
+    assert list(encoder.heads) == ["ctc"]
+    encoder.save_pretrained(tmp_path / "b")
+    assert not differing(theirs.state_dict(), load_file(tmp_path / "b" / "model.safetensors"))
 
 
 def test_a_model_without_the_unused_convolution_is_loaded_and_written(tmp_path):

@@ -19,6 +19,7 @@ from sonant.models import (
     Encoded,
     HuBERTConfig,
     MaskableBackbone,
+    SEWConfig,
     VQWav2VecConfig,
     W2vBERT2Config,
     Wav2Vec2Config,
@@ -51,6 +52,7 @@ PUBLISHED = {
     "wav2vec": Wav2VecConfig(),
     "wav2vec Large": wav2vec.LARGE,
     "wav2vec 2.0 Conformer, a sixth": replace(wav2vec2_conformer.RELATIVE_LARGE, num_layers=4),
+    "SEW-tiny": SEWConfig(),
     "w2v-BERT 2.0, a sixth": replace(W2vBERT2Config(), num_layers=4),
 }
 
@@ -81,6 +83,15 @@ def waveform_conformer(positions: Positions | None) -> Wav2Vec2ConformerConfig:
     )
 
 
+SQUEEZED = SEWConfig(
+    conv_channels=(16,) * 13,
+    dim=24,
+    num_layers=3,
+    num_heads=3,
+    feed_forward_dim=40,
+    position_kernel=16,
+    position_groups=4,
+)
 POSITIONS: tuple[Positions | None, ...] = ("relative", "rotary", None)
 CONFORMER = W2vBERT2Config(dim=24, num_layers=3, num_heads=3, feed_forward_dim=40)
 CONVOLUTIONS = {"conv_channels": (16,) * 5, "context_kernels": (2, 3, 1, 6)}
@@ -103,6 +114,8 @@ TINY = [
         id="Wav2VecConfig-skips-zeros",
     ),
     pytest.param(CONFORMER, id="W2vBERT2Config"),
+    pytest.param(SQUEEZED, id="SEWConfig"),
+    pytest.param(replace(SQUEEZED, dim=16, num_heads=2, squeeze_factor=3), id="SEWConfig-without-projection"),
     *(pytest.param(waveform_conformer(kind), id=f"Wav2Vec2ConformerConfig-{kind}") for kind in POSITIONS),
 ]
 QUANTIZED = {
@@ -267,7 +280,12 @@ def test_order_does_not_matter(config: BackboneConfig) -> None:
 
 @pytest.mark.parametrize(
     "config",
-    [*(tiny(family, "group", pre_norm=False) for family in FAMILIES), CONFORMER, waveform_conformer("relative")],
+    [
+        *(tiny(family, "group", pre_norm=False) for family in FAMILIES),
+        CONFORMER,
+        waveform_conformer("relative"),
+        SQUEEZED,
+    ],
     ids=lambda c: type(c).__name__,
 )
 def test_masked_frames_do_not_reach_other_clips(config: BackboneConfig) -> None:

@@ -18,6 +18,7 @@ ORGANISATIONS = {
     "data2vec": {"facebook"},
     "UniSpeech": {"microsoft"},
     "UniSpeech-SAT": {"microsoft"},
+    "SEW": {"asapp"},
     "w2v-BERT 2.0": {"facebook"},
 }  # of the hub
 FRAME_RATES = {"wav2vec": 100.0, "vq-wav2vec": 100.0}
@@ -55,6 +56,9 @@ def test_the_parameters_are_those_of_the_configuration(card: Card):
         "wav2vec2-xls-r-2b": 2_159_259_648,
         "wav2vec2-conformer-rel-pos-large": 610_169_344,  # without the positional convolution, which is not used
         "wav2vec2-conformer-rope-large": 584_954_368,
+        "sew-tiny-100k": 40_708_895,
+        "sew-small-100k": 89_620_511,
+        "sew-mid-100k": 174_674_975,
         "w2v-bert-2.0": 580_493_120,
         # fairseq2's classes with the configurations of omnilingual-asr, less the head of pretraining.
         "omniASR_W2V_300M": 317_390_592 - 1_951_872,

@@ -13,6 +13,7 @@ from sonant.models import (
     Data2VecConfig,
     DiscreteBERTConfig,
     HuBERTConfig,
+    SEWConfig,
     VQWav2VecConfig,
     W2vBERT2Config,
     Wav2Vec2Config,
@@ -27,6 +28,15 @@ from tests.shapes import SMALL, TINY
 
 VQ = VQWav2VecConfig(conv_channels=(8,) * 7 + (16,), codes=20, context_kernels=(2, 3))
 BERT = DiscreteBERTConfig(tokenizer=VQ, vocabulary_size=50, dim=16, num_layers=2, num_heads=2, feed_forward_dim=32)
+SEW = SEWConfig(
+    conv_channels=(8,) * 13,
+    dim=16,
+    num_layers=2,
+    num_heads=2,
+    feed_forward_dim=32,
+    position_kernel=7,
+    position_groups=2,
+)
 CONFIGS: dict[str, BackboneConfig] = {
     "wavlm": WavLMConfig(**TINY),
     "wavlm-pre-norm": WavLMConfig(**SMALL, pre_norm=True, extractor_norm="layer", conv_bias=True),
@@ -53,6 +63,8 @@ CONFIGS: dict[str, BackboneConfig] = {
         )
         for kind in ("relative", "rotary", None)
     },
+    "sew": SEW,
+    "sew-without-projection": replace(SEW, conv_channels=(8,) * 12 + (16,), squeeze_factor=3),
     "discrete-bert": BERT,
     "discrete-bert-in-blocks": replace(BERT, max_positions=64),
 }
@@ -97,7 +109,7 @@ def test_a_clip_too_short_for_a_frame_costs_no_frame():
 
 
 @pytest.mark.parametrize(
-    "name", ["wavlm", "wavlm-pre-norm", "hubert", "wav2vec2", "w2v-bert2", "wav2vec2-conformer-rotary"]
+    "name", ["wavlm", "wavlm-pre-norm", "hubert", "wav2vec2", "w2v-bert2", "wav2vec2-conformer-rotary", "sew"]
 )
 def test_feed_forward_layers_are_what_a_wider_one_adds(name: str):
     config = CONFIGS[name]

@@ -61,6 +61,15 @@ FAMILIES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
         transformers.Wav2Vec2ConformerForCTC,
         SHAPE | {"hidden_act": "swish", "conv_depthwise_kernel_size": 7},
     ),
+    "sew": (
+        transformers.SEWConfig,
+        transformers.SEWForCTC,
+        SHAPE
+        | {
+            "conv_dim": [16] * 13,
+            "num_conv_pos_embeddings": 15,
+        },
+    ),
     "w2v-bert": (transformers.Wav2Vec2BertConfig, transformers.Wav2Vec2BertForCTC, CONFORMER),
 }
 
@@ -77,6 +86,8 @@ def saved(model: Any, folder: Path) -> SpeechEncoder:
         for name, parameter in model.named_parameters():
             if name.startswith(("lm_head.weight", "classifier", "projector", "tdnn", "feature_extractor.weight")):
                 parameter.copy_(torch.randn(parameter.shape, generator=draw) / parameter.shape[-1] ** 0.5)
+            if name.endswith("upsample.projection.weight"):
+                parameter.mul_(50)
             if name == "layer_weights":
                 parameter.copy_(torch.randn(parameter.shape, generator=draw))
     model.eval().save_pretrained(folder)

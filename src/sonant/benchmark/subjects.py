@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sonant.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from sonant.errors import ConfigurationError
 from sonant.layers.conformer import ConformerLayer
-from sonant.layers.positions import ConvPositions
+from sonant.layers.positions import WeightNormConv
 from sonant.layers.transformer import FeedForward, TransformerLayer
 from sonant.models import Backbone, BackboneConfig, MaskableBackbone, WavLMConfig, build
 from sonant.models.catalog import find
@@ -152,7 +152,7 @@ def exaggerate(backbone: M, seed: int = SEED) -> M:  # noqa: C901  a line for ea
         elif name.endswith("running_var"):
             uniform(buffer, 0.5, 2.0)
     positions = getattr(getattr(backbone, "encoder", None), "positions", None)
-    if isinstance(positions, ConvPositions):
+    if isinstance(positions, WeightNormConv):
         gains = positions.weight_g
         gains.mul_(math.sqrt(backbone.dim / gains.numel()))  # the positions come out as large as the frames
     return backbone.eval()

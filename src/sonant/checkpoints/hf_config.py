@@ -10,6 +10,9 @@ from sonant.checkpoints.own import INT8_GROUPS, OWN_TYPE
 from sonant.errors import CorruptedCheckpoint, UnknownCheckpoint, UnsupportedCheckpoint
 from sonant.models import BackboneConfig
 
+# Model types that are near to one of ours by name alone.
+UNLIKE = {"sew-d": "SEW-D, whose attention is that of DeBERTa; the models of type 'sew' load"}
+
 
 def is_known(config: Mapping[str, Any]) -> bool:
     """Return whether config.json is that of a family here, of transformers or of sonant."""
@@ -22,6 +25,10 @@ def family_in(config: Mapping[str, Any], source: object) -> str:
     for family, layout in LAYOUTS.items():
         if layout.model_type == kind:
             return family
+    if kind in UNLIKE:
+        raise UnsupportedCheckpoint(
+            f"{source}: config.json is of model type {kind!r}, that is {UNLIKE[kind]}. sonant does not have it."
+        )
     known = ", ".join(repr(layout.model_type) for layout in LAYOUTS.values())
     raise UnknownCheckpoint(
         f"{source}: config.json is of model type {kind!r}. Known: {known}."

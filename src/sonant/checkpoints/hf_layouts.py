@@ -13,13 +13,14 @@ from sonant.checkpoints.tables import (
     HF_CONFORMER,
     HF_CONTRAST,
     HF_FINAL_PROJECTION,
+    HF_SEW,
     HF_UNISPEECH,
     HF_UNISPEECH_SAT,
     HF_W2V_BERT2,
 )
 from sonant.errors import CorruptedCheckpoint, UnsupportedCheckpoint
 from sonant.layers.relative_attention import rotary_frequencies
-from sonant.models import HuBERTConfig, Wav2Vec2ConformerConfig, WaveformTransformerConfig
+from sonant.models import HuBERTConfig, SEWConfig, Wav2Vec2ConformerConfig, WaveformTransformerConfig
 from sonant.models.normalization import TRANSFORMERS_EPSILON
 from sonant.models.w2v_bert2 import W2vBERT2Config
 
@@ -76,6 +77,13 @@ W2V_BERT2: Settings = (
     ("adapter_feed_forward", "use_intermediate_ffn_before_adapter", False),
 )
 
+SEW: Settings = (
+    *(row for row in WAVEFORM if row[0] not in ("pre_norm", "conv_channels", "conv_kernels", "conv_strides")),
+    ("conv_channels", "conv_dim", SEWConfig.conv_channels),
+    ("conv_kernels", "conv_kernel", SEWConfig.conv_kernels),
+    ("conv_strides", "conv_stride", SEWConfig.conv_strides),
+    ("squeeze_factor", "squeeze_factor", 2),
+)
 CONFORMER: Settings = (
     *(row for row in WAVEFORM if row[0] not in ("pre_norm", "position_kernel", "position_groups")),
     ("conv_kernel", "conv_depthwise_kernel_size", 31),
@@ -97,6 +105,10 @@ NO_PARTS_OF_HUBERT: Required = (
 # Adapters that a family's classes in transformers do not have.
 NO_CONV_ADAPTER: Required = (("add_adapter", False, "a convolutional adapter behind the encoder"),)
 NO_ATTENTION_ADAPTERS: Required = (("adapter_attn_dim", None, "adapters in the attention layers, as in MMS"),)
+SEW_REQUIRED: Required = (
+    ("hidden_act", "gelu", "another activation"),
+    ("feat_extract_activation", "gelu", "another activation in the extractor"),
+)
 CONFORMER_REQUIRED: Required = (("feat_extract_activation", "gelu", "another activation in the extractor"),)
 W2V_BERT2_REQUIRED: Required = (
     ("hidden_act", "swish", "another activation"),
@@ -210,7 +222,7 @@ def _write_hubert(config: HuBERTConfig) -> dict[str, Any]:
     return {**_write_waveform(config), "conv_pos_batch_norm": config.position_norm == "batch"}
 
 
-def _waveform_preprocessor(config: WaveformTransformerConfig | Wav2Vec2ConformerConfig) -> dict[str, Any]:
+def _waveform_preprocessor(config: WaveformTransformerConfig | Wav2Vec2ConformerConfig | SEWConfig) -> dict[str, Any]:
     epsilon = config.normalize_epsilon
     return {
         "do_normalize": config.normalize,
@@ -221,6 +233,10 @@ def _waveform_preprocessor(config: WaveformTransformerConfig | Wav2Vec2Conformer
         "return_attention_mask": config.extractor_norm == "layer",
         "sampling_rate": config.sampling_rate,
     }
+
+
+def _write_sew(config: SEWConfig) -> dict[str, Any]:
+    return {"conv_bias": config.conv_bias, "num_feat_extract_layers": len(config.conv_channels)}
 
 
 def _read_conformer(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], source: object) -> dict[str, Any]:
@@ -439,6 +455,22 @@ LAYOUTS: dict[str, Layout] = {
         ),
         model_type="unispeech-sat",
         pretraining=HF_UNISPEECH_SAT,
+    ),
+    "sew": Layout(
+        model_type="sew",
+        prefix="sew.",
+        rows=HF_SEW,
+        settings=SEW,
+        required=SEW_REQUIRED,
+        classes={
+            None: "SEWModel",
+            "ctc": "SEWForCTC",
+            "sequence_classification": "SEWForSequenceClassification",
+        },
+        extractor="Wav2Vec2FeatureExtractor",
+        read=_read_waveform,
+        write=_write_sew,
+        preprocessor=_waveform_preprocessor,
     ),
     "w2v_bert2": Layout(
         model_type="wav2vec2-bert",

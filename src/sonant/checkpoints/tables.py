@@ -228,6 +228,22 @@ HF_CONFORMER: Table = (
         for name in ("running_mean", "running_var", "num_batches_tracked")
     ),
 )
+_SEW_LAYER = "encoder.layers.{i}."
+HF_SEW: Table = (
+    Row("mask_embedding", "masked_spec_embed"),
+    Row("extractor.layers.{i}.conv.{p}", "feature_extractor.conv_layers.{i}.conv.{p}"),
+    Row("extractor.layers.{i}.norm.{p}", "feature_extractor.conv_layers.{i}.layer_norm.{p}"),
+    Row("projection.norm.{p}", "layer_norm.{p}"),
+    Row("projection.linear.{p}", "feature_projection.{p}"),
+    *(row for row in HF if str(row.native).startswith("encoder.positions.")),
+    Row("encoder.inner.norm.{p}", "encoder.layer_norm.{p}"),
+    *(
+        Row(f"encoder.inner.{str(row.native).removeprefix('encoder.')}", row.foreign)
+        for row in HF
+        if row.foreign.startswith(_SEW_LAYER) and "rel_pos" not in row.foreign
+    ),
+    Row("encoder.upsample.{p}", "encoder.upsample.projection.{p}"),
+)
 # What the class of the Conformer has and never computes with: the positional convolution of its ancestor.
 _UNUSED = "encoder.pos_conv_embed.conv."
 HF_UNUSED = HeadTable(

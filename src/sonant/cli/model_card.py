@@ -14,6 +14,7 @@ from sonant.cli.console import make_console, plain_table, print_parts
 from sonant.models import (
     BackboneConfig,
     DiscreteBERTConfig,
+    SEWConfig,
     VQWav2VecConfig,
     W2vBERT2Config,
     Wav2Vec2ConformerConfig,
@@ -122,6 +123,10 @@ def _shape(config: BackboneConfig) -> Iterable[tuple[str, str]]:
             yield "extractor", f"{_convolutions(config.conv_channels)}, {norm}"
             positions = f", {config.positions} positions" if config.positions else ""
             yield "conformer", f"{_blocks(config)}, convolutions of {config.conv_kernel} frames{positions}"
+        case SEWConfig():
+            norm = "layer norm" if config.extractor_norm == "layer" else "group norm"
+            yield "extractor", f"{_convolutions(config.conv_channels)}, {norm}"
+            yield "Transformer", f"{_blocks(config)}, post-norm, {config.squeeze_factor} frames squeezed into one"
         case W2vBERT2Config():
             yield "features", f"{config.num_bins} mel energies, {config.stack} frames of 10 ms stacked"
             yield "conformer", f"{_blocks(config)}, convolutions of {config.conv_kernel} frames"
@@ -135,7 +140,9 @@ def _range(numbers: Sequence[int]) -> str:
     return " to ".join(map(str, sorted({min(numbers), max(numbers)})))
 
 
-def _blocks(config: WaveformTransformerConfig | DiscreteBERTConfig | W2vBERT2Config | Wav2Vec2ConformerConfig) -> str:
+def _blocks(
+    config: WaveformTransformerConfig | DiscreteBERTConfig | W2vBERT2Config | Wav2Vec2ConformerConfig | SEWConfig,
+) -> str:
     heads = f"{config.num_layers} blocks of {config.dim}, {config.num_heads} heads"
     return f"{heads}, feed-forward {config.feed_forward_dim}"
 

@@ -16,7 +16,7 @@ def list_models(*, family: str | None = None, json: bool = False) -> int:
     folder or file.
 
     Args:
-        family (wavlm|hubert|wav2vec2|wav2vec2-conformer|data2vec|unispeech|unispeech-sat|w2v-bert|vq-wav2vec|wav2vec):
+        family (wavlm|hubert|wav2vec2|wav2vec2-conformer|data2vec|unispeech|unispeech-sat|sew|w2v-bert|vq-wav2vec|wav2vec):
             only this family; all of them unless given.
         json: print a JSON list, one object a model.
 
@@ -24,7 +24,7 @@ def list_models(*, family: str | None = None, json: bool = False) -> int:
         sonant models
         sonant models --family wavlm
         sonant models --json | jq '.[].name'
-    """
+    """  # noqa: E501  a list of choices is one word
     from sonant.errors import UnknownName
     from sonant.models.catalog import CATALOG
     from sonant.models.families import FAMILIES

@@ -29,9 +29,10 @@ from sonant.layers.positions import (
     StackedPositions,
 )
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention, Rotations, Sinusoids
+from sonant.layers.squeezed import SqueezedEncoder, StridedPositions
 from sonant.layers.token_positions import LearnedPositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
-from sonant.models import VQWav2Vec, Wav2Vec, Wav2Vec2Conformer, WaveformTransformer
+from sonant.models import SEW, VQWav2Vec, Wav2Vec, Wav2Vec2Conformer, WaveformTransformer
 from sonant.models.code_vocabulary import CodeVocabulary
 from sonant.models.discrete_bert import DiscreteBERT, TokenHead
 from sonant.models.maskable import FeatureProjection
@@ -53,11 +54,19 @@ KNOWN: dict[type[nn.Module], Any] = {
         ),
         *(nn.Linear, nn.Conv1d, nn.LayerNorm, nn.BatchNorm1d, nn.Embedding, nn.Dropout, nn.Identity, nn.ModuleList),
         *(ChannelNorm, ClipGroupNorm, ClipNorm, RelativeKeys, RelativePositions, LearnedPositions),
-        *(CentredConvModule, RelativeAttention, RotaryAttention, Rotations, Sinusoids),
+        *(
+            SqueezedEncoder,
+            StridedPositions,
+            CentredConvModule,
+            RelativeAttention,
+            RotaryAttention,
+            Rotations,
+            Sinusoids,
+        ),
         *(CausalContext, ConformerEncoder, ConformerLayer, TransformerEncoder),
         *(ConvAdapter, ConvAdapterLayer, GatedConvLayer, StridedGate, GumbelQuantizer, KMeansQuantizer),
         *(StackedFbank, CodeVocabulary, TokenHead),
-        *(WaveformTransformer, Wav2Vec2Conformer, W2vBERT2, Wav2Vec, VQWav2Vec, DiscreteBERT),
+        *(SEW, WaveformTransformer, Wav2Vec2Conformer, W2vBERT2, Wav2Vec, VQWav2Vec, DiscreteBERT),
     )
 }
 # Names that are weights; a tensor of that name which is no parameter is made by something else, such as weight norm.

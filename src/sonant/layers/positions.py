@@ -12,12 +12,8 @@ from sonant.layers.clip_convolution import ClipConv, convolve_clips
 from sonant.layers.packed import Packed, onto
 
 
-class ConvPositions(nn.Module):
-    """A wide grouped convolution whose output is added to the frames; outside a clip it sees zeros.
-
-    Weight norm is kept as direction `weight_v` and gain `weight_g` for each tap, as pretrained.
-    Source: wav2vec 2.0 (arXiv 2006.11477, section 2); fairseq `make_conv_pos`.
-    """
+class WeightNormConv(nn.Module):
+    """The weight of a wide grouped convolution, as direction `weight_v` and gain `weight_g` for each tap."""
 
     def __init__(self, dim: int, *, kernel: int = 128, groups: int = 16) -> None:
         super().__init__()
@@ -32,6 +28,13 @@ class ConvPositions(nn.Module):
         """The weight that the convolution uses: (dim, dim / groups, kernel)."""
         scale = self.weight_g / self.weight_v.norm(dim=(0, 1), keepdim=True)
         return self.weight_v * scale.to(self.weight_v.dtype)
+
+
+class ConvPositions(WeightNormConv):
+    """A wide grouped convolution whose output is added to the frames; outside a clip it sees zeros.
+
+    Weight norm is kept as pretrained. Source: wav2vec 2.0 (arXiv 2006.11477, section 2); fairseq `make_conv_pos`.
+    """
 
     def forward(self, frames: Packed) -> Tensor:
         """(total, dim) to (total, dim), to be added to the frames."""

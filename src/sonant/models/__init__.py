@@ -7,6 +7,7 @@ from sonant.models.discrete_bert import DiscreteBERTConfig, build_discrete_bert
 from sonant.models.hubert import HuBERTConfig, build_hubert
 from sonant.models.maskable import MaskableBackbone
 from sonant.models.normalization import normalize_waveform
+from sonant.models.sew import SEW, SEWConfig, build_sew
 from sonant.models.unispeech import UniSpeechConfig, UniSpeechSATConfig, build_unispeech
 from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig, build_vq_wav2vec
 from sonant.models.w2v_bert2 import W2vBERT2, W2vBERT2Config, build_w2v_bert2
@@ -18,6 +19,7 @@ from sonant.models.waveform_transformer import WaveformTransformer, WaveformTran
 from sonant.models.wavlm import WavLMConfig, build_wavlm
 
 __all__ = [
+    "SEW",
     "Backbone",
     "BackboneConfig",
     "Data2VecConfig",
@@ -25,6 +27,7 @@ __all__ = [
     "Encoded",
     "HuBERTConfig",
     "MaskableBackbone",
+    "SEWConfig",
     "UniSpeechConfig",
     "UniSpeechSATConfig",
     "VQWav2Vec",
@@ -61,6 +64,8 @@ def build(config: BackboneConfig) -> Backbone:  # noqa: PLR0911  one line for ea
             return build_data2vec(config)
         case UniSpeechConfig() | UniSpeechSATConfig():
             return build_unispeech(config)
+        case SEWConfig():
+            return build_sew(config)
         case Wav2VecConfig():
             return build_wav2vec(config)
         case VQWav2VecConfig():

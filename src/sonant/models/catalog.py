@@ -14,6 +14,7 @@ from sonant.models import (
     data2vec,
     discrete_bert,
     hubert,
+    sew,
     unispeech,
     vq_wav2vec,
     w2v_bert2,
@@ -173,6 +174,10 @@ OMNILINGUAL_PAPER = (
     "Omnilingual ASR: Open-Source Multilingual Speech Recognition for 1600+ Languages",
     "https://arxiv.org/abs/2511.09690",
 )
+SEW_PAPER = (
+    "Performance-Efficiency Trade-offs in Unsupervised Pre-training for Speech Recognition",
+    "https://arxiv.org/abs/2109.06870",
+)
 SEAMLESS_PAPER = (
     "Seamless: Multilingual Expressive and Streaming Speech Translation",
     "https://arxiv.org/abs/2312.05187",
@@ -180,6 +185,7 @@ SEAMLESS_PAPER = (
 
 MICROSOFT = "CC BY-SA 3.0 (the licence that the hub's card links to); the authors' code is MIT"
 META = "Apache-2.0 on the hub, MIT from the authors"
+ASAPP = "Apache-2.0 on the hub, MIT from the authors"
 MIT = "MIT"
 APACHE = "Apache-2.0"
 NON_COMMERCIAL = "CC BY-NC 4.0"
@@ -584,6 +590,42 @@ PRETRAINED = (
         paper=UNISPEECH_SAT_PAPER,
     ),
     Card(
+        name="asapp/sew-tiny-100k",
+        title="SEW-tiny",
+        config=sew.SEWConfig(),
+        parameters=40_708_895,
+        data="LibriSpeech",
+        hours=960,
+        languages="English",
+        licence=ASAPP,
+        paper=SEW_PAPER,
+        notes=(HUB_NORMALISES,),
+    ),
+    Card(
+        name="asapp/sew-small-100k",
+        title="SEW-small",
+        config=sew.SMALL,
+        parameters=89_620_511,
+        data="LibriSpeech",
+        hours=960,
+        languages="English",
+        licence=ASAPP,
+        paper=SEW_PAPER,
+        notes=(HUB_NORMALISES,),
+    ),
+    Card(
+        name="asapp/sew-mid-100k",
+        title="SEW-mid",
+        config=sew.MID,
+        parameters=174_674_975,
+        data="LibriSpeech",
+        hours=960,
+        languages="English",
+        licence=ASAPP,
+        paper=SEW_PAPER,
+        notes=(HUB_NORMALISES,),
+    ),
+    Card(
         name="facebook/w2v-bert-2.0",
         title="w2v-BERT 2.0",
         config=w2v_bert2.W2vBERT2Config(),
@@ -911,6 +953,12 @@ TUNED = (
         _omniasr_recogniser(size, version, tokenizer)
         for size in ("300M", "1B", "3B", "7B")
         for version, tokenizer in OMNIASR_TOKENIZERS.items()
+    ),
+    Tuned(
+        "asapp/sew-tiny-100k-ft-ls100h",
+        "SEW-tiny, fine-tuned",
+        "asapp/sew-tiny-100k",
+        f"LibriSpeech 100 h, {LETTERS}",
     ),
 )
 

@@ -8,6 +8,7 @@ from sonant.models import (
     data2vec,
     discrete_bert,
     hubert,
+    sew,
     unispeech,
     vq_wav2vec,
     w2v_bert2,
@@ -26,6 +27,7 @@ Family = Literal[
     "data2vec",
     "UniSpeech",
     "UniSpeech-SAT",
+    "SEW",
     "w2v-BERT 2.0",
     "vq-wav2vec",
     "wav2vec",
@@ -66,6 +68,8 @@ def family_of(config: BackboneConfig) -> Family:  # noqa: PLR0911  one line for 
             return "UniSpeech"
         case unispeech.UniSpeechSATConfig():
             return "UniSpeech-SAT"
+        case sew.SEWConfig():
+            return "SEW"
         case w2v_bert2.W2vBERT2Config():
             return "w2v-BERT 2.0"
         case vq_wav2vec.VQWav2VecConfig() | discrete_bert.DiscreteBERTConfig():
@@ -91,6 +95,7 @@ FAMILIES: dict[str, Family] = {  # as users type them
     "data2vec": "data2vec",
     "unispeech": "UniSpeech",
     "unispeech-sat": "UniSpeech-SAT",
+    "sew": "SEW",
     "w2v-bert": "w2v-BERT 2.0",
     "vq-wav2vec": "vq-wav2vec",
     "wav2vec": "wav2vec",
@@ -132,6 +137,7 @@ PRESETS: dict[Family, dict[Task, tuple[float, Pool | None, str]]] = {
         "semantic": (5 / 6, "mean", "our choice, as for content"),
     },
     "UniSpeech-SAT": _PREDICTING,
+    "SEW": _CONTRASTING,
     "w2v-BERT 2.0": {
         "speaker": (1 / 4, "mean", "our choice, as for the other families"),
         "content": (3 / 4, None, "our choice, as for the other families that predict labels"),

@@ -12,6 +12,7 @@ from sonant.errors import UnknownName
 from sonant.models.backbone import BackboneConfig
 from sonant.models.data2vec import Data2VecConfig
 from sonant.models.discrete_bert import DiscreteBERTConfig
+from sonant.models.sew import SEWConfig
 from sonant.models.vq_wav2vec import VQWav2VecConfig
 from sonant.models.w2v_bert2 import W2vBERT2Config
 from sonant.models.wav2vec2_conformer import Wav2Vec2ConformerConfig
@@ -51,6 +52,8 @@ def forward_flops(config: BackboneConfig, num_samples: int) -> Flops:
             return _discrete_bert(config, num_samples)
         case W2vBERT2Config():
             return _w2v_bert2(config, num_samples)
+        case SEWConfig():
+            return _sew(config, num_samples)
         case Wav2Vec2ConformerConfig():
             return _wav2vec2_conformer(config, num_samples)
     raise UnknownName(
@@ -58,7 +61,7 @@ def forward_flops(config: BackboneConfig, num_samples: int) -> Flops:
         type(config).__name__,
         [
             *("WaveformTransformerConfig", "WaveformConvNetConfig", "DiscreteBERTConfig", "W2vBERT2Config"),
-            "Wav2Vec2ConformerConfig",
+            *("Wav2Vec2ConformerConfig", "SEWConfig"),
         ],
     )
 
@@ -72,6 +75,10 @@ def feed_forward_flops(config: BackboneConfig, num_samples: int) -> int:
         case W2vBERT2Config():  # two in each layer
             frames = _mel_frames(config, num_samples) // config.stack
             return 4 * config.num_layers * linear_flops(frames, config.dim, config.feed_forward_dim)
+        case SEWConfig():
+            _, frames = _strided(config.conv_channels, config.conv_kernels, config.conv_strides, num_samples)
+            squeezed = _squeezed(frames, config.squeeze_factor)
+            return 2 * config.num_layers * linear_flops(squeezed, config.dim, config.feed_forward_dim)
         case Wav2Vec2ConformerConfig():
             _, frames = _strided(config.conv_channels, config.conv_kernels, config.conv_strides, num_samples)
             return 4 * config.num_layers * linear_flops(frames, config.dim, config.feed_forward_dim)
@@ -129,6 +136,20 @@ def _w2v_bert2(config: W2vBERT2Config, num_samples: int) -> Flops:
     layer += linear_flops(frames * c.num_heads, c.dim // c.num_heads, c.left_reach + 1 + c.right_reach)
     projection = linear_flops(frames, c.num_bins * c.stack, c.dim)
     return Flops(linear_flops(mel_frames, spectrum, c.num_bins), projection + c.num_layers * layer)
+
+
+def _sew(config: SEWConfig, num_samples: int) -> Flops:
+    c = config
+    extractor, frames = _strided(c.conv_channels, c.conv_kernels, c.conv_strides, num_samples)
+    squeezed = _squeezed(frames, c.squeeze_factor)
+    context = linear_flops(frames, c.conv_channels[-1], c.dim) if c.conv_channels[-1] != c.dim else 0
+    context += _conv(squeezed, c.dim // c.position_groups, c.dim, c.position_kernel)
+    context += c.num_layers * _transformer_layer(squeezed, c.dim, c.feed_forward_dim)
+    return Flops(extractor, context + linear_flops(squeezed, c.dim, c.dim * c.squeeze_factor))
+
+
+def _squeezed(frames: int, factor: int) -> int:
+    return max(min(frames, 1), frames // factor)
 
 
 def _wav2vec2_conformer(config: Wav2Vec2ConformerConfig, num_samples: int) -> Flops:

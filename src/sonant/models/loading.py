@@ -8,6 +8,7 @@ TRANSFORMERS = {  # its classes; it has none for vq-wav2vec and wav2vec
     "HuBERT": "HubertModel",
     "wav2vec 2.0": "Wav2Vec2Model",
     "wav2vec 2.0 Conformer": "Wav2Vec2ConformerModel",
+    "SEW": "SEWModel",
     "w2v-BERT 2.0": "Wav2Vec2BertModel",
 }
 

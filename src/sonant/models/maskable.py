@@ -17,13 +17,23 @@ class FeatureProjection(nn.Module):
 
     Args:
         norm: False leaves the layer norm out, as in DistilHuBERT.
+        linear: False leaves the linear map out, as in SEW where both widths are the same.
     """
 
-    def __init__(self, channels: int, dim: int, *, norm: bool = True, dropout: float = 0.0, eps: float = 1e-5) -> None:
+    def __init__(
+        self,
+        channels: int,
+        dim: int,
+        *,
+        norm: bool = True,
+        linear: bool = True,
+        dropout: float = 0.0,
+        eps: float = 1e-5,
+    ) -> None:
         super().__init__()
         self.norm, self.linear, self.dropout = (
             nn.LayerNorm(channels, eps=eps) if norm else nn.Identity(),
-            nn.Linear(channels, dim),
+            nn.Linear(channels, dim) if linear else nn.Identity(),
             nn.Dropout(dropout),
         )
 

@@ -1,9 +1,11 @@
 """Families beside WavLM, HuBERT, wav2vec 2.0 and w2v-BERT 2.0."""
 
+import json
 import re
 
 import torch
 
+from sonant.errors import UnsupportedCheckpoint
 from tests.checkpoints import tiny
 from tests.checkpoints.table.case import Case, Made, states_of
 from tests.checkpoints.table.folders import HEADS
@@ -83,6 +85,52 @@ def fairseq_data2vec(folder):
     return Made(source=folder / "model.pt", reference=states_of(theirs))
 
 
+SEW_HEADS = {kind: HEADS[kind] for kind in ("Model", "ForCTC", "ForSequenceClassification")}
+SQUEEZE = 2
+
+
+def sew(kind="Model", width=16, **settings):
+    """A tiny SEW of transformers with random weights."""
+    import transformers
+
+    transformers.logging.disable_progress_bar()
+    sizes = {**tiny.HF_SIZES, "conv_dim": (8,) * 12 + (width,), "num_conv_pos_embeddings": 7}
+    config = transformers.SEWConfig(**sizes, squeeze_factor=SQUEEZE, **settings)
+    torch.manual_seed(0)
+    model = getattr(transformers, f"SEW{kind}")(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.3)
+    return model
+
+
+def _held(reference):
+    """Hidden states of squeezed frames, each repeated for the frames that it was made of, and the last for the rest."""
+
+    def states(waveform):
+        *hidden, last = reference(waveform)
+        place = (torch.arange(len(last)) // SQUEEZE).clamp(max=len(hidden[0]) - 1)
+        return [*(state[place] for state in hidden), last]
+
+    return states
+
+
+def _sew(kind, width, words):
+    def make(folder):
+        theirs = sew(kind, width)
+        theirs.save_pretrained(folder)
+        return Made(source=folder, reference=_held(states_of(theirs)))
+
+    return Case(layout=f"`SEW{kind}`{words}", make=make, heads=SEW_HEADS[kind], parity=f"SEW{kind}")
+
+
+def _sew_d(folder):
+    sew().save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "sew-d"}))
+    return Made(source=folder)
+
+
 CASES: tuple[Case, ...] = (
     *(_conformer(kind) for kind in CONFORMER_HEADS),
     _conformer("Model", "rotary"),
@@ -90,4 +138,7 @@ CASES: tuple[Case, ...] = (
     _conformer("Model", None),
     *(_class(family, kind, norm) for family in CLASSES for kind in CLASSES[family] for norm in _norms(family, kind)),
     Case(layout="fairseq, data2vec audio", make=fairseq_data2vec, heads=("pretraining",), parity="Data2VecAudioModel"),
+    *(_sew(kind, 8, "") for kind in SEW_HEADS),
+    _sew("Model", 16, ", no projection of the features"),
+    Case(layout="`SEWDModel`", make=_sew_d, refused=UnsupportedCheckpoint, says="SEW-D, whose attention"),
 )

@@ -19,6 +19,7 @@ from sonant.layers.packed import Packed
 from sonant.models import (
     Backbone,
     HuBERTConfig,
+    SEWConfig,
     W2vBERT2Config,
     Wav2Vec2Config,
     Wav2Vec2ConformerConfig,
@@ -39,6 +40,7 @@ CONFIGS: dict[str, Any] = {
     "wav2vec2, layer norm": Wav2Vec2Config(**LAYER_NORM),
     "wav2vec2, adapters": Wav2Vec2Config(**LAYER_NORM, attention_adapter_dim=8),
     "w2v_bert2": W2vBERT2Config(**CONFORMER),
+    "sew": SEWConfig(**CONFORMER, conv_channels=(16,) * 13, position_kernel=5, position_groups=4),
     **{
         f"wav2vec2_conformer, {kind}": Wav2Vec2ConformerConfig(
             **CONFORMER, conv_channels=(16,) * 7, conv_kernel=7, positions=kind

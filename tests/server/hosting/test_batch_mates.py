@@ -15,6 +15,7 @@ from sonant.layers.packed import Packed
 from sonant.models import (
     BackboneConfig,
     HuBERTConfig,
+    SEWConfig,
     VQWav2VecConfig,
     W2vBERT2Config,
     Wav2Vec2Config,
@@ -42,6 +43,9 @@ FAMILIES = {
     ),
     "wav2vec 2.0 Conformer": Wav2Vec2ConformerConfig(
         conv_channels=(8,) * 7, dim=24, num_layers=2, num_heads=3, feed_forward_dim=32
+    ),
+    "SEW": SEWConfig(
+        conv_channels=(8,) * 13, dim=24, num_layers=2, num_heads=3, feed_forward_dim=32, position_groups=4
     ),
     "w2v-BERT 2.0": W2vBERT2Config(dim=24, num_layers=2, num_heads=3, feed_forward_dim=32),
 }

@@ -101,5 +101,6 @@ def _projection(block: FeatureProjection, dtype: torch.dtype) -> FeatureProjecti
     """The block itself with other parts."""
     if not isinstance(block.norm, nn.Identity):
         block.norm = WideNorm(block.norm)  # type: ignore[assignment]
+    assert isinstance(block.linear, nn.Linear)  # a block without it is not whole
     block.linear = Widened(CudaLinear(block.linear.weight, block.linear.bias, dtype))  # type: ignore[assignment]
     return block

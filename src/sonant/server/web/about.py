@@ -24,6 +24,8 @@ FAMILIES: Mapping[Family, str] = {
     "to be fine-tuned for phonemes.",
     "UniSpeech-SAT": "UniSpeech-SAT learned to name clusters of hidden frames, and to tell the speaker of a clip from "
     "the others. Take it for voices; WavLM is its successor.",
+    "SEW": "SEW learned as wav2vec 2.0 did, with half as many frames inside: it costs less to run. Take it where speed "
+    "counts more than the last error, in English.",
     "w2v-BERT 2.0": "w2v-BERT 2.0 is a conformer over mel energies that learned both to find the quantised frame "
     "behind a mask and to name it. Take it to be fine-tuned where there is little data in a language.",
     "vq-wav2vec": "vq-wav2vec turns speech into codes, two for every hundredth of a second, learned by telling the "

@@ -1,0 +1,129 @@
+"""SEW, squeezed and efficient wav2vec (arXiv 2109.06870): wav2vec 2.0 that attends to every other frame."""
+
+from dataclasses import dataclass, replace
+from math import prod
+
+import torch
+from torch import nn
+
+from sonant.errors import ConfigurationError
+from sonant.layers.attention import SelfAttention
+from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm, receptive_field
+from sonant.layers.squeezed import SqueezedEncoder
+from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
+from sonant.models.maskable import FeatureProjection, MaskableBackbone
+from sonant.models.normalization import ORIGINAL_EPSILON, check_epsilon
+
+
+@dataclass(frozen=True, kw_only=True)
+class SEWConfig:
+    """Sizes and rates; the defaults are SEW-tiny. In brackets: Hugging Face's name.
+
+    Attributes:
+        squeeze_factor: frames that the Transformer sees as one.
+    """
+
+    conv_channels: tuple[int, ...] = (64, *(128,) * 4, *(256,) * 4, *(512,) * 4)  # conv_dim
+    conv_kernels: tuple[int, ...] = (10, 3, 1, 3, 1, 3, 1, 3, 1, 2, 1, 2, 1)
+    conv_strides: tuple[int, ...] = (5, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1)
+    conv_bias: bool = False
+    extractor_norm: ExtractorNorm = "group"  # feat_extract_norm
+    dim: int = 512  # hidden_size
+    num_layers: int = 12
+    num_heads: int = 8
+    feed_forward_dim: int = 2048
+    squeeze_factor: int = 2
+    position_kernel: int = 31  # num_conv_pos_embeddings
+    position_groups: int = 16
+    layer_norm_eps: float = 1e-5
+    dropout: float = 0.1  # hidden_dropout
+    attention_dropout: float = 0.1
+    activation_dropout: float = 0.0
+    input_dropout: float = 0.1  # feat_proj_dropout
+    layerdrop: float = 0.05
+    normalize: bool = False  # whether waveforms come with zero mean and unit variance
+    normalize_epsilon: float = ORIGINAL_EPSILON  # added to the variance
+    sampling_rate: int = 16_000
+
+    def __post_init__(self) -> None:
+        if not len(self.conv_channels) == len(self.conv_kernels) == len(self.conv_strides) > 0:
+            raise ConfigurationError(
+                f"conv_channels, conv_kernels and conv_strides describe the same layers, but have "
+                f"{len(self.conv_channels)}, {len(self.conv_kernels)} and {len(self.conv_strides)} entries."
+            )
+        for name, divisor in (("num_heads", self.num_heads), ("position_groups", self.position_groups)):
+            if self.dim % divisor:
+                raise ConfigurationError(f"dim={self.dim} cannot be divided by {name}={divisor}; choose a multiple.")
+        check_epsilon(self.normalize_epsilon)
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that one frame sees."""
+        return receptive_field(self.conv_kernels, self.conv_strides)
+
+    @property
+    def stride(self) -> int:
+        """Samples from one frame to the next."""
+        return prod(self.conv_strides)
+
+
+SMALL = SEWConfig(dim=768, num_heads=12, feed_forward_dim=3072)
+MID = replace(SMALL, num_layers=24, layerdrop=0.2)
+
+
+class SEW(MaskableBackbone):
+    """Convolutional extractor, projection, masking, Transformer over squeezed frames; see `SqueezedEncoder`.
+
+    Hidden states and `last` have the frames of the extractor: `last` is stretched to them, hidden states are repeated.
+    """
+
+    config: SEWConfig
+    extractor: ConvExtractor
+    encoder: SqueezedEncoder
+
+    def __init__(self, config: SEWConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config
+        self.extractor = ConvExtractor(
+            c.conv_channels, c.conv_kernels, c.conv_strides, bias=c.conv_bias, norm=c.extractor_norm
+        )
+        channels = c.conv_channels[-1]
+        self.projection = FeatureProjection(
+            channels, c.dim, linear=channels != c.dim, dropout=c.input_dropout, eps=c.layer_norm_eps
+        )
+        self.mask_embedding = nn.Parameter(torch.rand(c.dim))
+
+        def make_layer() -> TransformerLayer:
+            return TransformerLayer(
+                c.dim,
+                SelfAttention(c.dim, c.num_heads, dropout=c.attention_dropout),
+                FeedForward(c.dim, c.feed_forward_dim, dropout=c.dropout, activation_dropout=c.activation_dropout),
+                pre_norm=False,
+                dropout=c.dropout,
+                eps=c.layer_norm_eps,
+            )
+
+        inner = TransformerEncoder(
+            c.dim,
+            c.num_layers,
+            make_layer,
+            None,
+            pre_norm=False,
+            dropout=c.dropout,
+            layerdrop=c.layerdrop,
+            eps=c.layer_norm_eps,
+        )
+        self.encoder = SqueezedEncoder(
+            c.dim, inner, factor=c.squeeze_factor, kernel=c.position_kernel, groups=c.position_groups
+        )
+
+    @property
+    def num_layers(self) -> int:
+        """Blocks that the encoder has now, whatever the configuration says: some may have been taken out."""
+        return len(self.encoder.inner.layers)
+
+
+def build_sew(config: SEWConfig) -> SEW:
+    """Make a SEW with fresh weights."""
+    return SEW(config)
