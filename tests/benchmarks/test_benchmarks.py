@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import packed_law
+from benchmarks import int8_values, packed_law
 
 
 @pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")  # transformers' own call
@@ -20,3 +20,12 @@ def test_packed_law(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert row["sonant"] < 1e-5
         assert row["padded"] > 1e-3
         assert (row["masked"] > 1e-3) == (row["norm"] == "group")
+
+
+def test_int8_values(capsys: pytest.CaptureFixture[str]) -> None:
+    speech = Path(__file__).parents[2] / "examples" / "speech"
+    int8_values.main(["--model", "tiny:outliers", "--audio", str(speech), "--seconds", "0.5"])
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()[2:]]
+    equalised = {row[1].split(",")[0]: float(row[3]) for row in rows}
+    assert equalised["beside integers"] >= equalised["int8"] > equalised["int8 without smoothing"]
+    assert equalised["as readied"] >= 0.995

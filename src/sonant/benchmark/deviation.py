@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sonant.benchmark.systems import States
 from sonant.errors import MeasurementError
+from sonant.inference.int8.check import lowest_cosine
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,3 @@ def standardised(given: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
     deviation = deviation.maximum(torch.finfo(torch.bfloat16).eps * mean.abs())
     deviation = torch.where(deviation > 0, deviation, 1.0)
     return (given.double() - mean) / deviation, (expected.double() - mean) / deviation
-
-
-def lowest_cosine(given: Tensor, expected: Tensor) -> float:
-    """Of all rows; computed in float64, where rounding does not show."""
-    return float(F.cosine_similarity(given.double(), expected.double(), dim=-1).min())

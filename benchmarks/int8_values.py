@@ -1,0 +1,81 @@
+"""The values of a model in integers of eight bits: worst frames with and without smoothing, plain and with outliers.
+
+    python -m benchmarks.int8_values                        # the shipped model and WavLM Base with random weights
+    python -m benchmarks.int8_values --model sonant/wavlm-tiny --audio examples/speech
+
+Every state of every recording is compared with float32, whether this machine multiplies integers fast or not. Cosines
+are the lowest of any frame: as it is, with every channel over its root mean square (which is what a readied model is
+judged by), and with every channel standardised.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sonant.audio import read
+from sonant.benchmark.deviation import standardised
+from sonant.benchmark.subjects import OUTLIERS, subject
+from sonant.checkpoints import load_backbone
+from sonant.inference.cpu import prepare_cpu
+from sonant.inference.cpu.arithmetic import as_asked
+from sonant.inference.cpu.smoothing import Peaks
+from sonant.inference.int8.calibration import calibrate
+from sonant.inference.int8.check import equalised, lowest_cosine
+from sonant.inference.int8.preparation import integer_form
+from sonant.layers.packed import Packed
+from sonant.models import Backbone, Encoded
+
+MODELS = ("sonant/wavlm-tiny", f"sonant/wavlm-tiny{OUTLIERS}", "wavlm-base", f"wavlm-base{OUTLIERS}")
+
+
+@torch.no_grad()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--model", nargs="+", default=MODELS, help=f"{OUTLIERS} behind a name makes channels large")
+    parser.add_argument("--audio", type=Path, default=Path("examples/speech"), help="folder of FLAC files")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each recording")
+    options = parser.parse_args(arguments)
+    samples = round(options.seconds * 16_000)
+    clips = [torch.from_numpy(read(path))[:samples] for path in sorted(options.audio.glob("*.flac"))]
+    print("| model | form | as it is | channels equalised | channels standardised |\n|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.model:
+            drawn = subject(name, Path(folder), published=name.startswith("sonant/"))
+            report(drawn.title, load_backbone(drawn.source), clips)
+
+
+def report(title: str, backbone: Backbone, clips: Sequence[Tensor]) -> None:
+    """Print the rows of a model."""
+    speech = Packed.pack([backbone.normalized(clip) for clip in clips])
+    expected, arithmetic = backbone(speech), as_asked("int8")
+    found = calibrate(backbone).peaks
+    unknown = {name: Peaks(*(torch.full_like(part, torch.nan) for part in peaks)) for name, peaks in found.items()}
+    form = integer_form(backbone, arithmetic)
+    forms = {
+        f"beside integers, all in {arithmetic.linear}": prepare_cpu(backbone, arithmetic),
+        "int8 without smoothing": prepare_cpu(backbone, arithmetic, unknown),
+        "int8, smoothed": prepare_cpu(backbone, arithmetic, found),
+        f"as readied, {len(form.floats)} of {len(found)} blocks in floats": form.prepared,
+    }
+    for label, model in forms.items():
+        cosines = " | ".join(f"{cosine:.4f}" for cosine in lowest(model(speech), expected))
+        print(f"| {title} | {label} | {cosines} |", flush=True)
+
+
+def lowest(given: Encoded, expected: Encoded) -> list[float]:
+    """The lowest cosines of any frame of any state: as it is, equalised, standardised."""
+    pairs = [(given.hidden_states[number], state) for number, state in expected.hidden_states.items()]
+    return [
+        min(lowest_cosine(*pair) for pair in pairs),
+        min(lowest_cosine(*equalised(*pair)) for pair in pairs),
+        min(lowest_cosine(*standardised(*pair)) for pair in pairs),
+    ]
+
+
+if __name__ == "__main__":
+    main()
