@@ -350,7 +350,7 @@ class TestDamage:
         with pytest.raises(CheckpointMismatch, match=r"1000 layers, the file has 58 tensors in all"):
             load_checkpoint(folder)
 
-    @pytest.mark.parametrize("value", ["16", None, 1.5, [16], {}])
+    @pytest.mark.parametrize("value", ["sixteen", 1.5, [16], {}])
     def test_nonsense_in_the_configuration(self, folder, value):
         config = json.loads((folder / "config.json").read_text()) | {"hidden_size": value}
         (folder / "config.json").write_text(json.dumps(config))

@@ -16,6 +16,7 @@ from sonant.checkpoints.fairseq import PREFIXES, fairseq_heads, rows_in
 from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.keys import HeadTable, check, grouped, make_heads, read
 from sonant.checkpoints.left_aside import take_out, warn_of
+from sonant.checkpoints.quantised import refuse_quantised
 from sonant.checkpoints.tables import HF, HF_CTC, HF_W2V_BERT2
 from sonant.checkpoints.wrappers import LEAST, likeness, split_overrides, unwrap
 from sonant.errors import ConfigurationError, UnknownCheckpoint
@@ -37,6 +38,7 @@ def read_bare(tensors: Mapping[str, Tensor], source: object, *, overrides: Mappi
         UnknownCheckpoint: the names are those of no model here.
         ConfigurationError: `overrides` does not say what the tensors leave open.
     """
+    refuse_quantised(tensors, {}, source)
     wanted, given = split_overrides(overrides)
     alike = {"hf": HF, "w2v_bert2": HF_W2V_BERT2, "fairseq": rows_in(())}
     naming = max(alike, key=lambda name: likeness(tensors, alike[name]))

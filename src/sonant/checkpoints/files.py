@@ -108,7 +108,7 @@ def only_tensors(state: Any, source: object) -> dict[str, Tensor]:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8-sig"))  # editors of Windows begin files with a mark
     except (ValueError, RecursionError) as error:
         raise CorruptedCheckpoint(
             f"{path} is not JSON ({error}): it is damaged or cut short. Fetch it again."

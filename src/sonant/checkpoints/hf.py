@@ -16,13 +16,21 @@ from sonant.checkpoints.checkpoint import UNUSED, Checkpoint
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.files import read_json, read_tensors, write_json, write_safetensors
 from sonant.checkpoints.folder import CONFIG, PREPROCESSORS, WEIGHTS, index_of, replacing_model
-from sonant.checkpoints.hf_config import backbone_settings, family_in, head_metadata, unused_settings, write_config
+from sonant.checkpoints.hf_config import (
+    backbone_settings,
+    family_in,
+    head_metadata,
+    plain_values,
+    unused_settings,
+    write_config,
+)
 from sonant.checkpoints.hf_heads import head_tables_of, heads_in
 from sonant.checkpoints.hf_layouts import LAYOUTS
-from sonant.checkpoints.keys import check, holds, make_heads, read, write
+from sonant.checkpoints.keys import check, grouped, holds, make_heads, read, write
 from sonant.checkpoints.languages import Get, Languages, adapter_of, in_language, refuse_language
 from sonant.checkpoints.left_aside import take_out, warn_of
 from sonant.checkpoints.own import OWN_TYPE, int8_note, read_own, read_own_heads, write_own_heads
+from sonant.checkpoints.quantised import refuse_quantised
 from sonant.checkpoints.tables import HF_UNUSED
 from sonant.checkpoints.tokenizer_files import read_tokenizer, write_tokenizer
 from sonant.checkpoints.wrappers import split_overrides, unwrap
@@ -50,13 +58,17 @@ def read_hf(
         refuse_language(language, source)
         return read_own(folder, theirs, weights or _read_weights(folder, source), overrides)
     wanted, overrides = split_overrides(overrides)
+    told = theirs
+    theirs = plain_values(theirs)
     family = family_in(theirs, source)
     layout = LAYOUTS[family]
     preprocessor, said_by = _read_preprocessor(folder)
     settings = backbone_settings(theirs, layout, preprocessor, source)
     settings["sampling_rate"] = preprocessor.get("sampling_rate", 16_000)
+    weights = weights or _read_weights(folder, source)
+    refuse_quantised(weights, theirs, source)
     found = unwrap(
-        weights or _read_weights(folder, source),
+        weights,
         layout.rows,
         inner=(layout.prefix,),
         source=source,
@@ -80,7 +92,7 @@ def read_hf(
     if "ctc" in heads:
         heads["ctc"].metadata.update(read_tokenizer(folder, len(heads["ctc"].tensors["weight"]), theirs))
     metadata = {
-        "hf": theirs,
+        "hf": told,
         "hf_preprocessor": preprocessor,
         "normalize_from": said_by or layout.normalize_from,
         "config_from": CONFIG,
@@ -123,10 +135,13 @@ def shards_in(index: Path) -> list[str]:
     table = read_json(index).get("weight_map")
     if not isinstance(table, dict) or not table:
         raise CorruptedCheckpoint(f"{index} lists no shards (no weight_map). Fetch it again.")
-    names = sorted({str(name) for name in table.values()})
+    names = sorted({str(name).removeprefix("./") for name in table.values()})
     for name in names:
-        if Path(name).name != name:
-            raise CorruptedCheckpoint(f"{index} names the shard {name!r}, which is no file beside it.")
+        if Path(name).name != name or "\\" in name:
+            raise CorruptedCheckpoint(
+                f"{index} names the shard {name!r}, which is no file beside it. Shards lie in the folder of their "
+                "index; correct the name there, or fetch both again."
+            )
     return names
 
 
@@ -136,6 +151,12 @@ def _read_shards(folder: Path, index: str) -> dict[str, Tensor]:
         if not (folder / name).is_file():
             raise CheckpointMismatch(f"{folder} lacks the shard {name}, which {index} lists. Fetch it as well.")
         state |= read_tensors(folder / name)
+    absent = [name for name in read_json(folder / index)["weight_map"] if name not in state]
+    if absent:
+        raise CheckpointMismatch(
+            f"{folder}: {index} lists {grouped(absent)}, and no shard has it. The index and the shards are of two "
+            "models or two downloads; fetch them together."
+        )
     return state
 
 
@@ -143,9 +164,10 @@ def _read_preprocessor(folder: Path) -> tuple[dict[str, Any], str]:
     """Return what it says, and where that is written; nothing where there is none."""
     for name in PREPROCESSORS:
         if (folder / name).is_file():
-            found = read_json(folder / name)
+            found = plain_values(read_json(folder / name))
             inner = found.get("feature_extractor")
-            found = inner if isinstance(inner, dict) else found
+            found = plain_values(inner) if isinstance(inner, dict) else found
+            found = {setting: value for setting, value in found.items() if value is not None}
             if "do_normalize" in found or "sampling_rate" in found:
                 return found, name
     return {}, ""

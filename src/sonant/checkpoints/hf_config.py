@@ -1,5 +1,6 @@
 """config.json of transformers and our configurations, both ways."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,7 +48,7 @@ def backbone_settings(
 ) -> dict[str, Any]:
     """Values for our configuration; the bias of the convolutions is left to the tensors, which know it better."""
     for name, value, meaning in layout.required:
-        if config.get(name, value) not in ((value, None) if value is False else (value,)):
+        if config.get(name) not in (value, None):
             raise UnsupportedCheckpoint(
                 f"{source}: config.json says {name}={config[name]!r}, that is {meaning}. sonant's models do not have "
                 f"it; only {name}={value!r} can be loaded."
@@ -57,16 +58,40 @@ def backbone_settings(
 
 
 def _typed(value: Any, default: Any, name: str, source: object) -> Any:
-    """The value as the type of the default, or an error: a configuration may come from anywhere."""
+    """The value as the type of the default, which null stands for, or an error: a file may come from anywhere."""
+    if value is None:
+        return default
     if isinstance(default, tuple) and isinstance(value, list | tuple) and all(type(item) is int for item in value):
         return tuple(value)
     if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
+    if isinstance(default, bool) and value in (0, 1):
+        return bool(value)
+    if type(default) is int and isinstance(value, float) and value.is_integer():
+        return int(value)
     if not isinstance(default, float | tuple) and type(value) is type(default):
         return value
     raise CorruptedCheckpoint(
         f"{source}: config.json says {name}={value!r}; expected something like {default!r}. The file is damaged."
     )
+
+
+def plain_values(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a JSON file as they are meant: numbers, booleans and null in quotes are such."""
+    return {name: _unquoted(value) for name, value in config.items()}
+
+
+def _unquoted(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unquoted(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if value.lower() in ("true", "false", "null"):
+        return {"true": True, "false": False}.get(value.lower())
+    for number, pattern in ((int, r"[+-]?\d{1,18}"), (float, r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")):
+        if re.fullmatch(pattern, value.strip()):
+            return number(value)
+    return value
 
 
 def head_metadata(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,9 +122,17 @@ def head_metadata(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _labels(config: Mapping[str, Any]) -> list[str] | None:
     names = config.get("id2label")
-    if not isinstance(names, dict):
+    if isinstance(names, list):
+        return [str(name) for name in names]
+    if not isinstance(names, dict) or not names:
         return None
-    return [str(names[key]) for key in sorted(names, key=int)]
+    for table in (names, {value: key for key, value in names.items() if isinstance(value, int | str)}):  # or reversed
+        if len(table) == len(names) and all(re.fullmatch(r"\d{1,9}", str(key)) for key in table):
+            return [str(table[key]) for key in sorted(table, key=int)]
+    raise CorruptedCheckpoint(
+        f"config.json says id2label={names!r:.120}; expected the numbers of labels and their names, such as "
+        '{"0": "angry", "1": "calm"}. Correct it in config.json.'
+    )
 
 
 def _problem(config: Mapping[str, Any]) -> dict[str, Any]:
