@@ -288,3 +288,22 @@ def test_a_language_whose_adapter_is_not_on_the_hub(hub, tmp_path):
     hub.publish(folder)
     with pytest.raises(CheckpointUnavailable, match="has a vocabulary of 'fra', but no adapter for it"):
         load_checkpoint(REPOSITORY, language="fra")
+
+
+def test_a_lora_and_its_base(hub, tmp_path):
+    from tests.checkpoints import tiny
+    from tests.checkpoints.table.lora import adapt, write
+
+    theirs = tiny.theirs("hubert")
+    theirs.save_pretrained(tmp_path / "base")
+    write(tmp_path / "lora", adapt(theirs, 1.5, prefix="base_model.model."), base_model_name_or_path="someone/base")
+    hub.publish(tmp_path / "base", "someone/base")
+    hub.publish(tmp_path / "lora", "someone/lora")
+    expected = load_checkpoint(tmp_path / "lora", overrides={"base": tmp_path / "base"})
+    for offline in (False, True):
+        got = load_checkpoint("someone/lora", local_files_only=offline)
+        assert not differing(got.backbone_state, expected.backbone_state)
+    hub.publish(tmp_path / "lora", "someone/other")
+    del hub.files["someone/other", COMMITS["main"]]["adapter_model.safetensors"]
+    with pytest.raises(CheckpointUnavailable, match="no weights of an adapter"):
+        load_checkpoint("someone/other")

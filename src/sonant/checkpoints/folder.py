@@ -13,6 +13,8 @@ from sonant.errors import CorruptedCheckpoint, ModelWarning, warn
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference; each may be cut into shards
+ADAPTER_CONFIG = "adapter_config.json"  # of peft
+ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")  # of peft, in the order of preference
 OWN_HEADS = "sonant_heads.safetensors"
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 EXCHANGE = ".saving-"  # begins the name of the hidden folder in which a model is written

@@ -29,10 +29,11 @@ from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.keys import check, grouped, holds, make_heads, read, write
 from sonant.checkpoints.languages import Get, Languages, adapter_of, in_language, refuse_language
 from sonant.checkpoints.left_aside import take_out, warn_of
+from sonant.checkpoints.lora import with_lora_merged
 from sonant.checkpoints.own import OWN_TYPE, int8_note, read_own, read_own_heads, write_own_heads
 from sonant.checkpoints.quantised import refuse_quantised
 from sonant.checkpoints.tables import HF_UNUSED
-from sonant.checkpoints.tokenizer_files import read_tokenizer, write_tokenizer
+from sonant.checkpoints.tokenizer_files import PIECES, VOCABULARY, read_tokenizer, write_tokenizer
 from sonant.checkpoints.wrappers import split_overrides, unwrap
 from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckpoint
 from sonant.models import WaveformTransformerConfig
@@ -47,25 +48,33 @@ def read_hf(
     source: object = None,
     language: str | None = None,
     get: Get | None = None,
+    config_json: Mapping[str, Any] | None = None,
+    beside: Path | None = None,
 ) -> Checkpoint:
-    """A checkpoint from a folder; `weights` are the tensors where they are in no file of the usual names.
+    """A checkpoint from a folder.
 
-    `language` and `get` are as in `load_checkpoint` and `Languages`.
+    Args:
+        weights: the tensors, where they are in no file of the usual names.
+        language, get: as in `load_checkpoint` and `Languages`.
+        config_json: what stands in config.json, if it is to be read otherwise.
+        beside: a folder whose preprocessor and tokenizer go before those here.
     """
     source = source or folder
-    theirs = read_json(folder / CONFIG)
+    theirs = dict(config_json or read_json(folder / CONFIG))
     if theirs.get("model_type") == OWN_TYPE:
         refuse_language(language, source)
-        return read_own(folder, theirs, weights or _read_weights(folder, source), overrides)
+        return read_own(folder, theirs, weights or read_weights(folder, source), overrides)
     wanted, overrides = split_overrides(overrides)
     told = theirs
     theirs = plain_values(theirs)
     family = family_in(theirs, source)
     layout = LAYOUTS[family]
-    preprocessor, said_by = _read_preprocessor(folder)
+    preprocessor, said_by = _read_preprocessor(beside) if beside else ({}, "")
+    if not said_by:
+        preprocessor, said_by = _read_preprocessor(folder)
     settings = backbone_settings(theirs, layout, preprocessor, source)
     settings["sampling_rate"] = preprocessor.get("sampling_rate", 16_000)
-    weights = weights or _read_weights(folder, source)
+    weights, overrides = with_lora_merged(weights or read_weights(folder, source), folder, overrides, source)
     refuse_quantised(weights, theirs, source)
     found = unwrap(
         weights,
@@ -90,7 +99,9 @@ def read_hf(
     warn_of(left, source, reason)
     heads = make_heads(translated, known)
     if "ctc" in heads:
-        heads["ctc"].metadata.update(read_tokenizer(folder, len(heads["ctc"].tensors["weight"]), theirs))
+        heads["ctc"].metadata.update(
+            read_tokenizer(_with_tokenizer(beside) or folder, len(heads["ctc"].tensors["weight"]), theirs)
+        )
     metadata = {
         "hf": told,
         "hf_preprocessor": preprocessor,
@@ -117,7 +128,8 @@ def _compare(state: dict[str, Tensor], derived: Mapping[str, Tensor], source: ob
             )
 
 
-def _read_weights(folder: Path, source: object) -> dict[str, Tensor]:
+def read_weights(folder: Path, source: object) -> dict[str, Tensor]:
+    """The tensors of a folder, from one file or from shards."""
     for name in WEIGHTS:
         if (folder / name).is_file():
             return read_tensors(folder / name)
@@ -171,6 +183,10 @@ def _read_preprocessor(folder: Path) -> tuple[dict[str, Any], str]:
             if "do_normalize" in found or "sampling_rate" in found:
                 return found, name
     return {}, ""
+
+
+def _with_tokenizer(folder: Path | None) -> Path | None:
+    return folder if folder and any((folder / name).is_file() for name in (VOCABULARY, PIECES)) else None
 
 
 def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:

@@ -22,7 +22,15 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from sonant.checkpoints.folder import CONFIG, OWN_HEADS, PREPROCESSORS, WEIGHTS, index_of
+from sonant.checkpoints.folder import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    CONFIG,
+    OWN_HEADS,
+    PREPROCESSORS,
+    WEIGHTS,
+    index_of,
+)
 from sonant.checkpoints.hf import shards_in
 from sonant.checkpoints.tokenizer_files import PIECES, TOKENIZER_FILES, VOCABULARY
 from sonant.errors import CheckpointError, CheckpointUnavailable
@@ -48,17 +56,24 @@ def fetch(repository: str, *, revision: str | None = None, local_files_only: boo
             f"{repository!r} is neither a file nor a folder here, nor the name of a model on the hub, which would be "
             "owner/name. Check the path."
         )
-    trouble = None if local_files_only else _ask(repository, revision)
+    first, trouble = CONFIG, None if local_files_only else _ask(repository, CONFIG, revision)
+    if isinstance(trouble, EntryNotFoundError) and _ask(repository, ADAPTER_CONFIG, revision) is None:
+        first, trouble = ADAPTER_CONFIG, None
     offline = local_files_only or trouble is not None
+    if offline and not _is_cached(repository, CONFIG, revision) and _is_cached(repository, ADAPTER_CONFIG, revision):
+        first = ADAPTER_CONFIG
     try:
-        config = Path(hf_hub_download(repository, CONFIG, revision=revision, local_files_only=offline))
+        config = Path(hf_hub_download(repository, first, revision=revision, local_files_only=offline))
         commit = config.parent.name  # from here on, whatever happens to the branch meanwhile
 
         def get(name: str) -> Path:
             return Path(hf_hub_download(repository, name, revision=commit, local_files_only=offline))
 
-        _get_weights(repository, get)
-        _get_preprocessor(repository, get, commit)
+        if first == ADAPTER_CONFIG:
+            _get_adapter(repository, get)
+        else:
+            _get_weights(repository, get)
+            _get_preprocessor(repository, get, commit)
         _get_tokenizer(get)
         for name in (*PREPROCESSORS, OWN_HEADS):
             with suppress(EntryNotFoundError):
@@ -96,10 +111,28 @@ def _unfetched(repository: str, name: str, error: Exception) -> CheckpointUnavai
     )
 
 
-def _ask(repository: str, revision: str | None) -> Exception | None:
-    """What keeps the hub from giving us this model, or None; a single attempt, so that being offline costs no time."""
+def _is_cached(repository: str, name: str, revision: str | None) -> bool:
     try:
-        get_hf_file_metadata(hf_hub_url(repository, CONFIG, revision=revision))
+        return isinstance(try_to_load_from_cache(repository, name, revision=revision), str)
+    except HFValidationError:
+        return False
+
+
+def _get_adapter(repository: str, get: Get) -> None:
+    """The weights of a LoRA; those of its base are another model's."""
+    for name in ADAPTER_WEIGHTS:
+        with suppress(EntryNotFoundError):
+            get(name)
+            return
+    raise CheckpointUnavailable(
+        f"{repository} has an {ADAPTER_CONFIG}, but no weights of an adapter ({' or '.join(ADAPTER_WEIGHTS)})."
+    )
+
+
+def _ask(repository: str, name: str, revision: str | None) -> Exception | None:
+    """What keeps the hub from giving us a file, or None; a single attempt, so that being offline costs no time."""
+    try:
+        get_hf_file_metadata(hf_hub_url(repository, name, revision=revision))
     except Exception as error:  # as above  # noqa: BLE001
         return error
     return None

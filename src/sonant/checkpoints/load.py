@@ -16,9 +16,11 @@ from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
 from sonant.checkpoints.fairseq2 import is_w2v_bert2, read_w2v_bert2
 from sonant.checkpoints.fairseq2_wav2vec2 import is_wav2vec2, read_wav2vec2
 from sonant.checkpoints.files import described, kind_of, read_json, read_safetensors
-from sonant.checkpoints.folder import CONFIG, EXCHANGE
+from sonant.checkpoints.folder import ADAPTER_CONFIG, CONFIG, EXCHANGE
 from sonant.checkpoints.hf import read_hf
 from sonant.checkpoints.hf_config import is_known
+from sonant.checkpoints.lora import with_lora_merged
+from sonant.checkpoints.lora_folder import BASE, is_lora_folder, read_lora
 from sonant.checkpoints.own import INT8_GROUPS
 from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
 from sonant.checkpoints.unpickle import read_pickle
@@ -49,7 +51,7 @@ def load_checkpoint(
         overrides: settings that win over what the file says, by the names of our configurations, and "family". Needed
             for files without a configuration whose sizes are not those of a published model; {"normalize": True} says
             that waveforms are to be normalised. {"tokenizer": SOURCE} names the vq-wav2vec of a BERT on its codes.
-            {"prefix": "student"} says which model is meant in a file with several.
+            {"prefix": "student"} says which model is meant in a file with several, {"base": SOURCE} what a LoRA adapts.
         language: of a model with adapters by language (MMS), such as "fra"; transformers calls it target_lang. Only its
             adapter is fetched. None keeps the one in the weights.
 
@@ -98,6 +100,8 @@ def load_checkpoint(
 
     folder = fetch(source, revision=revision, local_files_only=local_files_only)
     get = partial(fetch_one, source, commit=folder.name, local_files_only=local_files_only)
+    if is_lora_folder(folder):
+        return _read_lora(folder, overrides, source=source, local_files_only=local_files_only)
     return read_hf(folder, overrides=overrides, source=source, language=language, get=get)
 
 
@@ -193,6 +197,8 @@ def _shipped(source: str | os.PathLike[str]) -> Path | None:
 
 
 def _read_folder(folder: Path, overrides: Mapping[str, Any] | None, language: str | None) -> Checkpoint:
+    if is_lora_folder(folder):
+        return _read_lora(folder, overrides, source=folder)
     if (folder / CONFIG).is_file():
         return read_hf(folder, overrides=overrides, language=language)
     for exchange in folder.glob(f"{EXCHANGE}*/before/{CONFIG}"):
@@ -205,6 +211,32 @@ def _read_folder(folder: Path, overrides: Mapping[str, Any] | None, language: st
         f"{folder} is no folder of transformers: it has no {CONFIG}. It holds {held}. "
         "For a checkpoint of unilm, fairseq, fairseq2, torchaudio or s3prl give the file itself."
     )
+
+
+def _read_lora(
+    folder: Path, overrides: Mapping[str, Any] | None, *, source: object, local_files_only: bool = False
+) -> Checkpoint:
+    """A LoRA merged into its base, which is a folder here or a model on the hub."""
+    told, rest = read_json(folder / ADAPTER_CONFIG), dict(overrides or {})
+    base = rest.pop(BASE, None) or told.get("base_model_name_or_path")
+    if not isinstance(base, str | os.PathLike) or not str(base).strip():
+        raise CheckpointUnavailable(
+            f"{source} is a LoRA and does not say which model it adapts. Name it: "
+            f"overrides={{{BASE!r}: 'owner/name or folder'}}."
+        )
+    place = Path(base).expanduser()
+    place = place if _exists(place) else _shipped(str(base)) or place
+    if not place.is_dir():
+        if not isinstance(base, str) or place.is_absolute() or base.count("/") != 1 or base.startswith((".", "~")):
+            raise CheckpointUnavailable(
+                f"{source} is a LoRA that adapts {base}, which is no folder here. Name the model: "
+                f"overrides={{{BASE!r}: 'owner/name or folder'}}."
+            )
+        from sonant.checkpoints.hub import fetch
+
+        revision = told.get("revision")
+        place = fetch(base, revision=revision if isinstance(revision, str) else None, local_files_only=local_files_only)
+    return read_lora(folder, place, overrides=rest, source=source)
 
 
 def _read_file(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
@@ -239,4 +271,5 @@ def _read_tensors(
     config = path.parent / CONFIG
     if config.is_file() and (is_known(read_json(config)) or not is_named_as_transformers(tensors)):
         return read_hf(path.parent, overrides=overrides, weights=tensors, source=path)
+    tensors, overrides = with_lora_merged(tensors, path.parent, overrides, path)
     return read_bare(tensors, path, overrides=overrides)

@@ -1,0 +1,115 @@
+"""Folders of peft: adapter_config.json and adapter_model.safetensors, merged into the base that they name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sonant.checkpoints.checkpoint import Checkpoint
+from sonant.checkpoints.files import read_json, read_tensors
+from sonant.checkpoints.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG
+from sonant.checkpoints.hf import read_hf, read_weights
+from sonant.checkpoints.hf_config import family_in
+from sonant.checkpoints.hf_layouts import LAYOUTS, Layout
+from sonant.checkpoints.keys import grouped
+from sonant.checkpoints.left_aside import warn_of
+from sonant.checkpoints.lora import ROOT, merged, module_of, scaling_in, without_saved
+from sonant.checkpoints.wrappers import unwrap
+from sonant.errors import CheckpointMismatch
+
+BASE = "base"  # in overrides: the model that a LoRA adapts, in place of the one that it names
+
+
+def is_lora_folder(folder: Path) -> bool:
+    """Return whether a folder holds an adapter of peft."""
+    return (folder / ADAPTER_CONFIG).is_file() and _weights_in(folder) is not None
+
+
+def _weights_in(folder: Path) -> Path | None:
+    return next((folder / name for name in ADAPTER_WEIGHTS if (folder / name).is_file()), None)
+
+
+def read_lora(folder: Path, base: Path, *, overrides: Mapping[str, Any] | None, source: object) -> Checkpoint:
+    """The model in the folder `base` with the adapter in `folder` merged into it.
+
+    Heads are those of the class that was adapted: what was trained with the adapter, and what the base has of it.
+    A preprocessor and a tokenizer beside the adapter go before those of the base.
+    """
+    adapting = read_json(folder / ADAPTER_CONFIG)
+    scaling = scaling_in(adapting, source)
+    theirs = read_json(base / CONFIG)
+    layout = LAYOUTS[family_in(theirs, base)]
+    found = unwrap(read_weights(base, base), layout.rows, inner=(layout.prefix,), source=base, family=layout.model_type)
+    tensors = {name.removeprefix(layout.prefix): tensor for name, tensor in found.tensors.items()}
+    adapter, inside = _named_as(tensors, folder, layout, source)
+    kept, left = _of_class(tensors, adapter, theirs, adapting, layout)
+    state, absent = merged(kept, adapter, scaling, source)
+    lost = [module for module in absent if module in inside]
+    if lost:
+        raise CheckpointMismatch(
+            f"{source} adapts {grouped(lost)}, which {base} does not have. It was trained on another model; name that: "
+            f"overrides={{{BASE!r}: 'owner/name or folder'}}."
+        )
+    warn_of([*left, *absent], source, "They belong to the base as it was before, or have no weights in it.")
+    told = theirs | ({"architectures": [_class_in(adapting)]} if _class_in(adapting) else {})
+    return read_hf(base, overrides=overrides, weights=state, config_json=told, beside=folder, source=source)
+
+
+def _named_as(
+    tensors: Mapping[str, Tensor], folder: Path, layout: Layout, source: object
+) -> tuple[dict[str, Tensor], set[str]]:
+    """The adapter under the names of the base, and the names and modules of the backbone among them."""
+    path = _weights_in(folder)
+    read = {} if path is None else read_tensors(path)
+    adapter = without_saved({name.removeprefix(ROOT): tensor for name, tensor in read.items()}, source)
+    modules = dict.fromkeys(filter(None, map(module_of, adapter)))
+    prefixes = dict.fromkeys(prefix for module in modules for prefix in _prefixes(module))
+
+    def fitting(prefix: str) -> int:
+        return sum(f"{m[len(prefix) :]}.weight" in tensors for m in modules if m.startswith(prefix))
+
+    prefix = max(prefixes, key=fitting, default="")
+    if not fitting(prefix):
+        raise CheckpointMismatch(
+            f"{source} adapts {grouped(modules) or 'nothing'}, and the base has no such weights. Either it was "
+            "trained on another model, or the layer is under weight norm, which peft cannot merge either. If it is the "
+            f"former, name the model: overrides={{{BASE!r}: 'owner/name or folder'}}."
+        )
+    outer = prefix.removesuffix(layout.prefix)
+    roots = {row.foreign.partition(".")[0] for row in layout.rows}
+    renamed, inside = {}, set()
+    for name, tensor in adapter.items():
+        within = name.startswith(prefix) and name[len(prefix) :].partition(".")[0] in roots
+        short = name[len(prefix) :] if within else name.removeprefix(outer)
+        renamed[short] = tensor
+        inside |= {short, module_of(short) or short} if within else set()
+    return renamed, inside
+
+
+def _prefixes(module: str) -> list[str]:
+    """Everything that may stand before the backbone's name of a module, the shortest first."""
+    parts = module.split(".")
+    return ["".join(f"{part}." for part in parts[:number]) for number in range(len(parts))]
+
+
+def _class_in(adapting: Mapping[str, Any]) -> str | None:
+    mapping = adapting.get("auto_mapping")
+    name = mapping.get("base_model_class") if isinstance(mapping, Mapping) else None
+    return name if isinstance(name, str) else None
+
+
+def _of_class(
+    tensors: Mapping[str, Tensor],
+    adapter: Mapping[str, Tensor],
+    theirs: Mapping[str, Any],
+    adapting: Mapping[str, Any],
+    layout: Layout,
+) -> tuple[dict[str, Tensor], list[str]]:
+    """The base's tensors without the heads that the adapted class does not have, and the names of those."""
+    name = _class_in(adapting)
+    if name is None or name in (theirs.get("architectures") or ()):
+        return dict(tensors), []
+    roots = {row.foreign.partition(".")[0] for row in layout.rows}
+    left = [tensor for tensor in tensors if tensor.partition(".")[0] not in roots and tensor not in adapter]
+    return {tensor: value for tensor, value in tensors.items() if tensor not in left}, left
