@@ -4,19 +4,21 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from sonant.checkpoints import load_checkpoint
 from sonant.checkpoints.lora import Scaling, merged, merged_inside, scaling_in
 from sonant.errors import (
     CheckpointMismatch,
     CheckpointUnavailable,
+    ConfigurationError,
     CorruptedCheckpoint,
     ModelWarning,
+    UnknownName,
     UnsupportedCheckpoint,
 )
 from tests.checkpoints import tiny
-from tests.checkpoints.table.lora import CONFIG, adapt, random, write
+from tests.checkpoints.table.lora import CONFIG, LAYERS, adapt, random, write
 
 W, A, B = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[1.0, -1.0]]), torch.tensor([[2.0], [0.5]])
 
@@ -92,6 +94,16 @@ def test_modules_trained_whole_replace_the_original():
 def test_settings_that_mean_another_sum_are_refused(settings, error):
     with pytest.raises(error):
         scaling_in(CONFIG | settings, "")
+
+
+def test_a_scale_that_is_none_and_one_that_nothing_needs(tmp_path):
+    tiny.theirs("hubert").save_pretrained(tmp_path)
+    with pytest.raises(UnknownName, match="lora_scale"):
+        load_checkpoint(tmp_path, overrides={"lora_scale": 2.0})
+    state = load_file(tmp_path / "model.safetensors")
+    save_file(state | {f"{LAYERS[0]}.lora_A.weight": random(4, 16)}, tmp_path / "model.safetensors")
+    with pytest.raises(ConfigurationError, match="expected a number"):
+        load_checkpoint(tmp_path, overrides={"lora_scale": "two"})
 
 
 @pytest.fixture

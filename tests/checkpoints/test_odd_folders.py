@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sonant.checkpoints import load_checkpoint
-from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnsupportedCheckpoint
+from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckpoint, UnsupportedCheckpoint
 from tests.checkpoints import tiny
 
 
@@ -67,12 +67,27 @@ def test_what_is_no_number_is_refused(folder, setting):
         load_checkpoint(folder)
 
 
-def test_a_mark_of_the_byte_order_before_json(folder):
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_what_editors_of_windows_make_of_json(folder, encoding):
     for name in ("config.json", "preprocessor_config.json"):
         change(folder, name, sampling_rate=16_000)
         path = folder / name
-        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+        path.write_text(path.read_text(), encoding=encoding)
     assert load_checkpoint(folder).family == "wavlm"
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("wavlm.safetensors", "give that file itself"),
+        ("tf_model.h5", "another framework"),
+        ("README.md", "Fetch the weights as well"),
+    ],
+)
+def test_weights_under_another_name(folder, name, cure):
+    (folder / "model.safetensors").rename(folder / name)
+    with pytest.raises(UnknownCheckpoint, match=cure):
+        load_checkpoint(folder)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_several_models_of_one_family(state):
         prefix_of(both, HF, source="x", family="hubert")
     for given in ("b", "b."):
         assert prefix_of(both, HF, source="x", family="hubert", wanted=given) == "b."
-    with pytest.raises(UnknownName, match=r"'c'.*a\., b\."):
+    with pytest.raises(UnknownName, match=r"'c'.*'a\.', 'b\.'"):
         prefix_of(both, HF, source="x", family="hubert", wanted="c")
 
 
@@ -79,3 +79,9 @@ def test_the_door_takes_the_prefix(tmp_path, state):
         checkpoint = load_checkpoint(tmp_path, overrides={"prefix": "teacher"})
     differences = differing(encoder.model.state_dict(), checkpoint.backbone_state)
     assert len(differences) == len(checkpoint.backbone_state)
+
+
+def test_a_state_dict_with_settings_in_a_tuple(tmp_path, state):
+    tiny.theirs("hubert").config.save_pretrained(tmp_path)
+    torch.save((state, {"lr": 0.1}), tmp_path / "model.pt")
+    assert load_checkpoint(tmp_path / "model.pt").family == "hubert"

@@ -86,8 +86,14 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def described(state: Any) -> str:
     """What was unpickled, for messages: its type, or the keys of a dict."""
     if isinstance(state, Mapping):
-        return f"a dict with the keys {', '.join(map(repr, list(state)[:8]))}" if state else "an empty dict"
-    return f"an object of type {state.name if isinstance(state, StandIn) else type(state).__name__}"
+        kinds = sorted({_type_of(value) for value in state.values()})[:4]
+        keys = ", ".join(map(repr, list(state)[:8]))
+        return f"a dict with the keys {keys} and values of type {', '.join(kinds)}" if state else "an empty dict"
+    return f"an object of type {_type_of(state)}"
+
+
+def _type_of(value: Any) -> str:
+    return value.name if isinstance(value, StandIn) else type(value).__name__
 
 
 def only_tensors(state: Any, source: object) -> dict[str, Tensor]:
@@ -108,10 +114,10 @@ def only_tensors(state: Any, source: object) -> dict[str, Tensor]:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))  # editors of Windows begin files with a mark
+        value = json.loads(path.read_bytes())  # bytes: UTF-8, 16 or 32, with a mark of the byte order or without
     except (ValueError, RecursionError) as error:
         raise CorruptedCheckpoint(
-            f"{path} is not JSON ({error}): it is damaged or cut short. Fetch it again."
+            f"{path} is not JSON ({error}): it is damaged, cut short or changed by hand. Mend it or fetch it again."
         ) from error
     if not isinstance(value, dict):
         raise CorruptedCheckpoint(f"{path} holds a JSON {type(value).__name__}; expected an object with settings.")

@@ -135,10 +135,17 @@ def read_weights(folder: Path, source: object) -> dict[str, Tensor]:
             return read_tensors(folder / name)
         if (folder / index_of(name)).is_file():
             return _read_shards(folder, index_of(name))
-    held = ", ".join(sorted(entry.name for entry in folder.iterdir())[:12]) or "nothing"
+    names = sorted(entry.name for entry in folder.iterdir())
+    others = [name for name in names if name.endswith((".h5", ".msgpack", ".ckpt.index", ".gguf", ".onnx"))]
+    files = [name for name in names if name.endswith((".safetensors", ".bin", ".pt", ".pth", ".ckpt"))]
+    cure = "Fetch the weights as well."
+    if files:
+        cure = f"If {files[0]} has them, give that file itself: {folder / files[0]}."
+    elif others:
+        cure = f"{others[0]} is of another framework; fetch the weights for PyTorch."
     raise UnknownCheckpoint(
         f"{source} has a {CONFIG} but no weights: expected {' or '.join(WEIGHTS)}, whole or in shards. It holds "
-        f"{held}. Fetch the weights as well."
+        f"{', '.join(names[:12]) or 'nothing'}. {cure}"
     )
 
 

@@ -243,6 +243,8 @@ def _read_file(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
     if kind_of(path) == "safetensors":
         return _read_tensors(path, read_safetensors(path)[0], overrides)
     state = read_pickle(path)
+    if isinstance(state, list | tuple):  # (state dict, settings), for instance
+        state = {str(number): item for number, item in enumerate(state)}
     if not isinstance(state, Mapping):
         raise UnknownCheckpoint(f"{path} holds {described(state)}, not a checkpoint.")
     if not state:

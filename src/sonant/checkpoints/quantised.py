@@ -23,7 +23,7 @@ def refuse_quantised(state: Mapping[str, Tensor], config: Mapping[str, Any], sou
     whole = [
         name
         for name, tensor in state.items()
-        if not (tensor.is_floating_point() or tensor.is_complex() or name.endswith(COUNTERS) or tensor.ndim == 0)
+        if not (tensor.is_floating_point() or name.endswith(COUNTERS) or tensor.ndim == 0)
     ]
     marked = {tool: [name for name in state if name.endswith(ends)] for tool, ends in TOOLS.items()}
     tool = _tool_in(config) or next((tool for tool, names in marked.items() if names), None)

@@ -120,7 +120,7 @@ def prefix_of(tensors: Mapping[str, Tensor], rows: Table, *, source: object, fam
     if wanted is not None:
         given = str(wanted).rstrip(".") + "." if wanted else ""
         if given not in found:
-            raise UnknownName(f"backbone in {source} behind the prefix", wanted, found)
+            raise UnknownName(f"model in {source} behind the prefix", wanted, map(repr, found))
         return given
     if len(found) > 1 and not all(_same(tensors, names, found[0], other) for other in found[1:]):
         told = ", ".join(f"{prefix!r} ({len(names[prefix])} tensors)" for prefix in found)
