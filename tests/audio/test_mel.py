@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonant.audio.mel import deltas, fbank, mfcc, mfcc_with_deltas, num_mel_frames
-from sonant.errors import TooShortAudio
+from sonant.errors import ConfigurationError, TooShortAudio
 
 knf = pytest.importorskip("kaldi_native_fbank")
 
@@ -16,8 +16,8 @@ def noise(samples: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(samples, generator=torch.Generator().manual_seed(seed)) * 0.1
 
 
-def frames_of(extractor: object, waveform: torch.Tensor) -> np.ndarray:
-    extractor.accept_waveform(16_000, waveform.tolist())
+def frames_of(extractor: object, waveform: torch.Tensor, sampling_rate: int = 16_000) -> np.ndarray:
+    extractor.accept_waveform(sampling_rate, waveform.tolist())
     extractor.input_finished()
     return np.stack([extractor.get_frame(i) for i in range(extractor.num_frames_ready)])
 
@@ -29,6 +29,34 @@ def test_fbank_equals_kaldi(num_bins: int) -> None:
     options.mel_opts.num_bins = num_bins
     reference = frames_of(knf.OnlineFbank(options), noise(20_000))
     np.testing.assert_allclose(fbank(noise(20_000), num_bins=num_bins), reference, atol=5e-4)
+
+
+@pytest.mark.parametrize("rate", [7_350, 8_000, 11_025, 12_000, 22_050, 24_000, 32_000, 44_100, 48_000])
+def test_fbank_equals_kaldi_at_any_rate(rate: int) -> None:
+    """Where 25 ms are no whole number of samples, Kaldi drops the fraction: 275 samples at 11,025 Hz."""
+    options = knf.FbankOptions()
+    options.frame_opts.dither = 0
+    options.frame_opts.samp_freq = rate
+    options.mel_opts.num_bins = 40
+    reference = frames_of(knf.OnlineFbank(options), noise(20_000), rate)
+    ours = fbank(noise(20_000), sampling_rate=rate, num_bins=40)
+    assert len(ours) == num_mel_frames(20_000, sampling_rate=rate)
+    np.testing.assert_allclose(ours, reference, atol=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"sampling_rate": 8_000, "high_hz": 8_000.0}, "holds 0 to 4000 Hz"),
+        ({"low_hz": 9_000.0}, "from 9000 to 8000 Hz"),
+        ({"high_hz": -8_000.0}, "from 20 to 0 Hz"),
+        ({"num_bins": 400}, "hear nothing"),
+        ({"sampling_rate": 16}, "not kilohertz"),
+    ],
+)
+def test_bins_that_cannot_be_are_refused(settings: dict[str, float], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        fbank(noise(5_000), **settings)
 
 
 def test_mfcc_equals_kaldi() -> None:

@@ -52,6 +52,23 @@ def test_collars_hide_what_lies_about_the_boundaries() -> None:
     assert error.speech_seconds == pytest.approx(20 - 4 * 0.25)
 
 
+@pytest.mark.parametrize("parts", [((0, 2), (1, 3)), ((1, 3), (0, 2)), ((0, 3), (1, 2)), ((0, 1), (1, 3), (2, 2))])
+@pytest.mark.parametrize("collar", [0, 0.25])
+def test_turns_of_one_speaker_that_overlap_or_touch_are_one(parts: list[tuple[int, int]], collar: float) -> None:
+    """The seconds they share count once, and there is no collar where they meet."""
+    whole, several = turns(("a", 0, 3)), turns(*(("a", *part) for part in parts))
+    for reference, found in ((several, whole), (whole, several), (several, several)):
+        error = diarization_error(reference, found, collar_seconds=collar)
+        assert error == DiarizationError(0, 0, 0, 3 - 2 * collar)
+    unheard = diarization_error(several, turns(("x", 0, 1)), collar_seconds=collar)
+    assert unheard == DiarizationError(2 - collar, 0, 0, 3 - 2 * collar)
+
+
+def test_a_turn_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(MeasurementError, match="begins at 8 s and ends at 3 s"):
+        diarization_error(turns(("a", 8, 3)), REFERENCE)
+
+
 def test_nothing_to_score() -> None:
     with pytest.raises(MeasurementError, match="no speech that is scored"):
         diarization_error([], REFERENCE)

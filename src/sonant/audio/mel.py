@@ -14,21 +14,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sonant.errors import TooShortAudio
+from sonant.errors import ConfigurationError, TooShortAudio
 
-FRAME_SECONDS = 0.025
-SHIFT_SECONDS = 0.010
 PREEMPHASIS = 0.97
 LOWEST_HZ = 20.0
+MIN_SAMPLING_RATE = 100  # at which windows begin a sample apart
 ENERGY_FLOOR = torch.finfo(torch.float32).eps
 LIFTER = 22.0
 INTEGER_SCALE = 2.0**15  # Kaldi reads 16-bit samples as they are
 VARIANCE_FLOOR = 1e-7  # of SeamlessM4TFeatureExtractor
 
 
+def window_and_shift(sampling_rate: int) -> tuple[int, int]:
+    """Samples of a window of 25 ms, and samples from one to the next, 10 ms on; fractions are dropped, as by Kaldi."""
+    if sampling_rate < MIN_SAMPLING_RATE:
+        raise ConfigurationError(
+            f"sampling_rate={sampling_rate} was given; mel features need {MIN_SAMPLING_RATE} Hz or more. "
+            "Give samples a second, not kilohertz."
+        )
+    return sampling_rate // 40, sampling_rate // 100
+
+
 def num_mel_frames(num_samples: int, *, sampling_rate: int = 16_000) -> int:
     """Frames of a clip: windows of 25 ms every 10 ms that lie wholly inside it."""
-    window, shift = round(FRAME_SECONDS * sampling_rate), round(SHIFT_SECONDS * sampling_rate)
+    window, shift = window_and_shift(sampling_rate)
     return max(0, (num_samples - window) // shift + 1)
 
 
@@ -52,8 +61,10 @@ def fbank(
 
     Raises:
         TooShortAudio: less than one window of 25 ms.
+        ConfigurationError: the frequencies are in disorder or above the Nyquist frequency, or there are so many bins
+            that some lie between two frequencies of the transform and hear nothing.
     """
-    window, shift = round(FRAME_SECONDS * sampling_rate), round(SHIFT_SECONDS * sampling_rate)
+    window, shift = window_and_shift(sampling_rate)
     if waveform.shape[-1] < window:
         raise TooShortAudio(f"A clip has {waveform.shape[-1]} samples; one window of 25 ms needs {window}.")
     precise = torch.promote_types(waveform.dtype, torch.float32)
@@ -89,7 +100,7 @@ class MelStatistics:
         """Take in the next samples of the clip, (samples,)."""
         held = np.concatenate([self._held, samples.astype(np.float32)])
         new = num_mel_frames(len(held), sampling_rate=self.sampling_rate)
-        self._held = held[new * round(SHIFT_SECONDS * self.sampling_rate) :]
+        self._held = held[new * window_and_shift(self.sampling_rate)[1] :]
         if new:
             energies = _kaldi_fbank(torch.from_numpy(held), self.sampling_rate, self.num_bins)
             mean, total = energies.mean(0), self._count + new
@@ -143,7 +154,7 @@ def stacked_fbank(
 
 def stacked_reach(*, sampling_rate: int = 16_000, stack: int = 2) -> tuple[int, int]:
     """Samples that one frame of `stacked_fbank` is made of, and samples from one to the next."""
-    window, shift = round(FRAME_SECONDS * sampling_rate), round(SHIFT_SECONDS * sampling_rate)
+    window, shift = window_and_shift(sampling_rate)
     return window + (stack - 1) * shift, stack * shift
 
 
@@ -193,7 +204,12 @@ def _fft_size(window: int) -> int:
 @torch.inference_mode(mode=False)  # what is kept outlives the modes of the call that made it
 def mel_bank(num_bins: int, sampling_rate: int, low_hz: float, high_hz: float, *, window: int) -> Tensor:
     """Triangles that are straight on the mel scale, as Kaldi draws them: (num_bins, size / 2 + 1), for `spectra`."""
-    size = _fft_size(window)
+    size, nyquist = _fft_size(window), sampling_rate / 2
+    if not 0 <= low_hz < high_hz <= nyquist:
+        raise ConfigurationError(
+            f"Mel bins from {low_hz:g} to {high_hz:g} Hz were asked for; a sampling rate of {sampling_rate} Hz "
+            f"holds 0 to {nyquist:g} Hz. Choose low_hz below high_hz, both in that range."
+        )
 
     def mel(hertz: Tensor) -> Tensor:
         return 1127 * torch.log1p(hertz / 700)
@@ -204,4 +220,10 @@ def mel_bank(num_bins: int, sampling_rate: int, low_hz: float, high_hz: float, *
     points = mel(torch.arange(size // 2 + 1, dtype=torch.float64, device="cpu") * sampling_rate / size)
     rising = (points - corners[:-2]) / (corners[1:-1] - corners[:-2])
     falling = (corners[2:] - points) / (corners[2:] - corners[1:-1])
-    return F.relu(torch.minimum(rising, falling))
+    bank = F.relu(torch.minimum(rising, falling))
+    if silent := int((bank.amax(1) == 0).sum()):
+        raise ConfigurationError(
+            f"{silent} of {num_bins} mel bins at {sampling_rate} Hz hear nothing: the lowest are narrower than the "
+            f"{sampling_rate / size:.1f} Hz from one frequency to the next. Use fewer bins, or resample the clip."
+        )
+    return bank

@@ -1,7 +1,7 @@
 """Diarisation: how much of the speech is missed, made up, or given to the wrong speaker."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -43,10 +43,15 @@ def diarization_error(
         found: by whatever is to be scored; its speakers may have other names.
         collar_seconds: around each boundary of the reference, on either side, that is not scored.
 
-    Raises MeasurementError where the reference has no speech that is scored.
+    Turns of one speaker that overlap or touch are one turn: what they share counts once, and where they meet there is
+    no boundary, so no collar. Turns of no length are left out.
 
-    Source: NIST Rich Transcription 2009 evaluation plan; `md-eval`.
+    Raises:
+        MeasurementError: the reference has no speech that is scored, or a turn ends before it begins.
+
+    Source: NIST Rich Transcription 2009 evaluation plan; `md-eval`; turns are merged as by pyannote's `support`.
     """
+    reference, found = _merged(reference), _merged(found)
     stretches = list(_stretches(reference, found, collar_seconds))
     speakers = sorted({turn.speaker for turn in reference})
     names = sorted({turn.speaker for turn in found})
@@ -69,6 +74,23 @@ def diarization_error(
             "The reference has no speech that is scored: no turns, or none longer than the collars at its ends."
         )
     return DiarizationError(missed, false_alarm, confusion, speech)
+
+
+def _merged(turns: Sequence[SpeakerTurn]) -> list[SpeakerTurn]:
+    """The turns of each speaker, apart from each other and in order."""
+    merged: list[SpeakerTurn] = []
+    for turn in sorted(turns, key=lambda turn: (turn.speaker, turn.start_seconds)):
+        start, end = turn.start_seconds, turn.end_seconds
+        if not start <= end:
+            raise MeasurementError(
+                f"A turn of {turn.speaker!r} begins at {start} s and ends at {end} s. A turn ends after it begins; "
+                "perhaps its duration was read as its end, as RTTM gives the start and the duration."
+            )
+        if merged and merged[-1].speaker == turn.speaker and start <= merged[-1].end_seconds:
+            merged[-1] = replace(merged[-1], end_seconds=max(merged[-1].end_seconds, end))
+        elif start < end:
+            merged.append(turn)
+    return merged
 
 
 def _stretches(

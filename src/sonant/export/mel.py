@@ -5,13 +5,12 @@ from torch import Tensor, nn
 
 from sonant.audio.mel import (
     ENERGY_FLOOR,
-    FRAME_SECONDS,
     INTEGER_SCALE,
     LOWEST_HZ,
-    SHIFT_SECONDS,
     VARIANCE_FLOOR,
     mel_bank,
     spectra,
+    window_and_shift,
 )
 from sonant.export.padded import Padded
 from sonant.models.w2v_bert2 import StackedFbank
@@ -33,7 +32,7 @@ class PaddedFbank(nn.Module):
         super().__init__()
         rate = features.sampling_rate
         self.num_bins, self.stack = features.num_bins, features.stack
-        self.window, self.shift = round(FRAME_SECONDS * rate), round(SHIFT_SECONDS * rate)
+        self.window, self.shift = window_and_shift(rate)
         spectrum = spectra(torch.eye(self.window, dtype=torch.float64) * INTEGER_SCALE)
         self.register_buffer("transform", torch.cat([spectrum.real, spectrum.imag], 1))
         self.register_buffer(

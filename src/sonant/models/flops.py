@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from sonant.audio.mel import num_mel_frames, window_and_shift
 from sonant.errors import UnknownName
 from sonant.models.backbone import BackboneConfig
 from sonant.models.data2vec import Data2VecConfig
@@ -73,7 +74,7 @@ def feed_forward_flops(config: BackboneConfig, num_samples: int) -> int:
             _, frames = _strided(config.conv_channels, config.conv_kernels, config.conv_strides, num_samples)
             return 2 * config.num_layers * linear_flops(frames, config.dim, config.feed_forward_dim)
         case W2vBERT2Config():  # two in each layer
-            frames = _mel_frames(config, num_samples) // config.stack
+            frames = num_mel_frames(num_samples, sampling_rate=config.sampling_rate) // config.stack
             return 4 * config.num_layers * linear_flops(frames, config.dim, config.feed_forward_dim)
         case SEWConfig():
             _, frames = _strided(config.conv_channels, config.conv_kernels, config.conv_strides, num_samples)
@@ -129,8 +130,8 @@ def _discrete_bert(config: DiscreteBERTConfig, num_samples: int) -> Flops:
 def _w2v_bert2(config: W2vBERT2Config, num_samples: int) -> Flops:
     """Without an adapter, which is no part of pretraining."""
     c = config
-    mel_frames = _mel_frames(c, num_samples)
-    spectrum = (1 << (c.sampling_rate // 40 - 1).bit_length()) // 2 + 1
+    mel_frames = num_mel_frames(num_samples, sampling_rate=c.sampling_rate)
+    spectrum = (1 << (window_and_shift(c.sampling_rate)[0] - 1).bit_length()) // 2 + 1
     frames = mel_frames // c.stack
     layer = _conformer_layer(frames, c.dim, c.feed_forward_dim, c.conv_kernel)
     layer += linear_flops(frames * c.num_heads, c.dim // c.num_heads, c.left_reach + 1 + c.right_reach)
@@ -161,11 +162,6 @@ def _wav2vec2_conformer(config: Wav2Vec2ConformerConfig, num_samples: int) -> Fl
         distances = 2 * frames - 1
         layer += linear_flops(distances, c.dim, c.dim) + linear_flops(frames, c.dim, distances)
     return Flops(extractor, projection + c.num_layers * layer)
-
-
-def _mel_frames(config: W2vBERT2Config, num_samples: int) -> int:
-    """Windows of 25 ms, 10 ms apart."""
-    return max(0, (num_samples - config.sampling_rate // 40) // (config.sampling_rate // 100) + 1)
 
 
 def _strided(
