@@ -124,12 +124,18 @@ _CONTEXT: dict[Task, tuple[float, Pool | None, str]] = {
     "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
     "semantic": (1, "mean", "our choice, as for content"),
 }
+_CHOSEN: dict[Task, tuple[float, Pool | None, str]] = {
+    "speaker": (1 / 4, "mean", "our choice, as for the other families"),
+    "content": (3 / 4, None, "our choice, as for the other families that predict labels"),
+    "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
+    "semantic": (5 / 6, "mean", "our choice, as for the other families that predict labels"),
+}
 PRESETS: dict[Family, dict[Task, tuple[float, Pool | None, str]]] = {
     "WavLM": _PREDICTING,
     "HuBERT": _PREDICTING,
     "wav2vec 2.0": _CONTRASTING,
     "wav2vec 2.0 Conformer": _CONTRASTING,
-    "data2vec": _PREDICTING,
+    "data2vec": _CHOSEN,
     "UniSpeech": {
         "speaker": (1 / 4, "mean", "our choice, as for the other families"),
         "content": (5 / 6, None, "our choice: it was taught phonemes too, which keeps what is said near the top"),
@@ -138,12 +144,7 @@ PRESETS: dict[Family, dict[Task, tuple[float, Pool | None, str]]] = {
     },
     "UniSpeech-SAT": _PREDICTING,
     "SEW": _CONTRASTING,
-    "w2v-BERT 2.0": {
-        "speaker": (1 / 4, "mean", "our choice, as for the other families"),
-        "content": (3 / 4, None, "our choice, as for the other families that predict labels"),
-        "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
-        "semantic": (5 / 6, "mean", "our choice, as for the other families that predict labels"),
-    },
+    "w2v-BERT 2.0": _CHOSEN,
     "vq-wav2vec": _CONTEXT,
     "wav2vec": _CONTEXT,
 }
