@@ -3,23 +3,17 @@
 from typing import Any
 
 import pytest
-import torch
 
-from sonant.benchmark.deviation import relative_error
-from sonant.benchmark.peers import peer_states, twin
-from sonant.benchmark.subjects import exaggerate
-from sonant.layers.packed import Packed
 from sonant.models import (
     HuBERTConfig,
     Wav2Vec2Config,
     Wav2Vec2ConformerConfig,
     WaveformTransformerConfig,
     WavLMConfig,
-    build,
 )
+from tests.parity.states import assert_parity
 from tests.shapes import TINY
 
-TOLERANCE = 1e-5
 STABLE: dict[str, Any] = {**TINY, "pre_norm": True, "extractor_norm": "layer", "layer_norm_eps": 1e-2}
 CONFORMER: dict[str, Any] = {name: TINY[name] for name in TINY if not name.startswith("position_")}
 CONFIGS: dict[str, WaveformTransformerConfig | Wav2Vec2ConformerConfig] = {
@@ -35,20 +29,5 @@ CONFIGS: dict[str, WaveformTransformerConfig | Wav2Vec2ConformerConfig] = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-@torch.no_grad()
 def test_every_state_of_a_batch_equals_each_clip_alone_in_transformers(name: str) -> None:
-    config = CONFIGS[name]
-    torch.manual_seed(0)
-    backbone = exaggerate(build(config))
-    peer = twin(backbone)
-    clips = [torch.randn(size) for size in (9_000, 6_400, 16_001)]
-    ours = backbone(Packed.pack(clips))
-    last = backbone.adapted(ours) if config.adapter_layers else Packed(ours.last, ours.lengths)
-    for number, clip in enumerate(clips):
-        states = {name: Packed(state, ours.lengths).unpack()[number] for name, state in ours.hidden_states.items()}
-        states["last"] = last.unpack()[number]
-        theirs = peer_states(peer, clip[None])
-        assert states.keys() == theirs.keys()
-        for number_or_last, expected in theirs.items():
-            assert states[number_or_last].shape == expected[0].shape
-            assert relative_error(states[number_or_last], expected[0]) <= TOLERANCE, number_or_last
+    assert_parity(CONFIGS[name], [9_000, 6_400, 16_001])

@@ -3,17 +3,12 @@
 from dataclasses import replace
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonant.benchmark.deviation import relative_error
-from sonant.benchmark.peers import peer_states, twin
-from sonant.benchmark.subjects import exaggerate
-from sonant.layers.packed import Packed
-from sonant.models import SEWConfig, build, sew
+from sonant.models import SEWConfig, sew
+from tests.parity.states import assert_parity
 
-TOLERANCE = 1e-5
 PUBLISHED = {"tiny": SEWConfig(), "small": sew.SMALL, "mid": sew.MID}
 
 
@@ -35,28 +30,6 @@ def shapes(draw: st.DrawFn) -> SEWConfig:
         position_groups=draw(st.sampled_from([1, 2])),
         layer_norm_eps=draw(st.sampled_from([1e-5, 1e-2])),
     )
-
-
-@torch.no_grad()
-def assert_parity(config: SEWConfig, sizes: list[int], seed: int = 0) -> None:
-    """Clips in one batch of ours against each alone in transformers, every state."""
-    torch.manual_seed(seed)
-    backbone = exaggerate(build(config), seed)
-    peer, clips = twin(backbone), [torch.randn(size) for size in sizes]
-    ours = backbone(Packed.pack(clips))
-    assert ours.last is not None
-    states = {name: Packed(x, ours.lengths).unpack() for name, x in {**ours.hidden_states, "last": ours.last}.items()}
-    for number, clip in enumerate(clips):
-        theirs = peer_states(peer, clip[None])
-        assert states.keys() == theirs.keys()
-        for name, (expected, *_) in theirs.items():
-            given_frames = states[name][number]
-            if name != "last":  # each of theirs stands for so many frames of the extractor
-                place = torch.arange(len(given_frames)) // config.squeeze_factor
-                expected = expected[place.clamp(max=len(expected) - 1)]  # noqa: PLW2901
-            assert given_frames.shape == expected.shape
-            error = relative_error(given_frames, expected)
-            assert error <= TOLERANCE, f"state {name} of a clip of {len(clip)} samples: {error:.1e}"
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)

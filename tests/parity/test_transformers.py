@@ -3,27 +3,21 @@
 from dataclasses import replace
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonant.benchmark.deviation import relative_error
-from sonant.benchmark.peers import peer_states, twin
-from sonant.benchmark.subjects import exaggerate
-from sonant.layers.packed import Packed
 from sonant.models import (
     Data2VecConfig,
     HuBERTConfig,
     Wav2Vec2Config,
     WaveformTransformerConfig,
     WavLMConfig,
-    build,
     hubert,
     wav2vec2,
     wavlm,
 )
+from tests.parity.states import assert_parity
 
-TOLERANCE = 1e-5
 FAMILIES = (WavLMConfig, HuBERTConfig, Wav2Vec2Config, Data2VecConfig)
 PUBLISHED = {
     "WavLM Base": WavLMConfig(),
@@ -81,26 +75,6 @@ def shapes(draw: st.DrawFn, family: type[WaveformTransformerConfig]) -> Waveform
         **norms,
         **own,
     )
-
-
-def assert_parity(config: WaveformTransformerConfig, sizes: list[int], seed: int = 0) -> None:
-    """Clips in one batch of ours against each alone in transformers, every state."""
-    torch.manual_seed(seed)
-    backbone = exaggerate(build(config), seed)
-    peer = twin(backbone)
-    clips = [torch.randn(size) for size in sizes]
-    with torch.no_grad():
-        ours = backbone(Packed.pack(clips))
-    states = {**ours.hidden_states, "last": ours.last}
-    assert list(states) == [*range(config.num_layers + 1), "last"]
-    for number, clip in enumerate(clips):
-        theirs = peer_states(peer, clip[None])
-        assert states.keys() == theirs.keys()
-        for name, expected in theirs.items():
-            given_frames = Packed(states[name], ours.lengths).unpack()[number]
-            assert given_frames.shape == expected[0].shape
-            error = relative_error(given_frames, expected[0])
-            assert error <= TOLERANCE, f"state {name} of a clip of {len(clip)} samples: {error:.1e}"
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -3,18 +3,13 @@
 from dataclasses import replace
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sonant.benchmark.deviation import relative_error
-from sonant.benchmark.peers import peer_states, twin
-from sonant.benchmark.subjects import exaggerate
-from sonant.layers.packed import Packed
-from sonant.models import Wav2Vec2ConformerConfig, build
+from sonant.models import Wav2Vec2ConformerConfig
 from sonant.models.wav2vec2_conformer import RELATIVE_LARGE, ROTARY_LARGE
+from tests.parity.states import assert_parity
 
-TOLERANCE = 1e-5
 PUBLISHED = {"relative": RELATIVE_LARGE, "rotary": ROTARY_LARGE}
 
 
@@ -36,24 +31,6 @@ def shapes(draw: st.DrawFn) -> Wav2Vec2ConformerConfig:
         rotary_base=draw(st.sampled_from([10_000, 100])),
         layer_norm_eps=draw(st.sampled_from([1e-5, 1e-2])),
     )
-
-
-@torch.no_grad()
-def assert_parity(config: Wav2Vec2ConformerConfig, sizes: list[int], seed: int = 0) -> None:
-    """Clips in one batch of ours against each alone in transformers, every state."""
-    torch.manual_seed(seed)
-    backbone = exaggerate(build(config), seed)
-    peer, clips = twin(backbone), [torch.randn(size) for size in sizes]
-    ours = backbone(Packed.pack(clips))
-    assert ours.last is not None
-    states = {name: Packed(x, ours.lengths).unpack() for name, x in {**ours.hidden_states, "last": ours.last}.items()}
-    for number, clip in enumerate(clips):
-        theirs = peer_states(peer, clip[None])
-        assert states.keys() == theirs.keys()
-        for name, expected in theirs.items():
-            assert states[name][number].shape == expected[0].shape
-            error = relative_error(states[name][number], expected[0])
-            assert error <= TOLERANCE, f"state {name} of a clip of {len(clip)} samples: {error:.1e}"
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)

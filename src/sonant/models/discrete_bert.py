@@ -20,6 +20,7 @@ from sonant.models.backbone import Backbone, Encoded
 from sonant.models.code_vocabulary import BEGIN, END, SPECIALS, CodeVocabulary
 from sonant.models.vq_wav2vec import TINY as TINY_TOKENIZER
 from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig, build_vq_wav2vec
+from sonant.models.waveform_config import check_multiple
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +47,7 @@ class DiscreteBERTConfig:
     layerdrop: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.dim % self.num_heads:
-            raise ConfigurationError(f"dim={self.dim} cannot be divided by num_heads={self.num_heads}.")
+        check_multiple(self.dim, num_heads=self.num_heads)
         if self.vocabulary_size <= len(SPECIALS) + 1:
             raise ConfigurationError(
                 f"vocabulary_size={self.vocabulary_size} leaves no room for codes beside {len(SPECIALS)} specials and "

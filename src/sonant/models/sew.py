@@ -1,22 +1,21 @@
 """SEW, squeezed and efficient wav2vec (arXiv 2109.06870): wav2vec 2.0 that attends to every other frame."""
 
 from dataclasses import dataclass, replace
-from math import prod
 
 import torch
 from torch import nn
 
-from sonant.errors import ConfigurationError
 from sonant.layers.attention import SelfAttention
-from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm, receptive_field
+from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm
 from sonant.layers.squeezed import SqueezedEncoder
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
 from sonant.models.maskable import FeatureProjection, MaskableBackbone
-from sonant.models.normalization import ORIGINAL_EPSILON, check_epsilon
+from sonant.models.normalization import ORIGINAL_EPSILON
+from sonant.models.waveform_config import WaveformConfig, check_multiple
 
 
 @dataclass(frozen=True, kw_only=True)
-class SEWConfig:
+class SEWConfig(WaveformConfig):
     """Sizes and rates; the defaults are SEW-tiny. In brackets: Hugging Face's name.
 
     Attributes:
@@ -46,25 +45,8 @@ class SEWConfig:
     sampling_rate: int = 16_000
 
     def __post_init__(self) -> None:
-        if not len(self.conv_channels) == len(self.conv_kernels) == len(self.conv_strides) > 0:
-            raise ConfigurationError(
-                f"conv_channels, conv_kernels and conv_strides describe the same layers, but have "
-                f"{len(self.conv_channels)}, {len(self.conv_kernels)} and {len(self.conv_strides)} entries."
-            )
-        for name, divisor in (("num_heads", self.num_heads), ("position_groups", self.position_groups)):
-            if self.dim % divisor:
-                raise ConfigurationError(f"dim={self.dim} cannot be divided by {name}={divisor}; choose a multiple.")
-        check_epsilon(self.normalize_epsilon)
-
-    @property
-    def receptive_field(self) -> int:
-        """Samples that one frame sees."""
-        return receptive_field(self.conv_kernels, self.conv_strides)
-
-    @property
-    def stride(self) -> int:
-        """Samples from one frame to the next."""
-        return prod(self.conv_strides)
+        super().__post_init__()
+        check_multiple(self.dim, num_heads=self.num_heads, position_groups=self.position_groups)
 
 
 SMALL = SEWConfig(dim=768, num_heads=12, feed_forward_dim=3072)

@@ -1,7 +1,6 @@
 """wav2vec 2.0 Conformer (fairseq S2T, arXiv 2010.05171): wav2vec 2.0, its Transformer replaced by a Conformer."""
 
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Literal
 
 import torch
@@ -12,17 +11,18 @@ from sonant.layers.activations import Activation
 from sonant.layers.attention import SelfAttention
 from sonant.layers.conformer import CentredConvModule, ConformerEncoder, ConformerLayer
 from sonant.layers.conv_adapter import gated_adapter
-from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm, receptive_field
+from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention, Rotations, Sinusoids
 from sonant.layers.transformer import FeedForward
 from sonant.models.maskable import FeatureProjection, MaskableBackbone
-from sonant.models.normalization import ORIGINAL_EPSILON, check_epsilon
+from sonant.models.normalization import ORIGINAL_EPSILON
+from sonant.models.waveform_config import WaveformConfig, check_multiple
 
 Positions = Literal["relative", "rotary"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wav2Vec2ConformerConfig:
+class Wav2Vec2ConformerConfig(WaveformConfig):
     """Sizes and rates; the defaults are the published model with relative positions. In brackets: Hugging Face's name.
 
     Attributes:
@@ -61,15 +61,8 @@ class Wav2Vec2ConformerConfig:
     sampling_rate: int = 16_000
 
     def __post_init__(self) -> None:
-        if not len(self.conv_channels) == len(self.conv_kernels) == len(self.conv_strides) > 0:
-            raise ConfigurationError(
-                f"conv_channels, conv_kernels and conv_strides describe the same layers, but have "
-                f"{len(self.conv_channels)}, {len(self.conv_kernels)} and {len(self.conv_strides)} entries."
-            )
-        if self.dim % self.num_heads:
-            raise ConfigurationError(
-                f"dim={self.dim} cannot be divided by num_heads={self.num_heads}; choose a multiple."
-            )
+        super().__post_init__()
+        check_multiple(self.dim, num_heads=self.num_heads)
         if self.conv_kernel % 2 == 0:
             raise ConfigurationError(
                 f"conv_kernel={self.conv_kernel} has no middle: the convolution sees as many frames ahead as back. "
@@ -82,17 +75,6 @@ class Wav2Vec2ConformerConfig:
             )
         if self.positions == "relative" and self.dim % 2:
             raise ConfigurationError(f"dim={self.dim} is odd: relative positions are pairs of sine and cosine.")
-        check_epsilon(self.normalize_epsilon)
-
-    @property
-    def receptive_field(self) -> int:
-        """Samples that one frame sees."""
-        return receptive_field(self.conv_kernels, self.conv_strides)
-
-    @property
-    def stride(self) -> int:
-        """Samples from one frame to the next."""
-        return prod(self.conv_strides)
 
 
 RELATIVE_LARGE = Wav2Vec2ConformerConfig()

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from math import prod
 
 from sonant.errors import ConfigurationError
 from sonant.layers.activations import Activation
 from sonant.layers.causal_context import CausalContext
 from sonant.layers.clip_statistics import ClipStatistics
-from sonant.layers.conv_extractor import ConvExtractor, receptive_field
+from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone, Encoded
-from sonant.models.normalization import ORIGINAL_EPSILON, check_epsilon
+from sonant.models.normalization import ORIGINAL_EPSILON
+from sonant.models.waveform_config import WaveformConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class WaveformConvNetConfig:
+class WaveformConvNetConfig(WaveformConfig):
     """Sizes and rates; the defaults are those of the wav2vec paper's base model. In brackets: fairseq's name."""
 
     conv_channels: tuple[int, ...] = (512,) * 5  # conv_feature_layers
@@ -34,14 +34,9 @@ class WaveformConvNetConfig:
     sampling_rate: int = 16_000
 
     def __post_init__(self) -> None:
-        if not len(self.conv_channels) == len(self.conv_kernels) == len(self.conv_strides) > 0:
-            raise ConfigurationError(
-                f"conv_channels, conv_kernels and conv_strides describe the same layers, but have "
-                f"{len(self.conv_channels)}, {len(self.conv_kernels)} and {len(self.conv_strides)} entries."
-            )
+        super().__post_init__()
         if not self.context_kernels:
             raise ConfigurationError("context_kernels names no layer; give a kernel for each layer of the context.")
-        check_epsilon(self.normalize_epsilon)
 
     @property
     def dim(self) -> int:
@@ -52,16 +47,6 @@ class WaveformConvNetConfig:
     def num_layers(self) -> int:
         """Layers of the context network."""
         return len(self.context_kernels)
-
-    @property
-    def receptive_field(self) -> int:
-        """Samples that one frame sees, before the context and leaving aside the norms, which see the whole clip."""
-        return receptive_field(self.conv_kernels, self.conv_strides)
-
-    @property
-    def stride(self) -> int:
-        """Samples from one frame to the next."""
-        return prod(self.conv_strides)
 
 
 class WaveformConvNet(Backbone):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import torch
@@ -13,15 +12,16 @@ from sonant.errors import ConfigurationError
 from sonant.layers.attention import SelfAttention
 from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.conv_adapter import gated_adapter
-from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm, receptive_field
+from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm
 from sonant.layers.positions import ConvPositions, PositionGate, RelativePositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
 from sonant.models.maskable import FeatureProjection, MaskableBackbone
-from sonant.models.normalization import ORIGINAL_EPSILON, check_epsilon
+from sonant.models.normalization import ORIGINAL_EPSILON
+from sonant.models.waveform_config import WaveformConfig, check_multiple
 
 
 @dataclass(frozen=True, kw_only=True)
-class WaveformTransformerConfig:
+class WaveformTransformerConfig(WaveformConfig):
     """Sizes and rates; the defaults are the published base models. In brackets: fairseq's name, then Hugging Face's.
 
     Attributes:
@@ -58,30 +58,13 @@ class WaveformTransformerConfig:
     sampling_rate: int = 16_000
 
     def __post_init__(self) -> None:
-        if not len(self.conv_channels) == len(self.conv_kernels) == len(self.conv_strides) > 0:
-            raise ConfigurationError(
-                f"conv_channels, conv_kernels and conv_strides describe the same layers, but have "
-                f"{len(self.conv_channels)}, {len(self.conv_kernels)} and {len(self.conv_strides)} entries."
-            )
-        for name, divisor in (("num_heads", self.num_heads), ("position_groups", self.position_groups)):
-            if self.dim % divisor:
-                raise ConfigurationError(f"dim={self.dim} cannot be divided by {name}={divisor}; choose a multiple.")
+        super().__post_init__()
+        check_multiple(self.dim, num_heads=self.num_heads, position_groups=self.position_groups)
         if self.attention_adapter_dim is not None and not self.pre_norm:
             raise ConfigurationError(
                 f"attention_adapter_dim={self.attention_adapter_dim} was given with pre_norm=False: adapters stand in "
                 "pre-norm layers alone. Leave it out, or set pre_norm=True."
             )
-        check_epsilon(self.normalize_epsilon)
-
-    @property
-    def receptive_field(self) -> int:
-        """Samples that one frame sees."""
-        return receptive_field(self.conv_kernels, self.conv_strides)
-
-    @property
-    def stride(self) -> int:
-        """Samples from one frame to the next."""
-        return prod(self.conv_strides)
 
 
 # Ours, for every family: a narrow first convolution and a short positional one, which otherwise take half of a training
