@@ -76,6 +76,36 @@ def test_gradients_equal_those_of_the_reference(lengths: list[int], heads: int, 
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
+@each_kind
+@pytest.mark.parametrize("gradients", [False, True])
+def test_clips_without_a_frame_are_passed_over(kind: str, *, gradients: bool) -> None:
+    tensors, bias = inputs([3, 4], 2, 8, kind=kind, gradients=gradients)
+    expected = attend_reference(*tensors[:3], [3, 4], bias)
+    for function in (attend, attend_by_torch):
+        torch.testing.assert_close(function(*tensors[:3], [0, 3, 0, 0, 4, 0], bias), expected)
+        for lengths in ([], [0], [0, 0]):
+            assert function(*(x[:0] for x in tensors[:3]), lengths, bias).shape == (0, 2, 8)
+
+
+@each_kind
+@pytest.mark.parametrize("way", ["no gradient", "gradient", "autocast"])
+def test_logits_of_bfloat16_are_not_rounded(kind: str, way: str) -> None:
+    """With logits of about 100, rounding them to bfloat16 moves weights by a tenth and more."""
+    tensors, bias = inputs([60], 2, 80, kind=kind)  # 80 ** -0.5 is no number of bfloat16
+    tensors[0] *= 10
+    tensors[:3] = (x.bfloat16() for x in tensors[:3])
+    expected = attend_reference(*(x.double() for x in tensors[:3]), [60], _double(bias))
+    tensors[0].requires_grad_(way != "no gradient")
+    with torch.autocast("cpu", torch.bfloat16, enabled=way == "autocast"):
+        result = attend_by_torch(*tensors[:3], [60], bias)
+    assert result.dtype == torch.bfloat16
+    torch.testing.assert_close(result.double(), expected, rtol=0.02, atol=0.02)
+
+
+def _double(bias: Bias | None) -> Bias | None:
+    return bias and type(bias)(*(x.double() if isinstance(x, Tensor) else x for x in vars(bias).values()))
+
+
 @pytest.mark.parametrize("kind", ["gated", "keys"])
 @pytest.mark.parametrize("logits", [1, 7, 100, 1000])
 def test_blocks_change_nothing(logits: int, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def attend_cpu(
         (total, heads, head_dim), of the same dtype, summed in float32. None where the kernel cannot be had, or does not
         serve such tensors.
     """
-    if not _served(query, key, value, lengths, bias) or (library := compiled("cpu_attention")) is None:
+    if not lengths or not _served(query, key, value, lengths, bias) or (library := compiled("cpu_attention")) is None:
         return None
     result = torch.empty_like(query, memory_format=torch.contiguous_format)
     call = _Call(
