@@ -14,6 +14,7 @@ from sonant.errors import (
     ConfigurationError,
     CorruptedCheckpoint,
     ModelWarning,
+    UnknownCheckpoint,
     UnknownName,
     UnsupportedCheckpoint,
 )
@@ -158,3 +159,18 @@ def test_a_part_of_the_backbone_that_the_base_lacks_is_an_error(folder):
     save_file(tensors, folder / "lora" / "adapter_model.safetensors")
     with pytest.raises(CheckpointMismatch, match=r"encoder\.extra"):
         load_checkpoint(folder / "lora", overrides={"base": folder / "base"})
+
+
+@pytest.mark.parametrize("base", ["lora", "second"])
+def test_a_base_that_is_a_lora_is_refused(folder, base):
+    write(folder / "second", adapt(tiny.theirs("hubert"), 1.5, prefix="base_model.model.hubert."))
+    with pytest.raises(UnsupportedCheckpoint, match=r"which is a LoRA itself.*merge_and_unload"):
+        load_checkpoint(folder / "lora", overrides={"base": folder / base})
+
+
+def test_a_part_of_an_adapter_alone(folder):
+    with pytest.raises(CheckpointMismatch, match=r"without the model that it adapts\. Give its folder"):
+        load_checkpoint(folder / "lora" / "adapter_model.safetensors")
+    (folder / "lora" / "adapter_model.safetensors").unlink()
+    with pytest.raises(UnknownCheckpoint, match=r"an adapter but no weights: expected adapter_model\.safetensors"):
+        load_checkpoint(folder / "lora")

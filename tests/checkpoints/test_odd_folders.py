@@ -1,6 +1,7 @@
 """Folders that somebody wrote or changed by hand: what is meant loads, what is wrong is told by name."""
 
 import json
+import warnings
 
 import pytest
 import torch
@@ -98,8 +99,16 @@ def test_labels_by_number_or_by_word(folder, names):
     assert load_checkpoint(folder).heads["sequence_classification"].metadata["labels"] == ["calm", "angry", "sad"]
 
 
-def test_labels_without_numbers_are_refused(folder):
-    change(folder, id2label={"calm": "ruhig", "angry": "wütend", "sad": "traurig"})
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"calm": "ruhig", "angry": "wütend", "sad": "traurig"},
+        {"1": "calm", "2": "angry", "3": "sad"},
+        {"0": "calm", "1": "angry", "5": "sad"},
+    ],
+)
+def test_labels_whose_numbers_are_not_those_of_the_outputs_are_refused(folder, names):
+    change(folder, id2label=names)
     with pytest.raises(CorruptedCheckpoint, match=r"id2label=.*expected the numbers"):
         load_checkpoint(folder)
 
@@ -119,6 +128,11 @@ class TestShards:
         shards(folder)
         (folder / "model-2.safetensors").unlink()
         with pytest.raises(CheckpointMismatch, match=r"lacks the shard model-2\.safetensors"):
+            load_checkpoint(folder)
+
+    def test_no_index(self, folder):
+        (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+        with pytest.raises(UnknownCheckpoint, match=r"need their index, model\.safetensors\.index\.json"):
             load_checkpoint(folder)
 
     def test_a_tensor_that_no_shard_has(self, folder):
@@ -168,3 +182,13 @@ def test_quantised_weights_are_refused_by_name(folder, name):
 def test_a_note_on_quantisation_beside_whole_weights_changes_nothing(folder):
     change(folder, quantization_config={"quant_method": "torchao"})
     assert load_checkpoint(folder).family == "wavlm"
+
+
+def test_weights_that_pytorch_quantised_are_refused_by_name(folder):
+    (folder / "model.safetensors").unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own: it will be removed
+        layer = torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, torch.qint8)
+    torch.save({WEIGHT: layer}, folder / "pytorch_model.bin")
+    with pytest.raises(UnsupportedCheckpoint, match=r"pytorch_model\.bin: its weights are quantised by PyTorch"):
+        load_checkpoint(folder)

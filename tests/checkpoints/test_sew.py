@@ -7,7 +7,7 @@ import torch
 
 from sonant.checkpoints import differing, load_checkpoint, make_backbone, save_checkpoint
 from sonant.checkpoints.convert import convert_checkpoint
-from sonant.errors import UnsupportedCheckpoint
+from sonant.errors import ModelWarning, UnsupportedCheckpoint
 from sonant.extraction.heads import build_head
 from sonant.layers.packed import Packed
 from tests.checkpoints.table.families import SEW_HEADS, sew
@@ -58,3 +58,10 @@ def test_sew_d_is_refused_by_name(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(UnsupportedCheckpoint, match="'sew-d', that is SEW-D, whose attention is that of DeBERTa"):
         load_checkpoint(tmp_path)
+
+
+def test_a_classifier_that_mixes_states_is_left_aside(tmp_path):
+    """transformers mixes and pools squeezed frames, of which there is no state here."""
+    sew("ForSequenceClassification", use_weighted_layer_sum=True).save_pretrained(tmp_path)
+    with pytest.warns(ModelWarning, match=r"classifier\.weight.*squeezed frames"):
+        assert not load_checkpoint(tmp_path).heads

@@ -15,8 +15,17 @@ from sonant.export.program import facts_of
 from sonant.export.twins import padded
 from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativePositions
-from sonant.models import Backbone, VQWav2Vec, normalize_waveform
+from sonant.models import (
+    Backbone,
+    BackboneConfig,
+    SEWConfig,
+    VQWav2Vec,
+    Wav2Vec2ConformerConfig,
+    build,
+    normalize_waveform,
+)
 from sonant.models.discrete_bert import DiscreteBERT
+from sonant.models.families import family_of
 from tests.export.backbones import BACKBONES, backbone
 from tests.inference.alterations import adapt, hook
 
@@ -100,6 +109,14 @@ def test_a_part_that_the_graph_would_leave_out_is_named(alter: Callable[[str], C
     model = backbone("WavLM")
     alter("encoder.layers.0.feed_forward.inner")(model)
     with pytest.raises(ConfigurationError, match=r"encoder\.layers\.0\.feed_forward\.inner.*Merge"):
+        padded(model)
+
+
+@pytest.mark.parametrize("config", [SEWConfig(num_layers=1), Wav2Vec2ConformerConfig(num_layers=1)])
+def test_a_family_without_a_graph_says_which_have_one(config: BackboneConfig) -> None:
+    with torch.device("meta"):
+        model = build(config).eval()
+    with pytest.raises(ConfigurationError, match=rf"A {family_of(config)} has no graph; those of WavLM, .* wav2vec"):
         padded(model)
 
 

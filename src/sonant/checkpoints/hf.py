@@ -4,6 +4,7 @@ Heads that transformers has no class for (the prediction head of HuBERT and WavL
 it, in a file of our own that transformers does not look at.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,11 @@ def read_weights(folder: Path, source: object) -> dict[str, Tensor]:
     others = [name for name in names if name.endswith((".h5", ".msgpack", ".ckpt.index", ".gguf", ".onnx"))]
     files = [name for name in names if name.endswith((".safetensors", ".bin", ".pt", ".pth", ".ckpt"))]
     cure = "Fetch the weights as well."
-    if files:
+    shards = [name for name in files if re.search(r"-\d+-of-\d+\.", name)]
+    if shards:
+        whole = re.sub(r"-\d+-of-\d+\.", ".", shards[0])
+        cure = f"Shards such as {shards[0]} need their index, {index_of(whole)}. Fetch that as well."
+    elif files:
         cure = f"If {files[0]} has them, give that file itself: {folder / files[0]}."
     elif others:
         cure = f"{others[0]} is of another framework; fetch the weights for PyTorch."

@@ -127,11 +127,12 @@ def _labels(config: Mapping[str, Any]) -> list[str] | None:
     if not isinstance(names, dict) or not names:
         return None
     for table in (names, {value: key for key, value in names.items() if isinstance(value, int | str)}):  # or reversed
-        if len(table) == len(names) and all(re.fullmatch(r"\d{1,9}", str(key)) for key in table):
+        numbered = len(table) == len(names) and all(re.fullmatch(r"\d{1,9}", str(key)) for key in table)
+        if numbered and sorted(map(int, table)) == list(range(len(table))):
             return [str(table[key]) for key in sorted(table, key=int)]
     raise CorruptedCheckpoint(
-        f"config.json says id2label={names!r:.120}; expected the numbers of labels and their names, such as "
-        '{"0": "angry", "1": "calm"}. Correct it in config.json.'
+        f"config.json says id2label={names!r:.120}; expected the numbers of labels, from 0 on without a gap, and their "
+        'names, such as {"0": "angry", "1": "calm"}. Correct it in config.json.'
     )
 
 

@@ -56,6 +56,11 @@ def _classifier(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> tuple
     kind, ending = ("frame_classification", FRAMES)
     if "projector.weight" in state:
         kind, ending = ("sequence_classification", WHOLE)
+    if MIX in state and config.get("model_type") == "sew":
+        return "", (
+            "They mix the states of SEW's squeezed frames, and sonant gives the states and the output at the frames of "
+            "the extractor."
+        )
     names = architectures(config)
     sure = any(name.endswith(ending) for name in names) if names else kind != "frame_classification" or MIX in state
     return (kind, "") if sure else ("", _unnamed(names, ending))

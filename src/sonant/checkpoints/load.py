@@ -16,7 +16,7 @@ from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
 from sonant.checkpoints.fairseq2 import is_w2v_bert2, read_w2v_bert2
 from sonant.checkpoints.fairseq2_wav2vec2 import is_wav2vec2, read_wav2vec2
 from sonant.checkpoints.files import described, kind_of, read_json, read_safetensors
-from sonant.checkpoints.folder import ADAPTER_CONFIG, CONFIG, EXCHANGE
+from sonant.checkpoints.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, EXCHANGE
 from sonant.checkpoints.hf import read_hf
 from sonant.checkpoints.hf_config import is_known
 from sonant.checkpoints.lora import with_lora_merged
@@ -207,6 +207,11 @@ def _read_folder(folder: Path, overrides: Mapping[str, Any] | None, language: st
             f"or move the files of {exchange.parent} back into the folder."
         )
     held = ", ".join(sorted(entry.name for entry in folder.iterdir())[:12]) or "nothing"
+    if (folder / ADAPTER_CONFIG).is_file():
+        raise UnknownCheckpoint(
+            f"{folder} has the {ADAPTER_CONFIG} of an adapter but no weights: expected {' or '.join(ADAPTER_WEIGHTS)}. "
+            f"It holds {held}. Fetch the weights as well."
+        )
     raise UnknownCheckpoint(
         f"{folder} is no folder of transformers: it has no {CONFIG}. It holds {held}. "
         "For a checkpoint of unilm, fairseq, fairseq2, torchaudio or s3prl give the file itself."

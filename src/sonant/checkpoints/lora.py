@@ -206,6 +206,11 @@ def merged_inside(tensors: Mapping[str, Tensor], scaling: Scaling | None, source
         )
     result, absent = merged({name: t for name, t in plain.items() if name not in adapter}, adapter, scaling, source)
     if absent:
+        if len(absent) == len({module_of(name) for name in adapter}):
+            raise CheckpointMismatch(
+                f"{source} holds a LoRA without the model that it adapts. Give its folder, with adapter_config.json "
+                "and adapter_model.safetensors in it: they name the model, and how to add the LoRA to it."
+            )
         raise CheckpointMismatch(f"{source}: weights are missing of the layers with a LoRA {grouped(absent)}.")
     return result
 

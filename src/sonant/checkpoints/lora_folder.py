@@ -16,7 +16,7 @@ from sonant.checkpoints.keys import grouped
 from sonant.checkpoints.left_aside import warn_of
 from sonant.checkpoints.lora import ROOT, merged, module_of, scaling_in, without_saved
 from sonant.checkpoints.wrappers import unwrap
-from sonant.errors import CheckpointMismatch
+from sonant.errors import CheckpointMismatch, UnsupportedCheckpoint
 
 BASE = "base"  # in overrides: the model that a LoRA adapts, in place of the one that it names
 
@@ -36,6 +36,13 @@ def read_lora(folder: Path, base: Path, *, overrides: Mapping[str, Any] | None, 
     Heads are those of the class that was adapted: what was trained with the adapter, and what the base has of it.
     A preprocessor and a tokenizer beside the adapter go before those of the base.
     """
+    if not (base / CONFIG).is_file():
+        what = "is a LoRA itself" if is_lora_folder(base) else f"has no {CONFIG}"
+        raise UnsupportedCheckpoint(
+            f"{source} is a LoRA that adapts {base}, which {what}. sonant merges one LoRA into a model in the layout "
+            f"of transformers. Name such a model: overrides={{{BASE!r}: 'owner/name or folder'}}; a LoRA on top of "
+            "another is merged with peft: merge_and_unload() of each."
+        )
     adapting = read_json(folder / ADAPTER_CONFIG)
     scaling = scaling_in(adapting, source)
     theirs = read_json(base / CONFIG)

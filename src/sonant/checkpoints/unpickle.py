@@ -26,7 +26,13 @@ from typing import Any, NoReturn, Self
 import torch
 from torch import Tensor
 
-from sonant.errors import CheckpointError, CorruptedCheckpoint, UnknownCheckpoint, UnsafeCheckpoint
+from sonant.errors import (
+    CheckpointError,
+    CorruptedCheckpoint,
+    UnknownCheckpoint,
+    UnsafeCheckpoint,
+    UnsupportedCheckpoint,
+)
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch.serialization.MAGIC_NUMBER
 LEGACY_VERSION = 1001
@@ -66,6 +72,10 @@ INERT_NAMES = {
     *(("numpy", name) for name in ("dtype", "float16", "float32", "float64", "int32", "int64", "bool_", "ndarray")),
     ("collections", "Counter"),
     ("torch", "device"),
+}
+QUANTISED = {  # as torch.ao.quantization leaves them
+    ("torch._utils", "_rebuild_qtensor"),
+    *(("torch", name) for name in ("qint8", "quint8", "qint32", "per_tensor_affine", "per_channel_affine")),
 }
 DEPTH = 64  # of nested configurations
 
@@ -143,6 +153,7 @@ def read_pickle(path: Path) -> Any:
         UnsafeCheckpoint: the pickle asks for anything else; nothing has run.
         CorruptedCheckpoint: the file is damaged or cut short.
         UnknownCheckpoint: a file of another kind.
+        UnsupportedCheckpoint: tensors that PyTorch has quantised.
     """
     try:
         with path.open("rb") as file:
@@ -157,6 +168,8 @@ def read_pickle(path: Path) -> Any:
         ) from None
     except CorruptedCheckpoint as error:
         raise CorruptedCheckpoint(f"{path} is damaged: {error} Download or copy it again.") from None
+    except UnsupportedCheckpoint as error:
+        raise UnsupportedCheckpoint(f"{path}: {error}") from None
     except CheckpointError:
         raise
     except Exception as error:  # a damaged pickle can raise nearly anything
@@ -291,6 +304,11 @@ class _Unpickler(pickle.Unpickler):
         )
         if inert or (module, name) in INERT_NAMES:
             return self._stand_in(module, name)
+        if (module, name) in QUANTISED:
+            raise UnsupportedCheckpoint(
+                f"its weights are quantised by PyTorch ({module}.{name}). sonant reads weights in floating point: load "
+                "the original that was quantised, and give precision='int8' if integers of eight bits are wanted."
+            )
         raise UnsafeCheckpoint(f"its pickle asks for {module}.{name}, which is no tensor and no plain setting")
 
     def persistent_load(self, identifier: Any) -> _Storage:

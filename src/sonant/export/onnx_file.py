@@ -46,7 +46,8 @@ def to_onnx(
 
     Raises:
         MissingExtra: onnx, onnxruntime or onnxscript is not installed.
-        ConfigurationError: `path` is taken, or int8 is asked of a model without feed-forward layers.
+        ConfigurationError: the family cannot be exported, `path` is taken, or int8 is asked of a model without
+            feed-forward layers.
         ExportError: the graph does not compute what the model does; nothing was written.
     """
     _demand_packages()

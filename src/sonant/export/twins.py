@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.errors import ConfigurationError, UnknownName
+from sonant.errors import ConfigurationError
 from sonant.export.mel import PaddedFbank
 from sonant.export.padded import (
     NEVER,
@@ -29,7 +29,10 @@ from sonant.layers.transformer import TransformerEncoder
 from sonant.models import Backbone, VQWav2Vec, W2vBERT2, WaveformConvNet, WaveformTransformer
 from sonant.models.code_vocabulary import BEGIN, END, SPECIALS, group_numbers
 from sonant.models.discrete_bert import DiscreteBERT
+from sonant.models.families import FAMILIES, family_of
 
+WITHOUT_GRAPH = ("wav2vec 2.0 Conformer", "SEW")  # families
+EXPORTED = tuple(family for family in FAMILIES.values() if family not in WITHOUT_GRAPH)
 LARGEST_TABLE = 1 << 26  # groups of codes that a vocabulary may tell apart: one entry of a table each
 
 
@@ -183,6 +186,14 @@ class PaddedDiscreteBERT(PaddedBackbone):
         return states, last[:, 1:-1], {"frames": frames.lengths, "codes": codes}
 
 
+TWINS: tuple[tuple[type[Backbone], type[PaddedBackbone]], ...] = (
+    (WaveformTransformer, PaddedWaveformTransformer),
+    (W2vBERT2, PaddedW2vBERT2),
+    (WaveformConvNet, PaddedConvNet),
+    (DiscreteBERT, PaddedDiscreteBERT),
+)
+
+
 def padded(
     backbone: Backbone, *, layers: Collection[int | str] | None = ("last",), normalize: bool = True
 ) -> PaddedBackbone:
@@ -196,24 +207,17 @@ def padded(
             must come normalised to a model that wants it.
 
     Raises:
-        ConfigurationError: the model has adapters, hooks or other parts that a graph would not have.
+        ConfigurationError: the family has no padded form, or the model has adapters, hooks or other parts that a
+            graph would not have.
     """
+    twin = next((twin for kind, twin in TWINS if isinstance(backbone, kind)), None)
+    if twin is None:
+        raise ConfigurationError(
+            f"A {family_of(backbone.config)} has no graph; those of {', '.join(EXPORTED)} can be exported, and BERT on "
+            "the codes of vq-wav2vec. `sonant convert --to hf` writes a folder that other programs read."
+        )
     require_plain(backbone)
-    own = shared_copy(backbone, torch.float32, torch.device("cpu"))
-    match own:
-        case WaveformTransformer():
-            return PaddedWaveformTransformer(own, layers, normalize=normalize).eval()
-        case W2vBERT2():
-            return PaddedW2vBERT2(own, layers, normalize=normalize).eval()
-        case WaveformConvNet():
-            return PaddedConvNet(own, layers, normalize=normalize).eval()
-        case DiscreteBERT():
-            return PaddedDiscreteBERT(own, layers, normalize=normalize).eval()
-    raise UnknownName(
-        "padded form of",
-        type(backbone).__name__,
-        ["WaveformTransformer", "W2vBERT2", "WaveformConvNet", "DiscreteBERT"],
-    )
+    return twin(shared_copy(backbone, torch.float32, torch.device("cpu")), layers, normalize=normalize).eval()
 
 
 def require_plain(backbone: Backbone) -> None:
