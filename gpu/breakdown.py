@@ -1,4 +1,4 @@
-"""Where the time of 32 clips of 10 s goes in WavLM Large, and other ways to do the same."""
+"""Time of each part of WavLM Large on 32 clips of 10 s, and of other ways to compute the same."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

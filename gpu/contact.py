@@ -1,4 +1,4 @@
-"""What all rows share: the device, models that are built once, clips of noise, and the clock."""
+"""State shared by all rows: the device, models that are built once, clips of noise, and the clock."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What there is to know of a GPU, in one call that loses nothing it has measured.
+"""All measurements on a GPU, in one call that loses nothing it has measured.
 
     python3 gpu/first_contact.py --out FOLDER --seconds 450     # on a machine with a GPU
     python3 gpu/first_contact.py --out FOLDER --trial           # tiny shapes on a CPU, as the rehearsal

@@ -44,7 +44,7 @@ def _version(package: str) -> str:
 
 
 def what_serves(contact: Contact) -> Iterator[Fact]:
-    """Which kernels run, asked and seen: a fall-back must not be measured as ours."""
+    """Name the kernels that run, by their own answer and by a trial: a fall-back must not be measured as ours."""
     heads = torch.randn(8, 2, 64, device=contact.device, dtype=contact.half)
     frames = torch.randn(8, 128, device=contact.device, dtype=contact.half)
     convolution = triton_convolution.available(frames, contact.half, 64)

@@ -10,7 +10,7 @@ Measure = Callable[[Contact], Iterator[Fact]]
 
 
 class Row(NamedTuple):
-    """What is measured under one name.
+    """Measurements under one name.
 
     Attributes:
         name: unique.

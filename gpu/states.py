@@ -38,7 +38,7 @@ def rows() -> Iterator[Row]:
 
 
 def deviation_rows() -> Iterator[Row]:
-    """What encoding loses at the published shapes."""
+    """Deviation of each precision at the published shapes."""
     for model in ("WavLM Base", "WavLM Large"):
         for precision in ("float32", "bfloat16", "float16"):
             measure = partial(deviations, model=model, precision=precision)

@@ -77,7 +77,7 @@ def shipped_rows() -> Iterator[Row]:
 
 
 def last_rows() -> Iterator[Row]:
-    """What memory may not suffice for, and the published runs of every family."""
+    """Rows for which memory may not suffice, and the published runs of every family."""
     largest = partial(step_of, model="WavLM Base", way="sonant", seconds=[LENGTH] * 90)
     yield Row("train 90 clips", SECTION, 30, largest)
     for recipe in PUBLISHED:
@@ -137,7 +137,7 @@ def without(kernel: ModuleType) -> Iterator[None]:
 
 
 def mixing(contact: Contact) -> Iterator[Fact]:
-    """What one thread of the CPU mixes, as batches of WavLM Base are."""
+    """Audio that one thread of the CPU mixes, as for batches of WavLM Base."""
     rng = np.random.default_rng(0)
     crops = [rng.standard_normal(RATE if contact.trial else 250_000).astype(np.float32) for _ in range(6)]
     start, repeats = time.perf_counter(), 2 if contact.trial else 20

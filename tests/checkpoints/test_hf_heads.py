@@ -1,4 +1,4 @@
-"""Which head the tensors beside a backbone are, and what is said where that cannot be told."""
+"""The head that the tensors beside a backbone are, and what is said where that cannot be told."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Which linear layers bear integers travels with a folder, whoever wrote it."""
+"""The note of linear layers that are multiplied in integers travels with a folder, whoever wrote it."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What an adapter makes of frames that come in blocks is what it makes of them all."""
+"""The output of an adapter on frames that come in blocks equals that on all at once."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is to be run on a GPU runs, small, on a CPU: it must not fail for the first time where minutes are dear."""
+"""The script for a GPU runs, small, on a CPU: it must not fail for the first time where minutes are dear."""
 
 import importlib.util
 import json

@@ -406,7 +406,7 @@ class SpeechEncoder:
     def head_task(
         self, ability: Ability, *, num_speakers: int | None = None, threshold: float | None = None
     ) -> HeadTask:
-        """How the model is asked for what a head serves, by the name of the ability: for those who batch themselves.
+        """Return the states and the receiver that an ability of a head needs, for those who batch themselves.
 
         Raises:
             ConfigurationError: it has no head for that.

@@ -28,8 +28,8 @@ def transcribe(audio: Any, *, model: Model, language: str | None = None, **how: 
     Args:
         audio: as in `units`.
         model: one that was loaded, or what `load` takes, with a CTC head: "facebook/wav2vec2-base-960h".
-        language: of a model with adapters by language (MMS), such as "fra"; one that was loaded stays at it. None takes
-            the one in the weights, or at which a loaded model is.
+        language: of a model with adapters by language (MMS), such as "fra"; a loaded model stays switched to it. None
+            takes that of the loaded model, or of the weights.
     """
     if isinstance(model, SpeechEncoder):
         if language is not None:
@@ -49,7 +49,7 @@ def verify(a: Any, b: Any, *, model: Model, threshold: float | None = None, **ho
 
 
 def classify(audio: Any, *, model: Model, **how: Unpack[Running]) -> Any:
-    """What a head says of one whole recording or of several, by label; see `SpeechEncoder.classify`.
+    """Classify one whole recording or several, a number for each label; see `SpeechEncoder.classify`.
 
     Args:
         audio: as in `units`.

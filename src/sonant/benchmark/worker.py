@@ -101,7 +101,7 @@ def _serve(job: Order, answers: TextIO) -> None:
 
 
 def said_of(make: Callable[[], T]) -> tuple[T, str]:
-    """What is made, and the warnings of ours that were given meanwhile, whatever the process does with warnings."""
+    """Return what is made, and the warnings of ours given meanwhile, whatever the process does with warnings."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", SonantWarning)
         made = make()

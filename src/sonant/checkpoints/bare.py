@@ -15,9 +15,9 @@ from sonant.checkpoints.deduce import deduce_config, deduce_w2v_bert2
 from sonant.checkpoints.fairseq import PREFIXES, fairseq_heads, rows_in
 from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.keys import HeadTable, check, grouped, make_heads, read
-from sonant.checkpoints.left_aside import take_out, warn_of
 from sonant.checkpoints.quantised import refuse_quantised
 from sonant.checkpoints.tables import HF, HF_CTC, HF_W2V_BERT2
+from sonant.checkpoints.unknown_parts import take_out, warn_of
 from sonant.checkpoints.wrappers import LEAST, likeness, split_overrides, unwrap
 from sonant.errors import ConfigurationError, UnknownCheckpoint
 from sonant.models.normalization import ORIGINAL_EPSILON, TRANSFORMERS_EPSILON
@@ -53,8 +53,7 @@ def read_bare(tensors: Mapping[str, Tensor], source: object, *, overrides: Mappi
     inner = PREFIXES if naming == "fairseq" else (LAYOUTS[family].prefix,)
     found = unwrap(tensors, rows, inner=inner, source=source, family=family, wanted=wanted)
     own = next((prefix for prefix in inner if any(name.startswith(prefix) for name in found.tensors)), "")
-    within = {name.removeprefix(own) for name in found.tensors if own and name.startswith(own)}
-    state = {name.removeprefix(own): tensor for name, tensor in found.tensors.items()}
+    state, within = found.without(own)
     rows = rows_in(state) if naming == "fairseq" else rows
     translated = read(state, rows, _heads(naming, family))
     left = found.left(take_out(translated, rows, within=within))

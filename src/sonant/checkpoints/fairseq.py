@@ -16,7 +16,6 @@ from sonant.checkpoints.fairseq_dictionary import ctc_metadata, symbols_of
 from sonant.checkpoints.fairseq_wav2vec import is_wav2vec, read_wav2vec
 from sonant.checkpoints.files import only_tensors
 from sonant.checkpoints.keys import HeadTable, Table, Translated, check, make_heads, read
-from sonant.checkpoints.left_aside import take_out, warn_of
 from sonant.checkpoints.tables import (
     FAIRSEQ,
     FAIRSEQ_BATCH_NORM_POSITIONS,
@@ -28,6 +27,7 @@ from sonant.checkpoints.tables import (
     FAIRSEQ_PREDICTION,
     FAIRSEQ_STACKED_POSITIONS,
 )
+from sonant.checkpoints.unknown_parts import take_out, warn_of
 from sonant.checkpoints.unpickle import plain
 from sonant.checkpoints.wrappers import Unwrapped, split_overrides, unwrap
 from sonant.errors import (

@@ -19,8 +19,8 @@ from sonant.checkpoints.checkpoint import Checkpoint
 from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.fairseq2_tokenizer import tokenizer_metadata
 from sonant.checkpoints.keys import HeadTable, check, make_heads, read
-from sonant.checkpoints.left_aside import take_out, warn_of
 from sonant.checkpoints.tables import FAIRSEQ2_CONTRAST, FAIRSEQ2_CTC, FAIRSEQ2_WAV2VEC2
+from sonant.checkpoints.unknown_parts import take_out, warn_of
 from sonant.checkpoints.wrappers import split_overrides, unwrap
 from sonant.errors import CheckpointMismatch, UnsupportedCheckpoint
 

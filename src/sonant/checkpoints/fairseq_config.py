@@ -75,7 +75,7 @@ def backbone_settings(model: Mapping[str, Any], source: object, *, family: str) 
 
 
 def _stack(model: Mapping[str, Any], source: object) -> dict[str, int]:
-    """Of the positional convolutions: the width of all is shared among them."""
+    """Depth and kernel of the positional convolutions: the width given is that of all together."""
     depth, width = number(model, "pos_conv_depth", 1, source), number(model, "conv_pos", 128, source)
     if depth < 2:
         raise UnsupportedCheckpoint(

@@ -84,7 +84,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def described(state: Any) -> str:
-    """What was unpickled, for messages: its type, or the keys of a dict."""
+    """Describe what was unpickled, for messages: its type, or the keys of a dict."""
     if isinstance(state, Mapping):
         kinds = sorted({_type_of(value) for value in state.values()})[:4]
         keys = ", ".join(map(repr, list(state)[:8]))

@@ -29,12 +29,12 @@ from sonant.checkpoints.hf_heads import head_tables_of, heads_in
 from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.keys import check, grouped, holds, make_heads, read, write
 from sonant.checkpoints.languages import Get, Languages, adapter_of, in_language, refuse_language
-from sonant.checkpoints.left_aside import take_out, warn_of
 from sonant.checkpoints.lora import with_lora_merged
 from sonant.checkpoints.own import OWN_TYPE, int8_note, read_own, read_own_heads, write_own_heads
 from sonant.checkpoints.quantised import refuse_quantised
 from sonant.checkpoints.tables import HF_UNUSED
 from sonant.checkpoints.tokenizer_files import PIECES, VOCABULARY, read_tokenizer, write_tokenizer
+from sonant.checkpoints.unknown_parts import take_out, warn_of
 from sonant.checkpoints.wrappers import split_overrides, unwrap
 from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckpoint
 from sonant.models import WaveformTransformerConfig
@@ -85,8 +85,7 @@ def read_hf(
         family=layout.model_type,
         wanted=wanted,
     )
-    within = {name.removeprefix(layout.prefix) for name in found.tensors if name.startswith(layout.prefix)}
-    state = {name.removeprefix(layout.prefix): tensor for name, tensor in found.tensors.items()}
+    state, within = found.without(layout.prefix)
     tables, reason = heads_in(state, theirs, layout)
     settings["conv_bias"] = "feature_extractor.conv_layers.0.conv.bias" in state
     config = make_config(family, settings, overrides, source=source)

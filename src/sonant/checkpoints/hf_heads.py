@@ -1,4 +1,4 @@
-"""Which heads a file of transformers has: names of tensors tell little, the class in config.json tells the rest.
+"""The heads that a file of transformers has: names of tensors tell little, the class in config.json tells the rest.
 
 A linear layer called `classifier` may judge every frame, or the mean of all; one called `dense` may stand before tanh
 or before nothing. Where config.json does not say which, the head is left aside: no task is better than a wrong one.

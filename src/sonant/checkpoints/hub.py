@@ -130,7 +130,7 @@ def _get_adapter(repository: str, get: Get) -> None:
 
 
 def _ask(repository: str, name: str, revision: str | None) -> Exception | None:
-    """What keeps the hub from giving us a file, or None; a single attempt, so that being offline costs no time."""
+    """Return what keeps the hub from giving a file, or None; a single attempt, so that being offline costs no time."""
     try:
         get_hf_file_metadata(hf_hub_url(repository, name, revision=revision))
     except Exception as error:  # as above  # noqa: BLE001

@@ -91,7 +91,7 @@ class HeadTable:
 class Translated:
     """A file's tensors under our names, and the names that no row knew.
 
-    `outside` are unknown names that cannot be the backbone's, see `left_aside`; by themselves they are no error.
+    `outside` are unknown names that cannot be the backbone's, see `unknown_parts`; by themselves they are no error.
     `own` are the heads of any objective that sonant wrote for itself; no table says what they consist of.
     """
 

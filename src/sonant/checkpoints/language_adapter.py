@@ -21,7 +21,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 @dataclass(frozen=True, eq=False)
 class LanguageAdapter:
-    """What a model has for one language.
+    """The parts of a model that belong to one language.
 
     Attributes:
         language: its name, in MMS a code of ISO 639-3 such as "fra", for some with a script.

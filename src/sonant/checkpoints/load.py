@@ -13,7 +13,7 @@ from sonant import models
 from sonant.checkpoints.bare import is_named_as_transformers, read_bare
 from sonant.checkpoints.checkpoint import MASK, Checkpoint, hollow
 from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
-from sonant.checkpoints.fairseq2 import is_w2v_bert2, read_w2v_bert2
+from sonant.checkpoints.fairseq2_w2v_bert2 import is_w2v_bert2, read_w2v_bert2
 from sonant.checkpoints.fairseq2_wav2vec2 import is_wav2vec2, read_wav2vec2
 from sonant.checkpoints.files import described, kind_of, read_json, read_safetensors
 from sonant.checkpoints.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, EXCHANGE

@@ -37,7 +37,7 @@ CURE = "Merge it with peft, PeftModel.from_pretrained(...).merge_and_unload().sa
 
 @dataclass(frozen=True)
 class Scaling:
-    """What BA is multiplied with, by module.
+    """The factors of the products BA, by module.
 
     Attributes:
         alpha: of all modules that `alphas` does not name.

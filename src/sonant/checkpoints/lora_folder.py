@@ -13,8 +13,8 @@ from sonant.checkpoints.hf import read_hf, read_weights
 from sonant.checkpoints.hf_config import family_in
 from sonant.checkpoints.hf_layouts import LAYOUTS, Layout
 from sonant.checkpoints.keys import grouped
-from sonant.checkpoints.left_aside import warn_of
 from sonant.checkpoints.lora import ROOT, merged, module_of, scaling_in, without_saved
+from sonant.checkpoints.unknown_parts import warn_of
 from sonant.checkpoints.wrappers import unwrap
 from sonant.errors import CheckpointMismatch, UnsupportedCheckpoint
 
@@ -48,7 +48,7 @@ def read_lora(folder: Path, base: Path, *, overrides: Mapping[str, Any] | None, 
     theirs = read_json(base / CONFIG)
     layout = LAYOUTS[family_in(theirs, base)]
     found = unwrap(read_weights(base, base), layout.rows, inner=(layout.prefix,), source=base, family=layout.model_type)
-    tensors = {name.removeprefix(layout.prefix): tensor for name, tensor in found.tensors.items()}
+    tensors, _ = found.without(layout.prefix)
     adapter, inside = _named_as(tensors, folder, layout, source)
     kept, left = _of_class(tensors, adapter, theirs, adapting, layout)
     state, absent = merged(kept, adapter, scaling, source)

@@ -26,7 +26,7 @@ _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5  # types of fields
 
 @dataclass(frozen=True)
 class Pieces:
-    """What a sentencepiece model says of its pieces.
+    """The pieces of a sentencepiece model.
 
     Attributes:
         texts: the pieces by number; "▁" (U+2581) stands for a space.

@@ -18,7 +18,6 @@ from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.fairseq_config import refuse_inexpressible
 from sonant.checkpoints.files import write_pickle
 from sonant.checkpoints.keys import HeadTable, Table, check, holds, make_heads, read, write
-from sonant.checkpoints.left_aside import take_out, warn_of
 from sonant.checkpoints.tables import (
     TORCHAUDIO_ATTENTION,
     TORCHAUDIO_COMMON,
@@ -27,6 +26,7 @@ from sonant.checkpoints.tables import (
     TORCHAUDIO_PREDICTION,
     TORCHAUDIO_WAVLM_ATTENTION,
 )
+from sonant.checkpoints.unknown_parts import take_out, warn_of
 from sonant.checkpoints.wrappers import split_overrides, unwrap
 
 HEADS: dict[str, HeadTable] = {"ctc": TORCHAUDIO_CTC, "pretraining": TORCHAUDIO_PREDICTION}

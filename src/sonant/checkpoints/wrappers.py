@@ -1,4 +1,4 @@
-"""Finds a backbone inside whatever a training script put around it.
+"""Search for a backbone inside whatever a training script put around it.
 
 Neither containers ({"state_dict": {...}}) nor prefixes ("module.", "model.wavlm.") are known by name. A container is a
 prefix like any other: the tensors of all state dicts in a file get names that say where they are. The backbone is where
@@ -38,6 +38,11 @@ class Unwrapped(NamedTuple):
     def left(self, names: Iterable[str]) -> list[str]:
         """The full names of what is left aside: all that is beside the model, and `names` in it."""
         return [*(f"{self.outer}{name}" for name in names), *self.beside]
+
+    def without(self, prefix: str) -> tuple[dict[str, Tensor], set[str]]:
+        """The tensors without the prefix that a class with a head gives its backbone, and the names that had it."""
+        within = {name.removeprefix(prefix) for name in self.tensors if prefix and name.startswith(prefix)}
+        return {name.removeprefix(prefix): tensor for name, tensor in self.tensors.items()}, within
 
 
 def tensors_in(state: Any) -> dict[str, Tensor]:
@@ -97,7 +102,7 @@ def likeness(tensors: Mapping[str, Tensor], rows: Table) -> int:
 
 
 def prefix_of(tensors: Mapping[str, Tensor], rows: Table, *, source: object, family: str, wanted: object = None) -> str:
-    """What stands before the names of the one backbone in a file.
+    """Return the prefix of the names of the one backbone in a file.
 
     Args:
         rows: the names that the family has.

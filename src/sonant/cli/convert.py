@@ -46,9 +46,9 @@ def convert(
         layer (-l LAYER): of a graph: what it gives: a number, several with commas between, last or all; 0 is the input
             of the first block. Without it: last.
         int8: of an onnx graph: multiply the feed-forward layers in integers of eight bits.
-        int8_speech (RECORDINGS): of hf and sonant: a file, folder or manifest of speech, of which a minute is heard to
-            find out which linear layers bear integers of eight bits; --precision int8 then multiplies those so. Without
-            it: the feed-forward layers, untried.
+        int8_speech (RECORDINGS): of hf and sonant: a file, folder or manifest of speech, of which a minute is used to
+            find the linear layers that can be multiplied in integers of eight bits, as --precision int8 then does.
+            Without it: the feed-forward layers, untried.
         language (LANG): of a model with adapters by language (MMS), such as fra: the one in the weights that are
             written. Without it: that of the weights that are read.
         revision (REV): branch, tag or commit on the hub.
@@ -96,9 +96,9 @@ def convert(
         language=language,
         overwrite=overwrite,
     )
-    bear = None if int8_speech is None else _find_int8_groups(Path(destination), int8_speech)
+    groups = None if int8_speech is None else _find_int8_groups(Path(destination), int8_speech)
     if json:
-        print(json_module.dumps({**asdict(report), "faithful": report.faithful, "int8_groups": bear}))
+        print(json_module.dumps({**asdict(report), "faithful": report.faithful, "int8_groups": groups}))
         return 0 if report.faithful else 1
     changed = [*report.changed_tensors, *report.changed_settings]
     heads = f", heads: {', '.join(report.heads)}" if report.heads else ""
@@ -115,7 +115,7 @@ def convert(
         "bit for bit",
         "outputs": f"largest difference {report.output_difference:g}, over every hidden state of "
         f"{len(report.clip_seconds)} noise clips of {report.clip_seconds[0]:g} to {report.clip_seconds[-1]:g} s",
-        "int8": "" if bear is None else f"{' and '.join(bear).replace('_', '-') or 'no'} layers bear it",
+        "int8": "" if groups is None else f"{' and '.join(groups).replace('_', '-') or 'no'} layers",
         "CHANGED": "; ".join(changed[:20]) + (f" and {len(changed) - 20} more" if len(changed) > 20 else ""),
     }
     _print_rows(rows)
@@ -123,7 +123,7 @@ def convert(
 
 
 def _find_int8_groups(folder: Path, recordings: str) -> list[str]:
-    """Measure on recordings which linear layers bear integers of eight bits, and note it in the folder."""
+    """Find on recordings the linear layers that can be multiplied in integers, and note them in the folder."""
     from sonant.checkpoints import load_backbone, note_int8_groups
     from sonant.extraction.inputs import gather
     from sonant.extraction.int8_groups import find_int8_groups

@@ -1,4 +1,4 @@
-"""What the outputs of a head for whole recordings mean: a number for each label."""
+"""Scores by label, from the outputs of a head for whole recordings."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args

@@ -1,4 +1,4 @@
-"""What tells a frame where it stands, on padded speech."""
+"""Positional convolutions and biases on padded speech."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -22,7 +22,7 @@ class _StreamedGate:
         self._skip = 0  # frames to come that no window sees, where the stride is longer than the kernel
 
     def __call__(self, gate: StridedGate, frames: Tensor, *, ended: bool) -> Tensor:
-        """Frames (frames, dim) that come next to those of the output (fewer, dim) that are certain now."""
+        """Map the next frames (frames, dim) to the frames of the output (fewer, dim) that are settled by now."""
         (kernel,), (stride,) = gate.kernel_size, gate.stride
         before = frames.new_zeros(gate.margin, frames.shape[1]) if self._held is None else self._held
         after = frames.new_zeros(gate.margin if ended else 0, frames.shape[1])
@@ -45,7 +45,7 @@ class AdaptedSink:
 
     Args:
         adapter_on: the adapter on a device.
-        sink: who takes in what it gives.
+        sink: the receiver of what it gives.
     """
 
     def __init__(self, adapter_on: AdapterOn, sink: Any) -> None:
@@ -56,7 +56,7 @@ class AdaptedSink:
 
     @torch.no_grad()
     def append(self, frames: Tensor) -> None:
-        """States (1, frames, dim)."""
+        """Take in the next states (1, frames, dim)."""
         adapter = self._adapter_on(frames.device)
         if all(isinstance(layer, GatedConvLayer) for layer in adapter.layers):
             with evaluated(adapter):
@@ -66,12 +66,12 @@ class AdaptedSink:
             self._blocks.append(frames[0])
 
     def so_far(self) -> Any:
-        """What the other says is settled, of the frames that it has."""
+        """Return what the other receiver has settled of the frames handed on so far."""
         return self._sink.so_far()
 
     @torch.no_grad()
     def finish(self) -> Any:
-        """The other's result."""
+        """Hand on what is left, and return the result of the other receiver."""
         frames = torch.cat(self._blocks)
         adapter = self._adapter_on(frames.device)
         with evaluated(adapter):

@@ -17,10 +17,15 @@ from sonant.models.abilities import HEADS_FOR
 from sonant.tasks import PooledHead
 
 Name = Callable[[Tensor], dict[str, float]]
+LAST_LAYERS: dict[str, tuple[str, ...]] = {  # by the kind of head
+    "sequence_classification": ("classifier",),
+    "speech_classification": ("classifier.output",),
+    "age_gender": ("age.output", "gender.output"),
+}
 
 
 class ClassificationSink:
-    """Pools what the head makes of the frames as they come: memory does not grow with the recording.
+    """A receiver that pools what the head makes of the frames: memory does not grow with the recording.
 
     Args:
         head_on: the head on a device.
@@ -65,17 +70,15 @@ def classification(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
         )
     head_on = heads.placing(kind, PooledHead)
     naming = _naming(kind, heads.stored[kind])
-    naming(
-        torch.zeros(_num_outputs(kind, heads.stored[kind]))
-    )  # labels that do not fit are told before anything is computed
+    # Labels that do not fit are an error before anything is computed.
+    naming(torch.zeros(_num_outputs(kind, heads.stored[kind])))
     return HeadTask(
         states_of(head_on(CPU).mix, model, name), lambda _: ClassificationSink(head_on, naming), model.receptive_field
     )
 
 
 def _num_outputs(kind: str, head: Head) -> int:
-    last = {"sequence_classification": ("classifier",), "speech_classification": ("classifier.output",)}
-    return sum(len(head.tensors[f"{name}.bias"]) for name in last.get(kind, ("age.output", "gender.output")))
+    return sum(len(head.tensors[f"{name}.bias"]) for name in LAST_LAYERS[kind])
 
 
 def _naming(kind: str, head: Head) -> Name:

@@ -1,4 +1,4 @@
-"""The linear layers of a model that bear integers of eight bits, found on recordings."""
+"""The linear layers of a model that may be multiplied in integers of eight bits, found on recordings."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from sonant.extraction.sources import AudioSource
 from sonant.inference.int8.groups import passing_groups
 from sonant.models.backbone import Backbone, LinearGroup
 
-RECORDINGS = 8  # spread over what is given, so that several speakers are heard
+RECORDINGS = 8  # spread over what is given, so that there are several speakers
 SECONDS = 8.0  # of each
 
 
 def find_int8_groups(backbone: Backbone, entries: Sequence[Entry]) -> tuple[LinearGroup, ...]:
-    """Listen to the beginnings of some recordings; see `sonant.inference.int8`.
+    """Try the groups of layers on the beginnings of some recordings; see `sonant.inference.int8`.
 
     Raises:
         AudioError: one of them cannot be used.

@@ -38,9 +38,9 @@ def prepare(
             "bfloat16" multiplies in bfloat16 and adds up, normalises and takes softmax in float32. "int8", on a CPU,
             multiplies the layers that the model's `int8_groups` names in integers of eight bits, with a scale for each
             frame and each output channel, as far as the states stay near those in float32 on a trial recording, and the
-            rest in bfloat16. On a CPU each kind of product is tried first, and
-            computed in a higher precision where that is as fast; a `ModelWarning` says where this is most of the work.
-            "float16" is for GPUs.
+            rest in the faster of bfloat16 and float32. On a CPU each kind of product is tried first, and computed in a
+            higher precision where that is as fast; a `ModelWarning` says where this is most of the work. "float16" is
+            for GPUs.
         device: None takes that of the weights.
 
     Raises:
@@ -102,7 +102,7 @@ class PreparedCopies:
 
         Args:
             weights: a fingerprint of the model's, where there is one: a copy made of others is not used, whatever the
-                quicker look at the model says.
+                quicker check of the model says.
         """
         with undisturbed():
             return self._get(backbone, precision, device, weights)

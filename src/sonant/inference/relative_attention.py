@@ -10,7 +10,7 @@ from sonant.layers.relative_attention import RelativeAttention, RotaryAttention,
 
 
 class FusedRelativeAttention(nn.Module):
-    """What `RelativeAttention` computes without a gradient; logits are float32 whatever the products are.
+    """The result of `RelativeAttention` without a gradient; logits are float32 whatever the products are.
 
     Args:
         attention: whose weights are taken.
@@ -35,7 +35,7 @@ class FusedRelativeAttention(nn.Module):
 
 
 class FusedRotaryAttention(nn.Module):
-    """What `RotaryAttention` computes without a gradient; the arguments are those of `FusedRelativeAttention`."""
+    """The result of `RotaryAttention` without a gradient; the arguments are those of `FusedRelativeAttention`."""
 
     def __init__(self, attention: RotaryAttention, make_linear: MakeLinear) -> None:
         super().__init__()

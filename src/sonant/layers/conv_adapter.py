@@ -133,7 +133,7 @@ class ConvAdapter(nn.Module):
 
     @property
     def gates(self) -> list[StridedGate]:
-        """Of each layer the convolution that decides how many frames come out."""
+        """The convolution of each layer that decides how many frames come out."""
         return [layer.gate for layer in self.layers if isinstance(layer, ConvAdapterLayer | GatedConvLayer)]
 
     @property

@@ -1,4 +1,4 @@
-"""Where a frame stands: positional convolutions, WavLM's gated relative position bias, and relative keys."""
+"""Positions of frames: positional convolutions, WavLM's gated relative position bias, and relative keys."""
 
 import math
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ def plain_norm_gelu(x: Tensor) -> Tensor:
 
 
 def affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """What a batch norm does in evaluation mode: factor and offset of each channel, float32 (channels,)."""
+    """A batch norm in evaluation mode as factor and offset of each channel, float32 (channels,)."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     factor = norm.weight.detach().double() * (norm.running_var.double() + norm.eps).rsqrt()

@@ -22,7 +22,7 @@ def _in_the_layers(family, kind, norm="layer", heads=()):
 
 
 def _behind(family, kind, heads=()):
-    """What the adapter gives is compared too, beside the states."""
+    """The output of the adapter is compared too, beside the states."""
 
     def make(folder):
         theirs = tiny.theirs(family, kind, **BEHIND)

@@ -57,7 +57,7 @@ def _line(cells) -> str:
 
 
 def written(page: str) -> tuple[str, str, str]:
-    """What stands before the table in the page, the table, and what stands behind it."""
+    """The page before the table, the table, and the page behind it."""
     before, begin, rest = page.partition(BEGIN)
     middle, end, after = rest.partition(END)
     return before, begin + middle + end, after

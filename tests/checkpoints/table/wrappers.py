@@ -65,7 +65,7 @@ def _in_file(words, wrap, *, kind="Model", beside=(), heads=(), config=True, ove
 
 
 def _lightning(state):
-    """What Lightning's trainer saves, with settings of several kinds."""
+    """A file as Lightning's trainer saves it, with settings of several kinds."""
     return {
         "epoch": 3,
         "global_step": 1200,

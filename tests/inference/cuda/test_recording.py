@@ -1,4 +1,4 @@
-"""What a CUDA graph is recorded and replayed from: order, device and streams, on a record of the calls to CUDA."""
+"""Recording and replay of CUDA graphs: order, device and streams, on a record of the calls to CUDA."""
 
 import copy
 import threading

@@ -1,4 +1,4 @@
-"""The numbers that each kind of product is computed in on this machine, found by trial.
+"""The number format of each kind of product on this machine, found by trial.
 
 What a processor says of itself tells too little: one with AVX512-BF16 and without AMX may multiply bfloat16 at half the
 rate of float32, and integers of eight bits at four times that rate.
@@ -38,7 +38,7 @@ DIM = 512
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """The numbers that each kind of product is computed in.
+    """The number format of each kind of product.
 
     Attributes:
         linear: linear layers, and the attention between them.
@@ -83,7 +83,7 @@ def fastest(precision: LinearPrecision, ratio: TimeRatio | None = None) -> Arith
 
 
 def as_asked(precision: LinearPrecision) -> Arithmetic:
-    """All kinds in one precision, fast or not; beside integers, the numbers that are fast."""
+    """All kinds in one precision, fast or not; beside integers, the formats that are fast."""
     match precision:
         case "float32":
             return FLOAT32

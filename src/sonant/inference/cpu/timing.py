@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import torch
 
-LOOKS = 4  # at the same two computations: a busy machine may show the right ratio at the third only
-CLEAR = 1.7  # a ratio beyond this, either way, is believed at the first look
+ROUNDS = 4  # of measurement of the same two computations: on a busy machine only the third may be right
+CLEAR = 1.7  # a ratio beyond this, either way, is believed after the first round
 HOPELESS = 10.0  # and one above this before either has warmed up
 
 # The time of this thread, which a busy machine hardly changes; Windows counts it in steps of 16 ms.
@@ -39,8 +39,8 @@ def time_ratio(given: Callable[[], object], present: Callable[[], object]) -> fl
     if first[0] > HOPELESS * first[1]:
         return first[0] / first[1]
     best = [math.inf, math.inf]
-    for look in range(LOOKS):
-        best = list(map(min, best, seconds(given, present, warm_up=False, turns=4 if look else 3)))
+    for number in range(ROUNDS):
+        best = list(map(min, best, seconds(given, present, warm_up=False, turns=4 if number else 3)))
         if not best[1] / CLEAR < best[0] < best[1] * CLEAR:
             break
     return best[0] / best[1]

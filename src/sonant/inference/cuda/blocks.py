@@ -10,10 +10,10 @@ from sonant.inference.attention import FusedSelfAttention
 from sonant.layers.activations import activation
 from sonant.layers.attention import SelfAttention
 from sonant.layers.attention_adapter import AttentionAdapter
-from sonant.layers.clip_convolution import convolve_clips
+from sonant.layers.clip_convolution import ClipConv, convolve_clips
 from sonant.layers.kernels.triton_norm import norm_rows
 from sonant.layers.packed import Packed
-from sonant.layers.positions import BatchNormPositions, ConvPositions, StackedPositions, affine, plain_norm_gelu
+from sonant.layers.positions import BatchNormPositions, StackedPositions, WeightNormConv, affine, plain_norm_gelu
 from sonant.layers.transformer import FeedForward, TransformerLayer
 
 ROWS = 1 << 14  # of a feed-forward block at a time: the widest tensor of a model stays a quarter of a gigabyte
@@ -137,33 +137,39 @@ class CudaTransformerLayer(nn.Module):
         return wide
 
 
-class CudaConvPositions(nn.Module):
-    """`ConvPositions` with the weight norm folded into the weights."""
+class CudaClipConv(nn.Module):
+    """`ClipConv`, or a convolution under weight norm with the norm folded in, in some precision, whatever comes in."""
 
-    def __init__(self, positions: ConvPositions, dtype: torch.dtype) -> None:
+    def __init__(self, convolution: ClipConv | WeightNormConv, dtype: torch.dtype) -> None:
         super().__init__()
-        self.groups = positions.groups
-        self.weight, self.bias = positions.weight.detach().to(dtype), positions.bias.detach().to(dtype)
+        self.groups = convolution.groups
+        self.weight, self.bias = convolution.weight.detach().to(dtype), convolution.bias.detach().to(dtype)
+
+    def forward(self, frames: Packed) -> Tensor:
+        """(total, dim) to (total, dim)."""
+        half = frames.with_values(frames.values.to(self.weight.dtype))
+        return convolve_clips(half, self.weight, self.bias, self.groups)
+
+
+class CudaConvPositions(CudaClipConv):
+    """`ConvPositions`."""
 
     def forward(self, frames: Packed) -> Tensor:
         """(total, dim) to (total, dim), to be added to the frames."""
-        half = frames.with_values(frames.values.to(self.weight.dtype))
-        return F.gelu(convolve_clips(half, self.weight, self.bias, self.groups))
+        return F.gelu(super().forward(frames))
 
 
-class CudaBatchNormPositions(nn.Module):
+class CudaBatchNormPositions(CudaConvPositions):
     """`BatchNormPositions` with the norm's running statistics as one factor and one offset for each channel."""
 
     def __init__(self, positions: BatchNormPositions, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.groups = positions.groups
+        super().__init__(positions, dtype)
         self.factor, self.offset = affine(positions.norm)
-        self.weight, self.bias = (part.detach().to(dtype) for part in (positions.weight, positions.bias))
 
     def forward(self, frames: Packed) -> Tensor:
         """(total, dim) to (total, dim), to be added to the frames."""
-        normed = torch.addcmul(self.offset, frames.values.float(), self.factor).to(self.weight.dtype)
-        return F.gelu(convolve_clips(frames.with_values(normed), self.weight, self.bias, self.groups))
+        normed = torch.addcmul(self.offset, frames.values.float(), self.factor)
+        return super().forward(frames.with_values(normed))
 
 
 class CudaStackedPositions(nn.Module):
@@ -171,9 +177,7 @@ class CudaStackedPositions(nn.Module):
 
     def __init__(self, positions: StackedPositions, dtype: torch.dtype) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            CudaClipConv(layer.weight, layer.bias, layer.groups, dtype) for layer in positions.convolutions
-        )
+        self.layers = nn.ModuleList(CudaClipConv(layer, dtype) for layer in positions.convolutions)
 
     def forward(self, frames: Packed) -> Tensor:
         """(total, dim) to (total, dim), to be added to the frames."""
@@ -181,20 +185,6 @@ class CudaStackedPositions(nn.Module):
         for layer in self.layers:
             x = plain_norm_gelu(layer(frames.with_values(x)).float())
         return x
-
-
-class CudaClipConv(nn.Module):
-    """`ClipConv` in some precision, whatever comes in."""
-
-    def __init__(self, weight: Tensor, bias: Tensor, groups: int, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.groups = groups
-        self.weight, self.bias = weight.detach().to(dtype), bias.detach().to(dtype)
-
-    def forward(self, frames: Packed) -> Tensor:
-        """(total, dim) to (total, dim)."""
-        half = frames.with_values(frames.values.to(self.weight.dtype))
-        return convolve_clips(half, self.weight, self.bias, self.groups)
 
 
 class Widened(nn.Module):

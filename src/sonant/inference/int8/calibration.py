@@ -1,4 +1,4 @@
-"""Runs of a model in float32 on the probe, in which the blocks that may be multiplied in integers are looked at."""
+"""Runs of a model in float32 on the probe, which measure the blocks that may be multiplied in integers."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

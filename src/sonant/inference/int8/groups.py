@@ -1,4 +1,4 @@
-"""The groups of linear layers of a model that bear integers of eight bits, measured on speech."""
+"""The groups of linear layers of a model that may be multiplied in integers of eight bits, measured on speech."""
 
 from collections.abc import Iterable
 from typing import get_args
@@ -20,10 +20,10 @@ GROUPS: tuple[LinearGroup, ...] = get_args(LinearGroup)  # in the order in which
 
 @torch.no_grad()
 def passing_groups(backbone: Backbone, clips: Iterable[Tensor]) -> tuple[LinearGroup, ...]:
-    """Find the groups that bear integers; each is tried with those that did before it.
+    """Find the groups with which states stay near float32; each is tried with those that passed before it.
 
     Args:
-        clips: waveforms (samples,) of speech as the model will hear, normalised where it wants them so. A minute of
+        clips: waveforms (samples,) of speech like that to be encoded, normalised where it wants them so. A minute of
             several speakers shows most of what can go wrong.
     """
     speech = Packed.pack(clips)

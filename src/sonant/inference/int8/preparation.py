@@ -41,7 +41,7 @@ def prepare_int8(backbone: Backbone, arithmetic: Arithmetic | None = None) -> Ba
 
 
 def integer_form(backbone: Backbone, arithmetic: Arithmetic) -> IntegerForm:
-    """Put as many blocks of a model's `int8_groups` in integers as its states bear.
+    """Put as many blocks of a model's `int8_groups` in integers as leave its states near float32.
 
     Inputs are smoothed by the ranges that a run on a fixed probe shows. On the same probe the states are compared with
     those in float32; blocks stay in floats, the one that integers change most first, until all states are near.

@@ -53,7 +53,7 @@ class Sums(NamedTuple):
 
 
 def quantise(x: Tensor, factors: Tensor | None = None) -> Quantised:
-    """Rows (rows, width) in float32 or bfloat16 in steps of their own.
+    """Round each row (rows, width), in float32 or bfloat16, to steps of its own.
 
     Args:
         factors: float32 (width,), by which the channels are multiplied before.

@@ -20,7 +20,7 @@ DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 @dataclass(frozen=True)
 class Tiling:
-    """How one kernel is cut: rows of a program, rows of the other side a step, warps, steps that are loaded ahead.
+    """The division of one kernel: rows of a program, rows of the other side a step, warps, steps that are loaded ahead.
 
     `precision` is that of products of float32: "ieee", or "tf32x3", on matrix units. `peeled`: steps that lie within
     the clip run in a loop of their own, which masks nothing.

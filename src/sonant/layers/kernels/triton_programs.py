@@ -98,7 +98,7 @@ def _drawn_from(seed, head, DROPOUT: tl.constexpr):
 def _tile(
     positions, rows, columns, length, heads, left, num_positions, BIAS: tl.constexpr, WHOLE: tl.constexpr = False
 ):  # fmt: skip
-    """What positions say of queries `rows` and keys `columns` (of two dimensions, either way round), float32.
+    """The position bias of queries `rows` and keys `columns` (of two dimensions, either way round), float32.
 
     A table reaches `ENTRY` frames beyond each clip, and scores are found for any key: what lies outside the clip can
     be read too, unless the query has no scores.
@@ -149,7 +149,7 @@ def _forward_step(
     DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
     STEP: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
-    """What the keys and values from `column` on add to a block of queries."""
+    """Add the keys and values from `column` on to a block of queries."""
     columns = column + tl.arange(0, STEP)
     k = _read(key, stride_row, columns, length, DIM, WIDTH, WHOLE)
     logits = _product(q, k, PRECISION) * (scale * LOG2_E)
@@ -213,7 +213,7 @@ def _query_step(
     DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
     STEP: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
-    """What the keys and values from `column` on add to the gradients of a block of queries."""
+    """Add the keys and values from `column` on to the gradients of a block of queries."""
     columns = column + tl.arange(0, STEP)
     k = _read(key, stride_row, columns, length, DIM, WIDTH, WHOLE)
     v = _read(value, stride_row, columns, length, DIM, WIDTH, WHOLE)
@@ -305,7 +305,7 @@ def _key_step(
     DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
     STEP: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
-    """What the queries from `row` on add to the gradients of a block of keys and values."""
+    """Add the queries from `row` on to the gradients of a block of keys and values."""
     rows = row + tl.arange(0, STEP)
     q = _read(query, stride_row, rows, length, DIM, WIDTH, WHOLE)
     do = _read(out_gradient, heads * DIM, rows, length, DIM, WIDTH, WHOLE)

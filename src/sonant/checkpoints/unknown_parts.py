@@ -1,4 +1,4 @@
-"""Heads that we do not know: the backbone loads without them, and a warning names what was left in the file."""
+"""Heads and other parts that sonant does not know: the backbone loads without them, and a warning names them."""
 
 from collections.abc import Collection
 
