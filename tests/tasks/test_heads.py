@@ -101,6 +101,12 @@ def test_what_is_too_short_for_statistics() -> None:
         head(Packed.pack([some(20, STATES, DIM), some(6, STATES, DIM)]))
 
 
+def test_nothing_is_pooled_of_no_frames() -> None:
+    head = SpeechClassificationHead.from_tensors(NETWORKS, {})
+    with pytest.raises(TooShortAudio, match=r"\[4, 0\] frames"):
+        head(Packed.pack([some(4, 1, DIM), some(0, 1, DIM)]))
+
+
 def test_networks_stand_in_the_order_of_their_names() -> None:
     head = SpeechClassificationHead.from_tensors(NETWORKS, {})
     (pooled,) = some(4, 1, DIM).mean(0)

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from sonant.errors import UnknownName
+from sonant.errors import TooShortAudio, UnknownName
 from sonant.layers.packed import Packed
 from sonant.tasks.layer_mix import LayerMix
 
@@ -37,7 +37,12 @@ class PooledHead(nn.Module):
         raise NotImplementedError
 
     def forward(self, states: Packed) -> Tensor:
-        """States (total_frames, states, dim) to outputs (batch, outputs)."""
+        """States (total_frames, states, dim) to outputs (batch, outputs). Raises TooShortAudio without a frame."""
+        if min(states.sizes) == 0:
+            raise TooShortAudio(
+                f"Clips of {states.sizes} frames were given; a head that pools them needs one or more. Leave out "
+                "shorter clips."
+            )
         return self.read(torch.stack([_pooled(clip, self.pooling) for clip in self.project(states)]))
 
 

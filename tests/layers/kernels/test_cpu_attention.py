@@ -229,6 +229,19 @@ def test_a_bias_that_does_not_fit_is_not_read(bias: Bias) -> None:
 
 
 @needs_kernel
+@pytest.mark.parametrize("kind", ["none", "table"])
+def test_rounding_does_not_grow_with_the_length(kind: str) -> None:
+    """Sums over 3,000 frames in one go, and a weight of 1.0000001 at each block, were 1.0e-6 from float64."""
+    for length in (300, 3_000):
+        query, key, value = packed_heads([length], 1)
+        query, bias = query * 0.05, bias_of(kind, [length], 1)  # so even that all frames count
+        exact = attend_reference(query.double(), key.double(), value.double(), [length], in_float64(bias))
+        found = attend_cpu(query, key, value, [length], bias)
+        assert found is not None
+        assert (found - exact).norm() < 5e-7 * exact.norm()
+
+
+@needs_kernel
 def test_empty_clips_are_passed_over() -> None:
     tensors = packed_heads([9])
     assert torch.equal(attend_cpu(*tensors, [0, 9, 0], None), attend_cpu(*tensors, [9], None))  # type: ignore[arg-type]

@@ -276,21 +276,20 @@ void panel_logits(const typename Numbers::Word* queries, const typename Numbers:
     }
 }
 
-// sums = sums * shrink + weights times values, for some columns of the values.
+// sums = sums * shrink + weights times values, for some columns of the values. A block is added up by itself: added one
+// by one to the sums over all blocks before, its products would be rounded as numbers of their size.
 template <class Numbers, int ROWS, int COLUMNS>
 void add_values(const typename Numbers::Word* weights, const typename Numbers::Word* values, int64_t dim,
                 int64_t depth, const float* shrink, float* sums) {
-    Vector tile[ROWS][COLUMNS];
-#pragma GCC unroll 8
-    for (int r = 0; r < ROWS; ++r) {
-#pragma GCC unroll 8
-        for (int c = 0; c < COLUMNS; ++c) tile[r][c] = read<Vector>(sums + r * dim + c * LANES) * shrink[r];
-    }
+    Vector tile[ROWS][COLUMNS] = {};
     multiply<Numbers, ROWS, COLUMNS>(tile, weights, BLOCK / Numbers::DEPTH, values, dim, depth);
 #pragma GCC unroll 8
     for (int r = 0; r < ROWS; ++r) {
 #pragma GCC unroll 8
-        for (int c = 0; c < COLUMNS; ++c) write(sums + r * dim + c * LANES, tile[r][c]);
+        for (int c = 0; c < COLUMNS; ++c) {
+            float* sum = sums + r * dim + c * LANES;
+            write(sum, read<Vector>(sum) * shrink[r] + tile[r][c]);
+        }
     }
 }
 
@@ -431,17 +430,19 @@ struct Attention {
         for (int r = 0; r < ROWS; r += LANES) {
             float some[LANES] = {};
             memcpy(some, shrink + r, sizeof(float) * std::min(LANES, ROWS - r));
-            write(some, exponential(read<Vector>(some)));
+            Vector fall = read<Vector>(some);
+            write(some, fall == 0 ? all(1) : exponential(fall));  // which is not quite 1 there, and again each block
             memcpy(shrink + r, some, sizeof(float) * std::min(LANES, ROWS - r));
         }
         for (int r = 0; r < ROWS; ++r) {
-            Vector total = read<Vector>(space.totals + (row + r) * LANES) * shrink[r];
+            Vector total = {};
             for (int64_t j = 0; j < num_keys; j += LANES) {
                 Vector weights = exponential(read<Vector>(space.logits + r * BLOCK + j) - highest[r]);
                 total += weights;
                 Numbers::weights(space.weights + (r * BLOCK + j) / DEPTH, weights);
             }
-            write(space.totals + (row + r) * LANES, total);
+            float* totals = space.totals + (row + r) * LANES;
+            write(totals, read<Vector>(totals) * shrink[r] + total);
         }
     }
 
