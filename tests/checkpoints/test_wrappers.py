@@ -8,8 +8,9 @@ import sonant
 from sonant.checkpoints import differing, load_checkpoint
 from sonant.checkpoints.tables import HF
 from sonant.checkpoints.wrappers import prefix_of, tensors_in
-from sonant.errors import CheckpointMismatch, ModelWarning, UnknownName
+from sonant.errors import CheckpointMismatch, ConfigurationError, ModelWarning, UnknownName
 from tests.checkpoints import tiny
+from tests.checkpoints.table.families import conformer, sew
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +86,26 @@ def test_a_state_dict_with_settings_in_a_tuple(tmp_path, state):
     tiny.theirs("hubert").config.save_pretrained(tmp_path)
     torch.save((state, {"lr": 0.1}), tmp_path / "model.pt")
     assert load_checkpoint(tmp_path / "model.pt").family == "hubert"
+
+
+@pytest.mark.parametrize("family", ["unispeech", "unispeech_sat"])
+def test_a_family_of_the_same_shape_is_the_one_that_was_given(tmp_path, family):
+    theirs = tiny.theirs(family)
+    theirs.save_pretrained(tmp_path)
+    torch.save(theirs.state_dict(), tmp_path / "alone.pt")
+    expected = load_checkpoint(tmp_path)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(ConfigurationError, match="UniSpeech-SAT but nothing that says how it is used"):
+        load_checkpoint(tmp_path / "alone.pt")
+    given = {"family": family, "normalize": False, "num_heads": 2}
+    found = load_checkpoint(tmp_path / "alone.pt", overrides=given)
+    assert found.family == family
+    assert not differing(found.backbone_state, expected.backbone_state)
+
+
+@pytest.mark.parametrize("name", ["data2vec", "SEW", "wav2vec 2.0 Conformer"])
+def test_a_family_whose_sizes_the_shapes_do_not_tell_is_named(tmp_path, name):
+    make = {"data2vec": lambda: tiny.theirs("data2vec", norm="layer"), "SEW": sew, "wav2vec 2.0 Conformer": conformer}
+    torch.save({f"module.{key}": tensor for key, tensor in make[name]().state_dict().items()}, tmp_path / "x.pt")
+    with pytest.raises(ConfigurationError, match=rf"weights of a {name}, whose sizes.*config\.json"):
+        load_checkpoint(tmp_path / "x.pt", overrides={"family": "hubert", "normalize": False})

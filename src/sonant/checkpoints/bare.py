@@ -22,7 +22,12 @@ from sonant.checkpoints.wrappers import LEAST, likeness, split_overrides, unwrap
 from sonant.errors import ConfigurationError, UnknownCheckpoint
 from sonant.models.normalization import ORIGINAL_EPSILON, TRANSFORMERS_EPSILON
 
-DEDUCED = ("hubert", "wav2vec2", "wavlm")  # families whose sizes the shapes tell
+DEDUCED = ("hubert", "unispeech", "unispeech_sat", "wav2vec2", "wavlm")  # families whose sizes the shapes tell
+MARKS = {  # parts of names of transformers that only a family has whose sizes the shapes do not tell
+    "data2vec": ".pos_conv_embed.layers.",
+    "SEW": ".upsample.",
+    "wav2vec 2.0 Conformer": ".conv_module.batch_norm.",
+}
 GATES = (".gru_rel_pos_const", ".grep_a")  # end the names that only a WavLM has
 
 
@@ -36,9 +41,10 @@ def read_bare(tensors: Mapping[str, Tensor], source: object, *, overrides: Mappi
 
     Raises:
         UnknownCheckpoint: the names are those of no model here.
-        ConfigurationError: `overrides` does not say what the tensors leave open.
+        ConfigurationError: `overrides` does not say what the tensors leave open, or it is more than two settings.
     """
     refuse_quantised(tensors, {}, source)
+    _refuse_unclear(tensors, source)
     wanted, given = split_overrides(overrides)
     alike = {"hf": HF, "w2v_bert2": HF_W2V_BERT2, "fairseq": rows_in(())}
     naming = max(alike, key=lambda name: likeness(tensors, alike[name]))
@@ -70,13 +76,22 @@ def read_bare(tensors: Mapping[str, Tensor], source: object, *, overrides: Mappi
     return Checkpoint(config, translated.backbone, heads, "fairseq" if naming == "fairseq" else "hf", metadata)
 
 
+def _refuse_unclear(tensors: Mapping[str, Tensor], source: object) -> None:
+    for family, mark in MARKS.items():
+        if any(mark in f".{name}" for name in tensors):
+            raise ConfigurationError(
+                f"{source} holds the weights of a {family}, whose sizes the tensors alone do not tell, and there is no "
+                "config.json of such a model beside it. Put that of the pretrained model into the same folder."
+            )
+
+
 def _family(tensors: Mapping[str, Tensor], given: Mapping[str, Any], source: object) -> str:
     """The family of a Transformer on waveforms, once both it and `normalize` are certain."""
     wavlm = any(name.endswith(GATES) for name in tensors)
     family = "wavlm" if wavlm else given.get("family")
     if family in DEDUCED and "normalize" in given:
         return str(family)
-    told = "WavLM" if wavlm else "HuBERT or wav2vec 2.0"
+    told = "WavLM" if wavlm else "HuBERT, wav2vec 2.0, UniSpeech or UniSpeech-SAT"
     example = ("" if wavlm else "'family': 'hubert', ") + "'normalize': False"
     raise ConfigurationError(
         f"{source} holds the weights of a {told} but nothing that says how it is used: there is no config.json beside "

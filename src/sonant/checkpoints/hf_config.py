@@ -35,7 +35,7 @@ def family_in(config: Mapping[str, Any], source: object) -> str:
         f"{source}: config.json is of model type {kind!r}. Known: {known}."
         + (
             " Give the folder of the speech encoder itself. If the weights hold one inside of another model, give the "
-            "file of weights, and say what it leaves open: load_backbone('model.safetensors', overrides={'normalize': "
+            "file of weights, and say what it leaves open: sonant.load('model.safetensors', overrides={'normalize': "
             "True, 'family': 'wav2vec2'})."
             if kind
             else " Is it the configuration of a model at all?"
