@@ -106,8 +106,7 @@ def _shape(config: BackboneConfig) -> Iterable[tuple[str, str]]:
     """What a model is made of."""
     match config:
         case WaveformTransformerConfig():
-            norm = "layer norm" if config.extractor_norm == "layer" else "group norm"
-            yield "extractor", f"{_convolutions(config.conv_channels)}, {norm}"
+            yield "extractor", f"{_convolutions(config.conv_channels)}, {config.extractor_norm} norm"
             yield "Transformer", _blocks(config) + f", {'pre' if config.pre_norm else 'post'}-norm"
         case WaveformConvNetConfig():
             yield "extractor", f"{_convolutions(config.conv_channels)}, norm over the clip"
@@ -119,13 +118,11 @@ def _shape(config: BackboneConfig) -> Iterable[tuple[str, str]]:
             yield "tokens", f"{config.vocabulary_size:,}, from a vq-wav2vec with {config.tokenizer.quantizer} codes"
             yield "Transformer", f"{_blocks(config)}, {config.max_positions:,} positions"
         case Wav2Vec2ConformerConfig():
-            norm = "layer norm" if config.extractor_norm == "layer" else "group norm"
-            yield "extractor", f"{_convolutions(config.conv_channels)}, {norm}"
+            yield "extractor", f"{_convolutions(config.conv_channels)}, {config.extractor_norm} norm"
             positions = f", {config.positions} positions" if config.positions else ""
             yield "conformer", f"{_blocks(config)}, convolutions of {config.conv_kernel} frames{positions}"
         case SEWConfig():
-            norm = "layer norm" if config.extractor_norm == "layer" else "group norm"
-            yield "extractor", f"{_convolutions(config.conv_channels)}, {norm}"
+            yield "extractor", f"{_convolutions(config.conv_channels)}, {config.extractor_norm} norm"
             yield "Transformer", f"{_blocks(config)}, post-norm, {config.squeeze_factor} frames squeezed into one"
         case W2vBERT2Config():
             yield "features", f"{config.num_bins} mel energies, {config.stack} frames of 10 ms stacked"
