@@ -101,7 +101,7 @@ class ConformerLayer(nn.Module):
 
 
 def conformer_reference(layer: ConformerLayer, clip: Tensor) -> Tensor:
-    """What a layer of w2v-BERT 2.0 must make of one clip (frames, dim), written from the formulae; without dropout."""
+    """A layer of w2v-BERT 2.0 on one clip (frames, dim), written from the formulae; without dropout."""
 
     def halved(x: Tensor, norm: nn.LayerNorm, block: FeedForward) -> Tensor:
         inner = norm(x) @ block.inner.weight.T + block.inner.bias

@@ -99,7 +99,7 @@ def affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, eq=False)
 class RelativeBias:
-    """What is added to the attention logits of query i and key j: `gate[i, h] * table[h, j - i + reach - 1]`.
+    """A term of the attention logits of query i and key j: `gate[i, h] * table[h, j - i + reach - 1]`.
 
     Attributes:
         table: (heads, 2 * reach - 1), for distances -(reach - 1) to reach - 1; shared by all layers.
@@ -194,7 +194,7 @@ class RelativeKeys(nn.Embedding):
 
 @dataclass(frozen=True, eq=False)
 class RelativeProductBias:
-    """What is added to the attention logits of query i and key j: `query[i, h] @ keys[j - i + reach - 1, h]`.
+    """A term of the attention logits of query i and key j: `query[i, h] @ keys[j - i + reach - 1, h]`.
 
     Attributes:
         query: (total, heads, head_dim), scaled as the product with the keys of frames is.
