@@ -132,3 +132,14 @@ def test_of_two_heads_none_is_chosen_by_chance(tmp_path):
     save_checkpoint(tmp_path / "ours", checkpoint, to="hf")
     with pytest.raises(ConfigurationError, match="speech_classification, age_gender"):
         sonant.load(tmp_path / "ours").classify(torch.zeros(16_000))
+
+
+def test_an_encoder_keeps_the_head_of_pretraining_when_saved(tmp_path):
+    theirs = tiny.theirs("wav2vec2", "ForPreTraining")
+    theirs.save_pretrained(tmp_path / "a")
+    encoder = sonant.load(tmp_path / "a")
+    assert not encoder.heads
+    encoder.save_pretrained(tmp_path / "b")
+    before, after = (load_checkpoint(tmp_path / name).heads["pretraining"].tensors for name in "ab")
+    assert before
+    assert not differing(before, after)

@@ -78,7 +78,7 @@ class SpeechEncoder:
         self._revision = revision
         self._copies = PreparedCopies()
         self._languages = languages
-        self._heads = Heads({kind: head for kind, head in (heads or {}).items() if kind != "pretraining"})
+        self._heads = Heads(heads or {})
         self._devices = [next(model.parameters()).device] if device is None else usable_devices(device)
 
     @property
@@ -567,7 +567,10 @@ class SpeechEncoder:
         )
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
-        """Write the model with its heads in Hugging Face layout; transformers and `sonant.load` read it."""
+        """Write the model with its heads, that of pretraining too, in Hugging Face layout.
+
+        transformers and `sonant.load` read it.
+        """
         save_pretrained(self.model, folder, heads=self._heads.current(), languages=self._languages)
 
     def _run_head(

@@ -71,7 +71,7 @@ def classification(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
     head_on = heads.placing(kind, PooledHead)
     naming = _naming(kind, heads.stored[kind])
     # Labels that do not fit are an error before anything is computed.
-    naming(torch.zeros(_num_outputs(kind, heads.stored[kind])))
+    naming(torch.zeros(_num_outputs(kind, heads.stored[kind]), device="cpu"))
     return HeadTask(
         states_of(head_on(CPU).mix, model, name), lambda _: ClassificationSink(head_on, naming), model.receptive_field
     )
