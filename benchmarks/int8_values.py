@@ -1,7 +1,7 @@
 """The values of a model in integers of eight bits: worst frames with and without smoothing, plain and with outliers.
 
     python -m benchmarks.int8_values                        # the shipped model and WavLM Base with random weights
-    python -m benchmarks.int8_values --model sonant/wavlm-tiny --audio examples/speech
+    python -m benchmarks.int8_values --model wavlm-large:outliers --layers 4
 
 Every state of every recording is compared with float32, whether this machine multiplies integers fast or not. Cosines
 are the lowest of any frame: as it is, with every channel over its root mean square (which is what a readied model is
@@ -38,14 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", nargs="+", default=MODELS, help=f"{OUTLIERS} behind a name makes channels large")
     parser.add_argument("--audio", type=Path, default=Path("examples/speech"), help="folder of FLAC files")
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each recording")
+    parser.add_argument("--layers", type=int, help="so many of a model's layers alone")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each recording")
     options = parser.parse_args(arguments)
     samples = round(options.seconds * 16_000)
     clips = [torch.from_numpy(read(path))[:samples] for path in sorted(options.audio.glob("*.flac"))]
     print("| model | form | as it is | channels equalised | channels standardised |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for name in options.model:
-            drawn = subject(name, Path(folder), published=name.startswith("sonant/"))
+            drawn = subject(name, Path(folder), published=name.startswith("sonant/"), num_layers=options.layers)
             report(drawn.title, load_backbone(drawn.source), clips)
 
 
