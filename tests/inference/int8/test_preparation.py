@@ -95,11 +95,13 @@ def test_a_block_that_bears_no_integers_stays_in_floats(backbone, clips) -> None
 def test_what_a_model_names_is_multiplied_in_integers(backbone, clips, groups) -> None:
     before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
     backbone.int8_groups = groups
-    ready = prepare_int8(backbone, FLOAT32)
-    assert in_integers(ready) == {f"encoder.layers.{number}.{group}" for number in range(4) for group in groups}
+    form = integer_form(backbone, FLOAT32)
+    named = {f"encoder.layers.{number}.{group}" for number in range(4) for group in groups}
+    assert in_integers(form.prepared) == set(form.integers) == named - set(form.floats)
+    assert len(form.floats) <= 2
     speech = Packed.pack(clips)
     with torch.no_grad():
-        given, expected = ready(speech), backbone(speech)
+        given, expected = form.prepared(speech), backbone(speech)
     assert near(given, expected)
     if not groups:
         torch.testing.assert_close(given.last, expected.last, rtol=1e-4, atol=1e-4)

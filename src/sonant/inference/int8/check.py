@@ -10,16 +10,20 @@ FRAME_COSINE = 0.995  # of a frame of any layer with the same frame in float32, 
 CLIP_COSINE = 0.999  # the same of the mean of a clip's frames
 
 
-def near(given: Encoded, expected: Encoded) -> bool:
+def near(given: Encoded, expected: Encoded, *, share: float = 1.0) -> bool:
     """Return whether every frame of every state, and every mean of a clip, points where it should.
 
     Frames are compared as they are, and with all channels equally large, as whoever standardises them has them: a few
     large channels hide in the first what all others have lost.
+
+    Args:
+        share: of the distance that is allowed, 1 less the cosine.
     """
+    frame, clip = (1 - share * (1 - cosine) for cosine in (FRAME_COSINE, CLIP_COSINE))
     return all(
-        lowest_cosine(state, reference) >= FRAME_COSINE
-        and lowest_cosine(*equalised(state, reference)) >= FRAME_COSINE
-        and lowest_cosine(_means(state, expected), _means(reference, expected)) >= CLIP_COSINE
+        lowest_cosine(state, reference) >= frame
+        and lowest_cosine(*equalised(state, reference)) >= frame
+        and lowest_cosine(_means(state, expected), _means(reference, expected)) >= clip
         for state, reference in zip(_states(given), _states(expected), strict=True)
     )
 

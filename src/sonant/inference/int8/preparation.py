@@ -11,6 +11,8 @@ from sonant.inference.int8.calibration import Calibration, calibrate, harm
 from sonant.inference.int8.check import FRAME_COSINE, near
 from sonant.models import Backbone
 
+PROBE_SHARE = 0.5  # of the allowed distance: a user's recordings may come out worse than the probe
+
 
 class IntegerForm(NamedTuple):
     """A model readied in integers, and the names of its blocks that are and of those that had to stay in floats."""
@@ -33,8 +35,8 @@ def prepare_int8(backbone: Backbone, arithmetic: Arithmetic | None = None) -> Ba
         warn(
             f"precision='int8': {len(form.floats)} of {len(form.floats) + len(form.integers)} blocks run in "
             f"{arithmetic.linear!r}: {', '.join(form.floats[:3])}{more}. With them in integers of eight bits too, "
-            f"frames of a trial recording fell below a cosine of {FRAME_COSINE} with their own in float32. The states "
-            "are right, the model is a little slower.",
+            f"frames of a recording may fall below a cosine of {FRAME_COSINE} with their own in float32, as a trial "
+            "showed. The states are right, the model is a little slower.",
             ModelWarning,
         )
     return form.prepared
@@ -67,7 +69,7 @@ def integer_form(backbone: Backbone, arithmetic: Arithmetic) -> IntegerForm:
 
 
 def _serves(prepared: Backbone, calibration: Calibration) -> bool:
-    return near(prepared(calibration.speech), calibration.states)
+    return near(prepared(calibration.speech), calibration.states, share=PROBE_SHARE)
 
 
 def _only(names: Collection[str], peaks: Mapping[str, Peaks]) -> dict[str, Peaks]:
