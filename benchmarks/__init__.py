@@ -1,1 +1,1 @@
-"""Measurements against the peers, and the peers' own models with our weights; tests use the latter."""
+"""Benchmarks against other implementations, probes of models, and load tests of the server."""

@@ -1,4 +1,4 @@
-"""`make bench`: speed and memory, then how far features move with their batch mates."""
+"""`make bench`: speed and memory, then the effect of the other clips in a batch on features."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Small models of several families side by side: what their probes found, and how their trainings went.
+"""Small models of several families side by side: the results of probes, and the curves of their training.
 
     python benchmarks/compare_families.py --out docs/families runs/wav2vec_tiny=probes/wav2vec_tiny ...
 
@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Trained:
-    """A run and what its probes found."""
+    """A pretraining run and the results of its probes."""
 
     name: str
     run: dict[str, Any]
@@ -55,7 +55,7 @@ class Trained:
         return cls(run["name"], run, stages, [row for document in documents for row in document["results"]])
 
     def points(self, task: str, system: str, run: int = 0) -> list[Row]:
-        """One measure for every layer of a system."""
+        """Return one measure for every layer of a system."""
         rows = [
             row
             for row in self.results
@@ -65,7 +65,7 @@ class Trained:
 
 
 def preference(row: Row) -> tuple[float, ...]:
-    """What may choose a layer: never the clips that are reported."""
+    """Return the values by which a layer is chosen, higher is better; never from the clips that are reported."""
     if row["task"] == "asv":
         return (-min(row["tuning_eer_by_scoring"].values()),)
     return (row["dev_accuracy"], -row["dev_loss"])
@@ -76,7 +76,7 @@ def value(row: Row) -> float:
 
 
 def cell(rows: Sequence[Row]) -> str:
-    """The value at the chosen layer, its interval and the layer."""
+    """Return the value at the chosen layer, its interval and the layer, as text."""
     if not rows:
         return ""
     chosen = max(rows, key=preference)
@@ -86,7 +86,7 @@ def cell(rows: Sequence[Row]) -> str:
 
 
 def table(models: Sequence[Trained]) -> str:
-    """A row a model with its random weights under it, as far as these were measured; MFCC at the end."""
+    """Return a table with a row for each model, its random weights below it, if measured, and MFCC at the end."""
     tasks = [task for task in TASKS if any(row["task"] == task for row in models[0].results)]
     lines = [
         "| features | " + " | ".join(TASKS[task] for task in tasks) + " |",
@@ -100,7 +100,7 @@ def table(models: Sequence[Trained]) -> str:
 
 
 def learned(stage: Iterable[Row]) -> tuple[str, list[float], list[float]] | None:
-    """The measure that a stage's objective is judged by: its name, steps and values."""
+    """Return the measure by which a stage's objective is judged: its name, steps and values."""
     rows = list(stage)
     for metric in LEARNED:
         if rows and metric in rows[0]:

@@ -1,7 +1,8 @@
-"""Clients as light as they can be: prebuilt requests over raw connections, in a process of their own.
+"""Lightweight clients: prebuilt requests over raw connections, in a process of their own.
 
-Two ways to ask. In a closed loop each client sends its next request when it has its answer: what the server can do. In
-an open loop requests come when they come, whether the server keeps up or not: what many strangers do.
+There are two kinds of load. In a closed loop each client sends its next request when it has its answer, which measures
+the capacity of the server. In an open loop requests come at random moments, whether the server keeps up or not, as
+those of many independent users do.
 """
 
 import asyncio
@@ -19,14 +20,14 @@ CLOSES = re.compile(rb"connection: close", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Target:
-    """Where requests go, as whom, and what they ask.
+    """The target of requests: the server, the API keys and the bodies.
 
     Attributes:
         port: of 127.0.0.1.
-        keys: a client has one of them, in turn.
-        bodies: JSON, each asked as often as the others.
-        name: with which the ids of the requests begin.
-        path: of all of them.
+        keys: API keys, which clients take in turn.
+        bodies: JSON, each sent as often as the others.
+        name: the beginning of the ids of the requests.
+        path: of all requests.
     """
 
     port: int
@@ -38,10 +39,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request.
+    """The outcome of a request.
 
     Attributes:
-        request_id: that it was sent with.
+        request_id: the id that it was sent with.
         clip: the number of its body.
         status: of the answer; 0: there was none.
         seconds: from when it was due to the end of the answer.
@@ -54,7 +55,7 @@ class Outcome:
 
 
 class Client:
-    """One connection, opened again when the server closes it."""
+    """A client with one connection, opened again when the server closes it."""
 
     def __init__(self, target: Target, key: str) -> None:
         self._target = target
@@ -96,9 +97,9 @@ class Client:
 
 
 def closed_loop(target: Target, *, clients: int, requests: int, until_failure: bool = False) -> list[Outcome]:
-    """So many clients, each with one request at a time, until all requests are answered.
+    """Run so many clients, each with one request at a time, until all requests are answered.
 
-    `until_failure`: a client whose request is not answered at all asks no more.
+    `until_failure`: a client stops once a request of its gets no answer at all.
     """
     numbers = iter(range(requests))
     outcomes: list[Outcome] = []
@@ -119,7 +120,7 @@ def closed_loop(target: Target, *, clients: int, requests: int, until_failure: b
 
 
 def open_loop(target: Target, *, rate: float, seconds: float, seed: int = 0) -> list[Outcome]:
-    """Requests at random moments, `rate` a second on average; each takes a free connection or opens one."""
+    """Send requests at random moments, `rate` per second on average; each takes a free connection or opens one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else max(soft, 65536), hard))
     generator = random.Random(seed)

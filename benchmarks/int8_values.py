@@ -69,7 +69,7 @@ def report(title: str, backbone: Backbone, clips: Sequence[Tensor]) -> None:
 
 
 def lowest(given: Encoded, expected: Encoded) -> list[float]:
-    """The lowest cosines of any frame of any state: as it is, equalised, standardised."""
+    """Return the lowest cosines of any frame of any state: as it is, equalised, standardised."""
     pairs = [(given.hidden_states[number], state) for number, state in expected.hidden_states.items()]
     return [
         min(lowest_cosine(*pair) for pair in pairs),

@@ -1,11 +1,11 @@
-"""How far stitched features are from those of the whole clip, layer by layer, as a function of the overlap.
+"""The distance of stitched features from those of the whole clip, layer by layer, as a function of the overlap.
 
     python -m benchmarks.long_audio [--model ID] [--audio FILE|MANIFEST|FOLDER] [--window 20] [--overlaps 0,1,2,4,8]
                                     [--write docs/long_audio.md]
 
-The recordings are laid one behind another into one long clip, encoded whole and in windows. Two numbers an entry: the
-root mean square distance of a frame from its place in the whole clip's features, and that of the worst frame, both in
-units of how far frames of the clip are from their mean. `--write` puts the table between the marks of a page.
+The recordings are joined into one long clip, which is encoded whole and in windows. Each entry has two numbers: the
+root mean square distance of a frame from the same frame of the whole clip, and that of the worst frame, both relative
+to the root mean square distance of frames from their mean. `--write` puts the table between the marks of a page.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def measure(encoder: sonant.SpeechEncoder, options: argparse.Namespace) -> Iterator[str]:
-    """The lines of the report, as they are found."""
+    """Yield the lines of the report, as they are measured."""
     rate, config = encoder.sampling_rate, encoder.model.config
     clips = [audio.read(entry.audio, sampling_rate=rate) for entry in gather(options.audio)]
     wave = np.concatenate(clips)[: round(options.max_seconds * rate)]
@@ -72,7 +72,7 @@ def measure(encoder: sonant.SpeechEncoder, options: argparse.Namespace) -> Itera
 def _states(
     encoder: sonant.SpeechEncoder, wave: np.ndarray, window_seconds: float | None, overlap_seconds: float = 0.0
 ) -> list[torch.Tensor]:
-    """All layers and the output, (frames, dim) each."""
+    """Return all layers and the output, (frames, dim) each."""
     layers = [*range(encoder.num_layers + 1), "last"]
     how = {"window_seconds": window_seconds, "overlap_seconds": overlap_seconds, "to": "torch"}
     return list(encoder.encode(wave, layer=layers, **how))
@@ -83,7 +83,7 @@ def _row(title: str, stitched: list[torch.Tensor], whole: list[torch.Tensor]) ->
 
 
 def _distance(stitched: torch.Tensor, whole: torch.Tensor) -> str:
-    """Over all frames, and of the worst one, in per cent."""
+    """Return the distance over all frames, and of the worst one, in per cent."""
     typical = (whole - whole.mean(0)).norm(dim=1).square().mean().sqrt()
     gaps = (stitched - whole).norm(dim=1) / typical
     return f"{_percent(gaps.square().mean().sqrt())} ({_percent(gaps.max())})"

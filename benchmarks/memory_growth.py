@@ -1,4 +1,4 @@
-"""How memory grows over recordings of ever new lengths, with sonant and with transformers.
+"""The growth of memory over recordings of ever new lengths, with sonant and with transformers.
 
     python -m benchmarks.memory_growth [--model FOLDER|ID] [--clips 2000] [--every 50] [--precision float32]
                                        [--systems sonant,transformers] [--write PAGE]
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[int, float]:
-    """MiB after so many clips, from a process that knows of nothing else."""
+    """Return MiB by the number of clips encoded, measured in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
         sonant.load(options.model, device="cpu").save_pretrained(model)
@@ -70,7 +70,7 @@ def measure(name: str, options: argparse.Namespace) -> dict[int, float]:
 
 
 def environment() -> dict[str, str]:
-    """Ours, but for one thread and nothing that sizes caches or heaps."""
+    """Return this process's environment, with one thread and without variables that size caches or heaps."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ONEDNN_", "LRU_", "MALLOC_"))}
     return kept | {"OMP_NUM_THREADS": "1"}
 
@@ -109,7 +109,7 @@ def by_transformers(options: argparse.Namespace) -> Callable[[np.ndarray], objec
 
 
 def table(curves: dict[str, dict[int, float]], options: argparse.Namespace) -> list[str]:
-    """A row for each of some counts: resident memory in MiB."""
+    """Return a table of resident memory in MiB, with a row for each of some numbers of clips."""
     last = max(map(max, curves.values()))
     wanted = [0, *(round(last * share / options.every) * options.every for share in (0.05, 0.1, 0.25, 0.5, 1))]
     lines = [
@@ -125,7 +125,7 @@ def table(curves: dict[str, dict[int, float]], options: argparse.Namespace) -> l
 
 
 def draw(curves: dict[str, dict[int, float]], path: Path, *, title: str) -> None:
-    """The curves as a picture."""
+    """Draw the curves into a picture."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

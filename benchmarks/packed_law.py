@@ -1,4 +1,4 @@
-"""How far a clip's features move with its batch mates: sonant's packed batch beside transformers' padded one.
+"""The effect of the other clips in a batch on a clip's features: sonant's packed batch and transformers' padded one.
 
     python -m benchmarks.packed_law                        # every family at its published width, 30 to 60 seconds
     python -m benchmarks.packed_law --layers 12 --width 768
@@ -61,7 +61,7 @@ class Deviation:
 
 @torch.no_grad()
 def deviation(name: str, backbone: WaveformTransformer, peer: PreTrainedModel, clip: Tensor, mate: Tensor) -> Deviation:
-    """One clip beside one longer one."""
+    """Measure a clip in a batch with a longer one."""
     layers = backbone.num_layers
     clip, mate = backbone.normalized(clip), backbone.normalized(mate)
     alone, batch = backbone(Packed.pack([clip])), backbone(Packed.pack([clip, mate]))
@@ -80,7 +80,7 @@ def deviation(name: str, backbone: WaveformTransformer, peer: PreTrainedModel, c
 
 
 def noise(seconds: float, seed: int) -> Tensor:
-    """Noise that grows and fades four times a second, at a loudness of its own."""
+    """Return noise whose loudness rises and falls four times a second."""
     generator = torch.Generator().manual_seed(seed)
     time = torch.arange(round(seconds * RATE)) / RATE
     return torch.randn(len(time), generator=generator) * (0.02 + 0.1 * torch.sin(4 * torch.pi * time).square())
@@ -120,7 +120,7 @@ def table(rows: Sequence[Deviation]) -> str:
 
 
 def shown(error: float) -> str:
-    """As a power of ten where it is rounding, in percent where it is not."""
+    """Format an error: in powers of ten if it is rounding, else in per cent."""
     return f"{100 * error:.1f} %" if error >= 1e-3 else f"{error:.0e}" if error > 0 else "0"
 
 

@@ -1,4 +1,4 @@
-"""What each layer of a model knows, by one linear probe and one cosine score, beside MFCC and random weights.
+"""The information in each layer of a model, by linear probes and cosine scores, beside MFCC and random weights.
 
     python benchmarks/probe_model.py --data DATA --model sonant/wavlm-tiny --out results/probes --cache results/cache
     python benchmarks/probe_model.py --data DATA --model CHECKPOINT --out results/now --watch      # keywords, quickly
@@ -76,7 +76,7 @@ Percent, [95 % bootstrap interval].
 
 @dataclass(frozen=True)
 class Point:
-    """One layer of one system: what is reported, and what may choose the layer."""
+    """The results of one layer of one system, and the values by which a layer is chosen."""
 
     estimate: Estimate
     preference: tuple[float, ...]  # higher is better; never from the clips that are reported
@@ -90,7 +90,7 @@ Measured = dict[tuple[str, str], dict[str, list[Points]]]  # by task and pooling
 
 @dataclass(frozen=True)
 class System:
-    """Something that turns recordings into features (clips, layers, 2 * dim): the means, then the deviations."""
+    """A system that turns recordings into features (clips, layers, 2 * dim): the means, then the deviations."""
 
     name: str
     identity: str  # of the weights, for the cache
@@ -106,7 +106,7 @@ class Features:
     memory: dict[str, Array] = field(default_factory=dict)
 
     def of(self, recordings: Sequence[Recording], pool: str) -> Array:
-        """(clips, layers, dim), or twice the dim for "mean+std"."""
+        """Return features (clips, layers, dim), or twice the dim for "mean+std"."""
         lines = [f"{recording.path.resolve()} {recording.path.stat().st_size}" for recording in recordings]
         key = hashlib.sha256("\n".join([self.system.identity, *lines]).encode()).hexdigest()[:24]
         if key not in self.memory:
@@ -144,7 +144,7 @@ class Corpus:
     num_sid_speakers: int | None = None
 
     def splits(self, task: str) -> tuple[list[Recording], ...]:
-        """Train, dev and test of a classification task."""
+        """Return train, dev and test of a classification task."""
         stem = MANIFESTS[task]
         splits = tuple(read_manifest(self.folder / f"{stem}_{part}.jsonl") for part in ("train", "dev", "test"))
         if task != "sid" or self.num_sid_speakers is None:
@@ -153,7 +153,7 @@ class Corpus:
         return tuple([recording for recording in split if recording.fields["label"] in kept] for split in splits)
 
     def trials(self) -> Trials:
-        """The verification trials of speaker/trials.txt."""
+        """Return the verification trials of speaker/trials.txt."""
         recordings = read_manifest(self.folder / "speaker/asv.jsonl")
         names = [str(recording.path.relative_to(self.folder / "speaker")) for recording in recordings]
         numbers = {name: number for number, name in enumerate(names)}
@@ -189,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def systems(options: argparse.Namespace) -> Iterator[tuple[System, list[str]]]:
-    """Each system with its tasks, in turn; random weights after the first seed are tried on keywords only."""
+    """Yield each system with its tasks; random weights after the first seed are measured on keywords only."""
     probe_tone = mfcc_with_deltas(torch.sin(torch.arange(1600) / 3))  # another MFCC, another place in the cache
     yield (
         System("MFCC", "MFCC " + hashlib.sha256(probe_tone.numpy().tobytes()).hexdigest(), mfcc_statistics),
@@ -208,14 +208,14 @@ def systems(options: argparse.Namespace) -> Iterator[tuple[System, list[str]]]:
 
 
 def untrained(model: Backbone) -> Backbone:
-    """The same architecture as first initialised; a BERT on codes keeps the quantiser that it was trained upon."""
+    """Return the architecture with new random weights; a BERT on codes keeps the quantiser that it was trained on."""
     if isinstance(model, DiscreteBERT):
         return on_tokenizer(model.config, model.tokenizer, model.vocabulary.codes[model.vocabulary.words])
     return build(model.config)
 
 
 def encoder_system(name: str, encoder: "SpeechEncoder", precision: "Precision | None" = None) -> System:
-    """The encoder as it is now, in some arithmetic."""
+    """Return the encoder, with its present weights, as a system in some precision."""
     identity = hashlib.sha256(repr(encoder.model.config).encode())
     if precision is not None:
         identity.update(precision.encode())
@@ -236,7 +236,7 @@ def encoder_system(name: str, encoder: "SpeechEncoder", precision: "Precision | 
 
 
 def mfcc_statistics(paths: Sequence[Path]) -> Array:
-    """Mean and deviation over the frames of 39 MFCC: (clips, 1, 78)."""
+    """Return mean and deviation over the frames of 39 MFCC: (clips, 1, 78)."""
     rows = []
     for path in tqdm(paths, desc="MFCC", unit="clip", leave=False, disable=None):
         frames = mfcc_with_deltas(torch.from_numpy(read(path)))  # (frames, 39)
@@ -245,7 +245,7 @@ def mfcc_statistics(paths: Sequence[Path]) -> Array:
 
 
 def measure(corpus: Corpus, features: Features, task: str, pool: str) -> Points:
-    """One task for every layer of one system."""
+    """Measure one task for every layer of one system."""
     if task == "asv":
         return verify(corpus, features, pool)
     train, dev, test = (
@@ -268,12 +268,12 @@ def measure(corpus: Corpus, features: Features, task: str, pool: str) -> Points:
 
 
 def speakers_drawn(task: str, recordings: Sequence[Recording]) -> list[str] | None:
-    """The speakers, where they are what the test split is a sample of: where train has none of them."""
+    """Return the speakers of recordings if the test speakers are not in train, so that intervals resample speakers."""
     return [recording.fields["speaker"] for recording in recordings] if task == "keywords" else None
 
 
 def verify(corpus: Corpus, features: Features, pool: str) -> Points:
-    """EER of the trials for every layer; the identification clips, of other speakers, standardise and choose."""
+    """Return the EER of the trials for every layer; clips of other speakers standardise vectors and choose scorings."""
     trials = corpus.trials()
     train, dev, test = corpus.splits("sid")
     background = features.of(train, pool)
@@ -312,7 +312,7 @@ def verify(corpus: Corpus, features: Features, pool: str) -> Points:
 
 
 def curve(name: str, runs: Sequence[Points]) -> Curve:
-    """One run as it is; of several seeds the mean and the range, the layer chosen by the mean preference."""
+    """Return the curve of one run, or mean and range of several seeds, with the layer of the best mean preference."""
     layers = list(zip(*runs, strict=True))  # (layers, runs)
     preferences = [np.mean([point.preference for point in points], axis=0).tolist() for points in layers]
     if len(runs) == 1:
@@ -325,19 +325,19 @@ def curve(name: str, runs: Sequence[Points]) -> Curve:
 
 
 def difference(runs: Sequence[Points], others: Sequence[Points], groups: Sequence[str] | None) -> str:
-    """Accuracy of one system less that of another on the same clips, first runs, at their chosen layers."""
+    """Return the difference in accuracy of two systems on the same clips, first runs, at their chosen layers."""
     ours, theirs = (np.array(run[0][curve("", run).chosen or 0].correct, dtype=float) for run in (runs, others))
     return str(Estimate(float((ours - theirs).mean()), *bootstrap_interval(ours - theirs, groups)))
 
 
 def summary(runs: Sequence[Points]) -> str:
-    """The chosen layer and its value."""
+    """Return the chosen layer and its value, as text."""
     line = curve("", runs)
     return str(line.values[0]) if line.chosen is None else f"{line.values[line.chosen]} (layer {line.chosen})"
 
 
 def differences(corpus: Corpus, measured: Measured) -> list[str]:
-    """A table of the accuracies' differences."""
+    """Return the lines of a table of the accuracies' differences."""
     lines = ["| measure | pooling | less | difference |", "| --- | --- | --- | ---: |"]
     for (task, pool), by_system in measured.items():
         if task != "asv":
@@ -351,7 +351,7 @@ def differences(corpus: Corpus, measured: Measured) -> list[str]:
 
 
 def write(options: argparse.Namespace, corpus: Corpus, measured: Measured, *, seconds: float) -> None:
-    """probes.json, probes.md and a plot a pooling, into the output folder."""
+    """Write probes.json, probes.md and a plot for each pooling into the output folder."""
     options.out.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys(name for by_system in measured.values() for name in by_system))
     lines = [f"# What the layers of {options.name or 'MFCC'} know\n", METHOD, "## At the chosen layer\n"]

@@ -1,4 +1,4 @@
-"""A `sonant serve` to be measured: in a process of its own, watched from outside, and its books read by plain SQL."""
+"""A `sonant serve` in a process of its own, watched from outside; its accounts are read by plain SQL."""
 
 import asyncio
 import signal
@@ -26,9 +26,9 @@ class ServerProcess:
 
     Attributes:
         data: its folder.
-        model: what it serves.
+        model: the model that it serves.
         port: of 127.0.0.1.
-        ready_seconds: from the command to the first /ready.
+        ready_seconds: from the command to the first success of /ready.
     """
 
     data: Path
@@ -38,7 +38,7 @@ class ServerProcess:
     process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
-        """Returns when /ready says so."""
+        """Start the server, and return when /ready succeeds."""
         self.port = self.port or free_port()
         words = [sys.executable, "-m", "sonant", "serve", "--data", str(self.data), "--port", str(self.port)]
         start = monotonic()
@@ -51,13 +51,13 @@ class ServerProcess:
         self.ready_seconds = monotonic() - start
 
     def stop(self) -> int:
-        """Ask it to stop, and return its exit code."""
+        """Stop it with SIGTERM, and return its exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(90)
 
     def kill(self) -> None:
-        """As a power cut would."""
+        """Kill it with SIGKILL, as abruptly as a power cut."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
@@ -71,7 +71,7 @@ class ServerProcess:
 
     @contextmanager
     def memory(self, every_seconds: float = 1.0) -> Iterator[list[float]]:
-        """MiB that it and its children hold, noted again and again while the block runs."""
+        """Record the MiB that it and its children hold, at intervals while the block runs."""
         noted: list[float] = []
         ended = threading.Event()
 
@@ -90,7 +90,7 @@ class ServerProcess:
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that it started, on Linux."""
+    """Return the ids of a process and all its descendants, on Linux."""
     children: list[int] = []
     for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
@@ -101,7 +101,7 @@ def family(pid: int) -> list[int]:
 
 
 def resident_mib(pid: int) -> float:
-    """Memory that is the process's own: pages shared with others are counted with their share."""
+    """Return the memory of a process in MiB, in which a page shared by several counts by its share."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -116,7 +116,7 @@ def free_port() -> int:
 
 
 def make_keys(data: Path, number: int, credit: Decimal) -> list[str]:
-    """So many users with a key each, in the database that a server will find there."""
+    """Make so many users with an API key each, in the database of a data folder, and return the keys."""
     from sonant.server.accounts.accounts import Accounts
     from sonant.server.settings import ServerSettings
 
@@ -136,12 +136,12 @@ def make_keys(data: Path, number: int, credit: Decimal) -> list[str]:
 
 @dataclass(frozen=True)
 class Books:
-    """What the database says.
+    """The accounts in the database.
 
     Attributes:
-        unbalanced: users whose grants are not their credit, what is held and what they spent.
-        held: requests whose cost is still set aside.
-        request_ids: of what was charged, one a row.
+        unbalanced: the number of users whose grants are not the sum of credit, held and spent amounts.
+        held: the number of requests whose cost is still held.
+        request_ids: the ids of charged requests, one per charge.
     """
 
     unbalanced: int

@@ -1,12 +1,12 @@
-"""What `sonant serve` costs and what it stands: load, overload, a killed server, and the price of one request.
+"""The cost and the limits of `sonant serve`: load, overload, a killed server, and the overhead of one request.
 
     python -m benchmarks.serving [--quick] [--speech FOLDER] [--model ID] [--requests 5000] [--clients 64]
                                  [--overload-seconds 60] [--out FOLDER]
 
 load       many clients, each with one request at a time, beside `SpeechEncoder.encode` on the same recordings in one
            process; both are measured in turn (encode, load, encode), each in processes of its own.
-overload   three times as many requests as that, come what may: what is refused, how fast, and what memory does.
-killed     kill -9 in the middle, and a new start: is every credit right, was anything charged twice, do keys live on?
+overload   three times as many requests as that, in an open loop: how many are refused, how fast, and the memory taken.
+killed     kill -9 under load, and a new start: is every credit right, was anything charged twice, do keys still work?
 overhead   a lone short recording over HTTP, beside its encoding alone, and beside a route that does nothing.
 
 The requests are those of the `openai` client: JSON with base64 in and out. The clients take their share of the same
@@ -45,7 +45,7 @@ Row = dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print a table, write JSON; the exit code is 1 where a promise was not kept."""
+    """Measure, print a table, write JSON; the exit code is 1 if a requirement was not met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="sonant/wavlm-tiny")
     parser.add_argument("--speech", type=Path, default=EXAMPLES, help="a folder of recordings")
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(options: argparse.Namespace, clips: Sequence[bytes]) -> Row:
-    """Everything, in turn."""
+    """Measure load, overload, overhead and a kill, in turn."""
     seconds = audio_seconds(clips)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
@@ -100,7 +100,7 @@ def measure(options: argparse.Namespace, clips: Sequence[bytes]) -> Row:
 def measure_load(
     options: argparse.Namespace, server: ServerProcess, target: Target, clips: Sequence[bytes], seconds: Sequence[float]
 ) -> Row:
-    """Encode, load, encode."""
+    """Measure the speed under load, between two measurements of `encode` alone."""
     encode = partial(alone, encode_rate, options.model, clips, max(len(clips), options.requests // 5))
     alone(partial(closed_loop, target, clients=options.clients, requests=options.clients))  # warm
     before = encode()
@@ -126,7 +126,7 @@ def measure_load(
 def measure_overload(
     options: argparse.Namespace, server: ServerProcess, target: Target, capacity: float, seconds: Sequence[float]
 ) -> Row:
-    """Three times what the load showed."""
+    """Measure the answers to three times as many requests per second as the server can serve."""
     start = perf_counter()
     with server.memory() as memory:
         outcomes = alone(
@@ -150,7 +150,7 @@ def measure_overload(
 
 
 def measure_kill(options: argparse.Namespace, server: ServerProcess, target: Target) -> Row:
-    """Kill the server while all clients wait for answers; start it again on the same data; read its books."""
+    """Kill the server while all clients wait for answers; start it again on the same data; check its accounts."""
     target = replace(target, name="killed")
     timer = Timer(1.0 if options.quick else 5.0, server.kill)
     timer.start()
@@ -179,7 +179,7 @@ def measure_kill(options: argparse.Namespace, server: ServerProcess, target: Tar
 
 
 def measure_overhead(options: argparse.Namespace, server: ServerProcess, key: str, clip: bytes) -> Row:
-    """One client, one second of speech."""
+    """Measure the overhead of serving one second of speech to one client."""
     times = 5 if options.quick else 300
     short = first_second(clip)
     body = request(options.model, short)
@@ -210,13 +210,13 @@ def measure_overhead(options: argparse.Namespace, server: ServerProcess, key: st
 
 
 def alone(function: Callable[..., T], *arguments: Any) -> T:
-    """What a function returns, in a process that does nothing else."""
+    """Call a function in a process of its own, and return its result."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def encode_rate(model: str, clips: Sequence[bytes], number: int) -> float:
-    """Seconds of audio a second of `encode`, over so many recordings."""
+    """Return the seconds of audio that `encode` processes per second, over so many recordings."""
     import sonant
 
     encoder = sonant.load(model)
@@ -230,7 +230,7 @@ def encode_rate(model: str, clips: Sequence[bytes], number: int) -> float:
 
 
 def encode_times(model: str, clip: bytes, number: int) -> list[float]:
-    """Seconds that encoding one recording takes, each time."""
+    """Return the seconds that encoding one recording takes, each time."""
     import sonant
 
     encoder = sonant.load(model)
@@ -249,7 +249,7 @@ def audio_seconds(clips: Sequence[bytes]) -> list[float]:
 
 
 def first_second(clip: bytes) -> bytes:
-    """As FLAC."""
+    """Return the first second of a recording as FLAC."""
     import soundfile
 
     samples, rate = soundfile.read(io.BytesIO(clip))
@@ -259,7 +259,7 @@ def first_second(clip: bytes) -> bytes:
 
 
 def serve_nothing(port: int) -> None:
-    """FastAPI and uvicorn without us: read the body, answer."""
+    """Serve a route of FastAPI and uvicorn that reads the body and answers, without sonant."""
     import uvicorn
     from fastapi import FastAPI, Request
 
@@ -283,7 +283,7 @@ def wait_for(port: int) -> None:
 
 
 def request(model: str, clip: bytes) -> bytes:
-    """What the `openai` client sends for one recording."""
+    """Return the body that the `openai` client sends for one recording."""
     content = {"model": model, "input": base64.b64encode(clip).decode(), "encoding_format": "base64"}
     return json.dumps(content).encode()
 
@@ -300,7 +300,7 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float] | None:
 
 
 def promises(load: Row, overload: Row, killed: Row, *, quick: bool) -> dict[str, bool]:
-    """What the server is to keep; how fast it is cannot be judged by a quick run."""
+    """Return whether each requirement is met, by name; those of speed are left out of a quick run."""
     kept = {
         "every request of the load is answered with 200": set(load["statuses"]) == {"200"},
         "overload is answered with 200 or 429 alone": set(overload["statuses"]) <= {"200", "429"},
@@ -325,7 +325,7 @@ def machine() -> str:
 
 
 def table(report: Row) -> str:
-    """For people."""
+    """Format the report as tables and text."""
     load, over, killed, cost = (report[name] for name in ("load", "overload", "killed", "overhead"))
     rows = [
         ["", "requests/s", "audio s/s", "of encode", "p50 s", "p95 s", "p99 s", "answers", "MiB"],

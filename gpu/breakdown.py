@@ -1,4 +1,4 @@
-"""Time of each part of WavLM Large on 32 clips of 10 s, and of other ways to compute the same."""
+"""The time of each part of WavLM Large on 32 clips of 10 s, and of other ways to compute the same."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,14 +25,14 @@ SECTION = "WavLM Large, 32 clips of 10 s, bfloat16"
 
 
 def rows() -> Iterator[Row]:
-    """The whole, its parts, and sizes of the feed-forward block."""
+    """Yield the rows of the whole, its parts, and block sizes of the feed-forward layers."""
     yield Row("parts of 32 x 10 s", SECTION, 40, parts)
     yield Row("profile of 32 x 10 s", SECTION, 20, profile)
     yield Row("feed-forward rows", SECTION, 20, feed_forward)
 
 
 def last_rows() -> Iterator[Row]:
-    """Attention at every length beside PyTorch's, and a layer compiled."""
+    """Yield the rows of attention at every length beside PyTorch's, and of a compiled layer."""
     for length in (500, 1500, 250, 3000, 100, 16_000):
         measure = partial(attention, length=length)
         yield Row(f"attention {length}", "Attention, 16,000 frames of WavLM Large, bfloat16, ms", 20, measure)
@@ -40,7 +40,7 @@ def last_rows() -> Iterator[Row]:
 
 
 class _Large:
-    """WavLM Large with frames at each place."""
+    """The parts of WavLM Large, with frames as input for each."""
 
     def __init__(self, contact: Contact) -> None:
         self.model: Any = contact.prepared("WavLM Large", "bfloat16")
@@ -58,7 +58,7 @@ class _Large:
 
 @torch.no_grad()
 def parts(contact: Contact) -> Iterator[Fact]:
-    """Milliseconds of each part, and of what could stand in its place."""
+    """Measure milliseconds of each part, and of alternatives to it."""
     large = _Large(contact)
     model, frames, layer, x = large.model, large.frames, large.layer, large.x
     norm = layer.feed_forward_norm
@@ -85,7 +85,7 @@ def parts(contact: Contact) -> Iterator[Fact]:
 
 @torch.no_grad()
 def profile(contact: Contact) -> Iterator[Fact]:
-    """Every kernel, longest first, in a file."""
+    """Write a profile of all kernels, longest first, into a file."""
     large = _Large(contact)
     call = partial(large.model, large.speech, layers=["last"])
     call()
@@ -95,7 +95,7 @@ def profile(contact: Contact) -> Iterator[Fact]:
 
 @torch.no_grad()
 def feed_forward(contact: Contact) -> Iterator[Fact]:
-    """Rows at a time: few keep the widest tensor in the cache."""
+    """Time the feed-forward layers on blocks of frames; small ones keep the widest tensor in the cache."""
     large = _Large(contact)
     kept = blocks.ROWS
     try:
@@ -109,7 +109,7 @@ def feed_forward(contact: Contact) -> Iterator[Fact]:
 
 @torch.no_grad()
 def compiled(contact: Contact) -> Iterator[Fact]:
-    """A layer by PyTorch's compiler, which takes its time before."""
+    """Time a layer compiled by PyTorch, without the compilation."""
     large = _Large(contact)
     if not contact.on_gpu:
         yield {"what": "a layer, compiled", "ms": "needs a GPU"}
@@ -119,7 +119,7 @@ def compiled(contact: Contact) -> Iterator[Fact]:
 
 
 def channels_last(extractor: CudaExtractor, speech: Packed) -> Tensor:
-    """The convolutions after the first as the library of the GPU has them."""
+    """Run the convolutions after the first in channels-last layout, by the library of the GPU."""
     start = torch.randn(
         extractor.num_frames(speech.lengths).sum() * 64 + 15, extractor.channels, device=speech.values.device
     )
@@ -132,7 +132,7 @@ def channels_last(extractor: CudaExtractor, speech: Packed) -> Tensor:
 
 
 def channels_last_positions(encoder: Any, frames: Packed) -> Tensor:
-    """The library's grouped convolution in the other layout."""
+    """Run the library's grouped convolution in channels-last layout."""
     positions = encoder.positions
     x = frames.values.to(positions.weight.dtype).T[None, :, None].contiguous(memory_format=torch.channels_last)
     weight = positions.weight[:, :, None].contiguous(memory_format=torch.channels_last)
@@ -140,7 +140,7 @@ def channels_last_positions(encoder: Any, frames: Packed) -> Tensor:
 
 
 def attention(contact: Contact, *, length: int) -> Iterator[Fact]:
-    """A layer of WavLM Large in clips of one length: forward, and both ways."""
+    """Time attention of a layer of WavLM Large in clips of one length: forward, and forward and backward."""
     heads, head_dim, total, length = (2, 16, 64, 32) if contact.trial else (16, 64, 16_000, length)
     lengths = [length] * max(1, total // length)
     given = parts_of(contact, lengths, heads, head_dim, "gated", contact.half)

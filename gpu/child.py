@@ -1,4 +1,4 @@
-"""The process that measures: it says which rows there are, reads names of rows, and appends their facts to a file."""
+"""The process that measures: it prints the rows there are, reads names of rows, and appends their facts to a file."""
 
 import argparse
 import json
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def answer(said: object) -> None:
-    """Tell the supervisor; other lines of the standard output are not read."""
+    """Print an answer to the supervisor, which ignores other lines of the standard output."""
     print(f"sonant-row {json.dumps(said)}", flush=True)
 
 

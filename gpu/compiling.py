@@ -1,4 +1,4 @@
-"""Compile every kernel that the rows need, in processes of its own, before the first is timed or waited for."""
+"""Compilation of every kernel that the rows need, in separate processes, before the first is timed."""
 
 import argparse
 import os
@@ -59,7 +59,7 @@ def jobs(contact: Contact) -> list[Callable[[], object]]:
 
 
 def both_ways(contact: Contact, kind: str, dtype: torch.dtype, head_dim: int, dropout: float) -> None:
-    """Attention of that sort, forward and backward, on a clip of 16 frames."""
+    """Compile attention of one kind, forward and backward, on a clip of 16 frames."""
     if contact.trial:
         head_dim, dtype = 16, contact.half if dtype == torch.bfloat16 else dtype
     parts = parts_of(contact, [16], 16, head_dim, kind, dtype)
@@ -67,7 +67,7 @@ def both_ways(contact: Contact, kind: str, dtype: torch.dtype, head_dim: int, dr
 
 
 def positions(contact: Contact, channels: int) -> None:
-    """The positional convolution, forward and backward."""
+    """Compile the positional convolution, forward and backward."""
     groups, taps = (2, 4) if contact.trial else (16, 128)
     shapes = (16, channels * groups), (channels * groups, channels, taps), (channels * groups,)
     parts = [torch.randn(shape, device=contact.device).to(contact.half).requires_grad_() for shape in shapes]
@@ -75,7 +75,7 @@ def positions(contact: Contact, channels: int) -> None:
 
 
 def norms(contact: Contact) -> None:
-    """The norms and activations of the published shapes in bfloat16 and float32."""
+    """Compile the norms and activations of the published shapes in bfloat16 and float32."""
     for dim in (512, 768, 1024):
         x, ones = torch.randn(16, dim, device=contact.device), torch.ones(dim, device=contact.device)
         for dtype in (contact.half, torch.float32):
@@ -87,7 +87,7 @@ def norms(contact: Contact) -> None:
 
 
 def cut(contact: Contact, kernel: str, precision: str, tiling: Tiling) -> None:
-    """One kernel, cut in another way; what does not fit the device is found out again where it is timed."""
+    """Compile one kernel with another tiling; one that does not fit the device fails again where it is timed."""
     try:
         with using(kernel, precision, tiling):
             one_kernel(contact, kernel, precision, [16])()

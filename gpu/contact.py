@@ -1,4 +1,4 @@
-"""State shared by all rows: the device, models that are built once, clips of noise, and the clock."""
+"""The state that all rows share: the device, models that are built once, clips of noise, and the clock."""
 
 import time
 from collections.abc import Callable
@@ -24,7 +24,7 @@ CONFIGS: dict[str, Any] = {"WavLM Base": WavLMConfig(), "WavLM Large": LARGE, "H
 
 
 class Contact:
-    """One process's view of the device.
+    """The device of a process, with the models and clips to measure on it.
 
     Attributes:
         trial: whether shapes are tiny, to try the rows.
@@ -56,7 +56,7 @@ class Contact:
         return prepare_cuda(self.plain(name), precision)
 
     def _theirs(self, name: str) -> nn.Module | None:
-        """The same shape in transformers, in bfloat16, if it is installed."""
+        """Build the same shape in transformers, in bfloat16, if it is installed."""
         try:
             from transformers import WavLMConfig as Config
             from transformers import WavLMModel
@@ -76,7 +76,7 @@ class Contact:
             return WavLMModel(theirs).eval().to(torch.bfloat16)
 
     def clips(self, seconds: list[float], dtype: torch.dtype = torch.float32, seed: int = 1) -> Packed:
-        """Noise, as nothing should be measured on zeros; in a trial a tenth of the length, and three clips at most."""
+        """Make clips of noise, as zeros may be computed faster; in a trial a tenth as long, and three at most."""
         if self.trial:
             seconds = [max(0.3, min(1.0, length / 10)) for length in seconds[:3]]
         generator = torch.Generator().manual_seed(seed)
@@ -89,7 +89,7 @@ class Contact:
             torch.cuda.synchronize(self.device)
 
     def free(self) -> None:
-        """Give memory of the last row back, so that it does not count in the next."""
+        """Free the memory of the last row, so that it does not count in the next."""
         if self.on_gpu:
             torch.cuda.empty_cache()
 

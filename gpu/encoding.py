@@ -1,4 +1,4 @@
-"""Encoding: seconds of audio a second and peak memory, beside transformers in turn; little speech, and much."""
+"""Encoding: seconds of audio per second and peak memory, in turn with transformers, on short and long input."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -27,14 +27,14 @@ BATCHES: list[tuple[str, Precision, int, float]] = [
 
 
 def rows() -> Iterator[Row]:
-    """Batches of clips."""
+    """Yield the rows of batches of clips."""
     for model, precision, clips, seconds in BATCHES:
         measure = partial(batch, model=model, precision=precision, clips=clips, seconds=seconds)
         yield Row(f"encode {model} {precision} {clips} x {seconds:.0f} s", "Encoding, clips of one length", 60, measure)
 
 
 def single_rows() -> Iterator[Row]:
-    """One clip, from the first call on."""
+    """Yield the rows of one clip, from the first call on."""
     for model in ("WavLM Large", "WavLM Base"):
         for seconds in (1.0, 10.0, 30.0):
             measure = partial(single, model=model, seconds=seconds)
@@ -42,21 +42,21 @@ def single_rows() -> Iterator[Row]:
 
 
 def long_rows() -> Iterator[Row]:
-    """One clip in a single pass; from 15 minutes on, once."""
+    """Yield the rows of one long clip in a single pass; from 15 minutes on, without warm-up."""
     for minutes in (5, 15, 60):
         measure = partial(long, minutes=minutes)
         yield Row(f"one pass {minutes} min", "WavLM Large, bfloat16, one clip in a single pass", 40, measure)
 
 
 def family_rows() -> Iterator[Row]:
-    """The published shape of every family."""
+    """Yield the rows of the published shape of every family."""
     for recipe in PUBLISHED:
         yield Row(f"embed {recipe}", "Families, bfloat16, 32 x 10 s", 25, partial(family, recipe=recipe))
 
 
 @torch.no_grad()
 def batch(contact: Contact, *, model: str, precision: Precision, clips: int, seconds: float) -> Iterator[Fact]:
-    """In turn, from waveforms to the last layer."""
+    """Measure sonant and transformers in turn, from waveforms to the last layer."""
     ours = contact.prepared(model, precision)
     packed = contact.clips([seconds] * clips)
     calls: dict[str, Callable[[], object]] = {"sonant": lambda: ours(packed, layers=["last"])}
@@ -74,7 +74,7 @@ def batch(contact: Contact, *, model: str, precision: Precision, clips: int, sec
 
 @torch.no_grad()
 def single(contact: Contact, *, model: str, seconds: float) -> Iterator[Fact]:
-    """The first call, the second, which records, those that replay, and those launched one by one."""
+    """Time the first call, the second, which records a CUDA graph, calls that replay it, and calls without graphs."""
     readied = prepare_cuda(contact.plain(model), "bfloat16")
     packed = contact.clips([seconds])
 
@@ -98,7 +98,7 @@ def single(contact: Contact, *, model: str, seconds: float) -> Iterator[Fact]:
 
 @torch.no_grad()
 def long(contact: Contact, *, minutes: int) -> Iterator[Fact]:
-    """Speed, and peak memory beside the weights."""
+    """Measure speed, and peak memory less the weights."""
     model = contact.prepared("WavLM Large", "bfloat16")
     packed = contact.clips([60.0 * minutes])
     call = {"": lambda: model(packed, layers=["last"])}
@@ -108,7 +108,7 @@ def long(contact: Contact, *, minutes: int) -> Iterator[Fact]:
 
 @torch.no_grad()
 def family(contact: Contact, *, recipe: str) -> Iterator[Fact]:
-    """The model of a published run, prepared."""
+    """Measure the prepared model of a published run."""
     torch.manual_seed(0)
     plain = build(pretraining_recipe(PUBLISHED[recipe] if contact.trial else recipe).model).eval()
     model = prepare_cuda(plain, "bfloat16", contact.device)

@@ -34,7 +34,7 @@ class Facts:
 def write_tables(folder: Path) -> str:
     """Write tables.md, and gpu.json for docs/performance/, from the facts in a folder; return the former.
 
-    The first line says what served: without it no other line means anything.
+    The first line names the kernels that ran: without it no other line means anything.
     """
     facts = Facts(folder).read()
     failed = [fact for fact in facts if fact.get("passed") is False or "failed" in fact]
@@ -61,7 +61,7 @@ def write_tables(folder: Path) -> str:
 
 
 def table(title: str, rows: list[Fact]) -> str:
-    """Return a table in Markdown; rows may know different things."""
+    """Return a table in Markdown; rows may have different columns."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     lines = [f"## {title}", "", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     lines += [f"| {' | '.join(_cell(row.get(name, '')) for name in columns)} |" for row in rows]

@@ -1,4 +1,4 @@
-"""All measurements on a GPU, in one call that loses nothing it has measured.
+"""All measurements on a GPU, in one call that loses no result.
 
     python3 gpu/first_contact.py --out FOLDER --seconds 450     # on a machine with a GPU
     python3 gpu/first_contact.py --out FOLDER --trial           # tiny shapes on a CPU, as the rehearsal
@@ -32,7 +32,7 @@ AT_LEAST_SECONDS = 3.0  # a row for which less is left is not begun
 
 
 def main() -> int:
-    """Measure, and print the tables; 1 where a row failed."""
+    """Measure, and print the tables; return 1 if a row failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for facts.jsonl, the tables and the profiles")
     parser.add_argument("--seconds", type=float, default=450, help="for everything")
@@ -103,7 +103,7 @@ class Child:
         return self._rows
 
     def measure(self, row: str, seconds: float) -> str:
-        """Return what went wrong with the row, or nothing."""
+        """Measure a row; return an error message if it failed, else an empty one."""
         assert self.process.stdin
         self.rows(START_SECONDS)
         try:
@@ -115,13 +115,13 @@ class Child:
         return "" if said == "done" else str(said)
 
     def end(self) -> None:
-        """Kill it, and every process that it started."""
+        """Kill the process, and every process that it started."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def _answer(self, seconds: float) -> Any:
-        """Return the next thing that it says, or what befell it."""
+        """Return the next answer of the process, or how it ended."""
         end = time.monotonic() + seconds
         while True:
             try:

@@ -1,4 +1,4 @@
-"""The kernels against their references in float64, forward and backward, and twice."""
+"""Tests of the kernels against references in float64, forward and backward, and for equal results when repeated."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -32,7 +32,7 @@ WIDE_HEADS: list[tuple[str, torch.dtype, int]] = [("gated", torch.bfloat16, 80),
 
 
 def rows() -> Iterator[Row]:
-    """The gates, in the order of their weight."""
+    """Yield the rows of required tests, the most important first."""
     kinds = [attention_row(*kind) for kind in ATTENTION]
     yield kinds[0]
     yield Row("kernel convolution 48", SECTION, 25, partial(convolution, channels=48))
@@ -42,19 +42,19 @@ def rows() -> Iterator[Row]:
 
 
 def attention_row(kind: str, dtype: torch.dtype, head_dim: int) -> Row:
-    """Attention of one sort."""
+    """Return the row of one kind of attention."""
     name = f"kernel attention {kind} {name_of(dtype)} {head_dim}"
     measure: Measure = partial(attention, kind=kind, dtype=dtype, head_dim=head_dim)
     return Row(name, SECTION, 25, measure)
 
 
 def name_of(dtype: torch.dtype) -> str:
-    """Return the name that people know."""
+    """Return the name of a type without torch's prefix."""
     return str(dtype).removeprefix("torch.")
 
 
 def attention(contact: Contact, *, kind: str, dtype: torch.dtype, head_dim: int) -> Iterator[Fact]:
-    """Worst relative deviation of the output and of any gradient, and dropout both ways."""
+    """Test the deviation of the output and of all gradients, equal results when repeated, and dropout masks."""
     if contact.trial:
         head_dim, dtype = 16, contact.half if dtype == torch.bfloat16 else dtype
         lengths = [20, 1, 40]
@@ -87,7 +87,7 @@ def attention(contact: Contact, *, kind: str, dtype: torch.dtype, head_dim: int)
 
 
 def dropout_disagreement(parts: list[Tensor], lengths: list[int]) -> float:
-    """Return how far the masks forward and backward differ.
+    """Return how far the dropout masks of forward and backward differ.
 
     The output is linear in the values: times any weights it is the values times their gradient, if masks are the same.
     """
@@ -111,7 +111,7 @@ def parts_of(
 
 
 def bias_of(parts: list[Tensor]) -> Bias | None:
-    """Return what the parts after the first three are of."""
+    """Return the bias that the parts after the first three make up."""
     match parts[3:]:
         case [gate, table]:
             return RelativeBias(table, gate)
@@ -121,7 +121,7 @@ def bias_of(parts: list[Tensor]) -> Bias | None:
 
 
 def convolution(contact: Contact, *, channels: int) -> Iterator[Fact]:
-    """The positional convolution, of Base (48 channels a group) or Large (64)."""
+    """Test the positional convolution, of Base (48 channels a group) or Large (64)."""
     groups, taps, lengths = 16, 128, [*torch.randint(1, 900, (12,)).tolist(), 1, 128]
     if contact.trial:
         channels, groups, taps, lengths = 16, 2, 4, [20, 1, 40]
@@ -141,7 +141,7 @@ def convolution(contact: Contact, *, channels: int) -> Iterator[Fact]:
 
 
 def norm(contact: Contact) -> Iterator[Fact]:
-    """The sum with the norm that follows it, and GELU alone."""
+    """Test the sum with the norm that follows it, and GELU alone."""
     rows, dim = (40, 48) if contact.trial else (4000, 1024)
     x, weight, bias = (torch.randn(shape, device=contact.device) for shape in ((rows, dim), (dim,), (dim,)))
     added = torch.randn(rows, dim, device=contact.device).to(contact.half)

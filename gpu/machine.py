@@ -1,4 +1,4 @@
-"""The machine: versions, what serves a model on it, and the limits that nothing can pass."""
+"""The machine: versions, the kernels that are used on it, and its limits of speed."""
 
 import os
 import platform
@@ -21,7 +21,7 @@ from sonant.layers.kernels.triton_blocks import serves
 
 
 def versions(contact: Contact) -> Iterator[Fact]:
-    """The GPU and the software."""
+    """Return the GPU and the versions of the software."""
     fact: Fact = {"device": torch.cuda.get_device_name(contact.device) if contact.on_gpu else platform.machine()}
     if contact.on_gpu:
         properties = torch.cuda.get_device_properties(contact.device)
@@ -44,7 +44,7 @@ def _version(package: str) -> str:
 
 
 def what_serves(contact: Contact) -> Iterator[Fact]:
-    """Name the kernels that run, by their own answer and by a trial: a fall-back must not be measured as ours."""
+    """Name the kernels that run, by their own report and by a trial, lest a fallback be measured as ours."""
     heads = torch.randn(8, 2, 64, device=contact.device, dtype=contact.half)
     frames = torch.randn(8, 128, device=contact.device, dtype=contact.half)
     convolution = triton_convolution.available(frames, contact.half, 64)
@@ -72,7 +72,7 @@ def what_serves(contact: Contact) -> Iterator[Fact]:
 
 
 def limits(contact: Contact) -> Iterator[Fact]:
-    """A large product and a large copy, on random numbers; then products of a model's shapes."""
+    """Time a large product and a large copy, on random numbers; then products of a model's shapes."""
     size = 64 if contact.trial else 8192
     a, b = (torch.randn(size, size, device=contact.device, dtype=torch.bfloat16) for _ in range(2))
     ms = contact.milliseconds(lambda: a @ b)

@@ -1,4 +1,4 @@
-"""The rows in the order in which they are measured: gates first, what can be missed last."""
+"""The rows in the order in which they are measured: required tests first, dispensable rows last."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A row of the plan: something measured by itself, within a deadline."""
+"""A row of the plan: measurements that are made by themselves, within a deadline."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class Row(NamedTuple):
     Attributes:
         name: unique.
         section: the table that its facts go to.
-        seconds: after which it is ended.
+        seconds: its deadline, after which it is ended.
         measure: yields facts, each of which is kept as it comes.
     """
 

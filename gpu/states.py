@@ -31,14 +31,14 @@ TINY = ("wav2vec_tiny", "vq_wav2vec_tiny", "wav2vec2_tiny", "hubert_tiny", "wavl
 
 
 def rows() -> Iterator[Row]:
-    """First what people will run."""
+    """Yield the rows of the most common uses."""
     for precision in ("float32", "bfloat16", "float16"):
         yield Row(f"states shipped {precision}", SECTION, 25, partial(shipped, precision=precision))
     yield Row("states recorded", "Launches recorded as CUDA graphs, WavLM Base, bfloat16", 25, recorded)
 
 
 def deviation_rows() -> Iterator[Row]:
-    """Deviation of each precision at the published shapes."""
+    """Yield the rows of the deviations of each precision at the published shapes."""
     for model in ("WavLM Base", "WavLM Large"):
         for precision in ("float32", "bfloat16", "float16"):
             measure = partial(deviations, model=model, precision=precision)
@@ -46,14 +46,14 @@ def deviation_rows() -> Iterator[Row]:
 
 
 def family_rows() -> Iterator[Row]:
-    """One small model of each family."""
+    """Yield the rows of one small model of each family."""
     for recipe in TINY:
         yield Row(f"states {recipe}", "Families against the CPU, float32", 20, partial(family, recipe=recipe))
 
 
 @torch.no_grad()
 def shipped(contact: Contact, *, precision: Precision) -> Iterator[Fact]:
-    """The shipped model on recordings: every layer against the CPU, and a clip alone against the batch."""
+    """Test the shipped model on recordings: every layer against the CPU, and a clip alone against the batch."""
     plain = sonant.load("sonant/wavlm-tiny").model
     paths = sorted(SPEECH.glob("*.flac"))[: 2 if contact.trial else 8]
     clips = [torch.from_numpy(audio.read(path)) for path in paths]
@@ -80,13 +80,13 @@ def shipped(contact: Contact, *, precision: Precision) -> Iterator[Fact]:
 
 
 def cosine_of(ours: Tensor, reference: Tensor) -> float:
-    """Return the lowest of any frame."""
+    """Return the lowest cosine of any frame."""
     return F.cosine_similarity(ours.cpu().double(), reference.cpu().double(), dim=-1).min().item()
 
 
 @torch.no_grad()
 def deviations(contact: Contact, *, model: str, precision: Precision) -> Iterator[Fact]:
-    """Every layer of the prepared model against the plain one, both on the device; random weights."""
+    """Test every layer of the prepared model against the plain one, both on the device, with random weights."""
     speech = contact.clips([10.0, 3.3, 7.7])
     with exact_float32():
         expected = contact.plain(model)(speech).hidden_states
@@ -99,7 +99,7 @@ def deviations(contact: Contact, *, model: str, precision: Precision) -> Iterato
 
 @torch.no_grad()
 def recorded(contact: Contact) -> Iterator[Fact]:
-    """Three calls with different audio of one size, the second from a new thread, against launches one by one."""
+    """Test three calls with different audio of one size, the second from a new thread, against calls without graphs."""
     model = prepare_cuda(contact.plain("WavLM Base"), "bfloat16")
     layers = model.encoder
     assert isinstance(layers, RecordedEncoder)
@@ -132,7 +132,7 @@ def recorded(contact: Contact) -> Iterator[Fact]:
 
 
 def family(contact: Contact, *, recipe: str) -> Iterator[Fact]:
-    """A small model: states, a clip alone, and gradients, on the device against the CPU."""
+    """Test a small model on the device against the CPU: states, a clip alone, and gradients."""
     torch.manual_seed(0)
     model = build(pretraining_recipe(recipe).model).eval()
     packed = contact.clips([5.0, 30.0, 17.0] if contact.trial else [0.5, 3.0, 1.7, 3.0])

@@ -1,4 +1,4 @@
-"""Other cuts of each kernel of attention: the fastest should be the one in use."""
+"""Other tilings of each kernel of attention: the fastest should be the one in use."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,14 +42,14 @@ CUTS: list[Cut] = [
 
 
 def rows() -> Iterator[Row]:
-    """A row a cut: one that hangs leaves the others."""
+    """Yield a row for each tiling, so that one that hangs does not stop the others."""
     for number, (kernel, precision, tiling) in enumerate(CUTS):
         measure = partial(timed, kernel=kernel, precision=precision, tiling=tiling)
         yield Row(f"cut {number} {kernel} {precision}", SECTION, 15, measure)
 
 
 def timed(contact: Contact, *, kernel: str, precision: str, tiling: Tiling) -> Iterator[Fact]:
-    """Milliseconds at two lengths of clips."""
+    """Measure milliseconds at two lengths of clips."""
     tilings = triton_attention.HALF if precision == "half" else triton_attention.FULL
     cut = f"{tiling.block} x {tiling.step}, {tiling.warps} warps, {tiling.stages} stages"
     fact: Fact = {"kernel": kernel, "type": precision, "cut": cut, "peeled": tiling.peeled}
@@ -67,7 +67,7 @@ def timed(contact: Contact, *, kernel: str, precision: str, tiling: Tiling) -> I
 
 @contextmanager
 def using(kernel: str, precision: str, tiling: Tiling) -> Iterator[None]:
-    """Cut a kernel so for a while."""
+    """Use a tiling for a kernel while the context is open."""
     tilings = triton_attention.HALF if precision == "half" else triton_attention.FULL
     kept, tilings[kernel] = tilings[kernel], tiling
     try:
@@ -77,7 +77,7 @@ def using(kernel: str, precision: str, tiling: Tiling) -> Iterator[None]:
 
 
 def one_kernel(contact: Contact, kernel: str, precision: str, lengths: list[int]) -> Callable[[], object]:
-    """Return a call of the forward kernel, or of all three backward: the others stay the same from cut to cut."""
+    """Return a call of the forward kernel, or of all three backward ones; all but `kernel` keep their tiling."""
     heads, head_dim = (2, 16) if contact.trial else (16, 64)
     dtype = contact.half if precision == "half" else torch.float32
     parts = [part.detach() for part in parts_of(contact, lengths, heads, head_dim, "gated", dtype)]

@@ -58,7 +58,7 @@ PUBLISHED = {  # and the small run of the same family, for a trial
 
 
 def rows() -> Iterator[Row]:
-    """WavLM Base and HuBERT Base, and what our kernels are worth."""
+    """Yield the rows of WavLM Base and HuBERT Base, also without our kernels."""
     for model, way in (
         ("WavLM Base", "sonant"),
         ("HuBERT Base", "sonant"),
@@ -72,12 +72,12 @@ def rows() -> Iterator[Row]:
 
 
 def shipped_rows() -> Iterator[Row]:
-    """The shipped model's training."""
+    """Yield the row of the shipped model's training."""
     yield Row("train wavlm_tiny", "The shipped model's training", 40, shipped)
 
 
 def last_rows() -> Iterator[Row]:
-    """Rows for which memory may not suffice, and the published runs of every family."""
+    """Yield the rows for which memory may not suffice, and those of the published runs of every family."""
     largest = partial(step_of, model="WavLM Base", way="sonant", seconds=[LENGTH] * 90)
     yield Row("train 90 clips", SECTION, 30, largest)
     for recipe in PUBLISHED:
@@ -86,7 +86,7 @@ def last_rows() -> Iterator[Row]:
 
 
 def step_of(contact: Contact, *, model: str, way: str, seconds: list[float]) -> Iterator[Fact]:
-    """Time and memory of one step; of the first row, a profile."""
+    """Measure time and memory of one step; write a profile for the first row."""
     config = MaskedPredictionConfig(targets=MFCCTargets(num_clusters=500))
     objective = MaskedPrediction(build(contact.config(model)), config).to(contact.device).train()
     batch = batch_for(objective.backbone, contact.clips(seconds), 500).to(contact.device)
@@ -103,7 +103,7 @@ def step_of(contact: Contact, *, model: str, way: str, seconds: list[float]) -> 
 
 
 def batch_for(backbone: Backbone, speech: Packed, clusters: int) -> SpeechBatch:
-    """Return speech with half of its frames masked, and targets by chance where there are clusters."""
+    """Return speech with half of its frames masked, and random targets if there are clusters."""
     frames = sum(backbone.num_frames(samples) for samples in speech.sizes)
     targets = torch.randint(clusters, (frames,)) if clusters else None
     return SpeechBatch(speech, torch.rand(frames) < 0.5, targets)
@@ -127,7 +127,7 @@ def stepping(contact: Contact, objective: Any, batch: SpeechBatch, rate: float =
 
 @contextmanager
 def without(kernel: ModuleType) -> Iterator[None]:
-    """As if our kernel could not serve: the library's operations take its place."""
+    """Disable one of our kernels while the context is open, so that the library's operations take its place."""
     available = kernel.available
     kernel.available = lambda *_: False  # type: ignore[attr-defined]
     try:
@@ -137,7 +137,7 @@ def without(kernel: ModuleType) -> Iterator[None]:
 
 
 def mixing(contact: Contact) -> Iterator[Fact]:
-    """Audio that one thread of the CPU mixes, as for batches of WavLM Base."""
+    """Measure the audio that one thread of the CPU mixes, as for batches of WavLM Base."""
     rng = np.random.default_rng(0)
     crops = [rng.standard_normal(RATE if contact.trial else 250_000).astype(np.float32) for _ in range(6)]
     start, repeats = time.perf_counter(), 2 if contact.trial else 20
@@ -148,7 +148,7 @@ def mixing(contact: Contact) -> Iterator[Fact]:
 
 
 def shipped(contact: Contact) -> Iterator[Fact]:
-    """A short run on one batch of noise: steps a second, and a loss that falls."""
+    """Test a short run on one batch of noise: steps per second, and a loss that falls."""
     run = pretraining_recipe("wavlm_tiny")
     config = run.stages[0].objective
     assert isinstance(config, MaskedPredictionConfig)
@@ -168,7 +168,7 @@ def shipped(contact: Contact) -> Iterator[Fact]:
 
 
 def published(contact: Contact, *, recipe: str) -> Iterator[Fact]:
-    """A step of a published run's first stage."""
+    """Measure a step of a published run's first stage."""
     run = pretraining_recipe(PUBLISHED[recipe] if contact.trial else recipe)
     torch.manual_seed(0)
     backbone = build(run.model)

@@ -17,7 +17,7 @@
     │   ├── UnsafeCheckpoint             a pickle that wants to call something
     │   ├── CheckpointMismatch           tensors missing, left over or of the wrong shape
     │   └── CheckpointUnavailable        neither on disk, nor in the cache, nor on the hub
-    ├── NonFiniteStates (ArithmeticError)    what a model makes of a recording is NaN or infinite
+    ├── NonFiniteStates (ArithmeticError)    a model's output for a recording is NaN or infinite
     ├── ExportError (ArithmeticError)    a graph that does not compute what its model does
     ├── ConfigurationError (ValueError)  a setting that does not exist or does not fit
     ├── UnknownName (LookupError)        a model, layer, recipe or preset that we do not know
@@ -129,7 +129,7 @@ class CheckpointUnavailable(CheckpointError):
 
 
 class NonFiniteStates(SonantError, ArithmeticError):
-    """What a model makes of a recording is NaN or infinite: for its weights, for its numbers' range, or the samples."""
+    """A model's output is NaN or infinite: because of its weights, the range of its number type, or the samples."""
 
 
 class ExportError(SonantError, ArithmeticError):
@@ -190,7 +190,7 @@ def pip_install(extra: str, package: str) -> str:
 
 
 def _requirements(extra: str) -> list[str]:
-    """What an extra of the installed sonant requires, the extras that it names taken apart; empty if not installed."""
+    """Return the requirements of an extra of the installed sonant and of extras it names; empty if not installed."""
     from importlib.metadata import PackageNotFoundError, requires
 
     try:

@@ -1,4 +1,4 @@
-"""What an objective returns: a sum and a count, so that the loop can average over ranks and accumulated batches."""
+"""The result of an objective: a sum and a count, so that the loop can average over ranks and accumulated batches."""
 
 from dataclasses import dataclass, field
 

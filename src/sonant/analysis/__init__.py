@@ -1,4 +1,4 @@
-"""What the layers of a model know: probes, and their tables and plots. Arrays in, small named results out."""
+"""Analysis of a model's layers: probes, and their tables and plots. Arrays in, small named results out."""
 
 from sonant.analysis.layer_report import Curve, Estimate, Measure, layer_table, plot_layers
 from sonant.analysis.probes import (

@@ -36,7 +36,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Measure:
-    """What was measured, in percent, for several systems."""
+    """A measure, in percent, with a curve for each of several systems."""
 
     title: str
     curves: tuple[Curve, ...]

@@ -60,7 +60,7 @@ class Standardiser:
 
     @classmethod
     def fit(cls, features: Array, *, scale: bool = True) -> "Standardiser":
-        """From `features` (clips, dim); `scale=False` only centres."""
+        """Fit to `features` (clips, dim); `scale=False` only centres."""
         mean = features.mean(axis=0, dtype=np.float64)
         if not scale:
             return cls(mean=mean, scale=np.ones_like(mean))

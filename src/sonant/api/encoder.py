@@ -53,11 +53,11 @@ Layers = Layer | Literal["all"] | Sequence[Layer]
 
 
 class SpeechEncoder:
-    """A model with what it takes to use it.
+    """A loaded model and the methods that use it.
 
     Attributes:
         model: the backbone, an ordinary `torch.nn.Module` over packed waveforms.
-        name: what it was loaded as.
+        name: the name that it was loaded by.
         precision: of the arithmetic where a call names none; None: that of the weights. It is not saved with the model.
     """
 
@@ -83,41 +83,41 @@ class SpeechEncoder:
 
     @property
     def dim(self) -> int:
-        """Numbers in the vector of a frame."""
+        """The width of a frame's vector."""
         return self.model.dim
 
     @property
     def num_layers(self) -> int:
-        """Transformer blocks; layers are numbered 0 (the input of the first) to this."""
+        """The number of Transformer blocks; layers are numbered 0 (the input of the first) to this."""
         return self.model.num_layers
 
     @property
     def frame_rate(self) -> float:
-        """Frames a second."""
+        """Frames per second."""
         return self.model.frame_rate
 
     @property
     def sampling_rate(self) -> int:
-        """Hertz; recordings at other rates are resampled."""
+        """The sampling rate of the model in hertz; recordings at other rates are resampled."""
         return self.model.sampling_rate
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
-        """What it was made for: "embeddings", and what its heads serve; for "diarization" see `diarize` too."""
+        """The abilities of the model: "embeddings", and those of its heads; for "diarization" see `diarize` too."""
         return self._heads.abilities
 
     @property
     def heads(self) -> Mapping[str, nn.Module]:
-        """The heads that it was loaded with, by kind, in float32 and where the model is; made when first asked for.
+        """The heads that it was loaded with, by kind, in float32 and on the model's device; made when first asked for.
 
-        They may be trained in place: what they are is what runs and what `save_pretrained` writes.
+        They may be trained in place: every call and `save_pretrained` use them as they are then.
         """
         here = next(self.model.parameters()).device
         return MappingProxyType({kind: self._heads.made(kind, here) for kind in self._heads.runnable})
 
     @property
     def language(self) -> str | None:
-        """The language that its adapter and CTC head are of; None where its files have no vocabularies by language."""
+        """The language of its adapter and CTC head; None if its files have no vocabularies by language."""
         return self._heads.language
 
     @property
@@ -126,10 +126,10 @@ class SpeechEncoder:
         return () if self._languages is None else self._languages.known
 
     def set_language(self, language: str) -> None:
-        """Take the adapter, head and vocabulary of another language; the rest of the model stays as it is.
+        """Switch to the adapter, head and vocabulary of another language; the rest of the model stays as it is.
 
-        What was trained of the language before comes back when that is chosen again. Not while recordings are encoded
-        in another thread.
+        Weights of the earlier language that were trained come back when it is chosen again. Do not call this while
+        recordings are encoded in another thread.
 
         Args:
             language: one of `languages`, such as "fra".
@@ -242,7 +242,7 @@ class SpeechEncoder:
         progress: bool | None = False,
         device: Device | Sequence[Device] | None = None,
     ) -> Any:
-        """Discrete units of one recording, or of a list of them in the same order: a number for each frame.
+        """Return the discrete units of one recording, or of a list of them in the same order: a number for each frame.
 
         A vq-wav2vec (and a BERT on top of one) gives its own codes, one for each of its groups. Of any other model the
         units are the clusters that `kmeans` makes of a hidden state.
@@ -284,7 +284,7 @@ class SpeechEncoder:
         )
 
     def similarity(self, a: Any, b: Any, *, task: Task = "speaker", **how: Any) -> Any:
-        """Cosine similarity of recordings, or of vectors that `encode` has made.
+        """Return the cosine similarity of recordings, or of vectors that `encode` has made.
 
         Args:
             a, b: one recording or several (paths, bytes, file objects, `{"array", ...}`), or vectors (dim,) or
@@ -301,7 +301,7 @@ class SpeechEncoder:
         return cosines(left, right)
 
     def transcribe(self, audio: Any, **how: Unpack[Running]) -> Any:
-        """Return what is said in one recording, or in each of a list of them in the same order.
+        """Transcribe one recording, or each of a list of them in the same order.
 
         Args:
             audio: as in `encode`.
@@ -320,7 +320,7 @@ class SpeechEncoder:
         return self._run_head(self.head_task("transcription"), audio, **how)
 
     def speaker_vectors(self, audio: Any, **how: Unpack[Running]) -> Any:
-        """The vector of the speaker in one recording, or in each of a list, by the model's x-vector head.
+        """Return the vector of the speaker in one recording, or in each of a list, by the model's x-vector head.
 
         Args:
             audio, how: as in `transcribe`.
@@ -385,7 +385,7 @@ class SpeechEncoder:
         return [_named_by_channel(channels) for channels in answer] if is_many(audio) else _named_by_channel(answer)
 
     def classify(self, audio: Any, **how: Unpack[Running]) -> Any:
-        """Return what the model's head says of one whole recording, or of each in a list: a number for each label.
+        """Classify one whole recording, or each in a list, by the model's head: a number for each label.
 
         A recording in windows is pooled over all of its frames, as one piece is.
 
@@ -406,7 +406,7 @@ class SpeechEncoder:
     def head_task(
         self, ability: Ability, *, num_speakers: int | None = None, threshold: float | None = None
     ) -> HeadTask:
-        """Return the states and the receiver that an ability of a head needs, for those who batch themselves.
+        """Return the states and the sink that an ability of a head needs, for callers that do their own batching.
 
         Raises:
             ConfigurationError: it has no head for that.
@@ -446,7 +446,7 @@ class SpeechEncoder:
         stdin: BinaryIO | None = None,
         on_start: Callable[[Estimate], None] | None = None,
     ) -> Summary:
-        """Encode a recording, a folder, a manifest or standard input into files; goes on where it was interrupted.
+        """Encode a recording, a folder, a manifest or standard input into files; resume where it was interrupted.
 
         Args:
             source: a recording, a folder (searched through), a manifest, or "-" for bytes on standard input.
@@ -520,7 +520,7 @@ class SpeechEncoder:
         stdin: BinaryIO | None = None,
         on_failure: Callable[[str, Exception], None] = lambda _name, _error: None,
     ) -> Summary:
-        """The units of a recording, a folder, a manifest or standard input, as lines or arrays.
+        """Write the units of a recording, a folder, a manifest or standard input, as lines or arrays.
 
         Args:
             source, stdin: as in `embed`.
@@ -617,7 +617,7 @@ class SpeechEncoder:
         return recordings.as_given(values)
 
     def request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> Request:
-        """Return what the arguments of `encode` ask for; `how` takes those that are fields of the request."""
+        """Return the request that arguments of `encode` make; `how` takes those that are fields of the request."""
         if task is not None:
             known = presets(self.model.config)
             if task not in known:
@@ -634,12 +634,12 @@ class SpeechEncoder:
         *,
         weights: str | None = None,
     ) -> list[Backbone]:
-        """The model as it is run: readied for inference, a copy for each device.
+        """Return the model as it is run: prepared for inference, a copy for each device.
 
         Args:
             precision: None: the encoder's own.
             device: None: those that it was loaded for.
-            weights: the fingerprint of the model where somebody has taken it; see `PreparedCopies.get`.
+            weights: the fingerprint of the model, if the caller has it already; see `PreparedCopies.get`.
         """
         precision = self.precision if precision is None else precision
         here = next(self.model.parameters()).device  # somebody may have moved it
@@ -654,7 +654,7 @@ class SpeechEncoder:
         coded: bool = False,
         weights: str | None = None,
     ) -> Engine:
-        """The model (or its codes alone) on one device or several."""
+        """Return an engine with the model (or its codes alone) on one device or several."""
         models = self.prepared(precision, device, weights=weights)
         return Engine([Coding(model) for model in models] if coded else models)
 

@@ -1,4 +1,4 @@
-"""A model by its name."""
+"""Loading of a model by its name."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def load(
 
 
 def _floating(dtype: torch.dtype | str | None) -> torch.dtype:
-    """The type of weights that an argument names; None is float32."""
+    """Return the type of weights that an argument names; None is float32."""
     found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if found is None and dtype is None:
         return torch.float32
@@ -84,5 +84,5 @@ def _floating(dtype: torch.dtype | str | None) -> torch.dtype:
 
 
 def encoder_of(model: str | PathLike[str] | SpeechEncoder) -> SpeechEncoder:
-    """One that was loaded, as it is; what names one, loaded."""
+    """Return a loaded model as it is; load one that is given by name."""
     return model if isinstance(model, SpeechEncoder) else load(model)

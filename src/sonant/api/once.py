@@ -1,4 +1,4 @@
-"""One function a deed, for those who do it once: the model is loaded, used and let go."""
+"""Functions for single calls: each loads a model, uses it and releases it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Model = str | PathLike[str] | SpeechEncoder
 
 
 def units(audio: Any, *, model: Model, **how: Any) -> Any:
-    """Discrete units of one recording or several; see `SpeechEncoder.units`, whose further arguments are taken too.
+    """Return discrete units of one recording or several; see `SpeechEncoder.units`, whose other arguments work too.
 
     Args:
         audio: path, bytes, file object, array, tensor or `{"array", "sampling_rate"}`; or several of these.
@@ -23,7 +23,7 @@ def units(audio: Any, *, model: Model, **how: Any) -> Any:
 
 
 def transcribe(audio: Any, *, model: Model, language: str | None = None, **how: Unpack[Running]) -> Any:
-    """What is said in one recording or several; see `SpeechEncoder.transcribe`.
+    """Transcribe one recording or several; see `SpeechEncoder.transcribe`.
 
     Args:
         audio: as in `units`.
@@ -39,7 +39,7 @@ def transcribe(audio: Any, *, model: Model, language: str | None = None, **how: 
 
 
 def verify(a: Any, b: Any, *, model: Model, threshold: float | None = None, **how: Unpack[Running]) -> Any:
-    """Whether one voice speaks in two recordings; see `SpeechEncoder.verify`.
+    """Return whether one voice speaks in two recordings; see `SpeechEncoder.verify`.
 
     Args:
         a, b: a recording each, or lists of the same length.
@@ -67,7 +67,7 @@ def diarize(
     threshold: float | None = None,
     **how: Unpack[Running],
 ) -> Any:
-    """Who speaks when in one recording or several; see `SpeechEncoder.diarize`.
+    """Return who speaks when in one recording or several; see `SpeechEncoder.diarize`.
 
     Args:
         audio: as in `units`.

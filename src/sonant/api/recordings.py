@@ -12,11 +12,11 @@ from sonant.models import Backbone
 
 
 class Recordings:
-    """What a call was given, as sources of waveforms, and the way back from their results to its answer.
+    """The recordings of one call as sources of waveforms, and the way from their results to the call's answer.
 
     Attributes:
         sources: one for each recording, or for each of its channels.
-        count: of recordings.
+        count: the number of recordings.
     """
 
     def __init__(
@@ -29,12 +29,12 @@ class Recordings:
         min_samples: int | None = None,
         twice_at_once: bool = False,
     ) -> None:
-        """Take in recordings.
+        """Make sources of the recordings.
 
         Args:
             audio, sampling_rate, channel: as in `SpeechEncoder.encode`.
-            min_samples: that each must have; None: as many as one frame sees.
-            twice_at_once: whether two will read a recording at the same time.
+            min_samples: the least samples that each must have; None: the receptive field of a frame.
+            twice_at_once: whether two readers will use a recording at the same time.
         """
         check_channel(channel)
         self._is_many, self._by_channel = is_many(audio), channel == "all"
@@ -59,7 +59,7 @@ class Recordings:
         self.sources = [source for group in self._groups for source in group]
 
     def failures(self, outcomes: Sequence[Outcome]) -> list[tuple[int, Exception]]:
-        """The numbers of recordings that could not be used, and why: a fault that all channels share is told once."""
+        """Return the numbers of recordings that could not be used, and their errors, those that channels share once."""
         told: dict[tuple[int, str], Exception] = {}
         for outcome in outcomes:
             if outcome.error is not None:
@@ -69,7 +69,7 @@ class Recordings:
         return [(number, error) for (number, _), error in sorted(told.items(), key=lambda item: item[0][0])]
 
     def as_given(self, values: Sequence[Any]) -> Any:
-        """The answer: a value, or a list of one for each channel, of one recording or of each of several.
+        """Return the answer: a value, or a list of one for each channel, of one recording or of each of several.
 
         None stands for a recording that could not be used, and in a list of channels for one that could not.
         """

@@ -1,4 +1,4 @@
-"""What all that is done with recordings has in common: how it runs, and what becomes of those that cannot be used."""
+"""The parts that all methods on recordings share: arguments of running, and errors of unusable recordings."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
@@ -15,7 +15,7 @@ from sonant.models.devices import Device
 
 
 class Running(TypedDict, total=False):
-    """How it runs; see `SpeechEncoder.encode`."""
+    """The arguments that say how a call runs; see `SpeechEncoder.encode`."""
 
     sampling_rate: int | None
     channel: Channel | None
@@ -39,9 +39,9 @@ def results_of(
     on_failure: Callable[[int, Exception], None] | None = None,
     make_sink: Callable[[Source], Sink] | None = None,
 ) -> list[Any]:
-    """The result of each source of the recordings, None for those that could not be used, of which a warning tells.
+    """Return the result of each source; None, and a warning, for those that could not be used.
 
-    `on_failure` is told instead, where it is given: the number of the recording, and why, once for each of its faults.
+    If given, `on_failure` is called in place of the warning, with the number of the recording and each of its errors.
     """
     check_on_error(on_error)
     values, outcomes = collect(
@@ -57,7 +57,7 @@ def results_of(
 
 
 def check_on_error(on_error: str) -> None:
-    """Raise UnknownName for a way to treat unusable recordings that does not exist."""
+    """Raise UnknownName unless `on_error` is a known way to treat unusable recordings."""
     if on_error not in ("raise", "skip"):
         raise UnknownName("way to treat unusable recordings", on_error, ["raise", "skip"])
 

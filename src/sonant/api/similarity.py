@@ -1,4 +1,4 @@
-"""Cosines between vectors, which may have to be made of recordings first."""
+"""Cosines between vectors, or between recordings, of which vectors are made first."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,11 +14,11 @@ VERIFICATION_THRESHOLD = 0.86  # for wavlm-base-plus-sv, says its card
 
 
 def vectors_of(given: Any, dim: int, encode: Callable[[Any], Any]) -> np.ndarray:
-    """Vectors as given, or those of the recordings that are given: (dim,) or (vectors, dim).
+    """Return given vectors as they are, or those of given recordings: (dim,) or (vectors, dim).
 
     Args:
-        dim: numbers in a vector of the model; "mean+std" has twice as many.
-        encode: one recording or a list of them to vectors.
+        dim: the width of the model's vectors; "mean+std" has twice as many numbers.
+        encode: maps one recording or a list of them to vectors.
     """
     if isinstance(given, np.ndarray | Tensor):
         vectors = np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given)
@@ -37,7 +37,7 @@ def vectors_of(given: Any, dim: int, encode: Callable[[Any], Any]) -> np.ndarray
 
 
 def cosines(left: np.ndarray, right: np.ndarray) -> Any:
-    """A float for one and one; else a row for each of `left` and a column for each of `right`."""
+    """Return the cosines: a float for one and one; else a row for each of `left` and a column for each of `right`."""
     if left.shape[-1] != right.shape[-1]:
         raise ConfigurationError(
             f"Vectors of {left.shape[-1]} and of {right.shape[-1]} numbers cannot be compared; encode both alike."
@@ -47,7 +47,7 @@ def cosines(left: np.ndarray, right: np.ndarray) -> Any:
 
 
 def compare_voices(a: np.ndarray, b: np.ndarray, *, threshold: float = VERIFICATION_THRESHOLD) -> Verification:
-    """Whether two vectors (dim,) of `SpeechEncoder.speaker_vectors` are of one voice."""
+    """Return whether two vectors (dim,) of `SpeechEncoder.speaker_vectors` are of one voice."""
     return Verification(float(np.clip(cosines(a, b), -1.0, 1.0)), threshold)
 
 

@@ -1,4 +1,4 @@
-"""What to ask of a model for discrete units."""
+"""Requests for discrete units of a model."""
 
 from hashlib import sha256
 from os import PathLike
@@ -18,14 +18,14 @@ from sonant.pretraining.kmeans import KMeans
 
 
 class UnitRequest(NamedTuple):
-    """The states to ask for, what makes units of their frames, and whether these are codes of the model's own."""
+    """The states to request, the function from their frames to units, and whether these are the model's own codes."""
 
     request: Request
     label: Label
     coded: bool
 
     def settings(self) -> dict[str, Any]:
-        """Return what shapes the units, beside the model."""
+        """Return the settings that determine the units, besides the model."""
         request, centres = self.request, self.label.centroids if isinstance(self.label, KMeans) else None
         return {
             "units": "codes" if centres is None else f"clusters of sha256:{_digest(centres)}",
@@ -42,7 +42,7 @@ def _digest(tensor: Tensor) -> str:
 def unit_request(
     model: Backbone, name: str, kmeans: str | PathLike[str] | KMeans | None, layer: Layer | None, **how: Any
 ) -> UnitRequest:
-    """The request for a model called `name`; `how` takes fields of `Request`. Raises ConfigurationError."""
+    """Return the request for a model called `name`; `how` takes fields of `Request`. Raises ConfigurationError."""
     if isinstance(model, Coder):
         if kmeans is not None or layer is not None:
             raise ConfigurationError(

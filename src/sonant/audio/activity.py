@@ -1,4 +1,4 @@
-"""Where there is sound enough to be speech, judged by loudness alone: for recordings of which nothing else is known."""
+"""Speech detection by loudness alone, for recordings of which nothing else is known."""
 
 from collections.abc import Iterable
 
@@ -15,9 +15,9 @@ SILENCE_DECIBELS = -70.0  # below full scale: nobody speaks, whatever the loudes
 
 
 def loud_frames(blocks: Iterable[NDArray[np.float32]], *, frame_samples: int, sampling_rate: int) -> NDArray[np.bool_]:
-    """Whether each frame of `frame_samples` is loud enough to be speech: (frames,), a last short frame left out.
+    """Return whether each frame of `frame_samples` is loud enough to be speech: (frames,), a last short frame left out.
 
-    The bar lies 30 dB below the loudest frames, or less where the room is loud. Gaps of up to 0.3 s between loud
+    The threshold is 30 dB below the loudest frames, or less where the room is loud. Gaps of up to 0.3 s between loud
     frames are filled, and what is loud for less than 0.1 s is dropped.
     """
     energies, rest = [], np.empty(0, np.float32)
@@ -39,7 +39,7 @@ def loud_frames(blocks: Iterable[NDArray[np.float32]], *, frame_samples: int, sa
 
 
 def _without_runs(column: NDArray[np.bool_], *, of: bool, up_to: int, inner: bool) -> NDArray[np.bool_]:
-    """Turn over the runs of one value that are no longer than `up_to`; `inner` spares those at the ends."""
+    """Invert the runs of one value that are no longer than `up_to`; `inner` spares those at the ends."""
     edges = np.flatnonzero(column[1:] != column[:-1]) + 1
     starts, ends = np.append(0, edges), np.append(edges, len(column))
     result = column.copy()

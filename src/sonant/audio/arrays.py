@@ -134,7 +134,7 @@ def _to_float(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _check_no_file(array: NDArray[Any]) -> None:
-    """Raises UndecodableAudio: these are the bytes of a file, not samples."""
+    """Raise UndecodableAudio if these are the bytes of a file, not samples."""
     if array.ndim != 1 or array.dtype == np.int8 or array.dtype.itemsize == 2:
         return
     head = array[:REACH]

@@ -1,4 +1,4 @@
-"""What pretraining does to its waveforms: overlapping speech, noise and rooms. Labels are never touched."""
+"""Augmentation of pretraining waveforms: overlapping speech, noise and reverberation. Labels are never changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

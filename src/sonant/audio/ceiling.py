@@ -1,4 +1,4 @@
-"""A limit on what a recording may decode to: a small file from a stranger can hold days of silence."""
+"""Limits on the decoded size of a recording: a small file from an untrusted source can hold days of silence."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ SAMPLE_BYTES = 4  # float32
 
 @dataclass(frozen=True, kw_only=True)
 class Ceiling:
-    """What a file may decode to.
+    """The limits on the decoded size of a file.
 
     Attributes:
-        seconds: of sound.
-        decoded_bytes: of float32 samples at the file's own rate, all channels together.
+        seconds: the longest duration.
+        decoded_bytes: the largest size of its float32 samples at the file's own rate, all channels together.
     """
 
     seconds: float
     decoded_bytes: int
 
     def guard(self, decoder: Decoder) -> Iterator[Frames]:
-        """The blocks of a decoder (samples, channels), as long as they stay below.
+        """Yield the blocks of a decoder (samples, channels) while they stay within the limits.
 
         A header that promises more is refused before anything is decoded. Raises OversizedAudio.
         """

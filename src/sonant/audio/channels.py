@@ -1,4 +1,4 @@
-"""Which channels of a recording are wanted: their mean, one of them, or each by itself."""
+"""Selection of a recording's channels: their mean, one of them, or each by itself."""
 
 import math
 import warnings
@@ -37,16 +37,16 @@ def check_channel(channel: Any) -> None:
 
 
 class Choice:
-    """Takes what is wanted out of the blocks of one recording, and tells at the end what is odd about it.
+    """The selection of channels from the blocks of one recording, with a warning at the end about oddities.
 
     Args:
         channel: a number, "mix" or None (the mean), or "all".
-        num_channels: that the recording has.
-        name: what messages call it.
+        num_channels: number of channels of the recording.
+        name: its name in messages.
         is_wide: whether its samples are 32-bit integers.
 
     Raises:
-        MissingChannel: there is none of that number.
+        MissingChannel: the recording has no channel of that number.
     """
 
     def __init__(self, channel: Channel | None, num_channels: int, name: str, *, is_wide: bool = False) -> None:
@@ -62,7 +62,7 @@ class Choice:
         self._count, self._peak = 0, 0.0
 
     def __call__(self, frames: Frames) -> Block:
-        """Of frames (samples, channels) the mean or one channel (samples,), or all as they are."""
+        """Return the mean or one channel (samples,) of frames (samples, channels), or all channels as they are."""
         with np.errstate(over="ignore", invalid="ignore"):  # infinities are for check_finite
             chosen = self._chosen(frames)
             if chosen.size:

@@ -1,4 +1,4 @@
-"""How long a recording is, without decoding it."""
+"""The duration of a recording, without decoding it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a recording may be given as: a path, bytes, a file object, samples with or without their rate, or a mapping."""
+"""The accepted forms of a recording: a path, bytes, a file object, samples with or without their rate, or a mapping."""
 
 import array
 import io
@@ -142,7 +142,7 @@ def _bytes_of(data: Any) -> bytes:
 
 
 def _check_keys(source: Mapping[Any, Any]) -> None:
-    """Raises UndecodableAudio for a key that is nearly one of ours, or that would change what is heard."""
+    """Raise UndecodableAudio for a key that is nearly one of ours, or that would change what is heard."""
     for key, value in source.items():
         if key not in KEYS and (isinstance(value, Mapping) or hasattr(value, "get_all_samples")):
             raise UndecodableAudio(

@@ -59,7 +59,7 @@ def resample(samples: Waveform, source_rate: int, sampling_rate: int) -> Wavefor
 
 
 def check_not_empty(num_samples: int, name: str) -> None:
-    """Raises EmptyAudio."""
+    """Raise EmptyAudio for a recording without samples."""
     if num_samples == 0:
         raise EmptyAudio(
             f"{name}: a header, and not one sample after it. The recording was stopped before it began or was cut off: "
@@ -68,7 +68,7 @@ def check_not_empty(num_samples: int, name: str) -> None:
 
 
 def check_long_enough(num_samples: int, min_samples: int, sampling_rate: int, name: str) -> None:
-    """Raises TooShortAudio."""
+    """Raise TooShortAudio for a recording of fewer than `min_samples`."""
     if num_samples < min_samples:
         raise TooShortAudio(
             f"{name}: {num_samples} samples at {sampling_rate} Hz ({1000 * num_samples / sampling_rate:.1f} ms); "

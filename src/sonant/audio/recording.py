@@ -64,7 +64,7 @@ def _chosen(pieces: Iterable[Frames], choice: Choice) -> Iterator[Block]:
 
 
 def num_channels(source: Any) -> int:
-    """How many channels a recording has, from its header. Takes what `read` takes, and raises what it raises then."""
+    """Return a recording's number of channels, from its header. Sources and errors are those of `read`."""
     source = unwrap(source)
     if isinstance(source, Samples):
         return layout(shape_of(source.values), is_one=True)[1]
@@ -102,7 +102,7 @@ def array_rate(source: Samples, source_rate: int | None, sampling_rate: int) -> 
 
 
 def check_rate(rate: Any, name: str) -> None:
-    """Raises ConfigurationError unless `rate` is a whole number of hertz within reason."""
+    """Raise ConfigurationError unless `rate` is a whole number of hertz within reason."""
     try:
         good = LOWEST_RATE <= rate <= HIGHEST_RATE and int(rate) == rate and not isinstance(rate, bool)
     except (TypeError, ValueError, RuntimeError):  # the last of a tensor of several numbers

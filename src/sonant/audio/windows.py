@@ -34,7 +34,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Windowing:
-    """How to cut: all in whole frames. Make one with `Windowing.of_seconds`.
+    """The length and overlap of windows, in whole frames. Make one with `Windowing.of_seconds`.
 
     Attributes:
         window_frames: frames of every window; a recording with fewer is one window.

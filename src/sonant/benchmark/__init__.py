@@ -1,4 +1,4 @@
-"""How fast the models run here, beside other implementations and beside what the machine can do at most."""
+"""Benchmarks of the models on this machine, against other implementations and against the machine's limits."""
 
 from sonant.benchmark.results import Results
 from sonant.benchmark.run import Wish, bench

@@ -1,4 +1,4 @@
-"""What is measured: clips of noise, alone or together, and a folder of short files."""
+"""The cases that are measured: clips of noise, alone or in a batch, and a folder of short files."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,12 +12,12 @@ MIXED_SECONDS = (15.0, 2.0, 8.5, 11.2, 3.1, 6.4, 13.7, 4.9, 9.3, 2.6, 12.1, 7.2,
 
 @dataclass(frozen=True)
 class Case:
-    """Clips that are embedded together.
+    """A set of clips that are embedded together.
 
     Attributes:
-        name, title: for commands and for tables.
+        name, title: the names in commands and in tables.
         seconds: the length of each clip.
-        checked: how many of the clips, from the first on, every state is compared of; of none, the output alone is
+        checked: the number of clips, from the first on, of which every state is compared. With 0, only the output is
             compared, after a measured pass, as a pass that keeps all states would cost as much again.
     """
 
@@ -31,7 +31,7 @@ class Case:
         return sum(self.seconds)
 
     def clips(self, sampling_rate: int, num: int | None = None) -> list[Tensor]:
-        """The first `num` clips, or all: noise, as no input should be measured on zeros; each (samples,)."""
+        """Return the first `num` clips, or all, each (samples,): noise, as zeros may be computed faster than speech."""
         generator = torch.Generator().manual_seed(0)
         lengths = [round(seconds * sampling_rate) for seconds in self.seconds[:num]]
         return [torch.randn(length, generator=generator) for length in lengths]

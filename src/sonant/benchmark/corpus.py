@@ -1,4 +1,4 @@
-"""A folder of short files through the whole engine, beside the same clips in batches found by hand."""
+"""The speed of the whole engine on a folder of short files, against the same clips in batches of fixed sizes."""
 
 import statistics
 import time
@@ -24,14 +24,14 @@ CLIPS_A_BATCH = (1, 2, 4, 8, 16, 32)
 
 @dataclass(frozen=True)
 class CorpusRow:
-    """One way through the folder.
+    """The times of one way to encode the folder.
 
     Attributes:
-        way: "engine", with decoding, or "by hand": so many clips of about the same length a batch, decoded before.
-        clips: a batch; 0 for the engine, which fills a budget of seconds.
-        seconds: of each pass.
-        audio_seconds: in the folder.
-        files: in the folder.
+        way: "engine", with decoding, or "by hand": batches of clips of about the same length, decoded beforehand.
+        clips: clips per batch; 0 for the engine, which fills a budget of seconds.
+        seconds: the duration of each pass.
+        audio_seconds: seconds of audio in the folder.
+        files: the number of files in the folder.
     """
 
     way: str
@@ -42,12 +42,12 @@ class CorpusRow:
 
     @property
     def speed(self) -> float:
-        """Seconds of audio in a second."""
+        """Seconds of audio encoded per second."""
         return self.audio_seconds / statistics.median(self.seconds)
 
 
 def write_corpus(folder: Path, *, files: int, sampling_rate: int) -> list[Path]:
-    """Noise in FLAC, 2 to 15 s a file."""
+    """Write FLAC files of noise, 2 to 15 s each, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(0)
     paths = []
@@ -64,9 +64,9 @@ def write_corpus(folder: Path, *, files: int, sampling_rate: int) -> list[Path]:
 def measure_corpus(
     backbone: Backbone, precision: Precision, folder: Path, *, seconds: float, turns: int = 3
 ) -> list[CorpusRow]:
-    """Every way in turn, until `seconds` are over, at least once.
+    """Measure every way in turn, `turns` times or until `seconds` are over, at least once.
 
-    The ways by hand get their clips decoded and sorted by length; the engine decodes, sorts and packs by itself.
+    The batches by hand are made of decoded clips, sorted by length; the engine decodes, sorts and packs by itself.
     """
     rate, paths = backbone.sampling_rate, sorted(folder.glob("*.flac"))
     sources = [AudioSource(str(path), rate) for path in paths]
@@ -102,7 +102,7 @@ def measure_corpus(
 
 
 def _pooled(backbone: Backbone, clips: list[Tensor]) -> list[Tensor]:
-    """The mean vector of each clip, as the engine is asked for."""
+    """Return the mean vector of each clip, as the engine is asked for."""
     encoded = backbone(Packed.pack(clips), layers=["last"])
     assert encoded.last is not None
     return [frames.mean(0) for frames in Packed(encoded.last, encoded.lengths).unpack()]

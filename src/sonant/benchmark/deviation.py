@@ -1,4 +1,4 @@
-"""How far the states of one system are from those of another: on disk in between, as each has a process of its own."""
+"""Deviations between the states of two systems, exchanged through files, as each system has its own process."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +14,15 @@ from sonant.inference.int8.check import lowest_cosine
 
 @dataclass(frozen=True)
 class Deviation:
-    """Of every frame of every state that both systems have; the worst state each.
+    """The deviation over all frames of each state that both systems have; each field is that of the worst state.
 
     Attributes:
         error: the norm of the difference over the norm of the reference.
-        cosine: of the frame that points away farthest.
-        pooled: the same of mean vectors, one a clip.
-        states: how many were compared.
-        standardised: as `cosine`, with each channel less its mean in the reference and over its deviation there, as a
-            linear probe sees it: a few large channels would hide what all others have lost. None: not measured.
+        cosine: the lowest cosine of any frame with the reference's.
+        pooled: the lowest cosine of the mean vectors, one per clip.
+        states: the number of states that were compared.
+        standardised: as `cosine`, after each channel is standardised by its mean and deviation in the reference, as a
+            linear probe sees it: a few large channels would hide errors in all others. None: not measured.
     """
 
     error: float
@@ -36,19 +36,19 @@ class Deviation:
 
 
 def relative_error(given: Tensor, expected: Tensor) -> float:
-    """The norm of the difference over the norm of what was expected."""
+    """Return the norm of the difference divided by the norm of the expected values."""
     return float((given.double() - expected.double()).norm() / expected.double().norm())
 
 
 def keep(states: States, folder: Path) -> None:
-    """Write the reference's states."""
+    """Write the reference's states into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, clips in states.items():
         np.save(folder / f"{name}.npy", torch.cat(clips).float().numpy())
 
 
 def deviation(states: States, folder: Path) -> Deviation:
-    """Compare with the states that the reference has left."""
+    """Compare states with those of the reference in a folder, written by `keep`."""
     errors: dict[str, float] = {}
     cosines: dict[str, float] = {}
     standard: dict[str, float] = {}
@@ -83,9 +83,9 @@ def deviation(states: States, folder: Path) -> Deviation:
 
 
 def standardised(given: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
-    """Both (frames, dim) less the mean of the expected frames, over their standard deviation, channel by channel.
+    """Standardise both (frames, dim) by the mean and standard deviation of the expected frames, channel by channel.
 
-    A deviation below the rounding of bfloat16 counts as that: such a channel is as good as constant.
+    A deviation below the rounding error of bfloat16 is raised to that: such a channel is practically constant.
     """
     mean, deviation = expected.double().mean(0), expected.double().std(0, correction=0)
     deviation = deviation.maximum(torch.finfo(torch.bfloat16).eps * mean.abs())

@@ -1,4 +1,4 @@
-"""The machine: what it is, and how fast it can be at most."""
+"""A description of the machine, and its measured limits."""
 
 import os
 import platform
@@ -32,12 +32,12 @@ ALLOWED: dict[Precision, tuple[Precision, ...]] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """Measured on this machine with the threads of the run.
+    """Limits of this machine, measured with the threads of the run.
 
     Attributes:
-        gflops: billions of operations a second in a matrix product, by precision; the best of shapes and paths.
-        paths: which path of torch that was.
-        bandwidth: GB/s of reading and writing memory that no cache holds.
+        gflops: the highest rate of a matrix product by precision, over all shapes and paths, in GFLOP/s.
+        paths: the path of torch that reached it, by precision.
+        bandwidth: GB/s of reading and writing memory beyond all caches.
     """
 
     gflops: dict[str, float]
@@ -45,10 +45,10 @@ class Limits:
     bandwidth: float
 
     def seconds(self, config: BackboneConfig, num_samples: list[int], precision: Precision) -> float | None:
-        """The least that the arithmetic of these clips can take; None where the precision has no limit here.
+        """Return the least time that the arithmetic of these clips can take; None if the precision was not measured.
 
-        A lesser precision allows a higher one where that is faster. In int8 the feed-forward layers are counted so, and
-        the rest in floats.
+        The rate of a higher precision counts where it is faster. In int8, only the feed-forward layers are counted as
+        integer products, the rest as floating-point ones.
         """
         total = sum(forward_flops(config, samples).total for samples in num_samples) / GIGA
         if precision not in self.gflops:
@@ -62,7 +62,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Machine:
-    """What stands in every report, as a number without its machine says nothing."""
+    """The hardware and software of the machine, which every report names, as timings depend on them."""
 
     processor: str
     cores: int
@@ -96,7 +96,7 @@ def describe(threads: int) -> Machine:
 
 
 def measure_limits(*, seconds: float = 0.4) -> Limits:
-    """Matrix products by every path that torch has here, and a copy of memory; about `seconds` for each."""
+    """Time matrix products by every path that torch has here, and memory traffic; about `seconds` for each."""
     gflops: dict[str, float] = {}
     paths: dict[str, str] = {}
     for precision, path, product in _products():
@@ -138,7 +138,7 @@ def _integer_product(frames: int, before: int, after: int) -> Callable[[], Tenso
 
 
 def _rate(product: Product, frames: int, before: int, after: int, *, seconds: float) -> float | None:
-    """GFLOP/s of the fastest call; None where this torch or this CPU cannot."""
+    """Return GFLOP/s of the fastest call; None if this torch or this CPU does not support the product."""
     try:
         call = product(frames, before, after)
         call()
@@ -148,7 +148,7 @@ def _rate(product: Product, frames: int, before: int, after: int, *, seconds: fl
 
 
 def _bandwidth(seconds: float) -> float:
-    """Of adding two arrays of 128 MiB into a third: two are read and one written."""
+    """Return GB/s of adding two arrays of 128 MiB into a third: two are read and one is written."""
     a, b, into = (torch.ones(2**25) for _ in range(3))
     return 3 * into.nbytes / _fastest(lambda: torch.add(a, b, out=into), seconds) / GIGA
 
@@ -169,7 +169,7 @@ def _cpu_field(name: str) -> str:
 
 
 def _extensions() -> list[str]:
-    """Those of the CPU's that matter for low precision."""
+    """Return the instruction sets of the CPU that speed up low precision."""
     flags = set(_cpu_field("flags").split()) | set(_cpu_field("Features").split())
     return [
         name
@@ -179,7 +179,7 @@ def _extensions() -> list[str]:
 
 
 def _caches() -> str:
-    """Of the first core, with its kind: "L1d 32K, L2 1024K"."""
+    """Return the caches of the first core by level, kind and size: "L1d 32K, L2 1024K"."""
     parts = []
     for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         level, kind, size = ((index / name).read_text(encoding="ascii").strip() for name in ("level", "type", "size"))
@@ -212,5 +212,5 @@ def _version(package: str) -> str | None:
 
 
 def as_limits(values: dict[str, Any]) -> Limits:
-    """From JSON."""
+    """Return the limits from their JSON values."""
     return Limits(values["gflops"], values["paths"], values["bandwidth"])

@@ -1,4 +1,4 @@
-"""Systems in turn, pass by pass, each in its own process: whatever else the machine does falls on all of them."""
+"""Measurements of systems in turn, each in its own process: whatever else the machine does slows all of them."""
 
 import json
 import os
@@ -30,12 +30,12 @@ FREE_SECONDS = 20.0  # passes that take less than this together are made whateve
 
 @dataclass(frozen=True)
 class Setting:
-    """What all processes of a run share.
+    """The settings that all processes of a run share.
 
     Attributes:
-        circumstances: of the systems; the threads among them.
-        memory_cap: bytes that one process may take; None leaves it to the machine.
-        folder: for what lies between processes.
+        circumstances: what the systems need, such as the number of threads.
+        memory_cap: bytes that one process may take; None sets no limit.
+        folder: for files that processes exchange.
     """
 
     circumstances: Circumstances
@@ -43,7 +43,7 @@ class Setting:
     folder: Path
 
     def job(self, do: str, subject: Subject | None = None, **more: Any) -> dict[str, Any]:
-        """The order for a process."""
+        """Return the job for a worker process, as `sonant.benchmark.worker` reads it."""
         unilm = self.circumstances.unilm
         about: dict[str, Any] = (
             {}
@@ -65,7 +65,7 @@ class Setting:
 
 
 class Worker:
-    """The other end of `sonant.benchmark.worker`."""
+    """A running process of `sonant.benchmark.worker`, and the queue of its answers."""
 
     def __init__(self, job: dict[str, Any]) -> None:
         environment = {
@@ -87,7 +87,7 @@ class Worker:
         self._listener.start()
 
     def ask(self, timeout: float | None = None, **order: Any) -> dict[str, Any]:
-        """Send an order and wait for the answer; one with "stopped" is the last."""
+        """Send an order and wait for the answer; an answer with "stopped" is the last."""
         assert self.process.stdin is not None
         with suppress(OSError):  # the process may be gone: the answer says why
             self.process.stdin.write(json.dumps(order) + "\n")
@@ -118,7 +118,7 @@ class Worker:
         return self.process.poll() is None
 
     def end(self) -> None:
-        """Without orders it leaves by itself."""
+        """Close the process's standard input, at which it exits; kill it if it has not within 5 s."""
         assert self.process.stdin is not None
         with suppress(OSError):
             self.process.stdin.close()
@@ -139,9 +139,9 @@ class Worker:
 
 
 class Contest:
-    """The systems on one model: their processes live as long as this, and take up one case after another.
+    """A comparison of systems on one model; their processes stay alive over all of its cases.
 
-    Cases are best given in order of size: what a system keeps of a large one would count as held before a small one.
+    Give cases in order of size: memory that a system keeps from a large case would count as idle memory of a small one.
     """
 
     def __init__(self, subject: Subject, setting: Setting, limits: Limits) -> None:
@@ -150,7 +150,7 @@ class Contest:
 
     @property
     def started(self) -> bool:
-        """Whether any process has been started."""
+        """True if any process has been started."""
         return bool(self._workers)
 
     def close(self) -> None:
@@ -168,14 +168,14 @@ class Contest:
         deadline: float,
         say: Callable[[str], None] = lambda _: None,
     ) -> list[Speed]:
-        """All systems in one case: states compared, then passes in turn.
+        """Measure all systems in one case: compare their states, then time their passes in turn.
 
         Args:
             case: the clips.
-            systems: to be compared.
-            seconds: for all of it; as many passes as fit, at least one.
+            systems: the systems to compare.
+            seconds: for the whole case; as many passes as fit, at least one.
             deadline: by `time.monotonic`; what takes longer is stopped.
-            say: called with what goes on.
+            say: called with messages on the progress.
         """
         begun = time.monotonic()
         seats = [self._seat(system, case, deadline) for system in systems]
@@ -223,7 +223,7 @@ class Contest:
         return _Seat(system, worker, row, deadline)
 
     def _check(self, seat: "_Seat", reference: System | None, case: Case) -> None:
-        """Every state of the first clips, or the output of the last pass."""
+        """Compare every state of the first clips with the reference's, or the output of the last pass."""
         folder, keep = self.setting.folder / f"states-{case.name}", seat.system == reference
         if keep:
             shutil.rmtree(folder, ignore_errors=True)
@@ -263,7 +263,7 @@ class _Seat:
 def measure_memory(
     subject: Subject, system: System, clip_seconds: Sequence[float], setting: Setting, *, longest: float
 ) -> list[MemoryPoint]:
-    """One point a length, from the shortest, until memory is out or the next would take more than `longest` seconds."""
+    """Measure length by length, the shortest first, until memory is out or a pass would take over `longest` seconds."""
     points: list[MemoryPoint] = []
     with Worker(setting.job("peak", subject, system=system.name)) as worker:
         for before, length in pairwise((0.0, *clip_seconds)):
@@ -281,7 +281,7 @@ def measure_memory(
 
 
 def ask_once(job: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
-    """A job with one answer."""
+    """Run a job that gives one answer, and return it."""
     with Worker(job) as worker:
         return worker.answer(timeout)
 

@@ -1,4 +1,4 @@
-"""Other implementations with our weights: what sonant is compared with, in tests and in benchmarks."""
+"""Other implementations with our weights, which sonant is compared with in tests and benchmarks."""
 
 import importlib
 import sys
@@ -22,7 +22,7 @@ from sonant.models import Backbone, WaveformTransformerConfig, WavLMConfig
 
 
 def twin(backbone: Backbone) -> Any:
-    """transformers' model of the same shape; it shares the weights in memory, so that neither costs the other."""
+    """Return transformers' model of the same shape; it shares the weights in memory with ours."""
     from transformers import AutoConfig, AutoModel
 
     checkpoint = Checkpoint(backbone.config, backbone.state_dict())
@@ -42,7 +42,7 @@ def twin(backbone: Backbone) -> Any:
 
 @torch.no_grad()
 def peer_states(peer: Any, waveforms: Tensor, mask: Tensor | None = None) -> dict[int | str, Tensor]:
-    """Every state of (batch, samples), numbered as ours: (batch, frames, dim); `mask` is true at samples of speech.
+    """Return every state (batch, frames, dim) of (batch, samples), numbered as ours; `mask` is true where speech is.
 
     w2v-BERT 2.0 takes features (batch, frames, 160) instead, and a mask of frames.
     """
@@ -51,7 +51,7 @@ def peer_states(peer: Any, waveforms: Tensor, mask: Tensor | None = None) -> dic
 
 
 class _AllStates(nn.Module):
-    """transformers' model with plain tensors for output, as OpenVINO wants it: the states, then the last."""
+    """A wrapper of transformers' model that returns plain tensors, as OpenVINO needs: the states, then the last one."""
 
     def __init__(self, peer: nn.Module) -> None:
         super().__init__()
@@ -63,13 +63,13 @@ class _AllStates(nn.Module):
 
 
 class ThroughOpenVINO:
-    """A model of transformers compiled by OpenVINO, with time and batch left open.
+    """A model of transformers compiled by OpenVINO, with dynamic batch and time axes.
 
     Args:
-        peer: as `twin` gives it.
-        example: to trace it with.
+        peer: the model, as `twin` returns it.
+        example: an input to trace it with.
         hint: "f32" or "bf16".
-        threads: for one pass.
+        threads: the number of threads of one pass.
     """
 
     def __init__(self, peer: nn.Module, example: Tensor, *, hint: str, threads: int) -> None:
@@ -87,7 +87,7 @@ class ThroughOpenVINO:
         self.compiled: Any = None
 
     def __call__(self, speech: Any, *, every: bool) -> list[Any]:
-        """All states and the last one as arrays, or the last one alone: two graphs, of which one is kept."""
+        """Return all states and the last one as arrays, or the last alone; one of the two graphs is kept at a time."""
         if every is not self.every:
             import openvino
 
@@ -100,13 +100,14 @@ class ThroughOpenVINO:
 
 
 class ThroughCTranslate2:
-    """transformers' wav2vec 2.0 converted by CTranslate2, which gives the output alone.
+    """transformers' wav2vec 2.0 converted by CTranslate2, which returns the output alone.
 
     Args:
-        peer: as `twin` gives it, with norms before its layers and in its extractor: CTranslate2 knows no other.
-        scratch: where the files go; they are read once.
+        peer: the model, as `twin` returns it; its layers must be pre-norm and its extractor have layer norms, as
+            CTranslate2 supports no others.
+        scratch: a folder for the files, which are read once.
         int8: whether linear layers multiply integers of eight bits.
-        threads: for one pass.
+        threads: the number of threads of one pass.
     """
 
     def __init__(self, peer: Any, scratch: Path, *, int8: bool, threads: int) -> None:
@@ -124,7 +125,7 @@ class ThroughCTranslate2:
         self.model = ctranslate2.models.Wav2Vec2(str(scratch), compute_type=kind, intra_threads=threads)
 
     def __call__(self, waveform: Tensor) -> Tensor:
-        """From samples (samples,) to the output (1, frames, dim)."""
+        """Return the output (1, frames, dim) of samples (samples,)."""
         import ctranslate2
 
         given = ctranslate2.StorageView.from_array(waveform[None, None].numpy())
@@ -132,13 +133,13 @@ class ThroughCTranslate2:
 
 
 class ThroughONNX:
-    """Our own export, run by onnxruntime.
+    """Our own export to ONNX, run by onnxruntime.
 
     Args:
-        backbone: to be exported.
-        scratch: where the files go; they are read once.
+        backbone: the model to export.
+        scratch: a folder for the files, which are read once.
         int8: whether the feed-forward layers multiply integers of eight bits.
-        threads: for one pass.
+        threads: the number of threads of one pass.
     """
 
     def __init__(self, backbone: Backbone, scratch: Path, *, int8: bool, threads: int) -> None:
@@ -153,7 +154,7 @@ class ThroughONNX:
         self.session: Any = None
 
     def __call__(self, waveform: Tensor, *, every: bool) -> dict[int | str, Tensor]:
-        """All states of one clip (samples,), or the last alone: two sessions, of which one is kept."""
+        """Return all states of one clip (samples,), or the last alone; one of the two sessions is kept at a time."""
         import onnxruntime
 
         if every is not self.every:
@@ -169,7 +170,7 @@ class ThroughONNX:
 
 
 def _keep_outputs(path: Path, into: Path, names: set[str]) -> None:
-    """The same graph with fewer outputs; what leads to the others is dropped when it is loaded."""
+    """Write the same graph with only these outputs; nodes that others need are dropped when it is loaded."""
     import onnx
 
     model = onnx.load(path)
@@ -180,7 +181,7 @@ def _keep_outputs(path: Path, into: Path, names: set[str]) -> None:
 
 
 def unilm_model(backbone: Backbone, folder: Path, scratch: Path) -> Any:
-    """The original WavLM of a folder with unilm's WavLM.py and modules.py, read from a file in its own format."""
+    """Load the original WavLM by unilm's WavLM.py and modules.py in a folder, from a file in its own format."""
     path = scratch / "unilm.pt"
     save_checkpoint(path, Checkpoint(backbone.config, backbone.state_dict()), to="unilm")
     sys.path.insert(0, str(folder))
@@ -192,7 +193,7 @@ def unilm_model(backbone: Backbone, folder: Path, scratch: Path) -> Any:
 
 
 def torchaudio_model(backbone: Backbone) -> Any:
-    """torchaudio's model of the same shape."""
+    """Return torchaudio's model of the same shape, with the same weights."""
     # In no extra of ours: its wheels want the CUDA libraries, with which it does not import beside a torch for CPUs.
     torchaudio = importlib.import_module("torchaudio.models")
 

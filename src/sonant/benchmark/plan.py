@@ -1,4 +1,4 @@
-"""What a run measures, most telling first, and how long it will take."""
+"""The plans of a run, the most informative steps first, and estimates of how long steps take."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ FALLING_SECONDS = 50.0  # at this length others reach half of that, where their 
 
 @dataclass(frozen=True)
 class Step:
-    """One model in one case; `case` may be one of `SPECIAL`."""
+    """A step of a run: one model in one case, which may be one of `SPECIAL`."""
 
     model: str
     case: str
@@ -97,7 +97,7 @@ class Step:
 
 
 def known_title(model: str) -> str:
-    """As tables call it; a path is its own title."""
+    """Return the title of a model in tables; a path is its own title."""
     try:
         return known(model)[0]
     except UnknownName:
@@ -105,7 +105,7 @@ def known_title(model: str) -> str:
 
 
 def steps(rows: Rows, systems: Sequence[System]) -> list[Step]:
-    """The steps of rows, each with those of the systems that it names."""
+    """Return the steps of rows, each with those of the given systems that its row names."""
     found = []
     for model, cases, names in rows:
         for case in cases:
@@ -116,7 +116,7 @@ def steps(rows: Rows, systems: Sequence[System]) -> list[Step]:
 
 
 def rows(models: Sequence[str] | None, cases: Sequence[str] | None, *, name: PlanName) -> Rows:
-    """The rows of a plan; of the models and cases that are named, if any are, in every combination."""
+    """Return the rows of a plan or, if models or cases are named, every combination of these."""
     plan = PLANS[name]
     if models is None and cases is None:
         return plan
@@ -126,7 +126,7 @@ def rows(models: Sequence[str] | None, cases: Sequence[str] | None, *, name: Pla
 
 
 def case_names(names: Sequence[str]) -> list[str]:
-    """The given names, each checked."""
+    """Return the given names of cases; raise UnknownName for one that does not exist."""
     for name in names:
         if name not in CASES and name not in SPECIAL:
             raise UnknownName("case", name, [*CASES, *SPECIAL])
@@ -134,7 +134,7 @@ def case_names(names: Sequence[str]) -> list[str]:
 
 
 def precisions(names: Sequence[str]) -> list[Precision]:
-    """The given precisions, each checked."""
+    """Return the given precisions; raise UnknownName for one that does not exist."""
     for name in names:
         if name not in PRECISIONS:
             raise UnknownName("precision", name, PRECISIONS)
@@ -142,7 +142,7 @@ def precisions(names: Sequence[str]) -> list[Precision]:
 
 
 def _fits(system: System, case: str) -> bool:
-    """Whether the case tells anything of the system; a padded batch of one clip has no padding."""
+    """Return whether the case is worth measuring with the system; a padded batch of one clip has no padding."""
     match case:
         case "corpus":
             return system.code == "sonant"
@@ -154,7 +154,7 @@ def _fits(system: System, case: str) -> bool:
 
 
 def estimate(step: Step, config: BackboneConfig, limits: Limits, *, started: bool) -> float:
-    """The least seconds that a step will take, roughly: one pass of each system, and the comparison of states."""
+    """Estimate the least seconds that a step takes: one pass of each system, and the comparison of states."""
     starts = [START_SECONDS.get(system.code, START_SECONDS_OF_OTHERS) for system in step.systems]
     start = 0.0 if started else sum(starts)
     match step.case:

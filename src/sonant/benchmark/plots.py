@@ -1,4 +1,4 @@
-"""Pictures of results: ratios, memory and cost; with matplotlib, from the extra `plot`."""
+"""Plots of results: speed ratios, memory and cost; needs matplotlib, from the extra `plot`."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -27,7 +27,7 @@ LINES = {"float32": "-", "bfloat16": "--", "int8": ":", "float16": "-."}
 
 
 def draw(results: Results, folder: Path) -> list[Path]:
-    """Every picture that the results have numbers for."""
+    """Draw every plot that the results have numbers for."""
     pictures: dict[str, tuple[bool, Callable[[Results, Any], None]]] = {
         "ratios": (bool(results.speed), _ratios),
         "lengths": (len(_lengths(results.speed)) > 1, _cost_of_length),
@@ -60,7 +60,7 @@ def _figure() -> tuple[Any, Any]:
 
 
 def _ratios(results: Results, axes: Any) -> None:
-    """A line for each case and model, a mark for each system."""
+    """Draw the speed ratios: a line for each case and model, a mark for each system."""
     groups = [(model, case) for case in report.cases(results) for model in report.models(results)]
     groups = [group for group in groups if results.measured(*group)][::-1]
     for name in SYSTEMS:
@@ -79,7 +79,7 @@ def _ratios(results: Results, axes: Any) -> None:
 
 
 def _cost_of_length(results: Results, axes: Any) -> None:
-    """Seconds of computing for a second of audio, against the length of one clip."""
+    """Draw seconds of computing per second of audio against the length of one clip."""
     model = max(report.models(results), key=lambda name: len(_lengths(_of(results, name))))
     for name, rows in _by_system(_of(results, model)).items():
         points = sorted((row.audio_seconds, (row.seconds or 0) / row.audio_seconds) for row in rows)
@@ -116,7 +116,7 @@ def _cost_of_batches(results: Results, axes: Any) -> None:
 
 
 def _cost_of_size(results: Results, axes: Any) -> None:
-    """Every model on one clip of 10 s, or the shortest case that all have."""
+    """Draw every model on one clip of 10 s, or on the shortest case that all have."""
     case = "10s" if "10s" in report.cases(results) else report.cases(results)[0]
     rows = [row for row in results.speed if row.case == case and row.seconds]
     for name, found in _by_system(rows).items():
@@ -148,7 +148,7 @@ def _lengths(rows: Iterable[Speed]) -> set[str]:
 
 
 def _of(results: Results, model: str) -> list[Speed]:
-    """Single clips of one model."""
+    """Return the measurements of one model on single clips."""
     return [row for row in results.speed if row.model == model and len(CASES[row.case].seconds) == 1 and row.seconds]
 
 

@@ -10,17 +10,17 @@ STATUS = Path("/proc/self/status")
 
 
 def held() -> int:
-    """Now."""
+    """Return the memory that is resident now."""
     return _status("VmRSS") if STATUS.exists() else _highest()
 
 
 def peak() -> int:
-    """At most, since the start or since `forget_peak`."""
+    """Return the peak since the start or since `forget_peak`."""
     return _status("VmHWM") if STATUS.exists() else _highest()
 
 
 def forget_peak() -> None:
-    """Give back what is free and count the peak anew, where the system can (Linux); elsewhere it stays the highest."""
+    """Return free memory to the system and reset the peak, on Linux; elsewhere the peak is that since the start."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
@@ -29,7 +29,7 @@ def forget_peak() -> None:
 
 
 def limit(num_bytes: int) -> None:
-    """Refuse further memory from here on, so that an allocation fails before the machine swaps or kills."""
+    """Cap the memory of this process, so that an allocation fails before the machine swaps or kills processes."""
     with suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -37,13 +37,13 @@ def limit(num_bytes: int) -> None:
 
 
 def go_first() -> None:
-    """Where memory runs out all the same, let the system end this process, not the one that waits for it."""
+    """Make the system kill this process, not the one that waits for it, if memory runs out all the same."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
 
 
 def available() -> int:
-    """Bytes that the machine can still give; 0 where it does not tell."""
+    """Return the bytes of memory that are still available on the machine; 0 if unknown."""
     info = Path("/proc/meminfo")
     found = re.search(r"MemAvailable:\s+(\d+) kB", info.read_text(encoding="utf-8")) if info.exists() else None
     return int(found[1]) * 1024 if found else 0
@@ -55,7 +55,7 @@ def _status(field: str) -> int:
 
 
 def _highest() -> int:
-    """Without /proc; 0 where the system does not tell (Windows)."""
+    """Return the peak since the start, on systems without /proc; 0 if unknown (Windows)."""
     try:
         import resource
     except ImportError:

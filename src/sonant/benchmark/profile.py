@@ -1,4 +1,4 @@
-"""What the time of a pass goes into, by torch's operators; what is left over is kernels of our own and Python."""
+"""Profiles of a pass: the time of each of torch's operators; the rest is spent in our own kernels and in Python."""
 
 import time
 from collections.abc import Callable
@@ -13,12 +13,12 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Profile:
-    """Of one pass.
+    """The profile of one pass.
 
     Attributes:
-        seconds: of the pass, not profiled.
-        operators: name, calls, and the share of the time, the largest first.
-        outside: the share that no operator of torch accounts for.
+        seconds: the duration of a pass that is not profiled.
+        operators: name, calls, and share of the time, the largest first.
+        outside: the share of the time outside of torch's operators.
     """
 
     seconds: float
@@ -27,13 +27,13 @@ class Profile:
 
 
 def as_profile(values: dict[str, Any]) -> Profile:
-    """From JSON."""
+    """Return a profile from its JSON values."""
     operators = [(name, calls, share) for name, calls, share in values["operators"]]
     return Profile(values["seconds"], operators, values["outside"])
 
 
 def profile(run: Callable[[], object]) -> Profile:
-    """Of the second pass: the first one warms up."""
+    """Run a pass three times, to warm up, to time it and to profile it, and return its profile."""
     run()
     start = time.perf_counter()
     run()

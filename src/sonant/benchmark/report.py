@@ -1,4 +1,4 @@
-"""Results as Markdown: tables that say how fast, how far from the reference, and how near to what the machine can."""
+"""Results as tables in Markdown: speeds, deviations from the reference, and shares of the machine's limits."""
 
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
@@ -15,7 +15,7 @@ Columns = dict[str, Callable[[Speed], str]]
 
 
 def report(results: Results) -> str:
-    """All tables, with what is missing."""
+    """Return all tables, and what was not measured."""
     sections: list[tuple[str, str]] = [("Machine and limits", machine(results))]
     sections += [(CASES[case].title.capitalize(), speed(results, case)) for case in cases(results)]
     sections += [("A folder of short files", corpus(results.corpus))] if results.corpus else []
@@ -26,7 +26,7 @@ def report(results: Results) -> str:
 
 
 def cases(results: Results) -> list[str]:
-    """Those that were measured, in the order of the table of cases."""
+    """Return the names of the cases that were measured, in the order of `CASES`."""
     found = {row.case for row in results.speed}
     return [case for case in CASES if case in found]
 
@@ -36,7 +36,7 @@ def models(results: Results) -> list[str]:
 
 
 def machine(results: Results) -> str:
-    """What the machine is, and how fast it can be at most."""
+    """Describe the machine and its measured limits."""
     lines = []
     if results.machine is not None:
         lines += _machine(results.machine)
@@ -63,7 +63,7 @@ def _limits(limits: Limits) -> str:
 
 
 def speed(results: Results, case: str) -> str:
-    """One case, model by model."""
+    """Return the table of one case, model by model."""
     columns: Columns = {
         "system": lambda row: SYSTEMS[row.system].title,
         "time": lambda row: _seconds(row.seconds),
@@ -91,7 +91,7 @@ def speed(results: Results, case: str) -> str:
 
 
 def ratio(results: Results, row: Speed) -> float | None:
-    """How many times as fast as the reference in the same case and run."""
+    """Return the reference's time over this system's in the same case and run; None if either is missing."""
     reference = next((found for name in REFERENCES if (found := results.find(row.model, row.case, name))), None)
     if reference is None or reference.seconds is None or row.seconds is None:
         return None
@@ -99,7 +99,7 @@ def ratio(results: Results, row: Speed) -> float | None:
 
 
 def corpus(found: Iterable[Corpus]) -> str:
-    """The engine beside batches by hand."""
+    """Return the table of the engine against batches by hand."""
     rows = []
     for one in found:
         by_hand = [row for row in one.rows if row.clips]
@@ -112,7 +112,7 @@ def corpus(found: Iterable[Corpus]) -> str:
 
 
 def memory(points: Sequence[MemoryPoint]) -> str:
-    """A line for each system, a column for each length."""
+    """Return the table of peak memory: a line for each system, a column for each length."""
     lengths = sorted({point.clip_seconds for point in points})
     rows = []
     for model, system in dict.fromkeys((point.model, point.system) for point in points):
@@ -129,7 +129,7 @@ def _memory_cell(point: MemoryPoint | None) -> str:
 
 
 def profiles(found: Iterable[Profiled]) -> str:
-    """The largest operators of each."""
+    """Return a table for each profile, with its largest operators."""
     tables = []
     for one in found:
         rows = [[f"`{name}`", str(calls), f"{share:.1%}"] for name, calls, share in one.profile.operators]
@@ -140,13 +140,13 @@ def profiles(found: Iterable[Profiled]) -> str:
 
 
 def not_measured(results: Results) -> str:
-    """Systems that are not here, and steps that time did not allow."""
+    """List the systems that are not available here, and the steps left out for lack of time."""
     lines = [f"- {SYSTEMS[name].title}: {why}" for name, why in results.missing.items()]
     return "\n".join([*lines, *(f"- {line}" for line in results.left_out)])
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """In Markdown; cells that look like numbers are set to the right."""
+    """Return a table in Markdown; columns of numbers are aligned to the right."""
     rows = [list(row) for row in rows]
     right = [all(_is_number(row[i]) for row in rows) for i in range(len(heads))]
     lines = [heads, ["--:" if numbers else "---" for numbers in right], *rows]
@@ -154,7 +154,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def summary(results: Results) -> dict[str, dict[str, float]]:
-    """The median over the cases of how many times as fast as its reference each system is, by model."""
+    """Return the median `ratio` over the cases, by model and system."""
     found: dict[str, dict[str, list[float]]] = {}
     for row in results.speed:
         times = ratio(results, row)
@@ -193,7 +193,7 @@ def _error(row: Speed) -> str:
 
 
 def _cosine(value: float | None) -> str:
-    """With enough digits to see how far from 1 it is."""
+    """Format a cosine with enough digits to see how far from 1 it is."""
     if value is None:
         return NONE
     return "> 0.999999" if value > 0.999999 else f"{value:.6f}"

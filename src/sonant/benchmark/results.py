@@ -1,4 +1,4 @@
-"""What was measured, as JSON: written after every case, so that a run that is stopped loses one case and goes on."""
+"""The results of a run as JSON, written after every case, so that a stopped run loses one case and can be resumed."""
 
 import json
 import statistics
@@ -19,18 +19,18 @@ FILE = "bench.json"
 
 @dataclass
 class Speed:
-    """What one system did in one case.
+    """The measurements of one system in one case.
 
     Attributes:
-        model, case, system: by name.
-        audio_seconds: of all clips together.
+        model, case, system: their names.
+        audio_seconds: seconds of all clips together.
         gflop: billions of operations that the clips take, counted from the shape.
-        floor_seconds: the least they can take on this machine in the system's precision.
-        wall, cpu: seconds of each pass; of the clock, and of all cores of the process together.
+        floor_seconds: the least time they can take on this machine in the system's precision.
+        wall, cpu: seconds of each pass, by the clock and as the sum over all cores of the process.
         idle_memory, peak_memory: bytes, before the first pass and at most.
         deviation: from the reference's states; None for the reference.
-        note: what the system said of itself, such as that it took another precision.
-        stopped: why there is no more, or no measurement at all; None if all went well.
+        note: warnings given when the system was made, such as that it took another precision.
+        stopped: why measurements are missing or incomplete; None if all went well.
     """
 
     model: str
@@ -49,7 +49,7 @@ class Speed:
 
     @property
     def seconds(self) -> float | None:
-        """The median of the passes."""
+        """The median duration of the passes; None if there was none."""
         return statistics.median(self.wall) if self.wall else None
 
     @property
@@ -62,17 +62,17 @@ class Speed:
 
     @property
     def memory(self) -> int:
-        """What the passes took beside the weights."""
+        """The peak memory of the passes in bytes, less what the process held before them."""
         return max(0, self.peak_memory - self.idle_memory)
 
 
 @dataclass
 class MemoryPoint:
-    """Of one pass over one clip.
+    """The peak memory of one pass over one clip.
 
     Attributes:
-        layers: of the model; few, as the states of one are let go before the next, and memory hardly depends on them.
-        memory: bytes beside the weights, at most.
+        layers: the number of the model's layers; few, as each frees its states and memory hardly depends on them.
+        memory: bytes at the peak, less what the process held before the first pass.
     """
 
     model: str
@@ -86,7 +86,7 @@ class MemoryPoint:
 
 @dataclass
 class Corpus:
-    """One model and precision."""
+    """The results of a corpus for one model and precision."""
 
     model: str
     precision: str
@@ -95,7 +95,7 @@ class Corpus:
 
 @dataclass
 class Profiled:
-    """One model and system."""
+    """The profile of one model and system."""
 
     model: str
     system: str
@@ -104,12 +104,12 @@ class Profiled:
 
 @dataclass
 class Results:
-    """A run, or as much of it as there is by now.
+    """The results of a run, complete or so far.
 
     Attributes:
-        settings: under which all of it was measured.
-        missing: the systems that are not here, and why.
-        left_out: what the plan held and time did not allow.
+        settings: the settings under which all of it was measured.
+        missing: the systems that are not available here, and why.
+        left_out: the planned steps that time did not allow.
     """
 
     settings: dict[str, Any]
@@ -126,18 +126,18 @@ class Results:
         return next((row for row in self.speed if (row.model, row.case, row.system) == (model, case, system)), None)
 
     def measured(self, model: str, case: str) -> set[str]:
-        """The systems that one case has been measured with."""
+        """Return the systems that one case has been measured with."""
         return {row.system for row in self.speed if (row.model, row.case) == (model, case)}
 
     def replace(self, rows: Iterable[Speed]) -> None:
-        """Put the rows of one case in the place of older ones: ratios hold within one turn only."""
+        """Replace the older rows of a model and case, as ratios hold only among rows measured in turn."""
         rows = list(rows)
         cases = {(row.model, row.case) for row in rows}
         self.speed = [row for row in self.speed if (row.model, row.case) not in cases] + rows
 
 
 def write(results: Results, folder: Path) -> Path:
-    """Write in one step: a reader never sees half of it."""
+    """Write the results atomically: a reader never sees half of them."""
     folder.mkdir(parents=True, exist_ok=True)
     path, fresh = folder / FILE, folder / f"{FILE}.new"
     fresh.write_text(json.dumps({"version": VERSION, **asdict(results)}, indent=1) + "\n", encoding="utf-8")
@@ -146,7 +146,7 @@ def write(results: Results, folder: Path) -> Path:
 
 
 def read(path: Path) -> Results:
-    """From a file, or from a folder that has one."""
+    """Read results from a file, or from the file in a folder."""
     path = path / FILE if path.is_dir() else path
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A whole run: steps in order, each written when it is done, within a time."""
+"""A whole run: its steps in order, within a time limit; results are written after each."""
 
 import os
 import tempfile
@@ -35,16 +35,16 @@ GRACE_SECONDS = 60.0  # beyond the time of the run, for the pass that is under w
 
 @dataclass(frozen=True)
 class Wish:
-    """What the user asks for.
+    """The user's request for a run.
 
     Attributes:
         rows: models, cases and systems by name.
-        systems: that may take part, in their precisions.
-        threads: of every system.
-        minutes: for the whole run; what does not fit is left out, and named.
-        published: weights of the catalogue's names; else random ones of the same shapes.
-        unilm: folder with the authors' WavLM.py.
-        memory_gib: that one process may take; None takes most of what the machine can give.
+        systems: the systems that may take part, in their precisions.
+        threads: the number of threads of every system.
+        minutes: for the whole run; steps that do not fit are left out, and listed.
+        published: whether models of the catalogue have their published weights, not random ones of the same shapes.
+        unilm: the folder with the authors' WavLM.py.
+        memory_gib: memory that one process may take; None allows most of what is available.
     """
 
     rows: plan.Rows
@@ -57,13 +57,13 @@ class Wish:
 
 
 def bench(wish: Wish, folder: Path, *, resume: bool = False, say: Callable[[str], None] | None = None) -> Results:
-    """Measure what is wished for; the folder's results are written after every step.
+    """Measure what is requested, and write the results into the folder after every step.
 
     Args:
         wish: what to measure.
         folder: for the results.
         resume: keep what the folder already holds, and measure the rest.
-        say: called with what goes on: steps, and indented what goes on inside one.
+        say: called with messages on the progress: steps, and indented what goes on inside one.
     """
     say = say or _quiet
     circumstances = Circumstances(wish.threads, wish.unilm)
@@ -90,7 +90,7 @@ class _Run:
         self.subjects: dict[tuple[str, int | None], Subject] = {}
 
     def _open(self, *, resume: bool) -> Results:
-        """Fresh results, or those so far, which must be of the same machine and settings."""
+        """Return fresh results or, to resume, those so far, which must be of the same machine and settings."""
         path, found = self.folder / results.FILE, None
         settings: dict[str, Any] = {
             "threads": self.wish.threads,
@@ -116,7 +116,7 @@ class _Run:
         return found
 
     def through(self, steps: Sequence[Step]) -> None:
-        """All steps; those of one model that follow each other share their processes."""
+        """Run all steps; consecutive ones of one model share their processes."""
         waiting = [step for step in steps if not self._is_done(step)]
         for name in dict.fromkeys(step.model for step in waiting):
             known_to_be_there(name)
@@ -200,7 +200,7 @@ class _Run:
         return expected <= self._measured(step)
 
     def _measured(self, step: Step) -> set[str]:
-        """The systems that a step has been measured with."""
+        """Return the systems that a step has been measured with."""
         match step.case:
             case "memory":
                 return {point.system for point in self.results.memory if point.model == step.model}
@@ -224,7 +224,7 @@ class _Run:
 
 
 def known_config(name: str) -> Any:
-    """The shape of a model of the catalogue; None of a path."""
+    """Return the configuration of a model of the catalogue; None for a path."""
     try:
         return known(name)[1]
     except UnknownName:
@@ -238,7 +238,7 @@ def known_to_be_there(name: str) -> None:
 
 
 def default_threads() -> int:
-    """All cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -250,7 +250,7 @@ def _memory_cap(gib: float | None) -> int | None:
 
 
 def _identity(machine: Machine | None) -> dict[str, Any]:
-    """Return what of a machine and its packages must be the same for numbers to stand in one table."""
+    """Return the facts of a machine and its packages that must agree for results to be combined in one table."""
     if machine is None:
         return {}
     names = ("processor", "cores", "extensions", "gpu", "python", "blas", "packages")
@@ -258,7 +258,7 @@ def _identity(machine: Machine | None) -> dict[str, Any]:
 
 
 def _stamp(path: Path) -> str:
-    """Return what tells a checkpoint from another that takes its name."""
+    """Return what distinguishes a checkpoint from a later one of the same name."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     facts = [(file.name, status.st_size, status.st_mtime_ns) for file in files for status in [file.stat()]]
     return sha256(repr(facts).encode()).hexdigest()[:16]

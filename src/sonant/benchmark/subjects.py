@@ -32,7 +32,7 @@ class Subject:
         name: as the user gave it.
         title: for tables.
         config: its shape.
-        source: where every process loads it from; the weights of one file are held once, whoever maps them.
+        source: where every process loads it from; processes that map the same file share its weights in memory.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Subject:
 
 
 def known(name: str) -> tuple[str, BackboneConfig]:
-    """Title and shape of a model of the catalogue, or of the tiny one for trials; with outliers or without."""
+    """Return title and configuration of a model of the catalogue or "tiny", with ":outliers" after it or without."""
     if name.endswith(OUTLIERS):
         title, config = known(name.removesuffix(OUTLIERS))
         return f"{title}, outliers", config
@@ -53,13 +53,13 @@ def known(name: str) -> tuple[str, BackboneConfig]:
 
 
 def subject(name: str, folder: Path, *, published: bool = False, num_layers: int | None = None) -> Subject:
-    """A model ready to be loaded by any process.
+    """Prepare a model so that any process can load it.
 
     Args:
-        name: of the catalogue, or "tiny", with ":outliers" behind it or not; or the path of a checkpoint.
+        name: of the catalogue, or "tiny", with ":outliers" after it or without; or the path of a checkpoint.
         folder: where random weights are written.
         published: take the published weights of a name, not random ones.
-        num_layers: so many of its layers alone; None keeps all.
+        num_layers: the number of layers to build; None builds all.
     """
     plain, altered = name.removesuffix(OUTLIERS), name.endswith(OUTLIERS)
     weights: dict[str, Tensor] | None = None
@@ -83,7 +83,7 @@ def subject(name: str, folder: Path, *, published: bool = False, num_layers: int
 
 
 def random_weights(config: BackboneConfig) -> dict[str, Tensor]:
-    """Seeded weights of a shape; see `exaggerate` where the family has a part that attends."""
+    """Return seeded random weights of a shape, those of `exaggerate` if the family has Transformer layers."""
     torch.manual_seed(SEED)
     backbone = build(config)
     return (exaggerate(backbone) if isinstance(backbone, MaskableBackbone) else backbone).state_dict()
@@ -91,10 +91,10 @@ def random_weights(config: BackboneConfig) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def with_outliers(config: BackboneConfig, weights: dict[str, Tensor], seed: int = SEED) -> dict[str, Tensor]:
-    """Weights of which three channels of some layers are 10 to 30 times as large, as they are in trained Transformers.
+    """Return weights with three channels of every layer scaled by 10 to 30, as trained Transformers have outliers.
 
-    In turn, layer by layer: the gains of both norms, the rows of the first linear layer of the feed-forward, and those
-    of the second.
+    The layers take turns: the gains of the norms, the rows of the feed-forward's first linear layer, those of the
+    second.
     """
     backbone = build(config)
     if not isinstance(backbone, MaskableBackbone):
@@ -117,7 +117,7 @@ def with_outliers(config: BackboneConfig, weights: dict[str, Tensor], seed: int 
 
 @torch.no_grad()
 def exaggerate(backbone: M, seed: int = SEED) -> M:  # noqa: C901  a line for each kind of tensor
-    """Random weights that leave no part without effect, where fresh ones hardly attend and hardly heed positions.
+    """Set random weights that give every part an effect: with fresh ones, attention and positions matter little.
 
     The logits of attention have a standard deviation of about 3, the position bias of as much; norms and biases are
     not the identity.
@@ -159,7 +159,7 @@ def exaggerate(backbone: M, seed: int = SEED) -> M:  # noqa: C901  a line for ea
 
 
 def names(models: Sequence[str]) -> list[str]:
-    """The given names, each checked: an unknown one is refused before anything is measured."""
+    """Return the given names; raise UnknownName, before anything is measured, for one that does not exist."""
     for name in models:
         if not Path(name).exists():
             known(name)

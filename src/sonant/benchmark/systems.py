@@ -1,4 +1,4 @@
-"""The systems that are compared: one table, and for each a function that embeds clips."""
+"""The systems that are compared: a table of them, and for each a function that embeds clips."""
 
 import tempfile
 import weakref
@@ -25,14 +25,14 @@ States = dict[int | str, list[Tensor]]  # by number and "last", as `Backbone` co
 
 
 class Run(Protocol):
-    """From waveforms to every state, or to "last" alone."""
+    """A function from waveforms to every state, or to "last" alone."""
 
     def __call__(self, clips: Clips, /, *, every: bool) -> States: ...
 
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a system may need beside the model."""
+    """The things that a system may need besides the model."""
 
     threads: int
     unilm: Path | None = None  # the folder with WavLM.py and modules.py
@@ -44,11 +44,11 @@ class System:
 
     Attributes:
         code: the implementation; `name` adds the precision where it is not float32.
-        title: for tables.
-        make: takes the backbone, whose weights every system has, and gives the function that embeds clips.
-        package: without which the system is missing.
-        families: that it knows; None knows all.
-        pre_norm: it knows the shapes alone whose norms stand before the layers, and within the extractor.
+        title: its name in tables.
+        make: takes the backbone, whose weights every system has, and returns the function that embeds clips.
+        package: the package that it needs.
+        families: those that it supports; None: all.
+        pre_norm: whether it supports only models with pre-norm layers and layer norms in the extractor.
     """
 
     code: str
@@ -64,7 +64,7 @@ class System:
         return self.code if self.precision == "float32" else f"{self.code}-{self.precision}"
 
     def missing(self, circumstances: Circumstances) -> str | None:
-        """Why it cannot be measured here; None where it can."""
+        """Return why the system cannot be measured here; None if it can."""
         if self.package is not None and find_spec(self.package) is None:
             return f"the package {self.package} is not installed"
         if self.code == "unilm" and circumstances.unilm is None:
@@ -89,7 +89,7 @@ def plain(backbone: Backbone, _: Circumstances) -> Run:
 
 
 def packed(backbone: Backbone, clips: Clips, *, every: bool) -> States:
-    """All clips in one packed batch."""
+    """Run all clips in one packed batch."""
     speech = Packed.pack(clips)
     speech = speech.with_values(speech.values.to(backbone.waveform_dtype))
     encoded = backbone(speech, layers=None if every else ["last"])
@@ -100,7 +100,7 @@ def packed(backbone: Backbone, clips: Clips, *, every: bool) -> States:
 
 
 def transformers(backbone: Backbone, _: Circumstances, *, dtype: torch.dtype) -> Run:
-    """One clip after another, which on a CPU costs less than padding."""
+    """Make transformers' model, run on one clip after another, which on a CPU costs less than padding."""
     peer, features = peers.twin(backbone).to(dtype), features_of(backbone)
 
     def one(clip: Tensor, *, every: bool) -> dict[int | str, Tensor]:
@@ -112,7 +112,7 @@ def transformers(backbone: Backbone, _: Circumstances, *, dtype: torch.dtype) ->
 
 
 def transformers_padded(backbone: Backbone, _: Circumstances, *, dtype: torch.dtype) -> Run:
-    """All clips in one padded batch, as transformers takes many.
+    """Make transformers' model, run on all clips in one padded batch.
 
     The models with a group norm are run without a mask, as their authors ask.
     """
@@ -135,7 +135,7 @@ def transformers_padded(backbone: Backbone, _: Circumstances, *, dtype: torch.dt
 
 
 def openvino(backbone: Backbone, circumstances: Circumstances, *, hint: str) -> Run:
-    """transformers' model compiled for CPUs by OpenVINO, lengths left open; one clip after another."""
+    """Make transformers' model compiled for CPUs by OpenVINO, of dynamic length; run on one clip after another."""
     features = features_of(backbone)
     example = features(torch.randn(backbone.sampling_rate))[None]
     model = peers.ThroughOpenVINO(peers.twin(backbone), example, hint=hint, threads=circumstances.threads)
@@ -148,7 +148,7 @@ def openvino(backbone: Backbone, circumstances: Circumstances, *, hint: str) -> 
 
 
 def ctranslate2(backbone: Backbone, circumstances: Circumstances, *, int8: bool) -> Run:
-    """transformers' model converted by CTranslate2, which gives no states but the output; one clip after another."""
+    """Make transformers' model converted by CTranslate2, which gives only the output; run on one clip after another."""
     with tempfile.TemporaryDirectory(prefix="sonant-ctranslate2-") as scratch:
         model = peers.ThroughCTranslate2(peers.twin(backbone), Path(scratch), int8=int8, threads=circumstances.threads)
 
@@ -159,7 +159,7 @@ def ctranslate2(backbone: Backbone, circumstances: Circumstances, *, int8: bool)
 
 
 def onnxruntime(backbone: Backbone, circumstances: Circumstances, *, int8: bool) -> Run:
-    """Our own export to ONNX; one clip after another."""
+    """Make our own export to ONNX; run on one clip after another."""
     scratch = tempfile.TemporaryDirectory(prefix="sonant-onnx-")
     model = peers.ThroughONNX(backbone, Path(scratch.name), int8=int8, threads=circumstances.threads)
     weakref.finalize(model, scratch.cleanup)
@@ -167,7 +167,7 @@ def onnxruntime(backbone: Backbone, circumstances: Circumstances, *, int8: bool)
 
 
 def unilm(backbone: Backbone, circumstances: Circumstances) -> Run:
-    """The authors' own code; one clip after another."""
+    """Make the authors' own WavLM; run on one clip after another."""
     assert circumstances.unilm is not None
     with tempfile.TemporaryDirectory() as scratch:
         model = peers.unilm_model(backbone, circumstances.unilm, Path(scratch))
@@ -184,7 +184,7 @@ def unilm(backbone: Backbone, circumstances: Circumstances) -> Run:
 
 
 def torchaudio(backbone: Backbone, _: Circumstances) -> Run:
-    """torchaudio's model, which counts its states from the first block on; one clip after another."""
+    """Make torchaudio's model, whose first state is the first block's output; run on one clip after another."""
     model = peers.torchaudio_model(backbone)
 
     def one(clip: Tensor, *, every: bool) -> dict[int | str, Tensor]:
@@ -196,19 +196,19 @@ def torchaudio(backbone: Backbone, _: Circumstances) -> Run:
 
 
 class One(Protocol):
-    """From one waveform to states (1, frames, dim)."""
+    """A function from one waveform to states (1, frames, dim)."""
 
     def __call__(self, clip: Tensor, /, *, every: bool) -> dict[int | str, Tensor]: ...
 
 
 def one_by_one(one: One, clips: Clips, *, every: bool) -> States:
-    """One clip after another."""
+    """Run one clip after another."""
     states = [one(clip, every=every) for clip in clips]
     return {name: [state[name][0] for state in states] for name in states[0]}
 
 
 def features_of(backbone: Backbone) -> Callable[[Tensor], Tensor]:
-    """What transformers' model takes of a waveform: itself, or the features of w2v-BERT 2.0 (frames, 160)."""
+    """Return a function from a waveform to transformers' input: itself, or w2v-BERT 2.0's features (frames, 160)."""
     if isinstance(backbone, W2vBERT2):
         return lambda clip: backbone.extractor(Packed.pack([clip])).values
     return lambda clip: clip
@@ -307,7 +307,7 @@ CODES = list(dict.fromkeys(system.code for system in SYSTEMS.values()))
 
 
 def chosen(codes: Iterable[str], precisions: Iterable[str]) -> list[System]:
-    """The systems of some implementations in some precisions, in the order of the table."""
+    """Return the systems of some implementations in some precisions, in the order of the table."""
     codes, precisions = list(codes), list(precisions)
     for code in codes:
         if code not in CODES:
@@ -316,6 +316,6 @@ def chosen(codes: Iterable[str], precisions: Iterable[str]) -> list[System]:
 
 
 def reference_of(systems: Iterable[System]) -> System | None:
-    """The one that the others are compared with; None if none of them can be it."""
+    """Return the system that the others are compared with; None if none of them is a reference."""
     by_name = {system.name: system for system in systems}
     return next((by_name[name] for name in REFERENCES if name in by_name), None)

@@ -36,7 +36,7 @@ OUT_OF_MEMORY = "out of memory"
 
 
 def main(arguments: list[str]) -> None:
-    """Do one job."""
+    """Do the job that is given as a JSON object."""
     # What packages print must not come between the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -74,7 +74,7 @@ def _do(job: Order, answers: TextIO) -> None:
 
 
 def _serve(job: Order, answers: TextIO) -> None:
-    """Passes over the clips of a case, one for each order."""
+    """Answer orders for one system: compare states, settle memory, or make one pass over the clips of a case."""
     run, note = said_of(lambda: _runner(job))
     case, clips, idle = "", list[Tensor](), 0
     outputs: States = {}
@@ -101,7 +101,7 @@ def _serve(job: Order, answers: TextIO) -> None:
 
 
 def said_of(make: Callable[[], T]) -> tuple[T, str]:
-    """Return what is made, and the warnings of ours given meanwhile, whatever the process does with warnings."""
+    """Return what `make` makes, and the text of sonant's warnings meanwhile, whatever filters the process has."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", SonantWarning)
         made = make()
@@ -117,7 +117,7 @@ def _checked(states: States, order: Order) -> dict[str, Any]:
 
 
 def _peaks(job: Order, answers: TextIO) -> None:
-    """Of one pass over one clip for each order, and what the process held before the first."""
+    """Answer each order with the peak memory of a pass over one clip, and what the process held before the first."""
     run, rate = _runner(job), job["sampling_rate"]
     generator = torch.Generator().manual_seed(0)
     run([torch.randn(rate, generator=generator)], every=False)

@@ -1,6 +1,6 @@
-"""What another toolkit's format has no place for, kept in a corner of the file that only sonant reads.
+"""Data that another toolkit's format has no place for, kept in a part of the file that only sonant reads.
 
-So that no conversion loses anything: torchaudio never keeps the mask embedding, unilm no head, and nobody but ourselves
+No conversion thus loses anything: torchaudio never keeps the mask embedding, unilm keeps no head, and only sonant keeps
 every kind of head.
 """
 
@@ -40,7 +40,7 @@ def put_aside(checkpoint: Checkpoint, *, heads: Collection[str], backbone: Colle
 
 
 def settings_aside(notes: Any) -> dict[str, Any]:
-    """Settings of the backbone in the corner, which go before what the toolkit has built in."""
+    """Return the backbone's settings among sonant's notes, which override the values built into the toolkit."""
     found = notes.get("settings") if isinstance(notes, Mapping) else None
     return {EPSILON: found[EPSILON]} if isinstance(found, Mapping) and EPSILON in found else {}
 

@@ -1,4 +1,4 @@
-"""What every reader hands out and every writer takes: a configuration, tensors under our names, and heads."""
+"""The form that every reader returns and every writer takes: a configuration, tensors under our names, and heads."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -93,7 +93,7 @@ class Checkpoint:
         backbone_state: tensors under the names of `sonant.models`. `mask_embedding` is missing where the file has none
             (torchaudio never keeps it; some speech recognisers have dropped it).
         heads: by kind, see `Head`.
-        format: where it came from: "hf", "unilm", "fairseq", "fairseq2", "s3prl", "torchaudio" or "sonant".
+        format: the format it came in: "hf", "unilm", "fairseq", "fairseq2", "s3prl", "torchaudio" or "sonant".
         metadata: "normalize_from" and "config_from" say how sure the configuration is; a key named like the format
             holds the settings that only that format knows, which its writer puts back.
         languages: of a model with adapters by language (MMS); the tensors and the CTC head are those of one of them.
@@ -108,7 +108,7 @@ class Checkpoint:
 
     @property
     def normalize(self) -> bool:
-        """Whether each waveform must come with zero mean and unit variance."""
+        """Return whether each waveform must be given with zero mean and unit variance."""
         return self.config.normalize
 
     @property
@@ -125,7 +125,7 @@ def family_of(config: BackboneConfig) -> str:
 
 
 class _ShapesOnly(TorchFunctionMode):
-    """Passes over the filling of fresh tensors, which on the meta device makes torch load its compiler (1 to 3 s)."""
+    """A mode that skips filling fresh tensors, for which torch loads its compiler on the meta device (1 to 3 s)."""
 
     def __torch_function__(
         self,
@@ -160,7 +160,7 @@ def shapes_of(config: BackboneConfig) -> dict[str, tuple[int, ...]]:
 
 
 def own_storage(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same values, each tensor contiguous, on the CPU and alone in its memory: what a file needs."""
+    """Return the same values as a file needs them: each tensor contiguous, on the CPU and alone in its memory."""
     taken: set[int] = set()
     owned = {}
     for name, tensor in tensors.items():

@@ -81,7 +81,7 @@ def _default(entry: Field[Any]) -> Any:
 
 
 def _fit(value: Any, hint: Any, default: Any, source: object) -> Any:
-    """The value as its setting takes it; _Misfit if it is of another kind or out of range."""
+    """Return the value in the type of its setting; _Misfit if it is of another kind or out of range."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return _fit_any(value, inner, default, source)
@@ -134,5 +134,5 @@ def _fit_tuple(value: Any, hints: tuple[Any, ...], default: Any, source: object)
 
 
 def _least(default: Any) -> int:
-    """A size that is positive by default cannot be zero."""
+    """Return the least value of an integer setting: a size that is positive by default cannot be zero."""
     return 1 if isinstance(default, int) and default > 0 else 0

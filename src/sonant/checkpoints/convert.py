@@ -23,19 +23,19 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was written, and how it compares with the source after being read back.
+    """The result of a conversion, and its comparison with the source after being read back.
 
     Attributes:
-        source, destination: where from and where to.
-        source_format, format: of the two.
+        source, destination: the checkpoint that was read and the one that was written.
+        source_format, format: the formats of the two.
         family: its key in `FAMILIES`.
         num_parameters: of the backbone.
         dtypes: of its tensors.
         heads: kinds of heads.
         normalize: whether waveforms are normalised; `normalize_from` says where that is written.
-        normalize_epsilon: what is added to the variance in doing so.
-        aside: what the new format has no place for and only sonant reads back.
-        num_tensors: compared, of backbone and heads.
+        normalize_epsilon: the term added to the variance when waveforms are normalised.
+        aside: the parts that the new format has no place for and only sonant reads back.
+        num_tensors: number of tensors compared, of backbone and heads.
         changed_tensors: those that are not the same bit for bit.
         changed_settings: those that differ, as "name: before, after".
         clip_seconds: lengths of the noise that both were run on.
@@ -62,7 +62,7 @@ class Conversion:
 
     @property
     def faithful(self) -> bool:
-        """Whether tensors, settings and outputs are the same."""
+        """Return whether tensors, settings and outputs are the same."""
         return not self.changed_tensors and not self.changed_settings and self.output_difference == 0
 
 

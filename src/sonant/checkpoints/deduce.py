@@ -116,5 +116,5 @@ def deduce_w2v_bert2(
 
 
 def count(backbone: Mapping[str, Tensor], prefix: str) -> int:
-    """How many layers have a name under this prefix."""
+    """Count the layers whose names begin with this prefix."""
     return len({name[len(prefix) :].split(".")[0] for name in backbone if name.startswith(prefix)})

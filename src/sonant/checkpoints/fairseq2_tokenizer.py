@@ -31,7 +31,7 @@ def tokenizer_metadata(source: object, size: int) -> dict[str, Any]:
 
     Args:
         source: the file of weights.
-        size: how many tokens the head has.
+        size: number of tokens of the head.
     """
     known: dict[str, Any] = {"blank": BLANK}
     fitting: dict[str, Pieces] = {}

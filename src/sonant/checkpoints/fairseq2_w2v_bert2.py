@@ -25,7 +25,7 @@ LAYOUTS = {
 
 
 def is_w2v_bert2(state: Mapping[Any, Any]) -> bool:
-    """Whether an unpickled dict is of the kind that `read_w2v_bert2` reads."""
+    """Return whether an unpickled dict is of the kind that `read_w2v_bert2` reads."""
     tensors = state.get("model")
     return isinstance(tensors, Mapping) and any(str(name).endswith(tuple(LAYOUTS)) for name in tensors)
 

@@ -140,7 +140,7 @@ def _convs(node: ast.expr) -> Any:
 
 
 def write_settings(checkpoint: Checkpoint, *, toolkit: str) -> dict[str, Any]:
-    """Our configuration in their words.
+    """Return our configuration as settings of fairseq or unilm.
 
     Raises:
         ConfigurationError: a setting that their code cannot express.

@@ -53,7 +53,7 @@ def ctc_metadata(
         dictionary: that of the task's state, if there is one.
         task: settings of the fine-tuning.
         source: the file of weights, in whose folder a dictionary may lie.
-        size: how many tokens the head has; a dictionary of another size is not its own.
+        size: number of tokens of the head; a dictionary of another size is not its own.
     """
     labels = task.get("labels")
     symbols = symbols_of(dictionary)

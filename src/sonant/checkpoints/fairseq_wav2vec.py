@@ -115,7 +115,7 @@ def _settings(model: Mapping[str, Any], source: object) -> dict[str, Any]:
 
 
 def _quantizer(model: Mapping[str, Any], tensors: Mapping[str, Tensor], width: int, source: object) -> dict[str, Any]:
-    """Its settings; empty for a plain wav2vec. What kind it is, the settings and the tensors must agree on."""
+    """Return the settings of the quantiser, empty for a plain wav2vec; its kind must agree with that of the tensors."""
     said = model.get("vq_type") or "none"
     held = next((kind for name, kind in QUANTIZERS.items() if name in tensors), "none")
     if said not in ("none", *QUANTIZERS.values()):
@@ -165,7 +165,7 @@ def rows_for(config: BackboneConfig) -> Table:
 
 
 def write_wav2vec(path: Path, checkpoint: Checkpoint) -> list[str]:
-    """One file; returns what fairseq has no place for: every head but its own.
+    """Write one file and return the names of what fairseq has no place for: every head but its own.
 
     Raises:
         ConfigurationError: the prediction head is missing, without which fairseq does not load a wav2vec.

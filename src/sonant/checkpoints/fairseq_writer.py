@@ -31,7 +31,7 @@ def write_unilm(path: Path, checkpoint: Checkpoint) -> list[str]:
 
 
 def write_fairseq(path: Path, checkpoint: Checkpoint) -> list[str]:
-    """One file; returns what fairseq has no place for: some heads.
+    """Write one file and return the names of what fairseq has no place for: some heads.
 
     With a CTC head it is laid out as a fine-tuned model. What fairseq keeps in dictionaries beside the file
     (vocabulary, labels) goes where those heads go, which fairseq does not look at.

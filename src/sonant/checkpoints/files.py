@@ -1,4 +1,4 @@
-"""What every format needs of the disk: the kind of a file by its first bytes, tensors, JSON, safe replacement."""
+"""File access shared by all formats: the kind of a file by its first bytes, tensors, JSON, safe replacement."""
 
 import json
 import os
@@ -22,7 +22,7 @@ Kind = Literal["safetensors", "pickle"]
 
 
 def kind_of(path: Path) -> Kind:
-    """What a file of weights is, by its first bytes; its name does not matter.
+    """Return the kind of a file of weights, by its first bytes; its name does not matter.
 
     Raises:
         CorruptedCheckpoint: it is empty.

@@ -57,7 +57,7 @@ def read_hf(
     Args:
         weights: the tensors, where they are in no file of the usual names.
         language, get: as in `load_checkpoint` and `Languages`.
-        config_json: what stands in config.json, if it is to be read otherwise.
+        config_json: the content of config.json, if it differs from that of the file.
         beside: a folder whose preprocessor and tokenizer go before those here.
     """
     source = source or folder

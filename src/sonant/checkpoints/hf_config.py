@@ -95,7 +95,7 @@ def _unquoted(value: Any) -> Any:
 
 
 def head_metadata(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What config.json knows about a head."""
+    """Return the metadata of a head that config.json holds."""
     match kind:
         case "ctc":
             return {"blank": config.get("pad_token_id", 0) or 0}
@@ -179,7 +179,7 @@ def _plain_settings(ours: BackboneConfig, layout: Layout) -> dict[str, Any]:
 
 
 def codebooks(head: Head) -> tuple[int, int, int]:
-    """Of a contrastive head: groups, codes in each, and the width of a code vector; a projection takes one a group."""
+    """Return a contrastive head's groups, codes in each, and code vector width; its projection takes one per group."""
     _, codes, width = head.tensors["quantizer.codevectors"].shape
     groups = head.tensors["project_q.weight"].shape[1] // width
     return groups, codes // groups, width

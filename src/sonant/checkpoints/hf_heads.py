@@ -67,7 +67,7 @@ def _classifier(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> tuple
 
 
 def _hidden(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> tuple[str, str]:
-    """As `_classifier`, of a classifier with a hidden layer."""
+    """Return the same as `_classifier`, for a classifier with a hidden layer."""
     names = architectures(config)
     if "classifier.out_proj.weight" not in state:
         return (

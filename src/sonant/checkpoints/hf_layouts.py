@@ -1,4 +1,4 @@
-"""Which families transformers has classes for, and how it writes each down: one table, `LAYOUTS`."""
+"""The families that transformers has classes for, and its layout of each: one table, `LAYOUTS`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -119,7 +119,7 @@ W2V_BERT2_REQUIRED: Required = (
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How transformers writes one family down.
+    """The layout of one family in transformers.
 
     Attributes:
         model_type: in config.json.
@@ -129,14 +129,14 @@ class Layout:
         classes: by kind of head, None for the bare model. Those of `AgeGenderModel`, `HubertModelWithFinalProj` and
             `...ForSpeechClassification` come with the models, not with transformers, which loads the backbone alone.
         beside_backbone: the kinds of head whose classes put no prefix before the backbone's tensors.
-        derived: the tensors of a file that its configuration tells, by their name there: not read, but compared.
+        derived: the tensors of a file that its configuration determines, by their name there: not read, but compared.
         unused: whether its class has a positional convolution that it never computes with.
-        pretraining: what a pretraining head consists of.
+        pretraining: the parts of a pretraining head.
         under_adapter: the kinds of head whose classes refuse a model with an adapter.
         extractor: class of the feature extractor.
-        read, write: what config.json says beyond `settings`: (theirs, preprocessor, source) to ours, and back.
-        preprocessor: what the feature extractor is told.
-        normalize_from: what tells whether waveforms are normalised where there is no preprocessor.
+        read, write: the rest of config.json beyond `settings`: (theirs, preprocessor, source) to ours, and back.
+        preprocessor: the settings of the feature extractor.
+        normalize_from: in words, the source that says whether waveforms are normalised where there is no preprocessor.
     """
 
     model_type: str
@@ -208,7 +208,7 @@ def _write_waveform(config: WaveformTransformerConfig) -> dict[str, Any]:
 
 
 def _read_data2vec(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], source: object) -> dict[str, Any]:
-    """As its classes do, whatever config.json says of norms: one behind every convolution, and behind each part."""
+    """Read settings as data2vec's classes do, whatever config.json says: a norm after each convolution and sublayer."""
     norms = {"feat_extract_norm": "layer", "do_stable_layer_norm": False}
     return _read_waveform({**theirs, **norms}, preprocessor, source)
 

@@ -159,7 +159,7 @@ def _get_weights(repository: str, get: Get) -> None:
 
 
 def _get_tokenizer(get: Get) -> None:
-    """What the tokens of a CTC head are, where there is such a thing; a model without asks for two files only."""
+    """Fetch the tokens of a CTC head, where there are any; for a model without them, only two files are asked for."""
     for name in (VOCABULARY, PIECES):
         with suppress(EntryNotFoundError):
             get(name)
@@ -173,7 +173,7 @@ def _get_tokenizer(get: Get) -> None:
 
 
 def _get_preprocessor(repository: str, get: Get, commit: str) -> None:
-    """Whether waveforms are normalised stands there; where it cannot be asked for, say so."""
+    """Fetch the preprocessor, which says whether waveforms are normalised; warn where it cannot be asked for."""
     unasked = False
     for name in PREPROCESSORS:
         try:

@@ -107,7 +107,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 
 def read(state: Mapping[str, Tensor], rows: Table, heads: Mapping[str, HeadTable]) -> Translated:
-    """Their names to ours; what no row knows is listed as unknown."""
+    """Translate another toolkit's names to ours; names that no row knows are listed as unknown."""
     result = Translated()
     for name, tensor in state.items():
         if not any(_read_one(name, tensor, table, into) for table, into in _places(result, rows, heads)):
@@ -162,7 +162,7 @@ def _parts(tensor: Tensor, row: Row) -> tuple[Tensor, ...]:
 
 
 def _whole(parts: list[Tensor], row: Row) -> Tensor:
-    """Their tensor from ours."""
+    """Return the other toolkit's tensor, made from ours."""
     match row.form:
         case "heads":
             return parts[0].reshape(1, -1, 1, 1)
@@ -172,7 +172,7 @@ def _whole(parts: list[Tensor], row: Row) -> Tensor:
 
 
 def write(tensors: Mapping[str, Tensor], rows: Table) -> tuple[dict[str, Tensor], list[str]]:
-    """Our names to theirs; the second result lists those of ours that have no place there."""
+    """Translate our names to another toolkit's; the second result lists ours that have no place there."""
     written: dict[str, Tensor] = {}
     homeless = []
     for name in tensors:
@@ -197,7 +197,7 @@ def _find(name: str, rows: Table) -> tuple[Row, str, dict[str, str]] | None:
 
 
 def theirs(names: Iterable[str], rows: Table) -> list[str]:
-    """Our names in their words, for messages; a name without a row stays."""
+    """Return another toolkit's names for ours, for messages; a name without a row stays as it is."""
     found = ((name, _find(name, rows)) for name in names)
     return list(dict.fromkeys(place[1] if place else name for name, place in found))
 
@@ -264,7 +264,7 @@ def _missing_of_head(tensors: Mapping[str, Tensor], table: HeadTable) -> list[st
 
 
 def holds(table: HeadTable, tensors: Mapping[str, Tensor]) -> bool:
-    """Whether these tensors make a whole head of this kind, with nothing left over."""
+    """Return whether these tensors make a whole head of this kind, with nothing left over."""
     return not write(tensors, table.rows)[1] and not _missing_of_head(tensors, table)
 
 
@@ -295,7 +295,7 @@ def _misfits_of_head(kind: str, tensors: Mapping[str, Tensor], config: BackboneC
 
 
 def _stacks(names: Iterable[str]) -> dict[str, int]:
-    """How many numbered layers lie under each name: {"encoder.layers": 12}."""
+    """Count the numbered layers under each name: {"encoder.layers": 12}."""
     counts: dict[str, int] = {}
     for name in names:
         for found in re.finditer(r"(?<=layers)\.(\d+)(?=\.)", name):
@@ -328,7 +328,7 @@ FEATURES: Sequence[tuple[str, str]] = (
 
 
 def feature_in(names: Iterable[str]) -> str | None:
-    """The part that these names betray, in words."""
+    """Return, in words, the unsupported part that these names belong to; None if they show none."""
     for pattern, feature in FEATURES:
         if any(re.search(pattern, name) for name in names):
             return feature
@@ -356,7 +356,7 @@ def _message(
 
 
 def grouped(names: Iterable[str]) -> str:
-    """Names in short: those that differ in a number are told once, and no more than the first 20 groups."""
+    """List names in short: those that differ in a number appear once, and no more than the first 20 groups."""
     counts = Counter(re.sub(r"(?<=\.)\d+(?=\.)", "*", name) for name in names)
     told = [name if count == 1 else f"{name} ({count} times)" for name, count in counts.items()]
     rest = len(told) - LISTED

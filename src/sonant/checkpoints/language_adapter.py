@@ -35,11 +35,11 @@ class LanguageAdapter:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """Those of the layers and of the head."""
+        """The tensors of the layers and of the head."""
         return self.layers | self.head.tensors
 
     def cloned(self) -> "LanguageAdapter":
-        """The same in memory of its own: a model's tensors are written over when it is switched."""
+        """Return a copy with memory of its own: a model's tensors are overwritten when its language is switched."""
         layers, head = (
             {name: tensor.clone() for name, tensor in own.items()} for own in (self.layers, self.head.tensors)
         )
@@ -77,7 +77,7 @@ def read_adapter(
 
 
 def _shapes(config: WaveformTransformerConfig, head: Mapping[str, Tensor]) -> Shapes:
-    """Every tensor that the file must have, by its name there; the head tells how many tokens there are."""
+    """Return the shape of every tensor that the file must have, by name; `head` gives the number of tokens."""
     dim, width = config.dim, config.attention_adapter_dim or 0
     tokens = head["weight"].shape[0] if "weight" in head and head["weight"].ndim else 0
     of_layer = {

@@ -35,7 +35,7 @@ class Languages:
         config: config.json.
         ours: the configuration of the backbone.
         prefix: of the backbone's tensors in transformers' model with a head.
-        source: what the model was loaded as, for messages.
+        source: the name that the model was loaded by, for messages.
         get: fetches a file that is not in the folder; None where all there are lie there.
     """
 

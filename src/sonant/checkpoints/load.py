@@ -156,7 +156,7 @@ def load_backbone(
 
     Args:
         dtype: of the parameters; None keeps that of the file.
-        device: where they go.
+        device: the device of the parameters.
     """
     checkpoint = load_checkpoint(
         source, revision=revision, local_files_only=local_files_only, overrides=overrides, language=language
@@ -267,7 +267,7 @@ def _read_file(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
 def _read_tensors(
     path: Path, tensors: dict[str, Tensor], overrides: Mapping[str, Any] | None, *, notes: Any = None
 ) -> Checkpoint:
-    """A checkpoint of tensors whose names tell who wrote them, and of the config.json beside them where that is.
+    """Read a checkpoint of tensors whose names show who wrote them, and of the config.json beside them, if any.
 
     The config.json of another model, which has such a model inside, says nothing of it.
     """

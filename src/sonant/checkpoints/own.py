@@ -56,7 +56,7 @@ def write_own(folder: Path, checkpoint: Checkpoint) -> list[str]:
 
 
 def int8_note(config: Mapping[str, Any], source: object) -> dict[str, Any]:
-    """What config.json says of the linear layers that bear integers of eight bits, as metadata of a checkpoint."""
+    """Return the groups of linear layers that config.json allows in int8, as metadata of a checkpoint."""
     groups = config.get(INT8_GROUPS)
     if groups is None:
         return {}
@@ -68,7 +68,7 @@ def int8_note(config: Mapping[str, Any], source: object) -> dict[str, Any]:
 
 
 def note_int8_groups(folder: Path, groups: Collection[LinearGroup]) -> None:
-    """Write into a folder, ours or of transformers, which linear layers of the model bear integers of eight bits."""
+    """Write into a folder, ours or of transformers, which linear layers of the model may be computed in int8."""
     write_json(folder / CONFIG, read_json(folder / CONFIG) | {INT8_GROUPS: list(groups)})
 
 

@@ -1,4 +1,4 @@
-"""Weights that are not floating-point numbers, as other tools quantise them: told by name, never read as they are."""
+"""Refusal of weights that other tools have quantised: recognised by name or type, never read as they are."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -42,12 +42,12 @@ FOLDERS = ("hf", "sonant")
 
 @dataclass(frozen=True)
 class Saved:
-    """Where a checkpoint went.
+    """The place that a checkpoint was written to.
 
     Attributes:
         path: the file or folder.
-        aside: what the format has no place for. It lies in a corner of the file that other toolkits do not read, and
-            comes back when sonant loads it.
+        aside: the parts that the format has no place for. They lie in a part of the file that other toolkits do not
+            read, and come back when sonant loads it.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""Who calls which tensor what. Left our names (as in `sonant.models`), right the other toolkit's.
+"""Names of tensors in each toolkit: on the left ours (as in `sonant.models`), on the right the other toolkit's.
 
 Sources: unilm `wavlm/WavLM.py`; fairseq `models/wav2vec/wav2vec.py`, `models/wav2vec/wav2vec2.py`,
 `models/hubert/hubert.py`, `modules/gumbel_vector_quantizer.py` and `modules/kmeans_vector_quantizer.py`;

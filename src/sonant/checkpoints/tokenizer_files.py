@@ -35,7 +35,7 @@ def read_tokenizer(
     """Return what a folder says of the tokens of a CTC head, as metadata of the head.
 
     Args:
-        size: how many tokens the head has.
+        size: number of tokens of the head.
         config: config.json.
         language: whose vocabulary it is, where vocab.json holds several; None goes by the files.
 
@@ -103,7 +103,7 @@ def _of_language(table: dict[str, Any], settings: Mapping[str, Any]) -> dict[str
 
 
 def _languages(table: Mapping[str, Any]) -> list[str]:
-    """Those whose vocabularies vocab.json holds; none where it is a vocabulary itself."""
+    """Return the languages whose vocabularies vocab.json holds; none where it is a vocabulary itself."""
     return [name for name, entry in table.items() if isinstance(entry, dict)]
 
 
@@ -174,7 +174,7 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 
 def _blank(vocabulary: list[str], names: Mapping[int, str], settings: Mapping[str, Any], told: Any) -> int:
-    """The number of the tokenizer's padding token; where the head lacks it, `told` by config.json, if that can be."""
+    """Return the number of the padding token or, if the head lacks it, `told` by config.json if that is plausible."""
     size = len(vocabulary)
     pad = _content(settings.get(PAD, USUAL_PAD))
     if pad and pad in vocabulary:
@@ -202,7 +202,7 @@ def _blank(vocabulary: list[str], names: Mapping[int, str], settings: Mapping[st
 
 
 def _may_be_blank(name: str, settings: Mapping[str, Any], *, is_told: bool) -> bool:
-    """No letter, no space between words; and unless config.json says so, no other character either."""
+    """Return whether a token may be the blank: no letter or space; no other character unless config.json names it."""
     if not name or _is_special(name, settings):
         return True
     delimiter = _content(settings.get("word_delimiter_token", "|"))

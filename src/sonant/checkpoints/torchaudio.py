@@ -34,7 +34,7 @@ INNER = "wav2vec2."  # the backbone inside HuBERTPretrainModel
 
 
 def is_torchaudio(state: Mapping[Any, Any]) -> bool:
-    """Whether an unpickled dict has torchaudio's names."""
+    """Return whether an unpickled dict has torchaudio's names."""
     return any("encoder.transformer.layers." in str(name) for name in state)
 
 
@@ -76,7 +76,7 @@ def _notes(notes: Any) -> dict[str, Any]:
 
 
 def rows_for(family: str, *, mask: bool) -> Table:
-    """WavLM stacks query, key and value; only HuBERT's pretraining model keeps the mask embedding."""
+    """Return a family's names: WavLM stacks query, key and value; only pretraining HuBERT keeps a mask embedding."""
     attention = TORCHAUDIO_WAVLM_ATTENTION if family == "wavlm" else TORCHAUDIO_ATTENTION
     return (*TORCHAUDIO_COMMON, *attention, *(TORCHAUDIO_MASK if mask else ()))
 

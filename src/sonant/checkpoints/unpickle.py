@@ -85,9 +85,9 @@ class StandIn:
 
     Attributes:
         name: "module.Class" of the original.
-        args: what it was made from.
-        state: what the pickle set on it, usually a dict of its attributes.
-        items: what the pickle put into it, where it is a dict or a list.
+        args: the arguments that it was made with.
+        state: the state that the pickle set on it, usually a dict of its attributes.
+        items: the items that the pickle put into it, where it is a dict or a list.
     """
 
     name = "?"
@@ -192,7 +192,7 @@ class _Storage:
 
 
 class _Function:
-    """One of ours that a pickle may call; an object without attributes, so that a pickle cannot change it."""
+    """A function of ours that a pickle may call: an object without attributes, so that a pickle cannot change it."""
 
     __slots__ = ()
 
@@ -286,7 +286,7 @@ ALLOWED: dict[tuple[str, str], Any] = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """`pickle.Unpickler` with every door shut: names lead to `ALLOWED` or to stand-ins."""
+    """A `pickle.Unpickler` that imports nothing: names resolve only to `ALLOWED` or to stand-ins."""
 
     def __init__(self, file: Any, storages: "_Storages") -> None:
         super().__init__(file)
@@ -340,7 +340,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _Storages(ABC):
-    """Where the memory of tensors comes from; one subclass a layout."""
+    """The source of the memory of tensors; one subclass for each layout of files."""
 
     @abstractmethod
     def find(self, key: str, dtype: torch.dtype, size: int) -> _Storage:
@@ -348,7 +348,7 @@ class _Storages(ABC):
 
 
 def _load(file: Any, storages: _Storages, *, limit: int) -> Any:
-    """One pickle from where the file stands; the file is left right behind it."""
+    """Load one pickle from the file's current position, and leave the position right after it."""
     start = file.tell()
     for opcode, argument, _ in pickletools.genops(file):
         # An extension code skips find_class; a far memo index makes Python allocate without end.

@@ -27,7 +27,7 @@ class Unwrapped(NamedTuple):
 
     Attributes:
         tensors: the model, with its heads, as its own class would save it.
-        outer: what stood before the names of all of them.
+        outer: the prefix that the names of all of them had.
         beside: full names of the tensors that are not in the model.
     """
 
@@ -36,7 +36,7 @@ class Unwrapped(NamedTuple):
     beside: list[str]
 
     def left(self, names: Iterable[str]) -> list[str]:
-        """The full names of what is left aside: all that is beside the model, and `names` in it."""
+        """Return the full names of the tensors left aside: all those beside the model, and `names` in it."""
         return [*(f"{self.outer}{name}" for name in names), *self.beside]
 
     def without(self, prefix: str) -> tuple[dict[str, Tensor], set[str]]:
@@ -86,7 +86,7 @@ def places(tensors: Mapping[str, Tensor], rows: Table) -> dict[str, list[str]]:
 
 
 def _num_kinds(names: Iterable[str]) -> int:
-    """The number of names but for the numbers of layers in them."""
+    """Count the names, those that differ only in layer numbers once."""
     return len({re.sub(r"\d+", "*", name) for name in names})
 
 

@@ -1,4 +1,4 @@
-"""The command line: one table of verbs, and the manners that all verbs share.
+"""The command line: one table of verbs, and the behaviour that all verbs share.
 
 A verb is a typed function with a docstring (see `command_line`); its module is imported only when it is called, so that
 `sonant --help` answers at once. Exit codes: 0 all went well, 1 some inputs failed, 2 wrong use, 130 interrupted.
@@ -19,7 +19,7 @@ from sonant.errors import ConfigurationError, SonantError, SonantWarning, Unknow
 
 
 class Verb(NamedTuple):
-    """Where a verb's function lives, and what the overview says of it."""
+    """The function of a verb, and its summary in the overview."""
 
     function: str  # "module:function"
     summary: str
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def find_function(verb: str) -> VerbFunction:
-    """The Python function behind a verb."""
+    """Return the Python function of a verb."""
     module, _, name = VERBS[verb].function.partition(":")
     function: VerbFunction = getattr(import_module(module), name)
     return function
@@ -98,7 +98,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _split(arguments: list[str]) -> tuple[str, list[str]]:
-    """The longest verb that the arguments begin with, and what follows it."""
+    """Return the longest verb that the arguments begin with, and the arguments after it."""
     for words in (2, 1):
         verb = " ".join(arguments[:words])
         if verb in VERBS:
@@ -110,7 +110,7 @@ def _split(arguments: list[str]) -> tuple[str, list[str]]:
 
 @contextmanager
 def _short_warnings() -> Iterator[None]:
-    """Print our warnings as messages, each once, without the line of Python that gave them."""
+    """Print sonant's warnings as messages, each once, without the line of Python that gave them."""
     usual, told = warnings.showwarning, set[str]()
 
     def show(message: Any, category: type[Warning], *where: Any, **how: Any) -> None:

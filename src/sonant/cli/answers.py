@@ -19,7 +19,7 @@ from sonant.extraction.names import complaint, output_names
 
 
 class Answers:
-    """The recordings that a source stands for, and where what is said of them goes.
+    """The recordings that a source stands for, and the destination of their answers.
 
     Args:
         source: as `gather` takes it.
@@ -43,17 +43,17 @@ class Answers:
 
     @property
     def recordings(self) -> list[Any]:
-        """What to hand to the model."""
+        """The recordings as the model takes them."""
         return [entry.audio for entry in self.entries]
 
     def complain(self, item: int, error: Exception) -> None:
-        """Say which recording could not be used, and why."""
+        """Record and print which recording could not be used, and why."""
         entry = self.entries[item]
         self.failures.append(failure(entry.facts, error))
         print(complaint(entry.name, error), file=sys.stderr)
 
     def give(self, answers: Sequence[Any], render: Callable[[Entry, Any], str]) -> int:
-        """Print or write them, None for those that failed, and list these; returns the exit code."""
+        """Print or write the answers, None for recordings that failed; list these, and return the exit code."""
         answered = list(self._answered(answers))
         texts = [render(entry, answer) for entry, answer in answered]
         folder = self.place.path
@@ -70,7 +70,7 @@ class Answers:
         return 1 if self.failures else 0
 
     def _answered(self, answers: Sequence[Any]) -> Iterator[tuple[Entry, Any]]:
-        """Each answer that there is, with what it is an answer to: a recording, or a channel of one."""
+        """Yield each answer that is not None, with the recording or channel that it is for."""
         for entry, answer in zip(self.entries, answers, strict=True):
             if self.channel != "all":
                 yield from [] if answer is None else [(entry, answer)]
@@ -80,7 +80,7 @@ class Answers:
                     yield replace(entry, channel=channel), part
 
     def _file_names(self, answered: Sequence[Entry]) -> list[str]:
-        """The file of each answer; those of recordings without one are kept free for them."""
+        """Return the file of each answer; the names of recordings without an answer are reserved for them."""
         entries = list({entry.key: entry for entry in [*self.entries, *answered]}.values())
         names = output_names([entry.file_name for entry in entries], self.ending)
         file_of = {entry.key: name for entry, name in zip(entries, names, strict=True)}
@@ -91,7 +91,7 @@ class Answers:
 def answering(
     source: str, place: Destination[Any], *, ending: str, joinable: bool = True, channel: Channel | None = None
 ) -> Iterator[Answers]:
-    """`Answers` whose place no other job writes meanwhile."""
+    """Open `Answers`, and lock their destination against other jobs while the context is open."""
     answers = Answers(source, place, ending=ending, joinable=joinable, channel=channel)
     with place.held():
         yield answers

@@ -1,4 +1,4 @@
-"""`sonant bench`: how fast the models run on this machine, beside other implementations."""
+"""`sonant bench`: the speed of the models on this machine, beside other implementations."""
 
 import sys
 from pathlib import Path
@@ -98,6 +98,6 @@ bench.__doc__ = (bench.__doc__ or "").replace(
 
 
 def _say(text: str) -> None:
-    """A line for each step; what goes on inside one only on a terminal."""
+    """Print a line for each step, and messages from inside a step on a terminal only."""
     if not text.startswith(" ") or sys.stderr.isatty():
         print(text, file=sys.stderr, flush=True)

@@ -69,7 +69,7 @@ def _shield(arguments: Sequence[str]) -> list[str]:
 
 
 def build_parser(function: VerbFunction, verb: str, *, below: Mapping[str, str]) -> "Parser":
-    """The parser of one verb."""
+    """Return the parser of one verb."""
     docs = Docs.read(function)
     parser = Parser(verb)
     for parameter in inspect.signature(function, eval_str=True).parameters.values():
@@ -84,7 +84,7 @@ def build_parser(function: VerbFunction, verb: str, *, below: Mapping[str, str])
 
 
 def overview(verbs: Mapping[str, str]) -> str:
-    """Return what `sonant` alone prints."""
+    """Return the text that `sonant` prints without arguments."""
     width = max(map(len, verbs))
     lines = [f"  {name:{width}}  {summary}" for name, summary in verbs.items()]
     return "\n".join(
@@ -102,7 +102,7 @@ def overview(verbs: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class ParameterDocs:
-    """What a docstring says of one parameter."""
+    """The documentation of one parameter in a docstring."""
 
     text: str = ""
     flag: str | None = None  # "-o"
@@ -119,7 +119,7 @@ class Docs:
 
     @classmethod
     def read(cls, function: Callable[..., Any]) -> "Docs":
-        """Take the docstring of a function apart; sections are headed `Args:` and `Examples:`, others are left out."""
+        """Parse the docstring of a function; sections are headed `Args:` and `Examples:`, others are left out."""
         pieces = re.split(r"^(\w+):\n(?=[ ]|\n)", (inspect.getdoc(function) or "") + "\n", flags=re.MULTILINE)
         sections = dict(zip(pieces[1::2], pieces[2::2], strict=True))
         parameters: dict[str, ParameterDocs] = {}
@@ -142,7 +142,7 @@ LISTS = (list, tuple, Sequence)
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Leaves room for long option names, and names the value of an option once: `-o, --output OUT`."""
+    """A formatter with room for long option names, which names the value of an option once: `-o, --output OUT`."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30, width=_width())
@@ -154,7 +154,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class _Gather(argparse.Action):
-    """A list option that is given again adds to what it was given before; the default is for when it is not given."""
+    """A list option that may be given several times, which adds up the values; the default holds if it is not given."""
 
     def __call__(self, _: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:  # noqa: ARG002
         before = getattr(namespace, self.dest)
@@ -172,7 +172,7 @@ class Parser(argparse.ArgumentParser):
         self._optional = self.add_argument_group("options")
 
     def add(self, parameter: inspect.Parameter, docs: ParameterDocs) -> None:
-        """One parameter of the function becomes one argument."""
+        """Add an argument for one parameter of the function."""
         annotation = str if parameter.annotation is parameter.empty else parameter.annotation
         text = docs.text.replace("%", "%%")
         if not isinstance(parameter.default, bool) and parameter.default not in (parameter.empty, None, (), ""):
@@ -241,7 +241,7 @@ def _is_list(annotation: Any) -> bool:
 
 
 def _word(annotation: Any, name: str) -> str:
-    """Return what stands for a value in the help: its choices, or the last word of the parameter's name."""
+    """Return the placeholder of a value in the help: its choices, or the last word of the parameter's name."""
     members = [member for member in get_args(annotation) if member is not type(None)]
     if get_origin(annotation) in UNIONS and len(members) == 1:
         return _word(members[0], name)
@@ -309,7 +309,7 @@ def _one_of(text: str, known: Iterable[str]) -> str:
 
 
 def _alternatives(annotation: Any) -> list[str]:
-    """Return what a type accepts, in words."""
+    """Describe the values that a type accepts."""
     origin, members = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return [f"'{choice}'" for choice in members]
@@ -321,7 +321,7 @@ def _alternatives(annotation: Any) -> list[str]:
 
 
 def _refuse(left: Sequence[str], parser: Parser, verb: str, below: Mapping[str, str]) -> NoReturn:
-    """Say what is wrong with the arguments that found no place."""
+    """Raise the error for arguments that fit no parameter."""
     for argument in left:
         if argument.startswith("-") and argument != "-":
             raise UnknownName(f"option of sonant {verb}", argument.partition("=")[0], parser.options)

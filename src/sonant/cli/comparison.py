@@ -1,4 +1,4 @@
-"""How models look side by side: one column a model; into a pipe, one line a fact."""
+"""Models printed side by side: one column for each model; into a pipe, one line for each fact."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -38,7 +38,7 @@ FACTS: tuple[tuple[str, Callable[[Card], str]], ...] = (
 
 
 def as_data(cards: Sequence[Card]) -> list[dict[str, Any]]:
-    """The published numbers as plain data."""
+    """Return the published numbers as plain data."""
     return [{**score._asdict(), "best": score.best} for score in scores(cards)]
 
 
@@ -64,7 +64,7 @@ def _preset(preset: Preset) -> str:
 
 
 def _results(cards: Sequence[Card]) -> Iterator[tuple[str, list[Line]]]:
-    """For each benchmark a heading and its lines."""
+    """Yield a heading and its lines for each benchmark."""
     for benchmark, group in groupby(scores(cards), key=lambda score: score.benchmark):
         conditions: dict[str, list[Score]] = {}
         metrics: dict[str, None] = {}
@@ -83,7 +83,7 @@ def _results(cards: Sequence[Card]) -> Iterator[tuple[str, list[Line]]]:
 
 
 def _cell(rows: Sequence[Score], card: Card) -> Cell:
-    """What stands under a model for one condition."""
+    """Return the entry of a model for one condition."""
     known = [_number(row, card) for row in rows]
     return Text(" / ").join(known) if any(card.name in row.values for row in rows) else "-"
 
@@ -97,7 +97,7 @@ def _number(score: Score, card: Card) -> Text:
 
 
 def _widths(console: Console, lines: Sequence[Line]) -> list[int]:
-    """Of the columns: equal shares of a terminal; in a pipe, as much as the longest entry takes."""
+    """Return the widths of the columns: equal shares of a terminal; in a pipe, those of the longest entries."""
     count = len(lines[0][1])
     if console.is_terminal:
         return [LABEL_WIDTH, *[max(LEAST_WIDTH, (console.width - LABEL_WIDTH - 2 * count) // count)] * count]

@@ -1,4 +1,4 @@
-"""What commands print to: a terminal in colour and as wide as it is, or a pipe, one thing a line."""
+"""The console that commands print to: a terminal in colour, or a pipe with one item per line."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ def make_console() -> Console:
 
 
 def print_parts(console: Console, parts: Sequence[RenderableType]) -> None:
-    """Print, and into a pipe without the blanks that fill up the lines."""
+    """Print parts; into a pipe, without trailing blanks."""
     if console.is_terminal:
         console.print(*parts, sep="\n")
         return
@@ -24,5 +24,5 @@ def print_parts(console: Console, parts: Sequence[RenderableType]) -> None:
 
 
 def plain_table(*titles: str) -> Table:
-    """A table without lines."""
+    """Return a table without rules."""
     return Table(*titles, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")

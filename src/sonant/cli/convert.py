@@ -1,4 +1,4 @@
-"""`sonant convert`."""
+"""`sonant convert`: checkpoints to other formats, and to graphs."""
 
 import json as json_module
 import sys
@@ -192,7 +192,7 @@ def _print_rows(rows: dict[str, str]) -> None:
 
 
 def _settings(text: str) -> dict[str, Any]:
-    """'num_heads=8 normalize=true conv_strides=[5,2]' as a dict; values are JSON, or words."""
+    """Parse 'num_heads=8 normalize=true conv_strides=[5,2]' into a dict; values are JSON, or words."""
     settings: dict[str, Any] = {}
     for part in text.split():
         name, equals, value = part.partition("=")

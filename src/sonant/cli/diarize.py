@@ -1,4 +1,4 @@
-"""`sonant diarize`: who speaks when."""
+"""`sonant diarize`: recordings to the turns of speakers."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -91,7 +91,7 @@ def diarize(
 
 
 def _rttm_names(names: Sequence[str]) -> dict[str, str]:
-    """What recordings are called in RTTM: without their endings and blanks, unless two would be called the same."""
+    """Return the names of recordings in RTTM: without ending and blanks, unless two would have the same name."""
     from sonant.errors import one_line
     from sonant.extraction.names import without_ending
 

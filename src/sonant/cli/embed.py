@@ -95,7 +95,7 @@ def embed(
 
 
 def _announce(estimate: "Estimate") -> None:
-    """Say on stderr what is to come."""
+    """Print an estimate of the run on stderr."""
     kept = f", {estimate.kept} done before" if estimate.kept else ""
     changed = f", {estimate.changed} changed since" if estimate.changed else ""
     gone = f", {estimate.gone} gone since" if estimate.gone else ""
@@ -123,7 +123,7 @@ def _print(summary: "Summary") -> None:
 
 
 def _print_failures(errors: Path, *, most: int = 3) -> None:
-    """Say why the first of the recordings that are listed in a file could not be used."""
+    """Print why the first of the recordings listed in a file could not be used."""
     from json import loads
 
     from sonant.extraction.names import complaint

@@ -1,4 +1,4 @@
-"""`sonant keys` and its kin: the API keys of a server."""
+"""`sonant keys`, `keys create` and `keys revoke`: the API keys of a server."""
 
 import json as _json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How the catalogue looks in a terminal; into a pipe goes plain text, one model a line."""
+"""The catalogue printed in a terminal; into a pipe goes plain text, one model per line."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
@@ -49,7 +49,7 @@ COLUMNS = (
 
 
 def print_list(cards: Sequence[Card]) -> None:
-    """Print one line a model."""
+    """Print one line for each model."""
     console = make_console()
     columns = [column for column in COLUMNS if column.from_width <= console.width]
     table = plain_table()
@@ -103,7 +103,7 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
 
 
 def _shape(config: BackboneConfig) -> Iterable[tuple[str, str]]:
-    """What a model is made of."""
+    """Yield the parts of a model, by name."""
     match config:
         case WaveformTransformerConfig():
             yield "extractor", f"{_convolutions(config.conv_channels)}, {config.extractor_norm} norm"
@@ -145,7 +145,7 @@ def _blocks(
 
 
 def _results(card: Card) -> Iterable[RenderableType]:
-    """A table a benchmark, then the sources by number."""
+    """Yield a table for each benchmark, then the sources by number."""
     if not card.results:
         see = f"; see {card.pretrained} for the authors' own fine-tuned models" if card.pretrained else ""
         yield f"  none in our tables{see}"
@@ -178,7 +178,7 @@ def _as_table(benchmark: str, metrics: Sequence[str], rows: Sequence[Result], ma
 
 
 def _digits(score: float) -> int:
-    """Digits after the point."""
+    """Return the number of digits after the decimal point."""
     return len(repr(score).partition(".")[2])
 
 

@@ -1,4 +1,4 @@
-"""`sonant models`, `sonant models show` and `sonant models compare`: what the catalogue knows."""
+"""`sonant models`, `sonant models show` and `sonant models compare`: the catalogue of models."""
 
 import json as _json
 from dataclasses import asdict
@@ -95,7 +95,7 @@ def compare_models(*names: str, json: bool = False) -> int:
 
 
 def summary(card: "Card") -> dict[str, Any]:
-    """A card's row in the list, as plain data."""
+    """Return a card's row in the list, as plain data."""
     return {
         "name": card.name,
         "title": card.title,
@@ -118,7 +118,7 @@ def summary(card: "Card") -> dict[str, Any]:
 
 
 def details(card: "Card") -> dict[str, Any]:
-    """A whole card, as plain data."""
+    """Return a whole card, as plain data."""
     from sonant.models.loading import loading
 
     title, address = card.paper
@@ -133,5 +133,5 @@ def details(card: "Card") -> dict[str, Any]:
 
 
 def presets_of(card: "Card") -> dict[str, dict[str, Any]]:
-    """Layer and pooling by task, as plain data."""
+    """Return layer and pooling by task, as plain data."""
     return {task: asdict(preset) for task, preset in card.presets.items()}

@@ -16,9 +16,9 @@ ACTOR = "command line"  # in the audit log
 
 
 def with_accounts(data: Path | None, database: str | None, work: "Callable[[Accounts], Awaitable[T]]") -> T:
-    """Open the accounts of the server with this data folder or this database, and do something with them.
+    """Open the accounts of the server with this data folder or this database, and do `work` with them.
 
-    Raises ConfigurationError: there is none there, or what is asked for cannot be done.
+    Raises ConfigurationError: there are no accounts there, or the work cannot be done.
     """
     try:
         from sonant.server.accounts.accounts import Accounts
@@ -47,7 +47,7 @@ def with_accounts(data: Path | None, database: str | None, work: "Callable[[Acco
 
 
 async def find_user(accounts: "Accounts", email: str) -> "User":
-    """Raises UnknownName: nobody has this address."""
+    """Find the user with this address; raise UnknownName if there is none."""
     user = await accounts.users.find(email)
     if user is None:
         raise UnknownName("user", email, [known.email for known in await accounts.users.search()])
@@ -55,7 +55,7 @@ async def find_user(accounts: "Accounts", email: str) -> "User":
 
 
 def day(moment: int | None) -> str:
-    """A unix time as a date, in UTC."""
+    """Return a Unix time as a date, in UTC."""
     from datetime import UTC, datetime
 
     return "" if moment is None else datetime.fromtimestamp(moment, UTC).date().isoformat()

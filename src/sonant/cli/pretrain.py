@@ -51,7 +51,7 @@ pretrain.__doc__ = (pretrain.__doc__ or "").replace("{recipes}", ", ".join(PRETR
 
 
 def plan(run: "PretrainingRun") -> dict[str, Any]:
-    """A run's settings and cost, as plain data."""
+    """Return a run's settings and cost, as plain data."""
     from dataclasses import asdict
 
     from sonant.recipes.cost import ASSUMPTIONS, estimate, needs

@@ -1,4 +1,4 @@
-"""How a pretraining run looks before it starts: what is learned, for how long, at what cost."""
+"""The plan of a pretraining run before it starts: its objectives, duration and cost."""
 
 import inspect
 import re
@@ -19,7 +19,7 @@ from sonant.training.schedules import Schedule, TriStage
 
 
 def print_plan(recipe: str, run: PretrainingRun) -> None:
-    """Print a run."""
+    """Print the plan of a run."""
     cost = estimate(run)
     shape = f"{run.model.num_layers} layers of {run.model.dim}, {cost.parameters / 1e6:,.1f} M parameters"
     parts: list[RenderableType] = [Text.assemble((recipe, "bold"), f"  {family_of(run.model)}, {shape}"), ""]
@@ -66,7 +66,7 @@ def _amounts(cost: StageCost) -> tuple[str, ...]:
 
 
 def describe(objective: ObjectiveConfig) -> str:
-    """Return what an objective learns, in words: its name, and its targets where it has any."""
+    """Describe an objective: its name, and its targets if it has any."""
     words = _in_words(type(objective).__name__.removesuffix("Config").removesuffix("Objective"))
     targets = getattr(objective, "targets", None)
     if targets is None:
@@ -77,7 +77,7 @@ def describe(objective: ObjectiveConfig) -> str:
 
 
 def _in_words(name: str) -> str:
-    """A name in camel case as words; abbreviations stay upper."""
+    """Return a name in camel case as words; abbreviations stay upper case."""
     words = re.findall(r"[A-Z]+(?=[A-Z][a-z]|$)|[A-Z][a-z0-9]*", name)
     return " ".join(word if len(word) > 1 and word.isupper() else word.lower() for word in words)
 
@@ -96,7 +96,7 @@ def _schedule(schedule: Schedule) -> str:
 
 
 def _time(hours: float) -> str:
-    """In the largest unit that makes two of it."""
+    """Return a time in the largest of years, h, min and s in which it is at least two."""
     for unit, length in (("years", 365 * 24.0), ("h", 1.0), ("min", 1 / 60)):
         if hours >= 2 * length:
             return f"{hours / length:,.0f} {unit}"

@@ -1,4 +1,4 @@
-"""`sonant users` and its kin: the accounts of a server."""
+"""`sonant users` and the commands below it: the accounts of a server."""
 
 import sys
 from pathlib import Path
@@ -221,7 +221,7 @@ def as_data(user: "User") -> dict[str, Any]:
 
 
 def ask_password() -> str:
-    """From the terminal, typed twice; or the first line of standard input."""
+    """Read a password from the terminal, typed twice, or from the first line of standard input."""
     from getpass import getpass
 
     from sonant.errors import ConfigurationError
@@ -235,7 +235,7 @@ def ask_password() -> str:
 
 
 def read_amount(text: str) -> "Decimal":
-    """Raises ConfigurationError: it is no number."""
+    """Return an amount as a number; raise ConfigurationError if it is none."""
     from decimal import Decimal, InvalidOperation
 
     from sonant.errors import ConfigurationError

@@ -1,4 +1,4 @@
-"""`sonant verify`: is it the same voice?"""
+"""`sonant verify`: comparison of the voices in two recordings."""
 
 from typing import Literal
 

@@ -38,5 +38,5 @@ def shortened(name: str, room: int) -> str:
 
 
 def digest(name: str) -> str:
-    """Return what tells a name from all others, in 16 letters."""
+    """Return a hash of a name, in 16 hexadecimal digits."""
     return sha256(name.encode(errors="surrogateescape")).hexdigest()[:16]

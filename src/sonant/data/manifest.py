@@ -134,7 +134,7 @@ def _seconds(row: Row, name: str, value: Any) -> float | None:
 
 
 def _refuse_other_encodings(row: Row, given: str, path: Path, fields: Mapping[str, Any]) -> None:
-    """Bytes that are not UTF-8 may be the name of a file that is there; anything else they can only garble."""
+    """Raise ManifestError for fields that are not UTF-8, unless they are the path of a file that is there."""
     garbled = [name for name, value in fields.items() if isinstance(value, str) and not _is_unicode(value)]
     if not _is_unicode(given) and not path.exists():
         garbled.insert(0, "path")

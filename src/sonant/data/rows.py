@@ -42,7 +42,7 @@ def text_of(path: Path) -> Iterator[TextIO]:
 
 
 def lines_of(path: Path) -> Iterator[tuple[str, str]]:
-    """Where each line that is not empty stands, and the line without its end."""
+    """Yield the place (path and number) of each line that is not empty, and the line without its end."""
     with text_of(path) as text:
         for number, line in enumerate(text, start=1):
             if line.strip():

@@ -1,4 +1,4 @@
-"""Which recordings make a batch: of like length, up to a budget of audio."""
+"""Batches of recordings of similar length, up to a budget of audio."""
 
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -9,7 +9,7 @@ from sonant.errors import ConfigurationError
 
 
 class BatchSampler:
-    """Batches of recordings of like length; their order is a function of seed and epoch alone, so resuming is free.
+    """Batches of recordings of similar length; their order is a function of seed and epoch alone, so resuming is free.
 
     Args:
         lengths: of each recording, in samples.

@@ -25,7 +25,7 @@ def read_tsv(path: Path) -> Iterator[Row]:
 
 
 def _read_fairseq(path: Path) -> Iterator[Row]:
-    """Paths are put behind the root; the rate of the samples is not said, so their number is no duration."""
+    """Read fairseq's list, its paths behind the root; without a sampling rate the number of samples is no duration."""
     lines = lines_of(path)
     _, root = next(lines)
     for where, line in lines:

@@ -1,4 +1,4 @@
-"""From what a network says to text."""
+"""Decoding of a network's outputs to text."""
 
 from sonant.decoding.autoregressive import Hypothesis, beam_search, greedy
 

@@ -1,4 +1,4 @@
-"""What the tokens of a CTC head mean: which is the blank, which part words, which are never written."""
+"""The meaning of a CTC head's tokens: which is the blank, which separate words, which are never written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Alphabet:
 
     Attributes:
         tokens: by number; "" for a number without a token.
-        blank: number of the token that says nothing.
+        blank: number of the blank token.
         delimiters: numbers of the tokens between words.
         special: numbers of tokens that are never written.
         initial: numbers of the tokens that begin a word: sentencepiece's "▁to"; every token where these are phonemes.
@@ -73,7 +73,7 @@ class Alphabet:
 
         Args:
             vocabulary: the tokens by number.
-            blank: number of the token that says nothing.
+            blank: number of the blank token.
             tokenizer: what `tokenizer_config.json` says; without it the defaults of `Wav2Vec2CTCTokenizer` hold.
         """
         told = tokenizer or {}

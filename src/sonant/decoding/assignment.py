@@ -1,14 +1,14 @@
-"""Who in one list is who in another: the pairs whose gains add up to the most."""
+"""Assignment between the members of two lists: the pairs whose gains add up to the most."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
 def best_assignment(gains: ArrayLike) -> NDArray[np.int64]:
-    """For each row of (rows, columns) the column that it is paired with, or -1; no column is taken twice.
+    """Return for each row of (rows, columns) the column that it is paired with, or -1; no column is taken twice.
 
-    As many pairs are made as the shorter side has members, and no other choice of pairs has a larger sum. Rows come in
-    one after another; each takes its place along the shortest way that moves others, in O(rows^2 columns).
+    As many pairs are made as the shorter side has members, and no other choice of pairs has a larger sum. Rows are
+    added one after another, each by the shortest augmenting path, in O(rows^2 columns).
 
     Source: Jonker & Volgenant, Computing 38 (1987), without its quick start.
     """

@@ -1,4 +1,4 @@
-"""Texts from a decoder that says, token after token, what may come next."""
+"""Texts from a decoder that predicts one token after another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sonant.errors import ConfigurationError
 
 
 class State(Protocol):
-    """What a decoder remembers of unfinished texts."""
+    """The state of a decoder for unfinished texts."""
 
     def select(self, rows: Tensor, /) -> Self: ...
 
@@ -21,7 +21,7 @@ S = TypeVar("S", bound=State)
 
 
 class Decoder(Protocol[S]):
-    """A network that goes on with texts, over what it has read of one clip."""
+    """A network that continues texts, given the encoded frames of one clip."""
 
     def start(self, memory: Tensor, /) -> S: ...
     def step(self, tokens: Tensor, state: S, /) -> tuple[Tensor, S]:
@@ -41,7 +41,7 @@ class Hypothesis:
     score: float
 
     def worth(self, length_penalty: float) -> float:
-        """By what texts of different lengths are compared."""
+        """Return the score by which texts of different lengths are compared."""
         return self.score / (len(self.tokens) + 1) ** length_penalty
 
 

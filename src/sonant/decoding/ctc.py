@@ -1,4 +1,4 @@
-"""From what each frame says to words with times: the best path of connectionist temporal classification."""
+"""Words with times from the outputs of each frame: the best path of connectionist temporal classification."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Path:
 
 @dataclass(frozen=True)
 class Emission:
-    """One token that was said.
+    """One token of the decoded sequence, with its frames.
 
     Attributes:
         token: its number.
-        start_frame, end_frame: the frames that say it, the end not included.
+        start_frame, end_frame: its frames, the end not included.
     """
 
     token: int

@@ -1,4 +1,4 @@
-"""What is found in a recording: words and speakers, with their times."""
+"""Results of decoding a recording: words and speakers, with their times."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,13 +29,13 @@ def written(words: Sequence[Word]) -> str:
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said.
+    """The transcript of a recording.
 
     Attributes:
         text: the words, each behind its `before`.
-        words: in order.
-        duration_seconds: of the recording.
-        confidence: mean probability of the frames that say something, 0 to 1; of all frames where none does.
+        words: the words in order.
+        duration_seconds: duration of the recording.
+        confidence: mean probability of the frames whose token is part of a word, 0 to 1; of all frames where none is.
     """
 
     text: str
@@ -60,11 +60,11 @@ class SpeakerTurn:
 
 @dataclass(frozen=True)
 class Verification:
-    """Whether two recordings are of one voice.
+    """The result of comparing the voices of two recordings.
 
     Attributes:
         score: cosine of the two vectors, -1 to 1.
-        threshold: from which on a score means the same voice.
+        threshold: lowest score that means the same voice.
     """
 
     score: float
@@ -72,5 +72,5 @@ class Verification:
 
     @property
     def same(self) -> bool:
-        """Whether it is the same voice."""
+        """Return whether it is the same voice."""
         return self.score >= self.threshold

@@ -1,4 +1,4 @@
-"""Where words part: in scripts that are written without spaces, and where a tokenizer takes a space out again."""
+"""Word boundaries in scripts that are written without spaces, and the spaces that a tokenizer removes again."""
 
 from collections.abc import Sequence
 from dataclasses import replace

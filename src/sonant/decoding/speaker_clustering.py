@@ -1,4 +1,4 @@
-"""Which stretches of a recording are of one voice, by vectors of them: the nearest are joined until few are left."""
+"""Clustering of the stretches of a recording by voice: the nearest of their vectors are joined until few are left."""
 
 from numbers import Real
 

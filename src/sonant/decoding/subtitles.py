@@ -1,4 +1,4 @@
-"""Words to segments that fit on a screen, and the files that players read: SubRip and WebVTT."""
+"""Subtitles: words in segments that fit on a screen, and the files that players read: SubRip and WebVTT."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,17 +26,17 @@ class Segment:
 
     @property
     def start_seconds(self) -> float:
-        """Of the first word."""
+        """The start of the first word."""
         return self.words[0].start_seconds
 
     @property
     def end_seconds(self) -> float:
-        """Of the last word."""
+        """The end of the last word."""
         return self.words[-1].end_seconds
 
     @property
     def confidence(self) -> float:
-        """Mean of the words'."""
+        """The mean confidence of the words."""
         return sum(word.confidence for word in self.words) / len(self.words)
 
 
@@ -94,7 +94,7 @@ def _columns(text: str) -> int:
 
 
 def srt(segments: Iterable[Segment]) -> str:
-    """SubRip: numbered titles, times with a comma."""
+    """Format segments as SubRip: numbered titles, times with a comma."""
     return "".join(
         f"{number}\n{_clock(each.start_seconds, ',')} --> {_clock(each.end_seconds, ',')}\n{each.text}\n\n"
         for number, each in enumerate(segments, start=1)
@@ -102,7 +102,7 @@ def srt(segments: Iterable[Segment]) -> str:
 
 
 def vtt(segments: Iterable[Segment]) -> str:
-    """WebVTT; `&` and `<` are written as its markup wants them."""
+    """Format segments as WebVTT; `&`, `<` and `>` are escaped."""
     cues = (
         f"{_clock(each.start_seconds, '.')} --> {_clock(each.end_seconds, '.')}\n{_escaped(each.text)}\n\n"
         for each in segments
@@ -115,7 +115,7 @@ def _escaped(text: str) -> str:
 
 
 def _clock(seconds: float, point: str) -> str:
-    """12:34:56,789"""
+    """Format a time as 12:34:56,789."""
     milliseconds = round(seconds * 1000)
     minutes, milliseconds = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)

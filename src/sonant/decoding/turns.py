@@ -1,4 +1,4 @@
-"""From how likely each speaker speaks in each frame to who spoke when; and the file format that keeps it."""
+"""Speaker turns from the probability of each speaker in each frame, and the file format that stores them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

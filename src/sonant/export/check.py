@@ -1,4 +1,4 @@
-"""Runs a graph beside the model that it was made of, and says how far apart they are."""
+"""Comparison of a graph with the model that it was made from."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ FEWEST_EQUAL_CODES = 0.99  # the nearest of two code vectors that are equally fa
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a graph compares with the packed model on noise: clips of several lengths, alone and in batches.
+    """The agreement of a graph with the packed model on noise: clips of several lengths, alone and in batches.
 
     Attributes:
         largest_difference: of any number of any state, over the root mean square of that state.
         lowest_cosine: between the two versions of a frame, over all frames of all states.
         equal_codes: share of the frames whose codes are the same; 1 for models without codes. Clips with another code
             are left out of the other two numbers: all their frames differ.
-        clips: how many were compared.
+        clips: number of clips compared.
     """
 
     largest_difference: float
@@ -60,7 +60,7 @@ class Agreement:
 
 @torch.inference_mode()
 def compare(graph: Graph, backbone: Backbone, *, normalize: bool) -> Agreement:
-    """Run both on noise that swells and sinks; what lies behind a clip in the padded form is noise, too.
+    """Run both on noise of varying loudness; the padding after a clip is noise, too.
 
     Args:
         normalize: whether the graph normalises waveforms by itself.
@@ -102,7 +102,7 @@ def _by_clip(outputs: dict[str, Tensor]) -> list[dict[str, Tensor]]:
 
 
 def _expected(backbone: Backbone, speech: Packed, names: Collection[str]) -> list[dict[str, Tensor]]:
-    """The same of the packed model."""
+    """Return the same for the packed model."""
     layers = {name: _layer(name) for name in names if name != "codes"}
     encoded = backbone(speech, layers=layers.values())
     states = {name: encoded.last if layer == "last" else encoded.hidden_states[layer] for name, layer in layers.items()}

@@ -1,4 +1,4 @@
-"""The mel energies that w2v-BERT 2.0 hears, as products of matrices, which can be traced into a graph."""
+"""The mel energies that w2v-BERT 2.0 takes, as products of matrices, which can be traced into a graph."""
 
 import torch
 from torch import Tensor, nn

@@ -40,7 +40,7 @@ def to_onnx(
 
     Args:
         layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
-        normalize: whether the graph normalises waveforms, for a model that wants it.
+        normalize: whether the graph normalises waveforms, for a model that requires it.
         int8: whether the feed-forward layers multiply integers of eight bits.
         overwrite: replace the file if it exists.
 
@@ -105,7 +105,7 @@ def _write(twin: PaddedBackbone, path: Path, facts: dict[str, str], *, int8: boo
 
 
 def _name_axes(model: "onnx_ir.Model") -> None:
-    """Call the dynamic axes of the outputs what they are, where the exporter writes formulae."""
+    """Name the dynamic axes of the outputs, for which the exporter writes formulae."""
     for output in model.graph.outputs:
         assert output.shape is not None
         output.shape[0] = "batch"
@@ -123,7 +123,7 @@ def _demand_packages() -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what torch's exporter says of itself."""
+    """Silence the log messages and warnings of torch's exporter."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

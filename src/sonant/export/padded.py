@@ -1,4 +1,4 @@
-"""The blocks of the house on padded speech, which can be traced into a graph; packed speech, which loops, cannot.
+"""The package's blocks on padded speech, which can be traced into a graph; packed speech, which loops, cannot.
 
 Each takes the weights of the packed block that it stands for, and gives every clip what it has alone, at all its true
 frames. What lies behind a clip's last frame is never read by its frames, and means nothing.
@@ -67,7 +67,7 @@ def clip_norm(norm: ClipNorm | ClipGroupNorm, stream: Tensor, lengths: Tensor) -
     count = lengths.clamp(min=1)[:, None, None]
 
     def mean(values: Tensor) -> Tensor:
-        """Over time and the channels of each group: (batch, channels, 1)."""
+        """Return the mean over time and the channels of each group: (batch, channels, 1)."""
         by_group = (values.sum(2, keepdim=True) / count).unflatten(1, (norm.groups, -1))
         return by_group.mean(2, keepdim=True).expand_as(by_group).flatten(1, 2)
 
@@ -128,7 +128,7 @@ def attend(attention: SelfAttention, values: Tensor, mask: Tensor, positions: Te
 
 
 def own_clip(frames: Padded) -> Tensor:
-    """The mask that lets every query see the true frames of its clip: float (batch, 1, 1, time)."""
+    """Return the mask that lets every query attend to the true frames of its clip: float (batch, 1, 1, time)."""
     return torch.where(frames.valid, 0.0, NEVER)[:, None, None]
 
 
@@ -162,7 +162,7 @@ def transformer(
 
 
 def conv_module(module: ConvModule, x: Tensor) -> Tensor:
-    """(batch, time, dim) to the same; causal, so that it never sees what lies behind a clip."""
+    """Map (batch, time, dim) to the same; causal, so that it never depends on what lies after a clip."""
     gated = F.glu(module.inner(module.norm(x)), -1).transpose(1, 2)
     moved = module.depthwise(F.pad(gated, (module.depthwise.kernel_size[0] - 1, 0))).transpose(1, 2)
     return module.outer(F.silu(module.depthwise_norm(moved)))

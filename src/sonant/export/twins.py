@@ -42,7 +42,7 @@ class PaddedBackbone(nn.Module):
     Args:
         backbone: in evaluation mode; its parts are taken, not copied.
         layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
-        normalize: whether waveforms come as they are and are normalised here, if the model wants that.
+        normalize: whether waveforms are given as they are and are normalised here, if the model requires that.
     """
 
     def __init__(self, backbone: Backbone, layers: Collection[int | str] | None, *, normalize: bool) -> None:
@@ -203,8 +203,8 @@ def padded(
 
     Args:
         layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
-        normalize: whether waveforms come as they are and are normalised here, if the model wants that; otherwise they
-            must come normalised to a model that wants it.
+        normalize: whether waveforms are given as they are and are normalised here, if the model requires it; otherwise
+            they must be given normalised to a model that requires it.
 
     Raises:
         ConfigurationError: the family has no padded form, or the model has adapters, hooks or other parts that a

@@ -1,1 +1,1 @@
-"""Recordings to features, in memory or in files: knows protocols and arrays, no model family."""
+"""Extraction of features from recordings, in memory or into files, independently of the model family."""

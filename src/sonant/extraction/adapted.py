@@ -1,4 +1,4 @@
-"""Frames that pass through the convolutional adapter of a model before a head reads them, as they come."""
+"""A model's convolutional adapter between its frames and a head, block by block."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,14 +15,14 @@ AdapterOn = Callable[[torch.device], ConvAdapter]
 
 
 class _StreamedGate:
-    """A strided convolution over frames that come in blocks: the same as over all at once."""
+    """A strided convolution over frames in blocks, with the same result as over all frames at once."""
 
     def __init__(self) -> None:
         self._held: Tensor | None = None  # the frames that windows to come will see
         self._skip = 0  # frames to come that no window sees, where the stride is longer than the kernel
 
     def __call__(self, gate: StridedGate, frames: Tensor, *, ended: bool) -> Tensor:
-        """Map the next frames (frames, dim) to the frames of the output (fewer, dim) that are settled by now."""
+        """Map the next frames (frames, dim) to the frames of the output (fewer, dim) that are final by now."""
         (kernel,), (stride,) = gate.kernel_size, gate.stride
         before = frames.new_zeros(gate.margin, frames.shape[1]) if self._held is None else self._held
         after = frames.new_zeros(gate.margin if ended else 0, frames.shape[1])
@@ -38,14 +38,14 @@ class _StreamedGate:
 
 
 class AdaptedSink:
-    """A receiver of the last state that hands another what the adapter makes of it.
+    """A sink for the last state that passes the adapter's output on to another sink.
 
     An adapter of convolutions alone is run on blocks of frames, to the same result: memory does not grow with the
     recording. One with attention needs the whole recording: its frames are kept until the end.
 
     Args:
         adapter_on: the adapter on a device.
-        sink: the receiver of what it gives.
+        sink: the receiver of the adapter's output.
     """
 
     def __init__(self, adapter_on: AdapterOn, sink: Any) -> None:
@@ -66,12 +66,12 @@ class AdaptedSink:
             self._blocks.append(frames[0])
 
     def so_far(self) -> Any:
-        """Return what the other receiver has settled of the frames handed on so far."""
+        """Return the other sink's final result for the frames passed on so far."""
         return self._sink.so_far()
 
     @torch.no_grad()
     def finish(self) -> Any:
-        """Hand on what is left, and return the result of the other receiver."""
+        """Pass on the remaining frames, and return the result of the other sink."""
         frames = torch.cat(self._blocks)
         adapter = self._adapter_on(frames.device)
         with evaluated(adapter):

@@ -1,4 +1,4 @@
-"""Which recordings share a forward pass: a function of their lengths alone, so a resumed run packs the same batches."""
+"""Packing of recordings into batches, by their lengths alone, so that a resumed run packs the same batches."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ GPU_SECONDS = (60.0, 600.0)  # beyond, even the largest GPUs are busy
 
 
 def usual_batch_seconds(gpu_bytes: int | None) -> float:
-    """Audio that a forward pass holds unless somebody says otherwise, by the memory of the GPU (None: on a CPU).
+    """Return the default seconds of audio in a forward pass, by the memory of the GPU (None: on a CPU).
 
     A second takes 25 MB at most, in the first convolution of a plain module in float32: 3,200 frames of 512 channels,
-    four times over. So at most half of the memory is taken, and what is too much after all is halved.
+    four times over. So a batch takes at most half of the memory, and one that does not fit after all is halved.
     """
     if gpu_bytes is None:
         return CPU_SECONDS
@@ -22,18 +22,18 @@ def usual_batch_seconds(gpu_bytes: int | None) -> float:
 
 @dataclass(frozen=True)
 class Batch:
-    """Numbers of recordings that are computed together; one that is `windowed` is alone."""
+    """The numbers of recordings that share a forward pass; a recording that is `windowed` is alone in its batch."""
 
     items: tuple[int, ...]
     windowed: bool = False
 
     def only(self, wanted: Collection[int]) -> "Batch":
-        """The batch without what is not wanted."""
+        """Return the batch with the wanted recordings alone."""
         return Batch(tuple(item for item in self.items if item in wanted), self.windowed)
 
 
 def pack(seconds: Sequence[float | None], *, batch_seconds: float, window_seconds: float | None) -> list[Batch]:
-    """Longest first, so that memory is short at the start or never; each batch holds at most `batch_seconds`.
+    """Pack recordings into batches of at most `batch_seconds`, longest first, so that memory runs out early or never.
 
     A recording longer than that has a batch of its own; one longer than `window_seconds` is cut into windows.
     Recordings of unknown length (None) are left out.
@@ -57,7 +57,7 @@ def pack(seconds: Sequence[float | None], *, batch_seconds: float, window_second
 
 
 def split(sizes: Sequence[int], budget: float) -> list[range]:
-    """Consecutive groups of clips, each within a budget of samples, or of one clip that alone exceeds it."""
+    """Split clips into consecutive groups, each within a budget of samples, or of one clip that alone exceeds it."""
     groups: list[range] = []
     start, total = 0, 0
     for i, size in enumerate(sizes):

@@ -1,4 +1,4 @@
-"""Many recordings to files: what a kill leaves behind is kept, and the finished folder is the same byte for byte.
+"""Bulk encoding of recordings into files; a killed run can be resumed, and gives the same files byte for byte.
 
 The output folder:
 
@@ -36,10 +36,10 @@ from sonant.extraction.summary import Estimate, Summary
 def embed_file(
     engine: Engine, entries: Sequence[Entry], path: Path, writer: Writer, *, show_progress: bool | None = None
 ) -> Summary:
-    """Encode one recording into one file; raises what is wrong with it.
+    """Encode one recording into one file; raise an error if it cannot be used.
 
-    Frames of a recording in windows lie in a folder beside the file, `NAME.unfinished`, until they are complete; a run
-    that was stopped goes on after its last window.
+    Frames of a recording in windows are kept in a folder beside the file, `NAME.unfinished`, until they are complete; a
+    run that was stopped resumes after its last window.
 
     Raises:
         ConfigurationError: there are several recordings, or another job writes this file.

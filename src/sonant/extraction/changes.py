@@ -1,4 +1,4 @@
-"""What earlier results are worth now: which recordings are as they were, which changed, which are gone."""
+"""A comparison of earlier results with the recordings now: unchanged, changed or gone."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ Rows = Mapping[str, Mapping[str, Any]]  # lines of an index by their keys (`name
 
 @dataclass(frozen=True)
 class Review:
-    """Keys of recordings that have results already.
+    """The keys of recordings that have results already.
 
     Attributes:
-        kept: these stand. Those of another source do too, as do those below a folder that cannot be listed now.
-        changed: another size, time or content than when they were computed, or no file any more.
-        gone: the source does not name them any more.
+        kept: unchanged recordings; also those of other sources, and those below a folder that cannot be listed now.
+        changed: recordings of another size, time or content than when they were computed, or no regular file any more.
+        gone: recordings that the source does not name any more.
     """
 
     kept: Collection[str]
@@ -28,8 +28,8 @@ class Review:
 def review(rows: Rows, entries: Sequence[Entry], *, complete: bool) -> Review:
     """Compare earlier results with the recordings of a source.
 
-    A result without a stamp, as older versions wrote them, is taken to be of the recording as it is; so is that of a
-    recording that cannot be looked at now.
+    A result without a stamp, as older versions wrote them, counts as unchanged; so does that of a recording whose file
+    status cannot be read now.
 
     Args:
         rows: the results.
@@ -44,7 +44,7 @@ def review(rows: Rows, entries: Sequence[Entry], *, complete: bool) -> Review:
 
 
 def stamped(row: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
-    """A line of the index with the stamp of its recording, if it has none."""
+    """Return a line of the index, with the stamp of its recording added if it has none."""
     return {**row, **({} if _stamp(row) else entry.stamp)}
 
 

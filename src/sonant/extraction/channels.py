@@ -1,4 +1,4 @@
-"""Recordings of a job, channel by channel where that is wanted."""
+"""The recordings of a job, split into channels if requested."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,9 +12,9 @@ from sonant.extraction.sources import AudioSource
 
 
 def of_channel(entries: Sequence[Entry], channel: Channel | None) -> list[Entry]:
-    """The entries as they are read: of the mean, of one channel, or, of "all", one for each channel of each.
+    """Return the entries for the mean of the channels, for one channel or, with "all", one for each channel of each.
 
-    Of a recording that cannot be opened there is the first channel: reading it says what is wrong.
+    A recording that cannot be opened is given as its first channel, and reading that raises the error.
     """
     check_channel(channel)
     if channel is None or channel == "mix":

@@ -1,4 +1,4 @@
-"""The frames of a recording to what a head says of the whole: labels, or numbers, by name."""
+"""Classification or regression of a whole recording from its frames, by a head."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ LAST_LAYERS: dict[str, tuple[str, ...]] = {  # by the kind of head
 
 
 class ClassificationSink:
-    """A receiver that pools what the head makes of the frames: memory does not grow with the recording.
+    """A sink that pools the head's projection of the frames; its memory does not grow with the recording.
 
     Args:
         head_on: the head on a device.

@@ -1,4 +1,4 @@
-"""Where results go: lines on standard output, one file, or a folder; told by the name of the output."""
+"""The destination of results, by the name of the output: lines on standard output, one file, or a folder."""
 
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -27,12 +27,12 @@ _FILES = AUDIO_SUFFIXES | {
 
 @dataclass(frozen=True)
 class Destination(Generic[Kind]):
-    """Where results go.
+    """The destination of results.
 
     Attributes:
         path: of a file or folder; None: standard output.
-        kind: of the files.
-        is_folder: whether each recording has a file of its own there.
+        kind: the format of the files.
+        is_folder: whether it is a folder with a file for each recording.
     """
 
     path: Path | None
@@ -41,13 +41,13 @@ class Destination(Generic[Kind]):
 
     @property
     def errors_path(self) -> Path | None:
-        """Where recordings that could not be used are listed: in the folder, or beside the file."""
+        """The file that lists recordings that could not be used: in the folder, or beside the output file."""
         if self.path is None:
             return None
         return self.path / "errors.jsonl" if self.is_folder else self.path.with_name(f"{self.path.name}.errors.jsonl")
 
     def held(self) -> AbstractContextManager[None]:
-        """Let no other job write there meanwhile."""
+        """Lock the destination against other jobs while the context is open."""
         return nullcontext() if self.path is None else held(self.path, is_folder=self.is_folder)
 
 
@@ -62,20 +62,20 @@ def destination(
     printed: Kind | None,
     source: str | PathLike[str] | None = None,
 ) -> Destination[Kind]:
-    """Return where an output of this name leads.
+    """Return the destination that an output's name stands for.
 
-    A folder that is there is a folder, whatever its name. One of `endings` is one file. An ending that other kinds of
+    A folder that exists is a folder, whatever its name. One of `endings` is one file. An ending that other kinds of
     files have, of audio or of a table, is refused; any other name is a folder, `run.v2` too.
 
     Args:
-        output: as it was given; "-" and None are standard output.
-        kind: that was asked for; None: by the ending, else `usual`.
-        what: is written, for messages: "vectors".
-        endings: that name one file, with the kind of each.
-        folders: kinds of which each recording has a file of its own in a folder; others are one file by any name.
-        usual: the kind in a folder, unless one is asked for.
-        printed: the kind on standard output, unless one is asked for; None: nothing can be printed.
-        source: of the recordings, which is not to be written over.
+        output: the name as it was given; "-" and None are standard output.
+        kind: the kind that was requested; None: by the ending, else `usual`.
+        what: the name of the results in messages: "vectors".
+        endings: the endings of a single file, with the kind of each.
+        folders: the kinds with a file for each recording in a folder; others are a single file by any name.
+        usual: the kind in a folder, unless one is requested.
+        printed: the kind on standard output, unless one is requested; None: nothing can be printed.
+        source: the source of the recordings, which must not be overwritten.
 
     Raises:
         UnknownName: a kind that is none of these.

@@ -1,4 +1,4 @@
-"""Recordings through a model: packed to a budget, decoded ahead, long ones in windows, on one device or several."""
+"""The engine that runs a model over recordings: in batches, decoded ahead, long ones in windows, on many devices."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ UNUSABLE = (AudioError, MissingExtra, NonFiniteStates)  # what is wrong with one
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one recording: a value, or the error that kept it from having one."""
+    """The outcome of one recording: a value, or the error that prevented it."""
 
     item: int
     seconds: float
@@ -43,11 +43,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Recording:
-    """Decoded samples (samples,), normalised where the model wants that, unless they are too long for one pass.
+    """Decoded samples (samples,), normalised if the model needs it, unless they are too long for one pass.
 
     Attributes:
         samples: float32.
-        is_long: whether there are more of them than a window has, although the header promised fewer.
+        is_long: whether there are more of them than a window has, although the header announced fewer.
     """
 
     samples: np.ndarray
@@ -56,14 +56,14 @@ class Recording:
 
 @dataclass(frozen=True)
 class Job:
-    """A batch with its recordings decoded, or the error of decoding; a windowed one is read while it is computed."""
+    """A batch with its recordings decoded, or their errors; a windowed recording is read while it is computed."""
 
     batch: Batch
     recordings: tuple[Recording | Exception, ...] = ()
 
 
 class Engine:
-    """Runs one model, copied to every device, over recordings.
+    """An engine that runs one model, copied to every device, over recordings.
 
     Args:
         backbones: the same model on each device, in evaluation mode (`sonant.inference.prepare` makes them fast); their
@@ -77,7 +77,7 @@ class Engine:
         self.sampling_rate = first.sampling_rate
 
     def lengths(self, sources: Sequence[Source], *, on_error: OnError) -> tuple[list[float | None], list[Outcome]]:
-        """Seconds of each recording from its header (None where it cannot be read), and the failures."""
+        """Return the seconds of each recording from its header (None if it cannot be read), and the failures."""
         failures: list[Outcome] = []
         seconds: list[float | None] = []
         for item, length in enumerate(map_ahead(_length, sources, workers=READERS, depth=64)):
@@ -87,13 +87,13 @@ class Engine:
         return seconds, failures
 
     def batch_seconds(self, request: Request) -> float:
-        """Audio that shares a forward pass: what was asked for, else what suits the smallest of the devices."""
+        """Return the seconds of audio in a forward pass: as requested, else what suits the smallest of the devices."""
         if request.batch_seconds is not None:
             return request.batch_seconds
         return min(map(suitable_batch_seconds, self.backbones))
 
     def plan(self, seconds: Sequence[float | None], request: Request) -> list[Batch]:
-        """The batches, a function of the lengths, the request and the kind of device alone."""
+        """Pack the recordings into batches, which depend on the lengths, the request and the kind of device alone."""
         return pack(seconds, batch_seconds=self.batch_seconds(request), window_seconds=request.window_seconds)
 
     def run(
@@ -106,12 +106,12 @@ class Engine:
         on_error: OnError = "raise",
         progress: Callable[[float], None] = lambda _: None,
     ) -> Iterator[list[Outcome]]:
-        """The outcomes of each batch, batch by batch in order.
+        """Compute the batches, and yield the outcomes of each in order.
 
         Args:
             sources: the recordings.
-            batches: which share a forward pass, by number.
-            request: what is wanted of each.
+            batches: the numbers of recordings that share a forward pass.
+            request: what to compute of each.
             sink: makes the receiver of a recording's frames.
             on_error: "skip" makes an unusable recording an outcome with an error, "raise" raises it.
             progress: called with the seconds of audio done since the last call.
@@ -152,7 +152,7 @@ class Engine:
 
 @dataclass
 class _Run:
-    """One device at work on one request."""
+    """The work of one device on one request."""
 
     engine: Engine
     forward: Forward
@@ -163,7 +163,7 @@ class _Run:
     progress: Callable[[float], None]
 
     def job(self, job: Job, sources: Sequence[Source]) -> list[Outcome]:
-        """Compute a batch; outcomes in the order of its items."""
+        """Compute a batch, and return the outcomes in the order of its items."""
         if job.batch.windowed:
             (item,) = job.batch.items
             source = sources[item]
@@ -187,7 +187,7 @@ class _Run:
         return self.engine.sampling_rate
 
     def _delivered(self, item: int, source: Source, frames: Tensor | NonFiniteStates, seconds: float) -> Outcome:
-        """Return what becomes of a recording that went through in one pass."""
+        """Return the outcome of a recording that was computed in one pass."""
         sink = self.sink(item, windowed=False)
         try:
             count = deliver(sink, frames)
@@ -208,7 +208,7 @@ class _Run:
             raise
 
     def _windowed(self, item: int, blocks: Callable[[], Iterator[np.ndarray]], sink: Sink) -> Outcome:
-        """A long recording: statistics of the whole in a first pass where the model wants them, then windows."""
+        """Compute a long recording in windows, after a first pass for the statistics that the model needs, if any."""
         assert self.windowing is not None
         known = survey(self.forward.backbone, lambda: ahead(blocks()))
         frames, counter = 0, _Counter()
@@ -232,7 +232,7 @@ class _Run:
 
 
 class _Counter:
-    """Counts samples that pass through."""
+    """A counter of the samples that pass through it."""
 
     def __init__(self) -> None:
         self.samples = 0
@@ -252,9 +252,9 @@ def collect(
     show_progress: bool | None = False,
     make_sink: Callable[[Source], Sink] | None = None,
 ) -> tuple[list[Any], list[Outcome]]:
-    """All results in memory, in order, None where a recording failed; and the failures in order.
+    """Return all results in memory, in order, None where a recording failed; and the failures in order.
 
-    `make_sink` gives the receiver of a recording's frames; None: what `request` asks for, as tensors.
+    `make_sink` makes the receiver of a recording's frames; None: the results are tensors as in `request`.
     """
 
     def sink(item: int, *, windowed: bool) -> Sink:  # noqa: ARG001 - in memory all lengths are alike

@@ -1,4 +1,4 @@
-"""What the results of `sonant embed` look like on disk: arrays of frames, matrices of vectors, lines of an index."""
+"""The results of `sonant embed` on disk: arrays of frames, matrices of vectors, and the lines of an index."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ StoredType = Literal["float32", "float16"]
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What made the features: the model's name, the hub's revision, a hash of weights and settings, the arithmetic."""
+    """The origin of features: the model's name, the hub's revision, a hash of weights and settings, the precision."""
 
     model: str
     revision: str
@@ -32,7 +32,7 @@ class Identity:
 
 
 class Writer:
-    """Knows what a request looks like on disk."""
+    """A writer of the results of a request to files."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Writer:
         self.dim = request.vector_dim(identity.dim)
 
     def settings(self) -> dict[str, Any]:
-        """Whatever shapes the numbers; what only moves their last bit (device, batch size) is left out."""
+        """Return all that determines the numbers, but not what changes only their rounding (device, batch size)."""
         request = self.request
         return {
             "model": self.identity.model,
@@ -72,7 +72,7 @@ class Writer:
         }
 
     def row(self, entry: Entry, outcome: Outcome) -> dict[str, Any]:
-        """A recording's line in the index."""
+        """Return a recording's line in the index."""
         settings = self.settings()
         return {
             **entry.facts,
@@ -83,7 +83,7 @@ class Writer:
         }
 
     def unfinished(self, path: Path, entry: Entry) -> Unfinished:
-        """Return where a recording that takes long is kept meanwhile: of the same content, under the same settings."""
+        """Return the store of a long recording's unfinished results, valid for the same content and settings alone."""
         return Unfinished(path, {**entry.facts, **entry.stamp, **self.settings()})
 
     def frames(self, path: Path, outcome: Outcome) -> None:
@@ -101,7 +101,7 @@ class Writer:
         self._write(path, layers, {name: [row.get(name) for row in index] for name in named})
 
     def read_vectors(self, path: Path) -> np.ndarray:
-        """(layers, recordings, dim)."""
+        """Read the vectors (layers, recordings, dim)."""
         return read(path, kind=self.format, layer_names=self.request.layer_names, rows_first=True)
 
     def _write(self, path: Path, layers: Sequence[Rows], columns: Mapping[str, Sequence[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""States that are NaN or infinite: noticed in every pass, and explained once something is wrong."""
+"""Checks for states that are NaN or infinite, in every pass, and explanations of the cause."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,7 +18,7 @@ LEAST_RANGE = 1e5  # the largest number of float16 is smaller
 
 
 def are_finite(values: Iterable[Tensor]) -> bool:
-    """Return whether there is no NaN and no infinity in floating-point tensors; a GPU is waited for once."""
+    """Return whether floating-point tensors hold neither NaN nor infinity; synchronises with a GPU once."""
     held = list(values)
     if not held or bool(torch.stack([value.sum() for value in held]).isfinite().all()):
         return True
@@ -35,7 +35,7 @@ def require_range(states: Tensor, stored: np.dtype[Any]) -> None:
 
 
 def require_finite(made: Tensor, head: str) -> Tensor:
-    """Return what a head made of finite states, if that is finite too; else NonFiniteStates."""
+    """Return a head's output of finite states; raise NonFiniteStates if it is not finite."""
     if are_finite([made]):
         return made
     raise NonFiniteStates(
@@ -46,17 +46,17 @@ def require_finite(made: Tensor, head: str) -> Tensor:
 
 
 def non_finite(backbone: Backbone, samples: np.ndarray, statistics: ClipStatistics | None) -> NonFiniteStates:
-    """The error for a clip whose states are not finite: which is the first, and the likely cause.
+    """Return the error for a clip whose states are not finite, with the first such state and the likely cause.
 
     Args:
-        samples: float32 (samples,), as they went into the model.
-        statistics: as they did.
+        samples: float32 (samples,), as given to the model.
+        statistics: as given to the model.
     """
     return NonFiniteStates(f"{_first(backbone, samples, statistics)} {_cause(backbone, samples)}")
 
 
 def _first(backbone: Backbone, samples: np.ndarray, statistics: ClipStatistics | None) -> str:
-    """The lowest state that is not finite, in words."""
+    """Describe the lowest state that is not finite."""
     speech = Packed.pack([torch.from_numpy(samples).to(backbone.device, backbone.waveform_dtype)])
     encoded = backbone(speech, statistics=statistics)
     for number, state in sorted(encoded.hidden_states.items()):

@@ -27,7 +27,7 @@ from sonant.extraction.vector_spool import VectorSpool
 
 
 class FolderRun:
-    """One run of `embed_folder`; `oddities` are warnings by the names of the sources, as they come."""
+    """One run of `embed_folder`; `oddities` collects warnings by the names of the recordings while it runs."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class FolderRun:
         self.computed = 0
 
     def _reopen(self, source: str | None) -> None:
-        """Take up what there is: results that stand, of a finished folder or of a run that was stopped."""
+        """Load the results that are still valid, of a finished folder or of a run that was stopped."""
         has_results = any(path.exists() and path.stat().st_size for path in (self.index_path, self.journal_path))
         complete = settle(
             self.folder / "settings.json",
@@ -81,14 +81,14 @@ class FolderRun:
         self.results = {key: row for key, row in self.journal.rows.items() if key in self.review.kept}
 
     def _sweep(self) -> None:
-        """Remove what a kill left of files that were being written."""
+        """Remove partly written files that a killed run left."""
         for here, _, names in os.walk(self.folder):
             for name in names:
                 if name.endswith(".part"):
                     Path(here, name).unlink(missing_ok=True)
 
     def _file_names(self) -> list[str]:
-        """The file of each recording, by none of whose names another's result is kept already."""
+        """Return a file name for each recording that is not taken by another's kept result."""
         names = [entry.file_name for entry in self.entries]
         files = output_names(names, self.writer.format)
         if self.request.pool is not None:
@@ -159,7 +159,7 @@ class FolderRun:
         return self.folder / "unfinished" / sha256(self.entries[item].key.encode()).hexdigest()[:16]
 
     def _commit(self, outcomes: Sequence[Outcome]) -> None:
-        """Make a batch durable: its features first, then, in one write, the lines that say so."""
+        """Make a batch durable: write its features first, then, in one write, its lines of the journal."""
         rows = [self.writer.row(self.entries[outcome.item], outcome) for outcome in outcomes]
         if self.spool is not None:
             numbers = self.spool.append(outcome.value.numpy() for outcome in outcomes)
@@ -185,7 +185,7 @@ class FolderRun:
             write_lines(self.errors_path, [self.errors[item] for item in sorted(self.errors)])
 
     def _finish(self) -> int:
-        """The final files, in the order of the input; the journal goes last, so a kill here costs nothing either."""
+        """Write the final files in the order of the input; the journal goes last, so that a kill here loses nothing."""
         named = {entry.key: entry for entry in self.entries}
         elsewhere = sorted(set(self.results).difference(named))
         index = [stamped(self.results[key], entry) for key, entry in named.items() if key in self.results]
@@ -211,7 +211,7 @@ class FolderRun:
         return sum(path.stat().st_size for path in paths if path.exists())
 
     def _drop(self, used: Collection[str]) -> None:
-        """Remove the files of results that stand no more."""
+        """Remove the files of results that are no longer valid."""
         for file in {row["file"] for row in self.journal.lines if "file" in row}.difference(used):
             (self.folder / file).unlink(missing_ok=True)
             for folder in list(PurePath(file).parents)[:-1]:
@@ -219,7 +219,7 @@ class FolderRun:
                     (self.folder / folder).rmdir()
 
     def _estimate(self, seconds: float, recordings: int, unreadable: int) -> Estimate:
-        """Return how much there is to do; refuses what the disk has no room for."""
+        """Return an estimate of the work; raise ConfigurationError if the disk has no room for it."""
         rows = recordings if self.request.pool is not None else round(seconds * self.writer.identity.frame_rate)
         needed = estimated_bytes(
             rows, self.writer.dim, len(self.request.layers), kind=self.writer.format, dtype=self.writer.dtype

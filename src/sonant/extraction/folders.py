@@ -1,4 +1,4 @@
-"""The files below a folder, without opening one: each folder is searched once, whatever leads to it."""
+"""A search for the files below a folder, without opening one; each folder is searched once, however reached."""
 
 import os
 from collections import deque
@@ -9,14 +9,14 @@ from pathlib import Path
 def search(
     root: Path, wanted: Callable[[str], bool], *, leave_out: Path | None = None
 ) -> tuple[list[Path], dict[Path, OSError]]:
-    """The files below a folder whose names are wanted, and the folders that could not be listed.
+    """Return the files below a folder whose names are wanted, and the folders that could not be listed.
 
-    Hidden files and folders are left out. A link to a folder is followed, unless what it leads to has been searched:
+    Hidden files and folders are left out. A link to a folder is followed unless its target has been searched:
     so a loop ends, and where a folder can be reached by its own name, its files have that name.
 
     Args:
-        root: where to begin.
-        wanted: tells by its name whether a file is.
+        root: the folder to begin with.
+        wanted: tells by its name whether a file is wanted.
         leave_out: a folder not to search, unless it is `root`.
     """
     files: list[Path] = []
@@ -55,7 +55,7 @@ def _is_folder(item: os.DirEntry[str]) -> bool:
 
 
 def _identity(path: Path | None) -> tuple[int, int] | None:
-    """Device and number of a file: the same by whatever name; None where there is none."""
+    """Return the device and inode number of a file, which are the same by any name; None if there is no file."""
     try:
         status = None if path is None else path.stat()
     except OSError:

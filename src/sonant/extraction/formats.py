@@ -1,4 +1,4 @@
-"""Features as files. Rows are written a slice at a time, whole files appear at once or not at all.
+"""Files of features. Rows are written a slice at a time; a file appears once it is complete, or not at all.
 
 Frames of one recording, and vectors with a row for each recording:
 
@@ -108,12 +108,12 @@ def read(path: Path, *, kind: Format, layer_names: Sequence[str], rows_first: bo
 
 
 def estimated_bytes(num_rows: int, dim: int, num_layers: int, *, kind: Format, dtype: np.dtype[Any]) -> int:
-    """About how large the features will be on disk; text takes three times the room of numbers."""
+    """Estimate the bytes of features on disk; text takes three times as many as numbers."""
     return num_rows * dim * num_layers * (_TEXT_BYTES[dtype.name] if kind == "jsonl" else dtype.itemsize)
 
 
 def check_format(kind: Format) -> None:
-    """Refuse an unknown format, and one whose package is missing, before any work is done."""
+    """Raise an error for an unknown format, or one whose package is missing, before any work is done."""
     if kind not in FORMATS:
         raise UnknownName("format", kind, FORMATS)
     if kind == "parquet":
@@ -121,13 +121,13 @@ def check_format(kind: Format) -> None:
 
 
 def slices(num_rows: int) -> Iterator[slice]:
-    """Spans that cover so many rows."""
+    """Yield slices that cover `num_rows` rows."""
     for start in range(0, num_rows, SLICE):
         yield slice(start, min(start + SLICE, num_rows))
 
 
 def sync(file: IO[Any]) -> None:
-    """Push what was written through to the disk."""
+    """Flush written data through to the disk."""
     file.flush()
     os.fsync(file.fileno())
 
@@ -166,7 +166,7 @@ def _npz(
 
 
 def _safetensors(file: IO[bytes], layers: Mapping[str, Rows], dtype: np.dtype[Any], dim: int) -> None:
-    """Written here, a slice at a time: the package's own writer wants all tensors in memory.
+    """Write safetensors a slice at a time, as the package's own writer needs all tensors in memory.
 
     Source: the format's description, github.com/huggingface/safetensors: length of the header (8 bytes), header, data.
     """
@@ -215,7 +215,7 @@ def _jsonl(
 
 
 def _numbers(vector: np.ndarray) -> list[float]:
-    """The shortest decimals that read back as the same float32 or float16."""
+    """Return the shortest decimals that read back as the same float32 or float16."""
     return [float(str(number)) for number in vector]
 
 

@@ -22,11 +22,11 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """What one pass can take in: a recording, or a window of one.
+    """A recording, or a window of one, to be computed in one pass.
 
     Attributes:
-        samples: float32 (samples,), normalised where the model wants that.
-        layers: the states that are wanted, in this order.
+        samples: float32 (samples,), normalised if the model needs it.
+        layers: the states to return, in this order.
     """
 
     samples: np.ndarray
@@ -34,7 +34,7 @@ class Clip:
 
 
 class Forward:
-    """One model on one device.
+    """The forward passes of one model on one device.
 
     Attributes:
         backbone: the model, in evaluation mode.
@@ -48,16 +48,16 @@ class Forward:
     def __call__(
         self, clips: Sequence[Clip], statistics: ClipStatistics | None = None
     ) -> Iterator[Tensor | NonFiniteStates]:
-        """The states (layers, frames, dim) of each clip, float32, in order: views into those of a whole pass.
+        """Yield the states (layers, frames, dim) of each clip, float32, in order: views into those of a whole pass.
 
-        The error in their place where they are not finite.
+        For a clip whose states are not finite, the error is yielded in their place.
 
         Args:
-            clips: any number; those that want different layers share passes too.
-            statistics: of the whole recording that all of them are windows of; None takes each for a whole.
+            clips: any number; clips of different layers share passes too.
+            statistics: of the whole recording of which all clips are windows; None: each clip is a whole recording.
 
         Raises:
-            ConfigurationError: one of them alone does not fit into memory.
+            ConfigurationError: one clip alone does not fit into memory.
         """
         waiting = list(clips)
         while waiting:
@@ -72,7 +72,7 @@ class Forward:
     def _pass(
         self, clips: Sequence[Clip], statistics: ClipStatistics | None
     ) -> Sequence[Tensor | NonFiniteStates] | None:
-        """One forward pass; None when it did not fit into memory."""
+        """Run one forward pass; return None if it did not fit into memory."""
         wanted = {layer for clip in clips for layer in clip.layers}
         try:
             with undisturbed():
@@ -109,7 +109,7 @@ class Forward:
 
 
 def suitable_batch_seconds(backbone: Backbone) -> float:
-    """Audio that a pass holds unless somebody says otherwise, on the device where the model lies."""
+    """Return the default seconds of audio in a pass, for the device of the model."""
     is_cuda = backbone.device.type == "cuda"
     return usual_batch_seconds(torch.cuda.get_device_properties(backbone.device).total_memory if is_cuda else None)
 
@@ -122,12 +122,12 @@ def _state(encoded: Encoded, layer: Layer) -> Tensor:
 
 
 def _stacked(states: Sequence[Tensor]) -> Tensor:
-    """States (frames, dim) of a clip as (layers, frames, dim); of a single layer without a copy."""
+    """Stack the states (frames, dim) of a clip into (layers, frames, dim); a single one is not copied."""
     return states[0][None] if len(states) == 1 else torch.stack(list(states))
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Return whether memory ran out, said by torch's own error, Python's, an allocator of the CPU, cuBLAS or cuDNN."""
+    """Return whether memory ran out, by an error of torch, Python, an allocator of the CPU, cuBLAS or cuDNN."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return any(words in str(error) for words in OUT_OF_MEMORY)

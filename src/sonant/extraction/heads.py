@@ -1,4 +1,4 @@
-"""The heads of a fine-tuned model at work: the states that each reads, and the receiver that makes its answer."""
+"""The heads of a fine-tuned model in use: the states that each reads, and the sink that makes its answer."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,14 +42,14 @@ KINDS = tuple(kind for kinds in HEADS_FOR.values() for kind in kinds)
 
 @dataclass(frozen=True)
 class HeadTask:
-    """What to ask of the model for a recording, and who takes it in.
+    """The states that an ability of a head needs of a recording, and the sink that makes the answer of them.
 
     Attributes:
-        layers: the states to hand to the sink, in this order.
-        make_sink: the receiver for one recording; its `finish` gives a `Transcript`, a vector (dim,) or a list of
+        layers: the states to give to the sink, in this order.
+        make_sink: makes the sink of one recording; its `finish` returns a `Transcript`, a vector (dim,) or a list of
             `SpeakerTurn`.
-        min_samples: that the recording must have.
-        reads_source: whether the sink reads the recording itself, while frames of it come in.
+        min_samples: the least samples that a recording must have.
+        reads_source: whether the sink also reads the recording itself, while it receives frames of it.
     """
 
     layers: tuple[Layer, ...]
@@ -59,12 +59,12 @@ class HeadTask:
 
 
 class Heads:
-    """The heads that came with a model, in float32: each is made once, when it is first needed.
+    """The heads that were loaded with a model, in float32; the module of each is made once, when it is first needed.
 
-    That module is the one to train or to alter. Other devices have copies, made anew when its weights have changed.
+    That module is the one to train or to change. Other devices have copies, made anew when its weights have changed.
 
     Attributes:
-        stored: as they came.
+        stored: the heads as they were loaded.
     """
 
     def __init__(self, stored: Mapping[str, Head]) -> None:
@@ -73,7 +73,7 @@ class Heads:
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
-        """What a model with these heads can be asked for; not for text where nothing says what the tokens are."""
+        """The abilities of a model with these heads; transcription only if the CTC head's vocabulary is known."""
         usable = {kind for kind, head in self.stored.items() if kind != "ctc" or _lack(head) is None}
         return tuple(
             ability for ability in ABILITIES if ability == "embeddings" or not usable.isdisjoint(HEADS_FOR[ability])
@@ -81,35 +81,35 @@ class Heads:
 
     @property
     def runnable(self) -> tuple[str, ...]:
-        """The kinds that are heads to run: not tensors that are only kept, to be saved."""
+        """The kinds of heads that can be run, without tensors that are only kept to be saved again."""
         return tuple(kind for kind in self.stored if kind in KINDS)
 
     @property
     def language(self) -> str | None:
-        """That of the CTC head, where its files have vocabularies of several."""
+        """The language of the CTC head, if its files have vocabularies of several; else None."""
         head = self.stored.get("ctc")
         return None if head is None else head.metadata.get("language")
 
     def replace(self, kind: str, head: Head) -> None:
-        """Put another head in the place of one of this kind, if there is one."""
+        """Replace the head of this kind, or add one."""
         self.stored[kind] = head
         self._made.pop(kind, None)
 
     def made(self, kind: str, device: torch.device | None = None) -> RunnableHead:
-        """The module of a head, moved to a device if one is named."""
+        """Return the module of a head, moved to a device if one is given."""
         if kind not in self._made:
             self._made[kind] = Placed(build_head(kind, self.stored[kind]))
         module = self._made[kind].module
         return module if device is None else module.to(device)
 
     def on(self, device: torch.device, kind: str) -> nn.Module:
-        """One of the heads on a device: the module itself or a copy."""
+        """Return a head on a device: the module itself or a copy."""
         if kind not in self._made:
             self.made(kind, device)
         return self._made[kind].on(device)
 
     def current(self) -> dict[str, Head]:
-        """The heads as they are now, to be saved. What nobody has changed has the type and the bits it came with."""
+        """Return the heads as they are now, to be saved; unchanged tensors have their loaded types and bits."""
         return {
             kind: Head(_merged(head.tensors, self._made[kind].module.tensors()), head.metadata)
             if kind in self._made
@@ -118,7 +118,7 @@ class Heads:
         }
 
     def placing(self, kind: str, _type: type[Module]) -> Callable[[torch.device], Module]:
-        """`on` for one kind, whose type the caller knows; ConfigurationError once another head has its place."""
+        """Return `on` for a kind of known type; it raises ConfigurationError once the head has been replaced."""
         stored = self.stored[kind]
 
         def on(device: torch.device) -> Module:
@@ -135,7 +135,7 @@ class Heads:
 
 
 def _merged(stored: Mapping[str, Tensor], trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors by name, the trained ones where they differ from what was stored."""
+    """Return tensors by name, the trained ones where they differ from the stored ones."""
     merged = dict(stored)
     for name, tensor in trained.items():
         now, before = tensor.detach().cpu(), stored.get(name)
@@ -145,7 +145,7 @@ def _merged(stored: Mapping[str, Tensor], trained: Mapping[str, Tensor]) -> dict
 
 
 def build_head(kind: str, head: Head) -> RunnableHead:
-    """The module of a checkpoint's head, in evaluation mode; frames in, float32 out."""
+    """Build the module of a checkpoint's head, in evaluation mode, from frames to float32."""
     module: RunnableHead
     match kind:
         case "ctc":
@@ -164,7 +164,7 @@ def build_head(kind: str, head: Head) -> RunnableHead:
 
 
 def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
-    """Return what is said, by a CTC head; the answer is a `Transcript`.
+    """Return the task of transcription by a CTC head; the answer is a `Transcript`.
 
     Raises:
         ConfigurationError: the model has no CTC head.
@@ -186,7 +186,7 @@ def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
 
 
 def voice(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
-    """Return who speaks, by an x-vector head; the answer is float32 (dim,). Raises ConfigurationError without one."""
+    """Return the task of an x-vector head; the answer is float32 (dim,). Raises ConfigurationError without one."""
     require("verification", heads, name)
     head_on = heads.placing("xvector", XVectorHead)
     mix, needed = head_on(CPU).mix, head_on(CPU).min_frames
@@ -202,19 +202,19 @@ def voice(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
 def diarization(
     model: Backbone, heads: Heads, *, name: str, num_speakers: int | None = None, threshold: float | None = None
 ) -> HeadTask:
-    """Return who speaks when; the answer is a list of `SpeakerTurn`.
+    """Return the task of diarization; the answer is a list of `SpeakerTurn`.
 
-    A head that says of each frame who speaks is asked, where there is one and it is for so many speakers. Otherwise
-    vectors of two seconds are clustered: those of an x-vector head, or means of the state that the preset "speaker"
-    names, freed of what is said.
+    A head for the speakers of each frame is used if there is one and it is for so many speakers. Otherwise vectors of
+    two seconds are clustered: those of an x-vector head, or means of the state that the preset "speaker" names, with
+    the spoken content suppressed.
 
     Args:
         name: of the model, for messages.
-        num_speakers: None: as many as a head for frames finds; clustering must be told, or be given a threshold.
+        num_speakers: None: as many as a head for frames finds; clustering needs a number or a threshold.
         threshold: for clustering x-vectors, the cosine below which two groups are two speakers.
 
     Raises:
-        ConfigurationError: nothing says when to stop clustering.
+        ConfigurationError: neither a number of speakers nor a threshold is given, and clustering needs one.
     """
     check_clustering(num_speakers, threshold)
     if "frame_classification" in heads.stored and threshold is None:
@@ -261,7 +261,7 @@ def _clustering(
 
 
 def require(ability: Ability, heads: Heads, name: str) -> None:
-    """Raise ConfigurationError, with the models that can, unless these heads serve an ability."""
+    """Raise ConfigurationError, which names models with such heads, unless these heads serve an ability."""
     if ability in heads.abilities:
         return
     raise ConfigurationError(
@@ -294,7 +294,7 @@ def _alphabet(head: Head, name: str) -> Alphabet:
 
 
 def _lack(head: Head) -> str | None:
-    """Why the tokens of a CTC head cannot be written as text; None if they can."""
+    """Return why the tokens of a CTC head cannot be written as text; None if they can."""
     vocabulary = head.metadata.get("vocabulary")
     if not vocabulary:
         reason = head.metadata.get("unusable", "nothing says what they are")
@@ -312,21 +312,21 @@ def _lack(head: Head) -> str | None:
 
 
 def adapter_before(mix: LayerMix, model: Backbone) -> Placed[ConvAdapter] | None:
-    """The adapter whose output a head reads; None where the model has none, or the head mixes states."""
+    """Return the adapter whose output a head reads; None if the model has none, or the head mixes states."""
     adapter = getattr(model, "adapter", None)
     return None if adapter is None or mix.num_states > 1 else Placed(adapter)
 
 
 def _samples_for(frames: int, adapter: Placed[ConvAdapter] | None, model: Backbone) -> int:
-    """Samples of a recording of which a head gets so many frames."""
+    """Return the samples of the shortest recording of which a head gets so many frames."""
     needed = frames if adapter is None else adapter.module.frames_for(frames)
     return model.receptive_field + (needed - 1) * model.stride
 
 
 def states_of(mix: LayerMix, model: Backbone, name: str, *, adapted: bool = False) -> tuple[Layer, ...]:
-    """The states that a head mixes: all, the last one after the final norm where there is one; or that one alone.
+    """Return the states that a head mixes: all or the last alone; the last is after the final norm if there is one.
 
-    `adapted` says that what the adapter of the model makes of the last state is handed to the head.
+    `adapted`: whether the head is given the output of the model's adapter for the last state.
     """
     if not adapted and adapter_before(mix, model) is not None:
         raise ConfigurationError(

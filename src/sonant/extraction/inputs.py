@@ -1,4 +1,4 @@
-"""What `sonant embed` is pointed at: a recording, a folder of them, a manifest, or bytes on standard input."""
+"""The recordings of a job, from a file, a folder, a manifest, or bytes on standard input."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -33,12 +33,12 @@ class Entry:
     """One recording of a job.
 
     Attributes:
-        name: that it has in the results, see `names.readable_name`.
-        audio: what to read: a path, bytes, or `Unusable` for what was not opened.
+        name: its name in the results, see `names.readable_name`.
+        audio: a path, bytes, or `Unusable` for a recording that was not opened.
         seconds: its length, if that is known already.
-        stamp: by which a change of it is noticed.
-        channel: which one is wanted; None: the mean of all. Results of a channel say so.
-        number: of the recording, where others of this job are channels of it too.
+        stamp: facts by which a change of the recording is noticed.
+        channel: the channel to read; None: the mean of all. Results of a channel name it.
+        number: the number of the recording, if other entries of this job are channels of it too.
     """
 
     name: str
@@ -50,24 +50,24 @@ class Entry:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a line about it begins with: its path, and its channel if that is one of several."""
+        """The first fields of each line about it: its path, and its channel if one was chosen."""
         return {"path": self.name} if self.channel is None else {"path": self.name, "channel": self.channel}
 
     @property
     def key(self) -> str:
-        """What tells it from all others of the job."""
+        """The key that identifies it within the job."""
         return key_of(self.facts)
 
     @property
     def file_name(self) -> str:
-        """What its files are called after: the name, and the channel before the ending."""
+        """The name that its files are called after, with the channel, if one was chosen, before the ending."""
         if self.channel is None:
             return self.name
         stem = without_ending(self.name)
         return f"{stem}.channel{self.channel}{self.name[len(stem) :]}"
 
     def source(self, *, sampling_rate: int, min_samples: int) -> AudioSource:
-        """The recording as a model of this rate reads it."""
+        """Return the recording as a source of waveforms at this sampling rate."""
         return AudioSource(
             self.audio,
             sampling_rate,
@@ -80,7 +80,7 @@ class Entry:
 
 
 def gather(source: str | PathLike[str], *, stdin: BinaryIO | None = None, leave_out: Path | None = None) -> list[Entry]:
-    """The recordings that a source stands for, each once, in a fixed order.
+    """Return the recordings that a source stands for, each once, in a fixed order.
 
     Args:
         source: a folder (searched through for audio, hidden files left out), a manifest (see
@@ -116,7 +116,7 @@ def gather(source: str | PathLike[str], *, stdin: BinaryIO | None = None, leave_
 
 
 def check_source(source: object) -> None:
-    """Raise ConfigurationError for what names no recordings, such as a list of them."""
+    """Raise ConfigurationError for a source that is not a path, such as a list of recordings."""
     try:
         as_path(source, "the recordings")
     except ConfigurationError as error:
@@ -127,7 +127,7 @@ def check_source(source: object) -> None:
 
 
 def origin(source: str | PathLike[str]) -> str:
-    """A source as results remember it: the same however it is spelled; of a pipe there is but its name."""
+    """Return a source as results note it: its absolute path, however it is spelled; for a pipe or "-", its name."""
     path = Path(source)
     return readable_name(str(path if str(source) == "-" or is_pipe(path) else path.resolve()))
 

@@ -1,4 +1,4 @@
-"""The linear layers of a model that may be multiplied in integers of eight bits, found on recordings."""
+"""A search, on recordings, for the linear layers of a model that may be computed in integers of eight bits."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The memory of a bulk job: what is finished survives a kill, and is never computed again."""
+"""The journal of a bulk job: finished results survive a kill, and are never computed again."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ class Journal:
     """Finished recordings, one JSON line each, appended batch by batch.
 
     Attributes:
-        lines: all that there are, those among them that a later one replaces.
+        lines: all lines, also those that a later one replaces.
         rows: the last line of each recording, by its key.
     """
 
@@ -26,7 +26,7 @@ class Journal:
         self._file = path.open("a", encoding="utf-8")
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Record recordings as finished, all of them or none: one write, pushed through to the disk."""
+        """Record recordings as finished, all of them or none: in one write, flushed through to the disk."""
         if not rows:
             return
         self._file.write("".join(_line(row) for row in rows))
@@ -39,7 +39,7 @@ class Journal:
 
 
 def _read_whole_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a journal; one that a kill cut off is taken away."""
+    """Read the lines of a journal, and remove an incomplete last one that a kill left."""
     if not path.exists():
         return []
     data = path.read_bytes()
@@ -51,23 +51,23 @@ def _read_whole_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """A JSON Lines file; none is empty."""
+    """Read a JSON Lines file; a missing one has no lines."""
     return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write a JSON Lines file at once."""
+    """Write a JSON Lines file atomically."""
     with atomic(path) as draft:
         draft.write_text("".join(_line(row) for row in rows), encoding="utf-8")
 
 
 def failure(facts: Mapping[str, Any], error: Exception) -> dict[str, Any]:
-    """The line of a recording that could not be used, after what such a line begins with (`Entry.facts`)."""
+    """Return the line of a recording that could not be used; it begins with `Entry.facts`."""
     return {**facts, "error": type(error).__name__, "message": str(error)}
 
 
 def write_failures(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path | None:
-    """List what could not be used; without any, an earlier list is removed and None returned."""
+    """List the recordings that could not be used; if there are none, remove an earlier list and return None."""
     if not rows:
         path.unlink(missing_ok=True)
         return None
@@ -76,12 +76,12 @@ def write_failures(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path | None
 
 
 def settle(path: Path, settings: Mapping[str, Any], *, source: str | None, bound: bool, free: Collection[str]) -> bool:
-    """Write a run's settings, or make sure that they are those of the run that is there.
+    """Write a run's settings, or make sure that they equal those of the earlier run.
 
     Args:
         path: of the settings.
         settings: of this run.
-        source: that the recordings of this run come from, noted beside the settings; None: nobody knows.
+        source: of this run's recordings, noted beside the settings; None: unknown.
         bound: whether there are results that the settings must fit.
         free: settings that may differ.
 

@@ -1,4 +1,4 @@
-"""Recordings too long for one pass: how they are cut, and what their windows must know of the whole."""
+"""Recordings too long for one pass: their windows, and the statistics of the whole that each window needs."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from sonant.models.backbone import Backbone
 
 
 def windowing_of(request: Request, backbone: Backbone) -> Windowing | None:
-    """Return how a request wants long recordings to be cut for a model; None: not at all."""
+    """Return the windows into which a request cuts long recordings for a model; None: it does not cut them."""
     if request.window_seconds is None:
         return None
     return Windowing.of_seconds(
@@ -27,23 +27,23 @@ def windowing_of(request: Request, backbone: Backbone) -> Windowing | None:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What windows must know of their whole recording.
+    """The statistics of a whole recording that its windows need.
 
     Attributes:
-        loudness: where the model wants waveforms normalised.
-        statistics: where a norm of the model takes in whole clips.
+        loudness: None unless the model needs normalised waveforms.
+        statistics: None unless a norm of the model is computed over whole clips.
     """
 
     loudness: Loudness | None = None
     statistics: ClipStatistics | None = None
 
     def normalize(self, samples: np.ndarray) -> np.ndarray:
-        """Samples of the recording (samples,) as the model wants them."""
+        """Normalise samples (samples,) of the recording, if the model needs it."""
         return samples if self.loudness is None else self.loudness.normalize(samples)
 
 
 def survey(backbone: Backbone, read: Callable[[], Iterable[np.ndarray]]) -> Survey:
-    """One pass over a whole recording, in the blocks that `read` gives; or none, where nothing must be known of it."""
+    """Compute the statistics that windows need, in one pass over the blocks of `read`, or none if none are needed."""
     loudness = Loudness(backbone.normalize_epsilon) if backbone.normalize else None
     statistics = backbone.clip_statistics()
     accounts = [account for account in (loudness, statistics) if account is not None]

@@ -1,4 +1,4 @@
-"""Waveform normalisation over a recording that is never held whole."""
+"""Waveform normalisation over a recording that is never held in memory as a whole."""
 
 import math
 
@@ -32,13 +32,13 @@ class Loudness:
         return math.sqrt(self._squares / max(self._count, 1) + self.epsilon)
 
     def normalize(self, samples: np.ndarray) -> np.ndarray:
-        """To zero mean and unit variance, as the whole recording has them."""
+        """Normalise samples by the mean and deviation of the whole recording."""
         # in float64, as the mean of a quiet recording with an offset is more than float32 can hold
         return (np.subtract(samples, self.mean, dtype=np.float64) / self.deviation).astype(np.float32)
 
 
 def normalized(samples: np.ndarray, epsilon: float) -> np.ndarray:
-    """A whole recording with zero mean and unit variance; `models.normalize_waveform` of an array."""
+    """Return a whole recording with zero mean and unit variance; `models.normalize_waveform` for an array."""
     loudness = Loudness(epsilon)
     loudness.update(samples)
     return loudness.normalize(samples)

@@ -1,4 +1,4 @@
-r"""Names of recordings as results carry them, and of the files that results go into.
+r"""Names of recordings in results, and names of the files that results go into.
 
 A file name is bytes, and a result is UTF-8. A byte that is not UTF-8 is written as \xHH (two lower-case digits of base
 16); the backslash of a name that reads like such an escape already is written as \x5c. So every name is written in its
@@ -24,31 +24,31 @@ _ESCAPES = re.compile(r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
 
 
 def readable_name(name: str) -> str:
-    """A file name as results carry it, see above."""
+    """Return a file name as it is written in results, see above."""
     return _SURROGATES.sub(_escaped, _ESCAPES.sub(r"\\x5c", name))
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON that can be written as UTF-8, whatever names stand in it."""
+    """Return JSON that can be encoded in UTF-8, whatever names it holds."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     return _SURROGATES.sub(lambda match: "\\" + _escaped(match), text)
 
 
 def complaint(name: str, error: Exception | str) -> str:
-    """Return what is wrong with a recording, on a line that names it once: most messages begin with its path."""
+    """Return an error message for a recording that names it once, as most messages begin with its path already."""
     message = one_line(str(error))
     named = re.search(rf"(?<!\w){re.escape(one_line(name))}(?!\w)", message.split(": ", 1)[0])
     return message if named else f"{one_line(name)}: {message}"
 
 
 def key_of(row: Mapping[str, Any]) -> str:
-    """Return what tells a result from all others, by its line: the path, and the channel where it is that of one."""
+    """Return the key of a result from its line: the path, and the channel if one was chosen."""
     path = str(row["path"])
     return path if row.get("channel") is None else f"{path}\0{row['channel']}"
 
 
 def output_names(names: Sequence[str], suffix: str, *, taken: Collection[str] = ()) -> list[str]:
-    """A file for each recording, in the same folders: `a/b.npy` for `a/b.wav`, or `a/b.wav.npy` beside `a/b.mp3`.
+    """Return a file for each recording, in the same folders: `a/b.npy` for `a/b.wav`, `a/b.wav.npy` beside `a/b.mp3`.
 
     No two are one file where capitals, or the ways in which Unicode spells a letter, make no difference; names that
     would be, and those that are too long for a file system, end in "~" and a hash.
@@ -77,7 +77,7 @@ def output_names(names: Sequence[str], suffix: str, *, taken: Collection[str] = 
 
 
 def _inside(name: str, room: int) -> str:
-    """A relative path that stays where it is put, whatever the manifest says, and that a file system takes."""
+    """Return a relative path that stays inside its folder, whatever the manifest says, and that file systems accept."""
     plain = PurePath(name)
     parts = ["__" if part == ".." else part for part in plain.parts if part != plain.anchor] or ["_"]
     inside = "/".join(shortened(part, room) for part in parts)
@@ -90,14 +90,14 @@ def _hashed(path: str, name: str, room: int) -> str:
 
 
 def without_ending(path: str) -> str:
-    """The path without the ending of its file."""
+    """Return the path without the ending of its file."""
     last = path.rfind("/") + 1
     point = path.rfind(".", last + 1, len(path) - 1)
     return path if point < 0 else path[:point]
 
 
 def _folders(paths: Iterable[str]) -> set[str]:
-    """All folders above these files."""
+    """Return all folders above these files."""
     folders: set[str] = set()
     for path in paths:
         while (slash := path.rfind("/")) > 0 and (path := path[:slash]) not in folders:
@@ -106,7 +106,7 @@ def _folders(paths: Iterable[str]) -> set[str]:
 
 
 def _same(path: str) -> str:
-    """Equal for names that are one file on some file systems."""
+    """Return a key that is equal for names that are the same file on some file systems."""
     return path.lower() if path.isascii() else normalize("NFC", normalize("NFD", path).casefold())
 
 

@@ -1,4 +1,4 @@
-"""What is odd about the recordings of a job: the `AudioWarning`s, by the recording, in whichever thread it is read."""
+"""A record of the `AudioWarning`s of a job by recording, whichever thread reads it."""
 
 import threading
 import warnings
@@ -13,7 +13,7 @@ _thread = threading.local()  # `name`: the recording that it reads
 
 @contextmanager
 def about(name: str) -> Iterator[None]:
-    """Warnings of this thread are about this recording meanwhile."""
+    """Attribute the warnings of this thread to this recording while the context is open."""
     before = getattr(_thread, "name", None)
     _thread.name = name
     try:
@@ -24,7 +24,7 @@ def about(name: str) -> Iterator[None]:
 
 @contextmanager
 def noted() -> Iterator[dict[str, list[str]]]:
-    """The messages meanwhile, by the names of the recordings; each is shown as well, once."""
+    """Record the messages given while the context is open, by recording; each is also shown, once."""
     notes: dict[str, list[str]] = {}
     with warnings.catch_warnings():
         # Python shows a message once in a process, and here it is about another job; but who silences it is obeyed.

@@ -1,4 +1,4 @@
-"""A module on whatever device a recording's frames lie on."""
+"""A module on the device of a recording's frames."""
 
 import copy
 from typing import Generic, TypeVar
@@ -13,7 +13,7 @@ class Placed(Generic[M]):
     """A module, and copies of it in float32 on other devices, made anew when its weights have changed.
 
     Attributes:
-        module: the one to train or to alter.
+        module: the one to train or to change.
     """
 
     def __init__(self, module: M) -> None:
@@ -21,7 +21,7 @@ class Placed(Generic[M]):
         self._copies: dict[torch.device, tuple[object, M]] = {}
 
     def on(self, device: torch.device) -> M:
-        """Return the module itself, if it lies on that device in float32, or a copy there."""
+        """Return the module itself, if it is on that device in float32, or a copy there."""
         tensors = list(self.module.parameters())
         if all(tensor.device == device and tensor.dtype == torch.float32 for tensor in tensors):
             return self.module

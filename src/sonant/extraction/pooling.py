@@ -1,4 +1,4 @@
-"""From frames to one vector, in running sums: a two-hour file needs no more memory than a short one."""
+"""Pooling of frames into one vector by running sums: a two-hour file needs no more memory than a short one."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
@@ -13,12 +13,12 @@ POOLS: tuple[Pool, ...] = get_args(Pool)
 
 
 def pooled_dim(dim: int, pool: Pool | None) -> int:
-    """Numbers in a pooled vector of frames of so many."""
+    """Return the width of a pooled vector for frames of width `dim`."""
     return 2 * dim if pool == "mean+std" else dim
 
 
 class RunningPool:
-    """Pools frames that come in blocks.
+    """A pooling of frames that come in blocks.
 
     "mean" and "max" give (layers, dim), "mean+std" (layers, 2 * dim) with the population standard deviation. The sums
     are kept in float64 where the device has it, and merged by Chan's rule, so that blocks of any size give one result.
@@ -34,7 +34,7 @@ class RunningPool:
         self._max: Tensor | None = None
 
     def append(self, frames: Tensor) -> None:
-        """Take in (layers, frames, dim)."""
+        """Add frames (layers, frames, dim)."""
         if frames.shape[1] == 0:
             return
         if self.pool == "max":
@@ -54,7 +54,7 @@ class RunningPool:
         self._count += new
 
     def state(self) -> dict[str, Any]:
-        """All that was taken in, as arrays, for `restore`."""
+        """Return the sums so far, as arrays, for `restore`."""
         sums = {"mean": self._mean, "squares": self._squares, "max": self._max}
         return {
             "count": self._count,
@@ -62,14 +62,14 @@ class RunningPool:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from the `state` of another pool of the same kind."""
+        """Resume from the `state` of another pool of the same kind."""
         self._count = int(state["count"])
         self._mean, self._squares, self._max = (
             torch.from_numpy(state[name]) if name in state else None for name in ("mean", "squares", "max")
         )
 
     def finish(self) -> Tensor:
-        """The pooled vectors, float32 on the CPU."""
+        """Return the pooled vectors, float32 on the CPU."""
         if self.pool == "max" and self._max is not None:
             return self._max.float().cpu()
         if self._mean is None or self._squares is None:
@@ -80,5 +80,5 @@ class RunningPool:
 
 
 def unit_length(vectors: Tensor) -> Tensor:
-    """Vectors (..., dim) scaled to length one."""
+    """Scale vectors (..., dim) to length one."""
     return torch.nn.functional.normalize(vectors, dim=-1)

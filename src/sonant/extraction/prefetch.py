@@ -1,6 +1,6 @@
 """Work that runs ahead in threads, by a bounded amount.
 
-A stream that is left half way may be closed by the garbage collector, on any thread and at any moment, even while that
+The garbage collector may close a stream that was not read to its end, on any thread and at any moment, even while that
 thread is only starting. So closing tells the threads to stop and never waits for them.
 """
 
@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
-    """The same items, made in a thread that is at most `depth` of them ahead; its errors come out here."""
+    """Yield the same items, made in a thread that is at most `depth` of them ahead; its errors are raised here."""
     queue: Queue[tuple[T | None, BaseException | None] | None] = Queue(depth)
     stopped = Event()
 
@@ -51,7 +51,7 @@ def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
 
 
 def map_ahead(function: Callable[[T], R], items: Iterable[T], *, workers: int, depth: int) -> Iterator[R]:
-    """`map`, in order, with up to `depth` results in the making or waiting."""
+    """Map a function over items in threads, and yield results in order, with up to `depth` computed or waiting."""
     iterator = iter(items)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="sonant-read")
     try:
@@ -64,7 +64,7 @@ def map_ahead(function: Callable[[T], R], items: Iterable[T], *, workers: int, d
 
 
 def share(items: Iterable[T], workers: Sequence[Callable[[T], R]]) -> Iterator[R]:
-    """Each item goes to a worker that is free; results come in order. A single worker runs in this thread."""
+    """Give each item to a free worker, and yield results in order; a single worker runs in this thread."""
     if len(workers) == 1:
         yield from map(workers[0], items)
         return

@@ -1,4 +1,4 @@
-"""What is wanted of each recording, checked once at the door."""
+"""A request: what to compute of each recording, checked when it is made."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ OVERLAP_SECONDS = 8.0
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Layers, pooling, and how the work is cut.
+    """Layers, pooling, and the sizes of batches and windows.
 
     Attributes:
         layers: the states to return, in this order.
@@ -60,13 +60,13 @@ class Request:
 
     @property
     def overlap(self) -> float:
-        """Seconds that neighbouring windows share."""
+        """The seconds that neighbouring windows share."""
         if self.overlap_seconds is not None:
             return self.overlap_seconds
         return min(OVERLAP_SECONDS, (self.window_seconds or WINDOW_SECONDS) / 4)
 
     def vector_dim(self, dim: int) -> int:
-        """Numbers in one vector of the result, for a model of so many."""
+        """Return the width of a vector of the result, for a model of width `dim`."""
         return pooled_dim(dim, self.pool)
 
     @property
@@ -75,7 +75,7 @@ class Request:
 
 
 def resolve_layers(layer: Layer | Literal["all"] | Sequence[Layer], num_layers: int) -> tuple[tuple[Layer, ...], bool]:
-    """The layers that a `layer=` argument names, and whether the result has a layer axis.
+    """Return the layers that a `layer=` argument names, and whether the result has a layer axis.
 
     "all" is states 0 to `num_layers`; "last" is the model's output, after its final norm where it has one.
     """

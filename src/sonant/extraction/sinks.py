@@ -1,4 +1,4 @@
-"""Where the frames of a recording go: kept in memory, pooled as they come, or spooled to disk."""
+"""Sinks for the frames of a recording: kept in memory, pooled as they come, or spooled to disk."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,45 +22,45 @@ FLOAT32 = np.dtype(np.float32)
 
 
 class MakeSink(Protocol):
-    """Gives the receiver for a recording, by its number and whether it comes in windows."""
+    """A function that makes the sink of a recording, by its number and whether it comes in windows."""
 
     def __call__(self, item: int, /, *, windowed: bool) -> "Sink": ...
 
 
 class Sink(Protocol):
-    """Takes in the frames of one recording, (layers, frames, dim) at a time and in order, and makes the result."""
+    """A receiver of the frames of one recording, blocks (layers, frames, dim) in order, that makes the result."""
 
     def append(self, frames: Tensor) -> None: ...
     def finish(self) -> Any: ...
     def abandon(self) -> None:
-        """The recording turned out to be unusable halfway."""
+        """Clean up, as the recording turned out to be unusable halfway."""
 
 
 @runtime_checkable
 class WindowSink(Sink, Protocol):
-    """A receiver that also wants what neighbouring windows share, and so takes windows whole."""
+    """A sink that also needs the frames that neighbouring windows share, and so receives whole windows."""
 
     def append_window(self, states: Tensor, window: Window) -> None: ...
 
 
 @runtime_checkable
 class ResumableSink(Sink, Protocol):
-    """A receiver that keeps what it was given by a run that was stopped.
+    """A sink that keeps the windows it received in a run that was stopped.
 
     Attributes:
-        windows: that it has been given already, and is not to be given again.
+        windows: the number of windows it has received already, and must not be given again.
     """
 
     windows: int
 
     def save(self, windows: int) -> None:
-        """So many windows were given, in this run and earlier ones: keep what came of them."""
+        """Save the state after so many windows, those of earlier runs included."""
 
 
 def deliver(sink: Sink, states: Tensor | NonFiniteStates, window: Window | None = None) -> int:
-    """Hand over the states (layers, frames, dim) of a whole recording, or of a window: what it keeps, or all of it.
+    """Give a sink the states (layers, frames, dim) of a whole recording or a window: the part it keeps, or all of it.
 
-    Returns how many frames the states have. Raises what stands in their place.
+    Returns how many frames the states have. Raises the error that is given in their place.
     """
     if isinstance(states, NonFiniteStates):
         raise states
@@ -74,9 +74,9 @@ def deliver(sink: Sink, states: Tensor | NonFiniteStates, window: Window | None 
 
 
 class Collected:
-    """Keeps every frame in memory: (layers, frames, dim), float32 on the CPU.
+    """A sink that keeps every frame in memory: (layers, frames, dim), float32 on the CPU.
 
-    `stored` is the type in which the frames will be stored: NonFiniteStates is raised where it cannot hold them.
+    `stored` is the type in which the frames will be stored: NonFiniteStates is raised if they exceed its range.
     """
 
     def __init__(self, *, normalize: bool, stored: np.dtype[Any] = FLOAT32) -> None:
@@ -97,9 +97,9 @@ class Collected:
 
 
 class Pooled:
-    """Pools as the frames come: (layers, vector_dim), float32 on the CPU.
+    """A sink that pools the frames as they come: (layers, vector_dim), float32 on the CPU.
 
-    `unfinished` is where the sums of a long recording are kept meanwhile; None: nowhere. `stored` is as in `Collected`.
+    `unfinished` keeps the sums of a long recording until it is done; None: nothing does. `stored` is as in `Collected`.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Pooled:
 
 
 def in_memory(request: Request, *, stored: np.dtype[Any] = FLOAT32) -> Collected | Pooled:
-    """The receiver that a request asks for, when results fit into memory; `stored` is as in `Collected`."""
+    """Return the sink for a request whose results fit into memory; `stored` is as in `Collected`."""
     if request.pool is None:
         return Collected(normalize=request.normalize, stored=stored)
     return Pooled(request, stored=stored)
@@ -141,7 +141,7 @@ def in_memory(request: Request, *, stored: np.dtype[Any] = FLOAT32) -> Collected
 
 @dataclass(frozen=True)
 class RowsOnDisk:
-    """Rows (rows, dim) in a raw file, read a slice at a time: what is too long for memory can still be sliced."""
+    """Rows (rows, dim) in a raw file, read a slice at a time, so that they need not fit into memory."""
 
     path: Path
     rows: int
@@ -158,9 +158,9 @@ class RowsOnDisk:
 
 
 class Spooled:
-    """Appends the frames of each layer to a raw file, so that memory does not grow with the recording.
+    """A sink that appends the frames of each layer to a raw file; its memory does not grow with the recording.
 
-    `finish` gives one `RowsOnDisk` a layer; whoever takes them removes `unfinished` when done.
+    `finish` returns one `RowsOnDisk` for each layer; the caller removes `unfinished` when done.
     """
 
     def __init__(self, unfinished: Unfinished, request: Request, dtype: np.dtype[Any]) -> None:
@@ -205,7 +205,7 @@ class Spooled:
         self._unfinished.remove()
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on from what was saved, if the files still hold it; else from nothing."""
+        """Resume from the saved state, if the files still match it; else start anew."""
         if not state:
             return
         self._rows, self._dim = int(state["rows"]), int(state["dim"])
@@ -216,7 +216,7 @@ class Spooled:
 
 
 def _checksum(path: Path, num_bytes: int) -> int | None:
-    """CRC-32 of the beginning of a file; None if it is shorter."""
+    """Return the CRC-32 of the first bytes of a file; None if it is shorter."""
     total, left = 0, num_bytes
     try:
         with path.open("rb") as file:

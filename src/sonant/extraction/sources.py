@@ -35,16 +35,16 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class AudioSource:
-    """Anything that `sonant.audio` reads, as float32 (samples,) at the model's rate.
+    """A recording of any kind that `sonant.audio` reads, as float32 (samples,) at the model's rate.
 
     Attributes:
-        audio: whatever `sonant.audio.read` takes; or `Unusable`, which raises its error whatever is asked of it.
+        audio: anything that `sonant.audio.read` takes; or `Unusable`, whose error every method raises.
         sampling_rate: the model's.
-        source_rate: of an array that does not tell; None takes the model's.
+        source_rate: of an array without a sampling rate; None takes the model's.
         known_seconds: from a manifest, so that no header need be read.
-        label: how messages and files call it.
-        channel: a number, None or "mix" for the mean, or "all": then `channels` is to be asked for what can be read.
-        number: of the recording that this is a channel of; None where it is all of one.
+        label: its name in messages and files.
+        channel: a number, None or "mix" for the mean, or "all": then only the sources of `channels` can be read.
+        number: of the recording of which this is a channel; None if it is a whole recording.
     """
 
     audio: Any
@@ -66,9 +66,9 @@ class AudioSource:
         return name if self.number is None else f"{name}, channel {self.channel}"
 
     def channels(self, number: int) -> list["AudioSource"]:
-        """A source for each channel where all are wanted, else this one; `number` is that of the recording.
+        """Return a source for each channel if `channel` is "all", else this one; `number` is that of the recording.
 
-        Of a recording that cannot be opened the first is given: reading it says what is wrong.
+        A recording that cannot be opened is given as its first channel, and reading that raises the error.
         """
         if self.channel != "all":
             return [self]
@@ -80,19 +80,19 @@ class AudioSource:
         return [replace(self, channel=channel, number=number) for channel in range(count)]
 
     def seconds(self) -> float:
-        """Length from the header alone."""
+        """Return the length from the header alone."""
         if self.known_seconds is not None:
             return self.known_seconds
         with self._reading():
             return audio.duration(self.audio, source_rate=self.source_rate, sampling_rate=self.sampling_rate)
 
     def read(self) -> np.ndarray:
-        """The whole recording: float32 (samples,)."""
+        """Read the whole recording: float32 (samples,)."""
         with self._reading():
             return audio.read(self.audio, **self._how)
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """The same samples in blocks, so that a file of hours is never held whole."""
+        """Yield the same samples in blocks, so that a file of hours is never in memory as a whole."""
         with self._reading():
             yield from audio.blocks(self.audio, **self._how)
 
@@ -107,7 +107,7 @@ class AudioSource:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """A disk that fails while reading is told from one that fails while writing."""
+        """Raise UndecodableAudio for a disk that fails while reading, to tell it from one that fails while writing."""
         if isinstance(self.audio, Unusable):
             raise type(self.audio.error)(*self.audio.error.args)
         try:
@@ -141,12 +141,13 @@ def _is_column(values: np.ndarray) -> bool:
 
 
 def rewound(item: Any, *, twice_at_once: bool = False) -> Any:
-    """A recording that can be read more than once: what comes through a pipe is taken into memory.
+    """Return a recording in a form that can be read more than once; one from a pipe is read into memory.
 
-    In the place of one that cannot be read comes `Unusable`.
+    One that cannot be read is returned as `Unusable`.
 
     Args:
-        twice_at_once: by two readers, who would move each other's place in a file object: so that is taken too.
+        twice_at_once: whether two readers will use it at the same time; as they would move each other's position in a
+            file object, that is read into memory too.
     """
     if isinstance(item, str | PathLike) and is_pipe(item):
         return Path(fsdecode(item)).read_bytes()

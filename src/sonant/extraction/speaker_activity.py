@@ -1,4 +1,4 @@
-"""The frames of a recording to the turns of its speakers, by a head that says of each frame who speaks."""
+"""Diarization: the turns of speakers from the frames of a recording, by a head for the speakers of each frame."""
 
 from collections.abc import Callable
 
@@ -18,16 +18,17 @@ Activity = NDArray[np.float32]  # (frames, speakers), probabilities
 
 
 class SpeakerActivitySink:
-    """Which speaker is the first is a whim of each window: the frames that two windows share tell who is who.
+    """A sink that makes the turns of speakers from the outputs of a head for the speakers of each frame.
 
-    Speakers of a window are taken in the order in which the shared frames come out most alike. Somebody silent in all
-    of them keeps a place that is free, so a head for two tells two apart in a recording of any length, not more.
+    The order of speakers is arbitrary in each window: they are put into the order in which the frames shared with the
+    window before agree best. A speaker silent in all of these takes a place that is free, so a head for two speakers
+    distinguishes two in a recording of any length, not more.
 
     Args:
         head_on: the head on a device.
         stride: samples from frame to frame.
         frame_rate: frames a second.
-        num_speakers: how many there are, at most as many as the head tells apart; None: as many as are found.
+        num_speakers: how many there are, at most as many as the head distinguishes; None: as many as are found.
     """
 
     def __init__(

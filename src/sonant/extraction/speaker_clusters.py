@@ -1,7 +1,7 @@
-"""The frames of a recording to the turns of its speakers, without a head that was taught to: by clustering voices.
+"""Diarization without a head trained for it: the turns of speakers by clustering vectors of voices.
 
-A vector is made of every two seconds, of the frames that are loud enough to be speech; vectors that are alike are of
-one speaker. Where two speak at once, one of them is found.
+A vector is made of every two seconds, of the frames that are loud enough to be speech; similar vectors are of one
+speaker. Where two speak at once, one of them is found.
 """
 
 from typing import Protocol
@@ -25,24 +25,24 @@ LEAST_SPEECH_SECONDS = 0.4  # in a window that is to have a vector
 
 
 class Voices(Protocol):
-    """What tells voices apart: frames to sum up, and vectors from their sums."""
+    """A representation of voices: frames to sum up, and vectors from their sums."""
 
     def frames(self, states: Tensor) -> Tensor:
-        """States (layers, frames, dim) to (frames, width), in order; some may come with a later call."""
+        """Map states (layers, frames, dim) to (frames, width), in order; some may be returned by a later call."""
 
     @property
     def delay(self) -> int:
-        """The number of the recording's frame in whose place the first of these lies."""
+        """The number of the recording's frame at which the first of these is centred."""
 
     def vectors(self, counts: Vectors, sums: Vectors, squares: Vectors, hops: Vectors) -> Vectors:
-        """Of windows: frames (windows,), their sums and sums of squares (windows, width), to (windows, dim).
+        """Make vectors (windows, dim) of windows: their frames (windows,), sums and sums of squares (windows, width).
 
-        `hops` (hops, width) are the means of stretches that follow each other.
+        `hops` (hops, width) are the means of consecutive stretches.
         """
 
 
 class StateVoices:
-    """Means of a hidden state, freed of what changes from one moment to the next."""
+    """Means of a hidden state, with changes from one moment to the next, which depend on content, suppressed."""
 
     delay = 0
 
@@ -77,11 +77,11 @@ class HeadVoices:
 
 
 class SpeakerClusterSink:
-    """Keeps of every 0.4 s the sums of its frames, so that an hour takes 55 to 110 MB.
+    """A sink that keeps the sums of the frames of every 0.4 s, so that an hour takes 55 to 110 MB.
 
     Args:
-        voices: what tells voices apart.
-        source: the recording, read once more for how loud it is.
+        voices: the representation of voices.
+        source: the recording, which is read once more for its loudness.
         stride: samples from frame to frame.
         sampling_rate: of the model.
         num_speakers, threshold: as in `cluster`.
@@ -147,7 +147,7 @@ class SpeakerClusterSink:
         return turns(speaking & self._loud(frames)[:, None], frame_rate=frame_rate)
 
     def _vectors(self, *, least: float) -> tuple[NDArray[np.int64], Vectors]:
-        """The hops around which there is speech enough for a vector, and these vectors."""
+        """Return the hops around which there is enough speech for a vector, and these vectors."""
         counts = np.array(self._counts, dtype=np.float64)
         if not counts.any():
             return np.zeros(0, dtype=np.int64), np.zeros((0, 0))
@@ -169,7 +169,7 @@ class SpeakerClusterSink:
 
 
 def _around(hops: NDArray[np.floating]) -> Vectors:
-    """Sums over the window around each hop: (hops, width) to the same."""
+    """Return the sums over the window around each hop: (hops, width) to the same."""
     reach = HOPS_A_WINDOW // 2
     padded = np.pad(hops.astype(np.float64), ((reach, reach), (0, 0)))
     return np.sum([padded[at : at + len(hops)] for at in range(HOPS_A_WINDOW)], axis=0)

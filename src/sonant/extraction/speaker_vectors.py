@@ -1,4 +1,4 @@
-"""The frames of a recording to the vector of its speaker, as they come."""
+"""The vector of a recording's speaker from its frames, block by block."""
 
 from collections.abc import Callable
 
@@ -18,9 +18,9 @@ HeadOn = Callable[[torch.device], XVectorHead]
 
 
 class OverTime:
-    """What the head's layers over time make of frames that come in blocks: the same as of all at once.
+    """A head's convolutions over time on frames that come in blocks, with the same result as on all at once.
 
-    These layers see some frames around each; as many of the last ones are held back for the next block.
+    Each output frame depends on some frames around it; as many of the last ones are kept for the next block.
     """
 
     def __init__(self, head_on: HeadOn) -> None:
@@ -28,7 +28,7 @@ class OverTime:
         self._held: Tensor | None = None
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """States (layers, frames, dim) to (frames that are certain now, width)."""
+        """Map states (layers, frames, dim) to the output frames (frames, width) that are final by now."""
         head = self._head_on(frames.device)
         projected = head.project(one_clip(frames)).values
         if self._held is not None:
@@ -41,7 +41,7 @@ class OverTime:
 
 
 class SpeakerVectorSink:
-    """Mean and deviation in running sums: memory does not grow with the recording. Gives float32 (dim,)."""
+    """A sink that sums up mean and deviation; its memory does not grow with the recording. Gives float32 (dim,)."""
 
     def __init__(self, head_on: HeadOn) -> None:
         self._head_on = head_on

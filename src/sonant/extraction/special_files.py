@@ -1,6 +1,6 @@
-"""What a path leads to, looked at without opening it: pipes, sockets and devices are no recordings.
+"""Checks of paths without opening them: pipes, sockets and devices are not recordings.
 
-Opening a pipe that nobody writes to waits for ever, and a device may do anything.
+Opening a pipe that nobody writes to waits for ever, and opening a device may do anything.
 """
 
 import os
@@ -17,7 +17,7 @@ from sonant.extraction.prefetch import map_ahead
 
 @dataclass(frozen=True)
 class Unusable:
-    """In the place of a recording that was not opened: why not."""
+    """A stand-in for a recording that was not opened, with the error that says why."""
 
     error: AudioError
 
@@ -34,7 +34,7 @@ _THREADS, _CHUNK = 8, 256  # a network's file system answers slowly, but many qu
 
 
 def look(path: Path) -> tuple[Path | Unusable, Stamp]:
-    """A path as a recording, and its stamp. What cannot be looked at stays a path: to read it says what is wrong."""
+    """Return a path as a recording, and its stamp; one without file status stays a path, and reading it raises why."""
     try:
         status = path.stat()
     except (OSError, ValueError):
@@ -51,7 +51,7 @@ def look(path: Path) -> tuple[Path | Unusable, Stamp]:
 
 
 def look_at_all(paths: Sequence[Path]) -> Iterator[tuple[Path | Unusable, Stamp]]:
-    """`look` at many."""
+    """Yield `look` of each path, in order, from several threads."""
     chunks = (paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK))
     for answers in map_ahead(lambda chunk: [look(path) for path in chunk], chunks, workers=_THREADS, depth=32):
         yield from answers
@@ -66,12 +66,12 @@ def is_pipe(path: str | PathLike[str]) -> bool:
 
 
 def stamp_of_bytes(data: bytes) -> Stamp:
-    """The stamp of a recording that has no file."""
+    """Return the stamp of a recording that has no file."""
     return {"source_sha256": sha256(data).hexdigest()}
 
 
 def unlisted(folder: Path, error: OSError) -> Unusable:
-    """In the place of the recordings of a folder that could not be listed."""
+    """Return a stand-in for the recordings of a folder that could not be listed."""
     name = str(folder) if len(str(folder)) < 300 else f"{str(folder)[:300]}…"
     return Unusable(
         AudioError(

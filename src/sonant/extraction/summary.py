@@ -1,4 +1,4 @@
-"""What a bulk run is about to do, and what it did."""
+"""The estimate and the summary of a bulk run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a bulk run is about to do.
+    """An estimate of a bulk run's work, before it starts.
 
     Attributes:
         recordings: to encode; kept: finished by an earlier run; unreadable: known to fail already.
@@ -26,14 +26,14 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a bulk run did.
+    """A summary of a bulk run.
 
     Attributes:
         computed: recordings encoded by this run; kept: those that an earlier run had finished.
         failed: recordings that could not be used, listed in `errors`.
-        changed: recordings that are not what an earlier run encoded, and so were encoded again (or failed).
+        changed: recordings that changed since an earlier run encoded them, and so were encoded again (or failed).
         gone: recordings that the source names no more, and whose results were dropped.
-        seconds: audio encoded by this run; wall_seconds: what it took, decoding and writing included.
+        seconds: audio encoded by this run; wall_seconds: its duration, decoding and writing included.
         num_bytes: size of the features, this run's and earlier ones.
     """
 

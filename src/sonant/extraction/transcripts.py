@@ -1,4 +1,4 @@
-"""The frames of a recording to a transcript, as they come."""
+"""A transcript from the frames of a recording, block by block."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,11 +15,11 @@ from sonant.tasks import CTCHead
 
 
 class TranscriptSink:
-    """Keeps of each frame its likeliest token alone, so that an hour of speech takes 2 MB.
+    """A sink that keeps only the likeliest token of each frame, so that an hour of speech takes 2 MB.
 
     Args:
         head_on: the head on a device.
-        alphabet: what its tokens mean.
+        alphabet: the meaning of its tokens.
         frame_rate: frames a second.
         seconds: how long the recording is.
     """
@@ -49,7 +49,7 @@ class TranscriptSink:
         )
 
     def so_far(self) -> Transcript:
-        """Return what is settled while more frames may come: every word but the last, which may go on."""
+        """Return what is final while more frames may come: every word but the last, which may go on."""
         known = self.finish()
         words = known.words[:-1]
         return replace(known, text=written(words), words=words)
@@ -59,5 +59,5 @@ class TranscriptSink:
 
 
 def one_clip(frames: Tensor) -> Packed:
-    """States (layers, frames, dim) of one recording as heads read them: (frames, layers, dim)."""
+    """Return the states (layers, frames, dim) of one recording as heads read them: (frames, layers, dim)."""
     return Packed(frames.transpose(0, 1), torch.tensor([frames.shape[1]]))

@@ -1,4 +1,4 @@
-"""What there is of a long recording while it is computed, kept on disk so that a run can go on within it."""
+"""The unfinished results of a long recording, kept on disk so that a run can be resumed within it."""
 
 import json
 import shutil
@@ -13,11 +13,11 @@ from sonant.data.files import atomic
 
 
 class Unfinished:
-    """A folder of one recording that is under way.
+    """A folder with the unfinished results of one recording.
 
     Args:
         path: of the folder; it is made when something is saved in it.
-        facts: the recording and the settings; what was saved under others is not gone on with.
+        facts: the recording and the settings; a state saved under others is not resumed.
     """
 
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
@@ -25,7 +25,7 @@ class Unfinished:
         self._facts = json.dumps(facts, sort_keys=True)
 
     def load(self) -> dict[str, np.ndarray]:
-        """Return what `save` was given last; empty where there is nothing to go on with."""
+        """Return what `save` was given last; empty if there is nothing to resume."""
         try:
             with (self.path / "progress.npz").open("rb") as file, np.load(file, allow_pickle=False) as saved:
                 state = dict(saved)
@@ -34,7 +34,7 @@ class Unfinished:
         return state if str(state.pop("facts", "")) == self._facts else {}
 
     def save(self, **state: Any) -> None:
-        """Remember numbers and arrays, all of them or none."""
+        """Save numbers and arrays atomically."""
         self.make()
         with atomic(self.path / "progress.npz") as draft, draft.open("wb") as file:
             np.savez(file, facts=self._facts, **state)

@@ -40,14 +40,14 @@ GROUP = 256  # recordings whose units are held in memory at a time
 
 @runtime_checkable
 class Coder(Protocol):
-    """A model that gives codes itself."""
+    """A model that has discrete codes of its own."""
 
     def codes(self, speech: Packed) -> Packed:
-        """Waveforms (total_samples,) to int64 (total_frames, groups)."""
+        """Map waveforms (total_samples,) to codes, int64 (total_frames, groups)."""
 
 
 class Coding(Backbone):
-    """A model whose only state are its codes, so that they go the way of all frames."""
+    """A wrapper of a model whose only state is its codes, so that they are treated as frames are."""
 
     def __init__(self, model: Backbone) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Units:
 
     Attributes:
         values: int64 (units,), or (units, groups).
-        durations: int64 (units,); frames that each lasted.
+        durations: int64 (units,); the frames that each lasts.
     """
 
     values: NDArray[np.int64]
@@ -82,19 +82,19 @@ class Units:
 
 
 def deduplicate(units: NDArray[np.int64]) -> Units:
-    """Each run of equal units (frames,) or (frames, groups) as one."""
+    """Merge each run of equal units (frames,) or (frames, groups) into one."""
     rows = _rows(units)
     starts = np.flatnonzero(np.append(len(rows) > 0, (rows[1:] != rows[:-1]).any(1)))
     return Units(units[starts], np.diff(np.append(starts, len(rows))))
 
 
 def _rows(units: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Units (units,) or (units, groups) as (units, groups)."""
+    """Return units (units,) or (units, groups) as (units, groups)."""
     return units[:, None] if units.ndim == 1 else units
 
 
 class UnitSink:
-    """Turns frames into units as they come, and keeps those alone."""
+    """A sink that turns frames into units as they come, and keeps only these."""
 
     def __init__(self, label: Label) -> None:
         self._label = label
@@ -132,7 +132,7 @@ def write_units(
       `settings.json`, which says what made them.
 
     Where a channel was chosen, its number comes after the name (or path), and ".channel0" is in the names of files.
-    What could not be used is listed in `errors.jsonl`, beside the file or in the folder.
+    Recordings that could not be used are listed in `errors.jsonl`, beside the file or in the folder.
 
     Args:
         place: where they go, see `unit_destination`.
@@ -206,7 +206,7 @@ def _in_order(
     on_error: OnError,
     progress: Progress,
 ) -> Iterator[Outcome]:
-    """The outcome of each recording, in order; some are computed ahead, so that those of like length share a pass."""
+    """Yield the outcome of each recording in order, computing some ahead, so that similar lengths share a pass."""
 
     def sink(_: int, *, windowed: bool) -> Sink:  # noqa: ARG001 - units are small, whatever the length
         return UnitSink(label)
@@ -243,7 +243,7 @@ def _writer(place: Destination[UnitFormat], entries: Sequence[Entry], stdout: Te
 
 
 class _Lines:
-    """A line for each recording."""
+    """A writer of a line for each recording."""
 
     def __init__(self, kind: UnitFormat, file: TextIO) -> None:
         self.kind, self.file, self.num_bytes = kind, file, 0
@@ -261,7 +261,7 @@ class _Lines:
 
 
 class _Arrays:
-    """An array for each recording."""
+    """A writer of an array for each recording."""
 
     def __init__(self, folder: Path, files: Sequence[str]) -> None:
         self.folder, self.files, self.num_bytes = folder, files, 0
@@ -280,5 +280,5 @@ class _Arrays:
 
 
 def as_text(units: NDArray[np.int64]) -> str:
-    """Units (units,) or (units, groups) as words: "71 12 12", or "3-17 3-254"."""
+    """Return units (units,) or (units, groups) as words: "71 12 12", or "3-17 3-254"."""
     return " ".join("-".join(map(str, row)) for row in _rows(units).tolist())

@@ -1,4 +1,4 @@
-"""Pooled vectors on their way to one file: appended as they are computed, put in order at the end."""
+"""A temporary file of pooled vectors: appended as they are computed, and put in order at the end."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,12 +10,12 @@ from sonant.extraction.formats import Rows, sync
 
 
 class VectorSpool:
-    """A raw file of vectors (layers, dim), a row a recording, in the order in which they were computed.
+    """A raw file of vectors (layers, dim), one row per recording, in the order in which they were computed.
 
     Args:
         path: of the file.
         shape: of a row, (layers, dim).
-        rows: that are good; what lies behind them was not finished when a run was killed, and is written again.
+        rows: the number of complete rows; later bytes, left by a killed run, are cut off.
     """
 
     def __init__(self, path: Path, shape: tuple[int, int], dtype: np.dtype[Any], *, rows: int) -> None:
@@ -26,7 +26,7 @@ class VectorSpool:
         self._file.seek(0, 2)
 
     def append(self, vectors: Iterable[np.ndarray]) -> range:
-        """Add vectors (layers, dim), pushed through to the disk, and return the numbers of their rows."""
+        """Append vectors (layers, dim), flush them through to the disk, and return the numbers of their rows."""
         start = self.rows
         for vector in vectors:
             self._file.write(np.ascontiguousarray(vector, dtype=self.dtype).data)
@@ -35,7 +35,7 @@ class VectorSpool:
         return range(start, self.rows)
 
     def layers(self, order: Sequence[int]) -> list[Rows]:
-        """For each layer, the rows of these numbers, in this order, as a matrix (rows, dim) that stays on disk."""
+        """Return for each layer the rows of these numbers, in this order, as a matrix (rows, dim) kept on disk."""
         self._file.flush()
         spool = np.memmap(self.path, self.dtype, "r", shape=(self.rows, *self.shape))
         return [_Picked(spool[:, layer], np.array(order)) for layer in range(self.shape[0])]

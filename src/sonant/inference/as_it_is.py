@@ -19,13 +19,13 @@ _users: Counter[int] = Counter()  # of each module in training mode, by its id: 
 
 
 class AsItIs(nn.Module):
-    """Calls another module, the very object, so that its hooks, its state and its weights are those of the moment.
+    """A wrapper that calls the original module itself, so that its hooks, state and weights are always current.
 
     For the time of a call it is in evaluation mode, and no gradient is recorded. It computes in the type of its own
     weights; the result has the type of what came in.
 
     Args:
-        name: that it has in its model, and why it runs as it is.
+        name: its name in its model, and the reason why it runs as it is.
     """
 
     def __init__(self, module: nn.Module, name: str = "") -> None:
@@ -34,7 +34,7 @@ class AsItIs(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> "AsItIs":  # noqa: ARG002, FBT001, FBT002 - torch's own signature
-        """Do nothing to the module, which is somebody else's."""
+        """Leave the module's mode unchanged, as the module belongs to the original model."""
         self.training = False
         return self
 
@@ -77,11 +77,11 @@ class BackboneAsItIs(Backbone):
 
     @property
     def waveform_dtype(self) -> torch.dtype:
-        """In which numbers waveforms come."""
+        """The dtype of waveforms."""
         return self.whole.waveform_dtype
 
     def clip_statistics(self) -> ClipStatistics | None:
-        """As the model's."""
+        """Return what the model's own `clip_statistics` returns."""
         return self.whole.clip_statistics()
 
     def forward(
@@ -91,7 +91,7 @@ class BackboneAsItIs(Backbone):
         layers: Collection[int | str] | None = None,
         statistics: ClipStatistics | None = None,
     ) -> Encoded:
-        """As the model's."""
+        """Call the model's own `forward`."""
         return self.whole(speech, layers=layers, statistics=statistics)
 
 
@@ -123,7 +123,7 @@ def evaluated(module: nn.Module) -> Iterator[None]:
 
 
 def floating_dtype(values: Any) -> torch.dtype | None:
-    """Of the first floating-point tensor; None if there is none."""
+    """Return the dtype of the first floating-point tensor; None if there is none."""
     for value in values:
         tensor = value.values if isinstance(value, Packed) else value
         if isinstance(tensor, Tensor) and tensor.is_floating_point():
@@ -132,7 +132,7 @@ def floating_dtype(values: Any) -> torch.dtype | None:
 
 
 def cast(value: Any, dtype: torch.dtype) -> Any:
-    """Floating-point tensors in a type, at whatever depth of tuples, lists, dictionaries and packed speech."""
+    """Cast floating-point tensors to a dtype, at any depth of tuples, lists, dictionaries and packed speech."""
     match value:
         case Tensor():
             return value.to(dtype) if value.is_floating_point() else value

@@ -1,8 +1,8 @@
-"""Whether a model has changed since a copy of it was readied, however that was done.
+"""Detection of changes to a model since a copy of it was readied for inference.
 
-Optimisers and `load_state_dict` leave a mark that torch keeps for each tensor; what is written through `.data`, as EMA
-and distributed code do, leaves none. To read every weight would cost more than a short clip does, so a part is read: of
-each matrix enough numbers that every row and every column has one of them.
+Optimisers and `load_state_dict` raise a version counter that torch keeps for each tensor; writes through `.data`, as in
+EMA and distributed code, do not. To read every weight would cost more than to encode a short clip, so a sample is read:
+of each matrix enough numbers that every row and every column has one of them.
 """
 
 from collections import defaultdict
@@ -21,9 +21,9 @@ BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by by
 
 
 class Snapshot:
-    """What a model is now, as far as a copy depends on it.
+    """A snapshot of a model's state, as far as a copy depends on it.
 
-    Modules that are not plain are run as they are, so nothing need be known of what is inside them.
+    Modules that are not plain are run as they are, so a snapshot leaves out their contents.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -79,7 +79,7 @@ def _is_record(value: object) -> bool:
 
 
 def _places(tensors: Iterable[Tensor]) -> list[tuple[object, ...]]:
-    """Of each tensor where and how it lies, and how often torch saw it written to."""
+    """Return each tensor's address and layout in memory, and torch's count of writes to it."""
     return [
         (
             tensor.data_ptr(),

@@ -20,16 +20,16 @@ INSEPARABLE = (ConvLayer, VQWav2Vec)
 
 
 def shared_copy(backbone: Backbone, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Backbone:
-    """The same modules around the same memory, for inference; tensors of another type or device are converted.
+    """Copy modules for inference around the same memory; tensors of another type or device are converted.
 
-    Its parameters want no gradient.
+    The parameters of the copy require no gradient.
     """
     memo = {id(tensor): converted(tensor, dtype, device) for tensor in chain(backbone.parameters(), backbone.buffers())}
     return copy.deepcopy(backbone, memo).eval()
 
 
 def converted(tensor: Tensor, dtype: torch.dtype | None, device: torch.device | None) -> Tensor:
-    """The same memory without a gradient, or a copy of another type or on another device."""
+    """Return the same memory without a gradient, or a copy of another type or on another device."""
     moved = tensor.detach().to(device, dtype if tensor.is_floating_point() else None)
     return nn.Parameter(moved, requires_grad=False) if isinstance(tensor, nn.Parameter) else moved
 
@@ -37,7 +37,7 @@ def converted(tensor: Tensor, dtype: torch.dtype | None, device: torch.device | 
 def plain_copy(backbone: Backbone, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Backbone:
     """A copy for inference of what is plain in a model (see `sonant.inference.plain`), around the original rest.
 
-    It shares its memory too, where nothing has to be converted; its parameters want no gradient.
+    It shares its memory too, where nothing has to be converted; its parameters require no gradient.
 
     Args:
         dtype: of the floating-point tensors of the copies; None keeps theirs.
@@ -54,7 +54,7 @@ def plain_copy(backbone: Backbone, dtype: torch.dtype | None = None, device: tor
 
 
 class _Copies:
-    """Those of the modules and tensors of one model."""
+    """The copies made of the modules and tensors of one model."""
 
     def __init__(self, dtype: torch.dtype | None, device: torch.device) -> None:
         self._dtype, self._device = dtype, device
@@ -62,7 +62,7 @@ class _Copies:
         self._tensors: dict[int, Tensor] = {}
 
     def of(self, module: nn.Module, name: str) -> nn.Module:
-        """The copy of a module; of one that stands in several places, there is one copy."""
+        """Return the copy of a module, the same one for a module that stands in several places."""
         if id(module) not in self._modules:
             odd = oddity(module)
             made = self._shell(module, name) if odd is None else AsItIs(_on(self._device, module), f"{name} ({odd})")
@@ -99,7 +99,7 @@ def _on(device: torch.device, module: M) -> M:
 
 
 def replace_blocks(module: nn.Module, replacement: Callable[[nn.Module], nn.Module | None]) -> None:
-    """Put another module in the place of each, at whatever depth, for which there is one; not in what is as it is."""
+    """Replace every module, at any depth, that has a replacement, except inside modules that run as they are."""
     _replace(module, replacement, {})
 
 

@@ -1,4 +1,4 @@
-"""Which blocks consist of exactly the parts that their faster form stands for."""
+"""The parts that each block with a faster form must consist of, and a check that it does."""
 
 from types import NoneType
 
@@ -64,7 +64,7 @@ PARTS: dict[type[nn.Module], dict[str, tuple[type, ...]]] = {
 
 
 def is_whole(block: nn.Module) -> bool:  # noqa: C901, PLR0911  one line for each kind
-    """Whether a block of a copy, which is plain itself, has exactly the parts that its faster form stands for."""
+    """Return whether a plain block of a copy has exactly the parts that its faster form replaces."""
     parts = PARTS.get(type(block), {})
     for name, kinds in parts.items():
         part = getattr(block, name, None)

@@ -1,4 +1,4 @@
-"""Which modules are exactly those of this package, in a state that it knows: only these may be replaced by faster ones.
+"""A check that modules are exactly those of this package, in a known state: only these are replaced by faster ones.
 
 An allow-list. Whatever is not recognised (an adapter, a quantised layer, a hook, a parametrisation, pruning, another
 `forward`) is run as it is.

@@ -98,7 +98,7 @@ class PreparedCopies:
     def get(
         self, backbone: Backbone, precision: Precision | None, device: torch.device, *, weights: str | None = None
     ) -> Backbone:
-        """One copy is kept for each device; another model or precision replaces it.
+        """Return the copy for a device; one is kept for each, and another model or precision replaces it.
 
         Args:
             weights: a fingerprint of the model's, where there is one: a copy made of others is not used, whatever the

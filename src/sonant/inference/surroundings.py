@@ -1,4 +1,4 @@
-"""What a caller has switched on in PyTorch for code of its own, and must not change what is computed here."""
+"""PyTorch's modes that a caller may have switched on for its own code, kept from changing results here."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +10,7 @@ CPU = torch.device("cpu")
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Without autocast, with new tensors on the CPU unless they are asked for elsewhere, and without gradients.
+    """Disable autocast and gradients, and make new tensors on the CPU unless they are asked for elsewhere.
 
     Only what is switched on is switched off: a mode that PyTorch has to look at costs time in every operation.
     """

@@ -59,10 +59,10 @@ def attend(
 
 
 def kernel_for(query: Tensor, key: Tensor, value: Tensor, bias: KernelBias | None, *, dropout: float) -> Kernel:
-    """What serves these inputs best: on a GPU Triton, or FlexAttention for heads too wide for it; on a CPU our own.
+    """Choose the best kernel for these inputs: on a GPU Triton, or FlexAttention for wider heads; on a CPU our own.
 
-    A graph compiled for a GPU holds Triton's kernels as they are; in any other record of what is computed, only
-    torch's operations mean something. The CPU's kernel has no way back.
+    A graph compiled for a GPU contains Triton's kernels as they are; any other recorded graph can contain only torch's
+    operations. The CPU's kernel has no backward pass.
     """
     if _recorded() and not (query.is_cuda and torch.compiler.is_dynamo_compiling()):
         return "torch"
@@ -89,7 +89,7 @@ def _wants_gradient(query: Tensor, key: Tensor, value: Tensor, bias: Bias | None
 
 
 def _recorded() -> bool:
-    """Whether somebody records torch's operations, to compile, export or count them: a kernel of ours is none."""
+    """Return whether torch's operations are being recorded (compiled, exported, counted), which misses our kernels."""
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
         return True
     modes = getattr(torch._C, "_len_torch_dispatch_stack", int)  # noqa: SLF001  that see every operation
@@ -215,7 +215,7 @@ def _blocks_of(bias: Bias, steps: slice, length: int) -> BiasOfBlock:
 
 
 def attend_reference(query: Tensor, key: Tensor, value: Tensor, lengths: list[int], bias: Bias | None = None) -> Tensor:
-    """What `attend` must equal, written from the formula: clip by clip, every logit spelled out."""
+    """Compute the reference for `attend` from the formula: clip by clip, every logit explicit."""
     results = []
     offset = 0
     for length in lengths:
@@ -244,7 +244,7 @@ def attend_reference(query: Tensor, key: Tensor, value: Tensor, lengths: list[in
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention; it heeds positions by a gate, as WavLM does, or by relative keys, or not at all."""
+    """Multi-head self-attention; it uses positions by a gate, as WavLM does, or by relative keys, or not at all."""
 
     def __init__(
         self,

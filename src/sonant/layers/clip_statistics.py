@@ -1,4 +1,4 @@
-"""What must be known of a whole clip that is too long to be seen at once, so that its windows are encoded like it."""
+"""Statistics of a whole clip that is too long to be encoded at once, so that its windows are normalised alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EPS = 1e-5  # torch's group norm's own
 
 
 class ClipStatistics(Protocol):
-    """An account of a clip, given its samples in blocks of any length; what it holds is the model's own affair."""
+    """Statistics of a clip, from its samples in blocks of any length; their kind depends on the model."""
 
     def update(self, samples: np.ndarray) -> None:
         """Take in the next samples of the clip, (samples,)."""
@@ -73,7 +73,7 @@ class ConvStatistics:
         return other
 
     def affine(self, conv: nn.Conv1d, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """What the group norm (`weight`, `bias`) of the convolution's output does to it over the whole clip.
+        """Return the group norm (`weight`, `bias`) of the convolution's output over the whole clip as an affine map.
 
         Returns:
             Factor and offset for each channel of `conv.weight * x` without the convolution's bias: float64 (channels,).

@@ -1,4 +1,4 @@
-"""The convolutional front of the families that hear waveforms: 50 frames a second, or wav2vec's 100.
+"""The convolutional feature extractor of the families that take waveforms: 50 frames a second, or wav2vec's 100.
 
 Clips are laid on one stream at multiples of the total stride, so that one convolution serves all of them and the
 frames of a clip are those it would have alone. The few frames that straddle two clips are dropped at the end.
@@ -84,10 +84,10 @@ class ConvLayer(nn.Module):
 
 
 class StridedExtractor(nn.Module):
-    """What any stack of strided convolutions tells of itself, in whatever arithmetic it runs.
+    """The base of stacks of strided convolutions, in any arithmetic.
 
     Attributes:
-        kernels, strides: one number a layer; stride: of all of them.
+        kernels, strides: one number a layer; stride: that of the whole stack.
         norm: as for `ConvExtractor`.
     """
 
@@ -106,7 +106,7 @@ class StridedExtractor(nn.Module):
         return num_frames(num_samples, self.kernels, self.strides)
 
     def clip_statistics(self) -> ConvStatistics | None:
-        """An empty account of what the group norm needs of a whole clip; None where no norm looks beyond its frame.
+        """Empty statistics of a whole clip for the group norm; None where no norm looks beyond its frame.
 
         None for the norm "clip" too: each layer's statistics depend on those of the layers below it, so that no single
         pass over a clip finds them. A window of a long clip is normalised by itself there.
@@ -180,9 +180,9 @@ class ConvExtractor(StridedExtractor):
 
 
 def as_rows(speech: Packed) -> bool:
-    """Whether clips are the rows of a batch: on a GPU, where they are of one length, as those of a training step are.
+    """Return whether clips become the rows of a batch: on a GPU, where they are of one length, as in a training step.
 
-    Their norms then take no clip out of a stream and put none back. A CPU gains nothing by it.
+    Norms then need not copy clips out of a stream and back. A CPU gains nothing by it.
     """
     return speech.values.is_cuda and len(set(speech.sizes)) == 1
 

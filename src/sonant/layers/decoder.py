@@ -71,12 +71,12 @@ class Remembered:
 
 @dataclass(frozen=True, eq=False)
 class DecoderState:
-    """What a decoder remembers of unfinished sequences over the same frames.
+    """The state of a decoder for unfinished sequences over the same frames.
 
     Attributes:
-        own: for each layer, of the tokens so far.
-        memory: for each layer, of the frames; one row, which all sequences share.
-        steps: tokens so far.
+        own: for each layer, keys and values of the tokens so far.
+        memory: for each layer, keys and values of the frames; one row, which all sequences share.
+        steps: number of tokens so far.
     """
 
     own: tuple[Remembered, ...]

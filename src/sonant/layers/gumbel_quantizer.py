@@ -15,7 +15,7 @@ TINY = 1e-7  # the original's, inside the logarithm of an entropy
 
 @dataclass(frozen=True, eq=False)
 class Quantized:
-    """What the quantiser makes of frames.
+    """The result of quantising frames.
 
     Attributes:
         values: (total, dim), one code vector of each group, joined.
@@ -30,7 +30,10 @@ class Quantized:
 
 @dataclass(frozen=True, kw_only=True)
 class Temperature:
-    """Of the Gumbel softmax: `start * decay**step`, not below `end`. Defaults: vq-wav2vec and wav2vec 2.0 Base."""
+    """The temperature of the Gumbel softmax: `start * decay**step`, not below `end`.
+
+    The defaults are those of vq-wav2vec and wav2vec 2.0 Base.
+    """
 
     start: float = 2.0
     end: float = 0.5
@@ -146,12 +149,12 @@ def gumbel_noise(like: Tensor) -> Tensor:
 
 
 def perplexity(probabilities: Tensor) -> Tensor:
-    """How many codes each group has in use, (groups,): exp of the entropy of the mean of (total, groups, codes)."""
+    """Return the number of codes in use, (groups,): exp of the entropy of the mean of (total, groups, codes)."""
     return _exp_entropy(probabilities.mean(0))
 
 
 def code_perplexity(codes: Tensor, num_codes: int) -> Tensor:
-    """The same of hard codes (total, groups): float32 (groups,), from 1 (one code for everything) to `num_codes`."""
+    """Return `perplexity` of hard codes (total, groups): float32 (groups,), from 1 (a single code) to `num_codes`."""
     groups = codes.shape[1]
     rows = codes + num_codes * torch.arange(groups, device=codes.device)
     counts = torch.bincount(rows.flatten(), minlength=groups * num_codes)

@@ -13,7 +13,7 @@ from sonant.layers.packed import Packed
 
 @dataclass(frozen=True, eq=False)
 class Clustered:
-    """What the quantiser makes of frames.
+    """The result of quantising frames.
 
     Attributes:
         values: (total, dim), the nearest code vector of each group, joined.
@@ -95,7 +95,7 @@ class KMeansQuantizer(nn.Module):
 
     @torch.no_grad()
     def _nearest(self, frames: Tensor) -> Tensor:
-        """Of normalised frames (total, dim): int64 (total, groups)."""
+        """Return the nearest codes of normalised frames (total, dim): int64 (total, groups)."""
         codebooks = self.codebook.to(frames.dtype).transpose(0, 1).expand(self.groups, -1, -1)  # (groups, codes, width)
         with torch.autocast(frames.device.type, enabled=False):
             products = torch.einsum("tgi,gvi->tgv", frames.unflatten(1, (self.groups, -1)), codebooks)

@@ -1,4 +1,4 @@
-"""Which frames the model does not see: spans for masked prediction."""
+"""Masks of frames for masked prediction, in spans."""
 
 from dataclasses import dataclass
 

@@ -7,7 +7,7 @@ from sonant.errors import ConfigurationError
 
 
 def draw_negatives(lengths: Tensor, count: int, *, generator: torch.Generator | None = None) -> Tensor:
-    """For every row of packed clips, the numbers of `count` other rows of its clip, uniform and with replacement.
+    """Draw for each row of packed clips the numbers of `count` other rows of its clip, uniformly with replacement.
 
     Args:
         lengths: int64 (clips,); rows of each clip, 0 or at least 2: a clip of one row has nothing to draw from, and

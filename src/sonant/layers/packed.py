@@ -51,7 +51,7 @@ class Packed:
 
     @classmethod
     def from_padded(cls, values: Tensor, lengths: Tensor | Sequence[int]) -> Packed:
-        """From the padded form: values (batch, time, ...) with the true length of each row."""
+        """Pack the padded form: values (batch, time, ...) with the true length of each row."""
         wanted = [int(length) for length in lengths]
         if len(wanted) != len(values) or min(wanted, default=0) < 0 or max(wanted, default=0) > values.shape[1]:
             raise ConfigurationError(

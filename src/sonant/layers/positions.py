@@ -143,7 +143,7 @@ def relative_buckets(distances: Tensor, *, num_buckets: int, max_distance: int) 
 
 
 class PositionGate(nn.Module):
-    """How strongly each query of each head heeds the position bias: between 1 and 3 at the start.
+    """The factor of each query and head on the position bias: between 1 and 3 at initialisation.
 
     It reads the layer's un-projected input, cut into heads. The paper gates on the projected query; the released
     models were trained on the input, and the authors say to keep it so (github.com/microsoft/UniSpeech/issues/25).
@@ -164,7 +164,7 @@ class PositionGate(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class RelativeKeyBias:
-    """What is added to the attention logits of query i and key j: `scores[i, h, clamp(j - i, -left, right) + left]`.
+    """A term of the attention logits of query i and key j: `scores[i, h, clamp(j - i, -left, right) + left]`.
 
     Attributes:
         scores: (total, heads, left + 1 + right), each query against the key of each distance.
@@ -187,7 +187,7 @@ class RelativeKeys(nn.Embedding):
         nn.init.xavier_uniform_(self.weight)
 
     def bias(self, query: Tensor) -> RelativeKeyBias:
-        """From queries (total, heads, head_dim), scaled as their product with the keys is."""
+        """Compute the bias of queries (total, heads, head_dim), scaled as their product with the keys is."""
         scores = (query * query.shape[-1] ** -0.5) @ self.weight.to(query.dtype).T  # (total, heads, distances)
         return RelativeKeyBias(scores, self.left)
 

@@ -12,7 +12,7 @@ from sonant.layers.transformer import TransformerEncoder
 
 
 class StridedPositions(WeightNormConv):
-    """`ConvPositions` with a stride: what is added to squeezed frames to say where they stand."""
+    """`ConvPositions` with a stride: position vectors to be added to squeezed frames."""
 
     def __init__(self, dim: int, *, kernel: int, groups: int, stride: int) -> None:
         super().__init__(dim, kernel=kernel, groups=groups)

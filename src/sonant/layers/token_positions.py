@@ -1,4 +1,4 @@
-"""Where a token stands in its sequence, as a vector to be added to its embedding: learned, or sines and cosines."""
+"""Positions of tokens in their sequence, as vectors to be added to embeddings: learned, or sines and cosines."""
 
 import math
 

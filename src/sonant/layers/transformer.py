@@ -126,7 +126,7 @@ class TransformerEncoder(nn.Module):
     def through_layers(
         self, x: Tensor, lengths: list[int] | Tensor, table: Tensor | None, keep: Collection[int], *, last: bool
     ) -> tuple[dict[int, Tensor], Tensor | None]:
-        """From hidden state 0 on; `lengths` and `table` are for the layers' attention."""
+        """Run the layers from hidden state 0 on; `lengths` and `table` are for the layers' attention."""
         kept = {0: x} if 0 in keep else {}
         depth = len(self.layers) if last else max(keep, default=0)
         for number, layer in enumerate(self.layers[:depth], start=1):

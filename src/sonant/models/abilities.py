@@ -1,4 +1,4 @@
-"""What a model can be asked for: vectors always, and what it was fine-tuned for."""
+"""The abilities of a model: vectors always, and whatever it was fine-tuned for."""
 
 from collections.abc import Mapping
 from typing import Literal, get_args

@@ -1,4 +1,4 @@
-"""What every family promises: packed waveforms in, hidden states out."""
+"""The interface of every family: packed waveforms in, hidden states out."""
 
 from abc import abstractmethod
 from collections.abc import Collection
@@ -18,7 +18,7 @@ LinearGroup = Literal["feed_forward", "attention"]  # linear layers that share a
 
 
 class Origin(NamedTuple):
-    """What a copy readied for inference was made of, and the type of its products; for messages."""
+    """The model that a copy for inference was made from, and the number type of its products; for messages."""
 
     model: "ReferenceType[Backbone]"
     precision: str
@@ -26,7 +26,7 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """What a backbone makes of packed speech.
+    """The output of a backbone for packed speech.
 
     Attributes:
         hidden_states: by number; 0 is the input of the first block, i the raw output of block i; (total_frames, dim).
@@ -42,7 +42,7 @@ class Encoded:
 
 
 class BackboneConfig(Protocol):
-    """What the configuration of any family tells; each is a frozen dataclass of its own."""
+    """The properties that every family's configuration has; each is a frozen dataclass of its own."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -57,11 +57,11 @@ class BackboneConfig(Protocol):
 
     @property
     def normalize(self) -> bool:
-        """Whether each waveform must come with zero mean and unit variance."""
+        """Return whether each waveform must be given with zero mean and unit variance."""
 
     @property
     def normalize_epsilon(self) -> float:
-        """What is added to the variance in doing so."""
+        """The term added to the variance when waveforms are normalised."""
 
     @property
     def receptive_field(self) -> int:
@@ -73,12 +73,12 @@ class BackboneConfig(Protocol):
 
 
 class Backbone(nn.Module):
-    """A model as the rest of the house sees it.
+    """The base class of every model, and the interface that the rest of the package uses.
 
     Attributes:
         int8_groups: the linear layers that may be multiplied in integers of eight bits, where inference is asked for
             them; blocks whose integers change the states too much are found then (`sonant.inference.int8`).
-        origin: of a copy readied for inference.
+        origin: the origin of a copy readied for inference.
     """
 
     config: BackboneConfig
@@ -99,12 +99,12 @@ class Backbone(nn.Module):
 
     @property
     def normalize(self) -> bool:
-        """Whether each waveform must come with zero mean and unit variance."""
+        """Return whether each waveform must be given with zero mean and unit variance."""
         return self.config.normalize
 
     @property
     def normalize_epsilon(self) -> float:
-        """What is added to the variance in doing so."""
+        """The term added to the variance when waveforms are normalised."""
         return self.config.normalize_epsilon
 
     @property
@@ -124,12 +124,12 @@ class Backbone(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where it computes. A model readied for a CPU may hold its weights in other forms than parameters."""
+        """The device it computes on; a model readied for a CPU may hold its weights in other forms than parameters."""
         return next((weights.device for weights in self.parameters()), torch.device("cpu"))
 
     @property
     def waveform_dtype(self) -> torch.dtype:
-        """In which numbers waveforms come: those of the weights, unless more of them must be computed first."""
+        """The dtype of waveforms: that of the weights, unless the first computations need a more precise one."""
         return next((weights.dtype for weights in self.parameters()), torch.float32)
 
     def normalized(self, waveform: Tensor) -> Tensor:

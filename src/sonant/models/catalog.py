@@ -31,25 +31,25 @@ from sonant.models.published_results import Result, results_of
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """One model.
+    """The catalogue's card of one model.
 
     Attributes:
         name: id on the hub; of a file that is loaded from no hub, "fairseq/" and its name without the ending, or
             "fairseq2/" and the name of its asset card.
-        title: as its authors call it.
+        title: its name as given by its authors.
         config: its shape; the waveform normalisation and the frame rate follow from it.
-        parameters: of the encoder with its mask embedding, without any head.
-        data: what it was pretrained on.
-        hours: of speech in that; None where its authors do not say.
-        languages: in that speech.
-        labels: what it was fine-tuned on, for models that were.
+        parameters: number of parameters of the encoder with its mask embedding, without any head.
+        data: the data that it was pretrained on.
+        hours: hours of speech in that data; None where its authors do not say.
+        languages: the languages of that speech.
+        labels: the labelled data that it was fine-tuned on, for models that were.
         pretrained: id of the model that it was fine-tuned from.
-        licence: of the weights.
+        licence: licence of the weights.
         paper: its title and address.
         shipped: whether its weights come with sonant.
-        address: where its file lies, for models that are loaded from no hub.
-        beside: where the file of its tokens lies, which must be put into the folder of that file.
-        notes: what a user should know besides.
+        address: URL of its file, for models that are loaded from no hub.
+        beside: URL of the file of its tokens, which must be put into the folder of that file.
+        notes: anything else that a user should know.
     """
 
     name: str
@@ -84,13 +84,13 @@ class Card:
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
-        """What it can be asked for: vectors, and what its labels taught it."""
+        """The abilities of the model: vectors, and those it was fine-tuned for."""
         taught = {ability for ability, labels in TAUGHT_BY.items() if labels in (self.labels or "")}
         return tuple(ability for ability in ABILITIES if ability == "embeddings" or ability in taught)
 
     @property
     def results(self) -> tuple[Result, ...]:
-        """What others measured."""
+        """The published results of the model."""
         return results_of(self.short_name)
 
     @property
@@ -964,7 +964,7 @@ TUNED = (
 
 
 def _rows() -> Iterator[Card]:
-    """Family by family; each model's fine-tuned descendants behind it."""
+    """Yield the cards family by family, each model followed by those fine-tuned from it."""
     for family in FAMILIES.values():
         for card in PRETRAINED:
             if card.family == family:

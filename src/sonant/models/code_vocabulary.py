@@ -15,7 +15,7 @@ MASK = "<mask>"
 
 
 class CodeVocabulary(nn.Module):
-    """Which token stands for which codes: "12-301" is group 0 at code 12 and group 1 at code 301.
+    """The vocabulary of tokens for groups of codes: "12-301" is code 12 in group 0 and code 301 in group 1.
 
     The first tokens are `SPECIALS`, and the last is the mask of models that have one. fairseq fills dictionaries up
     with symbols that never occur.
@@ -24,9 +24,9 @@ class CodeVocabulary(nn.Module):
         codes: int64 (tokens, groups), the codes of each token; -1 for `SPECIALS` and whatever else is no code.
 
     Args:
-        size: how many tokens there are.
+        size: number of tokens.
         groups: codes a frame.
-        num_codes: how many codes a group has.
+        num_codes: number of codes in a group.
     """
 
     codes: Tensor
@@ -44,14 +44,14 @@ class CodeVocabulary(nn.Module):
         return self.tokens_of(group_numbers(codes, self.num_codes))
 
     def tokens_of(self, numbers: Tensor) -> Tensor:
-        """The same for groups of codes as `group_numbers` (total,)."""
+        """Return the same as `tokens`, for groups of codes given as `group_numbers` (total,)."""
         known, order = group_numbers(self.codes, self.num_codes).sort()
         place = torch.searchsorted(known, numbers).clamp(max=len(known) - 1)
         return torch.where(known[place] == numbers, order[place], SPECIALS.index(UNKNOWN))
 
     @property
     def mask_token(self) -> int:
-        """What stands for a token that the model does not see: the last."""
+        """The token that replaces masked ones: the last."""
         return len(self) - 1
 
     @property
@@ -90,12 +90,12 @@ def codes_of_symbols(symbols: Iterable[str], groups: int, num_codes: int) -> Ten
 
 
 def group_numbers(codes: Tensor, num_codes: int) -> Tensor:
-    """Each row of codes (total, groups) as one number, int64 (total,): the codes are its digits; negative for -1s."""
+    """Return each row of codes (total, groups) as one int64 number (total,), codes as digits; negative for -1s."""
     powers = num_codes ** torch.arange(codes.shape[1] - 1, -1, -1, device=codes.device)
     return (codes * powers).sum(1)
 
 
 def codes_of_numbers(numbers: Tensor, num_codes: int, groups: int) -> Tensor:
-    """What `group_numbers` made its numbers of: int64 (total, groups)."""
+    """Return the codes that `group_numbers` made these numbers from: int64 (total, groups)."""
     powers = num_codes ** torch.arange(groups - 1, -1, -1, device=numbers.device)
     return numbers[:, None] // powers % num_codes

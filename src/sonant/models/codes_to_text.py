@@ -114,7 +114,7 @@ class CodesToText(nn.Module):
 
     @property
     def scale(self) -> float:
-        """What embeddings are multiplied by before positions are added."""
+        """The factor that embeddings are multiplied by before positions are added."""
         return math.sqrt(self.config.dim)
 
     def read(self, codes: Packed) -> Packed:
@@ -126,7 +126,7 @@ class CodesToText(nn.Module):
         return tokens.with_values(memory)
 
     def forward(self, codes: Packed, text: Packed) -> Tensor:
-        """What comes next after each subword of a text that is known, "</s>" first.
+        """Predict the next subword after "</s>" and after each subword of a known text (teacher forcing).
 
         Args:
             codes: int64 (total_frames, groups).
@@ -155,12 +155,12 @@ class CodesToText(nn.Module):
 
 
 def with_end(tokens: Packed) -> Packed:
-    """Each clip (length,) with "</s>" behind it."""
+    """Return each clip (length,) with "</s>" after it."""
     return _with_room(tokens, 0)
 
 
 def _with_room(tokens: Packed, before: int) -> Packed:
-    """Each clip with "</s>" behind it, or before it where `before` is 1."""
+    """Return each clip with "</s>" after it, or before it if `before` is 1."""
     lengths = tokens.lengths + 1
     values = tokens.values.new_full((int(lengths.sum()),), SPECIALS.index(END))
     starts = lengths.cumsum(0) - lengths + before

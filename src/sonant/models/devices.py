@@ -1,4 +1,4 @@
-"""Where a model computes."""
+"""The devices that a model computes on."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,7 @@ def usable_devices(device: Device | Sequence[Device] | None) -> list[torch.devic
 
 
 def _reason(error: Exception) -> str:
-    """What PyTorch says, in a line: of an unknown kind it lists a score of names, of one it lacks all its parts."""
+    """Return PyTorch's reason in one line; its own messages on unknown or unsupported kinds of device are very long."""
     if str(error).startswith("Expected one of"):
         return "no kind of device is called that; leave it out for a GPU if there is one"
     if isinstance(error, NotImplementedError):

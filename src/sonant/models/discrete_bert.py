@@ -60,12 +60,12 @@ class DiscreteBERTConfig:
 
     @property
     def normalize(self) -> bool:
-        """Whether each waveform must come with zero mean and unit variance."""
+        """Return whether each waveform must be given with zero mean and unit variance."""
         return self.tokenizer.normalize
 
     @property
     def normalize_epsilon(self) -> float:
-        """What is added to the variance in doing so."""
+        """The term added to the variance when waveforms are normalised."""
         return self.tokenizer.normalize_epsilon
 
     @property
@@ -136,7 +136,7 @@ class DiscreteBERT(Backbone):
         self.head = TokenHead(c.dim, c.vocabulary_size, eps=c.layer_norm_eps)
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's own signature
-        """As in torch, but for the tokenizer, which is never trained."""
+        """Set the training mode as in torch, except for the tokenizer, which is never trained."""
         super().train(mode)
         self.tokenizer.eval()
         return self
@@ -170,7 +170,7 @@ class DiscreteBERT(Backbone):
         return self.encode_tokens(self.tokens(speech), layers=layers)
 
     def encode_tokens(self, tokens: Packed, *, layers: Collection[int | str] | None = None) -> Encoded:
-        """From tokens (total_frames,), without brackets, on; the other arguments are those of `forward`."""
+        """Encode tokens (total_frames,), without "<s>" and "</s>"; the other arguments are those of `forward`."""
         keep, last = self.wanted(layers)
         bracketed, places = _bracket(tokens)
         blocks = Packed(self.embedding(bracketed.values), self._block_lengths(bracketed.sizes))
@@ -183,7 +183,7 @@ class DiscreteBERT(Backbone):
         )
 
     def logits(self, states: Tensor) -> Tensor:
-        """Of every token of the vocabulary, (rows, vocabulary), from outputs (rows, dim)."""
+        """Return the logits of every token of the vocabulary, (rows, vocabulary), from outputs (rows, dim)."""
         return self.head(states, self.embedding.weight)
 
     def _block_lengths(self, lengths: list[int]) -> Tensor:
@@ -193,7 +193,7 @@ class DiscreteBERT(Backbone):
 
 
 class TokenHead(nn.Module):
-    """What predicts a token: linear, GELU, norm, then the product with the embeddings, which it shares, and a bias."""
+    """The head that predicts tokens: linear, GELU, norm, then the product with the shared embeddings, and a bias."""
 
     def __init__(self, dim: int, vocabulary_size: int, *, eps: float = 1e-5) -> None:
         super().__init__()
@@ -208,7 +208,7 @@ class TokenHead(nn.Module):
 
 
 def _bracket(tokens: Packed) -> tuple[Packed, Tensor]:
-    """Each clip with "<s>" before and "</s>" behind it, and where its own tokens lie in that: int64 (total,)."""
+    """Put "<s>" before and "</s>" after each clip; return that and the places of its own tokens: int64 (total,)."""
     lengths = tokens.lengths + 2
     ends = lengths.cumsum(0)
     places = steps_at(ends - lengths + 1, tokens.lengths).to(tokens.values.device)

@@ -38,11 +38,11 @@ Pool = Literal["mean", "max", "mean+std"]
 
 @dataclass(frozen=True)
 class Preset:
-    """Where to take the vectors for a task.
+    """The layer and pooling that give the vectors for a task.
 
     Attributes:
         layer: number of the hidden state.
-        pool: how to make one vector of a recording; None keeps the frames.
+        pool: the pooling into one vector for a recording; None keeps the frames.
         why: the source of the choice.
     """
 

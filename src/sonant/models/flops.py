@@ -28,7 +28,7 @@ class Flops:
 
     Attributes:
         extractor: from waveform to frames, or codes.
-        context: what stands on the frames: projection, positions, layers.
+        context: everything above the extractor: projection, positions, layers.
     """
 
     extractor: int
@@ -68,7 +68,7 @@ def forward_flops(config: BackboneConfig, num_samples: int) -> Flops:
 
 
 def feed_forward_flops(config: BackboneConfig, num_samples: int) -> int:
-    """The part of them in feed-forward layers, which are quantised first; 0 for families without them."""
+    """Count the operations in feed-forward layers, which are quantised first; 0 for families without them."""
     match config:
         case WaveformTransformerConfig():
             _, frames = _strided(config.conv_channels, config.conv_kernels, config.conv_strides, num_samples)
@@ -109,7 +109,7 @@ def _waveform_conv_net(config: WaveformConvNetConfig, num_samples: int) -> Flops
 
 
 def _quantizer(config: VQWav2VecConfig, frames: int) -> int:
-    """From frames to codes, whose vectors are then looked up."""
+    """Count the operations from frames to codes, whose vectors are then looked up."""
     c = config
     if c.quantizer == "kmeans":  # a map within each group, then the distance to every code
         width = c.dim // c.groups
@@ -128,7 +128,7 @@ def _discrete_bert(config: DiscreteBERTConfig, num_samples: int) -> Flops:
 
 
 def _w2v_bert2(config: W2vBERT2Config, num_samples: int) -> Flops:
-    """Without an adapter, which is no part of pretraining."""
+    """Count the operations of a w2v-BERT 2.0 without an adapter, which is no part of pretraining."""
     c = config
     mel_frames = num_mel_frames(num_samples, sampling_rate=c.sampling_rate)
     spectrum = (1 << (window_and_shift(c.sampling_rate)[0] - 1).bit_length()) // 2 + 1
@@ -186,15 +186,15 @@ def _conformer_layer(frames: int, dim: int, feed_forward_dim: int, kernel: int) 
 
 
 def _attention(frames: int, dim: int) -> int:
-    """Four maps of the frames, then each frame against every other, twice."""
+    """Count the operations of four linear maps of the frames, then of each frame against every other, twice."""
     return 4 * linear_flops(frames, dim, dim) + 2 * linear_flops(frames, dim, frames)
 
 
 def _conv(steps: int, channels: int, outputs: int, kernel: int) -> int:
-    """`channels`: that each output sees, those of its group."""
+    """Count the operations of a convolution; `channels` are the inputs of each output, those of its group."""
     return 2 * steps * channels * outputs * kernel
 
 
 def linear_flops(rows: int, before: int, after: int) -> int:
-    """Of a linear map from so many numbers to so many, of so many rows."""
+    """Count the operations of a linear map from `before` to `after` numbers for each of `rows` rows."""
     return 2 * rows * before * after

@@ -1,4 +1,4 @@
-"""What tells one model from another."""
+"""A fingerprint that tells one model from another."""
 
 import hashlib
 from dataclasses import fields

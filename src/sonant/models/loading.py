@@ -1,4 +1,4 @@
-"""How to load a model of the catalogue, in the language of each tool."""
+"""Commands that load a model of the catalogue, in the language of each tool."""
 
 from sonant.models.catalog import Card
 from sonant.models.discrete_bert import DiscreteBERTConfig
@@ -14,7 +14,7 @@ TRANSFORMERS = {  # its classes; it has none for vq-wav2vec and wav2vec
 
 
 def loading(card: Card) -> dict[str, str]:
-    """How to load a model, by tool."""
+    """Return the commands that load a model, by tool."""
     if isinstance(card.config, DiscreteBERTConfig):
         weights, tokenizer = f"{card.short_name}.pt", "vq-wav2vec_kmeans.pt"
         return {

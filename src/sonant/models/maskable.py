@@ -89,10 +89,10 @@ class MaskableBackbone(Backbone):
     def encode(
         self, features: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None
     ) -> Encoded:
-        """From the extractor's frames (total_frames, channels) on.
+        """Encode the extractor's frames (total_frames, channels).
 
         Args:
-            features: what `extractor` gave.
+            features: the output of `extractor`.
             mask: bool (total_frames,); frames replaced by the mask embedding after projection and dropout.
             layers: as in `forward`.
         """
@@ -104,7 +104,7 @@ class MaskableBackbone(Backbone):
     def encode_normed(
         self, normed: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None
     ) -> Encoded:
-        """From the extractor's frames on that have been through `projection.norm`, for those who need them too."""
+        """Encode frames of the extractor that have passed `projection.norm`, for callers that need those frames too."""
         keep, last = self.wanted(layers)
         frames = self.projection(normed.values)  # (total_frames, dim)
         if mask is not None:

@@ -14,9 +14,9 @@ class Result:
 
     Attributes:
         benchmark: its name.
-        condition: how the model was used.
+        condition: the use of the model.
         scores: metric to value, in the benchmark's own units.
-        source: where the numbers were read.
+        source: the publication that the numbers were read from.
     """
 
     benchmark: str
@@ -244,12 +244,12 @@ BENCHMARKS = (
 
 
 def higher_is_better(metric: str) -> bool:
-    """Whether a larger score is the better one: so for accuracies, F1 and MTWV; every other is an error rate."""
+    """Return whether a larger score is better: true of accuracies, F1 and MTWV; every other metric is an error rate."""
     return metric.endswith(("acc", "F1", "MTWV"))
 
 
 def place_of(condition: str) -> int:
-    """Where a condition stands among those of its benchmark: by labelled speech and language model, else unordered."""
+    """Return a condition's place in its benchmark, by labelled speech and language model; -1 for any other."""
     names = [_fine_tuned(labels, model) for labels in LABELLED for model in LANGUAGE_MODELS]
     return names.index(condition) if condition in names else -1
 

@@ -19,7 +19,7 @@ class SEWConfig(WaveformConfig):
     """Sizes and rates; the defaults are SEW-tiny. In brackets: Hugging Face's name.
 
     Attributes:
-        squeeze_factor: frames that the Transformer sees as one.
+        squeeze_factor: number of frames that the Transformer takes as one.
     """
 
     conv_channels: tuple[int, ...] = (64, *(128,) * 4, *(256,) * 4, *(512,) * 4)  # conv_dim

@@ -24,7 +24,7 @@ class Score(NamedTuple):
 
     @property
     def digits(self) -> int:
-        """Behind the point, so that the numbers can be written alike and none loses any."""
+        """The number of digits after the point with which all values can be written and none loses any."""
         return max(len(repr(value).partition(".")[2]) for value in self.values.values())
 
 

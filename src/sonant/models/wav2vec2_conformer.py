@@ -26,9 +26,9 @@ class Wav2Vec2ConformerConfig(WaveformConfig):
     """Sizes and rates; the defaults are the published model with relative positions. In brackets: Hugging Face's name.
 
     Attributes:
-        positions: how attention knows them; None: it does not.
+        positions: the kind of positions in attention; None: attention has none.
         rotary_base: of the angles of "rotary"; the larger, the slower the slow channels turn.
-        adapter_layers: of the convolutional adapter behind the encoder; 0 for none.
+        adapter_layers: number of layers of the convolutional adapter behind the encoder; 0 for none.
         adapter_dim: width behind that adapter; None for `dim`.
     """
 

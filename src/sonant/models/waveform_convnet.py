@@ -104,11 +104,11 @@ class WaveformConvNet(Backbone):
         return self.encode(self.latents(self.extractor(speech)), layers=layers)
 
     def latents(self, features: Packed) -> Packed:
-        """From the extractor's frames (total_frames, dim) to what the context network sees, the same shape."""
+        """Return the input of the context network for the extractor's frames (total_frames, dim), in the same shape."""
         return features
 
     def encode(self, latents: Packed, *, layers: Collection[int | str] | None = None) -> Encoded:
-        """From the input of the context network, (total_frames, dim), on."""
+        """Encode the input of the context network, (total_frames, dim)."""
         keep, last = self.wanted(layers)
         states, output = self.context(latents, keep, last=last)
         return Encoded(states, output, latents.lengths, self.frame_rate)

@@ -26,7 +26,7 @@ class WaveformTransformerConfig(WaveformConfig):
 
     Attributes:
         attention_adapter_dim: width in the middle of the adapter behind each layer (MMS); None for no such adapters.
-        adapter_layers: of the convolutional adapter behind the encoder; 0 for none.
+        adapter_layers: number of layers of the convolutional adapter behind the encoder; 0 for none.
         adapter_dim: width behind that adapter; None for `dim`.
     """
 
@@ -88,8 +88,8 @@ class WaveformTransformer(MaskableBackbone):
     """Convolutional extractor, projection, masking, Transformer encoder; and the adapter, where there is one.
 
     Args:
-        config: of the family.
-        positions: what is added to the frames before the first layer; None takes a convolution under weight norm.
+        config: the configuration, of the family's own class.
+        positions: the positions added to the frames before the first layer; None: a convolution under weight norm.
         relative_positions: the position bias that WavLM's layers share.
         projection_norm: whether a layer norm lies before the projection.
     """

@@ -19,11 +19,11 @@ from sonant.models import Backbone
 
 @dataclass(frozen=True, eq=False)
 class SpeechBatch:
-    """What one step learns from.
+    """The batch of speech that one step learns from.
 
     Attributes:
         speech: waveforms (total_samples,), mixed and normalised.
-        mask: bool (total_frames,), the frames that the model does not see; none where a run does not mask.
+        mask: bool (total_frames,), the frames hidden from the model; none where a run does not mask.
         targets: int64 (total_frames,), the label of each frame of the clean speech, where a run has labels.
     """
 
@@ -42,13 +42,13 @@ class SpeechBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class Batching:
-    """How much speech a step sees, and what is done to it.
+    """The amount of speech in a batch, and its preparation.
 
     Attributes:
-        batch_seconds: audio a batch, at most.
+        batch_seconds: audio in a batch, at most.
         max_seconds: longer clips are cropped at random, anew at each epoch.
         min_seconds: shorter clips are left out.
-        reverb_probability: share of clips heard through one of the rooms.
+        reverb_probability: share of clips convolved with the impulse response of a room.
     """
 
     batch_seconds: float = 87.5
@@ -65,8 +65,8 @@ class SpeechBatches:
 
     Args:
         backbone: the model they are for: its rate, stride and normalisation.
-        masking: how spans are drawn; None masks nothing.
-        mixing: what is mixed in; None mixes nothing.
+        masking: the choice of the spans to mask; None masks nothing.
+        mixing: the sounds that are mixed in; None mixes nothing.
         labels: of every frame of every recording; None: the batches have no targets.
         noises, rooms: for mixing and reverberation that ask for them.
     """

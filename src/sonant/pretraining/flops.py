@@ -22,7 +22,7 @@ def objective_flops(objective: Objective, model: BackboneConfig, frames: int, ma
         objective: its settings.
         model: the configuration of what it trains.
         frames: of the batch.
-        masked: how many of them the model does not see.
+        masked: number of frames hidden from the model.
     """
     match objective, model:
         case MaskedPredictionConfig() as o, _:

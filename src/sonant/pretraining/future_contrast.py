@@ -23,7 +23,7 @@ class FutureContrastConfig:
     """Settings; the defaults are the published ones. In brackets: fairseq's name.
 
     Attributes:
-        steps: how many frames ahead are predicted (prediction_steps).
+        steps: number of frames ahead that are predicted (prediction_steps).
         offset: how far ahead the first of them lies; None is the receptive field over the stride, rounded up, so that
             it does not overlap what the present frame has seen.
         num_negatives: other frames of the clip that each is told from.
@@ -105,7 +105,7 @@ class FutureContrast(nn.Module):
 
     @torch.no_grad()
     def start(self, batch: SpeechBatch) -> None:
-        """Before the first update: set the k-means codebook to frames of a batch, where the settings say so."""
+        """Set the k-means codebook to frames of a batch before the first update, where the settings say so."""
         quantizer = self.backbone.quantizer if isinstance(self.backbone, VQWav2Vec) else None
         if self.config.codes_from_frames and isinstance(quantizer, KMeansQuantizer):
             quantizer.start_from(self.backbone.extractor(batch.speech))
@@ -115,7 +115,7 @@ class FutureContrast(nn.Module):
         return quantizer if isinstance(quantizer, GumbelQuantizer) else None
 
     def loss(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
-        """Summed over the predictions, that is, the pairs of a time and a step that end within the clip.
+        """Return the loss, summed over the predictions: the pairs of a time and a step that end within the clip.
 
         Args:
             noise: Gumbel samples (total_frames * groups, codes); None draws them.
@@ -177,7 +177,7 @@ class FutureContrast(nn.Module):
         )
 
     def _quantizer_terms(self, quantized: Quantized | Clustered) -> tuple[Tensor, dict[str, tuple[float, float]]]:
-        """What the quantiser adds to the loss of each prediction, and its metrics."""
+        """Return the quantiser's term in the loss of each prediction, and its metrics."""
         assert isinstance(self.backbone, VQWav2Vec)
         num_codes = self.backbone.config.codes
         if isinstance(quantized, Clustered):
@@ -198,7 +198,7 @@ class FutureContrast(nn.Module):
         }
 
     def warning(self, metrics: dict[str, float]) -> str | None:
-        """Whether the quantiser collapses: next to no code but one in each group."""
+        """Return a warning if the quantiser collapses to hardly more than one code in each group; None otherwise."""
         if not isinstance(self.backbone, VQWav2Vec) or "code_perplexity" not in metrics:
             return None
         config = self.backbone.config

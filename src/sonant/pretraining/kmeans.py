@@ -103,7 +103,7 @@ def fit_kmeans(
 
 
 def _reservoir(chunks: Iterable[Tensor], size: int, generator: torch.Generator) -> Tensor:
-    """At most `size` rows, each row of the stream equally likely: the ones with the smallest random keys."""
+    """Draw at most `size` rows, each row of the stream equally likely: the ones with the smallest random keys."""
     rows, keys = torch.empty(0), torch.empty(0)
     for chunk in chunks:
         drawn = torch.rand(len(chunk), generator=generator)

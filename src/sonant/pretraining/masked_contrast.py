@@ -19,7 +19,7 @@ class MaskedContrastConfig:
     """Settings; the defaults are those of the published base model. In brackets: fairseq's name.
 
     Attributes:
-        masking: which frames are hidden.
+        masking: the choice of the frames to hide.
         groups, codes: codebooks of the quantiser, and code vectors in each (latent_groups, latent_vars).
         quantized_dim: width of the quantised frame (latent_dim).
         projection_dim: width in which frames are compared (final_dim).
@@ -66,7 +66,7 @@ class MaskedContrast(nn.Module):
         self.contrast.anneal(step)
 
     def loss(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
-        """Summed over the masked frames; `noise` and `negatives` are those of `QuantizedContrast`."""
+        """Return the loss, summed over masked frames; `noise` and `negatives` are those of `QuantizedContrast`."""
         config = self.config
         features = self.backbone.extractor(batch.speech)
         features = features.with_values(scale_gradient(features.values, config.extractor_gradient))
@@ -84,7 +84,7 @@ class MaskedContrast(nn.Module):
         return Loss(contrasted.loss + count * extra, count, metrics)
 
     def warning(self, metrics: dict[str, float]) -> str | None:
-        """Whether the contrast has collapsed."""
+        """Return a warning if the contrast has collapsed; None otherwise."""
         return self.contrast.warning(metrics)
 
     def head(self) -> dict[str, Tensor]:

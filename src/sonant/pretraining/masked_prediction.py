@@ -20,8 +20,8 @@ class MaskedPredictionConfig:
     """Settings; the defaults are those of the published base models.
 
     Attributes:
-        targets: what is predicted; clusters of a layer need a model that stands before this one.
-        masking: which frames are hidden.
+        targets: the labels to predict; clusters of a layer need a previous model.
+        masking: the choice of the frames to hide.
         projection_dim: width in which frames and clusters are compared.
         temperature: divides the cosines.
         unmasked_weight: weight of the same loss on the frames that are seen; 0 in the published runs.
@@ -56,7 +56,7 @@ class MaskedPrediction(nn.Module):
         self.label_embeddings = nn.Parameter(torch.randn(config.targets.num_clusters, config.projection_dim))
 
     def loss(self, batch: SpeechBatch) -> Loss:
-        """Summed over the masked frames, and over all where those in view count too."""
+        """Return the loss, summed over the masked frames, or over all frames where unmasked ones count too."""
         if batch.targets is None:
             raise ConfigurationError("Masked prediction needs the targets of every frame, and the batch has none.")
         features = self.backbone.extractor(batch.speech)
@@ -75,7 +75,7 @@ class MaskedPrediction(nn.Module):
         return Loss(total, count, {**masked_metrics, **seen_metrics, "feature_penalty": (penalty.item(), 1)})
 
     def head(self) -> dict[str, Tensor]:
-        """What is trained beside the backbone, under the names of checkpoints."""
+        """Return the tensors trained beside the backbone, under the names of checkpoints."""
         projection = {f"final_proj.{name}": value for name, value in self.projection.state_dict().items()}
         return {**projection, "label_embeddings": self.label_embeddings.detach()}
 

@@ -34,10 +34,10 @@ class MaskedTokensConfig:
     """Settings; the defaults are the published ones.
 
     Attributes:
-        masking: which tokens are to be predicted: each starts a span of ten with probability 0.05, which covers two
+        masking: the choice of the tokens to predict: each starts a span of ten with probability 0.05, which covers two
             fifths of them.
-        keep_probability: share of those that the model sees as they are (fairseq's `leave_unmasked_prob`).
-        random_probability: share that it sees replaced by a random token; the rest it sees as the mask.
+        keep_probability: share of those that stay as they are in the input (fairseq's `leave_unmasked_prob`).
+        random_probability: share that is replaced by a random token; the rest is replaced by the mask.
 
     Source: vq-wav2vec (arXiv 1910.05453, section 5.3); fairseq `data/mask_tokens_dataset.py`.
     """
@@ -57,12 +57,12 @@ class MaskedTokensConfig:
 
 @dataclass(frozen=True, eq=False)
 class TokenBatch:
-    """What one step learns from.
+    """The batch of tokens that one step learns from.
 
     Attributes:
-        tokens: int64 (total,), as the model sees them.
-        targets: int64 (total,), as they are.
-        mask: bool (total,), the ones to predict.
+        tokens: int64 (total,), the model's input, some of them masked or replaced.
+        targets: int64 (total,), the true tokens.
+        mask: bool (total,), the tokens to predict.
         stride: samples of audio a token, for the throughput shown.
     """
 
@@ -138,7 +138,7 @@ def corrupt(
     mask_token: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Return what the model sees of tokens (total,): those under the mask hidden, kept, or replaced by random words."""
+    """Return the model's input for tokens (total,): those under the mask hidden, kept, or replaced by random words."""
     fate = rng.random(len(tokens))
     kept, replaced = config.keep_probability, config.keep_probability + config.random_probability
     seen = np.where(mask & (fate >= replaced), mask_token, tokens)
@@ -155,7 +155,7 @@ class MaskedTokens(nn.Module):
         self.backbone = backbone
 
     def loss(self, batch: TokenBatch) -> Loss:
-        """Summed over the tokens under the mask."""
+        """Return the loss, summed over the masked tokens."""
         output = self.backbone.encode_tokens(batch.tokens, layers=["last"]).last
         assert output is not None
         targets = batch.targets[batch.mask]
@@ -166,7 +166,7 @@ class MaskedTokens(nn.Module):
         return Loss(loss, count, {"masked_loss": (loss.item(), count), "masked_accuracy": (correct.item(), count)})
 
     def head(self) -> dict[str, Tensor]:
-        """Nothing: what predicts tokens belongs to the model."""
+        """Return no tensors, as the head that predicts tokens belongs to the model."""
         return {}
 
 

@@ -26,7 +26,7 @@ NAMES = {
 
 
 class ContrastSettings(Protocol):
-    """What the settings of an objective with such a contrast tell of it."""
+    """The settings of a contrast, as every objective with one declares them."""
 
     @property
     def groups(self) -> int: ...
@@ -52,11 +52,11 @@ class ContrastSettings(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Contrasted:
-    """What came of a contrast.
+    """The result of a contrast.
 
     Attributes:
         loss: cross-entropy, summed over the rows.
-        idle: the share of the codes that lie idle, to be held down by a weight.
+        idle: the share of codes that are not used, the term that `diversity_weight` weights.
         likeliest: int64 (rows, groups), the codes that the quantiser would choose without noise.
         metrics: for the log.
     """
@@ -138,7 +138,7 @@ class QuantizedContrast(nn.Module):
         return Contrasted(loss, idle, likeliest, metrics)
 
     def warning(self, metrics: Mapping[str, float]) -> str | None:
-        """What to tell of a contrast whose targets have collapsed; None where they have not."""
+        """Return a warning if the targets of the contrast have collapsed; None otherwise."""
         groups, codes = self.settings.groups, self.settings.codes
         accuracy = metrics["contrastive_accuracy"]
         in_use = f"{metrics['code_perplexity']:.1f} of {groups * codes} codes are in use"
@@ -199,7 +199,7 @@ def contrastive_logits(
 
 
 def scored_frames(mask: Tensor, frames: Packed) -> tuple[Tensor, Tensor]:
-    """The masked frames that have company in their clip, bool (total,), and how many each clip has, on the CPU."""
+    """Return the masked frames that are not the only one of their clip, bool (total,), and their counts, on the CPU."""
     lengths = torch.bincount(frames.clip_of_step[mask], minlength=len(frames))
     if not bool((lengths > 1).any()):
         raise ConfigurationError(

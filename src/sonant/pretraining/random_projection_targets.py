@@ -35,7 +35,7 @@ class RandomProjectionTargets:
 
     @property
     def num_clusters(self) -> int:
-        """How many labels there are."""
+        """The number of labels."""
         return self.num_codes
 
     def labels(self, waveforms: WaveformStore, numbers: Iterable[int], device: torch.device | str) -> Iterator[Tensor]:

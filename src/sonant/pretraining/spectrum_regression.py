@@ -42,7 +42,7 @@ class SpectrumRegression(nn.Module):
 
     @torch.no_grad()
     def targets(self, speech: Packed) -> Tensor:
-        """(total_frames, num_bins): every second mel frame sees the samples that a frame of the extractor sees."""
+        """Return (total_frames, num_bins): every second mel frame spans the samples of one frame of the extractor."""
         with torch.autocast(speech.values.device.type, enabled=False):
             energies = [fbank(clip, num_bins=self.num_bins)[::2] for clip in speech]
         return torch.cat([clip - clip.mean(0) for clip in energies]) / SPREAD

@@ -1,4 +1,4 @@
-"""What masked prediction predicts: clusters of MFCC or of a layer of the previous model, or random projections."""
+"""The targets of masked prediction: clusters of MFCC or of a layer of the previous model, or random projections."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class MFCCTargets:
     """Clusters of 39 MFCC and slopes: HuBERT's first iteration.
 
     Attributes:
-        num_clusters: how many.
+        num_clusters: number of clusters.
         subtract_mean: take from each coefficient its mean over the clip (cepstral mean normalisation). HuBERT did not;
             but levels and channels are hidden from a model whose group norm runs over the clip.
     """
@@ -40,7 +40,7 @@ class LayerTargets:
 
     Attributes:
         layer: number of the hidden state (HuBERT: 6 of Base for its second iteration, 9 for Large).
-        num_clusters: how many.
+        num_clusters: number of clusters.
     """
 
     layer: int = 6

@@ -31,7 +31,7 @@ class W2vBERTObjectiveConfig:
     """Settings. The recipe of w2v-BERT 2.0 was never released; each line says where its default is from.
 
     Attributes:
-        masking: which frames are hidden. Published: the configuration of the 2.0 encoder in fairseq2.
+        masking: the choice of the frames to hide. Published: the configuration of the 2.0 encoder in fairseq2.
         contrast_layer: hidden state that is contrasted. w2v-BERT XL: 8 of 24 blocks; that of 2.0 is not published.
         groups, codes: codebooks of the trained quantiser, and code vectors in each. fairseq2's 2.0.
         quantized_dim, projection_dim: widths of the quantised frame, and of the contrast. fairseq2's 2.0.
@@ -102,7 +102,7 @@ class W2vBERTObjective(nn.Module):
         self.contrast.anneal(step)
 
     def loss(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
-        """Summed over the masked frames; `noise` and `negatives` are those of `QuantizedContrast`."""
+        """Return the loss, summed over masked frames; `noise` and `negatives` are those of `QuantizedContrast`."""
         config = self.config
         features = self.backbone.extractor(batch.speech)
         normed = features.with_values(self.backbone.projection.norm(features.values))
@@ -123,11 +123,11 @@ class W2vBERTObjective(nn.Module):
         return Loss(total, count, metrics)
 
     def warning(self, metrics: dict[str, float]) -> str | None:
-        """Whether the contrast has collapsed."""
+        """Return a warning if the contrast has collapsed; None otherwise."""
         return self.contrast.warning(metrics)
 
     def head(self) -> dict[str, Tensor]:
-        """What is trained or drawn beside the backbone, under the names that checkpoints have for it."""
+        """Return the tensors trained or drawn beside the backbone, under the names of checkpoints."""
         state = self.state_dict()
         return self.contrast.head() | {theirs: state[ours] for theirs, ours in NAMES.items() if ours in state}
 

@@ -1,4 +1,4 @@
-"""What is wrong with a pretraining run, said before anything is read, decoded or written."""
+"""Checks of a pretraining run, made before anything is read, decoded or written."""
 
 import math
 from collections.abc import Iterator
@@ -135,7 +135,7 @@ def numbers(config: Any, inside: str = "", default: Any = MISSING) -> Iterator[t
 
 
 def _check_number(name: str, value: float, default: Any) -> None:
-    """What a number may be, its default says: one that is not negative by default cannot be, nor a size zero."""
+    """Check a number against its range: one that is not negative by default cannot be negative, nor a size zero."""
     number = default if isinstance(default, int | float) else 1
     least = -math.inf if number < 0 else 1 if isinstance(value, int) and isinstance(number, int) and number > 0 else 0
     expected = {-math.inf: "a finite number", 0: "0 or more", 1: "1 or more"}[least]

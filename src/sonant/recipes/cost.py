@@ -1,4 +1,4 @@
-"""What a pretraining run costs, estimated from its recipe alone."""
+"""The cost of a pretraining run, estimated from its recipe alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ ASSUMPTIONS = (
 
 @dataclass(frozen=True)
 class StageCost:
-    """What one stage costs.
+    """The cost of one stage.
 
     Attributes:
         name: of the stage.
-        audio_hours: that it sees, repetitions counted.
-        flops: forward and backward, the start of the extractor with them.
+        audio_hours: audio that it processes, repetitions counted.
+        flops: forward and backward, including the start of the extractor.
     """
 
     name: str
@@ -47,14 +47,14 @@ class StageCost:
 
 @dataclass(frozen=True)
 class RunCost:
-    """What a run costs: the model's parameters, and its stages."""
+    """The cost of a run: the model's parameters, and its stages."""
 
     parameters: int
     stages: tuple[StageCost, ...]
 
     @property
     def total(self) -> StageCost:
-        """All stages as one."""
+        """The sums over all stages."""
         return StageCost(
             "all", sum(stage.audio_hours for stage in self.stages), sum(stage.flops for stage in self.stages)
         )
@@ -66,12 +66,12 @@ def estimate(run: PretrainingRun) -> RunCost:
 
 
 def count_parameters(config: BackboneConfig) -> int:
-    """Of the model of a configuration; nothing is allocated."""
+    """Count the parameters of the model of a configuration; nothing is allocated."""
     return sum(parameter.numel() for parameter in hollow(config).parameters())
 
 
 def needs(run: PretrainingRun) -> Iterator[tuple[str, str]]:
-    """What must be given for a run to start: the setting, and what it wants."""
+    """Yield the inputs that a run needs before it can start: each setting, and a description of its value."""
     yield "data", "recordings: a folder with a manifest.jsonl, or a manifest"
     if any(stage.mixing.probability > 0 and stage.mixing.noise_share > 0 for stage in run.stages):
         yield "noise", "a manifest of noises"

@@ -30,7 +30,7 @@ def override(config: T, changes: Iterable[str]) -> T:
 
 
 def _read(change: str) -> Mapping[str, Any]:
-    """One of them, as nested keys."""
+    """Return one change as nested keys."""
     key, equals, text = change.partition("=")
     if equals:
         return _nested(key, yaml.safe_load(text) if text else "")

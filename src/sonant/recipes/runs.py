@@ -1,4 +1,4 @@
-"""What a pretraining run is: stages that follow one another, each with an objective of its own."""
+"""The description of a pretraining run: stages that follow one another, each with an objective of its own."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -25,7 +25,7 @@ WAVEFORMS = "waveforms"  # the folder of the decoded corpus, beside those of the
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One training: an objective, and the speech it sees.
+    """One stage of training: an objective, and the speech it learns from.
 
     Attributes:
         name: of its folder.
@@ -34,9 +34,9 @@ class Stage:
             first stage, the stage before is the run's teacher; a contrast goes on with the quantiser of its file, if
             that has one.
         extractor_steps: steps in which the extractor alone learns log-mel energies before a fresh start.
-        batching: how much speech a step sees.
-        mixing: what is mixed into it.
-        training: how long and how fast.
+        batching: amount and preparation of the speech in a step.
+        mixing: the sounds that are mixed into it.
+        training: length, learning rate and optimiser.
     """
 
     name: str
@@ -62,7 +62,7 @@ class PretrainingRun:
         teacher: a model (hub id, folder or file) that stands before the first stage: its layers give the targets, and
             its weights the start, where the first stage asks for them.
         output: folder of all runs.
-        device: where to train.
+        device: the device to train on.
         seed: of weights, batches, masks and clusters.
     """
 

@@ -1,4 +1,4 @@
-"""What one stage of a pretraining run is made of: a model to start from, an objective around it, and batches."""
+"""The parts of one stage of a pretraining run: a model to start from, an objective around it, and batches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ TRAINS: dict[type[ObjectiveConfig], tuple[type[Backbone], str]] = {
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a run learns from, decoded."""
+    """The decoded recordings that a run learns from."""
 
     waveforms: WaveformStore
     noises: Sequence[Waveform]

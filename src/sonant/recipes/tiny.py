@@ -1,4 +1,4 @@
-"""What the small recipes share: batches and steps that one or two CPU cores can afford."""
+"""Settings that the small recipes share: batches and steps that one or two CPU cores can afford."""
 
 from sonant.pretraining import Batching
 from sonant.training import Linear, Schedule, Training

@@ -8,5 +8,5 @@ from sonant.recipes.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:
-    """As `wav2vec_base`; fairseq's command is that of this model."""
+    """Return the recipe of `wav2vec_base` for the large model, the one that fairseq's published command trains."""
     return replace(wav2vec_base.recipe(), name="wav2vec_large", model=LARGE)

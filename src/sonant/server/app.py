@@ -1,4 +1,4 @@
-"""The application: settings in, everything wired, nothing started before its lifespan begins."""
+"""The application, made from settings; nothing is started before its lifespan begins."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -27,7 +27,7 @@ DESCRIPTION = "Speech embeddings, transcripts and speakers, behind the interface
 
 
 def create_app(settings: ServerSettings, make_model: MakeModel | None = None) -> FastAPI:
-    """An ASGI application for these settings; `make_model` loads a model elsewhere than into this process."""
+    """Make an ASGI application for these settings; `make_model` loads a model elsewhere than into this process."""
     metrics = Metrics()
     services = Services(
         settings=settings,

@@ -1,4 +1,4 @@
-"""Who a request comes from, and whether they may: by API key, by session cookie, or anonymously."""
+"""Authentication of requests by API key, by session cookie, or anonymously, and the check of their scopes."""
 
 import hmac
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ API_KEY = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="An API
 
 
 def caller_with(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """A dependency of routes: the caller, who may do what the scope names.
+    """Make a dependency of routes: the caller, who has the scope.
 
     Raises ApiError 401: nobody we know. 403: the key has not the scope, or a cookie came without the CSRF token. 429:
     too many requests in a minute.
@@ -45,7 +45,7 @@ require_admin = caller_with("admin")
 
 
 async def identify(request: Request) -> Caller:
-    """Who sent a request. Raises ApiError 401: nobody we know. 403: the CSRF token is missing."""
+    """Identify the sender of a request. Raises ApiError 401: nobody we know. 403: the CSRF token is missing."""
     services = services_of(request)
     secret = _bearer(request)
     # Clients insist on sending some key: to a server that asks for none, any will do that does not look like ours.
@@ -65,7 +65,7 @@ async def identify(request: Request) -> Caller:
 
 
 async def signed_in(request: Request) -> Session | None:
-    """Who is signed in with this browser; also in `request.state.session` from then on."""
+    """Return the session of the browser, None without one; also in `request.state.session` from then on."""
     if not hasattr(request.state, "session"):
         sessions = services_of(request).accounts.sessions
         token = sessions.token_of(request)
@@ -75,7 +75,7 @@ async def signed_in(request: Request) -> Session | None:
 
 
 async def require_session(request: Request) -> Session:
-    """Who is signed in. Raises ApiError 401: nobody."""
+    """Return the session of the browser. Raises ApiError 401: nobody is signed in."""
     session = await signed_in(request)
     if session is None:
         raise ApiError(401, "not_signed_in", "Sign in first.")
@@ -83,7 +83,7 @@ async def require_session(request: Request) -> Session:
 
 
 async def session_for_change(request: Request) -> Session:
-    """Who is signed in and wants to change something.
+    """Return the session of the browser for a request that changes something.
 
     Raises ApiError 401: nobody. 403: the CSRF token is missing, so that another site may be behind it.
     """
@@ -93,7 +93,7 @@ async def session_for_change(request: Request) -> Session:
 
 
 async def check_csrf(request: Request, session: Session, *, form: bool) -> None:
-    """Whether a request that changes something comes from our own page, which knows the session's token.
+    """Check that a request that changes something comes from our own page, which knows the session's token.
 
     It is in the header X-CSRF-Token or, with `form`, in the field csrf_token. Raises ApiError 403: it is in neither.
     """
@@ -108,7 +108,10 @@ async def check_csrf(request: Request, session: Session, *, form: bool) -> None:
 
 
 def refuse_cross_site(request: Request) -> None:
-    """Raises ApiError 403: a browser says that another site's page sent this, and there is no session to tell by."""
+    """Refuse a request that has no session and came from another site's page.
+
+    Raises ApiError 403: the browser's headers name another site.
+    """
     if request.method in SAFE_METHODS:
         return
     origin = request.headers.get("origin")

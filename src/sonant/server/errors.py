@@ -21,7 +21,7 @@ class ApiError(Exception):
     """An answer other than success.
 
     Attributes:
-        status: of HTTP.
+        status: the HTTP status.
         code: for programs; a lower-case word that does not change.
         message: for people: what was given, what was expected, what to do.
         param: the field of the request that it is about.
@@ -35,7 +35,7 @@ class ApiError(Exception):
         self.status, self.code, self.message, self.param, self.retry_after = status, code, message, param, retry_after
 
     def anew(self) -> "ApiError":
-        """The same, to be raised: an exception holds on to all that it has passed through, such as recordings."""
+        """Copy the error, to be raised: a raised one keeps alive what it has passed through, such as recordings."""
         return ApiError(self.status, self.code, self.message, param=self.param, retry_after=self.retry_after)
 
     @property
@@ -92,7 +92,7 @@ INTERNAL = ApiError(
 
 
 def api_error(error: SonantError, *, param: str | None = None) -> ApiError:
-    """Return what a caller is told of an error of ours; of those that are nobody's affair but the server's, nothing."""
+    """Convert an error of sonant for the caller; one that concerns the server alone becomes `INTERNAL`."""
     for kind, status, code in CODES:
         if isinstance(error, kind):
             return ApiError(status, code, str(error), param=param)
@@ -103,7 +103,7 @@ Page = Callable[[Request, ApiError], Response | None]
 
 
 def no_page(_request: Request, _error: ApiError) -> None:
-    """For servers without pages."""
+    """Make no page, for servers without pages."""
 
 
 def install(app: FastAPI, page: Page = no_page) -> None:
@@ -145,12 +145,12 @@ class ErrorResponse(Response):
 
 
 def answer(error: ApiError) -> Response:
-    """The response for an error."""
+    """Make the response for an error."""
     return ErrorResponse(error)
 
 
 def from_validation(problems: Sequence[Mapping[str, Any]]) -> ApiError:
-    """Return what pydantic found wrong, its first finding in words: `ValidationError.errors()` or FastAPI's."""
+    """Convert pydantic's findings, `ValidationError.errors()` or FastAPI's, to an error about the first."""
     first = problems[0]
     place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -165,7 +165,7 @@ def _of_ours(error: SonantError) -> ApiError:
 
 
 def _of_framework(error: HTTPException) -> ApiError:
-    """Return what the framework itself refuses: an unknown path, a method that a path has not."""
+    """Convert an error of the framework itself: an unknown path, a method that a path has not."""
     status = HTTPStatus(error.status_code)
     message = "There is nothing at this address." if status == HTTPStatus.NOT_FOUND else str(error.detail)
     return ApiError(status, status.phrase.lower().replace(" ", "_"), message)

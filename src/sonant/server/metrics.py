@@ -1,4 +1,4 @@
-"""What Prometheus reads. The only labels are models, endpoints, stages and codes: their number is bounded."""
+"""The metrics for Prometheus. Their only labels are models, endpoints, stages and codes, bounded in number."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 

@@ -79,7 +79,7 @@ def run_on_ray(settings: ServerSettings, *, announce: Announce) -> int:
 
 
 def name_of(model_id: str) -> str:
-    """Of the application of a model."""
+    """Return the name of the application of a model."""
     return f"{FRONT}-model-{re.sub(r'[^A-Za-z0-9]+', '-', model_id)}"
 
 
@@ -106,7 +106,7 @@ def _remote_model(settings: ServerSettings, slot: Slot) -> RemoteModel:
 
 
 class ModelReplica(Replica):
-    """What Ray makes in each process."""
+    """A replica as Ray makes it in each process."""
 
     def __init__(self, settings: ServerSettings, model_id: str, origin: str) -> None:
         logs.set_up(settings.log_format)
@@ -135,7 +135,7 @@ def _front(settings: ServerSettings) -> Any:
     from ray import serve
 
     class Ingress:
-        """Its routes are those of the application."""
+        """The class that Ray Serve runs; its routes are those of the application."""
 
     options = {
         "max_ongoing_requests": settings.limits.concurrent_requests + 256,  # it refuses by itself, in words

@@ -1,4 +1,4 @@
-"""From settings to a process that serves, and that stops without dropping what it works on."""
+"""The server process: from settings to serving, and to a stop that drops no running request."""
 
 import asyncio
 import errno
@@ -37,7 +37,7 @@ def run(settings: ServerSettings, *, announce: Announce) -> int:
 
     Args:
         settings: of the server.
-        announce: told where the server is, once it takes requests.
+        announce: called with the address of the server, once it takes requests.
 
     Raises:
         ConfigurationError: the data folder cannot be written, the port is taken, or a device is not there.
@@ -54,7 +54,7 @@ def run(settings: ServerSettings, *, announce: Announce) -> int:
 
 
 class Server(uvicorn.Server):
-    """Drains before it stops: on the first signal new work is refused, and what runs may finish.
+    """A server that drains before it stops: on the first signal new work is refused, and what runs may finish.
 
     /ready turns 503 at once while the port stays open, so that a balancer in front can see it. A second signal ends the
     process as if nothing had caught it.
@@ -140,7 +140,7 @@ def http_protocol() -> "type[asyncio.Protocol] | Literal['h11']":
 
 
 def make_data_folder(folder: Path) -> None:
-    """The folder, readable by its owner alone if it is new; ConfigurationError if nothing can be written there."""
+    """Make the data folder, readable by its owner alone if new; ConfigurationError if nothing can be written there."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
@@ -153,7 +153,7 @@ def make_data_folder(folder: Path) -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket bound to the address, before anything is loaded in vain; it does not listen yet."""
+    """Bind a socket to the address, before anything is loaded in vain; it does not listen yet."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     if os.name == "posix":  # elsewhere it would let two servers have one port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -177,14 +177,14 @@ def cannot_listen(host: str, port: int, error: Exception) -> ConfigurationError:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """A new file that nobody but the owner can read, from its first moment; what was there before is replaced."""
+    """Write a new file that only its owner can read, from its first moment; what was there before is replaced."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text + "\n")
 
 
 def greeting(settings: ServerSettings, host: str, port: int, key: str | None) -> str:
-    """Return what is said once requests are taken."""
+    """Return the message for when requests are taken."""
     host = EVERY_ADDRESS.get(host, host)
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     lines = [

@@ -1,4 +1,4 @@
-"""What the routes work with, made once a server."""
+"""The objects that the routes work with, made once for each server."""
 
 from dataclasses import dataclass, field
 from time import time
@@ -19,14 +19,14 @@ class Services:
 
     Attributes:
         settings: as they were given.
-        models: what is loaded, and runs.
-        decoder: bytes to waveforms.
-        fetcher: addresses to bytes.
-        accounts: who may do what, and has paid.
+        models: the pool of loaded models.
+        decoder: decodes bytes to waveforms.
+        fetcher: fetches bytes from addresses.
+        accounts: users, keys, credit and usage.
         metrics: for Prometheus.
         draining: whether the server is stopping: new work is refused.
-        running_requests: to the API, that are being worked on.
-        started: when, in unix seconds.
+        running_requests: number of requests to the API that are being worked on.
+        started: unix seconds of the start.
     """
 
     settings: ServerSettings
@@ -41,6 +41,6 @@ class Services:
 
 
 def services_of(request: Request) -> Services:
-    """The services of the application that a request came to; usable as a dependency of a route."""
+    """Return the services of the application that a request came to; usable as a dependency of a route."""
     services: Services = request.app.state.services
     return services

@@ -17,11 +17,11 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """What a model costs, in the currency of the accounts; both parts are added.
+    """The price of a model, in the currency of the accounts; both parts are added.
 
     Attributes:
-        per_million_tokens: a token is a frame of the model.
-        per_audio_hour: of the recordings as they came.
+        per_million_tokens: price of a million tokens; a token is a frame of the model.
+        per_audio_hour: price of an hour of the recordings as they came.
     """
 
     per_million_tokens: Decimal = Decimal(0)
@@ -33,26 +33,26 @@ class Price:
                 raise ConfigurationError(f"The price {name} is {getattr(self, name)}; expected 0 or more.")
 
     def cost(self, tokens: int, audio_seconds: float) -> Decimal:
-        """Return what so much costs, exact."""
+        """Return the exact cost of so many tokens and seconds."""
         return self.per_million_tokens * tokens / 1_000_000 + self.per_audio_hour * Decimal(str(audio_seconds)) / 3600
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one request may hold, and what all of them together may.
+    """The limits on one request, and on all of them together.
 
     Attributes:
         body_bytes: of a whole request.
         audio_bytes: of one encoded recording.
         audio_seconds: of one recording, decoded.
-        decoded_bytes: that one recording may become while it is decoded, at its own rate and with all channels.
+        decoded_bytes: bytes that one recording may become while it is decoded, at its own rate and with all channels.
         request_seconds: of all recordings of one request.
         inputs: recordings in one request.
         response_bytes: of the vectors in one answer, as float32: every layer of every frame adds up.
         in_flight_bytes: of all request bodies that are being received or worked on.
-        concurrent_requests: to the API that are being worked on.
-        decode_seconds: of wall time that decoding one recording may take.
-        receive_seconds: of wall time that a body may take to arrive.
+        concurrent_requests: requests to the API that are being worked on.
+        decode_seconds: wall time that decoding one recording may take.
+        receive_seconds: wall time that a body may take to arrive.
     """
 
     body_bytes: int = 64 * MIB
@@ -73,7 +73,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """The queue before each model.
+    """The settings of the queue before each model.
 
     Attributes:
         seconds: of audio that may wait; None: as much as the model does in `wait_seconds`, measured as it runs. One
@@ -94,7 +94,7 @@ class Queue:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountRules:
-    """What new accounts get, and what a key may do unless it says otherwise.
+    """The rules for new accounts, and the rates of keys that have none of their own.
 
     Attributes:
         sign_up: whether strangers may make accounts.
@@ -102,7 +102,7 @@ class AccountRules:
         currency: the name of the unit, for people.
         requests_per_minute: of a key.
         audio_seconds_per_minute: of a key.
-        session_days: until somebody signed in must do so again.
+        session_days: days until somebody signed in must do so again.
         secure_cookies: None: if the page came by https.
     """
 

@@ -1,4 +1,4 @@
-"""What models are fine-tuned for: heads over packed frames, and objectives that need labels."""
+"""Fine-tuning tasks: heads over packed frames, and objectives that need labels."""
 
 from sonant.tasks.codes_to_text import TranscribedCodes, TranscribedCodesBatches, WriteText
 from sonant.tasks.ctc import CTCHead

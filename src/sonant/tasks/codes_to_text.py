@@ -19,7 +19,7 @@ from sonant.models.codes_to_text import CodesToText, with_end
 
 @dataclass(frozen=True, eq=False)
 class TranscribedCodes:
-    """What one step learns from.
+    """The batch of codes and text that one step learns from.
 
     Attributes:
         codes: int64 (total_frames, groups).
@@ -90,7 +90,7 @@ class WriteText(nn.Module):
         self.model, self.smoothing = model, smoothing
 
     def loss(self, batch: TranscribedCodes) -> Loss:
-        """Summed over subwords and ends."""
+        """Return the loss, summed over subwords and ends."""
         targets = with_end(batch.text).values
         log_probabilities = self.model(batch.codes, batch.text).float().log_softmax(-1)
         sharp = -log_probabilities.gather(1, targets[:, None]).sum()

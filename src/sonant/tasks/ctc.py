@@ -26,7 +26,7 @@ class CTCHead(nn.Module):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """From `weight` (tokens, dim) and `bias` (tokens,)."""
+        """Make the head from `weight` (tokens, dim) and `bias` (tokens,)."""
         return cls(linear_of(tensors))
 
     def tensors(self) -> dict[str, Tensor]:

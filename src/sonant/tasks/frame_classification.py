@@ -1,4 +1,4 @@
-"""Who speaks when: for each frame and each of a few speakers, whether that one speaks."""
+"""Speaker diarization: for each frame and each of a few speakers, whether that speaker is talking."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -27,7 +27,7 @@ class FrameClassificationHead(nn.Module):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """From `classifier.{weight,bias}`, and `layer_weights` where states are mixed."""
+        """Make the head from `classifier.{weight,bias}`, and `layer_weights` where states are mixed."""
         return cls(linear_of(tensors, "classifier."), LayerMix.from_tensors(tensors))
 
     def tensors(self) -> dict[str, Tensor]:
@@ -36,7 +36,7 @@ class FrameClassificationHead(nn.Module):
 
     @property
     def num_labels(self) -> int:
-        """Speakers that it can tell apart at a time."""
+        """The number of speakers that it can distinguish at a time."""
         return self.classifier.out_features
 
     def forward(self, states: Packed) -> Packed:

@@ -22,7 +22,7 @@ class LayerMix(nn.Module):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """From `layer_weights` (states,) among the tensors of a head; without them the last state is taken as it is."""
+        """Make the mix from a head's `layer_weights` (states,); without them the last state is taken as it is."""
         weights = tensors.get("layer_weights")
         return cls(None if weights is None else weights.float())
 
@@ -32,7 +32,7 @@ class LayerMix(nn.Module):
 
     @property
     def num_states(self) -> int:
-        """How many states are mixed."""
+        """The number of states that are mixed."""
         return 1 if self.weights is None else len(self.weights)
 
     def forward(self, states: Packed) -> Packed:

@@ -29,7 +29,7 @@ class SequenceClassificationHead(PooledHead):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """From `projector.*`, `classifier.*`, and `layer_weights` where states are mixed."""
+        """Make the head from `projector.*`, `classifier.*`, and `layer_weights` where states are mixed."""
         return cls(linear_of(tensors, "projector."), linear_of(tensors, "classifier."), LayerMix.from_tensors(tensors))
 
     def tensors(self) -> dict[str, Tensor]:

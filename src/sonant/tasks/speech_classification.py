@@ -49,7 +49,7 @@ class SpeechClassificationHead(PooledHead):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> Self:
-        """From `NAME.dense.*` and `NAME.output.*` of each network; `metadata` may have `pooling_mode`."""
+        """Make the head from `NAME.dense.*` and `NAME.output.*` of each network; `metadata` may have `pooling_mode`."""
         names = {name.partition(".")[0] for name in tensors}
         networks = {
             name: HiddenLayer(linear_of(tensors, f"{name}.dense."), linear_of(tensors, f"{name}.output."))

@@ -38,7 +38,7 @@ class TimeDelayLayer(nn.Module):
 
     @property
     def context(self) -> int:
-        """Frames that go missing."""
+        """Number of frames by which the output is shorter than the input."""
         return self.dilation * (self.weight.shape[2] - 1)
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -69,9 +69,9 @@ class XVectorHead(nn.Module):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> Self:
-        """From `projector.*`, `tdnn.{i}.*`, `embedding.*`, and `layer_weights` where states are mixed.
+        """Make the head from `projector.*`, `tdnn.{i}.*`, `embedding.*`, and `layer_weights` where states are mixed.
 
-        `metadata` has `tdnn_kernel` and `tdnn_dilation`. What only training needs is left out.
+        `metadata` has `tdnn_kernel` and `tdnn_dilation`. Tensors that only training needs are left out.
         """
         layers = [
             TimeDelayLayer(tensors[f"tdnn.{i}.weight"], tensors[f"tdnn.{i}.bias"], kernel=kernel, dilation=dilation)
@@ -97,12 +97,12 @@ class XVectorHead(nn.Module):
 
     @property
     def context(self) -> int:
-        """Frames fewer that the layers over time give than they take."""
+        """Number of frames by which the output of the layers over time is shorter than their input."""
         return sum(layer.context for layer in self.layers if isinstance(layer, TimeDelayLayer))
 
     @property
     def min_frames(self) -> int:
-        """What a recording must have: the deviation needs two frames behind the layers."""
+        """The least number of frames in a recording: the deviation needs two frames after the layers."""
         return self.context + 2
 
     def project(self, states: Packed) -> Packed:

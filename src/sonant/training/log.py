@@ -1,4 +1,4 @@
-"""What a run says about itself: a progress bar, `metrics.jsonl`, and TensorBoard where it is installed."""
+"""Reports of a run: a progress bar, `metrics.jsonl`, and TensorBoard where it is installed."""
 
 import json
 import time
@@ -13,21 +13,21 @@ from sonant.loss import Loss
 
 
 class TrainingWarning(UserWarning):
-    """A run goes on, but its metrics say that it learns nothing of use."""
+    """A warning that a run goes on although its metrics say that it learns nothing of use."""
 
 
 @runtime_checkable
 class Watched(Protocol):
-    """An objective that knows how it fails."""
+    """An objective that can detect its own failures."""
 
     def warning(self, metrics: dict[str, float]) -> str | None:
-        """What is wrong, by the metrics averaged since the last report, and what to do; None if nothing is."""
+        """Return what is wrong, by the metrics averaged since the last report, and what to do; None if nothing is."""
 
 
 class TrainingLog:
-    """Averages metrics between reports; a context.
+    """A context manager that averages metrics between reports.
 
-    An objective that is `Watched` sees every report; what it warns of is said once and written into each report.
+    An objective that is `Watched` is given every report; its warnings are shown once and written into each report.
     A resumed run drops the lines of `metrics.jsonl` that are later than the state it takes up.
     """
 

@@ -48,20 +48,20 @@ class Annealed(Protocol):
 
 
 class DivergedError(SonantError):
-    """The gradient stayed NaN or infinite for many steps on end."""
+    """The error raised when the gradient stays NaN or infinite for many steps on end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How long and how fast; the defaults are the published pretraining of the base models.
+    """The length, learning rate and optimiser of training; the defaults are those published for the base models.
 
     Attributes:
         steps: updates of the weights.
         peak_rate: highest learning rate of Adam.
-        schedule: its course.
+        schedule: the course of the learning rate.
         betas, eps, weight_decay: of Adam; the decay is decoupled.
         clip_norm: largest norm of the gradient.
-        accumulate: batches a step; their losses are averaged over what they count, not batch by batch.
+        accumulate: batches in a step; their losses are averaged over all that they count, not batch by batch.
         precision: "bfloat16" runs the forward pass under autocast; weights and optimiser stay float32.
         log_every, save_every: in steps.
     """

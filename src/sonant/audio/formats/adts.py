@@ -1,6 +1,6 @@
-"""What AAC in ADTS frames (ISO/IEC 13818-7, 6.2) holds: no header counts the frames, so they are walked through.
+"""AAC in ADTS frames (ISO/IEC 13818-7, 6.2): no header counts the frames, so the whole file is walked through.
 
-FFmpeg passes over damaged frames in silence, and may fail at one that is cut.
+FFmpeg silently skips damaged frames, and may fail at one that is cut.
 """
 
 import re

@@ -23,7 +23,7 @@ _NOTES = frozenset(  # chunks that may be cut off, since they hold no sound; in 
 
 @dataclass(frozen=True)
 class Chunk:
-    """`at`: where its header begins; `begin`: its content, of `length` bytes as it says."""
+    """A chunk: `at` is where its header begins, `begin` where its content does, of `length` bytes as it says."""
 
     name: bytes
     at: int
@@ -41,10 +41,10 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a family of formats writes the headers of chunks.
+    """The form of chunk headers in a family of formats.
 
     Attributes:
-        layout: of a header, for `struct`: a name of at least four letters, and the length.
+        layout: format of a header, for `struct`: a name of at least four letters, and the length.
         multiple: chunks are padded to a multiple of so many bytes.
         counts_header: whether the length includes the header.
     """
@@ -87,7 +87,7 @@ class Dialect:
 
 
 class Behind(NamedTuple):
-    """What stands behind the sound: chunks, and so many bytes of something else."""
+    """The contents of a file behind the sound: chunks, and the number of other bytes."""
 
     chunks: list[Chunk]
     rest: int
@@ -96,7 +96,7 @@ class Behind(NamedTuple):
 def look_behind(file: BinaryIO, at: int, size: int, dialect: Dialect | None) -> Behind | None:
     """Look at what stands from `at` on, behind the sound; None if it may be sound.
 
-    It is not if it is chunks, tags, padding, or not worth a word.
+    Chunks, tags, padding, and a few stray bytes are not sound.
 
     Raises:
         SecondRecording: another recording begins there.

@@ -1,7 +1,7 @@
-"""Where the sound ends in an uncompressed file, by the length that its header names and by what stands behind it.
+"""The end of the sound in an uncompressed file, by the length in its header and by what stands behind it.
 
-Programs that write to a pipe (ffmpeg, sox, arecord) cannot go back to fill in a length and leave a marker: it promises
-nothing, and the sound goes on to the end of the file.
+Programs that write to a pipe (ffmpeg, sox, arecord) cannot go back to fill in a length and leave a marker: it states
+no length, and the sound goes on to the end of the file.
 """
 
 from dataclasses import dataclass

@@ -146,7 +146,7 @@ def _convert(av: Any, resampler: Any, frame: Any, kind: tuple[int, int], name: s
 
 
 def _said(error: Exception) -> str:
-    """FFmpeg's words, without its number for them and the name of the file, which is never opened by name."""
+    """FFmpeg's error message, without its error number and the name of the file, which is never opened by name."""
     return getattr(error, "strerror", None) or str(error)
 
 

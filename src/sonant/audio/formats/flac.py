@@ -182,7 +182,7 @@ def _crc(data: bytes) -> int:
 
 @cache
 def _crc_table() -> list[int]:
-    """Of the polynomial x^8 + x^2 + x + 1."""
+    """Return the CRC table of the polynomial x^8 + x^2 + x + 1."""
     table = []
     for byte in range(256):
         value = byte

@@ -1,7 +1,7 @@
-"""Where the sound of an uncompressed file begins and ends, and what of the file a decoder is to see.
+"""The start and end of the sound in an uncompressed file, and the parts of the file to give to a decoder.
 
-Decoders take a header at its word, shorten what was cut in silence, and stumble over chunks that they do not need. So
-the lengths are read here first. A file that is odd is handed on as a view, with a header that says what is true.
+Decoders trust a header, silently shorten a truncated file, and fail on chunks that they do not need. So the lengths are
+read here first. A file that is odd is passed on as a view, with a corrected header.
 """
 
 import struct
@@ -23,12 +23,12 @@ _PLAIN = (b"lpcm", b"alaw", b"ulaw")  # codes of formats in CAF
 
 @dataclass(frozen=True)
 class Promise:
-    """What a header promises.
+    """The size that a header states, and what to do about an odd file.
 
     Attributes:
         end: the bytes that the file should have; None where the header does not say.
-        pieces: what a decoder is to be given in place of the file, if it should not see it as it is.
-        oddity: what the user should know of the file, as the end of a sentence.
+        pieces: the parts to give to a decoder in place of the file; None to give it the file as it is.
+        oddity: a note on the file for the user, as the end of a sentence.
     """
 
     end: int | None = None
@@ -79,7 +79,7 @@ def read_promise(file: BinaryIO, size: int, name: str) -> Promise:
 
 
 class _TooManyChunks(Exception):
-    """Decoders would walk through all of them."""
+    """More chunks before the sound than are read here; decoders would walk through all of them."""
 
 
 class _TooLong(Exception):
@@ -111,7 +111,7 @@ def _read(file: BinaryIO, size: int, head: bytes) -> Promise:
 
 
 def _wave(file: BinaryIO, size: int, dialect: Dialect, start: int) -> Promise:
-    """WAV, RF64, BW64, RIFX and W64 hold the same chunks; all can be read as a WAV, or as an RF64 if they are long."""
+    """Read WAV, RF64, BW64, RIFX or W64: with the same chunks, all can be read as a WAV, or as an RF64 if long."""
     before = _before(file, dialect, start, b"data")
     form, data = before.chunks.get(b"fmt "), before.sound
     if data is None or form is None:
@@ -172,7 +172,7 @@ def _aiff(file: BinaryIO, size: int, head: bytes) -> Promise:
 
 
 def _caf(file: BinaryIO, size: int) -> Promise:
-    """libsndfile 1.2 loses its way in chunks of 64 KiB before the sound, and reads them, or zeros, as samples."""
+    """Read CAF; libsndfile 1.2 reads chunks of 64 KiB before the sound, or zeros, as samples."""
     dialect = Dialect(">4sq")
     before = _before(file, dialect, 8, b"data")
     data = before.sound
@@ -200,7 +200,7 @@ def _caf(file: BinaryIO, size: int) -> Promise:
 
 
 def _others(file: BinaryIO, size: int, dialect: Dialect) -> Promise:
-    """Any other file of chunks: none of them may reach beyond its end."""
+    """Read any other file of chunks: none of them may reach beyond its end."""
     for chunk in dialect.walk(file, 12):
         if chunk.end > size + FORGIVEN:
             return Promise(None if is_marker(chunk.length) else chunk.end)
@@ -219,7 +219,7 @@ def _au(file: BinaryIO, size: int, head: bytes, order: str) -> Promise:
 
 
 def _nist(file: BinaryIO, size: int) -> Promise:
-    """NIST SPHERE, the format of many speech corpora: a text header of its own stated size, then the samples.
+    """Read NIST SPHERE, the format of many speech corpora: a text header of its own stated size, then the samples.
 
     libsndfile does not look at the number of samples, and reads to the end of the file.
     """

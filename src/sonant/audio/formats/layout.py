@@ -1,4 +1,4 @@
-"""What a walk through a file found: the recordings in it, one behind another, each in pieces for a decoder."""
+"""The layout of a file, as found by walking through it: its recordings in order, each in pieces for a decoder."""
 
 import warnings
 from dataclasses import dataclass

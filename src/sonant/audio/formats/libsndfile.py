@@ -16,7 +16,7 @@ _SOFT_FRAMES = 1152  # by which these may be off: a frame of an MP3
 
 
 def open_sound_file(encoded: Encoded) -> soundfile.SoundFile:
-    """On disk libsndfile reads by itself: through Python every few hundred bytes would stop the other threads."""
+    """Open with libsndfile, which reads files on disk by itself: reads through Python would stop the other threads."""
     encoded.file.seek(0)
     if encoded.descriptor is not None and os.name == "posix" and _may_start_late(encoded):
         os.lseek(encoded.descriptor, encoded.start, os.SEEK_SET)
@@ -25,7 +25,7 @@ def open_sound_file(encoded: Encoded) -> soundfile.SoundFile:
 
 
 def _may_start_late(encoded: Encoded) -> bool:
-    """Whether libsndfile reads the format from a descriptor that stands behind tags; most others it refuses or cuts."""
+    """Return whether libsndfile can read this file from behind its tags; most formats it refuses or cuts there."""
     encoded.file.seek(0)
     head = encoded.file.read(4)
     encoded.file.seek(0)
@@ -33,7 +33,7 @@ def _may_start_late(encoded: Encoded) -> bool:
 
 
 class _ForwardSoundFile(soundfile.SoundFile):
-    """Reads forward only: soundfile otherwise seeks after every read, which fails on FLAC streams of unknown length."""
+    """A file read forward only: soundfile otherwise seeks after each read, which fails on FLAC of unknown length."""
 
     def seekable(self) -> bool:
         return False

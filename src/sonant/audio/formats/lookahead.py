@@ -6,12 +6,12 @@ CHUNK = 1 << 20
 
 
 class Lookahead:
-    """The window.
+    """A window on a file.
 
     Attributes:
-        begin: where in the file it begins.
-        data: the bytes in it.
-        end: of the file, or of what is to be seen of it.
+        begin: where in the file the window begins.
+        data: the bytes in the window.
+        end: end of the file, or of the part of it to read.
     """
 
     def __init__(self, file: BinaryIO, end: int, *, chunk: int = CHUNK) -> None:
@@ -19,7 +19,7 @@ class Lookahead:
         self.begin, self.data, self.end = 0, b"", end
 
     def see(self, at: int, reach: int) -> int:
-        """Where in `data` a place of the file stands, of which as much as `reach` bytes follow (or all there are)."""
+        """Return the index in `data` of place `at` of the file, with `reach` bytes loaded (or all there are)."""
         seen = self.begin + len(self.data)
         if at < self.begin or (at + reach > seen and seen < self.end):
             self._file.seek(at)

@@ -1,6 +1,6 @@
-"""What an MP3 (or layer I or II) holds: the recordings one behind another, their length, and what is missing.
+"""The contents of an MP3 (or layer I or II): the recordings one behind another, their length, and missing parts.
 
-Decoders believe the tag in the first frame, and many stop where a second recording begins. Here every frame is counted
+Decoders trust the tag in the first frame, and many stop where a second recording begins. Here every frame is counted
 and the tag is checked against the count. A frame does not tell its place in the recording: where no tag counts the
 frames, some kinds of loss cannot be known (docs/audio.md lists them).
 """
@@ -26,12 +26,12 @@ class Mp3:
     """An MP3 of which only the beginning and the end have been looked at.
 
     Attributes:
-        file: holds it.
-        name: what messages call it.
-        size: of the file, in bytes.
-        begin: of the first frame, or of what stands before it.
+        file: the file.
+        name: its name in messages.
+        size: its size in bytes.
+        begin: where the first frame begins, or what stands before it.
         end: where the tags at the end of the file begin.
-        kind: of the first frame.
+        kind: kind of the first frame.
         samples: per channel, where the tag in the first frame says it and everything at hand agrees; else None.
     """
 
@@ -94,7 +94,7 @@ def find_mp3(file: BinaryIO, name: str, size: int) -> Mp3 | None:
 
 
 def _trusted_samples(file: BinaryIO, begin: int, end: int, header: Header) -> int | None:
-    """What a tag says that is right about its bytes; at a constant bit rate these tell how many frames there are."""
+    """Return the number of samples that a tag states, if its bytes at a constant bit rate confirm it; else None."""
     file.seek(begin)
     head = file.read(header.size + 4)
     tag, second = read_tag(head), read_header(head[header.size :])
@@ -156,12 +156,12 @@ class _Recording:
 
     @property
     def lack(self) -> int:
-        """How many frames the tag counts beyond those that are there."""
+        """The number of frames that the tag counts beyond those that are there."""
         return 0 if self.promised is None else self.promised - self.frames
 
     @property
     def is_intact(self) -> bool:
-        """Whether a decoder that believes the tag and knows no gaps reads it right."""
+        """Return whether a decoder that trusts the tag and does not handle gaps reads the recording correctly."""
         return (
             len(self.runs) == 1
             and not self.runs[0].junk
@@ -184,7 +184,7 @@ class _Recording:
         return Part(tuple(pieces), samples)
 
     def check(self, name: str, place: float) -> list[str]:
-        """What is odd about it, where `place` seconds of other recordings stand before. Raises TruncatedAudio."""
+        """Return notes on oddities, with `place` seconds of other recordings before this one. Raises TruncatedAudio."""
         if self._is_cut():
             raise TruncatedAudio(
                 f"{name}: the sound ends after {place + self.seconds:.2f} s{self._and_promised()}. The recording or "
@@ -212,7 +212,7 @@ class _Recording:
 
     @property
     def missing(self) -> int:
-        """How many bytes the tag counts beyond those that are there."""
+        """The number of bytes that the tag counts beyond those that are there."""
         size = None if self.tag is None else self.tag.size
         return 0 if size is None else size - (self.runs[-1].end - self.runs[0].begin)
 
@@ -233,7 +233,7 @@ class _Recording:
         return f", and its first frame promises {self.promised * self.frame_seconds:.2f} s"
 
     def _gaps(self, place: float) -> Iterator[tuple[float, int, int]]:
-        """Of each gap: after how many seconds it stands, its bytes, and how many frames it seems to replace."""
+        """Yield each gap's place in seconds, its size in bytes, and the number of frames that it seems to replace."""
         for before, after in zip(self.runs, self.runs[1:], strict=False):
             place += before.frames * self.frame_seconds
             size = before.bytes_per_frame

@@ -33,7 +33,7 @@ _TAG_SIZE = 36  # bytes of Xing's tag with LAME's extension and one field
 
 
 class Kind(NamedTuple):
-    """What stays the same from frame to frame."""
+    """The properties that frames of one recording share."""
 
     version: int  # 3, 2 and 0: MPEG 1, 2 and 2.5
     layer: int
@@ -42,7 +42,7 @@ class Kind(NamedTuple):
 
     @property
     def samples(self) -> int:
-        """Per channel and frame."""
+        """Samples per channel and frame."""
         if self.layer == 1:
             return 384
         return 576 if self.layer == 3 and self.version != 3 else 1152
@@ -96,10 +96,10 @@ def sizes_of_kind(bits: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Tag:
-    """What the first frame says of the frames behind it.
+    """The tag in the first frame, which describes the frames behind it.
 
     Attributes:
-        frames: how many follow; None where the tag does not say. Some encoders count the tag's own frame.
+        frames: number of frames that follow; None where the tag does not say. Some encoders count the tag's own frame.
         frames_place: where the count stands in the tag's frame, four bytes, big-endian.
         size: bytes from the start of the tag's frame to behind the last frame; None where the tag does not say.
         is_constant: whether all frames have one bit rate.
@@ -127,9 +127,9 @@ def read_tag(frame: bytes) -> Tag | None:
 
 
 def counting_frames(head: bytes, frames: int) -> bytes:
-    """What to put in front of so many frames of layer III, one of which begins with `head`, so that all are decoded.
+    """Return bytes to put before `frames` frames of layer III, one beginning with `head`, so that all are decoded.
 
-    A frame with a tag, which makes decoders leave out the first samples; so a frame of silence follows for them.
+    They are a frame with a tag, which makes decoders leave out the first samples, and a frame of silence to leave out.
     """
     bitrate, place = 0, 0
     header: Header | None = None

@@ -137,7 +137,7 @@ class _Walk:
         return at
 
     def goes_on(self, at: int, header: Header, *, frames: int, may_end: bool = True) -> bool:
-        """Whether so many frames of one kind follow one another from here, or, if it `may_end`, to the end or a tag."""
+        """Return whether `frames` frames of one kind follow here, or, if it `may_end`, fewer up to the end or a tag."""
         for _ in range(frames - 1):
             at += header.size
             if may_end and (at == self._window.end or self.after_tags(at) > at):

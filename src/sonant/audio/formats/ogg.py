@@ -1,7 +1,7 @@
-"""What an Ogg file holds: its streams, one behind another or side by side, and what is missing.
+"""The contents of an Ogg file: its streams, one behind another or side by side, and missing parts.
 
-Decoders stop where the first stream ends, and pass over damaged and missing pages in silence, so that what follows
-comes too early. Here every page is checked before anything is decoded.
+Decoders stop where the first stream ends, and silently skip damaged and missing pages, so that what follows comes
+too early. Here every page is checked before anything is decoded.
 """
 
 from array import array
@@ -19,12 +19,12 @@ _MOST_ODDITIES = 1000
 
 
 class Codec(NamedTuple):
-    """What the first packet of a stream tells.
+    """The codec of a stream, as described by its first packet.
 
     Attributes:
-        name: of the codec.
+        name: name of the codec.
         rate: granules per second; 0 where this is no sound.
-        channels: of the sound.
+        channels: number of channels of the sound.
         skipped: granules before the first sample.
         total: granules that the stream should reach; 0 where it does not say.
     """
@@ -130,7 +130,7 @@ def read_ogg(file: BinaryIO, name: str, size: int) -> Layout | None:
 
 
 class _Walk:
-    """What the pages so far tell."""
+    """The state of a walk through the pages of a file."""
 
     def __init__(self, name: str) -> None:
         self._name, self._seconds = name, 0.0
@@ -152,7 +152,7 @@ class _Walk:
             self.note(f"{page.junk} bytes after {self.place():.2f} s belong to no page and were passed over")
 
     def close(self) -> None:
-        """Take the streams that stand side by side for complete."""
+        """Treat the streams that stand side by side as complete."""
         if self._link is None:
             return
         stream = self._link.sound(self._name, self._seconds)

@@ -100,7 +100,7 @@ class Pages:
 
 
 def _checksum(before: bytes, after: bytes) -> int:
-    """Of a page, given what stands before and behind the field of the checksum.
+    """Return the checksum of a page, given the bytes before and behind the checksum field.
 
     Ogg's CRC is that of zip with the bits of every byte, and of the result, in the opposite order, and no inversion.
     """

@@ -1,4 +1,4 @@
-"""How audio files begin: by this the bytes of a file are told from samples of eight bits."""
+"""First bytes of audio files, by which the bytes of a file are told from samples of eight bits."""
 
 import io
 
@@ -29,7 +29,7 @@ _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"moof"
 
 
 def is_container(head: bytes) -> bool:
-    """Whether these bytes (`REACH` of them, or all) begin a format in which frames of an MP3 may stand somewhere."""
+    """Return whether these bytes (`REACH` of them, or all) begin a format that may contain frames of an MP3."""
     is_stream = len(head) > 376 and not head[:377:188].strip(b"G")  # MPEG-TS
     return is_stream or head.startswith(_BEGINNINGS + _FILMS) or head[4:8] in _BOXES
 
@@ -42,7 +42,7 @@ def is_audio_file(head: bytes) -> bool:
 
 
 def _is_adts(head: bytes) -> bool:
-    """Whether two frames of AAC follow one another: a sync word of 12 bits, a layer of 0, and a length of 13 bits."""
+    """Return whether two AAC frames follow each other: a sync word of 12 bits, layer 0, and a length of 13 bits."""
     if len(head) < 6 or head[1] & 0xF6 != 0xF0:
         return False
     following = (head[3] & 0x03) << 11 | head[4] << 3 | head[5] >> 5

@@ -1,4 +1,4 @@
-"""The size that a file should have, in formats of which decoders need nothing more than that it is whole."""
+"""The size that a file should have, in formats where nothing but its completeness needs checking."""
 
 from typing import BinaryIO
 
@@ -11,7 +11,7 @@ _MOST_BOXES = 100_000  # two in each fragment
 
 
 def end_of_file(file: BinaryIO, size: int, head: bytes) -> int | None:
-    """How many bytes a file of `size` bytes, of which `head` are the first, should have; None where it does not say.
+    """Return the size that a file of `size` bytes, the first of them `head`, should have; None where it does not say.
 
     Raises:
         SecondRecording: another mp4 begins behind the first.
@@ -27,7 +27,7 @@ def end_of_file(file: BinaryIO, size: int, head: bytes) -> int | None:
 
 
 def _mp4(file: BinaryIO, size: int) -> int | None:
-    """Where the last box ends that is known at the top of a file (ISO/IEC 14496-12); others are not relied upon."""
+    """Return the end of the last known box at the top level of a file (ISO/IEC 14496-12); others are not trusted."""
     end, has_sound = 0, False
     for _ in range(_MOST_BOXES):
         head = read_at(file, end, 16)

@@ -83,7 +83,7 @@ def fastest(precision: LinearPrecision, ratio: TimeRatio | None = None) -> Arith
 
 
 def as_asked(precision: LinearPrecision) -> Arithmetic:
-    """All kinds in one precision, fast or not; beside integers, the formats that are fast."""
+    """Return one precision for all kinds of product, fast or not; beside integers, the formats that are fast."""
     match precision:
         case "float32":
             return FLOAT32
@@ -136,7 +136,7 @@ def _feed_forward(draw: Callable[..., Tensor]) -> FeedForward:
 def _convolution(
     kind: Kind, precision: FloatPrecision, draw: Callable[..., Tensor]
 ) -> tuple[Callable[[Tensor], Tensor], Tensor]:
-    """One of a kind, and its input."""
+    """Return a convolution of a kind, and its input."""
     match kind:
         case "grouped":
             weight, frames = draw(96, 48, 128), draw(49 + 127, 96)

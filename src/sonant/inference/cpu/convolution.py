@@ -44,9 +44,9 @@ class Convolution(nn.Module):
 
 
 class PairedConvolution(nn.Module):
-    """One of kernel 3 and stride 2 in float32, two outputs with five products instead of six.
+    """A convolution of kernel 3 and stride 2 in float32, two outputs with five products instead of six.
 
-    With taps a, b, c both outputs see the row between them, which the two even rows beside it are taken from:
+    With taps a, b, c both outputs depend on the row between them, which the two even rows beside it are taken from:
 
         y[2j]     = a (x[4j] - x[4j+2]) + b x[4j+1] + m        m = (a + c) x[4j+2]
         y[2j + 1] = b x[4j+3] + c (x[4j+4] - x[4j+2]) + m
@@ -97,7 +97,7 @@ class ClipNormed(nn.Module):
         self.weight, self.bias = norm.weight.detach().float(), norm.bias.detach().float()
 
     def forward(self, rows: Tensor) -> Tensor:
-        """All steps of a clip, (steps, in), to (fewer steps, out) in float32."""
+        """Map all steps of a clip, (steps, in), to (fewer steps, out) in float32."""
         out = torch.empty((len(rows) - self.kernel) // self.stride + 1, len(self.weight), dtype=torch.float32)
         count, mean, scatter, start = 0, 0.0, 0.0, 0
         sizes = step_pieces(len(out))

@@ -37,7 +37,7 @@ PAIRED_STEPS = 8  # steps of a layer in the time of a frame from which on pairin
 class PreparedExtractor(StridedExtractor):
     """A `ConvExtractor` readied for inference: the same frames, in float32 whatever the arithmetic.
 
-    In "bfloat16" and "int8" the convolutions multiply in bfloat16, all but the first, which hears samples; norms are in
+    In "bfloat16" and "int8" the convolutions multiply in bfloat16, all but the first, which reads samples; norms are in
     float32 as ever.
     """
 
@@ -71,9 +71,9 @@ class PreparedExtractor(StridedExtractor):
         return Packed(features.abs_().log1p_() if self.log_compression else features, frames)
 
     def _tiles(self, samples: Tensor, made: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Stretches of a clip (samples, 1), each with its share of the frames to be made, (frames, channels).
+        """Yield stretches of a clip (samples, 1), each with its share of the frames to be made, (frames, channels).
 
-        The last stretch may be filled up with zeros, of which no frame of its share sees any.
+        The last stretch may be filled up with zeros, which no frame of its share depends on.
         """
         if self.norm == "clip":
             yield samples, made  # with the last samples, which no frame but every norm sees
@@ -86,7 +86,7 @@ class PreparedExtractor(StridedExtractor):
             start += size
 
     def _prepared(self, number: int, layer: ConvLayer, precision: FloatPrecision) -> nn.Module:
-        """From rows (steps, in) to rows (fewer steps, out)."""
+        """Return a prepared layer: a module from rows (steps, in) to rows (fewer steps, out)."""
         conv, norm, stride = layer.conv, layer.norm, self.strides[number]
         if self.norm == "group" and isinstance(norm, ClipNorm):
             return GroupNormed(conv, norm, self.activation)
@@ -112,7 +112,7 @@ class GroupNormed(nn.Module):
         self.conv, self.norm, self.activation = conv, norm, name
 
     def over(self, samples: Tensor, known: ConvStatistics | None) -> Convolution:
-        """All three in one, for a clip (samples,) of which the statistics are given or else taken."""
+        """Return all three as one convolution for a clip (samples,), whose statistics are computed if not given."""
         (kernel,), (stride,) = self.conv.kernel_size, self.conv.stride
         if known is None:
             known = ConvStatistics(kernel, stride)

@@ -21,7 +21,7 @@ PLACE = ([0, 0], [1, 1], [1, 1])  # padding, stride and dilation
 
 
 class GroupedConvolution(nn.Module):
-    """One in groups of channels, stride 1 and no padding, and its activation.
+    """A convolution in groups of channels, of stride 1 and without padding, and its activation.
 
     In "bfloat16" only where oneDNN has such a convolution that is not slow here.
 
@@ -59,7 +59,7 @@ class Convolve(Protocol):
 
 
 class PlainConvolution:
-    """torch's own."""
+    """A grouped convolution by torch's own function."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, groups: int, name: Activation | None) -> None:
         self.weight, self.bias, self.groups = weight, None if bias is None else bias.to(weight.dtype), groups
@@ -71,7 +71,7 @@ class PlainConvolution:
 
 
 class ReorderedConvolution(Reordered):
-    """oneDNN's, of weights in the order that it prefers on this machine, the activation fused.
+    """A grouped convolution by oneDNN, with weights in the order that it prefers here and the activation fused.
 
     Laid out for inputs that are padded already: with padding inside, the order depends on the length, and another
     length can fall on an implementation that is slower by far.

@@ -43,7 +43,7 @@ class PlainProduct:
 
 
 class ReorderedProduct(Reordered):
-    """oneDNN's, of weights in the order that it prefers on this machine, the activation fused."""
+    """oneDNN's linear map, with weights in the order that it prefers on this machine and the activation fused."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, name: Activation | None) -> None:
         self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), LARGEST_PIECE)  # noqa: SLF001
@@ -82,7 +82,7 @@ class IntegerProduct:
         return dequantise(self._sums(x), self.dtype)
 
     def before(self, following: "IntegerProduct", x: Tensor | Quantised) -> Quantised:
-        """The same, ready for the product that follows."""
+        """Return the product requantised as the input of the product that follows."""
         return requantise(self._sums(x), following.shrink)
 
     def _sums(self, x: Tensor | Quantised) -> Sums:
@@ -100,7 +100,7 @@ def linear_product(
     beside: FloatPrecision = "bfloat16",
     peaks: Tensor | None = None,
 ) -> PlainProduct | ReorderedProduct | IntegerProduct:
-    """The fastest on this machine, for weights (out, in).
+    """Return the fastest product on this machine, for weights (out, in).
 
     Args:
         beside: the precision of what a product of integers gives.
@@ -177,7 +177,7 @@ class PreparedFeedForward(nn.Module):
 
 
 def _dtype_given(precision: LinearPrecision, beside: FloatPrecision) -> torch.dtype:
-    """The type of what a product in a precision gives."""
+    """Return the dtype of the output of a product in a precision."""
     dtype: torch.dtype = getattr(torch, beside if precision == "int8" else precision)
     return dtype
 
@@ -194,7 +194,7 @@ def integers_are_exact() -> bool:
 
 @cache
 def reordered_is_faster(precision: FloatPrecision) -> bool:
-    """Whether oneDNN's product of reordered weights exists here, is right, and is not clearly slower than torch's own.
+    """Return whether oneDNN's product of reordered weights exists, is right, and not clearly slower than torch's own.
 
     Where both are about as fast, the answer must not change from run to run: the last bits of results depend on it.
     """

@@ -120,7 +120,7 @@ class PreparedCentredConvModule(nn.Module):
 
 
 def _each_clip(convolution: GroupedConvolution, frames: Packed, before: int, after: int) -> Tensor:
-    """Every clip between so many frames of zeros through the convolution, a stretch at a time: (total, dim)."""
+    """Convolve every clip, padded with so many frames of zeros, a stretch at a time: (total, dim)."""
     made = torch.empty_like(frames.values, dtype=convolution.dtype)
     for clip, out in zip(frames, made.split(frames.sizes), strict=True):
         padded = F.pad(clip, (0, 0, before, after))

@@ -98,7 +98,7 @@ def _prepared(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa
 
 
 def _projection(block: FeatureProjection, dtype: torch.dtype) -> FeatureProjection:
-    """The block itself with other parts."""
+    """Replace the parts of a feature projection with those for a GPU, and return it."""
     if not isinstance(block.norm, nn.Identity):
         block.norm = WideNorm(block.norm)  # type: ignore[assignment]
     assert isinstance(block.linear, nn.Linear)  # a block without it is not whole

@@ -21,7 +21,7 @@ ALIGNMENT = 16  # columns of a product: so its rows and parts begin where a kern
 
 
 class CudaLinear(nn.Module):
-    """A linear map in some precision, whatever comes in."""
+    """A linear map computed in a given dtype, whatever the dtype of its input."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class CudaLinear(nn.Module):
 
 
 class CudaConv(nn.Module):
-    """A convolution in some precision, whatever comes in."""
+    """A convolution computed in a given dtype, whatever the dtype of its input."""
 
     def __init__(self, conv: nn.Conv1d, dtype: torch.dtype) -> None:
         super().__init__()

@@ -36,11 +36,11 @@ class RecordedEncoder(nn.Module):
 
     @property
     def layers(self) -> nn.ModuleList:
-        """Those of the encoder."""
+        """The layers of the encoder."""
         return self.encoder.layers
 
     def forward(self, frames: Packed, keep: Collection[int], *, last: bool) -> tuple[dict[int, Tensor], Tensor | None]:
-        """As that of `TransformerEncoder`."""
+        """Encode frames; arguments and results are those of `TransformerEncoder`."""
         numbers, total = sorted(keep), len(frames.values)
 
         def through(x: Tensor, clips: list[int] | Tensor, table: Tensor | None = None) -> list[Tensor]:
@@ -85,6 +85,6 @@ def recordable(x: Tensor, head_dim: int) -> bool:
 
 
 def _block_table(lengths: list[int], x: Tensor) -> Tensor | None:
-    """That of the clips, of a size that depends on x alone; None where they are too many for it."""
+    """Return the clips' block table, of a size that depends on x alone; None where there are too many clips for it."""
     blocks, entries = block_table(tuple(lengths), x.device), len(x) // ENTRY + SPARE_ENTRIES
     return None if len(blocks) > entries else F.pad(blocks, (0, 0, 0, entries - len(blocks)))

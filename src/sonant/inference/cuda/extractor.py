@@ -19,7 +19,7 @@ TILE_FRAMES = 1600  # 32 s: rows enough to fill a device, and half a gigabyte at
 class CudaExtractor(StridedExtractor):
     """A `ConvExtractor` with group or layer norm, readied for a GPU; `dtype` is that of its products but the first.
 
-    The first convolution hears samples, in float32. Clips lie on one stream at multiples of the total stride, as in the
+    The first convolution reads samples, in float32. Clips lie on one stream at multiples of the total stride, as in the
     plain extractor; a tile of it is computed at a time, so that only the frames grow with the speech.
     """
 
@@ -66,7 +66,7 @@ class CudaExtractor(StridedExtractor):
     def _first_rows(
         self, stream: Tensor, start: int, end: int, ends: list[int], weights: list[Tensor], biases: list[Tensor | None]
     ) -> Iterator[Tensor]:
-        """What the first layer makes of the stream for frames `start` to `end`: rows (steps, channels), by clip."""
+        """Yield the first layer's output for frames `start` to `end` of the stream: rows (steps, channels), by clip."""
         (kernel,), (stride,) = self.first.conv.kernel_size, self.first.conv.stride
         last = (end - 1) * self.stride + self.receptive_field  # samples that the frames see end here
         steps = (last - start * self.stride - kernel) // stride + 1
@@ -82,7 +82,7 @@ class CudaExtractor(StridedExtractor):
     def _first_weights(
         self, stream: Tensor, speech: Packed, slots: Tensor, known: ConvStatistics | None
     ) -> tuple[list[Tensor], list[Tensor | None]]:
-        """Of the first convolution, (channels, kernel) and (channels,): by clip where its norm is folded in."""
+        """Return the first weights (channels, kernel) and biases (channels,), by clip where the norm is folded in."""
         conv, norm = self.first.conv, self.first.norm
         taps = conv.weight[:, 0]
         if not isinstance(norm, ClipNorm):
@@ -97,7 +97,7 @@ class CudaExtractor(StridedExtractor):
         return list((wide * factors[..., None]).float().unbind()), list(offsets.float().unbind())
 
     def _window_statistics(self, stream: Tensor, speech: Packed, slots: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean (clips, kernel) and covariance (clips, kernel, kernel) of what the first convolution sees, float64.
+        """Return mean (clips, kernel) and covariance (clips, kernel, kernel) of the first convolution's input, float64.
 
         Its output is linear in them. They are added up by frame, and then by clip.
         """
@@ -149,7 +149,7 @@ class StridedProduct(nn.Module):
 
 
 class Finish(nn.Module):
-    """What follows a convolution: a norm over channels, unless it is folded in or there is none, and an activation."""
+    """The norm over channels, unless it is folded in or there is none, and the activation that follow a convolution."""
 
     def __init__(self, norm: nn.Module | None, name: Activation, dtype: torch.dtype) -> None:
         super().__init__()

@@ -66,7 +66,7 @@ class Recording:
 
 
 class Recordings:
-    """Those of one model on one device, by what distinguishes them; work is recorded when it is asked for again.
+    """The recordings of one model on one device, by key; work is recorded when it is asked for a second time.
 
     The first time compiles kernels, which cannot be recorded, and often no second time follows. Work that cannot be
     recorded is run as it is from then on, with one warning for the model. All work in the same memory: they are

@@ -40,7 +40,7 @@ def equalised(given: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def lowest_cosine(given: Tensor, expected: Tensor) -> float:
-    """The lowest of all rows; NaN if there is one."""
+    """Return the lowest cosine of all rows; NaN if there is one."""
     return float(F.cosine_similarity(given.double(), expected.double(), dim=1).min())
 
 

@@ -1,7 +1,7 @@
 """C++ kernels, built on first use with the machine's own compiler and kept in the user's cache.
 
-Where there is no compiler, or the result cannot be loaded, there is no kernel, and callers go their plain way: nothing
-is said but a line in the debug log. `SONANT_KERNELS=0` in the environment turns all of them off.
+Where there is no compiler, or the result cannot be loaded, there is no kernel, and callers compute without it: nothing
+is reported but a line in the debug log. `SONANT_KERNELS=0` in the environment turns all of them off.
 """
 
 import ctypes
@@ -113,7 +113,7 @@ def _entry(name: str, source: Path, compile_command: list[str], link_command: li
 
 
 def _intact(entry: Path) -> bool:
-    """Loading half a library can end the process, so the whole of it is checked."""
+    """Return whether a library is whole by its digest, as loading half a library can end the process."""
     try:
         return Path(entry, DIGEST).read_text(encoding="ascii") == _digest(entry)
     except (OSError, ValueError):
@@ -137,7 +137,7 @@ def _compiler() -> list[str]:
 
 
 def _native(compiler: list[str]) -> tuple[tuple[str, ...], bytes]:
-    """The flags that mean this machine's processor, and the compiler's account of itself and of that processor."""
+    """The flags for this machine's processor, and the macros that the compiler defines for it and for itself."""
     for flags in NATIVE:
         with suppress(subprocess.CalledProcessError):
             return flags, _run([*compiler, *flags, "-x", "c++", "-dM", "-E", os.devnull], None)
@@ -156,7 +156,7 @@ def _said(error: Exception) -> str:
 
 
 def _cache_folders() -> Iterator[Path]:
-    """Where libraries may lie, best first. They are executed, so the folder must be the user's alone."""
+    """Yield the folders for libraries, best first. They are executed, so the folder must be the user's alone."""
     for place in (_user_cache, _temporary_cache):
         with suppress(OSError, RuntimeError):  # not to be written, or the user has no home
             folder = place()
@@ -168,7 +168,7 @@ def _cache_folders() -> Iterator[Path]:
 
 @cache
 def _process_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder of this process alone, for want of a better one."""
+    """A folder of this process alone, where no other can be used."""
     return tempfile.TemporaryDirectory(prefix="sonant-kernels-", ignore_cleanup_errors=True)
 
 
@@ -187,6 +187,6 @@ def _temporary_cache() -> Path:
 
 
 def _private(folder: Path) -> bool:
-    """Whether nobody but the user can put a library there."""
+    """Return whether nobody but the user can put a library there."""
     status = folder.lstat()
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022

@@ -12,7 +12,7 @@ from sonant.layers.positions import RelativeBias, RelativeKeyBias
 
 
 class _Strides(ctypes.Structure):
-    """How far two rows and two heads lie apart, in numbers."""
+    """The distances between two rows and between two heads, in values."""
 
     _fields_ = (("row", ctypes.c_int64), ("head", ctypes.c_int64))
 
@@ -72,7 +72,7 @@ def attend_cpu(
 def _served(
     query: Tensor, key: Tensor, value: Tensor, lengths: list[int], bias: RelativeBias | RelativeKeyBias | None
 ) -> bool:
-    """The kernel trusts what it is given, so whatever is odd goes the plain way and meets torch's own checks."""
+    """Return whether the kernel, which checks nothing, can take these inputs; torch's operations check all others."""
     total, heads = query.shape[:2]
     match bias:
         case RelativeBias(table=table, gate=gate):
@@ -96,7 +96,7 @@ def _served(
 
 @cache
 def _multiplies_tiles() -> bool:
-    """Whether the processor has AMX, by which torch's own attention in bfloat16 computes, and this kernel does not."""
+    """Return whether the processor has AMX, which torch's own attention in bfloat16 uses and this kernel does not."""
     return getattr(torch.cpu, "_is_amx_tile_supported", bool)()
 
 

@@ -22,7 +22,7 @@ ScoreModifier = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def available(query: Tensor) -> bool:
-    """Whether this serves such queries (total, heads, head_dim) fast: where PyTorch can compile for a GPU."""
+    """Return whether this is fast for such queries (total, heads, head_dim): where PyTorch can compile for a GPU."""
     return query.device.type in {"cuda", "xpu"} and query.dtype in DTYPES and find_spec("triton") is not None
 
 
@@ -33,7 +33,7 @@ def attend_flex(
     lengths: list[int],
     bias: RelativeBias | RelativeKeyBias | None = None,
 ) -> Tensor:
-    """What `attend` computes, without dropout; on an accelerator gradients reach every argument."""
+    """Compute `attend` without dropout; on an accelerator gradients reach every argument."""
     from torch.nn.attention.flex_attention import flex_attention
 
     attention: Any = flex_attention if query.device.type == "cpu" else _compiled()
@@ -100,6 +100,6 @@ def clip_mask(lengths: tuple[int, ...], device: torch.device) -> Any:
 
 
 def _listed(blocks: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Of bool (queries, keys): how many of each row are true, and where; int32, for one batch and head."""
+    """Return for bool (queries, keys) how many of each row are true, and where; int32, for one batch and head."""
     order = blocks.int().argsort(dim=1, descending=True, stable=True)
     return blocks.sum(1, dtype=torch.int32).to(device)[None, None], order.int().to(device)[None, None]

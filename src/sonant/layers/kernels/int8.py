@@ -23,7 +23,7 @@ FEW = 1 << 15  # values that are not worth a second thread
 
 
 class Quantised(NamedTuple):
-    """Rows in steps of their own.
+    """Rows of integers, each row with a scale of its own.
 
     Attributes:
         values: int8 (rows, width).
@@ -35,7 +35,7 @@ class Quantised(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Sums of products of integers, and what makes numbers of them.
+    """Sums of products of integers, and what is needed to convert them to floats.
 
     Attributes:
         sums: int32 (rows, width).

@@ -48,7 +48,7 @@ TABLE_PROGRAMS = 2048  # that the gradient to the table is shared among, at leas
 
 
 def available(query: Tensor) -> bool:
-    """Whether attention by these kernels serves such queries (total, heads, head_dim)."""
+    """Return whether these kernels support such queries (total, heads, head_dim)."""
     return query.is_cuda and query.dtype in DTYPES and query.shape[-1] <= MAX_HEAD_DIM and serves(query.device)
 
 
@@ -61,9 +61,9 @@ def attend_triton(
     *,
     dropout: float = 0.0,
 ) -> Tensor:
-    """What `attend` computes; gradients reach query, key, value and both parts of the bias.
+    """Compute `attend`; gradients reach query, key, value and both parts of the bias.
 
-    The same from run to run to the bit: nothing is added up in an order left to chance.
+    Results are the same to the bit from run to run: nothing is added up in an order left to chance.
     """
     values_per_row = query.stride(0)
     match bias:

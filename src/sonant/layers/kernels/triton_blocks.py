@@ -1,4 +1,4 @@
-"""What the Triton kernels share: where they run, and the table that tells their programs which clip they work on."""
+"""Common parts of the Triton kernels: the check of a device, and the table of the clips that programs work on."""
 
 import os
 from contextlib import AbstractContextManager, nullcontext
@@ -48,7 +48,7 @@ def _runs(device: torch.device) -> bool:
 
 
 def on(device: torch.device) -> AbstractContextManager[object]:
-    """Kernels are launched on the current device: make it this one."""
+    """Make this the current device, on which kernels are launched."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 

@@ -18,7 +18,7 @@ WARPS, STAGES = 4, 3
 
 
 def available(frames: Tensor, dtype: torch.dtype, channels: int) -> bool:
-    """Whether these kernels serve frames on that device, multiplied in that type, in groups of so many channels."""
+    """Return whether these kernels support frames on that device, this type of products, and groups of `channels`."""
     return frames.is_cuda and dtype in HALF_TYPES and channels <= MAX_CHANNELS and serves(frames.device)
 
 
@@ -44,7 +44,7 @@ def convolve(frames: Tensor, weight: Tensor, bias: Tensor | None, lengths: list[
 
 
 def convolve_reference(frames: Tensor, weight: Tensor, bias: Tensor | None, lengths: list[int]) -> Tensor:
-    """What `convolve` must equal, clip by clip by PyTorch's convolution."""
+    """Compute the reference for `convolve`, clip by clip by PyTorch's convolution."""
     taps, groups = weight.shape[2], frames.shape[1] // weight.shape[1]
     around = (taps // 2, taps - 1 - taps // 2)
     clips = (F.pad(clip.T[None], around) for clip in frames.split(lengths))

@@ -84,7 +84,7 @@ def norm_reference(
     gelu: bool = False,
     kept: Kept | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """What `norm_rows` must equal."""
+    """Compute the reference for `norm_rows`."""
     total = x.float() if added is None else x.float() + added
     result = total if weight is None else F.layer_norm(total, weight.shape, weight, bias, eps)
     result = F.gelu(result) if gelu else result

@@ -3,8 +3,8 @@
 Imported where a kernel is launched, as Triton is optional; `triton_attention`, `triton_convolution` and `triton_norm`
 launch them and say what they compute.
 
-A program of attention works on `BLOCK` rows of one clip and one head, in steps of `STEP` rows of the other side. Which
-rows, tells its entry of the block table (int32, three numbers an entry): the clip's first row, its length, and the
+A program of attention works on `BLOCK` rows of one clip and one head, in steps of `STEP` rows of the other side. Its
+entry of the block table (int32, three numbers an entry) says which rows: the clip's first row, its length, and the
 first of the `ENTRY` rows of the clip that the entry stands for. Rows (queries) and columns (keys) are counted within
 the clip. Where `PEELED`, the steps that lie within the clip are a loop of their own, without masks. Logits are of base
 2; sums, maxima and gradients are float32 until they are written.
@@ -23,7 +23,7 @@ LOG2_E = tl.constexpr(1.4426950408889634)
 
 @triton.jit
 def _block(blocks, number, ENTRY: tl.constexpr, BLOCK: tl.constexpr):
-    """Of block `number` of so many rows: its clip's first row and length, and its own first row in the clip."""
+    """Return for block `number` its clip's first row and length, and its own first row in the clip."""
     entry = blocks + number // (ENTRY // BLOCK) * 3
     return tl.load(entry).to(tl.int64), tl.load(entry + 1), tl.load(entry + 2) + number % (ENTRY // BLOCK) * BLOCK
 
@@ -55,7 +55,7 @@ def _read_line(pointer, rows, length, other: tl.constexpr, WHOLE: tl.constexpr):
 
 @triton.jit
 def _write(pointer, stride, rows, length, values, DIM: tl.constexpr, WIDTH: tl.constexpr):
-    """Where `_read` reads."""
+    """Write values (rows, WIDTH) to where `_read` reads."""
     channels = tl.arange(0, WIDTH)
     inside = (rows < length)[:, None] & (channels < DIM)[None, :]
     at = pointer + rows[:, None] * stride + channels[None, :]
@@ -64,7 +64,7 @@ def _write(pointer, stride, rows, length, values, DIM: tl.constexpr, WIDTH: tl.c
 
 @triton.jit
 def _gates(gate, start, rows, length, head, heads, BIAS: tl.constexpr, WHOLE: tl.constexpr = False):
-    """What the head's tile of positions is multiplied with, by row: the gate, or one."""
+    """Return the factor on the head's tile of positions, by row: the gate, or one."""
     if BIAS == "gated":
         at = gate + (start + rows) * heads + head
         if WHOLE:
@@ -77,7 +77,7 @@ def _gates(gate, start, rows, length, head, heads, BIAS: tl.constexpr, WHOLE: tl
 
 @triton.jit
 def _positions_of(positions, start, head, heads, num_positions, BIAS: tl.constexpr):
-    """Where the head's table begins, or the scores of the clip and head."""
+    """Return a pointer to the head's table, or to the scores of the clip and head."""
     if BIAS == "gated":
         positions += head * num_positions
     elif BIAS == "keys":
@@ -87,7 +87,7 @@ def _positions_of(positions, start, head, heads, num_positions, BIAS: tl.constex
 
 @triton.jit
 def _drawn_from(seed, head, DROPOUT: tl.constexpr):
-    """What the numbers of dropout are drawn from, for this head."""
+    """Return the seed of this head's random numbers for dropout."""
     if DROPOUT:
         return _mixed(tl.load(seed).to(tl.uint32) + head.to(tl.uint32))
     else:

@@ -1,4 +1,4 @@
-"""Accounts: who may do what, what they have to spend and what they have spent."""
+"""Accounts: the permissions, the credit and the usage of every user."""
 
 import asyncio
 import logging
@@ -111,7 +111,7 @@ class Accounts:
         self._count(caller, 1, caller.requests_per_minute or self._rules.requests_per_minute, "requests")
 
     async def first_admin_key(self) -> str | None:
-        """A key for the administrator of a new server, made with the account; None: there is such a key already."""
+        """Make a key, and the account, for the administrator of a new server; None: there is such a key already."""
 
         def make(connection: Connection) -> str | None:
             if connection.dialect.name == "postgresql":  # servers that start at once make one key, not two
@@ -130,7 +130,7 @@ class Accounts:
         return await self.users.get(await self._database.write(self._first_admin))
 
     async def is_reachable(self) -> bool:
-        """Whether the database answers."""
+        """Return whether the database answers."""
         try:
             async with asyncio.timeout(REACH_SECONDS):
                 await self._database.read(lambda connection: connection.execute(select(1)).scalar())
@@ -148,7 +148,7 @@ class Accounts:
         return user_rows.add(connection, FIRST_ADMIN, None, is_admin=True, credit=credit, by="server").id
 
     def _count(self, caller: Caller, amount: float, most: float, what: str) -> None:
-        """Count something to what a caller may have in a minute; strangers, where they are served, have no limit."""
+        """Count an amount towards a caller's rate per minute; anonymous callers, where served, have no limit."""
         if caller.user_id is None:
             return
         wait = self._limits.wait(f"{what} {caller.share}", Rate(most), amount)
@@ -164,7 +164,7 @@ class Accounts:
         self.sessions.forget(user_id)
 
     async def _keep_house(self) -> None:
-        """What is due every few seconds; what fails once is tried again."""
+        """Do the work that is due every few seconds; what fails is tried again the next time."""
         for beat in count():
             await asyncio.sleep(BEAT_SECONDS)
             try:

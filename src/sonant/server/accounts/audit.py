@@ -1,4 +1,4 @@
-"""Who did what to what, when and from where. No secrets: whoever may read the log may not thereby sign in."""
+"""The audit log: who did what to what, when and from where. It holds no secret with which a reader could sign in."""
 
 import time
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from sonant.server.accounts.tables import audit
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One line of the log.
+    """One line of the audit log.
 
     Attributes:
         id: counts up.
@@ -35,20 +35,20 @@ class AuditEntry:
 def note(
     connection: Connection, action: str, *, by: str, target: str = "", detail: str = "", address: str = ""
 ) -> None:
-    """Write an entry in a transaction that does something else besides: both are done, or neither."""
+    """Write an entry in the transaction of the change that it describes: both are done, or neither."""
     row = {"actor": by, "action": action, "target": target, "detail": detail, "address": address}
     kept = {name: text[: cast("String", audit.c[name].type).length] for name, text in row.items()}
     connection.execute(insert(audit), {"created": int(time.time()), **kept})
 
 
 class Audit:
-    """The log."""
+    """The audit log."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def record(self, action: str, *, by: str, target: str = "", detail: str = "", address: str = "") -> None:
-        """Write an entry of its own."""
+        """Write an entry in a transaction of its own."""
         await self._database.write(
             lambda connection: note(connection, action, by=by, target=target, detail=detail, address=address)
         )
@@ -56,7 +56,7 @@ class Audit:
     async def entries(
         self, *, limit: int = 100, before: int | None = None, target: str | None = None
     ) -> list[AuditEntry]:
-        """The newest first; `before` an entry's id goes on from there."""
+        """Return entries, the newest first; with `before`, only those older than the entry of that id."""
         query = select(audit).order_by(audit.c.id.desc()).limit(limit)
         if before is not None:
             query = query.where(audit.c.id < before)

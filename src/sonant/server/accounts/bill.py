@@ -1,4 +1,4 @@
-"""One request's cost: held while it is worked on, charged if it succeeds, given back if it does not."""
+"""The cost of one request: held while it is processed, charged if it succeeds, given back if it does not."""
 
 import asyncio
 import logging
@@ -51,7 +51,7 @@ class Bill:
                 raise
 
     async def _give_up(self) -> bool:
-        """Give back what is held, if anything is; whether it was charged after all."""
+        """Give back what is held, if anything is; return whether it was charged after all."""
         if not self._is_charged:
             return False
         try:

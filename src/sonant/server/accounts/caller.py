@@ -1,4 +1,4 @@
-"""Who a request comes from."""
+"""The sender of a request."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from sonant.server.accounts.keys import API_SCOPES, Scope
 
 @dataclass(frozen=True)
 class Caller:
-    """Who a request comes from.
+    """The sender of a request.
 
     Attributes:
         user_id: None: anonymous.
@@ -27,7 +27,7 @@ class Caller:
 
     @property
     def share(self) -> str:
-        """Whose turn it is in a queue, and whose rate a request counts to."""
+        """The name under which the caller's requests take turns in a queue and count towards a rate."""
         if self.key_id is not None:
             return f"key {self.key_id}"
         return "anonymous" if self.user_id is None else f"user {self.user_id}"

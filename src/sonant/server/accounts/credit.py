@@ -29,12 +29,12 @@ class Grant:
 
 
 def to_units(amount: Decimal) -> int:
-    """As the database keeps it; what is smaller than a billionth is rounded to the nearest, half to even."""
+    """Convert an amount to the database's units, rounded to the nearest billionth, half to even."""
     return int(amount.scaleb(DIGITS).to_integral_value())
 
 
 def from_units(units: int) -> Decimal:
-    """As people know it."""
+    """Convert the database's units to an amount in the currency."""
     return Decimal(units).scaleb(-DIGITS)
 
 
@@ -70,7 +70,7 @@ def hold(connection: Connection, *, bill: str, user_id: int, server_id: str, amo
 
 
 def drop(connection: Connection, bill: str) -> bool:
-    """End a hold, and leave it to the caller where the money goes; False: there is none."""
+    """End a hold, and leave it to the calling code where the money goes; False: there is none."""
     return connection.execute(DROP, {"bill": bill}).first() is not None
 
 
@@ -110,19 +110,19 @@ def give(connection: Connection, user_id: int, amount: Decimal, *, reason: str, 
 
 
 def plain(amount: Decimal) -> str:
-    """Without trailing zeros and without an exponent, but with cents."""
+    """Format an amount without trailing zeros and without an exponent, but with cents."""
     digits = -int(amount.normalize().as_tuple().exponent)
     return f"{amount:.{max(2, digits)}f}"
 
 
 class Credit:
-    """What users have to spend."""
+    """The credit of the users."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def of(self, user_id: int) -> Decimal:
-        """What is neither spent nor held. Raises ApiError 404: there is no such user."""
+        """Return what is neither spent nor held. Raises ApiError 404: there is no such user."""
 
         def credit(connection: Connection) -> Decimal:
             units = connection.execute(CREDIT, {"user": user_id}).scalar()
@@ -148,7 +148,7 @@ class Credit:
         return await self._database.write(grant)
 
     async def grants(self, user_id: int) -> list[Grant]:
-        """What a user was given, the newest first."""
+        """Return the credit that a user was given, the newest first."""
         query = select(grants).where(grants.c.user_id == user_id).order_by(grants.c.id.desc())
         return await self._database.read(
             lambda connection: [

@@ -25,7 +25,7 @@ QUIET = {"hide_parameters": True}  # an error that is logged shows no one's pass
 
 
 class Database:
-    """Work is a function of a connection; it runs in a thread, in one transaction, and its result is what one awaits.
+    """Runs work, a function of a connection, in a thread and in one transaction; its result is awaited.
 
     SQLite writes in one thread (see `GroupCommit`) and reads beside it; PostgreSQL does both in a pool of threads, and
     its rows are locked by the statements themselves. Work that writes may be tried again: it must have no other effect.
@@ -50,11 +50,11 @@ class Database:
         await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Work that writes nothing."""
+        """Do work that writes nothing."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._reading, work)
 
     def write(self, work: Callable[[Connection], T]) -> "asyncio.Future[T]":
-        """Work that writes: done wholly, or, if it raises, not at all. It begins whether one awaits it or not."""
+        """Do work that writes: all of it or, if it raises, none. It begins whether or not the result is awaited."""
         return asyncio.wrap_future(self._submit(work))
 
     def _submit(self, work: Callable[[Connection], T]) -> "Future[T]":

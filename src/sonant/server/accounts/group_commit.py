@@ -1,4 +1,4 @@
-"""One thread that writes: what arrives while it commits shares the next transaction."""
+"""One thread that writes: work that arrives while it commits shares the next transaction."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -13,17 +13,17 @@ MOST_TOGETHER = 128  # pieces of work in one transaction
 
 
 class Job(NamedTuple):
-    """A piece of work, and whoever waits for it."""
+    """A piece of work, and the future that waits for it."""
 
     work: Callable[[Connection], Any]
     outcome: "Future[Any]"
 
 
 class GroupCommit:
-    """SQLite lets one transaction write at a time, and the costly part of one is the commit, which waits for the disk.
+    """Writes to SQLite, several pieces of work in one transaction: a commit is costly, since it waits for the disk.
 
-    Each piece of work has a savepoint of its own: one that fails leaves its neighbours alone. Nobody is told of a
-    success before it is on disk.
+    SQLite lets one transaction write at a time. Each piece of work has a savepoint of its own: one that fails leaves
+    its neighbours alone. Nobody is told of a success before it is on disk.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -34,7 +34,7 @@ class GroupCommit:
         self._thread.start()
 
     def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
-        """Have it done; calls are carried out in their order. Raises RuntimeError: it was closed."""
+        """Have work done, in the order of the calls. Raises RuntimeError: it was closed."""
         outcome: Future[T] = Future()
         with self._closing:
             if self._is_closed:

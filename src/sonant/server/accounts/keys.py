@@ -29,7 +29,7 @@ YEAR_10000 = 253_402_300_800
 
 @dataclass(frozen=True)
 class Key:
-    """What is known of a key.
+    """An API key, without its secret.
 
     Attributes:
         prefix: its first letters, to tell it by.
@@ -82,7 +82,7 @@ HOLDER = (
 
 
 class Keys:
-    """Keys are made, recognised and revoked here.
+    """Makes, recognises and revokes keys.
 
     `forget(user_id)` is called when what other parts remember of a user no longer holds.
     """
@@ -104,7 +104,7 @@ class Keys:
         by: str,
         address: str = "",
     ) -> NewKey:
-        """A key for a user; `expires` is a unix time.
+        """Make a key for a user; `expires` is a unix time.
 
         Raises ApiError 400: the name, a scope, a rate or the time does not fit, or there are too many keys. 403: the
         admin scope for a user who is no administrator. 404: there is no such user.
@@ -163,7 +163,7 @@ class Keys:
         self._forget(await self._database.write(revoke))
 
     async def recognise(self, secret: str) -> KeyHolder | None:
-        """Whose key this is, even if it has ended; None: nobody's."""
+        """Find a key and its user by the secret, even if the key has ended; None: there is no such key."""
         if not secret.startswith(START) or len(secret) > 100:
             return None
         digest = digest_of(secret)
@@ -180,7 +180,7 @@ class Keys:
         return found
 
     def forget(self, user_id: int) -> None:
-        """Look a user's keys up anew."""
+        """Forget what is remembered of a user's keys, so that they are looked up again."""
         self._recent.forget(user_id)
 
     def used(self, key_id: int) -> None:
@@ -208,7 +208,7 @@ def add(connection: Connection, row: dict[str, Any], *, by: str, address: str = 
 
 
 def digest_of(secret: str) -> str:
-    """What is kept of a key or a session's token.
+    """Return the hash that is stored of a key or a session's token.
 
     A plain hash is enough: unlike a password, 256 random bits cannot be found by trying, nor by timing the look-up.
     """
@@ -216,7 +216,7 @@ def digest_of(secret: str) -> str:
 
 
 def as_key(row: Any) -> Key:
-    """From a row of the table."""
+    """Make a key from a row of the table."""
     return Key(
         id=row.id,
         user_id=row.user_id,

@@ -1,4 +1,4 @@
-"""Passwords: argon2id, in threads of its own, since one takes as long as many requests."""
+"""Passwords: argon2id, in threads of their own, since hashing one takes as long as many requests."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ MOST_WAITING = 32
 
 
 class Passwords:
-    """Hashes passwords and checks them; where there is no hash to check, it takes as long as if there were."""
+    """Hashes passwords and checks them; without a hash to check against, a check takes as long as with one."""
 
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
@@ -26,7 +26,7 @@ class Passwords:
         self._decoy: str | None = None
 
     async def hash(self, password: str, *, email: str) -> str:
-        """What is kept of a password. Raises ApiError 400: it is too short, too long or the e-mail address."""
+        """Return the hash of a password. Raises ApiError 400: it is too short, too long or the e-mail address."""
         if not SHORTEST <= len(password) <= LONGEST:
             raise ApiError(
                 400,
@@ -40,7 +40,7 @@ class Passwords:
         return await self._in_thread(lambda: self._hasher.hash(password))
 
     async def fits(self, password: str, kept: str | None) -> bool:
-        """Whether this is the password."""
+        """Return whether a password matches the hash that was kept."""
         return await self._in_thread(lambda: self._fits(password[: LONGEST + 1], kept))
 
     def close(self) -> None:

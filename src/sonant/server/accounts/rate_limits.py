@@ -1,4 +1,4 @@
-"""How often, and how much: within the last minute, or any other span.
+"""Rate limits: how often, and how much, within the last minute or any other span.
 
 Kept in memory, for this process alone: behind a balancer with n servers a key has n times its rates. (Of the package
 `limits` the store in memory starts a thread a call and keeps an object a unit: 0.8 ms a call where audio is counted in
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Rate(NamedTuple):
-    """At most so much in any so many seconds."""
+    """A limit: at most `amount` in any `seconds` seconds."""
 
     amount: float
     seconds: float = 60.0
@@ -20,14 +20,14 @@ class Rate(NamedTuple):
 
 @dataclass
 class Window:
-    """What was taken within the last seconds, the oldest first."""
+    """The amounts that were taken within the last `seconds`, the oldest first."""
 
     seconds: float
     taken: deque[tuple[float, float]] = field(default_factory=deque)  # (when, how much)
     total: float = 0.0
 
     def forget(self, now: float) -> None:
-        """Leave out what is too long ago."""
+        """Drop the amounts that were taken too long ago."""
         while self.taken and self.taken[0][0] <= now - self.seconds:
             self.total -= self.taken.popleft()[1]
         if not self.taken:
@@ -64,7 +64,7 @@ class RateLimits:
         return fits - now
 
     def give_back(self, name: str) -> None:
-        """Undo the last that was taken under a name."""
+        """Undo the last amount that was taken under a name."""
         window = self._windows.get(name)
         if window is not None and window.taken:
             window.total -= window.taken.pop()[1]

@@ -1,4 +1,4 @@
-"""Who was recognised a moment ago: a key or a session that comes again at once needs no look into the database."""
+"""A cache of keys and sessions recognised a moment ago: when one comes again soon, the database is not asked."""
 
 import time
 from collections import OrderedDict
@@ -10,7 +10,7 @@ MOST = 10_000
 
 
 class Entry(NamedTuple, Generic[T]):
-    """What was found, whose it is, and until when it counts."""
+    """A cached key holder or session, its user, and the time until which it is valid."""
 
     found: T
     user_id: int
@@ -18,7 +18,7 @@ class Entry(NamedTuple, Generic[T]):
 
 
 class Recent(Generic[T]):
-    """By the digest of a secret; the secret itself is kept nowhere.
+    """A cache by the digest of a secret; the secret itself is kept nowhere.
 
     What is revoked in this process is forgotten at once. `change` counts the revocations: what was read before one and
     arrives after it is not kept.

@@ -1,4 +1,4 @@
-"""Which servers share the database, and whether they are alive: what a dead one held is given back."""
+"""The servers that share the database, and whether they are alive: what a dead one held is given back."""
 
 import os
 import time
@@ -33,11 +33,11 @@ class Servers:
         self.open_bills: set[str] = set()
 
     async def beat(self) -> None:
-        """Give a sign of life, and release what the dead held."""
+        """Record that this server is alive, and release what dead ones held."""
         await self._database.write(self._beat)
 
     async def leave(self) -> None:
-        """Say that this server has ended, with nothing held."""
+        """Record that this server has ended, with nothing held."""
         await self._database.write(
             lambda connection: connection.execute(delete(servers).where(servers.c.id == self.id)).rowcount
         )
@@ -66,7 +66,7 @@ class Servers:
 
 
 def this_process() -> str | None:
-    """The machine since it was started, the space of process numbers, and ours in it; None where nobody tells."""
+    """Identify this process: the machine's boot, the PID namespace and the PID; None where they are not known."""
     try:
         machine = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{machine} {Path('/proc/self/ns/pid').readlink()} {os.getpid()}"
@@ -75,7 +75,7 @@ def this_process() -> str | None:
 
 
 def is_gone(process: str) -> bool:
-    """Whether a process is known to have ended; one elsewhere is not known."""
+    """Return whether a process is known to have ended; False where it cannot be known, as on another machine."""
     where, _, number = process.rpartition(" ")
     ours = this_process()
     return ours is not None and ours.rpartition(" ")[0] == where and not Path(f"/proc/{number}").exists()

@@ -54,19 +54,22 @@ class NewSession:
 
 
 class Sessions:
-    """People sign in and out here."""
+    """Signs people in and out."""
 
     def __init__(self, database: Database, rules: AccountRules, users: Users, keys: Keys) -> None:
         self._database, self._rules, self._users, self._keys = database, rules, users, keys
         self._recent: Recent[Session] = Recent()
 
     async def sign_in(self, email: str, password: str, *, address: str) -> NewSession:
-        """Raises ApiError 401: no account has both. 403: the account is disabled. 429: too many attempts."""
+        """Sign in by e-mail address and password.
+
+        Raises ApiError 401: no account has both. 403: the account is disabled. 429: too many attempts.
+        """
         user = await self._users.check_password(email, password, address=address)
         return await self.open(user.id, address=address)
 
     async def sign_in_with_key(self, key: str, *, address: str) -> NewSession:
-        """For administrators, the first of whom has no password.
+        """Sign in an administrator by key; the first one has no password.
 
         Only a key with the admin scope will do: any other may do less than its owner.
         Raises ApiError 401: it is no such key.
@@ -100,7 +103,7 @@ class Sessions:
         return NewSession(token, session)
 
     async def recognise(self, token: str) -> Session | None:
-        """Whose session this is; None: it has ended, or never was."""
+        """Find a session by its token; None: it has ended, or never was."""
         digest = digest_of(token)
         found = self._recent.get(digest)
         if found is None:
@@ -115,7 +118,7 @@ class Sessions:
         return found if time.time() < found.expires else None
 
     async def of(self, user_id: int) -> list[Session]:
-        """Where somebody is signed in, the newest first; without what would let one act there."""
+        """Return a user's sessions, the newest first, without their CSRF tokens."""
         query = _QUERY.where(sessions.c.user_id == user_id, sessions.c.expires > time.time())
         query = query.order_by(sessions.c.created.desc())
         return await self._database.read(lambda connection: [_session(row, "") for row in connection.execute(query)])
@@ -139,7 +142,7 @@ class Sessions:
         await self._database.write(lambda connection: connection.execute(gone).rowcount)
 
     def forget(self, user_id: int) -> None:
-        """Look a user's sessions up anew."""
+        """Forget what is remembered of a user's sessions, so that they are looked up again."""
         self._recent.forget(user_id)
 
     def set_cookie(self, response: Response, request: Request, token: str) -> None:
@@ -166,7 +169,7 @@ _QUERY = select(sessions, users.c.email, users.c.is_admin, users.c.is_disabled).
 
 
 def csrf_token(token: str) -> str:
-    """Follows from the session's token, and does not tell it."""
+    """Derive the CSRF token from the session's token, which it does not reveal."""
     return hmac.digest(token.encode(), b"csrf", "sha256").hex()
 
 

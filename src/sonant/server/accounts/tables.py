@@ -1,4 +1,4 @@
-"""The tables. They come to be by the migrations alone; a test holds the two together.
+"""The tables. They are made by the migrations alone; a test keeps the two equal.
 
 Times are whole seconds since 1970, days are "2026-11-21" (UTC), amounts of money are whole billionths of the currency:
 none of these depends on what a database thinks of time zones or fractions.

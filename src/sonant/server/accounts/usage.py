@@ -1,4 +1,4 @@
-"""What was used, by whom, when and at what cost: a row a request."""
+"""Usage: what was used, by whom, when and at what cost, one row for each request."""
 
 import time
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from sonant.server.accounts.tables import api_keys, usage, users
 
 @dataclass(frozen=True)
 class Used:
-    """What one request used, and whose key paid."""
+    """The usage of one request, and the key that paid for it."""
 
     bill: str
     request_id: str
@@ -30,7 +30,7 @@ class Used:
 
 @dataclass(frozen=True)
 class UsageRow:
-    """The requests of a day to one endpoint of one model, together."""
+    """The sums over a day's requests to one endpoint of one model."""
 
     day: str
     model: str
@@ -43,7 +43,7 @@ class UsageRow:
 
 @dataclass(frozen=True)
 class UsageTotals:
-    """Requests, together."""
+    """The sums over requests."""
 
     requests: int
     tokens: int
@@ -84,7 +84,7 @@ def count(connection: Connection, used: Used) -> None:
 
 
 def is_counted(connection: Connection, bill: str) -> bool:
-    """Whether a request's row was written."""
+    """Return whether a request's row was written."""
     return connection.execute(select(usage.c.id).where(usage.c.id == bill)).first() is not None
 
 
@@ -97,7 +97,7 @@ class Usage:
     async def by_day(
         self, *, user_id: int | None = None, since: date | None = None, until: date | None = None
     ) -> list[UsageRow]:
-        """By day (the newest first), model and endpoint, both days included; of one user, or of everybody."""
+        """Sum by day (the newest first), model and endpoint, both days included; of one user, or of everybody."""
         group = (usage.c.day, usage.c.model, usage.c.endpoint)
         query = _of(user_id, select(*group, *SUMS)).group_by(*group)
         query = query.order_by(usage.c.day.desc(), usage.c.model, usage.c.endpoint)
@@ -114,7 +114,7 @@ class Usage:
         )
 
     async def totals(self, *, user_id: int | None = None) -> UsageTotals:
-        """Of all days; of one user, or of everybody."""
+        """Sum over all days; of one user, or of everybody."""
         query = _of(user_id, select(*SUMS))
         return await self._database.read(lambda connection: UsageTotals(**_amounts(connection.execute(query).one())))
 

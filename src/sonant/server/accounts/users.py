@@ -1,4 +1,4 @@
-"""Those who have an account."""
+"""The users: those who have an account."""
 
 import re
 import time
@@ -26,7 +26,7 @@ ATTEMPTS = {"pair": Rate(10, 900), "address": Rate(50, 900), "email": Rate(200, 
 
 @dataclass(frozen=True)
 class User:
-    """Somebody with an account.
+    """A user: somebody with an account.
 
     Attributes:
         credit: what is neither spent nor held.
@@ -42,7 +42,7 @@ class User:
 
 
 class Users:
-    """Accounts are made, found, changed and deleted here.
+    """Makes, finds, changes and deletes accounts.
 
     `forget(user_id)` is called when what other parts remember of a user no longer holds.
     """
@@ -63,7 +63,7 @@ class Users:
         self._passwords.close()
 
     async def sign_up(self, email: str, password: str, *, address: str) -> User:
-        """A stranger makes an account.
+        """Make an account for a stranger.
 
         Raises ApiError 403: strangers may not. 400: the address is none or has an account, the password is too short.
         429: too many come from this network address.
@@ -88,7 +88,7 @@ class Users:
         by: str,
         address: str = "",
     ) -> User:
-        """An account, with the free credit unless another is given; without a password it is used by key only.
+        """Make an account, with the free credit unless another is given; without a password it is used by key only.
 
         Raises ApiError 400: the address is none or has an account, or the password is too short.
         """
@@ -107,7 +107,7 @@ class Users:
             ) from error
 
     async def check_password(self, email: str, password: str, *, address: str) -> User:
-        """Whose password this is.
+        """Return the user with this e-mail address and password.
 
         Raises ApiError 401: nobody's. 403: somebody's whose account is disabled. 429: there were too many attempts.
         """
@@ -134,24 +134,24 @@ class Users:
         return _user(row)
 
     async def get(self, user_id: int) -> User:
-        """Raises ApiError 404: there is no such user."""
+        """Return a user by id. Raises ApiError 404: there is no such user."""
         return await self._database.read(lambda connection: _user(_row(connection, user_id)))
 
     async def find(self, email: str) -> User | None:
-        """By e-mail address."""
+        """Find a user by e-mail address."""
         query = select(users).where(users.c.email == unicodedata.normalize("NFKC", email).strip().casefold())
         row = await self._database.read(lambda connection: connection.execute(query).one_or_none())
         return None if row is None else _user(row)
 
     async def search(self, text: str = "", *, limit: int = 100, after: int = 0) -> list[User]:
-        """Those whose e-mail address holds a text, in the order of their making; `after` an id goes on from there."""
+        """Find users whose e-mail address contains a text, ordered by id; `after` an id goes on from there."""
         query = select(users).where(users.c.id > after).order_by(users.c.id).limit(limit)
         if text:
             query = query.where(users.c.email.contains(text.strip().casefold(), autoescape=True))
         return await self._database.read(lambda connection: [_user(row) for row in connection.execute(query)])
 
     async def set_disabled(self, user_id: int, disabled: bool, *, by: str, address: str = "") -> None:  # noqa: FBT001
-        """Shut somebody out, or in again; their keys and sessions stop working at once.
+        """Disable an account, whose keys and sessions stop working at once, or enable it again.
 
         Raises ApiError 404: there is no such user. 400: the last administrator would be shut out.
         """
@@ -175,7 +175,7 @@ class Users:
         await self._change(user_id, {"password_hash": kept}, "password changed", by=by, address=address)
 
     async def change_password(self, user_id: int, old: str, new: str, *, address: str = "") -> None:
-        """Somebody changes their password, and has to sign in anew.
+        """Change a user's password, given the old one; the user has to sign in again.
 
         Raises ApiError 401: the old one is not theirs. 400: the new one is too short. 429: too many attempts.
         """
@@ -232,7 +232,7 @@ def add(
 
 
 def normalised(email: str) -> str:
-    """An address as it is kept: small letters. Raises ApiError 400: it is none."""
+    """Return an e-mail address as it is stored, in lower case. Raises ApiError 400: it is none."""
     kept = unicodedata.normalize("NFKC", email).strip().casefold()
     if len(kept) > 254 or not re.fullmatch(r"[^@\s,;<>]+@(localhost|[\w-]+(\.[\w-]+)+)", kept):
         raise invalid_email(email)
@@ -265,7 +265,7 @@ def _row(connection: Connection, user_id: int) -> Any:
 
 
 def _keep_an_admin(connection: Connection, before: Any) -> None:
-    """Raises ApiError 400: what was just done to an administrator leaves the server without one."""
+    """Check that an administrator is left after a change. Raises ApiError 400: there is none."""
     count = select(func.count()).where(users.c.is_admin, ~users.c.is_disabled).select_from(users)
     if before.is_admin and not before.is_disabled and connection.execute(count).scalar_one() == 0:
         raise ApiError(400, "last_administrator", f"{before.email} is the last administrator: make another one first.")

@@ -1,4 +1,4 @@
-"""The votes of those who want a model: one a user and model."""
+"""Votes for the models that users want: one for each user and model."""
 
 import time
 from typing import Any
@@ -11,13 +11,13 @@ from sonant.server.accounts.tables import votes
 
 
 class Votes:
-    """Which models people want."""
+    """The votes for models."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def cast(self, user_id: int, model: str) -> bool:
-        """Want a model; False: the user did already (or was deleted a moment ago)."""
+        """Vote for a model; False: the user did already (or was deleted a moment ago)."""
         row = {"user_id": user_id, "model": model, "created": int(time.time())}
         try:
             await self._database.write(lambda connection: connection.execute(insert(votes), row).rowcount)
@@ -26,17 +26,17 @@ class Votes:
         return True
 
     async def withdraw(self, user_id: int, model: str) -> bool:
-        """Want it no longer; False: the user did not."""
+        """Withdraw a vote for a model; False: there was none."""
         query = delete(votes).where(*_one(user_id, model))
         return await self._database.write(lambda connection: connection.execute(query).rowcount > 0)
 
     async def counts(self) -> dict[str, int]:
-        """How many want each model that somebody wants."""
+        """Return the number of votes for each model that has any."""
         query = select(votes.c.model, func.count().label("votes")).group_by(votes.c.model)
         return await self._database.read(lambda connection: {row.model: row.votes for row in connection.execute(query)})
 
     async def of(self, user_id: int) -> set[str]:
-        """What one user wants."""
+        """Return the models that one user has voted for."""
         query = select(votes.c.model).where(votes.c.user_id == user_id)
         return await self._database.read(lambda connection: set(connection.scalars(query)))
 

@@ -1,28 +1,28 @@
-"""How much audio may wait, and of whom."""
+"""Admission to the queue: how much audio may wait, and how much of it for one share."""
 
 SHARE_PART = 0.75  # of the queue that one share may fill, so that the others find it open
 
 
 class Admission:
-    """Samples that were admitted and have not begun to be computed, by share."""
+    """The number of samples that were admitted and have not begun to be computed, by share."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, int] = {}
 
     @property
     def total(self) -> int:
-        """Samples that wait."""
+        """The number of samples that wait."""
         return sum(self._waiting.values())
 
     def excess(self, samples: int, capacity: float, share: str | None = None) -> float:
-        """How many samples must go before so many more may come; 0 where they may come now.
+        """Return how many samples must leave before `samples` more are admitted; 0 where they may come now.
 
         A request may be larger than the queue: it is admitted when its share has nothing waiting, and then counts for
         no more than the part of the queue that a share may fill, since fairness lets the others pass it.
 
         Args:
             capacity: samples that may wait.
-            share: whose they are; None: of one that has nothing waiting.
+            share: to which they belong; None: one that has nothing waiting.
         """
         limit = SHARE_PART * capacity
         own = 0 if share is None else self._waiting.get(share, 0)
@@ -31,11 +31,11 @@ class Admission:
         return max(0.0, beyond_own, others + min(own + samples, limit) - capacity)
 
     def add(self, share: str, samples: int) -> None:
-        """They wait from now on."""
+        """Count samples that wait from now on."""
         self._waiting[share] = self._waiting.get(share, 0) + samples
 
     def remove(self, share: str, samples: int) -> None:
-        """They wait no longer: their turn has come, or nobody wants them any more."""
+        """Subtract samples that wait no longer: their turn has come, or they were given up."""
         left = self._waiting.get(share, 0) - samples
         if left > 0:
             self._waiting[share] = left

@@ -31,13 +31,13 @@ LEAST_BATCHES = 2  # that may always wait, however slow the model is
 
 @dataclass(frozen=True)
 class QueueStats:
-    """How a queue stands.
+    """The state of a queue.
 
     Attributes:
-        queue_seconds: of audio that waits.
-        capacity_seconds: of audio that may wait.
-        waiting_requests: that have no result yet.
-        audio_seconds_per_second: that go through while there is work; None before anything was measured.
+        queue_seconds: seconds of audio that waits.
+        capacity_seconds: seconds of audio that may wait.
+        waiting_requests: number of requests that have no result yet.
+        audio_seconds_per_second: throughput while there is work; None before anything was measured.
     """
 
     queue_seconds: float
@@ -80,7 +80,7 @@ class Batcher:
 
     @property
     def stats(self) -> QueueStats:
-        """How the queue stands now."""
+        """The state of the queue now."""
         with self._lock:
             waiting = self._admission.total
         return QueueStats(waiting / self._rate, self._capacity, len(self._orders), self._speed)
@@ -126,12 +126,12 @@ class Batcher:
         *,
         share: str,
     ) -> list[Any]:
-        """What the task's sinks make of the states of each recording; cancelling drops the work.
+        """Return what the task's sinks make of the hidden states of each recording; cancelling drops the work.
 
         Args:
             waveforms: float32 (samples,) each, at the model's rate.
             task: which states are wanted, and who takes them in.
-            share: whose turn it waits for.
+            share: for whose turn it waits.
 
         Raises:
             TooShortAudio: one holds no frame.
@@ -194,7 +194,7 @@ class Batcher:
                 waiting -= round(self._batch_samples)
 
     def _forget(self, order: Order) -> None:
-        """It is over, however it ended: what is left of it leaves the queue."""
+        """Remove from the queue what is left of an order that is over, however it ended."""
         order.give_up()
         with self._lock:
             self._orders.discard(order)
@@ -208,7 +208,7 @@ class Batcher:
         worker.submit(partial(self._step, worker, time.perf_counter()))
 
     def _step(self, worker: Worker, since: float) -> None:
-        """One batch, in the worker's lane; and another after it, once the other models there had their turn."""
+        """Compute one batch in the worker's lane, and the next once the other models there had their turn."""
         try:
             self._batch(worker, since)
         except Exception:
@@ -227,7 +227,7 @@ class Batcher:
             worker.note(sum(piece.size for piece in pieces) / self._rate, time.perf_counter() - since)
 
     def _take(self, worker: Worker) -> list[Piece]:
-        """The next batch, off the books of what waits."""
+        """Take the next batch, which no longer counts as waiting."""
         with self._lock:
             pieces = self._queue.take(worker.budget)
             for piece in pieces:
@@ -242,7 +242,7 @@ class Batcher:
         return pieces
 
     def _compute(self, worker: Worker, pieces: Sequence[Piece]) -> None:
-        """A batch; where it fails, every order in it alone, so that an error goes to whom it belongs."""
+        """Compute a batch; if it fails, compute each order in it alone, so that an error goes to its own caller."""
         try:
             self._pass(worker, pieces)
         except Exception:

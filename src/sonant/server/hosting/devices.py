@@ -1,4 +1,4 @@
-"""Where models compute: a lane or several on each device, which all models take in turn, so that none fights for cores.
+"""The lanes on each device, threads that all models take in turn, so that none competes for cores.
 
 A GPU has one lane. The cores of a processor are shared out among several: a pass that waits for no other core loses
 least where the rest of the server (decoding, answering) takes a core for a moment. Whoever has the device to itself
@@ -33,7 +33,7 @@ TRIAL_SECONDS = (1.0, 10.0)  # of audio, before a model is offered: the first fi
 
 
 def thread_beside(name: str) -> ThreadPoolExecutor:
-    """One thread that may use torch while others compute."""
+    """Make a thread that may use torch while others compute."""
     return ThreadPoolExecutor(1, thread_name_prefix=name, initializer=torch.set_num_threads, initargs=(1,))
 
 
@@ -43,9 +43,9 @@ class Lane:
 
     Attributes:
         thread: runs what is submitted, in that order.
-        cores: that it computes on while other lanes are busy.
-        all_cores: that it computes on while they are not.
-        number: of lanes that the device has.
+        cores: number that it computes on while other lanes are busy.
+        all_cores: number that it computes on while they are not.
+        number: how many lanes the device has.
     """
 
     thread: ThreadPoolExecutor
@@ -55,7 +55,7 @@ class Lane:
 
 
 class ComputeThreads:
-    """The lanes of the devices that models were put on."""
+    """The lanes of every device that holds models."""
 
     def __init__(self) -> None:
         self._cores = torch.get_num_threads()
@@ -63,7 +63,7 @@ class ComputeThreads:
         self._is_closed = False
 
     def lanes(self, device: torch.device) -> list[Lane]:
-        """Those of a device, the same for every model."""
+        """Return the lanes of a device, the same for every model."""
         if self._is_closed:
             raise RuntimeError(f"the server is stopping, and computes nothing more on {device}")
         if device not in self._lanes:
@@ -76,7 +76,7 @@ class ComputeThreads:
         return self._lanes[device]
 
     def close(self) -> None:
-        """Let them end after what they do now."""
+        """Let the lanes end after the work that they do now."""
         self._is_closed = True
         for lanes in self._lanes.values():
             for lane in lanes:
@@ -111,18 +111,18 @@ class Worker:
         return self._forward.budget
 
     def submit(self, work: Callable[[], T]) -> "Future[T]":
-        """Have something done in the lane, after what was submitted before."""
+        """Run a function in the lane, after what was submitted before."""
         return self._lane.thread.submit(work)
 
     def forward(
         self, clips: Sequence[Clip], statistics: ClipStatistics | None = None, *, is_alone: bool = True
     ) -> Iterator[Tensor | NonFiniteStates]:
-        """States as `Forward` gives them; to be called in the lane. `is_alone`: nothing else is computed there now."""
+        """Compute states as `Forward` does; to be called in the lane. `is_alone`: no other lane computes now."""
         torch.set_num_threads(self._lane.all_cores if is_alone else self._lane.cores)
         return self._forward(clips, statistics)
 
     def note(self, audio_seconds: float, wall_seconds: float) -> None:
-        """A batch of so much audio took so long, from when it could have begun."""
+        """Note how long a batch of so much audio took, from when it could have begun."""
         self._audio_seconds = MEMORY * self._audio_seconds + audio_seconds
         self._wall_seconds = MEMORY * self._wall_seconds + wall_seconds
 

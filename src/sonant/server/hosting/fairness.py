@@ -1,4 +1,4 @@
-"""Whose turn it is: deficit round robin (Shreedhar and Varghese 1995), counted in samples of audio.
+"""Fair queueing: deficit round robin (Shreedhar and Varghese 1995), counted in samples of audio.
 
 Shares take turns. Each turn brings a share some credit, and what stands first in its line goes when the credit pays for
 it. So shares that always have something waiting get equal amounts of audio through, however it is cut, and one whose
@@ -15,18 +15,18 @@ class Waiting(Protocol):
 
     @property
     def size(self) -> int:
-        """Samples."""
+        """The length in samples."""
 
     @property
     def group(self) -> object:
-        """What shares a pass must have the same; None goes with None."""
+        """The group: pieces are computed in one pass only if their groups are equal."""
 
 
 W = TypeVar("W", bound=Waiting)
 
 
 class _Line(Generic[W]):
-    """What one share has waiting, first come first served."""
+    """The pieces of one share that wait, first come, first served."""
 
     def __init__(self) -> None:
         self.pieces: deque[W] = deque()
@@ -51,7 +51,7 @@ class FairQueue(Generic[W]):
         return self._count
 
     def put(self, share: str, piece: W) -> None:
-        """To the end of the line of its share; a share that is new, or had nothing waiting, gets its turn last."""
+        """Put a piece at the end of its share's line; a share that had nothing waiting gets its turn last."""
         if share not in self._lines:
             self._lines[share] = _Line()
             self._turns.append(share)
@@ -59,7 +59,7 @@ class FairQueue(Generic[W]):
         self._count += 1
 
     def take(self, room: float) -> list[W]:
-        """The pieces of the next batch: at most `room` samples of one group, or a single piece that is larger.
+        """Take the pieces of the next batch: at most `room` samples of one group, or a single piece that is larger.
 
         What is due but does not fit leads the next batch.
         """
@@ -89,7 +89,7 @@ class FairQueue(Generic[W]):
         return batch
 
     def drop(self, share: str, is_unwanted: Callable[[W], bool]) -> None:
-        """Take out of a share's line what nobody waits for any more."""
+        """Remove the unwanted pieces from a share's line."""
         line = self._lines.get(share)
         if line is None:
             return

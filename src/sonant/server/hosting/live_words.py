@@ -1,4 +1,4 @@
-"""Words of a long recording, told while the rest of it is still computed."""
+"""The words of a long recording, reported while the rest of it is still computed."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from sonant.extraction.transcripts import TranscriptSink
 
 
 def telling(task: HeadTask, on_words: Callable[[Transcript], None]) -> HeadTask:
-    """The same task; after each window `on_words` is called, in the loop that runs now, with what is settled."""
+    """Return the same task, which calls `on_words` after each window, in the current loop, with the settled words."""
     loop = asyncio.get_running_loop()
 
     def tell(transcript: Transcript) -> None:

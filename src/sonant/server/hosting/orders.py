@@ -1,4 +1,4 @@
-"""What one call waits for: its recordings, cut into pieces that a forward pass can take in."""
+"""Orders: the recordings of one call, cut into pieces that a forward pass can take in."""
 
 import asyncio
 import contextlib
@@ -24,10 +24,10 @@ BLOCK_SECONDS = 30.0  # of a recording that are surveyed at a time: float64 copi
 
 
 class Order:
-    """One call: who asked, and what has come of it. Its results are handed over in the loop that it was made in.
+    """One call: its share of the queue and its results, which are handed over in the loop that it was made in.
 
     Attributes:
-        share: whose turn it waits for.
+        share: for whose turn it waits.
         results: of each recording, None until it is done.
         future: of the results.
         since: when it was made, on `time.perf_counter`.
@@ -47,7 +47,7 @@ class Order:
         self.future: asyncio.Future[list[Any]] = self._loop.create_future()
 
     def done(self, number: int, result: Any) -> None:
-        """A recording has its result; the last one ends the order."""
+        """Set the result of a recording; the last one ends the order."""
         with self._lock:
             self.results[number] = result
             self._left -= 1
@@ -57,14 +57,14 @@ class Order:
             self._tell(lambda: self.future.set_result(self.results))
 
     def fail(self, error: BaseException) -> None:
-        """End it with an error, unless it is over."""
+        """End the order with an error, unless it is over."""
         with self._lock:
             was_over, self.is_over = self.is_over, True
         if not was_over:
             self._tell(lambda: self.future.set_exception(error))
 
     def give_up(self) -> None:
-        """Nobody waits for it."""
+        """End the order without a result: nobody waits for it."""
         with self._lock:
             self.is_over = True
 
@@ -78,11 +78,11 @@ class Order:
 
 
 class Recording:
-    """One recording of an order: its samples until they are computed, and what makes the result of its frames.
+    """One recording of an order: its samples until they are computed, and the sink that makes the result of its frames.
 
     Attributes:
         windows: what it is cut into; None where it goes in one piece, without `windowing`.
-        known: of the whole, for windows.
+        known: the statistics of the whole recording, for windows.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Recording:
         return backbone.normalize or (self.windows is not None and backbone.clip_statistics() is not None)
 
     def look(self, backbone: Backbone) -> None:
-        """Learn what must be known of the whole, before its pieces go."""
+        """Measure what must be known of the whole recording before its pieces are computed."""
         samples = self._samples
         if samples is None:  # given up meanwhile
             return
@@ -128,7 +128,7 @@ class Recording:
         )
 
     def pieces(self) -> "list[Piece]":
-        """Return what a pass can take in, in order."""
+        """Return the pieces that a pass can take in, in order."""
         if self.windows is None:
             assert self._samples is not None
             return [Piece(self, 0, len(self._samples), None)]
@@ -138,7 +138,7 @@ class Recording:
         ]
 
     def clip(self, window: Window | None) -> Clip | None:
-        """The samples of a piece, as the model wants them; None if nobody waits for them any more."""
+        """Return the samples of a piece, as the model wants them; None if nobody waits for them any more."""
         samples = self._samples
         if samples is None or self.order.is_over:
             return None
@@ -147,7 +147,7 @@ class Recording:
         return Clip(samples, self.layers)
 
     def take_in(self, index: int, states: Tensor | NonFiniteStates) -> None:
-        """The states (layers, frames, dim) of a piece, or why there are none; those of the last make the result."""
+        """Take in the states (layers, frames, dim) of a piece, or why there are none; the last make the result."""
         with self._lock:
             if self._sink is None or self.order.is_over:
                 self.release()
@@ -163,7 +163,7 @@ class Recording:
                 self.order.done(self.number, result)
 
     def _result(self, sink: Sink, index: int, states: Tensor | NonFiniteStates) -> Any:
-        """Hand on what is there in order; the result once that is all."""
+        """Pass states on to the sink in order; return the result once they are complete."""
         self._early[index] = states
         while self._next in self._early:
             window = None if self.windows is None else self.windows[self._next]
@@ -172,14 +172,14 @@ class Recording:
         return sink.finish() if self._next == self.num_pieces else None
 
     def release(self) -> None:
-        """Let go of everything large."""
+        """Release everything large."""
         self._samples = self._sink = None
         self._early.clear()
         self.known = Survey()
 
 
 class Piece:
-    """A recording, or a window of it: what waits in the queue.
+    """A recording, or a window of it, that waits in the queue.
 
     Attributes:
         size: samples.
@@ -197,12 +197,12 @@ class Piece:
 
     @property
     def statistics(self) -> ClipStatistics | None:
-        """Of the recording, which all pieces of a pass must share."""
+        """The statistics of the recording, which all pieces of a pass must share."""
         return self.recording.known.statistics
 
     @property
     def group(self) -> object:
-        """The recording, where it has statistics of its own; None for what goes with anything."""
+        """The recording, if it has statistics of its own; None for pieces that may share a pass with others."""
         return None if self.statistics is None else self.recording
 
     def clip(self) -> Clip | None:
@@ -210,12 +210,12 @@ class Piece:
         return self.recording.clip(self.window)
 
     def take_in(self, states: Tensor | NonFiniteStates) -> None:
-        """What has come out of the pass."""
+        """Take in the states from the pass."""
         self.is_done = True
         self.recording.take_in(self.index, states)
 
 
 def by_order(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
-    """The pieces of each order, apart."""
+    """Group pieces by order."""
     for order in dict.fromkeys(piece.order for piece in pieces):
         yield [piece for piece in pieces if piece.order is order]

@@ -31,7 +31,7 @@ class Slot:
     """The place of one model.
 
     Attributes:
-        id: by which callers ask for it.
+        id: the name by which callers ask for it.
         origin: what it is loaded from.
         state: what it is doing.
         error: why it could not be loaded.
@@ -80,7 +80,7 @@ class ModelPool:
 
     @property
     def is_ready(self) -> bool:
-        """Whether every model of the settings was tried, and one at least is live, where there are any."""
+        """Return whether every model of the settings was tried, and at least one is live, if there are any."""
         has_tried_all = self._starting is not None and self._starting.done()
         return has_tried_all and not self._stopping and (not self._slots or bool(self.served()))
 
@@ -93,9 +93,9 @@ class ModelPool:
         return [slot.model for slot in self._slots.values() if slot.model is not None]
 
     def state_of(self, model_id: str) -> State:
-        """What a model is doing; "coming_soon" for one of the catalogue that the server was not told of.
+        """Return a model's state; "coming_soon" for one of the catalogue that the server was not told of.
 
-        Raises ApiError 404 for what is known nowhere.
+        Raises ApiError 404 for a model that is known nowhere.
         """
         slot = self._slot(model_id)
         if slot is not None:
@@ -107,7 +107,7 @@ class ModelPool:
         return "coming_soon"
 
     def get(self, model_id: str, ability: Ability = "embeddings") -> ServedModel:
-        """A model that is live and can do what is wanted.
+        """Return a model that is live and has the ability.
 
         Raises:
             ApiError: 404 `model_not_found`; 503 `model_loading` (ask again), `model_failed` or `model_unloaded`; 400
@@ -154,7 +154,7 @@ class ModelPool:
         return slot.model
 
     async def unload(self, model_id: str) -> None:
-        """Take a model out of memory, when what it is at is finished. Raises ApiError 404."""
+        """Take a model out of memory, once its work is finished. Raises ApiError 404."""
         slot = self._slot(model_id)
         if slot is None:
             raise self._not_found(model_id)
@@ -165,7 +165,7 @@ class ModelPool:
                 logger.info("unloaded %s", slot.id)
 
     async def stop(self) -> None:
-        """Refuse new work, and finish what is there within `drain_seconds`."""
+        """Refuse new work, and finish the present work within `drain_seconds`."""
         self._stopping = True
         if self._starting is not None:
             self._starting.cancel()
@@ -201,7 +201,7 @@ class ModelPool:
                 logger.info("loaded %s on %s", slot.id, slot.model.device)
 
     def _in_memory(self, slot: Slot) -> ServedModel:
-        """The weights read, readied and tried out."""
+        """Read the weights, prepare the model and try it out."""
         encoder = load(slot.origin, device=list(self._settings.devices) or None)
         return LocalModel(slot.id, encoder, self._settings, self._threads, self._metrics)
 
@@ -214,7 +214,7 @@ class ModelPool:
         return self._slots.setdefault(source.id, Slot(source.id, source.origin))
 
     def _slot(self, model_id: str) -> Slot | None:
-        """By its id, or by the short form of one in the catalogue."""
+        """Find a model's slot by its id, or by the short form of one in the catalogue."""
         if model_id in self._slots:
             return self._slots[model_id]
         try:

@@ -45,7 +45,7 @@ class Replica:
         self._model = model
 
     async def work(self, kind: Work, waveforms: list[np.ndarray], share: str, how: dict[str, Any]) -> Any:
-        """What the method of this name answers, or why not."""
+        """Call the method `kind` of the model; return its result, or the error as `Refused`."""
         try:
             return await getattr(self._model, kind)(waveforms, share=share, **how)
         except ApiError as error:
@@ -71,7 +71,7 @@ class RemoteModel(ServedModel):
 
     @property
     def stats(self) -> QueueStats:
-        """Of what this process has sent and has no answer to."""
+        """The state of the queue: the requests that this process has sent and that have no answer yet."""
         return QueueStats(self._seconds, self._queue.seconds or 0.0, self._requests, None)
 
     def check_room(self, seconds: float, *, share: str | None = None) -> None:  # noqa: ARG002 - the replicas are fair

@@ -22,11 +22,11 @@ State = Literal["live", "loading", "error", "unloaded", "coming_soon"]
 
 
 class ServedModel(ABC):
-    """What can be told of a model and asked of it, wherever it computes.
+    """A model as the routes use it, wherever it computes.
 
     Attributes:
-        id: by which callers ask for it.
-        created: seconds of the epoch when it was loaded.
+        id: the name by which callers ask for it.
+        created: unix seconds when it was loaded.
         abilities: what it can be asked for.
         language: of a model with adapters by language, the one that it was loaded with; None of others.
         dim, num_layers, frame_rate, sampling_rate: as of the encoder.
@@ -53,15 +53,15 @@ class ServedModel(ABC):
 
     @property
     def state(self) -> State:
-        """That of its slot in the pool: live until it is unloaded."""
+        """The state of its slot in the pool: live until it is unloaded."""
         return "unloaded" if self._encoder is None else "live"
 
     def num_frames(self, samples: int) -> int:
-        """Frames of a recording of so many samples."""
+        """Return the number of frames of a recording of so many samples."""
         return max(0, (samples - self.receptive_field) // self._stride + 1)
 
     def min_samples(self, ability: Ability) -> int:
-        """What a recording must have to be used for it; a shorter one holds no frame, or too few for the head."""
+        """Return the samples that a recording needs for an ability; a shorter one has too few frames, or none."""
         if ability in self.encoder.abilities and ability != "embeddings":
             return self.encoder.head_task(ability).min_samples
         if ability == "diarization":  # of voices grouped without a head, as many as one is told
@@ -76,7 +76,7 @@ class ServedModel(ABC):
         task: Task | None = None,
         normalize: bool = False,
     ) -> Request:
-        """What the arguments of `SpeechEncoder.encode` ask for. Raises UnknownName or ConfigurationError."""
+        """Make a request from arguments of `SpeechEncoder.encode`. Raises UnknownName or ConfigurationError."""
         return self.encoder.request(
             layer,
             pool,
@@ -89,7 +89,7 @@ class ServedModel(ABC):
     @property
     @abstractmethod
     def stats(self) -> QueueStats:
-        """How its queue stands."""
+        """The state of its queue."""
 
     @abstractmethod
     def check_room(self, seconds: float, *, share: str | None = None) -> None:
@@ -97,14 +97,14 @@ class ServedModel(ABC):
 
     @abstractmethod
     async def encode(self, waveforms: Sequence[np.ndarray], request: Request, *, share: str) -> list[np.ndarray]:
-        """Vectors of each recording: float32 (layers, frames, dim), or pooled (layers, vector_dim).
+        """Compute the vectors of each recording: float32 (layers, frames, dim), or pooled (layers, vector_dim).
 
         Cancelling drops the work.
 
         Args:
             waveforms: float32 (samples,), at the model's rate.
             request: as `request` makes it.
-            share: whose turn in the queue it waits for.
+            share: for whose turn in the queue it waits.
 
         Raises:
             TooShortAudio: a recording holds no frame.
@@ -119,42 +119,42 @@ class ServedModel(ABC):
         share: str,
         on_words: Callable[[Transcript], None] | None = None,
     ) -> list[Transcript]:
-        """What is said in each recording. Raises as `encode` does.
+        """Transcribe each recording. Raises as `encode` does.
 
         Args:
-            on_words: called with the words that are settled, whenever a window is done: for one recording at a time.
+            on_words: called with the settled words whenever a window is done; for one recording at a time.
         """
 
     @abstractmethod
     async def diarize(
         self, waveforms: Sequence[np.ndarray], *, share: str, num_speakers: int | None
     ) -> list[list[SpeakerTurn]]:
-        """Who speaks when in each recording; None finds the number of speakers. Raises as `encode` does."""
+        """Find who speaks when in each recording; None finds the number of speakers. Raises as `encode` does."""
 
     @abstractmethod
     async def speaker_vectors(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
-        """The voice of each recording: float32 (dim,), to be compared by cosine. Raises as `encode` does.
+        """Compute a voice vector of each recording: float32 (dim,), to be compared by cosine. Raises as `encode` does.
 
-        Of an x-vector head, or else as the task preset "speaker" makes it.
+        It comes from an x-vector head, or else from the task preset "speaker".
         """
 
     @abstractmethod
     async def unload(self, reason: ApiError, *, seconds: float) -> None:
-        """Refuse new work with `reason`, finish what is there within so many seconds, and give the memory back."""
+        """Refuse new work with `reason`, finish the present work within so many seconds, and free the memory."""
 
 
 def served_heads(abilities: Iterable[HeadAbility]) -> tuple[Ability, ...]:
-    """Those of a model's abilities that there is an endpoint for."""
+    """Return those of a model's abilities for which there is an endpoint."""
     return tuple(ability for ability in get_args(Ability) if ability in abilities)
 
 
 def abilities_of(heads: Iterable[Ability]) -> tuple[Ability, ...]:
-    """What a model can be asked for: what its heads serve, and to compare and group voices, which all vectors can."""
+    """Return a model's abilities: those of its heads, and verification and diarization, which any vectors allow."""
     return tuple(dict.fromkeys([*heads, "verification", "diarization"]))
 
 
 def unloaded(model_id: str) -> ApiError:
-    """What a caller of a model that is not in memory any more is told."""
+    """Make the error for a model that is not in memory any more."""
     return ApiError(
         503,
         "model_unloaded",

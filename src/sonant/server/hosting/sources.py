@@ -1,4 +1,4 @@
-"""What a model is called, by what names where it lies."""
+"""The id of a model, derived from the name, the file or the folder that it is loaded from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,8 @@ class ModelSource:
     """A model to be served.
 
     Attributes:
-        id: by which callers ask for it.
-        origin: what `sonant.load` takes.
+        id: the name by which callers ask for it.
+        origin: the argument for `sonant.load`.
     """
 
     id: str
@@ -21,7 +21,7 @@ class ModelSource:
 
 
 def model_source(given: str) -> ModelSource:
-    """The model that somebody means: an id of the catalogue or its short form, a folder or a file, or a hub id.
+    """Find the model that is meant: an id of the catalogue or its short form, a folder or a file, or a hub id.
 
     A folder is called by its name, a file by its name without the ending. Raises UnknownName for anything else.
     """

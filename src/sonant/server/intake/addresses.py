@@ -1,4 +1,4 @@
-"""Where recordings may be fetched from: the hosts that are named, at addresses that anybody could reach."""
+"""The hosts from which recordings may be fetched: those named in the settings, at public addresses."""
 
 import ipaddress
 import re
@@ -18,7 +18,7 @@ class AllowedHost:
     """One host, or all hosts below a domain.
 
     Attributes:
-        name: in lower case; begins with a dot: every host below it.
+        name: in lower case; one that begins with a dot means every host below it.
         port: None: those of http and https.
     """
 
@@ -27,7 +27,7 @@ class AllowedHost:
 
     @classmethod
     def read(cls, pattern: str) -> Self:
-        """From "audio.example.org", "*.example.org", or either with a port. Raises ConfigurationError."""
+        """Read "audio.example.org", "*.example.org", or either with a port. Raises ConfigurationError."""
         found = _PATTERN.fullmatch(pattern.strip().lower())
         if found is None:
             raise ConfigurationError(
@@ -42,7 +42,7 @@ class AllowedHost:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet.
+    """Return whether an IP address is on the public internet.
 
     Private, loopback, link-local (where clouds keep their metadata), multicast and reserved addresses are not, nor are
     IPv6 addresses that stand for an IPv4 one which is not. Other forms that carry an IPv4 address (6to4, Teredo, NAT64)

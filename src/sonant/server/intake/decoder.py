@@ -71,7 +71,7 @@ class AudioDecoder:
         self._idle.clear()
 
     async def decode(self, data: bytes, *, sampling_rate: int, min_samples: int, channel: Channel = "mix") -> Decoded:
-        """A recording in any format as float32 at `sampling_rate`, the same that `audio.read` gives.
+        """Decode a recording in any format to float32 at `sampling_rate`, as `audio.read` does.
 
         Raises AudioError: what it is cannot be used. ApiError: 413 too large; 429 too many wait; 400 takes too long;
         503 the server stops.
@@ -116,7 +116,7 @@ class AudioDecoder:
     async def _exchange(
         self, worker: WorkerProcess, data: bytes, sampling_rate: int, min_samples: int, channel: Channel
     ) -> Decoded:
-        """Decode; the process is idle again afterwards, or replaced."""
+        """Decode in a process, which is idle again afterwards, or replaced."""
         begin = time.monotonic()
         try:
             try:
@@ -137,7 +137,7 @@ class AudioDecoder:
         self._release(await self._replaced(broken))
 
     async def _replaced(self, broken: WorkerProcess) -> WorkerProcess:
-        """A new process in the place of one that is lost."""
+        """Start a new process in the place of one that is lost."""
         await broken.stop()
         while True:
             try:
@@ -160,7 +160,7 @@ class AudioDecoder:
         self._turns.release()
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Do something that outlives whoever asked for it."""
+        """Start a task that outlives whoever asked for it."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._settle)

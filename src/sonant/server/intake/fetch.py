@@ -29,7 +29,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]  # name and port to IP 
 
 
 class Target(NamedTuple):
-    """An address of the web, taken apart."""
+    """The parts of a URL."""
 
     scheme: str
     name: str
@@ -43,7 +43,7 @@ class Target(NamedTuple):
 
 
 async def resolve_name(name: str, port: int) -> list[str]:
-    """The IP addresses of a host. Raises OSError."""
+    """Look up the IP addresses of a host. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
     return [str(entry[4][0]) for entry in found]
 
@@ -58,7 +58,7 @@ class Fetcher:
         self._places = asyncio.Semaphore(CONCURRENT)
 
     async def fetch(self, url: str) -> bytes:
-        """The bytes of a recording.
+        """Fetch the bytes of a recording.
 
         Raises ApiError: 400 url_not_allowed, url_fetch_failed; 413 audio_too_large, as soon as it is seen.
         """
@@ -90,7 +90,7 @@ class Fetcher:
 
     @asynccontextmanager
     async def _connection(self, target: Target) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        """To an address that was checked, by its number: asking for the name again could give another one."""
+        """Connect to the very IP address that was checked: a second look-up of the name could give another one."""
         found = await self._resolve(target.name, target.port)
         if not found or not all(addresses.is_public(address) for address in found):
             raise _not_allowed(f"{target.name} is not at a public address")
@@ -108,7 +108,7 @@ class Fetcher:
             writer.transport.abort()
 
     async def _body(self, reader: asyncio.StreamReader, headers: Message) -> bytes:
-        """What follows the head of an answer. Raises ApiError: 413."""
+        """Read the body of a response. Raises ApiError: 413."""
         body = bytearray()
         async for piece in _pieces(reader, headers, self._check):
             body += piece
@@ -123,7 +123,7 @@ class Fetcher:
 
 
 def _take_apart(url: str) -> Target:
-    """Raises ApiError: 400."""
+    """Split a URL into its parts. Raises ApiError: 400."""
     if not url.isascii() or not url.isprintable() or " " in url:
         raise _not_allowed("an address consists of printable ASCII characters; percent-encode others")
     try:
@@ -152,7 +152,7 @@ def _request(target: Target) -> bytes:
 
 
 async def _head(reader: asyncio.StreamReader) -> Message:
-    """The headers of a good answer. Raises ValueError: it is none."""
+    """Read the headers of a successful response. Raises ValueError: it is none."""
     status_line, _, rest = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").partition("\r\n")
     protocol, _, status = status_line.partition(" ")
     code = status[:3]
@@ -171,7 +171,7 @@ async def _head(reader: asyncio.StreamReader) -> Message:
 async def _pieces(
     reader: asyncio.StreamReader, headers: Message, promised: Callable[[int], None]
 ) -> AsyncIterator[bytes]:
-    """The body (RFC 9112, 6): in chunks, or so long as the header says, or until the connection ends.
+    """Read the body (RFC 9112, 6): in chunks, or as long as the header says, or until the connection ends.
 
     `promised` is called with a length before so much is read.
     """

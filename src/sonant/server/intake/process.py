@@ -1,4 +1,4 @@
-"""A decoding process, as the server sees it."""
+"""The server's side of a decoding process."""
 
 import asyncio
 import json
@@ -41,11 +41,11 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THRE
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A recording.
+    """A decoded recording.
 
     Attributes:
         channels: float32 (channels, samples): the mean, the one that was asked for, or all.
-        warnings: what is odd about it.
+        warnings: messages about what is odd about it.
     """
 
     channels: NDArray[np.float32]
@@ -88,7 +88,7 @@ class WorkerProcess:
         return not self._is_killed
 
     async def ready(self) -> None:
-        """Wait until it has imported what it needs. Raises ProcessLost."""
+        """Wait until the process has imported what it needs. Raises ProcessLost."""
         try:
             async with asyncio.timeout(START_SECONDS):
                 kind, _, _ = await self._hear()
@@ -97,7 +97,7 @@ class WorkerProcess:
         assert kind == READY
 
     async def decode(self, data: bytes, *, sampling_rate: int, min_samples: int, channel: Channel = "mix") -> Decoded:
-        """A recording. Raises AudioError, ApiError, ProcessLost; it may be of no more use then."""
+        """Decode a recording. Raises AudioError, ApiError, ProcessLost; the process may be of no more use then."""
         wanted = {"mix": MIX, "all": ALL}[channel] if isinstance(channel, str) else channel
         begun, most_bytes = False, self._bounds.memory_bytes(sampling_rate, wanted)
         told: tuple[str, ...] = ()
@@ -139,12 +139,12 @@ class WorkerProcess:
         return Decoded(payload.view(np.float32).reshape(channels, -1), told)
 
     def kill(self) -> None:
-        """End it, whatever it does."""
+        """End the process, whatever it does."""
         self._is_killed = True
         self._process.kill()
 
     async def stop(self) -> None:
-        """End it and clear up after it."""
+        """End the process and clear up after it."""
         self._socket.close()
         self.kill()
         await asyncio.to_thread(self._process.wait)
@@ -153,7 +153,7 @@ class WorkerProcess:
         await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
     async def _hear(self, most_bytes: int = 0) -> tuple[int, int, NDArray[np.uint8]]:
-        """A kind of message, of how many channels, and its bytes.
+        """Read a message: its kind, its number of channels and its bytes.
 
         Raises EOFError also for more bytes than a sane process would send.
         """
@@ -180,7 +180,7 @@ class WorkerProcess:
 
 
 def _problem(payload: Any) -> AudioError:
-    """The error that a worker described."""
+    """Make the error that a worker described."""
     name, message = json.loads(bytes(payload))
     kind = getattr(errors, name)
     assert issubclass(kind, AudioError)

@@ -35,14 +35,14 @@ MOST_WARNINGS, WARNING_CHARACTERS = 8, 500
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """What decoding one recording may take.
+    """The limits on decoding one recording.
 
     Attributes:
-        seconds: of wall time.
-        audio_bytes: encoded.
-        audio_seconds: decoded.
-        decoded_bytes: decoded, at the recording's own rate, all channels.
-        total_seconds: decoded, of all channels together where each is wanted by itself.
+        seconds: wall time.
+        audio_bytes: the encoded recording.
+        audio_seconds: the decoded recording.
+        decoded_bytes: the decoded recording at its own rate, all channels.
+        total_seconds: all decoded channels together, where each is wanted by itself.
     """
 
     seconds: float
@@ -52,7 +52,7 @@ class Bounds:
     total_seconds: float
 
     def memory_bytes(self, sampling_rate: int, channel: int) -> int:
-        """Beside what the idle process has: the recording twice, its samples once, and what the codec needs."""
+        """Return the memory beyond the idle process's: the recording twice, its samples once, and the codec's."""
         seconds = max(self.audio_seconds, self.total_seconds) if channel == ALL else self.audio_seconds
         return 2 * self.audio_bytes + round(4 * sampling_rate * seconds) + SCRATCH_BYTES
 
@@ -104,7 +104,7 @@ def _answer(
 
 
 def _blocks(data: bytearray, bounds: Bounds, sampling_rate: int, min_samples: int, channel: int) -> list[np.ndarray]:
-    """Return what is wanted of a recording, in blocks (channels, samples); there is at least one."""
+    """Decode the wanted channels of a recording into blocks (channels, samples); there is at least one."""
     wanted: audio.Channel = channel
     seconds = bounds.audio_seconds
     if channel == MIX:
@@ -130,7 +130,7 @@ def _send_json(stream: socket.socket, kind: int, content: list[str]) -> None:
 
 
 def _receive(stream: socket.socket, size: int) -> bytearray:
-    """Exactly so many bytes. Raises EOFError: the other side has gone."""
+    """Receive exactly `size` bytes. Raises EOFError: the other side has gone."""
     data = bytearray(size)
     view = memoryview(data)
     while view:
@@ -142,7 +142,7 @@ def _receive(stream: socket.socket, size: int) -> bytearray:
 
 
 def _keep_quiet() -> None:
-    """Codecs write what they think of a damaged file to stderr, where the server's log may be: let nobody hear it."""
+    """Discard stdout and stderr: codecs complain of damaged files there, and it may be the server's log."""
     null = os.open(os.devnull, os.O_RDWR)
     for output in (1, 2):
         os.dup2(null, output)
@@ -167,7 +167,7 @@ def _confine() -> int:
 
 
 def _set_memory(size: int) -> None:
-    """Where the platform counts it (Linux), more than `size` bytes are a MemoryError, or the end of the process."""
+    """Limit memory, where the platform counts it (Linux): beyond `size` bytes, MemoryError or the process ends."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 

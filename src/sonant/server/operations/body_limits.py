@@ -1,4 +1,4 @@
-"""What clients send is refused early: too large, too slow, too many at once, or too late, when the server is stopping.
+"""Early refusal of requests: too large, too slow, too many at once, or too late, when the server is stopping.
 
 A refused request costs no memory: its body is left on the connection, or read past and thrown away.
 """
@@ -59,7 +59,7 @@ class BodyLimits:
                 raise
 
     def _refusal(self, body: "Body", *, is_api: bool) -> ApiError | None:
-        """What is wrong with a request of which only the headers are known."""
+        """Return why a request, of which only the headers are known, is refused; None: it is not."""
         if is_api and self._services.draining:
             message = "The server is stopping. Ask again in a moment: another one may have taken its place."
             return ApiError(503, "server_is_draining", message, retry_after=5)
@@ -80,7 +80,7 @@ class Memory:
         self._gauge.set(self._bytes)
 
     def full(self, more: int = 0) -> ApiError | None:
-        """The error if there is no room for so much more."""
+        """Return the error if there is no room for so much more."""
         if self._bytes + more <= self._limit:
             return None
         return overloaded(f"the requests it works on fill the {self._limit} bytes of memory that they may")
@@ -111,7 +111,7 @@ class Body:
         self._has_started = self._must_close = False
 
     async def receive(self) -> Message:
-        """The next piece; what of it exceeds a limit is not handed on."""
+        """Receive the next piece; one that exceeds a limit is not passed on."""
         if self._is_complete:
             return await self._receive()
         if self.refusal is None:
@@ -136,7 +136,7 @@ class Body:
         self.refusal = self.too_large(self.num_bytes) or self._memory.full()
 
     def too_large(self, num_bytes: int) -> ApiError | None:
-        """The error for a body of so many bytes, if that is too many."""
+        """Return the error for a body of so many bytes, if that is too many."""
         if num_bytes <= self._limit:
             return None
         length = f"has {num_bytes} bytes" if self.expected is not None else "is still going on"
@@ -147,7 +147,7 @@ class Body:
         return ApiError(413, "request_too_large", message)
 
     async def send(self, message: Message) -> None:
-        """Send on; an answer that comes before the end of the body is followed by a moment of not listening."""
+        """Send a message; after an answer that comes before the end of the body, the rest is read past for a while."""
         if self.refusal is not None and not self._has_started:
             return
         if message["type"] == "http.response.start":
@@ -172,11 +172,11 @@ class Body:
 
     @property
     def _is_complete_soon(self) -> bool:
-        """Whether what is left of the body is worth waiting for, to keep the connection."""
+        """Return whether the rest of the body is short enough to be read past, to keep the connection."""
         return self._is_complete or (self.expected is not None and self.expected - self.num_bytes <= LINGER_BYTES)
 
     async def _linger(self) -> None:
-        """Read past what the client still sends, for a while. Closing at once would tear the answer from its hands."""
+        """Read past what the client still sends, for a while: closing at once could lose the answer."""
         left = LINGER_BYTES
         try:
             async with asyncio.timeout(LINGER_SECONDS):

@@ -13,7 +13,7 @@ HEAD_BYTES = 64 << 10  # and what one more read from the socket holds
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's, which waits for a head for ever and takes one of any size; this one gives up.
+    """A connection of uvicorn's, which would wait for a head for ever and take one of any size; this one gives up.
 
     Whoever opens connections and sends nothing, or headers without end, would else hold memory at no cost.
     """

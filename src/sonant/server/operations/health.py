@@ -1,4 +1,4 @@
-"""For whoever looks after the server: is it alive, can it work, what is it, and its figures."""
+"""Routes for whoever runs the server: whether it is alive and ready, what it is, and its metrics."""
 
 from dataclasses import asdict
 from ipaddress import ip_address
@@ -24,7 +24,7 @@ class Alive(BaseModel):
 
 
 class Ready(BaseModel):
-    """Whether work is taken.
+    """The readiness of the server for work.
 
     Attributes:
         models: whether all of them are loaded.
@@ -56,7 +56,7 @@ class LoadedModel(BaseModel):
 
 
 class Info(BaseModel):
-    """What the server is."""
+    """Facts about the server."""
 
     name: Literal["sonant"] = "sonant"
     version: str
@@ -119,7 +119,7 @@ async def metrics(request: Request, services: Parts) -> Response:
 
 
 def is_local(request: Request) -> bool:
-    """Whether the request comes from this machine, and from no proxy on it that speaks for others."""
+    """Return whether the request comes from this machine, and not through a proxy on it."""
     try:
         loopback = request.client is not None and ip_address(request.client.host).is_loopback
     except ValueError:

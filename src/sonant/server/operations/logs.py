@@ -1,4 +1,4 @@
-"""Logs on stderr, a line an event: JSON for machines, text for people. No audio, no keys, no cookies, no queries."""
+"""Logs on stderr, one line per event: JSON for machines, text for people. No audio, no keys, no cookies, no queries."""
 
 import logging
 import logging.config
@@ -25,7 +25,7 @@ def set_up(log_format: Literal["json", "text"]) -> None:
 
 
 def facts_of(record: logging.LogRecord) -> dict[str, Any]:
-    """What was given as `extra`."""
+    """Return what was given as `extra`."""
     return {name: value for name, value in record.__dict__.items() if name not in KNOWN}
 
 
@@ -61,5 +61,5 @@ def _quoted(value: object) -> str:
 
 
 def _quoted_lines(message: str) -> str:
-    """A message on one line: what a stranger sent may hold line ends that would look like lines of ours."""
+    """Put a message on one line: what a stranger sent may hold line ends that would look like lines of ours."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)

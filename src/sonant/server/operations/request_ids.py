@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class RequestIds:
-    """The middleware that sees whatever becomes of a request.
+    """The middleware for request ids, the log and the metrics, around all others.
 
     Sets `request.state.request_id`, and answers it as `x-request-id`. An exception that nothing else has answered
     becomes a 500 that tells no internals, for people a `page`; its traceback goes to the log, under the same id.
@@ -79,7 +79,7 @@ class RequestIds:
 
 
 class Answered:
-    """Sends on, adds the id to the headers, and remembers what was sent."""
+    """Sends messages, adds the id to the headers, and remembers what was sent."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send, self._request_id = send, request_id
@@ -96,7 +96,7 @@ class Answered:
 
 
 def path_template(scope: Scope) -> str:
-    """The path as its route was written (`/v1/models/{id}`): without ids, queries and whatever strangers make up."""
+    """Return the path as its route was written (`/v1/models/{id}`): without ids, queries and made-up parts."""
     template: str | None = getattr(scope.get("route"), "path_format", None)
     if template is None:
         return "/static" if scope["path"].startswith("/static/") else OTHER
@@ -113,6 +113,6 @@ def _level(endpoint: str, code: str | None) -> int:
 
 
 def _given(scope: Scope) -> str | None:
-    """The id that the client or a proxy chose, if it is one."""
+    """Return the id that the client or a proxy chose, if it is valid."""
     given = Headers(scope=scope).get("x-request-id", "")
     return given if WELL_FORMED.fullmatch(given) else None

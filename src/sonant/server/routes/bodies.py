@@ -19,13 +19,13 @@ BASE64_GROWTH = 1.4  # base64 is a third longer, and may have line breaks
 
 @dataclass(frozen=True)
 class Body:
-    """What was sent.
+    """The parsed body of a request.
 
     Attributes:
         fields: members of the JSON object, or the text fields of a form: a string, or a list of them where a name came
             more than once or ends in [], which the name here does not.
         files: the files of a form, by field and in order, without the [].
-        is_form: whether values are text whatever they mean.
+        is_form: whether it is a form, in which every value is text.
     """
 
     fields: Mapping[str, Any]
@@ -56,7 +56,7 @@ async def receive(request: Request, limits: Limits) -> Body:
 
 
 class ClientGone(ApiError):
-    """Nobody reads this answer; it names the reason in logs and metrics."""
+    """The answer after the client has gone: nobody reads it, but it names the reason in logs and metrics."""
 
     def __init__(self) -> None:
         super().__init__(499, "client_closed_request", "The client closed the connection before it was answered.")
@@ -128,7 +128,7 @@ class _InMemory(MultiPartParser):
 
 
 def too_many_bytes(param: str, limit: int) -> ApiError:
-    """An encoded recording is larger than this server takes."""
+    """Make the error for an encoded recording that is larger than this server takes."""
     return ApiError(
         413,
         "audio_too_large",

@@ -27,7 +27,7 @@ FIELDS = ("file", "input")
 
 
 class DiarizationParameters(ChannelParameters):
-    """Besides the recording."""
+    """The parameters besides the recording."""
 
     num_speakers: Annotated[int, Field(ge=1, le=64)] | None = Field(
         None,
@@ -88,7 +88,7 @@ def _segment(number: int, turn: SpeakerTurn) -> dict[str, object]:
 
 
 class SpeakerSegment(BaseModel):
-    """As in OpenAI's `diarized_json`."""
+    """A segment as in OpenAI's `diarized_json`."""
 
     type: Literal["transcript.text.segment"]
     id: str

@@ -1,4 +1,4 @@
-"""What the OpenAPI document tells of the routes: bodies in both forms, errors, the key, examples that work."""
+"""The routes' parts of the OpenAPI document: bodies in both forms, errors, the key, examples that work."""
 
 import base64
 import io
@@ -27,7 +27,7 @@ class Error(BaseModel):
 
 
 class UsedSeconds(BaseModel):
-    """What a request about one recording or two used."""
+    """The usage of a request about one or two recordings."""
 
     type: Literal["duration"]
     seconds: float
@@ -50,7 +50,7 @@ REASONS: Mapping[int, str] = {
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route for these statuses."""
+    """Make the `responses` of a route for these statuses."""
     return {
         status: {
             "model": Error,
@@ -65,12 +65,12 @@ COSTLY = errors(*REASONS)
 
 
 def success(model: type[BaseModel], others: Mapping[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
-    """The `responses` for 200: JSON, and the media types that a request may ask for in its place."""
+    """Make the `responses` for 200: JSON, and the media types that a request may ask for in its place."""
     return {200: {"model": model, "description": "Done.", "headers": REQUEST_ID, "content": dict(others or {})}}
 
 
 def text(description: str) -> dict[str, Any]:
-    """A media type that is plain text."""
+    """Describe a media type that is plain text."""
     return {"schema": {"type": "string", "description": description}}
 
 
@@ -121,7 +121,7 @@ def body(
     form: Mapping[str, Any],
     example: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The `openapi_extra` of a route that takes both kinds of body.
+    """Make the `openapi_extra` of a route that takes both kinds of body.
 
     Args:
         parameters: all but the recordings.
@@ -154,7 +154,7 @@ def _with(schema: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any
 
 
 def inlined(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of a model without references, as a part of a document needs it."""
+    """Make the JSON schema of a model without references, as a part of a document needs it."""
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
 
@@ -170,7 +170,7 @@ def inlined(model: type[BaseModel]) -> dict[str, Any]:
 
 @cache
 def spoken(seconds: float = 0.5, rate: int = 8000) -> str:
-    """A data URI for examples: a hummed vowel, made here, 8-bit wav."""
+    """Make a data URI for examples: a hummed vowel, synthesised here, 8-bit WAV."""
     time = np.arange(int(seconds * rate)) / rate
     harmonics = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 9))  # a falling spectrum, as voices have
     samples = np.uint8(128 + 40 * harmonics)

@@ -1,4 +1,4 @@
-"""POST /v1/embeddings: recordings to vectors, as OpenAI's clients ask for them, with what speech has more."""
+"""POST /v1/embeddings: recordings to vectors, as OpenAI's clients ask for them, with additions for speech."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -32,7 +32,7 @@ FIELDS = ("input", "file")  # where recordings come
 
 
 class EmbeddingParameters(ChannelParameters):
-    """Besides the recordings."""
+    """The parameters besides the recordings."""
 
     encoding_format: Encoding = Field(
         "float", description="`base64`: little-endian float32, a quarter of the size; see `shape` of the answer."
@@ -65,7 +65,7 @@ class EmbeddingParameters(ChannelParameters):
 
 
 class EmbeddingOrder(Order):
-    """Vectors of recordings."""
+    """An order for vectors of recordings."""
 
     ability = "embeddings"
 
@@ -95,7 +95,7 @@ class EmbeddingOrder(Order):
             return await self._response(job, wanted, arrays)
 
     def _wanted(self, model: ServedModel) -> Wanted:
-        """Layers and pooling; raises ApiError where what was asked for does not go together."""
+        """Return layers and pooling; raises ApiError where the parameters do not go together."""
         given = self.parameters
         frames = given.output == "frames" or (given.output is None and given.pooling == "none")
         if frames and given.pooling not in {None, "none"}:

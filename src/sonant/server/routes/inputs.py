@@ -22,7 +22,7 @@ FORMS = (
 
 @dataclass(frozen=True)
 class Uploaded:
-    """A file of a form."""
+    """A recording as a file of a form."""
 
     param: str
     data: bytes
@@ -30,7 +30,7 @@ class Uploaded:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Base64; whitespace, the URL-safe alphabet and missing padding are taken."""
+    """A recording in base64; whitespace, the URL-safe alphabet and missing padding are accepted."""
 
     param: str
     text: str
@@ -38,7 +38,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Linked:
-    """An address of http or https."""
+    """A recording at an address of http or https."""
 
     param: str
     url: str
@@ -68,7 +68,7 @@ async def read(recording: Recording, fetcher: Fetcher, limits: Limits) -> bytes:
 
 
 def recordings(body: Body, *names: str, limits: Limits) -> list[Recording]:
-    """The recordings in the fields of these names; the first is the one that an error names when there are none.
+    """Find the recordings in the fields of these names; an error about none at all names the first field.
 
     Raises ApiError: 400 if there is none, too many, or something else than a recording; `param` says which.
     """
@@ -90,7 +90,7 @@ def recordings(body: Body, *names: str, limits: Limits) -> list[Recording]:
 
 
 def one_recording(body: Body, *names: str, limits: Limits) -> Recording:
-    """The recording in the fields of these names; raises ApiError also if there are several."""
+    """Find the recording in the fields of these names; raises ApiError also if there are several."""
     found = recordings(body, *names, limits=limits)
     if len(found) > 1:
         raise ApiError(
@@ -119,7 +119,7 @@ def _several(items: Sequence[Any], param: str, limits: Limits) -> list[Recording
 
 
 def _one(item: Any, param: str) -> Recording:
-    """One recording, given as text or as an object around it."""
+    """Find one recording, given as text or as an object around it."""
     match item:
         case {"content": list() as parts}:
             if len(parts) != 1:

@@ -1,4 +1,4 @@
-"""Clients that go away: whatever works for them stops, and has cleaned up before anything else happens."""
+"""Clients that disconnect: the work for them stops, and has cleaned up before anything else happens."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """The result of work, which is cancelled when the client closes its connection: then raises ClientGone."""
+    """Await work, which is cancelled when the client closes its connection: then raises ClientGone."""
     working, leaving = asyncio.create_task(work), asyncio.create_task(_gone(receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -40,7 +40,7 @@ async def _gone(receive: Receive) -> None:
 
 
 def error_event(error: ApiError) -> bytes:
-    """What a client is told of an error when half of the answer is out, as OpenAI's clients know it."""
+    """Make the event for an error in the middle of a stream, as OpenAI's clients know it."""
     return b"data: " + orjson.dumps(error.body) + b"\n\n"
 
 

@@ -1,4 +1,4 @@
-"""GET /v1/models and /v1/models/{id}: what may be asked for here, in OpenAI's shape with what speech has more."""
+"""GET /v1/models and /v1/models/{id}: the models of this server, in OpenAI's shape with additions for speech."""
 
 from typing import Literal
 
@@ -52,7 +52,10 @@ class Models(BaseModel):
 
 @router.get("/models", summary="The models of this server", responses=ERRORS)
 async def list_models(request: Request, _: Caller = Depends(caller_with("models"))) -> Models:
-    """Those that it was told to serve. The catalogue page, and its JSON twin `/?format=json`, list all known models."""
+    """The models that this server was told to serve.
+
+    The catalogue page, and its JSON twin `/?format=json`, list all known models.
+    """
     services = services_of(request)
     found = [each for each in await entries(services) if each.state != "coming_soon"]
     return Models(data=[_model(each, services) for each in found])
@@ -65,7 +68,7 @@ async def list_models(request: Request, _: Caller = Depends(caller_with("models"
     openapi_extra={"parameters": [MODEL_ID]},
 )
 async def retrieve_model(request: Request, _: Caller = Depends(caller_with("models"))) -> Model:
-    """By its id, whose slashes may be written as they are."""
+    """The model of an id, in which slashes need no escaping."""
     services, model_id = services_of(request), request.path_params["model_id"]
     found = await entry(services, model_id)
     if found.state == "coming_soon":

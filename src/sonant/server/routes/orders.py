@@ -1,4 +1,4 @@
-"""What an endpoint makes of a request: an order, which is admitted as a job."""
+"""Orders and jobs: an endpoint reads a request into an order, which is admitted as a job."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -20,12 +20,12 @@ from sonant.server.routes.parameters import Parameters
 
 @dataclass(frozen=True)
 class Usage:
-    """What a request used.
+    """The usage of a request.
 
     Attributes:
         tokens: frames of the model.
-        seconds: of audio.
-        cost: as it is charged.
+        seconds: seconds of audio.
+        cost: the amount that is charged.
     """
 
     tokens: int
@@ -33,7 +33,7 @@ class Usage:
     cost: Decimal
 
     def in_tokens(self) -> dict[str, Any]:
-        """As OpenAI tells it for embeddings, and more."""
+        """Return the usage as OpenAI reports it for embeddings, with seconds and cost."""
         return {
             "prompt_tokens": self.tokens,
             "total_tokens": self.tokens,
@@ -42,7 +42,7 @@ class Usage:
         }
 
     def in_seconds(self) -> dict[str, Any]:
-        """As OpenAI tells it for audio, and more."""
+        """Return the usage as OpenAI reports it for audio, with the cost."""
         return {"type": "duration", "seconds": round(self.seconds, 4), "cost": f"{self.cost:f}"}
 
 
@@ -51,12 +51,12 @@ class Job:
     """A request that was admitted and may be computed.
 
     Attributes:
-        model: which computes.
+        model: the model that computes.
         waveforms: decoded at the model's rate, (samples,) each, in the order of the request and, within a recording, of
             its channels.
         places: of each waveform, the number of the recording and that of its channel among those that are wanted.
-        usage: what it takes.
-        share: whose turn it takes in the model's queue.
+        usage: its frames, seconds and cost.
+        share: for whose turn it waits in the model's queue.
         metrics: where its time is noted.
     """
 
@@ -76,13 +76,13 @@ class Job:
 
 
 class Order(ABC):
-    """A request that was read: what is wanted, of which recordings.
+    """A request that was read: the result that is wanted, of which recordings.
 
     Attributes:
         ability: what the model must be able to do; the key must have the scope of this name.
         model: as the request names it.
         recordings: in the order of the request.
-        channel: that is wanted of each of them.
+        channel: the channel that is wanted of each of them.
     """
 
     ability: ClassVar[Ability]
@@ -101,7 +101,7 @@ class Order(ABC):
 
 
 class StreamingOrder(Order):
-    """One that may be answered piece by piece.
+    """An order that may be answered piece by piece.
 
     Attributes:
         is_stream: whether that was asked for.
@@ -111,4 +111,4 @@ class StreamingOrder(Order):
 
     @abstractmethod
     def events(self, job: Job) -> AsyncGenerator[bytes, None]:
-        """Server-sent events, at least one."""
+        """Yield server-sent events, at least one."""

@@ -13,7 +13,7 @@ from sonant.server.routes.bodies import Body
 
 
 class Parameters(BaseModel):
-    """What every request has; unknown names are refused."""
+    """The parameters of every request; unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -24,7 +24,7 @@ ChannelNumber = Annotated[int, Field(ge=0, lt=MAX_CHANNELS)]
 
 
 class ChannelParameters(Parameters):
-    """What every request has whose answer may come channel by channel."""
+    """The parameters of every request that may be answered channel by channel."""
 
     channel: ChannelNumber | Literal["mix", "all"] = Field(
         "mix",
@@ -37,7 +37,7 @@ P = TypeVar("P", bound=Parameters)
 
 
 def parameters(kind: type[P], body: Body, recordings: Collection[str]) -> P:
-    """All that a body holds besides its recordings.
+    """Read the parameters that a body holds besides its recordings.
 
     Args:
         kind: what is expected.
@@ -57,7 +57,7 @@ def parameters(kind: type[P], body: Body, recordings: Collection[str]) -> P:
 
 
 def _refused(problems: Sequence[Mapping[str, Any]], known: Collection[str]) -> ApiError:
-    """Return what is wrong with the first parameter that is: of a union, a finding for each of its kinds."""
+    """Make the error for the first wrong parameter: of a union, with a finding for each of its kinds."""
     first = problems[0]
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
@@ -83,5 +83,5 @@ def _unknown(name: str, known: Collection[str]) -> ApiError:
 
 
 def as_list(value: Any) -> Any:
-    """A single field of a form as a list of one."""
+    """Return a single field of a form as a list of one."""
     return [value] if isinstance(value, str) else value

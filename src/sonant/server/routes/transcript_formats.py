@@ -38,7 +38,7 @@ class TimedSegment(BaseModel):
 
 
 class ChannelTranscription(BaseModel):
-    """One channel: of `json` its text, of `verbose_json` the rest too."""
+    """One channel of a transcript: `json` has its text, `verbose_json` the rest too."""
 
     channel: int
     text: str
@@ -50,7 +50,7 @@ class ChannelTranscription(BaseModel):
 
 
 class Transcription(BaseModel):
-    """Of `json`, `text` and `usage`; of `verbose_json` the rest too."""
+    """A transcript: `json` has `text` and `usage`, `verbose_json` the rest too."""
 
     text: str
     usage: UsedSeconds
@@ -67,7 +67,7 @@ class Transcription(BaseModel):
 def verbose(
     transcript: Transcript, segments: list[Segment], granularities: Collection[Granularity], language: str | None
 ) -> dict[str, Any]:
-    """The body of `verbose_json`, besides usage."""
+    """Make the body of `verbose_json`, besides usage."""
     body: dict[str, Any] = {
         "task": "transcribe",
         "language": language or "unknown",
@@ -106,12 +106,12 @@ def _time(seconds: float) -> float:
 
 
 def delta(text: str) -> bytes:
-    """The event for more text."""
+    """Make the event for more text."""
     return _event({"type": "transcript.text.delta", "delta": text})
 
 
 def done(text: str, usage: dict[str, Any]) -> bytes:
-    """The last event."""
+    """Make the last event."""
     return _event({"type": "transcript.text.done", "text": text, "usage": usage})
 
 

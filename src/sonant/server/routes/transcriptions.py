@@ -48,7 +48,7 @@ STREAM = "".join(
 
 
 class TranscriptionParameters(ChannelParameters):
-    """Besides the recording."""
+    """The parameters besides the recording."""
 
     response_format: Format = "json"
     timestamp_granularities: Annotated[list[Granularity], BeforeValidator(as_list)] | None = Field(
@@ -65,7 +65,7 @@ class TranscriptionParameters(ChannelParameters):
 
 
 class TranscriptionOrder(StreamingOrder):
-    """A transcript of one recording."""
+    """An order for the transcript of one recording."""
 
     ability = "transcription"
 
@@ -97,7 +97,7 @@ class TranscriptionOrder(StreamingOrder):
             return self._response(transcript, segments(transcript.words), job)
 
     async def events(self, job: Job) -> AsyncGenerator[bytes, None]:
-        """The text as the windows of a long recording are done, then the whole."""
+        """Yield the text as the windows of a long recording are done, then the whole."""
         parts: asyncio.Queue[Transcript | None] = asyncio.Queue()
         work = asyncio.create_task(job.model.transcribe(job.waveforms, share=job.share, on_words=parts.put_nowait))
         work.add_done_callback(lambda _: parts.put_nowait(None))

@@ -18,7 +18,7 @@ SMALL = 1 << 16  # numbers that are not worth a thread
 
 
 async def as_json(arrays: Sequence[np.ndarray], encoding: Encoding) -> list[list[bytes]]:
-    """Each array as JSON, nested lists or a string, in pieces."""
+    """Write each array as JSON, nested lists or a string, in pieces."""
     if sum(array.size for array in arrays) <= SMALL:
         return _as_json(arrays, encoding)
     return await asyncio.to_thread(_as_json, arrays, encoding)

@@ -25,7 +25,7 @@ REFERENCE = "reference"
 
 
 class VerificationParameters(Parameters):
-    """Besides the two recordings."""
+    """The parameters besides the two recordings."""
 
     channel: ChannelNumber | Literal["mix"] = Field(
         "mix", description="`mix`: the mean of the channels of each recording. A number, counted from 0: that channel."
@@ -38,7 +38,7 @@ class VerificationParameters(Parameters):
 
 
 class VerificationOrder(Order):
-    """Two recordings to be compared."""
+    """An order for the comparison of two recordings."""
 
     ability = "verification"
 
@@ -48,7 +48,7 @@ class VerificationOrder(Order):
         super().__init__(self.parameters, pair, self.parameters.channel)
 
     def check(self, model: ServedModel) -> None:
-        """Every model that knows voices can do all of it."""
+        """Accept every request: any model with this ability can do all of it."""
 
     async def perform(self, job: Job) -> Response:
         one, other = await job.model.speaker_vectors(job.waveforms, share=job.share)
@@ -65,7 +65,7 @@ class VerificationOrder(Order):
         return Response(orjson.dumps(content), media_type="application/json")
 
     def _threshold(self, model: ServedModel) -> float | None:
-        """As asked for, else that of models with a head of speakers; nobody has measured one for the others."""
+        """Return the requested threshold, else that of speaker heads; None for other models: none was measured."""
         if self.parameters.threshold is not None:
             return self.parameters.threshold
         return VERIFICATION_THRESHOLD if "verification" in model.encoder.abilities else None

@@ -19,7 +19,7 @@ R = TypeVar("R")
 async def waveforms(
     recordings: Sequence[Recording], services: Services, *, sampling_rate: int, min_samples: int, channel: Channel
 ) -> list[Decoded]:
-    """Every recording decoded, in order; an error names the first that failed."""
+    """Decode every recording, in order; an error names the first that failed."""
     limits = services.settings.limits
     total = 0.0
 
@@ -50,7 +50,7 @@ async def waveforms(
 
 
 async def _each(items: Sequence[T], work: Callable[[T], Coroutine[Any, Any, R]], *, at_once: int) -> list[R]:
-    """The results in order; the first error stops the rest and is raised."""
+    """Do the work for each item and return the results in order; the first error stops the rest and is raised."""
     turn = asyncio.Semaphore(at_once)
 
     async def one(item: T) -> R:

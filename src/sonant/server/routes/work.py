@@ -1,4 +1,4 @@
-"""The one way through for all that costs: read, find the model, decode, pay, compute, answer."""
+"""The path of every request that costs: read, find the model, decode, pay, compute, answer."""
 
 import asyncio
 import logging
@@ -56,7 +56,7 @@ class _Work:
     model: ServedModel
 
     async def response(self, order: Order) -> Response:
-        """Paid if it succeeds."""
+        """Compute and answer; it is charged if it succeeds."""
         job, bill, warnings = await self._admit(order)
         async with bill:
             response = await order.perform(job)
@@ -66,7 +66,7 @@ class _Work:
         return response
 
     async def events(self, order: StreamingOrder) -> AsyncGenerator[bytes, None]:
-        """Paid if it succeeds, and if the client leaves when it has been told something."""
+        """Yield events; it is charged if it succeeds, and if the client leaves after the first event."""
         job, bill, _ = await self._admit(order)
         has_told = False
         try:
@@ -87,7 +87,7 @@ class _Work:
         self._count(job.usage)
 
     async def _admit(self, order: Order) -> tuple[Job, Bill, list[str]]:
-        """Decode, and see whether there is room for it; also what is odd about recordings."""
+        """Decode, and check that there is room for it; return also what is odd about recordings."""
         model, services, state = self.model, self.services, self.request.state
         start = perf_counter()
         decoded = await waveforms(
@@ -123,7 +123,7 @@ class _Work:
 
 
 def _warnings(recordings: Sequence[Recording], decoded: Sequence[Decoded]) -> list[str]:
-    """Return what is odd about recordings, as values of a header: where they stand, and why."""
+    """Return warnings about recordings, as values of a header: their places, and the reasons."""
     told = [
         f"{recording.param}: {warning}"
         for recording, one in zip(recordings, decoded, strict=True)

@@ -1,4 +1,4 @@
-"""What is said of a model in words; every sentence follows from its facts."""
+"""The description of a model in words; every sentence follows from its facts."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Question:
 
 
 def about(model: ModelEntry) -> list[str]:
-    """Paragraphs."""
+    """Write the paragraphs that describe a model."""
     return list(_about(model))
 
 
@@ -80,7 +80,7 @@ def _about(model: ModelEntry) -> Iterator[str]:
 
 
 def questions(model: ModelEntry) -> list[Question]:
-    """What people ask of a model."""
+    """Write the questions that people ask about a model, with answers."""
     return [*_on_use(model), *_on_recordings(model), *_on_origin(model)]
 
 

@@ -24,17 +24,17 @@ DONE = {"password": "The password was changed. Everywhere else you were signed o
 
 @dataclass(frozen=True, kw_only=True)
 class AccountPage:
-    """What the page shows.
+    """The data of the account page.
 
     Attributes:
         credit: what is left.
         created: in unix seconds.
-        sessions: where one is signed in.
-        live_keys: that can be used.
-        spent: by the account so far.
+        sessions: number of browsers in which the user is signed in.
+        live_keys: number of keys that can be used.
+        spent: the account's usage so far.
         grants: credit that was given, newest first.
-        done: what was just done, in words.
-        problem: what was not, in words.
+        done: the change that was just made, in words.
+        problem: why a change was not made, in words.
         about: the form that the problem is about.
     """
 
@@ -96,7 +96,7 @@ async def delete(
     session: Session = Depends(session_for_change),
     services: Services = Depends(services_of),
 ) -> Response:
-    """Only if the address of the account is typed: nobody deletes one by a slip of the mouse."""
+    """Delete the account, only if its address is typed: nobody deletes one by accident."""
     if email.strip().lower() != session.email.lower():
         error = ApiError(
             400, "not_confirmed", f"To delete the account, type its address: {session.email}.", param="email"

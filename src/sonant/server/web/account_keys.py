@@ -18,12 +18,12 @@ router = APIRouter()
 
 @dataclass(frozen=True, kw_only=True)
 class KeysPage:
-    """What the page shows.
+    """The data of the page of keys.
 
     Attributes:
         keys: those that can be used first, then the newest.
-        scopes: that a key of this account may have.
-        secret: of a key that was just made: the only time that it is told.
+        scopes: those that a key of this account may have.
+        secret: the secret of a key that was just made, shown this once.
         made: that key.
         problem: why none was made, in words.
         about: the field that the problem is about.
@@ -90,7 +90,7 @@ async def revoke_key(
 
 
 def _end_of_day(text: str) -> int | None:
-    """The last second of a day such as 2027-01-31, in UTC, as unix seconds; None where none is given."""
+    """Return the last second of a day such as 2027-01-31, in UTC, as unix seconds; None where none is given."""
     if not text:
         return None
     try:

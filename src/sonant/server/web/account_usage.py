@@ -1,4 +1,4 @@
-"""What an account used, by day and model."""
+"""The usage of an account, by day and model."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +19,7 @@ SPANS = (7, 30, 90, 365)  # days, one press away
 
 @dataclass(frozen=True, kw_only=True)
 class UsagePage:
-    """What the page shows.
+    """The data of the page of usage.
 
     Attributes:
         range: the days.
@@ -49,7 +49,7 @@ async def usage(
 async def usage_response(
     request: Request, services: Services, template: str, *, user_id: int | None, days: tuple[str, str], measure: str
 ) -> Response:
-    """The usage of one user, or (None) of everybody: a page, its twin, or CSV with `?format=csv`."""
+    """Answer with the usage of one user, or (None) of everybody: a page, its JSON twin, or CSV with `?format=csv`."""
     span = read_range(*days)
     counts = services.accounts.usage
     rows = await counts.by_day(user_id=user_id, since=span.since, until=span.until)

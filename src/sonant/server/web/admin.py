@@ -1,4 +1,4 @@
-"""What an administrator sees and does: models, usage, the audit log; users are in admin_users.py."""
+"""The pages of an administrator: models, usage, the audit log; users are in admin_users.py."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -35,8 +35,8 @@ class HostedModel:
 
     Attributes:
         error: why it could not be loaded.
-        waiting_requests, queue_seconds: that its queue holds.
-        audio_seconds_per_second: that it has computed lately; None until it has computed something.
+        waiting_requests, queue_seconds: number of requests, and seconds of audio, in its queue.
+        audio_seconds_per_second: its recent throughput; None until it has computed something.
     """
 
     id: str
@@ -65,7 +65,7 @@ class HostedModel:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelsPage:
-    """What the page shows.
+    """The data of the page of models.
 
     Attributes:
         wanted: models that are not live, with their votes, the most wanted first.
@@ -81,13 +81,13 @@ class ModelsPage:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditPage:
-    """What the page shows.
+    """The data of the page of the audit log.
 
     Attributes:
         entries: the newest first.
-        target: what they are about; None: anything.
-        first: address of the page with the newest.
-        next: of the page with earlier ones; None: there are none.
+        target: the target of all entries; None: any.
+        first: address of the page with the newest entries.
+        next: address of the page with earlier entries; None: there are none.
         is_later: whether this is not the first page.
     """
 
@@ -156,7 +156,7 @@ async def audit(
 
 
 async def _changed(request: Request, services: Services, work: Coroutine[Any, Any, Any]) -> Response:
-    """Back to the models when the work is done, or under way; the page again if it has failed so far."""
+    """Redirect to the models when the work is done, or under way; show the page again if it has failed so far."""
     task = asyncio.create_task(work)
     _running.add(task)
     task.add_done_callback(_ended)
@@ -170,7 +170,7 @@ async def _changed(request: Request, services: Services, work: Coroutine[Any, An
 
 
 def _ended(task: asyncio.Task[Any]) -> None:
-    """Look at how it ended: what fails later shows in the model's state."""
+    """Retrieve the error of a task that has ended: a failure shows in the model's state."""
     _running.discard(task)
     if not task.cancelled():
         task.exception()

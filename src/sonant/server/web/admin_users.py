@@ -1,4 +1,4 @@
-"""What an administrator sees of users, and does to them."""
+"""The pages on which an administrator sees and changes users."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -30,10 +30,10 @@ Answer = Literal["yes", "no"]
 
 @dataclass(frozen=True, kw_only=True)
 class UsersPage:
-    """What the page shows.
+    """The data of the page of users.
 
     Attributes:
-        q: what their addresses hold.
+        q: the text that their addresses contain.
         next: address of the page with more; None: there are none.
     """
 
@@ -44,10 +44,10 @@ class UsersPage:
 
 @dataclass(frozen=True, kw_only=True)
 class UserPage:
-    """What the page shows.
+    """The data of the page of one user.
 
     Attributes:
-        entries: of the audit log about them, the newest first.
+        entries: those of the audit log about the user, the newest first.
         problem: why something was not done, in words.
     """
 
@@ -132,7 +132,7 @@ async def set_password(
     by: str = Depends(administrator),
     services: Services = Depends(services_of),
 ) -> Response:
-    """For who has forgotten theirs, and for the first administrator, who has none."""
+    """Set a password, for users who forgot theirs and for the first administrator, who has none."""
     return await _after(
         request,
         user_id,
@@ -169,7 +169,7 @@ def _back(user_id: int) -> Response:
 async def _after(
     request: Request, user_id: int, services: Services, change: Callable[[], Awaitable[object]]
 ) -> Response:
-    """Back to the page after a change, or the page with the reason why there was none."""
+    """Redirect to the page after a change, or show it with the reason why there was none."""
     try:
         await change()
     except ApiError as error:

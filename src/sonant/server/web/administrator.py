@@ -1,4 +1,4 @@
-"""Who may administer: somebody signed in, or a program with a key that may do everything."""
+"""The check for administrators: somebody signed in, or a program whose key has the scope `admin`."""
 
 from fastapi import Request
 
@@ -7,7 +7,7 @@ from sonant.server.errors import ApiError
 
 
 async def administrator(request: Request) -> str:
-    """The name for the audit log of whoever administers with this request.
+    """Return the administrator's name for the audit log.
 
     Raises ApiError 401: nobody is signed in. 403: somebody else than an administrator, or a form without its token.
     """

@@ -1,4 +1,4 @@
-"""The first page: every model, what is served of them, and a search whose state is the address."""
+"""The first page: every model, which of them are served, and a search whose state is the address."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,14 +18,14 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(signed_in)])
 
 @dataclass(frozen=True, kw_only=True)
 class CataloguePage:
-    """What the page shows.
+    """The data of the catalogue page.
 
     Attributes:
-        total: models in the catalogue.
-        live: those of them that answer.
-        found: that fit what was asked for.
-        query: what was asked for, as in the address.
-        models: that fit, in the order asked for.
+        total: number of models in the catalogue.
+        live: number of those that answer.
+        found: number of those that fit the search.
+        query: the search, as in the address.
+        models: those that fit, in the order asked for.
     """
 
     total: int

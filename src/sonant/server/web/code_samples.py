@@ -125,9 +125,9 @@ class Sample:
     """A program.
 
     Attributes:
-        ability: what it asks for.
-        tool: that it is written for.
-        code: of it.
+        ability: the ability that it asks for.
+        tool: the tool that it is written for.
+        code: its text.
     """
 
     ability: Ability
@@ -136,7 +136,7 @@ class Sample:
 
 
 def samples(model: ModelEntry, url: str) -> list[Sample]:
-    """Programs for everything that a model can do, at the address where this server is reached."""
+    """Write programs for everything that a model can do, at the address where this server is reached."""
     card = CATALOG.get(model.id)
     load = loading(card)["python"] if card else f"encoder = sonant.load({_quoted(model.id)})"
     parts = {
@@ -160,5 +160,5 @@ def samples(model: ModelEntry, url: str) -> list[Sample]:
 
 
 def _quoted(text: str) -> str:
-    """As a string of Python."""
+    """Quote a text as a Python string."""
     return json.dumps(text, ensure_ascii=False)

@@ -43,7 +43,7 @@ class ComparedScore:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonPage:
-    """What the page shows."""
+    """The data of the comparison page."""
 
     models: list[ModelEntry]
     scores: list[ComparedScore]
@@ -86,12 +86,12 @@ async def compare(request: Request, services: Services = Depends(services_of)) -
 
 
 def address_of(names: Sequence[str]) -> str:
-    """Of the comparison of these models."""
+    """Return the address of the comparison of these models."""
     return f"/compare?models={quote(','.join(names), safe='/,')}" if names else "/compare"
 
 
 def compared(names: Sequence[str]) -> list[ComparedScore]:
-    """Every published number that at least one of the models has; the best marked."""
+    """Collect every published number that at least one of the models has, and mark the best."""
     return [_compared(score) for score in scores([CATALOG[name] for name in names if name in CATALOG])]
 
 

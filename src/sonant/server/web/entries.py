@@ -1,4 +1,4 @@
-"""What the server tells of each model: the catalogue's facts, and how it stands with the model here."""
+"""Entries of models: the catalogue's facts, and the state of each model on this server."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Specs:
     """A model's shape.
 
     Attributes:
-        family: that it belongs to.
-        parameters: of the encoder, without heads.
+        family: the family that it belongs to.
+        parameters: number in the encoder, without heads.
         dim: numbers in the vector of a frame.
         num_layers: layers are numbered 0, the input of the first block, to this.
         frame_rate: frames a second; a frame is a token.
@@ -47,7 +47,7 @@ class Specs:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a model of the catalogue comes from; see `sonant.models.catalog.Card`."""
+    """The origin of a model of the catalogue; see `sonant.models.catalog.Card`."""
 
     data: str
     hours: int | None
@@ -80,7 +80,7 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """What recordings a request may hold.
+    """The recordings that a request may hold.
 
     Attributes:
         min_seconds, max_seconds: of one; the least is not known of a model that is neither loaded nor in the catalogue.
@@ -96,12 +96,12 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
-    """How a loaded model does.
+    """The load of a loaded model.
 
     Attributes:
-        queue_seconds: of audio that wait.
-        waiting_requests: that they belong to.
-        audio_seconds_per_second: that it has computed lately; None until it has computed something.
+        queue_seconds: seconds of audio that wait.
+        waiting_requests: number of requests that they belong to.
+        audio_seconds_per_second: its recent throughput; None until it has computed something.
     """
 
     queue_seconds: float
@@ -114,16 +114,16 @@ class ModelEntry:
     """One model.
 
     Attributes:
-        id: as requests name it.
-        title: as its authors call it; the id where nobody does.
+        id: its name in requests.
+        title: its authors' name for it, else the id.
         state: whether it answers.
         created: when it was loaded, in unix seconds; None if it is not.
-        abilities: what may be asked of it, or could be if it were loaded.
+        abilities: those that it has, or would have if it were loaded.
         heads: those of its abilities that it was trained for.
         specs: None for a folder of the user's own that is not loaded.
         origin: None for models that are not in the catalogue.
-        results: what others have published.
-        votes: of people who want it served here.
+        results: published by others.
+        votes: number of people who want it served here.
         live: figures; None if it is not loaded.
     """
 
@@ -147,18 +147,18 @@ class ModelEntry:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether one can vote for it: it is not here yet."""
+        """Return whether users can vote for it: it is not served here yet."""
         return self.state not in ("live", "loading")
 
 
 async def entries(services: Services) -> list[ModelEntry]:
-    """Every model: those that the server was told of first, then the rest of the catalogue."""
+    """Return every model: those that the server was told of first, then the rest of the catalogue."""
     votes = await services.accounts.votes.counts()
     return list(_entries(services, votes))
 
 
 async def entry(services: Services, model_id: str) -> ModelEntry:
-    """One model by its id, or by the short form of one in the catalogue; ApiError 404 `model_not_found`."""
+    """Find a model by its id, or by the short form of one in the catalogue; ApiError 404 `model_not_found`."""
     every = {each.id: each for each in await entries(services)}
     found = every.get(model_id) or every.get(_full_name(model_id))
     if found is None:
@@ -174,7 +174,7 @@ def _full_name(model_id: str) -> str:
 
 
 def unknown_model(model_id: str, *, param: str = "model") -> ApiError:
-    """For an id that neither the server nor the catalogue knows."""
+    """Make the error for an id that neither the server nor the catalogue knows."""
     return ApiError(404, "model_not_found", f"There is no model {model_id!r} here, nor in the catalogue.", param=param)
 
 

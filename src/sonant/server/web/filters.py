@@ -1,4 +1,4 @@
-"""What a visitor of the catalogue asks for: words, filters, an order. It lives in the address of the page."""
+"""The search of the catalogue: words, filters, an order. The address of the page holds its state."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -30,7 +30,7 @@ class Filter(NamedTuple):
 
 
 class Order(NamedTuple):
-    """One way to sort; None leaves what is served here in front."""
+    """One way to sort; a key of None leaves the models that are served here in front."""
 
     value: str
     label: str
@@ -58,7 +58,7 @@ def _under(licence: str) -> Callable[[ModelEntry], bool]:
 
 
 def licences(entry: ModelEntry) -> list[str]:
-    """The names of the licences that an entry gives for its weights; remarks in brackets left out."""
+    """Return the names of the licences that an entry gives for its weights, without remarks in brackets."""
     text = re.sub(r"\(.*?\)", "", entry.origin.licence) if entry.origin else ""
     return [name for name in ("Apache-2.0", "MIT", "CC BY-SA 3.0", "CC BY-NC 4.0") if name in text.partition(";")[0]]
 
@@ -141,12 +141,12 @@ ORDERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What is asked of the catalogue.
+    """A search of the catalogue.
 
     Attributes:
         q: words that must all be found.
         chosen: values by filter.
-        sort: of ORDERS.
+        sort: the value of one of ORDERS.
         fmt: cards, or a table.
     """
 
@@ -157,7 +157,7 @@ class Wish:
 
     @classmethod
     def read(cls, parameters: Mapping[str, str]) -> "Wish":
-        """From the parameters of an address; those with no value do not count. UnknownName: a value that is none."""
+        """Read the parameters of an address; empty ones do not count. Raises UnknownName for an unknown value."""
         chosen = {}
         for each in FILTERS:
             if value := parameters.get(each.name, ""):
@@ -176,7 +176,7 @@ class Wish:
 
     @property
     def query(self) -> str:
-        """The parameters as an address has them, without those that say nothing."""
+        """The parameters as in an address, without empty ones and defaults."""
         named = {"q": self.q, **self.chosen, "sort": self.sort, "fmt": "" if self.fmt == "cards" else self.fmt}
         return urlencode({name: value for name, value in named.items() if value})
 
@@ -189,16 +189,16 @@ class Wish:
 
     @property
     def with_all(self) -> "Wish":
-        """The same without words and filters."""
+        """The same search without words and filters."""
         return replace(self, q="", chosen={})
 
     @property
     def is_narrow(self) -> bool:
-        """Whether it leaves anything out."""
+        """Return whether the search has words or filters."""
         return bool(self.q or self.chosen)
 
     def fits(self, entry: ModelEntry) -> bool:
-        """Whether a model is among what is asked for."""
+        """Return whether a model fits the search."""
         text = _text(entry)
         return all(word in text for word in self.q.lower().split()) and all(
             choice.fits(entry)
@@ -208,7 +208,7 @@ class Wish:
         )
 
     def of(self, entries: Iterable[ModelEntry]) -> list[ModelEntry]:
-        """Those that fit, in the order asked for."""
+        """Return the models that fit, in the order asked for."""
         found = [entry for entry in entries if self.fits(entry)]
         key = next(order.key for order in ORDERS if order.value == self.sort)
         return found if key is None else sorted(found, key=key)
@@ -222,7 +222,7 @@ def _known(kind: str, value: str, known: Iterable[str]) -> str:
 
 
 def _text(entry: ModelEntry) -> str:
-    """All in which words are searched."""
+    """Return the text in which words are searched."""
     parts = [entry.id, entry.title, entry.family, *entry.heads]
     if entry.origin:
         parts += [entry.origin.data, entry.origin.languages, entry.origin.labels or ""]

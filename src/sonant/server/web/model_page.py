@@ -20,7 +20,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(signed_in)])
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPage:
-    """What the page shows."""
+    """The data of a model's page."""
 
     model: ModelEntry
     about: list[str]

@@ -17,8 +17,8 @@ class Field:
 
     Attributes:
         place: "path", "query", "header" or "body".
-        kind: what it may be, in words.
-        default: as JSON; None where there is none.
+        kind: its type, in words.
+        default: its default as JSON; None where there is none.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Body:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What comes back with a status."""
+    """The response with one status."""
 
     status: int
     description: str
@@ -61,7 +61,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """What one method of a path does."""
+    """An operation: one method of a path."""
 
     method: str
     path: str
@@ -79,7 +79,7 @@ class Operation:
 
 
 def operations(document: Mapping[str, Any]) -> list[Operation]:
-    """Every operation of a document, in its order."""
+    """Read every operation of a document, in its order."""
     read = _Reader(document)
     return [
         read.operation(path, method, item[method])
@@ -148,7 +148,7 @@ class _Reader:
         )
 
     def _description(self, schema: Mapping[str, Any]) -> str:
-        """What a schema says of itself, or what its choices say."""
+        """Return the description of a schema, or those of its choices."""
         schema = self._resolved(schema)
         choices = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
         said = [schema.get("description", "")] if "description" in schema else map(self._description, choices)
@@ -166,7 +166,7 @@ class _Reader:
         return schema
 
     def kind(self, schema: Mapping[str, Any]) -> str:
-        """What a value may be: `string | list of integer`."""
+        """Return the type of a value in words: `string | list of integer`."""
         schema = self._resolved(schema)
         match schema:
             case {"enum": [*values]} | {"const": values}:

@@ -1,4 +1,4 @@
-"""What all pages share: one frame, one look, and a JSON twin made of the same data."""
+"""The common parts of all pages: one frame, one look, and a JSON twin made of the same data."""
 
 import hashlib
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ NOT_PAGES = ("/v1/", "/static/", "/openapi.json", "/health", "/ready", "/info", 
 
 
 def render(request: Request, template: str, twin: Any, *, status: int = 200, **context: Any) -> Response:
-    """A page, or the same data as JSON for whoever asks with `?format=json` or by its Accept header.
+    """Render a page, or the same data as JSON for whoever asks with `?format=json` or by its Accept header.
 
     Args:
         template: in `templates/`; it extends base.html and finds the data as `page`.
@@ -63,7 +63,7 @@ def _shared(request: Request) -> dict[str, Any]:
 
 
 def json_address(request: Request) -> str:
-    """Where the JSON twin of a page is."""
+    """Return the address of a page's JSON twin."""
     parts = [(name, value) for name, value in request.query_params.multi_items() if name != "format"]
     return f"{request.url.path}?{urlencode([*parts, ('format', 'json')])}"
 
@@ -86,7 +86,7 @@ def _plain(value: Any) -> Any:
 
 
 def prefers_json(request: Request) -> bool:
-    """Whether JSON is asked for: in the address, else where Accept ranks it above HTML."""
+    """Return whether JSON is asked for: in the address, else where Accept ranks it above HTML."""
     match request.query_params.get("format"):
         case "json":
             return True
@@ -97,7 +97,7 @@ def prefers_json(request: Request) -> bool:
 
 
 def _weight(accept: str, kind: str) -> float:
-    """How much a kind of media, named in full, is wanted: 0 to 1."""
+    """Return the weight of a media type, named in full, in an Accept header: 0 to 1."""
     for part in accept.split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))
         if name.lower() == kind:
@@ -112,7 +112,7 @@ def _weight(accept: str, kind: str) -> float:
 
 
 def is_update(request: Request, part: str) -> bool:
-    """Whether htmx asks for a part of a page alone, by its id."""
+    """Return whether htmx asks for one part of a page alone, by its id."""
     return request.headers.get("hx-target") == part
 
 
@@ -123,16 +123,16 @@ def push_address(request: Request, response: Response, address: str) -> None:
 
 
 def path_here(request: Request, address: str) -> str | None:
-    """Path and query of an address of this server; None for one of another. Behind a proxy the scheme may differ."""
+    """Return path and query of an address of this server, whose scheme may differ behind a proxy; else None."""
     _, _, rest = address.partition("://")
     host = request.url.netloc
     return rest.removeprefix(host) if rest.startswith(f"{host}/") else None
 
 
 def error_page(request: Request, error: ApiError) -> Response | None:
-    """A page for a person whose browser ran into an error; None for programs, which get JSON.
+    """Make a page for a person whose browser ran into an error; None for programs, which get JSON.
 
-    Who is not signed in where it takes that is led to the form, and from there back.
+    Whoever has to sign in first is redirected to the form, and from there back.
     """
     if request.url.path.startswith(NOT_PAGES) or not _weight(request.headers.get("accept", ""), "text/html"):
         return None
@@ -146,14 +146,14 @@ def error_page(request: Request, error: ApiError) -> Response | None:
 
 
 def local_path(path: str, default: str = "/") -> str:
-    """A path on this server to go on to, such as a form names; anything that leads elsewhere gives the default."""
+    """Return a path to go on to, such as a form names, if it is on this server; else the default."""
     is_local = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if is_local else default
 
 
 @cache
 def static(name: str) -> str:
-    """The address of a static file; it changes with the contents, so that browsers may keep it."""
+    """Return the address of a static file; it changes with the contents, so that browsers may cache it."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()
     return f"/static/{name}?v={digest[:12]}"
 

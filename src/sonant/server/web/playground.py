@@ -23,8 +23,8 @@ class Example:
 
     Attributes:
         file: in static/speech.
-        title: what is heard.
-        credit, source: whose voice it is.
+        title: the speaker and the language.
+        credit, source: the name and the site of the speaker.
         licence, licence_address: of the recording.
     """
 
@@ -56,7 +56,7 @@ WHY_NOT: Mapping[State, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class TaskLayer:
-    """The layer that serves a task, and why."""
+    """The layer for a task, and the reason."""
 
     name: str
     layer: int
@@ -65,13 +65,13 @@ class TaskLayer:
 
 @dataclass(frozen=True, kw_only=True)
 class PlaygroundModel:
-    """What the pictures need to know of a model.
+    """A model's facts for the pictures of the playground.
 
     Attributes:
         dim: numbers in the vector of a frame.
         num_layers: layers are numbered 0 to this.
         frame_rate: frames a second.
-        first_layer: that is shown before another is chosen.
+        first_layer: the layer that is shown before another is chosen.
     """
 
     id: str
@@ -85,7 +85,7 @@ class PlaygroundModel:
 
     @classmethod
     def of(cls, model: ModelEntry) -> "PlaygroundModel | None":
-        """None unless it is loaded."""
+        """Make one of a model's entry; None unless it is loaded."""
         specs = model.specs
         if model.state != "live" or specs is None:
             return None
@@ -104,10 +104,10 @@ class PlaygroundModel:
 
 @dataclass(frozen=True, kw_only=True)
 class PlaygroundPage:
-    """What the page shows.
+    """The data of the playground page.
 
     Attributes:
-        models: that are loaded.
+        models: ids of those that are loaded.
         model: the chosen one; None if it is not loaded.
         problem: why it is not, in words.
         may_call: whether the visitor may use the API from here.

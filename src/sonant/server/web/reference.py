@@ -13,7 +13,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(signed_in)])
 
 @dataclass(frozen=True, kw_only=True)
 class ReferencePage:
-    """What the page shows; `openapi` is the address of the whole document."""
+    """The data of the reference page; `openapi` is the address of the whole document."""
 
     title: str
     version: str

@@ -11,7 +11,7 @@ MOST_OF_FAMILY, MOST_OF_SIZE, SAME_SIZE = 5, 3, 1.3
 
 @dataclass(frozen=True, kw_only=True)
 class Related:
-    """Another model, and what it has to do with this one."""
+    """Another model, and its relation to this one."""
 
     relation: str
     id: str
@@ -20,7 +20,7 @@ class Related:
 
 
 def related(model: ModelEntry, every: Iterable[ModelEntry]) -> list[Related]:
-    """What it was fine-tuned from, what was fine-tuned from it, its family, and others of its size; each once."""
+    """Find what it was fine-tuned from, what was fine-tuned from it, its family and those of its size; each once."""
     found: dict[str, Related] = {}
     for relation, other in _related(model, list(every)):
         found.setdefault(other.id, Related(relation=relation, id=other.id, title=other.title, state=other.state))
@@ -48,6 +48,6 @@ def _pretrained(model: ModelEntry) -> str | None:
 
 
 def _distance(model: ModelEntry, parameters: int) -> float:
-    """By which factor the sizes differ: 1 for equal ones."""
+    """Return the factor by which the sizes differ: 1 for equal ones."""
     own = model.specs.parameters if model.specs else 0
     return max(own, parameters) / max(1, min(own, parameters))

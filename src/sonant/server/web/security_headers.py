@@ -1,4 +1,4 @@
-"""What browsers are told not to do with our answers."""
+"""Security headers: they tell browsers what not to do with our answers."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ HEADERS: Mapping[str, str] = {
 
 
 class SecurityHeaders:
-    """Adds them to every answer that has not its own."""
+    """Middleware that adds each of the headers to answers that do not have it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

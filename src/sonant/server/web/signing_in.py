@@ -16,10 +16,10 @@ router = APIRouter()
 
 @dataclass(frozen=True, kw_only=True)
 class SignPage:
-    """What the forms show.
+    """The data of the forms.
 
     Attributes:
-        next: where to go on afterwards.
+        next: the address to go on to afterwards.
         email: as it was typed before.
         problem: why it did not work, in words.
         about: the field that the problem is about.
@@ -79,7 +79,7 @@ async def sign_in(
     onward: str = Form("/account", alias="next"),
     services: Services = Depends(services_of),
 ) -> Response:
-    """By address and password, or by a key that may do everything: so the first administrator gets in."""
+    """Sign in by address and password, or by an administrator's key, as the first one has to."""
     sessions, address = services.accounts.sessions, client_address(request)
     try:
         if key:
@@ -109,7 +109,7 @@ def _welcome(request: Request, services: Services, token: str, onward: str) -> R
 
 
 def _again(request: Request, template: str, onward: str, email: str, error: ApiError) -> Response:
-    """The form once more with what was wrong; a program gets the error itself."""
+    """Show the form again with the error; a program gets the error itself."""
     if prefers_json(request):
         raise error
     response = _form(request, template, onward, email, error)

@@ -26,13 +26,13 @@ METRICS: Mapping[str, str] = {  # of SUPERB, in full
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """One published number.
+    """One published number of a model, and its place among those of others.
 
     Attributes:
         value: in the benchmark's units: percent, but MTWV.
         text: the value, with as many digits as the finest of its kind in the catalogue.
         place: 1 for the best model of the catalogue; None where no other has this number.
-        of: how many have it.
+        of: number of models that have it.
     """
 
     metric: str
@@ -66,12 +66,12 @@ class BenchmarkTable:
 
 
 def in_full(metric: str) -> str:
-    """The name of a metric for people."""
+    """Return the name of a metric for people."""
     return METRICS.get(metric, metric)
 
 
 def tables(results: tuple[Result, ...]) -> list[BenchmarkTable]:
-    """A table a benchmark."""
+    """Make a table for each benchmark."""
     return list(_tables(results))
 
 

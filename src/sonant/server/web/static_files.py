@@ -10,7 +10,7 @@ YEAR, WEEK = 365 * 24 * 3600, 7 * 24 * 3600
 
 
 class VersionedFiles(StaticFiles):
-    """Files that browsers keep for a year where the address names their contents (`?v=`), and else ask about anew."""
+    """Files that browsers cache for a year if the address has the version (`?v=`), and else ask about again."""
 
     def __init__(self) -> None:
         super().__init__(directory=STATIC)

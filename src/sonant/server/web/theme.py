@@ -1,4 +1,4 @@
-"""Light or dark, where somebody has chosen; without a choice the browser's own goes."""
+"""The theme, light or dark, if somebody has chosen; without a choice the browser's own applies."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ YEAR = 365 * 24 * 3600
 
 @router.post("/theme")
 def choose_theme(theme: Literal["light", "dark"] = Form(), going_on: str = Form("/", alias="next")) -> Response:
-    """Keep the choice in a cookie and go back; the button of each page does the same at once where scripts run."""
+    """Keep the choice in a cookie and go back; where scripts run, the button on each page does the same at once."""
     response = RedirectResponse(local_path(going_on), 303)
     response.set_cookie("theme", theme, max_age=YEAR, samesite="lax")
     return response

@@ -27,7 +27,7 @@ SHADES = 6  # .series-0 to .series-5 in style.css
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """Days, both included."""
+    """A range of days, both ends included."""
 
     since: date
     until: date
@@ -38,7 +38,7 @@ class Range:
 
 
 def read_range(since: str, until: str) -> Range:
-    """The days that an address names; without them, the last thirty. ApiError 400: they are none, or too many."""
+    """Read the days of an address; without them, the last thirty. ApiError 400: they are none, or too many."""
     last = _day(until, "until") if until else datetime.now(UTC).date()
     first = _day(since, "since") if since else last - timedelta(days=DEFAULT_DAYS - 1)
     if not timedelta(0) <= last - first < timedelta(days=MOST_DAYS):
@@ -65,7 +65,7 @@ def _day(text: str, name: str) -> date:
 
 @dataclass(frozen=True)
 class Bar:
-    """A day's part of one model, in the units of the chart."""
+    """The bar of one model on one day, in the units of the chart."""
 
     x: float
     y: float
@@ -77,14 +77,14 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """Bars by day, models one on another.
+    """A bar chart by day, with the models stacked.
 
     Attributes:
-        measure: what is counted, for people.
-        top: what the upper edge stands for.
+        measure: the name of the measure, for people.
+        top: the value at the upper edge.
         models: by shade; from the sixth on they share one.
-        days: under the bars, some of them: (x, text).
-        summary: in words.
+        days: labels under some of the bars: (x, text).
+        summary: the chart in words.
     """
 
     measure: str
@@ -98,7 +98,7 @@ class Chart:
 
 
 def chart(rows: Sequence[UsageRow], span: Range, measure: str) -> Chart:
-    """The bars of a range. ApiError 400: no such measure."""
+    """Make the chart of a range. ApiError 400: no such measure."""
     if measure not in MEASURES:
         raise ApiError(
             400, "unknown_name", f"There is no measure {measure[:40]!r}. Known: {', '.join(MEASURES)}.", param="measure"
@@ -139,7 +139,7 @@ def chart(rows: Sequence[UsageRow], span: Range, measure: str) -> Chart:
 
 
 def as_csv(rows: Sequence[UsageRow], span: Range) -> Response:
-    """A table for spreadsheets, one line a day, model and endpoint."""
+    """Make a table for spreadsheets, one line for each day, model and endpoint."""
     text = io.StringIO()
     names = [field.name for field in fields(UsageRow)]
     writer = csv.DictWriter(text, names, lineterminator="\r\n")
@@ -150,7 +150,7 @@ def as_csv(rows: Sequence[UsageRow], span: Range) -> Response:
 
 
 def _plain(value: Any) -> Any:
-    """A model's name that a spreadsheet could take for a formula is kept from being one; money has no exponent."""
+    """Write a value for a spreadsheet: text that it could take for a formula is quoted, money has no exponent."""
     if isinstance(value, str):
         return f"'{value}" if value[:1] in "=+-@" else value
     return f"{value:f}" if hasattr(value, "as_tuple") else value

@@ -1,4 +1,4 @@
-"""Wishes: votes for those that are not served here."""
+"""Wishes: votes for models that are not served here."""
 
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -18,7 +18,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(signed_in)])
 
 @dataclass(frozen=True, kw_only=True)
 class Vote:
-    """How many want a model, and whether the visitor does."""
+    """The number of votes for a model, and whether one is the visitor's."""
 
     model: str
     votes: int
@@ -26,7 +26,7 @@ class Vote:
 
 
 async def wishes_of(request: Request, services: Services) -> set[str]:
-    """The models that the visitor has voted for."""
+    """Return the models that the visitor has voted for."""
     session: Session | None = request.state.session
     return await services.accounts.votes.of(session.user_id) if session else set()
 

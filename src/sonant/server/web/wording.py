@@ -7,37 +7,37 @@ from markupsafe import Markup, escape
 
 
 def count(number: float) -> str:
-    """A whole number in groups of three: 94,000."""
+    """Write a whole number in groups of three digits: 94,000."""
     return f"{number:,.0f}"
 
 
 def millions(parameters: int) -> str:
-    """How many parameters: 6.9 M, 315 M, 2.16 B."""
+    """Write a number of parameters: 6.9 M, 315 M, 2.16 B."""
     if parameters >= 1e9:
         return f"{parameters / 1e9:.3g} B"
     return f"{parameters / 1e6:.0f} M" if parameters >= 99.5e6 else f"{parameters / 1e6:.1f} M"
 
 
 def decimal(amount: Decimal) -> str:
-    """Exactly, without an exponent or zeros that say nothing: 0.01."""
+    """Write an amount exactly, without an exponent or trailing zeros: 0.01."""
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def money(amount: Decimal) -> str:
-    """Exactly, and with cents: 5.00, 0.000021."""
+    """Write an amount exactly, and with cents: 5.00, 0.000021."""
     digits = -int(amount.normalize().as_tuple().exponent)
     return f"{amount:,.{max(2, digits)}f}"
 
 
 def moment(seconds: float) -> Markup:
-    """A time of unix seconds, to the minute, as a person and a program read it."""
+    """Write a time in unix seconds, to the minute, for people and for programs."""
     time = datetime.fromtimestamp(seconds, UTC)
     return Markup('<time datetime="{}" class="nowrap">{}</time>').format(time.isoformat(), f"{time:%Y-%m-%d %H:%M} UTC")
 
 
 def duration(seconds: float) -> str:
-    """25 ms, 1.5 s, 30 min, 2 h."""
+    """Write a duration: 25 ms, 1.5 s, 30 min, 2 h."""
     if 0 < seconds < 1:
         return f"{seconds * 1000:.3g} ms"
     if seconds < 120:
@@ -46,12 +46,12 @@ def duration(seconds: float) -> str:
 
 
 def size(num_bytes: int) -> str:
-    """25 MiB."""
+    """Write a number of bytes: 25 MiB."""
     return f"{num_bytes / 2**20:.3g} MiB"
 
 
 def prose(text: str) -> Markup:
-    """Paragraphs, with `code` between backticks; everything else as it stands."""
+    """Write a text as paragraphs, with `code` between backticks; everything else as it stands."""
     return Markup("").join(
         Markup("<p>{}</p>").format(_with_code(" ".join(part.split()))) for part in text.split("\n\n") if part.strip()
     )
