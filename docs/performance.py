@@ -48,14 +48,14 @@ REPRODUCE = """\
 ## How to reproduce
 
 ```console
-$ pip install '.[bench]'          # transformers, OpenVINO and matplotlib, to compare and to draw
+$ pip install '.[bench]'          # transformers, OpenVINO, CTranslate2 and matplotlib, to compare and to draw
 $ sonant bench                    # about 10 minutes on two cores: WavLM Base and Large
 $ sonant bench --plan full        # about 40: every family, long clips, memory, a corpus
 $ sonant bench --plan precision   # about 25: float32, bfloat16 and int8, plain weights and outliers, and the peers' own
 $ sonant bench --models wavlm-large --cases 10s,batch --precision bfloat16,int8 --threads 1
 ```
 
-The machine should have nothing else to do, and the table of limits says whether it had. Results are written after every case: `--resume` goes on where a run was stopped; measurements of another machine, of other versions of the packages, other settings or a checkpoint that has changed since are refused, with what differs. CTranslate2 is measured where it is installed (`pip install ctranslate2`), on wav2vec 2.0 with norms before its layers, the only one of these that it knows, and gives the output alone. `--unilm FOLDER` adds the authors' own WavLM, from a folder with their `WavLM.py` and `modules.py`. This page is written by `python docs/performance.py bench.json`.
+The machine should have nothing else to do, and the table of limits says whether it had. Results are written after every case: `--resume` goes on where a run was stopped; measurements of another machine, of other versions of the packages, other settings or a checkpoint that has changed since are refused, with what differs. CTranslate2 is measured on wav2vec 2.0 with norms before its layers, the only one of these that it knows, and gives the output alone. `--unilm FOLDER` adds the authors' own WavLM, from a folder with their `WavLM.py` and `modules.py`. This page is written by `python docs/performance.py bench.json`.
 """  # noqa: E501
 
 

@@ -21,6 +21,7 @@ from sonant.checkpoints.checkpoint import shapes_of
 from sonant.errors import CheckpointMismatch, ConfigurationError, CorruptedCheckpoint, UnknownName
 from sonant.layers.packed import Packed
 from sonant.models import (
+    Data2VecConfig,
     DiscreteBERTConfig,
     SEWConfig,
     VQWav2VecConfig,
@@ -39,11 +40,12 @@ CONFIGS = {
     "vq_wav2vec": VQWav2VecConfig(**CONVS, codes=5),
     "vq_wav2vec, kmeans": replace(CODES, shared_codebook=False),
     "discrete_bert": DiscreteBERTConfig(**BLOCK, tokenizer=CODES, vocabulary_size=30, max_positions=40),
+    "data2vec": Data2VecConfig(**BLOCK, conv_channels=(8,) * 7, position_groups=2),
     "wav2vec2_conformer": Wav2Vec2ConformerConfig(**BLOCK, conv_channels=(8,) * 7, conv_kernel=5),
     "sew": SEWConfig(**BLOCK, conv_channels=(8,) * 13, position_kernel=5, position_groups=2),
     "w2v_bert2": W2vBERT2Config(**BLOCK, conv_kernel=5, left_reach=4, right_reach=2),
     "w2v_bert2, adapter": W2vBERT2Config(**BLOCK, adapter_layers=2, adapter_dim=8, adapter_feed_forward=True),
-    **{family: FAMILIES[family](**TINY) for family in ("wavlm", "hubert", "wav2vec2")},
+    **{family: FAMILIES[family](**TINY) for family in ("wavlm", "hubert", "wav2vec2", "unispeech", "unispeech_sat")},
 }
 
 

@@ -216,7 +216,8 @@ def test_a_prepared_copy_gives_the_same_states_at_published_sizes(name: str) -> 
         given = encode(prepare(backbone, precision), waveforms)
         for number, (states, other) in enumerate(zip(given, expected, strict=True)):
             for state, values in other.items():
-                cosine = float(torch.cosine_similarity(states[state].float(), values, dim=-1).min())
+                there = values.any(-1)  # SEW's last frame may be zeros
+                cosine = float(torch.cosine_similarity(states[state].float()[there], values[there], dim=-1).min())
                 assert cosine > least, f"{precision}, clip {number}, state {state}: {cosine:.5f}"
 
 

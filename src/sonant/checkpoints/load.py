@@ -248,10 +248,11 @@ def _read_file(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
     if kind_of(path) == "safetensors":
         return _read_tensors(path, read_safetensors(path)[0], overrides)
     state = read_pickle(path)
+    what = described(state)
     if isinstance(state, list | tuple):  # (state dict, settings), for instance
         state = {str(number): item for number, item in enumerate(state)}
     if not isinstance(state, Mapping):
-        raise UnknownCheckpoint(f"{path} holds {described(state)}, not a checkpoint.")
+        raise UnknownCheckpoint(f"{path} holds {what}, not a checkpoint.")
     if not state:
         raise CorruptedCheckpoint(f"{path} holds an empty dict. Whoever wrote it had no weights.")
     if is_w2v_bert2(state):
@@ -260,7 +261,7 @@ def _read_file(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
     if is_fairseq(state) and not is_named_as_transformers(tensors):
         return read_fairseq(state, path, overrides=overrides)
     if not tensors:
-        raise UnknownCheckpoint(f"{path} holds {described(state)}, and no tensors in it that have names.")
+        raise UnknownCheckpoint(f"{path} holds {what}, and no tensors in it that have names.")
     return _read_tensors(path, tensors, overrides, notes=getattr(state, "_metadata", None))
 
 

