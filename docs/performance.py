@@ -44,6 +44,30 @@ A lone clip of a second stays farther from the limit than a longer one. Its 49 f
 How to read the tables: times are medians over passes in which the systems took turns, each in a process of its own. *× reference* is how many times as fast as transformers in float32, one clip after another (or as sonant's plain modules, for models that transformers lacks). *Of the limit* is the time that the arithmetic would take at the machine's measured limit, over the time that it took; in int8 the limit is that of the mix, feed-forward layers in int8 and the rest in the faster of bfloat16 and float32. *Memory* is the peak above the process that has loaded the model. *Worst error* and *lowest cosine* are of all frames of all hidden states against the reference, the worst state each. Random weights of the true shapes, exaggerated so that attention and positions matter, stand for the published ones where it says so: time and memory do not depend on the values; errors do.
 """  # noqa: E501
 
+INTEGERS = """\
+## Values in int8
+
+What smoothing does, whether a machine multiplies integers fast or not: the lowest cosine of any frame of any state with its own in float32, of recordings of speech; as it is, with every channel over its root mean square (which models are judged by), and with channels standardised. Outliers are channels 10 to 30 times as large, in turn layer by layer, as in trained Transformers. Random weights are harsher than trained ones: their frames hardly differ from their mean, which standardising takes away.
+
+| model | in integers | as it is | equalised | standardised |
+|---|---|---|---|---|
+| sonant/wavlm-tiny | plain | 0.9999 | 0.9999 | 0.9999 |
+| | smoothed | 0.9999 | 0.9999 | 0.9999 |
+| sonant/wavlm-tiny, outliers | plain | 0.9987 | 0.9988 | 0.9985 |
+| | smoothed | 0.9999 | 0.9998 | 0.9998 |
+| WavLM Base, 4 layers, random weights | plain | 0.9997 | 0.9993 | 0.9980 |
+| | smoothed | 0.9998 | 0.9995 | 0.9986 |
+| WavLM Base, 4 layers, random weights, outliers | plain | 0.9717 | 0.9665 | 0.9286 |
+| | smoothed | 0.9945 | 0.9947 | 0.9866 |
+
+```console
+$ python -m benchmarks.int8_values --model sonant/wavlm-tiny sonant/wavlm-tiny:outliers --seconds 4
+$ python -m benchmarks.int8_values --model wavlm-base wavlm-base:outliers --layers 4
+```
+
+The command has one row more, the model as it is readied: where the trial recording shows too much of a loss, blocks are in floats there.
+"""  # noqa: E501
+
 REPRODUCE = """\
 ## How to reproduce
 
@@ -93,6 +117,7 @@ def page(measured: Results, gpu: dict[str, object], precisions: Results | None =
         section("Batches", speeds(measured, ["batch"]), corpus(measured)),
         section("Reduced precision", reduced(measured)),
         section("Weights with outliers", *([] if precisions is None else outliers(precisions))),
+        INTEGERS,
         section("What was aimed at", aims(measured)),
         section("Memory", memory(measured), picture("memory", "Peak memory against the length of the clip")),
         section("How cost grows", *growth(measured)),
