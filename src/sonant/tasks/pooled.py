@@ -1,4 +1,4 @@
-"""Heads that say one thing of a whole recording: frames are pooled into one vector, which layers read."""
+"""Heads with one output for a whole recording: frames are pooled into one vector, which linear layers read."""
 
 from typing import Literal, get_args
 

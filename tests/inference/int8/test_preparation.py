@@ -145,4 +145,5 @@ def test_the_probe_is_the_same_everywhere_and_fills_every_band() -> None:
 def test_nothing_is_said_where_all_serves(backbone) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        prepare_int8(backbone, FLOAT32)
+        ready = prepare_int8(backbone, FLOAT32)
+    assert in_integers(ready) == {f"encoder.layers.{number}.feed_forward" for number in range(4)}
