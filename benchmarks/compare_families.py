@@ -122,7 +122,7 @@ def plot_probes(models: Sequence[Trained], picture: Path) -> None:
                 axes.plot(depth, [100 * value(row) for row in rows], style, color=f"C{number}", label=label, marker=".")
         flat = models[0].points(task, "MFCC")
         if flat:
-            axes.axhline(100 * value(flat[0]), color="grey", linestyle="--", linewidth=1, label="MFCC")
+            axes.axhline(100 * value(flat[0]), color="gray", linestyle="--", linewidth=1, label="MFCC")
         axes.set(title=TASKS[task], xlabel="depth, as a share of the layers", ylabel="%")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)

@@ -5,7 +5,7 @@
 
 Every state of every recording is compared with float32, whether this machine multiplies integers fast or not. Cosines
 are the lowest of any frame: as it is, with every channel over its root mean square (which is what a readied model is
-judged by), and with every channel standardised.
+judged by), and with every channel standardized.
 """
 
 import argparse
@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 
 from sonant.audio import read
-from sonant.benchmark.deviation import standardised
+from sonant.benchmark.deviation import standardized
 from sonant.benchmark.subjects import OUTLIERS, subject
 from sonant.checkpoints import load_backbone
 from sonant.inference.cpu import prepare_cpu
 from sonant.inference.cpu.arithmetic import as_asked
 from sonant.inference.cpu.smoothing import Peaks
 from sonant.inference.int8.calibration import calibrate
-from sonant.inference.int8.check import equalised, lowest_cosine
+from sonant.inference.int8.check import equalized, lowest_cosine
 from sonant.inference.int8.preparation import integer_form
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, Encoded
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     samples = round(options.seconds * 16_000)
     clips = [torch.from_numpy(read(path))[:samples] for path in sorted(options.audio.glob("*.flac"))]
-    print("| model | form | as it is | channels equalised | channels standardised |\n|---|---|---|---|---|")
+    print("| model | form | as it is | channels equalized | channels standardized |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for name in options.model:
             drawn = subject(name, Path(folder), published=name.startswith("sonant/"), num_layers=options.layers)
@@ -69,12 +69,12 @@ def report(title: str, backbone: Backbone, clips: Sequence[Tensor]) -> None:
 
 
 def lowest(given: Encoded, expected: Encoded) -> list[float]:
-    """Return the lowest cosines of any frame of any state: as it is, equalised, standardised."""
+    """Return the lowest cosines of any frame of any state: as it is, equalized, standardized."""
     pairs = [(given.hidden_states[number], state) for number, state in expected.hidden_states.items()]
     return [
         min(lowest_cosine(*pair) for pair in pairs),
-        min(lowest_cosine(*equalised(*pair)) for pair in pairs),
-        min(lowest_cosine(*standardised(*pair)) for pair in pairs),
+        min(lowest_cosine(*equalized(*pair)) for pair in pairs),
+        min(lowest_cosine(*standardized(*pair)) for pair in pairs),
     ]
 
 

@@ -132,8 +132,8 @@ def draw(curves: dict[str, dict[int, float]], path: Path, *, title: str) -> None
     figure = Figure(figsize=(6.4, 3.6))
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for (name, curve), colour in zip(curves.items(), ("#0072b2", "#d55e00", "#999999"), strict=False):
-        axes.plot(list(curve), list(curve.values()), label=name, color=colour)
+    for (name, curve), color in zip(curves.items(), ("#0072b2", "#d55e00", "#999999"), strict=False):
+        axes.plot(list(curve), list(curve.values()), label=name, color=color)
     axes.set(xlabel="clips, each of another length", ylabel="resident memory, MiB", title=title)
     axes.set_ylim(bottom=0)
     axes.grid(visible=True, alpha=0.25)

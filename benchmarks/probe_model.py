@@ -28,7 +28,7 @@ from sonant.analysis import (
     Estimate,
     Measure,
     Split,
-    Standardiser,
+    Standardizer,
     bootstrap_interval,
     cosine_scores,
     layer_table,
@@ -58,19 +58,19 @@ TITLES = {
 MANIFESTS = {"keywords": "keywords/commands", "digits": "keywords/digits", "sid": "speaker/sid"}
 POOLS = ("mean", "mean+std")
 CHUNK_CLIPS = 128
-SCORINGS = ("cosine", "centred cosine", "standardised cosine")
+SCORINGS = ("cosine", "centered cosine", "standardized cosine")
 METHOD = """\
 Percent, [95 % bootstrap interval].
 
-- Accuracy: features standardised on train; multinomial logistic regression, its L2 strength chosen on dev; measured
+- Accuracy: features standardized on train; multinomial logistic regression, its L2 strength chosen on dev; measured
   once on test. The interval draws speakers for keywords (the splits share none), clips elsewhere. The layer in bold was
   chosen on dev.
-- Verification: the cosine of two recordings as they are, after centring, or after standardising with the
+- Verification: the cosine of two recordings as they are, after centering, or after standardizing with the
   identification training clips, whose speakers are not in the trials. Which of the three, and which layer, was chosen
   for every system by the EER over all pairs of the identification dev and test clips. The interval draws speakers.
 - Layer 0 is the input of the first block, i the raw output of block i.
-- MFCC: 13 coefficients with first and second slopes. Random weights: the same architecture as first initialised (a
-  BERT on codes keeps the trained quantiser); where several seeds were run, their mean and [lowest, highest].
+- MFCC: 13 coefficients with first and second slopes. Random weights: the same architecture as first initialized (a
+  BERT on codes keeps the trained quantizer); where several seeds were run, their mean and [lowest, highest].
 """
 
 
@@ -208,7 +208,7 @@ def systems(options: argparse.Namespace) -> Iterator[tuple[System, list[str]]]:
 
 
 def untrained(model: Backbone) -> Backbone:
-    """Return the architecture with new random weights; a BERT on codes keeps the quantiser that it was trained on."""
+    """Return the architecture with new random weights; a BERT on codes keeps the quantizer that it was trained on."""
     if isinstance(model, DiscreteBERT):
         return on_tokenizer(model.config, model.tokenizer, model.vocabulary.codes[model.vocabulary.words])
     return build(model.config)
@@ -273,7 +273,7 @@ def speakers_drawn(task: str, recordings: Sequence[Recording]) -> list[str] | No
 
 
 def verify(corpus: Corpus, features: Features, pool: str) -> Points:
-    """Return the EER of the trials for every layer; clips of other speakers standardise vectors and choose scorings."""
+    """Return the EER of the trials for every layer; clips of other speakers standardize vectors and choose scorings."""
     trials = corpus.trials()
     train, dev, test = corpus.splits("sid")
     background = features.of(train, pool)
@@ -284,17 +284,17 @@ def verify(corpus: Corpus, features: Features, pool: str) -> Points:
     tuning_labels = speakers[tuning_pairs[:, 0]] == speakers[tuning_pairs[:, 1]]
     points = []
     for layer in range(vectors.shape[1]):
-        standardisers = (
+        standardizers = (
             None,
-            Standardiser.fit(background[:, layer], scale=False),
-            Standardiser.fit(background[:, layer]),
+            Standardizer.fit(background[:, layer], scale=False),
+            Standardizer.fit(background[:, layer]),
         )
         tuning_eers = [
-            eer(cosine_scores(tuning[:, layer], tuning_pairs, standardiser=standardiser), tuning_labels)
-            for standardiser in standardisers
+            eer(cosine_scores(tuning[:, layer], tuning_pairs, standardizer=standardizer), tuning_labels)
+            for standardizer in standardizers
         ]
         scores = [
-            cosine_scores(vectors[:, layer], trials.pairs, standardiser=standardiser) for standardiser in standardisers
+            cosine_scores(vectors[:, layer], trials.pairs, standardizer=standardizer) for standardizer in standardizers
         ]
         best = int(np.argmin(tuning_eers))
         value = eer(scores[best], trials.labels)
@@ -399,7 +399,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, help="folder that keeps features between runs")
     parser.add_argument("--tasks", nargs="+", choices=TITLES, default=list(TITLES))
     parser.add_argument("--pools", nargs="+", choices=POOLS, default=list(POOLS))
-    parser.add_argument("--random-seeds", type=int, default=3, help="random initialisations; 0 for none")
+    parser.add_argument("--random-seeds", type=int, default=3, help="random initializations; 0 for none")
     parser.add_argument("--sid-speakers", type=int, help="keep only so many identification speakers, by name")
     parser.add_argument("--precision", help="of the arithmetic: bfloat16, int8; left out: that of the weights")
     parser.add_argument("--threads", type=int, help="of torch")

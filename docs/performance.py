@@ -35,7 +35,7 @@ What makes the difference:
 - **No square of the length in memory.** WavLM's position bias is looked up from its table inside the attention, clip by clip and block by block; nothing of (frames × frames) is ever kept.
 - **Matrix products in the layout that the machine likes.** `sonant.inference.prepare` reorders the weights once, folds what can be folded, and fuses what stands between the products. The results are those of the plain modules, to rounding. Only modules of this package that nobody has altered are replaced; the rest of [a model that you changed](embedding.md#a-model-that-you-changed) runs as it is.
 - **Few sizes.** oneDNN compiles each product for its number of rows and keeps the code, half a megabyte a time. Rows are therefore computed in pieces of few sizes, so that recordings of ever new lengths neither wait for the compiler nor fill the memory; a padded remainder costs 1.5 % of the products on average. Over 2,000 clips of random length the process of the small WavLM grows from 328 to 562 MiB, and one of transformers from 437 to 1,604 ([the curve](memory.md)).
-- **Lower precision where it is safe.** `precision="bfloat16"` multiplies in bfloat16 and adds up, normalises and takes softmax in float32; `"int8"` takes integers for the feed-forward layers besides.
+- **Lower precision where it is safe.** `precision="bfloat16"` multiplies in bfloat16 and adds up, normalizes and takes softmax in float32; `"int8"` takes integers for the feed-forward layers besides.
 - **Integers that stay near float32.** A few channels of a trained Transformer are many times as large as the others, and would make every step of eight bits coarse: their range is shared out between inputs and weights first (SmoothQuant), by what a run on a fixed trial recording shows. On the same recording all states are compared with those in float32, frame by frame, as they are and with all channels equally large: the promise is a cosine of 0.995, half of that distance is allowed on the trial recording, and blocks that take more stay in floats and are named by a `ModelWarning`. This takes a few runs on 3 s of audio when a model is first used in int8.
 - **Arithmetic chosen by trial.** What a processor says of itself is not believed: each kind of product (linear layers, the extractor's convolutions, the positional one, the conformer's) is tried once a process, in 0.1 to 0.3 s, for a short clip and a longer one, and is computed in bfloat16 only where that takes 10 % less time than float32. So a lesser precision is never the slower one; where most of the work stays in a higher precision, a `ModelWarning` says so. On a Xeon with AVX512-BF16 and without AMX (339 GFLOP/s in float32, 179 in bfloat16, 1,474 in int8) `"bfloat16"` is float32, and `"int8"` takes integers beside float32: by the operations of WavLM Large that is 1.7 times as fast as float32.
 
@@ -47,9 +47,9 @@ How to read the tables: times are medians over passes in which the systems took 
 INTEGERS = """\
 ## Values in int8
 
-What smoothing does, whether a machine multiplies integers fast or not: the lowest cosine of any frame of any state with its own in float32, of recordings of speech; as it is, with every channel over its root mean square (which models are judged by), and with channels standardised. Outliers are channels 10 to 30 times as large, in turn layer by layer, as in trained Transformers. Random weights are harsher than trained ones: their frames hardly differ from their mean, which standardising takes away.
+What smoothing does, whether a machine multiplies integers fast or not: the lowest cosine of any frame of any state with its own in float32, of recordings of speech; as it is, with every channel over its root mean square (which models are judged by), and with channels standardized. Outliers are channels 10 to 30 times as large, in turn layer by layer, as in trained Transformers. Random weights are harsher than trained ones: their frames hardly differ from their mean, which standardizing takes away.
 
-| model | in integers | as it is | equalised | standardised |
+| model | in integers | as it is | equalized | standardized |
 |---|---|---|---|---|
 | sonant/wavlm-tiny | plain | 0.9999 | 0.9999 | 0.9999 |
 | | smoothed | 0.9999 | 0.9999 | 0.9999 |
@@ -176,7 +176,7 @@ def outliers(precisions: Results) -> Iterator[str]:
     yield (
         "Trained Transformers have a few channels that are far larger than the others. Here three channels are 10 to "
         "30 times as large: of the gains of both norms, of the first linear layer of the feed-forward, or of the "
-        "second, in turn layer by layer. *Standardised* is the lowest cosine of a frame whose channels have mean 0 and "
+        "second, in turn layer by layer. *Standardized* is the lowest cosine of a frame whose channels have mean 0 and "
         "deviation 1 in the reference, as a linear probe sees them; in the plain cosine large channels hide what the "
         "others lost."
     )

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
-COLOURS = 96  # of a picture's palette: a quarter of the size, and no difference to the eye
+COLORS = 96  # of a picture's palette: a quarter of the size, and no difference to the eye
 SIZE = {"width": 1180, "height": 760}
 
 
@@ -38,7 +38,7 @@ def matrix(page: Page) -> None:
     page.locator("[data-section=embed]").evaluate("(section) => section.scrollIntoView()")
 
 
-def catalogue(page: Page) -> None:
+def catalog(page: Page) -> None:
     page.goto("/")
 
 
@@ -52,7 +52,7 @@ def main() -> None:
     with running(settings) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, show, theme in (
-            ("catalogue", catalogue, "light"),
+            ("catalog", catalog, "light"),
             ("playground", playground, "light"),
             ("playground_layers", matrix, "dark"),
         ):
@@ -61,7 +61,7 @@ def main() -> None:
             page.evaluate("() => document.activeElement?.blur()")
             page.screenshot(path=folder / f"{name}.png")
             page.close()
-            picture = Image.open(folder / f"{name}.png").convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+            picture = Image.open(folder / f"{name}.png").convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
             picture.save(IMAGES / f"serving_{name}.png", optimize=True)
             print(f"docs/images/serving_{name}.png: {(IMAGES / f'serving_{name}.png').stat().st_size // 1024} KiB")
         browser.close()

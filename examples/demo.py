@@ -93,7 +93,7 @@ def _recordings_table(recordings: list[Recording], encoder: sonant.SpeechEncoder
 
 
 def _similarity_table(recordings: list[Recording], similarity: np.ndarray) -> Table:
-    """Cosines in two digits, coloured from blue (unlike) to red (alike)."""
+    """Cosines in two digits, colored from blue (unlike) to red (alike)."""
     table = Table(box=None, pad_edge=False, padding=(0, 0), header_style=FAINT)
     table.add_column("who sounds alike?", no_wrap=True)
     for recording in recordings:
@@ -105,7 +105,7 @@ def _similarity_table(recordings: list[Recording], similarity: np.ndarray) -> Ta
 
 
 def _warmth(value: float) -> str:
-    """A colour between blue (-1), white (0) and red (+1)."""
+    """A color between blue (-1), white (0) and red (+1)."""
     cold, warm = np.array([120, 160, 230]), np.array([240, 120, 100])
     mixed = np.array([250, 250, 250]) * (1 - abs(value)) + (warm if value > 0 else cold) * abs(value)
     return "#" + "".join(f"{round(float(channel)):02x}" for channel in np.clip(mixed, 0, 255))
@@ -205,13 +205,13 @@ def _draw_layers(axes, states: np.ndarray, seconds: float) -> None:  # noqa: ANN
     """A band a layer: the first three principal components of its frames as red, green and blue.
 
     Components have neither order nor sign of their own, so each layer's are turned towards those of the layer below:
-    where colours change from band to band, the features do.
+    where colors change from band to band, the features do.
     """
     parts = [_principal(state) for state in states]
     for below, part in pairwise(parts):
         left, _, right = np.linalg.svd(part.T @ below)
         part[:] = part @ left @ right
-    bands = np.stack([_as_colours(part) for part in parts])  # (layers + 1, frames, 3)
+    bands = np.stack([_as_colors(part) for part in parts])  # (layers + 1, frames, 3)
     axes.imshow(
         bands, origin="lower", aspect="auto", extent=(0, seconds, -0.5, len(bands) - 0.5), interpolation="nearest"
     )
@@ -219,7 +219,7 @@ def _draw_layers(axes, states: np.ndarray, seconds: float) -> None:  # noqa: ANN
         axes.axhline(edge - 0.5, color="white", linewidth=1.2)
     step = max(1, len(bands) // 9)
     axes.set(
-        title="features by layer: their three principal components as colours", xlabel="seconds", ylabel="layer",
+        title="features by layer: their three principal components as colors", xlabel="seconds", ylabel="layer",
         yticks=range(0, len(bands), step),
     )  # fmt: skip
 
@@ -230,7 +230,7 @@ def _principal(frames: np.ndarray) -> np.ndarray:
     return left[:, :3] * np.sqrt(len(frames))
 
 
-def _as_colours(parts: np.ndarray) -> np.ndarray:
+def _as_colors(parts: np.ndarray) -> np.ndarray:
     """Red, green and blue between dark and light, never glaring."""
     low, high = np.percentile(parts, [1, 99], axis=0)
     return 0.13 + 0.8 * np.clip((parts - low) / np.maximum(high - low, 1e-9), 0, 1)

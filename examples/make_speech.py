@@ -32,7 +32,7 @@ class Voice:
     folder: str
     speaker: str
     credit: str
-    licence: str
+    license: str
 
 
 VOICES = {
@@ -87,7 +87,7 @@ def main(unpacked: Path) -> None:
                 "speaker": voice.speaker,
                 "language": language,
                 "text": texts(unpacked, language)[source],
-                "licence": voice.licence,
+                "license": voice.license,
                 "credit": voice.credit,
                 "source": f"asterisk-core-sounds-{language}-g722: {voice.folder}/{source}.g722",
             }

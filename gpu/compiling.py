@@ -48,7 +48,7 @@ def compile_all(contact: Contact) -> Iterator[Fact]:
 
 
 def jobs(contact: Contact) -> list[Callable[[], object]]:
-    """Return calls, each of which compiles a few kernels; neighbours go to different processes."""
+    """Return calls, each of which compiles a few kernels; neighbors go to different processes."""
     sorts = [(*sort, dropout) for sort in (*ATTENTION, *WIDE_HEADS) for dropout in (0.0, 0.3)]
     return [
         *(partial(both_ways, contact, *sort) for sort in sorts),

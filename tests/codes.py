@@ -1,4 +1,4 @@
-"""Small models over discretised speech, with random weights that make their outputs differ."""
+"""Small models over discretized speech, with random weights that make their outputs differ."""
 
 import itertools
 from typing import Any

@@ -211,12 +211,12 @@ def test_normalize_gives_unit_vectors(encoder: SpeechEncoder) -> None:
     assert abs(np.linalg.norm(encoder.encode(clip(1), pool="mean", normalize=True)) - 1) < 1e-5
 
 
-def test_the_waveform_is_normalised_where_the_checkpoint_wants_it() -> None:
+def test_the_waveform_is_normalized_where_the_checkpoint_wants_it() -> None:
     config = replace(CONFIG, extractor_norm="layer", normalize=True)
     wanting, plain = make(config), make(replace(config, normalize=False))
     wave = 0.01 * clip(1) + 0.3
-    normalised = normalize_waveform(torch.from_numpy(wave), config.normalize_epsilon).numpy()
-    expected = plain.encode(normalised)
+    normalized = normalize_waveform(torch.from_numpy(wave), config.normalize_epsilon).numpy()
+    expected = plain.encode(normalized)
     np.testing.assert_allclose(wanting.encode(wave), expected, rtol=1e-3, atol=1e-4)
     assert np.abs(plain.encode(wave) - expected).max() > 0.05
 

@@ -182,11 +182,11 @@ def test_commands_are_described() -> None:
 
 
 def test_table_of_models_is_current() -> None:
-    spec = spec_from_file_location("catalogue", DOCS / "catalogue.py")
-    catalogue = module_from_spec(spec)
-    spec.loader.exec_module(catalogue)
-    page = catalogue.PAGE.read_text(encoding="utf-8")
-    assert page == catalogue.written(page), "run: python docs/catalogue.py"
+    spec = spec_from_file_location("catalog", DOCS / "catalog.py")
+    catalog = module_from_spec(spec)
+    spec.loader.exec_module(catalog)
+    page = catalog.PAGE.read_text(encoding="utf-8")
+    assert page == catalog.written(page), "run: python docs/catalog.py"
     assert "wavlm-base" in page
 
 

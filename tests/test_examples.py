@@ -49,11 +49,11 @@ def test_text_has_a_plausible_length(recording):
 
 
 @each_recording
-def test_licence_and_credit_stand_in_the_notices(recording):
+def test_license_and_credit_stand_in_the_notices(recording):
     copyright_text = (SPEECH / "COPYRIGHT").read_text(encoding="utf-8")
     readme = (SPEECH / "README.md").read_text(encoding="utf-8")
     name, address = recording["credit"].split(", ")
-    assert f"License: {recording['licence']}\n" in copyright_text
+    assert f"License: {recording['license']}\n" in copyright_text
     assert name in copyright_text
     assert name in readme
     assert address in copyright_text

@@ -42,7 +42,7 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def one_line(text: str) -> str:
-    r"""Text whose control characters and ends of lines are escaped: the byte 1b, which begins a colour, as \x1b."""
+    r"""Text whose control characters and ends of lines are escaped: the byte 1b, which begins a color, as \x1b."""
     return _CONTROLS.sub(lambda match: "".join(f"\\x{byte:02x}" for byte in match[0].encode()), text)
 
 

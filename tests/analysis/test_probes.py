@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sonant.analysis import (
     ProbeResult,
     Split,
-    Standardiser,
+    Standardizer,
     bootstrap_interval,
     chosen_layer,
     cosine_scores,
@@ -25,11 +25,11 @@ CLASSES = ("down", "left", "right")
 
 
 def clips(seed, num_clips=90, dim=6, *, distance=8.0):
-    """Gaussian clouds around one centre a class; the centres are the same for every seed."""
-    centres = np.random.default_rng(99).normal(size=(len(CLASSES), dim))
+    """Gaussian clouds around one center a class; the centers are the same for every seed."""
+    centers = np.random.default_rng(99).normal(size=(len(CLASSES), dim))
     generator = np.random.default_rng(seed)
     labels = np.arange(num_clips) % len(CLASSES)
-    features = distance * centres[labels] + generator.normal(size=(num_clips, dim))
+    features = distance * centers[labels] + generator.normal(size=(num_clips, dim))
     return Split(features.astype(np.float32), [CLASSES[label] for label in labels])
 
 
@@ -72,11 +72,11 @@ def test_dev_chooses_the_strength():
 def test_the_fit_is_scikit_learns(l2):
     train, dev = clips(0, 120, 10, distance=0.7), clips(1, distance=0.7, dim=10)
     probe = fit_probe(train, dev, l2_strengths=[l2])
-    scaled = probe.standardiser(train.features)
+    scaled = probe.standardizer(train.features)
     reference = LogisticRegression(C=1 / (l2 * len(scaled)), tol=1e-8, max_iter=5000).fit(scaled, train.labels)
     assert probe.classes == tuple(reference.classes_)
     np.testing.assert_allclose(probe.weight, reference.coef_, atol=2e-3 * np.abs(reference.coef_).max())
-    assert probe.predict(dev.features) == reference.predict(probe.standardiser(dev.features)).tolist()
+    assert probe.predict(dev.features) == reference.predict(probe.standardizer(dev.features)).tolist()
 
 
 def test_a_path_of_strengths_ends_where_a_single_fit_does():
@@ -174,18 +174,18 @@ def test_cosine_is_symmetric_bounded_and_blind_to_length(seed):
     assert scores[0] == pytest.approx(first @ second / np.sqrt(first @ first * (second @ second)))
 
 
-def test_centring_takes_a_common_offset_out():
+def test_centering_takes_a_common_offset_out():
     features = np.array([[101.0, 100.0], [99.0, 100.0], [101.0, 100.1]])
-    centred = Standardiser(mean=np.array([100.0, 100.0]), scale=np.ones(2))
+    centered = Standardizer(mean=np.array([100.0, 100.0]), scale=np.ones(2))
     pairs = [[0, 1], [0, 2]]
     assert cosine_scores(features, pairs).min() > 0.99
-    np.testing.assert_allclose(cosine_scores(features, pairs, standardiser=centred), [-1, 1], atol=0.01)
+    np.testing.assert_allclose(cosine_scores(features, pairs, standardizer=centered), [-1, 1], atol=0.01)
 
 
-def test_centring_alone_keeps_the_scale():
+def test_centering_alone_keeps_the_scale():
     features = np.random.default_rng(8).normal(3, 5, size=(50, 4))
-    centred, standard = Standardiser.fit(features, scale=False)(features), Standardiser.fit(features)(features)
-    np.testing.assert_allclose(centred, features - features.mean(0), atol=1e-5)
+    centered, standard = Standardizer.fit(features, scale=False)(features), Standardizer.fit(features)(features)
+    np.testing.assert_allclose(centered, features - features.mean(0), atol=1e-5)
     np.testing.assert_allclose(standard.std(0), 1, atol=1e-5)
     np.testing.assert_allclose(standard.mean(0), 0, atol=1e-5)
 

@@ -104,11 +104,11 @@ def test_faults_are_told_of_recordings_though_channels_are_computed(encoder: Spe
 def test_units_transcripts_and_speakers_of_each_channel(tmp_path: Path) -> None:
     stereo = noise(3.0, 2)
     call = as_flac(stereo)
-    recogniser = sonant.load(write_ctc(tmp_path / "ctc"))
-    transcripts = recogniser.transcribe([call], channel="all")[0]
-    assert transcripts == [recogniser.transcribe(call, channel=0), recogniser.transcribe(call, channel=1)]
-    assert transcripts[0].text == recogniser.transcribe(stereo[:, 0]).text
-    assert sonant.transcribe(call, model=recogniser, channel="all") == transcripts
+    recognizer = sonant.load(write_ctc(tmp_path / "ctc"))
+    transcripts = recognizer.transcribe([call], channel="all")[0]
+    assert transcripts == [recognizer.transcribe(call, channel=0), recognizer.transcribe(call, channel=1)]
+    assert transcripts[0].text == recognizer.transcribe(stereo[:, 0]).text
+    assert sonant.transcribe(call, model=recognizer, channel="all") == transcripts
 
     diarizer = sonant.load(write_frame_classifier(tmp_path / "frames"))
     alone = [diarizer.diarize(call, channel=channel) for channel in (0, 1)]
@@ -117,7 +117,7 @@ def test_units_transcripts_and_speakers_of_each_channel(tmp_path: Path) -> None:
             [f"channel_{channel}_{turn.speaker}" for turn in turns] for channel, turns in enumerate(alone)
         ]
     assert any(alone)
-    clustered = recogniser.diarize(call, channel="all", num_speakers=1)
+    clustered = recognizer.diarize(call, channel="all", num_speakers=1)
     assert [{turn.speaker for turn in turns} for turns in clustered] == [
         {f"channel_{channel}_speaker_0"} for channel in (0, 1)
     ]

@@ -20,7 +20,7 @@ from sonant.pretraining.kmeans import KMeans
 from tests.shapes import TINY
 
 
-def test_a_model_of_the_catalogue_goes_by_its_last_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_of_the_catalog_goes_by_its_last_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shipped = sonant.load("sonant/wavlm-tiny")
     assert sonant.load("wavlm-tiny").revision == sonant.load("WavLM-tiny").revision == shipped.revision

@@ -45,7 +45,7 @@ def clips() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def recogniser(tmp_path_factory: pytest.TempPathFactory) -> SpeechEncoder:
+def recognizer(tmp_path_factory: pytest.TempPathFactory) -> SpeechEncoder:
     return sonant.load(write_ctc(tmp_path_factory.mktemp("ctc")))
 
 
@@ -59,8 +59,8 @@ def diarizer(tmp_path_factory: pytest.TempPathFactory) -> SpeechEncoder:
     return sonant.load(write_frame_classifier(tmp_path_factory.mktemp("frames")))
 
 
-def test_abilities(recogniser: SpeechEncoder, verifier: SpeechEncoder, diarizer: SpeechEncoder) -> None:
-    assert recogniser.abilities == ("embeddings", "transcription")
+def test_abilities(recognizer: SpeechEncoder, verifier: SpeechEncoder, diarizer: SpeechEncoder) -> None:
+    assert recognizer.abilities == ("embeddings", "transcription")
     assert verifier.abilities == ("embeddings", "verification")
     assert diarizer.abilities == ("embeddings", "diarization")
     assert CATALOG["facebook/wav2vec2-base-960h"].abilities == ("embeddings", "transcription")
@@ -72,9 +72,9 @@ def test_abilities(recogniser: SpeechEncoder, verifier: SpeechEncoder, diarizer:
 
 
 def test_a_batch_answers_as_each_alone(
-    recogniser: SpeechEncoder, verifier: SpeechEncoder, diarizer: SpeechEncoder, clips: list[np.ndarray]
+    recognizer: SpeechEncoder, verifier: SpeechEncoder, diarizer: SpeechEncoder, clips: list[np.ndarray]
 ) -> None:
-    assert [t.text for t in recogniser.transcribe(clips)] == [recogniser.transcribe(clip).text for clip in clips]
+    assert [t.text for t in recognizer.transcribe(clips)] == [recognizer.transcribe(clip).text for clip in clips]
     vectors = verifier.speaker_vectors(clips)
     assert [vector.shape for vector in vectors] == [(XVECTOR_DIM,)] * 3
     for vector, clip in zip(vectors, clips, strict=True):
@@ -82,10 +82,10 @@ def test_a_batch_answers_as_each_alone(
     assert diarizer.diarize(clips) == [diarizer.diarize(clip) for clip in clips]
 
 
-def test_windows_answer_nearly_as_the_whole(recogniser: SpeechEncoder, verifier: SpeechEncoder) -> None:
+def test_windows_answer_nearly_as_the_whole(recognizer: SpeechEncoder, verifier: SpeechEncoder) -> None:
     wave = speech("fr-june-busy")
-    whole = recogniser.transcribe(wave)
-    parts = recogniser.transcribe(wave, window_seconds=4, overlap_seconds=2)
+    whole = recognizer.transcribe(wave)
+    parts = recognizer.transcribe(wave, window_seconds=4, overlap_seconds=2)
     assert parts.duration_seconds == whole.duration_seconds == pytest.approx(len(wave) / RATE)
     assert parts.words[-1].end_seconds == pytest.approx(whole.words[-1].end_seconds, abs=0.1)
     alike = {(w.text, w.start_seconds) for w in whole.words} & {(w.text, w.start_seconds) for w in parts.words}
@@ -163,11 +163,11 @@ def states_for(encoder: SpeechEncoder, wave: np.ndarray) -> Packed:
     return Packed.pack([encoder.encode(wave, layer=layers, to="torch").transpose(0, 1)])
 
 
-def test_unusable_recordings_are_told_of(recogniser: SpeechEncoder, clips: list[np.ndarray]) -> None:
+def test_unusable_recordings_are_told_of(recognizer: SpeechEncoder, clips: list[np.ndarray]) -> None:
     told: list[tuple[int, str]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        results = recogniser.transcribe(
+        results = recognizer.transcribe(
             [clips[0], b"no audio", clips[1]],
             on_error="skip",
             on_failure=lambda item, error: told.append((item, type(error).__name__)),
@@ -175,23 +175,23 @@ def test_unusable_recordings_are_told_of(recogniser: SpeechEncoder, clips: list[
     assert [result is None for result in results] == [False, True, False]
     assert told == [(1, "UndecodableAudio")]
     with pytest.warns(UserWarning, match="1 of 2 recordings could not be used") as caught:
-        recogniser.transcribe([clips[0], b"no audio"], on_error="skip")
+        recognizer.transcribe([clips[0], b"no audio"], on_error="skip")
     assert caught[0].filename == __file__
 
 
-def test_no_head_for_it(recogniser: SpeechEncoder, verifier: SpeechEncoder, clips: list[np.ndarray]) -> None:
+def test_no_head_for_it(recognizer: SpeechEncoder, verifier: SpeechEncoder, clips: list[np.ndarray]) -> None:
     with pytest.raises(ConfigurationError, match=r"no head for it \(ctc\).*facebook/"):
         verifier.transcribe(clips[0])
     with pytest.raises(ConfigurationError, match=r"microsoft/wavlm-base-sv"):
-        recogniser.verify(clips[0], clips[1])
+        recognizer.verify(clips[0], clips[1])
     with pytest.raises(ConfigurationError, match=r"Give num_speakers\. .*microsoft/wavlm-base-sd"):
-        recogniser.diarize(clips[0])
+        recognizer.diarize(clips[0])
     with pytest.raises(ConfigurationError, match=r"num_speakers, or threshold"):
         verifier.diarize(clips[0])
     with pytest.raises(ConfigurationError, match="expected at least 1"):
         verifier.diarize(clips[0], num_speakers=0)
     with pytest.raises(UnknownName, match="ability"):
-        recogniser.head_task("embeddings")
+        recognizer.head_task("embeddings")
 
 
 def test_tokens_without_names(tmp_path: Path, clips: list[np.ndarray]) -> None:
@@ -231,10 +231,10 @@ def test_phonemes(tmp_path: Path, clips: list[np.ndarray]) -> None:
     assert transcript.text == " ".join(word.text for word in transcript.words)
 
 
-def test_heads_are_kept_when_saved(recogniser: SpeechEncoder, tmp_path: Path, clips: list[np.ndarray]) -> None:
-    recogniser.save_pretrained(tmp_path)
+def test_heads_are_kept_when_saved(recognizer: SpeechEncoder, tmp_path: Path, clips: list[np.ndarray]) -> None:
+    recognizer.save_pretrained(tmp_path)
     assert json.loads((tmp_path / "vocab.json").read_text())["|"] == 4
-    assert sonant.transcribe(clips[0], model=tmp_path) == recogniser.transcribe(clips[0])
+    assert sonant.transcribe(clips[0], model=tmp_path) == recognizer.transcribe(clips[0])
 
 
 def test_heads_stay_in_float32(tmp_path: Path, clips: list[np.ndarray]) -> None:

@@ -86,15 +86,15 @@ def test_so_are_units_and_what_heads_say_and_what_is_loaded(mode: str, tmp_path:
     kmeans = KMeans(torch.randn(5, 32, generator=torch.Generator().manual_seed(0)))
 
     def everything() -> list[Any]:
-        recogniser, verifier, diarizer, classifier = map(sonant.load, folders)
+        recognizer, verifier, diarizer, classifier = map(sonant.load, folders)
         loaded = sonant.load("sonant/wavlm-tiny")
         return [
-            recogniser.transcribe(CLIPS),
+            recognizer.transcribe(CLIPS),
             [vector.tolist() for vector in verifier.speaker_vectors(CLIPS)],
             verifier.diarize(CLIPS[2], num_speakers=2),
             diarizer.diarize(CLIPS),
             classifier.classify(CLIPS),
-            [units.tolist() for units in recogniser.units(CLIPS, kmeans=kmeans, layer=2)],
+            [units.tolist() for units in recognizer.units(CLIPS, kmeans=kmeans, layer=2)],
             loaded.encode(CLIPS[0], pool="mean+std", normalize=True).tolist(),
         ]
 

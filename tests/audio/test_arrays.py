@@ -173,8 +173,8 @@ def test_numbers_at_the_wrong_scale_warn(encode):
         assert read[1] == -32000
         with pytest.warns(AudioWarning, match="32768"):
             list(audio.blocks(source))
-    standardised = np.random.default_rng(0).standard_cauchy(16000).clip(-80, 80)  # to unit variance, with long pauses
-    audio.read(standardised)
+    standardized = np.random.default_rng(0).standard_cauchy(16000).clip(-80, 80)  # to unit variance, with long pauses
+    audio.read(standardized)
 
 
 @pytest.mark.parametrize(("container", "codec"), [("adts", "aac"), ("mp4", "aac"), ("webm", "libopus")])

@@ -42,7 +42,7 @@ def test_several_clips_equal_transformers_padded_batch() -> None:
         assert (ours(clip) - expected).abs().max() < 1e-4
 
 
-def test_frames_are_normalised_and_joined_in_order() -> None:
+def test_frames_are_normalized_and_joined_in_order() -> None:
     clip = torch.from_numpy(wave(16_080))  # 99 mel frames: the last finds no partner, but counts in the statistics
     single, pairs = stacked_fbank(clip, stack=1), stacked_fbank(clip)
     assert single.shape == (99, 80)

@@ -58,8 +58,8 @@ def test_a_large_channel_does_not_hide_what_the_others_lost(tmp_path: Path):
     changed[1][0][2, 1:] *= -1
     found = deviation(changed, tmp_path)
     assert found.cosine > 0.999
-    assert found.standardised < 0.5
-    assert found.standardised_at == "1"
+    assert found.standardized < 0.5
+    assert found.standardized_at == "1"
 
 
 def test_a_channel_that_does_not_change_counts_as_rounded(tmp_path: Path):
@@ -71,4 +71,4 @@ def test_a_channel_that_does_not_change_counts_as_rounded(tmp_path: Path):
     for clips in given.values():
         for clip in clips:
             clip[:, 0] += 0.01  # less than bfloat16 can say of 100
-    assert deviation(given, tmp_path).standardised > 0.999
+    assert deviation(given, tmp_path).standardized > 0.999

@@ -26,6 +26,6 @@ def test_int8_values(capsys: pytest.CaptureFixture[str]) -> None:
     speech = Path(__file__).parents[2] / "examples" / "speech"
     int8_values.main(["--model", "tiny:outliers", "--audio", str(speech), "--seconds", "0.5"])
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()[2:]]
-    equalised = {row[1].split(",")[0]: float(row[3]) for row in rows}
-    assert equalised["beside integers"] >= equalised["int8"] > equalised["int8 without smoothing"]
-    assert equalised["as readied"] >= 0.995
+    equalized = {row[1].split(",")[0]: float(row[3]) for row in rows}
+    assert equalized["beside integers"] >= equalized["int8"] > equalized["int8 without smoothing"]
+    assert equalized["as readied"] >= 0.995

@@ -1,4 +1,4 @@
-"""Files of the BERT on discretised speech and of text from codes: names, dictionaries, tokenizers."""
+"""Files of the BERT on discretized speech and of text from codes: names, dictionaries, tokenizers."""
 
 from argparse import Namespace
 from collections.abc import Mapping

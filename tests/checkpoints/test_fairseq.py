@@ -236,7 +236,7 @@ class TestRefusals:
             ("layer_type", "conformer", "kind of layer"),
             ("conv_pos_batch_norm", True, "batch norm"),
             ("pos_conv_depth", 5, "stack"),
-            ("quantize_input", True, "quantised"),
+            ("quantize_input", True, "quantized"),
             ("target_glu", True, "gated"),
             ("extractor_mode", "mel", "extractor_mode"),
             ("_name", "data2vec_multi", "data2vec"),

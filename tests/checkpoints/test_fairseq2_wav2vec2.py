@@ -97,7 +97,7 @@ def test_into_other_layouts(tmp_path, weights, name, to):
         assert not differing(again.heads[kind].tensors, head.tensors)
 
 
-# Of omniASR: the shape, the width of the quantiser, and the parameters that its authors' README gives for the model
+# Of omniASR: the shape, the width of the quantizer, and the parameters that its authors' README gives for the model
 # with the head of pretraining, and with that of CTC.
 SIZES = {
     "300M": ({"dim": 1024, "num_layers": 24, "feed_forward_dim": 4096}, 768, 317_390_592, 325_494_996),
@@ -310,7 +310,7 @@ def test_a_shard_of_a_training_on_several_devices(tmp_path, weights):
         load_checkpoint(tmp_path / "sdp_00.pt")
 
 
-def test_a_quantiser_that_does_not_fit(tmp_path, weights):
+def test_a_quantizer_that_does_not_fit(tmp_path, weights):
     torch.save({"model": weights("layer norm") | {"quantizer.entries": torch.ones(10)}}, tmp_path / "x.pt")
     with pytest.raises(CheckpointMismatch, match=r"quantizer\.entries is \(10,\)"):
         load_checkpoint(tmp_path / "x.pt", overrides=HEADS)

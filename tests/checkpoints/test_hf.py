@@ -117,7 +117,7 @@ def test_types_are_kept(tmp_path, theirs_of, dtype):
 
 
 @pytest.mark.parametrize(("norm", "flag"), [("group", True), ("group", False), ("layer", True), ("layer", False)])
-def test_normalisation_travels(tmp_path, theirs_of, norm, flag):
+def test_normalization_travels(tmp_path, theirs_of, norm, flag):
     theirs_of("wav2vec2", norm=norm).save_pretrained(tmp_path)
     assert load_checkpoint(tmp_path).normalize is (norm == "layer")  # nothing says it: as in the published models
     transformers.Wav2Vec2FeatureExtractor(do_normalize=flag).save_pretrained(tmp_path)

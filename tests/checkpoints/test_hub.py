@@ -237,13 +237,13 @@ def test_a_word_that_names_nothing(hub):
     with pytest.raises(UnknownName, match=r"no file or folder here.*'wavlm-tny'.*mean 'wavlm-tiny'") as raised:
         load_checkpoint("wavlm-tny")
     assert "`sonant models` lists" in str(raised.value)
-    assert len(str(raised.value)) < 300  # not the whole catalogue
+    assert len(str(raised.value)) < 300  # not the whole catalog
     assert hub.asked == []
 
 
 @pytest.mark.parametrize("name", [name for name, card in CATALOG.items() if card.address is not None])
 def test_a_file_that_is_on_no_hub(hub, name):
-    """The catalogue knows where it is to be had."""
+    """The catalog knows where it is to be had."""
     card = CATALOG[name]
     for spelling in (name, card.short_name):
         with pytest.raises(CheckpointUnavailable, match="from no hub") as caught:

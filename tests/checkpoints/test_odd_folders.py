@@ -149,46 +149,46 @@ class TestShards:
 
 
 WEIGHT = "wavlm.encoder.layers.0.attention.q_proj.weight"
-QUANTISED = {
+QUANTIZED = {
     "whole numbers": ({}, {WEIGHT: torch.ones(16, 16, dtype=torch.int8)}, "are int8, and nothing says how they are"),
     "bitsandbytes, eight bits": (
         {"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}},
         {WEIGHT: torch.ones(16, 16, dtype=torch.int8), f"{WEIGHT.removesuffix('.weight')}.SCB": torch.ones(16)},
-        "quantised by bitsandbytes .*load the original",
+        "quantized by bitsandbytes .*load the original",
     ),
     "bitsandbytes, four bits, not said": (
         {},
         {WEIGHT: torch.ones(128, 1, dtype=torch.uint8), f"{WEIGHT}.absmax": torch.ones(4)},
-        "quantised by bitsandbytes",
+        "quantized by bitsandbytes",
     ),
     "gptq": (
         {"quantization_config": {"quant_method": "gptq", "bits": 4}},
         {f"{WEIGHT.removesuffix('.weight')}.qweight": torch.ones(2, 16, dtype=torch.int32)},
-        "quantised by gptq",
+        "quantized by gptq",
     ),
     "scales": ({}, {f"{WEIGHT}_scale": torch.ones(1)}, "keeps scales beside the weights"),
 }
 
 
-@pytest.mark.parametrize("name", QUANTISED)
-def test_quantised_weights_are_refused_by_name(folder, name):
-    settings, tensors, says = QUANTISED[name]
+@pytest.mark.parametrize("name", QUANTIZED)
+def test_quantized_weights_are_refused_by_name(folder, name):
+    settings, tensors, says = QUANTIZED[name]
     change(folder, **settings)
     change_tensors(folder, lambda state: state | tensors)
     with pytest.raises(UnsupportedCheckpoint, match=says):
         load_checkpoint(folder)
 
 
-def test_a_note_on_quantisation_beside_whole_weights_changes_nothing(folder):
+def test_a_note_on_quantization_beside_whole_weights_changes_nothing(folder):
     change(folder, quantization_config={"quant_method": "torchao"})
     assert load_checkpoint(folder).family == "wavlm"
 
 
-def test_weights_that_pytorch_quantised_are_refused_by_name(folder):
+def test_weights_that_pytorch_quantized_are_refused_by_name(folder):
     (folder / "model.safetensors").unlink()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own: it will be removed
         layer = torch.quantize_per_tensor(torch.ones(2, 2), 0.1, 0, torch.qint8)
     torch.save({WEIGHT: layer}, folder / "pytorch_model.bin")
-    with pytest.raises(UnsupportedCheckpoint, match=r"pytorch_model\.bin: its weights are quantised by PyTorch"):
+    with pytest.raises(UnsupportedCheckpoint, match=r"pytorch_model\.bin: its weights are quantized by PyTorch"):
         load_checkpoint(folder)

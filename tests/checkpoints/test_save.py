@@ -32,5 +32,5 @@ def test_parts_that_no_format_knows_are_refused_before_anything_is_written(tmp_p
     other = build(WavLMConfig(**SMALL))
     parametrizations.weight_norm(other.get_submodule("encoder.layers.0.feed_forward.inner"))
     with pytest.raises(ConfigurationError, match="parametrizations"):
-        save_pretrained(other, tmp_path / "parametrised")
+        save_pretrained(other, tmp_path / "parametrized")
     assert not list(tmp_path.iterdir())

@@ -191,7 +191,7 @@ def test_options_that_a_file_leaves_out(write, container, default):
 
 
 def test_the_first_version(write):
-    """Its options had neither an activation nor a quantiser, but an encoder."""
+    """Its options had neither an activation nor a quantizer, but an encoder."""
     path = write(vq_type=..., encoder="cnn", aggregator="cnn", project_features="none", cross_sample_negatives=False)
     assert load_checkpoint(path).family == "wav2vec"
 
@@ -234,7 +234,7 @@ class TestRefusals:
         with pytest.raises(UnsupportedCheckpoint, match="vq_dim"):
             load_checkpoint(write("gumbel", vq_dim=8))
 
-    def test_another_quantiser(self, write):
+    def test_another_quantizer(self, write):
         with pytest.raises(UnsupportedCheckpoint, match="'fsq'"):
             load_checkpoint(write("gumbel", vq_type="fsq"))
 

@@ -121,7 +121,7 @@ def test_a_lost_admin_key_is_replaced(sonant, data):
 
     async def holder():
         async with Accounts(ServerSettings(data=data)) as accounts:
-            return await accounts.keys.recognise(secret)
+            return await accounts.keys.recognize(secret)
 
     found = asyncio.run(holder())
     assert (found.email, found.is_admin, "admin" in found.key.scopes) == ("admin@localhost", True, True)
@@ -168,12 +168,12 @@ def test_the_server_may_be_running(sonant, data):
     async def work():
         async with Accounts(ServerSettings(data=data)) as server:
             secret = (await asyncio.to_thread(sonant, "keys", "create", "x", "--user", "ada@example.org")).strip()
-            key = (await server.keys.recognise(secret)).key
+            key = (await server.keys.recognize(secret)).key
             busy = asyncio.gather(*(server.audit.record("x", by="test") for _ in range(200)))
             await asyncio.to_thread(sonant, "keys", "revoke", str(key.id))
             await busy
             server.keys._recent._entries.clear()  # as if recent.SECONDS had passed
-            return (await server.keys.recognise(secret)).key.state
+            return (await server.keys.recognize(secret)).key.state
 
     assert recent.SECONDS <= 10
     assert asyncio.run(work()) == "revoked"

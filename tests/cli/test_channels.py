@@ -68,8 +68,8 @@ def test_units(coder: str, calls: Path, tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_transcribe(calls: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = str(write_ctc(tmp_path / "ctc"))
-    recogniser = sonant.load(model)
-    call, mono = recogniser.transcribe([calls / "call.wav", calls / "mono.wav"], channel="all")
+    recognizer = sonant.load(model)
+    call, mono = recognizer.transcribe([calls / "call.wav", calls / "mono.wav"], channel="all")
     asked = ["transcribe", str(calls), "-m", model, "--channel", "all"]
     assert main(asked) == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]

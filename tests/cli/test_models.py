@@ -90,7 +90,7 @@ def test_the_list_fits_the_terminal(width: int, capsys, monkeypatch):
     assert [line.split()[0] for line in lines[1 : 1 + len(CATALOG)]] == list(CATALOG)
 
 
-def test_numbers_of_a_card_are_those_of_the_catalogue(capsys):
+def test_numbers_of_a_card_are_those_of_the_catalog(capsys):
     shown = answer(capsys, "models", "show", "wavlm-large")
     assert "ASR WER 3.51" in shown
     assert "0.590  0.650  1.328  [1]" in shown
@@ -172,7 +172,7 @@ def test_a_comparison_of_three_fits_a_terminal(width: int, capsys, monkeypatch):
             assert all(f"{score:g}" in shown for score in result.scores.values())
 
 
-def test_labelled_speech_grows_downwards_whichever_model_has_what(capsys):
+def test_labeled_speech_grows_downwards_whichever_model_has_what(capsys):
     shown = answer(capsys, "models", "compare", "wavlm-large", "wav2vec2-large-lv60")
     amounts = re.findall(r"^fine-tuned on (\d+ \w+), (?:no|4-gram|Transformer) language", shown, re.MULTILINE)
     assert list(dict.fromkeys(amounts)) == ["10 min", "1 h", "10 h", "100 h", "960 h"]
@@ -192,5 +192,5 @@ def test_one_model_is_no_comparison(names: list[str], capsys):
 
 
 def plain(text: str) -> str:
-    """Without the terminal's colours."""
+    """Without the terminal's colors."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)

@@ -16,7 +16,7 @@ ONE, OTHER = SPEECH / "en-allison-welcome.flac", SPEECH / "fr-june-queue.flac"
 
 
 @pytest.fixture(scope="module")
-def recogniser(tmp_path_factory: pytest.TempPathFactory) -> str:
+def recognizer(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(write_ctc(tmp_path_factory.mktemp("ctc")))
 
 
@@ -29,11 +29,11 @@ def recordings(tmp_path: Path) -> Path:
     return folder
 
 
-def test_one_recording_is_printed(recogniser: str, capsys: pytest.CaptureFixture[str]) -> None:
-    transcript = sonant.transcribe(ONE, model=recogniser)
-    assert main(["transcribe", str(ONE), "-m", recogniser]) == 0
+def test_one_recording_is_printed(recognizer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    transcript = sonant.transcribe(ONE, model=recognizer)
+    assert main(["transcribe", str(ONE), "-m", recognizer]) == 0
     assert capsys.readouterr().out == f"{transcript.text}\n"
-    assert main(["transcribe", str(ONE), "-m", recogniser, "-f", "json"]) == 0
+    assert main(["transcribe", str(ONE), "-m", recognizer, "-f", "json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["path"], answer["text"]) == (ONE.name, transcript.text)
     assert answer["words"][0] == {
@@ -46,29 +46,29 @@ def test_one_recording_is_printed(recogniser: str, capsys: pytest.CaptureFixture
 
 
 def test_several_go_into_a_file_or_a_folder(
-    recogniser: str, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recognizer: str, recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (recordings / "bad.wav").write_bytes(b"not audio")
-    assert main(["transcribe", str(recordings), "-m", recogniser]) == 1
+    assert main(["transcribe", str(recordings), "-m", recognizer]) == 1
     captured = capsys.readouterr()
     assert [line.split("\t")[0] for line in captured.out.splitlines()] == ["a.flac", "b.flac"]
     assert captured.err.startswith(f"{recordings / 'bad.wav'}: not audio")  # the name once
     lines = tmp_path / "out.jsonl"
-    assert main(["transcribe", str(recordings), "-m", recogniser, "-f", "json", "-o", str(lines)]) == 1
+    assert main(["transcribe", str(recordings), "-m", recognizer, "-f", "json", "-o", str(lines)]) == 1
     assert [json.loads(line)["path"] for line in lines.read_text().splitlines()] == ["a.flac", "b.flac"]
     (error,) = (tmp_path / "out.jsonl.errors.jsonl").read_text().splitlines()
     assert json.loads(error)["path"] == "bad.wav"
     titles = tmp_path / "titles"
-    assert main(["transcribe", str(recordings), "-m", recogniser, "-f", "vtt", "-o", str(titles)]) == 1
+    assert main(["transcribe", str(recordings), "-m", recognizer, "-f", "vtt", "-o", str(titles)]) == 1
     assert sorted(path.name for path in titles.iterdir()) == ["a.vtt", "b.vtt", "errors.jsonl"]
     assert (titles / "a.vtt").read_text().startswith("WEBVTT\n\n00:00:0")
     capsys.readouterr()
-    assert main(["transcribe", str(recordings), "-m", recogniser, "-f", "srt"]) == 2
+    assert main(["transcribe", str(recordings), "-m", recognizer, "-f", "srt"]) == 2
     assert "do not fit into one srt file" in capsys.readouterr().err
 
 
-def test_the_ending_names_the_format(recogniser: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["transcribe", str(ONE), "-m", recogniser, "-o"]
+def test_the_ending_names_the_format(recognizer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["transcribe", str(ONE), "-m", recognizer, "-o"]
     assert main([*command, str(tmp_path / "a.srt")]) == 0
     assert (tmp_path / "a.srt").read_text().startswith("1\n00:00:0")
     assert main([*command, str(tmp_path / "a.jsonl")]) == 0

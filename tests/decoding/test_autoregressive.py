@@ -85,7 +85,7 @@ def test_many_early_ends_do_not_cut_a_good_text_short() -> None:
     assert beam_search(Sure(0), torch.zeros(1), end=END, max_length=9, beam=3)[0].tokens == (0, 1, 3, 0, 1)
 
 
-def test_length_penalty_favours_longer_texts() -> None:
+def test_length_penalty_favors_longer_texts() -> None:
     lengths = [
         [
             len(beam_search(Table(seed), torch.zeros(1), end=END, max_length=8, beam=6, length_penalty=power)[0].tokens)

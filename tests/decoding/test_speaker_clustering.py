@@ -14,8 +14,8 @@ def voices(*sizes: int, dim: int = 20, spread: float = 0.1, seed: int = 0) -> tu
     """Vectors about so many directions, shuffled, and which direction each is about."""
     draw = np.random.default_rng(seed)
     speaker = draw.permutation(np.repeat(np.arange(len(sizes)), sizes))
-    centres = np.linalg.qr(draw.normal(size=(dim, dim)))[0][: len(sizes)]
-    return centres[speaker] + spread * draw.normal(size=(len(speaker), dim)), speaker
+    centers = np.linalg.qr(draw.normal(size=(dim, dim)))[0][: len(sizes)]
+    return centers[speaker] + spread * draw.normal(size=(len(speaker), dim)), speaker
 
 
 def same_groups(a: np.ndarray, b: np.ndarray) -> bool:
@@ -47,7 +47,7 @@ def test_linkage_is_that_of_scikit_learn(total: int, seed: int) -> None:
     np.testing.assert_allclose([join[2] for join in joins], 1 - np.sort(reference.distances_), atol=1e-9)
 
 
-def test_what_changes_between_neighbours_counts_little() -> None:
+def test_what_changes_between_neighbors_counts_little() -> None:
     """Two voices along one axis, much larger changes along another: only after these are freed do the voices show."""
     draw = np.random.default_rng(0)
     speaker = np.repeat([0, 1], 40)

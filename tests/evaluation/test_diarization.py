@@ -1,4 +1,4 @@
-"""The diarisation error rate, by cases that can be added up by hand."""
+"""The diarization error rate, by cases that can be added up by hand."""
 
 import pytest
 from hypothesis import given

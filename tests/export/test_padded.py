@@ -130,7 +130,7 @@ def test_half_precision_is_taken_in_float32() -> None:
 
 
 @torch.inference_mode()
-def test_normalising_is_the_callers_where_wanted() -> None:
+def test_normalizing_is_the_callers_where_wanted() -> None:
     model = backbone("WavLM-large")
     rows, (clip,) = speech([6_000])
     lengths = torch.tensor([6_000])

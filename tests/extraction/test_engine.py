@@ -27,7 +27,7 @@ ALL = Request(layers=(0, 1, 2, 3, "last"), stacked=True)
 
 
 def speech(seconds: float, seed: int = 0) -> np.ndarray:
-    """Noise whose loudness wanders, so that windows differ from the whole if they are normalised alone."""
+    """Noise whose loudness wanders, so that windows differ from the whole if they are normalized alone."""
     rng = np.random.default_rng(seed)
     samples = round(seconds * RATE)
     loudness = np.exp(np.interp(np.arange(samples), np.linspace(0, samples, 9), rng.normal(0, 1, 9)))
@@ -133,7 +133,7 @@ def conformer() -> W2vBERT2:
     return backbone.eval()
 
 
-def test_mel_energies_of_windows_are_normalised_as_those_of_the_whole() -> None:
+def test_mel_energies_of_windows_are_normalized_as_those_of_the_whole() -> None:
     """Layer 0 of w2v-BERT 2.0 is exact in windows without any overlap: a frame is made of its own samples alone."""
     engine, clip = Engine([conformer()]), speech(12)
     (whole,) = encode(engine, Request(layers=(0,), window_seconds=None), clip)

@@ -123,7 +123,7 @@ def test_units() -> None:
         encoder.units(speech(), kmeans=kmeans, layer=3)
     assert len(encoder.units(speech(), kmeans=kmeans, layer=2))
     kmeans.centroids[1, 2] = torch.nan
-    with pytest.raises(ConfigurationError, match="centres hold NaN"):
+    with pytest.raises(ConfigurationError, match="centers hold NaN"):
         encoder.units(speech(), kmeans=kmeans, layer=2)
 
 

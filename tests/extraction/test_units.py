@@ -70,13 +70,13 @@ def test_other_models_give_clusters_of_a_layer(wavlm: SpeechEncoder, clusters: K
 
 def test_what_is_missing_is_said(wavlm: SpeechEncoder, coder: SpeechEncoder, clusters: KMeans, tmp_path: Path) -> None:
     for how in ({}, {"kmeans": clusters}, {"layer": 2}):
-        with pytest.raises(ConfigurationError, match=r"wavlm has no quantiser.*kmeans=PATH.*layer=NUMBER"):
+        with pytest.raises(ConfigurationError, match=r"wavlm has no quantizer.*kmeans=PATH.*layer=NUMBER"):
             wavlm.units(noise(0.5), **how)
     with pytest.raises(ConfigurationError, match="codes of its own"):
         coder.units(noise(0.5), kmeans=clusters, layer=1)
     with pytest.raises(ConfigurationError, match="39 numbers, the hidden states of wavlm 32"):
         wavlm.units(noise(0.5), kmeans=KMeans(torch.zeros(4, 39)), layer=1)
-    with pytest.raises(ConfigurationError, match="no file .* with cluster centres"):
+    with pytest.raises(ConfigurationError, match="no file .* with cluster centers"):
         wavlm.units(noise(0.5), kmeans=tmp_path / "none.safetensors", layer=1)
     with pytest.raises(UnknownName, match="layer 9"):
         wavlm.units(noise(0.5), kmeans=clusters, layer=9)

@@ -26,7 +26,7 @@ class Adapted(nn.Module):
 
 
 class Doubled(nn.Linear):
-    """A linear layer of another class, as quantised ones are."""
+    """A linear layer of another class, as quantized ones are."""
 
     def forward(self, x: Tensor) -> Tensor:
         return 2 * super().forward(x)
@@ -96,7 +96,7 @@ def at(path: str, act: Callable[[Any], object]) -> Callable[[Backbone], None]:
 
 
 def rescale_direction(linear: nn.Module) -> None:
-    """What a parametrisation keeps of a weight need not be the weight."""
+    """What a parametrization keeps of a weight need not be the weight."""
     with torch.no_grad():
         linear.parametrizations.weight.original0.mul_(1.5)
 
@@ -149,10 +149,10 @@ OF_TRANSFORMERS: dict[str, Callable[[Backbone], object]] = {
     "hook before a linear layer": pre_hook(f"{BLOCK}.attention.value"),
     "another class of linear layer": lambda model: put(model, f"{BLOCK}.attention.query", Doubled(32, 32)),
     "no dropout but": lambda model: put(model, f"{BLOCK}.feed_forward.dropout", Halved()),
-    "parametrised by weight norm": at(
+    "parametrized by weight norm": at(
         f"{BLOCK}.feed_forward.inner", lambda linear: rescale_direction(parametrizations.weight_norm(linear))
     ),
-    "parametrised as orthogonal": at(f"{BLOCK}.attention.query", parametrizations.orthogonal),
+    "parametrized as orthogonal": at(f"{BLOCK}.attention.query", parametrizations.orthogonal),
     "weight norm of old": at(f"{BLOCK}.feed_forward.inner", lambda linear: weight_norm(linear).weight_g.data.mul_(1.5)),
     "pruned": at(f"{BLOCK}.attention.output", lambda linear: prune.l1_unstructured(linear, "weight", 0.5)),
     "another forward of a block": swap_forward(BLOCK),
@@ -199,7 +199,7 @@ OF_WAVEFORM_CONFORMERS: dict[str, Callable[[Backbone], object]] = {
 OF_CONVOLUTIONS: dict[str, Callable[[Backbone], object]] = {
     "hook on a causal layer": hook("context.layers.1"),
     "hook on a norm": hook("context.layers.0.norm"),
-    "parametrised convolution": at(
+    "parametrized convolution": at(
         "context.layers.0.conv", lambda conv: rescale_direction(parametrizations.weight_norm(conv))
     ),
 }

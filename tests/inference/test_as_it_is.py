@@ -110,7 +110,7 @@ def test_lesser_weights_run_in_their_own_type(speech) -> None:
     assert_same(states(PreparedCopies().get(backbone.bfloat16(), None, CPU), speech), expected, 0.05)
 
 
-def test_codes_of_an_altered_quantiser(speech) -> None:
+def test_codes_of_an_altered_quantizer(speech) -> None:
     backbone, copies = model(VQWav2VecConfig(**CONVOLUTIONS | {"conv_channels": (16,) * 8})), PreparedCopies()
     linear = next(name for name, module in backbone.named_modules() if type(module) is nn.Linear)
     adapt(linear)(backbone)

@@ -68,7 +68,7 @@ def set_weight(model: Backbone) -> None:
 
 
 WAYS: dict[str, Callable[[Backbone], Any]] = {
-    "an optimiser's step": step,
+    "an optimizer's step": step,
     "an average": average,
     "load_state_dict": load_scaled,
     "in place": in_place,

@@ -1,4 +1,4 @@
-"""The law of the house, for models over discretised speech: a clip's result does not depend on its batch mates."""
+"""The law of the house, for models over discretized speech: a clip's result does not depend on its batch mates."""
 
 import torch
 

@@ -340,7 +340,7 @@ def test_stopping_early_gives_the_same_states(family: type[WaveformTransformerCo
 @each_family
 @pytest.mark.parametrize("pre_norm", [False, True])
 def test_last_is_the_last_state_after_the_final_norm(family: type[WaveformTransformerConfig], pre_norm: bool) -> None:
-    """Models whose blocks normalise first have one more norm at the end; the others have none."""
+    """Models whose blocks normalize first have one more norm at the end; the others have none."""
     backbone = model(tiny(family, "layer", pre_norm=pre_norm))
     (states,) = encode(backbone, clips((1,)))
     assert torch.equal(states["last"], backbone.encoder.norm(states[3]) if pre_norm else states[3])

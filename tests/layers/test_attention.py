@@ -15,7 +15,7 @@ from sonant.layers.attention import Bias, SelfAttention, attend, attend_by_torch
 from sonant.layers.positions import PositionGate, RelativeBias, RelativeKeyBias, RelativeProductBias
 
 quick = settings(max_examples=25, deadline=None, derandomize=True)
-# Repeats and neighbours of one length are computed together: make them likely.
+# Repeats and neighbors of one length are computed together: make them likely.
 clip_lengths = st.lists(st.one_of(st.integers(1, 40), st.sampled_from([5, 9])), min_size=1, max_size=6)
 
 

@@ -1,4 +1,4 @@
-"""Statistics gathered in blocks normalise a window as the whole clip is normalised."""
+"""Statistics gathered in blocks normalize a window as the whole clip is normalized."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The Gumbel quantiser: what it chooses, what it gives, and where its gradient goes."""
+"""The Gumbel quantizer: what it chooses, what it gives, and where its gradient goes."""
 
 from math import exp, log
 

@@ -1,4 +1,4 @@
-"""The k-means quantiser: the nearest code vector, its gradient and its two losses."""
+"""The k-means quantizer: the nearest code vector, its gradient and its two losses."""
 
 import pytest
 import torch

@@ -41,7 +41,7 @@ def test_distinct_starts(seed: int) -> None:
 
 @pytest.mark.parametrize(("fraction", "expected"), [(0.80, 0.566), (0.65, 0.492)])
 def test_share_of_masked_frames(fraction: float, expected: float) -> None:
-    """Measured with fairseq's function on clips of 781 frames (15.6 s), without its equalising over a batch."""
+    """Measured with fairseq's function on clips of 781 frames (15.6 s), without its equalizing over a batch."""
     masking, rng = SpanMasking(fraction=fraction), np.random.default_rng(0)
     share = np.mean([masking.draw(781, rng).mean() for _ in range(2000)])
     assert share == pytest.approx(expected, abs=0.004)

@@ -1,4 +1,4 @@
-"""The random-projection quantiser: nearest by angle, frozen, a function of its seed."""
+"""The random-projection quantizer: nearest by angle, frozen, a function of its seed."""
 
 import torch
 from hypothesis import given, settings

@@ -95,7 +95,7 @@ def test_memory_grows_with_the_length_not_with_its_square(monkeypatch) -> None:
 
 @pytest.mark.parametrize("make", [lambda: Sinusoids(8), lambda: Rotations(8)])
 def test_angles_stay_exact_in_half_precision(make) -> None:
-    """Far into a clip bfloat16 could not tell a frame from its neighbours."""
+    """Far into a clip bfloat16 could not tell a frame from its neighbors."""
     frames = Packed.pack([torch.zeros(3000, 8)])
     half = make()(frames.with_values(frames.values.bfloat16()))
     assert half.dtype == torch.bfloat16

@@ -1,4 +1,4 @@
-"""The catalogue: every row is whole and right, and names are found or near ones suggested."""
+"""The catalog: every row is whole and right, and names are found or near ones suggested."""
 
 import re
 
@@ -10,7 +10,7 @@ from sonant.models import HuBERTConfig, Wav2Vec2Config, WavLMConfig, build, hube
 from sonant.models.catalog import CATALOG, OMNIASR_TOKENIZERS, Card, find
 from sonant.models.families import FAMILIES, PRESETS, presets
 
-ORGANISATIONS = {
+ORGANIZATIONS = {
     "WavLM": {"microsoft"},
     "HuBERT": {"facebook", "ntu-spml", "slprl"},
     "wav2vec 2.0": {"facebook"},
@@ -78,14 +78,14 @@ def test_hubert_without_convolution_biases_as_its_authors_trained_it(config: HuB
 
 @cards
 def test_every_row_is_whole(card: Card):
-    organisation, _, short_name = card.name.partition("/")
+    organization, _, short_name = card.name.partition("/")
     toolkits = {"fairseq2" if short_name.startswith("omniASR") else "fairseq"}
-    assert organisation in ({"sonant"} if card.shipped else toolkits if card.address else ORGANISATIONS[card.family])
+    assert organization in ({"sonant"} if card.shipped else toolkits if card.address else ORGANIZATIONS[card.family])
     assert short_name == card.short_name
     assert card.title
     assert card.data
     assert card.languages
-    assert card.licence
+    assert card.license
     assert card.shipped or card.hours is None or card.hours >= 960
     title, address = card.paper
     assert title
@@ -107,10 +107,10 @@ def test_a_file_that_is_on_no_hub_has_the_name_of_its_row(card: Card):
     if card.address is not None:
         name = card.short_name.replace("_", "-") if card.name.startswith("fairseq2/") else card.short_name
         assert re.fullmatch(rf"https://[\w./-]+/{re.escape(name)}\.(pt|tar)", card.address)
-        assert card.licence == ("Apache-2.0" if card.name.startswith("fairseq2/") else "MIT")
+        assert card.license == ("Apache-2.0" if card.name.startswith("fairseq2/") else "MIT")
 
 
-def test_recognisers_of_omniasr_name_their_tokenizer():
+def test_recognizers_of_omniasr_name_their_tokenizer():
     for card in CATALOG.values():
         published = OMNIASR_TOKENIZERS.get("_v2" if card.name.endswith("_v2") else "")
         expected = f"https://dl.fbaipublicfiles.com/mms/{published}" if "omniASR_CTC" in card.name else None
@@ -118,8 +118,8 @@ def test_recognisers_of_omniasr_name_their_tokenizer():
 
 
 @pytest.mark.parametrize("card", [card for card in CATALOG.values() if hasattr(card.config, "extractor_norm")])
-def test_normalisation_follows_the_extractor(card: Card):
-    """In the published models layer-norm extractors were trained on normalised waveforms, group-norm ones were not."""
+def test_normalization_follows_the_extractor(card: Card):
+    """In the published models layer-norm extractors were trained on normalized waveforms, group-norm ones were not."""
     assert card.config.normalize == (card.config.extractor_norm == "layer")
 
 
@@ -188,7 +188,7 @@ def test_an_unknown_name_suggests_near_ones(name: str, suggestion: str):
     """SUPERB LIBRISPEECH LIBRISPEECH_OF_CHECKPOINTS LIBRISPEECH_SOURCES WSJ TIMIT VOXCELEB1 LIBRICSS
     CALLHOME""".split(),
 )
-def test_the_tables_of_results_speak_of_models_in_the_catalogue(table: str):
+def test_the_tables_of_results_speak_of_models_in_the_catalog(table: str):
     names = set(getattr(published_results, table))
     assert names <= {card.short_name for card in CATALOG.values()}
 
@@ -211,7 +211,7 @@ def test_every_benchmark_has_its_place_and_every_metric_a_direction():
 
 
 def test_more_labels_and_better_language_models_never_hurt():
-    """Published word error rates fall with more labelled speech: a slip of the pen would break the order."""
+    """Published word error rates fall with more labeled speech: a slip of the pen would break the order."""
     for name, table in published_results.LIBRISPEECH.items():
         for model in ("none", "4-gram", "Transformer"):
             for subset in (0, 1):

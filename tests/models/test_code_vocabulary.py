@@ -42,7 +42,7 @@ def test_symbols_and_back() -> None:
     assert made.mask_token == 8
 
 
-def test_a_dictionary_of_another_quantiser_is_refused() -> None:
+def test_a_dictionary_of_another_quantizer_is_refused() -> None:
     for symbol in ("1-2-3", "7", "5-320"):
         with pytest.raises(ConfigurationError, match=rf"symbol '{symbol}'.* 2 groups of 320 codes"):
             codes_of_symbols(["1-2", symbol], 2, 320)

@@ -1,4 +1,4 @@
-"""The BERT on discretised speech: blocks, brackets, and the tokenizer that never learns."""
+"""The BERT on discretized speech: blocks, brackets, and the tokenizer that never learns."""
 
 import pytest
 import torch

@@ -37,7 +37,7 @@ def weight(name: str, shape: Sequence[int], seed: int) -> Tensor:
     if name.endswith(".version"):
         return torch.tensor([3.0])  # of fairseq's layouts; an older one would change the model
     if name.endswith("num_updates"):
-        return torch.tensor(0)  # what fairseq2's quantiser counts
+        return torch.tensor(0)  # what fairseq2's quantizer counts
     values = normal(name, shape, seed)
     if name.endswith(UNIT):
         pass

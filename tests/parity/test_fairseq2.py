@@ -1,4 +1,4 @@
-"""wav2vec 2.0 equals fairseq2's, read from files as fairseq2 names them: every state, logits, quantised targets."""
+"""wav2vec 2.0 equals fairseq2's, read from files as fairseq2 names them: every state, logits, quantized targets."""
 
 import warnings
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_states(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if "targets" in case.arrays])
 def test_pretraining_head(name: str, tmp_path: Path) -> None:
-    """The quantised targets, with the likeliest entry of each codebook, and the projected context."""
+    """The quantized targets, with the likeliest entry of each codebook, and the projected context."""
     case = CASES[name]
     checkpoint = loaded(case, tmp_path)
     head = checkpoint.heads["pretraining"]

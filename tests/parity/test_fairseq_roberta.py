@@ -1,4 +1,4 @@
-"""The BERT on discretised speech equals fairseq's RoBERTa, by recorded numbers: states, logits, loss, gradients."""
+"""The BERT on discretized speech equals fairseq's RoBERTa, by recorded numbers: states, logits, loss, gradients."""
 
 from pathlib import Path
 

@@ -91,7 +91,7 @@ def saved(model: Any, folder: Path) -> SpeechEncoder:
             if name == "layer_weights":
                 parameter.copy_(torch.randn(parameter.shape, generator=draw))
     model.eval().save_pretrained(folder)
-    if model.config.model_type == "data2vec-audio":  # where nothing says otherwise, its waveforms are normalised
+    if model.config.model_type == "data2vec-audio":  # where nothing says otherwise, its waveforms are normalized
         transformers.Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(folder)
     return sonant.load(folder)
 
@@ -196,7 +196,7 @@ def test_sequence_classification(tmp_path: Path, family: str) -> None:
 
 
 def test_with_a_final_norm_the_mix_takes_the_last_state(tmp_path: Path) -> None:
-    """As the published heads were trained: transformers took the normalised state, until its version 5."""
+    """As the published heads were trained: transformers took the normalized state, until its version 5."""
     config = WavLMConfig(**SMALL, pre_norm=True)
     folder = write_frame_classifier(tmp_path, config=config)
     encoder = sonant.load(folder)

@@ -70,7 +70,7 @@ class AgeGender(transformers.Wav2Vec2PreTrainedModel):
 
 
 def published(kind: type[Any], folder: Path, **settings: Any) -> Any:
-    """A model with random weights in a folder as its authors publish it, waveforms to be normalised."""
+    """A model with random weights in a folder as its authors publish it, waveforms to be normalized."""
     torch.manual_seed(0)
     config = transformers.Wav2Vec2Config(
         **SHAPE, feat_extract_norm="layer", do_stable_layer_norm=True, conv_bias=True, **settings

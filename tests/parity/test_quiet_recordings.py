@@ -66,8 +66,8 @@ def test_files_of_the_others_give_what_layer_norm_gives(tmp_path, level, to):
 
     reference, wave = model(1e-5), recording(level)
     save_checkpoint(tmp_path / "x.pt", Checkpoint(reference.config, reference.state_dict()), to=to)
-    normalised = F.layer_norm(torch.from_numpy(wave), wave.shape)
-    theirs = reference(Packed.pack([normalised])).hidden_states
+    normalized = F.layer_norm(torch.from_numpy(wave), wave.shape)
+    theirs = reference(Packed.pack([normalized])).hidden_states
     ours = sonant.load(tmp_path / "x.pt").encode(wave, layer="all", to="torch")
     assert max(relative_error(own, theirs[number]) for number, own in enumerate(ours)) < 1e-5
 
@@ -76,7 +76,7 @@ def test_files_of_the_others_give_what_layer_norm_gives(tmp_path, level, to):
 @pytest.mark.parametrize("epsilon", [1e-7, 1e-5])
 @pytest.mark.parametrize("level", [-40, -80])
 def test_windows_of_a_long_recording_take_the_floor_of_the_whole(level, epsilon):
-    """Against one pass over the normalised whole, where no window begins or ends."""
+    """Against one pass over the normalized whole, where no window begins or ends."""
     encoder = sonant.SpeechEncoder(model(epsilon, replace(CONFIG, num_layers=1)))
     wave = recording(level, 6)
     whole = encoder.encode(wave, layer=0, window_seconds=None)
@@ -102,7 +102,7 @@ def test_an_offset_costs_no_digits(level, epsilon):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_mel_energies_are_normalised_as_by_transformers(level):
+def test_mel_energies_are_normalized_as_by_transformers(level):
     """With the unbiased variance, its floor 1e-7."""
     transformers = pytest.importorskip("transformers")
     wave = recording(level)

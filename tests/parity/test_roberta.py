@@ -1,4 +1,4 @@
-"""The BERT on discretised speech equals transformers' RoBERTa on the same weights, in every hidden state and logit."""
+"""The BERT on discretized speech equals transformers' RoBERTa on the same weights, in every hidden state and logit."""
 
 from typing import Any
 

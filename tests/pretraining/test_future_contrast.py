@@ -68,7 +68,7 @@ def slow_loss(
 ) -> tuple[Tensor, int]:
     """Clip by clip, step by step, time by time: the sum over predictions and their number.
 
-    -sum_k sum_t [log s(z_{t+k} . h_k(c_t)) + sum over negatives of log s(-z~ . h_k(c_t))]; the quantiser sees the clips
+    -sum_k sum_t [log s(z_{t+k} . h_k(c_t)) + sum over negatives of log s(-z~ . h_k(c_t))]; the quantizer sees the clips
     one by one too, and its losses are of all frames together.
     """
     config, model = made.config, made.backbone
@@ -261,8 +261,8 @@ def test_diversity_is_off_as_published_and_works_when_asked_for() -> None:
 
 
 @pytest.mark.parametrize("name", ["gumbel", "kmeans"])
-def test_without_the_quantiser_it_is_wav2vec(name: str) -> None:
-    """What stands before and behind the quantiser learns as in the plain model of the same weights."""
+def test_without_the_quantizer_it_is_wav2vec(name: str) -> None:
+    """What stands before and behind the quantizer learns as in the plain model of the same weights."""
     made, waveforms, negatives = objective(name, replace(FEW, quantized=False)), clips(20, 9), others((20, 9), 3)
     loss = made.loss(batch(waveforms), negatives=negatives)
     shape = {key: getattr(MODELS[name], key) for key in ("activation", "log_compression", *SHAPE, *SMALL)}
@@ -276,7 +276,7 @@ def test_without_the_quantiser_it_is_wav2vec(name: str) -> None:
 
 
 def test_codes_that_start_from_frames() -> None:
-    """Every code vector is a frame, projected and normalised, so that none lies idle at first."""
+    """Every code vector is a frame, projected and normalized, so that none lies idle at first."""
     made, speech = objective("kmeans", replace(FEW, codes_from_frames=True)), batch(clips(60, 50))
     quantizer = made.backbone.quantizer
     made.start(speech)

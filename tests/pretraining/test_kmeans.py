@@ -13,8 +13,8 @@ from sonant.pretraining import KMeans, fit_kmeans
 
 def blobs(rows: int = 600, clusters: int = 4, dim: int = 3) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
-    centres = 20 * torch.randn(clusters, dim, generator=generator)
-    return centres[torch.arange(rows) % clusters] + torch.randn(rows, dim, generator=generator)
+    centers = 20 * torch.randn(clusters, dim, generator=generator)
+    return centers[torch.arange(rows) % clusters] + torch.randn(rows, dim, generator=generator)
 
 
 def inertia(kmeans: KMeans, rows: torch.Tensor) -> float:

@@ -139,7 +139,7 @@ def test_the_loss_is_the_formula() -> None:
 
 
 def test_codes_in_use_are_counted_without_noise() -> None:
-    """The noise would hide that the quantiser itself has few codes left."""
+    """The noise would hide that the quantizer itself has few codes left."""
     objective, batch = objective_for(), batch_for([8_000, 5_000])
     metrics = objective.loss(batch).metrics
     with torch.no_grad():
@@ -302,7 +302,7 @@ def test_a_collapse_is_named(changes: dict[str, float], message: str | None) -> 
 
 
 def test_one_code_for_everything_is_a_collapse() -> None:
-    """What a dead quantiser does to the metrics is what the warning looks for."""
+    """What a dead quantizer does to the metrics is what the warning looks for."""
     objective = objective_for()
     with torch.no_grad():
         objective.contrast.quantizer.projections[0].bias[[0, CONFIG.codes]] = 1e4

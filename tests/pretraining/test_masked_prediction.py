@@ -51,7 +51,7 @@ def labels(tmp_path: Path, waveforms: WaveformStore) -> LabelStore:
 
 
 @pytest.mark.parametrize("epsilon", [1e-5, 1e-2])
-def test_batches_are_normalised_with_the_floor_of_the_model(
+def test_batches_are_normalized_with_the_floor_of_the_model(
     waveforms: WaveformStore, tiny: WavLMConfig, epsilon: float
 ):
     """And what the run trains with is what is saved."""

@@ -22,7 +22,7 @@ BATCHING = Batching(batch_seconds=4.0, max_seconds=0.38, min_seconds=0.05)
 
 @pytest.fixture
 def codes(tmp_path: Path) -> LabelStore:
-    """Sixty clips that repeat one of three words, so that a word under the mask can be told from its neighbours."""
+    """Sixty clips that repeat one of three words, so that a word under the mask can be told from its neighbors."""
     numbers = group_numbers(WORDS, 5).numpy()
     rng = np.random.default_rng(0)
     LabelStore.write(tmp_path / "codes", (np.full(rng.integers(20, 60), numbers[3 * (i % 3)]) for i in range(60)))

@@ -150,7 +150,7 @@ def test_gradients_agree_with_finite_differences() -> None:
                 parameter.sub_(direction, alpha=step)
         assert parameter.grad is not None, name
         slope = (losses[0] - losses[1]) / 2e-5
-        # The quantiser's probabilities are float32, whatever the weights are.
+        # The quantizer's probabilities are float32, whatever the weights are.
         assert slope == pytest.approx((parameter.grad * direction).sum().item(), rel=0.02, abs=0.1), name
 
 

@@ -7,7 +7,7 @@ import pytest
 from sonant.models.flops import forward_flops
 from sonant.pretraining.flops import masked_share, objective_flops
 from sonant.recipes import PRETRAINING, pretraining_recipe
-from sonant.recipes.cost import CPU_FLOPS, GPU_FLOPS, UTILISATION, StageCost, estimate, needs
+from sonant.recipes.cost import CPU_FLOPS, GPU_FLOPS, UTILIZATION, StageCost, estimate, needs
 from sonant.recipes.overrides import override
 
 
@@ -40,7 +40,7 @@ def test_the_first_stage_of_wavlm_base_by_hand():
 
 def test_hours_follow_from_operations():
     cost = StageCost("", 0.0, 3600e12)
-    assert cost.gpu_hours == pytest.approx(1e12 / (GPU_FLOPS * UTILISATION))
+    assert cost.gpu_hours == pytest.approx(1e12 / (GPU_FLOPS * UTILIZATION))
     assert cost.cpu_core_hours == pytest.approx(1e12 / CPU_FLOPS)
 
 

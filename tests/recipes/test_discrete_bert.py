@@ -1,4 +1,4 @@
-"""A run on discretised speech: the teacher's codes, a vocabulary of what occurs, and a model that takes waveforms."""
+"""A run on discretized speech: the teacher's codes, a vocabulary of what occurs, and a model that takes waveforms."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A run of wav2vec 2.0 on a tiny corpus: interruption, and a folder that transformers takes up with its quantiser."""
+"""A run of wav2vec 2.0 on a tiny corpus: interruption, and a folder that transformers takes up with its quantizer."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from sonant.training import Training, TrainingWarning, train
 from tests.recipes.test_pretraining import write_corpus
 from tests.shapes import TINY
 
-# With five codes of a fresh quantiser in use at most, the run warns of a collapse, which is not what is tested here.
+# With five codes of a fresh quantizer in use at most, the run warns of a collapse, which is not what is tested here.
 pytestmark = pytest.mark.filterwarnings("ignore::sonant.training.TrainingWarning")
 
 STAGE = Stage(
@@ -91,7 +91,7 @@ def test_a_collapse_is_said_and_written(run: PretrainingRun) -> None:
     assert '"warning": "The codebook collapses' in (folder.parent / "metrics.jsonl").read_text()
 
 
-def test_a_first_stage_goes_on_with_the_quantiser_of_its_teacher(run: PretrainingRun) -> None:
+def test_a_first_stage_goes_on_with_the_quantizer_of_its_teacher(run: PretrainingRun) -> None:
     teacher = pretrain(run)
     still = replace(STAGE, start="previous", training=replace(STAGE.training, steps=1, peak_rate=0.0, weight_decay=0.0))
     continued = load_checkpoint(pretrain(replace(run, name="continued", stages=(still,), teacher=str(teacher))))

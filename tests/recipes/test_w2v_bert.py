@@ -18,7 +18,7 @@ from sonant.training import Training, train
 from tests.recipes.test_pretraining import write_corpus
 from tests.shapes import TINY
 
-# With a few codes of a fresh quantiser in use, the run warns of a collapse, which is not what is tested here.
+# With a few codes of a fresh quantizer in use, the run warns of a collapse, which is not what is tested here.
 pytestmark = pytest.mark.filterwarnings("ignore::sonant.training.TrainingWarning")
 
 STAGE = Stage(

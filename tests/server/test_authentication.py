@@ -197,12 +197,12 @@ def test_signing_out_here_and_everywhere(site):
     for _ in range(3):
         site.post("/sign-in")
         tokens.append(site.cookies[COOKIE])
-    recognise = site.accounts.sessions.recognise
+    recognize = site.accounts.sessions.recognize
     assert len(site.do(site.accounts.sessions.of, site.ada.id)) == 3
     site.do(site.accounts.sessions.sign_out, tokens[0])
-    assert [site.do(recognise, token) is not None for token in tokens] == [False, True, True]
+    assert [site.do(recognize, token) is not None for token in tokens] == [False, True, True]
     site.do(site.accounts.sessions.sign_out_everywhere, site.ada.id)
-    assert [site.do(recognise, token) is not None for token in tokens] == [False] * 3
+    assert [site.do(recognize, token) is not None for token in tokens] == [False] * 3
     assert site.get("/who").json() == {"name": None}
     assert refusal(site.post("/change")) == (401, "not_signed_in")
 
@@ -213,11 +213,11 @@ def test_a_session_ends_by_itself(site, monkeypatch):
     site.post("/sign-in")
     token, now = site.cookies[COOKIE], time.time()
     monkeypatch.setattr(time, "time", lambda: now + 31 * 86_400)
-    assert site.do(site.accounts.sessions.recognise, token) is None
+    assert site.do(site.accounts.sessions.recognize, token) is None
     site.do(site.accounts.sessions.clear_expired)
     monkeypatch.undo()
     site.accounts.sessions.forget(site.ada.id)
-    assert site.do(site.accounts.sessions.recognise, token) is None
+    assert site.do(site.accounts.sessions.recognize, token) is None
 
 
 def test_an_administrators_key_signs_in(site):
@@ -241,11 +241,11 @@ def test_what_a_key_opened_ends_with_it(site, monkeypatch):
         for _ in range(2)
     ]
     tokens = [site.do(sessions.sign_in_with_key, key.secret, address="").token for key in keys]
-    assert all(site.do(sessions.recognise, token) for token in tokens)
+    assert all(site.do(sessions.recognize, token) for token in tokens)
     site.do(site.accounts.keys.revoke, keys[0].key.id, by="test")
-    assert [site.do(sessions.recognise, token) is not None for token in (*tokens, by_password)] == [False, True, True]
+    assert [site.do(sessions.recognize, token) is not None for token in (*tokens, by_password)] == [False, True, True]
     monkeypatch.setattr(time, "time", lambda: now + 61)
-    assert site.do(sessions.recognise, tokens[1]) is None
+    assert site.do(sessions.recognize, tokens[1]) is None
 
 
 def test_the_page_of_another_site_signs_nobody_in(site):

@@ -99,8 +99,8 @@ def test_scopes_in_examples_exist() -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("serving")
-    write_ctc(folder / "my-recogniser")
-    models = ("sonant/wavlm-tiny", str(folder / "my-recogniser"))
+    write_ctc(folder / "my-recognizer")
+    models = ("sonant/wavlm-tiny", str(folder / "my-recognizer"))
     with running(ServerSettings(data=folder / "data", models=models)) as up:
         yield up
 

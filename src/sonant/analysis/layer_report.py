@@ -81,16 +81,16 @@ def plot_layers(measures: Sequence[Measure], path: Path | str, *, title: str = "
     panels = figure.subplots(1, max(len(measures), 1), squeeze=False)[0]
     for panel, measure in zip(panels, measures, strict=True):
         for number, curve in enumerate(measure.curves):
-            colour = f"C{number}"
+            color = f"C{number}"
             values = [100 * estimate.value for estimate in curve.values]
             if not curve.has_layers:
-                panel.axhline(values[0], color=colour, linestyle="--", label=curve.name)
+                panel.axhline(values[0], color=color, linestyle="--", label=curve.name)
                 continue
             layers = range(len(values))
-            panel.plot(layers, values, color=colour, marker="o", markersize=3, label=curve.name)
+            panel.plot(layers, values, color=color, marker="o", markersize=3, label=curve.name)
             lows = [100 * (e.value if e.low is None else e.low) for e in curve.values]
             highs = [100 * (e.value if e.high is None else e.high) for e in curve.values]
-            panel.fill_between(layers, lows, highs, color=colour, alpha=0.15, linewidth=0)
+            panel.fill_between(layers, lows, highs, color=color, alpha=0.15, linewidth=0)
         panel.set_title(measure.title, fontsize=10)
         panel.set_xlabel("layer")
         panel.set_ylabel("%")

@@ -1,6 +1,6 @@
 """One linear probe and one cosine score for features of every kind, so that only the features differ.
 
-The probe: features standardised with the mean and deviation of the training clips, multinomial logistic regression
+The probe: features standardized with the mean and deviation of the training clips, multinomial logistic regression
 with an L2 penalty on the weights, its strength chosen on the development clips. The problem is convex and is started
 from zero, so the same arrays give the same probe.
 """
@@ -52,15 +52,15 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Standardiser:
+class Standardizer:
     """Shift and scale of each dimension, learnt from training features; constant dimensions become zero."""
 
     mean: Array  # (dim,)
-    scale: Array  # (dim,), what a centred feature is multiplied by
+    scale: Array  # (dim,), what a centered feature is multiplied by
 
     @classmethod
-    def fit(cls, features: Array, *, scale: bool = True) -> "Standardiser":
-        """Fit to `features` (clips, dim); `scale=False` only centres."""
+    def fit(cls, features: Array, *, scale: bool = True) -> "Standardizer":
+        """Fit to `features` (clips, dim); `scale=False` only centers."""
         mean = features.mean(axis=0, dtype=np.float64)
         if not scale:
             return cls(mean=mean, scale=np.ones_like(mean))
@@ -77,7 +77,7 @@ class LinearProbe:
     """A fitted probe, and how it did on the clips that chose its strength."""
 
     classes: tuple[str, ...]
-    standardiser: Standardiser
+    standardizer: Standardizer
     weight: Array  # (classes, dim)
     bias: Array  # (classes,)
     l2: float
@@ -86,7 +86,7 @@ class LinearProbe:
 
     def logits(self, features: Array) -> Array:
         """`features` (clips, dim) to (clips, classes)."""
-        return self.standardiser(features) @ self.weight.T + self.bias
+        return self.standardizer(features) @ self.weight.T + self.bias
 
     def predict(self, features: Array) -> list[str]:
         """The likeliest class of each clip."""
@@ -117,16 +117,16 @@ def fit_probe(train: Split, dev: Split, *, l2_strengths: Sequence[float] = L2_ST
     classes = tuple(sorted(set(train.labels)))
     if len(classes) < 2:
         raise MeasurementError(f"A probe needs at least two classes to tell apart; train holds only {list(classes)}.")
-    standardiser = Standardiser.fit(train.features)
-    inputs = torch.from_numpy(standardiser(train.features))
+    standardizer = Standardizer.fit(train.features)
+    inputs = torch.from_numpy(standardizer(train.features))
     targets = torch.from_numpy(_class_indices(train.labels, classes))
     dev_targets = torch.from_numpy(_class_indices(dev.labels, classes))
     best: LinearProbe | None = None
     parameters = torch.zeros(len(classes), inputs.shape[1] + 1)
     for l2 in sorted(l2_strengths, reverse=True):
-        parameters = _minimise(parameters, inputs, targets, l2)
+        parameters = _minimize(parameters, inputs, targets, l2)
         weight, bias = parameters[:, :-1].numpy().copy(), parameters[:, -1].numpy().copy()
-        probe = LinearProbe(classes, standardiser, weight, bias, l2=l2, dev_accuracy=0.0, dev_loss=0.0)
+        probe = LinearProbe(classes, standardizer, weight, bias, l2=l2, dev_accuracy=0.0, dev_loss=0.0)
         logits = torch.from_numpy(probe.logits(dev.features))
         probe = replace(
             probe,
@@ -199,16 +199,16 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def cosine_scores(features: Array, pairs: npt.ArrayLike, *, standardiser: Standardiser | None = None) -> Array:
+def cosine_scores(features: Array, pairs: npt.ArrayLike, *, standardizer: Standardizer | None = None) -> Array:
     """Cosine of the two clips of each pair: features (clips, dim), pairs (trials, 2) of clip numbers, to (trials,).
 
-    `standardiser`, learnt from clips of other speakers, is applied first; without it the common offset of all clips
+    `standardizer`, learnt from clips of other speakers, is applied first; without it the common offset of all clips
     lifts every cosine towards 1. Raises MeasurementError for a clip whose vector is zero.
     """
     rows = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
     if rows.size and (rows.min() < 0 or rows.max() >= len(features)):
         raise MeasurementError(f"Pairs name clips {rows.min()} to {rows.max()}, but there are {len(features)}.")
-    vectors = np.asarray(features if standardiser is None else standardiser(features), dtype=np.float64)
+    vectors = np.asarray(features if standardizer is None else standardizer(features), dtype=np.float64)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not (norms > 0).all():
         raise MeasurementError(f"Clip {int(np.argmin(norms))} has a zero or NaN vector, which has no direction.")
@@ -226,10 +226,10 @@ def _class_indices(labels: Sequence[str], classes: tuple[str, ...]) -> Integers:
     return np.array([index[label] for label in labels], dtype=np.int64)
 
 
-def _minimise(start: Tensor, inputs: Tensor, targets: Tensor, l2: float) -> Tensor:
-    """L-BFGS on the penalised mean cross-entropy; parameters (classes, dim + 1), the last column the bias."""
+def _minimize(start: Tensor, inputs: Tensor, targets: Tensor, l2: float) -> Tensor:
+    """L-BFGS on the penalized mean cross-entropy; parameters (classes, dim + 1), the last column the bias."""
     parameters = start.clone().requires_grad_()
-    optimiser = torch.optim.LBFGS(
+    optimizer = torch.optim.LBFGS(
         [parameters],
         max_iter=300,
         tolerance_grad=1e-5,  # float32 reaches it; 1e-4 is visible in the third digit of the accuracy
@@ -238,12 +238,12 @@ def _minimise(start: Tensor, inputs: Tensor, targets: Tensor, l2: float) -> Tens
     )
 
     def closure() -> float:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         weight, bias = parameters[:, :-1], parameters[:, -1]
         loss = F.cross_entropy(F.linear(inputs, weight, bias), targets) + l2 / 2 * weight.square().sum()
         loss.backward()
         return loss.item()
 
     with torch.enable_grad():
-        optimiser.step(closure)
+        optimizer.step(closure)
     return parameters.detach()

@@ -195,7 +195,7 @@ class SpeechEncoder:
             normalize: scale each vector (or frame) to length one.
             batch_seconds: audio that shares one forward pass; None: what suits the device. Halved when memory runs out.
             window_seconds: longer recordings are cut into windows and stitched; None never cuts.
-            overlap_seconds: what neighbouring windows share; every frame has at least half of it as context. None: 8 s,
+            overlap_seconds: what neighboring windows share; every frame has at least half of it as context. None: 8 s,
                 or a quarter of windows shorter than 32 s.
             precision: None: that which `load` was given, else that of the weights. "float32"; "bfloat16", or "int8" (on
                 a CPU), for more speed where states may differ a little (see docs/performance.md); "float16" (on a GPU).
@@ -248,9 +248,9 @@ class SpeechEncoder:
         units are the clusters that `kmeans` makes of a hidden state.
 
         Args:
-            kmeans: cluster centres, or a file of them as pretraining saves it (`targets/kmeans.safetensors`); not for a
+            kmeans: cluster centers, or a file of them as pretraining saves it (`targets/kmeans.safetensors`); not for a
                 model with codes of its own.
-            layer: the state that the centres were made of: a number, or "last". Needed with `kmeans`.
+            layer: the state that the centers were made of: a number, or "last". Needed with `kmeans`.
             deduplicate: take out repetitions, and say how long each unit lasted.
             audio, sampling_rate, batch_seconds, window_seconds, overlap_seconds, precision, on_error, progress, device:
                 as in `encode`, like `channel`. A frame of a long recording has the unit of the window in whose middle

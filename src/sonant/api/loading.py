@@ -28,7 +28,7 @@ def load(
 ) -> SpeechEncoder:
     """Load a model: "sonant/wavlm-tiny" (shipped), a hub id, a folder, or a checkpoint file of any known format.
 
-    A model of the catalogue goes by the last part of its id too ("wavlm-base-plus"), unless a file or folder here has
+    A model of the catalog goes by the last part of its id too ("wavlm-base-plus"), unless a file or folder here has
     that name.
 
     Heads that a fine-tuned model has come with it, and run in float32 (see `SpeechEncoder.abilities`).

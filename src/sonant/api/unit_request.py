@@ -26,10 +26,10 @@ class UnitRequest(NamedTuple):
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that determine the units, besides the model."""
-        request, centres = self.request, self.label.centroids if isinstance(self.label, KMeans) else None
+        request, centers = self.request, self.label.centroids if isinstance(self.label, KMeans) else None
         return {
-            "units": "codes" if centres is None else f"clusters of sha256:{_digest(centres)}",
-            "layer": None if centres is None else request.layers[0],
+            "units": "codes" if centers is None else f"clusters of sha256:{_digest(centers)}",
+            "layer": None if centers is None else request.layers[0],
             "window_seconds": request.window_seconds,
             "overlap_seconds": request.overlap if request.window_seconds else None,
         }
@@ -51,19 +51,19 @@ def unit_request(
         return UnitRequest(Request(**how), Tensor.long, coded=True)
     if kmeans is None or layer is None:
         raise ConfigurationError(
-            f"{name} has no quantiser whose codes could be its units. Give cluster centres and the layer that "
+            f"{name} has no quantizer whose codes could be its units. Give cluster centers and the layer that "
             "they were made of: kmeans=PATH (a kmeans.safetensors of pretraining) and layer=NUMBER. A vq-wav2vec "
             "needs neither."
         )
-    clusters = kmeans if isinstance(kmeans, KMeans) else _read_clusters(as_path(kmeans, "kmeans, the cluster centres"))
+    clusters = kmeans if isinstance(kmeans, KMeans) else _read_clusters(as_path(kmeans, "kmeans, the cluster centers"))
     if clusters.centroids.shape[1] != model.dim:
         raise ConfigurationError(
-            f"The cluster centres have {clusters.centroids.shape[1]} numbers, the hidden states of {name} "
+            f"The cluster centers have {clusters.centroids.shape[1]} numbers, the hidden states of {name} "
             f"{model.dim}: they were made of another model's states (39 numbers are MFCC). Give those of this model."
         )
     if not are_finite([clusters.centroids]):
         raise ConfigurationError(
-            "The cluster centres hold NaN or infinity, so that no frame is nearest to any of them: they were made of "
+            "The cluster centers hold NaN or infinity, so that no frame is nearest to any of them: they were made of "
             "states that were not finite. Make them anew."
         )
     layers, _ = resolve_layers(layer, model.num_layers)
@@ -73,12 +73,12 @@ def unit_request(
 def _read_clusters(path: Path) -> KMeans:
     if not path.exists():
         raise ConfigurationError(
-            f"There is no file {str(path)!r} with cluster centres: check the spelling and the folder."
+            f"There is no file {str(path)!r} with cluster centers: check the spelling and the folder."
         )
     try:
         return KMeans.load(path)
     except (OSError, SafetensorError, KeyError) as error:
         raise ConfigurationError(
-            f"{path} holds no cluster centres ({error}). Expected a file as pretraining saves it: "
+            f"{path} holds no cluster centers ({error}). Expected a file as pretraining saves it: "
             "kmeans.safetensors, in the folder `targets` of a stage."
         ) from error

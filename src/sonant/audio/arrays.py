@@ -19,7 +19,7 @@ def to_frames(values: Any, *, is_one: bool) -> Frames:
 
     Of two axes the shorter one is the channels, so (channels, samples) and (samples, channels) both work; axes of
     length one are left out. Signed integers are PCM and divided by their full scale (int16 by 32768), unsigned ones are
-    first centred; floats are taken as they are.
+    first centered; floats are taken as they are.
 
     Args:
         is_one: whether it is known that this is one recording. Else (several, samples) may be a batch and is refused.

@@ -87,7 +87,7 @@ def spectra(windows: Tensor) -> Tensor:
 class MelStatistics:
     """Mean and variance of each mel bin over a whole clip, gathered from its samples in blocks of any length.
 
-    So a window of a clip too long to be seen at once can be normalised as the whole would be. Float64 throughout.
+    So a window of a clip too long to be seen at once can be normalized as the whole would be. Float64 throughout.
     """
 
     def __init__(self, *, sampling_rate: int = 16_000, num_bins: int = 80) -> None:
@@ -129,7 +129,7 @@ def stacked_fbank(
     stack: int = 2,
     statistics: MelStatistics | None = None,
 ) -> Tensor:
-    """Log-mel energies of one clip, each bin normalised over the clip, neighbouring frames joined.
+    """Log-mel energies of one clip, each bin normalized over the clip, neighboring frames joined.
 
     Args:
         waveform: float (samples,).

@@ -21,7 +21,7 @@ class Deviation:
         cosine: the lowest cosine of any frame with the reference's.
         pooled: the lowest cosine of the mean vectors, one per clip.
         states: the number of states that were compared.
-        standardised: as `cosine`, after each channel is standardised by its mean and deviation in the reference, as a
+        standardized: as `cosine`, after each channel is standardized by its mean and deviation in the reference, as a
             linear probe sees it: a few large channels would hide errors in all others. None: not measured.
     """
 
@@ -31,8 +31,8 @@ class Deviation:
     cosine_at: str
     pooled: float
     states: int
-    standardised: float | None = None
-    standardised_at: str = ""
+    standardized: float | None = None
+    standardized_at: str = ""
 
 
 def relative_error(given: Tensor, expected: Tensor) -> float:
@@ -63,7 +63,7 @@ def deviation(states: States, folder: Path) -> Deviation:
             raise MeasurementError(f"State {name} is {tuple(given.shape)}, the reference's {tuple(expected.shape)}.")
         errors[str(name)] = relative_error(given, expected)
         cosines[str(name)] = lowest_cosine(given, expected)
-        standard[str(name)] = lowest_cosine(*standardised(given, expected))
+        standard[str(name)] = lowest_cosine(*standardized(given, expected))
         means = [torch.stack([clip.mean(0) for clip in x.split(list(map(len, clips)))]) for x in (given, expected)]
         pooled.append(lowest_cosine(*means))
     if not errors:
@@ -82,8 +82,8 @@ def deviation(states: States, folder: Path) -> Deviation:
     )
 
 
-def standardised(given: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
-    """Standardise both (frames, dim) by the mean and standard deviation of the expected frames, channel by channel.
+def standardized(given: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
+    """Standardize both (frames, dim) by the mean and standard deviation of the expected frames, channel by channel.
 
     A deviation below the rounding error of bfloat16 is raised to that: such a channel is practically constant.
     """

@@ -11,7 +11,7 @@ from sonant.benchmark.results import Results, Speed
 from sonant.benchmark.systems import SYSTEMS
 from sonant.errors import MissingExtra
 
-COLOURS = {
+COLORS = {
     "sonant": "#0072b2",
     "plain": "#56b4e9",
     "transformers": "#d55e00",
@@ -20,7 +20,7 @@ COLOURS = {
     "onnxruntime": "#000000",
     "unilm": "#cc79a7",
     "torchaudio": "#999999",
-}  # Okabe and Ito's, told apart by the colour-blind too
+}  # Okabe and Ito's, told apart by the color-blind too
 MARKS = {"float32": "o", "bfloat16": "s", "int8": "D", "float16": "^"}
 TIMES = (0.5, 1, 2, 3, 4, 6, 8, 10, 15, 20, 30)
 LINES = {"float32": "-", "bfloat16": "--", "int8": ":", "float16": "-."}
@@ -68,7 +68,7 @@ def _ratios(results: Results, axes: Any) -> None:
         points = [(times, place) for place, row in rows if row and (times := report.ratio(results, row))]
         if points:
             mark = MARKS[SYSTEMS[name].precision]
-            axes.plot(*zip(*points, strict=True), mark, color=_colour(name), label=SYSTEMS[name].title)
+            axes.plot(*zip(*points, strict=True), mark, color=_color(name), label=SYSTEMS[name].title)
     labels = [f"{known_title(model)}, {CASES[case].title}" for model, case in groups]
     axes.set_yticks(range(len(groups)), labels, fontsize=7)
     axes.axvline(1, color="black", linewidth=0.8)
@@ -123,7 +123,7 @@ def _cost_of_size(results: Results, axes: Any) -> None:
         if SYSTEMS[name].code in ("sonant", "transformers", "openvino"):
             points = sorted((row.gflop / row.audio_seconds, (row.seconds or 0) / row.audio_seconds) for row in found)
             mark = MARKS[SYSTEMS[name].precision]
-            axes.plot(*zip(*points, strict=True), mark, color=_colour(name), label=SYSTEMS[name].title)
+            axes.plot(*zip(*points, strict=True), mark, color=_color(name), label=SYSTEMS[name].title)
     sizes: dict[float, list[str]] = {}
     for row in rows:
         titles = sizes.setdefault(round(row.gflop / row.audio_seconds, 1), [])
@@ -159,12 +159,12 @@ def _by_system(rows: Iterable[Speed]) -> dict[str, list[Speed]]:
     return found
 
 
-def _colour(name: str) -> str:
-    return COLOURS.get(SYSTEMS[name].code, "black")
+def _color(name: str) -> str:
+    return COLORS.get(SYSTEMS[name].code, "black")
 
 
 def _line(name: str) -> dict[str, Any]:
-    return {"color": _colour(name), "linestyle": LINES[SYSTEMS[name].precision], "label": SYSTEMS[name].title}
+    return {"color": _color(name), "linestyle": LINES[SYSTEMS[name].precision], "label": SYSTEMS[name].title}
 
 
 def _logarithmic(axes: Any, x: str, y: str) -> None:

@@ -77,8 +77,8 @@ def speed(results: Results, case: str) -> str:
         "worst error": _error,
         "lowest cosine": lambda row: _cosine(None if row.deviation is None else row.deviation.cosine),
     }
-    if any(row.deviation and row.deviation.standardised is not None for row in results.speed):
-        columns["standardised"] = lambda row: _cosine(None if row.deviation is None else row.deviation.standardised)
+    if any(row.deviation and row.deviation.standardized is not None for row in results.speed):
+        columns["standardized"] = lambda row: _cosine(None if row.deviation is None else row.deviation.standardized)
     rows = [
         [known_title(row.model), *(cell(row) for cell in columns.values()), row.stopped or row.note]
         for model in models(results)

@@ -42,7 +42,7 @@ class Wish:
         systems: the systems that may take part, in their precisions.
         threads: the number of threads of every system.
         minutes: for the whole run; steps that do not fit are left out, and listed.
-        published: whether models of the catalogue have their published weights, not random ones of the same shapes.
+        published: whether models of the catalog have their published weights, not random ones of the same shapes.
         unilm: the folder with the authors' WavLM.py.
         memory_gib: memory that one process may take; None allows most of what is available.
     """
@@ -224,7 +224,7 @@ class _Run:
 
 
 def known_config(name: str) -> Any:
-    """Return the configuration of a model of the catalogue; None for a path."""
+    """Return the configuration of a model of the catalog; None for a path."""
     try:
         return known(name)[1]
     except UnknownName:
@@ -232,7 +232,7 @@ def known_config(name: str) -> Any:
 
 
 def known_to_be_there(name: str) -> None:
-    """Refuse a name that is neither in the catalogue nor a path, before anything is measured."""
+    """Refuse a name that is neither in the catalog nor a path, before anything is measured."""
     if not Path(name).exists():
         known(name)
 

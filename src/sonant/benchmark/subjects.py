@@ -42,7 +42,7 @@ class Subject:
 
 
 def known(name: str) -> tuple[str, BackboneConfig]:
-    """Return title and configuration of a model of the catalogue or "tiny", with ":outliers" after it or without."""
+    """Return title and configuration of a model of the catalog or "tiny", with ":outliers" after it or without."""
     if name.endswith(OUTLIERS):
         title, config = known(name.removesuffix(OUTLIERS))
         return f"{title}, outliers", config
@@ -56,7 +56,7 @@ def subject(name: str, folder: Path, *, published: bool = False, num_layers: int
     """Prepare a model so that any process can load it.
 
     Args:
-        name: of the catalogue, or "tiny", with ":outliers" after it or without; or the path of a checkpoint.
+        name: of the catalog, or "tiny", with ":outliers" after it or without; or the path of a checkpoint.
         folder: where random weights are written.
         published: take the published weights of a name, not random ones.
         num_layers: the number of layers to build; None builds all.

@@ -1,7 +1,7 @@
 """Tensors under the names of transformers or fairseq without a configuration, as a training script leaves them.
 
 The shapes of the tensors tell the sizes, see `deduce`. They do not tell a HuBERT from a wav2vec 2.0, nor whether
-waveforms are normalised: the published models of one shape differ in that. Both must be given.
+waveforms are normalized: the published models of one shape differ in that. Both must be given.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from sonant.checkpoints.deduce import deduce_config, deduce_w2v_bert2
 from sonant.checkpoints.fairseq import PREFIXES, fairseq_heads, rows_in
 from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.keys import HeadTable, check, grouped, make_heads, read
-from sonant.checkpoints.quantised import refuse_quantised
+from sonant.checkpoints.quantized import refuse_quantized
 from sonant.checkpoints.tables import HF, HF_CTC, HF_W2V_BERT2
 from sonant.checkpoints.unknown_parts import take_out, warn_of
 from sonant.checkpoints.wrappers import LEAST, likeness, split_overrides, unwrap
@@ -43,7 +43,7 @@ def read_bare(tensors: Mapping[str, Tensor], source: object, *, overrides: Mappi
         UnknownCheckpoint: the names are those of no model here.
         ConfigurationError: `overrides` does not say what the tensors leave open, or it is more than two settings.
     """
-    refuse_quantised(tensors, {}, source)
+    refuse_quantized(tensors, {}, source)
     _refuse_unclear(tensors, source)
     wanted, given = split_overrides(overrides)
     alike = {"hf": HF, "w2v_bert2": HF_W2V_BERT2, "fairseq": rows_in(())}
@@ -96,7 +96,7 @@ def _family(tensors: Mapping[str, Tensor], given: Mapping[str, Any], source: obj
     raise ConfigurationError(
         f"{source} holds the weights of a {told} but nothing that says how it is used: there is no config.json beside "
         f"it. Put that of the pretrained model there, or say it: overrides={{{example}}}. Models with a group norm in "
-        "the extractor were mostly trained on waveforms as they are, those with layer norms on normalised ones; the "
+        "the extractor were mostly trained on waveforms as they are, those with layer norms on normalized ones; the "
         "preprocessor_config.json of the pretrained model says which, as do_normalize."
     )
 

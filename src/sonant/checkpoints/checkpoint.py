@@ -74,7 +74,7 @@ class Head:
                                   class has this convolution and never computes with it; kept to be written back
 
     `metadata` is plain data (JSON can hold it): `labels` and `problem_type` of a classifier, `pooling_mode` of one
-    with a hidden layer, `tdnn_kernel` and `tdnn_dilation`, `groups` of a quantiser, `offset` of a wav2vec,
+    with a hidden layer, `tdnn_kernel` and `tdnn_dilation`, `groups` of a quantizer, `offset` of a wav2vec,
     `dictionaries` of a HuBERT. Of a CTC head: `vocabulary` (the tokens by number, "" for none), `language` (where the
     files have vocabularies of several), `blank`, `tokenizer` (what tokenizer_config.json says), `tokenizer_files` (the
     files that these came from, by name, which are written back) and `unusable` (why there is no vocabulary).
@@ -89,9 +89,9 @@ class Checkpoint:
     """A model outside any module.
 
     Attributes:
-        config: the backbone's; whether waveforms are normalised is part of it.
+        config: the backbone's; whether waveforms are normalized is part of it.
         backbone_state: tensors under the names of `sonant.models`. `mask_embedding` is missing where the file has none
-            (torchaudio never keeps it; some speech recognisers have dropped it).
+            (torchaudio never keeps it; some speech recognizers have dropped it).
         heads: by kind, see `Head`.
         format: the format it came in: "hf", "unilm", "fairseq", "fairseq2", "s3prl", "torchaudio" or "sonant".
         metadata: "normalize_from" and "config_from" say how sure the configuration is; a key named like the format

@@ -32,8 +32,8 @@ class Conversion:
         num_parameters: of the backbone.
         dtypes: of its tensors.
         heads: kinds of heads.
-        normalize: whether waveforms are normalised; `normalize_from` says where that is written.
-        normalize_epsilon: the term added to the variance when waveforms are normalised.
+        normalize: whether waveforms are normalized; `normalize_from` says where that is written.
+        normalize_epsilon: the term added to the variance when waveforms are normalized.
         aside: the parts that the new format has no place for and only sonant reads back.
         num_tensors: number of tensors compared, of backbone and heads.
         changed_tensors: those that are not the same bit for bit.

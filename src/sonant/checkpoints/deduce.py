@@ -1,9 +1,9 @@
 """A configuration from tensors alone, for files that have none.
 
 Shapes tell the widths, the depths and the kernels. They do not tell strides, heads, the order of norms or whether
-waveforms are normalised; those follow the published models: seven convolutions with a total stride of 320; heads of 64
+waveforms are normalized; those follow the published models: seven convolutions with a total stride of 320; heads of 64
 channels (80 in the 1280-wide, 120 in the 1920-wide, 128 in the 2048-wide models); models with a layer norm in the
-extractor are pre-norm and want normalised waveforms, those with a group norm neither. `overrides` corrects what another
+extractor are pre-norm and want normalized waveforms, those with a group norm neither. `overrides` corrects what another
 model does otherwise.
 
 Of a w2v-BERT 2.0 the shapes tell all but how far the relative keys reach to either side.

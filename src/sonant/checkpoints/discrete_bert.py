@@ -1,4 +1,4 @@
-"""Checkpoints of the BERT on discretised speech: fairseq's RoBERTa, as published and as s3prl converted it.
+"""Checkpoints of the BERT on discretized speech: fairseq's RoBERTa, as published and as s3prl converted it.
 
 Such a file knows tokens only. Which codes they stand for, the dictionary says: `dict.txt` beside fairseq's file, a text
 inside s3prl's. The vq-wav2vec that makes the codes is another checkpoint, to be named as the setting `tokenizer`.
@@ -85,7 +85,7 @@ def read_discrete_bert(
     if "encoder.sentence_encoder.layer_norm.weight" in tensors or model.get("activation_fn", "gelu") != "gelu":
         raise UnsupportedCheckpoint(
             f"{source}: a RoBERTa whose norms stand before its parts, or whose activation is not GELU, is no published "
-            "BERT on discretised speech, and sonant has no such model."
+            "BERT on discretized speech, and sonant has no such model."
         )
     translated = read(tensors, ROBERTA, {})
     embedding, positions = tensors.get(EMBEDDING), tensors.get(POSITIONS)

@@ -42,6 +42,6 @@ def read_w2v_bert2(
     check(translated, config, source=source, rows=rows, heads={"pretraining": head})
     metadata = {
         "config_from": "the shapes of the tensors",
-        "normalize_from": "the family, which normalises its mel energies",
+        "normalize_from": "the family, which normalizes its mel energies",
     }
     return Checkpoint(config, translated.backbone, make_heads(translated, {}), made_by, metadata)

@@ -84,14 +84,14 @@ def _check_whole(state: Mapping[str, Tensor], source: object) -> None:
 
 
 def _heads(state: Mapping[str, Tensor]) -> dict[str, HeadTable]:
-    """Return the head that `final_proj` belongs to: with a quantiser it is that of pretraining."""
+    """Return the head that `final_proj` belongs to: with a quantizer it is that of pretraining."""
     if any(name.startswith(("quantizer.", "final_target_proj.")) for name in state):
         return {"pretraining": FAIRSEQ2_CONTRAST}
     return {"ctc": FAIRSEQ2_CTC}
 
 
 def _groups(head: Mapping[str, Tensor], source: object) -> int:
-    """Return how many codebooks a quantiser has: its output is one entry of each, side by side."""
+    """Return how many codebooks a quantizer has: its output is one entry of each, side by side."""
     entries, outputs = head["quantizer.codevectors"], head["project_q.weight"]
     if entries.ndim != 3 or outputs.ndim != 2 or not entries.shape[2] or outputs.shape[1] % entries.shape[2]:
         raise CheckpointMismatch(

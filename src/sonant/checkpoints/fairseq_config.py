@@ -39,7 +39,7 @@ Required = tuple[tuple[str, tuple[Any, ...], str], ...]
 REQUIRED: Required = (
     ("activation_fn", ("gelu",), "another activation"),
     ("layer_type", ("transformer", None), "another kind of layer"),
-    ("quantize_input", (False, None), "quantised inputs"),
+    ("quantize_input", (False, None), "quantized inputs"),
     ("target_glu", (False, None), "a gated projection of the targets"),
     ("expand_attention_head_size", (-1, 0, None), "widened attention heads"),
 )

@@ -115,7 +115,7 @@ def _settings(model: Mapping[str, Any], source: object) -> dict[str, Any]:
 
 
 def _quantizer(model: Mapping[str, Any], tensors: Mapping[str, Tensor], width: int, source: object) -> dict[str, Any]:
-    """Return the settings of the quantiser, empty for a plain wav2vec; its kind must agree with that of the tensors."""
+    """Return the settings of the quantizer, empty for a plain wav2vec; its kind must agree with that of the tensors."""
     said = model.get("vq_type") or "none"
     held = next((kind for name, kind in QUANTIZERS.items() if name in tensors), "none")
     if said not in ("none", *QUANTIZERS.values()):
@@ -129,7 +129,7 @@ def _quantizer(model: Mapping[str, Any], tensors: Mapping[str, Tensor], width: i
         return {}
     if number(model, "vq_dim", 0, source) not in (0, width):
         raise UnsupportedCheckpoint(
-            f"{source}: vq_dim={model['vq_dim']!r}; sonant's quantised frames are as wide as the others ({width})."
+            f"{source}: vq_dim={model['vq_dim']!r}; sonant's quantized frames are as wide as the others ({width})."
         )
     sizes = {
         "quantizer": held,

@@ -31,7 +31,7 @@ from sonant.checkpoints.keys import check, grouped, holds, make_heads, read, wri
 from sonant.checkpoints.languages import Get, Languages, adapter_of, in_language, refuse_language
 from sonant.checkpoints.lora import with_lora_merged
 from sonant.checkpoints.own import OWN_TYPE, int8_note, read_own, read_own_heads, write_own_heads
-from sonant.checkpoints.quantised import refuse_quantised
+from sonant.checkpoints.quantized import refuse_quantized
 from sonant.checkpoints.tables import HF_UNUSED
 from sonant.checkpoints.tokenizer_files import PIECES, VOCABULARY, read_tokenizer, write_tokenizer
 from sonant.checkpoints.unknown_parts import take_out, warn_of
@@ -76,7 +76,7 @@ def read_hf(
     settings = backbone_settings(theirs, layout, preprocessor, source)
     settings["sampling_rate"] = preprocessor.get("sampling_rate", 16_000)
     weights, overrides = with_lora_merged(weights or read_weights(folder, source), folder, overrides, source)
-    refuse_quantised(weights, theirs, source)
+    refuse_quantized(weights, theirs, source)
     found = unwrap(
         weights,
         layout.rows,

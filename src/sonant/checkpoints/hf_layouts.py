@@ -136,7 +136,7 @@ class Layout:
         extractor: class of the feature extractor.
         read, write: the rest of config.json beyond `settings`: (theirs, preprocessor, source) to ours, and back.
         preprocessor: the settings of the feature extractor.
-        normalize_from: in words, the source that says whether waveforms are normalised where there is no preprocessor.
+        normalize_from: in words, the source that says whether waveforms are normalized where there is no preprocessor.
     """
 
     model_type: str
@@ -489,7 +489,7 @@ LAYOUTS: dict[str, Layout] = {
         read=_read_w2v_bert2,
         write=_write_w2v_bert2,
         preprocessor=_w2v_bert2_preprocessor,
-        normalize_from="the family, which normalises its mel energies",
+        normalize_from="the family, which normalizes its mel energies",
         under_adapter=("sequence_classification", "frame_classification"),
     ),
 }

@@ -173,7 +173,7 @@ def _get_tokenizer(get: Get) -> None:
 
 
 def _get_preprocessor(repository: str, get: Get, commit: str) -> None:
-    """Fetch the preprocessor, which says whether waveforms are normalised; warn where it cannot be asked for."""
+    """Fetch the preprocessor, which says whether waveforms are normalized; warn where it cannot be asked for."""
     unasked = False
     for name in PREPROCESSORS:
         try:
@@ -186,7 +186,7 @@ def _get_preprocessor(repository: str, get: Get, commit: str) -> None:
     if unasked:
         warnings.warn(
             f"{PREPROCESSORS[0]} of {repository} is not in the cache and the hub cannot be asked for it. Whether its "
-            "waveforms are normalised is taken from the published models of the same kind; override it if it differs.",
+            "waveforms are normalized is taken from the published models of the same kind; override it if it differs.",
             stacklevel=4,
         )
 

@@ -318,7 +318,7 @@ FEATURES: Sequence[tuple[str, str]] = (
     (r"adapter|adp_", "adapters"),
     (r"(^|\.)decoder\.", "a decoder (sequence to sequence)"),
     (r"target_glu", "a gated projection of the targets (target_glu)"),
-    (r"input_quantizer|project_inp", "quantised inputs (quantize_input)"),
+    (r"input_quantizer|project_inp", "quantized inputs (quantize_input)"),
     (r"conv_module|ffn1|pos_bias_u|linear_pos", "Conformer layers"),
     (r"speaker_proj|label_embeddings_concat", "the heads of UniSpeech-SAT"),
     (r"^project_features", "an aggregator of its own for the targets (project_features)"),

@@ -44,13 +44,13 @@ def load_checkpoint(
 
     Args:
         source: a model that comes with sonant; a folder of transformers; a file of unilm, fairseq, fairseq2, s3prl or
-            torchaudio; or "owner/name" on the hub. Of a model of the catalogue the name is enough, unless a file or
+            torchaudio; or "owner/name" on the hub. Of a model of the catalog the name is enough, unless a file or
             folder here has it.
         revision: branch, tag or commit on the hub.
         local_files_only: use the hub's cache, but not the network.
         overrides: settings that win over what the file says, by the names of our configurations, and "family". Needed
             for files without a configuration whose sizes are not those of a published model; {"normalize": True} says
-            that waveforms are to be normalised. {"tokenizer": SOURCE} names the vq-wav2vec of a BERT on its codes.
+            that waveforms are to be normalized. {"tokenizer": SOURCE} names the vq-wav2vec of a BERT on its codes.
             {"prefix": "student"} says which model is meant in a file with several, {"base": SOURCE} what a LoRA adapts.
         language: of a model with adapters by language (MMS), such as "fra"; transformers calls it target_lang. Only its
             adapter is fetched. None keeps the one in the weights.
@@ -63,7 +63,7 @@ def load_checkpoint(
         UnsafeCheckpoint: a pickle that would run code.
         CheckpointMismatch: tensors are missing, left over or of the wrong shape.
         ConfigurationError: a file without a configuration needs `overrides`, or `revision` does not fit.
-        UnknownName: a single word that names neither a file, nor a folder, nor a model of the catalogue; or a language
+        UnknownName: a single word that names neither a file, nor a folder, nor a model of the catalog; or a language
             that the model does not have.
     """
     tokenizer = (overrides or {}).get("tokenizer")
@@ -124,7 +124,7 @@ def _exists(path: Path) -> bool:
 
 
 def _full_name(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """The id of a model of the catalogue by its last part: "wavlm-tiny" is "sonant/wavlm-tiny".
+    """The id of a model of the catalog by its last part: "wavlm-tiny" is "sonant/wavlm-tiny".
 
     Raises:
         UnknownName: a bare word that names nothing; ids on the hub have an owner.
@@ -134,10 +134,10 @@ def _full_name(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
     names = {card.short_name.lower(): card.name for card in CATALOG.values()}
     if source.lower() not in names:
         raise UnknownName(
-            "file or folder here, and no model of the catalogue,",
+            "file or folder here, and no model of the catalog,",
             source,
             names,
-            listed="`sonant models` lists those of the catalogue; others are named owner/name on the hub.",
+            listed="`sonant models` lists those of the catalog; others are named owner/name on the hub.",
         )
     return names[source.lower()]
 

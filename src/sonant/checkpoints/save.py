@@ -152,6 +152,6 @@ def _check(state: Mapping[str, Tensor], config: BackboneConfig) -> None:
         named = ", ".join([*odd, *missing][:4])
         raise ConfigurationError(
             f"{len(odd)} tensors of this model have no place in a checkpoint of its family, and {len(missing)} are "
-            f"missing ({named}). Merge adapters into the weights, and remove parametrisations and pruning, before the "
+            f"missing ({named}). Merge adapters into the weights, and remove parametrizations and pruning, before the "
             "model is saved; or save state_dict() with torch.save."
         )

@@ -77,7 +77,7 @@ FAIRSEQ_STEPS = HeadTable(
 
 
 def fairseq_gumbel(depth: int) -> Table:
-    """The quantiser with so many linear layers before its logits; each but the last lies beside its activation."""
+    """The quantizer with so many linear layers before its logits; each but the last lies beside its activation."""
     theirs = "vector_quantizer.weight_proj"
     inner = (Row(f"quantizer.projections.{i}.{{p}}", f"{theirs}.{i}.0.{{p}}") for i in range(depth - 1))
     last = Row(

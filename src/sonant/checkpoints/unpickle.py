@@ -73,7 +73,7 @@ INERT_NAMES = {
     ("collections", "Counter"),
     ("torch", "device"),
 }
-QUANTISED = {  # as torch.ao.quantization leaves them
+QUANTIZED = {  # as torch.ao.quantization leaves them
     ("torch._utils", "_rebuild_qtensor"),
     *(("torch", name) for name in ("qint8", "quint8", "qint32", "per_tensor_affine", "per_channel_affine")),
 }
@@ -153,7 +153,7 @@ def read_pickle(path: Path) -> Any:
         UnsafeCheckpoint: the pickle asks for anything else; nothing has run.
         CorruptedCheckpoint: the file is damaged or cut short.
         UnknownCheckpoint: a file of another kind.
-        UnsupportedCheckpoint: tensors that PyTorch has quantised.
+        UnsupportedCheckpoint: tensors that PyTorch has quantized.
     """
     try:
         with path.open("rb") as file:
@@ -304,10 +304,10 @@ class _Unpickler(pickle.Unpickler):
         )
         if inert or (module, name) in INERT_NAMES:
             return self._stand_in(module, name)
-        if (module, name) in QUANTISED:
+        if (module, name) in QUANTIZED:
             raise UnsupportedCheckpoint(
-                f"its weights are quantised by PyTorch ({module}.{name}). sonant reads weights in floating point: load "
-                "the original that was quantised, and give precision='int8' if integers of eight bits are wanted."
+                f"its weights are quantized by PyTorch ({module}.{name}). sonant reads weights in floating point: load "
+                "the original that was quantized, and give precision='int8' if integers of eight bits are wanted."
             )
         raise UnsafeCheckpoint(f"its pickle asks for {module}.{name}, which is no tensor and no plain setting")
 

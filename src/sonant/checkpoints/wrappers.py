@@ -48,7 +48,7 @@ class Unwrapped(NamedTuple):
 def tensors_in(state: Any) -> dict[str, Tensor]:
     """All tensors of all state dicts in an unpickled object; names of containers stand before theirs.
 
-    What an optimiser knows of a parameter is kept by number, and has no name.
+    What an optimizer knows of a parameter is kept by number, and has no name.
     """
     found: dict[str, Tensor] = {}
     _collect(state, "", DEPTH, found, set())

@@ -1,4 +1,4 @@
-"""The command line: one table of verbs, and the behaviour that all verbs share.
+"""The command line: one table of verbs, and the behavior that all verbs share.
 
 A verb is a typed function with a docstring (see `command_line`); its module is imported only when it is called, so that
 `sonant --help` answers at once. Exit codes: 0 all went well, 1 some inputs failed, 2 wrong use, 130 interrupted.
@@ -34,7 +34,7 @@ VERBS: dict[str, Verb] = {
     "pretrain": Verb("sonant.cli.pretrain:pretrain", "train a model on raw speech, without labels"),
     "convert": Verb("sonant.cli.convert:convert", "rewrite a checkpoint in another toolkit's format"),
     "bench": Verb("sonant.cli.bench:bench", "measure speed and memory on this machine, beside other implementations"),
-    "serve": Verb("sonant.cli.serve:serve", "serve models over HTTP, with accounts and a web catalogue"),
+    "serve": Verb("sonant.cli.serve:serve", "serve models over HTTP, with accounts and a web catalog"),
     "users": Verb("sonant.cli.users:list_users", "list the users of a server"),
     "users create": Verb("sonant.cli.users:create_user", "make an account"),
     "users grant": Verb("sonant.cli.users:grant_credit", "give a user credit"),

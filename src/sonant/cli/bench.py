@@ -32,7 +32,7 @@ def bench(
     The results go into OUT as bench.json, bench.md and pictures; bench.json is written after every case.
 
     Args:
-        models (NAMES): of the catalogue, with commas between, or tiny for a trial, or paths of checkpoints; with
+        models (NAMES): of the catalog, with commas between, or tiny for a trial, or paths of checkpoints; with
             :outliers behind a name, a few channels of the weights are 10 to 30 times as large as the others. Without
             it: those of the plan.
         cases (NAMES): {cases}. Without it: those of the plan.

@@ -28,12 +28,12 @@ FACTS: tuple[tuple[str, Callable[[Card], str]], ...] = (
     ("layers", lambda card: str(card.config.num_layers)),
     ("dim", lambda card: str(card.config.dim)),
     ("frames", lambda card: f"{card.frame_rate:g} a second"),
-    ("input normalised", lambda card: "yes" if card.config.normalize else "no"),
+    ("input normalized", lambda card: "yes" if card.config.normalize else "no"),
     ("trained on", lambda card: card.data),
     ("hours", lambda card: "not said" if card.hours is None else f"{card.hours:,}"),
     ("languages", lambda card: card.languages),
     ("fine-tuned on", lambda card: card.labels or "-"),
-    ("licence", lambda card: card.licence),
+    ("license", lambda card: card.license),
 )
 
 

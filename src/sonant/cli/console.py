@@ -1,4 +1,4 @@
-"""The console that commands print to: a terminal in colour, or a pipe with one item per line."""
+"""The console that commands print to: a terminal in color, or a pipe with one item per line."""
 
 from collections.abc import Sequence
 

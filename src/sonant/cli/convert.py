@@ -106,7 +106,7 @@ def convert(
         "read": f"{report.source} ({report.source_format}: {report.family}, {report.num_parameters / 1e6:.1f} M "
         f"parameters, {', '.join(report.dtypes)}{heads})",
         "written": f"{report.destination} ({report.format})",
-        "normalise": f"{f'yes, {report.normalize_epsilon:g} added to the variance' if report.normalize else 'no'}, "
+        "normalize": f"{f'yes, {report.normalize_epsilon:g} added to the variance' if report.normalize else 'no'}, "
         f"according to {report.normalize_from}",
         "kept aside": ", ".join(report.aside) + f": {report.format} has no place for it; sonant reads it back"
         if report.aside
@@ -176,7 +176,7 @@ def _print_exported(source: str, exported: "Exported", *, json: bool) -> None:
         f"{exported.num_bytes / 1e6:.1f} MB)",
         "inputs": f"waveforms (batch, samples) at {exported.facts['sampling_rate']} Hz, lengths (batch,)",
         "outputs": ", ".join(exported.outputs),
-        "normalise": normalize,
+        "normalize": normalize,
         "checked": f"on {agreement.clips} clips, alone and in batches: largest difference "
         f"{agreement.largest_difference:.2g} of a state's root mean square, lowest cosine of a frame "
         f"{agreement.lowest_cosine:.6f}",

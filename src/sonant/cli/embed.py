@@ -55,7 +55,7 @@ def embed(
         language (LANG): of a model with adapters by language (MMS), such as fra. Without it: that of its weights.
         batch_seconds: audio that shares one forward pass. Without it: what suits the device.
         window_seconds: longer recordings are cut into windows and stitched; 0 never cuts.
-        overlap_seconds: what neighbouring windows share. Without it: 8, or a quarter of windows below 32.
+        overlap_seconds: what neighboring windows share. Without it: 8, or a quarter of windows below 32.
         device: cpu, cuda, cuda:0,cuda:1 ... Without it: a GPU if there is one.
         precision: of the arithmetic. Without it: that of the weights, float32.
         on_error: skip a recording that cannot be used and go on (the exit code is then 1), or raise.

@@ -1,4 +1,4 @@
-"""The catalogue printed in a terminal; into a pipe goes plain text, one model per line."""
+"""The catalog printed in a terminal; into a pipe goes plain text, one model per line."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
@@ -90,12 +90,12 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
         "frames",
         f"{card.frame_rate:g} a second; each sees {1000 * config.receptive_field / config.sampling_rate:g} ms",
     )
-    yield "input", f"{config.sampling_rate} Hz mono, {'' if config.normalize else 'not '}normalised"
+    yield "input", f"{config.sampling_rate} Hz mono, {'' if config.normalize else 'not '}normalized"
     hours = "" if card.hours is None else f"{card.hours:,} h of "
     yield "trained on", f"{hours}{card.languages}: {card.data}"
     if card.labels:
         yield "fine-tuned", f"on {card.labels}" + (f"; from {card.pretrained}" if card.pretrained else "")
-    yield "licence", card.licence
+    yield "license", card.license
     title, address = card.paper
     yield "source", f"{title}, {address}"
     if card.address:
@@ -111,7 +111,7 @@ def _shape(config: BackboneConfig) -> Iterable[tuple[str, str]]:
         case WaveformConvNetConfig():
             yield "extractor", f"{_convolutions(config.conv_channels)}, norm over the clip"
             if isinstance(config, VQWav2VecConfig):
-                yield "quantiser", f"{config.quantizer}, {config.groups} groups of {config.codes} codes"
+                yield "quantizer", f"{config.quantizer}, {config.groups} groups of {config.codes} codes"
             kernels = _range(config.context_kernels)
             yield "context", f"{config.num_layers} causal convolutions of {config.dim}, {kernels} frames wide"
         case DiscreteBERTConfig():

@@ -1,4 +1,4 @@
-"""`sonant models`, `sonant models show` and `sonant models compare`: the catalogue of models."""
+"""`sonant models`, `sonant models show` and `sonant models compare`: the catalog of models."""
 
 import json as _json
 from dataclasses import asdict
@@ -42,7 +42,7 @@ def list_models(*, family: str | None = None, json: bool = False) -> int:
 
 
 def show_model(name: str, *, json: bool = False) -> int:
-    """Print the card of one model: shape, data, licence, published results, how to load it.
+    """Print the card of one model: shape, data, license, published results, how to load it.
 
     Args:
         name (ID): id of a model, or its last part.
@@ -66,7 +66,7 @@ def show_model(name: str, *, json: bool = False) -> int:
 
 
 def compare_models(*names: str, json: bool = False) -> int:
-    """Print models side by side: sizes, data, licence, and the published results that at least one of them has.
+    """Print models side by side: sizes, data, license, and the published results that at least one of them has.
 
     The best of each line's numbers is marked.
 
@@ -111,7 +111,7 @@ def summary(card: "Card") -> dict[str, Any]:
         "languages": card.languages,
         "labels": card.labels,
         "pretrained": card.pretrained,
-        "licence": card.licence,
+        "license": card.license,
         "address": card.address,
         "beside": card.beside,
     }

@@ -1,4 +1,4 @@
-"""`sonant serve`: models behind an OpenAI-compatible API, with accounts and a web catalogue."""
+"""`sonant serve`: models behind an OpenAI-compatible API, with accounts and a web catalog."""
 
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ def serve(
     config: Path | None = None,
     ray: bool = False,
 ) -> int:
-    """Serve models behind the interface that OpenAI's clients speak, with accounts and a web catalogue.
+    """Serve models behind the interface that OpenAI's clients speak, with accounts and a web catalog.
 
     Without any option: the model that comes with sonant, SQLite in a folder, one process. The address and a first admin
     key are printed; the key is also left in `admin_key` in the data folder.
@@ -36,7 +36,7 @@ def serve(
     Examples:
         sonant serve
         sonant serve --host 0.0.0.0 --model microsoft/wavlm-large --data /srv/sonant
-        sonant serve --anonymous --model wavlm-base-plus-sv,my-recogniser
+        sonant serve --anonymous --model wavlm-base-plus-sv,my-recognizer
     """
     from sonant.server.settings import read_settings
 

@@ -31,7 +31,7 @@ _CONTRACTED = ("n't", "'m", "'s", "'ve", "'re")
 
 
 def parted(before: str, after: str) -> bool:
-    """Return whether a word ends between two neighbouring characters without a space between them.
+    """Return whether a word ends between two neighboring characters without a space between them.
 
     It does in scripts without spaces, where each character is a word of its own with its marks and its punctuation.
     """

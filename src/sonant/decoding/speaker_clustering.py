@@ -53,7 +53,7 @@ def cluster(vectors: Vectors, *, num_speakers: int | None = None, threshold: flo
 def average_linkage(similarity: Vectors) -> list[tuple[int, int, float]]:
     """The joins that make one group of all, by average similarity (vectors, vectors), the most alike first.
 
-    A join names a member of each of the two groups, and how alike they are. Found by chains of nearest neighbours in
+    A join names a member of each of the two groups, and how alike they are. Found by chains of nearest neighbors in
     O(vectors^2), since average linkage never makes a join more alike than the ones it consists of.
 
     Source: Murtagh, Computational Statistics Quarterly 1 (1984).
@@ -119,13 +119,13 @@ def _in_order(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def without_content(vectors: Vectors, differences: Vectors) -> Vectors:
-    """Vectors (vectors, dim) about their mean, along the directions in which neighbours differ made short.
+    """Vectors (vectors, dim) about their mean, along the directions in which neighbors differ made short.
 
     What changes from one moment to the next is what is said, not who says it: `differences` (pairs, dim) of vectors
     close to each other, which mostly are of one speaker, show these directions without any label. Their covariance is
     drawn towards a multiple of the identity, as there may be fewer pairs than dimensions.
 
-    Source: within-class covariance normalisation (Hatch et al., Interspeech 2006), with neighbours for classes.
+    Source: within-class covariance normalization (Hatch et al., Interspeech 2006), with neighbors for classes.
     """
     covariance = differences.T @ differences / max(1, len(differences))
     mean_variance = np.trace(covariance) / len(covariance)

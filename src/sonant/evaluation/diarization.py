@@ -1,4 +1,4 @@
-"""Diarisation: how much of the speech is missed, made up, or given to the wrong speaker."""
+"""Diarization: how much of the speech is missed, made up, or given to the wrong speaker."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ class DiarizationError:
 
     @property
     def rate(self) -> float:
-        """The diarisation error rate; more than 1 where much is made up."""
+        """The diarization error rate; more than 1 where much is made up."""
         return (self.missed_seconds + self.false_alarm_seconds + self.confusion_seconds) / self.speech_seconds
 
 

@@ -63,7 +63,7 @@ def compare(graph: Graph, backbone: Backbone, *, normalize: bool) -> Agreement:
     """Run both on noise of varying loudness; the padding after a clip is noise, too.
 
     Args:
-        normalize: whether the graph normalises waveforms by itself.
+        normalize: whether the graph normalizes waveforms by itself.
     """
     backbone = shared_copy(backbone, torch.float32, torch.device("cpu"))  # as the graph's weights are
     generator = torch.Generator().manual_seed(SEED)

@@ -40,14 +40,14 @@ class PaddedFbank(nn.Module):
         )
 
     def forward(self, speech: Padded) -> Padded:
-        """Waveforms (batch, samples) to frames (batch, time, stack * num_bins), normalised by clip."""
+        """Waveforms (batch, samples) to frames (batch, time, stack * num_bins), normalized by clip."""
         lengths = ((speech.lengths - self.window) // self.shift + 1).clamp(min=0)
         energies = Padded(self._energies(speech.values), lengths)
         valid, count = energies.valid[..., None], lengths[:, None, None]
         mean = torch.where(valid, energies.values, 0.0).sum(1, keepdim=True) / count.clamp(min=1)
-        centred = torch.where(valid, energies.values - mean, 0.0)
-        variance = centred.square().sum(1, keepdim=True) / (count - 1).clamp(min=1)
-        frames = (centred / (variance + VARIANCE_FLOOR).sqrt()).float().unflatten(1, (-1, self.stack))
+        centered = torch.where(valid, energies.values - mean, 0.0)
+        variance = centered.square().sum(1, keepdim=True) / (count - 1).clamp(min=1)
+        frames = (centered / (variance + VARIANCE_FLOOR).sqrt()).float().unflatten(1, (-1, self.stack))
         return Padded(frames.flatten(2), lengths // self.stack)
 
     def _energies(self, waveforms: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ def to_onnx(
 
     Args:
         layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
-        normalize: whether the graph normalises waveforms, for a model that requires it.
+        normalize: whether the graph normalizes waveforms, for a model that requires it.
         int8: whether the feed-forward layers multiply integers of eight bits.
         overwrite: replace the file if it exists.
 

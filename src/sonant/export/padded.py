@@ -56,9 +56,9 @@ def normalized(speech: Padded, epsilon: float) -> Padded:
     """Waveforms (batch, samples), each with zero mean and unit variance; see `models.normalize_waveform`."""
     valid, count, wide = speech.valid, speech.lengths.clamp(min=1)[:, None], speech.values.double()
     mean = torch.where(valid, wide, 0.0).sum(1, keepdim=True) / count
-    centred = torch.where(valid, wide - mean, 0.0)
-    variance = centred.square().sum(1, keepdim=True) / count
-    return speech.with_values((centred * (variance + epsilon).rsqrt()).to(speech.values.dtype))
+    centered = torch.where(valid, wide - mean, 0.0)
+    variance = centered.square().sum(1, keepdim=True) / count
+    return speech.with_values((centered * (variance + epsilon).rsqrt()).to(speech.values.dtype))
 
 
 def clip_norm(norm: ClipNorm | ClipGroupNorm, stream: Tensor, lengths: Tensor) -> Tensor:
@@ -71,8 +71,8 @@ def clip_norm(norm: ClipNorm | ClipGroupNorm, stream: Tensor, lengths: Tensor) -
         by_group = (values.sum(2, keepdim=True) / count).unflatten(1, (norm.groups, -1))
         return by_group.mean(2, keepdim=True).expand_as(by_group).flatten(1, 2)
 
-    centred = (stream - mean(stream * valid)) * valid
-    return centred * (norm.weight[:, None] * (mean(centred.square()) + EPS).rsqrt()) + norm.bias[:, None]
+    centered = (stream - mean(stream * valid)) * valid
+    return centered * (norm.weight[:, None] * (mean(centered.square()) + EPS).rsqrt()) + norm.bias[:, None]
 
 
 def extract(extractor: ConvExtractor, speech: Padded) -> Padded:

@@ -31,7 +31,7 @@ class Exported:
     Attributes:
         path: the file to load; `files` are all that belong to it, with `num_bytes` together.
         outputs: their names, in order.
-        facts: the facts on the model in the file: family, rates, width, whether the graph normalises waveforms.
+        facts: the facts on the model in the file: family, rates, width, whether the graph normalizes waveforms.
         agreement: with the packed model.
     """
 

@@ -29,7 +29,7 @@ def to_torch(
 
     Args:
         layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
-        normalize: whether the graph normalises waveforms, for a model that requires it.
+        normalize: whether the graph normalizes waveforms, for a model that requires it.
         overwrite: replace the file if it exists.
 
     Raises:

@@ -42,7 +42,7 @@ class PaddedBackbone(nn.Module):
     Args:
         backbone: in evaluation mode; its parts are taken, not copied.
         layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
-        normalize: whether waveforms are given as they are and are normalised here, if the model requires that.
+        normalize: whether waveforms are given as they are and are normalized here, if the model requires that.
     """
 
     def __init__(self, backbone: Backbone, layers: Collection[int | str] | None, *, normalize: bool) -> None:
@@ -71,7 +71,7 @@ class PaddedBackbone(nn.Module):
         Returns:
             "last" and "hidden_states.0" ..., those that were asked for, each (batch, time, dim); "frames", int64
             (batch,), how many of each row are the clip's; "codes", int64 (batch, time, groups), of models that have a
-            quantiser. What lies behind a clip's frames means nothing, and `time` is one more than any clip has.
+            quantizer. What lies behind a clip's frames means nothing, and `time` is one more than any clip has.
         """
         # One frame more than any clip has: torch makes an exception of axes of length one, and would trace that.
         speech = Padded(F.pad(waveforms, (0, self.stride)), lengths)
@@ -163,7 +163,7 @@ class PaddedDiscreteBERT(PaddedBackbone):
         groups = tokenizer.config.groups
         if self.num_codes**groups > LARGEST_TABLE:
             raise ConfigurationError(
-                f"This model's quantiser has {groups} groups of {self.num_codes} codes. A graph looks tokens up in a "
+                f"This model's quantizer has {groups} groups of {self.num_codes} codes. A graph looks tokens up in a "
                 f"table of {self.num_codes}**{groups} entries; {LARGEST_TABLE} are the most. It cannot be exported."
             )
         numbers = torch.arange(self.num_codes**groups)
@@ -203,8 +203,8 @@ def padded(
 
     Args:
         layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
-        normalize: whether waveforms are given as they are and are normalised here, if the model requires it; otherwise
-            they must be given normalised to a model that requires it.
+        normalize: whether waveforms are given as they are and are normalized here, if the model requires it; otherwise
+            they must be given normalized to a model that requires it.
 
     Raises:
         ConfigurationError: the family has no padded form, or the model has adapters, hooks or other parts that a
@@ -227,5 +227,5 @@ def require_plain(backbone: Backbone) -> None:
         more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
         raise ConfigurationError(
             f"This model was changed, and its graph would not be: {', '.join(odd[:3])}{more}. Merge adapters into the "
-            "weights and remove hooks and parametrisations before the export."
+            "weights and remove hooks and parametrizations before the export."
         )

@@ -43,7 +43,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Recording:
-    """Decoded samples (samples,), normalised if the model needs it, unless they are too long for one pass.
+    """Decoded samples (samples,), normalized if the model needs it, unless they are too long for one pass.
 
     Attributes:
         samples: float32.

@@ -12,13 +12,13 @@ from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone
 
-LOUD = 100.0  # samples are expected between -1 and 1, or normalised
+LOUD = 100.0  # samples are expected between -1 and 1, or normalized
 FLOAT16_LARGEST = torch.finfo(torch.float16).max
 LEAST_RANGE = 1e5  # the largest number of float16 is smaller
 
 
 def are_finite(values: Iterable[Tensor]) -> bool:
-    """Return whether floating-point tensors hold neither NaN nor infinity; synchronises with a GPU once."""
+    """Return whether floating-point tensors hold neither NaN nor infinity; synchronizes with a GPU once."""
     held = list(values)
     if not held or bool(torch.stack([value.sum() for value in held]).isfinite().all()):
         return True

@@ -25,7 +25,7 @@ class Clip:
     """A recording, or a window of one, to be computed in one pass.
 
     Attributes:
-        samples: float32 (samples,), normalised if the model needs it.
+        samples: float32 (samples,), normalized if the model needs it.
         layers: the states to return, in this order.
     """
 

@@ -30,7 +30,7 @@ class Survey:
     """The statistics of a whole recording that its windows need.
 
     Attributes:
-        loudness: None unless the model needs normalised waveforms.
+        loudness: None unless the model needs normalized waveforms.
         statistics: None unless a norm of the model is computed over whole clips.
     """
 
@@ -38,7 +38,7 @@ class Survey:
     statistics: ClipStatistics | None = None
 
     def normalize(self, samples: np.ndarray) -> np.ndarray:
-        """Normalise samples (samples,) of the recording, if the model needs it."""
+        """Normalize samples (samples,) of the recording, if the model needs it."""
         return samples if self.loudness is None else self.loudness.normalize(samples)
 
 

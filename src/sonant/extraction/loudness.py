@@ -1,4 +1,4 @@
-"""Waveform normalisation over a recording that is never held in memory as a whole."""
+"""Waveform normalization over a recording that is never held in memory as a whole."""
 
 import math
 
@@ -32,7 +32,7 @@ class Loudness:
         return math.sqrt(self._squares / max(self._count, 1) + self.epsilon)
 
     def normalize(self, samples: np.ndarray) -> np.ndarray:
-        """Normalise samples by the mean and deviation of the whole recording."""
+        """Normalize samples by the mean and deviation of the whole recording."""
         # in float64, as the mean of a quiet recording with an offset is more than float32 can hold
         return (np.subtract(samples, self.mean, dtype=np.float64) / self.deviation).astype(np.float32)
 

@@ -25,7 +25,7 @@ class Request:
         normalize: whether each vector (or frame) is scaled to length one.
         batch_seconds: audio that shares one forward pass; None: what suits the device.
         window_seconds: longer recordings are cut into windows of this length; None never cuts.
-        overlap_seconds: what neighbouring windows share; each result frame has at least half of it as context. None:
+        overlap_seconds: what neighboring windows share; each result frame has at least half of it as context. None:
             8 s, or a quarter of windows shorter than 32 s.
     """
 
@@ -60,7 +60,7 @@ class Request:
 
     @property
     def overlap(self) -> float:
-        """The seconds that neighbouring windows share."""
+        """The seconds that neighboring windows share."""
         if self.overlap_seconds is not None:
             return self.overlap_seconds
         return min(OVERLAP_SECONDS, (self.window_seconds or WINDOW_SECONDS) / 4)

@@ -38,7 +38,7 @@ class Sink(Protocol):
 
 @runtime_checkable
 class WindowSink(Sink, Protocol):
-    """A sink that also needs the frames that neighbouring windows share, and so receives whole windows."""
+    """A sink that also needs the frames that neighboring windows share, and so receives whole windows."""
 
     def append_window(self, states: Tensor, window: Window) -> None: ...
 

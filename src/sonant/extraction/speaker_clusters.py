@@ -32,7 +32,7 @@ class Voices(Protocol):
 
     @property
     def delay(self) -> int:
-        """The number of the recording's frame at which the first of these is centred."""
+        """The number of the recording's frame at which the first of these is centered."""
 
     def vectors(self, counts: Vectors, sums: Vectors, squares: Vectors, hops: Vectors) -> Vectors:
         """Make vectors (windows, dim) of windows: their frames (windows,), sums and sums of squares (windows, width).
@@ -136,12 +136,12 @@ class SpeakerClusterSink:
 
     def finish(self) -> list[SpeakerTurn]:
         frame_rate = self._sampling_rate / self._stride
-        centres, vectors = self._vectors(least=LEAST_SPEECH_SECONDS * frame_rate)
-        if not len(centres):
+        centers, vectors = self._vectors(least=LEAST_SPEECH_SECONDS * frame_rate)
+        if not len(centers):
             return []
         speakers = cluster(vectors, num_speakers=self._num_speakers, threshold=self._threshold)
         frames = np.arange(self._heard)
-        halfway = (centres[1:] + centres[:-1]) / 2
+        halfway = (centers[1:] + centers[:-1]) / 2
         nearest = np.searchsorted(halfway, frames // self._hop)  # (frames,)
         speaking = speakers[nearest][:, None] == np.arange(speakers.max() + 1)
         return turns(speaking & self._loud(frames)[:, None], frame_rate=frame_rate)
@@ -153,13 +153,13 @@ class SpeakerClusterSink:
             return np.zeros(0, dtype=np.int64), np.zeros((0, 0))
         sums, squares = np.stack(self._sums), np.stack(self._squares)
         around = _around(counts[:, None])[:, 0]
-        centres = np.flatnonzero((counts > 0) & (around >= least))
-        if not len(centres):
-            centres = np.array([int(around.argmax())])
+        centers = np.flatnonzero((counts > 0) & (around >= least))
+        if not len(centers):
+            centers = np.array([int(around.argmax())])
         spoken = counts > 0
         hops = sums[spoken] / counts[spoken, None]
-        return centres, self._voices.vectors(
-            around[centres], _around(sums)[centres], _around(squares)[centres], hops.astype(np.float64)
+        return centers, self._voices.vectors(
+            around[centers], _around(sums)[centers], _around(squares)[centers], hops.astype(np.float64)
         )
 
     def abandon(self) -> None:

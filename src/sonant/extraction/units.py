@@ -1,4 +1,4 @@
-"""Discrete units of speech: the codes of a quantiser, or the clusters of a hidden state, a number for each frame.
+"""Discrete units of speech: the codes of a quantizer, or the clusters of a hidden state, a number for each frame.
 
 Long recordings come in windows, as everywhere; numbers cannot be blended, so each frame's is taken from the window in
 whose middle it lies.

@@ -1,6 +1,6 @@
 """Detection of changes to a model since a copy of it was readied for inference.
 
-Optimisers and `load_state_dict` raise a version counter that torch keeps for each tensor; writes through `.data`, as in
+Optimizers and `load_state_dict` raise a version counter that torch keeps for each tensor; writes through `.data`, as in
 EMA and distributed code, do not. To read every weight would cost more than to encode a short clip, so a sample is read:
 of each matrix enough numbers that every row and every column has one of them.
 """

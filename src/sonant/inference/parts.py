@@ -10,7 +10,7 @@ from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.causal_context import CausalLayer
 from sonant.layers.clip_convolution import ClipConv
 from sonant.layers.clip_norm import ClipGroupNorm
-from sonant.layers.conformer import CentredConvModule, ConvModule
+from sonant.layers.conformer import CenteredConvModule, ConvModule
 from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer
 from sonant.layers.positions import BatchNormPositions, PositionGate, RelativeKeys, StackedPositions
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention
@@ -36,7 +36,7 @@ PARTS: dict[type[nn.Module], dict[str, tuple[type, ...]]] = {
         "outer": LINEAR,
         "dropout": DROPOUT,
     },
-    CentredConvModule: {
+    CenteredConvModule: {
         "norm": NORM,
         "inner": LINEAR,
         "depthwise": CONV,
@@ -85,7 +85,7 @@ def is_whole(block: nn.Module) -> bool:  # noqa: C901, PLR0911  one line for eac
             return all(linear.bias is not None for linear in (block.query, block.key, block.value))
         case PositionGate():
             return block.linear.bias is not None
-        case ConvModule() | CentredConvModule():
+        case ConvModule() | CenteredConvModule():
             depthwise = block.depthwise
             unbiased = all(part.bias is None for part in (block.inner, block.outer, depthwise))
             return unbiased and depthwise.stride == (1,) and depthwise.weight.shape[1] == 1

@@ -1,6 +1,6 @@
 """A check that modules are exactly those of this package, in a known state: only these are replaced by faster ones.
 
-An allow-list. Whatever is not recognised (an adapter, a quantised layer, a hook, a parametrisation, pruning, another
+An allow-list. Whatever is not recognized (an adapter, a quantized layer, a hook, a parametrization, pruning, another
 `forward`) is run as it is.
 """
 
@@ -15,7 +15,7 @@ from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.causal_context import CausalContext, CausalLayer
 from sonant.layers.clip_convolution import ClipConv
 from sonant.layers.clip_norm import ClipGroupNorm
-from sonant.layers.conformer import CentredConvModule, ConformerEncoder, ConformerLayer, ConvModule
+from sonant.layers.conformer import CenteredConvModule, ConformerEncoder, ConformerLayer, ConvModule
 from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer, GatedConvLayer, StridedGate
 from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer
 from sonant.layers.gumbel_quantizer import GumbelQuantizer
@@ -57,7 +57,7 @@ KNOWN: dict[type[nn.Module], Any] = {
         *(
             SqueezedEncoder,
             StridedPositions,
-            CentredConvModule,
+            CenteredConvModule,
             RelativeAttention,
             RotaryAttention,
             Rotations,
@@ -98,7 +98,7 @@ def oddity(module: nn.Module) -> str | None:
     if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
         return "a hook"
     for tensor in own_tensors(module):
-        # quantised, sparse, sharded or yet to be made
+        # quantized, sparse, sharded or yet to be made
         if type(tensor) not in (nn.Parameter, Tensor) or tensor.layout is not torch.strided or tensor.is_quantized:
             return "a tensor of a special kind"
     return None

@@ -29,13 +29,13 @@ def prepare(
     """A copy for inference, without gradients, in evaluation mode; the given model stays as it is.
 
     Blocks that consist of exactly the modules of this package, in a state that it knows, are replaced by faster ones.
-    Everything else (adapters, hooks, parametrisations, quantised layers, another `forward`) runs as it is, and a
+    Everything else (adapters, hooks, parametrizations, quantized layers, another `forward`) runs as it is, and a
     `ModelWarning` names it. Weights that are not rearranged are shared with the model, so a later change of them shows
     here in part: prepare anew, or let `PreparedCopies` do so.
 
     Args:
         precision: None takes that of the weights. "float32" gives the states of the plain modules to rounding.
-            "bfloat16" multiplies in bfloat16 and adds up, normalises and takes softmax in float32. "int8", on a CPU,
+            "bfloat16" multiplies in bfloat16 and adds up, normalizes and takes softmax in float32. "int8", on a CPU,
             multiplies the layers that the model's `int8_groups` names in integers of eight bits, with a scale for each
             frame and each output channel, as far as the states stay near those in float32 on a trial recording, and the
             rest in the faster of bfloat16 and float32. On a CPU each kind of product is tried first, and computed in a
@@ -147,7 +147,7 @@ def _tell(unprepared: Sequence[str]) -> None:
         warn(
             f"Parts of the model run as they are, slower than they could: {', '.join(unprepared[:3])}{more}. Only the "
             "modules of this package, unchanged, have a faster form. The states are right; merge adapters into the "
-            "weights, or remove hooks and parametrisations, to gain the speed back.",
+            "weights, or remove hooks and parametrizations, to gain the speed back.",
             ModelWarning,
         )
 

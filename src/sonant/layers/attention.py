@@ -107,7 +107,7 @@ def attend_by_torch(
 ) -> Tensor:
     """`attend` in operations of torch's, on any device and with gradients.
 
-    Neighbours of one length are computed as a batch. With a bias and no gradient, queries go in blocks. Logits are
+    Neighbors of one length are computed as a batch. With a bias and no gradient, queries go in blocks. Logits are
     float32 whatever the inputs are: in bfloat16 one of 100 would be rounded by up to 0.25.
     """
     in_blocks = not _wants_gradient(query, key, value, bias)
@@ -164,7 +164,7 @@ def _without_autocast(device_type: str) -> AbstractContextManager[object]:
 
 
 def _blocks_of(bias: Bias, steps: slice, length: int) -> BiasOfBlock:
-    """The bias of neighbouring clips of one length, block of queries by block of queries, the last query first."""
+    """The bias of neighboring clips of one length, block of queries by block of queries, the last query first."""
 
     def of_clips(values: Tensor) -> Tensor:
         """(total, heads, ...) to (clips, heads, length, ...), queries in reverse."""

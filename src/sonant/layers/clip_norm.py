@@ -26,7 +26,7 @@ class ClipGroupNorm(nn.Module):
         wide = values.to(torch.promote_types(values.dtype, torch.float32)).unflatten(1, (self.groups, -1))
         lengths, clip = frames.lengths.to(values.device), frames.clip_of_step
         mean = torch.segment_reduce(wide.mean(2), "mean", lengths=lengths)  # (batch, groups)
-        centred = wide - mean.index_select(0, clip)[..., None]  # (total, groups, channels / groups)
-        variance = torch.segment_reduce(centred.square().mean(2), "mean", lengths=lengths)
+        centered = wide - mean.index_select(0, clip)[..., None]  # (total, groups, channels / groups)
+        variance = torch.segment_reduce(centered.square().mean(2), "mean", lengths=lengths)
         scale = (variance + EPS).rsqrt().index_select(0, clip)[..., None]
-        return ((centred * scale).flatten(1) * self.weight + self.bias).to(values.dtype)
+        return ((centered * scale).flatten(1) * self.weight + self.bias).to(values.dtype)

@@ -1,4 +1,4 @@
-"""Statistics of a whole clip that is too long to be encoded at once, so that its windows are normalised alike."""
+"""Statistics of a whole clip that is too long to be encoded at once, so that its windows are normalized alike."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def expected(kind: type[S], statistics: ClipStatistics | None) -> S | None:
     if statistics is None or isinstance(statistics, kind):
         return statistics
     raise ConfigurationError(
-        f"This model normalises windows with {kind.__name__}, but was given {type(statistics).__name__}. Gather them "
+        f"This model normalizes windows with {kind.__name__}, but was given {type(statistics).__name__}. Gather them "
         "with the clip_statistics() of the model that encodes the windows."
     )
 
@@ -40,7 +40,7 @@ class ConvStatistics:
     """Mean and covariance of the stretches of samples that the first convolution sees, over a whole clip.
 
     Its output is linear in them, so the mean and variance of every channel follow, and a window of the clip can be
-    normalised as the whole would be. Samples come in blocks of any length; float64 throughout.
+    normalized as the whole would be. Samples come in blocks of any length; float64 throughout.
     """
 
     def __init__(self, kernel: int, stride: int) -> None:
@@ -59,9 +59,9 @@ class ConvStatistics:
             return
         stretches = np.lib.stride_tricks.sliding_window_view(held, self.kernel)[:: self.stride]  # (new, kernel)
         mean = stretches.mean(0)
-        centred = stretches - mean
+        centered = stretches - mean
         total, gap = self._count + new, mean - self._mean
-        self._scatter += centred.T @ centred + np.outer(gap, gap) * (self._count * new / total)
+        self._scatter += centered.T @ centered + np.outer(gap, gap) * (self._count * new / total)
         self._mean += gap * (new / total)
         self._count = total
 
@@ -85,7 +85,7 @@ class ConvStatistics:
         return factor, bias.detach().double().cpu() - mean * factor
 
     def normalize(self, stream: Tensor, conv: nn.Conv1d, weight: Tensor, bias: Tensor) -> Tensor:
-        """The convolution's output (1, channels, steps), normalised with the statistics of the whole clip."""
+        """The convolution's output (1, channels, steps), normalized with the statistics of the whole clip."""
         factor, offset = self.affine(conv, weight, bias)
         if conv.bias is not None:  # the statistics take it away again
             offset = offset - factor * conv.bias.detach().double().cpu()

@@ -36,7 +36,7 @@ class ConvModule(nn.Module):
         return self.dropout(self.outer(F.silu(self.depthwise_norm(moved))))
 
 
-class CentredConvModule(nn.Module):
+class CenteredConvModule(nn.Module):
     """Norm, gated linear unit, depthwise convolution, batch norm, activation, linear: the module of the Conformer.
 
     A frame sees itself and `(kernel - 1) / 2` frames on either side; outside a clip it sees zeros. In training the
@@ -76,7 +76,7 @@ class ConformerLayer(nn.Module):
         self,
         dim: int,
         attention: SelfAttention | RelativeAttention | RotaryAttention,
-        conv: ConvModule | CentredConvModule,
+        conv: ConvModule | CenteredConvModule,
         make_feed_forward: Callable[[], FeedForward],
         *,
         dropout: float = 0.0,

@@ -36,7 +36,7 @@ class StridedGate(nn.Conv1d):
         if int(padded.min()) < kernel:
             raise TooShortAudio(
                 f"Clips of {frames.sizes} frames came to an adapter that needs {self.min_frames} for one of "
-                "its own. Drop the shorter clips or join them to their neighbours."
+                "its own. Drop the shorter clips or join them to their neighbors."
             )
         slots = -(-padded // stride) * stride
         starts = F.pad(slots.cumsum(0), (1, 0))

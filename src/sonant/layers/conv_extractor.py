@@ -109,7 +109,7 @@ class StridedExtractor(nn.Module):
         """Empty statistics of a whole clip for the group norm; None where no norm looks beyond its frame.
 
         None for the norm "clip" too: each layer's statistics depend on those of the layers below it, so that no single
-        pass over a clip finds them. A window of a long clip is normalised by itself there.
+        pass over a clip finds them. A window of a long clip is normalized by itself there.
         """
         return ConvStatistics(self.kernels[0], self.strides[0]) if self.norm == "group" else None
 
@@ -219,6 +219,6 @@ def frames_of(speech: Packed, kernels: Sequence[int], strides: Sequence[int]) ->
     if int(frames.min()) == 0:
         raise TooShortAudio(
             f"Clips of {speech.sizes} samples were given; one frame needs {receptive_field(kernels, strides)}. "
-            "Drop the shorter clips or join them to their neighbours."
+            "Drop the shorter clips or join them to their neighbors."
         )
     return frames

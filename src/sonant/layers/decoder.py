@@ -30,7 +30,7 @@ def attend_across(
 ) -> Tensor:
     """Softmax attention of each clip of queries to the clip of keys of the same number.
 
-    Neighbours of the same lengths are computed as a batch.
+    Neighbors of the same lengths are computed as a batch.
 
     Args:
         query: (queries, heads, head_dim).

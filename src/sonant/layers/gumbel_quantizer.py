@@ -1,4 +1,4 @@
-"""Product quantisation by Gumbel softmax: vq-wav2vec and wav2vec 2.0."""
+"""Product quantization by Gumbel softmax: vq-wav2vec and wav2vec 2.0."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,7 +15,7 @@ TINY = 1e-7  # the original's, inside the logarithm of an entropy
 
 @dataclass(frozen=True, eq=False)
 class Quantized:
-    """The result of quantising frames.
+    """The result of quantizing frames.
 
     Attributes:
         values: (total, dim), one code vector of each group, joined.
@@ -108,7 +108,7 @@ class GumbelQuantizer(nn.Module):
         return scores.to(wide).unflatten(-1, (self.groups, self.codes))
 
     def forward(self, features: Tensor, *, noise: Tensor | None = None) -> Quantized:
-        """Quantise frames (total, input_dim).
+        """Quantize frames (total, input_dim).
 
         In training the codes are drawn, and the choice is a straight-through Gumbel softmax; otherwise the likeliest
         are taken.

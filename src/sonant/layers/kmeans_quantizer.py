@@ -1,4 +1,4 @@
-"""Product quantisation by the nearest code vector, learned online: the k-means variant of vq-wav2vec."""
+"""Product quantization by the nearest code vector, learned online: the k-means variant of vq-wav2vec."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from sonant.layers.packed import Packed
 
 @dataclass(frozen=True, eq=False)
 class Clustered:
-    """The result of quantising frames.
+    """The result of quantizing frames.
 
     Attributes:
         values: (total, dim), the nearest code vector of each group, joined.
@@ -29,7 +29,7 @@ class Clustered:
 
 
 class KMeansQuantizer(nn.Module):
-    """Project, normalise, and take the nearest code vector of each group; the gradient passes straight through.
+    """Project, normalize, and take the nearest code vector of each group; the gradient passes straight through.
 
     The group norm takes its statistics over a group's channels and the frames of each clip, as the original does for a
     clip alone.
@@ -55,7 +55,7 @@ class KMeansQuantizer(nn.Module):
         self.codebook = nn.Parameter(0.01 * torch.randn(codes, 1 if shared_codebook else groups, dim // groups))
 
     def forward(self, features: Packed) -> Clustered:
-        """Quantise frames (total, dim)."""
+        """Quantize frames (total, dim)."""
         frames = self._frames(features)
         wide = frames.dtype
         codes = self._nearest(frames.detach())
@@ -81,7 +81,7 @@ class KMeansQuantizer(nn.Module):
         self.codebook.copy_(rows[order[: self.codes].to(rows.device)])
 
     def _frames(self, features: Packed) -> Tensor:
-        """Projected and normalised, float32 at least: what is compared with the code vectors, (total, dim)."""
+        """Projected and normalized, float32 at least: what is compared with the code vectors, (total, dim)."""
         maps = self.projection.weight.unflatten(0, (self.groups, -1))[..., 0]  # (groups, dim / groups, dim / groups)
         projected = torch.einsum("tgi,goi->tgo", features.values.unflatten(1, (self.groups, -1)), maps)
         normed = self.norm(features.with_values(projected.flatten(1)))
@@ -95,7 +95,7 @@ class KMeansQuantizer(nn.Module):
 
     @torch.no_grad()
     def _nearest(self, frames: Tensor) -> Tensor:
-        """Return the nearest codes of normalised frames (total, dim): int64 (total, groups)."""
+        """Return the nearest codes of normalized frames (total, dim): int64 (total, groups)."""
         codebooks = self.codebook.to(frames.dtype).transpose(0, 1).expand(self.groups, -1, -1)  # (groups, codes, width)
         with torch.autocast(frames.device.type, enabled=False):
             products = torch.einsum("tgi,gvi->tgv", frames.unflatten(1, (self.groups, -1)), codebooks)

@@ -33,7 +33,7 @@ class SpanMasking:
         """The mask of one clip: bool (num_frames,). Starts are distinct, spans may overlap; the last frame is seen.
 
         Each clip has its own number of spans: a short batch mate does not thin it out.
-        Source: fairseq `compute_mask_indices`, static spans, without its equalising over the batch.
+        Source: fairseq `compute_mask_indices`, static spans, without its equalizing over the batch.
         """
         mask = np.zeros(num_frames, dtype=bool)
         fewest = min(self.min_spans, (num_frames - 1) // 2)

@@ -143,7 +143,7 @@ def relative_buckets(distances: Tensor, *, num_buckets: int, max_distance: int) 
 
 
 class PositionGate(nn.Module):
-    """The factor of each query and head on the position bias: between 1 and 3 at initialisation.
+    """The factor of each query and head on the position bias: between 1 and 3 at initialization.
 
     It reads the layer's un-projected input, cut into heads. The paper gates on the projected query; the released
     models were trained on the input, and the authors say to keep it so (github.com/microsoft/UniSpeech/issues/25).

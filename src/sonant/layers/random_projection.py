@@ -1,4 +1,4 @@
-"""Random-projection quantisation: labels for speech from a projection and a codebook that are never trained."""
+"""Random-projection quantization: labels for speech from a projection and a codebook that are never trained."""
 
 import math
 

@@ -58,7 +58,7 @@ def rotary_frequencies(head_dim: int, base: int, dtype: torch.dtype = torch.floa
 
 
 def _precise(values: Tensor) -> torch.dtype:
-    """Return float32 at least: in half precision, neighbouring frames of a long clip would have the same angle."""
+    """Return float32 at least: in half precision, neighboring frames of a long clip would have the same angle."""
     return torch.promote_types(values.dtype, torch.float32)
 
 

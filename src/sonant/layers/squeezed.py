@@ -36,7 +36,7 @@ class StridedPositions(WeightNormConv):
 
 
 class SqueezedEncoder(nn.Module):
-    """Means of neighbouring frames and strided positions, a Transformer over these, and a linear map back.
+    """Means of neighboring frames and strided positions, a Transformer over these, and a linear map back.
 
     A clip of n frames is squeezed to `n // factor`, and one of fewer than `factor` frames to one. Every state has n
     frames again: hidden state i holds the squeezed frame for each of the frames that it was made of, and for those left

@@ -1,4 +1,4 @@
-"""The Transformer encoder that wav2vec 2.0, HuBERT and WavLM share, and the models over discretised speech."""
+"""The Transformer encoder that wav2vec 2.0, HuBERT and WavLM share, and the models over discretized speech."""
 
 from collections.abc import Callable, Collection
 

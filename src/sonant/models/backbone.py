@@ -61,7 +61,7 @@ class BackboneConfig(Protocol):
 
     @property
     def normalize_epsilon(self) -> float:
-        """The term added to the variance when waveforms are normalised."""
+        """The term added to the variance when waveforms are normalized."""
 
     @property
     def receptive_field(self) -> int:
@@ -104,7 +104,7 @@ class Backbone(nn.Module):
 
     @property
     def normalize_epsilon(self) -> float:
-        """The term added to the variance when waveforms are normalised."""
+        """The term added to the variance when waveforms are normalized."""
         return self.config.normalize_epsilon
 
     @property
@@ -180,7 +180,7 @@ class Backbone(nn.Module):
         layers: Collection[int | str] | None = None,
         statistics: ClipStatistics | None = None,
     ) -> Encoded:
-        """Encode waveforms (total_samples,), already normalised where `normalize` says so.
+        """Encode waveforms (total_samples,), already normalized where `normalize` says so.
 
         Args:
             layers: the states to keep: numbers 0 to num_layers, or "last"; None keeps all. Layers above the highest one

@@ -1,6 +1,6 @@
 """The models that sonant knows by name: one literal table.
 
-A row is a model as it lies on the hub, or as a file that its authors offer for download. What it says of data, licence
+A row is a model as it lies on the hub, or as a file that its authors offer for download. What it says of data, license
 and sizes was read in the authors' READMEs, the hub's cards and torchaudio's pages; `parameters` are counted from the
 configuration by a test.
 """
@@ -31,20 +31,20 @@ from sonant.models.published_results import Result, results_of
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """The catalogue's card of one model.
+    """The catalog's card of one model.
 
     Attributes:
         name: id on the hub; of a file that is loaded from no hub, "fairseq/" and its name without the ending, or
             "fairseq2/" and the name of its asset card.
         title: its name as given by its authors.
-        config: its shape; the waveform normalisation and the frame rate follow from it.
+        config: its shape; the waveform normalization and the frame rate follow from it.
         parameters: number of parameters of the encoder with its mask embedding, without any head.
         data: the data that it was pretrained on.
         hours: hours of speech in that data; None where its authors do not say.
         languages: the languages of that speech.
-        labels: the labelled data that it was fine-tuned on, for models that were.
+        labels: the labeled data that it was fine-tuned on, for models that were.
         pretrained: id of the model that it was fine-tuned from.
-        licence: licence of the weights.
+        license: license of the weights.
         paper: its title and address.
         shipped: whether its weights come with sonant.
         address: URL of its file, for models that are loaded from no hub.
@@ -61,7 +61,7 @@ class Card:
     languages: str
     labels: str | None = None
     pretrained: str | None = None
-    licence: str
+    license: str
     paper: tuple[str, str]
     shipped: bool = False
     address: str | None = None
@@ -70,7 +70,7 @@ class Card:
 
     @property
     def short_name(self) -> str:
-        """The name without the organisation."""
+        """The name without the organization."""
         return self.name.rpartition("/")[2]
 
     @property
@@ -99,7 +99,7 @@ class Card:
 
 
 def find(name: str) -> Card:
-    """The card of a model, by its id or its name without the organisation; UnknownName suggests near ones."""
+    """The card of a model, by its id or its name without the organization; UnknownName suggests near ones."""
     wanted = name.lower()
     for card in CATALOG.values():
         if wanted in (card.name.lower(), card.short_name.lower()):
@@ -183,7 +183,7 @@ SEAMLESS_PAPER = (
     "https://arxiv.org/abs/2312.05187",
 )
 
-MICROSOFT = "CC BY-SA 3.0 (the licence that the hub's card links to); the authors' code is MIT"
+MICROSOFT = "CC BY-SA 3.0 (the license that the hub's card links to); the authors' code is MIT"
 META = "Apache-2.0 on the hub, MIT from the authors"
 ASAPP = "Apache-2.0 on the hub, MIT from the authors"
 MIT = "MIT"
@@ -193,10 +193,10 @@ MIX_94K = "Libri-Light 60,000 h, GigaSpeech 10,000 h, VoxPopuli 24,000 h"
 LIBRI_LIGHT = "Libri-Light"
 LIBRI_ROBUST = "Libri-Light, Common Voice, Switchboard, Fisher"
 LETTERS, PHONEMES = "letters with CTC", "phonemes with CTC"
-X_VECTORS, SPEAKER_FRAMES = "speaker verification (x-vector head)", "speaker diarisation (frame head)"
+X_VECTORS, SPEAKER_FRAMES = "speaker verification (x-vector head)", "speaker diarization (frame head)"
 TAUGHT_BY: dict[Ability, str] = {"transcription": "CTC", "verification": X_VECTORS, "diarization": SPEAKER_FRAMES}
 OWN_TRANSCRIPTS = "and its own transcripts of Libri-Light"
-OMNILINGUAL_DATA = "unlabelled speech, 460,000 h of it in languages that are not known"
+OMNILINGUAL_DATA = "unlabeled speech, 460,000 h of it in languages that are not known"
 OMNILINGUAL_LANGUAGES = "1,239 languages and more"
 MANY_LANGUAGES = f"1600+ languages, {LETTERS}"
 MMS_DATA = "readings of religious texts (MMS-lab) and other corpora"
@@ -212,8 +212,8 @@ UNCHECKED = (
     "Read from the layout that the source of fairseq2 and omnilingual-asr gives it: no published file was at hand."
 )
 UP_TO_40_SECONDS = "Its authors transcribe recordings of up to 40 seconds; take windows of 30 for longer ones."
-HUB_NORMALISES = (
-    "The authors trained it on waveforms as they are; the hub's preprocessor asks for normalised ones. "
+HUB_NORMALIZES = (
+    "The authors trained it on waveforms as they are; the hub's preprocessor asks for normalized ones. "
     "sonant goes by the file that it loads."
 )
 CONFORMER_DATA = (
@@ -243,7 +243,7 @@ def _omniasr_encoder(size: str, config: wav2vec2.Wav2Vec2Config, parameters: int
         data=OMNILINGUAL_DATA,
         hours=4_300_000,
         languages=OMNILINGUAL_LANGUAGES,
-        licence=APACHE,
+        license=APACHE,
         paper=OMNILINGUAL_PAPER,
         address=_omniasr(f"omniASR-W2V-{size}.pt"),
         notes=(UNCHECKED,),
@@ -259,7 +259,7 @@ PRETRAINED = (
         data="parts of LibriSpeech, speechocean762, LJ Speech, LibriVox and Rhasspy's voices",
         hours=9,
         languages="mostly English",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         paper=WAVLM_PAPER,
         shipped=True,
         notes=(
@@ -275,7 +275,7 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=MICROSOFT,
+        license=MICROSOFT,
         paper=WAVLM_PAPER,
     ),
     Card(
@@ -286,7 +286,7 @@ PRETRAINED = (
         data=MIX_94K,
         hours=94_000,
         languages="English",
-        licence=MICROSOFT,
+        license=MICROSOFT,
         paper=WAVLM_PAPER,
     ),
     Card(
@@ -297,7 +297,7 @@ PRETRAINED = (
         data=MIX_94K,
         hours=94_000,
         languages="English",
-        licence=MICROSOFT,
+        license=MICROSOFT,
         paper=WAVLM_PAPER,
         notes=("The released verification back-end does not reach the paper's error rates; both are listed.",),
     ),
@@ -309,7 +309,7 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=META,
+        license=META,
         paper=HUBERT_PAPER,
     ),
     Card(
@@ -320,7 +320,7 @@ PRETRAINED = (
         data=LIBRI_LIGHT,
         hours=60_000,
         languages="English",
-        licence=META,
+        license=META,
         paper=HUBERT_PAPER,
         notes=(HUB_BIASES,),
     ),
@@ -332,7 +332,7 @@ PRETRAINED = (
         data=LIBRI_LIGHT,
         hours=60_000,
         languages="English",
-        licence=META,
+        license=META,
         paper=HUBERT_PAPER,
         notes=(HUB_BIASES,),
     ),
@@ -344,7 +344,7 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         paper=DISTILHUBERT_PAPER,
         notes=("Two layers that were trained to give layers 4, 8 and 12 of HuBERT Base through heads, since dropped.",),
     ),
@@ -356,7 +356,7 @@ PRETRAINED = (
         data="Multilingual LibriSpeech, VoxPopuli, Common Voice, Spotify, Fisher",
         hours=None,
         languages="multilingual",
-        licence="MIT",
+        license="MIT",
         paper=TWIST_PAPER,
         notes=("25 frames a second; made for units of speech. The positional convolution has a batch norm.",),
     ),
@@ -368,9 +368,9 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=META,
+        license=META,
         paper=WAV2VEC2_PAPER,
-        notes=(HUB_NORMALISES,),
+        notes=(HUB_NORMALIZES,),
     ),
     Card(
         name="facebook/wav2vec2-large",
@@ -380,9 +380,9 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=META,
+        license=META,
         paper=WAV2VEC2_PAPER,
-        notes=(HUB_NORMALISES,),
+        notes=(HUB_NORMALIZES,),
     ),
     Card(
         name="facebook/wav2vec2-large-lv60",
@@ -392,7 +392,7 @@ PRETRAINED = (
         data=LIBRI_LIGHT,
         hours=53_000,
         languages="English",
-        licence=META,
+        license=META,
         paper=WAV2VEC2_PAPER,
     ),
     Card(
@@ -403,7 +403,7 @@ PRETRAINED = (
         data="Multilingual LibriSpeech, Common Voice, BABEL",
         hours=56_000,
         languages="53 languages",
-        licence=META,
+        license=META,
         paper=XLSR_PAPER,
     ),
     Card(
@@ -414,7 +414,7 @@ PRETRAINED = (
         data=XLS_R_DATA,
         hours=436_000,
         languages="128 languages",
-        licence=META,
+        license=META,
         paper=XLS_R_PAPER,
     ),
     Card(
@@ -425,7 +425,7 @@ PRETRAINED = (
         data=XLS_R_DATA,
         hours=436_000,
         languages="128 languages",
-        licence=META,
+        license=META,
         paper=XLS_R_PAPER,
     ),
     Card(
@@ -436,7 +436,7 @@ PRETRAINED = (
         data=XLS_R_DATA,
         hours=436_000,
         languages="128 languages",
-        licence=META,
+        license=META,
         paper=XLS_R_PAPER,
     ),
     Card(
@@ -447,7 +447,7 @@ PRETRAINED = (
         data=LIBRI_ROBUST,
         hours=None,
         languages="English",
-        licence=META,
+        license=META,
         paper=ROBUST_PAPER,
     ),
     Card(
@@ -458,7 +458,7 @@ PRETRAINED = (
         data="VoxPopuli, its part of 100,000 h",
         hours=100_000,
         languages="23 languages",
-        licence=NON_COMMERCIAL,
+        license=NON_COMMERCIAL,
         paper=VOXPOPULI_PAPER,
     ),
     Card(
@@ -469,7 +469,7 @@ PRETRAINED = (
         data=MMS_DATA,
         hours=500_000,
         languages="1,406 languages",
-        licence=NON_COMMERCIAL,
+        license=NON_COMMERCIAL,
         paper=MMS_PAPER,
     ),
     Card(
@@ -480,7 +480,7 @@ PRETRAINED = (
         data=MMS_DATA,
         hours=500_000,
         languages="1,406 languages",
-        licence=NON_COMMERCIAL,
+        license=NON_COMMERCIAL,
         paper=MMS_PAPER,
     ),
     _omniasr_encoder("300M", wav2vec2.OMNIASR_300M, 315_438_720),
@@ -495,7 +495,7 @@ PRETRAINED = (
         data=LIBRI_LIGHT,
         hours=None,
         languages="English",
-        licence=META,
+        license=META,
         paper=CONFORMER_PAPER,
         notes=(CONFORMER_DATA,),
     ),
@@ -507,7 +507,7 @@ PRETRAINED = (
         data=LIBRI_LIGHT,
         hours=None,
         languages="English",
-        licence=META,
+        license=META,
         paper=CONFORMER_PAPER,
         notes=(CONFORMER_DATA,),
     ),
@@ -519,7 +519,7 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=META,
+        license=META,
         paper=DATA2VEC_PAPER,
     ),
     Card(
@@ -530,7 +530,7 @@ PRETRAINED = (
         data=LIBRI_LIGHT,
         hours=60_000,
         languages="English",
-        licence=META,
+        license=META,
         paper=DATA2VEC_PAPER,
     ),
     Card(
@@ -541,7 +541,7 @@ PRETRAINED = (
         data="Common Voice with phoneme labels",
         hours=1350,
         languages="English",
-        licence=MICROSOFT,
+        license=MICROSOFT,
         paper=UNISPEECH_PAPER,
         notes=("The name says 1,500 hours, its authors' training script 1,350.",),
     ),
@@ -553,7 +553,7 @@ PRETRAINED = (
         data="Common Voice with phoneme labels",
         hours=None,
         languages="English, French, Italian, Spanish",
-        licence=MICROSOFT,
+        license=MICROSOFT,
         paper=UNISPEECH_PAPER,
     ),
     Card(
@@ -564,7 +564,7 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=MICROSOFT,
+        license=MICROSOFT,
         paper=UNISPEECH_SAT_PAPER,
     ),
     Card(
@@ -575,7 +575,7 @@ PRETRAINED = (
         data=MIX_94K,
         hours=94_000,
         languages="English",
-        licence=MICROSOFT,
+        license=MICROSOFT,
         paper=UNISPEECH_SAT_PAPER,
     ),
     Card(
@@ -586,7 +586,7 @@ PRETRAINED = (
         data=MIX_94K,
         hours=94_000,
         languages="English",
-        licence=MICROSOFT,
+        license=MICROSOFT,
         paper=UNISPEECH_SAT_PAPER,
     ),
     Card(
@@ -597,9 +597,9 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=ASAPP,
+        license=ASAPP,
         paper=SEW_PAPER,
-        notes=(HUB_NORMALISES,),
+        notes=(HUB_NORMALIZES,),
     ),
     Card(
         name="asapp/sew-small-100k",
@@ -609,9 +609,9 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=ASAPP,
+        license=ASAPP,
         paper=SEW_PAPER,
-        notes=(HUB_NORMALISES,),
+        notes=(HUB_NORMALIZES,),
     ),
     Card(
         name="asapp/sew-mid-100k",
@@ -621,19 +621,19 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=ASAPP,
+        license=ASAPP,
         paper=SEW_PAPER,
-        notes=(HUB_NORMALISES,),
+        notes=(HUB_NORMALIZES,),
     ),
     Card(
         name="facebook/w2v-bert-2.0",
         title="w2v-BERT 2.0",
         config=w2v_bert2.W2vBERT2Config(),
         parameters=580_493_120,
-        data="unlabelled speech that its authors do not name",
+        data="unlabeled speech that its authors do not name",
         hours=4_500_000,
         languages="more than 143 languages",
-        licence=MIT,
+        license=MIT,
         paper=SEAMLESS_PAPER,
     ),
     Card(
@@ -644,7 +644,7 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=MIT,
+        license=MIT,
         paper=VQ_WAV2VEC_PAPER,
         address=_file("vq-wav2vec.pt"),
         notes=(FILE_KNOWS,),
@@ -657,7 +657,7 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=MIT,
+        license=MIT,
         paper=VQ_WAV2VEC_PAPER,
         address=_file("vq-wav2vec_kmeans.pt"),
         notes=(FILE_KNOWS,),
@@ -670,7 +670,7 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=MIT,
+        license=MIT,
         paper=VQ_WAV2VEC_PAPER,
         address=_file("bert_kmeans.tar"),
         notes=(BERT_ARCHIVE,),
@@ -683,7 +683,7 @@ PRETRAINED = (
         data="LibriSpeech",
         hours=960,
         languages="English",
-        licence=MIT,
+        license=MIT,
         paper=WAV2VEC_PAPER,
         address=_file("wav2vec_large.pt"),
     ),
@@ -714,11 +714,11 @@ class Tuned(NamedTuple):
         # Of the authors' own file, not all that is said of the hub's is true.
         if self.address is None:
             return card
-        licence = MIT if origin.address is None else origin.licence
-        return replace(card, address=self.address, beside=self.beside, licence=licence, notes=self.notes)
+        terms = MIT if origin.address is None else origin.license
+        return replace(card, address=self.address, beside=self.beside, license=terms, notes=self.notes)
 
 
-def _omniasr_recogniser(size: str, version: str, tokenizer: str) -> Tuned:
+def _omniasr_recognizer(size: str, version: str, tokenizer: str) -> Tuned:
     return Tuned(
         f"fairseq2/omniASR_CTC_{size}{version}",
         f"omniASR {size}, fine-tuned",
@@ -950,7 +950,7 @@ TUNED = (
         f"LibriSpeech 960 h, {LETTERS}",
     ),
     *(
-        _omniasr_recogniser(size, version, tokenizer)
+        _omniasr_recognizer(size, version, tokenizer)
         for size in ("300M", "1B", "3B", "7B")
         for version, tokenizer in OMNIASR_TOKENIZERS.items()
     ),

@@ -1,4 +1,4 @@
-"""The words of discretised speech: a token for each group of codes that a corpus holds."""
+"""The words of discretized speech: a token for each group of codes that a corpus holds."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def codes_of_symbols(symbols: Iterable[str], groups: int, num_codes: int) -> Ten
             rows.append([int(part) for part in parts])
         else:
             raise ConfigurationError(
-                f"The dictionary has the symbol {symbol!r}, and the quantiser has {groups} groups of {num_codes} "
-                "codes. The dictionary belongs to another quantiser."
+                f"The dictionary has the symbol {symbol!r}, and the quantizer has {groups} groups of {num_codes} "
+                "codes. The dictionary belongs to another quantizer."
             )
     return torch.tensor(rows)
 

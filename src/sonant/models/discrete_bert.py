@@ -1,4 +1,4 @@
-"""BERT on discretised speech (arXiv 1910.05453, section 4): a Transformer over the codes of a vq-wav2vec."""
+"""BERT on discretized speech (arXiv 1910.05453, section 4): a Transformer over the codes of a vq-wav2vec."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class DiscreteBERTConfig:
 
     @property
     def normalize_epsilon(self) -> float:
-        """The term added to the variance when waveforms are normalised."""
+        """The term added to the variance when waveforms are normalized."""
         return self.tokenizer.normalize_epsilon
 
     @property

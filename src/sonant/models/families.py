@@ -80,7 +80,7 @@ def family_of(config: BackboneConfig) -> Family:  # noqa: PLR0911  one line for 
 
 
 def presets(config: BackboneConfig) -> dict[Task, Preset]:
-    """Layer and pooling for each task, for any model of a known family, listed in the catalogue or not."""
+    """Layer and pooling for each task, for any model of a known family, listed in the catalog or not."""
     return {
         task: Preset(max(1, round(share * config.num_layers)), pool, why)
         for task, (share, pool, why) in PRESETS[family_of(config)].items()
@@ -120,7 +120,7 @@ _CONTRASTING: dict[Task, tuple[float, Pool | None, str]] = {
 }
 _CONTEXT: dict[Task, tuple[float, Pool | None, str]] = {
     "speaker": (1 / 4, "mean", "our choice, as for the other families"),
-    "content": (1, None, "what the authors feed to recognisers: the context network's last layer, or BERT's"),
+    "content": (1, None, "what the authors feed to recognizers: the context network's last layer, or BERT's"),
     "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
     "semantic": (1, "mean", "our choice, as for content"),
 }

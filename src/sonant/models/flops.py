@@ -68,7 +68,7 @@ def forward_flops(config: BackboneConfig, num_samples: int) -> Flops:
 
 
 def feed_forward_flops(config: BackboneConfig, num_samples: int) -> int:
-    """Count the operations in feed-forward layers, which are quantised first; 0 for families without them."""
+    """Count the operations in feed-forward layers, which are quantized first; 0 for families without them."""
     match config:
         case WaveformTransformerConfig():
             _, frames = _strided(config.conv_channels, config.conv_kernels, config.conv_strides, num_samples)

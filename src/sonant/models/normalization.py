@@ -1,4 +1,4 @@
-"""Normalisation of waveforms, and the floor of the variance, which differs from toolkit to toolkit.
+"""Normalization of waveforms, and the floor of the variance, which differs from toolkit to toolkit.
 
 For a recording with a root mean square of 0.1 the two floors below give the same to three digits; at 0.01, which is
 -40 dB of full scale, they differ by 5 %, at 0.001 by a factor of three. So the floor is stored with the checkpoint.
@@ -21,8 +21,8 @@ def normalize_waveform(waveform: Tensor, epsilon: float) -> Tensor:
         epsilon: added to the variance; it also keeps silence finite.
     """
     wide = waveform.double()
-    centred = wide - wide.mean()
-    return (centred * (centred.square().mean() + epsilon).rsqrt()).to(waveform.dtype)
+    centered = wide - wide.mean()
+    return (centered * (centered.square().mean() + epsilon).rsqrt()).to(waveform.dtype)
 
 
 def check_epsilon(epsilon: float) -> None:

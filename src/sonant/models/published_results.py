@@ -1,7 +1,7 @@
 """Results that others have published for their models, one literal table a benchmark.
 
 Only numbers that were read where they were published stand here; nothing is filled in from memory. Names are those of
-`catalog`, without the organisation.
+`catalog`, without the organization.
 """
 
 from collections.abc import Iterator, Mapping
@@ -51,8 +51,8 @@ SUPERB = {
     "wavlm-large": (3.09, 3.51, 97.40, 99.10, 95.25, 70.03, 4.04, 3.47, 0.0827, 92.25, 17.61),
 }
 
-# (labelled speech, language model): WER on test-clean and test-other of the model fine-tuned on that much with CTC.
-LABELLED, LANGUAGE_MODELS = ("10 min", "1 h", "10 h", "100 h", "960 h"), ("none", "4-gram", "Transformer")
+# (labeled speech, language model): WER on test-clean and test-other of the model fine-tuned on that much with CTC.
+LABELED, LANGUAGE_MODELS = ("10 min", "1 h", "10 h", "100 h", "960 h"), ("none", "4-gram", "Transformer")
 LIBRISPEECH = {
     "bert_kmeans": {
         ("10 min", "4-gram"): (16.3, 25.2),
@@ -214,7 +214,7 @@ LIBRICSS = {
     "wavlm-large": (4.2, 4.1, 4.8, 5.8, 7.4, 8.5),
 }
 
-# Diarisation error rate in percent, by the number of speakers.
+# Diarization error rate in percent, by the number of speakers.
 CALLHOME_METRICS = ("2 spk", "3 spk", "4 spk", "5 spk", "6 spk", "all")
 CALLHOME = {
     "hubert-base-ls960": (7.93, 12.07, 15.21, 19.59, 23.32, 12.63),
@@ -249,13 +249,13 @@ def higher_is_better(metric: str) -> bool:
 
 
 def place_of(condition: str) -> int:
-    """Return a condition's place in its benchmark, by labelled speech and language model; -1 for any other."""
-    names = [_fine_tuned(labels, model) for labels in LABELLED for model in LANGUAGE_MODELS]
+    """Return a condition's place in its benchmark, by labeled speech and language model; -1 for any other."""
+    names = [_fine_tuned(labels, model) for labels in LABELED for model in LANGUAGE_MODELS]
     return names.index(condition) if condition in names else -1
 
 
 def results_of(name: str) -> tuple[Result, ...]:
-    """Every published result of a model (its name without the organisation); none for a name in no table."""
+    """Every published result of a model (its name without the organization); none for a name in no table."""
     return tuple(_rows(name))
 
 
@@ -282,7 +282,7 @@ def _rows(name: str) -> Iterator[Result]:
         yield Result("LibriCSS WER", "continuous separation", scores, WAVLM_README)
     if name in CALLHOME:
         scores = dict(zip(CALLHOME_METRICS, CALLHOME[name], strict=True))
-        yield Result("CALLHOME DER", "diarisation", scores, WAVLM_README)
+        yield Result("CALLHOME DER", "diarization", scores, WAVLM_README)
 
 
 def _fine_tuned(labels: str, language_model: str) -> str:

@@ -1,6 +1,6 @@
-"""vq-wav2vec (arXiv 1910.05453): a wav2vec whose frames pass through a quantiser, so that speech becomes codes.
+"""vq-wav2vec (arXiv 1910.05453): a wav2vec whose frames pass through a quantizer, so that speech becomes codes.
 
-Hidden state 0 is the quantised frames, the input of the context network; state i the output of its layer i; `last` is
+Hidden state 0 is the quantized frames, the input of the context network; state i the output of its layer i; `last` is
 the last of them. `codes` gives the numbers of the code vectors, 100 times a second, one for each group.
 """
 
@@ -35,7 +35,7 @@ class VQWav2VecConfig(WaveformConvNetConfig):
     groups: int = 2  # vq_groups
     codes: int = 320  # vq_vars
     shared_codebook: bool = True  # combine_groups
-    projection_depth: int = 2  # vq_depth; of the Gumbel quantiser
+    projection_depth: int = 2  # vq_depth; of the Gumbel quantizer
     projection_factor: int = 2  # width of its inner layer over dim
 
     def __post_init__(self) -> None:
@@ -47,7 +47,7 @@ class VQWav2VecConfig(WaveformConvNetConfig):
 GUMBEL = VQWav2VecConfig()
 KMEANS = VQWav2VecConfig(quantizer="kmeans", activation="relu")  # its file names no activation, and fairseq's was ReLU
 
-# Ours, for a CPU: `wav2vec.TINY` with a quantiser that a short run can fill.
+# Ours, for a CPU: `wav2vec.TINY` with a quantizer that a short run can fill.
 TINY = VQWav2VecConfig(
     conv_channels=(64, 128, 256, 256, 256),
     conv_kernels=(10, 8, 4, 4, 4),
@@ -62,7 +62,7 @@ TINY = VQWav2VecConfig(
 
 
 class VQWav2Vec(WaveformConvNet):
-    """Extractor, quantiser, context network."""
+    """Extractor, quantizer, context network."""
 
     config: VQWav2VecConfig
 
@@ -88,7 +88,7 @@ class VQWav2Vec(WaveformConvNet):
                 )
 
     def quantize(self, features: Packed, *, noise: torch.Tensor | None = None) -> Quantized | Clustered:
-        """The extractor's frames (total_frames, dim), quantised; `noise` is for the Gumbel quantiser in training."""
+        """The extractor's frames (total_frames, dim), quantized; `noise` is for the Gumbel quantizer in training."""
         if isinstance(self.quantizer, GumbelQuantizer):
             return self.quantizer(features.values, noise=noise)
         return self.quantizer(features)

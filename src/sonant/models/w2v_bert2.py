@@ -1,4 +1,4 @@
-"""w2v-BERT 2.0 (arXiv 2312.05187): a conformer over normalised mel energies."""
+"""w2v-BERT 2.0 (arXiv 2312.05187): a conformer over normalized mel energies."""
 
 from dataclasses import dataclass
 
@@ -52,7 +52,7 @@ class W2vBERT2Config:
     adapter_stride: int = 2
     adapter_dim: int | None = None  # output_hidden_size
     adapter_feed_forward: bool = False  # use_intermediate_ffn_before_adapter
-    normalize: bool = False  # mel energies are normalised, the waveform need not be
+    normalize: bool = False  # mel energies are normalized, the waveform need not be
     normalize_epsilon: float = ORIGINAL_EPSILON  # of the waveform; that of the energies is the family's own
     sampling_rate: int = 16_000
 
@@ -82,7 +82,7 @@ TINY = W2vBERT2Config(dim=256, num_layers=6, num_heads=4, feed_forward_dim=512, 
 
 
 class StackedFbank(nn.Module):
-    """Packed waveforms to normalised mel energies, joined in pairs; it has no weights and gives no gradient."""
+    """Packed waveforms to normalized mel energies, joined in pairs; it has no weights and gives no gradient."""
 
     def __init__(self, *, num_bins: int = 80, stack: int = 2, sampling_rate: int = 16_000) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class StackedFbank(nn.Module):
         if min(speech.sizes) < reach:
             raise TooShortAudio(
                 f"Clips of {speech.sizes} samples were given; one frame needs {reach}. Drop the shorter clips or join "
-                "them to their neighbours."
+                "them to their neighbors."
             )
         known = expected(MelStatistics, statistics)
         with torch.autocast(speech.values.device.type, enabled=False):

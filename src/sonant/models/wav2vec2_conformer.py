@@ -9,7 +9,7 @@ from torch import nn
 from sonant.errors import ConfigurationError
 from sonant.layers.activations import Activation
 from sonant.layers.attention import SelfAttention
-from sonant.layers.conformer import CentredConvModule, ConformerEncoder, ConformerLayer
+from sonant.layers.conformer import CenteredConvModule, ConformerEncoder, ConformerLayer
 from sonant.layers.conv_adapter import gated_adapter
 from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention, Rotations, Sinusoids
@@ -118,7 +118,7 @@ class Wav2Vec2Conformer(MaskableBackbone):
             return SelfAttention(c.dim, c.num_heads, dropout=c.attention_dropout)
 
         def make_layer() -> ConformerLayer:  # its norms add 1e-5, whatever the others do
-            conv = CentredConvModule(c.dim, kernel=c.conv_kernel, activation=c.activation, dropout=c.conv_dropout)
+            conv = CenteredConvModule(c.dim, kernel=c.conv_kernel, activation=c.activation, dropout=c.conv_dropout)
             return ConformerLayer(c.dim, attention(), conv, feed_forward, dropout=c.attention_dropout)
 
         positions: Sinusoids | Rotations | None = None

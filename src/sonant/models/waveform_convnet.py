@@ -54,9 +54,9 @@ class WaveformConvNet(Backbone):
 
     Hidden state 0 is the input of the context, i the output of its layer i; `last` is the output of the last layer.
 
-    Every layer, of the extractor too, normalises over all channels and frames of a clip. Exact statistics of a
+    Every layer, of the extractor too, normalizes over all channels and frames of a clip. Exact statistics of a
     recording that is encoded in windows would take a pass for each layer, so `clip_statistics` is None and a window is
-    normalised by itself: long recordings come out close to, and not the same as, what one pass over them would give.
+    normalized by itself: long recordings come out close to, and not the same as, what one pass over them would give.
     """
 
     config: WaveformConvNetConfig
@@ -94,7 +94,7 @@ class WaveformConvNet(Backbone):
         layers: Collection[int | str] | None = None,
         statistics: ClipStatistics | None = None,  # noqa: ARG002  # there are none
     ) -> Encoded:
-        """Encode waveforms (total_samples,), already normalised where `normalize` says so.
+        """Encode waveforms (total_samples,), already normalized where `normalize` says so.
 
         Args:
             layers: the states to keep: numbers 0 to num_layers, or "last"; None keeps all. Layers above the highest

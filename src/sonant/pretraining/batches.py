@@ -1,4 +1,4 @@
-"""Batches of waveforms: crop, reverberate, mix, normalise, mask. A function of seed and step alone."""
+"""Batches of waveforms: crop, reverberate, mix, normalize, mask. A function of seed and step alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SpeechBatch:
     """The batch of speech that one step learns from.
 
     Attributes:
-        speech: waveforms (total_samples,), mixed and normalised.
+        speech: waveforms (total_samples,), mixed and normalized.
         mask: bool (total_frames,), the frames hidden from the model; none where a run does not mask.
         targets: int64 (total_frames,), the label of each frame of the clean speech, where a run has labels.
     """
@@ -64,7 +64,7 @@ class SpeechBatches:
     labels of a crop are exactly a slice of the labels of the clip.
 
     Args:
-        backbone: the model they are for: its rate, stride and normalisation.
+        backbone: the model they are for: its rate, stride and normalization.
         masking: the choice of the spans to mask; None masks nothing.
         mixing: the sounds that are mixed in; None mixes nothing.
         labels: of every frame of every recording; None: the batches have no targets.

@@ -55,7 +55,7 @@ def masked_share(masking: SpanMasking | None) -> float:
 
 
 def _contrast(objective: MaskedContrastConfig | W2vBERTObjectiveConfig, masked: int, width: int, dim: int) -> int:
-    """Quantise masked frames of that width, project both sides, and compare every two of the batch."""
+    """Quantize masked frames of that width, project both sides, and compare every two of the batch."""
     o = objective
     quantizer = linear_flops(masked, width, o.groups * o.codes) + linear_flops(masked, o.codes, o.quantized_dim)
     sides = linear_flops(masked, o.quantized_dim, o.projection_dim) + linear_flops(masked, dim, o.projection_dim)

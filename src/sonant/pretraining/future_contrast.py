@@ -29,12 +29,12 @@ class FutureContrastConfig:
         num_negatives: other frames of the clip that each is told from.
         contrast: "binary" scores every pair by itself, "infonce" the true one against its negatives (infonce).
         balanced: each negative of the binary contrast counts 1 / num_negatives (balanced_classes).
-        temperature: of the Gumbel quantiser (vq_temp).
-        diversity_weight: of the idle codes of the Gumbel quantiser, their number by the probabilities' perplexity;
+        temperature: of the Gumbel quantizer (vq_temp).
+        diversity_weight: of the idle codes of the Gumbel quantizer, their number by the probabilities' perplexity;
             0 in the published run (loss_weights).
-        commitment: weight of the loss that holds frames to the code vectors of the k-means quantiser (vq_gamma).
-        quantized: whether a vq-wav2vec's frames go through its quantiser. Ours: a short run begins without, so that
-            there is something to quantise; codes that mean nothing yet teach nothing, and collapse.
+        commitment: weight of the loss that holds frames to the code vectors of the k-means quantizer (vq_gamma).
+        quantized: whether a vq-wav2vec's frames go through its quantizer. Ours: a short run begins without, so that
+            there is something to quantize; codes that mean nothing yet teach nothing, and collapse.
         codes_from_frames: whether the k-means codebook starts from frames of the first batch. Ours, as well.
     """
 
@@ -66,7 +66,7 @@ class StepHeads(nn.Module):
 
     def __init__(self, dim: int, steps: int) -> None:
         super().__init__()
-        bound = 1 / sqrt(dim * steps)  # as torch initialises a transposed convolution of this shape
+        bound = 1 / sqrt(dim * steps)  # as torch initializes a transposed convolution of this shape
         self.weight = nn.Parameter(torch.empty(dim, dim, 1, steps).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(dim).uniform_(-bound, bound))
 
@@ -81,7 +81,7 @@ class FutureContrast(nn.Module):
     """Score each frame that comes next, and others of its clip, by their inner products with a map of the context.
 
     Step k of time t belongs to the frame at t + offset + k, where the clip is that long. Each frame has negatives of
-    its own, which all steps that predict it share. For vq-wav2vec, frames and negatives are the quantised ones, and
+    its own, which all steps that predict it share. For vq-wav2vec, frames and negatives are the quantized ones, and
     k-means adds its two losses, the Gumbel softmax its diversity where that has a weight.
 
     The original draws the negatives of a frame to avoid the time of another, by a slip of layout, so that one in as
@@ -99,7 +99,7 @@ class FutureContrast(nn.Module):
         self.anneal(0)
 
     def anneal(self, step: int) -> None:
-        """Set the quantiser's temperature for an update, where it has one."""
+        """Set the quantizer's temperature for an update, where it has one."""
         if (quantizer := self._gumbel()) is not None:
             quantizer.temperature = self.config.temperature.at(step)
 
@@ -177,7 +177,7 @@ class FutureContrast(nn.Module):
         )
 
     def _quantizer_terms(self, quantized: Quantized | Clustered) -> tuple[Tensor, dict[str, tuple[float, float]]]:
-        """Return the quantiser's term in the loss of each prediction, and its metrics."""
+        """Return the quantizer's term in the loss of each prediction, and its metrics."""
         assert isinstance(self.backbone, VQWav2Vec)
         num_codes = self.backbone.config.codes
         if isinstance(quantized, Clustered):
@@ -198,7 +198,7 @@ class FutureContrast(nn.Module):
         }
 
     def warning(self, metrics: dict[str, float]) -> str | None:
-        """Return a warning if the quantiser collapses to hardly more than one code in each group; None otherwise."""
+        """Return a warning if the quantizer collapses to hardly more than one code in each group; None otherwise."""
         if not isinstance(self.backbone, VQWav2Vec) or "code_perplexity" not in metrics:
             return None
         config = self.backbone.config
@@ -206,7 +206,7 @@ class FutureContrast(nn.Module):
             return None
         return (
             f"The codebook collapses: {metrics['code_perplexity']:.1f} of {config.groups * config.codes} codes are in "
-            "use. Lower the learning rate or lengthen the warm-up; for the Gumbel quantiser, let the temperature fall "
+            "use. Lower the learning rate or lengthen the warm-up; for the Gumbel quantizer, let the temperature fall "
             "more slowly, or give diversity_weight a value."
         )
 

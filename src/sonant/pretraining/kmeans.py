@@ -17,7 +17,7 @@ CHUNK_ROWS = 16_384
 
 @dataclass(frozen=True, eq=False)
 class KMeans:
-    """Cluster centres, and the label of a feature: the number of the nearest.
+    """Cluster centers, and the label of a feature: the number of the nearest.
 
     Attributes:
         centroids: float32 (clusters, dim).
@@ -67,7 +67,7 @@ def fit_kmeans(
         init_rows: rows, sampled evenly from the stream, on which the start is drawn.
         seed: of the sample and the start.
 
-    Clusters that lose all their rows move: the first to the row farthest from its centre, others to rows at random. All
+    Clusters that lose all their rows move: the first to the row farthest from its center, others to rows at random. All
     sums are float64, so that the way the stream is cut does not matter.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -116,7 +116,7 @@ def _reservoir(chunks: Iterable[Tensor], size: int, generator: torch.Generator) 
 
 
 def _plus_plus(rows: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
-    """k-means++: each next centre is drawn in proportion to its squared distance from the nearest so far."""
+    """k-means++: each next center is drawn in proportion to its squared distance from the nearest so far."""
     centroids = rows.new_empty(num_clusters, rows.shape[1])
     centroids[0] = rows[torch.randint(len(rows), (), generator=generator)]
     nearest = (rows - centroids[0]).square().sum(1)

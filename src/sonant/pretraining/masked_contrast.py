@@ -1,4 +1,4 @@
-"""Masked contrast: wav2vec 2.0 tells the quantised frame behind a mask from others of the same clip."""
+"""Masked contrast: wav2vec 2.0 tells the quantized frame behind a mask from others of the same clip."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ class MaskedContrastConfig:
 
     Attributes:
         masking: the choice of the frames to hide.
-        groups, codes: codebooks of the quantiser, and code vectors in each (latent_groups, latent_vars).
-        quantized_dim: width of the quantised frame (latent_dim).
+        groups, codes: codebooks of the quantizer, and code vectors in each (latent_groups, latent_vars).
+        quantized_dim: width of the quantized frame (latent_dim).
         projection_dim: width in which frames are compared (final_dim).
-        temperature: of the quantiser's Gumbel softmax (latent_temp).
+        temperature: of the quantizer's Gumbel softmax (latent_temp).
         num_negatives: distractors a masked frame.
         logit_temperature: divides the cosines (logit_temp).
         diversity_weight: of the share of idle codes.
         feature_penalty: weight of the mean square of the extractor's output.
         extractor_gradient: factor on the gradient that reaches the extractor (feature_grad_mult).
-        feature_dropout: of the frames that are quantised (dropout_features).
+        feature_dropout: of the frames that are quantized (dropout_features).
     """
 
     masking: SpanMasking = SpanMasking(fraction=0.65)
@@ -47,7 +47,7 @@ class MaskedContrastConfig:
 
 
 class MaskedContrast(nn.Module):
-    """Find the quantised frame behind each mask among distractors from other masked frames of its clip.
+    """Find the quantized frame behind each mask among distractors from other masked frames of its clip.
 
     A clip with a single masked frame has no distractors and is not scored.
 
@@ -62,7 +62,7 @@ class MaskedContrast(nn.Module):
         self.contrast = QuantizedContrast(backbone.config.conv_channels[-1], backbone.dim, config)
 
     def anneal(self, step: int) -> None:
-        """Set the quantiser's temperature for an update."""
+        """Set the quantizer's temperature for an update."""
         self.contrast.anneal(step)
 
     def loss(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
@@ -88,9 +88,9 @@ class MaskedContrast(nn.Module):
         return self.contrast.warning(metrics)
 
     def head(self) -> dict[str, Tensor]:
-        """The tensors of quantiser and projections, under the names that checkpoints have for them."""
+        """The tensors of quantizer and projections, under the names that checkpoints have for them."""
         return self.contrast.head()
 
     def load_head(self, tensors: Mapping[str, Tensor]) -> None:
-        """Start from a trained quantiser and projections, as `head` gives them."""
+        """Start from a trained quantizer and projections, as `head` gives them."""
         self.contrast.load_head(tensors)

@@ -1,4 +1,4 @@
-"""Masked-token prediction over discretised speech: what the BERT on the codes of a vq-wav2vec learns from."""
+"""Masked-token prediction over discretized speech: what the BERT on the codes of a vq-wav2vec learns from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contrast against quantised frames: what wav2vec 2.0 and w2v-BERT have in common."""
+"""Contrast against quantized frames: what wav2vec 2.0 and w2v-BERT have in common."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class Contrasted:
     Attributes:
         loss: cross-entropy, summed over the rows.
         idle: the share of codes that are not used, the term that `diversity_weight` weights.
-        likeliest: int64 (rows, groups), the codes that the quantiser would choose without noise.
+        likeliest: int64 (rows, groups), the codes that the quantizer would choose without noise.
         metrics: for the log.
     """
 
@@ -68,7 +68,7 @@ class Contrasted:
 
 
 class QuantizedContrast(nn.Module):
-    """Tell the quantised frame that belongs to a row of the context from those of other rows of its clip.
+    """Tell the quantized frame that belongs to a row of the context from those of other rows of its clip.
 
     Source: wav2vec 2.0 (arXiv 2006.11477, section 3); fairseq `models/wav2vec/wav2vec2.py`.
     """
@@ -89,7 +89,7 @@ class QuantizedContrast(nn.Module):
         self.projection = nn.Linear(context_dim, settings.projection_dim)
 
     def anneal(self, step: int) -> None:
-        """Set the quantiser's temperature for an update."""
+        """Set the quantizer's temperature for an update."""
         self.quantizer.temperature = self.settings.temperature.at(step)
 
     def forward(
@@ -105,9 +105,9 @@ class QuantizedContrast(nn.Module):
 
         Args:
             context: (rows, context_dim).
-            frames: (rows, input_dim), what is quantised.
+            frames: (rows, input_dim), what is quantized.
             lengths: int64 (clips,) on the CPU; rows of each clip, none of which has a single one.
-            noise: Gumbel samples of the quantiser, (rows * groups, codes); None draws them.
+            noise: Gumbel samples of the quantizer, (rows * groups, codes); None draws them.
             negatives: int64 (rows, num_negatives), numbers of rows; None draws them.
         """
         quantized = self.quantizer(frames, noise=noise)
@@ -154,12 +154,12 @@ class QuantizedContrast(nn.Module):
         return None
 
     def head(self) -> dict[str, Tensor]:
-        """The tensors of quantiser and projections, under the names that checkpoints have for them."""
+        """The tensors of quantizer and projections, under the names that checkpoints have for them."""
         state = self.state_dict()
         return {theirs: state[ours] for theirs, ours in NAMES.items()}
 
     def load_head(self, tensors: Mapping[str, Tensor]) -> None:
-        """Start from a trained quantiser and projections, as `head` gives them."""
+        """Start from a trained quantizer and projections, as `head` gives them."""
         state = self.head()
         wrong = [name for name in state if name not in tensors or tensors[name].shape != state[name].shape]
         if wrong or len(tensors) != len(state):

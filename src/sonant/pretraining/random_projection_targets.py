@@ -13,7 +13,7 @@ from sonant.layers.random_projection import RandomProjectionQuantizer
 
 @dataclass(frozen=True, kw_only=True)
 class RandomProjectionTargets:
-    """Labels of each frame (50 a second): the code of its mel energies, normalised over the clip. Nothing is fitted.
+    """Labels of each frame (50 a second): the code of its mel energies, normalized over the clip. Nothing is fitted.
 
     Masked prediction on them is BEST-RQ but for these parts. BEST-RQ fills masked stretches of the input with noise,
     N(0, 0.1); here a learned vector stands for masked frames behind the projection. It makes a frame of 40 ms from

@@ -26,7 +26,7 @@ class MFCCTargets:
 
     Attributes:
         num_clusters: number of clusters.
-        subtract_mean: take from each coefficient its mean over the clip (cepstral mean normalisation). HuBERT did not;
+        subtract_mean: take from each coefficient its mean over the clip (cepstral mean normalization). HuBERT did not;
             but levels and channels are hidden from a model whose group norm runs over the clip.
     """
 

@@ -33,11 +33,11 @@ class W2vBERTObjectiveConfig:
     Attributes:
         masking: the choice of the frames to hide. Published: the configuration of the 2.0 encoder in fairseq2.
         contrast_layer: hidden state that is contrasted. w2v-BERT XL: 8 of 24 blocks; that of 2.0 is not published.
-        groups, codes: codebooks of the trained quantiser, and code vectors in each. fairseq2's 2.0.
-        quantized_dim, projection_dim: widths of the quantised frame, and of the contrast. fairseq2's 2.0.
-        temperature: of the quantiser's Gumbel softmax. fairseq2's 2.0.
+        groups, codes: codebooks of the trained quantizer, and code vectors in each. fairseq2's 2.0.
+        quantized_dim, projection_dim: widths of the quantized frame, and of the contrast. fairseq2's 2.0.
+        temperature: of the quantizer's Gumbel softmax. fairseq2's 2.0.
         num_negatives, logit_temperature, diversity_weight: of the contrast. fairseq2's 2.0.
-        contrast_weight, code_weight: of the contrast and of the prediction of the trained quantiser's codes. w2v-BERT:
+        contrast_weight, code_weight: of the contrast and of the prediction of the trained quantizer's codes. w2v-BERT:
             one to one.
         label_weight: of the prediction of random-projection labels, which 2.0 added. Ours: 1; not published.
         label_codebooks, label_codes, label_dim: random-projection codebooks, codes in each, and their width. Ours;
@@ -65,11 +65,11 @@ class W2vBERTObjectiveConfig:
 
 
 class W2vBERTObjective(nn.Module):
-    """Contrast against quantised features, and masked prediction of their codes and of random-projection labels.
+    """Contrast against quantized features, and masked prediction of their codes and of random-projection labels.
 
-    Both quantisers read the clean features of the masked frames: the trained one behind the projection's norm, as in
+    Both quantizers read the clean features of the masked frames: the trained one behind the projection's norm, as in
     wav2vec 2.0, the random one before it. The codes to predict are the likeliest ones, without Gumbel noise, and give
-    the quantiser no gradient; losses over groups or codebooks are averaged. These are our choices where the papers and
+    the quantizer no gradient; losses over groups or codebooks are averaged. These are our choices where the papers and
     the released code are silent: how 2.0 combines the two predictions, their weights, and the labels' features are not
     published. A weight of 0 leaves a part out: `label_weight=0` is w2v-BERT, `code_weight=0` predicts labels alone.
 
@@ -98,7 +98,7 @@ class W2vBERTObjective(nn.Module):
             )
 
     def anneal(self, step: int) -> None:
-        """Set the quantiser's temperature for an update."""
+        """Set the quantizer's temperature for an update."""
         self.contrast.anneal(step)
 
     def loss(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:

@@ -10,12 +10,12 @@ from sonant.pretraining import MaskedTokensConfig
 from sonant.pretraining.flops import masked_share, objective_flops
 from sonant.recipes.runs import PretrainingRun, Stage, needs_previous
 
-# What one GPU is taken to do: two fifths of the 400 TFLOP/s that a data-centre GPU of 2022 reaches in bfloat16; and one
+# What one GPU is taken to do: two fifths of the 400 TFLOP/s that a data-center GPU of 2022 reaches in bfloat16; and one
 # core of a CPU: as `sonant/wavlm-tiny` was trained, two of them at 25 seconds of audio a second.
-GPU_FLOPS, UTILISATION = 400e12, 0.4
+GPU_FLOPS, UTILIZATION = 400e12, 0.4
 CPU_FLOPS = 40e9
 ASSUMPTIONS = (
-    f"a GPU does {GPU_FLOPS * UTILISATION / 1e12:g} TFLOP/s, {UTILISATION:.0%} of {GPU_FLOPS / 1e12:g} in bfloat16",
+    f"a GPU does {GPU_FLOPS * UTILIZATION / 1e12:g} TFLOP/s, {UTILIZATION:.0%} of {GPU_FLOPS / 1e12:g} in bfloat16",
     f"a core of a CPU {CPU_FLOPS / 1e9:g} GFLOP/s",
     "a step costs three forward passes of model and objective (the backward pass is two), on clips of the longest crop",
     "not counted: making of targets, reading of audio, norms and activations",
@@ -38,7 +38,7 @@ class StageCost:
 
     @property
     def gpu_hours(self) -> float:
-        return self.flops / (GPU_FLOPS * UTILISATION) / 3600
+        return self.flops / (GPU_FLOPS * UTILIZATION) / 3600
 
     @property
     def cpu_core_hours(self) -> float:

@@ -1,4 +1,4 @@
-"""BERT on discretised speech, base size (arXiv 1910.05453, section 5.3): masked tokens over the codes of a vq-wav2vec.
+"""BERT on discretized speech, base size (arXiv 1910.05453, section 5.3): masked tokens over the codes of a vq-wav2vec.
 
 960 hours of LibriSpeech are about 345 million tokens, 100 a second. The published run saw 3072 tokens on each of 128
 GPUs; on one device a step is `accumulate` batches instead. Shares of the schedule: 10,000 of 250,000 updates warm up.

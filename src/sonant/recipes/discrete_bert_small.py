@@ -1,4 +1,4 @@
-"""BERT on discretised speech, small size: as base, but narrower and with half of its dropout."""
+"""BERT on discretized speech, small size: as base, but narrower and with half of its dropout."""
 
 from dataclasses import replace
 

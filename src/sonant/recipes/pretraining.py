@@ -149,7 +149,7 @@ def _carry_out(
     if stage.start == "previous" and previous_head is not None and isinstance(objective, MaskedContrast):
         objective.load_head(previous_head.tensors)
     train(objective, stream, stage.training, folder, device=run.device, sampling_rate=run.model.sampling_rate)
-    groups = getattr(stage.objective, "groups", None)  # of a quantiser, which its tensors do not tell
+    groups = getattr(stage.objective, "groups", None)  # of a quantizer, which its tensors do not tell
     head = Head(objective.head(), {} if groups is None else {"groups": groups})
     draft = folder / "model.part"
     shutil.rmtree(draft, ignore_errors=True)

@@ -31,12 +31,12 @@ class Stage:
         name: of its folder.
         objective: settings of what is learned; their type says which objective it is.
         start: from fresh weights, or from those of the stage before (only what the objective adds is fresh). For the
-            first stage, the stage before is the run's teacher; a contrast goes on with the quantiser of its file, if
+            first stage, the stage before is the run's teacher; a contrast goes on with the quantizer of its file, if
             that has one.
         extractor_steps: steps in which the extractor alone learns log-mel energies before a fresh start.
         batching: amount and preparation of the speech in a step.
         mixing: the sounds that are mixed into it.
-        training: length, learning rate and optimiser.
+        training: length, learning rate and optimizer.
     """
 
     name: str

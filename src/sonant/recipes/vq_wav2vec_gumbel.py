@@ -14,7 +14,7 @@ from sonant.training import Cosine
 
 
 def recipe() -> PretrainingRun:
-    """One stage of future contrast on quantised frames; every setting of the objective is its default."""
+    """One stage of future contrast on quantized frames; every setting of the objective is its default."""
     base = wav2vec_base.recipe()
     (stage,) = base.stages
     stage = replace(

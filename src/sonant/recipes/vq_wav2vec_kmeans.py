@@ -1,4 +1,4 @@
-"""vq-wav2vec with online k-means: as `vq_wav2vec_gumbel`, with the other quantiser and its two losses.
+"""vq-wav2vec with online k-means: as `vq_wav2vec_gumbel`, with the other quantizer and its two losses.
 
 So says the note beside the command of fairseq's `examples/wav2vec/README.md`. The published file differs: it names no
 activation, which meant ReLU then; set model.activation=relu for its network.
@@ -12,5 +12,5 @@ from sonant.recipes.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:
-    """One stage of future contrast on quantised frames."""
+    """One stage of future contrast on quantized frames."""
     return replace(vq_wav2vec_gumbel.recipe(), name="vq_wav2vec_kmeans", model=replace(GUMBEL, quantizer="kmeans"))

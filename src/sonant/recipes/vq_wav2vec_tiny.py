@@ -1,4 +1,4 @@
-"""A small vq-wav2vec, its quantiser k-means, that one CPU core pretrains in three quarters of an hour."""
+"""A small vq-wav2vec, its quantizer k-means, that one CPU core pretrains in three quarters of an hour."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from sonant.recipes.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:
-    """A wav2vec first, without the quantiser; then its frames are quantised, by code vectors that start from them.
+    """A wav2vec first, without the quantizer; then its frames are quantized, by code vectors that start from them.
 
     From fresh weights, runs as short as this ended with one code a group for everything; so did others' longer ones by
     the authors' command (fairseq issue 1850).

@@ -1,6 +1,6 @@
 """The encoder of w2v-BERT 2.0 at its published size, 580 million parameters, with an objective like its own.
 
-Published (arXiv 2312.05187, fairseq2): the network, spans, the trained quantiser and its contrast. Not published, and
+Published (arXiv 2312.05187, fairseq2): the network, spans, the trained quantizer and its contrast. Not published, and
 ours: that the contrast reads block 8 (w2v-BERT XL's), the weights and the random-projection codebook of the predictions
 (see `W2vBERTObjectiveConfig`), and everything about steps, rates and batches, which follow wav2vec 2.0's large models.
 LayerDrop is off: an inner layer is trained, so it must be there in every step.

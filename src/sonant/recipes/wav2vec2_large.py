@@ -17,7 +17,7 @@ OBJECTIVE = MaskedContrastConfig(quantized_dim=768, projection_dim=768, temperat
 
 
 def recipe() -> PretrainingRun:
-    """Longer crops than Base, a wider projection, a colder quantiser; 128 devices' batches a step (2.7 hours)."""
+    """Longer crops than Base, a wider projection, a colder quantizer; 128 devices' batches a step (2.7 hours)."""
     base = wav2vec2_base.recipe()
     (stage,) = base.stages
     large = replace(

@@ -12,7 +12,7 @@ def recipe() -> PretrainingRun:
     """Masked contrast with a small codebook, after a start of the extractor.
 
     Spans are half as long as in the published runs, and fewer, so that there is more to go by. The extractor, which the
-    start has taught, then learns at a tenth of the rate: its features are the targets. The temperature of the quantiser
+    start has taught, then learns at a tenth of the rate: its features are the targets. The temperature of the quantizer
     falls as far as in the published run of 400,000 steps, over the same share of it.
     """
     return PretrainingRun(

@@ -1,4 +1,4 @@
-"""The HTTP server: an OpenAI-compatible API for speech models, with accounts and a web catalogue.
+"""The HTTP server: an OpenAI-compatible API for speech models, with accounts and a web catalog.
 
 run.py             a process that serves, and drains before it stops; ray_serve.py: the same on many machines
 app.py             puts it together: settings in, an ASGI application out
@@ -11,6 +11,6 @@ intake/            recordings from strangers: fetched, capped, decoded in proces
 hosting/           models in memory, and the queue that packs many callers' audio into one forward pass
 routes/            one file a resource of the API
 accounts/          users, keys, credit, usage: the database
-web/               the catalogue, the playground and the account pages
+web/               the catalog, the playground and the account pages
 operations/        limits on what comes in, request ids, health, logs
 """

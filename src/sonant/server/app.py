@@ -18,7 +18,7 @@ from sonant.server.operations.request_ids import RequestIds
 from sonant.server.routes import diarizations, embeddings, models, transcriptions, verification
 from sonant.server.services import Services
 from sonant.server.settings import ServerSettings
-from sonant.server.web import account, admin, catalogue, comparison, model_page, playground, reference, theme, votes
+from sonant.server.web import account, admin, catalog, comparison, model_page, playground, reference, theme, votes
 from sonant.server.web.pages import error_page
 from sonant.server.web.security_headers import SecurityHeaders
 from sonant.server.web.static_files import VersionedFiles
@@ -57,7 +57,7 @@ def create_app(settings: ServerSettings, make_model: MakeModel | None = None) ->
     errors.install(app, error_page)
     for module in (embeddings, transcriptions, verification, diarizations, models):
         app.include_router(module.router, prefix="/v1")
-    for module in (health, catalogue, model_page, comparison, votes, theme, reference, playground, account, admin):
+    for module in (health, catalog, model_page, comparison, votes, theme, reference, playground, account, admin):
         app.include_router(module.router)
     app.mount("/static", VersionedFiles(), name="static")
     app.add_middleware(BodyLimits, services=services)

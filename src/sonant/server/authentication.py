@@ -69,7 +69,7 @@ async def signed_in(request: Request) -> Session | None:
     if not hasattr(request.state, "session"):
         sessions = services_of(request).accounts.sessions
         token = sessions.token_of(request)
-        request.state.session = None if token is None else await sessions.recognise(token)
+        request.state.session = None if token is None else await sessions.recognize(token)
     session: Session | None = request.state.session
     return session
 
@@ -126,7 +126,7 @@ def client_address(request: Request) -> str:
 
 
 async def _by_key(accounts: Accounts, secret: str) -> Caller:
-    holder = await accounts.keys.recognise(secret)
+    holder = await accounts.keys.recognize(secret)
     if holder is None:
         raise ApiError(401, "invalid_api_key", f"There is no API key {secret[:14]!r}...: check it, or make a new one.")
     if holder.key.state != "live":

@@ -27,7 +27,7 @@ from sonant.server.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 Announce = Callable[[str], None]
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - to be recognised, not listened on
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - to be recognized, not listened on
 KEEP_ALIVE_SECONDS = 75  # more than the 60 that proxies keep a connection, so that it is they who close it
 GRACE_SECONDS = 2  # for the last answers to leave, once the requests are done or the time to drain is over
 
@@ -191,7 +191,7 @@ def greeting(settings: ServerSettings, host: str, port: int, key: str | None) ->
         f"sonant {__version__} serves {', '.join(settings.models)}",
         "",
         f"  API         {address}/v1",
-        f"  catalogue   {address}/",
+        f"  catalog   {address}/",
         f"  admin key   {_told(key, settings.data / 'admin_key')}",
     ]
     if settings.anonymous:

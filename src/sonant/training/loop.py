@@ -41,7 +41,7 @@ class Objective(Protocol[B_contra]):
 
 @runtime_checkable
 class Annealed(Protocol):
-    """An objective whose settings change as training goes on, such as the temperature of its quantiser."""
+    """An objective whose settings change as training goes on, such as the temperature of its quantizer."""
 
     def anneal(self, step: int) -> None:
         """Called before each update with the number of updates done."""
@@ -53,7 +53,7 @@ class DivergedError(SonantError):
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The length, learning rate and optimiser of training; the defaults are those published for the base models.
+    """The length, learning rate and optimizer of training; the defaults are those published for the base models.
 
     Attributes:
         steps: updates of the weights.
@@ -62,7 +62,7 @@ class Training:
         betas, eps, weight_decay: of Adam; the decay is decoupled.
         clip_norm: largest norm of the gradient.
         accumulate: batches in a step; their losses are averaged over all that they count, not batch by batch.
-        precision: "bfloat16" runs the forward pass under autocast; weights and optimiser stay float32.
+        precision: "bfloat16" runs the forward pass under autocast; weights and optimizer stay float32.
         log_every, save_every: in steps.
     """
 

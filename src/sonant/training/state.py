@@ -1,4 +1,4 @@
-"""The state of a run on disk: weights, optimiser, step and random numbers."""
+"""The state of a run on disk: weights, optimizer, step and random numbers."""
 
 from pathlib import Path
 from typing import Any

@@ -25,7 +25,7 @@ def files(encode, speechlike):
 @pytest.mark.parametrize("rate", [8000, 12345, 44100, 192_000])
 @pytest.mark.parametrize("samples", [1, 400, 4095, 4096, 4097, 20_000])
 @pytest.mark.parametrize("channels", [1, 2, 6])
-def test_the_end_of_a_single_file_is_recognised(encode, speechlike, rate, samples, channels):
+def test_the_end_of_a_single_file_is_recognized(encode, speechlike, rate, samples, channels):
     data = encode(speechlike(samples / rate, rate, channels), rate, "flac")
     for whole in (data, data + ID3V1):
         assert read_flac(io.BytesIO(whole), "a file", len(whole)) is None

@@ -119,7 +119,7 @@ def test_a_clip_does_not_depend_on_its_batch_mates() -> None:
             assert_same(prepared(Packed.pack([clip])).last, expected, 2e-5)
 
 
-def test_windows_are_normalised_with_the_statistics_of_the_whole() -> None:
+def test_windows_are_normalized_with_the_statistics_of_the_whole() -> None:
     torch.manual_seed(0)
     plain = ConvExtractor((8,) * 3, (10, 3, 2), (5, 2, 2))
     readied = extractor.CudaExtractor(plain, torch.float32)

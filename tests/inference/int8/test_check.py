@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sonant.inference.int8.check import equalised, lowest_cosine, near
+from sonant.inference.int8.check import equalized, lowest_cosine, near
 from sonant.models import Encoded
 
 LENGTHS = torch.tensor([5, 4])
@@ -39,7 +39,7 @@ def test_a_large_channel_hides_nothing(states) -> None:
     changed = [state.clone() for state in states]
     changed[0][4] += 0.5 * torch.randn(16)
     assert lowest_cosine(changed[0], states[0]) > 0.999
-    assert lowest_cosine(*equalised(changed[0], states[0])) < 0.99
+    assert lowest_cosine(*equalized(changed[0], states[0])) < 0.99
     assert not near(encoded(*changed), encoded(*states))
 
 

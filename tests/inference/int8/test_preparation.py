@@ -12,7 +12,7 @@ from sonant.checkpoints import load_backbone
 from sonant.errors import ModelWarning
 from sonant.inference.cpu.arithmetic import FLOAT32
 from sonant.inference.cpu.linear import IntegerProduct
-from sonant.inference.int8.check import equalised, lowest_cosine, near
+from sonant.inference.int8.check import equalized, lowest_cosine, near
 from sonant.inference.int8.groups import passing_groups
 from sonant.inference.int8.preparation import integer_form, prepare_int8
 from sonant.inference.int8.probe import probe_clips
@@ -65,7 +65,7 @@ def in_integers(module: nn.Module) -> set[str]:
 
 @pytest.mark.parametrize("kind", ["norms", "inner", "outer"])
 def test_trained_weights_with_outliers(kind) -> None:
-    """Without smoothing the worst frame of these, channels equalised, falls to between 0.990 and 0.997."""
+    """Without smoothing the worst frame of these, channels equalized, falls to between 0.990 and 0.997."""
     model = enlarge(load_backbone("sonant/wavlm-tiny"), kind)
     form = integer_form(model, FLOAT32)
     assert not form.floats
@@ -75,7 +75,7 @@ def test_trained_weights_with_outliers(kind) -> None:
         given, expected = form.prepared(speech), model(speech)
     for number, state in expected.hidden_states.items():
         assert lowest_cosine(given.hidden_states[number], state) > 0.999
-        assert lowest_cosine(*equalised(given.hidden_states[number], state)) > 0.998
+        assert lowest_cosine(*equalized(given.hidden_states[number], state)) > 0.998
 
 
 @torch.no_grad()

@@ -24,7 +24,7 @@ def on(settings, work):
 def test_a_key_is_known_again(settings):
     async def work(accounts, user):
         new = await accounts.keys.create(user.id, " my  laptop ", by="test")
-        found = await accounts.keys.recognise(new.secret)
+        found = await accounts.keys.recognize(new.secret)
         assert found.key == new.key
         assert (found.email, found.is_admin, found.is_disabled) == ("ada@example.org", False, False)
         return new, await accounts.keys.of(user.id), await accounts.keys.all()
@@ -41,7 +41,7 @@ def test_a_key_is_known_again(settings):
 def test_no_other_is(secret, settings):
     async def work(accounts, user):
         await accounts.keys.create(user.id, "laptop", by="test")
-        assert await accounts.keys.recognise(secret) is None
+        assert await accounts.keys.recognize(secret) is None
 
     on(settings, work)
 
@@ -51,12 +51,12 @@ def test_a_revoked_key_ends_here_at_once_and_elsewhere_soon(settings, monkeypatc
         new = await accounts.keys.create(user.id, "laptop", by="test")
         async with Accounts(settings) as other:  # another process
             for each in (accounts, other):
-                assert (await each.keys.recognise(new.secret)).key.state == "live"
+                assert (await each.keys.recognize(new.secret)).key.state == "live"
             await accounts.keys.revoke(new.key.id, by="test")
-            assert (await accounts.keys.recognise(new.secret)).key.state == "revoked"
+            assert (await accounts.keys.recognize(new.secret)).key.state == "revoked"
             now = time.monotonic()
             monkeypatch.setattr(time, "monotonic", lambda: now + recent.SECONDS)
-            assert (await other.keys.recognise(new.secret)).key.state == "revoked"
+            assert (await other.keys.recognize(new.secret)).key.state == "revoked"
 
     on(settings, work)
 
@@ -73,8 +73,8 @@ def test_a_look_up_that_a_revocation_overtakes_is_not_remembered(settings):
             return found
 
         accounts._database.read = slow
-        await accounts.keys.recognise(new.secret)
-        assert (await accounts.keys.recognise(new.secret)).key.state == "revoked"
+        await accounts.keys.recognize(new.secret)
+        assert (await accounts.keys.recognize(new.secret)).key.state == "revoked"
 
     on(settings, work)
 
@@ -82,10 +82,10 @@ def test_a_look_up_that_a_revocation_overtakes_is_not_remembered(settings):
 def test_a_key_is_looked_up_once_for_many_requests(settings):
     async def work(accounts, user):
         new = await accounts.keys.create(user.id, "laptop", by="test")
-        first = await accounts.keys.recognise(new.secret)
+        first = await accounts.keys.recognize(new.secret)
         accounts._database.read = None  # whoever reads again fails
         for _ in range(10):
-            assert await accounts.keys.recognise(new.secret) == first
+            assert await accounts.keys.recognize(new.secret) == first
 
     on(settings, work)
 
@@ -93,10 +93,10 @@ def test_a_key_is_looked_up_once_for_many_requests(settings):
 def test_a_key_expires_while_it_is_remembered(settings, monkeypatch):
     async def work(accounts, user):
         new = await accounts.keys.create(user.id, "laptop", expires=int(time.time()) + 2, by="test")
-        assert (await accounts.keys.recognise(new.secret)).key.state == "live"
+        assert (await accounts.keys.recognize(new.secret)).key.state == "live"
         now = time.time()
         monkeypatch.setattr(time, "time", lambda: now + 2)
-        assert (await accounts.keys.recognise(new.secret)).key.state == "expired"
+        assert (await accounts.keys.recognize(new.secret)).key.state == "expired"
 
     on(settings, work)
 
@@ -186,11 +186,11 @@ def test_the_first_admin_key_is_made_once(settings):
         async with Accounts(settings) as accounts:
             keys = await asyncio.gather(*(accounts.first_admin_key() for _ in range(4)))
             (secret,) = [key for key in keys if key is not None]
-            holder = await accounts.keys.recognise(secret)
+            holder = await accounts.keys.recognize(secret)
             assert (holder.email, holder.is_admin, holder.key.scopes) == ("admin@localhost", True, set(SCOPES))
             await accounts.keys.revoke(holder.key.id, by="test")
         async with Accounts(settings) as accounts:
             again = await accounts.first_admin_key()
-            return again != secret, (await accounts.keys.recognise(again)).key.user_id == holder.key.user_id
+            return again != secret, (await accounts.keys.recognize(again)).key.user_id == holder.key.user_id
 
     assert asyncio.run(work()) == (True, True)

@@ -166,14 +166,14 @@ def test_who_is_disabled_is_shut_out_at_once(settings):
     async def work(accounts, ada):
         session = await accounts.sessions.sign_in(ada.email, PASSWORD, address=HERE)
         key = await accounts.keys.create(ada.id, "laptop", by="test")
-        assert await accounts.sessions.recognise(session.token) is not None
-        assert not (await accounts.keys.recognise(key.secret)).is_disabled
+        assert await accounts.sessions.recognize(session.token) is not None
+        assert not (await accounts.keys.recognize(key.secret)).is_disabled
         await accounts.users.set_disabled(ada.id, True, by="test")
-        assert await accounts.sessions.recognise(session.token) is None
-        assert (await accounts.keys.recognise(key.secret)).is_disabled
+        assert await accounts.sessions.recognize(session.token) is None
+        assert (await accounts.keys.recognize(key.secret)).is_disabled
         assert await refused(accounts.sessions.sign_in(ada.email, PASSWORD, address=HERE)) == (403, "account_disabled")
         await accounts.users.set_disabled(ada.id, False, by="test")
-        assert await accounts.sessions.recognise(session.token) is not None
+        assert await accounts.sessions.recognize(session.token) is not None
 
     on(settings, work)
 
@@ -183,9 +183,9 @@ def test_a_new_password_ends_all_sessions(settings):
         session = await accounts.sessions.sign_in(ada.email, PASSWORD, address=HERE)
         assert (await refused(accounts.users.change_password(ada.id, "wrong", "another one here")))[0] == 401
         assert (await refused(accounts.users.change_password(ada.id, PASSWORD, "short")))[0] == 400
-        assert await accounts.sessions.recognise(session.token) is not None
+        assert await accounts.sessions.recognize(session.token) is not None
         await accounts.users.change_password(ada.id, PASSWORD, "another one here")
-        assert await accounts.sessions.recognise(session.token) is None
+        assert await accounts.sessions.recognize(session.token) is None
         assert (await refused(accounts.users.check_password(ada.email, PASSWORD, address=HERE)))[0] == 401
         await accounts.users.check_password(ada.email, "another one here", address=HERE)
 
@@ -224,7 +224,7 @@ def test_deleting_leaves_nothing_but_the_sums(settings):
         async with bill(accounts, caller, "1"):
             pass
         await accounts.users.delete(ada.id, by="test")
-        assert await accounts.keys.recognise(key.secret) is None
+        assert await accounts.keys.recognize(key.secret) is None
         assert (await refused(accounts.users.get(ada.id)))[1] == "user_not_found"
 
         def rows(connection):
@@ -263,7 +263,7 @@ def test_passwords_keys_and_tokens_are_nowhere_in_the_database(tmp_path):
         session = await accounts.sessions.sign_in(ada.email, PASSWORD, address=HERE)
         await refused(accounts.sessions.sign_in("my secret password", "in the wrong field", address=HERE))
         key = await accounts.keys.create(ada.id, "laptop", by="test")
-        await accounts.keys.recognise(key.secret)
+        await accounts.keys.recognize(key.secret)
         return [PASSWORD, session.token, session.session.csrf_token, key.secret, key.secret[20:], "my secret password"]
 
     secrets = on(ServerSettings(data=tmp_path), work)

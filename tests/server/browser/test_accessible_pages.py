@@ -92,7 +92,7 @@ CONTRASTS = """() => {
 @pytest.fixture(scope="module")
 def administrators_browser(browser: Browser, server: RunningServer) -> Iterator[BrowserContext]:
     """In which every page can be opened."""
-    # Colours that fade into each other have no contrast to measure: no motion.
+    # Colors that fade into each other have no contrast to measure: no motion.
     context = browser.new_context(base_url=server.base_url, reduced_motion="reduce")
     page = context.new_page()
     page.goto("/sign-in")

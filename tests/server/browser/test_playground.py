@@ -39,12 +39,12 @@ def embed(page: Page, *slots: str) -> None:
 
 
 def ink(page: Page, part: str) -> int:
-    """How many colours a canvas shows."""
-    colours: int = page.locator(f"[data-part={part}] canvas").first.evaluate(
+    """How many colors a canvas shows."""
+    colors: int = page.locator(f"[data-part={part}] canvas").first.evaluate(
         "(canvas) => new Set(new Uint32Array(canvas.getContext('2d')"
         ".getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size"
     )
-    return colours
+    return colors
 
 
 def test_two_recordings_layer_by_layer(member: Member, server: RunningServer) -> None:
@@ -144,7 +144,7 @@ def test_long_recordings_come_layer_by_layer(context_of: ContextOf, tmp_path: Pa
         embed(page, "A", "B")
         names = page.locator("[data-part=calls] th")
         expect(names).to_have_text(["Means of A and B", "Frames of B", "Frames of A, layer 6"])
-        expect(page.locator("[data-part=note]")).to_have_text("Each point is the mean of 6 neighbouring frames.")
+        expect(page.locator("[data-part=note]")).to_have_text("Each point is the mean of 6 neighboring frames.")
         page.get_by_label("Layer", exact=False).first.press("ArrowLeft")
         expect(page.locator("[data-part=waiting]").first).to_contain_text("press Embed")
         expect(names).to_have_count(3)  # nothing is charged for before somebody says so

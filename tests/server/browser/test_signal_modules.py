@@ -48,13 +48,13 @@ def test_transform_takes_powers_of_two_only(module: Evaluate) -> None:
 @pytest.mark.parametrize("hertz", [250, 1000, 5000])
 def test_spectrogram_finds_a_tone(module: Evaluate, hertz: int) -> None:
     tone = np.sin(2 * np.pi * hertz * np.arange(8000) / 16000)
-    analysed = module(
+    analyzed = module(
         "spectrogram",
         "const { decibels, columns, bins } = m.spectrogram(Float32Array.from(given), 16000);"
         "return { decibels: [...decibels], columns, bins };",
         tone.tolist(),
     )
-    decibels = np.reshape(analysed["decibels"], (analysed["columns"], analysed["bins"]))  # (columns, bins)
+    decibels = np.reshape(analyzed["decibels"], (analyzed["columns"], analyzed["bins"]))  # (columns, bins)
     assert decibels.shape == (50, 257)
     assert abs(decibels[25].argmax() * 8000 / 256 - hertz) <= 8000 / 256
 

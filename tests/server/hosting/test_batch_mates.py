@@ -34,8 +34,8 @@ from tests.shapes import TINY
 CONVOLUTIONS: dict[str, Any] = {"conv_channels": (8,) * 5, "context_kernels": (2, 3)}
 FAMILIES = {
     "WavLM, group norm": WavLMConfig(**TINY),
-    "WavLM, layer norm, normalised": WavLMConfig(**TINY, extractor_norm="layer", pre_norm=True, normalize=True),
-    "HuBERT, group norm, normalised": HuBERTConfig(**TINY, normalize=True),
+    "WavLM, layer norm, normalized": WavLMConfig(**TINY, extractor_norm="layer", pre_norm=True, normalize=True),
+    "HuBERT, group norm, normalized": HuBERTConfig(**TINY, normalize=True),
     "wav2vec 2.0": Wav2Vec2Config(**TINY),
     "wav2vec": Wav2VecConfig(**CONVOLUTIONS),
     "vq-wav2vec": VQWav2VecConfig(

@@ -351,7 +351,7 @@ def test_nothing_is_kept_of_what_is_done(stand) -> None:
     [{"normalize": False}, *({"normalize": True, "normalize_epsilon": epsilon} for epsilon in (1e-5, 1e-2))],
 )
 def test_the_queue_gives_what_the_engine_gives(make_stand, normalize: dict[str, Any]) -> None:
-    """Waveforms are normalised as wholes, in one piece or in windows, with the floor of the model."""
+    """Waveforms are normalized as wholes, in one piece or in windows, with the floor of the model."""
     stand = make_stand()
     config = replace(stand.backbone.config, **normalize)
     stand.backbone.config = config

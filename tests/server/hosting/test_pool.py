@@ -94,14 +94,14 @@ def test_a_model_says_what_it_is(tmp_path: Path) -> None:
     within(pool, scenario)
 
 
-def test_ids_of_the_catalogue_may_be_short_and_strangers_are_told_what_there_is() -> None:
+def test_ids_of_the_catalog_may_be_short_and_strangers_are_told_what_there_is() -> None:
     pool = pool_of("wavlm-tiny", SHIPPED)
 
     async def scenario() -> None:
         assert pool.get("wavlm-tiny") is pool.get(SHIPPED)
         assert [slot.id for slot in pool.hosted()] == [SHIPPED]
         assert pool.state_of("microsoft/wavlm-large") == pool.state_of("wavlm-large") == "coming_soon"
-        for stranger, words in (("wavlm-large", "catalogue"), ("nobody/nothing", "not known")):
+        for stranger, words in (("wavlm-large", "catalog"), ("nobody/nothing", "not known")):
             error = refusal(lambda stranger=stranger: pool.get(stranger))
             assert (error.status, error.code, error.param) == (404, "model_not_found", "model")
             assert words in error.message

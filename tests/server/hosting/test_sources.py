@@ -9,19 +9,19 @@ from sonant.server.hosting.sources import ModelSource, model_source
 
 
 @pytest.mark.parametrize("given", ["sonant/wavlm-tiny", "wavlm-tiny", "WavLM-Tiny"])
-def test_models_of_the_catalogue_go_by_their_full_id(given: str) -> None:
+def test_models_of_the_catalog_go_by_their_full_id(given: str) -> None:
     assert model_source(given) == ModelSource("sonant/wavlm-tiny", "sonant/wavlm-tiny")
 
 
 def test_folders_and_files_go_by_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, file = tmp_path / "our-recogniser", tmp_path / "checkpoint_best.pt"
+    folder, file = tmp_path / "our-recognizer", tmp_path / "checkpoint_best.pt"
     folder.mkdir()
     file.touch()
-    assert model_source(str(folder)) == ModelSource("our-recogniser", str(folder))
-    assert model_source(f"{folder}/") == ModelSource("our-recogniser", str(folder))
+    assert model_source(str(folder)) == ModelSource("our-recognizer", str(folder))
+    assert model_source(f"{folder}/") == ModelSource("our-recognizer", str(folder))
     assert model_source(str(file)) == ModelSource("checkpoint_best", str(file))
     monkeypatch.chdir(folder)
-    assert model_source(".").id == "our-recogniser"
+    assert model_source(".").id == "our-recognizer"
 
 
 def test_a_folder_wins_over_a_short_name_but_not_over_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

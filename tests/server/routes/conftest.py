@@ -12,9 +12,9 @@ from tests.server.running import RunningServer, running
 
 @pytest.fixture(scope="package")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of models: recogniser, voices, diarizer."""
+    """A folder of models: recognizer, voices, diarizer."""
     folder = tmp_path_factory.mktemp("models")
-    write_ctc(folder / "recogniser")
+    write_ctc(folder / "recognizer")
     write_xvector(folder / "voices")
     write_frame_classifier(folder / "diarizer")
     return folder
@@ -22,7 +22,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def heads_server(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """With a recogniser, a model of voices, a diarizer, and the shipped model."""
+    """With a recognizer, a model of voices, a diarizer, and the shipped model."""
     models = (*(str(checkpoint) for checkpoint in sorted(checkpoints.iterdir())), "sonant/wavlm-tiny")
     rules = AccountRules(requests_per_minute=100_000)
     with running(ServerSettings(data=tmp_path_factory.mktemp("server"), models=models, accounts=rules)) as up:

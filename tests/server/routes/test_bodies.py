@@ -74,7 +74,7 @@ def test_what_is_no_json_object(content: bytes, told: str) -> None:
     assert told in error.message
 
 
-def test_json_labelled_as_a_form() -> None:
+def test_json_labeled_as_a_form() -> None:
     error = _error(b'{"model": "m"}', "multipart/form-data")
     assert (error.status, error.code) == (400, "invalid_multipart")
     assert "boundary" in error.message

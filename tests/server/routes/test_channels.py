@@ -76,9 +76,9 @@ def test_channels_that_cancel_are_told_in_a_header(server: RunningServer) -> Non
 
 
 def test_transcripts(heads_server: RunningServer, checkpoints: Path) -> None:
-    expected = sonant.load(checkpoints / "recogniser").transcribe(CALL, channel="all")
+    expected = sonant.load(checkpoints / "recognizer").transcribe(CALL, channel="all")
     path, files = "audio/transcriptions", {"file": CALL}
-    given = {"model": "recogniser", "channel": "all"}
+    given = {"model": "recognizer", "channel": "all"}
     answer = _post(heads_server, path, data=given, files=files).json()
     assert answer["text"] == "\n".join(transcript.text for transcript in expected)
     assert answer["channels"] == [{"channel": k, "text": transcript.text} for k, transcript in enumerate(expected)]

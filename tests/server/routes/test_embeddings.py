@@ -183,7 +183,7 @@ def test_the_client_told_to_send_a_form(client: openai.OpenAI, vectors: np.ndarr
     np.testing.assert_allclose(np.reshape(response.data[0].embedding, (2, -1))[1], vectors[0], atol=2e-5)
 
 
-def test_json_labelled_as_a_form(server: RunningServer) -> None:
+def test_json_labeled_as_a_form(server: RunningServer) -> None:
     response = httpx2.post(
         f"{server.base_url}/v1/embeddings",
         headers={"Authorization": f"Bearer {server.user_key}", "Content-Type": "multipart/form-data"},

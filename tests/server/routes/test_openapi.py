@@ -28,7 +28,7 @@ CHECKS = KNOWN.get_by_names(
 )
 MODELS = {
     "/v1/embeddings": "sonant/wavlm-tiny",
-    "/v1/audio/transcriptions": "recogniser",
+    "/v1/audio/transcriptions": "recognizer",
     "/v1/audio/speaker/verification": "voices",
     "/v1/audio/diarizations": "diarizer",
 }

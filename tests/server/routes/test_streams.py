@@ -18,7 +18,7 @@ from tests.server.running import RunningServer, running
 from tests.server.speech import clip
 
 RECORDING = clip("en-allison-queue", 6.0)
-BODY = {"model": "recogniser", "stream": True, "file": base64.b64encode(RECORDING).decode()}
+BODY = {"model": "recognizer", "stream": True, "file": base64.b64encode(RECORDING).decode()}
 PATH = "/v1/audio/transcriptions"
 
 
@@ -42,7 +42,7 @@ class Gate:
 @pytest.fixture(scope="module")
 def server(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """Cuts recordings into windows of a second, one a pass."""
-    folder, model = tmp_path_factory.mktemp("server"), str(checkpoints / "recogniser")
+    folder, model = tmp_path_factory.mktemp("server"), str(checkpoints / "recognizer")
     queue = Queue(window_seconds=1.0, batch_seconds=1.0)
     with running(ServerSettings(data=folder, models=(model,), queue=queue)) as up:
         yield up
@@ -50,7 +50,7 @@ def server(checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def gate(server: RunningServer) -> Iterator[Gate]:
-    workers = server.services.models.get("recogniser")._batcher._workers
+    workers = server.services.models.get("recognizer")._batcher._workers
     gate = Gate(workers[0].forward)
     for worker in workers:
         worker.forward = gate  # type: ignore[assignment]
@@ -61,7 +61,7 @@ def gate(server: RunningServer) -> Iterator[Gate]:
 
 
 def _waiting(server: RunningServer) -> int:
-    return server.services.models.get("recogniser").stats.waiting_requests
+    return server.services.models.get("recognizer").stats.waiting_requests
 
 
 def _credit(server: RunningServer) -> Decimal:
@@ -70,7 +70,7 @@ def _credit(server: RunningServer) -> Decimal:
 
 def _create(server: RunningServer, *, key: str | None = None, **how: Any) -> Any:
     client = server.client(key)
-    return client.audio.transcriptions.create(model="recogniser", file=("a.wav", io.BytesIO(RECORDING)), **how)
+    return client.audio.transcriptions.create(model="recognizer", file=("a.wav", io.BytesIO(RECORDING)), **how)
 
 
 def test_a_long_recording_is_told_window_by_window(server: RunningServer) -> None:

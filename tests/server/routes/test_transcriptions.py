@@ -29,13 +29,13 @@ def client(heads_server: RunningServer) -> openai.OpenAI:
 
 @pytest.fixture(scope="module")
 def transcript(checkpoints: Path) -> Transcript:
-    result: Transcript = sonant.load(checkpoints / "recogniser").transcribe(DATA)
+    result: Transcript = sonant.load(checkpoints / "recognizer").transcribe(DATA)
     assert len(result.words) > 2, "the test needs some words"
     return result
 
 
 def _create(client: openai.OpenAI, **how: Any) -> Any:
-    return client.audio.transcriptions.create(model="recogniser", file=("speech.wav", io.BytesIO(DATA)), **how)
+    return client.audio.transcriptions.create(model="recognizer", file=("speech.wav", io.BytesIO(DATA)), **how)
 
 
 def test_json(client: openai.OpenAI, transcript: Transcript) -> None:
@@ -93,7 +93,7 @@ def test_json_body(heads_server: RunningServer, transcript: Transcript) -> None:
     response = httpx2.post(
         f"{heads_server.base_url}/v1/audio/transcriptions",
         headers={"Authorization": f"Bearer {heads_server.user_key}"},
-        json={"model": "recogniser", "file": base64.b64encode(DATA).decode(), "response_format": "text"},
+        json={"model": "recognizer", "file": base64.b64encode(DATA).decode(), "response_format": "text"},
     )
     assert response.text == f"{transcript.text}\n"
     assert re.match("text/plain", response.headers["content-type"])
@@ -125,7 +125,7 @@ def test_a_model_without_letters(client: openai.OpenAI) -> None:
 
 def test_no_audio(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
-        client.audio.transcriptions.create(model="recogniser", file=("speech.wav", io.BytesIO(b"words " * 9)))
+        client.audio.transcriptions.create(model="recognizer", file=("speech.wav", io.BytesIO(b"words " * 9)))
     assert (caught.value.code, caught.value.param) == ("invalid_audio", "file")
 
 

@@ -47,7 +47,7 @@ def test_others_see_nothing(member: Member, server: RunningServer, path: str) ->
 @pytest.mark.parametrize("path", POSTS)
 def test_others_change_nothing(member: Member, server: RunningServer, path: str) -> None:
     client = member(f"does{path.replace('/', '-')}@example.org")
-    session = server.run(server.services.accounts.sessions.recognise(client.cookies["sonant_session"]))
+    session = server.run(server.services.accounts.sessions.recognize(client.cookies["sonant_session"]))
     assert session is not None
     fields = {"csrf_token": session.csrf_token, "model": MODEL, "value": "yes", "amount": "1", "password": "x" * 12}
     assert client.post(path, data=fields).status_code == 403

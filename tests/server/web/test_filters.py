@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sonant.errors import UnknownName
 from sonant.models.catalog import CATALOG
 from sonant.server.web.entries import ModelEntry
-from sonant.server.web.filters import FILTERS, ORDERS, Wish, licences
+from sonant.server.web.filters import FILTERS, ORDERS, Wish, licenses
 
 CHOICES = [(each.name, choice.value) for each in FILTERS for choice in each.choices]
 wishes = st.builds(
@@ -63,20 +63,20 @@ def test_filters_agree_with_the_table(every: list[ModelEntry]) -> None:
     assert _ids(every, task="transcription") == {card.name for card in cards if "with CTC" in (card.labels or "")}
     assert _ids(every, task="verification") == {card.name for card in cards if "verification" in (card.labels or "")}
     assert _ids(every, task="embeddings") == {card.name for card in cards if card.labels is None}
-    assert _ids(every, licence="by-nc") == {card.name for card in cards if card.licence == "CC BY-NC 4.0"}
+    assert _ids(every, license="by-nc") == {card.name for card in cards if card.license == "CC BY-NC 4.0"}
     assert _ids(every, status="live") == {"sonant/wavlm-tiny"}
     assert len(_ids(every, status="soon")) == len(CATALOG) - 1
 
 
-@pytest.mark.parametrize("name", ["family", "size", "licence"])
+@pytest.mark.parametrize("name", ["family", "size", "license"])
 def test_every_model_has_a_place_in_each_filter(every: list[ModelEntry], name: str) -> None:
     choices = [choice for each in FILTERS if each.name == name for choice in each.choices]
     assert set().union(*(_ids(every, **{name: choice.value}) for choice in choices)) == set(CATALOG)
 
 
-def test_remarks_are_no_licences(every: list[ModelEntry]) -> None:
-    """The card says of WavLM's weights one licence, and of its authors' code another."""
-    assert {tuple(licences(entry)) for entry in every if entry.id.startswith("microsoft/")} == {("CC BY-SA 3.0",)}
+def test_remarks_are_no_licenses(every: list[ModelEntry]) -> None:
+    """The card says of WavLM's weights one license, and of its authors' code another."""
+    assert {tuple(licenses(entry)) for entry in every if entry.id.startswith("microsoft/")} == {("CC BY-SA 3.0",)}
 
 
 def test_all_words_must_be_found(every: list[ModelEntry]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sonant.server.web.pages import STATIC, TEMPLATES
 
 CSS = (STATIC / "style.css").read_text()
-COLOURS: dict[str, tuple[str, str]] = {
+COLORS: dict[str, tuple[str, str]] = {
     name: (light, dark) for name, light, dark in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\);", CSS)
 }
 GROUNDS = ("ground", "surface", "sunken")
@@ -23,9 +23,9 @@ PAIRS = [
 ]
 
 
-def luminance(colour: str) -> float:
+def luminance(color: str) -> float:
     """Relative, as WCAG 2 defines it."""
-    channels = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    channels = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -45,17 +45,17 @@ def test_the_measure() -> None:
 @pytest.mark.parametrize(("text", "ground"), PAIRS)
 def test_text_is_legible(text: str, ground: str, theme: int) -> None:
     """AA for text of any size."""
-    assert contrast(COLOURS[text][theme], COLOURS[ground][theme]) >= 4.5
+    assert contrast(COLORS[text][theme], COLORS[ground][theme]) >= 4.5
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("ground", GROUNDS)
 def test_borders_of_controls_are_seen(ground: str, theme: int) -> None:
-    assert contrast(COLOURS["line-strong"][theme], COLOURS[ground][theme]) >= 3
+    assert contrast(COLORS["line-strong"][theme], COLORS[ground][theme]) >= 3
 
 
-def test_colours_have_names() -> None:
-    """A bare colour would not follow the theme; those of the spectrogram are pictures, not text."""
+def test_colors_have_names() -> None:
+    """A bare color would not follow the theme; those of the spectrogram are pictures, not text."""
     _, _, rules = CSS.partition("/* Ground */")
     named = [line for line in rules.splitlines() if re.search(r"#[0-9a-fA-F]{3,8}\b", line)]
     assert all(re.search("gradient|stop-color|light-dark", line) for line in named), named
@@ -78,13 +78,13 @@ def test_nothing_comes_from_elsewhere(path: Path) -> None:
     assert not re.search(r"<(script|style)>|\sstyle=|\son\w+=\"", text)
 
 
-def test_scripts_come_with_their_licences() -> None:
+def test_scripts_come_with_their_licenses() -> None:
     assert (STATIC / "htmx.min.js").stat().st_size < 60_000
     assert "Zero-Clause BSD" in (STATIC / "htmx.LICENSE.txt").read_text()
     for font in (STATIC / "fonts").glob("*.woff2"):
         assert font.stat().st_size < 30_000
-        licence = font.with_name(font.name.rpartition("-")[0] + ".LICENSE.txt")
-        assert "SIL Open Font License" in licence.read_text()
+        terms = font.with_name(font.name.rpartition("-")[0] + ".LICENSE.txt")
+        assert "SIL Open Font License" in terms.read_text()
 
 
 def test_motion_is_asked_for() -> None:

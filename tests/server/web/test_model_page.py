@@ -125,8 +125,8 @@ def test_answers_are_true(server: RunningServer) -> None:
     assert "100 a second" in questions["What do I get for a recording?"]
     assert "360,000" in questions["What is a token?"]
     assert "Can I use it here?" in questions
-    licence = {each["question"]: each["answer"] for each in _twin(server, "facebook/mms-1b")["questions"]}
-    assert "does not allow commercial use" in licence["Under which licence are the weights?"]
+    terms = {each["question"]: each["answer"] for each in _twin(server, "facebook/mms-1b")["questions"]}
+    assert "does not allow commercial use" in terms["Under which license are the weights?"]
 
 
 def test_code_is_written_for_every_model_and_ability(every: list[ModelEntry]) -> None:

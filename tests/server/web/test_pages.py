@@ -71,9 +71,9 @@ def test_headings_do_not_jump(fetch: Fetch, path: str) -> None:
 @pytest.mark.parametrize("path", PAGES)
 def test_accessible(fetch: Fetch, path: str) -> None:
     _, document = fetch(path)
-    labelled = {attributes.get("for") for attributes in document.all("label")}
+    labeled = {attributes.get("for") for attributes in document.all("label")}
     for control in [*document.all("input"), *document.all("select"), *document.all("textarea")]:
-        if control.get("type") != "hidden" and "aria-label" not in control and control.get("id") not in labelled:
+        if control.get("type") != "hidden" and "aria-label" not in control and control.get("id") not in labeled:
             assert control.get("type") == "checkbox", control  # stands inside its label
     assert all("alt" in image for image in document.all("img"))
     assert len(document.all("caption")) == len(document.all("table"))
@@ -91,7 +91,7 @@ def test_nothing_is_loaded_from_elsewhere(fetch: Fetch, visitor: httpx2.Client) 
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_nothing_runs_or_colours_inline(fetch: Fetch, path: str) -> None:
+def test_nothing_runs_or_colors_inline(fetch: Fetch, path: str) -> None:
     page, document = fetch(path)
     for tag, attributes in document.tags:
         assert tag != "style"

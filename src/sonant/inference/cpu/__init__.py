@@ -13,7 +13,7 @@ from sonant.inference.cpu.extractor import PreparedExtractor
 from sonant.inference.cpu.linear import LinearPrecision, PreparedFeedForward, PreparedLinear
 from sonant.inference.cpu.positions import (
     PreparedBatchNormPositions,
-    PreparedCentredConvModule,
+    PreparedCenteredConvModule,
     PreparedConvModule,
     PreparedConvPositions,
     PreparedStackedPositions,
@@ -24,7 +24,7 @@ from sonant.inference.parts import is_whole
 from sonant.inference.relative_attention import FusedRelativeAttention, FusedRotaryAttention
 from sonant.layers.attention import SelfAttention
 from sonant.layers.causal_context import CausalLayer
-from sonant.layers.conformer import CentredConvModule, ConvModule
+from sonant.layers.conformer import CenteredConvModule, ConvModule
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.positions import BatchNormPositions, ConvPositions, StackedPositions
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention
@@ -88,8 +88,8 @@ def prepared_block(block: nn.Module, arithmetic: Arithmetic, integers: Peaks | N
             return PreparedFeedForward(block, precision=linear, beside=beside, peaks=integers)
         case ConvModule():
             return PreparedConvModule(block, precision=arithmetic.linear, depthwise=arithmetic.depthwise)
-        case CentredConvModule():
-            return PreparedCentredConvModule(block, precision=arithmetic.linear, depthwise=arithmetic.depthwise)
+        case CenteredConvModule():
+            return PreparedCenteredConvModule(block, precision=arithmetic.linear, depthwise=arithmetic.depthwise)
         case CausalLayer():
             return PreparedCausalLayer(block, precision=arithmetic.convolution)
     return None

@@ -139,5 +139,5 @@ class ChannelNormed(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """(steps, in) to (fewer steps, out)."""
         rows = self.convolution(rows)
-        # bfloat16 rows between float32 weights are normalised in float32
+        # bfloat16 rows between float32 weights are normalized in float32
         return self.activation(F.layer_norm(rows, rows.shape[1:], self.weight, self.bias, self.eps))

@@ -18,7 +18,7 @@ from sonant.inference.cpu.reordered import Reordered
 from sonant.inference.cpu.smoothing import Peaks, smoothing_factors
 from sonant.inference.cpu.timing import seconds
 from sonant.layers.activations import Activation, activation
-from sonant.layers.kernels.int8 import Quantised, Sums, dequantise, quantise, requantise
+from sonant.layers.kernels.int8 import Quantized, Sums, dequantize, quantize, requantize
 from sonant.layers.transformer import FeedForward
 
 FloatPrecision = Literal["float32", "bfloat16"]
@@ -73,20 +73,20 @@ class IntegerProduct:
     ) -> None:
         factors = None if peaks is None else smoothing_factors(peaks, weight)
         self.shrink = None if factors is None else 1 / factors  # of the input's channels
-        steps, self.scales = quantise(weight, factors)
+        steps, self.scales = quantize(weight, factors)
         self.weight = steps.T.clone(memory_format=torch.contiguous_format)  # (in, out)
         self.bias = weight.new_zeros(len(weight)) if bias is None else bias
         self.activation, self.dtype = name, dtype
 
-    def __call__(self, x: Tensor | Quantised) -> Tensor:
-        return dequantise(self._sums(x), self.dtype)
+    def __call__(self, x: Tensor | Quantized) -> Tensor:
+        return dequantize(self._sums(x), self.dtype)
 
-    def before(self, following: "IntegerProduct", x: Tensor | Quantised) -> Quantised:
-        """Return the product requantised as the input of the product that follows."""
-        return requantise(self._sums(x), following.shrink)
+    def before(self, following: "IntegerProduct", x: Tensor | Quantized) -> Quantized:
+        """Return the product requantized as the input of the product that follows."""
+        return requantize(self._sums(x), following.shrink)
 
-    def _sums(self, x: Tensor | Quantised) -> Sums:
-        rows = x if isinstance(x, Quantised) else quantise(x, self.shrink)
+    def _sums(self, x: Tensor | Quantized) -> Sums:
+        rows = x if isinstance(x, Quantized) else quantize(x, self.shrink)
         sums = torch._int_mm(rows.values, self.weight)  # noqa: SLF001 - the only product of integers that torch has
         return Sums(sums, rows.scales, self.scales, self.bias, self.activation)
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from sonant.inference.cpu.few_sizes import filled, in_pieces, step_pieces
 from sonant.inference.cpu.grouped_convolution import GroupedConvolution
 from sonant.inference.cpu.linear import FloatPrecision, PreparedLinear
-from sonant.layers.conformer import CentredConvModule, ConvModule
+from sonant.layers.conformer import CenteredConvModule, ConvModule
 from sonant.layers.packed import Packed
 from sonant.layers.positions import BatchNormPositions, ConvPositions, StackedPositions, affine, plain_norm_gelu
 
@@ -90,14 +90,18 @@ class PreparedConvModule(nn.Module):
         return in_pieces(lambda rows: self.outer(F.silu(self.depthwise_norm(rows))), moved)
 
 
-class PreparedCentredConvModule(nn.Module):
-    """`CentredConvModule` without dropout, its batch norm folded into the convolution.
+class PreparedCenteredConvModule(nn.Module):
+    """`CenteredConvModule` without dropout, its batch norm folded into the convolution.
 
     The arguments are those of `PreparedConvModule`.
     """
 
     def __init__(
-        self, module: CentredConvModule, *, precision: FloatPrecision = "float32", depthwise: FloatPrecision = "float32"
+        self,
+        module: CenteredConvModule,
+        *,
+        precision: FloatPrecision = "float32",
+        depthwise: FloatPrecision = "float32",
     ) -> None:
         super().__init__()
         self.norm = module.norm

@@ -26,7 +26,7 @@ from sonant.inference.parts import is_whole
 from sonant.inference.precision import Precision
 from sonant.inference.relative_attention import FusedRelativeAttention, FusedRotaryAttention
 from sonant.layers.attention import SelfAttention
-from sonant.layers.conformer import CentredConvModule, ConvModule
+from sonant.layers.conformer import CenteredConvModule, ConvModule
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.positions import BatchNormPositions, ConvPositions, StackedPositions
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention
@@ -36,7 +36,7 @@ from sonant.models.maskable import FeatureProjection
 
 UNDIVIDED = (
     *(SelfAttention, RelativeAttention, RotaryAttention, FeedForward, FeatureProjection),
-    *(ConvExtractor, ConvPositions, BatchNormPositions, StackedPositions, ConvModule, CentredConvModule),
+    *(ConvExtractor, ConvPositions, BatchNormPositions, StackedPositions, ConvModule, CenteredConvModule),
 )
 
 

@@ -31,7 +31,7 @@ class Recording:
         self._device = inputs[0].device
         with torch.inference_mode(False), torch.no_grad():  # what is kept outlives the mode that it is made in
             self._inputs = [tensor.clone() for tensor in inputs]
-            # PyTorch captures, synchronises and launches on the current device, whatever device the tensors are on.
+            # PyTorch captures, synchronizes and launches on the current device, whatever device the tensors are on.
             with _CAPTURE, cuda.device(self._device):
                 before, stream = cuda.current_stream(self._device), _capture_stream(self._device)
                 stream.wait_stream(before)

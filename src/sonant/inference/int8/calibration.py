@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sonant.inference.cpu import prepared_block
 from sonant.inference.cpu.arithmetic import Arithmetic
 from sonant.inference.cpu.smoothing import Peaks
-from sonant.inference.int8.check import equalised
+from sonant.inference.int8.check import equalized
 from sonant.inference.int8.probe import probe_clips
 from sonant.inference.modules import plain_copy, replace_blocks
 from sonant.inference.parts import is_whole
@@ -66,7 +66,7 @@ def calibrate(backbone: Backbone) -> Calibration:
 
 @torch.no_grad()
 def harm(calibration: Calibration, arithmetic: Arithmetic) -> dict[str, float]:
-    """Measure the change that integers make to each block's worst frame, relative to it, channels equalised."""
+    """Measure the change that integers make to each block's worst frame, relative to it, channels equalized."""
     blocks = {block: name for name, block in _blocks(calibration.model).items() if name in calibration.peaks}
     found: dict[str, float] = dict.fromkeys(calibration.peaks, 0.0)
 
@@ -74,7 +74,7 @@ def harm(calibration: Calibration, arithmetic: Arithmetic) -> dict[str, float]:
         name = blocks[block]
         in_integers = prepared_block(block, arithmetic, calibration.peaks[name])
         assert in_integers is not None
-        given, expected = equalised(in_integers(*args), output)
+        given, expected = equalized(in_integers(*args), output)
         worst = ((given - expected).norm(dim=1) / expected.norm(dim=1)).max()
         found[name] = max(found[name], float(worst.nan_to_num(torch.inf)))
 

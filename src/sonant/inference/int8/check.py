@@ -6,14 +6,14 @@ from torch import Tensor
 
 from sonant.models import Encoded
 
-FRAME_COSINE = 0.995  # of a frame of any layer with the same frame in float32, at least; raw and equalised
+FRAME_COSINE = 0.995  # of a frame of any layer with the same frame in float32, at least; raw and equalized
 CLIP_COSINE = 0.999  # the same of the mean of a clip's frames
 
 
 def near(given: Encoded, expected: Encoded, *, share: float = 1.0) -> bool:
     """Return whether every frame of every state, and every mean of a clip, points where it should.
 
-    Frames are compared as they are, and with all channels equally large, as whoever standardises them has them: a few
+    Frames are compared as they are, and with all channels equally large, as whoever standardizes them has them: a few
     large channels hide in the first what all others have lost.
 
     Args:
@@ -22,13 +22,13 @@ def near(given: Encoded, expected: Encoded, *, share: float = 1.0) -> bool:
     frame, clip = (1 - share * (1 - cosine) for cosine in (FRAME_COSINE, CLIP_COSINE))
     return all(
         lowest_cosine(state, reference) >= frame
-        and lowest_cosine(*equalised(state, reference)) >= frame
+        and lowest_cosine(*equalized(state, reference)) >= frame
         and lowest_cosine(_means(state, expected), _means(reference, expected)) >= clip
         for state, reference in zip(_states(given), _states(expected), strict=True)
     )
 
 
-def equalised(given: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
+def equalized(given: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
     """Both (frames, dim) over the root mean square of the expected frames, channel by channel.
 
     The mean stays: frames that hardly differ from it, as those of random weights, would be compared by little more than

@@ -23,7 +23,7 @@ def passing_groups(backbone: Backbone, clips: Iterable[Tensor]) -> tuple[LinearG
     """Find the groups with which states stay near float32; each is tried with those that passed before it.
 
     Args:
-        clips: waveforms (samples,) of speech like that to be encoded, normalised where it wants them so. A minute of
+        clips: waveforms (samples,) of speech like that to be encoded, normalized where it wants them so. A minute of
             several speakers shows most of what can go wrong.
     """
     speech = Packed.pack(clips)

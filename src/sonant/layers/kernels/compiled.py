@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 COMPILE_SECONDS = 120.0  # a compiler that takes longer is given up
 # NaN and infinities keep their meaning, so this is not -ffast-math; sums are reordered where the source says so only.
-OPTIMISE = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC")
+OPTIMIZE = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC")
 NATIVE = (("-march=native",), ("-mcpu=native",), ())  # the first that the compiler knows
 # The calls that these leave open find the OpenMP that torch has loaded. Linking one would bring a second pool of
 # threads, so without torch's the kernel is built for one thread.
@@ -70,7 +70,7 @@ def build(source: Path) -> Kernel | None:
         compiler = _compiler()
         native, machine = _native(compiler)
         for threads in THREADS:
-            command = [*compiler, *OPTIMISE, *native, *threads]
+            command = [*compiler, *OPTIMIZE, *native, *threads]
             key = hashlib.sha256(b"\0".join([text, machine, shlex.join([*command, *LINK]).encode()])).hexdigest()
             try:
                 entry = _entry(f"{source.stem}-{key[:32]}", source, command, [*compiler, *LINK])

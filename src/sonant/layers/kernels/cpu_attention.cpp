@@ -118,7 +118,7 @@ inline void turn(const Word* const* rows, int64_t first, Word* to, int64_t to_st
     write(to + 3 * to_stride, SHUFFLE(ac, bd, 2, 6, 3, 7));
 }
 
-// How numbers lie in the tiles: words of four bytes, each one float, or two neighbours along the sum in bfloat16.
+// How numbers lie in the tiles: words of four bytes, each one float, or two neighbors along the sum in bfloat16.
 struct Floats {
     typedef float Word;
     static constexpr int DEPTH = 1;  // numbers in a word

@@ -1,5 +1,5 @@
 // What stands before and behind a product of integers of eight bits, row by row: see int8.py, whose plain functions
-// these equal. Loops over a row are written plainly and are left to the compiler to vectorise.
+// these equal. Loops over a row are written plainly and are left to the compiler to vectorize.
 
 #include <cmath>
 #include <cstdint>
@@ -105,7 +105,7 @@ void with_factors(const float* factors, Call call) {
 
 // A row in steps of `scale`, the largest magnitude being 127 of them; zeros with scale NaN if that is not finite.
 template <class T, class Factor>
-void quantise_row(const T* x, Factor factor, int64_t width, int32_t largest, int8_t* to, float* scale) {
+void quantize_row(const T* x, Factor factor, int64_t width, int32_t largest, int8_t* to, float* scale) {
     float top = same_bits<float>(largest);
     if (!(top < INFINITY) || top < LEAST) {
         *scale = top < LEAST ? 0.0f : NAN;
@@ -118,7 +118,7 @@ void quantise_row(const T* x, Factor factor, int64_t width, int32_t largest, int
 }
 
 template <class T, class Factor>
-void quantise_rows(const T* x, Factor factor, int64_t rows, int64_t width, int64_t stride, int8_t* to, float* scales,
+void quantize_rows(const T* x, Factor factor, int64_t rows, int64_t width, int64_t stride, int8_t* to, float* scales,
                    int threads) {
 #pragma omp parallel for num_threads(threads)
     for (int64_t row = 0; row < rows; row++) {
@@ -128,7 +128,7 @@ void quantise_rows(const T* x, Factor factor, int64_t rows, int64_t width, int64
             int32_t size = magnitude(factor(widen(from[i]), i));
             largest = size > largest ? size : largest;
         }
-        quantise_row(from, factor, width, largest, to + row * width, scales + row);
+        quantize_row(from, factor, width, largest, to + row * width, scales + row);
     }
 }
 
@@ -146,7 +146,7 @@ inline float value(const Sums& given, const int32_t* row, float scale, int64_t c
 }
 
 template <int32_t kind, class T>
-void dequantise(const Sums& given, T* to) {
+void dequantize(const Sums& given, T* to) {
 #pragma omp parallel for num_threads(given.threads)
     for (int64_t row = 0; row < given.rows; row++) {
         const int32_t* from = given.sums + row * given.width;
@@ -156,7 +156,7 @@ void dequantise(const Sums& given, T* to) {
 }
 
 template <int32_t kind, class Factor>
-void requantise(const Sums& given, Factor factor, int8_t* to, float* scales) {
+void requantize(const Sums& given, Factor factor, int8_t* to, float* scales) {
 #pragma omp parallel num_threads(given.threads)
     {
         std::vector<float> values(static_cast<size_t>(given.width));
@@ -171,7 +171,7 @@ void requantise(const Sums& given, Factor factor, int8_t* to, float* scales) {
                 int32_t size = magnitude(y[i]);
                 largest = size > largest ? size : largest;
             }
-            quantise_row(y, Plain(), given.width, largest, to + row * given.width, scales + row);
+            quantize_row(y, Plain(), given.width, largest, to + row * given.width, scales + row);
         }
     }
 }
@@ -190,27 +190,27 @@ void with_activation(int32_t kind, Call call) {
 
 extern "C" {
 
-void sonant_quantise_float32(const float* x, const float* factors, int64_t rows, int64_t width, int64_t stride,
+void sonant_quantize_float32(const float* x, const float* factors, int64_t rows, int64_t width, int64_t stride,
                              int8_t* to, float* scales, int32_t threads) {
-    with_factors(factors, [&](auto factor) { quantise_rows(x, factor, rows, width, stride, to, scales, threads); });
+    with_factors(factors, [&](auto factor) { quantize_rows(x, factor, rows, width, stride, to, scales, threads); });
 }
 
-void sonant_quantise_bfloat16(const bfloat16* x, const float* factors, int64_t rows, int64_t width, int64_t stride,
+void sonant_quantize_bfloat16(const bfloat16* x, const float* factors, int64_t rows, int64_t width, int64_t stride,
                               int8_t* to, float* scales, int32_t threads) {
-    with_factors(factors, [&](auto factor) { quantise_rows(x, factor, rows, width, stride, to, scales, threads); });
+    with_factors(factors, [&](auto factor) { quantize_rows(x, factor, rows, width, stride, to, scales, threads); });
 }
 
-void sonant_dequantise_float32(const Sums* given, float* to) {
-    with_activation(given->activation, [&](auto kind) { dequantise<kind>(*given, to); });
+void sonant_dequantize_float32(const Sums* given, float* to) {
+    with_activation(given->activation, [&](auto kind) { dequantize<kind>(*given, to); });
 }
 
-void sonant_dequantise_bfloat16(const Sums* given, bfloat16* to) {
-    with_activation(given->activation, [&](auto kind) { dequantise<kind>(*given, to); });
+void sonant_dequantize_bfloat16(const Sums* given, bfloat16* to) {
+    with_activation(given->activation, [&](auto kind) { dequantize<kind>(*given, to); });
 }
 
-void sonant_requantise(const Sums* given, const float* factors, int8_t* to, float* scales) {
+void sonant_requantize(const Sums* given, const float* factors, int8_t* to, float* scales) {
     with_activation(given->activation, [&](auto kind) {
-        with_factors(factors, [&](auto factor) { requantise<kind>(*given, factor, to, scales); });
+        with_factors(factors, [&](auto factor) { requantize<kind>(*given, factor, to, scales); });
     });
 }
 

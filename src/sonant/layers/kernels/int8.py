@@ -22,7 +22,7 @@ ACTIVATIONS: tuple[Activation | None, ...] = (None, "relu", "gelu", "swish")  # 
 FEW = 1 << 15  # values that are not worth a second thread
 
 
-class Quantised(NamedTuple):
+class Quantized(NamedTuple):
     """Rows of integers, each row with a scale of its own.
 
     Attributes:
@@ -52,7 +52,7 @@ class Sums(NamedTuple):
     activation: Activation | None
 
 
-def quantise(x: Tensor, factors: Tensor | None = None) -> Quantised:
+def quantize(x: Tensor, factors: Tensor | None = None) -> Quantized:
     """Round each row (rows, width), in float32 or bfloat16, to steps of its own.
 
     Args:
@@ -60,17 +60,17 @@ def quantise(x: Tensor, factors: Tensor | None = None) -> Quantised:
     """
     library = compiled("int8")
     if library is None or x.dtype not in {torch.float32, torch.bfloat16} or x.device.type != "cpu":
-        return quantise_reference(x, factors)
+        return quantize_reference(x, factors)
     x = x if x.stride(-1) == 1 else x.contiguous()
     made = _empty(x)
-    run = library.sonant_quantise_float32 if x.dtype == torch.float32 else library.sonant_quantise_bfloat16
+    run = library.sonant_quantize_float32 if x.dtype == torch.float32 else library.sonant_quantize_bfloat16
     sizes = (ctypes.c_int64(size) for size in (*x.shape, x.stride(0)))
     run(_address(x), _address(factors), *sizes, *map(_address, made), _threads(x))
     return made
 
 
-def quantise_reference(x: Tensor, factors: Tensor | None = None) -> Quantised:
-    """The plain form of `quantise`, equal to the bit."""
+def quantize_reference(x: Tensor, factors: Tensor | None = None) -> Quantized:
+    """The plain form of `quantize`, equal to the bit."""
     x = x.float() if factors is None else x.float() * factors
     top = x.abs().amax(1) if x.shape[1] else x.new_zeros(len(x))
     finite = top.isfinite()
@@ -78,40 +78,40 @@ def quantise_reference(x: Tensor, factors: Tensor | None = None) -> Quantised:
     inverse = torch.where(finite & (top >= LEAST), top.new_tensor(LARGEST) / top, 0.0)
     scales = torch.where(top < LEAST, 0.0, top / LARGEST).where(finite, torch.nan)
     steps = (x * inverse[:, None]).round()  # ties to even
-    return Quantised(steps.where((inverse > 0)[:, None], 0.0).to(torch.int8), scales)
+    return Quantized(steps.where((inverse > 0)[:, None], 0.0).to(torch.int8), scales)
 
 
-def dequantise(given: Sums, dtype: torch.dtype) -> Tensor:
+def dequantize(given: Sums, dtype: torch.dtype) -> Tensor:
     """The numbers (rows, width), in float32 or bfloat16."""
     library = compiled("int8")
     if library is None or given.sums.device.type != "cpu":
-        return dequantise_reference(given, dtype)
+        return dequantize_reference(given, dtype)
     made = torch.empty(given.sums.shape, dtype=dtype)
-    run = library.sonant_dequantise_float32 if dtype == torch.float32 else library.sonant_dequantise_bfloat16
+    run = library.sonant_dequantize_float32 if dtype == torch.float32 else library.sonant_dequantize_bfloat16
     run(_arguments(given), _address(made))
     return made
 
 
-def dequantise_reference(given: Sums, dtype: torch.dtype) -> Tensor:
-    """The plain form of `dequantise`, equal to 1e-6 of the largest number before it is rounded."""
+def dequantize_reference(given: Sums, dtype: torch.dtype) -> Tensor:
+    """The plain form of `dequantize`, equal to 1e-6 of the largest number before it is rounded."""
     scales = given.row_scales[:, None] * given.column_scales
     y = given.sums * scales + given.bias
     return (y if given.activation is None else activation(given.activation)(y)).to(dtype)
 
 
-def requantise(given: Sums, factors: Tensor | None = None) -> Quantised:
-    """The numbers in steps of their own again, without ever being written down; `factors` as for `quantise`."""
+def requantize(given: Sums, factors: Tensor | None = None) -> Quantized:
+    """The numbers in steps of their own again, without ever being written down; `factors` as for `quantize`."""
     library = compiled("int8")
     if library is None or given.sums.device.type != "cpu":
-        return requantise_reference(given, factors)
+        return requantize_reference(given, factors)
     made = _empty(given.sums)
-    library.sonant_requantise(_arguments(given), _address(factors), *map(_address, made))
+    library.sonant_requantize(_arguments(given), _address(factors), *map(_address, made))
     return made
 
 
-def requantise_reference(given: Sums, factors: Tensor | None = None) -> Quantised:
-    """The plain form of `requantise`, equal but for a step where a number lies half way between two."""
-    return quantise_reference(dequantise_reference(given, torch.float32), factors)
+def requantize_reference(given: Sums, factors: Tensor | None = None) -> Quantized:
+    """The plain form of `requantize`, equal but for a step where a number lies half way between two."""
+    return quantize_reference(dequantize_reference(given, torch.float32), factors)
 
 
 class _Sums(ctypes.Structure):
@@ -142,5 +142,5 @@ def _threads(tensor: Tensor) -> ctypes.c_int32:
     return ctypes.c_int32(torch.get_num_threads() if tensor.numel() > FEW else 1)
 
 
-def _empty(like: Tensor) -> Quantised:
-    return Quantised(torch.empty(like.shape, dtype=torch.int8), torch.empty(len(like)))
+def _empty(like: Tensor) -> Quantized:
+    return Quantized(torch.empty(like.shape, dtype=torch.int8), torch.empty(len(like)))

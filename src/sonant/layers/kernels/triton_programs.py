@@ -474,7 +474,7 @@ def norm(
     DIM: tl.constexpr, WIDTH: tl.constexpr, NORM: tl.constexpr, GELU: tl.constexpr, KEPT: tl.constexpr,
     ROWS: tl.constexpr,
 ):  # fmt: skip
-    """`narrow`: some rows, with what is added to them, normalised, activated; `wide`: their sum or their norm."""
+    """`narrow`: some rows, with what is added to them, normalized, activated; `wide`: their sum or their norm."""
     rows = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     channels = tl.arange(0, WIDTH)
     known = channels < DIM

@@ -19,7 +19,7 @@ from sonant.server.accounts.migrations import upgrade
 T = TypeVar("T")
 READERS, WRITERS = 4, 8  # threads, each with a connection of its own; of SQLite there is one writer
 BUSY_SECONDS = 10.0  # that a writer of another process is waited for
-TRANSIENT = {"40001", "40P01"}  # PostgreSQL could not serialise, or met a deadlock, and has undone everything
+TRANSIENT = {"40001", "40P01"}  # PostgreSQL could not serialize, or met a deadlock, and has undone everything
 TRIES = 4  # of work that met one of these
 QUIET = {"hide_parameters": True}  # an error that is logged shows no one's password hash
 

@@ -23,7 +23,7 @@ class GroupCommit:
     """Writes to SQLite, several pieces of work in one transaction: a commit is costly, since it waits for the disk.
 
     SQLite lets one transaction write at a time. Each piece of work has a savepoint of its own: one that fails leaves
-    its neighbours alone. Nobody is told of a success before it is on disk.
+    its neighbors alone. Nobody is told of a success before it is on disk.
     """
 
     def __init__(self, engine: Engine) -> None:

@@ -82,7 +82,7 @@ HOLDER = (
 
 
 class Keys:
-    """Makes, recognises and revokes keys.
+    """Makes, recognizes and revokes keys.
 
     `forget(user_id)` is called when what other parts remember of a user no longer holds.
     """
@@ -162,7 +162,7 @@ class Keys:
 
         self._forget(await self._database.write(revoke))
 
-    async def recognise(self, secret: str) -> KeyHolder | None:
+    async def recognize(self, secret: str) -> KeyHolder | None:
         """Find a key and its user by the secret, even if the key has ended; None: there is no such key."""
         if not secret.startswith(START) or len(secret) > 100:
             return None

@@ -1,4 +1,4 @@
-"""A cache of keys and sessions recognised a moment ago: when one comes again soon, the database is not asked."""
+"""A cache of keys and sessions recognized a moment ago: when one comes again soon, the database is not asked."""
 
 import time
 from collections import OrderedDict

@@ -74,7 +74,7 @@ class Sessions:
         Only a key with the admin scope will do: any other may do less than its owner.
         Raises ApiError 401: it is no such key.
         """
-        holder = await self._keys.recognise(key.strip())
+        holder = await self._keys.recognize(key.strip())
         if holder is None or holder.key.state != "live" or "admin" not in holder.key.scopes or not holder.is_admin:
             raise ApiError(401, "invalid_credentials", "This is no administrator's key, or it has ended.")
         if holder.is_disabled:
@@ -102,7 +102,7 @@ class Sessions:
         await self._database.write(open_session)
         return NewSession(token, session)
 
-    async def recognise(self, token: str) -> Session | None:
+    async def recognize(self, token: str) -> Session | None:
         """Find a session by its token; None: it has ended, or never was."""
         digest = digest_of(token)
         found = self._recent.get(digest)

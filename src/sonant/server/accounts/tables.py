@@ -26,7 +26,7 @@ users = Table(
     "users",
     metadata,
     Column("id", NUMBER, primary_key=True),
-    Column("email", String(254), nullable=False, unique=True),  # normalised: see `users.normalised`
+    Column("email", String(254), nullable=False, unique=True),  # normalized: see `users.normalized`
     Column("password_hash", String(255)),  # argon2; none: signs in with a key only
     Column("is_admin", Boolean, nullable=False),
     Column("is_disabled", Boolean, nullable=False),

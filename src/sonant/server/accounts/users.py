@@ -70,7 +70,7 @@ class Users:
         """
         if not self._rules.sign_up:
             raise ApiError(403, "sign_up_closed", "Accounts are made by whoever runs this server: ask them for one.")
-        email = normalised(email)
+        email = normalized(email)
         if email.endswith("@localhost"):  # as the first administrator's
             raise invalid_email(email)
         wait = self._limits.wait(f"sign-up {address}", SIGN_UPS)
@@ -92,7 +92,7 @@ class Users:
 
         Raises ApiError 400: the address is none or has an account, or the password is too short.
         """
-        email = normalised(email)
+        email = normalized(email)
         password_hash = None if password is None else await self._passwords.hash(password, email=email)
         credit = self._rules.free_credit if credit is None else credit
 
@@ -231,7 +231,7 @@ def add(
     return User(user_id, email, is_admin, is_disabled=False, credit=credit, created=created)
 
 
-def normalised(email: str) -> str:
+def normalized(email: str) -> str:
     """Return an e-mail address as it is stored, in lower case. Raises ApiError 400: it is none."""
     kept = unicodedata.normalize("NFKC", email).strip().casefold()
     if len(kept) > 254 or not re.fullmatch(r"[^@\s,;<>]+@(localhost|[\w-]+(\.[\w-]+)+)", kept):

@@ -93,7 +93,7 @@ class ModelPool:
         return [slot.model for slot in self._slots.values() if slot.model is not None]
 
     def state_of(self, model_id: str) -> State:
-        """Return a model's state; "coming_soon" for one of the catalogue that the server was not told of.
+        """Return a model's state; "coming_soon" for one of the catalog that the server was not told of.
 
         Raises ApiError 404 for a model that is known nowhere.
         """
@@ -133,7 +133,7 @@ class ModelPool:
         """Load a model, if it is not live already.
 
         Args:
-            given: an id of the server or the catalogue, short or full; a folder, a file or a hub id.
+            given: an id of the server or the catalog, short or full; a folder, a file or a hub id.
 
         Raises:
             ApiError: 404 `model_not_found`; 400 `model_load_failed`, with the reason; 503 while stopping.
@@ -214,7 +214,7 @@ class ModelPool:
         return self._slots.setdefault(source.id, Slot(source.id, source.origin))
 
     def _slot(self, model_id: str) -> Slot | None:
-        """Find a model's slot by its id, or by the short form of one in the catalogue."""
+        """Find a model's slot by its id, or by the short form of one in the catalog."""
         if model_id in self._slots:
             return self._slots[model_id]
         try:
@@ -225,7 +225,7 @@ class ModelPool:
     def _not_found(self, model_id: str) -> ApiError:
         served = ", ".join(model.id for model in self.served()) or "none yet"
         known = any(model_id in (card.name, card.short_name) for card in CATALOG.values())
-        what = "is in the catalogue, but not served here" if known else "is not known here"
+        what = "is in the catalog, but not served here" if known else "is not known here"
         return ApiError(
             404, "model_not_found", f"The model {model_id!r} {what}. Models that are: {served}.", param="model"
         )
@@ -236,7 +236,7 @@ def _known(given: str) -> ModelSource:
         return model_source(given)
     except UnknownName as error:
         raise ConfigurationError(
-            f"The model {given!r} to be served is neither a folder or file, nor in the catalogue, nor a hub id such as "
+            f"The model {given!r} to be served is neither a folder or file, nor in the catalog, nor a hub id such as "
             f"owner/name. {error}"
         ) from error
 

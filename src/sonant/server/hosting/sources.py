@@ -21,7 +21,7 @@ class ModelSource:
 
 
 def model_source(given: str) -> ModelSource:
-    """Find the model that is meant: an id of the catalogue or its short form, a folder or a file, or a hub id.
+    """Find the model that is meant: an id of the catalog or its short form, a folder or a file, or a hub id.
 
     A folder is called by its name, a file by its name without the ending. Raises UnknownName for anything else.
     """
@@ -37,5 +37,5 @@ def model_source(given: str) -> ModelSource:
         owner, slash, name = given.partition("/")
         if not (owner.strip(".~") and slash and name) or "/" in name:
             raise
-        return ModelSource(given, given)  # of the hub, though not in the catalogue
+        return ModelSource(given, given)  # of the hub, though not in the catalog
     return ModelSource(name, name)

@@ -50,7 +50,7 @@ async def receive(request: Request, limits: Limits) -> Body:
     raise ApiError(
         400,
         "unsupported_content_type",
-        f"The body is labelled {kind}; expected application/json, or multipart/form-data with files. "
+        f"The body is labeled {kind}; expected application/json, or multipart/form-data with files. "
         "Set the header Content-Type (curl: -H 'Content-Type: application/json', or -F for files).",
     )
 
@@ -87,7 +87,7 @@ async def _form(request: Request, limits: Limits) -> Body:
         raise ApiError(
             400,
             "invalid_multipart",
-            f"The body is labelled multipart/form-data, and cannot be read as that: {error.message} If it is JSON, "
+            f"The body is labeled multipart/form-data, and cannot be read as that: {error.message} If it is JSON, "
             "set Content-Type: application/json. If it is a form, do not set the header by hand: the client that "
             "writes the parts knows the boundary between them.",
         ) from None

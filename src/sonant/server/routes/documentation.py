@@ -170,7 +170,7 @@ def inlined(model: type[BaseModel]) -> dict[str, Any]:
 
 @cache
 def spoken(seconds: float = 0.5, rate: int = 8000) -> str:
-    """Make a data URI for examples: a hummed vowel, synthesised here, 8-bit WAV."""
+    """Make a data URI for examples: a hummed vowel, synthesized here, 8-bit WAV."""
     time = np.arange(int(seconds * rate)) / rate
     harmonics = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 9))  # a falling spectrum, as voices have
     samples = np.uint8(128 + 40 * harmonics)

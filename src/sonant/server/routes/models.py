@@ -38,7 +38,7 @@ class Model(BaseModel):
     state: State
     abilities: tuple[Ability, ...] = Field(description="The endpoints that it answers.")
     specs: Specs | None
-    origin: Origin | None = Field(description="Of models in the catalogue: data, licence, paper.")
+    origin: Origin | None = Field(description="Of models in the catalog: data, license, paper.")
     results: tuple[Result, ...] = Field(description="That others have published.")
     price: Cost
     recordings: Span = Field(description="How short and how long a recording may be.")
@@ -54,7 +54,7 @@ class Models(BaseModel):
 async def list_models(request: Request, _: Caller = Depends(caller_with("models"))) -> Models:
     """The models that this server was told to serve.
 
-    The catalogue page, and its JSON twin `/?format=json`, list all known models.
+    The catalog page, and its JSON twin `/?format=json`, list all known models.
     """
     services = services_of(request)
     found = [each for each in await entries(services) if each.state != "coming_soon"]

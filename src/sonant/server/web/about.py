@@ -13,8 +13,8 @@ FAMILIES: Mapping[Family, str] = {
     "heard; its attention knows how far apart two frames are. Take it for frozen features of any kind, and where "
     "several people or noise share a recording.",
     "HuBERT": "HuBERT learned to name clusters of hidden frames, in rounds: each round's clusters are made of what the "
-    "model before it had learned. Take it for discrete units of speech, and for frozen features under a free licence.",
-    "wav2vec 2.0": "wav2vec 2.0 learned to find the true quantised frame behind a mask among others of the same clip. "
+    "model before it had learned. Take it for discrete units of speech, and for frozen features under a free license.",
+    "wav2vec 2.0": "wav2vec 2.0 learned to find the true quantized frame behind a mask among others of the same clip. "
     "Take it to be fine-tuned for transcripts, from few labels or in many languages.",
     "wav2vec 2.0 Conformer": "wav2vec 2.0 Conformer learned as wav2vec 2.0 did, with a convolution in each of its "
     "blocks. Take it to be fine-tuned for transcripts in English, where one large encoder may be had.",
@@ -26,7 +26,7 @@ FAMILIES: Mapping[Family, str] = {
     "the others. Take it for voices; WavLM is its successor.",
     "SEW": "SEW learned as wav2vec 2.0 did, with half as many frames inside: it costs less to run. Take it where speed "
     "counts more than the last error, in English.",
-    "w2v-BERT 2.0": "w2v-BERT 2.0 is a conformer over mel energies that learned both to find the quantised frame "
+    "w2v-BERT 2.0": "w2v-BERT 2.0 is a conformer over mel energies that learned both to find the quantized frame "
     "behind a mask and to name it. Take it to be fine-tuned where there is little data in a language.",
     "vq-wav2vec": "vq-wav2vec turns speech into codes, two for every hundredth of a second, learned by telling the "
     "frames that come next from others. Take it where speech is to be read like text.",
@@ -70,7 +70,7 @@ def _about(model: ModelEntry) -> Iterator[str]:
         f"of {specs.dim} numbers for every {duration(1 / specs.frame_rate)} of speech."
     )
     if origin is None:
-        yield "It is not in sonant's catalogue: whoever runs this server knows what it was trained on, and its licence."
+        yield "It is not in sonant's catalog: whoever runs this server knows what it was trained on, and its license."
     else:
         heard = f"{count(origin.hours)} hours of speech" if origin.hours else "speech of untold hours"
         yield f"Pretrained on {heard} ({origin.languages}): {origin.data}."
@@ -136,6 +136,6 @@ def _on_origin(model: ModelEntry) -> Iterator[Question]:
         "nobody promises.",
     )
     terms = (
-        "That licence does not allow commercial use." if "NC" in model.origin.licence else "Read it before you use it."
+        "That license does not allow commercial use." if "NC" in model.origin.license else "Read it before you use it."
     )
-    yield Question("Under which licence are the weights?", f"{model.origin.licence}. {terms}")
+    yield Question("Under which license are the weights?", f"{model.origin.license}. {terms}")

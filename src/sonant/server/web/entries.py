@@ -1,4 +1,4 @@
-"""Entries of models: the catalogue's facts, and the state of each model on this server."""
+"""Entries of models: the catalog's facts, and the state of each model on this server."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Specs:
         frame_rate: frames a second; a frame is a token.
         sampling_rate: in hertz; other recordings are resampled.
         receptive_field: samples that one frame sees at least.
-        normalize: whether waveforms are normalised; the server sees to it.
+        normalize: whether waveforms are normalized; the server sees to it.
         presets: layer and pooling by task.
     """
 
@@ -47,14 +47,14 @@ class Specs:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """The origin of a model of the catalogue; see `sonant.models.catalog.Card`."""
+    """The origin of a model of the catalog; see `sonant.models.catalog.Card`."""
 
     data: str
     hours: int | None
     languages: str
     labels: str | None
     pretrained: str | None
-    licence: str
+    license: str
     paper: str
     paper_url: str
     address: str | None
@@ -83,7 +83,7 @@ class Span:
     """The recordings that a request may hold.
 
     Attributes:
-        min_seconds, max_seconds: of one; the least is not known of a model that is neither loaded nor in the catalogue.
+        min_seconds, max_seconds: of one; the least is not known of a model that is neither loaded nor in the catalog.
         max_bytes: of one, encoded.
         max_inputs: recordings in a request.
     """
@@ -121,7 +121,7 @@ class ModelEntry:
         abilities: those that it has, or would have if it were loaded.
         heads: those of its abilities that it was trained for.
         specs: None for a folder of the user's own that is not loaded.
-        origin: None for models that are not in the catalogue.
+        origin: None for models that are not in the catalog.
         results: published by others.
         votes: number of people who want it served here.
         live: figures; None if it is not loaded.
@@ -152,13 +152,13 @@ class ModelEntry:
 
 
 async def entries(services: Services) -> list[ModelEntry]:
-    """Return every model: those that the server was told of first, then the rest of the catalogue."""
+    """Return every model: those that the server was told of first, then the rest of the catalog."""
     votes = await services.accounts.votes.counts()
     return list(_entries(services, votes))
 
 
 async def entry(services: Services, model_id: str) -> ModelEntry:
-    """Find a model by its id, or by the short form of one in the catalogue; ApiError 404 `model_not_found`."""
+    """Find a model by its id, or by the short form of one in the catalog; ApiError 404 `model_not_found`."""
     every = {each.id: each for each in await entries(services)}
     found = every.get(model_id) or every.get(_full_name(model_id))
     if found is None:
@@ -174,8 +174,8 @@ def _full_name(model_id: str) -> str:
 
 
 def unknown_model(model_id: str, *, param: str = "model") -> ApiError:
-    """Make the error for an id that neither the server nor the catalogue knows."""
-    return ApiError(404, "model_not_found", f"There is no model {model_id!r} here, nor in the catalogue.", param=param)
+    """Make the error for an id that neither the server nor the catalog knows."""
+    return ApiError(404, "model_not_found", f"There is no model {model_id!r} here, nor in the catalog.", param=param)
 
 
 def _entries(services: Services, votes: Mapping[str, int]) -> Iterator[ModelEntry]:
@@ -251,7 +251,7 @@ def _origin(card: Card) -> Origin:
         languages=card.languages,
         labels=card.labels,
         pretrained=card.pretrained,
-        licence=card.licence,
+        license=card.license,
         paper=paper,
         paper_url=paper_url,
         address=card.address,

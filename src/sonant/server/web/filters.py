@@ -1,4 +1,4 @@
-"""The search of the catalogue: words, filters, an order. The address of the page holds its state."""
+"""The search of the catalog: words, filters, an order. The address of the page holds its state."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -53,13 +53,13 @@ def _in_state(*states: str) -> Callable[[ModelEntry], bool]:
     return lambda entry: entry.state in states
 
 
-def _under(licence: str) -> Callable[[ModelEntry], bool]:
-    return lambda entry: licence in licences(entry)
+def _under(name: str) -> Callable[[ModelEntry], bool]:
+    return lambda entry: name in licenses(entry)
 
 
-def licences(entry: ModelEntry) -> list[str]:
-    """Return the names of the licences that an entry gives for its weights, without remarks in brackets."""
-    text = re.sub(r"\(.*?\)", "", entry.origin.licence) if entry.origin else ""
+def licenses(entry: ModelEntry) -> list[str]:
+    """Return the names of the licenses that an entry gives for its weights, without remarks in brackets."""
+    text = re.sub(r"\(.*?\)", "", entry.origin.license) if entry.origin else ""
     return [name for name in ("Apache-2.0", "MIT", "CC BY-SA 3.0", "CC BY-NC 4.0") if name in text.partition(";")[0]]
 
 
@@ -79,8 +79,8 @@ FILTERS = (
         (Choice("english", "English", _is_english), Choice("many", "Many languages", _is_multilingual)),
     ),
     Filter(
-        "licence",
-        "Licence",
+        "license",
+        "License",
         (
             Choice("apache", "Apache-2.0", _under("Apache-2.0")),
             Choice("mit", "MIT", _under("MIT")),
@@ -141,7 +141,7 @@ ORDERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """A search of the catalogue.
+    """A search of the catalog.
 
     Attributes:
         q: words that must all be found.

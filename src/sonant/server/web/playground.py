@@ -25,15 +25,15 @@ class Example:
         file: in static/speech.
         title: the speaker and the language.
         credit, source: the name and the site of the speaker.
-        licence, licence_address: of the recording.
+        license, license_address: of the recording.
     """
 
     file: str
     title: str
     credit: str
     source: str
-    licence: str = "CC BY-SA 3.0"
-    licence_address: str = "https://creativecommons.org/licenses/by-sa/3.0/"
+    license: str = "CC BY-SA 3.0"
+    license_address: str = "https://creativecommons.org/licenses/by-sa/3.0/"
 
     @property
     def address(self) -> str:

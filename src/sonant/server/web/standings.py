@@ -1,4 +1,4 @@
-"""A model's published results, and where each number stands among those of the catalogue."""
+"""A model's published results, and where each number stands among those of the catalog."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ METRICS: Mapping[str, str] = {  # of SUPERB, in full
     "SID acc": "Speaker identification, accuracy",
     "ER acc": "Emotion recognition, accuracy",
     "ASV EER": "Speaker verification, EER",
-    "SD DER": "Speaker diarisation, DER",
+    "SD DER": "Speaker diarization, DER",
     "QbE MTWV": "Query by example, MTWV",
     "SF F1": "Slot filling, F1",
     "SF CER": "Slot filling, CER",
@@ -30,8 +30,8 @@ class Standing:
 
     Attributes:
         value: in the benchmark's units: percent, but MTWV.
-        text: the value, with as many digits as the finest of its kind in the catalogue.
-        place: 1 for the best model of the catalogue; None where no other has this number.
+        text: the value, with as many digits as the finest of its kind in the catalog.
+        place: 1 for the best model of the catalog; None where no other has this number.
         of: number of models that have it.
     """
 

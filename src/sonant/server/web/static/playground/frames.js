@@ -80,7 +80,7 @@ export class FramesView {
     this.legend.low.textContent = low.toFixed(2);
     this.legend.high.textContent = high.toFixed(2);
     const most = Math.max(first.perRow, second.perRow);
-    this.note.textContent = most > 1 ? `Each point is the mean of ${most} neighbouring frames.` : "";
+    this.note.textContent = most > 1 ? `Each point is the mean of ${most} neighboring frames.` : "";
     for (const slot of new Set([down, across])) this.move(slot, slot.player.audio.currentTime);
   }
 

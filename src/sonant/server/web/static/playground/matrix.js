@@ -1,6 +1,6 @@
-/** The picture of a matrix of cosines: time runs down and across, the colour is the cosine. */
+/** The picture of a matrix of cosines: time runs down and across, the color is the cosine. */
 
-import { colourMap } from "./colours.js";
+import { colorMap } from "./colors.js";
 import { clock, ticks } from "./picture.js";
 import { quantile } from "./similarity.js";
 
@@ -11,7 +11,7 @@ const HIGHEST = 520;
  * @param {Float32Array} matrix - (rows, columns)
  * @param {{rows: number, columns: number, downSeconds: number, acrossSeconds: number, down: string, across: string,
  *   subject: string}} about - its size, what its edges stand for, and what to call it
- * @returns {{low: number, high: number}} the cosines that have the first and the last colour
+ * @returns {{low: number, high: number}} the cosines that have the first and the last color
  */
 export function drawMatrix(picture, matrix, about) {
   const { rows, columns, downSeconds, acrossSeconds } = about;
@@ -19,7 +19,7 @@ export function drawMatrix(picture, matrix, about) {
   picture.begin(plotHeight);
   const low = quantile(matrix, 0.02);
   const high = Math.max(low + 0.01, quantile(matrix, 0.995));
-  const map = colourMap(picture.frame);
+  const map = colorMap(picture.frame);
   const pixels = new Uint32Array(rows * columns);
   for (let i = 0; i < matrix.length; i++) {
     pixels[i] = map[Math.round(255 * Math.max(0, Math.min(1, (matrix[i] - low) / (high - low))))];

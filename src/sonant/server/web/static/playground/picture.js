@@ -3,7 +3,7 @@
  * drawing it again. A picture is `<div class="picture"><canvas role="img"></canvas></div>`.
  */
 
-import { colour } from "./colours.js";
+import { color } from "./colors.js";
 
 const LEFT = 54;
 const RIGHT = 10;
@@ -52,8 +52,8 @@ export class Picture {
     this.context.clearRect(0, 0, width, height);
     this.plot = { left: LEFT, top: TOP, width: this.plotWidth, height: plotHeight };
     this.context.font = "11px system-ui, sans-serif";
-    this.context.fillStyle = colour(this.frame, "--ink-soft");
-    this.context.strokeStyle = colour(this.frame, "--line-strong");
+    this.context.fillStyle = color(this.frame, "--ink-soft");
+    this.context.strokeStyle = color(this.frame, "--line-strong");
     this.context.lineWidth = 1;
   }
 

@@ -51,7 +51,7 @@ function refresh() {
   comparison.draw();
   const lacking = filled().filter((slot) => !states.has(slot, frames.layer));
   const compare = both() && !comparison.shows(slots.A, slots.B);
-  const button = part("analyse");
+  const button = part("analyze");
   const idle = !facts.may_call || !(lacking.length || compare);
   button.toggleAttribute("data-idle", idle);
   button.setAttribute("aria-disabled", String(idle));
@@ -100,9 +100,9 @@ async function busy(button, place, work) {
 }
 
 /** Ask for what the chosen layer and pair lack, and compare if there are two. */
-async function analyse() {
-  if (part("analyse").hasAttribute("data-idle")) return;
-  await busy(part("analyse"), section("embed"), async () => {
+async function analyze() {
+  if (part("analyze").hasAttribute("data-idle")) return;
+  await busy(part("analyze"), section("embed"), async () => {
     for (const slot of filled()) if (!states.has(slot, frames.layer)) await states.fetch(slot, frames.layer);
     tell(embeddingSnippets(facts.base_url, model.id, { layer: frames.layer, output: "frames" }));
     if (both() && !comparison.shows(slots.A, slots.B)) await comparison.show(slots.A, slots.B);
@@ -129,7 +129,7 @@ function redrawSoon() {
   scheduled = requestAnimationFrame(redraw);
 }
 
-if (model) part("analyse").addEventListener("click", analyse);
+if (model) part("analyze").addEventListener("click", analyze);
 window.addEventListener("resize", redrawSoon);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawSoon);
 new MutationObserver(redrawSoon).observe(document.documentElement, { attributeFilter: ["data-theme"] });

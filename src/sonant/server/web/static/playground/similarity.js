@@ -14,7 +14,7 @@ export function cosine(a, b) {
 }
 
 /**
- * Means of neighbouring frames, so that a matrix has no more than `most` rows.
+ * Means of neighboring frames, so that a matrix has no more than `most` rows.
  * @param {Float32Array} frames - (rows, dim)
  * @returns {{frames: Float32Array, rows: number, perRow: number}} how many frames became one row, too
  */

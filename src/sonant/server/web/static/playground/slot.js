@@ -55,7 +55,7 @@ export class Slot {
     this.player.unload();
     this.file = file;
     this.samples = samples?.length ? samples : null;
-    this._analysed = this.samples && spectrogram(this.samples, SAMPLING_RATE);
+    this._analyzed = this.samples && spectrogram(this.samples, SAMPLING_RATE);
     this.parts.name.textContent = file.name;
     this.parts.remove.hidden = false;
     this.parts.pictures.hidden = !this.samples;
@@ -85,7 +85,7 @@ export class Slot {
   redraw() {
     if (!this.samples || !this.parts.pictures.offsetWidth) return;
     drawWaveform(this.waveform, this.samples, SAMPLING_RATE);
-    drawSpectrogram(this.spectrogram, this._analysed, SAMPLING_RATE, this.seconds, this.scale);
+    drawSpectrogram(this.spectrogram, this._analyzed, SAMPLING_RATE, this.seconds, this.scale);
     this._move(this.player.audio.currentTime);
   }
 

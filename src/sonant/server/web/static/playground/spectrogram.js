@@ -1,6 +1,6 @@
 /** The picture of a recording's frequencies: power in decibels, on a linear or a mel axis. */
 
-import { colourMap } from "./colours.js";
+import { colorMap } from "./colors.js";
 import { Fourier } from "./fourier.js";
 import { clock, ticks } from "./picture.js";
 
@@ -37,7 +37,7 @@ export function spectrogram(samples, samplingRate) {
   const hann = Float32Array.from({ length: width }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / width));
   const decibels = new Float32Array(columns * bins);
   for (let column = 0; column < columns; column++) {
-    const start = Math.round(column * step + step / 2 - width / 2); // centred on the column
+    const start = Math.round(column * step + step / 2 - width / 2); // centered on the column
     for (let i = 0; i < width; i++) frame[i] = (samples[start + i] ?? 0) * hann[i];
     fourier.power(frame, power);
     for (let bin = 0; bin < bins; bin++) decibels[column * bins + bin] = 10 * Math.log10(power[bin] + 1e-10);
@@ -46,18 +46,18 @@ export function spectrogram(samples, samplingRate) {
 }
 
 /**
- * @param {{decibels: Float32Array, columns: number, bins: number}} analysed - what `spectrogram` returned
+ * @param {{decibels: Float32Array, columns: number, bins: number}} analyzed - what `spectrogram` returned
  * @param {"mel"|"linear"} scale - of the frequency axis
  */
-export function drawSpectrogram(picture, analysed, samplingRate, seconds, scale) {
-  const { decibels, columns, bins } = analysed;
+export function drawSpectrogram(picture, analyzed, samplingRate, seconds, scale) {
+  const { decibels, columns, bins } = analyzed;
   const nyquist = samplingRate / 2;
   const toShare = scale === "mel" ? (value) => mel(value) / mel(nyquist) : (value) => value / nyquist;
   const fromShare = scale === "mel" ? (share) => hertz(share * mel(nyquist)) : (share) => share * nyquist;
   picture.begin(HEIGHT);
   const rows = Math.round(picture.plot.height);
   const pixels = new Uint32Array(rows * columns);
-  const map = colourMap(picture.frame);
+  const map = colorMap(picture.frame);
   const loudest = Float32Array.from(decibels).sort()[Math.floor(LOUDEST_SHARE * (decibels.length - 1))];
   for (let row = 0; row < rows; row++) {
     const place = (fromShare(1 - (row + 0.5) / rows) / nyquist) * (bins - 1);
@@ -76,7 +76,7 @@ export function drawSpectrogram(picture, analysed, samplingRate, seconds, scale)
   picture.timeAxis(seconds);
   picture.describe(
     `Spectrogram of ${clock(seconds)} seconds, 0 to ${nyquist} hertz on a ${scale} axis; ` +
-      `most of the power lies near ${strongest(analysed, nyquist)} hertz.`,
+      `most of the power lies near ${strongest(analyzed, nyquist)} hertz.`,
   );
 }
 

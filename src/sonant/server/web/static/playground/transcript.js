@@ -32,7 +32,7 @@ export class Transcript {
     });
     const line = document.createElement("p");
     if (this.words.length) line.append(...this.words.flatMap(spaced(answer.text)));
-    else line.textContent = answer.text || "No words were recognised.";
+    else line.textContent = answer.text || "No words were recognized.";
     this.place.replaceChildren(line);
   }
 

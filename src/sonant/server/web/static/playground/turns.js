@@ -1,6 +1,6 @@
 /** Who spoke when: a lane for each speaker, and the same as a list. */
 
-const COLOURS = 6; // .turn-0 to .turn-5 in playground.css
+const COLORS = 6; // .turn-0 to .turn-5 in playground.css
 
 export class Turns {
   /** @param {HTMLElement} place @param {{seconds: number|null, player: {seek: (seconds: number) => void}}} slot */
@@ -31,7 +31,7 @@ export class Turns {
     const lanes = document.createElement("div");
     lanes.className = "lanes";
     for (const [index, speaker] of speakers.entries()) {
-      lanes.append(this._lane(speaker, index % COLOURS, segments.filter((segment) => segment.speaker === speaker)));
+      lanes.append(this._lane(speaker, index % COLORS, segments.filter((segment) => segment.speaker === speaker)));
     }
     this.cursor = document.createElement("div");
     this.cursor.className = "cursor cursor-across lanes-cursor";
@@ -43,7 +43,7 @@ export class Turns {
     if (this.cursor) this.cursor.style.left = `${(100 * seconds) / this.seconds}%`;
   }
 
-  _lane(speaker, colour, segments) {
+  _lane(speaker, color, segments) {
     const lane = document.createElement("div");
     lane.className = "lane";
     const name = document.createElement("span");
@@ -55,7 +55,7 @@ export class Turns {
       const item = document.createElement("li");
       const turn = document.createElement("button");
       turn.type = "button";
-      turn.className = `turn turn-${colour}`;
+      turn.className = `turn turn-${color}`;
       turn.style.left = `${(100 * start) / this.seconds}%`;
       turn.style.width = `${(100 * (end - start)) / this.seconds}%`;
       turn.title = `${speaker}, ${start.toFixed(1)} to ${end.toFixed(1)} s`;

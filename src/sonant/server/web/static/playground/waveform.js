@@ -1,6 +1,6 @@
 /** The picture of a recording's samples: the least and the greatest of each column. */
 
-import { colour } from "./colours.js";
+import { color } from "./colors.js";
 import { clock } from "./picture.js";
 
 const HEIGHT = 70; // of the plot
@@ -39,7 +39,7 @@ export function drawWaveform(picture, samples, samplingRate) {
   picture.valueAxis([-1, 0, 1].map((at) => ({ at: (at + 1) / 2, label: String(at * reach) })), "amplitude");
   const middle = plot.top + plot.height / 2;
   const text = context.fillStyle;
-  context.fillStyle = colour(picture.frame, "--accent");
+  context.fillStyle = color(picture.frame, "--accent");
   for (let column = 0; column < columns; column++) {
     const top = middle - (Math.min(reach, highs[column]) / reach) * (plot.height / 2);
     const bottom = middle - (Math.max(-reach, lows[column]) / reach) * (plot.height / 2);

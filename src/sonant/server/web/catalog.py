@@ -9,7 +9,7 @@ from sonant.server.authentication import signed_in
 from sonant.server.services import Services, services_of
 from sonant.server.web.code_samples import samples
 from sonant.server.web.entries import ModelEntry, entries
-from sonant.server.web.filters import FILTERS, ORDERS, Wish, licences
+from sonant.server.web.filters import FILTERS, ORDERS, Wish, licenses
 from sonant.server.web.pages import is_update, push_address, render
 from sonant.server.web.votes import wishes_of
 
@@ -17,11 +17,11 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(signed_in)])
 
 
 @dataclass(frozen=True, kw_only=True)
-class CataloguePage:
-    """The data of the catalogue page.
+class CatalogPage:
+    """The data of the catalog page.
 
     Attributes:
-        total: number of models in the catalogue.
+        total: number of models in the catalog.
         live: number of those that answer.
         found: number of those that fit the search.
         query: the search, as in the address.
@@ -36,20 +36,20 @@ class CataloguePage:
 
 
 @router.get("/")
-async def catalogue(request: Request, services: Services = Depends(services_of)) -> Response:
+async def catalog(request: Request, services: Services = Depends(services_of)) -> Response:
     wish = Wish.read(request.query_params)
     every = await entries(services)
     models = wish.of(every)
-    page = CataloguePage(
+    page = CatalogPage(
         total=len(every),
         live=sum(entry.state == "live" for entry in every),
         found=len(models),
         query=wish.query,
         models=models,
     )
-    context: dict[str, Any] = {"wish": wish, "voted": await wishes_of(request, services), "licences": licences}
+    context: dict[str, Any] = {"wish": wish, "voted": await wishes_of(request, services), "licenses": licenses}
     if is_update(request, "models"):
-        response = render(request, "catalogue_list.html", page, is_update=True, **context)
+        response = render(request, "catalog_list.html", page, is_update=True, **context)
         push_address(request, response, wish.address)
         return response
     counts = {
@@ -58,7 +58,7 @@ async def catalogue(request: Request, services: Services = Depends(services_of))
     first_live = next((entry for entry in every if entry.state == "live"), None)
     return render(
         request,
-        "catalogue.html",
+        "catalog.html",
         page,
         is_update=False,
         filters=FILTERS,

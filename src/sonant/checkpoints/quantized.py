@@ -1,4 +1,4 @@
-"""Refusal of weights that other tools have quantised: recognised by name or type, never read as they are."""
+"""Refusal of weights that other tools have quantized: recognized by name or type, never read as they are."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +13,12 @@ COUNTERS = ("num_batches_tracked", "position_ids", "num_updates")  # end the nam
 TOOLS: Mapping[str, tuple[str, ...]] = {
     "bitsandbytes": (".SCB", ".weight_format", ".absmax", ".quant_map", ".bitsandbytes__nf4", ".bitsandbytes__fp4"),
     "GPTQ or AWQ": (".qweight", ".qzeros", ".g_idx"),
-    "PyTorch's dynamic quantisation": ("._packed_params", "_packed_params.dtype", ".zero_point"),
+    "PyTorch's dynamic quantization": ("._packed_params", "_packed_params.dtype", ".zero_point"),
     "a tool that keeps scales beside the weights": (".weight_scale", ".weight_scale_inv", ".input_scale", ".CB"),
 }
 
 
-def refuse_quantised(state: Mapping[str, Tensor], config: Mapping[str, Any], source: object) -> None:
+def refuse_quantized(state: Mapping[str, Tensor], config: Mapping[str, Any], source: object) -> None:
     """Raise UnsupportedCheckpoint if weights are whole numbers, or have scales beside them."""
     whole = [
         name
@@ -31,10 +31,10 @@ def refuse_quantised(state: Mapping[str, Tensor], config: Mapping[str, Any], sou
     if not names:
         return
     kinds = ", ".join(sorted({str(state[name].dtype).removeprefix("torch.") for name in whole})) or "numbers"
-    who = f"quantised by {tool}" if tool else f"{kinds}, and nothing says how they are scaled"
+    who = f"quantized by {tool}" if tool else f"{kinds}, and nothing says how they are scaled"
     raise UnsupportedCheckpoint(
         f"{source}: its weights are {who} ({grouped(names)}). sonant reads weights in floating point: load the "
-        "original that was quantised, and give precision='int8' if integers of eight bits are wanted."
+        "original that was quantized, and give precision='int8' if integers of eight bits are wanted."
     )
 
 

@@ -1,6 +1,6 @@
 /**
- * The colour map of spectrograms and matrices. Its stops stand in playground.css (--map-0 to --map-4), once for light
- * and once for dark pages, so that silence is always the colour of the paper.
+ * The color map of spectrograms and matrices. Its stops stand in playground.css (--map-0 to --map-4), once for light
+ * and once for dark pages, so that silence is always the color of the paper.
  */
 
 const STOPS = 5;
@@ -10,8 +10,8 @@ const SHADES = 256;
  * @param {Element} element - whose theme counts
  * @returns {Uint32Array} 256 opaque pixels for an ImageData, from the least to the most
  */
-export function colourMap(element) {
-  const stops = Array.from({ length: STOPS }, (_, i) => colour(element, `--map-${i}`).match(/\d+/g).map(Number));
+export function colorMap(element) {
+  const stops = Array.from({ length: STOPS }, (_, i) => color(element, `--map-${i}`).match(/\d+/g).map(Number));
   const map = new Uint32Array(SHADES);
   const bytes = new Uint8ClampedArray(map.buffer);
   for (let shade = 0; shade < SHADES; shade++) {
@@ -26,8 +26,8 @@ export function colourMap(element) {
   return map;
 }
 
-/** A colour of the style sheet by its name, such as "--accent", as "rgb(143, 23, 101)": what the theme makes of it. */
-export function colour(element, name) {
+/** A color of the style sheet by its name, such as "--accent", as "rgb(143, 23, 101)": what the theme makes of it. */
+export function color(element, name) {
   const probe = document.createElement("i");
   probe.style.color = `var(${name})`;
   element.append(probe);

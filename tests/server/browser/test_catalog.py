@@ -1,4 +1,4 @@
-"""The catalogue as a person with a browser meets it."""
+"""The catalog as a person with a browser meets it."""
 
 import re
 from collections.abc import Callable
