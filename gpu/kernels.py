@@ -10,10 +10,10 @@ from row import Measure, Row
 from torch import Tensor
 
 from sonant.layers.attention import attend_reference
+from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias
 from sonant.layers.kernels.triton_attention import attend_triton
 from sonant.layers.kernels.triton_convolution import convolve, convolve_reference
 from sonant.layers.kernels.triton_norm import norm_reference, norm_triton
-from sonant.layers.positions import RelativeBias, RelativeKeyBias
 
 Bias = RelativeBias | RelativeKeyBias
 TOLERANCES = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}

@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sonant.layers import attention
 from sonant.layers.attention import Bias, SelfAttention, attend, attend_by_torch, attend_reference, kernel_for
-from sonant.layers.positions import PositionGate, RelativeBias, RelativeKeyBias, RelativeProductBias
+from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias, RelativeProductBias
+from sonant.layers.positions import PositionGate
 
 quick = settings(max_examples=25, deadline=None, derandomize=True)
 # Repeats and neighbors of one length are computed together: make them likely.

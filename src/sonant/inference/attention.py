@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.layers.attention import KernelBias, SelfAttention, attend
+from sonant.layers.kernels.biases import RelativeBias
 from sonant.layers.kernels.triton_attention import attend_blocks
-from sonant.layers.positions import PositionGate, RelativeBias
+from sonant.layers.positions import PositionGate
 
 MakeLinear = Callable[[Tensor, Tensor | None], nn.Module]  # from weight (out, in) and bias (out,)
 

@@ -4,7 +4,6 @@ from types import NoneType
 
 from torch import nn
 
-from sonant.layers.activations import activation
 from sonant.layers.attention import SelfAttention
 from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.causal_context import CausalLayer
@@ -12,6 +11,7 @@ from sonant.layers.clip_convolution import ClipConv
 from sonant.layers.clip_norm import ClipGroupNorm
 from sonant.layers.conformer import CenteredConvModule, ConvModule
 from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer
+from sonant.layers.kernels.activations import activation
 from sonant.layers.positions import BatchNormPositions, PositionGate, RelativeKeys, StackedPositions
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention
 from sonant.layers.transformer import FeedForward, TransformerLayer

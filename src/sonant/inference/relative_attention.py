@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from sonant.inference.attention import MakeLinear
 from sonant.layers.attention import attend
-from sonant.layers.positions import RelativeProductBias
+from sonant.layers.kernels.biases import RelativeProductBias
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention, rotated
 
 

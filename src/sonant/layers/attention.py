@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.layers.kernels import flex_attention, triton_attention
+from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias, RelativeProductBias
 from sonant.layers.kernels.cpu_attention import attend_cpu
 from sonant.layers.kernels.flex_attention import attend_flex
 from sonant.layers.kernels.triton_attention import attend_triton
-from sonant.layers.positions import PositionGate, RelativeBias, RelativeKeyBias, RelativeKeys, RelativeProductBias
+from sonant.layers.positions import PositionGate, RelativeKeys
 
 KernelBias = RelativeBias | RelativeKeyBias  # those that a kernel knows
 Bias = KernelBias | RelativeProductBias

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.layers.activations import Activation, activation
 from sonant.layers.clip_norm import ClipGroupNorm
+from sonant.layers.kernels.activations import Activation, activation
 from sonant.layers.packed import Packed, steps_at
 
 

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.layers.activations import Activation, activation
 from sonant.layers.attention import SelfAttention, attend_reference
+from sonant.layers.kernels.activations import Activation, activation
 from sonant.layers.packed import Packed, lay_with_gaps
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention, Rotations, Sinusoids
 from sonant.layers.transformer import FeedForward

@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.errors import TooShortAudio
-from sonant.layers.activations import Activation, activation
 from sonant.layers.clip_statistics import ClipStatistics, ConvStatistics, expected
-from sonant.layers.packed import Packed, onto, steps_at
+from sonant.layers.kernels.activations import Activation, activation
+from sonant.layers.kernels.device import to_device
+from sonant.layers.packed import Packed, steps_at
 
 ExtractorNorm = Literal["group", "layer", "clip"]
 
@@ -174,7 +175,7 @@ class ConvExtractor(StridedExtractor):
             stream = layer(stream, at.tolist(), lengths.tolist(), known)
         features = stream.transpose(1, 2).flatten(0, 1)  # (steps, channels)
         if len(speech) > 1 and not rows:
-            features = features.index_select(0, onto(steps_at(at, frames), features.device))
+            features = features.index_select(0, to_device(steps_at(at, frames), features.device))
         features = features[: int(frames.sum())]
         return Packed(features.abs().log1p() if self.log_compression else features, frames)
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
-from sonant.layers.activations import Activation, activation
+from sonant.layers.kernels.activations import Activation, activation
 
 TINY = 1e-7  # the original's, inside the logarithm of an entropy
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sonant.errors import ConfigurationError
+from sonant.layers.kernels.device import to_device
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,18 +90,13 @@ class Packed:
     @cached_property
     def clip_of_step(self) -> Tensor:
         """int64 (total,) on the device of the values: the number of the clip that each step belongs to."""
-        return onto(torch.arange(len(self)).repeat_interleave(self.lengths), self.values.device)
+        return to_device(torch.arange(len(self)).repeat_interleave(self.lengths), self.values.device)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __iter__(self) -> Iterator[Tensor]:
         return iter(self.unpack())
-
-
-def onto(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the CPU on a device; a GPU is not waited for, as it otherwise is until all it has to do is done."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def steps_at(starts: Tensor, lengths: Tensor) -> Tensor:
@@ -118,6 +114,6 @@ def lay_with_gaps(frames: Packed, before: int, after: int = 0) -> tuple[Tensor, 
     """
     gap = max(before, after)
     starts = before + frames.offsets[:-1] + torch.arange(len(frames)) * gap
-    steps = onto(steps_at(starts, frames.lengths), frames.values.device)
+    steps = to_device(steps_at(starts, frames.lengths), frames.values.device)
     stream = frames.values.new_zeros(int(starts[-1]) + frames.sizes[-1] + after, frames.values.shape[1])
     return stream.index_copy(0, steps, frames.values), steps

@@ -1,7 +1,6 @@
 """Positions of frames: positional convolutions, WavLM's gated relative position bias, and relative keys."""
 
 import math
-from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -9,7 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.layers.clip_convolution import ClipConv, convolve_clips
-from sonant.layers.packed import Packed, onto
+from sonant.layers.kernels.biases import RelativeKeyBias
+from sonant.layers.kernels.device import to_device
+from sonant.layers.packed import Packed
 
 
 class WeightNormConv(nn.Module):
@@ -97,19 +98,6 @@ def affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     return factor.float(), (norm.bias.detach().double() - norm.running_mean.double() * factor).float()
 
 
-@dataclass(frozen=True, eq=False)
-class RelativeBias:
-    """A term of the attention logits of query i and key j: `gate[i, h] * table[h, j - i + reach - 1]`.
-
-    Attributes:
-        table: (heads, 2 * reach - 1), for distances -(reach - 1) to reach - 1; shared by all layers.
-        gate: (total, heads), from the layer's own input.
-    """
-
-    table: Tensor
-    gate: Tensor
-
-
 class RelativePositions(nn.Embedding):
     """The bias of each bucket of distances, for each head: one table, shared by all layers.
 
@@ -125,7 +113,7 @@ class RelativePositions(nn.Embedding):
         """(heads, 2 * reach - 1): the bias at distances -(reach - 1) to reach - 1 frames."""
         distances = torch.arange(1 - reach, reach)
         buckets = relative_buckets(distances, num_buckets=self.num_embeddings, max_distance=self.max_distance)
-        return self(onto(buckets, self.weight.device)).T
+        return self(to_device(buckets, self.weight.device)).T
 
 
 def relative_buckets(distances: Tensor, *, num_buckets: int, max_distance: int) -> Tensor:
@@ -162,19 +150,6 @@ class PositionGate(nn.Module):
         return update * (reset * self.scale - 1) + 2
 
 
-@dataclass(frozen=True, eq=False)
-class RelativeKeyBias:
-    """A term of the attention logits of query i and key j: `scores[i, h, clamp(j - i, -left, right) + left]`.
-
-    Attributes:
-        scores: (total, heads, left + 1 + right), each query against the key of each distance.
-        left: how many frames back are told apart.
-    """
-
-    scores: Tensor
-    left: int
-
-
 class RelativeKeys(nn.Embedding):
     """A key for each distance, from `left` frames back to `right` ahead and beyond; shared by the heads of a layer.
 
@@ -190,16 +165,3 @@ class RelativeKeys(nn.Embedding):
         """Compute the bias of queries (total, heads, head_dim), scaled as their product with the keys is."""
         scores = (query * query.shape[-1] ** -0.5) @ self.weight.to(query.dtype).T  # (total, heads, distances)
         return RelativeKeyBias(scores, self.left)
-
-
-@dataclass(frozen=True, eq=False)
-class RelativeProductBias:
-    """A term of the attention logits of query i and key j: `query[i, h] @ keys[j - i + reach - 1, h]`.
-
-    Attributes:
-        query: (total, heads, head_dim), scaled as the product with the keys of frames is.
-        keys: (2 * reach - 1, heads, head_dim), for distances -(reach - 1) to reach - 1.
-    """
-
-    query: Tensor
-    keys: Tensor

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from sonant.layers.attention import attend
-from sonant.layers.packed import Packed, onto, steps_at
-from sonant.layers.positions import RelativeProductBias
+from sonant.layers.kernels.biases import RelativeProductBias
+from sonant.layers.kernels.device import to_device
+from sonant.layers.packed import Packed, steps_at
 
 
 class Sinusoids(nn.Module):
@@ -31,7 +32,7 @@ class Sinusoids(nn.Module):
         back = torch.arange(reach - 1, -reach, -1.0, dtype=_precise(values))  # frames from the key to the query
         turns = torch.exp(torch.arange(0, self.dim, 2, dtype=back.dtype) * -(math.log(10_000) / self.dim))
         angles = back[:, None] * turns
-        return onto(_interleaved(angles.sin(), angles.cos()), values.device).to(values.dtype)
+        return to_device(_interleaved(angles.sin(), angles.cos()), values.device).to(values.dtype)
 
 
 class Rotations(nn.Module):
@@ -49,7 +50,7 @@ class Rotations(nn.Module):
         values = frames.values
         place = steps_at(torch.zeros_like(frames.lengths), frames.lengths).to(_precise(values))
         angles = place[:, None] * rotary_frequencies(self.head_dim, self.base, place.dtype)
-        return onto(torch.stack([angles.cos(), angles.sin()]), values.device).to(values.dtype)
+        return to_device(torch.stack([angles.cos(), angles.sin()]), values.device).to(values.dtype)
 
 
 def rotary_frequencies(head_dim: int, base: int, dtype: torch.dtype = torch.float32) -> Tensor:

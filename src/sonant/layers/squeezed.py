@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.layers.packed import Packed, onto, steps_at
+from sonant.layers.kernels.device import to_device
+from sonant.layers.packed import Packed, steps_at
 from sonant.layers.positions import WeightNormConv
 from sonant.layers.transformer import TransformerEncoder
 
@@ -27,12 +28,12 @@ class StridedPositions(WeightNormConv):
         slots = -(-(before + frames.lengths) // self.stride) * self.stride
         starts = F.pad(slots.cumsum(0), (1, 0))
         device = frames.values.device
-        at = onto(steps_at(starts[:-1] + before, frames.lengths), device)
+        at = to_device(steps_at(starts[:-1] + before, frames.lengths), device)
         read = int(starts[-2] + (lengths[-1] - 1) * self.stride) + self.kernel  # behind lie frames that are left over
         stream = frames.values.new_zeros(max(read, int(starts[-1])), frames.values.shape[1])
         stream = stream.index_copy(0, at, frames.values)[:read]
         moved = F.conv1d(stream.T[None], self.weight, self.bias, self.stride, groups=self.groups)[0].T
-        return F.gelu(moved.index_select(0, onto(steps_at(starts[:-1] // self.stride, lengths), device)))
+        return F.gelu(moved.index_select(0, to_device(steps_at(starts[:-1] // self.stride, lengths), device)))
 
 
 class SqueezedEncoder(nn.Module):
@@ -64,7 +65,7 @@ class SqueezedEncoder(nn.Module):
         place = steps_at(torch.zeros_like(frames.lengths), frames.lengths) // self.factor
         ends = short.offsets[1:].repeat_interleave(frames.lengths) - 1
         starts = short.offsets[:-1].repeat_interleave(frames.lengths)
-        held = onto(torch.minimum(starts + place, ends), frames.values.device)
+        held = to_device(torch.minimum(starts + place, ends), frames.values.device)
         states = {number: state.index_select(0, held) for number, state in states.items()}
         return states, None if output is None else self._stretched(short.with_values(output), frames)
 
@@ -75,10 +76,10 @@ class SqueezedEncoder(nn.Module):
         starts = F.pad(lengths.cumsum(0), (1, 0))[:-1]
         into = starts.repeat_interleave(used) + steps_at(torch.zeros_like(used), used) // self.factor
         device, values = frames.values.device, frames.values
-        rows = values.index_select(0, onto(steps_at(frames.offsets[:-1], used), device))
-        sums = values.new_zeros(int(lengths.sum()), values.shape[1]).index_add(0, onto(into, device), rows)
+        rows = values.index_select(0, to_device(steps_at(frames.offsets[:-1], used), device))
+        sums = values.new_zeros(int(lengths.sum()), values.shape[1]).index_add(0, to_device(into, device), rows)
         counts = used.clamp(max=self.factor).repeat_interleave(lengths)[:, None]
-        means = sums / onto(counts, device).to(sums.dtype)
+        means = sums / to_device(counts, device).to(sums.dtype)
         return Packed(means + self.positions(frames, lengths), lengths)
 
     def _stretched(self, short: Packed, frames: Packed) -> Tensor:
@@ -86,6 +87,6 @@ class SqueezedEncoder(nn.Module):
         wide = F.gelu(self.upsample(short.values)).to(frames.values.dtype).unflatten(1, (self.factor, -1)).flatten(0, 1)
         used = torch.minimum(frames.lengths, short.lengths * self.factor)
         device = wide.device
-        rows = wide.index_select(0, onto(steps_at(short.offsets[:-1] * self.factor, used), device))
-        at = onto(steps_at(frames.offsets[:-1], used), device)
+        rows = wide.index_select(0, to_device(steps_at(short.offsets[:-1] * self.factor, used), device))
+        at = to_device(steps_at(frames.offsets[:-1], used), device)
         return wide.new_zeros(len(frames.values), wide.shape[1]).index_copy(0, at, rows)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection
 import torch
 from torch import Tensor, nn
 
-from sonant.layers.activations import Activation, activation
 from sonant.layers.attention import SelfAttention
 from sonant.layers.attention_adapter import AttentionAdapter
+from sonant.layers.kernels.activations import Activation, activation
 from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativePositions
 

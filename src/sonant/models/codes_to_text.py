@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
-from sonant.layers.activations import Activation
 from sonant.layers.attention import SelfAttention
 from sonant.layers.decoder import Attention, DecoderLayer, DecoderState, TransformerDecoder
+from sonant.layers.kernels.activations import Activation
 from sonant.layers.packed import Packed, steps_at
 from sonant.layers.token_positions import FIRST_ROW, SinusoidalPositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 
 from sonant.errors import ConfigurationError
-from sonant.layers.activations import Activation
 from sonant.layers.gumbel_quantizer import GumbelQuantizer, Quantized
+from sonant.layers.kernels.activations import Activation
 from sonant.layers.kmeans_quantizer import Clustered, KMeansQuantizer
 from sonant.layers.packed import Packed
 from sonant.models.waveform_convnet import WaveformConvNet, WaveformConvNetConfig

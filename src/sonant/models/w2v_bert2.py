@@ -7,11 +7,11 @@ from torch import nn
 
 from sonant.audio.mel import MelStatistics, stacked_fbank, stacked_reach
 from sonant.errors import ConfigurationError, TooShortAudio
-from sonant.layers.activations import Activation
 from sonant.layers.attention import SelfAttention
 from sonant.layers.clip_statistics import ClipStatistics, expected
 from sonant.layers.conformer import ConformerEncoder, ConformerLayer, ConvModule
 from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer
+from sonant.layers.kernels.activations import Activation
 from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativeKeys
 from sonant.layers.transformer import FeedForward

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from sonant.errors import ConfigurationError
-from sonant.layers.activations import Activation
 from sonant.layers.attention import SelfAttention
 from sonant.layers.conformer import CenteredConvModule, ConformerEncoder, ConformerLayer
 from sonant.layers.conv_adapter import gated_adapter
 from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm
+from sonant.layers.kernels.activations import Activation
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention, Rotations, Sinusoids
 from sonant.layers.transformer import FeedForward
 from sonant.models.maskable import FeatureProjection, MaskableBackbone

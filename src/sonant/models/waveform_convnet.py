@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from sonant.errors import ConfigurationError
-from sonant.layers.activations import Activation
 from sonant.layers.causal_context import CausalContext
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.conv_extractor import ConvExtractor
+from sonant.layers.kernels.activations import Activation
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone, Encoded
 from sonant.models.normalization import ORIGINAL_EPSILON

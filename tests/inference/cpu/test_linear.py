@@ -12,7 +12,7 @@ from torch import Tensor
 from sonant.errors import ConfigurationError
 from sonant.inference.cpu import linear
 from sonant.inference.cpu.linear import PlainProduct, PreparedFeedForward, PreparedLinear, ReorderedProduct
-from sonant.layers.activations import activation
+from sonant.layers.kernels.activations import activation
 from sonant.layers.transformer import FeedForward
 from tests.inference.cpu.reordering import can_reorder
 

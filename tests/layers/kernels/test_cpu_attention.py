@@ -12,9 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sonant.layers import attention
 from sonant.layers.attention import Bias, attend, attend_by_torch, attend_reference
+from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias
 from sonant.layers.kernels.compiled import compiled
 from sonant.layers.kernels.cpu_attention import attend_cpu
-from sonant.layers.positions import RelativeBias, RelativeKeyBias
 
 
 def has_kernel() -> bool:

@@ -7,8 +7,8 @@ from torch.nn.attention.flex_attention import flex_attention
 
 from sonant.layers.attention import Bias, attend_reference
 from sonant.layers.kernels import flex_attention as kernel
+from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias
 from sonant.layers.kernels.flex_attention import BLOCK, attend_flex, clip_mask
-from sonant.layers.positions import RelativeBias, RelativeKeyBias
 
 CPU = torch.device("cpu")
 KINDS = ("none", "gated", "keys")

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sonant.layers.activations import activation
 from sonant.layers.kernels import int8
+from sonant.layers.kernels.activations import activation
 from sonant.layers.kernels.compiled import compiled
 from sonant.layers.kernels.int8 import ACTIVATIONS, Quantized, Sums, dequantize, quantize, requantize
 

@@ -6,9 +6,9 @@ from torch import Tensor
 
 from sonant.layers.attention import attend_reference
 from sonant.layers.kernels import triton_attention
+from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias
 from sonant.layers.kernels.triton_attention import HALF, attend_blocks, attend_triton
 from sonant.layers.kernels.triton_blocks import ENTRY, block_table
-from sonant.layers.positions import RelativeBias, RelativeKeyBias
 from tests.triton_kernels import DEVICE, needs_triton
 
 needs_triton()

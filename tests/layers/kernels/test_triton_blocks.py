@@ -5,10 +5,10 @@ import torch
 
 from sonant.errors import ConfigurationError, ModelWarning
 from sonant.layers.kernels import triton_blocks
+from sonant.layers.kernels.biases import RelativeKeyBias
 from sonant.layers.kernels.triton_attention import attend_triton
 from sonant.layers.kernels.triton_blocks import ENTRY, MAX_INDEX, block_table, serves
 from sonant.layers.kernels.triton_convolution import convolve
-from sonant.layers.positions import RelativeKeyBias
 from tests.triton_kernels import DEVICE, needs_triton
 
 

@@ -20,7 +20,7 @@ from triton.compiler import ASTSource
 from sonant.layers.kernels import triton_attention, triton_programs
 from sonant.layers.kernels.triton_convolution import convolve
 from sonant.layers.kernels.triton_norm import norm_triton
-from sonant.layers.positions import RelativeBias, RelativeKeyBias
+from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias
 
 TYPES = {torch.bfloat16: "*bf16", torch.float16: "*fp16", torch.float32: "*fp32", torch.int32: "*i32"}
 CUOBJDUMP = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from sonant.inference.cpu.few_sizes import filled, step_pieces
 from sonant.inference.cpu.linear import FloatPrecision, linear_product
-from sonant.layers.activations import Activation, activation
 from sonant.layers.clip_norm import EPS, ClipGroupNorm
 from sonant.layers.conv_extractor import ClipNorm
+from sonant.layers.kernels.activations import Activation, activation
 
 
 class Convolution(nn.Module):

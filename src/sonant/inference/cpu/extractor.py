@@ -16,7 +16,6 @@ from sonant.inference.cpu.convolution import ClipNormed, Convolution, PairedConv
 from sonant.inference.cpu.few_sizes import filled, pieces
 from sonant.inference.cpu.linear import FloatPrecision
 from sonant.inference.precision import Precision
-from sonant.layers.activations import Activation
 from sonant.layers.clip_statistics import ClipStatistics, ConvStatistics, expected
 from sonant.layers.conv_extractor import (
     ChannelNorm,
@@ -26,6 +25,7 @@ from sonant.layers.conv_extractor import (
     StridedExtractor,
     frames_of,
 )
+from sonant.layers.kernels.activations import Activation
 from sonant.layers.packed import Packed
 
 TILE_FRAMES = 100  # measured: 50 to 200 cost the same; products of fewer are too flat, and more leave the cache

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sonant.inference.cpu.linear import FloatPrecision
 from sonant.inference.cpu.reordered import Reordered
 from sonant.inference.cpu.timing import seconds
-from sonant.layers.activations import Activation, activation
+from sonant.layers.kernels.activations import Activation, activation
 
 LAID_OUT_STEPS = 256  # of the output that weights are laid out for; others run as fast where the trial says so
 # Steps, channels, groups and kernel of the convolutions that are timed: 1 ms in float32, and not the steps above.

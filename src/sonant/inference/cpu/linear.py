@@ -17,7 +17,7 @@ from sonant.inference.cpu.few_sizes import LARGEST_PIECE, in_pieces
 from sonant.inference.cpu.reordered import Reordered
 from sonant.inference.cpu.smoothing import Peaks, smoothing_factors
 from sonant.inference.cpu.timing import seconds
-from sonant.layers.activations import Activation, activation
+from sonant.layers.kernels.activations import Activation, activation
 from sonant.layers.kernels.int8 import Quantized, Sums, dequantize, quantize, requantize
 from sonant.layers.transformer import FeedForward
 

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.inference.attention import FusedSelfAttention
-from sonant.layers.activations import activation
 from sonant.layers.attention import SelfAttention
 from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.clip_convolution import ClipConv, convolve_clips
+from sonant.layers.kernels.activations import activation
 from sonant.layers.kernels.triton_norm import norm_rows
 from sonant.layers.packed import Packed
 from sonant.layers.positions import BatchNormPositions, StackedPositions, WeightNormConv, affine, plain_norm_gelu

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from sonant.inference.attention import FusedSelfAttention
 from sonant.inference.cuda.recording import Recordings
+from sonant.layers.kernels.device import current_device
 from sonant.layers.kernels.triton_attention import MAX_HEAD_DIM
-from sonant.layers.kernels.triton_blocks import ENTRY, block_table, on, serves
+from sonant.layers.kernels.triton_blocks import ENTRY, block_table, serves
 from sonant.layers.packed import Packed
 from sonant.layers.transformer import TransformerEncoder
 
@@ -80,7 +81,7 @@ def recordable(x: Tensor, head_dim: int) -> bool:
     """Return whether attention over frames there is a kernel that a block table steers, and nobody else records it."""
     if not serves(x.device) or head_dim > MAX_HEAD_DIM:
         return False
-    with on(x.device):  # whose current stream is asked about
+    with current_device(x.device):  # whose current stream is asked about
         return not torch.cuda.is_current_stream_capturing()
 
 

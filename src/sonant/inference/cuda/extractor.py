@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.layers.activations import Activation, activation
 from sonant.layers.clip_statistics import EPS, ClipStatistics, ConvStatistics, expected
 from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer, StridedExtractor, frames_of
+from sonant.layers.kernels.activations import Activation, activation
+from sonant.layers.kernels.device import to_device
 from sonant.layers.kernels.triton_norm import norm_rows
-from sonant.layers.packed import Packed, onto, steps_at
+from sonant.layers.packed import Packed, steps_at
 
 TILE_FRAMES = 1600  # 32 s: rows enough to fill a device, and half a gigabyte at the widest place
 
@@ -60,7 +61,7 @@ class CudaExtractor(StridedExtractor):
                 rows = layer(rows)
             tile.copy_(rows)
         if len(speech) > 1 or len(features) > int(frames.sum()):
-            features = features.index_select(0, onto(steps_at(first_slots, frames), features.device))
+            features = features.index_select(0, to_device(steps_at(first_slots, frames), features.device))
         return Packed(features.abs().log1p() if self.log_compression else features, frames)
 
     def _first_rows(
@@ -105,7 +106,7 @@ class CudaExtractor(StridedExtractor):
         a_frame = self.stride // stride
         counts = (speech.lengths - kernel) // stride + 1  # windows of each clip
         of_slot = torch.arange(int(slots.sum())) - F.pad(slots.cumsum(0)[:-1], (1, 0)).repeat_interleave(slots)
-        left = onto(counts.repeat_interleave(slots) - of_slot * a_frame, stream.device)  # windows from the slot on
+        left = to_device(counts.repeat_interleave(slots) - of_slot * a_frame, stream.device)  # windows from the slot on
         inside = torch.arange(a_frame, device=stream.device) < left[:, None]  # (slots, windows of a frame)
         sums = []
         for start in range(0, len(inside), TILE_FRAMES):
@@ -114,8 +115,8 @@ class CudaExtractor(StridedExtractor):
             windows = stream[start * self.stride : last].double().unfold(0, kernel, stride)
             windows = windows[: own.shape[0] * a_frame].unflatten(0, (-1, a_frame)) * own
             sums.append(torch.cat([windows.sum(1), (windows.mT @ windows).flatten(1)], 1))
-        by_clip = torch.segment_reduce(torch.cat(sums), "sum", lengths=onto(slots, stream.device))
-        mean, square = (by_clip / onto(counts, stream.device)[:, None]).split([kernel, kernel**2], 1)
+        by_clip = torch.segment_reduce(torch.cat(sums), "sum", lengths=to_device(slots, stream.device))
+        mean, square = (by_clip / to_device(counts, stream.device)[:, None]).split([kernel, kernel**2], 1)
         return mean, square.unflatten(1, (kernel, kernel)) - mean[:, :, None] * mean[:, None, :]
 
 

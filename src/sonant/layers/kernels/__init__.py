@@ -1,1 +1,1 @@
-"""Kernels for one machine or another; beside each stands the plain function that it must equal."""
+"""Kernels for CPUs and GPUs, each beside the plain function that it must equal; nothing here imports other layers."""

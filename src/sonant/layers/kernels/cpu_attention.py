@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias
 from sonant.layers.kernels.compiled import compiled
-from sonant.layers.positions import RelativeBias, RelativeKeyBias
 
 
 class _Strides(ctypes.Structure):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonant.layers.positions import RelativeBias, RelativeKeyBias
+from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias
 
 BLOCK = 128  # rows and columns of what is computed or left out together
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)

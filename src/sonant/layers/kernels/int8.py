@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sonant.layers.activations import Activation, activation
+from sonant.layers.kernels.activations import Activation, activation
 from sonant.layers.kernels.compiled import compiled
 
 LARGEST = 127

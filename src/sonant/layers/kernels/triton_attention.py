@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sonant.layers.kernels.triton_blocks import ENTRY, block_table, check_reach, on, serves
-from sonant.layers.positions import RelativeBias, RelativeKeyBias
+from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias
+from sonant.layers.kernels.device import current_device
+from sonant.layers.kernels.triton_blocks import ENTRY, block_table, check_reach, serves
 
 MAX_HEAD_DIM = 128
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
@@ -254,7 +255,7 @@ class _Launcher:
 
         tiling = self.tilings[name]
         grid = grid or (len(self.blocks) * (ENTRY // tiling.block), self.heads)
-        with on(self.query.device):
+        with current_device(self.query.device):
             getattr(triton_programs, name)[grid](
                 *self.tensors,
                 *own,

@@ -1,7 +1,6 @@
 """Common parts of the Triton kernels: the check of a device, and the table of the clips that programs work on."""
 
 import os
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache, lru_cache
 from importlib.util import find_spec
 
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sonant.errors import ConfigurationError, ModelWarning, warn
-from sonant.layers.packed import onto
+from sonant.layers.kernels.device import current_device, to_device
 
 ENTRY = 128  # rows of a clip that one entry of the block table stands for; the blocks of every kernel divide it
 HAS_TRITON = find_spec("triton") is not None
@@ -31,7 +30,7 @@ def _runs(device: torch.device) -> bool:
 
         x = torch.arange(16.0, device=device)[None]
         copy = torch.empty_like(x)
-        with on(device):
+        with current_device(device):
             norm[1,](
                 x, None, None, None, None, copy, 1, 0.0,
                 DIM=16, WIDTH=16, NORM=False, GELU=False, KEPT="", ROWS=1, num_warps=1,
@@ -45,11 +44,6 @@ def _runs(device: torch.device) -> bool:
             ModelWarning,
         )
         return False
-
-
-def on(device: torch.device) -> AbstractContextManager[object]:
-    """Make this the current device, on which kernels are launched."""
-    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def check_reach(lengths: list[int], values_per_row: int) -> None:
@@ -88,4 +82,4 @@ def _block_table(lengths: tuple[int, ...], device: torch.device) -> Tensor:
     clips.sort(reverse=True)
     entries = [(start, length, first) for length, start in clips for first in range(0, length, ENTRY)]
     with torch.inference_mode(False):  # it outlives the mode that it is made in
-        return onto(torch.tensor(entries, dtype=torch.int32), device)
+        return to_device(torch.tensor(entries, dtype=torch.int32), device)

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sonant.layers.kernels.triton_blocks import ENTRY, block_table, check_reach, on, serves
+from sonant.layers.kernels.device import current_device
+from sonant.layers.kernels.triton_blocks import ENTRY, block_table, check_reach, serves
 
 MAX_CHANNELS = 128  # of a group
 HALF_TYPES = (torch.float16, torch.bfloat16)
@@ -58,7 +59,7 @@ def packed_convolution(frames: Tensor, taps: Tensor, bias: Tensor | None, blocks
 
     frames, taps = frames.contiguous(), taps.contiguous()
     out = _like_frames(frames)
-    with on(frames.device):
+    with current_device(frames.device):
         convolution[len(blocks), len(taps)](
             frames, taps, bias, blocks, out, before,
             **_constants(taps), HAS_BIAS=bias is not None, num_warps=WARPS, num_stages=STAGES,
@@ -77,7 +78,7 @@ def taps_gradient(out_gradient: Tensor, frames: Tensor, taps: Tensor, blocks: Te
     from sonant.layers.kernels import triton_programs
 
     frames, of_taps = frames.contiguous(), taps.new_empty(taps.shape)
-    with on(frames.device):
+    with current_device(frames.device):
         triton_programs.taps_gradient[taps.shape[1], len(taps)](
             frames, out_gradient.contiguous(), blocks, of_taps, before, len(blocks),
             **_constants(taps), num_warps=WARPS, num_stages=STAGES,

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sonant.layers.kernels.triton_blocks import on, serves
+from sonant.layers.kernels.device import current_device
+from sonant.layers.kernels.triton_blocks import serves
 
 ELEMENTS = 4096  # of a program
 MAX_DIM = 8192
@@ -65,7 +66,7 @@ def norm_triton(
     wide = None if kept is None else x.new_empty(x.shape, dtype=torch.float32)
     width = 1 << (dim - 1).bit_length()
     rows = max(1, ELEMENTS // width)
-    with on(x.device):
+    with current_device(x.device):
         norm[-(-num_rows // rows),](
             x, added, weight, bias, wide, narrow, num_rows, eps,
             DIM=dim, WIDTH=width, NORM=weight is not None, GELU=gelu, KEPT=kept or "", ROWS=rows, num_warps=4,
