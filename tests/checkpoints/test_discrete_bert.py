@@ -19,7 +19,7 @@ from sonant.checkpoints import (
 )
 from sonant.checkpoints.codes_to_text import FAIRSEQ
 from sonant.checkpoints.discrete_bert import ROBERTA
-from sonant.checkpoints.keys import write
+from sonant.checkpoints.parameter_names import write
 from sonant.errors import (
     CheckpointMismatch,
     ConfigurationError,

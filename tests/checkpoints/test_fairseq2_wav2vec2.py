@@ -113,8 +113,8 @@ SIZES = {
 def test_the_published_sizes(size):
     """Deduced from the shapes alone, with every tensor in its place and as many parameters as published."""
     from sonant.checkpoints.fairseq2_wav2vec2 import read_wav2vec2
-    from sonant.checkpoints.keys import write
-    from sonant.checkpoints.tables import FAIRSEQ2_CONTRAST, FAIRSEQ2_CTC, FAIRSEQ2_WAV2VEC2
+    from sonant.checkpoints.name_maps.fairseq2 import FAIRSEQ2_CONTRAST, FAIRSEQ2_CTC, FAIRSEQ2_WAV2VEC2
+    from sonant.checkpoints.parameter_names import write
 
     shape, quantized, pretraining, recognition = SIZES[size]
     expected = Wav2Vec2Config(

@@ -9,8 +9,8 @@ from sonant.checkpoints import Checkpoint, differing, load_backbone, load_checkp
 from sonant.checkpoints.checkpoint import shapes_of
 from sonant.checkpoints.convert import convert_checkpoint
 from sonant.checkpoints.fairseq import rows_for, rows_in
-from sonant.checkpoints.keys import read, write
-from sonant.checkpoints.tables import HF
+from sonant.checkpoints.name_maps.hf import HF
+from sonant.checkpoints.parameter_names import read, write
 from sonant.checkpoints.torchaudio import rows_for as torchaudio_rows
 from sonant.errors import ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint, UnknownName
 from sonant.models import build, wav2vec2, wavlm

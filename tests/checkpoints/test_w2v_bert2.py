@@ -9,8 +9,10 @@ import torch
 
 from sonant.checkpoints import Checkpoint, Head, differing, load_checkpoint, make_backbone, save_checkpoint
 from sonant.checkpoints.checkpoint import shapes_of
-from sonant.checkpoints.keys import read, write
-from sonant.checkpoints.tables import FAIRSEQ2_W2V_BERT2, FAIRSEQ_W2V_BERT2, HF_W2V_BERT2
+from sonant.checkpoints.name_maps.fairseq import FAIRSEQ_W2V_BERT2
+from sonant.checkpoints.name_maps.fairseq2 import FAIRSEQ2_W2V_BERT2
+from sonant.checkpoints.name_maps.hf import HF_W2V_BERT2
+from sonant.checkpoints.parameter_names import read, write
 from sonant.errors import CheckpointMismatch, ConfigurationError, CorruptedCheckpoint, UnsupportedCheckpoint
 from sonant.layers.packed import Packed
 from sonant.models import W2vBERT2Config, build

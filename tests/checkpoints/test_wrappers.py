@@ -6,7 +6,7 @@ from safetensors.torch import load_file, save_file
 
 import sonant
 from sonant.checkpoints import differing, load_checkpoint
-from sonant.checkpoints.tables import HF
+from sonant.checkpoints.name_maps.hf import HF
 from sonant.checkpoints.wrappers import prefix_of, tensors_in
 from sonant.errors import CheckpointMismatch, ConfigurationError, ModelWarning, UnknownName
 from tests.checkpoints import tiny

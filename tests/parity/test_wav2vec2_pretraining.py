@@ -17,8 +17,8 @@ from transformers import Wav2Vec2ForPreTraining
 
 from sonant.benchmark.subjects import exaggerate
 from sonant.checkpoints import Head, save_pretrained
-from sonant.checkpoints.keys import write
-from sonant.checkpoints.tables import HF, HF_CONTRAST
+from sonant.checkpoints.name_maps.hf import HF, HF_CONTRAST
+from sonant.checkpoints.parameter_names import write
 from sonant.layers.negatives import draw_negatives
 from sonant.layers.packed import Packed
 from sonant.models import Wav2Vec2Config, build

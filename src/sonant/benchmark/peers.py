@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sonant.checkpoints import Checkpoint, save_checkpoint
 from sonant.checkpoints.hf_config import write_config
 from sonant.checkpoints.hf_layouts import LAYOUTS
-from sonant.checkpoints.keys import write
+from sonant.checkpoints.parameter_names import write
 from sonant.checkpoints.torchaudio import rows_for
 from sonant.errors import ConfigurationError
 from sonant.export import to_onnx

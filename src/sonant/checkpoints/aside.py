@@ -10,15 +10,16 @@ from typing import Any
 from torch import Tensor
 
 from sonant.checkpoints.checkpoint import Checkpoint, Head, own_storage
-from sonant.checkpoints.keys import HeadTable, Translated
-from sonant.checkpoints.tables import HF_HEADS, PRETRAINING
+from sonant.checkpoints.name_maps.hf import HF_HEADS
+from sonant.checkpoints.name_maps.pretraining_heads import PRETRAINING
+from sonant.checkpoints.parameter_names import HeadMap, Translated
 from sonant.models.normalization import ORIGINAL_EPSILON
 
 KEY = "sonant"  # of the corner
 EPSILON = "normalize_epsilon"
 
 
-def head_tables(family: str) -> dict[str, HeadTable]:
+def head_maps(family: str) -> dict[str, HeadMap]:
     """A table for every kind of head of a family, which says what a complete one has."""
     return HF_HEADS | ({"pretraining": PRETRAINING[family]} if family in PRETRAINING else {})
 

@@ -9,14 +9,15 @@ from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.aside import head_tables
+from sonant.checkpoints.aside import head_maps
 from sonant.checkpoints.checkpoint import Checkpoint
+from sonant.checkpoints.completeness import check
 from sonant.checkpoints.deduce import deduce_config, deduce_w2v_bert2
 from sonant.checkpoints.fairseq import PREFIXES, fairseq_heads, rows_in
 from sonant.checkpoints.hf_layouts import LAYOUTS
-from sonant.checkpoints.keys import HeadTable, check, grouped, make_heads, read
+from sonant.checkpoints.name_maps.hf import HF, HF_CTC, HF_W2V_BERT2
+from sonant.checkpoints.parameter_names import HeadMap, grouped, make_heads, read
 from sonant.checkpoints.quantized import refuse_quantized
-from sonant.checkpoints.tables import HF, HF_CTC, HF_W2V_BERT2
 from sonant.checkpoints.unknown_parts import take_out, warn_of
 from sonant.checkpoints.wrappers import LEAST, likeness, split_overrides, unwrap
 from sonant.errors import ConfigurationError, UnknownCheckpoint
@@ -69,7 +70,7 @@ def read_bare(tensors: Mapping[str, Tensor], source: object, *, overrides: Mappi
         epsilon = ORIGINAL_EPSILON if naming == "fairseq" else TRANSFORMERS_EPSILON
         given = {"normalize_epsilon": epsilon, **given}
         config = deduce_config(translated.backbone, family=family, source=source, overrides=given)
-    check(translated, config, source=source, rows=rows, heads=head_tables(family) | _heads(naming, family))
+    check(translated, config, source=source, rows=rows, heads=head_maps(family) | _heads(naming, family))
     warn_of(left, source)
     metadata = {"config_from": "the shapes of the tensors", "normalize_from": "overrides"}
     heads = make_heads(translated, {"ctc": {"blank": 0}})
@@ -101,5 +102,5 @@ def _family(tensors: Mapping[str, Tensor], given: Mapping[str, Any], source: obj
     )
 
 
-def _heads(naming: str, family: str) -> dict[str, HeadTable]:
+def _heads(naming: str, family: str) -> dict[str, HeadMap]:
     return fairseq_heads(family) if naming == "fairseq" else {"ctc": HF_CTC}

@@ -12,7 +12,7 @@ from sonant.checkpoints.discrete_bert import attention_rows, layer_rows
 from sonant.checkpoints.fairseq_dictionary import dictionary_symbols
 from sonant.checkpoints.files import only_tensors, read_json, read_safetensors, write_json, write_safetensors
 from sonant.checkpoints.folder import CONFIG, WEIGHTS, replacing_model
-from sonant.checkpoints.keys import Row, Table, read
+from sonant.checkpoints.parameter_names import NameMap, Row, read
 from sonant.checkpoints.unpickle import plain, read_pickle
 from sonant.data.files import as_path
 from sonant.errors import (
@@ -27,7 +27,7 @@ from sonant.models.codes_to_text import CodesToText, CodesToTextConfig
 
 FAMILY = "codes_to_text"
 _DECODER = "decoder.layers.{i}"
-FAIRSEQ: Table = (
+FAIRSEQ: NameMap = (
     Row("code_embedding.weight", "encoder.embed_tokens.weight"),
     *layer_rows("encoder.layers.{i}", "encoder.layers.{i}"),
     Row("encoder.norm.{p}", "encoder.layer_norm.{p}"),

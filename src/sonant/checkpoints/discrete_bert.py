@@ -11,9 +11,10 @@ from typing import Any
 from torch import Tensor
 
 from sonant.checkpoints.checkpoint import Checkpoint
+from sonant.checkpoints.completeness import check
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.fairseq_dictionary import dictionary_symbols
-from sonant.checkpoints.keys import Row, Table, check, read
+from sonant.checkpoints.parameter_names import NameMap, Row, read
 from sonant.errors import CheckpointMismatch, ConfigurationError, UnsupportedCheckpoint
 from sonant.layers.token_positions import FIRST_ROW
 from sonant.models.code_vocabulary import MASK, SPECIALS, codes_of_symbols
@@ -26,7 +27,7 @@ POSITIONS = "encoder.sentence_encoder.embed_positions.weight"
 NOT_OURS = "encoder.sentence_encoder.version"  # a counter of fairseq's own layouts
 
 
-def attention_rows(ours: str, theirs: str) -> Table:
+def attention_rows(ours: str, theirs: str) -> NameMap:
     """fairseq's attention, as it is and as it was packed until 2019."""
     projections = tuple(f"{ours}.{part}" for part in ("query", "key", "value"))
     return (
@@ -39,7 +40,7 @@ def attention_rows(ours: str, theirs: str) -> Table:
     )
 
 
-def layer_rows(ours: str, theirs: str) -> Table:
+def layer_rows(ours: str, theirs: str) -> NameMap:
     """One layer of fairseq's Transformer encoder."""
     return (
         *attention_rows(f"{ours}.attention", f"{theirs}.self_attn"),
@@ -50,7 +51,7 @@ def layer_rows(ours: str, theirs: str) -> Table:
     )
 
 
-ROBERTA: Table = (
+ROBERTA: NameMap = (
     Row("embedding.weight", EMBEDDING),
     Row("embedding.weight", "encoder.lm_head.weight", writes=False),  # the same once more
     Row("encoder.positions.weight", POSITIONS),

@@ -5,8 +5,9 @@ from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.aside import KEY, head_tables, settings_aside, take_back
+from sonant.checkpoints.aside import KEY, head_maps, settings_aside, take_back
 from sonant.checkpoints.checkpoint import Checkpoint, family_of
+from sonant.checkpoints.completeness import check
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.content_vec import SPEAKER_LAYERS, split_content_vec
 from sonant.checkpoints.deduce import deduce_config
@@ -15,8 +16,7 @@ from sonant.checkpoints.fairseq_config import backbone_settings, waveform_transf
 from sonant.checkpoints.fairseq_dictionary import ctc_metadata, symbols_of
 from sonant.checkpoints.fairseq_wav2vec import is_wav2vec, read_wav2vec
 from sonant.checkpoints.files import only_tensors
-from sonant.checkpoints.keys import HeadTable, Table, Translated, check, make_heads, read
-from sonant.checkpoints.tables import (
+from sonant.checkpoints.name_maps.fairseq import (
     FAIRSEQ,
     FAIRSEQ_BATCH_NORM_POSITIONS,
     FAIRSEQ_CONTRAST,
@@ -27,6 +27,7 @@ from sonant.checkpoints.tables import (
     FAIRSEQ_PREDICTION,
     FAIRSEQ_STACKED_POSITIONS,
 )
+from sonant.checkpoints.parameter_names import HeadMap, NameMap, Translated, make_heads, read
 from sonant.checkpoints.unknown_parts import take_out, warn_of
 from sonant.checkpoints.unpickle import plain
 from sonant.checkpoints.wrappers import Unwrapped, split_overrides, unwrap
@@ -231,7 +232,7 @@ def _family(model: Mapping[str, Any], tuned: Mapping[str, Any], tensors: Mapping
     return "hubert" if hubert or "label_embs_concat" in tensors else "wav2vec2"
 
 
-def fairseq_heads(family: str) -> dict[str, HeadTable]:
+def fairseq_heads(family: str) -> dict[str, HeadMap]:
     """The heads that fairseq has a place for."""
     return {"ctc": FAIRSEQ_CTC, "pretraining": FAIRSEQ_CONTRAST if family == "wav2vec2" else FAIRSEQ_PREDICTION}
 
@@ -252,11 +253,11 @@ def _check(translated: Translated, config: BackboneConfig, source: object) -> No
         config,
         source=source,
         rows=rows_for(config),
-        heads={**head_tables(family_of(config)), "ctc": FAIRSEQ_CTC},
+        heads={**head_maps(family_of(config)), "ctc": FAIRSEQ_CTC},
     )
 
 
-def rows_in(names: Collection[str]) -> Table:
+def rows_in(names: Collection[str]) -> NameMap:
     """The table with the norms of either extractor, and the positions that a file has: what is read."""
     positions = FAIRSEQ_POSITIONS
     if "encoder.pos_conv.0.running_mean" in names:
@@ -266,7 +267,7 @@ def rows_in(names: Collection[str]) -> Table:
     return (*FAIRSEQ, *positions, *FAIRSEQ_GROUP_NORM, *FAIRSEQ_LAYER_NORM)
 
 
-def rows_for(config: BackboneConfig) -> Table:
+def rows_for(config: BackboneConfig) -> NameMap:
     """The table with the norms and positions of this model only: what is written."""
     grouped = waveform_transformer(config).extractor_norm == "group"
     batch_norm = isinstance(config, HuBERTConfig) and config.position_norm == "batch"

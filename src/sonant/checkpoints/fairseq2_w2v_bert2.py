@@ -7,15 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sonant.checkpoints.checkpoint import Checkpoint
+from sonant.checkpoints.completeness import check
 from sonant.checkpoints.deduce import deduce_w2v_bert2
 from sonant.checkpoints.files import only_tensors
-from sonant.checkpoints.keys import check, make_heads, read
-from sonant.checkpoints.tables import (
-    FAIRSEQ2_W2V_BERT2,
-    FAIRSEQ2_W2V_BERT2_CONTRAST,
-    FAIRSEQ_W2V_BERT2,
-    FAIRSEQ_W2V_BERT2_CONTRAST,
-)
+from sonant.checkpoints.name_maps.fairseq import FAIRSEQ_W2V_BERT2, FAIRSEQ_W2V_BERT2_CONTRAST
+from sonant.checkpoints.name_maps.fairseq2 import FAIRSEQ2_W2V_BERT2, FAIRSEQ2_W2V_BERT2_CONTRAST
+from sonant.checkpoints.parameter_names import make_heads, read
 
 # The name of one tensor by which each is known.
 LAYOUTS = {

@@ -16,10 +16,11 @@ from typing import Any
 from torch import Tensor
 
 from sonant.checkpoints.checkpoint import Checkpoint
+from sonant.checkpoints.completeness import check
 from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.fairseq2_tokenizer import tokenizer_metadata
-from sonant.checkpoints.keys import HeadTable, check, make_heads, read
-from sonant.checkpoints.tables import FAIRSEQ2_CONTRAST, FAIRSEQ2_CTC, FAIRSEQ2_WAV2VEC2
+from sonant.checkpoints.name_maps.fairseq2 import FAIRSEQ2_CONTRAST, FAIRSEQ2_CTC, FAIRSEQ2_WAV2VEC2
+from sonant.checkpoints.parameter_names import HeadMap, make_heads, read
 from sonant.checkpoints.unknown_parts import take_out, warn_of
 from sonant.checkpoints.wrappers import split_overrides, unwrap
 from sonant.errors import CheckpointMismatch, UnsupportedCheckpoint
@@ -83,7 +84,7 @@ def _check_whole(state: Mapping[str, Tensor], source: object) -> None:
         )
 
 
-def _heads(state: Mapping[str, Tensor]) -> dict[str, HeadTable]:
+def _heads(state: Mapping[str, Tensor]) -> dict[str, HeadMap]:
     """Return the head that `final_proj` belongs to: with a quantizer it is that of pretraining."""
     if any(name.startswith(("quantizer.", "final_target_proj.")) for name in state):
         return {"pretraining": FAIRSEQ2_CONTRAST}

@@ -10,13 +10,14 @@ from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.aside import KEY, describe, head_tables, put_aside, settings_aside, take_back
+from sonant.checkpoints.aside import KEY, describe, head_maps, put_aside, settings_aside, take_back
 from sonant.checkpoints.checkpoint import Checkpoint, own_storage
+from sonant.checkpoints.completeness import check, holds
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.fairseq_config import Required, format_convs, number, parse_convs, refuse_inexpressible, require
 from sonant.checkpoints.files import write_pickle
-from sonant.checkpoints.keys import Table, check, holds, make_heads, read, write
-from sonant.checkpoints.tables import FAIRSEQ_KMEANS, FAIRSEQ_STEPS, FAIRSEQ_WAV2VEC, fairseq_gumbel
+from sonant.checkpoints.name_maps.fairseq import FAIRSEQ_KMEANS, FAIRSEQ_STEPS, FAIRSEQ_WAV2VEC, fairseq_gumbel
+from sonant.checkpoints.parameter_names import NameMap, make_heads, read, write
 from sonant.errors import CheckpointMismatch, ConfigurationError, CorruptedCheckpoint, UnsupportedCheckpoint
 from sonant.models import BackboneConfig, VQWav2VecConfig, WaveformConvNetConfig
 
@@ -71,7 +72,7 @@ def read_wav2vec(
     rows = rows_for(config)
     translated = read(tensors, rows, {"pretraining": FAIRSEQ_STEPS})
     known = {"pretraining": _head_metadata(model, source), **take_back(state.get(KEY), translated)}
-    check(translated, config, source=source, rows=rows, heads=head_tables(family))
+    check(translated, config, source=source, rows=rows, heads=head_maps(family))
     metadata = {
         "fairseq": {"model": dict(model), "task": dict(task), "tuned": {}},
         "normalize_from": "the published models, which take waveforms as they are" if normalize is None else container,
@@ -154,7 +155,7 @@ def _head_metadata(model: Mapping[str, Any], source: object) -> dict[str, Any]:
         raise CorruptedCheckpoint(f"{source}: offset={offset!r}; expected 'auto' or a number of frames.") from None
 
 
-def rows_for(config: BackboneConfig) -> Table:
+def rows_for(config: BackboneConfig) -> NameMap:
     """The names of the tensors of a model."""
     match config:
         case VQWav2VecConfig(quantizer="gumbel"):

@@ -5,11 +5,12 @@ from typing import Any
 
 from sonant.checkpoints.aside import KEY, describe, put_aside
 from sonant.checkpoints.checkpoint import Checkpoint, own_storage
+from sonant.checkpoints.completeness import holds
 from sonant.checkpoints.fairseq import PREFIXES, fairseq_heads, rows_for
 from sonant.checkpoints.fairseq_config import write_settings
 from sonant.checkpoints.files import write_pickle
 from sonant.checkpoints.hf_config import codebooks
-from sonant.checkpoints.keys import holds, write
+from sonant.checkpoints.parameter_names import write
 
 TASKS = {"wav2vec2": "audio_pretraining", "hubert": "hubert_pretraining", "wavlm": "hubert_pretraining"}
 CTC_MODELS = {"wav2vec2": "wav2vec_ctc", "hubert": "hubert_ctc", "wavlm": "wavlm_ctc"}

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonant.checkpoints.aside import describe, head_tables
+from sonant.checkpoints.aside import describe, head_maps
 from sonant.checkpoints.checkpoint import UNUSED, Checkpoint
+from sonant.checkpoints.completeness import check, holds
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.files import read_json, read_tensors, write_json, write_safetensors
 from sonant.checkpoints.folder import CONFIG, PREPROCESSORS, WEIGHTS, index_of, replacing_model
@@ -25,14 +26,14 @@ from sonant.checkpoints.hf_config import (
     unused_settings,
     write_config,
 )
-from sonant.checkpoints.hf_heads import head_tables_of, heads_in
+from sonant.checkpoints.hf_heads import head_maps_of, heads_in
 from sonant.checkpoints.hf_layouts import LAYOUTS
-from sonant.checkpoints.keys import check, grouped, holds, make_heads, read, write
 from sonant.checkpoints.languages import Get, Languages, adapter_of, in_language, refuse_language
 from sonant.checkpoints.lora import with_lora_merged
+from sonant.checkpoints.name_maps.hf import HF_UNUSED
 from sonant.checkpoints.own import OWN_TYPE, int8_note, read_own, read_own_heads, write_own_heads
+from sonant.checkpoints.parameter_names import grouped, make_heads, read, write
 from sonant.checkpoints.quantized import refuse_quantized
-from sonant.checkpoints.tables import HF_UNUSED
 from sonant.checkpoints.tokenizer_files import PIECES, VOCABULARY, read_tokenizer, write_tokenizer
 from sonant.checkpoints.unknown_parts import take_out, warn_of
 from sonant.checkpoints.wrappers import split_overrides, unwrap
@@ -93,7 +94,7 @@ def read_hf(
     translated = read(state, layout.rows, tables)
     left = found.left(take_out(translated, layout.rows, within=within))
     known = {kind: head_metadata(kind, theirs) for kind in translated.heads}
-    tables = head_tables(family) | {kind: tables[kind] for kind in translated.heads}
+    tables = head_maps(family) | {kind: tables[kind] for kind in translated.heads}
     known |= read_own_heads(folder, translated)
     check(translated, config, source=source, rows=layout.rows, heads=tables)
     warn_of(left, source, reason)
@@ -203,7 +204,7 @@ def _with_tokenizer(folder: Path | None) -> Path | None:
 def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
     """Write a folder that transformers loads; returns the heads that no published class has a place for."""
     layout = LAYOUTS[checkpoint.family]
-    tables = head_tables_of(layout)
+    tables = head_maps_of(layout)
     kind = next((kind for kind in tables if kind in checkpoint.heads and _fits(checkpoint, kind)), None)
     config = write_config(checkpoint, kind)
     state, _ = write(checkpoint.backbone_state, layout.rows)
@@ -232,7 +233,7 @@ def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
 def _fits(checkpoint: Checkpoint, kind: str) -> bool:
     """Return whether there is a class for this head of this model."""
     layout = LAYOUTS[checkpoint.family]
-    return layout.has(checkpoint.config, kind) and holds(head_tables_of(layout)[kind], checkpoint.heads[kind].tensors)
+    return layout.has(checkpoint.config, kind) and holds(head_maps_of(layout)[kind], checkpoint.heads[kind].tensors)
 
 
 def _preprocessor(checkpoint: Checkpoint) -> dict[str, Any]:

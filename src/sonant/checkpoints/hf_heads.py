@@ -11,8 +11,8 @@ from torch import Tensor
 
 from sonant.checkpoints.checkpoint import UNUSED
 from sonant.checkpoints.hf_layouts import Layout
-from sonant.checkpoints.keys import HeadTable
-from sonant.checkpoints.tables import HF_HEADS
+from sonant.checkpoints.name_maps.hf import HF_HEADS
+from sonant.checkpoints.parameter_names import HeadMap
 
 POOLINGS = ("mean", "sum", "max")
 MIX = "layer_weights"
@@ -21,20 +21,18 @@ GENDERS = ("female", "male", "child")  # in the order of audEERING's model cards
 _AGE_GENDER = {f"{name}.{layer}.weight" for name in ("age", "gender") for layer in ("dense", "out_proj")}
 
 
-def head_tables_of(layout: Layout) -> dict[str, HeadTable]:
+def head_maps_of(layout: Layout) -> dict[str, HeadMap]:
     """The heads that a file of this family may have, by kind."""
     return HF_HEADS | {"pretraining": layout.pretraining}
 
 
-def heads_in(
-    state: Mapping[str, Tensor], config: Mapping[str, Any], layout: Layout
-) -> tuple[dict[str, HeadTable], str]:
+def heads_in(state: Mapping[str, Tensor], config: Mapping[str, Any], layout: Layout) -> tuple[dict[str, HeadMap], str]:
     """The tables of the heads that these tensors can belong to, and why a classifier is left aside, if one is."""
     kind, reason = _classifier(state, config)
-    known = head_tables_of(layout)
+    known = head_maps_of(layout)
     tables = {name: known[name] for name in ("ctc", "pretraining", kind, UNUSED if layout.unused else "") if name}
     weighted = config.get("use_weighted_layer_sum", False)
-    return {name: HeadTable(table.rows) if weighted else table for name, table in tables.items()}, reason
+    return {name: HeadMap(table.rows) if weighted else table for name, table in tables.items()}, reason
 
 
 def _classifier(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> tuple[str, str]:

@@ -7,8 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.keys import HeadTable, Table
-from sonant.checkpoints.tables import (
+from sonant.checkpoints.name_maps.hf import (
     HF,
     HF_CONFORMER,
     HF_CONTRAST,
@@ -18,6 +17,7 @@ from sonant.checkpoints.tables import (
     HF_UNISPEECH_SAT,
     HF_W2V_BERT2,
 )
+from sonant.checkpoints.parameter_names import HeadMap, NameMap
 from sonant.errors import CorruptedCheckpoint, UnsupportedCheckpoint
 from sonant.layers.relative_attention import rotary_frequencies
 from sonant.models import HuBERTConfig, SEWConfig, Wav2Vec2ConformerConfig, WaveformTransformerConfig
@@ -141,7 +141,7 @@ class Layout:
 
     model_type: str
     prefix: str
-    rows: Table
+    rows: NameMap
     settings: Settings
     required: Required
     classes: Mapping[str | None, str]
@@ -152,7 +152,7 @@ class Layout:
     normalize_from: str = "the extractor's norm, as in the published models"
     derived: Callable[[Any], dict[str, Tensor]] = lambda _: {}
     unused: bool = False
-    pretraining: HeadTable = HF_CONTRAST
+    pretraining: HeadMap = HF_CONTRAST
     under_adapter: tuple[str, ...] = ()
     beside_backbone: tuple[str, ...] = ()
 

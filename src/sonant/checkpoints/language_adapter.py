@@ -10,8 +10,8 @@ from torch import Tensor
 
 from sonant.checkpoints.checkpoint import Head
 from sonant.checkpoints.files import read_tensors, write_safetensors
-from sonant.checkpoints.keys import grouped, read, theirs, write
-from sonant.checkpoints.tables import HF, HF_CTC
+from sonant.checkpoints.name_maps.hf import HF, HF_CTC
+from sonant.checkpoints.parameter_names import grouped, read, theirs, write
 from sonant.errors import CheckpointMismatch, ConfigurationError
 from sonant.models import Backbone
 from sonant.models.waveform_transformer import WaveformTransformerConfig

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sonant.checkpoints.files import read_json
 from sonant.checkpoints.folder import ADAPTER_CONFIG
-from sonant.checkpoints.keys import grouped
+from sonant.checkpoints.parameter_names import grouped
 from sonant.errors import CheckpointMismatch, ConfigurationError, CorruptedCheckpoint, UnsupportedCheckpoint
 
 ROOT = "base_model.model."  # before all names that peft writes

@@ -12,8 +12,8 @@ from sonant.checkpoints.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG
 from sonant.checkpoints.hf import read_hf, read_weights
 from sonant.checkpoints.hf_config import family_in
 from sonant.checkpoints.hf_layouts import LAYOUTS, Layout
-from sonant.checkpoints.keys import grouped
 from sonant.checkpoints.lora import ROOT, merged, module_of, scaling_in, without_saved
+from sonant.checkpoints.parameter_names import grouped
 from sonant.checkpoints.unknown_parts import warn_of
 from sonant.checkpoints.wrappers import unwrap
 from sonant.errors import CheckpointMismatch, UnsupportedCheckpoint

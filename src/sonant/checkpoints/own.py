@@ -10,12 +10,13 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from sonant.checkpoints.aside import flat, head_tables, take_back
+from sonant.checkpoints.aside import flat, head_maps, take_back
 from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, Head
+from sonant.checkpoints.completeness import check
 from sonant.checkpoints.configs import make_config, plain_settings
 from sonant.checkpoints.files import read_json, read_safetensors, write_json, write_safetensors
 from sonant.checkpoints.folder import CONFIG, OWN_HEADS, WEIGHTS, replacing_model
-from sonant.checkpoints.keys import Translated, check, make_heads
+from sonant.checkpoints.parameter_names import Translated, make_heads
 from sonant.errors import CorruptedCheckpoint, UnknownName
 from sonant.models.backbone import LinearGroup
 
@@ -38,7 +39,7 @@ def read_own(
     ours = make_config(family, settings, overrides, source=folder / CONFIG)
     translated = Translated(backbone=state)
     known_heads = read_own_heads(folder, translated)
-    check(translated, ours, source=folder, rows=(), heads=head_tables(str(family)))
+    check(translated, ours, source=folder, rows=(), heads=head_maps(str(family)))
     metadata = {"config_from": CONFIG, "normalize_from": CONFIG} | int8_note(config, folder)
     return Checkpoint(ours, translated.backbone, make_heads(translated, known_heads), "sonant", metadata)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.keys import grouped
+from sonant.checkpoints.parameter_names import grouped
 from sonant.errors import UnsupportedCheckpoint
 
 COUNTERS = ("num_batches_tracked", "position_ids", "num_updates")  # end the names of whole numbers that are no weights

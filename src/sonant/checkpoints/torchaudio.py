@@ -11,14 +11,14 @@ from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.aside import KEY, describe, head_tables, put_aside, take_back
+from sonant.checkpoints.aside import KEY, describe, head_maps, put_aside, take_back
 from sonant.checkpoints.checkpoint import Checkpoint, family_of, own_storage
+from sonant.checkpoints.completeness import check, holds
 from sonant.checkpoints.configs import make_config, plain_settings
 from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.fairseq_config import refuse_inexpressible
 from sonant.checkpoints.files import write_pickle
-from sonant.checkpoints.keys import HeadTable, Table, check, holds, make_heads, read, write
-from sonant.checkpoints.tables import (
+from sonant.checkpoints.name_maps.torchaudio import (
     TORCHAUDIO_ATTENTION,
     TORCHAUDIO_COMMON,
     TORCHAUDIO_CTC,
@@ -26,10 +26,11 @@ from sonant.checkpoints.tables import (
     TORCHAUDIO_PREDICTION,
     TORCHAUDIO_WAVLM_ATTENTION,
 )
+from sonant.checkpoints.parameter_names import HeadMap, NameMap, make_heads, read, write
 from sonant.checkpoints.unknown_parts import take_out, warn_of
 from sonant.checkpoints.wrappers import split_overrides, unwrap
 
-HEADS: dict[str, HeadTable] = {"ctc": TORCHAUDIO_CTC, "pretraining": TORCHAUDIO_PREDICTION}
+HEADS: dict[str, HeadMap] = {"ctc": TORCHAUDIO_CTC, "pretraining": TORCHAUDIO_PREDICTION}
 INNER = "wav2vec2."  # the backbone inside HuBERTPretrainModel
 
 
@@ -58,7 +59,7 @@ def read_torchaudio(
         family = "wavlm" if wavlm else "hubert" if "pretraining" in translated.heads else "wav2vec2"
         config = deduce_config(translated.backbone, family=family, source=source, overrides=overrides)
         found = "the shapes of the tensors"
-    tables = head_tables(family_of(config)) | {kind: HEADS[kind] for kind in translated.heads}
+    tables = head_maps(family_of(config)) | {kind: HEADS[kind] for kind in translated.heads}
     head_notes = take_back(known, translated) or {"ctc": {"blank": 0}}
     check(translated, config, source=source, rows=rows, heads=tables)
     warn_of(left, source)
@@ -75,7 +76,7 @@ def _notes(notes: Any) -> dict[str, Any]:
     return dict(found) if isinstance(found, Mapping) and isinstance(found.get("config"), Mapping) else {}
 
 
-def rows_for(family: str, *, mask: bool) -> Table:
+def rows_for(family: str, *, mask: bool) -> NameMap:
     """Return a family's names: WavLM stacks query, key and value; only pretraining HuBERT keeps a mask embedding."""
     attention = TORCHAUDIO_WAVLM_ATTENTION if family == "wavlm" else TORCHAUDIO_ATTENTION
     return (*TORCHAUDIO_COMMON, *attention, *(TORCHAUDIO_MASK if mask else ()))

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection
 
-from sonant.checkpoints.keys import Table, Translated, feature_in, grouped
+from sonant.checkpoints.completeness import feature_in
+from sonant.checkpoints.parameter_names import NameMap, Translated, grouped
 from sonant.errors import ModelWarning, warn
 
 
-def take_out(translated: Translated, rows: Table, *, within: Collection[str] = ()) -> list[str]:
+def take_out(translated: Translated, rows: NameMap, *, within: Collection[str] = ()) -> list[str]:
     """Take out of the unknown names those that cannot be the backbone's, and return them.
 
     What stays is an error: a part of the backbone that ours does not have would change every state.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from sonant.checkpoints.checkpoint import differing
-from sonant.checkpoints.keys import Table, grouped
+from sonant.checkpoints.parameter_names import NameMap, grouped
 from sonant.errors import CheckpointMismatch, UnknownName
 
 DEPTH = 16  # of containers inside each other
@@ -74,7 +74,7 @@ def split_overrides(overrides: Mapping[str, Any] | None) -> tuple[Any, dict[str,
     return rest.pop(PREFIX, None), rest
 
 
-def places(tensors: Mapping[str, Tensor], rows: Table) -> dict[str, list[str]]:
+def places(tensors: Mapping[str, Tensor], rows: NameMap) -> dict[str, list[str]]:
     """The prefixes behind which names stand as in these rows, and the names behind each."""
     pattern = _any_of(rows)
     found: dict[str, list[str]] = {}
@@ -91,17 +91,19 @@ def _num_kinds(names: Iterable[str]) -> int:
 
 
 @cache
-def _any_of(rows: Table) -> re.Pattern[str]:
+def _any_of(rows: NameMap) -> re.Pattern[str]:
     endings = "|".join(re.sub(r"\(\?P<.>", "(?:", row.foreign_pattern.pattern) for row in rows)
     return re.compile(rf"((?:.*?\.)??)({endings})")
 
 
-def likeness(tensors: Mapping[str, Tensor], rows: Table) -> int:
+def likeness(tensors: Mapping[str, Tensor], rows: NameMap) -> int:
     """The number of a family's kinds of names that stand together in a file."""
     return max(map(_num_kinds, places(tensors, rows).values()), default=0)
 
 
-def prefix_of(tensors: Mapping[str, Tensor], rows: Table, *, source: object, family: str, wanted: object = None) -> str:
+def prefix_of(
+    tensors: Mapping[str, Tensor], rows: NameMap, *, source: object, family: str, wanted: object = None
+) -> str:
     """Return the prefix of the names of the one backbone in a file.
 
     Args:
@@ -145,7 +147,7 @@ def _same(tensors: Mapping[str, Tensor], names: Mapping[str, list[str]], one: st
 
 def unwrap(
     tensors: Mapping[str, Tensor],
-    rows: Table,
+    rows: NameMap,
     *,
     inner: tuple[str, ...],
     source: object,

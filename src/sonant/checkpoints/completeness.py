@@ -1,26 +1,14 @@
-"""Names of tensors, from another toolkit's to ours and back: tables of patterns, and one way to apply them.
-
-A pattern may hold `{i}` (a number) and `{p}` ("weight" or "bias"). Every tensor of a file must be named by a row, and
-every tensor of a model must be in the file: `check` raises an error that lists what is not.
-"""
+"""Completeness of a checkpoint: the tensors are those of the model and of whole heads, or an error lists them."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Literal
 
-import torch
 from torch import Tensor
 
-from sonant.checkpoints.checkpoint import MASK, UNUSED, Head, shapes_of
-from sonant.checkpoints.weight_norm import unfold
+from sonant.checkpoints.checkpoint import MASK, UNUSED, shapes_of
+from sonant.checkpoints.parameter_names import HeadMap, NameMap, Translated, compiled, grouped, theirs, write
 from sonant.errors import CheckpointMismatch
 from sonant.models import BackboneConfig
-
-Form = Literal["same", "heads", "pointwise", "steps"]
-LISTED = 20  # groups of names that an error lists
 
 HEAD_INPUTS = {  # the tensors of each head that read the backbone's output, and which of their axes does
     "ctc": {"weight": -1},
@@ -45,170 +33,13 @@ HEAD_CHAINS = {  # pairs of linear layers of a head, of which the second reads w
 }
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of a table.
-
-    Attributes:
-        native: our name; several names where the other toolkit stacks our tensors along the first axis.
-        foreign: the other toolkit's name.
-        form: "heads" where ours is (heads,) and theirs (1, heads, 1, 1); "pointwise" where ours is a matrix and theirs
-            a convolution of one step, (outputs, inputs, 1); "steps" for a matrix for each of some steps,
-            (dim, dim, 1, steps), here and there.
-        writes: False for a spelling that is read but never written.
-    """
-
-    native: str | tuple[str, ...]
-    foreign: str
-    form: Form = "same"
-    writes: bool = True
-
-    @cached_property
-    def natives(self) -> tuple[str, ...]:
-        return (self.native,) if isinstance(self.native, str) else self.native
-
-    @cached_property
-    def native_patterns(self) -> tuple[re.Pattern[str], ...]:
-        return tuple(_compile(name) for name in self.natives)
-
-    @cached_property
-    def foreign_pattern(self) -> re.Pattern[str]:
-        return _compile(self.foreign)
-
-
-Table = tuple[Row, ...]
-
-
-@dataclass(frozen=True)
-class HeadTable:
-    """The rows of one kind of head; `optional` are patterns of our names that a complete head may lack."""
-
-    rows: Table
-    optional: tuple[str, ...] = ()
-
-
-@dataclass
-class Translated:
-    """A file's tensors under our names, and the names that no row knew.
-
-    `outside` are unknown names that cannot be the backbone's, see `unknown_parts`; by themselves they are no error.
-    `own` are the heads of any objective that sonant wrote for itself; no table says what they consist of.
-    """
-
-    backbone: dict[str, Tensor] = field(default_factory=dict)
-    heads: dict[str, dict[str, Tensor]] = field(default_factory=dict)
-    unknown: list[str] = field(default_factory=list)
-    outside: list[str] = field(default_factory=list)
-    own: set[str] = field(default_factory=set)
-
-
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(re.escape(pattern).replace(r"\{i\}", r"(?P<i>\d+)").replace(r"\{p\}", r"(?P<p>weight|bias)"))
-
-
-def read(state: Mapping[str, Tensor], rows: Table, heads: Mapping[str, HeadTable]) -> Translated:
-    """Translate another toolkit's names to ours; names that no row knows are listed as unknown."""
-    result = Translated()
-    for name, tensor in state.items():
-        if not any(_read_one(name, tensor, table, into) for table, into in _places(result, rows, heads)):
-            result.unknown.append(name)
-    unfold(result.backbone)
-    result.heads = {kind: tensors for kind, tensors in result.heads.items() if tensors}
-    return result
-
-
-def _places(
-    result: Translated, rows: Table, heads: Mapping[str, HeadTable]
-) -> Iterable[tuple[Table, dict[str, Tensor]]]:
-    yield rows, result.backbone
-    for kind, table in heads.items():
-        yield table.rows, result.heads.setdefault(kind, {})
-
-
-def _read_one(name: str, tensor: Tensor, rows: Table, into: dict[str, Tensor]) -> bool:
-    for row in rows:
-        found = row.foreign_pattern.fullmatch(name)
-        if not found:
-            continue
-        ours = [native.format(**found.groupdict()) for native in row.natives]
-        if not _is_of_form(tensor, row.form) or (len(ours) > 1 and (not tensor.ndim or tensor.shape[0] % len(ours))):
-            return False
-        for our_name, part in zip(ours, _parts(tensor, row), strict=True):
-            if our_name in into and not torch.equal(into[our_name], part):
-                return False
-            into[our_name] = part
-        return True
-    return False
-
-
-def _is_of_form(tensor: Tensor, form: Form) -> bool:
-    match form:
-        case "heads":
-            return tensor.ndim == 4 and tensor.numel() == tensor.shape[1]
-        case "pointwise":
-            return tensor.ndim == 3 and tensor.shape[2] == 1
-        case "steps":
-            return tensor.ndim == 4 and tensor.shape[2] == 1 and tensor.shape[0] == tensor.shape[1]
-    return True
-
-
-def _parts(tensor: Tensor, row: Row) -> tuple[Tensor, ...]:
-    match row.form:
-        case "heads":
-            return (tensor.reshape(-1),)
-        case "pointwise":
-            return (tensor[:, :, 0],)
-    return (tensor,) if len(row.natives) == 1 else tensor.chunk(len(row.natives))
-
-
-def _whole(parts: list[Tensor], row: Row) -> Tensor:
-    """Return the other toolkit's tensor, made from ours."""
-    match row.form:
-        case "heads":
-            return parts[0].reshape(1, -1, 1, 1)
-        case "pointwise":
-            return parts[0][:, :, None]
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def write(tensors: Mapping[str, Tensor], rows: Table) -> tuple[dict[str, Tensor], list[str]]:
-    """Translate our names to another toolkit's; the second result lists ours that have no place there."""
-    written: dict[str, Tensor] = {}
-    homeless = []
-    for name in tensors:
-        place = _find(name, rows)
-        if place is None:
-            homeless.append(name)
-            continue
-        row, foreign, fields = place
-        if foreign in written:
-            continue  # a stack, written when its first part came by
-        written[foreign] = _whole([tensors[native.format(**fields)] for native in row.natives], row)
-    return written, homeless
-
-
-def _find(name: str, rows: Table) -> tuple[Row, str, dict[str, str]] | None:
-    for row in rows:
-        for pattern in row.native_patterns if row.writes else ():
-            found = pattern.fullmatch(name)
-            if found:
-                return row, row.foreign.format(**found.groupdict()), found.groupdict()
-    return None
-
-
-def theirs(names: Iterable[str], rows: Table) -> list[str]:
-    """Return another toolkit's names for ours, for messages; a name without a row stays as it is."""
-    found = ((name, _find(name, rows)) for name in names)
-    return list(dict.fromkeys(place[1] if place else name for name, place in found))
-
-
 def check(
     translated: Translated,
     config: BackboneConfig,
     *,
     source: object,
-    rows: Table,
-    heads: Mapping[str, HeadTable],
+    rows: NameMap,
+    heads: Mapping[str, HeadMap],
 ) -> None:
     """Raise CheckpointMismatch unless the tensors are exactly those of the model and of complete heads.
 
@@ -240,13 +71,8 @@ def check(
         raise CheckpointMismatch(_message(source, config, missing, surplus, wrong, renamed))
 
 
-def make_heads(translated: Translated, metadata: Mapping[str, dict[str, object]]) -> dict[str, Head]:
-    """The heads of a file with what is known about each."""
-    return {kind: Head(tensors, dict(metadata.get(kind, {}))) for kind, tensors in translated.heads.items()}
-
-
-def _missing_of_head(tensors: Mapping[str, Tensor], table: HeadTable) -> list[str]:
-    optional = [_compile(pattern) for pattern in table.optional]
+def _missing_of_head(tensors: Mapping[str, Tensor], table: HeadMap) -> list[str]:
+    optional = [compiled(pattern) for pattern in table.optional]
     numbers = {found["i"] for name in tensors for found in [re.match(r"[a-z_]+\.(?P<i>\d+)\.", name)] if found} or {"0"}
     needed = [
         native.format(i=i, p=p)
@@ -263,12 +89,12 @@ def _missing_of_head(tensors: Mapping[str, Tensor], table: HeadTable) -> list[st
     ]
 
 
-def holds(table: HeadTable, tensors: Mapping[str, Tensor]) -> bool:
+def holds(table: HeadMap, tensors: Mapping[str, Tensor]) -> bool:
     """Return whether these tensors make a whole head of this kind, with nothing left over."""
     return not write(tensors, table.rows)[1] and not _missing_of_head(tensors, table)
 
 
-def _misfits_of_head(kind: str, tensors: Mapping[str, Tensor], config: BackboneConfig, rows: Table) -> list[str]:
+def _misfits_of_head(kind: str, tensors: Mapping[str, Tensor], config: BackboneConfig, rows: NameMap) -> list[str]:
     wrong = []
     for name, tensor in tensors.items():
         owner, _, ending = name.rpartition("weight")
@@ -353,11 +179,3 @@ def _message(
     if not feature:
         parts.append("Either the file is incomplete or changed, or its configuration belongs to another model.")
     return "\n".join(parts)
-
-
-def grouped(names: Iterable[str]) -> str:
-    """List names in short: those that differ in a number appear once, and no more than the first 20 groups."""
-    counts = Counter(re.sub(r"(?<=\.)\d+(?=\.)", "*", name) for name in names)
-    told = [name if count == 1 else f"{name} ({count} times)" for name, count in counts.items()]
-    rest = len(told) - LISTED
-    return ", ".join(told[:LISTED]) + (f" and {rest} more kinds" if rest > 0 else "")
