@@ -48,7 +48,7 @@ ROOMS_WITHOUT_FAMILIES = {"training", "extraction", "evaluation", "analysis"}
 OPTIONAL = {
     "alembic", "argon2", "av", "faiss", "fastapi", "jinja2", "kaldi_native_fbank", "markupsafe", "matplotlib",
     "multipart", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino", "orjson", "pandas", "prometheus_client",
-    "psycopg", "pyarrow", "pydantic", "python_multipart", "ray", "scipy", "sentencepiece", "sklearn", "sqlalchemy",
+    "psycopg", "pyarrow", "pydantic", "python_multipart", "ray", "sentencepiece", "sklearn", "sqlalchemy",
     "starlette", "tensorboard", "torch.utils.tensorboard", "torchaudio", "transformers", "triton", "uvicorn",
 }  # fmt: skip
 # Written in the language of optional packages, and so themselves imported inside functions only.
@@ -295,7 +295,7 @@ def test_every_module_imports_without_the_optional_packages(house: House) -> Non
     modules = sorted(module for module in house.modules - {"sonant.__main__"} if languages(module) is None)
     _python(
         f"import importlib, sys\n"
-        f"for package in {sorted(OPTIONAL - {'torch.utils.tensorboard', 'scipy'})}: sys.modules[package] = None\n"
+        f"for package in {sorted(OPTIONAL - {'torch.utils.tensorboard'})}: sys.modules[package] = None\n"
         f"for module in {modules}: importlib.import_module(module)"
     )
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.cluster import AgglomerativeClustering
 
-from sonant.decoding.speaker_clustering import MOST_JOINED, average_linkage, cluster, without_content
+from sonant.decoding.speaker_clustering import MOST_JOINED, _agglomerate, cluster, normalize_within_class
 from sonant.errors import ConfigurationError
 
 
@@ -36,15 +36,21 @@ def test_more_than_are_joined_are_given_to_the_nearest() -> None:
     assert same_groups(cluster(vectors, num_speakers=2), speaker)
 
 
-@given(st.integers(2, 25), st.integers(0, 2**16))
-def test_linkage_is_that_of_scikit_learn(total: int, seed: int) -> None:
+@given(st.integers(2, 25), st.integers(1, 25), st.integers(0, 2**16))
+def test_clusters_are_those_of_scikit_learn(total: int, number: int, seed: int) -> None:
     vectors = np.random.default_rng(seed).normal(size=(total, 4))
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    joins = average_linkage(units @ units.T)
-    reference = AgglomerativeClustering(n_clusters=1, metric="cosine", linkage="average", compute_distances=True).fit(
-        vectors
-    )
-    np.testing.assert_allclose([join[2] for join in joins], 1 - np.sort(reference.distances_), atol=1e-9)
+    found = _agglomerate(units @ units.T, number, None)
+    reference = AgglomerativeClustering(min(number, total), metric="cosine", linkage="average", compute_distances=True)
+    assert same_groups(found, reference.fit(vectors).labels_)
+    if number < total:  # a threshold just below the last join asks for the same clusters
+        last = 1 - np.sort(reference.distances_)[total - number - 1]
+        assert same_groups(_agglomerate(units @ units.T, None, last - 1e-9), found)
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_vectors_that_are_all_alike_make_as_many_clusters_as_are_wanted(number: int) -> None:
+    assert len(set(_agglomerate(np.ones((5, 5)), number, None).tolist())) == number
 
 
 def test_what_changes_between_neighbors_counts_little() -> None:
@@ -55,7 +61,7 @@ def test_what_changes_between_neighbors_counts_little() -> None:
     vectors[:, 0] += speaker
     vectors[:, 1] += 3 * draw.normal(size=80)
     assert not same_groups(cluster(vectors - vectors.mean(0), num_speakers=2), speaker)
-    freed = without_content(vectors, np.diff(vectors, axis=0))
+    freed = normalize_within_class(vectors, np.diff(vectors, axis=0))
     assert same_groups(cluster(freed, num_speakers=2), speaker)
 
 

@@ -1,4 +1,4 @@
-"""Clustering of the stretches of a recording by voice: the nearest of their vectors are joined until few are left."""
+"""Agglomerative clustering of speaker embeddings, and within-class covariance normalization before it."""
 
 from numbers import Real
 
@@ -9,7 +9,7 @@ from sonant.errors import ConfigurationError
 
 Vectors = NDArray[np.float64]
 
-MOST_JOINED = 2000  # vectors; of more, evenly chosen ones are joined and the others follow the nearest
+MOST_JOINED = 2000  # vectors; of more, evenly chosen ones are clustered and the others follow the nearest mean
 SHRINKAGE = 0.2
 
 
@@ -29,14 +29,14 @@ def check_cosine(threshold: object) -> None:
 
 
 def cluster(vectors: Vectors, *, num_speakers: int | None = None, threshold: float | None = None) -> NDArray[np.int64]:
-    """The number of the speaker of each vector (vectors, dim), counted from 0 in the order of their first vectors.
+    """The number of the speaker of each embedding (vectors, dim), counted from 0 in the order of first appearance.
 
-    Vectors are joined by average cosine, and then each is given to the speaker whose mean is nearest, until nothing
-    changes.
+    Agglomerative clustering by average cosine similarity; then each embedding goes to the cluster whose mean is
+    nearest, until nothing changes.
 
     Args:
-        num_speakers: how many to end with; fewer if there are fewer vectors.
-        threshold: where that is not given, the average cosine below which two groups are two speakers.
+        num_speakers: the number of clusters; fewer if there are fewer embeddings.
+        threshold: where that is not given, the average cosine below which two clusters are two speakers.
     """
     if num_speakers is None and threshold is None:
         raise ConfigurationError("Neither num_speakers nor a threshold was given; one of them says when to stop.")
@@ -45,57 +45,26 @@ def cluster(vectors: Vectors, *, num_speakers: int | None = None, threshold: flo
         return np.zeros(0, dtype=np.int64)
     units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     chosen = units[:: -(-len(units) // MOST_JOINED)]
-    joined = _cut(average_linkage(chosen @ chosen.T), len(chosen), num_speakers, threshold)
+    joined = _agglomerate(chosen @ chosen.T, num_speakers, threshold)
     means = np.stack([chosen[joined == label].mean(0) for label in range(joined.max() + 1)])
     return _in_order(_settled(units, means))
 
 
-def average_linkage(similarity: Vectors) -> list[tuple[int, int, float]]:
-    """The joins that make one group of all, by average similarity (vectors, vectors), the most alike first.
+def _agglomerate(similarity: Vectors, num_speakers: int | None, threshold: float | None) -> NDArray[np.int64]:
+    """The cluster of each vector, numbered from 0, by average linkage of their similarity (vectors, vectors)."""
+    from scipy.cluster.hierarchy import linkage
 
-    A join names a member of each of the two groups, and how alike they are. Found by chains of nearest neighbors in
-    O(vectors^2), since average linkage never makes a join more alike than the ones it consists of.
-
-    Source: Murtagh, Computational Statistics Quarterly 1 (1984).
-    """
-    table = similarity.astype(np.float64, copy=True)
-    np.fill_diagonal(table, -np.inf)
-    sizes = np.ones(len(table))
-    alive = np.ones(len(table), dtype=bool)
-    joins: list[tuple[int, int, float]] = []
-    chain: list[int] = []
-    while len(joins) < len(table) - 1:
-        if not chain:
-            chain = [int(np.argmax(alive))]
-        last = chain[-1]
-        nearest = int(np.argmax(table[last]))
-        if len(chain) > 1 and table[last, chain[-2]] >= table[last, nearest]:
-            nearest = chain[-2]
-            joins.append((last, nearest, float(table[last, nearest])))
-            row = (sizes[last] * table[last] + sizes[nearest] * table[nearest]) / (sizes[last] + sizes[nearest])
-            table[nearest], table[:, nearest] = row, row
-            table[nearest, nearest] = -np.inf
-            table[last], table[:, last] = -np.inf, -np.inf
-            sizes[nearest] += sizes[last]
-            alive[last] = False
-            chain = chain[:-2]
-        else:
-            chain.append(nearest)
-    return sorted(joins, key=lambda join: -join[2])
-
-
-def _cut(
-    joins: list[tuple[int, int, float]], total: int, num_speakers: int | None, threshold: float | None
-) -> NDArray[np.int64]:
-    """The group of each vector after all joins that are wanted."""
+    total = len(similarity)
+    joins = np.zeros((0, 4)) if total < 2 else linkage(1 - similarity[np.triu_indices(total, 1)], "average")
     if num_speakers is not None:
-        wanted = joins[: max(0, total - num_speakers)]
+        wanted = max(0, total - num_speakers)
     else:
-        wanted = [join for join in joins if threshold is not None and join[2] >= threshold]
-    group = np.arange(total)
-    for one, other, _ in wanted:
-        group[group == group[one]] = group[other]
-    return np.unique(group, return_inverse=True)[1]
+        assert threshold is not None
+        wanted = int(np.sum(1 - joins[:, 2] >= threshold))
+    labels = np.arange(total)
+    for number, join in enumerate(joins[:wanted], start=total):  # `fcluster` makes too few clusters of equal distances
+        labels[np.isin(labels, join[:2])] = number
+    return np.unique(labels, return_inverse=True)[1]
 
 
 def _settled(units: Vectors, means: Vectors) -> NDArray[np.int64]:
@@ -118,14 +87,14 @@ def _in_order(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     return rank[inverse]
 
 
-def without_content(vectors: Vectors, differences: Vectors) -> Vectors:
-    """Vectors (vectors, dim) about their mean, along the directions in which neighbors differ made short.
+def normalize_within_class(vectors: Vectors, differences: Vectors) -> Vectors:
+    """Within-class covariance normalization without labels: (vectors, dim) centered and whitened.
 
-    What changes from one moment to the next is what is said, not who says it: `differences` (pairs, dim) of vectors
-    close to each other, which mostly are of one speaker, show these directions without any label. Their covariance is
-    drawn towards a multiple of the identity, as there may be fewer pairs than dimensions.
+    Neighboring vectors are mostly of one speaker, so that the covariance of their `differences` (pairs, dim) is taken
+    for that within a class: directions in which content varies become short. It is shrunk towards a multiple of the
+    identity, as there may be fewer pairs than dimensions.
 
-    Source: within-class covariance normalization (Hatch et al., Interspeech 2006), with neighbors for classes.
+    Source: Hatch et al., Interspeech 2006, with neighbors for classes.
     """
     covariance = differences.T @ differences / max(1, len(differences))
     mean_variance = np.trace(covariance) / len(covariance)

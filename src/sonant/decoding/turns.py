@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sonant.decoding.assignment import best_assignment
 from sonant.decoding.results import SpeakerTurn
 
 THRESHOLD = 0.5
@@ -64,8 +63,11 @@ def same_order(before: NDArray[np.floating], now: NDArray[np.floating]) -> NDArr
     Both tell of the same frames: those that two windows share. Speakers are paired so that the probabilities differ
     least in sum, which is the permutation that an error between the two would be counted with.
     """
+    from scipy.optimize import linear_sum_assignment
+
     distance = np.abs(before[:, :, None] - now[:, None, :]).sum(0)  # (speakers before, speakers now)
-    return best_assignment(-distance)
+    order: NDArray[np.int64] = linear_sum_assignment(distance)[1]
+    return order
 
 
 def rttm(turns: Iterable[SpeakerTurn], recording: str, *, channel: int = 0) -> str:

@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from sonant.decoding.assignment import best_assignment
 from sonant.decoding.results import SpeakerTurn
 from sonant.errors import MeasurementError
 
@@ -51,6 +50,8 @@ def diarization_error(
 
     Source: NIST Rich Transcription 2009 evaluation plan; `md-eval`; turns are merged as by pyannote's `support`.
     """
+    from scipy.optimize import linear_sum_assignment
+
     reference, found = _merged(reference), _merged(found)
     stretches = list(_stretches(reference, found, collar_seconds))
     speakers = sorted({turn.speaker for turn in reference})
@@ -60,8 +61,7 @@ def diarization_error(
         for speaker in spoke:
             for name in told:
                 together[speakers.index(speaker), names.index(name)] += seconds
-    pairs = best_assignment(together) if together.size else np.full(len(speakers), -1)
-    name_of = {speaker: names[column] for speaker, column in zip(speakers, pairs, strict=True) if column >= 0}
+    name_of = {speakers[row]: names[column] for row, column in zip(*linear_sum_assignment(-together), strict=True)}
     missed = false_alarm = confusion = speech = 0.0
     for seconds, spoke, told in stretches:
         right = sum(name_of.get(speaker) in told for speaker in spoke)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sonant.audio.activity import loud_frames
 from sonant.decoding.results import SpeakerTurn
-from sonant.decoding.speaker_clustering import Vectors, cluster, without_content
+from sonant.decoding.speaker_clustering import Vectors, cluster, normalize_within_class
 from sonant.decoding.turns import turns
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.sources import Source
@@ -50,7 +50,7 @@ class StateVoices:
         return states[0]
 
     def vectors(self, counts: Vectors, sums: Vectors, squares: Vectors, hops: Vectors) -> Vectors:  # noqa: ARG002
-        return without_content(sums / counts[:, None], np.diff(hops, axis=0))
+        return normalize_within_class(sums / counts[:, None], np.diff(hops, axis=0))
 
 
 class HeadVoices:
