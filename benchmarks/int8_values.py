@@ -4,7 +4,7 @@
     python -m benchmarks.int8_values --model wavlm-large:outliers --layers 4
 
 Every state of every recording is compared with float32, whether this machine multiplies integers fast or not. Cosines
-are the lowest of any frame: as it is, with every channel over its root mean square (which is what a readied model is
+are the lowest of any frame: as it is, with every channel over its root mean square (which is what an optimized model is
 judged by), and with every channel standardized.
 """
 
@@ -61,7 +61,7 @@ def report(title: str, backbone: Backbone, clips: Sequence[Tensor]) -> None:
         f"beside integers, all in {arithmetic.linear}": prepare_cpu(backbone, arithmetic),
         "int8 without smoothing": prepare_cpu(backbone, arithmetic, unknown),
         "int8, smoothed": prepare_cpu(backbone, arithmetic, found),
-        f"as readied, {len(form.floats)} of {len(found)} blocks in floats": form.prepared,
+        f"as optimized, {len(form.floats)} of {len(found)} blocks in floats": form.prepared,
     }
     for label, model in forms.items():
         cosines = " | ".join(f"{cosine:.4f}" for cosine in lowest(model(speech), expected))

@@ -65,7 +65,7 @@ $ python -m benchmarks.int8_values --model sonant/wavlm-tiny sonant/wavlm-tiny:o
 $ python -m benchmarks.int8_values --model wavlm-base wavlm-base:outliers --layers 4
 ```
 
-The command has one row more, the model as it is readied: where the trial recording shows too much of a loss, blocks are in floats there.
+The command has one row more, the model optimized for inference: where the trial recording shows too much of a loss, blocks are in floats there.
 """  # noqa: E501
 
 REPRODUCE = """\

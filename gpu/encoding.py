@@ -75,11 +75,11 @@ def batch(contact: Contact, *, model: str, precision: Precision, clips: int, sec
 @torch.no_grad()
 def single(contact: Contact, *, model: str, seconds: float) -> Iterator[Fact]:
     """Time the first call, the second, which records a CUDA graph, calls that replay it, and calls without graphs."""
-    readied = prepare_cuda(contact.plain(model), "bfloat16")
+    optimized = prepare_cuda(contact.plain(model), "bfloat16")
     packed = contact.clips([seconds])
 
     def call() -> object:
-        return readied(packed, layers=["last"])
+        return optimized(packed, layers=["last"])
 
     fact: Fact = {"model": model, "seconds": seconds}
     for name in ("first", "second"):

@@ -28,4 +28,4 @@ def test_int8_values(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()[2:]]
     equalized = {row[1].split(",")[0]: float(row[3]) for row in rows}
     assert equalized["beside integers"] >= equalized["int8"] > equalized["int8 without smoothing"]
-    assert equalized["as readied"] >= 0.995
+    assert equalized["as optimized"] >= 0.995

@@ -1,4 +1,4 @@
-"""Models readied for inference: the results of the plain modules, by faster arithmetic.
+"""Models optimized for inference: the results of the plain modules, by faster arithmetic.
 
 The functions are fetched when first used: who only names a precision, as settings do, need not wait for torch.
 """

@@ -1,4 +1,4 @@
-"""Modules that are run as they are inside a model that was readied for inference."""
+"""Modules that are run as they are inside a model that was optimized for inference."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -96,7 +96,7 @@ class BackboneAsItIs(Backbone):
 
 
 def names_of_unprepared(model: nn.Module) -> list[str]:
-    """The modules in a copy readied for inference that run as they are, each with the reason."""
+    """The modules in a copy optimized for inference that run as they are, each with the reason."""
     return [part.name.removeprefix("the model.") for part in model.modules() if isinstance(part, AsItIs)]
 
 

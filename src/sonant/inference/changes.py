@@ -1,4 +1,4 @@
-"""Detection of changes to a model since a copy of it was readied for inference.
+"""Detection of changes to a model since a copy of it was optimized for inference.
 
 Optimizers and `load_state_dict` raise a version counter that torch keeps for each tensor; writes through `.data`, as in
 EMA and distributed code, do not. To read every weight would cost more than to encode a short clip, so a sample is read:

@@ -14,7 +14,7 @@ from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
 from sonant.models.normalization import normalize_waveform
 
-LinearGroup = Literal["feed_forward", "attention"]  # linear layers that share a fate when numbers get shorter
+LinearGroup = Literal["feed_forward", "attention"]  # linear layers that are converted to integers together
 
 
 class Origin(NamedTuple):
@@ -78,7 +78,7 @@ class Backbone(nn.Module):
     Attributes:
         int8_groups: the linear layers that may be multiplied in integers of eight bits, where inference is asked for
             them; blocks whose integers change the states too much are found then (`sonant.inference.int8`).
-        origin: the origin of a copy readied for inference.
+        origin: the origin of a copy optimized for inference.
     """
 
     config: BackboneConfig
@@ -124,7 +124,7 @@ class Backbone(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """The device it computes on; a model readied for a CPU may hold its weights in other forms than parameters."""
+        """The device of the computation; a model optimized for a CPU may have weights that are no parameters."""
         return next((weights.device for weights in self.parameters()), torch.device("cpu"))
 
     @property

@@ -1,4 +1,4 @@
-"""What is readied for a GPU gives the states of the plain model; here on a CPU, the arithmetic as a GPU has it."""
+"""What is optimized for a GPU gives the states of the plain model; here on a CPU, the arithmetic as a GPU has it."""
 
 from collections.abc import Sequence
 from types import ModuleType
@@ -122,12 +122,12 @@ def test_a_clip_does_not_depend_on_its_batch_mates() -> None:
 def test_windows_are_normalized_with_the_statistics_of_the_whole() -> None:
     torch.manual_seed(0)
     plain = ConvExtractor((8,) * 3, (10, 3, 2), (5, 2, 2))
-    readied = extractor.CudaExtractor(plain, torch.float32)
+    optimized = extractor.CudaExtractor(plain, torch.float32)
     speech = speech_of([3000, 2000])
-    statistics = readied.clip_statistics()
+    statistics = optimized.clip_statistics()
     statistics.update(speech_of([9000]).values.numpy())
     with torch.no_grad():
-        given, expected = (part(speech, statistics=statistics).values for part in (readied, plain))
+        given, expected = (part(speech, statistics=statistics).values for part in (optimized, plain))
     assert_same(given, expected, 1e-5)
 
 

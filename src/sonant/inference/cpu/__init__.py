@@ -1,4 +1,4 @@
-"""Models readied for a CPU: weights laid out once, work in pieces that stay in the cache."""
+"""Models optimized for a CPU: weights laid out once, work in pieces that stay in the cache."""
 
 from collections.abc import Mapping
 from functools import partial

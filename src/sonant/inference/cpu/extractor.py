@@ -35,7 +35,7 @@ PAIRED_STEPS = 8  # steps of a layer in the time of a frame from which on pairin
 
 
 class PreparedExtractor(StridedExtractor):
-    """A `ConvExtractor` readied for inference: the same frames, in float32 whatever the arithmetic.
+    """A `ConvExtractor` optimized for inference: the same frames, in float32 whatever the arithmetic.
 
     In "bfloat16" and "int8" the convolutions multiply in bfloat16, all but the first, which reads samples; norms are in
     float32 as ever.

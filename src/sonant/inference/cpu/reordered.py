@@ -13,6 +13,6 @@ class Reordered:
 
     def __reduce__(self) -> str | tuple[object, ...]:
         raise ConfigurationError(
-            "A model readied for inference cannot be saved: its weights lie in an order that suits this machine alone. "
-            "Save the model that it was made from, and prepare that anew."
+            "A model optimized for inference cannot be saved: its weights are laid out for this machine. "
+            "Save the model that it was made from, and optimize that again."
         )

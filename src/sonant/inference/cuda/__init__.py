@@ -1,4 +1,4 @@
-"""Models readied for a GPU: few and large kernels."""
+"""Models optimized for a GPU: few and large kernels."""
 
 from functools import partial
 

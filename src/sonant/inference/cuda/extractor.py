@@ -18,7 +18,7 @@ TILE_FRAMES = 1600  # 32 s: rows enough to fill a device, and half a gigabyte at
 
 
 class CudaExtractor(StridedExtractor):
-    """A `ConvExtractor` with group or layer norm, readied for a GPU; `dtype` is that of its products but the first.
+    """A `ConvExtractor` with group or layer norm, optimized for a GPU; `dtype` is that of its products but the first.
 
     The first convolution reads samples, in float32. Clips lie on one stream at multiples of the total stride, as in the
     plain extractor; a tile of it is computed at a time, so that only the frames grow with the speech.

@@ -15,7 +15,7 @@ PROBE_SHARE = 0.5  # of the allowed distance: a user's recordings may come out w
 
 
 class IntegerForm(NamedTuple):
-    """A model readied in integers, and the names of its blocks that are and of those that had to stay in floats."""
+    """A model with blocks in integers, the names of those blocks, and of those that had to stay in floats."""
 
     prepared: Backbone
     integers: list[str]

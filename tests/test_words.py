@@ -1,0 +1,76 @@
+"""Code and pages use the words of docs/glossary.md, and one word for one thing."""
+
+import re
+import subprocess
+from pathlib import Path
+from pkgutil import resolve_name
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+GLOSSARY = ROOT / "docs/glossary.md"
+
+# Expressions that are no longer used, and what is said instead.
+REPLACED = {
+    r"\breadied\b": "optimized for inference",
+    r"share a fate": "say what happens to both",
+    r"\bheeds?\b": "uses, depends on",
+    r"\bdeeds?\b": "action, operation",
+    r"\bkey maps?\b": "parameter-name map",
+    r"\b\w*(quanti|normali|optimi|initiali|organi|recogni|summari|tokeni|seriali)s(e|ed|es|ing|ation)\b": "-ize",
+    r"\b(catalogue|licence|colour|behaviour|neighbour|favour|centre|grey|analyse|labell|modell)\w*": "American English",
+}
+
+# Whole lines in which such a word is somebody else's, quoted or a name: (file, words of the line).
+QUOTED: set[tuple[str, str]] = set()
+
+
+def texts() -> list[Path]:
+    """The sources and pages that are held to the glossary."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "src/*.py", "docs/*.md", "README.md"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    return [path for name in listed if (path := ROOT / name).exists() and path != GLOSSARY]
+
+
+def wrong_words(path: Path, text: str) -> list[str]:
+    """One line for each expression of `REPLACED` in a text: file, line, what to say."""
+    name = str(path.relative_to(ROOT))
+    return [
+        f"{name}:{number}: {found[0]!r}; say: {instead}"
+        for number, line in enumerate(text.splitlines(), start=1)
+        for pattern, instead in REPLACED.items()
+        for found in re.finditer(pattern, line, re.IGNORECASE)
+        if not any(name == file and words in line for file, words in QUOTED)
+    ]
+
+
+def test_words_of_the_glossary_are_used() -> None:
+    wrong = [line for path in texts() for line in wrong_words(path, path.read_text(encoding="utf-8"))]
+    assert not wrong, "\n".join(["not the words of docs/glossary.md:", *wrong])
+
+
+def test_quotations_are_still_there() -> None:
+    for file, words in QUOTED:
+        (line,) = [line for line in (ROOT / file).read_text(encoding="utf-8").splitlines() if words in line]
+        assert any(re.search(pattern, line, re.IGNORECASE) for pattern in REPLACED), f"{file}: {words!r} is not needed"
+
+
+@pytest.mark.parametrize("text", ["A readied model.", "quantised", "the neighbouring Colours", "key map"])
+def test_wrong_words_are_found(text: str) -> None:
+    assert wrong_words(ROOT / "README.md", text)
+
+
+def terms() -> list[tuple[str, str]]:
+    """Terms of the glossary with their descriptions."""
+    return re.findall(r"^(\S.*)\n: (.+)$", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_the_glossary_names_what_exists() -> None:
+    assert len(terms()) >= 30
+    for term, description in terms():
+        names = re.findall(r"`(sonant(?:\.\w+)+)`", description)
+        assert names, f"{term}: the glossary does not say where it appears in the API"
+        for name in names:
+            assert resolve_name(name) is not None, f"{term}: {name}"
