@@ -46,16 +46,17 @@ FAMILIES = {
 ROOMS_WITHOUT_FAMILIES = {"training", "extraction", "evaluation", "analysis"}
 
 OPTIONAL = {
-    "alembic", "argon2", "av", "faiss", "fastapi", "jinja2", "kaldi_native_fbank", "markupsafe", "matplotlib",
-    "multipart", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino", "orjson", "pandas", "prometheus_client",
-    "psycopg", "pyarrow", "pydantic", "python_multipart", "ray", "sentencepiece", "sklearn", "sqlalchemy",
-    "starlette", "tensorboard", "torch.utils.tensorboard", "torchaudio", "transformers", "triton", "uvicorn",
+    "alembic", "argon2", "av", "faiss", "fastapi", "httpx2", "jinja2", "kaldi_native_fbank", "markupsafe",
+    "matplotlib", "multipart", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino", "orjson", "pandas",
+    "prometheus_client", "psycopg", "pyarrow", "pydantic", "python_multipart", "ray", "sentencepiece", "sklearn",
+    "sqlalchemy", "starlette", "tensorboard", "torch.utils.tensorboard", "torchaudio", "transformers", "triton",
+    "uvicorn",
 }  # fmt: skip
 # Written in the language of optional packages, and so themselves imported inside functions only.
 IN_ITS_LANGUAGE = {
     "sonant.layers.kernels.triton_programs": {"triton"},
     "sonant.server": {
-        "alembic", "argon2", "fastapi", "jinja2", "markupsafe", "orjson", "prometheus_client", "pydantic",
+        "alembic", "argon2", "fastapi", "httpx2", "jinja2", "markupsafe", "orjson", "prometheus_client", "pydantic",
         "python_multipart", "sqlalchemy", "starlette", "uvicorn",
     },
 }  # fmt: skip

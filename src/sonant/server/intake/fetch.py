@@ -7,13 +7,11 @@ goes to the very address that was checked; redirects are not followed, and proxi
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from email.message import Message
-from email.parser import Parser
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
-from typing import NamedTuple
-from urllib.parse import urlsplit
+
+import httpx2
 
 from sonant import __version__
 from sonant.server.errors import ApiError
@@ -21,25 +19,9 @@ from sonant.server.intake import addresses
 from sonant.server.intake.addresses import USUAL_PORTS, AllowedHost
 from sonant.server.settings import Limits
 
-HEAD_BYTES = 1 << 16
-PIECE_BYTES = 1 << 16
 CONCURRENT = 16
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]  # name and port to IP addresses
-
-
-class Target(NamedTuple):
-    """The parts of a URL."""
-
-    scheme: str
-    name: str
-    port: int
-    path: str
-
-    @property
-    def authority(self) -> str:
-        name = f"[{self.name}]" if ":" in self.name else self.name
-        return name if self.port == USUAL_PORTS[self.scheme] else f"{name}:{self.port}"
 
 
 async def resolve_name(name: str, port: int) -> list[str]:
@@ -56,6 +38,7 @@ class Fetcher:
         self._limits = limits
         self._resolve = resolve
         self._places = asyncio.Semaphore(CONCURRENT)
+        self._tls = ssl.create_default_context() if hosts else True
 
     async def fetch(self, url: str) -> bytes:
         """Fetch the bytes of a recording.
@@ -64,55 +47,53 @@ class Fetcher:
         """
         target = self._allowed(url)
         try:
-            async with (
-                asyncio.timeout(self._limits.receive_seconds),
-                self._places,
-                self._connection(target) as (reader, writer),
-            ):
-                writer.write(_request(target))
-                return await self._body(reader, await _head(reader))
+            async with asyncio.timeout(self._limits.receive_seconds), self._places:
+                return await self._get(target, await self._public_address(target))
         except TimeoutError:
             raise _failed(target, f"it took longer than {self._limits.receive_seconds:g} s") from None
-        except asyncio.IncompleteReadError:
-            raise _failed(target, "the connection ended before the recording did") from None
-        except asyncio.LimitOverrunError:
-            raise _failed(target, "what it answers is not HTTP, or has a head that is too long") from None
-        except (OSError, ValueError) as error:
+        except httpx2.RemoteProtocolError as error:
+            raise _failed(target, f"the answer is not HTTP, or ended before the recording did ({error})") from error
+        except (httpx2.HTTPError, OSError, ValueError) as error:
             raise _failed(target, str(error) or type(error).__name__) from error
 
-    def _allowed(self, url: str) -> Target:
+    def _allowed(self, url: str) -> httpx2.URL:
         if not self._hosts:
             raise _not_allowed("this server fetches nothing: send the recording itself, as base64 or as a file")
-        target = _take_apart(url)
-        if not any(host.allows(target.name, target.port) for host in self._hosts):
-            raise _not_allowed(f"{target.authority} is not a host that this server fetches from")
+        target = _parsed(url)
+        if not any(host.allows(_name(target), _port(target)) for host in self._hosts):
+            raise _not_allowed(f"{_authority(target)} is not a host that this server fetches from")
         return target
 
-    @asynccontextmanager
-    async def _connection(self, target: Target) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        """Connect to the very IP address that was checked: a second look-up of the name could give another one."""
-        found = await self._resolve(target.name, target.port)
+    async def _public_address(self, target: httpx2.URL) -> str:
+        found = await self._resolve(_name(target), _port(target))
         if not found or not all(addresses.is_public(address) for address in found):
-            raise _not_allowed(f"{target.name} is not at a public address")
-        secure = target.scheme == "https"
-        reader, writer = await asyncio.open_connection(
-            found[0],
-            target.port,
-            limit=HEAD_BYTES,
-            ssl=secure or None,
-            server_hostname=target.name if secure else None,
-        )
-        try:
-            yield reader, writer
-        finally:
-            writer.transport.abort()
+            raise _not_allowed(f"{_name(target)} is not at a public address")
+        return found[0]
 
-    async def _body(self, reader: asyncio.StreamReader, headers: Message) -> bytes:
-        """Read the body of a response. Raises ApiError: 413."""
+    async def _get(self, target: httpx2.URL, address: str) -> bytes:
+        """Fetch from the very IP address that was checked: a second look-up of the name could give another one.
+
+        Each request has a client of its own, as a connection kept open would serve other names at that address.
+        """
+        headers = {
+            "Host": _authority(target),
+            "User-Agent": f"sonant/{__version__}",
+            "Accept": "audio/*, */*;q=0.5",
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+        }
         body = bytearray()
-        async for piece in _pieces(reader, headers, self._check):
-            body += piece
-            self._check(len(body))
+        async with (
+            httpx2.AsyncClient(verify=self._tls, trust_env=False, follow_redirects=False, timeout=None) as client,
+            client.stream(
+                "GET", target.copy_with(host=address), headers=headers, extensions={"sni_hostname": _name(target)}
+            ) as response,
+        ):
+            _check_answer(response)
+            self._check(int(response.headers.get("Content-Length", 0)))
+            async for piece in response.aiter_raw():
+                body += piece
+                self._check(len(body))
         return bytes(body)
 
     def _check(self, size: int) -> None:
@@ -122,87 +103,49 @@ class Fetcher:
             )
 
 
-def _take_apart(url: str) -> Target:
-    """Split a URL into its parts. Raises ApiError: 400."""
+def _parsed(url: str) -> httpx2.URL:
+    """Parse and check a URL. Raises ApiError: 400."""
     if not url.isascii() or not url.isprintable() or " " in url:
         raise _not_allowed("an address consists of printable ASCII characters; percent-encode others")
     try:
-        parts = urlsplit(url)
-        scheme, name, port = parts.scheme, (parts.hostname or "").rstrip("."), parts.port
-    except ValueError as error:
+        target = httpx2.URL(url)
+    except httpx2.InvalidURL as error:
         raise _not_allowed(f"this is not an address ({error})") from None
-    if scheme not in USUAL_PORTS or not name:
+    if target.scheme not in USUAL_PORTS or not _name(target):
         raise _not_allowed("an address begins with https:// or http:// and a host")
-    if parts.username is not None or parts.password is not None:
+    if target.userinfo:
         raise _not_allowed("addresses with a user name or password are not fetched")
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(scheme, name, USUAL_PORTS[scheme] if port is None else port, path)
+    return target
 
 
-def _request(target: Target) -> bytes:
-    lines = (
-        f"GET {target.path} HTTP/1.1",
-        f"Host: {target.authority}",
-        f"User-Agent: sonant/{__version__}",
-        "Accept: audio/*, */*;q=0.5",
-        "Accept-Encoding: identity",
-        "Connection: close",
-    )
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+def _name(target: httpx2.URL) -> str:
+    return target.raw_host.decode("ascii").rstrip(".")
 
 
-async def _head(reader: asyncio.StreamReader) -> Message:
-    """Read the headers of a successful response. Raises ValueError: it is none."""
-    status_line, _, rest = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").partition("\r\n")
-    protocol, _, status = status_line.partition(" ")
-    code = status[:3]
-    if not protocol.startswith("HTTP/1.") or not code.isdecimal():
-        raise ValueError("the answer is not HTTP")
-    if code.startswith("3"):
-        raise ValueError(f"the answer is a redirect ({status.strip()}): give the address that it leads to")
-    if int(code) != HTTPStatus.OK:
-        raise ValueError(f"the answer is {status.strip()}")
-    headers = Parser().parsestr(rest, headersonly=True)
-    if headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        raise ValueError(f"the answer is compressed ({headers['Content-Encoding']}), though that was not asked for")
-    return headers
+def _port(target: httpx2.URL) -> int:
+    return USUAL_PORTS[target.scheme] if target.port is None else target.port
 
 
-async def _pieces(
-    reader: asyncio.StreamReader, headers: Message, promised: Callable[[int], None]
-) -> AsyncIterator[bytes]:
-    """Read the body (RFC 9112, 6): in chunks, or as long as the header says, or until the connection ends.
-
-    `promised` is called with a length before so much is read.
-    """
-    if headers.get("Transfer-Encoding", "").strip().lower() == "chunked":
-        while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
-            promised(size)
-            async for piece in _exactly(reader, size):
-                yield piece
-            await reader.readexactly(2)
-    elif "Content-Length" in headers:
-        size = int(headers["Content-Length"])
-        promised(size)
-        async for piece in _exactly(reader, size):
-            yield piece
-    else:
-        while piece := await reader.read(PIECE_BYTES):
-            yield piece
+def _authority(target: httpx2.URL) -> str:
+    name = f"[{_name(target)}]" if ":" in _name(target) else _name(target)
+    return name if target.port is None else f"{name}:{target.port}"
 
 
-async def _exactly(reader: asyncio.StreamReader, size: int) -> AsyncIterator[bytes]:
-    while size > 0:
-        piece = await reader.read(min(size, PIECE_BYTES))
-        if not piece:
-            raise asyncio.IncompleteReadError(b"", size)
-        size -= len(piece)
-        yield piece
+def _check_answer(response: httpx2.Response) -> None:
+    """Raise ValueError for an answer without a recording as it is."""
+    status = f"{response.status_code} {response.reason_phrase}"
+    if response.is_redirect:
+        raise ValueError(f"the answer is a redirect ({status}): give the address that it leads to")
+    if response.status_code != HTTPStatus.OK:
+        raise ValueError(f"the answer is {status}")
+    coding = response.headers.get("Content-Encoding", "identity")
+    if coding.strip().lower() != "identity":
+        raise ValueError(f"the answer is compressed ({coding}), though that was not asked for")
 
 
 def _not_allowed(why: str) -> ApiError:
     return ApiError(400, "url_not_allowed", f"The address is not fetched: {why}.")
 
 
-def _failed(target: Target, why: str) -> ApiError:
-    return ApiError(400, "url_fetch_failed", f"The recording could not be fetched from {target.authority}: {why}.")
+def _failed(target: httpx2.URL, why: str) -> ApiError:
+    return ApiError(400, "url_fetch_failed", f"The recording could not be fetched from {_authority(target)}: {why}.")
