@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sonant.models.catalog import CATALOG, Card, find
-from sonant.models.families import FAMILIES, Family
-from sonant.models.flops import forward_flops
+from sonant.models.families import TITLES, family_of
 
 PAGE = Path(__file__).parent / "models.md"
 CLIP_SECONDS = 15
@@ -23,7 +22,7 @@ class Purpose(NamedTuple):
     largest: str
 
 
-BEST_FOR: dict[Family, Purpose] = {
+BEST_FOR: dict[str, Purpose] = {
     "WavLM": Purpose(
         best_for="frozen features for anything; several speakers or noise in one recording",
         why=(
@@ -166,7 +165,7 @@ def families_table() -> str:
         "| family | best for | why | frames a second | license | cost |",
         "|---|---|---|--:|---|--:|",
     ]
-    for family in FAMILIES.values():
+    for family in TITLES.values():
         purpose = BEST_FOR[family]
         costs = dict.fromkeys(f"{relative_cost(find(name)):.2g}" for name in (purpose.smallest, purpose.largest))
         frames = f"{find(purpose.smallest).frame_rate:g}"
@@ -179,7 +178,7 @@ def families_table() -> str:
 
 def operations(card: Card) -> int:
     """Of the forward pass over one clip."""
-    return forward_flops(card.config, CLIP_SECONDS * card.config.sampling_rate).total
+    return family_of(card.config).flops(card.config, CLIP_SECONDS * card.config.sampling_rate).total
 
 
 def relative_cost(card: Card) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from sonant.models.discrete_bert import DiscreteBERT, DiscreteBERTConfig, on_tokenizer
-from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig, build_vq_wav2vec
+from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig
 
 VQ: dict[str, Any] = {
     "conv_channels": (12,) * 3,
@@ -21,7 +21,7 @@ WORDS = torch.tensor(list(itertools.product(range(5), repeat=2)))[:22]  # of the
 
 def vq_wav2vec(**changes: Any) -> VQWav2Vec:
     torch.manual_seed(0)
-    return build_vq_wav2vec(VQWav2VecConfig(**VQ | changes)).eval()
+    return VQWav2Vec(VQWav2VecConfig(**VQ | changes)).eval()
 
 
 def fresh_bert(**changes: Any) -> DiscreteBERT:

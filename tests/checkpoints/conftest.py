@@ -8,8 +8,9 @@ from types import ModuleType
 import pytest
 import torch
 
-from sonant.checkpoints import FAMILIES, Checkpoint, Head
+from sonant.checkpoints import Checkpoint, Head
 from sonant.models import build
+from sonant.models.families import FAMILIES
 from tests.checkpoints import tiny
 
 SIZES = {
@@ -35,7 +36,7 @@ def config_of():
 
     def make(family="wavlm", norm="group", **settings):
         layer = norm == "layer"
-        tiny = FAMILIES[family](**SIZES, extractor_norm=norm, pre_norm=layer, normalize=layer)
+        tiny = FAMILIES[family].config(**SIZES, extractor_norm=norm, pre_norm=layer, normalize=layer)
         return replace(tiny, conv_bias=layer and family == "wav2vec2", **settings)
 
     return make

@@ -8,7 +8,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sonant.checkpoints import (
-    FAMILIES,
     Checkpoint,
     Head,
     differing,
@@ -30,6 +29,7 @@ from sonant.models import (
     Wav2VecConfig,
     build,
 )
+from sonant.models.families import FAMILIES
 from tests.shapes import TINY
 
 CONVS = {"conv_channels": (8,) * 3, "conv_kernels": (10, 8, 4), "conv_strides": (5, 4, 2), "context_kernels": (2, 3)}
@@ -45,7 +45,10 @@ CONFIGS = {
     "sew": SEWConfig(**BLOCK, conv_channels=(8,) * 13, position_kernel=5, position_groups=2),
     "w2v_bert2": W2vBERT2Config(**BLOCK, conv_kernel=5, left_reach=4, right_reach=2),
     "w2v_bert2, adapter": W2vBERT2Config(**BLOCK, adapter_layers=2, adapter_dim=8, adapter_feed_forward=True),
-    **{family: FAMILIES[family](**TINY) for family in ("wavlm", "hubert", "wav2vec2", "unispeech", "unispeech_sat")},
+    **{
+        family: FAMILIES[family].config(**TINY)
+        for family in ("wavlm", "hubert", "wav2vec2", "unispeech", "unispeech_sat")
+    },
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sonant.cli import main
 from sonant.models.catalog import CATALOG, find
-from sonant.models.families import FAMILIES
+from sonant.models.families import TITLES
 
 
 def answer(capsys, *arguments: str) -> str:
@@ -30,15 +30,15 @@ def test_the_list_into_a_pipe_is_plain(capsys):
     assert all(line == line.rstrip() for line in shown.splitlines())
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", TITLES)
 def test_one_family(family: str, capsys):
     rows = json.loads(answer(capsys, "models", "--family", family, "--json"))
-    assert [row["name"] for row in rows] == [name for name, card in CATALOG.items() if card.family == FAMILIES[family]]
-    assert {row["family"] for row in rows} == {FAMILIES[family]}
+    assert [row["name"] for row in rows] == [name for name, card in CATALOG.items() if card.family == TITLES[family]]
+    assert {row["family"] for row in rows} == {TITLES[family]}
 
 
 def test_help_names_every_family(capsys):
-    assert "|".join(FAMILIES) in "".join(answer(capsys, "models", "--help").split())
+    assert "|".join(TITLES) in "".join(answer(capsys, "models", "--help").split())
 
 
 def test_the_list_as_json_has_the_numbers(capsys):

@@ -116,7 +116,9 @@ def test_a_part_that_the_graph_would_leave_out_is_named(alter: Callable[[str], C
 def test_a_family_without_a_graph_says_which_have_one(config: BackboneConfig) -> None:
     with torch.device("meta"):
         model = build(config).eval()
-    with pytest.raises(ConfigurationError, match=rf"A {family_of(config)} has no graph; those of WavLM, .* wav2vec"):
+    with pytest.raises(
+        ConfigurationError, match=rf"A {family_of(config).title} has no graph; those of WavLM, .* wav2vec"
+    ):
         padded(model)
 
 

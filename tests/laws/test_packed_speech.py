@@ -37,6 +37,7 @@ from sonant.models import (
     wavlm,
 )
 from sonant.models.wav2vec2_conformer import Positions
+from tests.shapes import ODD, conformer, sew
 
 TOLERANCE = 1e-5
 RATE = 16_000
@@ -61,10 +62,7 @@ def tiny(family: type[WaveformTransformerConfig], extractor_norm: str, *, pre_no
     return family(
         conv_channels=(16,) * 7,
         extractor_norm=extractor_norm,
-        dim=24,
-        num_layers=3,
-        num_heads=3,
-        feed_forward_dim=40,
+        **ODD,
         pre_norm=pre_norm,
         position_kernel=16,
         position_groups=4,
@@ -72,28 +70,12 @@ def tiny(family: type[WaveformTransformerConfig], extractor_norm: str, *, pre_no
 
 
 def waveform_conformer(positions: Positions | None) -> Wav2Vec2ConformerConfig:
-    return Wav2Vec2ConformerConfig(
-        conv_channels=(16,) * 7,
-        dim=24,
-        num_layers=3,
-        num_heads=3,
-        feed_forward_dim=40,
-        conv_kernel=7,
-        positions=positions,
-    )
+    return conformer(positions, **ODD, conv_channels=(16,) * 7, conv_kernel=7)
 
 
-SQUEEZED = SEWConfig(
-    conv_channels=(16,) * 13,
-    dim=24,
-    num_layers=3,
-    num_heads=3,
-    feed_forward_dim=40,
-    position_kernel=16,
-    position_groups=4,
-)
+SQUEEZED = sew(**ODD, conv_channels=(16,) * 13, position_kernel=16, position_groups=4)
 POSITIONS: tuple[Positions | None, ...] = ("relative", "rotary", None)
-CONFORMER = W2vBERT2Config(dim=24, num_layers=3, num_heads=3, feed_forward_dim=40)
+CONFORMER = W2vBERT2Config(**ODD)
 CONVOLUTIONS = {"conv_channels": (16,) * 5, "context_kernels": (2, 3, 1, 6)}
 TINY = [
     *(

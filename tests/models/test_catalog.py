@@ -8,7 +8,7 @@ import torch
 from sonant.errors import UnknownName
 from sonant.models import HuBERTConfig, Wav2Vec2Config, WavLMConfig, build, hubert, published_results
 from sonant.models.catalog import CATALOG, OMNIASR_TOKENIZERS, Card, find
-from sonant.models.families import FAMILIES, PRESETS, presets
+from sonant.models.families import FAMILIES, TITLES, presets
 
 ORGANIZATIONS = {
     "WavLM": {"microsoft"},
@@ -125,8 +125,8 @@ def test_normalization_follows_the_extractor(card: Card):
 
 def test_families_stand_together_and_fine_tuned_models_behind_theirs():
     families = [card.family for card in CATALOG.values()]
-    assert list(dict.fromkeys(families)) == list(FAMILIES.values())
-    assert families == sorted(families, key=list(FAMILIES.values()).index)
+    assert list(dict.fromkeys(families)) == list(TITLES.values())
+    assert families == sorted(families, key=list(TITLES.values()).index)
     names = list(CATALOG)
     for name, card in CATALOG.items():
         before = CATALOG[names[names.index(name) - 1]]
@@ -156,7 +156,7 @@ def test_presets_at_the_layers_their_sources_name():
     assert presets(HuBERTConfig())["content"].layer == 9
     assert presets(find("wavlm-large").config)["speaker"].layer == 6
     assert presets(WavLMConfig(num_layers=1))["speaker"].layer == 1
-    assert set(PRESETS) == {find(name).family for name in CATALOG}
+    assert {family.title for family in FAMILIES.values()} == {find(name).family for name in CATALOG}
 
 
 def test_presets_differ_between_families():

@@ -5,7 +5,7 @@ import torch
 
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.layers.packed import Packed
-from sonant.models.discrete_bert import SMALL, DiscreteBERT, DiscreteBERTConfig, build_discrete_bert
+from sonant.models.discrete_bert import SMALL, DiscreteBERT, DiscreteBERTConfig
 from sonant.models.vq_wav2vec import VQWav2VecConfig
 from tests.codes import discrete_bert
 
@@ -71,7 +71,7 @@ def test_published_sizes() -> None:
     """BERT base has 85 million parameters in its layers, without embeddings; small 38 million."""
     for config, millions in ((DiscreteBERTConfig(), 85.05), (SMALL, 37.83)):
         with torch.device("meta"):
-            layers = build_discrete_bert(config).encoder.layers
+            layers = DiscreteBERT(config).encoder.layers
         assert sum(parameter.numel() for parameter in layers.parameters()) / 1e6 == pytest.approx(millions, abs=0.01)
 
 

@@ -13,30 +13,21 @@ from sonant.models import (
     Data2VecConfig,
     DiscreteBERTConfig,
     HuBERTConfig,
-    SEWConfig,
+    UniSpeechConfig,
+    UniSpeechSATConfig,
     VQWav2VecConfig,
-    W2vBERT2Config,
     Wav2Vec2Config,
-    Wav2Vec2ConformerConfig,
     Wav2VecConfig,
     WaveformTransformerConfig,
     WavLMConfig,
     build,
 )
-from sonant.models.flops import feed_forward_flops, forward_flops
-from tests.shapes import SMALL, TINY
+from sonant.models.families import FAMILIES, family_of
+from sonant.models.flops import Flops
+from tests.shapes import SMALL, TINY, conformer, sew, w2v_bert2
 
 VQ = VQWav2VecConfig(conv_channels=(8,) * 7 + (16,), codes=20, context_kernels=(2, 3))
 BERT = DiscreteBERTConfig(tokenizer=VQ, vocabulary_size=50, dim=16, num_layers=2, num_heads=2, feed_forward_dim=32)
-SEW = SEWConfig(
-    conv_channels=(8,) * 13,
-    dim=16,
-    num_layers=2,
-    num_heads=2,
-    feed_forward_dim=32,
-    position_kernel=7,
-    position_groups=2,
-)
 CONFIGS: dict[str, BackboneConfig] = {
     "wavlm": WavLMConfig(**TINY),
     "wavlm-pre-norm": WavLMConfig(**SMALL, pre_norm=True, extractor_norm="layer", conv_bias=True),
@@ -50,24 +41,25 @@ CONFIGS: dict[str, BackboneConfig] = {
     "vq-wav2vec": VQ,
     "vq-wav2vec-deep": replace(VQ, groups=4, projection_depth=3, projection_factor=3, shared_codebook=False),
     "vq-wav2vec-kmeans": replace(VQ, quantizer="kmeans", groups=4),
-    "w2v-bert2": W2vBERT2Config(dim=16, num_layers=2, num_heads=2, feed_forward_dim=32, conv_kernel=5),
-    **{
-        f"wav2vec2-conformer-{kind}": Wav2Vec2ConformerConfig(
-            conv_channels=(8,) * 7,
-            dim=16,
-            num_layers=2,
-            num_heads=2,
-            feed_forward_dim=32,
-            conv_kernel=5,
-            positions=kind,
-        )
-        for kind in ("relative", "rotary", None)
-    },
-    "sew": SEW,
-    "sew-without-projection": replace(SEW, conv_channels=(8,) * 12 + (16,), squeeze_factor=3),
+    "w2v-bert2": w2v_bert2(),
+    "wav2vec2-conformer-relative": conformer("relative"),
+    "wav2vec2-conformer-rotary": conformer("rotary"),
+    "wav2vec2-conformer-None": conformer(None),
+    "sew": sew(),
+    "sew-without-projection": sew(conv_channels=(8,) * 12 + (16,), squeeze_factor=3),
+    "unispeech": UniSpeechConfig(**TINY),
+    "unispeech-sat": UniSpeechSATConfig(**TINY),
     "discrete-bert": BERT,
     "discrete-bert-in-blocks": replace(BERT, max_positions=64),
 }
+
+
+def flops(config: BackboneConfig, num_samples: int) -> Flops:
+    return family_of(config).flops(config, num_samples)
+
+
+def test_every_family_has_a_configuration_here():
+    assert {family_of(config).key for config in CONFIGS.values()} == set(FAMILIES)
 
 
 def counted(config: BackboneConfig, num_samples: int, *, backward: bool = False) -> int:
@@ -88,7 +80,7 @@ def counted(config: BackboneConfig, num_samples: int, *, backward: bool = False)
 def test_forward_operations_are_those_that_torch_counts(name: str, seconds: int):
     config = CONFIGS[name]
     num_samples = seconds * config.sampling_rate
-    assert forward_flops(config, num_samples).total == counted(config, num_samples)
+    assert flops(config, num_samples).total == counted(config, num_samples)
 
 
 @pytest.mark.parametrize("name", ["wavlm", "wavlm-pre-norm", "hubert", "wav2vec2", "wav2vec"])
@@ -99,20 +91,18 @@ def test_a_backward_pass_costs_two_forward_ones(name: str):
         config = replace(config, position_groups=1)  # no groups
     steps = (config.sampling_rate - config.conv_kernels[0]) // config.conv_strides[0] + 1
     waveform_gradient = 2 * steps * config.conv_channels[0] * config.conv_kernels[0]
-    flops = forward_flops(config, config.sampling_rate).total
-    assert counted(config, config.sampling_rate, backward=True) == 3 * flops - waveform_gradient
+    forward = flops(config, config.sampling_rate).total
+    assert counted(config, config.sampling_rate, backward=True) == 3 * forward - waveform_gradient
 
 
 def test_a_clip_too_short_for_a_frame_costs_no_frame():
     for config in CONFIGS.values():
-        assert forward_flops(config, 10).context == 0
+        assert flops(config, 10).context == 0
 
 
-@pytest.mark.parametrize(
-    "name", ["wavlm", "wavlm-pre-norm", "hubert", "wav2vec2", "w2v-bert2", "wav2vec2-conformer-rotary", "sew"]
-)
+@pytest.mark.parametrize("name", [name for name, config in CONFIGS.items() if hasattr(config, "feed_forward_dim")])
 def test_feed_forward_layers_are_what_a_wider_one_adds(name: str):
     config = CONFIGS[name]
     wider = replace(config, feed_forward_dim=2 * config.feed_forward_dim)
-    added = forward_flops(wider, 20_000).total - forward_flops(config, 20_000).total
-    assert feed_forward_flops(config, 20_000) == added > 0
+    added = flops(wider, 20_000).total - flops(config, 20_000).total
+    assert flops(config, 20_000).feed_forward == added > 0

@@ -21,7 +21,7 @@ from sonant.models import (
     WavLMConfig,
     build,
 )
-from sonant.models.flops import forward_flops
+from sonant.models.families import family_of
 from sonant.pretraining import FutureContrast, MaskedContrast, MaskedPrediction, MaskedTokens, MFCCTargets
 from sonant.pretraining.batches import SpeechBatch
 from sonant.pretraining.flops import Objective, masked_share, objective_flops
@@ -70,7 +70,7 @@ def test_operations_of_a_loss_are_those_that_torch_counts(case: str):
     objective = made(settings, backbone).eval()
     frames = backbone.num_frames(SAMPLES)
     mask = torch.arange(frames) % 3 == 0
-    flops = forward_flops(config, SAMPLES)
+    flops = family_of(config).flops(config, SAMPLES)
     if isinstance(settings, MaskedTokensConfig):
         tokens = Packed.pack([torch.randint(4, 50, (frames,))])
         batch = TokenBatch(tokens, torch.randint(4, 50, (frames,)), mask, backbone.stride)

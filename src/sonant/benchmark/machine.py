@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sonant.inference import Precision
 from sonant.models import BackboneConfig
-from sonant.models.flops import feed_forward_flops, forward_flops
+from sonant.models.families import family_of
 
 PACKAGES = ("sonant", "torch", "transformers", "openvino", "ctranslate2", "onnxruntime", "torchaudio", "numpy")
 SHAPES = ((500, 768, 3072), (500, 1024, 4096), (1500, 1024, 1024))  # (frames, in, out), as in the models
@@ -50,13 +50,14 @@ class Limits:
         The rate of a higher precision counts where it is faster. In int8, only the feed-forward layers are counted as
         integer products, the rest as floating-point ones.
         """
-        total = sum(forward_flops(config, samples).total for samples in num_samples) / GIGA
+        clips = [family_of(config).flops(config, samples) for samples in num_samples]
+        total = sum(clip.total for clip in clips) / GIGA
         if precision not in self.gflops:
             return None
         floats = max((self.gflops[name] for name in ALLOWED[precision] if name in self.gflops), default=None)
         if floats is None or precision != "int8":
             return None if floats is None else total / floats
-        quantized = sum(feed_forward_flops(config, samples) for samples in num_samples) / GIGA
+        quantized = sum(clip.feed_forward for clip in clips) / GIGA
         return quantized / max(self.gflops["int8"], floats) + (total - quantized) / floats
 
 

@@ -22,7 +22,7 @@ from sonant.benchmark.machine import Limits
 from sonant.benchmark.results import MemoryPoint, Speed
 from sonant.benchmark.subjects import Subject
 from sonant.benchmark.systems import Circumstances, System, reference_of
-from sonant.models.flops import forward_flops
+from sonant.models.families import family_of
 
 PASSES = 9  # of one system in one case, at most
 FREE_SECONDS = 20.0  # passes that take less than this together are made whatever the preparation took
@@ -217,7 +217,7 @@ class Contest:
             case=case.name,
             system=system.name,
             audio_seconds=case.total_seconds,
-            gflop=sum(forward_flops(config, count).total for count in samples) / 1e9,
+            gflop=sum(family_of(config).flops(config, count).total for count in samples) / 1e9,
             floor_seconds=self.limits.seconds(config, samples, system.precision),
         )
         return _Seat(system, worker, row, deadline)

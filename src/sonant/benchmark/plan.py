@@ -10,7 +10,8 @@ from sonant.benchmark.subjects import OUTLIERS, known
 from sonant.benchmark.systems import SYSTEMS, System
 from sonant.errors import UnknownName
 from sonant.inference import PRECISIONS, Precision
-from sonant.models import BackboneConfig, W2vBERT2Config, WavLMConfig
+from sonant.models import BackboneConfig
+from sonant.models.families import family_of
 
 ON_CPU: tuple[Precision, ...] = ("float32", "bfloat16", "int8")
 
@@ -80,7 +81,8 @@ START_SECONDS_OF_OTHERS = 8.0
 # The share of the machine's limit that a system reaches at 10 s, roughly: for the estimate of time alone.
 REACHED = {"sonant": 0.7, "openvino": 0.6, "plain": 0.45}
 REACHED_BY_OTHERS = 0.35
-FALLING_SECONDS = 50.0  # at this length others reach half of that, where their attention keeps (frames, frames)
+FALLING = ("wavlm", "w2v_bert2")  # families in which others' attention keeps a bias (frames, frames)
+FALLING_SECONDS = 50.0  # at this length others reach half of that there
 
 
 @dataclass(frozen=True)
@@ -176,5 +178,5 @@ def _pass_seconds(system: System, case: Case, config: BackboneConfig, limits: Li
     floor = limits.seconds(config, samples, system.precision) or limits.seconds(config, samples, "float32") or 0.0
     if system.code in REACHED:
         return floor / REACHED[system.code]
-    falling = isinstance(config, WavLMConfig | W2vBERT2Config)
+    falling = family_of(config).key in FALLING
     return floor / REACHED_BY_OTHERS * (1 + falling * max(case.seconds) / FALLING_SECONDS)

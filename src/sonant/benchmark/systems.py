@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from sonant.benchmark import peers
-from sonant.checkpoints import family_of
 from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.errors import UnknownName
 from sonant.inference import Precision, prepare
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, BackboneConfig, W2vBERT2, WaveformTransformerConfig
+from sonant.models.families import family_of
 
 Clips = Sequence[Tensor]
 States = dict[int | str, list[Tensor]]  # by number and "last", as `Backbone` counts: of each clip (frames, dim)
@@ -77,7 +77,7 @@ class System:
             or (config.pre_norm, config.extractor_norm) != (True, "layer")
         ):
             return False
-        return self.families is None or family_of(config) in self.families
+        return self.families is None or family_of(config).key in self.families
 
 
 def prepared(backbone: Backbone, _: Circumstances, *, precision: Precision) -> Run:

@@ -8,24 +8,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from sonant.errors import UnknownName
-from sonant.models import (
-    Backbone,
-    BackboneConfig,
-    Data2VecConfig,
-    HuBERTConfig,
-    SEWConfig,
-    UniSpeechConfig,
-    UniSpeechSATConfig,
-    Wav2Vec2Config,
-    Wav2Vec2ConformerConfig,
-    WavLMConfig,
-    build,
-)
-from sonant.models.discrete_bert import DiscreteBERTConfig
-from sonant.models.vq_wav2vec import VQWav2VecConfig
-from sonant.models.w2v_bert2 import W2vBERT2Config
-from sonant.models.wav2vec import Wav2VecConfig
+from sonant.models import Backbone, BackboneConfig
+from sonant.models.families import build, family_of
 
 if TYPE_CHECKING:
     from sonant.checkpoints.languages import Languages
@@ -33,21 +17,6 @@ if TYPE_CHECKING:
 MASK = "mask_embedding"  # the only tensor that a file may lack: it serves training alone
 UNUSED = "unused"  # the kind of head that is no head: tensors that belong to a file, and to no computation
 Format = Literal["hf", "sonant", "unilm", "fairseq", "torchaudio"]
-
-FAMILIES: dict[str, type[BackboneConfig]] = {
-    "wavlm": WavLMConfig,
-    "hubert": HuBERTConfig,
-    "wav2vec2": Wav2Vec2Config,
-    "wav2vec2_conformer": Wav2Vec2ConformerConfig,
-    "data2vec": Data2VecConfig,
-    "unispeech": UniSpeechConfig,
-    "unispeech_sat": UniSpeechSATConfig,
-    "sew": SEWConfig,
-    "wav2vec": Wav2VecConfig,
-    "vq_wav2vec": VQWav2VecConfig,
-    "discrete_bert": DiscreteBERTConfig,
-    "w2v_bert2": W2vBERT2Config,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,15 +82,8 @@ class Checkpoint:
 
     @property
     def family(self) -> str:
-        return family_of(self.config)
-
-
-def family_of(config: BackboneConfig) -> str:
-    """The family's key in `FAMILIES`."""
-    for name, kind in FAMILIES.items():
-        if isinstance(config, kind):
-            return name
-    raise UnknownName("family with the configuration", type(config).__name__, FAMILIES)
+        """The key of its family."""
+        return family_of(self.config).key
 
 
 class _ShapesOnly(TorchFunctionMode):

@@ -8,9 +8,9 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from sonant.checkpoints.checkpoint import FAMILIES
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.models import BackboneConfig
+from sonant.models.families import FAMILIES
 
 LARGEST_SIZE = 2**20  # of any width or kernel; beyond it a file is damaged
 MOST_LAYERS = 1024  # of any kind; building more of them only to find that the file has fewer would take for ever
@@ -33,7 +33,7 @@ def make_config(
     family = overrides.pop("family", family)
     if not isinstance(family, str) or family not in FAMILIES:
         raise UnknownName("family", family, FAMILIES)
-    kind: Any = FAMILIES[family]
+    kind: Any = FAMILIES[family].config
     known = [entry.name for entry in fields(kind)]
     for name in overrides:
         if name not in known:

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from sonant.checkpoints.aside import KEY, head_maps, settings_aside, take_back
-from sonant.checkpoints.checkpoint import Checkpoint, family_of
+from sonant.checkpoints.checkpoint import Checkpoint
 from sonant.checkpoints.completeness import check
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.content_vec import SPEAKER_LAYERS, split_content_vec
@@ -38,6 +38,7 @@ from sonant.errors import (
     UnsupportedCheckpoint,
 )
 from sonant.models import BackboneConfig, HuBERTConfig
+from sonant.models.families import family_of
 
 TEACHER = "_ema"
 PREFIXES = ("w2v_encoder.w2v_model.", "w2v_encoder.", "w2v_model.")  # of a fine-tuned model, the longest first
@@ -253,7 +254,7 @@ def _check(translated: Translated, config: BackboneConfig, source: object) -> No
         config,
         source=source,
         rows=rows_for(config),
-        heads={**head_maps(family_of(config)), "ctc": FAIRSEQ_CTC},
+        heads={**head_maps(family_of(config).key), "ctc": FAIRSEQ_CTC},
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from torch import Tensor
 
 from sonant.checkpoints.aside import flat, head_maps, take_back
-from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, Head
+from sonant.checkpoints.checkpoint import Checkpoint, Head
 from sonant.checkpoints.completeness import check
 from sonant.checkpoints.configs import make_config, plain_settings
 from sonant.checkpoints.files import read_json, read_safetensors, write_json, write_safetensors
@@ -19,6 +19,7 @@ from sonant.checkpoints.folder import CONFIG, OWN_HEADS, WEIGHTS, replacing_mode
 from sonant.checkpoints.parameter_names import Translated, make_heads
 from sonant.errors import CorruptedCheckpoint, UnknownName
 from sonant.models.backbone import LinearGroup
+from sonant.models.families import FAMILIES
 
 OWN_TYPE = "sonant"  # the model type in config.json
 INT8_GROUPS = "sonant_int8_groups"  # in config.json, ours and that of transformers, which does not look at it
@@ -32,10 +33,11 @@ def read_own(
     if not isinstance(settings, dict):
         raise CorruptedCheckpoint(f"{folder / CONFIG} has no 'settings' of the model. Fetch it again.")
     if isinstance(family, str) and family in FAMILIES:
-        known = FAMILIES[family].__dataclass_fields__
+        kind = FAMILIES[family].config
+        known = kind.__dataclass_fields__
         for name in settings:
             if name not in known:  # from a later version, perhaps
-                raise UnknownName(f"setting of {FAMILIES[family].__name__} in {folder / CONFIG}", name, known)
+                raise UnknownName(f"setting of {kind.__name__} in {folder / CONFIG}", name, known)
     ours = make_config(family, settings, overrides, source=folder / CONFIG)
     translated = Translated(backbone=state)
     known_heads = read_own_heads(folder, translated)

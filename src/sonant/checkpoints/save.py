@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonant.checkpoints.checkpoint import FAMILIES, Checkpoint, Format, Head, shapes_of
+from sonant.checkpoints.checkpoint import Checkpoint, Format, Head, shapes_of
 from sonant.checkpoints.fairseq_wav2vec import write_wav2vec
 from sonant.checkpoints.fairseq_writer import write_fairseq, write_unilm
 from sonant.checkpoints.hf import write_hf
@@ -20,6 +20,7 @@ from sonant.checkpoints.torchaudio import write_torchaudio
 from sonant.data.files import as_path
 from sonant.errors import ConfigurationError, ModelWarning, UnknownName, warn
 from sonant.models import Backbone, BackboneConfig
+from sonant.models.families import FAMILIES
 
 Writer = Callable[[Path, Checkpoint], list[str]]
 

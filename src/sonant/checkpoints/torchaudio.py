@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from sonant.checkpoints.aside import KEY, describe, head_maps, put_aside, take_back
-from sonant.checkpoints.checkpoint import Checkpoint, family_of, own_storage
+from sonant.checkpoints.checkpoint import Checkpoint, own_storage
 from sonant.checkpoints.completeness import check, holds
 from sonant.checkpoints.configs import make_config, plain_settings
 from sonant.checkpoints.deduce import deduce_config
@@ -29,6 +29,7 @@ from sonant.checkpoints.name_maps.torchaudio import (
 from sonant.checkpoints.parameter_names import HeadMap, NameMap, make_heads, read, write
 from sonant.checkpoints.unknown_parts import take_out, warn_of
 from sonant.checkpoints.wrappers import split_overrides, unwrap
+from sonant.models.families import family_of
 
 HEADS: dict[str, HeadMap] = {"ctc": TORCHAUDIO_CTC, "pretraining": TORCHAUDIO_PREDICTION}
 INNER = "wav2vec2."  # the backbone inside HuBERTPretrainModel
@@ -59,7 +60,7 @@ def read_torchaudio(
         family = "wavlm" if wavlm else "hubert" if "pretraining" in translated.heads else "wav2vec2"
         config = deduce_config(translated.backbone, family=family, source=source, overrides=overrides)
         found = "the shapes of the tensors"
-    tables = head_maps(family_of(config)) | {kind: HEADS[kind] for kind in translated.heads}
+    tables = head_maps(family_of(config).key) | {kind: HEADS[kind] for kind in translated.heads}
     head_notes = take_back(known, translated) or {"ctc": {"blank": 0}}
     check(translated, config, source=source, rows=rows, heads=tables)
     warn_of(left, source)

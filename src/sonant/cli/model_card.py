@@ -11,17 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sonant.cli.console import make_console, plain_table, print_parts
-from sonant.models import (
-    BackboneConfig,
-    DiscreteBERTConfig,
-    SEWConfig,
-    VQWav2VecConfig,
-    W2vBERT2Config,
-    Wav2Vec2ConformerConfig,
-    WaveformConvNetConfig,
-    WaveformTransformerConfig,
-)
 from sonant.models.catalog import Card
+from sonant.models.families import family_of
 from sonant.models.published_results import Result
 
 MOST_COLUMNS = 6  # a benchmark with more metrics is printed as a list
@@ -84,7 +75,7 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
     config = card.config
     yield "family", card.family
     yield "parameters", f"{card.parameters:,} (encoder, without heads)"
-    yield from _shape(config)
+    yield from family_of(config).parts(config).items()
     yield "layers", f"0 (input of the first block) to {config.num_layers}, and last (the model's output)"
     yield (
         "frames",
@@ -100,48 +91,6 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
     yield "source", f"{title}, {address}"
     if card.address:
         yield "file", card.address
-
-
-def _shape(config: BackboneConfig) -> Iterable[tuple[str, str]]:
-    """Yield the parts of a model, by name."""
-    match config:
-        case WaveformTransformerConfig():
-            yield "extractor", f"{_convolutions(config.conv_channels)}, {config.extractor_norm} norm"
-            yield "Transformer", _blocks(config) + f", {'pre' if config.pre_norm else 'post'}-norm"
-        case WaveformConvNetConfig():
-            yield "extractor", f"{_convolutions(config.conv_channels)}, norm over the clip"
-            if isinstance(config, VQWav2VecConfig):
-                yield "quantizer", f"{config.quantizer}, {config.groups} groups of {config.codes} codes"
-            kernels = _range(config.context_kernels)
-            yield "context", f"{config.num_layers} causal convolutions of {config.dim}, {kernels} frames wide"
-        case DiscreteBERTConfig():
-            yield "tokens", f"{config.vocabulary_size:,}, from a vq-wav2vec with {config.tokenizer.quantizer} codes"
-            yield "Transformer", f"{_blocks(config)}, {config.max_positions:,} positions"
-        case Wav2Vec2ConformerConfig():
-            yield "extractor", f"{_convolutions(config.conv_channels)}, {config.extractor_norm} norm"
-            positions = f", {config.positions} positions" if config.positions else ""
-            yield "conformer", f"{_blocks(config)}, convolutions of {config.conv_kernel} frames{positions}"
-        case SEWConfig():
-            yield "extractor", f"{_convolutions(config.conv_channels)}, {config.extractor_norm} norm"
-            yield "Transformer", f"{_blocks(config)}, post-norm, {config.squeeze_factor} frames squeezed into one"
-        case W2vBERT2Config():
-            yield "features", f"{config.num_bins} mel energies, {config.stack} frames of 10 ms stacked"
-            yield "conformer", f"{_blocks(config)}, convolutions of {config.conv_kernel} frames"
-
-
-def _convolutions(channels: Sequence[int]) -> str:
-    return f"{len(channels)} convolutions, {_range(channels)} channels"
-
-
-def _range(numbers: Sequence[int]) -> str:
-    return " to ".join(map(str, sorted({min(numbers), max(numbers)})))
-
-
-def _blocks(
-    config: WaveformTransformerConfig | DiscreteBERTConfig | W2vBERT2Config | Wav2Vec2ConformerConfig | SEWConfig,
-) -> str:
-    heads = f"{config.num_layers} blocks of {config.dim}, {config.num_heads} heads"
-    return f"{heads}, feed-forward {config.feed_forward_dim}"
 
 
 def _results(card: Card) -> Iterable[RenderableType]:

@@ -27,11 +27,11 @@ def list_models(*, family: str | None = None, json: bool = False) -> int:
     """  # noqa: E501  a list of choices is one word
     from sonant.errors import UnknownName
     from sonant.models.catalog import CATALOG
-    from sonant.models.families import FAMILIES
+    from sonant.models.families import TITLES
 
-    if family is not None and family.lower() not in FAMILIES:
-        raise UnknownName("family", family, FAMILIES)
-    cards = [card for card in CATALOG.values() if family is None or card.family == FAMILIES[family.lower()]]
+    if family is not None and family.lower() not in TITLES:
+        raise UnknownName("family", family, TITLES)
+    cards = [card for card in CATALOG.values() if family is None or card.family == TITLES[family.lower()]]
     if json:
         print(_json.dumps([summary(card) for card in cards], indent=2))
     else:

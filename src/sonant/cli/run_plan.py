@@ -22,7 +22,7 @@ def print_plan(recipe: str, run: PretrainingRun) -> None:
     """Print the plan of a run."""
     cost = estimate(run)
     shape = f"{run.model.num_layers} layers of {run.model.dim}, {cost.parameters / 1e6:,.1f} M parameters"
-    parts: list[RenderableType] = [Text.assemble((recipe, "bold"), f"  {family_of(run.model)}, {shape}"), ""]
+    parts: list[RenderableType] = [Text.assemble((recipe, "bold"), f"  {family_of(run.model).title}, {shape}"), ""]
     parts += [Text(inspect.getdoc(import_module(PRETRAINING[recipe])) or ""), ""]
     given = [(name, getattr(run, name) or f"to be given: {wanted}") for name, wanted in needs(run)]
     parts += [_table(("it needs", ""), [(f"{name}=", value) for name, value in given]), ""]

@@ -74,7 +74,7 @@ def facts_of(backbone: Backbone, twin: PaddedBackbone) -> dict[str, str]:
     epsilon = f"{backbone.normalize_epsilon:g} added to the variance"
     wanted = f"by the graph, {epsilon}" if twin.normalize else f"by the caller: zero mean and unit variance, {epsilon}"
     return {
-        "family": family_of(backbone.config),
+        "family": family_of(backbone.config).title,
         "sampling_rate": str(backbone.sampling_rate),
         "frame_rate": f"{backbone.frame_rate:g}",
         "receptive_field": str(backbone.receptive_field),

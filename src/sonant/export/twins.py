@@ -29,10 +29,10 @@ from sonant.layers.transformer import TransformerEncoder
 from sonant.models import Backbone, VQWav2Vec, W2vBERT2, WaveformConvNet, WaveformTransformer
 from sonant.models.code_vocabulary import BEGIN, END, SPECIALS, group_numbers
 from sonant.models.discrete_bert import DiscreteBERT
-from sonant.models.families import FAMILIES, family_of
+from sonant.models.families import TITLES, family_of
 
 WITHOUT_GRAPH = ("wav2vec 2.0 Conformer", "SEW")  # families
-EXPORTED = tuple(family for family in FAMILIES.values() if family not in WITHOUT_GRAPH)
+EXPORTED = tuple(family for family in TITLES.values() if family not in WITHOUT_GRAPH)
 LARGEST_TABLE = 1 << 26  # groups of codes that a vocabulary may tell apart: one entry of a table each
 
 
@@ -213,8 +213,8 @@ def padded(
     twin = next((twin for kind, twin in TWINS if isinstance(backbone, kind)), None)
     if twin is None:
         raise ConfigurationError(
-            f"A {family_of(backbone.config)} has no graph; those of {', '.join(EXPORTED)} can be exported, and BERT on "
-            "the codes of vq-wav2vec. `sonant convert --to hf` writes a folder that other programs read."
+            f"A {family_of(backbone.config).title} has no graph; those of {', '.join(EXPORTED)} can be exported, and "
+            "BERT on the codes of vq-wav2vec. `sonant convert --to hf` writes a folder that other programs read."
         )
     require_plain(backbone)
     return twin(shared_copy(backbone, torch.float32, torch.device("cpu")), layers, normalize=normalize).eval()

@@ -25,7 +25,7 @@ from sonant.models import (
 )
 from sonant.models.abilities import ABILITIES, Ability
 from sonant.models.backbone import BackboneConfig
-from sonant.models.families import FAMILIES, Family, Preset, Task, family_of, presets
+from sonant.models.families import TITLES, Preset, Task, family_of, presets
 from sonant.models.published_results import Result, results_of
 
 
@@ -74,8 +74,9 @@ class Card:
         return self.name.rpartition("/")[2]
 
     @property
-    def family(self) -> Family:
-        return family_of(self.config)
+    def family(self) -> str:
+        """The title of its family."""
+        return family_of(self.config).title
 
     @property
     def frame_rate(self) -> float:
@@ -965,7 +966,7 @@ TUNED = (
 
 def _rows() -> Iterator[Card]:
     """Yield the cards family by family, each model followed by those fine-tuned from it."""
-    for family in FAMILIES.values():
+    for family in TITLES.values():
         for card in PRETRAINED:
             if card.family == family:
                 yield card

@@ -14,8 +14,9 @@ from sonant.layers.decoder import Attention, DecoderLayer, DecoderState, Transfo
 from sonant.layers.kernels.activations import Activation
 from sonant.layers.packed import Packed, steps_at
 from sonant.layers.token_positions import FIRST_ROW, SinusoidalPositions
-from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
+from sonant.layers.transformer import TransformerEncoder, TransformerLayer
 from sonant.models.code_vocabulary import END, PAD, SPECIALS, CodeVocabulary
+from sonant.models.encoders import feed_forward
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,22 +64,17 @@ class CodesToText(nn.Module):
         self.config = config
         c = config
 
-        def feed_forward() -> FeedForward:
-            return FeedForward(
-                c.dim,
-                c.feed_forward_dim,
-                activation=c.activation,
-                dropout=c.dropout,
-                activation_dropout=c.activation_dropout,
-            )
-
         def encoder_layer() -> TransformerLayer:
             attention = SelfAttention(c.dim, c.num_heads, dropout=c.attention_dropout)
-            return TransformerLayer(c.dim, attention, feed_forward(), pre_norm=c.pre_norm, dropout=c.dropout)
+            return TransformerLayer(
+                c.dim, attention, feed_forward(c, c.activation), pre_norm=c.pre_norm, dropout=c.dropout
+            )
 
         def decoder_layer() -> DecoderLayer:
             own, memory = (Attention(c.dim, c.num_heads, dropout=c.attention_dropout) for _ in range(2))
-            return DecoderLayer(c.dim, own, memory, feed_forward(), pre_norm=c.pre_norm, dropout=c.dropout)
+            return DecoderLayer(
+                c.dim, own, memory, feed_forward(c, c.activation), pre_norm=c.pre_norm, dropout=c.dropout
+            )
 
         self.vocabulary = CodeVocabulary(c.code_vocabulary_size, c.groups, c.num_codes)
         self.code_embedding = nn.Embedding(c.code_vocabulary_size, c.dim)

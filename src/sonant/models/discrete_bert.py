@@ -11,15 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
-from sonant.layers.attention import SelfAttention
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed, steps_at
 from sonant.layers.token_positions import LearnedPositions
-from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
 from sonant.models.backbone import Backbone, Encoded
 from sonant.models.code_vocabulary import BEGIN, END, SPECIALS, CodeVocabulary
+from sonant.models.encoders import transformer_encoder
 from sonant.models.vq_wav2vec import TINY as TINY_TOKENIZER
-from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig, build_vq_wav2vec
+from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig
 from sonant.models.waveform_config import check_multiple
 
 
@@ -108,31 +107,11 @@ class DiscreteBERT(Backbone):
         super().__init__()
         self.config = config
         c = config
-        self.tokenizer = build_vq_wav2vec(c.tokenizer).requires_grad_(False)
+        self.tokenizer = VQWav2Vec(c.tokenizer).requires_grad_(False)
         self.vocabulary = CodeVocabulary(c.vocabulary_size, c.tokenizer.groups, c.tokenizer.codes)
         self.embedding = nn.Embedding(c.vocabulary_size, c.dim)
         nn.init.normal_(self.embedding.weight, std=0.02)
-
-        def make_layer() -> TransformerLayer:
-            return TransformerLayer(
-                c.dim,
-                SelfAttention(c.dim, c.num_heads, dropout=c.attention_dropout),
-                FeedForward(c.dim, c.feed_forward_dim, dropout=c.dropout, activation_dropout=c.activation_dropout),
-                pre_norm=False,
-                dropout=c.dropout,
-                eps=c.layer_norm_eps,
-            )
-
-        self.encoder = TransformerEncoder(
-            c.dim,
-            c.num_layers,
-            make_layer,
-            LearnedPositions(c.max_positions, c.dim),
-            pre_norm=False,
-            dropout=c.dropout,
-            layerdrop=c.layerdrop,
-            eps=c.layer_norm_eps,
-        )
+        self.encoder = transformer_encoder(c, LearnedPositions(c.max_positions, c.dim))
         self.head = TokenHead(c.dim, c.vocabulary_size, eps=c.layer_norm_eps)
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's own signature
@@ -218,11 +197,6 @@ def _bracket(tokens: Packed) -> tuple[Packed, Tensor]:
     return Packed(values, lengths), places
 
 
-def build_discrete_bert(config: DiscreteBERTConfig) -> DiscreteBERT:
-    """A BERT with fresh weights; its vocabulary is empty, and its tokenizer fresh as well."""
-    return DiscreteBERT(config)
-
-
 def on_tokenizer(config: DiscreteBERTConfig, tokenizer: VQWav2Vec, codes: Tensor) -> DiscreteBERT:
     """A BERT with fresh weights for the codes of a trained vq-wav2vec.
 
@@ -232,7 +206,7 @@ def on_tokenizer(config: DiscreteBERTConfig, tokenizer: VQWav2Vec, codes: Tensor
         codes: int64 (words, groups), the codes that get a token each.
     """
     size = len(SPECIALS) + len(codes) + 1
-    model = build_discrete_bert(replace(config, tokenizer=tokenizer.config, vocabulary_size=size))
+    model = DiscreteBERT(replace(config, tokenizer=tokenizer.config, vocabulary_size=size))
     model.tokenizer.load_state_dict(tokenizer.state_dict())
     model.vocabulary.codes[len(SPECIALS) : -1] = codes
     return model

@@ -1,39 +1,28 @@
-"""The families by name, and which layer of each serves which task."""
+"""The families: one row each, with what the package needs to know of it beside its configuration and its code."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sonant.errors import UnknownName
-from sonant.models import (
-    data2vec,
-    discrete_bert,
-    hubert,
-    sew,
-    unispeech,
-    vq_wav2vec,
-    w2v_bert2,
-    wav2vec,
-    wav2vec2,
-    wav2vec2_conformer,
-    wavlm,
-)
-from sonant.models.backbone import BackboneConfig
+from sonant.models import flops, parts
+from sonant.models.backbone import Backbone, BackboneConfig
+from sonant.models.data2vec import Data2VecConfig, build_data2vec
+from sonant.models.discrete_bert import DiscreteBERT, DiscreteBERTConfig
+from sonant.models.hubert import HuBERTConfig, build_hubert
+from sonant.models.sew import SEW, SEWConfig
+from sonant.models.unispeech import UniSpeechConfig, UniSpeechSATConfig
+from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig
+from sonant.models.w2v_bert2 import W2vBERT2, W2vBERT2Config
+from sonant.models.wav2vec import Wav2Vec, Wav2VecConfig
+from sonant.models.wav2vec2 import Wav2Vec2Config
+from sonant.models.wav2vec2_conformer import Wav2Vec2Conformer, Wav2Vec2ConformerConfig
+from sonant.models.waveform_transformer import WaveformTransformer
+from sonant.models.wavlm import WavLMConfig, build_wavlm
 
-Family = Literal[
-    "WavLM",
-    "HuBERT",
-    "wav2vec 2.0",
-    "wav2vec 2.0 Conformer",
-    "data2vec",
-    "UniSpeech",
-    "UniSpeech-SAT",
-    "SEW",
-    "w2v-BERT 2.0",
-    "vq-wav2vec",
-    "wav2vec",
-]
 Task = Literal["speaker", "content", "emotion", "semantic"]
 Pool = Literal["mean", "max", "mean+std"]
+PresetRules = Mapping[Task, tuple[float, Pool | None, str]]  # depth as a share of the layers, pooling, why
 
 
 @dataclass(frozen=True)
@@ -51,58 +40,36 @@ class Preset:
     why: str
 
 
-def family_of(config: BackboneConfig) -> Family:  # noqa: PLR0911  one line for each kind
-    """The family that a configuration belongs to."""
-    match config:
-        case wavlm.WavLMConfig():
-            return "WavLM"
-        case hubert.HuBERTConfig():
-            return "HuBERT"
-        case wav2vec2.Wav2Vec2Config():
-            return "wav2vec 2.0"
-        case wav2vec2_conformer.Wav2Vec2ConformerConfig():
-            return "wav2vec 2.0 Conformer"
-        case data2vec.Data2VecConfig():
-            return "data2vec"
-        case unispeech.UniSpeechConfig():
-            return "UniSpeech"
-        case unispeech.UniSpeechSATConfig():
-            return "UniSpeech-SAT"
-        case sew.SEWConfig():
-            return "SEW"
-        case w2v_bert2.W2vBERT2Config():
-            return "w2v-BERT 2.0"
-        case vq_wav2vec.VQWav2VecConfig() | discrete_bert.DiscreteBERTConfig():
-            return "vq-wav2vec"
-        case wav2vec.Wav2VecConfig():
-            return "wav2vec"
-    raise UnknownName("family with the configuration", type(config).__name__, FAMILIES)
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """The row of one family.
+
+    Attributes:
+        key: its name in files of ours and in overrides.
+        name: its name as users type it in commands and addresses; that of vq-wav2vec covers the BERT on its codes.
+        title: its name in prose.
+        config: the class of its configurations.
+        build: makes a model of a configuration, with fresh weights.
+        flops: the operations of a forward pass over a clip, from a configuration and a number of samples. Attention
+            grows with the square of the clip, so a minute costs more than sixty clips of a second.
+        parts: the parts of a model in words, by name.
+        presets: layer and pooling for each task.
+        peer: the class of transformers that loads its models; None where there is none.
+    """
+
+    key: str
+    name: str
+    title: str
+    config: type[BackboneConfig]
+    build: Callable[[Any], Backbone]
+    flops: Callable[[Any, int], flops.Flops]
+    parts: Callable[[Any], parts.Parts]
+    presets: PresetRules
+    peer: str | None = None
 
 
-def presets(config: BackboneConfig) -> dict[Task, Preset]:
-    """Layer and pooling for each task, for any model of a known family, listed in the catalog or not."""
-    return {
-        task: Preset(max(1, round(share * config.num_layers)), pool, why)
-        for task, (share, pool, why) in PRESETS[family_of(config)].items()
-    }
-
-
-FAMILIES: dict[str, Family] = {  # as users type them
-    "wavlm": "WavLM",
-    "hubert": "HuBERT",
-    "wav2vec2": "wav2vec 2.0",
-    "wav2vec2-conformer": "wav2vec 2.0 Conformer",
-    "data2vec": "data2vec",
-    "unispeech": "UniSpeech",
-    "unispeech-sat": "UniSpeech-SAT",
-    "sew": "SEW",
-    "w2v-bert": "w2v-BERT 2.0",
-    "vq-wav2vec": "vq-wav2vec",
-    "wav2vec": "wav2vec",
-}
-
-# (depth as a share of the layers, pooling, why). None of these layers was chosen by a measurement of ours yet.
-_PREDICTING: dict[Task, tuple[float, Pool | None, str]] = {
+# None of these layers was chosen by a measurement of ours yet.
+_PREDICTING: PresetRules = {
     "speaker": (
         1 / 4,
         "mean",
@@ -112,39 +79,182 @@ _PREDICTING: dict[Task, tuple[float, Pool | None, str]] = {
     "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
     "semantic": (5 / 6, "mean", "our choice: words and meaning stay high up to the top layers (Pasad et al. 2023)"),
 }
-_CONTRASTING: dict[Task, tuple[float, Pool | None, str]] = {
+_CONTRASTING: PresetRules = {
     "speaker": (1 / 4, "mean", "our choice, as for the other families"),
     "content": (2 / 3, None, "our choice: the top layers turn back towards the input (Pasad et al. 2021)"),
     "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
     "semantic": (2 / 3, "mean", "our choice: the top layers turn back towards the input (Pasad et al. 2021)"),
 }
-_CONTEXT: dict[Task, tuple[float, Pool | None, str]] = {
+_CONTEXT: PresetRules = {
     "speaker": (1 / 4, "mean", "our choice, as for the other families"),
     "content": (1, None, "what the authors feed to recognizers: the context network's last layer, or BERT's"),
     "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
     "semantic": (1, "mean", "our choice, as for content"),
 }
-_CHOSEN: dict[Task, tuple[float, Pool | None, str]] = {
+_CHOSEN: PresetRules = {
     "speaker": (1 / 4, "mean", "our choice, as for the other families"),
     "content": (3 / 4, None, "our choice, as for the other families that predict labels"),
     "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
     "semantic": (5 / 6, "mean", "our choice, as for the other families that predict labels"),
 }
-PRESETS: dict[Family, dict[Task, tuple[float, Pool | None, str]]] = {
-    "WavLM": _PREDICTING,
-    "HuBERT": _PREDICTING,
-    "wav2vec 2.0": _CONTRASTING,
-    "wav2vec 2.0 Conformer": _CONTRASTING,
-    "data2vec": _CHOSEN,
-    "UniSpeech": {
-        "speaker": (1 / 4, "mean", "our choice, as for the other families"),
-        "content": (5 / 6, None, "our choice: it was taught phonemes too, which keeps what is said near the top"),
-        "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
-        "semantic": (5 / 6, "mean", "our choice, as for content"),
-    },
-    "UniSpeech-SAT": _PREDICTING,
-    "SEW": _CONTRASTING,
-    "w2v-BERT 2.0": _CHOSEN,
-    "vq-wav2vec": _CONTEXT,
-    "wav2vec": _CONTEXT,
+_TAUGHT: PresetRules = {
+    "speaker": (1 / 4, "mean", "our choice, as for the other families"),
+    "content": (5 / 6, None, "our choice: it was taught phonemes too, which keeps what is said near the top"),
+    "emotion": (1 / 2, "mean", "our choice: the middle, between voice and words"),
+    "semantic": (5 / 6, "mean", "our choice, as for content"),
 }
+
+_ROWS = (
+    Family(
+        key="wavlm",
+        name="wavlm",
+        title="WavLM",
+        config=WavLMConfig,
+        build=build_wavlm,
+        flops=flops.waveform_transformer_flops,
+        parts=parts.waveform_transformer_parts,
+        presets=_PREDICTING,
+        peer="WavLMModel",
+    ),
+    Family(
+        key="hubert",
+        name="hubert",
+        title="HuBERT",
+        config=HuBERTConfig,
+        build=build_hubert,
+        flops=flops.waveform_transformer_flops,
+        parts=parts.waveform_transformer_parts,
+        presets=_PREDICTING,
+        peer="HubertModel",
+    ),
+    Family(
+        key="wav2vec2",
+        name="wav2vec2",
+        title="wav2vec 2.0",
+        config=Wav2Vec2Config,
+        build=WaveformTransformer,
+        flops=flops.waveform_transformer_flops,
+        parts=parts.waveform_transformer_parts,
+        presets=_CONTRASTING,
+        peer="Wav2Vec2Model",
+    ),
+    Family(
+        key="wav2vec2_conformer",
+        name="wav2vec2-conformer",
+        title="wav2vec 2.0 Conformer",
+        config=Wav2Vec2ConformerConfig,
+        build=Wav2Vec2Conformer,
+        flops=flops.wav2vec2_conformer_flops,
+        parts=parts.wav2vec2_conformer_parts,
+        presets=_CONTRASTING,
+        peer="Wav2Vec2ConformerModel",
+    ),
+    Family(
+        key="data2vec",
+        name="data2vec",
+        title="data2vec",
+        config=Data2VecConfig,
+        build=build_data2vec,
+        flops=flops.waveform_transformer_flops,
+        parts=parts.waveform_transformer_parts,
+        presets=_CHOSEN,
+        peer="Data2VecAudioModel",
+    ),
+    Family(
+        key="unispeech",
+        name="unispeech",
+        title="UniSpeech",
+        config=UniSpeechConfig,
+        build=WaveformTransformer,
+        flops=flops.waveform_transformer_flops,
+        parts=parts.waveform_transformer_parts,
+        presets=_TAUGHT,
+        peer="UniSpeechModel",
+    ),
+    Family(
+        key="unispeech_sat",
+        name="unispeech-sat",
+        title="UniSpeech-SAT",
+        config=UniSpeechSATConfig,
+        build=WaveformTransformer,
+        flops=flops.waveform_transformer_flops,
+        parts=parts.waveform_transformer_parts,
+        presets=_PREDICTING,
+        peer="UniSpeechSatModel",
+    ),
+    Family(
+        key="sew",
+        name="sew",
+        title="SEW",
+        config=SEWConfig,
+        build=SEW,
+        flops=flops.sew_flops,
+        parts=parts.sew_parts,
+        presets=_CONTRASTING,
+        peer="SEWModel",
+    ),
+    Family(
+        key="w2v_bert2",
+        name="w2v-bert",
+        title="w2v-BERT 2.0",
+        config=W2vBERT2Config,
+        build=W2vBERT2,
+        flops=flops.w2v_bert2_flops,
+        parts=parts.w2v_bert2_parts,
+        presets=_CHOSEN,
+        peer="Wav2Vec2BertModel",
+    ),
+    Family(
+        key="vq_wav2vec",
+        name="vq-wav2vec",
+        title="vq-wav2vec",
+        config=VQWav2VecConfig,
+        build=VQWav2Vec,
+        flops=flops.waveform_convnet_flops,
+        parts=parts.vq_wav2vec_parts,
+        presets=_CONTEXT,
+    ),
+    Family(
+        key="discrete_bert",
+        name="vq-wav2vec",
+        title="vq-wav2vec",
+        config=DiscreteBERTConfig,
+        build=DiscreteBERT,
+        flops=flops.discrete_bert_flops,
+        parts=parts.discrete_bert_parts,
+        presets=_CONTEXT,
+    ),
+    Family(
+        key="wav2vec",
+        name="wav2vec",
+        title="wav2vec",
+        config=Wav2VecConfig,
+        build=Wav2Vec,
+        flops=flops.waveform_convnet_flops,
+        parts=parts.wav2vec_parts,
+        presets=_CONTEXT,
+    ),
+)
+FAMILIES: Mapping[str, Family] = {family.key: family for family in _ROWS}
+TITLES: Mapping[str, str] = {family.name: family.title for family in _ROWS}  # by the name that users type
+
+
+def family_of(config: BackboneConfig) -> Family:
+    """The family that a configuration belongs to; UnknownName if it is none of ours."""
+    for family in _ROWS:
+        if isinstance(config, family.config):
+            return family
+    raise UnknownName("family with the configuration", type(config).__name__, [row.config.__name__ for row in _ROWS])
+
+
+def build(config: BackboneConfig) -> Backbone:
+    """The model of a configuration, with fresh weights."""
+    return family_of(config).build(config)
+
+
+def presets(config: BackboneConfig) -> dict[Task, Preset]:
+    """Layer and pooling for each task, for any model of a known family, listed in the catalog or not."""
+    return {
+        task: Preset(max(1, round(share * config.num_layers)), pool, why)
+        for task, (share, pool, why) in family_of(config).presets.items()
+    }

@@ -2,15 +2,7 @@
 
 from sonant.models.catalog import Card
 from sonant.models.discrete_bert import DiscreteBERTConfig
-
-TRANSFORMERS = {  # its classes; it has none for vq-wav2vec and wav2vec
-    "WavLM": "WavLMModel",
-    "HuBERT": "HubertModel",
-    "wav2vec 2.0": "Wav2Vec2Model",
-    "wav2vec 2.0 Conformer": "Wav2Vec2ConformerModel",
-    "SEW": "SEWModel",
-    "w2v-BERT 2.0": "Wav2Vec2BertModel",
-}
+from sonant.models.families import family_of
 
 
 def loading(card: Card) -> dict[str, str]:
@@ -26,9 +18,9 @@ def loading(card: Card) -> dict[str, str]:
         "python": f'encoder = sonant.load("{source}")',
         "shell": f"sonant embed speech.wav -o speech.npy --model {source}",
     }
-    if card.family not in TRANSFORMERS:
+    kind = family_of(card.config).peer
+    if kind is None:
         return lines
-    kind = TRANSFORMERS[card.family]
     lines["transformers"] = f'{kind}.from_pretrained("{card.name}")'
     if card.shipped or card.address:  # on no hub: write a folder first
         folder = card.short_name

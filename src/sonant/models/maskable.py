@@ -1,6 +1,7 @@
 """A backbone whose frames can be hidden from it: what masked prediction and masked contrast train."""
 
 from collections.abc import Collection
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from sonant.errors import ConfigurationError
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.conv_adapter import ConvAdapter
 from sonant.layers.packed import Packed
-from sonant.models.backbone import Backbone, Encoded
+from sonant.models.backbone import Backbone, BackboneConfig, Encoded
 
 
 class FeatureProjection(nn.Module):
@@ -41,6 +42,16 @@ class FeatureProjection(nn.Module):
         return self.dropout(self.linear(normed))
 
 
+class MaskableConfig(BackboneConfig, Protocol):
+    """The further properties of the configuration of a `MaskableBackbone`."""
+
+    @property
+    def input_dropout(self) -> float: ...
+
+    @property
+    def layer_norm_eps(self) -> float: ...
+
+
 class MaskableBackbone(Backbone):
     """Extractor, projection, masking, encoder; and an adapter behind it, where there is one.
 
@@ -54,6 +65,10 @@ class MaskableBackbone(Backbone):
         encoder: called with packed frames (total_frames, dim), the numbers of the states to keep and whether the output
             is wanted; gives both.
         adapter: shortens the output of the encoder, for heads; None in most models.
+
+    Args:
+        channels: those of the extractor's frames.
+        norm, linear: as in `FeatureProjection`.
     """
 
     extractor: nn.Module
@@ -62,8 +77,16 @@ class MaskableBackbone(Backbone):
     encoder: nn.Module
     adapter: ConvAdapter | None
 
-    def __init__(self) -> None:
+    def __init__(
+        self, config: MaskableConfig, extractor: nn.Module, channels: int, *, norm: bool = True, linear: bool = True
+    ) -> None:
         super().__init__()
+        self.config = config
+        self.extractor = extractor
+        self.projection = FeatureProjection(
+            channels, config.dim, norm=norm, linear=linear, dropout=config.input_dropout, eps=config.layer_norm_eps
+        )
+        self.mask_embedding = nn.Parameter(torch.rand(config.dim))
         self.adapter = None
 
     @property

@@ -2,14 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-import torch
-from torch import nn
-
-from sonant.layers.attention import SelfAttention
 from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm
 from sonant.layers.squeezed import SqueezedEncoder
-from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
-from sonant.models.maskable import FeatureProjection, MaskableBackbone
+from sonant.models.encoders import transformer_encoder
+from sonant.models.maskable import MaskableBackbone
 from sonant.models.normalization import ORIGINAL_EPSILON
 from sonant.models.waveform_config import WaveformConfig, check_multiple
 
@@ -64,38 +60,12 @@ class SEW(MaskableBackbone):
     encoder: SqueezedEncoder
 
     def __init__(self, config: SEWConfig) -> None:
-        super().__init__()
-        self.config = config
-        c = config
-        self.extractor = ConvExtractor(
+        c, channels = config, config.conv_channels[-1]
+        extractor = ConvExtractor(
             c.conv_channels, c.conv_kernels, c.conv_strides, bias=c.conv_bias, norm=c.extractor_norm
         )
-        channels = c.conv_channels[-1]
-        self.projection = FeatureProjection(
-            channels, c.dim, linear=channels != c.dim, dropout=c.input_dropout, eps=c.layer_norm_eps
-        )
-        self.mask_embedding = nn.Parameter(torch.rand(c.dim))
-
-        def make_layer() -> TransformerLayer:
-            return TransformerLayer(
-                c.dim,
-                SelfAttention(c.dim, c.num_heads, dropout=c.attention_dropout),
-                FeedForward(c.dim, c.feed_forward_dim, dropout=c.dropout, activation_dropout=c.activation_dropout),
-                pre_norm=False,
-                dropout=c.dropout,
-                eps=c.layer_norm_eps,
-            )
-
-        inner = TransformerEncoder(
-            c.dim,
-            c.num_layers,
-            make_layer,
-            None,
-            pre_norm=False,
-            dropout=c.dropout,
-            layerdrop=c.layerdrop,
-            eps=c.layer_norm_eps,
-        )
+        super().__init__(c, extractor, channels, linear=channels != c.dim)
+        inner = transformer_encoder(c, None)
         self.encoder = SqueezedEncoder(
             c.dim, inner, factor=c.squeeze_factor, kernel=c.position_kernel, groups=c.position_groups
         )
@@ -104,8 +74,3 @@ class SEW(MaskableBackbone):
     def num_layers(self) -> int:
         """Blocks that the encoder has now, whatever the configuration says: some may have been taken out."""
         return len(self.encoder.inner.layers)
-
-
-def build_sew(config: SEWConfig) -> SEW:
-    """Make a SEW with fresh weights."""
-    return SEW(config)

@@ -5,7 +5,7 @@ The configurations differ from wav2vec 2.0's in name alone: what was loaded as o
 
 from dataclasses import dataclass
 
-from sonant.models.waveform_transformer import WaveformTransformer, WaveformTransformerConfig
+from sonant.models.waveform_transformer import WaveformTransformerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +31,3 @@ UNISPEECH_LARGE = UniSpeechConfig(
 SAT_LARGE = UniSpeechSATConfig(
     extractor_norm="layer", dim=1024, num_layers=24, num_heads=16, feed_forward_dim=4096, pre_norm=True, normalize=True
 )
-
-
-def build_unispeech(config: UniSpeechConfig | UniSpeechSATConfig) -> WaveformTransformer:
-    """A UniSpeech or UniSpeech-SAT with fresh weights."""
-    return WaveformTransformer(config)

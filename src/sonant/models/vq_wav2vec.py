@@ -101,8 +101,3 @@ class VQWav2Vec(WaveformConvNet):
         """Waveforms (total_samples,) to the codes of their frames: int64 (total_frames, groups)."""
         features = self.extractor(speech)
         return features.with_values(self.quantize(features).codes)
-
-
-def build_vq_wav2vec(config: VQWav2VecConfig) -> VQWav2Vec:
-    """A vq-wav2vec with fresh weights."""
-    return VQWav2Vec(config)

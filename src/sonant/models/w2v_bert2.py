@@ -1,6 +1,7 @@
 """w2v-BERT 2.0 (arXiv 2312.05187): a conformer over normalized mel energies."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -11,11 +12,10 @@ from sonant.layers.attention import SelfAttention
 from sonant.layers.clip_statistics import ClipStatistics, expected
 from sonant.layers.conformer import ConformerEncoder, ConformerLayer, ConvModule
 from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer
-from sonant.layers.kernels.activations import Activation
 from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativeKeys
-from sonant.layers.transformer import FeedForward
-from sonant.models.maskable import FeatureProjection, MaskableBackbone
+from sonant.models.encoders import feed_forward
+from sonant.models.maskable import MaskableBackbone
 from sonant.models.normalization import ORIGINAL_EPSILON, check_epsilon
 
 
@@ -123,22 +123,9 @@ class W2vBERT2(MaskableBackbone):
     extractor: StackedFbank
 
     def __init__(self, config: W2vBERT2Config) -> None:
-        super().__init__()
-        self.config = config
-        c = config
-        eps = c.layer_norm_eps
-        self.extractor = StackedFbank(num_bins=c.num_bins, stack=c.stack, sampling_rate=c.sampling_rate)
-        self.projection = FeatureProjection(c.num_bins * c.stack, c.dim, dropout=c.input_dropout, eps=eps)
-        self.mask_embedding = nn.Parameter(torch.rand(c.dim))
-
-        def feed_forward(width: int = c.dim, activation: Activation = "swish") -> FeedForward:
-            return FeedForward(
-                width,
-                c.feed_forward_dim,
-                activation=activation,
-                dropout=c.dropout,
-                activation_dropout=c.activation_dropout,
-            )
+        c, eps = config, config.layer_norm_eps
+        extractor = StackedFbank(num_bins=c.num_bins, stack=c.stack, sampling_rate=c.sampling_rate)
+        super().__init__(c, extractor, c.num_bins * c.stack)
 
         def make_layer() -> ConformerLayer:
             keys = RelativeKeys(c.dim // c.num_heads, left=c.left_reach, right=c.right_reach)
@@ -146,7 +133,7 @@ class W2vBERT2(MaskableBackbone):
                 c.dim,
                 SelfAttention(c.dim, c.num_heads, relative_keys=keys, dropout=c.attention_dropout),
                 ConvModule(c.dim, kernel=c.conv_kernel, dropout=c.conv_dropout, eps=eps),
-                feed_forward,
+                partial(feed_forward, c, "swish"),
                 dropout=c.attention_dropout,
                 eps=eps,
             )
@@ -158,7 +145,7 @@ class W2vBERT2(MaskableBackbone):
                 ConvAdapterLayer(
                     width,
                     SelfAttention(width, c.num_heads, dropout=c.attention_dropout),
-                    feed_forward(width, "relu"),
+                    feed_forward(c, "relu", dim=width),
                     kernel=c.adapter_kernel,
                     stride=c.adapter_stride,
                     dropout=c.conv_dropout,
@@ -166,7 +153,7 @@ class W2vBERT2(MaskableBackbone):
                 )
                 for _ in range(c.adapter_layers)
             ]
-            before = feed_forward(c.dim, "relu") if c.adapter_feed_forward else None
+            before = feed_forward(c, "relu") if c.adapter_feed_forward else None
             self.adapter = ConvAdapter(c.dim, width, layers, feed_forward=before, eps=eps)
 
     @property
@@ -175,8 +162,3 @@ class W2vBERT2(MaskableBackbone):
         weight = self.projection.norm.weight
         assert isinstance(weight, torch.Tensor)
         return torch.promote_types(weight.dtype, torch.float32)
-
-
-def build_w2v_bert2(config: W2vBERT2Config) -> W2vBERT2:
-    """A w2v-BERT 2.0 with fresh weights."""
-    return W2vBERT2(config)

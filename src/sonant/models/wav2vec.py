@@ -33,8 +33,3 @@ TINY = Wav2VecConfig(
 
 class Wav2Vec(WaveformConvNet):
     """The extractor's frames go into the context network as they are."""
-
-
-def build_wav2vec(config: Wav2VecConfig) -> Wav2Vec:
-    """A wav2vec with fresh weights."""
-    return Wav2Vec(config)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from sonant.models import waveform_transformer
-from sonant.models.waveform_transformer import WaveformTransformer, WaveformTransformerConfig
+from sonant.models.waveform_transformer import WaveformTransformerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,3 @@ OMNIASR_1B = replace(XLS_R_1B, input_dropout=0.1)
 OMNIASR_3B = replace(OMNIASR_1B, dim=2048, num_layers=60, feed_forward_dim=8192)
 OMNIASR_7B = replace(OMNIASR_3B, num_layers=128)
 TINY = Wav2Vec2Config(**waveform_transformer.TINY)
-
-
-def build_wav2vec2(config: Wav2Vec2Config) -> WaveformTransformer:
-    """A wav2vec 2.0 with fresh weights."""
-    return WaveformTransformer(config)

@@ -1,9 +1,9 @@
 """wav2vec 2.0 Conformer (fairseq S2T, arXiv 2010.05171): wav2vec 2.0, its Transformer replaced by a Conformer."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
-import torch
 from torch import nn
 
 from sonant.errors import ConfigurationError
@@ -13,8 +13,8 @@ from sonant.layers.conv_adapter import gated_adapter
 from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm
 from sonant.layers.kernels.activations import Activation
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention, Rotations, Sinusoids
-from sonant.layers.transformer import FeedForward
-from sonant.models.maskable import FeatureProjection, MaskableBackbone
+from sonant.models.encoders import feed_forward
+from sonant.models.maskable import MaskableBackbone
 from sonant.models.normalization import ORIGINAL_EPSILON
 from sonant.models.waveform_config import WaveformConfig, check_multiple
 
@@ -91,23 +91,11 @@ class Wav2Vec2Conformer(MaskableBackbone):
     extractor: ConvExtractor
 
     def __init__(self, config: Wav2Vec2ConformerConfig) -> None:
-        super().__init__()
-        self.config = config
         c = config
-        self.extractor = ConvExtractor(
+        extractor = ConvExtractor(
             c.conv_channels, c.conv_kernels, c.conv_strides, bias=c.conv_bias, norm=c.extractor_norm
         )
-        self.projection = FeatureProjection(c.conv_channels[-1], c.dim, dropout=c.input_dropout, eps=c.layer_norm_eps)
-        self.mask_embedding = nn.Parameter(torch.rand(c.dim))
-
-        def feed_forward() -> FeedForward:
-            return FeedForward(
-                c.dim,
-                c.feed_forward_dim,
-                activation=c.activation,
-                dropout=c.dropout,
-                activation_dropout=c.activation_dropout,
-            )
+        super().__init__(c, extractor, c.conv_channels[-1])
 
         def attention() -> SelfAttention | RelativeAttention | RotaryAttention:
             match c.positions:
@@ -119,7 +107,8 @@ class Wav2Vec2Conformer(MaskableBackbone):
 
         def make_layer() -> ConformerLayer:  # its norms add 1e-5, whatever the others do
             conv = CenteredConvModule(c.dim, kernel=c.conv_kernel, activation=c.activation, dropout=c.conv_dropout)
-            return ConformerLayer(c.dim, attention(), conv, feed_forward, dropout=c.attention_dropout)
+            make_feed_forward = partial(feed_forward, c, c.activation)
+            return ConformerLayer(c.dim, attention(), conv, make_feed_forward, dropout=c.attention_dropout)
 
         positions: Sinusoids | Rotations | None = None
         if c.positions == "relative":
@@ -133,8 +122,3 @@ class Wav2Vec2Conformer(MaskableBackbone):
         self.adapter = gated_adapter(
             c.dim, c.adapter_dim, layers=c.adapter_layers, kernel=c.adapter_kernel, stride=c.adapter_stride
         )
-
-
-def build_wav2vec2_conformer(config: Wav2Vec2ConformerConfig) -> Wav2Vec2Conformer:
-    """Make a wav2vec 2.0 Conformer with fresh weights."""
-    return Wav2Vec2Conformer(config)

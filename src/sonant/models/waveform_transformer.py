@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
 
 from sonant.errors import ConfigurationError
-from sonant.layers.attention import SelfAttention
-from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.conv_adapter import gated_adapter
 from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm
-from sonant.layers.positions import ConvPositions, PositionGate, RelativePositions
-from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
-from sonant.models.maskable import FeatureProjection, MaskableBackbone
+from sonant.layers.positions import ConvPositions, RelativePositions
+from sonant.models.encoders import transformer_encoder
+from sonant.models.maskable import MaskableBackbone
 from sonant.models.normalization import ORIGINAL_EPSILON
 from sonant.models.waveform_config import WaveformConfig, check_multiple
 
@@ -105,39 +102,17 @@ class WaveformTransformer(MaskableBackbone):
         relative_positions: RelativePositions | None = None,
         projection_norm: bool = True,
     ) -> None:
-        super().__init__()
-        self.config = config
         c = config
-        self.extractor = ConvExtractor(
+        extractor = ConvExtractor(
             c.conv_channels, c.conv_kernels, c.conv_strides, bias=c.conv_bias, norm=c.extractor_norm
         )
-        self.projection = FeatureProjection(
-            c.conv_channels[-1], c.dim, norm=projection_norm, dropout=c.input_dropout, eps=c.layer_norm_eps
-        )
-        self.mask_embedding = nn.Parameter(torch.rand(c.dim))
-
-        def make_layer() -> TransformerLayer:
-            gate = None if relative_positions is None else PositionGate(c.dim, c.num_heads)
-            return TransformerLayer(
-                c.dim,
-                SelfAttention(c.dim, c.num_heads, gate=gate, dropout=c.attention_dropout),
-                FeedForward(c.dim, c.feed_forward_dim, dropout=c.dropout, activation_dropout=c.activation_dropout),
-                pre_norm=c.pre_norm,
-                adapter=None if c.attention_adapter_dim is None else AttentionAdapter(c.dim, c.attention_adapter_dim),
-                dropout=c.dropout,
-                eps=c.layer_norm_eps,
-            )
-
-        self.encoder = TransformerEncoder(
-            c.dim,
-            c.num_layers,
-            make_layer,
+        super().__init__(c, extractor, c.conv_channels[-1], norm=projection_norm)
+        self.encoder = transformer_encoder(
+            c,
             positions or ConvPositions(c.dim, kernel=c.position_kernel, groups=c.position_groups),
-            relative_positions=relative_positions,
             pre_norm=c.pre_norm,
-            dropout=c.dropout,
-            layerdrop=c.layerdrop,
-            eps=c.layer_norm_eps,
+            relative_positions=relative_positions,
+            attention_adapter_dim=c.attention_adapter_dim,
         )
         self.adapter = gated_adapter(
             c.dim, c.adapter_dim, layers=c.adapter_layers, kernel=c.adapter_kernel, stride=c.adapter_stride

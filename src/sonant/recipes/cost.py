@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sonant.checkpoints.checkpoint import hollow
 from sonant.models import BackboneConfig
-from sonant.models.flops import forward_flops
+from sonant.models.families import family_of
 from sonant.pretraining import MaskedTokensConfig
 from sonant.pretraining.flops import masked_share, objective_flops
 from sonant.recipes.runs import PretrainingRun, Stage, needs_previous
@@ -85,7 +85,7 @@ def needs(run: PretrainingRun) -> Iterator[tuple[str, str]]:
 def _stage_cost(config: BackboneConfig, stage: Stage) -> StageCost:
     batches = stage.training.accumulate * stage.training.steps
     seconds = stage.batching.batch_seconds
-    clip = forward_flops(config, round(stage.batching.max_seconds * config.sampling_rate))
+    clip = family_of(config).flops(config, round(stage.batching.max_seconds * config.sampling_rate))
     clips = seconds / stage.batching.max_seconds
     # The codes of a corpus are made once, before training.
     model = clip.context if isinstance(stage.objective, MaskedTokensConfig) else clip.total

@@ -13,6 +13,8 @@ import httpx2
 import pytest
 
 from sonant.models.catalog import CATALOG
+from sonant.models.families import TITLES
+from sonant.server.web.about import FAMILIES
 from sonant.server.web.code_samples import TOOLS, samples
 from sonant.server.web.entries import ModelEntry
 from tests.server.running import RunningServer
@@ -24,6 +26,10 @@ SPEECH = Path(__file__).parents[3] / "examples" / "speech" / "en-allison-welcome
 
 def _twin(server: RunningServer, model: str) -> dict:
     return httpx2.get(f"{server.base_url}/models/{quote(model)}?format=json").json()
+
+
+def test_every_family_is_described() -> None:
+    assert set(FAMILIES) == set(TITLES.values())
 
 
 def test_every_model_has_a_page(server: RunningServer) -> None:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sonant.models.families import Family, Task
+from sonant.models.families import Task
 from sonant.server.hosting.served_model import Ability
 from sonant.server.web.entries import ModelEntry
 from sonant.server.web.wording import count, decimal, duration, millions
 
-FAMILIES: Mapping[Family, str] = {
+FAMILIES: Mapping[str, str] = {
     "WavLM": "WavLM learned to name clusters of hidden frames while noise and other voices were mixed into what it "
     "heard; its attention knows how far apart two frames are. Take it for frozen features of any kind, and where "
     "several people or noise share a recording.",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from sonant.errors import UnknownName
 from sonant.models.backbone import BackboneConfig
 from sonant.models.catalog import CATALOG, Card, find
-from sonant.models.families import Family, Preset, Task, family_of, presets
+from sonant.models.families import Preset, Task, family_of, presets
 from sonant.models.published_results import Result
 from sonant.server.errors import ApiError
 from sonant.server.hosting.pool import Slot
@@ -23,7 +23,7 @@ class Specs:
     """A model's shape.
 
     Attributes:
-        family: the family that it belongs to.
+        family: the title of its family.
         parameters: number in the encoder, without heads.
         dim: numbers in the vector of a frame.
         num_layers: layers are numbered 0, the input of the first block, to this.
@@ -34,7 +34,7 @@ class Specs:
         presets: layer and pooling by task.
     """
 
-    family: Family
+    family: str
     parameters: int
     dim: int
     num_layers: int
@@ -231,7 +231,7 @@ def _live(served: ServedModel) -> Live:
 
 def _specs(config: BackboneConfig, parameters: int) -> Specs:
     return Specs(
-        family=family_of(config),
+        family=family_of(config).title,
         parameters=parameters,
         dim=config.dim,
         num_layers=config.num_layers,

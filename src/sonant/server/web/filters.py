@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, get_args
 from urllib.parse import urlencode
 
 from sonant.errors import UnknownName
-from sonant.models.families import FAMILIES
+from sonant.models.families import TITLES
 from sonant.server.web.entries import ModelEntry
 
 Format = Literal["cards", "table"]
@@ -72,7 +72,7 @@ def _is_multilingual(entry: ModelEntry) -> bool:
 
 
 FILTERS = (
-    Filter("family", "Family", tuple(Choice(key, name, _of_family(name)) for key, name in FAMILIES.items())),
+    Filter("family", "Family", tuple(Choice(key, name, _of_family(name)) for key, name in TITLES.items())),
     Filter(
         "language",
         "Language",

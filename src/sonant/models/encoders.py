@@ -1,0 +1,92 @@
+"""Encoders and their parts from the sizes of a configuration, for the families that share them."""
+
+from typing import Protocol
+
+from torch import nn
+
+from sonant.layers.attention import SelfAttention
+from sonant.layers.attention_adapter import AttentionAdapter
+from sonant.layers.kernels.activations import Activation
+from sonant.layers.positions import PositionGate, RelativePositions
+from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
+
+
+class FeedForwardSizes(Protocol):
+    """The settings of a feed-forward block."""
+
+    @property
+    def dim(self) -> int: ...
+    @property
+    def feed_forward_dim(self) -> int: ...
+    @property
+    def dropout(self) -> float: ...
+    @property
+    def activation_dropout(self) -> float: ...
+
+
+class EncoderSizes(FeedForwardSizes, Protocol):
+    """The settings of a Transformer encoder."""
+
+    @property
+    def num_layers(self) -> int: ...
+    @property
+    def num_heads(self) -> int: ...
+    @property
+    def layer_norm_eps(self) -> float: ...
+    @property
+    def attention_dropout(self) -> float: ...
+    @property
+    def layerdrop(self) -> float: ...
+
+
+def feed_forward(config: FeedForwardSizes, activation: Activation = "gelu", *, dim: int | None = None) -> FeedForward:
+    """Make a feed-forward block, of another width than the configuration's where `dim` is given."""
+    c = config
+    return FeedForward(
+        dim or c.dim,
+        c.feed_forward_dim,
+        activation=activation,
+        dropout=c.dropout,
+        activation_dropout=c.activation_dropout,
+    )
+
+
+def transformer_encoder(
+    config: EncoderSizes,
+    positions: nn.Module | None,
+    *,
+    pre_norm: bool = False,
+    relative_positions: RelativePositions | None = None,
+    attention_adapter_dim: int | None = None,
+) -> TransformerEncoder:
+    """Make a Transformer encoder with fresh weights.
+
+    Args:
+        positions, relative_positions: as in `TransformerEncoder`; the latter come with a gate in each layer.
+        attention_adapter_dim: width in the middle of the adapter of each layer; None for no adapters.
+    """
+    c = config
+
+    def make_layer() -> TransformerLayer:
+        gate = None if relative_positions is None else PositionGate(c.dim, c.num_heads)
+        return TransformerLayer(
+            c.dim,
+            SelfAttention(c.dim, c.num_heads, gate=gate, dropout=c.attention_dropout),
+            feed_forward(c),
+            pre_norm=pre_norm,
+            adapter=None if attention_adapter_dim is None else AttentionAdapter(c.dim, attention_adapter_dim),
+            dropout=c.dropout,
+            eps=c.layer_norm_eps,
+        )
+
+    return TransformerEncoder(
+        c.dim,
+        c.num_layers,
+        make_layer,
+        positions,
+        relative_positions=relative_positions,
+        pre_norm=pre_norm,
+        dropout=c.dropout,
+        layerdrop=c.layerdrop,
+        eps=c.layer_norm_eps,
+    )
