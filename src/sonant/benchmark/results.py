@@ -11,6 +11,7 @@ from sonant.benchmark.corpus import CorpusRow
 from sonant.benchmark.deviation import Deviation
 from sonant.benchmark.machine import Limits, Machine
 from sonant.benchmark.profile import Profile, as_profile
+from sonant.data.files import atomic
 from sonant.errors import ConfigurationError
 
 VERSION = 1
@@ -139,10 +140,9 @@ class Results:
 def write(results: Results, folder: Path) -> Path:
     """Write the results atomically: a reader never sees half of them."""
     folder.mkdir(parents=True, exist_ok=True)
-    path, fresh = folder / FILE, folder / f"{FILE}.new"
-    fresh.write_text(json.dumps({"version": VERSION, **asdict(results)}, indent=1) + "\n", encoding="utf-8")
-    fresh.replace(path)
-    return path
+    with atomic(folder / FILE) as draft:
+        draft.write_text(json.dumps({"version": VERSION, **asdict(results)}, indent=1) + "\n", encoding="utf-8")
+    return folder / FILE
 
 
 def read(path: Path) -> Results:

@@ -1,11 +1,8 @@
 """File access shared by all formats: the kind of a file by its first bytes, tensors, JSON, safe replacement."""
 
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, Literal
 
 import torch
@@ -16,6 +13,7 @@ from torch import Tensor
 from sonant.checkpoints.checkpoint import own_storage
 from sonant.checkpoints.unpickle import StandIn, read_pickle
 from sonant.checkpoints.wrappers import tensors_in
+from sonant.data.files import atomic
 from sonant.errors import CorruptedCheckpoint, UnknownCheckpoint
 
 Kind = Literal["safetensors", "pickle"]
@@ -124,35 +122,17 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file that becomes `path` if all goes well.
-
-    The old file is never half overwritten, and tensors mapped from it stay as they are.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        temporary = Path(file.name)
-    try:
-        yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with atomic(path) as draft:
+        draft.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
-    with replacing(path) as temporary:
-        save_file(own_storage(tensors), temporary, metadata=dict(notes))
+    with atomic(path) as draft:
+        save_file(own_storage(tensors), draft, metadata=dict(notes))
 
 
 def write_pickle(path: Path, value: Any) -> None:
-    with replacing(path) as temporary:
-        torch.save(value, temporary)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as draft:
+        torch.save(value, draft)

@@ -19,7 +19,10 @@ def as_path(given: object, what: str) -> Path:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A path to write to that becomes `path` when all went well, and vanishes otherwise."""
+    """A path to write to that becomes `path` when all went well, and vanishes otherwise.
+
+    The old file is never half overwritten, and what is mapped from it into memory stays as it is.
+    """
     draft = path.with_name(f"{path.name}.part")
     try:
         yield draft

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from sonant.data import BatchSampler, LabelStore, WaveformStore
+from sonant.data.files import atomic
 from sonant.data.settings import settle
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
@@ -229,6 +230,5 @@ def _write_dictionary(path: Path, store: LabelStore, num_codes: int, groups: int
     order = np.argsort(-counts, kind="stable")
     codes = codes_of_numbers(torch.from_numpy(numbers[order].astype(np.int64)), num_codes, groups).tolist()
     lines = [f"{'-'.join(map(str, row))} {count}\n" for row, count in zip(codes, counts[order].tolist(), strict=True)]
-    part = path.with_suffix(".part")
-    part.write_text("".join(lines), encoding="utf-8")
-    part.replace(path)
+    with atomic(path) as draft:
+        draft.write_text("".join(lines), encoding="utf-8")

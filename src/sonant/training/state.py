@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sonant.data.files import atomic
 from sonant.data.settings import check_settled
 from sonant.errors import CheckpointError, ConfigurationError
 
@@ -24,9 +25,8 @@ def save_state(
         "random": torch.get_rng_state(),
         "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)
+    with atomic(path) as draft:
+        torch.save(state, draft)
 
 
 def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]) -> int:
