@@ -20,12 +20,12 @@ from sonant.audio import read
 from sonant.benchmark.deviation import standardized
 from sonant.benchmark.subjects import OUTLIERS, subject
 from sonant.checkpoints import load_backbone
-from sonant.inference.cpu import prepare_cpu
+from sonant.inference.cpu import optimize_for_cpu
 from sonant.inference.cpu.arithmetic import as_asked
 from sonant.inference.cpu.smoothing import Peaks
 from sonant.inference.int8.calibration import calibrate
 from sonant.inference.int8.check import equalized, lowest_cosine
-from sonant.inference.int8.preparation import integer_form
+from sonant.inference.int8.optimization import integer_form
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, Encoded
 
@@ -58,10 +58,10 @@ def report(title: str, backbone: Backbone, clips: Sequence[Tensor]) -> None:
     unknown = {name: Peaks(*(torch.full_like(part, torch.nan) for part in peaks)) for name, peaks in found.items()}
     form = integer_form(backbone, arithmetic)
     forms = {
-        f"beside integers, all in {arithmetic.linear}": prepare_cpu(backbone, arithmetic),
-        "int8 without smoothing": prepare_cpu(backbone, arithmetic, unknown),
-        "int8, smoothed": prepare_cpu(backbone, arithmetic, found),
-        f"as optimized, {len(form.floats)} of {len(found)} blocks in floats": form.prepared,
+        f"beside integers, all in {arithmetic.linear}": optimize_for_cpu(backbone, arithmetic),
+        "int8 without smoothing": optimize_for_cpu(backbone, arithmetic, unknown),
+        "int8, smoothed": optimize_for_cpu(backbone, arithmetic, found),
+        f"as optimized, {len(form.floats)} of {len(found)} blocks in floats": form.optimized,
     }
     for label, model in forms.items():
         cosines = " | ".join(f"{cosine:.4f}" for cosine in lowest(model(speech), expected))

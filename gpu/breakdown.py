@@ -43,7 +43,7 @@ class _Large:
     """The parts of WavLM Large, with frames as input for each."""
 
     def __init__(self, contact: Contact) -> None:
-        self.model: Any = contact.prepared("WavLM Large", "bfloat16")
+        self.model: Any = contact.optimized("WavLM Large", "bfloat16")
         self.speech = contact.clips([10.0] * 32)
         features = self.model.extractor(self.speech)
         self.frames = features.with_values(self.model.projection(self.model.projection.norm(features.values)))

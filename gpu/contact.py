@@ -12,7 +12,7 @@ import torch
 from facts import Fact
 from torch import Tensor, nn
 
-from sonant.inference.cuda import prepare_cuda
+from sonant.inference.cuda import optimize_for_cuda
 from sonant.inference.precision import Precision
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, HuBERTConfig, WavLMConfig, build
@@ -37,7 +37,7 @@ class Contact:
         self.device = torch.device("cuda", torch.cuda.current_device()) if self.on_gpu else torch.device("cpu")
         self.config = cache(self._config)
         self.plain = cache(self._plain)
-        self.prepared = cache(self._prepared)
+        self.optimized = cache(self._optimized)
         self.theirs = cache(self._theirs)
 
     @cached_property
@@ -52,8 +52,8 @@ class Contact:
         torch.manual_seed(0)
         return build(self.config(name)).eval().to(self.device)
 
-    def _prepared(self, name: str, precision: Precision) -> Backbone:
-        return prepare_cuda(self.plain(name), precision)
+    def _optimized(self, name: str, precision: Precision) -> Backbone:
+        return optimize_for_cuda(self.plain(name), precision)
 
     def _theirs(self, name: str) -> nn.Module | None:
         """Build the same shape in transformers, in bfloat16, if it is installed."""

@@ -10,7 +10,7 @@ from facts import Fact
 from row import Row
 
 from sonant.inference.cuda import encoder as cuda_encoder
-from sonant.inference.cuda import prepare_cuda
+from sonant.inference.cuda import optimize_for_cuda
 from sonant.inference.precision import Precision
 from sonant.models import build
 from sonant.recipes import pretraining_recipe
@@ -57,7 +57,7 @@ def family_rows() -> Iterator[Row]:
 @torch.no_grad()
 def batch(contact: Contact, *, model: str, precision: Precision, clips: int, seconds: float) -> Iterator[Fact]:
     """Measure sonant and transformers in turn, from waveforms to the last layer."""
-    ours = contact.prepared(model, precision)
+    ours = contact.optimized(model, precision)
     packed = contact.clips([seconds] * clips)
     calls: dict[str, Callable[[], object]] = {"sonant": lambda: ours(packed, layers=["last"])}
     theirs = contact.theirs(model) if precision == "bfloat16" and clips <= 32 else None
@@ -74,8 +74,8 @@ def batch(contact: Contact, *, model: str, precision: Precision, clips: int, sec
 
 @torch.no_grad()
 def single(contact: Contact, *, model: str, seconds: float) -> Iterator[Fact]:
-    """Time the first call, the second, which records a CUDA graph, calls that replay it, and calls without graphs."""
-    optimized = prepare_cuda(contact.plain(model), "bfloat16")
+    """Time the first call, the second, which captures a CUDA graph, calls that replay it, and calls without graphs."""
+    optimized = optimize_for_cuda(contact.plain(model), "bfloat16")
     packed = contact.clips([seconds])
 
     def call() -> object:
@@ -87,7 +87,7 @@ def single(contact: Contact, *, model: str, seconds: float) -> Iterator[Fact]:
         call()
         contact.synchronize()
         fact[name] = 1e3 * (time.perf_counter() - start)
-    fact["recorded"] = contact.milliseconds(call)
+    fact["replayed"] = contact.milliseconds(call)
     few, cuda_encoder.FEW_FRAMES = cuda_encoder.FEW_FRAMES, 0
     try:
         fact["eager"] = contact.milliseconds(call)
@@ -99,7 +99,7 @@ def single(contact: Contact, *, model: str, seconds: float) -> Iterator[Fact]:
 @torch.no_grad()
 def long(contact: Contact, *, minutes: int) -> Iterator[Fact]:
     """Measure speed, and peak memory less the weights."""
-    model = contact.prepared("WavLM Large", "bfloat16")
+    model = contact.optimized("WavLM Large", "bfloat16")
     packed = contact.clips([60.0 * minutes])
     call = {"": lambda: model(packed, layers=["last"])}
     ((took, memory),) = contact.seconds_and_memory(call, 1, warm=1 if minutes < 15 else 0).values()
@@ -108,10 +108,10 @@ def long(contact: Contact, *, minutes: int) -> Iterator[Fact]:
 
 @torch.no_grad()
 def family(contact: Contact, *, recipe: str) -> Iterator[Fact]:
-    """Measure the prepared model of a published run."""
+    """Measure the optimized model of a published run."""
     torch.manual_seed(0)
     plain = build(pretraining_recipe(PUBLISHED[recipe] if contact.trial else recipe).model).eval()
-    model = prepare_cuda(plain, "bfloat16", contact.device)
+    model = optimize_for_cuda(plain, "bfloat16", contact.device)
     packed = contact.clips([10.0] * 32, model.waveform_dtype)
     call = {"": lambda: model(packed, layers=["last"])}
     ((took, memory),) = contact.seconds_and_memory(call, 3).values()

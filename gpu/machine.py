@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from contact import Contact
 from facts import Fact
 
-from sonant.inference.cuda import prepare_cuda
-from sonant.inference.cuda.encoder import RecordedEncoder
+from sonant.inference.cuda import optimize_for_cuda
+from sonant.inference.cuda.encoder import GraphedEncoder
 from sonant.inference.cuda.exact_float32 import exact_float32
 from sonant.layers.attention import kernel_for
 from sonant.layers.kernels import triton_convolution
@@ -49,9 +49,9 @@ def what_serves(contact: Contact) -> Iterator[Fact]:
     frames = torch.randn(8, 128, device=contact.device, dtype=contact.half)
     convolution = triton_convolution.available(frames, contact.half, 64)
     name = "WavLM Base"
-    model = prepare_cuda(contact.plain(name), "bfloat16")
+    model = optimize_for_cuda(contact.plain(name), "bfloat16")
     encoder = model.encoder
-    assert isinstance(encoder, RecordedEncoder)
+    assert isinstance(encoder, GraphedEncoder)
     clip = contact.clips([2.0])
     with torch.no_grad():
         for _ in range(3):
@@ -63,11 +63,11 @@ def what_serves(contact: Contact) -> Iterator[Fact]:
         "attention in training": kernel_for(heads, heads, heads, None, dropout=0.1),
         "positional convolution": "triton" if convolution else "torch",
         "norms": "triton" if serves(contact.device) else "torch",
-        "CUDA graphs": encoder.recordings.count,
+        "CUDA graphs": encoder.graphs.count,
         "float32 convolutions": tf32,
     }
     expected = {"attention": "triton", "attention in training": "triton", "positional convolution": "triton"}
-    ours = all(fact[part] == kernel for part, kernel in expected.items()) and encoder.recordings.count == 1
+    ours = all(fact[part] == kernel for part, kernel in expected.items()) and encoder.graphs.count == 1
     yield {**fact, "passed": ours or not contact.on_gpu}
 
 

@@ -1,4 +1,4 @@
-"""States on the device against those of the CPU: the shipped model, recorded launches, and every family."""
+"""States on the device against those of the CPU: the shipped model, CUDA graphs, and every family."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -15,8 +15,8 @@ from torch import Tensor
 import sonant
 from sonant import audio
 from sonant.inference.cuda import encoder as cuda_encoder
-from sonant.inference.cuda import prepare_cuda
-from sonant.inference.cuda.encoder import RecordedEncoder
+from sonant.inference.cuda import optimize_for_cuda
+from sonant.inference.cuda.encoder import GraphedEncoder
 from sonant.inference.cuda.exact_float32 import exact_float32
 from sonant.inference.precision import Precision
 from sonant.layers.packed import Packed
@@ -34,7 +34,7 @@ def rows() -> Iterator[Row]:
     """Yield the rows of the most common uses."""
     for precision in ("float32", "bfloat16", "float16"):
         yield Row(f"states shipped {precision}", SECTION, 25, partial(shipped, precision=precision))
-    yield Row("states recorded", "Launches recorded as CUDA graphs, WavLM Base, bfloat16", 25, recorded)
+    yield Row("states recorded", "CUDA graphs, WavLM Base, bfloat16", 25, recorded)
 
 
 def deviation_rows() -> Iterator[Row]:
@@ -60,7 +60,7 @@ def shipped(contact: Contact, *, precision: Precision) -> Iterator[Fact]:
     clips = [clip[:16_000] for clip in clips] if contact.trial else clips
     speech = Packed.pack(clips)
     expected = plain(speech)
-    model = prepare_cuda(plain, precision, contact.device)
+    model = optimize_for_cuda(plain, precision, contact.device)
     on_device = speech.with_values(speech.values.to(contact.device))
     given = model(on_device)
     alone = model(Packed.pack([on_device.unpack()[1]]))
@@ -86,11 +86,11 @@ def cosine_of(ours: Tensor, reference: Tensor) -> float:
 
 @torch.no_grad()
 def deviations(contact: Contact, *, model: str, precision: Precision) -> Iterator[Fact]:
-    """Test every layer of the prepared model against the plain one, both on the device, with random weights."""
+    """Test every layer of the optimized model against the plain one, both on the device, with random weights."""
     speech = contact.clips([10.0, 3.3, 7.7])
     with exact_float32():
         expected = contact.plain(model)(speech).hidden_states
-    given = contact.prepared(model, precision)(speech).hidden_states
+    given = contact.optimized(model, precision)(speech).hidden_states
     worst = max(relative(given[number], expected[number]) for number in expected)
     cosine = min(cosine_of(given[number], expected[number]) for number in expected)
     fact = {"model": model, "precision": precision, "worst layer, relative": worst, "lowest cosine of a frame": cosine}
@@ -100,9 +100,9 @@ def deviations(contact: Contact, *, model: str, precision: Precision) -> Iterato
 @torch.no_grad()
 def recorded(contact: Contact) -> Iterator[Fact]:
     """Test three calls with different audio of one size, the second from a new thread, against calls without graphs."""
-    model = prepare_cuda(contact.plain("WavLM Base"), "bfloat16")
+    model = optimize_for_cuda(contact.plain("WavLM Base"), "bfloat16")
     layers = model.encoder
-    assert isinstance(layers, RecordedEncoder)
+    assert isinstance(layers, GraphedEncoder)
     for number in (1, 2, 3):
         speech = contact.clips([3.0, 2.0], seed=number)
         made: list[Tensor] = []
@@ -122,12 +122,12 @@ def recorded(contact: Contact) -> Iterator[Fact]:
             expected = model(speech, layers=["last"]).last
         finally:
             cuda_encoder.FEW_FRAMES = few
-        fact = {"call": number, "from a new thread": number == 2, "CUDA graphs": layers.recordings.count}
+        fact = {"call": number, "from a new thread": number == 2, "CUDA graphs": layers.graphs.count}
         if not made:
             yield {**fact, "passed": False, "against launches one by one": "the call failed"}
             continue
         difference = relative(made[0], expected)
-        missing = float("inf") if contact.on_gpu and number > 1 and layers.recordings.count != 1 else 0.0
+        missing = float("inf") if contact.on_gpu and number > 1 and layers.graphs.count != 1 else 0.0
         yield judged({**fact, "against launches one by one": difference}, STALE, difference, missing)
 
 

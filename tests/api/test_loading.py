@@ -14,7 +14,7 @@ from sonant.api import SpeechEncoder
 from sonant.checkpoints import save_pretrained
 from sonant.cli import main
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.inference import PreparedCopies
+from sonant.inference import OptimizedCopies
 from sonant.models import WavLMConfig, build
 from sonant.pretraining.kmeans import KMeans
 from tests.shapes import TINY
@@ -60,13 +60,13 @@ class Asked:
 
     def __init__(self, encoder: SpeechEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
         self.precisions: list[str | None] = []
-        get = PreparedCopies.get
+        get = OptimizedCopies.get
 
-        def noted(copies: PreparedCopies, model, precision, device, **how):
+        def noted(copies: OptimizedCopies, model, precision, device, **how):
             self.precisions.append(precision)
             return get(copies, model, None, device, **how)
 
-        monkeypatch.setattr(PreparedCopies, "get", noted)
+        monkeypatch.setattr(OptimizedCopies, "get", noted)
         wave = {"array": torch.randn(4000), "sampling_rate": 16_000}
         encoder.encode(wave)
         encoder.similarity(wave, wave)

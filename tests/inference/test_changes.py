@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sonant.benchmark.subjects import exaggerate
-from sonant.inference import PreparedCopies
+from sonant.inference import OptimizedCopies
 from sonant.inference.changes import Snapshot
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, WavLMConfig, build
@@ -94,7 +94,7 @@ def last(model: Backbone, speech: Packed) -> Tensor:
 @pytest.mark.parametrize("way", WAYS)
 def test_however_written(backbone: Backbone, way: str) -> None:
     speech = Packed.pack([torch.randn(8_000, generator=torch.Generator().manual_seed(1))])
-    copies = PreparedCopies()
+    copies = OptimizedCopies()
     before = last(copies.get(backbone, None, CPU), speech)
     WAYS[way](backbone)
     after = last(copies.get(backbone, None, CPU), speech)
@@ -127,7 +127,7 @@ def test_what_is_not_a_number_is_no_change() -> None:
 
 
 def test_a_fingerprint_tells_what_a_look_does_not(backbone: Backbone) -> None:
-    copies = PreparedCopies()
+    copies = OptimizedCopies()
     first = copies.get(backbone, None, CPU, weights="a")
     assert copies.get(backbone, None, CPU) is first
     assert copies.get(backbone, None, CPU, weights="a") is first

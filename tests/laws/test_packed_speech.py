@@ -10,7 +10,7 @@ from torch import Tensor
 from sonant.benchmark.deviation import relative_error
 from sonant.benchmark.peers import peer_states, twin
 from sonant.benchmark.subjects import exaggerate
-from sonant.inference import prepare
+from sonant.inference import optimize
 from sonant.layers.packed import Packed
 from sonant.models import (
     Backbone,
@@ -168,34 +168,34 @@ def test_a_clip_alone_equals_the_clip_in_a_batch(config: BackboneConfig) -> None
 
 
 @every_tiny_model
-def test_a_prepared_copy_gives_the_same_states(config: BackboneConfig) -> None:
+def test_a_optimized_copy_gives_the_same_states(config: BackboneConfig) -> None:
     backbone, waveforms = model(config), clips((0.1, 4.2, 0.37, 0.5, 0.5, 2.8, 1.001))
-    prepared = prepare(backbone)
-    together = encode(prepared, waveforms)
+    optimized = optimize(backbone)
+    together = encode(optimized, waveforms)
     for waveform, states, expected in zip(waveforms, together, encode(backbone, waveforms), strict=True):
         assert_same(states, expected)
-        assert_same(encode(prepared, [waveform])[0], expected)
+        assert_same(encode(optimized, [waveform])[0], expected)
 
 
 @pytest.mark.parametrize("name", QUANTIZED)
-def test_a_prepared_copy_gives_the_same_codes(name: str) -> None:
+def test_a_optimized_copy_gives_the_same_codes(name: str) -> None:
     """But where two codes are as good as alike, and whatever the precision."""
     backbone, speech = model(QUANTIZED[name]), Packed.pack(clips((0.5, 3, 1.2)))
     with torch.no_grad():
         expected = backbone.codes(speech).values
         for precision in ("float32", "bfloat16", "int8"):
-            assert (prepare(backbone, precision).codes(speech).values == expected).float().mean() > 0.99
+            assert (optimize(backbone, precision).codes(speech).values == expected).float().mean() > 0.99
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_prepared_copy_gives_the_same_states_at_published_sizes(name: str) -> None:
+def test_a_optimized_copy_gives_the_same_states_at_published_sizes(name: str) -> None:
     backbone, waveforms = model(PUBLISHED[name]), clips((0.1, 10, 3.3, 0.37))
     expected = encode(backbone, waveforms)
-    for states, other in zip(encode(prepare(backbone), waveforms), expected, strict=True):
+    for states, other in zip(encode(optimize(backbone), waveforms), expected, strict=True):
         assert_same(states, other)
     for precision, least in (("bfloat16", 0.999), ("int8", 0.99)):
-        given = encode(prepare(backbone, precision), waveforms)
+        given = encode(optimize(backbone, precision), waveforms)
         for number, (states, other) in enumerate(zip(given, expected, strict=True)):
             for state, values in other.items():
                 there = values.any(-1)  # SEW's last frame may be zeros
@@ -377,7 +377,7 @@ def test_gradients_of_a_batch_are_the_sum_of_those_of_its_clips(config: Backbone
 
 
 @every_tiny_model
-@pytest.mark.parametrize("how", ["weights", "autocast", "prepared"])
+@pytest.mark.parametrize("how", ["weights", "autocast", "optimized"])
 def test_half_precision_stays_near(config: BackboneConfig, how: str) -> None:
     """bfloat16 has 8 bits: errors of a few per cent after three layers of peaky attention, no more."""
     torch.manual_seed(0)
@@ -389,6 +389,6 @@ def test_half_precision_stays_near(config: BackboneConfig, how: str) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             given = encode(backbone, waveforms)
     else:
-        given = encode(prepare(backbone, "bfloat16"), waveforms)
+        given = encode(optimize(backbone, "bfloat16"), waveforms)
     for one, other in zip(given, expected, strict=True):
         assert_same({name: state.float() for name, state in one.items()}, other, tolerance=0.03)

@@ -41,7 +41,7 @@ from sonant.extraction.sources import is_many
 from sonant.extraction.summary import Estimate, Summary
 from sonant.extraction.units import Coding, UnitFormat, UnitSink, unit_destination, write_units
 from sonant.extraction.units import deduplicate as without_repetitions
-from sonant.inference import Precision, PreparedCopies
+from sonant.inference import OptimizedCopies, Precision
 from sonant.models import Backbone
 from sonant.models.abilities import HEADS_FOR, Ability
 from sonant.models.devices import Device, usable_devices
@@ -76,7 +76,7 @@ class SpeechEncoder:
         self.name = name
         self.precision = precision
         self._revision = revision
-        self._copies = PreparedCopies()
+        self._copies = OptimizedCopies()
         self._languages = languages
         self._heads = Heads(heads or {})
         self._devices = [next(model.parameters()).device] if device is None else usable_devices(device)
@@ -627,19 +627,19 @@ class SpeechEncoder:
         layers, stacked = resolve_layers("last" if layer is None else layer, self.num_layers)
         return Request(layers=layers, stacked=stacked, pool=pool, **how)
 
-    def prepared(
+    def optimized(
         self,
         precision: Precision | None = None,
         device: Device | Sequence[Device] | None = None,
         *,
         weights: str | None = None,
     ) -> list[Backbone]:
-        """Return the model as it is run: prepared for inference, a copy for each device.
+        """Return the model as it is run: optimized for inference, a copy for each device.
 
         Args:
             precision: None: the encoder's own.
             device: None: those that it was loaded for.
-            weights: the fingerprint of the model, if the caller has it already; see `PreparedCopies.get`.
+            weights: the fingerprint of the model, if the caller has it already; see `OptimizedCopies.get`.
         """
         precision = self.precision if precision is None else precision
         here = next(self.model.parameters()).device  # somebody may have moved it
@@ -655,7 +655,7 @@ class SpeechEncoder:
         weights: str | None = None,
     ) -> Engine:
         """Return an engine with the model (or its codes alone) on one device or several."""
-        models = self.prepared(precision, device, weights=weights)
+        models = self.optimized(precision, device, weights=weights)
         return Engine([Coding(model) for model in models] if coded else models)
 
 

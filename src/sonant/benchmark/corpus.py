@@ -15,7 +15,7 @@ from sonant.benchmark.cases import MIXED_SECONDS
 from sonant.extraction.engine import Engine, collect
 from sonant.extraction.request import Request
 from sonant.extraction.sources import AudioSource
-from sonant.inference import Precision, prepare
+from sonant.inference import Precision, optimize
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
 
@@ -70,8 +70,8 @@ def measure_corpus(
     """
     rate, paths = backbone.sampling_rate, sorted(folder.glob("*.flac"))
     sources = [AudioSource(str(path), rate) for path in paths]
-    prepared = prepare(backbone, precision)
-    engine, request = Engine([prepared]), Request(pool="mean")
+    optimized = optimize(backbone, precision)
+    engine, request = Engine([optimized]), Request(pool="mean")
     clips = sorted((torch.from_numpy(source.read()) for source in sources), key=len, reverse=True)
     clips = [backbone.normalized(clip) for clip in clips]
 
@@ -80,11 +80,11 @@ def measure_corpus(
 
     def by_hand(size: int) -> None:
         for start in range(0, len(clips), size):
-            _pooled(prepared, clips[start : start + size])
+            _pooled(optimized, clips[start : start + size])
 
     ways: dict[int, Callable[[], None]] = {0: through_engine}
     ways |= {size: lambda size=size: by_hand(size) for size in CLIPS_A_BATCH if size <= len(clips)}  # type: ignore[misc]
-    _pooled(prepared, clips[-2:])
+    _pooled(optimized, clips[-2:])
     collect(engine, sources[1:2], request)
     passes: dict[int, list[float]] = {size: [] for size in ways}
     begun = time.perf_counter()

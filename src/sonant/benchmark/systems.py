@@ -15,7 +15,7 @@ from torch import Tensor
 from sonant.benchmark import peers
 from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.errors import UnknownName
-from sonant.inference import Precision, prepare
+from sonant.inference import Precision, optimize
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, BackboneConfig, W2vBERT2, WaveformTransformerConfig
 from sonant.models.families import family_of
@@ -80,8 +80,8 @@ class System:
         return self.families is None or family_of(config).key in self.families
 
 
-def prepared(backbone: Backbone, _: Circumstances, *, precision: Precision) -> Run:
-    return partial(packed, prepare(backbone, precision))
+def optimized(backbone: Backbone, _: Circumstances, *, precision: Precision) -> Run:
+    return partial(packed, optimize(backbone, precision))
 
 
 def plain(backbone: Backbone, _: Circumstances) -> Run:
@@ -222,10 +222,10 @@ REFERENCES = ("transformers", "plain")
 SYSTEMS: dict[str, System] = {
     system.name: system
     for system in (
-        System("sonant", "float32", "sonant", partial(prepared, precision="float32")),
-        System("sonant", "bfloat16", "sonant, bfloat16", partial(prepared, precision="bfloat16")),
-        System("sonant", "int8", "sonant, int8", partial(prepared, precision="int8")),
-        System("plain", "float32", "sonant, not prepared", plain),
+        System("sonant", "float32", "sonant", partial(optimized, precision="float32")),
+        System("sonant", "bfloat16", "sonant, bfloat16", partial(optimized, precision="bfloat16")),
+        System("sonant", "int8", "sonant, int8", partial(optimized, precision="int8")),
+        System("plain", "float32", "sonant, not optimized", plain),
         System(
             "transformers",
             "float32",

@@ -93,7 +93,7 @@ def bench(
 
 bench.__doc__ = (bench.__doc__ or "").replace(
     "{cases}", "1s, 10s, 30s, 60s, 120s (one clip), batch (16 clips of 2 to 15 s), corpus, memory, profile"
-).replace("{systems}", "sonant, plain (sonant without preparation), transformers, padded (transformers), openvino, "
+).replace("{systems}", "sonant, plain (sonant, not optimized), transformers, padded (transformers), openvino, "
           "ctranslate2, onnxruntime, unilm, torchaudio")  # fmt: skip
 
 

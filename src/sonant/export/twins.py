@@ -22,7 +22,7 @@ from sonant.export.padded import (
 )
 from sonant.export.padded_positions import PaddedRelativePositions, padded_positions
 from sonant.inference.modules import shared_copy
-from sonant.inference.plain import oddities
+from sonant.inference.plain import customizations
 from sonant.layers.conformer import ConformerEncoder
 from sonant.layers.token_positions import FIRST_ROW, LearnedPositions
 from sonant.layers.transformer import TransformerEncoder
@@ -222,7 +222,7 @@ def padded(
 
 def require_plain(backbone: Backbone) -> None:
     """Raise ConfigurationError, with their names, if a model has parts that its padded form would leave out."""
-    odd = oddities(backbone)
+    odd = customizations(backbone)
     if odd:
         more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
         raise ConfigurationError(

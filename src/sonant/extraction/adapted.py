@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sonant.inference.as_it_is import evaluated
+from sonant.inference.unoptimized import evaluated
 from sonant.layers.conv_adapter import ConvAdapter, GatedConvLayer, StridedGate
 from sonant.layers.packed import Packed
 

@@ -22,7 +22,7 @@ from sonant.extraction.progress import Progress
 from sonant.extraction.request import Request
 from sonant.extraction.sinks import MakeSink, ResumableSink, Sink, deliver, in_memory
 from sonant.extraction.sources import Source
-from sonant.inference.surroundings import undisturbed
+from sonant.inference.torch_modes import neutral_torch_modes
 from sonant.models.backbone import Backbone
 
 OnError = Literal["raise", "skip"]
@@ -66,8 +66,8 @@ class Engine:
     """An engine that runs one model, copied to every device, over recordings.
 
     Args:
-        backbones: the same model on each device, in evaluation mode (`sonant.inference.prepare` makes them fast); their
-            sizes and rates are read from the first.
+        backbones: the same model on each device, in evaluation mode, from `sonant.inference.optimize`; their sizes and
+            rates are read from the first.
     """
 
     def __init__(self, backbones: Sequence[Backbone]) -> None:
@@ -137,7 +137,7 @@ class Engine:
             run = _Run(self, forward, request, windowing, sink, on_error, progress)
 
             def work(job: Job) -> list[Outcome]:
-                with undisturbed():
+                with neutral_torch_modes():
                     return run.job(job, sources)
 
             return work

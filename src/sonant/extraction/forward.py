@@ -12,7 +12,7 @@ from sonant.errors import ConfigurationError, NonFiniteStates
 from sonant.extraction.batching import split, usual_batch_seconds
 from sonant.extraction.finiteness import are_finite, non_finite
 from sonant.extraction.request import Layer
-from sonant.inference.surroundings import undisturbed
+from sonant.inference.torch_modes import neutral_torch_modes
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone, Encoded
@@ -75,7 +75,7 @@ class Forward:
         """Run one forward pass; return None if it did not fit into memory."""
         wanted = {layer for clip in clips for layer in clip.layers}
         try:
-            with undisturbed():
+            with neutral_torch_modes():
                 speech = Packed.pack(torch.from_numpy(np.ascontiguousarray(clip.samples)) for clip in clips)
                 speech = speech.with_values(speech.values.to(self.backbone.device, self.backbone.waveform_dtype))
                 encoded = self.backbone(speech, layers=wanted, statistics=statistics)

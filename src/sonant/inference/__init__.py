@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from sonant.inference.precision import PRECISIONS, Precision
 
 if TYPE_CHECKING:
-    from sonant.inference.preparation import PreparedCopies, checked_precision, prepare
+    from sonant.inference.optimization import OptimizedCopies, checked_precision, optimize
 
-__all__ = ["PRECISIONS", "Precision", "PreparedCopies", "checked_precision", "prepare"]
+__all__ = ["PRECISIONS", "OptimizedCopies", "Precision", "checked_precision", "optimize"]
 
 
 def __getattr__(name: str) -> object:
     if name in __all__:
-        from sonant.inference import preparation
+        from sonant.inference import optimization
 
-        return getattr(preparation, name)
+        return getattr(optimization, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")

@@ -1,4 +1,4 @@
-"""The adapters in the layers of a prepared copy, brought to those of its model without preparing the rest anew."""
+"""Update of the adapters in an optimized copy from those of its model; the rest of the copy stays."""
 
 import torch
 from torch import nn
@@ -11,9 +11,9 @@ PARTS = ("norm", "inner", "outer")
 
 
 @torch.no_grad()
-def follow(prepared: Backbone, backbone: Backbone) -> bool:
-    """Write the adapters of a model into those of a copy; False, with the copy half done, where that cannot be."""
-    pairs = list(zip(_adapters(prepared), _adapters(backbone), strict=False))
+def copy_adapters(optimized: Backbone, backbone: Backbone) -> bool:
+    """Copy the adapters of a model into its optimized copy; False, with the copy half done, where forms differ."""
+    pairs = list(zip(_adapters(optimized), _adapters(backbone), strict=False))
     if not isinstance(backbone, MaskableBackbone) or len(pairs) != backbone.num_layers:
         return False
     for copied, own in pairs:

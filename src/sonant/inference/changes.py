@@ -13,7 +13,7 @@ from types import BuiltinFunctionType, FunctionType, NoneType
 import torch
 from torch import Tensor, nn
 
-from sonant.inference.plain import STANDARD, has_global_hooks, oddity, own_tensors
+from sonant.inference.plain import STANDARD, customization, has_global_hooks, own_tensors
 
 SMALL = 4096  # numbers of a tensor that is read whole
 COMPARED = (int, float, str, tuple, NoneType, FunctionType, BuiltinFunctionType)  # attributes compared by their value
@@ -51,7 +51,7 @@ def _walk(model: nn.Module) -> tuple[list[object], list[Tensor]]:
         if id(module) in seen:
             return
         seen.add(id(module))
-        if oddity(module) is not None:
+        if customization(module) is not None:
             structure.append("as it is")
             return
         own = vars(module)

@@ -8,8 +8,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from sonant.inference.as_it_is import AsItIs, BackboneAsItIs
-from sonant.inference.plain import STANDARD, has_global_hooks, oddity
+from sonant.inference.plain import STANDARD, customization, has_global_hooks
+from sonant.inference.unoptimized import Unoptimized, UnoptimizedBackbone
 from sonant.layers.conv_extractor import ConvLayer
 from sonant.models import Backbone, VQWav2Vec
 
@@ -45,10 +45,10 @@ def plain_copy(backbone: Backbone, dtype: torch.dtype | None = None, device: tor
     """
     place = next(backbone.parameters()).device if device is None else device
     if has_global_hooks():
-        return BackboneAsItIs(_on(place, backbone), "the model (hooks on all modules)")
+        return UnoptimizedBackbone(_on(place, backbone), "the model (hooks on all modules)")
     made = _Copies(dtype, place).of(backbone, "the model")
-    if isinstance(made, AsItIs):
-        return BackboneAsItIs(_on(place, backbone), made.name)
+    if isinstance(made, Unoptimized):
+        return UnoptimizedBackbone(_on(place, backbone), made.name)
     assert isinstance(made, Backbone)
     return made
 
@@ -64,8 +64,11 @@ class _Copies:
     def of(self, module: nn.Module, name: str) -> nn.Module:
         """Return the copy of a module, the same one for a module that stands in several places."""
         if id(module) not in self._modules:
-            odd = oddity(module)
-            made = self._shell(module, name) if odd is None else AsItIs(_on(self._device, module), f"{name} ({odd})")
+            reason = customization(module)
+            if reason is None:
+                made = self._shell(module, name)
+            else:
+                made = Unoptimized(_on(self._device, module), f"{name} ({reason})")
             self._modules[id(module)] = made
         return self._modules[id(module)]
 
@@ -79,8 +82,8 @@ class _Copies:
             key: None if child is None else self.of(child, f"{name}.{key}")
             for key, child in module._modules.items()  # noqa: SLF001
         }
-        if isinstance(module, INSEPARABLE) and any(isinstance(child, AsItIs) for child in made.children()):
-            return AsItIs(_on(self._device, module), f"{name} (something inside it)")
+        if isinstance(module, INSEPARABLE) and any(isinstance(child, Unoptimized) for child in made.children()):
+            return Unoptimized(_on(self._device, module), f"{name} (something inside it)")
         for kind in ("_parameters", "_buffers"):
             own = vars(module)[kind].items()
             setattr(made, kind, {key: None if tensor is None else self._tensor(tensor) for key, tensor in own})
@@ -107,7 +110,7 @@ def _replace(
     module: nn.Module, replacement: Callable[[nn.Module], nn.Module | None], known: dict[int, nn.Module]
 ) -> None:
     for name, child in module._modules.items():  # noqa: SLF001 - `named_children` leaves out what it has named before
-        if child is None or isinstance(child, AsItIs):
+        if child is None or isinstance(child, Unoptimized):
             continue
         if id(child) not in known:
             block = replacement(child)

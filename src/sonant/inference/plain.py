@@ -88,7 +88,7 @@ def has_global_hooks() -> bool:
     return any(getattr(torch_module, name) for name in GLOBAL_HOOKS)
 
 
-def oddity(module: nn.Module) -> str | None:
+def customization(module: nn.Module) -> str | None:
     """Return what a module, apart from those inside it, has that its class does not say; None for one that is plain."""
     kind, own = type(module), vars(module)
     if kind not in KNOWN:
@@ -104,12 +104,12 @@ def oddity(module: nn.Module) -> str | None:
     return None
 
 
-def oddities(model: nn.Module) -> list[str]:
+def customizations(model: nn.Module) -> list[str]:
     """The modules of a model that are not plain, by name, each with the reason."""
     if has_global_hooks():
         return ["hooks on all modules"]
-    found = ((name or "the model", oddity(module)) for name, module in model.named_modules())
-    return [f"{name} ({odd})" for name, odd in found if odd is not None]
+    found = ((name or "the model", customization(module)) for name, module in model.named_modules())
+    return [f"{name} ({reason})" for name, reason in found if reason is not None]
 
 
 def own_tensors(module: nn.Module) -> list[Tensor]:

@@ -20,11 +20,11 @@ from sonant.inference.cpu.arithmetic import (
     fastest,
     measured,
 )
-from sonant.inference.cpu.extractor import PreparedExtractor
-from sonant.inference.cpu.linear import IntegerProduct, PreparedFeedForward, PreparedLinear
+from sonant.inference.cpu.extractor import CpuExtractor
+from sonant.inference.cpu.linear import CpuFeedForward, CpuLinear, IntegerProduct
 from sonant.inference.cpu.timing import time_ratio
 from sonant.inference.int8.check import near
-from sonant.inference.int8.preparation import prepare_int8
+from sonant.inference.int8.optimization import optimize_in_int8
 from sonant.layers.packed import Packed
 from sonant.models import W2vBERT2Config, WavLMConfig, build
 from sonant.models.catalog import find
@@ -99,16 +99,16 @@ def test_integers_have_to_gain_on_the_faster_of_the_floats() -> None:
 def test_a_model_is_computed_in_what_was_found(config, rest) -> None:
     torch.manual_seed(0)
     backbone = exaggerate(build(config))
-    ready = prepare_int8(backbone, rest)
+    ready = optimize_in_int8(backbone, rest)
     dtype = getattr(torch, rest.linear)
     for part in ready.modules():
         match part:
-            case PreparedLinear():
+            case CpuLinear():
                 assert (part.precision, part.dtype) == (rest.linear, dtype)
-            case PreparedFeedForward():
+            case CpuFeedForward():
                 assert isinstance(part.inner, IntegerProduct)
                 assert part.dtype == part.outer.dtype == dtype
-            case PreparedExtractor():
+            case CpuExtractor():
                 assert {layer.dtype for layer in part.rest if hasattr(layer, "dtype")} <= {dtype}
     speech = Packed.pack([torch.randn(8000), torch.randn(3000)])
     with torch.no_grad():

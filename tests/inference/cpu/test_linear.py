@@ -1,4 +1,4 @@
-"""Prepared linear layers give what torch's give, by whichever product was found to be faster."""
+"""Optimized linear layers give what torch's give, by whichever product was found to be faster."""
 
 import copy
 import pickle
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sonant.errors import ConfigurationError
 from sonant.inference.cpu import linear
-from sonant.inference.cpu.linear import PlainProduct, PreparedFeedForward, PreparedLinear, ReorderedProduct
+from sonant.inference.cpu.linear import CpuFeedForward, CpuLinear, OneDNNProduct, PlainProduct
 from sonant.layers.kernels.activations import activation
 from sonant.layers.transformer import FeedForward
 from tests.inference.cpu.reordering import can_reorder
@@ -47,7 +47,7 @@ def off(given: Tensor, expected: Tensor) -> float:
 def test_equals_torch(precision, shape, name) -> None:
     x, weight, bias = tensors(*shape)
     for b in (bias, None):
-        given = PreparedLinear(weight, b, precision=precision, activation=name)(x)
+        given = CpuLinear(weight, b, precision=precision, activation=name)(x)
         expected = F.linear(x.double(), weight.double(), None if b is None else b.double())
         expected = expected if name is None else activation(name)(expected)
         assert given.dtype == getattr(torch, precision)
@@ -62,7 +62,7 @@ def test_feed_forward_equals_the_module(precision, rows) -> None:
     x = torch.randn(rows, 48)
     with torch.no_grad():
         expected = block(x)
-    given = PreparedFeedForward(block, precision=precision)(x)
+    given = CpuFeedForward(block, precision=precision)(x)
     assert given.shape == expected.shape
     assert given.dtype == getattr(torch, precision)
     assert rows == 0 or off(given, expected) <= TOLERANCE[precision]
@@ -72,23 +72,23 @@ def test_feed_forward_equals_the_module(precision, rows) -> None:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_rows_may_lie_anyhow_and_in_either_type(precision, given) -> None:
     x, weight, bias = tensors(40, 24, 56)
-    prepared = PreparedLinear(weight.T.contiguous().T, bias, precision=precision)
+    optimized = CpuLinear(weight.T.contiguous().T, bias, precision=precision)
     x = x.to(given)
     for rows in (x.T.contiguous().T, x.flip(0), x[::3], x[:1].expand(9, 24), x[:, None].expand(40, 2, 24)[:, 1], x[:0]):
-        result = prepared(rows)
+        result = optimized(rows)
         assert result.dtype == getattr(torch, precision)
-        torch.testing.assert_close(result, prepared(rows.contiguous()), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(result, optimized(rows.contiguous()), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_spoilt_row_spoils_no_other(precision) -> None:
     x, weight, bias = tensors(9, 24, 56)
-    prepared = PreparedLinear(weight, bias, precision=precision, activation="gelu")
+    optimized = CpuLinear(weight, bias, precision=precision, activation="gelu")
     spoilt = x.clone()
     spoilt[3, 5], spoilt[6] = float("nan"), 1e30
-    given, sound = prepared(spoilt), torch.tensor([0, 1, 2, 4, 5, 7, 8])
+    given, sound = optimized(spoilt), torch.tensor([0, 1, 2, 4, 5, 7, 8])
     assert given[3].isnan().all()
-    assert torch.equal(given[sound], prepared(x)[sound])
+    assert torch.equal(given[sound], optimized(x)[sound])
     assert given[6].isfinite().all()
 
 
@@ -96,21 +96,21 @@ def test_a_spoilt_row_spoils_no_other(precision) -> None:
 def test_neither_training_nor_another_type_changes_it(precision) -> None:
     x, weight, bias = tensors(9, 24, 56)
     weight, bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias)
-    prepared = PreparedLinear(weight, bias, precision=precision)
-    expected = prepared(x)
+    optimized = CpuLinear(weight, bias, precision=precision)
+    expected = optimized(x)
     assert not expected.requires_grad
-    for moved in (copy.deepcopy(prepared), copy.deepcopy(prepared).to(torch.float64), prepared.train().half()):
+    for moved in (copy.deepcopy(optimized), copy.deepcopy(optimized).to(torch.float64), optimized.train().half()):
         assert torch.equal(moved(x), expected)
     with torch.inference_mode():
-        assert torch.equal(PreparedLinear(weight, bias, precision=precision)(x), expected)
+        assert torch.equal(CpuLinear(weight, bias, precision=precision)(x), expected)
 
 
 def test_reordered_weights_are_not_saved(path) -> None:
-    prepared = PreparedLinear(*tensors(1, 24, 56)[1:], precision="float32")
-    assert not prepared.state_dict()
+    optimized = CpuLinear(*tensors(1, 24, 56)[1:], precision="float32")
+    assert not optimized.state_dict()
     if path:
-        with pytest.raises(ConfigurationError, match="prepare that anew"):
-            pickle.dumps(prepared)
+        with pytest.raises(ConfigurationError, match="optimize that again"):
+            pickle.dumps(optimized)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -121,7 +121,7 @@ def test_reordered_weights_are_tried_before_they_are_used(precision, trouble, mo
     monkeypatch.setattr(linear, "seconds", lambda *calls: [2.0, 1.0])
     assert choose(precision) == can_reorder(precision)
 
-    def call(self: ReorderedProduct, x: Tensor) -> Tensor:
+    def call(self: OneDNNProduct, x: Tensor) -> Tensor:
         match trouble:
             case "missing":
                 return torch.ops.mkldnn._no_such_operator(x)
@@ -130,7 +130,7 @@ def test_reordered_weights_are_tried_before_they_are_used(precision, trouble, mo
             case _:
                 return torch.full((x.shape[0], 768), float("nan"))
 
-    monkeypatch.setattr(ReorderedProduct, "__call__", call)
+    monkeypatch.setattr(OneDNNProduct, "__call__", call)
     assert not choose(precision)
 
 
@@ -140,8 +140,8 @@ def test_the_faster_is_taken(monkeypatch) -> None:
         monkeypatch.setattr(linear, "seconds", lambda *calls, times=times: times)
         assert linear.reordered_is_faster.__wrapped__("float32") == expected
         monkeypatch.setattr(linear, "reordered_is_faster", lambda _, expected=expected: expected)
-        kind = ReorderedProduct if expected else PlainProduct
-        assert isinstance(PreparedLinear(*tensors(1, 24, 56)[1:], precision="float32").product, kind)
+        kind = OneDNNProduct if expected else PlainProduct
+        assert isinstance(CpuLinear(*tensors(1, 24, 56)[1:], precision="float32").product, kind)
         monkeypatch.undo()
 
 
@@ -172,7 +172,7 @@ def in_steps(x: Tensor) -> tuple[Tensor, Tensor]:
 def test_integer_products_are_exact(shape, name) -> None:
     x, weight, bias = tensors(*shape)
     for b, beside in ((bias, "bfloat16"), (None, "bfloat16"), (bias, "float32")):
-        given = PreparedLinear(weight, b, precision="int8", beside=beside, activation=name)(x)
+        given = CpuLinear(weight, b, precision="int8", beside=beside, activation=name)(x)
         (rows, row_steps), (columns, column_steps) = in_steps(x.double()), in_steps(weight.double())
         expected = (rows @ columns.T) * row_steps * column_steps.T + (0 if b is None else b)
         expected = expected if name is None else activation(name)(expected)
@@ -191,19 +191,19 @@ def test_feed_forward_in_integers_is_near_the_module(rows, beside) -> None:
     x[rows // 2 :: 7] = 0
     with torch.no_grad():
         expected = block(x)
-    prepared = PreparedFeedForward(block, precision="int8", beside=beside)
-    given = prepared(x)
+    optimized = CpuFeedForward(block, precision="int8", beside=beside)
+    given = optimized(x)
     assert given.shape == expected.shape
     assert given.dtype == getattr(torch, beside)
     assert rows == 0 or off(given, expected) <= 0.02
-    assert torch.equal(copy.deepcopy(prepared)(x), given)
+    assert torch.equal(copy.deepcopy(optimized)(x), given)
 
 
 def test_a_row_in_integers_heeds_itself_alone() -> None:
     torch.manual_seed(0)
-    prepared, x = PreparedFeedForward(FeedForward(48, 96), precision="int8"), torch.randn(2000, 48)
+    optimized, x = CpuFeedForward(FeedForward(48, 96), precision="int8"), torch.randn(2000, 48)
     x[30, 5], x[40] = torch.nan, 1e30
-    whole = prepared(x)
+    whole = optimized(x)
     assert whole.isnan().any(1).nonzero().tolist() == [[30]]
     for rows in (slice(0, 30), slice(31, 40), slice(41, 2000), slice(1999, 2000)):
-        assert torch.equal(prepared(x[rows]), whole[rows])
+        assert torch.equal(optimized(x[rows]), whole[rows])

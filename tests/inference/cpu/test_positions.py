@@ -1,15 +1,15 @@
-"""The prepared convolutions over frames give what the plain modules give."""
+"""The optimized convolutions over frames give what the plain modules give."""
 
 import pytest
 import torch
 
-from sonant.inference.cpu import few_sizes, linear
 from sonant.inference.cpu import grouped_convolution as grouped
+from sonant.inference.cpu import linear, shape_buckets
 from sonant.inference.cpu.positions import (
-    PreparedBatchNormPositions,
-    PreparedConvModule,
-    PreparedConvPositions,
-    PreparedStackedPositions,
+    CpuBatchNormPositions,
+    CpuConvModule,
+    CpuConvPositions,
+    CpuStackedPositions,
 )
 from sonant.layers.conformer import ConvModule
 from sonant.layers.packed import Packed
@@ -58,7 +58,7 @@ def operators(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(
         grouped, "reordered_serves", lambda precision: request.param == "reordered" and can_reorder(precision)
     )
-    monkeypatch.setattr(few_sizes, "LARGEST_BLOCK", 64)
+    monkeypatch.setattr(shape_buckets, "LARGEST_BLOCK", 64)
     return str(request.param)
 
 
@@ -68,11 +68,11 @@ def operators(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 def test_positions_of_the_plain_module(kernel: int, groups: int, sizes: list[int]) -> None:
     plain = positions(kernel, groups)
     frames = Packed.pack([torch.randn(size, 24) for size in sizes])
-    torch.testing.assert_close(PreparedConvPositions(plain)(frames), plain(frames), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(CpuConvPositions(plain)(frames), plain(frames), rtol=1e-5, atol=1e-5)
     normed = batch_norm_positions(kernel, groups)
-    torch.testing.assert_close(PreparedBatchNormPositions(normed)(frames), normed(frames), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(CpuBatchNormPositions(normed)(frames), normed(frames), rtol=1e-5, atol=1e-5)
     stacked = StackedPositions(24, depth=3, kernel=kernel, groups=groups).requires_grad_(requires_grad=False)
-    torch.testing.assert_close(PreparedStackedPositions(stacked)(frames), stacked(frames), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(CpuStackedPositions(stacked)(frames), stacked(frames), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.usefixtures("operators")
@@ -80,31 +80,31 @@ def test_positions_of_the_plain_module(kernel: int, groups: int, sizes: list[int
 def test_conv_module_of_the_plain_one(sizes: list[int]) -> None:
     plain = conv_module()
     frames = Packed.pack([torch.randn(size, 24) for size in sizes])
-    torch.testing.assert_close(PreparedConvModule(plain)(frames), plain(frames), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(CpuConvModule(plain)(frames), plain(frames), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.usefixtures("operators")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_clip_does_not_depend_on_its_batch(precision: str) -> None:
     clips = [torch.randn(30, 24), torch.full((25, 24), float("nan")), torch.randn(1, 24), torch.randn(90, 24)]
-    for prepared in (
-        PreparedConvPositions(positions(), precision=precision),
-        PreparedConvModule(conv_module(), precision=precision),
+    for optimized in (
+        CpuConvPositions(positions(), precision=precision),
+        CpuConvModule(conv_module(), precision=precision),
     ):
         together = Packed.pack(clips)
-        for clip, made in zip(clips, together.with_values(prepared(together)), strict=True):
-            torch.testing.assert_close(made, prepared(Packed.pack([clip])), equal_nan=True)
+        for clip, made in zip(clips, together.with_values(optimized(together)), strict=True):
+            torch.testing.assert_close(made, optimized(Packed.pack([clip])), equal_nan=True)
             assert bool(made.isnan().any()) == bool(clip.isnan().any())
 
 
 @pytest.mark.usefixtures("operators")
 def test_bfloat16_keeps_the_direction_of_every_frame() -> None:
     frames = Packed.pack([torch.randn(size, 24) for size in (3, 70)])
-    for plain, prepared in (
-        (positions(), PreparedConvPositions(positions(), precision="bfloat16")),
-        (conv_module(), PreparedConvModule(conv_module(), precision="bfloat16")),
+    for plain, optimized in (
+        (positions(), CpuConvPositions(positions(), precision="bfloat16")),
+        (conv_module(), CpuConvModule(conv_module(), precision="bfloat16")),
     ):
-        assert torch.cosine_similarity(prepared(frames).float(), plain(frames)).min() > 0.9995
+        assert torch.cosine_similarity(optimized(frames).float(), plain(frames)).min() > 0.9995
 
 
 @pytest.mark.usefixtures("operators")
@@ -112,15 +112,15 @@ def test_input_that_is_not_contiguous() -> None:
     wide = torch.randn(50, 48)[:, ::2]
     frames, dense = Packed.pack([wide]), Packed.pack([wide.contiguous()])
     frames = frames.with_values(wide)
-    for prepared in (PreparedConvPositions(positions()), PreparedConvModule(conv_module())):
-        torch.testing.assert_close(prepared(frames), prepared(dense))
+    for optimized in (CpuConvPositions(positions()), CpuConvModule(conv_module())):
+        torch.testing.assert_close(optimized(frames), optimized(dense))
 
 
 def test_the_longest_tile_in_use() -> None:
     plain = positions()
     for size in (511, 512, 513, 1025):
         frames = Packed.pack([torch.randn(size, 24)])
-        torch.testing.assert_close(PreparedConvPositions(plain)(frames), plain(frames), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(CpuConvPositions(plain)(frames), plain(frames), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("operator", ["_reorder_convolution_weight", "_convolution_pointwise"])
@@ -134,16 +134,16 @@ def test_without_the_private_operators(monkeypatch: pytest.MonkeyPatch, operator
     with monkeypatch.context() as without:
         without.setattr(torch.ops.mkldnn, operator, refuses, raising=False)
         assert not grouped.reordered_serves("float32")
-        prepared = PreparedConvPositions(positions(), precision="bfloat16")
-        assert isinstance(prepared.convolution.convolve, grouped.PlainConvolution)
+        optimized = CpuConvPositions(positions(), precision="bfloat16")
+        assert isinstance(optimized.convolution.convolve, grouped.PlainConvolution)
         frames = Packed.pack([torch.randn(33, 24)])
-        torch.testing.assert_close(prepared(frames), positions()(frames), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(optimized(frames), positions()(frames), rtol=1e-5, atol=1e-5)
     grouped.reordered_serves.cache_clear()
 
 
 def test_a_wrong_result_is_not_relied_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = grouped.ReorderedConvolution.__call__
-    monkeypatch.setattr(grouped.ReorderedConvolution, "__call__", lambda self, rows: right(self, rows) * 1.01)
+    right = grouped.OneDNNConvolution.__call__
+    monkeypatch.setattr(grouped.OneDNNConvolution, "__call__", lambda self, rows: right(self, rows) * 1.01)
     grouped.reordered_serves.cache_clear()
     assert not grouped.reordered_serves("float32")
     grouped.reordered_serves.cache_clear()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sonant.extraction.speaker_vectors import OverTime
-from sonant.inference.cuda import prepare_cuda
+from sonant.inference.cuda import optimize_for_cuda
 from sonant.inference.cuda.exact_float32 import exact_float32
 from sonant.layers.packed import Packed
 from sonant.models import Wav2VecConfig, WavLMConfig, build
@@ -86,16 +86,16 @@ def test_a_thread_that_ends_first_does_not_restore_them_under_another() -> None:
 @pytest.mark.parametrize("config", CONFIGS, ids=["with blocks of its own", "converted"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_model_in_float32_runs_with_exact_products(config: Any, precision: str) -> None:
-    prepared = prepare_cuda(build(config).eval(), precision)
-    speech = Packed.pack([torch.randn(16_000).to(prepared.waveform_dtype)])
+    optimized = optimize_for_cuda(build(config).eval(), precision)
+    speech = Packed.pack([torch.randn(16_000).to(optimized.waveform_dtype)])
     seen, before = [], settings()
-    prepared.extractor.register_forward_pre_hook(lambda *_: seen.append(settings()))
-    prepared(speech)
+    optimized.extractor.register_forward_pre_hook(lambda *_: seen.append(settings()))
+    optimized(speech)
     assert seen == [EXACT if precision == "float32" else before]
     assert settings() == before
-    prepared.extractor.register_forward_pre_hook(lambda *_: 1 // 0)
+    optimized.extractor.register_forward_pre_hook(lambda *_: 1 // 0)
     with pytest.raises(ZeroDivisionError):
-        prepared(speech)
+        optimized(speech)
     assert settings() == before
 
 

@@ -73,7 +73,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[tuple[LocalModel, Compute
     def count(_: torch.nn.Module, args: tuple[Packed]) -> None:
         passes.append(len(args[0]))
 
-    for backbone in encoder.prepared():
+    for backbone in encoder.optimized():
         backbone.register_forward_pre_hook(count)
     yield model, threads, passes
     threads.close()

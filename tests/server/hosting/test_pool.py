@@ -84,7 +84,7 @@ def test_a_model_says_what_it_is(tmp_path: Path) -> None:
         encoder = model.encoder
         assert (model.dim, model.num_layers, model.frame_rate, model.sampling_rate) == (16, 2, 50.0, 16_000)
         assert [model.num_frames(samples) for samples in (0, 399, 400, 719, 720)] == [0, 0, 1, 1, 2]
-        assert model.device == str(encoder.prepared()[0].device)
+        assert model.device == str(encoder.optimized()[0].device)
         assert model.stats.queue_seconds == model.stats.waiting_requests == 0
         assert model.stats.audio_seconds_per_second is not None
         clip = noise(1.2)

@@ -8,20 +8,20 @@ from torch import nn
 
 from sonant.inference.attention import FusedSelfAttention
 from sonant.inference.cpu.arithmetic import FLOAT32, Arithmetic
-from sonant.inference.cpu.causal_context import PreparedCausalLayer
-from sonant.inference.cpu.extractor import PreparedExtractor
-from sonant.inference.cpu.linear import LinearPrecision, PreparedFeedForward, PreparedLinear
+from sonant.inference.cpu.causal_context import CpuCausalLayer
+from sonant.inference.cpu.extractor import CpuExtractor
+from sonant.inference.cpu.linear import CpuFeedForward, CpuLinear, LinearPrecision
 from sonant.inference.cpu.positions import (
-    PreparedBatchNormPositions,
-    PreparedCenteredConvModule,
-    PreparedConvModule,
-    PreparedConvPositions,
-    PreparedStackedPositions,
+    CpuBatchNormPositions,
+    CpuCenteredConvModule,
+    CpuConvModule,
+    CpuConvPositions,
+    CpuStackedPositions,
 )
 from sonant.inference.cpu.smoothing import Peaks
 from sonant.inference.modules import plain_copy, replace_blocks
-from sonant.inference.parts import is_whole
 from sonant.inference.relative_attention import FusedRelativeAttention, FusedRotaryAttention
+from sonant.inference.structure import has_expected_parts
 from sonant.layers.attention import SelfAttention
 from sonant.layers.causal_context import CausalLayer
 from sonant.layers.conformer import CenteredConvModule, ConvModule
@@ -33,27 +33,27 @@ from sonant.models import Backbone, VQWav2Vec
 
 
 @torch.no_grad()
-def prepare_cpu(
+def optimize_for_cpu(
     backbone: Backbone, arithmetic: Arithmetic = FLOAT32, integers: Mapping[str, Peaks] | None = None
 ) -> Backbone:
-    """`prepare`, for a CPU.
+    """`optimize`, for a CPU.
 
     Args:
         arithmetic: of each kind of product, whether that is fast here or not.
         integers: the feed-forward and attention blocks, by name, whose products are of integers of eight bits.
     """
-    prepared = plain_copy(backbone, torch.float32, torch.device("cpu"))
-    chosen = {prepared.get_submodule(name): peaks for name, peaks in (integers or {}).items()}
+    optimized = plain_copy(backbone, torch.float32, torch.device("cpu"))
+    chosen = {optimized.get_submodule(name): peaks for name, peaks in (integers or {}).items()}
 
     def replacement(block: nn.Module) -> nn.Module | None:
-        return prepared_block(block, arithmetic, chosen.get(block))
+        return optimized_block(block, arithmetic, chosen.get(block))
 
-    if replacement(prepared) is None:
-        replace_blocks(prepared, replacement)
-    return prepared
+    if replacement(optimized) is None:
+        replace_blocks(optimized, replacement)
+    return optimized
 
 
-def prepared_block(block: nn.Module, arithmetic: Arithmetic, integers: Peaks | None = None) -> nn.Module | None:  # noqa: C901, PLR0911  one line for each kind
+def optimized_block(block: nn.Module, arithmetic: Arithmetic, integers: Peaks | None = None) -> nn.Module | None:  # noqa: C901, PLR0911  one line for each kind
     """The faster form of a block of a plain copy; None where there is none.
 
     Args:
@@ -61,23 +61,23 @@ def prepared_block(block: nn.Module, arithmetic: Arithmetic, integers: Peaks | N
     """
     linear: LinearPrecision = arithmetic.linear if integers is None else "int8"
     beside = arithmetic.linear
-    make_float = partial(PreparedLinear, precision=arithmetic.linear)
+    make_float = partial(CpuLinear, precision=arithmetic.linear)
     match block:
         case VQWav2Vec():  # rounding would change codes, not only their last digits
-            replace_blocks(block, partial(prepared_block, arithmetic=FLOAT32))
+            replace_blocks(block, partial(optimized_block, arithmetic=FLOAT32))
             return block
-        case _ if not is_whole(block):
+        case _ if not has_expected_parts(block):
             return None
         case ConvExtractor():
-            return PreparedExtractor(block, precision=arithmetic.convolution)
+            return CpuExtractor(block, precision=arithmetic.convolution)
         case ConvPositions():
-            return PreparedConvPositions(block, precision=arithmetic.grouped)
+            return CpuConvPositions(block, precision=arithmetic.grouped)
         case StackedPositions():
-            return PreparedStackedPositions(block, precision=arithmetic.grouped)
+            return CpuStackedPositions(block, precision=arithmetic.grouped)
         case BatchNormPositions():
-            return PreparedBatchNormPositions(block, precision=arithmetic.grouped)
+            return CpuBatchNormPositions(block, precision=arithmetic.grouped)
         case SelfAttention():
-            make = partial(PreparedLinear, precision=linear, beside=beside)
+            make = partial(CpuLinear, precision=linear, beside=beside)
             first, second = integers or (None, None)
             return FusedSelfAttention(block, partial(make, peaks=first), partial(make, peaks=second))
         case RelativeAttention():
@@ -85,11 +85,11 @@ def prepared_block(block: nn.Module, arithmetic: Arithmetic, integers: Peaks | N
         case RotaryAttention():
             return FusedRotaryAttention(block, make_float)
         case FeedForward():
-            return PreparedFeedForward(block, precision=linear, beside=beside, peaks=integers)
+            return CpuFeedForward(block, precision=linear, beside=beside, peaks=integers)
         case ConvModule():
-            return PreparedConvModule(block, precision=arithmetic.linear, depthwise=arithmetic.depthwise)
+            return CpuConvModule(block, precision=arithmetic.linear, depthwise=arithmetic.depthwise)
         case CenteredConvModule():
-            return PreparedCenteredConvModule(block, precision=arithmetic.linear, depthwise=arithmetic.depthwise)
+            return CpuCenteredConvModule(block, precision=arithmetic.linear, depthwise=arithmetic.depthwise)
         case CausalLayer():
-            return PreparedCausalLayer(block, precision=arithmetic.convolution)
+            return CpuCausalLayer(block, precision=arithmetic.convolution)
     return None

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from sonant.inference.cpu.convolution import Convolution, PairedConvolution
 from sonant.inference.cpu.grouped_convolution import GroupedConvolution, reordered_serves
 from sonant.inference.cpu.linear import (
+    CpuFeedForward,
+    CpuLinear,
     FloatPrecision,
     LinearPrecision,
-    PreparedFeedForward,
-    PreparedLinear,
     integers_are_exact,
 )
 from sonant.inference.cpu.timing import time_ratio
@@ -112,10 +112,10 @@ def computations(kind: Kind, precision: LinearPrecision) -> Iterator[Computation
     """Products of a kind in a precision, one for each shape: 2 to 600 million operations."""
     draw = partial(torch.randn, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
     if kind == "linear":
-        linear = PreparedLinear(draw(DIM, DIM), draw(DIM), precision=precision, activation="gelu")
+        linear = CpuLinear(draw(DIM, DIM), draw(DIM), precision=precision, activation="gelu")
         yield from (partial(linear, draw(frames, DIM)) for frames in FRAMES)
     elif kind == "feed_forward":
-        block = PreparedFeedForward(_feed_forward(draw), precision=precision)
+        block = CpuFeedForward(_feed_forward(draw), precision=precision)
         yield from (partial(block, draw(frames, DIM)) for frames in FRAMES)
     else:
         assert precision != "int8"

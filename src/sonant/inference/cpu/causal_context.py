@@ -9,7 +9,7 @@ from sonant.layers.causal_context import CausalLayer
 from sonant.layers.packed import Packed
 
 
-class PreparedCausalLayer(nn.Module):
+class CpuCausalLayer(nn.Module):
     """`CausalLayer` without dropout, clip by clip; float32 but for its products."""
 
     def __init__(self, layer: CausalLayer, *, precision: FloatPrecision = "float32") -> None:

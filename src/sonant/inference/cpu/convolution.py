@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from sonant.inference.cpu.few_sizes import filled, step_pieces
 from sonant.inference.cpu.linear import FloatPrecision, linear_product
+from sonant.inference.cpu.shape_buckets import filled, step_pieces
 from sonant.layers.clip_norm import EPS, ClipGroupNorm
 from sonant.layers.conv_extractor import ClipNorm
 from sonant.layers.kernels.activations import Activation, activation
@@ -15,7 +15,7 @@ from sonant.layers.kernels.activations import Activation, activation
 class Convolution(nn.Module):
     """A convolution without padding: a linear map of the windows, which are a view of the rows, and its activation.
 
-    Rows should come in few numbers: see `few_sizes`.
+    Rows should come in few numbers: see `shape_buckets`.
 
     Args:
         weight: (out, in, kernel).

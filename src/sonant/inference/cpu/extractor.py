@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.inference.cpu.convolution import ClipNormed, Convolution, PairedConvolution
-from sonant.inference.cpu.few_sizes import filled, pieces
 from sonant.inference.cpu.linear import FloatPrecision
+from sonant.inference.cpu.shape_buckets import filled, pieces
 from sonant.inference.precision import Precision
 from sonant.layers.clip_statistics import ClipStatistics, ConvStatistics, expected
 from sonant.layers.conv_extractor import (
@@ -29,12 +29,12 @@ from sonant.layers.kernels.activations import Activation
 from sonant.layers.packed import Packed
 
 TILE_FRAMES = 100  # measured: 50 to 200 cost the same; products of fewer are too flat, and more leave the cache
-UNIT_FRAMES = 10  # tiles have a multiple of it, or of half of it below 50: few sizes, see `few_sizes`
+UNIT_FRAMES = 10  # tiles have a multiple of it, or of half of it below 50: few sizes, see `shape_buckets`
 BLOCK_SAMPLES = 1 << 16  # that the statistics of the group norm take in at a time
 PAIRED_STEPS = 8  # steps of a layer in the time of a frame from which on pairing them pays: measured
 
 
-class PreparedExtractor(StridedExtractor):
+class CpuExtractor(StridedExtractor):
     """A `ConvExtractor` optimized for inference: the same frames, in float32 whatever the arithmetic.
 
     In "bfloat16" and "int8" the convolutions multiply in bfloat16, all but the first, which reads samples; norms are in
@@ -49,8 +49,8 @@ class PreparedExtractor(StridedExtractor):
         layers = [cast("ConvLayer", layer) for layer in extractor.layers]
         self.channels = layers[-1].conv.out_channels
         rest: FloatPrecision = "float32" if precision == "float32" else "bfloat16"
-        self.first = self._prepared(0, layers[0], "float32")
-        self.rest = nn.ModuleList(self._prepared(number, layer, rest) for number, layer in enumerate(layers[1:], 1))
+        self.first = self._optimized(0, layers[0], "float32")
+        self.rest = nn.ModuleList(self._optimized(number, layer, rest) for number, layer in enumerate(layers[1:], 1))
 
     def forward(self, speech: Packed, *, statistics: ClipStatistics | None = None) -> Packed:
         """Waveforms (total_samples,) to frames (total_frames, channels).
@@ -85,8 +85,8 @@ class PreparedExtractor(StridedExtractor):
             yield filled(samples[begin : begin + seen], seen), made[start : start + size]
             start += size
 
-    def _prepared(self, number: int, layer: ConvLayer, precision: FloatPrecision) -> nn.Module:
-        """Return a prepared layer: a module from rows (steps, in) to rows (fewer steps, out)."""
+    def _optimized(self, number: int, layer: ConvLayer, precision: FloatPrecision) -> nn.Module:
+        """Return an optimized layer: a module from rows (steps, in) to rows (fewer steps, out)."""
         conv, norm, stride = layer.conv, layer.norm, self.strides[number]
         if self.norm == "group" and isinstance(norm, ClipNorm):
             return GroupNormed(conv, norm, self.activation)

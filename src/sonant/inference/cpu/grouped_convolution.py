@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.inference.cpu.linear import FloatPrecision
-from sonant.inference.cpu.reordered import Reordered
+from sonant.inference.cpu.onednn_layout import OneDNNLayout
 from sonant.inference.cpu.timing import seconds
 from sonant.layers.kernels.activations import Activation, activation
 
@@ -43,7 +43,7 @@ class GroupedConvolution(nn.Module):
         self.kernel = weight.shape[2]
         weight, bias = weight.detach(), None if bias is None else bias.detach()
         self.dtype = torch.bfloat16 if precision == "bfloat16" and reordered_serves("bfloat16") else torch.float32
-        kind = ReorderedConvolution if reordered_serves("float32") else PlainConvolution
+        kind = OneDNNConvolution if reordered_serves("float32") else PlainConvolution
         self.convolve: Convolve = kind(weight.to(self.dtype), bias, groups, activation)
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class PlainConvolution:
         return made if self.activation is None else self.activation(made)
 
 
-class ReorderedConvolution(Reordered):
+class OneDNNConvolution(OneDNNLayout):
     """A grouped convolution by oneDNN, with weights in the order that it prefers here and the activation fused.
 
     Laid out for inputs that are padded already: with padding inside, the order depends on the length, and another
@@ -106,7 +106,7 @@ def reordered_serves(precision: FloatPrecision) -> bool:
     dtype = getattr(torch, precision)
     plain, given = PlainConvolution(weight, None, groups, "gelu"), rows.to(dtype)
     try:
-        reordered = ReorderedConvolution(weight.to(dtype), None, groups, "gelu")
+        reordered = OneDNNConvolution(weight.to(dtype), None, groups, "gelu")
         expected = plain(rows)
         difference = reordered(given).double() - expected
     except (AttributeError, RuntimeError):  # not in this build of torch, or not for this processor

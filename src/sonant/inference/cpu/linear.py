@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.inference.cpu.few_sizes import LARGEST_PIECE, in_pieces
-from sonant.inference.cpu.reordered import Reordered
+from sonant.inference.cpu.onednn_layout import OneDNNLayout
+from sonant.inference.cpu.shape_buckets import LARGEST_PIECE, in_pieces
 from sonant.inference.cpu.smoothing import Peaks, smoothing_factors
 from sonant.inference.cpu.timing import seconds
 from sonant.layers.kernels.activations import Activation, activation
@@ -42,7 +42,7 @@ class PlainProduct:
         return y if self.activation is None else self.activation(y)
 
 
-class ReorderedProduct(Reordered):
+class OneDNNProduct(OneDNNLayout):
     """oneDNN's linear map, with weights in the order that it prefers on this machine and the activation fused."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, name: Activation | None) -> None:
@@ -99,7 +99,7 @@ def linear_product(
     *,
     beside: FloatPrecision = "bfloat16",
     peaks: Tensor | None = None,
-) -> PlainProduct | ReorderedProduct | IntegerProduct:
+) -> PlainProduct | OneDNNProduct | IntegerProduct:
     """Return the fastest product on this machine, for weights (out, in).
 
     Args:
@@ -110,11 +110,11 @@ def linear_product(
     weight, bias = weight.detach().to(dtype), None if bias is None else bias.detach().to(dtype)
     if precision == "int8":
         return IntegerProduct(weight, bias, name, getattr(torch, beside), peaks=peaks)
-    kind = ReorderedProduct if reordered_is_faster(precision) else PlainProduct
+    kind = OneDNNProduct if reordered_is_faster(precision) else PlainProduct
     return kind(weight, bias, name)
 
 
-class PreparedLinear(nn.Module):
+class CpuLinear(nn.Module):
     """A linear map and its activation, if any; it holds no parameters, and its device and type are fixed.
 
     Args:
@@ -146,7 +146,7 @@ class PreparedLinear(nn.Module):
         return f"precision={self.precision!r}"
 
 
-class PreparedFeedForward(nn.Module):
+class CpuFeedForward(nn.Module):
     """Linear, activation, linear, some rows at a time; in "int8" nothing but integers lies between the products."""
 
     def __init__(
@@ -164,7 +164,7 @@ class PreparedFeedForward(nn.Module):
         self.outer = make(block.outer.weight, block.outer.bias, peaks=second)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """(rows, dim) to (rows, dim), typed as by `PreparedLinear`."""
+        """(rows, dim) to (rows, dim), typed as by `CpuLinear`."""
         return in_pieces(self._block, frames)
 
     def _block(self, frames: Tensor) -> Tensor:
@@ -202,7 +202,7 @@ def reordered_is_faster(precision: FloatPrecision) -> bool:
     x, weight, bias = (tensor.to(dtype) for tensor in trial())
     plain = PlainProduct(weight, bias, "gelu")
     try:
-        reordered = ReorderedProduct(weight, bias, "gelu")
+        reordered = OneDNNProduct(weight, bias, "gelu")
         given, expected = reordered(x).double(), plain(x).double()
     except (AttributeError, RuntimeError):  # not in this build of torch, or not for this processor
         return False

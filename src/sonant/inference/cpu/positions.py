@@ -4,15 +4,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.inference.cpu.few_sizes import filled, in_pieces, step_pieces
 from sonant.inference.cpu.grouped_convolution import GroupedConvolution
-from sonant.inference.cpu.linear import FloatPrecision, PreparedLinear
+from sonant.inference.cpu.linear import CpuLinear, FloatPrecision
+from sonant.inference.cpu.shape_buckets import filled, in_pieces, step_pieces
 from sonant.layers.conformer import CenteredConvModule, ConvModule
 from sonant.layers.packed import Packed
 from sonant.layers.positions import BatchNormPositions, ConvPositions, StackedPositions, affine, plain_norm_gelu
 
 
-class PreparedConvPositions(nn.Module):
+class CpuConvPositions(nn.Module):
     """`ConvPositions` with the weight norm folded into the weights."""
 
     def __init__(self, positions: ConvPositions, *, precision: FloatPrecision = "float32") -> None:
@@ -27,7 +27,7 @@ class PreparedConvPositions(nn.Module):
         return _each_clip(self.convolution, frames, self.before, self.after)
 
 
-class PreparedBatchNormPositions(nn.Module):
+class CpuBatchNormPositions(nn.Module):
     """`BatchNormPositions` with the norm's running statistics as one factor and one offset for each channel."""
 
     def __init__(self, positions: BatchNormPositions, *, precision: FloatPrecision = "float32") -> None:
@@ -44,7 +44,7 @@ class PreparedBatchNormPositions(nn.Module):
         return _each_clip(self.convolution, frames.with_values(normed), self.before, self.after)
 
 
-class PreparedStackedPositions(nn.Module):
+class CpuStackedPositions(nn.Module):
     """`StackedPositions`, a convolution after another; the norms between them in float32."""
 
     def __init__(self, positions: StackedPositions, *, precision: FloatPrecision = "float32") -> None:
@@ -65,7 +65,7 @@ class PreparedStackedPositions(nn.Module):
         return x
 
 
-class PreparedConvModule(nn.Module):
+class CpuConvModule(nn.Module):
     """`ConvModule` without dropout.
 
     Args:
@@ -78,22 +78,22 @@ class PreparedConvModule(nn.Module):
     ) -> None:
         super().__init__()
         self.norm, self.depthwise_norm = module.norm, module.depthwise_norm
-        self.inner = PreparedLinear(module.inner.weight, None, precision=precision)
-        self.outer = PreparedLinear(module.outer.weight, None, precision=precision)
+        self.inner = CpuLinear(module.inner.weight, None, precision=precision)
+        self.outer = CpuLinear(module.outer.weight, None, precision=precision)
         dim = module.outer.out_features
         self.depthwise = GroupedConvolution(module.depthwise.weight, None, dim, precision=depthwise)
 
     def forward(self, frames: Packed) -> Tensor:
-        """(total, dim) to (total, dim); typed as by `PreparedLinear`."""
+        """(total, dim) to (total, dim); typed as by `CpuLinear`."""
         gated = in_pieces(lambda rows: F.glu(self.inner(self.norm(rows))), frames.values)
         moved = _each_clip(self.depthwise, frames.with_values(gated), self.depthwise.kernel - 1, 0)
         return in_pieces(lambda rows: self.outer(F.silu(self.depthwise_norm(rows))), moved)
 
 
-class PreparedCenteredConvModule(nn.Module):
+class CpuCenteredConvModule(nn.Module):
     """`CenteredConvModule` without dropout, its batch norm folded into the convolution.
 
-    The arguments are those of `PreparedConvModule`.
+    The arguments are those of `CpuConvModule`.
     """
 
     def __init__(
@@ -105,8 +105,8 @@ class PreparedCenteredConvModule(nn.Module):
     ) -> None:
         super().__init__()
         self.norm = module.norm
-        self.inner = PreparedLinear(module.inner.weight, None, precision=precision)
-        self.outer = PreparedLinear(module.outer.weight, None, precision=precision)
+        self.inner = CpuLinear(module.inner.weight, None, precision=precision)
+        self.outer = CpuLinear(module.outer.weight, None, precision=precision)
         factor, offset = affine(module.batch_norm)
         self.depthwise = GroupedConvolution(
             module.depthwise.weight * factor[:, None, None],
@@ -117,7 +117,7 @@ class PreparedCenteredConvModule(nn.Module):
         )
 
     def forward(self, frames: Packed) -> Tensor:
-        """(total, dim) to (total, dim); typed as by `PreparedLinear`."""
+        """(total, dim) to (total, dim); typed as by `CpuLinear`."""
         gated = in_pieces(lambda rows: F.glu(self.inner(self.norm(rows))), frames.values)
         side = self.depthwise.kernel // 2
         return self.outer(_each_clip(self.depthwise, frames.with_values(gated), side, side))

@@ -18,13 +18,13 @@ from sonant.inference.cuda.blocks import (
     WideNorm,
     cuda_attention,
 )
-from sonant.inference.cuda.encoder import RecordedEncoder
+from sonant.inference.cuda.encoder import GraphedEncoder
 from sonant.inference.cuda.exact_float32 import run_exactly
 from sonant.inference.cuda.extractor import CudaExtractor
 from sonant.inference.modules import plain_copy, replace_blocks
-from sonant.inference.parts import is_whole
 from sonant.inference.precision import Precision
 from sonant.inference.relative_attention import FusedRelativeAttention, FusedRotaryAttention
+from sonant.inference.structure import has_expected_parts
 from sonant.layers.attention import SelfAttention
 from sonant.layers.conformer import CenteredConvModule, ConvModule
 from sonant.layers.conv_extractor import ConvExtractor
@@ -41,30 +41,30 @@ UNDIVIDED = (
 
 
 @torch.no_grad()
-def prepare_cuda(backbone: Backbone, precision: Precision, device: torch.device | None = None) -> Backbone:
-    """A copy of a model for inference on a GPU, that it lies on or another; `sonant.inference.prepare` says more.
+def optimize_for_cuda(backbone: Backbone, precision: Precision, device: torch.device | None = None) -> Backbone:
+    """A copy of a model for inference on a GPU, that it lies on or another; `sonant.inference.optimize` says more.
 
     Where a family has no block of its own here, it is the plain model in that precision. In float32, TF32 is off while
     it runs.
     """
     dtype = getattr(torch, precision)
     if isinstance(backbone, MaskableBackbone):
-        prepared = plain_copy(backbone, torch.float32, device)
-        replace_blocks(prepared, partial(_prepared, dtype=dtype))
+        optimized = plain_copy(backbone, torch.float32, device)
+        replace_blocks(optimized, partial(_optimized, dtype=dtype))
     else:
-        prepared = plain_copy(backbone, dtype, device)
+        optimized = plain_copy(backbone, dtype, device)
     if precision == "float32":
-        run_exactly(prepared)
-    return prepared
+        run_exactly(optimized)
+    return optimized
 
 
-def _prepared(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa: C901, PLR0911, PLR0912  a line for each kind
+def _optimized(block: nn.Module, dtype: torch.dtype) -> nn.Module | None:  # noqa: C901, PLR0911, PLR0912  a line for each kind
     match block:
         case TransformerEncoder():
-            replace_blocks(block, partial(_prepared, dtype=dtype))
+            replace_blocks(block, partial(_optimized, dtype=dtype))
             is_whole_stack = block.layers and all(isinstance(layer, CudaTransformerLayer) for layer in block.layers)
-            return RecordedEncoder(block) if is_whole_stack else block
-        case _ if not is_whole(block):  # a block of several types of numbers may not work: all of it in float32
+            return GraphedEncoder(block) if is_whole_stack else block
+        case _ if not has_expected_parts(block):  # of mixed number types it may not work: all in float32
             return block if type(block) in UNDIVIDED else None
         case TransformerLayer():
             return CudaTransformerLayer(block, dtype)

@@ -1,4 +1,4 @@
-"""A Transformer encoder for a GPU: with little speech, launching kernels takes longer than running them."""
+"""A Transformer encoder for a GPU, whose layers are captured in CUDA graphs for short inputs."""
 
 from collections.abc import Collection
 
@@ -7,29 +7,30 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.inference.attention import FusedSelfAttention
-from sonant.inference.cuda.recording import Recordings
+from sonant.inference.cuda.graphs import GraphCache
 from sonant.layers.kernels.device import current_device
 from sonant.layers.kernels.triton_attention import MAX_HEAD_DIM
 from sonant.layers.kernels.triton_blocks import ENTRY, block_table, serves
 from sonant.layers.packed import Packed
 from sonant.layers.transformer import TransformerEncoder
 
-FEW_FRAMES = 4096  # up to 80 s launching kernels takes longer than running them: they are recorded
-BUCKET = 256  # frames that a recorded size is a multiple of
-MAX_RECORDINGS = 16  # of one model; the one unused for longest goes first
-SPARE_ENTRIES = 32  # of a recording's block table, beyond those that its frames fill: clips end where they end
+FEW_FRAMES = 4096  # up to 80 s launching kernels takes longer than running them: they are captured
+BUCKET = 256  # frames that a captured size is a multiple of
+MAX_GRAPHS = 16  # of one model; the one unused for longest goes first
+SPARE_ENTRIES = 32  # of a graph's block table, beyond those that its frames fill: clips end where they end
 
 
-class RecordedEncoder(nn.Module):
-    """A Transformer encoder whose layers, for little speech, are launched all at once.
+class GraphedEncoder(nn.Module):
+    """A Transformer encoder whose layers are one launch for up to `FEW_FRAMES` frames.
 
-    Their kernels are recorded once for a size, and replayed for whatever clips fill it: frames are filled up to the
-    size by a clip of zeros, and which rows are a clip is data of the kernels. No clip's states change by that.
+    A CUDA graph is captured once for a number of frames, and replayed for any clips that fill it: frames are filled up
+    to a multiple of `BUCKET` by a clip of zeros, and the block table, which says which rows are a clip, is an input of
+    the graph. The states of the clips do not change.
     """
 
     def __init__(self, encoder: TransformerEncoder) -> None:
         super().__init__()
-        self.encoder, self.recordings = encoder, Recordings(MAX_RECORDINGS)
+        self.encoder, self.graphs = encoder, GraphCache(MAX_GRAPHS)
         self._tables: dict[int, Tensor] = {}
         attention = encoder.layers[0].attention
         assert isinstance(attention, FusedSelfAttention)
@@ -52,19 +53,19 @@ class RecordedEncoder(nn.Module):
         if few and (fill := -total % BUCKET):
             x, sizes = F.pad(x, (0, 0, 0, fill)), [*sizes, fill]
         table = self._table(len(x) if few else max(sizes), keep=few)
-        blocks = _block_table(sizes, x) if few and recordable(x, self.head_dim) else None
+        blocks = _block_table(sizes, x) if few and can_capture(x, self.head_dim) else None
         if blocks is None:
             states = through(x, sizes, *table)
         else:
             key = (len(x), *numbers, last)
-            states = self.recordings.run(key, lambda inputs: through(*inputs), [x, blocks, *table])
+            states = self.graphs.run(key, lambda inputs: through(*inputs), [x, blocks, *table])
         states = [state[:total] for state in states]
         return dict(zip(numbers, states, strict=False)), states[-1] if last else None
 
     def _table(self, reach: int, *, keep: bool) -> list[Tensor]:
         """Return the position bias of each head up to `reach` frames, and the `ENTRY` beyond that kernels read.
 
-        That of a recorded size is kept; an empty list where there is no bias.
+        That of a captured size is kept; an empty list where there is no bias.
         """
         positions = self.encoder.relative_positions
         if positions is None:
@@ -77,8 +78,8 @@ class RecordedEncoder(nn.Module):
         return [table]
 
 
-def recordable(x: Tensor, head_dim: int) -> bool:
-    """Return whether attention over frames there is a kernel that a block table steers, and nobody else records it."""
+def can_capture(x: Tensor, head_dim: int) -> bool:
+    """Return whether attention on the device of `x` is a kernel with a block table, and no graph is being captured."""
     if not serves(x.device) or head_dim > MAX_HEAD_DIM:
         return False
     with current_device(x.device):  # whose current stream is asked about

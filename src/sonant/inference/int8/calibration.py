@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sonant.inference.cpu import prepared_block
+from sonant.inference.cpu import optimized_block
 from sonant.inference.cpu.arithmetic import Arithmetic
 from sonant.inference.cpu.smoothing import Peaks
 from sonant.inference.int8.check import equalized
 from sonant.inference.int8.probe import probe_clips
 from sonant.inference.modules import plain_copy, replace_blocks
-from sonant.inference.parts import is_whole
+from sonant.inference.structure import has_expected_parts
 from sonant.layers.attention import SelfAttention
 from sonant.layers.packed import Packed
 from sonant.layers.transformer import FeedForward
@@ -72,7 +72,7 @@ def harm(calibration: Calibration, arithmetic: Arithmetic) -> dict[str, float]:
 
     def compare(block: Block, args: tuple[Any, ...], output: Tensor) -> None:
         name = blocks[block]
-        in_integers = prepared_block(block, arithmetic, calibration.peaks[name])
+        in_integers = optimized_block(block, arithmetic, calibration.peaks[name])
         assert in_integers is not None
         given, expected = equalized(in_integers(*args), output)
         worst = ((given - expected).norm(dim=1) / expected.norm(dim=1)).max()
@@ -102,7 +102,7 @@ def _blocks(model: Backbone) -> dict[str, Block]:
         match block:
             case VQWav2Vec():
                 return block  # and nothing inside it
-            case FeedForward() | SelfAttention() if group_of(block) in model.int8_groups and is_whole(block):
+            case FeedForward() | SelfAttention() if group_of(block) in model.int8_groups and has_expected_parts(block):
                 found[names[id(block)]] = block
         return None
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from sonant.inference.cpu.arithmetic import as_asked
 from sonant.inference.int8.calibration import group_of
 from sonant.inference.int8.check import near
-from sonant.inference.int8.preparation import integer_form
+from sonant.inference.int8.optimization import integer_form
 from sonant.inference.modules import shared_copy
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
@@ -34,6 +34,6 @@ def passing_groups(backbone: Backbone, clips: Iterable[Tensor]) -> tuple[LinearG
         trial.int8_groups = (*groups, group)
         form = integer_form(trial, as_asked("int8"))
         used = any(group_of(trial.get_submodule(name)) == group for name in form.integers)
-        if used and near(form.prepared(speech), expected):
+        if used and near(form.optimized(speech), expected):
             groups = (*groups, group)
     return groups

@@ -27,7 +27,7 @@ class LocalModel(ServedModel):
     def __init__(
         self, model_id: str, encoder: SpeechEncoder, settings: ServerSettings, threads: ComputeThreads, metrics: Metrics
     ) -> None:
-        backbones = encoder.prepared(settings.precision)
+        backbones = encoder.optimized(settings.precision)
         devices = [backbone.device for backbone in backbones]
         super().__init__(model_id, encoder, settings.queue, device=", ".join(map(str, devices)))
         workers = [

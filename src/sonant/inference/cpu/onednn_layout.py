@@ -5,7 +5,7 @@ from typing import Self
 from sonant.errors import ConfigurationError
 
 
-class Reordered:
+class OneDNNLayout:
     """Holds weights that torch can neither copy nor save. Nothing ever changes them, so copies share them."""
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:

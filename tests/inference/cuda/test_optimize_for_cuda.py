@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from sonant.benchmark.subjects import exaggerate
-from sonant.inference.adapters import follow
-from sonant.inference.cuda import encoder, extractor, prepare_cuda, recording
+from sonant.inference.adapters import copy_adapters
+from sonant.inference.cuda import encoder, extractor, optimize_for_cuda
+from sonant.inference.cuda import graphs as cuda_graphs
 from sonant.layers import attention
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.kernels import triton_attention, triton_convolution, triton_norm
@@ -27,7 +28,7 @@ from sonant.models import (
     WavLMConfig,
     build,
 )
-from tests.inference.cuda.test_recording import Rehearsal
+from tests.inference.cuda.test_graphs import Rehearsal
 from tests.shapes import SMALL
 from tests.triton_kernels import needs_triton
 
@@ -74,7 +75,7 @@ def test_float32_gives_the_states_of_the_plain_model(name: str, few_frames: int,
     plain = model(CONFIGS[name])
     speech = speech_of(LENGTHS, plain.receptive_field)
     with torch.no_grad():
-        expected, given = plain(speech), prepare_cuda(plain, "float32")(speech)
+        expected, given = plain(speech), optimize_for_cuda(plain, "float32")(speech)
     assert given.hidden_states.keys() == expected.hidden_states.keys()
     for number, state in expected.hidden_states.items():
         assert_same(given.hidden_states[number], state, 2e-5)
@@ -89,7 +90,7 @@ def test_half_precision_stays_close_and_adds_up_in_float32(name: str, precision:
     speech = speech_of(LENGTHS, plain.receptive_field)
     with torch.no_grad():
         expected = plain(speech)
-        given = prepare_cuda(plain, precision)(speech)
+        given = optimize_for_cuda(plain, precision)(speech)
     for number, state in expected.hidden_states.items():
         assert given.hidden_states[number].dtype == torch.float32
         assert torch.cosine_similarity(given.hidden_states[number], state, dim=1).min() > 0.99
@@ -101,7 +102,7 @@ def test_only_what_is_asked_for(layers: list[int | str]) -> None:
     plain = model(CONFIGS["wavlm"])
     speech = speech_of(LENGTHS)
     with torch.no_grad():
-        whole, given = plain(speech), prepare_cuda(plain, "float32")(speech, layers=layers)
+        whole, given = plain(speech), optimize_for_cuda(plain, "float32")(speech, layers=layers)
     assert list(given.hidden_states) == [layer for layer in layers if layer != "last"]
     for number, state in given.hidden_states.items():
         assert_same(state, whole.hidden_states[number], 2e-5)
@@ -111,12 +112,12 @@ def test_only_what_is_asked_for(layers: list[int | str]) -> None:
 
 
 def test_a_clip_does_not_depend_on_its_batch_mates() -> None:
-    prepared = prepare_cuda(model(CONFIGS["wavlm"]), "float32")
+    optimized = optimize_for_cuda(model(CONFIGS["wavlm"]), "float32")
     speech = speech_of(LENGTHS)
     with torch.no_grad():
-        together = prepared(speech).last.split(prepared(speech).lengths.tolist())
+        together = optimized(speech).last.split(optimized(speech).lengths.tolist())
         for clip, expected in zip(speech, together, strict=True):
-            assert_same(prepared(Packed.pack([clip])).last, expected, 2e-5)
+            assert_same(optimized(Packed.pack([clip])).last, expected, 2e-5)
 
 
 def test_windows_are_normalized_with_the_statistics_of_the_whole() -> None:
@@ -144,16 +145,16 @@ def test_a_product_of_rows_is_a_convolution(kernel: int, stride: int) -> None:
 
 def test_other_families_are_converted() -> None:
     plain = build(Wav2VecConfig(conv_channels=(16,) * 5, context_kernels=(2, 3)))
-    prepared = prepare_cuda(plain, "bfloat16")
-    assert {parameter.dtype for parameter in prepared.parameters()} == {torch.bfloat16}
+    optimized = optimize_for_cuda(plain, "bfloat16")
+    assert {parameter.dtype for parameter in optimized.parameters()} == {torch.bfloat16}
     assert {parameter.dtype for parameter in plain.parameters()} == {torch.float32}
 
 
 def test_a_table_reaches_as_far_as_kernels_read() -> None:
     heads = model(CONFIGS["wavlm"]).encoder.layers[0].attention.num_heads
-    prepared = prepare_cuda(model(CONFIGS["wavlm"]), "float32").encoder
+    optimized = optimize_for_cuda(model(CONFIGS["wavlm"]), "float32").encoder
     for keep in (True, False):
-        (table,) = prepared._table(50, keep=keep)
+        (table,) = optimized._table(50, keep=keep)
         assert table.shape == (heads, 2 * (50 + ENTRY) - 1)
 
 
@@ -162,21 +163,21 @@ def test_a_recording_serves_whatever_clips_fill_its_size(monkeypatch) -> None:
     """What was recorded for one set of clips gives the states of others: nothing of the first is left in it."""
     needs_triton()
     made = []
-    monkeypatch.setattr(encoder, "recordable", lambda *_: True)
+    monkeypatch.setattr(encoder, "can_capture", lambda *_: True)
     monkeypatch.setattr(encoder, "BUCKET", 64)
     monkeypatch.setattr(triton_attention, "FULL", triton_attention.HALF)  # fewer and larger tiles: a shorter test
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", object)
-    monkeypatch.setattr(recording, "Recording", lambda *given: made.append(Rehearsal(*given)) or made[-1])
+    monkeypatch.setattr(cuda_graphs, "CapturedGraph", lambda *given: made.append(Rehearsal(*given)) or made[-1])
     plain = model(CONFIGS["wavlm"])
-    prepared = prepare_cuda(plain, "float32")
+    optimized = optimize_for_cuda(plain, "float32")
     for lengths in ([16_000], [4_000, 400, 9_000], [15_000, 720], [400] * 9):
         speech = speech_of(lengths)
         with torch.no_grad():
-            assert_same(prepared(speech, layers=["last"]).last, plain(speech).last, 2e-5)
+            assert_same(optimized(speech, layers=["last"]).last, plain(speech).last, 2e-5)
     assert len(made) == 1
     many = speech_of([400] * 60)  # more clips than the recording has room for
     with torch.no_grad():
-        assert_same(prepared(many, layers=["last"]).last, plain(many).last, 2e-5)
+        assert_same(optimized(many, layers=["last"]).last, plain(many).last, 2e-5)
     assert len(made) == 1
 
 
@@ -200,7 +201,7 @@ def test_the_whole_model_by_the_kernels_of_a_gpu(name: str, monkeypatch) -> None
     plain = model(CONFIGS[name])
     speech = speech_of([9_000, 720, 4_000])
     with torch.no_grad():
-        given = prepare_cuda(plain, "float16")(speech)
+        given = optimize_for_cuda(plain, "float16")(speech)
     assert set(used) == {"attend_triton"} | (set() if name == "w2v_bert2" else {"convolve", "norm_triton"})
     monkeypatch.undo()
     with torch.no_grad():
@@ -213,9 +214,9 @@ def test_the_whole_model_by_the_kernels_of_a_gpu(name: str, monkeypatch) -> None
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_copy_follows_the_adapters_of_its_model(precision: str) -> None:
     plain = model(CONFIGS["wav2vec2, adapters"])
-    prepared, speech = prepare_cuda(plain, precision), speech_of(LENGTHS)
+    optimized, speech = optimize_for_cuda(plain, precision), speech_of(LENGTHS)
     with torch.no_grad():
         for layer in plain.encoder.layers:  # type: ignore[union-attr, operator]
             layer.adapter.inner.weight.normal_()
-        assert follow(prepared, plain)
-        assert torch.equal(prepared(speech).last, prepare_cuda(plain, precision)(speech).last)
+        assert copy_adapters(optimized, plain)
+        assert torch.equal(optimized(speech).last, optimize_for_cuda(plain, precision)(speech).last)

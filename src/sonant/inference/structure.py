@@ -20,7 +20,7 @@ from sonant.models.maskable import FeatureProjection
 LINEAR, CONV, NORM, DROPOUT = (nn.Linear,), (nn.Conv1d,), (nn.LayerNorm,), (nn.Dropout, nn.Identity)
 
 # Of the blocks that have a faster form: the name of each part, and the classes that it may be of.
-PARTS: dict[type[nn.Module], dict[str, tuple[type, ...]]] = {
+EXPECTED_PARTS: dict[type[nn.Module], dict[str, tuple[type, ...]]] = {
     SelfAttention: {
         **dict.fromkeys(("query", "key", "value", "output"), LINEAR),
         "gate": (PositionGate, NoneType),
@@ -63,12 +63,12 @@ PARTS: dict[type[nn.Module], dict[str, tuple[type, ...]]] = {
 }
 
 
-def is_whole(block: nn.Module) -> bool:  # noqa: C901, PLR0911  one line for each kind
+def has_expected_parts(block: nn.Module) -> bool:  # noqa: C901, PLR0911  one line for each kind
     """Return whether a plain block of a copy has exactly the parts that its faster form replaces."""
-    parts = PARTS.get(type(block), {})
+    parts = EXPECTED_PARTS.get(type(block), {})
     for name, kinds in parts.items():
         part = getattr(block, name, None)
-        if type(part) not in kinds or not (part is None or is_whole(part)):
+        if type(part) not in kinds or not (part is None or has_expected_parts(part)):
             return False
     match block:
         case nn.Linear():
@@ -95,7 +95,7 @@ def is_whole(block: nn.Module) -> bool:  # noqa: C901, PLR0911  one line for eac
         case ConvExtractor():
             layers = zip(block.layers, block.kernels, block.strides, strict=False)
             return len(block.layers) == len(block.kernels) == len(block.strides) and all(
-                type(layer) is ConvLayer and is_whole(layer) and _fits(layer, block, kernel, stride)
+                type(layer) is ConvLayer and has_expected_parts(layer) and _fits(layer, block, kernel, stride)
                 for layer, kernel, stride in layers
             )
     return True

@@ -1,4 +1,4 @@
-"""Recording and replay of CUDA graphs: order, device and streams, on a record of the calls to CUDA."""
+"""Capture and replay of CUDA graphs: order, device and streams, on a record of the calls to CUDA."""
 
 import copy
 import threading
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from sonant.errors import ModelWarning
-from sonant.inference.cuda import recording
-from sonant.inference.cuda.recording import Recordings
+from sonant.inference.cuda import graphs as cuda_graphs
+from sonant.inference.cuda.graphs import GraphCache
 
 OTHER, OWN = "cuda:0", torch.device("cpu")  # the current device; where the inputs lie, as if it were a second GPU
 
@@ -85,13 +85,13 @@ class Cuda:
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cuda]:
     given = Cuda()
-    monkeypatch.setattr(recording, "cuda", given)
-    recording._capture_stream.cache_clear()
+    monkeypatch.setattr(cuda_graphs, "cuda", given)
+    cuda_graphs._capture_stream.cache_clear()
     yield given
-    recording._capture_stream.cache_clear()
+    cuda_graphs._capture_stream.cache_clear()
 
 
-def noted(cuda: Cuda) -> recording.Work:
+def noted(cuda: Cuda) -> cuda_graphs.Work:
     def doubled(inputs: Sequence[Tensor]) -> list[Tensor]:
         cuda.note("work")
         return [inputs[0] * 2]
@@ -100,12 +100,12 @@ def noted(cuda: Cuda) -> recording.Work:
 
 
 def test_work_is_captured_on_the_device_of_its_inputs_after_it_ran_on_the_same_stream(cuda: Cuda) -> None:
-    recordings, x = Recordings(2), torch.ones(2)
-    recordings.run("a", noted(cuda), [x])
+    graphs, x = GraphCache(2), torch.ones(2)
+    graphs.run("a", noted(cuda), [x])
     assert cuda.log == [("work", OTHER, "the caller's")], "the first time it runs as it is"
     cuda.log.clear()
-    recordings.run("a", noted(cuda), [x])
-    stream = recording._capture_stream(OWN)
+    graphs.run("a", noted(cuda), [x])
+    stream = cuda_graphs._capture_stream(OWN)
     assert stream.of == OWN
     order = [entry for entry in cuda.log if entry[0] in {"work", "capture", "replay"}]
     assert order == [
@@ -115,38 +115,38 @@ def test_work_is_captured_on_the_device_of_its_inputs_after_it_ran_on_the_same_s
         ("replay", OWN, "the caller's"),
     ]
     cuda.log.clear()
-    recordings.run("a", noted(cuda), [x])
+    graphs.run("a", noted(cuda), [x])
     assert [name for name, *_ in cuda.log] == ["wait for the last replay", "replay", "done"]
     assert {device for _, device, _ in cuda.log} == {OWN}
 
 
 def test_what_cannot_be_captured_runs_as_it_is_and_says_so_once(cuda: Cuda) -> None:
     cuda.failure = "operation not permitted when stream is capturing"
-    recordings = Recordings(4)
+    graphs = GraphCache(4)
     for key in ("a", "b"):
-        recordings.run(key, noted(cuda), [torch.ones(2)])
+        graphs.run(key, noted(cuda), [torch.ones(2)])
     x = torch.rand(2)
     with pytest.warns(ModelWarning, match="not permitted when stream is capturing"):
-        assert torch.equal(recordings.run("a", noted(cuda), [x])[0], 2 * x)
+        assert torch.equal(graphs.run("a", noted(cuda), [x])[0], 2 * x)
     for key in ("b", "a", "b"):  # pytest makes an error of any further warning
-        assert torch.equal(recordings.run(key, noted(cuda), [x])[0], 2 * x)
+        assert torch.equal(graphs.run(key, noted(cuda), [x])[0], 2 * x)
     assert sum(name == "capture" for name, *_ in cuda.log) == 2, "each is tried once"
     assert cuda.current("device") == OTHER
     assert cuda.current("stream") == "the caller's"
-    assert recordings.count == 0
+    assert graphs.count == 0
 
 
 def test_an_error_of_the_work_itself_is_not_taken_for_one_of_the_capture(cuda: Cuda) -> None:
-    recordings = Recordings(4)
-    recordings.run("a", noted(cuda), [torch.ones(2)])
+    graphs = GraphCache(4)
+    graphs.run("a", noted(cuda), [torch.ones(2)])
 
     def too_large(_: Sequence[Tensor]) -> list[Tensor]:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        recordings.run("a", too_large, [torch.ones(2)])
-    recordings.run("a", noted(cuda), [torch.ones(2)])
-    assert recordings.count == 1
+        graphs.run("a", too_large, [torch.ones(2)])
+    graphs.run("a", noted(cuda), [torch.ones(2)])
+    assert graphs.count == 1
 
 
 def test_a_process_captures_once_at_a_time(cuda: Cuda) -> None:
@@ -154,9 +154,9 @@ def test_a_process_captures_once_at_a_time(cuda: Cuda) -> None:
 
     def use() -> None:
         try:
-            recordings = Recordings(2)
+            graphs = GraphCache(2)
             for _ in range(3):
-                recordings.run("a", noted(cuda), [torch.ones(2)])
+                graphs.run("a", noted(cuda), [torch.ones(2)])
         except BaseException as error:  # noqa: BLE001  a thread's own would be lost
             errors.append(error)
 
@@ -172,7 +172,7 @@ def test_a_process_captures_once_at_a_time(cuda: Cuda) -> None:
 class Rehearsal:
     """In place of a CUDA graph: the work on tensors that stay where they are, with whatever was copied there."""
 
-    def __init__(self, work: recording.Work, inputs: Sequence[Tensor], _pool: object) -> None:
+    def __init__(self, work: cuda_graphs.Work, inputs: Sequence[Tensor], _pool: object) -> None:
         self.work, self.inputs = work, [tensor.clone() for tensor in inputs]
 
     def replay(self, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -183,9 +183,9 @@ class Rehearsal:
 
 def test_recordings_unused_for_longest_go_first(monkeypatch: pytest.MonkeyPatch, cuda: Cuda) -> None:
     made = []
-    monkeypatch.setattr(recording, "Recording", lambda *given: made.append(Rehearsal(*given)) or made[-1])
-    recordings, x = Recordings(at_most=2), torch.ones(2)
+    monkeypatch.setattr(cuda_graphs, "CapturedGraph", lambda *given: made.append(Rehearsal(*given)) or made[-1])
+    graphs, x = GraphCache(at_most=2), torch.ones(2)
     for key in ("a", "a", "b", "b", "a", "c", "a", "b", "b"):
-        assert torch.equal(recordings.run(key, noted(cuda), [x])[0], x * 2)
-    assert len(made) == 3, "b was forgotten when c came, and recorded anew; a was not"
-    assert torch.equal(copy.deepcopy(recordings).run("a", noted(cuda), [x])[0], x * 2)
+        assert torch.equal(graphs.run(key, noted(cuda), [x])[0], x * 2)
+    assert len(made) == 3, "b was forgotten when c came, and captured again; a was not"
+    assert torch.equal(copy.deepcopy(graphs).run("a", noted(cuda), [x])[0], x * 2)

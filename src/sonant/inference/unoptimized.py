@@ -18,7 +18,7 @@ _lock = Lock()
 _users: Counter[int] = Counter()  # of each module in training mode, by its id: the calls that want it otherwise
 
 
-class AsItIs(nn.Module):
+class Unoptimized(nn.Module):
     """A wrapper that calls the original module itself, so that its hooks, state and weights are always current.
 
     For the time of a call it is in evaluation mode, and no gradient is recorded. It computes in the type of its own
@@ -33,7 +33,7 @@ class AsItIs(nn.Module):
         self.module, self.name = module, name
         self.eval()
 
-    def train(self, mode: bool = True) -> "AsItIs":  # noqa: ARG002, FBT001, FBT002 - torch's own signature
+    def train(self, mode: bool = True) -> "Unoptimized":  # noqa: ARG002, FBT001, FBT002 - torch's own signature
         """Leave the module's mode unchanged, as the module belongs to the original model."""
         self.training = False
         return self
@@ -47,7 +47,7 @@ class AsItIs(nn.Module):
         if isinstance(found, nn.ModuleList):
             return found
         if isinstance(found, nn.Module):
-            return AsItIs(found)
+            return Unoptimized(found)
         return partial(self._run, found) if callable(found) else found
 
     def forward(self, *args: Any, **named: Any) -> Any:
@@ -61,13 +61,13 @@ class AsItIs(nn.Module):
             return cast(function(*cast(args, own), **cast(named, own)), given)
 
 
-class BackboneAsItIs(Backbone):
-    """A whole backbone, or what stands for one, that is run as it is; see `AsItIs`."""
+class UnoptimizedBackbone(Backbone):
+    """A whole backbone, or what stands for one, that is run as it is; see `Unoptimized`."""
 
     def __init__(self, model: Backbone, name: str) -> None:
         super().__init__()
         self.config, self.int8_groups = model.config, model.int8_groups
-        self.whole = AsItIs(model, name)
+        self.whole = Unoptimized(model, name)
         if hasattr(model, "codes"):
             self.codes = self.whole.codes
 
@@ -95,9 +95,9 @@ class BackboneAsItIs(Backbone):
         return self.whole(speech, layers=layers, statistics=statistics)
 
 
-def names_of_unprepared(model: nn.Module) -> list[str]:
+def names_of_unoptimized(model: nn.Module) -> list[str]:
     """The modules in a copy optimized for inference that run as they are, each with the reason."""
-    return [part.name.removeprefix("the model.") for part in model.modules() if isinstance(part, AsItIs)]
+    return [part.name.removeprefix("the model.") for part in model.modules() if isinstance(part, Unoptimized)]
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from sonant.errors import ModelWarning, warn
-from sonant.inference.cpu import prepare_cpu
+from sonant.inference.cpu import optimize_for_cpu
 from sonant.inference.cpu.arithmetic import Arithmetic, as_asked
 from sonant.inference.cpu.smoothing import Peaks
 from sonant.inference.int8.calibration import Calibration, calibrate, harm
@@ -17,13 +17,13 @@ PROBE_SHARE = 0.5  # of the allowed distance: a user's recordings may come out w
 class IntegerForm(NamedTuple):
     """A model with blocks in integers, the names of those blocks, and of those that had to stay in floats."""
 
-    prepared: Backbone
+    optimized: Backbone
     integers: list[str]
     floats: list[str]
 
 
-def prepare_int8(backbone: Backbone, arithmetic: Arithmetic | None = None) -> Backbone:
-    """`prepare`, for a CPU, in integers of eight bits where they serve; a `ModelWarning` names where they do not.
+def optimize_in_int8(backbone: Backbone, arithmetic: Arithmetic | None = None) -> Backbone:
+    """`optimize`, for a CPU, in integers of eight bits where they serve; a `ModelWarning` names where they do not.
 
     Args:
         arithmetic: of what is not in integers; None takes what is fast on this machine.
@@ -39,7 +39,7 @@ def prepare_int8(backbone: Backbone, arithmetic: Arithmetic | None = None) -> Ba
             "showed. The states are right, the model is a little slower.",
             ModelWarning,
         )
-    return form.prepared
+    return form.optimized
 
 
 def integer_form(backbone: Backbone, arithmetic: Arithmetic) -> IntegerForm:
@@ -50,26 +50,26 @@ def integer_form(backbone: Backbone, arithmetic: Arithmetic) -> IntegerForm:
     """
     calibration = calibrate(backbone)
     peaks = calibration.peaks
-    prepared = prepare_cpu(backbone, arithmetic, peaks)
-    if not peaks or _serves(prepared, calibration):
-        return IntegerForm(prepared, list(peaks), [])
+    optimized = optimize_for_cpu(backbone, arithmetic, peaks)
+    if not peaks or _serves(optimized, calibration):
+        return IntegerForm(optimized, list(peaks), [])
     harms = harm(calibration, arithmetic)
     names = sorted(harms, key=harms.__getitem__, reverse=True)
     few, enough = 0, len(names)  # blocks in floats
     while enough - few > 1:
         number = (few + enough) // 2
-        if _serves(prepare_cpu(backbone, arithmetic, _only(names[number:], peaks)), calibration):
+        if _serves(optimize_for_cpu(backbone, arithmetic, _only(names[number:], peaks)), calibration):
             enough = number
         else:
             few = number
     kept = _only(names[enough:], peaks)
     return IntegerForm(
-        prepare_cpu(backbone, arithmetic, kept), list(kept), [name for name in peaks if name not in kept]
+        optimize_for_cpu(backbone, arithmetic, kept), list(kept), [name for name in peaks if name not in kept]
     )
 
 
-def _serves(prepared: Backbone, calibration: Calibration) -> bool:
-    return near(prepared(calibration.speech), calibration.states, share=PROBE_SHARE)
+def _serves(optimized: Backbone, calibration: Calibration) -> bool:
+    return near(optimized(calibration.speech), calibration.states, share=PROBE_SHARE)
 
 
 def _only(names: Collection[str], peaks: Mapping[str, Peaks]) -> dict[str, Peaks]:

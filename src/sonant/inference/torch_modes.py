@@ -9,7 +9,7 @@ CPU = torch.device("cpu")
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def neutral_torch_modes() -> Iterator[None]:
     """Disable autocast and gradients, and make new tensors on the CPU unless they are asked for elsewhere.
 
     Only what is switched on is switched off: a mode that PyTorch has to look at costs time in every operation.

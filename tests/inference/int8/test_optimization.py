@@ -14,7 +14,7 @@ from sonant.inference.cpu.arithmetic import FLOAT32
 from sonant.inference.cpu.linear import IntegerProduct
 from sonant.inference.int8.check import equalized, lowest_cosine, near
 from sonant.inference.int8.groups import passing_groups
-from sonant.inference.int8.preparation import integer_form, prepare_int8
+from sonant.inference.int8.optimization import integer_form, optimize_in_int8
 from sonant.inference.int8.probe import probe_clips
 from sonant.layers.packed import Packed
 from sonant.layers.transformer import FeedForward
@@ -72,7 +72,7 @@ def test_trained_weights_with_outliers(kind) -> None:
     generator = torch.Generator().manual_seed(3)
     speech = Packed.pack([0.3 * torch.randn(9_000, generator=generator), 0.02 * probe_clips(16_000)[0].flip(0)])
     with torch.no_grad():
-        given, expected = form.prepared(speech), model(speech)
+        given, expected = form.optimized(speech), model(speech)
     for number, state in expected.hidden_states.items():
         assert lowest_cosine(given.hidden_states[number], state) > 0.999
         assert lowest_cosine(*equalized(given.hidden_states[number], state)) > 0.998
@@ -85,7 +85,7 @@ def test_a_block_that_bears_no_integers_stays_in_floats(backbone, clips) -> None
     block.inner.bias[0], block.inner.weight[0] = -60.0, 0.0  # GELU gives 0
     block.outer.weight[:, 0] = 3e4
     with pytest.warns(ModelWarning, match=r"1 of 4 blocks run in 'float32': encoder\.layers\.1\.feed_forward\. "):
-        ready = prepare_int8(backbone, FLOAT32)
+        ready = optimize_in_int8(backbone, FLOAT32)
     assert in_integers(ready) == {f"encoder.layers.{number}.feed_forward" for number in (0, 2, 3)}
     speech = Packed.pack(clips)
     assert near(ready(speech), backbone(speech))
@@ -97,11 +97,11 @@ def test_what_a_model_names_is_multiplied_in_integers(backbone, clips, groups) -
     backbone.int8_groups = groups
     form = integer_form(backbone, FLOAT32)
     named = {f"encoder.layers.{number}.{group}" for number in range(4) for group in groups}
-    assert in_integers(form.prepared) == set(form.integers) == named - set(form.floats)
+    assert in_integers(form.optimized) == set(form.integers) == named - set(form.floats)
     assert len(form.floats) <= 2
     speech = Packed.pack(clips)
     with torch.no_grad():
-        given, expected = form.prepared(speech), backbone(speech)
+        given, expected = form.optimized(speech), backbone(speech)
     assert near(given, expected)
     if not groups:
         torch.testing.assert_close(given.last, expected.last, rtol=1e-4, atol=1e-4)
@@ -111,7 +111,7 @@ def test_what_a_model_names_is_multiplied_in_integers(backbone, clips, groups) -
 
 def test_the_answer_does_not_depend_on_what_came_first(backbone, clips) -> None:
     """Ranges come from a fixed probe: never from the first recording of a user."""
-    first, second = prepare_int8(backbone, FLOAT32), prepare_int8(backbone, FLOAT32)
+    first, second = optimize_in_int8(backbone, FLOAT32), optimize_in_int8(backbone, FLOAT32)
     with torch.no_grad():
         second(Packed.pack([100 * clips[0]]))
         alone = second(Packed.pack(clips[1:])).last
@@ -145,5 +145,5 @@ def test_the_probe_is_the_same_everywhere_and_fills_every_band() -> None:
 def test_nothing_is_said_where_all_serves(backbone) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ready = prepare_int8(backbone, FLOAT32)
+        ready = optimize_in_int8(backbone, FLOAT32)
     assert in_integers(ready) == {f"encoder.layers.{number}.feed_forward" for number in range(4)}

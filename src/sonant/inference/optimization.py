@@ -8,22 +8,22 @@ from weakref import ref
 import torch
 
 from sonant.errors import ConfigurationError, ModelWarning, UnknownName, warn
-from sonant.inference.adapters import follow
-from sonant.inference.as_it_is import names_of_unprepared
+from sonant.inference.adapters import copy_adapters
 from sonant.inference.changes import Snapshot
-from sonant.inference.cpu import prepare_cpu
+from sonant.inference.cpu import optimize_for_cpu
 from sonant.inference.cpu.arithmetic import Arithmetic, fastest
 from sonant.inference.cpu.linear import LinearPrecision
-from sonant.inference.cuda import prepare_cuda
-from sonant.inference.int8.preparation import prepare_int8
+from sonant.inference.cuda import optimize_for_cuda
+from sonant.inference.int8.optimization import optimize_in_int8
 from sonant.inference.modules import plain_copy
 from sonant.inference.precision import PRECISIONS, Precision
-from sonant.inference.surroundings import undisturbed
+from sonant.inference.torch_modes import neutral_torch_modes
+from sonant.inference.unoptimized import names_of_unoptimized
 from sonant.models import Backbone
 from sonant.models.backbone import Origin
 
 
-def prepare(
+def optimize(
     backbone: Backbone, precision: Precision | None = None, *, device: str | torch.device | None = None
 ) -> Backbone:
     """A copy for inference, without gradients, in evaluation mode; the given model stays as it is.
@@ -31,7 +31,7 @@ def prepare(
     Blocks that consist of exactly the modules of this package, in a state that it knows, are replaced by faster ones.
     Everything else (adapters, hooks, parametrizations, quantized layers, another `forward`) runs as it is, and a
     `ModelWarning` names it. Weights that are not rearranged are shared with the model, so a later change of them shows
-    here in part: prepare anew, or let `PreparedCopies` do so.
+    here in part: optimize the model again, or let `OptimizedCopies` do so.
 
     Args:
         precision: None takes that of the weights. "float32" gives the states of the plain modules to rounding.
@@ -46,17 +46,17 @@ def prepare(
     Raises:
         ConfigurationError: a precision that weights or device cannot give.
     """
-    with undisturbed():
-        prepared = _prepared(backbone, precision, device)
-    _tell(names_of_unprepared(prepared))
-    return prepared
+    with neutral_torch_modes():
+        optimized = _optimized(backbone, precision, device)
+    _tell(names_of_unoptimized(optimized))
+    return optimized
 
 
-def _prepared(backbone: Backbone, precision: Precision | None, device: str | torch.device | None) -> Backbone:
+def _optimized(backbone: Backbone, precision: Precision | None, device: str | torch.device | None) -> Backbone:
     weights = next(backbone.parameters())
     place = weights.device if device is None else torch.device(device)
     if weights.dtype == torch.float64 and precision is None:
-        prepared = plain_copy(backbone, device=place)
+        optimized = plain_copy(backbone, device=place)
     else:
         precision = checked_precision(precision, weights.dtype, place)
         if place.type == "cpu":
@@ -64,26 +64,27 @@ def _prepared(backbone: Backbone, precision: Precision | None, device: str | tor
             arithmetic = fastest(precision)
             _say(precision, arithmetic)
             precision = arithmetic.precision
-            prepared = prepare_int8(backbone, arithmetic) if arithmetic.integers else prepare_cpu(backbone, arithmetic)
+            optimize_blocks = optimize_in_int8 if arithmetic.integers else optimize_for_cpu
+            optimized = optimize_blocks(backbone, arithmetic)
         elif place.type == "cuda":
-            prepared = prepare_cuda(backbone, precision, place)
+            optimized = optimize_for_cuda(backbone, precision, place)
         else:
-            prepared = plain_copy(backbone, getattr(torch, precision), place)
-    prepared.origin = Origin(ref(backbone), precision or "float64")
-    return prepared
+            optimized = plain_copy(backbone, getattr(torch, precision), place)
+    optimized.origin = Origin(ref(backbone), precision or "float64")
+    return optimized
 
 
 class _Copy(NamedTuple):
-    """A prepared copy with what it was made of."""
+    """An optimized copy with what it was made of."""
 
     asked: tuple[object, ...]
     weights: str | None
     snapshot: Snapshot
-    prepared: Backbone
+    optimized: Backbone
 
 
-class PreparedCopies:
-    """The prepared copies of a model: made when first asked for, and again when it has changed.
+class OptimizedCopies:
+    """The optimized copies of a model: made when first asked for, and again when it has changed.
 
     They are not pickled or copied with their owner, who makes them anew.
     """
@@ -92,8 +93,8 @@ class PreparedCopies:
         self._copies: dict[torch.device, _Copy] = {}
         self._told: set[str] = set()
 
-    def __reduce__(self) -> tuple[type["PreparedCopies"], tuple[()]]:
-        return PreparedCopies, ()
+    def __reduce__(self) -> tuple[type["OptimizedCopies"], tuple[()]]:
+        return OptimizedCopies, ()
 
     def get(
         self, backbone: Backbone, precision: Precision | None, device: torch.device, *, weights: str | None = None
@@ -104,7 +105,7 @@ class PreparedCopies:
             weights: a fingerprint of the model's, where there is one: a copy made of others is not used, whatever the
                 quicker check of the model says.
         """
-        with undisturbed():
+        with neutral_torch_modes():
             return self._get(backbone, precision, device, weights)
 
     @contextmanager
@@ -117,7 +118,7 @@ class PreparedCopies:
         self._copies.clear()
         yield
         for device, copy in current.items():
-            if follow(copy.prepared, backbone):
+            if copy_adapters(copy.optimized, backbone):
                 self._copies[device] = copy._replace(weights=None, snapshot=Snapshot(backbone))
 
     def _get(
@@ -126,26 +127,26 @@ class PreparedCopies:
         asked = (precision, backbone.int8_groups)
         known = self._copies.get(device)
         if known and known.asked == asked and weights in (None, known.weights) and known.snapshot.holds(backbone):
-            return known.prepared
+            return known.optimized
         del known
         self._copies.pop(device, None)  # before the next is made: there may be no room for two
         snapshot = Snapshot(backbone)
-        prepared = _prepared(backbone, precision, device)
-        unprepared = names_of_unprepared(prepared)
-        if str(unprepared) not in self._told:
-            self._told.add(str(unprepared))
-            _tell(unprepared)
-        if not unprepared or device == next(backbone.parameters()).device:  # else what runs as it is was copied there
-            self._copies[device] = _Copy(asked, weights, snapshot, prepared)
-        return prepared
+        optimized = _optimized(backbone, precision, device)
+        unoptimized = names_of_unoptimized(optimized)
+        if str(unoptimized) not in self._told:
+            self._told.add(str(unoptimized))
+            _tell(unoptimized)
+        if not unoptimized or device == next(backbone.parameters()).device:  # else what runs as it is was copied there
+            self._copies[device] = _Copy(asked, weights, snapshot, optimized)
+        return optimized
 
 
-def _tell(unprepared: Sequence[str]) -> None:
+def _tell(unoptimized: Sequence[str]) -> None:
     """Warn of the modules that run as they are."""
-    if unprepared:
-        more = f" and {len(unprepared) - 3} more" if len(unprepared) > 3 else ""
+    if unoptimized:
+        more = f" and {len(unoptimized) - 3} more" if len(unoptimized) > 3 else ""
         warn(
-            f"Parts of the model run as they are, slower than they could: {', '.join(unprepared[:3])}{more}. Only the "
+            f"Parts of the model run as they are, slower than they could: {', '.join(unoptimized[:3])}{more}. Only the "
             "modules of this package, unchanged, have a faster form. The states are right; merge adapters into the "
             "weights, or remove hooks and parametrizations, to gain the speed back.",
             ModelWarning,

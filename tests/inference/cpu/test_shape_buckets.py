@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from sonant.inference.cpu.few_sizes import LARGEST_BLOCK, LARGEST_PIECE, in_pieces, row_pieces, step_pieces
+from sonant.inference.cpu.shape_buckets import LARGEST_BLOCK, LARGEST_PIECE, in_pieces, row_pieces, step_pieces
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_new_lengths_stop_costing_memory() -> None:
     script = """
         import torch
         from sonant.benchmark.process_memory import held
-        from sonant.inference import prepare
+        from sonant.inference import optimize
         from sonant.layers.packed import Packed
         from sonant.models import WavLMConfig, build
         from tests.shapes import SMALL
 
         torch.set_num_threads(1)
-        model = prepare(build(WavLMConfig(**SMALL)))
+        model = optimize(build(WavLMConfig(**SMALL)))
         noise = torch.randn(320_000)
         lengths = 8_000 + 320 * torch.randperm(950, generator=torch.Generator().manual_seed(0))
         grown = []

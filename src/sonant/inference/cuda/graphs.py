@@ -1,4 +1,4 @@
-"""Work for a GPU, recorded once and replayed on other contents: where launching it takes longer than running it."""
+"""CUDA graphs: GPU work captured once and replayed on other inputs, where launching takes longer than running."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -16,15 +16,15 @@ Work = Callable[[Sequence[Tensor]], list[Tensor]]
 _CAPTURE = Lock()  # one capture at a time in a process
 
 
-class Unrecordable(Exception):
+class CaptureFailed(Exception):
     """The work does not let itself be captured in a CUDA graph."""
 
 
-class Recording:
+class CapturedGraph:
     """A CUDA graph of some work on tensors of fixed shapes, all on one device; `pool` is the memory that it works in.
 
     Raises:
-        Unrecordable: the capture failed.
+        CaptureFailed: the capture failed.
     """
 
     def __init__(self, work: Work, inputs: Sequence[Tensor], pool: Any) -> None:
@@ -45,11 +45,11 @@ class Recording:
     def _capture(self, work: Work, pool: Any, stream: Any) -> tuple[Any, list[Tensor]]:
         graph = cuda.CUDAGraph()
         try:
-            # Another thread may load audio on the way: only this one must keep to what can be recorded.
+            # Another thread may load audio on the way: only this one must keep to what can be captured.
             with cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
                 outputs = work(self._inputs)
         except RuntimeError as error:
-            raise Unrecordable(_first(error)) from error
+            raise CaptureFailed(_first(error)) from error
         return graph, outputs
 
     def replay(self, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -65,38 +65,38 @@ class Recording:
         return outputs
 
 
-class Recordings:
-    """The recordings of one model on one device, by key; work is recorded when it is asked for a second time.
+class GraphCache:
+    """The CUDA graphs of one model on one device, by key; work is captured when it is asked for a second time.
 
-    The first time compiles kernels, which cannot be recorded, and often no second time follows. Work that cannot be
-    recorded is run as it is from then on, with one warning for the model. All work in the same memory: they are
-    replayed one after another, and what they leave is copied at once.
+    The first time compiles kernels, which cannot be captured, and often no second time follows. Work that cannot be
+    captured is launched kernel by kernel from then on, with one warning for the model. All graphs use the same memory:
+    they are replayed one after another, and their outputs are copied at once.
     """
 
     def __init__(self, at_most: int) -> None:
         self.at_most = at_most
-        self._known: OrderedDict[Hashable, Recording | None] = OrderedDict()  # None: asked for once
-        self._unrecordable: set[Hashable] = set()
+        self._known: OrderedDict[Hashable, CapturedGraph | None] = OrderedDict()  # None: asked for once
+        self._uncapturable: set[Hashable] = set()
         self._pool: object = None
         self._lock = Lock()
 
-    def __deepcopy__(self, memo: dict[int, object]) -> "Recordings":
-        return Recordings(self.at_most)  # what is recorded belongs to the tensors of this model
+    def __deepcopy__(self, memo: dict[int, object]) -> "GraphCache":
+        return GraphCache(self.at_most)  # what is captured belongs to the tensors of this model
 
     def run(self, key: Hashable, work: Work, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Return the work's outputs; `key` stands for the work and for the shapes of its inputs."""
         with self._lock:
-            if self._asked_before(key) and (recording := self._recording(key, work, inputs)) is not None:
-                return recording.replay(inputs)
+            if self._asked_before(key) and (graph := self._graph(key, work, inputs)) is not None:
+                return graph.replay(inputs)
         return work(inputs)
 
     @property
     def count(self) -> int:
         """The number of CUDA graphs that are kept."""
-        return sum(recording is not None for recording in self._known.values())
+        return sum(graph is not None for graph in self._known.values())
 
     def _asked_before(self, key: Hashable) -> bool:
-        if key in self._unrecordable:
+        if key in self._uncapturable:
             return False
         if key in self._known:
             self._known.move_to_end(key)
@@ -106,24 +106,24 @@ class Recordings:
             self._known.popitem(last=False)  # the one unused for longest
         return False
 
-    def _recording(self, key: Hashable, work: Work, inputs: Sequence[Tensor]) -> Recording | None:
-        if (recording := self._known[key]) is not None:
-            return recording
+    def _graph(self, key: Hashable, work: Work, inputs: Sequence[Tensor]) -> CapturedGraph | None:
+        if (graph := self._known[key]) is not None:
+            return graph
         try:
             self._pool = self._pool or cuda.graph_pool_handle()
-            recording = self._known[key] = Recording(work, inputs, self._pool)
-        except Unrecordable as error:
-            if not self._unrecordable:
+            graph = self._known[key] = CapturedGraph(work, inputs, self._pool)
+        except CaptureFailed as error:
+            if not self._uncapturable:
                 warn(
-                    f"The layers could not be recorded as a CUDA graph ({error}). They are launched one by "
+                    f"The layers could not be captured in a CUDA graph ({error}). They are launched one by "
                     "one: short recordings take longer, the states are the same. Another library that uses the GPU in "
                     "the same process, or little free GPU memory, is a likely cause.",
                     ModelWarning,
                 )
             del self._known[key]
-            self._unrecordable.add(key)
+            self._uncapturable.add(key)
             self._pool = None  # a failed capture leaves the allocator recording into it
-        return recording
+        return graph
 
 
 def _first(error: BaseException) -> BaseException:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from sonant.benchmark.subjects import exaggerate
 from sonant.errors import ModelWarning
-from sonant.inference import PreparedCopies
-from sonant.inference.cuda import prepare_cuda
+from sonant.inference import OptimizedCopies
+from sonant.inference.cuda import optimize_for_cuda
 from sonant.layers.packed import Packed
 from sonant.layers.transformer import FeedForward
 from sonant.models import (
@@ -84,14 +84,14 @@ def assert_same(given: Tensor, expected: Tensor, tolerance: float = 2e-5) -> Non
 
 @pytest.mark.parametrize(("config", "name", "alter"), CASES, ids=[name for _, name, _ in CASES])
 def test_what_was_changed_is_what_runs(config: Any, name: str, alter: Callable[[Backbone], object], speech) -> None:
-    backbone, copies = model(config), PreparedCopies()
+    backbone, copies = model(config), OptimizedCopies()
     before = states(copies.get(backbone, None, CPU), speech)
     alter(backbone)
     expected = states(backbone.eval(), speech)
     assert expected.shape != before.shape or (expected - before).norm() > 1e-3 * before.norm()
     backbone.train()
     assert_same(states(copies.get(backbone, None, CPU), speech), expected)
-    assert_same(states(prepare_cuda(backbone, "float32"), speech), expected)
+    assert_same(states(optimize_for_cuda(backbone, "float32"), speech), expected)
     assert all(module.training for module in backbone.modules())
 
 
@@ -100,33 +100,33 @@ def test_on_a_gpu_the_rest_keeps_its_precision(precision: str, speech) -> None:
     for alter in (OF_TRANSFORMERS["adapter in key"], hook(BLOCK), hook("projection.linear"), keep_layers(0, 1, 1, 0)):
         backbone = model(WavLMConfig(**SMALL))
         alter(backbone)
-        assert_same(states(prepare_cuda(backbone, precision), speech), states(backbone.eval(), speech), 0.05)
+        assert_same(states(optimize_for_cuda(backbone, precision), speech), states(backbone.eval(), speech), 0.05)
 
 
 def test_lesser_weights_run_in_their_own_type(speech) -> None:
     backbone = model(WavLMConfig(**SMALL))
     adapt(f"{BLOCK}.attention.query")(backbone)
     expected = states(backbone.eval(), speech)
-    assert_same(states(PreparedCopies().get(backbone.bfloat16(), None, CPU), speech), expected, 0.05)
+    assert_same(states(OptimizedCopies().get(backbone.bfloat16(), None, CPU), speech), expected, 0.05)
 
 
 def test_codes_of_an_altered_quantizer(speech) -> None:
-    backbone, copies = model(VQWav2VecConfig(**CONVOLUTIONS | {"conv_channels": (16,) * 8})), PreparedCopies()
+    backbone, copies = model(VQWav2VecConfig(**CONVOLUTIONS | {"conv_channels": (16,) * 8})), OptimizedCopies()
     linear = next(name for name, module in backbone.named_modules() if type(module) is nn.Linear)
     adapt(linear)(backbone)
-    prepared = copies.get(backbone.train(), None, CPU)
-    assert torch.equal(prepared.codes(speech).values, backbone.eval().codes(speech).values)
-    assert_same(states(prepared, speech), states(backbone, speech))
+    optimized = copies.get(backbone.train(), None, CPU)
+    assert torch.equal(optimized.codes(speech).values, backbone.eval().codes(speech).values)
+    assert_same(states(optimized, speech), states(backbone, speech))
 
 
 def test_a_class_whose_forward_was_replaced(speech, monkeypatch) -> None:
     backbone = model(WavLMConfig(**SMALL))
     monkeypatch.setattr(FeedForward, "forward", lambda _self, frames: -frames)
-    assert_same(states(PreparedCopies().get(backbone, None, CPU), speech), states(backbone, speech))
+    assert_same(states(OptimizedCopies().get(backbone, None, CPU), speech), states(backbone, speech))
 
 
 def test_hooks_on_all_modules_see_the_modules_of_the_model(speech) -> None:
-    backbone, copies = model(WavLMConfig(**SMALL)), PreparedCopies()
+    backbone, copies = model(WavLMConfig(**SMALL)), OptimizedCopies()
     copies.get(backbone, None, CPU)
     seen = []
     handle = nn.modules.module.register_module_forward_hook(lambda module, _given, _made: seen.append(module))
@@ -141,7 +141,7 @@ def test_a_hook_is_called_with_the_module_it_was_put_on(speech) -> None:
     backbone, seen = model(WavLMConfig(**SMALL)), []
     attention = backbone.encoder.layers[1].attention
     handle = attention.register_forward_hook(lambda module, _given, _made: seen.append(module))
-    copies = PreparedCopies()
+    copies = OptimizedCopies()
     states(copies.get(backbone, None, CPU), speech)
     assert seen == [attention]
     handle.remove()
@@ -150,20 +150,20 @@ def test_a_hook_is_called_with_the_module_it_was_put_on(speech) -> None:
 
 
 def test_an_adapter_goes_on_learning(speech) -> None:
-    backbone, copies = model(WavLMConfig(**SMALL)), PreparedCopies()
+    backbone, copies = model(WavLMConfig(**SMALL)), OptimizedCopies()
     adapt(f"{BLOCK}.attention.query")(backbone)
-    prepared = copies.get(backbone, None, CPU)
+    optimized = copies.get(backbone, None, CPU)
     adapted = backbone.get_submodule(f"{BLOCK}.attention.query")
     assert isinstance(adapted, Adapted)
     adapted.lora_B.weight.data.mul_(3.0)
-    assert copies.get(backbone, None, CPU) is prepared  # which calls the very module
-    assert_same(states(prepared, speech), states(backbone.eval(), speech))
+    assert copies.get(backbone, None, CPU) is optimized  # which calls the very module
+    assert_same(states(optimized, speech), states(backbone.eval(), speech))
     backbone(speech).last.sum().backward()
     assert adapted.lora_A.weight.grad is not None
 
 
 def test_one_warning_names_what_runs_as_it_is() -> None:
-    backbone, copies = model(WavLMConfig(**SMALL)), PreparedCopies()
+    backbone, copies = model(WavLMConfig(**SMALL)), OptimizedCopies()
     for layer in range(4):
         adapt(f"encoder.layers.{layer}.attention.query")(backbone)
     expected = r"encoder\.layers\.0\.attention\.query \(class tests\.inference\.alterations\.Adapted\).* and 1 more"
