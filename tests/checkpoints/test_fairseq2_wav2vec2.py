@@ -12,7 +12,7 @@ from sonant.checkpoints import differing, load_backbone, load_checkpoint, make_b
 from sonant.checkpoints.checkpoint import shapes_of
 from sonant.checkpoints.fairseq2_tokenizer import tokenizer_metadata
 from sonant.decoding import ctc
-from sonant.decoding.alphabet import Alphabet
+from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.errors import (
     CheckpointError,
     CheckpointMismatch,
@@ -165,14 +165,14 @@ def test_text_is_that_of_sentencepiece(tmp_path, weights, kind):
     """Tokens, parted by the blank, give the text that sentencepiece makes of them; "|" is a letter."""
     theirs = beside(tmp_path, weights, trained(kind, size=60))
     head = load_checkpoint(tmp_path / "x.pt", overrides=HEADS).heads["ctc"]
-    alphabet = Alphabet.of(
+    vocabulary = CTCVocabulary.of(
         head.metadata["vocabulary"], blank=head.metadata["blank"], tokenizer=head.metadata["tokenizer"]
     )
     assert "|" in TEXTS[2]
     for text in dict.fromkeys(TEXTS):
         numbers = np.array([n for number in [1, *theirs.encode(text), 2] for n in (number, number, 0)])
         path = ctc.Path(numbers, np.ones(len(numbers), np.float32))
-        got = ctc.greedy_transcript(path, alphabet, frame_rate=50, duration_seconds=1)
+        got = ctc.greedy_transcript(path, vocabulary, frame_rate=50, duration_seconds=1)
         assert got.text == theirs.decode(theirs.encode(text)) == text
 
 

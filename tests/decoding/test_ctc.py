@@ -8,20 +8,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonant.decoding.alphabet import Alphabet
-from sonant.decoding.ctc import Path, best_path, collapse, greedy_transcript, join
+from sonant.decoding.ctc import BestPath, best_path, collapse, greedy_transcript, join_paths
+from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.results import Transcript
 from sonant.errors import ConfigurationError
 
-LETTERS = Alphabet.of(["<pad>", "<s>", "</s>", "<unk>", "|", "A", "B", "C"])
+LETTERS = CTCVocabulary.of(["<pad>", "<s>", "</s>", "<unk>", "|", "A", "B", "C"])
 RATE = 50.0
 
 
-def path(text: str, probabilities: list[float] | None = None) -> Path:
+def path(text: str, probabilities: list[float] | None = None) -> BestPath:
     """A path written with "_" for the blank and "?" for the unknown token."""
     names = {"_": 0, "?": 3, **{name: number for number, name in enumerate(LETTERS.tokens) if len(name) == 1}}
     tokens = np.array([names[letter] for letter in text], dtype=np.int64)
-    return Path(tokens, np.array(probabilities or [1.0] * len(text), dtype=np.float32))
+    return BestPath(tokens, np.array(probabilities or [1.0] * len(text), dtype=np.float32))
 
 
 def text_of(frames: str) -> str:
@@ -83,36 +83,36 @@ def test_times_and_confidences() -> None:
 
 def test_pieces_make_the_path_of_the_whole() -> None:
     logits = torch.randn(40, 8, generator=torch.Generator().manual_seed(0))
-    whole, pieces = best_path(logits), join([best_path(part) for part in logits.split([7, 20, 13])])
+    whole, pieces = best_path(logits), join_paths([best_path(part) for part in logits.split([7, 20, 13])])
     np.testing.assert_array_equal(whole.tokens, pieces.tokens)
     np.testing.assert_array_equal(whole.probabilities, pieces.probabilities)
     np.testing.assert_allclose(whole.probabilities, logits.softmax(-1).amax(-1), rtol=1e-6)
 
 
-def spoken(tokens: list[int], alphabet: Alphabet) -> Transcript:
+def spoken(tokens: list[int], vocabulary: CTCVocabulary) -> Transcript:
     """One frame a token."""
-    frames = Path(np.array(tokens), np.ones(len(tokens), np.float32))
-    return greedy_transcript(frames, alphabet, frame_rate=RATE, duration_seconds=1)
+    frames = BestPath(np.array(tokens), np.ones(len(tokens), np.float32))
+    return greedy_transcript(frames, vocabulary, frame_rate=RATE, duration_seconds=1)
 
 
 def test_phonemes_are_words_of_their_own() -> None:
     vocabulary = ["<pad>", "<s>", "</s>", "<unk>", "n", "aɪ", "tʃ", "|"]
     told = {"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer", "word_delimiter_token": "|"}
-    phonemes = Alphabet.of(vocabulary, tokenizer=told)
+    phonemes = CTCVocabulary.of(vocabulary, tokenizer=told)
     assert spoken([4, 4, 0, 5, 6, 3, 2], phonemes).text == "n aɪ tʃ"
     assert [word.text for word in spoken([4, 7, 5], phonemes).words] == ["n", "aɪ"]
-    assert spoken([4, 5, 6], Alphabet.of(vocabulary)).text == "naɪtʃ"  # nothing says that these are phonemes
+    assert spoken([4, 5, 6], CTCVocabulary.of(vocabulary)).text == "naɪtʃ"  # nothing says that these are phonemes
 
 
 def test_the_tokenizer_says_what_is_special() -> None:
     names = ["[PAD]", "a", " ", "[UNK]", "$"]
     told = {"word_delimiter_token": " ", "eos_token": {"content": "$", "lstrip": False}, "unk_token": "[UNK]"}
-    alphabet = Alphabet.of(names, tokenizer=told)
-    assert (alphabet.delimiters, alphabet.special, alphabet.silent) == ({2}, {3, 4}, {0, 2, 3, 4})
+    vocabulary = CTCVocabulary.of(names, tokenizer=told)
+    assert (vocabulary.delimiters, vocabulary.special, vocabulary.outside_words) == ({2}, {3, 4}, {0, 2, 3, 4})
 
 
 def test_a_piece_of_sentencepiece_begins_a_word() -> None:
-    pieces = Alphabet.of(["<pad>", "▁to", "▁a", "▁c", "at", "▁"])
+    pieces = CTCVocabulary.of(["<pad>", "▁to", "▁a", "▁c", "at", "▁"])
     transcript = spoken([1, 0, 2, 0, 3, 4, 0, 5, 4], pieces)
     assert transcript.text == "to a cat at"
     assert [(word.text, round(word.start_seconds * RATE)) for word in transcript.words] == [
@@ -125,17 +125,17 @@ def test_a_piece_of_sentencepiece_begins_a_word() -> None:
 
 def test_characters_of_scripts_without_spaces_have_times_of_their_own() -> None:
     names = ["<pad>", *"你好。きゃOK", "|"]
-    transcript = spoken([1, 0, 2, 3, 0, 6, 7, 4, 5, 8, 1], Alphabet.of(names))
+    transcript = spoken([1, 0, 2, 3, 0, 6, 7, 4, 5, 8, 1], CTCVocabulary.of(names))
     assert transcript.text == "你好。OKきゃ 你"
     assert [word.text for word in transcript.words] == ["你", "好。", "OK", "きゃ", "你"]
     assert [word.before for word in transcript.words] == ["", "", "", "", " "]
 
 
 def test_tokens_spelled_alike_are_one() -> None:
-    twice = Alphabet.of(["<pad>", "a", "|", "a", "<pad>"])
+    twice = CTCVocabulary.of(["<pad>", "a", "|", "a", "<pad>"])
     assert [spoken(said, twice).text for said in ([1, 3], [1, 4, 3], [1, 0, 1])] == ["a", "aa", "aa"]
 
 
 def test_a_blank_beyond_the_vocabulary_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="blank is token 5 of 2"):
-        Alphabet.of(["a", "b"], blank=5)
+        CTCVocabulary.of(["a", "b"], blank=5)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sonant.decoding.alphabet import Alphabet
+from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.extraction.transcripts import TranscriptSink
 from sonant.tasks import CTCHead
 
@@ -23,8 +23,8 @@ TOKENIZER = {"clean_up_tokenization_spaces": True}
 def test_settled_words_stay(block: int, tokens: tuple[str, ...], tokenizer: dict[str, object]) -> None:
     torch.manual_seed(0)
     head = CTCHead.from_tensors({"weight": torch.randn(len(tokens), 8), "bias": torch.zeros(len(tokens))})
-    alphabet = Alphabet.of(tokens, tokenizer=tokenizer)
-    sink = TranscriptSink(lambda _: head, alphabet, frame_rate=50.0, seconds=lambda: 4.0)
+    vocabulary = CTCVocabulary.of(tokens, tokenizer=tokenizer)
+    sink = TranscriptSink(lambda _: head, vocabulary, frame_rate=50.0, seconds=lambda: 4.0)
     settled = []
     for frames in torch.randn(1, 200, 8).split(block, dim=1):
         sink.append(frames)

@@ -20,7 +20,7 @@ from sonant.checkpoints.language_adapter import LanguageAdapter, exchange_layers
 from sonant.checkpoints.languages import Languages, refuse_language
 from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.speaker_clustering import check_cosine
-from sonant.decoding.turns import on_channel
+from sonant.decoding.speaker_turns import on_channel
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.bulk import embed_file, embed_folder, vector_destination
 from sonant.extraction.channels import of_channel

@@ -58,7 +58,7 @@ def diarize(
     """
     from sonant.api import load
     from sonant.cli.answers import answering
-    from sonant.decoding.turns import rttm
+    from sonant.decoding.speaker_turns import rttm
     from sonant.extraction.destination import destination
 
     place = destination(

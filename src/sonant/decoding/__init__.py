@@ -1,4 +1,4 @@
-"""Decoding of a network's outputs to text."""
+"""Decoding of network outputs: text, subtitles, speaker turns, class scores."""
 
 from sonant.decoding.autoregressive import Hypothesis, beam_search, greedy
 

@@ -1,4 +1,4 @@
-"""Texts from a decoder that predicts one token after another."""
+"""Autoregressive decoding: greedy search and beam search over a decoder that predicts the next token."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from torch import Tensor
 from sonant.errors import ConfigurationError
 
 
-class State(Protocol):
-    """The state of a decoder for unfinished texts."""
+class DecoderState(Protocol):
+    """The state of a decoder for a batch of unfinished texts."""
 
     def select(self, rows: Tensor, /) -> Self: ...
 
 
-S = TypeVar("S", bound=State)
+S = TypeVar("S", bound=DecoderState)
 
 
-class Decoder(Protocol[S]):
-    """A network that continues texts, given the encoded frames of one clip."""
+class TextDecoder(Protocol[S]):
+    """A network that predicts the next token of each text, given the encoded frames of one clip."""
 
     def start(self, memory: Tensor, /) -> S: ...
     def step(self, tokens: Tensor, state: S, /) -> tuple[Tensor, S]:
-        """The last token of each text (rows,) to the logits of the next (rows, vocabulary) and the new state."""
+        """Compute logits (rows, vocabulary) of the next tokens, and the new state, from the last tokens (rows,)."""
 
 
 @dataclass(frozen=True)
@@ -33,26 +33,26 @@ class Hypothesis:
     """A finished text.
 
     Attributes:
-        tokens: without the end.
-        score: natural logarithm of its probability, the end included.
+        tokens: without the end token.
+        score: natural logarithm of its probability, including the end token.
     """
 
     tokens: tuple[int, ...]
     score: float
 
-    def worth(self, length_penalty: float) -> float:
-        """Return the score by which texts of different lengths are compared."""
+    def normalized_score(self, length_penalty: float) -> float:
+        """Return the score over the length (with the end token) to the power of `length_penalty`."""
         return self.score / (len(self.tokens) + 1) ** length_penalty
 
 
 @torch.inference_mode()
-def greedy(decoder: Decoder[S], memory: Tensor, *, end: int, max_length: int) -> Hypothesis:
-    """The text that takes the likeliest token at every step.
+def greedy(decoder: TextDecoder[S], memory: Tensor, *, end: int, max_length: int) -> Hypothesis:
+    """Decode by taking the most probable token at every step.
 
     Args:
-        memory: what the decoder has read of one clip (frames, dim).
-        end: the token that ends a text, and begins one.
-        max_length: tokens at most; a text that long is ended there.
+        memory: the encoded frames of one clip (frames, dim).
+        end: the token that ends a text, and also begins one.
+        max_length: largest number of tokens; a longer text is truncated.
     """
     state, token = decoder.start(memory), torch.tensor([end], device=memory.device)
     tokens: list[int] = []
@@ -71,18 +71,18 @@ def greedy(decoder: Decoder[S], memory: Tensor, *, end: int, max_length: int) ->
 
 @torch.inference_mode()
 def beam_search(
-    decoder: Decoder[S], memory: Tensor, *, end: int, max_length: int, beam: int = 5, length_penalty: float = 1.0
+    decoder: TextDecoder[S], memory: Tensor, *, end: int, max_length: int, beam: int = 5, length_penalty: float = 1.0
 ) -> list[Hypothesis]:
-    """The likeliest texts that a search in breadth finds, the best first, at most `beam` of them.
+    """Decode by beam search: at most `beam` texts, the best first.
 
     Args:
-        beam: unfinished texts kept at every step; 1 gives what `greedy` gives.
-        length_penalty: texts are compared by their score over their length (with the end) to this power.
+        beam: number of unfinished texts kept at every step; 1 equals `greedy`.
+        length_penalty: exponent of the length in `Hypothesis.normalized_score`, by which texts are compared.
         memory, end, max_length: as in `greedy`.
 
-    The search ends when `beam` texts are finished and no unfinished one, by its score so far, is better than the last
-    of them. fairseq ends with the first `beam` finished, whatever is still open: of a small vocabulary, where ends are
-    always among the likeliest candidates, that cuts good texts short.
+    The search ends when `beam` texts are finished and no unfinished one scores better than the worst of them. fairseq
+    ends with the first `beam` finished texts; with a small vocabulary, where the end token is always among the best
+    candidates, that misses better ones.
     """
     if beam < 1 or max_length < 0:
         raise ConfigurationError(f"A beam of {beam} over {max_length} tokens finds nothing; give at least 1 and 0.")
@@ -98,17 +98,17 @@ def beam_search(
             break
         best, places = totals.flatten().topk(min(2 * beam, totals.numel()))
         rows, tokens = places // totals.shape[1], places % totals.shape[1]
-        # An end counts only among the first `beam`: behind them it would be a text that the search has dropped.
+        # An end token counts only among the best `beam` candidates: a worse one is a text that the search has dropped.
         ended = [i for i, one in enumerate(tokens.tolist()[:beam]) if one == end and best[i].isfinite()]
         finished += [Hypothesis(texts[int(rows[i])], float(best[i])) for i in ended]
-        finished = sorted(finished, key=lambda one: one.worth(length_penalty), reverse=True)[:beam]
+        finished = sorted(finished, key=lambda one: one.normalized_score(length_penalty), reverse=True)[:beam]
         alive = torch.nonzero((tokens != end) & best.isfinite()).flatten()[:beam]
         if not len(alive):
             break
         hope = float(best[alive[0]]) / (length + 1) ** length_penalty
-        if len(finished) == beam and hope <= finished[-1].worth(length_penalty):
+        if len(finished) == beam and hope <= finished[-1].normalized_score(length_penalty):
             break
         token, scores, kept = tokens[alive], best[alive], rows[alive]
         texts = [(*texts[row], one) for row, one in zip(kept.tolist(), token.tolist(), strict=True)]
         state = state.select(kept)
-    return sorted(finished, key=lambda one: one.worth(length_penalty), reverse=True)[:beam]
+    return sorted(finished, key=lambda one: one.normalized_score(length_penalty), reverse=True)[:beam]

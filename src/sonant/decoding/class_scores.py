@@ -1,4 +1,4 @@
-"""Scores by label, from the outputs of a head for whole recordings."""
+"""Scores by label from the outputs of a classification or regression head."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -9,19 +9,19 @@ from sonant.errors import CheckpointError
 
 Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
 PROBLEMS: tuple[Problem, ...] = get_args(Problem)
-YEARS = 100.0  # that one unit of audEERING's age stands for (its model card)
+YEARS = 100.0  # of one unit of the age output of audEERING's model (model card)
 
 
 def class_scores(outputs: Tensor, labels: Sequence[str] | None, problem: str | None) -> dict[str, float]:
-    """Name each output (outputs,) of a classifier or a regression.
+    """Convert outputs (outputs,) of a classifier or a regression to scores by label.
 
     Args:
-        labels: names, in the order of the outputs; None: "LABEL_0" ..., as transformers calls them.
-        problem: as `problem_type` of transformers says: probabilities that add up to one, a probability for each label
-            by itself, or the numbers as they are. None: the first; the last where there is one output.
+        labels: names in the order of the outputs; None: "LABEL_0" ..., as in transformers.
+        problem: `problem_type` of transformers: softmax ("single_label_classification"), sigmoid
+            ("multi_label_classification") or no function ("regression"). None: softmax, or regression for one output.
 
     Raises:
-        CheckpointError: the labels are not one for each output, or the problem is another.
+        CheckpointError: the number of labels is not that of the outputs, or the problem type is unknown.
     """
     names = [f"LABEL_{number}" for number in range(len(outputs))] if labels is None else list(labels)
     if len(names) != len(outputs) or len(set(names)) != len(names):
@@ -44,5 +44,5 @@ def class_scores(outputs: Tensor, labels: Sequence[str] | None, problem: str | N
 
 
 def age_and_gender(outputs: Tensor, genders: Sequence[str]) -> dict[str, float]:
-    """Name the outputs (1 + genders,): "age_years", and the probability of each gender."""
+    """Convert outputs (1 + genders,) to "age_years" and the probability of each gender."""
     return {"age_years": YEARS * float(outputs[0]), **class_scores(outputs[1:], genders, None)}

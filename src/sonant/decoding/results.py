@@ -1,4 +1,4 @@
-"""Results of decoding a recording: words and speakers, with their times."""
+"""Results of decoding a recording: words, transcripts, speaker turns, verification."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Word:
-    """One word; one phoneme where the model writes phonemes; one character in scripts without spaces.
+    """One word: a phoneme where the vocabulary is phonemes, a character in scripts without spaces.
 
     Attributes:
-        text: as the model's vocabulary spells it.
-        start_seconds, end_seconds: from its first frame to the end of its last one.
-        confidence: mean probability of its frames, 0 to 1.
-        before: what is written between the word before and this one: a space, or nothing in scripts without spaces.
+        text: in the spelling of the CTC vocabulary.
+        start_seconds, end_seconds: begin of its first frame, end of its last one.
+        confidence: mean probability of its tokens over its frames, 0 to 1.
+        before: text between the previous word and this one: a space, or nothing in scripts without spaces.
     """
 
     text: str
@@ -22,8 +22,8 @@ class Word:
     before: str = " "
 
 
-def written(words: Sequence[Word]) -> str:
-    """The text of consecutive words, without what is written before the first."""
+def join_words(words: Sequence[Word]) -> str:
+    """Join consecutive words to a text, without `before` of the first."""
     return "".join(word.before + word.text if number else word.text for number, word in enumerate(words)).strip()
 
 
@@ -32,10 +32,10 @@ class Transcript:
     """The transcript of a recording.
 
     Attributes:
-        text: the words, each behind its `before`.
+        text: the words, each preceded by its `before`.
         words: the words in order.
         duration_seconds: duration of the recording.
-        confidence: mean probability of the frames whose token is part of a word, 0 to 1; of all frames where none is.
+        confidence: mean probability over the frames whose token is part of a word, 0 to 1; else over all frames.
     """
 
     text: str
@@ -46,10 +46,10 @@ class Transcript:
 
 @dataclass(frozen=True)
 class SpeakerTurn:
-    """One speaker for a while; turns of several may overlap.
+    """One speaker, speaking without interruption; turns of different speakers may overlap.
 
     Attributes:
-        speaker: "speaker_0", "speaker_1" ... in the order in which they are first heard; good for this recording alone.
+        speaker: "speaker_0", "speaker_1" ... in order of first appearance; valid within this recording only.
         start_seconds, end_seconds: within the recording.
     """
 
@@ -63,8 +63,8 @@ class Verification:
     """The result of comparing the voices of two recordings.
 
     Attributes:
-        score: cosine of the two vectors, -1 to 1.
-        threshold: lowest score that means the same voice.
+        score: cosine similarity of the two speaker embeddings, -1 to 1.
+        threshold: lowest score that counts as the same speaker.
     """
 
     score: float
@@ -72,5 +72,5 @@ class Verification:
 
     @property
     def same(self) -> bool:
-        """Return whether it is the same voice."""
+        """Return whether the score reaches the threshold."""
         return self.score >= self.threshold

@@ -1,4 +1,4 @@
-"""Word boundaries in scripts that are written without spaces, and the spaces that a tokenizer removes again."""
+"""Word boundaries in scripts without spaces, and removal of spaces before punctuation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ _WITHOUT_SPACES = (
     (0xFF00, 0xFFEF),
     (0x20000, 0x3FFFF),
 )
-# Letters that stand with the one before them (small kana; vowels of Thai and Lao), or with the one behind (vowels).
+# Letters attached to the previous one (small kana; vowels of Thai and Lao), or to the next one (vowels).
 _TRAILING = frozenset(
     "ぁぃぅぇぉっゃゅょゎゕゖァィゥェォッャュョヮヵヶㇰㇱㇲㇳㇴㇵㇶㇷㇸㇹㇺㇻㇼㇽㇾㇿｧｨｩｪｫｬｭｮｯะาำๅະາຳ"
 )
@@ -30,10 +30,10 @@ _CLOSING = (".", "?", "!", ",")
 _CONTRACTED = ("n't", "'m", "'s", "'ve", "'re")
 
 
-def parted(before: str, after: str) -> bool:
-    """Return whether a word ends between two neighboring characters without a space between them.
+def is_word_boundary(before: str, after: str) -> bool:
+    """Return whether a word ends between two adjacent characters.
 
-    It does in scripts without spaces, where each character is a word of its own with its marks and its punctuation.
+    It does in scripts without spaces, where each character, with its marks and punctuation, is a word.
     """
     if not before or not after or (before.isascii() and after.isascii()):
         return False
@@ -50,8 +50,8 @@ def _without_spaces(character: str) -> bool:
     return any(first <= number <= last for first, last in _WITHOUT_SPACES)
 
 
-def tidied(words: Sequence[Word]) -> list[Word]:
-    """The words without the spaces that `clean_up_tokenization_spaces` removes: "it 's here ." is "it's here.".
+def clean_up_spaces(words: Sequence[Word]) -> list[Word]:
+    """Remove the spaces that `clean_up_tokenization_spaces` of transformers removes: "it 's here ." to "it's here.".
 
     Source: transformers `PreTrainedTokenizerBase.clean_up_tokenization`.
     """

@@ -14,7 +14,7 @@ SHRINKAGE = 0.2
 
 
 def check_clustering(num_speakers: object, threshold: object) -> None:
-    """Raise ConfigurationError for a number of speakers, or a cosine, that cannot be."""
+    """Raise ConfigurationError for an invalid number of speakers or cosine threshold."""
     is_count = isinstance(num_speakers, int) and not isinstance(num_speakers, bool) and num_speakers >= 1
     if num_speakers is not None and not is_count:
         raise ConfigurationError(f"num_speakers={num_speakers!r} was given; expected at least 1, in whole numbers.")
@@ -23,7 +23,7 @@ def check_clustering(num_speakers: object, threshold: object) -> None:
 
 
 def check_cosine(threshold: object) -> None:
-    """Raise ConfigurationError for a threshold that no cosine can be compared with."""
+    """Raise ConfigurationError for a threshold that is not a number from -1 to 1."""
     if isinstance(threshold, bool) or not isinstance(threshold, Real) or not -1 <= float(threshold) <= 1:
         raise ConfigurationError(f"threshold={threshold!r} was given; it is a cosine, a number from -1 to 1.")
 
@@ -47,7 +47,7 @@ def cluster(vectors: Vectors, *, num_speakers: int | None = None, threshold: flo
     chosen = units[:: -(-len(units) // MOST_JOINED)]
     joined = _agglomerate(chosen @ chosen.T, num_speakers, threshold)
     means = np.stack([chosen[joined == label].mean(0) for label in range(joined.max() + 1)])
-    return _in_order(_settled(units, means))
+    return _in_order(_reassign(units, means))
 
 
 def _agglomerate(similarity: Vectors, num_speakers: int | None, threshold: float | None) -> NDArray[np.int64]:
@@ -67,8 +67,8 @@ def _agglomerate(similarity: Vectors, num_speakers: int | None, threshold: float
     return np.unique(labels, return_inverse=True)[1]
 
 
-def _settled(units: Vectors, means: Vectors) -> NDArray[np.int64]:
-    """The nearest mean of each vector, the means taken anew until that changes nothing."""
+def _reassign(units: Vectors, means: Vectors) -> NDArray[np.int64]:
+    """Assign each vector to the nearest mean and recompute the means, until nothing changes."""
     labels = np.argmax(units @ means.T, axis=1)
     for _ in range(20):
         present = np.unique(labels)
@@ -81,7 +81,7 @@ def _settled(units: Vectors, means: Vectors) -> NDArray[np.int64]:
 
 
 def _in_order(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Numbers counted from 0 in the order in which they appear."""
+    """Renumber labels from 0 in order of first appearance."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     rank: NDArray[np.int64] = np.argsort(np.argsort(first))
     return rank[inverse]

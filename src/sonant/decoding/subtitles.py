@@ -1,23 +1,23 @@
-"""Subtitles: words in segments that fit on a screen, and the files that players read: SubRip and WebVTT."""
+"""Subtitles: words grouped into segments that fit on a screen, as SubRip and WebVTT."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from unicodedata import combining, east_asian_width
 
-from sonant.decoding.results import Word, written
+from sonant.decoding.results import Word, join_words
 
-PAUSE_SECONDS = 0.8  # between words: long enough to begin anew
-LONGEST_SECONDS = 7.0  # what subtitlers allow one title
-LONGEST_CHARACTERS = 84  # two lines of 42; a character as wide as two letters (Chinese, Japanese) counts as two
-SHORTEST_PAUSE_SECONDS = 0.2  # where a segment that is too long may be cut sooner
+PAUSE_SECONDS = 0.8  # of silence between words, that begins a new segment
+LONGEST_SECONDS = 7.0  # the usual limit for one title
+LONGEST_CHARACTERS = 84  # two lines of 42; wide characters (Chinese, Japanese) count as two
+SHORTEST_PAUSE_SECONDS = 0.2  # between words, at which a long segment is preferably split
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Words that stand together.
+    """One subtitle.
 
     Attributes:
-        text: of the words, with spaces where the script has them.
+        text: of the words, with spaces where the script uses them.
         words: at least one.
     """
 
@@ -47,10 +47,10 @@ def segments(
     longest_seconds: float = LONGEST_SECONDS,
     longest_characters: int = LONGEST_CHARACTERS,
 ) -> list[Segment]:
-    """Words in groups: a new one begins after a pause; what is too long is cut at the widest gap that it has.
+    """Group words into segments: a new one begins after a pause, and a long one is split at its widest gap.
 
     Args:
-        pause_seconds: of silence between two words that parts them.
+        pause_seconds: silence between two words that begins a new segment.
         longest_seconds, longest_characters: of a segment; wide characters count as two. A single word may be longer.
     """
     groups: list[list[Word]] = []
@@ -60,14 +60,14 @@ def segments(
         else:
             groups.append([word])
     return [
-        Segment(written(part), tuple(part))
+        Segment(join_words(part), tuple(part))
         for group in groups
         for part in _cut(group, longest_seconds, longest_characters)
     ]
 
 
 def _cut(words: list[Word], longest_seconds: float, longest_characters: int) -> Iterable[list[Word]]:
-    """Pieces within the limits, each as long as they allow, but ended at the widest gap of its second half."""
+    """Split words into pieces within the limits: as long as possible, ended at the widest gap of the second half."""
     while words:
         fits = 1
         while fits < len(words) and _fits(words[: fits + 1], longest_seconds, longest_characters):
@@ -83,11 +83,11 @@ def _cut(words: list[Word], longest_seconds: float, longest_characters: int) -> 
 
 def _fits(words: Sequence[Word], longest_seconds: float, longest_characters: int) -> bool:
     spoken = words[-1].end_seconds - words[0].start_seconds
-    return spoken <= longest_seconds and _columns(written(words)) <= longest_characters
+    return spoken <= longest_seconds and _columns(join_words(words)) <= longest_characters
 
 
 def _columns(text: str) -> int:
-    """The width of a text on a screen, in Latin letters."""
+    """Width of a text on a screen, in Latin letters."""
     if text.isascii():
         return len(text)
     return sum(0 if combining(each) else 2 if east_asian_width(each) in "WF" else 1 for each in text)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sonant.checkpoints import Head
-from sonant.decoding.alphabet import Alphabet
+from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.speaker_clustering import check_clustering
 from sonant.errors import CheckpointError, ConfigurationError, UnknownName
 from sonant.extraction.adapted import AdaptedSink
@@ -173,13 +173,13 @@ def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
     if "ctc" not in heads.stored:
         require("transcription", heads, name)
     head_on = heads.placing("ctc", CTCHead)
-    alphabet = _alphabet(heads.stored["ctc"], name)
+    vocabulary = _vocabulary(heads.stored["ctc"], name)
     mix = head_on(CPU).mix
     adapter = adapter_before(mix, model)
     rate = model.frame_rate if adapter is None else model.frame_rate / adapter.module.stride
 
     def make_sink(source: Source) -> Sink:
-        sink = TranscriptSink(head_on, alphabet, frame_rate=rate, seconds=source.seconds)
+        sink = TranscriptSink(head_on, vocabulary, frame_rate=rate, seconds=source.seconds)
         return sink if adapter is None else AdaptedSink(adapter.on, sink)
 
     return HeadTask(states_of(mix, model, name, adapted=True), make_sink, _samples_for(1, adapter, model))
@@ -284,11 +284,11 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + more
 
 
-def _alphabet(head: Head, name: str) -> Alphabet:
+def _vocabulary(head: Head, name: str) -> CTCVocabulary:
     lack = _lack(head)
     if lack is not None:
         raise CheckpointError(f"{name} has a CTC head of {len(head.tensors['weight'])} tokens, but {lack}")
-    return Alphabet.of(
+    return CTCVocabulary.of(
         head.metadata["vocabulary"], blank=head.metadata.get("blank", 0), tokenizer=head.metadata.get("tokenizer")
     )
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sonant.audio import Window, keep
 from sonant.decoding.results import SpeakerTurn
-from sonant.decoding.turns import same_order, turns
+from sonant.decoding.speaker_turns import matching_order, turns
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.transcripts import one_clip
 from sonant.tasks import FrameClassificationHead
@@ -58,7 +58,7 @@ class SpeakerActivitySink:
         if self._before is not None:
             start, before = self._before
             shared = before[first - start :]
-            now = now[:, same_order(shared, now[: len(shared)])]
+            now = now[:, matching_order(shared, now[: len(shared)])]
         self._before = first, now
         self._kept.append(keep(now, window))
 

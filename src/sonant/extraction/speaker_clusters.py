@@ -14,7 +14,7 @@ from torch import Tensor
 from sonant.audio.activity import loud_frames
 from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.speaker_clustering import Vectors, cluster, normalize_within_class
-from sonant.decoding.turns import turns
+from sonant.decoding.speaker_turns import turns
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.sources import Source
 from sonant.extraction.speaker_vectors import HeadOn, OverTime

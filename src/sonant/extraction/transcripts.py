@@ -6,9 +6,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sonant.decoding.alphabet import Alphabet
-from sonant.decoding.ctc import Path, best_path, greedy_transcript, join
-from sonant.decoding.results import Transcript, written
+from sonant.decoding.ctc import BestPath, best_path, greedy_transcript, join_paths
+from sonant.decoding.ctc_vocabulary import CTCVocabulary
+from sonant.decoding.results import Transcript, join_words
 from sonant.extraction.finiteness import require_finite
 from sonant.layers.packed import Packed
 from sonant.tasks import CTCHead
@@ -19,7 +19,7 @@ class TranscriptSink:
 
     Args:
         head_on: the head on a device.
-        alphabet: the meaning of its tokens.
+        vocabulary: the meaning of its tokens.
         frame_rate: frames a second.
         seconds: how long the recording is.
     """
@@ -27,16 +27,16 @@ class TranscriptSink:
     def __init__(
         self,
         head_on: Callable[[torch.device], CTCHead],
-        alphabet: Alphabet,
+        vocabulary: CTCVocabulary,
         *,
         frame_rate: float,
         seconds: Callable[[], float],
     ) -> None:
         self._head_on = head_on
-        self._alphabet = alphabet
+        self._vocabulary = vocabulary
         self._frame_rate = frame_rate
         self._seconds = seconds
-        self._paths: list[Path] = []
+        self._paths: list[BestPath] = []
 
     @torch.no_grad()
     def append(self, frames: Tensor) -> None:
@@ -45,14 +45,14 @@ class TranscriptSink:
 
     def finish(self) -> Transcript:
         return greedy_transcript(
-            join(self._paths), self._alphabet, frame_rate=self._frame_rate, duration_seconds=self._seconds()
+            join_paths(self._paths), self._vocabulary, frame_rate=self._frame_rate, duration_seconds=self._seconds()
         )
 
     def so_far(self) -> Transcript:
         """Return what is final while more frames may come: every word but the last, which may go on."""
         known = self.finish()
         words = known.words[:-1]
-        return replace(known, text=written(words), words=words)
+        return replace(known, text=join_words(words), words=words)
 
     def abandon(self) -> None:
         self._paths.clear()

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
 from sonant.decoding.results import SpeakerTurn
-from sonant.decoding.turns import on_channel, rttm, speakers_in
+from sonant.decoding.speaker_turns import on_channel, rttm, speakers_in
 from sonant.errors import ConfigurationError
 from sonant.server.accounts.caller import Caller
 from sonant.server.authentication import caller_with

@@ -1,4 +1,4 @@
-"""Speaker turns from the probability of each speaker in each frame, and the file format that stores them."""
+"""Speaker turns from the probability of each speaker in each frame, and their file format, RTTM."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -21,11 +21,11 @@ def turns(
     median_seconds: float = MEDIAN_SECONDS,
     min_turn_seconds: float = MIN_TURN_SECONDS,
 ) -> list[SpeakerTurn]:
-    """Turns in the order in which they begin, from activity (frames, speakers): probabilities, or yes and no.
+    """Convert speaker activity (frames, speakers), probabilities or booleans, to turns in order of their start.
 
     Args:
-        threshold: probability above which somebody speaks.
-        median_seconds: over which the median decides, so that single frames neither make nor break a turn.
+        threshold: probability above which a speaker counts as active.
+        median_seconds: length of the median filter, which removes single frames.
         min_turn_seconds: shorter turns are dropped.
     """
     speaks = median(np.asarray(activity) > threshold, round(median_seconds * frame_rate))
@@ -41,7 +41,7 @@ def turns(
 
 
 def median(speaks: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
-    """The median of (frames, speakers) over `width` frames around each (made odd), over fewer at the edges."""
+    """Median filter of (frames, speakers) over `width` frames (rounded up to odd); fewer at the edges."""
     reach = width // 2
     frames = len(speaks)
     sums = np.concatenate([np.zeros((1, speaks.shape[1]), dtype=np.int64), np.cumsum(speaks, axis=0)])
@@ -52,16 +52,16 @@ def median(speaks: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
 
 
 def runs(column: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return where (frames,) is true: first frames and ends."""
+    """Return starts and ends (excluded) of the stretches in which (frames,) is true."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], column, [False]]).astype(np.int8)))
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
 
 
-def same_order(before: NDArray[np.floating], now: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return how the columns of `now` are to be taken, so that speakers lie as in `before`; both (frames, speakers).
+def matching_order(before: NDArray[np.floating], now: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return the order of the columns of `now` that matches the speakers of `before`; both (frames, speakers).
 
-    Both tell of the same frames: those that two windows share. Speakers are paired so that the probabilities differ
-    least in sum, which is the permutation that an error between the two would be counted with.
+    Both are of the same frames, those that two windows share. The permutation minimizes the sum of absolute
+    differences of the probabilities.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -84,10 +84,10 @@ def rttm(turns: Iterable[SpeakerTurn], recording: str, *, channel: int = 0) -> s
 
 
 def on_channel(turns: Iterable[SpeakerTurn], channel: int) -> list[SpeakerTurn]:
-    """Turns of one channel of a recording, with speakers called "channel_0_speaker_0" ...: nobody is on two."""
+    """Prefix the speakers of the turns with their channel, "channel_0_speaker_0" ...: no speaker is on two channels."""
     return [replace(turn, speaker=f"channel_{channel}_{turn.speaker}") for turn in turns]
 
 
 def speakers_in(turns: Sequence[SpeakerTurn]) -> list[str]:
-    """The speakers, each once, in the order in which they are first heard."""
+    """The distinct speakers in order of first appearance."""
     return list(dict.fromkeys(turn.speaker for turn in turns))

@@ -1,4 +1,4 @@
-"""The meaning of a CTC head's tokens: which is the blank, which separate words, which are never written."""
+"""The vocabulary of a CTC head: its tokens, and the roles of blank, word delimiters and special tokens."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ PIECE = "▁"  # U+2581: sentencepiece's mark of a space, at the beginning of a 
 
 
 @dataclass(frozen=True)
-class Alphabet:
-    """The tokens of a CTC head.
+class CTCVocabulary:
+    """The tokens of a CTC head, and their roles in decoding.
 
     Attributes:
         tokens: by number; "" for a number without a token.
         blank: number of the blank token.
-        delimiters: numbers of the tokens between words.
-        special: numbers of tokens that are never written.
-        initial: numbers of the tokens that begin a word: sentencepiece's "▁to"; every token where these are phonemes.
-        space: what is written in place of a delimiter.
-        lower_case: whether words are written in lower case.
-        tidy: whether the spaces before punctuation and contractions are removed.
+        delimiters: numbers of the tokens that separate words.
+        special: numbers of the tokens that are never part of a text, such as `<s>`.
+        initial: numbers of the tokens that begin a word: sentencepiece's "▁to"; for phonemes every token.
+        space: text between two words.
+        lower_case: whether texts are converted to lower case.
+        clean_up_spaces: whether the spaces before punctuation and contractions are removed.
     """
 
     tokens: tuple[str, ...]
@@ -41,7 +41,7 @@ class Alphabet:
     initial: frozenset[int] = field(default_factory=frozenset)
     space: str = " "
     lower_case: bool = False
-    tidy: bool = False
+    clean_up_spaces: bool = False
 
     def __post_init__(self) -> None:
         for what, numbers in (("blank", {self.blank}), ("delimiter", self.delimiters)):
@@ -52,65 +52,65 @@ class Alphabet:
                     )
 
     @property
-    def silent(self) -> frozenset[int]:
-        """Numbers of the tokens that are no part of a word."""
+    def outside_words(self) -> frozenset[int]:
+        """Numbers of the tokens that are not part of a word: blank, delimiters and special tokens."""
         return self.special | self.delimiters | {self.blank}
 
     @cached_property
-    def same(self) -> NDArray[np.int64]:
-        """int64 (tokens,): of each token the first that is spelled alike, because runs are joined by spelling."""
+    def first_with_spelling(self) -> NDArray[np.int64]:
+        """For each token the first one of the same spelling, int64 (tokens,): repeats are collapsed by spelling."""
         first = {self.tokens[self.blank]: self.blank}
         return np.array([first.setdefault(name, i) if name else i for i, name in enumerate(self.tokens)], np.int64)
 
     def text(self, token: int) -> str:
-        """Return what a token writes."""
+        """Return the text of a token."""
         name = self.tokens[token]
         return name.removeprefix(PIECE).replace(PIECE, " ") if token in self.initial else name
 
     @classmethod
-    def of(cls, vocabulary: Sequence[str], *, blank: int = 0, tokenizer: Mapping[str, Any] | None = None) -> Alphabet:
-        """The alphabet of a vocabulary, as the tokenizer that transformers would take reads it.
+    def of(cls, tokens: Sequence[str], *, blank: int = 0, tokenizer: Mapping[str, Any] | None = None) -> CTCVocabulary:
+        """Assign the roles of tokens as the tokenizer of transformers does.
 
         Args:
-            vocabulary: the tokens by number.
+            tokens: by number.
             blank: number of the blank token.
-            tokenizer: what `tokenizer_config.json` says; without it the defaults of `Wav2Vec2CTCTokenizer` hold.
+            tokenizer: contents of `tokenizer_config.json`; None: the defaults of `Wav2Vec2CTCTokenizer`.
         """
-        told = tokenizer or {}
-        phonemes = told.get("tokenizer_class") == PHONEME_TOKENIZER
-        delimiter = content(told.get("word_delimiter_token", None if phonemes else DELIMITER))
-        space = told.get("replace_word_delimiter_char", " ")
+        settings = tokenizer or {}
+        phonemes = settings.get("tokenizer_class") == PHONEME_TOKENIZER
+        delimiter = token_text(settings.get("word_delimiter_token", None if phonemes else DELIMITER))
+        space = settings.get("replace_word_delimiter_char", " ")
         space = space if isinstance(space, str) else " "
-        numbers = range(len(vocabulary))
-        parting = {number for number in numbers if delimiter is not None and vocabulary[number] == delimiter}
-        unwritten = SPECIAL | special_tokens(told)
-        special = {number for number in numbers if vocabulary[number] in unwritten} - parting
+        numbers = range(len(tokens))
+        delimiters = {number for number in numbers if delimiter is not None and tokens[number] == delimiter}
+        never_written = SPECIAL | special_tokens(settings)
+        special = {number for number in numbers if tokens[number] in never_written} - delimiters
         if phonemes:
-            special, parting, initial = special | parting, set(), set(numbers)
+            special, delimiters, initial = special | delimiters, set(), set(numbers)
         else:
-            parting |= {number for number in numbers if vocabulary[number] in {space, PIECE} - {""}}
-            special -= parting
-            initial = {number for number in numbers if vocabulary[number].startswith(PIECE)} - parting
+            delimiters |= {number for number in numbers if tokens[number] in {space, PIECE} - {""}}
+            special -= delimiters
+            initial = {number for number in numbers if tokens[number].startswith(PIECE)} - delimiters
         return cls(
-            tuple(vocabulary),
+            tuple(tokens),
             blank,
-            delimiters=frozenset(parting - {blank}),
+            delimiters=frozenset(delimiters - {blank}),
             special=frozenset(special - {blank}),
             initial=frozenset(initial),
             space=" " if phonemes else space,
-            lower_case=bool(told.get("do_lower_case", False)) and not phonemes,
-            tidy=bool(told.get("clean_up_tokenization_spaces", False)),
+            lower_case=bool(settings.get("do_lower_case", False)) and not phonemes,
+            clean_up_spaces=bool(settings.get("clean_up_tokenization_spaces", False)),
         )
 
 
-def content(token: object) -> str | None:
-    """A token of `tokenizer_config.json`: bare, or with notes around it."""
+def token_text(token: object) -> str | None:
+    """The text of a token in `tokenizer_config.json`, where it is a string or an object with "content"."""
     found = token.get("content") if isinstance(token, Mapping) else token
     return found if isinstance(found, str) else None
 
 
 def special_tokens(tokenizer: Mapping[str, Any]) -> set[str]:
-    """The tokens that a `tokenizer_config.json` calls special."""
+    """The special tokens of a `tokenizer_config.json`."""
     named = [tokenizer.get(key) for key in SPECIAL_KEYS]
     for key in ("additional_special_tokens", "extra_special_tokens"):
         more = tokenizer.get(key)
@@ -118,4 +118,4 @@ def special_tokens(tokenizer: Mapping[str, Any]) -> set[str]:
     added = tokenizer.get("added_tokens_decoder")
     for entry in added.values() if isinstance(added, Mapping) else ():
         named += [entry] if isinstance(entry, Mapping) and entry.get("special") else ()
-    return {name for name in map(content, named) if name is not None}
+    return {name for name in map(token_text, named) if name is not None}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonant.decoding.results import SpeakerTurn
-from sonant.decoding.turns import median, rttm, runs, same_order, speakers_in, turns
+from sonant.decoding.speaker_turns import matching_order, median, rttm, runs, speakers_in, turns
 
 RATE = 50.0
 
@@ -60,7 +60,7 @@ def test_speakers_are_taken_in_the_order_of_the_window_before() -> None:
     order = np.array([2, 0, 1])
     now = np.empty_like(before)
     now[:, order] = before + 0.05
-    np.testing.assert_array_equal(now[:, same_order(before, now)], before + 0.05)
+    np.testing.assert_array_equal(now[:, matching_order(before, now)], before + 0.05)
 
 
 def test_rttm() -> None:
