@@ -21,15 +21,17 @@ import soundfile
 import torch
 
 from sonant.errors import AudioError, ConfigurationError
-from sonant.extraction.bulk import embed_file, embed_folder
+from sonant.extraction import vectors
+from sonant.extraction.bulk import run_job
+from sonant.extraction.destination import VECTORS
 from sonant.extraction.engine import Engine, collect
-from sonant.extraction.features import Identity, Writer
 from sonant.extraction.formats import FORMATS, read
 from sonant.extraction.inputs import gather, origin
 from sonant.extraction.names import readable_name
 from sonant.extraction.request import Request
 from sonant.extraction.sources import AudioSource
 from sonant.extraction.summary import Estimate, Summary
+from sonant.extraction.vectors import Identity, VectorWriter
 
 RATE = 16_000
 CUTTING = {"batch_seconds": 2.0, "window_seconds": 3.0, "overlap_seconds": 1.0}
@@ -58,15 +60,15 @@ def identity(model) -> Identity:
 
 
 def run(model, corpus: Path, output: Path, request: Request, kind: str = "npy", **how) -> Summary:
-    writer = Writer(identity(model), request, kind=kind, dtype=how.pop("dtype", "float32"))
-    return embed_folder(
-        Engine([model]), gather(corpus), output, writer, source=origin(corpus), show_progress=False, **how
-    )
+    writer = VectorWriter(identity(model), request, kind=kind, dtype=how.pop("dtype", "float32"))
+    place = VECTORS.place(output, kind)
+    return run_job(Engine([model]), gather(corpus), place, writer, source=origin(corpus), show_progress=False, **how)
 
 
 def run_to_file(model, corpus: Path, output: Path, request: Request) -> Summary:
-    writer = Writer(identity(model), request, kind="npy", dtype="float32")
-    return embed_file(Engine([model]), gather(corpus), output, writer, show_progress=False)
+    writer = VectorWriter(identity(model), request, kind="npy", dtype="float32")
+    place = VECTORS.place(output, "npy")
+    return run_job(Engine([model]), gather(corpus), place, writer, on_error="raise", show_progress=False)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -186,12 +188,12 @@ def test_what_does_not_fit_is_not_gone_on_with(model, corpus: Path, tmp_path: Pa
         run_to_file(Interrupted(model, 2), path, tmp_path / "x.npy", request)
     match damage:
         case "spool cut":
-            os.truncate(unfinished / "layer_last.spool", 100)
+            os.truncate(next(unfinished.rglob("layer_last.spool")), 100)
         case "spool changed":
-            with (unfinished / "layer_last.spool").open("r+b") as file:
+            with next(unfinished.rglob("layer_last.spool")).open("r+b") as file:
                 file.write(b"other")
         case "progress cut":
-            os.truncate(unfinished / "progress.npz", 100)
+            os.truncate(next(unfinished.rglob("progress.npz")), 100)
         case "recording changed":
             os.utime(path, ns=(1, 1))
         case "settings":
@@ -290,7 +292,7 @@ def test_raising_stops_and_keeps_what_is_done(model, corpus: Path, tmp_path: Pat
 
 
 def test_a_batch_is_written_while_the_next_is_computed(Averager, corpus: Path, tmp_path: Path, monkeypatch) -> None:
-    computing_more, write = threading.Event(), Writer.frames
+    computing_more, write = threading.Event(), vectors.write
 
     class Telling(Averager):
         def forward(self, speech, **how):
@@ -298,19 +300,19 @@ def test_a_batch_is_written_while_the_next_is_computed(Averager, corpus: Path, t
                 computing_more.set()
             return super().forward(speech, **how)
 
-    def wait_and_write(*what) -> None:
+    def wait_and_write(*what, **how) -> None:
         assert computing_more.wait(timeout=10)
-        write(*what)
+        write(*what, **how)
 
-    monkeypatch.setattr(Writer, "frames", wait_and_write)
+    monkeypatch.setattr(vectors, "write", wait_and_write)
     assert run(Telling(), corpus, tmp_path, Request(**CUTTING)).computed == 9
 
 
 def test_a_disk_that_fills_up_stops_the_run(Averager, corpus: Path, tmp_path: Path, monkeypatch) -> None:
-    def write(*_) -> None:
+    def write(*_, **_how) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Writer, "frames", write)
+    monkeypatch.setattr(vectors, "write", write)
     with pytest.raises(OSError, match="No space left"):
         run(Averager(), corpus, tmp_path, Request(**CUTTING))
 
@@ -322,10 +324,10 @@ def test_after_room_was_made_the_same_command_goes_on(
 ) -> None:
     run(model, corpus, tmp_path / "whole", REQUESTS[what])
     writers = {
-        "features": "features.write",
+        "features": "vectors.write",
         "journal": "journal.Journal.append",
         "window": "unfinished.Unfinished.save",
-        "index": "folder_run.write_lines",
+        "index": "bulk.write_lines",
     }
     target = f"sonant.extraction.{writers[full_at]}"
     calls, work = itertools.count(), pkgutil.resolve_name(target)
@@ -410,8 +412,9 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 torch.manual_seed(0); torch.set_num_threads(1)
 from sonant.models import WavLMConfig, build
-from sonant.extraction.bulk import embed_folder
-from sonant.extraction.features import Identity, Writer
+from sonant.extraction.bulk import run_job
+from sonant.extraction.destination import VECTORS
+from sonant.extraction.vectors import Identity, VectorWriter
 from sonant.extraction.engine import Engine
 from sonant.extraction.inputs import gather
 from sonant.extraction.request import Request
@@ -420,9 +423,9 @@ model = build(WavLMConfig(conv_channels=(16,) * 7, dim=32, num_layers=3, num_hea
 model.register_forward_pre_hook(lambda *_: time.sleep(float(sys.argv[4])))
 request = Request(layers=(1, "last"), stacked=True, pool=None if sys.argv[5] == "frames" else "mean",
                   batch_seconds=1.0, window_seconds=3.0, overlap_seconds=1.0)
-writer = Writer(Identity(model="m", revision="r", weights="w", dim=32, frame_rate=50.0), request, kind="npy",
+writer = VectorWriter(Identity(model="m", revision="r", weights="w", dim=32, frame_rate=50.0), request, kind="npy",
                 dtype="float32")
-embed_folder(Engine([model]), gather(sys.argv[2]), Path(sys.argv[3]), writer, show_progress=False)
+run_job(Engine([model]), gather(sys.argv[2]), VECTORS.place(sys.argv[3], "npy"), writer, show_progress=False)
 """
 
 
@@ -455,8 +458,9 @@ import resource, sys, torch
 from pathlib import Path
 torch.manual_seed(0); torch.set_num_threads(1)
 from sonant.models import WavLMConfig, build
-from sonant.extraction.bulk import embed_folder
-from sonant.extraction.features import Identity, Writer
+from sonant.extraction.bulk import run_job
+from sonant.extraction.destination import VECTORS
+from sonant.extraction.vectors import Identity, VectorWriter
 from sonant.extraction.engine import Engine
 from sonant.extraction.inputs import gather
 from sonant.extraction.request import Request
@@ -464,9 +468,10 @@ model = build(WavLMConfig(conv_channels=(16,) * 7, dim=32, num_layers=3, num_hea
                           position_kernel=16, position_groups=4, normalize=True)).eval()
 request = Request(layers=(0, 1, 2, 3), stacked=True, pool=None if sys.argv[3] == "frames" else "mean+std",
                   batch_seconds=10.0, window_seconds=10.0)
-writer = Writer(Identity(model="m", revision="r", weights="w", dim=32, frame_rate=50.0), request, kind=sys.argv[4],
-                dtype="float32")
-embed_folder(Engine([model]), gather(sys.argv[1]), Path(sys.argv[2]), writer, show_progress=False)
+writer = VectorWriter(Identity(model="m", revision="r", weights="w", dim=32, frame_rate=50.0), request,
+                kind=sys.argv[4], dtype="float32")
+place = VECTORS.place(sys.argv[2], sys.argv[4])
+run_job(Engine([model]), gather(sys.argv[1]), place, writer, show_progress=False)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -9,12 +9,13 @@ import pytest
 import soundfile
 
 from sonant.errors import AudioWarning, ConfigurationError
-from sonant.extraction.bulk import embed_folder
+from sonant.extraction.bulk import run_job
+from sonant.extraction.destination import VECTORS
 from sonant.extraction.engine import Engine
-from sonant.extraction.features import Identity, Writer
 from sonant.extraction.inputs import gather, origin
 from sonant.extraction.request import Request
 from sonant.extraction.summary import Summary
+from sonant.extraction.vectors import Identity, VectorWriter
 
 RATE = 16_000
 REQUESTS = {"frames": Request(), "pooled": Request(pool="mean", layers=(1, "last"), stacked=True)}
@@ -27,10 +28,10 @@ def embedded(Averager, tmp_path: Path):
 
     def embedded(source: Path, what: str, output: str = "out", **how) -> Summary:
         identity = Identity(model="m", revision="r", weights="w", dim=2, frame_rate=50.0)
-        writer = Writer(identity, REQUESTS[what], kind="npy", dtype="float32")
-        return embed_folder(
-            Engine([Averager()]), gather(source), tmp_path / output, writer, source=origin(source),
-            show_progress=False, **how,
+        writer = VectorWriter(identity, REQUESTS[what], kind="npy", dtype="float32")
+        return run_job(
+            Engine([Averager()]), gather(source), VECTORS.place(tmp_path / output, "npy"), writer,
+            source=origin(source), show_progress=False, **how,
         )  # fmt: skip
 
     return embedded
@@ -99,7 +100,7 @@ def test_a_run_stopped_after_a_change_goes_on(embedded, source: Path, tmp_path: 
     for name in ("a.wav", "c.wav"):
         write(source / name, 9)
     with monkeypatch.context() as stopped:
-        stopped.setattr("sonant.extraction.folder_run.FolderRun._finish", lambda _: 1 / 0)
+        stopped.setattr("sonant.extraction.bulk._Job._finish", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             embedded(source, what)
     write(source / "c.wav", 5)

@@ -8,15 +8,15 @@ import pytest
 import soundfile
 
 from sonant.errors import ConfigurationError, UndecodableAudio
-from sonant.extraction.bulk import embed_file, embed_folder
+from sonant.extraction.bulk import _Job, run_job
 from sonant.extraction.channels import of_channel
+from sonant.extraction.destination import VECTORS
 from sonant.extraction.engine import Engine
-from sonant.extraction.features import Identity, Writer
-from sonant.extraction.folder_run import FolderRun
 from sonant.extraction.formats import read
 from sonant.extraction.inputs import Entry, gather, origin
 from sonant.extraction.request import Request
 from sonant.extraction.summary import Summary
+from sonant.extraction.vectors import Identity, VectorWriter
 
 RATE = 16_000
 CUTTING = {"batch_seconds": 2.0, "window_seconds": 3.0, "overlap_seconds": 1.0}
@@ -37,11 +37,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(model, corpus: Path, output: Path, request: Request, channel: int | str | None, kind: str = "npy") -> Summary:
     identity = Identity(model="m", revision="r", weights="w", dim=model.dim, frame_rate=50.0)
-    writer = Writer(identity, request, kind=kind, dtype="float32", channel=channel)
+    writer = VectorWriter(identity, request, kind=kind, dtype="float32", channel=channel)
     entries = of_channel(gather(corpus), channel)
-    if output.suffix:
-        return embed_file(Engine([model]), entries, output, writer, show_progress=False)
-    return embed_folder(Engine([model]), entries, output, writer, source=origin(corpus), show_progress=False)
+    place = VECTORS.place(output, kind)
+    return run_job(Engine([model]), entries, place, writer, source=origin(corpus), show_progress=False)
 
 
 def lines(path: Path) -> list[dict]:
@@ -92,7 +91,7 @@ def test_each_channel_has_a_line_and_a_file_and_the_features_of_that_channel_alo
 @pytest.mark.parametrize("batches", [1, 2, 3])
 def test_resumed_is_uninterrupted(tiny_wavlm, corpus, tmp_path, monkeypatch, request_, batches):
     run(tiny_wavlm, corpus, tmp_path / "whole", request_, "all")
-    commit, done = FolderRun._commit, []
+    commit, done = _Job._commit, []
 
     def stops(self, outcomes):
         if len(done) == batches:
@@ -100,7 +99,7 @@ def test_resumed_is_uninterrupted(tiny_wavlm, corpus, tmp_path, monkeypatch, req
         done.append(len(outcomes))
         commit(self, outcomes)
 
-    monkeypatch.setattr(FolderRun, "_commit", stops)
+    monkeypatch.setattr(_Job, "_commit", stops)
     with pytest.raises(KeyboardInterrupt):
         run(tiny_wavlm, corpus, tmp_path / "resumed", request_, "all")
     monkeypatch.undo()
@@ -137,7 +136,7 @@ def test_one_channel_and_recordings_that_lack_it(tiny_wavlm, corpus, tmp_path):
 
 
 def test_one_file_holds_one_channel(tiny_wavlm, corpus, tmp_path):
-    with pytest.raises(ConfigurationError, match="2 channels do not go into one file"):
+    with pytest.raises(ConfigurationError, match="2 channels do not fit into one file"):
         run(tiny_wavlm, corpus / "call.wav", tmp_path / "out.npy", FRAMES, "all")
     run(tiny_wavlm, corpus / "call.wav", tmp_path / "out.npy", FRAMES, 1)
     assert np.load(tmp_path / "out.npy").shape == (49, 32)

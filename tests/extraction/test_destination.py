@@ -1,18 +1,12 @@
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.extraction.destination import Destination, destination
+from sonant.extraction.destination import Destination, Formats
 
-vectors = partial(
-    destination, what="vectors", endings={".npy": "npy", ".jsonl": "jsonl"}, folders=["npy", "jsonl"], usual="npy",
-    printed=None,
-)  # fmt: skip
-units = partial(
-    destination, what="units", endings={".txt": "text", ".jsonl": "jsonl"}, folders=["npy"], usual="npy", printed="text"
-)
+vectors = Formats(what="vectors", endings={".npy": "npy", ".jsonl": "jsonl"}, folders=["npy", "jsonl"]).place
+units = Formats(what="units", endings={".txt": "text", ".jsonl": "jsonl"}, folders=["npy"], printed="text").place
 
 
 @pytest.mark.parametrize(

@@ -178,14 +178,15 @@ def test_units_of_other_settings_are_not_mixed(
         wavlm.embed(recordings, out)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == files
     (recordings / "c.wav").unlink()
-    assert wavlm.write_units(recordings, out, kmeans=clusters, layer=3).computed == 2
+    summary = wavlm.write_units(recordings, out, kmeans=clusters, layer=3)
+    assert (summary.computed, summary.kept, summary.gone) == (0, 2, 1)
 
 
 def test_more_recordings_than_are_held_at_a_time(
     coder: SpeechEncoder, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     coder.write_units(recordings, tmp_path / "whole.txt")
-    monkeypatch.setattr("sonant.extraction.units.GROUP", 2)
+    monkeypatch.setattr("sonant.extraction.bulk.GROUP", 2)
     coder.write_units(recordings, tmp_path / "halves.txt")
     assert (tmp_path / "halves.txt").read_bytes() == (tmp_path / "whole.txt").read_bytes()
 

@@ -22,11 +22,11 @@ from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.speaker_clustering import check_cosine
 from sonant.decoding.speaker_turns import on_channel
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.extraction.bulk import embed_file, embed_folder, vector_destination
+from sonant.extraction.bulk import run_job
 from sonant.extraction.channels import of_channel
 from sonant.extraction.classification import classification
+from sonant.extraction.destination import UNITS, VECTORS, UnitFormat
 from sonant.extraction.engine import Engine, OnError
-from sonant.extraction.features import Identity, StoredType, Writer
 from sonant.extraction.formats import Format
 from sonant.extraction.heads import Heads, HeadTask, diarization, transcription, voice
 from sonant.extraction.inputs import gather, origin
@@ -39,8 +39,9 @@ from sonant.extraction.request import (
 )
 from sonant.extraction.sources import is_many
 from sonant.extraction.summary import Estimate, Summary
-from sonant.extraction.units import Coding, UnitFormat, UnitSink, unit_destination, write_units
+from sonant.extraction.units import Coding, UnitSink, unit_writer
 from sonant.extraction.units import deduplicate as without_repetitions
+from sonant.extraction.vectors import Identity, StoredType, VectorWriter
 from sonant.inference import OptimizedCopies, Precision
 from sonant.models import Backbone
 from sonant.models.abilities import HEADS_FOR, Ability
@@ -464,8 +465,7 @@ class SpeechEncoder:
             ConfigurationError: the output holds the results of other settings, or the disk is too small.
         """
         check_on_error(on_error)
-        place = vector_destination(output, format, source)
-        assert place.path is not None
+        place = VECTORS.place(output, format, source)
         request = self.request(
             layer,
             pool,
@@ -484,18 +484,16 @@ class SpeechEncoder:
             frame_rate=self.frame_rate,
             precision=self.precision if precision is None else precision,
         )
-        writer = Writer(identity, request, kind=place.kind, dtype=dtype, channel=channel)
+        writer = VectorWriter(identity, request, kind=place.kind, dtype=dtype, channel=channel)
         entries = of_channel(gather(source, stdin=stdin or sys.stdin.buffer, leave_out=place.path), channel)
         engine = self._engine(device, precision, weights=weights)
-        if not place.is_folder:
-            return embed_file(engine, entries, place.path, writer, show_progress=progress)
-        return embed_folder(
+        return run_job(
             engine,
             entries,
-            place.path,
+            place,
             writer,
             source=origin(source),
-            on_error=on_error,
+            on_error=on_error if place.is_folder else "raise",
             show_progress=progress,
             on_start=on_start,
         )
@@ -518,12 +516,15 @@ class SpeechEncoder:
         progress: bool | None = None,
         device: Device | Sequence[Device] | None = None,
         stdin: BinaryIO | None = None,
-        on_failure: Callable[[str, Exception], None] = lambda _name, _error: None,
+        on_start: Callable[[Estimate], None] | None = None,
+        on_failure: Callable[[str, Exception], None] | None = None,
     ) -> Summary:
         """Write the units of a recording, a folder, a manifest or standard input, as lines or arrays.
 
+        A run that was interrupted is resumed when it is started again, unless it writes to standard output.
+
         Args:
-            source, stdin: as in `embed`.
+            source, stdin, on_start: as in `embed`.
             output: a file of lines (.txt or .jsonl) or a folder of arrays, see `sonant.extraction.units`; None writes
                 lines to standard output.
             format: "text", "jsonl" or "npy"; None: by the ending of `output`.
@@ -532,7 +533,7 @@ class SpeechEncoder:
                 line or array for each channel.
         """
         check_on_error(on_error)
-        place = unit_destination(output, format, source)
+        place = UNITS.place(output, format, source)
         wanted = unit_request(
             self.model,
             self.name,
@@ -548,21 +549,26 @@ class SpeechEncoder:
             "model": self.name,
             "weights": weights,
             **wanted.settings(),
-            "deduplicate": deduplicate,
             "channel": None if channel == "mix" else channel,
             "precision": self.precision if precision is None else precision,
         }
-        engine = self._engine(device, precision, coded=wanted.coded, weights=weights)
-        return write_units(
-            engine,
-            entries,
-            place,
+        writer = unit_writer(
+            place.kind,
             wanted.request,
             wanted.label,
             settings=settings,
             without_repetitions=deduplicate,
+            frame_rate=self.frame_rate,
+        )
+        return run_job(
+            self._engine(device, precision, coded=wanted.coded, weights=weights),
+            entries,
+            place,
+            writer,
+            source=origin(source),
             on_error=on_error,
             show_progress=progress,
+            on_start=on_start,
             on_failure=on_failure,
         )
 

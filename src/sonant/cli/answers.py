@@ -14,7 +14,7 @@ from sonant.errors import ConfigurationError
 from sonant.extraction.channels import of_channel
 from sonant.extraction.destination import Destination
 from sonant.extraction.inputs import Entry, gather
-from sonant.extraction.journal import failure, write_failures
+from sonant.extraction.journal import failure, write_lines
 from sonant.extraction.names import complaint, output_names
 
 
@@ -66,7 +66,9 @@ class Answers:
         else:
             _write(folder, "".join(texts))
         if self.place.errors_path is not None:
-            write_failures(self.place.errors_path, self.failures)
+            self.place.errors_path.unlink(missing_ok=True)
+            if self.failures:
+                write_lines(self.place.errors_path, self.failures)
         return 1 if self.failures else 0
 
     def _answered(self, answers: Sequence[Any]) -> Iterator[tuple[Entry, Any]]:

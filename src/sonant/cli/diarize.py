@@ -59,18 +59,9 @@ def diarize(
     from sonant.api import load
     from sonant.cli.answers import answering
     from sonant.decoding.speaker_turns import rttm
-    from sonant.extraction.destination import destination
+    from sonant.extraction.destination import TURNS
 
-    place = destination(
-        output,
-        format,
-        what="turns",
-        endings={".rttm": "rttm", ".json": "json", ".jsonl": "json"},
-        folders=["rttm", "json"],
-        usual="rttm",
-        printed="rttm",
-        source=source,
-    )
+    place = TURNS.place(output, format, source)
     with answering(source, place, ending=place.kind, channel=channel) as answers:
         turns = load(model, device=device, precision=precision).diarize(
             answers.recordings,

@@ -67,9 +67,9 @@ def embed(
         sonant embed corpus/manifest.jsonl -o speakers --task speaker --format parquet
     """
     from sonant.api import load
-    from sonant.extraction.bulk import vector_destination
+    from sonant.extraction.destination import VECTORS
 
-    vector_destination(output, format, source)  # refused before the model is loaded
+    VECTORS.place(output, format, source)  # refused before the model is loaded
     encoder = load(model, device=device, language=language, precision=precision)
     summary = encoder.embed(
         source,

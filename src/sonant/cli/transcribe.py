@@ -56,18 +56,9 @@ def transcribe(
     """
     from sonant.api import load
     from sonant.cli.answers import answering
-    from sonant.extraction.destination import Destination, destination
+    from sonant.extraction.destination import TRANSCRIPTS
 
-    place: Destination[TextFormat] = destination(
-        output,
-        format,
-        what="transcripts",
-        endings={".txt": "text", ".tsv": "text", ".json": "json", ".jsonl": "json", ".srt": "srt", ".vtt": "vtt"},
-        folders=["text", "json", "srt", "vtt"],
-        usual="text",
-        printed="text",
-        source=source,
-    )
+    place = TRANSCRIPTS.place(output, format, source)
     kind = place.kind
     ending = "txt" if kind == "text" else kind
     with answering(source, place, ending=ending, joinable=kind in ("text", "json"), channel=channel) as answers:

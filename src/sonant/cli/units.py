@@ -62,12 +62,12 @@ def units(
 
     from sonant.api import load
     from sonant.errors import ConfigurationError
-    from sonant.extraction.units import unit_destination
+    from sonant.extraction.destination import UNITS
 
     output = None if str(output) == "-" else output  # standard output
     if json and output is None:
         raise ConfigurationError("--json prints a summary where the units would go: name an output with -o.")
-    unit_destination(output, format, source)  # refused before the model is loaded
+    UNITS.place(output, format, source)  # refused before the model is loaded
     summary = load(model, device=device, language=language, precision=precision).write_units(
         source,
         output,

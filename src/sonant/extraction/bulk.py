@@ -1,131 +1,319 @@
-"""Bulk encoding of recordings into files; a killed run can be resumed, and gives the same files byte for byte.
+"""One bulk job: recordings to vectors, units, transcripts, turns or labels on disk; a killed one can be resumed.
 
-The output folder:
+The output folder of any kind of results:
 
-- `settings.json`: model, layers, pooling and whatever else shapes the numbers; a run that goes on must have the same.
+- `settings.json`: model, options and whatever else shapes the results; a run that is resumed must have the same.
   Besides, in `sources`, where the recordings came from.
-- `features/...`: frames, one file a recording, in the folders of the input.
-- `vectors.npy` (or .npz, .safetensors, .parquet, .jsonl): pooled, one file, a row a recording.
-- `index.jsonl`: a line a recording, in the order of the input: path, seconds, frames, dim, layer, pool, model,
-  revision, the source's size and time (or hash), its file or row, and in `warnings` what is odd about it.
+- the results: a file for each recording, named after it, in `features/` (frames), `units/`, or in the folder itself
+  (transcripts, turns, labels); or one table of vectors, `vectors.npy` (or .npz, .safetensors, .parquet, .jsonl), a row
+  a recording.
+- `index.jsonl`: a line a recording, in the order of the input: path, seconds, frames, the source's size and time (or
+  hash), the result's file or row, and in `warnings` what is odd about the recording; of vectors dim, layer, pool, model
+  and revision too.
 - `errors.jsonl`: a line a recording that could not be used: path, error, message.
   With a channel chosen, lines have `channel` after the path, and files `.channel0` in their names.
 - `journal.jsonl`, `vectors.spool`, `unfinished/`, `running.lock`: only while a run is under way, or after it was
   killed.
+
+Where the output is one file, `NAME.unfinished/` beside it holds settings, journal and spool until the file is whole,
+and `NAME.errors.jsonl` lists the recordings that could not be used. Results for standard output are written in order,
+as soon as all before them are there; such a run cannot be resumed.
 """
 
-from collections.abc import Callable, Sequence
-from os import PathLike
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
 
 from sonant.data.files import shortened
-from sonant.data.lock import held
 from sonant.errors import ConfigurationError
-from sonant.extraction.destination import Destination, destination
-from sonant.extraction.engine import Engine, OnError
-from sonant.extraction.features import Writer
-from sonant.extraction.folder_run import FolderRun
-from sonant.extraction.formats import FORMATS, Format
-from sonant.extraction.inputs import Entry, check_source
+from sonant.extraction.batching import Batch
+from sonant.extraction.changes import review, stamped
+from sonant.extraction.destination import Destination
+from sonant.extraction.engine import Engine, OnError, Outcome
+from sonant.extraction.inputs import Entry
+from sonant.extraction.journal import (
+    Journal,
+    append_lines,
+    failure,
+    read_journal,
+    read_lines,
+    settle,
+    sweep,
+    write_lines,
+)
+from sonant.extraction.names import key_of
 from sonant.extraction.oddities import noted
 from sonant.extraction.progress import Progress
-from sonant.extraction.sinks import Pooled, Sink, Spooled, in_memory
+from sonant.extraction.sinks import Sink
+from sonant.extraction.stores import Lines, Opened
 from sonant.extraction.summary import Estimate, Summary
+from sonant.extraction.unfinished import Unfinished
+from sonant.extraction.writers import Writer
+
+GROUP = 256  # recordings that are planned together where results are printed in the order of the input
 
 
-def embed_file(
-    engine: Engine, entries: Sequence[Entry], path: Path, writer: Writer, *, show_progress: bool | None = None
-) -> Summary:
-    """Encode one recording into one file; raise an error if it cannot be used.
-
-    Frames of a recording in windows are kept in a folder beside the file, `NAME.unfinished`, until they are complete; a
-    run that was stopped resumes after its last window.
-
-    Raises:
-        ConfigurationError: there are several recordings, or another job writes this file.
-    """
-    if len(entries) > 1:
-        what = "recordings" if writer.channel != "all" else "channels"
-        raise ConfigurationError(f"{len(entries)} {what} do not go into one file, {path}. Name a folder.")
-    (entry,) = entries
-    source = entry.source(sampling_rate=engine.sampling_rate, min_samples=engine.receptive_field)
-    request = writer.request
-    seconds = source.seconds()
-    unfinished = writer.unfinished(path.with_name(f"{shortened(path.name, 230)}.unfinished"), entry)
-
-    def sink(_: int, *, windowed: bool) -> Sink:
-        if not windowed:
-            return in_memory(request, stored=writer.dtype)
-        if request.pool is None:
-            return Spooled(unfinished, request, writer.dtype)
-        return Pooled(request, unfinished, stored=writer.dtype)
-
-    with (
-        held(path, is_folder=False),
-        Progress(seconds, show=show_progress, title=entry.name) as progress,
-    ):
-        ((outcome,),) = engine.run([source], engine.plan([seconds], request), request, sink, progress=progress)
-        try:
-            if request.pool is None:
-                writer.frames(path, outcome)
-            else:
-                writer.vectors(path, list(outcome.value[:, None].numpy()), [writer.row(entry, outcome)])
-        finally:
-            unfinished.remove()
-        return Summary(
-            output=path,
-            computed=1,
-            kept=0,
-            failed=0,
-            seconds=outcome.seconds,
-            wall_seconds=progress.wall_seconds,
-            num_bytes=path.stat().st_size,
-        )
-
-
-def vector_destination(
-    output: str | PathLike[str], kind: Format | None, source: str | PathLike[str]
-) -> Destination[Format]:
-    """Return where vectors go: into a folder, or for one recording into a file whose ending names a format."""
-    check_source(source)
-    return destination(
-        output,
-        kind,
-        what="vectors",
-        endings={f".{each}": each for each in FORMATS},
-        folders=FORMATS,
-        usual="npy",
-        printed=None,
-        source=source,
-    )
-
-
-def embed_folder(
+def run_job(
     engine: Engine,
     entries: Sequence[Entry],
-    folder: Path,
+    place: Destination[Any],
     writer: Writer,
     *,
     source: str | None = None,
     on_error: OnError = "skip",
     show_progress: bool | None = None,
     on_start: Callable[[Estimate], None] | None = None,
+    on_failure: Callable[[str, Exception], None] | None = None,
+    stdout: BinaryIO | None = None,
 ) -> Summary:
-    """Encode recordings into a folder, going on where an earlier run with the same settings stopped.
+    """Write the results of recordings, resuming an earlier run with the same settings where it stopped.
 
     Batches are planned from all recordings and finished whole, so a resumed run packs the same batches as one that was
-    never interrupted. Recordings that failed are tried again, those that changed are encoded anew, and those that the
-    source names no more are dropped, unless the folder holds results of other sources too.
+    never interrupted. Recordings that failed are tried again, those that changed are computed anew, and those that the
+    source names no more are dropped, unless the output holds results of other sources too.
 
     Args:
         source: what the recordings are of: the path of a folder or a manifest.
+        on_start: called before the work begins, with how much there is to do.
+        on_failure: called with the name of each recording that cannot be used, and why.
+        stdout: for results without a path; None: the program's own.
 
     Raises:
-        ConfigurationError: the folder holds results of other settings, another job fills it, or the disk is too small.
+        ConfigurationError: the output holds results of other settings, another job writes it, the disk is too small, or
+            several recordings do not fit into one file.
     """
-    with held(folder, is_folder=True), noted() as oddities:
-        run = FolderRun(engine, entries, folder, writer, source=source, on_error=on_error, oddities=oddities)
+    if len(entries) > 1 and not (place.is_folder or writer.joins):
+        what = "recordings" if entries[0].number is None else "channels"
+        raise ConfigurationError(
+            f"{len(entries)} {what} do not fit into one file of {writer.what}. Name a folder for them."
+        )
+    with _work_folder(place) as work, noted() as oddities:
+        job = _Job(engine, entries, place, writer, work, source, oddities)
+        job.on_error, job.on_failure, job.stdout = on_error, on_failure, stdout or sys.stdout.buffer
         try:
-            return run.go(show_progress=show_progress, on_start=on_start)
+            return job.run(show_progress=show_progress, on_start=on_start)
         finally:
-            run.close()
+            job.close()
+
+
+@contextmanager
+def _work_folder(place: Destination[Any]) -> Iterator[Path]:
+    """Lock the output, and yield the folder of what is there only while the job runs."""
+    if place.path is None:
+        with TemporaryDirectory(prefix="sonant-") as folder:
+            yield Path(folder)
+        return
+    with place.held():
+        if place.is_folder:
+            yield place.path
+            return
+        work = place.path.with_name(f"{shortened(place.path.name, 230)}.unfinished")
+        work.mkdir(exist_ok=True)
+        try:
+            yield work
+        finally:
+            journal = work / "journal.jsonl"
+            if not (journal.exists() and journal.stat().st_size) and not any((work / "unfinished").glob("*")):
+                shutil.rmtree(work, ignore_errors=True)  # nothing in it, or gone already
+
+
+class _Job:
+    """One run of a job; `oddities` collects warnings by the names of the recordings while it runs."""
+
+    on_error: OnError
+    on_failure: Callable[[str, Exception], None] | None
+    stdout: BinaryIO
+
+    def __init__(
+        self,
+        engine: Engine,
+        entries: Sequence[Entry],
+        place: Destination[Any],
+        writer: Writer,
+        work: Path,
+        source: str | None,
+        oddities: Mapping[str, Sequence[str]],
+    ) -> None:
+        self.engine, self.entries, self.place, self.writer, self.work = engine, entries, place, writer, work
+        self.oddities = oddities
+        least = engine.receptive_field if writer.min_samples is None else writer.min_samples
+        self.sources = [entry.source(sampling_rate=engine.sampling_rate, min_samples=least) for entry in entries]
+        self.index_path, self.journal_path = work / "index.jsonl", work / "journal.jsonl"
+        self.errors_path = place.errors_path or work / "errors.jsonl"
+        self.errors: dict[int, dict[str, Any]] = {}
+        self.computed = self.printed = 0
+        self._open(source)
+
+    def _open(self, source: str | None) -> None:
+        """Load the results that are still valid, of a finished folder or of a run that was stopped."""
+        has_results = any(path.exists() and path.stat().st_size for path in (self.index_path, self.journal_path))
+        settings_path, spool = self.work / "settings.json", self.work / f"{self.writer.what}.spool"
+        complete = settle(settings_path, self.writer.settings, source=source, bound=has_results)
+        if self.journal_path.exists():
+            sweep(self.work)
+        else:
+            spool.unlink(missing_ok=True)
+            if self.index_path.exists():
+                write_lines(self.journal_path, read_lines(self.index_path))
+        lines = read_journal(self.journal_path)
+        rows = {key_of(row): row for row in lines}
+        self.review = review(rows, self.entries, complete=complete)
+        self.results = {key: row for key, row in rows.items() if key in self.review.kept}
+        self.kept = sum(entry.key in self.results for entry in self.entries)
+        self.store = self.writer.store(Opened(self.place, self.work, spool, self.entries, lines, self.results))
+        self.journal = Journal(self.journal_path)
+
+    def run(self, *, show_progress: bool | None, on_start: Callable[[Estimate], None] | None) -> Summary:
+        seconds, failures = self.engine.lengths(self.sources, on_error=self.on_error)
+        todo = {item for item, entry in enumerate(self.entries) if entry.key not in self.results}
+        failures = [failure for failure in failures if failure.item in todo]  # what is kept need not be read
+        batches = [batch.only(todo) for batch in self._plan(seconds)]
+        todo_seconds = sum(seconds[item] or 0.0 for item in todo)
+        estimate = self._estimate(todo_seconds, len(todo) - len(failures), len(failures))
+        if on_start is not None:
+            on_start(estimate)
+        self.errors_path.unlink(missing_ok=True)
+        self._note_errors(failures)
+        with Progress(todo_seconds, show=show_progress, title=self.writer.what) as progress:
+            self._compute([batch for batch in batches if batch.items], progress)
+            num_bytes = self._finish()
+            return Summary(
+                output=self.place.path or Path("-"),
+                computed=self.computed,
+                kept=self.kept,
+                failed=len(self.errors),
+                changed=len(self.review.changed),
+                gone=len(self.review.gone),
+                seconds=progress.seconds,
+                wall_seconds=progress.wall_seconds,
+                num_bytes=num_bytes,
+                errors=self.place.errors_path if self.errors else None,
+            )
+
+    def _plan(self, seconds: Sequence[float | None]) -> Iterator[Batch]:
+        """Yield batches of all recordings, so that those of an interrupted run come out the same."""
+        group = len(seconds) if self.place.path is not None else GROUP
+        for start in range(0, len(seconds), group or 1):
+            for batch in self.engine.plan(seconds[start : start + group], self.writer.request):
+                yield replace(batch, items=tuple(start + item for item in batch.items))
+
+    def _compute(self, batches: Sequence[Batch], progress: Progress) -> None:
+        """Run the model over batches; the results of each are written while the next is computed."""
+        written: Future[None] | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="sonant-write") as thread:  # waits for what was computed
+            for outcomes in self.engine.run(
+                self.sources, batches, self.writer.request, self._sink, on_error=self.on_error, progress=progress
+            ):
+                if written is not None:
+                    written.result()
+                written = thread.submit(self._keep, outcomes)
+            if written is not None:
+                written.result()
+
+    def _sink(self, item: int, *, windowed: bool) -> Sink:
+        unfinished = None
+        if windowed:
+            entry = self.entries[item]
+            facts = {**entry.facts, **entry.stamp, **self.writer.settings}
+            unfinished = Unfinished(self._unfinished_path(item), facts)
+        return self.writer.sink(self.sources[item], unfinished)
+
+    def _unfinished_path(self, item: int) -> Path:
+        return self.work / "unfinished" / sha256(self.entries[item].key.encode()).hexdigest()[:16]
+
+    def _keep(self, outcomes: Sequence[Outcome]) -> None:
+        self._commit([outcome for outcome in outcomes if outcome.error is None])
+        self._note_errors([outcome for outcome in outcomes if outcome.error is not None])
+        if self.place.path is None:
+            self._print()
+
+    def _commit(self, outcomes: Sequence[Outcome]) -> None:
+        """Make a batch durable: write its results first, then, in one write, its lines of the journal."""
+        places = self.store.add([(self.entries[outcome.item], outcome) for outcome in outcomes])
+        rows = [self._row(outcome) | place for outcome, place in zip(outcomes, places, strict=True)]
+        for outcome, row in zip(outcomes, rows, strict=True):
+            if warnings := self.oddities.get(self.sources[outcome.item].name):
+                row["warnings"] = list(warnings)
+        self.journal.append(rows)
+        self.results.update({key_of(row): row for row in rows})
+        self.computed += len(rows)
+        for outcome in outcomes:
+            shutil.rmtree(self._unfinished_path(outcome.item), ignore_errors=True)
+
+    def _row(self, outcome: Outcome) -> dict[str, Any]:
+        entry = self.entries[outcome.item]
+        measured = {"seconds": round(outcome.seconds, 6), "frames": outcome.frames}
+        return {**entry.facts, **measured, **self.writer.facts, **entry.stamp}
+
+    def _note_errors(self, outcomes: Sequence[Outcome]) -> None:
+        rows = []
+        for outcome in outcomes:
+            assert outcome.error is not None
+            entry = self.entries[outcome.item]
+            rows.append(failure(entry.facts, outcome.error))
+            self.errors[outcome.item] = rows[-1]
+            if self.on_failure is not None:
+                self.on_failure(entry.name, outcome.error)
+        if rows:
+            append_lines(self.errors_path, rows)
+
+    def _print(self) -> None:
+        """Print the results of the recordings before the first that is still to come."""
+        assert isinstance(self.store, Lines)
+        for entry in islice(self.entries, self.printed, None):
+            if row := self.results.get(entry.key):
+                self.stdout.write(self.store.text(row))
+            elif self.printed not in self.errors:
+                break
+            self.printed += 1
+        self.stdout.flush()
+
+    def _finish(self) -> int:
+        """Write the final files in the order of the input; the journal goes last, so that a kill here loses nothing."""
+        named = {entry.key: entry for entry in self.entries}
+        elsewhere = sorted(set(self.results).difference(named))
+        rows = [stamped(self.results[key], entry) for key, entry in named.items() if key in self.results]
+        index, num_bytes = self.store.finish(rows + [self.results[key] for key in elsewhere])
+        if self.errors:
+            write_lines(self.errors_path, [self.errors[item] for item in sorted(self.errors)])
+        self.close()
+        if self.place.is_folder:
+            write_lines(self.index_path, index)
+            shutil.rmtree(self.work / "unfinished", ignore_errors=True)
+            self.journal_path.unlink()
+            (self.work / f"{self.writer.what}.spool").unlink(missing_ok=True)
+        elif self.place.path is not None:
+            shutil.rmtree(self.work)
+        return num_bytes
+
+    def close(self) -> None:
+        self.journal.close()
+        self.store.close()
+
+    def _estimate(self, seconds: float, recordings: int, unreadable: int) -> Estimate:
+        """Return an estimate of the work; raise ConfigurationError if the disk has no room for it."""
+        needed = self.writer.estimated_bytes(recordings, seconds)
+        free = shutil.disk_usage(self.work).free
+        if needed > free:
+            raise ConfigurationError(
+                f"The {self.writer.what} of {recordings} recordings ({seconds / 3600:.1f} h) would take about "
+                f"{needed / 1e9:.1f} GB, and {self.work} has {free / 1e9:.1f} GB free. Choose another disk"
+                + (", fewer layers, a pooling, or float16." if self.writer.what == "vectors" else ".")
+            )
+        return Estimate(
+            recordings=recordings,
+            kept=self.kept,
+            unreadable=unreadable,
+            changed=len(self.review.changed),
+            gone=len(self.review.gone),
+            seconds=seconds,
+            num_bytes=needed,
+        )

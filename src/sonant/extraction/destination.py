@@ -1,17 +1,22 @@
 """The destination of results, by the name of the output: lines on standard output, one file, or a folder."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar, get_args
 
 from sonant.data.files import as_path
 from sonant.data.lock import held
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.extraction.inputs import AUDIO_SUFFIXES
+from sonant.extraction.formats import FORMATS, Format
+from sonant.extraction.inputs import AUDIO_SUFFIXES, check_source
 
+UnitFormat = Literal["text", "jsonl", "npy"]
+TranscriptFormat = Literal["text", "json", "srt", "vtt"]
+TurnFormat = Literal["rttm", "json"]
+LabelFormat = Literal["json"]
 Kind = TypeVar("Kind", bound=str)
 
 # Endings that nobody gives a folder: who names one of them expects a file of that kind.
@@ -51,67 +56,102 @@ class Destination(Generic[Kind]):
         return nullcontext() if self.path is None else held(self.path, is_folder=self.is_folder)
 
 
-def destination(
-    output: str | PathLike[str] | None,
-    kind: Kind | None,
-    *,
-    what: str,
-    endings: Mapping[str, Kind],
-    folders: Collection[Kind],
-    usual: Kind,
-    printed: Kind | None,
-    source: str | PathLike[str] | None = None,
-) -> Destination[Kind]:
-    """Return the destination that an output's name stands for.
+@dataclass(frozen=True, kw_only=True)
+class Formats(Generic[Kind]):
+    """The formats of one kind of results, and the names of the outputs that take them.
 
-    A folder that exists is a folder, whatever its name. One of `endings` is one file. An ending that other kinds of
-    files have, of audio or of a table, is refused; any other name is a folder, `run.v2` too.
-
-    Args:
-        output: the name as it was given; "-" and None are standard output.
-        kind: the kind that was requested; None: by the ending, else `usual`.
+    Attributes:
         what: the name of the results in messages: "vectors".
-        endings: the endings of a single file, with the kind of each.
-        folders: the kinds with a file for each recording in a folder; others are a single file by any name.
-        usual: the kind in a folder, unless one is requested.
-        printed: the kind on standard output, unless one is requested; None: nothing can be printed.
-        source: the source of the recordings, which must not be overwritten.
-
-    Raises:
-        UnknownName: a kind that is none of these.
-        ConfigurationError: a name that fits no kind, or another than was asked for; the source itself; no path.
+        endings: the endings of a single file, with the format of each.
+        folders: the formats with a file for each recording in a folder; others are a single file by any name. The first
+            is used in a folder unless one is requested.
+        printed: the format on standard output, unless one is requested; None: nothing can be printed.
     """
-    kinds = dict.fromkeys([*folders, *endings.values()])
-    if kind is not None and kind not in kinds:
-        raise UnknownName(f"format of {what}", kind, kinds)
-    known = f"{what.capitalize()} go into a folder, or into one file that ends in {', '.join(endings)}."
-    if output is None or str(output) == "-":
-        if printed is None or kind not in (None, *endings.values()):
-            raise ConfigurationError(f"{what.capitalize()} are not written to standard output: name a place. {known}")
-        return Destination(None, kind or printed, is_folder=False)
-    output = as_path(output, f"the place for {what}")
-    if output.is_dir():
-        if (kind or usual) not in folders:
-            raise ConfigurationError(f"{str(output)!r} is a folder, and {kind} is one file: name a file in it.")
-        return Destination(output, kind or usual, is_folder=True)
-    if source is not None and output.exists() and Path(source).exists() and output.samefile(source):
-        raise ConfigurationError(f"The output {str(output)!r} is the source itself: name another file.")
-    suffix = output.suffix.lower()
-    if suffix in endings:
-        named = endings[suffix]
-        if kind is not None and kind != named:
+
+    what: str
+    endings: Mapping[str, Kind]
+    folders: Sequence[Kind]
+    printed: Kind | None = None
+
+    def place(
+        self, output: str | PathLike[str] | None, kind: Kind | None, source: str | PathLike[str] | None = None
+    ) -> Destination[Kind]:
+        """Return the destination that an output's name stands for.
+
+        A folder that exists is a folder, whatever its name. One of `endings` is one file. An ending that other kinds of
+        files have, of audio or of a table, is refused; any other name is a folder, `run.v2` too.
+
+        Args:
+            output: the name as it was given; "-" and None are standard output.
+            kind: the format that was requested; None: by the ending, else the usual one.
+            source: the source of the recordings, which must not be overwritten.
+
+        Raises:
+            UnknownName: a format that is none of these.
+            ConfigurationError: a name that fits no format, or another than was asked for; the source itself; no path.
+        """
+        kinds = dict.fromkeys([*self.folders, *self.endings.values()])
+        if kind is not None and kind not in kinds:
+            raise UnknownName(f"format of {self.what}", kind, kinds)
+        if output is None or str(output) == "-":
+            if self.printed is None or kind not in (None, *self.endings.values()):
+                raise ConfigurationError(
+                    f"{self.what.capitalize()} are not written to standard output: name a place. {self._known}"
+                )
+            return Destination(None, kind or self.printed, is_folder=False)
+        output = as_path(output, f"the place for {self.what}")
+        if source is not None:
+            check_source(source)
+            if output.is_file() and Path(source).exists() and output.samefile(source):
+                raise ConfigurationError(f"The output {str(output)!r} is the source itself: name another file.")
+        return self._by_name(output, kind)
+
+    @property
+    def _known(self) -> str:
+        return f"{self.what.capitalize()} go into a folder, or into one file that ends in {', '.join(self.endings)}."
+
+    def _by_name(self, output: Path, kind: Kind | None) -> Destination[Kind]:
+        suffix, in_folder = output.suffix.lower(), kind or self.folders[0]
+        if output.is_dir():
+            if in_folder not in self.folders:
+                raise ConfigurationError(f"{str(output)!r} is a folder, and {kind} is one file: name a file in it.")
+            return Destination(output, in_folder, is_folder=True)
+        if suffix in self.endings:
+            named = self.endings[suffix]
+            if kind is not None and kind != named:
+                raise ConfigurationError(
+                    f"The output {str(output)!r} ends in {suffix}, which is {named}, and the format {kind} was asked "
+                    "for: make them agree."
+                )
+            return Destination(output, named, is_folder=False)
+        if suffix in _FILES:
             raise ConfigurationError(
-                f"The output {str(output)!r} ends in {suffix}, which is {named}, and the format {kind} was asked for: "
-                "make them agree."
+                f"The output {str(output)!r} is named like a file of another kind ({suffix}). {self._known} A folder "
+                "may have a point in its name, but no such ending."
             )
-        return Destination(output, named, is_folder=False)
-    if suffix in _FILES:
-        raise ConfigurationError(
-            f"The output {str(output)!r} is named like a file of another kind ({suffix}). {known} A folder may have a "
-            "point in its name, but no such ending."
-        )
-    if kind is not None and kind not in folders:
-        return Destination(output, kind, is_folder=False)
-    if output.exists():
-        raise ConfigurationError(f"The output {str(output)!r} is there already and is no folder. {known}")
-    return Destination(output, kind or usual, is_folder=True)
+        if in_folder not in self.folders:
+            return Destination(output, in_folder, is_folder=False)
+        if output.exists():
+            raise ConfigurationError(f"The output {str(output)!r} is there already and is no folder. {self._known}")
+        return Destination(output, in_folder, is_folder=True)
+
+
+VECTORS: Formats[Format] = Formats(what="vectors", endings={f".{kind}": kind for kind in FORMATS}, folders=FORMATS)
+UNITS: Formats[UnitFormat] = Formats(
+    what="units", endings={".txt": "text", ".jsonl": "jsonl"}, folders=["npy"], printed="text"
+)
+TRANSCRIPTS: Formats[TranscriptFormat] = Formats(
+    what="transcripts",
+    endings={".txt": "text", ".tsv": "text", ".json": "json", ".jsonl": "json", ".srt": "srt", ".vtt": "vtt"},
+    folders=get_args(TranscriptFormat),
+    printed="text",
+)
+TURNS: Formats[TurnFormat] = Formats(
+    what="turns",
+    endings={".rttm": "rttm", ".json": "json", ".jsonl": "json"},
+    folders=get_args(TurnFormat),
+    printed="rttm",
+)
+LABELS: Formats[LabelFormat] = Formats(
+    what="labels", endings={".json": "json", ".jsonl": "json"}, folders=["json"], printed="json"
+)

@@ -1,53 +1,42 @@
 """The journal of a bulk job: finished results survive a kill, and are never computed again."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sonant.data.files import atomic
 from sonant.data.settings import check_settled, read_settings, write_settings
 from sonant.extraction.formats import sync
-from sonant.extraction.names import as_json, key_of
+from sonant.extraction.names import as_json
+
+FREE_SETTINGS = ("model", "revision")  # names of the weights, which may differ where the weights do not
 
 
 class Journal:
-    """Finished recordings, one JSON line each, appended batch by batch.
-
-    Attributes:
-        lines: all lines, also those that a later one replaces.
-        rows: the last line of each recording, by its key.
-    """
+    """A file of finished recordings, one JSON line each, appended batch by batch."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.lines = _read_whole_lines(path)
-        self.rows = {key_of(row): row for row in self.lines}
         self._file = path.open("a", encoding="utf-8")
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Record recordings as finished, all of them or none: in one write, flushed through to the disk."""
-        if not rows:
-            return
-        self._file.write("".join(_line(row) for row in rows))
-        sync(self._file)
-        self.lines += map(dict, rows)
-        self.rows.update({key_of(row): dict(row) for row in rows})
+        if rows:
+            self._file.write("".join(map(_line, rows)))
+            sync(self._file)
 
     def close(self) -> None:
         self._file.close()
 
 
-def _read_whole_lines(path: Path) -> list[dict[str, Any]]:
-    """Read the lines of a journal, and remove an incomplete last one that a kill left."""
-    if not path.exists():
-        return []
-    data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
-    return [json.loads(line) for line in whole.splitlines()]
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a journal, after removing an incomplete last one that a kill left."""
+    with path.open("a+b") as file:
+        file.seek(0)
+        data = file.read()
+        file.truncate(data.rfind(b"\n") + 1)
+    return read_lines(path)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -57,8 +46,14 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write a JSON Lines file atomically."""
-    with atomic(path) as draft:
-        draft.write_text("".join(_line(row) for row in rows), encoding="utf-8")
+    with atomic(path) as draft, draft.open("w", encoding="utf-8") as file:
+        file.writelines(map(_line, rows))
+
+
+def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Append to a JSON Lines file."""
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(map(_line, rows))
 
 
 def failure(facts: Mapping[str, Any], error: Exception) -> dict[str, Any]:
@@ -66,16 +61,15 @@ def failure(facts: Mapping[str, Any], error: Exception) -> dict[str, Any]:
     return {**facts, "error": type(error).__name__, "message": str(error)}
 
 
-def write_failures(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path | None:
-    """List the recordings that could not be used; if there are none, remove an earlier list and return None."""
-    if not rows:
-        path.unlink(missing_ok=True)
-        return None
-    write_lines(path, rows)
-    return path
+def sweep(folder: Path) -> None:
+    """Remove partly written files that a killed run left."""
+    for here, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(".part"):
+                Path(here, name).unlink(missing_ok=True)
 
 
-def settle(path: Path, settings: Mapping[str, Any], *, source: str | None, bound: bool, free: Collection[str]) -> bool:
+def settle(path: Path, settings: Mapping[str, Any], *, source: str | None, bound: bool) -> bool:
     """Write a run's settings, or make sure that they equal those of the earlier run.
 
     Args:
@@ -83,7 +77,6 @@ def settle(path: Path, settings: Mapping[str, Any], *, source: str | None, bound
         settings: of this run.
         source: of this run's recordings, noted beside the settings; None: unknown.
         bound: whether there are results that the settings must fit.
-        free: settings that may differ.
 
     Returns:
         Whether all results come from this source.
@@ -96,7 +89,7 @@ def settle(path: Path, settings: Mapping[str, Any], *, source: str | None, bound
         return source is not None
     before = read_settings(path)
     sources = before.pop("sources", [None])  # older versions did not note them
-    check_settled(path, before, settings, free=free)
+    check_settled(path, before, settings, free=FREE_SETTINGS)
     if source not in sources:
         sources.append(source)
         write_settings(path, {**before, "sources": sources})
