@@ -148,11 +148,12 @@ def test_an_epoch_holds_every_recording_once_within_the_budget(lengths: list[int
 
 @given(lengths=lengths, start=st.integers(0, 40))
 def test_starting_late_gives_the_same_batches(lengths: list[int], start: int) -> None:
-    sampler = BatchSampler(lengths, budget=8_000, max_length=4_000)
-    stream, late = sampler.batches(), sampler.batches(start)
-    whole = [next(stream) for _ in range(start + 10)]
-    assert [next(late) for _ in range(10)] == whole[start:]
-    assert [step for step, _ in whole] == list(range(start + 10))
+    sampler, late = (BatchSampler(lengths, budget=8_000, max_length=4_000) for _ in range(2))
+    whole = [sampler[number] for number in range(start + 10)]
+    assert [late[number] for number in range(start, start + 10)] == whole[start:]
+    epochs = [batch for epoch in range(start + 10) for batch in sampler.epoch(epoch)]
+    assert whole == epochs[: len(whole)]
+    assert sampler[0] == whole[0], "an earlier epoch can be asked for again"
 
 
 def test_epochs_and_seeds_differ() -> None:

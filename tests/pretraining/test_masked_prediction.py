@@ -1,12 +1,14 @@
 """The objective of HuBERT and WavLM, against the formula and against its own promises."""
 
 import math
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from sonant.audio.augment import Mixing
 from sonant.audio.mel import mfcc_with_deltas
@@ -167,11 +169,17 @@ def test_layer_targets_need_a_model(waveforms: WaveformStore, tmp_path: Path) ->
 
 
 def batches_for(
-    waveforms: WaveformStore, labels: LabelStore, config: WavLMConfig, mixing: Mixing = UNMIXED
+    waveforms: WaveformStore, labels: LabelStore, config: WavLMConfig, mixing: Mixing = UNMIXED, **more: int
 ) -> SpeechBatches:
     return SpeechBatches(
-        waveforms, build(config), batching=BATCHING, masking=SpanMasking(), mixing=mixing, labels=labels, seed=3
+        waveforms, build(config), batching=BATCHING, masking=SpanMasking(), mixing=mixing, labels=labels, seed=3, **more
     )
+
+
+def same(one: SpeechBatch, other: SpeechBatch) -> bool:
+    values = (one.speech.values, one.speech.lengths, one.mask, one.targets, one.masked, one.unmasked)
+    others = (other.speech.values, other.speech.lengths, other.mask, other.targets, other.masked, other.unmasked)
+    return all(map(torch.equal, values, others))
 
 
 def test_targets_of_a_crop_are_a_slice_of_the_clip(
@@ -205,15 +213,33 @@ def test_mixing_changes_speech_but_neither_targets_nor_masks(
 
 
 def test_starting_late_gives_the_same_batches(tiny: WavLMConfig, waveforms: WaveformStore, labels: LabelStore) -> None:
+    whole, late = (batches_for(waveforms, labels, tiny, Mixing(probability=0.5)) for _ in range(2))
+    expected = [whole[step] for step in range(8)]
+    assert all(same(late[step], expected[step]) for step in (7, 5, 6))
+
+
+def test_workers_make_the_same_batches(tiny: WavLMConfig, waveforms: WaveformStore, labels: LabelStore) -> None:
     batches = batches_for(waveforms, labels, tiny, Mixing(probability=0.5))
-    stream = batches()
-    whole = [next(stream) for _ in range(8)]
-    late = batches(5)
-    for expected in whole[5:]:
-        given = next(late)
-        assert torch.equal(given.speech.values, expected.speech.values)
-        assert torch.equal(given.mask, expected.mask)
-        assert torch.equal(given.targets, expected.targets)
+    assert len(pickle.dumps(batches)) < 10_000, "neither the corpus nor the model goes along"
+    sent = pickle.loads(pickle.dumps(batches))  # as a worker that is spawned gets them
+    loader = DataLoader(batches, batch_size=None, sampler=range(3, 9), num_workers=2)
+    for step, batch in enumerate(loader, start=3):
+        assert same(batch, batches[step])
+        assert same(sent[step], batches[step])
+
+
+def test_ranks_share_the_batches_out(tiny: WavLMConfig, waveforms: WaveformStore, labels: LabelStore) -> None:
+    alone = batches_for(waveforms, labels, tiny, Mixing(probability=0.5))
+    ranks = [batches_for(waveforms, labels, tiny, Mixing(probability=0.5), rank=rank, world=3) for rank in range(3)]
+    assert all(same(ranks[rank][step], alone[3 * step + rank]) for step in range(3) for rank in range(3))
+    with pytest.raises(ConfigurationError, match="rank"):
+        batches_for(waveforms, labels, tiny, rank=3, world=3)
+
+
+def test_frames_by_number(tiny: WavLMConfig, waveforms: WaveformStore, labels: LabelStore) -> None:
+    batch = batches_for(waveforms, labels, tiny)[0].to("cpu")
+    assert torch.equal(batch.targets[batch.masked], batch.targets[batch.mask])
+    assert torch.equal(batch.targets[batch.unmasked], batch.targets[~batch.mask])
 
 
 def test_labels_of_another_corpus_are_refused(tiny: WavLMConfig, waveforms: WaveformStore, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ class LabelStore:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        folder = Path(folder)
+        self.folder = folder = Path(folder)
         if not (folder / "lengths.npy").exists():
             raise ManifestError(f"There are no complete labels in {folder}: lengths.npy is missing. Make them again.")
         name = next((name for name in FILES if (folder / name).exists()), None)
@@ -51,6 +52,10 @@ class LabelStore:
     def all(self) -> NDArray[np.integer]:
         """The labels of all recordings, one behind another, on disk until they are used."""
         return self._labels
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        """Let another process map the files itself: a pickled memory map would carry all of them."""
+        return type(self), (self.folder,)
 
     def __len__(self) -> int:
         return len(self.lengths)

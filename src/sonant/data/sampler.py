@@ -1,7 +1,7 @@
 """Batches of recordings of similar length, up to a budget of audio."""
 
-from collections.abc import Iterator, Sequence
-from itertools import count
+from bisect import bisect_right
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -33,6 +33,8 @@ class BatchSampler:
         self.lengths = np.minimum(np.asarray(lengths, dtype=np.int64), max_length)
         self.members = np.flatnonzero(np.asarray(lengths) >= min_length)
         self.budget, self.seed, self.jitter = budget, seed, jitter
+        self._starts = [0]  # the number of the first batch of each epoch that was laid out so far
+        self._current: tuple[int, list[list[int]]] = (-1, [])
         if len(self.members) == 0:
             raise ConfigurationError(
                 f"None of the {len(lengths)} recordings has {min_length} samples, the shortest length allowed."
@@ -56,11 +58,15 @@ class BatchSampler:
         batches.append(batch)
         return [batches[i] for i in rng.permutation(len(batches))]
 
-    def batches(self, start: int = 0) -> Iterator[tuple[int, list[int]]]:
-        """Step after step, without end: (step, recordings), from step `start` on."""
-        first = 0
-        for number in count():
-            epoch = self.epoch(number)
-            for step in range(max(first, start), first + len(epoch)):
-                yield step, epoch[step - first]
-            first += len(epoch)
+    def __getitem__(self, number: int) -> list[int]:
+        """The recordings of one batch of all epochs, which follow one another without end."""
+        while self._starts[-1] <= number:
+            self._starts.append(self._starts[-1] + len(self._epoch(len(self._starts) - 1)))
+        epoch = bisect_right(self._starts, number) - 1
+        return self._epoch(epoch)[number - self._starts[epoch]]
+
+    def _epoch(self, number: int) -> list[list[int]]:
+        """The batches of one epoch; those of the one asked for last are kept."""
+        if self._current[0] != number:
+            self._current = number, self.epoch(number)
+        return self._current[1]

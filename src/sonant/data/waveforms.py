@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from zlib import crc32
 
 import numpy as np
@@ -31,7 +31,8 @@ class WaveformStore:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        entries = _read_index(Path(folder) / "index.jsonl")
+        self.folder = Path(folder)
+        entries = _read_index(self.folder / "index.jsonl")
         kept = [entry for entry in entries if "error" not in entry]
         if not kept:
             why = next((f" The first: {entry['error']}" for entry in entries), "")
@@ -42,7 +43,7 @@ class WaveformStore:
         said = [[entry["samples"], entry.get("crc32")] for entry in kept]
         self.fingerprint = f"sha256:{sha256(json.dumps(said).encode()).hexdigest()[:16]}"
         self._ends = np.cumsum(self.lengths)
-        self._samples = np.memmap(Path(folder) / "samples.i16", dtype=np.int16, mode="r")
+        self._samples = np.memmap(self.folder / "samples.i16", dtype=np.int16, mode="r")
 
     @classmethod
     def build(
@@ -93,6 +94,10 @@ class WaveformStore:
                 index.write(json.dumps(entry) + "\n")
                 index.flush()
         return cls(folder)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        """Let another process map the file itself: a pickled memory map would carry all of it."""
+        return type(self), (self.folder,)
 
     def __len__(self) -> int:
         return len(self.lengths)

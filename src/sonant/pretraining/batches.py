@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from itertools import count
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +18,9 @@ from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
+from sonant.models.normalization import normalize_waveform
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,19 +31,35 @@ class SpeechBatch:
         speech: waveforms (total_samples,), mixed and normalized.
         mask: bool (total_frames,), the frames hidden from the model; none where a run does not mask.
         targets: int64 (total_frames,), the label of each frame of the clean speech, where a run has labels.
+        masked, unmasked: int64 indices of the frames that are hidden, and of the others. They are made with the batch,
+            on the CPU: `output[mask]` would make a GPU wait for the number of frames.
     """
 
     speech: Packed
     mask: Tensor
     targets: Tensor | None = None
+    masked: Tensor = field(init=False)
+    unmasked: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "masked", self.mask.nonzero().flatten())
+        object.__setattr__(self, "unmasked", (~self.mask).nonzero().flatten())
 
     def to(self, device: torch.device | str) -> SpeechBatch:
-        targets = None if self.targets is None else self.targets.to(device)
-        return SpeechBatch(self.speech.to(device), self.mask.to(device), targets)
+        return moved(self, device)
 
     @property
     def num_samples(self) -> int:
         return len(self.speech.values)
+
+
+def moved(batch: T, device: torch.device | str) -> T:
+    """A batch, which is a dataclass, with its tensors and packed tensors on a device."""
+    result = copy.copy(batch)
+    for each in fields(batch):  # type: ignore[arg-type]  # no type says "any dataclass"
+        if isinstance(value := getattr(batch, each.name), Tensor | Packed):
+            object.__setattr__(result, each.name, value.to(device))
+    return result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +80,9 @@ class Batching:
 
 
 class SpeechBatches:
-    """The batches of a run, step after step.
+    """The batches of a run, by the number of the step: `batches[step]` depends on seed, step, rank and world alone.
+
+    It can be pickled, so that the workers of a `torch.utils.data.DataLoader` make batches; it has no end.
 
     Every clip of a batch is cropped to the shortest, as fairseq does, at a multiple of the frame stride, so that the
     labels of a crop are exactly a slice of the labels of the clip.
@@ -69,6 +93,8 @@ class SpeechBatches:
         mixing: the sounds that are mixed in; None mixes nothing.
         labels: of every frame of every recording; None: the batches have no targets.
         noises, rooms: for mixing and reverberation that ask for them.
+        seed: of the order and the augmentation.
+        rank, world: number of this process, and of all that train together; they get disjoint batches.
     """
 
     def __init__(
@@ -83,11 +109,15 @@ class SpeechBatches:
         noises: Sequence[Waveform] = (),
         rooms: Sequence[Waveform] = (),
         seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         if labels is not None and len(labels) != len(waveforms):
             raise ConfigurationError(f"There are labels for {len(labels)} recordings, but {len(waveforms)} waveforms.")
         if batching.reverb_probability > 0 and not rooms:
             raise ConfigurationError("reverb_probability is above 0, but no impulse responses were given.")
+        if not 0 <= rank < world:
+            raise ConfigurationError(f"rank={rank} and world={world} were given; expected 0 <= rank < world.")
         rate = backbone.sampling_rate
         self.sampler = BatchSampler(
             waveforms.lengths.tolist(),
@@ -98,16 +128,19 @@ class SpeechBatches:
         )
         self.waveforms, self.labels, self.noises, self.rooms = waveforms, labels, noises, rooms
         self.batching, self.masking, self.mixing, self.seed = batching, masking, mixing, seed
-        self.stride, self.num_frames, self.normalized = backbone.stride, backbone.num_frames, backbone.normalized
+        self.rank, self.world = rank, world
+        self.stride, self.receptive_field = backbone.stride, backbone.receptive_field
+        self.epsilon = backbone.normalize_epsilon if backbone.normalize else None
 
     def __call__(self, start: int = 0) -> Iterator[SpeechBatch]:
         """Batches from step `start` on, without end."""
-        for step, members in self.sampler.batches(start):
-            yield self._make(members, np.random.default_rng([self.seed, 1 + step]))
+        return map(self.__getitem__, count(start))
 
-    def _make(self, members: list[int], rng: np.random.Generator) -> SpeechBatch:
+    def __getitem__(self, step: int) -> SpeechBatch:
+        number = step * self.world + self.rank
+        members, rng = self.sampler[number], np.random.default_rng([self.seed, 1 + number])
         length = int(min(self.sampler.lengths[member] for member in members))
-        frames = self.num_frames(length)
+        frames = max(0, (length - self.receptive_field) // self.stride + 1)
         crops, targets = [], []
         for member in members:
             first = int(rng.integers((int(self.waveforms.lengths[member]) - length) // self.stride + 1))
@@ -124,7 +157,7 @@ class SpeechBatches:
         if self.masking is not None:
             mask = np.concatenate([self.masking.draw(frames, rng) for _ in members])
         return SpeechBatch(
-            Packed.pack(map(self.normalized, clips)),
+            Packed.pack(clips if self.epsilon is None else [normalize_waveform(clip, self.epsilon) for clip in clips]),
             torch.from_numpy(mask),
             torch.from_numpy(np.concatenate(targets).astype(np.int64)) if targets else None,
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from sonant.models.code_vocabulary import codes_of_numbers, codes_of_symbols, gr
 from sonant.models.discrete_bert import DiscreteBERT
 from sonant.models.identity import fingerprint
 from sonant.models.vq_wav2vec import VQWav2Vec
-from sonant.pretraining.batches import Batching
+from sonant.pretraining.batches import Batching, moved
 
 DICTIONARY = "dict.txt"
 
@@ -65,15 +66,20 @@ class TokenBatch:
         targets: int64 (total,), the true tokens.
         mask: bool (total,), the tokens to predict.
         stride: samples of audio a token, for the throughput shown.
+        masked: int64 indices of the tokens to predict, made with the batch, on the CPU.
     """
 
     tokens: Packed
     targets: Tensor
     mask: Tensor
     stride: int
+    masked: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "masked", self.mask.nonzero().flatten())
 
     def to(self, device: torch.device | str) -> TokenBatch:
-        return TokenBatch(self.tokens.to(device), self.targets.to(device), self.mask.to(device), self.stride)
+        return moved(self, device)
 
     @property
     def num_samples(self) -> int:
@@ -81,7 +87,7 @@ class TokenBatch:
 
 
 class TokenBatches:
-    """The batches of a run, step after step: a function of seed and step alone.
+    """The batches of a run, by the number of the step: `batches[step]` depends on seed, step, rank and world alone.
 
     Every clip of a batch is cropped to the shortest, so that attention takes them as one; clips of a batch are of like
     length. Seconds of `batching` count tokens, as many as the tokenizer makes of them.
@@ -89,6 +95,7 @@ class TokenBatches:
     Args:
         codes: of every recording, as `make_codes` stores them.
         backbone: the model they are for, with its vocabulary.
+        rank, world: number of this process, and of all that train together; they get disjoint batches.
     """
 
     def __init__(
@@ -99,7 +106,11 @@ class TokenBatches:
         *,
         batching: Batching,
         seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
+        if not 0 <= rank < world:
+            raise ConfigurationError(f"rank={rank} and world={world} were given; expected 0 <= rank < world.")
         rate = backbone.frame_rate
         room = backbone.config.max_positions - 2  # beside the brackets
         self.sampler = BatchSampler(
@@ -110,15 +121,17 @@ class TokenBatches:
             seed=seed,
         )
         self.codes, self.config, self.seed, self.stride = codes, config, seed, backbone.stride
-        self.vocabulary = copy.deepcopy(backbone.vocabulary).cpu()  # batches are made there, on another thread
+        self.rank, self.world = rank, world
+        self.vocabulary = copy.deepcopy(backbone.vocabulary).cpu()  # batches are made there, by workers
         self.words = self.vocabulary.words.numpy()
 
     def __call__(self, start: int = 0) -> Iterator[TokenBatch]:
         """Batches from step `start` on, without end."""
-        for step, members in self.sampler.batches(start):
-            yield self._make(members, np.random.default_rng([self.seed, 1 + step]))
+        return map(self.__getitem__, count(start))
 
-    def _make(self, members: list[int], rng: np.random.Generator) -> TokenBatch:
+    def __getitem__(self, step: int) -> TokenBatch:
+        number = step * self.world + self.rank
+        members, rng = self.sampler[number], np.random.default_rng([self.seed, 1 + number])
         length = int(min(self.sampler.lengths[member] for member in members))
         crops = []
         for member in members:

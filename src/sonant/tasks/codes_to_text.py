@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ class TranscribedCodes:
 
 
 class TranscribedCodesBatches:
-    """Batches of clips of like length, step after step: a function of seed and step alone.
+    """Batches of clips of like length, by the number of the step: a function of seed and step alone.
 
     Args:
         codes: of each clip, (frames, groups).
@@ -65,12 +66,15 @@ class TranscribedCodesBatches:
 
     def __call__(self, start: int = 0) -> Iterator[TranscribedCodes]:
         """Batches from step `start` on, without end."""
-        for _, members in self.sampler.batches(start):
-            yield TranscribedCodes(
-                Packed.pack(torch.from_numpy(np.asarray(self.codes[i], dtype=np.int64)) for i in members),
-                Packed.pack(torch.tensor(self.texts[i], dtype=torch.int64) for i in members),
-                self.stride,
-            )
+        return map(self.__getitem__, count(start))
+
+    def __getitem__(self, step: int) -> TranscribedCodes:
+        members = self.sampler[step]
+        return TranscribedCodes(
+            Packed.pack(torch.from_numpy(np.asarray(self.codes[i], dtype=np.int64)) for i in members),
+            Packed.pack(torch.tensor(self.texts[i], dtype=torch.int64) for i in members),
+            self.stride,
+        )
 
 
 class WriteText(nn.Module):
