@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from sonant.checkpoints import Checkpoint, save_checkpoint
+from sonant.checkpoints.families import LAYOUTS
 from sonant.checkpoints.hf_config import write_config
-from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.parameter_names import write
 from sonant.checkpoints.torchaudio import rows_for
 from sonant.errors import ConfigurationError

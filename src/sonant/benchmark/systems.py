@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sonant.benchmark import peers
-from sonant.checkpoints.hf_layouts import LAYOUTS
+from sonant.checkpoints.families import LAYOUTS
 from sonant.errors import UnknownName
 from sonant.inference import Precision, optimize
 from sonant.layers.packed import Packed

@@ -11,17 +11,11 @@ from torch import Tensor
 
 from sonant.checkpoints.checkpoint import Checkpoint, Head, own_storage
 from sonant.checkpoints.name_maps.hf import HF_HEADS
-from sonant.checkpoints.name_maps.pretraining_heads import PRETRAINING
-from sonant.checkpoints.parameter_names import HeadMap, Translated
+from sonant.checkpoints.parameter_names import Translated
 from sonant.models.normalization import ORIGINAL_EPSILON
 
 KEY = "sonant"  # of the corner
 EPSILON = "normalize_epsilon"
-
-
-def head_maps(family: str) -> dict[str, HeadMap]:
-    """A table for every kind of head of a family, which says what a complete one has."""
-    return HF_HEADS | ({"pretraining": PRETRAINING[family]} if family in PRETRAINING else {})
 
 
 def flat(heads: Mapping[str, Head]) -> dict[str, Tensor]:

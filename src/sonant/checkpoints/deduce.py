@@ -9,7 +9,7 @@ model does otherwise.
 Of a w2v-BERT 2.0 the shapes tell all but how far the relative keys reach to either side.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -17,6 +17,8 @@ from torch import Tensor
 from sonant.checkpoints.configs import make_config
 from sonant.errors import CheckpointMismatch, ConfigurationError
 from sonant.models import BackboneConfig
+
+Deduce = Callable[..., BackboneConfig]  # as `deduce_config`
 
 PUBLISHED_KERNELS, PUBLISHED_STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 PUBLISHED_HEADS = {768: 12, 1024: 16, 1280: 16, 1920: 16, 2048: 16}
@@ -82,7 +84,7 @@ def deduce_config(
 
 
 def deduce_w2v_bert2(
-    backbone: Mapping[str, Tensor], *, source: object, overrides: Mapping[str, Any] | None
+    backbone: Mapping[str, Tensor], *, family: str, source: object, overrides: Mapping[str, Any] | None
 ) -> BackboneConfig:
     """The configuration of a w2v-BERT 2.0 without an adapter; errors as `deduce_config`."""
     given, stack = overrides or {}, 2
@@ -112,7 +114,7 @@ def deduce_w2v_bert2(
             f"{source}: the tensors do not tell how far the {positions} relative keys reach to the left and to the "
             "right; give both in overrides, as 'left_reach' and 'right_reach'."
         )
-    return make_config("w2v_bert2", values, overrides, source=source)
+    return make_config(family, values, overrides, source=source)
 
 
 def count(backbone: Mapping[str, Tensor], prefix: str) -> int:

@@ -35,7 +35,7 @@ def read_w2v_bert2(
     ending = next(ending for ending in LAYOUTS if any(name.endswith(ending) for name in tensors))
     made_by, rows, head = LAYOUTS[ending]
     translated = read(tensors, rows, {"pretraining": head})
-    config = deduce_w2v_bert2(translated.backbone, source=source, overrides=overrides)
+    config = deduce_w2v_bert2(translated.backbone, family="w2v_bert2", source=source, overrides=overrides)
     check(translated, config, source=source, rows=rows, heads={"pretraining": head})
     metadata = {
         "config_from": "the shapes of the tensors",

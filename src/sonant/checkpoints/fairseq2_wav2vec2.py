@@ -16,12 +16,11 @@ from typing import Any
 from torch import Tensor
 
 from sonant.checkpoints.checkpoint import Checkpoint
-from sonant.checkpoints.completeness import check
 from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.fairseq2_tokenizer import tokenizer_metadata
 from sonant.checkpoints.name_maps.fairseq2 import FAIRSEQ2_CONTRAST, FAIRSEQ2_CTC, FAIRSEQ2_WAV2VEC2
-from sonant.checkpoints.parameter_names import HeadMap, make_heads, read
-from sonant.checkpoints.unknown_parts import take_out, warn_of
+from sonant.checkpoints.parameter_names import HeadMap
+from sonant.checkpoints.reading import FROM_NORM, FROM_SHAPES, translate
 from sonant.checkpoints.wrappers import split_overrides, unwrap
 from sonant.errors import CheckpointMismatch, UnsupportedCheckpoint
 
@@ -53,24 +52,24 @@ def read_wav2vec2(
     _check_whole(state, source)
     writes = any(name.startswith(DECODER) for name in state)
     heads = {} if writes else _heads(state)
-    translated = read(state, rows, heads)
-    left = found.left(take_out(translated, rows))
+    reading = translate(found, state, rows, heads, source=source)
     pre_norm = not any(name.startswith("encoder_frontend.layer_norm.") for name in state)
     config = deduce_config(
-        translated.backbone, family="wav2vec2", source=source, overrides={"pre_norm": pre_norm, **given}
+        reading.backbone, family="wav2vec2", source=source, overrides={"pre_norm": pre_norm, **given}
     )
-    check(translated, config, source=source, rows=rows, heads=heads)
     known: dict[str, dict[str, object]] = {}
-    if "ctc" in translated.heads:
-        known["ctc"] = tokenizer_metadata(source, len(translated.heads["ctc"]["weight"]))
-    if "pretraining" in translated.heads:
-        known["pretraining"] = {"groups": _groups(translated.heads["pretraining"], source)}
-    warn_of(left, source, NO_TEXT if writes else "")
-    metadata = {
-        "config_from": "the shapes of the tensors",
-        "normalize_from": "the extractor's norm, as in the published models",
-    }
-    return Checkpoint(config, translated.backbone, make_heads(translated, known), "fairseq2", metadata)
+    if "ctc" in reading.heads:
+        known["ctc"] = tokenizer_metadata(source, len(reading.heads["ctc"]["weight"]))
+    if "pretraining" in reading.heads:
+        known["pretraining"] = {"groups": _groups(reading.heads["pretraining"], source)}
+    return reading.checkpoint(
+        config,
+        made_by="fairseq2",
+        heads=heads,
+        known=known,
+        metadata={"config_from": FROM_SHAPES, "normalize_from": FROM_NORM},
+        reason=NO_TEXT if writes else "",
+    )
 
 
 def _check_whole(state: Mapping[str, Tensor], source: object) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.aside import KEY, describe, head_maps, put_aside, settings_aside, take_back
+from sonant.checkpoints.aside import KEY, describe, put_aside, settings_aside, take_back
 from sonant.checkpoints.checkpoint import Checkpoint, own_storage
 from sonant.checkpoints.completeness import check, holds
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.fairseq_config import Required, format_convs, number, parse_convs, refuse_inexpressible, require
+from sonant.checkpoints.families import head_maps
 from sonant.checkpoints.files import write_pickle
 from sonant.checkpoints.name_maps.fairseq import FAIRSEQ_KMEANS, FAIRSEQ_STEPS, FAIRSEQ_WAV2VEC, fairseq_gumbel
 from sonant.checkpoints.parameter_names import NameMap, make_heads, read, write

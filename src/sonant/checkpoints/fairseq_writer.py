@@ -8,12 +8,11 @@ from sonant.checkpoints.checkpoint import Checkpoint, own_storage
 from sonant.checkpoints.completeness import holds
 from sonant.checkpoints.fairseq import PREFIXES, fairseq_heads, rows_for
 from sonant.checkpoints.fairseq_config import write_settings
+from sonant.checkpoints.fairseq_wav2vec import write_wav2vec
+from sonant.checkpoints.families import FORMATS, FairseqNames
 from sonant.checkpoints.files import write_pickle
 from sonant.checkpoints.hf_config import codebooks
 from sonant.checkpoints.parameter_names import write
-
-TASKS = {"wav2vec2": "audio_pretraining", "hubert": "hubert_pretraining", "wavlm": "hubert_pretraining"}
-CTC_MODELS = {"wav2vec2": "wav2vec_ctc", "hubert": "hubert_ctc", "wavlm": "wavlm_ctc"}
 
 
 def write_unilm(path: Path, checkpoint: Checkpoint) -> list[str]:
@@ -34,9 +33,13 @@ def write_unilm(path: Path, checkpoint: Checkpoint) -> list[str]:
 def write_fairseq(path: Path, checkpoint: Checkpoint) -> list[str]:
     """Write one file and return the names of what fairseq has no place for: some heads.
 
-    With a CTC head it is laid out as a fine-tuned model. What fairseq keeps in dictionaries beside the file
-    (vocabulary, labels) goes where those heads go, which fairseq does not look at.
+    A wav2vec or vq-wav2vec is laid out by `write_wav2vec`, and a model with a CTC head as a fine-tuned one. What
+    fairseq keeps in dictionaries beside the file (vocabulary, labels) goes where those heads go, which fairseq does
+    not look at.
     """
+    names = FORMATS[checkpoint.family].fairseq
+    if names is None:
+        return write_wav2vec(path, checkpoint)
     tables = {
         kind: table
         for kind, table in fairseq_heads(checkpoint.family).items()
@@ -52,7 +55,7 @@ def write_fairseq(path: Path, checkpoint: Checkpoint) -> list[str]:
         path,
         {
             "args": None,
-            "cfg": _settings(checkpoint, tuned="ctc" in tables),
+            "cfg": _settings(checkpoint, names, tuned="ctc" in tables),
             "model": own_storage(state),
             KEY: put_aside(checkpoint, heads=others),
         },
@@ -60,13 +63,13 @@ def write_fairseq(path: Path, checkpoint: Checkpoint) -> list[str]:
     return describe(checkpoint, heads=others)
 
 
-def _settings(checkpoint: Checkpoint, *, tuned: bool) -> dict[str, Any]:
+def _settings(checkpoint: Checkpoint, names: FairseqNames, *, tuned: bool) -> dict[str, Any]:
     """The settings that the file came with, if it came from fairseq, and ours over them."""
     family, carried = checkpoint.family, checkpoint.metadata.get("fairseq", {})
     model = {**carried.get("model", {}), "_name": family, **write_settings(checkpoint, toolkit="fairseq")}
     task = {
         **carried.get("task", {}),
-        "_name": TASKS[family],
+        "_name": names.task,
         "normalize": checkpoint.normalize,
         "sample_rate": checkpoint.config.sampling_rate,
     }
@@ -74,7 +77,7 @@ def _settings(checkpoint: Checkpoint, *, tuned: bool) -> dict[str, Any]:
     if not tuned:
         return settings
     outer = {name: {**carried.get("tuned", {}).get(name, {}), "normalize": checkpoint.normalize} for name in settings}
-    outer["model"] |= {"_name": CTC_MODELS[family], "w2v_args": settings}
+    outer["model"] |= {"_name": names.ctc_model, "w2v_args": settings}
     outer["task"]["_name"] = "audio_finetuning"
     return outer
 

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sonant.checkpoints.checkpoint import Checkpoint, Head
+from sonant.checkpoints.families import LAYOUTS
 from sonant.checkpoints.hf_heads import GENDERS
-from sonant.checkpoints.hf_layouts import LAYOUTS, Layout
+from sonant.checkpoints.hf_layouts import Layout
 from sonant.checkpoints.own import INT8_GROUPS, OWN_TYPE
 from sonant.errors import CorruptedCheckpoint, UnknownCheckpoint, UnsupportedCheckpoint
 from sonant.models import BackboneConfig
+from sonant.models.families import FAMILIES
 
 # Model types that are near to one of ours by name alone.
 UNLIKE = {"sew-d": "SEW-D, whose attention is that of DeBERTa; the models of type 'sew' load"}
@@ -156,7 +158,7 @@ def write_config(checkpoint: Checkpoint, kind: str | None) -> dict[str, Any]:
     config: dict[str, Any] = dict(checkpoint.metadata.get("hf", {}))
     for stale in ("transformers_version", "dtype", "torch_dtype", "_name_or_path", "architectures"):
         config.pop(stale, None)
-    config["architectures"] = [layout.classes[kind]]
+    config["architectures"] = [FAMILIES[checkpoint.family].peer if kind is None else layout.classes[kind]]
     config["model_type"] = layout.model_type
     config |= _plain_settings(checkpoint.config, layout) | layout.write(checkpoint.config)
     config |= {name: value for name, value, _ in layout.required if isinstance(value, str)}

@@ -31,7 +31,7 @@ from sonant.checkpoints.folder import (
     WEIGHTS,
     index_of,
 )
-from sonant.checkpoints.hf import shards_in
+from sonant.checkpoints.hf_folder import shards_in
 from sonant.checkpoints.tokenizer_files import PIECES, TOKENIZER_FILES, VOCABULARY
 from sonant.errors import CheckpointError, CheckpointUnavailable
 

@@ -2,14 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sonant import models
 from sonant.checkpoints.bare import is_named_as_transformers, read_bare
 from sonant.checkpoints.checkpoint import MASK, Checkpoint, hollow
 from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
@@ -19,15 +17,16 @@ from sonant.checkpoints.files import described, kind_of, read_json, read_safeten
 from sonant.checkpoints.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, EXCHANGE
 from sonant.checkpoints.hf import read_hf
 from sonant.checkpoints.hf_config import is_known
+from sonant.checkpoints.hf_folder import HFFolder
 from sonant.checkpoints.lora import with_lora_merged
 from sonant.checkpoints.lora_folder import BASE, is_lora_folder, read_lora
 from sonant.checkpoints.own import INT8_GROUPS
+from sonant.checkpoints.place import Place, exists, find_place, shipped
 from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
 from sonant.checkpoints.unpickle import read_pickle
 from sonant.checkpoints.wrappers import tensors_in
 from sonant.errors import CheckpointUnavailable, ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint, UnknownName
 from sonant.models import Backbone
-from sonant.models.catalog import CATALOG
 
 
 def load_checkpoint(
@@ -69,77 +68,15 @@ def load_checkpoint(
     tokenizer = (overrides or {}).get("tokenizer")
     if isinstance(tokenizer, str | os.PathLike):
         overrides = {**(overrides or {}), "tokenizer": load_checkpoint(tokenizer, local_files_only=local_files_only)}
-    _check_is_name(source)
-    path = Path(source).expanduser()
-    if not _exists(path):
-        source = _full_name(source)
-    path = _shipped(source) or path
-    if revision is not None and _exists(path):
+    place = find_place(source, revision=revision, local_files_only=local_files_only)
+    if place.path.is_dir():
+        return _read_folder(place, overrides, language, local_files_only=local_files_only)
+    if language is not None:
         raise ConfigurationError(
-            f"{source} is a file or folder here, which has no revision {revision!r}. Leave it out; if the hub is "
-            "meant, rename the local one."
+            f"language={language!r} was given for the file {source}; adapters by language lie in a folder beside "
+            "the weights. Give that folder, or leave `language` out."
         )
-    if _exists(path):
-        if path.is_dir():
-            return _read_folder(path, overrides, language)
-        if language is not None:
-            raise ConfigurationError(
-                f"language={language!r} was given for the file {source}; adapters by language lie in a folder beside "
-                "the weights. Give that folder, or leave `language` out."
-            )
-        return _read_file(path, overrides)
-    if not isinstance(source, str) or path.is_absolute() or source.startswith((".", "~")):
-        raise CheckpointUnavailable(f"{source} does not exist. Check the path.")
-    card = CATALOG.get(source)
-    if card is not None and card.address is not None:
-        beside = f" and its tokenizer from {card.beside} into one folder," if card.beside else ""
-        raise CheckpointUnavailable(
-            f"{source} is loaded from no hub. Download its file from {card.address}{beside} and give its path."
-        )
-    from sonant.checkpoints.hub import fetch, fetch_one  # a quarter of what `import sonant.api` would cost beside torch
-
-    folder = fetch(source, revision=revision, local_files_only=local_files_only)
-    get = partial(fetch_one, source, commit=folder.name, local_files_only=local_files_only)
-    if is_lora_folder(folder):
-        return _read_lora(folder, overrides, source=source, local_files_only=local_files_only)
-    return read_hf(folder, overrides=overrides, source=source, language=language, get=get)
-
-
-def _check_is_name(source: object) -> None:
-    """Raise ConfigurationError for what cannot name a model."""
-    if isinstance(source, str | os.PathLike) and isinstance(os.fspath(source), str) and str(source).strip():
-        return
-    what = repr(source) if isinstance(source, str | bytes | int | float | None) else f"a {type(source).__name__}"
-    raise ConfigurationError(
-        f"{what} does not name a model. Expected 'sonant/wavlm-tiny', a hub id such as 'microsoft/wavlm-base-plus', a "
-        "folder, or a checkpoint file."
-    )
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name that no file can have
-        return False
-
-
-def _full_name(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """The id of a model of the catalog by its last part: "wavlm-tiny" is "sonant/wavlm-tiny".
-
-    Raises:
-        UnknownName: a bare word that names nothing; ids on the hub have an owner.
-    """
-    if not isinstance(source, str) or "/" in source or os.sep in source or "." in source:
-        return source
-    names = {card.short_name.lower(): card.name for card in CATALOG.values()}
-    if source.lower() not in names:
-        raise UnknownName(
-            "file or folder here, and no model of the catalog,",
-            source,
-            names,
-            listed="`sonant models` lists those of the catalog; others are named owner/name on the hub.",
-        )
-    return names[source.lower()]
+    return _read_file(place.path, overrides)
 
 
 def load_backbone(
@@ -182,25 +119,14 @@ def make_backbone(
     return backbone.eval()
 
 
-def _shipped(source: str | os.PathLike[str]) -> Path | None:
-    """The folder of a model that comes with the package; None for all others."""
-    card = CATALOG.get(str(source))
-    if card is None or not card.shipped:
-        return None
-    folder = Path(models.__file__).parent / card.short_name.replace("-", "_")
-    if not (folder / "model.safetensors").is_file():
-        raise CheckpointUnavailable(
-            f"{source} comes with sonant, but this copy lacks {folder / 'model.safetensors'}. Install sonant anew; in "
-            "a clone, fetch the file with: git checkout -- src/sonant/models"
-        )
-    return folder
-
-
-def _read_folder(folder: Path, overrides: Mapping[str, Any] | None, language: str | None) -> Checkpoint:
+def _read_folder(
+    place: Place, overrides: Mapping[str, Any] | None, language: str | None, *, local_files_only: bool
+) -> Checkpoint:
+    folder = place.path
     if is_lora_folder(folder):
-        return _read_lora(folder, overrides, source=folder)
+        return _read_lora(place, overrides, local_files_only=local_files_only)
     if (folder / CONFIG).is_file():
-        return read_hf(folder, overrides=overrides, language=language)
+        return read_hf(HFFolder(folder, place.source), overrides=overrides, language=language, get=place.get)
     for exchange in folder.glob(f"{EXCHANGE}*/before/{CONFIG}"):
         raise CorruptedCheckpoint(
             f"{folder} has no {CONFIG}: a save into it was stopped while it replaced the model there. Save once more, "
@@ -218,30 +144,25 @@ def _read_folder(folder: Path, overrides: Mapping[str, Any] | None, language: st
     )
 
 
-def _read_lora(
-    folder: Path, overrides: Mapping[str, Any] | None, *, source: object, local_files_only: bool = False
-) -> Checkpoint:
+def _read_lora(place: Place, overrides: Mapping[str, Any] | None, *, local_files_only: bool) -> Checkpoint:
     """A LoRA merged into its base, which is a folder here or a model on the hub."""
-    told, rest = read_json(folder / ADAPTER_CONFIG), dict(overrides or {})
+    source = place.source
+    told, rest = read_json(place.path / ADAPTER_CONFIG), dict(overrides or {})
     base = rest.pop(BASE, None) or told.get("base_model_name_or_path")
+    cure = f"Name the model: overrides={{{BASE!r}: 'owner/name or folder'}}."
     if not isinstance(base, str | os.PathLike) or not str(base).strip():
-        raise CheckpointUnavailable(
-            f"{source} is a LoRA and does not say which model it adapts. Name it: "
-            f"overrides={{{BASE!r}: 'owner/name or folder'}}."
-        )
-    place = Path(base).expanduser()
-    place = place if _exists(place) else _shipped(str(base)) or place
-    if not place.is_dir():
-        if not isinstance(base, str) or place.is_absolute() or base.count("/") != 1 or base.startswith((".", "~")):
-            raise CheckpointUnavailable(
-                f"{source} is a LoRA that adapts {base}, which is no folder here. Name the model: "
-                f"overrides={{{BASE!r}: 'owner/name or folder'}}."
-            )
-        from sonant.checkpoints.hub import fetch
-
-        revision = told.get("revision")
-        place = fetch(base, revision=revision if isinstance(revision, str) else None, local_files_only=local_files_only)
-    return read_lora(folder, place, overrides=rest, source=source)
+        raise CheckpointUnavailable(f"{source} is a LoRA and does not say which model it adapts. {cure}")
+    revision = told.get("revision")
+    here = exists(Path(base).expanduser()) or shipped(str(base)) is not None
+    try:
+        fixed = revision if isinstance(revision, str) and not here else None
+        found = find_place(base, revision=fixed, local_files_only=local_files_only)
+    except (CheckpointUnavailable, UnknownName) as error:
+        why = f"{source} is a LoRA that adapts {base}, which is no folder here."
+        raise CheckpointUnavailable(f"{why} {error} {cure}") from error
+    if not found.path.is_dir():
+        raise CheckpointUnavailable(f"{source} is a LoRA that adapts {base}, which is a file. {cure}")
+    return read_lora(place.path, found.path, overrides=rest, source=source)
 
 
 def _read_file(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
@@ -278,6 +199,6 @@ def _read_tensors(
         return read_torchaudio(tensors, path, notes=notes, overrides=overrides)
     config = path.parent / CONFIG
     if config.is_file() and (is_known(read_json(config)) or not is_named_as_transformers(tensors)):
-        return read_hf(path.parent, overrides=overrides, weights=tensors, source=path)
+        return read_hf(HFFolder(path.parent, path, tensors), overrides=overrides)
     tensors, overrides = with_lora_merged(tensors, path.parent, overrides, path)
     return read_bare(tensors, path, overrides=overrides)

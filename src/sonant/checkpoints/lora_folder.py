@@ -7,11 +7,13 @@ from typing import Any
 from torch import Tensor
 
 from sonant.checkpoints.checkpoint import Checkpoint
+from sonant.checkpoints.families import LAYOUTS
 from sonant.checkpoints.files import read_json, read_tensors
 from sonant.checkpoints.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG
-from sonant.checkpoints.hf import read_hf, read_weights
+from sonant.checkpoints.hf import read_hf
 from sonant.checkpoints.hf_config import family_in
-from sonant.checkpoints.hf_layouts import LAYOUTS, Layout
+from sonant.checkpoints.hf_folder import HFFolder, read_weights
+from sonant.checkpoints.hf_layouts import Layout
 from sonant.checkpoints.lora import ROOT, merged, module_of, scaling_in, without_saved
 from sonant.checkpoints.parameter_names import grouped
 from sonant.checkpoints.unknown_parts import warn_of
@@ -60,7 +62,7 @@ def read_lora(folder: Path, base: Path, *, overrides: Mapping[str, Any] | None, 
         )
     warn_of([*left, *absent], source, "They belong to the base as it was before, or have no weights in it.")
     told = theirs | ({"architectures": [_class_in(adapting)]} if _class_in(adapting) else {})
-    return read_hf(base, overrides=overrides, weights=state, config_json=told, beside=folder, source=source)
+    return read_hf(HFFolder(base, source, state, told, folder), overrides=overrides)
 
 
 def _named_as(

@@ -10,10 +10,11 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from sonant.checkpoints.aside import flat, head_maps, take_back
+from sonant.checkpoints.aside import flat, take_back
 from sonant.checkpoints.checkpoint import Checkpoint, Head
 from sonant.checkpoints.completeness import check
 from sonant.checkpoints.configs import make_config, plain_settings
+from sonant.checkpoints.families import head_maps
 from sonant.checkpoints.files import read_json, read_safetensors, write_json, write_safetensors
 from sonant.checkpoints.folder import CONFIG, OWN_HEADS, WEIGHTS, replacing_model
 from sonant.checkpoints.parameter_names import Translated, make_heads

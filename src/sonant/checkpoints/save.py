@@ -10,33 +10,24 @@ import torch
 from torch import Tensor
 
 from sonant.checkpoints.checkpoint import Checkpoint, Format, Head, shapes_of
-from sonant.checkpoints.fairseq_wav2vec import write_wav2vec
 from sonant.checkpoints.fairseq_writer import write_fairseq, write_unilm
+from sonant.checkpoints.families import FORMATS, LAYOUTS
 from sonant.checkpoints.hf import write_hf
-from sonant.checkpoints.hf_layouts import LAYOUTS
 from sonant.checkpoints.languages import Languages
 from sonant.checkpoints.own import INT8_GROUPS, write_own
 from sonant.checkpoints.torchaudio import write_torchaudio
 from sonant.data.files import as_path
 from sonant.errors import ConfigurationError, ModelWarning, UnknownName, warn
 from sonant.models import Backbone, BackboneConfig
-from sonant.models.families import FAMILIES
 
 Writer = Callable[[Path, Checkpoint], list[str]]
 
-# Who writes which family in which format.
-WRITERS: dict[Format, dict[str, Writer]] = {
-    "hf": dict.fromkeys(LAYOUTS, write_hf),
-    "sonant": dict.fromkeys(FAMILIES, write_own),
-    "unilm": {"wavlm": write_unilm},
-    "fairseq": {
-        "wavlm": write_fairseq,
-        "hubert": write_fairseq,
-        "wav2vec2": write_fairseq,
-        "wav2vec": write_wav2vec,
-        "vq_wav2vec": write_wav2vec,
-    },
-    "torchaudio": dict.fromkeys(("wavlm", "hubert", "wav2vec2"), write_torchaudio),
+WRITERS: dict[Format, Writer] = {
+    "hf": write_hf,
+    "sonant": write_own,
+    "unilm": write_unilm,
+    "fairseq": write_fairseq,
+    "torchaudio": write_torchaudio,
 }
 FOLDERS = ("hf", "sonant")
 
@@ -68,10 +59,11 @@ def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint,
     if to not in WRITERS:
         raise UnknownName("format", to, WRITERS)
     family = checkpoint.family
-    if family not in WRITERS[to]:
+    if to not in formats_of(family):
         raise ConfigurationError(
-            f"The format {to} has no place for a {family}; it holds {', '.join(WRITERS[to])}. A {family} can be "
-            f"written as {', '.join(format_ for format_, writers in WRITERS.items() if family in writers)}."
+            f"The format {to} has no place for a {family}; it holds "
+            f"{', '.join(key for key in FORMATS if to in formats_of(key))}. A {family} can be written as "
+            f"{', '.join(formats_of(family))}."
         )
     if to not in FOLDERS and _has_adapters(checkpoint.config):
         raise ConfigurationError(
@@ -91,7 +83,13 @@ def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint,
             "that are here.",
             ModelWarning,
         )
-    return Saved(path, tuple(WRITERS[to][family](path, checkpoint)))
+    return Saved(path, tuple(WRITERS[to](path, checkpoint)))
+
+
+def formats_of(family: str) -> list[Format]:
+    """The formats that a family can be written in, in the order of `WRITERS`."""
+    formats = FORMATS[family]
+    return [to for to in WRITERS if to in formats.others or to == "sonant" or (to == "hf" and formats.hf is not None)]
 
 
 def _has_adapters(config: BackboneConfig) -> bool:

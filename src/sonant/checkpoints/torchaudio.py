@@ -11,12 +11,13 @@ from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.aside import KEY, describe, head_maps, put_aside, take_back
+from sonant.checkpoints.aside import KEY, describe, put_aside, take_back
 from sonant.checkpoints.checkpoint import Checkpoint, own_storage
-from sonant.checkpoints.completeness import check, holds
+from sonant.checkpoints.completeness import holds
 from sonant.checkpoints.configs import make_config, plain_settings
 from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.fairseq_config import refuse_inexpressible
+from sonant.checkpoints.families import head_maps
 from sonant.checkpoints.files import write_pickle
 from sonant.checkpoints.name_maps.torchaudio import (
     TORCHAUDIO_ATTENTION,
@@ -26,8 +27,8 @@ from sonant.checkpoints.name_maps.torchaudio import (
     TORCHAUDIO_PREDICTION,
     TORCHAUDIO_WAVLM_ATTENTION,
 )
-from sonant.checkpoints.parameter_names import HeadMap, NameMap, make_heads, read, write
-from sonant.checkpoints.unknown_parts import take_out, warn_of
+from sonant.checkpoints.parameter_names import HeadMap, NameMap, write
+from sonant.checkpoints.reading import FROM_NORM, FROM_SHAPES, translate
 from sonant.checkpoints.wrappers import split_overrides, unwrap
 from sonant.models.families import family_of
 
@@ -50,26 +51,19 @@ def read_torchaudio(
     names = {name.removeprefix(INNER): tensor for name, tensor in place.tensors.items()}
     wavlm = any(name.endswith(".gru_rel_pos_const") for name in names)
     rows = rows_for("wavlm" if wavlm else "hubert", mask=True)
-    translated = read(names, rows, HEADS)
-    left = place.left(take_out(translated, rows))
+    reading = translate(place, names, rows, HEADS, source=source)
     known = _notes(notes)
     if known:
         config = make_config(known.get("family"), known["config"], overrides, source=source)
         found = "notes of sonant in the file"
     else:
-        family = "wavlm" if wavlm else "hubert" if "pretraining" in translated.heads else "wav2vec2"
-        config = deduce_config(translated.backbone, family=family, source=source, overrides=overrides)
-        found = "the shapes of the tensors"
-    tables = head_maps(family_of(config).key) | {kind: HEADS[kind] for kind in translated.heads}
-    head_notes = take_back(known, translated) or {"ctc": {"blank": 0}}
-    check(translated, config, source=source, rows=rows, heads=tables)
-    warn_of(left, source)
-    heads = make_heads(translated, head_notes)
-    metadata = {
-        "config_from": found,
-        "normalize_from": found if known else "the extractor's norm, as in the published models",
-    }
-    return Checkpoint(config, translated.backbone, heads, "torchaudio", metadata)
+        family = "wavlm" if wavlm else "hubert" if "pretraining" in reading.heads else "wav2vec2"
+        config = deduce_config(reading.backbone, family=family, source=source, overrides=overrides)
+        found = FROM_SHAPES
+    tables = head_maps(family_of(config).key) | {kind: HEADS[kind] for kind in reading.heads}
+    head_notes = take_back(known, reading.translated) or {"ctc": {"blank": 0}}
+    metadata = {"config_from": found, "normalize_from": found if known else FROM_NORM}
+    return reading.checkpoint(config, made_by="torchaudio", heads=tables, known=head_notes, metadata=metadata)
 
 
 def _notes(notes: Any) -> dict[str, Any]:
