@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def report(title: str, backbone: Backbone, clips: Sequence[Tensor]) -> None:
     """Print the rows of a model."""
-    speech = Packed.pack([backbone.normalized(clip) for clip in clips])
+    speech = Packed.pack(clips)
     expected, arithmetic = backbone(speech), as_asked("int8")
     found = calibrate(backbone).peaks
     unknown = {name: Peaks(*(torch.full_like(part, torch.nan) for part in peaks)) for name, peaks in found.items()}

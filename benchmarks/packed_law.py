@@ -63,7 +63,6 @@ class Deviation:
 def deviation(name: str, backbone: WaveformTransformer, peer: PreTrainedModel, clip: Tensor, mate: Tensor) -> Deviation:
     """Measure a clip in a batch with a longer one."""
     layers = backbone.num_layers
-    clip, mate = backbone.normalized(clip), backbone.normalized(mate)
     alone, batch = backbone(Packed.pack([clip])), backbone(Packed.pack([clip, mate]))
     frames = int(alone.lengths[0])
     ours = max(relative_error(batch.hidden_states[i][:frames], alone.hidden_states[i]) for i in range(layers + 1))

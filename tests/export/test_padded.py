@@ -57,7 +57,7 @@ def test_every_state_equals_the_packed_model(name: str) -> None:
         rows, clips = speech(lengths)
         outputs = twin(rows, torch.tensor(lengths))
         assert tuple(outputs) == twin.outputs
-        packed = Packed.pack([model.normalized(clip) for clip in clips])
+        packed = Packed.pack(clips)
         encoded = model(packed)
         assert outputs["frames"].tolist() == encoded.lengths.tolist()
         expected = {f"hidden_states.{number}": state for number, state in encoded.hidden_states.items()}
@@ -137,7 +137,7 @@ def test_normalizing_is_the_callers_where_wanted() -> None:
     rows, (clip,) = speech([6_000])
     lengths = torch.tensor([6_000])
     by_graph = padded(model)(rows, lengths)["last"]
-    by_caller = padded(model, normalize=False)(model.normalized(clip)[None], lengths)["last"]
+    by_caller = padded(model, normalize=False)(model.normalized(Packed.pack([clip])).values[None], lengths)["last"]
     assert (by_graph - by_caller)[:, :-1].abs().max() < TOLERANCE
     assert (by_graph - padded(model, normalize=False)(rows, lengths)["last"])[:, :-1].abs().max() > 0.01
 
@@ -160,7 +160,7 @@ def test_a_graph_has_the_floor_of_its_model() -> None:
     before = padded(model)(rows * 1e-2, lengths)["last"]
     model.config = replace(model.config, normalize_epsilon=1e-7)
     graph = padded(model)
-    expected = model(Packed.pack([model.normalized(rows[0] * 1e-2)])).last
+    expected = model(Packed.pack([rows[0] * 1e-2])).last
     assert expected is not None
     assert (graph(rows * 1e-2, lengths)["last"][0, : len(expected)] - expected).abs().max() < TOLERANCE
     assert (before[0, : len(expected)] - expected).abs().max() > 10 * TOLERANCE

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from sonant.layers.packed import Packed
 from sonant.models import WavLMConfig, build
+from sonant.models.backbone import Backbone
+from sonant.models.normalization import RecordingStatistics, WaveformStatistics
 from tests.shapes import SMALL
 
 
@@ -19,10 +21,19 @@ class Encoded:
     lengths: Tensor
 
 
-class Averager(nn.Module):
-    """State i of a frame: the mean of its 400 samples times i + 1, and the last sample; `last` is state 2."""
+@dataclass(frozen=True)
+class AveragerConfig:
+    normalize: bool
+    normalize_epsilon: float = 1e-7
+    dim: int = 2
+    num_layers: int = 2
+    sampling_rate: int = 16_000
+    stride: int = 320
+    receptive_field: int = 400
 
-    dim, num_layers, sampling_rate, stride, receptive_field = 2, 2, 16_000, 320, 400
+
+class Averager(Backbone):
+    """State i of a frame: the mean of its 400 samples times i + 1, and the last sample; `last` is state 2."""
 
     def __init__(
         self,
@@ -33,19 +44,22 @@ class Averager(nn.Module):
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(()))
-        self.normalize, self.normalize_epsilon = normalize, 1e-7
+        self.config = AveragerConfig(normalize)
         self.room_samples = room_samples
         self.error = torch.OutOfMemoryError("not that much") if error is None else error
         self.passes: list[list[int]] = []  # samples of the clips of each forward pass
 
-    device, waveform_dtype = torch.device("cpu"), torch.float32
-
-    def clip_statistics(self) -> None:
-        return None
+    def clip_statistics(self) -> RecordingStatistics | None:
+        return RecordingStatistics(WaveformStatistics(), None) if self.normalize else None
 
     def forward(
-        self, speech: Packed, *, layers: Collection[int | str] | None = None, statistics: None = None
+        self,
+        speech: Packed,
+        *,
+        layers: Collection[int | str] | None = None,
+        statistics: RecordingStatistics | None = None,
     ) -> Encoded:
+        speech = self.normalized(speech, statistics)
         self.passes.append(speech.sizes)
         if sum(speech.sizes) > self.room_samples:
             raise self.error

@@ -10,8 +10,6 @@ import torch.nn.functional as F
 from sonant.checkpoints import Checkpoint, load_checkpoint, make_backbone
 from sonant.errors import ModelWarning
 from sonant.layers.packed import Packed
-from sonant.models import normalize_waveform
-from sonant.models.normalization import ORIGINAL_EPSILON
 from sonant.pretraining import MaskedContrast, MaskedContrastConfig
 from tests.parity.recorded import Case, assert_near, recording
 
@@ -27,10 +25,6 @@ def loaded(case: Case, folder: Path) -> Checkpoint:
         return load_checkpoint(path, overrides={"num_heads": case.settings["num_heads"]})
 
 
-def clips_of(case: Case, *, normalize: bool) -> list[torch.Tensor]:
-    return [normalize_waveform(clip, ORIGINAL_EPSILON) if normalize else clip for clip in case.clips]
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_states(name: str, tmp_path: Path) -> None:
     """In one batch; those recorded of unequal clips are of a padded batch of the original."""
@@ -38,7 +32,7 @@ def test_states(name: str, tmp_path: Path) -> None:
     checkpoint = loaded(case, tmp_path)
     assert checkpoint.normalize is case.settings["normalize"]
     with torch.no_grad():
-        encoded = make_backbone(checkpoint)(Packed.pack(clips_of(case, normalize=checkpoint.normalize)))
+        encoded = make_backbone(checkpoint)(Packed.pack(case.clips))
     for number in range(checkpoint.config.num_layers + 1):
         assert_near(encoded.hidden_states[number], case.arrays[f"state {number}"])
     assert_near(encoded.last, case.arrays["last"])
@@ -65,9 +59,9 @@ def test_pretraining_head(name: str, tmp_path: Path) -> None:
     )
     objective = MaskedContrast(make_backbone(checkpoint), config).eval()
     objective.load_head(head.tensors)
-    contrast, speech = objective.contrast, Packed.pack(clips_of(case, normalize=checkpoint.normalize))
+    contrast, speech = objective.contrast, Packed.pack(case.clips)
     with torch.no_grad():
-        frames = objective.backbone.projection.norm(objective.backbone.extractor(speech).values)
+        frames = objective.backbone.projection.norm(objective.backbone.features(speech).values)
         targets = contrast.target_projection(contrast.quantizer(frames).values)
         context = contrast.projection(objective.backbone(speech).last)
     assert_near(targets, case.arrays["targets"])

@@ -67,7 +67,9 @@ def test_files_of_the_others_give_what_layer_norm_gives(tmp_path, level, to):
     reference, wave = model(1e-5), recording(level)
     save_checkpoint(tmp_path / "x.pt", Checkpoint(reference.config, reference.state_dict()), to=to)
     normalized = F.layer_norm(torch.from_numpy(wave), wave.shape)
-    theirs = reference(Packed.pack([normalized])).hidden_states
+    plain = build(replace(reference.config, normalize=False)).eval()
+    plain.load_state_dict(reference.state_dict())
+    theirs = plain(Packed.pack([normalized])).hidden_states
     ours = sonant.load(tmp_path / "x.pt").encode(wave, layer="all", to="torch")
     assert max(relative_error(own, theirs[number]) for number, own in enumerate(ours)) < 1e-5
 

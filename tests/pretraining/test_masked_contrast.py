@@ -67,7 +67,7 @@ def slow_loss(
     choice of every frame and group (as returned), and makes the function smooth: hard + soft(weights) - soft.
     """
     config, quantizer = objective.config, objective.contrast.quantizer
-    features = objective.backbone.extractor(batch.speech)
+    features = objective.backbone.features(batch.speech)
     normed = objective.backbone.projection.norm(features.values)
     context = objective.backbone.encode(features, mask=batch.mask, layers=["last"]).last
     assert context is not None
@@ -143,7 +143,7 @@ def test_codes_in_use_are_counted_without_noise() -> None:
     objective, batch = objective_for(), batch_for([8_000, 5_000])
     metrics = objective.loss(batch).metrics
     with torch.no_grad():
-        features = objective.backbone.extractor(batch.speech)
+        features = objective.backbone.features(batch.speech)
         normed = objective.backbone.projection.norm(features.values)[batch.mask]
         codes = objective.contrast.quantizer.logits(normed).argmax(-1)
     shares = torch.stack([torch.bincount(group, minlength=CONFIG.codes) for group in codes.T]) / len(codes)

@@ -10,7 +10,7 @@ from sonant.pretraining import SpectrumRegression, SpeechBatch
 
 def regression(config: WavLMConfig) -> SpectrumRegression:
     torch.manual_seed(0)
-    return SpectrumRegression(build(config).extractor, config.conv_channels[-1], num_bins=10)
+    return SpectrumRegression(build(config), num_bins=10)
 
 
 def batch(samples: list[int], level: float = 0.1) -> SpeechBatch:
@@ -23,7 +23,7 @@ def test_targets_stand_at_the_frames_of_the_extractor_and_have_no_mean(tiny: Wav
     objective = regression(tiny)
     clips = batch([8_000, 5_123])
     targets = objective.targets(clips.speech)
-    frames = objective.extractor(clips.speech).lengths.tolist()
+    frames = objective.backbone.features(clips.speech).lengths.tolist()
     assert len(targets) == sum(frames)
     for clip, rows in zip(clips.speech, targets.split(frames), strict=True):
         assert rows.mean(0).abs().max() < 1e-4

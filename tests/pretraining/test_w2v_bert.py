@@ -66,7 +66,7 @@ def drawn(batch: SpeechBatch, config: W2vBERTObjectiveConfig = CONFIG) -> tuple[
 def spelled_out(objective: W2vBERTObjective, batch: SpeechBatch, noise: Tensor, negatives: Tensor) -> dict[str, float]:
     """Every term, frame by frame, from the formulae."""
     config, backbone = objective.config, objective.backbone
-    features = backbone.extractor(batch.speech)
+    features = backbone.features(batch.speech)
     encoded = backbone.encode(features, mask=batch.mask)
     inner, last = encoded.hidden_states[config.contrast_layer][batch.mask], encoded.hidden_states[3][batch.mask]
     raw = features.values[batch.mask]
@@ -166,7 +166,7 @@ def test_everything_that_is_trained_gets_a_gradient_and_the_labels_do_not() -> N
 def test_masked_frames_are_not_seen() -> None:
     """What stands behind the mask reaches the targets, never the context."""
     objective = objective_for().eval()
-    features = objective.backbone.extractor(batch_for([9_000]).speech)
+    features = objective.backbone.features(batch_for([9_000]).speech)
     mask = torch.zeros(len(features.values), dtype=torch.bool)
     mask[5:15] = True
     changed = features.values.clone()

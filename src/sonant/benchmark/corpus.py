@@ -73,7 +73,6 @@ def measure_corpus(
     optimized = optimize(backbone, precision)
     engine, request = Engine([optimized]), Request(pool="mean")
     clips = sorted((torch.from_numpy(source.read()) for source in sources), key=len, reverse=True)
-    clips = [backbone.normalized(clip) for clip in clips]
 
     def through_engine() -> None:
         collect(engine, sources, request)

@@ -51,7 +51,6 @@ class Setting:
             else {
                 "source": str(subject.source),
                 "sampling_rate": subject.config.sampling_rate,
-                "normalize": subject.config.normalize_epsilon if subject.config.normalize else None,
             }
         )
         return {

@@ -148,7 +148,7 @@ class ThroughONNX:
         self.options = onnxruntime.SessionOptions()
         self.options.intra_op_num_threads = threads
         self.paths = {every: scratch / f"{'every' if every else 'last'}.onnx" for every in (True, False)}
-        to_onnx(backbone, self.paths[True], layers=None, normalize=False, int8=int8)
+        to_onnx(backbone, self.paths[True], layers=None, int8=int8)
         _keep_outputs(self.paths[True], self.paths[False], {"last", "frames"})
         self.every: bool | None = None
         self.session: Any = None

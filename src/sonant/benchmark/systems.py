@@ -90,9 +90,7 @@ def plain(backbone: Backbone, _: Circumstances) -> Run:
 
 def packed(backbone: Backbone, clips: Clips, *, every: bool) -> States:
     """Run all clips in one packed batch."""
-    speech = Packed.pack(clips)
-    speech = speech.with_values(speech.values.to(backbone.waveform_dtype))
-    encoded = backbone(speech, layers=None if every else ["last"])
+    encoded = backbone(Packed.pack(clips), layers=None if every else ["last"])
     states: dict[int | str, Tensor | None] = {**encoded.hidden_states, "last": encoded.last}
     return {
         name: Packed(state, encoded.lengths).unpack() for name, state in states.items() if isinstance(state, Tensor)
@@ -152,8 +150,10 @@ def ctranslate2(backbone: Backbone, circumstances: Circumstances, *, int8: bool)
     with tempfile.TemporaryDirectory(prefix="sonant-ctranslate2-") as scratch:
         model = peers.ThroughCTranslate2(peers.twin(backbone), Path(scratch), int8=int8, threads=circumstances.threads)
 
+    features = features_of(backbone)
+
     def one(clip: Tensor, *, every: bool) -> dict[int | str, Tensor]:  # noqa: ARG001
-        return {"last": model(clip)}
+        return {"last": model(features(clip))}
 
     return partial(one_by_one, one)
 
@@ -171,13 +171,15 @@ def unilm(backbone: Backbone, circumstances: Circumstances) -> Run:
     assert circumstances.unilm is not None
     with tempfile.TemporaryDirectory() as scratch:
         model = peers.unilm_model(backbone, circumstances.unilm, Path(scratch))
+    features = features_of(backbone)
 
     def one(clip: Tensor, *, every: bool) -> dict[int | str, Tensor]:
+        given = features(clip)[None]
+        last = model.extract_features(given)[0]
         if not every:
-            return {"last": model.extract_features(clip[None])[0]}
-        last = model.extract_features(clip[None])[0]
+            return {"last": last}
         # Without a number of layers it keeps no states; with one it leaves out the final norm.
-        (_, results), _ = model.extract_features(clip[None], output_layer=backbone.num_layers, ret_layer_results=True)
+        (_, results), _ = model.extract_features(given, output_layer=backbone.num_layers, ret_layer_results=True)
         return {**{i: state.transpose(0, 1) for i, (state, _) in enumerate(results)}, "last": last}
 
     return partial(one_by_one, one)
@@ -185,11 +187,12 @@ def unilm(backbone: Backbone, circumstances: Circumstances) -> Run:
 
 def torchaudio(backbone: Backbone, _: Circumstances) -> Run:
     """Make torchaudio's model, whose first state is the first block's output; run on one clip after another."""
-    model = peers.torchaudio_model(backbone)
+    model, features = peers.torchaudio_model(backbone), features_of(backbone)
 
     def one(clip: Tensor, *, every: bool) -> dict[int | str, Tensor]:
-        last = model(clip[None])[0]
-        hidden = model.extract_features(clip[None])[0] if every else ()
+        given = features(clip)[None]
+        last = model(given)[0]
+        hidden = model.extract_features(given)[0] if every else ()
         return {**dict(enumerate(hidden, start=1)), "last": last}
 
     return partial(one_by_one, one)
@@ -208,10 +211,9 @@ def one_by_one(one: One, clips: Clips, *, every: bool) -> States:
 
 
 def features_of(backbone: Backbone) -> Callable[[Tensor], Tensor]:
-    """Return a function from a waveform to transformers' input: itself, or w2v-BERT 2.0's features (frames, 160)."""
-    if isinstance(backbone, W2vBERT2):
-        return lambda clip: backbone.extractor(Packed.pack([clip])).values
-    return lambda clip: clip
+    """Return a function from a waveform to the peers' input: normalized, or w2v-BERT 2.0's features (frames, 160)."""
+    made = backbone.features if isinstance(backbone, W2vBERT2) else backbone.normalized
+    return lambda clip: made(Packed.pack([clip])).values
 
 
 IN_TRANSFORMERS = frozenset(LAYOUTS)

@@ -28,7 +28,6 @@ from sonant.benchmark.profile import profile
 from sonant.benchmark.systems import SYSTEMS, Circumstances, Run, States
 from sonant.checkpoints import load_backbone
 from sonant.errors import SonantWarning
-from sonant.models import normalize_waveform
 
 T = TypeVar("T")
 Order = dict[str, Any]
@@ -139,9 +138,7 @@ def _runner(job: Order) -> Run:
 
 
 def _clips(job: Order, case: str) -> list[Tensor]:
-    clips = CASES[case].clips(job["sampling_rate"])
-    epsilon = job["normalize"]  # None: as they are
-    return clips if epsilon is None else [normalize_waveform(clip, epsilon) for clip in clips]
+    return CASES[case].clips(job["sampling_rate"])
 
 
 def _orders() -> Iterator[Order]:

@@ -139,6 +139,6 @@ def _states(checkpoint: Checkpoint) -> dict[int | str, Tensor]:
     generator = torch.Generator().manual_seed(SEED)
     least, rate = backbone.receptive_field, backbone.sampling_rate
     clips = [torch.randn(max(least, round(rate * seconds)), generator=generator) * 0.1 for seconds in CLIP_SECONDS]
-    encoded = backbone(Packed.pack([backbone.normalized(clip) for clip in clips]))
+    encoded = backbone(Packed.pack(clips))
     states: dict[int | str, Tensor] = dict(encoded.hidden_states)
     return states if encoded.last is None else states | {"last": encoded.last}

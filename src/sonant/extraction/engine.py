@@ -15,8 +15,7 @@ from sonant.audio import Windowing, cut
 from sonant.errors import AudioError, MissingExtra, NonFiniteStates
 from sonant.extraction.batching import Batch, pack
 from sonant.extraction.forward import Clip, Forward, suitable_batch_seconds
-from sonant.extraction.long_recordings import survey, windowing_of
-from sonant.extraction.loudness import normalized
+from sonant.extraction.long_recordings import statistics_of, windowing_of
 from sonant.extraction.prefetch import ahead, map_ahead, share
 from sonant.extraction.progress import Progress
 from sonant.extraction.request import Request
@@ -43,7 +42,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Recording:
-    """Decoded samples (samples,), normalized if the model needs it, unless they are too long for one pass.
+    """Decoded samples (samples,).
 
     Attributes:
         samples: float32.
@@ -129,8 +128,7 @@ class Engine:
             except UNUSABLE as error:
                 return error
             is_long = request.window_seconds is not None and len(samples) > request.window_seconds * self.sampling_rate
-            whole = model.normalize and not is_long
-            return Recording(normalized(samples, model.normalize_epsilon) if whole else samples, is_long)
+            return Recording(samples, is_long)
 
         def worker(backbone: Backbone) -> Callable[[Job], list[Outcome]]:
             forward = Forward(backbone, self.batch_seconds(request))
@@ -210,15 +208,15 @@ class _Run:
     def _windowed(self, item: int, blocks: Callable[[], Iterator[np.ndarray]], sink: Sink) -> Outcome:
         """Compute a long recording in windows, after a first pass for the statistics that the model needs, if any."""
         assert self.windowing is not None
-        known = survey(self.forward.backbone, lambda: ahead(blocks()))
+        statistics = statistics_of(self.forward.backbone, lambda: ahead(blocks()))
         frames, counter = 0, _Counter()
         stream = cut(counter(ahead(blocks())), self.windowing)
         done = sink.windows if isinstance(sink, ResumableSink) else 0
         for window, _ in islice(stream, done):
             frames += window.keep_frames
         while group := list(islice(stream, max(1, int(self.forward.budget // self.windowing.window_samples)))):
-            clips = self._clips(known.normalize(samples) for _, samples in group)
-            for (window, _), states in zip(group, self.forward(clips, known.statistics), strict=True):
+            clips = self._clips(samples for _, samples in group)
+            for (window, _), states in zip(group, self.forward(clips, statistics), strict=True):
                 deliver(sink, states, window)
                 frames += window.keep_frames
                 self.progress(window.keep_frames * self.engine.stride / self._rate)

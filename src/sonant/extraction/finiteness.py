@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from sonant.errors import NonFiniteStates
-from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone
+from sonant.models.normalization import RecordingStatistics
 
-LOUD = 100.0  # samples are expected between -1 and 1, or normalized
+LOUD = 100.0  # samples are expected between -1 and 1
 FLOAT16_LARGEST = torch.finfo(torch.float16).max
 LEAST_RANGE = 1e5  # the largest number of float16 is smaller
 
@@ -45,7 +45,7 @@ def require_finite(made: Tensor, head: str) -> Tensor:
     )
 
 
-def non_finite(backbone: Backbone, samples: np.ndarray, statistics: ClipStatistics | None) -> NonFiniteStates:
+def non_finite(backbone: Backbone, samples: np.ndarray, statistics: RecordingStatistics | None) -> NonFiniteStates:
     """Return the error for a clip whose states are not finite, with the first such state and the likely cause.
 
     Args:
@@ -55,9 +55,9 @@ def non_finite(backbone: Backbone, samples: np.ndarray, statistics: ClipStatisti
     return NonFiniteStates(f"{_first(backbone, samples, statistics)} {_cause(backbone, samples)}")
 
 
-def _first(backbone: Backbone, samples: np.ndarray, statistics: ClipStatistics | None) -> str:
+def _first(backbone: Backbone, samples: np.ndarray, statistics: RecordingStatistics | None) -> str:
     """Describe the lowest state that is not finite."""
-    speech = Packed.pack([torch.from_numpy(samples).to(backbone.device, backbone.waveform_dtype)])
+    speech = Packed.pack([torch.from_numpy(samples).to(backbone.device)])
     encoded = backbone(speech, statistics=statistics)
     for number, state in sorted(encoded.hidden_states.items()):
         if not are_finite([state]):

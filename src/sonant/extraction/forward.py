@@ -13,9 +13,9 @@ from sonant.extraction.batching import split, usual_batch_seconds
 from sonant.extraction.finiteness import are_finite, non_finite
 from sonant.extraction.request import Layer
 from sonant.inference.torch_modes import neutral_torch_modes
-from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone, Encoded
+from sonant.models.normalization import RecordingStatistics
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
 
@@ -25,7 +25,7 @@ class Clip:
     """A recording, or a window of one, to be computed in one pass.
 
     Attributes:
-        samples: float32 (samples,), normalized if the model needs it.
+        samples: float32 (samples,).
         layers: the states to return, in this order.
     """
 
@@ -46,7 +46,7 @@ class Forward:
         self.backbone, self.budget = backbone, seconds * backbone.sampling_rate
 
     def __call__(
-        self, clips: Sequence[Clip], statistics: ClipStatistics | None = None
+        self, clips: Sequence[Clip], statistics: RecordingStatistics | None = None
     ) -> Iterator[Tensor | NonFiniteStates]:
         """Yield the states (layers, frames, dim) of each clip, float32, in order: views into those of a whole pass.
 
@@ -70,15 +70,14 @@ class Forward:
             waiting = waiting[len(group) :]
 
     def _pass(
-        self, clips: Sequence[Clip], statistics: ClipStatistics | None
+        self, clips: Sequence[Clip], statistics: RecordingStatistics | None
     ) -> Sequence[Tensor | NonFiniteStates] | None:
         """Run one forward pass; return None if it did not fit into memory."""
         wanted = {layer for clip in clips for layer in clip.layers}
         try:
             with neutral_torch_modes():
                 speech = Packed.pack(torch.from_numpy(np.ascontiguousarray(clip.samples)) for clip in clips)
-                speech = speech.with_values(speech.values.to(self.backbone.device, self.backbone.waveform_dtype))
-                encoded = self.backbone(speech, layers=wanted, statistics=statistics)
+                encoded = self.backbone(speech.to(self.backbone.device), layers=wanted, statistics=statistics)
                 lengths = encoded.lengths.tolist()
                 whole = {layer: _state(encoded, layer).float() for layer in wanted}
                 parts = {layer: state.split(lengths) for layer, state in whole.items()}

@@ -24,5 +24,5 @@ def find_int8_groups(backbone: Backbone, entries: Sequence[Entry]) -> tuple[Line
         entry = entries[number]
         source = AudioSource(entry.audio, backbone.sampling_rate, backbone.receptive_field, label=entry.name)
         samples = source.read()[: round(SECONDS * backbone.sampling_rate)]
-        clips.append(backbone.normalized(torch.from_numpy(samples)))
+        clips.append(torch.from_numpy(samples))
     return passing_groups(backbone, clips)

@@ -1,15 +1,13 @@
 """Recordings too long for one pass: their windows, and the statistics of the whole that each window needs."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
 from sonant.audio import Windowing
-from sonant.extraction.loudness import Loudness
 from sonant.extraction.request import Request
-from sonant.layers.clip_statistics import ClipStatistics
 from sonant.models.backbone import Backbone
+from sonant.models.normalization import RecordingStatistics
 
 
 def windowing_of(request: Request, backbone: Backbone) -> Windowing | None:
@@ -25,32 +23,10 @@ def windowing_of(request: Request, backbone: Backbone) -> Windowing | None:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Survey:
-    """The statistics of a whole recording that its windows need.
-
-    Attributes:
-        loudness: None unless the model needs normalized waveforms.
-        statistics: None unless a norm of the model is computed over whole clips.
-    """
-
-    loudness: Loudness | None = None
-    statistics: ClipStatistics | None = None
-
-    def normalize(self, samples: np.ndarray) -> np.ndarray:
-        """Normalize samples (samples,) of the recording, if the model needs it."""
-        return samples if self.loudness is None else self.loudness.normalize(samples)
-
-
-def survey(backbone: Backbone, read: Callable[[], Iterable[np.ndarray]]) -> Survey:
-    """Compute the statistics that windows need, in one pass over the blocks of `read`, or none if none are needed."""
-    loudness = Loudness(backbone.normalize_epsilon) if backbone.normalize else None
+def statistics_of(backbone: Backbone, read: Callable[[], Iterable[np.ndarray]]) -> RecordingStatistics | None:
+    """Gather the statistics that windows of a recording need, in one pass over the blocks of `read`; None if none."""
     statistics = backbone.clip_statistics()
-    accounts = [account for account in (loudness, statistics) if account is not None]
-    if accounts:
+    if statistics is not None:
         for block in read():
-            for account in accounts:
-                account.update(block)
-    if loudness is not None and statistics is not None:
-        statistics = statistics.scaled(loudness.mean, loudness.deviation)
-    return Survey(loudness, statistics)
+            statistics.update(block)
+    return statistics

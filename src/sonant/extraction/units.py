@@ -21,16 +21,16 @@ from sonant.extraction.request import Request
 from sonant.extraction.stores import Result
 from sonant.extraction.texts import line_of
 from sonant.extraction.writers import ResultWriter
-from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone, Encoded
+from sonant.models.normalization import RecordingStatistics
 
 
 @runtime_checkable
 class Coder(Protocol):
     """A model that has discrete codes of its own."""
 
-    def codes(self, speech: Packed) -> Packed:
+    def codes(self, speech: Packed, *, statistics: RecordingStatistics | None = None) -> Packed:
         """Map waveforms (total_samples,) to codes, int64 (total_frames, groups)."""
 
 
@@ -41,15 +41,19 @@ class Coding(Backbone):
         super().__init__()
         self.model, self.config = model, model.config
 
+    def clip_statistics(self) -> RecordingStatistics | None:
+        """Return what the model's own `clip_statistics` returns."""
+        return self.model.clip_statistics()
+
     def forward(
         self,
         speech: Packed,
         *,
         layers: Collection[int | str] | None = None,  # noqa: ARG002 - there is one
-        statistics: ClipStatistics | None = None,  # noqa: ARG002 - `clip_statistics` asks for none
+        statistics: RecordingStatistics | None = None,
     ) -> Encoded:
         assert isinstance(self.model, Coder)
-        codes = self.model.codes(speech)
+        codes = self.model.codes(speech, statistics=statistics)
         return Encoded({}, codes.values, codes.lengths, self.frame_rate)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone, Encoded
+from sonant.models.normalization import RecordingStatistics
 
 _lock = Lock()
 _users: Counter[int] = Counter()  # of each module in training mode, by its id: the calls that want it otherwise
@@ -80,7 +80,7 @@ class UnoptimizedBackbone(Backbone):
         """The dtype of waveforms."""
         return self.whole.waveform_dtype
 
-    def clip_statistics(self) -> ClipStatistics | None:
+    def clip_statistics(self) -> RecordingStatistics | None:
         """Return what the model's own `clip_statistics` returns."""
         return self.whole.clip_statistics()
 
@@ -89,7 +89,7 @@ class UnoptimizedBackbone(Backbone):
         speech: Packed,
         *,
         layers: Collection[int | str] | None = None,
-        statistics: ClipStatistics | None = None,
+        statistics: RecordingStatistics | None = None,
     ) -> Encoded:
         """Call the model's own `forward`."""
         return self.whole(speech, layers=layers, statistics=statistics)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed
-from sonant.models.normalization import normalize_waveform
+from sonant.models.normalization import RecordingStatistics, WaveformStatistics, normalize_waveform
 
 LinearGroup = Literal["feed_forward", "attention"]  # linear layers that are converted to integers together
 
@@ -57,7 +57,7 @@ class BackboneConfig(Protocol):
 
     @property
     def normalize(self) -> bool:
-        """Return whether each waveform must be given with zero mean and unit variance."""
+        """Return whether each waveform is brought to zero mean and unit variance before the extractor."""
 
     @property
     def normalize_epsilon(self) -> float:
@@ -76,12 +76,14 @@ class Backbone(nn.Module):
     """The base class of every model, and the interface that the rest of the package uses.
 
     Attributes:
+        extractor: packed waveforms, normalized, to frames (total_frames, channels); has `clip_statistics`.
         int8_groups: the linear layers that may be multiplied in integers of eight bits, where inference is asked for
             them; blocks whose integers change the states too much are found then (`sonant.inference.int8`).
         origin: the origin of a copy optimized for inference.
     """
 
     config: BackboneConfig
+    extractor: nn.Module
     int8_groups: tuple[LinearGroup, ...] = ("feed_forward",)
     origin: Origin | None = None
 
@@ -99,7 +101,7 @@ class Backbone(nn.Module):
 
     @property
     def normalize(self) -> bool:
-        """Return whether each waveform must be given with zero mean and unit variance."""
+        """Return whether the model brings each waveform to zero mean and unit variance before the extractor."""
         return self.config.normalize
 
     @property
@@ -129,20 +131,55 @@ class Backbone(nn.Module):
 
     @property
     def waveform_dtype(self) -> torch.dtype:
-        """The dtype of waveforms: that of the weights, unless the first computations need a more precise one."""
+        """The dtype in which the extractor reads waveforms: that of the weights, unless it needs a more precise one."""
         return next((weights.dtype for weights in self.parameters()), torch.float32)
 
-    def normalized(self, waveform: Tensor) -> Tensor:
-        """A whole clip (samples,) as `forward` takes it: with zero mean and unit variance where `normalize` says so."""
-        return normalize_waveform(waveform, self.normalize_epsilon) if self.normalize else waveform
+    def normalized(self, speech: Packed, statistics: RecordingStatistics | None = None) -> Packed:
+        """Return waveforms (total_samples,) in the form that the extractor reads, as the first step of `forward`.
+
+        Where `normalize` says so, each clip gets zero mean and unit variance, by its own statistics or, if it is a
+        window, by those of the whole recording.
+        """
+        values = speech.values
+        if self.normalize:
+            known = None if statistics is None else statistics.waveform
+            if statistics is not None and known is None:
+                raise ConfigurationError(
+                    "This model normalizes waveforms, and the statistics of the recording were gathered for one that "
+                    "does not. Gather them with the clip_statistics() of the model that encodes the windows."
+                )
+            epsilon = self.normalize_epsilon
+            values = torch.cat(
+                [
+                    normalize_waveform(clip, epsilon) if known is None else known.normalize(clip, epsilon)
+                    for clip in speech
+                ]
+            )
+        return speech.with_values(values.to(self.waveform_dtype))
+
+    def features(self, speech: Packed, *, statistics: RecordingStatistics | None = None) -> Packed:
+        """Map waveforms (total_samples,) to the extractor's frames (total_frames, channels).
+
+        Args:
+            speech: waveforms as they were recorded; the model normalizes them itself where `normalize` says so.
+            statistics: of the whole recording that the given clips are windows of; None takes each for a whole.
+        """
+        of_extractor = None if statistics is None else statistics.of_normalized(self.normalize_epsilon)
+        features: Packed = self.extractor(self.normalized(speech, statistics), statistics=of_extractor)
+        return features
 
     def num_frames(self, num_samples: int) -> int:
         """Frames of a clip of so many samples: only whole ones count."""
         return max(0, (num_samples - self.receptive_field) // self.stride + 1)
 
-    def clip_statistics(self) -> ClipStatistics | None:
-        """An empty account of what must be known of a whole clip to encode windows of it; None where nothing must."""
-        return None
+    def clip_statistics(self) -> RecordingStatistics | None:
+        """Empty statistics of a whole recording, to be gathered before windows of it are encoded.
+
+        None where each window can be encoded by itself.
+        """
+        waveform = WaveformStatistics() if self.normalize else None
+        extractor: ClipStatistics | None = self.extractor.clip_statistics()  # type: ignore[operator]
+        return None if waveform is None and extractor is None else RecordingStatistics(waveform, extractor)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """`forward`, once it is sure that the speech is packed; ConfigurationError if not."""
@@ -161,16 +198,7 @@ class Backbone(nn.Module):
                 f"Packed waveforms are numbers of floating point, (total_samples,); these are {speech.values.dtype} of "
                 f"shape {tuple(speech.values.shape)}. Take one channel, and numbers from -1 to 1."
             )
-        try:
-            return super().__call__(*arguments, **named)
-        except RuntimeError as error:
-            weights = next((weight.dtype for weight in self.parameters() if weight.is_floating_point()), None)
-            if weights in (None, speech.values.dtype) or "type" not in str(error):
-                raise
-            raise ConfigurationError(
-                f"The packed waveforms are {speech.values.dtype}, the weights of the model {weights} ({error}). Pack "
-                f"waveforms of the weights' type, clip.to({weights}), or run both under torch.autocast."
-            ) from error
+        return super().__call__(*arguments, **named)
 
     @abstractmethod
     def forward(
@@ -178,14 +206,14 @@ class Backbone(nn.Module):
         speech: Packed,
         *,
         layers: Collection[int | str] | None = None,
-        statistics: ClipStatistics | None = None,
+        statistics: RecordingStatistics | None = None,
     ) -> Encoded:
-        """Encode waveforms (total_samples,), already normalized where `normalize` says so.
+        """Encode waveforms (total_samples,) as they were recorded; the model normalizes them where `normalize` says so.
 
         Args:
             layers: the states to keep: numbers 0 to num_layers, or "last"; None keeps all. Layers above the highest one
                 are not computed.
-            statistics: of the whole clip that the given ones are windows of; None takes each for a whole.
+            statistics: of the whole recording that the given clips are windows of; None takes each for a whole.
         """
 
     def wanted(self, layers: Collection[int | str] | None) -> tuple[set[int], bool]:

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
-from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.packed import Packed, steps_at
 from sonant.layers.token_positions import LearnedPositions
 from sonant.models.backbone import Backbone, Encoded
 from sonant.models.code_vocabulary import BEGIN, END, SPECIALS, CodeVocabulary
 from sonant.models.encoders import transformer_encoder
+from sonant.models.normalization import RecordingStatistics
 from sonant.models.vq_wav2vec import TINY as TINY_TOKENIZER
 from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig
 from sonant.models.waveform_config import check_multiple
@@ -125,17 +125,21 @@ class DiscreteBERT(Backbone):
         """Blocks that the encoder has now, whatever the configuration says: some may have been taken out."""
         return len(self.encoder.layers)
 
-    def codes(self, speech: Packed) -> Packed:
-        """The codes of each frame, int64 (total_frames, groups), from waveforms (total_samples,).
+    def clip_statistics(self) -> RecordingStatistics | None:
+        """Empty statistics of a whole recording, for the tokenizer; None where it needs none."""
+        return self.tokenizer.clip_statistics()
+
+    def codes(self, speech: Packed, *, statistics: RecordingStatistics | None = None) -> Packed:
+        """Map waveforms (total_samples,) to the codes of each frame, int64 (total_frames, groups).
 
         Always in the precision of the weights: rounding would change codes, not only their last digits.
         """
         with torch.autocast(speech.values.device.type, enabled=False):
-            return self.tokenizer.codes(speech)
+            return self.tokenizer.codes(speech, statistics=statistics)
 
-    def tokens(self, speech: Packed) -> Packed:
-        """The token of each frame, int64 (total_frames,), from waveforms (total_samples,)."""
-        codes = self.codes(speech)
+    def tokens(self, speech: Packed, *, statistics: RecordingStatistics | None = None) -> Packed:
+        """Map waveforms (total_samples,) to the token of each frame, int64 (total_frames,)."""
+        codes = self.codes(speech, statistics=statistics)
         return codes.with_values(self.vocabulary.tokens(codes.values))
 
     def forward(
@@ -143,10 +147,10 @@ class DiscreteBERT(Backbone):
         speech: Packed,
         *,
         layers: Collection[int | str] | None = None,
-        statistics: ClipStatistics | None = None,  # noqa: ARG002 - the codes of a window need none of the whole clip
+        statistics: RecordingStatistics | None = None,
     ) -> Encoded:
         """Encode waveforms (total_samples,); see `Backbone.forward`."""
-        return self.encode_tokens(self.tokens(speech), layers=layers)
+        return self.encode_tokens(self.tokens(speech, statistics=statistics), layers=layers)
 
     def encode_tokens(self, tokens: Packed, *, layers: Collection[int | str] | None = None) -> Encoded:
         """Encode tokens (total_frames,), without "<s>" and "</s>"; the other arguments are those of `forward`."""

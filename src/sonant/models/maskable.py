@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
-from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.conv_adapter import ConvAdapter
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone, BackboneConfig, Encoded
+from sonant.models.normalization import RecordingStatistics
 
 
 class FeatureProjection(nn.Module):
@@ -59,7 +59,6 @@ class MaskableBackbone(Backbone):
     is another sequence, and comes from `adapted`.
 
     Attributes:
-        extractor: packed waveforms to frames (total_frames, channels); knows `clip_statistics`.
         projection: from these to the width of the encoder.
         mask_embedding: (dim,), what stands for a hidden frame.
         encoder: called with packed frames (total_frames, dim), the numbers of the states to keep and whether the output
@@ -71,7 +70,6 @@ class MaskableBackbone(Backbone):
         norm, linear: as in `FeatureProjection`.
     """
 
-    extractor: nn.Module
     projection: FeatureProjection
     mask_embedding: nn.Parameter
     encoder: nn.Module
@@ -94,20 +92,15 @@ class MaskableBackbone(Backbone):
         """Blocks that the encoder has now, whatever the configuration says: some may have been taken out."""
         return len(self.encoder.layers)  # type: ignore[arg-type]
 
-    def clip_statistics(self) -> ClipStatistics | None:
-        """An empty account of what must be known of a whole clip to encode windows of it; None where nothing must."""
-        empty: ClipStatistics | None = self.extractor.clip_statistics()  # type: ignore[operator]
-        return empty
-
     def forward(
         self,
         speech: Packed,
         *,
         layers: Collection[int | str] | None = None,
-        statistics: ClipStatistics | None = None,
+        statistics: RecordingStatistics | None = None,
     ) -> Encoded:
         """Encode waveforms (total_samples,); the arguments are those of `Backbone`."""
-        return self.encode(self.extractor(speech, statistics=statistics), layers=layers)
+        return self.encode(self.features(speech, statistics=statistics), layers=layers)
 
     def encode(
         self, features: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None

@@ -1,12 +1,18 @@
-"""Normalization of waveforms, and the floor of the variance, which differs from toolkit to toolkit.
+"""Normalization of waveforms to zero mean and unit variance, and the term that toolkits add to the variance.
 
 For a recording with a root mean square of 0.1 the two floors below give the same to three digits; at 0.01, which is
 -40 dB of full scale, they differ by 5 %, at 0.001 by a factor of three. So the floor is stored with the checkpoint.
 """
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
 from torch import Tensor
 
 from sonant.errors import ConfigurationError
+from sonant.layers.clip_statistics import ClipStatistics
 
 ORIGINAL_EPSILON = 1e-5  # of `F.layer_norm`, which fairseq, unilm, s3prl, fairseq2 and torchaudio's bundles call
 TRANSFORMERS_EPSILON = 1e-7  # of `Wav2Vec2FeatureExtractor`
@@ -23,6 +29,61 @@ def normalize_waveform(waveform: Tensor, epsilon: float) -> Tensor:
     wide = waveform.double()
     centered = wide - wide.mean()
     return (centered * (centered.square().mean() + epsilon).rsqrt()).to(waveform.dtype)
+
+
+class WaveformStatistics:
+    """Mean and variance of the samples of a whole recording, gathered in blocks of any length, in float64.
+
+    Source: Chan, Golub and LeVeque 1983, the pairwise update.
+    """
+
+    def __init__(self) -> None:
+        self.mean = 0.0
+        self._count, self._squares = 0, 0.0
+
+    def update(self, samples: np.ndarray) -> None:
+        """Take in the next samples, (samples,)."""
+        if len(samples) == 0:
+            return
+        wide = samples.astype(np.float64)
+        total, gap = self._count + len(wide), float(wide.mean()) - self.mean
+        self._squares += float(np.square(wide - wide.mean()).sum()) + gap * gap * self._count * len(wide) / total
+        self.mean += gap * len(wide) / total
+        self._count = total
+
+    def deviation(self, epsilon: float) -> float:
+        """Return the root of the variance plus `epsilon`."""
+        return float(np.sqrt(self._squares / max(self._count, 1) + epsilon))
+
+    def normalize(self, waveform: Tensor, epsilon: float) -> Tensor:
+        """Normalize a window (samples,) of the recording by the mean and variance of the whole."""
+        return ((waveform.double() - self.mean) / self.deviation(epsilon)).to(waveform.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class RecordingStatistics:
+    """The statistics of a whole recording by which a backbone normalizes windows of it.
+
+    Attributes:
+        waveform: of the samples, where the model normalizes waveforms.
+        extractor: of the input of a norm over the whole clip, where the extractor has one; before the waveform is
+            normalized.
+    """
+
+    waveform: WaveformStatistics | None
+    extractor: ClipStatistics | None
+
+    def update(self, samples: np.ndarray) -> None:
+        """Take in the next samples of the recording, float (samples,), as they are."""
+        for statistics in (self.waveform, self.extractor):
+            if statistics is not None:
+                statistics.update(samples)
+
+    def of_normalized(self, epsilon: float) -> ClipStatistics | None:
+        """Return the statistics for the extractor, which sees the waveform normalized where the model does that."""
+        if self.waveform is None or self.extractor is None:
+            return self.extractor
+        return self.extractor.scaled(self.waveform.mean, self.waveform.deviation(epsilon))
 
 
 def check_epsilon(epsilon: float) -> None:

@@ -14,6 +14,7 @@ from sonant.layers.gumbel_quantizer import GumbelQuantizer, Quantized
 from sonant.layers.kernels.activations import Activation
 from sonant.layers.kmeans_quantizer import Clustered, KMeansQuantizer
 from sonant.layers.packed import Packed
+from sonant.models.normalization import RecordingStatistics
 from sonant.models.waveform_convnet import WaveformConvNet, WaveformConvNetConfig
 
 
@@ -97,7 +98,7 @@ class VQWav2Vec(WaveformConvNet):
         """The code vectors of the extractor's frames, (total_frames, dim)."""
         return features.with_values(self.quantize(features).values)
 
-    def codes(self, speech: Packed) -> Packed:
-        """Waveforms (total_samples,) to the codes of their frames: int64 (total_frames, groups)."""
-        features = self.extractor(speech)
+    def codes(self, speech: Packed, *, statistics: RecordingStatistics | None = None) -> Packed:
+        """Map waveforms (total_samples,) to the codes of their frames, int64 (total_frames, groups)."""
+        features = self.features(speech, statistics=statistics)
         return features.with_values(self.quantize(features).codes)

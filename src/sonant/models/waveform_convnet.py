@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from sonant.errors import ConfigurationError
 from sonant.layers.causal_context import CausalContext
-from sonant.layers.clip_statistics import ClipStatistics
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.kernels.activations import Activation
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone, Encoded
-from sonant.models.normalization import ORIGINAL_EPSILON
+from sonant.models.normalization import ORIGINAL_EPSILON, RecordingStatistics
 from sonant.models.waveform_config import WaveformConfig
 
 
@@ -55,11 +54,12 @@ class WaveformConvNet(Backbone):
     Hidden state 0 is the input of the context, i the output of its layer i; `last` is the output of the last layer.
 
     Every layer, of the extractor too, normalizes over all channels and frames of a clip. Exact statistics of a
-    recording that is encoded in windows would take a pass for each layer, so `clip_statistics` is None and a window is
-    normalized by itself: long recordings come out close to, and not the same as, what one pass over them would give.
+    recording that is encoded in windows would take a pass for each layer, so the norms of a window run over the window
+    alone: long recordings come out close to, and not the same as, what one pass over them would give.
     """
 
     config: WaveformConvNetConfig
+    extractor: ConvExtractor
 
     def __init__(self, config: WaveformConvNetConfig) -> None:
         super().__init__()
@@ -92,16 +92,10 @@ class WaveformConvNet(Backbone):
         speech: Packed,
         *,
         layers: Collection[int | str] | None = None,
-        statistics: ClipStatistics | None = None,  # noqa: ARG002  # there are none
+        statistics: RecordingStatistics | None = None,
     ) -> Encoded:
-        """Encode waveforms (total_samples,), already normalized where `normalize` says so.
-
-        Args:
-            layers: the states to keep: numbers 0 to num_layers, or "last"; None keeps all. Layers above the highest
-                one are not computed.
-            statistics: not used, see the class.
-        """
-        return self.encode(self.latents(self.extractor(speech)), layers=layers)
+        """Encode waveforms (total_samples,); the arguments are those of `Backbone`."""
+        return self.encode(self.latents(self.features(speech, statistics=statistics)), layers=layers)
 
     def latents(self, features: Packed) -> Packed:
         """Return the input of the context network for the extractor's frames (total_frames, dim), in the same shape."""

@@ -1,4 +1,4 @@
-"""Batches of waveforms: crop, reverberate, mix, normalize, mask. A function of seed and step alone."""
+"""Batches of waveforms: crop, reverberate, mix, mask. A function of seed and step alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SpeechBatch:
     """The batch of speech that one step learns from.
 
     Attributes:
-        speech: waveforms (total_samples,), mixed and normalized.
+        speech: waveforms (total_samples,), mixed.
         mask: bool (total_frames,), the frames hidden from the model; none where a run does not mask.
         targets: int64 (total_frames,), the label of each frame of the clean speech, where a run has labels.
         masked, unmasked: int64 indices of the frames that are hidden, and of the others. They are made with the batch,
@@ -88,7 +88,7 @@ class SpeechBatches:
     labels of a crop are exactly a slice of the labels of the clip.
 
     Args:
-        backbone: the model they are for: its rate, stride and normalization.
+        backbone: the model they are for: its rate and stride.
         masking: the choice of the spans to mask; None masks nothing.
         mixing: the sounds that are mixed in; None mixes nothing.
         labels: of every frame of every recording; None: the batches have no targets.
@@ -130,7 +130,6 @@ class SpeechBatches:
         self.batching, self.masking, self.mixing, self.seed = batching, masking, mixing, seed
         self.rank, self.world = rank, world
         self.stride, self.receptive_field = backbone.stride, backbone.receptive_field
-        self.epsilon = backbone.normalize_epsilon if backbone.normalize else None
 
     def __call__(self, start: int = 0) -> Iterator[SpeechBatch]:
         """Batches from step `start` on, without end."""
@@ -157,7 +156,7 @@ class SpeechBatches:
         if self.masking is not None:
             mask = np.concatenate([self.masking.draw(frames, rng) for _ in members])
         return SpeechBatch(
-            Packed.pack(clips if self.epsilon is None else [normalize_waveform(clip, self.epsilon) for clip in clips]),
+            Packed.pack(clips),
             torch.from_numpy(mask),
             torch.from_numpy(np.concatenate(targets).astype(np.int64)) if targets else None,
         )

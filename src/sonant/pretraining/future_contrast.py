@@ -108,7 +108,7 @@ class FutureContrast(nn.Module):
         """Set the k-means codebook to frames of a batch before the first update, where the settings say so."""
         quantizer = self.backbone.quantizer if isinstance(self.backbone, VQWav2Vec) else None
         if self.config.codes_from_frames and isinstance(quantizer, KMeansQuantizer):
-            quantizer.start_from(self.backbone.extractor(batch.speech))
+            quantizer.start_from(self.backbone.features(batch.speech))
 
     def _gumbel(self) -> GumbelQuantizer | None:
         quantizer = self.backbone.quantizer if isinstance(self.backbone, VQWav2Vec) else None
@@ -121,7 +121,7 @@ class FutureContrast(nn.Module):
             noise: Gumbel samples (total_frames * groups, codes); None draws them.
             negatives: int64 (total_frames, num_negatives), numbers of frames; None draws them.
         """
-        features = self.backbone.extractor(batch.speech)
+        features = self.backbone.features(batch.speech)
         quantized: Quantized | Clustered | None = None
         latents = features
         if isinstance(self.backbone, VQWav2Vec) and self.config.quantized:

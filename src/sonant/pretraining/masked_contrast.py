@@ -68,7 +68,7 @@ class MaskedContrast(nn.Module):
     def loss(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
         """Return the loss, summed over masked frames; `noise` and `negatives` are those of `QuantizedContrast`."""
         config = self.config
-        features = self.backbone.extractor(batch.speech)
+        features = self.backbone.features(batch.speech)
         features = features.with_values(scale_gradient(features.values, config.extractor_gradient))
         normed = features.with_values(self.backbone.projection.norm(features.values))
         output = self.backbone.encode_normed(normed, mask=batch.mask, layers=["last"]).last

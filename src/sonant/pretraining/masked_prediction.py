@@ -59,7 +59,7 @@ class MaskedPrediction(nn.Module):
         """Return the loss, summed over the masked frames, or over all frames where unmasked ones count too."""
         if batch.targets is None:
             raise ConfigurationError("Masked prediction needs the targets of every frame, and the batch has none.")
-        features = self.backbone.extractor(batch.speech)
+        features = self.backbone.features(batch.speech)
         features = features.with_values(scale_gradient(features.values, self.config.extractor_gradient))
         penalty = features.values.float().square().mean()
         output = self.backbone.encode(features, mask=batch.mask, layers=["last"]).last

@@ -233,7 +233,7 @@ def _codes_of(waveforms: WaveformStore, tokenizer: VQWav2Vec) -> Iterator[Tensor
         if tokenizer.num_frames(len(clip)) == 0:
             yield torch.zeros(0, tokenizer.config.groups, dtype=torch.int64)
             continue
-        speech = Packed.pack([tokenizer.normalized(clip).to(device)])
+        speech = Packed.pack([clip.to(device)])
         with torch.inference_mode():
             yield tokenizer.codes(speech).values
 

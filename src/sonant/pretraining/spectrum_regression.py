@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.audio.mel import fbank
-from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
+from sonant.models import WaveformTransformer
 from sonant.pretraining.batches import SpeechBatch
 
 # About the spread of log-mel energies of speech around their mean, in nats: it brings the targets to unit scale.
@@ -25,15 +25,15 @@ class SpectrumRegression(nn.Module):
     The mean goes because a group norm over the clip hides levels from the extractor.
     """
 
-    def __init__(self, extractor: ConvExtractor, channels: int, *, num_bins: int = 40) -> None:
+    def __init__(self, backbone: WaveformTransformer, *, num_bins: int = 40) -> None:
         super().__init__()
-        self.extractor = extractor
-        self.head = nn.Linear(channels, num_bins)
+        self.backbone = backbone
+        self.head = nn.Linear(backbone.config.conv_channels[-1], num_bins)
         self.num_bins = num_bins
 
     def loss(self, batch: SpeechBatch) -> Loss:
         """Squared error, averaged over bins and summed over frames."""
-        features = self.extractor(batch.speech)
+        features = self.backbone.features(batch.speech)
         predicted = self.head(F.layer_norm(features.values, features.values.shape[-1:]))
         targets = self.targets(batch.speech)
         error = (predicted.float() - targets).square().mean(-1).sum()

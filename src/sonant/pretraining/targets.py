@@ -125,7 +125,7 @@ def _features(
 
             def hidden(numbers: Iterable[int]) -> Iterator[Tensor]:
                 for number in numbers:
-                    speech = Packed.pack([model.normalized(torch.from_numpy(waveforms[number])).to(device)])
+                    speech = Packed.pack([torch.from_numpy(waveforms[number]).to(device)])
                     with torch.inference_mode():
                         yield model(speech, layers=[layer]).hidden_states[layer].float()
 

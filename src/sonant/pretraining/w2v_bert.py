@@ -104,7 +104,7 @@ class W2vBERTObjective(nn.Module):
     def loss(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
         """Return the loss, summed over masked frames; `noise` and `negatives` are those of `QuantizedContrast`."""
         config = self.config
-        features = self.backbone.extractor(batch.speech)
+        features = self.backbone.features(batch.speech)
         normed = features.with_values(self.backbone.projection.norm(features.values))
         encoded = self.backbone.encode_normed(normed, mask=batch.mask, layers=[config.contrast_layer, "last"])
         assert encoded.last is not None

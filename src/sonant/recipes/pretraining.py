@@ -141,7 +141,7 @@ def _carry_out(
 
     if stage.extractor_steps and stage.start == "fresh":
         model = expect(WaveformTransformer, backbone, "A start of the extractor")
-        regression = SpectrumRegression(model.extractor, model.config.conv_channels[-1])
+        regression = SpectrumRegression(model)
         short = replace(stage.training, steps=stage.extractor_steps)
         batches = speech_batches(stage, corpus, backbone, seed)
         train(regression, batches, short, folder / "extractor", device=run.device)

@@ -45,7 +45,7 @@ class Calibration:
 def calibrate(backbone: Backbone) -> Calibration:
     """Find the largest magnitudes in each block that the model's `int8_groups` names; the model stays as it is."""
     model = plain_copy(backbone, torch.float32, torch.device("cpu"))
-    speech = Packed.pack([backbone.normalized(clip) for clip in probe_clips(backbone.sampling_rate)])
+    speech = Packed.pack(probe_clips(backbone.sampling_rate))
     blocks = _blocks(model)
     peaks: dict[nn.Linear, Tensor] = {}
 

@@ -156,12 +156,12 @@ class Batcher:
             order.waiting = samples
             self._orders.add(order)
         try:
-            to_look_at = [recording for recording in recordings if recording.needs_look(self._backbone)]
-            if to_look_at:
-                self._looking.submit(self._look, order, to_look_at, pieces)
+            long = [recording for recording in recordings if recording.windows is not None]
+            if long and self._backbone.clip_statistics() is not None:
+                self._looking.submit(self._look, order, long, pieces)
             else:
                 self._put(order, pieces)
-            del recordings, to_look_at, pieces, waveforms
+            del recordings, long, pieces, waveforms
             return await order.future
         finally:
             self._forget(order)
@@ -176,7 +176,7 @@ class Batcher:
             for recording in recordings:
                 if order.is_over:
                     return
-                recording.look(self._backbone)
+                recording.gather_statistics(self._backbone)
             self._put(order, pieces)
         except Exception as error:  # noqa: BLE001 - it belongs to the caller, not to this thread
             order.fail(error)

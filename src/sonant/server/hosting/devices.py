@@ -21,8 +21,8 @@ from torch import Tensor
 
 from sonant.errors import NonFiniteStates
 from sonant.extraction.forward import Clip, Forward, suitable_batch_seconds
-from sonant.layers.clip_statistics import ClipStatistics
 from sonant.models.backbone import Backbone
+from sonant.models.normalization import RecordingStatistics
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class Worker:
         return self._lane.thread.submit(work)
 
     def forward(
-        self, clips: Sequence[Clip], statistics: ClipStatistics | None = None, *, is_alone: bool = True
+        self, clips: Sequence[Clip], statistics: RecordingStatistics | None = None, *, is_alone: bool = True
     ) -> Iterator[Tensor | NonFiniteStates]:
         """Compute states as `Forward` does; to be called in the lane. `is_alone`: no other lane computes now."""
         torch.set_num_threads(self._lane.all_cores if is_alone else self._lane.cores)

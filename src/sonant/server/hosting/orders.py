@@ -13,12 +13,11 @@ from torch import Tensor
 from sonant.audio import Window, Windowing
 from sonant.errors import NonFiniteStates
 from sonant.extraction.forward import Clip
-from sonant.extraction.long_recordings import Survey, survey
-from sonant.extraction.loudness import normalized
+from sonant.extraction.long_recordings import statistics_of
 from sonant.extraction.request import Layer
 from sonant.extraction.sinks import Sink, deliver
-from sonant.layers.clip_statistics import ClipStatistics
 from sonant.models.backbone import Backbone
+from sonant.models.normalization import RecordingStatistics
 
 BLOCK_SECONDS = 30.0  # of a recording that are surveyed at a time: float64 copies of hours would be large
 
@@ -82,7 +81,7 @@ class Recording:
 
     Attributes:
         windows: what it is cut into; None where it goes in one piece, without `windowing`.
-        known: the statistics of the whole recording, for windows.
+        statistics: of the whole recording, for windows; None where they need none.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class Recording:
         self.order, self.number = order, number
         self.layers = layers
         self.windows = None if windowing is None else windowing.windows(len(samples))
-        self.known = Survey()
+        self.statistics: RecordingStatistics | None = None
         self._samples: np.ndarray | None = samples
         self._sink: Sink | None = sink
         self._lock = threading.Lock()
@@ -110,20 +109,13 @@ class Recording:
     def num_pieces(self) -> int:
         return 1 if self.windows is None else len(self.windows)
 
-    def needs_look(self, backbone: Backbone) -> bool:
-        """Return whether `look` would do anything."""
-        return backbone.normalize or (self.windows is not None and backbone.clip_statistics() is not None)
-
-    def look(self, backbone: Backbone) -> None:
-        """Measure what must be known of the whole recording before its pieces are computed."""
+    def gather_statistics(self, backbone: Backbone) -> None:
+        """Gather what must be known of the whole recording before its windows are computed."""
         samples = self._samples
         if samples is None:  # given up meanwhile
             return
-        if self.windows is None:
-            self._samples = normalized(samples, backbone.normalize_epsilon) if backbone.normalize else samples
-            return
         block = round(BLOCK_SECONDS * backbone.sampling_rate)
-        self.known = survey(
+        self.statistics = statistics_of(
             backbone, lambda: (samples[start : start + block] for start in range(0, len(samples), block))
         )
 
@@ -138,12 +130,12 @@ class Recording:
         ]
 
     def clip(self, window: Window | None) -> Clip | None:
-        """Return the samples of a piece, as the model wants them; None if nobody waits for them any more."""
+        """Return the samples of a piece; None if nobody waits for them any more."""
         samples = self._samples
         if samples is None or self.order.is_over:
             return None
         if window is not None:
-            samples = self.known.normalize(samples[window.start_sample : window.end_sample])
+            samples = samples[window.start_sample : window.end_sample]
         return Clip(samples, self.layers)
 
     def take_in(self, index: int, states: Tensor | NonFiniteStates) -> None:
@@ -175,7 +167,6 @@ class Recording:
         """Release everything large."""
         self._samples = self._sink = None
         self._early.clear()
-        self.known = Survey()
 
 
 class Piece:
@@ -196,9 +187,9 @@ class Piece:
         return self.recording.order
 
     @property
-    def statistics(self) -> ClipStatistics | None:
+    def statistics(self) -> RecordingStatistics | None:
         """The statistics of the recording, which all pieces of a pass must share."""
-        return self.recording.known.statistics
+        return self.recording.statistics
 
     @property
     def group(self) -> object:
