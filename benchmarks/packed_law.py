@@ -22,6 +22,7 @@ from sonant import load
 from sonant.audio import read
 from sonant.benchmark.deviation import relative_error
 from sonant.benchmark.peers import peer_states, twin
+from sonant.benchmark.systems import features_of
 from sonant.layers.packed import Packed
 from sonant.models import (
     HuBERTConfig,
@@ -67,9 +68,10 @@ def deviation(name: str, backbone: WaveformTransformer, peer: PreTrainedModel, c
     frames = int(alone.lengths[0])
     ours = max(relative_error(batch.hidden_states[i][:frames], alone.hidden_states[i]) for i in range(layers + 1))
 
-    padded, lengths = Packed.pack([clip, mate]).to_padded()
+    features = features_of(backbone)
+    padded, lengths = Packed.pack([features(clip), features(mate)]).to_padded()
     mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long()
-    expected = peer_states(peer, clip[None])
+    expected = peer_states(peer, features(clip)[None])
     theirs = []
     for given_mask in (None, mask):
         states = peer_states(peer, padded, given_mask)

@@ -45,7 +45,7 @@ class _Large:
     def __init__(self, contact: Contact) -> None:
         self.model: Any = contact.optimized("WavLM Large", "bfloat16")
         self.speech = contact.clips([10.0] * 32)
-        features = self.model.extractor(self.speech)
+        features = self.model.features(self.speech)
         self.frames = features.with_values(self.model.projection(self.model.projection.norm(features.values)))
         self.encoder = self.model.encoder.encoder
         self.layer, self.x = self.encoder.layers[0], self.frames.values
@@ -66,7 +66,7 @@ def parts(contact: Contact) -> Iterator[Fact]:
     mixed = layer.attention(x, frames.sizes, large.table)
     calls: dict[str, Callable[[], object]] = {
         "all": lambda: model(large.speech, layers=["last"]),
-        "extractor": lambda: model.extractor(large.speech),
+        "extractor": lambda: model.features(large.speech),
         "extractor, convolutions of channels last": lambda: channels_last(model.extractor, large.speech),
         "positional convolution": lambda: large.encoder.positions(frames),
         "positional convolution, channels last": lambda: channels_last_positions(large.encoder, frames),

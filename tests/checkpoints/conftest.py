@@ -144,8 +144,9 @@ def agree():
         speech = torch.randn(3000, generator=torch.Generator().manual_seed(1))
         body = getattr(theirs, theirs.base_model_prefix, theirs)
         with torch.no_grad():
-            expected = body(speech[None], output_hidden_states=True)
-            got = make_backbone(checkpoint)(Packed.pack([speech]))
+            backbone, packed = make_backbone(checkpoint), Packed.pack([speech])
+            expected = body(backbone.normalized(packed).values[None], output_hidden_states=True)
+            got = backbone(packed)
         for number, state in enumerate(expected.hidden_states):
             torch.testing.assert_close(
                 got.hidden_states[number], state[0], rtol=1e-4, atol=1e-5 * float(state.abs().max())

@@ -5,6 +5,7 @@ import torch
 from sonant.benchmark.deviation import relative_error
 from sonant.benchmark.peers import peer_states, twin
 from sonant.benchmark.subjects import exaggerate
+from sonant.benchmark.systems import features_of
 from sonant.layers.packed import Packed
 from sonant.models import BackboneConfig, MaskableBackbone, build
 
@@ -23,7 +24,7 @@ def assert_parity(config: BackboneConfig, sizes: list[int], seed: int = 0) -> No
     """
     torch.manual_seed(seed)
     backbone = exaggerate(build(config), seed)
-    peer, clips = twin(backbone), [torch.randn(size) for size in sizes]
+    peer, features, clips = twin(backbone), features_of(backbone), [torch.randn(size) for size in sizes]
     ours = backbone(Packed.pack(clips))
     assert list(ours.hidden_states) == list(range(config.num_layers + 1))
     adapted = isinstance(backbone, MaskableBackbone) and backbone.adapter is not None
@@ -32,7 +33,7 @@ def assert_parity(config: BackboneConfig, sizes: list[int], seed: int = 0) -> No
     states["last"] = last.unpack()
     repeats = getattr(config, "squeeze_factor", 1)
     for number, clip in enumerate(clips):
-        theirs = peer_states(peer, clip[None])
+        theirs = peer_states(peer, features(clip)[None])
         assert states.keys() == theirs.keys()
         for name, (expected, *_) in theirs.items():
             found = states[name][number]

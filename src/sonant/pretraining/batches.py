@@ -18,7 +18,6 @@ from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
-from sonant.models.normalization import normalize_waveform
 
 T = TypeVar("T")
 

@@ -33,13 +33,11 @@ def _behind(family, kind, heads=()):
             return [*(hidden := states(waveform)[:-1]), hidden[-1]]
 
         def check(checkpoint):
-            waveform, backbone = (
-                torch.randn(9000, generator=torch.Generator().manual_seed(0)),
-                make_backbone(checkpoint),
-            )
+            speech = Packed.pack([torch.randn(9000, generator=torch.Generator().manual_seed(0))])
+            backbone = make_backbone(checkpoint)
             with torch.no_grad():
-                adapted = backbone.adapted(backbone(Packed.pack([waveform]))).values
-            torch.testing.assert_close(adapted, states(waveform)[-1], rtol=1e-4, atol=1e-4)
+                adapted = backbone.adapted(backbone(speech)).values
+            torch.testing.assert_close(adapted, states(backbone.normalized(speech).values)[-1], rtol=1e-4, atol=1e-4)
 
         return Made(source=folder, reference=before_the_adapter, check=check)
 
