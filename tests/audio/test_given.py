@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sonant import audio
-from sonant.audio.given import KEYS
+from sonant.audio.input_forms import KEYS
 from sonant.errors import AudioError, AudioNotFound, UndecodableAudio
 
 

@@ -211,7 +211,7 @@ def test_a_file_object_is_read_from_its_beginning_and_left_as_it_was(wav):
 
 
 def test_decoders_of_hugging_face_datasets(speechlike):
-    class Decoder:
+    class FileDecoder:
         def get_all_samples(self):
             return self
 
@@ -219,7 +219,7 @@ def test_decoders_of_hugging_face_datasets(speechlike):
         sample_rate = 8000
 
     expected = audio.read(speechlike(0.2, 8000, 2), source_rate=8000)
-    np.testing.assert_array_equal(audio.read(Decoder()), expected)
+    np.testing.assert_array_equal(audio.read(FileDecoder()), expected)
 
 
 # ---------------------------------------------------------------------------------------------- the result

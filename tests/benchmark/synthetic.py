@@ -2,9 +2,9 @@
 
 from sonant.benchmark.corpus import CorpusRow
 from sonant.benchmark.deviation import Deviation
-from sonant.benchmark.machine import Limits, Machine
+from sonant.benchmark.machine import Machine, MachineLimits
 from sonant.benchmark.profile import Profile
-from sonant.benchmark.results import Corpus, MemoryPoint, Profiled, Results, Speed
+from sonant.benchmark.results import CorpusResult, MemoryPoint, Profiled, Results, Speed
 
 MEBI = 2**20
 CLOSE = Deviation(error=2e-6, error_at="3", cosine=0.99999999, cosine_at="3", pooled=1.0, states=14)
@@ -35,7 +35,7 @@ def results() -> Results:
         load=0.1,
         packages={"torch": "2.13.0"},
     )
-    limits = Limits(
+    limits = MachineLimits(
         {"float32": 150.0, "bfloat16": 400.0, "int8": 800.0},
         dict.fromkeys(("float32", "bfloat16", "int8"), "linear"),
         20.0,
@@ -63,7 +63,7 @@ def results() -> Results:
             MemoryPoint("wavlm-base", "transformers", 120.0, 1, stopped="out of memory"),
         ],
         corpus=[
-            Corpus(
+            CorpusResult(
                 "wavlm-base",
                 "float32",
                 [

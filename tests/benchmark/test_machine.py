@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sonant.benchmark import process_memory
-from sonant.benchmark.machine import Limits, describe, measure_limits
+from sonant.benchmark.machine import MachineLimits, describe, measure_limits
 from sonant.benchmark.subjects import TINY
 from sonant.models.families import family_of
 
@@ -25,13 +25,13 @@ def test_the_machine_is_named():
 
 
 def test_the_least_time_is_operations_over_the_rate_of_the_mix():
-    limits = Limits({"float32": 1.0, "bfloat16": 2.0, "int8": 4.0}, {}, 1.0)
+    limits = MachineLimits({"float32": 1.0, "bfloat16": 2.0, "int8": 4.0}, {}, 1.0)
     total = sum(family_of(TINY).flops(TINY, samples).total for samples in (16_000, 48_000)) / 1e9
     quantized = sum(family_of(TINY).flops(TINY, samples).feed_forward for samples in (16_000, 48_000)) / 1e9
     assert limits.seconds(TINY, [16_000, 48_000], "float32") == pytest.approx(total)
     assert limits.seconds(TINY, [16_000, 48_000], "bfloat16") == pytest.approx(total / 2)
     assert limits.seconds(TINY, [16_000, 48_000], "int8") == pytest.approx(quantized / 4 + (total - quantized) / 2)
-    assert Limits({"float32": 1.0}, {}, 1.0).seconds(TINY, [16_000], "int8") is None
+    assert MachineLimits({"float32": 1.0}, {}, 1.0).seconds(TINY, [16_000], "int8") is None
 
 
 @pytest.mark.skipif(not process_memory.STATUS.exists(), reason="only Linux counts the peak anew")

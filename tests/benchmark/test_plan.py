@@ -3,14 +3,14 @@
 import pytest
 
 from sonant.benchmark import plan
-from sonant.benchmark.machine import Limits
+from sonant.benchmark.machine import MachineLimits
 from sonant.benchmark.plan import Step
 from sonant.benchmark.subjects import known
 from sonant.benchmark.systems import CODES, SYSTEMS, chosen
 from sonant.errors import UnknownName
 
 ALL = list(SYSTEMS.values())
-LIMITS = Limits({"float32": 200.0, "bfloat16": 400.0, "int8": 800.0}, {}, 20.0)
+LIMITS = MachineLimits({"float32": 200.0, "bfloat16": 400.0, "int8": 800.0}, {}, 20.0)
 
 
 @pytest.mark.parametrize("name", plan.PLANS)

@@ -10,10 +10,10 @@ import pytest
 from sonant.benchmark import measure, plan, results, run
 from sonant.benchmark.cases import CASES
 from sonant.benchmark.corpus import measure_corpus, write_corpus
-from sonant.benchmark.machine import Limits, Machine
+from sonant.benchmark.machine import Machine, MachineLimits
 from sonant.benchmark.measure import Contest, Setting, ask_once
 from sonant.benchmark.results import Results
-from sonant.benchmark.run import Wish, bench
+from sonant.benchmark.run import BenchmarkRequest, bench
 from sonant.benchmark.subjects import TINY, Subject, exaggerate, subject
 from sonant.benchmark.systems import SYSTEMS, Circumstances, chosen
 from sonant.cli import main
@@ -21,7 +21,7 @@ from sonant.errors import ConfigurationError, MeasurementError, UnknownName
 from sonant.models import build
 from tests.benchmark import synthetic
 
-LIMITS = Limits({"float32": 100.0, "bfloat16": 200.0, "int8": 400.0}, {}, 20.0)
+LIMITS = MachineLimits({"float32": 100.0, "bfloat16": 200.0, "int8": 400.0}, {}, 20.0)
 
 
 @pytest.fixture
@@ -29,9 +29,11 @@ def setting(tmp_path: Path) -> Setting:
     return Setting(Circumstances(threads=1), None, tmp_path)
 
 
-def wish(cases: list[str], names: list[str], **more: object) -> Wish:
+def request(cases: list[str], names: list[str], **more: object) -> BenchmarkRequest:
     rows = plan.rows(["tiny"], cases, name="quick")
-    return Wish(rows, tuple(chosen(names, ["float32"])), threads=1, minutes=more.pop("minutes", 5.0), **more)
+    return BenchmarkRequest(
+        rows, tuple(chosen(names, ["float32"])), threads=1, minutes=more.pop("minutes", 5.0), **more
+    )
 
 
 @pytest.fixture
@@ -63,20 +65,20 @@ def test_a_stopped_run_goes_on(tmp_path: Path, no_processes: list[str], monkeypa
 
     monkeypatch.setattr(Contest, "measure", stopped)
     with pytest.raises(KeyboardInterrupt):
-        bench(wish(["1s", "10s", "batch"], ["sonant", "plain"]), tmp_path)
+        bench(request(["1s", "10s", "batch"], ["sonant", "plain"]), tmp_path)
     assert {row.case for row in results.read(tmp_path).speed} == {"1s"}
     monkeypatch.setattr(Contest, "measure", quick)
     no_processes.clear()
-    found = bench(wish(["1s", "10s", "batch"], ["sonant", "plain"]), tmp_path, resume=True)
+    found = bench(request(["1s", "10s", "batch"], ["sonant", "plain"]), tmp_path, resume=True)
     assert no_processes == ["10s", "batch"]
     assert {row.case for row in found.speed} == {"1s", "10s", "batch"}
     assert results.read(tmp_path) == found
-    bench(wish(["1s"], ["sonant", "plain"]), tmp_path)  # without `resume` anew
+    bench(request(["1s"], ["sonant", "plain"]), tmp_path)  # without `resume` anew
     assert {row.case for row in results.read(tmp_path).speed} == {"1s"}
 
 
 def test_other_conditions_are_not_mixed(tmp_path: Path, no_processes: list[str], monkeypatch: pytest.MonkeyPatch):
-    bench(wish(["1s"], ["sonant"]), tmp_path)
+    bench(request(["1s"], ["sonant"]), tmp_path)
     before = (tmp_path / results.FILE).read_bytes()
     for changes, difference in (
         ({"published": True}, "weights: there 'random', now 'published'"),
@@ -84,14 +86,14 @@ def test_other_conditions_are_not_mixed(tmp_path: Path, no_processes: list[str],
         ({"unilm": tmp_path}, "unilm: there None"),
     ):
         with pytest.raises(ConfigurationError, match=f"other settings .*{difference}"):
-            bench(wish(["1s"], ["sonant"], **changes), tmp_path, resume=True)
+            bench(request(["1s"], ["sonant"], **changes), tmp_path, resume=True)
     machine = synthetic.results().machine
     assert machine is not None
     for name, value in (("processor", "Other CPU"), ("packages", {"torch": "2.14.0"})):
         other = vars(replace(machine, **{name: value}))
         monkeypatch.setattr(run, "ask_once", lambda *_, other=other: {"machine": other, "limits": vars(LIMITS)})
         with pytest.raises(ConfigurationError, match=f"other settings .*{name}.*there"):
-            bench(wish(["1s"], ["sonant"]), tmp_path, resume=True)
+            bench(request(["1s"], ["sonant"]), tmp_path, resume=True)
     assert (tmp_path / results.FILE).read_bytes() == before
 
 
@@ -100,12 +102,14 @@ def test_a_checkpoint_that_changed_is_not_mixed(tmp_path: Path, no_processes: li
     model.write_bytes(b"one")
     rows = plan.rows(["tiny", str(model)], ["1s"], name="quick")
     systems = tuple(chosen(["sonant"], ["float32"]))
-    bench(wish(["1s"], ["sonant"]), tmp_path)
-    bench(Wish(rows, systems, threads=1, minutes=5.0), tmp_path, resume=True)  # one more is none that changed
-    bench(wish(["1s"], ["sonant"]), tmp_path, resume=True)
+    bench(request(["1s"], ["sonant"]), tmp_path)
+    bench(
+        BenchmarkRequest(rows, systems, threads=1, minutes=5.0), tmp_path, resume=True
+    )  # one more is none that changed
+    bench(request(["1s"], ["sonant"]), tmp_path, resume=True)
     model.write_bytes(b"another")
     with pytest.raises(ConfigurationError, match=r"other settings \(checkpoints\..*model\.pt: there"):
-        bench(Wish(rows, systems, threads=1, minutes=5.0), tmp_path, resume=True)
+        bench(BenchmarkRequest(rows, systems, threads=1, minutes=5.0), tmp_path, resume=True)
 
 
 def test_a_resumed_profile_has_the_systems_that_it_lacked(
@@ -120,26 +124,26 @@ def test_a_resumed_profile_has_the_systems_that_it_lacked(
         return {"profile": asdict(synthetic.results().profiles[0].profile)}
 
     monkeypatch.setattr(run, "ask_once", answer)
-    bench(wish(["profile"], ["sonant"]), tmp_path)
-    found = bench(wish(["profile"], ["sonant", "transformers"]), tmp_path, resume=True)
+    bench(request(["profile"], ["sonant"]), tmp_path)
+    found = bench(request(["profile"], ["sonant", "transformers"]), tmp_path, resume=True)
     assert seen == [row.system for row in found.profiles] == ["sonant", "transformers"]
 
 
 def test_what_does_not_fit_into_the_time_is_named(tmp_path: Path, no_processes: list[str]):
-    found = bench(wish(["1s", "120s"], ["sonant", "plain"], minutes=0.01), tmp_path)
+    found = bench(request(["1s", "120s"], ["sonant", "plain"], minutes=0.01), tmp_path)
     assert no_processes == found.speed == []
     assert [line.partition(":")[0] for line in found.left_out] == ["tiny, one clip of 1 s", "tiny, one clip of 120 s"]
 
 
 def test_a_run_without_systems_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(MeasurementError, match="No system is left"):
-        bench(wish(["1s"], ["unilm"]), tmp_path)
+        bench(request(["1s"], ["unilm"]), tmp_path)
 
 
 def test_an_unknown_model_is_refused_before_anything_is_measured(tmp_path: Path, no_processes: list[str]):
     rows = plan.rows(["tiny", "wavlm-bass"], ["1s"], name="quick")
     with pytest.raises(UnknownName, match="wavlm-base"):
-        bench(Wish(rows, tuple(chosen(["sonant"], ["float32"])), threads=1, minutes=1), tmp_path)
+        bench(BenchmarkRequest(rows, tuple(chosen(["sonant"], ["float32"])), threads=1, minutes=1), tmp_path)
     assert no_processes == []
 
 

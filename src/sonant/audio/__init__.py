@@ -15,8 +15,8 @@ Beside it, for training and features: `activity`, `augment`, `mel`.
 from sonant.audio.ceiling import Ceiling
 from sonant.audio.channels import Channel
 from sonant.audio.duration import duration
+from sonant.audio.open_recording import num_channels
 from sonant.audio.read import read, resample
-from sonant.audio.recording import num_channels
 from sonant.audio.stream import blocks
 from sonant.audio.windows import Window, Windowing, cut, keep, stitch
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sonant.audio.formats.decoder import Decoder, Frames
+from sonant.audio.formats.decoder import FileDecoder, Frames
 from sonant.errors import OversizedAudio
 
 SAMPLE_BYTES = 4  # float32
@@ -21,7 +21,7 @@ class Ceiling:
     seconds: float
     decoded_bytes: int
 
-    def guard(self, decoder: Decoder) -> Iterator[Frames]:
+    def guard(self, decoder: FileDecoder) -> Iterator[Frames]:
         """Yield the blocks of a decoder (samples, channels) while they stay within the limits.
 
         A header that promises more is refused before anything is decoded. Raises OversizedAudio.
@@ -33,7 +33,7 @@ class Ceiling:
             self._check(decoder, frames, "it goes on after")
             yield block
 
-    def _check(self, decoder: Decoder, frames: int, how: str) -> None:
+    def _check(self, decoder: FileDecoder, frames: int, how: str) -> None:
         seconds, size = frames / decoder.rate, frames * decoder.channels * SAMPLE_BYTES
         if seconds > self.seconds:
             raise OversizedAudio(

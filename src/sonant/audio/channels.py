@@ -36,7 +36,7 @@ def check_channel(channel: Any) -> None:
     )
 
 
-class Choice:
+class ChannelSelection:
     """The selection of channels from the blocks of one recording, with a warning at the end about oddities.
 
     Args:

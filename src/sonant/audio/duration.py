@@ -4,9 +4,9 @@ from typing import Any
 
 from sonant.audio.arrays import layout, shape_of
 from sonant.audio.formats.decode import open_decoder
-from sonant.audio.given import Samples, unwrap
+from sonant.audio.input_forms import Samples, unwrap
+from sonant.audio.open_recording import array_rate
 from sonant.audio.read import check_not_empty
-from sonant.audio.recording import array_rate
 
 
 def duration(source: Any, *, source_rate: int | None = None, sampling_rate: int = 16000) -> float:

@@ -7,7 +7,7 @@ import soxr
 
 from sonant.audio.arrays import Waveform, check_finite
 from sonant.audio.channels import Channel
-from sonant.audio.recording import check_rate, open_recording
+from sonant.audio.open_recording import check_rate, open_recording
 from sonant.errors import EmptyAudio, TooShortAudio
 
 QUALITY = "HQ"  # of soxr, everywhere: a second quality would give a second set of features

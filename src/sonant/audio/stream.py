@@ -9,8 +9,8 @@ import soxr
 from sonant.audio.arrays import Waveform, check_finite
 from sonant.audio.ceiling import Ceiling
 from sonant.audio.channels import Channel
+from sonant.audio.open_recording import OpenRecording, check_rate, open_recording
 from sonant.audio.read import QUALITY, check_long_enough, check_not_empty
-from sonant.audio.recording import Recording, check_rate, open_recording
 
 
 def blocks(
@@ -37,7 +37,7 @@ def blocks(
             yield np.ascontiguousarray(block.T)
 
 
-def _finish(recording: Recording, sampling_rate: int, min_samples: int) -> Iterator[Waveform]:
+def _finish(recording: OpenRecording, sampling_rate: int, min_samples: int) -> Iterator[Waveform]:
     """Check and resample the blocks of a recording."""
     name, rate = recording.name, recording.rate
     seen = given = 0

@@ -31,7 +31,7 @@ ALLOWED: dict[Precision, tuple[Precision, ...]] = {
 
 
 @dataclass(frozen=True)
-class Limits:
+class MachineLimits:
     """Limits of this machine, measured with the threads of the run.
 
     Attributes:
@@ -96,7 +96,7 @@ def describe(threads: int) -> Machine:
     )
 
 
-def measure_limits(*, seconds: float = 0.4) -> Limits:
+def measure_limits(*, seconds: float = 0.4) -> MachineLimits:
     """Time matrix products by every path that torch has here, and memory traffic; about `seconds` for each."""
     gflops: dict[str, float] = {}
     paths: dict[str, str] = {}
@@ -105,7 +105,7 @@ def measure_limits(*, seconds: float = 0.4) -> Limits:
         best = max((rate for rate in rates if rate is not None), default=None)
         if best is not None and best > gflops.get(precision, 0):
             gflops[precision], paths[precision] = round(best, 1), path
-    return Limits(gflops, paths, round(_bandwidth(seconds), 1))
+    return MachineLimits(gflops, paths, round(_bandwidth(seconds), 1))
 
 
 Product = Callable[[int, int, int], Callable[[], Tensor]]  # of (frames, in, out), ready to be called
@@ -212,6 +212,6 @@ def _version(package: str) -> str | None:
         return None
 
 
-def as_limits(values: dict[str, Any]) -> Limits:
+def as_limits(values: dict[str, Any]) -> MachineLimits:
     """Return the limits from their JSON values."""
-    return Limits(values["gflops"], values["paths"], values["bandwidth"])
+    return MachineLimits(values["gflops"], values["paths"], values["bandwidth"])

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from sonant.benchmark.cases import Case
 from sonant.benchmark.deviation import Deviation
-from sonant.benchmark.machine import Limits
+from sonant.benchmark.machine import MachineLimits
 from sonant.benchmark.results import MemoryPoint, Speed
 from sonant.benchmark.subjects import Subject
 from sonant.benchmark.systems import Circumstances, System, reference_of
@@ -63,7 +63,7 @@ class Setting:
         }
 
 
-class Worker:
+class MeasuringProcess:
     """A running process of `sonant.benchmark.worker`, and the queue of its answers."""
 
     def __init__(self, job: dict[str, Any]) -> None:
@@ -143,9 +143,9 @@ class Contest:
     Give cases in order of size: memory that a system keeps from a large case would count as idle memory of a small one.
     """
 
-    def __init__(self, subject: Subject, setting: Setting, limits: Limits) -> None:
+    def __init__(self, subject: Subject, setting: Setting, limits: MachineLimits) -> None:
         self.subject, self.setting, self.limits = subject, setting, limits
-        self._workers: dict[str, Worker] = {}
+        self._workers: dict[str, MeasuringProcess] = {}
 
     @property
     def started(self) -> bool:
@@ -208,7 +208,8 @@ class Contest:
     def _seat(self, system: System, case: Case, deadline: float) -> "_Seat":
         worker = self._workers.get(system.name)
         if worker is None or not worker.alive:
-            worker = self._workers[system.name] = Worker(self.setting.job("serve", self.subject, system=system.name))
+            job = self.setting.job("serve", self.subject, system=system.name)
+            worker = self._workers[system.name] = MeasuringProcess(job)
         config = self.subject.config
         samples = [round(length * config.sampling_rate) for length in case.seconds]
         row = Speed(
@@ -239,7 +240,7 @@ class _Seat:
     """A system in one case, until it is stopped."""
 
     system: System
-    worker: Worker
+    worker: MeasuringProcess
     row: Speed
     deadline: float
 
@@ -264,7 +265,7 @@ def measure_memory(
 ) -> list[MemoryPoint]:
     """Measure length by length, the shortest first, until memory is out or a pass would take over `longest` seconds."""
     points: list[MemoryPoint] = []
-    with Worker(setting.job("peak", subject, system=system.name)) as worker:
+    with MeasuringProcess(setting.job("peak", subject, system=system.name)) as worker:
         for before, length in pairwise((0.0, *clip_seconds)):
             wall = points[-1].wall if points else None
             if wall is not None and wall * (length / before) ** 2 > longest:
@@ -281,7 +282,7 @@ def measure_memory(
 
 def ask_once(job: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
     """Run a job that gives one answer, and return it."""
-    with Worker(job) as worker:
+    with MeasuringProcess(job) as worker:
         return worker.answer(timeout)
 
 

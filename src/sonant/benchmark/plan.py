@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sonant.benchmark.cases import CASES, SPECIAL, Case
-from sonant.benchmark.machine import Limits
+from sonant.benchmark.machine import MachineLimits
 from sonant.benchmark.subjects import OUTLIERS, known
 from sonant.benchmark.systems import SYSTEMS, System
 from sonant.errors import UnknownName
@@ -155,7 +155,7 @@ def _fits(system: System, case: str) -> bool:
     return system.code != "padded" or len(CASES[case].seconds) > 1
 
 
-def estimate(step: Step, config: BackboneConfig, limits: Limits, *, started: bool) -> float:
+def estimate(step: Step, config: BackboneConfig, limits: MachineLimits, *, started: bool) -> float:
     """Estimate the least seconds that a step takes: one pass of each system, and the comparison of states."""
     starts = [START_SECONDS.get(system.code, START_SECONDS_OF_OTHERS) for system in step.systems]
     start = 0.0 if started else sum(starts)
@@ -171,7 +171,7 @@ def estimate(step: Step, config: BackboneConfig, limits: Limits, *, started: boo
     return passes * sum(_pass_seconds(system, case_, config, limits) for system in step.systems) + start
 
 
-def _pass_seconds(system: System, case: Case, config: BackboneConfig, limits: Limits) -> float:
+def _pass_seconds(system: System, case: Case, config: BackboneConfig, limits: MachineLimits) -> float:
     samples = [round(length * config.sampling_rate) for length in case.seconds]
     if system.code == "padded":
         samples = [max(samples)] * len(samples)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
 from sonant.benchmark.cases import CASES
-from sonant.benchmark.machine import Limits, Machine
+from sonant.benchmark.machine import Machine, MachineLimits
 from sonant.benchmark.plan import known_title
-from sonant.benchmark.results import Corpus, MemoryPoint, Profiled, Results, Speed
+from sonant.benchmark.results import CorpusResult, MemoryPoint, Profiled, Results, Speed
 from sonant.benchmark.systems import REFERENCES, SYSTEMS
 
 MEBI = 2**20
@@ -56,7 +56,7 @@ def _machine(machine: Machine) -> list[str]:
     ]
 
 
-def _limits(limits: Limits) -> str:
+def _limits(limits: MachineLimits) -> str:
     rows = [[kind, f"{rate:,.0f} GFLOP/s", limits.paths[kind]] for kind, rate in limits.gflops.items()]
     rows.append(["memory", f"{limits.bandwidth:.0f} GB/s", "adding two arrays into a third"])
     return table(["limit", "measured", "by"], rows)
@@ -98,7 +98,7 @@ def ratio(results: Results, row: Speed) -> float | None:
     return reference.seconds / row.seconds
 
 
-def corpus(found: Iterable[Corpus]) -> str:
+def corpus(found: Iterable[CorpusResult]) -> str:
     """Return the table of the engine against batches by hand."""
     rows = []
     for one in found:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sonant.benchmark.corpus import CorpusRow
 from sonant.benchmark.deviation import Deviation
-from sonant.benchmark.machine import Limits, Machine
+from sonant.benchmark.machine import Machine, MachineLimits
 from sonant.benchmark.profile import Profile, as_profile
 from sonant.data.files import atomic
 from sonant.errors import ConfigurationError
@@ -86,7 +86,7 @@ class MemoryPoint:
 
 
 @dataclass
-class Corpus:
+class CorpusResult:
     """The results of a corpus for one model and precision."""
 
     model: str
@@ -115,10 +115,10 @@ class Results:
 
     settings: dict[str, Any]
     machine: Machine | None = None
-    limits: Limits | None = None
+    limits: MachineLimits | None = None
     speed: list[Speed] = field(default_factory=list)
     memory: list[MemoryPoint] = field(default_factory=list)
-    corpus: list[Corpus] = field(default_factory=list)
+    corpus: list[CorpusResult] = field(default_factory=list)
     profiles: list[Profiled] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
@@ -155,11 +155,11 @@ def read(path: Path) -> Results:
         return Results(
             settings=values["settings"],
             machine=Machine(**values["machine"]) if values["machine"] else None,
-            limits=Limits(**values["limits"]) if values["limits"] else None,
+            limits=MachineLimits(**values["limits"]) if values["limits"] else None,
             speed=[_speed(row) for row in values["speed"]],
             memory=[MemoryPoint(**row) for row in values["memory"]],
             corpus=[
-                Corpus(row["model"], row["precision"], [CorpusRow(**way) for way in row["rows"]])
+                CorpusResult(row["model"], row["precision"], [CorpusRow(**way) for way in row["rows"]])
                 for row in values["corpus"]
             ],
             profiles=[Profiled(row["model"], row["system"], as_profile(row["profile"])) for row in values["profiles"]],

@@ -17,7 +17,7 @@ from sonant.benchmark.machine import Machine, as_limits
 from sonant.benchmark.measure import Contest, Setting, ask_once, measure_memory
 from sonant.benchmark.plan import Step
 from sonant.benchmark.profile import as_profile
-from sonant.benchmark.results import Corpus, Profiled, Results
+from sonant.benchmark.results import CorpusResult, Profiled, Results
 from sonant.benchmark.subjects import Subject, known, subject
 from sonant.benchmark.systems import Circumstances, System
 from sonant.data.settings import check_settled
@@ -34,7 +34,7 @@ GRACE_SECONDS = 60.0  # beyond the time of the run, for the pass that is under w
 
 
 @dataclass(frozen=True)
-class Wish:
+class BenchmarkRequest:
     """The user's request for a run.
 
     Attributes:
@@ -56,34 +56,38 @@ class Wish:
     memory_gib: float | None = None
 
 
-def bench(wish: Wish, folder: Path, *, resume: bool = False, say: Callable[[str], None] | None = None) -> Results:
+def bench(
+    request: BenchmarkRequest, folder: Path, *, resume: bool = False, say: Callable[[str], None] | None = None
+) -> Results:
     """Measure what is requested, and write the results into the folder after every step.
 
     Args:
-        wish: what to measure.
+        request: what to measure.
         folder: for the results.
         resume: keep what the folder already holds, and measure the rest.
         say: called with messages on the progress: steps, and indented what goes on inside one.
     """
     say = say or _quiet
-    circumstances = Circumstances(wish.threads, wish.unilm)
-    missing = {system.name: why for system in wish.systems if (why := system.missing(circumstances))}
-    systems = [system for system in wish.systems if system.name not in missing]
+    circumstances = Circumstances(request.threads, request.unilm)
+    missing = {system.name: why for system in request.systems if (why := system.missing(circumstances))}
+    systems = [system for system in request.systems if system.name not in missing]
     if not systems:
         raise MeasurementError(f"No system is left to be measured: {missing}. Install one of them, or name others.")
     with tempfile.TemporaryDirectory(prefix="sonant-bench-") as scratch:
-        setting = Setting(circumstances, _memory_cap(wish.memory_gib), Path(scratch))
-        run = _Run(wish, setting, folder, say, resume=resume)
+        setting = Setting(circumstances, _memory_cap(request.memory_gib), Path(scratch))
+        run = _Run(request, setting, folder, say, resume=resume)
         run.results.missing = missing
-        run.through(plan.steps(wish.rows, systems))
+        run.through(plan.steps(request.rows, systems))
         return run.results
 
 
 class _Run:
-    def __init__(self, wish: Wish, setting: Setting, folder: Path, say: Callable[[str], None], *, resume: bool) -> None:
-        self.wish, self.setting, self.folder, self.say = wish, setting, folder, say
+    def __init__(
+        self, request: BenchmarkRequest, setting: Setting, folder: Path, say: Callable[[str], None], *, resume: bool
+    ) -> None:
+        self.request, self.setting, self.folder, self.say = request, setting, folder, say
         self.begun = time.monotonic()
-        self.end = self.begun + 60 * wish.minutes
+        self.end = self.begun + 60 * request.minutes
         self.results = self._open(resume=resume)
         assert self.results.limits is not None
         self.limits = self.results.limits
@@ -93,11 +97,11 @@ class _Run:
         """Return fresh results or, to resume, those so far, which must be of the same machine and settings."""
         path, found = self.folder / results.FILE, None
         settings: dict[str, Any] = {
-            "threads": self.wish.threads,
-            "weights": "published" if self.wish.published else "random",
-            "memory_gib": self.wish.memory_gib,
-            "unilm": None if self.wish.unilm is None else str(self.wish.unilm.resolve()),
-            "checkpoints": {name: _stamp(Path(name)) for name, *_ in self.wish.rows if Path(name).exists()},
+            "threads": self.request.threads,
+            "weights": "published" if self.request.published else "random",
+            "memory_gib": self.request.memory_gib,
+            "unilm": None if self.request.unilm is None else str(self.request.unilm.resolve()),
+            "checkpoints": {name: _stamp(Path(name)) for name, *_ in self.request.rows if Path(name).exists()},
         }
         if resume and path.exists():
             found = results.read(self.folder)
@@ -192,7 +196,7 @@ class _Run:
             answer = ask_once(job, self.end + GRACE_SECONDS - time.monotonic())
             if "rows" in answer:
                 rows = [CorpusRow(**row) for row in answer["rows"]]
-                self.results.corpus.append(Corpus(subject_.name, system.precision, rows))
+                self.results.corpus.append(CorpusResult(subject_.name, system.precision, rows))
 
     def _is_done(self, step: Step) -> bool:
         config = known_config(step.model)
@@ -218,7 +222,7 @@ class _Run:
     def _subject(self, name: str, num_layers: int | None = None) -> Subject:
         if (name, num_layers) not in self.subjects:
             self.say(f"making {plan.known_title(name)}")
-            made = subject(name, self.setting.folder, published=self.wish.published, num_layers=num_layers)
+            made = subject(name, self.setting.folder, published=self.request.published, num_layers=num_layers)
             self.subjects[name, num_layers] = made
         return self.subjects[name, num_layers]
 

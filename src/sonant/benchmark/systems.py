@@ -24,7 +24,7 @@ Clips = Sequence[Tensor]
 States = dict[int | str, list[Tensor]]  # by number and "last", as `Backbone` counts: of each clip (frames, dim)
 
 
-class Run(Protocol):
+class EncodeClips(Protocol):
     """A function from waveforms to every state, or to "last" alone."""
 
     def __call__(self, clips: Clips, /, *, every: bool) -> States: ...
@@ -54,7 +54,7 @@ class System:
     code: str
     precision: Precision
     title: str
-    make: Callable[[Backbone, Circumstances], Run]
+    make: Callable[[Backbone, Circumstances], EncodeClips]
     package: str | None = None
     families: frozenset[str] | None = None
     pre_norm: bool = False
@@ -80,11 +80,11 @@ class System:
         return self.families is None or family_of(config).key in self.families
 
 
-def optimized(backbone: Backbone, _: Circumstances, *, precision: Precision) -> Run:
+def optimized(backbone: Backbone, _: Circumstances, *, precision: Precision) -> EncodeClips:
     return partial(packed, optimize(backbone, precision))
 
 
-def plain(backbone: Backbone, _: Circumstances) -> Run:
+def plain(backbone: Backbone, _: Circumstances) -> EncodeClips:
     return partial(packed, backbone)
 
 
@@ -97,7 +97,7 @@ def packed(backbone: Backbone, clips: Clips, *, every: bool) -> States:
     }
 
 
-def transformers(backbone: Backbone, _: Circumstances, *, dtype: torch.dtype) -> Run:
+def transformers(backbone: Backbone, _: Circumstances, *, dtype: torch.dtype) -> EncodeClips:
     """Make transformers' model, run on one clip after another, which on a CPU costs less than padding."""
     peer, features = peers.twin(backbone).to(dtype), features_of(backbone)
 
@@ -109,7 +109,7 @@ def transformers(backbone: Backbone, _: Circumstances, *, dtype: torch.dtype) ->
     return partial(one_by_one, one)
 
 
-def transformers_padded(backbone: Backbone, _: Circumstances, *, dtype: torch.dtype) -> Run:
+def transformers_padded(backbone: Backbone, _: Circumstances, *, dtype: torch.dtype) -> EncodeClips:
     """Make transformers' model, run on all clips in one padded batch.
 
     The models with a group norm are run without a mask, as their authors ask.
@@ -132,7 +132,7 @@ def transformers_padded(backbone: Backbone, _: Circumstances, *, dtype: torch.dt
     return run
 
 
-def openvino(backbone: Backbone, circumstances: Circumstances, *, hint: str) -> Run:
+def openvino(backbone: Backbone, circumstances: Circumstances, *, hint: str) -> EncodeClips:
     """Make transformers' model compiled for CPUs by OpenVINO, of dynamic length; run on one clip after another."""
     features = features_of(backbone)
     example = features(torch.randn(backbone.sampling_rate))[None]
@@ -145,7 +145,7 @@ def openvino(backbone: Backbone, circumstances: Circumstances, *, hint: str) -> 
     return partial(one_by_one, one)
 
 
-def ctranslate2(backbone: Backbone, circumstances: Circumstances, *, int8: bool) -> Run:
+def ctranslate2(backbone: Backbone, circumstances: Circumstances, *, int8: bool) -> EncodeClips:
     """Make transformers' model converted by CTranslate2, which gives only the output; run on one clip after another."""
     with tempfile.TemporaryDirectory(prefix="sonant-ctranslate2-") as scratch:
         model = peers.ThroughCTranslate2(peers.twin(backbone), Path(scratch), int8=int8, threads=circumstances.threads)
@@ -158,7 +158,7 @@ def ctranslate2(backbone: Backbone, circumstances: Circumstances, *, int8: bool)
     return partial(one_by_one, one)
 
 
-def onnxruntime(backbone: Backbone, circumstances: Circumstances, *, int8: bool) -> Run:
+def onnxruntime(backbone: Backbone, circumstances: Circumstances, *, int8: bool) -> EncodeClips:
     """Make our own export to ONNX; run on one clip after another."""
     scratch = tempfile.TemporaryDirectory(prefix="sonant-onnx-")
     model = peers.ThroughONNX(backbone, Path(scratch.name), int8=int8, threads=circumstances.threads)
@@ -166,7 +166,7 @@ def onnxruntime(backbone: Backbone, circumstances: Circumstances, *, int8: bool)
     return partial(one_by_one, model)
 
 
-def unilm(backbone: Backbone, circumstances: Circumstances) -> Run:
+def unilm(backbone: Backbone, circumstances: Circumstances) -> EncodeClips:
     """Make the authors' own WavLM; run on one clip after another."""
     assert circumstances.unilm is not None
     with tempfile.TemporaryDirectory() as scratch:
@@ -185,7 +185,7 @@ def unilm(backbone: Backbone, circumstances: Circumstances) -> Run:
     return partial(one_by_one, one)
 
 
-def torchaudio(backbone: Backbone, _: Circumstances) -> Run:
+def torchaudio(backbone: Backbone, _: Circumstances) -> EncodeClips:
     """Make torchaudio's model, whose first state is the first block's output; run on one clip after another."""
     model, features = peers.torchaudio_model(backbone), features_of(backbone)
 

@@ -25,7 +25,7 @@ from sonant.benchmark.corpus import measure_corpus
 from sonant.benchmark.deviation import deviation, keep
 from sonant.benchmark.machine import describe, measure_limits
 from sonant.benchmark.profile import profile
-from sonant.benchmark.systems import SYSTEMS, Circumstances, Run, States
+from sonant.benchmark.systems import SYSTEMS, Circumstances, EncodeClips, States
 from sonant.checkpoints import load_backbone
 from sonant.errors import SonantWarning
 
@@ -131,7 +131,7 @@ def _peaks(job: Order, answers: TextIO) -> None:
         _answer(answers, {"idle": idle, "peak": process_memory.peak(), "wall": wall})
 
 
-def _runner(job: Order) -> Run:
+def _runner(job: Order) -> EncodeClips:
     backbone = load_backbone(job["source"])
     unilm = Path(job["unilm"]) if job.get("unilm") else None
     return SYSTEMS[job["system"]].make(backbone, Circumstances(job["threads"], unilm))

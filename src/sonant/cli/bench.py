@@ -61,7 +61,7 @@ def bench(
     from sonant.benchmark import results
     from sonant.benchmark.plots import draw
     from sonant.benchmark.report import report
-    from sonant.benchmark.run import Wish, default_threads
+    from sonant.benchmark.run import BenchmarkRequest, default_threads
     from sonant.benchmark.run import bench as measure
     from sonant.benchmark.systems import CODES, chosen
     from sonant.errors import MissingExtra
@@ -71,7 +71,7 @@ def bench(
             raise ConfigurationError(f"{option} {value:g} was given; it must be more than 0, such as 10.")
     rows = plans.rows(models, cases, name=plan)
     taking = chosen(systems or CODES, plans.precisions(precision or plans.ON_CPU))
-    wish = Wish(
+    request = BenchmarkRequest(
         rows=rows,
         systems=tuple(taking),
         threads=threads or default_threads(),
@@ -80,7 +80,7 @@ def bench(
         unilm=unilm,
         memory_gib=memory_gib,
     )
-    found = measure(wish, out, resume=resume, say=_say)
+    found = measure(request, out, resume=resume, say=_say)
     text = report(found)
     (out / "bench.md").write_text(f"# sonant bench\n\n{text}", encoding="utf-8")
     try:

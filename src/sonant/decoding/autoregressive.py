@@ -11,13 +11,13 @@ from torch import Tensor
 from sonant.errors import ConfigurationError
 
 
-class DecoderState(Protocol):
+class SearchState(Protocol):
     """The state of a decoder for a batch of unfinished texts."""
 
     def select(self, rows: Tensor, /) -> Self: ...
 
 
-S = TypeVar("S", bound=DecoderState)
+S = TypeVar("S", bound=SearchState)
 
 
 class TextDecoder(Protocol[S]):

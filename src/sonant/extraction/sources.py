@@ -14,8 +14,8 @@ from torch import Tensor
 
 from sonant import audio
 from sonant.audio import Channel
-from sonant.audio.formats.borrowed import can_seek, read_all
-from sonant.audio.given import is_pair, unwrap
+from sonant.audio.formats.file_objects import can_seek, read_all
+from sonant.audio.input_forms import is_pair, unwrap
 from sonant.errors import AudioError, MissingExtra, UndecodableAudio
 from sonant.extraction.oddities import about
 from sonant.extraction.special_files import Unusable, is_pipe

@@ -7,7 +7,7 @@ from torch import Tensor
 from sonant.layers.kernels import int8
 from sonant.layers.kernels.activations import activation
 from sonant.layers.kernels.compiled import compiled
-from sonant.layers.kernels.int8 import ACTIVATIONS, Quantized, Sums, dequantize, quantize, requantize
+from sonant.layers.kernels.int8 import ACTIVATIONS, Int8Rows, Sums, dequantize, quantize, requantize
 
 SHAPES = [(1, 1), (1, 768), (7, 13), (33, 65), (70, 1025), (0, 8)]
 
@@ -32,7 +32,7 @@ def sums(rows: int, width: int, name=None) -> Sums:
     return Sums(made, *(1e-2 * scales for scales in drawn), noise(width, seed=1), name)
 
 
-def same(given: Quantized, expected: Quantized) -> bool:
+def same(given: Int8Rows, expected: Int8Rows) -> bool:
     return torch.equal(given.values, expected.values) and given.scales.equal(expected.scales)
 
 
@@ -71,7 +71,7 @@ def test_rows_without_a_step(dtype) -> None:
     x[5] *= 1e-36
     x[6] = torch.finfo(dtype).max
     given = quantize(x)
-    assert same(quantize(x[[0, 7]]), Quantized(given.values[[0, 7]], given.scales[[0, 7]]))
+    assert same(quantize(x[[0, 7]]), Int8Rows(given.values[[0, 7]], given.scales[[0, 7]]))
     assert given.scales[2:5].isnan().all()
     assert given.scales[[1, 5]].eq(0).all()
     assert given.values[1:6].eq(0).all()

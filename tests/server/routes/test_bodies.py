@@ -8,13 +8,13 @@ import pytest
 from starlette.requests import Request
 
 from sonant.server.errors import ApiError
-from sonant.server.routes.bodies import Body, receive
+from sonant.server.routes.bodies import RequestBody, receive
 from sonant.server.settings import Limits
 
 LIMITS = Limits(inputs=3, audio_bytes=1000)
 
 
-def _receive(content: bytes, kind: str | None, *, piece: int = 1 << 20, hang_up: bool = False) -> Body:
+def _receive(content: bytes, kind: str | None, *, piece: int = 1 << 20, hang_up: bool = False) -> RequestBody:
     chunks = [content[start : start + piece] for start in range(0, len(content), piece)] or [b""]
     messages: Iterable[dict[str, object]] = iter(
         [
@@ -48,7 +48,7 @@ def _error(content: bytes, kind: str | None, **how: bool) -> ApiError:
     "kind", [None, "application/json", "application/json; charset=utf-8", "application/vnd.x+json"]
 )
 def test_json(kind: str | None) -> None:
-    assert _receive(b'{"model": "m", "layer": [1, 2]}', kind, piece=5) == Body({"model": "m", "layer": [1, 2]})
+    assert _receive(b'{"model": "m", "layer": [1, 2]}', kind, piece=5) == RequestBody({"model": "m", "layer": [1, 2]})
 
 
 @pytest.mark.parametrize("piece", [1, 7, 1 << 20])

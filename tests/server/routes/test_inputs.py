@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonant.server.errors import ApiError
-from sonant.server.routes.bodies import Body
-from sonant.server.routes.inputs import PIECE, Encoded, Linked, Uploaded, one_recording, read, recordings
+from sonant.server.routes.bodies import RequestBody
+from sonant.server.routes.inputs import PIECE, Base64Audio, LinkedAudio, UploadedAudio, one_recording, read, recordings
 from sonant.server.settings import Limits
 
 LIMITS = Limits(inputs=4, audio_bytes=1 << 20)
@@ -27,7 +27,7 @@ class Address:
 
 
 def _read(value: Any, limits: Limits = LIMITS) -> list[bytes]:
-    found = recordings(Body({"input": value}), "input", "file", limits=limits)
+    found = recordings(RequestBody({"input": value}), "input", "file", limits=limits)
 
     async def all_of_them() -> list[bytes]:
         return [await read(each, Address(), limits) for each in found]  # type: ignore[arg-type]
@@ -142,19 +142,21 @@ def test_too_large_is_refused_before_it_is_decoded() -> None:
 
 def test_nothing_at_all() -> None:
     with pytest.raises(ApiError, match="input is missing"):
-        recordings(Body({}), "input", "file", limits=LIMITS)
+        recordings(RequestBody({}), "input", "file", limits=LIMITS)
     with pytest.raises(ApiError, match="input is missing"):
-        recordings(Body({"input": None}), "input", "file", limits=LIMITS)
+        recordings(RequestBody({"input": None}), "input", "file", limits=LIMITS)
 
 
 def test_files_and_text_of_a_form_in_order() -> None:
-    body = Body({"input": [URI]}, (("file", b"a"), ("other", b"x"), ("input", b"b")), is_form=True)
+    body = RequestBody({"input": [URI]}, (("file", b"a"), ("other", b"x"), ("input", b"b")), is_form=True)
     found = recordings(body, "input", "file", limits=LIMITS)
-    assert found == [Uploaded("file[0]", b"a"), Uploaded("input[1]", b"b"), Encoded("input[0]", TEXT)]
+    assert found == [UploadedAudio("file[0]", b"a"), UploadedAudio("input[1]", b"b"), Base64Audio("input[0]", TEXT)]
 
 
 def test_one_recording_is_one() -> None:
-    assert one_recording(Body({"file": "http://x/y"}), "file", limits=LIMITS) == Linked("file", "http://x/y")
+    assert one_recording(RequestBody({"file": "http://x/y"}), "file", limits=LIMITS) == LinkedAudio(
+        "file", "http://x/y"
+    )
     with pytest.raises(ApiError) as caught:
-        one_recording(Body({}, (("file", b"a"), ("file", b"b"))), "file", limits=LIMITS)
+        one_recording(RequestBody({}, (("file", b"a"), ("file", b"b"))), "file", limits=LIMITS)
     assert caught.value.code == "too_many_inputs"

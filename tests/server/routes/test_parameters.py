@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sonant.server.errors import ApiError
-from sonant.server.routes.bodies import Body
+from sonant.server.routes.bodies import RequestBody
 from sonant.server.routes.embeddings import EmbeddingParameters
 from sonant.server.routes.parameters import parameters
 from sonant.server.routes.transcriptions import TranscriptionParameters
@@ -13,7 +13,7 @@ from sonant.server.routes.transcriptions import TranscriptionParameters
 
 def _error(fields: dict[str, Any]) -> ApiError:
     with pytest.raises(ApiError) as caught:
-        parameters(EmbeddingParameters, Body({"model": "m", **fields}), ("input",))
+        parameters(EmbeddingParameters, RequestBody({"model": "m", **fields}), ("input",))
     return caught.value
 
 
@@ -21,8 +21,8 @@ def test_a_form_means_what_json_means() -> None:
     json = {"model": "m", "layer": [1, "last"], "normalize": True, "dimensions": 256, "pooling": None}
     form = {"model": "m", "layer": ["1", "last"], "normalize": "true", "dimensions": "256"}
     read = [
-        parameters(EmbeddingParameters, Body(json), ()),
-        parameters(EmbeddingParameters, Body(form, is_form=True), ()),
+        parameters(EmbeddingParameters, RequestBody(json), ()),
+        parameters(EmbeddingParameters, RequestBody(form, is_form=True), ()),
     ]
     assert read[0] == read[1]
     assert read[0].layer == [1, "last"]
@@ -30,12 +30,12 @@ def test_a_form_means_what_json_means() -> None:
 
 @pytest.mark.parametrize("layer", [0, "last", "all", [0, 3]])
 def test_layers(layer: Any) -> None:
-    assert parameters(EmbeddingParameters, Body({"model": "m", "layer": layer}), ()).layer == layer
+    assert parameters(EmbeddingParameters, RequestBody({"model": "m", "layer": layer}), ()).layer == layer
 
 
 def test_one_granularity_in_a_form() -> None:
     given = {"model": "m", "timestamp_granularities": "word", "temperature": "0.2", "stream": "true"}
-    read = parameters(TranscriptionParameters, Body(given, is_form=True), ())
+    read = parameters(TranscriptionParameters, RequestBody(given, is_form=True), ())
     assert (read.timestamp_granularities, read.temperature, read.stream) == (["word"], 0.2, True)
 
 
@@ -67,11 +67,11 @@ def test_what_is_refused(fields: dict[str, Any], code: str, param: str, told: st
 
 def test_no_model() -> None:
     with pytest.raises(ApiError) as caught:
-        parameters(EmbeddingParameters, Body({"input": "x"}), ("input",))
+        parameters(EmbeddingParameters, RequestBody({"input": "x"}), ("input",))
     assert (caught.value.code, caught.value.param) == ("missing_parameter", "model")
 
 
 def test_a_file_in_a_field_that_takes_none() -> None:
     with pytest.raises(ApiError) as caught:
-        parameters(EmbeddingParameters, Body({"model": "m"}, (("audio", b""),), is_form=True), ("file", "input"))
+        parameters(EmbeddingParameters, RequestBody({"model": "m"}, (("audio", b""),), is_form=True), ("file", "input"))
     assert (caught.value.code, caught.value.param) == ("unknown_parameter", "audio")

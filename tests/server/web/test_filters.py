@@ -1,4 +1,4 @@
-"""The wishes that an address holds: what they let through, and that they survive the way into an address and back."""
+"""The searches that an address holds: what they let through, and that they survive the way into an address and back."""
 
 from urllib.parse import parse_qsl, urlsplit
 
@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from sonant.errors import UnknownName
 from sonant.models.catalog import CATALOG
 from sonant.server.web.entries import ModelEntry
-from sonant.server.web.filters import FILTERS, ORDERS, Wish, licenses
+from sonant.server.web.filters import FILTERS, ORDERS, CatalogSearch, licenses
 
 CHOICES = [(each.name, choice.value) for each in FILTERS for choice in each.choices]
-wishes = st.builds(
-    Wish,
+searches = st.builds(
+    CatalogSearch,
     q=st.lists(st.text("aew2v /ü&<\"'+%", min_size=1).map(str.strip).filter(bool), max_size=3)
     .map(" ".join)
     .map(lambda text: " ".join(text.split())),
@@ -25,34 +25,34 @@ wishes = st.builds(
 )
 
 
-@given(wishes)
-def test_addresses_say_it_all(wish: Wish) -> None:
-    assert Wish.read(dict(parse_qsl(urlsplit(wish.address).query))) == wish
+@given(searches)
+def test_addresses_say_it_all(search: CatalogSearch) -> None:
+    assert CatalogSearch.read(dict(parse_qsl(urlsplit(search.address).query))) == search
 
 
-@given(wishes)
-def test_what_is_found_fits(every: list[ModelEntry], wish: Wish) -> None:
-    found = wish.of(every)
-    assert {entry.id for entry in found} == {entry.id for entry in every if wish.fits(entry)}
+@given(searches)
+def test_what_is_found_fits(every: list[ModelEntry], search: CatalogSearch) -> None:
+    found = search.of(every)
+    assert {entry.id for entry in found} == {entry.id for entry in every if search.fits(entry)}
     assert len(found) == len({entry.id for entry in found})
 
 
-@given(wishes, st.sampled_from(CHOICES))
-def test_one_filter_more_finds_no_more(every: list[ModelEntry], wish: Wish, choice: tuple[str, str]) -> None:
+@given(searches, st.sampled_from(CHOICES))
+def test_one_filter_more_finds_no_more(every: list[ModelEntry], search: CatalogSearch, choice: tuple[str, str]) -> None:
     name, value = choice
-    narrower = Wish(q=wish.q, chosen={**wish.chosen, name: value})
-    if name not in wish.chosen:
-        assert {entry.id for entry in narrower.of(every)} <= {entry.id for entry in wish.of(every)}
+    narrower = CatalogSearch(q=search.q, chosen={**search.chosen, name: value})
+    if name not in search.chosen:
+        assert {entry.id for entry in narrower.of(every)} <= {entry.id for entry in search.of(every)}
 
 
-@given(wishes)
-def test_order_changes_nothing_but_the_order(every: list[ModelEntry], wish: Wish) -> None:
-    plain = Wish(q=wish.q, chosen=wish.chosen)
-    assert sorted(entry.id for entry in wish.of(every)) == sorted(entry.id for entry in plain.of(every))
+@given(searches)
+def test_order_changes_nothing_but_the_order(every: list[ModelEntry], search: CatalogSearch) -> None:
+    plain = CatalogSearch(q=search.q, chosen=search.chosen)
+    assert sorted(entry.id for entry in search.of(every)) == sorted(entry.id for entry in plain.of(every))
 
 
 def _ids(every: list[ModelEntry], **asked: str) -> set[str]:
-    return {entry.id for entry in Wish.read(asked).of(every)}
+    return {entry.id for entry in CatalogSearch.read(asked).of(every)}
 
 
 def test_filters_agree_with_the_table(every: list[ModelEntry]) -> None:
@@ -88,20 +88,20 @@ def test_all_words_must_be_found(every: list[ModelEntry]) -> None:
 
 
 def test_orders(every: list[ModelEntry]) -> None:
-    smallest = [entry.specs.parameters for entry in Wish(sort="smallest").of(every) if entry.specs]
+    smallest = [entry.specs.parameters for entry in CatalogSearch(sort="smallest").of(every) if entry.specs]
     assert smallest == sorted(smallest)
-    largest = [entry.specs.parameters for entry in Wish(sort="largest").of(every) if entry.specs]
+    largest = [entry.specs.parameters for entry in CatalogSearch(sort="largest").of(every) if entry.specs]
     assert largest == smallest[::-1]
-    hours = [entry.origin.hours or 0 for entry in Wish(sort="hours").of(every) if entry.origin]
+    hours = [entry.origin.hours or 0 for entry in CatalogSearch(sort="hours").of(every) if entry.origin]
     assert hours == sorted(hours, reverse=True)
-    assert Wish().of(every)[0].state == "live"
+    assert CatalogSearch().of(every)[0].state == "live"
 
 
 @pytest.mark.parametrize("asked", [{"family": "dogs"}, {"sort": "color"}, {"fmt": "xml"}, {"status": "LIVE"}])
 def test_unknown_values_are_told(asked: dict[str, str]) -> None:
     with pytest.raises(UnknownName, match="Known: "):
-        Wish.read(asked)
+        CatalogSearch.read(asked)
 
 
 def test_empty_values_ask_for_nothing() -> None:
-    assert Wish.read({"q": " ", "family": "", "sort": "", "fmt": "", "utm": "x"}) == Wish()
+    assert CatalogSearch.read({"q": " ", "family": "", "sort": "", "fmt": "", "utm": "x"}) == CatalogSearch()

@@ -6,8 +6,8 @@ FFmpeg silently skips damaged frames, and may fail at one that is cut.
 import re
 from typing import BinaryIO
 
+from sonant.audio.formats.file_layout import CURE, MOST_PARTS, FileLayout, Part
 from sonant.audio.formats.id3 import HEAD, before_tags, tag_size
-from sonant.audio.formats.layout import CURE, MOST_PARTS, Layout, Part
 from sonant.audio.formats.lookahead import Lookahead
 from sonant.errors import TruncatedAudio, UndecodableAudio
 
@@ -20,7 +20,7 @@ _SAMPLES = 1024  # in a block, of which a frame has up to four
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 
 
-def read_adts(file: BinaryIO, name: str, size: int) -> Layout | None:
+def read_adts(file: BinaryIO, name: str, size: int) -> FileLayout | None:
     """Walk through all frames; None where the file does not begin with two. Raises TruncatedAudio, UndecodableAudio."""
     if not _follow(Lookahead(file, size, chunk=1 << 14), 0):
         return None
@@ -62,7 +62,7 @@ def read_adts(file: BinaryIO, name: str, size: int) -> Layout | None:
         pieces.append((begin, at))
         begin = last = at = following
     pieces.append((begin, at))
-    return Layout((Part(tuple(piece for piece in pieces if piece[0] < piece[1])),), tuple(oddities))
+    return FileLayout((Part(tuple(piece for piece in pieces if piece[0] < piece[1])),), tuple(oddities))
 
 
 def _length(head: bytes) -> int:

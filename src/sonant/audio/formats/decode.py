@@ -6,20 +6,20 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from sonant.audio.formats.adts import read_adts
-from sonant.audio.formats.decoder import Decoder
+from sonant.audio.formats.concatenated import open_all, open_mp3, open_one
+from sonant.audio.formats.decoder import FileDecoder
 from sonant.audio.formats.flac import read_flac
 from sonant.audio.formats.headers import read_promise
-from sonant.audio.formats.joined import open_all, open_mp3, open_one
 from sonant.audio.formats.mp3 import find_mp3
 from sonant.audio.formats.ogg import read_ogg
-from sonant.audio.formats.sources import Encoded, open_encoded
+from sonant.audio.formats.sources import EncodedAudio, open_encoded
 from sonant.errors import AudioWarning, TruncatedAudio, UndecodableAudio
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # a forged rate would ask for absurd amounts of resampling
 
 
 @contextmanager
-def open_decoder(source: Any) -> Iterator[Decoder]:
+def open_decoder(source: Any) -> Iterator[FileDecoder]:
     """Open a path, bytes or a file object; the decoder lives as long as the context.
 
     Raises AudioNotFound, EmptyAudio (0 bytes), TruncatedAudio, UndecodableAudio; MissingExtra (a format for PyAV).
@@ -34,7 +34,7 @@ def open_decoder(source: Any) -> Iterator[Decoder]:
         yield decoder
 
 
-def _open(encoded: Encoded) -> AbstractContextManager[Decoder]:
+def _open(encoded: EncodedAudio) -> AbstractContextManager[FileDecoder]:
     promise = read_promise(encoded.file, encoded.size, encoded.name)
     if promise.end is not None and promise.end > encoded.size:
         raise TruncatedAudio(

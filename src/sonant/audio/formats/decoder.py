@@ -13,7 +13,7 @@ BLOCK_FRAMES = 1 << 17  # about eight seconds at 16 kHz; of all channels togethe
 
 
 @dataclass(frozen=True)
-class Decoder:
+class FileDecoder:
     """A recording ready to decode; of `blocks` and `measure` one may be called, once.
 
     Attributes:

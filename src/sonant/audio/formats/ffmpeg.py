@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any, BinaryIO
 
 from sonant.audio.formats.clock import SLACK_SECONDS, Clock, header_seconds, packet_seconds, sound_seconds
-from sonant.audio.formats.decoder import Decoder, Frames, broken_off
-from sonant.audio.formats.sources import Encoded
+from sonant.audio.formats.decoder import FileDecoder, Frames, broken_off
+from sonant.audio.formats.sources import EncodedAudio
 from sonant.audio.formats.spliced import splice
 from sonant.errors import MissingExtra, TruncatedAudio, UndecodableAudio, pip_install
 
@@ -20,7 +20,7 @@ _AV_FORMATS = (
 
 
 @contextmanager
-def open_with_ffmpeg(encoded: Encoded, why: str) -> Iterator[Decoder]:
+def open_with_ffmpeg(encoded: EncodedAudio, why: str) -> Iterator[FileDecoder]:
     """Open what soundfile cannot read, for the reason `why`. Raises MissingExtra, TruncatedAudio, UndecodableAudio."""
     kind = _needs_av(encoded.file)
     try:
@@ -56,7 +56,7 @@ def open_with_ffmpeg(encoded: Encoded, why: str) -> Iterator[Decoder]:
         yield _av_decoder(av, container, encoded)
 
 
-def _open_container(av: Any, encoded: Encoded) -> Any:
+def _open_container(av: Any, encoded: EncodedAudio) -> Any:
     # A file of its own, since several containers may be open, and of one kind: a file and bytes fail at other seeks.
     file = splice(encoded.file, [(0, encoded.size)])
     return av.open(file, mode="r", metadata_errors="ignore", container_options=_av_options(av))
@@ -73,7 +73,7 @@ def _av_options(av: Any) -> dict[str, str]:
     return {"format_whitelist": _AV_FORMATS, "protocol_whitelist": "none", "codec_whitelist": ",".join(decoders)}
 
 
-def _av_decoder(av: Any, container: Any, encoded: Encoded) -> Decoder:
+def _av_decoder(av: Any, container: Any, encoded: EncodedAudio) -> FileDecoder:
     name, stream = encoded.name, container.streams.audio[0]
     # Float, channels and rate untouched. Not planar: PyAV reads past the end of a frame of more than seven planes.
     resampler = av.AudioResampler(format="flt")
@@ -123,7 +123,7 @@ def _av_decoder(av: Any, container: Any, encoded: Encoded) -> Decoder:
             raise broken_off(name, 0.0, frames, rate, error) from error
         return sum(map(len, blocks())) / rate if seconds is None or first is None else seconds
 
-    return Decoder(name, rate, channels, frames, blocks, measure)
+    return FileDecoder(name, rate, channels, frames, blocks, measure)
 
 
 def _convert(av: Any, resampler: Any, frame: Any, kind: tuple[int, int], name: str) -> Iterator[Frames]:

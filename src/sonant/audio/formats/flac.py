@@ -10,8 +10,8 @@ from functools import cache
 from itertools import islice, pairwise
 from typing import BinaryIO
 
+from sonant.audio.formats.file_layout import MOST_PARTS, FileLayout, Part
 from sonant.audio.formats.id3 import before_tags
-from sonant.audio.formats.layout import MOST_PARTS, Layout, Part
 from sonant.audio.formats.lookahead import Lookahead
 from sonant.audio.formats.spliced import read_at
 from sonant.errors import UndecodableAudio
@@ -88,7 +88,7 @@ class _Flac:
         return (frame for frame in frames if frame is not None)
 
 
-def read_flac(file: BinaryIO, name: str, size: int) -> Layout | None:
+def read_flac(file: BinaryIO, name: str, size: int) -> FileLayout | None:
     """Find what decoders would leave out; None where the file is no FLAC, or ends as its header says."""
     head = read_at(file, 0, _HEAD)
     if _BEGINNING.match(head) is None or len(head) < _HEAD:
@@ -113,7 +113,7 @@ def read_flac(file: BinaryIO, name: str, size: int) -> Layout | None:
         else:
             parts.append(Part(((flac.begin, flac.end),)))
         seconds += max([flac.total, *more]) / max(1, flac.rate)
-    return Layout(tuple(parts), tuple(oddities)) if len(parts) > 1 or oddities else None
+    return FileLayout(tuple(parts), tuple(oddities)) if len(parts) > 1 or oddities else None
 
 
 def _recordings(file: BinaryIO, name: str, end: int) -> Iterator[_Flac]:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import soundfile
 
-from sonant.audio.formats.decoder import BLOCK_FRAMES, Decoder, Frames, broken_off
-from sonant.audio.formats.sources import Encoded
+from sonant.audio.formats.decoder import BLOCK_FRAMES, FileDecoder, Frames, broken_off
+from sonant.audio.formats.sources import EncodedAudio
 from sonant.audio.formats.spliced import splice
 
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2^63 - 1 for a FLAC stream of unknown length
@@ -15,7 +15,7 @@ _SOFT_LENGTHS = ("MP3", "OGG")  # found by looking through the file, not promise
 _SOFT_FRAMES = 1152  # by which these may be off: a frame of an MP3
 
 
-def open_sound_file(encoded: Encoded) -> soundfile.SoundFile:
+def open_sound_file(encoded: EncodedAudio) -> soundfile.SoundFile:
     """Open with libsndfile, which reads files on disk by itself: reads through Python would stop the other threads."""
     encoded.file.seek(0)
     if encoded.descriptor is not None and os.name == "posix" and _may_start_late(encoded):
@@ -24,7 +24,7 @@ def open_sound_file(encoded: Encoded) -> soundfile.SoundFile:
     return _ForwardSoundFile(splice(encoded.file, [(0, encoded.size)]))
 
 
-def _may_start_late(encoded: Encoded) -> bool:
+def _may_start_late(encoded: EncodedAudio) -> bool:
     """Return whether libsndfile can read this file from behind its tags; most formats it refuses or cuts there."""
     encoded.file.seek(0)
     head = encoded.file.read(4)
@@ -40,7 +40,7 @@ class _ForwardSoundFile(soundfile.SoundFile):
 
 
 @contextmanager
-def decode_sound_file(file: soundfile.SoundFile, name: str, samples: int | None) -> Iterator[Decoder]:
+def decode_sound_file(file: soundfile.SoundFile, name: str, samples: int | None) -> Iterator[FileDecoder]:
     """A recording that libsndfile has opened, of so many samples if somebody counted them."""
     is_soft = file.format in _SOFT_LENGTHS
     is_unknown = file.frames >= _UNKNOWN_FRAMES or file.format == "MP3"  # of which libsndfile only guesses it
@@ -66,4 +66,5 @@ def decode_sound_file(file: soundfile.SoundFile, name: str, samples: int | None)
         return sum(map(len, blocks())) / file.samplerate
 
     with file:
-        yield Decoder(name, file.samplerate, file.channels, frames, blocks, measure, is_wide=file.subtype == "PCM_32")
+        is_wide = file.subtype == "PCM_32"
+        yield FileDecoder(name, file.samplerate, file.channels, frames, blocks, measure, is_wide=is_wide)

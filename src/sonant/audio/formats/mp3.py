@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from sonant.audio.formats.file_layout import CURE, MOST_PARTS, FileLayout, Part
 from sonant.audio.formats.id3 import before_tags
-from sonant.audio.formats.layout import CURE, MOST_PARTS, Layout, Part
 from sonant.audio.formats.mpeg import Header, Kind, Tag, counting_frames, read_header, read_tag
 from sonant.audio.formats.mpeg_runs import Run, find_runs, first_frame, search_frame
 from sonant.audio.formats.signatures import REACH, is_container
@@ -43,7 +43,7 @@ class Mp3:
     kind: Kind
     samples: int | None
 
-    def layout(self) -> Layout:
+    def layout(self) -> FileLayout:
         """Walk through all frames. Raises TruncatedAudio, UndecodableAudio."""
         parts = list(_recordings(find_runs(self.file, self.begin, self.end), self.name))
         others = sum(part.frames for part in parts[1:])
@@ -72,7 +72,7 @@ class Mp3:
         if behind > 0:
             oddities.append(f"the last {behind} bytes are neither frames nor a known tag and were passed over")
         is_plain = len(parts) == 1 and parts[0].is_intact and behind == 0 and self.size - self.end in (0, _ID3V1)
-        return Layout(tuple(part.part() for part in parts if part.frames), tuple(oddities), is_plain)
+        return FileLayout(tuple(part.part() for part in parts if part.frames), tuple(oddities), is_plain)
 
 
 def find_mp3(file: BinaryIO, name: str, size: int) -> Mp3 | None:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
+from sonant.audio.formats.file_layout import CURE, MOST_PARTS, FileLayout, Part
 from sonant.audio.formats.id3 import before_tags
-from sonant.audio.formats.layout import CURE, MOST_PARTS, Layout, Part
 from sonant.audio.formats.ogg_pages import MAGIC, Page, Pages
 from sonant.errors import TruncatedAudio, UndecodableAudio
 
@@ -103,7 +103,7 @@ class _Link:
         )
 
 
-def read_ogg(file: BinaryIO, name: str, size: int) -> Layout | None:
+def read_ogg(file: BinaryIO, name: str, size: int) -> FileLayout | None:
     """Walk through all pages; None where the file is not Ogg. Raises TruncatedAudio, UndecodableAudio."""
     file.seek(0)
     if file.read(len(MAGIC)) != MAGIC:
@@ -126,7 +126,7 @@ def read_ogg(file: BinaryIO, name: str, size: int) -> Layout | None:
             "the first, each the mean where they differ"
         )
     is_plain = len(walk.parts) == 1 and walk.parts[0].pieces == ((0, size),)
-    return Layout(tuple(walk.parts), tuple(walk.oddities), is_plain)
+    return FileLayout(tuple(walk.parts), tuple(walk.oddities), is_plain)
 
 
 class _Walk:

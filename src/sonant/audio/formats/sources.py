@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sonant.audio.formats.borrowed import borrow, can_seek, file_name, read_all
+from sonant.audio.formats.file_objects import can_seek, file_name, open_file_object, read_all
 from sonant.audio.formats.id3 import after_tags
 from sonant.audio.formats.spliced import Piece, splice
 from sonant.errors import AudioError, AudioNotFound, EmptyAudio, TruncatedAudio
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedAudio:
     """A recording as a seekable binary file that begins with the first byte of its format, behind any ID3 or APE tag.
 
     Attributes:
@@ -33,14 +33,14 @@ class Encoded:
     descriptor: int | None = None
     start: int = 0
 
-    def view(self, pieces: Sequence[Piece]) -> "Encoded":
+    def view(self, pieces: Sequence[Piece]) -> "EncodedAudio":
         """The recording as a file of these pieces of it."""
         size = sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces)
-        return Encoded(splice(self.file, pieces), size, self.name)
+        return EncodedAudio(splice(self.file, pieces), size, self.name)
 
 
 @contextmanager
-def open_encoded(source: Any) -> Iterator[Encoded]:
+def open_encoded(source: Any) -> Iterator[EncodedAudio]:
     """Open a path, bytes or a file object for reading from its first byte.
 
     A seekable file object is read from its beginning wherever it stands, and is put back there; one that
@@ -56,12 +56,12 @@ def open_encoded(source: Any) -> Iterator[Encoded]:
         if not can_seek(source):
             yield _encoded(io.BytesIO(read_all(source)), name)
             return
-        with borrow(source) as file:
+        with open_file_object(source) as file:
             yield _encoded(file, name)
 
 
 @contextmanager
-def _open_path(source: str | os.PathLike[Any]) -> Iterator[Encoded]:
+def _open_path(source: str | os.PathLike[Any]) -> Iterator[EncodedAudio]:
     path = Path(os.fsdecode(source))
     name = str(path)
     if "://" in os.fsdecode(source) and not path.exists():
@@ -88,7 +88,7 @@ def _open_path(source: str | os.PathLike[Any]) -> Iterator[Encoded]:
             yield _encoded(io.BytesIO(file.read()), name)
 
 
-def _encoded(file: BinaryIO, name: str, descriptor: int | None = None) -> Encoded:
+def _encoded(file: BinaryIO, name: str, descriptor: int | None = None) -> EncodedAudio:
     size = file.seek(0, io.SEEK_END)
     start = after_tags(file)
     if size == 0:
@@ -105,4 +105,4 @@ def _encoded(file: BinaryIO, name: str, descriptor: int | None = None) -> Encode
     if start:
         file = splice(file, [(start, size)])
     file.seek(0)
-    return Encoded(file, size - start, name, descriptor, start)
+    return EncodedAudio(file, size - start, name, descriptor, start)

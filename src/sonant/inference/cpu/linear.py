@@ -18,7 +18,7 @@ from sonant.inference.cpu.shape_buckets import LARGEST_PIECE, in_pieces
 from sonant.inference.cpu.smoothing import Peaks, smoothing_factors
 from sonant.inference.cpu.timing import seconds
 from sonant.layers.kernels.activations import Activation, activation
-from sonant.layers.kernels.int8 import Quantized, Sums, dequantize, quantize, requantize
+from sonant.layers.kernels.int8 import Int8Rows, Sums, dequantize, quantize, requantize
 from sonant.layers.transformer import FeedForward
 
 FloatPrecision = Literal["float32", "bfloat16"]
@@ -78,15 +78,15 @@ class IntegerProduct:
         self.bias = weight.new_zeros(len(weight)) if bias is None else bias
         self.activation, self.dtype = name, dtype
 
-    def __call__(self, x: Tensor | Quantized) -> Tensor:
+    def __call__(self, x: Tensor | Int8Rows) -> Tensor:
         return dequantize(self._sums(x), self.dtype)
 
-    def before(self, following: "IntegerProduct", x: Tensor | Quantized) -> Quantized:
+    def before(self, following: "IntegerProduct", x: Tensor | Int8Rows) -> Int8Rows:
         """Return the product requantized as the input of the product that follows."""
         return requantize(self._sums(x), following.shrink)
 
-    def _sums(self, x: Tensor | Quantized) -> Sums:
-        rows = x if isinstance(x, Quantized) else quantize(x, self.shrink)
+    def _sums(self, x: Tensor | Int8Rows) -> Sums:
+        rows = x if isinstance(x, Int8Rows) else quantize(x, self.shrink)
         sums = torch._int_mm(rows.values, self.weight)  # noqa: SLF001 - the only product of integers that torch has
         return Sums(sums, rows.scales, self.scales, self.bias, self.activation)
 

@@ -22,7 +22,7 @@ ACTIVATIONS: tuple[Activation | None, ...] = (None, "relu", "gelu", "swish")  # 
 FEW = 1 << 15  # values that are not worth a second thread
 
 
-class Quantized(NamedTuple):
+class Int8Rows(NamedTuple):
     """Rows of integers, each row with a scale of its own.
 
     Attributes:
@@ -52,7 +52,7 @@ class Sums(NamedTuple):
     activation: Activation | None
 
 
-def quantize(x: Tensor, factors: Tensor | None = None) -> Quantized:
+def quantize(x: Tensor, factors: Tensor | None = None) -> Int8Rows:
     """Round each row (rows, width), in float32 or bfloat16, to steps of its own.
 
     Args:
@@ -69,7 +69,7 @@ def quantize(x: Tensor, factors: Tensor | None = None) -> Quantized:
     return made
 
 
-def quantize_reference(x: Tensor, factors: Tensor | None = None) -> Quantized:
+def quantize_reference(x: Tensor, factors: Tensor | None = None) -> Int8Rows:
     """The plain form of `quantize`, equal to the bit."""
     x = x.float() if factors is None else x.float() * factors
     top = x.abs().amax(1) if x.shape[1] else x.new_zeros(len(x))
@@ -78,7 +78,7 @@ def quantize_reference(x: Tensor, factors: Tensor | None = None) -> Quantized:
     inverse = torch.where(finite & (top >= LEAST), top.new_tensor(LARGEST) / top, 0.0)
     scales = torch.where(top < LEAST, 0.0, top / LARGEST).where(finite, torch.nan)
     steps = (x * inverse[:, None]).round()  # ties to even
-    return Quantized(steps.where((inverse > 0)[:, None], 0.0).to(torch.int8), scales)
+    return Int8Rows(steps.where((inverse > 0)[:, None], 0.0).to(torch.int8), scales)
 
 
 def dequantize(given: Sums, dtype: torch.dtype) -> Tensor:
@@ -99,7 +99,7 @@ def dequantize_reference(given: Sums, dtype: torch.dtype) -> Tensor:
     return (y if given.activation is None else activation(given.activation)(y)).to(dtype)
 
 
-def requantize(given: Sums, factors: Tensor | None = None) -> Quantized:
+def requantize(given: Sums, factors: Tensor | None = None) -> Int8Rows:
     """The numbers in steps of their own again, without ever being written down; `factors` as for `quantize`."""
     library = compiled("int8")
     if library is None or given.sums.device.type != "cpu":
@@ -109,7 +109,7 @@ def requantize(given: Sums, factors: Tensor | None = None) -> Quantized:
     return made
 
 
-def requantize_reference(given: Sums, factors: Tensor | None = None) -> Quantized:
+def requantize_reference(given: Sums, factors: Tensor | None = None) -> Int8Rows:
     """The plain form of `requantize`, equal but for a step where a number lies half way between two."""
     return quantize_reference(dequantize_reference(given, torch.float32), factors)
 
@@ -142,5 +142,5 @@ def _threads(tensor: Tensor) -> ctypes.c_int32:
     return ctypes.c_int32(torch.get_num_threads() if tensor.numel() > FEW else 1)
 
 
-def _empty(like: Tensor) -> Quantized:
-    return Quantized(torch.empty(like.shape, dtype=torch.int8), torch.empty(len(like)))
+def _empty(like: Tensor) -> Int8Rows:
+    return Int8Rows(torch.empty(like.shape, dtype=torch.int8), torch.empty(len(like)))

@@ -12,7 +12,7 @@ T = TypeVar("T")
 MOST_TOGETHER = 128  # pieces of work in one transaction
 
 
-class Job(NamedTuple):
+class PendingWrite(NamedTuple):
     """A piece of work, and the future that waits for it."""
 
     work: Callable[[Connection], Any]
@@ -28,7 +28,7 @@ class GroupCommit:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._jobs: SimpleQueue[PendingWrite | None] = SimpleQueue()
         self._is_closed, self._closing = False, Lock()
         self._thread = Thread(target=self._run, name="sonant-database-writer", daemon=True)
         self._thread.start()
@@ -39,7 +39,7 @@ class GroupCommit:
         with self._closing:
             if self._is_closed:
                 raise RuntimeError("The database was closed.")
-            self._jobs.put(Job(work, outcome))
+            self._jobs.put(PendingWrite(work, outcome))
         return outcome
 
     def close(self) -> None:
@@ -61,8 +61,8 @@ class GroupCommit:
             stopping = None in together
             self._commit([job for job in together if job is not None and job.outcome.set_running_or_notify_cancel()])
 
-    def _commit(self, jobs: list[Job]) -> None:
-        done: list[tuple[Job, Any, Exception | None]] = []
+    def _commit(self, jobs: list[PendingWrite]) -> None:
+        done: list[tuple[PendingWrite, Any, Exception | None]] = []
         try:
             with self._engine.begin() as connection:
                 done.extend(_carry_out(connection, job) for job in jobs)
@@ -75,7 +75,7 @@ class GroupCommit:
                 job.outcome.set_exception(failure)
 
 
-def _carry_out(connection: Connection, job: Job) -> tuple[Job, Any, Exception | None]:
+def _carry_out(connection: Connection, job: PendingWrite) -> tuple[PendingWrite, Any, Exception | None]:
     connection.exec_driver_sql("SAVEPOINT job")
     try:
         result = job.work(connection)

@@ -19,7 +19,7 @@ class Rate(NamedTuple):
 
 
 @dataclass
-class Window:
+class SlidingWindow:
     """The amounts that were taken within the last `seconds`, the oldest first."""
 
     seconds: float
@@ -38,7 +38,7 @@ class RateLimits:
     """A window for each name."""
 
     def __init__(self) -> None:
-        self._windows: dict[str, Window] = {}
+        self._windows: dict[str, SlidingWindow] = {}
 
     def wait(self, name: str, rate: Rate, amount: float = 1.0) -> float | None:
         """Take an amount and return None; or take nothing, and return the seconds until it would fit.
@@ -48,7 +48,7 @@ class RateLimits:
         if amount > rate.amount:
             return float("inf")
         now = time.monotonic()
-        window = self._windows.setdefault(name, Window(rate.seconds))
+        window = self._windows.setdefault(name, SlidingWindow(rate.seconds))
         window.forget(now)
         left_over = window.total + amount - rate.amount
         if left_over <= 0:

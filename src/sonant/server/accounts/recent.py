@@ -9,7 +9,7 @@ SECONDS = 5.0  # what was revoked elsewhere works for so long
 MOST = 10_000
 
 
-class Entry(NamedTuple, Generic[T]):
+class CachedHolder(NamedTuple, Generic[T]):
     """A cached key holder or session, its user, and the time until which it is valid."""
 
     found: T
@@ -25,7 +25,7 @@ class Recent(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._entries: OrderedDict[str, Entry[T]] = OrderedDict()
+        self._entries: OrderedDict[str, CachedHolder[T]] = OrderedDict()
         self.change = 0
 
     def get(self, digest: str) -> T | None:
@@ -36,7 +36,7 @@ class Recent(Generic[T]):
         """Remember what was read while `change` had this value."""
         if change != self.change:
             return
-        self._entries[digest] = Entry(found, user_id, time.monotonic() + SECONDS)
+        self._entries[digest] = CachedHolder(found, user_id, time.monotonic() + SECONDS)
         self._entries.move_to_end(digest)
         if len(self._entries) > MOST:
             self._entries.popitem(last=False)

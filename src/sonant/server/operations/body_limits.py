@@ -26,7 +26,7 @@ class BodyLimits:
 
     def __init__(self, app: ASGIApp, *, services: Services) -> None:
         self._app, self._services, self._limits = app, services, services.settings.limits
-        self._memory = Memory(services)
+        self._memory = BodyMemory(services)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -36,7 +36,9 @@ class BodyLimits:
         limit = self._limits.body_bytes
         if not scope["path"].startswith(RECORDINGS):
             limit = min(limit, FORM_BYTES)
-        body = Body(scope, receive, send, memory=self._memory, limit=limit, seconds=self._limits.receive_seconds)
+        body = ReceivedBody(
+            scope, receive, send, memory=self._memory, limit=limit, seconds=self._limits.receive_seconds
+        )
         body.refusal = self._refusal(body, is_api=is_api)
         self._services.running_requests += is_api
         try:
@@ -49,7 +51,7 @@ class BodyLimits:
             scope.setdefault("state", {})["bytes_received"] = body.num_bytes
             self._memory.add(-body.num_bytes)
 
-    async def _run(self, scope: Scope, body: "Body") -> None:
+    async def _run(self, scope: Scope, body: "ReceivedBody") -> None:
         try:
             await self._app(scope, body.receive, body.send)
         except ClientDisconnect:  # it has really gone, and wants no answer; or it will get the refusal
@@ -58,7 +60,7 @@ class BodyLimits:
             if body.refusal is None:
                 raise
 
-    def _refusal(self, body: "Body", *, is_api: bool) -> ApiError | None:
+    def _refusal(self, body: "ReceivedBody", *, is_api: bool) -> ApiError | None:
         """Return why a request, of which only the headers are known, is refused; None: it is not."""
         if is_api and self._services.draining:
             message = "The server is stopping. Ask again in a moment: another one may have taken its place."
@@ -68,7 +70,7 @@ class BodyLimits:
         return body.too_large(body.expected or 0) or self._memory.full(body.expected or 0)
 
 
-class Memory:
+class BodyMemory:
     """The bytes of all bodies that are being received or worked on."""
 
     def __init__(self, services: Services) -> None:
@@ -86,7 +88,7 @@ class Memory:
         return overloaded(f"the requests it works on fill the {self._limit} bytes of memory that they may")
 
 
-class Body:
+class ReceivedBody:
     """The body of one request on its way in, and the answer on its way out.
 
     Attributes:
@@ -97,7 +99,7 @@ class Body:
     """
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, *, memory: Memory, limit: int, seconds: float
+        self, scope: Scope, receive: Receive, send: Send, *, memory: BodyMemory, limit: int, seconds: float
     ) -> None:
         self._scope, self._receive, self._send = scope, receive, send
         self._memory, self._limit, self._seconds = memory, limit, seconds

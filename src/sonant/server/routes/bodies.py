@@ -18,7 +18,7 @@ BASE64_GROWTH = 1.4  # base64 is a third longer, and may have line breaks
 
 
 @dataclass(frozen=True)
-class Body:
+class RequestBody:
     """The parsed body of a request.
 
     Attributes:
@@ -33,7 +33,7 @@ class Body:
     is_form: bool = False
 
 
-async def receive(request: Request, limits: Limits) -> Body:
+async def receive(request: Request, limits: Limits) -> RequestBody:
     """Read the body of a request.
 
     Raises ApiError: 400 if it is neither a JSON object nor a form; 413 if a file of it is too large; 499 if the client
@@ -62,7 +62,7 @@ class ClientGone(ApiError):
         super().__init__(499, "client_closed_request", "The client closed the connection before it was answered.")
 
 
-def _json(body: bytes) -> Body:
+def _json(body: bytes) -> RequestBody:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -72,7 +72,7 @@ def _json(body: bytes) -> Body:
         raise ApiError(
             400, "invalid_json", f"The body is a JSON {_json_type(value)}; expected an object with the parameters."
         )
-    return Body(value)
+    return RequestBody(value)
 
 
 def _json_type(value: Any) -> str:
@@ -80,7 +80,7 @@ def _json_type(value: Any) -> str:
     return names.get(type(value), "number")
 
 
-async def _form(request: Request, limits: Limits) -> Body:
+async def _form(request: Request, limits: Limits) -> RequestBody:
     try:
         form = await _InMemory(request, limits).parse()
     except MultiPartException as error:
@@ -103,7 +103,7 @@ async def _form(request: Request, limits: Limits) -> Body:
             fields[name] = [*(before if isinstance(before, list) else [before]), value]
         else:
             fields[name] = value
-    return Body(fields, tuple(files), is_form=True)
+    return RequestBody(fields, tuple(files), is_form=True)
 
 
 class _InMemory(MultiPartParser):

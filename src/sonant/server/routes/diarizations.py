@@ -14,9 +14,9 @@ from sonant.server.authentication import caller_with
 from sonant.server.errors import api_error
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
-from sonant.server.routes.bodies import Body
+from sonant.server.routes.bodies import RequestBody
+from sonant.server.routes.calls import AdmittedCall, ApiCall
 from sonant.server.routes.inputs import one_recording
-from sonant.server.routes.orders import Job, Order
 from sonant.server.routes.parameters import ChannelParameters, parameters
 from sonant.server.routes.work import answer
 from sonant.server.settings import Limits
@@ -37,12 +37,12 @@ class DiarizationParameters(ChannelParameters):
     response_format: Literal["json", "rttm"] = "json"
 
 
-class DiarizationOrder(Order):
+class DiarizationOrder(ApiCall):
     """The turns of the speakers of one recording."""
 
     ability = "diarization"
 
-    def __init__(self, body: Body, limits: Limits) -> None:
+    def __init__(self, body: RequestBody, limits: Limits) -> None:
         self.parameters = parameters(DiarizationParameters, body, FIELDS)
         super().__init__(self.parameters, [one_recording(body, *FIELDS, limits=limits)], self.parameters.channel)
 
@@ -52,7 +52,7 @@ class DiarizationOrder(Order):
         except ConfigurationError as error:  # more than its head tells apart, or no number and no head
             raise api_error(error, param="num_speakers") from error
 
-    async def perform(self, job: Job) -> Response:
+    async def perform(self, job: AdmittedCall) -> Response:
         found = await job.model.diarize(job.waveforms, share=job.share, num_speakers=self.parameters.num_speakers)
         is_by_channel = self.channel == "all"
         channels = [on_channel(turns, number) for number, turns in enumerate(found)] if is_by_channel else found

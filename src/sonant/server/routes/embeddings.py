@@ -17,9 +17,9 @@ from sonant.server.authentication import caller_with
 from sonant.server.errors import ApiError, api_error
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
-from sonant.server.routes.bodies import Body
+from sonant.server.routes.bodies import RequestBody
+from sonant.server.routes.calls import AdmittedCall, ApiCall
 from sonant.server.routes.inputs import recordings
-from sonant.server.routes.orders import Job, Order
 from sonant.server.routes.parameters import ChannelParameters, parameters
 from sonant.server.routes.vectors import Encoding, PiecesResponse, as_json
 from sonant.server.routes.work import answer
@@ -64,12 +64,12 @@ class EmbeddingParameters(ChannelParameters):
     normalize: bool = Field(False, description="Scale every vector to length one.")
 
 
-class EmbeddingOrder(Order):
+class EmbeddingOrder(ApiCall):
     """An order for vectors of recordings."""
 
     ability = "embeddings"
 
-    def __init__(self, body: Body, limits: Limits) -> None:
+    def __init__(self, body: RequestBody, limits: Limits) -> None:
         self.parameters = parameters(EmbeddingParameters, body, FIELDS)
         self.max_bytes = limits.response_bytes
         super().__init__(self.parameters, recordings(body, *FIELDS, limits=limits), self.parameters.channel)
@@ -86,7 +86,7 @@ class EmbeddingOrder(Order):
                 param="dimensions",
             )
 
-    async def perform(self, job: Job) -> Response:
+    async def perform(self, job: AdmittedCall) -> Response:
         wanted = self._wanted(job.model)
         self._check_size(job, wanted)
         results = await job.model.encode(job.waveforms, wanted, share=job.share)
@@ -117,7 +117,7 @@ class EmbeddingOrder(Order):
             raise ApiError(400, "invalid_value", "layer names a hidden state more than once.", param="layer")
         return wanted
 
-    def _check_size(self, job: Job, wanted: Wanted) -> None:
+    def _check_size(self, job: AdmittedCall, wanted: Wanted) -> None:
         vectors = job.usage.tokens if wanted.pool is None else len(job.waveforms)
         size = 4 * vectors * len(wanted.layers) * wanted.vector_dim(job.model.dim)
         if size > self.max_bytes:
@@ -129,7 +129,7 @@ class EmbeddingOrder(Order):
                 '(output="utterance"), or for shorter recordings.',
             )
 
-    async def _response(self, job: Job, wanted: Wanted, arrays: Sequence[np.ndarray]) -> Response:
+    async def _response(self, job: AdmittedCall, wanted: Wanted, arrays: Sequence[np.ndarray]) -> Response:
         written = await as_json(arrays, self.parameters.encoding_format)
         rate = {"frame_rate": job.model.frame_rate} if wanted.pool is None else {}
         body = [b'{"object":"list","data":[']

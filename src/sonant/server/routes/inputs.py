@@ -8,7 +8,7 @@ from typing import Any
 
 from sonant.server.errors import ApiError
 from sonant.server.intake.fetch import Fetcher
-from sonant.server.routes.bodies import Body, too_many_bytes
+from sonant.server.routes.bodies import RequestBody, too_many_bytes
 from sonant.server.settings import Limits
 
 PIECE = 1 << 18  # characters of base64 decoded in one call, which holds the interpreter: well under a millisecond
@@ -21,7 +21,7 @@ FORMS = (
 
 
 @dataclass(frozen=True)
-class Uploaded:
+class UploadedAudio:
     """A recording as a file of a form."""
 
     param: str
@@ -29,7 +29,7 @@ class Uploaded:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class Base64Audio:
     """A recording in base64; whitespace, the URL-safe alphabet and missing padding are accepted."""
 
     param: str
@@ -37,27 +37,27 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Linked:
+class LinkedAudio:
     """A recording at an address of http or https."""
 
     param: str
     url: str
 
 
-Recording = Uploaded | Encoded | Linked  # each with `param`: where in the request it stands
+AudioInput = UploadedAudio | Base64Audio | LinkedAudio  # each with `param`: where in the request it stands
 
 
-async def read(recording: Recording, fetcher: Fetcher, limits: Limits) -> bytes:
+async def read(recording: AudioInput, fetcher: Fetcher, limits: Limits) -> bytes:
     """The encoded audio itself.
 
     Raises ApiError: 400 if it is not base64, or must not or cannot be fetched; 413 if it is too large.
     """
     match recording:
-        case Uploaded(data=data):
+        case UploadedAudio(data=data):
             return data
-        case Linked(url=url):
+        case LinkedAudio(url=url):
             return await fetcher.fetch(url)
-        case Encoded(param=param, text=text):
+        case Base64Audio(param=param, text=text):
             if len(text) * 3 // 4 > limits.audio_bytes + len(text) // 16:  # line breaks aside
                 raise too_many_bytes(param, limits.audio_bytes)
             try:
@@ -67,7 +67,7 @@ async def read(recording: Recording, fetcher: Fetcher, limits: Limits) -> bytes:
             return data
 
 
-def recordings(body: Body, *names: str, limits: Limits) -> list[Recording]:
+def recordings(body: RequestBody, *names: str, limits: Limits) -> list[AudioInput]:
     """Find the recordings in the fields of these names; an error about none at all names the first field.
 
     Raises ApiError: 400 if there is none, too many, or something else than a recording; `param` says which.
@@ -77,8 +77,8 @@ def recordings(body: Body, *names: str, limits: Limits) -> list[Recording]:
     if len(files) + len(given) == 0:
         also = f", or files in fields named {' or '.join(names)} of a form" if len(names) > 1 else ""
         raise ApiError(400, "missing_parameter", f"{names[0]} is missing; expected {FORMS}{also}.", param=names[0])
-    found: list[Recording] = [
-        Uploaded(name if len(files) == 1 else f"{name}[{index}]", data) for index, (name, data) in enumerate(files)
+    found: list[AudioInput] = [
+        UploadedAudio(name if len(files) == 1 else f"{name}[{index}]", data) for index, (name, data) in enumerate(files)
     ]
     for name, value in given:
         if isinstance(value, list):
@@ -89,7 +89,7 @@ def recordings(body: Body, *names: str, limits: Limits) -> list[Recording]:
     return found
 
 
-def one_recording(body: Body, *names: str, limits: Limits) -> Recording:
+def one_recording(body: RequestBody, *names: str, limits: Limits) -> AudioInput:
     """Find the recording in the fields of these names; raises ApiError also if there are several."""
     found = recordings(body, *names, limits=limits)
     if len(found) > 1:
@@ -109,7 +109,7 @@ def _check_count(count: int, param: str, limits: Limits) -> None:
         )
 
 
-def _several(items: Sequence[Any], param: str, limits: Limits) -> list[Recording]:
+def _several(items: Sequence[Any], param: str, limits: Limits) -> list[AudioInput]:
     if not items:
         raise ApiError(400, "empty_input", f"{param} is an empty list; expected {FORMS}, or several.", param=param)
     if _is_number(items[0]):
@@ -118,7 +118,7 @@ def _several(items: Sequence[Any], param: str, limits: Limits) -> list[Recording
     return [_one(item, f"{param}[{index}]") for index, item in enumerate(items)]
 
 
-def _one(item: Any, param: str) -> Recording:
+def _one(item: Any, param: str) -> AudioInput:
     """Find one recording, given as text or as an object around it."""
     match item:
         case {"content": list() as parts}:
@@ -131,7 +131,7 @@ def _one(item: Any, param: str) -> Recording:
             return _part(item, param)
 
 
-def _part(item: Any, param: str) -> Recording:
+def _part(item: Any, param: str) -> AudioInput:
     match item:
         case str():
             return _text(item, param)
@@ -153,7 +153,7 @@ def _part(item: Any, param: str) -> Recording:
             raise _refused(f"{param} is {_kind(item)}", param)
 
 
-def _text(text: str, param: str) -> Recording:
+def _text(text: str, param: str) -> AudioInput:
     start = text[:64].lstrip().lower()
     if not start:
         raise ApiError(400, "empty_input", f"{param} is empty; expected {FORMS}.", param=param)
@@ -163,12 +163,12 @@ def _text(text: str, param: str) -> Recording:
             raise _refused(f"{param} is a data URI without ;base64 before its comma", param)
         if not data.strip():
             raise ApiError(400, "empty_input", f"{param} is a data URI without data.", param=param)
-        return Encoded(param, data)
+        return Base64Audio(param, data)
     scheme, separator, _ = start.partition("://")
     if not separator:
-        return Encoded(param, text)
+        return Base64Audio(param, text)
     if scheme in {"http", "https"}:
-        return Linked(param, text.strip())
+        return LinkedAudio(param, text.strip())
     raise _refused(f"{param} is an address of {scheme[:20]}://, which a server cannot follow", param)
 
 
@@ -190,7 +190,7 @@ def _piece(clean: bytes, *, after: bytes) -> bytes:
     return binascii.a2b_base64(clean, strict_mode=True) if clean else after[:0]
 
 
-def _not_base64(recording: Encoded, error: ValueError) -> ApiError:
+def _not_base64(recording: Base64Audio, error: ValueError) -> ApiError:
     told = "characters outside ASCII" if isinstance(error, UnicodeEncodeError) else str(error)
     start = recording.text[:24].strip()
     return _refused(

@@ -12,7 +12,7 @@ from sonant.server.errors import ApiError
 from sonant.server.hosting.served_model import Ability, State
 from sonant.server.routes import documentation
 from sonant.server.services import Services, services_of
-from sonant.server.web.entries import Cost, Live, ModelEntry, Origin, Span, Specs, entries, entry
+from sonant.server.web.entries import Cost, Live, ModelEntry, ModelOrigin, Span, Specs, entries, entry
 
 router = APIRouter(tags=["Models"])
 
@@ -38,7 +38,7 @@ class Model(BaseModel):
     state: State
     abilities: tuple[Ability, ...] = Field(description="The endpoints that it answers.")
     specs: Specs | None
-    origin: Origin | None = Field(description="Of models in the catalog: data, license, paper.")
+    origin: ModelOrigin | None = Field(description="Of models in the catalog: data, license, paper.")
     results: tuple[Result, ...] = Field(description="That others have published.")
     price: Cost
     recordings: Span = Field(description="How short and how long a recording may be.")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sonant.audio.arrays import MAX_CHANNELS
 from sonant.server.errors import ApiError
-from sonant.server.routes.bodies import Body
+from sonant.server.routes.bodies import RequestBody
 
 
 class Parameters(BaseModel):
@@ -36,7 +36,7 @@ class ChannelParameters(Parameters):
 P = TypeVar("P", bound=Parameters)
 
 
-def parameters(kind: type[P], body: Body, recordings: Collection[str]) -> P:
+def parameters(kind: type[P], body: RequestBody, recordings: Collection[str]) -> P:
     """Read the parameters that a body holds besides its recordings.
 
     Args:

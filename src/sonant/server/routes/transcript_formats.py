@@ -12,7 +12,7 @@ from sonant.decoding.results import Transcript, Word
 from sonant.decoding.subtitles import Segment
 from sonant.server.routes.documentation import UsedSeconds
 
-Format = Literal["json", "text", "verbose_json", "srt", "vtt"]
+TranscriptFormat = Literal["json", "text", "verbose_json", "srt", "vtt"]
 Granularity = Literal["word", "segment"]
 
 MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}

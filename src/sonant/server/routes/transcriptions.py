@@ -15,15 +15,15 @@ from sonant.server.authentication import caller_with
 from sonant.server.errors import ApiError
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
-from sonant.server.routes.bodies import Body
+from sonant.server.routes.bodies import RequestBody
+from sonant.server.routes.calls import AdmittedCall, StreamingCall
 from sonant.server.routes.inputs import one_recording
 from sonant.server.routes.leaving import stopped
-from sonant.server.routes.orders import Job, StreamingOrder
 from sonant.server.routes.parameters import ChannelParameters, as_list, parameters
 from sonant.server.routes.transcript_formats import (
     MEDIA_TYPES,
-    Format,
     Granularity,
+    TranscriptFormat,
     Transcription,
     delta,
     done,
@@ -50,7 +50,7 @@ STREAM = "".join(
 class TranscriptionParameters(ChannelParameters):
     """The parameters besides the recording."""
 
-    response_format: Format = "json"
+    response_format: TranscriptFormat = "json"
     timestamp_granularities: Annotated[list[Granularity], BeforeValidator(as_list)] | None = Field(
         None, description="For `verbose_json`: `segment` (the default), `word`, or both."
     )
@@ -64,12 +64,12 @@ class TranscriptionParameters(ChannelParameters):
     temperature: float | None = Field(None, ge=0, le=2, description=IGNORED)
 
 
-class TranscriptionOrder(StreamingOrder):
+class TranscriptionOrder(StreamingCall):
     """An order for the transcript of one recording."""
 
     ability = "transcription"
 
-    def __init__(self, body: Body, limits: Limits) -> None:
+    def __init__(self, body: RequestBody, limits: Limits) -> None:
         self.parameters = given = parameters(TranscriptionParameters, body, FIELDS)
         if given.timestamp_granularities is not None and given.response_format != "verbose_json":
             raise _mismatch("timestamp_granularities", 'needs response_format="verbose_json"')
@@ -88,7 +88,7 @@ class TranscriptionOrder(StreamingOrder):
         if wanted is not None and own is not None and wanted != own:
             raise _mismatch("language", f"is {wanted!r}, and this server has {model.id} for {own!r}")
 
-    async def perform(self, job: Job) -> Response:
+    async def perform(self, job: AdmittedCall) -> Response:
         transcripts = await job.model.transcribe(job.waveforms, share=job.share)
         with job.timed("respond"):
             if self.channel == "all":
@@ -96,7 +96,7 @@ class TranscriptionOrder(StreamingOrder):
             (transcript,) = transcripts
             return self._response(transcript, segments(transcript.words), job)
 
-    async def events(self, job: Job) -> AsyncGenerator[bytes, None]:
+    async def events(self, job: AdmittedCall) -> AsyncGenerator[bytes, None]:
         """Yield the text as the windows of a long recording are done, then the whole."""
         parts: asyncio.Queue[Transcript | None] = asyncio.Queue()
         work = asyncio.create_task(job.model.transcribe(job.waveforms, share=job.share, on_words=parts.put_nowait))
@@ -114,7 +114,7 @@ class TranscriptionOrder(StreamingOrder):
         finally:
             await stopped(work)
 
-    def _by_channel(self, transcripts: Sequence[Transcript], job: Job) -> Response:
+    def _by_channel(self, transcripts: Sequence[Transcript], job: AdmittedCall) -> Response:
         """The text of all channels, a line each, and what there is of each."""
         given, text = self.parameters, "\n".join(transcript.text for transcript in transcripts)
         if given.response_format == "text":
@@ -131,7 +131,7 @@ class TranscriptionOrder(StreamingOrder):
         wanted = given.timestamp_granularities or ["segment"]
         return verbose(transcript, segments(transcript.words), wanted, given.language or model.language)
 
-    def _response(self, transcript: Transcript, found: list[Segment], job: Job) -> Response:
+    def _response(self, transcript: Transcript, found: list[Segment], job: AdmittedCall) -> Response:
         given, usage = self.parameters, job.usage.in_seconds()
         match given.response_format:
             case "text":

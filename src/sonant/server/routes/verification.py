@@ -11,9 +11,9 @@ from sonant.server.accounts.caller import Caller
 from sonant.server.authentication import caller_with
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
-from sonant.server.routes.bodies import Body
+from sonant.server.routes.bodies import RequestBody
+from sonant.server.routes.calls import AdmittedCall, ApiCall
 from sonant.server.routes.inputs import one_recording
-from sonant.server.routes.orders import Job, Order
 from sonant.server.routes.parameters import ChannelNumber, Parameters, parameters
 from sonant.server.routes.work import answer
 from sonant.server.settings import Limits
@@ -37,12 +37,12 @@ class VerificationParameters(Parameters):
     )
 
 
-class VerificationOrder(Order):
+class VerificationOrder(ApiCall):
     """An order for the comparison of two recordings."""
 
     ability = "verification"
 
-    def __init__(self, body: Body, limits: Limits) -> None:
+    def __init__(self, body: RequestBody, limits: Limits) -> None:
         self.parameters = parameters(VerificationParameters, body, (*FIELDS, REFERENCE))
         pair = [one_recording(body, *FIELDS, limits=limits), one_recording(body, REFERENCE, limits=limits)]
         super().__init__(self.parameters, pair, self.parameters.channel)
@@ -50,7 +50,7 @@ class VerificationOrder(Order):
     def check(self, model: ServedModel) -> None:
         """Accept every request: any model with this ability can do all of it."""
 
-    async def perform(self, job: Job) -> Response:
+    async def perform(self, job: AdmittedCall) -> Response:
         one, other = await job.model.speaker_vectors(job.waveforms, share=job.share)
         threshold = self._threshold(job.model)
         found = compare_voices(one, other, threshold=VERIFICATION_THRESHOLD if threshold is None else threshold)

@@ -8,7 +8,7 @@ from sonant.audio import Channel
 from sonant.errors import AudioError
 from sonant.server.errors import ApiError, api_error
 from sonant.server.intake.process import Decoded
-from sonant.server.routes.inputs import Recording, read
+from sonant.server.routes.inputs import AudioInput, read
 from sonant.server.routes.leaving import stopped
 from sonant.server.services import Services
 
@@ -17,13 +17,13 @@ R = TypeVar("R")
 
 
 async def waveforms(
-    recordings: Sequence[Recording], services: Services, *, sampling_rate: int, min_samples: int, channel: Channel
+    recordings: Sequence[AudioInput], services: Services, *, sampling_rate: int, min_samples: int, channel: Channel
 ) -> list[Decoded]:
     """Decode every recording, in order; an error names the first that failed."""
     limits = services.settings.limits
     total = 0.0
 
-    async def one(recording: Recording) -> Decoded:
+    async def one(recording: AudioInput) -> Decoded:
         nonlocal total
         try:
             data = await read(recording, services.fetcher, limits)

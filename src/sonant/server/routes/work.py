@@ -14,10 +14,10 @@ from sonant.server.accounts.caller import Caller
 from sonant.server.errors import INTERNAL, ApiError
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.intake.process import Decoded
-from sonant.server.routes.bodies import Body, receive
-from sonant.server.routes.inputs import Recording
+from sonant.server.routes.bodies import RequestBody, receive
+from sonant.server.routes.calls import AdmittedCall, ApiCall, CallUsage, StreamingCall
+from sonant.server.routes.inputs import AudioInput
 from sonant.server.routes.leaving import EventStream, error_event, unless_gone
-from sonant.server.routes.orders import Job, Order, StreamingOrder, Usage
 from sonant.server.routes.waveforms import waveforms
 from sonant.server.services import Services, services_of
 from sonant.server.settings import Limits
@@ -28,7 +28,7 @@ WARNING_HEADER = "x-audio-warning"
 MOST_WARNINGS = 8  # so that the headers of an answer stay small
 
 
-async def answer(request: Request, caller: Caller, read_order: Callable[[Body, Limits], Order]) -> Response:
+async def answer(request: Request, caller: Caller, read_order: Callable[[RequestBody, Limits], ApiCall]) -> Response:
     """Answer a request of somebody who may make it; everything stops when its client goes away."""
     services = services_of(request)
     start = perf_counter()
@@ -41,7 +41,7 @@ async def answer(request: Request, caller: Caller, read_order: Callable[[Body, L
     order.check(model)
     model.check_room(0.0, share=caller.share)  # a server that is full says so before it decodes anything
     work = _Work(request, caller, services, model)
-    if isinstance(order, StreamingOrder) and order.is_stream:
+    if isinstance(order, StreamingCall) and order.is_stream:
         return await EventStream.begun(request.receive, work.events(order))
     return await unless_gone(request.receive, work.response(order))
 
@@ -55,7 +55,7 @@ class _Work:
     services: Services
     model: ServedModel
 
-    async def response(self, order: Order) -> Response:
+    async def response(self, order: ApiCall) -> Response:
         """Compute and answer; it is charged if it succeeds."""
         job, bill, warnings = await self._admit(order)
         async with bill:
@@ -65,7 +65,7 @@ class _Work:
         self._count(job.usage)
         return response
 
-    async def events(self, order: StreamingOrder) -> AsyncGenerator[bytes, None]:
+    async def events(self, order: StreamingCall) -> AsyncGenerator[bytes, None]:
         """Yield events; it is charged if it succeeds, and if the client leaves after the first event."""
         job, bill, _ = await self._admit(order)
         has_told = False
@@ -86,7 +86,7 @@ class _Work:
             return
         self._count(job.usage)
 
-    async def _admit(self, order: Order) -> tuple[Job, Bill, list[str]]:
+    async def _admit(self, order: ApiCall) -> tuple[AdmittedCall, Bill, list[str]]:
         """Decode, and check that there is room for it; return also what is odd about recordings."""
         model, services, state = self.model, self.services, self.request.state
         start = perf_counter()
@@ -112,17 +112,17 @@ class _Work:
             audio_seconds=seconds,
             cost=services.settings.price_of(model.id).cost(tokens, seconds),
         )
-        usage = Usage(tokens, seconds, bill.cost)
-        job = Job(model, inputs, places, usage, self.caller.share, services.metrics)
+        usage = CallUsage(tokens, seconds, bill.cost)
+        job = AdmittedCall(model, inputs, places, usage, self.caller.share, services.metrics)
         return job, bill, _warnings(order.recordings, decoded)
 
-    def _count(self, usage: Usage) -> None:
+    def _count(self, usage: CallUsage) -> None:
         metrics, labels = self.services.metrics, (self.model.id, self.request.url.path)
         metrics.audio_seconds.labels(*labels).inc(usage.seconds)
         metrics.tokens.labels(*labels).inc(usage.tokens)
 
 
-def _warnings(recordings: Sequence[Recording], decoded: Sequence[Decoded]) -> list[str]:
+def _warnings(recordings: Sequence[AudioInput], decoded: Sequence[Decoded]) -> list[str]:
     """Return warnings about recordings, as values of a header: their places, and the reasons."""
     told = [
         f"{recording.param}: {warning}"

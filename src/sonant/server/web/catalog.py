@@ -9,7 +9,7 @@ from sonant.server.authentication import signed_in
 from sonant.server.services import Services, services_of
 from sonant.server.web.code_samples import samples
 from sonant.server.web.entries import ModelEntry, entries
-from sonant.server.web.filters import FILTERS, ORDERS, Wish, licenses
+from sonant.server.web.filters import FILTERS, ORDERS, CatalogSearch, licenses
 from sonant.server.web.pages import is_update, push_address, render
 from sonant.server.web.votes import wishes_of
 
@@ -37,20 +37,20 @@ class CatalogPage:
 
 @router.get("/")
 async def catalog(request: Request, services: Services = Depends(services_of)) -> Response:
-    wish = Wish.read(request.query_params)
+    search = CatalogSearch.read(request.query_params)
     every = await entries(services)
-    models = wish.of(every)
+    models = search.of(every)
     page = CatalogPage(
         total=len(every),
         live=sum(entry.state == "live" for entry in every),
         found=len(models),
-        query=wish.query,
+        query=search.query,
         models=models,
     )
-    context: dict[str, Any] = {"wish": wish, "voted": await wishes_of(request, services), "licenses": licenses}
+    context: dict[str, Any] = {"search": search, "voted": await wishes_of(request, services), "licenses": licenses}
     if is_update(request, "models"):
         response = render(request, "catalog_list.html", page, is_update=True, **context)
-        push_address(request, response, wish.address)
+        push_address(request, response, search.address)
         return response
     counts = {
         f"{each.name}={choice.value}": sum(map(choice.fits, every)) for each in FILTERS for choice in each.choices

@@ -46,7 +46,7 @@ class Specs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
+class ModelOrigin:
     """The origin of a model of the catalog; see `sonant.models.catalog.Card`."""
 
     data: str
@@ -134,7 +134,7 @@ class ModelEntry:
     abilities: tuple[Ability, ...]
     heads: tuple[Ability, ...]
     specs: Specs | None
-    origin: Origin | None
+    origin: ModelOrigin | None
     results: tuple[Result, ...]
     price: Cost
     recordings: Span
@@ -243,9 +243,9 @@ def _specs(config: BackboneConfig, parameters: int) -> Specs:
     )
 
 
-def _origin(card: Card) -> Origin:
+def _origin(card: Card) -> ModelOrigin:
     paper, paper_url = card.paper
-    return Origin(
+    return ModelOrigin(
         data=card.data,
         hours=card.hours,
         languages=card.languages,

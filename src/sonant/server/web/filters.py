@@ -10,10 +10,10 @@ from sonant.errors import UnknownName
 from sonant.models.families import TITLES
 from sonant.server.web.entries import ModelEntry
 
-Format = Literal["cards", "table"]
+CatalogView = Literal["cards", "table"]
 
 
-class Choice(NamedTuple):
+class FilterOption(NamedTuple):
     """One value of a filter."""
 
     value: str
@@ -26,10 +26,10 @@ class Filter(NamedTuple):
 
     name: str
     label: str
-    choices: tuple[Choice, ...]
+    choices: tuple[FilterOption, ...]
 
 
-class Order(NamedTuple):
+class SortOrder(NamedTuple):
     """One way to sort; a key of None leaves the models that are served here in front."""
 
     value: str
@@ -72,50 +72,50 @@ def _is_multilingual(entry: ModelEntry) -> bool:
 
 
 FILTERS = (
-    Filter("family", "Family", tuple(Choice(key, name, _of_family(name)) for key, name in TITLES.items())),
+    Filter("family", "Family", tuple(FilterOption(key, name, _of_family(name)) for key, name in TITLES.items())),
     Filter(
         "language",
         "Language",
-        (Choice("english", "English", _is_english), Choice("many", "Many languages", _is_multilingual)),
+        (FilterOption("english", "English", _is_english), FilterOption("many", "Many languages", _is_multilingual)),
     ),
     Filter(
         "license",
         "License",
         (
-            Choice("apache", "Apache-2.0", _under("Apache-2.0")),
-            Choice("mit", "MIT", _under("MIT")),
-            Choice("by-sa", "CC BY-SA 3.0", _under("CC BY-SA 3.0")),
-            Choice("by-nc", "CC BY-NC 4.0 (non-commercial)", _under("CC BY-NC 4.0")),
+            FilterOption("apache", "Apache-2.0", _under("Apache-2.0")),
+            FilterOption("mit", "MIT", _under("MIT")),
+            FilterOption("by-sa", "CC BY-SA 3.0", _under("CC BY-SA 3.0")),
+            FilterOption("by-nc", "CC BY-NC 4.0 (non-commercial)", _under("CC BY-NC 4.0")),
         ),
     ),
     Filter(
         "size",
         "Size",
         (
-            Choice("tiny", "under 50 M", _of_size(0, 50e6)),
-            Choice("base", "50 to 200 M", _of_size(50e6, 200e6)),
-            Choice("large", "200 to 500 M", _of_size(200e6, 500e6)),
-            Choice("huge", "500 M and more", _of_size(500e6, float("inf"))),
+            FilterOption("tiny", "under 50 M", _of_size(0, 50e6)),
+            FilterOption("base", "50 to 200 M", _of_size(50e6, 200e6)),
+            FilterOption("large", "200 to 500 M", _of_size(200e6, 500e6)),
+            FilterOption("huge", "500 M and more", _of_size(500e6, float("inf"))),
         ),
     ),
     Filter(
         "task",
         "Made for",
         (
-            Choice("transcription", "Transcripts", _made_for("transcription")),
-            Choice("verification", "Verifying speakers", _made_for("verification")),
-            Choice("diarization", "Who speaks when", _made_for("diarization")),
-            Choice("embeddings", "Embeddings only", lambda entry: entry.heads == ("embeddings",)),
+            FilterOption("transcription", "Transcripts", _made_for("transcription")),
+            FilterOption("verification", "Verifying speakers", _made_for("verification")),
+            FilterOption("diarization", "Who speaks when", _made_for("diarization")),
+            FilterOption("embeddings", "Embeddings only", lambda entry: entry.heads == ("embeddings",)),
         ),
     ),
     Filter(
         "status",
         "Status",
         (
-            Choice("live", "Live", _in_state("live")),
-            Choice("loading", "Loading", _in_state("loading")),
-            Choice("soon", "Coming soon", _in_state("coming_soon", "unloaded")),
-            Choice("error", "Error", _in_state("error")),
+            FilterOption("live", "Live", _in_state("live")),
+            FilterOption("loading", "Loading", _in_state("loading")),
+            FilterOption("soon", "Coming soon", _in_state("coming_soon", "unloaded")),
+            FilterOption("error", "Error", _in_state("error")),
         ),
     ),
 )
@@ -130,17 +130,17 @@ def _hours(entry: ModelEntry) -> float:
 
 
 ORDERS = (
-    Order("", "Served first", None),
-    Order("votes", "Most wanted", lambda entry: (-entry.votes,)),
-    Order("smallest", "Smallest", lambda entry: (_parameters(entry),)),
-    Order("largest", "Largest", lambda entry: (-_parameters(entry),)),
-    Order("hours", "Most speech heard", lambda entry: (-_hours(entry),)),
-    Order("name", "Name", lambda entry: (entry.id.rpartition("/")[2].lower(), entry.id)),
+    SortOrder("", "Served first", None),
+    SortOrder("votes", "Most wanted", lambda entry: (-entry.votes,)),
+    SortOrder("smallest", "Smallest", lambda entry: (_parameters(entry),)),
+    SortOrder("largest", "Largest", lambda entry: (-_parameters(entry),)),
+    SortOrder("hours", "Most speech heard", lambda entry: (-_hours(entry),)),
+    SortOrder("name", "Name", lambda entry: (entry.id.rpartition("/")[2].lower(), entry.id)),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class CatalogSearch:
     """A search of the catalog.
 
     Attributes:
@@ -153,10 +153,10 @@ class Wish:
     q: str = ""
     chosen: Mapping[str, str] = field(default_factory=dict)
     sort: str = ""
-    fmt: Format = "cards"
+    fmt: CatalogView = "cards"
 
     @classmethod
-    def read(cls, parameters: Mapping[str, str]) -> "Wish":
+    def read(cls, parameters: Mapping[str, str]) -> "CatalogSearch":
         """Read the parameters of an address; empty ones do not count. Raises UnknownName for an unknown value."""
         chosen = {}
         for each in FILTERS:
@@ -164,8 +164,8 @@ class Wish:
                 known = [choice.value for choice in each.choices]
                 chosen[each.name] = _known(each.name, value, known)
         sort = _known("order", parameters.get("sort", ""), [order.value for order in ORDERS])
-        fmt: Format = (
-            "table" if _known("form", parameters.get("fmt") or "cards", get_args(Format)) == "table" else "cards"
+        fmt: CatalogView = (
+            "table" if _known("form", parameters.get("fmt") or "cards", get_args(CatalogView)) == "table" else "cards"
         )
         return cls(
             q=" ".join(parameters.get("q", "").split()),
@@ -184,11 +184,11 @@ class Wish:
     def address(self) -> str:
         return f"/?{self.query}" if self.query else "/"
 
-    def shown_as(self, fmt: Format) -> "Wish":
+    def shown_as(self, fmt: CatalogView) -> "CatalogSearch":
         return replace(self, fmt=fmt)
 
     @property
-    def with_all(self) -> "Wish":
+    def with_all(self) -> "CatalogSearch":
         """The same search without words and filters."""
         return replace(self, q="", chosen={})
 

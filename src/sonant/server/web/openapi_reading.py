@@ -30,7 +30,7 @@ class Field:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Example:
+class BodyExample:
     """A body, as JSON."""
 
     title: str
@@ -38,12 +38,12 @@ class Example:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Body:
+class DocumentedBody:
     """A body in one content type."""
 
     media_type: str
     fields: tuple[Field, ...]
-    examples: tuple[Example, ...]
+    examples: tuple[BodyExample, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Answer:
 
     status: int
     description: str
-    bodies: tuple[Body, ...]
+    bodies: tuple[DocumentedBody, ...]
 
     @property
     def is_error(self) -> bool:
@@ -70,7 +70,7 @@ class Operation:
     tag: str
     needs_key: bool
     parameters: tuple[Field, ...]
-    bodies: tuple[Body, ...]
+    bodies: tuple[DocumentedBody, ...]
     answers: tuple[Answer, ...]
 
     @property
@@ -118,9 +118,9 @@ class _Reader:
             ),
         )
 
-    def _bodies(self, content: Mapping[str, Any]) -> tuple[Body, ...]:
+    def _bodies(self, content: Mapping[str, Any]) -> tuple[DocumentedBody, ...]:
         return tuple(
-            Body(
+            DocumentedBody(
                 media_type=media_type,
                 fields=tuple(self._fields(media.get("schema", {}))),
                 examples=tuple(self._examples(media)),
@@ -154,11 +154,11 @@ class _Reader:
         said = [schema.get("description", "")] if "description" in schema else map(self._description, choices)
         return " ".join(dict.fromkeys(filter(None, said)))
 
-    def _examples(self, media: Mapping[str, Any]) -> Iterator[Example]:
+    def _examples(self, media: Mapping[str, Any]) -> Iterator[BodyExample]:
         for name, example in media.get("examples", {}).items():
-            yield Example(title=example.get("summary", name), text=_as_text(example.get("value"), indent=True))
+            yield BodyExample(title=example.get("summary", name), text=_as_text(example.get("value"), indent=True))
         for value in [media["example"]] if "example" in media else []:
-            yield Example(title="Example", text=_as_text(value, indent=True))
+            yield BodyExample(title="BodyExample", text=_as_text(value, indent=True))
 
     def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         while "$ref" in schema:

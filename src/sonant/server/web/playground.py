@@ -18,7 +18,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True)
-class Example:
+class ExampleRecording:
     """A recording that comes with the server; see static/speech/README.md.
 
     Attributes:
@@ -41,9 +41,9 @@ class Example:
 
 
 EXAMPLES = (
-    Example("en-allison-welcome.flac", "Allison, in English", "Allison Smith", "http://www.theivrvoice.com"),
-    Example("es-allison-away.flac", "Allison, in Spanish", "Allison Smith", "http://www.theivrvoice.com"),
-    Example("fr-june-queue.flac", "June, in French", "June Wallack", "http://www.junewallack.com"),
+    ExampleRecording("en-allison-welcome.flac", "Allison, in English", "Allison Smith", "http://www.theivrvoice.com"),
+    ExampleRecording("es-allison-away.flac", "Allison, in Spanish", "Allison Smith", "http://www.theivrvoice.com"),
+    ExampleRecording("fr-june-queue.flac", "June, in French", "June Wallack", "http://www.junewallack.com"),
 )
 
 WHY_NOT: Mapping[State, str] = {
@@ -117,7 +117,7 @@ class PlaygroundPage:
     models: tuple[str, ...]
     model: PlaygroundModel | None
     problem: str | None
-    examples: tuple[Example, ...]
+    examples: tuple[ExampleRecording, ...]
     may_call: bool
     sign_up: bool
 

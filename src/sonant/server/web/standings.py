@@ -44,7 +44,7 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class StandingsRow:
     """The numbers of one condition."""
 
     condition: str
@@ -58,7 +58,7 @@ class BenchmarkTable:
 
     benchmark: str
     metrics: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[StandingsRow, ...]
 
     @property
     def sources(self) -> list[str]:
@@ -82,7 +82,7 @@ def _tables(results: tuple[Result, ...]) -> Iterator[BenchmarkTable]:
         yield BenchmarkTable(benchmark=benchmark, metrics=tuple(metrics), rows=rows)
 
 
-def _row(result: Result) -> Row:
+def _row(result: Result) -> StandingsRow:
     standings = []
     for metric, value in result.scores.items():
         score = _all_scores()[result.benchmark, result.condition, metric]
@@ -99,7 +99,7 @@ def _row(result: Result) -> Row:
                 of=count,
             )
         )
-    return Row(condition=result.condition, source=result.source, standings=tuple(standings))
+    return StandingsRow(condition=result.condition, source=result.source, standings=tuple(standings))
 
 
 @cache

@@ -14,7 +14,7 @@ _LOCKS = tuple(Lock() for _ in range(64))  # a file object has one of them, by i
 
 
 @contextmanager
-def borrow(file: Any) -> Iterator[BinaryIO]:
+def open_file_object(file: Any) -> Iterator[BinaryIO]:
     """A seekable file object as a binary file with a place of its own, which begins at 0.
 
     Several may read one object at once, in threads or in turns. At the end it is put back where it stood.
@@ -25,7 +25,7 @@ def borrow(file: Any) -> Iterator[BinaryIO]:
     with _LOCKS[id(file) % len(_LOCKS)]:
         position = file.tell()
     try:
-        yield io.BufferedReader(_Borrowed(file), _BUFFER)
+        yield io.BufferedReader(_FileObject(file), _BUFFER)
     finally:
         if not getattr(file, "closed", False):
             with suppress(Exception), _LOCKS[id(file) % len(_LOCKS)]:  # it could not be read either, and that is told
@@ -56,7 +56,7 @@ def read_all(file: Any) -> bytes:
     return bytes(data)
 
 
-class _Borrowed(io.RawIOBase):
+class _FileObject(io.RawIOBase):
     def __init__(self, file: Any) -> None:
         self._file, self._name, self._at = file, file_name(file), 0
         self._lock = _LOCKS[id(file) % len(_LOCKS)]

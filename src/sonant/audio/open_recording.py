@@ -7,17 +7,17 @@ from typing import Any
 
 from sonant.audio.arrays import is_wide, layout, shape_of, to_frames
 from sonant.audio.ceiling import Ceiling
-from sonant.audio.channels import Block, Channel, Choice, check_channel
+from sonant.audio.channels import Block, Channel, ChannelSelection, check_channel
 from sonant.audio.formats.decode import HIGHEST_RATE, LOWEST_RATE, open_decoder
 from sonant.audio.formats.decoder import BLOCK_FRAMES, Frames
-from sonant.audio.given import Samples, unwrap
+from sonant.audio.input_forms import Samples, unwrap
 from sonant.errors import ConfigurationError, UndecodableAudio
 
 SAMPLES = "the given samples"
 
 
 @dataclass(frozen=True)
-class Recording:
+class OpenRecording:
     """A recording that is open.
 
     Attributes:
@@ -40,24 +40,24 @@ def open_recording(
     source_rate: int | None,
     sampling_rate: int,
     ceiling: Ceiling | None = None,
-) -> Iterator[Recording]:
+) -> Iterator[OpenRecording]:
     """Open what `read` takes; arguments and errors are those of `read` and `blocks`."""
     check_channel(channel)
     source = unwrap(source)
     if isinstance(source, Samples):
         rate = array_rate(source, source_rate, sampling_rate)
         frames = to_frames(source.values, is_one=source.is_one or channel is not None)
-        choice = Choice(channel, frames.shape[1], SAMPLES, is_wide=is_wide(source.values))
+        choice = ChannelSelection(channel, frames.shape[1], SAMPLES, is_wide=is_wide(source.values))
         pieces: Iterator[Frames] = (frames[at : at + BLOCK_FRAMES] for at in range(0, len(frames), BLOCK_FRAMES))
-        yield Recording(SAMPLES, rate, _chosen(pieces, choice))
+        yield OpenRecording(SAMPLES, rate, _chosen(pieces, choice))
         return
     with open_decoder(source) as decoder:
-        choice = Choice(channel, decoder.channels, decoder.name, is_wide=decoder.is_wide)
+        choice = ChannelSelection(channel, decoder.channels, decoder.name, is_wide=decoder.is_wide)
         pieces = decoder.blocks() if ceiling is None else ceiling.guard(decoder)
-        yield Recording(decoder.name, decoder.rate, _chosen(pieces, choice))
+        yield OpenRecording(decoder.name, decoder.rate, _chosen(pieces, choice))
 
 
-def _chosen(pieces: Iterable[Frames], choice: Choice) -> Iterator[Block]:
+def _chosen(pieces: Iterable[Frames], choice: ChannelSelection) -> Iterator[Block]:
     for frames in pieces:
         yield choice(frames)
     choice.finish()

@@ -25,7 +25,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Layout:
+class FileLayout:
     """The recordings of a file, which are read as one.
 
     Attributes:

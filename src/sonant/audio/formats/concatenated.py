@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import soundfile
 
-from sonant.audio.formats.decoder import Decoder, Frames
+from sonant.audio.formats.decoder import FileDecoder, Frames
 from sonant.audio.formats.ffmpeg import open_with_ffmpeg
-from sonant.audio.formats.layout import Layout, Part
+from sonant.audio.formats.file_layout import FileLayout, Part
 from sonant.audio.formats.libsndfile import decode_sound_file, open_sound_file
 from sonant.audio.formats.mp3 import Mp3
-from sonant.audio.formats.sources import Encoded
+from sonant.audio.formats.sources import EncodedAudio
 from sonant.errors import UndecodableAudio
 
 
-def open_one(encoded: Encoded, samples: int | None = None) -> AbstractContextManager[Decoder]:
+def open_one(encoded: EncodedAudio, samples: int | None = None) -> AbstractContextManager[FileDecoder]:
     """Open a file that holds one recording, of so many samples if somebody counted them."""
     try:
         file = open_sound_file(encoded)
@@ -31,7 +31,7 @@ def open_one(encoded: Encoded, samples: int | None = None) -> AbstractContextMan
 
 
 @contextmanager
-def open_mp3(encoded: Encoded, mp3: Mp3) -> Iterator[Decoder]:
+def open_mp3(encoded: EncodedAudio, mp3: Mp3) -> Iterator[FileDecoder]:
     """Open an MP3, which is walked through only when it is decoded, or measured and its tag does not suffice."""
     rate, channels = mp3.kind.rate, mp3.kind.channels
 
@@ -44,19 +44,19 @@ def open_mp3(encoded: Encoded, mp3: Mp3) -> Iterator[Decoder]:
     def measure() -> float:
         return sum(part.samples or 0 for part in mp3.layout().parts) / rate
 
-    yield Decoder(encoded.name, rate, channels, mp3.samples, blocks, measure)
+    yield FileDecoder(encoded.name, rate, channels, mp3.samples, blocks, measure)
 
 
 @contextmanager
-def open_all(encoded: Encoded, layout: Layout) -> Iterator[Decoder]:
+def open_all(encoded: EncodedAudio, layout: FileLayout) -> Iterator[FileDecoder]:
     """Open all parts of a file as one recording, which has the channels of the first. Raises UndecodableAudio."""
 
-    def opened(part: Part) -> AbstractContextManager[Decoder]:
+    def opened(part: Part) -> AbstractContextManager[FileDecoder]:
         return open_one(encoded.view(part.pieces), part.samples)
 
     with _as_it_is(encoded, layout) or opened(layout.parts[0]) as first:
 
-        def parts() -> Iterator[Decoder]:
+        def parts() -> Iterator[FileDecoder]:
             yield first
             for part in layout.parts[1:]:
                 with opened(part) as decoder:
@@ -80,7 +80,7 @@ def open_all(encoded: Encoded, layout: Layout) -> Iterator[Decoder]:
         yield replace(first, frames=counted, blocks=blocks, measure=measure)
 
 
-def _as_it_is(encoded: Encoded, layout: Layout) -> AbstractContextManager[Decoder] | None:
+def _as_it_is(encoded: EncodedAudio, layout: FileLayout) -> AbstractContextManager[FileDecoder] | None:
     """The only part of a file opened by libsndfile as it is, if that reads all of it: on disk it is faster."""
     if not layout.is_plain:
         return None

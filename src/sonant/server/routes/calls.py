@@ -14,12 +14,12 @@ from fastapi import Response
 from sonant.audio import Channel
 from sonant.server.hosting.served_model import Ability, ServedModel
 from sonant.server.metrics import Metrics
-from sonant.server.routes.inputs import Recording
+from sonant.server.routes.inputs import AudioInput
 from sonant.server.routes.parameters import Parameters
 
 
 @dataclass(frozen=True)
-class Usage:
+class CallUsage:
     """The usage of a request.
 
     Attributes:
@@ -47,7 +47,7 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class Job:
+class AdmittedCall:
     """A request that was admitted and may be computed.
 
     Attributes:
@@ -63,7 +63,7 @@ class Job:
     model: ServedModel
     waveforms: Sequence[np.ndarray]
     places: Sequence[tuple[int, int]]
-    usage: Usage
+    usage: CallUsage
     share: str
     metrics: Metrics
 
@@ -75,7 +75,7 @@ class Job:
         self.metrics.stage_seconds.labels(stage, self.model.id).observe(perf_counter() - start)
 
 
-class Order(ABC):
+class ApiCall(ABC):
     """A request that was read: the result that is wanted, of which recordings.
 
     Attributes:
@@ -87,7 +87,7 @@ class Order(ABC):
 
     ability: ClassVar[Ability]
 
-    def __init__(self, parameters: Parameters, recordings: Sequence[Recording], channel: Channel) -> None:
+    def __init__(self, parameters: Parameters, recordings: Sequence[AudioInput], channel: Channel) -> None:
         self.model = parameters.model
         self.recordings, self.channel = recordings, channel
 
@@ -96,11 +96,11 @@ class Order(ABC):
         """Raise ApiError for what this model cannot do, before anything is decoded."""
 
     @abstractmethod
-    async def perform(self, job: Job) -> Response:
+    async def perform(self, job: AdmittedCall) -> Response:
         """Compute and answer; an exception frees the caller from paying."""
 
 
-class StreamingOrder(Order):
+class StreamingCall(ApiCall):
     """An order that may be answered piece by piece.
 
     Attributes:
@@ -110,5 +110,5 @@ class StreamingOrder(Order):
     is_stream: bool
 
     @abstractmethod
-    def events(self, job: Job) -> AsyncGenerator[bytes, None]:
+    def events(self, job: AdmittedCall) -> AsyncGenerator[bytes, None]:
         """Yield server-sent events, at least one."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sonant.audio.formats.borrowed import file_name, text_mode
+from sonant.audio.formats.file_objects import file_name, text_mode
 from sonant.errors import UndecodableAudio
 
 ACCEPTED = (
