@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from sonant.checkpoints import differing
-from sonant.checkpoints.unpickle import StandIn, plain, read_pickle
+from sonant.checkpoints.stand_ins import StandIn, plain
+from sonant.checkpoints.torch_files import read_pickle
 from sonant.errors import CheckpointError, CorruptedCheckpoint, UnknownCheckpoint, UnsafeCheckpoint
 
 
@@ -99,13 +100,16 @@ BY_HAND = {
     "an inert object that is called": b"\x80\x02cfairseq.foo\nBar\n)R)R.",
     "getitem on something else": b"\x80\x02c_operator\ngetitem\n}X\x01\x00\x00\x00a\x86R.",
     "extension codes": b"\x80\x02\x82\x01.",
+    "a storage that is changed": b"\x80\x02(X\x07\x00\x00\x00storagectorch\nFloatStorage\n"
+    b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x00tQ"
+    b"N}X\x04\x00\x00\x00sizeM\xff\xffs\x86b.",
     "NEWOBJ of a module's class": b"\x80\x02csubprocess\nPopen\nX\x04\x00\x00\x00true\x85\x81.",
 }
 
 
 @pytest.mark.parametrize("name", list(BY_HAND))
 def test_pickles_written_by_hand_are_refused(tmp_path, name):
-    path = zip_with(tmp_path / "model.pt", BY_HAND[name])
+    path = zip_with(tmp_path / "model.pt", BY_HAND[name], **{"0": b""})
     with pytest.raises(UnsafeCheckpoint):
         read_pickle(path)
 
@@ -186,6 +190,19 @@ def fake_package():
 
     yield make, forget
     forget()
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+def test_every_protocol_and_derived_containers_are_read(tmp_path, fake_package, protocol):
+    """What `torch.load(weights_only=True)` refuses: protocols 4 and 5, and classes derived from dict and list."""
+    make, forget = fake_package
+    Dict, List = make("addict.addict", "Dict", (dict,)), make("fairseq.x", "List", (list,))
+    value = {"w": torch.ones(2), "cfg": Dict(a=1, b=List([2, 3]))}
+    torch.save(value, tmp_path / "v.pt", pickle_protocol=protocol)
+    forget()
+    read = read_pickle(tmp_path / "v.pt")
+    assert read["w"].tolist() == [1, 1]
+    assert plain(read["cfg"]) == {"a": 1, "b": [2, 3]}
 
 
 def test_configuration_classes_become_plain_settings(tmp_path, fake_package):

@@ -13,7 +13,8 @@ from sonant.checkpoints.fairseq_dictionary import dictionary_symbols
 from sonant.checkpoints.files import only_tensors, read_json, read_safetensors, write_json, write_safetensors
 from sonant.checkpoints.folder import CONFIG, WEIGHTS, replacing_model
 from sonant.checkpoints.parameter_names import NameMap, Row, read
-from sonant.checkpoints.unpickle import plain, read_pickle
+from sonant.checkpoints.stand_ins import plain
+from sonant.checkpoints.torch_files import read_pickle
 from sonant.data.files import as_path
 from sonant.errors import (
     CheckpointMismatch,

@@ -28,7 +28,7 @@ from sonant.checkpoints.name_maps.fairseq import (
 )
 from sonant.checkpoints.parameter_names import HeadMap, NameMap
 from sonant.checkpoints.reading import FROM_NORM, FROM_SHAPES, Reading, translate
-from sonant.checkpoints.unpickle import plain
+from sonant.checkpoints.stand_ins import plain
 from sonant.checkpoints.wrappers import split_overrides, unwrap
 from sonant.errors import (
     CheckpointMismatch,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sonant.checkpoints.unpickle import StandIn, plain
+from sonant.checkpoints.stand_ins import StandIn, plain
 from sonant.errors import CorruptedCheckpoint
 from sonant.models.code_vocabulary import SPECIALS
 

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sonant.checkpoints.checkpoint import own_storage
-from sonant.checkpoints.unpickle import StandIn, read_pickle
+from sonant.checkpoints.stand_ins import StandIn
+from sonant.checkpoints.torch_files import read_pickle
 from sonant.checkpoints.wrappers import tensors_in
 from sonant.data.files import atomic
 from sonant.errors import CorruptedCheckpoint, UnknownCheckpoint

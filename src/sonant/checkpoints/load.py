@@ -22,8 +22,8 @@ from sonant.checkpoints.lora import with_lora_merged
 from sonant.checkpoints.lora_folder import BASE, is_lora_folder, read_lora
 from sonant.checkpoints.own import INT8_GROUPS
 from sonant.checkpoints.place import Place, exists, find_place, shipped
+from sonant.checkpoints.torch_files import read_pickle
 from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
-from sonant.checkpoints.unpickle import read_pickle
 from sonant.checkpoints.wrappers import tensors_in
 from sonant.errors import CheckpointUnavailable, ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint, UnknownName
 from sonant.models import Backbone
