@@ -19,8 +19,8 @@ from sonant.layers.kernels import flex_attention, triton_attention, triton_convo
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, build
 from sonant.pretraining import (
-    FutureContrast,
-    FutureContrastConfig,
+    CPC,
+    CPCConfig,
     MaskedContrast,
     MaskedContrastConfig,
     MaskedPrediction,
@@ -41,7 +41,7 @@ WAYS: dict[str, tuple[ModuleType, ...]] = {
     "without our positional convolution": (triton_convolution,),
 }
 OBJECTIVES: dict[type, type[nn.Module]] = {
-    FutureContrastConfig: FutureContrast,
+    CPCConfig: CPC,
     MaskedContrastConfig: MaskedContrast,
     MaskedPredictionConfig: MaskedPrediction,
     W2vBERTObjectiveConfig: W2vBERTObjective,

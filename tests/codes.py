@@ -13,8 +13,8 @@ VQ: dict[str, Any] = {
     "conv_kernels": (10, 8, 8),
     "conv_strides": (5, 4, 8),
     "context_kernels": (2, 3),
-    "groups": 2,
-    "codes": 5,
+    "num_codebooks": 2,
+    "codebook_size": 5,
 }
 WORDS = torch.tensor(list(itertools.product(range(5), repeat=2)))[:22]  # of the 25 groups of codes that there can be
 

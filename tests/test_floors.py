@@ -24,7 +24,7 @@ SOURCE = Path(sonant.__file__).parent
 # the package's own `__init__`, which offers the names of `api`, and `__main__` stands on the roof.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("audio", "layers", "loss"),
+    ("audio", "layers", "loss", "renamed_settings"),
     ("models", "data", "configuration"),
     ("pretraining", "tasks", "decoding", "checkpoints", "inference"),
     ("training", "extraction", "evaluation", "analysis", "export"),

@@ -23,15 +23,15 @@ def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 @given(
     lengths=st.lists(st.integers(400, 3_000), min_size=1, max_size=6),
     seed=st.integers(0, 2**31),
-    noise_share=st.sampled_from([0.0, 0.5, 1.0]),
+    noise_probability=st.sampled_from([0.0, 0.5, 1.0]),
     from_clean=st.booleans(),
 )
 def test_lengths_order_and_inputs_stay_and_at_most_half_is_covered(
-    lengths: list[int], seed: int, noise_share: float, from_clean: bool
+    lengths: list[int], seed: int, noise_probability: float, from_clean: bool
 ) -> None:
     clean = batch(lengths, seed)
     kept = [clip.copy() for clip in clean]
-    mixing = Mixing(probability=1.0, noise_share=noise_share, from_clean=from_clean)
+    mixing = Mixing(probability=1.0, noise_probability=noise_probability, from_clean=from_clean)
     mixed = mix_utterances(clean, mixing, np.random.default_rng(seed), noises=batch([700, 5_000], 1))
     assert [len(clip) for clip in mixed] == lengths
     for before, original, after in zip(clean, kept, mixed, strict=True):
@@ -123,7 +123,7 @@ def test_a_silent_partner_changes_nothing() -> None:
 
 def test_noise_without_noises_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="noises"):
-        mix_utterances(batch([1_000]), Mixing(noise_share=0.1), np.random.default_rng(0))
+        mix_utterances(batch([1_000]), Mixing(noise_probability=0.1), np.random.default_rng(0))
 
 
 def test_a_share_above_one_is_refused() -> None:

@@ -153,7 +153,7 @@ def test_tensors_that_do_not_fit(tmp_path: Path, model: DiscreteBERT, tokenizer:
 def writer(**changes: Any) -> CodesToText:
     sizes: dict[str, Any] = {
         "code_vocabulary_size": 26,
-        "num_codes": 5,
+        "codebook_size": 5,
         "text_vocabulary_size": 11,
         "dim": 16,
         "num_encoder_layers": 2,
@@ -193,7 +193,7 @@ def test_text_from_codes_goes_and_comes(tmp_path: Path, *, pre_norm: bool, share
     model = writer(pre_norm=pre_norm, share_output=share_output)
     save_codes_to_text(model, tmp_path / "ours")
     save_fairseq(tmp_path / "theirs.pt", model)
-    for source, how in ((tmp_path / "ours", {}), (tmp_path / "theirs.pt", {"num_codes": 5})):
+    for source, how in ((tmp_path / "ours", {}), (tmp_path / "theirs.pt", {"codebook_size": 5})):
         loaded = load_codes_to_text(source, **how)
         assert loaded.config == model.config
         assert differing(loaded.state_dict(), model.state_dict()) == []
@@ -214,7 +214,7 @@ def test_former_names_of_norms(tmp_path: Path) -> None:
         renamed[name] = tensor
     assert "encoder.layers.0.layer_norms.1.weight" in renamed
     torch.save(file | {"model": renamed}, path)
-    assert differing(load_codes_to_text(path, num_codes=5).state_dict(), model.state_dict()) == []
+    assert differing(load_codes_to_text(path, codebook_size=5).state_dict(), model.state_dict()) == []
 
 
 def test_writers_that_are_not_ours(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_pretrained(tmp_path, theirs_of, fairseq_names, settings_of, agree, tool
     got = checkpoint.heads["pretraining"]
     if family == "wav2vec2":
         assert torch.equal(got.tensors["quantizer.codevectors"], head["quantizer.vars"])
-        assert got.metadata == {"groups": 2}
+        assert got.metadata == {"num_codebooks": 2}
     else:
         assert torch.equal(got.tensors["label_embeddings"], head["label_embs_concat"])
         assert got.metadata == ({"dictionaries": [["0", "1", "2"]]} if family == "hubert" else {})

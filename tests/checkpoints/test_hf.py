@@ -231,7 +231,7 @@ def test_a_head_as_the_objective_gives_it_is_loaded_for_pretraining(tmp_path, co
     from sonant.models import build
     from sonant.pretraining import MaskedContrast, MaskedContrastConfig
 
-    config = MaskedContrastConfig(groups=groups, codes=5, quantized_dim=12, projection_dim=10)
+    config = MaskedContrastConfig(num_codebooks=groups, codebook_size=5, quantized_dim=12, projection_dim=10)
     objective = MaskedContrast(build(config_of("wav2vec2")), config)
     save_pretrained(objective.backbone, tmp_path, heads={"pretraining": Head(objective.head())})
     theirs, report = transformers.Wav2Vec2ForPreTraining.from_pretrained(tmp_path, output_loading_info=True)

@@ -33,11 +33,11 @@ from sonant.models.families import FAMILIES
 from tests.shapes import TINY
 
 CONVS = {"conv_channels": (8,) * 3, "conv_kernels": (10, 8, 4), "conv_strides": (5, 4, 2), "context_kernels": (2, 3)}
-CODES = VQWav2VecConfig(**CONVS, quantizer="kmeans", codes=5)
+CODES = VQWav2VecConfig(**CONVS, quantizer="kmeans", codebook_size=5)
 BLOCK = {"dim": 16, "num_layers": 2, "num_heads": 2, "feed_forward_dim": 24}
 CONFIGS = {
     "wav2vec": Wav2VecConfig(**CONVS),
-    "vq_wav2vec": VQWav2VecConfig(**CONVS, codes=5),
+    "vq_wav2vec": VQWav2VecConfig(**CONVS, codebook_size=5),
     "vq_wav2vec, kmeans": replace(CODES, shared_codebook=False),
     "discrete_bert": DiscreteBERTConfig(**BLOCK, tokenizer=CODES, vocabulary_size=30, max_positions=40),
     "data2vec": Data2VecConfig(**BLOCK, conv_channels=(8,) * 7, position_groups=2),
@@ -126,7 +126,7 @@ class TestDamage:
             ({"tokenizer": {"projection_depth": 10**6}}, ConfigurationError, "projection_depth"),
             ({"tokenizer": {"context_kernels": [1] * 10**5}}, ConfigurationError, "context_kernels"),
             ({"tokenizer": None}, ConfigurationError, "tokenizer"),
-            ({"tokenizer": {"codes": 5, "surprise": 1}}, ConfigurationError, "tokenizer"),
+            ({"tokenizer": {"codebook_size": 5, "surprise": 1}}, ConfigurationError, "tokenizer"),
             ({"tokenizer": {"quantizer": "magic"}}, ConfigurationError, "quantizer"),
             ({"tokenizer": {"context_kernels": [2, 0]}}, ConfigurationError, "context_kernels"),
             ({"later": 1}, UnknownName, "later"),

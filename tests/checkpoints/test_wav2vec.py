@@ -176,7 +176,7 @@ def test_settings(write):
     assert (config.zero_padding, config.activation, config.dropout) == (True, "gelu", 0.25)
     config = load_checkpoint(write("gumbel, one layer")).config
     assert isinstance(config, VQWav2VecConfig)
-    assert (config.quantizer, config.groups, config.codes) == ("gumbel", 3, 7)
+    assert (config.quantizer, config.num_codebooks, config.codebook_size) == ("gumbel", 3, 7)
     assert (config.shared_codebook, config.projection_depth) == (False, 1)
     assert load_checkpoint(write(offset="4")).heads["pretraining"].metadata == {"offset": 4}
 

@@ -28,7 +28,7 @@ def test_every_recipe_shows_its_plan(recipe: str, capsys):
         what, how_long = (line for line in lines if line.split()[:1] == [stage.name])
         assert f"{stage.batching.batch_seconds:g} s" in what
         assert f"{stage.training.steps:,}" in how_long
-        assert f"{stage.training.peak_rate:g}" in how_long
+        assert f"{stage.training.lr:g}" in how_long
     assert "TFLOP/s" in shown
     assert "\x1b" not in shown
 

@@ -23,7 +23,7 @@ from tests.shapes import TINY
 FRONT: dict[str, Any] = {"conv_kernels": (10, 8, 8), "conv_strides": (5, 8, 8)}
 BASE: dict[str, Any] = {**TINY, **FRONT, "conv_channels": (8,) * 3}
 CONVOLUTIONS: dict[str, Any] = {**FRONT, "conv_channels": (16,) * 3, "context_kernels": (2, 3)}
-QUANTIZED: dict[str, Any] = {**CONVOLUTIONS, "codes": 20}
+QUANTIZED: dict[str, Any] = {**CONVOLUTIONS, "codebook_size": 20}
 LARGE: dict[str, Any] = {**TINY, "extractor_norm": "layer", "pre_norm": True, "conv_bias": True, "normalize": True}
 
 # The position bias of the WavLMs reaches less far than a second, the keys of w2v-BERT and the blocks of BERT as well.

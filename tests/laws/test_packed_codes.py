@@ -39,7 +39,7 @@ def test_text_from_codes() -> None:
     model = CodesToText(
         CodesToTextConfig(
             code_vocabulary_size=26,
-            num_codes=5,
+            codebook_size=5,
             text_vocabulary_size=11,
             dim=16,
             num_encoder_layers=2,

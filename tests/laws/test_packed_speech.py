@@ -102,9 +102,13 @@ TINY = [
 ]
 QUANTIZED = {
     "gumbel": VQWav2VecConfig(
-        **CONVOLUTIONS, conv_kernels=(10, 8, 4, 4, 4), conv_strides=(5, 4, 2, 2, 2), codes=20, shared_codebook=False
+        **CONVOLUTIONS,
+        conv_kernels=(10, 8, 4, 4, 4),
+        conv_strides=(5, 4, 2, 2, 2),
+        codebook_size=20,
+        shared_codebook=False,
     ),
-    "kmeans": replace(vq_wav2vec.KMEANS, conv_channels=(16,) * 8, context_kernels=(2, 3), codes=20),
+    "kmeans": replace(vq_wav2vec.KMEANS, conv_channels=(16,) * 8, context_kernels=(2, 3), codebook_size=20),
 }
 every_tiny_model = pytest.mark.parametrize("config", TINY)
 each_family = pytest.mark.parametrize("family", FAMILIES)

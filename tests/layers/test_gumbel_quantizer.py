@@ -27,7 +27,7 @@ every_variant = pytest.mark.parametrize("variant", VARIANTS)
 
 def quantizer(**settings: object) -> GumbelQuantizer:
     torch.manual_seed(0)
-    return GumbelQuantizer(8, 6, groups=2, codes=5, **settings)
+    return GumbelQuantizer(8, 6, num_codebooks=2, codebook_size=5, **settings)
 
 
 def codebooks(made: GumbelQuantizer) -> Tensor:
@@ -118,20 +118,20 @@ def test_every_parameter_learns() -> None:
 
 
 def test_init() -> None:
-    one = GumbelQuantizer(64, 32, groups=2, codes=100)
+    one = GumbelQuantizer(64, 32, num_codebooks=2, codebook_size=100)
     assert one.codebook.min() >= 0
     assert one.codebook.max() < 1
     assert abs(one.codebook.mean().item() - 0.5) < 0.02
     (only,) = one.projections
     assert abs(only.weight.std().item() - 1) < 0.03
     assert not only.bias.any()
-    last = GumbelQuantizer(64, 32, groups=2, codes=100, projection_depth=2).projections[-1]
+    last = GumbelQuantizer(64, 32, num_codebooks=2, codebook_size=100, projection_depth=2).projections[-1]
     assert last.weight.abs().max() <= 1 / 128**0.5  # torch's own
 
 
 def test_widths_that_do_not_divide() -> None:
-    with pytest.raises(ConfigurationError, match="7.*2 groups"):
-        GumbelQuantizer(8, 7, groups=2, codes=5)
+    with pytest.raises(ConfigurationError, match="7.*2 codebooks"):
+        GumbelQuantizer(8, 7, num_codebooks=2, codebook_size=5)
 
 
 def test_temperature_falls_to_its_floor() -> None:

@@ -14,7 +14,7 @@ shared_or_not = pytest.mark.parametrize("shared", [True, False])
 
 def quantizer(*, shared: bool) -> KMeansQuantizer:
     torch.manual_seed(0)
-    made = KMeansQuantizer(6, groups=2, codes=5, shared_codebook=shared)
+    made = KMeansQuantizer(6, num_codebooks=2, codebook_size=5, shared_codebook=shared)
     with torch.no_grad():
         made.codebook.mul_(100)  # of the size of the frames, so that every code has some
         made.norm.weight.normal_(1, 0.3)
@@ -119,7 +119,7 @@ def test_a_start_from_frames(shared: bool) -> None:
 
 
 def test_init() -> None:
-    made = KMeansQuantizer(64, groups=2, codes=320, shared_codebook=True)
+    made = KMeansQuantizer(64, num_codebooks=2, codebook_size=320, shared_codebook=True)
     assert abs(made.codebook.std().item() - 0.01) < 5e-4
-    with pytest.raises(ConfigurationError, match="7.*2 groups"):
-        KMeansQuantizer(7, groups=2, codes=5)
+    with pytest.raises(ConfigurationError, match="7.*2 codebooks"):
+        KMeansQuantizer(7, num_codebooks=2, codebook_size=5)

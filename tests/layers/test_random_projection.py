@@ -13,7 +13,7 @@ def rows(count: int = 50, dim: int = 20, seed: int = 0) -> torch.Tensor:
 
 def test_the_nearest_code_by_distance_on_the_sphere() -> None:
     """Arg-max of the cosine is arg-min of the distance of vectors of length one: as BEST-RQ is written."""
-    quantizer = RandomProjectionQuantizer(20, codes=30, code_dim=5, codebooks=3)
+    quantizer = RandomProjectionQuantizer(20, codebook_size=30, code_dim=5, num_codebooks=3)
     features = rows()
     labels = quantizer(features)
     assert labels.shape == (50, 3)
@@ -29,14 +29,14 @@ def test_the_nearest_code_by_distance_on_the_sphere() -> None:
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(st.floats(0.01, 100))
 def test_scale_does_not_matter_and_each_row_has_its_own(scale: float) -> None:
-    quantizer, features = RandomProjectionQuantizer(20, codes=64), rows()
+    quantizer, features = RandomProjectionQuantizer(20, codebook_size=64), rows()
     assert torch.equal(quantizer(features * scale), quantizer(features))
     scales = torch.linspace(0.1, scale + 1, len(features))[:, None]
     assert torch.equal(quantizer(features * scales), quantizer(features))  # the norm runs over a row, not a column
 
 
 def test_rows_do_not_know_each_other() -> None:
-    quantizer, features = RandomProjectionQuantizer(20, codes=64, codebooks=2), rows(CHUNK_ROWS + 7)
+    quantizer, features = RandomProjectionQuantizer(20, codebook_size=64, num_codebooks=2), rows(CHUNK_ROWS + 7)
     labels = quantizer(features)
     assert torch.equal(quantizer(features[-9:]), labels[-9:])
     order = torch.randperm(len(features), generator=torch.Generator().manual_seed(0))
@@ -44,11 +44,11 @@ def test_rows_do_not_know_each_other() -> None:
 
 
 def test_frozen_and_seeded() -> None:
-    quantizer = RandomProjectionQuantizer(20, codes=64, codebooks=2, seed=5)
+    quantizer = RandomProjectionQuantizer(20, codebook_size=64, num_codebooks=2, seed=5)
     assert list(quantizer.parameters()) == []
     assert set(quantizer.state_dict()) == {"projection", "codebook"}
     torch.manual_seed(123)
-    again, other = (RandomProjectionQuantizer(20, codes=64, codebooks=2, seed=seed) for seed in (5, 6))
+    again, other = (RandomProjectionQuantizer(20, codebook_size=64, num_codebooks=2, seed=seed) for seed in (5, 6))
     assert torch.equal(quantizer(rows()), again(rows()))
     assert not torch.equal(quantizer(rows()), other(rows()))
     assert not torch.equal(quantizer(rows())[:, 0], quantizer(rows())[:, 1])
@@ -66,5 +66,5 @@ def test_drawn_as_published() -> None:
 
 
 def test_many_codes_are_in_use() -> None:
-    labels = RandomProjectionQuantizer(20, codes=64)(rows(2000))
+    labels = RandomProjectionQuantizer(20, codebook_size=64)(rows(2000))
     assert len(labels.unique()) > 55

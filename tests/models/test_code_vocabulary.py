@@ -16,11 +16,11 @@ from sonant.models.code_vocabulary import (
 
 
 @given(st.integers(1, 4), st.integers(2, 320), st.integers(0, 2**31))
-def test_numbers_are_codes_written_otherwise(groups: int, num_codes: int, seed: int) -> None:
-    codes = torch.randint(num_codes, (20, groups), generator=torch.Generator().manual_seed(seed))
-    numbers = group_numbers(codes, num_codes)
-    assert int(numbers.max()) < num_codes**groups
-    assert torch.equal(codes_of_numbers(numbers, num_codes, groups), codes)
+def test_numbers_are_codes_written_otherwise(groups: int, codebook_size: int, seed: int) -> None:
+    codes = torch.randint(codebook_size, (20, groups), generator=torch.Generator().manual_seed(seed))
+    numbers = group_numbers(codes, codebook_size)
+    assert int(numbers.max()) < codebook_size**groups
+    assert torch.equal(codes_of_numbers(numbers, codebook_size, groups), codes)
 
 
 def vocabulary() -> CodeVocabulary:
@@ -44,5 +44,5 @@ def test_symbols_and_back() -> None:
 
 def test_a_dictionary_of_another_quantizer_is_refused() -> None:
     for symbol in ("1-2-3", "7", "5-320"):
-        with pytest.raises(ConfigurationError, match=rf"symbol '{symbol}'.* 2 groups of 320 codes"):
+        with pytest.raises(ConfigurationError, match=rf"symbol '{symbol}'.* 2 codebooks of 320 codes"):
             codes_of_symbols(["1-2", symbol], 2, 320)

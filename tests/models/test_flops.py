@@ -26,7 +26,7 @@ from sonant.models.families import FAMILIES, family_of
 from sonant.models.flops import Flops
 from tests.shapes import SMALL, TINY, conformer, sew, w2v_bert2
 
-VQ = VQWav2VecConfig(conv_channels=(8,) * 7 + (16,), codes=20, context_kernels=(2, 3))
+VQ = VQWav2VecConfig(conv_channels=(8,) * 7 + (16,), codebook_size=20, context_kernels=(2, 3))
 BERT = DiscreteBERTConfig(tokenizer=VQ, vocabulary_size=50, dim=16, num_layers=2, num_heads=2, feed_forward_dim=32)
 CONFIGS: dict[str, BackboneConfig] = {
     "wavlm": WavLMConfig(**TINY),
@@ -39,8 +39,8 @@ CONFIGS: dict[str, BackboneConfig] = {
     "wav2vec2-adapters": Wav2Vec2Config(**TINY, pre_norm=True, attention_adapter_dim=4),
     "wav2vec": Wav2VecConfig(conv_channels=(8, 16, 16, 16, 16), context_kernels=(2, 3, 4)),
     "vq-wav2vec": VQ,
-    "vq-wav2vec-deep": replace(VQ, groups=4, projection_depth=3, projection_factor=3, shared_codebook=False),
-    "vq-wav2vec-kmeans": replace(VQ, quantizer="kmeans", groups=4),
+    "vq-wav2vec-deep": replace(VQ, num_codebooks=4, projection_depth=3, projection_factor=3, shared_codebook=False),
+    "vq-wav2vec-kmeans": replace(VQ, quantizer="kmeans", num_codebooks=4),
     "w2v-bert2": w2v_bert2(),
     "wav2vec2-conformer-relative": conformer("relative"),
     "wav2vec2-conformer-rotary": conformer("rotary"),

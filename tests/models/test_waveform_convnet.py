@@ -12,8 +12,8 @@ from sonant.models import VQWav2Vec, VQWav2VecConfig, Wav2VecConfig, WaveformCon
 CONVOLUTIONS = {"conv_channels": (8,) * 5, "conv_kernels": (10, 8, 4, 4, 4), "conv_strides": (5, 4, 2, 2, 2)}
 SMALL = {
     "wav2vec": Wav2VecConfig(**CONVOLUTIONS, context_kernels=(2, 3)),
-    "gumbel": VQWav2VecConfig(**CONVOLUTIONS, context_kernels=(2, 3), codes=6),
-    "kmeans": VQWav2VecConfig(**CONVOLUTIONS, context_kernels=(2, 3), codes=6, quantizer="kmeans"),
+    "gumbel": VQWav2VecConfig(**CONVOLUTIONS, context_kernels=(2, 3), codebook_size=6),
+    "kmeans": VQWav2VecConfig(**CONVOLUTIONS, context_kernels=(2, 3), codebook_size=6, quantizer="kmeans"),
 }
 every_model = pytest.mark.parametrize("name", SMALL)
 
@@ -106,5 +106,5 @@ def test_configurations_that_make_no_model() -> None:
         Wav2VecConfig(conv_kernels=(10, 8, 4, 4))
     with pytest.raises(ConfigurationError, match="context_kernels"):
         Wav2VecConfig(context_kernels=())
-    with pytest.raises(ConfigurationError, match="groups=3"):
-        replace(vq_wav2vec.GUMBEL, groups=3)
+    with pytest.raises(ConfigurationError, match="num_codebooks=3"):
+        replace(vq_wav2vec.GUMBEL, num_codebooks=3)

@@ -50,10 +50,10 @@ def test_pretraining_head(name: str, tmp_path: Path) -> None:
     checkpoint = loaded(case, tmp_path)
     head = checkpoint.heads["pretraining"]
     _, entries, width = head.tensors["quantizer.codevectors"].shape
-    groups = head.metadata["groups"]
+    groups = head.metadata["num_codebooks"]
     config = MaskedContrastConfig(
-        groups=groups,
-        codes=entries // groups,
+        num_codebooks=groups,
+        codebook_size=entries // groups,
         quantized_dim=groups * width,
         projection_dim=len(head.tensors["final_proj.bias"]),
     )

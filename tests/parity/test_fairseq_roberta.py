@@ -15,7 +15,7 @@ from tests.parity.recorded import Case, assert_gradients, assert_near, recording
 
 CASES = recording("roberta")
 TOKENIZER = VQWav2VecConfig(
-    conv_channels=(4,), conv_kernels=(10,), conv_strides=(160,), context_kernels=(2,), groups=2, codes=5
+    conv_channels=(4,), conv_kernels=(10,), conv_strides=(160,), context_kernels=(2,), num_codebooks=2, codebook_size=5
 )
 
 

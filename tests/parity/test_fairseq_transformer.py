@@ -19,7 +19,7 @@ def make(case: Case, folder: Path) -> CodesToText:
     path = save_argparse(case, folder / "fairseq.pt", arch="transformer", task="translation")
     words = "".join(f"{symbol} 1\n" for symbol in case.settings["source_symbols"][4:])
     (folder / "dict.src.txt").write_text(words, encoding="utf-8")
-    return load_codes_to_text(path, groups=2, num_codes=5)
+    return load_codes_to_text(path, num_codebooks=2, codebook_size=5)
 
 
 def without_end(tokens: Tensor, lengths: list[int]) -> Packed:

@@ -13,8 +13,8 @@ from sonant.errors import CheckpointMismatch, UnsupportedCheckpoint
 from sonant.layers.gumbel_quantizer import Temperature
 from sonant.layers.packed import Packed
 from sonant.models import VQWav2Vec, build
-from sonant.pretraining import FutureContrast, FutureContrastConfig, SpeechBatch
-from sonant.pretraining.future_contrast import future_logits
+from sonant.pretraining import CPC, CPCConfig, SpeechBatch
+from sonant.pretraining.cpc import future_logits
 from tests.parity.recorded import Case, assert_gradients, assert_near, recording, sampled, save_argparse, save_hydra
 
 CASES = {f"{family}: {name}": case for family in ("wav2vec", "vq_wav2vec") for name, case in recording(family).items()}
@@ -27,13 +27,13 @@ def read(case: Case, folder: Path) -> Checkpoint:
     return load_checkpoint(save_argparse(case, folder / "fairseq.pt", arch="wav2vec", task="audio_pretraining"))
 
 
-def make(case: Case, folder: Path) -> FutureContrast:
+def make(case: Case, folder: Path) -> CPC:
     """Our objective with the weights and settings of the original."""
     checkpoint, settings = read(case, folder), case.settings
     backbone = build(checkpoint.config)
     backbone.load_state_dict(checkpoint.backbone_state)
     start, end, decay = settings.get("vq_temp", (2, 0.5, 0.999995))
-    config = FutureContrastConfig(
+    config = CPCConfig(
         steps=settings["prediction_steps"],
         offset=None if settings["offset"] == "auto" else int(settings["offset"]),
         num_negatives=settings["num_negatives"],
@@ -43,7 +43,7 @@ def make(case: Case, folder: Path) -> FutureContrast:
         diversity_weight=settings["loss_weights"][0] if settings["loss_weights"] else 0.0,
         commitment=settings.get("vq_gamma", 0.25),
     )
-    objective = FutureContrast(backbone, config)
+    objective = CPC(backbone, config)
     head = checkpoint.heads["pretraining"].tensors
     with torch.no_grad():
         for name, tensor in objective.head().items():

@@ -23,8 +23,8 @@ def make(case: Case, folder: Path) -> MaskedContrast:
     start, end, decay = settings["latent_temp"]
     diversity, penalty = settings["loss_weights"]
     config = MaskedContrastConfig(
-        groups=settings["latent_groups"],
-        codes=settings["latent_vars"],
+        num_codebooks=settings["latent_groups"],
+        codebook_size=settings["latent_vars"],
         quantized_dim=settings["final_dim"],
         projection_dim=settings["final_dim"],
         temperature=Temperature(start=start, end=end, decay=decay),

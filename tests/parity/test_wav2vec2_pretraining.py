@@ -66,7 +66,9 @@ class Draws:
         generator = torch.Generator().manual_seed(seed)
         mask = torch.rand(CLIPS, FRAMES, generator=generator) < 0.5
         mask[:, 3:5] = True
-        uniform = torch.rand(CLIPS * FRAMES, config.groups, config.codes, generator=generator).clamp(1e-6, 1 - 1e-6)
+        uniform = torch.rand(CLIPS * FRAMES, config.num_codebooks, config.codebook_size, generator=generator).clamp(
+            1e-6, 1 - 1e-6
+        )
         negatives = draw_negatives(mask.sum(1), config.num_negatives, generator=generator)
         return cls(mask.flatten(), -(-uniform.log()).log(), negatives)
 
@@ -84,7 +86,7 @@ def objectives(
     torch.manual_seed(seed)
     ours = MaskedContrast(build(model), config).train()
     exaggerate(ours.backbone, seed)
-    head = Head(ours.head(), {"groups": config.groups})
+    head = Head(ours.head(), {"num_codebooks": config.num_codebooks})
     save_pretrained(ours.backbone, folder, heads={"pretraining": head})
     peer, report = Wav2Vec2ForPreTraining.from_pretrained(folder, output_loading_info=True)
     assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
@@ -177,7 +179,7 @@ def assert_gradients(ours: MaskedContrast, peer: Wav2Vec2ForPreTraining) -> None
 def test_losses_and_gradients(model: Wav2Vec2Config, codes: int, tmp_path: Path) -> None:
     """With four codes many negatives equal their target; with forty hardly any."""
     config = MaskedContrastConfig(
-        codes=codes,
+        codebook_size=codes,
         quantized_dim=12,
         projection_dim=10,
         num_negatives=20,
@@ -212,8 +214,8 @@ def test_any_sizes(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     config = MaskedContrastConfig(
-        groups=groups,
-        codes=codes,
+        num_codebooks=groups,
+        codebook_size=codes,
         quantized_dim=groups * width,
         projection_dim=projection,
         num_negatives=count,

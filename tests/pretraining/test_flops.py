@@ -22,10 +22,10 @@ from sonant.models import (
     build,
 )
 from sonant.models.families import family_of
-from sonant.pretraining import FutureContrast, MaskedContrast, MaskedPrediction, MaskedTokens, MFCCTargets
+from sonant.pretraining import CPC, MaskedContrast, MaskedPrediction, MaskedTokens, MFCCTargets
 from sonant.pretraining.batches import SpeechBatch
+from sonant.pretraining.cpc import CPCConfig
 from sonant.pretraining.flops import Objective, masked_share, objective_flops
-from sonant.pretraining.future_contrast import FutureContrastConfig
 from sonant.pretraining.masked_contrast import MaskedContrastConfig
 from sonant.pretraining.masked_prediction import MaskedPredictionConfig
 from sonant.pretraining.masked_tokens import MaskedTokensConfig, TokenBatch
@@ -33,16 +33,19 @@ from sonant.pretraining.w2v_bert import W2vBERTObjective, W2vBERTObjectiveConfig
 from tests.shapes import TINY
 
 CONVNET = {"conv_channels": (8, 16, 16, 16, 16), "context_kernels": (2, 3)}
-VQ = VQWav2VecConfig(conv_channels=(8,) * 7 + (16,), codes=20, context_kernels=(2, 3))
+VQ = VQWav2VecConfig(conv_channels=(8,) * 7 + (16,), codebook_size=20, context_kernels=(2, 3))
 BERT = DiscreteBERTConfig(tokenizer=VQ, vocabulary_size=50, dim=16, num_layers=2, num_heads=2, feed_forward_dim=32)
 CONFORMER = W2vBERT2Config(dim=16, num_layers=2, num_heads=2, feed_forward_dim=32, conv_kernel=5, layerdrop=0.0)
 CASES: dict[str, tuple[Objective, BackboneConfig]] = {
     "masked prediction": (MaskedPredictionConfig(targets=MFCCTargets(num_clusters=30)), WavLMConfig(**TINY)),
     "masked prediction by a conformer": (MaskedPredictionConfig(projection_dim=24), CONFORMER),
-    "masked contrast": (MaskedContrastConfig(codes=30, projection_dim=24), Wav2Vec2Config(**TINY)),
-    "future contrast": (FutureContrastConfig(steps=5, num_negatives=3), Wav2VecConfig(**CONVNET)),
+    "masked contrast": (MaskedContrastConfig(codebook_size=30, projection_dim=24), Wav2Vec2Config(**TINY)),
+    "CPC": (CPCConfig(steps=5, num_negatives=3), Wav2VecConfig(**CONVNET)),
     "masked tokens": (MaskedTokensConfig(), BERT),
-    "w2v-BERT": (W2vBERTObjectiveConfig(contrast_layer=1, codes=30, label_codes=40, label_codebooks=2), CONFORMER),
+    "w2v-BERT": (
+        W2vBERTObjectiveConfig(contrast_layer=1, codebook_size=30, label_codebook_size=40, num_label_codebooks=2),
+        CONFORMER,
+    ),
     "w2v-BERT without labels": (W2vBERTObjectiveConfig(contrast_layer=1, label_weight=0.0), CONFORMER),
 }
 SAMPLES = 32_000
@@ -54,8 +57,8 @@ def made(objective: Objective, backbone: Backbone) -> nn.Module:
             return MaskedPrediction(backbone, objective)
         case MaskedContrastConfig():
             return MaskedContrast(backbone, objective)
-        case FutureContrastConfig():
-            return FutureContrast(backbone, objective)
+        case CPCConfig():
+            return CPC(backbone, objective)
         case MaskedTokensConfig():
             return MaskedTokens(backbone)
         case W2vBERTObjectiveConfig():
@@ -85,7 +88,7 @@ def test_operations_of_a_loss_are_those_that_torch_counts(case: str):
     added = objective_flops(settings, config, frames, int(mask.sum()))
     drawn = 0  # out of training the codes are looked up, not mixed by a product
     if isinstance(settings, MaskedContrastConfig | W2vBERTObjectiveConfig):
-        drawn = 2 * int(mask.sum()) * settings.codes * settings.quantized_dim
+        drawn = 2 * int(mask.sum()) * settings.codebook_size * settings.quantized_dim
     assert counter.get_total_flops() == expected + added - drawn
 
 

@@ -21,8 +21,8 @@ from tests.shapes import TINY
 
 MODEL = Wav2Vec2Config(**TINY, dropout=0.0, attention_dropout=0.0, input_dropout=0.0, layerdrop=0.0)
 CONFIG = MaskedContrastConfig(
-    groups=2,
-    codes=5,
+    num_codebooks=2,
+    codebook_size=5,
     quantized_dim=6,
     projection_dim=7,
     num_negatives=4,
@@ -50,7 +50,9 @@ def draws_for(batch: SpeechBatch, frames: list[int], config: MaskedContrastConfi
     """Gumbel noise and negatives of a batch whose clips have so many frames."""
     generator = torch.Generator().manual_seed(2)
     lengths = torch.tensor([int(clip.sum()) for clip in batch.mask.split(frames)])
-    uniform = torch.rand(int(lengths.sum()) * config.groups, config.codes, generator=generator, dtype=torch.float64)
+    uniform = torch.rand(
+        int(lengths.sum()) * config.num_codebooks, config.codebook_size, generator=generator, dtype=torch.float64
+    )
     return -(-uniform.log()).log(), draw_negatives(lengths, config.num_negatives, generator=generator)
 
 
@@ -76,27 +78,31 @@ def slow_loss(
     choices, codes, targets, soft_codes = [], [], [], []
     for row, frame in enumerate(masked):
         vectors, chosen, plain = [], [], []
-        for group in range(config.groups):
+        for group in range(config.num_codebooks):
             scores = torch.stack(
                 [
-                    weight[group * config.codes + code] @ normed[frame] + bias[group * config.codes + code]
-                    for code in range(config.codes)
+                    weight[group * config.codebook_size + code] @ normed[frame]
+                    + bias[group * config.codebook_size + code]
+                    for code in range(config.codebook_size)
                 ]
             )
             plain.append(scores.exp() / scores.exp().sum())
-            warm = ((scores + noise[row * config.groups + group]) / quantizer.temperature).exp()
+            warm = ((scores + noise[row * config.num_codebooks + group]) / quantizer.temperature).exp()
             soft = warm / warm.sum()
             hard = torch.zeros_like(soft)
             hard[int(soft.argmax())] = 1
             if frozen is not None:
-                fixed_hard, fixed_soft = frozen[row * config.groups + group]
+                fixed_hard, fixed_soft = frozen[row * config.num_codebooks + group]
                 hard, choice = fixed_hard, fixed_hard + soft - fixed_soft
             else:
                 choice = hard
             choices.append((hard.detach(), soft.detach()))
             chosen.append(int(hard.argmax()))
             vectors.append(
-                sum(choice[code] * quantizer.codebook[0, group * config.codes + code] for code in range(config.codes))
+                sum(
+                    choice[code] * quantizer.codebook[0, group * config.codebook_size + code]
+                    for code in range(config.codebook_size)
+                )
             )
         codes.append(chosen)
         soft_codes.append(torch.stack(plain))
@@ -114,7 +120,7 @@ def slow_loss(
         contrast = contrast - positive + torch.stack([positive, *others]).exp().sum().log()
     shares = torch.stack(soft_codes).mean(0)
     perplexities = (-(shares * shares.log()).sum(1)).exp()
-    total_codes = config.groups * config.codes
+    total_codes = config.num_codebooks * config.codebook_size
     idle = (total_codes - perplexities.sum()) / total_codes
     penalty = (features.values**2).mean()
     total = contrast + len(masked) * (config.diversity_weight * idle + config.feature_penalty * penalty)
@@ -134,7 +140,7 @@ def test_the_loss_is_the_formula() -> None:
         expected, choices = slow_loss(*in_double(objective, batch), noise, negatives)
     assert loss.count == int(batch.mask.sum())
     assert loss.sum.item() == pytest.approx(expected.item(), rel=1e-5)
-    codes = torch.stack([hard.argmax() for hard, _ in choices]).view(-1, CONFIG.groups)
+    codes = torch.stack([hard.argmax() for hard, _ in choices]).view(-1, CONFIG.num_codebooks)
     assert (codes[negatives] == codes[:, None]).all(-1).any()  # negatives that equal the target do occur
 
 
@@ -146,7 +152,7 @@ def test_codes_in_use_are_counted_without_noise() -> None:
         features = objective.backbone.features(batch.speech)
         normed = objective.backbone.projection.norm(features.values)[batch.mask]
         codes = objective.contrast.quantizer.logits(normed).argmax(-1)
-    shares = torch.stack([torch.bincount(group, minlength=CONFIG.codes) for group in codes.T]) / len(codes)
+    shares = torch.stack([torch.bincount(group, minlength=CONFIG.codebook_size) for group in codes.T]) / len(codes)
     in_use = (-torch.xlogy(shares, shares).sum(1)).exp().sum().item()
     assert metrics["code_perplexity"][0] == pytest.approx(in_use, rel=1e-5)
 
@@ -212,7 +218,7 @@ def test_clips_are_contrasted_each_for_itself() -> None:
         rows = slice(first, first + int(mask.sum()))
         loss = objective.loss(
             SpeechBatch(Packed.pack([clip]), mask),
-            noise=noise.float().unflatten(0, (-1, CONFIG.groups))[rows].flatten(0, 1),
+            noise=noise.float().unflatten(0, (-1, CONFIG.num_codebooks))[rows].flatten(0, 1),
             negatives=negatives[rows] - first,
         )
         alone += loss.sum.item()
@@ -298,19 +304,19 @@ def test_a_collapse_is_named(changes: dict[str, float], message: str | None) -> 
     else:
         assert warning is not None
         assert message in warning
-        assert "peak_rate" in warning
+        assert "lr" in warning
 
 
 def test_one_code_for_everything_is_a_collapse() -> None:
     """What a dead quantizer does to the metrics is what the warning looks for."""
     objective = objective_for()
     with torch.no_grad():
-        objective.contrast.quantizer.projections[0].bias[[0, CONFIG.codes]] = 1e4
+        objective.contrast.quantizer.projections[0].bias[[0, CONFIG.codebook_size]] = 1e4
         loss = objective.loss(batch_for([8_000, 5_000]))
     metrics = {name: total / count for name, (total, count) in loss.metrics.items()}
     assert metrics["contrastive_accuracy"] == 1.0
     assert metrics["contrastive_loss"] == 0.0
-    assert metrics["code_perplexity"] == pytest.approx(CONFIG.groups, rel=1e-4)
+    assert metrics["code_perplexity"] == pytest.approx(CONFIG.num_codebooks, rel=1e-4)
     assert "trivial" in (objective.warning(metrics) or "")
 
 

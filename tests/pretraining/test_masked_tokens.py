@@ -114,7 +114,7 @@ def test_it_learns(codes: LabelStore, tmp_path: Path) -> None:
     """Most of a clip is in sight and it is one word all through: whoever looks beside the mask is always right."""
     model = fresh_bert(num_layers=2, dropout=0.0, attention_dropout=0.0)
     batches = TokenBatches(codes, model, MaskedTokensConfig(), batching=BATCHING)
-    training = Training(steps=60, peak_rate=1e-2, schedule=Linear(warmup=0.1), clip_norm=1.0, log_every=20)
+    training = Training(steps=60, lr=1e-2, schedule=Linear(warmup=0.1), clip_norm=1.0, log_every=20)
     train(MaskedTokens(model), batches, training, tmp_path / "run")
     correct, count = MaskedTokens(model.eval()).loss(next(batches(1000))).metrics["masked_accuracy"]
     assert correct / count > 0.9

@@ -18,14 +18,14 @@ from sonant.pretraining import (
     make_targets,
 )
 
-TARGETS = RandomProjectionTargets(num_codes=300, seed=4)
+TARGETS = RandomProjectionTargets(codebook_size=300, seed=4)
 CONFORMER = W2vBERT2Config(dim=16, num_layers=2, num_heads=2, feed_forward_dim=20, conv_kernel=5)
 
 
 def test_labels_are_codes_of_the_frame_they_stand_at(waveforms: WaveformStore, tmp_path: Path) -> None:
     labels = make_targets(waveforms, TARGETS, tmp_path / "targets")
     assert not (tmp_path / "targets" / "kmeans.safetensors").exists()
-    quantizer = RandomProjectionQuantizer(160, codes=300, seed=4)
+    quantizer = RandomProjectionQuantizer(160, codebook_size=300, seed=4)
     for number in range(len(waveforms)):
         expected = quantizer(stacked_fbank(torch.from_numpy(waveforms[number])))[:, 0]
         np.testing.assert_array_equal(labels[number][: len(expected)], expected.numpy())

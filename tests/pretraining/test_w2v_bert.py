@@ -18,8 +18,8 @@ MODEL = W2vBERT2Config(
 )
 CONFIG = W2vBERTObjectiveConfig(
     contrast_layer=1,
-    groups=2,
-    codes=6,
+    num_codebooks=2,
+    codebook_size=6,
     quantized_dim=10,
     projection_dim=8,
     num_negatives=7,
@@ -27,8 +27,8 @@ CONFIG = W2vBERTObjectiveConfig(
     code_weight=1.3,
     label_weight=0.9,
     diversity_weight=0.4,
-    label_codebooks=3,
-    label_codes=11,
+    num_label_codebooks=3,
+    label_codebook_size=11,
     label_dim=4,
 )
 
@@ -52,7 +52,7 @@ def drawn(batch: SpeechBatch, config: W2vBERTObjectiveConfig = CONFIG) -> tuple[
     generator = torch.Generator().manual_seed(2)
     sizes = [(n - 240) // 320 for n in batch.speech.sizes]
     counts = [int(part.sum()) for part in batch.mask.split(sizes)]
-    uniform = torch.rand(sum(counts) * config.groups, config.codes, generator=generator)
+    uniform = torch.rand(sum(counts) * config.num_codebooks, config.codebook_size, generator=generator)
     rows: list[list[int]] = []
     for start, count in zip([sum(counts[:i]) for i in range(len(counts))], counts, strict=True):
         for own in range(start, start + count):
@@ -71,13 +71,15 @@ def spelled_out(objective: W2vBERTObjective, batch: SpeechBatch, noise: Tensor, 
     inner, last = encoded.hidden_states[config.contrast_layer][batch.mask], encoded.hidden_states[3][batch.mask]
     raw = features.values[batch.mask]
     normed = backbone.projection.norm(raw)
-    scores = objective.contrast.quantizer.projections[0](normed).unflatten(1, (config.groups, config.codes))
+    scores = objective.contrast.quantizer.projections[0](normed).unflatten(
+        1, (config.num_codebooks, config.codebook_size)
+    )
     shares = scores.softmax(-1)
     noisy = scores + noise.view_as(scores)
-    vectors = objective.contrast.quantizer.codebook[0].view(config.groups, config.codes, -1)
+    vectors = objective.contrast.quantizer.codebook[0].view(config.num_codebooks, config.codebook_size, -1)
     targets, codes = [], []
     for row in range(len(raw)):
-        picks = [int(noisy[row, group].argmax()) for group in range(config.groups)]
+        picks = [int(noisy[row, group].argmax()) for group in range(config.num_codebooks)]
         codes.append(picks)
         targets.append(torch.cat([vectors[group, pick] for group, pick in enumerate(picks)]))
     terms = {"contrast": 0.0, "code": 0.0, "label": 0.0}
@@ -90,16 +92,18 @@ def spelled_out(objective: W2vBERTObjective, batch: SpeechBatch, noise: Tensor, 
 
         others = [similar(other) for other in negatives[row].tolist() if codes[other] != codes[row]]
         terms["contrast"] += math.log(sum(map(math.exp, [similar(row), *others]))) - similar(row)
-        predicted = objective.code_head(last[row]).view(config.groups, config.codes).log_softmax(-1)
+        predicted = objective.code_head(last[row]).view(config.num_codebooks, config.codebook_size).log_softmax(-1)
         likeliest = scores[row].argmax(-1)
-        terms["code"] -= sum(float(predicted[g, likeliest[g]]) for g in range(config.groups)) / config.groups
-        guessed = objective.label_head(last[row]).view(config.label_codebooks, -1).log_softmax(-1)
-        for book in range(config.label_codebooks):
+        terms["code"] -= (
+            sum(float(predicted[g, likeliest[g]]) for g in range(config.num_codebooks)) / config.num_codebooks
+        )
+        guessed = objective.label_head(last[row]).view(config.num_label_codebooks, -1).log_softmax(-1)
+        for book in range(config.num_label_codebooks):
             projected = raw[row] @ objective.label_quantizer.projection[book]
             distances = (projected / projected.norm() - objective.label_quantizer.codebook[book]).norm(dim=1)
-            terms["label"] -= float(guessed[book, distances.argmin()]) / config.label_codebooks
+            terms["label"] -= float(guessed[book, distances.argmin()]) / config.num_label_codebooks
     used = sum(math.exp(-sum(p * math.log(p + 1e-7) for p in shares[:, g].mean(0).tolist())) for g in range(2))
-    return terms | {"idle": 1 - used / (config.groups * config.codes)}
+    return terms | {"idle": 1 - used / (config.num_codebooks * config.codebook_size)}
 
 
 def test_the_loss_is_the_formula() -> None:
@@ -185,7 +189,7 @@ def test_a_weight_of_0_leaves_a_part_out(part: str, metric: str) -> None:
 
 
 def test_a_collapse_is_told() -> None:
-    objective = objective_for(replace(CONFIG, codes=320))
+    objective = objective_for(replace(CONFIG, codebook_size=320))
     healthy = {"contrastive_loss": 2.0, "contrastive_accuracy": 0.5, "code_perplexity": 200.0}
     assert objective.warning(healthy) is None
     assert "trivial" in (objective.warning(healthy | {"contrastive_loss": 0.01, "contrastive_accuracy": 1.0}) or "")

@@ -68,13 +68,13 @@ def test_codes_are_made_before_training_not_in_it():
 
 @pytest.mark.parametrize("name", [name for name in PRETRAINING if not name.endswith("_tiny")])
 def test_the_objective_is_a_small_part_of_a_published_run(name: str):
-    """If not, something is counted wrongly: the heaviest is future contrast, which has a map for every step."""
+    """If not, something is counted wrongly: the heaviest is CPC, which has a map for every step."""
     run = pretraining_recipe(name)
     for stage, cost in zip(run.stages, estimate(run).stages, strict=True):
         frames = round(stage.batching.batch_seconds * run.model.sampling_rate / run.model.stride)
         masked = round(frames * masked_share(getattr(stage.objective, "masking", None)))
         objective = objective_flops(stage.objective, run.model, frames, masked)
-        assert 3 * objective * stage.training.steps * stage.training.accumulate < 0.1 * cost.flops
+        assert 3 * objective * stage.training.steps * stage.training.grad_accumulation < 0.1 * cost.flops
 
 
 def test_a_run_says_what_must_be_given():
@@ -83,4 +83,4 @@ def test_a_run_says_what_must_be_given():
     assert list(dict(needs(pretraining_recipe("wavlm_large")))) == ["data", "noise", "teacher"]
     assert "vq-wav2vec" in dict(needs(pretraining_recipe("discrete_bert_base")))["teacher"]
     reverberant = override(pretraining_recipe("wavlm_base"), ["stages.layer6.batching.reverb_probability=0.1"])
-    assert list(dict(needs(reverberant))) == ["data", "rooms"]
+    assert list(dict(needs(reverberant))) == ["data", "impulse_responses"]

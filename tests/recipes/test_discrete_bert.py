@@ -41,7 +41,7 @@ def run(tmp_path: Path) -> PretrainingRun:
                 name="tokens",
                 objective=MaskedTokensConfig(),
                 batching=Batching(batch_seconds=3.0, max_seconds=1.0, min_seconds=0.3),
-                training=Training(steps=6, peak_rate=1e-3, log_every=2, save_every=2),
+                training=Training(steps=6, lr=1e-3, log_every=2, save_every=2),
             ),
         ),
         data=str(tmp_path / "speech"),
@@ -94,7 +94,7 @@ def test_what_is_needed_is_said(run: PretrainingRun, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_second_stage_goes_on_from_the_first(run: PretrainingRun) -> None:
     (stage,) = run.stages
-    frozen = replace(stage, name="more", start="previous", training=replace(stage.training, peak_rate=1e-12))
+    frozen = replace(stage, name="more", start="previous", training=replace(stage.training, lr=1e-12))
     runs = (replace(run, name="first"), replace(run, name="both", stages=(stage, frozen)))
     first, second = map(pretrain, runs)
     before, after = load_backbone(first).state_dict(), load_backbone(second).state_dict()
@@ -109,5 +109,5 @@ def test_recipes(name: str, width: int) -> None:
     (stage,) = made.stages
     assert stage.objective == MaskedTokensConfig()
     if name != "tiny":
-        assert stage.training.accumulate * stage.batching.batch_seconds * 100 == pytest.approx(393_216)
+        assert stage.training.grad_accumulation * stage.batching.batch_seconds * 100 == pytest.approx(393_216)
         assert stage.training.schedule.warmup * stage.training.steps == 10_000

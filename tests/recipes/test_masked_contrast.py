@@ -24,11 +24,16 @@ pytestmark = pytest.mark.filterwarnings("ignore::sonant.training.TrainingWarning
 STAGE = Stage(
     name="contrast",
     objective=MaskedContrastConfig(
-        groups=4, codes=5, quantized_dim=12, projection_dim=6, num_negatives=7, temperature=Temperature(decay=0.9)
+        num_codebooks=4,
+        codebook_size=5,
+        quantized_dim=12,
+        projection_dim=6,
+        num_negatives=7,
+        temperature=Temperature(decay=0.9),
     ),
     extractor_steps=2,
     batching=Batching(batch_seconds=4.0, max_seconds=2.0, min_seconds=0.5),
-    training=Training(steps=5, peak_rate=1e-3, log_every=1, save_every=2),
+    training=Training(steps=5, lr=1e-3, log_every=1, save_every=2),
 )
 
 
@@ -78,14 +83,14 @@ def test_transformers_takes_the_run_up(run: PretrainingRun) -> None:
     peer, report = Wav2Vec2ForPreTraining.from_pretrained(folder, output_loading_info=True)
     assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     head = load_checkpoint(folder).heads["pretraining"]
-    assert head.metadata["groups"] == peer.quantizer.num_groups == 4
+    assert head.metadata["num_codebooks"] == peer.quantizer.num_groups == 4
     assert peer.quantizer.num_vars == 5
     assert torch.equal(peer.quantizer.codevectors, head.tensors["quantizer.codevectors"])
 
 
 @pytest.mark.filterwarnings("default::sonant.training.TrainingWarning")
 def test_a_collapse_is_said_and_written(run: PretrainingRun) -> None:
-    dead = replace(STAGE, objective=replace(STAGE.objective, codes=2, groups=1))
+    dead = replace(STAGE, objective=replace(STAGE.objective, codebook_size=2, num_codebooks=1))
     with pytest.warns(TrainingWarning, match=r"codebook collapses: .* of 2 codes"):
         folder = pretrain(replace(run, stages=(dead,)))
     assert '"warning": "The codebook collapses' in (folder.parent / "metrics.jsonl").read_text()
@@ -93,7 +98,7 @@ def test_a_collapse_is_said_and_written(run: PretrainingRun) -> None:
 
 def test_a_first_stage_goes_on_with_the_quantizer_of_its_teacher(run: PretrainingRun) -> None:
     teacher = pretrain(run)
-    still = replace(STAGE, start="previous", training=replace(STAGE.training, steps=1, peak_rate=0.0, weight_decay=0.0))
+    still = replace(STAGE, start="previous", training=replace(STAGE.training, steps=1, lr=0.0, weight_decay=0.0))
     continued = load_checkpoint(pretrain(replace(run, name="continued", stages=(still,), teacher=str(teacher))))
     expected = load_checkpoint(teacher)
     for name, tensor in expected.heads["pretraining"].tensors.items():

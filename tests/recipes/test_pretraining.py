@@ -18,7 +18,7 @@ from sonant.errors import ConfigurationError, ManifestError, UnknownName
 from sonant.models import Wav2VecConfig, WavLMConfig, build
 from sonant.pretraining import (
     Batching,
-    FutureContrastConfig,
+    CPCConfig,
     LayerTargets,
     MaskedPredictionConfig,
     MFCCTargets,
@@ -32,7 +32,7 @@ from tests.shapes import TINY
 
 MODEL = WavLMConfig(**TINY, layerdrop=0.1)
 BATCHING = Batching(batch_seconds=4.0, max_seconds=2.0, min_seconds=0.5)
-TRAINING = Training(steps=6, peak_rate=1e-3, log_every=2, save_every=2)
+TRAINING = Training(steps=6, lr=1e-3, log_every=2, save_every=2)
 FIRST = Stage(
     name="mfcc",
     objective=MaskedPredictionConfig(targets=MFCCTargets(num_clusters=8)),
@@ -46,7 +46,7 @@ SECOND = Stage(
     objective=MaskedPredictionConfig(targets=LayerTargets(layer=1, num_clusters=5)),
     start="previous",
     batching=BATCHING,
-    mixing=Mixing(probability=1.0, noise_share=0.5),
+    mixing=Mixing(probability=1.0, noise_probability=0.5),
     training=TRAINING,
 )
 
@@ -70,7 +70,7 @@ def run(tmp_path: Path) -> PretrainingRun:
         stages=(FIRST, SECOND),
         data=str(write_corpus(tmp_path / "speech", [20_000, 33_000, 48_000, 16_000, 25_000, 31_000])),
         noise=str(write_corpus(tmp_path / "noise", [9_000, 40_000])),
-        rooms=str(write_corpus(tmp_path / "rooms", [3_000])),
+        impulse_responses=str(write_corpus(tmp_path / "impulse_responses", [3_000])),
         output=str(tmp_path / "runs"),
     )
 
@@ -128,7 +128,7 @@ def test_a_run_leaves_its_configuration_metrics_and_clusters(run: PretrainingRun
     for stage in run.stages:
         reports = [json.loads(line) for line in (folder / stage.name / "metrics.jsonl").read_text().splitlines()]
         assert [report["step"] for report in reports] == [2, 4, 6]
-        assert {"loss", "masked_accuracy", "unmasked_accuracy", "masked_entropy", "rate"} <= reports[0].keys()
+        assert {"loss", "masked_accuracy", "unmasked_accuracy", "masked_entropy", "lr"} <= reports[0].keys()
         assert (folder / stage.name / "targets" / "kmeans.safetensors").exists()
 
 
@@ -150,7 +150,7 @@ def test_a_teacher_stands_before_the_first_stage(run: PretrainingRun) -> None:
         ({"data": ""}, "data=PATH"),
         ({"stages": (SECOND,)}, "teacher=MODEL"),
         ({"noise": ""}, "noises"),
-        ({"rooms": ""}, "impulse responses"),
+        ({"impulse_responses": ""}, "impulse responses"),
     ],
 )
 def test_a_run_that_lacks_something_says_what(run: PretrainingRun, changes: dict[str, object], message: str) -> None:
@@ -161,7 +161,7 @@ def test_a_run_that_lacks_something_says_what(run: PretrainingRun, changes: dict
 @pytest.mark.parametrize(
     ("objective", "message"),
     [
-        (FutureContrastConfig(), "Future contrast works on wav2vec and vq-wav2vec; the run's model is a Waveform"),
+        (CPCConfig(), "CPC works on wav2vec and vq-wav2vec; the run's model is a Waveform"),
         (W2vBERTObjectiveConfig(), "works on w2v-BERT 2.0; the run's model is a WaveformTransformer"),
     ],
 )

@@ -33,10 +33,10 @@ def objective_of(run: PretrainingRun, stage: Stage) -> torch.nn.Module:
 @pytest.mark.parametrize(("name", "batch_seconds", "crop_seconds", "steps", "rate"), RUNS)
 def test_sizes_of_the_run(name: str, batch_seconds: float, crop_seconds: float, steps: int, rate: float) -> None:
     stage = pretraining_recipe(name).stages[-1]
-    assert stage.batching.batch_seconds * stage.training.accumulate == batch_seconds
+    assert stage.batching.batch_seconds * stage.training.grad_accumulation == batch_seconds
     assert stage.batching.max_seconds == crop_seconds
     assert stage.batching.min_seconds == 2
-    assert (stage.training.steps, stage.training.peak_rate) == (steps, rate)
+    assert (stage.training.steps, stage.training.lr) == (steps, rate)
     assert stage.training.betas == (0.9, 0.98)
     assert stage.training.weight_decay == 0.01
     assert stage.start == "fresh"
@@ -70,7 +70,7 @@ def test_what_differs_between_the_runs_of_wav2vec2(name: str, coldest: float, pe
     assert isinstance(objective, MaskedContrastConfig)
     assert (objective.temperature.start, objective.temperature.end) == (2.0, coldest)
     assert (objective.feature_penalty, objective.extractor_gradient) == (penalty, gradient)
-    assert (objective.groups, objective.codes, objective.num_negatives) == (2, 320, 100)
+    assert (objective.num_codebooks, objective.codebook_size, objective.num_negatives) == (2, 320, 100)
     assert (objective.masking.fraction, objective.masking.length) == (0.65, 10)
 
 

@@ -25,16 +25,16 @@ STAGE = Stage(
     name="w2v_bert",
     objective=W2vBERTObjectiveConfig(
         contrast_layer=1,
-        groups=2,
-        codes=5,
+        num_codebooks=2,
+        codebook_size=5,
         quantized_dim=12,
         projection_dim=6,
         num_negatives=7,
-        label_codebooks=2,
-        label_codes=9,
+        num_label_codebooks=2,
+        label_codebook_size=9,
     ),
     batching=Batching(batch_seconds=4.0, max_seconds=2.0, min_seconds=0.5),
-    training=Training(steps=4, peak_rate=1e-3, log_every=1, save_every=2),
+    training=Training(steps=4, lr=1e-3, log_every=1, save_every=2),
 )
 MODEL = W2vBERT2Config(
     dim=16, num_layers=2, num_heads=2, feed_forward_dim=20, conv_kernel=5, conv_dropout=0.1, layerdrop=0.0
@@ -85,7 +85,7 @@ def test_transformers_loads_what_was_trained(run: PretrainingRun) -> None:
 
 def test_best_rq_on_a_conformer(run: PretrainingRun) -> None:
     objective = MaskedPredictionConfig(
-        targets=RandomProjectionTargets(num_codes=20), feature_penalty=0.0, projection_dim=6
+        targets=RandomProjectionTargets(codebook_size=20), feature_penalty=0.0, projection_dim=6
     )
     folder = pretrain(replace(run, stages=(replace(STAGE, name="random_projection", objective=objective),)))
     checkpoint = load_checkpoint(folder)

@@ -18,7 +18,7 @@ from tests.codes import WORDS
 def model(**changes: object) -> CodesToText:
     sizes = {
         "code_vocabulary_size": 26,
-        "num_codes": 5,
+        "codebook_size": 5,
         "text_vocabulary_size": 12,
         "dim": 32,
         "num_encoder_layers": 2,
@@ -97,7 +97,7 @@ def test_gradients_reach_every_parameter() -> None:
 def test_a_toy_language_is_learned_and_written_exactly(tmp_path: Path, *, pre_norm: bool) -> None:
     made = model(pre_norm=pre_norm, share_output=pre_norm)
     codes, texts = language(16)
-    training = Training(steps=250, peak_rate=2e-3, schedule=Linear(warmup=0.1), clip_norm=1.0)
+    training = Training(steps=250, lr=2e-3, schedule=Linear(warmup=0.1), clip_norm=1.0)
     train(WriteText(made, smoothing=0.0), TranscribedCodesBatches(codes, texts, batch_frames=100), training, tmp_path)
     made.eval()
     with torch.no_grad():

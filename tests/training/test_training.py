@@ -15,7 +15,7 @@ from sonant.errors import CheckpointError, ConfigurationError, ManifestError
 from sonant.loss import Loss
 from sonant.training import DivergedError, Linear, Training, TrainingWarning, TriStage, plot_curves, train
 
-SHORT = Training(steps=12, peak_rate=1e-2, log_every=3, save_every=4)
+SHORT = Training(steps=12, lr=1e-2, log_every=3, save_every=4)
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,12 @@ def trained(folder: Path, *stops: int, training: Training = SHORT) -> list[Tenso
     return weights(objective)
 
 
-@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("grad_accumulation", [1, 3])
 @pytest.mark.parametrize("stops", [(1,), (4,), (5, 11), (2, 3, 7)])
-def test_interrupted_equals_uninterrupted_to_the_bit(tmp_path: Path, stops: tuple[int, ...], accumulate: int) -> None:
-    training = replace(SHORT, accumulate=accumulate)
+def test_interrupted_equals_uninterrupted_to_the_bit(
+    tmp_path: Path, stops: tuple[int, ...], grad_accumulation: int
+) -> None:
+    training = replace(SHORT, grad_accumulation=grad_accumulation)
     whole = trained(tmp_path / "whole", training=training)
     parts = trained(tmp_path / "parts", *stops, training=training)
     assert all(torch.equal(a, b) for a, b in zip(whole, parts, strict=True))
@@ -112,10 +114,12 @@ def test_accumulated_batches_equal_one_big_batch(tmp_path: Path) -> None:
             yield Points(torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts]))
 
     results = []
-    for batches, accumulate in ((points, 3), (merged, 1)):
+    for batches, grad_accumulation in ((points, 3), (merged, 1)):
         objective = Regression().eval()
         objective.net[1].p = 0.0
-        train(objective, batches, replace(SHORT, accumulate=accumulate), tmp_path / str(accumulate))
+        train(
+            objective, batches, replace(SHORT, grad_accumulation=grad_accumulation), tmp_path / str(grad_accumulation)
+        )
         results.append(weights(objective))
     for a, b in zip(*results, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
@@ -141,6 +145,17 @@ def test_a_state_of_other_settings_is_refused(tmp_path: Path) -> None:
             train(Regression(), points, replace(SHORT, **changes), tmp_path)
     assert (tmp_path / "state.pt").read_bytes() == before
     train(Regression(), points, replace(SHORT, log_every=1, save_every=1), tmp_path)
+
+
+def test_a_state_of_an_earlier_version_is_taken_up(tmp_path: Path) -> None:
+    """Its settings have the names of that version."""
+    whole = trained(tmp_path / "whole")
+    trained(tmp_path, 4)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    for earlier, now in (("peak_rate", "lr"), ("accumulate", "grad_accumulation")):
+        state["settings"][earlier] = state["settings"].pop(now)
+    torch.save(state, tmp_path / "state.pt")
+    assert all(torch.equal(a, b) for a, b in zip(whole, trained(tmp_path), strict=True))
 
 
 def test_a_truncated_state_is_refused(tmp_path: Path) -> None:
@@ -181,7 +196,7 @@ class Annealing(Regression):
 def test_an_objective_is_annealed_before_each_update_with_the_updates_done(tmp_path: Path) -> None:
     whole, resumed = Annealing(), Annealing()
     with pytest.warns(TrainingWarning):
-        train(whole, points, replace(SHORT, accumulate=2), tmp_path / "whole")
+        train(whole, points, replace(SHORT, grad_accumulation=2), tmp_path / "whole")
     assert whole.annealed == list(range(12))
     with pytest.warns(TrainingWarning):
         train(Annealing(), points, SHORT, tmp_path / "resumed", stop_at=7)
@@ -206,7 +221,7 @@ def test_metrics_are_averages_over_what_they_count(tmp_path: Path) -> None:
         for _ in range(2):
             loss = objective.loss(next(stream))
             expected, count = expected + loss.sum.item(), count + loss.count
-    train(objective, points, replace(SHORT, steps=2, peak_rate=1e-12, log_every=2), tmp_path)
+    train(objective, points, replace(SHORT, steps=2, lr=1e-12, log_every=2), tmp_path)
     report = json.loads((tmp_path / "metrics.jsonl").read_text())
     assert report["loss"] == pytest.approx(expected / count, rel=1e-3)
     assert report["error"] == report["loss"]

@@ -258,7 +258,7 @@ class SpeechEncoder:
                 it lies.
 
         Returns:
-            int64 (frames,), or (frames, groups) for codes; with `deduplicate` `Units(values, durations)`.
+            int64 (frames,), or (frames, num_codebooks) for codes; with `deduplicate` `Units(values, durations)`.
         """
         check_on_error(on_error)
         request, label, coded = unit_request(

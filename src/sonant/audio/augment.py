@@ -20,7 +20,7 @@ class Mixing:
 
     Attributes:
         probability: share of utterances that get something mixed in.
-        noise_share: share of these that get noise instead of another utterance (Base+ and Large: 0.1).
+        noise_probability: share of these that get noise instead of another utterance (Base+ and Large: 0.1).
         speech_snr_db, noise_snr_db: range of the energy ratio, utterance to what is mixed in.
         max_overlap: longest share of the utterance that may be covered.
         allow_self: whether an utterance may be mixed with itself, as the original code allows.
@@ -29,7 +29,7 @@ class Mixing:
     """
 
     probability: float = 0.2
-    noise_share: float = 0.0
+    noise_probability: float = 0.0
     speech_snr_db: tuple[float, float] = (-5.0, 5.0)
     noise_snr_db: tuple[float, float] = (-5.0, 20.0)
     max_overlap: float = 0.5
@@ -37,7 +37,7 @@ class Mixing:
     from_clean: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("probability", "noise_share", "max_overlap"):
+        for name in ("probability", "noise_probability", "max_overlap"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigurationError(
                     f"Mixing.{name} is a share between 0 and 1, but {getattr(self, name)} was given."
@@ -51,21 +51,22 @@ def mix_utterances(
 
     Args:
         waveforms: (samples,) each; not changed.
-        noises: the noises to draw from where `mixing.noise_share` asks for noise.
+        noises: the noises to draw from where `mixing.noise_probability` asks for noise.
 
     Returns:
         The waveforms in the same order and of the same lengths.
     """
-    if mixing.noise_share > 0 and not noises:
+    if mixing.noise_probability > 0 and not noises:
         raise ConfigurationError(
-            f"Mixing.noise_share is {mixing.noise_share}, but no noises were given. Give some or set it to 0."
+            f"Mixing.noise_probability is {mixing.noise_probability}, but no noises were given. Give some or set "
+            "it to 0."
         )
     mixed = [np.array(waveform, dtype=np.float32) for waveform in waveforms]
     sources = waveforms if mixing.from_clean else mixed
     for i, primary in enumerate(mixed):
         if rng.random() >= mixing.probability:
             continue
-        if rng.random() < mixing.noise_share:
+        if rng.random() < mixing.noise_probability:
             secondary, snr_db = noises[int(rng.integers(len(noises)))], rng.uniform(*mixing.noise_snr_db)
         else:
             others = [j for j in range(len(mixed)) if j != i or mixing.allow_self]

@@ -43,7 +43,7 @@ class Head:
                                   class has this convolution and never computes with it; kept to be written back
 
     `metadata` is plain data (JSON can hold it): `labels` and `problem_type` of a classifier, `pooling_mode` of one
-    with a hidden layer, `tdnn_kernel` and `tdnn_dilation`, `groups` of a quantizer, `offset` of a wav2vec,
+    with a hidden layer, `tdnn_kernel` and `tdnn_dilation`, `num_codebooks` of a quantizer, `offset` of a wav2vec,
     `dictionaries` of a HuBERT. Of a CTC head: `vocabulary` (the tokens by number, "" for none), `language` (where the
     files have vocabularies of several), `blank`, `tokenizer` (what tokenizer_config.json says), `tokenizer_files` (the
     files that these came from, by name, which are written back) and `unusable` (why there is no vocabulary).

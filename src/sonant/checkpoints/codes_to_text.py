@@ -25,6 +25,7 @@ from sonant.errors import (
 )
 from sonant.models.code_vocabulary import SPECIALS, codes_of_symbols
 from sonant.models.codes_to_text import CodesToText, CodesToTextConfig
+from sonant.renamed_settings import present_names
 
 FAMILY = "codes_to_text"
 _DECODER = "decoder.layers.{i}"
@@ -56,8 +57,8 @@ def load_codes_to_text(
     source: str | os.PathLike[str],
     *,
     dictionary: str | os.PathLike[str] | None = None,
-    groups: int = 2,
-    num_codes: int = 320,
+    num_codebooks: int = 2,
+    codebook_size: int = 320,
 ) -> CodesToText:
     """A model in evaluation mode, from a folder of ours or a file of fairseq.
 
@@ -65,7 +66,7 @@ def load_codes_to_text(
         source: which.
         dictionary: the source dictionary of a file of fairseq, which says what codes its tokens stand for; beside the
             file as `dict.src.txt` where None.
-        groups, num_codes: of the vq-wav2vec that made the codes for a file of fairseq.
+        num_codebooks, codebook_size: of the vq-wav2vec that made the codes for a file of fairseq.
 
     Raises:
         CheckpointError: it cannot be read; the message says why.
@@ -75,7 +76,9 @@ def load_codes_to_text(
     if path.is_dir():
         config, state = _read_folder(path)
     elif path.is_file():
-        config, state = _read_fairseq(path, Path(dictionary or path.parent / "dict.src.txt"), groups, num_codes)
+        config, state = _read_fairseq(
+            path, Path(dictionary or path.parent / "dict.src.txt"), num_codebooks, codebook_size
+        )
     else:
         raise UnknownCheckpoint(f"{path} does not exist. Check the path.")
     model = CodesToText(config)
@@ -98,14 +101,14 @@ def _read_folder(folder: Path) -> tuple[CodesToTextConfig, dict[str, Tensor]]:
     if told.get("family") != FAMILY:
         raise UnknownCheckpoint(f"{folder / CONFIG} is of a {told.get('family')!r}; expected {FAMILY!r}.")
     try:
-        config = CodesToTextConfig(**told.get("settings", {}))
+        config = CodesToTextConfig(**present_names(told.get("settings", {}), CodesToTextConfig.__name__))
     except TypeError as error:
         raise CorruptedCheckpoint(f"{folder / CONFIG} has other settings than a {FAMILY} has: {error}.") from error
     return config, read_safetensors(folder / WEIGHTS[0])[0]
 
 
 def _read_fairseq(
-    path: Path, dictionary: Path, groups: int, num_codes: int
+    path: Path, dictionary: Path, num_codebooks: int, codebook_size: int
 ) -> tuple[CodesToTextConfig, dict[str, Tensor]]:
     file = read_pickle(path)
     if not isinstance(file, Mapping) or "model" not in file:
@@ -128,11 +131,13 @@ def _read_fairseq(
     shared = bool(settings.get("share_decoder_input_output_embed", False))
     if shared:
         state["output.weight"] = state["text_embedding.weight"]
-    state["vocabulary.codes"] = _code_table(dictionary, len(state["code_embedding.weight"]), groups, num_codes)
+    state["vocabulary.codes"] = _code_table(
+        dictionary, len(state["code_embedding.weight"]), num_codebooks, codebook_size
+    )
     config = CodesToTextConfig(
         code_vocabulary_size=len(state["code_embedding.weight"]),
-        groups=groups,
-        num_codes=num_codes,
+        num_codebooks=num_codebooks,
+        codebook_size=codebook_size,
         text_vocabulary_size=len(state["text_embedding.weight"]),
         dim=int(settings.get("encoder_embed_dim", 512)),
         num_encoder_layers=int(settings.get("encoder_layers", 6)),
@@ -175,7 +180,7 @@ def _check_supported(settings: Mapping[str, Any], path: Path) -> None:
         )
 
 
-def _code_table(dictionary: Path, size: int, groups: int, num_codes: int) -> Tensor:
+def _code_table(dictionary: Path, size: int, num_codebooks: int, codebook_size: int) -> Tensor:
     if not dictionary.is_file():
         raise ConfigurationError(
             f"There is no dictionary at {dictionary}, and only it says which codes the tokens stand for. Name it: "
@@ -184,7 +189,7 @@ def _code_table(dictionary: Path, size: int, groups: int, num_codes: int) -> Ten
     symbols = [*SPECIALS, *dictionary_symbols(dictionary.read_text(encoding="utf-8"), dictionary)]
     if len(symbols) != size:
         raise CheckpointMismatch(f"The file has {size} tokens, and {dictionary} makes {len(symbols)} with specials.")
-    return codes_of_symbols(symbols, groups, num_codes)
+    return codes_of_symbols(symbols, num_codebooks, codebook_size)
 
 
 def _is_ignored(name: str) -> bool:

@@ -112,7 +112,9 @@ def read_discrete_bert(
             f"{source} has {size} tokens, and its dictionary makes {len(symbols)}: {len(SPECIALS)} specials, "
             f"{len(symbols) - len(SPECIALS) - 1} lines and {MASK}. The two do not belong together."
         )
-    translated.backbone["vocabulary.codes"] = codes_of_symbols(symbols, config.tokenizer.groups, config.tokenizer.codes)
+    translated.backbone["vocabulary.codes"] = codes_of_symbols(
+        symbols, config.tokenizer.num_codebooks, config.tokenizer.codebook_size
+    )
     translated.backbone |= {f"tokenizer.{name}": tensor for name, tensor in tokenizer.backbone_state.items()}
     check(translated, config, source=source, rows=ROBERTA, heads={})
     metadata = {"normalize_from": "the tokenizer", "config_from": "the model's settings and its tensors"}

@@ -195,7 +195,7 @@ def _known(file: _File, family: str, reading: Reading) -> dict[str, dict[str, An
     """Return the metadata of the heads that the file tells."""
     known: dict[str, dict[str, Any]] = {"pretraining": {}}
     if family == "wav2vec2":
-        known["pretraining"] = {"groups": file.model.get("latent_groups", 2)}
+        known["pretraining"] = {"num_codebooks": file.model.get("latent_groups", 2)}
     elif file.dictionaries is not None:
         known["pretraining"] = {"dictionaries": file.dictionaries}
     if "ctc" in reading.heads:

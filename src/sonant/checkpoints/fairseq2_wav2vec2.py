@@ -61,7 +61,7 @@ def read_wav2vec2(
     if "ctc" in reading.heads:
         known["ctc"] = tokenizer_metadata(source, len(reading.heads["ctc"]["weight"]))
     if "pretraining" in reading.heads:
-        known["pretraining"] = {"groups": _groups(reading.heads["pretraining"], source)}
+        known["pretraining"] = {"num_codebooks": _groups(reading.heads["pretraining"], source)}
     return reading.checkpoint(
         config,
         made_by="fairseq2",

@@ -135,8 +135,8 @@ def _quantizer(model: Mapping[str, Any], tensors: Mapping[str, Tensor], width: i
         )
     sizes = {
         "quantizer": held,
-        "groups": number(model, "vq_groups", 2, source),
-        "codes": number(model, "vq_vars", 320, source),
+        "num_codebooks": number(model, "vq_groups", 2, source),
+        "codebook_size": number(model, "vq_vars", 320, source),
         "shared_codebook": number(model, "combine_groups", False, source),
     }
     depth = number(model, "vq_depth", 1, source)
@@ -220,8 +220,8 @@ def _write_settings(checkpoint: Checkpoint) -> dict[str, Any]:
     if isinstance(config, VQWav2VecConfig):
         settings |= {
             "vq_type": config.quantizer,
-            "vq_vars": config.codes,
-            "vq_groups": config.groups,
+            "vq_vars": config.codebook_size,
+            "vq_groups": config.num_codebooks,
             "vq_depth": config.projection_depth,
             "combine_groups": config.shared_codebook,
         }

@@ -90,11 +90,11 @@ def _pretraining_settings(checkpoint: Checkpoint) -> dict[str, Any]:
     if "final_proj.weight" in head.tensors:
         settings["final_dim"] = head.tensors["final_proj.weight"].shape[0]
     if "quantizer.codevectors" in head.tensors:
-        groups, codes, width = codebooks(head)
+        num_codebooks, codebook_size, width = codebooks(head)
         settings |= {
             "quantize_targets": True,
-            "latent_groups": groups,
-            "latent_vars": codes,
-            "latent_dim": width * groups,
+            "latent_groups": num_codebooks,
+            "latent_vars": codebook_size,
+            "latent_dim": width * num_codebooks,
         }
     return settings

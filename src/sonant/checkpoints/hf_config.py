@@ -119,7 +119,11 @@ def head_metadata(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
         case "unused":
             return {}
         case _:
-            return {} if config.get("model_type") == "hubert" else {"groups": config.get("num_codevector_groups", 2)}
+            return (
+                {}
+                if config.get("model_type") == "hubert"
+                else {"num_codebooks": config.get("num_codevector_groups", 2)}
+            )
 
 
 def _labels(config: Mapping[str, Any]) -> list[str] | None:
@@ -181,10 +185,10 @@ def _plain_settings(ours: BackboneConfig, layout: Layout) -> dict[str, Any]:
 
 
 def codebooks(head: Head) -> tuple[int, int, int]:
-    """Return a contrastive head's groups, codes in each, and code vector width; its projection takes one per group."""
-    _, codes, width = head.tensors["quantizer.codevectors"].shape
-    groups = head.tensors["project_q.weight"].shape[1] // width
-    return groups, codes // groups, width
+    """Return the number of codebooks of a contrastive head, their size, and the width of a code vector."""
+    _, rows, width = head.tensors["quantizer.codevectors"].shape
+    num_codebooks = head.tensors["project_q.weight"].shape[1] // width
+    return num_codebooks, rows // num_codebooks, width
 
 
 def unused_settings(head: Head) -> dict[str, Any]:
@@ -203,13 +207,13 @@ def _head_settings(kind: str, head: Head) -> dict[str, Any]:
         case "age_gender":
             return _label_settings(known.get("labels") or GENDERS)
         case "pretraining":
-            groups, codes, width = codebooks(head)
+            num_codebooks, codebook_size, width = codebooks(head)
             sizes = {"num_ctc_classes": "ctc_proj.weight", "num_clusters": "label_embeddings"}
             return {
                 **{name: t[tensor].shape[0] for name, tensor in sizes.items() if tensor in t},
-                "num_codevector_groups": groups,
-                "num_codevectors_per_group": codes,
-                "codevector_dim": width * groups,
+                "num_codevector_groups": num_codebooks,
+                "num_codevectors_per_group": codebook_size,
+                "codevector_dim": width * num_codebooks,
                 "proj_codevector_dim": t["project_q.weight"].shape[0],
             }
     settings: dict[str, Any] = {"use_weighted_layer_sum": "layer_weights" in t}

@@ -22,7 +22,7 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = 
 
     Examples:
         sonant pretrain wavlm_tiny data=corpus
-        sonant pretrain wavlm_base data=corpus device=cuda output=runs/base stages.0.training.accumulate=8
+        sonant pretrain wavlm_base data=corpus device=cuda output=runs/base stages.0.training.grad_accumulation=8
         sonant pretrain wavlm_large --dry-run
     """
     import json

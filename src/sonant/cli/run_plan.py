@@ -40,7 +40,7 @@ def print_plan(recipe: str, run: PretrainingRun) -> None:
 
 
 def _what(stage: Stage) -> tuple[str, ...]:
-    batching, count = stage.batching, stage.training.accumulate
+    batching, count = stage.batching, stage.training.grad_accumulation
     batch = f"{batching.batch_seconds:g} s" if count == 1 else f"{count} x {batching.batch_seconds:g} s"
     extractor = f", extractor {stage.extractor_steps:,} steps" if stage.extractor_steps else ""
     masking = getattr(stage.objective, "masking", None)
@@ -57,7 +57,7 @@ def _what(stage: Stage) -> tuple[str, ...]:
 
 def _how_long(stage: Stage, cost: StageCost) -> tuple[str, ...]:
     training = stage.training
-    steps, rate = f"{training.steps:,}", f"{training.peak_rate:g}"
+    steps, rate = f"{training.steps:,}", f"{training.lr:g}"
     return stage.name, steps, rate, _schedule(training.schedule), *_amounts(cost)
 
 
@@ -85,7 +85,7 @@ def _in_words(name: str) -> str:
 def _mixing(mixing: Mixing) -> str:
     if mixing.probability == 0:
         return "none"
-    noise = f", {mixing.noise_share:.0%} of it noise" if mixing.noise_share else ""
+    noise = f", {mixing.noise_probability:.0%} of it noise" if mixing.noise_probability else ""
     return f"{mixing.probability:.0%}{noise}"
 
 

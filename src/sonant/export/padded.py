@@ -208,16 +208,22 @@ def causal_context(context: CausalContext, frames: Padded, depth: int) -> list[T
 
 
 def kmeans_codes(quantizer: KMeansQuantizer, frames: Padded) -> Tensor:
-    """The nearest code vector of each group: frames (batch, time, dim) to int64 (batch, time, groups)."""
+    """The nearest code vector of each group: frames (batch, time, dim) to int64 (batch, time, num_codebooks)."""
     projected = clip_norm(quantizer.norm, quantizer.projection(frames.values.transpose(1, 2)), frames.lengths)
-    rows = projected.transpose(1, 2).unflatten(2, (quantizer.groups, -1))  # (batch, time, groups, dim / groups)
-    codebooks = quantizer.codebook.transpose(0, 1).expand(quantizer.groups, -1, -1)  # (groups, codes, dim / groups)
-    products = torch.matmul(rows.transpose(1, 2), codebooks.transpose(1, 2))  # (batch, groups, time, codes)
+    rows = projected.transpose(1, 2).unflatten(
+        2, (quantizer.num_codebooks, -1)
+    )  # (batch, time, num_codebooks, dim / num_codebooks)
+    codebooks = quantizer.codebook.transpose(0, 1).expand(
+        quantizer.num_codebooks, -1, -1
+    )  # (num_codebooks, codebook_size, dim / num_codebooks)
+    products = torch.matmul(
+        rows.transpose(1, 2), codebooks.transpose(1, 2)
+    )  # (batch, num_codebooks, time, codebook_size)
     return (codebooks.square().sum(-1)[:, None] - 2 * products).argmin(-1).transpose(1, 2)
 
 
 def quantize(quantizer: GumbelQuantizer | KMeansQuantizer, frames: Padded) -> tuple[Tensor, Tensor]:
-    """Code vectors (batch, time, dim) of frames of that shape, and the codes, int64 (batch, time, groups)."""
+    """Code vectors (batch, time, dim) of frames of that shape, and the codes, int64 (batch, time, num_codebooks)."""
     if isinstance(quantizer, GumbelQuantizer):
         codes = quantizer.logits(frames.values).argmax(-1)
     else:

@@ -70,8 +70,8 @@ class PaddedBackbone(nn.Module):
 
         Returns:
             "last" and "hidden_states.0" ..., those that were asked for, each (batch, time, dim); "frames", int64
-            (batch,), how many of each row are the clip's; "codes", int64 (batch, time, groups), of models that have a
-            quantizer. What lies behind a clip's frames means nothing, and `time` is one more than any clip has.
+            (batch,), how many of each row are the clip's; "codes", int64 (batch, time, num_codebooks), of models that
+            have a quantizer. What lies behind a clip's frames means nothing, and `time` is one more than any clip has.
         """
         # One frame more than any clip has: torch makes an exception of axes of length one, and would trace that.
         speech = Padded(F.pad(waveforms, (0, self.stride)), lengths)
@@ -146,7 +146,8 @@ class PaddedDiscreteBERT(PaddedBackbone):
     """BERT on the codes of a vq-wav2vec.
 
     Buffers:
-        token_of_group: int32 (codes ** groups,), the token of each group of codes, the codes taken as digits.
+        token_of_group: int32 (codebook_size ** num_codebooks,), the token of each group of codes, the codes taken as
+            digits.
     """
 
     has_codes = True
@@ -159,20 +160,21 @@ class PaddedDiscreteBERT(PaddedBackbone):
         self.embedding, self.encoder = backbone.embedding, encoder
         assert isinstance(encoder.positions, LearnedPositions)
         self.place_weight, self.max_positions = encoder.positions.weight, backbone.config.max_positions
-        self.num_codes = vocabulary.num_codes
-        groups = tokenizer.config.groups
-        if self.num_codes**groups > LARGEST_TABLE:
+        self.codebook_size = vocabulary.codebook_size
+        num_codebooks = tokenizer.config.num_codebooks
+        if self.codebook_size**num_codebooks > LARGEST_TABLE:
             raise ConfigurationError(
-                f"This model's quantizer has {groups} groups of {self.num_codes} codes. A graph looks tokens up in a "
-                f"table of {self.num_codes}**{groups} entries; {LARGEST_TABLE} are the most. It cannot be exported."
+                f"This model's quantizer has {num_codebooks} codebooks of {self.codebook_size} codes. A graph looks "
+                f"tokens up in a table of {self.codebook_size}**{num_codebooks} entries; {LARGEST_TABLE} are the most. "
+                "It cannot be exported."
             )
-        numbers = torch.arange(self.num_codes**groups)
+        numbers = torch.arange(self.codebook_size**num_codebooks)
         self.register_buffer("token_of_group", vocabulary.tokens_of(numbers).int())
 
     def encode(self, speech: Padded) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
         frames = extract(self.extractor, speech)
         _, codes = quantize(self.quantizer, frames)
-        groups = group_numbers(codes.flatten(0, 1), self.num_codes).view(codes.shape[:2])
+        groups = group_numbers(codes.flatten(0, 1), self.codebook_size).view(codes.shape[:2])
         tokens = self.token_of_group[groups].long()  # (batch, time)
         place = torch.arange(tokens.shape[1] + 2)  # with "<s>" before and "</s>" behind a clip
         bracketed = F.pad(tokens, (1, 1), value=SPECIALS.index(BEGIN))

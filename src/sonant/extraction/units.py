@@ -31,7 +31,7 @@ class Coder(Protocol):
     """A model that has discrete codes of its own."""
 
     def codes(self, speech: Packed, *, statistics: RecordingStatistics | None = None) -> Packed:
-        """Map waveforms (total_samples,) to codes, int64 (total_frames, groups)."""
+        """Map waveforms (total_samples,) to codes, int64 (total_frames, num_codebooks)."""
 
 
 class Coding(Backbone):
@@ -57,7 +57,7 @@ class Coding(Backbone):
         return Encoded({}, codes.values, codes.lengths, self.frame_rate)
 
 
-Label = Callable[[Tensor], Tensor]  # frames (frames, dim) to their units, int64 (frames,) or (frames, groups)
+Label = Callable[[Tensor], Tensor]  # frames (frames, dim) to their units, int64 (frames,) or (frames, num_codebooks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Units:
     """Units without repetitions.
 
     Attributes:
-        values: int64 (units,), or (units, groups).
+        values: int64 (units,), or (units, num_codebooks).
         durations: int64 (units,); the frames that each lasts.
     """
 
@@ -74,14 +74,14 @@ class Units:
 
 
 def deduplicate(units: NDArray[np.int64]) -> Units:
-    """Merge each run of equal units (frames,) or (frames, groups) into one."""
+    """Merge each run of equal units (frames,) or (frames, num_codebooks) into one."""
     rows = _rows(units)
     starts = np.flatnonzero(np.append(len(rows) > 0, (rows[1:] != rows[:-1]).any(1)))
     return Units(units[starts], np.diff(np.append(starts, len(rows))))
 
 
 def _rows(units: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return units (units,) or (units, groups) as (units, groups)."""
+    """Return units (units,) or (units, num_codebooks) as (units, num_codebooks)."""
     return units[:, None] if units.ndim == 1 else units
 
 
@@ -154,5 +154,5 @@ def unit_writer(
 
 
 def as_text(units: NDArray[np.int64]) -> str:
-    """Return units (units,) or (units, groups) as words: "71 12 12", or "3-17 3-254"."""
+    """Return units (units,) or (units, num_codebooks) as words: "71 12 12", or "3-17 3-254"."""
     return " ".join("-".join(map(str, row)) for row in _rows(units).tolist())

@@ -19,8 +19,8 @@ class Quantized:
 
     Attributes:
         values: (total, dim), one code vector of each group, joined.
-        codes: int64 (total, groups); the codes that `values` shows, in training the drawn ones.
-        probabilities: (total, groups, codes), softmax of the logits alone, without noise or temperature.
+        codes: int64 (total, num_codebooks); the codes that `values` shows, in training the drawn ones.
+        probabilities: (total, num_codebooks, codebook_size), softmax of the logits alone, without noise or temperature.
     """
 
     values: Tensor
@@ -56,15 +56,16 @@ class GumbelQuantizer(nn.Module):
 
     Args:
         input_dim: width of the frames.
-        dim: width of the result; each group gives `dim / groups` of it.
-        groups, codes: how many codebooks, and code vectors in each.
-        shared_codebook: one codebook for all groups (`combine_groups`).
+        dim: width of the result; each codebook gives `dim / num_codebooks` of it.
+        num_codebooks, codebook_size: how many codebooks, and code vectors in each.
+        shared_codebook: one set of code vectors for all codebooks (`combine_groups`).
         projection_depth: linear layers from the frames to the logits, the activation between them.
         projection_factor: width of the inner ones over `input_dim`.
 
     Attributes:
         temperature: of the softmax in training.
-        codebook: (1, codes, dim / groups) where shared, else (1, groups * codes, dim / groups).
+        codebook: (1, codebook_size, dim / num_codebooks) where shared, else (1, num_codebooks * codebook_size,
+            dim / num_codebooks).
         projections: the linear layers.
 
     Source: vq-wav2vec (arXiv 1910.05453, section 3.1); fairseq `modules/gumbel_vector_quantizer.py`. As there, the
@@ -76,8 +77,8 @@ class GumbelQuantizer(nn.Module):
         input_dim: int,
         dim: int,
         *,
-        groups: int,
-        codes: int,
+        num_codebooks: int,
+        codebook_size: int,
         shared_codebook: bool = False,
         projection_depth: int = 1,
         projection_factor: int = 2,
@@ -85,13 +86,13 @@ class GumbelQuantizer(nn.Module):
         temperature: float = 2.0,
     ) -> None:
         super().__init__()
-        if dim % groups:
-            raise ConfigurationError(f"dim={dim} cannot be divided among {groups} groups; choose a multiple.")
-        self.groups, self.codes, self.shared_codebook = groups, codes, shared_codebook
+        if dim % num_codebooks:
+            raise ConfigurationError(f"dim={dim} cannot be divided among {num_codebooks} codebooks; choose a multiple.")
+        self.num_codebooks, self.codebook_size, self.shared_codebook = num_codebooks, codebook_size, shared_codebook
         self.activation, self.temperature = activation, temperature
-        rows = codes if shared_codebook else groups * codes
-        self.codebook = nn.Parameter(torch.rand(1, rows, dim // groups))
-        widths = [input_dim, *[input_dim * projection_factor] * (projection_depth - 1), groups * codes]
+        rows = codebook_size if shared_codebook else num_codebooks * codebook_size
+        self.codebook = nn.Parameter(torch.rand(1, rows, dim // num_codebooks))
+        widths = [input_dim, *[input_dim * projection_factor] * (projection_depth - 1), num_codebooks * codebook_size]
         linears = [nn.Linear(before, after) for before, after in pairwise(widths)]
         if projection_depth == 1:
             nn.init.normal_(linears[0].weight)
@@ -99,13 +100,13 @@ class GumbelQuantizer(nn.Module):
         self.projections = nn.ModuleList(linears)
 
     def logits(self, features: Tensor) -> Tensor:
-        """(total, input_dim) to (total, groups, codes), float32 at least."""
+        """(total, input_dim) to (total, num_codebooks, codebook_size), float32 at least."""
         first, *others = self.projections
         scores = first(features)
         for projection in others:
             scores = projection(activation(self.activation)(scores))
         wide = torch.promote_types(scores.dtype, torch.float32)
-        return scores.to(wide).unflatten(-1, (self.groups, self.codes))
+        return scores.to(wide).unflatten(-1, (self.num_codebooks, self.codebook_size))
 
     def forward(self, features: Tensor, *, noise: Tensor | None = None) -> Quantized:
         """Quantize frames (total, input_dim).
@@ -114,7 +115,8 @@ class GumbelQuantizer(nn.Module):
         are taken.
 
         Args:
-            noise: Gumbel samples (total * groups, codes) to draw with in training; None takes fresh ones.
+            noise: Gumbel samples (total * num_codebooks, codebook_size) to draw with in training; None takes fresh
+                ones.
         """
         logits = self.logits(features)
         probabilities = logits.softmax(-1)
@@ -126,21 +128,25 @@ class GumbelQuantizer(nn.Module):
         soft = ((logits + noise.view_as(logits)) / self.temperature).softmax(-1)
         codes = soft.argmax(-1)
         hard = torch.zeros_like(soft).scatter_(-1, codes[..., None], 1.0)
-        choice = hard - soft.detach() + soft  # (total, groups, codes)
+        choice = hard - soft.detach() + soft  # (total, num_codebooks, codebook_size)
         with torch.autocast(features.device.type, enabled=False):
             values = torch.einsum("tgv,gvd->tgd", choice, self._codebooks().to(choice.dtype))
         return Quantized(values.flatten(1), codes, probabilities)
 
     def vectors(self, codes: Tensor) -> Tensor:
-        """The code vectors of codes (total, groups), joined: (total, dim)."""
-        rows = codes if self.shared_codebook else codes + self.codes * torch.arange(self.groups, device=codes.device)
+        """The code vectors of codes (total, num_codebooks), joined: (total, dim)."""
+        rows = (
+            codes
+            if self.shared_codebook
+            else codes + self.codebook_size * torch.arange(self.num_codebooks, device=codes.device)
+        )
         return F.embedding(rows, self.codebook[0]).flatten(1)
 
     def _codebooks(self) -> Tensor:
-        """(groups, codes, dim / groups), a view."""
+        """(num_codebooks, codebook_size, dim / num_codebooks), a view."""
         if self.shared_codebook:
-            return self.codebook.expand(self.groups, -1, -1)
-        return self.codebook.view(self.groups, self.codes, -1)
+            return self.codebook.expand(self.num_codebooks, -1, -1)
+        return self.codebook.view(self.num_codebooks, self.codebook_size, -1)
 
 
 def gumbel_noise(like: Tensor) -> Tensor:
@@ -149,25 +155,29 @@ def gumbel_noise(like: Tensor) -> Tensor:
 
 
 def perplexity(probabilities: Tensor) -> Tensor:
-    """Return the number of codes in use, (groups,): exp of the entropy of the mean of (total, groups, codes)."""
+    """Return the number of codes in use, (num_codebooks,): the exponential of the entropy of their mean probabilities.
+
+    Args:
+        probabilities: (total, num_codebooks, codebook_size).
+    """
     return _exp_entropy(probabilities.mean(0))
 
 
-def code_perplexity(codes: Tensor, num_codes: int) -> Tensor:
-    """Return `perplexity` of hard codes (total, groups): float32 (groups,), from 1 (a single code) to `num_codes`."""
-    groups = codes.shape[1]
-    rows = codes + num_codes * torch.arange(groups, device=codes.device)
-    counts = torch.bincount(rows.flatten(), minlength=groups * num_codes)
-    return _exp_entropy(counts.view(groups, num_codes).float() / max(len(codes), 1))
+def code_perplexity(codes: Tensor, codebook_size: int) -> Tensor:
+    """Return `perplexity` of codes (total, num_codebooks): float32 (num_codebooks,), from 1 to `codebook_size`."""
+    num_codebooks = codes.shape[1]
+    rows = codes + codebook_size * torch.arange(num_codebooks, device=codes.device)
+    counts = torch.bincount(rows.flatten(), minlength=num_codebooks * codebook_size)
+    return _exp_entropy(counts.view(num_codebooks, codebook_size).float() / max(len(codes), 1))
 
 
 def diversity(probabilities: Tensor) -> Tensor:
-    """The share of the codes that lie idle, 0 where all are used alike: `(GV - sum of perplexities) / GV`.
+    """The share of the codes that are not in use, 0 where all are used alike: `(GV - sum of perplexities) / GV`.
 
     Source: the diversity loss of wav2vec 2.0 (arXiv 2006.11477, equation 4) as fairseq computes it.
     """
-    _, groups, codes = probabilities.shape
-    return 1 - perplexity(probabilities).sum() / (groups * codes)
+    _, num_codebooks, codebook_size = probabilities.shape
+    return 1 - perplexity(probabilities).sum() / (num_codebooks * codebook_size)
 
 
 def _exp_entropy(shares: Tensor) -> Tensor:

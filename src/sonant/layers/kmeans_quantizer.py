@@ -17,7 +17,7 @@ class Clustered:
 
     Attributes:
         values: (total, dim), the nearest code vector of each group, joined.
-        codes: int64 (total, groups), its number.
+        codes: int64 (total, num_codebooks), its number.
         codebook_loss: scalar, mean square of code vector less frame; its gradient moves the codebook alone.
         commitment_loss: scalar, the same number; its gradient moves the frames alone.
     """
@@ -36,23 +36,26 @@ class KMeansQuantizer(nn.Module):
 
     Args:
         dim: width of the frames and of the result.
-        groups, codes: how many groups, and code vectors for each.
-        shared_codebook: one codebook for all groups (`combine_groups`).
+        num_codebooks, codebook_size: how many, and code vectors in each.
+        shared_codebook: one set of code vectors for all codebooks (`combine_groups`).
 
     Attributes:
-        codebook: (codes, 1, dim / groups) where shared, else (codes, groups, dim / groups).
+        codebook: (codebook_size, 1, dim / num_codebooks) where shared, else (codebook_size, num_codebooks,
+            dim / num_codebooks).
 
     Source: vq-wav2vec (arXiv 1910.05453, section 3.2); fairseq `modules/kmeans_vector_quantizer.py`.
     """
 
-    def __init__(self, dim: int, *, groups: int, codes: int, shared_codebook: bool = False) -> None:
+    def __init__(self, dim: int, *, num_codebooks: int, codebook_size: int, shared_codebook: bool = False) -> None:
         super().__init__()
-        if dim % groups:
-            raise ConfigurationError(f"dim={dim} cannot be divided among {groups} groups; choose a multiple.")
-        self.groups, self.codes, self.shared_codebook = groups, codes, shared_codebook
-        self.projection = nn.Conv1d(dim, dim, 1, groups=groups, bias=False)
-        self.norm = ClipGroupNorm(dim, groups=groups)
-        self.codebook = nn.Parameter(0.01 * torch.randn(codes, 1 if shared_codebook else groups, dim // groups))
+        if dim % num_codebooks:
+            raise ConfigurationError(f"dim={dim} cannot be divided among {num_codebooks} codebooks; choose a multiple.")
+        self.num_codebooks, self.codebook_size, self.shared_codebook = num_codebooks, codebook_size, shared_codebook
+        self.projection = nn.Conv1d(dim, dim, 1, groups=num_codebooks, bias=False)
+        self.norm = ClipGroupNorm(dim, groups=num_codebooks)
+        self.codebook = nn.Parameter(
+            0.01 * torch.randn(codebook_size, 1 if shared_codebook else num_codebooks, dim // num_codebooks)
+        )
 
     def forward(self, features: Packed) -> Clustered:
         """Quantize frames (total, dim)."""
@@ -72,31 +75,37 @@ class KMeansQuantizer(nn.Module):
     def start_from(self, features: Packed) -> None:
         """Set the code vectors to what becomes of frames (total, dim), drawn at random, all different ones if possible.
 
-        A shared codebook takes its vectors from all groups.
+        A shared codebook takes its vectors from the channels of all of them.
         """
-        rows = self._frames(features).unflatten(1, (self.groups, -1))  # (total, groups, dim / groups)
+        rows = self._frames(features).unflatten(
+            1, (self.num_codebooks, -1)
+        )  # (total, num_codebooks, dim / num_codebooks)
         if self.shared_codebook:
             rows = rows.flatten(0, 1)[:, None]
-        order = torch.cat([torch.randperm(len(rows)) for _ in range(-(-self.codes // len(rows)))])
-        self.codebook.copy_(rows[order[: self.codes].to(rows.device)])
+        order = torch.cat([torch.randperm(len(rows)) for _ in range(-(-self.codebook_size // len(rows)))])
+        self.codebook.copy_(rows[order[: self.codebook_size].to(rows.device)])
 
     def _frames(self, features: Packed) -> Tensor:
         """Projected and normalized, float32 at least: what is compared with the code vectors, (total, dim)."""
-        maps = self.projection.weight.unflatten(0, (self.groups, -1))[..., 0]  # (groups, dim / groups, dim / groups)
-        projected = torch.einsum("tgi,goi->tgo", features.values.unflatten(1, (self.groups, -1)), maps)
+        maps = self.projection.weight.unflatten(0, (self.num_codebooks, -1))[
+            ..., 0
+        ]  # (num_codebooks, dim / num_codebooks, dim / num_codebooks)
+        projected = torch.einsum("tgi,goi->tgo", features.values.unflatten(1, (self.num_codebooks, -1)), maps)
         normed = self.norm(features.with_values(projected.flatten(1)))
         return normed.to(torch.promote_types(normed.dtype, torch.float32))
 
     def vectors(self, codes: Tensor) -> Tensor:
-        """The code vectors of codes (total, groups), joined: (total, dim)."""
+        """The code vectors of codes (total, num_codebooks), joined: (total, dim)."""
         width = self.codebook.shape[1]
         rows = codes if self.shared_codebook else codes * width + torch.arange(width, device=codes.device)
         return F.embedding(rows, self.codebook.flatten(0, 1)).flatten(1)
 
     @torch.no_grad()
     def _nearest(self, frames: Tensor) -> Tensor:
-        """Return the nearest codes of normalized frames (total, dim): int64 (total, groups)."""
-        codebooks = self.codebook.to(frames.dtype).transpose(0, 1).expand(self.groups, -1, -1)  # (groups, codes, width)
+        """Return the nearest codes of normalized frames (total, dim): int64 (total, num_codebooks)."""
+        codebooks = (
+            self.codebook.to(frames.dtype).transpose(0, 1).expand(self.num_codebooks, -1, -1)
+        )  # (num_codebooks, codebook_size, width)
         with torch.autocast(frames.device.type, enabled=False):
-            products = torch.einsum("tgi,gvi->tgv", frames.unflatten(1, (self.groups, -1)), codebooks)
+            products = torch.einsum("tgi,gvi->tgv", frames.unflatten(1, (self.num_codebooks, -1)), codebooks)
         return (codebooks.square().sum(-1) - 2 * products).argmin(-1)

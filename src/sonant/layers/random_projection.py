@@ -14,13 +14,13 @@ class RandomProjectionQuantizer(nn.Module):
 
     Args:
         input_dim: width of the rows.
-        codes, code_dim: how many codes a codebook has, and their width.
-        codebooks: each with a projection of its own.
+        codebook_size, code_dim: how many codes a codebook has, and their width.
+        num_codebooks: each with a projection of its own.
         seed: of projections and codes, which are nothing but drawn.
 
     Attributes:
-        projection: (codebooks, input_dim, code_dim), Xavier-uniform; a buffer.
-        codebook: (codebooks, codes, code_dim), standard normal, then scaled to length one; a buffer.
+        projection: (num_codebooks, input_dim, code_dim), Xavier-uniform; a buffer.
+        codebook: (num_codebooks, codebook_size, code_dim), standard normal, then scaled to length one; a buffer.
 
     Source: BEST-RQ (arXiv 2202.01855, section 3.1); several codebooks: USM (arXiv 2303.01037).
     """
@@ -29,22 +29,22 @@ class RandomProjectionQuantizer(nn.Module):
     codebook: Tensor
 
     def __init__(
-        self, input_dim: int, *, codes: int = 8192, code_dim: int = 16, codebooks: int = 1, seed: int = 0
+        self, input_dim: int, *, codebook_size: int = 8192, code_dim: int = 16, num_codebooks: int = 1, seed: int = 0
     ) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         limit = math.sqrt(6 / (input_dim + code_dim))
-        projection = (2 * torch.rand(codebooks, input_dim, code_dim, generator=generator) - 1) * limit
-        codebook = F.normalize(torch.randn(codebooks, codes, code_dim, generator=generator), dim=-1)
+        projection = (2 * torch.rand(num_codebooks, input_dim, code_dim, generator=generator) - 1) * limit
+        codebook = F.normalize(torch.randn(num_codebooks, codebook_size, code_dim, generator=generator), dim=-1)
         self.register_buffer("projection", projection)
         self.register_buffer("codebook", codebook)
 
     @torch.no_grad()
     def forward(self, features: Tensor) -> Tensor:
-        """Rows (total, input_dim) to int64 (total, codebooks); float32 whatever the rows are."""
+        """Rows (total, input_dim) to int64 (total, num_codebooks); float32 whatever the rows are."""
         with torch.autocast(features.device.type, enabled=False):
             labels = [
                 (F.normalize(chunk @ self.projection, dim=-1) @ self.codebook.transpose(1, 2)).argmax(-1)
                 for chunk in features.to(self.projection.dtype).split(CHUNK_ROWS)
-            ]  # (codebooks, rows) each
+            ]  # (num_codebooks, rows) each
         return torch.cat(labels, dim=1).T

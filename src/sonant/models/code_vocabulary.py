@@ -21,31 +21,31 @@ class CodeVocabulary(nn.Module):
     with symbols that never occur.
 
     Buffers:
-        codes: int64 (tokens, groups), the codes of each token; -1 for `SPECIALS` and whatever else is no code.
+        codes: int64 (tokens, num_codebooks), the codes of each token; -1 for `SPECIALS` and whatever else is no code.
 
     Args:
         size: number of tokens.
-        groups: codes a frame.
-        num_codes: number of codes in a group.
+        num_codebooks: codes a frame.
+        codebook_size: codes in each codebook.
     """
 
     codes: Tensor
 
-    def __init__(self, size: int, groups: int, num_codes: int) -> None:
+    def __init__(self, size: int, num_codebooks: int, codebook_size: int) -> None:
         super().__init__()
-        self.num_codes = num_codes
-        self.register_buffer("codes", torch.full((size, groups), -1))
+        self.codebook_size = codebook_size
+        self.register_buffer("codes", torch.full((size, num_codebooks), -1))
 
     def __len__(self) -> int:
         return self.codes.shape[0]
 
     def tokens(self, codes: Tensor) -> Tensor:
-        """The token of each row of codes (total, groups): int64 (total,); "<unk>" for codes never seen."""
-        return self.tokens_of(group_numbers(codes, self.num_codes))
+        """The token of each row of codes (total, num_codebooks): int64 (total,); "<unk>" for codes never seen."""
+        return self.tokens_of(group_numbers(codes, self.codebook_size))
 
     def tokens_of(self, numbers: Tensor) -> Tensor:
         """Return the same as `tokens`, for groups of codes given as `group_numbers` (total,)."""
-        known, order = group_numbers(self.codes, self.num_codes).sort()
+        known, order = group_numbers(self.codes, self.codebook_size).sort()
         place = torch.searchsorted(known, numbers).clamp(max=len(known) - 1)
         return torch.where(known[place] == numbers, order[place], SPECIALS.index(UNKNOWN))
 
@@ -68,8 +68,8 @@ class CodeVocabulary(nn.Module):
         ]
 
 
-def codes_of_symbols(symbols: Iterable[str], groups: int, num_codes: int) -> Tensor:
-    """The codes of tokens given as text: int64 (tokens, groups), -1 where a symbol is no group of codes.
+def codes_of_symbols(symbols: Iterable[str], num_codebooks: int, codebook_size: int) -> Tensor:
+    """The codes of tokens given as text: int64 (tokens, num_codebooks), -1 where a symbol is no group of codes.
 
     Raises:
         ConfigurationError: a symbol joins another number of codes, or has one that there is not.
@@ -78,24 +78,24 @@ def codes_of_symbols(symbols: Iterable[str], groups: int, num_codes: int) -> Ten
     for symbol in symbols:
         parts = symbol.split("-")
         if not all(part.isdecimal() for part in parts):
-            rows.append([-1] * groups)
-        elif len(parts) == groups and max(map(int, parts)) < num_codes:
+            rows.append([-1] * num_codebooks)
+        elif len(parts) == num_codebooks and max(map(int, parts)) < codebook_size:
             rows.append([int(part) for part in parts])
         else:
             raise ConfigurationError(
-                f"The dictionary has the symbol {symbol!r}, and the quantizer has {groups} groups of {num_codes} "
-                "codes. The dictionary belongs to another quantizer."
+                f"The dictionary has the symbol {symbol!r}, and the quantizer has {num_codebooks} codebooks of "
+                f"{codebook_size} codes. The dictionary belongs to another quantizer."
             )
     return torch.tensor(rows)
 
 
-def group_numbers(codes: Tensor, num_codes: int) -> Tensor:
-    """Return each row of codes (total, groups) as one int64 number (total,), codes as digits; negative for -1s."""
-    powers = num_codes ** torch.arange(codes.shape[1] - 1, -1, -1, device=codes.device)
+def group_numbers(codes: Tensor, codebook_size: int) -> Tensor:
+    """Return each row of codes (total, num_codebooks) as one int64 (total,), codes as digits; -1s give less than 0."""
+    powers = codebook_size ** torch.arange(codes.shape[1] - 1, -1, -1, device=codes.device)
     return (codes * powers).sum(1)
 
 
-def codes_of_numbers(numbers: Tensor, num_codes: int, groups: int) -> Tensor:
-    """Return the codes that `group_numbers` made these numbers from: int64 (total, groups)."""
-    powers = num_codes ** torch.arange(groups - 1, -1, -1, device=numbers.device)
-    return numbers[:, None] // powers % num_codes
+def codes_of_numbers(numbers: Tensor, codebook_size: int, num_codebooks: int) -> Tensor:
+    """Return the codes that `group_numbers` made these numbers from: int64 (total, num_codebooks)."""
+    powers = codebook_size ** torch.arange(num_codebooks - 1, -1, -1, device=numbers.device)
+    return numbers[:, None] // powers % codebook_size

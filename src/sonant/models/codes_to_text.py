@@ -27,14 +27,14 @@ class CodesToTextConfig:
 
     Attributes:
         code_vocabulary_size: groups of codes that the corpus held, and four specials.
-        groups, num_codes: of the vq-wav2vec.
+        num_codebooks, codebook_size: of the vq-wav2vec.
         text_vocabulary_size: subwords and four specials.
         share_output: whether the decoder's embeddings are its output layer too.
     """
 
     code_vocabulary_size: int = 23_004
-    groups: int = 2
-    num_codes: int = 320
+    num_codebooks: int = 2
+    codebook_size: int = 320
     text_vocabulary_size: int = 4_004
     dim: int = 1024  # encoder_embed_dim, decoder_embed_dim
     num_encoder_layers: int = 6
@@ -76,7 +76,7 @@ class CodesToText(nn.Module):
                 c.dim, own, memory, feed_forward(c, c.activation), pre_norm=c.pre_norm, dropout=c.dropout
             )
 
-        self.vocabulary = CodeVocabulary(c.code_vocabulary_size, c.groups, c.num_codes)
+        self.vocabulary = CodeVocabulary(c.code_vocabulary_size, c.num_codebooks, c.codebook_size)
         self.code_embedding = nn.Embedding(c.code_vocabulary_size, c.dim)
         self.text_embedding = nn.Embedding(c.text_vocabulary_size, c.dim)
         self.positions = SinusoidalPositions(c.dim)
@@ -114,7 +114,7 @@ class CodesToText(nn.Module):
         return math.sqrt(self.config.dim)
 
     def read(self, codes: Packed) -> Packed:
-        """Codes (total_frames, groups) to the memory that the decoder attends to (total_frames + clips, dim)."""
+        """Codes (total_frames, num_codebooks) to the memory that the decoder attends to (total_frames + clips, dim)."""
         tokens = with_end(codes.with_values(self.vocabulary.tokens(codes.values)))
         embedded = tokens.with_values(self.code_embedding(tokens.values) * self.scale)
         _, memory = self.encoder(embedded, (), last=True)
@@ -125,7 +125,7 @@ class CodesToText(nn.Module):
         """Predict the next subword after "</s>" and after each subword of a known text (teacher forcing).
 
         Args:
-            codes: int64 (total_frames, groups).
+            codes: int64 (total_frames, num_codebooks).
             text: int64 (total_subwords,), the subwords of each clip, without "</s>".
 
         Returns:

@@ -108,7 +108,7 @@ class DiscreteBERT(Backbone):
         self.config = config
         c = config
         self.tokenizer = VQWav2Vec(c.tokenizer).requires_grad_(False)
-        self.vocabulary = CodeVocabulary(c.vocabulary_size, c.tokenizer.groups, c.tokenizer.codes)
+        self.vocabulary = CodeVocabulary(c.vocabulary_size, c.tokenizer.num_codebooks, c.tokenizer.codebook_size)
         self.embedding = nn.Embedding(c.vocabulary_size, c.dim)
         nn.init.normal_(self.embedding.weight, std=0.02)
         self.encoder = transformer_encoder(c, LearnedPositions(c.max_positions, c.dim))
@@ -130,7 +130,7 @@ class DiscreteBERT(Backbone):
         return self.tokenizer.clip_statistics()
 
     def codes(self, speech: Packed, *, statistics: RecordingStatistics | None = None) -> Packed:
-        """Map waveforms (total_samples,) to the codes of each frame, int64 (total_frames, groups).
+        """Map waveforms (total_samples,) to the codes of each frame, int64 (total_frames, num_codebooks).
 
         Always in the precision of the weights: rounding would change codes, not only their last digits.
         """
@@ -207,7 +207,7 @@ def on_tokenizer(config: DiscreteBERTConfig, tokenizer: VQWav2Vec, codes: Tensor
     Args:
         config: its sizes; those of the tokenizer and the vocabulary are filled in.
         tokenizer: its weights are copied.
-        codes: int64 (words, groups), the codes that get a token each.
+        codes: int64 (words, num_codebooks), the codes that get a token each.
     """
     size = len(SPECIALS) + len(codes) + 1
     model = DiscreteBERT(replace(config, tokenizer=tokenizer.config, vocabulary_size=size))

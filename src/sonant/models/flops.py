@@ -117,9 +117,9 @@ def _quantizer(config: VQWav2VecConfig, frames: int) -> int:
     """Count the operations from frames to codes, whose vectors are then looked up."""
     c = config
     if c.quantizer == "kmeans":  # a map within each group, then the distance to every code
-        width = c.dim // c.groups
-        return c.groups * (linear_flops(frames, width, width) + linear_flops(frames, width, c.codes))
-    widths = [c.dim, *[c.dim * c.projection_factor] * (c.projection_depth - 1), c.groups * c.codes]
+        width = c.dim // c.num_codebooks
+        return c.num_codebooks * (linear_flops(frames, width, width) + linear_flops(frames, width, c.codebook_size))
+    widths = [c.dim, *[c.dim * c.projection_factor] * (c.projection_depth - 1), c.num_codebooks * c.codebook_size]
     return sum(linear_flops(frames, before, after) for before, after in pairwise(widths))
 
 

@@ -1,24 +1,36 @@
 """A fingerprint that tells one model from another."""
 
 import hashlib
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 import torch
 
 from sonant.models import Backbone
+from sonant.renamed_settings import earliest_name
 
 
 def fingerprint(model: Backbone) -> str:
     """A short hash of a model's weights and configuration: two models with the same one give the same features.
 
-    Settings that have their default are left out, so that one which a later version adds changes no hash.
+    Settings that have their default are left out, so that one which a later version adds changes no hash; those that
+    were renamed count under their first names.
     """
     digest = hashlib.sha256()
     for setting in fields(model.config):
         value = getattr(model.config, setting.name)
         if value != setting.default:
-            digest.update(f"{setting.name}={value!r}".encode())
+            digest.update(_text(type(model.config), setting.name, value).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def _text(config: type, name: str, value: Any) -> str:
+    """Return a setting as text, configurations inside as their `repr` was when they were first written."""
+    text = repr(value)
+    if is_dataclass(value):
+        inside = (_text(type(value), each.name, getattr(value, each.name)) for each in fields(value))
+        text = f"{type(value).__name__}({', '.join(inside)})"
+    return f"{earliest_name(config.__name__, name)}={text}"

@@ -54,7 +54,7 @@ def wav2vec_parts(config: WaveformConvNetConfig) -> Parts:
 def vq_wav2vec_parts(config: VQWav2VecConfig) -> Parts:
     """The parts of a vq-wav2vec."""
     parts = wav2vec_parts(config)
-    quantizer = f"{config.quantizer}, {config.groups} groups of {config.codes} codes"
+    quantizer = f"{config.quantizer}, {config.num_codebooks} codebooks of {config.codebook_size} codes"
     return {"extractor": parts["extractor"], "quantizer": quantizer, "context": parts["context"]}
 
 

@@ -1,7 +1,7 @@
 """vq-wav2vec (arXiv 1910.05453): a wav2vec whose frames pass through a quantizer, so that speech becomes codes.
 
 Hidden state 0 is the quantized frames, the input of the context network; state i the output of its layer i; `last` is
-the last of them. `codes` gives the numbers of the code vectors, 100 times a second, one for each group.
+the last of them. `codes` gives the numbers of the code vectors, 100 times a second, one of each codebook.
 """
 
 from dataclasses import dataclass
@@ -33,16 +33,18 @@ class VQWav2VecConfig(WaveformConvNetConfig):
     skip_connections: bool = True
     activation: Activation = "gelu"
     quantizer: Literal["gumbel", "kmeans"] = "gumbel"  # vq_type
-    groups: int = 2  # vq_groups
-    codes: int = 320  # vq_vars
+    num_codebooks: int = 2  # vq_groups
+    codebook_size: int = 320  # vq_vars
     shared_codebook: bool = True  # combine_groups
     projection_depth: int = 2  # vq_depth; of the Gumbel quantizer
     projection_factor: int = 2  # width of its inner layer over dim
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.dim % self.groups:
-            raise ConfigurationError(f"conv_channels[-1]={self.dim} cannot be divided by groups={self.groups}.")
+        if self.dim % self.num_codebooks:
+            raise ConfigurationError(
+                f"conv_channels[-1]={self.dim} cannot be divided by num_codebooks={self.num_codebooks}."
+            )
 
 
 GUMBEL = VQWav2VecConfig()
@@ -57,7 +59,7 @@ TINY = VQWav2VecConfig(
     log_compression=True,
     activation="relu",
     quantizer="kmeans",
-    codes=64,
+    codebook_size=64,
     shared_codebook=False,
 )
 
@@ -76,8 +78,8 @@ class VQWav2Vec(WaveformConvNet):
                 self.quantizer = GumbelQuantizer(
                     c.dim,
                     c.dim,
-                    groups=c.groups,
-                    codes=c.codes,
+                    num_codebooks=c.num_codebooks,
+                    codebook_size=c.codebook_size,
                     shared_codebook=c.shared_codebook,
                     projection_depth=c.projection_depth,
                     projection_factor=c.projection_factor,
@@ -85,7 +87,10 @@ class VQWav2Vec(WaveformConvNet):
                 )
             case "kmeans":
                 self.quantizer = KMeansQuantizer(
-                    c.dim, groups=c.groups, codes=c.codes, shared_codebook=c.shared_codebook
+                    c.dim,
+                    num_codebooks=c.num_codebooks,
+                    codebook_size=c.codebook_size,
+                    shared_codebook=c.shared_codebook,
                 )
 
     def quantize(self, features: Packed, *, noise: torch.Tensor | None = None) -> Quantized | Clustered:
@@ -99,6 +104,6 @@ class VQWav2Vec(WaveformConvNet):
         return features.with_values(self.quantize(features).values)
 
     def codes(self, speech: Packed, *, statistics: RecordingStatistics | None = None) -> Packed:
-        """Map waveforms (total_samples,) to the codes of their frames, int64 (total_frames, groups)."""
+        """Map waveforms (total_samples,) to the codes of their frames, int64 (total_frames, num_codebooks)."""
         features = self.features(speech, statistics=statistics)
         return features.with_values(self.quantize(features).codes)

@@ -1,7 +1,7 @@
 """Objectives that need no labels, and the targets they predict."""
 
 from sonant.pretraining.batches import Batching, SpeechBatch, SpeechBatches
-from sonant.pretraining.future_contrast import FutureContrast, FutureContrastConfig
+from sonant.pretraining.cpc import CPC, CPCConfig
 from sonant.pretraining.kmeans import KMeans, fit_kmeans
 from sonant.pretraining.masked_contrast import MaskedContrast, MaskedContrastConfig
 from sonant.pretraining.masked_prediction import MaskedPrediction, MaskedPredictionConfig
@@ -12,9 +12,9 @@ from sonant.pretraining.targets import LayerTargets, MFCCTargets, Targets, make_
 from sonant.pretraining.w2v_bert import W2vBERTObjective, W2vBERTObjectiveConfig
 
 __all__ = [
+    "CPC",
     "Batching",
-    "FutureContrast",
-    "FutureContrastConfig",
+    "CPCConfig",
     "KMeans",
     "LayerTargets",
     "MFCCTargets",

@@ -91,7 +91,7 @@ class SpeechBatches:
         masking: the choice of the spans to mask; None masks nothing.
         mixing: the sounds that are mixed in; None mixes nothing.
         labels: of every frame of every recording; None: the batches have no targets.
-        noises, rooms: for mixing and reverberation that ask for them.
+        noises, impulse_responses: for mixing and reverberation that ask for them.
         seed: of the order and the augmentation.
         rank, world: number of this process, and of all that train together; they get disjoint batches.
     """
@@ -106,14 +106,14 @@ class SpeechBatches:
         mixing: Mixing | None = None,
         labels: LabelStore | None = None,
         noises: Sequence[Waveform] = (),
-        rooms: Sequence[Waveform] = (),
+        impulse_responses: Sequence[Waveform] = (),
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
     ) -> None:
         if labels is not None and len(labels) != len(waveforms):
             raise ConfigurationError(f"There are labels for {len(labels)} recordings, but {len(waveforms)} waveforms.")
-        if batching.reverb_probability > 0 and not rooms:
+        if batching.reverb_probability > 0 and not impulse_responses:
             raise ConfigurationError("reverb_probability is above 0, but no impulse responses were given.")
         if not 0 <= rank < world:
             raise ConfigurationError(f"rank={rank} and world={world} were given; expected 0 <= rank < world.")
@@ -125,7 +125,7 @@ class SpeechBatches:
             min_length=round(batching.min_seconds * rate),
             seed=seed,
         )
-        self.waveforms, self.labels, self.noises, self.rooms = waveforms, labels, noises, rooms
+        self.waveforms, self.labels, self.noises, self.impulse_responses = waveforms, labels, noises, impulse_responses
         self.batching, self.masking, self.mixing, self.seed = batching, masking, mixing, seed
         self.rank, self.world = rank, world
         self.stride, self.receptive_field = backbone.stride, backbone.receptive_field
@@ -144,7 +144,7 @@ class SpeechBatches:
             first = int(rng.integers((int(self.waveforms.lengths[member]) - length) // self.stride + 1))
             crop = self.waveforms.crop(member, first * self.stride, length)
             if rng.random() < self.batching.reverb_probability:
-                crop = reverberate(crop, self.rooms[int(rng.integers(len(self.rooms)))])
+                crop = reverberate(crop, self.impulse_responses[int(rng.integers(len(self.impulse_responses)))])
             crops.append(crop)
             if self.labels is not None:
                 targets.append(self.labels[member][first : first + frames])

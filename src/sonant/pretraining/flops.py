@@ -4,15 +4,13 @@ from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.models import BackboneConfig, DiscreteBERTConfig, W2vBERT2Config, WaveformTransformerConfig
 from sonant.models.flops import linear_flops
-from sonant.pretraining.future_contrast import FutureContrastConfig
+from sonant.pretraining.cpc import CPCConfig
 from sonant.pretraining.masked_contrast import MaskedContrastConfig
 from sonant.pretraining.masked_prediction import MaskedPredictionConfig
 from sonant.pretraining.masked_tokens import MaskedTokensConfig
 from sonant.pretraining.w2v_bert import W2vBERTObjectiveConfig
 
-Objective = (
-    MaskedPredictionConfig | MaskedContrastConfig | FutureContrastConfig | MaskedTokensConfig | W2vBERTObjectiveConfig
-)
+Objective = MaskedPredictionConfig | MaskedContrastConfig | CPCConfig | MaskedTokensConfig | W2vBERTObjectiveConfig
 
 
 def objective_flops(objective: Objective, model: BackboneConfig, frames: int, masked: int) -> int:
@@ -31,7 +29,7 @@ def objective_flops(objective: Objective, model: BackboneConfig, frames: int, ma
             )
         case MaskedContrastConfig() as o, WaveformTransformerConfig():
             return _contrast(o, masked, model.conv_channels[-1], model.dim)
-        case FutureContrastConfig() as o, _:
+        case CPCConfig() as o, _:
             maps = linear_flops(frames, model.dim, o.steps * model.dim)
             return maps + linear_flops(frames * o.steps, model.dim, 1 + o.num_negatives)
         case MaskedTokensConfig(), DiscreteBERTConfig():
@@ -40,11 +38,11 @@ def objective_flops(objective: Objective, model: BackboneConfig, frames: int, ma
             width = model.num_bins * model.stack
             flops = _contrast(o, masked, width, model.dim)
             if o.code_weight:
-                flops += linear_flops(masked, model.dim, o.groups * o.codes)
+                flops += linear_flops(masked, model.dim, o.num_codebooks * o.codebook_size)
             if o.label_weight:
-                flops += linear_flops(masked, model.dim, o.label_codebooks * o.label_codes)
-                flops += linear_flops(masked, width, o.label_codebooks * o.label_dim)
-                flops += linear_flops(masked * o.label_codebooks, o.label_dim, o.label_codes)
+                flops += linear_flops(masked, model.dim, o.num_label_codebooks * o.label_codebook_size)
+                flops += linear_flops(masked, width, o.num_label_codebooks * o.label_dim)
+                flops += linear_flops(masked * o.num_label_codebooks, o.label_dim, o.label_codebook_size)
             return flops
     raise ConfigurationError(f"{type(objective).__name__} is no objective for a model of {type(model).__name__}.")
 
@@ -57,6 +55,8 @@ def masked_share(masking: SpanMasking | None) -> float:
 def _contrast(objective: MaskedContrastConfig | W2vBERTObjectiveConfig, masked: int, width: int, dim: int) -> int:
     """Quantize masked frames of that width, project both sides, and compare every two of the batch."""
     o = objective
-    quantizer = linear_flops(masked, width, o.groups * o.codes) + linear_flops(masked, o.codes, o.quantized_dim)
+    quantizer = linear_flops(masked, width, o.num_codebooks * o.codebook_size) + linear_flops(
+        masked, o.codebook_size, o.quantized_dim
+    )
     sides = linear_flops(masked, o.quantized_dim, o.projection_dim) + linear_flops(masked, dim, o.projection_dim)
     return quantizer + sides + linear_flops(masked, o.projection_dim, masked)

@@ -20,21 +20,21 @@ class MaskedContrastConfig:
 
     Attributes:
         masking: the choice of the frames to hide.
-        groups, codes: codebooks of the quantizer, and code vectors in each (latent_groups, latent_vars).
+        num_codebooks, codebook_size: codebooks of the quantizer, and code vectors in each (latent_groups, latent_vars).
         quantized_dim: width of the quantized frame (latent_dim).
         projection_dim: width in which frames are compared (final_dim).
         temperature: of the quantizer's Gumbel softmax (latent_temp).
         num_negatives: distractors a masked frame.
         logit_temperature: divides the cosines (logit_temp).
-        diversity_weight: of the share of idle codes.
+        diversity_weight: of the diversity loss.
         feature_penalty: weight of the mean square of the extractor's output.
         extractor_gradient: factor on the gradient that reaches the extractor (feature_grad_mult).
         feature_dropout: of the frames that are quantized (dropout_features).
     """
 
     masking: SpanMasking = SpanMasking(fraction=0.65)
-    groups: int = 2
-    codes: int = 320
+    num_codebooks: int = 2
+    codebook_size: int = 320
     quantized_dim: int = 256
     projection_dim: int = 256
     temperature: Temperature = Temperature()
@@ -79,7 +79,7 @@ class MaskedContrast(nn.Module):
             output[scored], self.feature_dropout(normed.values[scored]), lengths, noise=noise, negatives=negatives
         )
         penalty = features.values.float().square().mean()
-        extra = config.diversity_weight * contrasted.idle + config.feature_penalty * penalty
+        extra = config.diversity_weight * contrasted.diversity + config.feature_penalty * penalty
         metrics = {**contrasted.metrics, "feature_penalty": (penalty.item(), 1)}
         return Loss(contrasted.loss + count * extra, count, metrics)
 

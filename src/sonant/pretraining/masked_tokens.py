@@ -190,7 +190,7 @@ class Codes:
 
     Attributes:
         store: for each frame of each recording its codes as one number (`group_numbers`).
-        words: int64 (words, groups), the groups of codes that occur, the most frequent first.
+        words: int64 (words, num_codebooks), the groups of codes that occur, the most frequent first.
     """
 
     store: LabelStore
@@ -207,7 +207,7 @@ def make_codes(
     speech and tokenizer (`settings.json`); ConfigurationError is raised if not.
     """
     folder = Path(folder)
-    groups, num_codes = tokenizer.config.groups, tokenizer.config.codes
+    num_codebooks, codebook_size = tokenizer.config.num_codebooks, tokenizer.config.codebook_size
     made_of = {"speech": waveforms.fingerprint, "tokenizer": fingerprint(tokenizer)}
     is_there = (folder / "lengths.npy").exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -215,33 +215,34 @@ def make_codes(
     if not is_there:
         (folder / DICTIONARY).unlink(missing_ok=True)  # of other codes
         numbers = (
-            group_numbers(codes, num_codes).cpu().numpy() for codes in _codes_of(waveforms, tokenizer.to(device).eval())
+            group_numbers(codes, codebook_size).cpu().numpy()
+            for codes in _codes_of(waveforms, tokenizer.to(device).eval())
         )
-        LabelStore.write(folder, numbers, num_labels=num_codes**groups)
+        LabelStore.write(folder, numbers, num_labels=codebook_size**num_codebooks)
     store = LabelStore(folder)
     if not (folder / DICTIONARY).exists():
-        _write_dictionary(folder / DICTIONARY, store, num_codes, groups)
+        _write_dictionary(folder / DICTIONARY, store, codebook_size, num_codebooks)
     symbols = [line.split()[0] for line in (folder / DICTIONARY).read_text(encoding="utf-8").splitlines()]
-    return Codes(store, codes_of_symbols(symbols, groups, num_codes))
+    return Codes(store, codes_of_symbols(symbols, num_codebooks, codebook_size))
 
 
 def _codes_of(waveforms: WaveformStore, tokenizer: VQWav2Vec) -> Iterator[Tensor]:
-    """The codes of each recording, (frames, groups); none where it is shorter than a frame."""
+    """The codes of each recording, (frames, num_codebooks); none where it is shorter than a frame."""
     device = next(tokenizer.parameters()).device
     for number in tqdm(range(len(waveforms)), "codes", unit="clip", disable=None):
         clip = torch.from_numpy(waveforms[number])
         if tokenizer.num_frames(len(clip)) == 0:
-            yield torch.zeros(0, tokenizer.config.groups, dtype=torch.int64)
+            yield torch.zeros(0, tokenizer.config.num_codebooks, dtype=torch.int64)
             continue
         speech = Packed.pack([clip.to(device)])
         with torch.inference_mode():
             yield tokenizer.codes(speech).values
 
 
-def _write_dictionary(path: Path, store: LabelStore, num_codes: int, groups: int) -> None:
+def _write_dictionary(path: Path, store: LabelStore, codebook_size: int, num_codebooks: int) -> None:
     numbers, counts = np.unique(store.all(), return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    codes = codes_of_numbers(torch.from_numpy(numbers[order].astype(np.int64)), num_codes, groups).tolist()
+    codes = codes_of_numbers(torch.from_numpy(numbers[order].astype(np.int64)), codebook_size, num_codebooks).tolist()
     lines = [f"{'-'.join(map(str, row))} {count}\n" for row, count in zip(codes, counts[order].tolist(), strict=True)]
     with atomic(path) as draft:
         draft.write_text("".join(lines), encoding="utf-8")

@@ -29,10 +29,10 @@ class ContrastSettings(Protocol):
     """The settings of a contrast, as every objective with one declares them."""
 
     @property
-    def groups(self) -> int: ...
+    def num_codebooks(self) -> int: ...
 
     @property
-    def codes(self) -> int: ...
+    def codebook_size(self) -> int: ...
 
     @property
     def quantized_dim(self) -> int: ...
@@ -56,13 +56,13 @@ class Contrasted:
 
     Attributes:
         loss: cross-entropy, summed over the rows.
-        idle: the share of codes that are not used, the term that `diversity_weight` weights.
-        likeliest: int64 (rows, groups), the codes that the quantizer would choose without noise.
+        diversity: the diversity loss, the share of codes that are not in use, which `diversity_weight` weights.
+        likeliest: int64 (rows, num_codebooks), the codes that the quantizer would choose without noise.
         metrics: for the log.
     """
 
     loss: Tensor
-    idle: Tensor
+    diversity: Tensor
     likeliest: Tensor
     metrics: dict[str, tuple[float, float]]
 
@@ -79,8 +79,8 @@ class QuantizedContrast(nn.Module):
         self.quantizer = GumbelQuantizer(
             input_dim,
             settings.quantized_dim,
-            groups=settings.groups,
-            codes=settings.codes,
+            num_codebooks=settings.num_codebooks,
+            codebook_size=settings.codebook_size,
             temperature=settings.temperature.start,
         )
         # fairseq draws the code vectors from [0, 1): all targets start close together, which a short run cannot afford.
@@ -107,7 +107,7 @@ class QuantizedContrast(nn.Module):
             context: (rows, context_dim).
             frames: (rows, input_dim), what is quantized.
             lengths: int64 (clips,) on the CPU; rows of each clip, none of which has a single one.
-            noise: Gumbel samples of the quantizer, (rows * groups, codes); None draws them.
+            noise: Gumbel samples of the quantizer, (rows * num_codebooks, codebook_size); None draws them.
             negatives: int64 (rows, num_negatives), numbers of rows; None draws them.
         """
         quantized = self.quantizer(frames, noise=noise)
@@ -122,34 +122,36 @@ class QuantizedContrast(nn.Module):
         )
         count = len(logits)
         loss = F.cross_entropy(logits, negatives.new_zeros(count), reduction="sum")
-        idle = diversity(quantized.probabilities)
+        unused = diversity(quantized.probabilities)
         likeliest = quantized.probabilities.argmax(-1)
         with torch.no_grad():
             correct = (logits[:, 0] > logits[:, 1:].amax(1)).sum()
-            in_use = code_perplexity(likeliest, self.settings.codes).sum()  # with noise it would hide a collapse
+            in_use = code_perplexity(
+                likeliest, self.settings.codebook_size
+            ).sum()  # with noise it would hide a collapse
         metrics: dict[str, tuple[float, float]] = {
             "contrastive_loss": (loss.item(), count),
             "contrastive_accuracy": (correct.item(), count),
             "code_perplexity": (in_use.item(), 1),
             "probability_perplexity": (perplexity(quantized.probabilities).sum().item(), 1),
-            "diversity": (idle.item(), 1),
+            "diversity": (unused.item(), 1),
             "temperature": (self.quantizer.temperature, 1),
         }
-        return Contrasted(loss, idle, likeliest, metrics)
+        return Contrasted(loss, unused, likeliest, metrics)
 
     def warning(self, metrics: Mapping[str, float]) -> str | None:
         """Return a warning if the targets of the contrast have collapsed; None otherwise."""
-        groups, codes = self.settings.groups, self.settings.codes
+        num_codebooks, codebook_size = self.settings.num_codebooks, self.settings.codebook_size
         accuracy = metrics["contrastive_accuracy"]
-        in_use = f"{metrics['code_perplexity']:.1f} of {groups * codes} codes are in use"
+        in_use = f"{metrics['code_perplexity']:.1f} of {num_codebooks * codebook_size} codes are in use"
         cure = (
             "Distractors that equal the target are left out, so the loss falls while nothing is learned. Start again "
-            "with a lower peak_rate or larger batches (accumulate), a larger diversity_weight, or a lower "
+            "with a lower lr or larger batches (grad_accumulation), a larger diversity_weight, or a lower "
             "extractor_gradient."
         )
         if accuracy > 0.99 and metrics["contrastive_loss"] < 0.1:
             return f"The contrast has become trivial: accuracy {accuracy:.3f}, and {in_use}. {cure}"
-        if metrics["code_perplexity"] < max(2 * groups, 0.02 * groups * codes):
+        if metrics["code_perplexity"] < max(2 * num_codebooks, 0.02 * num_codebooks * codebook_size):
             return f"The codebook collapses: {in_use}. {cure}"
         return None
 
@@ -165,8 +167,8 @@ class QuantizedContrast(nn.Module):
         if wrong or len(tensors) != len(state):
             given, expected = ({name: tuple(t.shape) for name, t in side.items()} for side in (tensors, state))
             raise CheckpointMismatch(
-                f"The head does not fit the objective: given {given}, expected {expected}. Set groups, codes, "
-                "quantized_dim and projection_dim to those it was trained with."
+                f"The head does not fit the objective: given {given}, expected {expected}. Set num_codebooks, "
+                "codebook_size, quantized_dim and projection_dim to those it was trained with."
             )
         with torch.no_grad():
             for name, tensor in state.items():
@@ -183,7 +185,8 @@ def contrastive_logits(
     Args:
         context, targets: (rows, dim).
         negatives: int64 (rows, negatives), numbers of rows.
-        codes: int64 (rows, groups), what the targets are made from; a negative that equals the target has logit -inf.
+        codes: int64 (rows, num_codebooks), what the targets are made from; a negative that equals the target has
+            logit -inf.
 
     Returns:
         float32 (rows, 1 + negatives), the target's first.

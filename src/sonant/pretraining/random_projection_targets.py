@@ -21,14 +21,14 @@ class RandomProjectionTargets:
     softmax; here frames and labels are compared by cosine, over a temperature.
 
     Attributes:
-        num_codes, code_dim: of the codebook.
+        codebook_size, code_dim: of the codebook.
         num_bins: of the mel energies.
         seed: of projection and codebook.
 
     Source: BEST-RQ (arXiv 2202.01855).
     """
 
-    num_codes: int = 8192
+    codebook_size: int = 8192
     code_dim: int = 16
     num_bins: int = 80
     seed: int = 0
@@ -36,12 +36,12 @@ class RandomProjectionTargets:
     @property
     def num_clusters(self) -> int:
         """The number of labels."""
-        return self.num_codes
+        return self.codebook_size
 
     def labels(self, waveforms: WaveformStore, numbers: Iterable[int], device: torch.device | str) -> Iterator[Tensor]:
         """The labels of the recordings of these numbers: int64 (frames,), in that order."""
         quantizer = RandomProjectionQuantizer(
-            2 * self.num_bins, codes=self.num_codes, code_dim=self.code_dim, seed=self.seed
+            2 * self.num_bins, codebook_size=self.codebook_size, code_dim=self.code_dim, seed=self.seed
         ).to(device)
         for number in numbers:
             clip = torch.from_numpy(waveforms[number]).to(device)

@@ -33,22 +33,22 @@ class W2vBERTObjectiveConfig:
     Attributes:
         masking: the choice of the frames to hide. Published: the configuration of the 2.0 encoder in fairseq2.
         contrast_layer: hidden state that is contrasted. w2v-BERT XL: 8 of 24 blocks; that of 2.0 is not published.
-        groups, codes: codebooks of the trained quantizer, and code vectors in each. fairseq2's 2.0.
+        num_codebooks, codebook_size: codebooks of the trained quantizer, and code vectors in each. fairseq2's 2.0.
         quantized_dim, projection_dim: widths of the quantized frame, and of the contrast. fairseq2's 2.0.
         temperature: of the quantizer's Gumbel softmax. fairseq2's 2.0.
         num_negatives, logit_temperature, diversity_weight: of the contrast. fairseq2's 2.0.
         contrast_weight, code_weight: of the contrast and of the prediction of the trained quantizer's codes. w2v-BERT:
             one to one.
         label_weight: of the prediction of random-projection labels, which 2.0 added. Ours: 1; not published.
-        label_codebooks, label_codes, label_dim: random-projection codebooks, codes in each, and their width. Ours;
-            BEST-RQ's single codebook of 8192.
+        num_label_codebooks, label_codebook_size, label_dim: random-projection codebooks, codes in each, code width.
+            Ours; BEST-RQ's single codebook of 8192.
         seed: of the random projection.
     """
 
     masking: SpanMasking = SpanMasking(fraction=0.65)
     contrast_layer: int = 8
-    groups: int = 2
-    codes: int = 320
+    num_codebooks: int = 2
+    codebook_size: int = 320
     quantized_dim: int = 768
     projection_dim: int = 768
     temperature: Temperature = Temperature(start=2.0, end=0.1, decay=0.999995)
@@ -58,8 +58,8 @@ class W2vBERTObjectiveConfig:
     contrast_weight: float = 1.0
     code_weight: float = 1.0
     label_weight: float = 1.0
-    label_codebooks: int = 1
-    label_codes: int = 8192
+    num_label_codebooks: int = 1
+    label_codebook_size: int = 8192
     label_dim: int = 16
     seed: int = 0
 
@@ -85,15 +85,17 @@ class W2vBERTObjective(nn.Module):
         self.backbone, self.config = backbone, config
         width = backbone.config.num_bins * backbone.config.stack
         self.contrast = QuantizedContrast(width, backbone.dim, config)
-        self.code_head = nn.Linear(backbone.dim, config.groups * config.codes) if config.code_weight else None
+        self.code_head = (
+            nn.Linear(backbone.dim, config.num_codebooks * config.codebook_size) if config.code_weight else None
+        )
         self.label_head = self.label_quantizer = None
         if config.label_weight:
-            self.label_head = nn.Linear(backbone.dim, config.label_codebooks * config.label_codes)
+            self.label_head = nn.Linear(backbone.dim, config.num_label_codebooks * config.label_codebook_size)
             self.label_quantizer = RandomProjectionQuantizer(
                 width,
-                codes=config.label_codes,
+                codebook_size=config.label_codebook_size,
                 code_dim=config.label_dim,
-                codebooks=config.label_codebooks,
+                num_codebooks=config.num_label_codebooks,
                 seed=config.seed,
             )
 
@@ -112,7 +114,7 @@ class W2vBERTObjective(nn.Module):
         count = int(lengths.sum())
         inner, last = encoded.hidden_states[config.contrast_layer][scored], encoded.last[scored]
         contrasted = self.contrast(inner, normed.values[scored], lengths, noise=noise, negatives=negatives)
-        total = config.contrast_weight * contrasted.loss + config.diversity_weight * count * contrasted.idle
+        total = config.contrast_weight * contrasted.loss + config.diversity_weight * count * contrasted.diversity
         metrics = contrasted.metrics
         if self.code_head is not None:
             loss, more = _predicted(self.code_head(last), contrasted.likeliest, "code")

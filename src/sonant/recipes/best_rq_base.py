@@ -27,7 +27,7 @@ def recipe() -> PretrainingRun:
                     feature_penalty=0.0,  # mel energies are not learned
                 ),
                 batching=Batching(batch_seconds=87.5, max_seconds=15.625, min_seconds=2.0),
-                training=Training(steps=250_000, accumulate=32, precision="bfloat16"),
+                training=Training(steps=250_000, grad_accumulation=32, precision="bfloat16"),
             ),
         ),
     )

@@ -39,15 +39,16 @@ def check(run: PretrainingRun) -> None:
         )
     for stage in run.stages:
         expect(TRAINS[type(stage.objective)][0], backbone, TRAINS[type(stage.objective)][1])
-        if stage.mixing.probability > 0 and stage.mixing.noise_share > 0 and not run.noise:
+        if stage.mixing.probability > 0 and stage.mixing.noise_probability > 0 and not run.noise:
             raise ConfigurationError(
-                f"The stage {stage.name!r} mixes noises in (mixing.noise_share is above 0), and there are none. Name a "
-                "manifest of them: noise=PATH; or set mixing.noise_share=0."
+                f"The stage {stage.name!r} mixes noises in (mixing.noise_probability is above 0), and there are none. "
+                "Name a manifest of them: noise=PATH; or set mixing.noise_probability=0."
             )
-        if stage.batching.reverb_probability > 0 and not run.rooms:
+        if stage.batching.reverb_probability > 0 and not run.impulse_responses:
             raise ConfigurationError(
                 f"The stage {stage.name!r} reverberates (batching.reverb_probability is above 0), and there are no "
-                "impulse responses. Name a manifest of them: rooms=PATH; or set batching.reverb_probability=0."
+                "impulse responses. Name a manifest of them: impulse_responses=PATH; or set "
+                "batching.reverb_probability=0."
             )
     for stage in run.stages[1:]:
         check_targets(stage, run.model, run.model)

@@ -73,17 +73,17 @@ def count_parameters(config: BackboneConfig) -> int:
 def needs(run: PretrainingRun) -> Iterator[tuple[str, str]]:
     """Yield the inputs that a run needs before it can start: each setting, and a description of its value."""
     yield "data", "recordings: a folder with a manifest.jsonl, or a manifest"
-    if any(stage.mixing.probability > 0 and stage.mixing.noise_share > 0 for stage in run.stages):
+    if any(stage.mixing.probability > 0 and stage.mixing.noise_probability > 0 for stage in run.stages):
         yield "noise", "a manifest of noises"
     if any(stage.batching.reverb_probability > 0 for stage in run.stages):
-        yield "rooms", "a manifest of impulse responses"
+        yield "impulse_responses", "a manifest of impulse responses"
     if needs_previous(run.stages[0]):
         codes = isinstance(run.stages[0].objective, MaskedTokensConfig)
         yield "teacher", "a vq-wav2vec that makes the tokens" if codes else "the model whose layers give the targets"
 
 
 def _stage_cost(config: BackboneConfig, stage: Stage) -> StageCost:
-    batches = stage.training.accumulate * stage.training.steps
+    batches = stage.training.grad_accumulation * stage.training.steps
     seconds = stage.batching.batch_seconds
     clip = family_of(config).flops(config, round(stage.batching.max_seconds * config.sampling_rate))
     clips = seconds / stage.batching.max_seconds
@@ -91,7 +91,7 @@ def _stage_cost(config: BackboneConfig, stage: Stage) -> StageCost:
     model = clip.context if isinstance(stage.objective, MaskedTokensConfig) else clip.total
     flops = 3 * batches * (clips * model + _objective(config, stage))
     if stage.start == "fresh":
-        flops += 3 * stage.training.accumulate * stage.extractor_steps * clips * clip.extractor
+        flops += 3 * stage.training.grad_accumulation * stage.extractor_steps * clips * clip.extractor
     return StageCost(stage.name, batches * seconds / 3600, flops)
 
 

@@ -1,8 +1,9 @@
 """BERT on discretized speech, base size (arXiv 1910.05453, section 5.3): masked tokens over the codes of a vq-wav2vec.
 
 960 hours of LibriSpeech are about 345 million tokens, 100 a second. The published run saw 3072 tokens on each of 128
-GPUs; on one device a step is `accumulate` batches instead. Shares of the schedule: 10,000 of 250,000 updates warm up.
-The paper does not crop; here a clip gives at most one block of the model's positions, as its clips have 16 s mostly.
+GPUs; on one device a step is `grad_accumulation` batches instead. Shares of the schedule: 10,000 of 250,000
+updates warm up. The paper does not crop; here a clip gives at most one block of the model's positions, as its clips
+have 16 s mostly.
 Adam's betas and epsilon are those of the published checkpoint (fairseq issue 1929); the weight decay is RoBERTa's.
 """
 
@@ -24,9 +25,9 @@ def recipe() -> PretrainingRun:
                 batching=Batching(batch_seconds=30.72, max_seconds=20.46, min_seconds=0.5),
                 training=Training(
                     steps=250_000,
-                    peak_rate=1e-5,
+                    lr=1e-5,
                     schedule=Linear(warmup=0.04),
-                    accumulate=128,
+                    grad_accumulation=128,
                     precision="bfloat16",
                 ),
             ),

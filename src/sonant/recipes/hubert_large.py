@@ -25,6 +25,6 @@ def recipe() -> PretrainingRun:
         name="layer9",
         objective=OBJECTIVE,
         batching=replace(second.batching, batch_seconds=56.25),
-        training=replace(second.training, peak_rate=1.5e-3, clip_norm=1.0, accumulate=128),
+        training=replace(second.training, lr=1.5e-3, clip_norm=1.0, grad_accumulation=128),
     )
     return replace(base, name="hubert_large", model=LARGE, stages=(large,))

@@ -18,6 +18,6 @@ def recipe() -> PretrainingRun:
         stage,
         objective=replace(hubert_large.OBJECTIVE, projection_dim=1024),
         batching=replace(stage.batching, batch_seconds=22.5),
-        training=replace(stage.training, peak_rate=3e-3, accumulate=256),
+        training=replace(stage.training, lr=3e-3, grad_accumulation=256),
     )
     return replace(large, name="hubert_xlarge", model=XLARGE, stages=(xlarge,))

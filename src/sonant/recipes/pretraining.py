@@ -26,14 +26,15 @@ from sonant.recipes.runs import WAVEFORMS, PretrainingRun, Stage
 from sonant.recipes.stage_setup import Corpus, expect, fresh_backbone, set_up, speech_batches
 from sonant.training import DivergedError, plot_curves, train
 
-# What may change when a run is taken up again. Of data, noises, rooms and teacher the contents count, not the names.
+# What may change when a run is taken up again. Of data, noises, impulse responses and teacher the contents count, not
+# the names.
 FREE = (
     "device",
     "output",
     "name",
     "data",
     "noise",
-    "rooms",
+    "impulse_responses",
     "teacher",
     "stages.*.training.log_every",
     "stages.*.training.save_every",
@@ -48,21 +49,22 @@ def pretrain(run: PretrainingRun) -> Path:
     and, where matplotlib is installed, the `curves.png` of all stages. A finished run is left as it is.
 
     Raises:
-        ConfigurationError: the run cannot start, or the folder holds a run with other settings, noises, rooms or
-            another teacher, or another job works there. What a run that cannot start has written is removed.
+        ConfigurationError: the run cannot start, or the folder holds a run with other settings, noises,
+            impulse responses or another teacher, or another job works there. What a run that cannot start has
+            written is removed.
         ManifestError: the data cannot be read, or have changed since the run began.
     """
     check(run)
     folder = folder_of(run)
     recordings = read_manifest(run.data)
     rate = run.model.sampling_rate
-    noises, rooms = _waveforms(run.noise, rate), _waveforms(run.rooms, rate)
+    noises, impulse_responses = _waveforms(run.noise, rate), _waveforms(run.impulse_responses, rate)
     teacher = load_checkpoint(run.teacher) if run.teacher else None
     previous = None if teacher is None else make_backbone(teacher)
     head = None if teacher is None else teacher.heads.get("pretraining")
     made_of = {
         "noise": _content(noises),
-        "rooms": _content(rooms),
+        "impulse_responses": _content(impulse_responses),
         "teacher": None if previous is None else fingerprint(previous),
     }
     with _held(folder):
@@ -70,7 +72,9 @@ def pretrain(run: PretrainingRun) -> Path:
         settings = plain(run) | {"made_of": made_of}
         if begun:
             settle(folder / "run.json", settings, bound=True, free=FREE)
-        corpus = Corpus(WaveformStore.build(recordings, folder / WAVEFORMS, sampling_rate=rate), noises, rooms)
+        corpus = Corpus(
+            WaveformStore.build(recordings, folder / WAVEFORMS, sampling_rate=rate), noises, impulse_responses
+        )
         if not begun:
             settle(folder / "run.json", settings, bound=False)
         if is_finished(run):
@@ -149,8 +153,8 @@ def _carry_out(
     if stage.start == "previous" and previous_head is not None and isinstance(objective, MaskedContrast):
         objective.load_head(previous_head.tensors)
     train(objective, stream, stage.training, folder, device=run.device, sampling_rate=run.model.sampling_rate)
-    groups = getattr(stage.objective, "groups", None)  # of a quantizer, which its tensors do not tell
-    head = Head(objective.head(), {} if groups is None else {"groups": groups})
+    num_codebooks = getattr(stage.objective, "num_codebooks", None)  # of a quantizer, which its tensors do not tell
+    head = Head(objective.head(), {} if num_codebooks is None else {"num_codebooks": num_codebooks})
     draft = folder / "model.part"
     shutil.rmtree(draft, ignore_errors=True)
     save_pretrained(backbone.eval(), draft, heads={"pretraining": head} if head.tensors else None)

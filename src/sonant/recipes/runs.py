@@ -8,7 +8,7 @@ from sonant.errors import ConfigurationError
 from sonant.models import BackboneConfig
 from sonant.pretraining import (
     Batching,
-    FutureContrastConfig,
+    CPCConfig,
     LayerTargets,
     MaskedContrastConfig,
     MaskedPredictionConfig,
@@ -18,7 +18,7 @@ from sonant.pretraining import (
 from sonant.training import Training
 
 ObjectiveConfig = (
-    MaskedPredictionConfig | MaskedContrastConfig | FutureContrastConfig | MaskedTokensConfig | W2vBERTObjectiveConfig
+    MaskedPredictionConfig | MaskedContrastConfig | CPCConfig | MaskedTokensConfig | W2vBERTObjectiveConfig
 )
 WAVEFORMS = "waveforms"  # the folder of the decoded corpus, beside those of the stages
 
@@ -58,7 +58,7 @@ class PretrainingRun:
         stages: the iterations, in order.
         data: folder with a manifest.jsonl, or a manifest.
         noise: manifest of noises, for stages whose mixing has a noise share.
-        rooms: manifest of impulse responses, for stages with reverberation.
+        impulse_responses: manifest of impulse responses, for stages with reverberation.
         teacher: a model (hub id, folder or file) that stands before the first stage: its layers give the targets, and
             its weights the start, where the first stage asks for them.
         output: folder of all runs.
@@ -71,7 +71,7 @@ class PretrainingRun:
     stages: tuple[Stage, ...]
     data: str = ""
     noise: str = ""
-    rooms: str = ""
+    impulse_responses: str = ""
     teacher: str = ""
     output: str = "runs"
     device: str = "cpu"

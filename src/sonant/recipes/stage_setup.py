@@ -20,8 +20,8 @@ from sonant.models import (
 from sonant.models.discrete_bert import DiscreteBERT, on_tokenizer
 from sonant.models.vq_wav2vec import VQWav2Vec
 from sonant.pretraining import (
-    FutureContrast,
-    FutureContrastConfig,
+    CPC,
+    CPCConfig,
     MaskedContrast,
     MaskedContrastConfig,
     MaskedPrediction,
@@ -52,7 +52,7 @@ TRAINS: dict[type[ObjectiveConfig], tuple[type[Backbone], str]] = {
     MaskedPredictionConfig: (MaskableBackbone, "Masked prediction"),
     MaskedContrastConfig: (WaveformTransformer, "Masked contrast"),
     W2vBERTObjectiveConfig: (W2vBERT2, "The objective of w2v-BERT"),
-    FutureContrastConfig: (WaveformConvNet, "Future contrast"),
+    CPCConfig: (WaveformConvNet, "CPC"),
     MaskedTokensConfig: (DiscreteBERT, "Prediction of masked tokens"),
 }
 
@@ -63,7 +63,7 @@ class Corpus:
 
     waveforms: WaveformStore
     noises: Sequence[Waveform]
-    rooms: Sequence[Waveform]
+    impulse_responses: Sequence[Waveform]
 
 
 def fresh_backbone(run: PretrainingRun, folder: Path, corpus: Corpus, previous: Backbone | None) -> Backbone:
@@ -108,9 +108,9 @@ def set_up(
         case W2vBERTObjectiveConfig() as config:
             batches = speech_batches(stage, corpus, backbone, seed, masking=config.masking)
             return W2vBERTObjective(expect(W2vBERT2, backbone, "The objective of w2v-BERT"), config), batches
-        case FutureContrastConfig() as config:
+        case CPCConfig() as config:
             batches = speech_batches(stage, corpus, backbone, seed)
-            contrast = FutureContrast(expect(WaveformConvNet, backbone, "Future contrast"), config)
+            contrast = CPC(expect(WaveformConvNet, backbone, "CPC"), config)
             contrast.start(next(batches(0)))  # a run that goes on has its weights from its state
             return contrast, batches
         case MaskedTokensConfig() as config:
@@ -129,7 +129,7 @@ def speech_batches(stage: Stage, corpus: Corpus, backbone: Backbone, seed: int, 
         batching=stage.batching,
         mixing=stage.mixing,
         noises=corpus.noises,
-        rooms=corpus.rooms,
+        impulse_responses=corpus.impulse_responses,
         seed=seed,
         **more,
     )

@@ -10,7 +10,7 @@ def training(steps: int, *, schedule: Schedule | None = None, save_every: int = 
     """A gentle peak rate and tight clipping, in bfloat16; the schedule is linear unless given."""
     return Training(
         steps=steps,
-        peak_rate=1e-3,
+        lr=1e-3,
         schedule=schedule or Linear(warmup=0.08),
         clip_norm=1.0,
         precision="bfloat16",

@@ -14,7 +14,7 @@ from sonant.training import Cosine
 
 
 def recipe() -> PretrainingRun:
-    """One stage of future contrast on quantized frames; every setting of the objective is its default."""
+    """One stage of CPC on quantized frames; every setting of the objective is its default."""
     base = wav2vec_base.recipe()
     (stage,) = base.stages
     stage = replace(
@@ -22,9 +22,9 @@ def recipe() -> PretrainingRun:
         batching=replace(stage.batching, batch_seconds=18.75),
         training=replace(
             stage.training,
-            peak_rate=1e-5,
+            lr=1e-5,
             schedule=Cosine(warmup=1000 / 400_000, initial_scale=0.01, final_scale=0.1),  # 1e-7 ... 1e-6
-            accumulate=16,
+            grad_accumulation=16,
         ),
     )
     return replace(base, name="vq_wav2vec_gumbel", model=GUMBEL, stages=(stage,))

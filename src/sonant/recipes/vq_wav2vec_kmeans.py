@@ -12,5 +12,5 @@ from sonant.recipes.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:
-    """One stage of future contrast on quantized frames."""
+    """One stage of CPC on quantized frames."""
     return replace(vq_wav2vec_gumbel.recipe(), name="vq_wav2vec_kmeans", model=replace(GUMBEL, quantizer="kmeans"))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from sonant.models.vq_wav2vec import TINY
-from sonant.pretraining import FutureContrastConfig
+from sonant.pretraining import CPCConfig
 from sonant.recipes import wav2vec_tiny
 from sonant.recipes.runs import PretrainingRun
 
@@ -21,12 +21,12 @@ def recipe() -> PretrainingRun:
         name="vq_wav2vec_tiny",
         model=TINY,
         stages=(
-            replace(stage, name="frames", objective=FutureContrastConfig(quantized=False)),
+            replace(stage, name="frames", objective=CPCConfig(quantized=False)),
             replace(
                 stage,
                 name="codes",
                 start="previous",
-                objective=FutureContrastConfig(codes_from_frames=True),
+                objective=CPCConfig(codes_from_frames=True),
                 training=replace(stage.training, steps=1_800),
             ),
         ),

@@ -26,10 +26,10 @@ def recipe() -> PretrainingRun:
                 batching=Batching(batch_seconds=75.0, max_seconds=20.0, min_seconds=2.0),
                 training=Training(
                     steps=400_000,
-                    peak_rate=3e-4,
+                    lr=3e-4,
                     schedule=Linear(warmup=0.08),
                     clip_norm=1.0,
-                    accumulate=128,
+                    grad_accumulation=128,
                     precision="bfloat16",
                 ),
             ),

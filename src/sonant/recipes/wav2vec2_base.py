@@ -1,7 +1,7 @@
 """wav2vec 2.0 Base as published: 400,000 updates on the 960 hours of LibriSpeech.
 
 Source: arXiv 2006.11477, section 4.2, and fairseq's `wav2vec2_base_librispeech.yaml`, which agree. On one device a step
-is `accumulate` batches, so that an update sees what 64 devices saw (1.6 hours).
+is `grad_accumulation` batches, so that an update sees what 64 devices saw (1.6 hours).
 """
 
 from sonant.models import Wav2Vec2Config
@@ -23,7 +23,7 @@ def recipe() -> PretrainingRun:
                 objective=MaskedContrastConfig(),
                 batching=Batching(batch_seconds=87.5, max_seconds=15.625, min_seconds=2.0),
                 training=Training(
-                    steps=400_000, peak_rate=5e-4, clip_norm=UNCLIPPED, accumulate=64, precision="bfloat16"
+                    steps=400_000, lr=5e-4, clip_norm=UNCLIPPED, grad_accumulation=64, precision="bfloat16"
                 ),
             ),
         ),

@@ -24,6 +24,6 @@ def recipe() -> PretrainingRun:
         stage,
         objective=OBJECTIVE,
         batching=replace(stage.batching, batch_seconds=75.0, max_seconds=20.0),
-        training=replace(stage.training, steps=250_000, peak_rate=3e-4, accumulate=128),
+        training=replace(stage.training, steps=250_000, lr=3e-4, grad_accumulation=128),
     )
     return replace(base, name="wav2vec2_large", model=LARGE_LS960, stages=(large,))

@@ -23,7 +23,7 @@ def recipe() -> PretrainingRun:
                 name="contrast",
                 objective=MaskedContrastConfig(
                     masking=SpanMasking(fraction=0.5, length=5),
-                    codes=64,
+                    codebook_size=64,
                     temperature=Temperature(start=2.0, end=0.5, decay=0.999),
                     feature_penalty=0.1,
                     extractor_gradient=0.1,

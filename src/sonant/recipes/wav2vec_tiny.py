@@ -1,7 +1,7 @@
 """A small wav2vec that one CPU core pretrains in half an hour."""
 
 from sonant.models.wav2vec import TINY
-from sonant.pretraining import FutureContrastConfig
+from sonant.pretraining import CPCConfig
 from sonant.recipes import tiny
 from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Cosine
@@ -15,7 +15,7 @@ def recipe() -> PretrainingRun:
         stages=(
             Stage(
                 name="contrast",
-                objective=FutureContrastConfig(),
+                objective=CPCConfig(),
                 batching=tiny.BATCHING,
                 training=tiny.training(3_000, schedule=Cosine(warmup=0.05), save_every=250),
             ),

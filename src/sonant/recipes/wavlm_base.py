@@ -2,7 +2,7 @@
 
 The paper's Base takes its labels from a first-iteration HuBERT (layer 6, 500 clusters); here the first stage makes that
 model. Steps, masks, loss and mixing follow HuBERT and WavLM (arXiv 2106.07447, 2110.13900); 960 hours of LibriSpeech.
-On one device a step is `accumulate` batches, so that an update sees what 32 devices saw.
+On one device a step is `grad_accumulation` batches, so that an update sees what 32 devices saw.
 """
 
 from sonant.audio.augment import Mixing
@@ -24,14 +24,14 @@ def recipe() -> PretrainingRun:
                 name="mfcc",
                 objective=MaskedPredictionConfig(targets=MFCCTargets(num_clusters=100)),
                 batching=BATCHING,
-                training=Training(steps=250_000, accumulate=32, precision="bfloat16"),
+                training=Training(steps=250_000, grad_accumulation=32, precision="bfloat16"),
             ),
             Stage(
                 name="layer6",
                 objective=MaskedPredictionConfig(targets=LayerTargets(layer=6, num_clusters=500)),
                 batching=BATCHING,
                 mixing=Mixing(probability=0.2),
-                training=Training(steps=400_000, accumulate=32, precision="bfloat16"),
+                training=Training(steps=400_000, grad_accumulation=32, precision="bfloat16"),
             ),
         ),
     )

@@ -19,7 +19,7 @@ def recipe() -> PretrainingRun:
         second,
         name="layer9",
         objective=MaskedPredictionConfig(targets=LayerTargets(layer=9, num_clusters=500)),
-        mixing=Mixing(probability=0.2, noise_share=0.1),
+        mixing=Mixing(probability=0.2, noise_probability=0.1),
         training=replace(second.training, steps=700_000),
     )
     return replace(base, name="wavlm_base_plus", stages=(*base.stages, third))

@@ -19,7 +19,7 @@ def recipe() -> PretrainingRun:
         stage,
         name="large",
         batching=replace(stage.batching, batch_seconds=56.25),
-        training=replace(stage.training, peak_rate=1.5e-3, clip_norm=1.0, accumulate=128),
+        training=replace(stage.training, lr=1.5e-3, clip_norm=1.0, grad_accumulation=128),
         objective=hubert_large.OBJECTIVE,
     )
     return replace(base, name="wavlm_large", model=LARGE, stages=(large,))

@@ -22,6 +22,6 @@ def recipe() -> PretrainingRun:
     longer = replace(
         stage,
         objective=replace(wav2vec2_large_lv60.OBJECTIVE, feature_dropout=0.0),
-        training=replace(stage.training, steps=1_000_000, peak_rate=1e-3, schedule=Linear(warmup=0.032)),
+        training=replace(stage.training, steps=1_000_000, lr=1e-3, schedule=Linear(warmup=0.032)),
     )
     return replace(large, name="xlsr_53", model=XLS_R_300M, stages=(longer,))

@@ -23,7 +23,7 @@ class TranscribedCodes:
     """The batch of codes and text that one step learns from.
 
     Attributes:
-        codes: int64 (total_frames, groups).
+        codes: int64 (total_frames, num_codebooks).
         text: int64 (total_subwords,), the subwords of each clip, without "</s>".
         stride: samples of audio a frame, for the throughput shown.
     """
@@ -44,7 +44,7 @@ class TranscribedCodesBatches:
     """Batches of clips of like length, by the number of the step: a function of seed and step alone.
 
     Args:
-        codes: of each clip, (frames, groups).
+        codes: of each clip, (frames, num_codebooks).
         texts: the subwords of each clip, (subwords,).
         batch_frames: frames a batch, about.
     """

@@ -59,7 +59,7 @@ class TrainingLog:
             sums[0] += total
             sums[1] += count
 
-    def step(self, step: int, *, rate: float, gradient_norm: float, due: bool) -> None:
+    def step(self, step: int, *, lr: float, gradient_norm: float, due: bool) -> None:
         """Advance the bar and, where a report is due, write it."""
         self._bar.update()
         if not due:
@@ -68,7 +68,7 @@ class TrainingLog:
         seconds = time.monotonic() - self._began
         report = {
             **metrics,
-            "rate": rate,
+            "lr": lr,
             "gradient_norm": gradient_norm,
             "audio_seconds_per_second": self._samples / self._sampling_rate / seconds,
         }

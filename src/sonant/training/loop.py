@@ -57,30 +57,30 @@ class Training:
 
     Attributes:
         steps: updates of the weights.
-        peak_rate: highest learning rate of Adam.
+        lr: highest learning rate of Adam.
         schedule: the course of the learning rate.
         betas, eps, weight_decay: of Adam; the decay is decoupled.
         clip_norm: largest norm of the gradient.
-        accumulate: batches in a step; their losses are averaged over all that they count, not batch by batch.
+        grad_accumulation: batches in a step; their losses are averaged over all that they count, not batch by batch.
         precision: "bfloat16" runs the forward pass under autocast; weights and optimizer stay float32.
         log_every, save_every: in steps.
     """
 
     steps: int = 400_000
-    peak_rate: float = 5e-4
+    lr: float = 5e-4
     schedule: Schedule = Linear()
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-6
     weight_decay: float = 0.01
     clip_norm: float = 10.0
-    accumulate: int = 1
+    grad_accumulation: int = 1
     precision: Literal["float32", "bfloat16"] = "float32"
     log_every: int = 50
     save_every: int = 1000
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.accumulate, self.log_every, self.save_every) < 1:
-            raise ConfigurationError("Training.steps, accumulate, log_every and save_every must be at least 1.")
+        if min(self.steps, self.grad_accumulation, self.log_every, self.save_every) < 1:
+            raise ConfigurationError("Training.steps, grad_accumulation, log_every and save_every must be at least 1.")
 
 
 def train(
@@ -99,7 +99,7 @@ def train(
 
     Args:
         objective: an `Objective`; its weights are updated.
-        batches: gives the batches from a number on (step times `accumulate`), without end.
+        batches: gives the batches from a number on (step times `grad_accumulation`), without end.
         folder: holds `state.pt`, `metrics.jsonl` and the TensorBoard events.
         stop_at: leave after this step, with the state saved, as an interruption would.
 
@@ -114,7 +114,7 @@ def train(
     objective.to(device).train()
     optimizer = torch.optim.AdamW(
         objective.parameters(),
-        lr=training.peak_rate,
+        lr=training.lr,
         betas=training.betas,
         eps=training.eps,
         weight_decay=training.weight_decay,
@@ -129,16 +129,16 @@ def train(
         log = stack.enter_context(
             TrainingLog(folder, first, training.steps, sampling_rate=sampling_rate, objective=objective)
         )
-        stream = stack.enter_context(_Prefetched(batches(first * training.accumulate)))
+        stream = stack.enter_context(_Prefetched(batches(first * training.grad_accumulation)))
         bad_steps = 0
         for step in range(first, last):
             for group in optimizer.param_groups:
-                group["lr"] = training.peak_rate * training.schedule.scale(step, training.steps)
+                group["lr"] = training.lr * training.schedule.scale(step, training.steps)
             if isinstance(objective, Annealed):
                 objective.anneal(step)
 
             count = 0
-            for _ in range(training.accumulate):
+            for _ in range(training.grad_accumulation):
                 batch = next(stream).to(device)
                 with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
                     loss: Loss = objective.loss(batch)  # type: ignore[operator]  # an Objective and a Module
@@ -164,7 +164,7 @@ def train(
 
             done = step + 1
             due = done % training.log_every == 0 or done == training.steps
-            log.step(done, rate=optimizer.param_groups[0]["lr"], gradient_norm=norm, due=due)
+            log.step(done, lr=optimizer.param_groups[0]["lr"], gradient_norm=norm, due=due)
             if (done % training.save_every == 0 and bad_steps == 0) or done == last:
                 save_state(folder / "state.pt", done, objective, optimizer, plain(training))
 

@@ -39,7 +39,11 @@ FAMILIES = {
     "wav2vec 2.0": Wav2Vec2Config(**TINY),
     "wav2vec": Wav2VecConfig(**CONVOLUTIONS),
     "vq-wav2vec": VQWav2VecConfig(
-        **CONVOLUTIONS, conv_kernels=(10, 8, 4, 4, 4), conv_strides=(5, 4, 2, 2, 2), codes=20, shared_codebook=False
+        **CONVOLUTIONS,
+        conv_kernels=(10, 8, 4, 4, 4),
+        conv_strides=(5, 4, 2, 2, 2),
+        codebook_size=20,
+        shared_codebook=False,
     ),
     "wav2vec 2.0 Conformer": Wav2Vec2ConformerConfig(
         conv_channels=(8,) * 7, dim=24, num_layers=2, num_heads=3, feed_forward_dim=32

@@ -1,4 +1,4 @@
-"""Future contrast: against a slow version from the formulae, and what it promises of offsets, negatives and codes."""
+"""CPC: against a slow version from the formulae, and what it promises of offsets, negatives and codes."""
 
 from dataclasses import replace
 from math import log
@@ -11,29 +11,29 @@ from sonant.errors import ConfigurationError
 from sonant.layers.gumbel_quantizer import Temperature, gumbel_noise
 from sonant.layers.packed import Packed
 from sonant.models import VQWav2VecConfig, Wav2VecConfig, WaveformConvNet, build
-from sonant.pretraining import FutureContrast, FutureContrastConfig, SpeechBatch
+from sonant.pretraining import CPC, CPCConfig, SpeechBatch
 
 SHAPE = {"conv_channels": (8,) * 5, "conv_kernels": (10, 8, 4, 4, 4), "conv_strides": (5, 4, 2, 2, 2)}
 SMALL = {"context_kernels": (2, 3), "skip_connections": True}
 MODELS = {
     "wav2vec": Wav2VecConfig(**SHAPE, **SMALL),
-    "gumbel": VQWav2VecConfig(**SHAPE, **SMALL, codes=5),
-    "kmeans": VQWav2VecConfig(**SHAPE, **SMALL, codes=5, quantizer="kmeans"),
+    "gumbel": VQWav2VecConfig(**SHAPE, **SMALL, codebook_size=5),
+    "kmeans": VQWav2VecConfig(**SHAPE, **SMALL, codebook_size=5, quantizer="kmeans"),
 }
 every_model = pytest.mark.parametrize("name", MODELS)
 FRAMES = (17, 1, 30, 4, 5, 3)  # with an offset of 3: 14, none, 27, 1, 2 and no times that predict something
-FEW = FutureContrastConfig(steps=4, num_negatives=3)
+FEW = CPCConfig(steps=4, num_negatives=3)
 
 
 def samples(frames: int) -> int:
     return 465 + 160 * (frames - 1)
 
 
-def objective(name: str, config: FutureContrastConfig = FEW) -> FutureContrast:
+def objective(name: str, config: CPCConfig = FEW) -> CPC:
     torch.manual_seed(0)
     backbone = build(MODELS[name])
     assert isinstance(backbone, WaveformConvNet)
-    made = FutureContrast(backbone, config).double().train()
+    made = CPC(backbone, config).double().train()
     for key, parameter in made.named_parameters():
         if key == "heads.weight":
             torch.nn.init.normal_(parameter, 0, 0.5)
@@ -63,9 +63,7 @@ def others(frames: tuple[int, ...], count: int) -> Tensor:
     return torch.cat(rows)
 
 
-def slow_loss(
-    made: FutureContrast, waveforms: list[Tensor], negatives: Tensor, noise: Tensor | None
-) -> tuple[Tensor, int]:
+def slow_loss(made: CPC, waveforms: list[Tensor], negatives: Tensor, noise: Tensor | None) -> tuple[Tensor, int]:
     """Clip by clip, step by step, time by time: the sum over predictions and their number.
 
     -sum_k sum_t [log s(z_{t+k} . h_k(c_t)) + sum over negatives of log s(-z~ . h_k(c_t))]; the quantizer sees the clips
@@ -136,7 +134,7 @@ def test_the_published_offset() -> None:
     assert objective("wav2vec", replace(FEW, offset=7)).offset == 7
     config = Wav2VecConfig()
     assert (config.receptive_field, config.stride) == (465, 160)
-    assert FutureContrast(build(MODELS["wav2vec"]), FutureContrastConfig()).heads.weight.shape == (8, 8, 1, 12)
+    assert CPC(build(MODELS["wav2vec"]), CPCConfig()).heads.weight.shape == (8, 8, 1, 12)
 
 
 def test_how_many_predictions() -> None:
@@ -193,7 +191,7 @@ def test_finite_differences() -> None:
         MODELS["wav2vec"], activation="gelu", conv_kernels=(3, 2), conv_strides=(2, 2), conv_channels=(4, 4)
     )
     torch.manual_seed(0)
-    made = FutureContrast(build(config), FutureContrastConfig(steps=2, num_negatives=2, offset=1)).double()
+    made = CPC(build(config), CPCConfig(steps=2, num_negatives=2, offset=1)).double()
     lengths = torch.tensor([23, 17])
     frames = tuple(((lengths - 5) // 4 + 1).tolist())
     negatives = others(frames, 2)
@@ -266,7 +264,7 @@ def test_without_the_quantizer_it_is_wav2vec(name: str) -> None:
     made, waveforms, negatives = objective(name, replace(FEW, quantized=False)), clips(20, 9), others((20, 9), 3)
     loss = made.loss(batch(waveforms), negatives=negatives)
     shape = {key: getattr(MODELS[name], key) for key in ("activation", "log_compression", *SHAPE, *SMALL)}
-    plain = FutureContrast(build(Wav2VecConfig(**shape)), FEW).double()
+    plain = CPC(build(Wav2VecConfig(**shape)), FEW).double()
     plain.load_state_dict({key: value for key, value in made.state_dict().items() if "quantizer" not in key})
     assert loss.sum.item() == pytest.approx(plain.loss(batch(waveforms), negatives=negatives).sum.item())
     loss.sum.backward()
@@ -355,7 +353,7 @@ def test_half_precision_stays_near(name: str) -> None:
 def test_settings_that_make_no_sense() -> None:
     for wrong in ({"steps": 0}, {"num_negatives": 0}, {"offset": 0}):
         with pytest.raises(ConfigurationError, match="at least 1"):
-            FutureContrastConfig(**wrong)
+            CPCConfig(**wrong)
 
 
 def test_what_is_kept_of_it() -> None:

@@ -1,4 +1,4 @@
-"""Future contrast: wav2vec and vq-wav2vec tell the frames that come next from others of the same clip."""
+"""Contrastive predictive coding (CPC): wav2vec tells the frames that come next from others of its clip."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -19,7 +19,7 @@ from sonant.pretraining.batches import SpeechBatch
 
 
 @dataclass(frozen=True, kw_only=True)
-class FutureContrastConfig:
+class CPCConfig:
     """Settings; the defaults are the published ones. In brackets: fairseq's name.
 
     Attributes:
@@ -30,7 +30,7 @@ class FutureContrastConfig:
         contrast: "binary" scores every pair by itself, "infonce" the true one against its negatives (infonce).
         balanced: each negative of the binary contrast counts 1 / num_negatives (balanced_classes).
         temperature: of the Gumbel quantizer (vq_temp).
-        diversity_weight: of the idle codes of the Gumbel quantizer, their number by the probabilities' perplexity;
+        diversity_weight: of the diversity loss of the Gumbel quantizer, codes less the perplexity of the probabilities;
             0 in the published run (loss_weights).
         commitment: weight of the loss that holds frames to the code vectors of the k-means quantizer (vq_gamma).
         quantized: whether a vq-wav2vec's frames go through its quantizer. Ours: a short run begins without, so that
@@ -77,7 +77,7 @@ class StepHeads(nn.Module):
         return F.linear(context, maps, self.bias.repeat(steps)).unflatten(1, (steps, dim))
 
 
-class FutureContrast(nn.Module):
+class CPC(nn.Module):
     """Score each frame that comes next, and others of its clip, by their inner products with a map of the context.
 
     Step k of time t belongs to the frame at t + offset + k, where the clip is that long. Each frame has negatives of
@@ -91,7 +91,7 @@ class FutureContrast(nn.Module):
     `models/wav2vec/wav2vec.py` (`Wav2VecPredictionsModel`), `criterions/wav2vec_criterion.py`.
     """
 
-    def __init__(self, backbone: WaveformConvNet, config: FutureContrastConfig) -> None:
+    def __init__(self, backbone: WaveformConvNet, config: CPCConfig) -> None:
         super().__init__()
         self.backbone, self.config = backbone, config
         self.offset = -(-backbone.receptive_field // backbone.stride) if config.offset is None else config.offset
@@ -118,7 +118,7 @@ class FutureContrast(nn.Module):
         """Return the loss, summed over the predictions: the pairs of a time and a step that end within the clip.
 
         Args:
-            noise: Gumbel samples (total_frames * groups, codes); None draws them.
+            noise: Gumbel samples (total_frames * num_codebooks, codebook_size); None draws them.
             negatives: int64 (total_frames, num_negatives), numbers of frames; None draws them.
         """
         features = self.backbone.features(batch.speech)
@@ -179,20 +179,20 @@ class FutureContrast(nn.Module):
     def _quantizer_terms(self, quantized: Quantized | Clustered) -> tuple[Tensor, dict[str, tuple[float, float]]]:
         """Return the quantizer's term in the loss of each prediction, and its metrics."""
         assert isinstance(self.backbone, VQWav2Vec)
-        num_codes = self.backbone.config.codes
+        codebook_size = self.backbone.config.codebook_size
         if isinstance(quantized, Clustered):
             extra = quantized.codebook_loss + self.config.commitment * quantized.commitment_loss
             return extra, {
-                "code_perplexity": (code_perplexity(quantized.codes, num_codes).sum().item(), 1.0),
+                "code_perplexity": (code_perplexity(quantized.codes, codebook_size).sum().item(), 1.0),
                 "kmeans_loss": (extra.item(), 1.0),
             }
         gumbel = self._gumbel()
         assert gumbel is not None
         likeliest = quantized.probabilities.argmax(-1)  # the drawn codes stay diverse in a collapse
         in_use = perplexity(quantized.probabilities).sum()
-        extra = self.config.diversity_weight * (gumbel.groups * num_codes - in_use)
+        extra = self.config.diversity_weight * (gumbel.num_codebooks * codebook_size - in_use)
         return extra, {
-            "code_perplexity": (code_perplexity(likeliest, num_codes).sum().item(), 1.0),
+            "code_perplexity": (code_perplexity(likeliest, codebook_size).sum().item(), 1.0),
             "probability_perplexity": (in_use.item(), 1.0),
             "temperature": (gumbel.temperature, 1.0),
         }
@@ -202,12 +202,12 @@ class FutureContrast(nn.Module):
         if not isinstance(self.backbone, VQWav2Vec) or "code_perplexity" not in metrics:
             return None
         config = self.backbone.config
-        if metrics["code_perplexity"] >= 2 * config.groups:
+        if metrics["code_perplexity"] >= 2 * config.num_codebooks:
             return None
         return (
-            f"The codebook collapses: {metrics['code_perplexity']:.1f} of {config.groups * config.codes} codes are in "
-            "use. Lower the learning rate or lengthen the warm-up; for the Gumbel quantizer, let the temperature fall "
-            "more slowly, or give diversity_weight a value."
+            f"The codebook collapses: {metrics['code_perplexity']:.1f} of "
+            f"{config.num_codebooks * config.codebook_size} codes are in use. Lower the learning rate or lengthen the "
+            "warm-up; for the Gumbel quantizer, let the temperature fall more slowly, or give diversity_weight a value."
         )
 
     def head(self) -> dict[str, Tensor]:

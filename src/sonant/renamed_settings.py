@@ -1,0 +1,49 @@
+"""Settings under the names of earlier versions, in the files that those wrote."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# By the type of a configuration, or by the key that holds a group without one: earlier name to present name.
+RENAMED: dict[str, dict[str, str]] = {
+    "Training": {"peak_rate": "lr", "accumulate": "grad_accumulation"},
+    "Mixing": {"noise_share": "noise_probability"},
+    "PretrainingRun": {"rooms": "impulse_responses"},
+    "made_of": {"rooms": "impulse_responses"},
+    "MaskedContrastConfig": {"groups": "num_codebooks", "codes": "codebook_size"},
+    "W2vBERTObjectiveConfig": {
+        "groups": "num_codebooks",
+        "codes": "codebook_size",
+        "label_codebooks": "num_label_codebooks",
+        "label_codes": "label_codebook_size",
+    },
+    "RandomProjectionTargets": {"num_codes": "codebook_size"},
+    "VQWav2VecConfig": {"groups": "num_codebooks", "codes": "codebook_size"},
+    "tokenizer": {"groups": "num_codebooks", "codes": "codebook_size"},  # a VQWav2VecConfig in config.json
+    "CodesToTextConfig": {"groups": "num_codebooks", "num_codes": "codebook_size"},
+    "pretraining": {"groups": "num_codebooks"},  # the notes on a head
+}
+RENAMED_TYPES = {"FutureContrastConfig": "CPCConfig"}
+
+
+def present_names(settings: Mapping[str, Any], group: str = "") -> dict[str, Any]:
+    """Settings read from a file, nested ones too, by the names that they have now.
+
+    Args:
+        settings: as JSON holds them; a group of them may name its `type`.
+        group: the row of `RENAMED` for settings that name no type.
+    """
+    kind = settings.get("type", group)
+    kind = RENAMED_TYPES.get(kind, kind) if isinstance(kind, str) else group
+    renamed = {RENAMED.get(kind, {}).get(name, name): _inside(value, name) for name, value in settings.items()}
+    return renamed | {"type": kind} if "type" in settings else renamed
+
+
+def earliest_name(kind: str, name: str) -> str:
+    """The name that a setting of a configuration had at first, for hashes that must outlast a renaming."""
+    return next((earlier for earlier, now in RENAMED.get(kind, {}).items() if now == name), name)
+
+
+def _inside(value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        return present_names(value, name)
+    return [_inside(item, name) for item in value] if isinstance(value, list) else value
