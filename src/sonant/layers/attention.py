@@ -1,4 +1,10 @@
-"""Self-attention over packed clips: each clip attends to itself only."""
+"""Self-attention over packed clips: each clip attends to itself only.
+
+For query i, key j of the same clip, and head h:
+
+    logit[h, i, j] = query[i, h] @ key[j, h] / sqrt(head_dim) + bias[h, i, j]
+    output[i, h] = sum_j softmax_j(logit[h, i, j]) value[j, h]
+"""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -16,12 +22,12 @@ from sonant.layers.kernels.flex_attention import attend_flex
 from sonant.layers.kernels.triton_attention import attend_triton
 from sonant.layers.positions import PositionGate, RelativeKeys
 
-KernelBias = RelativeBias | RelativeKeyBias  # those that a kernel knows
+KernelBias = RelativeBias | RelativeKeyBias  # those that the kernels support
 Bias = KernelBias | RelativeProductBias
 Kernel = Literal["triton", "flex", "cpu", "torch"]
-BiasOfBlock = Callable[[int, int], Tensor]  # from which query to which, counted from a clip's end: (..., rows, length)
+BiasOfBlock = Callable[[int, int], Tensor]  # first and last query, from the end of a clip, to (..., rows, length)
 
-# Logits that one block may hold when no gradient is wanted: on a CPU they should stay in the cache, a GPU wants many.
+# Logits of a block of queries, when no gradient is needed; on a CPU they should fit into the cache.
 BLOCK_LOGITS = {"cpu": 1 << 20, "cuda": 1 << 26}
 
 
@@ -34,14 +40,14 @@ def attend(
     *,
     dropout: float = 0.0,
 ) -> Tensor:
-    """Softmax attention of each clip to itself.
+    """Compute softmax attention of each clip to itself.
 
-    Where no gradient is wanted, memory grows with the length, not with its square.
+    Without gradients, memory grows linearly with the length.
 
     Args:
         query, key, value: (total, heads, head_dim).
         lengths: frames of each clip.
-        bias: what to add to the logits.
+        bias: added to the logits.
         dropout: probability of dropping an attention weight.
 
     Returns:
@@ -60,12 +66,12 @@ def attend(
 
 
 def kernel_for(query: Tensor, key: Tensor, value: Tensor, bias: KernelBias | None, *, dropout: float) -> Kernel:
-    """Choose the best kernel for these inputs: on a GPU Triton, or FlexAttention for wider heads; on a CPU our own.
+    """Choose the fastest kernel for these inputs: Triton on a GPU, or FlexAttention for wide heads; C++ on a CPU.
 
-    A graph compiled for a GPU contains Triton's kernels as they are; any other recorded graph can contain only torch's
-    operations. The CPU's kernel has no backward pass.
+    A graph compiled for a GPU can contain Triton kernels; any other traced graph contains torch operations only. The
+    kernel for CPUs has no backward pass.
     """
-    if _recorded() and not (query.is_cuda and torch.compiler.is_dynamo_compiling()):
+    if _is_traced() and not (query.is_cuda and torch.compiler.is_dynamo_compiling()):
         return "torch"
     if triton_attention.available(query):
         return "triton"
@@ -89,11 +95,11 @@ def _wants_gradient(query: Tensor, key: Tensor, value: Tensor, bias: Bias | None
     return torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value, *of_bias))
 
 
-def _recorded() -> bool:
-    """Return whether torch's operations are being recorded (compiled, exported, counted), which misses our kernels."""
+def _is_traced() -> bool:
+    """Return whether torch operations are being traced (compiled, exported, counted), which would miss the kernels."""
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
         return True
-    modes = getattr(torch._C, "_len_torch_dispatch_stack", int)  # noqa: SLF001  that see every operation
+    modes = getattr(torch._C, "_len_torch_dispatch_stack", int)  # noqa: SLF001  modes that see every operation
     return modes() > 0
 
 
@@ -106,10 +112,10 @@ def attend_by_torch(
     *,
     dropout: float = 0.0,
 ) -> Tensor:
-    """`attend` in operations of torch's, on any device and with gradients.
+    """Compute `attend` by torch operations, on any device and with gradients.
 
-    Neighbors of one length are computed as a batch. With a bias and no gradient, queries go in blocks. Logits are
-    float32 whatever the inputs are: in bfloat16 one of 100 would be rounded by up to 0.25.
+    Consecutive clips of equal length are computed as a batch. With a bias and without gradients, queries are processed
+    in blocks. Logits are float32 for any dtype: in bfloat16, a logit of 100 would be rounded by up to 0.25.
     """
     in_blocks = not _wants_gradient(query, key, value, bias)
     results, start = [value[:0]], 0
@@ -131,9 +137,10 @@ def attend_by_torch(
 
 
 def _attend_with_bias(q: Tensor, k: Tensor, v: Tensor, bias: BiasOfBlock, *, dropout: float, in_blocks: bool) -> Tensor:
-    """(count, heads, length, head_dim) each. Queries go in reverse: so a bias by distance is a view of a short table.
+    """Compute attention of (count, heads, length, head_dim) with a bias.
 
-    With `in_blocks` nothing of length times length is kept.
+    Queries are reversed, so that a bias by distance is a strided view of a table. With `in_blocks` no tensor of length
+    times length is stored.
     """
     count, heads, length, head_dim = q.shape
     q, scale, keys = q.flip(2), head_dim**-0.5, _precise(k).transpose(2, 3)
@@ -159,16 +166,16 @@ def _precise(x: Tensor) -> Tensor:
 
 
 def _without_autocast(device_type: str) -> AbstractContextManager[object]:
-    """Keep products of float32 in float32; nothing where no autocast is on, so that a graph holds no trace of it."""
+    """Disable autocast where it is on; a traced graph then has no autocast node where it is off."""
     on = torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
     return torch.autocast(device_type, enabled=False) if on else nullcontext()
 
 
 def _blocks_of(bias: Bias, steps: slice, length: int) -> BiasOfBlock:
-    """The bias of neighboring clips of one length, block of queries by block of queries, the last query first."""
+    """Return a function that computes the bias of blocks of queries, last query first, for clips of equal length."""
 
     def of_clips(values: Tensor) -> Tensor:
-        """(total, heads, ...) to (clips, heads, length, ...), queries in reverse."""
+        """Reshape (total, heads, ...) to (clips, heads, length, ...), queries reversed."""
         return values[steps].unflatten(0, (-1, length)).transpose(1, 2).flip(2)
 
     match bias:
@@ -177,7 +184,7 @@ def _blocks_of(bias: Bias, steps: slice, length: int) -> BiasOfBlock:
             table, gate = table[:, margin : table.shape[1] - margin], of_clips(gate).unsqueeze(-1)
 
             def gated(top: int, bottom: int) -> Tensor:
-                """The bias of query r and key j is table[r + j]: sliding windows, which `unfold` gives as a view."""
+                """The bias of reversed query r and key j is gate[r] * table[r + j]: windows, as a view."""
                 return gate[:, :, top:bottom] * table[:, top : bottom + length - 1].unfold(1, length, 1)
 
             return gated
@@ -185,7 +192,7 @@ def _blocks_of(bias: Bias, steps: slice, length: int) -> BiasOfBlock:
             scores, right = of_clips(scores), scores.shape[2] - 1 - left
 
             def keyed(top: int, bottom: int) -> Tensor:
-                """Row r over all distances that the block knows, its ends repeated; key j stands at r + j in it."""
+                """Row r holds the scores of all distances of the block, ends repeated; key j is at r + j."""
                 block = scores[:, :, top:bottom]
                 nearest, farthest = top + 1 - length, bottom - 1  # distance of the first and the last column
                 before, after = max(0, -left - nearest), max(0, farthest - right)
@@ -208,7 +215,7 @@ def _blocks_of(bias: Bias, steps: slice, length: int) -> BiasOfBlock:
             )  # (heads, head_dim, distances)
 
             def multiplied(top: int, bottom: int) -> Tensor:
-                """Return the bias of a block: row r against the distances it meets, key j at r + j among them."""
+                """Row r holds the products with the keys of all distances in the block; key j is at r + j."""
                 wide = torch.matmul(_precise(biased[:, :, top:bottom]), of_distance[..., top : bottom + length - 1])
                 return wide.flatten(-2).unfold(-1, length, wide.shape[-1] + 1)  # (clips, heads, rows, length)
 
@@ -216,7 +223,7 @@ def _blocks_of(bias: Bias, steps: slice, length: int) -> BiasOfBlock:
 
 
 def attend_reference(query: Tensor, key: Tensor, value: Tensor, lengths: list[int], bias: Bias | None = None) -> Tensor:
-    """Compute the reference for `attend` from the formula: clip by clip, every logit explicit."""
+    """Compute the reference of `attend`: clip by clip, with every logit explicit."""
     results = []
     offset = 0
     for length in lengths:
@@ -245,7 +252,7 @@ def attend_reference(query: Tensor, key: Tensor, value: Tensor, lengths: list[in
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention; it uses positions by a gate, as WavLM does, or by relative keys, or not at all."""
+    """Multi-head self-attention, optionally with the gated position bias of WavLM or with relative keys."""
 
     def __init__(
         self,

@@ -1,15 +1,15 @@
-"""A small block behind each Transformer layer, which adapts a shared model to one language (MMS)."""
+"""Adapters after each Transformer layer, which adapt a shared model to one language (MMS)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 class AttentionAdapter(nn.Module):
-    """Norm, a narrow linear layer, ReLU and a linear layer back; the result is added to the input by the caller.
+    """Norm, projection to a narrow width, ReLU, projection back; the caller adds the result to the input.
 
     Args:
         dim: width of the model.
-        adapter_dim: width in the middle.
+        adapter_dim: narrow width.
 
     Source: MMS (arXiv 2305.13516); transformers `Wav2Vec2AttnAdapterLayer`, whose norm has an epsilon of 1e-5 whatever
     the epsilon of the model's other norms.

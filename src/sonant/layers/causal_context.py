@@ -1,7 +1,7 @@
 """The context network of wav2vec and vq-wav2vec: causal convolutions over the extractor's frames.
 
-All clips share one convolution: before each lie as many frames as the kernel reaches back, copies of its first frame
-or zeros, and what straddles two clips is never read.
+All clips share one convolution: each is padded on the left by the reach of the kernel, with copies of its first frame
+or zeros, and outputs that overlap two clips are dropped.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,7 +16,7 @@ from sonant.layers.packed import Packed, steps_at
 
 
 class CausalLayer(nn.Module):
-    """A convolution over the past and the present frame, dropout, a norm over the whole clip, an activation."""
+    """A causal convolution, dropout, group norm over the whole clip, activation."""
 
     def __init__(
         self, dim: int, kernel: int, *, zero_padding: bool = False, dropout: float = 0.0, name: Activation = "relu"
@@ -28,7 +28,7 @@ class CausalLayer(nn.Module):
         self.reach, self.zero_padding = kernel - 1, zero_padding
 
     def convolve(self, frames: Packed) -> Tensor:
-        """The convolution alone, (total, dim): frame t of a clip sees its frames t - reach to t."""
+        """Compute the convolution, (total, dim): frame t of a clip depends on its frames t - reach to t."""
         starts = frames.offsets[:-1]
         steps = steps_at(starts - self.reach, frames.lengths + self.reach)
         first = starts.repeat_interleave(frames.lengths + self.reach)
@@ -50,14 +50,13 @@ class CausalLayer(nn.Module):
 class CausalContext(nn.Module):
     """A stack of causal convolutions over packed frames.
 
-    Causal are the convolutions; the norms average over the whole clip, so that a frame does depend on later ones, as
-    in the original.
+    Only the convolutions are causal; the norms average over the whole clip, as in the original.
 
     Args:
         dim: width of the frames, and of every layer.
         kernels: one number a layer.
-        skip_connections: whether a layer's input is added to its output, their sum times the root of a half.
-        zero_padding: zeros before a clip's first frame instead of copies of it.
+        skip_connections: whether the input of a layer is added to its output, and the sum scaled by sqrt(0.5).
+        zero_padding: pad with zeros instead of copies of the first frame.
 
     Source: wav2vec (arXiv 1904.05862, section 3.1); fairseq `ConvAggegator` in `models/wav2vec/wav2vec.py`.
     """
@@ -79,12 +78,12 @@ class CausalContext(nn.Module):
         self.skip_connections = skip_connections
 
     def forward(self, frames: Packed, keep: Collection[int], *, last: bool) -> tuple[dict[int, Tensor], Tensor | None]:
-        """Run as far as the answer needs.
+        """Run the layers up to the last one needed.
 
         Args:
             frames: (total, dim).
             keep: numbers of the states to return: 0 is the input, i the output of layer i.
-            last: whether the output of the last layer is wanted.
+            last: whether to return the output of the last layer.
 
         Returns:
             The states by number, each (total, dim), and the output or None.

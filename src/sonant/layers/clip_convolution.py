@@ -1,4 +1,4 @@
-"""Convolutions along each clip of packed frames that keep its length; outside a clip they see zeros."""
+"""Convolutions along the clips of a packed batch, with "same" zero padding."""
 
 import math
 
@@ -11,13 +11,13 @@ from sonant.layers.packed import Packed, lay_with_gaps
 
 
 def convolve_clips(frames: Packed, weight: Tensor, bias: Tensor, groups: int) -> Tensor:
-    """Convolve each clip between zeros.
+    """Convolve each clip, zero-padded to keep its length.
 
     Args:
         frames: (total, in).
-        weight: (out, in / groups, kernel); tap `kernel // 2` is the frame itself.
+        weight: (out, in / groups, kernel); tap `kernel // 2` is that of the frame itself.
         bias: (out,).
-        groups: of channels, apart from one another.
+        groups: of channels.
 
     Returns:
         (total, out).
@@ -34,7 +34,7 @@ def convolve_clips(frames: Packed, weight: Tensor, bias: Tensor, groups: int) ->
 
 
 class ClipConv(nn.Module):
-    """A convolution in groups of channels, from as many channels to as many."""
+    """A grouped convolution with as many output as input channels."""
 
     def __init__(self, dim: int, kernel: int, groups: int) -> None:
         super().__init__()

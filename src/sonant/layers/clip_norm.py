@@ -1,17 +1,17 @@
-"""Group norm over the frames of each clip, of speech that is packed row by row."""
+"""Group norm over the frames of each clip of a packed batch."""
 
 import torch
 from torch import Tensor, nn
 
 from sonant.layers.packed import Packed
 
-EPS = 1e-5  # torch's group norm's own
+EPS = 1e-5  # as in `nn.GroupNorm`
 
 
 class ClipGroupNorm(nn.Module):
-    """Group norm whose statistics run over the channels of a group and all frames of a clip, never over two clips.
+    """Group norm with statistics over the channels of a group and all frames of one clip.
 
-    What `nn.GroupNorm` gives for each clip alone, for all clips at once. Computed in float32 at least.
+    Equal to `nn.GroupNorm` applied to each clip alone. Computed in float32 at least.
     """
 
     def __init__(self, channels: int, *, groups: int = 1) -> None:

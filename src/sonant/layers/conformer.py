@@ -1,4 +1,4 @@
-"""The conformer: Transformer blocks with a convolution in each, over packed clips."""
+"""Conformer layers over packed clips: Transformer layers with a convolution module."""
 
 from collections.abc import Callable, Collection
 
@@ -16,7 +16,7 @@ from sonant.layers.transformer import FeedForward
 class ConvModule(nn.Module):
     """Norm, gated linear unit, causal depthwise convolution, norm, swish, linear.
 
-    A frame sees itself and the `kernel - 1` frames before it; before a clip it sees zeros.
+    A frame depends on itself and the `kernel - 1` frames before it, zeros before the clip.
     """
 
     def __init__(self, dim: int, *, kernel: int = 31, dropout: float = 0.0, eps: float = 1e-5) -> None:
@@ -39,9 +39,8 @@ class ConvModule(nn.Module):
 class CenteredConvModule(nn.Module):
     """Norm, gated linear unit, depthwise convolution, batch norm, activation, linear: the module of the Conformer.
 
-    A frame sees itself and `(kernel - 1) / 2` frames on either side; outside a clip it sees zeros. In training the
-    batch norm takes its statistics over all frames of a batch; in evaluation it has running ones, and no clip sees
-    another.
+    A frame depends on itself and `(kernel - 1) / 2` frames on either side, zeros outside the clip. In training the
+    batch norm takes its statistics over all frames of a batch, in evaluation clips are independent.
     Source: Conformer (arXiv 2005.08100, section 2.2).
     """
 
@@ -66,10 +65,10 @@ class CenteredConvModule(nn.Module):
 
 
 class ConformerLayer(nn.Module):
-    """Half a feed-forward block, attention, convolution, half a feed-forward block, norm.
+    """Half a feed-forward block, attention, convolution module, half a feed-forward block, norm.
 
-    Source: Conformer (arXiv 2005.08100). Attention and convolution are the parts that are handed in: those of w2v-BERT
-    2.0 (arXiv 2312.05187) have relative keys, and a causal convolution with a layer norm.
+    Source: Conformer (arXiv 2005.08100). Attention and convolution module are passed in: those of w2v-BERT 2.0 (arXiv
+    2312.05187) have relative keys, and a causal convolution with a layer norm.
     """
 
     def __init__(
@@ -91,7 +90,7 @@ class ConformerLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, frames: Packed, table: Tensor | None = None) -> Tensor:
-        """(total, dim) to (total, dim); `table`: what attention is told of positions, where it must be told."""
+        """(total, dim) to (total, dim); `table`: of positions, where the attention needs one."""
         x = frames.values
         x = x + 0.5 * self.feed_forward_1(self.feed_forward_1_norm(x))
         x = x + self.dropout(self.attention(self.attention_norm(x), frames.sizes, table))
@@ -101,7 +100,7 @@ class ConformerLayer(nn.Module):
 
 
 def conformer_reference(layer: ConformerLayer, clip: Tensor) -> Tensor:
-    """A layer of w2v-BERT 2.0 on one clip (frames, dim), written from the formulae; without dropout."""
+    """Compute the reference of a layer of w2v-BERT 2.0 on one clip (frames, dim), without dropout."""
 
     def halved(x: Tensor, norm: nn.LayerNorm, block: FeedForward) -> Tensor:
         inner = norm(x) @ block.inner.weight.T + block.inner.bias
@@ -134,15 +133,15 @@ def conformer_reference(layer: ConformerLayer, clip: Tensor) -> Tensor:
 
 
 class ConformerEncoder(nn.Module):
-    """The layers, one after another, and a norm behind them, where there is one.
+    """Conformer layers, followed by an optional norm.
 
     Hidden state 0 is the input of the first layer, hidden state i the output of layer i; `last` is the last of them
     after the norm.
 
     Args:
-        make_layer: builds one layer; called once a layer.
-        positions: makes of packed frames the table that attention is told of positions; None: it needs none.
-        norm: what stands behind the layers; None for nothing.
+        make_layer: builds a layer; called for each layer.
+        positions: computes the table of positions for attention from packed frames; None: no table.
+        norm: after the layers; None for no norm.
         layerdrop: probability of skipping a layer in training.
     """
 
@@ -169,12 +168,12 @@ class ConformerEncoder(nn.Module):
                 nn.init.kaiming_normal_(module.weight)
 
     def forward(self, frames: Packed, keep: Collection[int], *, last: bool) -> tuple[dict[int, Tensor], Tensor | None]:
-        """Run as far as the answer needs.
+        """Run the layers up to the last one needed.
 
         Args:
             frames: (total, dim).
             keep: numbers of the hidden states to return.
-            last: whether the output is wanted.
+            last: whether to return the output.
 
         Returns:
             The hidden states by number, each (total, dim), and the output or None.

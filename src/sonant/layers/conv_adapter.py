@@ -1,4 +1,4 @@
-"""An adapter between a speech encoder and what stands behind it: strided convolutions, with or without attention."""
+"""Length adapters between a speech encoder and a decoder or head: strided convolutions, optionally with attention."""
 
 from collections.abc import Sequence
 from math import prod
@@ -13,9 +13,9 @@ from sonant.layers.transformer import FeedForward
 
 
 class StridedGate(nn.Conv1d):
-    """A strided convolution and a gated linear unit; outside a clip it sees `margin` zeros on either side.
+    """A strided convolution and a gated linear unit; each clip is padded with `margin` zeros on either side.
 
-    Its `weight` is (2 * dim, dim, kernel).
+    The `weight` is (2 * dim, dim, kernel).
     """
 
     def __init__(self, dim: int, *, kernel: int, stride: int, margin: int) -> None:
@@ -25,11 +25,11 @@ class StridedGate(nn.Conv1d):
 
     @property
     def min_frames(self) -> int:
-        """Frames that a clip needs for one of the output."""
+        """Fewest frames of a clip that give one output frame."""
         return max(1, self.kernel_size[0] - 2 * self.margin)
 
     def shortened(self, frames: Packed) -> Packed:
-        """(total, dim) to fewer frames of the same width: clips lie at multiples of the stride on one stream."""
+        """Shorten (total, dim); clips start at multiples of the stride in one stream."""
         (kernel,), (stride,) = self.kernel_size, self.stride
         padded = frames.lengths + 2 * self.margin
         lengths = (padded - kernel) // stride + 1
@@ -49,7 +49,7 @@ class StridedGate(nn.Conv1d):
 
 
 class GatedConvLayer(nn.Module):
-    """A layer of an adapter that is a gated convolution and nothing else.
+    """An adapter layer that consists of a gated convolution.
 
     Source: transformers `Wav2Vec2AdapterLayer`, whose margin is one frame whatever the stride.
     """
@@ -60,16 +60,16 @@ class GatedConvLayer(nn.Module):
 
     @property
     def gate(self) -> StridedGate:
-        """The convolution that decides how many frames come out."""
+        """The convolution that determines the number of output frames."""
         return self.conv
 
     def forward(self, frames: Packed) -> Packed:
-        """(total, dim) to fewer frames."""
+        """Shorten (total, dim)."""
         return self.conv.shortened(frames)
 
 
 class ConvAdapterLayer(nn.Module):
-    """Attention over shortened frames, added to another shortening of them; then a feed-forward block."""
+    """Attention over shortened frames, with a shortened residual connection, then a feed-forward block."""
 
     def __init__(
         self,
@@ -92,11 +92,11 @@ class ConvAdapterLayer(nn.Module):
 
     @property
     def gate(self) -> StridedGate:
-        """The convolution that decides how many frames come out."""
+        """The convolution that determines the number of output frames."""
         return self.residual_conv
 
     def forward(self, frames: Packed) -> Packed:
-        """(total, dim) to fewer frames."""
+        """Shorten (total, dim)."""
         residual = self.residual_conv.shortened(frames.with_values(self.residual_norm(frames.values)))
         short = self.attention_conv.shortened(frames.with_values(self.attention_norm(frames.values)))
         x = residual.values + self.dropout(self.attention(short.values, short.sizes))
@@ -104,15 +104,15 @@ class ConvAdapterLayer(nn.Module):
 
 
 class ConvAdapter(nn.Module):
-    """Half a feed-forward block and a change of width, where wanted, then the layers, each of which shortens the clip.
+    """An optional half feed-forward block, an optional projection, then layers that each shorten the clip.
 
     Args:
         dim, adapter_dim: width before and after.
         layers: the layers.
-        feed_forward: the block before them, if any.
+        feed_forward: the block before the layers, if any.
 
-    Source: Seamless (arXiv 2312.05187); transformers `Wav2Vec2BertAdapter` and `Wav2Vec2Adapter`. There LayerDrop may
-    leave out a layer of the adapter, and with it the halving of the length; here it does not.
+    Source: Seamless (arXiv 2312.05187); transformers `Wav2Vec2BertAdapter` and `Wav2Vec2Adapter`. There,
+    LayerDrop may skip a layer of the adapter and its shortening; not here.
     """
 
     def __init__(
@@ -133,22 +133,22 @@ class ConvAdapter(nn.Module):
 
     @property
     def gates(self) -> list[StridedGate]:
-        """The convolution of each layer that decides how many frames come out."""
+        """The convolution of each layer that determines the number of output frames."""
         return [layer.gate for layer in self.layers if isinstance(layer, ConvAdapterLayer | GatedConvLayer)]
 
     @property
     def stride(self) -> int:
-        """Frames of the input for one of the output."""
+        """Input frames for one output frame."""
         return prod(gate.stride[0] for gate in self.gates)
 
     def frames_for(self, count: int) -> int:
-        """Frames that a clip needs for so many of the output."""
+        """Fewest frames of a clip that give `count` output frames."""
         for gate in reversed(self.gates):
             count = max(1, (count - 1) * gate.stride[0] + gate.kernel_size[0] - 2 * gate.margin)
         return count
 
     def widened(self, frames: Tensor) -> Tensor:
-        """Return what the first layer reads, frame by frame: (total, dim) to (total, adapter_dim)."""
+        """Compute the input of the first layer: (total, dim) to (total, adapter_dim)."""
         if self.feed_forward is not None:
             frames = frames + 0.5 * self.feed_forward(frames)
         if self.projection is not None and self.projection_norm is not None:
@@ -156,7 +156,7 @@ class ConvAdapter(nn.Module):
         return frames
 
     def forward(self, frames: Packed) -> Packed:
-        """(total, dim) to (fewer, adapter_dim)."""
+        """Shorten (total, dim) to (fewer, adapter_dim)."""
         frames = frames.with_values(self.widened(frames.values))
         for layer in self.layers:
             frames = layer(frames)
@@ -164,7 +164,7 @@ class ConvAdapter(nn.Module):
 
 
 def gated_adapter(dim: int, adapter_dim: int | None, *, layers: int, kernel: int, stride: int) -> ConvAdapter | None:
-    """Make an adapter of gated convolutions alone, as that of wav2vec 2.0 in transformers; None of no layers."""
+    """Build the adapter of wav2vec 2.0 in transformers, gated convolutions only; None for zero layers."""
     if not layers:
         return None
     width = adapter_dim or dim

@@ -1,7 +1,7 @@
-"""The Transformer decoder: tokens attend to those before them in their sequence, and to another sequence of frames.
+"""The Transformer decoder: causal self-attention over tokens, and cross-attention to encoded frames (the memory).
 
-`forward` takes whole sequences, packed, as training does; `step` takes one more token of each, with what is remembered
-of those before, as decoding does. Both give the same.
+`forward` takes packed whole sequences, for training; `step` takes the next token of each sequence and cached keys and
+values, for decoding. Both compute the same.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ def attend_across(
     causal: bool = False,
     dropout: float = 0.0,
 ) -> Tensor:
-    """Softmax attention of each clip of queries to the clip of keys of the same number.
+    """Compute softmax attention of clip i of the queries to clip i of the keys.
 
-    Neighbors of the same lengths are computed as a batch.
+    Consecutive clips of equal lengths are computed as a batch.
 
     Args:
         query: (queries, heads, head_dim).
         key, value: (keys, heads, head_dim).
         query_lengths, key_lengths: of each clip.
-        causal: query i sees keys 0 to i.
+        causal: query i attends to keys 0 to i.
         dropout: probability of dropping an attention weight.
 
     Returns:
@@ -55,41 +55,41 @@ def attend_across(
 
 
 @dataclass(frozen=True, eq=False)
-class Remembered:
-    """Keys and values that one layer has seen: each (rows, heads, steps, head_dim)."""
+class KeyValueCache:
+    """Cached keys and values of one layer, each (rows, heads, steps, head_dim)."""
 
     keys: Tensor
     values: Tensor
 
-    def select(self, rows: Tensor) -> Remembered:
-        return Remembered(self.keys[rows], self.values[rows])
+    def select(self, rows: Tensor) -> KeyValueCache:
+        return KeyValueCache(self.keys[rows], self.values[rows])
 
-    def with_next(self, key: Tensor, value: Tensor) -> Remembered:
-        """With one more step, (rows, heads, 1, head_dim)."""
-        return Remembered(torch.cat([self.keys, key], 2), torch.cat([self.values, value], 2))
+    def with_next(self, key: Tensor, value: Tensor) -> KeyValueCache:
+        """Append one step, (rows, heads, 1, head_dim)."""
+        return KeyValueCache(torch.cat([self.keys, key], 2), torch.cat([self.values, value], 2))
 
 
 @dataclass(frozen=True, eq=False)
 class DecoderState:
-    """The state of a decoder for unfinished sequences over the same frames.
+    """The decoding state of unfinished sequences over the same frames.
 
     Attributes:
-        own: for each layer, keys and values of the tokens so far.
-        memory: for each layer, keys and values of the frames; one row, which all sequences share.
+        own: for each layer, cached keys and values of the tokens so far.
+        memory: for each layer, keys and values of the frames; one row, for all sequences.
         steps: number of tokens so far.
     """
 
-    own: tuple[Remembered, ...]
-    memory: tuple[Remembered, ...]
+    own: tuple[KeyValueCache, ...]
+    memory: tuple[KeyValueCache, ...]
     steps: int = 0
 
     def select(self, rows: Tensor) -> DecoderState:
-        """The sequences with these numbers, in this order; a number may come more than once."""
+        """Select sequences by number, in this order, with repetition."""
         return DecoderState(tuple(layer.select(rows) for layer in self.own), self.memory, self.steps)
 
 
 class Attention(nn.Module):
-    """Multi-head attention of one sequence to another, or to what it has been so far."""
+    """Multi-head attention of one sequence to another, or causal self-attention."""
 
     def __init__(self, dim: int, num_heads: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class Attention(nn.Module):
         self.query, self.key, self.value, self.output = (nn.Linear(dim, dim) for _ in range(4))
 
     def forward(self, frames: Packed, memory: Packed, *, causal: bool = False) -> Tensor:
-        """(total, dim) and the memory (total_memory, dim) to (total, dim)."""
+        """Attend from (total, dim) to the memory (total_memory, dim): (total, dim)."""
         q, k, v = (
             linear(x).unflatten(-1, (self.num_heads, -1))
             for linear, x in ((self.query, frames.values), (self.key, memory.values), (self.value, memory.values))
@@ -106,22 +106,22 @@ class Attention(nn.Module):
         mixed = attend_across(q, k, v, frames.sizes, memory.sizes, causal=causal, dropout=dropout)
         return self.output(mixed.flatten(1))
 
-    def remember(self, frames: Tensor) -> Remembered:
-        """Keys and values of frames (rows, steps, dim)."""
+    def remember(self, frames: Tensor) -> KeyValueCache:
+        """Compute keys and values of frames (rows, steps, dim)."""
         keys, values = (
             linear(frames).unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for linear in (self.key, self.value)
         )
-        return Remembered(keys, values)
+        return KeyValueCache(keys, values)
 
-    def step(self, frame: Tensor, remembered: Remembered) -> Tensor:
-        """One frame of each sequence (rows, dim), attending to all that is remembered: (rows, dim)."""
+    def step(self, frame: Tensor, remembered: KeyValueCache) -> Tensor:
+        """Attend from one frame of each sequence (rows, dim) to the cache: (rows, dim)."""
         q = self.query(frame).unflatten(-1, (self.num_heads, -1)).unsqueeze(2)  # (rows, heads, 1, head_dim)
         keys, values = (x.expand(len(frame), -1, -1, -1) for x in (remembered.keys, remembered.values))
         return self.output(F.scaled_dot_product_attention(q, keys, values).flatten(1))
 
 
 class DecoderLayer(nn.Module):
-    """Attention to the sequence so far, to the memory, and feed-forward; the norms before (pre-norm) or after them."""
+    """Causal self-attention, cross-attention and feed-forward; norms before (pre-norm) or after (post-norm) each."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Packed, memory: Packed) -> Tensor:
-        """Whole sequences (total, dim) over the memory (total_memory, dim) to (total, dim)."""
+        """Compute whole sequences (total, dim) over the memory (total_memory, dim)."""
 
         def to_itself(x: Tensor) -> Tensor:
             own = tokens.with_values(x)
@@ -152,8 +152,8 @@ class DecoderLayer(nn.Module):
 
         return self._through(tokens.values, to_itself, to_memory)
 
-    def step(self, token: Tensor, own: Remembered, memory: Remembered) -> tuple[Tensor, Remembered]:
-        """One more token of each sequence (rows, dim): its output, and what to remember now."""
+    def step(self, token: Tensor, own: KeyValueCache, memory: KeyValueCache) -> tuple[Tensor, KeyValueCache]:
+        """Compute the next token of each sequence (rows, dim): its output, and the new cache."""
         remembered = own
 
         def to_itself(x: Tensor) -> Tensor:
@@ -178,7 +178,7 @@ class DecoderLayer(nn.Module):
 
 
 class TransformerDecoder(nn.Module):
-    """The layers, and after them, in pre-norm models, a norm."""
+    """The decoder layers, followed by a norm in pre-norm models."""
 
     def __init__(
         self, dim: int, num_layers: int, make_layer: Callable[[], DecoderLayer], *, pre_norm: bool, eps: float = 1e-5
@@ -188,14 +188,14 @@ class TransformerDecoder(nn.Module):
         self.norm = nn.LayerNorm(dim, eps=eps) if pre_norm else nn.Identity()
 
     def forward(self, tokens: Packed, memory: Packed) -> Tensor:
-        """Whole sequences of embedded tokens (total, dim) over the memory (total_memory, dim) to (total, dim)."""
+        """Compute whole sequences of embedded tokens (total, dim) over the memory (total_memory, dim)."""
         x = tokens.values
         for layer in self.layers:
             x = layer(tokens.with_values(x), memory)
         return self.norm(x)
 
     def start(self, memory: Tensor) -> DecoderState:
-        """The state of one empty sequence over the frames of one clip (frames, dim)."""
+        """Return the state of one empty sequence over the frames of one clip (frames, dim)."""
         own, remembered = [], []
         for layer in self.layers:
             assert isinstance(layer, DecoderLayer)
@@ -204,7 +204,7 @@ class TransformerDecoder(nn.Module):
         return DecoderState(tuple(own), tuple(remembered))
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """One more embedded token of each sequence (rows, dim): the outputs (rows, dim) and the new state."""
+        """Compute the next embedded token of each sequence (rows, dim): outputs (rows, dim) and the new state."""
         x, own = tokens, []
         for layer, before, memory in zip(self.layers, state.own, state.memory, strict=True):
             assert isinstance(layer, DecoderLayer)

@@ -1,4 +1,4 @@
-"""Masks of frames for masked prediction, in spans."""
+"""Span masks for masked prediction."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ class SpanMasking:
     """Spans of masked frames; the defaults are HuBERT's and WavLM's.
 
     Attributes:
-        fraction: spans times their length over the frames, before overlap (0.8 covers a little more than half).
-            Papers give it as the probability that a frame starts a span: fraction / length.
+        fraction: number of spans times their length over the number of frames, before overlap (0.8 masks a little more
+            than half of the frames). Papers give the probability that a frame starts a span: fraction / length.
         length: frames a span.
         min_spans: the fewest spans of a clip.
     """
@@ -30,9 +30,9 @@ class SpanMasking:
             )
 
     def draw(self, num_frames: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-        """The mask of one clip: bool (num_frames,). Starts are distinct, spans may overlap; the last frame is seen.
+        """Draw the mask of a clip, bool (num_frames,). Starts are distinct, spans may overlap; the last frame is kept.
 
-        Each clip has its own number of spans: a short batch mate does not thin it out.
+        The number of spans depends on the clip only, not on the batch.
         Source: fairseq `compute_mask_indices`, static spans, without its equalizing over the batch.
         """
         mask = np.zeros(num_frames, dtype=bool)

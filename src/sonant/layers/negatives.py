@@ -7,15 +7,15 @@ from sonant.errors import ConfigurationError
 
 
 def draw_negatives(lengths: Tensor, count: int, *, generator: torch.Generator | None = None) -> Tensor:
-    """Draw for each row of packed clips the numbers of `count` other rows of its clip, uniformly with replacement.
+    """Draw for each row of packed clips the indices of `count` other rows of its clip, uniformly with replacement.
 
     Args:
-        lengths: int64 (clips,); rows of each clip, 0 or at least 2: a clip of one row has nothing to draw from, and
-            must be left out by the caller.
+        lengths: int64 (clips,); rows of each clip, 0 or at least 2: the caller leaves out clips of one row, which
+            have no negatives.
         count: negatives a row.
 
     Returns:
-        int64 (total, count), on the device of `lengths`; row numbers into the packed total.
+        int64 (total, count), on the device of `lengths`; row indices into the packed total.
     """
     if bool((lengths == 1).any()):
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""A batch of speech without padding: clips lie one behind another on one time axis."""
+"""Packed batches: clips one behind another on one time axis, without padding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sonant.layers.kernels.device import to_device
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """Clips one behind another, with their lengths.
+    """A packed batch: clips one behind another, with their lengths.
 
     Attributes:
         values: (total, channels) for frames, (total,) for a waveform.
@@ -39,7 +39,7 @@ class Packed:
 
     @classmethod
     def pack(cls, clips: Iterable[Tensor]) -> Packed:
-        """Lay clips of shape (length,) or (length, channels) one behind another."""
+        """Concatenate clips of shape (length,) or (length, channels)."""
         clips = list(clips)
         if not clips:
             raise ConfigurationError("Nothing to pack: at least one clip is needed.")
@@ -52,7 +52,7 @@ class Packed:
 
     @classmethod
     def from_padded(cls, values: Tensor, lengths: Tensor | Sequence[int]) -> Packed:
-        """Pack the padded form: values (batch, time, ...) with the true length of each row."""
+        """Pack a padded batch: values (batch, time, ...) with the true length of each row."""
         wanted = [int(length) for length in lengths]
         if len(wanted) != len(values) or min(wanted, default=0) < 0 or max(wanted, default=0) > values.shape[1]:
             raise ConfigurationError(
@@ -62,34 +62,34 @@ class Packed:
         return cls.pack(row[:length] for row, length in zip(values, wanted, strict=True))
 
     def unpack(self) -> list[Tensor]:
-        """The clips, as views: each (length, ...)."""
+        """Return the clips as views, each (length, ...)."""
         return list(self.values.split(self.sizes))
 
     def to_padded(self) -> tuple[Tensor, Tensor]:
-        """The padded form: values (batch, longest, ...) with zeros behind each clip, and lengths (batch,)."""
+        """Return the padded form: values (batch, longest, ...) with zeros after each clip, and lengths (batch,)."""
         return torch.nn.utils.rnn.pad_sequence(self.unpack(), batch_first=True), self.lengths
 
     def with_values(self, values: Tensor) -> Packed:
-        """Other values at the same steps."""
+        """Return a batch of the same lengths with other values."""
         return Packed(values, self.lengths)
 
     def to(self, device: torch.device | str) -> Packed:
-        """The same clips on a device; the lengths stay on the CPU, where they shape the work."""
+        """Return the same clips on a device; the lengths stay on the CPU."""
         return Packed(self.values.to(device), self.lengths)
 
     @cached_property
     def sizes(self) -> list[int]:
-        """The lengths as plain numbers."""
+        """The lengths as Python integers."""
         return self.lengths.tolist()
 
     @cached_property
     def offsets(self) -> Tensor:
-        """int64 (batch + 1,): clip i lies at offsets[i] to offsets[i + 1]."""
+        """int64 (batch + 1,): clip i is values[offsets[i] : offsets[i + 1]]."""
         return torch.nn.functional.pad(self.lengths.cumsum(0), (1, 0))
 
     @cached_property
     def clip_of_step(self) -> Tensor:
-        """int64 (total,) on the device of the values: the number of the clip that each step belongs to."""
+        """The index of the clip of each step: int64 (total,), on the device of the values."""
         return to_device(torch.arange(len(self)).repeat_interleave(self.lengths), self.values.device)
 
     def __len__(self) -> int:
@@ -100,17 +100,17 @@ class Packed:
 
 
 def steps_at(starts: Tensor, lengths: Tensor) -> Tensor:
-    """Positions starts[i] .. starts[i] + lengths[i] - 1 of every clip i, one behind another: int64 (total,)."""
+    """Return the positions starts[i] ... starts[i] + lengths[i] - 1 of every clip i, concatenated: int64 (total,)."""
     ends = lengths.cumsum(0)
     return torch.arange(int(lengths.sum())) + (starts - (ends - lengths)).repeat_interleave(lengths)
 
 
 def lay_with_gaps(frames: Packed, before: int, after: int = 0) -> tuple[Tensor, Tensor]:
-    """The clips on one stream with zeros before, between and behind them, for a convolution that reaches so far.
+    """Concatenate clips with zeros before, between and after them, as "same" padding of a convolution.
 
     Returns:
-        The stream (steps, channels), which has `before` zeros before each clip and `after` behind the last (between
-        two clips the larger of both), and int64 (total,), where in the stream each frame lies.
+        The stream (steps, channels), with `before` zeros before the first clip, `after` after the last and the larger
+        of both between two clips; and the position of each frame in the stream, int64 (total,).
     """
     gap = max(before, after)
     starts = before + frames.offsets[:-1] + torch.arange(len(frames)) * gap

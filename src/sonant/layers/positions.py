@@ -1,4 +1,4 @@
-"""Positions of frames: positional convolutions, WavLM's gated relative position bias, and relative keys."""
+"""Positions of frames: positional convolutions, the gated relative position bias of WavLM, relative keys."""
 
 import math
 from typing import cast
@@ -14,7 +14,10 @@ from sonant.layers.packed import Packed
 
 
 class WeightNormConv(nn.Module):
-    """The weight of a wide grouped convolution, as direction `weight_v` and gain `weight_g` for each tap."""
+    """Weight normalization of a grouped convolution, over all dimensions but the taps:
+
+    weight[:, :, k] = weight_g[k] * weight_v[:, :, k] / norm(weight_v[:, :, k])
+    """
 
     def __init__(self, dim: int, *, kernel: int = 128, groups: int = 16) -> None:
         super().__init__()
@@ -26,15 +29,15 @@ class WeightNormConv(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The weight that the convolution uses: (dim, dim / groups, kernel)."""
+        """The normalized weight: (dim, dim / groups, kernel)."""
         scale = self.weight_g / self.weight_v.norm(dim=(0, 1), keepdim=True)
         return self.weight_v * scale.to(self.weight_v.dtype)
 
 
 class ConvPositions(WeightNormConv):
-    """A wide grouped convolution whose output is added to the frames; outside a clip it sees zeros.
+    """A grouped convolution and GELU, whose output is added to the frames; zero padding outside a clip.
 
-    Weight norm is kept as pretrained. Source: wav2vec 2.0 (arXiv 2006.11477, section 2); fairseq `make_conv_pos`.
+    Source: wav2vec 2.0 (arXiv 2006.11477, section 2); fairseq `make_conv_pos`.
     """
 
     def forward(self, frames: Packed) -> Tensor:
@@ -43,11 +46,10 @@ class ConvPositions(WeightNormConv):
 
 
 class BatchNormPositions(ClipConv):
-    """A positional convolution behind a batch norm, which stands in the place of weight norm.
+    """A positional convolution after a batch norm, without weight norm.
 
-    In evaluation mode the norm uses its running statistics, so that a clip's result is its own. In training mode it
-    takes mean and variance over the frames of the whole batch, as batch norm does, and there a clip depends on the
-    others; packed speech has no padding that would go into them.
+    In training mode, mean and variance are taken over the frames of the whole batch, so that clips depend on each
+    other; in evaluation mode they do not.
 
     Source: fairseq `models/wav2vec/wav2vec2.py`, `make_conv_pos` with `conv_pos_batch_norm`.
     """
@@ -62,7 +64,7 @@ class BatchNormPositions(ClipConv):
 
 
 class StackedPositions(nn.Module):
-    """Positional convolutions one behind another, each with a layer norm without weights, and GELU.
+    """Consecutive positional convolutions, each followed by layer norm without weights and GELU.
 
     Source: data2vec (arXiv 2202.03555); fairseq `models/wav2vec/wav2vec2.py`, `TransformerEncoder` with
     `pos_conv_depth`.
@@ -74,7 +76,7 @@ class StackedPositions(nn.Module):
 
     @property
     def convolutions(self) -> list[ClipConv]:
-        """The layers by their type."""
+        """The layers, typed."""
         return [cast("ClipConv", layer) for layer in self.layers]
 
     def forward(self, frames: Packed) -> Tensor:
@@ -86,12 +88,12 @@ class StackedPositions(nn.Module):
 
 
 def plain_norm_gelu(x: Tensor) -> Tensor:
-    """Layer norm without weights, then GELU: (total, dim) to the same."""
+    """Apply layer norm without weights, then GELU: (total, dim)."""
     return F.gelu(F.layer_norm(x, x.shape[-1:]))
 
 
 def affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """A batch norm in evaluation mode as factor and offset of each channel, float32 (channels,)."""
+    """Return factor and offset of each channel, float32 (channels,), that equal a batch norm in evaluation mode."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     factor = norm.weight.detach().double() * (norm.running_var.double() + norm.eps).rsqrt()
@@ -99,7 +101,7 @@ def affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 
 
 class RelativePositions(nn.Embedding):
-    """The bias of each bucket of distances, for each head: one table, shared by all layers.
+    """The position bias of each head for each bucket of distances, shared by all layers.
 
     Source: WavLM (arXiv 2110.13900, section 3.2); unilm `wavlm/modules.py`, `_relative_positions_bucket`.
     """
@@ -110,17 +112,21 @@ class RelativePositions(nn.Embedding):
         nn.init.normal_(self.weight, std=0.02)
 
     def table(self, reach: int) -> Tensor:
-        """(heads, 2 * reach - 1): the bias at distances -(reach - 1) to reach - 1 frames."""
+        """Return the bias at distances -(reach - 1) to reach - 1 frames: (heads, 2 * reach - 1)."""
         distances = torch.arange(1 - reach, reach)
         buckets = relative_buckets(distances, num_buckets=self.num_embeddings, max_distance=self.max_distance)
         return self(to_device(buckets, self.weight.device)).T
 
 
 def relative_buckets(distances: Tensor, *, num_buckets: int, max_distance: int) -> Tensor:
-    """The bucket of each signed distance (key minus query): int64, same shape.
+    """Return the bucket of each signed distance (key minus query): int64, same shape.
 
-    One half of the buckets is for keys ahead. The near half of each has a bucket a frame, the rest grow
-    logarithmically up to `max_distance`. Always float32, outside autocast: half precision misplaces distances.
+    With n = num_buckets / 2 buckets for each sign, e = n / 2 and distance d = |distance|:
+
+        bucket = d                                                            for d < e
+        bucket = min(e + floor(log(d / e) / log(max_distance / e) * (n - e)), n - 1)  for d >= e
+
+    plus n for keys after the query. In float32 always, outside autocast: half precision misplaces distances.
     """
     half = num_buckets // 2
     exact = half // 2
@@ -131,10 +137,13 @@ def relative_buckets(distances: Tensor, *, num_buckets: int, max_distance: int) 
 
 
 class PositionGate(nn.Module):
-    """The factor of each query and head on the position bias: between 1 and 3 at initialization.
+    """The factor on the position bias for each query and head, from the input x of the layer, split into heads:
 
-    It reads the layer's un-projected input, cut into heads. The paper gates on the projected query; the released
-    models were trained on the input, and the authors say to keep it so (github.com/microsoft/UniSpeech/issues/25).
+        update, reset = sigmoid(sum_4(W x + b))            two sums of four outputs each
+        gate = update * (reset * scale - 1) + 2            between 1 and 2 + scale
+
+    The paper (arXiv 2110.13900, section 3.2) gates on the projected query; the released models were trained on the
+    input, and the authors keep it so (github.com/microsoft/UniSpeech/issues/25).
     """
 
     def __init__(self, dim: int, num_heads: int) -> None:
@@ -151,9 +160,9 @@ class PositionGate(nn.Module):
 
 
 class RelativeKeys(nn.Embedding):
-    """A key for each distance, from `left` frames back to `right` ahead and beyond; shared by the heads of a layer.
+    """A key for each distance from -left to right, larger ones clamped; shared by the heads of a layer.
 
-    Source: Shaw et al. (arXiv 1803.02155, equation 4), keys alone, as w2v-BERT 2.0 was trained.
+    Source: Shaw et al. (arXiv 1803.02155, equation 4), keys only, as in w2v-BERT 2.0.
     """
 
     def __init__(self, head_dim: int, *, left: int = 64, right: int = 8) -> None:
@@ -162,6 +171,6 @@ class RelativeKeys(nn.Embedding):
         nn.init.xavier_uniform_(self.weight)
 
     def bias(self, query: Tensor) -> RelativeKeyBias:
-        """Compute the bias of queries (total, heads, head_dim), scaled as their product with the keys is."""
+        """Compute the bias of queries (total, heads, head_dim), scaled by `head_dim**-0.5`."""
         scores = (query * query.shape[-1] ** -0.5) @ self.weight.to(query.dtype).T  # (total, heads, distances)
         return RelativeKeyBias(scores, self.left)

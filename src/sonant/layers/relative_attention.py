@@ -1,7 +1,7 @@
-"""Attention of the Conformer: with Transformer-XL's relative positions, or with rotated frames.
+"""Attention of the Conformer, with relative positions as in Transformer-XL or with rotary positions.
 
-The frequencies of the angles are computed as the original code does, to the last bit: a minute into a clip, another
-rounding of them would be an error of a thousandth in the angle.
+The frequencies are computed exactly as in the original code: a minute into a clip, another rounding would be an error
+of 0.001 in the angle.
 """
 
 import math
@@ -16,7 +16,7 @@ from sonant.layers.packed import Packed, steps_at
 
 
 class Sinusoids(nn.Module):
-    """Sines and cosines of each distance that two frames of a clip can have; it has no weights.
+    """Sinusoidal vectors of all distances between two frames of a clip; no weights.
 
     Source: Transformer-XL (arXiv 1901.02860, section 3.3); fairseq `modules/positional_encoding.py`,
     `RelPositionalEncoding`.
@@ -27,16 +27,16 @@ class Sinusoids(nn.Module):
         self.dim = dim
 
     def forward(self, frames: Packed) -> Tensor:
-        """Return the table (2 * longest - 1, dim), in order of distance: key minus query, the most negative first."""
+        """Return the table (2 * longest - 1, dim), in ascending order of key minus query."""
         reach, values = max(frames.sizes), frames.values
-        back = torch.arange(reach - 1, -reach, -1.0, dtype=_precise(values))  # frames from the key to the query
+        back = torch.arange(reach - 1, -reach, -1.0, dtype=_precise(values))  # distances back, query minus key
         turns = torch.exp(torch.arange(0, self.dim, 2, dtype=back.dtype) * -(math.log(10_000) / self.dim))
         angles = back[:, None] * turns
         return to_device(_interleaved(angles.sin(), angles.cos()), values.device).to(values.dtype)
 
 
 class Rotations(nn.Module):
-    """Cosines and sines by which the frames of a clip are rotated before queries and keys; it has no weights.
+    """Cosines and sines of the rotary positions of frames; no weights.
 
     Source: RoFormer (arXiv 2104.09864); fairseq `modules/rotary_positional_embedding.py`.
     """
@@ -54,29 +54,30 @@ class Rotations(nn.Module):
 
 
 def rotary_frequencies(head_dim: int, base: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Return the angle by which each pair of channels turns from a frame to the next: (head_dim / 2,)."""
+    """Return the angle between consecutive frames for each pair of channels: (head_dim / 2,)."""
     return 1.0 / base ** (torch.arange(0, head_dim, 2, dtype=dtype) / head_dim)
 
 
 def _precise(values: Tensor) -> torch.dtype:
-    """Return float32 at least: in half precision, neighboring frames of a long clip would have the same angle."""
+    """Return float32 at least: in half precision, adjacent frames of a long clip would have the same angle."""
     return torch.promote_types(values.dtype, torch.float32)
 
 
 def _interleaved(even: Tensor, odd: Tensor) -> Tensor:
-    """Two tensors (rows, dim / 2) as the even and the odd columns of one (rows, dim)."""
+    """Interleave two tensors (rows, dim / 2) as even and odd columns of (rows, dim)."""
     return torch.stack([even, odd], -1).flatten(-2)
 
 
 class RelativeAttention(nn.Module):
-    """Multi-head self-attention whose logits depend on the distance of query and key, as in Transformer-XL.
+    """Multi-head self-attention with the relative positions of Transformer-XL:
 
-    The logit of query i and key j is `(q_i + content_bias) @ k_j + (q_i + position_bias) @ p_(j - i)` over the root of
-    head_dim, with p the projected sinusoids of the distance.
+        logit[i, j] = ((q_i + content_bias) @ k_j + (q_i + position_bias) @ p_(j - i)) / sqrt(head_dim)
+
+    where p_d is the projected sinusoidal vector of distance d.
 
     Attributes:
-        position: from the sinusoids of a distance to its key.
-        content_bias, position_bias: (heads, head_dim), added to every query before it meets a frame, and a distance.
+        position: projection of the sinusoidal vectors.
+        content_bias, position_bias: (heads, head_dim), added to every query.
     """
 
     def __init__(self, dim: int, num_heads: int, *, dropout: float = 0.0) -> None:
@@ -100,9 +101,9 @@ class RelativeAttention(nn.Module):
 
 
 class RotaryAttention(nn.Module):
-    """Multi-head self-attention over frames that are rotated, slice by slice, before they become queries and keys.
+    """Multi-head self-attention with rotary positions, applied to the frames before projection to queries and keys.
 
-    RoFormer rotates the queries and keys themselves; the published Conformers were trained with rotated frames.
+    RoFormer rotates queries and keys instead; the published Conformers were trained with rotated frames.
     """
 
     def __init__(self, dim: int, num_heads: int, *, dropout: float = 0.0) -> None:
@@ -122,7 +123,7 @@ class RotaryAttention(nn.Module):
 
 
 def rotated(frames: Tensor, table: Tensor, num_heads: int) -> Tensor:
-    """Turn channel i and channel i + head_dim / 2 of each head's slice as a pair: (total, dim) to the same."""
+    """Rotate channels i and i + head_dim / 2 of each head as a pair: (total, dim)."""
     cosines, sines = table[:, :, None].to(frames.dtype)  # (total, 1, head_dim / 2) each
     first, second = frames.unflatten(-1, (num_heads, 2, -1)).unbind(-2)  # (total, heads, head_dim / 2) each
     return torch.stack([first * cosines - second * sines, second * cosines + first * sines], -2).flatten(1)

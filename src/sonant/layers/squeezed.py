@@ -1,4 +1,4 @@
-"""A Transformer over squeezed frames: SEW's encoder, which attends to fewer frames than it is given and gives."""
+"""The encoder of SEW: a Transformer over squeezed (averaged) frames, upsampled again."""
 
 from collections.abc import Collection
 
@@ -20,16 +20,16 @@ class StridedPositions(WeightNormConv):
         self.stride = stride
 
     def forward(self, frames: Packed, lengths: Tensor) -> Tensor:
-        """Frames (total, dim) to (sum of lengths, dim), of each clip the first `lengths`; outside a clip lie zeros.
+        """Convolve frames (total, dim) to (sum of lengths, dim), the first `lengths` outputs of each clip.
 
-        Clips lie on one stream, each window at a multiple of the stride and no clip within another's reach.
+        Clips are zero-padded in one stream, starting at multiples of the stride.
         """
         before = self.kernel // 2
         slots = -(-(before + frames.lengths) // self.stride) * self.stride
         starts = F.pad(slots.cumsum(0), (1, 0))
         device = frames.values.device
         at = to_device(steps_at(starts[:-1] + before, frames.lengths), device)
-        read = int(starts[-2] + (lengths[-1] - 1) * self.stride) + self.kernel  # behind lie frames that are left over
+        read = int(starts[-2] + (lengths[-1] - 1) * self.stride) + self.kernel  # after the frames that are left over
         stream = frames.values.new_zeros(max(read, int(starts[-1])), frames.values.shape[1])
         stream = stream.index_copy(0, at, frames.values)[:read]
         moved = F.conv1d(stream.T[None], self.weight, self.bias, self.stride, groups=self.groups)[0].T
@@ -37,18 +37,18 @@ class StridedPositions(WeightNormConv):
 
 
 class SqueezedEncoder(nn.Module):
-    """Means of neighboring frames and strided positions, a Transformer over these, and a linear map back.
+    """Means of `factor` frames plus strided positions, a Transformer over these, and a linear upsampling.
 
     A clip of n frames is squeezed to `n // factor`, and one of fewer than `factor` frames to one. Every state has n
-    frames again: hidden state i holds the squeezed frame for each of the frames that it was made of, and for those left
-    over at the end the last one. The output is what `upsample` makes of the last state, `factor` frames of each, and
-    zeros for those left over, as the models were trained.
+    frames again: hidden state i repeats each squeezed frame for the frames it was averaged from, and the last one for
+    the frames left over. The output is `upsample` of the last state, `factor` frames of each, and zeros for the frames
+    left over, as the models were trained.
 
     Source: SEW (arXiv 2109.06870); asappresearch/sew `squeeze_wav2vec2.py`, squeeze_method "default".
 
     Args:
-        inner: has no positions of its own.
-        factor: frames that become one.
+        inner: a Transformer without positions.
+        factor: number of frames that are averaged.
     """
 
     def __init__(self, dim: int, inner: TransformerEncoder, *, factor: int, kernel: int, groups: int) -> None:
@@ -59,7 +59,7 @@ class SqueezedEncoder(nn.Module):
         self.upsample = nn.Linear(dim, dim * factor)
 
     def forward(self, frames: Packed, keep: Collection[int], *, last: bool) -> tuple[dict[int, Tensor], Tensor | None]:
-        """Run as far as the answer needs; arguments and results are those of `TransformerEncoder`."""
+        """Run the layers up to the last one needed; arguments and results as in `TransformerEncoder`."""
         short = self.squeezed(frames)
         states, output = self.inner(short, keep, last=last)
         place = steps_at(torch.zeros_like(frames.lengths), frames.lengths) // self.factor
@@ -70,9 +70,9 @@ class SqueezedEncoder(nn.Module):
         return states, None if output is None else self._stretched(short.with_values(output), frames)
 
     def squeezed(self, frames: Packed) -> Packed:
-        """(total, dim) to fewer frames: the input of the Transformer's first norm."""
+        """Squeeze (total, dim): the input of the first norm of the Transformer."""
         lengths = (frames.lengths // self.factor).clamp(min=1)
-        used = torch.minimum(frames.lengths, lengths * self.factor)  # of each clip, from its beginning on
+        used = torch.minimum(frames.lengths, lengths * self.factor)  # frames of each clip, from its beginning
         starts = F.pad(lengths.cumsum(0), (1, 0))[:-1]
         into = starts.repeat_interleave(used) + steps_at(torch.zeros_like(used), used) // self.factor
         device, values = frames.values.device, frames.values
@@ -83,7 +83,7 @@ class SqueezedEncoder(nn.Module):
         return Packed(means + self.positions(frames, lengths), lengths)
 
     def _stretched(self, short: Packed, frames: Packed) -> Tensor:
-        """Squeezed frames (fewer, dim) to as many as `frames` has."""
+        """Repeat squeezed frames (fewer, dim) to the number of frames of `frames`."""
         wide = F.gelu(self.upsample(short.values)).to(frames.values.dtype).unflatten(1, (self.factor, -1)).flatten(0, 1)
         used = torch.minimum(frames.lengths, short.lengths * self.factor)
         device = wide.device

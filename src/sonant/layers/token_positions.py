@@ -1,4 +1,4 @@
-"""Positions of tokens in their sequence, as vectors to be added to embeddings: learned, or sines and cosines."""
+"""Absolute positions of tokens, added to embeddings: learned or sinusoidal."""
 
 import math
 
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from sonant.layers.packed import Packed, steps_at
 
-FIRST_ROW = 2  # fairseq counts from behind its padding symbol, number 1: rows 0 and 1 of its tables are never used
+FIRST_ROW = 2  # fairseq counts from after its padding symbol, 1: rows 0 and 1 of its tables are unused
 
 
 class LearnedPositions(nn.Module):
-    """A vector for each place in a sequence, up to a longest one.
+    """A learned vector for each position, up to a maximum.
 
     Source: fairseq `modules/learned_positional_embedding.py`.
     """
@@ -27,7 +27,7 @@ class LearnedPositions(nn.Module):
 
 
 class SinusoidalPositions(nn.Module):
-    """Sines, then cosines, of wavelengths from 2 pi to 20,000 pi; without weights and without a longest sequence.
+    """Sines, then cosines, of wavelengths from 2 pi to 20,000 pi; without weights and without a maximum.
 
     Source: fairseq `modules/sinusoidal_positional_embedding.py`, which follows tensor2tensor rather than the paper.
     """
@@ -41,7 +41,7 @@ class SinusoidalPositions(nn.Module):
         return self.at(places(frames)).to(frames.values.dtype)
 
     def at(self, rows: Tensor) -> Tensor:
-        """The vectors of rows (rows,), float32 (rows, dim); a sequence begins at row `FIRST_ROW`."""
+        """Return the vectors of rows (rows,), float32 (rows, dim); a sequence begins at row `FIRST_ROW`."""
         half = self.dim // 2
         rates = torch.exp(
             torch.arange(half, device=rows.device, dtype=torch.float32) * -(math.log(10_000) / (half - 1))
@@ -51,5 +51,5 @@ class SinusoidalPositions(nn.Module):
 
 
 def places(frames: Packed) -> Tensor:
-    """The row of each step in a table of positions: int64 (total,), counted anew in each clip."""
+    """Return the row of each step in the table: int64 (total,), starting again in each clip."""
     return steps_at(torch.full_like(frames.lengths, FIRST_ROW), frames.lengths).to(frames.values.device)

@@ -34,7 +34,7 @@ class FeedForward(nn.Module):
 
 
 class TransformerLayer(nn.Module):
-    """Attention and feed-forward, each added to its input; the norms before (pre-norm) or after (post-norm).
+    """Self-attention and feed-forward with residual connections; norms before (pre-norm) or after (post-norm) each.
 
     A pre-norm layer may have an adapter, whose result is added last.
     """
@@ -66,17 +66,17 @@ class TransformerLayer(nn.Module):
 
 
 class TransformerEncoder(nn.Module):
-    """Positions, then the layers; the norm stands before them (post-norm models) or after them (pre-norm).
+    """Positions and layers; the norm of the encoder is before the layers (post-norm) or after them (pre-norm).
 
     Hidden state 0 is the input of the first layer, hidden state i the raw output of layer i.
 
     Args:
-        make_layer: builds one layer; called once a layer.
-        positions: gives what is added to packed frames (total, dim) to say where they stand; None adds nothing.
-        relative_positions: the table of WavLM's position bias, shared by the layers.
-        norm: whether the encoder has that norm of its own, besides those of its layers.
-        layerdrop: probability of skipping a layer in training. The position bias does not belong to a layer and
-            outlives the drop of the first (in the original it is lost for that step).
+        make_layer: builds a layer; called for each layer.
+        positions: maps packed frames to positional vectors (total, dim), which are added; None adds nothing.
+        relative_positions: the position bias of WavLM, shared by the layers.
+        norm: whether the encoder has a norm besides those of its layers.
+        layerdrop: probability of skipping a layer in training. The position bias does not belong
+            to the first layer and is kept when that is skipped (the original loses it for that step).
     """
 
     def __init__(
@@ -105,12 +105,12 @@ class TransformerEncoder(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, frames: Packed, keep: Collection[int], *, last: bool) -> tuple[dict[int, Tensor], Tensor | None]:
-        """Run as far as the answer needs.
+        """Run the layers up to the last one needed.
 
         Args:
             frames: (total, dim).
             keep: numbers of the hidden states to return.
-            last: whether the output after the final norm is wanted.
+            last: whether to return the output after the final norm.
 
         Returns:
             The hidden states by number, each (total, dim), and the output or None.
@@ -119,14 +119,14 @@ class TransformerEncoder(nn.Module):
         return self.through_layers(self.before_layers(frames), frames.sizes, table, keep, last=last)
 
     def before_layers(self, frames: Packed) -> Tensor:
-        """Hidden state 0, (total, dim)."""
+        """Compute hidden state 0, (total, dim)."""
         x = frames.values if self.positions is None else frames.values + self.positions(frames)
         return self.dropout(x if self.pre_norm else self.norm(x))
 
     def through_layers(
         self, x: Tensor, lengths: list[int] | Tensor, table: Tensor | None, keep: Collection[int], *, last: bool
     ) -> tuple[dict[int, Tensor], Tensor | None]:
-        """Run the layers from hidden state 0 on; `lengths` and `table` are for the layers' attention."""
+        """Run the layers from hidden state 0 on; `lengths` and `table` are passed to attention."""
         kept = {0: x} if 0 in keep else {}
         depth = len(self.layers) if last else max(keep, default=0)
         for number, layer in enumerate(self.layers[:depth], start=1):

@@ -1,4 +1,4 @@
-"""The activations that the families choose between, by name."""
+"""Activation functions by name."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -12,7 +12,7 @@ Activation = Literal["relu", "gelu", "swish"]
 
 
 def activation(name: Activation) -> Callable[[Tensor], Tensor]:
-    """The function of that name; UnknownName lists the known ones."""
+    """Return the function of that name. Raises UnknownName."""
     match name:
         case "relu":
             return F.relu

@@ -7,7 +7,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class RelativeBias:
-    """A term of the attention logits of query i and key j: `gate[i, h] * table[h, j - i + reach - 1]`.
+    """Gated relative position bias: `logit[h, i, j] += gate[i, h] * table[h, j - i + reach - 1]`.
 
     Attributes:
         table: (heads, 2 * reach - 1), for distances -(reach - 1) to reach - 1; shared by all layers.
@@ -20,11 +20,11 @@ class RelativeBias:
 
 @dataclass(frozen=True, eq=False)
 class RelativeKeyBias:
-    """A term of the attention logits of query i and key j: `scores[i, h, clamp(j - i, -left, right) + left]`.
+    """Relative key bias: `logit[h, i, j] += scores[i, h, clamp(j - i, -left, right) + left]`.
 
     Attributes:
-        scores: (total, heads, left + 1 + right), each query against the key of each distance.
-        left: how many frames back are told apart.
+        scores: (total, heads, left + 1 + right), products of each query with the key of each distance.
+        left: largest distance back that has a key of its own.
     """
 
     scores: Tensor
@@ -33,10 +33,10 @@ class RelativeKeyBias:
 
 @dataclass(frozen=True, eq=False)
 class RelativeProductBias:
-    """A term of the attention logits of query i and key j: `query[i, h] @ keys[j - i + reach - 1, h]`.
+    """Transformer-XL position bias: `logit[h, i, j] += query[i, h] @ keys[j - i + reach - 1, h]`.
 
     Attributes:
-        query: (total, heads, head_dim), scaled as the product with the keys of frames is.
+        query: (total, heads, head_dim), scaled by `head_dim**-0.5` like the queries of frames.
         keys: (2 * reach - 1, heads, head_dim), for distances -(reach - 1) to reach - 1.
     """
 

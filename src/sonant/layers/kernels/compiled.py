@@ -1,7 +1,7 @@
-"""C++ kernels, built on first use with the machine's own compiler and kept in the user's cache.
+"""C++ kernels, compiled on first use by the installed compiler and kept in the user's cache folder.
 
-Where there is no compiler, or the result cannot be loaded, there is no kernel, and callers compute without it: nothing
-is reported but a line in the debug log. `SONANT_KERNELS=0` in the environment turns all of them off.
+Without a compiler, or where the library cannot be loaded, callers compute without the kernel; only the debug log says
+so. `SONANT_KERNELS=0` in the environment turns all kernels off.
 """
 
 import ctypes
@@ -24,10 +24,10 @@ import torch
 
 logger = logging.getLogger(__name__)
 
-COMPILE_SECONDS = 120.0  # a compiler that takes longer is given up
+COMPILE_SECONDS = 120.0  # time limit of a compiler
 # NaN and infinities keep their meaning, so this is not -ffast-math; sums are reordered where the source says so only.
 OPTIMIZE = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC")
-NATIVE = (("-march=native",), ("-mcpu=native",), ())  # the first that the compiler knows
+NATIVE = (("-march=native",), ("-mcpu=native",), ())  # the first of these that the compiler accepts
 # The calls that these leave open find the OpenMP that torch has loaded. Linking one would bring a second pool of
 # threads, so without torch's the kernel is built for one thread.
 THREADS = (("-fopenmp",), ("-Xclang", "-fopenmp"), ())
@@ -47,8 +47,8 @@ def compiled(name: str) -> ctypes.CDLL | None:
     """The library built from `<name>.cpp` beside this file.
 
     Returns:
-        None where it cannot be had, where kernels are turned off, and where torch computes with several threads, but
-        the kernel could be built for one only.
+        None where it could not be built or loaded, where kernels are turned off, and where torch uses several threads
+        but the kernel could be built for one only.
     """
     if os.environ.get("SONANT_KERNELS") == "0":
         return None
@@ -64,7 +64,7 @@ def _kernel(name: str) -> Kernel | None:
 
 
 def build(source: Path) -> Kernel | None:
-    """Compile and load a source, or load what was compiled from it before; None if neither can be done."""
+    """Load the library of a source, compiled now or before; None if that fails."""
     try:
         text = source.read_bytes()
         compiler = _compiler()
@@ -83,9 +83,9 @@ def build(source: Path) -> Kernel | None:
 
 
 def _entry(name: str, source: Path, compile_command: list[str], link_command: list[str]) -> Path:
-    """The folder of the cache that holds the library; it is made where it is not there or damaged.
+    """Return the cache folder of the library, compiled if it is missing or damaged.
 
-    A library is made aside and moved to its place at once, so any number of processes may do it at the same time.
+    A library is compiled in a temporary folder and renamed, so that several processes may do so at the same time.
 
     Raises:
         subprocess.SubprocessError: the compiler failed, or took too long.
@@ -106,14 +106,14 @@ def _entry(name: str, source: Path, compile_command: list[str], link_command: li
             _run([*link_command, "kernel.o", "-o", LIBRARY], made)
             Path(made, "kernel.o").unlink()
             Path(made, DIGEST).write_text(_digest(made), encoding="ascii")
-            made.rename(entry)  # fails where another process was first
+            made.rename(entry)  # fails if another process was first
         if _intact(entry):
             return entry
     raise OSError("no folder of the cache can be written")
 
 
 def _intact(entry: Path) -> bool:
-    """Return whether a library is whole by its digest, as loading half a library can end the process."""
+    """Return whether a library matches its digest; loading a damaged one can end the process."""
     try:
         return Path(entry, DIGEST).read_text(encoding="ascii") == _digest(entry)
     except (OSError, ValueError):
@@ -125,7 +125,7 @@ def _digest(entry: Path) -> str:
 
 
 def _compiler() -> list[str]:
-    """The command of the C++ compiler: `CXX`, or the first that is found."""
+    """The command of the C++ compiler: `CXX`, or the first one found."""
     if sys.platform == "win32":
         raise OSError("GCC on Windows lays wide registers at wrong addresses (its bug 54412), which ends the process")
     if named := shlex.split(os.environ.get("CXX", "")):
@@ -156,9 +156,9 @@ def _said(error: Exception) -> str:
 
 
 def _cache_folders() -> Iterator[Path]:
-    """Yield the folders for libraries, best first. They are executed, so the folder must be the user's alone."""
+    """Yield folders for libraries, best first. Libraries are executed, so only the user may be able to write there."""
     for place in (_user_cache, _temporary_cache):
-        with suppress(OSError, RuntimeError):  # not to be written, or the user has no home
+        with suppress(OSError, RuntimeError):  # not writable, or the user has no home folder
             folder = place()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _private(folder):
@@ -168,7 +168,7 @@ def _cache_folders() -> Iterator[Path]:
 
 @cache
 def _process_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder of this process alone, where no other can be used."""
+    """A temporary folder of this process, used if no other is possible."""
     return tempfile.TemporaryDirectory(prefix="sonant-kernels-", ignore_cleanup_errors=True)
 
 
@@ -187,6 +187,6 @@ def _temporary_cache() -> Path:
 
 
 def _private(folder: Path) -> bool:
-    """Return whether nobody but the user can put a library there."""
+    """Return whether only the user can write to the folder."""
     status = folder.lstat()
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022

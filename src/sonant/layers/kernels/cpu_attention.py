@@ -1,4 +1,4 @@
-"""Attention of packed clips on a CPU by a kernel of our own (`cpu_attention.cpp`)."""
+"""Attention of packed clips on a CPU by a C++ kernel (`cpu_attention.cpp`)."""
 
 import ctypes
 from functools import cache
@@ -12,7 +12,7 @@ from sonant.layers.kernels.compiled import compiled
 
 
 class _Strides(ctypes.Structure):
-    """The distances between two rows and between two heads, in values."""
+    """Strides of rows and heads, in values."""
 
     _fields_ = (("row", ctypes.c_int64), ("head", ctypes.c_int64))
 
@@ -36,14 +36,14 @@ def attend_cpu(
     """Softmax attention of each clip to itself, without gradients; memory grows with the length.
 
     Args:
-        query, key, value: (total, heads, head_dim), float32 or bfloat16, all the same; rows and heads may lie apart, as
-            slices of one product do.
+        query, key, value: (total, heads, head_dim), float32 or bfloat16, all of one dtype; rows and heads may be
+            strided, as slices of one matrix product are.
         lengths: frames of each clip.
-        bias: what to add to the logits; it is used in float32.
+        bias: of the logits, converted to float32.
 
     Returns:
-        (total, heads, head_dim), of the same dtype, summed in float32. None where the kernel cannot be had, or does not
-        serve such tensors.
+        (total, heads, head_dim), of the same dtype, accumulated in float32. None where the kernel is not available or
+        does not support these tensors.
     """
     if not lengths or not _served(query, key, value, lengths, bias) or (library := compiled("cpu_attention")) is None:
         return None
@@ -55,7 +55,7 @@ def attend_cpu(
     )
     match bias:
         case RelativeBias(table=table, gate=gate):
-            # The last queries of a tile look a little beyond the table.
+            # The last queries of a tile read beyond the end of the table.
             table, gate = F.pad(table.float(), (0, library.sonant_attention_margin())), gate.float()
             call.kind, call.line, call.lines = 1, table.data_ptr(), _Strides(0, table.stride(0))
             call.gate, call.gates, call.reach = gate.data_ptr(), _strides(gate), (bias.table.shape[1] + 1) // 2
@@ -72,7 +72,7 @@ def attend_cpu(
 def _served(
     query: Tensor, key: Tensor, value: Tensor, lengths: list[int], bias: RelativeBias | RelativeKeyBias | None
 ) -> bool:
-    """Return whether the kernel, which checks nothing, can take these inputs; torch's operations check all others."""
+    """Return whether the kernel, which checks nothing itself, supports these inputs."""
     total, heads = query.shape[:2]
     match bias:
         case RelativeBias(table=table, gate=gate):
@@ -96,7 +96,7 @@ def _served(
 
 @cache
 def _multiplies_tiles() -> bool:
-    """Return whether the processor has AMX, which torch's own attention in bfloat16 uses and this kernel does not."""
+    """Return whether the processor has AMX, which attention of torch in bfloat16 uses and this kernel does not."""
     return getattr(torch.cpu, "_is_amx_tile_supported", bool)()
 
 

@@ -1,7 +1,6 @@
-"""Attention over packed clips through PyTorch's FlexAttention: any bias that can be written as a formula.
+"""Attention over packed clips by PyTorch's FlexAttention.
 
-Compiled where it runs on an accelerator. On a CPU it runs as written, which spells out every logit: for tests. The
-plain function that it must equal is `attend_reference`.
+Compiled on an accelerator. On a CPU, for tests, it computes every logit explicitly. Reference: `attend_reference`.
 """
 
 from collections.abc import Callable
@@ -14,15 +13,15 @@ from torch import Tensor
 
 from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias
 
-BLOCK = 128  # rows and columns of what is computed or left out together
+BLOCK = 128  # rows and columns of the blocks that are computed or skipped
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 
-# logit, batch, head, query, key: the logit with what positions add to it
+# logit, batch, head, query, key: the logit plus position bias
 ScoreModifier = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def available(query: Tensor) -> bool:
-    """Return whether this is fast for such queries (total, heads, head_dim): where PyTorch can compile for a GPU."""
+    """Return whether FlexAttention can be compiled for the device of queries (total, heads, head_dim)."""
     return query.device.type in {"cuda", "xpu"} and query.dtype in DTYPES and find_spec("triton") is not None
 
 
@@ -50,7 +49,7 @@ def _compiled() -> Callable[..., Tensor]:
 
 
 def _modifier(bias: RelativeBias | RelativeKeyBias | None) -> ScoreModifier | None:
-    """The bias as a formula. Blocks at the ends of clips are computed whole, hence the clamps."""
+    """Express a bias as a score modifier. Blocks that span the ends of clips are computed whole, hence the clamps."""
     match bias:
         case RelativeBias(table=table, gate=gate):
             reach = (table.shape[1] + 1) // 2
@@ -71,19 +70,19 @@ def _modifier(bias: RelativeBias | RelativeKeyBias | None) -> ScoreModifier | No
 
 @lru_cache(maxsize=8)
 def clip_mask(lengths: tuple[int, ...], device: torch.device) -> Any:
-    """FlexAttention's `BlockMask` under which frames see those of their own clip.
+    """Build the `BlockMask` that restricts attention to the own clip.
 
-    Made from the lengths; PyTorch's own way asks about every pair of frames.
+    It is computed from the lengths; `create_block_mask` of PyTorch evaluates every pair of frames.
     """
     from torch.nn.attention.flex_attention import BlockMask
 
-    with torch.inference_mode(False):  # it outlives the mode that it is made in
+    with torch.inference_mode(False):  # cached beyond the current inference mode
         sizes = torch.tensor(lengths)
         ends = sizes.cumsum(0)
         clip = torch.arange(len(lengths)).repeat_interleave(sizes)  # (total,)
         first = torch.arange(0, len(clip), BLOCK)  # (blocks,), the first frame of each
         last = (first + BLOCK).clamp(max=len(clip)) - 1
-        from_, to = (ends - sizes)[clip[first]], ends[clip[last]]  # the frames that a block of queries sees
+        from_, to = (ends - sizes)[clip[first]], ends[clip[last]]  # the keys that a block of queries attends to
         some = (first[None, :] < to[:, None]) & (last[None, :] >= from_[:, None])  # (blocks, blocks)
         alone = clip[first] == clip[last]
         whole = (alone[:, None] & (first[None, :] >= from_[:, None]) & (last[None, :] < to[:, None])) & some
@@ -100,6 +99,6 @@ def clip_mask(lengths: tuple[int, ...], device: torch.device) -> Any:
 
 
 def _listed(blocks: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return for bool (queries, keys) how many of each row are true, and where; int32, for one batch and head."""
+    """Return the number and the positions of the true values in each row of bool (queries, keys), int32."""
     order = blocks.int().argsort(dim=1, descending=True, stable=True)
     return blocks.sum(1, dtype=torch.int32).to(device)[None, None], order.int().to(device)[None, None]

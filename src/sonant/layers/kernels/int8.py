@@ -1,10 +1,13 @@
-"""The passes before and after a product of integers of eight bits, on a CPU.
+"""Quantization before, and dequantization after, a matrix product in int8 on a CPU.
 
-Each row is written in steps of its own, the largest magnitude in it being 127 of them: x = scale * values, values from
--127 to 127. So are the columns of a weight. A product of both is a sum of integers, exact, times two scales. Channels
-may be multiplied by factors first, where the weights have been divided by them (`sonant.inference.int8.smoothing`).
+Symmetric quantization with a scale for each row of the input and each column of the weight:
 
-Each function is one pass of a compiled kernel (`int8.cpp`), or, where that cannot be had, its plain reference.
+    x[i, k] = row_scales[i] * q[i, k],  row_scales[i] = max_k |x[i, k]| / 127,  q in -127 ... 127
+    y[i, j] = sums[i, j] * row_scales[i] * column_scales[j] + bias[j],  sums exact in int32
+
+Channels may first be multiplied by smoothing factors, by which the weights were divided
+(`sonant.inference.cpu.smoothing`). Each function runs a compiled kernel (`int8.cpp`), or its plain reference where the
+kernel is not available.
 """
 
 import ctypes
@@ -17,17 +20,17 @@ from sonant.layers.kernels.activations import Activation, activation
 from sonant.layers.kernels.compiled import compiled
 
 LARGEST = 127
-LEAST = 1e-30  # a row whose values are all smaller counts as zeros
-ACTIVATIONS: tuple[Activation | None, ...] = (None, "relu", "gelu", "swish")  # as numbered in the source
-FEW = 1 << 15  # values that are not worth a second thread
+LEAST = 1e-30  # a row whose values are all smaller is quantized to zeros
+ACTIVATIONS: tuple[Activation | None, ...] = (None, "relu", "gelu", "swish")  # numbered as in int8.cpp
+FEW = 1 << 15  # number of values up to which one thread is used
 
 
 class Int8Rows(NamedTuple):
-    """Rows of integers, each row with a scale of its own.
+    """Rows quantized to int8.
 
     Attributes:
         values: int8 (rows, width).
-        scales: float32 (rows,), the size of a step; zero for a row of zeros, NaN for a row that is not finite.
+        scales: float32 (rows,); zero for a row of zeros, NaN for a row that is not finite.
     """
 
     values: Tensor
@@ -35,13 +38,13 @@ class Int8Rows(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Sums of products of integers, and what is needed to convert them to floats.
+    """The int32 result of an int8 product, and what converts it to floats.
 
     Attributes:
         sums: int32 (rows, width).
         row_scales: float32 (rows,).
         column_scales: float32 (width,).
-        bias: float32 (width,), added behind the scales.
+        bias: float32 (width,), added after scaling.
         activation: applied last.
     """
 
@@ -53,10 +56,10 @@ class Sums(NamedTuple):
 
 
 def quantize(x: Tensor, factors: Tensor | None = None) -> Int8Rows:
-    """Round each row (rows, width), in float32 or bfloat16, to steps of its own.
+    """Quantize rows (rows, width) of float32 or bfloat16, each with its own scale.
 
     Args:
-        factors: float32 (width,), by which the channels are multiplied before.
+        factors: float32 (width,), multiplied with the channels before.
     """
     library = compiled("int8")
     if library is None or x.dtype not in {torch.float32, torch.bfloat16} or x.device.type != "cpu":
@@ -70,11 +73,11 @@ def quantize(x: Tensor, factors: Tensor | None = None) -> Int8Rows:
 
 
 def quantize_reference(x: Tensor, factors: Tensor | None = None) -> Int8Rows:
-    """The plain form of `quantize`, equal to the bit."""
+    """Reference of `quantize`, equal to the bit."""
     x = x.float() if factors is None else x.float() * factors
     top = x.abs().amax(1) if x.shape[1] else x.new_zeros(len(x))
     finite = top.isfinite()
-    # a tensor, as a scalar over `top` is rounded twice
+    # a tensor: a Python scalar divided by `top` would be rounded twice
     inverse = torch.where(finite & (top >= LEAST), top.new_tensor(LARGEST) / top, 0.0)
     scales = torch.where(top < LEAST, 0.0, top / LARGEST).where(finite, torch.nan)
     steps = (x * inverse[:, None]).round()  # ties to even
@@ -82,7 +85,7 @@ def quantize_reference(x: Tensor, factors: Tensor | None = None) -> Int8Rows:
 
 
 def dequantize(given: Sums, dtype: torch.dtype) -> Tensor:
-    """The numbers (rows, width), in float32 or bfloat16."""
+    """Convert to floats (rows, width), float32 or bfloat16."""
     library = compiled("int8")
     if library is None or given.sums.device.type != "cpu":
         return dequantize_reference(given, dtype)
@@ -93,14 +96,14 @@ def dequantize(given: Sums, dtype: torch.dtype) -> Tensor:
 
 
 def dequantize_reference(given: Sums, dtype: torch.dtype) -> Tensor:
-    """The plain form of `dequantize`, equal to 1e-6 of the largest number before it is rounded."""
+    """Reference of `dequantize`, equal to 1e-6 of the largest value before rounding."""
     scales = given.row_scales[:, None] * given.column_scales
     y = given.sums * scales + given.bias
     return (y if given.activation is None else activation(given.activation)(y)).to(dtype)
 
 
 def requantize(given: Sums, factors: Tensor | None = None) -> Int8Rows:
-    """The numbers in steps of their own again, without ever being written down; `factors` as for `quantize`."""
+    """Dequantize and quantize again in one pass; `factors` as in `quantize`."""
     library = compiled("int8")
     if library is None or given.sums.device.type != "cpu":
         return requantize_reference(given, factors)
@@ -110,7 +113,7 @@ def requantize(given: Sums, factors: Tensor | None = None) -> Int8Rows:
 
 
 def requantize_reference(given: Sums, factors: Tensor | None = None) -> Int8Rows:
-    """The plain form of `requantize`, equal but for a step where a number lies half way between two."""
+    """Reference of `requantize`; values half way between two steps may differ by one step."""
     return quantize_reference(dequantize_reference(given, torch.float32), factors)
 
 

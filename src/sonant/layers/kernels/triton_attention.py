@@ -1,7 +1,7 @@
-"""Attention over packed clips on a GPU, forward and backward, by kernels of our own in Triton.
+"""Attention over packed clips on a GPU, forward and backward, in Triton.
 
-One pass for all clips, whatever their lengths: nothing of length times length is kept, the position bias is looked up
-inside. The plain function that it must equal is `attend_reference`.
+One launch for all clips of any lengths. No matrix of logits is stored, and the position bias is looked up inside the
+kernel. Reference: `attend_reference`.
 """
 
 from dataclasses import dataclass, replace
@@ -21,10 +21,14 @@ DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 @dataclass(frozen=True)
 class Tiling:
-    """The division of one kernel: rows of a program, rows of the other side a step, warps, steps that are loaded ahead.
+    """The tile sizes of one kernel.
 
-    `precision` is that of products of float32: "ieee", or "tf32x3", on matrix units. `peeled`: steps that lie within
-    the clip run in a loop of their own, which masks nothing.
+    Attributes:
+        block: rows of a program.
+        step: rows of the other operand that are processed at a time.
+        warps, stages: of Triton; stages are steps that are loaded ahead.
+        precision: of float32 products: "ieee", or "tf32x3" on matrix units.
+        peeled: steps that lie wholly within the clip run in a loop without masks.
     """
 
     block: int
@@ -35,9 +39,9 @@ class Tiling:
     peeled: bool = False
 
 
-# For half precision, the shapes of the matrix units; chosen so that registers hold it all and three programs share a
-# multiprocessor. Products of float32 are exact and take no matrix unit: small tiles, warps enough to hold them, and no
-# second loop, as registers would spill for what masks cost.
+# For half precision: shapes of the matrix units, such that all values fit into registers and three programs run on a
+# multiprocessor. Float32 products are exact and use no matrix units: small tiles, many warps, and no second loop, which
+# would make registers spill.
 HALF = {
     "forward": Tiling(64, 64, 4, 2, peeled=True),
     "query_gradient": Tiling(64, 32, 4, 2, peeled=True),
@@ -45,7 +49,7 @@ HALF = {
     "table_gradient": Tiling(64, 64, 4, 1),
 }
 FULL = {name: Tiling(32, 32, 8, 1) for name in HALF}
-TABLE_PROGRAMS = 2048  # that the gradient to the table is shared among, at least one a diagonal and head
+TABLE_PROGRAMS = 2048  # of the gradient to the table; at least one for each diagonal and head
 
 
 def available(query: Tensor) -> bool:
@@ -64,7 +68,7 @@ def attend_triton(
 ) -> Tensor:
     """Compute `attend`; gradients reach query, key, value and both parts of the bias.
 
-    Results are the same to the bit from run to run: nothing is added up in an order left to chance.
+    Deterministic to the bit: no atomic additions.
     """
     values_per_row = query.stride(0)
     match bias:
@@ -85,10 +89,10 @@ def attend_blocks(
     *,
     dropout: float = 0.0,
 ) -> Tensor:
-    """`attend_triton` for clips that a block table tells apart, so that nothing but tensors goes in.
+    """`attend_triton` with a block table in place of lengths, so that all arguments are tensors.
 
-    Frames of no clip may stand between or behind the clips; what comes out for them means nothing. A table reaches
-    `ENTRY` frames beyond the longest clip, so that kernels need not look where the clip ends.
+    Rows outside of all clips are allowed; their results are undefined. The table of a gated bias must reach `ENTRY`
+    frames beyond the longest clip, because kernels read beyond the end of a clip.
     """
     gate: Tensor | None = None
     positions: Tensor | None = None
@@ -97,7 +101,7 @@ def attend_blocks(
         case RelativeBias():
             gate, positions = bias.gate, bias.table
         case RelativeKeyBias():
-            positions, left = bias.scores.float(), bias.left  # of half the width, their layout would govern the loop's
+            positions, left = bias.scores.float(), bias.left  # in half precision, its layout would determine the loop
     seed = None if dropout == 0 else torch.randint(2**31 - 1, (1,), dtype=torch.int32, device=query.device)
     return packed_attention(query, key, value, blocks, gate, positions, left, seed, dropout)[0]
 
@@ -114,17 +118,17 @@ def packed_attention(
     seed: Tensor | None,
     dropout: float,
 ) -> tuple[Tensor, Tensor]:
-    """The output (total, heads, head_dim), and for the way back the logarithms (heads, total) of the softmax's sums.
+    """Return the output (total, heads, head_dim), and the log-sum-exp (heads, total) of the logits for the gradient.
 
     Args:
         query, key, value: (total, heads, head_dim).
         blocks: from `block_table`.
         gate: (total, heads) of a gated bias, or None.
-        positions: the table of a gated bias (heads, 2 * reach - 1), with a reach of the longest clip and `ENTRY` more;
-            the scores of one by keys (total, heads, distances); or None.
-        left: frames back that the scores tell apart.
-        seed: int32 (1,), from which dropout is drawn, or None.
-        dropout: its probability.
+        positions: the table of a gated bias (heads, 2 * reach - 1), where reach is the longest clip plus `ENTRY`; the
+            scores of a relative key bias (total, heads, distances); or None.
+        left: of a relative key bias.
+        seed: int32 (1,), of the dropout, or None.
+        dropout: probability of dropping an attention weight.
     """
     launcher = _Launcher(query, key, value, blocks, gate, positions, left, seed, dropout)
     out, log_sums = _results(query)
@@ -153,7 +157,7 @@ def packed_attention_backward(
     seed: Tensor | None,
     dropout: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Gradients to query, key, value, gate and positions; the last two are empty where there is no such thing."""
+    """Gradients to query, key, value, gate and positions; the last two are empty where the argument is None."""
     launcher = _Launcher(query, key, value, blocks, gate, positions, left, seed, dropout)
     of_query, of_key, of_value, of_gate, of_positions = _gradients(
         out_gradient, out, log_sums, query, key, value, blocks, gate, positions
@@ -206,7 +210,7 @@ packed_attention.register_autograd(_backward, setup_context=_setup_context)
 
 
 class _Launcher:
-    """The arguments that all kernels share, in their order."""
+    """The arguments that all kernels have in common, in order."""
 
     def __init__(
         self,
@@ -227,7 +231,7 @@ class _Launcher:
         self.positions = positions = None if positions is None else positions.contiguous()
         self.bias = "none" if positions is None else "keys" if gate is None else "gated"
         self.query, self.blocks = query, blocks
-        # What there is none of is never read; older Triton knows no None within a program.
+        # Placeholders for missing tensors, which are never read: older versions of Triton do not accept None.
         parts = (query if part is None else part for part in (gate, positions, blocks, seed))
         self.tensors = (query, key, value, *parts)
         self.numbers = (
@@ -242,7 +246,7 @@ class _Launcher:
         )
         self.constants = {
             "DIM": dim,
-            "WIDTH": max(16, 1 << (dim - 1).bit_length()),  # the matrix units want a power of two
+            "WIDTH": max(16, 1 << (dim - 1).bit_length()),  # matrix units need a power of two
             "BIAS": self.bias,
             "DROPOUT": dropout > 0,
             "ENTRY": ENTRY,
@@ -250,7 +254,7 @@ class _Launcher:
         self.tilings = FULL if query.dtype == torch.float32 else HALF
 
     def launch(self, name: str, *own: Tensor | int | None, grid: tuple[int, ...] | None = None) -> None:
-        """Run the kernel of that name with what is its own; without a grid, a program for each block and head."""
+        """Launch a kernel with its own arguments; the default grid has a program for each block and head."""
         from sonant.layers.kernels import triton_programs
 
         tiling = self.tilings[name]
@@ -270,7 +274,7 @@ class _Launcher:
             )
 
     def table_gradient(self, log_sums: Tensor, out_gradient: Tensor, dots: Tensor) -> Tensor:
-        """Return that of what clips can reach, without `ENTRY` distances at either end: float32."""
+        """Compute the gradient to the table, without the `ENTRY` distances at its ends out of reach; float32."""
         assert self.positions is not None
         block = self.tilings["table_gradient"].block
         reach = (self.positions.shape[1] + 1) // 2 - ENTRY
@@ -278,7 +282,7 @@ class _Launcher:
         shares = max(1, min(blocks, TABLE_PROGRAMS // (diagonals * self.heads)))
         sums = log_sums.new_empty(shares, self.heads, diagonals, 2 * block)
         self.launch("table_gradient", log_sums, out_gradient, dots, sums, blocks, grid=(diagonals, self.heads, shares))
-        # Distance 0 is number block - 1 of the middle diagonal; a half of each overlaps with one of the next.
+        # Distance 0 is element block - 1 of the middle diagonal; consecutive diagonals overlap by half.
         first, second = sums.sum(0).unflatten(2, (2, block)).unbind(2)  # (heads, diagonals, block) each
         line = (F.pad(first, (0, 0, 0, 1)) + F.pad(second, (0, 0, 1, 0))).flatten(1)
         middle = (diagonals // 2 + 1) * block - 1

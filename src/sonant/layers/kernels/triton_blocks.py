@@ -1,4 +1,4 @@
-"""Common parts of the Triton kernels: the check of a device, and the table of the clips that programs work on."""
+"""Common parts of the Triton kernels: check of the device, and the block table, which assigns programs to clips."""
 
 import os
 from functools import cache, lru_cache
@@ -10,19 +10,19 @@ from torch import Tensor
 from sonant.errors import ConfigurationError, ModelWarning, warn
 from sonant.layers.kernels.device import current_device, to_device
 
-ENTRY = 128  # rows of a clip that one entry of the block table stands for; the blocks of every kernel divide it
+ENTRY = 128  # rows of an entry of the block table; a multiple of the block size of every kernel
 HAS_TRITON = find_spec("triton") is not None
-MAX_INDEX = 2**31 - 1  # of a value within a clip, which kernels count in 32 bits
+MAX_INDEX = 2**31 - 1  # of a value within a clip: kernels use 32-bit offsets
 
 
 def serves(device: torch.device) -> bool:
-    """Return whether Triton's kernels run there: on a GPU that multiplies bfloat16, where one was tried and did."""
+    """Return whether Triton kernels run on a device: a GPU with bfloat16 on which a trial kernel ran."""
     return HAS_TRITON and device.type == "cuda" and os.environ.get("SONANT_KERNELS") != "0" and _runs(device)
 
 
 @cache
 def _runs(device: torch.device) -> bool:
-    """Return whether a kernel runs; warns where it should and does not, as Triton needs more than to be installed."""
+    """Return whether a trial kernel runs; warn if it fails, since Triton also needs a compiler and a driver."""
     try:
         if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
             return False
@@ -47,7 +47,7 @@ def _runs(device: torch.device) -> bool:
 
 
 def check_reach(lengths: list[int], values_per_row: int) -> None:
-    """Refuse a clip of which an index would not fit into 32 bits.
+    """Refuse a clip whose offsets do not fit into 32 bits.
 
     Raises:
         ConfigurationError: the longest clip has more than `MAX_INDEX` values.
@@ -62,14 +62,14 @@ def check_reach(lengths: list[int], values_per_row: int) -> None:
 
 
 def block_table(lengths: tuple[int, ...], device: torch.device) -> Tensor:
-    """int32 (entries, 3): first row of the clip, its length, and a multiple of `ENTRY` rows within it.
+    """Return the block table, int32 (entries, 3): first row and length of the clip, first row of the entry in the clip.
 
-    The longest clips come first, as their programs take longest. Kept for the layers to come.
+    Entries of the longest clips come first, as they take longest. The table is cached for the following layers.
     """
     return _block_table(lengths, device)
 
 
-# As `torch.compiler.assume_constant_result` would say, which imports all of the compiler, for seconds.
+# Same as `torch.compiler.assume_constant_result`, which would import the compiler (seconds).
 serves._dynamo_marked_constant = block_table._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001
 
 
@@ -81,5 +81,5 @@ def _block_table(lengths: tuple[int, ...], device: torch.device) -> Tensor:
         start += length
     clips.sort(reverse=True)
     entries = [(start, length, first) for length, start in clips for first in range(0, length, ENTRY)]
-    with torch.inference_mode(False):  # it outlives the mode that it is made in
+    with torch.inference_mode(False):  # cached beyond the current inference mode
         return to_device(torch.tensor(entries, dtype=torch.int32), device)

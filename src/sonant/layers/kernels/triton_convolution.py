@@ -1,7 +1,7 @@
-"""A wide grouped convolution over packed clips on a GPU, forward and backward, by kernels of our own in Triton.
+"""A wide grouped convolution over packed clips on a GPU, forward and backward, in Triton.
 
-Libraries have no fast one for so many taps of so few channels. No gaps are laid between clips: a program knows where
-its clip ends. The plain function that it must equal is `convolve_reference`.
+cuDNN is slow for many taps of few channels. No gaps are needed between clips: a program knows the end of its clip.
+Reference: `convolve_reference`.
 """
 
 from typing import Any
@@ -19,18 +19,18 @@ WARPS, STAGES = 4, 3
 
 
 def available(frames: Tensor, dtype: torch.dtype, channels: int) -> bool:
-    """Return whether these kernels support frames on that device, this type of products, and groups of `channels`."""
+    """Return whether the kernels support the device of `frames`, the dtype of the products and groups of `channels`."""
     return frames.is_cuda and dtype in HALF_TYPES and channels <= MAX_CHANNELS and serves(frames.device)
 
 
 def convolve(frames: Tensor, weight: Tensor, bias: Tensor | None, lengths: list[int]) -> Tensor:
-    """Each clip between zeros through a grouped convolution, `taps // 2` of them before it; gradients reach all three.
+    """Convolve each clip with "same" zero padding, `taps // 2` before it; gradients reach frames, weight and bias.
 
-    The same from run to run to the bit.
+    Deterministic to the bit.
 
     Args:
         frames: (total, dim).
-        weight: (dim, dim / groups, taps), of the type of the frames.
+        weight: (dim, dim / groups, taps), of the dtype of the frames.
         bias: (dim,) or None.
         lengths: frames of each clip.
 
@@ -54,7 +54,7 @@ def convolve_reference(frames: Tensor, weight: Tensor, bias: Tensor | None, leng
 
 @torch.library.custom_op("sonant::packed_convolution", mutates_args=())
 def packed_convolution(frames: Tensor, taps: Tensor, bias: Tensor | None, blocks: Tensor, before: int) -> Tensor:
-    """(total, dim) to the same, by taps (groups, taps, in, out), `before` of which lie before a frame."""
+    """Convolve (total, dim) by taps (groups, taps, in, out), the first `before` of which precede the frame."""
     from sonant.layers.kernels.triton_programs import convolution
 
     frames, taps = frames.contiguous(), taps.contiguous()
@@ -107,7 +107,7 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  
 
 def _backward(ctx: Any, out_gradient: Tensor) -> tuple[Tensor | None, ...]:
     frames, taps, blocks = ctx.saved_tensors
-    back = taps.flip(1).transpose(2, 3)  # the same convolution, seen from the other end
+    back = taps.flip(1).transpose(2, 3)  # convolution with the reversed taps
     of_frames = packed_convolution(out_gradient, back, None, blocks, taps.shape[1] - 1 - ctx.before)
     of_taps = taps_gradient(out_gradient, frames, taps, blocks, ctx.before)
     return of_frames, of_taps, out_gradient.sum(0) if ctx.has_bias else None, None, None

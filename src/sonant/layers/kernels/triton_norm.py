@@ -1,7 +1,6 @@
-"""Sum, layer norm and GELU of rows in one pass on a GPU, in Triton: inference without gradients.
+"""Sum, layer norm and GELU of rows in one pass on a GPU, in Triton, without gradients.
 
-Alone they are passes over memory of their own, and take as long as products of matrices do. The plain function that it
-must equal is `norm_reference`.
+As separate operations each is a pass over memory, as slow as a matrix product. Reference: `norm_reference`.
 """
 
 from typing import Literal
@@ -34,12 +33,12 @@ def norm_rows(
 
     Args:
         x, added: (rows, dim).
-        weight, bias: (dim,) of the norm, float32; None leaves it out.
+        weight, bias: (dim,) of the norm, float32; None skips the norm.
         dtype: of the result.
-        kept: what else is wanted, in float32: the sum, or the result.
+        kept: a second result, in float32: the sum, or the norm.
 
     Returns:
-        The result (rows, dim), and what else was wanted.
+        The result (rows, dim), and the second result or None.
     """
     if serves(x.device) and x.shape[1] <= MAX_DIM:
         return norm_triton(x, weight, bias, eps, dtype, added=added, gelu=gelu, kept=kept)
@@ -57,7 +56,7 @@ def norm_triton(
     gelu: bool = False,
     kept: Kept | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """`norm_rows` by the kernel."""
+    """`norm_rows` by the Triton kernel."""
     from sonant.layers.kernels.triton_programs import norm
 
     num_rows, dim = x.shape

@@ -1,13 +1,13 @@
-"""Attention, grouped convolution and norms in Triton's language: what one program of each kernel does.
+"""Triton kernels of attention, grouped convolution and norms.
 
 Imported where a kernel is launched, as Triton is optional; `triton_attention`, `triton_convolution` and `triton_norm`
-launch them and say what they compute.
+launch them and describe what they compute.
 
-A program of attention works on `BLOCK` rows of one clip and one head, in steps of `STEP` rows of the other side. Its
-entry of the block table (int32, three numbers an entry) says which rows: the clip's first row, its length, and the
-first of the `ENTRY` rows of the clip that the entry stands for. Rows (queries) and columns (keys) are counted within
-the clip. Where `PEELED`, the steps that lie within the clip are a loop of their own, without masks. Logits are of base
-2; sums, maxima and gradients are float32 until they are written.
+A program of attention processes `BLOCK` rows of one clip and head, in steps of `STEP` rows of the other operand. Its
+entry of the block table (int32, three numbers) holds the first row of the clip, the length of the clip, and the first
+of the `ENTRY` rows of the entry within the clip. Rows (queries) and columns (keys) are counted within the clip. With
+`PEELED`, steps wholly within the clip run in a loop without masks. Logits are to base 2; sums, maxima and gradients
+are float32 until they are stored.
 
 Source: FlashAttention-2 (arXiv 2307.08691), algorithms 1 and 2.
 """
@@ -15,7 +15,7 @@ Source: FlashAttention-2 (arXiv 2307.08691), algorithms 1 and 2.
 import triton
 import triton.language as tl
 
-# That change from batch to batch: else a kernel would be compiled anew for one that is 1 or a multiple of 16.
+# Arguments that change between batches and must not be specialized: Triton recompiles for 1 and multiples of 16.
 COUNTS = ["total", "left", "num_positions", "threshold"]
 
 LOG2_E = tl.constexpr(1.4426950408889634)
@@ -23,16 +23,16 @@ LOG2_E = tl.constexpr(1.4426950408889634)
 
 @triton.jit
 def _block(blocks, number, ENTRY: tl.constexpr, BLOCK: tl.constexpr):
-    """Return for block `number` its clip's first row and length, and its own first row in the clip."""
+    """Return the first row and the length of the clip of block `number`, and the first row of the block in the clip."""
     entry = blocks + number // (ENTRY // BLOCK) * 3
     return tl.load(entry).to(tl.int64), tl.load(entry + 1), tl.load(entry + 2) + number % (ENTRY // BLOCK) * BLOCK
 
 
 @triton.jit
 def _read(pointer, stride, rows, length, DIM: tl.constexpr, WIDTH: tl.constexpr, WHOLE: tl.constexpr = False):
-    """(rows, WIDTH) of a clip and head; zeros outside the clip and behind the head's `DIM` channels.
+    """Load (rows, WIDTH) of a clip and head; zeros outside the clip and beyond the `DIM` channels of the head.
 
-    `WHOLE`: none of the rows is outside, here and below.
+    `WHOLE`: all rows are inside the clip, here and below.
     """
     channels = tl.arange(0, WIDTH)
     at = pointer + rows[:, None] * stride + channels[None, :]
@@ -46,7 +46,7 @@ def _read(pointer, stride, rows, length, DIM: tl.constexpr, WIDTH: tl.constexpr,
 
 @triton.jit
 def _read_line(pointer, rows, length, other: tl.constexpr, WHOLE: tl.constexpr):
-    """(rows,), and `other` outside the clip."""
+    """Load (rows,), with `other` outside the clip."""
     if WHOLE:
         return tl.load(pointer + rows)
     else:
@@ -55,7 +55,7 @@ def _read_line(pointer, rows, length, other: tl.constexpr, WHOLE: tl.constexpr):
 
 @triton.jit
 def _write(pointer, stride, rows, length, values, DIM: tl.constexpr, WIDTH: tl.constexpr):
-    """Write values (rows, WIDTH) to where `_read` reads."""
+    """Store values (rows, WIDTH) where `_read` loads."""
     channels = tl.arange(0, WIDTH)
     inside = (rows < length)[:, None] & (channels < DIM)[None, :]
     at = pointer + rows[:, None] * stride + channels[None, :]
@@ -64,7 +64,7 @@ def _write(pointer, stride, rows, length, values, DIM: tl.constexpr, WIDTH: tl.c
 
 @triton.jit
 def _gates(gate, start, rows, length, head, heads, BIAS: tl.constexpr, WHOLE: tl.constexpr = False):
-    """Return the factor on the head's tile of positions, by row: the gate, or one."""
+    """Return the gate of each row for this head, or one."""
     if BIAS == "gated":
         at = gate + (start + rows) * heads + head
         if WHOLE:
@@ -77,7 +77,7 @@ def _gates(gate, start, rows, length, head, heads, BIAS: tl.constexpr, WHOLE: tl
 
 @triton.jit
 def _positions_of(positions, start, head, heads, num_positions, BIAS: tl.constexpr):
-    """Return a pointer to the head's table, or to the scores of the clip and head."""
+    """Return a pointer to the table of the head, or to the scores of the clip and head."""
     if BIAS == "gated":
         positions += head * num_positions
     elif BIAS == "keys":
@@ -87,7 +87,7 @@ def _positions_of(positions, start, head, heads, num_positions, BIAS: tl.constex
 
 @triton.jit
 def _drawn_from(seed, head, DROPOUT: tl.constexpr):
-    """Return the seed of this head's random numbers for dropout."""
+    """Return the dropout seed of this head."""
     if DROPOUT:
         return _mixed(tl.load(seed).to(tl.uint32) + head.to(tl.uint32))
     else:
@@ -98,10 +98,10 @@ def _drawn_from(seed, head, DROPOUT: tl.constexpr):
 def _tile(
     positions, rows, columns, length, heads, left, num_positions, BIAS: tl.constexpr, WHOLE: tl.constexpr = False
 ):  # fmt: skip
-    """The position bias of queries `rows` and keys `columns` (of two dimensions, either way round), float32.
+    """Load the position bias of queries `rows` and keys `columns` (2-D, in either orientation), float32.
 
-    A table reaches `ENTRY` frames beyond each clip, and scores are found for any key: what lies outside the clip can
-    be read too, unless the query has no scores.
+    A table reaches `ENTRY` frames beyond each clip, and distances of scores are clamped: keys outside the clip can be
+    read too, queries outside it only where the bias is a table.
     """
     if BIAS == "gated":
         return tl.load(positions + (columns - rows + num_positions // 2)).to(tl.float32)
@@ -114,7 +114,7 @@ def _tile(
 
 @triton.jit
 def _product(a, b, PRECISION: tl.constexpr):
-    """a times b transposed, float32."""
+    """Return a @ b.T in float32."""
     return tl.dot(a, tl.trans(b), input_precision=PRECISION)
 
 
@@ -130,10 +130,9 @@ def _mixed(x):
 
 @triton.jit
 def _dropped(values, drawn_from, rows, columns, threshold, kept_scale, DROPOUT: tl.constexpr):
-    """The values that dropout leaves, made larger; which, is a function of the place and the seed alone.
+    """Apply dropout; the mask is a function of position and seed, so that every kernel draws the same one.
 
-    So every kernel draws the same. A hash of the place, not Philox: that takes ten times as many operations, more than
-    the attention itself.
+    A hash of the position instead of Philox, which takes ten times as many operations, more than the attention.
     """
     if DROPOUT:
         line = _mixed(drawn_from + rows.to(tl.uint32))
@@ -149,7 +148,7 @@ def _forward_step(
     DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
     STEP: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
-    """Add the keys and values from `column` on to a block of queries."""
+    """Add one step of keys and values, from `column` on, to a block of queries."""
     columns = column + tl.arange(0, STEP)
     k = _read(key, stride_row, columns, length, DIM, WIDTH, WHOLE)
     logits = _product(q, k, PRECISION) * (scale * LOG2_E)
@@ -174,7 +173,7 @@ def forward(
     DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
     ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr, PEELED: tl.constexpr,
 ):  # fmt: skip
-    """`out` of a block of queries, and the logarithm (of base 2) of the sum of the powers of their logits."""
+    """Compute `out` of a block of queries, and the log-sum-exp (to base 2) of their logits."""
     start, length, first = _block(blocks, tl.program_id(0), ENTRY, BLOCK)
     if first >= length:
         return
@@ -213,7 +212,7 @@ def _query_step(
     DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
     STEP: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
-    """Add the keys and values from `column` on to the gradients of a block of queries."""
+    """Add one step of keys and values, from `column` on, to the gradients of a block of queries."""
     columns = column + tl.arange(0, STEP)
     k = _read(key, stride_row, columns, length, DIM, WIDTH, WHOLE)
     v = _read(value, stride_row, columns, length, DIM, WIDTH, WHOLE)
@@ -233,7 +232,7 @@ def _query_step(
     if BIAS == "gated":
         for_gate += tl.sum(of_logits * tile, 1)
     elif BIAS == "keys":
-        # A distance between the ends belongs to one key of each query: its gradient is that logit's own.
+        # A distance that is not clamped belongs to one key of each query: its gradient is that of the one logit.
         place, end = columns[None, :] - rows[:, None] + left, num_positions - 1
         nearest += tl.sum(tl.where(place <= 0, of_logits, 0.0), 1)
         farthest += tl.sum(tl.where(place >= end, of_logits, 0.0), 1)
@@ -252,7 +251,7 @@ def query_gradient(
     DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
     ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr, PEELED: tl.constexpr,
 ):  # fmt: skip
-    """Gradients to a block of queries, their gates or their scores; and `dots`, output times its gradient, by row."""
+    """Compute gradients to queries and to their gates or scores; and `dots`, output times its gradient by row."""
     start, length, first = _block(blocks, tl.program_id(0), ENTRY, BLOCK)
     if first >= length:
         return
@@ -305,7 +304,7 @@ def _key_step(
     DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
     STEP: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
-    """Add the queries from `row` on to the gradients of a block of keys and values."""
+    """Add one step of queries, from `row` on, to the gradients of a block of keys and values."""
     rows = row + tl.arange(0, STEP)
     q = _read(query, stride_row, rows, length, DIM, WIDTH, WHOLE)
     do = _read(out_gradient, heads * DIM, rows, length, DIM, WIDTH, WHOLE)
@@ -334,9 +333,9 @@ def key_gradient(
     DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
     ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr, PEELED: tl.constexpr,
 ):  # fmt: skip
-    """Gradients to a block of keys and values; tiles stand on their side, (keys, queries).
+    """Compute gradients to a block of keys and values; tiles are (keys, queries).
 
-    `dots` as `query_gradient` left them.
+    `dots` as computed by `query_gradient`.
     """
     start, length, first = _block(blocks, tl.program_id(0), ENTRY, BLOCK)
     if first >= length:
@@ -378,11 +377,11 @@ def table_gradient(
     DIM: tl.constexpr, WIDTH: tl.constexpr, BIAS: tl.constexpr, DROPOUT: tl.constexpr, PRECISION: tl.constexpr,
     ENTRY: tl.constexpr, BLOCK: tl.constexpr, STEP: tl.constexpr, PEELED: tl.constexpr,
 ):  # fmt: skip
-    """Gradient to the table from one diagonal of square tiles, over a share of all queries.
+    """Compute the gradient to the table from one diagonal of square tiles, over a share of all queries.
 
-    `STEP` and `PEELED` are not used. Along a diagonal of tiles, one place means one distance of key and query in every
-    tile: they are added up as they stand, and only their sum is summed along its own diagonals. No two programs write
-    to one place, so that the result is the same each time.
+    `STEP` and `PEELED` are not used. Along a diagonal of tiles, each element has the same distance of key and query in
+    every tile: tiles are added, and only their sum is summed along its diagonals. No two programs write to the same
+    place, so that the result is deterministic.
     """
     diagonal, head, share = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     diagonals, heads, shares = tl.num_programs(0), tl.num_programs(1), tl.num_programs(2)
@@ -413,7 +412,7 @@ def table_gradient(
             )  # fmt: skip
             dot = tl.load(dots + by_row, mask=inside, other=0.0)
             by_place += gates * weights * (of_weights - dot[:, None])
-    # Number d of the 2 * BLOCK distances, the first being 1 - BLOCK, lies in row r at column r + d + 1 - BLOCK.
+    # Distance number d of 2 * BLOCK, the first being 1 - BLOCK, is in row r at column r + d + 1 - BLOCK.
     distances = tl.arange(0, 2 * BLOCK)
     column = places[:, None] + distances[None, :] - (BLOCK - 1)
     within = (column >= 0) & (column < BLOCK)
@@ -428,7 +427,7 @@ def convolution(
     TAPS: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr, HAS_BIAS: tl.constexpr, PRECISION: tl.constexpr,
     ENTRY: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """A block of rows of one group: tap by tap, a product of the rows so far away; outside a clip it sees zeros.
+    """Compute a block of rows of one group, tap by tap, each a matrix product; zeros outside the clip.
 
     `taps`: (groups, taps, in, out).
     """
@@ -455,7 +454,7 @@ def taps_gradient(
     TAPS: tl.constexpr, DIM: tl.constexpr, WIDTH: tl.constexpr, PRECISION: tl.constexpr,
     ENTRY: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Gradient to one tap of one group, over all rows: float32 `of_taps` (groups, taps, in, out)."""
+    """Compute the gradient to one tap of one group over all rows: float32 `of_taps` (groups, taps, in, out)."""
     tap, group, groups = tl.program_id(0), tl.program_id(1), tl.num_programs(1)
     sums = tl.zeros([WIDTH, WIDTH], tl.float32)
     for number in range(num_blocks):
@@ -474,7 +473,7 @@ def norm(
     DIM: tl.constexpr, WIDTH: tl.constexpr, NORM: tl.constexpr, GELU: tl.constexpr, KEPT: tl.constexpr,
     ROWS: tl.constexpr,
 ):  # fmt: skip
-    """`narrow`: some rows, with what is added to them, normalized, activated; `wide`: their sum or their norm."""
+    """Compute `narrow`, the norm and activation of the sum of rows, and `wide`, their sum or their norm in float32."""
     rows = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     channels = tl.arange(0, WIDTH)
     known = channels < DIM
