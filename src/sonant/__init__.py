@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         training,
     )
     from sonant.api import (
+        BulkOptions,
+        InferenceOptions,
         SpeakerTurn,
         SpeechEncoder,
         Transcript,
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BulkOptions",
+    "InferenceOptions",
     "SpeakerTurn",
     "SpeechEncoder",
     "Transcript",

@@ -3,10 +3,13 @@
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.loading import load
 from sonant.api.once import classify, diarize, transcribe, units, verify
+from sonant.api.options import BulkOptions, InferenceOptions
 from sonant.decoding.results import SpeakerTurn, Transcript, Verification, Word
 from sonant.models.identity import fingerprint
 
 __all__ = [
+    "BulkOptions",
+    "InferenceOptions",
     "SpeakerTurn",
     "SpeechEncoder",
     "Transcript",

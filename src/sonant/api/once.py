@@ -2,27 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
-from typing import Any, Unpack
+from typing import Any, Literal, TypeAlias, Unpack, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
+from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs, ManyAnswers, OneAnswer
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.loading import encoder_of, load
-from sonant.api.running import Running
+from sonant.api.options import AnySpeaker, AnyUnit, Clusters, InferenceOptions, PlainOptions, PlainSpeaker, PlainUnit
+from sonant.decoding.results import SpeakerTurn, Transcript, Verification
+from sonant.extraction.request import Layer
+from sonant.extraction.units import Units
 
-Model = str | PathLike[str] | SpeechEncoder
+Model: TypeAlias = str | PathLike[str] | SpeechEncoder
+Given: TypeAlias = AudioInput | AudioInputs
+Codes: TypeAlias = NDArray[np.int64]
+Turns: TypeAlias = list[SpeakerTurn]
+Classes: TypeAlias = dict[str, float]
+No: TypeAlias = Literal[False]
 
 
-def units(audio: Any, *, model: Model, **how: Any) -> Any:
-    """Return discrete units of one recording or several; see `SpeechEncoder.units`, whose other arguments work too.
+@overload
+def units(audio: AudioInput, *, model: Model, deduplicate: No = ..., **how: Unpack[PlainUnit]) -> Codes: ...
+@overload
+def units(audio: AudioInputs, *, model: Model, deduplicate: No = ..., **how: Unpack[PlainUnit]) -> list[Codes]: ...
+@overload
+def units(
+    audio: AudioInput, *, model: Model, deduplicate: bool = ..., **how: Unpack[AnyUnit]
+) -> OneAnswer[Codes | Units]: ...
+@overload
+def units(
+    audio: AudioInputs, *, model: Model, deduplicate: bool = ..., **how: Unpack[AnyUnit]
+) -> ManyAnswers[Codes | Units]: ...
+def units(
+    audio: Given,
+    *,
+    model: Model,
+    kmeans: Clusters | None = None,
+    layer: Layer | None = None,
+    deduplicate: bool = False,
+    **options: Unpack[InferenceOptions],
+) -> Answers[Codes | Units]:
+    """Return discrete units of one recording or several; see `SpeechEncoder.units`.
 
     Args:
         audio: path, bytes, file object, array, tensor or `{"array", "sampling_rate"}`; or several of these.
         model: one that was loaded, or what `load` takes; for many calls load it once.
+        kmeans, layer, deduplicate: as in `SpeechEncoder.units`.
+        **options: see `InferenceOptions`.
     """
-    return encoder_of(model).units(audio, **how)
+    encoder: Any = encoder_of(model)
+    return encoder.units(audio, kmeans=kmeans, layer=layer, deduplicate=deduplicate, **options)
 
 
-def transcribe(audio: Any, *, model: Model, language: str | None = None, **how: Unpack[Running]) -> Any:
+@overload
+def transcribe(
+    audio: AudioInput, *, model: Model, language: str | None = ..., **how: Unpack[PlainOptions]
+) -> Transcript: ...
+@overload
+def transcribe(
+    audio: AudioInputs, *, model: Model, language: str | None = ..., **how: Unpack[PlainOptions]
+) -> list[Transcript]: ...
+@overload
+def transcribe(
+    audio: AudioInput, *, model: Model, language: str | None = ..., **how: Unpack[InferenceOptions]
+) -> OneAnswer[Transcript]: ...
+@overload
+def transcribe(
+    audio: AudioInputs, *, model: Model, language: str | None = ..., **how: Unpack[InferenceOptions]
+) -> ManyAnswers[Transcript]: ...
+def transcribe(
+    audio: Given, *, model: Model, language: str | None = None, **options: Unpack[InferenceOptions]
+) -> Answers[Transcript]:
     """Transcribe one recording or several; see `SpeechEncoder.transcribe`.
 
     Args:
@@ -30,47 +84,90 @@ def transcribe(audio: Any, *, model: Model, language: str | None = None, **how: 
         model: one that was loaded, or what `load` takes, with a CTC head: "facebook/wav2vec2-base-960h".
         language: of a model with adapters by language (MMS), such as "fra"; a loaded model stays switched to it. None
             takes that of the loaded model, or of the weights.
+        **options: see `InferenceOptions`.
     """
     if isinstance(model, SpeechEncoder):
         if language is not None:
             model.set_language(language)
-        return model.transcribe(audio, **how)
-    return load(model, language=language).transcribe(audio, **how)
+        return model.transcribe(audio, **options)
+    return load(model, language=language).transcribe(audio, **options)
 
 
-def verify(a: Any, b: Any, *, model: Model, threshold: float | None = None, **how: Unpack[Running]) -> Any:
+@overload
+def verify(
+    a: AudioInput, b: AudioInput, *, model: Model, threshold: float | None = ..., **how: Unpack[PlainOptions]
+) -> Verification: ...
+@overload
+def verify(
+    a: AudioInputs, b: AudioInputs, *, model: Model, threshold: float | None = ..., **how: Unpack[PlainOptions]
+) -> list[Verification]: ...
+@overload
+def verify(
+    a: AudioInput, b: AudioInput, *, model: Model, threshold: float | None = ..., **how: Unpack[InferenceOptions]
+) -> Verification | None: ...
+@overload
+def verify(
+    a: AudioInputs, b: AudioInputs, *, model: Model, threshold: float | None = ..., **how: Unpack[InferenceOptions]
+) -> list[Verification | None]: ...
+def verify(
+    a: Given, b: Given, *, model: Model, threshold: float | None = None, **options: Unpack[InferenceOptions]
+) -> Verification | Sequence[Verification | None] | None:
     """Return whether one voice speaks in two recordings; see `SpeechEncoder.verify`.
 
     Args:
         a, b: a recording each, or lists of the same length.
         model: one that was loaded, or what `load` takes, with an x-vector head: "microsoft/wavlm-base-plus-sv".
+        threshold: as in `SpeechEncoder.verify`.
+        **options: see `InferenceOptions`.
     """
-    return encoder_of(model).verify(a, b, threshold=threshold, **how)
+    encoder: Any = encoder_of(model)
+    return encoder.verify(a, b, threshold=threshold, **options)
 
 
-def classify(audio: Any, *, model: Model, **how: Unpack[Running]) -> Any:
+@overload
+def classify(audio: AudioInput, *, model: Model, **options: Unpack[PlainOptions]) -> Classes: ...
+@overload
+def classify(audio: AudioInputs, *, model: Model, **options: Unpack[PlainOptions]) -> list[Classes]: ...
+@overload
+def classify(audio: AudioInput, *, model: Model, **options: Unpack[InferenceOptions]) -> OneAnswer[Classes]: ...
+@overload
+def classify(audio: AudioInputs, *, model: Model, **options: Unpack[InferenceOptions]) -> ManyAnswers[Classes]: ...
+def classify(audio: Given, *, model: Model, **options: Unpack[InferenceOptions]) -> Answers[Classes]:
     """Classify one whole recording or several, a number for each label; see `SpeechEncoder.classify`.
 
     Args:
         audio: as in `units`.
         model: one that was loaded, or what `load` takes, with a head for whole recordings:
             "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim".
+        **options: see `InferenceOptions`.
     """
-    return encoder_of(model).classify(audio, **how)
+    encoder: Any = encoder_of(model)
+    return encoder.classify(audio, **options)
 
 
+@overload
+def diarize(audio: AudioInput, *, model: Model, **how: Unpack[PlainSpeaker]) -> Turns: ...
+@overload
+def diarize(audio: AudioInputs, *, model: Model, **how: Unpack[PlainSpeaker]) -> list[Turns]: ...
+@overload
+def diarize(audio: AudioInput, *, model: Model, **how: Unpack[AnySpeaker]) -> OneAnswer[Turns]: ...
+@overload
+def diarize(audio: AudioInputs, *, model: Model, **how: Unpack[AnySpeaker]) -> ManyAnswers[Turns]: ...
 def diarize(
-    audio: Any,
+    audio: Given,
     *,
     model: Model,
     num_speakers: int | None = None,
     threshold: float | None = None,
-    **how: Unpack[Running],
-) -> Any:
+    **options: Unpack[InferenceOptions],
+) -> Answers[Turns]:
     """Return who speaks when in one recording or several; see `SpeechEncoder.diarize`.
 
     Args:
         audio: as in `units`.
         model: one that was loaded, or what `load` takes: "microsoft/wavlm-base-plus-sd".
+        num_speakers, threshold: as in `SpeechEncoder.diarize`.
+        **options: see `InferenceOptions`.
     """
-    return encoder_of(model).diarize(audio, num_speakers=num_speakers, threshold=threshold, **how)
+    encoder: Any = encoder_of(model)
+    return encoder.diarize(audio, num_speakers=num_speakers, threshold=threshold, **options)

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sonant.api.audio_inputs import AudioInput, AudioInputs
 from sonant.audio import Channel
-from sonant.audio.channels import check_channel
+from sonant.errors import ConfigurationError
 from sonant.extraction.engine import READERS, Outcome
 from sonant.extraction.prefetch import map_ahead
 from sonant.extraction.sources import AudioSource, is_many, rewound
-from sonant.models import Backbone
 
 
 class Recordings:
@@ -21,33 +21,33 @@ class Recordings:
 
     def __init__(
         self,
-        audio: Any,
-        model: Backbone,
-        sampling_rate: int | None,
+        audio: AudioInput | AudioInputs,
+        sampling_rate: int,
         *,
-        channel: Channel | None = None,
-        min_samples: int | None = None,
-        twice_at_once: bool = False,
+        source_rate: int | None,
+        channel: Channel | None,
+        min_samples: int,
+        twice_at_once: bool,
     ) -> None:
         """Make sources of the recordings.
 
         Args:
-            audio, sampling_rate, channel: as in `SpeechEncoder.encode`.
-            min_samples: the least samples that each must have; None: the receptive field of a frame.
+            audio: one recording or several.
+            sampling_rate: the model's; source_rate: of bare arrays, None if it is the model's too.
+            channel: see `InferenceOptions`.
+            min_samples: the least samples that each must have.
             twice_at_once: whether two readers will use a recording at the same time.
         """
-        check_channel(channel)
         self._is_many, self._by_channel = is_many(audio), channel == "all"
-        shortest = model.receptive_field if min_samples is None else min_samples
         whole = [
             AudioSource(
                 rewound(item, twice_at_once=twice_at_once or self._by_channel),
-                model.sampling_rate,
-                shortest,
-                source_rate=sampling_rate,
+                sampling_rate,
+                min_samples,
+                source_rate=source_rate,
                 channel=channel,
             )
-            for item in (audio if self._is_many else [audio])
+            for item in listed(audio)
         ]
         self.count = len(whole)
         numbered = enumerate(whole)
@@ -80,3 +80,20 @@ class Recordings:
             usable = any(value is not None for value in of_group)
             answers.append(of_group[0] if not self._by_channel else of_group if usable else None)
         return answers if self._is_many else answers[0]
+
+
+def listed(audio: AudioInput | AudioInputs) -> list[Any]:
+    """Return the recordings in a list, the only one too."""
+    given: Any = audio
+    return list(given) if is_many(given) else [given]
+
+
+def paired(a: AudioInput | AudioInputs, b: AudioInput | AudioInputs) -> tuple[list[Any], list[Any]]:
+    """Return two recordings, or two lists of them, as lists. Raises ConfigurationError unless they are in pairs."""
+    left, right = listed(a), listed(b)
+    if len(left) != len(right) or is_many(a) != is_many(b):
+        raise ConfigurationError(
+            f"{len(left)} and {len(right)} recordings were given; they are compared in pairs: give two recordings, "
+            "or two lists of the same length."
+        )
+    return left, right

@@ -1,70 +1,77 @@
-"""The parts that all methods on recordings share: arguments of running, and errors of unusable recordings."""
+"""The run of a request over the recordings of a call, and the messages on those that cannot be used."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Any
 
+from sonant.api.audio_inputs import AudioInput, AudioInputs
+from sonant.api.options import InferenceOptions, OnFailure
 from sonant.api.recordings import Recordings
-from sonant.audio import Channel
-from sonant.errors import SonantWarning, UnknownName, warn
-from sonant.extraction.engine import Engine, OnError, collect
+from sonant.errors import SonantWarning, warn
+from sonant.extraction.engine import Engine, collect
 from sonant.extraction.request import Request
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
-from sonant.inference import Precision
-from sonant.models.devices import Device
+
+Failures = Sequence[tuple[int, Exception]]  # numbers of recordings, and errors
 
 
-class Running(TypedDict, total=False):
-    """The arguments that say how a call runs; see `SpeechEncoder.encode`."""
-
-    sampling_rate: int | None
-    channel: Channel | None
-    batch_seconds: float | None
-    window_seconds: float | None
-    overlap_seconds: float | None
-    precision: Precision | None
-    on_error: OnError
-    on_failure: Callable[[int, Exception], None] | None
-    progress: bool | None
-    device: Device | Sequence[Device] | None
-
-
-def results_of(
+def answers_of(
     engine: Engine,
-    recordings: Recordings,
+    audio: AudioInput | AudioInputs,
     request: Request,
+    options: InferenceOptions,
     *,
-    on_error: OnError,
-    progress: bool | None,
-    on_failure: Callable[[int, Exception], None] | None = None,
+    min_samples: int | None = None,
+    twice_at_once: bool = False,
     make_sink: Callable[[Source], Sink] | None = None,
-) -> list[Any]:
-    """Return the result of each source; None, and a warning, for those that could not be used.
+    finish: Callable[[Any], Any] | None = None,
+) -> Any:
+    """Return the answer of one recording, or a list of them; None for those that could not be used.
 
-    If given, `on_failure` is called in place of the warning, with the number of the recording and each of its errors.
+    Args:
+        options: all of them, see `completed`.
+        min_samples, twice_at_once: of the sources, see `Recordings`.
+        make_sink: makes the receiver of a source's frames; None keeps them in memory.
+        finish: maps what a sink made to the answer; None: it is the answer.
     """
-    check_on_error(on_error)
-    values, outcomes = collect(
-        engine, recordings.sources, request, on_error=on_error, show_progress=progress, make_sink=make_sink
+    recordings = Recordings(
+        audio,
+        engine.sampling_rate,
+        source_rate=options["sampling_rate"],
+        channel=options["channel"],
+        min_samples=engine.receptive_field if min_samples is None else min_samples,
+        twice_at_once=twice_at_once,
     )
-    failures = recordings.failures(outcomes)
+    values, outcomes = collect(
+        engine,
+        recordings.sources,
+        request,
+        on_error=options["on_error"],
+        show_progress=options["progress"],
+        make_sink=make_sink,
+    )
+    tell(recordings.failures(outcomes), recordings.count, options["on_failure"])
+    if finish is not None:
+        values = [None if value is None else finish(value) for value in values]
+    return recordings.as_given(values)
+
+
+def tell(
+    failures: Failures, total: int, on_failure: OnFailure | None, *, noun: str = "recordings", instead: str = "None"
+) -> None:
+    """Call `on_failure` for each failure; if it is None, warn of all of them.
+
+    Args:
+        total: the number of recordings.
+        noun: a word for them.
+        instead: what the answer holds for those that failed.
+    """
     if on_failure is not None:
         for number, error in failures:
             on_failure(number, error)
     elif failures:
-        _warn(failures, recordings.count)
-    return values
-
-
-def check_on_error(on_error: str) -> None:
-    """Raise UnknownName unless `on_error` is a known way to treat unusable recordings."""
-    if on_error not in ("raise", "skip"):
-        raise UnknownName("way to treat unusable recordings", on_error, ["raise", "skip"])
-
-
-def _warn(failures: Sequence[tuple[int, Exception]], total: int) -> None:
-    lines = [f"  {number}: {error}" for number, error in failures[:5]]
-    more = [f"  and {len(failures) - 5} more"] if len(failures) > 5 else []
-    failed = len({number for number, _ in failures})
-    text = "\n".join([f"{failed} of {total} recordings could not be used; None stands for them:", *lines, *more])
-    warn(text, SonantWarning)
+        failed = len({number for number, _ in failures})
+        head = f"{failed} of {total} {noun} could not be used; {instead} stands for them:"
+        lines = [f"  {number}: {error}" for number, error in failures[:5]]
+        more = [f"  and {len(failures) - 5} more"] if len(failures) > 5 else []
+        warn("\n".join([head, *lines, *more]), SonantWarning)

@@ -1,24 +1,27 @@
 """Cosines between vectors, or between recordings, of which vectors are made first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.decoding.results import Verification
 from sonant.errors import ConfigurationError
 from sonant.extraction.sources import is_many
 
+Vectors = NDArray[np.float32]
+
 VERIFICATION_THRESHOLD = 0.86  # for wavlm-base-plus-sv, says its card
 
 
-def vectors_of(given: Any, dim: int, encode: Callable[[Any], Any]) -> np.ndarray:
+def vectors_of(given: Any, dim: int, encode: Callable[[list[Any]], Sequence[Tensor | None]]) -> Vectors:
     """Return given vectors as they are, or those of given recordings: (dim,) or (vectors, dim).
 
     Args:
         dim: the width of the model's vectors; "mean+std" has twice as many numbers.
-        encode: maps one recording or a list of them to vectors.
+        encode: maps recordings to vectors, or to None, for which NaN stands in the result.
     """
     if isinstance(given, np.ndarray | Tensor):
         vectors = np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given)
@@ -28,15 +31,22 @@ def vectors_of(given: Any, dim: int, encode: Callable[[Any], Any]) -> np.ndarray
                 f'numbers, {2 * dim} with "mean+std". Samples go in as {{"array": ..., "sampling_rate": ...}}.'
             )
         return vectors
-    if is_many(given):
-        items = list(given)
-        if all(isinstance(item, np.ndarray | Tensor) for item in items):
-            return np.stack([vectors_of(item, dim, encode) for item in items])
-        return np.stack(encode(items))
-    return np.asarray(encode(given))
+    several = is_many(given)
+    items = list(given) if several else [given]
+    if several and all(isinstance(item, np.ndarray | Tensor) for item in items):
+        return np.stack([vectors_of(item, dim, encode) for item in items])
+    found = encode(items)
+    unusable = np.full(next((vector.shape for vector in found if vector is not None), (dim,)), np.nan, np.float32)
+    vectors = np.stack([unusable if vector is None else vector.numpy() for vector in found])
+    return vectors if several else vectors[0]
 
 
-def cosines(left: np.ndarray, right: np.ndarray) -> Any:
+def num_vectors(vectors: Vectors) -> int:
+    """Return the number of vectors in (dim,) or (vectors, dim)."""
+    return 1 if vectors.ndim == 1 else len(vectors)
+
+
+def cosines(left: Vectors, right: Vectors) -> float | Vectors:
     """Return the cosines: a float for one and one; else a row for each of `left` and a column for each of `right`."""
     if left.shape[-1] != right.shape[-1]:
         raise ConfigurationError(
@@ -46,10 +56,10 @@ def cosines(left: np.ndarray, right: np.ndarray) -> Any:
     return float(cosine) if cosine.ndim == 0 else cosine
 
 
-def compare_voices(a: np.ndarray, b: np.ndarray, *, threshold: float = VERIFICATION_THRESHOLD) -> Verification:
+def compare_voices(a: Vectors, b: Vectors, *, threshold: float = VERIFICATION_THRESHOLD) -> Verification:
     """Return whether two vectors (dim,) of `SpeechEncoder.speaker_vectors` are of one voice."""
     return Verification(float(np.clip(cosines(a, b), -1.0, 1.0)), threshold)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def _unit(vectors: Vectors) -> Vectors:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

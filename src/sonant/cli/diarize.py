@@ -75,6 +75,7 @@ def diarize(
             progress=None,
             on_failure=answers.complain,
         )
+        assert isinstance(turns, list)
         if place.kind == "json":
             return answers.give(turns, _as_json)
         names = _rttm_names([entry.name for entry in answers.entries])

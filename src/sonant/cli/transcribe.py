@@ -72,6 +72,7 @@ def transcribe(
             progress=None,
             on_failure=answers.complain,
         )
+        assert isinstance(transcripts, list)
         named = (len(answers.entries) > 1 or channel == "all") and not place.is_folder
         return answers.give(transcripts, lambda entry, transcript: _text(entry, transcript, kind, named=named))
 

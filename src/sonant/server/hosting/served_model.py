@@ -7,7 +7,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from sonant.api.encoder import Layers, SpeechEncoder
+from sonant.api.encoder import SpeechEncoder
+from sonant.api.options import Layers
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import Request
