@@ -61,13 +61,13 @@ def identity(model) -> Identity:
 
 def run(model, corpus: Path, output: Path, request: Request, kind: str = "npy", **how) -> Summary:
     writer = VectorWriter(identity(model), request, kind=kind, dtype=how.pop("dtype", "float32"))
-    place = VECTORS.place(output, kind)
+    place = VECTORS.place(output, kind, "talks")
     return run_job(Engine([model]), gather(corpus), place, writer, source=origin(corpus), show_progress=False, **how)
 
 
 def run_to_file(model, corpus: Path, output: Path, request: Request) -> Summary:
     writer = VectorWriter(identity(model), request, kind="npy", dtype="float32")
-    place = VECTORS.place(output, "npy")
+    place = VECTORS.place(output, "npy", "talks")
     return run_job(Engine([model]), gather(corpus), place, writer, on_error="raise", show_progress=False)
 
 
@@ -425,7 +425,8 @@ request = Request(layers=(1, "last"), stacked=True, pool=None if sys.argv[5] == 
                   batch_seconds=1.0, window_seconds=3.0, overlap_seconds=1.0)
 writer = VectorWriter(Identity(model="m", revision="r", weights="w", dim=32, frame_rate=50.0), request, kind="npy",
                 dtype="float32")
-run_job(Engine([model]), gather(sys.argv[2]), VECTORS.place(sys.argv[3], "npy"), writer, show_progress=False)
+place = VECTORS.place(sys.argv[3], "npy", sys.argv[2])
+run_job(Engine([model]), gather(sys.argv[2]), place, writer, show_progress=False)
 """
 
 
@@ -470,7 +471,7 @@ request = Request(layers=(0, 1, 2, 3), stacked=True, pool=None if sys.argv[3] ==
                   batch_seconds=10.0, window_seconds=10.0)
 writer = VectorWriter(Identity(model="m", revision="r", weights="w", dim=32, frame_rate=50.0), request,
                 kind=sys.argv[4], dtype="float32")
-place = VECTORS.place(sys.argv[2], sys.argv[4])
+place = VECTORS.place(sys.argv[2], sys.argv[4], "talks")
 run_job(Engine([model]), gather(sys.argv[1]), place, writer, show_progress=False)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -30,7 +30,7 @@ def embedded(Averager, tmp_path: Path):
         identity = Identity(model="m", revision="r", weights="w", dim=2, frame_rate=50.0)
         writer = VectorWriter(identity, REQUESTS[what], kind="npy", dtype="float32")
         return run_job(
-            Engine([Averager()]), gather(source), VECTORS.place(tmp_path / output, "npy"), writer,
+            Engine([Averager()]), gather(source), VECTORS.place(tmp_path / output, "npy", source), writer,
             source=origin(source), show_progress=False, **how,
         )  # fmt: skip
 

@@ -39,7 +39,7 @@ def run(model, corpus: Path, output: Path, request: Request, channel: int | str 
     identity = Identity(model="m", revision="r", weights="w", dim=model.dim, frame_rate=50.0)
     writer = VectorWriter(identity, request, kind=kind, dtype="float32", channel=channel)
     entries = of_channel(gather(corpus), channel)
-    place = VECTORS.place(output, kind)
+    place = VECTORS.place(output, kind, "talks")
     return run_job(Engine([model]), entries, place, writer, source=origin(corpus), show_progress=False)
 
 

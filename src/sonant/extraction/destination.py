@@ -74,7 +74,7 @@ class Formats(Generic[Kind]):
     printed: Kind | None = None
 
     def place(
-        self, output: str | PathLike[str] | None, kind: Kind | None, source: str | PathLike[str] | None = None
+        self, output: str | PathLike[str] | None, kind: Kind | None, source: str | PathLike[str]
     ) -> Destination[Kind]:
         """Return the destination that an output's name stands for.
 
@@ -93,6 +93,7 @@ class Formats(Generic[Kind]):
         kinds = dict.fromkeys([*self.folders, *self.endings.values()])
         if kind is not None and kind not in kinds:
             raise UnknownName(f"format of {self.what}", kind, kinds)
+        check_source(source)
         if output is None or str(output) == "-":
             if self.printed is None or kind not in (None, *self.endings.values()):
                 raise ConfigurationError(
@@ -100,10 +101,8 @@ class Formats(Generic[Kind]):
                 )
             return Destination(None, kind or self.printed, is_folder=False)
         output = as_path(output, f"the place for {self.what}")
-        if source is not None:
-            check_source(source)
-            if output.is_file() and Path(source).exists() and output.samefile(source):
-                raise ConfigurationError(f"The output {str(output)!r} is the source itself: name another file.")
+        if output.is_file() and Path(source).exists() and output.samefile(source):
+            raise ConfigurationError(f"The output {str(output)!r} is the source itself: name another file.")
         return self._by_name(output, kind)
 
     @property
