@@ -9,10 +9,10 @@ from torch import Tensor
 
 from sonant.errors import ConfigurationError
 from sonant.export.check import compare
-from sonant.export.padded import Padded, normalized
-from sonant.export.padded_positions import PaddedRelativePositions
 from sonant.export.program import facts_of
-from sonant.export.twins import padded
+from sonant.inference.padded.backbones import padded
+from sonant.inference.padded.clips import Padded, normalized
+from sonant.inference.padded.positions import PaddedRelativePositions
 from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativePositions
 from sonant.models import (
@@ -112,13 +112,14 @@ def test_a_part_that_the_graph_would_leave_out_is_named(alter: Callable[[str], C
         padded(model)
 
 
-@pytest.mark.parametrize("config", [SEWConfig(num_layers=1), Wav2Vec2ConformerConfig(num_layers=1)])
-def test_a_family_without_a_graph_says_which_have_one(config: BackboneConfig) -> None:
+@pytest.mark.parametrize(
+    ("config", "block"),
+    [(SEWConfig(num_layers=1), "SqueezedEncoder"), (Wav2Vec2ConformerConfig(num_layers=1), "Relative")],
+)
+def test_a_family_without_a_graph_says_which_block_keeps_it_from_one(config: BackboneConfig, block: str) -> None:
     with torch.device("meta"):
         model = build(config).eval()
-    with pytest.raises(
-        ConfigurationError, match=rf"A {family_of(config).title} has no graph; those of WavLM, .* wav2vec"
-    ):
+    with pytest.raises(ConfigurationError, match=rf"A {family_of(config).title} has no graph: its {block}.*padded"):
         padded(model)
 
 

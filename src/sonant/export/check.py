@@ -10,8 +10,8 @@ from torch import Tensor
 from sonant.errors import ExportError, NonFiniteStates
 from sonant.inference.modules import shared_copy
 from sonant.layers.packed import Packed
-from sonant.models import Backbone, VQWav2Vec
-from sonant.models.discrete_bert import DiscreteBERT
+from sonant.models import Backbone
+from sonant.models.backbone import Coder
 
 Graph = Callable[[Tensor, Tensor], dict[str, Tensor]]  # waveforms (batch, samples), lengths (batch,) to named outputs
 
@@ -105,7 +105,7 @@ def _expected(backbone: Backbone, speech: Packed, names: Collection[str]) -> lis
     layers = {name: _layer(name) for name in names if name != "codes"}
     encoded = backbone(speech, layers=layers.values())
     states = {name: encoded.last if layer == "last" else encoded.hidden_states[layer] for name, layer in layers.items()}
-    if "codes" in names and isinstance(backbone, VQWav2Vec | DiscreteBERT):
+    if "codes" in names and isinstance(backbone, Coder):
         states["codes"] = backbone.codes(speech).values
     clips = {name: Packed(values, encoded.lengths).unpack() for name, values in states.items()}
     return [{name: rows[row] for name, rows in clips.items()} for row in range(len(speech))]

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 from weakref import ReferenceType
 
 import torch
@@ -22,6 +22,14 @@ class Origin(NamedTuple):
 
     model: "ReferenceType[Backbone]"
     precision: str
+
+
+@runtime_checkable
+class Coder(Protocol):
+    """A backbone with a quantizer, which turns speech into codes."""
+
+    def codes(self, speech: Packed) -> Packed:
+        """Waveforms (total_samples,) to the codes of their frames: int64 (total_frames, groups)."""
 
 
 @dataclass(frozen=True, eq=False)

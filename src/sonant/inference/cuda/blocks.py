@@ -15,6 +15,7 @@ from sonant.layers.kernels.triton_norm import norm_rows
 from sonant.layers.packed import Packed
 from sonant.layers.positions import BatchNormPositions, StackedPositions, WeightNormConv, affine, plain_norm_gelu
 from sonant.layers.transformer import FeedForward, TransformerLayer
+from sonant.models.maskable import FeatureProjection
 
 ROWS = 1 << 14  # of a feed-forward block at a time: the widest tensor of a model stays a quarter of a gigabyte
 ALIGNMENT = 16  # columns of a product: so its rows and parts begin where a kernel can load them whole
@@ -196,3 +197,12 @@ class Widened(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.module(x).float()
+
+
+def cuda_projection(block: FeatureProjection, dtype: torch.dtype) -> FeatureProjection:
+    """Replace the parts of a feature projection with those for a GPU, and return it."""
+    if not isinstance(block.norm, nn.Identity):
+        block.norm = WideNorm(block.norm)  # type: ignore[assignment]
+    assert isinstance(block.linear, nn.Linear)  # a block without it is not whole
+    block.linear = Widened(CudaLinear(block.linear.weight, block.linear.bias, dtype))  # type: ignore[assignment]
+    return block

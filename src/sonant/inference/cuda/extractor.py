@@ -120,6 +120,11 @@ class CudaExtractor(StridedExtractor):
         return mean, square.unflatten(1, (kernel, kernel)) - mean[:, :, None] * mean[:, None, :]
 
 
+def cuda_extractor(extractor: ConvExtractor, dtype: torch.dtype) -> CudaExtractor | None:
+    """The form of an extractor; None where every layer has a norm over the clip."""
+    return None if extractor.norm == "clip" else CudaExtractor(extractor, dtype)
+
+
 class StridedProduct(nn.Module):
     """A convolution of rows (steps, in), its norm over channels, if any, and its activation.
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sonant.inference.cpu import optimized_block
 from sonant.inference.cpu.arithmetic import Arithmetic
+from sonant.inference.cpu.optimization import optimized_block
 from sonant.inference.cpu.smoothing import Peaks
 from sonant.inference.int8.check import equalized
 from sonant.inference.int8.probe import probe_clips

@@ -1,4 +1,4 @@
-"""The mel energies that w2v-BERT 2.0 takes, as products of matrices, which can be traced into a graph."""
+"""Mel energies on padded speech, as products of matrices, which can be traced into a graph."""
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from sonant.audio.mel import (
     spectra,
     window_and_shift,
 )
-from sonant.export.padded import Padded
+from sonant.inference.padded.clips import Padded
 from sonant.models.w2v_bert2 import StackedFbank
 
 

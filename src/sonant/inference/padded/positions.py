@@ -3,8 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.errors import UnknownName
-from sonant.export.padded import Padded, distance_numbers
+from sonant.inference.padded.attention import distance_numbers
+from sonant.inference.padded.clips import Padded
 from sonant.layers.clip_convolution import ClipConv
 from sonant.layers.positions import (
     BatchNormPositions,
@@ -66,19 +66,6 @@ class PaddedStackedPositions(nn.Module):
             assert isinstance(layer, PaddedConvPositions)
             x = plain_norm_gelu(layer.convolved(frames.with_values(x)))
         return x
-
-
-def padded_positions(positions: nn.Module | None) -> PaddedConvPositions | PaddedStackedPositions:
-    """The padded form of what a waveform Transformer adds to its frames."""
-    match positions:
-        case ConvPositions():
-            return PaddedConvPositions(positions)
-        case BatchNormPositions():
-            return PaddedBatchNormPositions(positions)
-        case StackedPositions():
-            return PaddedStackedPositions(positions)
-    known = ["ConvPositions", "BatchNormPositions", "StackedPositions"]
-    raise UnknownName("padded form of", type(positions).__name__, known)
 
 
 class PaddedRelativePositions(nn.Module):

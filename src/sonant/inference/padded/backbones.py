@@ -1,4 +1,4 @@
-"""Each family as a function of padded waveforms: the weights are those of the backbone that it is made of."""
+"""Backbones on padded speech, made of the padded forms of their blocks; they share the weights of the packed ones."""
 
 from abc import abstractmethod
 from collections.abc import Collection
@@ -8,36 +8,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
-from sonant.export.mel import PaddedFbank
-from sonant.export.padded import (
-    NEVER,
-    Padded,
-    causal_context,
-    conformer,
-    extract,
-    normalized,
-    own_clip,
-    quantize,
-    transformer,
-)
-from sonant.export.padded_positions import PaddedRelativePositions, padded_positions
+from sonant.inference.blocks import BLOCKS, padded_form
 from sonant.inference.modules import shared_copy
+from sonant.inference.padded.clips import NEVER, Padded, normalized, own_clip
 from sonant.inference.plain import customizations
-from sonant.layers.conformer import ConformerEncoder
 from sonant.layers.token_positions import FIRST_ROW, LearnedPositions
-from sonant.layers.transformer import TransformerEncoder
-from sonant.models import Backbone, VQWav2Vec, W2vBERT2, WaveformConvNet, WaveformTransformer
+from sonant.models import Backbone, MaskableBackbone, VQWav2Vec, WaveformConvNet
 from sonant.models.code_vocabulary import BEGIN, END, SPECIALS, group_numbers
 from sonant.models.discrete_bert import DiscreteBERT
-from sonant.models.families import TITLES, family_of
+from sonant.models.families import family_of
 
-WITHOUT_GRAPH = ("wav2vec 2.0 Conformer", "SEW")  # families
-EXPORTED = tuple(family for family in TITLES.values() if family not in WITHOUT_GRAPH)
+CURE = "`sonant convert --to hf` writes a folder that other programs read."
 LARGEST_TABLE = 1 << 26  # groups of codes that a vocabulary may tell apart: one entry of a table each
 
 
 class PaddedBackbone(nn.Module):
-    """A backbone on padded speech.
+    """A backbone on padded speech, which can be traced into a graph.
 
     Args:
         backbone: in evaluation mode; its parts are taken, not copied.
@@ -86,59 +72,40 @@ class PaddedBackbone(nn.Module):
         """Hidden states 0 to `depth`, the output if `last`, and what else there is to give, "frames" among it."""
 
 
-class PaddedWaveformTransformer(PaddedBackbone):
-    """WavLM, HuBERT and wav2vec 2.0; without a convolutional adapter behind the encoder."""
+class PaddedMaskable(PaddedBackbone):
+    """Extractor, projection, positions where there are some, and encoder; without an adapter behind it."""
 
-    def __init__(self, backbone: WaveformTransformer, layers: Collection[int | str] | None, *, normalize: bool) -> None:
+    def __init__(self, backbone: MaskableBackbone, layers: Collection[int | str] | None, *, normalize: bool) -> None:
         super().__init__(backbone, layers, normalize=normalize)
-        encoder = backbone.encoder
-        assert isinstance(encoder, TransformerEncoder)
-        self.extractor, self.projection, self.encoder = backbone.extractor, backbone.projection, encoder
-        self.positions = padded_positions(encoder.positions)
-        relative = encoder.relative_positions
-        self.relative_positions = None if relative is None else PaddedRelativePositions(relative)
+        self.extractor, self.projection = padded_form(backbone.extractor), backbone.projection
+        positions = getattr(backbone.encoder, "positions", None)
+        self.positions = None if positions is None else padded_form(positions)
+        self.encoder = padded_form(backbone.encoder)
 
     def encode(self, speech: Padded) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
-        features = extract(self.extractor, speech)
+        features = self.extractor(speech)
         frames = features.with_values(self.projection(self.projection.norm(features.values)))
-        x = frames.values + self.positions(frames)
-        table = None if self.relative_positions is None else self.relative_positions(x.shape[1])
-        states, last = transformer(self.encoder, x, own_clip(frames), table, self.depth)
+        x = frames.values if self.positions is None else frames.values + self.positions(frames)
+        states, last = self.encoder(x, own_clip(frames), self.depth)
         return states, last, {"frames": frames.lengths}
 
 
-class PaddedW2vBERT2(PaddedBackbone):
-    """w2v-BERT 2.0, mel energies and all; without its adapter."""
-
-    def __init__(self, backbone: W2vBERT2, layers: Collection[int | str] | None, *, normalize: bool) -> None:
-        super().__init__(backbone, layers, normalize=normalize)
-        self.features = PaddedFbank(backbone.extractor)
-        assert isinstance(backbone.encoder, ConformerEncoder)
-        self.projection, self.encoder = backbone.projection, backbone.encoder
-
-    def encode(self, speech: Padded) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
-        frames = self.features(speech)
-        x = self.projection(self.projection.norm(frames.values))
-        states = conformer(self.encoder, x, own_clip(frames), self.depth)
-        return states, states[-1], {"frames": frames.lengths}
-
-
 class PaddedConvNet(PaddedBackbone):
-    """wav2vec and vq-wav2vec."""
+    """Extractor, quantizer where there is one, and causal context."""
 
     def __init__(self, backbone: WaveformConvNet, layers: Collection[int | str] | None, *, normalize: bool) -> None:
         super().__init__(backbone, layers, normalize=normalize)
-        self.extractor, self.context = backbone.extractor, backbone.context
-        self.quantizer = backbone.quantizer if isinstance(backbone, VQWav2Vec) else None
+        self.extractor, self.context = padded_form(backbone.extractor), padded_form(backbone.context)
+        self.quantizer = padded_form(backbone.quantizer) if isinstance(backbone, VQWav2Vec) else None
         self.has_codes = self.quantizer is not None
 
     def encode(self, speech: Padded) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
-        frames = extract(self.extractor, speech)
+        frames = self.extractor(speech)
         others = {"frames": frames.lengths}
         if self.quantizer is not None:
-            values, others["codes"] = quantize(self.quantizer, frames)
+            values, others["codes"] = self.quantizer(frames)
             frames = frames.with_values(values)
-        states = causal_context(self.context, frames, self.depth)
+        states = self.context(frames, self.depth)
         return states, states[-1], others
 
 
@@ -156,8 +123,8 @@ class PaddedDiscreteBERT(PaddedBackbone):
     def __init__(self, backbone: DiscreteBERT, layers: Collection[int | str] | None, *, normalize: bool) -> None:
         super().__init__(backbone, layers, normalize=normalize)
         tokenizer, vocabulary, encoder = backbone.tokenizer, backbone.vocabulary, backbone.encoder
-        self.extractor, self.quantizer = tokenizer.extractor, tokenizer.quantizer
-        self.embedding, self.encoder = backbone.embedding, encoder
+        self.extractor, self.quantizer = padded_form(tokenizer.extractor), padded_form(tokenizer.quantizer)
+        self.embedding, self.encoder = backbone.embedding, padded_form(encoder)
         assert isinstance(encoder.positions, LearnedPositions)
         self.place_weight, self.max_positions = encoder.positions.weight, backbone.config.max_positions
         self.codebook_size = vocabulary.codebook_size
@@ -172,8 +139,8 @@ class PaddedDiscreteBERT(PaddedBackbone):
         self.register_buffer("token_of_group", vocabulary.tokens_of(numbers).int())
 
     def encode(self, speech: Padded) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
-        frames = extract(self.extractor, speech)
-        _, codes = quantize(self.quantizer, frames)
+        frames = self.extractor(speech)
+        _, codes = self.quantizer(frames)
         groups = group_numbers(codes.flatten(0, 1), self.codebook_size).view(codes.shape[:2])
         tokens = self.token_of_group[groups].long()  # (batch, time)
         place = torch.arange(tokens.shape[1] + 2)  # with "<s>" before and "</s>" behind a clip
@@ -183,17 +150,9 @@ class PaddedDiscreteBERT(PaddedBackbone):
         x = self.embedding(bracketed) + self.place_weight[place % self.max_positions + FIRST_ROW]
         own_block = torch.where(block == block[:, None], 0.0, NEVER)
         mask = own_clip(Padded(x, frames.lengths + 2)) + own_block
-        states, last = transformer(self.encoder, x, mask, None, self.depth)
+        states, last = self.encoder(x, mask, self.depth)
         states = [state[:, 1:-1] for state in states]
         return states, last[:, 1:-1], {"frames": frames.lengths, "codes": codes}
-
-
-TWINS: tuple[tuple[type[Backbone], type[PaddedBackbone]], ...] = (
-    (WaveformTransformer, PaddedWaveformTransformer),
-    (W2vBERT2, PaddedW2vBERT2),
-    (WaveformConvNet, PaddedConvNet),
-    (DiscreteBERT, PaddedDiscreteBERT),
-)
 
 
 def padded(
@@ -209,17 +168,31 @@ def padded(
             they must be given normalized to a model that requires it.
 
     Raises:
-        ConfigurationError: the family has no padded form, or the model has adapters, hooks or other parts that a
-            graph would not have.
+        ConfigurationError: a block of the model has no padded form, or the model has adapters, hooks or other parts
+            that a graph would not have.
     """
-    twin = next((twin for kind, twin in TWINS if isinstance(backbone, kind)), None)
-    if twin is None:
-        raise ConfigurationError(
-            f"A {family_of(backbone.config).title} has no graph; those of {', '.join(EXPORTED)} can be exported, and "
-            "BERT on the codes of vq-wav2vec. `sonant convert --to hf` writes a folder that other programs read."
-        )
+    require_padded_forms(backbone)
     require_plain(backbone)
-    return twin(shared_copy(backbone, torch.float32, torch.device("cpu")), layers, normalize=normalize).eval()
+    model = shared_copy(backbone, torch.float32, torch.device("cpu"))
+    match model:
+        case MaskableBackbone():
+            return PaddedMaskable(model, layers, normalize=normalize).eval()
+        case WaveformConvNet():
+            return PaddedConvNet(model, layers, normalize=normalize).eval()
+        case DiscreteBERT():
+            return PaddedDiscreteBERT(model, layers, normalize=normalize).eval()
+    raise ConfigurationError(f"A {type(backbone).__name__} has no graph. {CURE}")
+
+
+def require_padded_forms(backbone: Backbone) -> None:
+    """Raise ConfigurationError, with the reason, if a model has a block that does not run on padded speech."""
+    for block in backbone.modules():
+        forms = BLOCKS.get(type(block))
+        if forms is not None and not forms.graph:
+            raise ConfigurationError(
+                f"A {family_of(backbone.config).title} has no graph: its {type(block).__name__} does not run on padded "
+                f"speech ({forms.padded}). {CURE}"
+            )
 
 
 def require_plain(backbone: Backbone) -> None:

@@ -1,0 +1,72 @@
+"""Padded speech: clips as rows, each filled up behind its end, and what every block of it needs.
+
+Blocks on padded speech can be traced into a graph; packed speech, which loops, cannot. Each gives every clip what it
+has alone, at all its true frames. What lies behind a clip's last frame is never read by its frames, and means nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sonant.layers.clip_norm import ClipGroupNorm
+from sonant.layers.clip_statistics import EPS
+from sonant.layers.conv_extractor import ClipNorm
+
+NEVER = -1e30  # a logit that no key of a clip comes near; finite, so that a clip without any frame gives no NaN
+
+
+@dataclass(frozen=True, eq=False)
+class Padded:
+    """Clips as rows, each filled up behind its end.
+
+    Attributes:
+        values: (batch, time, channels) for frames, (batch, time) for waveforms.
+        lengths: int64 (batch,), how much of each row is the clip.
+    """
+
+    values: Tensor
+    lengths: Tensor
+
+    @property
+    def valid(self) -> Tensor:
+        """bool (batch, time): the steps that belong to a clip."""
+        return torch.arange(self.values.shape[1], device=self.lengths.device) < self.lengths[:, None]
+
+    def with_values(self, values: Tensor) -> Padded:
+        """Other values at the same steps."""
+        return Padded(values, self.lengths)
+
+    def emptied(self) -> Tensor:
+        """The values of frames, (batch, time, channels), zeros behind each clip."""
+        return self.values * self.valid[..., None].to(self.values.dtype)
+
+
+def normalized(speech: Padded, epsilon: float) -> Padded:
+    """Waveforms (batch, samples), each with zero mean and unit variance; see `models.normalize_waveform`."""
+    valid, count, wide = speech.valid, speech.lengths.clamp(min=1)[:, None], speech.values.double()
+    mean = torch.where(valid, wide, 0.0).sum(1, keepdim=True) / count
+    centered = torch.where(valid, wide - mean, 0.0)
+    variance = centered.square().sum(1, keepdim=True) / count
+    return speech.with_values((centered * (variance + epsilon).rsqrt()).to(speech.values.dtype))
+
+
+def clip_norm(norm: ClipNorm | ClipGroupNorm, stream: Tensor, lengths: Tensor) -> Tensor:
+    """Group norm over the true steps of each clip: (batch, channels, steps) to the same."""
+    valid = Padded(stream[:, 0], lengths).valid[:, None].to(stream.dtype)  # (batch, 1, steps)
+    count = lengths.clamp(min=1)[:, None, None]
+
+    def mean(values: Tensor) -> Tensor:
+        """Return the mean over time and the channels of each group: (batch, channels, 1)."""
+        by_group = (values.sum(2, keepdim=True) / count).unflatten(1, (norm.groups, -1))
+        return by_group.mean(2, keepdim=True).expand_as(by_group).flatten(1, 2)
+
+    centered = (stream - mean(stream * valid)) * valid
+    return centered * (norm.weight[:, None] * (mean(centered.square()) + EPS).rsqrt()) + norm.bias[:, None]
+
+
+def own_clip(frames: Padded) -> Tensor:
+    """Return the mask that lets every query attend to the true frames of its clip: float (batch, 1, 1, time)."""
+    return torch.where(frames.valid, 0.0, NEVER)[:, None, None]
