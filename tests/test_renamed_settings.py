@@ -56,6 +56,9 @@ def test_settings_of_a_run_of_an_earlier_version(name: str) -> None:
     assert "peak_rate" in earlier["stages"][0]["training"]
     assert present_names(earlier) == now
     assert present_names(now) == now
+    for stage in now["stages"]:
+        before = {key: value for key, value in stage["batching"].items() if key != "fill"}
+        assert present_names(before) == before | {"fill": "shortest"}, "all earlier batches were"
 
 
 @pytest.mark.parametrize("family", ["vq-wav2vec", "discrete BERT"])

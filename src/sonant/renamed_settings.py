@@ -22,6 +22,8 @@ RENAMED: dict[str, dict[str, str]] = {
     "CodesToTextConfig": {"groups": "num_codebooks", "num_codes": "codebook_size"},
     "pretraining": {"groups": "num_codebooks"},  # the notes on a head
 }
+# Settings that earlier versions did not have, by the type of the configuration: what they did.
+UNTOLD: dict[str, dict[str, Any]] = {"Batching": {"fill": "shortest"}}
 RENAMED_TYPES = {"FutureContrastConfig": "CPCConfig"}
 
 
@@ -35,7 +37,7 @@ def present_names(settings: Mapping[str, Any], group: str = "") -> dict[str, Any
     kind = settings.get("type", group)
     kind = RENAMED_TYPES.get(kind, kind) if isinstance(kind, str) else group
     renamed = {RENAMED.get(kind, {}).get(name, name): _inside(value, name) for name, value in settings.items()}
-    return renamed | {"type": kind} if "type" in settings else renamed
+    return UNTOLD.get(kind, {}) | renamed | {"type": kind} if "type" in settings else renamed
 
 
 def earliest_name(kind: str, name: str) -> str:

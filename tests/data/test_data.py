@@ -10,7 +10,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonant.data import BatchSampler, LabelStore, Recording, WaveformStore, read_manifest
+from sonant.data import LabelStore, Recording, WaveformStore, read_manifest
 from sonant.errors import ConfigurationError, ManifestError
 
 
@@ -130,50 +130,6 @@ def test_half_a_label_store_is_none(tmp_path: Path) -> None:
     (tmp_path / "labels.u16").write_bytes(b"\0\0")
     with pytest.raises(ManifestError, match="no complete labels"):
         LabelStore(tmp_path)
-
-
-lengths = st.lists(st.integers(100, 10_000), min_size=1, max_size=60)
-
-
-@given(lengths=lengths, seed=st.integers(0, 1_000), epoch=st.integers(0, 50))
-def test_an_epoch_holds_every_recording_once_within_the_budget(lengths: list[int], seed: int, epoch: int) -> None:
-    sampler = BatchSampler(lengths, budget=8_000, max_length=4_000, seed=seed)
-    batches = sampler.epoch(epoch)
-    assert sorted(member for batch in batches for member in batch) == list(range(len(lengths)))
-    for batch in batches:
-        shortest = min(min(lengths[member], 4_000) for member in batch)
-        assert shortest * len(batch) <= 8_000
-    assert batches == BatchSampler(lengths, budget=8_000, max_length=4_000, seed=seed).epoch(epoch)
-
-
-@given(lengths=lengths, start=st.integers(0, 40))
-def test_starting_late_gives_the_same_batches(lengths: list[int], start: int) -> None:
-    sampler, late = (BatchSampler(lengths, budget=8_000, max_length=4_000) for _ in range(2))
-    whole = [sampler[number] for number in range(start + 10)]
-    assert [late[number] for number in range(start, start + 10)] == whole[start:]
-    epochs = [batch for epoch in range(start + 10) for batch in sampler.epoch(epoch)]
-    assert whole == epochs[: len(whole)]
-    assert sampler[0] == whole[0], "an earlier epoch can be asked for again"
-
-
-def test_epochs_and_seeds_differ() -> None:
-    lengths = list(range(1_000, 2_000, 10))
-    orders = {
-        str(BatchSampler(lengths, budget=8_000, max_length=4_000, seed=s).epoch(e)) for s in (0, 1) for e in (0, 1)
-    }
-    assert len(orders) == 4
-
-
-def test_recordings_that_are_too_short_are_left_out() -> None:
-    sampler = BatchSampler([100, 500, 900], budget=1_000, max_length=1_000, min_length=500)
-    assert sorted(member for batch in sampler.epoch(0) for member in batch) == [1, 2]
-    with pytest.raises(ConfigurationError, match="shortest length"):
-        BatchSampler([100], budget=1_000, max_length=1_000, min_length=500)
-
-
-def test_a_budget_below_one_recording_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="budget|batch"):
-        BatchSampler([100], budget=10, max_length=100)
 
 
 def test_labels_take_as_many_bytes_as_they_need(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from sonant.audio.augment import Mixing
 from sonant.audio.mel import mfcc_with_deltas
-from sonant.data import LabelStore, WaveformStore
+from sonant.data import Fill, LabelStore, WaveformStore
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.layers.packed import Packed
@@ -181,14 +181,18 @@ def same(one: SpeechBatch, other: SpeechBatch) -> bool:
     return all(map(torch.equal, values, others))
 
 
+@pytest.mark.parametrize("fill", ["exact", "shortest"])
 def test_targets_of_a_crop_are_a_slice_of_the_clip(
-    tiny: WavLMConfig, waveforms: WaveformStore, labels: LabelStore
+    tiny: WavLMConfig, waveforms: WaveformStore, labels: LabelStore, fill: Fill
 ) -> None:
-    stream = batches_for(waveforms, labels, tiny)()
-    for _ in range(6):
-        batch = next(stream)
-        frames = len(batch.mask) // len(batch.speech)
-        assert len(set(batch.speech.sizes)) == 1
+    batching = replace(BATCHING, fill=fill)
+    batches = SpeechBatches(waveforms, build(tiny), batching=batching, masking=SpanMasking(), labels=labels, seed=3)
+    for step in range(6):
+        batch = batches[step]
+        frames = [(length - 400) // 320 + 1 for length in batch.speech.sizes]
+        assert fill == "exact" or len(set(frames)) == 1
+        assert fill == "shortest" or sum(frames) == 300
+        assert len(batch.mask) == sum(frames)
         for crop, targets in zip(batch.speech, batch.targets.split(frames), strict=True):
             matches = [
                 (number, start)
@@ -197,7 +201,7 @@ def test_targets_of_a_crop_are_a_slice_of_the_clip(
                 if np.array_equal(waveforms[number][start : start + len(crop)], crop.numpy())
             ]
             (number, start), *_ = matches
-            np.testing.assert_array_equal(labels[number][start // 320 :][:frames], targets.numpy())
+            np.testing.assert_array_equal(labels[number][start // 320 :][: len(targets)], targets.numpy())
 
 
 def test_mixing_changes_speech_but_neither_targets_nor_masks(

@@ -1,6 +1,7 @@
 """Masked tokens: what is hidden, what is predicted, and that it is learned."""
 
 import pickle
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from sonant.pretraining.masked_tokens import corrupt
 from sonant.training import Linear, Training, train
 from tests.codes import WORDS, discrete_bert, fresh_bert, vq_wav2vec
 
-BATCHING = Batching(batch_seconds=4.0, max_seconds=0.38, min_seconds=0.05)
+BATCHING = Batching(batch_seconds=4.0, max_seconds=0.38, min_seconds=0.2)
 
 
 @pytest.fixture
@@ -73,9 +74,8 @@ def test_batches_are_filled_and_fit_the_model(codes: LabelStore) -> None:
     known = model.vocabulary.words.tolist()
     for batch in islice(TokenBatches(codes, model, MaskedTokensConfig(), batching=BATCHING)(0), 12):
         lengths = batch.tokens.lengths
-        assert len(set(lengths.tolist())) == 1
-        assert 20 <= lengths[0] <= 38, "max_positions, less the brackets, and max_seconds"
-        assert int(lengths.sum()) <= 400
+        assert 20 <= min(lengths) <= max(lengths) <= 38, "max_positions, less the brackets, and max_seconds"
+        assert int(lengths.sum()) == 400
         assert set(batch.targets.tolist()) <= set(known)
         assert torch.equal(batch.tokens.values[~batch.mask], batch.targets[~batch.mask])
         assert batch.num_samples == 160 * len(batch.targets)
@@ -113,7 +113,7 @@ def test_gradients_reach_all_but_the_tokenizer() -> None:
 def test_it_learns(codes: LabelStore, tmp_path: Path) -> None:
     """Most of a clip is in sight and it is one word all through: whoever looks beside the mask is always right."""
     model = fresh_bert(num_layers=2, dropout=0.0, attention_dropout=0.0)
-    batches = TokenBatches(codes, model, MaskedTokensConfig(), batching=BATCHING)
+    batches = TokenBatches(codes, model, MaskedTokensConfig(), batching=replace(BATCHING, fill="shortest"))
     training = Training(steps=60, lr=1e-2, schedule=Linear(warmup=0.1), clip_norm=1.0, log_every=20)
     train(MaskedTokens(model), batches, training, tmp_path / "run")
     correct, count = MaskedTokens(model.eval()).loss(next(batches(1000))).metrics["masked_accuracy"]

@@ -2,7 +2,17 @@
 
 from sonant.data.labels import LabelStore
 from sonant.data.manifest import Recording, read_manifest
-from sonant.data.sampler import BatchSampler
+from sonant.data.sampler import SAMPLERS, BatchSampler, BucketSampler, Fill, PackingSampler
 from sonant.data.waveforms import WaveformStore
 
-__all__ = ["BatchSampler", "LabelStore", "Recording", "WaveformStore", "read_manifest"]
+__all__ = [
+    "SAMPLERS",
+    "BatchSampler",
+    "BucketSampler",
+    "Fill",
+    "LabelStore",
+    "PackingSampler",
+    "Recording",
+    "WaveformStore",
+    "read_manifest",
+]

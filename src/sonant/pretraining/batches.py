@@ -10,10 +10,11 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.audio.augment import Mixing, Waveform, mix_utterances, reverberate
-from sonant.data import BatchSampler, LabelStore, WaveformStore
+from sonant.data import SAMPLERS, BatchSampler, Fill, LabelStore, WaveformStore
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.layers.packed import Packed
@@ -70,12 +71,29 @@ class Batching:
         max_seconds: longer clips are cropped at random, anew at each epoch.
         min_seconds: shorter clips are left out.
         reverb_probability: share of clips convolved with the impulse response of a room.
+        fill: "exact" packs clips of any length until the batch is full and crops the last one, so that every batch has
+            the same number of frames; "shortest" crops clips of like length to the shortest of them, as fairseq does.
     """
 
     batch_seconds: float = 87.5
     max_seconds: float = 15.625
     min_seconds: float = 2.0
     reverb_probability: float = 0.0
+    fill: Fill = "exact"
+
+    def sampler(
+        self, lengths: NDArray[np.int64], rate: float, *, stride: int = 1, receptive_field: int = 1, seed: int = 0
+    ) -> BatchSampler:
+        """The batches of recordings of these lengths, in samples of which `rate` make a second."""
+        return SAMPLERS[self.fill](
+            lengths,
+            budget=round(self.batch_seconds * rate),
+            max_length=round(self.max_seconds * rate),
+            min_length=round(self.min_seconds * rate),
+            stride=stride,
+            receptive_field=receptive_field,
+            seed=seed,
+        )
 
 
 class SpeechBatches:
@@ -83,8 +101,8 @@ class SpeechBatches:
 
     It can be pickled, so that the workers of a `torch.utils.data.DataLoader` make batches; it has no end.
 
-    Every clip of a batch is cropped to the shortest, as fairseq does, at a multiple of the frame stride, so that the
-    labels of a crop are exactly a slice of the labels of the clip.
+    Clips are cropped at a multiple of the frame stride, so that the labels of a crop are exactly a slice of the labels
+    of the clip.
 
     Args:
         backbone: the model they are for: its rate and stride.
@@ -117,18 +135,16 @@ class SpeechBatches:
             raise ConfigurationError("reverb_probability is above 0, but no impulse responses were given.")
         if not 0 <= rank < world:
             raise ConfigurationError(f"rank={rank} and world={world} were given; expected 0 <= rank < world.")
-        rate = backbone.sampling_rate
-        self.sampler = BatchSampler(
-            waveforms.lengths.tolist(),
-            budget=round(batching.batch_seconds * rate),
-            max_length=round(batching.max_seconds * rate),
-            min_length=round(batching.min_seconds * rate),
+        self.sampler = batching.sampler(
+            waveforms.lengths,
+            backbone.sampling_rate,
+            stride=backbone.stride,
+            receptive_field=backbone.receptive_field,
             seed=seed,
         )
         self.waveforms, self.labels, self.noises, self.impulse_responses = waveforms, labels, noises, impulse_responses
         self.batching, self.masking, self.mixing, self.seed = batching, masking, mixing, seed
         self.rank, self.world = rank, world
-        self.stride, self.receptive_field = backbone.stride, backbone.receptive_field
 
     def __call__(self, start: int = 0) -> Iterator[SpeechBatch]:
         """Batches from step `start` on, without end."""
@@ -136,26 +152,24 @@ class SpeechBatches:
 
     def __getitem__(self, step: int) -> SpeechBatch:
         number = step * self.world + self.rank
-        members, rng = self.sampler[number], np.random.default_rng([self.seed, 1 + number])
-        length = int(min(self.sampler.lengths[member] for member in members))
-        frames = max(0, (length - self.receptive_field) // self.stride + 1)
+        layout, rng = self.sampler[number], np.random.default_rng([self.seed, 1 + number])
+        stride, frames = self.sampler.stride, [self.sampler.num_frames(length) for _, length in layout]
         crops, targets = [], []
-        for member in members:
-            first = int(rng.integers((int(self.waveforms.lengths[member]) - length) // self.stride + 1))
-            crop = self.waveforms.crop(member, first * self.stride, length)
+        for (member, length), num_frames in zip(layout, frames, strict=True):
+            first = int(rng.integers((int(self.waveforms.lengths[member]) - length) // stride + 1))
+            crop = self.waveforms.crop(member, first * stride, length)
             if rng.random() < self.batching.reverb_probability:
                 crop = reverberate(crop, self.impulse_responses[int(rng.integers(len(self.impulse_responses)))])
             crops.append(crop)
             if self.labels is not None:
-                targets.append(self.labels[member][first : first + frames])
+                targets.append(self.labels[member][first : first + num_frames])
         if self.mixing is not None:
             crops = mix_utterances(crops, self.mixing, rng, noises=self.noises)
-        clips = [torch.from_numpy(crop) for crop in crops]
-        mask = np.zeros(frames * len(members), dtype=bool)
+        mask = np.zeros(sum(frames), dtype=bool)
         if self.masking is not None:
-            mask = np.concatenate([self.masking.draw(frames, rng) for _ in members])
+            mask = np.concatenate([self.masking.draw(num_frames, rng) for num_frames in frames])
         return SpeechBatch(
-            Packed.pack(clips),
+            Packed.pack(map(torch.from_numpy, crops)),
             torch.from_numpy(mask),
             torch.from_numpy(np.concatenate(targets).astype(np.int64)) if targets else None,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from sonant.data import BatchSampler, LabelStore, WaveformStore
+from sonant.data import LabelStore, WaveformStore
 from sonant.data.files import atomic
 from sonant.data.settings import settle
 from sonant.errors import ConfigurationError
@@ -89,8 +89,7 @@ class TokenBatch:
 class TokenBatches:
     """The batches of a run, by the number of the step: `batches[step]` depends on seed, step, rank and world alone.
 
-    Every clip of a batch is cropped to the shortest, so that attention takes them as one; clips of a batch are of like
-    length. Seconds of `batching` count tokens, as many as the tokenizer makes of them.
+    Seconds of `batching` count tokens, as many as the tokenizer makes of them.
 
     Args:
         codes: of every recording, as `make_codes` stores them.
@@ -111,15 +110,9 @@ class TokenBatches:
     ) -> None:
         if not 0 <= rank < world:
             raise ConfigurationError(f"rank={rank} and world={world} were given; expected 0 <= rank < world.")
-        rate = backbone.frame_rate
-        room = backbone.config.max_positions - 2  # beside the brackets
-        self.sampler = BatchSampler(
-            codes.lengths.tolist(),
-            budget=round(batching.batch_seconds * rate),
-            max_length=min(round(batching.max_seconds * rate), room),
-            min_length=round(batching.min_seconds * rate),
-            seed=seed,
-        )
+        room = (backbone.config.max_positions - 2) / backbone.frame_rate  # beside the brackets
+        fitting = replace(batching, max_seconds=min(batching.max_seconds, room))
+        self.sampler = fitting.sampler(codes.lengths, backbone.frame_rate, seed=seed)
         self.codes, self.config, self.seed, self.stride = codes, config, seed, backbone.stride
         self.rank, self.world = rank, world
         self.vocabulary = copy.deepcopy(backbone.vocabulary).cpu()  # batches are made there, by workers
@@ -131,16 +124,15 @@ class TokenBatches:
 
     def __getitem__(self, step: int) -> TokenBatch:
         number = step * self.world + self.rank
-        members, rng = self.sampler[number], np.random.default_rng([self.seed, 1 + number])
-        length = int(min(self.sampler.lengths[member] for member in members))
+        layout, rng = self.sampler[number], np.random.default_rng([self.seed, 1 + number])
         crops = []
-        for member in members:
+        for member, length in layout:
             first = int(rng.integers(int(self.codes.lengths[member]) - length + 1))
             crops.append(self.codes[member][first : first + length].astype(np.int64))
         targets = self.vocabulary.tokens_of(torch.from_numpy(np.concatenate(crops)))
-        mask = np.concatenate([self.config.masking.draw(length, rng) for _ in members])
+        mask = np.concatenate([self.config.masking.draw(length, rng) for _, length in layout])
         seen = corrupt(targets.numpy(), mask, self.config, self.words, self.vocabulary.mask_token, rng)
-        lengths = torch.full((len(members),), length)
+        lengths = torch.tensor([length for _, length in layout])
         return TokenBatch(Packed(torch.from_numpy(seen), lengths), targets, torch.from_numpy(mask), self.stride)
 
 

@@ -22,7 +22,7 @@ def recipe() -> PretrainingRun:
             Stage(
                 name="tokens",
                 objective=MaskedTokensConfig(),
-                batching=Batching(batch_seconds=30.72, max_seconds=20.46, min_seconds=0.5),
+                batching=Batching(batch_seconds=30.72, max_seconds=20.46, min_seconds=0.5, fill="shortest"),
                 training=Training(
                     steps=250_000,
                     lr=1e-5,

@@ -3,7 +3,7 @@
 from sonant.pretraining import Batching
 from sonant.training import Linear, Schedule, Training
 
-BATCHING = Batching(batch_seconds=16.0, max_seconds=6.0, min_seconds=1.0)
+BATCHING = Batching(batch_seconds=16.0, max_seconds=6.0, min_seconds=1.0, fill="shortest")
 
 
 def training(steps: int, *, schedule: Schedule | None = None, save_every: int = 500) -> Training:

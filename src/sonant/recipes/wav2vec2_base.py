@@ -21,7 +21,7 @@ def recipe() -> PretrainingRun:
             Stage(
                 name="contrast",
                 objective=MaskedContrastConfig(),
-                batching=Batching(batch_seconds=87.5, max_seconds=15.625, min_seconds=2.0),
+                batching=Batching(batch_seconds=87.5, max_seconds=15.625, min_seconds=2.0, fill="shortest"),
                 training=Training(
                     steps=400_000, lr=5e-4, clip_norm=UNCLIPPED, grad_accumulation=64, precision="bfloat16"
                 ),

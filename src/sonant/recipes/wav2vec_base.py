@@ -22,7 +22,7 @@ def recipe() -> PretrainingRun:
             Stage(
                 name="contrast",
                 objective=CPCConfig(),
-                batching=Batching(batch_seconds=93.75, max_seconds=9.375, min_seconds=1.0),
+                batching=Batching(batch_seconds=93.75, max_seconds=9.375, min_seconds=1.0, fill="shortest"),
                 training=Training(
                     steps=400_000,
                     lr=5e-3,

@@ -11,7 +11,7 @@ from sonant.pretraining import Batching, LayerTargets, MaskedPredictionConfig, M
 from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Training
 
-BATCHING = Batching(batch_seconds=87.5, max_seconds=15.625, min_seconds=2.0)
+BATCHING = Batching(batch_seconds=87.5, max_seconds=15.625, min_seconds=2.0, fill="shortest")
 
 
 def recipe() -> PretrainingRun:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sonant.data import BatchSampler
+from sonant.data import BucketSampler
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.loss import Loss
@@ -62,14 +62,14 @@ class TranscribedCodesBatches:
             raise ConfigurationError(f"There are codes of {len(codes)} clips and texts of {len(texts)}; give one each.")
         lengths = [len(clip) for clip in codes]
         self.codes, self.texts, self.stride = codes, texts, stride
-        self.sampler = BatchSampler(lengths, budget=batch_frames, max_length=max(lengths), min_length=1, seed=seed)
+        self.sampler = BucketSampler(lengths, budget=batch_frames, max_length=max(lengths), min_length=1, seed=seed)
 
     def __call__(self, start: int = 0) -> Iterator[TranscribedCodes]:
         """Batches from step `start` on, without end."""
         return map(self.__getitem__, count(start))
 
     def __getitem__(self, step: int) -> TranscribedCodes:
-        members = self.sampler[step]
+        members = [member for member, _ in self.sampler[step]]
         return TranscribedCodes(
             Packed.pack(torch.from_numpy(np.asarray(self.codes[i], dtype=np.int64)) for i in members),
             Packed.pack(torch.tensor(self.texts[i], dtype=torch.int64) for i in members),
