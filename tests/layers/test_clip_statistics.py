@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sonant.errors import ConfigurationError
 from sonant.layers.clip_statistics import ConvStatistics
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.packed import Packed
@@ -39,7 +40,9 @@ def test_blocks_of_any_size_give_the_norm_of_the_whole(pieces: list[int], offset
     for block in np.split(clip, np.cumsum(pieces)[:-1]):
         statistics.update(block)
     speech = Packed.pack([torch.from_numpy(clip)])
-    torch.testing.assert_close(model(speech, statistics=statistics).values, model(speech).values, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        model(speech, statistics=[statistics]).values, model(speech).values, rtol=1e-4, atol=1e-4
+    )
 
 
 @torch.no_grad()
@@ -50,8 +53,27 @@ def test_a_window_is_a_part_of_the_whole_and_alone_it_is_not() -> None:
     whole = model(Packed.pack([torch.from_numpy(clip)])).values
     window = Packed.pack([torch.from_numpy(clip[2000:])])
     alone = model(window).values
-    torch.testing.assert_close(model(window, statistics=statistics).values, whole[100:], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(model(window, statistics=[statistics]).values, whole[100:], rtol=1e-4, atol=1e-4)
     assert (alone - whole[100:]).norm() > 0.1 * whole[100:].norm()
+
+
+@torch.no_grad()
+def test_each_clip_of_a_batch_has_its_own() -> None:
+    """Windows of two clips and a whole one in one pass."""
+    model, clips = extractor(bias=True), [wave(4000, 0.1), wave(3000, 2.0), wave(900, 0.5)]
+    known = [model.clip_statistics(), model.clip_statistics(), None]
+    wholes = []
+    for clip, statistics in zip(clips, known, strict=True):
+        wholes.append(model(Packed.pack([torch.from_numpy(clip)])).values)
+        if statistics is not None:
+            statistics.update(clip)
+    windows = Packed.pack(torch.from_numpy(clip) for clip in (clips[0][2000:], clips[1][1000:], clips[2]))
+    together = model(windows, statistics=known)
+    parts = together.values.split(together.lengths.tolist())
+    for part, expected in zip(parts, (wholes[0][100:], wholes[1][50:], wholes[2]), strict=True):
+        torch.testing.assert_close(part, expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ConfigurationError, match="3 clips were given with 1"):
+        model(windows, statistics=known[:1])
 
 
 def test_scaled_statistics_are_those_of_the_scaled_clip() -> None:

@@ -52,7 +52,7 @@ def test_windows_are_normalized_as_the_whole(norm: str) -> None:
     for block in clip.split(1_234):
         statistics.update(block.numpy())
     whole = model.features(Packed.pack([clip])).values
-    window = model.features(Packed.pack([clip[6_400:]]), statistics=statistics).values
+    window = model.features(Packed.pack([clip[6_400:]]), statistics=[statistics]).values
     torch.testing.assert_close(window, whole[20:], rtol=1e-3, atol=1e-4)
 
 
@@ -70,4 +70,4 @@ def test_weights_of_sixteen_bits_cost_the_waveform_no_digits() -> None:
 def test_statistics_of_another_kind_of_model_are_refused() -> None:
     model, other = build(CONFIG), build(replace(CONFIG, normalize=False))
     with pytest.raises(ConfigurationError, match="clip_statistics"):
-        model(Packed.pack([torch.randn(8_000)]), statistics=other.clip_statistics())
+        model(Packed.pack([torch.randn(8_000)]), statistics=[other.clip_statistics()])

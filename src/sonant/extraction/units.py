@@ -30,7 +30,7 @@ from sonant.models.normalization import RecordingStatistics
 class Coder(Protocol):
     """A model that has discrete codes of its own."""
 
-    def codes(self, speech: Packed, *, statistics: RecordingStatistics | None = None) -> Packed:
+    def codes(self, speech: Packed, *, statistics: Sequence[RecordingStatistics | None] | None = None) -> Packed:
         """Map waveforms (total_samples,) to codes, int64 (total_frames, num_codebooks)."""
 
 
@@ -50,7 +50,7 @@ class Coding(Backbone):
         speech: Packed,
         *,
         layers: Collection[int | str] | None = None,  # noqa: ARG002 - there is one
-        statistics: RecordingStatistics | None = None,
+        statistics: Sequence[RecordingStatistics | None] | None = None,
     ) -> Encoded:
         assert isinstance(self.model, Coder)
         codes = self.model.codes(speech, statistics=statistics)

@@ -1,7 +1,7 @@
 """Modules that are run as they are inside a model that was optimized for inference."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
@@ -89,7 +89,7 @@ class UnoptimizedBackbone(Backbone):
         speech: Packed,
         *,
         layers: Collection[int | str] | None = None,
-        statistics: RecordingStatistics | None = None,
+        statistics: Sequence[RecordingStatistics | None] | None = None,
     ) -> Encoded:
         """Call the model's own `forward`."""
         return self.whole(speech, layers=layers, statistics=statistics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -23,17 +24,29 @@ class ClipStatistics(Protocol):
         """The statistics of `(samples - shift) / scale`."""
 
 
-S = TypeVar("S", bound=ClipStatistics)
+S = TypeVar("S")
 
 
-def expected(kind: type[S], statistics: ClipStatistics | None) -> S | None:
-    """The statistics, if they are of that kind or None; an error where another kind of model gathered them."""
-    if statistics is None or isinstance(statistics, kind):
-        return statistics
-    raise ConfigurationError(
-        f"This model normalizes windows with {kind.__name__}, but was given {type(statistics).__name__}. Gather them "
-        "with the clip_statistics() of the model that encodes the windows."
-    )
+def by_clip(kind: type[S], statistics: Sequence[object] | None, num_clips: int) -> list[S | None]:
+    """Return the statistics for each clip, None for one that is a whole; `statistics=None`: all of them are.
+
+    Raises ConfigurationError for another number of them than there are clips, or if another kind of model made them.
+    """
+    given = [None] * num_clips if statistics is None else list(statistics)
+    if len(given) != num_clips:
+        raise ConfigurationError(
+            f"{num_clips} clips were given with {len(given)} statistics. Give those of the whole clip for each window, "
+            "and None for each clip that is a whole."
+        )
+    known: list[S | None] = []
+    for one in given:
+        if not (one is None or isinstance(one, kind)):
+            raise ConfigurationError(
+                f"This model normalizes windows with {kind.__name__}, but was given {type(one).__name__}. Gather them "
+                "with the clip_statistics() of the model that encodes the windows."
+            )
+        known.append(one)
+    return known
 
 
 class ConvStatistics:

@@ -4,7 +4,8 @@ Clips are laid on one stream at multiples of the total stride, so that one convo
 frames of a clip are those it would have alone. The few frames that straddle two clips are dropped at the end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from typing import Literal
 
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sonant.errors import TooShortAudio
-from sonant.layers.clip_statistics import ClipStatistics, ConvStatistics, expected
+from sonant.layers.clip_statistics import ClipStatistics, ConvStatistics, by_clip
 from sonant.layers.kernels.activations import Activation, activation
 from sonant.layers.kernels.device import to_device
 from sonant.layers.packed import Packed, steps_at
@@ -34,21 +35,30 @@ class ClipNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
-    def _normalize(self, clip: Tensor) -> Tensor:
+    def normalize(self, clip: Tensor) -> Tensor:
+        """Normalize a whole clip (1, channels, steps)."""
         return F.group_norm(clip, self.groups, self.weight, self.bias)
 
-    def forward(self, stream: Tensor, starts: list[int], lengths: list[int]) -> Tensor:
+    def forward(
+        self,
+        stream: Tensor,
+        starts: list[int],
+        lengths: list[int],
+        norms: Sequence[Callable[[Tensor], Tensor]] | None = None,
+    ) -> Tensor:
         """(1, channels, steps) to the same; steps outside `starts[i] .. starts[i] + lengths[i]` become zero.
 
-        Clips that are rows, (batch, channels, steps), all start at 0 and fill their row.
+        Clips that are rows, (batch, channels, steps), all start at 0 and fill their row. `norms`: for each clip, a
+        function to be called in place of `normalize`.
         """
+        norms = [self.normalize] * len(starts) if norms is None else norms
         if starts == [0] and lengths == [stream.shape[2]]:
-            return self._normalize(stream)
+            return norms[0](stream)
         ends = [*starts[1:], stream.shape[2]]
         return torch.cat(
             [
-                F.pad(self._normalize(stream[:, :, start : start + length]), (0, end - start - length))
-                for start, length, end in zip(starts, lengths, ends, strict=True)
+                F.pad(norm(stream[:, :, start : start + length]), (0, end - start - length))
+                for norm, start, length, end in zip(norms, starts, lengths, ends, strict=True)
             ],
             dim=2,
         )
@@ -72,15 +82,22 @@ class ConvLayer(nn.Module):
         nn.init.kaiming_normal_(conv.weight)
 
     def forward(
-        self, stream: Tensor, starts: list[int], lengths: list[int], statistics: ConvStatistics | None = None
+        self,
+        stream: Tensor,
+        starts: list[int],
+        lengths: list[int],
+        statistics: Sequence[ConvStatistics | None] | None = None,
     ) -> Tensor:
         stream = self.conv(stream)  # (1, channels, steps)
-        if isinstance(self.norm, ClipNorm) and statistics is not None:
-            stream = statistics.normalize(stream, self.conv, self.norm.weight, self.norm.bias)
-        elif isinstance(self.norm, ClipNorm):
-            stream = self.norm(stream, starts, lengths)
-        elif self.norm is not None:
-            stream = self.norm(stream)
+        norm = self.norm
+        if isinstance(norm, ClipNorm):
+            norms = None
+            if statistics is not None:
+                how = {"conv": self.conv, "weight": norm.weight, "bias": norm.bias}
+                norms = [norm.normalize if one is None else partial(one.normalize, **how) for one in statistics]
+            stream = norm(stream, starts, lengths, norms)
+        elif norm is not None:
+            stream = norm(stream)
         return self.activation(stream)
 
 
@@ -153,13 +170,14 @@ class ConvExtractor(StridedExtractor):
             )
         )
 
-    def forward(self, speech: Packed, *, statistics: ClipStatistics | None = None) -> Packed:
+    def forward(self, speech: Packed, *, statistics: Sequence[ClipStatistics | None] | None = None) -> Packed:
         """Waveforms (total_samples,) to frames (total_frames, channels).
 
-        `statistics`: of the whole clip, where the given ones are windows of one; None takes each for a whole.
+        `statistics`: for each clip that is a window, those of the whole clip; None for one that is a whole, or for all.
         """
         frames = frames_of(speech, self.kernels, self.strides)
-        rows = as_rows(speech)
+        known = None if statistics is None else by_clip(ConvStatistics, statistics, len(speech))
+        rows = known is None and as_rows(speech)
         if rows:
             stream = speech.values.unflatten(0, (len(speech), -1))[:, None]  # (batch, 1, samples)
             at, lengths = speech.lengths[:1] * 0, speech.lengths[:1]
@@ -169,7 +187,6 @@ class ConvExtractor(StridedExtractor):
                 [F.pad(clip, (0, slot - len(clip))) for clip, slot in zip(speech, slots.tolist(), strict=True)]
             )[None, None]  # (1, 1, samples)
             at, lengths = F.pad(slots.cumsum(0)[:-1], (1, 0)), speech.lengths
-        known = expected(ConvStatistics, statistics)
         for kernel, stride, layer in zip(self.kernels, self.strides, self.layers, strict=True):
             at, lengths = at // stride, (lengths - kernel) // stride + 1
             stream = layer(stream, at.tolist(), lengths.tolist(), known)

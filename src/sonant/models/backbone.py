@@ -1,7 +1,7 @@
 """The interface of every family: packed waveforms in, hidden states out."""
 
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 from weakref import ReferenceType
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.layers.clip_statistics import ClipStatistics
+from sonant.layers.clip_statistics import ClipStatistics, by_clip
 from sonant.layers.packed import Packed
 from sonant.models.normalization import RecordingStatistics, WaveformStatistics, normalize_waveform
 
@@ -142,37 +142,33 @@ class Backbone(nn.Module):
         """The dtype in which the extractor reads waveforms: that of the weights, unless it needs a more precise one."""
         return next((weights.dtype for weights in self.parameters()), torch.float32)
 
-    def normalized(self, speech: Packed, statistics: RecordingStatistics | None = None) -> Packed:
+    def normalized(self, speech: Packed, statistics: Sequence[RecordingStatistics | None] | None = None) -> Packed:
         """Return waveforms (total_samples,) in the form that the extractor reads, as the first step of `forward`.
 
         Where `normalize` says so, each clip gets zero mean and unit variance, by its own statistics or, if it is a
         window, by those of the whole recording.
         """
-        values = speech.values
+        values, epsilon = speech.values, self.normalize_epsilon
         if self.normalize:
-            known = None if statistics is None else statistics.waveform
-            if statistics is not None and known is None:
-                raise ConfigurationError(
-                    "This model normalizes waveforms, and the statistics of the recording were gathered for one that "
-                    "does not. Gather them with the clip_statistics() of the model that encodes the windows."
-                )
-            epsilon = self.normalize_epsilon
+            known = by_clip(RecordingStatistics, statistics, len(speech))
             values = torch.cat(
                 [
-                    normalize_waveform(clip, epsilon) if known is None else known.normalize(clip, epsilon)
-                    for clip in speech
+                    normalize_waveform(clip, epsilon) if one is None else one.normalize(clip, epsilon)
+                    for clip, one in zip(speech, known, strict=True)
                 ]
             )
         return speech.with_values(values.to(self.waveform_dtype))
 
-    def features(self, speech: Packed, *, statistics: RecordingStatistics | None = None) -> Packed:
+    def features(self, speech: Packed, *, statistics: Sequence[RecordingStatistics | None] | None = None) -> Packed:
         """Map waveforms (total_samples,) to the extractor's frames (total_frames, channels).
 
         Args:
             speech: waveforms as they were recorded; the model normalizes them itself where `normalize` says so.
-            statistics: of the whole recording that the given clips are windows of; None takes each for a whole.
+            statistics: for each clip that is a window, those of the whole recording; None for a whole clip, or for all.
         """
-        of_extractor = None if statistics is None else statistics.of_normalized(self.normalize_epsilon)
+        known = by_clip(RecordingStatistics, statistics, len(speech))
+        scaled = {one: one.of_normalized(self.normalize_epsilon) for one in set(known) if one is not None}
+        of_extractor = [None if one is None else scaled[one] for one in known] if scaled else None
         features: Packed = self.extractor(self.normalized(speech, statistics), statistics=of_extractor)
         return features
 
@@ -214,14 +210,14 @@ class Backbone(nn.Module):
         speech: Packed,
         *,
         layers: Collection[int | str] | None = None,
-        statistics: RecordingStatistics | None = None,
+        statistics: Sequence[RecordingStatistics | None] | None = None,
     ) -> Encoded:
         """Encode waveforms (total_samples,) as they were recorded; the model normalizes them where `normalize` says so.
 
         Args:
             layers: the states to keep: numbers 0 to num_layers, or "last"; None keeps all. Layers above the highest one
                 are not computed.
-            statistics: of the whole recording that the given clips are windows of; None takes each for a whole.
+            statistics: for each clip that is a window, those of the whole recording; None for a whole clip, or for all.
         """
 
     def wanted(self, layers: Collection[int | str] | None) -> tuple[set[int], bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -129,7 +129,7 @@ class DiscreteBERT(Backbone):
         """Empty statistics of a whole recording, for the tokenizer; None where it needs none."""
         return self.tokenizer.clip_statistics()
 
-    def codes(self, speech: Packed, *, statistics: RecordingStatistics | None = None) -> Packed:
+    def codes(self, speech: Packed, *, statistics: Sequence[RecordingStatistics | None] | None = None) -> Packed:
         """Map waveforms (total_samples,) to the codes of each frame, int64 (total_frames, num_codebooks).
 
         Always in the precision of the weights: rounding would change codes, not only their last digits.
@@ -137,7 +137,7 @@ class DiscreteBERT(Backbone):
         with torch.autocast(speech.values.device.type, enabled=False):
             return self.tokenizer.codes(speech, statistics=statistics)
 
-    def tokens(self, speech: Packed, *, statistics: RecordingStatistics | None = None) -> Packed:
+    def tokens(self, speech: Packed, *, statistics: Sequence[RecordingStatistics | None] | None = None) -> Packed:
         """Map waveforms (total_samples,) to the token of each frame, int64 (total_frames,)."""
         codes = self.codes(speech, statistics=statistics)
         return codes.with_values(self.vocabulary.tokens(codes.values))
@@ -147,7 +147,7 @@ class DiscreteBERT(Backbone):
         speech: Packed,
         *,
         layers: Collection[int | str] | None = None,
-        statistics: RecordingStatistics | None = None,
+        statistics: Sequence[RecordingStatistics | None] | None = None,
     ) -> Encoded:
         """Encode waveforms (total_samples,); see `Backbone.forward`."""
         return self.encode_tokens(self.tokens(speech, statistics=statistics), layers=layers)

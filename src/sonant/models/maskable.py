@@ -1,6 +1,6 @@
 """A backbone whose frames can be hidden from it: what masked prediction and masked contrast train."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import torch
@@ -97,7 +97,7 @@ class MaskableBackbone(Backbone):
         speech: Packed,
         *,
         layers: Collection[int | str] | None = None,
-        statistics: RecordingStatistics | None = None,
+        statistics: Sequence[RecordingStatistics | None] | None = None,
     ) -> Encoded:
         """Encode waveforms (total_samples,); the arguments are those of `Backbone`."""
         return self.encode(self.features(speech, statistics=statistics), layers=layers)

@@ -79,6 +79,15 @@ class RecordingStatistics:
             if statistics is not None:
                 statistics.update(samples)
 
+    def normalize(self, waveform: Tensor, epsilon: float) -> Tensor:
+        """Normalize a window (samples,) of the recording."""
+        if self.waveform is None:
+            raise ConfigurationError(
+                "This model normalizes waveforms, and the statistics of the recording were gathered for one that does "
+                "not. Gather them with the clip_statistics() of the model that encodes the windows."
+            )
+        return self.waveform.normalize(waveform, epsilon)
+
     def of_normalized(self, epsilon: float) -> ClipStatistics | None:
         """Return the statistics for the extractor, which sees the waveform normalized where the model does that."""
         if self.waveform is None or self.extractor is None:

@@ -4,6 +4,7 @@ Hidden state 0 is the quantized frames, the input of the context network; state 
 the last of them. `codes` gives the numbers of the code vectors, 100 times a second, one of each codebook.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -103,7 +104,7 @@ class VQWav2Vec(WaveformConvNet):
         """The code vectors of the extractor's frames, (total_frames, dim)."""
         return features.with_values(self.quantize(features).values)
 
-    def codes(self, speech: Packed, *, statistics: RecordingStatistics | None = None) -> Packed:
+    def codes(self, speech: Packed, *, statistics: Sequence[RecordingStatistics | None] | None = None) -> Packed:
         """Map waveforms (total_samples,) to the codes of their frames, int64 (total_frames, num_codebooks)."""
         features = self.features(speech, statistics=statistics)
         return features.with_values(self.quantize(features).codes)

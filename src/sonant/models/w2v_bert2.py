@@ -1,5 +1,6 @@
 """w2v-BERT 2.0 (arXiv 2312.05187): a conformer over normalized mel energies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,7 +10,7 @@ from torch import nn
 from sonant.audio.mel import MelStatistics, stacked_fbank, stacked_reach
 from sonant.errors import ConfigurationError, TooShortAudio
 from sonant.layers.attention import SelfAttention
-from sonant.layers.clip_statistics import ClipStatistics, expected
+from sonant.layers.clip_statistics import ClipStatistics, by_clip
 from sonant.layers.conformer import ConformerEncoder, ConformerLayer, ConvModule
 from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer
 from sonant.layers.packed import Packed
@@ -93,10 +94,10 @@ class StackedFbank(nn.Module):
         return MelStatistics(sampling_rate=self.sampling_rate, num_bins=self.num_bins)
 
     @torch.no_grad()
-    def forward(self, speech: Packed, *, statistics: ClipStatistics | None = None) -> Packed:
+    def forward(self, speech: Packed, *, statistics: Sequence[ClipStatistics | None] | None = None) -> Packed:
         """Waveforms (total_samples,) to frames (total_frames, stack * num_bins).
 
-        `statistics`: of the whole clip, where the given ones are windows of one; None takes each for a whole.
+        `statistics`: for each clip that is a window, those of the whole clip; None for one that is a whole, or for all.
         """
         reach, _ = stacked_reach(sampling_rate=self.sampling_rate, stack=self.stack)
         if min(speech.sizes) < reach:
@@ -104,13 +105,13 @@ class StackedFbank(nn.Module):
                 f"Clips of {speech.sizes} samples were given; one frame needs {reach}. Drop the shorter clips or join "
                 "them to their neighbors."
             )
-        known = expected(MelStatistics, statistics)
+        of_clips = by_clip(MelStatistics, statistics, len(speech))
         with torch.autocast(speech.values.device.type, enabled=False):
             frames = [
                 stacked_fbank(
                     clip, sampling_rate=self.sampling_rate, num_bins=self.num_bins, stack=self.stack, statistics=known
                 )
-                for clip in speech
+                for clip, known in zip(speech, of_clips, strict=True)
             ]
         features = Packed.pack(frames)
         return features.with_values(features.values.to(speech.values.dtype))

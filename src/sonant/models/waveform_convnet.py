@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sonant.errors import ConfigurationError
@@ -92,7 +92,7 @@ class WaveformConvNet(Backbone):
         speech: Packed,
         *,
         layers: Collection[int | str] | None = None,
-        statistics: RecordingStatistics | None = None,
+        statistics: Sequence[RecordingStatistics | None] | None = None,
     ) -> Encoded:
         """Encode waveforms (total_samples,); the arguments are those of `Backbone`."""
         return self.encode(self.latents(self.features(speech, statistics=statistics)), layers=layers)

@@ -122,9 +122,20 @@ def test_windows_with_the_statistics_of_their_clip() -> None:
     statistics.update(clip.numpy())
     for start in (0, 10, 20):
         window = clip[start * 320 : (start + 19) * 320 + 400]
-        frames = optimized(Packed.pack([window]), statistics=statistics).values
+        frames = optimized(Packed.pack([window]), statistics=[statistics]).values
         assert deviation(frames, whole[start : start + 20]) < 1e-5
-        assert deviation(frames, plain(Packed.pack([window]), statistics=statistics).values) < 1e-5
+        assert deviation(frames, plain(Packed.pack([window]), statistics=[statistics]).values) < 1e-5
+
+
+def test_each_clip_of_a_batch_has_its_own_statistics() -> None:
+    plain = extractor()
+    clips = [torch.randn(8000), torch.randn(5000) * 5 + 2, torch.randn(3000)]
+    known = [plain.clip_statistics(), plain.clip_statistics(), None]
+    for clip, statistics in zip(clips[:2], known[:2], strict=True):
+        statistics.update(clip.numpy())
+    windows = Packed.pack([clips[0][1600:], clips[1][:3000], clips[2]])
+    given, expected = (part(windows, statistics=known).values for part in (CpuExtractor(plain), plain))
+    assert deviation(given, expected) < 1e-5
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -138,7 +149,7 @@ def test_statistics_of_another_kind() -> None:
         """What no extractor has."""
 
     with pytest.raises(ConfigurationError, match="Loudness"):
-        CpuExtractor(extractor())(Packed.pack([torch.zeros(400)]), statistics=Loudness())
+        CpuExtractor(extractor())(Packed.pack([torch.zeros(400)]), statistics=[Loudness()])
 
 
 def test_too_short_clips_are_named() -> None:

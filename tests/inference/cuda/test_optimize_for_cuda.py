@@ -125,12 +125,14 @@ def test_windows_are_normalized_with_the_statistics_of_the_whole() -> None:
     torch.manual_seed(0)
     plain = ConvExtractor((8,) * 3, (10, 3, 2), (5, 2, 2))
     optimized = extractor.CudaExtractor(plain, torch.float32)
-    speech = speech_of([3000, 2000])
-    statistics = optimized.clip_statistics()
-    statistics.update(speech_of([9000]).values.numpy())
-    with torch.no_grad():
-        given, expected = (part(speech, statistics=statistics).values for part in (optimized, plain))
-    assert_same(given, expected, 1e-5)
+    speech = speech_of([3000, 2000, 1000, 2000])
+    one, other = optimized.clip_statistics(), optimized.clip_statistics()
+    one.update(speech_of([9000]).values.numpy())
+    other.update(3 * speech_of([8000]).values.numpy() + 1)
+    for statistics in ([one, other, None, one], [one] * 4):
+        with torch.no_grad():
+            given, expected = (part(speech, statistics=statistics).values for part in (optimized, plain))
+        assert_same(given, expected, 1e-5)
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (2, 2), (1, 1), (5, 3), (2, 3), (7, 2)])

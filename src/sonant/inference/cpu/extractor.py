@@ -4,7 +4,7 @@ No tensor is longer than a tile: the work stays in the cache, and the memory it 
 wav2vec's norms, which see a whole clip in every layer, need the whole output of a layer.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import cast
 
@@ -16,7 +16,7 @@ from sonant.inference.cpu.convolution import ClipNormed, Convolution, PairedConv
 from sonant.inference.cpu.linear import FloatPrecision
 from sonant.inference.cpu.shape_buckets import filled, pieces
 from sonant.inference.precision import Precision
-from sonant.layers.clip_statistics import ClipStatistics, ConvStatistics, expected
+from sonant.layers.clip_statistics import ClipStatistics, ConvStatistics, by_clip
 from sonant.layers.conv_extractor import (
     ChannelNorm,
     ClipNorm,
@@ -52,15 +52,15 @@ class CpuExtractor(StridedExtractor):
         self.first = self._optimized(0, layers[0], "float32")
         self.rest = nn.ModuleList(self._optimized(number, layer, rest) for number, layer in enumerate(layers[1:], 1))
 
-    def forward(self, speech: Packed, *, statistics: ClipStatistics | None = None) -> Packed:
+    def forward(self, speech: Packed, *, statistics: Sequence[ClipStatistics | None] | None = None) -> Packed:
         """Waveforms (total_samples,) to frames (total_frames, channels).
 
-        `statistics`: of the whole clip, where the given ones are windows of one; None takes each for a whole.
+        `statistics`: for each clip that is a window, those of the whole clip; None for one that is a whole, or for all.
         """
         frames = frames_of(speech, self.kernels, self.strides)
-        known = expected(ConvStatistics, statistics)
         features = torch.empty(int(frames.sum()), self.channels, dtype=torch.float32)
-        for clip, made in zip(speech, features.split(frames.tolist()), strict=True):
+        of_clips = by_clip(ConvStatistics, statistics, len(speech))
+        for clip, made, known in zip(speech, features.split(frames.tolist()), of_clips, strict=True):
             samples = clip.float()
             first = self.first.over(samples, known) if isinstance(self.first, GroupNormed) else self.first
             for stretch, tile in self._tiles(samples[:, None], made):

@@ -1,13 +1,13 @@
 """The convolutional front for inference on a GPU: matrix products over one stream of all clips, a stretch at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.layers.clip_statistics import EPS, ClipStatistics, ConvStatistics, expected
+from sonant.layers.clip_statistics import EPS, ClipStatistics, ConvStatistics, by_clip
 from sonant.layers.conv_extractor import ChannelNorm, ClipNorm, ConvExtractor, ConvLayer, StridedExtractor, frames_of
 from sonant.layers.kernels.activations import Activation, activation
 from sonant.layers.kernels.device import to_device
@@ -37,10 +37,10 @@ class CudaExtractor(StridedExtractor):
         )
         self.channels = rest[-1].conv.out_channels
 
-    def forward(self, speech: Packed, *, statistics: ClipStatistics | None = None) -> Packed:
+    def forward(self, speech: Packed, *, statistics: Sequence[ClipStatistics | None] | None = None) -> Packed:
         """Waveforms (total_samples,) to frames (total_frames, channels).
 
-        `statistics`: of the whole clip, where the given ones are windows of one; None takes each for a whole.
+        `statistics`: for each clip that is a window, those of the whole clip; None for one that is a whole, or for all.
         """
         frames = frames_of(speech, self.kernels, self.strides)
         slots = -(-speech.lengths // self.stride)  # of one frame each
@@ -51,7 +51,8 @@ class CudaExtractor(StridedExtractor):
         ]
         samples.append(samples[0].new_zeros(self.receptive_field - self.stride))
         stream = torch.cat(samples)
-        weights, biases = self._first_weights(stream, speech, slots, expected(ConvStatistics, statistics))
+        known = by_clip(ConvStatistics, statistics, len(speech))
+        weights, biases = self._first_weights(stream, speech, slots, known)
         ends = (first_slots + slots).tolist()
         features = stream.new_empty(int(slots.sum()), self.channels, dtype=self.dtype)
         for start in range(0, len(features), TILE_FRAMES):
@@ -81,21 +82,28 @@ class CudaExtractor(StridedExtractor):
                 done = until
 
     def _first_weights(
-        self, stream: Tensor, speech: Packed, slots: Tensor, known: ConvStatistics | None
+        self, stream: Tensor, speech: Packed, slots: Tensor, known: Sequence[ConvStatistics | None]
     ) -> tuple[list[Tensor], list[Tensor | None]]:
         """Return the first weights (channels, kernel) and biases (channels,), by clip where the norm is folded in."""
         conv, norm = self.first.conv, self.first.norm
         taps = conv.weight[:, 0]
         if not isinstance(norm, ClipNorm):
             return [taps], [conv.bias]
-        if known is not None:
-            factor, offset = known.affine(conv, norm.weight, norm.bias)
-            return [taps * factor.to(taps)[:, None]], [offset.to(taps)]
-        mean, covariance = self._window_statistics(stream, speech, slots)
-        wide = taps.double()
-        factors = norm.weight / ((wide @ covariance * wide).sum(2) + EPS).sqrt()  # (clips, channels)
-        offsets = norm.bias - mean @ wide.T * factors
-        return list((wide * factors[..., None]).float().unbind()), list(offsets.float().unbind())
+        weights: list[Tensor] = [taps] * len(known)
+        biases: list[Tensor | None] = [conv.bias] * len(known)
+        if None in known:
+            mean, covariance = self._window_statistics(stream, speech, slots)
+            wide = taps.double()
+            factors = norm.weight / ((wide @ covariance * wide).sum(2) + EPS).sqrt()  # (clips, channels)
+            offsets = norm.bias - mean @ wide.T * factors
+            weights = list((wide * factors[..., None]).float().unbind())
+            biases = list(offsets.float().unbind())
+        affine = {one: one.affine(conv, norm.weight, norm.bias) for one in set(known) if one is not None}
+        for clip, one in enumerate(known):
+            if one is not None:
+                factor, offset = affine[one]
+                weights[clip], biases[clip] = taps * factor.to(taps)[:, None], offset.to(taps)
+        return weights, biases
 
     def _window_statistics(self, stream: Tensor, speech: Packed, slots: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean (clips, kernel) and covariance (clips, kernel, kernel) of the first convolution's input, float64.
