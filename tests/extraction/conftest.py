@@ -57,7 +57,7 @@ class Averager(Backbone):
         speech: Packed,
         *,
         layers: Collection[int | str] | None = None,
-        statistics: RecordingStatistics | None = None,
+        statistics: list[RecordingStatistics | None] | None = None,
     ) -> Encoded:
         speech = self.normalized(speech, statistics)
         self.passes.append(speech.sizes)

@@ -17,16 +17,24 @@ def test_every_known_recording_is_in_one_batch_within_the_budget(
     for batch in batches:
         lengths = [seconds[item] for item in batch.items]
         assert len(lengths) == 1 or sum(lengths) <= budget * (1 + 1e-9)
-        assert batch.windowed == (window is not None and max(lengths) > window)
-        assert not batch.windowed or len(lengths) == 1
+        assert batch.is_streamed <= (window is not None and max(lengths) > window)
+        assert not batch.is_streamed or len(lengths) == 1
 
 
 def test_batches_are_filled() -> None:
     assert pack([1, 2, 3, 4], batch_seconds=5, window_seconds=None) == [Batch((3,)), Batch((2, 1)), Batch((0,))]
 
 
+def test_only_what_is_longer_than_a_batch_and_a_window_is_streamed() -> None:
+    seconds = [50, 20, 6, 7]
+    alone = Batch((0,), is_streamed=True)
+    assert pack(seconds, batch_seconds=27, window_seconds=8) == [alone, Batch((1, 3)), Batch((2,))]
+    assert pack(seconds, batch_seconds=5, window_seconds=30) == [alone, Batch((1,)), Batch((3,)), Batch((2,))]
+    assert pack(seconds, batch_seconds=5, window_seconds=None) == [Batch((item,)) for item in (0, 1, 3, 2)]
+
+
 def test_a_batch_without_what_is_done() -> None:
-    assert Batch((3, 1, 2), windowed=True).only({1, 2, 9}) == Batch((1, 2), windowed=True)
+    assert Batch((3, 1, 2), is_streamed=True).only({1, 2, 9}) == Batch((1, 2), is_streamed=True)
 
 
 @given(sizes=st.lists(st.integers(1, 50), max_size=30), budget=st.floats(1, 100))

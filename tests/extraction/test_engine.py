@@ -303,6 +303,38 @@ def test_several_devices_share_the_work_and_keep_the_order(Averager) -> None:
     assert len(first.passes) + len(second.passes) >= 20
 
 
+def test_devices_share_the_windows_of_a_long_recording(Averager) -> None:
+    meeting = threading.Barrier(2, timeout=10)  # passes only if both devices are at work at once
+
+    class Meeting(Averager):
+        def forward(self, speech, *, layers=None, statistics=None):
+            if not self.passes:
+                meeting.wait()
+            return super().forward(speech, layers=layers, statistics=statistics)
+
+    request = Request(batch_seconds=2, window_seconds=2, overlap_seconds=0.5)
+    (shared,) = encode(Engine([Meeting(), Meeting()]), request, speech(30))
+    (alone,) = encode(Engine([Averager()]), request, speech(30))
+    torch.testing.assert_close(shared, alone)
+
+
+@pytest.mark.parametrize("model", ["group norm", "normalized", "mel energies"])
+def test_windows_of_several_recordings_share_a_pass(model: str) -> None:
+    """Each is normalized by the statistics of its own recording."""
+    torch.manual_seed(0)
+    backbone = conformer() if model == "mel energies" else build(replace(TINY, normalize=model == "normalized")).eval()
+    passes = []
+    backbone.register_forward_pre_hook(lambda _, args: passes.append(len(args[0])))
+    clips = [speech(seconds, i) * (1 + i) for i, seconds in enumerate((5.0, 1.0, 7.5, 3.0))]
+    request = Request(layers=(0, 2), stacked=True, window_seconds=3.0, overlap_seconds=1.0, batch_seconds=30)
+    together = encode(Engine([backbone]), request, *clips)
+    assert passes == [3 + 1 + 4 + 1]
+    for clip, result in zip(clips, together, strict=True):
+        (alone,) = encode(Engine([backbone]), replace(request, batch_seconds=3.0), clip)
+        assert result.shape == alone.shape
+        assert (result - alone).norm() <= 1e-5 * alone.norm()
+
+
 def test_layer_names_are_checked() -> None:
     assert resolve_layers("all", 2) == ((0, 1, 2), True)
     assert resolve_layers(1, 2) == ((1,), False)

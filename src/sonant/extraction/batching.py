@@ -22,29 +22,36 @@ def usual_batch_seconds(gpu_bytes: int | None) -> float:
 
 @dataclass(frozen=True)
 class Batch:
-    """The numbers of recordings that share a forward pass; a recording that is `windowed` is alone in its batch."""
+    """The numbers of recordings that are computed together.
+
+    Attributes:
+        is_streamed: whether it is a single recording that is read in blocks, since its windows do not fit into a pass.
+    """
 
     items: tuple[int, ...]
-    windowed: bool = False
+    is_streamed: bool = False
 
     def only(self, wanted: Collection[int]) -> "Batch":
         """Return the batch with the wanted recordings alone."""
-        return Batch(tuple(item for item in self.items if item in wanted), self.windowed)
+        return Batch(tuple(item for item in self.items if item in wanted), self.is_streamed)
 
 
 def pack(seconds: Sequence[float | None], *, batch_seconds: float, window_seconds: float | None) -> list[Batch]:
     """Pack recordings into batches of at most `batch_seconds`, longest first, so that memory runs out early or never.
 
-    A recording longer than that has a batch of its own; one longer than `window_seconds` is cut into windows.
-    Recordings of unknown length (None) are left out.
+    One that is longer than a batch has a batch of its own, and is streamed if it is also longer than a window.
+
+    Args:
+        seconds: of audio that each recording has the model compute; None: unknown, it is left out.
+        window_seconds: of audio at most that are computed in one piece; None: all recordings are.
     """
     known = [(length, item) for item, length in enumerate(seconds) if length is not None]
     batches: list[Batch] = []
     held: list[int] = []
     room = 0.0
     for length, item in sorted(known, key=lambda pair: (-pair[0], pair[1])):
-        if window_seconds is not None and length > window_seconds:
-            batches.append(Batch((item,), windowed=True))
+        if window_seconds is not None and length > max(window_seconds, batch_seconds):
+            batches.append(Batch((item,), is_streamed=True))
             continue
         if held and length > room:
             batches.append(Batch(tuple(held)))

@@ -1,32 +1,30 @@
 """The engine that runs a model over recordings: in batches, decoded ahead, long ones in windows, on many devices."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
-from torch import Tensor
 
-from sonant.audio import Windowing, cut
-from sonant.errors import AudioError, MissingExtra, NonFiniteStates
+from sonant.audio import cut
 from sonant.extraction.batching import Batch, pack
-from sonant.extraction.forward import Clip, Forward, suitable_batch_seconds
-from sonant.extraction.long_recordings import statistics_of, windowing_of
+from sonant.extraction.forward import Forward, suitable_batch_seconds
+from sonant.extraction.in_progress import UNUSABLE, Cut, Piece, RecordingInProgress
+from sonant.extraction.long_recordings import computed_samples, cut_up, in_blocks, is_long, statistics_of, windowing_of
+from sonant.extraction.passes import PlannedQueue, compute
 from sonant.extraction.prefetch import ahead, map_ahead, share
 from sonant.extraction.progress import Progress
 from sonant.extraction.request import Request
-from sonant.extraction.sinks import MakeSink, ResumableSink, Sink, deliver, in_memory
+from sonant.extraction.sinks import MakeSink, Sink, in_memory
 from sonant.extraction.sources import Source
-from sonant.inference.torch_modes import neutral_torch_modes
 from sonant.models.backbone import Backbone
 
 OnError = Literal["raise", "skip"]
 READERS = min(32, max(4, os.cpu_count() or 1))  # threads that decode; they work without Python for most of the time
-UNUSABLE = (AudioError, MissingExtra, NonFiniteStates)  # what is wrong with one recording; all else stops the work
 
 
 @dataclass(frozen=True)
@@ -40,33 +38,12 @@ class Outcome:
     error: Exception | None = None
 
 
-@dataclass(frozen=True)
-class Recording:
-    """Decoded samples (samples,).
-
-    Attributes:
-        samples: float32.
-        is_long: whether there are more of them than a window has, although the header announced fewer.
-    """
-
-    samples: np.ndarray
-    is_long: bool
-
-
-@dataclass(frozen=True)
-class Job:
-    """A batch with its recordings decoded, or their errors; a windowed recording is read while it is computed."""
-
-    batch: Batch
-    recordings: tuple[Recording | Exception, ...] = ()
-
-
 class Engine:
     """An engine that runs one model, copied to every device, over recordings.
 
     Args:
-        backbones: the same model on each device, in evaluation mode, from `sonant.inference.optimize`; their sizes and
-            rates are read from the first.
+        backbones: the same model on each device, in evaluation mode (`sonant.inference.prepare` makes them fast); their
+            sizes and rates are read from the first.
     """
 
     def __init__(self, backbones: Sequence[Backbone]) -> None:
@@ -93,7 +70,11 @@ class Engine:
 
     def plan(self, seconds: Sequence[float | None], request: Request) -> list[Batch]:
         """Pack the recordings into batches, which depend on the lengths, the request and the kind of device alone."""
-        return pack(seconds, batch_seconds=self.batch_seconds(request), window_seconds=request.window_seconds)
+        windowing, rate = windowing_of(request, self.backbones[0]), self.sampling_rate
+        computed = [
+            None if length is None else computed_samples(round(length * rate), windowing) / rate for length in seconds
+        ]
+        return pack(computed, batch_seconds=self.batch_seconds(request), window_seconds=request.window_seconds)
 
     def run(
         self,
@@ -115,130 +96,84 @@ class Engine:
             on_error: "skip" makes an unusable recording an outcome with an error, "raise" raises it.
             progress: called with the seconds of audio done since the last call.
         """
-        model = self.backbones[0]
-        windowing = windowing_of(request, model)
-
-        def decode(batch: Batch) -> Job:
-            wanted = () if batch.windowed else [sources[item] for item in batch.items]
-            return Job(batch, tuple(readers.map(read, wanted)))
-
-        def read(source: Source) -> Recording | Exception:
-            try:
-                samples = source.read()
-            except UNUSABLE as error:
-                return error
-            is_long = request.window_seconds is not None and len(samples) > request.window_seconds * self.sampling_rate
-            return Recording(samples, is_long)
-
-        def worker(backbone: Backbone) -> Callable[[Job], list[Outcome]]:
-            forward = Forward(backbone, self.batch_seconds(request))
-            run = _Run(self, forward, request, windowing, sink, on_error, progress)
-
-            def work(job: Job) -> list[Outcome]:
-                with neutral_torch_modes():
-                    return run.job(job, sources)
-
-            return work
-
+        run = _Run(self, sources, request, sink, on_error, progress)
+        workers = [partial(run.compute, Forward(backbone, self.batch_seconds(request))) for backbone in self.backbones]
         with ThreadPoolExecutor(READERS, thread_name_prefix="sonant-decode") as readers:
-            # Decoding is at most so many batches ahead of computing: memory stays bounded. Several are decoded at once,
-            # since a batch may be a single long recording.
-            depth = 2 * len(self.backbones) + 1
-            jobs = map_ahead(decode, batches, workers=depth, depth=depth)
-            yield from share(jobs, [worker(backbone) for backbone in self.backbones])
+            queue = PlannedQueue(run.opened(batches, readers))
+            room = self.batch_seconds(request) * self.sampling_rate
+            for _ in share(iter(partial(queue.take, room), []), workers):
+                yield from run.finished()
+        yield from run.finished()
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Run:
-    """The work of one device on one request."""
+    """The recordings of one call of `Engine.run`, from their sources to their outcomes."""
 
     engine: Engine
-    forward: Forward
+    sources: Sequence[Source]
     request: Request
-    windowing: Windowing | None
-    sink: MakeSink
+    make_sink: MakeSink
     on_error: OnError
     progress: Callable[[float], None]
+    under_way: deque[tuple[Batch, list[RecordingInProgress | Exception]]] = field(default_factory=deque)
 
-    def job(self, job: Job, sources: Sequence[Source]) -> list[Outcome]:
-        """Compute a batch, and return the outcomes in the order of its items."""
-        if job.batch.windowed:
-            (item,) = job.batch.items
-            source = sources[item]
-            return [self._guarded(item, source, source.blocks)]
-        outcomes: dict[int, Outcome] = {}
-        whole: list[tuple[int, np.ndarray]] = []
-        for item, recording in zip(job.batch.items, job.recordings, strict=True):
-            if isinstance(recording, Exception):
-                outcomes[item] = _failed(item, sources[item], recording, self.on_error)
-            elif recording.is_long:
-                outcomes[item] = self._guarded(item, sources[item], partial(_in_one_block, recording.samples))
+    def opened(self, batches: Sequence[Batch], readers: Executor) -> Iterator[list[RecordingInProgress]]:
+        """Yield the usable recordings of each batch, read ahead of computing.
+
+        At most so many batches are: memory stays bounded. Several are read at once, since a batch may be a single long
+        recording.
+        """
+        depth = 2 * len(self.engine.backbones) + 1
+
+        def open_all(batch: Batch) -> list[RecordingInProgress | Exception]:
+            return list((map if batch.is_streamed else readers.map)(partial(self._open, batch), batch.items))
+
+        for batch, recordings in zip(batches, map_ahead(open_all, batches, workers=depth, depth=depth), strict=True):
+            self.under_way.append((batch, recordings))
+            yield [recording for recording in recordings if isinstance(recording, RecordingInProgress)]
+
+    def _open(self, batch: Batch, item: int) -> RecordingInProgress | Exception:
+        """Read a recording, or of a streamed one what must be known before its first window."""
+        source, backbone = self.sources[item], self.engine.backbones[0]
+        windowing = windowing_of(self.request, backbone)
+        pieces: Cut
+        try:
+            if batch.is_streamed and windowing is not None:
+                blocks = partial(_ahead, source)
+                pieces = cut(blocks(), windowing)
             else:
-                whole.append((item, recording.samples))
-        for (item, clip), frames in zip(whole, self.forward(self._clips(clip for _, clip in whole)), strict=True):
-            outcomes[item] = self._delivered(item, sources[item], frames, len(clip) / self._rate)
-            self.progress(len(clip) / self._rate)
-        return [outcomes[item] for item in job.batch.items]
-
-    @property
-    def _rate(self) -> int:
-        return self.engine.sampling_rate
-
-    def _delivered(self, item: int, source: Source, frames: Tensor | NonFiniteStates, seconds: float) -> Outcome:
-        """Return the outcome of a recording that was computed in one pass."""
-        sink = self.sink(item, windowed=False)
-        try:
-            count = deliver(sink, frames)
-            return Outcome(item, seconds, count, sink.finish())
+                samples = source.read()
+                windowing = windowing if is_long(len(samples), windowing) else None
+                blocks, pieces = partial(in_blocks, samples, self.engine.sampling_rate), cut_up(samples, windowing)
+            statistics = None if windowing is None else statistics_of(backbone, blocks)
         except UNUSABLE as error:
-            sink.abandon()
-            return _failed(item, source, error, self.on_error)
+            return error
+        sink = self.make_sink(item, windowed=windowing is not None)
+        return RecordingInProgress(pieces, self.request.layers, sink, statistics=statistics)
 
-    def _guarded(self, item: int, source: Source, blocks: Callable[[], Iterator[np.ndarray]]) -> Outcome:
-        sink = self.sink(item, windowed=True)
-        try:
-            return self._windowed(item, blocks, sink)
-        except UNUSABLE as error:
-            sink.abandon()
-            return _failed(item, source, error, self.on_error)
-        except Exception:  # not what stops a program: a run that is interrupted goes on later
-            sink.abandon()
-            raise
+    def compute(self, forward: Forward, pieces: Sequence[Piece]) -> None:
+        """Compute the pieces of a pass on a device."""
+        compute(forward, pieces)
+        self.progress(sum(self._seconds(piece) for piece in pieces if piece.recording.error is None))
 
-    def _windowed(self, item: int, blocks: Callable[[], Iterator[np.ndarray]], sink: Sink) -> Outcome:
-        """Compute a long recording in windows, after a first pass for the statistics that the model needs, if any."""
-        assert self.windowing is not None
-        statistics = statistics_of(self.forward.backbone, lambda: ahead(blocks()))
-        frames, counter = 0, _Counter()
-        stream = cut(counter(ahead(blocks())), self.windowing)
-        done = sink.windows if isinstance(sink, ResumableSink) else 0
-        for window, _ in islice(stream, done):
-            frames += window.keep_frames
-        while group := list(islice(stream, max(1, int(self.forward.budget // self.windowing.window_samples)))):
-            clips = self._clips(samples for _, samples in group)
-            for (window, _), states in zip(group, self.forward(clips, statistics), strict=True):
-                deliver(sink, states, window)
-                frames += window.keep_frames
-                self.progress(window.keep_frames * self.engine.stride / self._rate)
-            done += len(group)
-            if isinstance(sink, ResumableSink):
-                sink.save(done)
-        return Outcome(item, counter.samples / self._rate, frames, sink.finish())
+    def finished(self) -> Iterator[list[Outcome]]:
+        """Yield the outcomes of the batches that are done, in order."""
+        while self.under_way and all(isinstance(one, Exception) or one.is_over for one in self.under_way[0][1]):
+            batch, recordings = self.under_way.popleft()
+            yield [self._outcome(item, recording) for item, recording in zip(batch.items, recordings, strict=True)]
 
-    def _clips(self, waveforms: Iterable[np.ndarray]) -> list[Clip]:
-        return [Clip(samples, self.request.layers) for samples in waveforms]
+    def _seconds(self, piece: Piece) -> float:
+        """Return the seconds of a recording that a piece stands for; neighboring windows share none of them."""
+        samples = piece.size if piece.window is None else piece.window.keep_frames * self.engine.stride
+        return samples / self.engine.sampling_rate
 
-
-class _Counter:
-    """A counter of the samples that pass through it."""
-
-    def __init__(self) -> None:
-        self.samples = 0
-
-    def __call__(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        for block in blocks:
-            self.samples += len(block)
-            yield block
+    def _outcome(self, item: int, recording: RecordingInProgress | Exception) -> Outcome:
+        if isinstance(recording, Exception):
+            return _failed(item, self.sources[item], recording, self.on_error)
+        if recording.error is not None:
+            return _failed(item, self.sources[item], recording.error, self.on_error)
+        return Outcome(item, recording.samples / self.engine.sampling_rate, recording.frames, recording.value)
 
 
 def collect(
@@ -276,15 +211,16 @@ def _length(source: Source) -> float | Exception:
         return error
 
 
-def _in_one_block(waveform: np.ndarray) -> Iterator[np.ndarray]:
-    yield waveform
+def _ahead(source: Source) -> Iterator[np.ndarray]:
+    return ahead(source.blocks())
 
 
 def _failed(item: int, source: Source, error: Exception, on_error: OnError) -> Outcome:
-    if on_error == "raise":
+    """Return the outcome of an unusable recording, or raise its error; errors of other kinds are always raised."""
+    is_unusable = isinstance(error, UNUSABLE)
+    if on_error == "raise" or not is_unusable:
         number = item if source.number is None else source.number
-        error.add_note(
-            f"It was recording {number} (counted from 0), {source.name}; on_error='skip' goes on without it."
-        )
+        cure = "; on_error='skip' goes on without it" if is_unusable else ""
+        error.add_note(f"It was recording {number} (counted from 0), {source.name}{cure}.")
         raise error
     return Outcome(item, 0.0, error=error)

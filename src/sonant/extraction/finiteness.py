@@ -50,7 +50,7 @@ def non_finite(backbone: Backbone, samples: np.ndarray, statistics: RecordingSta
 
     Args:
         samples: float32 (samples,), as given to the model.
-        statistics: as given to the model.
+        statistics: of the whole recording, as given to the model.
     """
     return NonFiniteStates(f"{_first(backbone, samples, statistics)} {_cause(backbone, samples)}")
 
@@ -58,7 +58,7 @@ def non_finite(backbone: Backbone, samples: np.ndarray, statistics: RecordingSta
 def _first(backbone: Backbone, samples: np.ndarray, statistics: RecordingStatistics | None) -> str:
     """Describe the lowest state that is not finite."""
     speech = Packed.pack([torch.from_numpy(samples).to(backbone.device)])
-    encoded = backbone(speech, statistics=statistics)
+    encoded = backbone(speech, statistics=[statistics])
     for number, state in sorted(encoded.hidden_states.items()):
         if not are_finite([state]):
             what = "the input of the first block" if number == 0 else f"the output of block {number}"

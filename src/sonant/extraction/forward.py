@@ -27,10 +27,12 @@ class Clip:
     Attributes:
         samples: float32 (samples,).
         layers: the states to return, in this order.
+        statistics: of the whole recording, where its windows need them; None for a whole one.
     """
 
     samples: np.ndarray
     layers: tuple[Layer, ...]
+    statistics: RecordingStatistics | None = None
 
 
 class Forward:
@@ -45,16 +47,13 @@ class Forward:
         seconds = suitable_batch_seconds(backbone) if batch_seconds is None else batch_seconds
         self.backbone, self.budget = backbone, seconds * backbone.sampling_rate
 
-    def __call__(
-        self, clips: Sequence[Clip], statistics: RecordingStatistics | None = None
-    ) -> Iterator[Tensor | NonFiniteStates]:
+    def __call__(self, clips: Sequence[Clip]) -> Iterator[Tensor | NonFiniteStates]:
         """Yield the states (layers, frames, dim) of each clip, float32, in order: views into those of a whole pass.
 
         For a clip whose states are not finite, the error is yielded in their place.
 
         Args:
-            clips: any number; clips of different layers share passes too.
-            statistics: of the whole recording of which all clips are windows; None: each clip is a whole recording.
+            clips: any number, of any recordings and layers.
 
         Raises:
             ConfigurationError: one clip alone does not fit into memory.
@@ -62,18 +61,18 @@ class Forward:
         waiting = list(clips)
         while waiting:
             group = waiting[: len(split([len(clip.samples) for clip in waiting], self.budget)[0])]
-            states = self._pass(group, statistics)
+            states = self._pass(group)
             if states is None:  # outside the except block, so that what the failed pass held is free by now
                 self._shrink(group)
                 continue
             yield from states
             waiting = waiting[len(group) :]
 
-    def _pass(
-        self, clips: Sequence[Clip], statistics: RecordingStatistics | None
-    ) -> Sequence[Tensor | NonFiniteStates] | None:
+    def _pass(self, clips: Sequence[Clip]) -> Sequence[Tensor | NonFiniteStates] | None:
         """Run one forward pass; return None if it did not fit into memory."""
         wanted = {layer for clip in clips for layer in clip.layers}
+        known = [clip.statistics for clip in clips]
+        statistics = None if all(one is None for one in known) else known
         try:
             with neutral_torch_modes():
                 speech = Packed.pack(torch.from_numpy(np.ascontiguousarray(clip.samples)) for clip in clips)
@@ -84,10 +83,9 @@ class Forward:
                 states = [_stacked([parts[layer][i] for layer in clip.layers]) for i, clip in enumerate(clips)]
                 if are_finite(whole.values()):
                     return states
-                samples = [clip.samples for clip in clips]
                 return [
-                    own if are_finite([own]) else non_finite(self.backbone, clip, statistics)
-                    for own, clip in zip(states, samples, strict=True)
+                    own if are_finite([own]) else non_finite(self.backbone, clip.samples, clip.statistics)
+                    for own, clip in zip(states, clips, strict=True)
                 ]
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):

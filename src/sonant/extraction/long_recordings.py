@@ -1,13 +1,15 @@
 """Recordings too long for one pass: their windows, and the statistics of the whole that each window needs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from sonant.audio import Windowing
+from sonant.audio import Window, Windowing
 from sonant.extraction.request import Request
 from sonant.models.backbone import Backbone
 from sonant.models.normalization import RecordingStatistics
+
+BLOCK_SECONDS = 30.0
 
 
 def windowing_of(request: Request, backbone: Backbone) -> Windowing | None:
@@ -21,6 +23,34 @@ def windowing_of(request: Request, backbone: Backbone) -> Windowing | None:
         stride=backbone.stride,
         receptive_field=backbone.receptive_field,
     )
+
+
+def is_long(num_samples: int, windowing: Windowing | None) -> bool:
+    """Return whether so many samples do not fit into one window."""
+    return windowing is not None and windowing.num_frames(num_samples) > windowing.window_frames
+
+
+def computed_samples(num_samples: int, windowing: Windowing | None) -> int:
+    """Return how many samples the model computes of a recording: those that windows share count for each."""
+    if windowing is None or not is_long(num_samples, windowing):
+        return num_samples
+    return sum(window.end_sample - window.start_sample for window in windowing.windows(num_samples))
+
+
+def cut_up(samples: np.ndarray, windowing: Windowing | None) -> Iterator[tuple[Window | None, np.ndarray]]:
+    """Yield the windows of a recording (samples,), each with a view of its samples; without windowing all of it."""
+    if windowing is None:
+        yield None, samples
+        return
+    for window in windowing.windows(len(samples)):
+        yield window, samples[window.start_sample : window.end_sample]
+
+
+def in_blocks(samples: np.ndarray, sampling_rate: int) -> Iterator[np.ndarray]:
+    """Yield a recording (samples,) in blocks: statistics are in float64, and copies of hours would be large."""
+    block = round(BLOCK_SECONDS * sampling_rate)
+    for start in range(0, len(samples), block):
+        yield samples[start : start + block]
 
 
 def statistics_of(backbone: Backbone, read: Callable[[], Iterable[np.ndarray]]) -> RecordingStatistics | None:

@@ -60,17 +60,18 @@ class ResumableSink(Sink, Protocol):
 def deliver(sink: Sink, states: Tensor | NonFiniteStates, window: Window | None = None) -> int:
     """Give a sink the states (layers, frames, dim) of a whole recording or a window: the part it keeps, or all of it.
 
-    Returns how many frames the states have. Raises the error that is given in their place.
+    Returns how many frames that is. Raises the error that is given in place of states.
     """
     if isinstance(states, NonFiniteStates):
         raise states
     if window is None:
         sink.append(states)
-    elif isinstance(sink, WindowSink):
+        return states.shape[1]
+    if isinstance(sink, WindowSink):
         sink.append_window(states, window)
     else:
         sink.append(keep(states, window, axis=1))
-    return states.shape[1]
+    return window.keep_frames
 
 
 class Collected:

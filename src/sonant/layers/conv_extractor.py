@@ -93,8 +93,12 @@ class ConvLayer(nn.Module):
         if isinstance(norm, ClipNorm):
             norms = None
             if statistics is not None:
-                how = {"conv": self.conv, "weight": norm.weight, "bias": norm.bias}
-                norms = [norm.normalize if one is None else partial(one.normalize, **how) for one in statistics]
+                norms = [
+                    norm.normalize
+                    if one is None
+                    else partial(one.normalize, conv=self.conv, weight=norm.weight, bias=norm.bias)
+                    for one in statistics
+                ]
             stream = norm(stream, starts, lengths, norms)
         elif norm is not None:
             stream = norm(stream)

@@ -125,3 +125,19 @@ def test_a_user_s_vectors_do_not_depend_on_who_shared_the_batch(
         assert vectors.dtype == np.float32
         for ours, theirs in zip(vectors, expected, strict=True):
             assert np.linalg.norm(ours - theirs) <= 1e-5 * np.linalg.norm(theirs), how
+
+
+def test_a_server_a_bulk_job_and_a_single_call_agree(served: tuple[LocalModel, ComputeThreads, list[int]]) -> None:
+    model, _, passes = served
+    clips = [noise(length) * (0.01 + length) for length in (*LENGTHS, 5.0)]
+    request = model.request(layer="all")
+    given = asyncio.run(model.encode(clips, request, share="someone"))
+    how: dict[str, Any] = {"layer": "all", "window_seconds": WINDOW_SECONDS}
+    passes.clear()
+    bulk = model.encoder.encode(clips, **how, batch_seconds=30)
+    assert len(passes) == 1  # the windows of three recordings and the others
+    for clip, *others in zip(clips, given, bulk, strict=True):
+        alone = model.encoder.encode(clip, **how, batch_seconds=WINDOW_SECONDS)
+        for other in others:
+            for ours, theirs in zip(other, alone, strict=True):
+                assert np.linalg.norm(ours - theirs) <= 1e-5 * np.linalg.norm(theirs)

@@ -14,10 +14,11 @@ import torch
 
 from sonant.errors import ConfigurationError, TooShortAudio
 from sonant.extraction.engine import Engine, collect
+from sonant.extraction.in_progress import Piece, RecordingInProgress
 from sonant.extraction.request import Request
 from sonant.extraction.sources import AudioSource
 from sonant.server.errors import ApiError
-from sonant.server.hosting.orders import Order, Piece, Recording
+from sonant.server.hosting.calls import Call
 from tests.server.hosting.stand import noise
 
 STOPPING = ApiError(503, "server_is_draining", "The server is stopping.")
@@ -340,7 +341,7 @@ def test_nothing_is_kept_of_what_is_done(stand) -> None:
     try:
         asyncio.run(stand.run(1.0, 9.0))
         stand.settle()
-        held = [item for item in gc.get_objects() if type(item) in (Order, Recording, Piece)]
+        held = [item for item in gc.get_objects() if type(item) in (Call, RecordingInProgress, Piece)]
         assert held == []
     finally:
         gc.enable()

@@ -17,7 +17,6 @@ QUANTUM = 200
 class Piece:
     share: str
     size: int
-    group: object = None
 
 
 def queue_of(*pieces: Piece, quantum: int = QUANTUM) -> FairQueue[Piece]:
@@ -31,7 +30,6 @@ pieces = st.builds(
     Piece,
     share=st.sampled_from("abcd"),
     size=st.integers(1, 2 * BATCH),
-    group=st.sampled_from([None, None, "one", "other"]),
 )
 
 
@@ -49,7 +47,6 @@ def test_every_piece_comes_once_in_the_order_of_its_share_in_batches_that_may_be
         batch = queue.take(BATCH)
         assert bool(batch) == bool(before)
         assert len(batch) == 1 or sum(piece.size for piece in batch) <= BATCH
-        assert len({piece.group for piece in batch}) <= 1
         assert len(queue) == before - len(batch)
         taken += batch
     for share in "abcd":
@@ -78,8 +75,8 @@ def test_thousands_of_waiting_clips_do_not_hold_up_the_single_one_of_another() -
 
 
 def test_nor_do_long_windows() -> None:
-    """Each is a batch of its own here, and of a group of its own: the other clip goes after one at most."""
-    queue = queue_of(*(Piece("hours", 2 * BATCH, "recording") for _ in range(100)))
+    """Each is a batch of its own here: the other clip goes after one at most."""
+    queue = queue_of(*(Piece("hours", 2 * BATCH) for _ in range(100)))
     queue.take(BATCH)
     queue.put("few", single := Piece("few", 800))
     assert single in [*queue.take(BATCH), *queue.take(BATCH)]
@@ -93,15 +90,6 @@ def test_a_share_that_was_away_has_saved_nothing_up() -> None:
         queue.put("away", Piece("away", 100))
     served = Counter(piece.share for piece in queue.take(BATCH))
     assert abs(served["away"] - served["here"]) <= 2 * QUANTUM // 100
-
-
-def test_groups_take_turns_and_what_is_free_fills_batches_meanwhile() -> None:
-    """A piece that must not mix with what leads a batch leads the next one; others still get into this one."""
-    queue = queue_of(
-        Piece("a", 100), Piece("b", 100, "recording"), Piece("c", 100), Piece("b", 100, "recording"), Piece("c", 100)
-    )
-    assert [piece.share for piece in queue.take(BATCH)] == ["a", "c", "c"]
-    assert [piece.share for piece in queue.take(BATCH)] == ["b", "b"]
 
 
 def test_what_nobody_wants_any_more_leaves_the_line_and_the_rest_keeps_its_place() -> None:

@@ -7,7 +7,7 @@ local_model.py   one in the memory of this process
 remote_model.py  one in replicas of its own, on Ray Serve
 live_words.py    words reported while the rest of a recording is still computed
 batcher.py       the queue before a model, and the steps that empty it
-orders.py        the recordings of a call, cut into pieces that a pass can take in
+calls.py         the recordings of a call, and the future of their results
 fairness.py      fair queueing among callers
 admission.py     how much audio may wait
 devices.py       lanes on each device, which all models take in turn; how fast a model is there

@@ -14,12 +14,15 @@ import numpy as np
 from sonant.audio import Windowing
 from sonant.errors import TooShortAudio
 from sonant.extraction.heads import HeadTask
+from sonant.extraction.in_progress import Piece, RecordingInProgress
+from sonant.extraction.long_recordings import cut_up, in_blocks, is_long, statistics_of
+from sonant.extraction.passes import compute
 from sonant.extraction.sources import AudioSource
 from sonant.server.errors import INTERNAL, ApiError
 from sonant.server.hosting.admission import Admission
+from sonant.server.hosting.calls import Call, Queued
 from sonant.server.hosting.devices import Worker, thread_beside
 from sonant.server.hosting.fairness import FairQueue
-from sonant.server.hosting.orders import Order, Piece, Recording, by_order
 from sonant.server.metrics import Metrics
 from sonant.server.settings import Queue
 
@@ -67,12 +70,12 @@ class Batcher:
         self._rate = self._backbone.sampling_rate
         self._windowing, self._settings, self._name = windowing, settings, name
         self._batch_samples = min(worker.budget for worker in workers)
-        self._queue: FairQueue[Piece] = FairQueue(round(self._batch_samples / TURNS_A_BATCH))
+        self._queue: FairQueue[Queued] = FairQueue(round(self._batch_samples / TURNS_A_BATCH))
         self._admission = Admission()
-        self._orders: set[Order] = set()
+        self._calls: set[Call] = set()
         self._closed: ApiError | None = None
         self._lock = threading.Lock()
-        self._looking = thread_beside("sonant-survey")
+        self._measuring = thread_beside("sonant-statistics")
         self._queue_seconds = metrics.queue_seconds.labels(name)
         self._batch_fill = metrics.batch_fill.labels(name)
         self._queue_time = metrics.stage_seconds.labels("queue", name)
@@ -83,7 +86,7 @@ class Batcher:
         """The state of the queue now."""
         with self._lock:
             waiting = self._admission.total
-        return QueueStats(waiting / self._rate, self._capacity, len(self._orders), self._speed)
+        return QueueStats(waiting / self._rate, self._capacity, len(self._calls), self._speed)
 
     @property
     def _speed(self) -> float | None:
@@ -146,62 +149,69 @@ class Batcher:
                 )
         if not waveforms:
             return []
-        order = Order(share, len(waveforms))
-        recordings = [self._recording(order, number, waveform, task) for number, waveform in enumerate(waveforms)]
-        pieces = [piece for recording in recordings for piece in recording.pieces()]
-        samples = sum(piece.size for piece in pieces)
+        call = Call(share)
+        call.recordings = [self._recording(call, waveform, task) for waveform in waveforms]
+        queued = [Queued(call, piece) for recording in call.recordings for piece in recording.pieces()]
+        samples = sum(one.size for one in queued)
         with self._lock:
             self._check_room(samples, share)
             self._admission.add(share, samples)
-            order.waiting = samples
-            self._orders.add(order)
+            call.waiting = samples
+            self._calls.add(call)
         try:
-            long = [recording for recording in recordings if recording.windows is not None]
+            long = [
+                (recording, waveform)
+                for recording, waveform in zip(call.recordings, waveforms, strict=True)
+                if is_long(len(waveform), self._windowing)
+            ]
             if long and self._backbone.clip_statistics() is not None:
-                self._looking.submit(self._look, order, long, pieces)
+                self._measuring.submit(self._measure, call, long, queued)
             else:
-                self._put(order, pieces)
-            del recordings, long, pieces, waveforms
-            return await order.future
+                self._put(call, queued)
+            del queued, long, waveforms
+            return await call.future
         finally:
-            self._forget(order)
+            self._forget(call)
 
-    def _recording(self, order: Order, number: int, waveform: np.ndarray, task: HeadTask) -> Recording:
+    def _recording(self, call: Call, waveform: np.ndarray, task: HeadTask) -> RecordingInProgress:
+        windowing = self._windowing if is_long(len(waveform), self._windowing) else None
         sink = task.make_sink(AudioSource(waveform, self._rate, task.min_samples))
-        is_long = len(waveform) > self._settings.window_seconds * self._rate
-        return Recording(order, number, waveform, task.layers, sink, self._windowing if is_long else None)
+        return RecordingInProgress(cut_up(waveform, windowing), task.layers, sink, on_end=call.ended)
 
-    def _look(self, order: Order, recordings: Sequence[Recording], pieces: Sequence[Piece]) -> None:
+    def _measure(
+        self, call: Call, long: Sequence[tuple[RecordingInProgress, np.ndarray]], queued: Sequence[Queued]
+    ) -> None:
+        """Gather what must be known of long recordings before their windows are computed."""
         try:
-            for recording in recordings:
-                if order.is_over:
+            for recording, waveform in long:
+                if call.is_over:
                     return
-                recording.gather_statistics(self._backbone)
-            self._put(order, pieces)
+                recording.statistics = statistics_of(self._backbone, partial(in_blocks, waveform, self._rate))
+            self._put(call, queued)
         except Exception as error:  # noqa: BLE001 - it belongs to the caller, not to this thread
-            order.fail(error)
+            call.fail(error)
 
-    def _put(self, order: Order, pieces: Sequence[Piece]) -> None:
+    def _put(self, call: Call, queued: Sequence[Queued]) -> None:
         with self._lock:
-            if order.is_over:
+            if call.is_over:
                 return
-            for piece in pieces:
-                self._queue.put(order.share, piece)
+            for one in queued:
+                self._queue.put(call.share, one)
             self._queue_seconds.set(self._admission.total / self._rate)
             waiting = self._admission.total
             while self._idle and waiting > 0:  # no more of them than find a batch: a worker alone has all cores
                 self._submit(self._idle.pop())
                 waiting -= round(self._batch_samples)
 
-    def _forget(self, order: Order) -> None:
-        """Remove from the queue what is left of an order that is over, however it ended."""
-        order.give_up()
+    def _forget(self, call: Call) -> None:
+        """Remove from the queue what is left of a call that is over, however it ended."""
+        call.give_up()
         with self._lock:
-            self._orders.discard(order)
-            if order.waiting:
-                self._queue.drop(order.share, lambda piece: piece.order is order)
-                self._admission.remove(order.share, order.waiting)
-                order.waiting = 0
+            self._calls.discard(call)
+            if call.waiting:
+                self._queue.drop(call.share, lambda one: one.call is call)
+                self._admission.remove(call.share, call.waiting)
+                call.waiting = 0
                 self._queue_seconds.set(self._admission.total / self._rate)
 
     def _submit(self, worker: Worker) -> None:
@@ -221,67 +231,55 @@ class Batcher:
                     self._idle.append(worker)
 
     def _batch(self, worker: Worker, since: float) -> None:
-        pieces = self._take(worker)
-        if pieces:
-            self._compute(worker, pieces)
-            worker.note(sum(piece.size for piece in pieces) / self._rate, time.perf_counter() - since)
+        taken = self._take(worker)
+        if taken:
+            self._compute(worker, [one.piece for one in taken])
+            worker.note(sum(one.size for one in taken) / self._rate, time.perf_counter() - since)
 
-    def _take(self, worker: Worker) -> list[Piece]:
+    def _take(self, worker: Worker) -> list[Queued]:
         """Take the next batch, which no longer counts as waiting."""
         with self._lock:
-            pieces = self._queue.take(worker.budget)
-            for piece in pieces:
-                self._admission.remove(piece.order.share, piece.size)
-                piece.order.waiting -= piece.size
+            taken = self._queue.take(worker.budget)
+            for call, piece in taken:
+                self._admission.remove(call.share, piece.size)
+                call.waiting -= piece.size
             self._queue_seconds.set(self._admission.total / self._rate)
         now = time.perf_counter()
-        for piece in pieces:
-            if not piece.order.has_begun:
-                piece.order.has_begun = True
-                self._queue_time.observe(now - piece.order.since)
-        return pieces
+        for call in {one.call for one in taken}:
+            if not call.has_begun:
+                call.has_begun = True
+                self._queue_time.observe(now - call.since)
+        return taken
 
     def _compute(self, worker: Worker, pieces: Sequence[Piece]) -> None:
-        """Compute a batch; if it fails, compute each order in it alone, so that an error goes to its own caller."""
-        try:
-            self._pass(worker, pieces)
-        except Exception:
-            undone = list(by_order([piece for piece in pieces if not piece.is_done]))
-            if len(undone) > 1:
-                for own in undone:
-                    self._compute(worker, own)
-                return
-            logger.exception("%s failed on a batch", self._name)
-            for own in undone:
-                own[0].order.fail(INTERNAL.anew())
-
-    def _pass(self, worker: Worker, pieces: Sequence[Piece]) -> None:
-        statistics = pieces[0].statistics
-        wanted = [(piece, clip) for piece in pieces if (clip := piece.clip()) is not None]
-        if not wanted:
+        size = sum(piece.size for piece in pieces if not piece.recording.is_over)
+        if not size:
             return
         with self._lock:
             is_alone = len(self._idle) == len(self._workers) - 1 and not len(self._queue)
         start = time.perf_counter()
-        states = worker.forward([clip for _, clip in wanted], statistics, is_alone=is_alone)
-        for (piece, _), own in zip(wanted, states, strict=True):
-            piece.take_in(own)
+        compute(partial(worker.forward, is_alone=is_alone), pieces, explain=self._explain)
         self._forward_time.observe(time.perf_counter() - start)
-        self._batch_fill.observe(min(1.0, sum(len(clip.samples) for _, clip in wanted) / worker.budget))
+        self._batch_fill.observe(min(1.0, size / worker.budget))
+
+    def _explain(self, error: Exception) -> ApiError:
+        """Log an error of the model, of which callers are told nothing."""
+        logger.error("%s failed on a recording", self._name, exc_info=error)
+        return INTERNAL.anew()
 
     async def close(self, reason: ApiError, *, seconds: float) -> None:
         """Refuse new work with `reason`, finish what is there within so many seconds, and refuse the rest too."""
         with self._lock:
             self._closed = reason
-        running = [order.future for order in self._orders]
+        running = [call.future for call in self._calls]
         if running:
             await asyncio.wait(running, timeout=seconds)
-        for order in list(self._orders):
-            order.fail(reason.anew())
-            self._forget(order)
+        for call in list(self._calls):
+            call.fail(reason.anew())
+            self._forget(call)
         for worker in self._workers:  # the batch that it is at
             await asyncio.wrap_future(worker.submit(lambda: None))
-        self._looking.shutdown(wait=False, cancel_futures=True)
+        self._measuring.shutdown(wait=False, cancel_futures=True)
         self._workers.clear()
         self._idle.clear()
         del self._backbone

@@ -22,7 +22,6 @@ from torch import Tensor
 from sonant.errors import NonFiniteStates
 from sonant.extraction.forward import Clip, Forward, suitable_batch_seconds
 from sonant.models.backbone import Backbone
-from sonant.models.normalization import RecordingStatistics
 
 logger = logging.getLogger(__name__)
 
@@ -114,12 +113,10 @@ class Worker:
         """Run a function in the lane, after what was submitted before."""
         return self._lane.thread.submit(work)
 
-    def forward(
-        self, clips: Sequence[Clip], statistics: RecordingStatistics | None = None, *, is_alone: bool = True
-    ) -> Iterator[Tensor | NonFiniteStates]:
+    def forward(self, clips: Sequence[Clip], *, is_alone: bool = True) -> Iterator[Tensor | NonFiniteStates]:
         """Compute states as `Forward` does; to be called in the lane. `is_alone`: no other lane computes now."""
         torch.set_num_threads(self._lane.all_cores if is_alone else self._lane.cores)
-        return self._forward(clips, statistics)
+        return self._forward(clips)
 
     def note(self, audio_seconds: float, wall_seconds: float) -> None:
         """Note how long a batch of so much audio took, from when it could have begun."""

@@ -17,10 +17,6 @@ class Waiting(Protocol):
     def size(self) -> int:
         """The length in samples."""
 
-    @property
-    def group(self) -> object:
-        """The group: pieces are computed in one pass only if their groups are equal."""
-
 
 W = TypeVar("W", bound=Waiting)
 
@@ -59,32 +55,28 @@ class FairQueue(Generic[W]):
         self._count += 1
 
     def take(self, room: float) -> list[W]:
-        """Take the pieces of the next batch: at most `room` samples of one group, or a single piece that is larger.
+        """Take the pieces of the next batch: at most `room` samples, or a single piece that is larger.
 
         What is due but does not fit leads the next batch.
         """
         batch: list[W] = []
-        due: list[str] = []
         while self._turns and (room > 0 or not batch):
             share = self._turns.popleft()
             line = self._lines[share]
             line.credit += 0 if line.is_due else self.quantum
-            line.is_due = False
-            while line.pieces and line.pieces[0].size <= line.credit and _fits(line.pieces[0], batch, room):
+            while line.pieces and line.pieces[0].size <= line.credit and (line.pieces[0].size <= room or not batch):
                 piece = line.pieces.popleft()
                 line.credit -= piece.size
                 room -= piece.size
                 batch.append(piece)
+            line.is_due = bool(line.pieces) and line.pieces[0].size <= line.credit
             if not line.pieces:
                 del self._lines[share]
-            elif line.pieces[0].size > line.credit:
-                self._turns.append(share)
+            elif line.is_due:
+                self._turns.appendleft(share)
+                break
             else:
-                line.is_due = True
-                due.append(share)
-                if line.pieces[0].group == batch[0].group:
-                    break  # full; of another group, it lets others fill this batch first
-        self._turns.extendleft(reversed(due))
+                self._turns.append(share)
         self._count -= len(batch)
         return batch
 
@@ -99,7 +91,3 @@ class FairQueue(Generic[W]):
         if not kept:
             del self._lines[share]
             self._turns.remove(share)
-
-
-def _fits(piece: Waiting, batch: list[W], room: float) -> bool:
-    return not batch or (piece.size <= room and piece.group == batch[0].group)
