@@ -78,7 +78,7 @@ def test_the_glossary_names_what_exists() -> None:
 
 
 # Public classes of one name, each with a module of its own, and the reason why both keep it.
-SAME_NAME = dict.fromkeys(("Batch", "Estimate", "Recording", "Row"), "to be renamed")
+SAME_NAME = dict.fromkeys(("Estimate", "Row"), "to be renamed")
 
 
 def test_public_classes_have_names_of_their_own() -> None:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonant.extraction.batching import Batch, pack, split
+from sonant.extraction.batching import PlannedBatch, pack, split
 
 LENGTHS = st.lists(st.one_of(st.none(), st.floats(0.025, 200)), max_size=60)
 
@@ -22,19 +22,28 @@ def test_every_known_recording_is_in_one_batch_within_the_budget(
 
 
 def test_batches_are_filled() -> None:
-    assert pack([1, 2, 3, 4], batch_seconds=5, window_seconds=None) == [Batch((3,)), Batch((2, 1)), Batch((0,))]
+    assert pack([1, 2, 3, 4], batch_seconds=5, window_seconds=None) == [
+        PlannedBatch((3,)),
+        PlannedBatch((2, 1)),
+        PlannedBatch((0,)),
+    ]
 
 
 def test_only_what_is_longer_than_a_batch_and_a_window_is_streamed() -> None:
     seconds = [50, 20, 6, 7]
-    alone = Batch((0,), is_streamed=True)
-    assert pack(seconds, batch_seconds=27, window_seconds=8) == [alone, Batch((1, 3)), Batch((2,))]
-    assert pack(seconds, batch_seconds=5, window_seconds=30) == [alone, Batch((1,)), Batch((3,)), Batch((2,))]
-    assert pack(seconds, batch_seconds=5, window_seconds=None) == [Batch((item,)) for item in (0, 1, 3, 2)]
+    alone = PlannedBatch((0,), is_streamed=True)
+    assert pack(seconds, batch_seconds=27, window_seconds=8) == [alone, PlannedBatch((1, 3)), PlannedBatch((2,))]
+    assert pack(seconds, batch_seconds=5, window_seconds=30) == [
+        alone,
+        PlannedBatch((1,)),
+        PlannedBatch((3,)),
+        PlannedBatch((2,)),
+    ]
+    assert pack(seconds, batch_seconds=5, window_seconds=None) == [PlannedBatch((item,)) for item in (0, 1, 3, 2)]
 
 
 def test_a_batch_without_what_is_done() -> None:
-    assert Batch((3, 1, 2), is_streamed=True).only({1, 2, 9}) == Batch((1, 2), is_streamed=True)
+    assert PlannedBatch((3, 1, 2), is_streamed=True).only({1, 2, 9}) == PlannedBatch((1, 2), is_streamed=True)
 
 
 @given(sizes=st.lists(st.integers(1, 50), max_size=30), budget=st.floats(1, 100))

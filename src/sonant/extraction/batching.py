@@ -21,7 +21,7 @@ def usual_batch_seconds(gpu_bytes: int | None) -> float:
 
 
 @dataclass(frozen=True)
-class Batch:
+class PlannedBatch:
     """The numbers of recordings that are computed together.
 
     Attributes:
@@ -31,12 +31,12 @@ class Batch:
     items: tuple[int, ...]
     is_streamed: bool = False
 
-    def only(self, wanted: Collection[int]) -> "Batch":
+    def only(self, wanted: Collection[int]) -> "PlannedBatch":
         """Return the batch with the wanted recordings alone."""
-        return Batch(tuple(item for item in self.items if item in wanted), self.is_streamed)
+        return PlannedBatch(tuple(item for item in self.items if item in wanted), self.is_streamed)
 
 
-def pack(seconds: Sequence[float | None], *, batch_seconds: float, window_seconds: float | None) -> list[Batch]:
+def pack(seconds: Sequence[float | None], *, batch_seconds: float, window_seconds: float | None) -> list[PlannedBatch]:
     """Pack recordings into batches of at most `batch_seconds`, longest first, so that memory runs out early or never.
 
     One that is longer than a batch has a batch of its own, and is streamed if it is also longer than a window.
@@ -46,20 +46,20 @@ def pack(seconds: Sequence[float | None], *, batch_seconds: float, window_second
         window_seconds: of audio at most that are computed in one piece; None: all recordings are.
     """
     known = [(length, item) for item, length in enumerate(seconds) if length is not None]
-    batches: list[Batch] = []
+    batches: list[PlannedBatch] = []
     held: list[int] = []
     room = 0.0
     for length, item in sorted(known, key=lambda pair: (-pair[0], pair[1])):
         if window_seconds is not None and length > max(window_seconds, batch_seconds):
-            batches.append(Batch((item,), is_streamed=True))
+            batches.append(PlannedBatch((item,), is_streamed=True))
             continue
         if held and length > room:
-            batches.append(Batch(tuple(held)))
+            batches.append(PlannedBatch(tuple(held)))
             held = []
         room = (room if held else batch_seconds) - length
         held.append(item)
     if held:
-        batches.append(Batch(tuple(held)))
+        batches.append(PlannedBatch(tuple(held)))
     return batches
 
 

@@ -34,7 +34,7 @@ from typing import Any, BinaryIO
 
 from sonant.data.files import shortened
 from sonant.errors import ConfigurationError
-from sonant.extraction.batching import Batch
+from sonant.extraction.batching import PlannedBatch
 from sonant.extraction.changes import review, stamped
 from sonant.extraction.destination import Destination
 from sonant.extraction.engine import Engine, OnError, Outcome
@@ -198,14 +198,14 @@ class _Job:
                 errors=self.place.errors_path if self.errors else None,
             )
 
-    def _plan(self, seconds: Sequence[float | None]) -> Iterator[Batch]:
+    def _plan(self, seconds: Sequence[float | None]) -> Iterator[PlannedBatch]:
         """Yield batches of all recordings, so that those of an interrupted run come out the same."""
         group = len(seconds) if self.place.path is not None else GROUP
         for start in range(0, len(seconds), group or 1):
             for batch in self.engine.plan(seconds[start : start + group], self.writer.request):
                 yield replace(batch, items=tuple(start + item for item in batch.items))
 
-    def _compute(self, batches: Sequence[Batch], progress: Progress) -> None:
+    def _compute(self, batches: Sequence[PlannedBatch], progress: Progress) -> None:
         """Run the model over batches; the results of each are written while the next is computed."""
         written: Future[None] | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="sonant-write") as thread:  # waits for what was computed

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sonant.audio import cut
-from sonant.extraction.batching import Batch, pack
+from sonant.extraction.batching import PlannedBatch, pack
 from sonant.extraction.forward import Forward, suitable_batch_seconds
 from sonant.extraction.in_progress import UNUSABLE, Cut, Piece, RecordingInProgress
 from sonant.extraction.long_recordings import computed_samples, cut_up, in_blocks, is_long, statistics_of, windowing_of
@@ -68,7 +68,7 @@ class Engine:
             return request.batch_seconds
         return min(map(suitable_batch_seconds, self.backbones))
 
-    def plan(self, seconds: Sequence[float | None], request: Request) -> list[Batch]:
+    def plan(self, seconds: Sequence[float | None], request: Request) -> list[PlannedBatch]:
         """Pack the recordings into batches, which depend on the lengths, the request and the kind of device alone."""
         windowing, rate = windowing_of(request, self.backbones[0]), self.sampling_rate
         computed = [
@@ -79,7 +79,7 @@ class Engine:
     def run(
         self,
         sources: Sequence[Source],
-        batches: Sequence[Batch],
+        batches: Sequence[PlannedBatch],
         request: Request,
         sink: MakeSink,
         *,
@@ -116,9 +116,9 @@ class _Run:
     make_sink: MakeSink
     on_error: OnError
     progress: Callable[[float], None]
-    under_way: deque[tuple[Batch, list[RecordingInProgress | Exception]]] = field(default_factory=deque)
+    under_way: deque[tuple[PlannedBatch, list[RecordingInProgress | Exception]]] = field(default_factory=deque)
 
-    def opened(self, batches: Sequence[Batch], readers: Executor) -> Iterator[list[RecordingInProgress]]:
+    def opened(self, batches: Sequence[PlannedBatch], readers: Executor) -> Iterator[list[RecordingInProgress]]:
         """Yield the usable recordings of each batch, read ahead of computing.
 
         At most so many batches are: memory stays bounded. Several are read at once, since a batch may be a single long
@@ -126,14 +126,14 @@ class _Run:
         """
         depth = 2 * len(self.engine.backbones) + 1
 
-        def open_all(batch: Batch) -> list[RecordingInProgress | Exception]:
+        def open_all(batch: PlannedBatch) -> list[RecordingInProgress | Exception]:
             return list((map if batch.is_streamed else readers.map)(partial(self._open, batch), batch.items))
 
         for batch, recordings in zip(batches, map_ahead(open_all, batches, workers=depth, depth=depth), strict=True):
             self.under_way.append((batch, recordings))
             yield [recording for recording in recordings if isinstance(recording, RecordingInProgress)]
 
-    def _open(self, batch: Batch, item: int) -> RecordingInProgress | Exception:
+    def _open(self, batch: PlannedBatch, item: int) -> RecordingInProgress | Exception:
         """Read a recording, or of a streamed one what must be known before its first window."""
         source, backbone = self.sources[item], self.engine.backbones[0]
         windowing = windowing_of(self.request, backbone)
