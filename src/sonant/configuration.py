@@ -1,18 +1,19 @@
-"""Frozen dataclasses changed from outside: by nested keys, as a YAML file or a command line gives them."""
+"""Frozen dataclasses changed from outside: by nested keys, from YAML, JSON or a command line."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
 from sonant.errors import ConfigurationError
 
 T = TypeVar("T")
+Check = Callable[[str, Any, Any], None]  # of a dotted key, the value that fits, and the value before
 
 
 def read_yaml(path: Path) -> Mapping[str, Any]:
@@ -32,7 +33,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def changed(config: T, changes: Mapping[str, Any], *, inside: str = "") -> T:
+def changed(config: T, changes: Mapping[str, Any], *, inside: str = "", check: Check = lambda *_: None) -> T:
     """A copy of a dataclass with some of its fields changed, all at once.
 
     Args:
@@ -40,6 +41,7 @@ def changed(config: T, changes: Mapping[str, Any], *, inside: str = "") -> T:
         changes: values by the names of fields, nested as the dataclasses are; members of a tuple by number, or by their
             `name`.
         inside: the dotted key of `config`, for messages.
+        check: called with each value before a dataclass is made with it; raises ConfigurationError.
 
     Raises:
         ConfigurationError: an unknown key (the known ones are listed), or a value that does not fit.
@@ -50,7 +52,7 @@ def changed(config: T, changes: Mapping[str, Any], *, inside: str = "") -> T:
         for name, value in changes.items():
             key = _join(inside, name)
             number = _number(str(name), names, key)
-            members[number] = _changed_group(members[number], value, key)
+            members[number] = _changed_group(members[number], value, key, check)
         return type(config)(members)
     kinds = get_type_hints(type(config))
     hints = {field.name: kinds[field.name] for field in fields(config)} if is_dataclass(config) else {}
@@ -61,7 +63,8 @@ def changed(config: T, changes: Mapping[str, Any], *, inside: str = "") -> T:
             raise _unknown(name, sorted(hints), key)
         current = getattr(config, name)
         is_group = is_dataclass(current) or (isinstance(current, tuple) and isinstance(value, Mapping))
-        values[name] = _changed_group(current, value, key) if is_group else fitting(value, hints[name], key)
+        values[name] = _changed_group(current, value, key, check) if is_group else fitting(value, hints[name], key)
+        check(key, values[name], current)
     return replace(config, **values)  # type: ignore[type-var]
 
 
@@ -123,7 +126,7 @@ def fitting(value: Any, kind: Any, key: str) -> Any:
         for option in arguments:
             with suppress(ConfigurationError):
                 return fitting(value, option, key)
-    elif origin is tuple and isinstance(value, list):
+    elif origin is tuple and isinstance(value, list | tuple):
         members = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
         if len(members) == len(value):
             return tuple(fitting(item, member, key) for item, member in zip(value, members, strict=True))
@@ -135,9 +138,11 @@ def fitting(value: Any, kind: Any, key: str) -> Any:
                 return number
     elif kind is Path and isinstance(value, str):
         return Path(value).expanduser()
-    elif value in arguments if origin is Literal else type(value) is kind:
+    elif kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    elif any(value == choice and type(value) is type(choice) for choice in arguments) or type(value) is kind:
         return value
-    raise ConfigurationError(f"{key}={value!r} does not fit: expected {_words(kind)}.")
+    raise ConfigurationError(f"{key}={value!r:.80} does not fit: expected {_words(kind)}.")
 
 
 def _fitting_mapping(value: Mapping[str, Any], kind: Any, key: str) -> Any:
@@ -146,17 +151,21 @@ def _fitting_mapping(value: Mapping[str, Any], kind: Any, key: str) -> Any:
         deeper = [_unknown(name, [], _join(key, name)) for name in value]  # such as `count.deeper=1`
         raise next(iter(deeper), ConfigurationError(f"{key}={{}} does not fit: expected {_words(kind)}."))
     _, member = get_args(kind)
-    return {str(name): _changed_group(member(), below, _join(key, name)) for name, below in value.items()}
+    return {
+        str(name): _changed_group(member(), below, _join(key, name), lambda *_: None) for name, below in value.items()
+    }
 
 
-def _changed_group(config: Any, value: Any, key: str) -> Any:
+def _changed_group(config: Any, value: Any, key: str, check: Check) -> Any:
     if value is None:  # a YAML key all of whose lines below are commented out
         return config
+    if type(value) is type(config) and is_dataclass(value):
+        return value
     if not isinstance(value, Mapping):
         raise ConfigurationError(
             f"{key!r} names a whole group of settings; name one of them, such as {key}.{_first(config)}."
         )
-    return changed(config, value, inside=key)
+    return changed(config, value, inside=key, check=check)
 
 
 def _number(name: str, names: list[str], key: str) -> int:

@@ -9,7 +9,8 @@ from sonant.checkpoints.families import LAYOUTS
 from sonant.checkpoints.hf_heads import GENDERS
 from sonant.checkpoints.hf_layouts import Layout
 from sonant.checkpoints.own import INT8_GROUPS, OWN_TYPE
-from sonant.errors import CorruptedCheckpoint, UnknownCheckpoint, UnsupportedCheckpoint
+from sonant.configuration import fitting
+from sonant.errors import ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint, UnsupportedCheckpoint
 from sonant.models import BackboneConfig
 from sonant.models.families import FAMILIES
 
@@ -63,19 +64,12 @@ def _typed(value: Any, default: Any, name: str, source: object) -> Any:
     """The value as the type of the default, which null stands for, or an error: a file may come from anywhere."""
     if value is None:
         return default
-    if isinstance(default, tuple) and isinstance(value, list | tuple) and all(type(item) is int for item in value):
-        return tuple(value)
-    if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
     if isinstance(default, bool) and value in (0, 1):
         return bool(value)
-    if type(default) is int and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if not isinstance(default, float | tuple) and type(value) is type(default):
-        return value
-    raise CorruptedCheckpoint(
-        f"{source}: config.json says {name}={value!r}; expected something like {default!r}. The file is damaged."
-    )
+    try:
+        return fitting(value, tuple[int, ...] if isinstance(default, tuple) else type(default), name)
+    except ConfigurationError as error:
+        raise CorruptedCheckpoint(f"{source}: config.json says {error} The file is damaged.") from error
 
 
 def plain_values(config: Mapping[str, Any]) -> dict[str, Any]:
