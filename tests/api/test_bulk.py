@@ -3,7 +3,8 @@
 import json
 import os
 from collections.abc import Callable
-from functools import partial
+from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 import soundfile
 import torch
 
+import sonant
 from sonant.api import SpeechEncoder
+from sonant.decoding.subtitles import segments, vtt
 from sonant.errors import AudioError, ConfigurationError
 from sonant.extraction import bulk
 from sonant.extraction.summary import Summary
-from sonant.models import WavLMConfig, build
 from sonant.pretraining.kmeans import KMeans
+from tests.heads import write_classifier, write_ctc, write_frame_classifier
 from tests.shapes import SMALL
 
 RATE = 16_000
@@ -39,31 +42,43 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-@pytest.fixture(scope="module")
-def encoder() -> SpeechEncoder:
-    torch.manual_seed(0)
-    return SpeechEncoder(build(WavLMConfig(**SMALL)).eval())
-
-
 CLUSTERS = KMeans(torch.randn(7, SMALL["dim"], generator=torch.Generator().manual_seed(0)))
-JOBS = {
-    "frames": ("embed", {}),
-    "pooled": ("embed", {"pool": "mean"}),
-    "units": ("write_units", {"kmeans": CLUSTERS, "layer": 2}),
+JOBS = {  # of each kind of results: the model, the method, and its arguments
+    "frames": (write_frame_classifier, "embed", {}),
+    "pooled": (write_frame_classifier, "embed", {"pool": "mean"}),
+    "units": (write_frame_classifier, "write_units", {"kmeans": CLUSTERS, "layer": 2, "deduplicate": True}),
+    "transcripts": (write_ctc, "write_transcripts", {}),
+    "turns": (write_frame_classifier, "write_turns", {}),
+    "labels": (write_classifier, "write_labels", {}),
 }
-OUTPUTS = [("frames", "out"), ("pooled", "out"), ("units", "out"), ("units", "out.txt"), ("units", "out.jsonl")]
+OUTPUTS = [
+    *(("frames", "out"), ("pooled", "out"), ("units", "out"), ("units", "out.txt"), ("units", "out.jsonl")),
+    *(("transcripts", "out"), ("transcripts", "out.tsv"), ("transcripts", "out.json"), ("transcripts:srt", "out")),
+    *(("turns", "out"), ("turns", "out.rttm"), ("turns:json", "out"), ("labels", "out"), ("labels", "out.jsonl")),
+]
+
+
+@pytest.fixture(scope="module")
+def job_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Job]:
+    """A function that writes results of a kind, such as "turns:json"."""
+
+    @cache
+    def load(write_model: Callable[[Path], Path]) -> SpeechEncoder:
+        return sonant.load(write_model(tmp_path_factory.mktemp("model")))
+
+    def job_of(what: str) -> Job:
+        kind, _, format_ = what.partition(":")
+        write_model, verb, how = JOBS[kind]
+        return partial(getattr(load(write_model), verb), **how, **CUTTING, format=format_ or None)
+
+    return job_of
 
 
 @pytest.fixture(params=OUTPUTS, ids="-".join)
-def job(request: pytest.FixtureRequest, encoder: SpeechEncoder) -> tuple[Job, str]:
+def job(request: pytest.FixtureRequest, job_of: Callable[[str], Job]) -> tuple[Job, str]:
     """A function that writes results, and the name of its output."""
-    kind, output = request.param
-    return job_of(kind, encoder), output
-
-
-def job_of(kind: str, encoder: SpeechEncoder) -> Job:
-    verb, how = JOBS[kind]
-    return partial(getattr(encoder, verb), **how, **CUTTING)
+    what, output = request.param
+    return job_of(what), output
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -158,9 +173,9 @@ def test_an_error_that_stops_a_job_leaves_no_work_behind(job: tuple[Job, str], s
 
 
 def test_lines_are_printed_in_order_as_soon_as_they_can_be(
-    encoder: SpeechEncoder, source: Path, tmp_path: Path, monkeypatch, capfdbinary
+    job_of: Callable[[str], Job], source: Path, tmp_path: Path, monkeypatch, capfdbinary
 ) -> None:
-    run, failures = job_of("units", encoder), []
+    run, failures = job_of("units"), []
     monkeypatch.setattr(bulk, "GROUP", 2)
     with monkeypatch.context() as patch:
         stop_after(2, patch)
@@ -175,8 +190,10 @@ def test_lines_are_printed_in_order_as_soon_as_they_can_be(
     assert [name for name, _ in failures] == ["broken.wav"]
 
 
-def test_the_spool_of_a_stopped_job_must_be_there(encoder: SpeechEncoder, source: Path, tmp_path: Path, monkeypatch):
-    run = job_of("units", encoder)
+def test_the_spool_of_a_stopped_job_must_be_there(
+    job_of: Callable[[str], Job], source: Path, tmp_path: Path, monkeypatch
+):
+    run = job_of("units")
     with monkeypatch.context() as patch:
         stop_after(2, patch)
         with pytest.raises(KeyboardInterrupt):
@@ -186,10 +203,53 @@ def test_the_spool_of_a_stopped_job_must_be_there(encoder: SpeechEncoder, source
         run(source, tmp_path / "out.jsonl")
 
 
-def test_the_errors_are_in_the_order_of_the_input(encoder: SpeechEncoder, source: Path, tmp_path: Path) -> None:
+def test_the_errors_are_in_the_order_of_the_input(job_of: Callable[[str], Job], source: Path, tmp_path: Path) -> None:
     samples = np.full(RATE, 0.1, np.float32)
     samples[9] = np.nan
     soundfile.write(source / "0.wav", samples, RATE, subtype="FLOAT")  # found out later than the broken header
-    encoder.embed(source, tmp_path / "out", pool="mean")
+    job_of("pooled")(source, tmp_path / "out")
     errors = [json.loads(line)["path"] for line in (tmp_path / "out/errors.jsonl").read_text().splitlines()]
     assert errors == ["0.wav", "broken.wav"]
+
+
+def test_results_are_those_of_the_methods_in_memory(job_of: Callable[[str], Job], source: Path, tmp_path: Path) -> None:
+    encoder = job_of("transcripts").func.__self__
+    job_of("transcripts")(source, tmp_path / "text", channel="all")
+    job_of("transcripts:vtt")(source / "3.wav", tmp_path / "3.vtt")
+    (transcript,) = encoder.transcribe(source / "3.wav", channel="all")
+    assert (tmp_path / "text/3.channel0.txt").read_text() == f"{transcript.text}\n"
+    assert (tmp_path / "3.vtt").read_text() == vtt(segments(transcript.words))
+    encoder = job_of("labels").func.__self__
+    job_of("labels")(source, tmp_path / "labels.json")
+    rows = [json.loads(line) for line in (tmp_path / "labels.json").read_text().splitlines()]
+    assert [row["path"] for row in rows] == [f"{number}.wav" for number in range(6)]
+    assert rows[2]["labels"] == pytest.approx(encoder.classify(source / "2.wav"), rel=1e-4)
+    encoder = job_of("turns").func.__self__
+    job_of("turns:json")(source, tmp_path / "turns.json", channel="all")
+    rows = [json.loads(line) for line in (tmp_path / "turns.json").read_text().splitlines()]
+    (turns,) = encoder.diarize(source / "4.wav", channel="all")
+    assert (rows[4]["path"], rows[4]["channel"]) == ("4.wav", 0)
+    assert rows[4]["turns"] == [asdict(turn) for turn in turns]
+
+
+def test_another_head_is_another_setting(job_of: Callable[[str], Job], source: Path, tmp_path: Path) -> None:
+    run = job_of("transcripts")
+    run(source, tmp_path / "out")
+    bias = run.func.__self__.heads["ctc"].linear.bias.data
+    before = bias.clone()
+    bias += 1
+    with pytest.raises(ConfigurationError, match="heads: there 'sha256:"):
+        run(source, tmp_path / "out")
+    bias.copy_(before)
+    assert run(source, tmp_path / "out").kept == 6
+
+
+def test_no_recording_takes_the_name_of_a_file_of_the_job(
+    job_of: Callable[[str], Job], source: Path, tmp_path: Path
+) -> None:
+    (source / "3.wav").rename(source / "settings.wav")
+    job_of("turns:json")(source, tmp_path / "out")
+    assert "results" in json.loads((tmp_path / "out/settings.json").read_text())
+    rows = [json.loads(line) for line in (tmp_path / "out/index.jsonl").read_text().splitlines()]
+    (row,) = [row for row in rows if row["path"] == "settings.wav"]
+    assert json.loads((tmp_path / "out" / row["file"]).read_text())["path"] == "settings.wav"

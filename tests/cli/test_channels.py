@@ -84,13 +84,13 @@ def test_transcribe(calls: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         (name, int(channel)) for name, channel, _ in expected
     ]
     assert main([*asked, "-f", "srt", "-o", str(tmp_path / "titles")]) == 0
-    assert sorted(path.name for path in (tmp_path / "titles").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "titles").glob("*.srt")) == [
         f"{name}.srt" for name in ("call.channel0", "call.channel1", "mono.channel0")
     ]
     assert main(["transcribe", str(calls / "call.wav"), *asked[2:], "-f", "srt"]) == 2
     assert "channels do not fit" in capsys.readouterr().err
     assert main(["transcribe", str(calls), "-m", model, "--channel", "1", "-o", str(tmp_path / "one")]) == 1
-    assert {path.name for path in (tmp_path / "one").iterdir()} == {"call.channel1.txt", "errors.jsonl"}
+    assert [path.name for path in (tmp_path / "one").glob("*.txt")] == ["call.channel1.txt"]
     assert lines(tmp_path / "one/errors.jsonl")[0]["error"] == "MissingChannel"
 
 
@@ -103,7 +103,7 @@ def test_a_channel_that_cannot_be_used_leaves_the_others(
     soundfile.write(calls / "bad.wav", samples, RATE, subtype="FLOAT")
     (calls / "broken.wav").write_bytes(b"no audio")
     assert main(["transcribe", str(calls), "-m", model, "--channel", "all", "-o", str(tmp_path / "out")]) == 1
-    assert len(capsys.readouterr().err.splitlines()) == 2
+    assert "2 could not be used" in capsys.readouterr().err
     assert sorted(path.name for path in (tmp_path / "out").glob("*.txt")) == [
         f"{name}.txt" for name in ("bad.channel1", "call.channel0", "call.channel1", "mono.channel0")
     ]

@@ -42,7 +42,7 @@ def test_a_folder(model: str, recordings: Path, tmp_path: Path, capsys: pytest.C
     out = tmp_path / "out"
     assert main(["embed", str(recordings), "-o", str(out), "--model", model, "--layer", "1,last"]) == 0
     captured = capsys.readouterr()
-    assert "3 recordings encoded, 3.5 s of audio" in captured.out
+    assert "3 recordings turned into vectors, 3.5 s of audio" in captured.out
     assert "3 recordings, 3.5 s of audio, about" in captured.err
     index = [json.loads(line) for line in (out / "index.jsonl").read_text().splitlines()]
     assert [row["path"] for row in index] == ["a.wav", "c.wav", "sub/b.flac"]
@@ -92,7 +92,7 @@ def test_one_file_to_one_file(
     out = tmp_path / f"a.{ending}"
     assert main(["embed", str(recordings / "a.wav"), "-o", str(out), "-m", model]) == 0
     assert out.stat().st_size > 49 * 32 * 2
-    assert capsys.readouterr().out.startswith("1 recording encoded, ")
+    assert capsys.readouterr().out.startswith("1 recording turned into vectors, ")
 
 
 def test_bytes_from_standard_input(

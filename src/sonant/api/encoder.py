@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from os import PathLike
-from typing import Any, Literal, Unpack, overload
+from typing import Literal, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs, Container, ManyAnswers, OneAnswer
+from sonant.api.bulk import BulkWriting
 from sonant.api.options import (
-    BULK,
     INFERENCE,
     AnyUnit,
     AnyVector,
-    BulkOptions,
     Clusters,
     ComparisonOptions,
     InferenceOptions,
@@ -29,26 +26,15 @@ from sonant.api.options import (
     completed,
     of_request,
 )
-from sonant.api.recognition import Recognition
 from sonant.api.running import answers_of, tell
 from sonant.api.similarity import cosines, num_vectors, vectors_of
 from sonant.api.unit_request import unit_request
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.extraction.bulk import run_job
-from sonant.extraction.channels import of_channel
-from sonant.extraction.destination import UNITS, VECTORS, Destination, UnitFormat
-from sonant.extraction.engine import Engine
-from sonant.extraction.formats import Format
-from sonant.extraction.inputs import gather, origin
 from sonant.extraction.pooling import Pool
-from sonant.extraction.request import Layer, Request, resolve_layers
-from sonant.extraction.summary import Summary
-from sonant.extraction.units import Units, UnitSink, unit_writer
+from sonant.extraction.request import Layer
+from sonant.extraction.units import Units, UnitSink
 from sonant.extraction.units import deduplicate as without_repetitions
-from sonant.extraction.vectors import Identity, StoredType, VectorWriter
-from sonant.extraction.writers import Writer
-from sonant.models.families import Task, presets
-from sonant.models.identity import fingerprint
+from sonant.models.families import Task
 
 Frames = NDArray[np.float32]
 Codes = NDArray[np.int64]
@@ -62,7 +48,7 @@ Torch = Literal["torch"]
 To = Literal["numpy", "torch"]
 
 
-class SpeechEncoder(Recognition):
+class SpeechEncoder(BulkWriting):
     """A loaded model and the methods that use it."""
 
     @overload
@@ -223,126 +209,3 @@ class SpeechEncoder(Recognition):
         right = vectors_of(b, self.dim, lambda items: encode(items, num_vectors(left)))
         tell(failures, num_vectors(left) + num_vectors(right), options["on_failure"], instead="NaN")
         return cosines(left, right)
-
-    def embed(
-        self,
-        source: str | PathLike[str],
-        output: str | PathLike[str],
-        *,
-        layer: Layers | None = None,
-        pool: Pool | None = None,
-        task: Task | None = None,
-        normalize: bool = False,
-        format: Format | None = None,  # noqa: A002 - the name that the command line has too
-        dtype: StoredType = "float32",
-        **options: Unpack[BulkOptions],
-    ) -> Summary:
-        """Encode a recording, a folder, a manifest or standard input into files; resume where it was interrupted.
-
-        Args:
-            source: a recording, a folder (searched through), a manifest, or "-" for bytes on standard input.
-            output: a folder (see `sonant.extraction.bulk`); or, for one recording, a file whose ending
-                names a format.
-            layer, pool, task, normalize: as in `encode`.
-            format: "npy", "npz", "safetensors", "parquet" or "jsonl"; None: by the ending of `output`, else npy.
-            dtype: of the numbers on disk.
-            **options: see `BulkOptions`.
-
-        Raises:
-            AudioError: nothing to encode; or, with on_error="raise" or a single file, a recording that cannot be used.
-            ConfigurationError: the output holds the results of other settings, or the disk is too small.
-        """
-        options = completed(options, BULK)
-        place = VECTORS.place(output, format, source)
-        request = self.request(layer, pool, task, normalize=normalize, **of_request(options))
-        weights = fingerprint(self.model)
-        identity = Identity(
-            model=self.name,
-            revision=self._revision or weights,
-            weights=weights,
-            dim=self.dim,
-            frame_rate=self.frame_rate,
-            precision=options["precision"] or self.precision,
-        )
-        writer = VectorWriter(identity, request, kind=place.kind, dtype=dtype, channel=options["channel"])
-        if not place.is_folder:
-            options["on_error"] = "raise"
-        return self._write(source, place, writer, self._engine(options, weights=weights), options)
-
-    def write_units(
-        self,
-        source: str | PathLike[str],
-        output: str | PathLike[str] | None,
-        *,
-        kmeans: Clusters | None = None,
-        layer: Layer | None = None,
-        deduplicate: bool = False,
-        format: UnitFormat | None = None,  # noqa: A002 - the name that the command line has too
-        **options: Unpack[BulkOptions],
-    ) -> Summary:
-        """Write the units of a recording, a folder, a manifest or standard input, as lines or arrays.
-
-        A run that was interrupted is resumed when it is started again, unless it writes to standard output.
-
-        Args:
-            source: as in `embed`.
-            output: a file of lines (.txt or .jsonl) or a folder of arrays, see `sonant.extraction.units`; None writes
-                lines to standard output.
-            kmeans, layer, deduplicate: as in `units`.
-            format: "text", "jsonl" or "npy"; None: by the ending of `output`.
-            **options: see `BulkOptions`.
-        """
-        options = completed(options, BULK)
-        place = UNITS.place(output, format, source)
-        wanted = unit_request(self.model, self.name, kmeans, layer, **of_request(options))
-        weights = fingerprint(self.model)
-        settings = {
-            "model": self.name,
-            "weights": weights,
-            **wanted.settings(),
-            "channel": None if options["channel"] == "mix" else options["channel"],
-            "precision": options["precision"] or self.precision,
-        }
-        writer = unit_writer(
-            place.kind,
-            wanted.request,
-            wanted.label,
-            settings=settings,
-            without_repetitions=deduplicate,
-            frame_rate=self.frame_rate,
-        )
-        engine = self._engine(options, coded=wanted.coded, weights=weights)
-        return self._write(source, place, writer, engine, options)
-
-    def _write(
-        self,
-        source: str | PathLike[str],
-        place: Destination[Any],
-        writer: Writer,
-        engine: Engine,
-        options: BulkOptions,
-    ) -> Summary:
-        """Run the bulk job that writes the answers of an engine."""
-        stdin = options["stdin"] or sys.stdin.buffer
-        return run_job(
-            engine,
-            of_channel(gather(source, stdin=stdin, leave_out=place.path), options["channel"]),
-            place,
-            writer,
-            source=origin(source),
-            on_error=options["on_error"],
-            show_progress=options["progress"],
-            on_start=options["on_start"],
-            on_failure=options["on_failure"],
-        )
-
-    def request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> Request:
-        """Return the request that arguments of `encode` make; `how` takes those that are fields of the request."""
-        if task is not None:
-            known = presets(self.model.config)
-            if task not in known:
-                raise UnknownName("task preset", task, known)
-            layer = known[task].layer if layer is None else layer
-            pool = known[task].pool if pool is None else pool
-        layers, stacked = resolve_layers("last" if layer is None else layer, self.num_layers)
-        return Request(layers=layers, stacked=stacked, pool=pool, **how)

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from types import MappingProxyType
+from typing import Any
 
 from torch import nn
 
-from sonant.api.options import ComputingOptions
+from sonant.api.options import ComputingOptions, Layers
 from sonant.checkpoints import Head, save_pretrained
 from sonant.checkpoints.language_adapter import LanguageAdapter, exchange_layers
 from sonant.checkpoints.languages import Languages, refuse_language
+from sonant.errors import UnknownName
 from sonant.extraction.engine import Engine
 from sonant.extraction.heads import Heads
+from sonant.extraction.pooling import Pool
+from sonant.extraction.request import Request, resolve_layers
 from sonant.extraction.units import Coding
 from sonant.inference import OptimizedCopies, Precision
 from sonant.models import Backbone
 from sonant.models.abilities import Ability
 from sonant.models.devices import Device, usable_devices
+from sonant.models.families import Task, presets
 from sonant.models.identity import fingerprint
 
 
@@ -137,6 +142,17 @@ class LoadedModel:
         transformers and `sonant.load` read it.
         """
         save_pretrained(self.model, folder, heads=self._heads.current(), languages=self._languages)
+
+    def request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> Request:
+        """Return the request that arguments of `encode` make; `how` takes those that are fields of the request."""
+        if task is not None:
+            known = presets(self.model.config)
+            if task not in known:
+                raise UnknownName("task preset", task, known)
+            layer = known[task].layer if layer is None else layer
+            pool = known[task].pool if pool is None else pool
+        layers, stacked = resolve_layers("last" if layer is None else layer, self.num_layers)
+        return Request(layers=layers, stacked=stacked, pool=pool, **how)
 
     def optimized(
         self,

@@ -25,13 +25,11 @@ class UnitRequest(NamedTuple):
     coded: bool
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings that determine the units, besides the model."""
-        request, centers = self.request, self.label.centroids if isinstance(self.label, KMeans) else None
+        """Return what determines the units, besides the model and its windows."""
+        centers = self.label.centroids if isinstance(self.label, KMeans) else None
         return {
             "units": "codes" if centers is None else f"clusters of sha256:{_digest(centers)}",
-            "layer": None if centers is None else request.layers[0],
-            "window_seconds": request.window_seconds,
-            "overlap_seconds": request.overlap if request.window_seconds else None,
+            "layer": None if centers is None else self.request.layers[0],
         }
 
 

@@ -1,13 +1,7 @@
 """`sonant diarize`: recordings to the turns of speakers."""
 
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from sonant.decoding.results import SpeakerTurn
-    from sonant.extraction.inputs import Entry
+from typing import Literal
 
 
 def diarize(
@@ -25,14 +19,18 @@ def diarize(
     device: list[str] | None = None,
     precision: Literal["float32", "bfloat16", "float16", "int8"] | None = None,
     on_error: Literal["skip", "raise"] = "skip",
+    json: bool = False,
 ) -> int:
     """Find out who speaks when.
 
     A model that was fine-tuned for it (wavlm-base-plus-sd) finds two speakers, even where they talk at once. The
     vectors of any other model are clustered: then say how many speakers there are. The source is a recording, a folder
-    (searched through), a manifest (.jsonl, .csv ...), or - for standard input. What could not be used is told, and
+    (searched through), a manifest (.jsonl, .csv ...), or - for standard input. What could not be used is named, and
     listed in errors.jsonl, in the folder or beside the file. Where each speaker has a channel, --channel all -n 1 keeps
     them apart.
+
+    An interrupted run that writes a file or a folder is resumed when it is started again, and a finished folder is
+    brought up to date.
 
     Args:
         source (FILE|FOLDER|MANIFEST|-): what to look through.
@@ -50,6 +48,7 @@ def diarize(
         device: cpu, cuda, cuda:0,cuda:1 ... Without it: a GPU if there is one.
         precision: of the arithmetic. Without it: that of the weights, float32.
         on_error: skip a recording that cannot be used and go on (the exit code is then 1), or raise.
+        json: print the summary as JSON; needs an output.
 
     Examples:
         sonant diarize meeting.wav -n 4
@@ -57,43 +56,22 @@ def diarize(
         sonant diarize calls -m microsoft/wavlm-base-plus-sv -n 2 -f json -o turns.jsonl
     """
     from sonant.api import load
-    from sonant.cli.answers import answering
-    from sonant.decoding.speaker_turns import rttm
+    from sonant.cli.jobs import check_output, run_job
     from sonant.extraction.destination import TURNS
 
-    place = TURNS.place(output, format, source)
-    with answering(source, place, ending=place.kind, channel=channel) as answers:
-        turns = load(model, device=device, precision=precision).diarize(
-            answers.recordings,
-            num_speakers=num_speakers,
-            threshold=threshold,
-            channel=channel,
-            batch_seconds=batch_seconds,
-            window_seconds=window_seconds or None,
-            overlap_seconds=overlap_seconds,
-            on_error=on_error,
-            progress=None,
-            on_failure=answers.complain,
-        )
-        assert isinstance(turns, list)
-        if place.kind == "json":
-            return answers.give(turns, _as_json)
-        names = _rttm_names([entry.name for entry in answers.entries])
-        return answers.give(turns, lambda entry, found: rttm(found, names[entry.name], channel=entry.channel or 0))
-
-
-def _rttm_names(names: Sequence[str]) -> dict[str, str]:
-    """Return the names of recordings in RTTM: without ending and blanks, unless two would have the same name."""
-    from sonant.errors import one_line
-    from sonant.extraction.names import without_ending
-
-    plain = {name: "_".join(without_ending(name).split()) for name in names}
-    times = Counter(plain.values())
-    return {name: short if times[short] == 1 else one_line(name).replace(" ", "\\x20") for name, short in plain.items()}
-
-
-def _as_json(entry: "Entry", turns: list["SpeakerTurn"]) -> str:
-    import json
-    from dataclasses import asdict
-
-    return json.dumps({**entry.facts, "turns": [asdict(turn) for turn in turns]}, ensure_ascii=False) + "\n"
+    path = check_output(TURNS, output, format, source, json=json)
+    return run_job(
+        load(model, device=device, precision=precision).write_turns,
+        TURNS.what,
+        source,
+        path,
+        json=json,
+        num_speakers=num_speakers,
+        threshold=threshold,
+        format=format,
+        channel=channel,
+        batch_seconds=batch_seconds,
+        window_seconds=window_seconds or None,
+        overlap_seconds=overlap_seconds,
+        on_error=on_error,
+    )

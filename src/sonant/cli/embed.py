@@ -1,12 +1,7 @@
 """`sonant embed`: recordings to files of vectors."""
 
-import sys
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from sonant.extraction.summary import Estimate, Summary
+from typing import Literal
 
 
 def embed(
@@ -67,13 +62,16 @@ def embed(
         sonant embed corpus/manifest.jsonl -o speakers --task speaker --format parquet
     """
     from sonant.api import load
+    from sonant.cli.jobs import check_output, run_job
     from sonant.extraction.destination import VECTORS
 
-    VECTORS.place(output, format, source)  # refused before the model is loaded
-    encoder = load(model, device=device, language=language, precision=precision)
-    summary = encoder.embed(
+    path = check_output(VECTORS, output, format, source)
+    return run_job(
+        load(model, device=device, language=language, precision=precision).embed,
+        VECTORS.what,
         source,
-        output,
+        path,
+        json=json,
         layer=layer,
         pool=pool,
         task=task,
@@ -85,78 +83,4 @@ def embed(
         window_seconds=window_seconds or None,
         overlap_seconds=overlap_seconds,
         on_error=on_error,
-        on_start=_announce,
     )
-    if json:
-        _print_json(summary)
-    else:
-        _print(summary)
-    return 1 if summary.failed else 0
-
-
-def _announce(estimate: "Estimate") -> None:
-    """Print an estimate of the run on stderr."""
-    kept = f", {estimate.kept} done before" if estimate.kept else ""
-    changed = f", {estimate.changed} changed since" if estimate.changed else ""
-    gone = f", {estimate.gone} gone since" if estimate.gone else ""
-    unreadable = f", {estimate.unreadable} cannot be read" if estimate.unreadable else ""
-    print(
-        f"{_recordings(estimate.recordings)}, {_time(estimate.seconds)} of audio, about {_size(estimate.num_bytes)} of "
-        f"vectors{kept}{changed}{gone}{unreadable}",
-        file=sys.stderr,
-    )
-
-
-def _print(summary: "Summary") -> None:
-    speed = f" ({summary.seconds / summary.wall_seconds:.0f} x real time)" if summary.computed else ""
-    kept = f", {summary.kept} kept from before" if summary.kept else ""
-    changed = f", {summary.changed} had changed" if summary.changed else ""
-    gone = f", {summary.gone} gone and dropped" if summary.gone else ""
-    print(
-        f"{_recordings(summary.computed)} encoded, {_time(summary.seconds)} of audio in {_time(summary.wall_seconds)}"
-        f"{speed}{kept}{changed}{gone}"
-    )
-    print(f"{summary.output}  {_size(summary.num_bytes)}")
-    if summary.errors is not None:
-        print(f"{summary.failed} could not be used: {summary.errors}", file=sys.stderr)
-        _print_failures(summary.errors)
-
-
-def _print_failures(errors: Path, *, most: int = 3) -> None:
-    """Print why the first of the recordings listed in a file could not be used."""
-    from json import loads
-
-    from sonant.extraction.names import complaint
-
-    with errors.open(encoding="utf-8") as lines:
-        for line in islice(lines, most):
-            failure = loads(line)
-            print("  " + complaint(failure["path"], failure["message"]), file=sys.stderr)
-        if next(lines, None):
-            print("  ...", file=sys.stderr)
-
-
-def _print_json(summary: "Summary") -> None:
-    import json
-    from dataclasses import asdict
-
-    print(json.dumps(asdict(summary), default=str))
-
-
-def _recordings(number: int) -> str:
-    return "1 recording" if number == 1 else f"{number} recordings"
-
-
-def _time(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.2f} h"
-
-
-def _size(num_bytes: int) -> str:
-    size, unit = float(num_bytes), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if size < 1000 or unit == "TB":
-            break
-        size /= 1000
-    return f"{size:.3g} {unit}" if size < 100 else f"{size:.0f} {unit}"

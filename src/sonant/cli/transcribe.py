@@ -1,13 +1,7 @@
 """`sonant transcribe`: recordings to text."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from sonant.decoding.results import Transcript
-    from sonant.extraction.inputs import Entry
-
-TextFormat = Literal["text", "json", "srt", "vtt"]
+from typing import Literal
 
 
 def transcribe(
@@ -15,7 +9,7 @@ def transcribe(
     *,
     model: str,
     output: Path | None = None,
-    format: TextFormat | None = None,  # noqa: A002 - the option's name
+    format: Literal["text", "json", "srt", "vtt"] | None = None,  # noqa: A002 - the option's name
     channel: int | Literal["mix", "all"] | None = None,
     language: str | None = None,
     batch_seconds: float | None = None,
@@ -24,13 +18,17 @@ def transcribe(
     device: list[str] | None = None,
     precision: Literal["float32", "bfloat16", "float16", "int8"] | None = None,
     on_error: Literal["skip", "raise"] = "skip",
+    json: bool = False,
 ) -> int:
     """Write down what is said, with a model that was fine-tuned for it.
 
     The source is a recording, a folder (searched through), a manifest (.jsonl, .csv ...), or - for standard input.
     Of several recordings, text lines begin with the name and a tab (with --channel, the channel and another); json is a
     line for each, with words and times.
-    What could not be used is told, and listed in errors.jsonl, in the folder or beside the file.
+    What could not be used is named, and listed in errors.jsonl, in the folder or beside the file.
+
+    An interrupted run that writes a file or a folder is resumed when it is started again, and a finished folder is
+    brought up to date.
 
     Args:
         source (FILE|FOLDER|MANIFEST|-): what to transcribe.
@@ -47,6 +45,7 @@ def transcribe(
         device: cpu, cuda, cuda:0,cuda:1 ... Without it: a GPU if there is one.
         precision: of the arithmetic. Without it: that of the weights, float32.
         on_error: skip a recording that cannot be used and go on (the exit code is then 1), or raise.
+        json: print the summary as JSON; needs an output.
 
     Examples:
         sonant transcribe talk.flac -m facebook/wav2vec2-base-960h
@@ -55,43 +54,20 @@ def transcribe(
         sonant transcribe corpus/manifest.jsonl -m facebook/wav2vec2-base-960h -f json -o transcripts.jsonl
     """
     from sonant.api import load
-    from sonant.cli.answers import answering
+    from sonant.cli.jobs import check_output, run_job
     from sonant.extraction.destination import TRANSCRIPTS
 
-    place = TRANSCRIPTS.place(output, format, source)
-    kind = place.kind
-    ending = "txt" if kind == "text" else kind
-    with answering(source, place, ending=ending, joinable=kind in ("text", "json"), channel=channel) as answers:
-        transcripts = load(model, device=device, language=language, precision=precision).transcribe(
-            answers.recordings,
-            channel=channel,
-            batch_seconds=batch_seconds,
-            window_seconds=window_seconds or None,
-            overlap_seconds=overlap_seconds,
-            on_error=on_error,
-            progress=None,
-            on_failure=answers.complain,
-        )
-        assert isinstance(transcripts, list)
-        named = (len(answers.entries) > 1 or channel == "all") and not place.is_folder
-        return answers.give(transcripts, lambda entry, transcript: _text(entry, transcript, kind, named=named))
-
-
-def _text(entry: "Entry", transcript: "Transcript", kind: TextFormat, *, named: bool) -> str:
-    import json
-    from dataclasses import asdict
-
-    from sonant.decoding.subtitles import segments, srt, vtt
-    from sonant.errors import one_line
-
-    match kind:
-        case "json":
-            return json.dumps({**entry.facts, **asdict(transcript)}, ensure_ascii=False) + "\n"
-        case "srt":
-            return srt(segments(transcript.words))
-        case "vtt":
-            return vtt(segments(transcript.words))
-    if not named:
-        return f"{transcript.text}\n"
-    of_channel = "" if entry.channel is None else f"\t{entry.channel}"
-    return f"{one_line(entry.name)}{of_channel}\t{transcript.text}\n"
+    path = check_output(TRANSCRIPTS, output, format, source, json=json)
+    return run_job(
+        load(model, device=device, language=language, precision=precision).write_transcripts,
+        TRANSCRIPTS.what,
+        source,
+        path,
+        json=json,
+        format=format,
+        channel=channel,
+        batch_seconds=batch_seconds,
+        window_seconds=window_seconds or None,
+        overlap_seconds=overlap_seconds,
+        on_error=on_error,
+    )

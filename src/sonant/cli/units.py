@@ -1,6 +1,5 @@
 """`sonant units`: recordings to discrete units."""
 
-import sys
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +32,9 @@ def units(
     Without an output, lines go to standard output: the name of a recording, a tab, its units. What could not be used
     is listed in errors.jsonl, in the folder or beside the file.
 
+    An interrupted run that writes a file or a folder is resumed when it is started again, and a finished folder is
+    brought up to date.
+
     Args:
         source (FILE|FOLDER|MANIFEST|-): what to turn into units.
         output (-o OUT): a file of lines (.txt or .jsonl), or a folder of arrays. Without it, or for -: standard output.
@@ -57,20 +59,17 @@ def units(
         sonant units corpus/manifest.jsonl -m vq-wav2vec.pt -o units.jsonl --deduplicate
         sonant units talks -m sonant/wavlm-tiny --kmeans kmeans.safetensors --layer 5 -o units
     """
-    import json as json_module
-    from dataclasses import asdict
-
     from sonant.api import load
-    from sonant.errors import ConfigurationError
+    from sonant.cli.jobs import check_output, run_job
     from sonant.extraction.destination import UNITS
 
-    output = None if str(output) == "-" else output  # standard output
-    if json and output is None:
-        raise ConfigurationError("--json prints a summary where the units would go: name an output with -o.")
-    UNITS.place(output, format, source)  # refused before the model is loaded
-    summary = load(model, device=device, language=language, precision=precision).write_units(
+    path = check_output(UNITS, output, format, source, json=json)
+    return run_job(
+        load(model, device=device, language=language, precision=precision).write_units,
+        UNITS.what,
         source,
-        output,
+        path,
+        json=json,
         kmeans=kmeans,
         layer=layer,
         deduplicate=deduplicate,
@@ -80,17 +79,4 @@ def units(
         window_seconds=window_seconds or None,
         overlap_seconds=overlap_seconds,
         on_error=on_error,
-        on_failure=_complain,
     )
-    if json:
-        print(json_module.dumps(asdict(summary), default=str))
-    elif output is not None:
-        noun = "recording" if summary.computed == 1 else "recordings"
-        print(f"{summary.computed} {noun} turned into units, {summary.seconds:.1f} s of audio: {summary.output}")
-    return 1 if summary.failed else 0
-
-
-def _complain(name: str, error: Exception) -> None:
-    from sonant.extraction.names import complaint
-
-    print(complaint(name, error), file=sys.stderr)

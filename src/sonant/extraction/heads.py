@@ -25,6 +25,7 @@ from sonant.models import Backbone
 from sonant.models.abilities import ABILITIES, HEADS_FOR, Ability
 from sonant.models.catalog import CATALOG
 from sonant.models.families import presets
+from sonant.models.identity import digest_of
 from sonant.tasks import (
     CTCHead,
     FrameClassificationHead,
@@ -116,6 +117,14 @@ class Heads:
             else head
             for kind, head in self.stored.items()
         }
+
+    def fingerprint(self) -> str:
+        """Return a short hash of the heads that can be run, as they are now: equal ones give equal answers."""
+        heads = {kind: head for kind, head in self.current().items() if kind in KINDS}
+        facts = [f"{kind} {sorted(head.metadata.items())!r}" for kind, head in sorted(heads.items())]
+        return digest_of(
+            facts, {f"{kind}.{name}": tensor for kind, head in heads.items() for name, tensor in head.tensors.items()}
+        )
 
     def placing(self, kind: str, _type: type[Module]) -> Callable[[torch.device], Module]:
         """Return `on` for a kind of known type; it raises ConfigurationError once the head has been replaced."""

@@ -1,10 +1,12 @@
 """A fingerprint that tells one model from another."""
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from sonant.models import Backbone
 from sonant.renamed_settings import earliest_name
@@ -16,12 +18,18 @@ def fingerprint(model: Backbone) -> str:
     Settings that have their default are left out, so that one which a later version adds changes no hash; those that
     were renamed count under their first names.
     """
+    config = model.config
+    settings = [(each.name, getattr(config, each.name), each.default) for each in fields(config)]
+    changed = (_text(type(config), name, value) for name, value, usual in settings if value != usual)
+    return digest_of(changed, model.state_dict())
+
+
+def digest_of(facts: Iterable[str], tensors: Mapping[str, Tensor]) -> str:
+    """Return a short hash of facts and of tensors by name."""
     digest = hashlib.sha256()
-    for setting in fields(model.config):
-        value = getattr(model.config, setting.name)
-        if value != setting.default:
-            digest.update(_text(type(model.config), setting.name, value).encode())
-    for name, tensor in sorted(model.state_dict().items()):
+    for fact in facts:
+        digest.update(fact.encode())
+    for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return f"sha256:{digest.hexdigest()[:16]}"

@@ -1,0 +1,288 @@
+"""The bulk jobs of a model: results of many recordings, written to files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import Any, Unpack
+
+from sonant.api.options import BULK, BulkOptions, Clusters, Layers, completed, of_request
+from sonant.api.recognition import Recognition
+from sonant.api.unit_request import unit_request
+from sonant.extraction.bulk import run_job
+from sonant.extraction.channels import of_channel
+from sonant.extraction.destination import (
+    LABELS,
+    TRANSCRIPTS,
+    TURNS,
+    UNITS,
+    VECTORS,
+    Destination,
+    LabelFormat,
+    TranscriptFormat,
+    TurnFormat,
+    UnitFormat,
+)
+from sonant.extraction.formats import Format
+from sonant.extraction.heads import HeadTask
+from sonant.extraction.inputs import Entry, gather, origin
+from sonant.extraction.pooling import Pool
+from sonant.extraction.request import Layer, Request
+from sonant.extraction.summary import Summary
+from sonant.extraction.texts import (
+    BYTES_A_SECOND,
+    Render,
+    labels_as_json,
+    transcript_text,
+    turns_as_json,
+    turns_as_rttm,
+)
+from sonant.extraction.units import unit_writer
+from sonant.extraction.vectors import Identity, StoredType, VectorWriter
+from sonant.extraction.writers import ResultWriter, Writer
+from sonant.models.families import Task
+from sonant.models.identity import fingerprint
+
+Source = str | PathLike[str]
+Output = str | PathLike[str] | None
+
+
+class BulkWriting(Recognition):
+    """A loaded model and the jobs that write what it makes of many recordings.
+
+    A job that was interrupted is resumed when it is started again with the same arguments, unless it writes to standard
+    output. A finished folder is brought up to date: recordings that changed are computed anew, new ones added, and
+    those that are gone dropped.
+
+    The source of each is a recording, a folder (searched through), a manifest, or "-" for bytes on standard input.
+    """
+
+    def embed(
+        self,
+        source: Source,
+        output: str | PathLike[str],
+        *,
+        layer: Layers | None = None,
+        pool: Pool | None = None,
+        task: Task | None = None,
+        normalize: bool = False,
+        format: Format | None = None,  # noqa: A002 - the name that the command line has too
+        dtype: StoredType = "float32",
+        **options: Unpack[BulkOptions],
+    ) -> Summary:
+        """Write the vectors of recordings.
+
+        Args:
+            source: see `BulkWriting`.
+            output: a folder (see `sonant.extraction.bulk`); or, for one recording, a file whose ending
+                names a format.
+            layer, pool, task, normalize: as in `encode`.
+            format: "npy", "npz", "safetensors", "parquet" or "jsonl"; None: by the ending of `output`, else npy.
+            dtype: of the numbers on disk.
+            **options: see `BulkOptions`.
+
+        Raises:
+            AudioError: nothing to encode; or, with on_error="raise" or a single file, a recording that cannot be used.
+            ConfigurationError: the output holds the results of other settings, or the disk is too small.
+        """
+        options = completed(options, BULK)
+        place = VECTORS.place(output, format, source)
+        request = self.request(layer, pool, task, normalize=normalize, **of_request(options))
+        weights = fingerprint(self.model)
+        identity = Identity(
+            model=self.name,
+            revision=self._revision or weights,
+            weights=weights,
+            dim=self.dim,
+            frame_rate=self.frame_rate,
+            precision=options["precision"] or self.precision,
+        )
+        writer = VectorWriter(identity, request, kind=place.kind, dtype=dtype, channel=options["channel"])
+        if not place.is_folder:
+            options["on_error"] = "raise"
+        return self._write(source, place, lambda _: writer, options, weights)
+
+    def write_units(
+        self,
+        source: Source,
+        output: Output,
+        *,
+        kmeans: Clusters | None = None,
+        layer: Layer | None = None,
+        deduplicate: bool = False,
+        format: UnitFormat | None = None,  # noqa: A002 - the name that the command line has too
+        **options: Unpack[BulkOptions],
+    ) -> Summary:
+        """Write the units of recordings, as lines or arrays.
+
+        Args:
+            source: see `BulkWriting`.
+            output: a file of lines (.txt or .jsonl) or a folder of arrays, see `sonant.extraction.units`; None writes
+                lines to standard output.
+            kmeans, layer, deduplicate: as in `units`.
+            format: "text", "jsonl" or "npy"; None: by the ending of `output`.
+            **options: see `BulkOptions`.
+        """
+        options = completed(options, BULK)
+        place = UNITS.place(output, format, source)
+        wanted = unit_request(self.model, self.name, kmeans, layer, **of_request(options))
+        weights = fingerprint(self.model)
+        writer = unit_writer(
+            place.kind,
+            wanted.request,
+            wanted.label,
+            settings={**self._settings(options, wanted.request, weights), **wanted.settings()},
+            without_repetitions=deduplicate,
+            frame_rate=self.frame_rate,
+        )
+        return self._write(source, place, lambda _: writer, options, weights, coded=wanted.coded)
+
+    def write_transcripts(
+        self,
+        source: Source,
+        output: Output,
+        *,
+        format: TranscriptFormat | None = None,  # noqa: A002 - the name that the command line has too
+        **options: Unpack[BulkOptions],
+    ) -> Summary:
+        """Write the transcripts of recordings, as `transcribe` makes them.
+
+        Args:
+            source: see `BulkWriting`.
+            output: one file (.txt, .tsv, .json, .jsonl; of one recording also .srt or .vtt) or a folder with a file for
+                each recording; None writes to standard output.
+            format: "text", "json" (a line for each recording, with words and times), or the subtitles "srt" and "vtt";
+                None: by the ending of `output`, else text.
+            **options: see `BulkOptions`.
+
+        Raises:
+            ConfigurationError: the model has no CTC head; see `abilities`.
+        """
+        place = TRANSCRIPTS.place(output, format, source)
+        by_channel = options.get("channel") == "all"
+
+        def render(entries: Sequence[Entry]) -> Render:
+            named = (len(entries) > 1 or by_channel) and not place.is_folder
+            return transcript_text(place.kind, named=named)
+
+        return self._write_answers(source, place, "transcripts", self.head_task("transcription"), render, options)
+
+    def write_turns(
+        self,
+        source: Source,
+        output: Output,
+        *,
+        num_speakers: int | None = None,
+        threshold: float | None = None,
+        format: TurnFormat | None = None,  # noqa: A002 - the name that the command line has too
+        **options: Unpack[BulkOptions],
+    ) -> Summary:
+        """Write who speaks when in recordings, as `diarize` finds it.
+
+        Args:
+            source: see `BulkWriting`.
+            output: one file (.rttm, .json, .jsonl) or a folder with a file for each recording; None writes to standard
+                output.
+            num_speakers, threshold: as in `diarize`.
+            format: "rttm" or "json", a line for each recording; None: by the ending of `output`, else rttm.
+            **options: see `BulkOptions`.
+        """
+        place = TURNS.place(output, format, source)
+        task = self.head_task("diarization", num_speakers=num_speakers, threshold=threshold)
+
+        def render(entries: Sequence[Entry]) -> Render:
+            return turns_as_json if place.kind == "json" else turns_as_rttm(entries)
+
+        return self._write_answers(
+            source, place, "turns", task, render, options, num_speakers=num_speakers, threshold=threshold
+        )
+
+    def write_labels(
+        self,
+        source: Source,
+        output: Output,
+        *,
+        format: LabelFormat | None = None,  # noqa: A002 - as in the other jobs
+        **options: Unpack[BulkOptions],
+    ) -> Summary:
+        """Write the labels of recordings with their numbers, as `classify` finds them: JSON, a line for each recording.
+
+        Args:
+            source: see `BulkWriting`.
+            output: one file (.json, .jsonl) or a folder with a file for each recording; None writes to standard output.
+            format: "json".
+            **options: see `BulkOptions`.
+
+        Raises:
+            ConfigurationError: the model has no head for whole recordings; see `abilities`.
+        """
+        place = LABELS.place(output, format, source)
+        task = self.head_task("classification")
+        return self._write_answers(source, place, "labels", task, lambda _: labels_as_json, options)
+
+    def _write_answers(
+        self,
+        source: Source,
+        place: Destination[Any],
+        what: str,
+        task: HeadTask,
+        render: Callable[[Sequence[Entry]], Render],
+        options: BulkOptions,
+        **settings: Any,
+    ) -> Summary:
+        """Write what a head says of recordings."""
+        options = completed(options, BULK)
+        request = Request(layers=task.layers, **of_request(options))
+        weights = fingerprint(self.model)
+        settings |= self._settings(options, request, weights) | {"results": what, "heads": self._heads.fingerprint()}
+
+        def writer(entries: Sequence[Entry]) -> Writer:
+            return ResultWriter(
+                what=what,
+                format=place.kind,
+                request=request,
+                make_sink=task.make_sink,
+                render=render(entries),
+                settings={**settings, "format": place.kind, "several": not place.is_folder and len(entries) > 1},
+                bytes_a_second=BYTES_A_SECOND[place.kind],
+                min_samples=task.min_samples,
+            )
+
+        return self._write(source, place, writer, options, weights)
+
+    def _settings(self, options: BulkOptions, request: Request, weights: str) -> dict[str, Any]:
+        """Return what determines the results of any kind."""
+        return {
+            "model": self.name,
+            "weights": weights,
+            "window_seconds": request.window_seconds,
+            "overlap_seconds": request.overlap if request.window_seconds else None,
+            "channel": None if options["channel"] == "mix" else options["channel"],
+            "precision": options["precision"] or self.precision,
+        }
+
+    def _write(
+        self,
+        source: Source,
+        place: Destination[Any],
+        make_writer: Callable[[Sequence[Entry]], Writer],
+        options: BulkOptions,
+        weights: str,
+        *,
+        coded: bool = False,
+    ) -> Summary:
+        """Run a job; `weights` is the fingerprint of the model, `coded` asks for its codes alone."""
+        stdin = options["stdin"] or sys.stdin.buffer
+        entries = of_channel(gather(source, stdin=stdin, leave_out=place.path), options["channel"])
+        return run_job(
+            self._engine(options, coded=coded, weights=weights),
+            entries,
+            place,
+            make_writer(entries),
+            source=origin(source),
+            on_error=options["on_error"],
+            show_progress=options["progress"],
+            on_start=options["on_start"],
+            on_failure=options["on_failure"],
+        )

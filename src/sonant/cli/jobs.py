@@ -1,0 +1,121 @@
+"""The output of commands that write results of many recordings: an estimate, a summary, and what could not be used."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sonant.extraction.destination import Formats
+    from sonant.extraction.summary import Estimate, Summary
+
+
+def check_output(
+    formats: "Formats[Any]", output: Path | None, kind: Any, source: str, *, json: bool = False
+) -> Path | None:
+    """Return an output, None for standard output; refuse one that fits no format before the model is loaded."""
+    from sonant.errors import ConfigurationError
+
+    path = formats.place(output, kind, source).path
+    if json and path is None:
+        raise ConfigurationError(f"--json prints a summary where the {formats.what} would go: name an output with -o.")
+    return path
+
+
+def run_job(
+    write: "Callable[..., Summary]", what: str, source: str, output: Path | None, *, json: bool = False, **how: Any
+) -> int:
+    """Write the results of recordings, print what became of them, and return the exit code.
+
+    Args:
+        write: writes the results, as `SpeechEncoder.embed` does.
+        what: the name of the results.
+        source, output: of the job; where the output is None, results are printed, and nothing else.
+        json: whether to print the summary as JSON.
+        how: further arguments of `write`.
+    """
+    if output is None:
+        progress = False if sys.stdout.isatty() else None  # a bar would come between the results
+        return 1 if write(source, None, on_failure=_complain, progress=progress, **how).failed else 0
+    summary = write(source, output, on_start=partial(_announce, what), **how)
+    if json:
+        _print_json(summary)
+    else:
+        _print(summary, what)
+    return 1 if summary.failed else 0
+
+
+def _complain(name: str, error: Exception) -> None:
+    from sonant.extraction.names import complaint
+
+    print(complaint(name, error), file=sys.stderr)
+
+
+def _announce(what: str, estimate: "Estimate") -> None:
+    """Print an estimate of the run on stderr."""
+    kept = f", {estimate.kept} done before" if estimate.kept else ""
+    changed = f", {estimate.changed} changed since" if estimate.changed else ""
+    gone = f", {estimate.gone} gone since" if estimate.gone else ""
+    unreadable = f", {estimate.unreadable} cannot be read" if estimate.unreadable else ""
+    print(
+        f"{_recordings(estimate.recordings)}, {_time(estimate.seconds)} of audio, about {_size(estimate.num_bytes)} of "
+        f"{what}{kept}{changed}{gone}{unreadable}",
+        file=sys.stderr,
+    )
+
+
+def _print(summary: "Summary", what: str) -> None:
+    speed = f" ({summary.seconds / summary.wall_seconds:.0f} x real time)" if summary.computed else ""
+    kept = f", {summary.kept} kept from before" if summary.kept else ""
+    changed = f", {summary.changed} had changed" if summary.changed else ""
+    gone = f", {summary.gone} gone and dropped" if summary.gone else ""
+    print(
+        f"{_recordings(summary.computed)} turned into {what}, {_time(summary.seconds)} of audio in "
+        f"{_time(summary.wall_seconds)}{speed}{kept}{changed}{gone}"
+    )
+    print(f"{summary.output}  {_size(summary.num_bytes)}")
+    if summary.errors is not None:
+        print(f"{summary.failed} could not be used: {summary.errors}", file=sys.stderr)
+        _print_failures(summary.errors)
+
+
+def _print_failures(errors: Path, *, most: int = 3) -> None:
+    """Print why the first of the recordings listed in a file could not be used."""
+    from json import loads
+
+    from sonant.extraction.names import complaint
+
+    with errors.open(encoding="utf-8") as lines:
+        for line in islice(lines, most):
+            failure = loads(line)
+            print("  " + complaint(failure["path"], failure["message"]), file=sys.stderr)
+        if next(lines, None):
+            print("  ...", file=sys.stderr)
+
+
+def _print_json(summary: "Summary") -> None:
+    import json
+    from dataclasses import asdict
+
+    print(json.dumps(asdict(summary), default=str))
+
+
+def _recordings(number: int) -> str:
+    return "1 recording" if number == 1 else f"{number} recordings"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.2f} h"
+
+
+def _size(num_bytes: int) -> str:
+    size, unit = float(num_bytes), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:.3g} {unit}" if size < 100 else f"{size:.0f} {unit}"
