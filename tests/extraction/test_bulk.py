@@ -31,9 +31,10 @@ from sonant.extraction.names import readable_name
 from sonant.extraction.request import Request
 from sonant.extraction.sources import AudioSource
 from sonant.extraction.summary import Estimate, Summary
-from sonant.extraction.vectors import Identity, VectorWriter
+from sonant.extraction.vectors import vector_writer
 
 RATE = 16_000
+MODEL = {"model": "m", "revision": "r", "weights": "w"}
 CUTTING = {"batch_seconds": 2.0, "window_seconds": 3.0, "overlap_seconds": 1.0}
 REQUESTS = {
     "frames": Request(**CUTTING),
@@ -55,18 +56,14 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def identity(model) -> Identity:
-    return Identity(model="m", revision="r", weights="w", dim=model.dim, frame_rate=50.0)
-
-
 def run(model, corpus: Path, output: Path, request: Request, kind: str = "npy", **how) -> Summary:
-    writer = VectorWriter(identity(model), request, kind=kind, dtype=how.pop("dtype", "float32"))
+    writer = vector_writer(request, kind, how.pop("dtype", "float32"), settings=MODEL, dim=model.dim, frame_rate=50.0)
     place = VECTORS.place(output, kind, "talks")
     return run_job(Engine([model]), gather(corpus), place, writer, source=origin(corpus), show_progress=False, **how)
 
 
 def run_to_file(model, corpus: Path, output: Path, request: Request) -> Summary:
-    writer = VectorWriter(identity(model), request, kind="npy", dtype="float32")
+    writer = vector_writer(request, "npy", "float32", settings=MODEL, dim=model.dim, frame_rate=50.0)
     place = VECTORS.place(output, "npy", "talks")
     return run_job(Engine([model]), gather(corpus), place, writer, on_error="raise", show_progress=False)
 
@@ -414,7 +411,7 @@ torch.manual_seed(0); torch.set_num_threads(1)
 from sonant.models import WavLMConfig, build
 from sonant.extraction.bulk import run_job
 from sonant.extraction.destination import VECTORS
-from sonant.extraction.vectors import Identity, VectorWriter
+from sonant.extraction.vectors import vector_writer
 from sonant.extraction.engine import Engine
 from sonant.extraction.inputs import gather
 from sonant.extraction.request import Request
@@ -423,8 +420,7 @@ model = build(WavLMConfig(conv_channels=(16,) * 7, dim=32, num_layers=3, num_hea
 model.register_forward_pre_hook(lambda *_: time.sleep(float(sys.argv[4])))
 request = Request(layers=(1, "last"), stacked=True, pool=None if sys.argv[5] == "frames" else "mean",
                   batch_seconds=1.0, window_seconds=3.0, overlap_seconds=1.0)
-writer = VectorWriter(Identity(model="m", revision="r", weights="w", dim=32, frame_rate=50.0), request, kind="npy",
-                dtype="float32")
+writer = vector_writer(request, "npy", "float32", settings={"model": "m", "revision": "r"}, dim=32, frame_rate=50.0)
 place = VECTORS.place(sys.argv[3], "npy", sys.argv[2])
 run_job(Engine([model]), gather(sys.argv[2]), place, writer, show_progress=False)
 """
@@ -461,7 +457,7 @@ torch.manual_seed(0); torch.set_num_threads(1)
 from sonant.models import WavLMConfig, build
 from sonant.extraction.bulk import run_job
 from sonant.extraction.destination import VECTORS
-from sonant.extraction.vectors import Identity, VectorWriter
+from sonant.extraction.vectors import vector_writer
 from sonant.extraction.engine import Engine
 from sonant.extraction.inputs import gather
 from sonant.extraction.request import Request
@@ -469,8 +465,8 @@ model = build(WavLMConfig(conv_channels=(16,) * 7, dim=32, num_layers=3, num_hea
                           position_kernel=16, position_groups=4, normalize=True)).eval()
 request = Request(layers=(0, 1, 2, 3), stacked=True, pool=None if sys.argv[3] == "frames" else "mean+std",
                   batch_seconds=10.0, window_seconds=10.0)
-writer = VectorWriter(Identity(model="m", revision="r", weights="w", dim=32, frame_rate=50.0), request,
-                kind=sys.argv[4], dtype="float32")
+settings = {"model": "m", "revision": "r"}
+writer = vector_writer(request, sys.argv[4], "float32", settings=settings, dim=32, frame_rate=50.0)
 place = VECTORS.place(sys.argv[2], sys.argv[4], "talks")
 run_job(Engine([model]), gather(sys.argv[1]), place, writer, show_progress=False)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -15,7 +15,7 @@ from sonant.extraction.engine import Engine
 from sonant.extraction.inputs import gather, origin
 from sonant.extraction.request import Request
 from sonant.extraction.summary import Summary
-from sonant.extraction.vectors import Identity, VectorWriter
+from sonant.extraction.vectors import vector_writer
 
 RATE = 16_000
 REQUESTS = {"frames": Request(), "pooled": Request(pool="mean", layers=(1, "last"), stacked=True)}
@@ -27,8 +27,8 @@ def embedded(Averager, tmp_path: Path):
     """Encodes a source into tmp_path / "out", or another folder."""
 
     def embedded(source: Path, what: str, output: str = "out", **how) -> Summary:
-        identity = Identity(model="m", revision="r", weights="w", dim=2, frame_rate=50.0)
-        writer = VectorWriter(identity, REQUESTS[what], kind="npy", dtype="float32")
+        settings = {"model": "m", "revision": "r", "weights": "w"}
+        writer = vector_writer(REQUESTS[what], "npy", "float32", settings=settings, dim=2, frame_rate=50.0)
         return run_job(
             Engine([Averager()]), gather(source), VECTORS.place(tmp_path / output, "npy", source), writer,
             source=origin(source), show_progress=False, **how,

@@ -16,7 +16,7 @@ from sonant.extraction.formats import read
 from sonant.extraction.inputs import Entry, gather, origin
 from sonant.extraction.request import Request
 from sonant.extraction.summary import Summary
-from sonant.extraction.vectors import Identity, VectorWriter
+from sonant.extraction.vectors import vector_writer
 
 RATE = 16_000
 CUTTING = {"batch_seconds": 2.0, "window_seconds": 3.0, "overlap_seconds": 1.0}
@@ -36,8 +36,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(model, corpus: Path, output: Path, request: Request, channel: int | str | None, kind: str = "npy") -> Summary:
-    identity = Identity(model="m", revision="r", weights="w", dim=model.dim, frame_rate=50.0)
-    writer = VectorWriter(identity, request, kind=kind, dtype="float32", channel=channel)
+    settings = {"model": "m", "revision": "r", "channel": None if channel == "mix" else channel}
+    writer = vector_writer(request, kind, "float32", settings=settings, dim=model.dim, frame_rate=50.0)
     entries = of_channel(gather(corpus), channel)
     place = VECTORS.place(output, kind, "talks")
     return run_job(Engine([model]), entries, place, writer, source=origin(corpus), show_progress=False)

@@ -39,7 +39,7 @@ from sonant.extraction.texts import (
     turns_as_rttm,
 )
 from sonant.extraction.units import unit_writer
-from sonant.extraction.vectors import Identity, StoredType, VectorWriter
+from sonant.extraction.vectors import StoredType, vector_writer
 from sonant.extraction.writers import ResultWriter, Writer
 from sonant.models.families import Task
 from sonant.models.identity import fingerprint
@@ -90,15 +90,8 @@ class BulkWriting(Recognition):
         place = VECTORS.place(output, format, source)
         request = self.request(layer, pool, task, normalize=normalize, **of_request(options))
         weights = fingerprint(self.model)
-        identity = Identity(
-            model=self.name,
-            revision=self._revision or weights,
-            weights=weights,
-            dim=self.dim,
-            frame_rate=self.frame_rate,
-            precision=options["precision"] or self.precision,
-        )
-        writer = VectorWriter(identity, request, kind=place.kind, dtype=dtype, channel=options["channel"])
+        settings = self._settings(options, request, weights)
+        writer = vector_writer(request, place.kind, dtype, settings=settings, dim=self.dim, frame_rate=self.frame_rate)
         if not place.is_folder:
             options["on_error"] = "raise"
         return self._write(source, place, lambda _: writer, options, weights)
@@ -255,6 +248,7 @@ class BulkWriting(Recognition):
         """Return what determines the results of any kind."""
         return {
             "model": self.name,
+            "revision": self._revision or weights,
             "weights": weights,
             "window_seconds": request.window_seconds,
             "overlap_seconds": request.overlap if request.window_seconds else None,

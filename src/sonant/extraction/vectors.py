@@ -7,74 +7,38 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sonant.audio import Channel
 from sonant.errors import UnknownName
-from sonant.extraction.formats import FORMATS, Format, Rows, check_format, estimated_bytes, read, write
+from sonant.extraction.formats import Format, Rows, check_format, estimated_bytes, read, write
 from sonant.extraction.request import Request
 from sonant.extraction.sinks import Pooled, Sink, Spooled, in_memory
 from sonant.extraction.sources import Source
 from sonant.extraction.stores import Files, Opened, Result, Store, Table
 from sonant.extraction.unfinished import Unfinished
-from sonant.inference.precision import Precision
+from sonant.extraction.writers import Writer
 
 StoredType = Literal["float32", "float16"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Identity:
-    """The origin of vectors: the model's name, the hub's revision, a hash of weights and settings, the precision."""
+class VectorWriter(Writer):
+    """A writer of vectors; see `sonant.extraction.formats` for the files.
 
-    model: str
-    revision: str
-    weights: str
+    Attributes:
+        dim: the width of a vector.
+        frame_rate: of the model.
+        dtype: of the numbers on disk.
+    """
+
+    format: Format
     dim: int
     frame_rate: float
-    precision: Precision | None = None  # None: that of the weights
+    dtype: np.dtype[Any]
 
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        return {name: self.settings[name] for name in ("dim", "layer", "pool", "model", "revision")}
 
-class VectorWriter:
-    """A writer of vectors; see `sonant.extraction.formats` for the files."""
-
-    what, usual_format, printed_format = "vectors", "npy", None
-    endings: Mapping[str, Format] = {f".{each}": each for each in FORMATS}
-    folder_formats: Sequence[Format] = FORMATS
-    joins, min_samples = False, None
-
-    def __init__(
-        self,
-        identity: Identity,
-        request: Request,
-        *,
-        kind: Format,
-        dtype: StoredType,
-        channel: Channel | None = None,
-    ) -> None:
-        check_format(kind)
-        if dtype not in ("float32", "float16"):
-            raise UnknownName("stored number type", dtype, ["float32", "float16"])
-        self.request, self.format = request, kind
-        self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self.dim, self._frame_rate = request.vector_dim(identity.dim), identity.frame_rate
-        # All that determines the numbers, but not what changes only their rounding (device, batch size).
-        self.settings: Mapping[str, Any] = {
-            "model": identity.model,
-            "revision": identity.revision,
-            "weights": identity.weights,
-            "layer": list(request.layers) if request.stacked else request.layers[0],
-            "pool": request.pool,
-            "normalize": request.normalize,
-            "window_seconds": request.window_seconds,
-            "overlap_seconds": request.overlap if request.window_seconds else None,
-            "channel": None if channel == "mix" else channel,
-            "precision": identity.precision,
-            "format": kind,
-            "dtype": dtype,
-            "dim": self.dim,
-            "frame_rate": identity.frame_rate,
-        }
-        self.facts = {name: self.settings[name] for name in ("dim", "layer", "pool", "model", "revision")}
-
-    def sink(self, _source: Source, unfinished: Unfinished | None) -> Sink:
+    def sink(self, source: Source, unfinished: Unfinished | None) -> Sink:  # noqa: ARG002
         if unfinished is None:
             return in_memory(self.request, stored=self.dtype)
         if self.request.pool is not None:
@@ -82,7 +46,7 @@ class VectorWriter:
         return Spooled(unfinished, self.request, self.dtype)
 
     def estimated_bytes(self, recordings: int, seconds: float) -> int:
-        rows = recordings if self.request.pool is not None else round(seconds * self._frame_rate)
+        rows = recordings if self.request.pool is not None else round(seconds * self.frame_rate)
         return estimated_bytes(rows, self.dim, len(self.request.layers), kind=self.format, dtype=self.dtype)
 
     def store(self, opened: Opened) -> Store:
@@ -106,7 +70,7 @@ class VectorWriter:
         layers: list[Rows] = value if isinstance(value, list) else list(value.numpy())  # from a spool, or memory
         columns = {}
         if self.format in ("parquet", "jsonl"):
-            columns["seconds"] = [round(float(frame / self._frame_rate), 6) for frame in np.arange(len(layers[0]))]
+            columns["seconds"] = [round(float(frame / self.frame_rate), 6) for frame in np.arange(len(layers[0]))]
         self._write(paths[0], layers, columns)
 
     def _write_vectors(self, path: Path, layers: Sequence[Rows], index: Sequence[Mapping[str, Any]]) -> None:
@@ -124,3 +88,40 @@ class VectorWriter:
             stacked=self.request.stacked,
             rows_first=self.request.pool is not None,
         )
+
+
+def vector_writer(
+    request: Request, kind: Format, dtype: StoredType, *, settings: Mapping[str, Any], dim: int, frame_rate: float
+) -> VectorWriter:
+    """Return a writer of vectors.
+
+    Args:
+        settings: what determines the states of the model.
+        dim, frame_rate: of the model.
+
+    Raises:
+        UnknownName: there is no such format or type.
+        MissingExtra: the format needs a package that is not installed.
+    """
+    check_format(kind)
+    if dtype not in ("float32", "float16"):
+        raise UnknownName("stored number type", dtype, ["float32", "float16"])
+    dim = request.vector_dim(dim)
+    wanted = {
+        "layer": list(request.layers) if request.stacked else request.layers[0],
+        "pool": request.pool,
+        "normalize": request.normalize,
+        "format": kind,
+        "dtype": dtype,
+        "dim": dim,
+        "frame_rate": frame_rate,
+    }
+    return VectorWriter(
+        what="vectors",
+        format=kind,
+        request=request,
+        settings={**settings, **wanted},
+        dim=dim,
+        frame_rate=frame_rate,
+        dtype=np.dtype(dtype),
+    )
