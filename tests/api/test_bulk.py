@@ -16,7 +16,7 @@ import sonant
 from sonant.api import SpeechEncoder
 from sonant.decoding.subtitles import segments, vtt
 from sonant.errors import AudioError, ConfigurationError
-from sonant.extraction import bulk
+from sonant.extraction import bulk_job
 from sonant.extraction.summary import Summary
 from sonant.pretraining.kmeans import KMeans
 from tests.heads import write_classifier, write_ctc, write_frame_classifier
@@ -87,7 +87,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def stop_after(batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a job be stopped, as by Ctrl-C, when results of so many batches are on the disk."""
-    commit, left = bulk._Job._commit, [batches]
+    commit, left = bulk_job.BulkJob._commit, [batches]
 
     def stops(self, outcomes) -> None:
         left[0] -= 1
@@ -95,7 +95,7 @@ def stop_after(batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
         commit(self, outcomes)
 
-    monkeypatch.setattr(bulk._Job, "_commit", stops)
+    monkeypatch.setattr(bulk_job.BulkJob, "_commit", stops)
 
 
 def test_resumed_equals_uninterrupted(job: tuple[Job, str], source: Path, tmp_path: Path, monkeypatch) -> None:
@@ -176,7 +176,7 @@ def test_lines_are_printed_in_order_as_soon_as_they_can_be(
     job_of: Callable[[str], Job], source: Path, tmp_path: Path, monkeypatch, capfdbinary
 ) -> None:
     run, failures = job_of("units"), []
-    monkeypatch.setattr(bulk, "GROUP", 2)
+    monkeypatch.setattr(bulk_job, "GROUP", 2)
     with monkeypatch.context() as patch:
         stop_after(2, patch)
         with pytest.raises(KeyboardInterrupt):

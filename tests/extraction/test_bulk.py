@@ -324,7 +324,7 @@ def test_after_room_was_made_the_same_command_goes_on(
         "features": "vectors.write",
         "journal": "journal.Journal.append",
         "window": "unfinished.Unfinished.save",
-        "index": "bulk.write_lines",
+        "index": "bulk_job.write_lines",
     }
     target = f"sonant.extraction.{writers[full_at]}"
     calls, work = itertools.count(), pkgutil.resolve_name(target)

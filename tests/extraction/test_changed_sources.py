@@ -100,7 +100,7 @@ def test_a_run_stopped_after_a_change_goes_on(embedded, source: Path, tmp_path: 
     for name in ("a.wav", "c.wav"):
         write(source / name, 9)
     with monkeypatch.context() as stopped:
-        stopped.setattr("sonant.extraction.bulk._Job._finish", lambda _: 1 / 0)
+        stopped.setattr("sonant.extraction.bulk_job.BulkJob._finish", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             embedded(source, what)
     write(source / "c.wav", 5)

@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from sonant.errors import ConfigurationError, UndecodableAudio
-from sonant.extraction.bulk import _Job, run_job
+from sonant.extraction.bulk import run_job
+from sonant.extraction.bulk_job import BulkJob
 from sonant.extraction.channels import of_channel
 from sonant.extraction.destination import VECTORS
 from sonant.extraction.engine import Engine
@@ -91,7 +92,7 @@ def test_each_channel_has_a_line_and_a_file_and_the_features_of_that_channel_alo
 @pytest.mark.parametrize("batches", [1, 2, 3])
 def test_resumed_is_uninterrupted(tiny_wavlm, corpus, tmp_path, monkeypatch, request_, batches):
     run(tiny_wavlm, corpus, tmp_path / "whole", request_, "all")
-    commit, done = _Job._commit, []
+    commit, done = BulkJob._commit, []
 
     def stops(self, outcomes):
         if len(done) == batches:
@@ -99,7 +100,7 @@ def test_resumed_is_uninterrupted(tiny_wavlm, corpus, tmp_path, monkeypatch, req
         done.append(len(outcomes))
         commit(self, outcomes)
 
-    monkeypatch.setattr(_Job, "_commit", stops)
+    monkeypatch.setattr(BulkJob, "_commit", stops)
     with pytest.raises(KeyboardInterrupt):
         run(tiny_wavlm, corpus, tmp_path / "resumed", request_, "all")
     monkeypatch.undo()

@@ -186,7 +186,7 @@ def test_more_recordings_than_are_held_at_a_time(
     coder: SpeechEncoder, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     coder.write_units(recordings, tmp_path / "whole.txt")
-    monkeypatch.setattr("sonant.extraction.bulk.GROUP", 2)
+    monkeypatch.setattr("sonant.extraction.bulk_job.GROUP", 2)
     coder.write_units(recordings, tmp_path / "halves.txt")
     assert (tmp_path / "halves.txt").read_bytes() == (tmp_path / "whole.txt").read_bytes()
 

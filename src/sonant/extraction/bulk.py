@@ -22,43 +22,21 @@ as soon as all before them are there; such a run cannot be resumed.
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 from sonant.data.files import shortened
 from sonant.errors import ConfigurationError
-from sonant.extraction.batching import PlannedBatch
-from sonant.extraction.changes import review, stamped
+from sonant.extraction.bulk_job import BulkJob
 from sonant.extraction.destination import Destination
-from sonant.extraction.engine import Engine, OnError, Outcome
+from sonant.extraction.engine import Engine, OnError
 from sonant.extraction.inputs import Entry
-from sonant.extraction.journal import (
-    Journal,
-    append_lines,
-    failure,
-    read_journal,
-    read_lines,
-    settle,
-    sweep,
-    write_lines,
-)
-from sonant.extraction.names import key_of
 from sonant.extraction.oddities import noted
-from sonant.extraction.progress import Progress
-from sonant.extraction.sinks import Sink
-from sonant.extraction.stores import Lines, Opened
 from sonant.extraction.summary import Estimate, Summary
-from sonant.extraction.unfinished import Unfinished
 from sonant.extraction.writers import Writer
-
-GROUP = 256  # recordings that are planned together where results are printed in the order of the input
 
 
 def run_job(
@@ -96,7 +74,7 @@ def run_job(
             f"{len(entries)} {what} do not fit into one file of {writer.what}. Name a folder for them."
         )
     with _work_folder(place) as work, noted() as oddities:
-        job = _Job(engine, entries, place, writer, work, source, oddities)
+        job = BulkJob(engine, entries, place, writer, work, source, oddities)
         job.on_error, job.on_failure, job.stdout = on_error, on_failure, stdout or sys.stdout.buffer
         try:
             return job.run(show_progress=show_progress, on_start=on_start)
@@ -123,197 +101,3 @@ def _work_folder(place: Destination[Any]) -> Iterator[Path]:
             journal = work / "journal.jsonl"
             if not (journal.exists() and journal.stat().st_size) and not any((work / "unfinished").glob("*")):
                 shutil.rmtree(work, ignore_errors=True)  # nothing in it, or gone already
-
-
-class _Job:
-    """One run of a job; `oddities` collects warnings by the names of the recordings while it runs."""
-
-    on_error: OnError
-    on_failure: Callable[[str, Exception], None] | None
-    stdout: BinaryIO
-
-    def __init__(
-        self,
-        engine: Engine,
-        entries: Sequence[Entry],
-        place: Destination[Any],
-        writer: Writer,
-        work: Path,
-        source: str | None,
-        oddities: Mapping[str, Sequence[str]],
-    ) -> None:
-        self.engine, self.entries, self.place, self.writer, self.work = engine, entries, place, writer, work
-        self.oddities = oddities
-        least = engine.receptive_field if writer.min_samples is None else writer.min_samples
-        self.sources = [entry.source(sampling_rate=engine.sampling_rate, min_samples=least) for entry in entries]
-        self.index_path, self.journal_path = work / "index.jsonl", work / "journal.jsonl"
-        self.errors_path = place.errors_path or work / "errors.jsonl"
-        self.errors: dict[int, dict[str, Any]] = {}
-        self.computed = self.printed = 0
-        self._open(source)
-
-    def _open(self, source: str | None) -> None:
-        """Load the results that are still valid, of a finished folder or of a run that was stopped."""
-        has_results = any(path.exists() and path.stat().st_size for path in (self.index_path, self.journal_path))
-        settings_path, spool = self.work / "settings.json", self.work / f"{self.writer.what}.spool"
-        complete = settle(settings_path, self.writer.settings, source=source, bound=has_results)
-        if self.journal_path.exists():
-            sweep(self.work)
-        else:
-            spool.unlink(missing_ok=True)
-            if self.index_path.exists():
-                write_lines(self.journal_path, read_lines(self.index_path))
-        lines = read_journal(self.journal_path)
-        rows = {key_of(row): row for row in lines}
-        self.review = review(rows, self.entries, complete=complete)
-        self.results = {key: row for key, row in rows.items() if key in self.review.kept}
-        self.kept = sum(entry.key in self.results for entry in self.entries)
-        self.store = self.writer.store(Opened(self.place, self.work, spool, self.entries, lines, self.results))
-        self.journal = Journal(self.journal_path)
-
-    def run(self, *, show_progress: bool | None, on_start: Callable[[Estimate], None] | None) -> Summary:
-        seconds, failures = self.engine.lengths(self.sources, on_error=self.on_error)
-        todo = {item for item, entry in enumerate(self.entries) if entry.key not in self.results}
-        failures = [failure for failure in failures if failure.item in todo]  # what is kept need not be read
-        batches = [batch.only(todo) for batch in self._plan(seconds)]
-        todo_seconds = sum(seconds[item] or 0.0 for item in todo)
-        estimate = self._estimate(todo_seconds, len(todo) - len(failures), len(failures))
-        if on_start is not None:
-            on_start(estimate)
-        self.errors_path.unlink(missing_ok=True)
-        self._note_errors(failures)
-        with Progress(todo_seconds, show=show_progress, title=self.writer.what) as progress:
-            self._compute([batch for batch in batches if batch.items], progress)
-            num_bytes = self._finish()
-            return Summary(
-                output=self.place.path or Path("-"),
-                computed=self.computed,
-                kept=self.kept,
-                failed=len(self.errors),
-                changed=len(self.review.changed),
-                gone=len(self.review.gone),
-                seconds=progress.seconds,
-                wall_seconds=progress.wall_seconds,
-                num_bytes=num_bytes,
-                errors=self.place.errors_path if self.errors else None,
-            )
-
-    def _plan(self, seconds: Sequence[float | None]) -> Iterator[PlannedBatch]:
-        """Yield batches of all recordings, so that those of an interrupted run come out the same."""
-        group = len(seconds) if self.place.path is not None else GROUP
-        for start in range(0, len(seconds), group or 1):
-            for batch in self.engine.plan(seconds[start : start + group], self.writer.request):
-                yield replace(batch, items=tuple(start + item for item in batch.items))
-
-    def _compute(self, batches: Sequence[PlannedBatch], progress: Progress) -> None:
-        """Run the model over batches; the results of each are written while the next is computed."""
-        written: Future[None] | None = None
-        with ThreadPoolExecutor(1, thread_name_prefix="sonant-write") as thread:  # waits for what was computed
-            for outcomes in self.engine.run(
-                self.sources, batches, self.writer.request, self._sink, on_error=self.on_error, progress=progress
-            ):
-                if written is not None:
-                    written.result()
-                written = thread.submit(self._keep, outcomes)
-            if written is not None:
-                written.result()
-
-    def _sink(self, item: int, *, windowed: bool) -> Sink:
-        unfinished = None
-        if windowed:
-            entry = self.entries[item]
-            facts = {**entry.facts, **entry.stamp, **self.writer.settings}
-            unfinished = Unfinished(self._unfinished_path(item), facts)
-        return self.writer.sink(self.sources[item], unfinished)
-
-    def _unfinished_path(self, item: int) -> Path:
-        return self.work / "unfinished" / sha256(self.entries[item].key.encode()).hexdigest()[:16]
-
-    def _keep(self, outcomes: Sequence[Outcome]) -> None:
-        self._commit([outcome for outcome in outcomes if outcome.error is None])
-        self._note_errors([outcome for outcome in outcomes if outcome.error is not None])
-        if self.place.path is None:
-            self._print()
-
-    def _commit(self, outcomes: Sequence[Outcome]) -> None:
-        """Make a batch durable: write its results first, then, in one write, its lines of the journal."""
-        places = self.store.add([(self.entries[outcome.item], outcome) for outcome in outcomes])
-        rows = [self._row(outcome) | place for outcome, place in zip(outcomes, places, strict=True)]
-        for outcome, row in zip(outcomes, rows, strict=True):
-            if warnings := self.oddities.get(self.sources[outcome.item].name):
-                row["warnings"] = list(warnings)
-        self.journal.append(rows)
-        self.results.update({key_of(row): row for row in rows})
-        self.computed += len(rows)
-        for outcome in outcomes:
-            shutil.rmtree(self._unfinished_path(outcome.item), ignore_errors=True)
-
-    def _row(self, outcome: Outcome) -> dict[str, Any]:
-        entry = self.entries[outcome.item]
-        measured = {"seconds": round(outcome.seconds, 6), "frames": outcome.frames}
-        return {**entry.facts, **measured, **self.writer.facts, **entry.stamp}
-
-    def _note_errors(self, outcomes: Sequence[Outcome]) -> None:
-        rows = []
-        for outcome in outcomes:
-            assert outcome.error is not None
-            entry = self.entries[outcome.item]
-            rows.append(failure(entry.facts, outcome.error))
-            self.errors[outcome.item] = rows[-1]
-            if self.on_failure is not None:
-                self.on_failure(entry.name, outcome.error)
-        if rows:
-            append_lines(self.errors_path, rows)
-
-    def _print(self) -> None:
-        """Print the results of the recordings before the first that is still to come."""
-        assert isinstance(self.store, Lines)
-        for entry in islice(self.entries, self.printed, None):
-            if row := self.results.get(entry.key):
-                self.stdout.write(self.store.text(row))
-            elif self.printed not in self.errors:
-                break
-            self.printed += 1
-        self.stdout.flush()
-
-    def _finish(self) -> int:
-        """Write the final files in the order of the input; the journal goes last, so that a kill here loses nothing."""
-        named = {entry.key: entry for entry in self.entries}
-        elsewhere = sorted(set(self.results).difference(named))
-        rows = [stamped(self.results[key], entry) for key, entry in named.items() if key in self.results]
-        index, num_bytes = self.store.finish(rows + [self.results[key] for key in elsewhere])
-        if self.errors:
-            write_lines(self.errors_path, [self.errors[item] for item in sorted(self.errors)])
-        self.close()
-        if self.place.is_folder:
-            write_lines(self.index_path, index)
-            shutil.rmtree(self.work / "unfinished", ignore_errors=True)
-            self.journal_path.unlink()
-            (self.work / f"{self.writer.what}.spool").unlink(missing_ok=True)
-        elif self.place.path is not None:
-            shutil.rmtree(self.work)
-        return num_bytes
-
-    def close(self) -> None:
-        self.journal.close()
-        self.store.close()
-
-    def _estimate(self, seconds: float, recordings: int, unreadable: int) -> Estimate:
-        """Return an estimate of the work; raise ConfigurationError if the disk has no room for it."""
-        needed = self.writer.estimated_bytes(recordings, seconds)
-        free = shutil.disk_usage(self.work).free
-        if needed > free:
-            raise ConfigurationError(
-                f"The {self.writer.what} of {recordings} recordings ({seconds / 3600:.1f} h) would take about "
-                f"{needed / 1e9:.1f} GB, and {self.work} has {free / 1e9:.1f} GB free. Choose another disk"
-                + (", fewer layers, a pooling, or float16." if self.writer.what == "vectors" else ".")
-            )
-        return Estimate(
-            recordings=recordings,
-            kept=self.kept,
-            unreadable=unreadable,
-            changed=len(self.review.changed),
-            gone=len(self.review.gone),
-            seconds=seconds,
-            num_bytes=needed,
-        )
