@@ -18,7 +18,6 @@ import numpy as np
 import torch
 
 import sonant
-from sonant import audio
 from sonant.extraction.inputs import gather
 
 EXAMPLES = Path(__file__).parent.parent / "examples/speech/manifest.jsonl"
@@ -49,7 +48,7 @@ def main() -> None:
 def measure(encoder: sonant.SpeechEncoder, options: argparse.Namespace) -> Iterator[str]:
     """Yield the lines of the report, as they are measured."""
     rate, config = encoder.sampling_rate, encoder.model.config
-    clips = [audio.read(entry.audio, sampling_rate=rate) for entry in gather(options.audio)]
+    clips = [entry.read() for entry in gather(options.audio, sampling_rate=rate)]
     wave = np.concatenate(clips)[: round(options.max_seconds * rate)]
     yield (
         f"`{encoder.name}` ({encoder.revision}), a clip of {len(wave) / rate:.1f} s in windows of {options.window:g} s"

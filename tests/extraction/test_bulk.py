@@ -59,13 +59,23 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(model, corpus: Path, output: Path, request: Request, kind: str = "npy", **how) -> Summary:
     writer = vector_writer(request, kind, how.pop("dtype", "float32"), settings=MODEL, dim=model.dim, frame_rate=50.0)
     place = VECTORS.place(output, kind, "talks")
-    return run_job(Engine([model]), gather(corpus), place, writer, source=origin(corpus), show_progress=False, **how)
+    return run_job(
+        Engine([model]),
+        gather(corpus, sampling_rate=RATE),
+        place,
+        writer,
+        source=origin(corpus),
+        show_progress=False,
+        **how,
+    )
 
 
 def run_to_file(model, corpus: Path, output: Path, request: Request) -> Summary:
     writer = vector_writer(request, "npy", "float32", settings=MODEL, dim=model.dim, frame_rate=50.0)
     place = VECTORS.place(output, "npy", "talks")
-    return run_job(Engine([model]), gather(corpus), place, writer, on_error="raise", show_progress=False)
+    return run_job(
+        Engine([model]), gather(corpus, sampling_rate=RATE), place, writer, on_error="raise", show_progress=False
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -422,7 +432,7 @@ request = Request(layers=(1, "last"), stacked=True, pool=None if sys.argv[5] == 
                   batch_seconds=1.0, window_seconds=3.0, overlap_seconds=1.0)
 writer = vector_writer(request, "npy", "float32", settings={"model": "m", "revision": "r"}, dim=32, frame_rate=50.0)
 place = VECTORS.place(sys.argv[3], "npy", sys.argv[2])
-run_job(Engine([model]), gather(sys.argv[2]), place, writer, show_progress=False)
+run_job(Engine([model]), gather(sys.argv[2], sampling_rate=16_000), place, writer, show_progress=False)
 """
 
 
@@ -468,7 +478,7 @@ request = Request(layers=(0, 1, 2, 3), stacked=True, pool=None if sys.argv[3] ==
 settings = {"model": "m", "revision": "r"}
 writer = vector_writer(request, sys.argv[4], "float32", settings=settings, dim=32, frame_rate=50.0)
 place = VECTORS.place(sys.argv[2], sys.argv[4], "talks")
-run_job(Engine([model]), gather(sys.argv[1]), place, writer, show_progress=False)
+run_job(Engine([model]), gather(sys.argv[1], sampling_rate=16_000), place, writer, show_progress=False)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

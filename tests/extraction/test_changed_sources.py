@@ -30,7 +30,8 @@ def embedded(Averager, tmp_path: Path):
         settings = {"model": "m", "revision": "r", "weights": "w"}
         writer = vector_writer(REQUESTS[what], "npy", "float32", settings=settings, dim=2, frame_rate=50.0)
         return run_job(
-            Engine([Averager()]), gather(source), VECTORS.place(tmp_path / output, "npy", source), writer,
+            Engine([Averager()]), gather(source, sampling_rate=RATE),
+            VECTORS.place(tmp_path / output, "npy", source), writer,
             source=origin(source), show_progress=False, **how,
         )  # fmt: skip
 

@@ -10,11 +10,10 @@ import soundfile
 from sonant.errors import ConfigurationError, UndecodableAudio
 from sonant.extraction.bulk import run_job
 from sonant.extraction.bulk_job import BulkJob
-from sonant.extraction.channels import of_channel
 from sonant.extraction.destination import VECTORS
 from sonant.extraction.engine import Engine
 from sonant.extraction.formats import read
-from sonant.extraction.inputs import Entry, gather, origin
+from sonant.extraction.inputs import gather, origin
 from sonant.extraction.request import Request
 from sonant.extraction.summary import Summary
 from sonant.extraction.vectors import vector_writer
@@ -39,7 +38,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(model, corpus: Path, output: Path, request: Request, channel: int | str | None, kind: str = "npy") -> Summary:
     settings = {"model": "m", "revision": "r", "channel": None if channel == "mix" else channel}
     writer = vector_writer(request, kind, "float32", settings=settings, dim=model.dim, frame_rate=50.0)
-    entries = of_channel(gather(corpus), channel)
+    entries = gather(corpus, sampling_rate=RATE, channel=channel)
     place = VECTORS.place(output, kind, "talks")
     return run_job(Engine([model]), entries, place, writer, source=origin(corpus), show_progress=False)
 
@@ -144,11 +143,14 @@ def test_one_file_holds_one_channel(tiny_wavlm, corpus, tmp_path):
 
 
 def test_an_error_that_stops_the_work_names_the_recording_not_the_channel(tiny_wavlm, corpus):
-    entries = of_channel([Entry("a", corpus / "call.wav"), Entry("b", corpus / "broken.wav")], "all")
-    assert [(entry.name, entry.channel, entry.number) for entry in entries] == [("a", 0, 0), ("a", 1, 0), ("b", 0, 1)]
-    sources = [entry.source(sampling_rate=RATE, min_samples=400) for entry in entries]
+    entries = gather(corpus, sampling_rate=RATE, channel="all")
+    assert [(entry.label, entry.channel, entry.number) for entry in entries][:3] == [
+        ("broken.wav", 0, 0),
+        ("call.flac", 0, 1),
+        ("call.flac", 1, 1),
+    ]
     with pytest.raises(UndecodableAudio) as raised:
-        Engine([tiny_wavlm]).lengths(sources, on_error="raise")
-    assert "recording 1 (counted from 0), b, channel 0" in raised.value.__notes__[0]
+        Engine([tiny_wavlm]).lengths(entries, on_error="raise")
+    assert "recording 0 (counted from 0), broken.wav, channel 0" in raised.value.__notes__[0]
     with pytest.raises(ConfigurationError):
-        of_channel(entries, "left")
+        gather(corpus, sampling_rate=RATE, channel="left")

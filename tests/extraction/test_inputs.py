@@ -3,15 +3,17 @@ import json
 import os
 import socket
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sonant.errors import AudioNotFound, ManifestError, UndecodableAudio
-from sonant.extraction.inputs import gather
+from sonant.extraction import inputs
 from sonant.extraction.sources import AudioSource
 from sonant.extraction.special_files import Unusable
 
+gather = partial(inputs.gather, sampling_rate=16_000)
 not_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
 
 
@@ -24,7 +26,7 @@ def touch(folder: Path, *names: str) -> None:
 def test_a_folder_is_searched_through_in_a_fixed_order(tmp_path: Path) -> None:
     touch(tmp_path, "b.wav", "a/z.FLAC", "a/y.m4a", "notes.txt", ".hidden.wav", ".git/x.wav", "out/c.wav")
     entries = gather(tmp_path, leave_out=tmp_path / "out")
-    assert [entry.name for entry in entries] == ["a/y.m4a", "a/z.FLAC", "b.wav"]
+    assert [entry.label for entry in entries] == ["a/y.m4a", "a/z.FLAC", "b.wav"]
     assert entries[0].audio == tmp_path / "a/y.m4a"
 
 
@@ -39,8 +41,8 @@ def test_a_manifest_names_recordings_beside_it(tmp_path: Path) -> None:
     manifest = tmp_path / "list.jsonl"
     manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
     entries = gather(manifest)
-    assert [entry.name for entry in entries] == ["b.wav", "a/c.wav", "/else/d.wav"]
-    assert [entry.seconds for entry in entries] == [2.5, None, None]
+    assert [entry.label for entry in entries] == ["b.wav", "a/c.wav", "/else/d.wav"]
+    assert [entry.known_seconds for entry in entries] == [2.5, None, None]
     assert entries[0].audio == tmp_path / "b.wav"
 
 
@@ -50,8 +52,8 @@ def test_lists_of_other_formats_are_no_recordings(tmp_path: Path) -> None:
     (tmp_path / "wav.scp").write_text("one a.wav\ntwo deep/b.wav\n")
     for name, seconds in (("list.csv", [2.5, None]), ("wav.scp", [None, None])):
         entries = gather(tmp_path / name)
-        assert [entry.name for entry in entries] == ["a.wav", "deep/b.wav"]
-        assert [entry.seconds for entry in entries] == seconds
+        assert [entry.label for entry in entries] == ["a.wav", "deep/b.wav"]
+        assert [entry.known_seconds for entry in entries] == seconds
     for name in ("list.txt", "list.m3u", "list.xlsx"):
         touch(tmp_path, name)
         with pytest.raises(ManifestError, match=r"no list of recordings.*\.csv"):
@@ -67,7 +69,7 @@ def test_a_recording_named_twice_is_refused(tmp_path: Path) -> None:
 
 def test_bytes_come_from_standard_input() -> None:
     (entry,) = gather("-", stdin=io.BytesIO(b"RIFF"))
-    assert (entry.name, entry.audio) == ("stdin", b"RIFF")
+    assert (entry.label, entry.audio) == ("stdin", b"RIFF")
 
 
 def test_a_path_that_leads_nowhere(tmp_path: Path) -> None:
@@ -82,7 +84,7 @@ def test_what_is_no_file_is_never_opened(tmp_path: Path) -> None:
     (tmp_path / "device.wav").symlink_to("/dev/zero")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "socket.wav"))
-        entries = {entry.name: entry.audio for entry in gather(tmp_path)}
+        entries = {entry.label: entry.audio for entry in gather(tmp_path)}
     assert entries.pop("good.wav") == tmp_path / "good.wav"
     kinds = {"pipe.wav": "a named pipe", "device.wav": "a device", "socket.wav": "a socket"}
     assert entries.keys() == kinds.keys()
@@ -108,7 +110,7 @@ def test_a_pipe_that_is_named_is_read_to_its_end(tmp_path: Path) -> None:
     writer.start()
     (entry,) = gather(tmp_path / "pipe")
     writer.join()
-    assert (entry.name, entry.audio) == ("pipe", b"RIFF")
+    assert (entry.label, entry.audio) == ("pipe", b"RIFF")
 
 
 def test_a_device_that_is_named_is_refused() -> None:
@@ -121,7 +123,7 @@ def test_a_folder_that_may_not_be_listed_is_told(tmp_path: Path) -> None:
     touch(tmp_path, "good.wav", "shut/in.wav")
     (tmp_path / "shut").chmod(0)
     good, shut = gather(tmp_path)
-    assert (good.name, shut.name) == ("good.wav", "shut")
+    assert (good.label, shut.label) == ("good.wav", "shut")
     assert "Permission denied" in str(shut.audio.error)
     with pytest.raises(AudioNotFound, match="Permission denied"):
         gather(tmp_path / "shut")
@@ -132,7 +134,7 @@ def test_names_that_are_not_utf_8_are_escaped(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/caf\xe9.wav"
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
     (entry,) = gather(tmp_path)
-    assert entry.name == r"caf\xe9.wav"
+    assert entry.label == r"caf\xe9.wav"
     assert os.fsencode(entry.audio) == path
     (tmp_path / "list.jsonl").write_text(json.dumps({"path": os.fsdecode(b"caf\xe9.wav")}))
     assert gather(tmp_path / "list.jsonl") == [entry]

@@ -11,7 +11,6 @@ from sonant.api.options import BULK, BulkOptions, Clusters, Layers, completed, o
 from sonant.api.recognition import Recognition
 from sonant.api.unit_request import unit_request
 from sonant.extraction.bulk import run_job
-from sonant.extraction.channels import of_channel
 from sonant.extraction.destination import (
     LABELS,
     TRANSCRIPTS,
@@ -239,10 +238,9 @@ class BulkWriting(Recognition):
                 render=render(entries),
                 settings={**settings, "format": place.kind, "several": not place.is_folder and len(entries) > 1},
                 bytes_a_second=BYTES_A_SECOND[place.kind],
-                min_samples=task.min_samples,
             )
 
-        return self._write(source, place, writer, options, weights)
+        return self._write(source, place, writer, options, weights, min_samples=task.min_samples)
 
     def _settings(self, options: BulkOptions, request: Request, weights: str) -> dict[str, Any]:
         """Return what determines the results of any kind."""
@@ -265,10 +263,24 @@ class BulkWriting(Recognition):
         weights: str,
         *,
         coded: bool = False,
+        min_samples: int | None = None,
     ) -> Summary:
-        """Run a job; `weights` is the fingerprint of the model, `coded` asks for its codes alone."""
+        """Run a job.
+
+        Args:
+            weights: the fingerprint of the model.
+            coded: whether its codes alone are needed.
+            min_samples: the least samples of a recording; None: those of a frame.
+        """
         stdin = options["stdin"] or sys.stdin.buffer
-        entries = of_channel(gather(source, stdin=stdin, leave_out=place.path), options["channel"])
+        entries = gather(
+            source,
+            sampling_rate=self.sampling_rate,
+            min_samples=min_samples or self.model.receptive_field,
+            channel=options["channel"],
+            stdin=stdin,
+            leave_out=place.path,
+        )
         return run_job(
             self._engine(options, coded=coded, weights=weights),
             entries,

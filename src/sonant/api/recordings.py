@@ -6,8 +6,8 @@ from typing import Any
 from sonant.api.audio_inputs import AudioInput, AudioInputs
 from sonant.audio import Channel
 from sonant.errors import ConfigurationError
-from sonant.extraction.engine import READERS, Outcome
-from sonant.extraction.prefetch import map_ahead
+from sonant.extraction.channels import by_channel
+from sonant.extraction.engine import Outcome
 from sonant.extraction.sources import AudioSource, is_many, rewound
 
 
@@ -50,12 +50,7 @@ class Recordings:
             for item in listed(audio)
         ]
         self.count = len(whole)
-        numbered = enumerate(whole)
-        self._groups = (
-            list(map_ahead(lambda pair: pair[1].channels(pair[0]), numbered, workers=READERS, depth=64))
-            if self._by_channel
-            else [[source] for source in whole]
-        )
+        self._groups = by_channel(whole)
         self.sources = [source for group in self._groups for source in group]
 
     def failures(self, outcomes: Sequence[Outcome]) -> list[tuple[int, Exception]]:

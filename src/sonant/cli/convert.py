@@ -128,7 +128,11 @@ def _find_int8_groups(folder: Path, recordings: str) -> list[str]:
     from sonant.extraction.inputs import gather
     from sonant.extraction.int8_groups import find_int8_groups
 
-    groups = find_int8_groups(load_backbone(folder), gather(recordings, stdin=sys.stdin.buffer))
+    backbone = load_backbone(folder)
+    rate, shortest = backbone.sampling_rate, backbone.receptive_field
+    groups = find_int8_groups(
+        backbone, gather(recordings, sampling_rate=rate, min_samples=shortest, stdin=sys.stdin.buffer)
+    )
     note_int8_groups(folder, groups)
     return list(groups)
 

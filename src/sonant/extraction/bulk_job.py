@@ -55,8 +55,6 @@ class BulkJob:
     ) -> None:
         self.engine, self.entries, self.place, self.writer, self.work = engine, entries, place, writer, work
         self.oddities = oddities
-        least = engine.receptive_field if writer.min_samples is None else writer.min_samples
-        self.sources = [entry.source(sampling_rate=engine.sampling_rate, min_samples=least) for entry in entries]
         self.index_path, self.journal_path = work / "index.jsonl", work / "journal.jsonl"
         self.errors_path = place.errors_path or work / "errors.jsonl"
         self.errors: dict[int, dict[str, Any]] = {}
@@ -83,7 +81,7 @@ class BulkJob:
         self.journal = Journal(self.journal_path)
 
     def run(self, *, show_progress: bool | None, on_start: Callable[[Estimate], None] | None) -> Summary:
-        seconds, failures = self.engine.lengths(self.sources, on_error=self.on_error)
+        seconds, failures = self.engine.lengths(self.entries, on_error=self.on_error)
         todo = {item for item, entry in enumerate(self.entries) if entry.key not in self.results}
         failures = [failure for failure in failures if failure.item in todo]  # what is kept need not be read
         batches = [batch.only(todo) for batch in self._plan(seconds)]
@@ -121,7 +119,7 @@ class BulkJob:
         written: Future[None] | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="sonant-write") as thread:  # waits for what was computed
             for outcomes in self.engine.run(
-                self.sources, batches, self.writer.request, self._sink, on_error=self.on_error, progress=progress
+                self.entries, batches, self.writer.request, self._sink, on_error=self.on_error, progress=progress
             ):
                 if written is not None:
                     written.result()
@@ -135,7 +133,7 @@ class BulkJob:
             entry = self.entries[item]
             facts = {**entry.facts, **entry.stamp, **self.writer.settings}
             unfinished = Unfinished(self._unfinished_path(item), facts)
-        return self.writer.sink(self.sources[item], unfinished)
+        return self.writer.sink(self.entries[item], unfinished)
 
     def _unfinished_path(self, item: int) -> Path:
         return self.work / "unfinished" / sha256(self.entries[item].key.encode()).hexdigest()[:16]
@@ -151,7 +149,7 @@ class BulkJob:
         places = self.store.add([(self.entries[outcome.item], outcome) for outcome in outcomes])
         rows = [self._row(outcome) | place for outcome, place in zip(outcomes, places, strict=True)]
         for outcome, row in zip(outcomes, rows, strict=True):
-            if warnings := self.oddities.get(self.sources[outcome.item].name):
+            if warnings := self.oddities.get(self.entries[outcome.item].name):
                 row["warnings"] = list(warnings)
         self.journal.append(rows)
         self.results.update({key_of(row): row for row in rows})

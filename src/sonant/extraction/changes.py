@@ -38,7 +38,7 @@ def review(rows: Rows, entries: Sequence[Entry], *, complete: bool) -> Review:
     """
     named = {entry.key: entry for entry in entries}
     changed = {name for name, entry in named.items() if name in rows and _has_changed(rows[name], entry)}
-    unlisted = tuple(f"{entry.name}/" for entry in entries if isinstance(entry.audio, Unusable))
+    unlisted = tuple(f"{entry.label}/" for entry in entries if isinstance(entry.audio, Unusable))
     gone = {name for name in rows if complete and name not in named and not name.startswith(unlisted)}
     return Review(kept=set(rows) - changed - gone, changed=changed, gone=gone)
 

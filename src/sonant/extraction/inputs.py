@@ -1,14 +1,19 @@
 """The recordings of a job, from a file, a folder, a manifest, or bytes on standard input."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from os import PathLike
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
+from sonant.audio import Channel
+from sonant.audio.channels import check_channel
 from sonant.data.files import as_path
 from sonant.data.manifest import is_manifest, read_manifest
 from sonant.errors import AudioNotFound, ConfigurationError, ManifestError
+from sonant.extraction.channels import by_channel
 from sonant.extraction.folders import search
 from sonant.extraction.names import key_of, readable_name, without_ending
 from sonant.extraction.sources import AudioSource
@@ -29,29 +34,21 @@ AUDIO_SUFFIXES = frozenset(f".{name}" for name in f"{_SOUNDFILE} {_PYAV}".split(
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One recording of a job.
+class Entry(AudioSource):
+    """One recording of a job, or a channel of one.
 
     Attributes:
-        name: its name in the results, see `names.readable_name`.
-        audio: a path, bytes, or `Unusable` for a recording that was not opened.
-        seconds: its length, if that is known already.
+        label: its name in the results, see `names.readable_name`.
         stamp: facts by which a change of the recording is noticed.
-        channel: the channel to read; None: the mean of all. Results of a channel name it.
-        number: the number of the recording, if other entries of this job are channels of it too.
     """
 
-    name: str
-    audio: Any
-    seconds: float | None = None
+    label: str = ""
     stamp: Stamp = field(default_factory=dict)
-    channel: int | None = None
-    number: int | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
         """The first fields of each line about it: its path, and its channel if one was chosen."""
-        return {"path": self.name} if self.channel is None else {"path": self.name, "channel": self.channel}
+        return {"path": self.label} if self.channel is None else {"path": self.label, "channel": self.channel}
 
     @property
     def key(self) -> str:
@@ -62,29 +59,30 @@ class Entry:
     def file_name(self) -> str:
         """The name that its files are called after, with the channel, if one was chosen, before the ending."""
         if self.channel is None:
-            return self.name
-        stem = without_ending(self.name)
-        return f"{stem}.channel{self.channel}{self.name[len(stem) :]}"
-
-    def source(self, *, sampling_rate: int, min_samples: int) -> AudioSource:
-        """Return the recording as a source of waveforms at this sampling rate."""
-        return AudioSource(
-            self.audio,
-            sampling_rate,
-            min_samples=min_samples,
-            known_seconds=self.seconds,
-            label=self.name,
-            channel=self.channel,
-            number=self.number,
-        )
+            return self.label
+        stem = without_ending(self.label)
+        return f"{stem}.channel{self.channel}{self.label[len(stem) :]}"
 
 
-def gather(source: str | PathLike[str], *, stdin: BinaryIO | None = None, leave_out: Path | None = None) -> list[Entry]:
+Make = Callable[..., Entry]  # audio, label, stamp, known_seconds to an entry
+
+
+def gather(
+    source: str | PathLike[str],
+    *,
+    sampling_rate: int,
+    min_samples: int = 400,
+    channel: Channel | None = None,
+    stdin: BinaryIO | None = None,
+    leave_out: Path | None = None,
+) -> list[Entry]:
     """Return the recordings that a source stands for, each once, in a fixed order.
 
     Args:
         source: a folder (searched through for audio, hidden files left out), a manifest (see
             `sonant.data.read_manifest`), "-", or a recording; that may be a pipe, which is read to its end.
+        sampling_rate, min_samples: as in `AudioSource`.
+        channel: None or "mix" for the mean of the channels, a number for one of them, "all" for an entry for each.
         stdin: where "-" reads from.
         leave_out: a folder not to search, such as the output's own.
 
@@ -92,27 +90,37 @@ def gather(source: str | PathLike[str], *, stdin: BinaryIO | None = None, leave_
         AudioNotFound: nothing there, or a folder without audio.
         UndecodableAudio: a device or a socket.
         ManifestError: a manifest that cannot be read or names a recording twice.
-        ConfigurationError: something other than a path.
+        ConfigurationError: something other than a path, or no channel.
     """
     check_source(source)
+    check_channel(channel)
+    channel = None if channel == "mix" else channel
+    make = partial(Entry, sampling_rate=sampling_rate, min_samples=min_samples, channel=channel)
+    entries = _gather(source, make, stdin, leave_out)
+    return [entry for channels in by_channel(entries) for entry in channels]
+
+
+def _gather(source: str | PathLike[str], make: Make, stdin: BinaryIO | None, leave_out: Path | None) -> list[Entry]:
+    path = Path(source)
     if str(source) == "-":
         if stdin is None:
             raise AudioNotFound("'-' stands for standard input, and there is none here.")
-        return [_of_bytes("stdin", stdin.read())]
-    path = Path(source)
+        data = stdin.read()
+        return [make(data, label="stdin", stamp=stamp_of_bytes(data))]
     if path.is_dir():
-        return _folder(path, leave_out)
+        return _folder(path, make, leave_out)
     if is_manifest(path):
-        return _manifest(path)
+        return _manifest(path, make)
     if not path.exists():
         raise AudioNotFound(f"There is no file or folder {str(path)!r}: check the path. Looked in {Path.cwd()}.")
     name = readable_name(path.name)
     if is_pipe(path):  # somebody made it for this: `sonant embed <(sox talk.wav -t wav -)`
-        return [_of_bytes(name, path.read_bytes())]
+        data = path.read_bytes()
+        return [make(data, label=name, stamp=stamp_of_bytes(data))]
     audio, stamp = look(path)
     if isinstance(audio, Unusable):
         raise audio.error
-    return [Entry(name, audio, stamp=stamp)]
+    return [make(audio, label=name, stamp=stamp)]
 
 
 def check_source(source: object) -> None:
@@ -132,11 +140,7 @@ def origin(source: str | PathLike[str]) -> str:
     return readable_name(str(path if str(source) == "-" or is_pipe(path) else path.resolve()))
 
 
-def _of_bytes(name: str, data: bytes) -> Entry:
-    return Entry(name, data, stamp=stamp_of_bytes(data))
-
-
-def _folder(folder: Path, leave_out: Path | None) -> list[Entry]:
+def _folder(folder: Path, make: Make, leave_out: Path | None) -> list[Entry]:
     files, failures = search(folder, _is_audio, leave_out=leave_out)
     if folder in failures:
         raise AudioNotFound(f"The folder {str(folder)!r} could not be listed: {failures[folder].strerror}.")
@@ -146,10 +150,10 @@ def _folder(folder: Path, leave_out: Path | None) -> list[Entry]:
             f"{' '.join(sorted(AUDIO_SUFFIXES))}. Files with other names can be listed in a manifest."
         )
     entries = {
-        path: Entry(_name(path, folder), audio, stamp=stamp)
+        path: make(audio, label=_name(path, folder), stamp=stamp)
         for path, (audio, stamp) in zip(files, look_at_all(files), strict=True)
     }
-    entries |= {path: Entry(_name(path, folder), unlisted(path, error)) for path, error in failures.items()}
+    entries |= {path: make(unlisted(path, error), label=_name(path, folder)) for path, error in failures.items()}
     return [entries[path] for path in sorted(entries, key=str)]
 
 
@@ -161,15 +165,15 @@ def _name(path: Path, folder: Path) -> str:
     return readable_name((path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix())
 
 
-def _manifest(path: Path) -> list[Entry]:
+def _manifest(path: Path, make: Make) -> list[Entry]:
     recordings = read_manifest(path)
     entries = [
-        Entry(_name(recording.path, path.parent), audio, recording.duration, stamp)
+        make(audio, label=_name(recording.path, path.parent), known_seconds=recording.duration, stamp=stamp)
         for recording, (audio, stamp) in zip(
             recordings, look_at_all([recording.path for recording in recordings]), strict=True
         )
     ]
-    double = [name for name, times in Counter(entry.name for entry in entries).items() if times > 1]
+    double = [name for name, times in Counter(entry.label for entry in entries).items() if times > 1]
     if double:
         raise ManifestError(
             f"{path} names {len(double)} recordings more than once, the first of them {double[0]!r}. "

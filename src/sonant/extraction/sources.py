@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from os import PathLike, fsdecode
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from torch import Tensor
@@ -65,7 +65,7 @@ class AudioSource:
             name = fsdecode(self.audio) if isinstance(self.audio, str | PathLike) else type(self.audio).__name__
         return name if self.number is None else f"{name}, channel {self.channel}"
 
-    def channels(self, number: int) -> list["AudioSource"]:
+    def channels(self, number: int) -> list[Self]:
         """Return a source for each channel if `channel` is "all", else this one; `number` is that of the recording.
 
         A recording that cannot be opened is given as its first channel, and reading that raises the error.

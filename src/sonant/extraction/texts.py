@@ -43,10 +43,10 @@ def turns_as_json(result: Result) -> str:
 
 def turns_as_rttm(entries: Sequence[Entry]) -> Render:
     """Return a function from the turns of one of these recordings to RTTM."""
-    names = rttm_names([entry.name for entry in entries])
+    names = rttm_names([entry.label for entry in entries])
 
     def render(result: Result) -> str:
-        return rttm(_turns(result), names[result[0].name], channel=result[0].channel or 0)
+        return rttm(_turns(result), names[result[0].label], channel=int(result[0].channel or 0))
 
     return render
 
@@ -54,7 +54,7 @@ def turns_as_rttm(entries: Sequence[Entry]) -> Render:
 def _turns(result: Result) -> list[SpeakerTurn]:
     """Return turns whose speakers are named after the channel if each is a result of its own."""
     entry, outcome = result
-    return outcome.value if entry.number is None or entry.channel is None else on_channel(outcome.value, entry.channel)
+    return outcome.value if entry.number is None else on_channel(outcome.value, int(entry.channel or 0))
 
 
 def rttm_names(names: Sequence[str]) -> dict[str, str]:
@@ -73,4 +73,4 @@ def labels_as_json(result: Result) -> str:
 def line_of(entry: Entry, text: str) -> str:
     """Return a line: the name of a recording, its channel if one was chosen, and a text, with tabs between."""
     of_channel = "" if entry.channel is None else f"\t{entry.channel}"
-    return f"{one_line(entry.name)}{of_channel}\t{text}\n"
+    return f"{one_line(entry.label)}{of_channel}\t{text}\n"

@@ -25,14 +25,12 @@ class Writer(ABC):
         format: of the results.
         request: what the engine computes of each recording.
         settings: all that determines the results.
-        min_samples: the least samples that a recording must have; None: the receptive field of a frame.
     """
 
     what: str
     format: str
     request: Request
     settings: Mapping[str, Any]
-    min_samples: int | None = None
 
     @property
     def joins(self) -> bool:
