@@ -84,7 +84,7 @@ def read(path: Path, *, kind: Format, layer_names: Sequence[str], rows_first: bo
     """Return what `write` wrote, as one array: (layers, rows, dim)."""
     match kind:
         case "npy":
-            array = np.load(path)
+            array = np.load(path, mmap_mode="r")  # it may be larger than memory
             if array.ndim == 2:
                 return array[None]
             return array.transpose(1, 0, 2) if rows_first else array

@@ -45,8 +45,9 @@ class Opened:
 
     @property
     def output(self) -> Path:
-        """The path that was asked for; for standard output one in the work folder."""
-        return self.place.path or self.work / "output"
+        """The file or folder of the results, which are not printed."""
+        assert self.place.path is not None
+        return self.place.path
 
 
 class Store(Protocol):
@@ -175,7 +176,7 @@ class Lines:
     """
 
     def __init__(self, opened: Opened, render: Callable[[Result], str]) -> None:
-        self._path, self._render = opened.output, render
+        self._path, self._render = opened.place.path, render
         last = opened.lines[-1] if opened.lines else {"start": 0, "bytes": 0}
         self._spool = Spool(opened.spool, last["start"] + last["bytes"])
 
@@ -189,9 +190,10 @@ class Lines:
         return self._spool.read(row["start"], row["bytes"])
 
     def finish(self, rows: Sequence[Row]) -> tuple[list[Row], int]:
-        with atomic(self._path) as draft, draft.open("wb") as file:
-            file.writelines(map(self.text, rows))
-        return list(rows), self._path.stat().st_size
+        if self._path is not None:  # else they were printed
+            with atomic(self._path) as draft, draft.open("wb") as file:
+                file.writelines(map(self.text, rows))
+        return list(rows), sum(row["bytes"] for row in rows)
 
     def close(self) -> None:
         self._spool.close()
