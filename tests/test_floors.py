@@ -23,7 +23,7 @@ SOURCE = Path(sonant.__file__).parent
 # Lowest first.  `errors` lies under the ground floor, so that the rooms there may raise from the one tree; `sonant` is
 # the package's own `__init__`, which offers the names of `api`, and `__main__` stands on the roof.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors",),
+    ("errors", "running_moments"),
     ("audio", "layers", "loss", "renamed_settings"),
     ("models", "data", "configuration"),
     ("pretraining", "tasks", "decoding", "checkpoints", "inference"),

@@ -7,6 +7,7 @@ Source: Kaldi `feature-window.cc`, `mel-computations.cc`, `feature-mfcc.cc`; dit
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache, partial
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sonant.errors import ConfigurationError, TooShortAudio
+from sonant.running_moments import RunningMoments
 
 PREEMPHASIS = 0.97
 LOWEST_HZ = 20.0
@@ -93,8 +95,8 @@ class MelStatistics:
     def __init__(self, *, sampling_rate: int = 16_000, num_bins: int = 80) -> None:
         self.sampling_rate, self.num_bins = sampling_rate, num_bins
         self._held = np.zeros(0, np.float32)  # samples from the next mel frame on
-        self._count = 0
-        self._mean, self._squares = (torch.zeros(num_bins, dtype=torch.float64, device="cpu") for _ in range(2))
+        zeros = torch.zeros(num_bins, dtype=torch.float64, device="cpu")
+        self._moments = RunningMoments(zeros, zeros)
 
     def update(self, samples: np.ndarray) -> None:
         """Take in the next samples of the clip, (samples,)."""
@@ -103,22 +105,19 @@ class MelStatistics:
         self._held = held[new * window_and_shift(self.sampling_rate)[1] :]
         if new:
             energies = _kaldi_fbank(torch.from_numpy(held), self.sampling_rate, self.num_bins)
-            mean, total = energies.mean(0), self._count + new
-            gap = mean - self._mean
-            self._squares += (energies - mean).square().sum(0) + gap.square() * (self._count * new / total)
-            self._mean += gap * (new / total)
-            self._count = total
+            mean = energies.mean(0)
+            self._moments.add(new, mean, (energies - mean).square().sum(0))
 
     def scaled(self, shift: float, scale: float) -> MelStatistics:  # noqa: ARG002 - each window loses its mean anyway
         """The statistics of `(samples - shift) / scale`, which adds a constant; exact but for energies at the floor."""
         other = MelStatistics(sampling_rate=self.sampling_rate, num_bins=self.num_bins)
-        other._count, other._mean = self._count, self._mean - 2 * math.log(scale)
-        other._squares = self._squares.clone()
+        other._moments = replace(self._moments, mean=self._moments.mean - 2 * math.log(scale))
         return other
 
     def normalize(self, energies: Tensor) -> Tensor:
         """Energies (frames, num_bins) less the mean of the whole clip, over its (unbiased) deviation."""
-        return _normalized(energies, self._mean.to(energies), (self._squares / max(self._count - 1, 1)).to(energies))
+        variance = self._moments.squares / max(self._moments.count - 1, 1)
+        return _normalized(energies, self._moments.mean.to(energies), variance.to(energies))
 
 
 def stacked_fbank(

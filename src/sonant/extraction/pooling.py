@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sonant.errors import UnknownName
+from sonant.running_moments import RunningMoments
 
 Pool = Literal["mean", "max", "mean+std"]
 POOLS: tuple[Pool, ...] = get_args(Pool)
@@ -21,16 +22,14 @@ class RunningPool:
     """A pooling of frames that come in blocks.
 
     "mean" and "max" give (layers, dim), "mean+std" (layers, 2 * dim) with the population standard deviation. The sums
-    are kept in float64 where the device has it, and merged by Chan's rule, so that blocks of any size give one result.
+    are kept in float64 where the device has it, so that blocks of any size give one result.
     """
 
     def __init__(self, pool: Pool) -> None:
         if pool not in POOLS:
             raise UnknownName("pooling", pool, POOLS)
         self.pool = pool
-        self._count = 0
-        self._mean: Tensor | None = None  # (layers, dim)
-        self._squares: Tensor | None = None  # (layers, dim): sum of squared distances from the mean
+        self._moments: RunningMoments[Tensor] | None = None  # of each channel, (layers, dim)
         self._max: Tensor | None = None
 
     def append(self, frames: Tensor) -> None:
@@ -44,39 +43,39 @@ class RunningPool:
         frames = frames.to(torch.float32 if frames.device.type == "mps" else torch.float64)
         new, mean = frames.shape[1], frames.mean(dim=1)
         squares = (frames - mean[:, None]).square().sum(dim=1) if self.pool == "mean+std" else torch.zeros_like(mean)
-        if self._mean is None or self._squares is None:
-            self._mean, self._squares = mean, squares
+        if self._moments is None:
+            self._moments = RunningMoments(mean, squares, new)
         else:
-            before, deviations = self._mean.to(mean.device), self._squares.to(mean.device)
-            total, gap = self._count + new, mean - before
-            self._mean = before + gap * (new / total)
-            self._squares = deviations + squares + gap.square() * (self._count * new / total)
-        self._count += new
+            before = self._moments
+            self._moments = RunningMoments(before.mean.to(mean.device), before.squares.to(mean.device), before.count)
+            self._moments.add(new, mean, squares)
 
     def state(self) -> dict[str, Any]:
         """Return the sums so far, as arrays, for `restore`."""
-        sums = {"mean": self._mean, "squares": self._squares, "max": self._max}
-        return {
-            "count": self._count,
-            **{name: value.cpu().numpy() for name, value in sums.items() if value is not None},
-        }
+        sums: dict[str, Any] = {"count": 0}
+        if self._moments is not None:
+            sums = {name: getattr(self._moments, name) for name in ("count", "mean", "squares")}
+        if self._max is not None:
+            sums["max"] = self._max
+        return {name: value.cpu().numpy() if isinstance(value, Tensor) else value for name, value in sums.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Resume from the `state` of another pool of the same kind."""
-        self._count = int(state["count"])
-        self._mean, self._squares, self._max = (
-            torch.from_numpy(state[name]) if name in state else None for name in ("mean", "squares", "max")
-        )
+        self._max = torch.from_numpy(state["max"]) if "max" in state else None
+        if "mean" in state:
+            mean, squares = (torch.from_numpy(state[name]) for name in ("mean", "squares"))
+            self._moments = RunningMoments(mean, squares, int(state["count"]))
 
     def finish(self) -> Tensor:
         """Return the pooled vectors, float32 on the CPU."""
         if self.pool == "max" and self._max is not None:
             return self._max.float().cpu()
-        if self._mean is None or self._squares is None:
+        if self._moments is None:
             raise ValueError("no frames were given to pool")
+        mean = self._moments.mean
         if self.pool == "mean":
-            return self._mean.float().cpu()
-        return torch.cat([self._mean, (self._squares / self._count).sqrt()], dim=-1).float().cpu()
+            return mean.float().cpu()
+        return torch.cat([mean, (self._moments.squares / self._moments.count).sqrt()], dim=-1).float().cpu()
 
 
 def unit_length(vectors: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
+from sonant.running_moments import RunningMoments
 
 EPS = 1e-5  # torch's group norm's own
 
@@ -59,9 +60,7 @@ class ConvStatistics:
     def __init__(self, kernel: int, stride: int) -> None:
         self.kernel, self.stride = kernel, stride
         self._held = np.zeros(0, np.float64)  # samples from the next stretch on
-        self._count = 0
-        self._mean = np.zeros(kernel)
-        self._scatter = np.zeros((kernel, kernel))
+        self._moments = RunningMoments(np.zeros(kernel), np.zeros((kernel, kernel)))
 
     def update(self, samples: np.ndarray) -> None:
         """Take in the next samples of the clip, (samples,)."""
@@ -73,16 +72,13 @@ class ConvStatistics:
         stretches = np.lib.stride_tricks.sliding_window_view(held, self.kernel)[:: self.stride]  # (new, kernel)
         mean = stretches.mean(0)
         centered = stretches - mean
-        total, gap = self._count + new, mean - self._mean
-        self._scatter += centered.T @ centered + np.outer(gap, gap) * (self._count * new / total)
-        self._mean += gap * (new / total)
-        self._count = total
+        self._moments.add(new, mean, centered.T @ centered, square=lambda gap: np.outer(gap, gap))
 
     def scaled(self, shift: float, scale: float) -> ConvStatistics:
         """The statistics of `(samples - shift) / scale`."""
         other = ConvStatistics(self.kernel, self.stride)
-        other._count = self._count
-        other._mean, other._scatter = (self._mean - shift) / scale, self._scatter / scale**2
+        seen = self._moments
+        other._moments = RunningMoments((seen.mean - shift) / scale, seen.squares / scale**2, seen.count)
         return other
 
     def affine(self, conv: nn.Conv1d, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,8 +88,8 @@ class ConvStatistics:
             Factor and offset for each channel of `conv.weight * x` without the convolution's bias: float64 (channels,).
         """
         taps = conv.weight.detach().double().cpu()[:, 0]  # (channels, kernel)
-        mean = taps @ torch.from_numpy(self._mean)
-        variance = ((taps @ torch.from_numpy(self._scatter / self._count)) * taps).sum(1)
+        mean = taps @ torch.from_numpy(self._moments.mean)
+        variance = ((taps @ torch.from_numpy(self._moments.squares / self._moments.count)) * taps).sum(1)
         factor = weight.detach().double().cpu() / (variance + EPS).sqrt()
         return factor, bias.detach().double().cpu() - mean * factor
 

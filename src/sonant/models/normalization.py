@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sonant.errors import ConfigurationError
 from sonant.layers.clip_statistics import ClipStatistics
+from sonant.running_moments import RunningMoments
 
 ORIGINAL_EPSILON = 1e-5  # of `F.layer_norm`, which fairseq, unilm, s3prl, fairseq2 and torchaudio's bundles call
 TRANSFORMERS_EPSILON = 1e-7  # of `Wav2Vec2FeatureExtractor`
@@ -32,28 +33,25 @@ def normalize_waveform(waveform: Tensor, epsilon: float) -> Tensor:
 
 
 class WaveformStatistics:
-    """Mean and variance of the samples of a whole recording, gathered in blocks of any length, in float64.
-
-    Source: Chan, Golub and LeVeque 1983, the pairwise update.
-    """
+    """Mean and variance of the samples of a whole recording, gathered in blocks of any length, in float64."""
 
     def __init__(self) -> None:
-        self.mean = 0.0
-        self._count, self._squares = 0, 0.0
+        self._moments = RunningMoments(0.0, 0.0)
+
+    @property
+    def mean(self) -> float:
+        return self._moments.mean
 
     def update(self, samples: np.ndarray) -> None:
         """Take in the next samples, (samples,)."""
         if len(samples) == 0:
             return
         wide = samples.astype(np.float64)
-        total, gap = self._count + len(wide), float(wide.mean()) - self.mean
-        self._squares += float(np.square(wide - wide.mean()).sum()) + gap * gap * self._count * len(wide) / total
-        self.mean += gap * len(wide) / total
-        self._count = total
+        self._moments.add(len(wide), float(wide.mean()), float(np.square(wide - wide.mean()).sum()))
 
     def deviation(self, epsilon: float) -> float:
         """Return the root of the variance plus `epsilon`."""
-        return float(np.sqrt(self._squares / max(self._count, 1) + epsilon))
+        return float(np.sqrt(self._moments.squares / max(self._moments.count, 1) + epsilon))
 
     def normalize(self, waveform: Tensor, epsilon: float) -> Tensor:
         """Normalize a window (samples,) of the recording by the mean and variance of the whole."""

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 import torch
 
-from sonant.benchmark.machine import Limits
+from sonant.benchmark.machine import MachineLimits
 from sonant.benchmark.subjects import exaggerate
 from sonant.inference.cpu import arithmetic as module
 from sonant.inference.cpu.arithmetic import (
@@ -74,7 +74,7 @@ def test_a_processor_that_says_it_has_bfloat16_and_is_slow_at_it() -> None:
     ratio = Machine({name: 1 / rate for name, rate in XEON.items()})
     assert fastest("bfloat16", ratio) == FLOAT32
     assert fastest("int8", ratio) == Arithmetic(integers=True)
-    limits, config = Limits(XEON, {}, 1.0), find("wavlm-large").config
+    limits, config = MachineLimits(XEON, {}, 1.0), find("wavlm-large").config
     assert limits.seconds(config, [160_000], "float32") >= 1.6 * limits.seconds(config, [160_000], "int8")
     assert limits.seconds(config, [160_000], "float32") == limits.seconds(config, [160_000], "bfloat16")
 

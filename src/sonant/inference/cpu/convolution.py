@@ -10,6 +10,7 @@ from sonant.inference.cpu.shape_buckets import filled, step_pieces
 from sonant.layers.clip_norm import EPS, ClipGroupNorm
 from sonant.layers.conv_extractor import ClipNorm
 from sonant.layers.kernels.activations import Activation, activation
+from sonant.running_moments import RunningMoments
 
 
 class Convolution(nn.Module):
@@ -99,7 +100,7 @@ class ClipNormed(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """Map all steps of a clip, (steps, in), to (fewer steps, out) in float32."""
         out = torch.empty((len(rows) - self.kernel) // self.stride + 1, len(self.weight), dtype=torch.float32)
-        count, mean, scatter, start = 0, 0.0, 0.0, 0
+        moments, start = RunningMoments(0.0, 0.0), 0
         sizes = step_pieces(len(out))
         blocks = out.split([*sizes[:-1], len(out) - sum(sizes[:-1])]) if sizes else ()
         for block, size in zip(blocks, sizes, strict=True):
@@ -107,11 +108,8 @@ class ClipNormed(nn.Module):
             block.copy_(self.convolution(filled(rows[start : start + seen], seen))[: len(block)])
             start += size * self.stride
             own = block.mean()
-            gap, total = float(own) - mean, count + block.numel()
-            scatter += float((block - own).square_().sum()) + gap**2 * count * block.numel() / total
-            mean += gap * block.numel() / total
-            count = total
-        factor = self.weight * (scatter / count + EPS) ** -0.5
+            moments.add(block.numel(), float(own), float((block - own).square_().sum()))
+        factor = self.weight * (moments.squares / moments.count + EPS) ** -0.5
         for block in blocks:
-            block.copy_(self.activation(block.sub_(mean).mul_(factor).add_(self.bias)))
+            block.copy_(self.activation(block.sub_(moments.mean).mul_(factor).add_(self.bias)))
         return out
