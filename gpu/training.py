@@ -115,12 +115,12 @@ def stepping(contact: Contact, objective: Any, batch: SpeechBatch, rate: float =
 
     def step() -> Any:
         with torch.autocast(contact.device.type, torch.bfloat16):
-            loss = objective.loss(batch)
-        (loss.sum / max(1, loss.count)).backward()
+            loss = objective(batch)
+        (loss.sum / loss.count.clamp(min=1)).backward()
         torch.nn.utils.clip_grad_norm_(objective.parameters(), 10.0)
         optimizer.step()
         optimizer.zero_grad()
-        return loss.sum.detach() / max(1, loss.count)
+        return loss.sum.detach() / loss.count.clamp(min=1)
 
     return step
 

@@ -19,7 +19,7 @@ from sonant.models.identity import fingerprint
 from sonant.models.vq_wav2vec import VQWav2VecConfig
 from sonant.recipes import PRETRAINING, pretraining_recipe
 from sonant.recipes.runs import PretrainingRun
-from sonant.renamed_settings import RENAMED, RENAMED_TYPES, present_names
+from sonant.renamed_settings import RENAMED, RENAMED_TYPES, present_settings
 from sonant.training import Training
 from tests.codes import discrete_bert
 
@@ -54,11 +54,11 @@ def test_settings_of_a_run_of_an_earlier_version(name: str) -> None:
     earlier = as_earlier(now)
     assert {"rooms", "noise"} <= earlier.keys() & earlier["made_of"].keys()
     assert "peak_rate" in earlier["stages"][0]["training"]
-    assert present_names(earlier) == now
-    assert present_names(now) == now
+    assert present_settings(earlier) == now
+    assert present_settings(now) == now
     for stage in now["stages"]:
         before = {key: value for key, value in stage["batching"].items() if key != "fill"}
-        assert present_names(before) == before | {"fill": "shortest"}, "all earlier batches were"
+        assert present_settings(before) == before | {"fill": "shortest"}, "all earlier batches were"
 
 
 @pytest.mark.parametrize("family", ["vq-wav2vec", "discrete BERT"])

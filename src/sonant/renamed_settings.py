@@ -22,13 +22,16 @@ RENAMED: dict[str, dict[str, str]] = {
     "CodesToTextConfig": {"groups": "num_codebooks", "num_codes": "codebook_size"},
     "pretraining": {"groups": "num_codebooks"},  # the notes on a head
 }
-# Settings that earlier versions did not have, by the type of the configuration: what they did.
-UNTOLD: dict[str, dict[str, Any]] = {"Batching": {"fill": "shortest"}}
 RENAMED_TYPES = {"FutureContrastConfig": "CPCConfig"}
+# By the type of a configuration: settings that earlier versions lacked, and the value that stands for what they did.
+ADDED: dict[str, dict[str, Any]] = {
+    "Batching": {"fill": "shortest"},
+    "Training": {"decay_vectors": True, "parts": [], "validate_every": 1000},
+}
 
 
-def present_names(settings: Mapping[str, Any], group: str = "") -> dict[str, Any]:
-    """Settings read from a file, nested ones too, by the names that they have now.
+def present_settings(settings: Mapping[str, Any], group: str = "") -> dict[str, Any]:
+    """Settings read from a file, nested ones too, by the names that they have now, with those that were added since.
 
     Args:
         settings: as JSON holds them; a group of them may name its `type`.
@@ -37,7 +40,7 @@ def present_names(settings: Mapping[str, Any], group: str = "") -> dict[str, Any
     kind = settings.get("type", group)
     kind = RENAMED_TYPES.get(kind, kind) if isinstance(kind, str) else group
     renamed = {RENAMED.get(kind, {}).get(name, name): _inside(value, name) for name, value in settings.items()}
-    return UNTOLD.get(kind, {}) | renamed | {"type": kind} if "type" in settings else renamed
+    return ADDED.get(kind, {}) | renamed | {"type": kind} if "type" in settings else renamed
 
 
 def earliest_name(kind: str, name: str) -> str:
@@ -47,5 +50,5 @@ def earliest_name(kind: str, name: str) -> str:
 
 def _inside(value: Any, name: str) -> Any:
     if isinstance(value, Mapping):
-        return present_names(value, name)
+        return present_settings(value, name)
     return [_inside(item, name) for item in value] if isinstance(value, list) else value

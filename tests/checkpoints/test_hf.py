@@ -233,13 +233,13 @@ def test_a_head_as_the_objective_gives_it_is_loaded_for_pretraining(tmp_path, co
 
     config = MaskedContrastConfig(num_codebooks=groups, codebook_size=5, quantized_dim=12, projection_dim=10)
     objective = MaskedContrast(build(config_of("wav2vec2")), config)
-    save_pretrained(objective.backbone, tmp_path, heads={"pretraining": Head(objective.head())})
+    save_pretrained(objective.backbone, tmp_path, heads={"pretraining": Head(objective.head_tensors())})
     theirs, report = transformers.Wav2Vec2ForPreTraining.from_pretrained(tmp_path, output_loading_info=True)
     assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     assert theirs.config.num_codevector_groups == groups
     assert theirs.config.num_codevectors_per_group == 5
     head = load_checkpoint(tmp_path).heads["pretraining"]
-    assert not differing(head.tensors, objective.head())
+    assert not differing(head.tensors, objective.head_tensors())
     assert torch.equal(theirs.project_hid.weight, head.tensors["final_proj.weight"])
     assert torch.equal(theirs.quantizer.codevectors, head.tensors["quantizer.codevectors"])
 

@@ -42,7 +42,7 @@ def test_every_gradient_is_that_of_the_plain_operations(name: str, monkeypatch: 
 
     def gradients() -> dict[str, torch.Tensor]:
         objective.zero_grad()
-        objective.loss(batch).sum.backward()
+        objective(batch).sum.backward()
         return {name: p.grad.clone() for name, p in objective.named_parameters() if p.grad is not None}
 
     expected = gradients()

@@ -30,7 +30,7 @@ def make(case: Case, folder: Path) -> MaskedPrediction:
     objective = MaskedPrediction(backbone, config)
     head = checkpoint.heads["pretraining"].tensors
     with torch.no_grad():
-        for name, tensor in objective.head().items():
+        for name, tensor in objective.head_tensors().items():
             tensor.copy_(head[name])
     return objective.train()
 
@@ -43,7 +43,7 @@ def batch_of(case: Case) -> SpeechBatch:
 def test_loss(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     objective, numbers = make(case, tmp_path), case.numbers
-    loss = objective.loss(batch_of(case))
+    loss = objective(batch_of(case))
     metrics = loss.metrics
     assert metrics["masked_loss"] == pytest.approx((numbers["loss_m_0"], numbers["count_m_0"]), rel=1e-5)
     assert metrics["unmasked_loss"] == pytest.approx((numbers["loss_u_0"], numbers["count_u_0"]), rel=1e-5)

@@ -65,7 +65,7 @@ def test_loss(name: str, tmp_path: Path) -> None:
     objective, tokens = MaskedTokens(make(case, tmp_path).train()), tokens_of(case)
     targets = case.arrays["targets"].long()[inner(case)]
     mask = targets != case.settings["symbols"].index("<pad>")
-    loss = objective.loss(TokenBatch(tokens, targets, mask, stride=160))
+    loss = objective(TokenBatch(tokens, targets, mask, stride=160))
     assert loss.count == case.numbers["sample_size"]
     assert loss.sum.item() == pytest.approx(case.numbers["loss"], rel=1e-5)
     loss.sum.backward()

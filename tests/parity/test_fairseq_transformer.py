@@ -67,7 +67,7 @@ def test_loss(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     size = len(case.settings["target_symbols"])
     objective = WriteText(make(case, tmp_path).train(), smoothing=case.settings["label_smoothing"] * size / (size - 1))
-    loss = objective.loss(batch_of(case, objective.model))
+    loss = objective(batch_of(case, objective.model))
     assert loss.count == sum(case.numbers["target_lengths"])
     assert loss.sum.item() == pytest.approx(case.numbers["loss"], rel=1e-5)
     assert loss.metrics["text_loss"][0] == pytest.approx(case.numbers["nll"], rel=1e-5)

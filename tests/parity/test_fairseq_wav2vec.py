@@ -46,7 +46,7 @@ def make(case: Case, folder: Path) -> CPC:
     objective = CPC(backbone, config)
     head = checkpoint.heads["pretraining"].tensors
     with torch.no_grad():
-        for name, tensor in objective.head().items():
+        for name, tensor in objective.head_tensors().items():
             tensor.copy_(head[name])
     objective.anneal(settings.get("num_updates", 0))
     return objective
@@ -71,7 +71,7 @@ def test_loss(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     objective, numbers = make(case, tmp_path).train(), case.numbers
     assert objective.offset == numbers["offset"]
-    loss = objective.loss(
+    loss = objective(
         SpeechBatch(Packed.pack(case.clips), torch.zeros(len(case.arrays["state 0"]), dtype=torch.bool)),
         noise=case.arrays.get("noise"),
         negatives=case.arrays["negatives"].long(),

@@ -52,7 +52,7 @@ def test_loss(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     objective, numbers = make(case, tmp_path), case.numbers
     assert objective.contrast.quantizer.temperature == pytest.approx(numbers["temperature"])
-    loss = objective.loss(batch_of(case), noise=case.arrays["noise"], negatives=case.arrays["negatives"].long())
+    loss = objective(batch_of(case), noise=case.arrays["noise"], negatives=case.arrays["negatives"].long())
     assert loss.count == numbers["sample_size"]
     assert loss.sum.item() == pytest.approx(numbers["loss"], rel=1e-5)
     metrics = {key: total / count for key, (total, count) in loss.metrics.items()}
@@ -87,9 +87,7 @@ def test_a_clip_alone(tmp_path: Path) -> None:
     rows = len(negatives[0])
     clips, masks = batch.speech.unpack(), batch.mask.chunk(2)
     parts = [
-        objective.loss(
-            SpeechBatch(Packed.pack([clips[i]]), masks[i]), noise=noise[i], negatives=negatives[i] - i * rows
-        )
+        objective(SpeechBatch(Packed.pack([clips[i]]), masks[i]), noise=noise[i], negatives=negatives[i] - i * rows)
         for i in range(2)
     ]
     total = sum(part.metrics["contrastive_loss"][0] for part in parts)

@@ -86,7 +86,7 @@ def objectives(
     torch.manual_seed(seed)
     ours = MaskedContrast(build(model), config).train()
     exaggerate(ours.backbone, seed)
-    head = Head(ours.head(), {"num_codebooks": config.num_codebooks})
+    head = Head(ours.head_tensors(), {"num_codebooks": config.num_codebooks})
     save_pretrained(ours.backbone, folder, heads={"pretraining": head})
     peer, report = Wav2Vec2ForPreTraining.from_pretrained(folder, output_loading_info=True)
     assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
@@ -144,7 +144,7 @@ def assert_parity(model: Wav2Vec2Config, config: MaskedContrastConfig, folder: P
         )
     expected.loss.backward()
     batch = SpeechBatch(Packed.pack(waveforms), draws.mask)
-    loss = ours.loss(batch, noise=draws.noise[draws.mask].flatten(0, 1), negatives=draws.negatives)
+    loss = ours(batch, noise=draws.noise[draws.mask].flatten(0, 1), negatives=draws.negatives)
     loss.sum.backward()
 
     assert loss.count == int(draws.mask.sum())
@@ -159,7 +159,7 @@ def assert_parity(model: Wav2Vec2Config, config: MaskedContrastConfig, folder: P
 
 def assert_gradients(ours: MaskedContrast, peer: Wav2Vec2ForPreTraining) -> None:
     backbone = {name: parameter.grad for name, parameter in ours.backbone.named_parameters()}
-    head = ours.head()
+    head = ours.head_tensors()
     places = {parameter.data_ptr(): parameter.grad for parameter in ours.parameters()}
     named, homeless = write({name: grad for name, grad in backbone.items() if grad is not None}, HF)
     given = {f"wav2vec2.{name}": grad for name, grad in named.items()}

@@ -113,7 +113,7 @@ def test_against_the_slow_version(name: str, settings: dict[str, object]) -> Non
     made = objective(name, replace(FEW, **settings))
     waveforms, negatives = clips(*FRAMES), others(FRAMES, 3)
     noise = gumbel_noise(torch.empty(2 * sum(FRAMES), 5, dtype=torch.float64)) if name == "gumbel" else None
-    loss = made.loss(batch(waveforms), noise=noise, negatives=negatives)
+    loss = made(batch(waveforms), noise=noise, negatives=negatives)
     expected, count = slow_loss(made, waveforms, negatives, noise)
     assert loss.count == count
     torch.testing.assert_close(loss.sum, expected)
@@ -140,13 +140,13 @@ def test_the_published_offset() -> None:
 def test_how_many_predictions() -> None:
     """Step k of time t, where t + offset + k lies in the clip: 10 frames and an offset of 3 leave 7 + 6 + 5 + 4."""
     made = objective("wav2vec")
-    assert made.loss(batch(clips(10))).count == 22
-    assert made.loss(batch(clips(10, 5, 3, 1))).count == 22 + 3
+    assert made(batch(clips(10))).count == 22
+    assert made(batch(clips(10, 5, 3, 1))).count == 22 + 3
 
 
 def test_clips_too_short_for_any_step_lose_nothing() -> None:
     made = objective("wav2vec")
-    loss = made.loss(batch(clips(3, 1)))
+    loss = made(batch(clips(3, 1)))
     assert loss.count == 0
     assert loss.sum.item() == 0
     loss.sum.backward()
@@ -156,7 +156,7 @@ def test_clips_too_short_for_any_step_lose_nothing() -> None:
 def test_negatives_are_other_frames_of_the_clip() -> None:
     made = objective("wav2vec", replace(FEW, num_negatives=40))
     frames = torch.tensor(FRAMES)
-    drawn = made._draw(frames)
+    drawn = made._draw(frames, torch.device("cpu"))
     assert drawn.shape == (sum(FRAMES), 40)
     clip = torch.arange(len(FRAMES)).repeat_interleave(frames)
     own = torch.arange(sum(FRAMES))
@@ -172,10 +172,10 @@ def test_a_batch_costs_what_its_clips_cost(name: str) -> None:
     frames = (12, 12, 12) if name == "kmeans" else (17, 9, 30)
     made, waveforms, negatives = objective(name), clips(*frames), others(frames, 3)
     noise = gumbel_noise(torch.empty(2 * sum(frames), 5, dtype=torch.float64)) if name == "gumbel" else None
-    together = made.loss(batch(waveforms), noise=noise, negatives=negatives)
+    together = made(batch(waveforms), noise=noise, negatives=negatives)
     total, count, start = 0.0, 0, 0
     for clip, length in zip(waveforms, frames, strict=True):
-        loss = made.loss(
+        loss = made(
             batch([clip]),
             noise=None if noise is None else noise[2 * start : 2 * (start + length)],
             negatives=negatives[start : start + length] - start,
@@ -197,7 +197,7 @@ def test_finite_differences() -> None:
     negatives = others(frames, 2)
 
     def loss(values: Tensor) -> Tensor:
-        return made.loss(SpeechBatch(Packed(values, lengths), torch.zeros(0, dtype=bool)), negatives=negatives).sum
+        return made(SpeechBatch(Packed(values, lengths), torch.zeros(0, dtype=bool)), negatives=negatives).sum
 
     assert torch.autograd.gradcheck(loss, torch.randn(40, dtype=torch.float64, requires_grad=True))
 
@@ -208,7 +208,7 @@ def test_known_values(contrast: str) -> None:
     made = objective("wav2vec", replace(FEW, contrast=contrast))
     for parameter in made.heads.parameters():
         torch.nn.init.zeros_(parameter)
-    loss = made.loss(batch(clips(20)))
+    loss = made(batch(clips(20)))
     each = 4 * log(2) if contrast == "binary" else log(4)
     assert loss.sum.item() / loss.count == pytest.approx(each)
     assert loss.metrics["accuracy"] == (0.0, loss.count)  # a tie is no success
@@ -221,7 +221,7 @@ def test_accuracy_counts_positives_that_no_negative_beats() -> None:
     seen: list[Tensor] = []
     contrast = made._contrast
     made._contrast = lambda logits: (seen.append(logits), contrast(logits))[1]  # type: ignore[method-assign]
-    loss = made.loss(batch(waveforms), negatives=negatives)
+    loss = made(batch(waveforms), negatives=negatives)
     (logits,) = seen
     right = sum(
         bool((scores[0] >= scores[1:]).all() and (scores[0] > scores[1:]).any())
@@ -238,7 +238,7 @@ def test_the_gumbel_temperature_follows_the_steps() -> None:
     made.anneal(3)
     assert made.backbone.quantizer.temperature == pytest.approx(2 * 0.9**3)
     made.anneal(1000)
-    assert made.loss(batch(clips(20))).metrics["temperature"] == (0.5, 1)
+    assert made(batch(clips(20))).metrics["temperature"] == (0.5, 1)
     for name in ("wav2vec", "kmeans"):
         objective(name).anneal(3)  # nothing to set
 
@@ -248,9 +248,7 @@ def test_diversity_is_off_as_published_and_works_when_asked_for() -> None:
     waveforms, negatives = clips(20), others((20,), 3)
     noise = gumbel_noise(torch.empty(40, 5, dtype=torch.float64))
     plain, diverse = (
-        objective("gumbel", replace(FEW, diversity_weight=weight)).loss(
-            batch(waveforms), noise=noise, negatives=negatives
-        )
+        objective("gumbel", replace(FEW, diversity_weight=weight))(batch(waveforms), noise=noise, negatives=negatives)
         for weight in (0.0, 0.3)
     )
     idle = 10 - plain.metrics["probability_perplexity"][0]
@@ -262,11 +260,11 @@ def test_diversity_is_off_as_published_and_works_when_asked_for() -> None:
 def test_without_the_quantizer_it_is_wav2vec(name: str) -> None:
     """What stands before and behind the quantizer learns as in the plain model of the same weights."""
     made, waveforms, negatives = objective(name, replace(FEW, quantized=False)), clips(20, 9), others((20, 9), 3)
-    loss = made.loss(batch(waveforms), negatives=negatives)
+    loss = made(batch(waveforms), negatives=negatives)
     shape = {key: getattr(MODELS[name], key) for key in ("activation", "log_compression", *SHAPE, *SMALL)}
     plain = CPC(build(Wav2VecConfig(**shape)), FEW).double()
     plain.load_state_dict({key: value for key, value in made.state_dict().items() if "quantizer" not in key})
-    assert loss.sum.item() == pytest.approx(plain.loss(batch(waveforms), negatives=negatives).sum.item())
+    assert loss.sum.item() == pytest.approx(plain(batch(waveforms), negatives=negatives).sum.item())
     loss.sum.backward()
     untouched = {key for key, parameter in made.named_parameters() if parameter.grad is None}
     assert untouched == {key for key in dict(made.named_parameters()) if "quantizer" in key}
@@ -299,7 +297,7 @@ def test_a_collapse_is_reported(name: str) -> None:
     made = objective(name)
 
     def averaged() -> dict[str, float]:
-        return {key: total / count for key, (total, count) in made.loss(batch(clips(40, 50))).metrics.items()}
+        return {key: total / count for key, (total, count) in made(batch(clips(40, 50))).metrics.items()}
 
     healthy = averaged() | {"code_perplexity": 4.1}
     assert made.warning(healthy) is None
@@ -323,7 +321,7 @@ def test_random_numbers_come_from_torch(name: str) -> None:
 
     def draw() -> float:
         torch.manual_seed(5)
-        return made.loss(speech).sum.item()
+        return made(speech).sum.item()
 
     assert draw() == draw()
 
@@ -331,7 +329,7 @@ def test_random_numbers_come_from_torch(name: str) -> None:
 @every_model
 def test_every_parameter_learns(name: str) -> None:
     made = objective(name)
-    made.loss(batch(clips(40, 50))).sum.backward()
+    made(batch(clips(40, 50))).sum.backward()
     for key, parameter in made.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.any(), key
@@ -343,9 +341,9 @@ def test_half_precision_stays_near(name: str) -> None:
     speech = Packed.pack([clip.float() for clip in clips(40, 50)])
     noise = gumbel_noise(torch.empty(180, 5)) if name == "gumbel" else None
     arguments = {"noise": noise, "negatives": others((40, 50), 3)}
-    exact = made.loss(SpeechBatch(speech, torch.zeros(90, dtype=bool)), **arguments)
+    exact = made(SpeechBatch(speech, torch.zeros(90, dtype=bool)), **arguments)
     with torch.autocast("cpu", torch.bfloat16):
-        near = made.loss(SpeechBatch(speech, torch.zeros(90, dtype=bool)), **arguments)
+        near = made(SpeechBatch(speech, torch.zeros(90, dtype=bool)), **arguments)
     assert near.sum.dtype == torch.float32
     assert near.sum.item() == pytest.approx(exact.sum.item(), rel=0.05)
 
@@ -357,7 +355,7 @@ def test_settings_that_make_no_sense() -> None:
 
 
 def test_what_is_kept_of_it() -> None:
-    assert {name: tuple(tensor.shape) for name, tensor in objective("kmeans").head().items()} == {
+    assert {name: tuple(tensor.shape) for name, tensor in objective("kmeans").head_tensors().items()} == {
         "project_to_steps.weight": (8, 8, 1, 4),
         "project_to_steps.bias": (8,),
     }

@@ -84,7 +84,7 @@ def test_operations_of_a_loss_are_those_that_torch_counts(case: str):
         expected = flops.total
     counter = FlopCounterMode(display=False)
     with sdpa_kernel(SDPBackend.MATH), counter, torch.no_grad():
-        objective.loss(batch)
+        objective(batch)
     added = objective_flops(settings, config, frames, int(mask.sum()))
     drawn = 0  # out of training the codes are looked up, not mixed by a product
     if isinstance(settings, MaskedContrastConfig | W2vBERTObjectiveConfig):

@@ -59,7 +59,7 @@ def test_clips_are_normalized_with_the_epsilon_of_the_model(tiny: WavLMConfig, e
     batch = batch_for(objective, [8_000, 5_000])
     read = []
     objective.backbone.extractor.register_forward_pre_hook(lambda _, arguments: read.append(arguments[0]))
-    objective.loss(batch)
+    objective(batch)
     for clip, raw in zip(read[0], batch.speech, strict=True):
         variance = raw.var(correction=0).item()
         assert clip.var(correction=0).item() == pytest.approx(variance / (variance + epsilon), rel=1e-4)
@@ -77,7 +77,7 @@ def test_the_loss_is_the_formula(tiny: WavLMConfig) -> None:
         expected[bool(masked)] += -torch.log_softmax(cosines / 0.1, -1)[target].item()
     count = len(batch.mask)  # those in view count too
     penalty = features.values.square().mean().item()
-    loss = objective.loss(batch)
+    loss = objective(batch)
     assert loss.count == count
     assert loss.sum.item() == pytest.approx(expected[True] + 0.3 * expected[False] + 10 * count * penalty, rel=1e-4)
     assert loss.metrics["masked_loss"][0] == pytest.approx(expected[True], rel=1e-4)
@@ -103,7 +103,7 @@ def test_gradients_agree_with_finite_differences(tiny: WavLMConfig) -> None:
     objective = objective_for(tiny, unmasked_weight=0.5, extractor_gradient=1.0).double()
     batch = batch_for(objective, [2_000, 1_500])
     batch = SpeechBatch(batch.speech.with_values(batch.speech.values.double()), batch.mask, batch.targets)
-    objective.loss(batch).sum.backward()
+    objective(batch).sum.backward()
     generator = torch.Generator().manual_seed(2)
     for name, parameter in objective.named_parameters():
         direction = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
@@ -111,7 +111,7 @@ def test_gradients_agree_with_finite_differences(tiny: WavLMConfig) -> None:
         for step in (1e-5, -1e-5):
             with torch.no_grad():
                 parameter.add_(direction, alpha=step)
-                losses.append(objective.loss(batch).sum.item())
+                losses.append(objective(batch).sum.item())
                 parameter.sub_(direction, alpha=step)
         assert parameter.grad is not None, name
         slope = (losses[0] - losses[1]) / 2e-5
@@ -124,7 +124,7 @@ def test_the_gradient_of_the_extractor_is_scaled(tiny: WavLMConfig, factor: floa
     grads = []
     for scale in (1.0, factor):
         objective = objective_for(tiny, feature_penalty=0.0, extractor_gradient=scale)
-        objective.loss(batch_for(objective, [8_000])).sum.backward()
+        objective(batch_for(objective, [8_000])).sum.backward()
         grad = objective.backbone.extractor.layers[0].conv.weight.grad
         grads.append(torch.zeros(8, 1, 10) if grad is None else grad)
     torch.testing.assert_close(grads[1], factor * grads[0], rtol=1e-4, atol=1e-6)

@@ -85,7 +85,7 @@ def test_batches_are_filled_and_fit_the_model(codes: LabelStore) -> None:
 def test_the_loss_by_its_formula(codes: LabelStore) -> None:
     model = discrete_bert()
     batch = next(TokenBatches(codes, model, MaskedTokensConfig(), batching=BATCHING)(0))
-    loss = MaskedTokens(model).loss(batch)
+    loss = MaskedTokens(model)(batch)
     total, correct, start = 0.0, 0, 0
     for clip in batch.tokens:
         last = model.encode_tokens(Packed.pack([clip])).last
@@ -105,7 +105,7 @@ def test_gradients_reach_all_but_the_tokenizer() -> None:
     tokens = torch.randint(4, 26, (30,))
     mask = torch.arange(30) % 3 == 0
     batch = TokenBatch(Packed(tokens, torch.tensor([30])), tokens, mask, 160)
-    MaskedTokens(model).loss(batch).sum.backward()
+    MaskedTokens(model)(batch).sum.backward()
     without = {name for name, parameter in model.named_parameters() if parameter.grad is None}
     assert without == {name for name, _ in model.named_parameters() if name.startswith("tokenizer.")}
 
@@ -116,7 +116,7 @@ def test_it_learns(codes: LabelStore, tmp_path: Path) -> None:
     batches = TokenBatches(codes, model, MaskedTokensConfig(), batching=replace(BATCHING, fill="shortest"))
     training = Training(steps=60, lr=1e-2, schedule=Linear(warmup=0.1), clip_norm=1.0, log_every=20)
     train(MaskedTokens(model), batches, training, tmp_path / "run")
-    correct, count = MaskedTokens(model.eval()).loss(next(batches(1000))).metrics["masked_accuracy"]
+    correct, count = MaskedTokens(model.eval())(next(batches(1000))).metrics["masked_accuracy"]
     assert correct / count > 0.9
 
 

@@ -66,7 +66,7 @@ def test_a_conformer_and_a_wavlm_learn_from_them(tiny: WavLMConfig, waveforms: W
         optimizer = torch.optim.Adam(objective.parameters(), lr=3e-3)
         batch, losses = next(stream), []
         for _ in range(12):
-            loss = objective.loss(batch)
+            loss = objective(batch)
             (loss.sum / loss.count).backward()
             optimizer.step()
             optimizer.zero_grad()

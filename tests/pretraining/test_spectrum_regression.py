@@ -23,7 +23,7 @@ def test_targets_stand_at_the_frames_of_the_extractor_and_have_no_mean(tiny: Wav
     objective = regression(tiny)
     clips = batch([8_000, 5_123])
     targets = objective.targets(clips.speech)
-    frames = objective.backbone.features(clips.speech).lengths.tolist()
+    frames = objective.features(clips.speech).lengths.tolist()
     assert len(targets) == sum(frames)
     for clip, rows in zip(clips.speech, targets.split(frames), strict=True):
         assert rows.mean(0).abs().max() < 1e-4
@@ -43,7 +43,7 @@ def test_the_extractor_learns(tiny: WavLMConfig) -> None:
     clips = batch([16_000, 16_000])
     losses = []
     for _ in range(30):
-        loss = objective.loss(clips)
+        loss = objective(clips)
         (loss.sum / loss.count).backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -111,7 +111,7 @@ def test_the_loss_is_the_formula() -> None:
     noise, negatives, _ = drawn(batch)
     objective.anneal(100_000)
     expected = spelled_out(objective, batch, noise, negatives)
-    loss = objective.loss(batch, noise=noise, negatives=negatives)
+    loss = objective(batch, noise=noise, negatives=negatives)
     count = int(batch.mask.sum())
     assert loss.count == count
     assert loss.metrics["contrastive_loss"] == pytest.approx((expected["contrast"], count), rel=1e-4)
@@ -126,13 +126,13 @@ def test_a_batch_is_the_sum_of_its_clips() -> None:
     """But for the diversity, which is of the batch."""
     objective, batch = objective_for(replace(CONFIG, diversity_weight=0.0)).train(), batch_for([9_000, 6_000, 7_000])
     noise, negatives, counts = drawn(batch)
-    together = objective.loss(batch, noise=noise, negatives=negatives)
+    together = objective(batch, noise=noise, negatives=negatives)
     masks = batch.mask.split([(n - 240) // 320 for n in batch.speech.sizes])
     start, total = 0, 0.0
     for clip, mask, count in zip(batch.speech, masks, counts, strict=True):
         own = slice(start, start + count)
         alone = SpeechBatch(Packed.pack([clip]), mask)
-        loss = objective.loss(alone, noise=noise[2 * own.start : 2 * own.stop], negatives=negatives[own] - start)
+        loss = objective(alone, noise=noise[2 * own.start : 2 * own.stop], negatives=negatives[own] - start)
         total, start = total + loss.sum.item(), start + count
     assert together.sum.item() == pytest.approx(total, rel=1e-4)
 
@@ -142,7 +142,7 @@ def test_gradients_agree_with_finite_differences() -> None:
     objective, batch = objective_for().double().eval(), batch_for([3_000, 2_500])
     batch = replace(batch, speech=batch.speech.with_values(batch.speech.values.double()))
     _, negatives, _ = drawn(batch)
-    objective.loss(batch, negatives=negatives).sum.backward()
+    objective(batch, negatives=negatives).sum.backward()
     generator = torch.Generator().manual_seed(3)
     for name, parameter in objective.named_parameters():
         direction = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
@@ -150,7 +150,7 @@ def test_gradients_agree_with_finite_differences() -> None:
         for step in (1e-5, -1e-5):
             with torch.no_grad():
                 parameter.add_(direction, alpha=step)
-                losses.append(objective.loss(batch, negatives=negatives).sum.item())
+                losses.append(objective(batch, negatives=negatives).sum.item())
                 parameter.sub_(direction, alpha=step)
         assert parameter.grad is not None, name
         slope = (losses[0] - losses[1]) / 2e-5
@@ -160,7 +160,7 @@ def test_gradients_agree_with_finite_differences() -> None:
 
 def test_everything_that_is_trained_gets_a_gradient_and_the_labels_do_not() -> None:
     objective, batch = objective_for().train(), batch_for([9_000, 6_000])
-    objective.loss(batch).sum.backward()
+    objective(batch).sum.backward()
     for name, parameter in objective.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name
@@ -184,8 +184,8 @@ def test_masked_frames_are_not_seen() -> None:
 @pytest.mark.parametrize(("part", "metric"), [("code_weight", "code_loss"), ("label_weight", "label_loss")])
 def test_a_weight_of_0_leaves_a_part_out(part: str, metric: str) -> None:
     objective = objective_for(replace(CONFIG, **{part: 0.0})).train()
-    assert metric not in objective.loss(batch_for([9_000])).metrics
-    assert len(objective.head()) < len(objective_for().head())
+    assert metric not in objective(batch_for([9_000])).metrics
+    assert len(objective.head_tensors()) < len(objective_for().head_tensors())
 
 
 def test_a_collapse_is_told() -> None:
@@ -197,7 +197,7 @@ def test_a_collapse_is_told() -> None:
 
 
 def test_the_head_has_the_names_of_published_files() -> None:
-    head = objective_for().head()
+    head = objective_for().head_tensors()
     assert head["quantizer.codevectors"].shape == (1, 12, 5)
     assert head["quantizer.weight_proj.weight"].shape == (12, 160)
     assert head["mlm_proj.weight"].shape == (12, 16)

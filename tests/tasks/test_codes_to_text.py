@@ -52,7 +52,7 @@ def test_the_loss_by_its_formula(smoothing: float) -> None:
     batch = TranscribedCodes(
         Packed.pack(map(torch.from_numpy, codes)), Packed.pack(torch.tensor(text) for text in texts)
     )
-    loss = WriteText(made, smoothing=smoothing).loss(batch)
+    loss = WriteText(made, smoothing=smoothing)(batch)
     total = 0.0
     with torch.no_grad():
         logits = made(batch.codes, batch.text)
@@ -88,7 +88,7 @@ def test_step_by_step_equals_at_once(*, pre_norm: bool) -> None:
 def test_gradients_reach_every_parameter() -> None:
     made = model()
     batch = next(TranscribedCodesBatches(*language(10), batch_frames=80)(0))
-    WriteText(made).loss(batch).sum.backward()
+    WriteText(made)(batch).sum.backward()
     assert [name for name, parameter in made.named_parameters() if parameter.grad is None] == []
 
 

@@ -13,7 +13,7 @@ from sonant.checkpoints.checkpoint import Checkpoint, Head, own_storage
 from sonant.checkpoints.name_maps.hf import HF_HEADS
 from sonant.checkpoints.parameter_names import Translated
 from sonant.models.normalization import ORIGINAL_EPSILON
-from sonant.renamed_settings import present_names
+from sonant.renamed_settings import present_settings
 
 KEY = "sonant"  # of the corner
 EPSILON = "normalize_epsilon"
@@ -58,7 +58,7 @@ def take_back(notes: Any, translated: Translated) -> dict[str, dict[str, Any]]:
         else:
             translated.backbone.setdefault(str(name), tensor)
     known = heads if isinstance(heads, Mapping) else {}
-    return {str(kind): present_names(note, str(kind)) for kind, note in known.items() if isinstance(note, Mapping)}
+    return {str(kind): present_settings(note, str(kind)) for kind, note in known.items() if isinstance(note, Mapping)}
 
 
 def describe(

@@ -25,7 +25,7 @@ from sonant.errors import (
 )
 from sonant.models.code_vocabulary import SPECIALS, codes_of_symbols
 from sonant.models.codes_to_text import CodesToText, CodesToTextConfig
-from sonant.renamed_settings import present_names
+from sonant.renamed_settings import present_settings
 
 FAMILY = "codes_to_text"
 _DECODER = "decoder.layers.{i}"
@@ -101,7 +101,7 @@ def _read_folder(folder: Path) -> tuple[CodesToTextConfig, dict[str, Tensor]]:
     if told.get("family") != FAMILY:
         raise UnknownCheckpoint(f"{folder / CONFIG} is of a {told.get('family')!r}; expected {FAMILY!r}.")
     try:
-        config = CodesToTextConfig(**present_names(told.get("settings", {}), CodesToTextConfig.__name__))
+        config = CodesToTextConfig(**present_settings(told.get("settings", {}), CodesToTextConfig.__name__))
     except TypeError as error:
         raise CorruptedCheckpoint(f"{folder / CONFIG} has other settings than a {FAMILY} has: {error}.") from error
     return config, read_safetensors(folder / WEIGHTS[0])[0]

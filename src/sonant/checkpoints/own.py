@@ -21,7 +21,7 @@ from sonant.checkpoints.parameter_names import Translated, make_heads
 from sonant.errors import CorruptedCheckpoint, UnknownName
 from sonant.models.backbone import LinearGroup
 from sonant.models.families import FAMILIES
-from sonant.renamed_settings import present_names
+from sonant.renamed_settings import present_settings
 
 OWN_TYPE = "sonant"  # the model type in config.json
 INT8_GROUPS = "sonant_int8_groups"  # in config.json, ours and that of transformers, which does not look at it
@@ -36,7 +36,7 @@ def read_own(
         raise CorruptedCheckpoint(f"{folder / CONFIG} has no 'settings' of the model. Fetch it again.")
     if isinstance(family, str) and family in FAMILIES:
         kind = FAMILIES[family].config
-        settings = present_names(settings, kind.__name__)
+        settings = present_settings(settings, kind.__name__)
         known = kind.__dataclass_fields__
         for name in settings:
             if name not in known:  # from a later version, perhaps

@@ -9,7 +9,7 @@ from typing import Any
 
 from sonant.data.files import atomic
 from sonant.errors import ConfigurationError
-from sonant.renamed_settings import present_names
+from sonant.renamed_settings import present_settings
 
 MOST_SHOWN = 12  # differences in a message
 
@@ -55,7 +55,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 def check_settled(path: Path, before: Mapping[str, Any], now: Mapping[str, Any], *, free: Collection[str] = ()) -> None:
     """Raise ConfigurationError, which lists what differs, unless a file was made with the settings of now."""
-    differing = differences(present_names(before), json.loads(json.dumps(now)), free=free)
+    differing = differences(present_settings(before), json.loads(json.dumps(now)), free=free)
     if differing:
         lines = [f"{name}: there {there!r}, now {here!r}" for name, (there, here) in differing.items()]
         more = [f"and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else []

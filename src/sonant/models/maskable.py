@@ -1,6 +1,7 @@
 """A backbone whose frames can be hidden from it: what masked prediction and masked contrast train."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from sonant.errors import ConfigurationError
 from sonant.layers.conv_adapter import ConvAdapter
 from sonant.layers.packed import Packed
+from sonant.layers.scale_gradient import scale_gradient
 from sonant.models.backbone import Backbone, BackboneConfig, Encoded
 from sonant.models.normalization import RecordingStatistics
 
@@ -50,6 +52,21 @@ class MaskableConfig(BackboneConfig, Protocol):
 
     @property
     def layer_norm_eps(self) -> float: ...
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedEncoding:
+    """The output of a backbone from which frames were hidden, and the frames themselves.
+
+    Attributes:
+        features: the extractor's frames (total_frames, channels).
+        normed: the same behind the layer norm of the projection.
+        encoded: the states, made of those and of the mask embedding in the place of hidden ones.
+    """
+
+    features: Packed
+    normed: Packed
+    encoded: Encoded
 
 
 class MaskableBackbone(Backbone):
@@ -112,15 +129,29 @@ class MaskableBackbone(Backbone):
             mask: bool (total_frames,); frames replaced by the mask embedding after projection and dropout.
             layers: as in `forward`.
         """
-        norm, values = self.projection.norm, features.values
-        if not isinstance(norm, nn.Identity):
-            values = norm(values.to(norm.weight.dtype))
-        return self.encode_normed(features.with_values(values), mask=mask, layers=layers)
+        return self._encode_normed(self._normed(features), mask, layers)
 
-    def encode_normed(
-        self, normed: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None
-    ) -> Encoded:
-        """Encode frames of the extractor that have passed `projection.norm`, for callers that need those frames too."""
+    def encode_masked(
+        self, speech: Packed, mask: Tensor, *, layers: Collection[int | str] | None, extractor_gradient: float = 1.0
+    ) -> "MaskedEncoding":
+        """Encode waveforms some of whose frames are hidden: the forward pass of masked training.
+
+        Args:
+            speech: waveforms (total_samples,), as `forward` takes them.
+            mask: bool (total_frames,), the frames to hide.
+            layers: as in `forward`.
+            extractor_gradient: factor on the gradient that reaches the extractor.
+        """
+        features = self.features(speech)
+        features = features.with_values(scale_gradient(features.values, extractor_gradient))
+        normed = self._normed(features)
+        return MaskedEncoding(features, normed, self._encode_normed(normed, mask, layers))
+
+    def _normed(self, features: Packed) -> Packed:
+        norm, values = self.projection.norm, features.values
+        return features if isinstance(norm, nn.Identity) else features.with_values(norm(values.to(norm.weight.dtype)))
+
+    def _encode_normed(self, normed: Packed, mask: Tensor | None, layers: Collection[int | str] | None) -> Encoded:
         keep, last = self.wanted(layers)
         frames = self.projection(normed.values)  # (total_frames, dim)
         if mask is not None:

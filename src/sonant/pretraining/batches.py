@@ -33,6 +33,7 @@ class SpeechBatch:
         targets: int64 (total_frames,), the label of each frame of the clean speech, where a run has labels.
         masked, unmasked: int64 indices of the frames that are hidden, and of the others. They are made with the batch,
             on the CPU: `output[mask]` would make a GPU wait for the number of frames.
+        masked_on_cpu: the same as `masked`, wherever the batch is.
     """
 
     speech: Packed
@@ -40,10 +41,12 @@ class SpeechBatch:
     targets: Tensor | None = None
     masked: Tensor = field(init=False)
     unmasked: Tensor = field(init=False)
+    masked_on_cpu: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "masked", self.mask.nonzero().flatten())
         object.__setattr__(self, "unmasked", (~self.mask).nonzero().flatten())
+        object.__setattr__(self, "masked_on_cpu", self.masked.cpu().numpy())
 
     def to(self, device: torch.device | str) -> SpeechBatch:
         return moved(self, device)

@@ -1,5 +1,6 @@
 """Contrastive predictive coding (CPC): wav2vec tells the frames that come next from others of its clip."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
@@ -10,10 +11,11 @@ from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
 from sonant.layers.gumbel_quantizer import GumbelQuantizer, Quantized, Temperature, code_perplexity, perplexity
+from sonant.layers.kernels.device import to_device
 from sonant.layers.kmeans_quantizer import Clustered, KMeansQuantizer
 from sonant.layers.negatives import draw_negatives
-from sonant.layers.packed import Packed
-from sonant.loss import Loss
+from sonant.layers.packed import Packed, steps_at
+from sonant.loss import Loss, Objective
 from sonant.models import VQWav2Vec, WaveformConvNet
 from sonant.pretraining.batches import SpeechBatch
 
@@ -77,7 +79,7 @@ class StepHeads(nn.Module):
         return F.linear(context, maps, self.bias.repeat(steps)).unflatten(1, (steps, dim))
 
 
-class CPC(nn.Module):
+class CPC(Objective):
     """Score each frame that comes next, and others of its clip, by their inner products with a map of the context.
 
     Step k of time t belongs to the frame at t + offset + k, where the clip is that long. Each frame has negatives of
@@ -114,7 +116,7 @@ class CPC(nn.Module):
         quantizer = self.backbone.quantizer if isinstance(self.backbone, VQWav2Vec) else None
         return quantizer if isinstance(quantizer, GumbelQuantizer) else None
 
-    def loss(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
+    def forward(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
         """Return the loss, summed over the predictions: the pairs of a time and a step that end within the clip.
 
         Args:
@@ -130,21 +132,20 @@ class CPC(nn.Module):
         context = self.backbone.encode(latents, layers=["last"]).last
         assert context is not None
         if negatives is None:
-            negatives = self._draw(latents.lengths).to(context.device)
+            negatives = self._draw(latents.lengths, context.device)
 
         logits = future_logits(
             self.heads(context), latents.values, negatives, offset=self.offset
         )  # (total, steps, 1 + negatives)
-        valid = self._valid(latents).to(context.device)  # (total, steps)
-        count = int(valid.sum())
+        valid, count = self._valid(latents, context.device)
         total = torch.where(valid, self._contrast(logits), 0.0).sum()
         with torch.no_grad():
             # As in fairseq, a negative that is the same vector does no harm, unless all of them are.
             own, others = logits[..., 0], logits[..., 1:]
             correct = (valid & (own >= others.amax(-1)) & (own > others.amin(-1))).sum()
-        metrics: dict[str, tuple[float, float]] = {
-            "contrast_loss": (total.item(), count),
-            "accuracy": (correct.item(), count),
+        metrics: dict[str, tuple[Tensor | float, float]] = {
+            "contrast_loss": (total, count),
+            "accuracy": (correct, count),
         }
         if quantized is not None:
             extra, more = self._quantizer_terms(quantized)
@@ -152,20 +153,21 @@ class CPC(nn.Module):
             metrics |= more
         return Loss(total, count, metrics)
 
-    def _draw(self, lengths: Tensor) -> Tensor:
+    def _draw(self, lengths: Tensor, device: torch.device) -> Tensor:
         """Negatives of every frame; the only frame of a clip, which no step predicts, has itself."""
-        drawn = draw_negatives(torch.where(lengths > 1, lengths, 0), self.config.num_negatives)
+        drawn = draw_negatives(torch.where(lengths > 1, lengths, 0), self.config.num_negatives, device=device)
         if int(lengths.min()) > 1:
             return drawn
-        everything = torch.arange(int(lengths.sum()))[:, None].repeat(1, self.config.num_negatives)
-        company = (lengths > 1).repeat_interleave(lengths)
-        everything[company] = torch.arange(len(company))[company][drawn]
-        return everything
+        company = to_device((lengths > 1).repeat_interleave(lengths).nonzero().flatten(), device)
+        everything = torch.arange(int(lengths.sum()), device=device)[:, None].repeat(1, self.config.num_negatives)
+        return everything.index_copy(0, company, company[drawn])
 
-    def _valid(self, frames: Packed) -> Tensor:
-        """bool (total, steps): whether the time that predicts a frame at a step lies in the clip; on the CPU."""
-        position = torch.arange(len(frames.values)) - frames.offsets[:-1].repeat_interleave(frames.lengths)
-        return position[:, None] >= self.offset + torch.arange(self.config.steps)
+    def _valid(self, frames: Packed, device: torch.device) -> tuple[Tensor, int]:
+        """Return which times that predict a frame at a step lie in the clip, bool (total, steps), and how many do."""
+        ahead = self.offset + torch.arange(self.config.steps)
+        count = int((frames.lengths[:, None] - ahead).clamp(min=0).sum())
+        position = steps_at(torch.zeros_like(frames.lengths), frames.lengths)
+        return to_device(position, device)[:, None] >= to_device(ahead, device), count
 
     def _contrast(self, logits: Tensor) -> Tensor:
         """(total, steps, 1 + negatives) to the loss of each prediction (total, steps)."""
@@ -176,15 +178,17 @@ class CPC(nn.Module):
             negative / self.config.num_negatives if self.config.balanced else negative
         )
 
-    def _quantizer_terms(self, quantized: Quantized | Clustered) -> tuple[Tensor, dict[str, tuple[float, float]]]:
+    def _quantizer_terms(
+        self, quantized: Quantized | Clustered
+    ) -> tuple[Tensor, dict[str, tuple[Tensor | float, float]]]:
         """Return the quantizer's term in the loss of each prediction, and its metrics."""
         assert isinstance(self.backbone, VQWav2Vec)
         codebook_size = self.backbone.config.codebook_size
         if isinstance(quantized, Clustered):
             extra = quantized.codebook_loss + self.config.commitment * quantized.commitment_loss
             return extra, {
-                "code_perplexity": (code_perplexity(quantized.codes, codebook_size).sum().item(), 1.0),
-                "kmeans_loss": (extra.item(), 1.0),
+                "code_perplexity": (code_perplexity(quantized.codes, codebook_size).sum(), 1),
+                "kmeans_loss": (extra, 1),
             }
         gumbel = self._gumbel()
         assert gumbel is not None
@@ -192,12 +196,12 @@ class CPC(nn.Module):
         in_use = perplexity(quantized.probabilities).sum()
         extra = self.config.diversity_weight * (gumbel.num_codebooks * codebook_size - in_use)
         return extra, {
-            "code_perplexity": (code_perplexity(likeliest, codebook_size).sum().item(), 1.0),
-            "probability_perplexity": (in_use.item(), 1.0),
-            "temperature": (gumbel.temperature, 1.0),
+            "code_perplexity": (code_perplexity(likeliest, codebook_size).sum(), 1),
+            "probability_perplexity": (in_use, 1),
+            "temperature": (gumbel.temperature, 1),
         }
 
-    def warning(self, metrics: dict[str, float]) -> str | None:
+    def warning(self, metrics: Mapping[str, float]) -> str | None:
         """Return a warning if the quantizer collapses to hardly more than one code in each group; None otherwise."""
         if not isinstance(self.backbone, VQWav2Vec) or "code_perplexity" not in metrics:
             return None
@@ -210,7 +214,7 @@ class CPC(nn.Module):
             "warm-up; for the Gumbel quantizer, let the temperature fall more slowly, or give diversity_weight a value."
         )
 
-    def head(self) -> dict[str, Tensor]:
+    def head_tensors(self) -> dict[str, Tensor]:
         """The tensors of the step heads, under the names that checkpoints have for them."""
         return {
             "project_to_steps.weight": self.heads.weight.detach(),

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from sonant.layers.gumbel_quantizer import Temperature
 from sonant.layers.masking import SpanMasking
-from sonant.layers.scale_gradient import scale_gradient
-from sonant.loss import Loss
+from sonant.loss import Loss, Objective
 from sonant.models import WaveformTransformer
 from sonant.pretraining.batches import SpeechBatch
 from sonant.pretraining.quantized_contrast import QuantizedContrast, scored_frames
@@ -46,7 +45,7 @@ class MaskedContrastConfig:
     feature_dropout: float = 0.1
 
 
-class MaskedContrast(nn.Module):
+class MaskedContrast(Objective):
     """Find the quantized frame behind each mask among distractors from other masked frames of its clip.
 
     A clip with a single masked frame has no distractors and is not scored.
@@ -65,32 +64,31 @@ class MaskedContrast(nn.Module):
         """Set the quantizer's temperature for an update."""
         self.contrast.anneal(step)
 
-    def loss(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
+    def forward(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
         """Return the loss, summed over masked frames; `noise` and `negatives` are those of `QuantizedContrast`."""
         config = self.config
-        features = self.backbone.features(batch.speech)
-        features = features.with_values(scale_gradient(features.values, config.extractor_gradient))
-        normed = features.with_values(self.backbone.projection.norm(features.values))
-        output = self.backbone.encode_normed(normed, mask=batch.mask, layers=["last"]).last
-        assert output is not None
-        scored, lengths = scored_frames(batch.mask, features)
-        count = int(lengths.sum())
-        contrasted = self.contrast(
-            output[scored], self.feature_dropout(normed.values[scored]), lengths, noise=noise, negatives=negatives
+        encoding = self.backbone.encode_masked(
+            batch.speech, batch.mask, layers=["last"], extractor_gradient=config.extractor_gradient
         )
-        penalty = features.values.float().square().mean()
+        output = encoding.encoded.last
+        assert output is not None
+        scored, lengths = scored_frames(batch, encoding.features)
+        count = len(scored)
+        frames = self.feature_dropout(encoding.normed.values.index_select(0, scored))
+        contrasted = self.contrast(output.index_select(0, scored), frames, lengths, noise=noise, negatives=negatives)
+        penalty = encoding.features.values.float().square().mean()
         extra = config.diversity_weight * contrasted.diversity + config.feature_penalty * penalty
-        metrics = {**contrasted.metrics, "feature_penalty": (penalty.item(), 1)}
+        metrics = {**contrasted.metrics, "feature_penalty": (penalty, 1)}
         return Loss(contrasted.loss + count * extra, count, metrics)
 
-    def warning(self, metrics: dict[str, float]) -> str | None:
+    def warning(self, metrics: Mapping[str, float]) -> str | None:
         """Return a warning if the contrast has collapsed; None otherwise."""
         return self.contrast.warning(metrics)
 
-    def head(self) -> dict[str, Tensor]:
+    def head_tensors(self) -> dict[str, Tensor]:
         """The tensors of quantizer and projections, under the names that checkpoints have for them."""
-        return self.contrast.head()
+        return self.contrast.head_tensors()
 
     def load_head(self, tensors: Mapping[str, Tensor]) -> None:
-        """Start from a trained quantizer and projections, as `head` gives them."""
+        """Start from a trained quantizer and projections, as `head_tensors` gives them."""
         self.contrast.load_head(tensors)

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
-from sonant.layers.scale_gradient import scale_gradient
-from sonant.loss import Loss
+from sonant.loss import Loss, Objective
 from sonant.models import MaskableBackbone
 from sonant.pretraining.batches import SpeechBatch
 from sonant.pretraining.targets import MFCCTargets, Targets
@@ -38,7 +37,7 @@ class MaskedPredictionConfig:
     extractor_gradient: float = 0.1
 
 
-class MaskedPrediction(nn.Module):
+class MaskedPrediction(Objective):
     """Predict the cluster of each masked frame, by cosine with an embedding of each cluster.
 
     Args:
@@ -55,26 +54,26 @@ class MaskedPrediction(nn.Module):
         # fairseq draws them from [0, 1), so that all of them start close together; a short run cannot afford that.
         self.label_embeddings = nn.Parameter(torch.randn(config.targets.num_clusters, config.projection_dim))
 
-    def loss(self, batch: SpeechBatch) -> Loss:
+    def forward(self, batch: SpeechBatch) -> Loss:
         """Return the loss, summed over the masked frames, or over all frames where unmasked ones count too."""
         if batch.targets is None:
             raise ConfigurationError("Masked prediction needs the targets of every frame, and the batch has none.")
-        features = self.backbone.features(batch.speech)
-        features = features.with_values(scale_gradient(features.values, self.config.extractor_gradient))
-        penalty = features.values.float().square().mean()
-        output = self.backbone.encode(features, mask=batch.mask, layers=["last"]).last
+        encoding = self.backbone.encode_masked(
+            batch.speech, batch.mask, layers=["last"], extractor_gradient=self.config.extractor_gradient
+        )
+        penalty = encoding.features.values.float().square().mean()
+        output = encoding.encoded.last
         assert output is not None
-        seen = ~batch.mask
-        masked_loss, masked_metrics = self._score(output[batch.mask], batch.targets[batch.mask], "masked")
+        masked_loss, masked_metrics = self._score(output, batch.targets, batch.masked, "masked")
         # The frames in view are scored without a gradient unless their loss counts.
         unmasked_weight = self.config.unmasked_weight
         with torch.set_grad_enabled(unmasked_weight > 0 and torch.is_grad_enabled()):
-            seen_loss, seen_metrics = self._score(output[seen], batch.targets[seen], "unmasked")
-        count = len(batch.mask) if unmasked_weight > 0 else int(batch.mask.sum())  # frames whose loss counts
+            seen_loss, seen_metrics = self._score(output, batch.targets, batch.unmasked, "unmasked")
+        count = len(batch.mask) if unmasked_weight > 0 else len(batch.masked)  # frames whose loss counts
         total = masked_loss + unmasked_weight * seen_loss + self.config.feature_penalty * count * penalty
-        return Loss(total, count, {**masked_metrics, **seen_metrics, "feature_penalty": (penalty.item(), 1)})
+        return Loss(total, count, {**masked_metrics, **seen_metrics, "feature_penalty": (penalty, 1)})
 
-    def head(self) -> dict[str, Tensor]:
+    def head_tensors(self) -> dict[str, Tensor]:
         """Return the tensors trained beside the backbone, under the names of checkpoints."""
         projection = {f"final_proj.{name}": value for name, value in self.projection.state_dict().items()}
         return {**projection, "label_embeddings": self.label_embeddings.detach()}
@@ -85,8 +84,11 @@ class MaskedPrediction(nn.Module):
         with torch.autocast(frames.device.type, enabled=False):
             return projected @ F.normalize(self.label_embeddings.float(), dim=-1).T / self.config.temperature
 
-    def _score(self, frames: Tensor, targets: Tensor, name: str) -> tuple[Tensor, dict[str, tuple[float, float]]]:
-        logits = self.logits(frames)
+    def _score(
+        self, output: Tensor, labels: Tensor, frames: Tensor, name: str
+    ) -> tuple[Tensor, dict[str, tuple[Tensor, int]]]:
+        """Return the loss of the frames of these numbers, and its metrics."""
+        logits, targets = self.logits(output.index_select(0, frames)), labels.index_select(0, frames)
         loss = F.cross_entropy(logits, targets, reduction="sum")
         with torch.no_grad():
             log_probabilities = logits.log_softmax(-1)
@@ -94,7 +96,7 @@ class MaskedPrediction(nn.Module):
             correct = (logits.argmax(-1) == targets).sum()
         count = len(targets)
         return loss, {
-            f"{name}_loss": (loss.item(), count),
-            f"{name}_accuracy": (correct.item(), count),
-            f"{name}_entropy": (entropy.item(), count),
+            f"{name}_loss": (loss, count),
+            f"{name}_accuracy": (correct, count),
+            f"{name}_entropy": (entropy, count),
         }

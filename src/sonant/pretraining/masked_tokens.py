@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from sonant.data import LabelStore, WaveformStore
@@ -21,7 +21,7 @@ from sonant.data.settings import settle
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.layers.packed import Packed
-from sonant.loss import Loss
+from sonant.loss import Loss, Objective
 from sonant.models.code_vocabulary import codes_of_numbers, codes_of_symbols, group_numbers
 from sonant.models.discrete_bert import DiscreteBERT
 from sonant.models.identity import fingerprint
@@ -153,27 +153,23 @@ def corrupt(
     return seen
 
 
-class MaskedTokens(nn.Module):
+class MaskedTokens(Objective):
     """Predict the tokens under the mask: cross entropy over the vocabulary."""
 
     def __init__(self, backbone: DiscreteBERT) -> None:
         super().__init__()
         self.backbone = backbone
 
-    def loss(self, batch: TokenBatch) -> Loss:
+    def forward(self, batch: TokenBatch) -> Loss:
         """Return the loss, summed over the masked tokens."""
         output = self.backbone.encode_tokens(batch.tokens, layers=["last"]).last
         assert output is not None
-        targets = batch.targets[batch.mask]
-        logits = self.backbone.logits(output[batch.mask]).float()
+        targets = batch.targets.index_select(0, batch.masked)
+        logits = self.backbone.logits(output.index_select(0, batch.masked)).float()
         loss = F.cross_entropy(logits, targets, reduction="sum")
         correct = (logits.argmax(-1) == targets).sum()
         count = len(targets)
-        return Loss(loss, count, {"masked_loss": (loss.item(), count), "masked_accuracy": (correct.item(), count)})
-
-    def head(self) -> dict[str, Tensor]:
-        """Return no tensors, as the head that predicts tokens belongs to the model."""
-        return {}
+        return Loss(loss, count, {"masked_loss": (loss, count), "masked_accuracy": (correct, count)})
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from sonant.errors import CheckpointMismatch, ConfigurationError
 from sonant.layers.gumbel_quantizer import GumbelQuantizer, Temperature, code_perplexity, diversity, perplexity
+from sonant.layers.kernels.device import to_device
 from sonant.layers.negatives import draw_negatives
 from sonant.layers.packed import Packed
+from sonant.pretraining.batches import SpeechBatch
 
 # Names of the tensors in a checkpoint, and where they live here.
 NAMES = {
@@ -64,7 +66,7 @@ class Contrasted:
     loss: Tensor
     diversity: Tensor
     likeliest: Tensor
-    metrics: dict[str, tuple[float, float]]
+    metrics: dict[str, tuple[Tensor | float, int]]
 
 
 class QuantizedContrast(nn.Module):
@@ -112,7 +114,7 @@ class QuantizedContrast(nn.Module):
         """
         quantized = self.quantizer(frames, noise=noise)
         if negatives is None:
-            negatives = draw_negatives(lengths, self.settings.num_negatives).to(context.device)
+            negatives = draw_negatives(lengths, self.settings.num_negatives, device=context.device)
         logits = contrastive_logits(
             self.projection(context),
             self.target_projection(quantized.values),
@@ -129,15 +131,19 @@ class QuantizedContrast(nn.Module):
             in_use = code_perplexity(
                 likeliest, self.settings.codebook_size
             ).sum()  # with noise it would hide a collapse
-        metrics: dict[str, tuple[float, float]] = {
-            "contrastive_loss": (loss.item(), count),
-            "contrastive_accuracy": (correct.item(), count),
-            "code_perplexity": (in_use.item(), 1),
-            "probability_perplexity": (perplexity(quantized.probabilities).sum().item(), 1),
-            "diversity": (unused.item(), 1),
-            "temperature": (self.quantizer.temperature, 1),
-        }
-        return Contrasted(loss, unused, likeliest, metrics)
+        return Contrasted(
+            loss,
+            unused,
+            likeliest,
+            {
+                "contrastive_loss": (loss, count),
+                "contrastive_accuracy": (correct, count),
+                "code_perplexity": (in_use, 1),
+                "probability_perplexity": (perplexity(quantized.probabilities).sum(), 1),
+                "diversity": (unused, 1),
+                "temperature": (self.quantizer.temperature, 1),
+            },
+        )
 
     def warning(self, metrics: Mapping[str, float]) -> str | None:
         """Return a warning if the targets of the contrast have collapsed; None otherwise."""
@@ -155,14 +161,14 @@ class QuantizedContrast(nn.Module):
             return f"The codebook collapses: {in_use}. {cure}"
         return None
 
-    def head(self) -> dict[str, Tensor]:
+    def head_tensors(self) -> dict[str, Tensor]:
         """The tensors of quantizer and projections, under the names that checkpoints have for them."""
         state = self.state_dict()
         return {theirs: state[ours] for theirs, ours in NAMES.items()}
 
     def load_head(self, tensors: Mapping[str, Tensor]) -> None:
-        """Start from a trained quantizer and projections, as `head` gives them."""
-        state = self.head()
+        """Start from a trained quantizer and projections, as `head_tensors` gives them."""
+        state = self.head_tensors()
         wrong = [name for name in state if name not in tensors or tensors[name].shape != state[name].shape]
         if wrong or len(tensors) != len(state):
             given, expected = ({name: tuple(t.shape) for name, t in side.items()} for side in (tensors, state))
@@ -201,12 +207,24 @@ def contrastive_logits(
     return torch.cat([logits.diagonal()[:, None], others], dim=1)
 
 
-def scored_frames(mask: Tensor, frames: Packed) -> tuple[Tensor, Tensor]:
-    """Return the masked frames that are not the only one of their clip, bool (total,), and their counts, on the CPU."""
-    lengths = torch.bincount(frames.clip_of_step[mask], minlength=len(frames))
+def scored_frames(batch: SpeechBatch, frames: Packed) -> tuple[Tensor, Tensor]:
+    """Return the masked frames that are not the only one of their clip, and how many each clip has.
+
+    Args:
+        batch: its mask says which frames are masked.
+        frames: (total_frames, channels), of which the lengths count.
+
+    Returns:
+        int64 (rows,), numbers of frames, on the device of the batch; int64 (clips,) on the CPU.
+    """
+    masked = torch.from_numpy(batch.masked_on_cpu)
+    clip = torch.bucketize(masked, frames.offsets[1:], right=True)
+    lengths = torch.bincount(clip, minlength=len(frames))
     if not bool((lengths > 1).any()):
         raise ConfigurationError(
             f"None of {len(frames)} clips has two masked frames to contrast. Raise min_seconds, or masking.fraction."
         )
     alone = lengths == 1
-    return mask & ~alone[frames.clip_of_step], lengths.masked_fill(alone, 0).cpu()
+    if not bool(alone.any()):
+        return batch.masked, lengths
+    return to_device(masked[~alone[clip]], batch.masked.device), lengths.masked_fill(alone, 0)

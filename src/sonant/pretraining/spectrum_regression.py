@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sonant.audio.mel import fbank
 from sonant.layers.packed import Packed
-from sonant.loss import Loss
+from sonant.loss import Loss, Objective
 from sonant.models import WaveformTransformer
 from sonant.pretraining.batches import SpeechBatch
 
@@ -19,7 +19,7 @@ from sonant.pretraining.batches import SpeechBatch
 SPREAD = 2.5
 
 
-class SpectrumRegression(nn.Module):
+class SpectrumRegression(Objective):
     """Predict the log-mel energies of each frame, less their mean over the clip, from the extractor's output.
 
     The mean goes because a group norm over the clip hides levels from the extractor.
@@ -27,18 +27,18 @@ class SpectrumRegression(nn.Module):
 
     def __init__(self, backbone: WaveformTransformer, *, num_bins: int = 40) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.extractor, self.features = backbone.extractor, backbone.features  # and nothing else of the model
         self.head = nn.Linear(backbone.config.conv_channels[-1], num_bins)
         self.num_bins = num_bins
 
-    def loss(self, batch: SpeechBatch) -> Loss:
+    def forward(self, batch: SpeechBatch) -> Loss:
         """Squared error, averaged over bins and summed over frames."""
-        features = self.backbone.features(batch.speech)
+        features = self.features(batch.speech)
         predicted = self.head(F.layer_norm(features.values, features.values.shape[-1:]))
         targets = self.targets(batch.speech)
         error = (predicted.float() - targets).square().mean(-1).sum()
-        variance = targets.square().mean(-1).sum().item()
-        return Loss(error, len(targets), {"error": (error.item(), variance)})
+        variance = targets.square().mean(-1).sum()
+        return Loss(error, len(targets), {"error": (error, variance)})
 
     @torch.no_grad()
     def targets(self, speech: Packed) -> Tensor:

@@ -1,5 +1,6 @@
 """w2v-BERT: contrast from an inner layer teaches codes, and the last layer predicts labels of masked frames."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from sonant.errors import ConfigurationError
 from sonant.layers.gumbel_quantizer import Temperature
 from sonant.layers.masking import SpanMasking
 from sonant.layers.random_projection import RandomProjectionQuantizer
-from sonant.loss import Loss
+from sonant.loss import Loss, Objective
 from sonant.models import W2vBERT2
 from sonant.pretraining.batches import SpeechBatch
 from sonant.pretraining.quantized_contrast import QuantizedContrast, scored_frames
@@ -64,7 +65,7 @@ class W2vBERTObjectiveConfig:
     seed: int = 0
 
 
-class W2vBERTObjective(nn.Module):
+class W2vBERTObjective(Objective):
     """Contrast against quantized features, and masked prediction of their codes and of random-projection labels.
 
     Both quantizers read the clean features of the masked frames: the trained one behind the projection's norm, as in
@@ -103,38 +104,45 @@ class W2vBERTObjective(nn.Module):
         """Set the quantizer's temperature for an update."""
         self.contrast.anneal(step)
 
-    def loss(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
+    def forward(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
         """Return the loss, summed over masked frames; `noise` and `negatives` are those of `QuantizedContrast`."""
         config = self.config
-        features = self.backbone.features(batch.speech)
-        normed = features.with_values(self.backbone.projection.norm(features.values))
-        encoded = self.backbone.encode_normed(normed, mask=batch.mask, layers=[config.contrast_layer, "last"])
+        encoding = self.backbone.encode_masked(batch.speech, batch.mask, layers=[config.contrast_layer, "last"])
+        encoded = encoding.encoded
         assert encoded.last is not None
-        scored, lengths = scored_frames(batch.mask, features)
-        count = int(lengths.sum())
-        inner, last = encoded.hidden_states[config.contrast_layer][scored], encoded.last[scored]
-        contrasted = self.contrast(inner, normed.values[scored], lengths, noise=noise, negatives=negatives)
+        scored, lengths = scored_frames(batch, encoding.features)
+        count = len(scored)
+        inner, last, features, normed = (
+            frames.index_select(0, scored)
+            for frames in (
+                encoded.hidden_states[config.contrast_layer],
+                encoded.last,
+                encoding.features.values,
+                encoding.normed.values,
+            )
+        )
+        contrasted = self.contrast(inner, normed, lengths, noise=noise, negatives=negatives)
         total = config.contrast_weight * contrasted.loss + config.diversity_weight * count * contrasted.diversity
         metrics = contrasted.metrics
         if self.code_head is not None:
             loss, more = _predicted(self.code_head(last), contrasted.likeliest, "code")
             total, metrics = total + config.code_weight * loss, metrics | more
         if self.label_head is not None and self.label_quantizer is not None:
-            loss, more = _predicted(self.label_head(last), self.label_quantizer(features.values[scored]), "label")
+            loss, more = _predicted(self.label_head(last), self.label_quantizer(features), "label")
             total, metrics = total + config.label_weight * loss, metrics | more
         return Loss(total, count, metrics)
 
-    def warning(self, metrics: dict[str, float]) -> str | None:
+    def warning(self, metrics: Mapping[str, float]) -> str | None:
         """Return a warning if the contrast has collapsed; None otherwise."""
         return self.contrast.warning(metrics)
 
-    def head(self) -> dict[str, Tensor]:
+    def head_tensors(self) -> dict[str, Tensor]:
         """Return the tensors trained or drawn beside the backbone, under the names of checkpoints."""
         state = self.state_dict()
-        return self.contrast.head() | {theirs: state[ours] for theirs, ours in NAMES.items() if ours in state}
+        return self.contrast.head_tensors() | {theirs: state[ours] for theirs, ours in NAMES.items() if ours in state}
 
 
-def _predicted(logits: Tensor, labels: Tensor, name: str) -> tuple[Tensor, dict[str, tuple[float, float]]]:
+def _predicted(logits: Tensor, labels: Tensor, name: str) -> tuple[Tensor, dict[str, tuple[Tensor | float, int]]]:
     """Cross-entropy of labels (rows, codebooks) by logits (rows, codebooks * classes), summed over rows; metrics."""
     rows, codebooks = labels.shape
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -142,4 +150,4 @@ def _predicted(logits: Tensor, labels: Tensor, name: str) -> tuple[Tensor, dict[
     loss = F.cross_entropy(scores.flatten(0, 1), labels.flatten(), reduction="sum") / codebooks
     with torch.no_grad():
         correct = (scores.argmax(-1) == labels).sum() / codebooks
-    return loss, {f"{name}_loss": (loss.item(), rows), f"{name}_accuracy": (correct.item(), rows)}
+    return loss, {f"{name}_loss": (loss, rows), f"{name}_accuracy": (correct, rows)}

@@ -154,7 +154,7 @@ def _carry_out(
         objective.load_head(previous_head.tensors)
     train(objective, stream, stage.training, folder, device=run.device, sampling_rate=run.model.sampling_rate)
     num_codebooks = getattr(stage.objective, "num_codebooks", None)  # of a quantizer, which its tensors do not tell
-    head = Head(objective.head(), {} if num_codebooks is None else {"num_codebooks": num_codebooks})
+    head = Head(objective.head_tensors(), {} if num_codebooks is None else {"num_codebooks": num_codebooks})
     draft = folder / "model.part"
     shutil.rmtree(draft, ignore_errors=True)
     save_pretrained(backbone.eval(), draft, heads={"pretraining": head} if head.tensors else None)

@@ -1,6 +1,6 @@
 """The parts of one stage of a pretraining run: a model to start from, an objective around it, and batches."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, assert_never
@@ -92,7 +92,7 @@ def set_up(
     *,
     device: str,
     seed: int,
-) -> tuple[Any, Callable[[int], Iterator[Any]]]:
+) -> tuple[Any, Any]:
     """The objective around the backbone, and the batches that it learns from."""
     match stage.objective:
         case MaskedPredictionConfig() as config:
@@ -111,7 +111,7 @@ def set_up(
         case CPCConfig() as config:
             batches = speech_batches(stage, corpus, backbone, seed)
             contrast = CPC(expect(WaveformConvNet, backbone, "CPC"), config)
-            contrast.start(next(batches(0)))  # a run that goes on has its weights from its state
+            contrast.start(batches[0])  # a run that goes on has its weights from its state
             return contrast, batches
         case MaskedTokensConfig() as config:
             bert = expect(DiscreteBERT, backbone, "Prediction of masked tokens")

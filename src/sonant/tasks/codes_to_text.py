@@ -9,12 +9,11 @@ from itertools import count
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from sonant.data import BucketSampler
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
-from sonant.loss import Loss
+from sonant.loss import Loss, Objective
 from sonant.models.codes_to_text import CodesToText, with_end
 
 
@@ -77,7 +76,7 @@ class TranscribedCodesBatches:
         )
 
 
-class WriteText(nn.Module):
+class WriteText(Objective):
     """Label-smoothed cross entropy of the next subword.
 
     Args:
@@ -93,7 +92,7 @@ class WriteText(nn.Module):
             raise ConfigurationError(f"smoothing={smoothing} is a share of the weight, at least 0 and below 1.")
         self.model, self.smoothing = model, smoothing
 
-    def loss(self, batch: TranscribedCodes) -> Loss:
+    def forward(self, batch: TranscribedCodes) -> Loss:
         """Return the loss, summed over subwords and ends."""
         targets = with_end(batch.text).values
         log_probabilities = self.model(batch.codes, batch.text).float().log_softmax(-1)
@@ -102,4 +101,4 @@ class WriteText(nn.Module):
         total = (1 - self.smoothing) * sharp + self.smoothing * even
         correct = (log_probabilities.argmax(-1) == targets).sum()
         count = len(targets)
-        return Loss(total, count, {"text_loss": (sharp.item(), count), "text_accuracy": (correct.item(), count)})
+        return Loss(total, count, {"text_loss": (sharp, count), "text_accuracy": (correct, count)})

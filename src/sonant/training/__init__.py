@@ -2,13 +2,15 @@
 
 from sonant.training.curves import plot_curves
 from sonant.training.log import TrainingWarning
-from sonant.training.loop import DivergedError, Training, train
+from sonant.training.loop import DivergedError, train
 from sonant.training.schedules import Cosine, Linear, Schedule, TriStage
+from sonant.training.settings import Part, Training
 
 __all__ = [
     "Cosine",
     "DivergedError",
     "Linear",
+    "Part",
     "Schedule",
     "Training",
     "TrainingWarning",

@@ -34,10 +34,11 @@ def plot_curves(runs: Mapping[str, Path], picture: Path) -> None:
     figure = Figure(figsize=(4 * len(PANELS), 2.6 * len(runs)), layout="constrained")
     rows = figure.subplots(len(runs), len(PANELS), squeeze=False)
     for (name, lines), row in zip(reports.items(), rows, strict=True):
-        steps = [line["step"] for line in lines]
+        keys = dict.fromkeys(key for line in lines for key in line)
         for (title, (endings, unit)), axes in zip(PANELS.items(), row, strict=True):
-            for key in (key for key in lines[0] if key.endswith(endings)):
-                axes.plot(steps, [line[key] for line in lines], label=key.replace("_", " "), linewidth=1.2)
+            for key in (key for key in keys if key.endswith(endings)):
+                steps, values = zip(*((line["step"], line[key]) for line in lines if key in line), strict=True)
+                axes.plot(steps, values, label=key.replace("_", " "), linewidth=1.2)
             axes.set(title=f"{name}: {title}", xlabel="step", ylabel=unit)
             axes.grid(alpha=0.3)
             axes.spines[["top", "right"]].set_visible(False)

@@ -3,89 +3,110 @@
 import json
 import time
 import warnings
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, Self, runtime_checkable
+from typing import Self
 
+import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from sonant.loss import Loss
+from sonant.loss import Loss, Objective
+from sonant.training.ranks import gathered, rank, summed
 
 
 class TrainingWarning(UserWarning):
     """A warning that a run goes on although its metrics say that it learns nothing of use."""
 
 
-@runtime_checkable
-class Watched(Protocol):
-    """An objective that can detect its own failures."""
+class Sums:
+    """Losses added up on their device, and over all processes when the averages are asked for."""
 
-    def warning(self, metrics: dict[str, float]) -> str | None:
-        """Return what is wrong, by the metrics averaged since the last report, and what to do; None if nothing is."""
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, ...], Tensor] = {}
+
+    def add(self, loss: Loss) -> None:
+        """Take in one batch."""
+        metrics = {**loss.metrics, "loss": (loss.sum.detach(), loss.count)}
+        values = torch.stack([value.double() for pair in metrics.values() for value in pair])
+        names = tuple(metrics)
+        self._sums[names] = self._sums[names] + values if names in self._sums else values
+
+    def averages(self) -> dict[str, float]:
+        """The sum over the count of every metric, 0 where nothing was counted; waits for the device."""
+        totals: dict[str, list[float]] = {}
+        for names, values in self._sums.items():
+            for name, (total, count) in zip(names, summed(values).view(-1, 2).tolist(), strict=True):
+                sums = totals.setdefault(name, [0.0, 0.0])
+                sums[0], sums[1] = sums[0] + total, sums[1] + count
+        return {name: total / count if count else 0.0 for name, (total, count) in totals.items()}
 
 
 class TrainingLog:
-    """A context manager that averages metrics between reports.
+    """A context manager that averages metrics between reports, which the first process writes.
 
-    An objective that is `Watched` is given every report; its warnings are shown once and written into each report.
-    A resumed run drops the lines of `metrics.jsonl` that are later than the state it takes up.
+    An objective is given every report; its warnings are shown once and written into each report. A resumed run drops
+    the lines of `metrics.jsonl` that are later than the state it takes up.
     """
 
-    def __init__(self, folder: Path, first: int, steps: int, *, sampling_rate: int, objective: object) -> None:
-        self.path = folder / "metrics.jsonl"
-        if self.path.exists():
+    def __init__(self, folder: Path, first: int, steps: int, *, sampling_rate: int, objective: Objective) -> None:
+        self.path, self._writes = folder / "metrics.jsonl", rank() == 0
+        if self.path.exists() and self._writes:
             lines = [line for line in self.path.read_text().splitlines() if json.loads(line)["step"] <= first]
             self.path.write_text("".join(line + "\n" for line in lines))
-        self._bar = tqdm(total=steps, initial=first, desc=folder.name, unit="step", disable=None, dynamic_ncols=True)
+        hidden = None if self._writes else True
+        self._bar = tqdm(total=steps, initial=first, desc=folder.name, unit="step", disable=hidden, dynamic_ncols=True)
         self._board = None
-        if find_spec("tensorboard"):
+        if find_spec("tensorboard") and self._writes:
             from torch.utils.tensorboard.writer import SummaryWriter
 
             self._board = SummaryWriter(str(folder), purge_step=first)
-        self._sampling_rate = sampling_rate
-        self._watched = objective if isinstance(objective, Watched) else None
-        self._warned = False
+        self._sampling_rate, self._objective, self._warned = sampling_rate, objective, False
         self._reset()
 
     def _reset(self) -> None:
-        self._sums: dict[str, list[float]] = {}
-        self._samples, self._began = 0, time.monotonic()
+        self._sums, self._samples, self._began = Sums(), 0, time.monotonic()
 
     def count(self, loss: Loss, num_samples: int) -> None:
-        """Take in one batch."""
+        """Take in one batch; nothing waits for its numbers."""
         self._samples += num_samples
-        for name, (total, count) in {**loss.metrics, "loss": (loss.sum.item(), loss.count)}.items():
-            sums = self._sums.setdefault(name, [0.0, 0.0])
-            sums[0] += total
-            sums[1] += count
+        self._sums.add(loss)
 
-    def step(self, step: int, *, lr: float, gradient_norm: float, due: bool) -> None:
+    def step(self, step: int, *, lr: float, gradient_norm: Tensor, due: bool) -> None:
         """Advance the bar and, where a report is due, write it."""
         self._bar.update()
         if not due:
             return
-        metrics = {name: total / count if count else 0.0 for name, (total, count) in self._sums.items()}
-        seconds = time.monotonic() - self._began
-        report = {
+        metrics = self._sums.averages()
+        samples = sum(gathered(self._samples))
+        report: dict[str, float | str] = {
             **metrics,
             "lr": lr,
-            "gradient_norm": gradient_norm,
-            "audio_seconds_per_second": self._samples / self._sampling_rate / seconds,
+            "gradient_norm": float(gradient_norm),
+            "audio_seconds_per_second": samples / self._sampling_rate / (time.monotonic() - self._began),
         }
-        line: dict[str, float | str] = {"step": step, **{name: float(f"{value:.5g}") for name, value in report.items()}}
-        if self._watched is not None and (wrong := self._watched.warning(metrics)):
-            line["warning"] = wrong
-            if not self._warned:
+        if wrong := self._objective.warning(metrics):
+            report["warning"] = wrong
+            if not self._warned and self._writes:
                 warnings.warn(f"Step {step}: {wrong}", TrainingWarning, stacklevel=3)
                 self._warned = True
-        with self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        if self._board is not None:
-            for name, value in report.items():
-                self._board.add_scalar(name, value, step)
+        self.write(step, report)
         shown = [name for name in sorted(metrics) if "accuracy" in name or name == "loss"]
         self._bar.set_postfix({name: f"{metrics[name]:.3f}" for name in shown})
         self._reset()
+
+    def write(self, step: int, report: Mapping[str, float | str]) -> None:
+        """Write a line of numbers, rounded to five digits, and words."""
+        if not self._writes:
+            return
+        numbers = {name: value for name, value in report.items() if not isinstance(value, str)}
+        rounded = {name: float(f"{value:.5g}") for name, value in numbers.items()}
+        with self.path.open("a") as file:
+            file.write(json.dumps({"step": step, **report, **rounded}) + "\n")
+        if self._board is not None:
+            for name, value in numbers.items():
+                self._board.add_scalar(name, value, step)
 
     def __enter__(self) -> Self:
         return self

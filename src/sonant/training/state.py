@@ -1,5 +1,7 @@
 """The state of a run on disk: weights, optimizer, step and random numbers."""
 
+from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -9,38 +11,62 @@ from torch import nn
 from sonant.data.files import atomic
 from sonant.data.settings import check_settled
 from sonant.errors import CheckpointError, ConfigurationError
+from sonant.training.ranks import gathered, rank, world
 
-FREE = ("log_every", "save_every")  # what may change when a training is taken up again
+FREE = ("log_every", "save_every", "validate_every")  # what may change when a training is taken up again
+
+
+@dataclass
+class Progress:
+    """How far a training has come: the updates done, and the lowest held-out loss."""
+
+    step: int = 0
+    best_loss: float = inf
 
 
 def save_state(
-    path: Path, step: int, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]
+    path: Path, progress: Progress, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]
 ) -> None:
-    """Write the state beside the last one and then in its place, so that a crash leaves one of them whole."""
+    """Write the state; the first process does, with the random numbers of all."""
+    random = gathered(torch.get_rng_state())
+    cuda_random = gathered(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])
     state = {
-        "step": step,
+        "step": progress.step,
+        "best_loss": progress.best_loss,
         "settings": settings,
         "module": module.state_dict(),
         "optimizer": optimizer.state_dict(),
-        "random": torch.get_rng_state(),
-        "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "random": random,
+        "cuda_random": cuda_random,
     }
-    with atomic(path) as draft:
-        torch.save(state, draft)
+    write_whole(path, state)
 
 
-def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]) -> int:
-    """Take up the state, if there is one, and return its step: 0 for a new run.
+def write_whole(path: Path, state: dict[str, Any]) -> None:
+    """Write a file beside the last one and then in its place, so that a crash leaves one of them whole."""
+    if rank() == 0:
+        with atomic(path) as draft:
+            torch.save(state, draft)
+
+
+def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]) -> Progress:
+    """Take up the state, if there is one, and return how far it had come.
 
     Raises:
-        ConfigurationError: the state is that of a training with other settings.
+        ConfigurationError: the state is that of a training with other settings, or of more or fewer processes.
         CheckpointError: it is damaged, or of another model.
     """
     if not path.exists():
-        return 0
+        return Progress()
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         check_settled(path, state.get("settings", settings), settings, free=FREE)
+        if "best_loss" not in state:  # of a version that trained on one process, and held nothing out
+            state |= {"best_loss": inf, "random": [state["random"]], "cuda_random": [state["cuda_random"]]}
+        if len(state["random"]) != world():
+            raise ConfigurationError(
+                f"{path} was written by {len(state['random'])} processes; {world()} cannot go on from it."
+            )
         module.load_state_dict(state["module"])
         optimizer.load_state_dict(state["optimizer"])
     except ConfigurationError:
@@ -49,7 +75,7 @@ def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, 
         raise CheckpointError(
             f"The run cannot go on from {path}: {error}. If the model or its settings changed, choose a new folder."
         ) from error
-    torch.set_rng_state(state["random"])
-    if state["cuda_random"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda_random"])
-    return state["step"]
+    torch.set_rng_state(state["random"][rank()])
+    if state["cuda_random"][rank()] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda_random"][rank()])
+    return Progress(state["step"], state["best_loss"])

@@ -1,68 +1,18 @@
 """The loop: resumed equals uninterrupted, and what it does with counts, schedules and bad steps."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 from sonant.errors import CheckpointError, ConfigurationError, ManifestError
-from sonant.loss import Loss
-from sonant.training import DivergedError, Linear, Training, TrainingWarning, TriStage, plot_curves, train
-
-SHORT = Training(steps=12, lr=1e-2, log_every=3, save_every=4)
-
-
-@dataclass(frozen=True)
-class Points:
-    x: Tensor
-    y: Tensor
-
-    @property
-    def num_samples(self) -> int:
-        return len(self.x)
-
-    def to(self, device: torch.device | str) -> "Points":
-        return Points(self.x.to(device), self.y.to(device))
-
-
-class Regression(nn.Module):
-    """Least squares through a layer with dropout, so that random numbers matter."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.net = nn.Sequential(nn.Linear(3, 16), nn.Dropout(0.3), nn.GELU(), nn.Linear(16, 1))
-
-    def loss(self, batch: Points) -> Loss:
-        error = (self.net(batch.x)[:, 0] - batch.y).square().sum()
-        return Loss(error, len(batch.x), {"error": (error.item(), len(batch.x))})
-
-
-def points(start: int) -> Iterator[Points]:
-    number = start
-    while True:
-        generator = torch.Generator().manual_seed(number)
-        x = torch.randn(2 + number % 3, 3, generator=generator)
-        yield Points(x, x.sum(1))
-        number += 1
-
-
-def weights(module: nn.Module) -> list[Tensor]:
-    return [parameter.detach().clone() for parameter in module.parameters()]
-
-
-def trained(folder: Path, *stops: int, training: Training = SHORT) -> list[Tensor]:
-    for stop in (*stops, None):
-        objective = Regression()
-        torch.manual_seed(1 if not (folder / "state.pt").exists() else 99)
-        train(objective, points, training, folder, stop_at=stop)
-    return weights(objective)
+from sonant.training import DivergedError, Linear, TrainingWarning, TriStage, plot_curves, train
+from tests.training.points import SHORT, Batches, Points, Regression, points, trained, weights
 
 
 @pytest.mark.parametrize("grad_accumulation", [1, 3])
@@ -80,16 +30,15 @@ def test_a_crash_between_saves_goes_on_from_the_last_save(tmp_path: Path) -> Non
     class Crash(Exception):
         pass
 
-    def crashing(start: int) -> Iterator[Points]:
-        for number, batch in enumerate(points(start), start):
-            if number == 10:
-                raise Crash
-            yield batch
+    def crash(number: int, batch: Points) -> Points:
+        if number == 10:
+            raise Crash
+        return batch
 
     objective = Regression()
     torch.manual_seed(1)
     with pytest.raises(Crash):
-        train(objective, crashing, SHORT, tmp_path / "crashed")
+        train(objective, Batches(crash), SHORT, tmp_path / "crashed")
     assert torch.load(tmp_path / "crashed" / "state.pt", weights_only=True)["step"] == 8
     resumed, whole = trained(tmp_path / "crashed"), trained(tmp_path / "whole")
     assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
@@ -107,14 +56,12 @@ def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
 def test_accumulated_batches_equal_one_big_batch(tmp_path: Path) -> None:
     """Because sums are divided by counts once, however unequal the parts are."""
 
-    def merged(start: int) -> Iterator[Points]:
-        stream = points(3 * start)
-        while True:
-            parts = [next(stream) for _ in range(3)]
-            yield Points(torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts]))
+    def merge(number: int, _: Points) -> Points:
+        parts = [points[3 * number + each] for each in range(3)]
+        return Points(torch.cat([part.x for part in parts]), torch.cat([part.y for part in parts]))
 
     results = []
-    for batches, grad_accumulation in ((points, 3), (merged, 1)):
+    for batches, grad_accumulation in ((points, 3), (Batches(merge), 1)):
         objective = Regression().eval()
         objective.net[1].p = 0.0
         train(
@@ -167,15 +114,14 @@ def test_a_truncated_state_is_refused(tmp_path: Path) -> None:
 
 
 def test_one_bad_batch_is_passed_over_and_many_stop_the_run(tmp_path: Path) -> None:
-    def bad(start: int, until: int) -> Iterator[Points]:
-        for number, batch in enumerate(points(start), start):
-            yield Points(batch.x * float("nan"), batch.y) if number < until else batch
+    def bad(until: int) -> Batches:
+        return Batches(lambda number, batch: replace(batch, x=batch.x * float("nan")) if number < until else batch)
 
     objective = Regression()
-    train(objective, lambda start: bad(start, 2), SHORT, tmp_path / "few")
+    train(objective, bad(2), SHORT, tmp_path / "few")
     assert all(weight.isfinite().all() for weight in weights(objective))
     with pytest.raises(DivergedError, match="not finite"):
-        train(Regression(), lambda start: bad(start, 1_000), replace(SHORT, steps=100), tmp_path / "many")
+        train(Regression(), bad(1_000), replace(SHORT, steps=100), tmp_path / "many")
 
 
 class Annealing(Regression):
@@ -216,11 +162,10 @@ def test_metrics_are_averages_over_what_they_count(tmp_path: Path) -> None:
     objective = Regression()
     objective.net[1].p = 0.0
     expected, count = 0.0, 0
-    stream = points(0)
     with torch.no_grad():
-        for _ in range(2):
-            loss = objective.loss(next(stream))
-            expected, count = expected + loss.sum.item(), count + loss.count
+        for number in range(2):
+            loss = objective(points[number])
+            expected, count = expected + loss.sum.item(), count + int(loss.count)
     train(objective, points, replace(SHORT, steps=2, lr=1e-12, log_every=2), tmp_path)
     report = json.loads((tmp_path / "metrics.jsonl").read_text())
     assert report["loss"] == pytest.approx(expected / count, rel=1e-3)

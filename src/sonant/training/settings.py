@@ -1,0 +1,123 @@
+"""The settings of training: length, learning rates, optimizer, and parts of the model that are treated otherwise."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.training.schedules import Linear, Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part of what is trained, with settings of its own.
+
+    Attributes:
+        name: of a module or parameter, such as "backbone.extractor"; of nested parts the most exact one counts.
+        lr_factor: its learning rate over that of the rest.
+        frozen_steps: updates before its first one.
+    """
+
+    name: str
+    lr_factor: float = 1.0
+    frozen_steps: int = 0
+
+    def holds(self, parameter: str) -> bool:
+        """Return whether a parameter of that name belongs to the part."""
+        return f"{parameter}.".startswith(f"{self.name}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The length, learning rate and optimizer of training; the defaults are those published for the base models.
+
+    Attributes:
+        steps: updates of the weights.
+        lr: highest learning rate of Adam.
+        schedule: the course of the learning rate.
+        betas, eps, weight_decay: of Adam; the decay is decoupled.
+        decay_vectors: whether biases and norms, parameters of one dimension, decay too.
+        clip_norm: largest norm of the gradient.
+        grad_accumulation: batches in a step; their losses are averaged over all that they count, not batch by batch.
+        precision: "bfloat16" runs the forward pass under autocast; weights and optimizer stay float32.
+        parts: with another learning rate, or frozen at first.
+        log_every, save_every: in steps.
+        validate_every: in steps, where recordings are held out.
+    """
+
+    steps: int = 400_000
+    lr: float = 5e-4
+    schedule: Schedule = Linear()
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: float = 1e-6
+    weight_decay: float = 0.01
+    decay_vectors: bool = True
+    clip_norm: float = 10.0
+    grad_accumulation: int = 1
+    precision: Literal["float32", "bfloat16"] = "float32"
+    parts: tuple[Part, ...] = ()
+    log_every: int = 50
+    save_every: int = 1000
+    validate_every: int = 1000
+
+    def __post_init__(self) -> None:
+        counts = ("steps", "grad_accumulation", "log_every", "save_every", "validate_every")
+        if small := [name for name in counts if getattr(self, name) < 1]:
+            raise ConfigurationError(f"Training.{small[0]}={getattr(self, small[0])} was given; expected 1 or more.")
+
+
+class Updates:
+    """AdamW over the parts of an objective: each at its learning rate, and from its first update on.
+
+    Attributes:
+        optimizer: one group for all parameters, unless settings tell some apart.
+        lr: the learning rate of the last update, without the factors of parts.
+    """
+
+    def __init__(self, objective: nn.Module, training: Training) -> None:
+        self.training, self.lr = training, 0.0
+        names = dict(objective.named_parameters())
+        for part in training.parts:
+            if not any(map(part.holds, names)):
+                known = sorted({".".join(name.split(".")[:2]) for name in names})
+                raise UnknownName("part of the training", part.name, known)
+        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+        self._frozen: list[tuple[int, nn.Parameter]] = []
+        for name, parameter in names.items():
+            holding = [part for part in training.parts if part.holds(name)]
+            part = max(holding, key=lambda each: len(each.name), default=Part(name=name))
+            decays = training.decay_vectors or parameter.ndim > 1
+            groups.setdefault((part.lr_factor, decays), []).append(parameter)
+            if part.frozen_steps and parameter.requires_grad:
+                self._frozen.append((part.frozen_steps, parameter))
+        self._factors = [factor for factor, _ in groups]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": parameters, "weight_decay": training.weight_decay if decays else 0.0}
+                for (_, decays), parameters in groups.items()
+            ],
+            lr=training.lr,
+            betas=training.betas,
+            eps=training.eps,
+            fused=True,
+        )
+
+    def prepare(self, step: int) -> None:
+        """Set the learning rates of an update, and which parts it moves."""
+        self.lr = self.training.lr * self.training.schedule.scale(step, self.training.steps)
+        for group, factor in zip(self.optimizer.param_groups, self._factors, strict=True):
+            group["lr"] = self.lr * factor
+        for until, parameter in self._frozen:
+            parameter.requires_grad_(step >= until)
+
+    def step(self, *, skip: torch.Tensor) -> None:
+        """Update the weights, and forget the gradients.
+
+        Args:
+            skip: bool scalar on the device; where it is true, the weights and the moments stay as they are.
+        """
+        self.optimizer.found_inf = skip.float()  # type: ignore[attr-defined]  # read by fused kernels, as for scalers
+        self.optimizer.step()
+        self.optimizer.zero_grad()

@@ -1,0 +1,55 @@
+"""The loss of what is held out: always on the same batches, without a trace in the training, and the best weights."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from sonant.training import train
+from sonant.training.validation import load_best
+from tests.training.points import SHORT, Batches, Regression, points, same, trained, weights
+
+TRAINING = replace(SHORT, validate_every=2, log_every=12)
+
+
+class HeldOut(Batches):
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, number: int) -> object:
+        assert 0 <= number < 3
+        return super().__getitem__(1_000 + number)
+
+
+def lines(folder: Path) -> dict[int, float]:
+    reports = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    return {report["step"]: report["held_out_loss"] for report in reports if "held_out_loss" in report}
+
+
+def test_validation_leaves_no_trace_and_keeps_the_best_weights(tmp_path: Path) -> None:
+    objective = Regression()
+    torch.manual_seed(1)
+    train(objective, points, TRAINING, tmp_path, held_out=HeldOut())
+    assert same(weights(objective), trained(tmp_path / "without", training=TRAINING))
+    losses = lines(tmp_path)
+    assert list(losses) == [2, 4, 6, 8, 10, 12]
+    best = Regression()
+    load_best(tmp_path, best)
+    best.eval()
+    parts = [best(HeldOut()[number]) for number in range(3)]
+    expected = sum(part.sum.item() for part in parts) / sum(int(part.count) for part in parts)
+    assert min(losses.values()) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_resumed_run_knows_the_best_loss(tmp_path: Path) -> None:
+    """A rate so high that the loss rises again: what comes after the interruption is no better."""
+    training = replace(TRAINING, lr=1.0, steps=24)
+    for stop in (14, None):
+        torch.manual_seed(1)
+        train(Regression(), points, training, tmp_path, held_out=HeldOut(), stop_at=stop)
+    losses = lines(tmp_path)
+    best = torch.load(tmp_path / "best.pt", weights_only=True)
+    assert losses[best["step"]] == min(losses.values())
+    assert best["step"] < max(losses)
