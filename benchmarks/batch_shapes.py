@@ -15,7 +15,7 @@ import numpy as np
 
 from sonant.data import SAMPLERS, read_manifest
 from sonant.recipes import pretraining_recipe
-from sonant.recipes.runs import PretrainingRun
+from sonant.training.runs import PretrainingRun
 
 
 def main(arguments: list[str] | None = None) -> None:

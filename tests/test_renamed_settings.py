@@ -18,9 +18,9 @@ from sonant.models.discrete_bert import DiscreteBERTConfig
 from sonant.models.identity import fingerprint
 from sonant.models.vq_wav2vec import VQWav2VecConfig
 from sonant.recipes import PRETRAINING, pretraining_recipe
-from sonant.recipes.runs import PretrainingRun
 from sonant.renamed_settings import RENAMED, RENAMED_TYPES, present_settings
 from sonant.training import Training
+from sonant.training.runs import PretrainingRun
 from tests.codes import discrete_bert
 
 KINDS = {kind.__name__: kind for kind in (Training, Mixing, PretrainingRun, CodesToTextConfig)}

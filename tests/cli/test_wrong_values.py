@@ -12,7 +12,7 @@ import soundfile
 
 from sonant import cli
 from sonant.recipes import pretraining_recipe
-from sonant.recipes.checks import numbers
+from sonant.training.checks import numbers
 
 # What is given besides, so that nothing but the option is wrong.
 MODEL = ["--model", "sonant/wavlm-tiny"]

@@ -175,6 +175,17 @@ def batches_for(
     )
 
 
+@pytest.mark.parametrize("fill", ["exact", "shortest"])
+def test_batches_are_made_of_the_recordings_that_are_named(
+    tiny: WavLMConfig, waveforms: WaveformStore, fill: Fill
+) -> None:
+    batching = replace(BATCHING, fill=fill)
+    batches = SpeechBatches(waveforms, build(tiny), batching=batching, recordings=range(len(waveforms) // 2))
+    drawn = {member for number in range(2 * len(batches)) for member, _ in batches.sampler[number]}
+    assert len(drawn) > 1
+    assert drawn <= set(range(len(waveforms) // 2))
+
+
 def same(one: SpeechBatch, other: SpeechBatch) -> bool:
     values = (one.speech.values, one.speech.lengths, one.mask, one.targets, one.masked, one.unmasked)
     others = (other.speech.values, other.speech.lengths, other.mask, other.targets, other.masked, other.unmasked)

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from sonant.errors import ConfigurationError
 from sonant.models.families import family_of
-from sonant.pretraining.flops import masked_share, objective_flops
+from sonant.pretraining import MaskedTokensConfig
+from sonant.pretraining.flops import masked_share
 from sonant.recipes import PRETRAINING, pretraining_recipe
 from sonant.recipes.cost import CPU_FLOPS, GPU_FLOPS, UTILIZATION, StageCost, estimate, needs
 from sonant.recipes.overrides import override
@@ -73,7 +75,7 @@ def test_the_objective_is_a_small_part_of_a_published_run(name: str):
     for stage, cost in zip(run.stages, estimate(run).stages, strict=True):
         frames = round(stage.batching.batch_seconds * run.model.sampling_rate / run.model.stride)
         masked = round(frames * masked_share(getattr(stage.objective, "masking", None)))
-        objective = objective_flops(stage.objective, run.model, frames, masked)
+        objective = stage.setup.flops(stage.objective, run.model, frames, masked)
         assert 3 * objective * stage.training.steps * stage.training.grad_accumulation < 0.1 * cost.flops
 
 
@@ -84,3 +86,10 @@ def test_a_run_says_what_must_be_given():
     assert "vq-wav2vec" in dict(needs(pretraining_recipe("discrete_bert_base")))["teacher"]
     reverberant = override(pretraining_recipe("wavlm_base"), ["stages.layer6.batching.reverb_probability=0.1"])
     assert list(dict(needs(reverberant))) == ["data", "impulse_responses"]
+
+
+def test_an_objective_for_another_model_is_refused():
+    run = pretraining_recipe("wavlm_tiny")
+    stage = replace(run.stages[0], objective=MaskedTokensConfig())
+    with pytest.raises(ConfigurationError, match="masked tokens works on a discrete BERT"):
+        estimate(replace(run, stages=(stage,)))

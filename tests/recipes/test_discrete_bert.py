@@ -10,16 +10,16 @@ import soundfile
 import torch
 
 import sonant
-import sonant.recipes.pretraining as recipe_module
+import sonant.training.pretrain as recipe_module
 from sonant.checkpoints import load_backbone, save_pretrained
 from sonant.errors import ConfigurationError
 from sonant.models import WavLMConfig, build
 from sonant.models.discrete_bert import DiscreteBERT, DiscreteBERTConfig
 from sonant.pretraining import Batching, MaskedTokensConfig
 from sonant.recipes import pretraining_recipe
-from sonant.recipes.pretraining import pretrain
-from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Training, train
+from sonant.training.pretrain import pretrain
+from sonant.training.runs import PretrainingRun, Stage
 from tests.codes import vq_wav2vec
 from tests.shapes import TINY
 

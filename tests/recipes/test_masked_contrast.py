@@ -7,16 +7,16 @@ import pytest
 import torch
 from transformers import Wav2Vec2ForPreTraining
 
-import sonant.recipes.pretraining as recipe_module
+import sonant.training.pretrain as recipe_module
 from sonant.checkpoints import load_checkpoint
 from sonant.layers.gumbel_quantizer import Temperature
 from sonant.models import Wav2Vec2Config
 from sonant.pretraining import Batching, MaskedContrastConfig
-from sonant.recipes.pretraining import pretrain
-from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Training, TrainingWarning, train
-from tests.recipes.test_pretraining import write_corpus
+from sonant.training.pretrain import pretrain
+from sonant.training.runs import PretrainingRun, Stage
 from tests.shapes import TINY
+from tests.training.test_pretrain import write_corpus
 
 # With five codes of a fresh quantizer in use at most, the run warns of a collapse, which is not what is tested here.
 pytestmark = pytest.mark.filterwarnings("ignore::sonant.training.TrainingWarning")

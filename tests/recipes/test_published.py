@@ -6,7 +6,7 @@ import torch
 from sonant.models import WaveformTransformer, build
 from sonant.pretraining import LayerTargets, MaskedContrast, MaskedContrastConfig, MaskedPrediction, MFCCTargets
 from sonant.recipes import pretraining_recipe
-from sonant.recipes.runs import PretrainingRun, Stage
+from sonant.training.runs import PretrainingRun, Stage
 
 # Name, seconds of speech an update, of a crop, updates, peak rate.
 RUNS = [

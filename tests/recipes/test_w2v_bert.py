@@ -7,16 +7,16 @@ import pytest
 import torch
 from transformers import Wav2Vec2BertModel
 
-import sonant.recipes.pretraining as recipe_module
+import sonant.training.pretrain as recipe_module
 from sonant.checkpoints import load_checkpoint
 from sonant.errors import ConfigurationError
 from sonant.models import W2vBERT2Config, Wav2Vec2Config
 from sonant.pretraining import Batching, MaskedPredictionConfig, RandomProjectionTargets, W2vBERTObjectiveConfig
-from sonant.recipes.pretraining import pretrain
-from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Training, train
-from tests.recipes.test_pretraining import write_corpus
+from sonant.training.pretrain import pretrain
+from sonant.training.runs import PretrainingRun, Stage
 from tests.shapes import TINY
+from tests.training.test_pretrain import write_corpus
 
 # With a few codes of a fresh quantizer in use, the run warns of a collapse, which is not what is tested here.
 pytestmark = pytest.mark.filterwarnings("ignore::sonant.training.TrainingWarning")

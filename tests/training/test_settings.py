@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.training import Part, Training, train
+from sonant.training import PartSettings, Training, train
 from sonant.training.settings import Updates
 from tests.training.points import SHORT, Regression, points, same, trained
 
@@ -19,7 +19,7 @@ def after(folder: Path, training: Training, steps: int) -> dict[str, torch.Tenso
 
 
 def test_a_part_is_frozen_until_its_step_and_learns_then(tmp_path: Path) -> None:
-    training = replace(SHORT, parts=(Part(name="net.0", frozen_steps=6),))
+    training = replace(SHORT, parts=(PartSettings(name="net.0", frozen_steps=6),))
     fresh = Regression().state_dict()
     before, behind = (after(tmp_path / str(steps), training, steps) for steps in (6, 8))
     assert all(torch.equal(before[name], fresh[name]) == name.startswith("net.0.") for name in fresh)
@@ -29,7 +29,7 @@ def test_a_part_is_frozen_until_its_step_and_learns_then(tmp_path: Path) -> None
 
 def test_each_parameter_has_the_rate_and_decay_of_its_part() -> None:
     """The most exact name counts."""
-    parts = (Part(name="net", lr_factor=0.5), Part(name="net.3.bias", lr_factor=0.1))
+    parts = (PartSettings(name="net", lr_factor=0.5), PartSettings(name="net.3.bias", lr_factor=0.1))
     objective = Regression()
     updates = Updates(objective, replace(SHORT, parts=parts, decay_vectors=False))
     updates.prepare(3)
@@ -50,11 +50,11 @@ def test_each_parameter_has_the_rate_and_decay_of_its_part() -> None:
 
 def test_a_part_that_changes_nothing(tmp_path: Path) -> None:
     plain = trained(tmp_path / "plain")
-    assert same(plain, trained(tmp_path / "parts", training=replace(SHORT, parts=(Part(name="net.0"),))))
+    assert same(plain, trained(tmp_path / "parts", training=replace(SHORT, parts=(PartSettings(name="net.0"),))))
 
 
 def test_an_unknown_part_is_refused() -> None:
     with pytest.raises(UnknownName, match="part of the training 'net.9'.*net.0"):
-        Updates(Regression(), replace(SHORT, parts=(Part(name="net.9"),)))
+        Updates(Regression(), replace(SHORT, parts=(PartSettings(name="net.9"),)))
     with pytest.raises(ConfigurationError, match="save_every=0"):
         replace(SHORT, save_every=0)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from sonant.recipes import PRETRAINING
 
 if TYPE_CHECKING:
-    from sonant.recipes.runs import PretrainingRun
+    from sonant.training.runs import PretrainingRun
 
 
 def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = False) -> int:
@@ -29,8 +29,8 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = 
 
     from sonant.recipes import pretraining_recipe
     from sonant.recipes.overrides import override
-    from sonant.recipes.pretraining import is_finished
-    from sonant.recipes.pretraining import pretrain as carry_out
+    from sonant.training.pretrain import is_finished
+    from sonant.training.pretrain import pretrain as carry_out
 
     run = override(pretraining_recipe(recipe), overrides)
     if dry_run and json_:

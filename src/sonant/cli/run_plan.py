@@ -12,9 +12,10 @@ from sonant.audio.augment import Mixing
 from sonant.cli.console import make_console, plain_table, print_parts
 from sonant.models.families import family_of
 from sonant.pretraining import LayerTargets
+from sonant.pretraining.setups import ObjectiveConfig
 from sonant.recipes import PRETRAINING
 from sonant.recipes.cost import ASSUMPTIONS, StageCost, estimate, needs
-from sonant.recipes.runs import ObjectiveConfig, PretrainingRun, Stage
+from sonant.training.runs import PretrainingRun, Stage
 from sonant.training.schedules import Schedule, TriStage
 
 
@@ -43,7 +44,7 @@ def _what(stage: Stage) -> tuple[str, ...]:
     batching, count = stage.batching, stage.training.grad_accumulation
     batch = f"{batching.batch_seconds:g} s" if count == 1 else f"{count} x {batching.batch_seconds:g} s"
     extractor = f", extractor {stage.extractor_steps:,} steps" if stage.extractor_steps else ""
-    masking = getattr(stage.objective, "masking", None)
+    masking = stage.objective.masking
     return (
         stage.name,
         describe(stage.objective),

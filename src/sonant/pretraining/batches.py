@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import count
+from math import ceil
 from typing import TypeVar
 
 import numpy as np
@@ -85,9 +86,22 @@ class Batching:
     fill: Fill = "exact"
 
     def sampler(
-        self, lengths: NDArray[np.int64], rate: float, *, stride: int = 1, receptive_field: int = 1, seed: int = 0
+        self,
+        lengths: NDArray[np.int64],
+        rate: float,
+        *,
+        recordings: Sequence[int] | None = None,
+        stride: int = 1,
+        receptive_field: int = 1,
+        seed: int = 0,
     ) -> BatchSampler:
-        """The batches of recordings of these lengths, in samples of which `rate` make a second."""
+        """The batches of recordings of these lengths, in samples of which `rate` make a second.
+
+        Args:
+            recordings: numbers of those to take; None takes all.
+        """
+        if recordings is not None:
+            lengths = np.where(np.isin(np.arange(len(lengths)), recordings), lengths, -1)  # below any least length
         return SAMPLERS[self.fill](
             lengths,
             budget=round(self.batch_seconds * rate),
@@ -113,6 +127,7 @@ class SpeechBatches:
         mixing: the sounds that are mixed in; None mixes nothing.
         labels: of every frame of every recording; None: the batches have no targets.
         noises, impulse_responses: for mixing and reverberation that ask for them.
+        recordings: numbers of those to make batches of; None takes all.
         seed: of the order and the augmentation.
         rank, world: number of this process, and of all that train together; they get disjoint batches.
     """
@@ -128,6 +143,7 @@ class SpeechBatches:
         labels: LabelStore | None = None,
         noises: Sequence[Waveform] = (),
         impulse_responses: Sequence[Waveform] = (),
+        recordings: Sequence[int] | None = None,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -141,6 +157,7 @@ class SpeechBatches:
         self.sampler = batching.sampler(
             waveforms.lengths,
             backbone.sampling_rate,
+            recordings=recordings,
             stride=backbone.stride,
             receptive_field=backbone.receptive_field,
             seed=seed,
@@ -152,6 +169,10 @@ class SpeechBatches:
     def __call__(self, start: int = 0) -> Iterator[SpeechBatch]:
         """Batches from step `start` on, without end."""
         return map(self.__getitem__, count(start))
+
+    def __len__(self) -> int:
+        """The batches of this process in one pass over the recordings, although there are more."""
+        return ceil(len(self.sampler.epoch(0)) / self.world)
 
     def __getitem__(self, step: int) -> SpeechBatch:
         number = step * self.world + self.rank

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from sonant.errors import ConfigurationError
 from sonant.layers.gumbel_quantizer import GumbelQuantizer, Quantized, Temperature, code_perplexity, perplexity
 from sonant.layers.kernels.device import to_device
 from sonant.layers.kmeans_quantizer import Clustered, KMeansQuantizer
+from sonant.layers.masking import SpanMasking
 from sonant.layers.negatives import draw_negatives
 from sonant.layers.packed import Packed, steps_at
 from sonant.loss import Loss, Objective
@@ -40,6 +41,7 @@ class CPCConfig:
         codes_from_frames: whether the k-means codebook starts from frames of the first batch. Ours, as well.
     """
 
+    masking: ClassVar[SpanMasking | None] = None  # no frame is hidden
     steps: int = 12
     offset: int | None = None
     num_negatives: int = 10

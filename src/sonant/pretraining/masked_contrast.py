@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -84,6 +85,10 @@ class MaskedContrast(Objective):
     def warning(self, metrics: Mapping[str, float]) -> str | None:
         """Return a warning if the contrast has collapsed; None otherwise."""
         return self.contrast.warning(metrics)
+
+    def head_notes(self) -> dict[str, Any]:
+        """Return the number of codebooks, which the tensors of the quantizer do not tell."""
+        return {"num_codebooks": self.config.num_codebooks}
 
     def head_tensors(self) -> dict[str, Tensor]:
         """The tensors of quantizer and projections, under the names that checkpoints have for them."""

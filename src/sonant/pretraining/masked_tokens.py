@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,7 @@ class TokenBatches:
     Args:
         codes: of every recording, as `make_codes` stores them.
         backbone: the model they are for, with its vocabulary.
+        recordings: numbers of those to make batches of; None takes all.
         rank, world: number of this process, and of all that train together; they get disjoint batches.
     """
 
@@ -104,6 +106,7 @@ class TokenBatches:
         config: MaskedTokensConfig,
         *,
         batching: Batching,
+        recordings: Sequence[int] | None = None,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -112,7 +115,7 @@ class TokenBatches:
             raise ConfigurationError(f"rank={rank} and world={world} were given; expected 0 <= rank < world.")
         room = (backbone.config.max_positions - 2) / backbone.frame_rate  # beside the brackets
         fitting = replace(batching, max_seconds=min(batching.max_seconds, room))
-        self.sampler = fitting.sampler(codes.lengths, backbone.frame_rate, seed=seed)
+        self.sampler = fitting.sampler(codes.lengths, backbone.frame_rate, recordings=recordings, seed=seed)
         self.codes, self.config, self.seed, self.stride = codes, config, seed, backbone.stride
         self.rank, self.world = rank, world
         self.vocabulary = copy.deepcopy(backbone.vocabulary).cpu()  # batches are made there, by workers
@@ -121,6 +124,10 @@ class TokenBatches:
     def __call__(self, start: int = 0) -> Iterator[TokenBatch]:
         """Batches from step `start` on, without end."""
         return map(self.__getitem__, count(start))
+
+    def __len__(self) -> int:
+        """The batches of this process in one pass over the recordings, although there are more."""
+        return ceil(len(self.sampler.epoch(0)) / self.world)
 
     def __getitem__(self, step: int) -> TokenBatch:
         number = step * self.world + self.rank

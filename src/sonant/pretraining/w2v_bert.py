@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -135,6 +136,10 @@ class W2vBERTObjective(Objective):
     def warning(self, metrics: Mapping[str, float]) -> str | None:
         """Return a warning if the contrast has collapsed; None otherwise."""
         return self.contrast.warning(metrics)
+
+    def head_notes(self) -> dict[str, Any]:
+        """Return the number of codebooks, which the tensors of the quantizer do not tell."""
+        return {"num_codebooks": self.config.num_codebooks}
 
     def head_tensors(self) -> dict[str, Tensor]:
         """Return the tensors trained or drawn beside the backbone, under the names of checkpoints."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from sonant.errors import UnknownName
 
 if TYPE_CHECKING:
-    from sonant.recipes.runs import PretrainingRun
+    from sonant.training.runs import PretrainingRun
 
 PRETRAINING = {
     "wav2vec_tiny": "sonant.recipes.wav2vec_tiny",

@@ -9,8 +9,8 @@ batches are HuBERT Base's.
 from sonant.layers.masking import SpanMasking
 from sonant.models import W2vBERT2Config
 from sonant.pretraining import Batching, MaskedPredictionConfig, RandomProjectionTargets
-from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Training
+from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:

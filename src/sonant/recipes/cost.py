@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from sonant.checkpoints.checkpoint import hollow
 from sonant.models import BackboneConfig
 from sonant.models.families import family_of
-from sonant.pretraining import MaskedTokensConfig
-from sonant.pretraining.flops import masked_share, objective_flops
-from sonant.recipes.runs import PretrainingRun, Stage, needs_previous
+from sonant.pretraining.flops import masked_share
+from sonant.training.runs import PretrainingRun, Stage
 
 # What one GPU is taken to do: two fifths of the 400 TFLOP/s that a data-center GPU of 2022 reaches in bfloat16; and one
 # core of a CPU: as `sonant/wavlm-tiny` was trained, two of them at 25 seconds of audio a second.
@@ -61,7 +60,13 @@ class RunCost:
 
 
 def estimate(run: PretrainingRun) -> RunCost:
-    """The cost of a run; `ASSUMPTIONS` says at what speed, and what is not counted."""
+    """The cost of a run; `ASSUMPTIONS` says at what speed, and what is not counted.
+
+    Raises:
+        ConfigurationError: an objective cannot train the model.
+    """
+    for stage in run.stages:
+        stage.setup.expect(hollow(run.model))
     return RunCost(count_parameters(run.model), tuple(_stage_cost(run.model, stage) for stage in run.stages))
 
 
@@ -77,9 +82,9 @@ def needs(run: PretrainingRun) -> Iterator[tuple[str, str]]:
         yield "noise", "a manifest of noises"
     if any(stage.batching.reverb_probability > 0 for stage in run.stages):
         yield "impulse_responses", "a manifest of impulse responses"
-    if needs_previous(run.stages[0]):
-        codes = isinstance(run.stages[0].objective, MaskedTokensConfig)
-        yield "teacher", "a vq-wav2vec that makes the tokens" if codes else "the model whose layers give the targets"
+    first = run.stages[0]
+    if first.needs_previous:
+        yield "teacher", first.setup.needs(first.objective) or "the model whose weights are the start"
 
 
 def _stage_cost(config: BackboneConfig, stage: Stage) -> StageCost:
@@ -87,8 +92,7 @@ def _stage_cost(config: BackboneConfig, stage: Stage) -> StageCost:
     seconds = stage.batching.batch_seconds
     clip = family_of(config).flops(config, round(stage.batching.max_seconds * config.sampling_rate))
     clips = seconds / stage.batching.max_seconds
-    # The codes of a corpus are made once, before training.
-    model = clip.context if isinstance(stage.objective, MaskedTokensConfig) else clip.total
+    model = clip.total if stage.setup.runs_extractor else clip.context
     flops = 3 * batches * (clips * model + _objective(config, stage))
     if stage.start == "fresh":
         flops += 3 * stage.training.grad_accumulation * stage.extractor_steps * clips * clip.extractor
@@ -98,5 +102,5 @@ def _stage_cost(config: BackboneConfig, stage: Stage) -> StageCost:
 def _objective(config: BackboneConfig, stage: Stage) -> int:
     """Operations of the objective on one batch."""
     frames = round(stage.batching.batch_seconds * config.sampling_rate / config.stride)
-    masked = round(frames * masked_share(getattr(stage.objective, "masking", None)))
-    return objective_flops(stage.objective, config, frames, masked)
+    masked = round(frames * masked_share(stage.objective.masking))
+    return stage.setup.flops(stage.objective, config, frames, masked)

@@ -9,8 +9,8 @@ Adam's betas and epsilon are those of the published checkpoint (fairseq issue 19
 
 from sonant.models.discrete_bert import DiscreteBERTConfig
 from sonant.pretraining import Batching, MaskedTokensConfig
-from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Linear, Training
+from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:

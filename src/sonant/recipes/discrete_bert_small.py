@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sonant.models.discrete_bert import SMALL
 from sonant.recipes import discrete_bert_base
-from sonant.recipes.runs import PretrainingRun
+from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:

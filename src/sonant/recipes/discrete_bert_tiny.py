@@ -5,7 +5,7 @@ from dataclasses import replace
 from sonant.models.discrete_bert import TINY
 from sonant.pretraining import MaskedTokensConfig
 from sonant.recipes import tiny
-from sonant.recipes.runs import PretrainingRun, Stage
+from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:

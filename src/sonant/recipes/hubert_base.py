@@ -9,7 +9,7 @@ from dataclasses import replace
 from sonant.audio.augment import Mixing
 from sonant.models import HuBERTConfig
 from sonant.recipes import wavlm_base
-from sonant.recipes.runs import PretrainingRun
+from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from sonant.models.hubert import LARGE
 from sonant.pretraining import LayerTargets, MaskedPredictionConfig
 from sonant.recipes import hubert_base
-from sonant.recipes.runs import PretrainingRun
+from sonant.training.runs import PretrainingRun
 
 OBJECTIVE = MaskedPredictionConfig(
     targets=LayerTargets(layer=9, num_clusters=500), projection_dim=768, extractor_gradient=1.0

@@ -5,7 +5,7 @@ from dataclasses import replace
 from sonant.audio.augment import Mixing
 from sonant.models.hubert import TINY
 from sonant.recipes import wavlm_tiny
-from sonant.recipes.runs import PretrainingRun
+from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sonant.models.hubert import XLARGE
 from sonant.recipes import hubert_large
-from sonant.recipes.runs import PretrainingRun
+from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from sonant.models.vq_wav2vec import GUMBEL
 from sonant.recipes import wav2vec_base
-from sonant.recipes.runs import PretrainingRun
 from sonant.training import Cosine
+from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:

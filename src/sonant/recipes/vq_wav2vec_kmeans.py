@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sonant.models.vq_wav2vec import GUMBEL
 from sonant.recipes import vq_wav2vec_gumbel
-from sonant.recipes.runs import PretrainingRun
+from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:

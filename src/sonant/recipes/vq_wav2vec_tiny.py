@@ -5,7 +5,7 @@ from dataclasses import replace
 from sonant.models.vq_wav2vec import TINY
 from sonant.pretraining import CPCConfig
 from sonant.recipes import wav2vec_tiny
-from sonant.recipes.runs import PretrainingRun
+from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from sonant.models import W2vBERT2Config
 from sonant.pretraining import Batching, W2vBERTObjectiveConfig
-from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Linear, Training
+from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:

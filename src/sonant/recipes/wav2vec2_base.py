@@ -6,8 +6,8 @@ is `grad_accumulation` batches, so that an update sees what 64 devices saw (1.6 
 
 from sonant.models import Wav2Vec2Config
 from sonant.pretraining import Batching, MaskedContrastConfig
-from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Training
+from sonant.training.runs import PretrainingRun, Stage
 
 UNCLIPPED = 1e9  # fairseq's configurations of wav2vec 2.0 leave clip_norm at 0, which turns clipping off
 

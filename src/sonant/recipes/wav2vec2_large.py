@@ -11,7 +11,7 @@ from sonant.layers.gumbel_quantizer import Temperature
 from sonant.models.wav2vec2 import LARGE_LS960
 from sonant.pretraining import MaskedContrastConfig
 from sonant.recipes import wav2vec2_base
-from sonant.recipes.runs import PretrainingRun
+from sonant.training.runs import PretrainingRun
 
 OBJECTIVE = MaskedContrastConfig(quantized_dim=768, projection_dim=768, temperature=Temperature(end=0.1))
 

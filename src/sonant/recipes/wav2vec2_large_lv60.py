@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sonant.models.wav2vec2 import LARGE_LV60
 from sonant.recipes import wav2vec2_large
-from sonant.recipes.runs import PretrainingRun
+from sonant.training.runs import PretrainingRun
 
 OBJECTIVE = replace(wav2vec2_large.OBJECTIVE, feature_penalty=0.0, extractor_gradient=1.0)
 

@@ -5,7 +5,7 @@ from sonant.layers.masking import SpanMasking
 from sonant.models.wav2vec2 import TINY
 from sonant.pretraining import MaskedContrastConfig
 from sonant.recipes import tiny
-from sonant.recipes.runs import PretrainingRun, Stage
+from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:

@@ -9,8 +9,8 @@ but at the same rate they turn more slowly. On one device a step is
 
 from sonant.models import Wav2VecConfig
 from sonant.pretraining import Batching, CPCConfig
-from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Cosine, Training
+from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:

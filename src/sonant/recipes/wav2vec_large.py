@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sonant.models.wav2vec import LARGE
 from sonant.recipes import wav2vec_base
-from sonant.recipes.runs import PretrainingRun
+from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:

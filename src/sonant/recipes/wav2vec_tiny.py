@@ -3,8 +3,8 @@
 from sonant.models.wav2vec import TINY
 from sonant.pretraining import CPCConfig
 from sonant.recipes import tiny
-from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Cosine
+from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:

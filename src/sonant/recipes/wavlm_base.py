@@ -8,8 +8,8 @@ On one device a step is `grad_accumulation` batches, so that an update sees what
 from sonant.audio.augment import Mixing
 from sonant.models import WavLMConfig
 from sonant.pretraining import Batching, LayerTargets, MaskedPredictionConfig, MFCCTargets
-from sonant.recipes.runs import PretrainingRun, Stage
 from sonant.training import Training
+from sonant.training.runs import PretrainingRun, Stage
 
 BATCHING = Batching(batch_seconds=87.5, max_seconds=15.625, min_seconds=2.0, fill="shortest")
 

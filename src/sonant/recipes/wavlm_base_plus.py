@@ -8,7 +8,7 @@ from dataclasses import replace
 from sonant.audio.augment import Mixing
 from sonant.pretraining import LayerTargets, MaskedPredictionConfig
 from sonant.recipes import wavlm_base
-from sonant.recipes.runs import PretrainingRun
+from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:

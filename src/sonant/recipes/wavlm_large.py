@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sonant.models.wavlm import LARGE
 from sonant.recipes import hubert_large, wavlm_base_plus
-from sonant.recipes.runs import PretrainingRun
+from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:

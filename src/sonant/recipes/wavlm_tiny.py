@@ -4,7 +4,7 @@ from sonant.audio.augment import Mixing
 from sonant.models.wavlm import TINY
 from sonant.pretraining import LayerTargets, MaskedPredictionConfig, MFCCTargets
 from sonant.recipes import tiny
-from sonant.recipes.runs import PretrainingRun, Stage
+from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:

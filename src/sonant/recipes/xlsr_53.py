@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from sonant.models.wav2vec2 import XLS_R_300M
 from sonant.recipes import wav2vec2_large_lv60
-from sonant.recipes.runs import PretrainingRun
 from sonant.training import Linear
+from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:

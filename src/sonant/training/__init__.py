@@ -4,13 +4,13 @@ from sonant.training.curves import plot_curves
 from sonant.training.log import TrainingWarning
 from sonant.training.loop import DivergedError, train
 from sonant.training.schedules import Cosine, Linear, Schedule, TriStage
-from sonant.training.settings import Part, Training
+from sonant.training.settings import PartSettings, Training
 
 __all__ = [
     "Cosine",
     "DivergedError",
     "Linear",
-    "Part",
+    "PartSettings",
     "Schedule",
     "Training",
     "TrainingWarning",

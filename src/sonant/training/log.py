@@ -20,7 +20,7 @@ class TrainingWarning(UserWarning):
     """A warning that a run goes on although its metrics say that it learns nothing of use."""
 
 
-class Sums:
+class LossSums:
     """Losses added up on their device, and over all processes when the averages are asked for."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class TrainingLog:
         self._reset()
 
     def _reset(self) -> None:
-        self._sums, self._samples, self._began = Sums(), 0, time.monotonic()
+        self._sums, self._samples, self._began = LossSums(), 0, time.monotonic()
 
     def count(self, loss: Loss, num_samples: int) -> None:
         """Take in one batch; nothing waits for its numbers."""

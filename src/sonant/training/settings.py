@@ -11,7 +11,7 @@ from sonant.training.schedules import Linear, Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class PartSettings:
     """A part of what is trained, with settings of its own.
 
     Attributes:
@@ -57,7 +57,7 @@ class Training:
     clip_norm: float = 10.0
     grad_accumulation: int = 1
     precision: Literal["float32", "bfloat16"] = "float32"
-    parts: tuple[Part, ...] = ()
+    parts: tuple[PartSettings, ...] = ()
     log_every: int = 50
     save_every: int = 1000
     validate_every: int = 1000
@@ -87,7 +87,7 @@ class Updates:
         self._frozen: list[tuple[int, nn.Parameter]] = []
         for name, parameter in names.items():
             holding = [part for part in training.parts if part.holds(name)]
-            part = max(holding, key=lambda each: len(each.name), default=Part(name=name))
+            part = max(holding, key=lambda each: len(each.name), default=PartSettings(name=name))
             decays = training.decay_vectors or parameter.ndim > 1
             groups.setdefault((part.lr_factor, decays), []).append(parameter)
             if part.frozen_steps and parameter.requires_grad:

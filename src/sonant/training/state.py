@@ -17,7 +17,7 @@ FREE = ("log_every", "save_every", "validate_every")  # what may change when a t
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """How far a training has come: the updates done, and the lowest held-out loss."""
 
     step: int = 0
@@ -25,7 +25,11 @@ class Progress:
 
 
 def save_state(
-    path: Path, progress: Progress, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]
+    path: Path,
+    progress: TrainingProgress,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    settings: dict[str, Any],
 ) -> None:
     """Write the state; the first process does, with the random numbers of all."""
     random = gathered(torch.get_rng_state())
@@ -49,7 +53,9 @@ def write_whole(path: Path, state: dict[str, Any]) -> None:
             torch.save(state, draft)
 
 
-def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]) -> Progress:
+def load_state(
+    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]
+) -> TrainingProgress:
     """Take up the state, if there is one, and return how far it had come.
 
     Raises:
@@ -57,7 +63,7 @@ def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, 
         CheckpointError: it is damaged, or of another model.
     """
     if not path.exists():
-        return Progress()
+        return TrainingProgress()
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         check_settled(path, state.get("settings", settings), settings, free=FREE)
@@ -78,4 +84,4 @@ def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, 
     torch.set_rng_state(state["random"][rank()])
     if state["cuda_random"][rank()] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda_random"][rank()])
-    return Progress(state["step"], state["best_loss"])
+    return TrainingProgress(state["step"], state["best_loss"])

@@ -8,7 +8,7 @@ from torch import nn
 
 from sonant.loss import Objective
 from sonant.training.feed import B_co, Feed
-from sonant.training.log import Sums
+from sonant.training.log import LossSums
 from sonant.training.state import write_whole
 
 BEST = "best.pt"
@@ -24,7 +24,7 @@ class HeldOut(Protocol[B_co]):
 
 def evaluate(objective: Objective, batches: HeldOut[Any], device: torch.device, *, precision: str) -> dict[str, float]:
     """The loss and metrics of held-out batches, each named `held_out_...`; random numbers are the same each time."""
-    sums = Sums()
+    sums = LossSums()
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.no_grad(), Feed(batches, range(len(batches)), device) as stream:
         torch.manual_seed(0)

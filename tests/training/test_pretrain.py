@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-import sonant.recipes.pretraining as recipe_module
+import sonant.training.pretrain as recipe_module
 from sonant.audio.augment import Mixing
 from sonant.checkpoints import load_backbone, save_pretrained
 from sonant.errors import ConfigurationError, ManifestError, UnknownName
@@ -25,9 +25,10 @@ from sonant.pretraining import (
     RandomProjectionTargets,
     W2vBERTObjectiveConfig,
 )
-from sonant.recipes.pretraining import folder_of, is_finished, pretrain
-from sonant.recipes.runs import ObjectiveConfig, PretrainingRun, Stage
+from sonant.pretraining.setups import ObjectiveConfig
 from sonant.training import Training, train
+from sonant.training.pretrain import folder_of, is_finished, pretrain
+from sonant.training.runs import PretrainingRun, Stage
 from tests.shapes import TINY
 
 MODEL = WavLMConfig(**TINY, layerdrop=0.1)
@@ -130,6 +131,19 @@ def test_a_run_leaves_its_configuration_metrics_and_clusters(run: PretrainingRun
         assert [report["step"] for report in reports] == [2, 4, 6]
         assert {"loss", "masked_accuracy", "unmasked_accuracy", "masked_entropy", "lr"} <= reports[0].keys()
         assert (folder / stage.name / "targets" / "kmeans.safetensors").exists()
+
+
+def test_a_stage_ends_with_the_weights_of_the_lowest_held_out_loss(run: PretrainingRun) -> None:
+    training = replace(FIRST.training, validate_every=1, lr=0.1)
+    stage = replace(FIRST, batching=replace(FIRST.batching, batch_seconds=2.0, max_seconds=2.0), training=training)
+    model = pretrain(replace(run, stages=(stage,), held_out_share=0.3))
+    reports = [json.loads(line) for line in (model.parent / "metrics.jsonl").read_text().splitlines()]
+    losses = {report["step"]: report["held_out_loss"] for report in reports if "held_out_loss" in report}
+    assert list(losses) == [1, 2, 3, 4, 5, 6]
+    best = torch.load(model.parent / "best.pt", weights_only=True)
+    assert losses[best["step"]] == min(losses.values())
+    kept = weights(model)
+    assert all(torch.equal(kept[name], best["module"][f"backbone.{name}"]) for name in kept)
 
 
 def test_another_seed_gives_another_model(run: PretrainingRun) -> None:

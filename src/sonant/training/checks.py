@@ -7,12 +7,11 @@ from typing import Any
 
 from sonant.checkpoints.checkpoint import hollow
 from sonant.data.settings import differences, plain
-from sonant.errors import ConfigurationError, UnknownName
+from sonant.errors import ConfigurationError
 from sonant.models import Backbone, BackboneConfig
 from sonant.models.devices import usable_devices
-from sonant.pretraining import LayerTargets
-from sonant.recipes.runs import PretrainingRun, Stage, needs_previous
-from sonant.recipes.stage_setup import TRAINS, expect
+from sonant.pretraining.setups import EXTRACTOR_START
+from sonant.training.runs import PretrainingRun, Stage
 
 # Last words of the names of numbers that are at most 1, that are above 0, and of counts that may be 0.
 SHARES = ("probability", "share", "fraction", "dropout", "layerdrop", "overlap")
@@ -32,13 +31,15 @@ def check(run: PretrainingRun) -> None:
     for stage in run.stages:
         _check_lengths(stage, run.model)
     backbone = hollow(run.model)
-    if needs_previous(run.stages[0]) and not run.teacher:
+    if run.stages[0].needs_previous and not run.teacher:
         raise ConfigurationError(
             f"The stage {run.stages[0].name!r} takes its targets or weights from the model before it, and there is "
             "none. Name one with teacher=MODEL: a hub id, a folder or a file."
         )
     for stage in run.stages:
-        expect(TRAINS[type(stage.objective)][0], backbone, TRAINS[type(stage.objective)][1])
+        stage.setup.expect(backbone)
+        if stage.extractor_steps and stage.start == "fresh":
+            EXTRACTOR_START.expect(backbone)
         if stage.mixing.probability > 0 and stage.mixing.noise_probability > 0 and not run.noise:
             raise ConfigurationError(
                 f"The stage {stage.name!r} mixes noises in (mixing.noise_probability is above 0), and there are none. "
@@ -51,7 +52,7 @@ def check(run: PretrainingRun) -> None:
                 "batching.reverb_probability=0."
             )
     for stage in run.stages[1:]:
-        check_targets(stage, run.model, run.model)
+        stage.setup.check(stage.objective, stage.name, run.model, run.model)
 
 
 def _check_lengths(stage: Stage, model: BackboneConfig) -> None:
@@ -74,7 +75,7 @@ def _check_lengths(stage: Stage, model: BackboneConfig) -> None:
 
 def check_start(run: PretrainingRun, stage: Stage, previous: Backbone, backbone: Backbone) -> None:
     """Raise ConfigurationError if a stage cannot take its targets, or its weights, from the model before it."""
-    check_targets(stage, previous.config, run.model)
+    stage.setup.check(stage.objective, stage.name, previous.config, run.model)
     if stage.start == "fresh":
         return
     there, here = _architecture(previous), _architecture(backbone)
@@ -88,27 +89,6 @@ def check_start(run: PretrainingRun, stage: Stage, previous: Backbone, backbone:
             f"The stage {stage.name!r} starts from the weights of the model before it, which is another model "
             f"({'; '.join(lines[:12] + more)}). Give this run that model's settings, such as "
             f"model.{lines[0].partition(':')[0]}=..., or set stages.{stage.name}.start=fresh."
-        )
-
-
-def check_targets(stage: Stage, previous: BackboneConfig, model: BackboneConfig) -> None:
-    """Raise if the labels of a stage, made of a layer of the model before it, would not fit the frames of its model."""
-    targets = getattr(stage.objective, "targets", None)
-    if not isinstance(targets, LayerTargets):
-        return
-    if not 0 <= targets.layer <= previous.num_layers:
-        raise UnknownName(
-            f"layer for the targets of the stage {stage.name!r} in the model before it:",
-            targets.layer,
-            range(previous.num_layers + 1),
-        )
-    names = ("sampling_rate", "stride", "receptive_field")
-    sides = [{name: getattr(config, name) for name in names} for config in (previous, model)]
-    if differing := differences(*sides):
-        lines = (f"{name}: there {theirs}, here {ours}" for name, (theirs, ours) in differing.items())
-        raise ConfigurationError(
-            f"The stage {stage.name!r} takes its targets from the model before it, whose frames are not those of this "
-            f"run's model ({'; '.join(lines)}). Both must hear the same samples in each frame: choose another teacher."
         )
 
 

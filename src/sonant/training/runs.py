@@ -6,20 +6,10 @@ from typing import Literal
 from sonant.audio.augment import Mixing
 from sonant.errors import ConfigurationError
 from sonant.models import BackboneConfig
-from sonant.pretraining import (
-    Batching,
-    CPCConfig,
-    LayerTargets,
-    MaskedContrastConfig,
-    MaskedPredictionConfig,
-    MaskedTokensConfig,
-    W2vBERTObjectiveConfig,
-)
-from sonant.training import Training
+from sonant.pretraining.batches import Batching
+from sonant.pretraining.setups import ObjectiveConfig, Setup, setup_of
+from sonant.training.settings import Training
 
-ObjectiveConfig = (
-    MaskedPredictionConfig | MaskedContrastConfig | CPCConfig | MaskedTokensConfig | W2vBERTObjectiveConfig
-)
 WAVEFORMS = "waveforms"  # the folder of the decoded corpus, beside those of the stages
 
 
@@ -47,6 +37,16 @@ class Stage:
     mixing: Mixing = Mixing(probability=0.0)
     training: Training = Training()
 
+    @property
+    def setup(self) -> Setup:
+        """The row of its objective."""
+        return setup_of(self.objective)
+
+    @property
+    def needs_previous(self) -> bool:
+        """Return whether it takes targets, codes or weights from the model before it."""
+        return self.start == "previous" or bool(self.setup.needs(self.objective))
+
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainingRun:
@@ -64,6 +64,8 @@ class PretrainingRun:
         output: folder of all runs.
         device: the device to train on.
         seed: of weights, batches, masks and clusters.
+        held_out_share: recordings that are never learned from, drawn by the seed; their loss is reported every
+            `validate_every` steps, and a stage ends with the weights with which it was lowest.
     """
 
     name: str
@@ -76,6 +78,7 @@ class PretrainingRun:
     output: str = "runs"
     device: str = "cpu"
     seed: int = 0
+    held_out_share: float = 0.0
 
     def __post_init__(self) -> None:
         names = [stage.name for stage in self.stages]
@@ -86,9 +89,3 @@ class PretrainingRun:
                 raise ConfigurationError(f"A run and its stages name folders, and {name!r} is no name for one.")
         if len(set(names)) < len(names):
             raise ConfigurationError(f"Each stage has a folder of its own, but the names are {', '.join(names)}.")
-
-
-def needs_previous(stage: Stage) -> bool:
-    """Return whether a stage takes targets, codes or weights from the model before it."""
-    layers = isinstance(getattr(stage.objective, "targets", None), LayerTargets)
-    return stage.start == "previous" or layers or isinstance(stage.objective, MaskedTokensConfig)

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from sonant import audio
@@ -18,14 +19,18 @@ from sonant.data import WaveformStore, read_manifest
 from sonant.data.lock import held
 from sonant.data.settings import plain, settle
 from sonant.errors import ConfigurationError, SonantError
-from sonant.models import Backbone, WaveformTransformer
+from sonant.loss import Objective
+from sonant.models import Backbone
 from sonant.models.identity import fingerprint
-from sonant.pretraining import MaskedContrast, SpectrumRegression
-from sonant.recipes.checks import check, check_start
-from sonant.recipes.runs import WAVEFORMS, PretrainingRun, Stage
-from sonant.recipes.stage_setup import Corpus, expect, fresh_backbone, set_up, speech_batches
-from sonant.training import DivergedError, plot_curves, train
+from sonant.pretraining.setups import EXTRACTOR_START, Material, Setup
+from sonant.training.checks import check, check_start
+from sonant.training.curves import plot_curves
+from sonant.training.loop import DivergedError, train
+from sonant.training.ranks import rank, world
+from sonant.training.runs import WAVEFORMS, PretrainingRun, Stage
+from sonant.training.validation import load_best
 
+HELD_OUT = 1  # beside the seed, of the drawing of recordings
 # What may change when a run is taken up again. Of data, noises, impulse responses and teacher the contents count, not
 # the names.
 FREE = (
@@ -38,6 +43,7 @@ FREE = (
     "teacher",
     "stages.*.training.log_every",
     "stages.*.training.save_every",
+    "stages.*.training.validate_every",
 )
 
 
@@ -72,9 +78,7 @@ def pretrain(run: PretrainingRun) -> Path:
         settings = plain(run) | {"made_of": made_of}
         if begun:
             settle(folder / "run.json", settings, bound=True, free=FREE)
-        corpus = Corpus(
-            WaveformStore.build(recordings, folder / WAVEFORMS, sampling_rate=rate), noises, impulse_responses
-        )
+        waveforms = WaveformStore.build(recordings, folder / WAVEFORMS, sampling_rate=rate)
         if not begun:
             settle(folder / "run.json", settings, bound=False)
         if is_finished(run):
@@ -83,7 +87,20 @@ def pretrain(run: PretrainingRun) -> Path:
             if _model_of(run, stage).is_dir():
                 previous = load_backbone(_model_of(run, stage))
             else:
-                previous = _carry_out(run, number, stage, corpus, previous, head)
+                material = Material(
+                    waveforms,
+                    noises,
+                    impulse_responses,
+                    batching=stage.batching,
+                    mixing=stage.mixing,
+                    folder=folder / stage.name,
+                    previous=previous,
+                    device=run.device,
+                    seed=run.seed + number,
+                    rank=rank(),
+                    world=world(),
+                )
+                previous = _carry_out(run, stage, material, head, _held_out(run, len(waveforms)))
                 if find_spec("matplotlib"):
                     plot_curves(
                         {done.name: folder / done.name for done in run.stages[: number + 1]}, folder / "curves.png"
@@ -127,39 +144,55 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 def _carry_out(
-    run: PretrainingRun,
-    number: int,
-    stage: Stage,
-    corpus: Corpus,
-    previous: Backbone | None,
-    previous_head: Head | None,
+    run: PretrainingRun, stage: Stage, material: Material, head: Head | None, held_out: Sequence[int]
 ) -> Backbone:
-    folder = folder_of(run) / stage.name
-    seed = run.seed + number
-    torch.manual_seed(seed)
-    backbone = fresh_backbone(run, folder, corpus, previous)
+    """Train one stage, and save its model."""
+    torch.manual_seed(material.seed)
+    folder, setup, previous = material.folder, stage.setup, material.previous
+    backbone = setup.fresh(run.model, material)
     if previous is not None:
         check_start(run, stage, previous, backbone)
         if stage.start == "previous":
             backbone.load_state_dict(previous.state_dict())
+    learned = [number for number in range(len(material.waveforms)) if number not in held_out] if held_out else None
+
+    def parts(setup: Setup) -> tuple[Objective, Any]:
+        """The objective of a row, and what it learns from."""
+        setup.expect(backbone)
+        batches = setup.batches(stage.objective, backbone, material.of(learned))
+        return setup.build(backbone, stage.objective), batches
 
     if stage.extractor_steps and stage.start == "fresh":
-        model = expect(WaveformTransformer, backbone, "A start of the extractor")
-        regression = SpectrumRegression(model)
-        short = replace(stage.training, steps=stage.extractor_steps)
-        batches = speech_batches(stage, corpus, backbone, seed)
+        regression, batches = parts(EXTRACTOR_START)
+        short = replace(stage.training, steps=stage.extractor_steps, parts=())
         train(regression, batches, short, folder / "extractor", device=run.device)
-    objective, stream = set_up(stage, folder, corpus, backbone, previous, device=run.device, seed=seed)
-    if stage.start == "previous" and previous_head is not None and isinstance(objective, MaskedContrast):
-        objective.load_head(previous_head.tensors)
-    train(objective, stream, stage.training, folder, device=run.device, sampling_rate=run.model.sampling_rate)
-    num_codebooks = getattr(stage.objective, "num_codebooks", None)  # of a quantizer, which its tensors do not tell
-    head = Head(objective.head_tensors(), {} if num_codebooks is None else {"num_codebooks": num_codebooks})
+    objective, batches = parts(setup)
+    objective.start(batches[0])  # a run that goes on has its weights from its state
+    if stage.start == "previous" and head is not None:
+        objective.load_head(head.tensors)
+    train(
+        objective,
+        batches,
+        stage.training,
+        folder,
+        held_out=setup.batches(stage.objective, backbone, material.of(held_out)) if held_out else None,
+        device=run.device,
+        sampling_rate=run.model.sampling_rate,
+    )
+    load_best(folder, objective)
+    made = Head(objective.head_tensors(), objective.head_notes())
     draft = folder / "model.part"
     shutil.rmtree(draft, ignore_errors=True)
-    save_pretrained(backbone.eval(), draft, heads={"pretraining": head} if head.tensors else None)
+    save_pretrained(backbone.eval(), draft, heads={"pretraining": made} if made.tensors else None)
     draft.rename(_model_of(run, stage))
     return backbone
+
+
+def _held_out(run: PretrainingRun, num_recordings: int) -> list[int]:
+    """The numbers of the recordings that are never learned from."""
+    count = min(num_recordings - 1, max(1, round(run.held_out_share * num_recordings)))
+    drawn = np.random.default_rng([run.seed, HELD_OUT]).permutation(num_recordings)
+    return sorted(drawn[:count].tolist()) if run.held_out_share > 0 else []
 
 
 def _waveforms(manifest: str, sampling_rate: int) -> list[Waveform]:

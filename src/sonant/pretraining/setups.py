@@ -1,0 +1,266 @@
+"""The set-up of each kind of objective: one table, from the type of its configuration to what a stage needs for it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sonant.audio.augment import Mixing, Waveform
+from sonant.data import WaveformStore
+from sonant.data.settings import differences
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.loss import Objective
+from sonant.models import Backbone, BackboneConfig, MaskableBackbone, W2vBERT2, WaveformConvNet, WaveformTransformer
+from sonant.models import build as build_backbone
+from sonant.models.discrete_bert import DiscreteBERT, DiscreteBERTConfig, on_tokenizer
+from sonant.models.vq_wav2vec import VQWav2Vec
+from sonant.pretraining import flops
+from sonant.pretraining.batches import Batching, SpeechBatches
+from sonant.pretraining.cpc import CPC, CPCConfig
+from sonant.pretraining.masked_contrast import MaskedContrast, MaskedContrastConfig
+from sonant.pretraining.masked_prediction import MaskedPrediction, MaskedPredictionConfig
+from sonant.pretraining.masked_tokens import MaskedTokens, MaskedTokensConfig, TokenBatches, make_codes
+from sonant.pretraining.spectrum_regression import SpectrumRegression
+from sonant.pretraining.targets import LayerTargets, make_targets
+from sonant.pretraining.w2v_bert import W2vBERTObjective, W2vBERTObjectiveConfig
+
+ObjectiveConfig = (
+    MaskedPredictionConfig | MaskedContrastConfig | CPCConfig | MaskedTokensConfig | W2vBERTObjectiveConfig
+)
+
+
+@dataclass(frozen=True)
+class Material:
+    """The things that a stage learns from.
+
+    Attributes:
+        waveforms: the decoded recordings.
+        noises, impulse_responses: for mixing and reverberation.
+        batching, mixing: the preparation of batches.
+        folder: of the stage, for its targets.
+        previous: the model before the stage, if there is one.
+        recordings: numbers of those to make batches of; None takes all.
+        device: for the making of targets.
+        seed: of batches, masks and clusters.
+        rank, world: number of this process, and of all that train together.
+    """
+
+    waveforms: WaveformStore
+    noises: Sequence[Waveform]
+    impulse_responses: Sequence[Waveform]
+    batching: Batching
+    mixing: Mixing
+    folder: Path
+    previous: Backbone | None
+    recordings: Sequence[int] | None = None
+    device: str = "cpu"
+    seed: int = 0
+    rank: int = 0
+    world: int = 1
+
+    def of(self, recordings: Sequence[int] | None) -> "Material":
+        """The same with other recordings."""
+        return replace(self, recordings=recordings)
+
+    def speech_batches(self, backbone: Backbone, **more: Any) -> SpeechBatches:
+        """Batches of speech for a model; `more` goes to `SpeechBatches`."""
+        return SpeechBatches(
+            self.waveforms,
+            backbone,
+            batching=self.batching,
+            mixing=self.mixing,
+            noises=self.noises,
+            impulse_responses=self.impulse_responses,
+            recordings=self.recordings,
+            seed=self.seed,
+            rank=self.rank,
+            world=self.world,
+            **more,
+        )
+
+
+def _fresh(config: BackboneConfig, material: Material) -> Backbone:  # noqa: ARG001
+    return build_backbone(config)
+
+
+def _always(config: Any, name: str, previous: BackboneConfig, model: BackboneConfig) -> None:
+    """Any model may stand before the stage."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a stage with an objective needs, and how its parts are made.
+
+    Attributes:
+        title: of the objective, in messages.
+        trains: the models that it can train.
+        families: what those are called.
+        build: the objective, from a model and the settings.
+        batches: what it learns from, from the settings, the model and the material.
+        flops: operations of the objective on one batch, from the settings, the configuration of the model, the frames
+            of the batch and the masked ones of them.
+        needs: what the settings need of the model before the stage; "" for nothing.
+        check: raises where the model before the stage (its configuration) does not give what is needed for a stage of
+            that name with this model.
+        fresh: a model with fresh weights.
+        runs_extractor: whether waveforms pass through the whole model at each step.
+    """
+
+    title: str
+    trains: type[Backbone]
+    families: str
+    build: Callable[[Any, Any], Objective]
+    batches: Callable[[Any, Any, Material], Any]
+    flops: Callable[[Any, Any, int, int], int]
+    needs: Callable[[Any], str] = lambda _: ""
+    check: Callable[[Any, str, BackboneConfig, BackboneConfig], None] = _always
+    fresh: Callable[[Any, Material], Backbone] = _fresh
+    runs_extractor: bool = True
+
+    def expect(self, backbone: Backbone) -> None:
+        """Raise ConfigurationError, which says what works, for a model that the objective cannot train."""
+        if not isinstance(backbone, self.trains):
+            raise ConfigurationError(
+                f"{self.title} works on {self.families}; the run's model is a {type(backbone).__name__}. Choose "
+                "another objective, or another model."
+            )
+
+
+def setup_of(config: ObjectiveConfig) -> Setup:
+    """The row of an objective."""
+    return SETUPS[type(config)]
+
+
+def _labeled_speech(config: MaskedPredictionConfig, backbone: Backbone, material: Material) -> SpeechBatches:
+    labels = make_targets(
+        material.waveforms,
+        config.targets,
+        material.folder / "targets",
+        previous=material.previous,
+        device=material.device,
+        seed=material.seed,
+    )
+    return material.speech_batches(backbone, masking=config.masking, labels=labels)
+
+
+def _masked_speech(
+    config: MaskedContrastConfig | W2vBERTObjectiveConfig, backbone: Backbone, material: Material
+) -> SpeechBatches:
+    return material.speech_batches(backbone, masking=config.masking)
+
+
+def _speech(config: Any, backbone: Backbone, material: Material) -> SpeechBatches:  # noqa: ARG001
+    return material.speech_batches(backbone)
+
+
+def _tokens(config: MaskedTokensConfig, backbone: DiscreteBERT, material: Material) -> TokenBatches:
+    codes = make_codes(material.waveforms, backbone.tokenizer, material.folder / "targets", device=material.device)
+    return TokenBatches(
+        codes.store,
+        backbone,
+        config,
+        batching=material.batching,
+        recordings=material.recordings,
+        seed=material.seed,
+        rank=material.rank,
+        world=material.world,
+    )
+
+
+def _bert_on_codes(config: DiscreteBERTConfig, material: Material) -> DiscreteBERT:
+    """A BERT with fresh weights, and with the tokenizer and the vocabulary of the model before it."""
+    match material.previous:
+        case VQWav2Vec() as tokenizer:
+            codes = make_codes(material.waveforms, tokenizer, material.folder / "targets", device=material.device)
+            return on_tokenizer(config, tokenizer, codes.words)
+        case DiscreteBERT() as bert:
+            return on_tokenizer(config, bert.tokenizer, bert.vocabulary.codes[bert.vocabulary.words])
+    raise ConfigurationError(
+        f"A discrete BERT learns from the codes of a vq-wav2vec, or goes on from a discrete BERT; the teacher is a "
+        f"{type(material.previous).__name__}. Name a vq-wav2vec: teacher=MODEL."
+    )
+
+
+def _need_of_labels(config: MaskedPredictionConfig) -> str:
+    return "the model whose layers give the targets" if isinstance(config.targets, LayerTargets) else ""
+
+
+def _check_labels(config: MaskedPredictionConfig, name: str, previous: BackboneConfig, model: BackboneConfig) -> None:
+    """Raise if the labels of a stage, made of a layer of the model before it, would not fit the frames of its model."""
+    targets = config.targets
+    if not isinstance(targets, LayerTargets):
+        return
+    if not 0 <= targets.layer <= previous.num_layers:
+        raise UnknownName(
+            f"layer for the targets of the stage {name!r} in the model before it:",
+            targets.layer,
+            range(previous.num_layers + 1),
+        )
+    names = ("sampling_rate", "stride", "receptive_field")
+    sides = [{each: getattr(side, each) for each in names} for side in (previous, model)]
+    if differing := differences(*sides):
+        lines = (f"{each}: there {theirs}, here {ours}" for each, (theirs, ours) in differing.items())
+        raise ConfigurationError(
+            f"The stage {name!r} takes its targets from the model before it, whose frames are not those of this "
+            f"run's model ({'; '.join(lines)}). Both must hear the same samples in each frame: choose another teacher."
+        )
+
+
+WAVEFORM_TRANSFORMERS = "wav2vec 2.0, HuBERT and WavLM"
+
+SETUPS: dict[type[ObjectiveConfig], Setup] = {
+    MaskedPredictionConfig: Setup(
+        title="Masked prediction",
+        trains=MaskableBackbone,
+        families="wav2vec 2.0, HuBERT, WavLM and w2v-BERT 2.0",
+        build=MaskedPrediction,
+        batches=_labeled_speech,
+        flops=flops.masked_prediction,
+        needs=_need_of_labels,
+        check=_check_labels,
+    ),
+    MaskedContrastConfig: Setup(
+        title="Masked contrast",
+        trains=WaveformTransformer,
+        families=WAVEFORM_TRANSFORMERS,
+        build=MaskedContrast,
+        batches=_masked_speech,
+        flops=flops.masked_contrast,
+    ),
+    W2vBERTObjectiveConfig: Setup(
+        title="The objective of w2v-BERT",
+        trains=W2vBERT2,
+        families="w2v-BERT 2.0",
+        build=W2vBERTObjective,
+        batches=_masked_speech,
+        flops=flops.w2v_bert,
+    ),
+    CPCConfig: Setup(
+        title="CPC",
+        trains=WaveformConvNet,
+        families="wav2vec and vq-wav2vec",
+        build=CPC,
+        batches=_speech,
+        flops=flops.cpc,
+    ),
+    MaskedTokensConfig: Setup(
+        title="Prediction of masked tokens",
+        trains=DiscreteBERT,
+        families="a discrete BERT",
+        build=lambda backbone, _: MaskedTokens(backbone),
+        batches=_tokens,
+        flops=flops.masked_tokens,
+        needs=lambda _: "a vq-wav2vec that makes the tokens",
+        fresh=_bert_on_codes,
+        runs_extractor=False,  # the codes of a corpus are made once, before training
+    ),
+}
+# The steps that come before a fresh start, where a stage asks for them.
+EXTRACTOR_START = Setup(
+    title="A start of the extractor",
+    trains=WaveformTransformer,
+    families=WAVEFORM_TRANSFORMERS,
+    build=lambda backbone, _: SpectrumRegression(backbone),
+    batches=_speech,
+    flops=lambda *_: 0,
+)
