@@ -8,7 +8,7 @@ from sonant.data.files import atomic
 from sonant.errors import MissingExtra
 from sonant.extraction import formats
 from sonant.extraction.formats import FORMATS, estimated_bytes, read, write
-from sonant.extraction.sinks import RowsOnDisk
+from sonant.extraction.spool import RowsOnDisk
 
 ROWS, DIM = 5000, 6  # more rows than one slice
 
@@ -56,7 +56,7 @@ def test_rows_on_disk_are_written_like_rows_in_memory(kind: str, tmp_path: Path)
     on_disk = {}
     for name, values in layers.items():
         (tmp_path / name).write_bytes(values.tobytes())
-        on_disk[name] = RowsOnDisk(tmp_path / name, ROWS, DIM, np.dtype("float32"))
+        on_disk[name] = RowsOnDisk(tmp_path / name, np.dtype("float32"), DIM, np.arange(ROWS))
     for name, source in (("memory", layers), ("disk", on_disk)):
         write(tmp_path / f"{name}.{kind}", source, kind=kind, dtype=np.dtype("float32"), dim=DIM, stacked=True)
     assert (tmp_path / f"memory.{kind}").read_bytes() == (tmp_path / f"disk.{kind}").read_bytes()

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 from zlib import crc32
@@ -16,6 +15,7 @@ from sonant.errors import NonFiniteStates
 from sonant.extraction.finiteness import require_range
 from sonant.extraction.pooling import RunningPool, unit_length
 from sonant.extraction.request import Request
+from sonant.extraction.spool import RowsOnDisk
 from sonant.extraction.unfinished import Unfinished
 
 FLOAT32 = np.dtype(np.float32)
@@ -140,24 +140,6 @@ def in_memory(request: Request, *, stored: np.dtype[Any] = FLOAT32) -> Collected
     return Pooled(request, stored=stored)
 
 
-@dataclass(frozen=True)
-class RowsOnDisk:
-    """Rows (rows, dim) in a raw file, read a slice at a time, so that they need not fit into memory."""
-
-    path: Path
-    rows: int
-    dim: int
-    dtype: np.dtype[Any]
-
-    def __len__(self) -> int:
-        return self.rows
-
-    def __getitem__(self, span: slice) -> np.ndarray:
-        start, stop, _ = span.indices(self.rows)
-        offset, count = start * self.dim * self.dtype.itemsize, max(0, stop - start) * self.dim
-        return np.fromfile(self.path, self.dtype, count=count, offset=offset).reshape(-1, self.dim)
-
-
 class Spooled:
     """A sink that appends the frames of each layer to a raw file; its memory does not grow with the recording.
 
@@ -197,7 +179,7 @@ class Spooled:
     def finish(self) -> list[RowsOnDisk]:
         for file in self._files:
             file.close()
-        return [RowsOnDisk(path, self._rows, self._dim, self._dtype) for path in self._paths]
+        return [RowsOnDisk(path, self._dtype, self._dim, np.arange(self._rows)) for path in self._paths]
 
     def abandon(self) -> None:
         for file in self._files:

@@ -1,7 +1,9 @@
-"""A temporary file of results whose final file is written at the end, in the order of the input."""
+"""Temporary raw files: results whose final file is written at the end, and rows that are read from disk."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,11 +48,28 @@ class Spool:
         self._file.seek(start)
         return self._file.read(num_bytes)
 
-    def rows(self, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
-        """Return results that are arrays (layers, dim) as one on disk: (results, layers, dim)."""
-        self._file.flush()
-        count = self.num_bytes // (shape[0] * shape[1] * dtype.itemsize)
-        return np.memmap(self.path, dtype, "r", shape=(count, *shape))
-
     def close(self) -> None:
         self._file.close()
+
+
+@dataclass(frozen=True, eq=False)
+class RowsOnDisk:
+    """Rows (rows, dim) of a raw file, in any order, fetched a slice at a time, so that they need not fit into memory.
+
+    Attributes:
+        path: of the file.
+        dtype: of its numbers.
+        dim: how many make a row.
+        numbers: of the rows in the file, in the order in which they are fetched.
+    """
+
+    path: Path
+    dtype: np.dtype[Any]
+    dim: int
+    numbers: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, span: slice) -> np.ndarray:
+        return np.memmap(self.path, self.dtype, "r").reshape(-1, self.dim)[self.numbers[span]]

@@ -14,7 +14,7 @@ from sonant.extraction.engine import Outcome
 from sonant.extraction.formats import Rows, slices
 from sonant.extraction.inputs import Entry
 from sonant.extraction.names import output_names
-from sonant.extraction.spool import Spool
+from sonant.extraction.spool import RowsOnDisk, Spool
 
 Row = dict[str, Any]  # a line of the journal or of the index
 Result = tuple[Entry, Outcome]
@@ -157,10 +157,11 @@ class Table:
         if not rows:
             self._path.unlink(missing_ok=True)
             return [], 0
-        spooled = self._spool.rows(self._shape, self._dtype)
-        order = np.array([row["row"] for row in rows])
+        num_layers, dim = self._shape
+        order = num_layers * np.array([row["row"] for row in rows])  # (rows,) of the first layers
+        layers = [RowsOnDisk(self._spool.path, self._dtype, dim, order + layer) for layer in range(num_layers)]
         index = [row | {"row": number} for number, row in enumerate(rows)]
-        self._write(self._path, [_Picked(spooled[:, layer], order) for layer in range(self._shape[0])], index)
+        self._write(self._path, layers, index)
         return index, self._path.stat().st_size
 
     def close(self) -> None:
@@ -197,19 +198,6 @@ class Lines:
 
     def close(self) -> None:
         self._spool.close()
-
-
-class _Picked:
-    """Rows of a matrix in another order, fetched a slice at a time."""
-
-    def __init__(self, rows: np.ndarray, order: np.ndarray) -> None:
-        self._rows, self._order = rows, order
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    def __getitem__(self, span: slice) -> np.ndarray:
-        return self._rows[self._order[span]]
 
 
 def _file_names(opened: Opened, ending: str, folder: str) -> dict[str, str]:
