@@ -69,7 +69,7 @@ def job_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Job]:
     def job_of(what: str) -> Job:
         kind, _, format_ = what.partition(":")
         write_model, verb, how = JOBS[kind]
-        return partial(getattr(load(write_model), verb), **how, **CUTTING, format=format_ or None)
+        return partial(getattr(load(write_model), verb), **how, **CUTTING, **({"format": format_} if format_ else {}))
 
     return job_of
 

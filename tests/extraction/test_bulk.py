@@ -332,7 +332,7 @@ def test_after_room_was_made_the_same_command_goes_on(
     run(model, corpus, tmp_path / "whole", REQUESTS[what])
     writers = {
         "features": "vectors.write",
-        "journal": "journal.Journal.append",
+        "journal": "bulk_job.append_lines",
         "window": "unfinished.Unfinished.save",
         "index": "bulk_job.write_lines",
     }

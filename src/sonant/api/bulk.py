@@ -18,7 +18,6 @@ from sonant.extraction.destination import (
     UNITS,
     VECTORS,
     Destination,
-    LabelFormat,
     TranscriptFormat,
     TurnFormat,
     UnitFormat,
@@ -190,26 +189,18 @@ class BulkWriting(Recognition):
             source, place, "turns", task, render, options, num_speakers=num_speakers, threshold=threshold
         )
 
-    def write_labels(
-        self,
-        source: Source,
-        output: Output,
-        *,
-        format: LabelFormat | None = None,  # noqa: A002 - as in the other jobs
-        **options: Unpack[BulkOptions],
-    ) -> Summary:
+    def write_labels(self, source: Source, output: Output, **options: Unpack[BulkOptions]) -> Summary:
         """Write the labels of recordings with their numbers, as `classify` finds them: JSON, a line for each recording.
 
         Args:
             source: see `BulkWriting`.
             output: one file (.json, .jsonl) or a folder with a file for each recording; None writes to standard output.
-            format: "json".
             **options: see `BulkOptions`.
 
         Raises:
             ConfigurationError: the model has no head for whole recordings; see `abilities`.
         """
-        place = LABELS.place(output, format, source)
+        place = LABELS.place(output, None, source)
         task = self.head_task("classification")
         return self._write_answers(source, place, "labels", task, lambda _: labels_as_json, options)
 

@@ -79,7 +79,7 @@ def run_job(
         try:
             return job.run(show_progress=show_progress, on_start=on_start)
         finally:
-            job.close()
+            job.store.close()
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from sonant.extraction.destination import Destination
 from sonant.extraction.engine import Engine, OnError, Outcome
 from sonant.extraction.inputs import Entry
 from sonant.extraction.journal import (
-    Journal,
     append_lines,
     failure,
     read_journal,
@@ -78,7 +77,6 @@ class BulkJob:
         self.results = {key: row for key, row in rows.items() if key in self.review.kept}
         self.kept = sum(entry.key in self.results for entry in self.entries)
         self.store = self.writer.store(Opened(self.place, self.work, spool, self.entries, lines, self.results))
-        self.journal = Journal(self.journal_path)
 
     def run(self, *, show_progress: bool | None, on_start: Callable[[Estimate], None] | None) -> Summary:
         seconds, failures = self.engine.lengths(self.entries, on_error=self.on_error)
@@ -151,7 +149,7 @@ class BulkJob:
         for outcome, row in zip(outcomes, rows, strict=True):
             if warnings := self.oddities.get(self.entries[outcome.item].name):
                 row["warnings"] = list(warnings)
-        self.journal.append(rows)
+        append_lines(self.journal_path, rows)
         self.results.update({key_of(row): row for row in rows})
         self.computed += len(rows)
         for outcome in outcomes:
@@ -171,8 +169,7 @@ class BulkJob:
             self.errors[outcome.item] = rows[-1]
             if self.on_failure is not None:
                 self.on_failure(entry.name, outcome.error)
-        if rows:
-            append_lines(self.errors_path, rows)
+        append_lines(self.errors_path, rows)
 
     def _print(self) -> None:
         """Print the results of the recordings before the first that is still to come."""
@@ -193,7 +190,7 @@ class BulkJob:
         index, num_bytes = self.store.finish(rows + [self.results[key] for key in elsewhere])
         if self.errors:
             write_lines(self.errors_path, [self.errors[item] for item in sorted(self.errors)])
-        self.close()
+        self.store.close()
         if self.place.is_folder:
             write_lines(self.index_path, index)
             shutil.rmtree(self.work / "unfinished", ignore_errors=True)
@@ -202,10 +199,6 @@ class BulkJob:
         elif self.place.path is not None:
             shutil.rmtree(self.work)
         return num_bytes
-
-    def close(self) -> None:
-        self.journal.close()
-        self.store.close()
 
     def _estimate(self, seconds: float, recordings: int, unreadable: int) -> Estimate:
         """Return an estimate of the work; raise ConfigurationError if the disk has no room for it."""

@@ -16,7 +16,6 @@ from sonant.extraction.inputs import AUDIO_SUFFIXES, check_source
 UnitFormat = Literal["text", "jsonl", "npy"]
 TranscriptFormat = Literal["text", "json", "srt", "vtt"]
 TurnFormat = Literal["rttm", "json"]
-LabelFormat = Literal["json"]
 Kind = TypeVar("Kind", bound=str)
 
 # Endings that nobody gives a folder: who names one of them expects a file of that kind.
@@ -151,6 +150,4 @@ TURNS: Formats[TurnFormat] = Formats(
     folders=get_args(TurnFormat),
     printed="rttm",
 )
-LABELS: Formats[LabelFormat] = Formats(
-    what="labels", endings={".json": "json", ".jsonl": "json"}, folders=["json"], printed="json"
-)
+LABELS = Formats(what="labels", endings={".json": "json", ".jsonl": "json"}, folders=["json"], printed="json")

@@ -14,22 +14,6 @@ from sonant.extraction.names import as_json
 FREE_SETTINGS = ("model", "revision")  # names of the weights, which may differ where the weights do not
 
 
-class Journal:
-    """A file of finished recordings, one JSON line each, appended batch by batch."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8")
-
-    def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Record recordings as finished, all of them or none: in one write, flushed through to the disk."""
-        if rows:
-            self._file.write("".join(map(_line, rows)))
-            sync(self._file)
-
-    def close(self) -> None:
-        self._file.close()
-
-
 def read_journal(path: Path) -> list[dict[str, Any]]:
     """Return the lines of a journal, after removing an incomplete last one that a kill left."""
     with path.open("a+b") as file:
@@ -50,10 +34,12 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         file.writelines(map(_line, rows))
 
 
-def append_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Append to a JSON Lines file."""
-    with path.open("a", encoding="utf-8") as file:
-        file.writelines(map(_line, rows))
+def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Append to a JSON Lines file all rows or none: in one write, flushed through to the disk."""
+    if rows:
+        with path.open("a", encoding="utf-8") as file:
+            file.write("".join(map(_line, rows)))
+            sync(file)
 
 
 def failure(facts: Mapping[str, Any], error: Exception) -> dict[str, Any]:

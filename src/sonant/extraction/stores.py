@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
-import numpy as np
-
 from sonant.data.files import atomic
 from sonant.extraction.destination import Destination
 from sonant.extraction.engine import Outcome
-from sonant.extraction.formats import Rows, slices
 from sonant.extraction.inputs import Entry
 from sonant.extraction.names import output_names
-from sonant.extraction.spool import RowsOnDisk, Spool
+from sonant.extraction.spool import Spool
 
 Row = dict[str, Any]  # a line of the journal or of the index
 Result = tuple[Entry, Outcome]
@@ -116,56 +113,6 @@ class Files:
 
     def _files(self, rows: Iterable[Row]) -> set[str]:
         return {row[field] for row in rows for field in self._fields if field in row}
-
-
-class Table:
-    """One file with a vector, or several, for each recording.
-
-    Args:
-        opened: the job.
-        path: of the table.
-        shape: of a recording's vectors: (layers, dim).
-        dtype: of their numbers.
-        write: writes a table: path, for each layer a matrix (recordings, dim), and the lines of the index.
-        read: reads one: (layers, recordings, dim).
-    """
-
-    def __init__(
-        self,
-        opened: Opened,
-        path: Path,
-        *,
-        shape: tuple[int, int],
-        dtype: np.dtype[Any],
-        write: Callable[[Path, Sequence[Rows], Sequence[Row]], None],
-        read: Callable[[Path], np.ndarray],
-    ) -> None:
-        self._path, self._shape, self._dtype, self._write = path, shape, dtype, write
-        self._row_bytes = shape[0] * shape[1] * dtype.itemsize
-        if opened.lines and not opened.spool.exists() and path.exists():  # a table that is taken up again, in its order
-            vectors = read(path)
-            with atomic(opened.spool) as draft, draft.open("wb") as file:
-                for span in slices(vectors.shape[1]):
-                    file.write(np.ascontiguousarray(vectors[:, span].swapaxes(0, 1), dtype=dtype).data)
-        self._spool = Spool(opened.spool, len(opened.lines) * self._row_bytes)
-
-    def add(self, results: Sequence[Result]) -> list[Row]:
-        vectors = (np.ascontiguousarray(outcome.value.numpy(), dtype=self._dtype).data for _, outcome in results)
-        return [{"row": start // self._row_bytes} for start in self._spool.append(vectors)]
-
-    def finish(self, rows: Sequence[Row]) -> tuple[list[Row], int]:
-        if not rows:
-            self._path.unlink(missing_ok=True)
-            return [], 0
-        num_layers, dim = self._shape
-        order = num_layers * np.array([row["row"] for row in rows])  # (rows,) of the first layers
-        layers = [RowsOnDisk(self._spool.path, self._dtype, dim, order + layer) for layer in range(num_layers)]
-        index = [row | {"row": number} for number, row in enumerate(rows)]
-        self._write(self._path, layers, index)
-        return index, self._path.stat().st_size
-
-    def close(self) -> None:
-        self._spool.close()
 
 
 class Lines:

@@ -7,12 +7,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from sonant.data.files import atomic
 from sonant.errors import UnknownName
-from sonant.extraction.formats import Format, Rows, check_format, estimated_bytes, read, write
+from sonant.extraction.formats import Format, Rows, check_format, estimated_bytes, read, slices, write
 from sonant.extraction.request import Request
 from sonant.extraction.sinks import Pooled, Sink, Spooled, in_memory
 from sonant.extraction.sources import Source
-from sonant.extraction.stores import Files, Opened, Result, Store, Table
+from sonant.extraction.spool import RowsOnDisk, Spool
+from sonant.extraction.stores import Files, Opened, Result, Row, Store
 from sonant.extraction.unfinished import Unfinished
 from sonant.extraction.writers import Writer
 
@@ -52,18 +54,7 @@ class VectorWriter(Writer):
     def store(self, opened: Opened) -> Store:
         if self.request.pool is None:
             return Files(opened, self._save_frames, ending=self.format, folders=["features"])
-        return Table(
-            opened,
-            opened.work / f"vectors.{self.format}" if opened.place.is_folder else opened.output,
-            shape=(len(self.request.layers), self.dim),
-            dtype=self.dtype,
-            write=self._write_vectors,
-            read=self.read_vectors,
-        )
-
-    def read_vectors(self, path: Path) -> np.ndarray:
-        """Read a table of vectors: (layers, recordings, dim)."""
-        return read(path, kind=self.format, layer_names=self.request.layer_names, rows_first=True)
+        return Table(opened, self)
 
     def _save_frames(self, paths: Sequence[Path], result: Result) -> None:
         value = result[1].value
@@ -73,7 +64,12 @@ class VectorWriter(Writer):
             columns["seconds"] = [round(float(frame / self.frame_rate), 6) for frame in np.arange(len(layers[0]))]
         self._write(paths[0], layers, columns)
 
-    def _write_vectors(self, path: Path, layers: Sequence[Rows], index: Sequence[Mapping[str, Any]]) -> None:
+    def read_vectors(self, path: Path) -> np.ndarray:
+        """Read a table of vectors: (layers, recordings, dim)."""
+        return read(path, kind=self.format, layer_names=self.request.layer_names, rows_first=True)
+
+    def write_vectors(self, path: Path, layers: Sequence[Rows], index: Sequence[Mapping[str, Any]]) -> None:
+        """Write a table: for each layer a matrix (recordings, dim), and the lines of the index."""
         named = [name for name in ("path", "channel", "seconds") if any(name in row for row in index)]
         self._write(path, layers, {name: [row.get(name) for row in index] for name in named})
 
@@ -88,6 +84,43 @@ class VectorWriter(Writer):
             stacked=self.request.stacked,
             rows_first=self.request.pool is not None,
         )
+
+
+class Table:
+    """A store of one table with a row for each recording; see `sonant.extraction.stores.Store`."""
+
+    def __init__(self, opened: Opened, writer: VectorWriter) -> None:
+        self._writer, self._num_layers = writer, len(writer.request.layers)
+        self._path = opened.output / f"vectors.{writer.format}" if opened.place.is_folder else opened.output
+        self._row_bytes = self._num_layers * writer.dim * writer.dtype.itemsize
+        if (
+            opened.lines and not opened.spool.exists() and self._path.exists()
+        ):  # a table is taken up again, in its order
+            vectors = writer.read_vectors(self._path)
+            with atomic(opened.spool) as draft, draft.open("wb") as file:
+                for span in slices(vectors.shape[1]):
+                    file.write(np.ascontiguousarray(vectors[:, span].swapaxes(0, 1), dtype=writer.dtype).data)
+        self._spool = Spool(opened.spool, len(opened.lines) * self._row_bytes)
+
+    def add(self, results: Sequence[Result]) -> list[Row]:
+        vectors = (np.ascontiguousarray(outcome.value.numpy(), self._writer.dtype).data for _, outcome in results)
+        return [{"row": start // self._row_bytes} for start in self._spool.append(vectors)]
+
+    def finish(self, rows: Sequence[Row]) -> tuple[list[Row], int]:
+        if not rows:
+            self._path.unlink(missing_ok=True)
+            return [], 0
+        order = self._num_layers * np.array([row["row"] for row in rows])  # of the first layers
+        layers = [
+            RowsOnDisk(self._spool.path, self._writer.dtype, self._writer.dim, order + layer)
+            for layer in range(self._num_layers)
+        ]
+        index = [row | {"row": number} for number, row in enumerate(rows)]
+        self._writer.write_vectors(self._path, layers, index)
+        return index, self._path.stat().st_size
+
+    def close(self) -> None:
+        self._spool.close()
 
 
 def vector_writer(
