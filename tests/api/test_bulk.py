@@ -253,3 +253,22 @@ def test_no_recording_takes_the_name_of_a_file_of_the_job(
     rows = [json.loads(line) for line in (tmp_path / "out/index.jsonl").read_text().splitlines()]
     (row,) = [row for row in rows if row["path"] == "settings.wav"]
     assert json.loads((tmp_path / "out" / row["file"]).read_text())["path"] == "settings.wav"
+
+
+def test_what_lies_beside_the_results_is_left_alone(
+    job_of: Callable[[str], Job], source: Path, tmp_path: Path, monkeypatch
+) -> None:
+    run = job_of("transcripts:srt")
+    (source / "unfinished").mkdir()
+    write(source / "unfinished/6.wav", 6, 0.5)
+    (source / "download.wav.part").touch()
+    with monkeypatch.context() as patch:
+        stop_after(2, patch)
+        with pytest.raises(KeyboardInterrupt):
+            run(source, source)
+    (source / "0.srt.part").touch()  # as a kill leaves it
+    before = {name for name in contents(source) if name.endswith((".wav", "download.wav.part"))}
+    assert run(source, source).kept > 0
+    assert before <= contents(source).keys()
+    assert (source / "unfinished/6.srt").exists()
+    assert not (source / "0.srt.part").exists()

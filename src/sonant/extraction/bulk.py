@@ -21,12 +21,11 @@ as soon as all before them are there; such a run cannot be resumed.
 """
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO
+from typing import Any
 
 from sonant.data.files import shortened
 from sonant.errors import ConfigurationError
@@ -50,7 +49,6 @@ def run_job(
     show_progress: bool | None = None,
     on_start: Callable[[Estimate], None] | None = None,
     on_failure: Callable[[str, Exception], None] | None = None,
-    stdout: BinaryIO | None = None,
 ) -> Summary:
     """Write the results of recordings, resuming an earlier run with the same settings where it stopped.
 
@@ -62,7 +60,6 @@ def run_job(
         source: what the recordings are of: the path of a folder or a manifest.
         on_start: called before the work begins, with how much there is to do.
         on_failure: called with the name of each recording that cannot be used, and why.
-        stdout: for results without a path; None: the program's own.
 
     Raises:
         ConfigurationError: the output holds results of other settings, another job writes it, the disk is too small, or
@@ -75,7 +72,7 @@ def run_job(
         )
     with _work_folder(place) as work, noted() as oddities:
         job = BulkJob(engine, entries, place, writer, work, source, oddities)
-        job.on_error, job.on_failure, job.stdout = on_error, on_failure, stdout or sys.stdout.buffer
+        job.on_error, job.on_failure = on_error, on_failure
         try:
             return job.run(show_progress=show_progress, on_start=on_start)
         finally:

@@ -1,13 +1,14 @@
 """One run of a bulk job: what is kept of earlier runs, what is computed, and the final files."""
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from sonant.errors import ConfigurationError
 from sonant.extraction.batching import PlannedBatch
@@ -21,7 +22,6 @@ from sonant.extraction.journal import (
     read_journal,
     read_lines,
     settle,
-    sweep,
     write_lines,
 )
 from sonant.extraction.names import key_of
@@ -40,7 +40,6 @@ class BulkJob:
 
     on_error: OnError
     on_failure: Callable[[str, Exception], None] | None
-    stdout: BinaryIO
 
     def __init__(
         self,
@@ -65,9 +64,7 @@ class BulkJob:
         has_results = any(path.exists() and path.stat().st_size for path in (self.index_path, self.journal_path))
         settings_path, spool = self.work / "settings.json", self.work / f"{self.writer.what}.spool"
         complete = settle(settings_path, self.writer.settings, source=source, bound=has_results)
-        if self.journal_path.exists():
-            sweep(self.work)
-        else:
+        if not self.journal_path.exists():
             spool.unlink(missing_ok=True)
             if self.index_path.exists():
                 write_lines(self.journal_path, read_lines(self.index_path))
@@ -127,7 +124,7 @@ class BulkJob:
 
     def _sink(self, item: int, *, windowed: bool) -> Sink:
         unfinished = None
-        if windowed:
+        if windowed and self.writer.resumes_recordings:
             entry = self.entries[item]
             facts = {**entry.facts, **entry.stamp, **self.writer.settings}
             unfinished = Unfinished(self._unfinished_path(item), facts)
@@ -176,11 +173,11 @@ class BulkJob:
         assert isinstance(self.store, Lines)
         for entry in islice(self.entries, self.printed, None):
             if row := self.results.get(entry.key):
-                self.stdout.write(self.store.text(row))
+                sys.stdout.buffer.write(self.store.text(row))
             elif self.printed not in self.errors:
                 break
             self.printed += 1
-        self.stdout.flush()
+        sys.stdout.buffer.flush()
 
     def _finish(self) -> int:
         """Write the final files in the order of the input; the journal goes last, so that a kill here loses nothing."""
@@ -193,7 +190,8 @@ class BulkJob:
         self.store.close()
         if self.place.is_folder:
             write_lines(self.index_path, index)
-            shutil.rmtree(self.work / "unfinished", ignore_errors=True)
+            if self.writer.resumes_recordings:  # else a folder of this name is somebody's
+                shutil.rmtree(self.work / "unfinished", ignore_errors=True)
             self.journal_path.unlink()
             (self.work / f"{self.writer.what}.spool").unlink(missing_ok=True)
         elif self.place.path is not None:

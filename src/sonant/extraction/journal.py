@@ -1,7 +1,6 @@
 """The journal of a bulk job: finished results survive a kill, and are never computed again."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,14 +44,6 @@ def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def failure(facts: Mapping[str, Any], error: Exception) -> dict[str, Any]:
     """Return the line of a recording that could not be used; it begins with `Entry.facts`."""
     return {**facts, "error": type(error).__name__, "message": str(error)}
-
-
-def sweep(folder: Path) -> None:
-    """Remove partly written files that a killed run left."""
-    for here, _, names in os.walk(folder):
-        for name in names:
-            if name.endswith(".part"):
-                Path(here, name).unlink(missing_ok=True)
 
 
 def settle(path: Path, settings: Mapping[str, Any], *, source: str | None, bound: bool) -> bool:

@@ -86,6 +86,8 @@ class Files:
         else:
             self._root, self._folders = opened.output.parent, [""]
             self._names = {entry.key: opened.output.name for entry in opened.entries}
+        if opened.place.is_folder:
+            self._sweep()
         self._stale = self._files(opened.lines) - self._files(opened.kept.values())
 
     def add(self, results: Sequence[Result]) -> list[Row]:
@@ -110,6 +112,13 @@ class Files:
 
     def close(self) -> None:
         pass
+
+    def _sweep(self) -> None:
+        """Remove partly written files that a killed run left; where the folder may hold others' too, only by name."""
+        for folder in self._folders:
+            drafts = (f"{name}.part" for name in self._names.values())
+            for draft in (self._root / folder).rglob("*.part") if folder else map(self._root.joinpath, drafts):
+                draft.unlink(missing_ok=True)
 
     def _files(self, rows: Iterable[Row]) -> set[str]:
         return {row[field] for row in rows for field in self._fields if field in row}

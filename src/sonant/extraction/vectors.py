@@ -37,6 +37,10 @@ class VectorWriter(Writer):
     dtype: np.dtype[Any]
 
     @property
+    def resumes_recordings(self) -> bool:
+        return True
+
+    @property
     def facts(self) -> Mapping[str, Any]:
         return {name: self.settings[name] for name in ("dim", "layer", "pool", "model", "revision")}
 

@@ -38,6 +38,11 @@ class Writer(ABC):
         return False
 
     @property
+    def resumes_recordings(self) -> bool:
+        """Whether its sinks keep the windows of an unfinished recording."""
+        return False
+
+    @property
     def facts(self) -> Mapping[str, Any]:
         """Fields of each line of the index that are the same in all."""
         return {}
