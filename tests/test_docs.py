@@ -201,6 +201,12 @@ def test_every_page_is_in_a_table_of_contents() -> None:
     assert orphans == ["index.md"]
 
 
+def test_what_keeps_the_limits_of_security_exists() -> None:
+    named = re.findall(r"`((?:src|tests|docs)/[\w/.]+)`", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+    assert len(named) > 20
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
 def test_make_targets_exist() -> None:
     """Every `make something` that a page shows, and the machinery that calls it."""
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))

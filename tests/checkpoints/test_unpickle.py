@@ -278,6 +278,22 @@ def test_a_tensor_never_reaches_beyond_its_storage(tmp_path, size, offset, shape
         read_pickle(path)
 
 
+def test_entries_that_overlap_are_not_copied_again_and_again(tmp_path):
+    one = tensor_pickle(1000, 0, 1000, 1)
+    tensors = [one[2:-1].replace(b"X\x01\x00\x00\x000", b"X\x01\x00\x00\x00%d" % key) for key in range(10)]
+    with zipfile.ZipFile(tmp_path / "bad.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02(" + b"".join(tensors) + b"l.")
+        archive.writestr(
+            "archive/x", "1" * (3 - archive.fp.tell() % 4)
+        )  # its header has 30 + 9 bytes, the next 30 + 14
+        for key in range(10):
+            archive.writestr(f"archive/data/{key}", bytes(4000) if key == 0 else b"")
+            archive.filelist[-1].header_offset = archive.filelist[2].header_offset
+            archive.filelist[-1].file_size = archive.filelist[-1].compress_size = 4000
+    with pytest.raises(CorruptedCheckpoint, match="overlap"):
+        read_pickle(tmp_path / "bad.pt")
+
+
 def test_a_far_memo_index_does_not_allocate(tmp_path):
     path = zip_with(tmp_path / "bad.pt", b"\x80\x02Nr\xff\xff\xff\xff.")
     with pytest.raises(CorruptedCheckpoint, match="4294967295"):

@@ -66,6 +66,7 @@ class _ZipStorages:
         self.size = path.stat().st_size
         self.mapped = torch.UntypedStorage.from_file(str(path), shared=False, nbytes=self.size)
         self.found: dict[str, Storage] = {}
+        self.copied = 0  # bytes of storages that could not be mapped, as their numbers are not aligned
 
     def find(self, key: str, dtype: torch.dtype, size: int) -> Storage:
         if key not in self.found:
@@ -73,7 +74,12 @@ class _ZipStorages:
             if length != size * dtype.itemsize:
                 raise CorruptedCheckpoint(f"Storage {key!r} holds {length} bytes, not {size} numbers of {dtype}.")
             memory = self.mapped[start : start + length]
-            self.found[key] = Storage(memory if start % dtype.itemsize == 0 else memory.clone(), dtype, size)
+            if start % dtype.itemsize:
+                self.copied += length
+                if self.copied > self.size:
+                    raise CorruptedCheckpoint("Its entries overlap: they hold more bytes than the file.")
+                memory = memory.clone()
+            self.found[key] = Storage(memory, dtype, size)
         found = self.found[key]
         if found.dtype != dtype or found.size != size:
             raise CorruptedCheckpoint(f"Storage {key!r} is used as two different types.")
