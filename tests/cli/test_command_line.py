@@ -1,6 +1,7 @@
 """A function's signature and docstring become a command line."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonant.cli.command_line import Docs, build_parser, call, parse
+from sonant.cli.command_line import Docs, build_parser, call
+from sonant.cli.values import parse
 from sonant.errors import ConfigurationError, UnknownName
 
 received: list[Any] = []
@@ -71,6 +73,38 @@ def gather(*, model: list[str] | None = None, sizes: tuple[int, ...] = (1, 2)) -
     received.append((model, sizes))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """Options of loading.
+
+    Attributes:
+        device (-d NAME): where to compute.
+    """
+
+    device: list[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running(Loading):
+    """Options of running.
+
+    Attributes:
+        window_seconds: how long a window is.
+    """
+
+    window_seconds: float = 60.0
+
+
+def diarize(source: str, *, json: bool = False, options: Running) -> None:
+    """Diarize.
+
+    Args:
+        source: what.
+        json: as JSON.
+    """
+    received.append((source, json, options))
+
+
 def run(function: Any, line: str, below: dict[str, str] | None = None) -> int:
     return call(function, function.__name__, line.split(), below=below or {})
 
@@ -119,6 +153,22 @@ def test_a_list_given_again_grows(line: str, expected: tuple):
     run(gather, line)
     run(gather, line)  # the first call left nothing behind
     assert received == [expected, expected]
+
+
+def test_a_dataclass_makes_an_option_of_each_field_its_bases_included(capsys):
+    run(diarize, "a -d cpu --window-seconds 5 --json --device cuda")
+    run(diarize, "b")
+    assert received == [
+        ("a", True, Running(device=["cpu", "cuda"], window_seconds=5.0)),
+        ("b", False, Running()),
+    ]
+    with pytest.raises(SystemExit):
+        run(diarize, "--help")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "-d, --device NAME where to compute." in shown
+    assert "--window-seconds SECONDS how long a window is. (default: 60)" in shown
+    with pytest.raises(UnknownName, match="Did you mean '--device'"):
+        run(diarize, "a --devcie cpu")
 
 
 @pytest.mark.parametrize(

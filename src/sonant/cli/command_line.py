@@ -14,7 +14,9 @@
         '''
 
 Ordinary parameters are positional, keyword-only ones are options (`max_seconds` becomes `--max-seconds`), `*names`
-takes the rest. The brackets after a parameter's name hold a short flag, a word for its value, or both.
+takes the rest. The brackets after a parameter's name hold a short flag, a word for its value, or both. A keyword-only
+parameter whose type is a dataclass stands for options that functions share: one for each field, described under
+`Attributes:` in the docstring of the class.
 
 Plain argparse rather than jsonargparse: jsonargparse spells options with underscores, needs another package to read
 docstrings, prints types such as `Union[int, Literal['last', 'all']]` as help, and takes 0.14 s to import; a signature
@@ -26,14 +28,12 @@ import inspect
 import os
 import re
 import textwrap
-import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, is_dataclass
 from shutil import get_terminal_size
-from typing import Any, Literal, NoReturn, Union, get_args, get_origin
+from typing import Any, NoReturn, get_args, get_origin
 
+from sonant.cli.values import is_list, parse, placeholder
 from sonant.errors import ConfigurationError, UnknownName
 
 VerbFunction = Callable[..., int | None]  # returns the exit code; None counts as 0
@@ -51,7 +51,12 @@ def call(function: VerbFunction, verb: str, arguments: Sequence[str], *, below: 
         _refuse(left, parser, verb, below)
     positional: list[Any] = []
     options: dict[str, Any] = {}
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in inspect.signature(function, eval_str=True).parameters.values():
+        kind = parameter.annotation
+        if _is_shared(kind):
+            shared = inspect.signature(kind).parameters
+            options[parameter.name] = kind(**{name: getattr(given, name) for name in shared})
+            continue
         value = getattr(given, parameter.name)
         if parameter.kind is parameter.VAR_POSITIONAL:
             positional.extend(value)
@@ -72,8 +77,8 @@ def build_parser(function: VerbFunction, verb: str, *, below: Mapping[str, str])
     """Return the parser of one verb."""
     docs = Docs.read(function)
     parser = Parser(verb)
-    for parameter in inspect.signature(function, eval_str=True).parameters.values():
-        parser.add(parameter, docs.parameters.get(parameter.name, ParameterDocs()))
+    for parameter, about in arguments_of(function):
+        parser.add(parameter, about)
     parser.finish()
     parser.description = "\n\n".join(_fill(paragraph) for paragraph in docs.description)
     epilogue = ["examples:", *(f"  {line}" for line in docs.examples)] if docs.examples else []
@@ -119,12 +124,13 @@ class Docs:
 
     @classmethod
     def read(cls, function: Callable[..., Any]) -> "Docs":
-        """Parse the docstring of a function; sections are headed `Args:` and `Examples:`, others are left out."""
+        """Parse the docstring of a function or class; other sections than these are left out."""
         pieces = re.split(r"^(\w+):\n(?=[ ]|\n)", (inspect.getdoc(function) or "") + "\n", flags=re.MULTILINE)
         sections = dict(zip(pieces[1::2], pieces[2::2], strict=True))
+        described = sections.get("Args") or sections.get("Attributes", "")
         parameters: dict[str, ParameterDocs] = {}
         # An entry starts at the section's own indentation; deeper lines continue it.
-        for entry in re.split(r"\n(?=\S)", textwrap.dedent(sections.get("Args", "")).strip()):
+        for entry in re.split(r"\n(?=\S)", textwrap.dedent(described).strip()):
             found = re.match(r"\*{0,2}(?P<name>\w+)\s*(?:\((?P<brackets>[^()]*)\))?:\s*(?P<text>.*)", entry, re.DOTALL)
             if found:
                 words = (found["brackets"] or "").split()
@@ -135,10 +141,26 @@ class Docs:
         return cls([part for part in re.split(r"\n\s*\n", pieces[0].strip()) if part], parameters, examples)
 
 
+def _is_shared(annotation: Any) -> bool:
+    """Return whether a type stands for options that functions share."""
+    return is_dataclass(annotation)
+
+
+def arguments_of(function: VerbFunction) -> Iterator[tuple[inspect.Parameter, ParameterDocs]]:
+    """Yield each parameter of a function, and each field of one that is a dataclass, with its documentation."""
+    docs = Docs.read(function).parameters
+    for parameter in inspect.signature(function, eval_str=True).parameters.values():
+        kind = parameter.annotation
+        if _is_shared(kind):
+            bases = [base for base in reversed(kind.__mro__) if _is_shared(base)]
+            shared = {name: about for base in bases for name, about in Docs.read(base).parameters.items()}
+            for each in inspect.signature(kind, eval_str=True).parameters.values():
+                yield each, shared.get(each.name, ParameterDocs())
+        else:
+            yield parameter, docs.get(parameter.name, ParameterDocs())
+
+
 SHIELD = "\0"  # no shell can pass it
-BOOLEANS = ("true", "yes", "false", "no")
-UNIONS = (Union, types.UnionType)
-LISTS = (list, tuple, Sequence)
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -203,13 +225,13 @@ class Parser(argparse.ArgumentParser):
             )
             self.options += [option for option in added.option_strings if option not in names]
             return
-        word = docs.word or _word(annotation, parameter.name)
+        word = docs.word or placeholder(annotation, parameter.name)
         required = parameter.default is parameter.empty
         default = None if required else parameter.default
         self._optional.add_argument(
             *names,
             dest=parameter.name,
-            action=_Gather if _is_list(annotation) else "store",
+            action=_Gather if is_list(annotation) else "store",
             type=_converter(annotation, default),
             default=default,
             required=required,
@@ -226,28 +248,12 @@ class Parser(argparse.ArgumentParser):
             nargs = "*"
         elif get_origin(annotation) in (list, Sequence):
             item, nargs = get_args(annotation)[0], "*" if has_default else "+"
-        word = docs.word or _word(item, parameter.name)
+        word = docs.word or placeholder(item, parameter.name)
         default = parameter.default if has_default else None
         self._positional.add_argument(
             parameter.name, nargs=nargs, type=_converter(item, default), default=default, metavar=word, help=text
         )
         self._words.append({None: word, "?": f"[{word}]", "*": f"[{word} ...]", "+": f"{word} ..."}[nargs])
-
-
-def _is_list(annotation: Any) -> bool:
-    """Return whether a value is a list whenever there is one: `list[str]`, `list[str] | None`."""
-    members = get_args(annotation) if get_origin(annotation) in UNIONS else (annotation,)
-    return all(get_origin(member) in LISTS for member in members if member is not type(None))
-
-
-def _word(annotation: Any, name: str) -> str:
-    """Return the placeholder of a value in the help: its choices, or the last word of the parameter's name."""
-    members = [member for member in get_args(annotation) if member is not type(None)]
-    if get_origin(annotation) in UNIONS and len(members) == 1:
-        return _word(members[0], name)
-    if get_origin(annotation) is Literal:
-        return "|".join(map(str, members))
-    return name.strip("_").rpartition("_")[2].upper()
 
 
 def _converter(annotation: Any, default: Any = None) -> Callable[[str], Any]:
@@ -260,64 +266,6 @@ def _converter(annotation: Any, default: Any = None) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return convert
-
-
-def parse(text: str, annotation: Any) -> Any:
-    """Read one word of a command line as a type: str, int, float, bool, Path, Literal, a union, a list with commas.
-
-    The members of a union are tried in order. Raises ValueError that says what was expected.
-    """
-    try:
-        return _parse(text, annotation)
-    except ValueError:
-        *others, last = _alternatives(annotation)
-        expected = f"{', '.join(others)} or {last}" if others else last
-        choices = [choice[1:-1] for choice in (*others, last) if choice.startswith("'")]
-        near = get_close_matches(text, choices, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{text!r} does not fit.{hint} Expected {expected}.") from None
-
-
-def _parse(text: str, annotation: Any) -> Any:
-    origin, members = get_origin(annotation), get_args(annotation)
-    if annotation in (str, Path) and not text:  # an empty path would be the folder that one is in
-        raise ValueError(text)
-    if annotation in (str, Path, int, float):
-        return annotation(text)
-    if annotation is bool:
-        return {"true": True, "yes": True, "false": False, "no": False}[_one_of(text.lower(), BOOLEANS)]
-    if origin is Literal:
-        return {str(choice): choice for choice in members}[_one_of(text, map(str, members))]
-    if origin in UNIONS:
-        for member in members:
-            try:
-                if member is not type(None):
-                    return _parse(text, member)
-            except ValueError:
-                continue
-        raise ValueError(text)
-    if origin in LISTS:
-        items = [_parse(part.strip(), members[0]) for part in text.split(",")]
-        return tuple(items) if origin is tuple else items
-    raise TypeError(f"A command line cannot carry a parameter of type {annotation!r}.")
-
-
-def _one_of(text: str, known: Iterable[str]) -> str:
-    if text in known:
-        return text
-    raise ValueError(text)
-
-
-def _alternatives(annotation: Any) -> list[str]:
-    """Describe the values that a type accepts."""
-    origin, members = get_origin(annotation), get_args(annotation)
-    if origin is Literal:
-        return [f"'{choice}'" for choice in members]
-    if origin in UNIONS:
-        return [words for member in members if member is not type(None) for words in _alternatives(member)]
-    if origin in LISTS:
-        return [f"a list of {' or '.join(_alternatives(members[0]))} with commas"]
-    return [{int: "a whole number", float: "a number", bool: "yes or no", Path: "a path"}.get(annotation, "text")]
 
 
 def _refuse(left: Sequence[str], parser: Parser, verb: str, below: Mapping[str, str]) -> NoReturn:

@@ -4,8 +4,9 @@ import json as json_module
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from sonant.cli.options import CheckpointOptions
 from sonant.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,12 +24,10 @@ def convert(
     layer: Layers | None = None,
     int8: bool = False,
     int8_speech: str | None = None,
-    language: str | None = None,
-    revision: str | None = None,
     offline: bool = False,
-    override: str = "",
     overwrite: bool = False,
     json: bool = False,
+    checkpoint: CheckpointOptions,
 ) -> int:
     """Rewrite a checkpoint in another toolkit's format, or as a graph that runs without sonant.
 
@@ -49,12 +48,7 @@ def convert(
         int8_speech (RECORDINGS): of hf and sonant: a file, folder or manifest of speech, of which a minute is used to
             find the linear layers that can be multiplied in integers of eight bits, as --precision int8 then does.
             Without it: the feed-forward layers, untried.
-        language (LANG): of a model with adapters by language (MMS), such as fra: the one in the weights that are
-            written. Without it: that of the weights that are read.
-        revision (REV): branch, tag or commit on the hub.
         offline: use the hub's cache, but not the network.
-        override (SETTINGS): settings that win over what the source says, as 'name=value name=value'; files of
-            torchaudio do not say everything.
         overwrite: replace DST if it exists.
         json: print the report as JSON.
 
@@ -72,10 +66,10 @@ def convert(
 
             backbone = load_backbone(
                 source,
-                revision=revision,
+                revision=checkpoint.revision,
                 local_files_only=offline,
-                overrides=_settings(override),
-                language=language,
+                overrides=checkpoint.overrides,
+                language=checkpoint.language,
             )
             exported = _export(backbone, Path(destination), to=to, layer=layer, int8=int8, overwrite=overwrite)
             _print_exported(source, exported, json=json)
@@ -90,10 +84,10 @@ def convert(
         source,
         destination,
         to=to,
-        revision=revision,
+        revision=checkpoint.revision,
         local_files_only=offline,
-        overrides=_settings(override),
-        language=language,
+        overrides=checkpoint.overrides,
+        language=checkpoint.language,
         overwrite=overwrite,
     )
     groups = None if int8_speech is None else _find_int8_groups(Path(destination), int8_speech)
@@ -193,21 +187,3 @@ def _print_rows(rows: dict[str, str]) -> None:
     for name, text in rows.items():
         if text:
             print(f"{name:10}  {text}")
-
-
-def _settings(text: str) -> dict[str, Any]:
-    """Parse 'num_heads=8 normalize=true conv_strides=[5,2]' into a dict; values are JSON, or words."""
-    settings: dict[str, Any] = {}
-    for part in text.split():
-        name, equals, value = part.partition("=")
-        if not name or not equals:
-            raise ConfigurationError(
-                f"--override was given {part!r}; expected name=value, several with blanks between."
-            )
-        try:
-            settings[name] = json_module.loads(value)
-        except ValueError:
-            settings[name] = value
-        if isinstance(settings[name], list):
-            settings[name] = tuple(settings[name])
-    return settings

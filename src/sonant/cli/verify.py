@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from sonant.cli.options import InferenceOptions
+
 
 def verify(
     first: str,
@@ -10,9 +12,8 @@ def verify(
     model: str,
     threshold: float | None = None,
     channel: int | Literal["mix"] | None = None,
-    device: list[str] | None = None,
-    precision: Literal["float32", "bfloat16", "float16", "int8"] | None = None,
     json: bool = False,
+    options: InferenceOptions,
 ) -> int:
     """Say whether one voice speaks in two recordings, with a model that was fine-tuned for it.
 
@@ -22,17 +23,14 @@ def verify(
         model (-m ID): a hub id, a folder or a checkpoint file, with an x-vector head.
         threshold: the cosine from which on voices count as one. Without it: 0.86, named for wavlm-base-plus-sv.
         channel (mix|N): the mean of each recording's channels, or one of them, counted from 0. Without it: mix.
-        device: cpu, cuda, cuda:0 ... Without it: a GPU if there is one.
-        precision: of the arithmetic. Without it: that of the weights, float32.
         json: print the answer as JSON.
 
     Examples:
         sonant verify yesterday.wav today.wav -m microsoft/wavlm-base-plus-sv
         sonant verify a.wav b.wav -m microsoft/wavlm-base-plus-sv --threshold 0.9 --json
     """
-    from sonant.api import load
-
-    answer = load(model, device=device, precision=precision).verify(first, second, threshold=threshold, channel=channel)
+    encoder = options.load(model)
+    answer = encoder.verify(first, second, threshold=threshold, channel=channel, **options.keywords())
     if json:
         import json as json_module
 
