@@ -31,6 +31,7 @@ VERBS: dict[str, Verb] = {
     "transcribe": Verb("sonant.cli.transcribe:transcribe", "write down what is said"),
     "verify": Verb("sonant.cli.verify:verify", "say whether two recordings are of one voice"),
     "diarize": Verb("sonant.cli.diarize:diarize", "find out who speaks when"),
+    "classify": Verb("sonant.cli.classify:classify", "say of whole recordings what a head was trained for"),
     "pretrain": Verb("sonant.cli.pretrain:pretrain", "train a model on raw speech, without labels"),
     "convert": Verb("sonant.cli.convert:convert", "rewrite a checkpoint in another toolkit's format"),
     "bench": Verb("sonant.cli.bench:bench", "measure speed and memory on this machine, beside other implementations"),

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
+from sonant.cli.options import JobOptions
+
 
 def embed(
     source: str,
@@ -15,15 +17,8 @@ def embed(
     format: Literal["npy", "npz", "safetensors", "parquet", "jsonl"] | None = None,  # noqa: A002 - the option's name
     dtype: Literal["float32", "float16"] = "float32",
     normalize: bool = False,
-    channel: int | Literal["mix", "all"] | None = None,
-    language: str | None = None,
-    batch_seconds: float | None = None,
-    window_seconds: float = 60.0,
-    overlap_seconds: float | None = None,
-    device: list[str] | None = None,
-    precision: Literal["float32", "bfloat16", "float16", "int8"] | None = None,
-    on_error: Literal["skip", "raise"] = "skip",
     json: bool = False,
+    options: JobOptions,
 ) -> int:
     """Turn recordings into vectors.
 
@@ -45,15 +40,6 @@ def embed(
         format: of the files. Without it: by the ending of OUT, else npy.
         dtype: of the numbers in the files.
         normalize: scale each vector to length one.
-        channel (mix|N|all): the mean of a recording's channels, one of them, counted from 0, or each by itself. Without
-            it: mix.
-        language (LANG): of a model with adapters by language (MMS), such as fra. Without it: that of its weights.
-        batch_seconds: audio that shares one forward pass. Without it: what suits the device.
-        window_seconds: longer recordings are cut into windows and stitched; 0 never cuts.
-        overlap_seconds: what neighboring windows share. Without it: 8, or a quarter of windows below 32.
-        device: cpu, cuda, cuda:0,cuda:1 ... Without it: a GPU if there is one.
-        precision: of the arithmetic. Without it: that of the weights, float32.
-        on_error: skip a recording that cannot be used and go on (the exit code is then 1), or raise.
         json: print the summary as JSON.
 
     Examples:
@@ -61,13 +47,12 @@ def embed(
         sonant embed recordings -o vectors --pool mean --layer 6
         sonant embed corpus/manifest.jsonl -o speakers --task speaker --format parquet
     """
-    from sonant.api import load
     from sonant.cli.jobs import check_output, run_job
     from sonant.extraction.destination import VECTORS
 
     path = check_output(VECTORS, output, format, source)
     return run_job(
-        load(model, device=device, language=language, precision=precision).embed,
+        options.load(model).embed,
         VECTORS.what,
         source,
         path,
@@ -78,9 +63,5 @@ def embed(
         format=format,
         dtype=dtype,
         normalize=normalize,
-        channel=channel,
-        batch_seconds=batch_seconds,
-        window_seconds=window_seconds or None,
-        overlap_seconds=overlap_seconds,
-        on_error=on_error,
+        **options.keywords(),
     )
