@@ -8,7 +8,7 @@ import torch
 from sonant.checkpoints import differing, load_checkpoint, make_backbone, save_checkpoint
 from sonant.checkpoints.convert import convert_checkpoint
 from sonant.errors import ModelWarning, UnsupportedCheckpoint
-from sonant.extraction.heads import build_head
+from sonant.extraction.head_store import build_head
 from sonant.layers.packed import Packed
 from tests.checkpoints.table.families import SEW_HEADS, sew
 

@@ -15,7 +15,7 @@ from sonant.checkpoints.language_adapter import LanguageAdapter, exchange_layers
 from sonant.checkpoints.languages import Languages, refuse_language
 from sonant.errors import UnknownName
 from sonant.extraction.engine import Engine
-from sonant.extraction.heads import Heads
+from sonant.extraction.head_store import Heads
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import Request, resolve_layers
 from sonant.extraction.units import Coding

@@ -31,9 +31,12 @@ from sonant.decoding.speaker_clustering import check_cosine
 from sonant.decoding.speaker_turns import on_channel
 from sonant.errors import UnknownName
 from sonant.extraction.classification import classification
-from sonant.extraction.heads import HeadTask, diarization, transcription, voice
+from sonant.extraction.diarization import diarization
+from sonant.extraction.heads import HeadTask
 from sonant.extraction.request import Request
 from sonant.extraction.sources import is_many
+from sonant.extraction.speaker_vectors import verification
+from sonant.extraction.transcripts import transcription
 from sonant.models.abilities import HEADS_FOR, Ability
 
 Given = AudioInput | AudioInputs
@@ -232,7 +235,7 @@ class Recognition(LoadedModel):
             case "transcription":
                 return transcription(self.model, self._heads, name=self.name)
             case "verification":
-                return voice(self.model, self._heads, name=self.name)
+                return verification(self.model, self._heads, name=self.name)
             case "diarization":
                 return diarization(
                     self.model, self._heads, name=self.name, num_speakers=num_speakers, threshold=threshold

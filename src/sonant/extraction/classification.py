@@ -9,7 +9,8 @@ from sonant.checkpoints import Head
 from sonant.decoding.class_scores import age_and_gender, class_scores
 from sonant.errors import ConfigurationError
 from sonant.extraction.finiteness import require_finite
-from sonant.extraction.heads import CPU, Heads, HeadTask, require, states_of
+from sonant.extraction.head_store import Heads
+from sonant.extraction.heads import CPU, HeadTask, require, states_of
 from sonant.extraction.pooling import RunningPool
 from sonant.extraction.transcripts import one_clip
 from sonant.models import Backbone

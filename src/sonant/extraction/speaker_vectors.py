@@ -8,10 +8,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.errors import TooShortAudio
+from sonant.extraction.adapted import AdaptedSink
 from sonant.extraction.finiteness import require_finite
+from sonant.extraction.head_store import Heads
+from sonant.extraction.heads import CPU, HeadTask, adapter_before, require, samples_for, states_of
 from sonant.extraction.pooling import RunningPool
+from sonant.extraction.sinks import Sink
+from sonant.extraction.sources import Source
 from sonant.extraction.transcripts import one_clip
 from sonant.inference.cuda.exact_float32 import exact_float32
+from sonant.models import Backbone
 from sonant.tasks import XVectorHead
 
 HeadOn = Callable[[torch.device], XVectorHead]
@@ -68,3 +74,17 @@ class SpeakerVectorSink:
 
     def abandon(self) -> None:
         pass
+
+
+def verification(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
+    """Return the task of an x-vector head; the answer is float32 (dim,). Raises ConfigurationError without one."""
+    require("verification", heads, name)
+    head_on = heads.placing("xvector", XVectorHead)
+    mix, needed = head_on(CPU).mix, head_on(CPU).min_frames
+    adapter = adapter_before(mix, model)
+
+    def make_sink(_source: Source) -> Sink:
+        sink = SpeakerVectorSink(head_on)
+        return sink if adapter is None else AdaptedSink(adapter.on, sink)
+
+    return HeadTask(states_of(mix, model, name, adapted=True), make_sink, samples_for(needed, adapter, model))

@@ -1,4 +1,4 @@
-"""A transcript from the frames of a recording, block by block."""
+"""Transcription by a CTC head: a transcript from the frames of a recording, block by block."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,8 +9,15 @@ from torch import Tensor
 from sonant.decoding.ctc import BestPath, best_path, greedy_transcript, join_paths
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.results import Transcript, join_words
+from sonant.extraction.adapted import AdaptedSink
 from sonant.extraction.finiteness import require_finite
+from sonant.extraction.head_store import Heads
+from sonant.extraction.heads import CPU, HeadTask, adapter_before, require, samples_for, states_of
+from sonant.extraction.sinks import Sink
+from sonant.extraction.sources import Source
+from sonant.extraction.vocabularies import vocabulary_of
 from sonant.layers.packed import Packed
+from sonant.models import Backbone
 from sonant.tasks import CTCHead
 
 
@@ -61,3 +68,25 @@ class TranscriptSink:
 def one_clip(frames: Tensor) -> Packed:
     """Return the states (layers, frames, dim) of one recording as heads read them: (frames, layers, dim)."""
     return Packed(frames.transpose(0, 1), torch.tensor([frames.shape[1]]))
+
+
+def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
+    """Return the task of transcription by a CTC head; the answer is a `Transcript`.
+
+    Raises:
+        ConfigurationError: the model has no CTC head.
+        CheckpointError: nothing says what the head's tokens are.
+    """
+    if "ctc" not in heads.stored:
+        require("transcription", heads, name)
+    head_on = heads.placing("ctc", CTCHead)
+    vocabulary = vocabulary_of(heads.stored["ctc"], name)
+    mix = head_on(CPU).mix
+    adapter = adapter_before(mix, model)
+    rate = model.frame_rate if adapter is None else model.frame_rate / adapter.module.stride
+
+    def make_sink(source: Source) -> Sink:
+        sink = TranscriptSink(head_on, vocabulary, frame_rate=rate, seconds=source.seconds)
+        return sink if adapter is None else AdaptedSink(adapter.on, sink)
+
+    return HeadTask(states_of(mix, model, name, adapted=True), make_sink, samples_for(1, adapter, model))

@@ -13,7 +13,7 @@ import sonant
 from sonant.api import SpeechEncoder
 from sonant.checkpoints import Head, load_checkpoint
 from sonant.errors import ConfigurationError
-from sonant.extraction.heads import Heads, build_head
+from sonant.extraction.head_store import Heads, build_head
 from tests.heads import write_classifier, write_ctc, write_frame_classifier, write_xvector
 
 CLIP = (0.1 * np.random.default_rng(0).standard_normal(16_000)).astype(np.float32)

@@ -1,0 +1,138 @@
+"""The heads of a fine-tuned model as they were loaded, and their modules."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from sonant.checkpoints import Head
+from sonant.errors import ConfigurationError, UnknownName
+from sonant.extraction.placed import Placed
+from sonant.extraction.vocabularies import lack_of
+from sonant.models.abilities import ABILITIES, HEADS_FOR, Ability
+from sonant.models.identity import digest_of
+from sonant.tasks import (
+    CTCHead,
+    FrameClassificationHead,
+    SequenceClassificationHead,
+    SpeechClassificationHead,
+    XVectorHead,
+)
+
+Module = TypeVar("Module", bound=nn.Module)
+RunnableHead = CTCHead | XVectorHead | FrameClassificationHead | SequenceClassificationHead | SpeechClassificationHead
+KINDS = tuple(kind for kinds in HEADS_FOR.values() for kind in kinds)
+
+
+class Heads:
+    """The heads that were loaded with a model, in float32; the module of each is made once, when it is first needed.
+
+    That module is the one to train or to change. Other devices have copies, made anew when its weights have changed.
+
+    Attributes:
+        stored: the heads as they were loaded.
+    """
+
+    def __init__(self, stored: Mapping[str, Head]) -> None:
+        self.stored = dict(stored)
+        self._made: dict[str, Placed[RunnableHead]] = {}
+
+    @property
+    def abilities(self) -> tuple[Ability, ...]:
+        """The abilities of a model with these heads; transcription only if the CTC head's vocabulary is known."""
+        usable = {kind for kind, head in self.stored.items() if kind != "ctc" or lack_of(head) is None}
+        return tuple(
+            ability for ability in ABILITIES if ability == "embeddings" or not usable.isdisjoint(HEADS_FOR[ability])
+        )
+
+    @property
+    def runnable(self) -> tuple[str, ...]:
+        """The kinds of heads that can be run, without tensors that are only kept to be saved again."""
+        return tuple(kind for kind in self.stored if kind in KINDS)
+
+    @property
+    def language(self) -> str | None:
+        """The language of the CTC head, if its files have vocabularies of several; else None."""
+        head = self.stored.get("ctc")
+        return None if head is None else head.metadata.get("language")
+
+    def replace(self, kind: str, head: Head) -> None:
+        """Replace the head of this kind, or add one."""
+        self.stored[kind] = head
+        self._made.pop(kind, None)
+
+    def made(self, kind: str, device: torch.device | None = None) -> RunnableHead:
+        """Return the module of a head, moved to a device if one is given."""
+        if kind not in self._made:
+            self._made[kind] = Placed(build_head(kind, self.stored[kind]))
+        module = self._made[kind].module
+        return module if device is None else module.to(device)
+
+    def on(self, device: torch.device, kind: str) -> nn.Module:
+        """Return a head on a device: the module itself or a copy."""
+        if kind not in self._made:
+            self.made(kind, device)
+        return self._made[kind].on(device)
+
+    def current(self) -> dict[str, Head]:
+        """Return the heads as they are now, to be saved; unchanged tensors have their loaded types and bits."""
+        return {
+            kind: Head(_merged(head.tensors, self._made[kind].module.tensors()), head.metadata)
+            if kind in self._made
+            else head
+            for kind, head in self.stored.items()
+        }
+
+    def fingerprint(self) -> str:
+        """Return a short hash of the heads that can be run, as they are now: equal ones give equal answers."""
+        heads = {kind: head for kind, head in self.current().items() if kind in KINDS}
+        facts = [f"{kind} {sorted(head.metadata.items())!r}" for kind, head in sorted(heads.items())]
+        return digest_of(
+            facts, {f"{kind}.{name}": tensor for kind, head in heads.items() for name, tensor in head.tensors.items()}
+        )
+
+    def placing(self, kind: str, _type: type[Module]) -> Callable[[torch.device], Module]:
+        """Return `on` for a kind of known type; it raises ConfigurationError once the head has been replaced."""
+        stored = self.stored[kind]
+
+        def on(device: torch.device) -> Module:
+            if self.stored[kind] is not stored:
+                raise ConfigurationError(
+                    "The model was switched to another language while it was asked in the one before. Switch between "
+                    "calls, or load the model twice."
+                )
+            module = self.on(device, kind)
+            assert isinstance(module, _type)
+            return module
+
+        return on
+
+
+def _merged(stored: Mapping[str, Tensor], trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors by name, the trained ones where they differ from the stored ones."""
+    merged = dict(stored)
+    for name, tensor in trained.items():
+        now, before = tensor.detach().cpu(), stored.get(name)
+        if before is None or not torch.equal(now, before.to(now.dtype)):
+            merged[name] = now.contiguous()
+    return merged
+
+
+def build_head(kind: str, head: Head) -> RunnableHead:
+    """Build the module of a checkpoint's head, in evaluation mode, from frames to float32."""
+    module: RunnableHead
+    match kind:
+        case "ctc":
+            module = CTCHead.from_tensors(head.tensors)
+        case "xvector":
+            module = XVectorHead.from_tensors(head.tensors, head.metadata)
+        case "frame_classification":
+            module = FrameClassificationHead.from_tensors(head.tensors)
+        case "sequence_classification":
+            module = SequenceClassificationHead.from_tensors(head.tensors)
+        case "speech_classification" | "age_gender":
+            module = SpeechClassificationHead.from_tensors(head.tensors, head.metadata)
+        case _:
+            raise UnknownName("head to run", kind, KINDS)
+    return module.eval().requires_grad_(requires_grad=False)
