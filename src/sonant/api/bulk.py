@@ -209,7 +209,7 @@ class BulkWriting(Recognition):
         source: Source,
         place: Destination[Any],
         what: str,
-        task: HeadTask,
+        task: HeadTask[Any],
         render: Callable[[Sequence[Entry]], Render],
         options: BulkOptions,
         **settings: Any,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any, Unpack, overload
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -223,9 +223,23 @@ class Recognition(LoadedModel):
         """
         return self._by_head(self.head_task("classification"), audio, options)
 
+    @overload
+    def head_task(self, ability: Literal["transcription"]) -> HeadTask[Transcript]: ...
+    @overload
+    def head_task(self, ability: Literal["verification"]) -> HeadTask[Vector]: ...
+    @overload
+    def head_task(self, ability: Literal["classification"]) -> HeadTask[Classes]: ...
+    @overload
+    def head_task(
+        self, ability: Literal["diarization"], *, num_speakers: int | None = None, threshold: float | None = None
+    ) -> HeadTask[Turns]: ...
+    @overload
     def head_task(
         self, ability: Ability, *, num_speakers: int | None = None, threshold: float | None = None
-    ) -> HeadTask:
+    ) -> HeadTask[Any]: ...
+    def head_task(
+        self, ability: Ability, *, num_speakers: int | None = None, threshold: float | None = None
+    ) -> HeadTask[Any]:
         """Return the states and the sink that an ability of a head needs, for callers that do their own batching.
 
         Raises:
@@ -244,7 +258,7 @@ class Recognition(LoadedModel):
                 return classification(self.model, self._heads, name=self.name)
         raise UnknownName("ability of a head", ability, HEADS_FOR)
 
-    def _by_head(self, task: HeadTask, audio: Given, options: InferenceOptions) -> Any:
+    def _by_head(self, task: HeadTask[Any], audio: Given, options: InferenceOptions) -> Any:
         """Return what a head says of one recording or several."""
         options = completed(options, INFERENCE)
         return answers_of(

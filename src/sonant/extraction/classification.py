@@ -56,7 +56,7 @@ class ClassificationSink:
         pass
 
 
-def classification(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
+def classification(model: Backbone, heads: Heads, *, name: str) -> HeadTask[dict[str, float]]:
     """Return what a head says of a whole recording; the answer is a number by name, see `SpeechEncoder.classify`.
 
     Raises:

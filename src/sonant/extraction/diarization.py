@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.speaker_clustering import check_clustering
 from sonant.errors import ConfigurationError
 from sonant.extraction.head_store import Heads
@@ -16,7 +17,7 @@ from sonant.tasks import FrameClassificationHead, XVectorHead
 
 def diarization(
     model: Backbone, heads: Heads, *, name: str, num_speakers: int | None = None, threshold: float | None = None
-) -> HeadTask:
+) -> HeadTask[list[SpeakerTurn]]:
     """Return the task of diarization; the answer is a list of `SpeakerTurn`.
 
     A head for the speakers of each frame is used if there is one and it is for so many speakers. Otherwise vectors of
@@ -47,7 +48,7 @@ def diarization(
 
 def _clustering(
     model: Backbone, heads: Heads, name: str, num_speakers: int | None, threshold: float | None
-) -> HeadTask:
+) -> HeadTask[list[SpeakerTurn]]:
     has_head = "xvector" in heads.stored
     if num_speakers is None and (threshold is None or not has_head):
         raise ConfigurationError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 
@@ -18,16 +19,16 @@ from sonant.models.catalog import CATALOG
 from sonant.tasks import LayerMix
 
 CPU = torch.device("cpu")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class HeadTask:
+class HeadTask(Generic[Answer]):
     """The states that an ability of a head needs of a recording, and the sink that makes the answer of them.
 
     Attributes:
         layers: the states to give to the sink, in this order.
-        make_sink: makes the sink of one recording; its `finish` returns a `Transcript`, a vector (dim,) or a list of
-            `SpeakerTurn`.
+        make_sink: makes the sink of one recording, whose `finish` returns the answer.
         min_samples: the least samples that a recording must have.
         reads_source: whether the sink also reads the recording itself, while it receives frames of it.
     """

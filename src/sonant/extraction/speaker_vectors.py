@@ -76,7 +76,7 @@ class SpeakerVectorSink:
         pass
 
 
-def verification(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
+def verification(model: Backbone, heads: Heads, *, name: str) -> HeadTask[NDArray[np.float32]]:
     """Return the task of an x-vector head; the answer is float32 (dim,). Raises ConfigurationError without one."""
     require("verification", heads, name)
     head_on = heads.placing("xvector", XVectorHead)

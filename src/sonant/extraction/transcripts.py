@@ -70,7 +70,7 @@ def one_clip(frames: Tensor) -> Packed:
     return Packed(frames.transpose(0, 1), torch.tensor([frames.shape[1]]))
 
 
-def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadTask:
+def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadTask[Transcript]:
     """Return the task of transcription by a CTC head; the answer is a `Transcript`.
 
     Raises:

@@ -13,7 +13,7 @@ import numpy as np
 
 from sonant.audio import Windowing
 from sonant.errors import TooShortAudio
-from sonant.extraction.heads import HeadTask
+from sonant.extraction.heads import Answer, HeadTask
 from sonant.extraction.in_progress import Piece, RecordingInProgress
 from sonant.extraction.long_recordings import cut_up, in_blocks, is_long, statistics_of
 from sonant.extraction.passes import compute
@@ -125,10 +125,10 @@ class Batcher:
     async def run(
         self,
         waveforms: Sequence[np.ndarray],
-        task: HeadTask,
+        task: HeadTask[Answer],
         *,
         share: str,
-    ) -> list[Any]:
+    ) -> list[Answer]:
         """Return what the task's sinks make of the hidden states of each recording; cancelling drops the work.
 
         Args:
@@ -173,7 +173,7 @@ class Batcher:
         finally:
             self._forget(call)
 
-    def _recording(self, call: Call, waveform: np.ndarray, task: HeadTask) -> RecordingInProgress:
+    def _recording(self, call: Call, waveform: np.ndarray, task: HeadTask[Any]) -> RecordingInProgress:
         windowing = self._windowing if is_long(len(waveform), self._windowing) else None
         sink = task.make_sink(AudioSource(waveform, self._rate, task.min_samples))
         return RecordingInProgress(cut_up(waveform, windowing), task.layers, sink, on_end=call.ended)

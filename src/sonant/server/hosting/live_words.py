@@ -12,7 +12,7 @@ from sonant.extraction.heads import HeadTask
 from sonant.extraction.transcripts import TranscriptSink
 
 
-def telling(task: HeadTask, on_words: Callable[[Transcript], None]) -> HeadTask:
+def telling(task: HeadTask[Transcript], on_words: Callable[[Transcript], None]) -> HeadTask[Transcript]:
     """Return the same task, which calls `on_words` after each window, in the current loop, with the settled words."""
     loop = asyncio.get_running_loop()
 

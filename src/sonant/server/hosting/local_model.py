@@ -1,9 +1,9 @@
 """A model in this process."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from sonant.api.encoder import SpeechEncoder
 from sonant.decoding.results import SpeakerTurn, Transcript
@@ -16,7 +16,7 @@ from sonant.server.hosting.batcher import Batcher, QueueStats
 from sonant.server.hosting.devices import ComputeThreads, Worker
 from sonant.server.hosting.live_words import telling
 from sonant.server.hosting.memory import give_back_memory
-from sonant.server.hosting.served_model import Ability, ServedModel
+from sonant.server.hosting.served_model import ServedModel
 from sonant.server.metrics import Metrics
 from sonant.server.settings import ServerSettings
 
@@ -49,7 +49,7 @@ class LocalModel(ServedModel):
         self._batcher.check_room(round(seconds * self.sampling_rate), share)
 
     async def encode(self, waveforms: Sequence[np.ndarray], request: Request, *, share: str) -> list[np.ndarray]:
-        task = HeadTask(request.layers, lambda _: in_memory(request), self.receptive_field)
+        task: HeadTask[Tensor] = HeadTask(request.layers, lambda _: in_memory(request), self.receptive_field)
         values = await self._batcher.run(waveforms, task, share=share)
         return [value.numpy() for value in values]
 
@@ -66,17 +66,14 @@ class LocalModel(ServedModel):
     async def diarize(
         self, waveforms: Sequence[np.ndarray], *, share: str, num_speakers: int | None
     ) -> list[list[SpeakerTurn]]:
-        return await self._with_head("diarization", waveforms, share, num_speakers=num_speakers)
+        task = self.encoder.head_task("diarization", num_speakers=num_speakers)
+        return await self._batcher.run(waveforms, task, share=share)
 
     async def speaker_vectors(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
         if "verification" in self.encoder.abilities:
-            return await self._with_head("verification", waveforms, share)
+            return await self._batcher.run(waveforms, self.encoder.head_task("verification"), share=share)
         vectors = await self.encode(waveforms, self.request(task="speaker"), share=share)
         return [vector[0] for vector in vectors]
-
-    async def _with_head(self, ability: Ability, waveforms: Sequence[np.ndarray], share: str, **how: Any) -> list[Any]:
-        task = self.encoder.head_task(ability, **how)
-        return await self._batcher.run(waveforms, task, share=share)
 
     async def unload(self, reason: ApiError, *, seconds: float) -> None:
         await self._batcher.close(reason, seconds=seconds)
