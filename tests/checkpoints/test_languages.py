@@ -48,6 +48,27 @@ def test_each_language_has_its_own_vocabulary(folder: Path) -> None:
         assert head.tensors["weight"].shape[0] == len(vocabulary(language))
 
 
+def test_two_letters_name_a_language_where_they_mean_one(folder: Path) -> None:
+    encoder = sonant.load(folder, language="fr")
+    assert encoder.language == "fra"
+    encoder.set_language("ur")
+    assert encoder.language == "urd-script_arabic"
+    assert sonant.transcribe(NOISE, model=encoder, language="de") == sonant.load(folder, language="deu").transcribe(
+        NOISE
+    )
+    adapter = encoder.heads["ctc"]
+    encoder.set_language("de")
+    assert encoder.heads["ctc"] is adapter  # as it was: it may have been trained
+    table = json.loads((folder / "vocab.json").read_text())
+    (folder / "vocab.json").write_text(json.dumps({**table, "urd-script_latin": table["eng"]}))
+    shutil.copy(folder / "adapter.eng.safetensors", folder / "adapter.urd-script_latin.safetensors")
+    with pytest.raises(UnknownName, match="It may mean urd-script_arabic or urd-script_latin: name one"):
+        sonant.load(folder, language="ur")
+    for unknown in ("it", "zh", "xx", "f"):
+        with pytest.raises(UnknownName, match=f"no language of .* '{unknown}'"):
+            encoder.set_language(unknown)
+
+
 def test_switching_leaves_the_rest_alone_and_comes_back_to_the_bit(folder: Path) -> None:
     encoder = sonant.load(folder)
     before = {name: tensor.clone() for name, tensor in encoder.model.state_dict().items()}

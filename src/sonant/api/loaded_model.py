@@ -107,16 +107,16 @@ class LoadedModel:
         recordings are encoded in another thread.
 
         Args:
-            language: one of `languages`, such as "fra".
+            language: one of `languages`, such as "fra", or its two letters ("fr") where these mean one of them.
 
         Raises:
-            UnknownName: the model does not have it; the message names those near it.
+            UnknownName: the model does not have it, or has several that it may mean; the message names those near it.
             ConfigurationError: the model has no adapters by language.
             CheckpointError: the adapter cannot be fetched, or is not one of this model.
         """
         if self._languages is None:
             refuse_language(language, self.name)
-        elif language != self.language:
+        elif language != self.language and self._languages.name_of(language) != self.language:
             adapter = self._languages.read(language)
             with self._copies.following(self.model):
                 before = exchange_layers(self.model, adapter)

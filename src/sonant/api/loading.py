@@ -42,8 +42,8 @@ def load(
         revision: branch, tag or commit of a hub id.
         tokenizer: the vq-wav2vec of a BERT on its codes, where `model` is a file of fairseq or s3prl; a folder of ours
             holds it.
-        language: of a model with adapters by language (MMS), such as "fra"; transformers calls it target_lang. None
-            takes the one in its weights, English for MMS. `SpeechEncoder.set_language` changes it.
+        language: of a model with adapters by language (MMS), such as "fra" or "fr"; transformers calls it target_lang.
+            None takes the one in its weights, English for MMS. `SpeechEncoder.set_language` changes it.
         overrides: settings that the checkpoint does not say, or says wrongly, as in `sonant.checkpoints`.
 
     Raises:

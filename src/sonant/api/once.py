@@ -82,8 +82,8 @@ def transcribe(
     Args:
         audio: as in `units`.
         model: one that was loaded, or what `load` takes, with a CTC head: "facebook/wav2vec2-base-960h".
-        language: of a model with adapters by language (MMS), such as "fra"; a loaded model stays switched to it. None
-            takes that of the loaded model, or of the weights.
+        language: of a model with adapters by language (MMS), such as "fra" or "fr"; a loaded model stays switched to
+            it. None takes that of the loaded model, or of the weights.
         **options: see `InferenceOptions`.
     """
     if isinstance(model, SpeechEncoder):

@@ -7,7 +7,7 @@ Source: transformers `Wav2Vec2ForCTC.load_adapter` and `Wav2Vec2CTCTokenizer.set
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from sonant.checkpoints.files import read_json
 from sonant.checkpoints.folder import ADAPTER
 from sonant.checkpoints.hf_config import head_metadata
 from sonant.checkpoints.language_adapter import LanguageAdapter, layers_of, read_adapter, write_adapter
+from sonant.checkpoints.language_codes import meant_by
 from sonant.checkpoints.tokenizer_files import VOCABULARY, read_tokenizer
 from sonant.errors import CheckpointUnavailable, ConfigurationError, ModelWarning, UnknownName, warn
 from sonant.models.waveform_transformer import WaveformTransformerConfig
@@ -63,15 +64,14 @@ class Languages:
         return tuple(name for name in self._written if name in self._kept or self._file_here(name) is not None)
 
     def read(self, language: str) -> LanguageAdapter:
-        """The adapter of a language: as it was given to `keep`, else from its file.
+        """The adapter of a language, see `name_of`: as it was given to `keep`, else from its file.
 
         Raises:
-            UnknownName: there is no such language.
+            UnknownName: there is no such language, or two letters stand for several.
             CheckpointUnavailable: its file is on the hub, which cannot be reached, or nowhere.
             CheckpointMismatch: its tensors are not those of adapters of this model and a head.
         """
-        if language not in self.known:
-            raise self._unknown(language)
+        language = self.name_of(language)
         if language in self._kept:
             return self._kept[language]
         path = self._file_here(language) or self._fetched(language)
@@ -79,6 +79,13 @@ class Languages:
         metadata = head_metadata("ctc", self._config)
         metadata |= read_tokenizer(self._folder, len(head["weight"]), self._config, language=language)
         return LanguageAdapter(language, layers, Head(head, metadata))
+
+    def name_of(self, language: str) -> str:
+        """The known name of a language, which may be given by two letters (ISO 639-1). Raises UnknownName."""
+        names = meant_by(language, self.known)
+        if len(names) != 1:
+            raise self._unknown(language, meant=names)
+        return names[0]
 
     def keep(self, adapter: LanguageAdapter) -> None:
         """Let `read` give this adapter from now on, unless that of its file is the same: it may have been trained."""
@@ -151,7 +158,7 @@ class Languages:
             f"{' and no '.join(_file_name(language, ending) for ending in ENDINGS)}. Choose another language."
         )
 
-    def _unknown(self, language: object) -> UnknownName:
+    def _unknown(self, language: object, *, meant: Sequence[str]) -> UnknownName:
         known = self.known
         listed = ""
         if not known:
@@ -161,7 +168,8 @@ class Languages:
                 f"It has {len(known)} languages, which `encoder.languages` lists, among them {', '.join(known[:8])}. "
                 "The names are those of its vocab.json; MMS goes by ISO 639-3."
             )
-        return UnknownName(f"language of {self._source}", language, known, listed=listed)
+        hint = f"It may mean {' or '.join(meant)}: name one." if meant else ""
+        return UnknownName(f"language of {self._source}", language, known, hint=hint, listed=listed)
 
 
 def _file_name(language: str, ending: str) -> str:

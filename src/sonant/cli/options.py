@@ -15,7 +15,7 @@ class CheckpointOptions:
     """Options of reading a checkpoint.
 
     Attributes:
-        language (LANG): of a model with adapters by language (MMS), such as fra. Without it: that of its weights.
+        language (LANG): of a model with adapters by language (MMS), such as fra or fr. Without it: that of its weights.
         revision (REV): branch, tag or commit on the hub.
         override (SETTINGS): settings that win over what the checkpoint says, as 'name=value name=value'; files of
             torchaudio do not say everything.

@@ -8,6 +8,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BeforeValidator, Field
 
+from sonant.checkpoints.language_codes import meant_by
 from sonant.decoding.results import Transcript
 from sonant.decoding.subtitles import Segment, segments, srt, vtt
 from sonant.server.accounts.caller import Caller
@@ -58,7 +59,7 @@ class TranscriptionParameters(ChannelParameters):
     language: str | None = Field(
         None,
         description="Repeated in `verbose_json`. A model knows one language; of one with adapters by language (MMS) it "
-        "must be that which it was loaded with, by the model's own name for it, such as `eng`.",
+        "must be that which it was loaded with, such as `eng`, or its two letters, such as `en`.",
     )
     prompt: str | None = Field(None, description=IGNORED)
     temperature: float | None = Field(None, ge=0, le=2, description=IGNORED)
@@ -85,7 +86,7 @@ class TranscriptionOrder(StreamingCall):
     def check(self, model: ServedModel) -> None:
         """Refuse a language that a model with several was not loaded with: its letters are those of one language."""
         wanted, own = self.parameters.language, model.language
-        if wanted is not None and own is not None and wanted != own:
+        if wanted is not None and own is not None and not meant_by(wanted, [own]):
             raise _mismatch("language", f"is {wanted!r}, and this server has {model.id} for {own!r}")
 
     async def perform(self, job: AdmittedCall) -> Response:
