@@ -14,7 +14,7 @@ from sonant.api import InferenceOptions, SpeechEncoder, load, loading
 from sonant.checkpoints import load_checkpoint
 from sonant.cli import find_function, main
 from sonant.cli.command_line import arguments_of
-from sonant.cli.options import JobOptions
+from sonant.cli.options import JobFlags
 from sonant.models import WavLMConfig, build
 from sonant.pretraining.kmeans import KMeans
 from tests.heads import write_classifier, write_ctc, write_frame_classifier, write_xvector
@@ -70,7 +70,7 @@ def flags(name: str) -> Iterator[str]:
 
 
 def test_every_job_has_every_option() -> None:
-    shared = set(JobOptions.__dataclass_fields__)
+    shared = set(JobFlags.__dataclass_fields__)
     for name in JOBS:
         assert shared <= set(flags(name))
     assert shared - {"on_error"} <= set(flags("verify"))

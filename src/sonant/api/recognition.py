@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs, ManyAnswers, OneAnswer
-from sonant.api.loaded_model import LoadedModel
+from sonant.api.model_with_heads import ModelWithHeads
 from sonant.api.options import (
     INFERENCE,
     AnySpeaker,
@@ -45,7 +45,7 @@ Turns = list[SpeakerTurn]
 Classes = dict[str, float]
 
 
-class Recognition(LoadedModel):
+class Recognition(ModelWithHeads):
     """A loaded model and what its heads say of recordings."""
 
     @overload

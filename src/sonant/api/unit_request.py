@@ -12,8 +12,9 @@ from sonant.data.files import as_path
 from sonant.errors import ConfigurationError
 from sonant.extraction.finiteness import are_finite
 from sonant.extraction.request import Layer, Request, resolve_layers
-from sonant.extraction.units import Coder, Label
+from sonant.extraction.units import Label
 from sonant.models import Backbone
+from sonant.models.backbone import Coder
 from sonant.pretraining.kmeans import KMeans
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sonant.cli.options import JobOptions
+from sonant.cli.options import JobFlags
 
 
 def classify(
@@ -11,7 +11,7 @@ def classify(
     model: str,
     output: Path | None = None,
     json: bool = False,
-    options: JobOptions,
+    options: JobFlags,
 ) -> int:
     """Classify whole recordings, with a model that was fine-tuned for it: a number for each of its labels.
 

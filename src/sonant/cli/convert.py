@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sonant.cli.options import CheckpointOptions
+from sonant.cli.options import CheckpointFlags
 from sonant.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def convert(
     offline: bool = False,
     overwrite: bool = False,
     json: bool = False,
-    checkpoint: CheckpointOptions,
+    checkpoint: CheckpointFlags,
 ) -> int:
     """Rewrite a checkpoint in another toolkit's format, or as a graph that runs without sonant.
 

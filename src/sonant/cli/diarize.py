@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from sonant.cli.options import JobOptions
+from sonant.cli.options import JobFlags
 
 
 def diarize(
@@ -15,7 +15,7 @@ def diarize(
     threshold: float | None = None,
     format: Literal["rttm", "json"] | None = None,  # noqa: A002 - the option's name
     json: bool = False,
-    options: JobOptions,
+    options: JobFlags,
 ) -> int:
     """Find out who speaks when.
 

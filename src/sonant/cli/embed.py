@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from sonant.cli.options import JobOptions
+from sonant.cli.options import JobFlags
 
 
 def embed(
@@ -18,7 +18,7 @@ def embed(
     dtype: Literal["float32", "float16"] = "float32",
     normalize: bool = False,
     json: bool = False,
-    options: JobOptions,
+    options: JobFlags,
 ) -> int:
     """Turn recordings into vectors.
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckpointOptions:
+class CheckpointFlags:
     """Options of reading a checkpoint.
 
     Attributes:
@@ -45,7 +45,7 @@ class CheckpointOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions(CheckpointOptions):
+class ModelFlags(CheckpointFlags):
     """Options of loading a model.
 
     Attributes:
@@ -71,7 +71,7 @@ class ModelOptions(CheckpointOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InferenceOptions(ModelOptions):
+class InferenceFlags(ModelFlags):
     """Options of running a model.
 
     Attributes:
@@ -94,7 +94,7 @@ class InferenceOptions(ModelOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobOptions(InferenceOptions):
+class JobFlags(InferenceFlags):
     """Options of running a model over many recordings.
 
     Attributes:

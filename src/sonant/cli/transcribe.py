@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from sonant.cli.options import JobOptions
+from sonant.cli.options import JobFlags
 
 
 def transcribe(
@@ -13,7 +13,7 @@ def transcribe(
     output: Path | None = None,
     format: Literal["text", "json", "srt", "vtt"] | None = None,  # noqa: A002 - the option's name
     json: bool = False,
-    options: JobOptions,
+    options: JobFlags,
 ) -> int:
     """Write down what is said, with a model that was fine-tuned for it.
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from sonant.cli.options import JobOptions
+from sonant.cli.options import JobFlags
 
 
 def units(
@@ -16,7 +16,7 @@ def units(
     deduplicate: bool = False,
     format: Literal["text", "jsonl", "npy"] | None = None,  # noqa: A002 - the option's name
     json: bool = False,
-    options: JobOptions,
+    options: JobFlags,
 ) -> int:
     """Turn recordings into discrete units, a number for each frame.
 

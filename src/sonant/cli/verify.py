@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from sonant.cli.options import InferenceOptions
+from sonant.cli.options import InferenceFlags
 
 
 def verify(
@@ -13,7 +13,7 @@ def verify(
     threshold: float | None = None,
     channel: int | Literal["mix"] | None = None,
     json: bool = False,
-    options: InferenceOptions,
+    options: InferenceFlags,
 ) -> int:
     """Say whether one voice speaks in two recordings, with a model that was fine-tuned for it.
 

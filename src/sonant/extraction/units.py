@@ -7,7 +7,7 @@ whose middle it lies.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,16 +22,8 @@ from sonant.extraction.stores import Result
 from sonant.extraction.texts import line_of
 from sonant.extraction.writers import ResultWriter
 from sonant.layers.packed import Packed
-from sonant.models.backbone import Backbone, Encoded
+from sonant.models.backbone import Backbone, Coder, Encoded
 from sonant.models.normalization import RecordingStatistics
-
-
-@runtime_checkable
-class Coder(Protocol):
-    """A model that has discrete codes of its own."""
-
-    def codes(self, speech: Packed, *, statistics: Sequence[RecordingStatistics | None] | None = None) -> Packed:
-        """Map waveforms (total_samples,) to codes, int64 (total_frames, num_codebooks)."""
 
 
 class Coding(Backbone):

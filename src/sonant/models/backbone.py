@@ -26,10 +26,10 @@ class Origin(NamedTuple):
 
 @runtime_checkable
 class Coder(Protocol):
-    """A backbone with a quantizer, which turns speech into codes."""
+    """A backbone with a quantizer, which converts speech to codes."""
 
-    def codes(self, speech: Packed) -> Packed:
-        """Waveforms (total_samples,) to the codes of their frames: int64 (total_frames, groups)."""
+    def codes(self, speech: Packed, *, statistics: Sequence[RecordingStatistics | None] | None = None) -> Packed:
+        """Map waveforms (total_samples,) to codes, int64 (total_frames, num_codebooks)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from sonant.models.families import Task, presets
 from sonant.models.identity import fingerprint
 
 
-class LoadedModel:
+class ModelWithHeads:
     """A model, its heads and languages; it is optimized for inference on each device when it is first used there.
 
     Attributes:
