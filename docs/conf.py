@@ -27,6 +27,9 @@ html_theme_options = {"navigation_with_keys": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
+autodoc_type_aliases = {  # named, not spelled out: they are unions of a dozen types
+    name: name for name in ("AudioInput", "AudioInputs", "Container", "Given", "Answers", "OneAnswer", "ManyAnswers")
+}
 autodoc_inherit_docstrings = False
 autodoc_mock_imports = ["triton"]  # the kernels are described where it is missing, too
 napoleon_google_docstring = True
