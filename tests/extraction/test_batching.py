@@ -1,7 +1,16 @@
+from dataclasses import dataclass
+from itertools import chain, pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonant.extraction.batching import PlannedBatch, pack, split
+from sonant.extraction.batching import PlannedBatch, pack, within
+
+
+@dataclass
+class Item:
+    size: int
+
 
 LENGTHS = st.lists(st.one_of(st.none(), st.floats(0.025, 200)), max_size=60)
 
@@ -46,9 +55,9 @@ def test_a_batch_without_what_is_done() -> None:
     assert PlannedBatch((3, 1, 2), is_streamed=True).only({1, 2, 9}) == PlannedBatch((1, 2), is_streamed=True)
 
 
-@given(sizes=st.lists(st.integers(1, 50), max_size=30), budget=st.floats(1, 100))
-def test_split_covers_all_in_order(sizes: list[int], budget: float) -> None:
-    groups = split(sizes, budget)
-    assert [i for group in groups for i in group] == list(range(len(sizes)))
-    for group in groups:
-        assert len(group) == 1 or sum(sizes[i] for i in group) <= budget
+@given(sizes=st.lists(st.integers(1, 50), max_size=30), room=st.floats(1, 100))
+def test_groups_cover_all_in_order_and_are_filled(sizes: list[int], room: float) -> None:
+    groups = [[item.size for item in group] for group in within(map(Item, sizes), room)]
+    assert list(chain(*groups)) == sizes
+    assert all(len(group) == 1 or sum(group) <= room for group in groups)
+    assert all(sum(group) + after[0] > room for group, after in pairwise(groups))

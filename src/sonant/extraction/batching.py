@@ -1,7 +1,8 @@
 """Packing of recordings into batches, by their lengths alone, so that a resumed run packs the same batches."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 CPU_SECONDS = 30.0  # a core's caches like small batches; larger ones only save calls
 GPU_SECONDS_A_GIGABYTE = 20.0
@@ -63,15 +64,25 @@ def pack(seconds: Sequence[float | None], *, batch_seconds: float, window_second
     return batches
 
 
-def split(sizes: Sequence[int], budget: float) -> list[range]:
-    """Split clips into consecutive groups, each within a budget of samples, or of one clip that alone exceeds it."""
-    groups: list[range] = []
-    start, total = 0, 0
-    for i, size in enumerate(sizes):
-        if i > start and total + size > budget:
-            groups.append(range(start, i))
-            start, total = i, 0
-        total += size
-    if len(sizes):
-        groups.append(range(start, len(sizes)))
-    return groups
+class Sized(Protocol):
+    """Something with a length in samples."""
+
+    @property
+    def size(self) -> int: ...
+
+
+S = TypeVar("S", bound=Sized)
+
+
+def within(items: Iterable[S], room: float) -> Iterator[list[S]]:
+    """Yield items in consecutive groups, each within `room` samples, or of one item that alone exceeds it."""
+    group: list[S] = []
+    left = room
+    for item in items:
+        if group and item.size > left:
+            yield group
+            group, left = [], room
+        group.append(item)
+        left -= item.size
+    if group:
+        yield group

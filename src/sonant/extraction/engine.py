@@ -14,8 +14,15 @@ from sonant.audio import cut
 from sonant.extraction.batching import PlannedBatch, pack
 from sonant.extraction.forward import Forward, suitable_batch_seconds
 from sonant.extraction.in_progress import UNUSABLE, Cut, Piece, RecordingInProgress
-from sonant.extraction.long_recordings import computed_samples, cut_up, in_blocks, is_long, statistics_of, windowing_of
-from sonant.extraction.passes import PlannedQueue, compute
+from sonant.extraction.long_recordings import (
+    computed_samples,
+    cut_up,
+    in_blocks,
+    statistics_of,
+    windowing_for,
+    windowing_of,
+)
+from sonant.extraction.passes import compute, planned
 from sonant.extraction.prefetch import ahead, map_ahead, share
 from sonant.extraction.progress import Progress
 from sonant.extraction.request import Request
@@ -98,10 +105,9 @@ class Engine:
         """
         run = _Run(self, sources, request, sink, on_error, progress)
         workers = [partial(run.compute, Forward(backbone, self.batch_seconds(request))) for backbone in self.backbones]
+        room = self.batch_seconds(request) * self.sampling_rate
         with ThreadPoolExecutor(READERS, thread_name_prefix="sonant-decode") as readers:
-            queue = PlannedQueue(run.opened(batches, readers))
-            room = self.batch_seconds(request) * self.sampling_rate
-            for _ in share(iter(partial(queue.take, room), []), workers):
+            for _ in share(planned(run.opened(batches, readers), room), workers):
                 yield from run.finished()
         yield from run.finished()
 
@@ -116,41 +122,43 @@ class _Run:
     make_sink: MakeSink
     on_error: OnError
     progress: Callable[[float], None]
-    under_way: deque[tuple[PlannedBatch, list[RecordingInProgress | Exception]]] = field(default_factory=deque)
+    under_way: deque[tuple[PlannedBatch, list[RecordingInProgress]]] = field(default_factory=deque)
 
     def opened(self, batches: Sequence[PlannedBatch], readers: Executor) -> Iterator[list[RecordingInProgress]]:
-        """Yield the usable recordings of each batch, read ahead of computing.
+        """Yield the recordings of each batch, read ahead of computing.
 
         At most so many batches are: memory stays bounded. Several are read at once, since a batch may be a single long
         recording.
         """
         depth = 2 * len(self.engine.backbones) + 1
 
-        def open_all(batch: PlannedBatch) -> list[RecordingInProgress | Exception]:
+        def open_all(batch: PlannedBatch) -> list[RecordingInProgress]:
             return list((map if batch.is_streamed else readers.map)(partial(self._open, batch), batch.items))
 
         for batch, recordings in zip(batches, map_ahead(open_all, batches, workers=depth, depth=depth), strict=True):
             self.under_way.append((batch, recordings))
-            yield [recording for recording in recordings if isinstance(recording, RecordingInProgress)]
+            yield recordings
 
-    def _open(self, batch: PlannedBatch, item: int) -> RecordingInProgress | Exception:
+    def _open(self, batch: PlannedBatch, item: int) -> RecordingInProgress:
         """Read a recording, or of a streamed one what must be known before its first window."""
         source, backbone = self.sources[item], self.engine.backbones[0]
         windowing = windowing_of(self.request, backbone)
         pieces: Cut
-        try:
-            if batch.is_streamed and windowing is not None:
-                blocks = partial(_ahead, source)
-                pieces = cut(blocks(), windowing)
-            else:
+        if batch.is_streamed and windowing is not None:
+            blocks = partial(_ahead, source)
+            pieces = cut(blocks(), windowing)
+        else:
+            try:
                 samples = source.read()
-                windowing = windowing if is_long(len(samples), windowing) else None
-                blocks, pieces = partial(in_blocks, samples, self.engine.sampling_rate), cut_up(samples, windowing)
-            statistics = None if windowing is None else statistics_of(backbone, blocks)
-        except UNUSABLE as error:
-            return error
+            except UNUSABLE as error:
+                return RecordingInProgress.unusable(error)
+            windowing = windowing_for(len(samples), windowing)
+            blocks, pieces = partial(in_blocks, samples, backbone.sampling_rate), cut_up(samples, windowing)
         sink = self.make_sink(item, windowed=windowing is not None)
-        return RecordingInProgress(pieces, self.request.layers, sink, statistics=statistics)
+        gather = None if windowing is None else partial(statistics_of, backbone, blocks)
+        recording = RecordingInProgress(pieces, self.request.layers, sink, gather=gather)
+        recording.gather_statistics()
+        return recording
 
     def compute(self, forward: Forward, pieces: Sequence[Piece]) -> None:
         """Compute the pieces of a pass on a device."""
@@ -159,7 +167,7 @@ class _Run:
 
     def finished(self) -> Iterator[list[Outcome]]:
         """Yield the outcomes of the batches that are done, in order."""
-        while self.under_way and all(isinstance(one, Exception) or one.is_over for one in self.under_way[0][1]):
+        while self.under_way and all(recording.is_over for recording in self.under_way[0][1]):
             batch, recordings = self.under_way.popleft()
             yield [self._outcome(item, recording) for item, recording in zip(batch.items, recordings, strict=True)]
 
@@ -168,9 +176,7 @@ class _Run:
         samples = piece.size if piece.window is None else piece.window.keep_frames * self.engine.stride
         return samples / self.engine.sampling_rate
 
-    def _outcome(self, item: int, recording: RecordingInProgress | Exception) -> Outcome:
-        if isinstance(recording, Exception):
-            return _failed(item, self.sources[item], recording, self.on_error)
+    def _outcome(self, item: int, recording: RecordingInProgress) -> Outcome:
         if recording.error is not None:
             return _failed(item, self.sources[item], recording.error, self.on_error)
         return Outcome(item, recording.samples / self.engine.sampling_rate, recording.frames, recording.value)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sonant.errors import ConfigurationError, NonFiniteStates
-from sonant.extraction.batching import split, usual_batch_seconds
+from sonant.extraction.batching import usual_batch_seconds, within
 from sonant.extraction.finiteness import are_finite, non_finite
 from sonant.extraction.request import Layer
 from sonant.inference.torch_modes import neutral_torch_modes
@@ -33,6 +33,11 @@ class Clip:
     samples: np.ndarray
     layers: tuple[Layer, ...]
     statistics: RecordingStatistics | None = None
+
+    @property
+    def size(self) -> int:
+        """The length in samples."""
+        return len(self.samples)
 
 
 class Forward:
@@ -60,7 +65,7 @@ class Forward:
         """
         waiting = list(clips)
         while waiting:
-            group = waiting[: len(split([len(clip.samples) for clip in waiting], self.budget)[0])]
+            group = next(within(waiting, self.budget))
             states = self._pass(group)
             if states is None:  # outside the except block, so that what the failed pass held is free by now
                 self._shrink(group)
@@ -96,7 +101,7 @@ class Forward:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        sizes, rate = [len(clip.samples) for clip in group], self.backbone.sampling_rate
+        sizes, rate = [clip.size for clip in group], self.backbone.sampling_rate
         if len(group) == 1:
             raise ConfigurationError(
                 f"A single forward pass over {sizes[0] / rate:.1f} s of audio did not fit into memory. Cut long "

@@ -31,10 +31,11 @@ class RecordingInProgress:
         cut: the windows of the recording with their samples, in order; or all of its samples, without a window.
         layers: the states that the sink receives, in this order.
         sink: makes the result; windows that a resumable one has already are not computed again.
-        statistics: of the whole recording, where its windows need them.
+        gather: returns the statistics of the whole recording, if its windows need them.
         on_end: called when it is over, unless it was cancelled.
 
     Attributes:
+        statistics: what `gather` has returned.
         value: the result of the sink.
         error: the reason why there is no result.
         samples: length of the recording, as far as it was read.
@@ -45,23 +46,38 @@ class RecordingInProgress:
         self,
         cut: Cut,
         layers: tuple[Layer, ...],
-        sink: Sink,
+        sink: Sink | None,
         *,
-        statistics: RecordingStatistics | None = None,
+        gather: Callable[[], RecordingStatistics | None] | None = None,
         on_end: "Callable[[RecordingInProgress], None] | None" = None,
     ) -> None:
-        self.layers, self.statistics = layers, statistics
+        self.layers = layers
+        self.statistics: RecordingStatistics | None = None
         self.value: Any = None
         self.error: Exception | None = None
         self.is_over = False
         self.samples = self.frames = 0
-        self._cut, self._on_end = cut, on_end
-        self._sink: Sink | None = sink
+        self._cut, self._gather, self._sink, self._on_end = cut, gather, sink, on_end
         self._next = sink.windows if isinstance(sink, ResumableSink) else 0  # number of the piece for the sink
         self._count: int | None = None  # of pieces, once the last is known
         self._early: dict[int, tuple[Window | None, States]] = {}  # pieces whose predecessors are still computed
         self._device: torch.device | None = None  # of the first states; the sink has all of them there
         self._lock = Lock()
+
+    @classmethod
+    def unusable(cls, error: Exception) -> "RecordingInProgress":
+        """Return a recording that is over before it began, with an error."""
+        recording = cls((), (), None)
+        recording.fail(error)
+        return recording
+
+    def gather_statistics(self) -> None:
+        """Gather the statistics that windows need, before the first is computed. An unusable recording ends."""
+        try:
+            if self._gather is not None and not self.is_over:
+                self.statistics = self._gather()
+        except UNUSABLE as error:
+            self.fail(error)
 
     def pieces(self) -> "Iterator[Piece]":
         """Yield the pieces to be computed, in order; to be called once. An unusable recording ends with its error."""
@@ -130,7 +146,7 @@ class RecordingInProgress:
     def _end(self, error: Exception | None = None) -> None:
         sink, on_end = self._sink, self._on_end
         self.error, self.is_over = error, True
-        self._cut, self._sink, self._on_end, self.statistics = (), None, None, None
+        self._cut, self._gather, self._sink, self._on_end, self.statistics = (), None, None, None, None
         self._early.clear()
         if error is not None and sink is not None:
             sink.abandon()

@@ -25,16 +25,16 @@ def windowing_of(request: Request, backbone: Backbone) -> Windowing | None:
     )
 
 
-def is_long(num_samples: int, windowing: Windowing | None) -> bool:
-    """Return whether so many samples do not fit into one window."""
-    return windowing is not None and windowing.num_frames(num_samples) > windowing.window_frames
+def windowing_for(num_samples: int, windowing: Windowing | None) -> Windowing | None:
+    """Return the windowing if a recording of so many samples is to be cut; None if it fits into one window."""
+    return windowing if windowing is not None and windowing.num_frames(num_samples) > windowing.window_frames else None
 
 
 def computed_samples(num_samples: int, windowing: Windowing | None) -> int:
     """Return how many samples the model computes of a recording: those that windows share count for each."""
-    if windowing is None or not is_long(num_samples, windowing):
+    if (needed := windowing_for(num_samples, windowing)) is None:
         return num_samples
-    return sum(window.end_sample - window.start_sample for window in windowing.windows(num_samples))
+    return sum(window.end_sample - window.start_sample for window in needed.windows(num_samples))
 
 
 def cut_up(samples: np.ndarray, windowing: Windowing | None) -> Iterator[tuple[Window | None, np.ndarray]]:

@@ -2,52 +2,21 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Protocol, TypeVar
 
+from sonant.extraction.batching import within
 from sonant.extraction.forward import Clip
 from sonant.extraction.in_progress import Piece, RecordingInProgress, States
 from sonant.inference.torch_modes import neutral_torch_modes
 
-P_co = TypeVar("P_co", covariant=True)
 
+def planned(batches: Iterable[Iterable[RecordingInProgress]], room: float) -> Iterator[list[Piece]]:
+    """Yield the pieces of each pass of a bulk job: at most `room` samples, or one longer piece.
 
-class Scheduler(Protocol[P_co]):
-    """A source of pieces that decides which of them share a pass."""
-
-    def take(self, room: float) -> Sequence[P_co]:
-        """Take the pieces of the next pass: at most `room` samples, or a single longer piece; none if none wait."""
-
-
-class PlannedQueue:
-    """The pieces of batches of recordings, batch after batch; those of two batches never share a pass.
-
-    So the passes depend on the batches alone, however fast they are decoded and computed.
+    Pieces of two batches never share a pass. So the passes depend on the batches alone, however fast they are decoded
+    and computed.
     """
-
-    def __init__(self, batches: Iterable[Iterable[RecordingInProgress]]) -> None:
-        self._batches = iter(batches)
-        self._pieces: Iterator[Piece] = iter(())
-        self._held: Piece | None = None  # the one that no longer fitted
-
-    def take(self, room: float) -> list[Piece]:
-        """Take the pieces of the next pass; waits until they are decoded."""
-        while not (taken := self._take(room)):
-            batch = next(self._batches, None)
-            if batch is None:
-                break
-            self._pieces = chain.from_iterable(recording.pieces() for recording in batch)
-        return taken
-
-    def _take(self, room: float) -> list[Piece]:
-        taken: list[Piece] = []
-        for piece in chain([] if self._held is None else [self._held], self._pieces):
-            self._held = piece
-            if taken and piece.size > room:
-                return taken
-            taken.append(piece)
-            room -= piece.size
-        self._held = None
-        return taken
+    for batch in batches:
+        yield from within(chain.from_iterable(recording.pieces() for recording in batch), room)
 
 
 def compute(

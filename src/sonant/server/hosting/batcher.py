@@ -15,7 +15,7 @@ from sonant.audio import Windowing
 from sonant.errors import TooShortAudio
 from sonant.extraction.heads import Answer, HeadTask
 from sonant.extraction.in_progress import Piece, RecordingInProgress
-from sonant.extraction.long_recordings import cut_up, in_blocks, is_long, statistics_of
+from sonant.extraction.long_recordings import cut_up, in_blocks, statistics_of, windowing_for
 from sonant.extraction.passes import compute
 from sonant.extraction.sources import AudioSource
 from sonant.server.errors import INTERNAL, ApiError
@@ -159,34 +159,31 @@ class Batcher:
             call.waiting = samples
             self._calls.add(call)
         try:
-            long = [
-                (recording, waveform)
-                for recording, waveform in zip(call.recordings, waveforms, strict=True)
-                if is_long(len(waveform), self._windowing)
-            ]
-            if long and self._backbone.clip_statistics() is not None:
-                self._measuring.submit(self._measure, call, long, queued)
+            if any(windowing_for(len(waveform), self._windowing) for waveform in waveforms):
+                self._measuring.submit(self._measure, call, queued)
             else:
                 self._put(call, queued)
-            del queued, long, waveforms
+            del queued, waveforms
             return await call.future
         finally:
             self._forget(call)
 
     def _recording(self, call: Call, waveform: np.ndarray, task: HeadTask[Any]) -> RecordingInProgress:
-        windowing = self._windowing if is_long(len(waveform), self._windowing) else None
-        sink = task.make_sink(AudioSource(waveform, self._rate, task.min_samples))
-        return RecordingInProgress(cut_up(waveform, windowing), task.layers, sink, on_end=call.ended)
+        windowing = windowing_for(len(waveform), self._windowing)
+        blocks = partial(in_blocks, waveform, self._rate)
+        return RecordingInProgress(
+            cut_up(waveform, windowing),
+            task.layers,
+            task.make_sink(AudioSource(waveform, self._rate, task.min_samples)),
+            gather=None if windowing is None else partial(statistics_of, self._backbone, blocks),
+            on_end=call.ended,
+        )
 
-    def _measure(
-        self, call: Call, long: Sequence[tuple[RecordingInProgress, np.ndarray]], queued: Sequence[Queued]
-    ) -> None:
+    def _measure(self, call: Call, queued: Sequence[Queued]) -> None:
         """Gather what must be known of long recordings before their windows are computed."""
         try:
-            for recording, waveform in long:
-                if call.is_over:
-                    return
-                recording.statistics = statistics_of(self._backbone, partial(in_blocks, waveform, self._rate))
+            for recording in call.recordings:
+                recording.gather_statistics()
             self._put(call, queued)
         except Exception as error:  # noqa: BLE001 - it belongs to the caller, not to this thread
             call.fail(error)
@@ -220,7 +217,9 @@ class Batcher:
     def _step(self, worker: Worker, since: float) -> None:
         """Compute one batch in the worker's lane, and the next once the other models there had their turn."""
         try:
-            self._batch(worker, since)
+            if taken := self._take(worker):
+                self._compute(worker, [one.piece for one in taken])
+                worker.note(sum(one.size for one in taken) / self._rate, time.perf_counter() - since)
         except Exception:
             logger.exception("%s lost a batch", self._name)
         finally:
@@ -229,12 +228,6 @@ class Batcher:
                     self._submit(worker)
                 else:
                     self._idle.append(worker)
-
-    def _batch(self, worker: Worker, since: float) -> None:
-        taken = self._take(worker)
-        if taken:
-            self._compute(worker, [one.piece for one in taken])
-            worker.note(sum(one.size for one in taken) / self._rate, time.perf_counter() - since)
 
     def _take(self, worker: Worker) -> list[Queued]:
         """Take the next batch, which no longer counts as waiting."""
