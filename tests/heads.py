@@ -48,7 +48,7 @@ def write_xvector(folder: Path, *, config: BackboneConfig | None = None, weighte
 
     tensors = linear("projector", widths[0], config.dim)
     for i, (inputs, outputs, kernel) in enumerate(zip((widths[0], *widths), widths, kernels, strict=False)):
-        tensors |= linear(f"tdnn.{i}", outputs, inputs * kernel)
+        tensors |= linear(f"time_delay.{i}", outputs, inputs * kernel)
     tensors |= linear("embedding", XVECTOR_DIM, 2 * widths[-1])
     tensors |= linear("classifier", XVECTOR_DIM, XVECTOR_DIM)
     tensors["objective"] = torch.randn(XVECTOR_DIM, 3, generator=draw)

@@ -50,8 +50,8 @@ def heads_of():
         def linear(prefix, outputs, inputs):
             return {f"{prefix}weight": _random(outputs, inputs), f"{prefix}bias": _random(outputs)}
 
-        tdnn = linear("tdnn.0.", 6, 30) | linear("tdnn.1.", 6, 18) | linear("tdnn.2.", 9, 6)
-        contrast = {"quantizer.codevectors": _random(1, 10, 6), **linear("quantizer.weight_proj.", 10, 8)}
+        tdnn = linear("time_delay.0.", 6, 30) | linear("time_delay.1.", 6, 18) | linear("time_delay.2.", 9, 6)
+        contrast = {"quantizer.codebook": _random(1, 10, 6), **linear("quantizer.projections.0.", 10, 8)}
         return {
             "ctc": Head(linear("", 5, dim), {"blank": 0, "vocabulary": ["<pad>", "<s>", "</s>", "|", "É"]}),
             "sequence_classification": Head(
@@ -83,11 +83,11 @@ def heads_of():
                 {"tdnn_kernel": [5, 3, 1], "tdnn_dilation": [1, 2, 1], "labels": ["x", "y", "z"]},
             ),
             "pretraining": Head(
-                {**contrast, **linear("project_q.", 10, 12), **linear("final_proj.", 10, dim)}, {"num_codebooks": 2}
+                {**contrast, **linear("target_projection.", 10, 12), **linear("projection.", 10, dim)}, {"num_codebooks": 2}
             )
             if family == "wav2vec2"
             else Head(
-                {**linear("final_proj.", 6, dim), "label_embeddings": _random(20, 6)}, {"dictionaries": [["0", "1"]]}
+                {**linear("projection.", 6, dim), "label_embeddings": _random(20, 6)}, {"dictionaries": [["0", "1"]]}
             ),
         }
 

@@ -121,7 +121,7 @@ def test_pretrained(tmp_path, theirs_of, fairseq_names, settings_of, agree, tool
     agree(checkpoint, theirs)
     got = checkpoint.heads["pretraining"]
     if family == "wav2vec2":
-        assert torch.equal(got.tensors["quantizer.codevectors"], head["quantizer.vars"])
+        assert torch.equal(got.tensors["quantizer.codebook"], head["quantizer.vars"])
         assert got.metadata == {"num_codebooks": 2}
     else:
         assert torch.equal(got.tensors["label_embeddings"], head["label_embs_concat"])

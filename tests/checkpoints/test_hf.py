@@ -240,14 +240,14 @@ def test_a_head_as_the_objective_gives_it_is_loaded_for_pretraining(tmp_path, co
     assert theirs.config.num_codevectors_per_group == 5
     head = load_checkpoint(tmp_path).heads["pretraining"]
     assert not differing(head.tensors, objective.head_tensors())
-    assert torch.equal(theirs.project_hid.weight, head.tensors["final_proj.weight"])
-    assert torch.equal(theirs.quantizer.codevectors, head.tensors["quantizer.codevectors"])
+    assert torch.equal(theirs.project_hid.weight, head.tensors["projection.weight"])
+    assert torch.equal(theirs.quantizer.codevectors, head.tensors["quantizer.codebook"])
 
 
 @pytest.mark.parametrize("to", ["hf", "sonant", "fairseq", "torchaudio"])
 def test_the_head_of_any_objective_is_kept(tmp_path, checkpoint_of, to):
     """One that no published model of the family has."""
-    odd = Head({"codes.weight": torch.randn(3, 16), "final_proj.weight": torch.randn(5, 4), "scale": torch.ones(())})
+    odd = Head({"codes.weight": torch.randn(3, 16), "projection.weight": torch.randn(5, 4), "scale": torch.ones(())})
     checkpoint = replace(checkpoint_of("wav2vec2"), heads={"pretraining": odd})
     written = save_checkpoint(tmp_path / "x", checkpoint, to=to)
     assert ("the head 'pretraining'" in written.aside) is (to != "sonant")

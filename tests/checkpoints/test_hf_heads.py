@@ -100,7 +100,7 @@ def test_the_projection_of_content_vec_travels(to, tmp_path, agree):
     save_checkpoint(tmp_path / "ours", checkpoint, to=to)
     again = load_checkpoint(tmp_path / "ours")
     agree(again, theirs)
-    assert not differing(again.heads["pretraining"].tensors, linear("final_proj", 6))
+    assert not differing(again.heads["pretraining"].tensors, linear("projection", 6))
     if to == "hf":
         assert load_file(tmp_path / "ours/model.safetensors").keys() == (
             load_file(tmp_path / "theirs/model.safetensors").keys()
@@ -115,7 +115,7 @@ def test_label_embeddings_keep_the_head_together(tmp_path):
     """No published class has a place for them, so that the whole head lies beside the model."""
     tiny.theirs("hubert").save_pretrained(tmp_path / "theirs")
     checkpoint = load_checkpoint(tmp_path / "theirs")
-    checkpoint.heads["pretraining"] = Head(linear("final_proj", 6) | {"label_embeddings": torch.ones(9, 6)})
+    checkpoint.heads["pretraining"] = Head(linear("projection", 6) | {"label_embeddings": torch.ones(9, 6)})
     save_checkpoint(tmp_path / "ours", checkpoint, to="hf")
     assert "final_proj.weight" not in load_file(tmp_path / "ours/model.safetensors")
     assert load_checkpoint(tmp_path / "ours").heads["pretraining"].tensors.keys() == (

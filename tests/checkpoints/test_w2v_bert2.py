@@ -274,8 +274,8 @@ def test_published_pretrained_files(tmp_path, names):
     assert not differing(checkpoint.backbone_state, model.state_dict())
     head = checkpoint.heads["pretraining"].tensors
     vars_ = "quantizer.vars" if names == "fairseq" else "quantizer.entries"
-    assert torch.equal(head["quantizer.codevectors"], state[vars_])
-    assert ("mlm_proj.weight" in head) is (names == "fairseq")
+    assert torch.equal(head["quantizer.codebook"], state[vars_])
+    assert ("code_head.weight" in head) is (names == "fairseq")
     save_checkpoint(tmp_path / "hf", checkpoint, to="hf")
     again = load_checkpoint(tmp_path / "hf")
     assert not differing(again.backbone_state, checkpoint.backbone_state)

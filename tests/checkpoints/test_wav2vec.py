@@ -132,7 +132,7 @@ def test_there_and_back(tmp_path, write, quantizer, container):
     assert config.skip_connections
     assert config.log_compression
     head = checkpoint.heads["pretraining"]
-    assert head.tensors["project_to_steps.weight"].shape == (12, 12, 1, 5)
+    assert head.tensors["steps.weight"].shape == (12, 12, 1, 5)
     assert head.metadata == {}
     states = make_backbone(checkpoint)(Packed.pack([torch.randn(900), torch.randn(400)])).hidden_states
     assert [len(state) for state in states.values()] == [20 + 8] * 3

@@ -49,13 +49,13 @@ def test_pretraining_head(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     checkpoint = loaded(case, tmp_path)
     head = checkpoint.heads["pretraining"]
-    _, entries, width = head.tensors["quantizer.codevectors"].shape
+    _, entries, width = head.tensors["quantizer.codebook"].shape
     groups = head.metadata["num_codebooks"]
     config = MaskedContrastConfig(
         num_codebooks=groups,
         codebook_size=entries // groups,
         quantized_dim=groups * width,
-        projection_dim=len(head.tensors["final_proj.bias"]),
+        projection_dim=len(head.tensors["projection.bias"]),
     )
     objective = MaskedContrast(make_backbone(checkpoint), config).eval()
     objective.load_head(head.tensors)

@@ -356,6 +356,6 @@ def test_settings_that_make_no_sense() -> None:
 
 def test_what_is_kept_of_it() -> None:
     assert {name: tuple(tensor.shape) for name, tensor in objective("kmeans").head_tensors().items()} == {
-        "project_to_steps.weight": (8, 8, 1, 4),
-        "project_to_steps.bias": (8,),
+        "steps.weight": (8, 8, 1, 4),
+        "steps.bias": (8,),
     }

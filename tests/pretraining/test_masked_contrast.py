@@ -324,7 +324,7 @@ def test_a_head_makes_the_round() -> None:
     trained, fresh = objective_for(), MaskedContrast(build(MODEL), CONFIG)
     fresh.backbone.load_state_dict(trained.backbone.state_dict())
     head = trained.head_tensors()
-    assert head["quantizer.codevectors"].shape == (1, 10, 3)
+    assert head["quantizer.codebook"].shape == (1, 10, 3)
     assert sum(tensor.numel() for tensor in head.values()) == sum(
         parameter.numel() for name, parameter in trained.named_parameters() if not name.startswith("backbone.")
     )
@@ -341,10 +341,10 @@ def test_a_head_of_another_shape_is_refused(fault: str) -> None:
     head = {name: tensor.clone() for name, tensor in objective.head_tensors().items()}
     match fault:
         case "missing":
-            del head["project_q.bias"]
+            del head["target_projection.bias"]
         case "strange":
             head["label_embeddings"] = torch.zeros(3)
         case "narrow":
-            head["quantizer.codevectors"] = torch.zeros(1, 10, 2)
+            head["quantizer.codebook"] = torch.zeros(1, 10, 2)
     with pytest.raises(CheckpointMismatch, match="does not fit"):
         objective.load_head(head)

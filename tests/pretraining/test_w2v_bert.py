@@ -196,17 +196,17 @@ def test_a_collapse_is_told() -> None:
     assert "3.0 of 640" in (objective.warning(healthy | {"code_perplexity": 3.0}) or "")
 
 
-def test_the_head_has_the_names_of_published_files() -> None:
+def test_the_head_has_the_names_of_the_parts() -> None:
     head = objective_for().head_tensors()
-    assert head["quantizer.codevectors"].shape == (1, 12, 5)
-    assert head["quantizer.weight_proj.weight"].shape == (12, 160)
-    assert head["mlm_proj.weight"].shape == (12, 16)
+    assert head["quantizer.codebook"].shape == (1, 12, 5)
+    assert head["quantizer.projections.0.weight"].shape == (12, 160)
+    assert head["code_head.weight"].shape == (12, 16)
     assert {name.partition(".")[0] for name in head} == {
         "quantizer",
-        "project_q",
-        "final_proj",
-        "mlm_proj",
-        "label_proj",
+        "target_projection",
+        "projection",
+        "code_head",
+        "label_head",
         "label_quantizer",
     }
 

@@ -85,7 +85,7 @@ def test_transformers_takes_the_run_up(run: PretrainingRun) -> None:
     head = load_checkpoint(folder).heads["pretraining"]
     assert head.metadata["num_codebooks"] == peer.quantizer.num_groups == 4
     assert peer.quantizer.num_vars == 5
-    assert torch.equal(peer.quantizer.codevectors, head.tensors["quantizer.codevectors"])
+    assert torch.equal(peer.quantizer.codevectors, head.tensors["quantizer.codebook"])
 
 
 @pytest.mark.filterwarnings("default::sonant.training.TrainingWarning")

@@ -34,7 +34,11 @@ def layer(name: str, outputs: int, inputs: int) -> dict[str, Tensor]:
 
 MIX = {"layer_weights": some(STATES)}
 XVECTOR = (
-    MIX | layer("projector.", 6, DIM) | layer("tdnn.0.", 6, 18) | layer("tdnn.1.", 10, 12) | layer("embedding.", 7, 20)
+    MIX
+    | layer("projector.", 6, DIM)
+    | layer("time_delay.0.", 6, 18)
+    | layer("time_delay.1.", 10, 12)
+    | layer("embedding.", 7, 20)
 )
 NETWORKS = {
     **(layer("gender.dense.", 6, DIM) | layer("gender.output.", 3, 6)),

@@ -17,6 +17,19 @@ from sonant.renamed_settings import present_settings
 
 KEY = "sonant"  # of the corner
 EPSILON = "normalize_epsilon"
+FORMER_NAMES = {  # beginnings of the names of heads' tensors until version 0.1, and what they are now
+    "quantizer.codevectors": "quantizer.codebook",
+    "quantizer.weight_proj.": "quantizer.projections.0.",
+    "project_q.": "target_projection.",
+    "final_proj.": "projection.",
+    "mlm_proj.": "code_head.",
+    "label_proj.": "label_head.",
+    "project_hid.": "hidden_projection.",
+    "ctc_proj.": "ctc_head.",
+    "speaker_proj.": "speaker_projection.",
+    "project_to_steps.": "steps.",
+    "tdnn.": "time_delay.",
+}
 
 
 def flat(heads: Mapping[str, Head]) -> dict[str, Tensor]:
@@ -53,12 +66,18 @@ def take_back(notes: Any, translated: Translated) -> dict[str, dict[str, Any]]:
         if not isinstance(tensor, Tensor) or (kind and kind not in HF_HEADS):
             translated.unknown.append(f"{KEY}: {name}")
         elif kind:
-            translated.heads.setdefault(kind, {})[inner] = tensor
+            translated.heads.setdefault(kind, {})[present_name(inner)] = tensor
             translated.own |= {kind} & {"pretraining"}
         else:
             translated.backbone.setdefault(str(name), tensor)
     known = heads if isinstance(heads, Mapping) else {}
     return {str(kind): present_settings(note, str(kind)) for kind, note in known.items() if isinstance(note, Mapping)}
+
+
+def present_name(name: str) -> str:
+    """Our present name of a tensor of a head, which files of earlier versions call as another toolkit does."""
+    former = next((former for former in FORMER_NAMES if name.startswith(former)), "")
+    return FORMER_NAMES.get(former, "") + name.removeprefix(former)
 
 
 def describe(

@@ -30,15 +30,15 @@ class Head:
         speech_classification     classifier.{dense,output}.{weight,bias}
         age_gender                {age,gender}.{dense,output}.{weight,bias}
         frame_classification      layer_weights (r), classifier.{weight,bias}
-        xvector                   layer_weights (r), projector.*, tdnn.{i}.*, embedding.*, classifier.*, objective
+        xvector                   layer_weights (r), projector.*, time_delay.{i}.*, embedding.*, classifier.*, objective
         pretraining               as the published models of the family have it, or whatever another objective needs:
-          wav2vec, vq-wav2vec     project_to_steps.weight (dim, dim, 1, steps), project_to_steps.bias (dim)
-          wav2vec 2.0, Conformer  quantizer.codevectors, quantizer.weight_proj.*, project_q.*, final_proj.*
-          UniSpeech               quantizer.*, project_q.*, project_hid.*, ctc_proj.*
-          UniSpeech-SAT           as wav2vec 2.0, speaker_proj.*, label_embeddings, extractor_norm.*
-          data2vec                final_proj.* (dim, dim)
-          HuBERT, WavLM           final_proj.* (r), label_embeddings (labels, final_dim) (r)
-          w2v-BERT 2.0            as wav2vec 2.0, mlm_proj.* (r), encoder_norm.* (r), which the model does not use
+          wav2vec, vq-wav2vec     steps.weight (dim, dim, 1, steps), steps.bias (dim)
+          wav2vec 2.0, Conformer  quantizer.codebook, quantizer.projections.0.*, target_projection.*, projection.*
+          UniSpeech               quantizer.*, target_projection.*, hidden_projection.*, ctc_head.*
+          UniSpeech-SAT           as wav2vec 2.0, speaker_projection.*, label_embeddings, extractor_norm.*
+          data2vec                projection.* (dim, dim)
+          HuBERT, WavLM           projection.* (r), label_embeddings (labels, final_dim) (r)
+          w2v-BERT 2.0            as wav2vec 2.0, code_head.* (r), encoder_norm.* (r), which the model does not use
         unused                    no head: positions.{weight_g,weight_v,bias} of a Conformer of transformers, whose
                                   class has this convolution and never computes with it; kept to be written back
 

@@ -18,10 +18,10 @@ HEAD_INPUTS = {  # the tensors of each head that read the backbone's output, and
     "frame_classification": {"classifier.weight": -1},
     "xvector": {"projector.weight": -1},
     "pretraining": {
-        "final_proj.weight": -1,
-        "ctc_proj.weight": -1,
-        "speaker_proj.weight": -1,
-        "project_to_steps.weight": 0,
+        "projection.weight": -1,
+        "ctc_head.weight": -1,
+        "speaker_projection.weight": -1,
+        "steps.weight": 0,
     },
     UNUSED: {},
 }

@@ -92,7 +92,7 @@ def _heads(state: Mapping[str, Tensor]) -> dict[str, HeadMap]:
 
 def _groups(head: Mapping[str, Tensor], source: object) -> int:
     """Return how many codebooks a quantizer has: its output is one entry of each, side by side."""
-    entries, outputs = head["quantizer.codevectors"], head["project_q.weight"]
+    entries, outputs = head["quantizer.codebook"], head["target_projection.weight"]
     if entries.ndim != 3 or outputs.ndim != 2 or not entries.shape[2] or outputs.shape[1] % entries.shape[2]:
         raise CheckpointMismatch(
             f"{source}: quantizer.entries is {tuple(entries.shape)} and final_target_proj.weight "

@@ -213,7 +213,7 @@ def _write_settings(checkpoint: Checkpoint) -> dict[str, Any]:
         "agg_zero_pad": config.zero_padding,
         "activation": config.activation,
         "dropout": config.dropout,
-        "prediction_steps": head.tensors["project_to_steps.weight"].shape[3],
+        "prediction_steps": head.tensors["steps.weight"].shape[3],
         "offset": str(head.metadata.get("offset", "auto")),
         "vq_type": "none",
     }

@@ -87,9 +87,9 @@ def _pretraining_settings(checkpoint: Checkpoint) -> dict[str, Any]:
     if head is None or not holds(fairseq_heads(checkpoint.family)["pretraining"], head.tensors):
         return {}
     settings: dict[str, Any] = {}
-    if "final_proj.weight" in head.tensors:
-        settings["final_dim"] = head.tensors["final_proj.weight"].shape[0]
-    if "quantizer.codevectors" in head.tensors:
+    if "projection.weight" in head.tensors:
+        settings["final_dim"] = head.tensors["projection.weight"].shape[0]
+    if "quantizer.codebook" in head.tensors:
         num_codebooks, codebook_size, width = codebooks(head)
         settings |= {
             "quantize_targets": True,

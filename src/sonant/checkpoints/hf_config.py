@@ -180,8 +180,8 @@ def _plain_settings(ours: BackboneConfig, layout: Layout) -> dict[str, Any]:
 
 def codebooks(head: Head) -> tuple[int, int, int]:
     """Return the number of codebooks of a contrastive head, their size, and the width of a code vector."""
-    _, rows, width = head.tensors["quantizer.codevectors"].shape
-    num_codebooks = head.tensors["project_q.weight"].shape[1] // width
+    _, rows, width = head.tensors["quantizer.codebook"].shape
+    num_codebooks = head.tensors["target_projection.weight"].shape[1] // width
     return num_codebooks, rows // num_codebooks, width
 
 
@@ -196,24 +196,25 @@ def _head_settings(kind: str, head: Head) -> dict[str, Any]:
     match kind:
         case "ctc":
             return {"vocab_size": t["weight"].shape[0], "pad_token_id": known.get("blank", 0)}
-        case "pretraining" if "quantizer.codevectors" not in t:
-            return {"classifier_proj_size": t["final_proj.weight"].shape[0]}
+        case "pretraining" if "quantizer.codebook" not in t:
+            return {"classifier_proj_size": t["projection.weight"].shape[0]}
         case "age_gender":
             return _label_settings(known.get("labels") or GENDERS)
         case "pretraining":
             num_codebooks, codebook_size, width = codebooks(head)
-            sizes = {"num_ctc_classes": "ctc_proj.weight", "num_clusters": "label_embeddings"}
+            sizes = {"num_ctc_classes": "ctc_head.weight", "num_clusters": "label_embeddings"}
             return {
                 **{name: t[tensor].shape[0] for name, tensor in sizes.items() if tensor in t},
                 "num_codevector_groups": num_codebooks,
                 "num_codevectors_per_group": codebook_size,
                 "codevector_dim": width * num_codebooks,
-                "proj_codevector_dim": t["project_q.weight"].shape[0],
+                "proj_codevector_dim": t["target_projection.weight"].shape[0],
             }
     settings: dict[str, Any] = {"use_weighted_layer_sum": "layer_weights" in t}
     if kind == "xvector":
         widths = [
-            t[f"tdnn.{i}.weight"].shape[0] for i in range(sum(name.endswith(".bias") and "tdnn" in name for name in t))
+            t[f"time_delay.{i}.weight"].shape[0]
+            for i in range(sum(name.startswith("time_delay.") and name.endswith(".bias") for name in t))
         ]
         settings |= {
             "tdnn_dim": widths,

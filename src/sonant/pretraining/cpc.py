@@ -217,10 +217,10 @@ class CPC(Objective):
         )
 
     def head_tensors(self) -> dict[str, Tensor]:
-        """The tensors of the step heads, under the names that checkpoints have for them."""
+        """Return the tensors of the heads, one for each step."""
         return {
-            "project_to_steps.weight": self.heads.weight.detach(),
-            "project_to_steps.bias": self.heads.bias.detach(),
+            "steps.weight": self.heads.weight.detach(),
+            "steps.bias": self.heads.bias.detach(),
         }
 
 

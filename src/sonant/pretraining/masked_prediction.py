@@ -74,9 +74,8 @@ class MaskedPrediction(Objective):
         return Loss(total, count, {**masked_metrics, **seen_metrics, "feature_penalty": (penalty, 1)})
 
     def head_tensors(self) -> dict[str, Tensor]:
-        """Return the tensors trained beside the backbone, under the names of checkpoints."""
-        projection = {f"final_proj.{name}": value for name, value in self.projection.state_dict().items()}
-        return {**projection, "label_embeddings": self.label_embeddings.detach()}
+        """Return the tensors trained beside the backbone."""
+        return {name: tensor for name, tensor in self.state_dict().items() if not name.startswith("backbone.")}
 
     def logits(self, frames: Tensor) -> Tensor:
         """(rows, dim) of the backbone's output to (rows, clusters), float32."""

@@ -15,17 +15,6 @@ from sonant.layers.negatives import draw_negatives
 from sonant.layers.packed import Packed
 from sonant.pretraining.batches import SpeechBatch
 
-# Names of the tensors in a checkpoint, and where they live here.
-NAMES = {
-    "quantizer.codevectors": "quantizer.codebook",
-    "quantizer.weight_proj.weight": "quantizer.projections.0.weight",
-    "quantizer.weight_proj.bias": "quantizer.projections.0.bias",
-    "project_q.weight": "target_projection.weight",
-    "project_q.bias": "target_projection.bias",
-    "final_proj.weight": "projection.weight",
-    "final_proj.bias": "projection.bias",
-}
-
 
 class ContrastSettings(Protocol):
     """The settings of a contrast, as every objective with one declares them."""
@@ -162,9 +151,8 @@ class QuantizedContrast(nn.Module):
         return None
 
     def head_tensors(self) -> dict[str, Tensor]:
-        """The tensors of quantizer and projections, under the names that checkpoints have for them."""
-        state = self.state_dict()
-        return {theirs: state[ours] for theirs, ours in NAMES.items()}
+        """Return the tensors of quantizer and projections."""
+        return dict(self.state_dict())
 
     def load_head(self, tensors: Mapping[str, Tensor]) -> None:
         """Start from a trained quantizer and projections, as `head_tensors` gives them."""

@@ -17,16 +17,6 @@ from sonant.models import W2vBERT2
 from sonant.pretraining.batches import SpeechBatch
 from sonant.pretraining.quantized_contrast import QuantizedContrast, scored_frames
 
-# Names in a checkpoint, and where the tensors live here: fairseq's, and our own for what no published file holds.
-NAMES = {
-    "mlm_proj.weight": "code_head.weight",
-    "mlm_proj.bias": "code_head.bias",
-    "label_proj.weight": "label_head.weight",
-    "label_proj.bias": "label_head.bias",
-    "label_quantizer.projection": "label_quantizer.projection",
-    "label_quantizer.codebook": "label_quantizer.codebook",
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class W2vBERTObjectiveConfig:
@@ -142,9 +132,9 @@ class W2vBERTObjective(Objective):
         return {"num_codebooks": self.config.num_codebooks}
 
     def head_tensors(self) -> dict[str, Tensor]:
-        """Return the tensors trained or drawn beside the backbone, under the names of checkpoints."""
-        state = self.state_dict()
-        return self.contrast.head_tensors() | {theirs: state[ours] for theirs, ours in NAMES.items() if ours in state}
+        """Return the tensors trained or drawn beside the backbone."""
+        others = {name: tensor for name, tensor in self.state_dict().items() if name.startswith(("code_", "label_"))}
+        return self.contrast.head_tensors() | others
 
 
 def _predicted(logits: Tensor, labels: Tensor, name: str) -> tuple[Tensor, dict[str, tuple[Tensor | float, int]]]:

@@ -12,6 +12,8 @@ from sonant.layers.packed import Packed
 from sonant.tasks.layer_mix import LayerMix
 from sonant.tasks.linear import linear_of, tensors_of
 
+LAYER = "time_delay."  # begins the names of the tensors of a layer over time
+
 
 class TimeDelayLayer(nn.Module):
     """A convolution over frames without padding, and a rectifier: each layer costs `context` frames.
@@ -69,12 +71,14 @@ class XVectorHead(nn.Module):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> Self:
-        """Make the head from `projector.*`, `tdnn.{i}.*`, `embedding.*`, and `layer_weights` where states are mixed.
+        """Make the head from `projector.*`, `time_delay.{i}.*`, `embedding.*`, and `layer_weights` if states are mixed.
 
         `metadata` has `tdnn_kernel` and `tdnn_dilation`. Tensors that only training needs are left out.
         """
         layers = [
-            TimeDelayLayer(tensors[f"tdnn.{i}.weight"], tensors[f"tdnn.{i}.bias"], kernel=kernel, dilation=dilation)
+            TimeDelayLayer(
+                tensors[f"time_delay.{i}.weight"], tensors[f"time_delay.{i}.bias"], kernel=kernel, dilation=dilation
+            )
             for i, (kernel, dilation) in enumerate(zip(metadata["tdnn_kernel"], metadata["tdnn_dilation"], strict=True))
         ]
         return cls(
@@ -86,7 +90,10 @@ class XVectorHead(nn.Module):
         layers: dict[str, Tensor] = {}
         for i, layer in enumerate(self.layers):
             assert isinstance(layer, TimeDelayLayer)
-            layers |= {f"tdnn.{i}.weight": layer.weight.transpose(1, 2).flatten(1), f"tdnn.{i}.bias": layer.bias}
+            layers |= {
+                f"time_delay.{i}.weight": layer.weight.transpose(1, 2).flatten(1),
+                f"time_delay.{i}.bias": layer.bias,
+            }
         linears = tensors_of(self.projector, "projector.") | tensors_of(self.embedding, "embedding.")
         return linears | layers | self.mix.tensors()
 

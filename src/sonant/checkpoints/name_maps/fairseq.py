@@ -65,8 +65,8 @@ FAIRSEQ_KMEANS: NameMap = (
 )
 FAIRSEQ_STEPS = HeadMap(
     (
-        Row("project_to_steps.weight", "wav2vec_predictions.project_to_steps.weight", form="steps"),
-        Row("project_to_steps.bias", "wav2vec_predictions.project_to_steps.bias"),
+        Row("steps.weight", "wav2vec_predictions.project_to_steps.weight", form="steps"),
+        Row("steps.bias", "wav2vec_predictions.project_to_steps.bias"),
     )
 )
 
@@ -82,20 +82,20 @@ def fairseq_gumbel(depth: int) -> NameMap:
 
 
 CONTRAST: NameMap = (
-    Row("quantizer.weight_proj.{p}", "quantizer.weight_proj.{p}"),
-    Row("project_q.{p}", "project_q.{p}"),
+    Row("quantizer.projections.0.{p}", "quantizer.weight_proj.{p}"),
+    Row("target_projection.{p}", "project_q.{p}"),
 )
 FAIRSEQ_CONTRAST = HeadMap(
     (
-        Row("quantizer.codevectors", "quantizer.vars"),
+        Row("quantizer.codebook", "quantizer.vars"),
         *CONTRAST,
-        Row("final_proj.{p}", "final_proj.{p}"),
+        Row("projection.{p}", "final_proj.{p}"),
     )
 )
 # A fine-tuned HuBERT keeps its label embeddings and loses its projection.
 FAIRSEQ_PREDICTION = HeadMap(
-    (Row("final_proj.{p}", "final_proj.{p}"), Row("label_embeddings", "label_embs_concat")),
-    optional=("final_proj.{p}", "label_embeddings"),
+    (Row("projection.{p}", "final_proj.{p}"), Row("label_embeddings", "label_embs_concat")),
+    optional=("projection.{p}", "label_embeddings"),
 )
 FAIRSEQ_CTC = HeadMap((Row("{p}", "proj.{p}"),))
 
@@ -133,7 +133,7 @@ FAIRSEQ_W2V_BERT2: NameMap = (
     Row(_BLOCK + "norm.{p}", _BLOCK + "final_layer_norm.{p}"),
 )
 # The norm behind the encoder lies in the file, but the model does not use it.
-SHAW_UNUSED: NameMap = (Row("mlm_proj.{p}", "mlm_proj.{p}"), Row("encoder_norm.{p}", "encoder.layer_norm.{p}"))
+SHAW_UNUSED: NameMap = (Row("code_head.{p}", "mlm_proj.{p}"), Row("encoder_norm.{p}", "encoder.layer_norm.{p}"))
 FAIRSEQ_W2V_BERT2_CONTRAST = HeadMap(
-    (*FAIRSEQ_CONTRAST.rows, *SHAW_UNUSED), optional=("mlm_proj.{p}", "encoder_norm.{p}")
+    (*FAIRSEQ_CONTRAST.rows, *SHAW_UNUSED), optional=("code_head.{p}", "encoder_norm.{p}")
 )

@@ -28,14 +28,14 @@ FAIRSEQ2_W2V_BERT2: NameMap = (
     Row(_BLOCK + "norm.{p}", _BLOCK + "layer_norm.{p}"),
 )
 _FAIRSEQ2_CONTRAST: NameMap = (
-    Row("quantizer.codevectors", "quantizer.entries"),
-    Row("quantizer.weight_proj.{p}", "quantizer.entry_proj.{p}"),
-    Row("project_q.{p}", "final_target_proj.{p}"),
-    Row("final_proj.{p}", "final_proj.{p}"),
+    Row("quantizer.codebook", "quantizer.entries"),
+    Row("quantizer.projections.0.{p}", "quantizer.entry_proj.{p}"),
+    Row("target_projection.{p}", "final_target_proj.{p}"),
+    Row("projection.{p}", "final_proj.{p}"),
 )
 FAIRSEQ2_W2V_BERT2_CONTRAST = HeadMap(
     (*_FAIRSEQ2_CONTRAST, Row("quantizer.num_updates", "quantizer.num_updates"), *SHAW_UNUSED),
-    optional=("mlm_proj.{p}", "encoder_norm.{p}", "quantizer.num_updates"),
+    optional=("code_head.{p}", "encoder_norm.{p}", "quantizer.num_updates"),
 )
 
 # fairseq2's wav2vec 2.0, omniASR among them. The last norm lies behind the layers or, as in our models, before them.

@@ -167,7 +167,7 @@ HF_XVECTOR = HeadMap(
     (
         *_LAYER_MIX,
         *_PROJECTOR,
-        Row("tdnn.{i}.{p}", "tdnn.{i}.kernel.{p}"),
+        Row("time_delay.{i}.{p}", "tdnn.{i}.kernel.{p}"),
         Row("embedding.{p}", "feature_extractor.{p}"),
         *_CLASSIFIER,
         Row("objective", "objective.weight"),
@@ -176,9 +176,9 @@ HF_XVECTOR = HeadMap(
 )
 HF_CONTRAST = HeadMap(
     (
-        Row("quantizer.codevectors", "quantizer.codevectors"),
+        Row("quantizer.codebook", "quantizer.codevectors"),
         *CONTRAST,
-        Row("final_proj.{p}", "project_hid.{p}"),
+        Row("projection.{p}", "project_hid.{p}"),
     )
 )
 
@@ -192,19 +192,19 @@ def _hidden_layer(name: str) -> NameMap:
 
 HF_SPEECH = HeadMap(_hidden_layer("classifier"))
 HF_AGE_GENDER = HeadMap((*_hidden_layer("age"), *_hidden_layer("gender")))
-HF_FINAL_PROJECTION = HeadMap((Row("final_proj.{p}", "final_proj.{p}"),))  # of a HuBERT that is used for its content
+HF_FINAL_PROJECTION = HeadMap((Row("projection.{p}", "final_proj.{p}"),))  # of a HuBERT that is used for its content
 HF_UNISPEECH = HeadMap(
     (
-        Row("quantizer.codevectors", "quantizer.codevectors"),
+        Row("quantizer.codebook", "quantizer.codevectors"),
         *CONTRAST,
-        Row("project_hid.{p}", "project_hid.{p}"),
-        Row("ctc_proj.{p}", "ctc_proj.{p}"),
+        Row("hidden_projection.{p}", "project_hid.{p}"),
+        Row("ctc_head.{p}", "ctc_proj.{p}"),
     )
 )
 HF_UNISPEECH_SAT = HeadMap(
     (
         *HF_CONTRAST.rows,
-        Row("speaker_proj.{p}", "speaker_proj.{p}"),
+        Row("speaker_projection.{p}", "speaker_proj.{p}"),
         Row("label_embeddings", "label_embeddings_concat"),
         Row("extractor_norm.{p}", "layer_norm_for_extract.{p}"),
     )

@@ -22,7 +22,7 @@ TORCHAUDIO_MASK: NameMap = (Row("mask_embedding", "mask_generator.mask_embedding
 TORCHAUDIO_CTC = HeadMap((Row("{p}", "aux.{p}"),))
 TORCHAUDIO_PREDICTION = HeadMap(
     (
-        Row("final_proj.{p}", "logit_generator.final_proj.{p}"),
+        Row("projection.{p}", "logit_generator.final_proj.{p}"),
         Row("label_embeddings", "logit_generator.label_embeddings"),
     )
 )
