@@ -178,7 +178,7 @@ def families_table() -> str:
 
 def operations(card: Card) -> int:
     """Of the forward pass over one clip."""
-    return family_of(card.config).flops(card.config, CLIP_SECONDS * card.config.sampling_rate).total
+    return family_of(card.config).shape.flops(card.config, CLIP_SECONDS * card.config.sampling_rate).total
 
 
 def relative_cost(card: Card) -> float:

@@ -26,8 +26,8 @@ def test_the_machine_is_named():
 
 def test_the_least_time_is_operations_over_the_rate_of_the_mix():
     limits = MachineLimits({"float32": 1.0, "bfloat16": 2.0, "int8": 4.0}, {}, 1.0)
-    total = sum(family_of(TINY).flops(TINY, samples).total for samples in (16_000, 48_000)) / 1e9
-    quantized = sum(family_of(TINY).flops(TINY, samples).feed_forward for samples in (16_000, 48_000)) / 1e9
+    total = sum(family_of(TINY).shape.flops(TINY, samples).total for samples in (16_000, 48_000)) / 1e9
+    quantized = sum(family_of(TINY).shape.flops(TINY, samples).feed_forward for samples in (16_000, 48_000)) / 1e9
     assert limits.seconds(TINY, [16_000, 48_000], "float32") == pytest.approx(total)
     assert limits.seconds(TINY, [16_000, 48_000], "bfloat16") == pytest.approx(total / 2)
     assert limits.seconds(TINY, [16_000, 48_000], "int8") == pytest.approx(quantized / 4 + (total - quantized) / 2)

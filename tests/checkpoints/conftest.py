@@ -83,7 +83,8 @@ def heads_of():
                 {"tdnn_kernel": [5, 3, 1], "tdnn_dilation": [1, 2, 1], "labels": ["x", "y", "z"]},
             ),
             "pretraining": Head(
-                {**contrast, **linear("target_projection.", 10, 12), **linear("projection.", 10, dim)}, {"num_codebooks": 2}
+                {**contrast, **linear("target_projection.", 10, 12), **linear("projection.", 10, dim)},
+                {"num_codebooks": 2},
             )
             if family == "wav2vec2"
             else Head(

@@ -25,8 +25,8 @@ def test_a_row_builds_the_models_of_its_configuration(family: Family):
 @families
 def test_a_row_describes_and_counts_a_model(family: Family):
     config = family.config()
-    assert len(family.parts(config)) >= 2
-    flops = family.flops(config, 16_000)
+    assert len(family.shape.parts(config)) >= 2
+    flops = family.shape.flops(config, 16_000)
     assert flops.extractor > 0
     assert flops.feed_forward < flops.context
 

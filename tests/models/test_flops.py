@@ -55,7 +55,7 @@ CONFIGS: dict[str, BackboneConfig] = {
 
 
 def flops(config: BackboneConfig, num_samples: int) -> Flops:
-    return family_of(config).flops(config, num_samples)
+    return family_of(config).shape.flops(config, num_samples)
 
 
 def test_every_family_has_a_configuration_here():

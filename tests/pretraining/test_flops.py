@@ -57,7 +57,7 @@ def test_operations_of_a_loss_are_those_that_torch_counts(case: str):
     objective = setup_of(settings).build(backbone, settings).eval()
     frames = backbone.num_frames(SAMPLES)
     mask = torch.arange(frames) % 3 == 0
-    flops = family_of(config).flops(config, SAMPLES)
+    flops = family_of(config).shape.flops(config, SAMPLES)
     if isinstance(settings, MaskedTokensConfig):
         tokens = Packed.pack([torch.randint(4, 50, (frames,))])
         batch = TokenBatch(tokens, torch.randint(4, 50, (frames,)), mask, backbone.stride)

@@ -32,7 +32,7 @@ def test_the_first_stage_of_wavlm_base_by_hand():
     assert cost.parameters == 94_381_936
     seconds = 250_000 * 32 * 87.5
     assert cost.stages[0].audio_hours == pytest.approx(seconds / 3600)
-    forward = family_of(run.model).flops(run.model, 250_000).total / 15.625
+    forward = family_of(run.model).shape.flops(run.model, 250_000).total / 15.625
     assert 14e9 < forward < 17e9
     objective = 2 * 50 * (768 * 256 + 256 * 100)  # every frame projected and compared with a hundred labels
     flops = 3 * (forward + objective) * seconds
@@ -49,7 +49,7 @@ def test_hours_follow_from_operations():
 def test_a_start_of_the_extractor_costs_the_extractor_alone():
     run = pretraining_recipe("wavlm_tiny")
     without = override(run, ["stages.0.extractor_steps=0"])
-    extractor = family_of(run.model).flops(run.model, 6 * 16_000).extractor / 6
+    extractor = family_of(run.model).shape.flops(run.model, 6 * 16_000).extractor / 6
     more = estimate(run).stages[0].flops - estimate(without).stages[0].flops
     assert more == pytest.approx(3 * 600 * 16 * extractor)
     later = replace(run, stages=(replace(run.stages[0], start="previous"),))  # which makes no start
@@ -60,7 +60,7 @@ def test_codes_are_made_before_training_not_in_it():
     run = pretraining_recipe("discrete_bert_base")
     (stage,) = run.stages
     seconds = stage.batching.max_seconds
-    context = family_of(run.model).flops(run.model, round(seconds * 16_000)).context / seconds
+    context = family_of(run.model).shape.flops(run.model, round(seconds * 16_000)).context / seconds
     masked = 100 * masked_share(stage.objective.masking)
     head = 2 * masked * (768 * 768 + 768 * run.model.vocabulary_size)
     flops = estimate(run).stages[0].flops

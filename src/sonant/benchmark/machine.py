@@ -50,7 +50,7 @@ class MachineLimits:
         The rate of a higher precision counts where it is faster. In int8, only the feed-forward layers are counted as
         integer products, the rest as floating-point ones.
         """
-        clips = [family_of(config).flops(config, samples) for samples in num_samples]
+        clips = [family_of(config).shape.flops(config, samples) for samples in num_samples]
         total = sum(clip.total for clip in clips) / GIGA
         if precision not in self.gflops:
             return None

@@ -217,7 +217,7 @@ class Contest:
             case=case.name,
             system=system.name,
             audio_seconds=case.total_seconds,
-            gflop=sum(family_of(config).flops(config, count).total for count in samples) / 1e9,
+            gflop=sum(family_of(config).shape.flops(config, count).total for count in samples) / 1e9,
             floor_seconds=self.limits.seconds(config, samples, system.precision),
         )
         return _Seat(system, worker, row, deadline)

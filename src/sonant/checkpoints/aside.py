@@ -81,11 +81,7 @@ def present_name(name: str) -> str:
 
 
 def describe(
-    checkpoint: Checkpoint,
-    *,
-    heads: Collection[str],
-    backbone: Collection[str] = (),
-    epsilon: float = ORIGINAL_EPSILON,
+    checkpoint: Checkpoint, *, heads: Collection[str], backbone: Collection[str] = (), epsilon: float = ORIGINAL_EPSILON
 ) -> list[str]:
     """Return what went aside, in words; `epsilon` is what the toolkit's own code adds to the variance of a waveform."""
     words = [*backbone, *(f"the head {kind!r}" for kind in checkpoint.heads if kind in heads)]

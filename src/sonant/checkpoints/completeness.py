@@ -17,12 +17,7 @@ HEAD_INPUTS = {  # the tensors of each head that read the backbone's output, and
     "age_gender": {"age.dense.weight": -1, "gender.dense.weight": -1},
     "frame_classification": {"classifier.weight": -1},
     "xvector": {"projector.weight": -1},
-    "pretraining": {
-        "projection.weight": -1,
-        "ctc_head.weight": -1,
-        "speaker_projection.weight": -1,
-        "steps.weight": 0,
-    },
+    "pretraining": {"projection.weight": -1, "ctc_head.weight": -1, "speaker_projection.weight": -1, "steps.weight": 0},
     UNUSED: {},
 }
 
@@ -34,12 +29,7 @@ HEAD_CHAINS = {  # pairs of linear layers of a head, of which the second reads w
 
 
 def check(
-    translated: Translated,
-    config: BackboneConfig,
-    *,
-    source: object,
-    rows: NameMap,
-    heads: Mapping[str, HeadMap],
+    translated: Translated, config: BackboneConfig, *, source: object, rows: NameMap, heads: Mapping[str, HeadMap]
 ) -> None:
     """Raise CheckpointMismatch unless the tensors are exactly those of the model and of complete heads.
 
@@ -162,12 +152,7 @@ def feature_in(names: Iterable[str]) -> str | None:
 
 
 def _message(
-    source: object,
-    config: BackboneConfig,
-    missing: list[str],
-    surplus: list[str],
-    wrong: list[str],
-    renamed: list[str],
+    source: object, config: BackboneConfig, missing: list[str], surplus: list[str], wrong: list[str], renamed: list[str]
 ) -> str:
     parts = [f"{source}: the tensors are not those of a {type(config).__name__} of this shape."]
     feature = feature_in(surplus)

@@ -14,6 +14,7 @@ from sonant.checkpoints.checkpoint import Checkpoint
 from sonant.checkpoints.completeness import check
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.fairseq_dictionary import dictionary_symbols
+from sonant.checkpoints.name_maps.parts import attention
 from sonant.checkpoints.parameter_names import NameMap, Row, read
 from sonant.errors import CheckpointMismatch, ConfigurationError, UnsupportedCheckpoint
 from sonant.layers.token_positions import FIRST_ROW
@@ -31,8 +32,7 @@ def attention_rows(ours: str, theirs: str) -> NameMap:
     """fairseq's attention, as it is and as it was packed until 2019."""
     projections = tuple(f"{ours}.{part}" for part in ("query", "key", "value"))
     return (
-        *(Row(f"{ours}.{part}.{{p}}", f"{theirs}.{part[0]}_proj.{{p}}") for part in ("query", "key", "value")),
-        Row(f"{ours}.output.{{p}}", f"{theirs}.out_proj.{{p}}"),
+        *attention(f"{ours}.", f"{theirs}."),
         *(
             Row(tuple(f"{name}.{kind}" for name in projections), f"{theirs}.in_proj_{kind}", writes=False)
             for kind in ("weight", "bias")

@@ -30,12 +30,7 @@ from sonant.checkpoints.parameter_names import HeadMap, NameMap
 from sonant.checkpoints.reading import FROM_NORM, FROM_SHAPES, Reading, translate
 from sonant.checkpoints.stand_ins import plain
 from sonant.checkpoints.wrappers import split_overrides, unwrap
-from sonant.errors import (
-    CheckpointMismatch,
-    CorruptedCheckpoint,
-    UnknownCheckpoint,
-    UnsupportedCheckpoint,
-)
+from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckpoint, UnsupportedCheckpoint
 from sonant.models import BackboneConfig, HuBERTConfig
 
 TEACHER = "_ema"

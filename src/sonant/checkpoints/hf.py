@@ -44,11 +44,7 @@ from sonant.models.normalization import TRANSFORMERS_EPSILON
 
 
 def read_hf(
-    folder: HFFolder,
-    *,
-    overrides: Mapping[str, Any] | None = None,
-    language: str | None = None,
-    get: Get | None = None,
+    folder: HFFolder, *, overrides: Mapping[str, Any] | None = None, language: str | None = None, get: Get | None = None
 ) -> Checkpoint:
     """A checkpoint from a folder; `language` and `get` as in `load_checkpoint` and `Languages`."""
     told, source = folder.config(), folder.source

@@ -95,6 +95,23 @@ class Layout:
         return kind in self.classes and not (kind in self.under_adapter and config.adapter_layers)
 
 
+ENDINGS = {
+    "ctc": "ForCTC",
+    "sequence_classification": "ForSequenceClassification",
+    "speech_classification": "ForSpeechClassification",
+    "frame_classification": "ForAudioFrameClassification",
+    "xvector": "ForXVector",
+    "pretraining": "ForPreTraining",
+}
+CLASSIFIERS = ("sequence_classification", "frame_classification")
+FOUR = ("ctc", *CLASSIFIERS, "xvector")
+
+
+def _classes(name: str, *kinds: str, **others: str) -> dict[str, str]:
+    """The classes for these kinds of head, named as transformers names them, and others by their whole names."""
+    return {kind: f"{name}{ENDINGS[kind]}" for kind in kinds} | others
+
+
 def _waveform(
     family: str,
     settings: Settings,
@@ -124,26 +141,17 @@ def _waveform(
 WAVLM = _waveform(
     "wavlm",
     WAVLM_SETTINGS,
-    {
-        "ctc": "WavLMForCTC",
-        "sequence_classification": "WavLMForSequenceClassification",
-        "speech_classification": "WavLMForSpeechClassification",
-        "frame_classification": "WavLMForAudioFrameClassification",
-        "xvector": "WavLMForXVector",
-    },
+    _classes("WavLM", *FOUR, "speech_classification"),
     required=(*NO_ATTENTION_ADAPTERS, *NO_PARTS_OF_HUBERT),
-    under_adapter=("sequence_classification", "frame_classification"),
+    under_adapter=CLASSIFIERS,
 )
 HUBERT = replace(
     _waveform(
         "hubert",
         HUBERT_SETTINGS,
-        {
-            "ctc": "HubertForCTC",
-            "sequence_classification": "HubertForSequenceClassification",
-            "speech_classification": "HubertForSpeechClassification",
-            "pretraining": "HubertModelWithFinalProj",
-        },
+        _classes(
+            "Hubert", "ctc", "sequence_classification", "speech_classification", pretraining="HubertModelWithFinalProj"
+        ),
         required=NO_CONV_ADAPTER,
         beside_backbone=("pretraining",),
     ),
@@ -154,17 +162,9 @@ HUBERT = replace(
 WAV2VEC2 = _waveform(
     "wav2vec2",
     WAVEFORM_SETTINGS,
-    {
-        "ctc": "Wav2Vec2ForCTC",
-        "sequence_classification": "Wav2Vec2ForSequenceClassification",
-        "speech_classification": "Wav2Vec2ForSpeechClassification",
-        "age_gender": "AgeGenderModel",
-        "frame_classification": "Wav2Vec2ForAudioFrameClassification",
-        "xvector": "Wav2Vec2ForXVector",
-        "pretraining": "Wav2Vec2ForPreTraining",
-    },
+    _classes("Wav2Vec2", *FOUR, "speech_classification", "pretraining", age_gender="AgeGenderModel"),
     required=NO_PARTS_OF_HUBERT,
-    under_adapter=("sequence_classification", "frame_classification"),
+    under_adapter=CLASSIFIERS,
 )
 WAV2VEC2_CONFORMER = Layout(
     model_type="wav2vec2-conformer",
@@ -172,33 +172,22 @@ WAV2VEC2_CONFORMER = Layout(
     rows=HF_CONFORMER,
     settings=CONFORMER_SETTINGS,
     required=CONFORMER_REQUIRED,
-    classes={
-        "ctc": "Wav2Vec2ConformerForCTC",
-        "sequence_classification": "Wav2Vec2ConformerForSequenceClassification",
-        "frame_classification": "Wav2Vec2ConformerForAudioFrameClassification",
-        "xvector": "Wav2Vec2ConformerForXVector",
-        "pretraining": "Wav2Vec2ConformerForPreTraining",
-    },
+    classes=_classes("Wav2Vec2Conformer", *FOUR, "pretraining"),
     extractor="Wav2Vec2FeatureExtractor",
     read=read_conformer,
     write=write_conformer,
     preprocessor=waveform_preprocessor,
     derived=derived_of_conformer,
     unused=True,
-    under_adapter=("sequence_classification", "frame_classification"),
+    under_adapter=CLASSIFIERS,
 )
 DATA2VEC = replace(
     _waveform(
         "data2vec_audio",
         DATA2VEC_SETTINGS,
-        {
-            "ctc": "Data2VecAudioForCTC",
-            "sequence_classification": "Data2VecAudioForSequenceClassification",
-            "frame_classification": "Data2VecAudioForAudioFrameClassification",
-            "xvector": "Data2VecAudioForXVector",
-        },
+        _classes("Data2VecAudio", *FOUR),
         required=(*NO_ATTENTION_ADAPTERS, *NO_PARTS_OF_HUBERT),
-        under_adapter=("sequence_classification", "frame_classification"),
+        under_adapter=CLASSIFIERS,
     ),
     model_type="data2vec-audio",
     read=read_data2vec,
@@ -207,11 +196,7 @@ UNISPEECH = replace(
     _waveform(
         "unispeech",
         WAVEFORM_SETTINGS,
-        {
-            "ctc": "UniSpeechForCTC",
-            "sequence_classification": "UniSpeechForSequenceClassification",
-            "pretraining": "UniSpeechForPreTraining",
-        },
+        _classes("UniSpeech", "ctc", "sequence_classification", "pretraining"),
         required=(*NO_CONV_ADAPTER, *NO_PARTS_OF_HUBERT),
     ),
     pretraining=HF_UNISPEECH,
@@ -220,13 +205,7 @@ UNISPEECH_SAT = replace(
     _waveform(
         "unispeech_sat",
         WAVEFORM_SETTINGS,
-        {
-            "ctc": "UniSpeechSatForCTC",
-            "sequence_classification": "UniSpeechSatForSequenceClassification",
-            "frame_classification": "UniSpeechSatForAudioFrameClassification",
-            "xvector": "UniSpeechSatForXVector",
-            "pretraining": "UniSpeechSatForPreTraining",
-        },
+        _classes("UniSpeechSat", *FOUR, "pretraining"),
         required=(*NO_CONV_ADAPTER, *NO_PARTS_OF_HUBERT),
     ),
     model_type="unispeech-sat",
@@ -238,10 +217,7 @@ SEW = Layout(
     rows=HF_SEW,
     settings=SEW_SETTINGS,
     required=SEW_REQUIRED,
-    classes={
-        "ctc": "SEWForCTC",
-        "sequence_classification": "SEWForSequenceClassification",
-    },
+    classes=_classes("SEW", "ctc", "sequence_classification"),
     extractor="Wav2Vec2FeatureExtractor",
     read=read_waveform,
     write=write_sew,
@@ -253,16 +229,11 @@ W2V_BERT2 = Layout(
     rows=HF_W2V_BERT2,
     settings=W2V_BERT2_SETTINGS,
     required=W2V_BERT2_REQUIRED,
-    classes={
-        "ctc": "Wav2Vec2BertForCTC",
-        "sequence_classification": "Wav2Vec2BertForSequenceClassification",
-        "frame_classification": "Wav2Vec2BertForAudioFrameClassification",
-        "xvector": "Wav2Vec2BertForXVector",
-    },
+    classes=_classes("Wav2Vec2Bert", *FOUR),
     extractor="SeamlessM4TFeatureExtractor",
     read=read_w2v_bert2,
     write=write_w2v_bert2,
     preprocessor=w2v_bert2_preprocessor,
     normalize_from="the family, which normalizes its mel energies",
-    under_adapter=("sequence_classification", "frame_classification"),
+    under_adapter=CLASSIFIERS,
 )

@@ -237,10 +237,7 @@ def read_w2v_bert2(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], s
 
 
 def write_w2v_bert2(config: W2vBERT2Config) -> dict[str, Any]:
-    return {
-        "feature_projection_input_dim": config.num_bins * config.stack,
-        **write_adapter(config),
-    }
+    return {"feature_projection_input_dim": config.num_bins * config.stack, **write_adapter(config)}
 
 
 def w2v_bert2_preprocessor(config: W2vBERT2Config) -> dict[str, Any]:

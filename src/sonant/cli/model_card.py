@@ -75,7 +75,7 @@ def _facts(card: Card) -> Iterable[tuple[str, str]]:
     config = card.config
     yield "family", card.family
     yield "parameters", f"{card.parameters:,} (encoder, without heads)"
-    yield from family_of(config).parts(config).items()
+    yield from family_of(config).shape.parts(config).items()
     yield "layers", f"0 (input of the first block) to {config.num_layers}, and last (the model's output)"
     yield (
         "frames",

@@ -57,8 +57,8 @@ class Card:
     config: BackboneConfig
     parameters: int
     data: str
-    hours: int | None
-    languages: str
+    hours: int | None = None
+    languages: str = "English"
     labels: str | None = None
     pretrained: str | None = None
     license: str
@@ -109,80 +109,47 @@ def find(name: str) -> Card:
     raise UnknownName("model", name, names, listed="`sonant models` lists them.")
 
 
-WAV2VEC_PAPER = ("wav2vec: Unsupervised Pre-training for Speech Recognition", "https://arxiv.org/abs/1904.05862")
-VQ_WAV2VEC_PAPER = (
-    "vq-wav2vec: Self-Supervised Learning of Discrete Speech Representations",
-    "https://arxiv.org/abs/1910.05453",
-)
-WAVLM_PAPER = (
-    "WavLM: Large-Scale Self-Supervised Pre-Training for Full Stack Speech Processing",
-    "https://arxiv.org/abs/2110.13900",
-)
-HUBERT_PAPER = (
-    "HuBERT: Self-Supervised Speech Representation Learning by Masked Prediction of Hidden Units",
-    "https://arxiv.org/abs/2106.07447",
-)
-DISTILHUBERT_PAPER = (
-    "DistilHuBERT: Speech Representation Learning by Layer-wise Distillation of Hidden-unit BERT",
-    "https://arxiv.org/abs/2110.01900",
-)
-TWIST_PAPER = ("Textually Pretrained Speech Language Models", "https://arxiv.org/abs/2305.13009")
-WAV2VEC2_PAPER = (
-    "wav2vec 2.0: A Framework for Self-Supervised Learning of Speech Representations",
-    "https://arxiv.org/abs/2006.11477",
-)
-SELF_TRAINING_PAPER = (
-    "Self-training and Pre-training are Complementary for Speech Recognition",
-    "https://arxiv.org/abs/2010.11430",
-)
-XLSR_PAPER = (
-    "Unsupervised Cross-lingual Representation Learning for Speech Recognition",
-    "https://arxiv.org/abs/2006.13979",
-)
-XLS_R_PAPER = (
-    "XLS-R: Self-supervised Cross-lingual Speech Representation Learning at Scale",
-    "https://arxiv.org/abs/2111.09296",
-)
+def _arxiv(number: str, title: str) -> tuple[str, str]:
+    return title, f"https://arxiv.org/abs/{number}"
 
-ROBUST_PAPER = (
-    "Robust wav2vec 2.0: Analyzing Domain Shift in Self-Supervised Pre-Training",
-    "https://arxiv.org/abs/2104.01027",
-)
-ZERO_SHOT_PAPER = (
-    "Simple and Effective Zero-shot Cross-lingual Phoneme Recognition",
-    "https://arxiv.org/abs/2109.11680",
-)
-VOXPOPULI_PAPER = (
-    "VoxPopuli: A Large-Scale Multilingual Speech Corpus",
-    "https://arxiv.org/abs/2101.00390",
-)
-MMS_PAPER = ("Scaling Speech Technology to 1,000+ Languages", "https://arxiv.org/abs/2305.13516")
 
-CONFORMER_PAPER = ("fairseq S2T: Fast Speech-to-Text Modeling with fairseq", "https://arxiv.org/abs/2010.05171")
-DATA2VEC_PAPER = (
-    "data2vec: A General Framework for Self-supervised Learning in Speech, Vision and Language",
-    "https://arxiv.org/abs/2202.03555",
+WAV2VEC_PAPER = _arxiv("1904.05862", "wav2vec: Unsupervised Pre-training for Speech Recognition")
+VQ_WAV2VEC_PAPER = _arxiv("1910.05453", "vq-wav2vec: Self-Supervised Learning of Discrete Speech Representations")
+WAVLM_PAPER = _arxiv("2110.13900", "WavLM: Large-Scale Self-Supervised Pre-Training for Full Stack Speech Processing")
+HUBERT_PAPER = _arxiv(
+    "2106.07447", "HuBERT: Self-Supervised Speech Representation Learning by Masked Prediction of Hidden Units"
 )
-UNISPEECH_PAPER = (
-    "UniSpeech: Unified Speech Representation Learning with Labeled and Unlabeled Data",
-    "https://arxiv.org/abs/2101.07597",
+DISTILHUBERT_PAPER = _arxiv(
+    "2110.01900", "DistilHuBERT: Speech Representation Learning by Layer-wise Distillation of Hidden-unit BERT"
 )
-UNISPEECH_SAT_PAPER = (
-    "UniSpeech-SAT: Universal Speech Representation Learning with Speaker Aware Pre-Training",
-    "https://arxiv.org/abs/2110.05752",
+TWIST_PAPER = _arxiv("2305.13009", "Textually Pretrained Speech Language Models")
+WAV2VEC2_PAPER = _arxiv("2006.11477", "wav2vec 2.0: A Framework for Self-Supervised Learning of Speech Representations")
+SELF_TRAINING_PAPER = _arxiv("2010.11430", "Self-training and Pre-training are Complementary for Speech Recognition")
+XLSR_PAPER = _arxiv("2006.13979", "Unsupervised Cross-lingual Representation Learning for Speech Recognition")
+XLS_R_PAPER = _arxiv("2111.09296", "XLS-R: Self-supervised Cross-lingual Speech Representation Learning at Scale")
+
+ROBUST_PAPER = _arxiv("2104.01027", "Robust wav2vec 2.0: Analyzing Domain Shift in Self-Supervised Pre-Training")
+ZERO_SHOT_PAPER = _arxiv("2109.11680", "Simple and Effective Zero-shot Cross-lingual Phoneme Recognition")
+VOXPOPULI_PAPER = _arxiv("2101.00390", "VoxPopuli: A Large-Scale Multilingual Speech Corpus")
+MMS_PAPER = _arxiv("2305.13516", "Scaling Speech Technology to 1,000+ Languages")
+
+CONFORMER_PAPER = _arxiv("2010.05171", "fairseq S2T: Fast Speech-to-Text Modeling with fairseq")
+DATA2VEC_PAPER = _arxiv(
+    "2202.03555", "data2vec: A General Framework for Self-supervised Learning in Speech, Vision and Language"
 )
-OMNILINGUAL_PAPER = (
-    "Omnilingual ASR: Open-Source Multilingual Speech Recognition for 1600+ Languages",
-    "https://arxiv.org/abs/2511.09690",
+UNISPEECH_PAPER = _arxiv(
+    "2101.07597", "UniSpeech: Unified Speech Representation Learning with Labeled and Unlabeled Data"
 )
-SEW_PAPER = (
-    "Performance-Efficiency Trade-offs in Unsupervised Pre-training for Speech Recognition",
-    "https://arxiv.org/abs/2109.06870",
+UNISPEECH_SAT_PAPER = _arxiv(
+    "2110.05752", "UniSpeech-SAT: Universal Speech Representation Learning with Speaker Aware Pre-Training"
 )
-SEAMLESS_PAPER = (
-    "Seamless: Multilingual Expressive and Streaming Speech Translation",
-    "https://arxiv.org/abs/2312.05187",
+OMNILINGUAL_PAPER = _arxiv(
+    "2511.09690", "Omnilingual ASR: Open-Source Multilingual Speech Recognition for 1600+ Languages"
 )
+SEW_PAPER = _arxiv(
+    "2109.06870", "Performance-Efficiency Trade-offs in Unsupervised Pre-training for Speech Recognition"
+)
+SEAMLESS_PAPER = _arxiv("2312.05187", "Seamless: Multilingual Expressive and Streaming Speech Translation")
 
 MICROSOFT = "CC BY-SA 3.0 (the license that the hub's card links to); the authors' code is MIT"
 META = "Apache-2.0 on the hub, MIT from the authors"
@@ -275,7 +242,6 @@ PRETRAINED = (
         parameters=94_381_936,
         data="LibriSpeech",
         hours=960,
-        languages="English",
         license=MICROSOFT,
         paper=WAVLM_PAPER,
     ),
@@ -286,7 +252,6 @@ PRETRAINED = (
         parameters=94_381_936,
         data=MIX_94K,
         hours=94_000,
-        languages="English",
         license=MICROSOFT,
         paper=WAVLM_PAPER,
     ),
@@ -297,7 +262,6 @@ PRETRAINED = (
         parameters=315_453_120,
         data=MIX_94K,
         hours=94_000,
-        languages="English",
         license=MICROSOFT,
         paper=WAVLM_PAPER,
         notes=("The released verification back-end does not reach the paper's error rates; both are listed.",),
@@ -309,7 +273,6 @@ PRETRAINED = (
         parameters=94_371_712,
         data="LibriSpeech",
         hours=960,
-        languages="English",
         license=META,
         paper=HUBERT_PAPER,
     ),
@@ -320,7 +283,6 @@ PRETRAINED = (
         parameters=315_438_720,
         data=LIBRI_LIGHT,
         hours=60_000,
-        languages="English",
         license=META,
         paper=HUBERT_PAPER,
         notes=(HUB_BIASES,),
@@ -332,7 +294,6 @@ PRETRAINED = (
         parameters=962_497_408,
         data=LIBRI_LIGHT,
         hours=60_000,
-        languages="English",
         license=META,
         paper=HUBERT_PAPER,
         notes=(HUB_BIASES,),
@@ -344,7 +305,6 @@ PRETRAINED = (
         parameters=23_491_968,
         data="LibriSpeech",
         hours=960,
-        languages="English",
         license="Apache-2.0",
         paper=DISTILHUBERT_PAPER,
         notes=("Two layers that were trained to give layers 4, 8 and 12 of HuBERT Base through heads, since dropped.",),
@@ -355,7 +315,6 @@ PRETRAINED = (
         config=hubert.MHUBERT_25HZ,
         parameters=94_897_408,
         data="Multilingual LibriSpeech, VoxPopuli, Common Voice, Spotify, Fisher",
-        hours=None,
         languages="multilingual",
         license="MIT",
         paper=TWIST_PAPER,
@@ -368,7 +327,6 @@ PRETRAINED = (
         parameters=94_371_712,
         data="LibriSpeech",
         hours=960,
-        languages="English",
         license=META,
         paper=WAV2VEC2_PAPER,
         notes=(HUB_NORMALIZES,),
@@ -380,7 +338,6 @@ PRETRAINED = (
         parameters=315_428_992,
         data="LibriSpeech",
         hours=960,
-        languages="English",
         license=META,
         paper=WAV2VEC2_PAPER,
         notes=(HUB_NORMALIZES,),
@@ -392,7 +349,6 @@ PRETRAINED = (
         parameters=315_438_720,
         data=LIBRI_LIGHT,
         hours=53_000,
-        languages="English",
         license=META,
         paper=WAV2VEC2_PAPER,
     ),
@@ -446,8 +402,6 @@ PRETRAINED = (
         config=wav2vec2.LARGE_LV60,
         parameters=315_438_720,
         data=LIBRI_ROBUST,
-        hours=None,
-        languages="English",
         license=META,
         paper=ROBUST_PAPER,
     ),
@@ -494,8 +448,6 @@ PRETRAINED = (
         config=wav2vec2_conformer.RELATIVE_LARGE,
         parameters=610_169_344,
         data=LIBRI_LIGHT,
-        hours=None,
-        languages="English",
         license=META,
         paper=CONFORMER_PAPER,
         notes=(CONFORMER_DATA,),
@@ -506,8 +458,6 @@ PRETRAINED = (
         config=wav2vec2_conformer.ROTARY_LARGE,
         parameters=584_954_368,
         data=LIBRI_LIGHT,
-        hours=None,
-        languages="English",
         license=META,
         paper=CONFORMER_PAPER,
         notes=(CONFORMER_DATA,),
@@ -519,7 +469,6 @@ PRETRAINED = (
         parameters=93_164_288,
         data="LibriSpeech",
         hours=960,
-        languages="English",
         license=META,
         paper=DATA2VEC_PAPER,
     ),
@@ -530,7 +479,6 @@ PRETRAINED = (
         parameters=313_276_416,
         data=LIBRI_LIGHT,
         hours=60_000,
-        languages="English",
         license=META,
         paper=DATA2VEC_PAPER,
     ),
@@ -541,7 +489,6 @@ PRETRAINED = (
         parameters=315_438_720,
         data="Common Voice with phoneme labels",
         hours=1350,
-        languages="English",
         license=MICROSOFT,
         paper=UNISPEECH_PAPER,
         notes=("The name says 1,500 hours, its authors' training script 1,350.",),
@@ -552,7 +499,6 @@ PRETRAINED = (
         config=unispeech.UNISPEECH_LARGE,
         parameters=315_438_720,
         data="Common Voice with phoneme labels",
-        hours=None,
         languages="English, French, Italian, Spanish",
         license=MICROSOFT,
         paper=UNISPEECH_PAPER,
@@ -564,7 +510,6 @@ PRETRAINED = (
         parameters=94_371_712,
         data="LibriSpeech",
         hours=960,
-        languages="English",
         license=MICROSOFT,
         paper=UNISPEECH_SAT_PAPER,
     ),
@@ -575,7 +520,6 @@ PRETRAINED = (
         parameters=94_371_712,
         data=MIX_94K,
         hours=94_000,
-        languages="English",
         license=MICROSOFT,
         paper=UNISPEECH_SAT_PAPER,
     ),
@@ -586,7 +530,6 @@ PRETRAINED = (
         parameters=315_435_136,
         data=MIX_94K,
         hours=94_000,
-        languages="English",
         license=MICROSOFT,
         paper=UNISPEECH_SAT_PAPER,
     ),
@@ -597,7 +540,6 @@ PRETRAINED = (
         parameters=40_708_895,
         data="LibriSpeech",
         hours=960,
-        languages="English",
         license=ASAPP,
         paper=SEW_PAPER,
         notes=(HUB_NORMALIZES,),
@@ -609,7 +551,6 @@ PRETRAINED = (
         parameters=89_620_511,
         data="LibriSpeech",
         hours=960,
-        languages="English",
         license=ASAPP,
         paper=SEW_PAPER,
         notes=(HUB_NORMALIZES,),
@@ -621,7 +562,6 @@ PRETRAINED = (
         parameters=174_674_975,
         data="LibriSpeech",
         hours=960,
-        languages="English",
         license=ASAPP,
         paper=SEW_PAPER,
         notes=(HUB_NORMALIZES,),
@@ -644,7 +584,6 @@ PRETRAINED = (
         parameters=30_917_248,
         data="LibriSpeech",
         hours=960,
-        languages="English",
         license=MIT,
         paper=VQ_WAV2VEC_PAPER,
         address=_file("vq-wav2vec.pt"),
@@ -657,7 +596,6 @@ PRETRAINED = (
         parameters=29_868_032,
         data="LibriSpeech",
         hours=960,
-        languages="English",
         license=MIT,
         paper=VQ_WAV2VEC_PAPER,
         address=_file("vq-wav2vec_kmeans.pt"),
@@ -670,7 +608,6 @@ PRETRAINED = (
         parameters=134_781_405,
         data="LibriSpeech",
         hours=960,
-        languages="English",
         license=MIT,
         paper=VQ_WAV2VEC_PAPER,
         address=_file("bert_kmeans.tar"),
@@ -683,7 +620,6 @@ PRETRAINED = (
         parameters=29_390_848,
         data="LibriSpeech",
         hours=960,
-        languages="English",
         license=MIT,
         paper=WAV2VEC_PAPER,
         address=_file("wav2vec_large.pt"),
@@ -734,18 +670,8 @@ def _omniasr_recognizer(size: str, version: str, tokenizer: str) -> Tuned:
 OMNIASR_TOKENIZERS = {"": "omniASR_tokenizer.model", "_v2": "omniASR_tokenizer_written_v2.model"}  # by version
 
 TUNED = (
-    Tuned(
-        "microsoft/wavlm-base-sv",
-        "WavLM Base, fine-tuned",
-        "microsoft/wavlm-base",
-        X_VECTORS,
-    ),
-    Tuned(
-        "microsoft/wavlm-base-sd",
-        "WavLM Base, fine-tuned",
-        "microsoft/wavlm-base",
-        SPEAKER_FRAMES,
-    ),
+    Tuned("microsoft/wavlm-base-sv", "WavLM Base, fine-tuned", "microsoft/wavlm-base", X_VECTORS),
+    Tuned("microsoft/wavlm-base-sd", "WavLM Base, fine-tuned", "microsoft/wavlm-base", SPEAKER_FRAMES),
     Tuned(
         "microsoft/wavlm-base-plus-sv",
         "WavLM Base+, fine-tuned",
@@ -956,10 +882,7 @@ TUNED = (
         for version, tokenizer in OMNIASR_TOKENIZERS.items()
     ),
     Tuned(
-        "asapp/sew-tiny-100k-ft-ls100h",
-        "SEW-tiny, fine-tuned",
-        "asapp/sew-tiny-100k",
-        f"LibriSpeech 100 h, {LETTERS}",
+        "asapp/sew-tiny-100k-ft-ls100h", "SEW-tiny, fine-tuned", "asapp/sew-tiny-100k", f"LibriSpeech 100 h, {LETTERS}"
     ),
 )
 

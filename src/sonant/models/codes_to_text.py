@@ -16,11 +16,11 @@ from sonant.layers.packed import Packed, steps_at
 from sonant.layers.token_positions import FIRST_ROW, SinusoidalPositions
 from sonant.layers.transformer import TransformerEncoder, TransformerLayer
 from sonant.models.code_vocabulary import END, PAD, SPECIALS, CodeVocabulary
-from sonant.models.encoders import feed_forward
+from sonant.models.encoders import FeedForwardSettings, feed_forward
 
 
 @dataclass(frozen=True, kw_only=True)
-class CodesToTextConfig:
+class CodesToTextConfig(FeedForwardSettings):
     """Sizes; the defaults are the big Transformer on 4,000 subwords. In brackets: fairseq's name.
 
     The paper names the size and the 4k subwords; the rest are fairseq's defaults for its big Transformer.

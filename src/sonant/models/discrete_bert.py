@@ -15,7 +15,7 @@ from sonant.layers.packed import Packed, steps_at
 from sonant.layers.token_positions import LearnedPositions
 from sonant.models.backbone import Backbone, Encoded
 from sonant.models.code_vocabulary import BEGIN, END, SPECIALS, CodeVocabulary
-from sonant.models.encoders import transformer_encoder
+from sonant.models.encoders import EncoderSettings, transformer_encoder
 from sonant.models.normalization import RecordingStatistics
 from sonant.models.vq_wav2vec import TINY as TINY_TOKENIZER
 from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig
@@ -23,7 +23,7 @@ from sonant.models.waveform_config import check_multiple
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiscreteBERTConfig:
+class DiscreteBERTConfig(EncoderSettings):
     """Sizes; the defaults are the published base model on k-means codes. In brackets: fairseq's name.
 
     Attributes:

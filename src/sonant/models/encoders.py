@@ -1,7 +1,5 @@
 """Encoders and their parts from the sizes of a configuration, for the families that share them."""
 
-from typing import Protocol
-
 from torch import nn
 
 from sonant.layers.attention import SelfAttention
@@ -11,35 +9,28 @@ from sonant.layers.positions import PositionGate, RelativePositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
 
 
-class FeedForwardSizes(Protocol):
-    """The settings of a feed-forward block."""
+class FeedForwardSettings:
+    """Base of the configurations with feed-forward blocks; they declare the fields, in an order of their own."""
 
-    @property
-    def dim(self) -> int: ...
-    @property
-    def feed_forward_dim(self) -> int: ...
-    @property
-    def dropout(self) -> float: ...
-    @property
-    def activation_dropout(self) -> float: ...
+    dim: int
+    feed_forward_dim: int
+    dropout: float
+    activation_dropout: float
 
 
-class EncoderSizes(FeedForwardSizes, Protocol):
-    """The settings of a Transformer encoder."""
+class EncoderSettings(FeedForwardSettings):
+    """Base of the configurations of Transformer encoders, which declare the fields."""
 
-    @property
-    def num_layers(self) -> int: ...
-    @property
-    def num_heads(self) -> int: ...
-    @property
-    def layer_norm_eps(self) -> float: ...
-    @property
-    def attention_dropout(self) -> float: ...
-    @property
-    def layerdrop(self) -> float: ...
+    num_layers: int
+    num_heads: int
+    layer_norm_eps: float
+    attention_dropout: float
+    layerdrop: float
 
 
-def feed_forward(config: FeedForwardSizes, activation: Activation = "gelu", *, dim: int | None = None) -> FeedForward:
+def feed_forward(
+    config: FeedForwardSettings, activation: Activation = "gelu", *, dim: int | None = None
+) -> FeedForward:
     """Make a feed-forward block, of another width than the configuration's where `dim` is given."""
     c = config
     return FeedForward(
@@ -52,7 +43,7 @@ def feed_forward(config: FeedForwardSizes, activation: Activation = "gelu", *, d
 
 
 def transformer_encoder(
-    config: EncoderSizes,
+    config: EncoderSettings,
     positions: nn.Module | None,
     *,
     pre_norm: bool = False,

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sonant.errors import UnknownName
 from sonant.models import flops, parts
 from sonant.models.backbone import Backbone, BackboneConfig
 from sonant.models.data2vec import Data2VecConfig, build_data2vec
 from sonant.models.discrete_bert import DiscreteBERT, DiscreteBERTConfig
+from sonant.models.flops import Flops
 from sonant.models.hubert import HuBERTConfig, build_hubert
+from sonant.models.parts import Parts
 from sonant.models.sew import SEW, SEWConfig
 from sonant.models.unispeech import UniSpeechConfig, UniSpeechSATConfig
 from sonant.models.vq_wav2vec import VQWav2Vec, VQWav2VecConfig
@@ -40,7 +42,20 @@ class Preset:
     why: str
 
 
-@dataclass(frozen=True, kw_only=True)
+class Shape(NamedTuple):
+    """The functions that describe the models of one shape, from their configuration.
+
+    Attributes:
+        flops: the operations of a forward pass over a clip of so many samples. Attention grows with the square of the
+            clip, so a minute costs more than sixty clips of a second.
+        parts: the parts of a model in words, by name.
+    """
+
+    flops: Callable[[Any, int], Flops]
+    parts: Callable[[Any], Parts]
+
+
+@dataclass(frozen=True)
 class Family:
     """The row of one family.
 
@@ -50,9 +65,7 @@ class Family:
         title: its name in prose.
         config: the class of its configurations.
         build: makes a model of a configuration, with fresh weights.
-        flops: the operations of a forward pass over a clip, from a configuration and a number of samples. Attention
-            grows with the square of the clip, so a minute costs more than sixty clips of a second.
-        parts: the parts of a model in words, by name.
+        shape: what describes its models.
         presets: layer and pooling for each task.
         peer: the class of transformers that loads its models; None where there is none.
     """
@@ -62,8 +75,7 @@ class Family:
     title: str
     config: type[BackboneConfig]
     build: Callable[[Any], Backbone]
-    flops: Callable[[Any, int], flops.Flops]
-    parts: Callable[[Any], parts.Parts]
+    shape: Shape
     presets: PresetRules
     peer: str | None = None
 
@@ -104,136 +116,67 @@ _TAUGHT: PresetRules = {
     "semantic": (5 / 6, "mean", "our choice, as for content"),
 }
 
+_TRANSFORMER = Shape(flops.waveform_transformer_flops, parts.waveform_transformer_parts)
+_WAVEFORM_CONFORMER = Shape(flops.wav2vec2_conformer_flops, parts.wav2vec2_conformer_parts)
+_MEL_CONFORMER = Shape(flops.w2v_bert2_flops, parts.w2v_bert2_parts)
+_SEW = Shape(flops.sew_flops, parts.sew_parts)
+_CONVNET = Shape(flops.waveform_convnet_flops, parts.wav2vec_parts)
+_VQ = Shape(flops.waveform_convnet_flops, parts.vq_wav2vec_parts)
+_BERT = Shape(flops.discrete_bert_flops, parts.discrete_bert_parts)
+
 _ROWS = (
+    Family("wavlm", "wavlm", "WavLM", WavLMConfig, build_wavlm, _TRANSFORMER, _PREDICTING, "WavLMModel"),
+    Family("hubert", "hubert", "HuBERT", HuBERTConfig, build_hubert, _TRANSFORMER, _PREDICTING, "HubertModel"),
     Family(
-        key="wavlm",
-        name="wavlm",
-        title="WavLM",
-        config=WavLMConfig,
-        build=build_wavlm,
-        flops=flops.waveform_transformer_flops,
-        parts=parts.waveform_transformer_parts,
-        presets=_PREDICTING,
-        peer="WavLMModel",
+        "wav2vec2",
+        "wav2vec2",
+        "wav2vec 2.0",
+        Wav2Vec2Config,
+        WaveformTransformer,
+        _TRANSFORMER,
+        _CONTRASTING,
+        "Wav2Vec2Model",
     ),
     Family(
-        key="hubert",
-        name="hubert",
-        title="HuBERT",
-        config=HuBERTConfig,
-        build=build_hubert,
-        flops=flops.waveform_transformer_flops,
-        parts=parts.waveform_transformer_parts,
-        presets=_PREDICTING,
-        peer="HubertModel",
+        "wav2vec2_conformer",
+        "wav2vec2-conformer",
+        "wav2vec 2.0 Conformer",
+        Wav2Vec2ConformerConfig,
+        Wav2Vec2Conformer,
+        _WAVEFORM_CONFORMER,
+        _CONTRASTING,
+        "Wav2Vec2ConformerModel",
     ),
     Family(
-        key="wav2vec2",
-        name="wav2vec2",
-        title="wav2vec 2.0",
-        config=Wav2Vec2Config,
-        build=WaveformTransformer,
-        flops=flops.waveform_transformer_flops,
-        parts=parts.waveform_transformer_parts,
-        presets=_CONTRASTING,
-        peer="Wav2Vec2Model",
+        "data2vec", "data2vec", "data2vec", Data2VecConfig, build_data2vec, _TRANSFORMER, _CHOSEN, "Data2VecAudioModel"
     ),
     Family(
-        key="wav2vec2_conformer",
-        name="wav2vec2-conformer",
-        title="wav2vec 2.0 Conformer",
-        config=Wav2Vec2ConformerConfig,
-        build=Wav2Vec2Conformer,
-        flops=flops.wav2vec2_conformer_flops,
-        parts=parts.wav2vec2_conformer_parts,
-        presets=_CONTRASTING,
-        peer="Wav2Vec2ConformerModel",
+        "unispeech",
+        "unispeech",
+        "UniSpeech",
+        UniSpeechConfig,
+        WaveformTransformer,
+        _TRANSFORMER,
+        _TAUGHT,
+        "UniSpeechModel",
     ),
     Family(
-        key="data2vec",
-        name="data2vec",
-        title="data2vec",
-        config=Data2VecConfig,
-        build=build_data2vec,
-        flops=flops.waveform_transformer_flops,
-        parts=parts.waveform_transformer_parts,
-        presets=_CHOSEN,
-        peer="Data2VecAudioModel",
+        "unispeech_sat",
+        "unispeech-sat",
+        "UniSpeech-SAT",
+        UniSpeechSATConfig,
+        WaveformTransformer,
+        _TRANSFORMER,
+        _PREDICTING,
+        "UniSpeechSatModel",
     ),
+    Family("sew", "sew", "SEW", SEWConfig, SEW, _SEW, _CONTRASTING, "SEWModel"),
     Family(
-        key="unispeech",
-        name="unispeech",
-        title="UniSpeech",
-        config=UniSpeechConfig,
-        build=WaveformTransformer,
-        flops=flops.waveform_transformer_flops,
-        parts=parts.waveform_transformer_parts,
-        presets=_TAUGHT,
-        peer="UniSpeechModel",
+        "w2v_bert2", "w2v-bert", "w2v-BERT 2.0", W2vBERT2Config, W2vBERT2, _MEL_CONFORMER, _CHOSEN, "Wav2Vec2BertModel"
     ),
-    Family(
-        key="unispeech_sat",
-        name="unispeech-sat",
-        title="UniSpeech-SAT",
-        config=UniSpeechSATConfig,
-        build=WaveformTransformer,
-        flops=flops.waveform_transformer_flops,
-        parts=parts.waveform_transformer_parts,
-        presets=_PREDICTING,
-        peer="UniSpeechSatModel",
-    ),
-    Family(
-        key="sew",
-        name="sew",
-        title="SEW",
-        config=SEWConfig,
-        build=SEW,
-        flops=flops.sew_flops,
-        parts=parts.sew_parts,
-        presets=_CONTRASTING,
-        peer="SEWModel",
-    ),
-    Family(
-        key="w2v_bert2",
-        name="w2v-bert",
-        title="w2v-BERT 2.0",
-        config=W2vBERT2Config,
-        build=W2vBERT2,
-        flops=flops.w2v_bert2_flops,
-        parts=parts.w2v_bert2_parts,
-        presets=_CHOSEN,
-        peer="Wav2Vec2BertModel",
-    ),
-    Family(
-        key="vq_wav2vec",
-        name="vq-wav2vec",
-        title="vq-wav2vec",
-        config=VQWav2VecConfig,
-        build=VQWav2Vec,
-        flops=flops.waveform_convnet_flops,
-        parts=parts.vq_wav2vec_parts,
-        presets=_CONTEXT,
-    ),
-    Family(
-        key="discrete_bert",
-        name="vq-wav2vec",
-        title="vq-wav2vec",
-        config=DiscreteBERTConfig,
-        build=DiscreteBERT,
-        flops=flops.discrete_bert_flops,
-        parts=parts.discrete_bert_parts,
-        presets=_CONTEXT,
-    ),
-    Family(
-        key="wav2vec",
-        name="wav2vec",
-        title="wav2vec",
-        config=Wav2VecConfig,
-        build=Wav2Vec,
-        flops=flops.waveform_convnet_flops,
-        parts=parts.wav2vec_parts,
-        presets=_CONTEXT,
-    ),
+    Family("vq_wav2vec", "vq-wav2vec", "vq-wav2vec", VQWav2VecConfig, VQWav2Vec, _VQ, _CONTEXT),
+    Family("discrete_bert", "vq-wav2vec", "vq-wav2vec", DiscreteBERTConfig, DiscreteBERT, _BERT, _CONTEXT),
+    Family("wav2vec", "wav2vec", "wav2vec", Wav2VecConfig, Wav2Vec, _CONVNET, _CONTEXT),
 )
 FAMILIES: Mapping[str, Family] = {family.key: family for family in _ROWS}
 TITLES: Mapping[str, str] = {family.name: family.title for family in _ROWS}  # by the name that users type

@@ -4,14 +4,14 @@ from dataclasses import dataclass, replace
 
 from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm
 from sonant.layers.squeezed import SqueezedEncoder
-from sonant.models.encoders import transformer_encoder
+from sonant.models.encoders import EncoderSettings, transformer_encoder
 from sonant.models.maskable import MaskableBackbone
 from sonant.models.normalization import ORIGINAL_EPSILON
 from sonant.models.waveform_config import WaveformConfig, check_multiple
 
 
 @dataclass(frozen=True, kw_only=True)
-class SEWConfig(WaveformConfig):
+class SEWConfig(WaveformConfig, EncoderSettings):
     """Sizes and rates; the defaults are SEW-tiny. In brackets: Hugging Face's name.
 
     Attributes:

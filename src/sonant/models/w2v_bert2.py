@@ -15,13 +15,13 @@ from sonant.layers.conformer import ConformerEncoder, ConformerLayer, ConvModule
 from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer
 from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativeKeys
-from sonant.models.encoders import feed_forward
+from sonant.models.encoders import FeedForwardSettings, feed_forward
 from sonant.models.maskable import MaskableBackbone
 from sonant.models.normalization import ORIGINAL_EPSILON, check_epsilon
 
 
 @dataclass(frozen=True, kw_only=True)
-class W2vBERT2Config:
+class W2vBERT2Config(FeedForwardSettings):
     """Sizes and rates; the defaults are the published model. In brackets: Hugging Face's name.
 
     Attributes:

@@ -24,11 +24,7 @@ LARGE = Wav2VecConfig(
 )
 
 # Ours, for a CPU: the first convolutions are narrow, as they run on many more frames than the others.
-TINY = Wav2VecConfig(
-    conv_channels=(64, 128, 256, 256, 256),
-    context_kernels=tuple(range(2, 10)),
-    skip_connections=True,
-)
+TINY = Wav2VecConfig(conv_channels=(64, 128, 256, 256, 256), context_kernels=tuple(range(2, 10)), skip_connections=True)
 
 
 class Wav2Vec(WaveformConvNet):

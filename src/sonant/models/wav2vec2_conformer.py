@@ -13,7 +13,7 @@ from sonant.layers.conv_adapter import gated_adapter
 from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm
 from sonant.layers.kernels.activations import Activation
 from sonant.layers.relative_attention import RelativeAttention, RotaryAttention, Rotations, Sinusoids
-from sonant.models.encoders import feed_forward
+from sonant.models.encoders import FeedForwardSettings, feed_forward
 from sonant.models.maskable import MaskableBackbone
 from sonant.models.normalization import ORIGINAL_EPSILON
 from sonant.models.waveform_config import WaveformConfig, check_multiple
@@ -22,7 +22,7 @@ Positions = Literal["relative", "rotary"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wav2Vec2ConformerConfig(WaveformConfig):
+class Wav2Vec2ConformerConfig(WaveformConfig, FeedForwardSettings):
     """Sizes and rates; the defaults are the published model with relative positions. In brackets: Hugging Face's name.
 
     Attributes:

@@ -11,14 +11,14 @@ from sonant.errors import ConfigurationError
 from sonant.layers.conv_adapter import gated_adapter
 from sonant.layers.conv_extractor import ConvExtractor, ExtractorNorm
 from sonant.layers.positions import ConvPositions, RelativePositions
-from sonant.models.encoders import transformer_encoder
+from sonant.models.encoders import EncoderSettings, transformer_encoder
 from sonant.models.maskable import MaskableBackbone
 from sonant.models.normalization import ORIGINAL_EPSILON
 from sonant.models.waveform_config import WaveformConfig, check_multiple
 
 
 @dataclass(frozen=True, kw_only=True)
-class WaveformTransformerConfig(WaveformConfig):
+class WaveformTransformerConfig(WaveformConfig, EncoderSettings):
     """Sizes and rates; the defaults are the published base models. In brackets: fairseq's name, then Hugging Face's.
 
     Attributes:

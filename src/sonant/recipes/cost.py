@@ -90,7 +90,7 @@ def needs(run: PretrainingRun) -> Iterator[tuple[str, str]]:
 def _stage_cost(config: BackboneConfig, stage: Stage) -> StageCost:
     batches = stage.training.grad_accumulation * stage.training.steps
     seconds = stage.batching.batch_seconds
-    clip = family_of(config).flops(config, round(stage.batching.max_seconds * config.sampling_rate))
+    clip = family_of(config).shape.flops(config, round(stage.batching.max_seconds * config.sampling_rate))
     clips = seconds / stage.batching.max_seconds
     model = clip.total if stage.setup.runs_extractor else clip.context
     flops = 3 * batches * (clips * model + _objective(config, stage))

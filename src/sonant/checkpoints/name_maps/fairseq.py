@@ -5,6 +5,7 @@ Sources: unilm `wavlm/WavLM.py`; fairseq `models/wav2vec/wav2vec.py`, `models/wa
 seamless_communication `models/conformer_shaw/loader.py`.
 """
 
+from sonant.checkpoints.name_maps.parts import LAYER, PROJECTIONS, attention, batch_norm, conformer_layer, linears
 from sonant.checkpoints.parameter_names import HeadMap, NameMap, Row
 
 FAIRSEQ_GROUP_NORM: NameMap = (Row("extractor.layers.{i}.norm.{p}", "feature_extractor.conv_layers.{i}.2.{p}"),)
@@ -16,24 +17,20 @@ FAIRSEQ: NameMap = (
     Row("projection.linear.{p}", "post_extract_proj.{p}"),
     Row("encoder.norm.{p}", "encoder.layer_norm.{p}"),
     Row("encoder.relative_positions.weight", "encoder.layers.0.self_attn.relative_attention_bias.weight"),
-    Row("encoder.layers.{i}.attention.query.{p}", "encoder.layers.{i}.self_attn.q_proj.{p}"),
-    Row("encoder.layers.{i}.attention.key.{p}", "encoder.layers.{i}.self_attn.k_proj.{p}"),
-    Row("encoder.layers.{i}.attention.value.{p}", "encoder.layers.{i}.self_attn.v_proj.{p}"),
-    Row("encoder.layers.{i}.attention.output.{p}", "encoder.layers.{i}.self_attn.out_proj.{p}"),
+    *attention(LAYER + "attention.", LAYER + "self_attn."),
     Row("encoder.layers.{i}.attention.gate.linear.{p}", "encoder.layers.{i}.self_attn.grep_linear.{p}"),
     Row("encoder.layers.{i}.attention.gate.scale", "encoder.layers.{i}.self_attn.grep_a", form="heads"),
-    Row("encoder.layers.{i}.attention_norm.{p}", "encoder.layers.{i}.self_attn_layer_norm.{p}"),
-    Row("encoder.layers.{i}.feed_forward.inner.{p}", "encoder.layers.{i}.fc1.{p}"),
-    Row("encoder.layers.{i}.feed_forward.outer.{p}", "encoder.layers.{i}.fc2.{p}"),
-    Row("encoder.layers.{i}.feed_forward_norm.{p}", "encoder.layers.{i}.final_layer_norm.{p}"),
+    *linears(
+        LAYER,
+        LAYER,
+        {
+            "attention_norm": "self_attn_layer_norm",
+            "feed_forward.inner": "fc1",
+            "feed_forward.outer": "fc2",
+            "feed_forward_norm": "final_layer_norm",
+        },
+    ),
 )
-
-
-def batch_norm(theirs: str) -> NameMap:
-    ours = "encoder.positions.norm."
-    statistics = ("running_mean", "running_var", "num_batches_tracked")
-    return (Row(ours + "{p}", theirs + "{p}"), *(Row(ours + name, theirs + name) for name in statistics))
-
 
 # The positional convolution: under weight norm, or what is left of it where that was folded; behind a batch norm.
 FAIRSEQ_POSITIONS: NameMap = (
@@ -45,7 +42,7 @@ FAIRSEQ_POSITIONS: NameMap = (
     Row("encoder.positions.bias", "encoder.pos_conv.0.bias"),
 )
 FAIRSEQ_BATCH_NORM_POSITIONS: NameMap = (
-    *batch_norm("encoder.pos_conv.0."),
+    *batch_norm("encoder.positions.norm.", "encoder.pos_conv.0."),
     Row("encoder.positions.{p}", "encoder.pos_conv.1.{p}"),
 )
 
@@ -86,11 +83,7 @@ CONTRAST: NameMap = (
     Row("target_projection.{p}", "project_q.{p}"),
 )
 FAIRSEQ_CONTRAST = HeadMap(
-    (
-        Row("quantizer.codebook", "quantizer.vars"),
-        *CONTRAST,
-        Row("projection.{p}", "final_proj.{p}"),
-    )
+    (Row("quantizer.codebook", "quantizer.vars"), *CONTRAST, Row("projection.{p}", "final_proj.{p}"))
 )
 # A fine-tuned HuBERT keeps its label embeddings and loses its projection.
 FAIRSEQ_PREDICTION = HeadMap(
@@ -102,35 +95,17 @@ FAIRSEQ_CTC = HeadMap((Row("{p}", "proj.{p}"),))
 
 # w2v-BERT 2.0
 
-_BLOCK = "encoder.layers.{i}."
-SHAW: NameMap = (
-    Row(_BLOCK + "attention_norm.{p}", _BLOCK + "self_attn_layer_norm.{p}"),
-    Row(_BLOCK + "attention.query.{p}", _BLOCK + "self_attn.q_proj.{p}"),
-    Row(_BLOCK + "attention.key.{p}", _BLOCK + "self_attn.k_proj.{p}"),
-    Row(_BLOCK + "attention.value.{p}", _BLOCK + "self_attn.v_proj.{p}"),
-)
 FAIRSEQ_W2V_BERT2: NameMap = (
     Row("mask_embedding", "mask_emb"),
     Row("projection.norm.{p}", "layer_norm.{p}"),
     Row("projection.linear.{p}", "post_extract_proj.{p}"),
-    *SHAW,
-    Row(_BLOCK + "attention.output.{p}", _BLOCK + "self_attn.out_proj.{p}"),
-    Row(_BLOCK + "attention.relative_keys.weight", _BLOCK + "self_attn.rel_k_embedding.weight"),
-    *(
-        row
-        for n in "12"
-        for row in (
-            Row(_BLOCK + f"feed_forward_{n}_norm.{{p}}", _BLOCK + f"ffn{n}.layer_norm.{{p}}"),
-            Row(_BLOCK + f"feed_forward_{n}.inner.{{p}}", _BLOCK + f"ffn{n}.w_1.{{p}}"),
-            Row(_BLOCK + f"feed_forward_{n}.outer.{{p}}", _BLOCK + f"ffn{n}.w_2.{{p}}"),
-        )
+    *conformer_layer(
+        feed_forward=(".layer_norm", ".w_1", ".w_2"),
+        projections=PROJECTIONS,
+        keys="rel_k_embedding",
+        conv=("conv_module.layer_norm", "conv_module", "conv_module.layer_norm2"),
+        norm="final_layer_norm",
     ),
-    Row(_BLOCK + "conv.norm.{p}", _BLOCK + "conv_module.layer_norm.{p}"),
-    Row(_BLOCK + "conv.inner.weight", _BLOCK + "conv_module.pointwise_conv1.weight", form="pointwise"),
-    Row(_BLOCK + "conv.depthwise.weight", _BLOCK + "conv_module.depthwise_conv.weight"),
-    Row(_BLOCK + "conv.depthwise_norm.{p}", _BLOCK + "conv_module.layer_norm2.{p}"),
-    Row(_BLOCK + "conv.outer.weight", _BLOCK + "conv_module.pointwise_conv2.weight", form="pointwise"),
-    Row(_BLOCK + "norm.{p}", _BLOCK + "final_layer_norm.{p}"),
 )
 # The norm behind the encoder lies in the file, but the model does not use it.
 SHAW_UNUSED: NameMap = (Row("code_head.{p}", "mlm_proj.{p}"), Row("encoder_norm.{p}", "encoder.layer_norm.{p}"))
