@@ -53,10 +53,10 @@ def to_onnx(
     _demand_packages()
     if int8:
         demand_feed_forward(backbone)
-    twin = padded(backbone, layers=layers, normalize=normalize)
-    facts = facts_of(backbone, twin)
+    model = padded(backbone, layers=layers, normalize=normalize)
+    facts = facts_of(backbone, model)
     with staged(path, overwrite=overwrite) as staging:
-        _write(twin, staging, facts, int8=int8)
+        _write(model, staging, facts, int8=int8)
         outputs, graph = open_onnx(staging)
         agreement = compare(graph, backbone, normalize=normalize)
         agreement.demand(int8=int8)
@@ -82,12 +82,12 @@ def open_onnx(path: Path) -> tuple[tuple[str, ...], Graph]:
     return names, run
 
 
-def _write(twin: PaddedBackbone, path: Path, facts: dict[str, str], *, int8: bool) -> None:
+def _write(backbone: PaddedBackbone, path: Path, facts: dict[str, str], *, int8: bool) -> None:
     with _quiet():
         program = torch.onnx.export(
-            trace(twin),
+            trace(backbone),
             input_names=list(INPUTS),
-            output_names=list(twin.outputs),
+            output_names=list(backbone.outputs),
             opset_version=OPSET,
             dynamo=True,
             verbose=False,

@@ -1,4 +1,4 @@
-"""Traces a padded twin into a graph for any number of clips of any length, and puts files in their place."""
+"""Traces a padded model into a graph for any number of clips of any length, and puts files in their place."""
 
 import os
 import shutil
@@ -45,21 +45,21 @@ class Exported:
     agreement: Agreement
 
 
-def example(twin: PaddedBackbone) -> tuple[Tensor, Tensor]:
+def example(model: PaddedBackbone) -> tuple[Tensor, Tensor]:
     """Two clips of different lengths: waveforms (2, samples) and lengths (2,)."""
-    samples = 2 * twin.receptive_field + 4_000
+    samples = 2 * model.receptive_field + 4_000
     return torch.zeros(2, samples), torch.tensor([samples, samples - 1_000])
 
 
-def trace(twin: PaddedBackbone) -> ExportedProgram:
-    """The graph of a twin, for one clip or more, the longest of at least one frame."""
-    batch, samples = Dim("batch", min=1), Dim("samples", min=twin.receptive_field)
+def trace(model: PaddedBackbone) -> ExportedProgram:
+    """The graph of a model, for one clip or more, the longest of at least one frame."""
+    batch, samples = Dim("batch", min=1), Dim("samples", min=model.receptive_field)
     shapes = {"waveforms": {0: batch, 1: samples}, "lengths": {0: batch}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, of its own code
         program = torch.export.export(
-            twin,
-            example(twin),
+            model,
+            example(model),
             dynamic_shapes=shapes,
             strict=False,
             prefer_deferred_runtime_asserts_over_guards=True,  # a clip of one frame is as good as any
@@ -69,10 +69,10 @@ def trace(twin: PaddedBackbone) -> ExportedProgram:
     return program
 
 
-def facts_of(backbone: Backbone, twin: PaddedBackbone) -> dict[str, str]:
+def facts_of(backbone: Backbone, model: PaddedBackbone) -> dict[str, str]:
     """Return what the user of a graph must know of its model; kept inside the file."""
     epsilon = f"{backbone.normalize_epsilon:g} added to the variance"
-    wanted = f"by the graph, {epsilon}" if twin.normalize else f"by the caller: zero mean and unit variance, {epsilon}"
+    wanted = f"by the graph, {epsilon}" if model.normalize else f"by the caller: zero mean and unit variance, {epsilon}"
     return {
         "family": family_of(backbone.config).title,
         "sampling_rate": str(backbone.sampling_rate),

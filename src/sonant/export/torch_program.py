@@ -35,12 +35,12 @@ def to_torch(
     Raises:
         ExportError: the graph does not compute what the model does; nothing was written.
     """
-    twin = padded(backbone, layers=layers, normalize=normalize)
-    facts = facts_of(backbone, twin)
+    model = padded(backbone, layers=layers, normalize=normalize)
+    facts = facts_of(backbone, model)
     with staged(path, overwrite=overwrite) as staging:
-        torch.export.save(trace(twin), staging, extra_files={FACTS: json.dumps(facts)})
+        torch.export.save(trace(model), staging, extra_files={FACTS: json.dumps(facts)})
         agreement = compare(torch.export.load(staging).module(), backbone, normalize=normalize)
         agreement.demand(int8=False)
         size = staging.stat().st_size
     target = Path(path).expanduser()
-    return Exported(target, (target,), size, "torch", False, twin.outputs, facts, agreement)
+    return Exported(target, (target,), size, "torch", False, model.outputs, facts, agreement)
