@@ -67,8 +67,8 @@ from sonant.layers.token_positions import LearnedPositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
 from sonant.models.code_vocabulary import CodeVocabulary
 from sonant.models.discrete_bert import TokenHead
+from sonant.models.fbank import StackedFbank
 from sonant.models.maskable import FeatureProjection
-from sonant.models.w2v_bert2 import StackedFbank
 
 CpuForm = Callable[[Any, Arithmetic, Peaks | None], nn.Module]  # block, number formats, input of integer products
 CudaForm = Callable[[Any, torch.dtype], nn.Module | None]  # block, dtype of its products

@@ -32,12 +32,15 @@ from sonant.layers.relative_attention import RelativeAttention, RotaryAttention,
 from sonant.layers.squeezed import SqueezedEncoder, StridedPositions
 from sonant.layers.token_positions import LearnedPositions
 from sonant.layers.transformer import FeedForward, TransformerEncoder, TransformerLayer
-from sonant.models import SEW, VQWav2Vec, Wav2Vec, Wav2Vec2Conformer, WaveformTransformer
 from sonant.models.code_vocabulary import CodeVocabulary
-from sonant.models.discrete_bert import DiscreteBERT, TokenHead
+from sonant.models.discrete_bert import TokenHead
+from sonant.models.families import FAMILIES
+from sonant.models.fbank import StackedFbank
 from sonant.models.maskable import FeatureProjection
-from sonant.models.w2v_bert2 import StackedFbank, W2vBERT2
 
+# The classes of models; rows that name a function build one of these too.
+BUILDERS = [row.build for row in FAMILIES.values()]
+MODELS: set[type[nn.Module]] = {kind for kind in BUILDERS if isinstance(kind, type) and issubclass(kind, nn.Module)}
 # Every class that is known, with what it computes: somebody may have put another function in its place.
 KNOWN: dict[type[nn.Module], Any] = {
     kind: kind.forward
@@ -66,9 +69,8 @@ KNOWN: dict[type[nn.Module], Any] = {
         *(CausalContext, ConformerEncoder, ConformerLayer, TransformerEncoder),
         *(ConvAdapter, ConvAdapterLayer, GatedConvLayer, StridedGate, GumbelQuantizer, KMeansQuantizer),
         *(StackedFbank, CodeVocabulary, TokenHead),
-        *(SEW, WaveformTransformer, Wav2Vec2Conformer, W2vBERT2, Wav2Vec, VQWav2Vec, DiscreteBERT),
     )
-}
+} | {kind: kind.forward for kind in MODELS}
 # Names that are weights; a tensor of that name which is no parameter is made by something else, such as weight norm.
 WEIGHTS = {"weight", "bias", "weight_v", "weight_g", "scale", "codebook", "mask_embedding"}
 # Of each class, what an attribute of an instance must not hide.

@@ -1,21 +1,18 @@
 """w2v-BERT 2.0 (arXiv 2312.05187): a conformer over normalized mel energies."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import nn
 
-from sonant.audio.mel import MelStatistics, stacked_fbank, stacked_reach
-from sonant.errors import ConfigurationError, TooShortAudio
+from sonant.audio.mel import stacked_reach
+from sonant.errors import ConfigurationError
 from sonant.layers.attention import SelfAttention
-from sonant.layers.clip_statistics import ClipStatistics, by_clip
 from sonant.layers.conformer import ConformerEncoder, ConformerLayer, ConvModule
 from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer
-from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativeKeys
 from sonant.models.encoders import FeedForwardSettings, feed_forward
+from sonant.models.fbank import StackedFbank
 from sonant.models.maskable import MaskableBackbone
 from sonant.models.normalization import ORIGINAL_EPSILON, check_epsilon
 
@@ -80,41 +77,6 @@ class W2vBERT2Config(FeedForwardSettings):
 
 # Ours: 6 million parameters, without dropout, as a run of some epochs is far from overfitting.
 TINY = W2vBERT2Config(dim=256, num_layers=6, num_heads=4, feed_forward_dim=512, conv_dropout=0.0, layerdrop=0.0)
-
-
-class StackedFbank(nn.Module):
-    """Packed waveforms to normalized mel energies, joined in pairs; it has no weights and gives no gradient."""
-
-    def __init__(self, *, num_bins: int = 80, stack: int = 2, sampling_rate: int = 16_000) -> None:
-        super().__init__()
-        self.num_bins, self.stack, self.sampling_rate = num_bins, stack, sampling_rate
-
-    def clip_statistics(self) -> MelStatistics:
-        """An empty account of the mel energies of a clip."""
-        return MelStatistics(sampling_rate=self.sampling_rate, num_bins=self.num_bins)
-
-    @torch.no_grad()
-    def forward(self, speech: Packed, *, statistics: Sequence[ClipStatistics | None] | None = None) -> Packed:
-        """Waveforms (total_samples,) to frames (total_frames, stack * num_bins).
-
-        `statistics`: for each clip that is a window, those of the whole clip; None for one that is a whole, or for all.
-        """
-        reach, _ = stacked_reach(sampling_rate=self.sampling_rate, stack=self.stack)
-        if min(speech.sizes) < reach:
-            raise TooShortAudio(
-                f"Clips of {speech.sizes} samples were given; one frame needs {reach}. Drop the shorter clips or join "
-                "them to their neighbors."
-            )
-        of_clips = by_clip(MelStatistics, statistics, len(speech))
-        with torch.autocast(speech.values.device.type, enabled=False):
-            frames = [
-                stacked_fbank(
-                    clip, sampling_rate=self.sampling_rate, num_bins=self.num_bins, stack=self.stack, statistics=known
-                )
-                for clip, known in zip(speech, of_clips, strict=True)
-            ]
-        features = Packed.pack(frames)
-        return features.with_values(features.values.to(speech.values.dtype))
 
 
 class W2vBERT2(MaskableBackbone):

@@ -13,7 +13,7 @@ from sonant.audio.mel import (
     window_and_shift,
 )
 from sonant.inference.padded.clips import Padded
-from sonant.models.w2v_bert2 import StackedFbank
+from sonant.models.fbank import StackedFbank
 
 
 class PaddedFbank(nn.Module):

@@ -1,0 +1,46 @@
+"""Mel energies as an extractor: the first step of models that take no waveforms."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from sonant.audio.mel import MelStatistics, stacked_fbank, stacked_reach
+from sonant.errors import TooShortAudio
+from sonant.layers.clip_statistics import ClipStatistics, by_clip
+from sonant.layers.packed import Packed
+
+
+class StackedFbank(nn.Module):
+    """Packed waveforms to normalized mel energies, joined in pairs; it has no weights and gives no gradient."""
+
+    def __init__(self, *, num_bins: int = 80, stack: int = 2, sampling_rate: int = 16_000) -> None:
+        super().__init__()
+        self.num_bins, self.stack, self.sampling_rate = num_bins, stack, sampling_rate
+
+    def clip_statistics(self) -> MelStatistics:
+        """An empty account of the mel energies of a clip."""
+        return MelStatistics(sampling_rate=self.sampling_rate, num_bins=self.num_bins)
+
+    @torch.no_grad()
+    def forward(self, speech: Packed, *, statistics: Sequence[ClipStatistics | None] | None = None) -> Packed:
+        """Waveforms (total_samples,) to frames (total_frames, stack * num_bins).
+
+        `statistics`: for each clip that is a window, those of the whole clip; None for one that is a whole, or for all.
+        """
+        reach, _ = stacked_reach(sampling_rate=self.sampling_rate, stack=self.stack)
+        if min(speech.sizes) < reach:
+            raise TooShortAudio(
+                f"Clips of {speech.sizes} samples were given; one frame needs {reach}. Drop the shorter clips or join "
+                "them to their neighbors."
+            )
+        of_clips = by_clip(MelStatistics, statistics, len(speech))
+        with torch.autocast(speech.values.device.type, enabled=False):
+            frames = [
+                stacked_fbank(
+                    clip, sampling_rate=self.sampling_rate, num_bins=self.num_bins, stack=self.stack, statistics=known
+                )
+                for clip, known in zip(speech, of_clips, strict=True)
+            ]
+        features = Packed.pack(frames)
+        return features.with_values(features.values.to(speech.values.dtype))
