@@ -15,7 +15,7 @@ from sonant.checkpoints.name_maps.fairseq2 import FAIRSEQ2_W2V_BERT2, FAIRSEQ2_W
 from sonant.checkpoints.parameter_names import make_heads, read
 
 # The name of one tensor by which each is known.
-LAYOUTS = {
+NAMINGS = {
     ".rel_k_embedding.weight": ("fairseq", FAIRSEQ_W2V_BERT2, FAIRSEQ_W2V_BERT2_CONTRAST),
     ".sdpa.rel_k_embed.weight": ("fairseq2", FAIRSEQ2_W2V_BERT2, FAIRSEQ2_W2V_BERT2_CONTRAST),
 }
@@ -24,7 +24,7 @@ LAYOUTS = {
 def is_w2v_bert2(state: Mapping[Any, Any]) -> bool:
     """Return whether an unpickled dict is of the kind that `read_w2v_bert2` reads."""
     tensors = state.get("model")
-    return isinstance(tensors, Mapping) and any(str(name).endswith(tuple(LAYOUTS)) for name in tensors)
+    return isinstance(tensors, Mapping) and any(str(name).endswith(tuple(NAMINGS)) for name in tensors)
 
 
 def read_w2v_bert2(
@@ -32,8 +32,8 @@ def read_w2v_bert2(
 ) -> Checkpoint:
     """A checkpoint from what the unpickler made of the file."""
     tensors = only_tensors(state["model"], source)
-    ending = next(ending for ending in LAYOUTS if any(name.endswith(ending) for name in tensors))
-    made_by, rows, head = LAYOUTS[ending]
+    ending = next(ending for ending in NAMINGS if any(name.endswith(ending) for name in tensors))
+    made_by, rows, head = NAMINGS[ending]
     translated = read(tensors, rows, {"pretraining": head})
     config = deduce_w2v_bert2(translated.backbone, family="w2v_bert2", source=source, overrides=overrides)
     check(translated, config, source=source, rows=rows, heads={"pretraining": head})

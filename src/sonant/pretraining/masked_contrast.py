@@ -91,7 +91,7 @@ class MaskedContrast(Objective):
         return {"num_codebooks": self.config.num_codebooks}
 
     def head_tensors(self) -> dict[str, Tensor]:
-        """The tensors of quantizer and projections, under the names that checkpoints have for them."""
+        """Return the tensors of quantizer and projections."""
         return self.contrast.head_tensors()
 
     def load_head(self, tensors: Mapping[str, Tensor]) -> None:

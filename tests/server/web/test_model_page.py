@@ -14,7 +14,7 @@ import pytest
 
 from sonant.models.catalog import CATALOG
 from sonant.models.families import TITLES
-from sonant.server.web.about import FAMILIES
+from sonant.server.web.about import SUMMARIES
 from sonant.server.web.code_samples import TOOLS, samples
 from sonant.server.web.entries import ModelEntry
 from tests.server.running import RunningServer
@@ -29,7 +29,7 @@ def _twin(server: RunningServer, model: str) -> dict:
 
 
 def test_every_family_is_described() -> None:
-    assert set(FAMILIES) == set(TITLES.values())
+    assert set(SUMMARIES) == set(TITLES.values())
 
 
 def test_every_model_has_a_page(server: RunningServer) -> None:

@@ -8,7 +8,7 @@ from sonant.server.hosting.served_model import Ability
 from sonant.server.web.entries import ModelEntry
 from sonant.server.web.wording import count, decimal, duration, millions
 
-FAMILIES: Mapping[str, str] = {
+SUMMARIES: Mapping[str, str] = {
     "WavLM": "WavLM learned to name clusters of hidden frames while noise and other voices were mixed into what it "
     "heard; its attention knows how far apart two frames are. Take it for frozen features of any kind, and where "
     "several people or noise share a recording.",
@@ -76,7 +76,7 @@ def _about(model: ModelEntry) -> Iterator[str]:
         yield f"Pretrained on {heard} ({origin.languages}): {origin.data}."
         if origin.labels:
             yield f"Then fine-tuned: {origin.labels}."
-    yield FAMILIES[specs.family]
+    yield SUMMARIES[specs.family]
 
 
 def questions(model: ModelEntry) -> list[Question]:
