@@ -7,6 +7,7 @@ configuration by a test.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from sonant.errors import UnknownName
@@ -218,6 +219,19 @@ def _omniasr_encoder(size: str, config: wav2vec2.Wav2Vec2Config, parameters: int
     )
 
 
+# Models of one paper and one license.
+_wavlm = partial(Card, license=MICROSOFT, paper=WAVLM_PAPER)
+_hubert = partial(Card, license=META, paper=HUBERT_PAPER)
+_wav2vec2 = partial(Card, license=META, paper=WAV2VEC2_PAPER)
+_xls_r = partial(Card, license=META, paper=XLS_R_PAPER)
+_mms = partial(Card, license=NON_COMMERCIAL, paper=MMS_PAPER)
+_conformer = partial(Card, license=META, paper=CONFORMER_PAPER)
+_data2vec = partial(Card, license=META, paper=DATA2VEC_PAPER)
+_unispeech = partial(Card, license=MICROSOFT, paper=UNISPEECH_PAPER)
+_unispeech_sat = partial(Card, license=MICROSOFT, paper=UNISPEECH_SAT_PAPER)
+_sew = partial(Card, license=ASAPP, paper=SEW_PAPER)
+_vq_wav2vec = partial(Card, license=MIT, paper=VQ_WAV2VEC_PAPER)
+
 PRETRAINED = (
     Card(
         name="sonant/wavlm-tiny",
@@ -235,67 +249,55 @@ PRETRAINED = (
             "LibriSpeech test-clean is among its training data: measure it elsewhere.",
         ),
     ),
-    Card(
+    _wavlm(
         name="microsoft/wavlm-base",
         title="WavLM Base",
         config=wavlm.WavLMConfig(),
         parameters=94_381_936,
         data="LibriSpeech",
         hours=960,
-        license=MICROSOFT,
-        paper=WAVLM_PAPER,
     ),
-    Card(
+    _wavlm(
         name="microsoft/wavlm-base-plus",
         title="WavLM Base+",
         config=wavlm.WavLMConfig(),
         parameters=94_381_936,
         data=MIX_94K,
         hours=94_000,
-        license=MICROSOFT,
-        paper=WAVLM_PAPER,
     ),
-    Card(
+    _wavlm(
         name="microsoft/wavlm-large",
         title="WavLM Large",
         config=wavlm.LARGE,
         parameters=315_453_120,
         data=MIX_94K,
         hours=94_000,
-        license=MICROSOFT,
-        paper=WAVLM_PAPER,
         notes=("The released verification back-end does not reach the paper's error rates; both are listed.",),
     ),
-    Card(
+    _hubert(
         name="facebook/hubert-base-ls960",
         title="HuBERT Base",
         config=hubert.HuBERTConfig(),
         parameters=94_371_712,
         data="LibriSpeech",
         hours=960,
-        license=META,
-        paper=HUBERT_PAPER,
     ),
-    Card(
+    _hubert(
         name="facebook/hubert-large-ll60k",
         title="HuBERT Large",
         config=replace(hubert.LARGE, conv_bias=True),
         parameters=315_438_720,
         data=LIBRI_LIGHT,
         hours=60_000,
-        license=META,
-        paper=HUBERT_PAPER,
         notes=(HUB_BIASES,),
     ),
-    Card(
+    _hubert(
         name="facebook/hubert-xlarge-ll60k",
         title="HuBERT Extra Large",
         config=replace(hubert.XLARGE, conv_bias=True),
         parameters=962_497_408,
         data=LIBRI_LIGHT,
         hours=60_000,
-        license=META,
-        paper=HUBERT_PAPER,
         notes=(HUB_BIASES,),
     ),
     Card(
@@ -320,37 +322,31 @@ PRETRAINED = (
         paper=TWIST_PAPER,
         notes=("25 frames a second; made for units of speech. The positional convolution has a batch norm.",),
     ),
-    Card(
+    _wav2vec2(
         name="facebook/wav2vec2-base",
         title="wav2vec 2.0 Base",
         config=wav2vec2.Wav2Vec2Config(),
         parameters=94_371_712,
         data="LibriSpeech",
         hours=960,
-        license=META,
-        paper=WAV2VEC2_PAPER,
         notes=(HUB_NORMALIZES,),
     ),
-    Card(
+    _wav2vec2(
         name="facebook/wav2vec2-large",
         title="wav2vec 2.0 Large (LibriSpeech)",
         config=wav2vec2.LARGE_LS960,
         parameters=315_428_992,
         data="LibriSpeech",
         hours=960,
-        license=META,
-        paper=WAV2VEC2_PAPER,
         notes=(HUB_NORMALIZES,),
     ),
-    Card(
+    _wav2vec2(
         name="facebook/wav2vec2-large-lv60",
         title="wav2vec 2.0 Large (LV-60k)",
         config=wav2vec2.LARGE_LV60,
         parameters=315_438_720,
         data=LIBRI_LIGHT,
         hours=53_000,
-        license=META,
-        paper=WAV2VEC2_PAPER,
     ),
     Card(
         name="facebook/wav2vec2-large-xlsr-53",
@@ -363,7 +359,7 @@ PRETRAINED = (
         license=META,
         paper=XLSR_PAPER,
     ),
-    Card(
+    _xls_r(
         name="facebook/wav2vec2-xls-r-300m",
         title="XLS-R 300M",
         config=wav2vec2.XLS_R_300M,
@@ -371,10 +367,8 @@ PRETRAINED = (
         data=XLS_R_DATA,
         hours=436_000,
         languages="128 languages",
-        license=META,
-        paper=XLS_R_PAPER,
     ),
-    Card(
+    _xls_r(
         name="facebook/wav2vec2-xls-r-1b",
         title="XLS-R 1B",
         config=wav2vec2.XLS_R_1B,
@@ -382,10 +376,8 @@ PRETRAINED = (
         data=XLS_R_DATA,
         hours=436_000,
         languages="128 languages",
-        license=META,
-        paper=XLS_R_PAPER,
     ),
-    Card(
+    _xls_r(
         name="facebook/wav2vec2-xls-r-2b",
         title="XLS-R 2B",
         config=wav2vec2.XLS_R_2B,
@@ -393,8 +385,6 @@ PRETRAINED = (
         data=XLS_R_DATA,
         hours=436_000,
         languages="128 languages",
-        license=META,
-        paper=XLS_R_PAPER,
     ),
     Card(
         name="facebook/wav2vec2-large-robust",
@@ -416,7 +406,7 @@ PRETRAINED = (
         license=NON_COMMERCIAL,
         paper=VOXPOPULI_PAPER,
     ),
-    Card(
+    _mms(
         name="facebook/mms-300m",
         title="MMS 300M",
         config=wav2vec2.XLS_R_300M,
@@ -424,10 +414,8 @@ PRETRAINED = (
         data=MMS_DATA,
         hours=500_000,
         languages="1,406 languages",
-        license=NON_COMMERCIAL,
-        paper=MMS_PAPER,
     ),
-    Card(
+    _mms(
         name="facebook/mms-1b",
         title="MMS 1B",
         config=wav2vec2.XLS_R_1B,
@@ -435,135 +423,109 @@ PRETRAINED = (
         data=MMS_DATA,
         hours=500_000,
         languages="1,406 languages",
-        license=NON_COMMERCIAL,
-        paper=MMS_PAPER,
     ),
     _omniasr_encoder("300M", wav2vec2.OMNIASR_300M, 315_438_720),
     _omniasr_encoder("1B", wav2vec2.OMNIASR_1B, 962_497_408),
     _omniasr_encoder("3B", wav2vec2.OMNIASR_3B, 3_060_320_896),
     _omniasr_encoder("7B", wav2vec2.OMNIASR_7B, 6_484_683_392),
-    Card(
+    _conformer(
         name="facebook/wav2vec2-conformer-rel-pos-large",
         title="wav2vec 2.0 Conformer Large, relative positions",
         config=wav2vec2_conformer.RELATIVE_LARGE,
         parameters=610_169_344,
         data=LIBRI_LIGHT,
-        license=META,
-        paper=CONFORMER_PAPER,
         notes=(CONFORMER_DATA,),
     ),
-    Card(
+    _conformer(
         name="facebook/wav2vec2-conformer-rope-large",
         title="wav2vec 2.0 Conformer Large, rotary positions",
         config=wav2vec2_conformer.ROTARY_LARGE,
         parameters=584_954_368,
         data=LIBRI_LIGHT,
-        license=META,
-        paper=CONFORMER_PAPER,
         notes=(CONFORMER_DATA,),
     ),
-    Card(
+    _data2vec(
         name="facebook/data2vec-audio-base",
         title="data2vec audio Base",
         config=data2vec.Data2VecConfig(),
         parameters=93_164_288,
         data="LibriSpeech",
         hours=960,
-        license=META,
-        paper=DATA2VEC_PAPER,
     ),
-    Card(
+    _data2vec(
         name="facebook/data2vec-audio-large",
         title="data2vec audio Large",
         config=data2vec.LARGE,
         parameters=313_276_416,
         data=LIBRI_LIGHT,
         hours=60_000,
-        license=META,
-        paper=DATA2VEC_PAPER,
     ),
-    Card(
+    _unispeech(
         name="microsoft/unispeech-large-1500h-cv",
         title="UniSpeech Large",
         config=unispeech.UNISPEECH_LARGE,
         parameters=315_438_720,
         data="Common Voice with phoneme labels",
         hours=1350,
-        license=MICROSOFT,
-        paper=UNISPEECH_PAPER,
         notes=("The name says 1,500 hours, its authors' training script 1,350.",),
     ),
-    Card(
+    _unispeech(
         name="microsoft/unispeech-large-multi-lingual-1500h-cv",
         title="UniSpeech Large, multilingual",
         config=unispeech.UNISPEECH_LARGE,
         parameters=315_438_720,
         data="Common Voice with phoneme labels",
         languages="English, French, Italian, Spanish",
-        license=MICROSOFT,
-        paper=UNISPEECH_PAPER,
     ),
-    Card(
+    _unispeech_sat(
         name="microsoft/unispeech-sat-base",
         title="UniSpeech-SAT Base",
         config=unispeech.UniSpeechSATConfig(),
         parameters=94_371_712,
         data="LibriSpeech",
         hours=960,
-        license=MICROSOFT,
-        paper=UNISPEECH_SAT_PAPER,
     ),
-    Card(
+    _unispeech_sat(
         name="microsoft/unispeech-sat-base-plus",
         title="UniSpeech-SAT Base+",
         config=unispeech.UniSpeechSATConfig(),
         parameters=94_371_712,
         data=MIX_94K,
         hours=94_000,
-        license=MICROSOFT,
-        paper=UNISPEECH_SAT_PAPER,
     ),
-    Card(
+    _unispeech_sat(
         name="microsoft/unispeech-sat-large",
         title="UniSpeech-SAT Large",
         config=unispeech.SAT_LARGE,
         parameters=315_435_136,
         data=MIX_94K,
         hours=94_000,
-        license=MICROSOFT,
-        paper=UNISPEECH_SAT_PAPER,
     ),
-    Card(
+    _sew(
         name="asapp/sew-tiny-100k",
         title="SEW-tiny",
         config=sew.SEWConfig(),
         parameters=40_708_895,
         data="LibriSpeech",
         hours=960,
-        license=ASAPP,
-        paper=SEW_PAPER,
         notes=(HUB_NORMALIZES,),
     ),
-    Card(
+    _sew(
         name="asapp/sew-small-100k",
         title="SEW-small",
         config=sew.SMALL,
         parameters=89_620_511,
         data="LibriSpeech",
         hours=960,
-        license=ASAPP,
-        paper=SEW_PAPER,
         notes=(HUB_NORMALIZES,),
     ),
-    Card(
+    _sew(
         name="asapp/sew-mid-100k",
         title="SEW-mid",
         config=sew.MID,
         parameters=174_674_975,
         data="LibriSpeech",
         hours=960,
-        license=ASAPP,
-        paper=SEW_PAPER,
         notes=(HUB_NORMALIZES,),
     ),
     Card(
@@ -577,39 +539,33 @@ PRETRAINED = (
         license=MIT,
         paper=SEAMLESS_PAPER,
     ),
-    Card(
+    _vq_wav2vec(
         name="fairseq/vq-wav2vec",
         title="vq-wav2vec, Gumbel",
         config=vq_wav2vec.GUMBEL,
         parameters=30_917_248,
         data="LibriSpeech",
         hours=960,
-        license=MIT,
-        paper=VQ_WAV2VEC_PAPER,
         address=_file("vq-wav2vec.pt"),
         notes=(FILE_KNOWS,),
     ),
-    Card(
+    _vq_wav2vec(
         name="fairseq/vq-wav2vec_kmeans",
         title="vq-wav2vec, k-means",
         config=vq_wav2vec.KMEANS,
         parameters=29_868_032,
         data="LibriSpeech",
         hours=960,
-        license=MIT,
-        paper=VQ_WAV2VEC_PAPER,
         address=_file("vq-wav2vec_kmeans.pt"),
         notes=(FILE_KNOWS,),
     ),
-    Card(
+    _vq_wav2vec(
         name="fairseq/bert_kmeans",
         title="BERT on the codes of vq-wav2vec, k-means",
         config=discrete_bert.DiscreteBERTConfig(),
         parameters=134_781_405,
         data="LibriSpeech",
         hours=960,
-        license=MIT,
-        paper=VQ_WAV2VEC_PAPER,
         address=_file("bert_kmeans.tar"),
         notes=(BERT_ARCHIVE,),
     ),
