@@ -1,6 +1,6 @@
-"""Models optimized for inference: the results of the plain modules, by faster arithmetic.
+"""Optimization of models for inference: the results of the plain modules, by faster arithmetic.
 
-The functions are fetched when first used: who only names a precision, as settings do, need not wait for torch.
+Functions are imported when first used, so that a precision can be named without importing torch.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Self-attention for inference: one matrix product gives queries, keys, values and WavLM's gate."""
+"""Self-attention for inference: one matrix product computes queries, keys, values and the gate of WavLM."""
 
 from collections.abc import Callable
 
@@ -15,13 +15,13 @@ MakeLinear = Callable[[Tensor, Tensor | None], nn.Module]  # from weight (out, i
 
 
 class FusedSelfAttention(nn.Module):
-    """The result of `SelfAttention` without a gradient.
+    """`SelfAttention` without gradients.
 
     Args:
-        attention: whose weights are taken.
-        make_input: the map to queries, keys and values in the arithmetic that is wanted.
-        make_output: the same for the map of what was mixed.
-        alignment: the columns of the product are filled up to a multiple of it.
+        attention: the module whose weights are used.
+        make_input: builds the linear layer to queries, keys and values.
+        make_output: builds the output layer.
+        alignment: the number of columns of the product is padded to a multiple of it.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class FusedSelfAttention(nn.Module):
     def forward(self, frames: Tensor, clips: list[int] | Tensor, table: Tensor | None = None) -> Tensor:
         """(total, dim) to (total, dim).
 
-        `clips`: their lengths, or their block table (see `layers.kernels.triton_blocks`); `table`: as for
+        `clips`: lengths, or a block table (see `layers.kernels.triton_blocks`); `table`: as in
         `SelfAttention`.
         """
         query, key, value, *gates = self.input(frames).split(self.widths, dim=1)
@@ -62,11 +62,11 @@ class FusedSelfAttention(nn.Module):
 
 
 def _gate_columns(gate: PositionGate) -> tuple[Tensor, Tensor]:
-    """The gate's linear map as one over all heads at once, and its sums of four folded in.
+    """Fold the linear layer of the gate and its sums of four into one linear map over all heads.
 
     Returns:
-        Weight (2 * heads, dim) and bias (2 * heads,): what goes into the sigmoid of "update" for each head, then of
-        "reset". A head reads its own slice of the frame.
+        Weight (2 * heads, dim) and bias (2 * heads,): the arguments of the sigmoids of "update" for all heads, then
+        of "reset".
     """
     folded = gate.linear.weight.unflatten(0, (2, 4)).sum(1)  # (2, head_dim)
     weight = torch.stack([torch.block_diag(*[row] * gate.num_heads) for row in folded[:, None]])

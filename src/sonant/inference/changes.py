@@ -1,8 +1,8 @@
 """Detection of changes to a model since a copy of it was optimized for inference.
 
-Optimizers and `load_state_dict` raise a version counter that torch keeps for each tensor; writes through `.data`, as in
-EMA and distributed code, do not. To read every weight would cost more than to encode a short clip, so a sample is read:
-of each matrix enough numbers that every row and every column has one of them.
+Optimizers and `load_state_dict` increase the version counter of each tensor; writes through `.data`, as in EMA and
+distributed code, do not. Reading every weight would cost more than encoding a short clip, so a sample is compared: of
+each matrix enough values that every row and every column is represented.
 """
 
 from collections import defaultdict
@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 from sonant.inference.plain import STANDARD, customization, has_global_hooks, own_tensors
 
-SMALL = 4096  # numbers of a tensor that is read whole
-COMPARED = (int, float, str, tuple, NoneType, FunctionType, BuiltinFunctionType)  # attributes compared by their value
+SMALL = 4096  # values of a tensor that is compared whole
+COMPARED = (int, float, str, tuple, NoneType, FunctionType, BuiltinFunctionType)  # attributes compared by value
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes; NaN equals itself as bits
 
 
 class Snapshot:
-    """A snapshot of a model's state, as far as a copy depends on it.
+    """A snapshot of the state of a model, as far as an optimized copy depends on it.
 
-    Modules that are not plain are run as they are, so a snapshot leaves out their contents.
+    The copy calls customized modules themselves, so a snapshot leaves out their contents.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -33,15 +33,15 @@ class Snapshot:
         self._values = _values(self._samples)
 
     def holds(self, model: nn.Module) -> bool:
-        """Return whether a model is still the same."""
+        """Return whether a model is unchanged."""
         structure, tensors = _walk(model)
         if structure != self._structure or _places(tensors) != self._places:
             return False
-        return all(map(torch.equal, _values(self._samples), self._values))  # of the same memory
+        return all(map(torch.equal, _values(self._samples), self._values))  # views of the same memory
 
 
 def _walk(model: nn.Module) -> tuple[list[object], list[Tensor]]:
-    """The modules with the attributes that are not tensors, and the tensors, down to what is not plain."""
+    """List modules with their attributes, and tensors, down to customized modules."""
     structure: list[object] = []
     tensors: list[Tensor] = []
     seen: set[int] = set()
@@ -79,7 +79,7 @@ def _is_record(value: object) -> bool:
 
 
 def _places(tensors: Iterable[Tensor]) -> list[tuple[object, ...]]:
-    """Return each tensor's address and layout in memory, and torch's count of writes to it."""
+    """Return address, layout and version counter of each tensor."""
     return [
         (
             tensor.data_ptr(),
@@ -93,7 +93,7 @@ def _places(tensors: Iterable[Tensor]) -> list[tuple[object, ...]]:
 
 
 def _alike(tensors: Iterable[Tensor]) -> list[list[Tensor]]:
-    """Tensors by device and type."""
+    """Group tensors by device and dtype."""
     groups: dict[object, list[Tensor]] = defaultdict(list)
     for tensor in tensors:
         groups[tensor.device, tensor.dtype].append(tensor.detach())
@@ -101,12 +101,12 @@ def _alike(tensors: Iterable[Tensor]) -> list[list[Tensor]]:
 
 
 def _sample(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Views of the numbers that are compared; on a GPU, where launching counts and reading does not, of all."""
+    """Return views of the values to compare; on a GPU, where launches cost more than reading, of all values."""
     return [tensor if tensor.is_cuda else _spread(tensor) for tensor in tensors]
 
 
 def _spread(tensor: Tensor) -> Tensor:
-    """A view (numbers,) of the bits of some numbers of a tensor, all of it where it is small."""
+    """Return a view (values,) of the bits of a sample of a tensor, all of it where it is small."""
     bits = tensor.view(BITS[tensor.element_size()]) if tensor.element_size() in BITS else tensor
     reach = 1 + sum((size - 1) * stride for size, stride in zip(bits.shape, bits.stride(), strict=True))
     rows = bits.shape[0] if bits.ndim else 1
@@ -118,7 +118,7 @@ def _spread(tensor: Tensor) -> Tensor:
 
 
 def _values(samples: Iterable[Sequence[Tensor]]) -> list[Tensor]:
-    """Return what the views show: of each group the numbers, or on a GPU the norm of each tensor."""
+    """Return the values of the views; on a GPU the norm of each tensor."""
     return [
         torch.stack(torch._foreach_norm([view.float() for view in views])).view(torch.int32)  # noqa: SLF001
         if views[0].is_cuda

@@ -1,4 +1,4 @@
-"""A model's modules anew: around the same memory, and others in the place of some."""
+"""Copies of modules that share memory with the originals, and replacement of blocks in them."""
 
 import copy
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from sonant.models import Backbone, VQWav2Vec
 
 M = TypeVar("M", bound=nn.Module)
 
-# What these do depends on the class of a module inside them, so that no other can stand in its place.
+# Modules that depend on the class of a module inside them, which can therefore not be replaced.
 INSEPARABLE = (ConvLayer, VQWav2Vec)
 
 
 def shared_copy(backbone: Backbone, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Backbone:
-    """Copy modules for inference around the same memory; tensors of another type or device are converted.
+    """Copy modules without copying memory, except of tensors that change dtype or device.
 
     The parameters of the copy require no gradient.
     """
@@ -29,19 +29,19 @@ def shared_copy(backbone: Backbone, dtype: torch.dtype | None = None, device: to
 
 
 def converted(tensor: Tensor, dtype: torch.dtype | None, device: torch.device | None) -> Tensor:
-    """Return the same memory without a gradient, or a copy of another type or on another device."""
+    """Return a detached view, or a copy of another dtype or on another device."""
     moved = tensor.detach().to(device, dtype if tensor.is_floating_point() else None)
     return nn.Parameter(moved, requires_grad=False) if isinstance(tensor, nn.Parameter) else moved
 
 
 def plain_copy(backbone: Backbone, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Backbone:
-    """A copy for inference of what is plain in a model (see `sonant.inference.plain`), around the original rest.
+    """Copy the plain modules of a model (see `sonant.inference.plain`); customized ones are wrapped, not copied.
 
-    It shares its memory too, where nothing has to be converted; its parameters require no gradient.
+    Memory is shared where dtype and device stay the same; the parameters require no gradient.
 
     Args:
-        dtype: of the floating-point tensors of the copies; None keeps theirs.
-        device: None: where the model is.
+        dtype: of the floating-point tensors; None keeps it.
+        device: None keeps it.
     """
     place = next(backbone.parameters()).device if device is None else device
     if has_global_hooks():
@@ -54,7 +54,7 @@ def plain_copy(backbone: Backbone, dtype: torch.dtype | None = None, device: tor
 
 
 class _Copies:
-    """The copies made of the modules and tensors of one model."""
+    """The copies of the modules and tensors of one model."""
 
     def __init__(self, dtype: torch.dtype | None, device: torch.device) -> None:
         self._dtype, self._device = dtype, device
@@ -62,7 +62,7 @@ class _Copies:
         self._tensors: dict[int, Tensor] = {}
 
     def of(self, module: nn.Module, name: str) -> nn.Module:
-        """Return the copy of a module, the same one for a module that stands in several places."""
+        """Return the copy of a module; a module that is used in several places has one copy."""
         if id(module) not in self._modules:
             reason = customization(module)
             if reason is None:
@@ -73,7 +73,7 @@ class _Copies:
         return self._modules[id(module)]
 
     def _shell(self, module: nn.Module, name: str) -> nn.Module:
-        """A plain module around copies of those inside it; itself, as it is, where these cannot be parted from it."""
+        """Copy a plain module around copies of its children; wrap the original where these are inseparable from it."""
         made = type(module).__new__(type(module))
         nn.Module.__init__(made)
         vars(made).update({name: value for name, value in vars(module).items() if name not in STANDARD})
@@ -96,13 +96,13 @@ class _Copies:
 
 
 def _on(device: torch.device, module: M) -> M:
-    """A module itself, or a copy of it if it lies on another device."""
+    """Return the module, or a copy of it on another device."""
     devices = {tensor.device for tensor in chain(module.parameters(), module.buffers())}
     return module if devices <= {device} else copy.deepcopy(module).to(device)
 
 
 def replace_blocks(module: nn.Module, replacement: Callable[[nn.Module], nn.Module | None]) -> None:
-    """Replace every module, at any depth, that has a replacement, except inside modules that run as they are."""
+    """Replace every module, at any depth, that has a replacement, except inside unoptimized modules."""
     _replace(module, replacement, {})
 
 

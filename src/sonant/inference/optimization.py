@@ -1,4 +1,4 @@
-"""Makes of a model the copy that is run: same states, same numbering, faster arithmetic."""
+"""Optimization of a model for inference: a copy with the same hidden states, by faster arithmetic."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,25 +26,24 @@ from sonant.models.backbone import Origin
 def optimize(
     backbone: Backbone, precision: Precision | None = None, *, device: str | torch.device | None = None
 ) -> Backbone:
-    """A copy for inference, without gradients, in evaluation mode; the given model stays as it is.
+    """Return a copy for inference, without gradients, in evaluation mode; the model itself is not changed.
 
-    Blocks that consist of exactly the modules of this package, in a state that it knows, are replaced by faster ones.
-    Everything else (adapters, hooks, parametrizations, quantized layers, another `forward`) runs as it is, and a
-    `ModelWarning` names it. Weights that are not rearranged are shared with the model, so a later change of them shows
-    here in part: optimize the model again, or let `OptimizedCopies` do so.
+    Blocks that consist of unmodified modules of this package are replaced by faster ones. Everything else (adapters,
+    hooks, parametrizations, quantized layers, another `forward`) runs unoptimized, and a `ModelWarning` names it.
+    Weights that are not rearranged are shared with the model, so that later changes of the model affect parts of the
+    copy: optimize the model again, or let `OptimizedCopies` do so.
 
     Args:
-        precision: None takes that of the weights. "float32" gives the states of the plain modules to rounding.
-            "bfloat16" multiplies in bfloat16 and adds up, normalizes and takes softmax in float32. "int8", on a CPU,
-            multiplies the layers that the model's `int8_groups` names in integers of eight bits, with a scale for each
-            frame and each output channel, as far as the states stay near those in float32 on a trial recording, and the
-            rest in the faster of bfloat16 and float32. On a CPU each kind of product is tried first, and computed in a
-            higher precision where that is as fast; a `ModelWarning` says where this is most of the work. "float16" is
-            for GPUs.
-        device: None takes that of the weights.
+        precision: of the products; None: the dtype of the weights. "float32" equals the plain modules to rounding. In
+            "bfloat16" sums, norms and softmax are float32. "int8", on CPUs, quantizes the layers named by `int8_groups`
+            of the model, with a scale for each frame and each output channel, as far as the states stay near those in
+            float32 on a trial recording; other layers use the faster of bfloat16 and float32. On a CPU each kind of
+            product is timed first, and computed in a higher precision where that is as fast; a `ModelWarning` says so
+            where this is most of the work. "float16" is for GPUs.
+        device: None: that of the weights.
 
     Raises:
-        ConfigurationError: a precision that weights or device cannot give.
+        ConfigurationError: a precision that the weights or the device do not support.
     """
     with neutral_torch_modes():
         optimized = _optimized(backbone, precision, device)
@@ -75,7 +74,7 @@ def _optimized(backbone: Backbone, precision: Precision | None, device: str | to
 
 
 class _Copy(NamedTuple):
-    """An optimized copy with what it was made of."""
+    """An optimized copy, and the request and the state of the model that it was made from."""
 
     asked: tuple[object, ...]
     weights: str | None
@@ -84,9 +83,9 @@ class _Copy(NamedTuple):
 
 
 class OptimizedCopies:
-    """The optimized copies of a model: made when first asked for, and again when it has changed.
+    """The optimized copies of a model, one for each device, made on demand and again when the model has changed.
 
-    They are not pickled or copied with their owner, who makes them anew.
+    They are not pickled or copied with their owner.
     """
 
     def __init__(self) -> None:
@@ -99,20 +98,20 @@ class OptimizedCopies:
     def get(
         self, backbone: Backbone, precision: Precision | None, device: torch.device, *, weights: str | None = None
     ) -> Backbone:
-        """Return the copy for a device; one is kept for each, and another model or precision replaces it.
+        """Return the copy for a device; a copy of another model or precision is replaced.
 
         Args:
-            weights: a fingerprint of the model's, where there is one: a copy made of others is not used, whatever the
-                quicker check of the model says.
+            weights: a fingerprint of the weights, where known; a copy with another one is replaced, in addition to the
+                quicker check for changes.
         """
         with neutral_torch_modes():
             return self._get(backbone, precision, device, weights)
 
     @contextmanager
     def following(self, backbone: Backbone) -> Iterator[None]:
-        """Let copies follow while adapters in the layers of their model are exchanged, and nothing else is changed.
+        """Update the copies after a block that exchanges the adapters of the model and changes nothing else.
 
-        A copy that was behind its model, or whose adapters have another form, is made anew when it is asked for.
+        A copy that was out of date, or whose adapters differ in form, is made again on demand.
         """
         current = {device: copy for device, copy in self._copies.items() if copy.snapshot.holds(backbone)}
         self._copies.clear()
@@ -129,20 +128,20 @@ class OptimizedCopies:
         if known and known.asked == asked and weights in (None, known.weights) and known.snapshot.holds(backbone):
             return known.optimized
         del known
-        self._copies.pop(device, None)  # before the next is made: there may be no room for two
+        self._copies.pop(device, None)  # first, as memory may not suffice for two
         snapshot = Snapshot(backbone)
         optimized = _optimized(backbone, precision, device)
         unoptimized = names_of_unoptimized(optimized)
         if str(unoptimized) not in self._told:
             self._told.add(str(unoptimized))
             _tell(unoptimized)
-        if not unoptimized or device == next(backbone.parameters()).device:  # else what runs as it is was copied there
+        if not unoptimized or device == next(backbone.parameters()).device:  # else they were copied
             self._copies[device] = _Copy(asked, weights, snapshot, optimized)
         return optimized
 
 
 def _tell(unoptimized: Sequence[str]) -> None:
-    """Warn of the modules that run as they are."""
+    """Warn of the modules that run unoptimized."""
     if unoptimized:
         more = f" and {len(unoptimized) - 3} more" if len(unoptimized) > 3 else ""
         warn(
@@ -154,11 +153,11 @@ def _tell(unoptimized: Sequence[str]) -> None:
 
 
 def checked_precision(precision: Precision | None, dtype: torch.dtype, device: torch.device) -> Precision:
-    """Return the precision that weights of a type are run in on a device: the one that was asked for, or theirs.
+    """Return the precision for weights of a dtype on a device: the requested one, or that of the weights.
 
     Raises:
         UnknownName: there is no such precision.
-        ConfigurationError: weights or device cannot give it.
+        ConfigurationError: the weights or the device do not support it.
     """
     name = str(dtype).removeprefix("torch.")
     if precision is None:
@@ -178,7 +177,7 @@ def checked_precision(precision: Precision | None, dtype: torch.dtype, device: t
 
 
 def _say(asked: LinearPrecision, arithmetic: Arithmetic) -> None:
-    """Warn where most of the work is done in another precision than was asked for."""
+    """Warn if most of the work is done in another precision than requested."""
     instead = arithmetic.precision
     if instead != asked:
         warn(

@@ -1,7 +1,7 @@
-"""A check that modules are exactly those of this package, in a known state: only these are replaced by faster ones.
+"""Detection of customized modules: only unmodified modules of this package are replaced by faster ones.
 
-An allow-list. Whatever is not recognized (an adapter, a quantized layer, a hook, a parametrization, pruning, another
-`forward`) is run as it is.
+An allow-list: whatever is not recognized (an adapter, a quantized layer, a hook, a parametrization, pruning, another
+`forward`) runs unoptimized.
 """
 
 from typing import Any
@@ -73,7 +73,7 @@ KNOWN: dict[type[nn.Module], Any] = {
 } | {kind: kind.forward for kind in MODELS}
 # Names that are weights; a tensor of that name which is no parameter is made by something else, such as weight norm.
 WEIGHTS = {"weight", "bias", "weight_v", "weight_g", "scale", "codebook", "mask_embedding"}
-# Of each class, what an attribute of an instance must not hide.
+# For each class, the names that attributes of an instance must not hide.
 UNTOUCHED = {kind: WEIGHTS | {name for name in dir(kind) if callable(getattr(kind, name, None))} for kind in KNOWN}
 GLOBAL_HOOKS = (
     "_global_forward_pre_hooks",
@@ -81,17 +81,17 @@ GLOBAL_HOOKS = (
     "_global_backward_pre_hooks",
     "_global_backward_hooks",
 )
-# Attributes that every module has; of one that was compiled in place, one more.
+# Attributes that every module has; a module compiled in place has one more.
 STANDARD = frozenset(vars(nn.Module())) | {"_compiled_call_impl"}
 
 
 def has_global_hooks() -> bool:
-    """Return whether a hook was registered that torch calls for every module there is."""
+    """Return whether a global module hook is registered."""
     return any(getattr(torch_module, name) for name in GLOBAL_HOOKS)
 
 
 def customization(module: nn.Module) -> str | None:
-    """Return what a module, apart from those inside it, has that its class does not say; None for one that is plain."""
+    """Describe how a module, without its children, differs from its class; None for a plain one."""
     kind, own = type(module), vars(module)
     if kind not in KNOWN:
         return f"class {kind.__module__}.{kind.__qualname__}"
@@ -100,14 +100,14 @@ def customization(module: nn.Module) -> str | None:
     if own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]:
         return "a hook"
     for tensor in own_tensors(module):
-        # quantized, sparse, sharded or yet to be made
+        # quantized, sparse, sharded or lazy
         if type(tensor) not in (nn.Parameter, Tensor) or tensor.layout is not torch.strided or tensor.is_quantized:
             return "a tensor of a special kind"
     return None
 
 
 def customizations(model: nn.Module) -> list[str]:
-    """The modules of a model that are not plain, by name, each with the reason."""
+    """List the customized modules of a model by name, each with the reason."""
     if has_global_hooks():
         return ["hooks on all modules"]
     found = ((name or "the model", customization(module)) for name, module in model.named_modules())
@@ -115,6 +115,6 @@ def customizations(model: nn.Module) -> list[str]:
 
 
 def own_tensors(module: nn.Module) -> list[Tensor]:
-    """The parameters and buffers of a module, without those inside it."""
+    """Return the parameters and buffers of a module, without those of its children."""
     own = vars(module)
     return [tensor for tensor in (*own["_parameters"].values(), *own["_buffers"].values()) if tensor is not None]

@@ -1,4 +1,4 @@
-"""The kinds of arithmetic that a model can be run in."""
+"""The precisions in which a model can be run."""
 
 from typing import Literal, get_args
 

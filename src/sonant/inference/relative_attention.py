@@ -1,4 +1,4 @@
-"""The Conformer's self-attention for inference: one matrix product for what reads the same frames."""
+"""Self-attention of the Conformer for inference: one matrix product for all maps of the same frames."""
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +10,11 @@ from sonant.layers.relative_attention import RelativeAttention, RotaryAttention,
 
 
 class FusedRelativeAttention(nn.Module):
-    """The result of `RelativeAttention` without a gradient; logits are float32 whatever the products are.
+    """`RelativeAttention` without gradients; logits are float32 in every precision.
 
     Args:
-        attention: whose weights are taken.
-        make_linear: the map in the arithmetic that is wanted.
+        attention: the module whose weights are used.
+        make_linear: builds a linear layer.
     """
 
     def __init__(self, attention: RelativeAttention, make_linear: MakeLinear) -> None:
@@ -35,7 +35,7 @@ class FusedRelativeAttention(nn.Module):
 
 
 class FusedRotaryAttention(nn.Module):
-    """The result of `RotaryAttention` without a gradient; the arguments are those of `FusedRelativeAttention`."""
+    """`RotaryAttention` without gradients; arguments as in `FusedRelativeAttention`."""
 
     def __init__(self, attention: RotaryAttention, make_linear: MakeLinear) -> None:
         super().__init__()
@@ -53,10 +53,10 @@ class FusedRotaryAttention(nn.Module):
 
 
 def _joined(parts: list[nn.Linear], make_linear: MakeLinear) -> nn.Module:
-    """Several maps of the same frames as one, their results side by side."""
+    """Concatenate several linear maps of the same frames to one."""
     return make_linear(torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts]))
 
 
 def _by_heads(values: Tensor, num_heads: int) -> Tensor:
-    """(rows, dim) as float32 (rows, heads, head_dim)."""
+    """Reshape (rows, dim) to float32 (rows, heads, head_dim)."""
     return values.float().unflatten(1, (num_heads, -1))

@@ -1,4 +1,4 @@
-"""The parts that each block with a faster form must consist of, and a check that it does."""
+"""The structure that a block must have to be replaced by a faster one."""
 
 from types import NoneType
 
@@ -19,7 +19,7 @@ from sonant.models.maskable import FeatureProjection
 
 LINEAR, CONV, NORM, DROPOUT = (nn.Linear,), (nn.Conv1d,), (nn.LayerNorm,), (nn.Dropout, nn.Identity)
 
-# Of the blocks that have a faster form: the name of each part, and the classes that it may be of.
+# For each block that has a faster form: the names of its parts, and their possible classes.
 EXPECTED_PARTS: dict[type[nn.Module], dict[str, tuple[type, ...]]] = {
     SelfAttention: {
         **dict.fromkeys(("query", "key", "value", "output"), LINEAR),
@@ -64,7 +64,7 @@ EXPECTED_PARTS: dict[type[nn.Module], dict[str, tuple[type, ...]]] = {
 
 
 def has_expected_parts(block: nn.Module) -> bool:  # noqa: C901, PLR0911  one line for each kind
-    """Return whether a plain block of a copy has exactly the parts that its faster form replaces."""
+    """Return whether a plain block has exactly the parts that its faster form replaces."""
     parts = EXPECTED_PARTS.get(type(block), {})
     for name, kinds in parts.items():
         part = getattr(block, name, None)
@@ -102,7 +102,7 @@ def has_expected_parts(block: nn.Module) -> bool:  # noqa: C901, PLR0911  one li
 
 
 def _fits(layer: ConvLayer, extractor: ConvExtractor, kernel: int, stride: int) -> bool:
-    """Return whether a layer of an extractor is what the extractor says of its layers."""
+    """Return whether a layer agrees with the attributes of its extractor."""
     conv, norm = layer.conv, layer.norm
     groups = 1 if extractor.norm == "clip" else conv.out_channels
     return (

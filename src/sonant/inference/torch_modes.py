@@ -1,4 +1,4 @@
-"""PyTorch's modes that a caller may have switched on for its own code, kept from changing results here."""
+"""Modes of PyTorch that the caller may have enabled, and that must not change results."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,9 +10,9 @@ CPU = torch.device("cpu")
 
 @contextmanager
 def neutral_torch_modes() -> Iterator[None]:
-    """Disable autocast and gradients, and make new tensors on the CPU unless they are asked for elsewhere.
+    """Disable autocast, gradients and a default device within the block.
 
-    Only what is switched on is switched off: a mode that PyTorch has to look at costs time in every operation.
+    Only modes that are on are switched off, since every active mode costs time in each operation.
     """
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())

@@ -15,7 +15,7 @@ import sonant
 from sonant.decoding.results import Transcript
 from sonant.decoding.subtitles import segments, srt, vtt
 from sonant.server.errors import ApiError
-from sonant.server.routes.transcriptions import TranscriptionOrder
+from sonant.server.routes.transcriptions import TranscriptionCall
 from tests.server.running import RunningServer
 from tests.server.speech import clip
 
@@ -136,7 +136,7 @@ def test_another_language_than_the_model_was_loaded_with_is_refused(wanted: str 
     order: Any = SimpleNamespace(parameters=SimpleNamespace(language=wanted))
     model: Any = SimpleNamespace(id="mms", language=own)
     if wanted in (None, "en", own) or own is None:
-        TranscriptionOrder.check(order, model)
+        TranscriptionCall.check(order, model)
     else:
         with pytest.raises(ApiError, match=f"'{wanted}', and this server has mms for 'eng'"):
-            TranscriptionOrder.check(order, model)
+            TranscriptionCall.check(order, model)

@@ -33,11 +33,11 @@ def test_what_is_served_comes_first(visitor: httpx2.Client) -> None:
     "query", ["family=hubert", "q=telephone", "size=huge&sort=largest", "task=diarization&fmt=table"]
 )
 def test_page_and_twin_agree(visitor: httpx2.Client, query: str) -> None:
-    page, twin = visitor.get(f"/?{query}"), visitor.get(f"/?{query}&format=json").json()
-    assert _ids(page) == [model["id"] for model in twin["models"]]
-    assert twin["found"] == len(twin["models"]) > 0
-    assert twin["total"] == len(CATALOG)
-    assert twin["query"] == query
+    page, data = visitor.get(f"/?{query}"), visitor.get(f"/?{query}&format=json").json()
+    assert _ids(page) == [model["id"] for model in data["models"]]
+    assert data["found"] == len(data["models"]) > 0
+    assert data["total"] == len(CATALOG)
+    assert data["query"] == query
 
 
 def test_without_scripts_the_form_is_enough(visitor: httpx2.Client) -> None:
@@ -105,8 +105,8 @@ def test_odd_models_are_listed(odd_server: RunningServer) -> None:
     assert not Document(page.text).faults
     assert HOSTILE not in page.text
     assert sorted(_ids(page)) == sorted([*CATALOG, HOSTILE, "broken"])
-    twin = httpx2.get(f"{odd_server.base_url}/?format=json").json()
-    states = {model["id"]: model["state"] for model in twin["models"]}
+    data = httpx2.get(f"{odd_server.base_url}/?format=json").json()
+    states = {model["id"]: model["state"] for model in data["models"]}
     assert states[HOSTILE] == states["sonant/wavlm-tiny"] == "live"
     assert states["broken"] == "error"
-    assert [model["id"] for model in twin["models"]][2] == "broken"  # what is served comes first
+    assert [model["id"] for model in data["models"]][2] == "broken"  # what is served comes first

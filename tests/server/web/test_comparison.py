@@ -17,12 +17,12 @@ THREE = ["sonant/wavlm-tiny", "microsoft/wavlm-large", "facebook/hubert-large-ll
 
 def test_side_by_side(visitor: httpx2.Client) -> None:
     page = visitor.get(address_of(THREE))
-    twin = visitor.get(address_of(THREE), headers={"Accept": "application/json"}).json()
-    assert [model["id"] for model in twin["models"]] == THREE
+    data = visitor.get(address_of(THREE), headers={"Accept": "application/json"}).json()
+    assert [model["id"] for model in data["models"]] == THREE
     document = Document(page.text)
     columns = [cell for cell in document.all("th") if cell["scope"] == "col"]
     assert len(columns) == len(THREE)
-    for source in twin["sources"]:
+    for source in data["sources"]:
         assert source in entities.unescape(page.text)
 
 

@@ -110,10 +110,10 @@ def test_a_model_of_ones_own(odd_server: RunningServer) -> None:
     document = Document(page.text)
     assert not document.faults
     assert HOSTILE in [text for tag, text in document.texts if tag == "h1"]
-    twin = _twin(odd_server, HOSTILE)
-    assert twin["model"]["specs"]["dim"] == 256
-    assert twin["model"]["origin"] is None
-    for sample in twin["code"]:
+    data = _twin(odd_server, HOSTILE)
+    assert data["model"]["specs"]["dim"] == 256
+    assert data["model"]["origin"] is None
+    for sample in data["code"]:
         if sample["tool"] != "curl":
             compile(sample["code"], sample["tool"], "exec")
 

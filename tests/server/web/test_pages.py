@@ -109,24 +109,24 @@ def test_the_twin(fetch: Fetch, visitor: httpx2.Client, path: str) -> None:
     """The page names its twin, which holds the same as asking for JSON does; what the page shows is in it."""
     page, document = fetch(path)
     (alternate,) = [link for link in document.all("link") if link.get("rel") == "alternate"]
-    twin = visitor.get(alternate["href"])
-    assert twin.headers["content-type"] == "application/json"
+    data = visitor.get(alternate["href"])
+    assert data.headers["content-type"] == "application/json"
     asked = visitor.get(path, headers={"Accept": "application/json"})
-    assert asked.status_code == twin.status_code == page.status_code
-    if "error" not in twin.json():
-        assert _without_figures(twin.json()) == _without_figures(asked.json())
-        for model in twin.json().get("models", []):
+    assert asked.status_code == data.status_code == page.status_code
+    if "error" not in data.json():
+        assert _without_figures(data.json()) == _without_figures(asked.json())
+        for model in data.json().get("models", []):
             assert model["id"] in page.text
 
 
-def _without_figures(twin: object) -> object:
+def _without_figures(data: object) -> object:
     """All but what changes from moment to moment."""
-    match twin:
+    match data:
         case dict():
-            return {key: _without_figures(value) for key, value in twin.items() if key != "live" or value is not None}
+            return {key: _without_figures(value) for key, value in data.items() if key != "live" or value is not None}
         case list():
-            return [_without_figures(value) for value in twin]
-    return twin
+            return [_without_figures(value) for value in data]
+    return data
 
 
 def test_links_lead_somewhere(fetch: Fetch, visitor: httpx2.Client) -> None:

@@ -1,1 +1,1 @@
-"""Models optimized for a CPU: weights laid out once, work in pieces that stay in the cache."""
+"""Models optimized for CPUs: weights laid out once, rows in pieces that fit into the cache."""

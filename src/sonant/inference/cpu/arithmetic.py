@@ -1,7 +1,7 @@
-"""The number format of each kind of product on this machine, found by trial.
+"""The fastest number format for each kind of product on this machine, found by measurement.
 
-What a processor says of itself tells too little: one with AVX512-BF16 and without AMX may multiply bfloat16 at half the
-rate of float32, and integers of eight bits at four times that rate.
+Processor flags do not suffice: a processor with AVX512-BF16 and without AMX may multiply bfloat16 at half the rate of
+float32, and int8 at four times that rate.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,10 +29,10 @@ Kind = Literal["linear", "convolution", "grouped", "depthwise", "feed_forward"]
 TimeRatio = Callable[[Kind, LinearPrecision, FloatPrecision], float]
 Computation = Callable[[], object]
 
-# A kind of product is computed in a lesser precision that takes at most this share of the time. Processors are far
-# from it, between 0.2 and 0.6 or above 1.5, so that the answer, and with it the last digits, stay from run to run.
+# A lower precision is used if it takes at most this share of the time. Measured ratios are far from it, between 0.2
+# and 0.6 or above 1.5, so that the choice, and with it the last digits, is the same in every run.
 WORTH_WHILE = 0.9
-FRAMES = (50, 300)  # of a short clip and of a longer one: a kind has to gain in both
+FRAMES = (50, 300)  # frames of a short and of a longer clip: both must gain
 DIM = 512
 
 
@@ -42,10 +42,10 @@ class Arithmetic:
 
     Attributes:
         linear: linear layers, and the attention between them.
-        convolution: those of the extractor, and of causal contexts.
-        grouped: the positional convolution, in groups of channels.
-        depthwise: the conformer's convolution of each channel by itself.
-        integers: multiply the linear layers that a model's `int8_groups` names in integers of eight bits.
+        convolution: convolutions of the extractor and of causal contexts.
+        grouped: the positional convolution.
+        depthwise: the depthwise convolution of the conformer.
+        integers: compute the linear layers named by `int8_groups` of a model in int8.
     """
 
     linear: FloatPrecision = "float32"
@@ -65,10 +65,10 @@ BFLOAT16 = Arithmetic("bfloat16", "bfloat16", "bfloat16", "bfloat16")
 
 
 def fastest(precision: LinearPrecision, ratio: TimeRatio | None = None) -> Arithmetic:
-    """The fastest arithmetic on this machine that is as precise as asked, or more.
+    """Return the fastest arithmetic on this machine of at least the requested precision.
 
     Args:
-        ratio: gives the time of a kind of product in one precision over its time in another; None measures it.
+        ratio: returns the time of a kind of product in one precision over that in another; None measures it.
     """
     if precision == "float32":
         return FLOAT32
@@ -83,7 +83,7 @@ def fastest(precision: LinearPrecision, ratio: TimeRatio | None = None) -> Arith
 
 
 def as_asked(precision: LinearPrecision) -> Arithmetic:
-    """Return one precision for all kinds of product, fast or not; beside integers, the formats that are fast."""
+    """Return the requested precision for all kinds of product, fast or not; for int8, the fast formats beside it."""
     match precision:
         case "float32":
             return FLOAT32
@@ -95,7 +95,7 @@ def as_asked(precision: LinearPrecision) -> Arithmetic:
 
 @cache
 def measured(kind: Kind, given: LinearPrecision, present: FloatPrecision) -> float:
-    """The time of a kind of product in a precision over its time in another; the least gain of several shapes."""
+    """Measure the time of a kind of product in one precision over another; the largest ratio of several shapes."""
     if given == "int8" and not integers_are_exact():
         return inf
     if kind in ("grouped", "depthwise") and not reordered_serves("bfloat16"):
@@ -109,7 +109,7 @@ def measured(kind: Kind, given: LinearPrecision, present: FloatPrecision) -> flo
 
 
 def computations(kind: Kind, precision: LinearPrecision) -> Iterator[Computation]:
-    """Products of a kind in a precision, one for each shape: 2 to 600 million operations."""
+    """Return products of a kind in a precision, one for each shape: 2 to 600 million operations."""
     draw = partial(torch.randn, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
     if kind == "linear":
         linear = CpuLinear(draw(DIM, DIM), draw(DIM), precision=precision, activation="gelu")
@@ -124,7 +124,7 @@ def computations(kind: Kind, precision: LinearPrecision) -> Iterator[Computation
 
 
 def _feed_forward(draw: Callable[..., Tensor]) -> FeedForward:
-    """A block made without the random numbers of the process, whose order is the user's."""
+    """Build a block without using the global random number generator."""
     with torch.device("meta"):
         block = FeedForward(DIM, 2 * DIM)
     for linear in (block.inner, block.outer):

@@ -10,7 +10,7 @@ from sonant.layers.packed import Packed
 
 
 class CpuCausalLayer(nn.Module):
-    """`CausalLayer` without dropout, clip by clip; float32 but for its products."""
+    """`CausalLayer` without dropout, clip by clip; float32 except for its products."""
 
     def __init__(self, layer: CausalLayer, *, precision: FloatPrecision = "float32") -> None:
         super().__init__()

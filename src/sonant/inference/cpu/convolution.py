@@ -14,9 +14,9 @@ from sonant.running_moments import RunningMoments
 
 
 class Convolution(nn.Module):
-    """A convolution without padding: a linear map of the windows, which are a view of the rows, and its activation.
+    """A convolution without padding as a matrix product with a strided view of the rows, and its activation.
 
-    Rows should come in few numbers: see `shape_buckets`.
+    The number of rows should be one of few, see `shape_buckets`.
 
     Args:
         weight: (out, in, kernel).
@@ -45,9 +45,9 @@ class Convolution(nn.Module):
 
 
 class PairedConvolution(nn.Module):
-    """A convolution of kernel 3 and stride 2 in float32, two outputs with five products instead of six.
+    """A convolution of kernel 3 and stride 2 in float32, two outputs by five products instead of six.
 
-    With taps a, b, c both outputs depend on the row between them, which the two even rows beside it are taken from:
+    With taps a, b, c:
 
         y[2j]     = a (x[4j] - x[4j+2]) + b x[4j+1] + m        m = (a + c) x[4j+2]
         y[2j + 1] = b x[4j+3] + c (x[4j+4] - x[4j+2]) + m
@@ -68,7 +68,7 @@ class PairedConvolution(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """(steps, in) to ((steps - 1) // 2, out)."""
         steps, channels = (len(rows) - 1) // 2, rows.shape[1]
-        pairs, whole = (steps + 1) // 2, steps // 2  # the last pair may lack its odd half
+        pairs, whole = (steps + 1) // 2, steps // 2  # the last pair may lack its second output
         between = rows[2::4][:pairs]
         shared = self.shared(between)  # (pairs, out)
         out = rows.new_empty(steps, shared.shape[1])
@@ -84,7 +84,7 @@ class PairedConvolution(nn.Module):
 
 
 class ClipNormed(nn.Module):
-    """A convolution, a norm over all channels and rows at once, an activation; some rows at a time."""
+    """A convolution, a norm over all channels and rows of a clip, an activation."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class ClipNormed(nn.Module):
         self.weight, self.bias = norm.weight.detach().float(), norm.bias.detach().float()
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Map all steps of a clip, (steps, in), to (fewer steps, out) in float32."""
+        """Compute all steps of a clip, (steps, in) to (fewer steps, out), in float32."""
         out = torch.empty((len(rows) - self.kernel) // self.stride + 1, len(self.weight), dtype=torch.float32)
         moments, start = RunningMoments(0.0, 0.0), 0
         sizes = step_pieces(len(out))

@@ -1,4 +1,4 @@
-"""Convolutions in groups of channels, for inference on a CPU."""
+"""Grouped convolutions for inference on a CPU."""
 
 from functools import cache, partial
 from typing import Protocol
@@ -12,18 +12,18 @@ from sonant.inference.cpu.onednn_layout import OneDNNLayout
 from sonant.inference.cpu.timing import seconds
 from sonant.layers.kernels.activations import Activation, activation
 
-LAID_OUT_STEPS = 256  # of the output that weights are laid out for; others run as fast where the trial says so
-# Steps, channels, groups and kernel of the convolutions that are timed: 1 ms in float32, and not the steps above.
+LAID_OUT_STEPS = 256  # output steps that weights are laid out for; the trial checks that other lengths are as fast
+# Steps, channels, groups and kernel of the timed convolutions: 1 ms in float32; other steps than above.
 TRIAL = (49, 96, 2, 128)
-# By how much they may differ, the norm of the difference over the norm of the result: sums of 6144 products.
+# Largest relative difference of results (ratio of norms): sums of 6144 products.
 TOLERANCE: dict[FloatPrecision, float] = {"float32": 1e-5, "bfloat16": 1e-2}
 PLACE = ([0, 0], [1, 1], [1, 1])  # padding, stride and dilation
 
 
 class GroupedConvolution(nn.Module):
-    """A convolution in groups of channels, of stride 1 and without padding, and its activation.
+    """A grouped convolution of stride 1 without padding, and its activation.
 
-    In "bfloat16" only where oneDNN has such a convolution that is not slow here.
+    "bfloat16" is used only where oneDNN has a fast implementation.
 
     Args:
         weight: (out, in / groups, kernel).
@@ -52,14 +52,14 @@ class GroupedConvolution(nn.Module):
 
 
 class Convolve(Protocol):
-    """A convolution in groups with its activation."""
+    """A grouped convolution with its activation."""
 
     def __call__(self, rows: Tensor) -> Tensor:
         """(steps, in) to (fewer steps, out)."""
 
 
 class PlainConvolution:
-    """A grouped convolution by torch's own function."""
+    """A grouped convolution by PyTorch."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, groups: int, name: Activation | None) -> None:
         self.weight, self.bias, self.groups = weight, None if bias is None else bias.to(weight.dtype), groups
@@ -71,10 +71,10 @@ class PlainConvolution:
 
 
 class OneDNNConvolution(OneDNNLayout):
-    """A grouped convolution by oneDNN, with weights in the order that it prefers here and the activation fused.
+    """A grouped convolution by oneDNN, with reordered weights and fused activation.
 
-    Laid out for inputs that are padded already: with padding inside, the order depends on the length, and another
-    length can fall on an implementation that is slower by far.
+    Its inputs are padded already: with padding by oneDNN, the layout would depend on the length, and other lengths
+    could select a much slower implementation.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, groups: int, name: Activation | None) -> None:
@@ -88,15 +88,15 @@ class OneDNNConvolution(OneDNNLayout):
     def __call__(self, rows: Tensor) -> Tensor:
         made = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
             rows.T[None, :, None], self.weight, self.bias, *PLACE, self.groups, self.activation, [], "none"
-        )  # (1, out, 1, fewer steps), rows still behind one another
+        )  # (1, out, 1, fewer steps), rows still contiguous
         return made[0, :, 0].T
 
 
 @cache
 def reordered_serves(precision: FloatPrecision) -> bool:
-    """Return whether oneDNN's convolution exists here, is right, and is not clearly slower than torch's own in float32.
+    """Return whether the oneDNN convolution exists, is correct, and is not clearly slower than PyTorch in float32.
 
-    Where both are about as fast, the answer must not change from run to run: the last bits of results depend on it.
+    The margin keeps the answer the same in every run where both are about as fast: the last bits depend on it.
     """
     steps, channels, groups, kernel = TRIAL
     generator = torch.Generator().manual_seed(0)
@@ -109,7 +109,7 @@ def reordered_serves(precision: FloatPrecision) -> bool:
         reordered = OneDNNConvolution(weight.to(dtype), None, groups, "gelu")
         expected = plain(rows)
         difference = reordered(given).double() - expected
-    except (AttributeError, RuntimeError):  # not in this build of torch, or not for this processor
+    except (AttributeError, RuntimeError):  # missing in this build of PyTorch, or for this processor
         return False
     if not difference.norm() <= TOLERANCE[precision] * expected.norm():
         return False

@@ -1,9 +1,8 @@
-"""Linear layers for inference on a CPU: weights laid out once, products in the arithmetic that was asked for.
+"""Linear layers for inference on a CPU: weights laid out once, products in a given precision.
 
-PyTorch multiplies float32 by its BLAS, which on some processors reaches half of what oneDNN does on weights that it has
-put in its own order. What is faster here is measured, never guessed from the processor's name; the operators behind the
-reordered weights are not public and are tried before they are relied on. Which precision is fast is found in
-`arithmetic`.
+PyTorch multiplies float32 by its BLAS, which on some processors is half as fast as oneDNN with reordered weights. The
+faster one is found by measurement. The operators for reordered weights are not public, so that they are tried before
+they are used. `arithmetic` chooses the precision.
 """
 
 from functools import cache, partial
@@ -24,14 +23,14 @@ from sonant.layers.transformer import FeedForward
 FloatPrecision = Literal["float32", "bfloat16"]
 LinearPrecision = Literal["float32", "bfloat16", "int8"]
 
-# Shape (rows, in, out) of the products that are timed: a short clip in a base model, 1.5 ms in float32.
+# Shape (rows, in, out) of the timed products: a short clip in a base model, 1.5 ms in float32.
 TRIAL = (128, 768, 768)
-# By how much two products may differ, the norm of the difference over the norm of the product.
+# Largest relative difference of two products (ratio of norms).
 TOLERANCE: dict[FloatPrecision, float] = {"float32": 1e-6, "bfloat16": 1e-2}
 
 
 class PlainProduct:
-    """torch's own linear map."""
+    """A linear layer by PyTorch."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, name: Activation | None) -> None:
         self.weight, self.bias = weight, bias
@@ -43,7 +42,7 @@ class PlainProduct:
 
 
 class OneDNNProduct(OneDNNLayout):
-    """oneDNN's linear map, with weights in the order that it prefers on this machine and the activation fused."""
+    """A linear layer by oneDNN, with reordered weights and fused activation."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, name: Activation | None) -> None:
         self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), LARGEST_PIECE)  # noqa: SLF001
@@ -55,11 +54,11 @@ class OneDNNProduct(OneDNNLayout):
 
 
 class IntegerProduct:
-    """A product of integers of eight bits: each row, and each column of the weights, in steps of its own.
+    """An int8 product with a scale for each row of the input and each column of the weight.
 
     Args:
-        dtype: of the numbers that it gives.
-        peaks: (in,), the largest magnitude of each channel of the input, by which both are smoothed; None: as they are.
+        dtype: of the output.
+        peaks: (in,), largest magnitude of each input channel, for smoothing; None: no smoothing.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class IntegerProduct:
         return dequantize(self._sums(x), self.dtype)
 
     def before(self, following: "IntegerProduct", x: Tensor | Int8Rows) -> Int8Rows:
-        """Return the product requantized as the input of the product that follows."""
+        """Return the product, requantized as input of the product that follows."""
         return requantize(self._sums(x), following.shrink)
 
     def _sums(self, x: Tensor | Int8Rows) -> Sums:
@@ -100,11 +99,11 @@ def linear_product(
     beside: FloatPrecision = "bfloat16",
     peaks: Tensor | None = None,
 ) -> PlainProduct | OneDNNProduct | IntegerProduct:
-    """Return the fastest product on this machine, for weights (out, in).
+    """Return the fastest product on this machine for weights (out, in).
 
     Args:
-        beside: the precision of what a product of integers gives.
-        peaks: (in,), the largest magnitudes of a product of integers' input, see `smoothing_factors`.
+        beside: precision of the output of an int8 product.
+        peaks: (in,), largest magnitudes of the input of an int8 product, see `smoothing_factors`.
     """
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     weight, bias = weight.detach().to(dtype), None if bias is None else bias.detach().to(dtype)
@@ -115,13 +114,13 @@ def linear_product(
 
 
 class CpuLinear(nn.Module):
-    """A linear map and its activation, if any; it holds no parameters, and its device and type are fixed.
+    """A linear layer and its activation, if any; it has no parameters, and its device and dtype are fixed.
 
     Args:
         weight: (out, in).
         bias: (out,).
-        precision: the arithmetic of the product.
-        beside, peaks: as for `linear_product`.
+        precision: of the product.
+        beside, peaks: as in `linear_product`.
     """
 
     def __init__(
@@ -139,7 +138,7 @@ class CpuLinear(nn.Module):
         self.product = linear_product(weight, bias, precision, activation, beside=beside, peaks=peaks)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(rows, in) in float32 or bfloat16 to (rows, out), in the precision, or what is beside it."""
+        """(rows, in) in float32 or bfloat16 to (rows, out) in `precision`, or in `beside` for int8."""
         return in_pieces(self.product, x if self.precision == "int8" else x.to(self.dtype))
 
     def extra_repr(self) -> str:
@@ -147,7 +146,7 @@ class CpuLinear(nn.Module):
 
 
 class CpuFeedForward(nn.Module):
-    """Linear, activation, linear, some rows at a time; in "int8" nothing but integers lies between the products."""
+    """Linear, activation, linear, in pieces of rows; in "int8", values between the products are int8 only."""
 
     def __init__(
         self,
@@ -164,7 +163,7 @@ class CpuFeedForward(nn.Module):
         self.outer = make(block.outer.weight, block.outer.bias, peaks=second)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """(rows, dim) to (rows, dim), typed as by `CpuLinear`."""
+        """(rows, dim) to (rows, dim), of the dtype of `CpuLinear`."""
         return in_pieces(self._block, frames)
 
     def _block(self, frames: Tensor) -> Tensor:
@@ -184,7 +183,7 @@ def _dtype_given(precision: LinearPrecision, beside: FloatPrecision) -> torch.dt
 
 @cache
 def integers_are_exact() -> bool:
-    """Return whether products of integers of eight bits are right here: a processor without them may saturate."""
+    """Return whether int8 products are exact: a processor without VNNI may saturate."""
     largest = torch.full((16, 512), 127, dtype=torch.int8)
     return all(
         torch._int_mm(largest, sign * largest.T).eq(sign * 127**2 * 512).all()  # noqa: SLF001
@@ -194,9 +193,9 @@ def integers_are_exact() -> bool:
 
 @cache
 def reordered_is_faster(precision: FloatPrecision) -> bool:
-    """Return whether oneDNN's product of reordered weights exists, is right, and not clearly slower than torch's own.
+    """Return whether the oneDNN product exists, is correct, and is not clearly slower than PyTorch.
 
-    Where both are about as fast, the answer must not change from run to run: the last bits of results depend on it.
+    The margin keeps the answer the same in every run where both are about as fast: the last bits depend on it.
     """
     dtype = getattr(torch, precision)
     x, weight, bias = (tensor.to(dtype) for tensor in trial())
@@ -204,7 +203,7 @@ def reordered_is_faster(precision: FloatPrecision) -> bool:
     try:
         reordered = OneDNNProduct(weight, bias, "gelu")
         given, expected = reordered(x).double(), plain(x).double()
-    except (AttributeError, RuntimeError):  # not in this build of torch, or not for this processor
+    except (AttributeError, RuntimeError):  # missing in this build of PyTorch, or for this processor
         return False
     if not (given - expected).norm() <= TOLERANCE[precision] * expected.norm():
         return False

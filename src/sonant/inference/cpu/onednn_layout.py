@@ -1,4 +1,4 @@
-"""Weights in the order that oneDNN prefers on this machine."""
+"""Weights in the memory layout of oneDNN."""
 
 from typing import Self
 
@@ -6,7 +6,7 @@ from sonant.errors import ConfigurationError
 
 
 class OneDNNLayout:
-    """Holds weights that torch can neither copy nor save. Nothing ever changes them, so copies share them."""
+    """Base of objects with oneDNN weights, which torch can neither copy nor save; copies share them."""
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""Convolutions over frames for inference on a CPU: the positional one, and the conformer's module."""
+"""Convolutions over frames for inference on a CPU: positional convolutions and conformer modules."""
 
 import torch
 import torch.nn.functional as F
@@ -23,12 +23,12 @@ class CpuConvPositions(nn.Module):
         )
 
     def forward(self, frames: Packed) -> Tensor:
-        """(total, dim) to (total, dim), to be added to the frames; typed as the arithmetic."""
+        """(total, dim) to (total, dim), to be added to the frames; in the precision of the convolution."""
         return _each_clip(self.convolution, frames, self.before, self.after)
 
 
 class CpuBatchNormPositions(nn.Module):
-    """`BatchNormPositions` with the norm's running statistics as one factor and one offset for each channel."""
+    """`BatchNormPositions` with the batch norm as a factor and an offset for each channel."""
 
     def __init__(self, positions: BatchNormPositions, *, precision: FloatPrecision = "float32") -> None:
         super().__init__()
@@ -39,13 +39,13 @@ class CpuBatchNormPositions(nn.Module):
         )
 
     def forward(self, frames: Packed) -> Tensor:
-        """(total, dim) to (total, dim), to be added to the frames; typed as the arithmetic."""
+        """(total, dim) to (total, dim), to be added to the frames; in the precision of the convolution."""
         normed = torch.addcmul(self.offset, frames.values.float(), self.factor)
         return _each_clip(self.convolution, frames.with_values(normed), self.before, self.after)
 
 
 class CpuStackedPositions(nn.Module):
-    """`StackedPositions`, a convolution after another; the norms between them in float32."""
+    """`StackedPositions`; the norms in float32."""
 
     def __init__(self, positions: StackedPositions, *, precision: FloatPrecision = "float32") -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class CpuConvModule(nn.Module):
 
     Args:
         precision: of the linear layers.
-        depthwise: of the convolution between them.
+        depthwise: precision of the depthwise convolution.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class CpuConvModule(nn.Module):
         self.depthwise = GroupedConvolution(module.depthwise.weight, None, dim, precision=depthwise)
 
     def forward(self, frames: Packed) -> Tensor:
-        """(total, dim) to (total, dim); typed as by `CpuLinear`."""
+        """(total, dim) to (total, dim); of the dtype of `CpuLinear`."""
         gated = in_pieces(lambda rows: F.glu(self.inner(self.norm(rows))), frames.values)
         moved = _each_clip(self.depthwise, frames.with_values(gated), self.depthwise.kernel - 1, 0)
         return in_pieces(lambda rows: self.outer(F.silu(self.depthwise_norm(rows))), moved)
@@ -93,7 +93,7 @@ class CpuConvModule(nn.Module):
 class CpuCenteredConvModule(nn.Module):
     """`CenteredConvModule` without dropout, its batch norm folded into the convolution.
 
-    The arguments are those of `CpuConvModule`.
+    Arguments as in `CpuConvModule`.
     """
 
     def __init__(
@@ -117,14 +117,14 @@ class CpuCenteredConvModule(nn.Module):
         )
 
     def forward(self, frames: Packed) -> Tensor:
-        """(total, dim) to (total, dim); typed as by `CpuLinear`."""
+        """(total, dim) to (total, dim); of the dtype of `CpuLinear`."""
         gated = in_pieces(lambda rows: F.glu(self.inner(self.norm(rows))), frames.values)
         side = self.depthwise.kernel // 2
         return self.outer(_each_clip(self.depthwise, frames.with_values(gated), side, side))
 
 
 def _each_clip(convolution: GroupedConvolution, frames: Packed, before: int, after: int) -> Tensor:
-    """Convolve every clip, padded with so many frames of zeros, a stretch at a time: (total, dim)."""
+    """Convolve every clip, zero-padded by `before` and `after` frames, in pieces: (total, dim)."""
     made = torch.empty_like(frames.values, dtype=convolution.dtype)
     for clip, out in zip(frames, made.split(frames.sizes), strict=True):
         padded = F.pad(clip, (0, 0, before, after))

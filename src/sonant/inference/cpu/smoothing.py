@@ -1,8 +1,11 @@
-"""Factors that move the range of a linear layer's input channels into its weights (SmoothQuant, arXiv 2211.10438).
+"""Smoothing of int8 inputs (SmoothQuant, arXiv 2211.10438).
 
-A row in steps of eight bits is as coarse as its largest channel demands, and trained Transformers have a few channels
-many times as large as the others. Divided by a factor, with the weights multiplied by it, the product is the same and
-the range is shared out between both.
+The scale of a row is set by its largest channel, and trained Transformers have a few channels many times larger than
+the others. Dividing input channel k by s[k] and multiplying column k of the weight by it leaves the product unchanged:
+
+    y = (x / s) (W * s)^T,  s[k] = c * peak[k]**0.5 / max_j |W[j, k]|**0.5
+
+which moves a part of the range into the weights; c is such that the geometric mean of s is 1.
 """
 
 from typing import NamedTuple
@@ -10,16 +13,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-ALPHA = 0.5  # share of the range that goes into the weights, as in the paper
-LEAST = 1e-5  # of a largest magnitude, so that no factor is zero
+ALPHA = 0.5  # exponent of the range that moves into the weights, as in the paper
+LEAST = 1e-5  # least magnitude, so that no factor is zero
 
 
 class Peaks(NamedTuple):
-    """The largest magnitudes of the channels that the two products of a block are given.
+    """The largest magnitudes of the input channels of the two products of a block.
 
     Attributes:
-        first: (dim,), of a feed-forward block's input, or of that of queries, keys and values.
-        second: (inner_dim,), of the input of the block's output layer.
+        first: (dim,), of the input of a feed-forward block, or of queries, keys and values.
+        second: (inner_dim,), of the input of the output layer.
     """
 
     first: Tensor
@@ -27,11 +30,11 @@ class Peaks(NamedTuple):
 
 
 def smoothing_factors(peaks: Tensor, weight: Tensor) -> Tensor:
-    """Factors (in,) by which to multiply the columns of `weight` (out, in), and to divide the input's channels.
+    """Compute s (in,): multiply the columns of `weight` (out, in), and divide the input channels, by it.
 
     Args:
-        peaks: (in,), the largest magnitude seen of each channel. A channel below the median counts as the median: what
-            is small in the recordings seen may not be so in others.
+        peaks: (in,), largest magnitude measured in each channel; raised to the median, since a channel that is small in
+            the measured recordings may be larger in others.
     """
     if not peaks.numel() or not peaks.isfinite().all():
         return torch.ones_like(peaks)

@@ -1,4 +1,4 @@
-"""Time of short computations on a machine that may be busy."""
+"""Timing of short computations on a machine that may be busy."""
 
 import math
 import sys
@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 import torch
 
-ROUNDS = 4  # of measurement of the same two computations: on a busy machine only the third may be right
-CLEAR = 1.7  # a ratio beyond this, either way, is believed after the first round
-HOPELESS = 10.0  # and one above this before either has warmed up
+ROUNDS = 4  # rounds of measurement: on a busy machine, only the third may be undisturbed
+CLEAR = 1.7  # a ratio beyond this, in either direction, is accepted after the first round
+HOPELESS = 10.0  # and one above this before the warm-up
 
-# The time of this thread, which a busy machine hardly changes; Windows counts it in steps of 16 ms.
+# CPU time of this thread, which hardly depends on the load; Windows has a resolution of 16 ms.
 clock = time.perf_counter if sys.platform == "win32" else time.thread_time
 
 
 @torch.no_grad()
 def seconds(*calls: Callable[[], object], warm_up: bool = True, turns: int = 4) -> list[float]:
-    """The time of each in one thread, the best of some turns: what disturbs a measurement only makes it longer."""
+    """Measure each computation in one thread: the minimum of several turns, since disturbances only add time."""
     best, threads = [math.inf] * len(calls), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -34,7 +34,7 @@ def seconds(*calls: Callable[[], object], warm_up: bool = True, turns: int = 4) 
 
 
 def time_ratio(given: Callable[[], object], present: Callable[[], object]) -> float:
-    """The time of one computation over that of another, the best of each; a clear one is found in few turns."""
+    """Return the time of one computation over that of another; few turns are made if the ratio is clear."""
     first = seconds(given, present, warm_up=False, turns=1)
     if first[0] > HOPELESS * first[1]:
         return first[0] / first[1]

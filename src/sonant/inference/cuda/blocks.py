@@ -1,4 +1,4 @@
-"""The parts of a model for a GPU: products in half precision, sums, norms and softmax in float32."""
+"""Blocks for a GPU: products in half precision; sums, norms and softmax in float32."""
 
 from functools import partial
 
@@ -17,12 +17,12 @@ from sonant.layers.positions import BatchNormPositions, StackedPositions, Weight
 from sonant.layers.transformer import FeedForward, TransformerLayer
 from sonant.models.maskable import FeatureProjection
 
-ROWS = 1 << 14  # of a feed-forward block at a time: the widest tensor of a model stays a quarter of a gigabyte
-ALIGNMENT = 16  # columns of a product: so its rows and parts begin where a kernel can load them whole
+ROWS = 1 << 14  # rows of a feed-forward block at a time, so that the widest tensor has 256 MB
+ALIGNMENT = 16  # multiple of the columns of a product, so that kernels load aligned rows
 
 
 class CudaLinear(nn.Module):
-    """A linear map computed in a given dtype, whatever the dtype of its input."""
+    """A linear layer computed in a given dtype."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class CudaLinear(nn.Module):
 
 
 class CudaConv(nn.Module):
-    """A convolution computed in a given dtype, whatever the dtype of its input."""
+    """A convolution computed in a given dtype."""
 
     def __init__(self, conv: nn.Conv1d, dtype: torch.dtype) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class WideBatchNorm(nn.Module):
 
 
 class CudaFeedForward(nn.Module):
-    """`FeedForward` without dropout, so many rows at a time."""
+    """`FeedForward` without dropout, in pieces of rows."""
 
     def __init__(self, block: FeedForward, dtype: torch.dtype) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class CudaFeedForward(nn.Module):
 
 
 def cuda_attention(attention: SelfAttention, dtype: torch.dtype) -> FusedSelfAttention:
-    """Self-attention with products in that type."""
+    """Build self-attention with products in a dtype."""
     make_linear = partial(CudaLinear, dtype=dtype)
     return FusedSelfAttention(attention, make_linear, make_linear, alignment=ALIGNMENT)
 
@@ -109,7 +109,7 @@ class CudaAttentionAdapter(nn.Module):
 
 
 class CudaTransformerLayer(nn.Module):
-    """`TransformerLayer` without dropout; the sum and the norm that follows it are one pass."""
+    """`TransformerLayer` without dropout; each sum and the following norm are one kernel."""
 
     def __init__(self, layer: TransformerLayer, dtype: torch.dtype) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class CudaTransformerLayer(nn.Module):
         self.adapter = None if layer.adapter is None else CudaAttentionAdapter(layer.adapter, dtype)
 
     def forward(self, frames: Tensor, clips: list[int] | Tensor, table: Tensor | None) -> Tensor:
-        """(total, dim) to the same, float32; the arguments are those of `FusedSelfAttention`."""
+        """(total, dim) to the same, float32; arguments as in `FusedSelfAttention`."""
         before, between, dtype = self.attention_norm, self.feed_forward_norm, self.dtype
         if self.pre_norm:
             narrow, _ = norm_rows(frames, before.weight, before.bias, before.eps, dtype)
@@ -131,7 +131,7 @@ class CudaTransformerLayer(nn.Module):
             return total if self.adapter is None else total + self.adapter(total)
         mixed = self.attention(frames, clips, table)
         narrow, wide = norm_rows(frames, before.weight, before.bias, before.eps, dtype, added=mixed, kept="norm")
-        assert wide is not None  # as it was to be kept
+        assert wide is not None  # kept above
         made = self.feed_forward(narrow)
         _, wide = norm_rows(wide, between.weight, between.bias, between.eps, dtype, added=made, kept="norm")
         assert wide is not None
@@ -139,7 +139,7 @@ class CudaTransformerLayer(nn.Module):
 
 
 class CudaClipConv(nn.Module):
-    """`ClipConv`, or a convolution under weight norm with the norm folded in, in some precision, whatever comes in."""
+    """`ClipConv`, or `WeightNormConv` with folded weight norm, computed in a given dtype."""
 
     def __init__(self, convolution: ClipConv | WeightNormConv, dtype: torch.dtype) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ class CudaConvPositions(CudaClipConv):
 
 
 class CudaBatchNormPositions(CudaConvPositions):
-    """`BatchNormPositions` with the norm's running statistics as one factor and one offset for each channel."""
+    """`BatchNormPositions` with the batch norm as a factor and an offset for each channel."""
 
     def __init__(self, positions: BatchNormPositions, dtype: torch.dtype) -> None:
         super().__init__(positions, dtype)
@@ -174,7 +174,7 @@ class CudaBatchNormPositions(CudaConvPositions):
 
 
 class CudaStackedPositions(nn.Module):
-    """`StackedPositions`; the norms between the convolutions in float32."""
+    """`StackedPositions`; the norms in float32."""
 
     def __init__(self, positions: StackedPositions, dtype: torch.dtype) -> None:
         super().__init__()
@@ -189,7 +189,7 @@ class CudaStackedPositions(nn.Module):
 
 
 class Widened(nn.Module):
-    """A module whose result becomes float32: the residual sum begins here."""
+    """A module whose output is converted to float32, for the residual sum."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Float32 products with all 24 bits on a GPU, which PyTorch otherwise rounds to TF32 (11 bits) in convolutions."""
+"""Exact float32 products on a GPU: TF32 (11 bits), the default of PyTorch in convolutions, is turned off."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,21 +12,21 @@ T = TypeVar("T")
 
 
 class _Switch:
-    """PyTorch's settings of TF32, which hold for the whole process: off while any thread needs them off."""
+    """The TF32 settings of PyTorch, which are process-wide: off while any thread needs them off."""
 
     def __init__(self) -> None:
         self._lock, self._users = Lock(), 0
         self._restore: Callable[[], None] = lambda: None
 
     def off(self) -> None:
-        """Turn TF32 off, or count one more user."""
+        """Turn TF32 off, or increase the number of users."""
         with self._lock:
             if self._users == 0:
                 self._restore = _turn_off()
             self._users += 1
 
     def release(self) -> None:
-        """Count one user less; the last restores the settings that the first found."""
+        """Decrease the number of users; the last restores the settings."""
         with self._lock:
             self._users -= 1
             if self._users == 0:
@@ -38,10 +38,10 @@ _TF32 = _Switch()
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Turn TF32 off in convolutions and matrix products, in every thread, until the last such block is left.
+    """Turn TF32 off in convolutions and matrix products, in every thread, until the last such block ends.
 
-    PyTorch has no setting for one thread. Blocks of several threads are counted, so that none restores TF32 under
-    another; what anybody else sets meanwhile is lost when the last block ends.
+    PyTorch has no setting for one thread. Blocks of several threads are counted, so that none restores TF32 within
+    another; settings made meanwhile are lost when the last block ends.
     """
     _TF32.off()
     try:
@@ -51,7 +51,7 @@ def exact_float32() -> Iterator[None]:
 
 
 def run_exactly(module: nn.Module) -> None:
-    """Let each call of the module run as in an `exact_float32` block."""
+    """Run each call of the module in an `exact_float32` block."""
     module.register_forward_pre_hook(_begin)
     module.register_forward_hook(_end, always_call=True)  # also when the call raises
 
@@ -65,10 +65,10 @@ def _end(*_: Any) -> None:
 
 
 def _turn_off() -> Callable[[], None]:
-    """Turn TF32 off; the result restores the settings.
+    """Turn TF32 off, and return a function that restores the settings.
 
-    Older names of a setting are set before the newer: those alone hold every state, and PyTorch refuses to read an
-    older one that a newer one contradicts.
+    Older names of a setting are set before newer ones: only the newer can represent every state, and PyTorch refuses to
+    read an older one that contradicts a newer one.
     """
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     newer: list[Any] = [cudnn.conv, cudnn.rnn, matmul]  # type: ignore[attr-defined]

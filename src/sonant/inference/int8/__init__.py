@@ -1,1 +1,1 @@
-"""Integers of eight bits: smoothed inputs, a check against float32, and blocks kept in floats where it fails."""
+"""Int8 inference: smoothed inputs, a check against float32, and blocks that stay in floats where it fails."""

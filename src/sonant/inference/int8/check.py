@@ -1,4 +1,4 @@
-"""The test that a model in integers of eight bits has to pass: its states against those in float32."""
+"""The check of an int8 model: its hidden states against those in float32."""
 
 import torch
 import torch.nn.functional as F
@@ -6,18 +6,17 @@ from torch import Tensor
 
 from sonant.models import Encoded
 
-FRAME_COSINE = 0.995  # of a frame of any layer with the same frame in float32, at least; raw and equalized
-CLIP_COSINE = 0.999  # the same of the mean of a clip's frames
+FRAME_COSINE = 0.995  # lowest cosine of a frame with the same frame in float32, in any layer; raw and equalized
+CLIP_COSINE = 0.999  # the same for the mean over the frames of a clip
 
 
 def near(given: Encoded, expected: Encoded, *, share: float = 1.0) -> bool:
-    """Return whether every frame of every state, and every mean of a clip, points where it should.
+    """Return whether all frames and all clip means have a high cosine with those expected, in every state.
 
-    Frames are compared as they are, and with all channels equally large, as whoever standardizes them has them: a few
-    large channels hide in the first what all others have lost.
+    Frames are compared raw and with equalized channels: in raw frames, a few large channels hide errors of all others.
 
     Args:
-        share: of the distance that is allowed, 1 less the cosine.
+        share: factor on the allowed distance, 1 - cosine.
     """
     frame, clip = (1 - share * (1 - cosine) for cosine in (FRAME_COSINE, CLIP_COSINE))
     return all(
@@ -29,10 +28,10 @@ def near(given: Encoded, expected: Encoded, *, share: float = 1.0) -> bool:
 
 
 def equalized(given: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
-    """Both (frames, dim) over the root mean square of the expected frames, channel by channel.
+    """Divide both (frames, dim) by the root mean square of each channel of the expected frames.
 
-    The mean stays: frames that hardly differ from it, as those of random weights, would be compared by little more than
-    the rounding of any lesser precision.
+    The mean is not subtracted: frames that hardly differ from it, as with random weights, would be compared by rounding
+    errors.
     """
     size = expected.double().square().mean(0).sqrt()
     size = torch.where(size > 0, size, 1.0)
@@ -40,7 +39,7 @@ def equalized(given: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def lowest_cosine(given: Tensor, expected: Tensor) -> float:
-    """Return the lowest cosine of all rows; NaN if there is one."""
+    """Return the lowest cosine of all rows; NaN if any is NaN."""
     return float(F.cosine_similarity(given.double(), expected.double(), dim=1).min())
 
 

@@ -1,4 +1,4 @@
-"""The groups of linear layers of a model that may be multiplied in integers of eight bits, measured on speech."""
+"""Measurement of the groups of linear layers of a model that can be computed in int8."""
 
 from collections.abc import Iterable
 from typing import get_args
@@ -15,16 +15,16 @@ from sonant.layers.packed import Packed
 from sonant.models import Backbone
 from sonant.models.backbone import LinearGroup
 
-GROUPS: tuple[LinearGroup, ...] = get_args(LinearGroup)  # in the order in which they are tried: most gain first
+GROUPS: tuple[LinearGroup, ...] = get_args(LinearGroup)  # in order of trial, largest gain first
 
 
 @torch.no_grad()
 def passing_groups(backbone: Backbone, clips: Iterable[Tensor]) -> tuple[LinearGroup, ...]:
-    """Find the groups with which states stay near float32; each is tried with those that passed before it.
+    """Find the groups with which states stay near float32; each is tried together with those that passed before.
 
     Args:
-        clips: waveforms (samples,) of speech like that to be encoded, normalized where it wants them so. A minute of
-            several speakers shows most of what can go wrong.
+        clips: waveforms (samples,) of representative speech, normalized where the model needs it; a minute of several
+            speakers suffices.
     """
     speech = Packed.pack(clips)
     expected = shared_copy(backbone, torch.float32, torch.device("cpu"))(speech)

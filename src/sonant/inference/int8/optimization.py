@@ -1,4 +1,4 @@
-"""Models in integers of eight bits, as far as their states stay near those in float32."""
+"""Int8 models, as far as their hidden states stay near those in float32."""
 
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from sonant.inference.int8.calibration import Calibration, calibrate, harm
 from sonant.inference.int8.check import FRAME_COSINE, near
 from sonant.models import Backbone
 
-PROBE_SHARE = 0.5  # of the allowed distance: a user's recordings may come out worse than the probe
+PROBE_SHARE = 0.5  # of the allowed distance: other recordings may be less accurate than the probe
 
 
 class IntegerForm(NamedTuple):
@@ -23,10 +23,10 @@ class IntegerForm(NamedTuple):
 
 
 def optimize_in_int8(backbone: Backbone, arithmetic: Arithmetic | None = None) -> Backbone:
-    """`optimize`, for a CPU, in integers of eight bits where they serve; a `ModelWarning` names where they do not.
+    """`optimize` for a CPU, in int8 where accurate; a `ModelWarning` names the other blocks.
 
     Args:
-        arithmetic: of what is not in integers; None takes what is fast on this machine.
+        arithmetic: of the products that are not int8; None: the fastest on this machine.
     """
     arithmetic = as_asked("int8") if arithmetic is None else arithmetic
     form = integer_form(backbone, arithmetic)
@@ -43,10 +43,10 @@ def optimize_in_int8(backbone: Backbone, arithmetic: Arithmetic | None = None) -
 
 
 def integer_form(backbone: Backbone, arithmetic: Arithmetic) -> IntegerForm:
-    """Put as many blocks of a model's `int8_groups` in integers as leave its states near float32.
+    """Compute as many blocks of the `int8_groups` of a model in int8 as keep its states near float32.
 
-    Inputs are smoothed by the ranges that a run on a fixed probe shows. On the same probe the states are compared with
-    those in float32; blocks stay in floats, the one that integers change most first, until all states are near.
+    Inputs are smoothed by the ranges measured on a fixed probe. On the same probe, states are compared with those in
+    float32; blocks go back to floats, the one with the largest error first, until all states are near.
     """
     calibration = calibrate(backbone)
     peaks = calibration.peaks

@@ -1,4 +1,4 @@
-"""A fixed recording made by rule, on which a model is tried before a user's recording is there."""
+"""A fixed synthetic recording, on which int8 is calibrated and checked."""
 
 import math
 
@@ -12,9 +12,9 @@ HARMONICS = 30
 
 
 def probe_clips(sampling_rate: int) -> list[Tensor]:
-    """Two clips (samples,) with the parts of speech: voiced sounds whose formants move, hiss, pauses, room noise.
+    """Return two clips (samples,) like speech: voiced sounds with moving formants, fricative noise, pauses, room noise.
 
-    They are the same in every process, so that what is decided by them does not depend on a user's first recording.
+    They are the same in every process, so that decisions do not depend on the first recording of a user.
     """
     generator = torch.Generator().manual_seed(0)
     return [_clip(pitch, level, sampling_rate, generator) for pitch, level in VOICES]

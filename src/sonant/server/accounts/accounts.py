@@ -1,4 +1,4 @@
-"""Accounts: the permissions, the credit and the usage of every user."""
+"""The accounts of a server: users, keys, sessions, credit and usage, over one database."""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 class Accounts:
-    """The parts share one database; use as an async context."""
+    """The parts of the accounts, which share one database; an async context manager."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._rules = rules = settings.accounts
@@ -54,7 +54,7 @@ class Accounts:
     async def __aenter__(self) -> Self:
         await self._database.__aenter__()
         await self._servers.beat()
-        self._housekeeping = asyncio.create_task(self._keep_house())
+        self._housekeeping = asyncio.create_task(self._run_periodic_tasks())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -81,19 +81,19 @@ class Accounts:
         audio_seconds: float,
         cost: Decimal,
     ) -> Bill:
-        """A context for the work of one request, which holds its cost meanwhile.
+        """Return a context for the work of one request, which holds the cost until the work ends.
 
             async with accounts.bill(caller, ..., cost=price.cost(tokens, seconds)):
                 vectors = await model.encode(...)
 
-        If the work ends well it is charged and counted, in one transaction; if it raises or is cancelled, what was held
-        is given back. Anonymous callers pay nothing; what they use is counted.
-        Raises ApiError 402: the credit does not cover it. 429: so much audio in a minute is too much, 413: at any time.
+        If the work succeeds, it is charged and counted in one transaction; if it raises or is cancelled, the held
+        amount is released. Anonymous callers pay nothing; their usage is counted.
+        Raises ApiError 402: insufficient credit. 429: audio rate exceeded; 413: more audio than the rate ever allows.
         """
         most = caller.audio_seconds_per_minute or self._rules.audio_seconds_per_minute
         self._count(caller, audio_seconds, most, "seconds of audio")
         used = Used(
-            # A bill's own number, since a request's may be chosen by whoever sends it.
+            # A number of its own: request ids may be chosen by the client.
             bill=uuid4().hex,
             request_id=request_id,
             user_id=caller.user_id,
@@ -107,14 +107,14 @@ class Accounts:
         return Bill(self._database, self._servers, used)
 
     def admit(self, caller: Caller) -> None:
-        """Count a request to its caller's rate. Raises ApiError 429: there were too many."""
+        """Count a request towards the rate limit of its caller. Raises ApiError 429: limit exceeded."""
         self._count(caller, 1, caller.requests_per_minute or self._rules.requests_per_minute, "requests")
 
     async def first_admin_key(self) -> str | None:
-        """Make a key, and the account, for the administrator of a new server; None: there is such a key already."""
+        """Create a key for the first administrator, and the account if needed; None if there is such a key."""
 
         def make(connection: Connection) -> str | None:
-            if connection.dialect.name == "postgresql":  # servers that start at once make one key, not two
+            if connection.dialect.name == "postgresql":  # of several servers that start at once, one makes the key
                 connection.execute(text("LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE"))
             keys = select(api_keys).join_from(api_keys, users)
             keys = keys.where(users.c.is_admin, ~users.c.is_disabled, api_keys.c.scopes.contains("admin"))
@@ -126,7 +126,7 @@ class Accounts:
         return await self._database.write(make)
 
     async def first_admin(self) -> User:
-        """The administrator of longest standing; on a new server the account is made."""
+        """Return the oldest administrator account; on a new server it is created."""
         return await self.users.get(await self._database.write(self._first_admin))
 
     async def is_reachable(self) -> bool:
@@ -148,7 +148,7 @@ class Accounts:
         return user_rows.add(connection, FIRST_ADMIN, None, is_admin=True, credit=credit, by="server").id
 
     def _count(self, caller: Caller, amount: float, most: float, what: str) -> None:
-        """Count an amount towards a caller's rate per minute; anonymous callers, where served, have no limit."""
+        """Count an amount towards the rate limit of a caller; anonymous callers have no limit."""
         if caller.user_id is None:
             return
         wait = self._limits.wait(f"{what} {caller.share}", Rate(most), amount)
@@ -163,8 +163,8 @@ class Accounts:
         self.keys.forget(user_id)
         self.sessions.forget(user_id)
 
-    async def _keep_house(self) -> None:
-        """Do the work that is due every few seconds; what fails is tried again the next time."""
+    async def _run_periodic_tasks(self) -> None:
+        """Run the periodic tasks every few seconds; failed ones are repeated the next time."""
         for beat in count():
             await asyncio.sleep(BEAT_SECONDS)
             try:

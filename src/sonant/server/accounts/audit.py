@@ -1,4 +1,4 @@
-"""The audit log: who did what to what, when and from where. It holds no secret with which a reader could sign in."""
+"""The audit log: actor, action, target, time and network address. It contains no secrets."""
 
 import time
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from sonant.server.accounts.tables import audit
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One line of the audit log.
+    """One entry of the audit log.
 
     Attributes:
-        id: counts up.
+        id: ascending.
         created: unix seconds.
-        by: an e-mail address, or what else acted ("command line", "server").
+        by: e-mail address of the actor, or "command line" or "server".
         action: such as "key made".
         target: an e-mail address, the prefix of a key, a model.
-        address: of the network, where it came through one.
+        address: network address of the client, if any.
     """
 
     id: int
@@ -35,7 +35,7 @@ class AuditEntry:
 def note(
     connection: Connection, action: str, *, by: str, target: str = "", detail: str = "", address: str = ""
 ) -> None:
-    """Write an entry in the transaction of the change that it describes: both are done, or neither."""
+    """Write an entry in the transaction of the change that it describes."""
     row = {"actor": by, "action": action, "target": target, "detail": detail, "address": address}
     kept = {name: text[: cast("String", audit.c[name].type).length] for name, text in row.items()}
     connection.execute(insert(audit), {"created": int(time.time()), **kept})

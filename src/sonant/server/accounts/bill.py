@@ -1,4 +1,4 @@
-"""The cost of one request: held while it is processed, charged if it succeeds, given back if it does not."""
+"""The cost of one request: held while it is processed, then charged if it succeeded, or released."""
 
 import asyncio
 import logging
@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 class Bill:
     """An async context around the work of a request; see `Accounts.bill`.
 
-    However the work ends (an answer, an exception, a cancelled task) the hold ends with it, exactly once. If the server
-    is killed, or the database is out of reach just then, it is given back later: see `Servers`.
+    The hold ends exactly once, however the work ends (response, exception, cancelled task). If the server is killed or
+    the database cannot be reached at that moment, it is released later: see `Servers`.
     """
 
     def __init__(self, database: Database, servers: Servers, used: Used) -> None:
@@ -45,13 +45,13 @@ class Bill:
             await to_the_end(self._database.write(self._charge))
             self._servers.open_bills.discard(self._used.bill)
         except BaseException as error:
-            # Either it was undone, or the database did it and was lost before it could say so.
+            # The transaction was rolled back, or committed and the connection lost before the acknowledgment.
             is_charged = await self._give_up()
-            if not is_charged or not isinstance(error, Exception):  # whoever was cancelled stays cancelled
+            if not is_charged or not isinstance(error, Exception):  # keep the cancellation
                 raise
 
     async def _give_up(self) -> bool:
-        """Give back what is held, if anything is; return whether it was charged after all."""
+        """Release the hold, if there is one; return whether it was charged after all."""
         if not self._is_charged:
             return False
         try:
@@ -74,7 +74,7 @@ class Bill:
 
     def _charge(self, connection: Connection) -> None:
         if self._is_charged and not credit.drop(connection, self._used.bill):
-            # This server was silent for so long that others took it for dead: what it had given back is taken again.
+            # Other servers considered this one dead and released its hold: take the amount again.
             assert self._used.user_id is not None
             credit.take(connection, self._used.user_id, self._used.cost)
         count(connection, self._used)
@@ -84,7 +84,7 @@ class Bill:
 
 
 async def to_the_end(future: "asyncio.Future[T]") -> T:
-    """Await something that must not stop halfway: cancelling the task waits for its end, and then cancels."""
+    """Await work that must not be interrupted: a cancellation takes effect when it has ended."""
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
         try:
@@ -92,6 +92,6 @@ async def to_the_end(future: "asyncio.Future[T]") -> T:
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
-        future.exception()  # looked at, or asyncio would complain that nobody did
+        future.exception()  # retrieve the exception, or asyncio would log it
         raise cancelled
     return future.result()

@@ -10,11 +10,11 @@ class Caller:
     """The sender of a request.
 
     Attributes:
-        user_id: None: anonymous.
-        key_id: None: not by key.
-        scopes: what they may do.
-        name: for logs: an e-mail address.
-        requests_per_minute, audio_seconds_per_minute: None: the server's.
+        user_id: None for anonymous callers.
+        key_id: None without an API key.
+        scopes: permissions.
+        name: e-mail address, for logs.
+        requests_per_minute, audio_seconds_per_minute: rate limits; None: those of the server.
     """
 
     user_id: int | None
@@ -27,7 +27,7 @@ class Caller:
 
     @property
     def share(self) -> str:
-        """The name under which the caller's requests take turns in a queue and count towards a rate."""
+        """The key by which requests share the queue fairly and count towards rate limits."""
         if self.key_id is not None:
             return f"key {self.key_id}"
         return "anonymous" if self.user_id is None else f"user {self.user_id}"

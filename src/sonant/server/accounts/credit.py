@@ -1,6 +1,6 @@
-"""Money, exact: granted = credit + held + spent, for every user at every moment.
+"""Credit of users. Invariant for every user: granted = credit + held + spent, exactly.
 
-Outside it is a Decimal in the currency of the accounts, in the database a whole number of billionths of it.
+Amounts are `Decimal` in the currency of the accounts, and integers in billionths of it in the database.
 """
 
 import time
@@ -14,13 +14,13 @@ from sonant.server.accounts.database import Database
 from sonant.server.accounts.tables import grants, holds, users
 from sonant.server.errors import ApiError
 
-DIGITS = 9  # after the point
-MOST = 10 ** (9 + DIGITS)  # a billion of the currency; BIGINT holds nine times that
+DIGITS = 9  # decimal places
+MOST = 10 ** (9 + DIGITS)  # a billion of the currency; BIGINT can hold nine billion
 
 
 @dataclass(frozen=True)
 class Grant:
-    """Credit that was given (or, if negative, taken back)."""
+    """An addition to the credit, or a deduction if negative."""
 
     amount: Decimal
     reason: str
@@ -51,7 +51,7 @@ CREDIT = select(users.c.credit).where(users.c.id == bindparam("user"))
 
 
 def take(connection: Connection, user_id: int, amount: int) -> None:
-    """Take from the credit. Raises ApiError 402: there is less."""
+    """Deduct an amount from the credit. Raises ApiError 402: insufficient credit."""
     if connection.execute(TAKE, {"user": user_id, "amount": amount}).rowcount != 1:
         credit = connection.execute(CREDIT, {"user": user_id}).scalar() or 0
         raise ApiError(
@@ -63,19 +63,19 @@ def take(connection: Connection, user_id: int, amount: int) -> None:
 
 
 def hold(connection: Connection, *, bill: str, user_id: int, server_id: str, amount: int) -> None:
-    """Set the cost of a request aside. Raises ApiError 402: the credit is less."""
+    """Hold the cost of a request. Raises ApiError 402: insufficient credit."""
     take(connection, user_id, amount)
     row = {"id": bill, "user_id": user_id, "server_id": server_id, "amount": amount, "created": int(time.time())}
     connection.execute(KEEP, row)
 
 
 def drop(connection: Connection, bill: str) -> bool:
-    """End a hold, and leave it to the calling code where the money goes; False: there is none."""
+    """Delete a hold without crediting its amount; False if there is none."""
     return connection.execute(DROP, {"bill": bill}).first() is not None
 
 
 def release(connection: Connection, bill: str) -> bool:
-    """Give back what a request held; False: it held nothing."""
+    """Release the hold of a request; False if there is none."""
     held = connection.execute(DROP, {"bill": bill}).first()
     if held is None:
         return False
@@ -84,9 +84,9 @@ def release(connection: Connection, bill: str) -> bool:
 
 
 def give(connection: Connection, user_id: int, amount: Decimal, *, reason: str, by: str) -> Decimal:
-    """Add to the credit, and return it.
+    """Add to the credit, and return the new credit.
 
-    Raises ApiError 400: no such amount, the credit would be negative or beyond a billion. 404: there is no such user.
+    Raises ApiError 400: invalid amount, or the credit would be negative or above a billion. 404: unknown user.
     """
     units = to_units(amount) if amount.is_finite() and abs(amount) <= from_units(MOST) else 0
     if units == 0:
@@ -110,7 +110,7 @@ def give(connection: Connection, user_id: int, amount: Decimal, *, reason: str, 
 
 
 def plain(amount: Decimal) -> str:
-    """Format an amount without trailing zeros and without an exponent, but with cents."""
+    """Format an amount with at least two decimal places, without an exponent and further trailing zeros."""
     digits = -int(amount.normalize().as_tuple().exponent)
     return f"{amount:.{max(2, digits)}f}"
 
@@ -122,7 +122,7 @@ class Credit:
         self._database = database
 
     async def of(self, user_id: int) -> Decimal:
-        """Return what is neither spent nor held. Raises ApiError 404: there is no such user."""
+        """Return the credit that is neither spent nor held. Raises ApiError 404: unknown user."""
 
         def credit(connection: Connection) -> Decimal:
             units = connection.execute(CREDIT, {"user": user_id}).scalar()
@@ -133,9 +133,9 @@ class Credit:
         return await self._database.read(credit)
 
     async def grant(self, user_id: int, amount: Decimal, *, reason: str = "", by: str, address: str = "") -> Decimal:
-        """Add to a user's credit, or take back with a negative amount; returns the new credit.
+        """Add to the credit of a user, or deduct with a negative amount; return the new credit.
 
-        Raises ApiError 400: the credit would be negative. 404: there is no such user.
+        Raises ApiError 400: the credit would be negative. 404: unknown user.
         """
 
         def grant(connection: Connection) -> Decimal:
@@ -148,7 +148,7 @@ class Credit:
         return await self._database.write(grant)
 
     async def grants(self, user_id: int) -> list[Grant]:
-        """Return the credit that a user was given, the newest first."""
+        """Return the grants of a user, newest first."""
         query = select(grants).where(grants.c.user_id == user_id).order_by(grants.c.id.desc())
         return await self._database.read(
             lambda connection: [

@@ -1,4 +1,4 @@
-"""The database: a file of SQLite, or PostgreSQL. No call waits in the event loop."""
+"""The database: SQLite or PostgreSQL. No call blocks the event loop."""
 
 import asyncio
 import os
@@ -17,18 +17,18 @@ from sonant.server.accounts.group_commit import GroupCommit
 from sonant.server.accounts.migrations import upgrade
 
 T = TypeVar("T")
-READERS, WRITERS = 4, 8  # threads, each with a connection of its own; of SQLite there is one writer
-BUSY_SECONDS = 10.0  # that a writer of another process is waited for
-TRANSIENT = {"40001", "40P01"}  # PostgreSQL could not serialize, or met a deadlock, and has undone everything
-TRIES = 4  # of work that met one of these
-QUIET = {"hide_parameters": True}  # an error that is logged shows no one's password hash
+READERS, WRITERS = 4, 8  # threads, each with its own connection; SQLite has one writer thread
+BUSY_SECONDS = 10.0  # to wait for a writer of another process
+TRANSIENT = {"40001", "40P01"}  # serialization failure or deadlock in PostgreSQL; the transaction was rolled back
+TRIES = 4  # attempts after such an error
+QUIET = {"hide_parameters": True}  # so that logged errors contain no password hashes
 
 
 class Database:
-    """Runs work, a function of a connection, in a thread and in one transaction; its result is awaited.
+    """Runs functions of a connection in a thread, each in one transaction.
 
-    SQLite writes in one thread (see `GroupCommit`) and reads beside it; PostgreSQL does both in a pool of threads, and
-    its rows are locked by the statements themselves. Work that writes may be tried again: it must have no other effect.
+    SQLite writes in one thread (see `GroupCommit`) and reads concurrently; PostgreSQL does both in a thread pool, and
+    the statements lock their rows. A function that writes may be run again and must have no other effects.
     """
 
     def __init__(self, url: str) -> None:
@@ -50,11 +50,11 @@ class Database:
         await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Do work that writes nothing."""
+        """Run a function that writes nothing."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._reading, work)
 
     def write(self, work: Callable[[Connection], T]) -> "asyncio.Future[T]":
-        """Do work that writes: all of it or, if it raises, none. It begins whether or not the result is awaited."""
+        """Run a function that writes, atomically. It is started whether or not the result is awaited."""
         return asyncio.wrap_future(self._submit(work))
 
     def _submit(self, work: Callable[[Connection], T]) -> "Future[T]":
@@ -98,7 +98,7 @@ class Database:
 
 
 def _known(url: str) -> URL:
-    """The address, with the driver that we use. Raises ConfigurationError: not of a database that we know."""
+    """Add the driver to a database URL. Raises ConfigurationError for an unsupported database."""
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -115,7 +115,7 @@ def _known(url: str) -> URL:
 
 
 def _make_file(path: Path) -> None:
-    """The file, readable by its owner alone; SQLite's own files beside it become like it."""
+    """Create the file, readable by its owner only; SQLite gives its journal files the same permissions."""
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
@@ -125,15 +125,15 @@ def _sqlite(url: URL, *, read_only: bool = False) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: Any) -> None:
-        connection.isolation_level = None  # Python's module begins no transactions of its own
-        connection.execute("PRAGMA journal_mode = WAL")  # readers see the last commit while a writer is at work
-        connection.execute("PRAGMA synchronous = FULL")  # a commit outlives a power failure, too
+        connection.isolation_level = None  # no implicit transactions by the sqlite3 module
+        connection.execute("PRAGMA journal_mode = WAL")  # readers do not block on a writer
+        connection.execute("PRAGMA synchronous = FULL")  # commits survive a power failure
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # A transaction that reads before it writes would fail, not wait, if another has written in between.
+        # A deferred transaction that writes after a read fails, instead of waiting, if another one has written since.
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine

@@ -1,4 +1,4 @@
-"""One thread that writes: work that arrives while it commits shares the next transaction."""
+"""Group commit: one thread writes, and writes that arrive during a commit share the next transaction."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -9,21 +9,21 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, Engine
 
 T = TypeVar("T")
-MOST_TOGETHER = 128  # pieces of work in one transaction
+MOST_TOGETHER = 128  # writes in one transaction
 
 
 class PendingWrite(NamedTuple):
-    """A piece of work, and the future that waits for it."""
+    """A function that writes, and the future of its result."""
 
     work: Callable[[Connection], Any]
     outcome: "Future[Any]"
 
 
 class GroupCommit:
-    """Writes to SQLite, several pieces of work in one transaction: a commit is costly, since it waits for the disk.
+    """Writes to SQLite with several functions in one transaction, since each commit waits for the disk.
 
-    SQLite lets one transaction write at a time. Each piece of work has a savepoint of its own: one that fails leaves
-    its neighbors alone. Nobody is told of a success before it is on disk.
+    SQLite allows one writing transaction at a time. Each function has its own savepoint, so that a failed one does
+    not affect others. Results are returned after the commit.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -34,7 +34,7 @@ class GroupCommit:
         self._thread.start()
 
     def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
-        """Have work done, in the order of the calls. Raises RuntimeError: it was closed."""
+        """Submit a function; functions run in order of submission. Raises RuntimeError after `close`."""
         outcome: Future[T] = Future()
         with self._closing:
             if self._is_closed:
@@ -43,7 +43,7 @@ class GroupCommit:
         return outcome
 
     def close(self) -> None:
-        """Finish what was submitted, and stop."""
+        """Finish the submitted functions, and stop."""
         with self._closing:
             self._is_closed = True
             self._jobs.put(None)

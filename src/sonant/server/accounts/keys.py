@@ -21,9 +21,9 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 API_SCOPES: tuple[Scope, ...] = tuple(scope for scope in SCOPES if scope != "admin")
 
 START = "sk-sonant-"
-RANDOM_BYTES = 36  # the first letters are kept to be shown; what remains secret is more than 256 bits
+RANDOM_BYTES = 36  # length of the prefix that is stored for display; the rest is more than 256 secret bits
 SHOWN = len(START) + 4
-MOST_KEYS = 100  # of a user, revoked ones not counted
+MOST_KEYS = 100  # largest number of keys of a user, without revoked ones
 YEAR_10000 = 253_402_300_800
 
 
@@ -32,9 +32,9 @@ class Key:
     """An API key, without its secret.
 
     Attributes:
-        prefix: its first letters, to tell it by.
+        prefix: its first characters, for display.
         created, expires, revoked, last_used: unix seconds.
-        requests_per_minute, audio_seconds_per_minute: None: the server's.
+        requests_per_minute, audio_seconds_per_minute: rate limits; None: those of the server.
     """
 
     id: int
@@ -58,7 +58,7 @@ class Key:
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key at the one moment when it can be seen."""
+    """A new key with its secret, which is shown only once."""
 
     secret: str
     key: Key
@@ -82,15 +82,15 @@ HOLDER = (
 
 
 class Keys:
-    """Makes, recognizes and revokes keys.
+    """Creates, looks up and revokes keys.
 
-    `forget(user_id)` is called when what other parts remember of a user no longer holds.
+    `forget(user_id)` is called when cached facts about a user become invalid.
     """
 
     def __init__(self, database: Database, *, forget: Callable[[int], None]) -> None:
         self._database, self._forget = database, forget
         self._recent: Recent[KeyHolder] = Recent()
-        self._last_used: dict[int, int] = {}  # not yet written
+        self._last_used: dict[int, int] = {}  # times of use not yet written
 
     async def create(
         self,
@@ -104,10 +104,10 @@ class Keys:
         by: str,
         address: str = "",
     ) -> NewKey:
-        """Make a key for a user; `expires` is a unix time.
+        """Create a key for a user; `expires` is a unix time.
 
-        Raises ApiError 400: the name, a scope, a rate or the time does not fit, or there are too many keys. 403: the
-        admin scope for a user who is no administrator. 404: there is no such user.
+        Raises ApiError 400: invalid name, scope, rate or time, or too many keys. 403: admin scope for a user who is no
+        administrator. 404: unknown user.
         """
         row = {
             "user_id": user_id,
@@ -134,19 +134,19 @@ class Keys:
         return await self._database.write(create)
 
     async def of(self, user_id: int) -> list[Key]:
-        """A user's keys, revoked ones too, the newest first."""
+        """Return the keys of a user, including revoked ones, newest first."""
         query = select(api_keys).where(api_keys.c.user_id == user_id).order_by(api_keys.c.id.desc())
         return await self._database.read(lambda connection: [as_key(row) for row in connection.execute(query)])
 
     async def all(self) -> list[Key]:
-        """Everybody's keys, the newest first."""
+        """Return the keys of all users, newest first."""
         query = select(api_keys).order_by(api_keys.c.id.desc())
         return await self._database.read(lambda connection: [as_key(row) for row in connection.execute(query)])
 
     async def revoke(self, key_id: int, *, user_id: int | None = None, by: str, address: str = "") -> None:
-        """End a key and the sessions that it opened, here at once and in other processes within seconds.
+        """Revoke a key and the sessions that it opened; other processes notice within seconds.
 
-        Raises ApiError 404: there is no such key, or it is not that user's.
+        Raises ApiError 404: unknown key, or the key of another user.
         """
         own = [api_keys.c.id == key_id] if user_id is None else [api_keys.c.id == key_id, api_keys.c.user_id == user_id]
 
@@ -163,7 +163,7 @@ class Keys:
         self._forget(await self._database.write(revoke))
 
     async def recognize(self, secret: str) -> KeyHolder | None:
-        """Find a key and its user by the secret, even if the key has ended; None: there is no such key."""
+        """Look up a key and its user by the secret, including expired and revoked keys; None for an unknown one."""
         if not secret.startswith(START) or len(secret) > 100:
             return None
         digest = digest_of(secret)
@@ -180,15 +180,15 @@ class Keys:
         return found
 
     def forget(self, user_id: int) -> None:
-        """Forget what is remembered of a user's keys, so that they are looked up again."""
+        """Remove the keys of a user from the cache."""
         self._recent.forget(user_id)
 
     def used(self, key_id: int) -> None:
-        """Note that a key was used just now; it is written later, with others."""
+        """Record the time of use of a key; it is written later, together with others."""
         self._last_used[key_id] = int(time.time())
 
     async def write_last_used(self) -> None:
-        """Write what was noted since the last call."""
+        """Write the times of use recorded since the last call."""
         if not self._last_used:
             return
         noted, self._last_used = self._last_used, {}
@@ -198,7 +198,7 @@ class Keys:
 
 
 def add(connection: Connection, row: dict[str, Any], *, by: str, address: str = "") -> NewKey:
-    """Write a new key with these columns."""
+    """Insert a new key."""
     secret = START + secrets.token_urlsafe(RANDOM_BYTES)
     made = {"digest": digest_of(secret), "prefix": secret[:SHOWN], "created": int(time.time())}
     key = as_key(connection.execute(insert(api_keys).returning(api_keys), row | made).one())
@@ -208,15 +208,15 @@ def add(connection: Connection, row: dict[str, Any], *, by: str, address: str = 
 
 
 def digest_of(secret: str) -> str:
-    """Return the hash that is stored of a key or a session's token.
+    """Return the hash under which a key or a session token is stored.
 
-    A plain hash is enough: unlike a password, 256 random bits cannot be found by trying, nor by timing the look-up.
+    A plain SHA-256 is enough for 256 random bits, which cannot be guessed, unlike a password.
     """
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def as_key(row: Any) -> Key:
-    """Make a key from a row of the table."""
+    """Convert a row of the table to a key."""
     return Key(
         id=row.id,
         user_id=row.user_id,

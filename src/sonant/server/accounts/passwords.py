@@ -1,4 +1,4 @@
-"""Passwords: argon2id, in threads of their own, since hashing one takes as long as many requests."""
+"""Password hashing by argon2id, in separate threads, since it takes as long as many requests."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from sonant.server.errors import ApiError
 
 T = TypeVar("T")
 SHORTEST, LONGEST = 10, 1024  # characters
-THREADS = 2  # each works in 64 MiB
+THREADS = 2  # each hash uses 64 MiB
 MOST_WAITING = 32
 
 
 class Passwords:
-    """Hashes passwords and checks them; without a hash to check against, a check takes as long as with one."""
+    """Hashes and verifies passwords; verification takes equally long for an unknown user, who has no hash."""
 
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
@@ -26,7 +26,7 @@ class Passwords:
         self._decoy: str | None = None
 
     async def hash(self, password: str, *, email: str) -> str:
-        """Return the hash of a password. Raises ApiError 400: it is too short, too long or the e-mail address."""
+        """Return the hash of a password. Raises ApiError 400: too short, too long, or equal to the e-mail address."""
         if not SHORTEST <= len(password) <= LONGEST:
             raise ApiError(
                 400,
@@ -40,7 +40,7 @@ class Passwords:
         return await self._in_thread(lambda: self._hasher.hash(password))
 
     async def fits(self, password: str, kept: str | None) -> bool:
-        """Return whether a password matches the hash that was kept."""
+        """Return whether a password matches a stored hash."""
         return await self._in_thread(lambda: self._fits(password[: LONGEST + 1], kept))
 
     def close(self) -> None:

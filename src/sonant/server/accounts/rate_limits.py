@@ -1,8 +1,8 @@
-"""Rate limits: how often, and how much, within the last minute or any other span.
+"""Rate limits over sliding windows.
 
-Kept in memory, for this process alone: behind a balancer with n servers a key has n times its rates. (Of the package
-`limits` the store in memory starts a thread a call and keeps an object a unit: 0.8 ms a call where audio is counted in
-seconds, and it does not tell when a larger amount would fit.)
+Kept in memory of this process: behind a load balancer with n servers, a key has n times its rates. (The in-memory store
+of the package `limits` starts a thread for each call and keeps an object for each unit, 0.8 ms a call where audio is
+counted in seconds, and cannot tell when a larger amount would fit.)
 """
 
 import time
@@ -20,30 +20,30 @@ class Rate(NamedTuple):
 
 @dataclass
 class SlidingWindow:
-    """The amounts that were taken within the last `seconds`, the oldest first."""
+    """The amounts taken within the last `seconds`, oldest first."""
 
     seconds: float
-    taken: deque[tuple[float, float]] = field(default_factory=deque)  # (when, how much)
+    taken: deque[tuple[float, float]] = field(default_factory=deque)  # (time, amount)
     total: float = 0.0
 
     def forget(self, now: float) -> None:
-        """Drop the amounts that were taken too long ago."""
+        """Drop amounts older than the window."""
         while self.taken and self.taken[0][0] <= now - self.seconds:
             self.total -= self.taken.popleft()[1]
         if not self.taken:
-            self.total = 0.0  # no rounding adds up
+            self.total = 0.0  # rounding errors do not accumulate
 
 
 class RateLimits:
-    """A window for each name."""
+    """A sliding window for each name."""
 
     def __init__(self) -> None:
         self._windows: dict[str, SlidingWindow] = {}
 
     def wait(self, name: str, rate: Rate, amount: float = 1.0) -> float | None:
-        """Take an amount and return None; or take nothing, and return the seconds until it would fit.
+        """Take an amount and return None; or take nothing, and return the seconds until the amount fits.
 
-        An amount that is larger than the rate would never fit: infinity.
+        Infinity for an amount larger than the rate.
         """
         if amount > rate.amount:
             return float("inf")
@@ -64,13 +64,13 @@ class RateLimits:
         return fits - now
 
     def give_back(self, name: str) -> None:
-        """Undo the last amount that was taken under a name."""
+        """Undo the last amount taken under a name."""
         window = self._windows.get(name)
         if window is not None and window.taken:
             window.total -= window.taken.pop()[1]
 
     def forget(self) -> None:
-        """Drop the windows of those who have not been seen for long."""
+        """Drop empty windows."""
         now = time.monotonic()
         for name, window in list(self._windows.items()):
             window.forget(now)

@@ -1,16 +1,16 @@
-"""A cache of keys and sessions recognized a moment ago: when one comes again soon, the database is not asked."""
+"""A short-lived cache of keys and sessions, which saves database look-ups."""
 
 import time
 from collections import OrderedDict
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
-SECONDS = 5.0  # what was revoked elsewhere works for so long
+SECONDS = 5.0  # time for which a key revoked by another process still works
 MOST = 10_000
 
 
 class CachedHolder(NamedTuple, Generic[T]):
-    """A cached key holder or session, its user, and the time until which it is valid."""
+    """A cached key holder or session, its user, and the end of its validity."""
 
     found: T
     user_id: int
@@ -18,10 +18,10 @@ class CachedHolder(NamedTuple, Generic[T]):
 
 
 class Recent(Generic[T]):
-    """A cache by the digest of a secret; the secret itself is kept nowhere.
+    """A cache by the digest of a secret; secrets are not stored.
 
-    What is revoked in this process is forgotten at once. `change` counts the revocations: what was read before one and
-    arrives after it is not kept.
+    Revocations in this process take effect at once. `change` counts them: a value that was read before a revocation and
+    arrives after it is not stored.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Recent(Generic[T]):
         return entry.found if entry is not None and time.monotonic() < entry.until else None
 
     def keep(self, digest: str, found: T, *, user_id: int, change: int) -> None:
-        """Remember what was read while `change` had this value."""
+        """Store a value that was read while `change` had this value."""
         if change != self.change:
             return
         self._entries[digest] = CachedHolder(found, user_id, time.monotonic() + SECONDS)
@@ -42,7 +42,7 @@ class Recent(Generic[T]):
             self._entries.popitem(last=False)
 
     def forget(self, user_id: int) -> None:
-        """Forget all that is a user's."""
+        """Remove all entries of a user."""
         self.change += 1
         for digest in [digest for digest, entry in self._entries.items() if entry.user_id == user_id]:
             del self._entries[digest]

@@ -1,4 +1,4 @@
-"""The servers that share the database, and whether they are alive: what a dead one held is given back."""
+"""The servers that share the database, with heartbeats: holds of a dead server are released."""
 
 import os
 import time
@@ -13,18 +13,18 @@ from sonant.server.accounts.database import Database
 from sonant.server.accounts.tables import holds, servers
 
 BEAT_SECONDS = 5.0
-SILENCE_SECONDS = 30  # after which a server counts as dead
+SILENCE_SECONDS = 30  # without a heartbeat, after which a server counts as dead
 
 
 class Servers:
-    """This server among those that share a database.
+    """This server, among those that share a database.
 
     Attributes:
-        open_bills: whose requests run here. What another bill of this server still holds, because the database could
-            not be reached when its request ended, is given back with the next beat.
+        open_bills: bills of running requests. Holds of other bills of this server, whose release failed because the
+            database could not be reached, are released with the next heartbeat.
 
-    A server that was killed on this machine is known to be dead at once where Linux tells of its processes; anywhere
-    else after half a minute without a sign of life.
+    A killed server on the same Linux machine is detected at once by its process, any other after half a minute without
+    a heartbeat.
     """
 
     def __init__(self, database: Database) -> None:
@@ -33,11 +33,11 @@ class Servers:
         self.open_bills: set[str] = set()
 
     async def beat(self) -> None:
-        """Record that this server is alive, and release what dead ones held."""
+        """Record a heartbeat, and release the holds of dead servers."""
         await self._database.write(self._beat)
 
     async def leave(self) -> None:
-        """Record that this server has ended, with nothing held."""
+        """Record that this server has ended without holds."""
         await self._database.write(
             lambda connection: connection.execute(delete(servers).where(servers.c.id == self.id)).rowcount
         )
@@ -45,7 +45,7 @@ class Servers:
     def _beat(self, connection: Connection) -> None:
         now = int(time.time())
         mine = update(servers).where(servers.c.id == self.id)
-        if connection.execute(mine, {"heartbeat": now}).rowcount == 0:  # the first beat, or others took us for dead
+        if connection.execute(mine, {"heartbeat": now}).rowcount == 0:  # first heartbeat, or considered dead
             connection.execute(insert(servers), {"id": self.id, "process": this_process(), "heartbeat": now})
         others = connection.execute(select(servers.c.id, servers.c.process).where(servers.c.process.is_not(None)))
         gone = [row.id for row in others if is_gone(row.process)]
@@ -59,14 +59,12 @@ class Servers:
         lost = delete(holds).where(holds.c.server_id.not_in(select(servers.c.id)))
         for row in connection.execute(lost.returning(holds.c.user_id, holds.c.amount)):
             given_back[row.user_id] += row.amount
-        for user_id, amount in sorted(
-            given_back.items()
-        ):  # in one order everywhere: no two servers wait for each other
+        for user_id, amount in sorted(given_back.items()):  # in a fixed order, to avoid deadlocks between servers
             connection.execute(GIVE_BACK, {"user": user_id, "amount": amount})
 
 
 def this_process() -> str | None:
-    """Identify this process: the machine's boot, the PID namespace and the PID; None where they are not known."""
+    """Identify this process by boot id, PID namespace and PID; None where they are unknown."""
     try:
         machine = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{machine} {Path('/proc/self/ns/pid').readlink()} {os.getpid()}"
@@ -75,7 +73,7 @@ def this_process() -> str | None:
 
 
 def is_gone(process: str) -> bool:
-    """Return whether a process is known to have ended; False where it cannot be known, as on another machine."""
+    """Return whether a process is known to have ended; False if unknown, as on another machine."""
     where, _, number = process.rpartition(" ")
     ours = this_process()
     return ours is not None and ours.rpartition(" ")[0] == where and not Path(f"/proc/{number}").exists()

@@ -1,4 +1,4 @@
-"""Somebody signed in with a browser: a random token in a cookie, of which the database keeps a hash."""
+"""Browser sessions: a random token in a cookie, whose hash is in the database."""
 
 import hmac
 import secrets
@@ -24,11 +24,11 @@ DAY = 86_400  # seconds
 
 @dataclass(frozen=True)
 class Session:
-    """Somebody who is signed in.
+    """A session of a signed-in user.
 
     Attributes:
-        csrf_token: what a change must carry, beside the cookie: no other site can read it. Bound to the session.
-        address: of the network, from which they signed in.
+        csrf_token: required by every change besides the cookie, since no other site can read it; bound to the session.
+        address: network address of the sign-in.
         created, expires: unix seconds.
     """
 
@@ -54,7 +54,7 @@ class NewSession:
 
 
 class Sessions:
-    """Signs people in and out."""
+    """Signs users in and out."""
 
     def __init__(self, database: Database, rules: AccountRules, users: Users, keys: Keys) -> None:
         self._database, self._rules, self._users, self._keys = database, rules, users, keys
@@ -63,16 +63,16 @@ class Sessions:
     async def sign_in(self, email: str, password: str, *, address: str) -> NewSession:
         """Sign in by e-mail address and password.
 
-        Raises ApiError 401: no account has both. 403: the account is disabled. 429: too many attempts.
+        Raises ApiError 401: wrong e-mail address or password. 403: disabled account. 429: too many attempts.
         """
         user = await self._users.check_password(email, password, address=address)
         return await self.open(user.id, address=address)
 
     async def sign_in_with_key(self, key: str, *, address: str) -> NewSession:
-        """Sign in an administrator by key; the first one has no password.
+        """Sign in an administrator by key, as the first one has no password.
 
-        Only a key with the admin scope will do: any other may do less than its owner.
-        Raises ApiError 401: it is no such key.
+        The key needs the admin scope: any other key has fewer permissions than its owner.
+        Raises ApiError 401: not a key with the admin scope.
         """
         holder = await self._keys.recognize(key.strip())
         if holder is None or holder.key.state != "live" or "admin" not in holder.key.scopes or not holder.is_admin:
@@ -82,9 +82,9 @@ class Sessions:
         return await self.open(holder.key.user_id, address=address, key=holder.key)
 
     async def open(self, user_id: int, *, address: str, key: Key | None = None) -> NewSession:
-        """Sign in somebody who has shown who they are; what a key has opened ends with it.
+        """Open a session for an authenticated user; a session opened by a key ends when the key is revoked.
 
-        Raises ApiError 404: there is no such user.
+        Raises ApiError 404: unknown user.
         """
         user = await self._users.get(user_id)
         token, now = secrets.token_urlsafe(32), int(time.time())
@@ -103,7 +103,7 @@ class Sessions:
         return NewSession(token, session)
 
     async def recognize(self, token: str) -> Session | None:
-        """Find a session by its token; None: it has ended, or never was."""
+        """Look up a session by its token; None for an unknown or ended one."""
         digest = digest_of(token)
         found = self._recent.get(digest)
         if found is None:
@@ -118,7 +118,7 @@ class Sessions:
         return found if time.time() < found.expires else None
 
     async def of(self, user_id: int) -> list[Session]:
-        """Return a user's sessions, the newest first, without their CSRF tokens."""
+        """Return the sessions of a user, newest first, without CSRF tokens."""
         query = _QUERY.where(sessions.c.user_id == user_id, sessions.c.expires > time.time())
         query = query.order_by(sessions.c.created.desc())
         return await self._database.read(lambda connection: [_session(row, "") for row in connection.execute(query)])
@@ -131,22 +131,22 @@ class Sessions:
             self.forget(user_id)
 
     async def sign_out_everywhere(self, user_id: int) -> None:
-        """End all of somebody's sessions."""
+        """End all sessions of a user."""
         gone = delete(sessions).where(sessions.c.user_id == user_id)
         await self._database.write(lambda connection: connection.execute(gone).rowcount)
         self.forget(user_id)
 
     async def clear_expired(self) -> None:
-        """Delete the sessions that have ended by themselves."""
+        """Delete expired sessions."""
         gone = delete(sessions).where(sessions.c.expires <= time.time())
         await self._database.write(lambda connection: connection.execute(gone).rowcount)
 
     def forget(self, user_id: int) -> None:
-        """Forget what is remembered of a user's sessions, so that they are looked up again."""
+        """Remove the sessions of a user from the cache."""
         self._recent.forget(user_id)
 
     def set_cookie(self, response: Response, request: Request, token: str) -> None:
-        """Have the browser send the token from now on, and no script or other site read it or make use of it."""
+        """Set the cookie with the token: HttpOnly, and not sent by requests of other sites."""
         secure = self._rules.secure_cookies
         response.set_cookie(
             COOKIE,
@@ -169,7 +169,7 @@ _QUERY = select(sessions, users.c.email, users.c.is_admin, users.c.is_disabled).
 
 
 def csrf_token(token: str) -> str:
-    """Derive the CSRF token from the session's token, which it does not reveal."""
+    """Derive the CSRF token from the session token (one-way)."""
     return hmac.digest(token.encode(), b"csrf", "sha256").hex()
 
 

@@ -1,7 +1,7 @@
-"""The tables. They are made by the migrations alone; a test keeps the two equal.
+"""The tables of the database. They are created by the migrations; a test keeps both equal.
 
-Times are whole seconds since 1970, days are "2026-11-21" (UTC), amounts of money are whole billionths of the currency:
-none of these depends on what a database thinks of time zones or fractions.
+Times are integer unix seconds, days are "2026-11-21" (UTC), amounts are integers in billionths of the currency, so that
+nothing depends on time zones or decimals of a database.
 """
 
 from sqlalchemy import (
@@ -18,7 +18,7 @@ from sqlalchemy import (
     Table,
 )
 
-NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself in INTEGER columns only
+NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite has autoincrement in INTEGER columns only
 
 metadata = MetaData()
 
@@ -27,13 +27,13 @@ users = Table(
     metadata,
     Column("id", NUMBER, primary_key=True),
     Column("email", String(254), nullable=False, unique=True),  # normalized: see `users.normalized`
-    Column("password_hash", String(255)),  # argon2; none: signs in with a key only
+    Column("password_hash", String(255)),  # argon2; NULL: signs in with a key only
     Column("is_admin", Boolean, nullable=False),
     Column("is_disabled", Boolean, nullable=False),
-    Column("credit", BigInteger, nullable=False),  # without what is held
+    Column("credit", BigInteger, nullable=False),  # without holds
     Column("created", BigInteger, nullable=False),
     CheckConstraint("credit >= 0", name="no_debts"),
-    sqlite_autoincrement=True,  # no number is given twice, or what is remembered of a deleted user would be a new one's
+    sqlite_autoincrement=True,  # ids are never reused, or cached facts about a deleted user would apply to a new one
 )
 
 sessions = Table(
@@ -41,7 +41,7 @@ sessions = Table(
     metadata,
     Column("digest", String(64), primary_key=True),  # SHA-256 of the token
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("key_id", ForeignKey("api_keys.id", ondelete="CASCADE"), index=True),  # that opened it, if one did
+    Column("key_id", ForeignKey("api_keys.id", ondelete="CASCADE"), index=True),  # key that opened it, if any
     Column("address", String(64), nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False),
@@ -54,8 +54,8 @@ api_keys = Table(
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("name", String(100), nullable=False),
     Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the key
-    Column("prefix", String(32), nullable=False),  # what people tell their keys apart by
-    Column("scopes", String(200), nullable=False),  # with commas between
+    Column("prefix", String(32), nullable=False),  # first characters, for display
+    Column("scopes", String(200), nullable=False),  # comma-separated
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger),
     Column("revoked", BigInteger),
@@ -80,7 +80,7 @@ servers = Table(
     "servers",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("process", String(120)),  # by which a server on the same machine sees that this one is gone
+    Column("process", String(120)),  # by which servers on the same machine detect its end
     Column("heartbeat", BigInteger, nullable=False),
 )
 
@@ -99,7 +99,7 @@ usage = Table(
     metadata,
     Column("id", String(32), primary_key=True),  # of the bill
     Column("request_id", String(128), nullable=False),
-    Column("user_id", ForeignKey("users.id", ondelete="SET NULL")),  # none: anonymous, or the account was deleted
+    Column("user_id", ForeignKey("users.id", ondelete="SET NULL")),  # NULL: anonymous, or a deleted account
     Column("key_id", ForeignKey("api_keys.id", ondelete="SET NULL")),
     Column("created", BigInteger, nullable=False),
     Column("day", String(10), nullable=False),

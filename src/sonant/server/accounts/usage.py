@@ -1,4 +1,4 @@
-"""Usage: what was used, by whom, when and at what cost, one row for each request."""
+"""Usage records: one row for each request, with user, model, time, amounts and cost."""
 
 import time
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Used:
 
 @dataclass(frozen=True)
 class UsageRow:
-    """The sums over a day's requests to one endpoint of one model."""
+    """The sums over the requests of a day to one endpoint of one model."""
 
     day: str
     model: str
@@ -51,7 +51,7 @@ class UsageTotals:
     cost: Decimal
 
 
-# Whoever was deleted while a request ran is left out of its row; the row stays.
+# The row of a user who was deleted meanwhile is written without the user.
 INSERT = insert(usage).values(
     user_id=select(users.c.id).where(users.c.id == bindparam("user")).scalar_subquery(),
     key_id=select(api_keys.c.id).where(api_keys.c.id == bindparam("key")).scalar_subquery(),
@@ -65,7 +65,7 @@ SUMS = (
 
 
 def count(connection: Connection, used: Used) -> None:
-    """Write a request's row."""
+    """Insert the row of a request."""
     now = time.time()
     row = {
         "id": used.bill,
@@ -84,12 +84,12 @@ def count(connection: Connection, used: Used) -> None:
 
 
 def is_counted(connection: Connection, bill: str) -> bool:
-    """Return whether a request's row was written."""
+    """Return whether the row of a request exists."""
     return connection.execute(select(usage.c.id).where(usage.c.id == bill)).first() is not None
 
 
 class Usage:
-    """Sums over the rows."""
+    """Queries of usage sums."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -97,7 +97,7 @@ class Usage:
     async def by_day(
         self, *, user_id: int | None = None, since: date | None = None, until: date | None = None
     ) -> list[UsageRow]:
-        """Sum by day (the newest first), model and endpoint, both days included; of one user, or of everybody."""
+        """Sum by day (newest first), model and endpoint, both days included; of one user, or of all."""
         group = (usage.c.day, usage.c.model, usage.c.endpoint)
         query = _of(user_id, select(*group, *SUMS)).group_by(*group)
         query = query.order_by(usage.c.day.desc(), usage.c.model, usage.c.endpoint)
@@ -114,7 +114,7 @@ class Usage:
         )
 
     async def totals(self, *, user_id: int | None = None) -> UsageTotals:
-        """Sum over all days; of one user, or of everybody."""
+        """Sum over all days; of one user, or of all."""
         query = _of(user_id, select(*SUMS))
         return await self._database.read(lambda connection: UsageTotals(**_amounts(connection.execute(query).one())))
 

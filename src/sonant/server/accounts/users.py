@@ -1,4 +1,4 @@
-"""The users: those who have an account."""
+"""User accounts."""
 
 import re
 import time
@@ -20,13 +20,13 @@ from sonant.server.accounts.tables import sessions, users
 from sonant.server.errors import ApiError
 from sonant.server.settings import AccountRules
 
-SIGN_UPS = Rate(20, 3600)  # from one address
-ATTEMPTS = {"pair": Rate(10, 900), "address": Rate(50, 900), "email": Rate(200, 3600)}  # to sign in, that failed
+SIGN_UPS = Rate(20, 3600)  # sign-ups from one network address
+ATTEMPTS = {"pair": Rate(10, 900), "address": Rate(50, 900), "email": Rate(200, 3600)}  # failed sign-ins
 
 
 @dataclass(frozen=True)
 class User:
-    """A user: somebody with an account.
+    """A user account.
 
     Attributes:
         credit: what is neither spent nor held.
@@ -42,9 +42,9 @@ class User:
 
 
 class Users:
-    """Makes, finds, changes and deletes accounts.
+    """Creates, finds, changes and deletes accounts.
 
-    `forget(user_id)` is called when what other parts remember of a user no longer holds.
+    `forget(user_id)` is called when cached facts about a user become invalid.
     """
 
     def __init__(
@@ -63,15 +63,15 @@ class Users:
         self._passwords.close()
 
     async def sign_up(self, email: str, password: str, *, address: str) -> User:
-        """Make an account for a stranger.
+        """Create an account for a visitor.
 
-        Raises ApiError 403: strangers may not. 400: the address is none or has an account, the password is too short.
-        429: too many come from this network address.
+        Raises ApiError 403: sign-up is disabled. 400: invalid or known e-mail address, or password too short. 429: too
+        many sign-ups from this network address.
         """
         if not self._rules.sign_up:
             raise ApiError(403, "sign_up_closed", "Accounts are made by whoever runs this server: ask them for one.")
         email = normalized(email)
-        if email.endswith("@localhost"):  # as the first administrator's
+        if email.endswith("@localhost"):  # as for the first administrator
             raise invalid_email(email)
         wait = self._limits.wait(f"sign-up {address}", SIGN_UPS)
         if wait is not None:
@@ -88,9 +88,9 @@ class Users:
         by: str,
         address: str = "",
     ) -> User:
-        """Make an account, with the free credit unless another is given; without a password it is used by key only.
+        """Create an account, by default with the free credit; without a password it can be used by key only.
 
-        Raises ApiError 400: the address is none or has an account, or the password is too short.
+        Raises ApiError 400: invalid or known e-mail address, or password too short.
         """
         email = normalized(email)
         password_hash = None if password is None else await self._passwords.hash(password, email=email)
@@ -109,7 +109,7 @@ class Users:
     async def check_password(self, email: str, password: str, *, address: str) -> User:
         """Return the user with this e-mail address and password.
 
-        Raises ApiError 401: nobody's. 403: somebody's whose account is disabled. 429: there were too many attempts.
+        Raises ApiError 401: wrong e-mail address or password. 403: disabled account. 429: too many attempts.
         """
         email = unicodedata.normalize("NFKC", email).strip().casefold()[:254]
         names = {"pair": f"sign-in {email} {address}", "address": f"sign-in {address}", "email": f"sign-in to {email}"}
@@ -121,12 +121,12 @@ class Users:
             lambda connection: connection.execute(select(users).where(users.c.email == email)).one_or_none()
         )
         if not await self._passwords.fits(password, None if row is None else row.password_hash) or row is None:
-            # What was typed into the field of an account that does not exist may have been the password.
+            # The e-mail field of an unknown account may contain a password, so it is not logged.
             await self._audit.record("sign-in failed", by="unknown", target=row.email if row else "", address=address)
             raise ApiError(
                 401, "invalid_credentials", "No account has this e-mail address and this password: check both."
             )
-        for name in names.values():  # only failures count
+        for name in names.values():  # successes do not count
             self._limits.give_back(name)
         if row.is_disabled:
             await self._audit.record("sign-in refused", by=email, target=email, detail="disabled", address=address)
@@ -134,7 +134,7 @@ class Users:
         return _user(row)
 
     async def get(self, user_id: int) -> User:
-        """Return a user by id. Raises ApiError 404: there is no such user."""
+        """Return a user by id. Raises ApiError 404: unknown user."""
         return await self._database.read(lambda connection: _user(_row(connection, user_id)))
 
     async def find(self, email: str) -> User | None:
@@ -144,49 +144,49 @@ class Users:
         return None if row is None else _user(row)
 
     async def search(self, text: str = "", *, limit: int = 100, after: int = 0) -> list[User]:
-        """Find users whose e-mail address contains a text, ordered by id; `after` an id goes on from there."""
+        """Find users whose e-mail address contains a text, ordered by id, from the id `after` on."""
         query = select(users).where(users.c.id > after).order_by(users.c.id).limit(limit)
         if text:
             query = query.where(users.c.email.contains(text.strip().casefold(), autoescape=True))
         return await self._database.read(lambda connection: [_user(row) for row in connection.execute(query)])
 
     async def set_disabled(self, user_id: int, disabled: bool, *, by: str, address: str = "") -> None:  # noqa: FBT001
-        """Disable an account, whose keys and sessions stop working at once, or enable it again.
+        """Disable an account, with its keys and sessions, or enable it again.
 
-        Raises ApiError 404: there is no such user. 400: the last administrator would be shut out.
+        Raises ApiError 404: unknown user. 400: the last administrator.
         """
         action = "user disabled" if disabled else "user enabled"
         await self._change(user_id, {"is_disabled": disabled}, action, by=by, address=address)
 
     async def set_admin(self, user_id: int, admin: bool, *, by: str, address: str = "") -> None:  # noqa: FBT001
-        """Make somebody an administrator, or no longer one.
+        """Grant or revoke the administrator role.
 
-        Raises ApiError 404: there is no such user. 400: it is the last administrator.
+        Raises ApiError 404: unknown user. 400: the last administrator.
         """
         action = "administrator made" if admin else "administrator unmade"
         await self._change(user_id, {"is_admin": admin}, action, by=by, address=address)
 
     async def set_password(self, user_id: int, password: str, *, by: str, address: str = "") -> None:
-        """Give somebody a new password; whoever is signed in with the old one no longer is.
+        """Set the password of a user, and end all sessions.
 
-        Raises ApiError 404: there is no such user. 400: the password is too short.
+        Raises ApiError 404: unknown user. 400: password too short.
         """
         kept = await self._passwords.hash(password, email=(await self.get(user_id)).email)
         await self._change(user_id, {"password_hash": kept}, "password changed", by=by, address=address)
 
     async def change_password(self, user_id: int, old: str, new: str, *, address: str = "") -> None:
-        """Change a user's password, given the old one; the user has to sign in again.
+        """Change the password of a user, given the old one; the user has to sign in again.
 
-        Raises ApiError 401: the old one is not theirs. 400: the new one is too short. 429: too many attempts.
+        Raises ApiError 401: wrong old password. 400: new password too short. 429: too many attempts.
         """
         user = await self.get(user_id)
         await self.check_password(user.email, old, address=address)
         await self.set_password(user_id, new, by=user.email, address=address)
 
     async def delete(self, user_id: int, *, by: str, address: str = "") -> None:
-        """Delete an account with its keys, sessions, votes and credit; what it used is counted on, without a name.
+        """Delete an account with its keys, sessions, votes and credit; its usage records become anonymous.
 
-        Raises ApiError 404: there is no such user. 400: it is the last administrator.
+        Raises ApiError 404: unknown user. 400: the last administrator.
         """
 
         def remove(connection: Connection) -> None:
@@ -221,7 +221,7 @@ def add(
     by: str,
     address: str = "",
 ) -> User:
-    """Write a new user. Raises IntegrityError: the address has an account."""
+    """Insert a new user. Raises IntegrityError: the e-mail address has an account."""
     created = int(time.time())
     row = {"email": email, "password_hash": password_hash, "is_admin": is_admin, "is_disabled": False, "credit": 0}
     user_id = connection.execute(insert(users).returning(users.c.id), {**row, "created": created}).scalar_one()
@@ -232,7 +232,7 @@ def add(
 
 
 def normalized(email: str) -> str:
-    """Return an e-mail address as it is stored, in lower case. Raises ApiError 400: it is none."""
+    """Normalize an e-mail address to lower case. Raises ApiError 400: invalid address."""
     kept = unicodedata.normalize("NFKC", email).strip().casefold()
     if len(kept) > 254 or not re.fullmatch(r"[^@\s,;<>]+@(localhost|[\w-]+(\.[\w-]+)+)", kept):
         raise invalid_email(email)
@@ -265,7 +265,7 @@ def _row(connection: Connection, user_id: int) -> Any:
 
 
 def _keep_an_admin(connection: Connection, before: Any) -> None:
-    """Check that an administrator is left after a change. Raises ApiError 400: there is none."""
+    """Check that an administrator is left after a change. Raises ApiError 400 otherwise."""
     count = select(func.count()).where(users.c.is_admin, ~users.c.is_disabled).select_from(users)
     if before.is_admin and not before.is_disabled and connection.execute(count).scalar_one() == 0:
         raise ApiError(400, "last_administrator", f"{before.email} is the last administrator: make another one first.")

@@ -1,4 +1,4 @@
-"""Votes for the models that users want: one for each user and model."""
+"""Votes of users for models to be served: one for each user and model."""
 
 import time
 from typing import Any
@@ -17,7 +17,7 @@ class Votes:
         self._database = database
 
     async def cast(self, user_id: int, model: str) -> bool:
-        """Vote for a model; False: the user did already (or was deleted a moment ago)."""
+        """Vote for a model; False if the user has done so already, or no longer exists."""
         row = {"user_id": user_id, "model": model, "created": int(time.time())}
         try:
             await self._database.write(lambda connection: connection.execute(insert(votes), row).rowcount)
@@ -26,7 +26,7 @@ class Votes:
         return True
 
     async def withdraw(self, user_id: int, model: str) -> bool:
-        """Withdraw a vote for a model; False: there was none."""
+        """Withdraw a vote for a model; False if there was none."""
         query = delete(votes).where(*_one(user_id, model))
         return await self._database.write(lambda connection: connection.execute(query).rowcount > 0)
 

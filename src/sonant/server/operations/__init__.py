@@ -1,1 +1,1 @@
-"""Limits on what comes in, request ids, health and logs."""
+"""Request limits, request ids, health and logs."""

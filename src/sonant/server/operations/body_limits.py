@@ -1,6 +1,6 @@
-"""Early refusal of requests: too large, too slow, too many at once, or too late, when the server is stopping.
+"""Early refusal of requests: too large, too slow, too many at once, or while the server is stopping.
 
-A refused request costs no memory: its body is left on the connection, or read past and thrown away.
+The body of a refused request is not stored: it is left on the connection, or read and discarded.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from sonant.server.services import Services
 
 API = "/v1/"  # counted, and refused while draining
 RECORDINGS = ("/v1/", "/playground")  # where bodies hold audio
-FORM_BYTES = 1 << 20  # of the body of any other page
-LINGER_BYTES = 8 << 20  # read past after an early answer, so that the client sees it and not a broken connection
+FORM_BYTES = 1 << 20  # size limit of the bodies of other pages
+LINGER_BYTES = 8 << 20  # discarded after an early response, so that the client sees it and no broken connection
 LINGER_SECONDS = 2.0
 
 
@@ -54,14 +54,14 @@ class BodyLimits:
     async def _run(self, scope: Scope, body: "ReceivedBody") -> None:
         try:
             await self._app(scope, body.receive, body.send)
-        except ClientDisconnect:  # it has really gone, and wants no answer; or it will get the refusal
+        except ClientDisconnect:  # it has disconnected; or it gets the refusal
             pass
         except Exception:
             if body.refusal is None:
                 raise
 
     def _refusal(self, body: "ReceivedBody", *, is_api: bool) -> ApiError | None:
-        """Return why a request, of which only the headers are known, is refused; None: it is not."""
+        """Return the error if a request is refused by its headers."""
         if is_api and self._services.draining:
             message = "The server is stopping. Ask again in a moment: another one may have taken its place."
             return ApiError(503, "server_is_draining", message, retry_after=5)
@@ -71,7 +71,7 @@ class BodyLimits:
 
 
 class BodyMemory:
-    """The bytes of all bodies that are being received or worked on."""
+    """The size of all bodies that are being received or processed."""
 
     def __init__(self, services: Services) -> None:
         self._limit, self._gauge = services.settings.limits.in_flight_bytes, services.metrics.in_flight_bytes
@@ -82,20 +82,20 @@ class BodyMemory:
         self._gauge.set(self._bytes)
 
     def full(self, more: int = 0) -> ApiError | None:
-        """Return the error if there is no room for so much more."""
+        """Return the error if `more` bytes exceed the limit."""
         if self._bytes + more <= self._limit:
             return None
         return overloaded(f"the requests it works on fill the {self._limit} bytes of memory that they may")
 
 
 class ReceivedBody:
-    """The body of one request on its way in, and the answer on its way out.
+    """Wrapper of `receive` and `send` of one request that enforces the limits.
 
     Attributes:
-        expected: its length as the header tells it; None: unknown until its end.
+        expected: Content-Length; None if unknown.
         num_bytes: received so far.
-        refusal: why no more is received. The application is told that the client has gone, and what it answers is
-            replaced with this.
+        refusal: the error for which reception was stopped. The application sees a disconnected client, and its response
+            is replaced by this error.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class ReceivedBody:
         self._has_started = self._must_close = False
 
     async def receive(self) -> Message:
-        """Receive the next piece; one that exceeds a limit is not passed on."""
+        """Receive the next chunk; one that exceeds a limit is not passed on."""
         if self._is_complete:
             return await self._receive()
         if self.refusal is None:
@@ -124,7 +124,7 @@ class ReceivedBody:
             except TimeoutError:
                 self.refusal = too_slow(self.num_bytes, self.expected)
             else:
-                self._seconds -= monotonic() - start  # the time that the application takes is not the client's fault
+                self._seconds -= monotonic() - start  # the time of the application does not count
                 self._count(message)
         return {"type": "http.disconnect"} if self.refusal is not None else message
 
@@ -138,7 +138,7 @@ class ReceivedBody:
         self.refusal = self.too_large(self.num_bytes) or self._memory.full()
 
     def too_large(self, num_bytes: int) -> ApiError | None:
-        """Return the error for a body of so many bytes, if that is too many."""
+        """Return the error for a body of so many bytes if it exceeds the limit."""
         if num_bytes <= self._limit:
             return None
         length = f"has {num_bytes} bytes" if self.expected is not None else "is still going on"
@@ -149,7 +149,7 @@ class ReceivedBody:
         return ApiError(413, "request_too_large", message)
 
     async def send(self, message: Message) -> None:
-        """Send a message; after an answer that comes before the end of the body, the rest is read past for a while."""
+        """Send a message; after a response before the end of the body, the rest is read and discarded for a while."""
         if self.refusal is not None and not self._has_started:
             return
         if message["type"] == "http.response.start":
@@ -165,7 +165,7 @@ class ReceivedBody:
             await self._send({**message, "body": b"", "more_body": False})
 
     async def refuse(self, *, close: bool) -> None:
-        """Answer with the refusal, unless the application has begun an answer."""
+        """Respond with the refusal, unless a response has begun."""
         assert self.refusal is not None
         if self._has_started:
             return
@@ -174,11 +174,11 @@ class ReceivedBody:
 
     @property
     def _is_complete_soon(self) -> bool:
-        """Return whether the rest of the body is short enough to be read past, to keep the connection."""
+        """Return whether the rest of the body is short enough to discard it and keep the connection."""
         return self._is_complete or (self.expected is not None and self.expected - self.num_bytes <= LINGER_BYTES)
 
     async def _linger(self) -> None:
-        """Read past what the client still sends, for a while: closing at once could lose the answer."""
+        """Discard what the client still sends, for a while: closing at once could lose the response."""
         left = LINGER_BYTES
         try:
             async with asyncio.timeout(LINGER_SECONDS):

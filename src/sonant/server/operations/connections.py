@@ -1,4 +1,4 @@
-"""HTTP on one connection, for strangers: a head that is too slow or too long ends it, and a broken one is told so."""
+"""The HTTP protocol of uvicorn with limits on the request head: time, size, and a response to a malformed one."""
 
 import asyncio
 from uuid import uuid4
@@ -8,14 +8,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sonant.server.errors import ApiError
 
-HEAD_SECONDS = 20.0  # from the start of a connection, or of its next request, to the end of the headers
-HEAD_BYTES = 64 << 10  # and what one more read from the socket holds
+HEAD_SECONDS = 20.0  # time from the start of a connection, or of its next request, to the end of the headers
+HEAD_BYTES = 64 << 10  # plus one read from the socket
 
 
 class Connection(HttpToolsProtocol):
-    """A connection of uvicorn's, which would wait for a head for ever and take one of any size; this one gives up.
+    """A connection with limits on the time and the size of the request head, which uvicorn does not limit.
 
-    Whoever opens connections and sends nothing, or headers without end, would else hold memory at no cost.
+    Otherwise idle connections, or endless headers, would occupy memory.
     """
 
     head_seconds = HEAD_SECONDS

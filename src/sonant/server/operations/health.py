@@ -1,4 +1,4 @@
-"""Routes for whoever runs the server: whether it is alive and ready, what it is, and its metrics."""
+"""Routes for operators: health, readiness, information, metrics."""
 
 from dataclasses import asdict
 from ipaddress import ip_address
@@ -14,21 +14,21 @@ from sonant.server.authentication import caller_with
 from sonant.server.services import Services, services_of
 
 router = APIRouter(tags=["operations"])
-FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")  # what a proxy adds
+FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")  # headers added by proxies
 
 
 class Alive(BaseModel):
-    """The process answers."""
+    """The response of a live process."""
 
     status: Literal["ok"] = "ok"
 
 
 class Ready(BaseModel):
-    """The readiness of the server for work.
+    """The readiness of the server.
 
     Attributes:
-        models: whether all of them are loaded.
-        database: whether it answers.
+        models: whether all models are loaded.
+        database: whether the database answers.
         draining: whether the server is stopping.
     """
 
@@ -39,10 +39,10 @@ class Ready(BaseModel):
 
 
 class LoadedModel(BaseModel):
-    """A model that answers.
+    """A loaded model.
 
     Attributes:
-        queue: seconds of audio and requests that wait, and how much audio it does in a second.
+        queue: waiting seconds of audio and requests, and throughput in seconds of audio a second.
     """
 
     id: str

@@ -11,7 +11,7 @@ KNOWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "
 
 
 def set_up(log_format: Literal["json", "text"]) -> None:
-    """Send what sonant and uvicorn log to stderr. Other loggers are left alone, unless they warn."""
+    """Send logs of sonant and uvicorn to stderr, and warnings of other loggers."""
     logging.config.dictConfig(
         {
             "version": 1,
@@ -25,7 +25,7 @@ def set_up(log_format: Literal["json", "text"]) -> None:
 
 
 def facts_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what was given as `extra`."""
+    """Return the `extra` fields of a record."""
     return {name: value for name, value in record.__dict__.items() if name not in KNOWN}
 
 
@@ -61,5 +61,5 @@ def _quoted(value: object) -> str:
 
 
 def _quoted_lines(message: str) -> str:
-    """Put a message on one line: what a stranger sent may hold line ends that would look like lines of ours."""
+    """Escape line breaks in a message: text sent by clients must not look like separate log lines."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)

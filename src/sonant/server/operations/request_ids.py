@@ -1,4 +1,4 @@
-"""Every request gets an id, a line in the log and its place in the metrics, whatever became of it."""
+"""Request ids, access log and metrics for every request."""
 
 import logging
 import re
@@ -13,18 +13,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sonant.server import errors
 from sonant.server.services import Services
 
-WELL_FORMED = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # what may stand in a log line and a header without harm
-POLLED = ("/health", "/ready", "/metrics")  # every few seconds: what they answer is in the metrics
-OTHER = "other"  # the endpoint of what no route answered, in the metrics: their number must not grow with requests
+WELL_FORMED = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # characters that are safe in logs and headers
+POLLED = ("/health", "/ready", "/metrics")  # polled every few seconds; not logged
+OTHER = "other"  # endpoint label of unmatched requests: the number of labels must not grow with requests
 
 logger = logging.getLogger(__name__)
 
 
 class RequestIds:
-    """The middleware for request ids, the log and the metrics, around all others.
+    """Outermost middleware: request ids, access log and metrics.
 
-    Sets `request.state.request_id`, and answers it as `x-request-id`. An exception that nothing else has answered
-    becomes a 500 that tells no internals, for people a `page`; its traceback goes to the log, under the same id.
+    Sets `request.state.request_id` and the header `x-request-id`. An unhandled exception becomes a 500 response without
+    internals, in a browser as a `page`; its traceback is logged with the request id.
     """
 
     def __init__(self, app: ASGIApp, *, services: Services, page: errors.Page = errors.no_page) -> None:
@@ -43,7 +43,7 @@ class RequestIds:
             await self._app(scope, receive, answered)
         except Exception:
             logger.exception("a request failed", extra={"request_id": request_id})
-            if answered.status is not None:  # half of the answer is out: all that is left is to break off
+            if answered.status is not None:  # the response has begun: close the connection
                 raise
             response = self._page(Request(scope), errors.INTERNAL) or errors.answer(errors.INTERNAL)
             state["error_code"] = errors.INTERNAL.code
@@ -54,7 +54,7 @@ class RequestIds:
 
     def _note(self, scope: Scope, answered: "Answered", seconds: float) -> None:
         endpoint = path_template(scope)
-        status = answered.status or 499  # the client went away before there was an answer
+        status = answered.status or 499  # the client disconnected before the response
         state = scope["state"]
         self._metrics.requests.labels(endpoint, str(status)).inc()
         self._metrics.request_seconds.labels(endpoint).observe(seconds)
@@ -79,7 +79,7 @@ class RequestIds:
 
 
 class Answered:
-    """Sends messages, adds the id to the headers, and remembers what was sent."""
+    """Wrapper of `send` that adds the request id and records status and size."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send, self._request_id = send, request_id
@@ -96,12 +96,12 @@ class Answered:
 
 
 def path_template(scope: Scope) -> str:
-    """Return the path as its route was written (`/v1/models/{id}`): without ids, queries and made-up parts."""
+    """Return the path template of the route (`/v1/models/{id}`)."""
     template: str | None = getattr(scope.get("route"), "path_format", None)
     if template is None:
         return "/static" if scope["path"].startswith("/static/") else OTHER
     with suppress(LookupError):
-        # The route of an included router does not know the router's prefix.
+        # The route of an included router lacks the prefix of the router.
         template = scope["path"].removesuffix(template.format(**scope["path_params"])) + template
     return template
 
@@ -113,6 +113,6 @@ def _level(endpoint: str, code: str | None) -> int:
 
 
 def _given(scope: Scope) -> str | None:
-    """Return the id that the client or a proxy chose, if it is valid."""
+    """Return the request id sent by the client or a proxy, if it is valid."""
     given = Headers(scope=scope).get("x-request-id", "")
     return given if WELL_FORMED.fullmatch(given) else None

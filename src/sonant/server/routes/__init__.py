@@ -1,1 +1,1 @@
-"""The API, one file a resource."""
+"""The routes of the API, one file for each resource."""

@@ -1,4 +1,4 @@
-"""The body of a request as it came: JSON, or the parts of a form; nothing of it is written to disk."""
+"""Parsing of request bodies: JSON or multipart forms, in memory only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from sonant.server.errors import ApiError
 from sonant.server.settings import Limits
 
-MAX_FIELDS = 128  # of a form, besides its files; endpoints know at most a dozen
+MAX_FIELDS = 128  # of a form, without files; endpoints know at most a dozen
 BASE64_GROWTH = 1.4  # base64 is a third longer, and may have line breaks
 
 
@@ -22,9 +22,9 @@ class RequestBody:
     """The parsed body of a request.
 
     Attributes:
-        fields: members of the JSON object, or the text fields of a form: a string, or a list of them where a name came
-            more than once or ends in [], which the name here does not.
-        files: the files of a form, by field and in order, without the [].
+        fields: members of the JSON object, or text fields of a form: a string, or a list of strings where a name is
+            repeated or ends in [] (which is removed from the name).
+        files: the files of a form with their field names (without []), in order.
         is_form: whether it is a form, in which every value is text.
     """
 
@@ -56,7 +56,7 @@ async def receive(request: Request, limits: Limits) -> RequestBody:
 
 
 class ClientGone(ApiError):
-    """The answer after the client has gone: nobody reads it, but it names the reason in logs and metrics."""
+    """The response after the client has disconnected, which is only seen in logs and metrics."""
 
     def __init__(self) -> None:
         super().__init__(499, "client_closed_request", "The client closed the connection before it was answered.")
@@ -107,7 +107,7 @@ async def _form(request: Request, limits: Limits) -> RequestBody:
 
 
 class _InMemory(MultiPartParser):
-    """Starlette's parser, which keeps files in memory here (none is larger than a limit) and stops at that limit."""
+    """The multipart parser of Starlette, with files in memory up to a limit."""
 
     def __init__(self, request: Request, limits: Limits) -> None:
         super().__init__(
@@ -128,7 +128,7 @@ class _InMemory(MultiPartParser):
 
 
 def too_many_bytes(param: str, limit: int) -> ApiError:
-    """Make the error for an encoded recording that is larger than this server takes."""
+    """Make the error for an encoded recording that exceeds the limit."""
     return ApiError(
         413,
         "audio_too_large",

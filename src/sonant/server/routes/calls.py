@@ -1,4 +1,4 @@
-"""Orders and jobs: an endpoint reads a request into an order, which is admitted as a job."""
+"""API calls: an endpoint parses a request into a call, which is admitted and then performed."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -23,9 +23,9 @@ class CallUsage:
     """The usage of a request.
 
     Attributes:
-        tokens: frames of the model.
-        seconds: seconds of audio.
-        cost: the amount that is charged.
+        tokens: number of frames.
+        seconds: duration of the audio.
+        cost: charged amount.
     """
 
     tokens: int
@@ -48,16 +48,15 @@ class CallUsage:
 
 @dataclass(frozen=True)
 class AdmittedCall:
-    """A request that was admitted and may be computed.
+    """A call that was admitted: decoded, paid for, and ready to be computed.
 
     Attributes:
         model: the model that computes.
-        waveforms: decoded at the model's rate, (samples,) each, in the order of the request and, within a recording, of
-            its channels.
-        places: of each waveform, the number of the recording and that of its channel among those that are wanted.
-        usage: its frames, seconds and cost.
-        share: for whose turn it waits in the model's queue.
-        metrics: where its time is noted.
+        waveforms: decoded at the rate of the model, (samples,) each, ordered by recording and channel.
+        places: for each waveform, the indices of the recording and of the channel among those requested.
+        usage: frames, seconds and cost.
+        share: key of the caller in the fair queue of the model.
+        metrics: where durations are recorded.
     """
 
     model: ServedModel
@@ -69,20 +68,20 @@ class AdmittedCall:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Note how long a stage takes, if it succeeds."""
+        """Record the duration of a stage, if it succeeds."""
         start = perf_counter()
         yield
         self.metrics.stage_seconds.labels(stage, self.model.id).observe(perf_counter() - start)
 
 
 class ApiCall(ABC):
-    """A request that was read: the result that is wanted, of which recordings.
+    """A parsed request.
 
     Attributes:
-        ability: what the model must be able to do; the key must have the scope of this name.
-        model: as the request names it.
+        ability: ability required of the model, and scope required of the key.
+        model: name of the model in the request.
         recordings: in the order of the request.
-        channel: the channel that is wanted of each of them.
+        channel: requested channel of each recording.
     """
 
     ability: ClassVar[Ability]
@@ -93,18 +92,18 @@ class ApiCall(ABC):
 
     @abstractmethod
     def check(self, model: ServedModel) -> None:
-        """Raise ApiError for what this model cannot do, before anything is decoded."""
+        """Raise ApiError if the model does not support the request; called before decoding."""
 
     @abstractmethod
     async def perform(self, job: AdmittedCall) -> Response:
-        """Compute and answer; an exception frees the caller from paying."""
+        """Compute the response; an exception releases the held cost."""
 
 
 class StreamingCall(ApiCall):
-    """An order that may be answered piece by piece.
+    """A call whose response may be streamed.
 
     Attributes:
-        is_stream: whether that was asked for.
+        is_stream: whether streaming was requested.
     """
 
     is_stream: bool

@@ -1,4 +1,4 @@
-"""POST /v1/audio/diarizations: who spoke when."""
+"""POST /v1/audio/diarizations: speaker diarization."""
 
 from typing import Annotated, Literal
 
@@ -14,11 +14,11 @@ from sonant.server.authentication import caller_with
 from sonant.server.errors import api_error
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
+from sonant.server.routes.answering import answer
 from sonant.server.routes.bodies import RequestBody
 from sonant.server.routes.calls import AdmittedCall, ApiCall
 from sonant.server.routes.inputs import one_recording
 from sonant.server.routes.parameters import ChannelParameters, parameters
-from sonant.server.routes.work import answer
 from sonant.server.settings import Limits
 
 router = APIRouter(tags=["Audio"])
@@ -37,8 +37,8 @@ class DiarizationParameters(ChannelParameters):
     response_format: Literal["json", "rttm"] = "json"
 
 
-class DiarizationOrder(ApiCall):
-    """The turns of the speakers of one recording."""
+class DiarizationCall(ApiCall):
+    """A diarization of one recording."""
 
     ability = "diarization"
 
@@ -49,7 +49,7 @@ class DiarizationOrder(ApiCall):
     def check(self, model: ServedModel) -> None:
         try:
             model.encoder.head_task("diarization", num_speakers=self.parameters.num_speakers)
-        except ConfigurationError as error:  # more than its head tells apart, or no number and no head
+        except ConfigurationError as error:  # more speakers than the head has outputs, or neither number nor head
             raise api_error(error, param="num_speakers") from error
 
     async def perform(self, job: AdmittedCall) -> Response:
@@ -131,4 +131,4 @@ async def create_diarization(request: Request, caller: Caller = Depends(caller_w
     forms that `/v1/embeddings` takes. With `channel=all` each channel is looked at by itself, and nobody of one is
     taken for somebody of another.
     """
-    return await answer(request, caller, DiarizationOrder)
+    return await answer(request, caller, DiarizationCall)

@@ -1,4 +1,4 @@
-"""The routes' parts of the OpenAPI document: bodies in both forms, errors, the key, examples that work."""
+"""Parts of the OpenAPI document: bodies as JSON and form, errors, authentication, working examples."""
 
 import base64
 import io
@@ -21,13 +21,13 @@ class ErrorDetail(BaseModel):
 
 
 class Error(BaseModel):
-    """Every answer other than success."""
+    """The body of every error response."""
 
     error: ErrorDetail
 
 
 class UsedSeconds(BaseModel):
-    """The usage of a request about one or two recordings."""
+    """The usage of a request, by duration."""
 
     type: Literal["duration"]
     seconds: float
@@ -65,7 +65,7 @@ COSTLY = errors(*REASONS)
 
 
 def success(model: type[BaseModel], others: Mapping[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
-    """Make the `responses` for 200: JSON, and the media types that a request may ask for in its place."""
+    """Make the `responses` for 200: JSON, and other media types that a request may ask for."""
     return {200: {"model": model, "description": "Done.", "headers": REQUEST_ID, "content": dict(others or {})}}
 
 
@@ -121,13 +121,13 @@ def body(
     form: Mapping[str, Any],
     example: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Make the `openapi_extra` of a route that takes both kinds of body.
+    """Make the `openapi_extra` of a route that takes JSON and forms.
 
     Args:
-        parameters: all but the recordings.
+        parameters: model of all parameters but the recordings.
         json: schemas of the fields with recordings, in JSON.
         form: the same in a form.
-        example: values of a request in JSON, besides the recordings.
+        example: values of an example request in JSON, without recordings.
     """
     schema = inlined(parameters)
     recording = dict.fromkeys(json, spoken())
@@ -154,7 +154,7 @@ def _with(schema: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any
 
 
 def inlined(model: type[BaseModel]) -> dict[str, Any]:
-    """Make the JSON schema of a model without references, as a part of a document needs it."""
+    """Make the JSON schema of a model with references resolved."""
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
 
@@ -170,9 +170,9 @@ def inlined(model: type[BaseModel]) -> dict[str, Any]:
 
 @cache
 def spoken(seconds: float = 0.5, rate: int = 8000) -> str:
-    """Make a data URI for examples: a hummed vowel, synthesized here, 8-bit WAV."""
+    """Make a data URI for examples: a synthesized vowel, 8-bit WAV."""
     time = np.arange(int(seconds * rate)) / rate
-    harmonics = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 9))  # a falling spectrum, as voices have
+    harmonics = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 9))  # a falling spectrum, like a voice
     samples = np.uint8(128 + 40 * harmonics)
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:

@@ -1,4 +1,4 @@
-"""POST /v1/embeddings: recordings to vectors, as OpenAI's clients ask for them, with additions for speech."""
+"""POST /v1/embeddings: recordings to vectors, compatible with clients of OpenAI, with additions for speech."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -17,18 +17,18 @@ from sonant.server.authentication import caller_with
 from sonant.server.errors import ApiError, api_error
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
+from sonant.server.routes.answering import answer
 from sonant.server.routes.bodies import RequestBody
 from sonant.server.routes.calls import AdmittedCall, ApiCall
 from sonant.server.routes.inputs import recordings
 from sonant.server.routes.parameters import ChannelParameters, parameters
 from sonant.server.routes.vectors import Encoding, PiecesResponse, as_json
-from sonant.server.routes.work import answer
 from sonant.server.settings import MIB, Limits
 
 router = APIRouter(tags=["Embeddings"])
 
 LayerNumber = Annotated[int, Field(ge=0)]
-FIELDS = ("input", "file")  # where recordings come
+FIELDS = ("input", "file")  # fields that hold recordings
 
 
 class EmbeddingParameters(ChannelParameters):
@@ -64,8 +64,8 @@ class EmbeddingParameters(ChannelParameters):
     normalize: bool = Field(False, description="Scale every vector to length one.")
 
 
-class EmbeddingOrder(ApiCall):
-    """An order for vectors of recordings."""
+class EmbeddingCall(ApiCall):
+    """A request for vectors of recordings."""
 
     ability = "embeddings"
 
@@ -95,7 +95,7 @@ class EmbeddingOrder(ApiCall):
             return await self._response(job, wanted, arrays)
 
     def _wanted(self, model: ServedModel) -> Wanted:
-        """Return layers and pooling; raises ApiError where the parameters do not go together."""
+        """Return layers and pooling. Raises ApiError for contradictory parameters."""
         given = self.parameters
         frames = given.output == "frames" or (given.output is None and given.pooling == "none")
         if frames and given.pooling not in {None, "none"}:
@@ -111,9 +111,9 @@ class EmbeddingOrder(ApiCall):
             pool = preset.pool
         try:
             wanted = model.request(layer=layer, pool=None if frames else pool, normalize=given.normalize)
-        except UnknownName as error:  # a number beyond the model's last layer
+        except UnknownName as error:  # a layer number above that of the last layer
             raise api_error(error, param="layer") from error
-        if len(set(wanted.layers)) < len(wanted.layers):  # each would be held in memory, for every frame
+        if len(set(wanted.layers)) < len(wanted.layers):  # all layers of every frame would be held in memory
             raise ApiError(400, "invalid_value", "layer names a hidden state more than once.", param="layer")
         return wanted
 
@@ -196,4 +196,4 @@ async def create_embeddings(request: Request, caller: Caller = Depends(caller_wi
     a form (`file`, as many as you like, with the parameters as fields). They may have any sampling rate and any number
     of channels, whose mean is taken unless `channel` says otherwise. A token is a frame of the model.
     """
-    return await answer(request, caller, EmbeddingOrder)
+    return await answer(request, caller, EmbeddingCall)

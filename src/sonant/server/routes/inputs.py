@@ -1,4 +1,4 @@
-"""The forms in which a recording comes: a file, base64, a data URI, an address, or a content part with one of these."""
+"""Recordings in requests: a file, base64, a data URI, an address, or a content part with one of these."""
 
 import asyncio
 import binascii
@@ -11,7 +11,7 @@ from sonant.server.intake.fetch import Fetcher
 from sonant.server.routes.bodies import RequestBody, too_many_bytes
 from sonant.server.settings import Limits
 
-PIECE = 1 << 18  # characters of base64 decoded in one call, which holds the interpreter: well under a millisecond
+PIECE = 1 << 18  # characters of base64 decoded in one call, which holds the GIL: well under a millisecond
 URL_SAFE = bytes.maketrans(b"-_", b"+/")
 WHITESPACE = b" \t\r\n"
 FORMS = (
@@ -22,7 +22,7 @@ FORMS = (
 
 @dataclass(frozen=True)
 class UploadedAudio:
-    """A recording as a file of a form."""
+    """A recording uploaded as a file of a form."""
 
     param: str
     data: bytes
@@ -44,13 +44,13 @@ class LinkedAudio:
     url: str
 
 
-AudioInput = UploadedAudio | Base64Audio | LinkedAudio  # each with `param`: where in the request it stands
+AudioInput = UploadedAudio | Base64Audio | LinkedAudio  # each with `param`, its place in the request
 
 
 async def read(recording: AudioInput, fetcher: Fetcher, limits: Limits) -> bytes:
-    """The encoded audio itself.
+    """Return the encoded audio.
 
-    Raises ApiError: 400 if it is not base64, or must not or cannot be fetched; 413 if it is too large.
+    Raises ApiError: 400: invalid base64, or an address that may not or cannot be fetched; 413: too large.
     """
     match recording:
         case UploadedAudio(data=data):
@@ -58,7 +58,7 @@ async def read(recording: AudioInput, fetcher: Fetcher, limits: Limits) -> bytes
         case LinkedAudio(url=url):
             return await fetcher.fetch(url)
         case Base64Audio(param=param, text=text):
-            if len(text) * 3 // 4 > limits.audio_bytes + len(text) // 16:  # line breaks aside
+            if len(text) * 3 // 4 > limits.audio_bytes + len(text) // 16:  # without line breaks
                 raise too_many_bytes(param, limits.audio_bytes)
             try:
                 data = _decoded(text) if len(text) <= PIECE else await asyncio.to_thread(_decoded, text)
@@ -68,9 +68,9 @@ async def read(recording: AudioInput, fetcher: Fetcher, limits: Limits) -> bytes
 
 
 def recordings(body: RequestBody, *names: str, limits: Limits) -> list[AudioInput]:
-    """Find the recordings in the fields of these names; an error about none at all names the first field.
+    """Collect the recordings in the fields of these names.
 
-    Raises ApiError: 400 if there is none, too many, or something else than a recording; `param` says which.
+    Raises ApiError: 400: no recordings, too many, or a value that is none; `param` says which.
     """
     files = [(name, data) for name, data in body.files if name in names]
     given = [(name, body.fields[name]) for name in names if body.fields.get(name) is not None]
@@ -90,7 +90,7 @@ def recordings(body: RequestBody, *names: str, limits: Limits) -> list[AudioInpu
 
 
 def one_recording(body: RequestBody, *names: str, limits: Limits) -> AudioInput:
-    """Find the recording in the fields of these names; raises ApiError also if there are several."""
+    """Return the only recording in the fields of these names. Raises ApiError if there is not exactly one."""
     found = recordings(body, *names, limits=limits)
     if len(found) > 1:
         raise ApiError(
@@ -119,7 +119,7 @@ def _several(items: Sequence[Any], param: str, limits: Limits) -> list[AudioInpu
 
 
 def _one(item: Any, param: str) -> AudioInput:
-    """Find one recording, given as text or as an object around it."""
+    """Parse one recording, a string or an object around one."""
     match item:
         case {"content": list() as parts}:
             if len(parts) != 1:
@@ -173,7 +173,7 @@ def _text(text: str, param: str) -> AudioInput:
 
 
 def _decoded(text: str) -> bytes:
-    """Bytes of base64, a piece at a time, so that a thread that does this lets others run; ValueError if it is none."""
+    """Decode base64 in pieces, so that other threads can run in between. Raises ValueError."""
     pieces, rest = [b""], b""
     for start in range(0, len(text), PIECE):
         clean = rest + text[start : start + PIECE].encode("ascii").translate(URL_SAFE, WHITESPACE)

@@ -1,4 +1,4 @@
-"""GET /v1/models and /v1/models/{id}: the models of this server, in OpenAI's shape with additions for speech."""
+"""GET /v1/models and /v1/models/{id}: the models of this server, compatible with OpenAI, with additions for speech."""
 
 from typing import Literal
 
@@ -18,7 +18,7 @@ router = APIRouter(tags=["Models"])
 
 ERRORS = documentation.errors(401, 403, 429, 500, 503)
 
-MODEL_ID = {  # not a parameter of the function: FastAPI would document errors that there are not
+MODEL_ID = {  # not a parameter of the function: FastAPI would document errors that cannot occur
     "name": "model_id",
     "in": "path",
     "required": True,
@@ -54,7 +54,7 @@ class Models(BaseModel):
 async def list_models(request: Request, _: Caller = Depends(caller_with("models"))) -> Models:
     """The models that this server was told to serve.
 
-    The catalog page, and its JSON twin `/?format=json`, list all known models.
+    The catalog page, and its JSON form `/?format=json`, list all known models.
     """
     services = services_of(request)
     found = [each for each in await entries(services) if each.state != "coming_soon"]

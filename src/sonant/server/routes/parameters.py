@@ -1,4 +1,4 @@
-"""The parameters of a request, checked: nothing is ignored in silence, and an error names what it is about."""
+"""Validation of request parameters: unknown ones are refused, and errors name the parameter."""
 
 import reprlib
 from collections.abc import Collection, Mapping, Sequence
@@ -24,7 +24,7 @@ ChannelNumber = Annotated[int, Field(ge=0, lt=MAX_CHANNELS)]
 
 
 class ChannelParameters(Parameters):
-    """The parameters of every request that may be answered channel by channel."""
+    """The parameters of requests that may be answered channel by channel."""
 
     channel: ChannelNumber | Literal["mix", "all"] = Field(
         "mix",
@@ -37,13 +37,13 @@ P = TypeVar("P", bound=Parameters)
 
 
 def parameters(kind: type[P], body: RequestBody, recordings: Collection[str]) -> P:
-    """Read the parameters that a body holds besides its recordings.
+    """Validate the parameters of a body.
 
     Args:
-        kind: what is expected.
+        kind: model of the parameters.
         recordings: names of the fields that hold recordings.
 
-    Raises ApiError: 400 if a parameter is missing, unknown, or not what it should be.
+    Raises ApiError: 400: a missing, unknown or invalid parameter.
     """
     known = [*kind.model_fields, *recordings]
     for name, _ in body.files:
@@ -57,7 +57,7 @@ def parameters(kind: type[P], body: RequestBody, recordings: Collection[str]) ->
 
 
 def _refused(problems: Sequence[Mapping[str, Any]], known: Collection[str]) -> ApiError:
-    """Make the error for the first wrong parameter: of a union, with a finding for each of its kinds."""
+    """Make the error for the first invalid parameter; for a union, with one message for each of its types."""
     first = problems[0]
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":

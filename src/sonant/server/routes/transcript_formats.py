@@ -1,4 +1,4 @@
-"""A transcript in the formats that OpenAI's clients ask for."""
+"""Transcripts in the response formats of OpenAI."""
 
 import math
 import zlib
@@ -38,7 +38,7 @@ class TimedSegment(BaseModel):
 
 
 class ChannelTranscription(BaseModel):
-    """One channel of a transcript: `json` has its text, `verbose_json` the rest too."""
+    """One channel of a transcript: `json` has its text, `verbose_json` all fields."""
 
     channel: int
     text: str
@@ -50,7 +50,7 @@ class ChannelTranscription(BaseModel):
 
 
 class Transcription(BaseModel):
-    """A transcript: `json` has `text` and `usage`, `verbose_json` the rest too."""
+    """A transcript: `json` has `text` and `usage`, `verbose_json` all fields."""
 
     text: str
     usage: UsedSeconds
@@ -67,7 +67,7 @@ class Transcription(BaseModel):
 def verbose(
     transcript: Transcript, segments: list[Segment], granularities: Collection[Granularity], language: str | None
 ) -> dict[str, Any]:
-    """Make the body of `verbose_json`, besides usage."""
+    """Make the body of `verbose_json`, without usage."""
     body: dict[str, Any] = {
         "task": "transcribe",
         "language": language or "unknown",

@@ -1,4 +1,4 @@
-"""POST /v1/audio/transcriptions: what was said, in OpenAI's formats."""
+"""POST /v1/audio/transcriptions: transcripts in the formats of OpenAI."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -16,10 +16,11 @@ from sonant.server.authentication import caller_with
 from sonant.server.errors import ApiError
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
+from sonant.server.routes.answering import answer
 from sonant.server.routes.bodies import RequestBody
 from sonant.server.routes.calls import AdmittedCall, StreamingCall
+from sonant.server.routes.disconnection import stopped
 from sonant.server.routes.inputs import one_recording
-from sonant.server.routes.leaving import stopped
 from sonant.server.routes.parameters import ChannelParameters, as_list, parameters
 from sonant.server.routes.transcript_formats import (
     MEDIA_TYPES,
@@ -30,7 +31,6 @@ from sonant.server.routes.transcript_formats import (
     done,
     verbose,
 )
-from sonant.server.routes.work import answer
 from sonant.server.settings import Limits
 
 router = APIRouter(tags=["Audio"])
@@ -65,8 +65,8 @@ class TranscriptionParameters(ChannelParameters):
     temperature: float | None = Field(None, ge=0, le=2, description=IGNORED)
 
 
-class TranscriptionOrder(StreamingCall):
-    """An order for the transcript of one recording."""
+class TranscriptionCall(StreamingCall):
+    """A request for the transcript of one recording."""
 
     ability = "transcription"
 
@@ -84,7 +84,7 @@ class TranscriptionOrder(StreamingCall):
         super().__init__(given, [one_recording(body, *FIELDS, limits=limits)], given.channel)
 
     def check(self, model: ServedModel) -> None:
-        """Refuse a language that a model with several was not loaded with: its letters are those of one language."""
+        """Refuse a language other than the one for which the model was loaded."""
         wanted, own = self.parameters.language, model.language
         if wanted is not None and own is not None and not meant_by(wanted, [own]):
             raise _mismatch("language", f"is {wanted!r}, and this server has {model.id} for {own!r}")
@@ -98,7 +98,7 @@ class TranscriptionOrder(StreamingCall):
             return self._response(transcript, segments(transcript.words), job)
 
     async def events(self, job: AdmittedCall) -> AsyncGenerator[bytes, None]:
-        """Yield the text as the windows of a long recording are done, then the whole."""
+        """Yield text when windows of a long recording are done, and the transcript at the end."""
         parts: asyncio.Queue[Transcript | None] = asyncio.Queue()
         work = asyncio.create_task(job.model.transcribe(job.waveforms, share=job.share, on_words=parts.put_nowait))
         work.add_done_callback(lambda _: parts.put_nowait(None))
@@ -116,7 +116,7 @@ class TranscriptionOrder(StreamingCall):
             await stopped(work)
 
     def _by_channel(self, transcripts: Sequence[Transcript], job: AdmittedCall) -> Response:
-        """The text of all channels, a line each, and what there is of each."""
+        """Make the response for several channels: text with a line for each, and a transcript of each."""
         given, text = self.parameters, "\n".join(transcript.text for transcript in transcripts)
         if given.response_format == "text":
             return Response(f"{text}\n", media_type=MEDIA_TYPES["text"])
@@ -190,4 +190,4 @@ async def create_transcription(request: Request, caller: Caller = Depends(caller
     recording comes as a file of a form, or as JSON in one of the forms that `/v1/embeddings` takes. With `channel=all`
     there is a transcript of each channel in `channels`, and `text` has a line for each.
     """
-    return await answer(request, caller, TranscriptionOrder)
+    return await answer(request, caller, TranscriptionCall)

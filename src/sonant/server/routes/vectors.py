@@ -1,4 +1,4 @@
-"""Arrays as JSON: numbers, or base64 of little-endian float32; a piece at a time, so that others get their turn."""
+"""Arrays as JSON: numbers, or base64 of little-endian float32, encoded in pieces so that other tasks can run."""
 
 import asyncio
 import binascii
@@ -13,12 +13,12 @@ from starlette.types import Receive, Scope, Send
 
 Encoding = Literal["float", "base64"]
 
-PIECE = 3 << 14  # numbers turned into text in one call, which holds the interpreter: a few milliseconds
-SMALL = 1 << 16  # numbers that are not worth a thread
+PIECE = 3 << 14  # numbers converted to text in one call, which holds the GIL: a few milliseconds
+SMALL = 1 << 16  # numbers up to which no thread is used
 
 
 async def as_json(arrays: Sequence[np.ndarray], encoding: Encoding) -> list[list[bytes]]:
-    """Write each array as JSON, nested lists or a string, in pieces."""
+    """Encode each array as JSON, nested lists or a base64 string, in pieces."""
     if sum(array.size for array in arrays) <= SMALL:
         return _as_json(arrays, encoding)
     return await asyncio.to_thread(_as_json, arrays, encoding)
@@ -52,10 +52,10 @@ def _numbers(array: np.ndarray) -> Iterator[bytes]:
 
 
 class PiecesResponse(Response):
-    """JSON in pieces, which are never put together: an answer may be as large as the vectors of an hour of speech."""
+    """A response of JSON pieces that are sent without joining them, since vectors of an hour of speech are large."""
 
     media_type = "application/json"
-    TOGETHER = 1 << 18  # bytes that are worth a message of their own
+    TOGETHER = 1 << 18  # bytes of one message
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""POST /v1/audio/speaker/verification: whether two recordings are of one voice."""
+"""POST /v1/audio/speaker/verification: comparison of the speakers of two recordings."""
 
 from typing import Annotated, Literal
 
@@ -11,11 +11,11 @@ from sonant.server.accounts.caller import Caller
 from sonant.server.authentication import caller_with
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.routes import documentation
+from sonant.server.routes.answering import answer
 from sonant.server.routes.bodies import RequestBody
 from sonant.server.routes.calls import AdmittedCall, ApiCall
 from sonant.server.routes.inputs import one_recording
 from sonant.server.routes.parameters import ChannelNumber, Parameters, parameters
-from sonant.server.routes.work import answer
 from sonant.server.settings import Limits
 
 router = APIRouter(tags=["Audio"])
@@ -37,8 +37,8 @@ class VerificationParameters(Parameters):
     )
 
 
-class VerificationOrder(ApiCall):
-    """An order for the comparison of two recordings."""
+class VerificationCall(ApiCall):
+    """A request to compare the speakers of two recordings."""
 
     ability = "verification"
 
@@ -48,7 +48,7 @@ class VerificationOrder(ApiCall):
         super().__init__(self.parameters, pair, self.parameters.channel)
 
     def check(self, model: ServedModel) -> None:
-        """Accept every request: any model with this ability can do all of it."""
+        """Accept every request: all models with this ability support all parameters."""
 
     async def perform(self, job: AdmittedCall) -> Response:
         one, other = await job.model.speaker_vectors(job.waveforms, share=job.share)
@@ -65,7 +65,7 @@ class VerificationOrder(ApiCall):
         return Response(orjson.dumps(content), media_type="application/json")
 
     def _threshold(self, model: ServedModel) -> float | None:
-        """Return the requested threshold, else that of speaker heads; None for other models: none was measured."""
+        """Return the requested threshold, or that of x-vector heads; None for other models."""
         if self.parameters.threshold is not None:
             return self.parameters.threshold
         return VERIFICATION_THRESHOLD if "verification" in model.encoder.abilities else None
@@ -99,4 +99,4 @@ async def verify_speaker(request: Request, caller: Caller = Depends(caller_with(
     Both recordings come as files of a form (`file` and `reference`), or as JSON (`input` and `reference`) in one of the
     forms that `/v1/embeddings` takes.
     """
-    return await answer(request, caller, VerificationOrder)
+    return await answer(request, caller, VerificationCall)

@@ -1,4 +1,4 @@
-"""The recordings of a request, decoded: several at once, and none of them beyond the limits."""
+"""Decoding of the recordings of a request, concurrently and within the limits."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -8,8 +8,8 @@ from sonant.audio import Channel
 from sonant.errors import AudioError
 from sonant.server.errors import ApiError, api_error
 from sonant.server.intake.process import Decoded
+from sonant.server.routes.disconnection import stopped
 from sonant.server.routes.inputs import AudioInput, read
-from sonant.server.routes.leaving import stopped
 from sonant.server.services import Services
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ async def waveforms(
 
 
 async def _each(items: Sequence[T], work: Callable[[T], Coroutine[Any, Any, R]], *, at_once: int) -> list[R]:
-    """Do the work for each item and return the results in order; the first error stops the rest and is raised."""
+    """Process items concurrently and return results in order; the first error cancels the rest and is raised."""
     turn = asyncio.Semaphore(at_once)
 
     async def one(item: T) -> R:

@@ -1,1 +1,1 @@
-"""Pages for people; each has a JSON twin."""
+"""HTML pages; each has a JSON form."""

@@ -1,4 +1,4 @@
-"""The description of a model in words; every sentence follows from its facts."""
+"""Generated descriptions of models."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ TASKS: Mapping[Task, str] = {
 
 @dataclass(frozen=True)
 class Question:
-    """One of the questions that people ask, and its answer."""
+    """A frequent question and its answer."""
 
     question: str
     answer: str
@@ -80,7 +80,7 @@ def _about(model: ModelEntry) -> Iterator[str]:
 
 
 def questions(model: ModelEntry) -> list[Question]:
-    """Write the questions that people ask about a model, with answers."""
+    """Write frequent questions about a model, with answers."""
     return [*_on_use(model), *_on_recordings(model), *_on_origin(model)]
 
 

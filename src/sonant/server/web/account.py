@@ -1,4 +1,4 @@
-"""The account: what is left, the password, and leaving."""
+"""The account page: credit, password, deletion."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -27,15 +27,15 @@ class AccountPage:
     """The data of the account page.
 
     Attributes:
-        credit: what is left.
-        created: in unix seconds.
-        sessions: number of browsers in which the user is signed in.
-        live_keys: number of keys that can be used.
-        spent: the account's usage so far.
-        grants: credit that was given, newest first.
-        done: the change that was just made, in words.
-        problem: why a change was not made, in words.
-        about: the form that the problem is about.
+        credit: remaining credit.
+        created: unix seconds.
+        sessions: number of open sessions.
+        live_keys: number of valid keys.
+        spent: usage so far.
+        grants: additions to the credit, newest first.
+        done: message about the change that was just made.
+        problem: error message of a change.
+        about: the form of the problem.
     """
 
     email: str
@@ -96,7 +96,7 @@ async def delete(
     session: Session = Depends(session_for_change),
     services: Services = Depends(services_of),
 ) -> Response:
-    """Delete the account, only if its address is typed: nobody deletes one by accident."""
+    """Delete the account, confirmed by its e-mail address."""
     if email.strip().lower() != session.email.lower():
         error = ApiError(
             400, "not_confirmed", f"To delete the account, type its address: {session.email}.", param="email"

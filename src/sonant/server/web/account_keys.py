@@ -1,4 +1,4 @@
-"""The keys of an account: made, shown once, revoked."""
+"""The page of the keys of an account."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -21,13 +21,13 @@ class KeysPage:
     """The data of the page of keys.
 
     Attributes:
-        keys: those that can be used first, then the newest.
-        scopes: those that a key of this account may have.
-        secret: the secret of a key that was just made, shown this once.
-        made: that key.
-        problem: why none was made, in words.
-        about: the field that the problem is about.
-        requests_per_minute, audio_seconds_per_minute: of a key that does not say otherwise.
+        keys: valid ones first, newest first.
+        scopes: scopes that a key of this account may have.
+        secret: the secret of a new key, shown only once.
+        made: the new key.
+        problem: error message.
+        about: the field of the problem.
+        requests_per_minute, audio_seconds_per_minute: default rate limits of a key.
     """
 
     keys: list[Key]
@@ -90,7 +90,7 @@ async def revoke_key(
 
 
 def _end_of_day(text: str) -> int | None:
-    """Return the last second of a day such as 2027-01-31, in UTC, as unix seconds; None where none is given."""
+    """Return the last second of a day such as 2027-01-31, in UTC, as unix seconds; None for an empty text."""
     if not text:
         return None
     try:

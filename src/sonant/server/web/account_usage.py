@@ -14,7 +14,7 @@ from sonant.server.web.usage_report import MEASURES, Range, as_csv, chart, read_
 
 router = APIRouter()
 
-SPANS = (7, 30, 90, 365)  # days, one press away
+SPANS = (7, 30, 90, 365)  # days of the quick choices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +22,9 @@ class UsagePage:
     """The data of the page of usage.
 
     Attributes:
-        range: the days.
-        rows: by day (the newest first), model and endpoint.
-        totals: of all days, not of the range alone.
+        range: of days.
+        rows: by day (newest first), model and endpoint.
+        totals: over all days, not only the range.
     """
 
     range: Range
@@ -49,7 +49,7 @@ async def usage(
 async def usage_response(
     request: Request, services: Services, template: str, *, user_id: int | None, days: tuple[str, str], measure: str
 ) -> Response:
-    """Answer with the usage of one user, or (None) of everybody: a page, its JSON twin, or CSV with `?format=csv`."""
+    """Return the usage of one user, or of all for None: as a page, JSON, or CSV with `?format=csv`."""
     span = read_range(*days)
     counts = services.accounts.usage
     rows = await counts.by_day(user_id=user_id, since=span.since, until=span.until)

@@ -24,19 +24,19 @@ from sonant.server.web.pages import RowId, prefers_json, render
 router = APIRouter(include_in_schema=False)
 router.include_router(admin_users.router)
 
-PATIENCE_SECONDS = 2.0  # that a page waits for a model to load or unload; it goes on behind it
-LOG_LINES = 100  # a page
-_running: set[asyncio.Task[Any]] = set()  # asyncio itself keeps no hold of them
+PATIENCE_SECONDS = 2.0  # that a page waits for a model to load or unload, which continues in the background
+LOG_LINES = 100  # entries of a page
+_running: set[asyncio.Task[Any]] = set()  # asyncio keeps no references to tasks
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostedModel:
-    """A model that the server was told of.
+    """A model in the settings of the server.
 
     Attributes:
-        error: why it could not be loaded.
-        waiting_requests, queue_seconds: number of requests, and seconds of audio, in its queue.
-        audio_seconds_per_second: its recent throughput; None until it has computed something.
+        error: error message of loading.
+        waiting_requests, queue_seconds: requests and seconds of audio in the queue.
+        audio_seconds_per_second: recent throughput; None before the first request.
     """
 
     id: str
@@ -68,9 +68,9 @@ class ModelsPage:
     """The data of the page of models.
 
     Attributes:
-        wanted: models that are not live, with their votes, the most wanted first.
-        totals: of everybody and all days.
-        problem: why a model was not loaded, in words.
+        wanted: models that are not served, with their votes, most wanted first.
+        totals: usage of all users and days.
+        problem: error message of loading a model.
     """
 
     models: list[HostedModel]
@@ -84,10 +84,10 @@ class AuditPage:
     """The data of the page of the audit log.
 
     Attributes:
-        entries: the newest first.
-        target: the target of all entries; None: any.
-        first: address of the page with the newest entries.
-        next: address of the page with earlier entries; None: there are none.
+        entries: newest first.
+        target: filter by target; None: all.
+        first: address of the first page.
+        next: address of the next page, of older entries; None on the last page.
         is_later: whether this is not the first page.
     """
 
@@ -156,7 +156,7 @@ async def audit(
 
 
 async def _changed(request: Request, services: Services, work: Coroutine[Any, Any, Any]) -> Response:
-    """Redirect to the models when the work is done, or under way; show the page again if it has failed so far."""
+    """Redirect to the models when the work is done or still running; show the page again if it has failed."""
     task = asyncio.create_task(work)
     _running.add(task)
     task.add_done_callback(_ended)
@@ -170,7 +170,7 @@ async def _changed(request: Request, services: Services, work: Coroutine[Any, An
 
 
 def _ended(task: asyncio.Task[Any]) -> None:
-    """Retrieve the error of a task that has ended: a failure shows in the model's state."""
+    """Retrieve the exception of a finished task; failures are shown in the state of the model."""
     _running.discard(task)
     if not task.cancelled():
         task.exception()

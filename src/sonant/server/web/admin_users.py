@@ -1,4 +1,4 @@
-"""The pages on which an administrator sees and changes users."""
+"""The pages of an administrator for users."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from sonant.server.web.pages import RowId, prefers_json, render
 
 router = APIRouter()
 
-USERS = 50  # a page
+USERS = 50  # users of a page
 LOG_LINES = 20
 
 Answer = Literal["yes", "no"]
@@ -33,8 +33,8 @@ class UsersPage:
     """The data of the page of users.
 
     Attributes:
-        q: the text that their addresses contain.
-        next: address of the page with more; None: there are none.
+        q: text in their e-mail addresses.
+        next: address of the next page; None on the last one.
     """
 
     q: str
@@ -47,8 +47,8 @@ class UserPage:
     """The data of the page of one user.
 
     Attributes:
-        entries: those of the audit log about the user, the newest first.
-        problem: why something was not done, in words.
+        entries: of the audit log about the user, newest first.
+        problem: error message of a change.
     """
 
     user: User
@@ -169,7 +169,7 @@ def _back(user_id: int) -> Response:
 async def _after(
     request: Request, user_id: int, services: Services, change: Callable[[], Awaitable[object]]
 ) -> Response:
-    """Redirect to the page after a change, or show it with the reason why there was none."""
+    """Redirect to the page after a change, or show it with an error message."""
     try:
         await change()
     except ApiError as error:

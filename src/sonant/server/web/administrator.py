@@ -1,4 +1,4 @@
-"""The check for administrators: somebody signed in, or a program whose key has the scope `admin`."""
+"""Authorization of administrators: a signed-in administrator, or a key with the scope `admin`."""
 
 from fastapi import Request
 
@@ -9,7 +9,7 @@ from sonant.server.errors import ApiError
 async def administrator(request: Request) -> str:
     """Return the administrator's name for the audit log.
 
-    Raises ApiError 401: nobody is signed in. 403: somebody else than an administrator, or a form without its token.
+    Raises ApiError 401: not signed in. 403: not an administrator, or a form without CSRF token.
     """
     if "authorization" in request.headers:
         return (await require_admin(request, None)).name

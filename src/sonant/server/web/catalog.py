@@ -1,4 +1,4 @@
-"""The first page: every model, which of them are served, and a search whose state is the address."""
+"""The catalog page: all models, their state, and a search whose parameters are in the address."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,10 +22,10 @@ class CatalogPage:
 
     Attributes:
         total: number of models in the catalog.
-        live: number of those that answer.
-        found: number of those that fit the search.
+        live: number of loaded models.
+        found: number of models found.
         query: the search, as in the address.
-        models: those that fit, in the order asked for.
+        models: the models found, in the requested order.
     """
 
     total: int

@@ -1,4 +1,4 @@
-"""Programs that call a model, ready to be copied: curl, the `openai` package, sonant itself."""
+"""Code samples that call a model: curl, the `openai` package, sonant."""
 
 import json
 import shlex
@@ -122,12 +122,12 @@ print(encoder.similarity("speech.wav", "known.wav"))  # a cosine; this model has
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A program.
+    """A code sample.
 
     Attributes:
-        ability: the ability that it asks for.
-        tool: the tool that it is written for.
-        code: its text.
+        ability: the ability that it uses.
+        tool: curl, or the Python package.
+        code: the text.
     """
 
     ability: Ability
@@ -136,7 +136,7 @@ class Sample:
 
 
 def samples(model: ModelEntry, url: str) -> list[Sample]:
-    """Write programs for everything that a model can do, at the address where this server is reached."""
+    """Write samples for all abilities of a model, with the address of this server."""
     card = CATALOG.get(model.id)
     load = loading(card)["python"] if card else f"encoder = sonant.load({_quoted(model.id)})"
     parts = {

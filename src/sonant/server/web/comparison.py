@@ -1,4 +1,4 @@
-"""Models side by side, at an address that can be passed on: /compare?models=a,b."""
+"""The comparison page: models side by side, /compare?models=a,b."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ class ComparedScore:
     """One number of a benchmark, for each of the models that has it.
 
     Attributes:
-        values: as text, with as many digits as the finest of the line, by model.
-        best: ids of the models with the best value; none where there is nothing to choose from.
+        values: by model, as text, with equal numbers of digits.
+        best: ids of the models with the best value; empty where all are equal.
     """
 
     benchmark: str
@@ -54,7 +54,7 @@ class ComparisonPage:
 async def compare(request: Request, services: Services = Depends(services_of)) -> Response:
     given = request.query_params.getlist("models")
     wanted = list(dict.fromkeys(name for part in given for name in part.split(",") if name))
-    if len(given) > 1:  # as a form without JavaScript sends several
+    if len(given) > 1:  # repeated, as sent by a form without JavaScript
         return RedirectResponse(address_of(wanted), 303)
     every = {entry.id: entry for entry in await entries(services)}
     if unknown := [name for name in wanted if name not in every]:
@@ -91,7 +91,7 @@ def address_of(names: Sequence[str]) -> str:
 
 
 def compared(names: Sequence[str]) -> list[ComparedScore]:
-    """Collect every published number that at least one of the models has, and mark the best."""
+    """Collect all published results of the models, and mark the best."""
     return [_compared(score) for score in scores([CATALOG[name] for name in names if name in CATALOG])]
 
 

@@ -1,4 +1,4 @@
-"""Entries of models: the catalog's facts, and the state of each model on this server."""
+"""Model entries: facts of the catalog, and the state of each model on this server."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ HOUR = 3600
 
 @dataclass(frozen=True, kw_only=True)
 class Specs:
-    """A model's shape.
+    """The architecture of a model.
 
     Attributes:
-        family: the title of its family.
-        parameters: number in the encoder, without heads.
-        dim: numbers in the vector of a frame.
-        num_layers: layers are numbered 0, the input of the first block, to this.
+        family: title of the family.
+        parameters: number of parameters of the encoder, without heads.
+        dim: width of a frame.
+        num_layers: layers are numbered from 0, the input of the first block, to this.
         frame_rate: frames a second; a frame is a token.
-        sampling_rate: in hertz; other recordings are resampled.
-        receptive_field: samples that one frame sees at least.
-        normalize: whether waveforms are normalized; the server sees to it.
+        sampling_rate: in hertz; recordings are resampled to it.
+        receptive_field: samples of one frame.
+        normalize: whether the model normalizes waveforms.
         presets: layer and pooling by task.
     """
 
@@ -64,11 +64,11 @@ class ModelOrigin:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """A model's price here.
+    """The price of a model on this server.
 
     Attributes:
         per_million_tokens, per_audio_hour: both are added.
-        hour_in_all: an hour of audio with its tokens; None where the frame rate is not known.
+        hour_in_all: of an hour of audio with its tokens; None where the frame rate is unknown.
         currency: of the amounts.
     """
 
@@ -80,12 +80,12 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """The recordings that a request may hold.
+    """Limits on the recordings of a request.
 
     Attributes:
-        min_seconds, max_seconds: of one; the least is not known of a model that is neither loaded nor in the catalog.
-        max_bytes: of one, encoded.
-        max_inputs: recordings in a request.
+        min_seconds, max_seconds: of a recording; min_seconds is None for an unknown model that is not loaded.
+        max_bytes: of an encoded recording.
+        max_inputs: number of recordings.
     """
 
     min_seconds: float | None
@@ -99,9 +99,9 @@ class Live:
     """The load of a loaded model.
 
     Attributes:
-        queue_seconds: seconds of audio that wait.
-        waiting_requests: number of requests that they belong to.
-        audio_seconds_per_second: its recent throughput; None until it has computed something.
+        queue_seconds: seconds of audio in the queue.
+        waiting_requests: requests in the queue.
+        audio_seconds_per_second: recent throughput; None before the first request.
     """
 
     queue_seconds: float
@@ -114,17 +114,17 @@ class ModelEntry:
     """One model.
 
     Attributes:
-        id: its name in requests.
-        title: its authors' name for it, else the id.
-        state: whether it answers.
-        created: when it was loaded, in unix seconds; None if it is not.
-        abilities: those that it has, or would have if it were loaded.
-        heads: those of its abilities that it was trained for.
-        specs: None for a folder of the user's own that is not loaded.
-        origin: None for models that are not in the catalog.
-        results: published by others.
-        votes: number of people who want it served here.
-        live: figures; None if it is not loaded.
+        id: name in requests.
+        title: name given by the authors, or the id.
+        state: of loading.
+        created: time of loading, unix seconds; None if not loaded.
+        abilities: of the model when loaded.
+        heads: abilities for which the model has trained heads.
+        specs: None for a local folder that is not loaded.
+        origin: None for models outside the catalog.
+        results: published ones.
+        votes: number of users who want it served.
+        live: load; None if not loaded.
     """
 
     id: str
@@ -147,18 +147,18 @@ class ModelEntry:
 
     @property
     def is_wanted(self) -> bool:
-        """Return whether users can vote for it: it is not served here yet."""
+        """Return whether users can vote for it, because it is not served."""
         return self.state not in ("live", "loading")
 
 
 async def entries(services: Services) -> list[ModelEntry]:
-    """Return every model: those that the server was told of first, then the rest of the catalog."""
+    """Return all models: those in the settings of the server first, then the rest of the catalog."""
     votes = await services.accounts.votes.counts()
     return list(_entries(services, votes))
 
 
 async def entry(services: Services, model_id: str) -> ModelEntry:
-    """Find a model by its id, or by the short form of one in the catalog; ApiError 404 `model_not_found`."""
+    """Find a model by its id, or by its short name in the catalog. Raises ApiError 404 `model_not_found`."""
     every = {each.id: each for each in await entries(services)}
     found = every.get(model_id) or every.get(_full_name(model_id))
     if found is None:
@@ -174,7 +174,7 @@ def _full_name(model_id: str) -> str:
 
 
 def unknown_model(model_id: str, *, param: str = "model") -> ApiError:
-    """Make the error for an id that neither the server nor the catalog knows."""
+    """Make the error for an unknown model id."""
     return ApiError(404, "model_not_found", f"There is no model {model_id!r} here, nor in the catalog.", param=param)
 
 

@@ -1,4 +1,4 @@
-"""The search of the catalog: words, filters, an order. The address of the page holds its state."""
+"""The search of the catalog: words, filters and order, all in the address of the page."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -30,7 +30,7 @@ class Filter(NamedTuple):
 
 
 class SortOrder(NamedTuple):
-    """One way to sort; a key of None leaves the models that are served here in front."""
+    """A sort order; a key of None keeps served models first."""
 
     value: str
     label: str
@@ -58,7 +58,7 @@ def _under(name: str) -> Callable[[ModelEntry], bool]:
 
 
 def licenses(entry: ModelEntry) -> list[str]:
-    """Return the names of the licenses that an entry gives for its weights, without remarks in brackets."""
+    """Return the licenses of the weights of an entry."""
     text = re.sub(r"\(.*?\)", "", entry.origin.license) if entry.origin else ""
     return [name for name in ("Apache-2.0", "MIT", "CC BY-SA 3.0", "CC BY-NC 4.0") if name in text.partition(";")[0]]
 
@@ -145,9 +145,9 @@ class CatalogSearch:
 
     Attributes:
         q: words that must all be found.
-        chosen: values by filter.
-        sort: the value of one of ORDERS.
-        fmt: cards, or a table.
+        chosen: selected value by filter.
+        sort: value of one of ORDERS.
+        fmt: view, cards or a table.
     """
 
     q: str = ""
@@ -157,7 +157,7 @@ class CatalogSearch:
 
     @classmethod
     def read(cls, parameters: Mapping[str, str]) -> "CatalogSearch":
-        """Read the parameters of an address; empty ones do not count. Raises UnknownName for an unknown value."""
+        """Parse query parameters; empty ones are ignored. Raises UnknownName."""
         chosen = {}
         for each in FILTERS:
             if value := parameters.get(each.name, ""):
@@ -176,7 +176,7 @@ class CatalogSearch:
 
     @property
     def query(self) -> str:
-        """The parameters as in an address, without empty ones and defaults."""
+        """The query string, without empty parameters and defaults."""
         named = {"q": self.q, **self.chosen, "sort": self.sort, "fmt": "" if self.fmt == "cards" else self.fmt}
         return urlencode({name: value for name, value in named.items() if value})
 
@@ -198,7 +198,7 @@ class CatalogSearch:
         return bool(self.q or self.chosen)
 
     def fits(self, entry: ModelEntry) -> bool:
-        """Return whether a model fits the search."""
+        """Return whether a model matches the search."""
         text = _text(entry)
         return all(word in text for word in self.q.lower().split()) and all(
             choice.fits(entry)
@@ -208,7 +208,7 @@ class CatalogSearch:
         )
 
     def of(self, entries: Iterable[ModelEntry]) -> list[ModelEntry]:
-        """Return the models that fit, in the order asked for."""
+        """Return the matching models in the requested order."""
         found = [entry for entry in entries if self.fits(entry)]
         key = next(order.key for order in ORDERS if order.value == self.sort)
         return found if key is None else sorted(found, key=key)
@@ -222,7 +222,7 @@ def _known(kind: str, value: str, known: Iterable[str]) -> str:
 
 
 def _text(entry: ModelEntry) -> str:
-    """Return the text in which words are searched."""
+    """Return the searchable text of an entry."""
     parts = [entry.id, entry.title, entry.family, *entry.heads]
     if entry.origin:
         parts += [entry.origin.data, entry.origin.languages, entry.origin.labels or ""]

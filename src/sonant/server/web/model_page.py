@@ -1,4 +1,4 @@
-"""A page for each model: what it is, what it can do, what it costs, how to call it."""
+"""The page of a model: description, abilities, price, code samples."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(signed_in)])
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPage:
-    """The data of a model's page."""
+    """The data of the page of a model."""
 
     model: ModelEntry
     about: list[str]

@@ -1,4 +1,4 @@
-"""The parts of an OpenAPI document as a page shows them."""
+"""Parsing of an OpenAPI document for the reference page."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-LONGEST_TEXT = 60  # characters of a text in an example: recordings are long
+LONGEST_TEXT = 60  # characters of a string in an example: recordings are long
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -148,7 +148,7 @@ class _Reader:
         )
 
     def _description(self, schema: Mapping[str, Any]) -> str:
-        """Return the description of a schema, or those of its choices."""
+        """Return the description of a schema, or of its alternatives."""
         schema = self._resolved(schema)
         choices = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
         said = [schema.get("description", "")] if "description" in schema else map(self._description, choices)

@@ -1,4 +1,4 @@
-"""The common parts of all pages: one frame, one look, and a JSON twin made of the same data."""
+"""Common parts of all pages: templates, and JSON from the same data."""
 
 import hashlib
 from collections.abc import Mapping
@@ -26,24 +26,24 @@ STATIC = HERE / "static"
 TEMPLATES = HERE / "templates"
 NAVIGATION = (("/", "Models"), ("/compare", "Compare"), ("/playground", "Playground"), ("/reference", "API"))
 THEMES = ("light", "dark")
-RowId = Annotated[int, Field(ge=0, lt=2**63)]  # in addresses: what a database can look for
+RowId = Annotated[int, Field(ge=0, lt=2**63)]  # in query parameters: limit of a 64-bit integer
 NOT_PAGES = ("/v1/", "/static/", "/openapi.json", "/health", "/ready", "/info", "/metrics")
 
 
-def render(request: Request, template: str, twin: Any, *, status: int = 200, **context: Any) -> Response:
-    """Render a page, or the same data as JSON for whoever asks with `?format=json` or by its Accept header.
+def render(request: Request, template: str, data: Any, *, status: int = 200, **context: Any) -> Response:
+    """Render a page, or its data as JSON if requested by `?format=json` or the Accept header.
 
     Args:
-        template: in `templates/`; it extends base.html and finds the data as `page`.
-        twin: what the page shows, as orjson can write it: dataclasses, mappings, lists; decimals become strings.
-        status: of the answer.
-        **context: what only the HTML needs besides. Every page has `session`, `csrf_token`, `theme`, `path`,
-            `currency`, `base_url` and `static()`; what is given here wins.
+        template: in `templates/`; it extends base.html and has the data as `page`.
+        data: what the page shows: dataclasses, mappings, lists; decimals become strings in JSON.
+        status: of the response.
+        **context: further variables of the template. Every page has `session`, `csrf_token`, `theme`, `path`,
+            `currency`, `base_url` and `static()`, which these override.
     """
     headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Cookie, HX-Request"}
     if prefers_json(request):
-        return Response(as_json(twin), status, headers, media_type="application/json")
-    html = ENVIRONMENT.get_template(template).render(_shared(request) | {"page": twin} | context)
+        return Response(as_json(data), status, headers, media_type="application/json")
+    html = ENVIRONMENT.get_template(template).render(_shared(request) | {"page": data} | context)
     return Response(html, status, headers, media_type="text/html")
 
 
@@ -63,13 +63,13 @@ def _shared(request: Request) -> dict[str, Any]:
 
 
 def json_address(request: Request) -> str:
-    """Return the address of a page's JSON twin."""
+    """Return the address of the JSON form of a page."""
     parts = [(name, value) for name, value in request.query_params.multi_items() if name != "format"]
     return f"{request.url.path}?{urlencode([*parts, ('format', 'json')])}"
 
 
-def as_json(twin: Any) -> bytes:
-    return orjson.dumps(twin, default=_plain)
+def as_json(data: Any) -> bytes:
+    return orjson.dumps(data, default=_plain)
 
 
 def _plain(value: Any) -> Any:
@@ -86,7 +86,7 @@ def _plain(value: Any) -> Any:
 
 
 def prefers_json(request: Request) -> bool:
-    """Return whether JSON is asked for: in the address, else where Accept ranks it above HTML."""
+    """Return whether JSON is requested, by the address or by an Accept header that ranks it above HTML."""
     match request.query_params.get("format"):
         case "json":
             return True
@@ -97,7 +97,7 @@ def prefers_json(request: Request) -> bool:
 
 
 def _weight(accept: str, kind: str) -> float:
-    """Return the weight of a media type, named in full, in an Accept header: 0 to 1."""
+    """Return the quality value of a media type in an Accept header, 0 to 1."""
     for part in accept.split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))
         if name.lower() == kind:
@@ -112,7 +112,7 @@ def _weight(accept: str, kind: str) -> float:
 
 
 def is_update(request: Request, part: str) -> bool:
-    """Return whether htmx asks for one part of a page alone, by its id."""
+    """Return whether htmx requests only the part of a page with this id."""
     return request.headers.get("hx-target") == part
 
 
@@ -123,37 +123,37 @@ def push_address(request: Request, response: Response, address: str) -> None:
 
 
 def path_here(request: Request, address: str) -> str | None:
-    """Return path and query of an address of this server, whose scheme may differ behind a proxy; else None."""
+    """Return path and query of an address of this server, ignoring the scheme; None for other servers."""
     _, _, rest = address.partition("://")
     host = request.url.netloc
     return rest.removeprefix(host) if rest.startswith(f"{host}/") else None
 
 
 def error_page(request: Request, error: ApiError) -> Response | None:
-    """Make a page for a person whose browser ran into an error; None for programs, which get JSON.
+    """Make the error page for browsers; None for other clients, which get JSON.
 
-    Whoever has to sign in first is redirected to the form, and from there back.
+    For a page that requires sign-in, redirect to the form.
     """
     if request.url.path.startswith(NOT_PAGES) or not _weight(request.headers.get("accept", ""), "text/html"):
         return None
     if error.code == "not_signed_in" and request.method == "GET":
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?{urlencode({'next': here})}", HTTPStatus.SEE_OTHER)
-    twin = error.body | {"status": error.status, "request_id": getattr(request.state, "request_id", None)}
-    response = render(request, "error.html", twin, status=error.status, title=HTTPStatus(error.status).phrase)
+    data = error.body | {"status": error.status, "request_id": getattr(request.state, "request_id", None)}
+    response = render(request, "error.html", data, status=error.status, title=HTTPStatus(error.status).phrase)
     response.headers.update(error.headers)
     return response
 
 
 def local_path(path: str, default: str = "/") -> str:
-    """Return a path to go on to, such as a form names, if it is on this server; else the default."""
+    """Return the path if it is on this server, or the default."""
     is_local = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if is_local else default
 
 
 @cache
 def static(name: str) -> str:
-    """Return the address of a static file; it changes with the contents, so that browsers may cache it."""
+    """Return the address of a static file, with a version by its contents for caching."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()
     return f"/static/{name}?v={digest[:12]}"
 

@@ -1,4 +1,4 @@
-"""The playground: what a model makes of one's own recordings. The work is done by static/playground/ and the API."""
+"""The playground page, on which visitors try a model with recordings; static/playground/ calls the API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class ExampleRecording:
-    """A recording that comes with the server; see static/speech/README.md.
+    """An example recording; see static/speech/README.md.
 
     Attributes:
         file: in static/speech.
@@ -65,13 +65,13 @@ class TaskLayer:
 
 @dataclass(frozen=True, kw_only=True)
 class PlaygroundModel:
-    """A model's facts for the pictures of the playground.
+    """Facts of a model for the plots of the playground.
 
     Attributes:
-        dim: numbers in the vector of a frame.
+        dim: width of a frame.
         num_layers: layers are numbered 0 to this.
         frame_rate: frames a second.
-        first_layer: the layer that is shown before another is chosen.
+        first_layer: the layer shown first.
     """
 
     id: str
@@ -85,7 +85,7 @@ class PlaygroundModel:
 
     @classmethod
     def of(cls, model: ModelEntry) -> "PlaygroundModel | None":
-        """Make one of a model's entry; None unless it is loaded."""
+        """Make it from the entry of a model; None unless the model is loaded."""
         specs = model.specs
         if model.state != "live" or specs is None:
             return None
@@ -107,11 +107,11 @@ class PlaygroundPage:
     """The data of the playground page.
 
     Attributes:
-        models: ids of those that are loaded.
-        model: the chosen one; None if it is not loaded.
-        problem: why it is not, in words.
-        may_call: whether the visitor may use the API from here.
-        sign_up: whether strangers may make accounts.
+        models: ids of the loaded models.
+        model: the selected one; None if it is not loaded.
+        problem: why it is not loaded.
+        may_call: whether the visitor may use the API.
+        sign_up: whether visitors may create accounts.
     """
 
     models: tuple[str, ...]
@@ -156,5 +156,5 @@ async def playground(
         "max_bytes": settings.limits.audio_bytes,
         "max_seconds": settings.limits.audio_seconds,
     }
-    inert = as_json(facts).decode().replace("<", "\\u003c")  # stands in a script element, which "</script>" would end
+    inert = as_json(facts).decode().replace("<", "\\u003c")  # inside a script element, which "</script>" would end
     return render(request, "playground.html", page, facts=Markup(inert))  # noqa: S704 - no markup is in it

@@ -1,4 +1,4 @@
-"""The reference of the API, made of the application's own OpenAPI document."""
+"""The API reference page, from the OpenAPI document of the application."""
 
 from dataclasses import dataclass
 

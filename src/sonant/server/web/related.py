@@ -1,4 +1,4 @@
-"""Models that somebody who looks at one may want to see."""
+"""Models related to a model."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Related:
 
 
 def related(model: ModelEntry, every: Iterable[ModelEntry]) -> list[Related]:
-    """Find what it was fine-tuned from, what was fine-tuned from it, its family and those of its size; each once."""
+    """Find its base model, models fine-tuned from it, its family, and models of similar size; each once."""
     found: dict[str, Related] = {}
     for relation, other in _related(model, list(every)):
         found.setdefault(other.id, Related(relation=relation, id=other.id, title=other.title, state=other.state))

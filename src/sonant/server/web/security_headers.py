@@ -1,4 +1,4 @@
-"""Security headers: they tell browsers what not to do with our answers."""
+"""Security headers of responses."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ HEADERS: Mapping[str, str] = {
 
 
 class SecurityHeaders:
-    """Middleware that adds each of the headers to answers that do not have it."""
+    """Middleware that adds each header to responses that lack it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -19,12 +19,12 @@ class SignPage:
     """The data of the forms.
 
     Attributes:
-        next: the address to go on to afterwards.
-        email: as it was typed before.
-        problem: why it did not work, in words.
-        about: the field that the problem is about.
+        next: the address to redirect to afterwards.
+        email: as entered before.
+        problem: error message.
+        about: the field of the problem.
         free_credit: of a new account, as a decimal number.
-        sign_up: whether strangers may make accounts.
+        sign_up: whether visitors may create accounts.
     """
 
     next: str
@@ -79,7 +79,7 @@ async def sign_in(
     onward: str = Form("/account", alias="next"),
     services: Services = Depends(services_of),
 ) -> Response:
-    """Sign in by address and password, or by an administrator's key, as the first one has to."""
+    """Sign in by e-mail address and password, or by the key of an administrator."""
     sessions, address = services.accounts.sessions, client_address(request)
     try:
         if key:
@@ -109,7 +109,7 @@ def _welcome(request: Request, services: Services, token: str, onward: str) -> R
 
 
 def _again(request: Request, template: str, onward: str, email: str, error: ApiError) -> Response:
-    """Show the form again with the error; a program gets the error itself."""
+    """Show the form again with the error; raise it for clients other than browsers."""
     if prefers_json(request):
         raise error
     response = _form(request, template, onward, email, error)

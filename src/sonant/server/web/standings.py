@@ -1,4 +1,4 @@
-"""A model's published results, and where each number stands among those of the catalog."""
+"""Published results of a model, and their ranks in the catalog."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from sonant.models.catalog import CATALOG
 from sonant.models.published_results import Result, higher_is_better
 from sonant.models.side_by_side import Score, scores
 
-METRICS: Mapping[str, str] = {  # of SUPERB, in full
+METRICS: Mapping[str, str] = {  # of SUPERB, with full names
     "PR PER": "Phoneme recognition, PER",
     "ASR WER": "Speech recognition, WER",
     "KS acc": "Keyword spotting, accuracy",
@@ -26,13 +26,13 @@ METRICS: Mapping[str, str] = {  # of SUPERB, in full
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """One published number of a model, and its place among those of others.
+    """One published result of a model, and its rank.
 
     Attributes:
-        value: in the benchmark's units: percent, but MTWV.
-        text: the value, with as many digits as the finest of its kind in the catalog.
-        place: 1 for the best model of the catalog; None where no other has this number.
-        of: number of models that have it.
+        value: in percent, except MTWV.
+        text: the value, with the number of digits used for this metric in the catalog.
+        place: rank, 1 for the best; None where no other model has this result.
+        of: number of models with this result.
     """
 
     metric: str
@@ -45,7 +45,7 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True)
 class StandingsRow:
-    """The numbers of one condition."""
+    """The results in one condition."""
 
     condition: str
     source: str
@@ -54,7 +54,7 @@ class StandingsRow:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkTable:
-    """A benchmark's numbers for one model."""
+    """The results of a model in one benchmark."""
 
     benchmark: str
     metrics: tuple[str, ...]
@@ -66,7 +66,7 @@ class BenchmarkTable:
 
 
 def in_full(metric: str) -> str:
-    """Return the name of a metric for people."""
+    """Return the full name of a metric."""
     return METRICS.get(metric, metric)
 
 

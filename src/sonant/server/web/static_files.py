@@ -1,4 +1,4 @@
-"""The files that pages load, from this server alone."""
+"""Static files."""
 
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -10,7 +10,7 @@ YEAR, WEEK = 365 * 24 * 3600, 7 * 24 * 3600
 
 
 class VersionedFiles(StaticFiles):
-    """Files that browsers cache for a year if the address has the version (`?v=`), and else ask about again."""
+    """Static files, cached by browsers for a year if the address has a version (`?v=`), otherwise revalidated."""
 
     def __init__(self) -> None:
         super().__init__(directory=STATIC)

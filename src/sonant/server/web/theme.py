@@ -1,4 +1,4 @@
-"""The theme, light or dark, if somebody has chosen; without a choice the browser's own applies."""
+"""The theme, light or dark; by default that of the browser."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ YEAR = 365 * 24 * 3600
 
 @router.post("/theme")
 def choose_theme(theme: Literal["light", "dark"] = Form(), going_on: str = Form("/", alias="next")) -> Response:
-    """Keep the choice in a cookie and go back; where scripts run, the button on each page does the same at once."""
+    """Store the choice in a cookie and redirect back, for browsers without JavaScript."""
     response = RedirectResponse(local_path(going_on), 303)
     response.set_cookie("theme", theme, max_age=YEAR, samesite="lax")
     return response

@@ -1,4 +1,4 @@
-"""Usage over a range of days: rows, sums, a chart, and CSV; for one account, or for all of them."""
+"""Usage reports over a range of days: rows, sums, a chart, CSV; for one account or all."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ from sonant.server.errors import ApiError
 DEFAULT_DAYS = 30
 MOST_DAYS = 366
 EARLIEST = date(2000, 1, 1)
-MEASURES: Mapping[str, tuple[str, Callable[[UsageRow], float]]] = {  # word in the address: (for people, of a row)
+MEASURES: Mapping[str, tuple[str, Callable[[UsageRow], float]]] = {  # query value: (label, value of a row)
     "cost": ("Cost", lambda row: float(row.cost)),
     "audio": ("Minutes of audio", lambda row: row.audio_seconds / 60),
     "requests": ("Requests", lambda row: float(row.requests)),
@@ -38,7 +38,7 @@ class Range:
 
 
 def read_range(since: str, until: str) -> Range:
-    """Read the days of an address; without them, the last thirty. ApiError 400: they are none, or too many."""
+    """Parse the range of an address; by default the last thirty days. Raises ApiError 400: invalid or too long."""
     last = _day(until, "until") if until else datetime.now(UTC).date()
     first = _day(since, "since") if since else last - timedelta(days=DEFAULT_DAYS - 1)
     if not timedelta(0) <= last - first < timedelta(days=MOST_DAYS):
@@ -80,11 +80,11 @@ class Chart:
     """A bar chart by day, with the models stacked.
 
     Attributes:
-        measure: the name of the measure, for people.
-        top: the value at the upper edge.
-        models: by shade; from the sixth on they share one.
-        days: labels under some of the bars: (x, text).
-        summary: the chart in words.
+        measure: label of the measure.
+        top: value at the upper edge.
+        models: by color; from the sixth on they have the same one.
+        days: labels below some of the bars: (x, text).
+        summary: text alternative.
     """
 
     measure: str
@@ -98,7 +98,7 @@ class Chart:
 
 
 def chart(rows: Sequence[UsageRow], span: Range, measure: str) -> Chart:
-    """Make the chart of a range. ApiError 400: no such measure."""
+    """Make the chart of a range. Raises ApiError 400 for an unknown measure."""
     if measure not in MEASURES:
         raise ApiError(
             400, "unknown_name", f"There is no measure {measure[:40]!r}. Known: {', '.join(MEASURES)}.", param="measure"
@@ -139,7 +139,7 @@ def chart(rows: Sequence[UsageRow], span: Range, measure: str) -> Chart:
 
 
 def as_csv(rows: Sequence[UsageRow], span: Range) -> Response:
-    """Make a table for spreadsheets, one line for each day, model and endpoint."""
+    """Make CSV, a line for each day, model and endpoint."""
     text = io.StringIO()
     names = [field.name for field in fields(UsageRow)]
     writer = csv.DictWriter(text, names, lineterminator="\r\n")
@@ -150,7 +150,7 @@ def as_csv(rows: Sequence[UsageRow], span: Range) -> Response:
 
 
 def _plain(value: Any) -> Any:
-    """Write a value for a spreadsheet: text that it could take for a formula is quoted, money has no exponent."""
+    """Format a value for CSV: text that looks like a formula is quoted, amounts have no exponent."""
     if isinstance(value, str):
         return f"'{value}" if value[:1] in "=+-@" else value
     return f"{value:f}" if hasattr(value, "as_tuple") else value

@@ -1,4 +1,4 @@
-"""Wishes: votes for models that are not served here."""
+"""Votes for models that are not served."""
 
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -18,7 +18,7 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(signed_in)])
 
 @dataclass(frozen=True, kw_only=True)
 class Vote:
-    """The number of votes for a model, and whether one is the visitor's."""
+    """The number of votes for a model, and whether the visitor has voted."""
 
     model: str
     votes: int
@@ -50,8 +50,8 @@ async def vote(
         came_from = path_here(request, request.headers.get("referer", ""))
         return RedirectResponse(local_path(came_from or "", f"/models/{quote(model.id)}"), 303)
     counts = await services.accounts.votes.counts()
-    twin = Vote(model=model.id, votes=counts.get(model.id, 0), is_yours=bool(want))
-    return render(request, "vote.html", twin, model=model)
+    data = Vote(model=model.id, votes=counts.get(model.id, 0), is_yours=bool(want))
+    return render(request, "vote.html", data, model=model)
 
 
 def _check_wanted(model: ModelEntry) -> None:

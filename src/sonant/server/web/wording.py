@@ -1,4 +1,4 @@
-"""Numbers and short texts as people read them."""
+"""Formatting of numbers and short texts."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -31,7 +31,7 @@ def money(amount: Decimal) -> str:
 
 
 def moment(seconds: float) -> Markup:
-    """Write a time in unix seconds, to the minute, for people and for programs."""
+    """Write a unix time to the minute, for display and as ISO 8601."""
     time = datetime.fromtimestamp(seconds, UTC)
     return Markup('<time datetime="{}" class="nowrap">{}</time>').format(time.isoformat(), f"{time:%Y-%m-%d %H:%M} UTC")
 
@@ -51,7 +51,7 @@ def size(num_bytes: int) -> str:
 
 
 def prose(text: str) -> Markup:
-    """Write a text as paragraphs, with `code` between backticks; everything else as it stands."""
+    """Convert plain text to paragraphs, with `code` between backticks."""
     return Markup("").join(
         Markup("<p>{}</p>").format(_with_code(" ".join(part.split()))) for part in text.split("\n\n") if part.strip()
     )
@@ -59,7 +59,7 @@ def prose(text: str) -> Markup:
 
 def _with_code(text: str) -> Markup:
     pieces = text.split("`")
-    if len(pieces) % 2 == 0:  # a backtick without its partner
+    if len(pieces) % 2 == 0:  # an unpaired backtick
         return escape(text)
     return Markup("").join(
         Markup("<code>{}</code>").format(piece) if i % 2 else escape(piece) for i, piece in enumerate(pieces)

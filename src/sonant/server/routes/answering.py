@@ -1,4 +1,4 @@
-"""The path of every request that costs: read, find the model, decode, pay, compute, answer."""
+"""The steps of every billed request: parse, find the model, decode, hold the cost, compute, respond."""
 
 import asyncio
 import logging
@@ -16,8 +16,8 @@ from sonant.server.hosting.served_model import ServedModel
 from sonant.server.intake.process import Decoded
 from sonant.server.routes.bodies import RequestBody, receive
 from sonant.server.routes.calls import AdmittedCall, ApiCall, CallUsage, StreamingCall
+from sonant.server.routes.disconnection import EventStream, error_event, unless_disconnected
 from sonant.server.routes.inputs import AudioInput
-from sonant.server.routes.leaving import EventStream, error_event, unless_gone
 from sonant.server.routes.waveforms import waveforms
 from sonant.server.services import Services, services_of
 from sonant.server.settings import Limits
@@ -25,52 +25,52 @@ from sonant.server.settings import Limits
 logger = logging.getLogger(__name__)
 
 WARNING_HEADER = "x-audio-warning"
-MOST_WARNINGS = 8  # so that the headers of an answer stay small
+MOST_WARNINGS = 8  # keeps response headers small
 
 
-async def answer(request: Request, caller: Caller, read_order: Callable[[RequestBody, Limits], ApiCall]) -> Response:
-    """Answer a request of somebody who may make it; everything stops when its client goes away."""
+async def answer(request: Request, caller: Caller, read_call: Callable[[RequestBody, Limits], ApiCall]) -> Response:
+    """Answer a request of an authorized caller; everything is cancelled if the client disconnects."""
     services = services_of(request)
     start = perf_counter()
     body = await receive(request, services.settings.limits)
-    order = read_order(body, services.settings.limits)
-    del body  # the order has what is needed of it
-    model = services.models.get(order.model, order.ability)
+    call = read_call(body, services.settings.limits)
+    del body  # all that is needed is in the call
+    model = services.models.get(call.model, call.ability)
     services.metrics.stage_seconds.labels("receive", model.id).observe(perf_counter() - start)
     request.state.model = model.id
-    order.check(model)
-    model.check_room(0.0, share=caller.share)  # a server that is full says so before it decodes anything
-    work = _Work(request, caller, services, model)
-    if isinstance(order, StreamingCall) and order.is_stream:
-        return await EventStream.begun(request.receive, work.events(order))
-    return await unless_gone(request.receive, work.response(order))
+    call.check(model)
+    model.check_room(0.0, share=caller.share)  # an overloaded server refuses before decoding
+    work = _Answer(request, caller, services, model)
+    if isinstance(call, StreamingCall) and call.is_stream:
+        return await EventStream.begun(request.receive, work.events(call))
+    return await unless_disconnected(request.receive, work.response(call))
 
 
 @dataclass(frozen=True)
-class _Work:
-    """A request that was read, on its way through the server."""
+class _Answer:
+    """The processing of one call."""
 
     request: Request
     caller: Caller
     services: Services
     model: ServedModel
 
-    async def response(self, order: ApiCall) -> Response:
-        """Compute and answer; it is charged if it succeeds."""
-        job, bill, warnings = await self._admit(order)
+    async def response(self, call: ApiCall) -> Response:
+        """Compute the response; charged on success."""
+        job, bill, warnings = await self._admit(call)
         async with bill:
-            response = await order.perform(job)
+            response = await call.perform(job)
         for warning in warnings:
             response.headers.append(WARNING_HEADER, warning)
         self._count(job.usage)
         return response
 
-    async def events(self, order: StreamingCall) -> AsyncGenerator[bytes, None]:
-        """Yield events; it is charged if it succeeds, and if the client leaves after the first event."""
-        job, bill, _ = await self._admit(order)
+    async def events(self, call: StreamingCall) -> AsyncGenerator[bytes, None]:
+        """Yield events; charged on success, or if the client disconnects after the first event."""
+        job, bill, _ = await self._admit(call)
         has_told = False
         try:
-            async with bill, aclosing(order.events(job)) as events:
+            async with bill, aclosing(call.events(job)) as events:
                 try:
                     async for event in events:
                         yield event
@@ -86,35 +86,35 @@ class _Work:
             return
         self._count(job.usage)
 
-    async def _admit(self, order: ApiCall) -> tuple[AdmittedCall, Bill, list[str]]:
-        """Decode, and check that there is room for it; return also what is odd about recordings."""
+    async def _admit(self, call: ApiCall) -> tuple[AdmittedCall, Bill, list[str]]:
+        """Decode, check the queue, and hold the cost; return warnings about recordings, too."""
         model, services, state = self.model, self.services, self.request.state
         start = perf_counter()
         decoded = await waveforms(
-            order.recordings,
+            call.recordings,
             services,
             sampling_rate=model.sampling_rate,
-            min_samples=model.min_samples(order.ability),
-            channel=order.channel,
+            min_samples=model.min_samples(call.ability),
+            channel=call.channel,
         )
         places = [(number, channel) for number, one in enumerate(decoded) for channel in range(len(one.channels))]
         inputs = [waveform for one in decoded for waveform in one.channels]
         services.metrics.stage_seconds.labels("decode", model.id).observe(perf_counter() - start)
         state.audio_seconds = seconds = sum(map(len, inputs)) / model.sampling_rate
         state.tokens = tokens = sum(model.num_frames(len(waveform)) for waveform in inputs)
-        model.check_room(seconds, share=self.caller.share)  # before the database is asked to hold its cost
+        model.check_room(seconds, share=self.caller.share)  # before the database holds the cost
         bill = services.accounts.bill(
             self.caller,
             request_id=state.request_id,
             model=model.id,
-            endpoint=order.ability,
+            endpoint=call.ability,
             tokens=tokens,
             audio_seconds=seconds,
             cost=services.settings.price_of(model.id).cost(tokens, seconds),
         )
         usage = CallUsage(tokens, seconds, bill.cost)
         job = AdmittedCall(model, inputs, places, usage, self.caller.share, services.metrics)
-        return job, bill, _warnings(order.recordings, decoded)
+        return job, bill, _warnings(call.recordings, decoded)
 
     def _count(self, usage: CallUsage) -> None:
         metrics, labels = self.services.metrics, (self.model.id, self.request.url.path)
@@ -123,7 +123,7 @@ class _Work:
 
 
 def _warnings(recordings: Sequence[AudioInput], decoded: Sequence[Decoded]) -> list[str]:
-    """Return warnings about recordings, as values of a header: their places, and the reasons."""
+    """Return warnings about recordings as header values: their places and the reasons."""
     told = [
         f"{recording.param}: {warning}"
         for recording, one in zip(recordings, decoded, strict=True)

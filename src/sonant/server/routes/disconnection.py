@@ -1,4 +1,4 @@
-"""Clients that disconnect: the work for them stops, and has cleaned up before anything else happens."""
+"""Client disconnections: the work for a disconnected client is cancelled and cleaned up."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
@@ -15,8 +15,8 @@ from sonant.server.routes.bodies import ClientGone
 T = TypeVar("T")
 
 
-async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
-    """Await work, which is cancelled when the client closes its connection: then raises ClientGone."""
+async def unless_disconnected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """Await work, and cancel it if the client disconnects. Raises ClientGone."""
     working, leaving = asyncio.create_task(work), asyncio.create_task(_gone(receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -28,7 +28,7 @@ async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
 
 
 async def stopped(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel what still runs, and wait until it has cleaned up."""
+    """Cancel running tasks on exit, and wait until they have ended."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -40,12 +40,12 @@ async def _gone(receive: Receive) -> None:
 
 
 def error_event(error: ApiError) -> bytes:
-    """Make the event for an error in the middle of a stream, as OpenAI's clients know it."""
+    """Make the event for an error in the middle of a stream, in the format of OpenAI."""
     return b"data: " + orjson.dumps(error.body) + b"\n\n"
 
 
 class EventStream(StreamingResponse):
-    """Server-sent events. When the client leaves, the generator behind them is closed."""
+    """A response of server-sent events; its generator is closed when the client disconnects."""
 
     def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
         super().__init__(_chained(first, rest), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
@@ -53,17 +53,17 @@ class EventStream(StreamingResponse):
 
     @classmethod
     async def begun(cls, receive: Receive, events: AsyncGenerator[bytes, None]) -> Self:
-        """Wait for the first event, so that what goes wrong until then is answered with its own status."""
+        """Wait for the first event, so that earlier errors are answered with their own status."""
 
         async def first() -> bytes:
             return await anext(events)
 
-        return cls(await unless_gone(receive, first()), events)
+        return cls(await unless_disconnected(receive, first()), events)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         async with aclosing(self._rest):
             with suppress(ClientGone):
-                await unless_gone(receive, self.stream_response(send))
+                await unless_disconnected(receive, self.stream_response(send))
 
 
 async def _chained(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
