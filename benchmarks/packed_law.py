@@ -21,7 +21,7 @@ from transformers.utils import logging
 from sonant import load
 from sonant.audio import read
 from sonant.benchmark.deviation import relative_error
-from sonant.benchmark.peers import peer_states, twin
+from sonant.benchmark.peers import peer_states, transformers_model
 from sonant.benchmark.systems import features_of
 from sonant.layers.packed import Packed
 from sonant.models import (
@@ -102,7 +102,7 @@ def measure(
     models: Iterator[tuple[str, WaveformTransformer]], pairs: Sequence[tuple[Tensor, Tensor]]
 ) -> Iterator[Deviation]:
     for name, backbone in models:
-        peer = twin(backbone)
+        peer = transformers_model(backbone)
         for clip, mate in pairs:
             yield deviation(name, backbone, peer, clip, mate)
 

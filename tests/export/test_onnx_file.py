@@ -83,7 +83,7 @@ def test_a_missing_package_is_named(package, tmp_path, monkeypatch):
 def test_what_differs_is_not_kept(tmp_path, monkeypatch):
     model, other = backbone("HuBERT"), backbone("WavLM")
     (tmp_path / "model.onnx").write_text("precious")
-    monkeypatch.setattr(onnx_file, "_write", lambda twin, path, *_, **__: path.write_text("not a model"))
+    monkeypatch.setattr(onnx_file, "_write", lambda transformers_model, path, *_, **__: path.write_text("not a model"))
     monkeypatch.setattr(onnx_file, "open_onnx", lambda _: ((), onnx_file.padded(other)))
     with pytest.raises(ExportError, match="differ"):
         to_onnx(model, tmp_path / "model.onnx", overwrite=True)

@@ -52,11 +52,11 @@ def lengths_of(model: Backbone) -> list[list[int]]:
 @torch.inference_mode()
 def test_every_state_equals_the_packed_model(name: str) -> None:
     model = backbone(name)
-    twin = padded(model, layers=None)
+    transformers_model = padded(model, layers=None)
     for lengths in lengths_of(model):
         rows, clips = speech(lengths)
-        outputs = twin(rows, torch.tensor(lengths))
-        assert tuple(outputs) == twin.outputs
+        outputs = transformers_model(rows, torch.tensor(lengths))
+        assert tuple(outputs) == transformers_model.outputs
         packed = Packed.pack(clips)
         encoded = model(packed)
         assert outputs["frames"].tolist() == encoded.lengths.tolist()
@@ -73,12 +73,12 @@ def test_every_state_equals_the_packed_model(name: str) -> None:
 @torch.inference_mode()
 def test_a_clip_does_not_depend_on_its_batch_mates(name: str) -> None:
     model = backbone(name)
-    twin = padded(model)
+    transformers_model = padded(model)
     lengths = [9_000, 30_000, model.receptive_field - 1]
     rows, clips = speech(lengths)
-    together = twin(rows, torch.tensor(lengths))
+    together = transformers_model(rows, torch.tensor(lengths))
     assert together["frames"][2] == 0
-    alone = twin(clips[0][None], torch.tensor([9_000]))
+    alone = transformers_model(clips[0][None], torch.tensor([9_000]))
     frames = int(alone["frames"][0])
     assert together["frames"][0] == frames
     assert (together["last"][0, :frames] - alone["last"][0, :frames]).abs().max() < TOLERANCE
@@ -97,11 +97,11 @@ def test_only_the_layers_asked_for() -> None:
 @torch.inference_mode()
 def test_the_model_stays_as_it_is() -> None:
     model = backbone("HuBERT").train()
-    twin = padded(model)
+    transformers_model = padded(model)
     assert model.training
-    assert not twin.training
+    assert not transformers_model.training
     weights = {parameter.data_ptr() for parameter in model.parameters()}
-    assert {parameter.data_ptr() for parameter in twin.parameters()} <= weights
+    assert {parameter.data_ptr() for parameter in transformers_model.parameters()} <= weights
 
 
 @pytest.mark.parametrize("alter", [adapt, hook])

@@ -30,7 +30,7 @@ from sonant.extraction.inputs import gather, origin
 from sonant.extraction.names import readable_name
 from sonant.extraction.request import Request
 from sonant.extraction.sources import AudioSource
-from sonant.extraction.summary import Estimate, Summary
+from sonant.extraction.summary import Summary, WorkEstimate
 from sonant.extraction.vectors import vector_writer
 
 RATE = 16_000
@@ -381,7 +381,7 @@ def test_half_precision_on_disk(model, corpus: Path, tmp_path: Path) -> None:
 
 
 def test_the_size_is_told_before_and_is_about_right(model, corpus: Path, tmp_path: Path) -> None:
-    told: list[Estimate] = []
+    told: list[WorkEstimate] = []
     summary = run(model, corpus, tmp_path, REQUESTS["layers"], on_start=told.append)
     assert told[0].recordings == 9
     assert told[0].unreadable == 1

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sonant.benchmark.deviation import relative_error
-from sonant.benchmark.peers import peer_states, twin
+from sonant.benchmark.peers import peer_states, transformers_model
 from sonant.benchmark.subjects import exaggerate
 from sonant.inference import optimize
 from sonant.layers.packed import Packed
@@ -246,7 +246,7 @@ def test_a_clip_alone_equals_the_clip_in_a_batch_at_published_sizes(name: str) -
 def test_what_transformers_gives(family: type[WaveformTransformerConfig]) -> None:
     """Worth a law: where the extractor has a group norm, a padded batch breaks it, with a mask or without."""
     backbone = model(tiny(family, "group", pre_norm=False))
-    peer = twin(backbone)
+    peer = transformers_model(backbone)
     short, long = clips((1, 3))
     alone = peer_states(peer, short[None])["last"][0]
     padded, lengths = Packed.pack([short, long]).to_padded()

@@ -3,7 +3,7 @@
 import torch
 
 from sonant.benchmark.deviation import relative_error
-from sonant.benchmark.peers import peer_states, twin
+from sonant.benchmark.peers import peer_states, transformers_model
 from sonant.benchmark.subjects import exaggerate
 from sonant.benchmark.systems import features_of
 from sonant.layers.packed import Packed
@@ -24,7 +24,7 @@ def assert_parity(config: BackboneConfig, sizes: list[int], seed: int = 0) -> No
     """
     torch.manual_seed(seed)
     backbone = exaggerate(build(config), seed)
-    peer, features, clips = twin(backbone), features_of(backbone), [torch.randn(size) for size in sizes]
+    peer, features, clips = transformers_model(backbone), features_of(backbone), [torch.randn(size) for size in sizes]
     ours = backbone(Packed.pack(clips))
     assert list(ours.hidden_states) == list(range(config.num_layers + 1))
     adapted = isinstance(backbone, MaskableBackbone) and backbone.adapter is not None

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 import sonant
 from sonant.audio.mel import stacked_fbank
 from sonant.benchmark.deviation import relative_error
-from sonant.benchmark.peers import peer_states, twin
+from sonant.benchmark.peers import peer_states, transformers_model
 from sonant.layers.packed import Packed
 from sonant.models import WavLMConfig, build, normalize_waveform
 from tests.shapes import SMALL
@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
     """A model with random weights as transformers saves it, feature extractor beside it; and transformers' model."""
     transformers = pytest.importorskip("transformers")
     path = tmp_path_factory.mktemp("wavlm")
-    peer = twin(model(1e-5)).eval()
+    peer = transformers_model(model(1e-5)).eval()
     peer.save_pretrained(path)
     transformers.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True).save_pretrained(path)
     return path, peer

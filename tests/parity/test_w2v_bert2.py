@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import SeamlessM4TFeatureExtractor
 
 from sonant.benchmark.deviation import relative_error
-from sonant.benchmark.peers import peer_states, twin
+from sonant.benchmark.peers import peer_states, transformers_model
 from sonant.benchmark.subjects import exaggerate
 from sonant.layers.packed import Packed
 from sonant.models import W2vBERT2, W2vBERT2Config, build
@@ -35,7 +35,7 @@ def clips(sizes: list[int]) -> list[Tensor]:
 def assert_parity(config: W2vBERT2Config, sizes: list[int], seed: int = 0) -> None:
     """Clips in one batch of ours against each alone in transformers, every state, on the same features."""
     backbone, waveforms = model(config, seed), clips(sizes)
-    peer = twin(backbone)
+    peer = transformers_model(backbone)
     features = backbone.extractor(Packed.pack(waveforms))
     ours = backbone.encode(features)
     assert list(ours.hidden_states) == list(range(config.num_layers + 1))
@@ -89,7 +89,7 @@ def test_from_the_waveform_on() -> None:
     )
     ours = backbone(Packed.pack(waveforms), layers=["last"])
     assert ours.last is not None
-    states = peer_states(twin(backbone), theirs["input_features"], theirs["attention_mask"])
+    states = peer_states(transformers_model(backbone), theirs["input_features"], theirs["attention_mask"])
     for number, frames in enumerate(Packed(ours.last, ours.lengths)):
         assert int(theirs["attention_mask"][number].sum()) == len(frames)
         assert relative_error(frames, states["last"][number, : len(frames)]) < 1e-4
@@ -101,7 +101,7 @@ def test_masked_frames() -> None:
     backbone = model(SMALL)
     features = backbone.extractor(Packed.pack(clips([9_000])))
     mask = torch.rand(len(features.values), generator=torch.Generator().manual_seed(1)) < 0.4
-    peer = twin(backbone)
+    peer = transformers_model(backbone)
     theirs = peer(features.values[None], mask_time_indices=mask[None]).last_hidden_state[0]
     ours = backbone.encode(features, mask=mask).last
     assert ours is not None

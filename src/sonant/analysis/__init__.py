@@ -1,4 +1,4 @@
-"""Analysis of a model's layers: probes, and their tables and plots. Arrays in, small named results out."""
+"""Analysis of the layers of a model: linear probes, tables and plots."""
 
 from sonant.analysis.layer_report import Curve, Estimate, Measure, layer_table, plot_layers
 from sonant.analysis.probes import (

@@ -1,4 +1,4 @@
-"""Measures by layer as a Markdown table and as a plot."""
+"""Markdown tables and plots of measures by layer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from sonant.errors import MissingExtra
 
 @dataclass(frozen=True)
 class Estimate:
-    """A share between 0 and 1, with the ends of its interval where there is one."""
+    """A value between 0 and 1, optionally with an interval."""
 
     value: float
     low: float | None = None
@@ -23,11 +23,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Curve:
-    """One system: an estimate a layer, from layer 0; or a single one for features without layers, such as MFCC."""
+    """The values of one system by layer, from layer 0; a single one for features without layers, such as MFCC."""
 
     name: str
     values: tuple[Estimate, ...]
-    chosen: int | None = None  # the layer picked without looking at the test clips
+    chosen: int | None = None  # the layer selected on development clips
 
     @property
     def has_layers(self) -> bool:
@@ -36,16 +36,16 @@ class Curve:
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure, in percent, with a curve for each of several systems."""
+    """A measure, with the curves of several systems."""
 
     title: str
     curves: tuple[Curve, ...]
 
 
 def layer_table(measures: Sequence[Measure]) -> str:
-    """Markdown: a row a layer and a column a measure and system; systems without layers follow as rows.
+    """Format a Markdown table: a row for each layer, a column for each measure and system.
 
-    Percent, [interval]; the layer that was chosen on development clips is in bold.
+    Values are percent, with [interval]; the selected layer is bold. Features without layers are the last rows.
     """
     columns = [(measure, curve) for measure in measures for curve in measure.curves if curve.has_layers]
     header = ["layer", *(f"{measure.title}, {curve.name}" for measure, curve in columns)]
@@ -67,7 +67,7 @@ def layer_table(measures: Sequence[Measure]) -> str:
 
 
 def plot_layers(measures: Sequence[Measure], path: Path | str, *, title: str = "") -> None:
-    """One panel a measure, a line a system, intervals shaded; the format follows the ending of `path`.
+    """Plot a panel for each measure with a line for each system, intervals shaded; `path` determines the format.
 
     Raises MissingExtra without matplotlib.
     """
@@ -77,7 +77,7 @@ def plot_layers(measures: Sequence[Measure], path: Path | str, *, title: str = "
     except ImportError as error:
         raise MissingExtra("matplotlib", extra="plot", purpose="Plotting measures by layer") from error
     figure = Figure(figsize=(4.2 * max(len(measures), 1), 3.6), layout="constrained")
-    FigureCanvasAgg(figure)  # no display and no global state
+    FigureCanvasAgg(figure)  # without display and global state
     panels = figure.subplots(1, max(len(measures), 1), squeeze=False)[0]
     for panel, measure in zip(panels, measures, strict=True):
         for number, curve in enumerate(measure.curves):

@@ -1,8 +1,8 @@
-"""One linear probe and one cosine score for features of every kind, so that only the features differ.
+"""Linear probes and cosine scores of features.
 
-The probe: features standardized with the mean and deviation of the training clips, multinomial logistic regression
-with an L2 penalty on the weights, its strength chosen on the development clips. The problem is convex and is started
-from zero, so the same arrays give the same probe.
+Features are standardized by mean and standard deviation of the training clips; the probe is a multinomial logistic
+regression with an L2 penalty on the weights, whose strength is chosen on development clips. The problem is convex and
+starts from zero, so that the result is deterministic.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from sonant.errors import ConfigurationError, MeasurementError
 Array = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
 
-# From strong to weak: each fit starts at the one before, which saves most of the steps. The penalty is
-# l2 / 2 * |W|^2 beside the mean cross-entropy: scikit-learn's C is 1 / (l2 * clips).
+# From strong to weak: each fit starts from the previous one, which saves most steps. The objective is the mean
+# cross-entropy plus l2 / 2 * |W|^2; C of scikit-learn is 1 / (l2 * clips).
 L2_STRENGTHS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
 
 
 @dataclass(frozen=True)
 class Split:
-    """The clips of one split. Where `groups` names a speaker a clip, intervals draw speakers instead of clips."""
+    """The clips of one split. With `groups`, such as the speaker of each clip, intervals resample groups."""
 
     features: Array  # (clips, dim), or (clips, layers, dim) for `probe_layers`
     labels: Sequence[str]  # (clips,)
@@ -47,16 +47,16 @@ class Split:
             )
 
     def layer(self, index: int) -> "Split":
-        """The same clips with the features of one layer."""
+        """Return the same clips with the features of one layer."""
         return replace(self, features=self.features[:, index])
 
 
 @dataclass(frozen=True)
 class Standardizer:
-    """Shift and scale of each dimension, learnt from training features; constant dimensions become zero."""
+    """Standardization of each dimension by training features; constant dimensions become zero."""
 
     mean: Array  # (dim,)
-    scale: Array  # (dim,), what a centered feature is multiplied by
+    scale: Array  # (dim,), factor of centered features
 
     @classmethod
     def fit(cls, features: Array, *, scale: bool = True) -> "Standardizer":
@@ -65,7 +65,7 @@ class Standardizer:
         if not scale:
             return cls(mean=mean, scale=np.ones_like(mean))
         deviation = features.std(axis=0, dtype=np.float64)
-        varies = deviation > 1e-6 * (np.abs(mean) + 1e-12)  # below that it is rounding
+        varies = deviation > 1e-6 * (np.abs(mean) + 1e-12)  # below that, rounding
         return cls(mean=mean, scale=np.where(varies, 1 / np.where(varies, deviation, 1), 0))
 
     def __call__(self, features: Array) -> Array:
@@ -74,7 +74,7 @@ class Standardizer:
 
 @dataclass(frozen=True)
 class LinearProbe:
-    """A fitted probe, and how it did on the clips that chose its strength."""
+    """A fitted probe, and its results on the development clips."""
 
     classes: tuple[str, ...]
     standardizer: Standardizer
@@ -85,17 +85,17 @@ class LinearProbe:
     dev_loss: float  # mean cross-entropy, nats
 
     def logits(self, features: Array) -> Array:
-        """`features` (clips, dim) to (clips, classes)."""
+        """Compute logits (clips, classes) of `features` (clips, dim)."""
         return self.standardizer(features) @ self.weight.T + self.bias
 
     def predict(self, features: Array) -> list[str]:
-        """The likeliest class of each clip."""
+        """Return the most probable class of each clip."""
         return [self.classes[index] for index in self.logits(features).argmax(axis=1)]
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """Accuracy on clips that neither the fit nor the choice of its strength has seen."""
+    """The accuracy of a probe on test clips."""
 
     accuracy: float
     low: float  # 95 % bootstrap interval
@@ -103,14 +103,14 @@ class ProbeResult:
     dev_accuracy: float
     dev_loss: float
     l2: float
-    chance: float  # accuracy of always answering the class most frequent in train
-    correct: tuple[bool, ...] = field(repr=False)  # of each test clip, to compare two probes on the same clips
+    chance: float  # accuracy of the most frequent class of train
+    correct: tuple[bool, ...] = field(repr=False)  # of each test clip, for paired comparisons of probes
 
 
 def fit_probe(train: Split, dev: Split, *, l2_strengths: Sequence[float] = L2_STRENGTHS) -> LinearProbe:
-    """Fit at every strength on `train` and keep the best on `dev`: highest accuracy, then least cross-entropy.
+    """Fit on `train` with every strength, and select the best on `dev`: highest accuracy, then lowest cross-entropy.
 
-    Raises MeasurementError where dev holds classes that train lacks, or train holds one class only.
+    Raises MeasurementError if dev has classes that train lacks, or train has only one class.
     """
     if not l2_strengths or min(l2_strengths) <= 0:
         raise ConfigurationError(f"l2_strengths are positive and at least one; {tuple(l2_strengths)} was given.")
@@ -142,7 +142,7 @@ def fit_probe(train: Split, dev: Split, *, l2_strengths: Sequence[float] = L2_ST
 def linear_probe(
     train: Split, dev: Split, test: Split, *, l2_strengths: Sequence[float] = L2_STRENGTHS, resamples: int = 1000
 ) -> ProbeResult:
-    """Fit on train, choose on dev, measure once on test."""
+    """Fit on train, select on dev, measure on test."""
     probe = fit_probe(train, dev, l2_strengths=l2_strengths)
     truth = _class_indices(test.labels, probe.classes)
     correct = probe.logits(test.features).argmax(axis=1) == truth
@@ -163,7 +163,7 @@ def linear_probe(
 def probe_layers(
     train: Split, dev: Split, test: Split, *, l2_strengths: Sequence[float] = L2_STRENGTHS, resamples: int = 1000
 ) -> tuple[ProbeResult, ...]:
-    """`linear_probe` for every layer of features (clips, layers, dim), each with a strength of its own."""
+    """Compute `linear_probe` for every layer of features (clips, layers, dim)."""
     return tuple(
         linear_probe(
             train.layer(index), dev.layer(index), test.layer(index), l2_strengths=l2_strengths, resamples=resamples
@@ -173,7 +173,7 @@ def probe_layers(
 
 
 def chosen_layer(results: Sequence[ProbeResult]) -> int:
-    """The layer that dev prefers: highest accuracy, then least cross-entropy. Test has no say."""
+    """Return the layer with the highest accuracy on dev, then lowest cross-entropy."""
     return max(range(len(results)), key=lambda index: (results[index].dev_accuracy, -results[index].dev_loss))
 
 
@@ -185,9 +185,9 @@ def bootstrap_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile interval of the mean of `values` (clips,), drawing clips, or whole groups, with replacement.
+    """Compute a bootstrap percentile interval of the mean of `values` (clips,), resampling clips or groups.
 
-    Values are hits (0 or 1), or the differences of two systems' hits on the same clips.
+    Values are hits (0 or 1), or differences of the hits of two systems on the same clips.
     """
     per_clip = np.asarray(values, dtype=np.float64)
     names = np.arange(len(per_clip)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -200,10 +200,10 @@ def bootstrap_interval(
 
 
 def cosine_scores(features: Array, pairs: npt.ArrayLike, *, standardizer: Standardizer | None = None) -> Array:
-    """Cosine of the two clips of each pair: features (clips, dim), pairs (trials, 2) of clip numbers, to (trials,).
+    """Compute the cosine of each pair of clips (trials,), from features (clips, dim) and clip numbers (trials, 2).
 
-    `standardizer`, learnt from clips of other speakers, is applied first; without it the common offset of all clips
-    lifts every cosine towards 1. Raises MeasurementError for a clip whose vector is zero.
+    `standardizer`, fitted on other speakers, is applied first; otherwise the common mean of all clips moves cosines
+    towards 1. Raises MeasurementError for a clip whose vector is zero.
     """
     rows = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
     if rows.size and (rows.min() < 0 or rows.max() >= len(features)):
@@ -227,12 +227,12 @@ def _class_indices(labels: Sequence[str], classes: tuple[str, ...]) -> Integers:
 
 
 def _minimize(start: Tensor, inputs: Tensor, targets: Tensor, l2: float) -> Tensor:
-    """L-BFGS on the penalized mean cross-entropy; parameters (classes, dim + 1), the last column the bias."""
+    """Minimize the penalized mean cross-entropy by L-BFGS; parameters (classes, dim + 1), the last column the bias."""
     parameters = start.clone().requires_grad_()
     optimizer = torch.optim.LBFGS(
         [parameters],
         max_iter=300,
-        tolerance_grad=1e-5,  # float32 reaches it; 1e-4 is visible in the third digit of the accuracy
+        tolerance_grad=1e-5,  # reached in float32; 1e-4 would change the third digit of the accuracy
         tolerance_change=0,
         line_search_fn="strong_wolfe",
     )

@@ -10,7 +10,7 @@ from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.engine import OnError
 from sonant.extraction.pooling import Pool
 from sonant.extraction.request import WINDOW_SECONDS, Layer
-from sonant.extraction.summary import Estimate
+from sonant.extraction.summary import WorkEstimate
 from sonant.inference import Precision
 from sonant.models.devices import Device
 from sonant.models.families import Task
@@ -78,7 +78,7 @@ class BulkOptions(ComputingOptions, total=False):
 
     channel: Channel | None
     on_error: OnError
-    on_start: Callable[[Estimate], None] | None
+    on_start: Callable[[WorkEstimate], None] | None
     on_failure: Callable[[str, Exception], None] | None
     stdin: BinaryIO | None
 

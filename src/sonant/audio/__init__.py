@@ -1,13 +1,13 @@
-"""Audio in: recordings of any kind as float32, their channels and durations, long recordings in blocks and windows.
+"""Audio input: recordings of any kind as float32, channels, durations, and long recordings in blocks and windows.
 
-What users call: `read`, `stream` (blocks), `duration`, `channels`, `ceiling` (limits for what comes from strangers),
-`windows` (long recordings in overlapping pieces).
+Public functions: `read`, `stream` (blocks), `duration`, `channels`, `ceiling` (limits for untrusted files), `windows`
+(overlapping windows of long recordings).
 
-From what is given to samples, in the order in which a recording passes through:
+The steps of decoding, in order:
 
-1. `given`, `arrays`: what a recording may be given as; arrays of samples.
+1. `input_forms`, `arrays`: accepted forms of a recording; arrays of samples.
 2. `formats`: files, bytes and file objects of every format, decoded.
-3. `recording`: the blocks of the wanted channels, which `read` and `stream` check and resample.
+3. `open_recording`: blocks of the selected channels, which `read` and `stream` check and resample.
 
 Beside it, for training and features: `activity`, `augment`, `mel`.
 """

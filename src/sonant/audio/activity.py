@@ -1,24 +1,24 @@
-"""Speech detection by loudness alone, for recordings of which nothing else is known."""
+"""Speech activity detection by loudness."""
 
 from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-LOUDEST_PERCENT = 95  # of the frames lie below what counts as the loudness of the speech
-QUIETEST_PERCENT = 10  # lie below what counts as that of the room
+LOUDEST_PERCENT = 95  # quantile of the frames that is the loudness of speech
+QUIETEST_PERCENT = 10  # quantile that is the noise floor
 MOST_DECIBELS_BELOW = 30.0
-SHARE_OF_RANGE = 0.6  # of the distance from speech to room, that speech may be below its loudest
+SHARE_OF_RANGE = 0.6  # of the distance from speech to noise floor, by which speech may be softer
 LONGEST_GAP_SECONDS = 0.3
 SHORTEST_SPEECH_SECONDS = 0.1
-SILENCE_DECIBELS = -70.0  # below full scale: nobody speaks, whatever the loudest is
+SILENCE_DECIBELS = -70.0  # below full scale: silence
 
 
 def loud_frames(blocks: Iterable[NDArray[np.float32]], *, frame_samples: int, sampling_rate: int) -> NDArray[np.bool_]:
-    """Return whether each frame of `frame_samples` is loud enough to be speech: (frames,), a last short frame left out.
+    """Return whether each frame of `frame_samples` is loud enough to be speech: (frames,), without a last short frame.
 
-    The threshold is 30 dB below the loudest frames, or less where the room is loud. Gaps of up to 0.3 s between loud
-    frames are filled, and what is loud for less than 0.1 s is dropped.
+    The threshold is 30 dB below the loudest frames, or closer with background noise. Gaps of up to 0.3 s are filled,
+    and stretches below 0.1 s are dropped.
     """
     energies, rest = [], np.empty(0, np.float32)
     for block in blocks:
@@ -39,7 +39,7 @@ def loud_frames(blocks: Iterable[NDArray[np.float32]], *, frame_samples: int, sa
 
 
 def _without_runs(column: NDArray[np.bool_], *, of: bool, up_to: int, inner: bool) -> NDArray[np.bool_]:
-    """Invert the runs of one value that are no longer than `up_to`; `inner` spares those at the ends."""
+    """Invert the runs of a value that are at most `up_to` long; with `inner`, not those at the ends."""
     edges = np.flatnonzero(column[1:] != column[:-1]) + 1
     starts, ends = np.append(0, edges), np.append(edges, len(column))
     result = column.copy()

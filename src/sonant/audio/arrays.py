@@ -1,4 +1,4 @@
-"""Arrays of samples in any layout and number type, as float32 frames."""
+"""Conversion of sample arrays of any layout and dtype to float32."""
 
 from typing import Any
 
@@ -11,21 +11,21 @@ from sonant.errors import EmptyAudio, NonFiniteAudio, UndecodableAudio
 
 MAX_CHANNELS = 64
 
-Waveform = NDArray[np.float32]  # (samples,); where all channels are wanted (samples, channels)
+Waveform = NDArray[np.float32]  # (samples,), or (samples, channels) for all channels
 
 
 def to_frames(values: Any, *, is_one: bool) -> Frames:
-    """Samples (numbers, array or tensor) as fresh float32 (samples, channels).
+    """Convert samples (numbers, array or tensor) to a new float32 array (samples, channels).
 
-    Of two axes the shorter one is the channels, so (channels, samples) and (samples, channels) both work; axes of
-    length one are left out. Signed integers are PCM and divided by their full scale (int16 by 32768), unsigned ones are
-    first centered; floats are taken as they are.
+    The shorter of two axes is the channels: (channels, samples) and (samples, channels) both work; axes of length one
+    are dropped. Signed integers are PCM and divided by full scale (int16 by 32768), unsigned ones are centered first;
+    floats are not scaled.
 
     Args:
-        is_one: whether it is known that this is one recording. Else (several, samples) may be a batch and is refused.
+        is_one: whether this is known to be one recording; otherwise (several, samples) may be a batch and is refused.
 
     Raises:
-        UndecodableAudio: not samples, a batch, or what may be one.
+        UndecodableAudio: not samples, or possibly a batch.
         EmptyAudio: no samples.
     """
     array = _as_array(values)
@@ -37,18 +37,18 @@ def to_frames(values: Any, *, is_one: bool) -> Frames:
 
 
 def shape_of(values: Any) -> tuple[int, ...]:
-    """The shape of samples, without bringing them here from where they lie. Raises UndecodableAudio."""
+    """Return the shape of samples without copying them from their device. Raises UndecodableAudio."""
     shape = getattr(values, "shape", None)
     return tuple(shape) if shape is not None else _as_array(values).shape
 
 
 def is_wide(values: Any) -> bool:
-    """Return whether these are 32-bit integers."""
+    """Return whether the samples are 32-bit integers."""
     return str(getattr(values, "dtype", "")).removeprefix("torch.") in ("int32", "uint32")
 
 
 def layout(shape: tuple[int, ...], *, is_one: bool) -> tuple[int, int]:
-    """Samples and channels of an array of this shape; `is_one` and errors as in `to_frames`."""
+    """Return the numbers of samples and channels of a shape; `is_one` and errors as in `to_frames`."""
     if 0 in shape:
         raise EmptyAudio(f"An array of shape {shape} holds no samples: the recording, or the cut from it, is empty.")
     axes = [length for length in shape if length > 1]
@@ -65,7 +65,7 @@ def layout(shape: tuple[int, ...], *, is_one: bool) -> tuple[int, int]:
             f"An array of shape {shape} would have {channels} channels (at most {MAX_CHANNELS}); it is probably a "
             "batch or a spectrogram. Give the waveforms of a batch one by one: list(array)."
         )
-    if len(axes) == 2 and axes[0] <= axes[1] and not is_one:  # (samples, 2) can be no batch: clips of two samples
+    if len(axes) == 2 and axes[0] <= axes[1] and not is_one:  # (samples, 2) cannot be a batch of clips of two samples
         raise UndecodableAudio(
             f"An array of shape {shape} may be one recording of {channels} channels or a batch of {channels} clips. If "
             'it is one recording, say which channel: channel="mix" (the mean), a number from 0, or "all". If it is a '
@@ -75,7 +75,7 @@ def layout(shape: tuple[int, ...], *, is_one: bool) -> tuple[int, int]:
 
 
 def check_finite(samples: Waveform, rate: int, name: str, *, first: int = 0) -> None:
-    """Refuse NaN and infinite samples; `first` is the place of samples[0] in the recording. Raises NonFiniteAudio."""
+    """Refuse NaN and infinite samples; `first` is the index of samples[0] in the recording. Raises NonFiniteAudio."""
     finite = np.isfinite(samples)
     if not finite.all():
         place = first + int(np.argmin(finite.reshape(len(samples), -1).all(axis=1)))
@@ -111,7 +111,7 @@ def _as_array(values: Any) -> NDArray[Any]:
 
 
 def _as_numpy(values: Any) -> NDArray[Any]:
-    if hasattr(values, "detach"):  # a torch tensor, on any device, with or without a gradient; numpy lacks bfloat16
+    if hasattr(values, "detach"):  # a torch tensor on any device, with or without gradient; numpy has no bfloat16
         tensor = values.detach().cpu()
         array: NDArray[Any] = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
         return array
@@ -120,7 +120,7 @@ def _as_numpy(values: Any) -> NDArray[Any]:
 
 def _to_float(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # what does not fit float32 turns infinite and is refused by check_finite
+        with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused by check_finite
             return np.array(array, dtype=np.float32, order="C")
     _check_no_file(array)
     if array.dtype.itemsize == 8:
@@ -134,7 +134,7 @@ def _to_float(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _check_no_file(array: NDArray[Any]) -> None:
-    """Raise UndecodableAudio if these are the bytes of a file, not samples."""
+    """Raise UndecodableAudio if the array holds the bytes of an audio file."""
     if array.ndim != 1 or array.dtype == np.int8 or array.dtype.itemsize == 2:
         return
     head = array[:REACH]

@@ -1,4 +1,4 @@
-"""Limits on the decoded size of a recording: a small file from an untrusted source can hold days of silence."""
+"""Limits on the decoded size of a recording, for untrusted files: a small file can contain days of silence."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ class Ceiling:
     """The limits on the decoded size of a file.
 
     Attributes:
-        seconds: the longest duration.
-        decoded_bytes: the largest size of its float32 samples at the file's own rate, all channels together.
+        seconds: largest duration.
+        decoded_bytes: largest size of the float32 samples of all channels at the rate of the file.
     """
 
     seconds: float
     decoded_bytes: int
 
     def guard(self, decoder: FileDecoder) -> Iterator[Frames]:
-        """Yield the blocks of a decoder (samples, channels) while they stay within the limits.
+        """Yield the blocks of a decoder (samples, channels) up to the limits.
 
-        A header that promises more is refused before anything is decoded. Raises OversizedAudio.
+        A header that announces more is refused before decoding. Raises OversizedAudio.
         """
         self._check(decoder, decoder.frames or 0, "its header promises")
         frames = 0

@@ -1,4 +1,4 @@
-"""Selection of a recording's channels: their mean, one of them, or each by itself."""
+"""Selection of channels: their mean, one of them, or all."""
 
 import math
 import warnings
@@ -11,21 +11,20 @@ from sonant.audio.formats.decoder import Frames
 from sonant.errors import AudioWarning, ConfigurationError, MissingChannel
 
 Channel = int | Literal["mix", "all"]
-Block = NDArray[np.float32]  # (samples,); of all channels (samples, channels)
+Block = NDArray[np.float32]  # (samples,), or (samples, channels) for all channels
 
-# Channels that have nothing to do with each other leave 1/k of their mean energy in a mix of k, 18 dB below for the 64
-# that a recording may have; so does one that speaks beside k - 1 silent ones. Only channels that oppose each other
-# leave less than a thousandth.
+# The mean of k uncorrelated channels has 1/k of their mean energy, -18 dB for the maximum of 64 channels; so has one
+# active channel among k - 1 silent ones. Only channels of opposite phase leave less than a thousandth.
 CANCELLED = 1e-3
-SILENT_RMS = 1e-4  # -80 dB of full scale: what cancels below it is nothing that anybody would miss
-FAINT = 2.0**-16  # what 16-bit values reach at most where 32-bit integers have their full scale
-# A waveform of unit variance peaks at its crest factor, some 20 for speech, 50 with long pauses. Values of 16 bits that
-# stay below 100 are 50 dB below full scale.
+SILENT_RMS = 1e-4  # -80 dB of full scale: quieter channels may cancel
+FAINT = 2.0**-16  # full scale of 16-bit values in 32-bit integers
+# A waveform of unit variance peaks at its crest factor, about 20 for speech, 50 with long pauses. 16-bit values below
+# 100 are 50 dB below full scale.
 BEYOND_SCALE = 100.0
 
 
 def check_channel(channel: Any) -> None:
-    """Raise ConfigurationError unless this is a channel's number, "mix", "all" or None."""
+    """Raise ConfigurationError unless this is a channel number, "mix", "all" or None."""
     if channel is None or (isinstance(channel, str) and channel in ("mix", "all")):
         return
     if isinstance(channel, int | np.integer) and not isinstance(channel, bool) and channel >= 0:
@@ -37,16 +36,16 @@ def check_channel(channel: Any) -> None:
 
 
 class ChannelSelection:
-    """The selection of channels from the blocks of one recording, with a warning at the end about oddities.
+    """Selection of channels from the blocks of a recording, with warnings at the end.
 
     Args:
         channel: a number, "mix" or None (the mean), or "all".
         num_channels: number of channels of the recording.
         name: its name in messages.
-        is_wide: whether its samples are 32-bit integers.
+        is_wide: whether samples are 32-bit integers.
 
     Raises:
-        MissingChannel: the recording has no channel of that number.
+        MissingChannel: the recording has no such channel.
     """
 
     def __init__(self, channel: Channel | None, num_channels: int, name: str, *, is_wide: bool = False) -> None:
@@ -62,8 +61,8 @@ class ChannelSelection:
         self._count, self._peak = 0, 0.0
 
     def __call__(self, frames: Frames) -> Block:
-        """Return the mean or one channel (samples,) of frames (samples, channels), or all channels as they are."""
-        with np.errstate(over="ignore", invalid="ignore"):  # infinities are for check_finite
+        """Select from frames (samples, channels): the mean or one channel (samples,), or all channels."""
+        with np.errstate(over="ignore", invalid="ignore"):  # infinities are left to check_finite
             chosen = self._chosen(frames)
             if chosen.size:
                 self._peak = max(self._peak, float(chosen.max()), -float(chosen.min()))
@@ -88,7 +87,7 @@ class ChannelSelection:
         return mean
 
     def finish(self) -> None:
-        """Warn (AudioWarning) of channels that cancel, and of samples at the wrong scale."""
+        """Warn (AudioWarning) of channels that cancel, and of samples of the wrong scale."""
         audible = self._count > 0 and self._before > self._count * SILENT_RMS**2
         if audible and math.isfinite(self._before) and self._after < CANCELLED * self._before:
             lost = "to silence" if not self._after else f"to {10 * math.log10(self._before / self._after):.0f} dB less"

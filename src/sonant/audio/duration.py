@@ -1,4 +1,4 @@
-"""The duration of a recording, without decoding it."""
+"""Duration of a recording, without decoding."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from sonant.audio.read import check_not_empty
 
 
 def duration(source: Any, *, source_rate: int | None = None, sampling_rate: int = 16000) -> float:
-    """The length of a recording in seconds, from its header.
+    """Return the duration of a recording in seconds, from its header.
 
-    Takes what `read` takes; bare arrays are taken to be at `source_rate`, or `sampling_rate` unless it is given.
-    Streams whose header names no length (a FLAC, webm or AAC written to a pipe) are walked through to their end.
+    Accepts what `read` accepts; bare arrays have `source_rate`, by default `sampling_rate`. Streams without a length in
+    the header (a FLAC, webm or AAC written to a pipe) are parsed to the end.
 
-    Raises AudioNotFound, EmptyAudio, TruncatedAudio (where the header alone shows it), UndecodableAudio, MissingExtra.
+    Raises AudioNotFound, EmptyAudio, TruncatedAudio (where the header shows it), UndecodableAudio, MissingExtra.
     """
     source = unwrap(source)
     if isinstance(source, Samples):

@@ -1,4 +1,4 @@
-"""The accepted forms of a recording: a path, bytes, a file object, samples with or without their rate, or a mapping."""
+"""Accepted forms of a recording: a path, bytes, a file object, samples with or without rate, or a mapping."""
 
 import array
 import io
@@ -21,7 +21,7 @@ ACCEPTED = (
 
 KEYS = ("array", "sampling_rate", "bytes", "path")
 
-# What other libraries call these, in lower case.
+# Names of these in other libraries, in lower case.
 _OTHER_NAMES = {
     "array": "arr audio audios data input inputs input_values raw samples signal speech values wav wave waveform "
     "waveforms x y",
@@ -30,7 +30,7 @@ _OTHER_NAMES = {
     "path": "audio_filepath audio_path file file_path filename filepath uri url wav_path",
 }
 _RIGHT_KEY = {other: right for right, others in _OTHER_NAMES.items() for other in others.split()}
-# Keys that would change what is heard: they are no part of a recording here, and must not be ignored.
+# Keys that would change the audio: not supported, and must not be ignored.
 _CUTS = frozenset(
     "begin channel channels end end_time frame_offset num_frames num_samples offset start start_time stop".split()
 )
@@ -38,12 +38,12 @@ _CUTS = frozenset(
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples that are already decoded.
+    """Decoded samples.
 
     Attributes:
         values: numbers, an array or a tensor.
-        rate: in hertz; None where nobody said it.
-        is_one: whether it was said that this is one recording, so that a second axis can only be its channels.
+        rate: in hertz; None if unknown.
+        is_one: whether this is known to be one recording, so that a second axis is the channels.
     """
 
     values: Any
@@ -52,13 +52,13 @@ class Samples:
 
 
 def unwrap(source: Any) -> Any:
-    """Take a source out of its mapping or tuple: gives `Samples`, or a path, bytes or an open binary file object.
+    """Unwrap a source from its mapping or tuple: return `Samples`, a path, bytes or an open binary file object.
 
     Raises UndecodableAudio.
     """
     if isinstance(source, Mapping):
         return _from_mapping(source)
-    if hasattr(source, "get_all_samples"):  # torchcodec's decoder, which Hugging Face datasets hand out
+    if hasattr(source, "get_all_samples"):  # decoder of torchcodec, as in datasets of Hugging Face
         return _decoded(source)
     if is_pair(source):
         values, rate = source if _is_number(source[1]) else source[::-1]
@@ -88,9 +88,10 @@ def _decoded(decoder: Any) -> Samples:
 
 
 def is_pair(source: Any) -> bool:
-    """Return whether this is a tuple of samples and their rate, in either order.
+    """Return whether this is a tuple of samples and rate, in either order.
 
-    soundfile, librosa and torchaudio give (samples, rate), scipy and gradio (rate, samples). A list of two is several.
+    soundfile, librosa and torchaudio return (samples, rate), scipy and gradio (rate, samples). A list of two is two
+    recordings.
     """
     if not isinstance(source, tuple) or len(source) != 2:
         return False
@@ -98,7 +99,7 @@ def is_pair(source: Any) -> bool:
 
 
 def _is_number(item: Any) -> bool:
-    """A number, or a tensor of one, which is what a dataset in torch's format has for a rate."""
+    """Return whether this is a number, or a tensor of one, as rates in torch-formatted datasets are."""
     is_scalar = hasattr(item, "__array__") and getattr(item, "ndim", 1) == 0
     return is_scalar or (isinstance(item, Real) and not isinstance(item, bool))
 
@@ -124,7 +125,7 @@ def _from_mapping(source: Mapping[Any, Any]) -> Any:
     inner = source.get("path") if data is None else data
     if inner is None:
         raise UndecodableAudio(f"A mapping with the keys {list(source)} holds no recording; expected {ACCEPTED}.")
-    if data is not None and hasattr(data, "__array__"):  # a column of bytes, as tables hold it
+    if data is not None and hasattr(data, "__array__"):  # a binary column of a table
         inner = _bytes_of(data)
     if isinstance(inner, Mapping):
         raise UndecodableAudio("A mapping inside of a mapping: take the inner one alone.")
@@ -142,7 +143,7 @@ def _bytes_of(data: Any) -> bytes:
 
 
 def _check_keys(source: Mapping[Any, Any]) -> None:
-    """Raise UndecodableAudio for a key that is nearly one of ours, or that would change what is heard."""
+    """Raise UndecodableAudio for a misspelled key, or one that would change the audio."""
     for key, value in source.items():
         if key not in KEYS and (isinstance(value, Mapping) or hasattr(value, "get_all_samples")):
             raise UndecodableAudio(
@@ -153,7 +154,7 @@ def _check_keys(source: Mapping[Any, Any]) -> None:
     for key, value in source.items():
         right = None if key in KEYS else _right_key(key, value)
         if right == "path" and is_complete:
-            continue  # a name of the recording
+            continue  # name of the recording
         if right is not None:
             raise UndecodableAudio(
                 f"The mapping has the key {key!r}, which is not read; call it {right!r}. Known keys: "
@@ -167,7 +168,7 @@ def _check_keys(source: Mapping[Any, Any]) -> None:
 
 
 def _right_key(key: Any, value: Any) -> str | None:
-    """Return what a key that is nearly one of ours should be called; None for any other."""
+    """Return the correct name of a misspelled key; None for any other."""
     word = str(key).lower().strip().replace("-", "_").replace(" ", "_")
     near = get_close_matches(word, KEYS, n=1, cutoff=0.8)
     right = word if word in KEYS else _RIGHT_KEY.get(word) or (near[0] if near else None)
@@ -177,7 +178,7 @@ def _right_key(key: Any, value: Any) -> str | None:
 
 
 def _open_file(file: Any) -> Any:
-    """A file object that can be read. Raises UndecodableAudio: it is closed, or gives text."""
+    """Return a readable binary file object. Raises UndecodableAudio if it is closed or in text mode."""
     name = file_name(file)
     if getattr(file, "closed", False) is True:
         raise UndecodableAudio(

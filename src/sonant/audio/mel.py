@@ -1,6 +1,6 @@
-"""Kaldi-compatible log-mel filter banks and MFCC, in torch: the same on a CPU and on a GPU.
+"""Kaldi-compatible log-mel filter banks and MFCC in torch, for CPU and GPU.
 
-Frames are Kaldi's with `snip-edges`: only whole windows count, so one second gives 98 frames, not 100.
+Frames as in Kaldi with `snip-edges`: only whole windows count, so that one second has 98 frames, not 100.
 Source: Kaldi `feature-window.cc`, `mel-computations.cc`, `feature-mfcc.cc`; dither is always 0.
 """
 
@@ -20,15 +20,15 @@ from sonant.running_moments import RunningMoments
 
 PREEMPHASIS = 0.97
 LOWEST_HZ = 20.0
-MIN_SAMPLING_RATE = 100  # at which windows begin a sample apart
+MIN_SAMPLING_RATE = 100  # at which the shift of windows is one sample
 ENERGY_FLOOR = torch.finfo(torch.float32).eps
 LIFTER = 22.0
-INTEGER_SCALE = 2.0**15  # Kaldi reads 16-bit samples as they are
+INTEGER_SCALE = 2.0**15  # Kaldi does not scale 16-bit samples
 VARIANCE_FLOOR = 1e-7  # of SeamlessM4TFeatureExtractor
 
 
 def window_and_shift(sampling_rate: int) -> tuple[int, int]:
-    """Samples of a window of 25 ms, and samples from one to the next, 10 ms on; fractions are dropped, as by Kaldi."""
+    """Return the samples of a window (25 ms) and of the shift (10 ms), rounded down as in Kaldi."""
     if sampling_rate < MIN_SAMPLING_RATE:
         raise ConfigurationError(
             f"sampling_rate={sampling_rate} was given; mel features need {MIN_SAMPLING_RATE} Hz or more. "
@@ -38,7 +38,7 @@ def window_and_shift(sampling_rate: int) -> tuple[int, int]:
 
 
 def num_mel_frames(num_samples: int, *, sampling_rate: int = 16_000) -> int:
-    """Frames of a clip: windows of 25 ms every 10 ms that lie wholly inside it."""
+    """Return the number of frames of a clip: windows of 25 ms every 10 ms wholly inside it."""
     window, shift = window_and_shift(sampling_rate)
     return max(0, (num_samples - window) // shift + 1)
 
@@ -51,7 +51,7 @@ def fbank(
     low_hz: float = LOWEST_HZ,
     high_hz: float = 0.0,
 ) -> Tensor:
-    """Log-mel filter bank energies.
+    """Compute log-mel filter bank energies.
 
     Args:
         waveform: float (..., samples).
@@ -63,8 +63,8 @@ def fbank(
 
     Raises:
         TooShortAudio: less than one window of 25 ms.
-        ConfigurationError: the frequencies are in disorder or above the Nyquist frequency, or there are so many bins
-            that some lie between two frequencies of the transform and hear nothing.
+        ConfigurationError: frequencies out of order or above the Nyquist frequency, or bins without a frequency of the
+            transform.
     """
     window, shift = window_and_shift(sampling_rate)
     if waveform.shape[-1] < window:
@@ -78,18 +78,18 @@ def fbank(
 
 
 def spectra(windows: Tensor) -> Tensor:
-    """Windows (..., window) to complex spectra (..., size / 2 + 1), linear in them; the FFT's size is a power of 2."""
+    """Compute complex spectra (..., size / 2 + 1) of windows (..., window); the FFT size is a power of 2."""
     window = windows.shape[-1]
     windows = windows - windows.mean(-1, keepdim=True)
     windows = windows - PREEMPHASIS * torch.cat([windows[..., :1], windows[..., :-1]], -1)
     taper = torch.hann_window(window, periodic=False, dtype=windows.dtype, device=windows.device) ** 0.85
-    return torch.fft.rfft(windows * taper, _fft_size(window))  # the taper is Kaldi's "povey"
+    return torch.fft.rfft(windows * taper, _fft_size(window))  # window function "povey" of Kaldi
 
 
 class MelStatistics:
-    """Mean and variance of each mel bin over a whole clip, gathered from its samples in blocks of any length.
+    """Mean and variance of each mel bin over a whole clip, from its samples in blocks of any length.
 
-    So a window of a clip too long to be seen at once can be normalized as the whole would be. Float64 throughout.
+    For the normalization of windows of a long clip. Computed in float64.
     """
 
     def __init__(self, *, sampling_rate: int = 16_000, num_bins: int = 80) -> None:
@@ -99,7 +99,7 @@ class MelStatistics:
         self._moments = RunningMoments(zeros, zeros)
 
     def update(self, samples: np.ndarray) -> None:
-        """Take in the next samples of the clip, (samples,)."""
+        """Add the next samples of the clip, (samples,)."""
         held = np.concatenate([self._held, samples.astype(np.float32)])
         new = num_mel_frames(len(held), sampling_rate=self.sampling_rate)
         self._held = held[new * window_and_shift(self.sampling_rate)[1] :]
@@ -109,13 +109,13 @@ class MelStatistics:
             self._moments.add(new, mean, (energies - mean).square().sum(0))
 
     def scaled(self, shift: float, scale: float) -> MelStatistics:  # noqa: ARG002 - each window loses its mean anyway
-        """The statistics of `(samples - shift) / scale`, which adds a constant; exact but for energies at the floor."""
+        """Return the statistics of `(samples - shift) / scale`, exact except for energies at the floor."""
         other = MelStatistics(sampling_rate=self.sampling_rate, num_bins=self.num_bins)
         other._moments = replace(self._moments, mean=self._moments.mean - 2 * math.log(scale))
         return other
 
     def normalize(self, energies: Tensor) -> Tensor:
-        """Energies (frames, num_bins) less the mean of the whole clip, over its (unbiased) deviation."""
+        """Normalize energies (frames, num_bins) by mean and (unbiased) standard deviation of the whole clip."""
         variance = self._moments.squares / max(self._moments.count - 1, 1)
         return _normalized(energies, self._moments.mean.to(energies), variance.to(energies))
 
@@ -128,16 +128,16 @@ def stacked_fbank(
     stack: int = 2,
     statistics: MelStatistics | None = None,
 ) -> Tensor:
-    """Log-mel energies of one clip, each bin normalized over the clip, neighboring frames joined.
+    """Compute log-mel energies of one clip, normalized over the clip for each bin, with stacked frames.
 
     Args:
         waveform: float (samples,).
         num_bins: mel bins from 20 Hz to the Nyquist frequency.
-        stack: mel frames that are joined to one; those left over at the end are dropped.
-        statistics: of the whole clip that this is a window of; None takes it for a whole.
+        stack: number of mel frames that are stacked; frames left over at the end are dropped.
+        statistics: of the whole clip, if this is a window; None: of the waveform itself.
 
     Returns:
-        float32 (frames, stack * num_bins); the earliest of the joined frames comes first.
+        float32 (frames, stack * num_bins), earliest frame first.
 
     Source: w2v-BERT 2.0; equal to transformers' `SeamlessM4TFeatureExtractor`.
     """
@@ -152,7 +152,7 @@ def stacked_fbank(
 
 
 def stacked_reach(*, sampling_rate: int = 16_000, stack: int = 2) -> tuple[int, int]:
-    """Samples that one frame of `stacked_fbank` is made of, and samples from one to the next."""
+    """Return receptive field and stride of `stacked_fbank`, in samples."""
     window, shift = window_and_shift(sampling_rate)
     return window + (stack - 1) * shift, stack * shift
 
@@ -162,15 +162,15 @@ def _normalized(energies: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
 
 
 def _kaldi_fbank(waveform: Tensor, sampling_rate: int, num_bins: int) -> Tensor:
-    """Energies, float64, of a waveform in [-1, 1) as of 16-bit samples: the logarithm's floor lies at their level.
+    """Compute energies, float64, of a waveform in [-1, 1), scaled to 16 bits for the floor of the logarithm.
 
-    In float32 the transform's rounding moves the lowest bins of loud clips by 1e-4.
+    In float32, rounding of the transform changes the lowest bins of loud clips by 1e-4.
     """
     return fbank(waveform.double() * INTEGER_SCALE, sampling_rate=sampling_rate, num_bins=num_bins)
 
 
 def mfcc(waveform: Tensor, *, sampling_rate: int = 16_000, num_coefficients: int = 13, num_bins: int = 23) -> Tensor:
-    """Mel-frequency cepstral coefficients, C0 first, liftered by 22: (..., samples) to (..., frames, coefficients)."""
+    """Compute MFCC, C0 first, lifter 22: (..., samples) to (..., frames, coefficients)."""
     energies = fbank(waveform, sampling_rate=sampling_rate, num_bins=num_bins)
     count = partial(torch.arange, dtype=torch.float32, device=energies.device)
     bins, orders = count(num_bins), count(num_coefficients)[:, None]
@@ -181,7 +181,7 @@ def mfcc(waveform: Tensor, *, sampling_rate: int = 16_000, num_coefficients: int
 
 
 def deltas(features: Tensor, *, window: int = 5) -> Tensor:
-    """The slope of each feature over `window` frames, edges repeated: (..., frames, dim) to the same."""
+    """Compute deltas over `window` frames, with repeated edges: (..., frames, dim)."""
     reach = window // 2
     slopes = torch.arange(-reach, reach + 1, device=features.device, dtype=features.dtype)
     padded = torch.cat([features[..., :1, :]] * reach + [features] + [features[..., -1:, :]] * reach, -2)
@@ -189,7 +189,7 @@ def deltas(features: Tensor, *, window: int = 5) -> Tensor:
 
 
 def mfcc_with_deltas(waveform: Tensor, *, sampling_rate: int = 16_000) -> Tensor:
-    """13 MFCC with their first and second slopes, HuBERT's first targets: (..., samples) to (..., frames, 39)."""
+    """Compute 13 MFCC with deltas and delta-deltas, first targets of HuBERT: (..., samples) to (..., frames, 39)."""
     cepstra = mfcc(waveform, sampling_rate=sampling_rate)
     slopes = deltas(cepstra)
     return torch.cat([cepstra, slopes, deltas(slopes)], -1)
@@ -200,9 +200,9 @@ def _fft_size(window: int) -> int:
 
 
 @lru_cache(maxsize=16)
-@torch.inference_mode(mode=False)  # what is kept outlives the modes of the call that made it
+@torch.inference_mode(mode=False)  # cached beyond the current inference mode
 def mel_bank(num_bins: int, sampling_rate: int, low_hz: float, high_hz: float, *, window: int) -> Tensor:
-    """Triangles that are straight on the mel scale, as Kaldi draws them: (num_bins, size / 2 + 1), for `spectra`."""
+    """Return triangular filters on the mel scale of Kaldi: (num_bins, size / 2 + 1), for `spectra`."""
     size, nyquist = _fft_size(window), sampling_rate / 2
     if not 0 <= low_hz < high_hz <= nyquist:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""A recording of any kind as blocks of the channels that are wanted, at its own rate."""
+"""Recordings of any kind as blocks of the selected channels, at their own rate."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,13 +18,13 @@ SAMPLES = "the given samples"
 
 @dataclass(frozen=True)
 class OpenRecording:
-    """A recording that is open.
+    """An open recording.
 
     Attributes:
-        name: what messages call it.
+        name: in messages.
         rate: in hertz.
-        blocks: float32 (samples,), or (samples, channels) where all channels are wanted; to be gone through once. At
-            their end what is odd about the whole is warned of.
+        blocks: float32 (samples,), or (samples, channels) for all channels; an iterator, which at its end warns of
+            channels that cancel or samples of the wrong scale.
     """
 
     name: str
@@ -41,7 +41,7 @@ def open_recording(
     sampling_rate: int,
     ceiling: Ceiling | None = None,
 ) -> Iterator[OpenRecording]:
-    """Open what `read` takes; arguments and errors are those of `read` and `blocks`."""
+    """Open a recording; arguments and errors as in `read` and `blocks`."""
     check_channel(channel)
     source = unwrap(source)
     if isinstance(source, Samples):
@@ -64,7 +64,7 @@ def _chosen(pieces: Iterable[Frames], choice: ChannelSelection) -> Iterator[Bloc
 
 
 def num_channels(source: Any) -> int:
-    """Return a recording's number of channels, from its header. Sources and errors are those of `read`."""
+    """Return the number of channels of a recording, from its header; sources and errors as in `read`."""
     source = unwrap(source)
     if isinstance(source, Samples):
         return layout(shape_of(source.values), is_one=True)[1]
@@ -73,11 +73,11 @@ def num_channels(source: Any) -> int:
 
 
 def array_rate(source: Samples, source_rate: int | None, sampling_rate: int) -> int:
-    """The rate of samples: what comes with them, else `source_rate`, else, of a bare array, `sampling_rate`.
+    """Return the rate of samples: their own, or `source_rate`, or `sampling_rate` for a bare array.
 
     Raises:
-        ConfigurationError: `source_rate` is no rate.
-        UndecodableAudio: what comes with the samples is none, or not `source_rate`; or a mapping names none.
+        ConfigurationError: invalid `source_rate`.
+        UndecodableAudio: an invalid rate, a rate that differs from `source_rate`, or a mapping without rate.
     """
     if source_rate is not None:
         check_rate(source_rate, "the sampling rate of the array")
@@ -102,10 +102,10 @@ def array_rate(source: Samples, source_rate: int | None, sampling_rate: int) -> 
 
 
 def check_rate(rate: Any, name: str) -> None:
-    """Raise ConfigurationError unless `rate` is a whole number of hertz within reason."""
+    """Raise ConfigurationError unless `rate` is a plausible integer number of hertz."""
     try:
         good = LOWEST_RATE <= rate <= HIGHEST_RATE and int(rate) == rate and not isinstance(rate, bool)
-    except (TypeError, ValueError, RuntimeError):  # the last of a tensor of several numbers
+    except (TypeError, ValueError, RuntimeError):  # the last: a tensor of several values
         good = False
     if not good:
         raise ConfigurationError(

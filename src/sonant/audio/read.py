@@ -1,4 +1,4 @@
-"""A recording of any kind, read whole as float32 at the rate that is asked for."""
+"""Reading of whole recordings as float32 at a given rate."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from sonant.audio.channels import Channel
 from sonant.audio.open_recording import check_rate, open_recording
 from sonant.errors import EmptyAudio, TooShortAudio
 
-QUALITY = "HQ"  # of soxr, everywhere: a second quality would give a second set of features
+QUALITY = "HQ"  # of soxr, everywhere, since features depend on it
 
 
 def read(
@@ -21,18 +21,19 @@ def read(
     min_samples: int = 400,
     channel: Channel | None = None,
 ) -> Waveform:
-    """Read a recording as a fresh float32 array (samples,) at `sampling_rate`.
+    """Read a recording as a new float32 array (samples,) at `sampling_rate`.
 
-    `source`: a path; bytes; a binary file object (read from its beginning); an array, tensor or list of samples; a
-    tuple (samples, rate) or (rate, samples); or a mapping with "array" and "sampling_rate", "bytes" or "path".
-    `source_rate` is the rate of bare arrays and defaults to `sampling_rate`; files, tuples and mappings carry their
-    own. `min_samples` is the shortest result allowed. Digital silence is a good recording.
-
-    `channel`: None or "mix" takes the mean of the channels, a number one of them, counted from 0, and "all" gives each
-    by itself, (channels, samples). A bare array that may be a batch, (several, samples), needs it.
+    Args:
+        source: a path; bytes; a binary file object (read from its beginning); an array, tensor or list of samples; a
+            tuple (samples, rate) or (rate, samples); or a mapping with "array" and "sampling_rate", "bytes" or "path".
+        sampling_rate: of the result, in hertz.
+        source_rate: of bare arrays, by default `sampling_rate`; files, tuples and mappings have their own.
+        min_samples: the shortest result allowed. Digital silence is valid.
+        channel: None or "mix" takes the mean of the channels, a number one of them, counted from 0, "all" returns
+            (channels, samples). Required for a bare array that may be a batch, (several, samples).
 
     Raises AudioNotFound, EmptyAudio, TooShortAudio, NonFiniteAudio, TruncatedAudio, UndecodableAudio; MissingChannel;
-    MissingExtra for a format that needs PyAV; ConfigurationError for an impossible rate or channel. Warns
+    MissingExtra for a format that needs PyAV; ConfigurationError for an invalid rate or channel. Warns
     (AudioWarning) of channels that cancel in their mean, and of samples far beyond full scale.
     """
     check_rate(sampling_rate, "sampling_rate")
@@ -49,10 +50,7 @@ def read(
 
 
 def resample(samples: Waveform, source_rate: int, sampling_rate: int) -> Waveform:
-    """Resample float32 (samples,) with soxr's HQ filter, round(samples * sampling_rate / source_rate) long.
-
-    Of (samples, channels) each channel by itself.
-    """
+    """Resample float32 (samples,) or (samples, channels) by soxr HQ to round(samples * sampling_rate / source_rate)."""
     if source_rate == sampling_rate:
         return samples
     return np.ascontiguousarray(soxr.resample(samples, source_rate, sampling_rate, quality=QUALITY), np.float32)

@@ -1,4 +1,4 @@
-"""Recordings too long to hold: the samples that `read` would give, a block at a time."""
+"""Streaming of long recordings: the samples of `read`, block by block."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,12 +22,12 @@ def blocks(
     ceiling: Ceiling | None = None,
     channel: Channel | None = None,
 ) -> Iterator[Waveform]:
-    """Read a recording block by block: float32 arrays (samples,) that, laid end to end, are what `read` gives.
+    """Read a recording block by block: float32 arrays (samples,) whose concatenation equals the result of `read`.
 
-    With channel="all" each block is (channels, samples). The lengths of the blocks vary and may be up to some hundred
-    thousand samples. Takes what `read` takes and raises what it raises, but only on reaching the place: a cut file
-    gives its good blocks first, and a recording turns out too short at its end. Memory does not grow with the length of
-    a file. A file that decodes to more than `ceiling` is an OversizedAudio, at once where its header says so.
+    With channel="all" each block is (channels, samples). Blocks have up to some hundred thousand samples. Arguments and
+    errors as in `read`, but errors are raised when their place is reached: a truncated file yields its good blocks
+    first, and a recording is found too short at its end. Memory is independent of the length of a file. A file that
+    decodes to more than `ceiling` raises OversizedAudio, at once if its header says so.
     """
     check_rate(sampling_rate, "sampling_rate")
     with open_recording(

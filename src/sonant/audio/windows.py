@@ -1,7 +1,7 @@
-"""Long recordings in overlapping windows, and their frames stitched back into those of the whole.
+"""Overlapping windows of long recordings, and stitching of their frames.
 
-Windows start at multiples of the stride, so frame i of the whole is a frame of some window to the sample: nothing
-drifts. Each frame is kept from the window in which it lies farthest from a cut, where it has seen most context.
+Windows start at multiples of the stride, so that every frame of the recording is exactly a frame of some window. Each
+frame is kept from the window in which it is farthest from the edges, with most context.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from sonant.errors import ConfigurationError, TooShortAudio
 
-if TYPE_CHECKING:  # this room works without torch, whose import would make every process that only reads audio heavy
+if TYPE_CHECKING:  # audio works without torch, whose import is slow
     from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Window:
-    """Samples [start_sample, end_sample) of the whole; its frames [skip_frames, skip_frames + keep_frames) are kept.
+    """Samples [start_sample, end_sample) of a recording; frames [skip_frames, skip_frames + keep_frames) are kept.
 
-    `first_frame` is the number in the whole of the first frame that is kept.
+    `first_frame` is the index in the recording of the first kept frame.
     """
 
     start_sample: int
@@ -34,14 +34,14 @@ class Window:
 
 @dataclass(frozen=True)
 class Windowing:
-    """The length and overlap of windows, in whole frames. Make one with `Windowing.of_seconds`.
+    """The length and overlap of windows in frames; see `Windowing.of_seconds`.
 
     Attributes:
-        window_frames: frames of every window; a recording with fewer is one window.
-        overlap_frames: frames that a window shares with the next; the last window is moved back to full length and
-            may share more.
+        window_frames: frames of every window; a shorter recording is one window.
+        overlap_frames: frames that consecutive windows share; the last window is moved back to full length and may
+            share more.
         stride: samples from frame to frame.
-        receptive_field: samples that one frame sees.
+        receptive_field: samples of one frame.
     """
 
     window_frames: int
@@ -75,7 +75,7 @@ class Windowing:
         stride: int = 320,
         receptive_field: int = 400,
     ) -> "Windowing":
-        """The windowing nearest to these lengths, windows no longer than asked for. Raises ConfigurationError."""
+        """Return the windowing nearest to these lengths, none longer than requested. Raises ConfigurationError."""
         for name, seconds in (("window_seconds", window_seconds), ("overlap_seconds", overlap_seconds)):
             if not 0 <= seconds < float("inf"):
                 raise ConfigurationError(f"{name} is {seconds}; expected a finite number of seconds, at least 0.")
@@ -97,13 +97,13 @@ class Windowing:
         return (self.window_frames - self.overlap_frames) * self.stride
 
     def num_frames(self, num_samples: int) -> int:
-        """Frames of the whole, T = (num_samples - receptive_field) // stride + 1."""
+        """Return the number of frames, T = (num_samples - receptive_field) // stride + 1."""
         return max(0, (num_samples - self.receptive_field) // self.stride + 1)
 
     def windows(self, num_samples: int) -> list[Window]:
-        """The windows of a recording, in order; the frames they keep are 0 to T - 1, each once.
+        """Return the windows of a recording in order; they keep each of the frames 0 to T - 1 once.
 
-        Raises TooShortAudio if the recording holds no frame.
+        Raises TooShortAudio if the recording has no frame.
         """
         total = self.num_frames(num_samples)
         if total < 1:
@@ -112,7 +112,7 @@ class Windowing:
                 "samples): leave it out."
             )
         hop = self.window_frames - self.overlap_frames
-        last = max(0, total - self.window_frames)  # the last window starts so that it is as long as the others
+        last = max(0, total - self.window_frames)  # the last window is moved back to full length
         starts = [*range(0, last, hop), last]  # in frames
         cuts = [0, *(self._cut(left, right) for left, right in pairwise(starts)), total]
         return [
@@ -121,14 +121,14 @@ class Windowing:
         ]
 
     def regular(self, index: int) -> Window:
-        """Window number `index` of a recording in which the window after it is whole too (it does not move back)."""
+        """Return window number `index` of a recording in which the next window is complete, too."""
         hop = self.window_frames - self.overlap_frames
         start = index * hop
         first = self._cut(start - hop, start) if index else 0
         return self._window(start, first, self._cut(start, start + hop), None)
 
     def _cut(self, left: int, right: int) -> int:
-        """The first frame to take from the window at `right`, not the one at `left`: the middle of their overlap."""
+        """Return the first frame to take from the window at `right` instead of `left`: the middle of their overlap."""
         return (left + self.window_frames + right + 1) // 2
 
     def _window(self, start: int, first: int, end: int, end_sample: int | None) -> Window:
@@ -147,9 +147,9 @@ def stitch(pieces: "Sequence[Tensor]", windows: Sequence[Window], *, axis: int =
 @overload
 def stitch(pieces: Sequence[NDArray[Any]], windows: Sequence[Window], *, axis: int = 0) -> NDArray[Any]: ...
 def stitch(pieces: Sequence[Any], windows: Sequence[Window], *, axis: int = 0) -> Any:
-    """The frames of the whole from those of its windows, one array or tensor a window, frames along `axis`.
+    """Stitch the frames of windows, one array or tensor for each window, frames along `axis`.
 
-    Raises ValueError if a piece lacks frames that its window is to give.
+    Raises ValueError if a piece has fewer frames than its window.
     """
     kept = [keep(piece, window, axis=axis) for piece, window in zip(pieces, windows, strict=True)]
     if isinstance(kept[0], np.ndarray):
@@ -160,7 +160,7 @@ def stitch(pieces: Sequence[Any], windows: Sequence[Window], *, axis: int = 0) -
 
 
 def keep(piece: Any, window: Window, *, axis: int = 0) -> Any:
-    """The kept frames of one window's features, as a view."""
+    """Return the kept frames of the features of one window, as a view."""
     end = window.skip_frames + window.keep_frames
     if piece.shape[axis] < end:
         raise ValueError(
@@ -171,16 +171,16 @@ def keep(piece: Any, window: Window, *, axis: int = 0) -> Any:
 
 
 def cut(blocks: Iterator[NDArray[np.float32]], windowing: Windowing) -> Iterator[tuple[Window, NDArray[np.float32]]]:
-    """The windows of a recording that comes in blocks of any length, each with its samples (a fresh array).
+    """Cut a stream of blocks into windows, each with its samples (a new array).
 
-    The same as cutting the whole by `windowing.windows`, and it never holds more than a window, a hop and a block.
-    Raises TooShortAudio at the end of a recording that holds no frame.
+    Equal to `windowing.windows` of the whole; at most a window, a hop and a block are in memory. Raises TooShortAudio
+    at the end of a recording without frames.
     """
     held = np.empty(0, np.float32)
-    begin, index = 0, 0  # of `held` in samples, of the next window
+    begin, index = 0, 0  # start of `held`, in samples, and of the next window
     for block in blocks:
         held = np.concatenate([held, block])
-        # A window is certain once the next one is seen whole: then neither of them moves back.
+        # A window is final once the next one is complete: then neither of them is moved back.
         while len(held) + begin >= (index + 1) * windowing.hop_samples + windowing.window_samples:
             window = windowing.regular(index)
             yield window, held[window.start_sample - begin : window.end_sample - begin].copy()

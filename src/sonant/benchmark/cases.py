@@ -1,4 +1,4 @@
-"""The cases that are measured: clips of noise, alone or in a batch, and a folder of short files."""
+"""Benchmark cases: clips of noise, alone or in a batch, and a folder of short files."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,19 +6,19 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-# 2 to 15 s, about as long utterances of read speech are, in no order.
+# 2 to 15 s, like utterances of read speech, in random order.
 MIXED_SECONDS = (15.0, 2.0, 8.5, 11.2, 3.1, 6.4, 13.7, 4.9, 9.3, 2.6, 12.1, 7.2, 5.5, 14.3, 10.6, 3.8)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A set of clips that are embedded together.
+    """A set of clips that are encoded together.
 
     Attributes:
-        name, title: the names in commands and in tables.
-        seconds: the length of each clip.
-        checked: the number of clips, from the first on, of which every state is compared. With 0, only the output is
-            compared, after a measured pass, as a pass that keeps all states would cost as much again.
+        name, title: names in commands and in tables.
+        seconds: length of each clip.
+        checked: number of clips whose states are all compared. With 0, only the output of a measured pass is compared,
+            which saves a pass that keeps all states.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Case:
         return sum(self.seconds)
 
     def clips(self, sampling_rate: int, num: int | None = None) -> list[Tensor]:
-        """Return the first `num` clips, or all, each (samples,): noise, as zeros may be computed faster than speech."""
+        """Return the first `num` clips, or all, each (samples,): noise, as zeros may be faster than speech."""
         generator = torch.Generator().manual_seed(0)
         lengths = [round(seconds * sampling_rate) for seconds in self.seconds[:num]]
         return [torch.randn(length, generator=generator) for length in lengths]

@@ -1,4 +1,4 @@
-"""The speed of the whole engine on a folder of short files, against the same clips in batches of fixed sizes."""
+"""The speed of the extraction engine on a folder of short files, compared with batches of a fixed number of clips."""
 
 import statistics
 import time
@@ -24,14 +24,14 @@ CLIPS_A_BATCH = (1, 2, 4, 8, 16, 32)
 
 @dataclass(frozen=True)
 class CorpusRow:
-    """The times of one way to encode the folder.
+    """The timings of one way to encode the folder.
 
     Attributes:
-        way: "engine", with decoding, or "by hand": batches of clips of about the same length, decoded beforehand.
-        clips: clips per batch; 0 for the engine, which fills a budget of seconds.
-        seconds: the duration of each pass.
+        way: "engine", with decoding, or "by hand": batches of similar lengths, decoded beforehand.
+        clips: clips per batch; 0 for the engine, whose batches have a budget of seconds.
+        seconds: duration of each pass.
         audio_seconds: seconds of audio in the folder.
-        files: the number of files in the folder.
+        files: number of files in the folder.
     """
 
     way: str
@@ -64,9 +64,9 @@ def write_corpus(folder: Path, *, files: int, sampling_rate: int) -> list[Path]:
 def measure_corpus(
     backbone: Backbone, precision: Precision, folder: Path, *, seconds: float, turns: int = 3
 ) -> list[CorpusRow]:
-    """Measure every way in turn, `turns` times or until `seconds` are over, at least once.
+    """Measure all ways in turn, `turns` times or until `seconds` have passed, at least once.
 
-    The batches by hand are made of decoded clips, sorted by length; the engine decodes, sorts and packs by itself.
+    Batches by hand are made of decoded, sorted clips; the engine decodes, sorts and packs itself.
     """
     rate, paths = backbone.sampling_rate, sorted(folder.glob("*.flac"))
     sources = [AudioSource(str(path), rate) for path in paths]
@@ -101,7 +101,7 @@ def measure_corpus(
 
 
 def _pooled(backbone: Backbone, clips: list[Tensor]) -> list[Tensor]:
-    """Return the mean vector of each clip, as the engine is asked for."""
+    """Return the mean vector of each clip, like the engine."""
     encoded = backbone(Packed.pack(clips), layers=["last"])
     assert encoded.last is not None
     return [frames.mean(0) for frames in Packed(encoded.last, encoded.lengths).unpack()]

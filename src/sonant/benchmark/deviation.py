@@ -1,4 +1,4 @@
-"""Deviations between the states of two systems, exchanged through files, as each system has its own process."""
+"""Deviations between the hidden states of two systems, exchanged through files since each has its own process."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +14,15 @@ from sonant.inference.int8.check import lowest_cosine
 
 @dataclass(frozen=True)
 class Deviation:
-    """The deviation over all frames of each state that both systems have; each field is that of the worst state.
+    """The deviation of the states that both systems have; each field is that of the worst state.
 
     Attributes:
-        error: the norm of the difference over the norm of the reference.
-        cosine: the lowest cosine of any frame with the reference's.
-        pooled: the lowest cosine of the mean vectors, one per clip.
-        states: the number of states that were compared.
-        standardized: as `cosine`, after each channel is standardized by its mean and deviation in the reference, as a
-            linear probe sees it: a few large channels would hide errors in all others. None: not measured.
+        error: norm of the difference over the norm of the reference.
+        cosine: lowest cosine of a frame with that of the reference.
+        pooled: lowest cosine of the mean vectors of clips.
+        states: number of compared states.
+        standardized: as `cosine`, with each channel standardized by mean and deviation of the reference, since a few
+            large channels would hide errors in all others. None: not measured.
     """
 
     error: float
@@ -41,7 +41,7 @@ def relative_error(given: Tensor, expected: Tensor) -> float:
 
 
 def keep(states: States, folder: Path) -> None:
-    """Write the reference's states into a folder."""
+    """Write the states of the reference into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, clips in states.items():
         np.save(folder / f"{name}.npy", torch.cat(clips).float().numpy())
@@ -83,9 +83,9 @@ def deviation(states: States, folder: Path) -> Deviation:
 
 
 def standardized(given: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
-    """Standardize both (frames, dim) by the mean and standard deviation of the expected frames, channel by channel.
+    """Standardize each channel of both (frames, dim) by mean and standard deviation of the expected frames.
 
-    A deviation below the rounding error of bfloat16 is raised to that: such a channel is practically constant.
+    Standard deviations have a minimum, the rounding error of bfloat16: below it a channel is practically constant.
     """
     mean, deviation = expected.double().mean(0), expected.double().std(0, correction=0)
     deviation = deviation.maximum(torch.finfo(torch.bfloat16).eps * mean.abs())

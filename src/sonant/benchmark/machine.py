@@ -19,9 +19,9 @@ from sonant.models import BackboneConfig
 from sonant.models.families import family_of
 
 PACKAGES = ("sonant", "torch", "transformers", "openvino", "ctranslate2", "onnxruntime", "torchaudio", "numpy")
-SHAPES = ((500, 768, 3072), (500, 1024, 4096), (1500, 1024, 1024))  # (frames, in, out), as in the models
+SHAPES = ((500, 768, 3072), (500, 1024, 4096), (1500, 1024, 1024))  # (frames, in, out), shapes of the models
 GIGA = 1e9
-# The floating-point numbers that a precision may be computed in.
+# The number formats in which a precision may be computed.
 ALLOWED: dict[Precision, tuple[Precision, ...]] = {
     "float32": ("float32",),
     "bfloat16": ("bfloat16", "float32"),
@@ -35,9 +35,9 @@ class MachineLimits:
     """Limits of this machine, measured with the threads of the run.
 
     Attributes:
-        gflops: the highest rate of a matrix product by precision, over all shapes and paths, in GFLOP/s.
-        paths: the path of torch that reached it, by precision.
-        bandwidth: GB/s of reading and writing memory beyond all caches.
+        gflops: highest rate of a matrix product by precision, over all shapes and code paths, in GFLOP/s.
+        paths: the code path of torch that reached it, by precision.
+        bandwidth: of reading and writing main memory, in GB/s.
     """
 
     gflops: dict[str, float]
@@ -45,9 +45,9 @@ class MachineLimits:
     bandwidth: float
 
     def seconds(self, config: BackboneConfig, num_samples: list[int], precision: Precision) -> float | None:
-        """Return the least time that the arithmetic of these clips can take; None if the precision was not measured.
+        """Return the least time for the arithmetic of these clips; None if the precision was not measured.
 
-        The rate of a higher precision counts where it is faster. In int8, only the feed-forward layers are counted as
+        The rate of a higher precision is used where it is faster. In int8, only the feed-forward layers are counted as
         integer products, the rest as floating-point ones.
         """
         clips = [family_of(config).shape.flops(config, samples) for samples in num_samples]
@@ -63,7 +63,7 @@ class MachineLimits:
 
 @dataclass(frozen=True)
 class Machine:
-    """The hardware and software of the machine, which every report names, as timings depend on them."""
+    """The hardware and software of the machine, which every report contains."""
 
     processor: str
     cores: int
@@ -97,7 +97,7 @@ def describe(threads: int) -> Machine:
 
 
 def measure_limits(*, seconds: float = 0.4) -> MachineLimits:
-    """Time matrix products by every path that torch has here, and memory traffic; about `seconds` for each."""
+    """Time matrix products by every code path of torch, and memory traffic; about `seconds` for each."""
     gflops: dict[str, float] = {}
     paths: dict[str, str] = {}
     for precision, path, product in _products():
@@ -108,7 +108,7 @@ def measure_limits(*, seconds: float = 0.4) -> MachineLimits:
     return MachineLimits(gflops, paths, round(_bandwidth(seconds), 1))
 
 
-Product = Callable[[int, int, int], Callable[[], Tensor]]  # of (frames, in, out), ready to be called
+Product = Callable[[int, int, int], Callable[[], Tensor]]  # of (frames, in, out), as callables
 
 
 def _products() -> list[tuple[Precision, str, Product]]:
@@ -139,7 +139,7 @@ def _integer_product(frames: int, before: int, after: int) -> Callable[[], Tenso
 
 
 def _rate(product: Product, frames: int, before: int, after: int, *, seconds: float) -> float | None:
-    """Return GFLOP/s of the fastest call; None if this torch or this CPU does not support the product."""
+    """Return GFLOP/s of the fastest call; None if torch or the CPU does not support the product."""
     try:
         call = product(frames, before, after)
         call()

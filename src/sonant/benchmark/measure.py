@@ -1,4 +1,4 @@
-"""Measurements of systems in turn, each in its own process: whatever else the machine does slows all of them."""
+"""Measurement of systems in turn, each in its own process, so that other load affects all of them."""
 
 import json
 import os
@@ -24,18 +24,18 @@ from sonant.benchmark.subjects import Subject
 from sonant.benchmark.systems import Circumstances, System, reference_of
 from sonant.models.families import family_of
 
-PASSES = 9  # of one system in one case, at most
-FREE_SECONDS = 20.0  # passes that take less than this together are made whatever the preparation took
+PASSES = 9  # passes of one system in one case, at most
+FREE_SECONDS = 20.0  # total duration of passes that are made regardless of the time of set-up
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The settings that all processes of a run share.
+    """The settings of all processes of a run.
 
     Attributes:
-        circumstances: what the systems need, such as the number of threads.
-        memory_cap: bytes that one process may take; None sets no limit.
-        folder: for files that processes exchange.
+        circumstances: number of threads and other settings of the systems.
+        memory_cap: memory limit of a process in bytes; None: no limit.
+        folder: for files exchanged between processes.
     """
 
     circumstances: Circumstances
@@ -72,7 +72,7 @@ class MeasuringProcess:
             "OMP_NUM_THREADS": str(job["threads"]),
             "MKL_NUM_THREADS": str(job["threads"]),
             "TRANSFORMERS_VERBOSITY": "error",
-            "KINETO_LOG_LEVEL": "99",  # the profiler's own talk
+            "KINETO_LOG_LEVEL": "99",  # messages of the profiler
         }
         self.process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-W", "ignore", "-m", "sonant.benchmark.worker", json.dumps(job)],
@@ -86,9 +86,9 @@ class MeasuringProcess:
         self._listener.start()
 
     def ask(self, timeout: float | None = None, **order: Any) -> dict[str, Any]:
-        """Send an order and wait for the answer; an answer with "stopped" is the last."""
+        """Send a command and wait for the answer; an answer with "stopped" is the last."""
         assert self.process.stdin is not None
-        with suppress(OSError):  # the process may be gone: the answer says why
+        with suppress(OSError):  # the process may have ended: the answer says why
             self.process.stdin.write(json.dumps(order) + "\n")
             self.process.stdin.flush()
         return self.answer(timeout)
@@ -117,7 +117,7 @@ class MeasuringProcess:
         return self.process.poll() is None
 
     def end(self) -> None:
-        """Close the process's standard input, at which it exits; kill it if it has not within 5 s."""
+        """Close the standard input of the process, upon which it exits; kill it after 5 s."""
         assert self.process.stdin is not None
         with suppress(OSError):
             self.process.stdin.close()
@@ -138,9 +138,9 @@ class MeasuringProcess:
 
 
 class Contest:
-    """A comparison of systems on one model; their processes stay alive over all of its cases.
+    """A comparison of systems on one model, with processes that serve all cases.
 
-    Give cases in order of size: memory that a system keeps from a large case would count as idle memory of a small one.
+    Cases must be in order of size: memory kept from a large case would count as idle memory of a small one.
     """
 
     def __init__(self, subject: Subject, setting: Setting, limits: MachineLimits) -> None:
@@ -167,14 +167,14 @@ class Contest:
         deadline: float,
         say: Callable[[str], None] = lambda _: None,
     ) -> list[Speed]:
-        """Measure all systems in one case: compare their states, then time their passes in turn.
+        """Measure all systems in one case: compare their states, then time passes in turn.
 
         Args:
             case: the clips.
             systems: the systems to compare.
-            seconds: for the whole case; as many passes as fit, at least one.
-            deadline: by `time.monotonic`; what takes longer is stopped.
-            say: called with messages on the progress.
+            seconds: time for the whole case; as many passes as fit, at least one.
+            deadline: by `time.monotonic`; systems that take longer are stopped.
+            say: called with progress messages.
         """
         begun = time.monotonic()
         seats = [self._seat(system, case, deadline) for system in systems]
@@ -223,7 +223,7 @@ class Contest:
         return _Seat(system, worker, row, deadline)
 
     def _check(self, seat: "_Seat", reference: System | None, case: Case) -> None:
-        """Compare every state of the first clips with the reference's, or the output of the last pass."""
+        """Compare the states of the first clips, or the output of the last pass, with the reference."""
         folder, keep = self.setting.folder / f"states-{case.name}", seat.system == reference
         if keep:
             shutil.rmtree(folder, ignore_errors=True)
@@ -237,7 +237,7 @@ class Contest:
 
 @dataclass
 class _Seat:
-    """A system in one case, until it is stopped."""
+    """The measurements of a system in one case."""
 
     system: System
     worker: MeasuringProcess
@@ -263,7 +263,7 @@ class _Seat:
 def measure_memory(
     subject: Subject, system: System, clip_seconds: Sequence[float], setting: Setting, *, longest: float
 ) -> list[MemoryPoint]:
-    """Measure length by length, the shortest first, until memory is out or a pass would take over `longest` seconds."""
+    """Measure increasing lengths until memory is exhausted or a pass would take over `longest` seconds."""
     points: list[MemoryPoint] = []
     with MeasuringProcess(setting.job("peak", subject, system=system.name)) as worker:
         for before, length in pairwise((0.0, *clip_seconds)):
@@ -281,7 +281,7 @@ def measure_memory(
 
 
 def ask_once(job: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
-    """Run a job that gives one answer, and return it."""
+    """Run a job with a single answer, and return that."""
     with MeasuringProcess(job) as worker:
         return worker.answer(timeout)
 

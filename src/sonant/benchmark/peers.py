@@ -1,4 +1,4 @@
-"""Other implementations with our weights, which sonant is compared with in tests and benchmarks."""
+"""Other implementations with the same weights, with which sonant is compared in tests and benchmarks."""
 
 import importlib
 import sys
@@ -21,8 +21,8 @@ from sonant.export import to_onnx
 from sonant.models import Backbone, WaveformTransformerConfig, WavLMConfig
 
 
-def twin(backbone: Backbone) -> Any:
-    """Return transformers' model of the same shape; it shares the weights in memory with ours."""
+def transformers_model(backbone: Backbone) -> Any:
+    """Return the equivalent model of transformers, which shares the memory of the weights."""
     from transformers import AutoConfig, AutoModel
 
     checkpoint = Checkpoint(backbone.config, backbone.state_dict())
@@ -34,7 +34,7 @@ def twin(backbone: Backbone) -> Any:
     state |= LAYOUTS[checkpoint.family].derived(backbone.config)
     if LAYOUTS[checkpoint.family].unused:
         del peer.encoder.pos_conv_embed
-        if peer.encoder.embed_positions is not None:  # holds tables that are no weights
+        if peer.encoder.embed_positions is not None:  # buffers that are not in the state dict
             peer.encoder.embed_positions = type(peer.encoder.embed_positions)(peer.config)
     peer.load_state_dict(state, assign=True)
     return peer.eval()
@@ -42,7 +42,7 @@ def twin(backbone: Backbone) -> Any:
 
 @torch.no_grad()
 def peer_states(peer: Any, waveforms: Tensor, mask: Tensor | None = None) -> dict[int | str, Tensor]:
-    """Return every state (batch, frames, dim) of (batch, samples), numbered as ours; `mask` is true where speech is.
+    """Return every state (batch, frames, dim) of (batch, samples), numbered as in sonant; `mask` is true inside clips.
 
     w2v-BERT 2.0 takes features (batch, frames, 160) instead, and a mask of frames.
     """
@@ -51,7 +51,7 @@ def peer_states(peer: Any, waveforms: Tensor, mask: Tensor | None = None) -> dic
 
 
 class _AllStates(nn.Module):
-    """A wrapper of transformers' model that returns plain tensors, as OpenVINO needs: the states, then the last one."""
+    """A wrapper of a model of transformers that returns a tuple of tensors for OpenVINO: states, then the last one."""
 
     def __init__(self, peer: nn.Module) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class ThroughOpenVINO:
     """A model of transformers compiled by OpenVINO, with dynamic batch and time axes.
 
     Args:
-        peer: the model, as `twin` returns it.
+        peer: a model from `transformers_model`.
         example: an input to trace it with.
         hint: "f32" or "bf16".
         threads: the number of threads of one pass.
@@ -81,13 +81,13 @@ class ThroughOpenVINO:
             "PERFORMANCE_HINT": "LATENCY",
         }
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tracing warns of what might be fixed; the comparison shows that it is not
+            warnings.simplefilter("ignore")  # warnings of constants, which the comparison of states rules out
             self.model = openvino.convert_model(_AllStates(peer), example_input=example)
         self.every: bool | None = None
         self.compiled: Any = None
 
     def __call__(self, speech: Any, *, every: bool) -> list[Any]:
-        """Return all states and the last one as arrays, or the last alone; one of the two graphs is kept at a time."""
+        """Return all states and the last one as arrays, or only the last; one of the two graphs is kept at a time."""
         if every is not self.every:
             import openvino
 
@@ -100,13 +100,13 @@ class ThroughOpenVINO:
 
 
 class ThroughCTranslate2:
-    """transformers' wav2vec 2.0 converted by CTranslate2, which returns the output alone.
+    """wav2vec 2.0 of transformers converted by CTranslate2, which returns the output only.
 
     Args:
-        peer: the model, as `twin` returns it; its layers must be pre-norm and its extractor have layer norms, as
-            CTranslate2 supports no others.
+        peer: a model from `transformers_model`, with pre-norm layers and layer norms in the extractor; CTranslate2
+            supports no others.
         scratch: a folder for the files, which are read once.
-        int8: whether linear layers multiply integers of eight bits.
+        int8: whether linear layers are int8.
         threads: the number of threads of one pass.
     """
 
@@ -133,12 +133,12 @@ class ThroughCTranslate2:
 
 
 class ThroughONNX:
-    """Our own export to ONNX, run by onnxruntime.
+    """The ONNX export of sonant, run by onnxruntime.
 
     Args:
         backbone: the model to export.
         scratch: a folder for the files, which are read once.
-        int8: whether the feed-forward layers multiply integers of eight bits.
+        int8: whether feed-forward layers are int8.
         threads: the number of threads of one pass.
     """
 
@@ -154,7 +154,7 @@ class ThroughONNX:
         self.session: Any = None
 
     def __call__(self, waveform: Tensor, *, every: bool) -> dict[int | str, Tensor]:
-        """Return all states of one clip (samples,), or the last alone; one of the two sessions is kept at a time."""
+        """Return all states of one clip (samples,), or only the last; one of the two sessions is kept at a time."""
         import onnxruntime
 
         if every is not self.every:
@@ -164,13 +164,13 @@ class ThroughONNX:
         given = {"waveforms": waveform[None].numpy(), "lengths": torch.tensor([len(waveform)]).numpy()}
         names = [output.name for output in self.session.get_outputs()]
         outputs = dict(zip(names, map(torch.from_numpy, self.session.run(None, given)), strict=True))
-        frames = int(outputs.pop("frames"))  # behind them lies padding
+        frames = int(outputs.pop("frames"))  # without padding
         states = {name.removeprefix("hidden_states."): state[:, :frames] for name, state in outputs.items()}
         return {int(name) if name.isdigit() else name: state for name, state in states.items()}
 
 
 def _keep_outputs(path: Path, into: Path, names: set[str]) -> None:
-    """Write the same graph with only these outputs; nodes that others need are dropped when it is loaded."""
+    """Write the graph with only these outputs; unused nodes are removed when it is loaded."""
     import onnx
 
     model = onnx.load(path)
@@ -181,7 +181,7 @@ def _keep_outputs(path: Path, into: Path, names: set[str]) -> None:
 
 
 def unilm_model(backbone: Backbone, folder: Path, scratch: Path) -> Any:
-    """Load the original WavLM by unilm's WavLM.py and modules.py in a folder, from a file in its own format."""
+    """Load the original WavLM by WavLM.py and modules.py of unilm in a folder, from a file in its format."""
     path = scratch / "unilm.pt"
     save_checkpoint(path, Checkpoint(backbone.config, backbone.state_dict()), to="unilm")
     sys.path.insert(0, str(folder))
@@ -193,8 +193,8 @@ def unilm_model(backbone: Backbone, folder: Path, scratch: Path) -> Any:
 
 
 def torchaudio_model(backbone: Backbone) -> Any:
-    """Return torchaudio's model of the same shape, with the same weights."""
-    # In no extra of ours: its wheels want the CUDA libraries, with which it does not import beside a torch for CPUs.
+    """Return the equivalent model of torchaudio."""
+    # In no extra: its wheels depend on CUDA libraries and do not import with a CPU build of torch.
     torchaudio = importlib.import_module("torchaudio.models")
 
     checkpoint = Checkpoint(backbone.config, backbone.state_dict())

@@ -1,4 +1,4 @@
-"""The plans of a run, the most informative steps first, and estimates of how long steps take."""
+"""Plans of a run, most informative steps first, and estimates of the duration of steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ LONG = (*WITH_REFERENCE, "transformers-bfloat16", "openvino", "openvino-bfloat16
 CTRANSLATE2 = ("ctranslate2", "ctranslate2-int8")
 IN_FLOAT32 = ("sonant", "transformers", "padded")
 
-# Model, cases and systems, the most telling first; the cases of a model in order of size.
+# Model, cases and systems, most informative first; the cases of a model in order of size.
 Rows = tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]
 QUICK: Rows = (
     ("wavlm-base", ("10s",), ALL),
@@ -72,17 +72,17 @@ PRECISION: Rows = tuple(
     for kind in ("", OUTLIERS)
 )
 PLANS: dict[PlanName, Rows] = {"quick": QUICK, "full": FULL, "precision": PRECISION}
-DEFAULT_CASES = ("10s", "60s", "batch")  # of models that are named without cases
+DEFAULT_CASES = ("10s", "60s", "batch")  # for models named without cases
 MINUTES: dict[PlanName, float] = {"quick": 10.0, "full": 40.0, "precision": 25.0}
 
 MEMORY_STEP_SECONDS = 60.0  # of a curve up to 20 minutes
-START_SECONDS = {"openvino": 25.0, "onnxruntime": 60.0}  # of a process, once a model: tracing, export
+START_SECONDS = {"openvino": 25.0, "onnxruntime": 60.0}  # set-up of a process, once for each model: tracing, export
 START_SECONDS_OF_OTHERS = 8.0
-# The share of the machine's limit that a system reaches at 10 s, roughly: for the estimate of time alone.
+# Rough share of the machine limit that a system reaches at 10 s, for estimates of time only.
 REACHED = {"sonant": 0.7, "openvino": 0.6, "plain": 0.45}
 REACHED_BY_OTHERS = 0.35
-FALLING = ("wavlm", "w2v_bert2")  # families in which others' attention keeps a bias (frames, frames)
-FALLING_SECONDS = 50.0  # at this length others reach half of that there
+FALLING = ("wavlm", "w2v_bert2")  # families in which attention of other systems stores a bias (frames, frames)
+FALLING_SECONDS = 50.0  # length at which these reach half of that share
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def known_title(model: str) -> str:
 
 
 def steps(rows: Rows, systems: Sequence[System]) -> list[Step]:
-    """Return the steps of rows, each with those of the given systems that its row names."""
+    """Return the steps of rows, each with those of `systems` that its row names."""
     found = []
     for model, cases, names in rows:
         for case in cases:
@@ -128,7 +128,7 @@ def rows(models: Sequence[str] | None, cases: Sequence[str] | None, *, name: Pla
 
 
 def case_names(names: Sequence[str]) -> list[str]:
-    """Return the given names of cases; raise UnknownName for one that does not exist."""
+    """Return the case names. Raises UnknownName."""
     for name in names:
         if name not in CASES and name not in SPECIAL:
             raise UnknownName("case", name, [*CASES, *SPECIAL])
@@ -136,7 +136,7 @@ def case_names(names: Sequence[str]) -> list[str]:
 
 
 def precisions(names: Sequence[str]) -> list[Precision]:
-    """Return the given precisions; raise UnknownName for one that does not exist."""
+    """Return the precisions. Raises UnknownName."""
     for name in names:
         if name not in PRECISIONS:
             raise UnknownName("precision", name, PRECISIONS)
@@ -144,7 +144,7 @@ def precisions(names: Sequence[str]) -> list[Precision]:
 
 
 def _fits(system: System, case: str) -> bool:
-    """Return whether the case is worth measuring with the system; a padded batch of one clip has no padding."""
+    """Return whether the case makes sense for the system: a padded batch of one clip has no padding."""
     match case:
         case "corpus":
             return system.code == "sonant"
@@ -156,7 +156,7 @@ def _fits(system: System, case: str) -> bool:
 
 
 def estimate(step: Step, config: BackboneConfig, limits: MachineLimits, *, started: bool) -> float:
-    """Estimate the least seconds that a step takes: one pass of each system, and the comparison of states."""
+    """Estimate the least duration of a step: one pass of each system, and the comparison of states."""
     starts = [START_SECONDS.get(system.code, START_SECONDS_OF_OTHERS) for system in step.systems]
     start = 0.0 if started else sum(starts)
     match step.case:

@@ -20,14 +20,14 @@ COLORS = {
     "onnxruntime": "#000000",
     "unilm": "#cc79a7",
     "torchaudio": "#999999",
-}  # Okabe and Ito's, told apart by the color-blind too
+}  # Okabe and Ito, safe for color blindness
 MARKS = {"float32": "o", "bfloat16": "s", "int8": "D", "float16": "^"}
 TIMES = (0.5, 1, 2, 3, 4, 6, 8, 10, 15, 20, 30)
 LINES = {"float32": "-", "bfloat16": "--", "int8": ":", "float16": "-."}
 
 
 def draw(results: Results, folder: Path) -> list[Path]:
-    """Draw every plot that the results have numbers for."""
+    """Draw all plots for which there are results."""
     pictures: dict[str, tuple[bool, Callable[[Results, Any], None]]] = {
         "ratios": (bool(results.speed), _ratios),
         "lengths": (len(_lengths(results.speed)) > 1, _cost_of_length),
@@ -60,7 +60,7 @@ def _figure() -> tuple[Any, Any]:
 
 
 def _ratios(results: Results, axes: Any) -> None:
-    """Draw the speed ratios: a line for each case and model, a mark for each system."""
+    """Draw speed ratios: a row for each case and model, a marker for each system."""
     groups = [(model, case) for case in report.cases(results) for model in report.models(results)]
     groups = [group for group in groups if results.measured(*group)][::-1]
     for name in SYSTEMS:
@@ -116,7 +116,7 @@ def _cost_of_batches(results: Results, axes: Any) -> None:
 
 
 def _cost_of_size(results: Results, axes: Any) -> None:
-    """Draw every model on one clip of 10 s, or on the shortest case that all have."""
+    """Draw every model on one clip of 10 s, or on the shortest common case."""
     case = "10s" if "10s" in report.cases(results) else report.cases(results)[0]
     rows = [row for row in results.speed if row.case == case and row.seconds]
     for name, found in _by_system(rows).items():

@@ -10,7 +10,7 @@ STATUS = Path("/proc/self/status")
 
 
 def held() -> int:
-    """Return the memory that is resident now."""
+    """Return the current resident memory."""
     return _status("VmRSS") if STATUS.exists() else _highest()
 
 
@@ -20,7 +20,7 @@ def peak() -> int:
 
 
 def forget_peak() -> None:
-    """Return free memory to the system and reset the peak, on Linux; elsewhere the peak is that since the start."""
+    """Return free memory to the system and reset the peak, on Linux; no effect on the peak elsewhere."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
@@ -29,7 +29,7 @@ def forget_peak() -> None:
 
 
 def limit(num_bytes: int) -> None:
-    """Cap the memory of this process, so that an allocation fails before the machine swaps or kills processes."""
+    """Limit the memory of this process, so that allocations fail before the machine swaps or kills processes."""
     with suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -37,13 +37,13 @@ def limit(num_bytes: int) -> None:
 
 
 def go_first() -> None:
-    """Make the system kill this process, not the one that waits for it, if memory runs out all the same."""
+    """Make the system kill this process rather than its parent if memory runs out."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
 
 
 def available() -> int:
-    """Return the bytes of memory that are still available on the machine; 0 if unknown."""
+    """Return the available memory of the machine; 0 if unknown."""
     info = Path("/proc/meminfo")
     found = re.search(r"MemAvailable:\s+(\d+) kB", info.read_text(encoding="utf-8")) if info.exists() else None
     return int(found[1]) * 1024 if found else 0

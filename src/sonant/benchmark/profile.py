@@ -1,4 +1,4 @@
-"""Profiles of a pass: the time of each of torch's operators; the rest is spent in our own kernels and in Python."""
+"""Profiles of a pass: time of each operator of torch; the rest is spent in kernels of sonant and in Python."""
 
 import time
 from collections.abc import Callable
@@ -16,9 +16,9 @@ class Profile:
     """The profile of one pass.
 
     Attributes:
-        seconds: the duration of a pass that is not profiled.
-        operators: name, calls, and share of the time, the largest first.
-        outside: the share of the time outside of torch's operators.
+        seconds: duration of a pass without profiler.
+        operators: name, calls, and share of the time, largest first.
+        outside: share of the time outside of operators of torch.
     """
 
     seconds: float
@@ -27,13 +27,13 @@ class Profile:
 
 
 def as_profile(values: dict[str, Any]) -> Profile:
-    """Return a profile from its JSON values."""
+    """Make a profile from JSON values."""
     operators = [(name, calls, share) for name, calls, share in values["operators"]]
     return Profile(values["seconds"], operators, values["outside"])
 
 
 def profile(run: Callable[[], object]) -> Profile:
-    """Run a pass three times, to warm up, to time it and to profile it, and return its profile."""
+    """Profile a pass, run three times: to warm up, to time and to profile."""
     run()
     start = time.perf_counter()
     run()

@@ -1,4 +1,4 @@
-"""Results as tables in Markdown: speeds, deviations from the reference, and shares of the machine's limits."""
+"""Results as Markdown tables: speeds, deviations from the reference, shares of the machine limits."""
 
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
@@ -15,7 +15,7 @@ Columns = dict[str, Callable[[Speed], str]]
 
 
 def report(results: Results) -> str:
-    """Return all tables, and what was not measured."""
+    """Return all tables, and a list of what was not measured."""
     sections: list[tuple[str, str]] = [("Machine and limits", machine(results))]
     sections += [(CASES[case].title.capitalize(), speed(results, case)) for case in cases(results)]
     sections += [("A folder of short files", corpus(results.corpus))] if results.corpus else []
@@ -26,7 +26,7 @@ def report(results: Results) -> str:
 
 
 def cases(results: Results) -> list[str]:
-    """Return the names of the cases that were measured, in the order of `CASES`."""
+    """Return the names of the measured cases, in the order of `CASES`."""
     found = {row.case for row in results.speed}
     return [case for case in CASES if case in found]
 
@@ -91,7 +91,7 @@ def speed(results: Results, case: str) -> str:
 
 
 def ratio(results: Results, row: Speed) -> float | None:
-    """Return the reference's time over this system's in the same case and run; None if either is missing."""
+    """Return the time of the reference over that of this system in the same case and run; None if unknown."""
     reference = next((found for name in REFERENCES if (found := results.find(row.model, row.case, name))), None)
     if reference is None or reference.seconds is None or row.seconds is None:
         return None
@@ -140,13 +140,13 @@ def profiles(found: Iterable[Profiled]) -> str:
 
 
 def not_measured(results: Results) -> str:
-    """List the systems that are not available here, and the steps left out for lack of time."""
+    """List unavailable systems, and steps left out for lack of time."""
     lines = [f"- {SYSTEMS[name].title}: {why}" for name, why in results.missing.items()]
     return "\n".join([*lines, *(f"- {line}" for line in results.left_out)])
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown; columns of numbers are aligned to the right."""
+    """Return a Markdown table; columns of numbers are right-aligned."""
     rows = [list(row) for row in rows]
     right = [all(_is_number(row[i]) for row in rows) for i in range(len(heads))]
     lines = [heads, ["--:" if numbers else "---" for numbers in right], *rows]
@@ -193,7 +193,7 @@ def _error(row: Speed) -> str:
 
 
 def _cosine(value: float | None) -> str:
-    """Format a cosine with enough digits to see how far from 1 it is."""
+    """Format a cosine with enough digits to show its distance from 1."""
     if value is None:
         return NONE
     return "> 0.999999" if value > 0.999999 else f"{value:.6f}"

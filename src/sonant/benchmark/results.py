@@ -1,4 +1,4 @@
-"""The results of a run as JSON, written after every case, so that a stopped run loses one case and can be resumed."""
+"""Results of a run as JSON, written after every case, so that a run can be resumed."""
 
 import json
 import statistics
@@ -23,15 +23,15 @@ class Speed:
     """The measurements of one system in one case.
 
     Attributes:
-        model, case, system: their names.
-        audio_seconds: seconds of all clips together.
-        gflop: billions of operations that the clips take, counted from the shape.
-        floor_seconds: the least time they can take on this machine in the system's precision.
-        wall, cpu: seconds of each pass, by the clock and as the sum over all cores of the process.
-        idle_memory, peak_memory: bytes, before the first pass and at most.
-        deviation: from the reference's states; None for the reference.
-        note: warnings given when the system was made, such as that it took another precision.
-        stopped: why measurements are missing or incomplete; None if all went well.
+        model, case, system: names.
+        audio_seconds: total length of the clips.
+        gflop: operations for the clips in billions, counted from the architecture.
+        floor_seconds: least time for them on this machine in the precision of the system.
+        wall, cpu: seconds of each pass: elapsed, and CPU time of all cores.
+        idle_memory, peak_memory: bytes, before the first pass and at the peak.
+        deviation: from the reference; None for the reference.
+        note: warnings of set-up, such as a change of precision.
+        stopped: why measurements are missing or incomplete; None if complete.
     """
 
     model: str
@@ -50,7 +50,7 @@ class Speed:
 
     @property
     def seconds(self) -> float | None:
-        """The median duration of the passes; None if there was none."""
+        """Median duration of the passes; None without passes."""
         return statistics.median(self.wall) if self.wall else None
 
     @property
@@ -63,7 +63,7 @@ class Speed:
 
     @property
     def memory(self) -> int:
-        """The peak memory of the passes in bytes, less what the process held before them."""
+        """Peak memory of the passes in bytes, minus the memory before them."""
         return max(0, self.peak_memory - self.idle_memory)
 
 
@@ -72,8 +72,8 @@ class MemoryPoint:
     """The peak memory of one pass over one clip.
 
     Attributes:
-        layers: the number of the model's layers; few, as each frees its states and memory hardly depends on them.
-        memory: bytes at the peak, less what the process held before the first pass.
+        layers: number of layers of the model; few suffice, as memory hardly depends on them.
+        memory: peak memory in bytes, minus the memory before the first pass.
     """
 
     model: str
@@ -105,12 +105,12 @@ class Profiled:
 
 @dataclass
 class Results:
-    """The results of a run, complete or so far.
+    """The results of a run.
 
     Attributes:
-        settings: the settings under which all of it was measured.
-        missing: the systems that are not available here, and why.
-        left_out: the planned steps that time did not allow.
+        settings: of all measurements.
+        missing: unavailable systems, with reasons.
+        left_out: planned steps left out for lack of time.
     """
 
     settings: dict[str, Any]
@@ -127,11 +127,11 @@ class Results:
         return next((row for row in self.speed if (row.model, row.case, row.system) == (model, case, system)), None)
 
     def measured(self, model: str, case: str) -> set[str]:
-        """Return the systems that one case has been measured with."""
+        """Return the systems that were measured in a case."""
         return {row.system for row in self.speed if (row.model, row.case) == (model, case)}
 
     def replace(self, rows: Iterable[Speed]) -> None:
-        """Replace the older rows of a model and case, as ratios hold only among rows measured in turn."""
+        """Replace the rows of a model and case, since ratios are valid only among rows measured in turn."""
         rows = list(rows)
         cases = {(row.model, row.case) for row in rows}
         self.speed = [row for row in self.speed if (row.model, row.case) not in cases] + rows

@@ -1,4 +1,4 @@
-"""A whole run: its steps in order, within a time limit; results are written after each."""
+"""A benchmark run: steps in order, within a time limit; results are written after each."""
 
 import os
 import tempfile
@@ -23,14 +23,14 @@ from sonant.benchmark.systems import Circumstances, System
 from sonant.data.settings import check_settled
 from sonant.errors import MeasurementError, UnknownName
 
-MEMORY_SHARE = 0.7  # of what the machine can give, for one process
+MEMORY_SHARE = 0.7  # of the available memory, for one process
 MEMORY_SECONDS = (1.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
 MEMORY_LAYERS = 1
-MEMORY_LONGEST_SECONDS = 240.0  # of one pass
+MEMORY_LONGEST_SECONDS = 240.0  # limit of one pass
 CORPUS_FILES = 32
 CORPUS_SECONDS = 60.0
 LIMIT_SECONDS = 0.6
-GRACE_SECONDS = 60.0  # beyond the time of the run, for the pass that is under way
+GRACE_SECONDS = 60.0  # grace period for a running pass at the end of the run
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class BenchmarkRequest:
 
     Attributes:
         rows: models, cases and systems by name.
-        systems: the systems that may take part, in their precisions.
-        threads: the number of threads of every system.
-        minutes: for the whole run; steps that do not fit are left out, and listed.
-        published: whether models of the catalog have their published weights, not random ones of the same shapes.
-        unilm: the folder with the authors' WavLM.py.
-        memory_gib: memory that one process may take; None allows most of what is available.
+        systems: systems to compare, with their precisions.
+        threads: number of threads of every system.
+        minutes: time limit of the run; steps beyond it are left out, and listed.
+        published: whether models of the catalog have published weights instead of random ones.
+        unilm: folder with WavLM.py of the authors.
+        memory_gib: memory limit of a process; None: most of what is available.
     """
 
     rows: plan.Rows
@@ -59,13 +59,13 @@ class BenchmarkRequest:
 def bench(
     request: BenchmarkRequest, folder: Path, *, resume: bool = False, say: Callable[[str], None] | None = None
 ) -> Results:
-    """Measure what is requested, and write the results into the folder after every step.
+    """Run the benchmark, and write results into the folder after every step.
 
     Args:
-        request: what to measure.
+        request: models, cases, systems and settings.
         folder: for the results.
-        resume: keep what the folder already holds, and measure the rest.
-        say: called with messages on the progress: steps, and indented what goes on inside one.
+        resume: keep existing results in the folder, and measure the rest.
+        say: called with progress messages, indented within a step.
     """
     say = say or _quiet
     circumstances = Circumstances(request.threads, request.unilm)
@@ -94,7 +94,7 @@ class _Run:
         self.subjects: dict[tuple[str, int | None], Subject] = {}
 
     def _open(self, *, resume: bool) -> Results:
-        """Return fresh results or, to resume, those so far, which must be of the same machine and settings."""
+        """Return empty results or, to resume, those in the folder, which must have the same machine and settings."""
         path, found = self.folder / results.FILE, None
         settings: dict[str, Any] = {
             "threads": self.request.threads,
@@ -120,7 +120,7 @@ class _Run:
         return found
 
     def through(self, steps: Sequence[Step]) -> None:
-        """Run all steps; consecutive ones of one model share their processes."""
+        """Run all steps; consecutive steps of one model use the same processes."""
         waiting = [step for step in steps if not self._is_done(step)]
         for name in dict.fromkeys(step.model for step in waiting):
             known_to_be_there(name)
@@ -130,7 +130,7 @@ class _Run:
             while waiting:
                 step = waiting[0]
                 if contest is not None and (contest.subject.name != step.model or step.case in SPECIAL):
-                    contest.close()  # idle processes hold memory
+                    contest.close()  # idle processes occupy memory
                 if contest is None or contest.subject.name != step.model:
                     contest = Contest(self._subject(step.model), self.setting, self.limits)
                 self._step(contest, waiting, number=len(steps) - len(waiting) + 1, of=len(steps))
@@ -151,7 +151,7 @@ class _Run:
         share = max(costs[0], left * costs[0] / sum(costs))
         about = min(left, sum(costs))
         self.say(f"[{number}/{of}] {step.title}, {_clock(share)}; {_clock(about)} to {_clock(left)} to go")
-        done = self._measured(step) if step.case in SPECIAL else set()  # ratios hold within one turn only
+        done = self._measured(step) if step.case in SPECIAL else set()  # ratios are valid within one turn only
         systems = [
             system for system in step.systems if system.knows(contest.subject.config) and system.name not in done
         ]
@@ -204,7 +204,7 @@ class _Run:
         return expected <= self._measured(step)
 
     def _measured(self, step: Step) -> set[str]:
-        """Return the systems that a step has been measured with."""
+        """Return the systems that were measured in a step."""
         match step.case:
             case "memory":
                 return {point.system for point in self.results.memory if point.model == step.model}
@@ -236,13 +236,13 @@ def known_config(name: str) -> Any:
 
 
 def known_to_be_there(name: str) -> None:
-    """Refuse a name that is neither in the catalog nor a path, before anything is measured."""
+    """Refuse a name that is neither in the catalog nor a path, before any measurement."""
     if not Path(name).exists():
         known(name)
 
 
 def default_threads() -> int:
-    """Return the number of cores that this process may use."""
+    """Return the number of cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -254,7 +254,7 @@ def _memory_cap(gib: float | None) -> int | None:
 
 
 def _identity(machine: Machine | None) -> dict[str, Any]:
-    """Return the facts of a machine and its packages that must agree for results to be combined in one table."""
+    """Return the facts about machine and packages that must agree for results in one table."""
     if machine is None:
         return {}
     names = ("processor", "cores", "extensions", "gpu", "python", "blas", "packages")
@@ -262,7 +262,7 @@ def _identity(machine: Machine | None) -> dict[str, Any]:
 
 
 def _stamp(path: Path) -> str:
-    """Return what distinguishes a checkpoint from a later one of the same name."""
+    """Return a fingerprint of a checkpoint: size and time of its files."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     facts = [(file.name, status.st_size, status.st_mtime_ns) for file in files for status in [file.stat()]]
     return sha256(repr(facts).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The models that are measured: published shapes with random weights, or real checkpoints."""
+"""Models to measure: published architectures with random weights, or checkpoints."""
 
 import math
 import re
@@ -20,7 +20,7 @@ from sonant.models.catalog import find
 
 SEED = 0
 TINY = WavLMConfig(conv_channels=(32,) * 7, dim=64, num_layers=2, num_heads=4, feed_forward_dim=128)  # for trials
-OUTLIERS = ":outliers"  # behind a name: a few channels of its weights are far larger than the others
+OUTLIERS = ":outliers"  # suffix of a name: a few channels of the weights are far larger than the others
 M = TypeVar("M", bound=Backbone)
 
 
@@ -29,10 +29,10 @@ class Subject:
     """A model to be measured.
 
     Attributes:
-        name: as the user gave it.
+        name: as requested.
         title: for tables.
-        config: its shape.
-        source: where every process loads it from; processes that map the same file share its weights in memory.
+        config: architecture.
+        source: from which every process loads it; processes that map the same file share memory.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Subject:
 
 
 def known(name: str) -> tuple[str, BackboneConfig]:
-    """Return title and configuration of a model of the catalog or "tiny", with ":outliers" after it or without."""
+    """Return title and configuration of a model of the catalog or "tiny", optionally with ":outliers"."""
     if name.endswith(OUTLIERS):
         title, config = known(name.removesuffix(OUTLIERS))
         return f"{title}, outliers", config
@@ -53,13 +53,13 @@ def known(name: str) -> tuple[str, BackboneConfig]:
 
 
 def subject(name: str, folder: Path, *, published: bool = False, num_layers: int | None = None) -> Subject:
-    """Prepare a model so that any process can load it.
+    """Prepare a model for loading by worker processes.
 
     Args:
-        name: of the catalog, or "tiny", with ":outliers" after it or without; or the path of a checkpoint.
-        folder: where random weights are written.
-        published: take the published weights of a name, not random ones.
-        num_layers: the number of layers to build; None builds all.
+        name: of the catalog, or "tiny", optionally with ":outliers"; or the path of a checkpoint.
+        folder: for random weights.
+        published: use published weights instead of random ones.
+        num_layers: number of layers to build; None: all.
     """
     plain, altered = name.removesuffix(OUTLIERS), name.endswith(OUTLIERS)
     weights: dict[str, Tensor] | None = None
@@ -83,7 +83,7 @@ def subject(name: str, folder: Path, *, published: bool = False, num_layers: int
 
 
 def random_weights(config: BackboneConfig) -> dict[str, Tensor]:
-    """Return seeded random weights of a shape, those of `exaggerate` if the family has Transformer layers."""
+    """Return seeded random weights, modified by `exaggerate` if the family has Transformer layers."""
     torch.manual_seed(SEED)
     backbone = build(config)
     return (exaggerate(backbone) if isinstance(backbone, MaskableBackbone) else backbone).state_dict()
@@ -91,9 +91,9 @@ def random_weights(config: BackboneConfig) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def with_outliers(config: BackboneConfig, weights: dict[str, Tensor], seed: int = SEED) -> dict[str, Tensor]:
-    """Return weights with three channels of every layer scaled by 10 to 30, as trained Transformers have outliers.
+    """Return weights with three channels of every layer scaled by 10 to 30, like the outliers of trained Transformers.
 
-    The layers take turns: the gains of the norms, the rows of the feed-forward's first linear layer, those of the
+    In turn by layer: the gains of the norms, the rows of the first linear layer of the feed-forward block, those of the
     second.
     """
     backbone = build(config)
@@ -102,7 +102,7 @@ def with_outliers(config: BackboneConfig, weights: dict[str, Tensor], seed: int 
             f"{OUTLIERS!r} was given behind a model without Transformer layers ({type(backbone).__name__}), and only "
             "their channels have such outliers. Leave it out."
         )
-    backbone.load_state_dict(weights, strict=False)  # a file may lack the embedding of masked frames
+    backbone.load_state_dict(weights, strict=False)  # a file may lack the mask embedding
     generator = torch.Generator().manual_seed(seed)
     layers = [part for part in backbone.modules() if isinstance(part, TransformerLayer | ConformerLayer)]
     for number, layer in enumerate(layers):
@@ -117,10 +117,9 @@ def with_outliers(config: BackboneConfig, weights: dict[str, Tensor], seed: int 
 
 @torch.no_grad()
 def exaggerate(backbone: M, seed: int = SEED) -> M:  # noqa: C901  a line for each kind of tensor
-    """Set random weights that give every part an effect: with fresh ones, attention and positions matter little.
+    """Set random weights with which every part matters; at initialization, attention and positions have little effect.
 
-    The logits of attention have a standard deviation of about 3, the position bias of as much; norms and biases are
-    not the identity.
+    Logits of attention and the position bias have a standard deviation of about 3; norms and biases are not trivial.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -154,12 +153,12 @@ def exaggerate(backbone: M, seed: int = SEED) -> M:  # noqa: C901  a line for ea
     positions = getattr(getattr(backbone, "encoder", None), "positions", None)
     if isinstance(positions, WeightNormConv):
         gains = positions.weight_g
-        gains.mul_(math.sqrt(backbone.dim / gains.numel()))  # the positions come out as large as the frames
+        gains.mul_(math.sqrt(backbone.dim / gains.numel()))  # so that positions are as large as frames
     return backbone.eval()
 
 
 def names(models: Sequence[str]) -> list[str]:
-    """Return the given names; raise UnknownName, before anything is measured, for one that does not exist."""
+    """Return the model names. Raises UnknownName."""
     for name in models:
         if not Path(name).exists():
             known(name)

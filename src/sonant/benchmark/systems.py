@@ -1,4 +1,4 @@
-"""The systems that are compared: a table of them, and for each a function that embeds clips."""
+"""Table of the systems to compare, each with a function that encodes clips."""
 
 import tempfile
 import weakref
@@ -21,21 +21,21 @@ from sonant.models import Backbone, BackboneConfig, W2vBERT2, WaveformTransforme
 from sonant.models.families import family_of
 
 Clips = Sequence[Tensor]
-States = dict[int | str, list[Tensor]]  # by number and "last", as `Backbone` counts: of each clip (frames, dim)
+States = dict[int | str, list[Tensor]]  # by layer number or "last"; (frames, dim) of each clip
 
 
 class EncodeClips(Protocol):
-    """A function from waveforms to every state, or to "last" alone."""
+    """A function from waveforms to all states, or only to "last"."""
 
     def __call__(self, clips: Clips, /, *, every: bool) -> States: ...
 
 
 @dataclass(frozen=True)
 class Circumstances:
-    """The things that a system may need besides the model."""
+    """Settings that a system may need besides the model."""
 
     threads: int
-    unilm: Path | None = None  # the folder with WavLM.py and modules.py
+    unilm: Path | None = None  # folder with WavLM.py and modules.py
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class System:
     """One implementation in one precision.
 
     Attributes:
-        code: the implementation; `name` adds the precision where it is not float32.
-        title: its name in tables.
-        make: takes the backbone, whose weights every system has, and returns the function that embeds clips.
-        package: the package that it needs.
-        families: those that it supports; None: all.
-        pre_norm: whether it supports only models with pre-norm layers and layer norms in the extractor.
+        code: implementation; `name` adds the precision where it is not float32.
+        title: name in tables.
+        make: returns the function that encodes clips, from the backbone whose weights are used.
+        package: required package.
+        families: supported ones; None: all.
+        pre_norm: whether only models with pre-norm layers and layer norms in the extractor are supported.
     """
 
     code: str
@@ -64,7 +64,7 @@ class System:
         return self.code if self.precision == "float32" else f"{self.code}-{self.precision}"
 
     def missing(self, circumstances: Circumstances) -> str | None:
-        """Return why the system cannot be measured here; None if it can."""
+        """Return why the system is unavailable; None if it is available."""
         if self.package is not None and find_spec(self.package) is None:
             return f"the package {self.package} is not installed"
         if self.code == "unilm" and circumstances.unilm is None:
@@ -89,7 +89,7 @@ def plain(backbone: Backbone, _: Circumstances) -> EncodeClips:
 
 
 def packed(backbone: Backbone, clips: Clips, *, every: bool) -> States:
-    """Run all clips in one packed batch."""
+    """Encode all clips in one packed batch."""
     encoded = backbone(Packed.pack(clips), layers=None if every else ["last"])
     states: dict[int | str, Tensor | None] = {**encoded.hidden_states, "last": encoded.last}
     return {
@@ -98,8 +98,8 @@ def packed(backbone: Backbone, clips: Clips, *, every: bool) -> States:
 
 
 def transformers(backbone: Backbone, _: Circumstances, *, dtype: torch.dtype) -> EncodeClips:
-    """Make transformers' model, run on one clip after another, which on a CPU costs less than padding."""
-    peer, features = peers.twin(backbone).to(dtype), features_of(backbone)
+    """Make the model of transformers, run on one clip at a time, which is faster than padding on a CPU."""
+    peer, features = peers.transformers_model(backbone).to(dtype), features_of(backbone)
 
     def one(clip: Tensor, *, every: bool) -> dict[int | str, Tensor]:
         output = peer(features(clip)[None].to(dtype), output_hidden_states=every)
@@ -110,11 +110,11 @@ def transformers(backbone: Backbone, _: Circumstances, *, dtype: torch.dtype) ->
 
 
 def transformers_padded(backbone: Backbone, _: Circumstances, *, dtype: torch.dtype) -> EncodeClips:
-    """Make transformers' model, run on all clips in one padded batch.
+    """Make the model of transformers, run on one padded batch.
 
-    The models with a group norm are run without a mask, as their authors ask.
+    Models with a group norm are run without a mask, as documented by transformers.
     """
-    peer, features = peers.twin(backbone).to(dtype), features_of(backbone)
+    peer, features = peers.transformers_model(backbone).to(dtype), features_of(backbone)
     config = backbone.config
     needs_mask = getattr(config, "extractor_norm", "layer") == "layer"
 
@@ -133,10 +133,10 @@ def transformers_padded(backbone: Backbone, _: Circumstances, *, dtype: torch.dt
 
 
 def openvino(backbone: Backbone, circumstances: Circumstances, *, hint: str) -> EncodeClips:
-    """Make transformers' model compiled for CPUs by OpenVINO, of dynamic length; run on one clip after another."""
+    """Make the model of transformers compiled by OpenVINO, with dynamic length; run on one clip at a time."""
     features = features_of(backbone)
     example = features(torch.randn(backbone.sampling_rate))[None]
-    model = peers.ThroughOpenVINO(peers.twin(backbone), example, hint=hint, threads=circumstances.threads)
+    model = peers.ThroughOpenVINO(peers.transformers_model(backbone), example, hint=hint, threads=circumstances.threads)
 
     def one(clip: Tensor, *, every: bool) -> dict[int | str, Tensor]:
         *hidden, last = (torch.from_numpy(state) for state in model(features(clip)[None].numpy(), every=every))
@@ -146,9 +146,11 @@ def openvino(backbone: Backbone, circumstances: Circumstances, *, hint: str) -> 
 
 
 def ctranslate2(backbone: Backbone, circumstances: Circumstances, *, int8: bool) -> EncodeClips:
-    """Make transformers' model converted by CTranslate2, which gives only the output; run on one clip after another."""
+    """Make the model of transformers converted by CTranslate2 (output only), run on one clip at a time."""
     with tempfile.TemporaryDirectory(prefix="sonant-ctranslate2-") as scratch:
-        model = peers.ThroughCTranslate2(peers.twin(backbone), Path(scratch), int8=int8, threads=circumstances.threads)
+        model = peers.ThroughCTranslate2(
+            peers.transformers_model(backbone), Path(scratch), int8=int8, threads=circumstances.threads
+        )
 
     features = features_of(backbone)
 
@@ -159,7 +161,7 @@ def ctranslate2(backbone: Backbone, circumstances: Circumstances, *, int8: bool)
 
 
 def onnxruntime(backbone: Backbone, circumstances: Circumstances, *, int8: bool) -> EncodeClips:
-    """Make our own export to ONNX; run on one clip after another."""
+    """Make the ONNX export of sonant, run on one clip at a time."""
     scratch = tempfile.TemporaryDirectory(prefix="sonant-onnx-")
     model = peers.ThroughONNX(backbone, Path(scratch.name), int8=int8, threads=circumstances.threads)
     weakref.finalize(model, scratch.cleanup)
@@ -167,7 +169,7 @@ def onnxruntime(backbone: Backbone, circumstances: Circumstances, *, int8: bool)
 
 
 def unilm(backbone: Backbone, circumstances: Circumstances) -> EncodeClips:
-    """Make the authors' own WavLM; run on one clip after another."""
+    """Make the original WavLM, run on one clip at a time."""
     assert circumstances.unilm is not None
     with tempfile.TemporaryDirectory() as scratch:
         model = peers.unilm_model(backbone, circumstances.unilm, Path(scratch))
@@ -178,7 +180,7 @@ def unilm(backbone: Backbone, circumstances: Circumstances) -> EncodeClips:
         last = model.extract_features(given)[0]
         if not every:
             return {"last": last}
-        # Without a number of layers it keeps no states; with one it leaves out the final norm.
+        # Without a layer number it returns no states; with one it omits the final norm.
         (_, results), _ = model.extract_features(given, output_layer=backbone.num_layers, ret_layer_results=True)
         return {**{i: state.transpose(0, 1) for i, (state, _) in enumerate(results)}, "last": last}
 
@@ -186,7 +188,7 @@ def unilm(backbone: Backbone, circumstances: Circumstances) -> EncodeClips:
 
 
 def torchaudio(backbone: Backbone, _: Circumstances) -> EncodeClips:
-    """Make torchaudio's model, whose first state is the first block's output; run on one clip after another."""
+    """Make the model of torchaudio, whose first state is the output of the first block; one clip at a time."""
     model, features = peers.torchaudio_model(backbone), features_of(backbone)
 
     def one(clip: Tensor, *, every: bool) -> dict[int | str, Tensor]:
@@ -205,13 +207,13 @@ class One(Protocol):
 
 
 def one_by_one(one: One, clips: Clips, *, every: bool) -> States:
-    """Run one clip after another."""
+    """Encode one clip at a time."""
     states = [one(clip, every=every) for clip in clips]
     return {name: [state[name][0] for state in states] for name in states[0]}
 
 
 def features_of(backbone: Backbone) -> Callable[[Tensor], Tensor]:
-    """Return a function from a waveform to the peers' input: normalized, or w2v-BERT 2.0's features (frames, 160)."""
+    """Return a function from a waveform to the input of peers: normalized, or features (frames, 160)."""
     made = backbone.features if isinstance(backbone, W2vBERT2) else backbone.normalized
     return lambda clip: made(Packed.pack([clip])).values
 
@@ -219,7 +221,7 @@ def features_of(backbone: Backbone) -> Callable[[Tensor], Tensor]:
 IN_TRANSFORMERS = frozenset(LAYOUTS)
 WAVEFORM_TRANSFORMERS = frozenset({"wavlm", "hubert", "wav2vec2"})
 
-# The first one that knows a model is its reference: what the others differ from, and are so many times faster than.
+# The first one that supports a model is its reference for deviations and speed ratios.
 REFERENCES = ("transformers", "plain")
 SYSTEMS: dict[str, System] = {
     system.name: system
@@ -309,7 +311,7 @@ CODES = list(dict.fromkeys(system.code for system in SYSTEMS.values()))
 
 
 def chosen(codes: Iterable[str], precisions: Iterable[str]) -> list[System]:
-    """Return the systems of some implementations in some precisions, in the order of the table."""
+    """Return the systems with these implementations and precisions, in the order of the table."""
     codes, precisions = list(codes), list(precisions)
     for code in codes:
         if code not in CODES:
@@ -318,6 +320,6 @@ def chosen(codes: Iterable[str], precisions: Iterable[str]) -> list[System]:
 
 
 def reference_of(systems: Iterable[System]) -> System | None:
-    """Return the system that the others are compared with; None if none of them is a reference."""
+    """Return the reference among systems; None if there is none."""
     by_name = {system.name: system for system in systems}
     return next((by_name[name] for name in REFERENCES if name in by_name), None)

@@ -1,8 +1,8 @@
-"""The process of one system: its peak of memory is its own, and so are its threads and packages.
+"""The process of one system, with its own peak memory, threads and packages.
 
     python -m sonant.benchmark.worker '{"do": "serve", "system": "sonant", ...}'
 
-It reads orders from the standard input, a JSON object a line, and answers each with one on the standard output.
+It reads commands from standard input, a JSON object a line, and answers each by one on standard output.
 """
 
 import json
@@ -35,8 +35,8 @@ OUT_OF_MEMORY = "out of memory"
 
 
 def main(arguments: list[str]) -> None:
-    """Do the job that is given as a JSON object."""
-    # What packages print must not come between the answers.
+    """Run the job given as a JSON object."""
+    # Output of packages must not mix with the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     process_memory.go_first()
@@ -73,7 +73,7 @@ def _do(job: Order, answers: TextIO) -> None:
 
 
 def _serve(job: Order, answers: TextIO) -> None:
-    """Answer orders for one system: compare states, settle memory, or make one pass over the clips of a case."""
+    """Answer commands for one system: compare states, settle memory, or run one pass over the clips of a case."""
     run, note = said_of(lambda: _runner(job))
     case, clips, idle = "", list[Tensor](), 0
     outputs: States = {}
@@ -82,11 +82,11 @@ def _serve(job: Order, answers: TextIO) -> None:
             case, outputs = order["case"], {}
             clips = _clips(job, case)
         match order["do"]:
-            case "check":  # every state of some of the clips; warms up on the way
+            case "check":  # all states of some clips; also warms up
                 _answer(answers, _checked(run(clips[: order["num"]], every=True), order))
             case "check outputs":  # of the last pass
                 _answer(answers, _checked(outputs, order))
-            case "settle":  # give back what is free; what a system keeps of large inputs counts as taken by them
+            case "settle":  # return free memory; what a system keeps after large inputs counts for them
                 run([clips[0][: job["sampling_rate"]]], every=False)
                 process_memory.forget_peak()
                 idle = idle or process_memory.held()
@@ -100,7 +100,7 @@ def _serve(job: Order, answers: TextIO) -> None:
 
 
 def said_of(make: Callable[[], T]) -> tuple[T, str]:
-    """Return what `make` makes, and the text of sonant's warnings meanwhile, whatever filters the process has."""
+    """Call `make`, and return its result and the text of warnings of sonant, regardless of warning filters."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", SonantWarning)
         made = make()
@@ -116,7 +116,7 @@ def _checked(states: States, order: Order) -> dict[str, Any]:
 
 
 def _peaks(job: Order, answers: TextIO) -> None:
-    """Answer each order with the peak memory of a pass over one clip, and what the process held before the first."""
+    """Answer each command with the peak memory of a pass over one clip, and the memory before the first."""
     run, rate = _runner(job), job["sampling_rate"]
     generator = torch.Generator().manual_seed(0)
     run([torch.randn(rate, generator=generator)], every=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sonant.extraction.destination import Formats
-    from sonant.extraction.summary import Estimate, Summary
+    from sonant.extraction.summary import Summary, WorkEstimate
 
 
 def check_output(
@@ -53,7 +53,7 @@ def _complain(name: str, error: Exception) -> None:
     print(complaint(name, error), file=sys.stderr)
 
 
-def _announce(what: str, estimate: "Estimate") -> None:
+def _announce(what: str, estimate: "WorkEstimate") -> None:
     """Print an estimate of the run on stderr."""
     kept = f", {estimate.kept} done before" if estimate.kept else ""
     changed = f", {estimate.changed} changed since" if estimate.changed else ""

@@ -5,14 +5,14 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from sonant.data.rows import Row, lines_of
+from sonant.data.rows import ManifestRow, lines_of
 from sonant.errors import AudioWarning, ManifestError
 
 SEGMENTS = "segments"
 _ARCHIVE = re.compile(r".+:\d+(\[[\d:,]*\])?")
 
 
-def read_scp(path: Path) -> Iterator[Row]:
+def read_scp(path: Path) -> Iterator[ManifestRow]:
     """The recordings of a wav.scp; the name of each is kept as `id`.
 
     Raises:
@@ -43,10 +43,10 @@ def read_scp(path: Path) -> Iterator[Row]:
         if name in names:
             raise ManifestError(f"{where}: {name!r} stands here a second time. Names are unique in Kaldi's lists.")
         names.add(name)
-        yield Row(where, {"path": audio, "id": name})
+        yield ManifestRow(where, {"path": audio, "id": name})
 
 
-def refuse_segments(path: Path) -> Iterator[Row]:
+def refuse_segments(path: Path) -> Iterator[ManifestRow]:
     """Raise ManifestError: parts of recordings are not read."""
     raise ManifestError(
         f"{path} is Kaldi's list of parts of recordings, and recordings are read whole. Give the wav.scp beside it for "

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from sonant.data.kaldi import read_scp, refuse_segments
-from sonant.data.rows import Row, read_json_lines, read_parquet, read_table
+from sonant.data.rows import ManifestRow, read_json_lines, read_parquet, read_table
 from sonant.data.tsv import read_tsv
 from sonant.errors import ManifestError
 
 # By the ending of the name; "segments" is a whole name, as Kaldi has it.
-READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
+READERS: dict[str, Callable[[Path], Iterator[ManifestRow]]] = {
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
     ".json": read_json_lines,
@@ -86,7 +86,7 @@ def _kind(path: Path) -> str:
     return path.name if path.name == "segments" else path.suffix.lower()
 
 
-def _recording(row: Row, folder: Path) -> Recording:
+def _recording(row: ManifestRow, folder: Path) -> Recording:
     fields = dict(row.fields)
     named = [name for name in PATHS if name in fields]
     if not named:
@@ -121,7 +121,7 @@ def _lacks_path(names: list[str]) -> str:
     )
 
 
-def _seconds(row: Row, name: str, value: Any) -> float | None:
+def _seconds(row: ManifestRow, name: str, value: Any) -> float | None:
     if value is None or value == "":
         return None
     try:
@@ -133,7 +133,7 @@ def _seconds(row: Row, name: str, value: Any) -> float | None:
     return seconds
 
 
-def _refuse_other_encodings(row: Row, given: str, path: Path, fields: Mapping[str, Any]) -> None:
+def _refuse_other_encodings(row: ManifestRow, given: str, path: Path, fields: Mapping[str, Any]) -> None:
     """Raise ManifestError for fields that are not UTF-8, unless they are the path of a file that is there."""
     garbled = [name for name, value in fields.items() if isinstance(value, str) and not _is_unicode(value)]
     if not _is_unicode(given) and not path.exists():

@@ -15,7 +15,7 @@ PARQUET_ROWS = 256  # read at a time: some tables hold the audio itself
 
 
 @dataclass(frozen=True)
-class Row:
+class ManifestRow:
     """One row.
 
     Attributes:
@@ -49,7 +49,7 @@ def lines_of(path: Path) -> Iterator[tuple[str, str]]:
                 yield f"{path}:{number}", line.rstrip("\r\n")
 
 
-def read_json_lines(path: Path) -> Iterator[Row]:
+def read_json_lines(path: Path) -> Iterator[ManifestRow]:
     """An object a line."""
     for where, line in lines_of(path):
         try:
@@ -61,16 +61,16 @@ def read_json_lines(path: Path) -> Iterator[Row]:
         if not isinstance(fields, dict):
             kind = "a list. Write its objects one a line" if isinstance(fields, list) else f"{line[:80]!r}"
             raise ManifestError(f'{where}: expected a JSON object with a "path", got {kind}.')
-        yield Row(where, fields)
+        yield ManifestRow(where, fields)
 
 
-def read_table(path: Path) -> Iterator[Row]:
+def read_table(path: Path) -> Iterator[ManifestRow]:
     """Values separated by commas, in double quotes where they hold one; the first line names the columns."""
     with text_of(path) as text:
         yield from rows_of(csv.reader(text, strict=True), path)
 
 
-def rows_of(reader: Any, path: Path) -> Iterator[Row]:
+def rows_of(reader: Any, path: Path) -> Iterator[ManifestRow]:
     """The rows of a `csv.reader` by the names in its first one."""
     names: list[str] | None = None
     try:
@@ -86,7 +86,7 @@ def rows_of(reader: Any, path: Path) -> Iterator[Row]:
                     "Then the value must stand in double quotes, which a .tsv does not know."
                 )
             else:
-                yield Row(where, dict(zip(names, cells, strict=True)))
+                yield ManifestRow(where, dict(zip(names, cells, strict=True)))
     except csv.Error as error:
         raise ManifestError(f"{path}:{reader.line_num}: {error}. Is a double quote not closed?") from error
 
@@ -103,7 +103,7 @@ def _columns(cells: list[str], where: str) -> list[str]:
     return cells
 
 
-def read_parquet(path: Path) -> Iterator[Row]:
+def read_parquet(path: Path) -> Iterator[ManifestRow]:
     """A table of Parquet, a part of it in memory at a time."""
     try:
         import pyarrow as pa
@@ -116,6 +116,6 @@ def read_parquet(path: Path) -> Iterator[Row]:
             for batch in table.iter_batches(batch_size=PARQUET_ROWS):
                 for fields in batch.to_pylist():
                     number += 1
-                    yield Row(f"{path}, row {number}", fields)
+                    yield ManifestRow(f"{path}, row {number}", fields)
     except pa.ArrowException as error:
         raise ManifestError(f"{path} is not whole Parquet: {error}. Write or copy it again.") from error

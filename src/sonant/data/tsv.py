@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sonant.data.rows import Row, lines_of, rows_of, text_of
+from sonant.data.rows import ManifestRow, lines_of, rows_of, text_of
 from sonant.errors import ManifestError
 
 _FAIRSEQ_ROW = re.compile(r"(?P<path>[^\t]+)\t(?P<num_samples>\d+)")
 
 
-def read_tsv(path: Path) -> Iterator[Row]:
+def read_tsv(path: Path) -> Iterator[ManifestRow]:
     """The rows of either kind of list. Quotes are characters as any other.
 
     One of fairseq has a folder alone in its first line, and then a path in it and a number of samples in each.
@@ -24,7 +24,7 @@ def read_tsv(path: Path) -> Iterator[Row]:
         yield from rows_of(csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE), path)
 
 
-def _read_fairseq(path: Path) -> Iterator[Row]:
+def _read_fairseq(path: Path) -> Iterator[ManifestRow]:
     """Read fairseq's list, its paths behind the root; without a sampling rate the number of samples is no duration."""
     lines = lines_of(path)
     _, root = next(lines)
@@ -34,4 +34,4 @@ def _read_fairseq(path: Path) -> Iterator[Row]:
             raise ManifestError(
                 f"{where}: expected a path, a tab and a number of samples, as in fairseq's lists, got {line[:80]!r}."
             )
-        yield Row(where, {"path": str(Path(root, found["path"])), "num_samples": int(found["num_samples"])})
+        yield ManifestRow(where, {"path": str(Path(root, found["path"])), "num_samples": int(found["num_samples"])})

@@ -1,4 +1,4 @@
-"""Numbers that say how good a result is. Arrays in, small named results out; no model is known here."""
+"""Evaluation metrics: speaker verification and diarization. Functions of arrays, independent of models."""
 
 from sonant.evaluation.diarization import DiarizationError, diarization_error
 from sonant.evaluation.verification import DetectionCurve, detection_curve, eer, min_dcf, speaker_bootstrap

@@ -16,9 +16,9 @@ class DiarizationError:
 
     Attributes:
         missed_seconds: somebody spoke, and nobody was found.
-        false_alarm_seconds: somebody was found who did not speak.
-        confusion_seconds: somebody was found, but the wrong one.
-        speech_seconds: of all speakers, what the rate is a share of.
+        false_alarm_seconds: speech was found where nobody speaks.
+        confusion_seconds: speech was assigned to the wrong speaker.
+        speech_seconds: of all speakers in the reference, the denominator of the rate.
     """
 
     missed_seconds: float
@@ -28,25 +28,25 @@ class DiarizationError:
 
     @property
     def rate(self) -> float:
-        """The diarization error rate; more than 1 where much is made up."""
+        """The diarization error rate; may exceed 1 with many false alarms."""
         return (self.missed_seconds + self.false_alarm_seconds + self.confusion_seconds) / self.speech_seconds
 
 
 def diarization_error(
     reference: Sequence[SpeakerTurn], found: Sequence[SpeakerTurn], *, collar_seconds: float = 0.0
 ) -> DiarizationError:
-    """The errors of turns that were found, exact to the boundaries, under the pairing of speakers that errs least.
+    """Compute the errors of hypothesized turns, with exact boundaries, for the optimal mapping of speakers.
 
     Args:
-        reference: who spoke when.
-        found: by whatever is to be scored; its speakers may have other names.
-        collar_seconds: around each boundary of the reference, on either side, that is not scored.
+        reference: the true turns.
+        found: the hypothesis; speakers may have other names.
+        collar_seconds: on either side of each boundary of the reference, excluded from scoring.
 
-    Turns of one speaker that overlap or touch are one turn: what they share counts once, and where they meet there is
-    no boundary, so no collar. Turns of no length are left out.
+    Turns of one speaker that overlap or touch are merged: their overlap counts once, and there is no collar where they
+    meet. Empty turns are ignored.
 
     Raises:
-        MeasurementError: the reference has no speech that is scored, or a turn ends before it begins.
+        MeasurementError: no scored speech in the reference, or a turn that ends before it begins.
 
     Source: NIST Rich Transcription 2009 evaluation plan; `md-eval`; turns are merged as by pyannote's `support`.
     """
@@ -77,7 +77,7 @@ def diarization_error(
 
 
 def _merged(turns: Sequence[SpeakerTurn]) -> list[SpeakerTurn]:
-    """The turns of each speaker, apart from each other and in order."""
+    """Merge the turns of each speaker, in order."""
     merged: list[SpeakerTurn] = []
     for turn in sorted(turns, key=lambda turn: (turn.speaker, turn.start_seconds)):
         start, end = turn.start_seconds, turn.end_seconds
@@ -96,7 +96,7 @@ def _merged(turns: Sequence[SpeakerTurn]) -> list[SpeakerTurn]:
 def _stretches(
     reference: Sequence[SpeakerTurn], found: Sequence[SpeakerTurn], collar: float
 ) -> Iterator[tuple[float, frozenset[str], frozenset[str]]]:
-    """Stretches in which nobody begins or ends: seconds, who spoke, who was found; what collars hide is left out."""
+    """Yield intervals of constant activity, without collars: seconds, speakers of the reference, speakers found."""
     edges = {turn.start_seconds for turn in reference} | {turn.end_seconds for turn in reference}
     hidden = [(edge - collar, edge + collar) for edge in edges] if collar > 0 else []
     times = sorted(

@@ -1,4 +1,4 @@
-"""Verification: how well scores tell pairs of one speaker (target) from pairs of two (non-target)."""
+"""Speaker verification metrics: scores of target trials (same speaker) and non-target trials (two speakers)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class DetectionCurve:
-    """The errors at every threshold; a trial is accepted when its score is at least the threshold.
+    """The error rates at every threshold; a trial is accepted if its score is at least the threshold.
 
-    The first threshold accepts everything, the last (infinity) nothing; equal scores share one.
+    The first threshold accepts all trials, the last (infinity) none; equal scores have one threshold.
     """
 
     thresholds: Floats  # (points,), increasing
-    false_accept: Floats  # (points,), share of the non-targets accepted, falling from 1 to 0
-    false_reject: Floats  # (points,), share of the targets refused, rising from 0 to 1
+    false_accept: Floats  # (points,), false acceptance rate, falling from 1 to 0
+    false_reject: Floats  # (points,), false rejection rate, rising from 0 to 1
 
 
 def detection_curve(
     scores: npt.ArrayLike, labels: npt.ArrayLike, *, weights: npt.ArrayLike | None = None
 ) -> DetectionCurve:
-    """The detection curve of `scores` (trials,) against `labels` (trials,): 1 or True for a target.
+    """Compute the detection curve of `scores` (trials,) with `labels` (trials,), 1 or True for a target.
 
-    `weights` (trials,) count a trial more than once or not at all (0); the default counts each once.
-    Raises MeasurementError for shapes that differ, scores that are not finite, and one kind of trial only.
+    `weights` (trials,), by default 1, are the number of times that a trial counts. Raises MeasurementError for shapes
+    that differ, scores that are not finite, and trials of one kind only.
     """
     scores, targets, weights = _trials(scores, labels, weights)
     thresholds, group = np.unique(scores, return_inverse=True)
@@ -50,7 +50,7 @@ def detection_curve(
 
 
 def eer(scores: npt.ArrayLike, labels: npt.ArrayLike, *, weights: npt.ArrayLike | None = None) -> float:
-    """Equal error rate, 0 to 1: where the detection curve, joined by straight lines, crosses its diagonal.
+    """Compute the equal error rate, 0 to 1: where the linearly interpolated detection curve crosses the diagonal.
 
     Higher scores mean "same". Arguments and errors as in `detection_curve`.
     """
@@ -71,9 +71,12 @@ def min_dcf(
     false_accept_cost: float = 1.0,
     weights: npt.ArrayLike | None = None,
 ) -> float:
-    """The least detection cost over all thresholds, divided by that of the better constant answer; 0 to 1.
+    """Compute the minimum normalized detection cost over all thresholds, 0 to 1:
 
-    Between thresholds nothing is interpolated. The defaults are an operating point of NIST SRE 2016.
+        cost(t) = miss_cost * P_miss(t) * target_prior + false_accept_cost * P_fa(t) * (1 - target_prior)
+
+    divided by the lower cost of accepting, or of rejecting, all trials. No interpolation between thresholds. The
+    defaults are an operating point of NIST SRE 2016.
     """
     if not 0 < target_prior < 1:
         raise ConfigurationError(f"target_prior is a probability strictly between 0 and 1; {target_prior} was given.")
@@ -98,10 +101,10 @@ def speaker_bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile interval of `measure(scores, labels, weights=...)`, drawing speakers with replacement.
+    """Compute a bootstrap percentile interval of `measure(scores, labels, weights=...)` by resampling speakers.
 
-    Trials share speakers, so drawing trials would promise too narrow an interval. A trial counts as often as its two
-    speakers were drawn: the product of both counts, or the count itself where both are one person.
+    Trials of the same speakers are dependent, and resampling trials would give too narrow an interval. The weight of a
+    trial is the product of the counts of its two speakers, or the count if both are the same.
     """
     scores = np.asarray(scores, dtype=np.float64)
     if len(speakers) != len(scores):
@@ -116,7 +119,7 @@ def speaker_bootstrap(
     for _ in range(resamples):
         counts = np.bincount(generator.integers(len(names), size=len(names)), minlength=len(names))
         weights = np.where(first == second, counts[first], counts[first] * counts[second])
-        if weights[targets].any() and weights[~targets].any():  # a handful of speakers can leave one kind out
+        if weights[targets].any() and weights[~targets].any():  # with few speakers, one kind of trial may be missing
             values.append(measure(scores, labels, weights=weights))
     if not values:
         raise MeasurementError(

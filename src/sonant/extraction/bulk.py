@@ -34,7 +34,7 @@ from sonant.extraction.destination import Destination
 from sonant.extraction.engine import Engine, OnError
 from sonant.extraction.inputs import Entry
 from sonant.extraction.oddities import noted
-from sonant.extraction.summary import Estimate, Summary
+from sonant.extraction.summary import Summary, WorkEstimate
 from sonant.extraction.writers import Writer
 
 
@@ -47,7 +47,7 @@ def run_job(
     source: str | None = None,
     on_error: OnError = "skip",
     show_progress: bool | None = None,
-    on_start: Callable[[Estimate], None] | None = None,
+    on_start: Callable[[WorkEstimate], None] | None = None,
     on_failure: Callable[[str, Exception], None] | None = None,
 ) -> Summary:
     """Write the results of recordings, resuming an earlier run with the same settings where it stopped.

@@ -28,7 +28,7 @@ from sonant.extraction.names import key_of
 from sonant.extraction.progress import Progress
 from sonant.extraction.sinks import Sink
 from sonant.extraction.stores import Lines, Opened
-from sonant.extraction.summary import Estimate, Summary
+from sonant.extraction.summary import Summary, WorkEstimate
 from sonant.extraction.unfinished import Unfinished
 from sonant.extraction.writers import Writer
 
@@ -75,7 +75,7 @@ class BulkJob:
         self.kept = sum(entry.key in self.results for entry in self.entries)
         self.store = self.writer.store(Opened(self.place, self.work, spool, self.entries, lines, self.results))
 
-    def run(self, *, show_progress: bool | None, on_start: Callable[[Estimate], None] | None) -> Summary:
+    def run(self, *, show_progress: bool | None, on_start: Callable[[WorkEstimate], None] | None) -> Summary:
         seconds, failures = self.engine.lengths(self.entries, on_error=self.on_error)
         todo = {item for item, entry in enumerate(self.entries) if entry.key not in self.results}
         failures = [failure for failure in failures if failure.item in todo]  # what is kept need not be read
@@ -208,7 +208,7 @@ class BulkJob:
                 f"{needed / 1e9:.1f} GB, and {self.work} has {free / 1e9:.1f} GB free. Choose another disk"
                 + (", fewer layers, a pooling, or float16." if self.writer.what == "vectors" else ".")
             )
-        return Estimate(
+        return WorkEstimate(
             recordings=recordings,
             kept=self.kept,
             unreadable=unreadable,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimate:
+class WorkEstimate:
     """An estimate of a bulk run's work, before it starts.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Fine-tuning tasks: heads over packed frames, and objectives that need labels."""
+"""Downstream tasks: heads over packed frames, and objectives with labels."""
 
 from sonant.tasks.codes_to_text import TranscribedCodes, TranscribedCodesBatches, WriteText
 from sonant.tasks.ctc import CTCHead

@@ -1,4 +1,4 @@
-"""Learning to write text from codes: cross entropy with smoothed labels, each subword after the true ones before it."""
+"""Training of text from codes: label-smoothed cross-entropy with teacher forcing."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from sonant.models.codes_to_text import CodesToText, with_end
 
 @dataclass(frozen=True, eq=False)
 class TranscribedCodes:
-    """The batch of codes and text that one step learns from.
+    """A batch of codes and text.
 
     Attributes:
         codes: int64 (total_frames, num_codebooks).
         text: int64 (total_subwords,), the subwords of each clip, without "</s>".
-        stride: samples of audio a frame, for the throughput shown.
+        stride: samples of audio in a frame, for the reported throughput.
     """
 
     codes: Packed
@@ -45,7 +45,7 @@ class TranscribedCodesBatches:
     Args:
         codes: of each clip, (frames, num_codebooks).
         texts: the subwords of each clip, (subwords,).
-        batch_frames: frames a batch, about.
+        batch_frames: approximate number of frames in a batch.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class TranscribedCodesBatches:
         self.sampler = BucketSampler(lengths, budget=batch_frames, max_length=max(lengths), min_length=1, seed=seed)
 
     def __call__(self, start: int = 0) -> Iterator[TranscribedCodes]:
-        """Batches from step `start` on, without end."""
+        """Yield batches from step `start` on, endlessly."""
         return map(self.__getitem__, count(start))
 
     def __getitem__(self, step: int) -> TranscribedCodes:
@@ -77,11 +77,11 @@ class TranscribedCodesBatches:
 
 
 class WriteText(Objective):
-    """Label-smoothed cross entropy of the next subword.
+    """Label-smoothed cross-entropy of the next subword.
 
     Args:
         model: the network.
-        smoothing: share of the weight that goes to all subwords alike.
+        smoothing: weight that is distributed uniformly over all subwords.
 
     Source: fairseq `criterions/label_smoothed_cross_entropy.py`.
     """

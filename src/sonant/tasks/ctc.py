@@ -1,4 +1,4 @@
-"""Transcription by connectionist temporal classification: which token, or none, each frame says."""
+"""The head of connectionist temporal classification (CTC)."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -30,10 +30,10 @@ class CTCHead(nn.Module):
         return cls(linear_of(tensors))
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what `from_tensors` takes."""
+        """Return the tensors that `from_tensors` takes."""
         return tensors_of(self.linear)
 
     def forward(self, states: Packed) -> Packed:
-        """States (total_frames, 1, dim) to logits (total_frames, tokens)."""
+        """Compute logits (total_frames, tokens) of states (total_frames, 1, dim)."""
         frames = self.mix(states)
         return frames.with_values(self.linear(frames.values))

@@ -1,4 +1,4 @@
-"""Speaker diarization: for each frame and each of a few speakers, whether that speaker is talking."""
+"""The head of speaker diarization: activity of each speaker in each frame."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -11,11 +11,11 @@ from sonant.tasks.linear import linear_of, tensors_of
 
 
 class FrameClassificationHead(nn.Module):
-    """One linear layer over a mix of states; its outputs are independent of each other, since people talk at once.
+    """A linear layer over a weighted sum of states; outputs are independent (sigmoid), since speakers may overlap.
 
     Args:
         classifier: dim to labels (speakers).
-        mix: of states.
+        mix: weighted sum of states.
 
     Source: transformers `WavLMForAudioFrameClassification`.
     """
@@ -31,15 +31,15 @@ class FrameClassificationHead(nn.Module):
         return cls(linear_of(tensors, "classifier."), LayerMix.from_tensors(tensors))
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what `from_tensors` takes."""
+        """Return the tensors that `from_tensors` takes."""
         return tensors_of(self.classifier, "classifier.") | self.mix.tensors()
 
     @property
     def num_labels(self) -> int:
-        """The number of speakers that it can distinguish at a time."""
+        """The number of speakers that it can distinguish."""
         return self.classifier.out_features
 
     def forward(self, states: Packed) -> Packed:
-        """States (total_frames, states, dim) to logits (total_frames, labels); their sigmoid says who speaks."""
+        """Compute logits (total_frames, labels) of states (total_frames, states, dim)."""
         frames = self.mix(states)
         return frames.with_values(self.classifier(frames.values))

@@ -1,4 +1,4 @@
-"""One sequence out of several hidden states: a weighted sum whose weights were learnt."""
+"""Weighted sums of hidden states."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -11,7 +11,7 @@ from sonant.layers.packed import Packed
 
 
 class LayerMix(nn.Module):
-    """A sum of states, weighted by the softmax of `weights` (states,); without weights there is one state.
+    """A sum of states, weighted by the softmax of `weights` (states,); None for a single state.
 
     Source: SUPERB, arXiv 2105.01051; the states are 0 to L-1 and the last one, after the final norm where there is one.
     """
@@ -22,17 +22,17 @@ class LayerMix(nn.Module):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """Make the mix from a head's `layer_weights` (states,); without them the last state is taken as it is."""
+        """Make it from `layer_weights` (states,) of a head; without them, from a single state."""
         weights = tensors.get("layer_weights")
         return cls(None if weights is None else weights.float())
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what `from_tensors` takes."""
+        """Return the tensors that `from_tensors` takes."""
         return {} if self.weights is None else {"layer_weights": self.weights}
 
     @property
     def num_states(self) -> int:
-        """The number of states that are mixed."""
+        """The number of states."""
         return 1 if self.weights is None else len(self.weights)
 
     def forward(self, states: Packed) -> Packed:

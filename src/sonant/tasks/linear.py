@@ -1,4 +1,4 @@
-"""Linear layers of given weights."""
+"""Conversion of linear layers to and from tensors."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from sonant.errors import ConfigurationError
 
 
 def tensors_of(layer: nn.Linear, prefix: str = "") -> dict[str, Tensor]:
-    """Return what `linear_of` takes to make such a layer; ConfigurationError of one that it cannot make."""
+    """Return the tensors from which `linear_of` makes the layer. Raises ConfigurationError."""
     if type(layer) is not nn.Linear:
         raise ConfigurationError(
             f"The linear layer {prefix.rstrip('.') or 'of the head'} was replaced by a {type(layer).__name__}, for "
@@ -19,7 +19,7 @@ def tensors_of(layer: nn.Linear, prefix: str = "") -> dict[str, Tensor]:
 
 
 def linear_of(tensors: Mapping[str, Tensor], prefix: str = "") -> nn.Linear:
-    """A layer that holds `<prefix>weight` (outputs, inputs) and `<prefix>bias` (outputs,), in float32."""
+    """Make a layer from `<prefix>weight` (outputs, inputs) and `<prefix>bias` (outputs,), in float32."""
     weight, bias = tensors[f"{prefix}weight"], tensors[f"{prefix}bias"]
     outputs, inputs = weight.shape
     layer = skip_init(nn.Linear, inputs, outputs)

@@ -1,4 +1,4 @@
-"""Heads with one output for a whole recording: frames are pooled into one vector, which linear layers read."""
+"""Base class of heads with one output for a recording, which pool frames."""
 
 from typing import Literal, get_args
 
@@ -17,8 +17,8 @@ class PooledHead(nn.Module):
     """A head that pools the frames of each clip.
 
     Args:
-        mix: of states.
-        pooling: of what `project` makes of the frames.
+        mix: weighted sum of states.
+        pooling: of the projected frames.
     """
 
     def __init__(self, mix: LayerMix, pooling: Pooling = "mean") -> None:
@@ -29,15 +29,15 @@ class PooledHead(nn.Module):
         self.pooling = pooling
 
     def project(self, states: Packed) -> Packed:
-        """States (total_frames, states, dim) to what is pooled (total_frames, width)."""
+        """Compute the frames to pool (total_frames, width) from states (total_frames, states, dim)."""
         raise NotImplementedError
 
     def read(self, pooled: Tensor) -> Tensor:
-        """Pooled frames (batch, width) to outputs (batch, outputs), before any softmax or sigmoid."""
+        """Compute outputs (batch, outputs), before any softmax or sigmoid, from pooled frames (batch, width)."""
         raise NotImplementedError
 
     def forward(self, states: Packed) -> Tensor:
-        """States (total_frames, states, dim) to outputs (batch, outputs). Raises TooShortAudio without a frame."""
+        """Compute outputs (batch, outputs) of states (total_frames, states, dim). Raises TooShortAudio."""
         if min(states.sizes) == 0:
             raise TooShortAudio(
                 f"Clips of {states.sizes} frames were given; a head that pools them needs one or more. Leave out "
@@ -47,7 +47,7 @@ class PooledHead(nn.Module):
 
 
 def _pooled(frames: Tensor, pooling: Pooling) -> Tensor:
-    """Frames (frames, width) to (width,)."""
+    """Pool frames (frames, width) to (width,)."""
     match pooling:
         case "mean":
             return frames.mean(0)

@@ -1,4 +1,4 @@
-"""One label for a whole recording: a language, a keyword, an emotion."""
+"""The head of sequence classification: a label for a recording, such as language, keyword or emotion."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -15,9 +15,9 @@ class SequenceClassificationHead(PooledHead):
     """A projection of each frame, their mean, and a linear layer.
 
     Args:
-        projector: dim to the width of what is averaged.
-        classifier: that width to labels.
-        mix: of states.
+        projector: dim to the pooled width.
+        classifier: pooled width to labels.
+        mix: weighted sum of states.
 
     Source: transformers `Wav2Vec2ForSequenceClassification`.
     """
@@ -33,7 +33,7 @@ class SequenceClassificationHead(PooledHead):
         return cls(linear_of(tensors, "projector."), linear_of(tensors, "classifier."), LayerMix.from_tensors(tensors))
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what `from_tensors` takes."""
+        """Return the tensors that `from_tensors` takes."""
         linears = tensors_of(self.projector, "projector.") | tensors_of(self.classifier, "classifier.")
         return linears | self.mix.tensors()
 

@@ -1,4 +1,4 @@
-"""Labels or numbers for a whole recording, by a network with one hidden layer over the pooled frames."""
+"""Heads of classification and regression of recordings, by networks with one hidden layer over pooled frames."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -33,10 +33,10 @@ class HiddenLayer(nn.Module):
 
 
 class SpeechClassificationHead(PooledHead):
-    """One or several such networks over the pooled frames of the last state.
+    """One or several networks over the pooled frames of the last state.
 
     Args:
-        networks: by name; their outputs stand one behind another in the order of the names.
+        networks: by name; their outputs are concatenated.
         pooling: of the frames.
 
     Source: `Wav2Vec2ForSpeechClassification` of m3hrdadfi/soxan, with one network called "classifier"; `EmotionModel`

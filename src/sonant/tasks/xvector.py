@@ -1,4 +1,4 @@
-"""A vector that tells voices apart: layers over time, mean and deviation of what they find, an embedding."""
+"""The x-vector head, which computes speaker embeddings: time-delay layers, statistics pooling, projection."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -16,13 +16,13 @@ LAYER = "time_delay."  # begins the names of the tensors of a layer over time
 
 
 class TimeDelayLayer(nn.Module):
-    """A convolution over frames without padding, and a rectifier: each layer costs `context` frames.
+    """A convolution over frames without padding, and ReLU; the output is `context` frames shorter.
 
     Args:
-        weight: (outputs, kernel * inputs), the taps of the convolution one behind another.
+        weight: (outputs, kernel * inputs), taps concatenated.
         bias: (outputs,).
-        kernel: taps.
-        dilation: frames from tap to tap.
+        kernel: number of taps.
+        dilation: frames between taps.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, *, kernel: int, dilation: int) -> None:
@@ -49,13 +49,13 @@ class TimeDelayLayer(nn.Module):
 
 
 class XVectorHead(nn.Module):
-    """Projection, time-delay layers, statistics over time, embedding.
+    """Projection, time-delay layers, mean and standard deviation over time, projection to the speaker embedding.
 
     Args:
         projector: dim to the width of the first layer.
-        layers: over time.
-        embedding: twice the width of the last layer to the speaker's vector.
-        mix: of states.
+        layers: time-delay layers.
+        embedding: twice the width of the last layer to the speaker embedding.
+        mix: weighted sum of states.
 
     Source: transformers `WavLMForXVector`; Snyder et al., X-Vectors (ICASSP 2018).
     """
@@ -73,7 +73,7 @@ class XVectorHead(nn.Module):
     def from_tensors(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> Self:
         """Make the head from `projector.*`, `time_delay.{i}.*`, `embedding.*`, and `layer_weights` if states are mixed.
 
-        `metadata` has `tdnn_kernel` and `tdnn_dilation`. Tensors that only training needs are left out.
+        `metadata` has `tdnn_kernel` and `tdnn_dilation`. Tensors used only in training are ignored.
         """
         layers = [
             TimeDelayLayer(
@@ -86,7 +86,7 @@ class XVectorHead(nn.Module):
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what `from_tensors` takes."""
+        """Return the tensors that `from_tensors` takes."""
         layers: dict[str, Tensor] = {}
         for i, layer in enumerate(self.layers):
             assert isinstance(layer, TimeDelayLayer)
@@ -99,37 +99,37 @@ class XVectorHead(nn.Module):
 
     @property
     def dim(self) -> int:
-        """Numbers in the vector of a speaker."""
+        """Width of the speaker embedding."""
         return self.embedding.out_features
 
     @property
     def context(self) -> int:
-        """Number of frames by which the output of the layers over time is shorter than their input."""
+        """Number of frames by which the output of the time-delay layers is shorter than their input."""
         return sum(layer.context for layer in self.layers if isinstance(layer, TimeDelayLayer))
 
     @property
     def min_frames(self) -> int:
-        """The least number of frames in a recording: the deviation needs two frames after the layers."""
+        """Fewest frames of a recording: the standard deviation needs two frames after the time-delay layers."""
         return self.context + 2
 
     def project(self, states: Packed) -> Packed:
-        """States (total_frames, states, dim) to what the layers over time read (total_frames, width)."""
+        """Compute the input of the time-delay layers (total_frames, width) from states (total_frames, states, dim)."""
         frames = self.mix(states)
         return frames.with_values(self.projector(frames.values))
 
     def over_time(self, frames: Tensor) -> Tensor:
-        """The projected frames of one clip (frames, width) to (frames - context, width of the last layer)."""
+        """Apply the time-delay layers to one clip (frames, width): (frames - context, width of the last layer)."""
         for layer in self.layers:
             frames = layer(frames)
         return frames
 
     def embed(self, mean: Tensor, deviation: Tensor) -> Tensor:
-        """Mean and sample deviation (..., width) over the frames of a clip to its vector (..., dim)."""
+        """Compute embeddings (..., dim) from mean and sample standard deviation (..., width) over frames."""
         vector: Tensor = self.embedding(torch.cat([mean, deviation], dim=-1))
         return vector
 
     def forward(self, states: Packed) -> Tensor:
-        """States (total_frames, states, dim) to vectors (batch, dim). Raises TooShortAudio below `min_frames`."""
+        """Compute embeddings (batch, dim) of states (total_frames, states, dim); TooShortAudio below `min_frames`."""
         if min(states.sizes) < self.min_frames:
             raise TooShortAudio(
                 f"A clip of {min(states.sizes)} frames was given; the vector of a speaker needs {self.min_frames}. "

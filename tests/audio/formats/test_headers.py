@@ -57,7 +57,7 @@ def files(encode, speechlike):
 def test_a_whole_file_promises_what_it_holds(encode, speechlike, kind, samples, channels):
     data = encode(speechlike(samples / 16000, channels=channels), 16000, kind)
     promise = read_promise(io.BytesIO(data), len(data), "a file")
-    assert promise.oddity is None
+    assert promise.note is None
     assert promise.end in (len(data), len(data) - 1), "at most a byte of padding is left"
 
 

@@ -25,7 +25,7 @@ def read_adts(file: BinaryIO, name: str, size: int) -> FileLayout | None:
     if not _follow(Lookahead(file, size, chunk=1 << 14), 0):
         return None
     window = Lookahead(file, before_tags(file, size))
-    kind, oddities = _kind(window.peek(0, _HEADER)), list[str]()
+    kind, notes = _kind(window.peek(0, _HEADER)), list[str]()
     pieces, begin, last, at, seconds, junk = list[tuple[int, int]](), 0, 0, 0, 0.0, 0
     while at < window.end:
         head = window.peek(at, HEAD)
@@ -48,13 +48,13 @@ def read_adts(file: BinaryIO, name: str, size: int) -> FileLayout | None:
             following = _search(window, max(last, begin) + 1)
             if following < at:
                 at, seconds = last, seconds - _seconds(window.peek(last, _HEADER))
-            oddities.append(
+            notes.append(
                 f"{following - at} bytes after {seconds:.2f} s are no frames and were passed over (if sound was lost "
                 "there, what follows comes too early)"
             )
             junk += following - at
-        if len(oddities) > _MOST_GAPS or 2 * junk > window.end:
-            raise TruncatedAudio(f"{name}: a large part of the file is damaged; the first place: {oddities[0]}. {CURE}")
+        if len(notes) > _MOST_GAPS or 2 * junk > window.end:
+            raise TruncatedAudio(f"{name}: a large part of the file is damaged; the first place: {notes[0]}. {CURE}")
         if len(pieces) == MOST_PARTS:
             raise UndecodableAudio(
                 f"{name}: more than {MOST_PARTS} tags between frames. Convert it first (ffmpeg -i OLD NEW.wav)."
@@ -62,7 +62,7 @@ def read_adts(file: BinaryIO, name: str, size: int) -> FileLayout | None:
         pieces.append((begin, at))
         begin = last = at = following
     pieces.append((begin, at))
-    return FileLayout((Part(tuple(piece for piece in pieces if piece[0] < piece[1])),), tuple(oddities))
+    return FileLayout((Part(tuple(piece for piece in pieces if piece[0] < piece[1])),), tuple(notes))
 
 
 def _length(head: bytes) -> int:

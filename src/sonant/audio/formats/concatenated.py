@@ -1,4 +1,4 @@
-"""The recordings in one file, decoded one behind another."""
+"""Decoding of the consecutive recordings of one file."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -17,7 +17,7 @@ from sonant.errors import UndecodableAudio
 
 
 def open_one(encoded: EncodedAudio, samples: int | None = None) -> AbstractContextManager[FileDecoder]:
-    """Open a file that holds one recording, of so many samples if somebody counted them."""
+    """Open a file that holds one recording, with the number of samples if it was counted."""
     try:
         file = open_sound_file(encoded)
         if samples is None or file.frames >= samples:
@@ -54,7 +54,7 @@ def open_all(encoded: EncodedAudio, layout: FileLayout) -> Iterator[FileDecoder]
     def opened(part: Part) -> AbstractContextManager[FileDecoder]:
         return open_one(encoded.view(part.pieces), part.samples)
 
-    with _as_it_is(encoded, layout) or opened(layout.parts[0]) as first:
+    with _open_directly(encoded, layout) or opened(layout.parts[0]) as first:
 
         def parts() -> Iterator[FileDecoder]:
             yield first
@@ -80,8 +80,8 @@ def open_all(encoded: EncodedAudio, layout: FileLayout) -> Iterator[FileDecoder]
         yield replace(first, frames=counted, blocks=blocks, measure=measure)
 
 
-def _as_it_is(encoded: EncodedAudio, layout: FileLayout) -> AbstractContextManager[FileDecoder] | None:
-    """The only part of a file opened by libsndfile as it is, if that reads all of it: on disk it is faster."""
+def _open_directly(encoded: EncodedAudio, layout: FileLayout) -> AbstractContextManager[FileDecoder] | None:
+    """Open the only part of a file directly by libsndfile, which is faster on disk, if that reads all of it."""
     if not layout.is_plain:
         return None
     samples = layout.parts[0].samples
@@ -94,7 +94,7 @@ def _as_it_is(encoded: EncodedAudio, layout: FileLayout) -> AbstractContextManag
 
 
 def _with_channels(frames: Frames, channels: int) -> Frames:
-    """Frames (samples, k) as (samples, channels): if k differs, the mean of the k in each."""
+    """Convert frames (samples, k) to (samples, channels): if k differs, each channel is the mean of the k."""
     if frames.shape[1] == channels:
         return frames
     return np.repeat(frames.mean(axis=1, keepdims=True, dtype=np.float32), channels, axis=1)

@@ -1,4 +1,4 @@
-"""The choice of a decoder: soundfile first, PyAV (extra `audio`) for what soundfile does not know or gets wrong."""
+"""Choice of the decoder: soundfile, or PyAV (extra `audio`) where soundfile fails."""
 
 import warnings
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from sonant.audio.formats.ogg import read_ogg
 from sonant.audio.formats.sources import EncodedAudio, open_encoded
 from sonant.errors import AudioWarning, TruncatedAudio, UndecodableAudio
 
-LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # a forged rate would ask for absurd amounts of resampling
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # a forged rate would cause excessive resampling
 
 
 @contextmanager
 def open_decoder(source: Any) -> Iterator[FileDecoder]:
-    """Open a path, bytes or a file object; the decoder lives as long as the context.
+    """Open a path, bytes or a file object as a decoder.
 
     Raises AudioNotFound, EmptyAudio (0 bytes), TruncatedAudio, UndecodableAudio; MissingExtra (a format for PyAV).
     """
@@ -41,9 +41,9 @@ def _open(encoded: EncodedAudio) -> AbstractContextManager[FileDecoder]:
             f"{encoded.name}: the header promises {promise.end} bytes, the file holds {encoded.size}. The recording or "
             "its transfer was cut off: fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
         )
-    if promise.oddity is not None:
+    if promise.note is not None:
         warnings.warn(
-            f"{encoded.name}: {promise.oddity}. It is read to the end. The program that wrote it was probably "
+            f"{encoded.name}: {promise.note}. It is read to the end. The program that wrote it was probably "
             "stopped, or is wrong: compare the length, and write it anew (ffmpeg -i OLD NEW).",
             AudioWarning,
             stacklevel=2,

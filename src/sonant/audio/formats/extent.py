@@ -24,13 +24,13 @@ class Sound:
         end: where they end, or should end by the header.
         is_exact: whether the header says just that, and nothing but whole chunks stands behind.
         behind: these chunks.
-        oddity: what the user should know, as the beginning of a sentence.
+        note: an irregularity for a warning, as the beginning of a sentence.
     """
 
     end: int
     is_exact: bool = False
     behind: tuple[Chunk, ...] = ()
-    oddity: str | None = None
+    note: str | None = None
 
 
 def find_sound(file: BinaryIO, size: int, begin: int, length: int, dialect: Dialect | None) -> Sound:
@@ -51,7 +51,7 @@ def find_sound(file: BinaryIO, size: int, begin: int, length: int, dialect: Dial
         return Sound(size)
     if behind is None:
         more = f"and {size - end} more stand behind them"
-        return Sound(size, oddity=f"its header speaks of {length} bytes of sound, {more}")
+        return Sound(size, note=f"its header speaks of {length} bytes of sound, {more}")
     return Sound(end, behind.rest <= 1, tuple(behind.chunks))
 
 
@@ -63,10 +63,10 @@ def is_marker(length: int, *, is_short: bool = True) -> bool:
 def _wrapped(file: BinaryIO, size: int, begin: int, length: int, dialect: Dialect | None) -> Sound:
     true = length + (size - begin - length) // WRAP * WRAP
     behind = _look_behind(file, begin, true, size, dialect)
-    oddity = f"its header speaks of {length} bytes of sound, as it cannot count to the {size - begin} that there are"
+    note = f"its header speaks of {length} bytes of sound, as it cannot count to the {size - begin} that there are"
     if behind is None:
-        return Sound(size, oddity=oddity)
-    return Sound(begin + true, behind=tuple(behind.chunks), oddity=oddity)
+        return Sound(size, note=note)
+    return Sound(begin + true, behind=tuple(behind.chunks), note=note)
 
 
 def _look_behind(file: BinaryIO, begin: int, length: int, size: int, dialect: Dialect | None) -> Behind | None:

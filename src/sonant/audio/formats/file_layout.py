@@ -1,4 +1,4 @@
-"""The layout of a file, as found by walking through it: its recordings in order, each in pieces for a decoder."""
+"""The layout of a file, found by parsing it: its recordings in order, each in pieces for a decoder."""
 
 import warnings
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from sonant.errors import AudioWarning
 
 MOST_PARTS = 10_000
 CURE = "Fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
-_MOST_NAMED = 3  # oddities in a warning
+_MOST_NAMED = 3  # notes in a warning
 
 
 @dataclass(frozen=True)
 class Part:
-    """One recording.
+    """One recording of a file.
 
     Attributes:
-        pieces: of the file, from which a decoder reads it.
-        samples: per channel, where the walk counted them.
+        pieces: of the file, for a decoder.
+        samples: per channel; None if not counted.
     """
 
     pieces: tuple[Piece, ...]
@@ -30,19 +30,19 @@ class FileLayout:
 
     Attributes:
         parts: in order.
-        oddities: what the reader should be told of, as parts of a sentence.
-        is_plain: whether the file, front to end, is the only part, so that decoders may try it as it is.
+        notes: irregularities for a warning, as parts of a sentence.
+        is_plain: whether the only part is the whole file, so that decoders may open it directly.
     """
 
     parts: tuple[Part, ...]
-    oddities: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     is_plain: bool = False
 
     def warn(self, name: str) -> None:
-        """Issue an AudioWarning if anything is odd about the recording of this name."""
-        if self.oddities:
-            more = len(self.oddities) - _MOST_NAMED
-            named = [*self.oddities[:_MOST_NAMED], *([f"{more} more of the kind"] if more > 0 else [])]
+        """Issue an AudioWarning with the notes, if any."""
+        if self.notes:
+            more = len(self.notes) - _MOST_NAMED
+            named = [*self.notes[:_MOST_NAMED], *([f"{more} more of the kind"] if more > 0 else [])]
             warnings.warn(
                 f"{name}: {'; '.join(named)}. If that is not as it should be, fetch it again, or compare it with its "
                 "source.",

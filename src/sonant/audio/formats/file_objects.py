@@ -1,4 +1,4 @@
-"""A file object of the caller's, read without disturbing others who read it."""
+"""File objects of the caller, read without moving their position for other readers."""
 
 import io
 import os
@@ -10,17 +10,17 @@ from typing import Any, BinaryIO
 from sonant.errors import AudioError, UndecodableAudio
 
 _BUFFER = 1 << 14
-_LOCKS = tuple(Lock() for _ in range(64))  # a file object has one of them, by its identity
+_LOCKS = tuple(Lock() for _ in range(64))  # one lock for each file object, by identity
 
 
 @contextmanager
 def open_file_object(file: Any) -> Iterator[BinaryIO]:
-    """A seekable file object as a binary file with a place of its own, which begins at 0.
+    """Open a seekable file object as a binary file with its own position, which begins at 0.
 
-    Several may read one object at once, in threads or in turns. At the end it is put back where it stood.
+    Several readers may use one object at once, in threads or in turns. Its position is restored at the end.
 
     Raises:
-        UndecodableAudio: it gives text, or fails with whatever error.
+        UndecodableAudio: text mode, or any error of the object.
     """
     with _LOCKS[id(file) % len(_LOCKS)]:
         position = file.tell()
@@ -28,12 +28,12 @@ def open_file_object(file: Any) -> Iterator[BinaryIO]:
         yield io.BufferedReader(_FileObject(file), _BUFFER)
     finally:
         if not getattr(file, "closed", False):
-            with suppress(Exception), _LOCKS[id(file) % len(_LOCKS)]:  # it could not be read either, and that is told
+            with suppress(Exception), _LOCKS[id(file) % len(_LOCKS)]:  # reading fails, too, and raises the error
                 file.seek(position)
 
 
 def can_seek(file: Any) -> bool:
-    """Return whether the file goes to its end and back, which gzip files that call themselves seekable do not."""
+    """Return whether seeking to the end and back works; some gzip files claim to be seekable and are not."""
     with _LOCKS[id(file) % len(_LOCKS)]:
         try:
             position = file.tell()
@@ -45,11 +45,11 @@ def can_seek(file: Any) -> bool:
 
 
 def read_all(file: Any) -> bytes:
-    """All that is left in a file object. Raises UndecodableAudio: it cannot be read, or gives text."""
+    """Read the rest of a file object. Raises UndecodableAudio: unreadable, or text mode."""
     name = file_name(file)
     try:
         data = file.read()
-    except Exception as error:  # damaged archives and broken connections have errors of their own
+    except Exception as error:  # damaged archives and broken connections raise errors of many kinds
         raise _unreadable(name, error) from error
     if not isinstance(data, bytes | bytearray | memoryview):
         raise text_mode(name)
@@ -106,10 +106,10 @@ def _unreadable(name: str, error: Exception) -> UndecodableAudio:
 
 
 def file_name(file: Any) -> str:
-    """Return what messages call a file object."""
+    """Return the name of a file object for messages."""
     return str(getattr(file, "name", None) or f"a {type(file).__name__}")
 
 
 def text_mode(name: str) -> UndecodableAudio:
-    """The error for a file object that gives text."""
+    """Make the error for a file object in text mode."""
     return UndecodableAudio(f"{name} gives text, not bytes: open it in binary mode, open(path, 'rb').")

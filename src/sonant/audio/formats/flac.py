@@ -97,7 +97,7 @@ def read_flac(file: BinaryIO, name: str, size: int) -> FileLayout | None:
     if whole.seems_single(file):
         return None
     recordings = list(_recordings(file, name, whole.end))
-    parts, oddities, seconds = list[Part](), list[str](), 0.0
+    parts, notes, seconds = list[Part](), list[str](), 0.0
     for flac in recordings:
         frames = list(flac.last_frames(file))
         starts = {start for start, _ in frames}
@@ -106,14 +106,14 @@ def read_flac(file: BinaryIO, name: str, size: int) -> FileLayout | None:
             open_total = bytes((flac.head[_TOTAL] & 0xF0, 0, 0, 0, 0))
             pieces = (flac.begin, flac.begin + _TOTAL), open_total, (flac.begin + _TOTAL + 5, flac.end)
             parts.append(Part(pieces))
-            oddities.append(
+            notes.append(
                 f"the header after {seconds:.2f} s counts {flac.total} samples, and at least {max(more)} are there, "
                 "all of which were read"
             )
         else:
             parts.append(Part(((flac.begin, flac.end),)))
         seconds += max([flac.total, *more]) / max(1, flac.rate)
-    return FileLayout(tuple(parts), tuple(oddities)) if len(parts) > 1 or oddities else None
+    return FileLayout(tuple(parts), tuple(notes)) if len(parts) > 1 or notes else None
 
 
 def _recordings(file: BinaryIO, name: str, end: int) -> Iterator[_Flac]:

@@ -28,12 +28,12 @@ class Promise:
     Attributes:
         end: the bytes that the file should have; None where the header does not say.
         pieces: the parts to give to a decoder in place of the file; None to give it the file as it is.
-        oddity: a note on the file for the user, as the end of a sentence.
+        note: an irregularity of the file for a warning, as the end of a sentence.
     """
 
     end: int | None = None
     pieces: tuple[Piece, ...] | None = None
-    oddity: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,10 @@ def _wave(file: BinaryIO, size: int, dialect: Dialect, start: int) -> Promise:
     ranges = [(data.begin, sound.end), *((chunk.begin, min(chunk.end, size)) for chunk in more)]
     order = dialect.layout[0]
     if int.from_bytes(read_at(file, form.begin, 2), "little" if order == "<" else "big") in _MPEG_AUDIO:
-        return Promise(sound.end, tuple(ranges), sound.oddity)
+        return Promise(sound.end, tuple(ranges), sound.note)
     if read_at(file, 0, 4) in _READ_BY_LIBSNDFILE and sound.is_exact and before.is_regular and not more:
         return Promise(sound.end)
-    return Promise(sound.end, _as_wav(form, ranges, order), sound.oddity)
+    return Promise(sound.end, _as_wav(form, ranges, order), sound.note)
 
 
 def _as_wav(form: Chunk, ranges: Sequence[tuple[int, int]], order: str) -> tuple[Piece, ...]:
@@ -167,7 +167,7 @@ def _aiff(file: BinaryIO, size: int, head: bytes) -> Promise:
     total = stated and 12 + sum(end - begin for begin, end in described) + length
     form = struct.pack(">4sI4s", b"FORM", total, head[8:12])
     return Promise(
-        sound.end, (form, *described, struct.pack(">4sI", b"SSND", stated), (data.begin, sound.end)), sound.oddity
+        sound.end, (form, *described, struct.pack(">4sI", b"SSND", stated), (data.begin, sound.end)), sound.note
     )
 
 
@@ -196,7 +196,7 @@ def _caf(file: BinaryIO, size: int) -> Promise:
         (data.begin, sound.end),
         *((chunk.at, chunk.end) for chunk in needed if chunk is not None),
     )
-    return Promise(sound.end, pieces, sound.oddity)
+    return Promise(sound.end, pieces, sound.note)
 
 
 def _others(file: BinaryIO, size: int, dialect: Dialect) -> Promise:
@@ -215,7 +215,7 @@ def _au(file: BinaryIO, size: int, head: bytes, order: str) -> Promise:
     if sound.end > size or sound.is_exact:
         return Promise(sound.end)
     length = min(sound.end - begin, WRAP - 1)  # which libsndfile takes for "until the end"
-    return Promise(sound.end, ((0, 8), struct.pack(order + "I", length), (12, sound.end)), sound.oddity)
+    return Promise(sound.end, ((0, 8), struct.pack(order + "I", length), (12, sound.end)), sound.note)
 
 
 def _nist(file: BinaryIO, size: int) -> Promise:
@@ -233,7 +233,7 @@ def _nist(file: BinaryIO, size: int) -> Promise:
     if "," in fields.get("sample_coding", ""):  # compressed, such as "pcm,embedded-shorten-v2.00"
         return Promise()
     sound = find_sound(file, size, begin, max(length, 0), None)
-    return Promise(sound.end, None if sound.end >= size else ((0, sound.end),), sound.oddity)
+    return Promise(sound.end, None if sound.end >= size else ((0, sound.end),), sound.note)
 
 
 def _before(file: BinaryIO, dialect: Dialect, start: int, name: bytes) -> _Before:

@@ -10,13 +10,13 @@ from sonant.audio.formats.decoder import BLOCK_FRAMES, FileDecoder, Frames, brok
 from sonant.audio.formats.sources import EncodedAudio
 from sonant.audio.formats.spliced import splice
 
-_UNKNOWN_FRAMES = 1 << 62  # libsndfile says 2^63 - 1 for a FLAC stream of unknown length
-_SOFT_LENGTHS = ("MP3", "OGG")  # found by looking through the file, not promised by a header
-_SOFT_FRAMES = 1152  # by which these may be off: a frame of an MP3
+_UNKNOWN_FRAMES = 1 << 62  # 2^63 - 1 for a FLAC stream of unknown length
+_SOFT_LENGTHS = ("MP3", "OGG")  # found by scanning the file, not stated by a header
+_SOFT_FRAMES = 1152  # tolerance of these: a frame of an MP3
 
 
 def open_sound_file(encoded: EncodedAudio) -> soundfile.SoundFile:
-    """Open with libsndfile, which reads files on disk by itself: reads through Python would stop the other threads."""
+    """Open by libsndfile, which reads files on disk itself: reads through Python would block other threads."""
     encoded.file.seek(0)
     if encoded.descriptor is not None and os.name == "posix" and _may_start_late(encoded):
         os.lseek(encoded.descriptor, encoded.start, os.SEEK_SET)
@@ -25,7 +25,7 @@ def open_sound_file(encoded: EncodedAudio) -> soundfile.SoundFile:
 
 
 def _may_start_late(encoded: EncodedAudio) -> bool:
-    """Return whether libsndfile can read this file from behind its tags; most formats it refuses or cuts there."""
+    """Return whether libsndfile can read this format from after tags; it refuses or truncates most formats."""
     encoded.file.seek(0)
     head = encoded.file.read(4)
     encoded.file.seek(0)
@@ -33,7 +33,7 @@ def _may_start_late(encoded: EncodedAudio) -> bool:
 
 
 class _ForwardSoundFile(soundfile.SoundFile):
-    """A file read forward only: soundfile otherwise seeks after each read, which fails on FLAC of unknown length."""
+    """A sound file without seeking: soundfile seeks after each read, which fails on FLAC of unknown length."""
 
     def seekable(self) -> bool:
         return False
@@ -41,9 +41,9 @@ class _ForwardSoundFile(soundfile.SoundFile):
 
 @contextmanager
 def decode_sound_file(file: soundfile.SoundFile, name: str, samples: int | None) -> Iterator[FileDecoder]:
-    """A recording that libsndfile has opened, of so many samples if somebody counted them."""
+    """Decode a file opened by libsndfile, with the number of samples if it was counted."""
     is_soft = file.format in _SOFT_LENGTHS
-    is_unknown = file.frames >= _UNKNOWN_FRAMES or file.format == "MP3"  # of which libsndfile only guesses it
+    is_unknown = file.frames >= _UNKNOWN_FRAMES or file.format == "MP3"  # for which libsndfile only estimates it
     frames = file.frames if samples is None and not is_unknown else samples
     promised = None if is_soft else frames
 
@@ -58,7 +58,7 @@ def decode_sound_file(file: soundfile.SoundFile, name: str, samples: int | None)
             if not len(block):
                 break
             done += len(block)
-            yield block if len(block) == wanted else block.copy()  # else it holds on to the memory of a whole one
+            yield block if len(block) == wanted else block.copy()  # otherwise the view keeps a whole block in memory
         if frames is not None and done < frames - (_SOFT_FRAMES if is_soft else 0):
             raise broken_off(name, done / file.samplerate, frames, file.samplerate, "the data ends")
 

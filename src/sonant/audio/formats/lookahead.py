@@ -1,4 +1,4 @@
-"""A file seen through a window of bounded size, for walks that look a little ahead."""
+"""A bounded window on a file, for parsers that look ahead."""
 
 from typing import BinaryIO
 
@@ -9,9 +9,9 @@ class Lookahead:
     """A window on a file.
 
     Attributes:
-        begin: where in the file the window begins.
-        data: the bytes in the window.
-        end: end of the file, or of the part of it to read.
+        begin: offset of the window in the file.
+        data: bytes of the window.
+        end: end of the file, or of the part to read.
     """
 
     def __init__(self, file: BinaryIO, end: int, *, chunk: int = CHUNK) -> None:
@@ -19,7 +19,7 @@ class Lookahead:
         self.begin, self.data, self.end = 0, b"", end
 
     def see(self, at: int, reach: int) -> int:
-        """Return the index in `data` of place `at` of the file, with `reach` bytes loaded (or all there are)."""
+        """Return the index in `data` of offset `at` of the file, with `reach` bytes loaded (or all that exist)."""
         seen = self.begin + len(self.data)
         if at < self.begin or (at + reach > seen and seen < self.end):
             self._file.seek(at)
@@ -29,10 +29,10 @@ class Lookahead:
                 missing -= len(part)
             self.begin, self.data = at, b"".join(parts)
             if missing:
-                self.end = at + len(self.data)  # the file has become shorter meanwhile
+                self.end = at + len(self.data)  # the file was truncated meanwhile
         return at - self.begin
 
     def peek(self, at: int, length: int) -> bytes:
-        """The bytes at a place of the file; fewer at its end."""
+        """Return the bytes at an offset of the file; fewer at its end."""
         local = self.see(at, length)
         return self.data[local : local + length]

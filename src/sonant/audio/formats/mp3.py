@@ -52,17 +52,17 @@ class Mp3:
         parts = list(_recordings(find_runs(self.file, self.begin, self.end), self.name))
         others = sum(part.frames for part in parts[1:])
         parts[0].counts_all = bool(others and parts[0].missing) and abs(parts[0].lack - others) <= len(parts)
-        seconds, oddities = 0.0, list[str]()
+        seconds, notes = 0.0, list[str]()
         for part in parts:
             if part.kind.rate != self.kind.rate:
                 raise UndecodableAudio(
                     f"{self.name}: the sound changes from {self.kind.rate} Hz to {part.kind.rate} Hz after "
                     f"{seconds:.2f} s: convert it to one rate first (ffmpeg -i OLD NEW.wav)."
                 )
-            oddities += part.check(self.name, seconds)
+            notes += part.check(self.name, seconds)
             seconds += part.seconds
         if len({part.kind.channels for part in parts}) > 1:
-            oddities.append(
+            notes.append(
                 f"it holds recordings of one and of two channels; all were given {self.kind.channels}, each the mean "
                 "where they differ"
             )
@@ -74,9 +74,9 @@ class Mp3:
                 f"It is damaged. {CURE}"
             )
         if behind > 0:
-            oddities.append(f"the last {behind} bytes are neither frames nor a known tag and were passed over")
+            notes.append(f"the last {behind} bytes are neither frames nor a known tag and were passed over")
         is_plain = len(parts) == 1 and parts[0].is_intact and behind == 0 and self.size - self.end in (0, _ID3V1)
-        return FileLayout(tuple(part.part() for part in parts if part.frames), tuple(oddities), is_plain)
+        return FileLayout(tuple(part.part() for part in parts if part.frames), tuple(notes), is_plain)
 
 
 def find_mp3(file: BinaryIO, name: str, size: int) -> Mp3 | None:
@@ -188,7 +188,7 @@ class _Recording:
         return Part(tuple(pieces), samples)
 
     def check(self, name: str, place: float) -> list[str]:
-        """Return notes on oddities, with `place` seconds of other recordings before this one. Raises TruncatedAudio."""
+        """Return notes on irregularities; `place`: seconds of recordings before this one. Raises TruncatedAudio."""
         if self._is_cut():
             raise TruncatedAudio(
                 f"{name}: the sound ends after {place + self.seconds:.2f} s{self._and_promised()}. The recording or "
@@ -207,12 +207,12 @@ class _Recording:
             fate += " (if sound was lost there, what follows comes too early)"
         elif lost:
             fate += f" ({1000 * self.frame_seconds:.0f} ms of sound are lost)"
-        oddities = [f"{size} bytes after {seconds:.2f} s are no frames and {fate}" for seconds, size, _ in gaps]
+        notes = [f"{size} bytes after {seconds:.2f} s are no frames and {fate}" for seconds, size, _ in gaps]
         if not gaps and abs(self.lack) > 1:
-            oddities = [f"its tag counts {self.promised} frames, and {self.frames} are there, all of which were read"]
+            notes = [f"its tag counts {self.promised} frames, and {self.frames} are there, all of which were read"]
         if self.runs[0].junk:
-            oddities.append(f"{self.runs[0].junk} bytes after {place:.2f} s are no frames and were passed over")
-        return oddities
+            notes.append(f"{self.runs[0].junk} bytes after {place:.2f} s are no frames and were passed over")
+        return notes
 
     @property
     def missing(self) -> int:

@@ -126,7 +126,7 @@ def read_ogg(file: BinaryIO, name: str, size: int) -> FileLayout | None:
             "the first, each the mean where they differ"
         )
     is_plain = len(walk.parts) == 1 and walk.parts[0].pieces == ((0, size),)
-    return FileLayout(tuple(walk.parts), tuple(walk.oddities), is_plain)
+    return FileLayout(tuple(walk.parts), tuple(walk.notes), is_plain)
 
 
 class _Walk:
@@ -135,7 +135,7 @@ class _Walk:
     def __init__(self, name: str) -> None:
         self._name, self._seconds = name, 0.0
         self._link: _Link | None = None
-        self.parts, self.channels, self.oddities = list[Part](), set[int](), list[str]()
+        self.parts, self.channels, self.notes = list[Part](), set[int](), list[str]()
 
     def add(self, page: Page) -> None:
         if page.is_first:
@@ -179,11 +179,11 @@ class _Walk:
             self.channels.add(stream.codec.channels)
         self._link = None
 
-    def note(self, oddity: str) -> None:
-        self.oddities.append(oddity)
-        if len(self.oddities) > _MOST_ODDITIES:
+    def note(self, note: str) -> None:
+        self.notes.append(note)
+        if len(self.notes) > _MOST_ODDITIES:
             raise UndecodableAudio(
-                f"{self._name}: damaged in more than {_MOST_ODDITIES} places, the first: {self.oddities[0]}. {CURE}"
+                f"{self._name}: damaged in more than {_MOST_ODDITIES} places, the first: {self.notes[0]}. {CURE}"
             )
 
     def has_ended(self) -> bool:

@@ -16,15 +16,14 @@ from sonant.errors import AudioError, AudioNotFound, EmptyAudio, TruncatedAudio
 
 @dataclass(frozen=True)
 class EncodedAudio:
-    """A recording as a seekable binary file that begins with the first byte of its format, behind any ID3 or APE tag.
+    """An encoded recording as a seekable binary file that begins after leading ID3 or APE tags.
 
     Attributes:
-        file: reads it.
-        size: in bytes, without the tags.
-        name: what messages call it.
-        descriptor: of a file on disk, for decoders that read without Python; None for what is in memory or somebody
-            else's.
-        start: where in the file behind `descriptor` the recording begins, in bytes.
+        file: the binary file.
+        size: in bytes, without tags.
+        name: in messages.
+        descriptor: of a file on disk, for decoders that read it directly; None for bytes and file objects.
+        start: offset of the recording in the file of `descriptor`, in bytes.
     """
 
     file: BinaryIO
@@ -34,7 +33,7 @@ class EncodedAudio:
     start: int = 0
 
     def view(self, pieces: Sequence[Piece]) -> "EncodedAudio":
-        """The recording as a file of these pieces of it."""
+        """Return the recording as a file of pieces of it."""
         size = sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces)
         return EncodedAudio(splice(self.file, pieces), size, self.name)
 
@@ -43,8 +42,8 @@ class EncodedAudio:
 def open_encoded(source: Any) -> Iterator[EncodedAudio]:
     """Open a path, bytes or a file object for reading from its first byte.
 
-    A seekable file object is read from its beginning wherever it stands, and is put back there; one that
-    cannot seek (a pipe, a socket) is read to its end into memory first. Only files opened here are closed.
+    A seekable file object is read from its beginning, and its position is restored; one that cannot seek (a pipe, a
+    socket) is first read into memory. Only files opened here are closed.
     """
     if isinstance(source, str | os.PathLike):
         with _open_path(source) as encoded:

@@ -1,4 +1,4 @@
-"""Pieces of a file, and bytes given beside it, read as one file."""
+"""Pieces of a file, and bytes in memory, read as one file."""
 
 import io
 import os
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, BinaryIO
 
-Piece = tuple[int, int] | bytes  # from the first to behind the last byte of the file; or bytes that stand in for some
+Piece = tuple[int, int] | bytes  # (begin, end) in the file, or bytes that replace some
 
 _BUFFER = 1 << 16
 
 
 def splice(file: BinaryIO, pieces: Sequence[Piece]) -> BinaryIO:
-    """A seekable, read-only file of `pieces` of `file`, one behind another. `file` is moved, and is not closed.
+    """Return a seekable, read-only file of the concatenated `pieces` of `file`, which is moved, and not closed.
 
-    A seek to before the beginning changes nothing: damaged headers send decoders there.
+    A seek before the beginning is ignored: damaged headers cause it in decoders.
     """
     return io.BufferedReader(_Spliced(file, pieces), _BUFFER)
 
 
 def read_at(file: BinaryIO, place: int, count: int) -> bytes:
-    """Bytes of a file from a place on; fewer at its end, and none beyond it, however far a forged length points."""
+    """Read bytes of a file from an offset on; fewer at its end, and none beyond it."""
     try:
         file.seek(place)
     except (OSError, OverflowError):
@@ -33,7 +33,7 @@ class _Spliced(io.RawIOBase):
     def __init__(self, file: BinaryIO, pieces: Sequence[Piece]) -> None:
         self._file, self._pieces, self._at = file, pieces, 0
         lengths = (len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces)
-        self._begins = list(accumulate(lengths, initial=0))  # of every piece, and of what would follow them
+        self._begins = list(accumulate(lengths, initial=0))  # offset of every piece, and of the end
 
     def readable(self) -> bool:
         return True

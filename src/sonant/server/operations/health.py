@@ -38,7 +38,7 @@ class Ready(BaseModel):
     draining: bool
 
 
-class LoadedModel(BaseModel):
+class ModelLoad(BaseModel):
     """A loaded model.
 
     Attributes:
@@ -61,7 +61,7 @@ class Info(BaseModel):
     name: Literal["sonant"] = "sonant"
     version: str
     uptime_seconds: float
-    models: list[LoadedModel]
+    models: list[ModelLoad]
     limits: dict[str, int | float]
     running_requests: int
 
@@ -93,7 +93,7 @@ async def info(services: Parts) -> Info:
         version=__version__,
         uptime_seconds=round(time() - services.started, 1),
         models=[
-            LoadedModel(
+            ModelLoad(
                 id=model.id,
                 abilities=sorted(model.abilities),
                 dim=model.dim,
