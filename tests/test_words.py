@@ -18,13 +18,21 @@ REPLACED = {
     r"\bheeds?\b": "uses, depends on",
     r"\bdeeds?\b": "action, operation",
     r"\bkey maps?\b": "parameter-name map",
+    r"\balphabets?\b": "CTC vocabulary",
+    r"\btwins?\b": "padded model, JSON form",
+    r"\boddit(y|ies)\b": "note, customization, warning",
+    r"\b(whoever|strangers?)\b": "operator, client, visitor",
+    r"\bof like length\b": "of similar length",
+    r"\bsurroundings\b": "environment, settings",
     r"\b\w*(quanti|normali|optimi|initiali|organi|recogni|summari|tokeni|seriali)s(e|ed|es|ing|ation)\b": "-ize",
     r"\b(catalogue|licence|colour|behaviour|neighbour|favour|centre|grey|analyse)\w*": "American English",
     r"\b(labell|modell)(ed|ing)\b": "American English",
 }
 
 # Whole lines in which such a word is somebody else's, quoted or a name: (file, words of the line).
-QUOTED: set[tuple[str, str]] = set()
+QUOTED = {
+    ("src/sonant/server/routes/inputs.py", "the URL-safe alphabet"),  # of base64, as RFC 4648 calls it
+}
 
 
 def texts() -> list[Path]:

@@ -222,7 +222,7 @@ def mel_bank(num_bins: int, sampling_rate: int, low_hz: float, high_hz: float, *
     bank = F.relu(torch.minimum(rising, falling))
     if silent := int((bank.amax(1) == 0).sum()):
         raise ConfigurationError(
-            f"{silent} of {num_bins} mel bins at {sampling_rate} Hz hear nothing: the lowest are narrower than the "
-            f"{sampling_rate / size:.1f} Hz from one frequency to the next. Use fewer bins, or resample the clip."
+            f"{silent} of {num_bins} mel bins at {sampling_rate} Hz contain no frequency: the lowest are narrower than "
+            f"the {sampling_rate / size:.1f} Hz from one frequency to the next. Use fewer bins, or resample the clip."
         )
     return bank

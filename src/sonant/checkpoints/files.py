@@ -99,12 +99,12 @@ def only_tensors(state: Any, source: object) -> dict[str, Tensor]:
     """The state dict, or an error where it is something else."""
     if not isinstance(state, Mapping) or not state:
         raise UnknownCheckpoint(f"{source} holds no state dict but an object of type {type(state).__name__}.")
-    strangers = [
+    unexpected = [
         str(name) for name, value in state.items() if not (isinstance(name, str) and isinstance(value, Tensor))
     ]
-    if strangers:
+    if unexpected:
         raise UnknownCheckpoint(
-            f"{source} is no plain state dict: besides tensors it holds {', '.join(strangers[:8])}. Expected the "
+            f"{source} is no plain state dict: besides tensors it holds {', '.join(unexpected[:8])}. Expected the "
             "weights of transformers or torchaudio, or a checkpoint of unilm, fairseq or s3prl."
         )
     return dict(state)

@@ -37,7 +37,7 @@ def load_checkpoint(
     overrides: Mapping[str, Any] | None = None,
     language: str | None = None,
 ) -> Checkpoint:
-    """Read a checkpoint, wherever it is and whoever wrote it.
+    """Read a checkpoint, of any toolkit, from a file, a folder or the hub.
 
     Tensors keep their type; those of large files stay on disk until they are used.
 
@@ -175,7 +175,7 @@ def _read_file(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
     if not isinstance(state, Mapping):
         raise UnknownCheckpoint(f"{path} holds {what}, not a checkpoint.")
     if not state:
-        raise CorruptedCheckpoint(f"{path} holds an empty dict. Whoever wrote it had no weights.")
+        raise CorruptedCheckpoint(f"{path} holds an empty dict. The program that wrote it had no weights.")
     if is_w2v_bert2(state):
         return read_w2v_bert2(state, path, overrides=overrides)
     tensors = tensors_in(state)

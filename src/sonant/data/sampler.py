@@ -1,4 +1,4 @@
-"""The recordings of each batch, and how much of each: packed to fill the batch exactly, or of like length."""
+"""The recordings of each batch, and how much of each: packed to fill the batch exactly, or of similar length."""
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right

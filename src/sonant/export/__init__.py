@@ -1,4 +1,4 @@
-"""Models as graphs that run without this package: ONNX and `torch.export`, on padded speech."""
+"""Export of models to graphs that run without this package: ONNX and `torch.export`, on padded batches."""
 
 from sonant.export.onnx_file import to_onnx
 from sonant.export.program import Exported

@@ -19,7 +19,7 @@ BATCHES_SECONDS = ((0.0,), (1.0,), (0.37, 2.5, 0.0), (1.503, 0.8))  # 0: the sho
 SEED = 0
 LARGEST_DIFFERENCE = 1e-3  # of float32
 LOWEST_COSINE = 0.995  # of int8
-FEWEST_EQUAL_CODES = 0.99  # the nearest of two code vectors that are equally far is chance
+FEWEST_EQUAL_CODES = 0.99  # ties between two code vectors are decided by rounding
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Agreement:
     clips: int
 
     def demand(self, *, int8: bool) -> None:
-        """Raise ExportError if the graph is not good enough to be kept."""
+        """Raise ExportError if the graph is not accurate enough."""
         if self.equal_codes < FEWEST_EQUAL_CODES:
             raise ExportError(
                 f"The graph finds other codes than the model in {1 - self.equal_codes:.1%} of the frames; at most "
@@ -60,12 +60,12 @@ class Agreement:
 
 @torch.inference_mode()
 def compare(graph: Graph, backbone: Backbone, *, normalize: bool) -> Agreement:
-    """Run both on noise of varying loudness; the padding after a clip is noise, too.
+    """Compare graph and model on noise of varying loudness; the padding after a clip is noise, too.
 
     Args:
-        normalize: whether the graph normalizes waveforms by itself.
+        normalize: whether the graph normalizes waveforms.
     """
-    backbone = shared_copy(backbone, torch.float32, torch.device("cpu"))  # as the graph's weights are
+    backbone = shared_copy(backbone, torch.float32, torch.device("cpu"))  # like the weights of the graph
     generator = torch.Generator().manual_seed(SEED)
     differences, cosines, alike, clips = [torch.zeros(())], [torch.ones(())], [], 0
     for seconds in BATCHES_SECONDS:
@@ -95,7 +95,7 @@ def compare(graph: Graph, backbone: Backbone, *, normalize: bool) -> Agreement:
 
 
 def _by_clip(outputs: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-    """The true frames of each clip, by the name of the output."""
+    """Return the true frames of each clip, by the name of the output."""
     frames = outputs.pop("frames").tolist()
     return [{name: rows[row, :count] for name, rows in outputs.items()} for row, count in enumerate(frames)]
 
@@ -120,5 +120,5 @@ def _require_finite(clips: list[dict[str, Tensor]]) -> None:
 
 
 def _layer(name: str) -> int | str:
-    """The layer that an output holds."""
+    """Return the layer of an output."""
     return name if name == "last" else int(name.rpartition(".")[2])

@@ -1,4 +1,4 @@
-"""Writes a backbone as an ONNX file: raw waveforms and their lengths in, hidden states out."""
+"""Export of a backbone to ONNX: waveforms and lengths in, hidden states out."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ from sonant.models import Backbone
 if TYPE_CHECKING:
     import onnx_ir
 
-OPSET = 20  # the first with GELU
+OPSET = 20  # the first opset with GELU
 
 
 def to_onnx(
@@ -33,22 +33,22 @@ def to_onnx(
     int8: bool = False,
     overwrite: bool = False,
 ) -> Exported:
-    """Write a backbone as an ONNX file, and run it beside the model in onnxruntime.
+    """Write a backbone as an ONNX file, and compare it with the model in onnxruntime.
 
-    The graph takes `waveforms`, float32 (batch, samples), and `lengths`, int64 (batch,), and gives what
-    `PaddedBackbone.forward` says. Weights of more than 2 GB go into a second file, beside it.
+    The graph takes `waveforms`, float32 (batch, samples), and `lengths`, int64 (batch,), and returns the outputs of
+    `PaddedBackbone.forward`. Weights of more than 2 GB are written to a second file.
 
     Args:
-        layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
+        layers: the states to return: numbers 0 to num_layers, or "last"; None: all.
         normalize: whether the graph normalizes waveforms, for a model that requires it.
-        int8: whether the feed-forward layers multiply integers of eight bits.
+        int8: whether feed-forward layers are int8.
         overwrite: replace the file if it exists.
 
     Raises:
         MissingExtra: onnx, onnxruntime or onnxscript is not installed.
-        ConfigurationError: the family cannot be exported, `path` is taken, or int8 is asked of a model without
-            feed-forward layers.
-        ExportError: the graph does not compute what the model does; nothing was written.
+        ConfigurationError: the family cannot be exported, `path` is taken, or int8 is requested for a model
+            without feed-forward layers.
+        ExportError: the graph does not agree with the model; nothing was written.
     """
     _demand_packages()
     if int8:
@@ -69,7 +69,7 @@ def to_onnx(
 
 
 def open_onnx(path: Path) -> tuple[tuple[str, ...], Graph]:
-    """The names of a file's outputs, and the file as a function of tensors, run by onnxruntime on the CPU."""
+    """Return the output names of a file, and a function of tensors that runs it by onnxruntime on the CPU."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -99,7 +99,7 @@ def _write(backbone: PaddedBackbone, path: Path, facts: dict[str, str], *, int8:
     if int8:
         quantize_feed_forward(model)
     for node in model.graph.all_nodes():
-        node.metadata_props.clear()  # where in the source each came from, with paths of this machine
+        node.metadata_props.clear()  # source locations, with paths of this machine
     _name_axes(model)
     program.save(path)
 

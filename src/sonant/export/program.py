@@ -29,9 +29,9 @@ class Exported:
     """A graph that was written, read back and compared with its model.
 
     Attributes:
-        path: the file to load; `files` are all that belong to it, with `num_bytes` together.
-        outputs: their names, in order.
-        facts: the facts on the model in the file: family, rates, width, whether the graph normalizes waveforms.
+        path: the file to load; `files` are all files, of `num_bytes` in total.
+        outputs: names in order.
+        facts: metadata in the file: family, rates, width, whether the graph normalizes waveforms.
         agreement: with the packed model.
     """
 
@@ -56,16 +56,16 @@ def trace(model: PaddedBackbone) -> ExportedProgram:
     batch, samples = Dim("batch", min=1), Dim("samples", min=model.receptive_field)
     shapes = {"waveforms": {0: batch, 1: samples}, "lengths": {0: batch}}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own, of its own code
+        warnings.simplefilter("ignore")  # warnings of torch about its own code
         program = torch.export.export(
             model,
             example(model),
             dynamic_shapes=shapes,
             strict=False,
-            prefer_deferred_runtime_asserts_over_guards=True,  # a clip of one frame is as good as any
+            prefer_deferred_runtime_asserts_over_guards=True,  # length 1 is not special
         )
     for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # it would carry the paths of this machine into the file
+        node.meta.pop("stack_trace", None)  # contains paths of this machine
     return program
 
 
@@ -87,7 +87,7 @@ def facts_of(backbone: Backbone, model: PaddedBackbone) -> dict[str, str]:
 
 @contextmanager
 def staged(path: str | os.PathLike[str], *, overwrite: bool) -> Iterator[Path]:
-    """A path of the same name in a temporary folder; what lies there is moved to its place if all goes well.
+    """Yield a path of the same name in a temporary folder; the files there are moved to their place on success.
 
     Raises:
         ConfigurationError: the file exists and `overwrite` is not set, or is a folder.

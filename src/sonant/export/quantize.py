@@ -1,4 +1,4 @@
-"""Multiplies the feed-forward layers of an ONNX graph in integers of eight bits."""
+"""Int8 quantization of the feed-forward layers of an ONNX graph."""
 
 from typing import TYPE_CHECKING
 
@@ -11,20 +11,20 @@ from sonant.layers.transformer import FeedForward
 if TYPE_CHECKING:
     import onnx_ir
 
-BLOCK = 128  # weights, and numbers of a frame, that share a scale; smaller is more exact, and slower
-ZERO = 128  # the integer that stands for zero
-SCOPES = "pkg.torch.onnx.name_scopes"  # where torch's exporter notes which module a node comes from
-DOMAIN = "com.microsoft"  # onnxruntime's own operators
+BLOCK = 128  # values of a block, which has one scale; smaller is more accurate and slower
+ZERO = 128  # zero point
+SCOPES = "pkg.torch.onnx.name_scopes"  # metadata of the exporter of torch with the module of a node
+DOMAIN = "com.microsoft"  # domain of the operators of onnxruntime
 
 
 def quantize_feed_forward(model: "onnx_ir.Model") -> None:
     """Replace, in place, every product with a weight of a feed-forward layer.
 
-    The operator (onnxruntime's `MatMulNBits`, with accuracy level 4) scales each block of each frame by itself, so that
-    a clip's result does not depend on its batch mates; one scale for a whole tensor, which is the usual way, makes it.
+    The operator (`MatMulNBits` of onnxruntime, accuracy level 4) has a scale for each block of each frame, so that the
+    result of a clip does not depend on the batch; with the usual single scale for a tensor it would.
 
     Raises:
-        ExportError: none was found.
+        ExportError: no such product.
     """
     import onnx_ir
 
@@ -53,13 +53,13 @@ def quantize_feed_forward(model: "onnx_ir.Model") -> None:
 
 
 def demand_feed_forward(backbone: nn.Module) -> None:
-    """Raise ConfigurationError if there is nothing that `quantize_feed_forward` would replace."""
+    """Raise ConfigurationError if the model has no feed-forward layers to quantize."""
     if not any(isinstance(part, FeedForward) for part in backbone.modules()):
         raise ConfigurationError("int8 is for feed-forward layers, and this model has none; export it without.")
 
 
 def quantized(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A weight in blocks along its inputs, symmetric about `ZERO`.
+    """Quantize a weight in blocks along its inputs, symmetric about `ZERO`.
 
     Args:
         weight: float32 (inputs, outputs).

@@ -1,4 +1,4 @@
-"""Writes a backbone as a program of `torch.export`, which runs without this package."""
+"""Export of a backbone to a program of `torch.export`."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from sonant.export.program import Exported, facts_of, staged, trace
 from sonant.inference.padded.backbones import padded
 from sonant.models import Backbone
 
-FACTS = "facts.json"  # the name of the extra file that holds them
+FACTS = "facts.json"  # name of the extra file with the metadata
 
 
 def to_torch(
@@ -23,17 +23,18 @@ def to_torch(
     normalize: bool = True,
     overwrite: bool = False,
 ) -> Exported:
-    """Write a backbone as a .pt2 file, read it back and run it beside the model.
+    """Write a backbone as a .pt2 file, read it back and compare it with the model.
 
-    `torch.export.load(path).module()(waveforms, lengths)` gives what `PaddedBackbone.forward` says, without sonant.
+    `torch.export.load(path).module()(waveforms, lengths)` returns the outputs of `PaddedBackbone.forward`, without
+    sonant.
 
     Args:
-        layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
+        layers: the states to return: numbers 0 to num_layers, or "last"; None: all.
         normalize: whether the graph normalizes waveforms, for a model that requires it.
         overwrite: replace the file if it exists.
 
     Raises:
-        ExportError: the graph does not compute what the model does; nothing was written.
+        ExportError: the graph does not agree with the model; nothing was written.
     """
     model = padded(backbone, layers=layers, normalize=normalize)
     facts = facts_of(backbone, model)

@@ -33,7 +33,7 @@ from sonant.extraction.bulk_job import BulkJob
 from sonant.extraction.destination import Destination
 from sonant.extraction.engine import Engine, OnError
 from sonant.extraction.inputs import Entry
-from sonant.extraction.oddities import noted
+from sonant.extraction.recording_warnings import recorded_warnings
 from sonant.extraction.summary import Summary, WorkEstimate
 from sonant.extraction.writers import Writer
 

@@ -36,7 +36,7 @@ GROUP = 256  # recordings that are planned together where results are printed in
 
 
 class BulkJob:
-    """One run of a job; `oddities` collects warnings by the names of the recordings while it runs."""
+    """One run of a job; `warnings_by_name` collects warnings by the names of the recordings while it runs."""
 
     on_error: OnError
     on_failure: Callable[[str, Exception], None] | None
@@ -49,10 +49,10 @@ class BulkJob:
         writer: Writer,
         work: Path,
         source: str | None,
-        oddities: Mapping[str, Sequence[str]],
+        warnings_by_name: Mapping[str, Sequence[str]],
     ) -> None:
         self.engine, self.entries, self.place, self.writer, self.work = engine, entries, place, writer, work
-        self.oddities = oddities
+        self.warnings_by_name = warnings_by_name
         self.index_path, self.journal_path = work / "index.jsonl", work / "journal.jsonl"
         self.errors_path = place.errors_path or work / "errors.jsonl"
         self.errors: dict[int, dict[str, Any]] = {}
@@ -144,7 +144,7 @@ class BulkJob:
         places = self.store.add([(self.entries[outcome.item], outcome) for outcome in outcomes])
         rows = [self._row(outcome) | place for outcome, place in zip(outcomes, places, strict=True)]
         for outcome, row in zip(outcomes, rows, strict=True):
-            if warnings := self.oddities.get(self.entries[outcome.item].name):
+            if warnings := self.warnings_by_name.get(self.entries[outcome.item].name):
                 row["warnings"] = list(warnings)
         append_lines(self.journal_path, rows)
         self.results.update({key_of(row): row for row in rows})

@@ -112,7 +112,7 @@ class RecordingInProgress:
             if isinstance(self._sink, ResumableSink):
                 try:
                     self._sink.save(self._next)
-                except Exception as error:  # noqa: BLE001 - whoever waits for this recording is told
+                except Exception as error:  # noqa: BLE001 - reported to the waiting caller
                     self._end(error)
 
     def fail(self, error: Exception) -> None:
@@ -140,7 +140,7 @@ class RecordingInProgress:
             if self._count is not None and self._next >= self._count:
                 self.value = self._sink.finish()
                 self._end()
-        except Exception as error:  # noqa: BLE001 - whoever waits for this recording is told
+        except Exception as error:  # noqa: BLE001 - reported to the waiting caller
             self._end(error)
 
     def _end(self, error: Exception | None = None) -> None:

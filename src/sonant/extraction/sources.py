@@ -17,7 +17,7 @@ from sonant.audio import Channel
 from sonant.audio.formats.file_objects import can_seek, read_all
 from sonant.audio.input_forms import is_pair, unwrap
 from sonant.errors import AudioError, MissingExtra, UndecodableAudio
-from sonant.extraction.oddities import about
+from sonant.extraction.recording_warnings import attributed_to
 from sonant.extraction.special_files import Unusable, is_pipe
 
 
@@ -111,7 +111,7 @@ class AudioSource:
         if isinstance(self.audio, Unusable):
             raise type(self.audio.error)(*self.audio.error.args)
         try:
-            with about(self.name):
+            with attributed_to(self.name):
                 yield
         except OSError as error:
             raise UndecodableAudio(

@@ -1,6 +1,6 @@
-"""The forms of every block, side by side: plain in `layers/`, faster on a CPU and on a GPU, and for padded speech.
+"""The forms of every block: plain (in `layers/`), for CPUs, for GPUs, and for padded batches.
 
-A test holds the table to all families: a block of a model has a row, and a form that it lacks has a reason.
+A test checks that every block of every family has a row, and that a missing form has a reason.
 """
 
 from collections.abc import Callable
@@ -85,8 +85,8 @@ class Forms:
     """The forms of one block.
 
     Attributes:
-        cpu, cuda, padded: make the form of a plain block. A string instead says why the plain one runs.
-        graph: False where the plain block does not run on padded speech: a model with it has no graph.
+        cpu, cuda, padded: build the form of a plain block; a string says why there is none, and the plain block runs.
+        graph: False if a model with this block cannot be exported.
     """
 
     cpu: CpuForm | str
@@ -199,6 +199,6 @@ BLOCKS: dict[type[nn.Module], Forms] = {
 
 
 def padded_form(block: nn.Module) -> nn.Module:
-    """The form of a block for padded speech."""
+    """Build the form of a block for padded batches."""
     form = BLOCKS[type(block)].padded
     return block if isinstance(form, str) else form(block)

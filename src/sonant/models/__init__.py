@@ -1,4 +1,4 @@
-"""The families: one short file each over shared blocks."""
+"""Model families, one file each, assembled from shared layers."""
 
 from sonant.models.backbone import Backbone, BackboneConfig, Encoded
 from sonant.models.data2vec import Data2VecConfig

@@ -1,11 +1,11 @@
-"""The abilities of a model: vectors always, and whatever it was fine-tuned for."""
+"""The abilities of a model: embeddings, and those of its heads."""
 
 from collections.abc import Mapping
 from typing import Literal, get_args
 
 Ability = Literal["embeddings", "transcription", "verification", "diarization", "classification"]
 ABILITIES: tuple[Ability, ...] = get_args(Ability)
-HEADS_FOR: Mapping[Ability, tuple[str, ...]] = {  # the kinds of head that serve it, as checkpoints name them
+HEADS_FOR: Mapping[Ability, tuple[str, ...]] = {  # kinds of heads that provide it, as named in checkpoints
     "transcription": ("ctc",),
     "verification": ("xvector",),
     "diarization": ("frame_classification",),

@@ -18,7 +18,7 @@ LinearGroup = Literal["feed_forward", "attention"]  # linear layers that are con
 
 
 class Origin(NamedTuple):
-    """The model that a copy for inference was made from, and the number type of its products; for messages."""
+    """The model that an optimized copy was made from, and its precision, for messages."""
 
     model: "ReferenceType[Backbone]"
     precision: str
@@ -38,7 +38,7 @@ class Encoded:
 
     Attributes:
         hidden_states: by number; 0 is the input of the first block, i the raw output of block i; (total_frames, dim).
-        last: the model's output after the final norm, where it has one; None if it was not asked for.
+        last: the output of the model, after the final norm where it has one; None if not requested.
         lengths: int64 (batch,) on the CPU; frames of each clip.
         frame_rate: frames a second.
     """
@@ -50,7 +50,7 @@ class Encoded:
 
 
 class BackboneConfig(Protocol):
-    """The properties that every family's configuration has; each is a frozen dataclass of its own."""
+    """The properties that the configuration of every family has; each is a frozen dataclass."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -65,7 +65,7 @@ class BackboneConfig(Protocol):
 
     @property
     def normalize(self) -> bool:
-        """Return whether each waveform is brought to zero mean and unit variance before the extractor."""
+        """Return whether each waveform is normalized to zero mean and unit variance before the extractor."""
 
     @property
     def normalize_epsilon(self) -> float:
@@ -73,7 +73,7 @@ class BackboneConfig(Protocol):
 
     @property
     def receptive_field(self) -> int:
-        """Samples that one frame sees at least; a shorter clip has no frame."""
+        """Samples of one frame; a shorter clip has no frame."""
 
     @property
     def stride(self) -> int:
@@ -85,8 +85,8 @@ class Backbone(nn.Module):
 
     Attributes:
         extractor: packed waveforms, normalized, to frames (total_frames, channels); has `clip_statistics`.
-        int8_groups: the linear layers that may be multiplied in integers of eight bits, where inference is asked for
-            them; blocks whose integers change the states too much are found then (`sonant.inference.int8`).
+        int8_groups: the linear layers that may be int8 in optimized copies; blocks whose quantization changes states
+            too much are excluded then (`sonant.inference.int8`).
         origin: the origin of a copy optimized for inference.
     """
 
@@ -109,7 +109,7 @@ class Backbone(nn.Module):
 
     @property
     def normalize(self) -> bool:
-        """Return whether the model brings each waveform to zero mean and unit variance before the extractor."""
+        """Return whether the model normalizes each waveform to zero mean and unit variance before the extractor."""
         return self.config.normalize
 
     @property
@@ -119,7 +119,7 @@ class Backbone(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Samples that one frame sees at least; a shorter clip has no frame."""
+        """Samples of one frame; a shorter clip has no frame."""
         return self.config.receptive_field
 
     @property
@@ -139,14 +139,13 @@ class Backbone(nn.Module):
 
     @property
     def waveform_dtype(self) -> torch.dtype:
-        """The dtype in which the extractor reads waveforms: that of the weights, unless it needs a more precise one."""
+        """The dtype of waveforms for the extractor: that of the weights, unless it needs a more precise one."""
         return next((weights.dtype for weights in self.parameters()), torch.float32)
 
     def normalized(self, speech: Packed, statistics: Sequence[RecordingStatistics | None] | None = None) -> Packed:
-        """Return waveforms (total_samples,) in the form that the extractor reads, as the first step of `forward`.
+        """Normalize waveforms (total_samples,) where `normalize` says so, and convert them to `waveform_dtype`.
 
-        Where `normalize` says so, each clip gets zero mean and unit variance, by its own statistics or, if it is a
-        window, by those of the whole recording.
+        Each clip is normalized by its own statistics or, if it is a window, by those of the whole recording.
         """
         values, epsilon = speech.values, self.normalize_epsilon
         if self.normalize:
@@ -160,10 +159,10 @@ class Backbone(nn.Module):
         return speech.with_values(values.to(self.waveform_dtype))
 
     def features(self, speech: Packed, *, statistics: Sequence[RecordingStatistics | None] | None = None) -> Packed:
-        """Map waveforms (total_samples,) to the extractor's frames (total_frames, channels).
+        """Compute the frames of the extractor (total_frames, channels) from waveforms (total_samples,).
 
         Args:
-            speech: waveforms as they were recorded; the model normalizes them itself where `normalize` says so.
+            speech: waveforms, not normalized.
             statistics: for each clip that is a window, those of the whole recording; None for a whole clip, or for all.
         """
         known = by_clip(RecordingStatistics, statistics, len(speech))
@@ -173,20 +172,20 @@ class Backbone(nn.Module):
         return features
 
     def num_frames(self, num_samples: int) -> int:
-        """Frames of a clip of so many samples: only whole ones count."""
+        """Return the number of frames of a clip with `num_samples` samples."""
         return max(0, (num_samples - self.receptive_field) // self.stride + 1)
 
     def clip_statistics(self) -> RecordingStatistics | None:
-        """Empty statistics of a whole recording, to be gathered before windows of it are encoded.
+        """Return empty statistics of a whole recording, which are needed to encode its windows.
 
-        None where each window can be encoded by itself.
+        None where windows can be encoded independently.
         """
         waveform = WaveformStatistics() if self.normalize else None
         extractor: ClipStatistics | None = self.extractor.clip_statistics()  # type: ignore[operator]
         return None if waveform is None and extractor is None else RecordingStatistics(waveform, extractor)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        """`forward`, once it is sure that the speech is packed; ConfigurationError if not."""
+        """Call `forward` with a check that speech is packed. Raises ConfigurationError."""
         speech = arguments[0] if arguments else named.get("speech")
         if not isinstance(speech, Packed):
             given = next(iter(named.values()), None) if speech is None else speech
@@ -212,7 +211,7 @@ class Backbone(nn.Module):
         layers: Collection[int | str] | None = None,
         statistics: Sequence[RecordingStatistics | None] | None = None,
     ) -> Encoded:
-        """Encode waveforms (total_samples,) as they were recorded; the model normalizes them where `normalize` says so.
+        """Encode waveforms (total_samples,), not normalized: the model does so where `normalize` says so.
 
         Args:
             layers: the states to keep: numbers 0 to num_layers, or "last"; None keeps all. Layers above the highest one
@@ -221,7 +220,7 @@ class Backbone(nn.Module):
         """
 
     def wanted(self, layers: Collection[int | str] | None) -> tuple[set[int], bool]:
-        """The numbers of the hidden states that `layers` names, and whether "last" is among them."""
+        """Return the numbers of the hidden states in `layers`, and whether "last" is among them."""
         known = range(self.num_layers + 1)
         if layers is None:
             return set(known), True

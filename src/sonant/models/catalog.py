@@ -1,8 +1,7 @@
-"""The models that sonant knows by name: one literal table.
+"""The catalog: a literal table of the models that are known by name.
 
-A row is a model as it lies on the hub, or as a file that its authors offer for download. What it says of data, license
-and sizes was read in the authors' READMEs, the hub's cards and torchaudio's pages; `parameters` are counted from the
-configuration by a test.
+A row is a model on the hub, or a file offered for download by its authors. Data, license and sizes are from READMEs of
+the authors, model cards of the hub and pages of torchaudio; a test counts `parameters` from the configuration.
 """
 
 from collections.abc import Iterator
@@ -32,25 +31,25 @@ from sonant.models.published_results import Result, results_of
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """The catalog's card of one model.
+    """The catalog entry of one model.
 
     Attributes:
-        name: id on the hub; of a file that is loaded from no hub, "fairseq/" and its name without the ending, or
-            "fairseq2/" and the name of its asset card.
-        title: its name as given by its authors.
-        config: its shape; the waveform normalization and the frame rate follow from it.
-        parameters: number of parameters of the encoder with its mask embedding, without any head.
-        data: the data that it was pretrained on.
-        hours: hours of speech in that data; None where its authors do not say.
-        languages: the languages of that speech.
-        labels: the labeled data that it was fine-tuned on, for models that were.
+        name: id on the hub; of a file outside of the hub, "fairseq/" and its name without ending, or "fairseq2/" and
+            the name of its asset card.
+        title: name given by the authors.
+        config: configuration, including waveform normalization and frame rate.
+        parameters: number of parameters of the encoder with mask embedding, without heads.
+        data: pretraining data.
+        hours: hours of speech in that data; None if unknown.
+        languages: languages of that speech.
+        labels: labeled data for fine-tuning, if any.
         pretrained: id of the model that it was fine-tuned from.
         license: license of the weights.
-        paper: its title and address.
-        shipped: whether its weights come with sonant.
-        address: URL of its file, for models that are loaded from no hub.
-        beside: URL of the file of its tokens, which must be put into the folder of that file.
-        notes: anything else that a user should know.
+        paper: title and address.
+        shipped: whether the weights are part of the package.
+        address: URL of the file, for models outside of the hub.
+        beside: URL of the token file, which must be in the same folder.
+        notes: further remarks for users.
     """
 
     name: str
@@ -71,12 +70,12 @@ class Card:
 
     @property
     def short_name(self) -> str:
-        """The name without the organization."""
+        """Name without organization."""
         return self.name.rpartition("/")[2]
 
     @property
     def family(self) -> str:
-        """The title of its family."""
+        """Title of the family."""
         return family_of(self.config).title
 
     @property
@@ -86,13 +85,13 @@ class Card:
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
-        """The abilities of the model: vectors, and those it was fine-tuned for."""
+        """Abilities of the model: embeddings, and those of its heads."""
         taught = {ability for ability, labels in TAUGHT_BY.items() if labels in (self.labels or "")}
         return tuple(ability for ability in ABILITIES if ability == "embeddings" or ability in taught)
 
     @property
     def results(self) -> tuple[Result, ...]:
-        """The published results of the model."""
+        """Published results of the model."""
         return results_of(self.short_name)
 
     @property
@@ -101,7 +100,7 @@ class Card:
 
 
 def find(name: str) -> Card:
-    """The card of a model, by its id or its name without the organization; UnknownName suggests near ones."""
+    """Return the card of a model by id, or by name without organization. Raises UnknownName with suggestions."""
     wanted = name.lower()
     for card in CATALOG.values():
         if wanted in (card.name.lower(), card.short_name.lower()):
@@ -584,7 +583,7 @@ PRETRAINED = (
 
 
 class Tuned(NamedTuple):
-    """A published fine-tuned model: what differs from the card of the model that it was fine-tuned from."""
+    """A published fine-tuned model: the differences from the card of its base model."""
 
     name: str
     title: str
@@ -604,7 +603,7 @@ class Tuned(NamedTuple):
             labels=self.labels,
             paper=self.paper or origin.paper,
         )
-        # Of the authors' own file, not all that is said of the hub's is true.
+        # Facts about the model on the hub do not all apply to the file of the authors.
         if self.address is None:
             return card
         terms = MIT if origin.address is None else origin.license
@@ -844,7 +843,7 @@ TUNED = (
 
 
 def _rows() -> Iterator[Card]:
-    """Yield the cards family by family, each model followed by those fine-tuned from it."""
+    """Yield the cards by family, each model followed by those fine-tuned from it."""
     for family in TITLES.values():
         for card in PRETRAINED:
             if card.family == family:

@@ -1,4 +1,4 @@
-"""The words of discretized speech: a token for each group of codes that a corpus holds."""
+"""The vocabulary of discretized speech: a token for each tuple of codes in a corpus."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from torch import Tensor, nn
 from sonant.errors import ConfigurationError
 
 BEGIN, PAD, END, UNKNOWN = "<s>", "<pad>", "</s>", "<unk>"
-SPECIALS = (BEGIN, PAD, END, UNKNOWN)  # tokens 0 to 3, as in every dictionary of fairseq
+SPECIALS = (BEGIN, PAD, END, UNKNOWN)  # tokens 0 to 3, as in fairseq dictionaries
 MASK = "<mask>"
 
 
 class CodeVocabulary(nn.Module):
-    """The vocabulary of tokens for groups of codes: "12-301" is code 12 in group 0 and code 301 in group 1.
+    """The vocabulary of tokens for tuples of codes: "12-301" is code 12 of codebook 0 and code 301 of codebook 1.
 
-    The first tokens are `SPECIALS`, and the last is the mask of models that have one. fairseq fills dictionaries up
-    with symbols that never occur.
+    The first tokens are `SPECIALS`, and the last is the mask token, if any. fairseq pads dictionaries with symbols that
+    never occur.
 
     Buffers:
-        codes: int64 (tokens, num_codebooks), the codes of each token; -1 for `SPECIALS` and whatever else is no code.
+        codes: int64 (tokens, num_codebooks), the codes of each token; -1 for `SPECIALS` and other tokens without codes.
 
     Args:
         size: number of tokens.
-        num_codebooks: codes a frame.
-        codebook_size: codes in each codebook.
+        num_codebooks: number of codes of a frame.
+        codebook_size: number of codes in each codebook.
     """
 
     codes: Tensor
@@ -40,18 +40,18 @@ class CodeVocabulary(nn.Module):
         return self.codes.shape[0]
 
     def tokens(self, codes: Tensor) -> Tensor:
-        """The token of each row of codes (total, num_codebooks): int64 (total,); "<unk>" for codes never seen."""
+        """Return the token of each row of codes (total, num_codebooks): int64 (total,); "<unk>" for unknown tuples."""
         return self.tokens_of(group_numbers(codes, self.codebook_size))
 
     def tokens_of(self, numbers: Tensor) -> Tensor:
-        """Return the same as `tokens`, for groups of codes given as `group_numbers` (total,)."""
+        """Return `tokens` of tuples of codes given as `group_numbers` (total,)."""
         known, order = group_numbers(self.codes, self.codebook_size).sort()
         place = torch.searchsorted(known, numbers).clamp(max=len(known) - 1)
         return torch.where(known[place] == numbers, order[place], SPECIALS.index(UNKNOWN))
 
     @property
     def mask_token(self) -> int:
-        """The token that replaces masked ones: the last."""
+        """The mask token: the last one."""
         return len(self) - 1
 
     @property
@@ -60,7 +60,7 @@ class CodeVocabulary(nn.Module):
         return torch.nonzero(self.codes[:, 0] >= 0).flatten()
 
     def symbols(self) -> list[str]:
-        """The tokens as text, in their order: the lines of fairseq's dictionary, behind its four specials."""
+        """The tokens as text, in order: the lines of a fairseq dictionary after its four special symbols."""
         named = {**dict(enumerate(SPECIALS)), self.mask_token: MASK}
         return [
             "-".join(map(str, row)) if row[0] >= 0 else named.get(token, f"madeupword{token:04}")
@@ -69,10 +69,10 @@ class CodeVocabulary(nn.Module):
 
 
 def codes_of_symbols(symbols: Iterable[str], num_codebooks: int, codebook_size: int) -> Tensor:
-    """The codes of tokens given as text: int64 (tokens, num_codebooks), -1 where a symbol is no group of codes.
+    """Parse tokens to codes: int64 (tokens, num_codebooks), -1 where a symbol is no tuple of codes.
 
     Raises:
-        ConfigurationError: a symbol joins another number of codes, or has one that there is not.
+        ConfigurationError: a symbol with another number of codes, or an invalid code.
     """
     rows = []
     for symbol in symbols:
@@ -90,12 +90,12 @@ def codes_of_symbols(symbols: Iterable[str], num_codebooks: int, codebook_size: 
 
 
 def group_numbers(codes: Tensor, codebook_size: int) -> Tensor:
-    """Return each row of codes (total, num_codebooks) as one int64 (total,), codes as digits; -1s give less than 0."""
+    """Encode each row of codes (total, num_codebooks) as one int64 (total,), with codes as digits; negative for -1."""
     powers = codebook_size ** torch.arange(codes.shape[1] - 1, -1, -1, device=codes.device)
     return (codes * powers).sum(1)
 
 
 def codes_of_numbers(numbers: Tensor, codebook_size: int, num_codebooks: int) -> Tensor:
-    """Return the codes that `group_numbers` made these numbers from: int64 (total, num_codebooks)."""
+    """Invert `group_numbers`: int64 (total, num_codebooks)."""
     powers = codebook_size ** torch.arange(num_codebooks - 1, -1, -1, device=numbers.device)
     return numbers[:, None] // powers % codebook_size

@@ -1,4 +1,4 @@
-"""Text straight from codes (arXiv 1910.05453, section 6): a Transformer reads codes of speech and writes subwords."""
+"""Speech recognition from codes (arXiv 1910.05453, section 6): a Transformer from codes to subwords."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from sonant.models.encoders import FeedForwardSettings, feed_forward
 class CodesToTextConfig(FeedForwardSettings):
     """Sizes; the defaults are the big Transformer on 4,000 subwords. In brackets: fairseq's name.
 
-    The paper names the size and the 4k subwords; the rest are fairseq's defaults for its big Transformer.
+    The paper gives the size and the 4k subwords; the rest are defaults of fairseq for its big Transformer.
 
     Attributes:
-        code_vocabulary_size: groups of codes that the corpus held, and four specials.
+        code_vocabulary_size: number of tuples of codes in the corpus, plus four special tokens.
         num_codebooks, codebook_size: of the vq-wav2vec.
-        text_vocabulary_size: subwords and four specials.
-        share_output: whether the decoder's embeddings are its output layer too.
+        text_vocabulary_size: number of subwords, plus four special tokens.
+        share_output: whether the embeddings of the decoder are also its output layer.
     """
 
     code_vocabulary_size: int = 23_004
@@ -54,9 +54,9 @@ class CodesToTextConfig(FeedForwardSettings):
 
 
 class CodesToText(nn.Module):
-    """Encoder over the tokens of codes, decoder over subwords.
+    """Encoder of code tokens, decoder of subwords.
 
-    As in fairseq's translation models, codes end with "</s>", and text begins and ends with it.
+    As in translation models of fairseq, codes end with "</s>", and text begins and ends with it.
     """
 
     def __init__(self, config: CodesToTextConfig) -> None:
@@ -105,7 +105,7 @@ class CodesToText(nn.Module):
 
     @property
     def end(self) -> int:
-        """The token that ends a text, and begins one."""
+        """The token that begins and ends a text."""
         return SPECIALS.index(END)
 
     @property
@@ -114,7 +114,7 @@ class CodesToText(nn.Module):
         return math.sqrt(self.config.dim)
 
     def read(self, codes: Packed) -> Packed:
-        """Codes (total_frames, num_codebooks) to the memory that the decoder attends to (total_frames + clips, dim)."""
+        """Encode codes (total_frames, num_codebooks) to the memory of the decoder (total_frames + clips, dim)."""
         tokens = with_end(codes.with_values(self.vocabulary.tokens(codes.values)))
         embedded = tokens.with_values(self.code_embedding(tokens.values) * self.scale)
         _, memory = self.encoder(embedded, (), last=True)
@@ -122,14 +122,14 @@ class CodesToText(nn.Module):
         return tokens.with_values(memory)
 
     def forward(self, codes: Packed, text: Packed) -> Tensor:
-        """Predict the next subword after "</s>" and after each subword of a known text (teacher forcing).
+        """Predict the subwords of a known text and its end (teacher forcing).
 
         Args:
             codes: int64 (total_frames, num_codebooks).
             text: int64 (total_subwords,), the subwords of each clip, without "</s>".
 
         Returns:
-            Logits (total_subwords + clips, text_vocabulary): for each clip those of its subwords, then of "</s>".
+            Logits (total_subwords + clips, text_vocabulary): for each clip of its subwords, then of "</s>".
         """
         before = _with_room(text, 1)
         embedded = before.with_values(self.text_embedding(before.values) * self.scale)
@@ -137,11 +137,11 @@ class CodesToText(nn.Module):
         return self.output(self.decoder(before.with_values(x), self.read(codes)))
 
     def start(self, memory: Tensor) -> DecoderState:
-        """The state of an empty text over the memory of one clip (frames, dim)."""
+        """Return the state of an empty text over the memory of one clip (frames, dim)."""
         return self.decoder.start(memory)
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """The last subword of each unfinished text, int64 (rows,), to the logits of the next and the new state."""
+        """Compute logits of the next subword, and the new state, from the last subwords, int64 (rows,)."""
         place = torch.full_like(tokens, FIRST_ROW + state.steps)
         embedded = self.text_embedding(tokens) * self.scale + self.positions.at(place).to(self.text_embedding.weight)
         output, state = self.decoder.step(self.dropout(embedded), state)

@@ -1,4 +1,4 @@
-"""data2vec for speech (arXiv 2202.03555): wav2vec 2.0's network with a stack of positional convolutions."""
+"""data2vec for speech (arXiv 2202.03555): wav2vec 2.0 with a stack of positional convolutions."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ LARGE = Data2VecConfig(dim=1024, num_layers=24, num_heads=16, feed_forward_dim=4
 
 
 def build_data2vec(config: Data2VecConfig) -> WaveformTransformer:
-    """A data2vec with fresh weights."""
+    """Build a data2vec with initial weights."""
     c = config
     positions = StackedPositions(c.dim, depth=c.position_depth, kernel=c.position_kernel, groups=c.position_groups)
     return WaveformTransformer(config, positions=positions)

@@ -1,4 +1,4 @@
-"""The devices that a model computes on."""
+"""Selection of devices."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ Device = str | torch.device
 
 
 def usable_devices(device: Device | Sequence[Device] | None) -> list[torch.device]:
-    """The devices that an argument names; None is a GPU if there is one. Raises ConfigurationError."""
+    """Return the devices of an argument; None is a GPU if there is one. Raises ConfigurationError."""
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if not isinstance(device, str | torch.device | Sequence):
@@ -31,7 +31,7 @@ def usable_devices(device: Device | Sequence[Device] | None) -> list[torch.devic
 
 
 def _reason(error: Exception) -> str:
-    """Return PyTorch's reason in one line; its own messages on unknown or unsupported kinds of device are very long."""
+    """Return the reason of a PyTorch error in one line."""
     if str(error).startswith("Expected one of"):
         return "no kind of device is called that; leave it out for a GPU if there is one"
     if isinstance(error, NotImplementedError):

@@ -27,14 +27,14 @@ class DiscreteBERTConfig(EncoderSettings):
     """Sizes; the defaults are the published base model on k-means codes. In brackets: fairseq's name.
 
     Attributes:
-        tokenizer: the vq-wav2vec that makes tokens of waveforms; it is not trained.
-        vocabulary_size: groups of codes that the corpus held, four specials and the mask.
-        max_positions: the longest block of tokens, specials included.
+        tokenizer: the vq-wav2vec that converts waveforms to codes; frozen.
+        vocabulary_size: number of tuples of codes in the corpus, plus four special tokens and the mask.
+        max_positions: largest number of tokens of a block, with special tokens.
     """
 
     tokenizer: VQWav2VecConfig = field(default_factory=lambda: VQWav2VecConfig(quantizer="kmeans"))
-    vocabulary_size: int = 23_005  # about: the paper counts 23k pairs of k-means codes; a file brings its own number
-    max_positions: int = 2048  # of the published checkpoint, as its owner reads it out: fairseq issue 1929
+    vocabulary_size: int = 23_005  # approximate: 23k pairs of k-means codes in the paper; files have their own
+    max_positions: int = 2048  # of the published checkpoint: fairseq issue 1929
     dim: int = 768  # encoder_embed_dim
     num_layers: int = 12
     num_heads: int = 12
@@ -59,7 +59,7 @@ class DiscreteBERTConfig(EncoderSettings):
 
     @property
     def normalize(self) -> bool:
-        """Return whether each waveform must be given with zero mean and unit variance."""
+        """Return whether each waveform is normalized to zero mean and unit variance."""
         return self.tokenizer.normalize
 
     @property
@@ -69,7 +69,7 @@ class DiscreteBERTConfig(EncoderSettings):
 
     @property
     def receptive_field(self) -> int:
-        """Samples that the codes of one frame see at least."""
+        """Samples of one frame."""
         return self.tokenizer.receptive_field
 
     @property
@@ -80,7 +80,7 @@ class DiscreteBERTConfig(EncoderSettings):
 
 SMALL = DiscreteBERTConfig(dim=512, feed_forward_dim=2048, num_heads=8, dropout=0.05, attention_dropout=0.05)
 
-# Ours, for the codes of `vq_wav2vec_tiny`: it learns on one CPU core.
+# For the codes of `vq_wav2vec_tiny`; small enough for one CPU core.
 TINY = DiscreteBERTConfig(
     tokenizer=TINY_TOKENIZER,
     max_positions=512,
@@ -94,11 +94,11 @@ TINY = DiscreteBERTConfig(
 
 
 class DiscreteBERT(Backbone):
-    """Tokens in, hidden states out; waveforms too, through the frozen `tokenizer`.
+    """A BERT over tokens of codes, or over waveforms through the frozen `tokenizer`.
 
-    A clip is bracketed by "<s>" and "</s>" and cut into consecutive blocks of `max_positions` tokens, as published. A
-    block attends to itself alone, so frames near the edge of a block see less context, and those of a short last block
-    least. The states of the brackets are not returned: there is one for each frame of the tokenizer.
+    A clip is put between "<s>" and "</s>" and cut into consecutive blocks of `max_positions` tokens, as published. A
+    block attends only to itself, so that frames near the edges of a block have less context. The states of the special
+    tokens are not returned.
     """
 
     config: DiscreteBERTConfig
@@ -115,24 +115,24 @@ class DiscreteBERT(Backbone):
         self.head = TokenHead(c.dim, c.vocabulary_size, eps=c.layer_norm_eps)
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's own signature
-        """Set the training mode as in torch, except for the tokenizer, which is never trained."""
+        """Set the training mode, except of the tokenizer, which is frozen."""
         super().train(mode)
         self.tokenizer.eval()
         return self
 
     @property
     def num_layers(self) -> int:
-        """Blocks that the encoder has now, whatever the configuration says: some may have been taken out."""
+        """Current number of blocks of the encoder, from which some may have been removed."""
         return len(self.encoder.layers)
 
     def clip_statistics(self) -> RecordingStatistics | None:
-        """Empty statistics of a whole recording, for the tokenizer; None where it needs none."""
+        """Return empty statistics of a whole recording for the tokenizer, or None."""
         return self.tokenizer.clip_statistics()
 
     def codes(self, speech: Packed, *, statistics: Sequence[RecordingStatistics | None] | None = None) -> Packed:
         """Map waveforms (total_samples,) to the codes of each frame, int64 (total_frames, num_codebooks).
 
-        Always in the precision of the weights: rounding would change codes, not only their last digits.
+        Always in the precision of the weights, since rounding would change codes.
         """
         with torch.autocast(speech.values.device.type, enabled=False):
             return self.tokenizer.codes(speech, statistics=statistics)
@@ -176,7 +176,7 @@ class DiscreteBERT(Backbone):
 
 
 class TokenHead(nn.Module):
-    """The head that predicts tokens: linear, GELU, norm, then the product with the shared embeddings, and a bias."""
+    """The token prediction head: linear, GELU, norm, product with the shared embeddings, bias."""
 
     def __init__(self, dim: int, vocabulary_size: int, *, eps: float = 1e-5) -> None:
         super().__init__()
@@ -186,12 +186,12 @@ class TokenHead(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, states: Tensor, embeddings: Tensor) -> Tensor:
-        """(rows, dim) and the embeddings (vocabulary, dim) to (rows, vocabulary)."""
+        """Compute logits (rows, vocabulary) of states (rows, dim) with embeddings (vocabulary, dim)."""
         return F.linear(self.norm(F.gelu(self.linear(states))), embeddings, self.bias)
 
 
 def _bracket(tokens: Packed) -> tuple[Packed, Tensor]:
-    """Put "<s>" before and "</s>" after each clip; return that and the places of its own tokens: int64 (total,)."""
+    """Put "<s>" before and "</s>" after each clip; return it, and the positions of its own tokens: int64 (total,)."""
     lengths = tokens.lengths + 2
     ends = lengths.cumsum(0)
     places = steps_at(ends - lengths + 1, tokens.lengths).to(tokens.values.device)
@@ -202,12 +202,12 @@ def _bracket(tokens: Packed) -> tuple[Packed, Tensor]:
 
 
 def on_tokenizer(config: DiscreteBERTConfig, tokenizer: VQWav2Vec, codes: Tensor) -> DiscreteBERT:
-    """A BERT with fresh weights for the codes of a trained vq-wav2vec.
+    """Build a BERT with initial weights for the codes of a trained vq-wav2vec.
 
     Args:
-        config: its sizes; those of the tokenizer and the vocabulary are filled in.
-        tokenizer: its weights are copied.
-        codes: int64 (words, num_codebooks), the codes that get a token each.
+        config: configuration; tokenizer and vocabulary size are filled in.
+        tokenizer: the model whose weights are copied.
+        codes: int64 (words, num_codebooks), the tuples of codes that get a token each.
     """
     size = len(SPECIALS) + len(codes) + 1
     model = DiscreteBERT(replace(config, tokenizer=tokenizer.config, vocabulary_size=size))

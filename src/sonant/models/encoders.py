@@ -1,4 +1,4 @@
-"""Encoders and their parts from the sizes of a configuration, for the families that share them."""
+"""Construction of encoders from configurations, for several families."""
 
 from torch import nn
 
@@ -50,11 +50,11 @@ def transformer_encoder(
     relative_positions: RelativePositions | None = None,
     attention_adapter_dim: int | None = None,
 ) -> TransformerEncoder:
-    """Make a Transformer encoder with fresh weights.
+    """Build a Transformer encoder with initial weights.
 
     Args:
-        positions, relative_positions: as in `TransformerEncoder`; the latter come with a gate in each layer.
-        attention_adapter_dim: width in the middle of the adapter of each layer; None for no adapters.
+        positions, relative_positions: as in `TransformerEncoder`; the latter with a gate in each layer.
+        attention_adapter_dim: narrow width of the adapter of each layer; None: no adapters.
     """
     c = config
 

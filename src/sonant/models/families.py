@@ -1,4 +1,4 @@
-"""The families: one row each, with what the package needs to know of it beside its configuration and its code."""
+"""The table of families: one row each, with all that the package needs besides configuration and code."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,17 +24,17 @@ from sonant.models.wavlm import WavLMConfig, build_wavlm
 
 Task = Literal["speaker", "content", "emotion", "semantic"]
 Pool = Literal["mean", "max", "mean+std"]
-PresetRules = Mapping[Task, tuple[float, Pool | None, str]]  # depth as a share of the layers, pooling, why
+PresetRules = Mapping[Task, tuple[float, Pool | None, str]]  # relative depth, pooling, source
 
 
 @dataclass(frozen=True)
 class Preset:
-    """The layer and pooling that give the vectors for a task.
+    """The layer and pooling for a task.
 
     Attributes:
         layer: number of the hidden state.
-        pool: the pooling into one vector for a recording; None keeps the frames.
-        why: the source of the choice.
+        pool: pooling over frames; None: no pooling.
+        why: source of the choice.
     """
 
     layer: int
@@ -67,7 +67,7 @@ class Family:
         build: makes a model of a configuration, with fresh weights.
         shape: what describes its models.
         presets: layer and pooling for each task.
-        peer: the class of transformers that loads its models; None where there is none.
+        peer: class of transformers that loads its models; None if there is none.
     """
 
     key: str
@@ -80,7 +80,7 @@ class Family:
     peer: str | None = None
 
 
-# None of these layers was chosen by a measurement of ours yet.
+# None of these layers was chosen by own measurements yet.
 _PREDICTING: PresetRules = {
     "speaker": (
         1 / 4,
@@ -179,11 +179,11 @@ _ROWS = (
     Family("wav2vec", "wav2vec", "wav2vec", Wav2VecConfig, Wav2Vec, _CONVNET, _CONTEXT),
 )
 FAMILIES: Mapping[str, Family] = {family.key: family for family in _ROWS}
-TITLES: Mapping[str, str] = {family.name: family.title for family in _ROWS}  # by the name that users type
+TITLES: Mapping[str, str] = {family.name: family.title for family in _ROWS}  # by the name in commands
 
 
 def family_of(config: BackboneConfig) -> Family:
-    """The family that a configuration belongs to; UnknownName if it is none of ours."""
+    """Return the family of a configuration. Raises UnknownName."""
     for family in _ROWS:
         if isinstance(config, family.config):
             return family
@@ -191,12 +191,12 @@ def family_of(config: BackboneConfig) -> Family:
 
 
 def build(config: BackboneConfig) -> Backbone:
-    """The model of a configuration, with fresh weights."""
+    """Build the model of a configuration, with initial weights."""
     return family_of(config).build(config)
 
 
 def presets(config: BackboneConfig) -> dict[Task, Preset]:
-    """Layer and pooling for each task, for any model of a known family, listed in the catalog or not."""
+    """Return layer and pooling for each task, for any model of a known family."""
     return {
         task: Preset(max(1, round(share * config.num_layers)), pool, why)
         for task, (share, pool, why) in family_of(config).presets.items()

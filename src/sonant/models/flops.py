@@ -1,7 +1,7 @@
 """Floating-point operations of a model, counted from its configuration.
 
-Matrix products and convolutions, two operations a multiply-add, of one clip's forward pass; norms, activations and
-softmax are left out, as `torch.utils.flop_counter` leaves them out. A backward pass costs twice the forward one.
+Matrix products and convolutions of the forward pass of one clip, with two operations for a multiply-add; norms,
+activations and softmax are not counted, as in `torch.utils.flop_counter`. A backward pass costs twice as much.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Flops:
     Attributes:
         extractor: from waveform to frames, or codes.
         context: everything above the extractor: projection, positions, layers.
-        feed_forward: the part of `context` that lies in feed-forward layers, which are quantized first.
+        feed_forward: the part of `context` in feed-forward layers.
     """
 
     extractor: int
@@ -40,7 +40,7 @@ class Flops:
 
 
 def waveform_transformer_flops(config: WaveformTransformerConfig, num_samples: int) -> Flops:
-    """Operations of WavLM, HuBERT, wav2vec 2.0 and the others of that shape, without the adapter behind the encoder."""
+    """Count the operations of WavLM, HuBERT, wav2vec 2.0 and similar models, without adapter."""
     c = config
     extractor, frames = _strided(c, num_samples)
     projection = linear_flops(frames, c.conv_channels[-1], c.dim)
@@ -48,7 +48,7 @@ def waveform_transformer_flops(config: WaveformTransformerConfig, num_samples: i
     positions = depth * _conv(frames, c.dim // c.position_groups, c.dim, c.position_kernel)
     feed_forward = 2 * linear_flops(frames, c.dim, c.feed_forward_dim)
     layer = _attention(frames, c.dim) + feed_forward
-    if isinstance(c, WavLMConfig):  # the gate: a map from each head's share of the frame to eight numbers
+    if isinstance(c, WavLMConfig):  # the gate: a linear map of each head to eight outputs
         layer += linear_flops(frames * c.num_heads, c.dim // c.num_heads, 8)
     if c.attention_adapter_dim is not None:
         layer += 2 * linear_flops(frames, c.dim, c.attention_adapter_dim)
@@ -56,7 +56,7 @@ def waveform_transformer_flops(config: WaveformTransformerConfig, num_samples: i
 
 
 def sew_flops(config: SEWConfig, num_samples: int) -> Flops:
-    """Operations of a SEW."""
+    """Count the operations of a SEW."""
     c = config
     extractor, frames = _strided(c, num_samples)
     squeezed = max(min(frames, 1), frames // c.squeeze_factor)
@@ -68,7 +68,7 @@ def sew_flops(config: SEWConfig, num_samples: int) -> Flops:
 
 
 def wav2vec2_conformer_flops(config: Wav2Vec2ConformerConfig, num_samples: int) -> Flops:
-    """Operations of a wav2vec 2.0 Conformer, without the adapter behind the encoder."""
+    """Count the operations of a wav2vec 2.0 Conformer, without adapter."""
     c = config
     extractor, frames = _strided(c, num_samples)
     positions = 0
@@ -79,7 +79,7 @@ def wav2vec2_conformer_flops(config: Wav2Vec2ConformerConfig, num_samples: int) 
 
 
 def w2v_bert2_flops(config: W2vBERT2Config, num_samples: int) -> Flops:
-    """Operations of a w2v-BERT 2.0 without an adapter, which is no part of pretraining."""
+    """Count the operations of a w2v-BERT 2.0, without adapter."""
     c = config
     mel_frames = num_mel_frames(num_samples, sampling_rate=c.sampling_rate)
     spectrum = (1 << (window_and_shift(c.sampling_rate)[0] - 1).bit_length()) // 2 + 1
@@ -105,7 +105,7 @@ def _conformer(
 
 
 def waveform_convnet_flops(config: WaveformConvNetConfig, num_samples: int) -> Flops:
-    """Operations of a wav2vec or vq-wav2vec."""
+    """Count the operations of a wav2vec or vq-wav2vec."""
     c = config
     extractor, frames = _strided(c, num_samples)
     if isinstance(c, VQWav2VecConfig):
@@ -124,7 +124,7 @@ def _quantizer(config: VQWav2VecConfig, frames: int) -> int:
 
 
 def discrete_bert_flops(config: DiscreteBERTConfig, num_samples: int) -> Flops:
-    """Operations of a BERT on discretized speech and of its tokenizer."""
+    """Count the operations of a BERT on discretized speech, with its tokenizer."""
     c = config
     codes, frames = _strided(c.tokenizer, num_samples)
     codes += _quantizer(c.tokenizer, frames)
@@ -135,7 +135,7 @@ def discrete_bert_flops(config: DiscreteBERTConfig, num_samples: int) -> Flops:
 
 
 def _strided(config: WaveformConfig, num_samples: int) -> tuple[int, int]:
-    """Operations of a stack of convolutions without padding over a waveform, and the frames that come out."""
+    """Count the operations, and the output frames, of a stack of convolutions without padding over a waveform."""
     c, flops, steps = config, 0, num_samples
     for before, after, kernel, stride in zip(
         (1, *c.conv_channels), c.conv_channels, c.conv_kernels, c.conv_strides, strict=False

@@ -43,7 +43,7 @@ TINY = HuBERTConfig(**waveform_transformer.TINY)
 
 
 def build_hubert(config: HuBERTConfig) -> WaveformTransformer:
-    """A HuBERT with fresh weights."""
+    """Build a HuBERT with initial weights."""
     positions = None
     if config.position_norm == "batch":
         positions = BatchNormPositions(config.dim, kernel=config.position_kernel, groups=config.position_groups)

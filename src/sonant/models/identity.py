@@ -1,4 +1,4 @@
-"""A fingerprint that tells one model from another."""
+"""Fingerprints of models."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -13,10 +13,10 @@ from sonant.renamed_settings import earliest_name
 
 
 def fingerprint(model: Backbone) -> str:
-    """A short hash of a model's weights and configuration: two models with the same one give the same features.
+    """Return a short hash of weights and configuration: models with equal hashes compute equal features.
 
-    Settings that have their default are left out, so that one which a later version adds changes no hash; those that
-    were renamed count under their first names.
+    Settings with default values are left out, so that settings added by later versions do not change hashes; renamed
+    settings have their original names.
     """
     config = model.config
     settings = [(each.name, getattr(config, each.name), each.default) for each in fields(config)]

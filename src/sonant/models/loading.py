@@ -1,4 +1,4 @@
-"""Commands that load a model of the catalog, in the language of each tool."""
+"""Commands that load a model of the catalog by various tools."""
 
 from sonant.models.catalog import Card
 from sonant.models.discrete_bert import DiscreteBERTConfig

@@ -1,4 +1,4 @@
-"""A backbone whose frames can be hidden from it: what masked prediction and masked contrast train."""
+"""Backbones with masking of frames, for masked prediction and masked contrast."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from sonant.models.normalization import RecordingStatistics
 
 
 class FeatureProjection(nn.Module):
-    """Layer norm over the extractor's channels, then (`forward`) a linear map to the model's width, and dropout.
+    """Layer norm over the channels of the extractor, linear map to the width of the encoder, dropout.
 
     Args:
-        norm: False leaves the layer norm out, as in DistilHuBERT.
-        linear: False leaves the linear map out, as in SEW where both widths are the same.
+        norm: False: no layer norm, as in DistilHuBERT.
+        linear: False: no linear map, as in SEW where both widths are equal.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class MaskedEncoding:
 
 
 class MaskableBackbone(Backbone):
-    """Extractor, projection, masking, encoder; and an adapter behind it, where there is one.
+    """Extractor, projection, masking and encoder, optionally followed by an adapter.
 
-    `last` of what it gives is the output of the encoder, at the rate of the hidden states: what the adapter makes of it
-    is another sequence, and comes from `adapted`.
+    `last` is the output of the encoder, at the rate of the hidden states; `adapted` computes the output of the adapter,
+    which is shorter.
 
     Attributes:
         projection: from these to the width of the encoder.
-        mask_embedding: (dim,), what stands for a hidden frame.
+        mask_embedding: (dim,), replaces masked frames.
         encoder: called with packed frames (total_frames, dim), the numbers of the states to keep and whether the output
             is wanted; gives both.
         adapter: shortens the output of the encoder, for heads; None in most models.
@@ -106,7 +106,7 @@ class MaskableBackbone(Backbone):
 
     @property
     def num_layers(self) -> int:
-        """Blocks that the encoder has now, whatever the configuration says: some may have been taken out."""
+        """Current number of blocks of the encoder, from which some may have been removed."""
         return len(self.encoder.layers)  # type: ignore[arg-type]
 
     def forward(
@@ -122,7 +122,7 @@ class MaskableBackbone(Backbone):
     def encode(
         self, features: Packed, *, mask: Tensor | None = None, layers: Collection[int | str] | None = None
     ) -> Encoded:
-        """Encode the extractor's frames (total_frames, channels).
+        """Encode frames of the extractor (total_frames, channels).
 
         Args:
             features: the output of `extractor`.
@@ -160,7 +160,7 @@ class MaskableBackbone(Backbone):
         return Encoded(states, output, normed.lengths, self.frame_rate)
 
     def adapted(self, encoded: Encoded) -> Packed:
-        """Return what the adapter makes of `last`: (fewer frames, adapter_dim)."""
+        """Compute the output of the adapter from `last`: (fewer frames, adapter_dim)."""
         if self.adapter is None or encoded.last is None:
             raise ConfigurationError(
                 "The adapter was asked for, but this model has none (adapter_layers is 0)."

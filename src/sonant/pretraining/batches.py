@@ -76,7 +76,7 @@ class Batching:
         min_seconds: shorter clips are left out.
         reverb_probability: share of clips convolved with the impulse response of a room.
         fill: "exact" packs clips of any length until the batch is full and crops the last one, so that every batch has
-            the same number of frames; "shortest" crops clips of like length to the shortest of them, as fairseq does.
+            the same number of frames; "shortest" crops clips of similar length to the shortest one, as fairseq does.
     """
 
     batch_seconds: float = 87.5

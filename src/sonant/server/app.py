@@ -1,4 +1,4 @@
-"""The application, made from settings; nothing is started before its lifespan begins."""
+"""The ASGI application, made from settings; nothing is started before its lifespan begins."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -27,7 +27,7 @@ DESCRIPTION = "Speech embeddings, transcripts and speakers, behind the interface
 
 
 def create_app(settings: ServerSettings, make_model: MakeModel | None = None) -> FastAPI:
-    """Make an ASGI application for these settings; `make_model` loads a model elsewhere than into this process."""
+    """Make an ASGI application; `make_model` may load models outside of this process."""
     metrics = Metrics()
     services = Services(
         settings=settings,
@@ -50,7 +50,7 @@ def create_app(settings: ServerSettings, make_model: MakeModel | None = None) ->
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
-        docs_url=None,  # FastAPI's pages load scripts from elsewhere
+        docs_url=None,  # pages of FastAPI load external scripts
         redoc_url=None,
     )
     app.state.services = services
@@ -61,6 +61,6 @@ def create_app(settings: ServerSettings, make_model: MakeModel | None = None) ->
         app.include_router(module.router)
     app.mount("/static", VersionedFiles(), name="static")
     app.add_middleware(BodyLimits, services=services)
-    app.add_middleware(RequestIds, services=services, page=error_page)  # sees all that becomes of a request
+    app.add_middleware(RequestIds, services=services, page=error_page)  # outermost
     app.add_middleware(SecurityHeaders)
     return app

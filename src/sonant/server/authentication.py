@@ -16,15 +16,14 @@ from sonant.server.errors import ApiError
 from sonant.server.services import services_of
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-# For the API's description; the header itself is read by `_bearer`, whose errors are ours.
+# For the OpenAPI document only; `_bearer` reads the header, with errors in our format.
 API_KEY = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="An API key: sk-sonant-...")
 
 
 def caller_with(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """Make a dependency of routes: the caller, who has the scope.
+    """Make a dependency of routes that returns the caller, if it has the scope.
 
-    Raises ApiError 401: nobody we know. 403: the key has not the scope, or a cookie came without the CSRF token. 429:
-    too many requests in a minute.
+    Raises ApiError 401: unknown caller. 403: missing scope, or a cookie without CSRF token. 429: rate limit exceeded.
     """
 
     async def caller(request: Request, _: HTTPAuthorizationCredentials | None = Security(API_KEY)) -> Caller:
@@ -45,10 +44,10 @@ require_admin = caller_with("admin")
 
 
 async def identify(request: Request) -> Caller:
-    """Identify the sender of a request. Raises ApiError 401: nobody we know. 403: the CSRF token is missing."""
+    """Identify the caller of a request. Raises ApiError 401: unknown caller. 403: missing CSRF token."""
     services = services_of(request)
     secret = _bearer(request)
-    # Clients insist on sending some key: to a server that asks for none, any will do that does not look like ours.
+    # Clients always send some key: without authentication, any key is accepted that does not look like one of sonant.
     if secret is not None and not (services.settings.anonymous and not secret.startswith(START)):
         return await _by_key(services.accounts, secret)
     session = await signed_in(request)
@@ -65,7 +64,7 @@ async def identify(request: Request) -> Caller:
 
 
 async def signed_in(request: Request) -> Session | None:
-    """Return the session of the browser, None without one; also in `request.state.session` from then on."""
+    """Return the session of the browser, or None; also stored in `request.state.session`."""
     if not hasattr(request.state, "session"):
         sessions = services_of(request).accounts.sessions
         token = sessions.token_of(request)
@@ -75,7 +74,7 @@ async def signed_in(request: Request) -> Session | None:
 
 
 async def require_session(request: Request) -> Session:
-    """Return the session of the browser. Raises ApiError 401: nobody is signed in."""
+    """Return the session of the browser. Raises ApiError 401: not signed in."""
     session = await signed_in(request)
     if session is None:
         raise ApiError(401, "not_signed_in", "Sign in first.")
@@ -85,7 +84,7 @@ async def require_session(request: Request) -> Session:
 async def session_for_change(request: Request) -> Session:
     """Return the session of the browser for a request that changes something.
 
-    Raises ApiError 401: nobody. 403: the CSRF token is missing, so that another site may be behind it.
+    Raises ApiError 401: not signed in. 403: missing CSRF token, possibly a request forged by another site.
     """
     session = await require_session(request)
     await check_csrf(request, session, form=True)
@@ -93,9 +92,9 @@ async def session_for_change(request: Request) -> Session:
 
 
 async def check_csrf(request: Request, session: Session, *, form: bool) -> None:
-    """Check that a request that changes something comes from our own page, which knows the session's token.
+    """Check the CSRF token of a request, in the header X-CSRF-Token or, with `form`, in the field csrf_token.
 
-    It is in the header X-CSRF-Token or, with `form`, in the field csrf_token. Raises ApiError 403: it is in neither.
+    Raises ApiError 403: missing token.
     """
     if request.method in SAFE_METHODS:
         return
@@ -108,9 +107,9 @@ async def check_csrf(request: Request, session: Session, *, form: bool) -> None:
 
 
 def refuse_cross_site(request: Request) -> None:
-    """Refuse a request that has no session and came from another site's page.
+    """Refuse a request without session from a page of another site.
 
-    Raises ApiError 403: the browser's headers name another site.
+    Raises ApiError 403: the headers of the browser name another site.
     """
     if request.method in SAFE_METHODS:
         return
@@ -121,7 +120,7 @@ def refuse_cross_site(request: Request) -> None:
 
 
 def client_address(request: Request) -> str:
-    """The network address that a request comes from."""
+    """Return the network address of the client."""
     return request.client.host if request.client is not None else ""
 
 

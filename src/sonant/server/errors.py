@@ -1,4 +1,4 @@
-"""Every error in the shape that OpenAI's clients know: `{"error": {"message", "type", "param", "code"}}`."""
+"""Errors in the format of OpenAI: `{"error": {"message", "type", "param", "code"}}`."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -18,13 +18,13 @@ logger = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
-    """An answer other than success.
+    """An error response.
 
     Attributes:
-        status: the HTTP status.
-        code: for programs; a lower-case word that does not change.
-        message: for people: what was given, what was expected, what to do.
-        param: the field of the request that it is about.
+        status: HTTP status.
+        code: stable identifier.
+        message: what was given, what was expected, what to do.
+        param: field of the request with the error.
         retry_after: seconds after which the same request may succeed.
     """
 
@@ -35,12 +35,12 @@ class ApiError(Exception):
         self.status, self.code, self.message, self.param, self.retry_after = status, code, message, param, retry_after
 
     def anew(self) -> "ApiError":
-        """Copy the error, to be raised: a raised one keeps alive what it has passed through, such as recordings."""
+        """Copy the error to raise it: the traceback of a raised one keeps local variables, such as audio, alive."""
         return ApiError(self.status, self.code, self.message, param=self.param, retry_after=self.retry_after)
 
     @property
     def type(self) -> str:
-        """OpenAI's word for the class of error."""
+        """The error type of OpenAI."""
         return error_type(self.status)
 
     @property
@@ -49,7 +49,7 @@ class ApiError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Retry-After in whole seconds; and that a client should not repeat what cannot get better."""
+        """Retry-After in whole seconds; or that the client should not retry."""
         if self.retry_after is None:
             return {}
         return {"Retry-After": str(max(1, round(self.retry_after + 0.5)))}
@@ -66,7 +66,7 @@ TYPES: Mapping[int, str] = {
 
 
 def error_type(status: int) -> str:
-    """OpenAI's word for a class of errors, by HTTP status."""
+    """Return the error type of OpenAI for an HTTP status."""
     return TYPES.get(status, "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error")
 
 
@@ -87,12 +87,12 @@ CODES: tuple[tuple[type[SonantError], int, str], ...] = (
 INTERNAL = ApiError(
     500,
     "internal_error",
-    "Something went wrong here. Whoever runs this server can find out what by the x-request-id.",
+    "Something went wrong here. The operator of this server can find out what by the x-request-id.",
 )
 
 
 def api_error(error: SonantError, *, param: str | None = None) -> ApiError:
-    """Convert an error of sonant for the caller; one that concerns the server alone becomes `INTERNAL`."""
+    """Convert an error of sonant for the caller; internal errors become `INTERNAL`."""
     for kind, status, code in CODES:
         if isinstance(error, kind):
             return ApiError(status, code, str(error), param=param)
@@ -103,14 +103,14 @@ Page = Callable[[Request, ApiError], Response | None]
 
 
 def no_page(_request: Request, _error: ApiError) -> None:
-    """Make no page, for servers without pages."""
+    """Return None, for servers without pages."""
 
 
 def install(app: FastAPI, page: Page = no_page) -> None:
-    """Answer every exception that is meant for the caller in this shape; RequestIds answers the others.
+    """Install handlers for all exceptions that concern the caller; RequestIds handles the others.
 
     Args:
-        page: makes an answer for people, or None where a program asks.
+        page: makes an error page for browsers, or returns None for other clients.
     """
 
     def handler(told: Callable[[Any], ApiError]) -> Callable[[Request, Exception], Response]:
@@ -131,7 +131,7 @@ def install(app: FastAPI, page: Page = no_page) -> None:
 
 
 class ErrorResponse(Response):
-    """The response for an error; its code is left on the request's state, for the log and the metrics."""
+    """The response of an error, whose code is stored for log and metrics."""
 
     media_type = "application/json"
 
@@ -150,7 +150,7 @@ def answer(error: ApiError) -> Response:
 
 
 def from_validation(problems: Sequence[Mapping[str, Any]]) -> ApiError:
-    """Convert pydantic's findings, `ValidationError.errors()` or FastAPI's, to an error about the first."""
+    """Convert errors of pydantic or FastAPI to an error about the first."""
     first = problems[0]
     place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -165,7 +165,7 @@ def _of_ours(error: SonantError) -> ApiError:
 
 
 def _of_framework(error: HTTPException) -> ApiError:
-    """Convert an error of the framework itself: an unknown path, a method that a path has not."""
+    """Convert an error of the framework: an unknown path, or a method not allowed."""
     status = HTTPStatus(error.status_code)
     message = "There is nothing at this address." if status == HTTPStatus.NOT_FOUND else str(error.detail)
     return ApiError(status, status.phrase.lower().replace(" ", "_"), message)

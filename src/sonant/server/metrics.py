@@ -1,4 +1,4 @@
-"""The metrics for Prometheus. Their only labels are models, endpoints, stages and codes, bounded in number."""
+"""Metrics for Prometheus, with a bounded number of labels: models, endpoints, stages and codes."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -10,17 +10,17 @@ class Metrics:
     """The figures of one server.
 
     Attributes:
-        registry: where they are kept; not the process's own, so that two servers in one process do not mix.
-        requests: answered, by endpoint and status.
+        registry: of this server, so that several servers in one process do not mix.
+        requests: number, by endpoint and status.
         request_seconds: from the first byte to the last, by endpoint.
-        stage_seconds: of one stage (receive, decode, queue, forward, respond), by stage and model.
-        audio_seconds: served, by model and endpoint.
-        tokens: served, by model and endpoint.
-        errors: answered, by code.
-        queue_seconds: of audio that waits now, by model.
-        batch_fill: the part of a batch's budget that was filled, by model.
-        in_flight: requests being worked on.
-        in_flight_bytes: of their bodies.
+        stage_seconds: duration of a stage (receive, decode, queue, forward, respond), by stage and model.
+        audio_seconds: processed, by model and endpoint.
+        tokens: processed, by model and endpoint.
+        errors: by code.
+        queue_seconds: seconds of audio in the queue, by model.
+        batch_fill: filled fraction of the budget of a batch, by model.
+        in_flight: number of running requests.
+        in_flight_bytes: size of their bodies.
     """
 
     def __init__(self) -> None:

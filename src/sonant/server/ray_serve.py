@@ -1,8 +1,8 @@
-"""The same application beyond one machine: on Ray Serve, with replicas of each model that come and go with the load.
+"""The application on several machines by Ray Serve, with autoscaled replicas of each model.
 
-Each model is an application of Ray Serve without a route, whose replicas hold it in memory behind a queue of their own
-(`hosting.remote_model`). The front is one more, with the routes, the accounts and the decoding; it finds the replicas
-by their names. Accounts are in PostgreSQL, which all of them reach.
+Each model is an application of Ray Serve without a route, whose replicas have their own queues
+(`hosting.remote_model`). Another application, the front, has the routes, the accounts and the decoding; it finds the
+models by name. Accounts are in PostgreSQL.
 """
 
 import asyncio
@@ -32,12 +32,12 @@ FRONT = "sonant"  # the name of the application with the routes
 
 
 def run_on_ray(settings: ServerSettings, *, announce: Announce) -> int:
-    """Deploy, serve until told to stop by SIGTERM or SIGINT, take everything down; returns the exit code.
+    """Deploy, serve until SIGTERM or SIGINT, and shut down; return the exit code.
 
     Joins the Ray cluster of RAY_ADDRESS, or starts one on this machine.
 
     Raises:
-        ConfigurationError: the database is not PostgreSQL, or what `run` raises it for.
+        ConfigurationError: the database is not PostgreSQL, or as in `run`.
         CheckpointError: a model cannot be loaded.
         MissingExtra: Ray is not installed.
     """
@@ -59,10 +59,10 @@ def run_on_ray(settings: ServerSettings, *, announce: Announce) -> int:
     key = asyncio.run(_first_admin_key(settings))
     if key is not None:
         write_secret(settings.data / "admin_key", key)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers that it runs
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # disables usage reports of Ray
     ray.init(namespace="sonant", **({} if "RAY_ADDRESS" in os.environ else {"include_dashboard": False}))
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):  # not before: Ray puts its own handlers in place
+    for number in (signal.SIGINT, signal.SIGTERM):  # only now: Ray installs its own handlers
         signal.signal(number, lambda *_: stop.set())
     try:
         serve.start(http_options={"host": host, "port": port})
@@ -84,7 +84,7 @@ def name_of(model_id: str) -> str:
 
 
 class Front:
-    """The application, made where it first runs: what it consists of cannot travel between processes."""
+    """The application, made in the process in which it runs, since it cannot be pickled."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
@@ -106,7 +106,7 @@ def _remote_model(settings: ServerSettings, slot: Slot) -> RemoteModel:
 
 
 class ModelReplica(Replica):
-    """A replica as Ray makes it in each process."""
+    """A replica of a model, made by Ray in its process."""
 
     def __init__(self, settings: ServerSettings, model_id: str, origin: str) -> None:
         logs.set_up(settings.log_format)
@@ -138,7 +138,7 @@ def _front(settings: ServerSettings) -> Any:
         """The class that Ray Serve runs; its routes are those of the application."""
 
     options = {
-        "max_ongoing_requests": settings.limits.concurrent_requests + 256,  # it refuses by itself, in words
+        "max_ongoing_requests": settings.limits.concurrent_requests + 256,  # refuses requests itself
         "graceful_shutdown_timeout_s": settings.drain_seconds,
     }
     return serve.deployment(serve.ingress(Front(settings))(Ingress), name="front", **options).bind()

@@ -1,4 +1,4 @@
-"""The server process: from settings to serving, and to a stop that drops no running request."""
+"""The server process, with graceful shutdown."""
 
 import asyncio
 import errno
@@ -28,19 +28,19 @@ from sonant.server.settings import ServerSettings
 logger = logging.getLogger(__name__)
 Announce = Callable[[str], None]
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - to be recognized, not listened on
-KEEP_ALIVE_SECONDS = 75  # more than the 60 that proxies keep a connection, so that it is they who close it
-GRACE_SECONDS = 2  # for the last answers to leave, once the requests are done or the time to drain is over
+KEEP_ALIVE_SECONDS = 75  # more than the 60 s of proxies, so that proxies close connections
+GRACE_SECONDS = 2  # time for the last responses after draining
 
 
 def run(settings: ServerSettings, *, announce: Announce) -> int:
-    """Serve until told to stop by SIGTERM or SIGINT, and return the exit code.
+    """Serve until SIGTERM or SIGINT, and return the exit code.
 
     Args:
         settings: of the server.
-        announce: called with the address of the server, once it takes requests.
+        announce: called with the address of the server when it accepts requests.
 
     Raises:
-        ConfigurationError: the data folder cannot be written, the port is taken, or a device is not there.
+        ConfigurationError: the data folder is not writable, the port is in use, or a device is missing.
         SonantError: a model cannot be found or loaded.
     """
     logs.set_up(settings.log_format)
@@ -54,10 +54,9 @@ def run(settings: ServerSettings, *, announce: Announce) -> int:
 
 
 class Server(uvicorn.Server):
-    """A server that drains before it stops: on the first signal new work is refused, and what runs may finish.
+    """A server that drains before it stops: after the first signal, new requests are refused and running ones finish.
 
-    /ready turns 503 at once while the port stays open, so that a balancer in front can see it. A second signal ends the
-    process as if nothing had caught it.
+    /ready returns 503 at once while the port stays open, for load balancers. A second signal ends the process.
     """
 
     def __init__(self, settings: ServerSettings, app: FastAPI, announce: Announce) -> None:
@@ -67,7 +66,7 @@ class Server(uvicorn.Server):
                 interface="asgi3",
                 http=http_protocol(),
                 ws="none",
-                lifespan="off",  # begun here: so an error in it is an exception, not a line in the log
+                lifespan="off",  # started here, so that errors raise instead of being logged
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -84,7 +83,7 @@ class Server(uvicorn.Server):
         self._failure: CheckpointError | None = None
 
     async def serve_until_stopped(self, listener: socket.socket) -> None:
-        """Start what the application consists of, serve on a bound socket, stop everything."""
+        """Start the application, serve on a bound socket, and stop everything."""
         with self.capture_signals():
             async with self._app.router.lifespan_context(self._app):
                 key = await self._services.accounts.first_admin_key()
@@ -112,7 +111,7 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def _all_loaded(self) -> bool:
-        """Return whether every model has been tried; a server all of whose models failed is told to stop."""
+        """Return whether loading has ended; stop the server if all models failed."""
         slots = self._services.models.hosted()
         if any(slot.state == "loading" for slot in slots):
             return False
@@ -131,16 +130,16 @@ class Server(uvicorn.Server):
 
 
 def http_protocol() -> "type[asyncio.Protocol] | Literal['h11']":
-    """The parser of HTTP: the fast one, with its limits; where it cannot be installed, the one in plain Python."""
+    """Return the HTTP protocol: httptools with limits, or h11 where that is not installed."""
     if find_spec("httptools") is None:
-        return "h11"  # it bounds the length of a head by itself, not the time
+        return "h11"  # limits the length of a request head, not the time
     from sonant.server.operations.connections import Connection
 
     return Connection
 
 
 def make_data_folder(folder: Path) -> None:
-    """Make the data folder, readable by its owner alone if new; ConfigurationError if nothing can be written there."""
+    """Make the data folder, with access for its owner only if new. Raises ConfigurationError if it is not writable."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
@@ -153,9 +152,9 @@ def make_data_folder(folder: Path) -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Bind a socket to the address, before anything is loaded in vain; it does not listen yet."""
+    """Bind a socket to the address before models are loaded; it does not listen yet."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    if os.name == "posix":  # elsewhere it would let two servers have one port
+    if os.name == "posix":  # on other systems it would allow two servers on one port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -177,14 +176,14 @@ def cannot_listen(host: str, port: int, error: Exception) -> ConfigurationError:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write a new file that only its owner can read, from its first moment; what was there before is replaced."""
+    """Write a file that is readable by its owner only from the beginning, replacing an existing one."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text + "\n")
 
 
 def greeting(settings: ServerSettings, host: str, port: int, key: str | None) -> str:
-    """Return the message for when requests are taken."""
+    """Return the start-up message."""
     host = EVERY_ADDRESS.get(host, host)
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     lines = [
@@ -195,7 +194,9 @@ def greeting(settings: ServerSettings, host: str, port: int, key: str | None) ->
         f"  admin key   {_told(key, settings.data / 'admin_key')}",
     ]
     if settings.anonymous:
-        lines.append("  anonymous   requests without a key are served too, uncharged, to whoever reaches this address")
+        lines.append(
+            "  anonymous   requests without a key are served, uncharged, to anybody who reaches this address"
+        )
     return "\n".join([*lines, "", "Stop with Ctrl-C: what runs is finished first."])
 
 

@@ -1,4 +1,4 @@
-"""The objects that the routes work with, made once for each server."""
+"""The services of a server, used by routes."""
 
 from dataclasses import dataclass, field
 from time import time
@@ -15,17 +15,17 @@ from sonant.server.settings import ServerSettings
 
 @dataclass
 class Services:
-    """The parts of one server.
+    """The services of one server.
 
     Attributes:
-        settings: as they were given.
+        settings: of the server.
         models: the pool of loaded models.
         decoder: decodes bytes to waveforms.
         fetcher: fetches bytes from addresses.
         accounts: users, keys, credit and usage.
         metrics: for Prometheus.
-        draining: whether the server is stopping: new work is refused.
-        running_requests: number of requests to the API that are being worked on.
+        draining: whether the server is stopping and refuses new requests.
+        running_requests: number of running API requests.
         started: unix seconds of the start.
     """
 
@@ -41,6 +41,6 @@ class Services:
 
 
 def services_of(request: Request) -> Services:
-    """Return the services of the application that a request came to; usable as a dependency of a route."""
+    """Return the services of the application of a request; a dependency of routes."""
     services: Services = request.app.state.services
     return services

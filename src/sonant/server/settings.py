@@ -1,4 +1,4 @@
-"""Everything about the server that can be set, with its default; a YAML file names what differs."""
+"""Settings of the server, with defaults; a YAML file overrides them."""
 
 import os
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """The price of a model, in the currency of the accounts; both parts are added.
+    """The price of a model, in the currency of the accounts; both are added.
 
     Attributes:
         per_million_tokens: price of a million tokens; a token is a frame of the model.
-        per_audio_hour: price of an hour of the recordings as they came.
+        per_audio_hour: price of an hour of audio.
     """
 
     per_million_tokens: Decimal = Decimal(0)
@@ -33,7 +33,7 @@ class Price:
                 raise ConfigurationError(f"The price {name} is {getattr(self, name)}; expected 0 or more.")
 
     def cost(self, tokens: int, audio_seconds: float) -> Decimal:
-        """Return the exact cost of so many tokens and seconds."""
+        """Return the exact cost of tokens and seconds."""
         return self.per_million_tokens * tokens / 1_000_000 + self.per_audio_hour * Decimal(str(audio_seconds)) / 3600
 
 
@@ -97,7 +97,7 @@ class AccountRules:
     """The rules for new accounts, and the rates of keys that have none of their own.
 
     Attributes:
-        sign_up: whether strangers may make accounts.
+        sign_up: whether visitors may create accounts.
         free_credit: of a new account.
         currency: the name of the unit, for people.
         requests_per_minute: of a key.

@@ -40,7 +40,7 @@ class TranscribedCodes:
 
 
 class TranscribedCodesBatches:
-    """Batches of clips of like length, by the number of the step: a function of seed and step alone.
+    """Batches of clips of similar length, by the number of the step: a function of seed and step alone.
 
     Args:
         codes: of each clip, (frames, num_codebooks).

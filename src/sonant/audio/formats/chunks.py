@@ -1,4 +1,4 @@
-"""Files made of chunks, each a name, a length and a content: WAV and its kin, AIFF, CAF, W64."""
+"""Files made of chunks, each a name, a length and a content: WAV and its variants, AIFF, CAF, W64."""
 
 import struct
 from collections.abc import Iterator

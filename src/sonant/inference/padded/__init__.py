@@ -1,1 +1,1 @@
-"""Blocks and models on padded speech, (batch, time): what can be traced into a graph, as packed speech cannot."""
+"""Blocks and models on padded batches (batch, time), which can be traced into a graph."""

@@ -18,8 +18,8 @@ class PaddedSelfAttention(nn.Module):
         """(batch, time, dim) to the same.
 
         Args:
-            mask: float (batch, 1, 1 or time, time), 0 where a query may see a key and `NEVER` elsewhere.
-            positions: (heads, time, time), the position bias that the layers share.
+            mask: float (batch, 1, 1 or time, time), 0 where a query may attend to a key and `NEVER` elsewhere.
+            positions: (heads, time, time), the position bias of all layers.
         """
         plain = self.plain
         query, key, value = (
@@ -31,19 +31,19 @@ class PaddedSelfAttention(nn.Module):
         elif plain.gate is not None and positions is not None:
             mask = mask + plain.gate(values).transpose(1, 2)[..., None] * positions
         logits = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(2, 3)) + mask
-        mixed = torch.matmul(logits.softmax(-1), value)  # torch's own function hinders the conversion to ONNX
+        mixed = torch.matmul(logits.softmax(-1), value)  # the function of torch prevents conversion to ONNX
         output: Tensor = plain.output(mixed.transpose(1, 2).flatten(2))
         return output
 
 
 def distance_numbers(time: int, left: int, right: int) -> Tensor:
-    """Key less query, clamped to -left and right and counted from -left, for each pair of frames: (time, time)."""
+    """Return key minus query, clamped to -left ... right, plus left, for each pair of frames: (time, time)."""
     place = torch.arange(time)
     return (place - place[:, None]).clamp(-left, right) + left
 
 
 def relative_key_bias(keys: RelativeKeys, query: Tensor) -> Tensor:
-    """Return what is added to the logits: from queries (batch, heads, time, head_dim), (batch, heads, time, time)."""
+    """Compute the relative key bias (batch, heads, time, time) of queries (batch, heads, time, head_dim)."""
     scores = keys.bias(query).scores  # (batch, heads, time, distances)
     time, distances = scores.shape[2:]
     rows = torch.arange(time)[:, None] * distances

@@ -1,4 +1,4 @@
-"""Backbones on padded speech, made of the padded forms of their blocks; they share the weights of the packed ones."""
+"""Backbones on padded batches, with the weights of the packed ones."""
 
 from abc import abstractmethod
 from collections.abc import Collection
@@ -23,12 +23,12 @@ LARGEST_TABLE = 1 << 26  # groups of codes that a vocabulary may tell apart: one
 
 
 class PaddedBackbone(nn.Module):
-    """A backbone on padded speech, which can be traced into a graph.
+    """A backbone on padded batches, which can be traced into a graph.
 
     Args:
-        backbone: in evaluation mode; its parts are taken, not copied.
-        layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.
-        normalize: whether waveforms are given as they are and are normalized here, if the model requires that.
+        backbone: in evaluation mode; its modules are not copied.
+        layers: the states to return: numbers 0 to num_layers, or "last"; None: all.
+        normalize: whether to normalize waveforms here, if the model requires it.
     """
 
     def __init__(self, backbone: Backbone, layers: Collection[int | str] | None, *, normalize: bool) -> None:
@@ -43,7 +43,7 @@ class PaddedBackbone(nn.Module):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The names of what `forward` gives, in order."""
+        """The names of the outputs of `forward`, in order."""
         states = [f"hidden_states.{number}" for number in self.keep]
         return (*["last"] * self.last, *states, "frames", *["codes"] * self.has_codes)
 
@@ -55,11 +55,11 @@ class PaddedBackbone(nn.Module):
             lengths: int64 (batch,), samples of each clip.
 
         Returns:
-            "last" and "hidden_states.0" ..., those that were asked for, each (batch, time, dim); "frames", int64
-            (batch,), how many of each row are the clip's; "codes", int64 (batch, time, num_codebooks), of models that
-            have a quantizer. What lies behind a clip's frames means nothing, and `time` is one more than any clip has.
+            The requested ones of "last", "hidden_states.0" ..., each (batch, time, dim); "frames", int64 (batch,), the
+            number of frames of each clip; "codes", int64 (batch, time, num_codebooks), of models with a quantizer.
+            Values after the frames of a clip are undefined, and `time` is one more than the longest clip has.
         """
-        # One frame more than any clip has: torch makes an exception of axes of length one, and would trace that.
+        # One frame more than the longest clip has: torch specializes axes of length one.
         speech = Padded(F.pad(waveforms, (0, self.stride)), lengths)
         speech = speech.with_values(torch.where(speech.valid, speech.values, 0.0))
         states, last, others = self.encode(normalized(speech, self.normalize_epsilon) if self.normalize else speech)
@@ -69,11 +69,11 @@ class PaddedBackbone(nn.Module):
 
     @abstractmethod
     def encode(self, speech: Padded) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
-        """Hidden states 0 to `depth`, the output if `last`, and what else there is to give, "frames" among it."""
+        """Compute hidden states 0 to `depth`, the output if `last`, and the other outputs, such as "frames"."""
 
 
 class PaddedMaskable(PaddedBackbone):
-    """Extractor, projection, positions where there are some, and encoder; without an adapter behind it."""
+    """Extractor, projection, positions (if any) and encoder; without adapter."""
 
     def __init__(self, backbone: MaskableBackbone, layers: Collection[int | str] | None, *, normalize: bool) -> None:
         super().__init__(backbone, layers, normalize=normalize)
@@ -91,7 +91,7 @@ class PaddedMaskable(PaddedBackbone):
 
 
 class PaddedConvNet(PaddedBackbone):
-    """Extractor, quantizer where there is one, and causal context."""
+    """Extractor, quantizer (if any) and causal context."""
 
     def __init__(self, backbone: WaveformConvNet, layers: Collection[int | str] | None, *, normalize: bool) -> None:
         super().__init__(backbone, layers, normalize=normalize)
@@ -113,8 +113,8 @@ class PaddedDiscreteBERT(PaddedBackbone):
     """BERT on the codes of a vq-wav2vec.
 
     Buffers:
-        token_of_group: int32 (codebook_size ** num_codebooks,), the token of each group of codes, the codes taken as
-            digits.
+        token_of_group: int32 (codebook_size ** num_codebooks,), the token of each tuple of codes, as digits of
+            the index.
     """
 
     has_codes = True
@@ -158,9 +158,9 @@ class PaddedDiscreteBERT(PaddedBackbone):
 def padded(
     backbone: Backbone, *, layers: Collection[int | str] | None = ("last",), normalize: bool = True
 ) -> PaddedBackbone:
-    """A backbone as a function of padded waveforms, float32, on the CPU and in evaluation mode.
+    """Convert a backbone to padded batches, float32, on the CPU and in evaluation mode.
 
-    Weights that are so already are shared.
+    Weights are shared where possible.
 
     Args:
         layers: the states to give: numbers 0 to num_layers, or "last"; None gives all.

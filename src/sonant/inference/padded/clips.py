@@ -1,7 +1,7 @@
-"""Padded speech: clips as rows, each filled up behind its end, and what every block of it needs.
+"""Padded batches: clips as rows, and functions that blocks on them need.
 
-Blocks on padded speech can be traced into a graph; packed speech, which loops, cannot. Each gives every clip what it
-has alone, at all its true frames. What lies behind a clip's last frame is never read by its frames, and means nothing.
+Blocks on padded batches can be traced into a graph; packed ones, with loops over clips, cannot. The true frames of
+every clip equal those of the clip alone; values after them are never read by true frames, and are undefined.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from sonant.layers.clip_norm import ClipGroupNorm
 from sonant.layers.clip_statistics import EPS
 from sonant.layers.conv_extractor import ClipNorm
 
-NEVER = -1e30  # a logit that no key of a clip comes near; finite, so that a clip without any frame gives no NaN
+NEVER = -1e30  # far below any logit; finite, so that a clip without frames gives no NaN
 
 
 @dataclass(frozen=True, eq=False)
 class Padded:
-    """Clips as rows, each filled up behind its end.
+    """A padded batch.
 
     Attributes:
         values: (batch, time, channels) for frames, (batch, time) for waveforms.
-        lengths: int64 (batch,), how much of each row is the clip.
+        lengths: int64 (batch,), length of the clip in each row.
     """
 
     values: Tensor
@@ -36,16 +36,16 @@ class Padded:
         return torch.arange(self.values.shape[1], device=self.lengths.device) < self.lengths[:, None]
 
     def with_values(self, values: Tensor) -> Padded:
-        """Other values at the same steps."""
+        """Return a batch of the same lengths with other values."""
         return Padded(values, self.lengths)
 
     def emptied(self) -> Tensor:
-        """The values of frames, (batch, time, channels), zeros behind each clip."""
+        """Return the values of frames, (batch, time, channels), with zeros after each clip."""
         return self.values * self.valid[..., None].to(self.values.dtype)
 
 
 def normalized(speech: Padded, epsilon: float) -> Padded:
-    """Waveforms (batch, samples), each with zero mean and unit variance; see `models.normalize_waveform`."""
+    """Normalize waveforms (batch, samples) to zero mean and unit variance; see `models.normalize_waveform`."""
     valid, count, wide = speech.valid, speech.lengths.clamp(min=1)[:, None], speech.values.double()
     mean = torch.where(valid, wide, 0.0).sum(1, keepdim=True) / count
     centered = torch.where(valid, wide - mean, 0.0)
@@ -54,7 +54,7 @@ def normalized(speech: Padded, epsilon: float) -> Padded:
 
 
 def clip_norm(norm: ClipNorm | ClipGroupNorm, stream: Tensor, lengths: Tensor) -> Tensor:
-    """Group norm over the true steps of each clip: (batch, channels, steps) to the same."""
+    """Apply group norm over the true steps of each clip: (batch, channels, steps)."""
     valid = Padded(stream[:, 0], lengths).valid[:, None].to(stream.dtype)  # (batch, 1, steps)
     count = lengths.clamp(min=1)[:, None, None]
 
@@ -68,5 +68,5 @@ def clip_norm(norm: ClipNorm | ClipGroupNorm, stream: Tensor, lengths: Tensor) -
 
 
 def own_clip(frames: Padded) -> Tensor:
-    """Return the mask that lets every query attend to the true frames of its clip: float (batch, 1, 1, time)."""
+    """Return the mask that restricts attention to the true frames of the clip: float (batch, 1, 1, time)."""
     return torch.where(frames.valid, 0.0, NEVER)[:, None, None]

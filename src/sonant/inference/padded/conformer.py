@@ -1,4 +1,4 @@
-"""The conformer on padded speech: that of relative keys and causal convolutions."""
+"""Conformer layers with relative keys and causal convolutions, on padded batches."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from sonant.layers.conformer import ConformerEncoder, ConformerLayer, ConvModule
 
 
 class PaddedConvModule(nn.Module):
-    """`ConvModule`: causal, so that it never depends on what lies after a clip."""
+    """`ConvModule`: causal, so that it does not depend on padding."""
 
     def __init__(self, module: ConvModule) -> None:
         super().__init__()

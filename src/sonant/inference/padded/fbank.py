@@ -1,4 +1,4 @@
-"""Mel energies on padded speech, as products of matrices, which can be traced into a graph."""
+"""Mel energies on padded batches, as matrix products, which can be traced into a graph."""
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +17,11 @@ from sonant.models.fbank import StackedFbank
 
 
 class PaddedFbank(nn.Module):
-    """`StackedFbank` on padded speech. In float64: in float32 loud clips lose the digits of their quietest bins.
+    """`StackedFbank` on padded batches, in float64: in float32, the quietest bins of loud clips are inaccurate.
 
     Attributes:
         transform: (window, 2 * (size / 2 + 1)), a window of samples to the real, then the imaginary parts of its
-            spectrum; mean, pre-emphasis and taper are linear and in it.
+            spectrum; includes mean, pre-emphasis and window function.
         bank: (size / 2 + 1, num_bins).
     """
 
@@ -51,7 +51,7 @@ class PaddedFbank(nn.Module):
         return Padded(frames.flatten(2), lengths // self.stack)
 
     def _energies(self, waveforms: Tensor) -> Tensor:
-        """(batch, samples) to float64 (batch, mel frames, num_bins), whole stacks of frames."""
+        """(batch, samples) to float64 (batch, mel frames, num_bins), a multiple of `stack` frames."""
         stacks = (waveforms.shape[1] - self.window - (self.stack - 1) * self.shift) // (self.stack * self.shift) + 1
         starts = torch.arange(stacks * self.stack) * self.shift
         windows = waveforms[:, starts[:, None] + torch.arange(self.window)]  # (batch, mel frames, window)

@@ -31,7 +31,7 @@ class PaddedConvPositions(nn.Module):
         return F.gelu(self.convolved(frames))
 
     def convolved(self, frames: Padded) -> Tensor:
-        """The convolution alone."""
+        """Compute the convolution."""
         stream = F.pad(frames.emptied().transpose(1, 2), (self.kernel // 2, self.kernel - 1 - self.kernel // 2))
         return F.conv1d(stream, self.weight, self.bias, groups=self.groups).transpose(1, 2)
 
@@ -69,7 +69,7 @@ class PaddedStackedPositions(nn.Module):
 
 
 class PaddedRelativePositions(nn.Module):
-    """`RelativePositions` for clips of any length: beyond the largest distance that it tells apart, all are alike."""
+    """`RelativePositions` for clips of any length: distances beyond the largest bucket boundary have the same bias."""
 
     table: Tensor
 
@@ -79,5 +79,5 @@ class PaddedRelativePositions(nn.Module):
         self.register_buffer("table", positions.table(self.reach + 1).detach().contiguous())
 
     def forward(self, time: int) -> Tensor:
-        """(heads, time, time): the bias of each query, the row, and key."""
+        """Return the bias (heads, time, time) of each query (row) and key."""
         return self.table[:, distance_numbers(time, self.reach, self.reach)]

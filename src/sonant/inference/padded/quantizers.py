@@ -1,4 +1,4 @@
-"""Quantizers on padded speech: code vectors (batch, time, dim), and the codes, int64 (batch, time, num_codebooks)."""
+"""Quantizers on padded batches: code vectors (batch, time, dim), and the codes, int64 (batch, time, num_codebooks)."""
 
 import torch
 from torch import Tensor, nn

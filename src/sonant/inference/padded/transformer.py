@@ -40,14 +40,14 @@ class PaddedTransformerEncoder(nn.Module):
         )
 
     def forward(self, x: Tensor, mask: Tensor, depth: int) -> tuple[list[Tensor], Tensor]:
-        """Run as far as layer `depth`.
+        """Run the layers up to `depth`.
 
         Args:
-            x: (batch, time, dim), with what says where a frame stands.
+            x: (batch, time, dim), with positions added.
             mask: as for `PaddedSelfAttention`.
 
         Returns:
-            Hidden states 0 to `depth`, each (batch, time, dim), and the output, if all layers were run.
+            Hidden states 0 to `depth`, each (batch, time, dim), and the output if all layers were run.
         """
         positions = None if self.relative_positions is None else self.relative_positions(x.shape[1])
         states = [x if self.pre_norm else self.norm(x)]

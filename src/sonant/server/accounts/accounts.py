@@ -65,7 +65,7 @@ class Accounts:
             await self.keys.write_last_used()
             await self._servers.leave()
         except Exception:
-            logger.exception("the database did not hear that this server ends")
+            logger.exception("the end of this server could not be recorded in the database")
         finally:
             self.users.close()
             await self._database.__aexit__()

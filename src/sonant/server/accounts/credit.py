@@ -58,7 +58,7 @@ def take(connection: Connection, user_id: int, amount: int) -> None:
             402,
             "insufficient_credit",
             f"This request costs {plain(from_units(amount))}, and {plain(from_units(credit))} of the account's credit "
-            "is free: not held by running requests. Send less, or ask whoever runs this server for more.",
+            "is free: not held by running requests. Send less, or ask the operator of this server for more.",
         )
 
 

@@ -79,7 +79,7 @@ def _carry_out(connection: Connection, job: PendingWrite) -> tuple[PendingWrite,
     connection.exec_driver_sql("SAVEPOINT job")
     try:
         result = job.work(connection)
-    except Exception as error:  # noqa: BLE001 - it is handed to whoever waits
+    except Exception as error:  # noqa: BLE001 - raised by the future
         connection.exec_driver_sql("ROLLBACK TO job")
         connection.exec_driver_sql("RELEASE job")
         return job, None, error

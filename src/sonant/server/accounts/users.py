@@ -69,7 +69,7 @@ class Users:
         many sign-ups from this network address.
         """
         if not self._rules.sign_up:
-            raise ApiError(403, "sign_up_closed", "Accounts are made by whoever runs this server: ask them for one.")
+            raise ApiError(403, "sign_up_closed", "Accounts are made by the operator of this server: ask them for one.")
         email = normalized(email)
         if email.endswith("@localhost"):  # as for the first administrator
             raise invalid_email(email)
@@ -249,7 +249,7 @@ def invalid_email(given: str) -> ApiError:
 
 
 def disabled() -> ApiError:
-    return ApiError(403, "account_disabled", "This account is disabled: ask whoever runs this server.")
+    return ApiError(403, "account_disabled", "This account is disabled: ask the operator of this server.")
 
 
 def too_many_attempts(wait: float) -> ApiError:

@@ -1,8 +1,8 @@
 """The lanes on each device, threads that all models take in turn, so that none competes for cores.
 
 A GPU has one lane. The cores of a processor are shared out among several: a pass that waits for no other core loses
-least where the rest of the server (decoding, answering) takes a core for a moment. Whoever has the device to itself
-computes on all of its cores.
+least where the rest of the server (decoding, answering) takes a core for a moment. A server that has the device to
+itself computes on all of its cores.
 
 OpenMP keeps helpers for each thread that computes on several cores. As soon as there are more threads and helpers than
 cores, it lets helpers sleep between two operations, and waking them costs a quarter of the speed.

@@ -247,7 +247,9 @@ def _unavailable(slot: Slot) -> ApiError:
             return unloaded(slot.id)
         case "error":
             return ApiError(
-                503, "model_failed", f"The model {slot.id!r} could not be loaded. Whoever runs this server can see why."
+                503,
+                "model_failed",
+                f"The model {slot.id!r} could not be loaded. The server operator can see why.",
             )
         case _:
             return ApiError(

@@ -159,5 +159,5 @@ def unloaded(model_id: str) -> ApiError:
     return ApiError(
         503,
         "model_unloaded",
-        f"The model {model_id!r} was unloaded by whoever runs this server. Ask for another; /v1/models lists them.",
+        f"The model {model_id!r} was unloaded by the operator of this server. Ask for another; /v1/models lists them.",
     )

@@ -1,9 +1,9 @@
-"""Recordings from strangers: fetched, capped, decoded in processes of their own.
+"""Untrusted recordings: fetched, capped, decoded in processes of their own.
 
 decoder.py    `AudioDecoder`: bytes in, a waveform or a clear refusal out; the processes, and who waits for them
 process.py    one such process as the server sees it: started, asked, ended
 worker.py     the same process from inside: what it decodes with, what it may take
-fetch.py      `Fetcher`: recordings from addresses, if whoever runs the server has named the hosts
+fetch.py      `Fetcher`: recordings from addresses, if the operator of the server has named the hosts
 addresses.py  which hosts, and which addresses, those may be
 
 What a recording is kept from doing, and by what:
@@ -14,7 +14,7 @@ What a recording is kept from doing, and by what:
 - taking too long: `limits.decode_seconds` of wall time, then the process is killed and another takes its place;
 - taking too much memory: a bound on the process's own (RLIMIT_DATA on Linux), well below what a server has;
 - breaking a codec: a crash ends a process that holds nothing but this recording; it has no keys, no database, no
-  variables of the server, leaves no core and writes no files. It is not a sandbox: where strangers are hostile, give
+  variables of the server, leaves no core and writes no files. It is not a sandbox: where clients may be hostile, give
   the server a container or systemd's hardening besides;
 - opening other files or addresses: formats that name such (playlists, session descriptions) are not read at all
   (`sonant.audio.formats.decode`);

@@ -63,7 +63,7 @@ class AudioDecoder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._is_open = False
-        self._turns.release()  # whoever waits learns that it is over, and wakes the next
+        self._turns.release()  # the waiting task ends and wakes the next
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -160,7 +160,7 @@ class AudioDecoder:
         self._turns.release()
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start a task that outlives whoever asked for it."""
+        """Start a task that outlives its request."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._settle)

@@ -1,7 +1,7 @@
 """Recordings from addresses in requests.
 
-A server that fetches what strangers name can be sent to places that only it can reach. So nothing is fetched unless
-whoever runs it has named the host; a name is looked up once, must lead to public addresses only, and the connection
+A server that fetches addresses named by clients can be sent to places that only it can reach. So nothing is fetched
+unless the operator has named the host; a name is looked up once, must lead to public addresses only, and the connection
 goes to the very address that was checked; redirects are not followed, and proxies and credentials not used.
 """
 

@@ -34,7 +34,7 @@ from sonant.server.intake.worker import (
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 60.0
-# What a decoder may know of the server's surroundings: how to find Python and its libraries, no secrets.
+# Environment variables passed to decoder processes: how to find Python and its libraries, no secrets.
 KEPT_VARIABLES = ("DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "VIRTUAL_ENV")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -70,11 +70,11 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         command = [sys.executable, "-P", "-m", "sonant.server.intake.worker", bounds.to_json()]
-        surroundings = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        surroundings["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # it finds sonant where we did
+        environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # it finds sonant where we did
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # a module of ours, by this very Python
-                command, stdin=theirs.fileno(), env=surroundings | ONE_THREAD, process_group=0
+                command, stdin=theirs.fileno(), env=environment | ONE_THREAD, process_group=0
             )
         self._socket = ours
         self._is_killed = False

@@ -1,6 +1,6 @@
 """The process that decodes: one recording after another from its socket, the samples back.
 
-It is a program of its own and imports what decoding needs, nothing of the server: strangers' bytes meet no keys, no
+It is a program of its own and imports what decoding needs, nothing of the server: untrusted bytes meet no keys, no
 database and no model.
 """
 

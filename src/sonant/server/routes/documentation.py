@@ -34,7 +34,7 @@ class UsedSeconds(BaseModel):
     cost: str = Field(description="What was charged: a decimal number.", examples=["0.000024913"])
 
 
-REQUEST_ID = {"x-request-id": {"description": "To tell whoever runs the server.", "schema": {"type": "string"}}}
+REQUEST_ID = {"x-request-id": {"description": "To tell the operator of the server.", "schema": {"type": "string"}}}
 RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait, whole.", "schema": {"type": "integer", "minimum": 1}}}
 REASONS: Mapping[int, str] = {
     400: "A parameter is missing, unknown or out of range, or a recording cannot be used. `param` says which.",

@@ -70,7 +70,7 @@ def _about(model: ModelEntry) -> Iterator[str]:
         f"of {specs.dim} numbers for every {duration(1 / specs.frame_rate)} of speech."
     )
     if origin is None:
-        yield "It is not in sonant's catalog: whoever runs this server knows what it was trained on, and its license."
+        yield "It is not in sonant's catalog: its operator knows what it was trained on, and its license."
     else:
         heard = f"{count(origin.hours)} hours of speech" if origin.hours else "speech of untold hours"
         yield f"Pretrained on {heard} ({origin.languages}): {origin.data}."
@@ -88,7 +88,7 @@ def _on_use(model: ModelEntry) -> Iterator[Question]:
     if model.state == "coming_soon":
         yield Question(
             "Can I use it here?",
-            "Not yet: this server has not loaded it. Your vote tells whoever runs the server that you want it. On your "
+            "Not yet: this server has not loaded it. Your vote tells the operator that you want it. On your "
             "own machine it runs with sonant, as the last tab above shows.",
         )
     else:

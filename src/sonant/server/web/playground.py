@@ -48,7 +48,7 @@ EXAMPLES = (
 
 WHY_NOT: Mapping[State, str] = {
     "loading": "is being loaded: open this page again in a moment.",
-    "error": "could not be loaded. Whoever runs this server can see why on the admin page.",
+    "error": "could not be loaded. The operator of this server can see why on the admin page.",
     "unloaded": "is not loaded at the moment.",
     "coming_soon": "is not served here yet. You can vote for it on its page.",
 }

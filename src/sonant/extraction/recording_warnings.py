@@ -12,7 +12,7 @@ _thread = threading.local()  # `name`: the recording that it reads
 
 
 @contextmanager
-def about(name: str) -> Iterator[None]:
+def attributed_to(name: str) -> Iterator[None]:
     """Attribute the warnings of this thread to this recording while the context is open."""
     before = getattr(_thread, "name", None)
     _thread.name = name
@@ -23,7 +23,7 @@ def about(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def noted() -> Iterator[dict[str, list[str]]]:
+def recorded_warnings() -> Iterator[dict[str, list[str]]]:
     """Record the messages given while the context is open, by recording; each is also shown, once."""
     notes: dict[str, list[str]] = {}
     with warnings.catch_warnings():

@@ -4,7 +4,7 @@ import warnings
 import pytest
 
 from sonant.errors import AudioWarning
-from sonant.extraction.oddities import about, noted
+from sonant.extraction.recording_warnings import attributed_to, recorded_warnings
 
 
 def warn(message: str) -> None:
@@ -15,14 +15,14 @@ def test_each_recording_has_its_own_warnings_whatever_the_thread() -> None:
     together = threading.Barrier(3)
 
     def read(name: str) -> None:
-        with about(name):
+        with attributed_to(name):
             together.wait(timeout=10)
             for message in (f"{name} is odd", f"{name} is odd", f"{name} is strange"):  # read twice, say
                 warn(message)
 
     def job() -> dict[str, list[str]]:
         readers = [threading.Thread(target=read, args=(name,)) for name in "abc"]
-        with noted() as notes:
+        with recorded_warnings() as notes:
             for reader in readers:
                 reader.start()
             for reader in readers:
@@ -40,6 +40,6 @@ def test_each_recording_has_its_own_warnings_whatever_the_thread() -> None:
 def test_who_silences_warnings_is_obeyed() -> None:
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("ignore", AudioWarning)
-        with noted(), about("a"):
+        with recorded_warnings(), attributed_to("a"):
             warn("a is odd")
     assert not shown
