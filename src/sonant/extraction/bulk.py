@@ -70,8 +70,8 @@ def run_job(
         raise ConfigurationError(
             f"{len(entries)} {what} do not fit into one file of {writer.what}. Name a folder for them."
         )
-    with _work_folder(place) as work, noted() as oddities:
-        job = BulkJob(engine, entries, place, writer, work, source, oddities)
+    with _work_folder(place) as work, recorded_warnings() as warnings_by_name:
+        job = BulkJob(engine, entries, place, writer, work, source, warnings_by_name)
         job.on_error, job.on_failure = on_error, on_failure
         try:
             return job.run(show_progress=show_progress, on_start=on_start)

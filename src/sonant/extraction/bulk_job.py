@@ -198,7 +198,7 @@ class BulkJob:
             shutil.rmtree(self.work)
         return num_bytes
 
-    def _estimate(self, seconds: float, recordings: int, unreadable: int) -> Estimate:
+    def _estimate(self, seconds: float, recordings: int, unreadable: int) -> WorkEstimate:
         """Return an estimate of the work; raise ConfigurationError if the disk has no room for it."""
         needed = self.writer.estimated_bytes(recordings, seconds)
         free = shutil.disk_usage(self.work).free

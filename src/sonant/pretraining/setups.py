@@ -202,7 +202,7 @@ def _check_labels(config: MaskedPredictionConfig, name: str, previous: BackboneC
         lines = (f"{each}: there {theirs}, here {ours}" for each, (theirs, ours) in differing.items())
         raise ConfigurationError(
             f"The stage {name!r} takes its targets from the model before it, whose frames are not those of this "
-            f"run's model ({'; '.join(lines)}). Both must hear the same samples in each frame: choose another teacher."
+            f"run's model ({'; '.join(lines)}). Frames of both must have the same samples: choose another teacher."
         )
 
 

@@ -194,9 +194,7 @@ def greeting(settings: ServerSettings, host: str, port: int, key: str | None) ->
         f"  admin key   {_told(key, settings.data / 'admin_key')}",
     ]
     if settings.anonymous:
-        lines.append(
-            "  anonymous   requests without a key are served, uncharged, to anybody who reaches this address"
-        )
+        lines.append("  anonymous   requests without a key are served, uncharged, to anybody who reaches this address")
     return "\n".join([*lines, "", "Stop with Ctrl-C: what runs is finished first."])
 
 

@@ -92,30 +92,6 @@ def check_start(run: PretrainingRun, stage: Stage, previous: Backbone, backbone:
         )
 
 
-<<<<<<< HEAD:src/sonant/training/checks.py
-=======
-def check_targets(stage: Stage, previous: BackboneConfig, model: BackboneConfig) -> None:
-    """Raise if the labels of a stage, made of a layer of the model before it, would not fit the frames of its model."""
-    targets = getattr(stage.objective, "targets", None)
-    if not isinstance(targets, LayerTargets):
-        return
-    if not 0 <= targets.layer <= previous.num_layers:
-        raise UnknownName(
-            f"layer for the targets of the stage {stage.name!r} in the model before it:",
-            targets.layer,
-            range(previous.num_layers + 1),
-        )
-    names = ("sampling_rate", "stride", "receptive_field")
-    sides = [{name: getattr(config, name) for name in names} for config in (previous, model)]
-    if differing := differences(*sides):
-        lines = (f"{name}: there {theirs}, here {ours}" for name, (theirs, ours) in differing.items())
-        raise ConfigurationError(
-            f"The stage {stage.name!r} takes its targets from the model before it, whose frames are not those of this "
-            f"run's model ({'; '.join(lines)}). Frames of both must have the same samples: choose another teacher."
-        )
-
-
->>>>>>> cd93a16 (Describe export, models and the server's core in plain English):src/sonant/recipes/checks.py
 def _architecture(model: Backbone) -> dict[str, Any]:
     """Return what tells one model from another of the same weights: its class, and its settings."""
     settings = {"network": type(model).__name__, **plain(model.config)}
