@@ -37,7 +37,7 @@ from sonant.analysis import (
 )
 from sonant.audio import read
 from sonant.audio.mel import mfcc_with_deltas
-from sonant.data.manifest import Recording, read_manifest
+from sonant.data.manifest import ManifestEntry, read_manifest
 from sonant.errors import ManifestError
 from sonant.evaluation import eer, min_dcf, speaker_bootstrap
 from sonant.models import Backbone, build
@@ -105,7 +105,7 @@ class Features:
     cache: Path | None
     memory: dict[str, Array] = field(default_factory=dict)
 
-    def of(self, recordings: Sequence[Recording], pool: str) -> Array:
+    def of(self, recordings: Sequence[ManifestEntry], pool: str) -> Array:
         """Return features (clips, layers, dim), or twice the dim for "mean+std"."""
         lines = [f"{recording.path.resolve()} {recording.path.stat().st_size}" for recording in recordings]
         key = hashlib.sha256("\n".join([self.system.identity, *lines]).encode()).hexdigest()[:24]
@@ -126,7 +126,7 @@ class Features:
 class Trials:
     """Verification trials over the recordings of one manifest."""
 
-    recordings: list[Recording]
+    recordings: list[ManifestEntry]
     labels: Array  # (trials,)
     pairs: npt.NDArray[np.int64]  # (trials, 2), numbers of recordings
 
@@ -143,7 +143,7 @@ class Corpus:
     folder: Path
     num_sid_speakers: int | None = None
 
-    def splits(self, task: str) -> tuple[list[Recording], ...]:
+    def splits(self, task: str) -> tuple[list[ManifestEntry], ...]:
         """Return train, dev and test of a classification task."""
         stem = MANIFESTS[task]
         splits = tuple(read_manifest(self.folder / f"{stem}_{part}.jsonl") for part in ("train", "dev", "test"))
@@ -267,7 +267,7 @@ def measure(corpus: Corpus, features: Features, task: str, pool: str) -> Points:
     )
 
 
-def speakers_drawn(task: str, recordings: Sequence[Recording]) -> list[str] | None:
+def speakers_drawn(task: str, recordings: Sequence[ManifestEntry]) -> list[str] | None:
     """Return the speakers of recordings if the test speakers are not in train, so that intervals resample speakers."""
     return [recording.fields["speaker"] for recording in recordings] if task == "keywords" else None
 

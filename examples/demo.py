@@ -20,7 +20,7 @@ from rich.text import Text
 import sonant
 from sonant import audio
 from sonant.audio.mel import fbank
-from sonant.data.manifest import Recording, read_manifest
+from sonant.data.manifest import ManifestEntry, read_manifest
 
 SPEECH = Path(__file__).parent / "speech"
 DRAWN = "es-allison-queue.flac"
@@ -76,7 +76,7 @@ def main() -> None:
     console.print(f"picture   {picture}")
 
 
-def _recordings_table(recordings: list[Recording], encoder: sonant.SpeechEncoder) -> Table:
+def _recordings_table(recordings: list[ManifestEntry], encoder: sonant.SpeechEncoder) -> Table:
     table = Table("recording", "language", "speaker", box=None, pad_edge=False, header_style=FAINT)
     for heading in ("seconds", "shape of the vectors"):
         table.add_column(heading, justify="right", header_style=FAINT)
@@ -92,7 +92,7 @@ def _recordings_table(recordings: list[Recording], encoder: sonant.SpeechEncoder
     return table
 
 
-def _similarity_table(recordings: list[Recording], similarity: np.ndarray) -> Table:
+def _similarity_table(recordings: list[ManifestEntry], similarity: np.ndarray) -> Table:
     """Cosines in two digits, colored from blue (unlike) to red (alike)."""
     table = Table(box=None, pad_edge=False, padding=(0, 0), header_style=FAINT)
     table.add_column("who sounds alike?", no_wrap=True)
@@ -111,7 +111,7 @@ def _warmth(value: float) -> str:
     return "#" + "".join(f"{round(float(channel)):02x}" for channel in np.clip(mixed, 0, 255))
 
 
-def _averages(recordings: list[Recording], similarity: np.ndarray) -> dict[str, float]:
+def _averages(recordings: list[ManifestEntry], similarity: np.ndarray) -> dict[str, float]:
     """Mean similarity of pairs of recordings, by whether speaker and language are the same."""
     speakers, languages = (
         np.array([recording.fields[name] for recording in recordings]) for name in ("speaker", "language")
@@ -127,8 +127,8 @@ def _averages(recordings: list[Recording], similarity: np.ndarray) -> dict[str, 
 
 def _draw(
     encoder: sonant.SpeechEncoder,
-    recording: Recording,
-    recordings: list[Recording],
+    recording: ManifestEntry,
+    recordings: list[ManifestEntry],
     speakers: np.ndarray,
     path: Path,
 ) -> None:
@@ -244,7 +244,7 @@ def _draw_frame_similarity(figure, axes, frames: np.ndarray, seconds: float) -> 
     _draw_scale(figure, axes, image)
 
 
-def _draw_speakers(figure, axes, recordings: list[Recording], similarity: np.ndarray) -> None:  # noqa: ANN001
+def _draw_speakers(figure, axes, recordings: list[ManifestEntry], similarity: np.ndarray) -> None:  # noqa: ANN001
     image = axes.imshow(similarity, cmap="RdBu_r", vmin=-1, vmax=1)
     speakers = [recording.fields["speaker"] for recording in recordings]
     for edge in [i for i in range(1, len(speakers)) if speakers[i] != speakers[i - 1]]:

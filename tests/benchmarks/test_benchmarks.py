@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import int8_values, packed_law
+from benchmarks import batch_shapes, int8_values, packed_law, targets_memory
 
 
 @pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")  # transformers' own call
@@ -29,3 +29,21 @@ def test_int8_values(capsys: pytest.CaptureFixture[str]) -> None:
     equalized = {row[1].split(",")[0]: float(row[3]) for row in rows}
     assert equalized["beside integers"] >= equalized["int8"] > equalized["int8 without smoothing"]
     assert equalized["as optimized"] >= 0.995
+
+
+def test_batch_shapes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (json.dumps({"path": f"{i}.wav", "duration": 2 + i % 17}) for i in range(300))
+    (tmp_path / "manifest.jsonl").write_text("\n".join(lines))
+    batch_shapes.main([str(tmp_path / "manifest.jsonl")])
+    rows = capsys.readouterr().out.splitlines()[-2:]
+    exact, shortest = ([cell.strip() for cell in row.split("|")[1:-1]] for row in rows)
+    assert exact[0] == "exact"
+    assert exact[2:5] == ["4375", "1", "1.00 to 1.00"]
+    assert shortest[0] == "shortest"
+    assert int(shortest[3]) > 1
+
+
+@pytest.mark.slow
+def test_targets_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    targets_memory.main(["--hours", "0.05", "--dim", "16", "--clusters", "3"])
+    assert "features of 1 MiB" in capsys.readouterr().out

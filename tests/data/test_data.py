@@ -2,6 +2,8 @@
 
 import json
 import os
+import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,12 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonant.data import LabelStore, Recording, WaveformStore, read_manifest
+from sonant.data import LabelStore, ManifestEntry, WaveformStore, read_manifest
 from sonant.errors import ConfigurationError, ManifestError
 
 
 @pytest.fixture
-def recordings(tmp_path: Path) -> list[Recording]:
+def recordings(tmp_path: Path) -> list[ManifestEntry]:
     rng = np.random.default_rng(0)
     lines = []
     for number, samples in enumerate([900, 16_000, 5_000]):
@@ -25,7 +27,7 @@ def recordings(tmp_path: Path) -> list[Recording]:
     return read_manifest(tmp_path)
 
 
-def test_a_manifest_gives_paths_beside_it_and_all_fields(tmp_path: Path, recordings: list[Recording]) -> None:
+def test_a_manifest_gives_paths_beside_it_and_all_fields(tmp_path: Path, recordings: list[ManifestEntry]) -> None:
     assert [recording.path for recording in recordings] == [tmp_path / f"{i}.wav" for i in range(3)]
     assert recordings[1].duration == 1.0
     assert recordings[2].fields == {"speaker": "s2"}
@@ -47,7 +49,7 @@ def test_missing_and_empty_manifests_are_refused(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
-def test_stored_waveforms_are_the_samples_of_the_files(tmp_path: Path, recordings: list[Recording]) -> None:
+def test_stored_waveforms_are_the_samples_of_the_files(tmp_path: Path, recordings: list[ManifestEntry]) -> None:
     store = WaveformStore.build(recordings, tmp_path / "store")
     assert store.lengths.tolist() == [900, 16_000, 5_000]
     for number, recording in enumerate(recordings):
@@ -55,7 +57,7 @@ def test_stored_waveforms_are_the_samples_of_the_files(tmp_path: Path, recording
     np.testing.assert_array_equal(store.crop(1, 320, 640), store[1][320:960])
 
 
-def test_a_bad_recording_is_noted_and_left_out(tmp_path: Path, recordings: list[Recording]) -> None:
+def test_a_bad_recording_is_noted_and_left_out(tmp_path: Path, recordings: list[ManifestEntry]) -> None:
     (tmp_path / "1.wav").write_bytes(b"this is not audio")
     store = WaveformStore.build(recordings, tmp_path / "store")
     assert len(store) == 2
@@ -63,8 +65,40 @@ def test_a_bad_recording_is_noted_and_left_out(tmp_path: Path, recordings: list[
     assert WaveformStore(tmp_path / "store").skipped == store.skipped
 
 
+def test_fields_follow_their_recording_through_skipped_files(tmp_path: Path, recordings: list[ManifestEntry]) -> None:
+    (tmp_path / "0.wav").write_bytes(b"no audio")
+    said = [{"text": f"ÜBER {n}", "speaker": n, "label": [n], "audio": {"bytes": b"RIFF"}} for n in range(3)]
+    rows = [replace(entry, fields=fields) for entry, fields in zip(recordings, said, strict=True)]
+    store = WaveformStore.build(rows, tmp_path / "store")
+    assert store.rows.tolist() == [1, 2]
+    for sent in (store, pickle.loads(pickle.dumps(store))):
+        assert [sent.fields(number) for number in (1, 0)] == [
+            {"text": f"ÜBER {n}", "speaker": n, "label": [n], **duration_of(rows[n])} for n in (2, 1)
+        ]
+    (tmp_path / "store" / "fields.jsonl").unlink()  # as in a store of an earlier version
+    assert WaveformStore(tmp_path / "store").fields(0) == {}
+    corrected = [replace(entry, fields={"text": "other"}) for entry in rows]
+    assert WaveformStore.build(corrected, tmp_path / "store").fields(0)["text"] == "other"
+
+
+def test_samples_beyond_full_scale_are_kept_where_they_must_be(tmp_path: Path) -> None:
+    loud = np.linspace(-3, 3, 900, dtype=np.float32)
+    soundfile.write(tmp_path / "loud.wav", loud, 16_000, subtype="FLOAT")
+    entries = [ManifestEntry(tmp_path / "loud.wav")] * 2
+    exact = WaveformStore.build(entries, tmp_path / "float32", sample_type="float32")
+    np.testing.assert_array_equal(exact[1], loud)
+    np.testing.assert_array_equal(exact.crop(1, 30, 50), loud[30:80])
+    np.testing.assert_allclose(WaveformStore.build(entries, tmp_path / "int16")[1], loud.clip(-1, 1), atol=1e-4)
+    with pytest.raises(ConfigurationError, match="sample_type"):
+        WaveformStore.build(entries, tmp_path / "int16", sample_type="float32")
+
+
+def duration_of(entry: ManifestEntry) -> dict[str, float]:
+    return {} if entry.duration is None else {"duration": entry.duration}
+
+
 @pytest.mark.parametrize("kept_bytes", [0, 30, 200])
-def test_an_interrupted_build_goes_on(tmp_path: Path, recordings: list[Recording], kept_bytes: int) -> None:
+def test_an_interrupted_build_goes_on(tmp_path: Path, recordings: list[ManifestEntry], kept_bytes: int) -> None:
     whole = WaveformStore.build(recordings, tmp_path / "whole")
     WaveformStore.build(recordings, tmp_path / "cut")
     index = tmp_path / "cut" / "index.jsonl"
@@ -74,7 +108,7 @@ def test_an_interrupted_build_goes_on(tmp_path: Path, recordings: list[Recording
     assert resumed.paths == whole.paths
 
 
-def test_a_store_of_other_recordings_is_not_mixed_in(tmp_path: Path, recordings: list[Recording]) -> None:
+def test_a_store_of_other_recordings_is_not_mixed_in(tmp_path: Path, recordings: list[ManifestEntry]) -> None:
     WaveformStore.build(recordings[:2], tmp_path / "store")
     before = contents(tmp_path / "store")
     for others, rate, message in (
@@ -94,10 +128,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_where_no_recording_can_be_read_the_reason_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"not audio")
     with pytest.raises(ManifestError, match=r"None of the 1 recordings .* The first: .*a\.wav: not audio"):
-        WaveformStore.build([Recording(tmp_path / "a.wav")], tmp_path / "store")
+        WaveformStore.build([ManifestEntry(tmp_path / "a.wav")], tmp_path / "store")
 
 
-def test_a_recording_that_sounds_otherwise_now_is_noticed(tmp_path: Path, recordings: list[Recording]) -> None:
+def test_a_recording_that_sounds_otherwise_now_is_noticed(tmp_path: Path, recordings: list[ManifestEntry]) -> None:
     store = WaveformStore.build(recordings, tmp_path / "store")
     os.utime(recordings[0].path, (1, 1))  # written again, with the same samples
     recordings[1].path.rename(tmp_path / "elsewhere.wav")  # gone: its waveform is there

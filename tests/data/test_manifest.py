@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from sonant.data import Recording, read_manifest
+from sonant.data import ManifestEntry, read_manifest
 from sonant.data.manifest import OTHER_LISTS, is_manifest
 from sonant.errors import AudioWarning, ManifestError
 
@@ -49,7 +49,7 @@ def test_every_format_says_the_same(ending: str, tmp_path: Path) -> None:
     path = write(tmp_path, ending.lower()).rename(tmp_path / f"list{ending}")
     assert is_manifest(path)
     assert read_manifest(path) == [
-        Recording(tmp_path / row["path"], row["duration"], {"text": row["text"]}) for row in ROWS
+        ManifestEntry(tmp_path / row["path"], row["duration"], {"text": row["text"]}) for row in ROWS
     ]
 
 
@@ -58,24 +58,31 @@ def test_every_format_says_the_same(ending: str, tmp_path: Path) -> None:
 def test_line_ends_and_byte_order_marks_change_nothing(end: str, mark: str, tmp_path: Path) -> None:
     table = put(tmp_path, "a.csv", mark + end.join(["path,duration", '"x, y.wav",1', "", "z.wav,", ""]))
     lines = put(tmp_path, "a.jsonl", mark + end.join(['{"path": "x, y.wav", "duration": 1}', "", '{"path": "z.wav"}']))
-    expected = [Recording(tmp_path / "x, y.wav", 1.0), Recording(tmp_path / "z.wav")]
+    expected = [ManifestEntry(tmp_path / "x, y.wav", 1.0), ManifestEntry(tmp_path / "z.wav")]
     assert read_manifest(table) == read_manifest(lines) == expected
 
 
 def test_the_names_of_other_toolkits(tmp_path: Path) -> None:
     nemo = put(tmp_path, "train.json", '{"audio_filepath": "a.wav", "duration": 1.5, "text": "hi", "offset": 0}\n')
-    assert read_manifest(nemo) == [Recording(tmp_path / "a.wav", 1.5, {"text": "hi", "offset": 0})]
+    assert read_manifest(nemo) == [ManifestEntry(tmp_path / "a.wav", 1.5, {"text": "hi", "offset": 0})]
     folder = put(tmp_path, "metadata.csv", "file_name,label\na.wav,dog\n")
-    assert read_manifest(folder) == [Recording(tmp_path / "a.wav", None, {"label": "dog"})]
+    assert read_manifest(folder) == [ManifestEntry(tmp_path / "a.wav", None, {"label": "dog"})]
     fairseq = put(tmp_path, "train.tsv", "/data/speech\na/b.flac\t16000\nc d.flac\t320\n")
     assert read_manifest(fairseq) == [
-        Recording(Path("/data/speech/a/b.flac"), None, {"num_samples": 16_000}),
-        Recording(Path("/data/speech/c d.flac"), None, {"num_samples": 320}),
+        ManifestEntry(Path("/data/speech/a/b.flac"), None, {"num_samples": 16_000}),
+        ManifestEntry(Path("/data/speech/c d.flac"), None, {"num_samples": 320}),
     ]
     kaldi = put(tmp_path, "wav.scp", "utt1 a.wav\nutt2\t/data/b c.wav \n")
     assert read_manifest(kaldi) == [
-        Recording(tmp_path / "a.wav", None, {"id": "utt1"}),
-        Recording(Path("/data/b c.wav"), None, {"id": "utt2"}),
+        ManifestEntry(tmp_path / "a.wav", None, {"id": "utt1"}),
+        ManifestEntry(Path("/data/b c.wav"), None, {"id": "utt2"}),
+    ]
+    put(tmp_path, "text", "utt2 TWO WORDS\nutt3 NOBODY\nutt1\n")
+    put(tmp_path, "utt2spk", "utt1 ann\nutt2 bob\n")
+    put(tmp_path, "utt2dur", "utt2 1.5\n")
+    assert read_manifest(kaldi) == [
+        ManifestEntry(tmp_path / "a.wav", None, {"id": "utt1", "text": "", "speaker": "ann"}),
+        ManifestEntry(Path("/data/b c.wav"), 1.5, {"id": "utt2", "text": "TWO WORDS", "speaker": "bob"}),
     ]
 
 
@@ -132,6 +139,7 @@ def test_a_file_name_that_is_not_utf8_is_read_where_it_exists(tmp_path: Path) ->
 
 def test_segments_beside_a_wav_scp_are_not_ignored_in_silence(tmp_path: Path) -> None:
     put(tmp_path, "segments", "utt1 rec1 0.0 1.5\n")
+    put(tmp_path, "text", "utt1 HELLO\n")
     with pytest.warns(AudioWarning, match="segments cuts the recordings"):
         assert len(read_manifest(put(tmp_path, "wav.scp", "rec1 a.wav\n"))) == 1
 

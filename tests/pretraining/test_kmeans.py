@@ -1,11 +1,14 @@
 """k-means: Lloyd's algorithm, however the stream is cut."""
 
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from sonant.errors import ConfigurationError
 from sonant.pretraining import KMeans, fit_kmeans
@@ -67,3 +70,18 @@ def test_saved_centroids_come_back(tmp_path: Path) -> None:
     kmeans = KMeans(blobs(5))
     kmeans.save(tmp_path / "kmeans.safetensors", {"targets": "test"})
     assert torch.equal(KMeans.load(tmp_path / "kmeans.safetensors").centroids, kmeans.centroids)
+
+
+def test_the_stream_is_never_held() -> None:
+    given: list[weakref.ref[Tensor]] = []
+
+    def stream() -> Iterator[Tensor]:
+        for seed in range(40):
+            assert sum(each() is not None for each in given) <= 2, "the chunk that is used, and the one before it"
+            chunk = torch.randn(50, 3, generator=torch.Generator().manual_seed(seed))
+            given.append(weakref.ref(chunk))
+            yield chunk
+            del chunk
+
+    fit_kmeans(stream, 4, init_rows=100, max_steps=3)
+    assert len(given) >= 40 * 3

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from sonant.audio.augment import Mixing
 from sonant.audio.mel import mfcc_with_deltas
-from sonant.data import Fill, LabelStore, WaveformStore
+from sonant.data import Fill, LabelStore, ManifestEntry, WaveformStore
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.layers.packed import Packed
@@ -240,6 +240,27 @@ def test_workers_make_the_same_batches(tiny: WavLMConfig, waveforms: WaveformSto
     for step, batch in enumerate(loader, start=3):
         assert same(batch, batches[step])
         assert same(sent[step], batches[step])
+
+
+def test_noises_and_impulse_responses_may_lie_on_disk(
+    tiny: WavLMConfig, waveforms: WaveformStore, recordings: list[ManifestEntry], tmp_path: Path
+) -> None:
+    store = WaveformStore.build(recordings[:3], tmp_path / "noise", sample_type="float32")
+    held = [store[number] for number in range(3)]
+    on_disk, in_memory = (
+        SpeechBatches(
+            waveforms,
+            build(tiny),
+            batching=replace(BATCHING, reverb_probability=0.5),
+            mixing=Mixing(probability=1.0, noise_probability=0.5),
+            noises=noises,
+            impulse_responses=noises,
+        )
+        for noises in (store, held)
+    )
+    assert len(pickle.dumps(on_disk)) < 10_000
+    for step in range(3):
+        assert torch.equal(on_disk[step].speech.values, in_memory[step].speech.values)
 
 
 def test_ranks_share_the_batches_out(tiny: WavLMConfig, waveforms: WaveformStore, labels: LabelStore) -> None:

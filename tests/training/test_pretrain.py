@@ -285,9 +285,7 @@ def test_a_run_that_has_begun_refuses_other_settings(begun: PretrainingRun) -> N
         r"stages\.mfcc\.objective\.targets\.type: there 'MFCCTargets'": {
             "stages": (replace(first, objective=MaskedPredictionConfig(targets=RandomProjectionTargets())), second)
         },
-        r"made_of\.noise\.recordings: there 2, now 1": {
-            "noise": str(write_corpus(Path(begun.output).parent / "other noise", [9_000]))
-        },
+        r"recordings: there 2, now 1": {"noise": str(write_corpus(Path(begun.output).parent / "other noise", [9_000]))},
         r"made_of\.teacher: there None, now 'sha256": {"teacher": str(saved_model(begun))},
     }
     for message, changes in cases.items():

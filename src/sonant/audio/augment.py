@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,14 @@ from numpy.typing import NDArray
 from sonant.errors import ConfigurationError
 
 Waveform = NDArray[np.float32]
+
+
+class Waveforms(Protocol):
+    """Waveforms by number: a list of them, or a store on disk."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> Waveform: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +54,7 @@ class Mixing:
 
 
 def mix_utterances(
-    waveforms: Sequence[Waveform], mixing: Mixing, rng: np.random.Generator, *, noises: Sequence[Waveform] = ()
+    waveforms: Sequence[Waveform], mixing: Mixing, rng: np.random.Generator, *, noises: Waveforms = ()
 ) -> list[Waveform]:
     """Mix parts of other utterances of the batch, or of noises, into some of the utterances.
 

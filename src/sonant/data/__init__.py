@@ -1,7 +1,7 @@
 """Corpora: manifests, decoded waveforms and frame labels on disk, and the order of batches."""
 
 from sonant.data.labels import LabelStore
-from sonant.data.manifest import Recording, read_manifest
+from sonant.data.manifest import ManifestEntry, read_manifest
 from sonant.data.sampler import SAMPLERS, BatchSampler, BucketSampler, Fill, PackingSampler
 from sonant.data.waveforms import WaveformStore
 
@@ -11,8 +11,8 @@ __all__ = [
     "BucketSampler",
     "Fill",
     "LabelStore",
+    "ManifestEntry",
     "PackingSampler",
-    "Recording",
     "WaveformStore",
     "read_manifest",
 ]

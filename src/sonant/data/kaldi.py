@@ -9,11 +9,15 @@ from sonant.data.rows import ManifestRow, lines_of
 from sonant.errors import AudioWarning, ManifestError
 
 SEGMENTS = "segments"
+# Kaldi's other lists by recording, beside the wav.scp, and the field that each gives.
+BESIDE = {"text": "text", "utt2spk": "speaker", "utt2lang": "language", "utt2dur": "duration"}
 _ARCHIVE = re.compile(r".+:\d+(\[[\d:,]*\])?")
 
 
 def read_scp(path: Path) -> Iterator[ManifestRow]:
-    """The recordings of a wav.scp; the name of each is kept as `id`.
+    """The recordings of a wav.scp; the name of each is kept as `id`, with what the lists beside it say (`BESIDE`).
+
+    Those lists are by utterance, so where `segments` cuts the recordings into utterances they are not used.
 
     Raises:
         ManifestError: a line that is a command to run, or a place in an archive.
@@ -25,6 +29,9 @@ def read_scp(path: Path) -> Iterator[ManifestRow]:
             AudioWarning,
             stacklevel=2,
         )
+        beside = {}
+    else:
+        beside = {field: _by_name(path.parent / name) for name, field in BESIDE.items()}
     names = set()
     for where, line in lines_of(path):
         name, audio = [*re.split("[ \t]+", line.strip(), maxsplit=1), ""][:2]
@@ -43,7 +50,16 @@ def read_scp(path: Path) -> Iterator[ManifestRow]:
         if name in names:
             raise ManifestError(f"{where}: {name!r} stands here a second time. Names are unique in Kaldi's lists.")
         names.add(name)
-        yield ManifestRow(where, {"path": audio, "id": name})
+        said = {field: values[name] for field, values in beside.items() if name in values}
+        yield ManifestRow(where, {"path": audio, "id": name, **said})
+
+
+def _by_name(path: Path) -> dict[str, str]:
+    """The value of each name in one of Kaldi's lists; none where the list is not there."""
+    if not path.is_file():
+        return {}
+    lines = (re.split("[ \t]+", line.strip(), maxsplit=1) for _, line in lines_of(path))
+    return {line[0]: line[1] if len(line) > 1 else "" for line in lines}
 
 
 def refuse_segments(path: Path) -> Iterator[ManifestRow]:

@@ -36,8 +36,8 @@ NEARLY = ("file", "filename", "filepath", "audio", "audio_path", "audio_file", "
 
 
 @dataclass(frozen=True)
-class Recording:
-    """One recording of a corpus.
+class ManifestEntry:
+    """One recording of a list.
 
     Attributes:
         path: where the audio lies.
@@ -55,7 +55,7 @@ def is_manifest(path: Path) -> bool:
     return _kind(path) in READERS or _kind(path) in OTHER_LISTS
 
 
-def read_manifest(path: str | Path) -> list[Recording]:
+def read_manifest(path: str | Path) -> list[ManifestEntry]:
     """Read a list of recordings, or the `manifest.jsonl` of a folder; relative paths start at the list's folder.
 
     Raises:
@@ -86,7 +86,7 @@ def _kind(path: Path) -> str:
     return path.name if path.name == "segments" else path.suffix.lower()
 
 
-def _recording(row: ManifestRow, folder: Path) -> Recording:
+def _recording(row: ManifestRow, folder: Path) -> ManifestEntry:
     fields = dict(row.fields)
     named = [name for name in PATHS if name in fields]
     if not named:
@@ -105,7 +105,7 @@ def _recording(row: ManifestRow, folder: Path) -> Recording:
             f"{row.where}: offset={fields['offset']!r} asks for a part of {given!r}, and recordings are read whole. "
             "Cut the parts into files of their own first, or take the offsets out of the list."
         )
-    return Recording(path, _seconds(row, "duration", fields.pop("duration", None)), fields)
+    return ManifestEntry(path, _seconds(row, "duration", fields.pop("duration", None)), fields)
 
 
 def _lacks_path(names: list[str]) -> str:

@@ -1,13 +1,14 @@
-"""A corpus decoded once: 16-bit samples in one memory-mapped file, so that training never waits for a decoder."""
+"""A corpus decoded once: samples in one memory-mapped file, so that training never waits for a decoder."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 from zlib import crc32
 
 import numpy as np
@@ -15,9 +16,18 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sonant import audio
-from sonant.data.manifest import Recording
+from sonant.data.files import atomic
+from sonant.data.manifest import ManifestEntry
 from sonant.data.settings import settle
 from sonant.errors import AudioError, ManifestError
+
+FIELDS = "fields.jsonl"
+FILES = {"int16": "samples.i16", "float32": "samples.f32"}
+DECODED = 64  # recordings that are decoded at a time, and held until they are written
+
+SampleType = Literal["int16", "float32"]
+Samples = NDArray[np.int16] | NDArray[np.float32]
+Decoder = Callable[[ManifestEntry], Samples | AudioError]
 
 
 class WaveformStore:
@@ -25,6 +35,7 @@ class WaveformStore:
 
     Attributes:
         paths: where each recording came from.
+        rows: int64 (recordings,) the number of each in its manifest, which counts those that could not be read too.
         lengths: int64 (recordings,) samples of each.
         skipped: path and reason of each recording that could not be read.
         fingerprint: a short hash of all waveforms.
@@ -38,34 +49,47 @@ class WaveformStore:
             why = next((f" The first: {entry['error']}" for entry in entries), "")
             raise ManifestError(f"None of the {len(entries)} recordings of the corpus could be read.{why}")
         self.paths = [entry["path"] for entry in kept]
+        self.rows = np.flatnonzero(["error" not in entry for entry in entries])
         self.lengths: NDArray[np.int64] = np.array([entry["samples"] for entry in kept], dtype=np.int64)
         self.skipped = {entry["path"]: entry["error"] for entry in entries if "error" in entry}
         said = [[entry["samples"], entry.get("crc32")] for entry in kept]
         self.fingerprint = f"sha256:{sha256(json.dumps(said).encode()).hexdigest()[:16]}"
         self._ends = np.cumsum(self.lengths)
-        self._samples = np.memmap(self.folder / "samples.i16", dtype=np.int16, mode="r")
+        kind = next((kind for kind, name in FILES.items() if (self.folder / name).exists()), "int16")
+        self._samples = np.memmap(self.folder / FILES[kind], dtype=kind, mode="r")
 
     @classmethod
     def build(
-        cls, recordings: Sequence[Recording], folder: str | Path, *, sampling_rate: int = 16_000
+        cls,
+        recordings: Sequence[ManifestEntry],
+        folder: str | Path,
+        *,
+        sampling_rate: int = 16_000,
+        sample_type: SampleType = "int16",
     ) -> WaveformStore:
         """Decode the recordings into the folder; what is there already is kept, so an interrupted build goes on.
 
         A recording that cannot be read is noted in `index.jsonl` and left out. A file that was written since it was
         decoded is decoded once more: a store whose recordings sound otherwise now is not gone on with.
 
+        Args:
+            sample_type: of the samples on disk; "int16" rounds them, and clips those beyond full scale.
+
         Raises:
             ConfigurationError: the folder holds the waveforms of another list of recordings, or at another rate.
             ManifestError: recordings have changed, or none can be read.
         """
         folder = Path(folder)
-        index_path, samples_path = folder / "index.jsonl", folder / "samples.i16"
+        index_path, samples_path = folder / "index.jsonl", folder / FILES[sample_type]
         paths = [str(recording.path.resolve()) for recording in recordings]
         done = _read_index(index_path) if index_path.exists() else []
         folder.mkdir(parents=True, exist_ok=True)
         listed = {"recordings": len(paths), "manifest": f"sha256:{sha256(json.dumps(paths).encode()).hexdigest()[:16]}"}
-        settle(folder / "settings.json", {"sampling_rate": sampling_rate, **listed}, bound=bool(done))
-        _check_unchanged(done, recordings, sampling_rate)
+        kind = {} if sample_type == "int16" else {"sample_type": sample_type}  # earlier versions knew no other
+        settle(folder / "settings.json", {"sampling_rate": sampling_rate, **listed, **kind}, bound=bool(done))
+        decode = partial(_decode, sampling_rate=sampling_rate, sample_type=sample_type)
+        _check_unchanged(done, recordings, decode)
+        _write_fields(folder / FIELDS, recordings)
 
         rest = recordings[len(done) :]
         if not rest:
@@ -75,29 +99,43 @@ class WaveformStore:
             open(index_path, "a", encoding="utf-8") as index,
             open(samples_path, "r+b") as samples,
             ThreadPoolExecutor() as pool,
+            tqdm(desc="decoding", total=len(recordings), initial=len(done), unit="file", disable=None) as progress,
         ):
-            samples.truncate(2 * sum(int(entry.get("samples", 0)) for entry in done))
+            samples.truncate(np.dtype(sample_type).itemsize * sum(int(entry.get("samples", 0)) for entry in done))
             samples.seek(0, 2)
-            decoded = pool.map(lambda recording: _decode(recording, sampling_rate), rest)
-            for recording, result in tqdm(
-                zip(rest, decoded, strict=True),
-                "decoding",
-                len(recordings),
-                initial=len(done),
-                unit="file",
-                disable=None,
-            ):
-                entry = _entry(recording, result)
-                if not isinstance(result, AudioError):
-                    samples.write(result.tobytes())
-                    samples.flush()
-                index.write(json.dumps(entry) + "\n")
-                index.flush()
+            for first in range(0, len(rest), DECODED):
+                some = rest[first : first + DECODED]
+                for recording, result in zip(some, pool.map(decode, some), strict=True):
+                    entry = _entry(recording, result)
+                    if not isinstance(result, AudioError):
+                        samples.write(result.tobytes())
+                        samples.flush()
+                    index.write(json.dumps(entry) + "\n")
+                    index.flush()
+                    progress.update()
         return cls(folder)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
         """Let another process map the file itself: a pickled memory map would carry all of it."""
         return type(self), (self.folder,)
+
+    def fields(self, number: int) -> dict[str, Any]:
+        """What the manifest says of a recording beside its path: text, speaker, label, duration and anything else.
+
+        Values that JSON has no word for are given as text; audio inside a table is left out. The manifest of the last
+        `build` counts; a store of an earlier version has no fields until it is built again.
+        """
+        if not (self.folder / FIELDS).exists():
+            return {}
+        with open(self.folder / FIELDS, "rb") as lines:
+            lines.seek(int(self._field_starts[self.rows[number]]))
+            return dict(json.loads(lines.readline()))
+
+    @cached_property
+    def _field_starts(self) -> NDArray[np.int64]:
+        """Where the line of each row of the manifest begins in the file of fields."""
+        with open(self.folder / FIELDS, "rb") as lines:
+            return np.cumsum([0, *map(len, lines)], dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -107,20 +145,41 @@ class WaveformStore:
         return self.crop(number, 0, int(self.lengths[number]))
 
     def crop(self, number: int, start: int, length: int) -> NDArray[np.float32]:
-        """Part of a waveform: float32 (length,), in [-1, 1)."""
+        """Part of a waveform: float32 (length,), full scale from -1 to 1."""
         offset = int(self._ends[number] - self.lengths[number]) + start
-        return self._samples[offset : offset + length].astype(np.float32) / np.float32(32768)
+        samples = self._samples[offset : offset + length].astype(np.float32)
+        return samples / np.float32(32768) if self._samples.dtype == np.int16 else samples
 
 
-def _decode(recording: Recording, sampling_rate: int) -> NDArray[np.int16] | AudioError:
+def _decode(recording: ManifestEntry, sampling_rate: int, sample_type: SampleType) -> Samples | AudioError:
     try:
         waveform = audio.read(recording.path, sampling_rate=sampling_rate)
     except AudioError as error:
         return error
+    if sample_type == "float32":
+        return waveform
     return np.clip(np.rint(waveform * 32768), -32768, 32767).astype(np.int16)
 
 
-def _entry(recording: Recording, result: NDArray[np.int16] | AudioError) -> dict[str, Any]:
+def _write_fields(path: Path, recordings: Sequence[ManifestEntry]) -> None:
+    """Write what the manifest says of each recording, a JSON object a line."""
+    lines = []
+    for recording in recordings:
+        said = dict(recording.fields) | ({} if recording.duration is None else {"duration": recording.duration})
+        plain = {name: value for name, value in said.items() if not _holds_bytes(value)}
+        lines.append(json.dumps(plain, default=str) + "\n")
+    text = "".join(lines)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        with atomic(path) as draft:
+            draft.write_text(text, encoding="utf-8")
+
+
+def _holds_bytes(value: object) -> bool:
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return isinstance(value, bytes) or any(map(_holds_bytes, inside))
+
+
+def _entry(recording: ManifestEntry, result: Samples | AudioError) -> dict[str, Any]:
     """The line of a recording in the index: what it holds, and which file it was read from."""
     about: dict[str, Any] = {"path": str(recording.path.resolve()), "file": _state_of(recording.path)}
     if isinstance(result, AudioError):
@@ -137,7 +196,7 @@ def _state_of(path: Path) -> list[int] | None:
     return [found.st_size, found.st_mtime_ns]
 
 
-def _check_unchanged(done: Sequence[Mapping[str, Any]], recordings: Sequence[Recording], sampling_rate: int) -> None:
+def _check_unchanged(done: Sequence[Mapping[str, Any]], recordings: Sequence[ManifestEntry], decode: Decoder) -> None:
     """Raise ManifestError if recordings sound otherwise than when they were decoded.
 
     Files that are gone are not missed: their waveforms are there.
@@ -147,7 +206,7 @@ def _check_unchanged(done: Sequence[Mapping[str, Any]], recordings: Sequence[Rec
         state = _state_of(recording.path)
         if state is None or state == entry.get("file"):
             continue
-        now = _entry(recording, _decode(recording, sampling_rate))
+        now = _entry(recording, decode(recording))
         if [now.get(key) for key in ("samples", "crc32")] != [entry.get(key) for key in ("samples", "crc32")]:
             changed.append(str(recording.path))
     if changed:

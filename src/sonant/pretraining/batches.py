@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sonant.audio.augment import Mixing, Waveform, mix_utterances, reverberate
+from sonant.audio.augment import Mixing, Waveforms, mix_utterances, reverberate
 from sonant.data import SAMPLERS, BatchSampler, Fill, LabelStore, WaveformStore
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
@@ -126,7 +126,8 @@ class SpeechBatches:
         masking: the choice of the spans to mask; None masks nothing.
         mixing: the sounds that are mixed in; None mixes nothing.
         labels: of every frame of every recording; None: the batches have no targets.
-        noises, impulse_responses: for mixing and reverberation that ask for them.
+        noises, impulse_responses: for mixing and reverberation that ask for them; a `WaveformStore` reads them from
+            disk as they are drawn.
         recordings: numbers of those to make batches of; None takes all.
         seed: of the order and the augmentation.
         rank, world: number of this process, and of all that train together; they get disjoint batches.
@@ -141,8 +142,8 @@ class SpeechBatches:
         masking: SpanMasking | None = None,
         mixing: Mixing | None = None,
         labels: LabelStore | None = None,
-        noises: Sequence[Waveform] = (),
-        impulse_responses: Sequence[Waveform] = (),
+        noises: Waveforms = (),
+        impulse_responses: Waveforms = (),
         recordings: Sequence[int] | None = None,
         seed: int = 0,
         rank: int = 0,

@@ -17,6 +17,7 @@ from torch import Tensor
 from sonant.errors import ConfigurationError
 
 CHUNK_ROWS = 16_384
+Stream = Callable[[], Iterable[Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ class KMeans:
 
 
 def fit_kmeans(
-    stream: Callable[[], Iterable[Tensor]],
+    stream: Stream,
     num_clusters: int,
     *,
     max_steps: int = 50,
@@ -75,7 +76,7 @@ def fit_kmeans(
     sums are float64, so that the way the stream is cut does not matter.
     """
     generator = torch.Generator().manual_seed(seed)
-    sample = _reservoir(stream(), init_rows, generator)
+    sample = _reservoir(stream, init_rows, generator)
     if len(sample) < num_clusters:
         raise ConfigurationError(
             f"{num_clusters} clusters cannot be made of {len(sample)} frames; give more speech or ask for fewer."
@@ -106,27 +107,42 @@ def fit_kmeans(
     return kmeans
 
 
-def _reservoir(chunks: Iterable[Tensor], size: int, generator: torch.Generator) -> Tensor:
-    """Draw at most `size` rows, each row of the stream equally likely: the ones with the smallest random keys."""
-    rows, keys = torch.empty(0), torch.empty(0)
-    for chunk in chunks:
-        drawn = torch.rand(len(chunk), generator=generator)
-        keys = torch.cat([keys, drawn])
-        rows = torch.cat([rows.reshape(-1, chunk.shape[1]), chunk.float().cpu()])
-        if len(rows) > 2 * size:
+def _reservoir(stream: Stream, size: int, generator: torch.Generator) -> Tensor:
+    """Draw at most `size` rows, each row of the stream equally likely: the ones with the smallest random keys.
+
+    One pass finds their numbers and another takes them, so that no other row is held.
+    """
+    numbers, keys, seen = torch.empty(0, dtype=torch.int64), torch.empty(0), 0
+    for chunk in stream():
+        keys = torch.cat([keys, torch.rand(len(chunk), generator=generator)])
+        numbers = torch.cat([numbers, torch.arange(seen, seen + len(chunk))])
+        seen += len(chunk)
+        if len(keys) > 2 * size:
             keys, order = keys.topk(size, largest=False)
-            rows = rows[order]
-    return rows[keys.topk(min(size, len(keys)), largest=False).indices]
+            numbers = numbers[order]
+    numbers, places = numbers[keys.topk(min(size, len(keys)), largest=False).indices].sort()
+    rows, first = torch.empty(0), 0
+    for chunk in stream():
+        if first == 0:
+            rows = torch.empty(len(numbers), chunk.shape[1])
+        low, high = torch.searchsorted(numbers, torch.tensor([first, first + len(chunk)])).tolist()
+        rows[places[low:high]] = chunk[(numbers[low:high] - first).to(chunk.device)].float().cpu()
+        first += len(chunk)
+    return rows
 
 
 def _plus_plus(rows: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
     """k-means++: each next center is drawn in proportion to its squared distance from the nearest so far."""
     centroids = rows.new_empty(num_clusters, rows.shape[1])
     centroids[0] = rows[torch.randint(len(rows), (), generator=generator)]
-    nearest = (rows - centroids[0]).square().sum(1)
+    nearest = _squared_distances(rows, centroids[0])
     for i in range(1, num_clusters):
         weights = nearest.cumsum(0, dtype=torch.float64)
         drawn = torch.searchsorted(weights, torch.rand((), generator=generator, dtype=torch.float64) * weights[-1])
         centroids[i] = rows[drawn.clamp(max=len(rows) - 1)]
-        nearest = torch.minimum(nearest, (rows - centroids[i]).square().sum(1))
+        nearest = torch.minimum(nearest, _squared_distances(rows, centroids[i]))
     return centroids
+
+
+def _squared_distances(rows: Tensor, center: Tensor) -> Tensor:
+    return torch.cat([(some - center).square().sum(1) for some in rows.split(CHUNK_ROWS)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -30,6 +31,7 @@ from sonant.models.vq_wav2vec import VQWav2Vec
 from sonant.pretraining.batches import Batching, moved
 
 DICTIONARY = "dict.txt"
+COUNTED = 1 << 22  # labels that are counted at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,7 +237,13 @@ def _codes_of(waveforms: WaveformStore, tokenizer: VQWav2Vec) -> Iterator[Tensor
 
 
 def _write_dictionary(path: Path, store: LabelStore, codebook_size: int, num_codebooks: int) -> None:
-    numbers, counts = np.unique(store.all(), return_counts=True)
+    found: Counter[int] = Counter()
+    labels = store.all()
+    for start in range(0, len(labels), COUNTED):
+        some = np.unique(labels[start : start + COUNTED], return_counts=True)
+        found.update(dict(zip(*(each.tolist() for each in some), strict=True)))
+    numbers = np.array(sorted(found), dtype=np.int64)
+    counts = np.array([found[number] for number in numbers.tolist()])
     order = np.argsort(-counts, kind="stable")
     codes = codes_of_numbers(torch.from_numpy(numbers[order].astype(np.int64)), codebook_size, num_codebooks).tolist()
     lines = [f"{'-'.join(map(str, row))} {count}\n" for row, count in zip(codes, counts[order].tolist(), strict=True)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sonant.audio.augment import Mixing, Waveform
+from sonant.audio.augment import Mixing, Waveforms
 from sonant.data import WaveformStore
 from sonant.data.settings import differences
 from sonant.errors import ConfigurationError, UnknownName
@@ -46,8 +46,8 @@ class Material:
     """
 
     waveforms: WaveformStore
-    noises: Sequence[Waveform]
-    impulse_responses: Sequence[Waveform]
+    noises: Waveforms
+    impulse_responses: Waveforms
     batching: Batching
     mixing: Mixing
     folder: Path

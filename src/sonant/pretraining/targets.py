@@ -1,6 +1,7 @@
 """The targets of masked prediction: clusters of MFCC or of a layer of the previous model, or random projections."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
 from sonant.models.identity import fingerprint
-from sonant.pretraining.kmeans import CHUNK_ROWS, KMeans, fit_kmeans
+from sonant.pretraining.kmeans import CHUNK_ROWS, fit_kmeans
 from sonant.pretraining.random_projection_targets import RandomProjectionTargets
 
 
@@ -62,7 +63,8 @@ def make_targets(
 ) -> LabelStore:
     """Label every frame of the backbone (50 a second), by clusters of features of the corpus or as the targets say.
 
-    Clusters are fitted on a share of the recordings and kept in `kmeans.safetensors`. The labels are made only once: a
+    Clusters are fitted on a share of the recordings, whose features lie in the folder meanwhile (float32), and kept in
+    `kmeans.safetensors`; nothing is held in memory whole. The labels are made only once: a
     folder that holds them is used as it is, if they are those of the same targets, speech and model (`settings.json`).
 
     Args:
@@ -85,7 +87,9 @@ def make_targets(
             labels = targets.labels(waveforms, tqdm(everything, "labels", unit="clip", disable=None), device)
         else:
             features = _features(waveforms, targets, previous, device)
-            kmeans = _fit(features, len(waveforms), targets.num_clusters, fit_share=fit_share, seed=seed)
+            chosen = _drawn(len(waveforms), fit_share, seed)
+            with _on_disk(features(tqdm(chosen, "features", unit="clip", disable=None)), folder) as stream:
+                kmeans = fit_kmeans(stream, targets.num_clusters, seed=seed)
             kmeans.save(folder / "kmeans.safetensors", {"targets": str(targets)})
             labels = map(kmeans, features(tqdm(everything, "labels", unit="clip", disable=None)))
         LabelStore.write(folder, (rows.cpu().numpy() for rows in labels), num_labels=targets.num_clusters)
@@ -95,13 +99,33 @@ def make_targets(
 Features = Callable[[Iterable[int]], Iterator[Tensor]]
 
 
-def _fit(features: Features, num_clips: int, num_clusters: int, *, fit_share: float, seed: int) -> KMeans:
-    """Clusters of the features of some of the recordings."""
-    rng = np.random.default_rng(seed)
-    count = min(num_clips, max(round(fit_share * num_clips), 500))
-    chosen = np.sort(rng.choice(num_clips, count, replace=False)).tolist()
-    fitted = torch.cat([rows.cpu() for rows in features(tqdm(chosen, "features", unit="clip", disable=None))])
-    return fit_kmeans(lambda: fitted.split(CHUNK_ROWS), num_clusters, seed=seed)
+def _drawn(num_clips: int, share: float, seed: int) -> list[int]:
+    """The numbers of some of the recordings."""
+    count = min(num_clips, max(round(share * num_clips), 500))
+    return np.sort(np.random.default_rng(seed).choice(num_clips, count, replace=False)).tolist()
+
+
+@contextmanager
+def _on_disk(features: Iterable[Tensor], folder: Path) -> Iterator[Callable[[], Iterator[Tensor]]]:
+    """Write features (rows, dim) to a file in the folder, which is gone afterwards, and yield a function that reads it.
+
+    Each call gives the rows anew, in chunks.
+    """
+    path = folder / "features.f32.part"
+    try:
+        with path.open("wb") as file:
+            for rows in features:
+                dim = rows.shape[1]
+                file.write(rows.float().cpu().numpy().tobytes())
+
+        def chunks() -> Iterator[Tensor]:
+            with path.open("rb") as file:
+                while len(chunk := np.fromfile(file, np.float32, CHUNK_ROWS * dim)):
+                    yield torch.from_numpy(chunk.reshape(-1, dim))
+
+        yield chunks
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _features(

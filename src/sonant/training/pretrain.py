@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from sonant import audio
-from sonant.audio.augment import Waveform
+from sonant.audio.augment import Waveforms
 from sonant.checkpoints import Head, load_backbone, load_checkpoint, make_backbone, save_pretrained
 from sonant.data import WaveformStore, read_manifest
 from sonant.data.lock import held
 from sonant.data.settings import plain, settle
-from sonant.errors import ConfigurationError, SonantError
+from sonant.errors import ConfigurationError, ManifestError, SonantError
 from sonant.loss import Objective
 from sonant.models import Backbone
 from sonant.models.identity import fingerprint
@@ -32,7 +31,7 @@ from sonant.training.validation import load_best
 
 HELD_OUT = 1  # beside the seed, of the drawing of recordings
 # What may change when a run is taken up again. Of data, noises, impulse responses and teacher the contents count, not
-# the names.
+# where the list or the file lies.
 FREE = (
     "device",
     "output",
@@ -64,17 +63,18 @@ def pretrain(run: PretrainingRun) -> Path:
     folder = folder_of(run)
     recordings = read_manifest(run.data)
     rate = run.model.sampling_rate
-    noises, impulse_responses = _waveforms(run.noise, rate), _waveforms(run.impulse_responses, rate)
     teacher = load_checkpoint(run.teacher) if run.teacher else None
     previous = None if teacher is None else make_backbone(teacher)
     head = None if teacher is None else teacher.heads.get("pretraining")
-    made_of = {
-        "noise": _content(noises),
-        "impulse_responses": _content(impulse_responses),
-        "teacher": None if previous is None else fingerprint(previous),
-    }
     with _held(folder):
         begun = any(entry.is_dir() and entry.name != WAVEFORMS for entry in folder.iterdir())
+        noises = _stored(run.noise, folder / WAVEFORMS / "noise", rate)
+        impulse_responses = _stored(run.impulse_responses, folder / WAVEFORMS / "impulse_responses", rate)
+        made_of = {
+            "noise": _content(noises),
+            "impulse_responses": _content(impulse_responses),
+            "teacher": None if previous is None else fingerprint(previous),
+        }
         settings = plain(run) | {"made_of": made_of}
         if begun:
             settle(folder / "run.json", settings, bound=True, free=FREE)
@@ -195,16 +195,24 @@ def _held_out(run: PretrainingRun, num_recordings: int) -> list[int]:
     return sorted(drawn[:count].tolist()) if run.held_out_share > 0 else []
 
 
-def _waveforms(manifest: str, sampling_rate: int) -> list[Waveform]:
+def _stored(manifest: str, folder: Path, sampling_rate: int) -> Waveforms:
+    """Noises or impulse responses, read from disk by number; in float32, as many exceed full scale."""
     if not manifest:
-        return []
-    return [audio.read(recording.path, sampling_rate=sampling_rate) for recording in read_manifest(manifest)]
+        return ()
+    store = WaveformStore.build(read_manifest(manifest), folder, sampling_rate=sampling_rate, sample_type="float32")
+    if store.skipped:
+        raise ManifestError(
+            f"{len(store.skipped)} of the recordings of {manifest} cannot be read. The first: "
+            f"{next(iter(store.skipped.values()))} Mend them, or take them out of the list."
+        )
+    return store
 
 
-def _content(waveforms: Sequence[Waveform]) -> dict[str, Any]:
+def _content(waveforms: Waveforms) -> dict[str, Any]:
     """Return what tells one collection of waveforms from another."""
     digest = sha256()
-    for waveform in waveforms:
+    for number in range(len(waveforms)):
+        waveform = waveforms[number]
         digest.update(f"{len(waveform)} ".encode())
         digest.update(waveform.data)
     return {"recordings": len(waveforms), "hash": f"sha256:{digest.hexdigest()[:16]}"}
