@@ -1,0 +1,207 @@
+"""The Python of the pages runs: the blocks of each page in order, in one namespace, beside the files that they name.
+
+Models of the hub are small ones with random weights in folders of the same names; nothing is downloaded.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file
+
+import sonant
+from sonant.checkpoints import Checkpoint, Head, save_checkpoint, save_pretrained
+from sonant.models import Backbone, BackboneConfig, HuBERTConfig, WavLMConfig, build
+from sonant.pretraining import fit_kmeans
+from sonant.server.settings import ServerSettings
+from tests.checkpoints import tiny
+from tests.checkpoints.table import lora
+from tests.codes import WORDS, discrete_bert, vq_wav2vec
+from tests.heads import write_classifier, write_ctc, write_frame_classifier, write_xvector
+from tests.mms import write_mms
+from tests.server.running import running
+from tests.shapes import SMALL
+from tests.test_docs import DOCS, Block, blocks, pages
+
+RATE = 16_000
+RECORDINGS = (
+    *("a.wav", "b.wav", "c.wav", "b.flac", "speech.wav", "talk.wav", "talk.flac"),
+    *("yesterday.wav", "today.wav", "yes.wav", "discours.flac"),
+)
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the blocks of a page need beside recordings.
+
+    Attributes:
+        files: path to the function that writes it.
+        names: makes what the page takes for given, by name.
+        instead: text that cannot run here, or not in a test's time, and what runs in its place.
+    """
+
+    files: dict[str, Callable[[Path], object]] = field(default_factory=dict)
+    names: Callable[[], dict[str, Any]] = dict
+    instead: dict[str, str] = field(default_factory=dict)
+
+
+def recordings(folder: Path) -> None:
+    """Real speech under the names that pages use."""
+    examples = sorted((DOCS.parent / "examples/speech").glob("*.flac"))
+    waves = [soundfile.read(path, dtype="float32", frames=2 * RATE)[0] for path in examples]
+    for number, name in enumerate(RECORDINGS):
+        soundfile.write(folder / name, waves[number % len(waves)], RATE)
+    soundfile.write(folder / "call.wav", np.stack(waves[:2], axis=1), RATE)
+    soundfile.write(folder / "talk.m4a", waves[0], RATE, format="WAV")  # contents decide, not names
+
+
+def model(config: BackboneConfig, path: Path, **heads: Head) -> None:
+    torch.manual_seed(0)
+    save_pretrained(build(config).eval(), path, heads=heads)
+
+
+def wavlm_file(path: Path, to: str) -> None:
+    """In the format of a toolkit."""
+    config = WavLMConfig(**SMALL | {"num_heads": 8})
+    save_checkpoint(path, Checkpoint(config, build(config).state_dict()), to=to)
+
+
+def lightning_file(path: Path) -> None:
+    """A HuBERT in a container, without its config.json."""
+    config = HuBERTConfig(**SMALL | {"num_heads": 12, "dim": 768, "num_layers": 1})
+    save_checkpoint(path.with_suffix(""), Checkpoint(config, build(config).state_dict()), to="hf")
+    state = load_file(path.with_suffix("") / "model.safetensors")
+    torch.save({"state_dict": {f"model.{name}": tensor for name, tensor in state.items()}}, path)
+
+
+def hubert_with_projection(path: Path) -> None:
+    weight = {"final_proj.weight": torch.randn(256, 32), "final_proj.bias": torch.zeros(256)}
+    model(HuBERTConfig(**SMALL | {"num_layers": 9}), path, pretraining=Head(weight))
+
+
+def adapter(path: Path, base: str) -> None:
+    """A LoRA of `base`, which is written too."""
+    hubert = tiny.theirs("hubert")
+    hubert.save_pretrained(base)
+    lora.write(path, lora.adapt(hubert, 1.5, prefix="base_model.model.hubert."), base_model_name_or_path=base)
+
+
+def fairseq_file(backbone: Backbone, path: Path) -> None:
+    save_checkpoint(path, Checkpoint(backbone.config, backbone.state_dict()), to="fairseq")
+
+
+def cluster_centers(path: Path) -> None:
+    frames = torch.randn(200, sonant.load("sonant/wavlm-tiny").dim)
+    fit_kmeans(lambda: [frames], 8).save(path, {})
+
+
+def clips() -> dict[str, torch.Tensor]:
+    return {name: torch.randn(samples) for name, samples in (("first", 900), ("second", 1_600), ("third", 400))}
+
+
+def words_and_codes() -> dict[str, Any]:
+    codes = [WORDS[torch.randint(len(WORDS), (40,))] for _ in range(8)]
+    return {"words": WORDS, "codes": codes, "texts": [f"speech number {number} says little" for number in range(8)]}
+
+
+PAGES = {
+    "audio.md": Page(
+        files={"upload.wav": lambda path: path.write_bytes(b"RIFF")},
+        names=lambda: {
+            "np": np,
+            "array": np.zeros(44_100, np.float32),
+            "encoder": sonant.load("sonant/wavlm-tiny"),
+            "upload": "speech.wav",
+        },
+    ),
+    "checkpoints.md": Page(
+        files={
+            "microsoft/wavlm-base-plus": partial(model, WavLMConfig(**SMALL)),
+            "runs/mine/model": partial(model, WavLMConfig(**SMALL)),
+            "wavlm-base-plus": partial(model, WavLMConfig(**SMALL)),
+            "WavLM-Large.pt": partial(wavlm_file, to="unilm"),
+            "my-model.pth": partial(wavlm_file, to="torchaudio"),
+            "lengyue233/content-vec-best": hubert_with_projection,
+            "epoch=3.ckpt": lightning_file,
+            "someone/hubert-lora": partial(adapter, base="someone/hubert"),
+            "runs/lora": partial(adapter, base="models/hubert"),
+        },
+        names=lambda: {"sonant": sonant},
+    ),
+    "classification.md": Page(
+        files={
+            "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim": write_classifier,
+            "audeering/wav2vec2-large-robust-6-ft-age-gender": write_classifier,
+            "superb/wav2vec2-base-superb-ks": write_classifier,
+        }
+    ),
+    "concepts.md": Page(names=clips),
+    "quickstart.md": Page(
+        files={"microsoft/wavlm-large": partial(model, WavLMConfig(**SMALL))},
+        names=lambda: {"torch": torch},
+        instead={'"cuda"': '"cpu"'},
+    ),
+    "serving.md": Page(files={"recognizer/my-recognizer": write_ctc}),
+    "speakers.md": Page(
+        files={
+            "microsoft/wavlm-base-plus-sv": write_xvector,
+            "microsoft/wavlm-base-plus-sd": write_frame_classifier,
+        }
+    ),
+    "transcription.md": Page(files={"facebook/wav2vec2-base-960h": write_ctc, "facebook/mms-1b-all": write_mms}),
+    "units.md": Page(
+        files={
+            "runs/vq_wav2vec_tiny/codes/model": lambda path: save_pretrained(vq_wav2vec(), path),
+            "runs/discrete_bert_tiny/tokens/model": lambda path: save_pretrained(discrete_bert(num_layers=4), path),
+            "kmeans.safetensors": cluster_centers,
+            "vq-wav2vec_kmeans.pt": lambda path: save_pretrained(vq_wav2vec(), path),
+            "bert_kmeans.pt": lambda path: fairseq_file(discrete_bert(), path),
+        },
+        names=words_and_codes,
+        instead={"1_004": "40", "steps=10_000": "steps=2", "codebook_size=64": "codebook_size=5", "200": "5"},
+    ),
+}
+
+
+def python_of(page: Path) -> list[Block]:
+    return [block for block in blocks(page) if block.language == "python"]
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in pages() if page.parent == DOCS and python_of(page)], ids=lambda page: page.name
+)
+def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = PAGES.get(page.name, Page())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    recordings(tmp_path)
+    for name, write in about.files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path / name)
+    names = about.names()
+    instead = dict(about.instead)
+    with ExitStack() as stack:
+        if page.name == "serving.md":
+            settings = ServerSettings(data=tmp_path / "data", models=["sonant/wavlm-tiny", "recognizer/my-recognizer"])
+            server = stack.enter_context(running(settings))
+            monkeypatch.setenv("SONANT_API_KEY", server.user_key)
+            instead["http://127.0.0.1:8000"] = server.base_url
+        for block in python_of(page):
+            text = block.text
+            for there, here in instead.items():
+                text = text.replace(there, here)
+            exec(compile("\n" * (block.line - 1) + text, str(page), "exec"), names)
+
+
+def test_what_is_replaced_is_there() -> None:
+    for name, about in PAGES.items():
+        text = "".join(block.text for block in python_of(DOCS / name))
+        assert text, f"{name} has no Python"
+        assert not [there for there in about.instead if there not in text]
