@@ -18,11 +18,12 @@ from safetensors.torch import load_file
 
 import sonant
 from sonant.checkpoints import Checkpoint, Head, save_checkpoint, save_pretrained
-from sonant.models import Backbone, BackboneConfig, HuBERTConfig, WavLMConfig, build
+from sonant.models import BackboneConfig, HuBERTConfig, WavLMConfig, build
 from sonant.pretraining import fit_kmeans
 from sonant.server.settings import ServerSettings
 from tests.checkpoints import tiny
 from tests.checkpoints.table import lora
+from tests.checkpoints.test_discrete_bert import roberta, save
 from tests.codes import WORDS, discrete_bert, vq_wav2vec
 from tests.heads import write_classifier, write_ctc, write_frame_classifier, write_xvector
 from tests.mms import write_mms
@@ -93,8 +94,9 @@ def adapter(path: Path, base: str) -> None:
     lora.write(path, lora.adapt(hubert, 1.5, prefix="base_model.model.hubert."), base_model_name_or_path=base)
 
 
-def fairseq_file(backbone: Backbone, path: Path) -> None:
-    save_checkpoint(path, Checkpoint(backbone.config, backbone.state_dict()), to="fairseq")
+def fairseq_bert(path: Path) -> None:
+    bert = discrete_bert()
+    save(path, bert, roberta(bert))
 
 
 def cluster_centers(path: Path) -> None:
@@ -162,7 +164,7 @@ PAGES = {
             "runs/discrete_bert_tiny/tokens/model": lambda path: save_pretrained(discrete_bert(num_layers=4), path),
             "kmeans.safetensors": cluster_centers,
             "vq-wav2vec_kmeans.pt": lambda path: save_pretrained(vq_wav2vec(), path),
-            "bert_kmeans.pt": lambda path: fairseq_file(discrete_bert(), path),
+            "bert_kmeans.pt": fairseq_bert,
         },
         names=words_and_codes,
         instead={"1_004": "40", "steps=10_000": "steps=2", "codebook_size=64": "codebook_size=5", "200": "5"},
