@@ -216,3 +216,15 @@ def test_the_changelog_says_everything_once() -> None:
     beginnings = [entry[:60] for entry in entries]
     twice = sorted({beginning for beginning in beginnings if beginnings.count(beginning) > 1})
     assert not twice, f"CHANGELOG.md has several entries that begin with {twice}; make one of them"
+
+
+def test_the_walks_through_the_code_lead_through_files_that_are_there() -> None:
+    """In ten steps or fewer each."""
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    source = Path(sonant.__file__).parent
+    paths = re.findall(r"`([\w/]+(?:/|\.py))`", text)
+    assert len(paths) > 40
+    assert not [path for path in paths if not (source / path).exists() and path != "src/sonant/"]
+    walks = text.split("\n## ")[1:]
+    assert len(walks) == 3
+    assert all(3 <= len(re.findall(r"^\d+\. ", walk, re.MULTILINE)) <= 10 for walk in walks)
