@@ -21,8 +21,8 @@ from sonant.benchmark.deviation import standardized
 from sonant.benchmark.subjects import OUTLIERS, subject
 from sonant.checkpoints import load_backbone
 from sonant.inference.cpu.arithmetic import as_asked
-from sonant.inference.cpu.optimization import optimize_for_cpu
 from sonant.inference.cpu.smoothing import Peaks
+from sonant.inference.cpu_copy import optimize_for_cpu
 from sonant.inference.int8.calibration import calibrate
 from sonant.inference.int8.check import equalized, lowest_cosine
 from sonant.inference.int8.optimization import integer_form

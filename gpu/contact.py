@@ -12,7 +12,7 @@ import torch
 from facts import Fact
 from torch import Tensor, nn
 
-from sonant.inference.cuda.optimization import optimize_for_cuda
+from sonant.inference.cuda_copy import optimize_for_cuda
 from sonant.inference.precision import Precision
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, HuBERTConfig, WavLMConfig, build

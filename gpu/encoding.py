@@ -10,7 +10,7 @@ from facts import Fact
 from row import Row
 
 from sonant.inference.cuda import encoder as cuda_encoder
-from sonant.inference.cuda.optimization import optimize_for_cuda
+from sonant.inference.cuda_copy import optimize_for_cuda
 from sonant.inference.precision import Precision
 from sonant.models import build
 from sonant.recipes import pretraining_recipe

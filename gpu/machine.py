@@ -14,7 +14,7 @@ from facts import Fact
 
 from sonant.inference.cuda.encoder import GraphedEncoder
 from sonant.inference.cuda.exact_float32 import exact_float32
-from sonant.inference.cuda.optimization import optimize_for_cuda
+from sonant.inference.cuda_copy import optimize_for_cuda
 from sonant.layers.attention import kernel_for
 from sonant.layers.kernels import triton_convolution
 from sonant.layers.kernels.triton_blocks import serves

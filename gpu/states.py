@@ -17,7 +17,7 @@ from sonant import audio
 from sonant.inference.cuda import encoder as cuda_encoder
 from sonant.inference.cuda.encoder import GraphedEncoder
 from sonant.inference.cuda.exact_float32 import exact_float32
-from sonant.inference.cuda.optimization import optimize_for_cuda
+from sonant.inference.cuda_copy import optimize_for_cuda
 from sonant.inference.precision import Precision
 from sonant.layers.packed import Packed
 from sonant.models import build

@@ -10,9 +10,9 @@ from torch import Tensor
 from sonant.errors import ConfigurationError
 from sonant.export.check import compare
 from sonant.export.program import facts_of
-from sonant.inference.padded.backbones import padded
 from sonant.inference.padded.clips import Padded, normalized
 from sonant.inference.padded.positions import PaddedRelativePositions
+from sonant.inference.padded_backbones import padded
 from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativePositions
 from sonant.models import (

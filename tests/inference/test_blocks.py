@@ -6,7 +6,7 @@ from torch import nn
 
 from sonant.errors import ConfigurationError
 from sonant.inference.blocks import BLOCKS
-from sonant.inference.padded.backbones import padded
+from sonant.inference.padded_backbones import padded
 from sonant.inference.plain import KNOWN
 from sonant.models import (
     BackboneConfig,

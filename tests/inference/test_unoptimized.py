@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sonant.benchmark.subjects import exaggerate
 from sonant.errors import ModelWarning
 from sonant.inference import OptimizedCopies
-from sonant.inference.cuda.optimization import optimize_for_cuda
+from sonant.inference.cuda_copy import optimize_for_cuda
 from sonant.layers.packed import Packed
 from sonant.layers.transformer import FeedForward
 from sonant.models import (

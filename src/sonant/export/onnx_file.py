@@ -15,7 +15,7 @@ from sonant.errors import MissingExtra
 from sonant.export.check import Graph, compare
 from sonant.export.program import INPUTS, Exported, facts_of, staged, trace
 from sonant.export.quantize import demand_feed_forward, quantize_feed_forward
-from sonant.inference.padded.backbones import PaddedBackbone, padded
+from sonant.inference.padded_backbones import PaddedBackbone, padded
 from sonant.models import Backbone
 
 if TYPE_CHECKING:

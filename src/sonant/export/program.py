@@ -17,7 +17,7 @@ from torch.export import Dim, ExportedProgram
 
 from sonant.errors import ConfigurationError
 from sonant.export.check import Agreement
-from sonant.inference.padded.backbones import PaddedBackbone
+from sonant.inference.padded_backbones import PaddedBackbone
 from sonant.models import Backbone
 from sonant.models.families import family_of
 

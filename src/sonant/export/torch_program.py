@@ -9,7 +9,7 @@ import torch
 
 from sonant.export.check import compare
 from sonant.export.program import Exported, facts_of, staged, trace
-from sonant.inference.padded.backbones import padded
+from sonant.inference.padded_backbones import padded
 from sonant.models import Backbone
 
 FACTS = "facts.json"  # name of the extra file with the metadata

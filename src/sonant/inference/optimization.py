@@ -12,8 +12,8 @@ from sonant.inference.adapters import copy_adapters
 from sonant.inference.changes import Snapshot
 from sonant.inference.cpu.arithmetic import Arithmetic, fastest
 from sonant.inference.cpu.linear import LinearPrecision
-from sonant.inference.cpu.optimization import optimize_for_cpu
-from sonant.inference.cuda.optimization import optimize_for_cuda
+from sonant.inference.cpu_copy import optimize_for_cpu
+from sonant.inference.cuda_copy import optimize_for_cuda
 from sonant.inference.int8.optimization import optimize_in_int8
 from sonant.inference.modules import plain_copy
 from sonant.inference.precision import PRECISIONS, Precision

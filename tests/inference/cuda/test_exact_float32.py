@@ -9,7 +9,7 @@ import torch
 
 from sonant.extraction.speaker_vectors import OverTime
 from sonant.inference.cuda.exact_float32 import exact_float32
-from sonant.inference.cuda.optimization import optimize_for_cuda
+from sonant.inference.cuda_copy import optimize_for_cuda
 from sonant.layers.packed import Packed
 from sonant.models import Wav2VecConfig, WavLMConfig, build
 from tests.shapes import SMALL

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from sonant.inference.cpu.arithmetic import Arithmetic
-from sonant.inference.cpu.optimization import optimized_block
 from sonant.inference.cpu.smoothing import Peaks
+from sonant.inference.cpu_copy import optimized_block
 from sonant.inference.int8.check import equalized
 from sonant.inference.int8.probe import probe_clips
 from sonant.inference.modules import plain_copy, replace_blocks

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from sonant.errors import ModelWarning, warn
 from sonant.inference.cpu.arithmetic import Arithmetic, as_asked
-from sonant.inference.cpu.optimization import optimize_for_cpu
 from sonant.inference.cpu.smoothing import Peaks
+from sonant.inference.cpu_copy import optimize_for_cpu
 from sonant.inference.int8.calibration import Calibration, calibrate, harm
 from sonant.inference.int8.check import FRAME_COSINE, near
 from sonant.models import Backbone

@@ -1,1 +1,1 @@
-"""Blocks and models on padded batches (batch, time), which can be traced into a graph."""
+"""Blocks on padded batches (batch, time), which can be traced into a graph."""

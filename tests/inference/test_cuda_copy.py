@@ -12,7 +12,7 @@ from sonant.benchmark.subjects import exaggerate
 from sonant.inference.adapters import copy_adapters
 from sonant.inference.cuda import encoder, extractor
 from sonant.inference.cuda import graphs as cuda_graphs
-from sonant.inference.cuda.optimization import optimize_for_cuda
+from sonant.inference.cuda_copy import optimize_for_cuda
 from sonant.layers import attention
 from sonant.layers.conv_extractor import ConvExtractor
 from sonant.layers.kernels import triton_attention, triton_convolution, triton_norm
