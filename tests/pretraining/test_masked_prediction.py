@@ -219,8 +219,7 @@ def test_mixing_changes_speech_but_neither_targets_nor_masks(
     tiny: WavLMConfig, waveforms: WaveformStore, labels: LabelStore
 ) -> None:
     clean, mixed = (
-        next(batches_for(waveforms, labels, tiny, mixing)())
-        for mixing in (Mixing(probability=0.0), Mixing(probability=1.0))
+        batches_for(waveforms, labels, tiny, mixing)[0] for mixing in (Mixing(probability=0.0), Mixing(probability=1.0))
     )
     assert torch.equal(clean.targets, mixed.targets)
     assert not torch.equal(clean.speech.values, mixed.speech.values)

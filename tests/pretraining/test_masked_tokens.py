@@ -72,7 +72,7 @@ def test_batches_depend_on_seed_and_step_alone(codes: LabelStore) -> None:
 def test_batches_are_filled_and_fit_the_model(codes: LabelStore) -> None:
     model = discrete_bert()
     known = model.vocabulary.words.tolist()
-    for batch in islice(TokenBatches(codes, model, MaskedTokensConfig(), batching=BATCHING)(0), 12):
+    for batch in islice(TokenBatches(codes, model, MaskedTokensConfig(), batching=BATCHING), 12):
         lengths = batch.tokens.lengths
         assert 20 <= min(lengths) <= max(lengths) <= 38, "max_positions, less the brackets, and max_seconds"
         assert int(lengths.sum()) == 400
@@ -84,7 +84,7 @@ def test_batches_are_filled_and_fit_the_model(codes: LabelStore) -> None:
 @torch.no_grad()
 def test_the_loss_by_its_formula(codes: LabelStore) -> None:
     model = discrete_bert()
-    batch = next(TokenBatches(codes, model, MaskedTokensConfig(), batching=BATCHING)(0))
+    batch = TokenBatches(codes, model, MaskedTokensConfig(), batching=BATCHING)[0]
     loss = MaskedTokens(model)(batch)
     total, correct, start = 0.0, 0, 0
     for clip in batch.tokens:
@@ -116,7 +116,7 @@ def test_it_learns(codes: LabelStore, tmp_path: Path) -> None:
     batches = TokenBatches(codes, model, MaskedTokensConfig(), batching=replace(BATCHING, fill="shortest"))
     training = Training(steps=60, lr=1e-2, schedule=Linear(warmup=0.1), clip_norm=1.0, log_every=20)
     train(MaskedTokens(model), batches, training, tmp_path / "run")
-    correct, count = MaskedTokens(model.eval())(next(batches(1000))).metrics["masked_accuracy"]
+    correct, count = MaskedTokens(model.eval())(batches[1000]).metrics["masked_accuracy"]
     assert correct / count > 0.9
 
 

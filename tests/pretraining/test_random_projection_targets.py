@@ -62,9 +62,9 @@ def test_a_conformer_and_a_wavlm_learn_from_them(tiny: WavLMConfig, waveforms: W
         backbone = build(shape)
         objective = MaskedPrediction(backbone, config)
         batching = Batching(batch_seconds=6.0, max_seconds=2.0, min_seconds=0.5, fill="shortest")
-        stream = SpeechBatches(waveforms, backbone, batching=batching, masking=config.masking, labels=labels)()
+        batches = SpeechBatches(waveforms, backbone, batching=batching, masking=config.masking, labels=labels)
         optimizer = torch.optim.Adam(objective.parameters(), lr=3e-3)
-        batch, losses = next(stream), []
+        batch, losses = batches[0], []
         for _ in range(12):
             loss = objective(batch)
             (loss.sum / loss.count).backward()

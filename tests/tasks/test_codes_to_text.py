@@ -87,7 +87,7 @@ def test_step_by_step_equals_at_once(*, pre_norm: bool) -> None:
 
 def test_gradients_reach_every_parameter() -> None:
     made = model()
-    batch = next(TranscribedCodesBatches(*language(10), batch_frames=80)(0))
+    batch = TranscribedCodesBatches(*language(10), batch_frames=80)[0]
     WriteText(made)(batch).sum.backward()
     assert [name for name, parameter in made.named_parameters() if parameter.grad is None] == []
 

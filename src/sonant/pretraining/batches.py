@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from itertools import count
 from math import ceil
 from typing import TypeVar
 
@@ -166,10 +165,6 @@ class SpeechBatches:
         self.waveforms, self.labels, self.noises, self.impulse_responses = waveforms, labels, noises, impulse_responses
         self.batching, self.masking, self.mixing, self.seed = batching, masking, mixing, seed
         self.rank, self.world = rank, world
-
-    def __call__(self, start: int = 0) -> Iterator[SpeechBatch]:
-        """Batches from step `start` on, without end."""
-        return map(self.__getitem__, count(start))
 
     def __len__(self) -> int:
         """The batches of this process in one pass over the recordings, although there are more."""

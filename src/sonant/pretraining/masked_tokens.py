@@ -6,7 +6,6 @@ import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
 from math import ceil
 from pathlib import Path
 
@@ -122,10 +121,6 @@ class TokenBatches:
         self.rank, self.world = rank, world
         self.vocabulary = copy.deepcopy(backbone.vocabulary).cpu()  # batches are made there, by workers
         self.words = self.vocabulary.words.numpy()
-
-    def __call__(self, start: int = 0) -> Iterator[TokenBatch]:
-        """Batches from step `start` on, without end."""
-        return map(self.__getitem__, count(start))
 
     def __len__(self) -> int:
         """The batches of this process in one pass over the recordings, although there are more."""

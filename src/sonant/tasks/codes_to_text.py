@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
 
 import numpy as np
 import torch
@@ -62,10 +61,6 @@ class TranscribedCodesBatches:
         lengths = [len(clip) for clip in codes]
         self.codes, self.texts, self.stride = codes, texts, stride
         self.sampler = BucketSampler(lengths, budget=batch_frames, max_length=max(lengths), min_length=1, seed=seed)
-
-    def __call__(self, start: int = 0) -> Iterator[TranscribedCodes]:
-        """Yield batches from step `start` on, endlessly."""
-        return map(self.__getitem__, count(start))
 
     def __getitem__(self, step: int) -> TranscribedCodes:
         members = [member for member, _ in self.sampler[step]]
