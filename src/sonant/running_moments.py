@@ -13,14 +13,10 @@ A = TypeVar("A", float, NDArray[np.float64], Tensor)
 
 @dataclass
 class RunningMoments(Generic[A]):
-    """Mean of all values so far, and the sum of their squared distances from it.
+    """Mean of the values so far, and sum of squared deviations from it (or of outer products of deviations).
 
-    Source: Chan, Golub and LeVeque 1983, the pairwise update.
-
-    Attributes:
-        mean: a number, or an array of means.
-        squares: likewise; or a matrix, where the outer products of distances are summed.
-        count: the number of values.
+    Values of another block (k, mean', squares') change those of n values (Chan, Golub and LeVeque 1983) by
+        d = mean' - mean;  mean += d * k / (n + k);  squares += squares' + d**2 * n * k / (n + k).
     """
 
     mean: A
@@ -28,10 +24,7 @@ class RunningMoments(Generic[A]):
     count: int = 0
 
     def add(self, count: int, mean: A, squares: A, *, square: Callable[[A], A] | None = None) -> None:
-        """Add `count` values, at least one, of this mean and these squares about it.
-
-        `square` maps the distance between the two means to what `squares` sums: its square if None.
-        """
+        """Add a block of `count` >= 1 values; `square` replaces `d * d`, such as by an outer product."""
         total, gap = self.count + count, mean - self.mean
         apart = gap * gap if square is None else square(gap)
         self.squares = self.squares + squares + apart * (self.count * count / total)

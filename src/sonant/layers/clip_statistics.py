@@ -1,4 +1,4 @@
-"""Statistics of a whole clip that is too long to be encoded at once, so that its windows are normalized alike."""
+"""Group norm statistics of a whole clip, by which the windows of a long recording are normalized."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ EPS = 1e-5  # torch's group norm's own
 
 
 class ClipStatistics(Protocol):
-    """Statistics of a clip, from its samples in blocks of any length; their kind depends on the model."""
+    """Statistics of a clip, from its samples in blocks of any length."""
 
     def update(self, samples: np.ndarray) -> None:
-        """Take in the next samples of the clip, (samples,)."""
+        """Add the next samples of the clip, (samples,)."""
 
     def scaled(self, shift: float, scale: float) -> ClipStatistics:
-        """The statistics of `(samples - shift) / scale`."""
+        """Statistics of `(samples - shift) / scale`."""
 
 
 S = TypeVar("S")
 
 
 def by_clip(kind: type[S], statistics: Sequence[object] | None, num_clips: int) -> list[S | None]:
-    """Return the statistics for each clip, None for one that is a whole; `statistics=None`: all of them are.
+    """Check that there is one entry of the kind, or None (not a window), for each clip; `statistics=None`: no windows.
 
-    Raises ConfigurationError for another number of them than there are clips, or if another kind of model made them.
+    Raises ConfigurationError for a different number of entries, or for statistics of another kind of model.
     """
     given = [None] * num_clips if statistics is None else list(statistics)
     if len(given) != num_clips:
@@ -51,19 +51,19 @@ def by_clip(kind: type[S], statistics: Sequence[object] | None, num_clips: int) 
 
 
 class ConvStatistics:
-    """Mean and covariance of the stretches of samples that the first convolution sees, over a whole clip.
+    """Mean m and covariance C of the first convolution's input segments x (kernel,) over a whole clip, in float64.
 
-    Its output is linear in them, so the mean and variance of every channel follow, and a window of the clip can be
-    normalized as the whole would be. Samples come in blocks of any length; float64 throughout.
+    A channel with kernel w has output w.x, of mean w.m and variance w.C.w over the clip, so its group norm is
+        weight * (w.x - w.m) / sqrt(w.C.w + EPS) + bias  =  factor * w.x + offset.
     """
 
     def __init__(self, kernel: int, stride: int) -> None:
         self.kernel, self.stride = kernel, stride
-        self._held = np.zeros(0, np.float64)  # samples from the next stretch on
+        self._held = np.zeros(0, np.float64)  # samples from the start of the next segment
         self._moments = RunningMoments(np.zeros(kernel), np.zeros((kernel, kernel)))
 
     def update(self, samples: np.ndarray) -> None:
-        """Take in the next samples of the clip, (samples,)."""
+        """Add the next samples of the clip, (samples,)."""
         held = np.concatenate([self._held, samples])
         new = max(0, (len(held) - self.kernel) // self.stride + 1)
         self._held = held[new * self.stride :]
@@ -75,18 +75,14 @@ class ConvStatistics:
         self._moments.add(new, mean, centered.T @ centered, square=lambda gap: np.outer(gap, gap))
 
     def scaled(self, shift: float, scale: float) -> ConvStatistics:
-        """The statistics of `(samples - shift) / scale`."""
+        """Statistics of `(samples - shift) / scale`."""
         other = ConvStatistics(self.kernel, self.stride)
         seen = self._moments
         other._moments = RunningMoments((seen.mean - shift) / scale, seen.squares / scale**2, seen.count)
         return other
 
     def affine(self, conv: nn.Conv1d, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the group norm (`weight`, `bias`) of the convolution's output over the whole clip as an affine map.
-
-        Returns:
-            Factor and offset for each channel of `conv.weight * x` without the convolution's bias: float64 (channels,).
-        """
+        """Return factor and offset (see the class) of each channel: float64 (channels,), without the bias of `conv`."""
         taps = conv.weight.detach().double().cpu()[:, 0]  # (channels, kernel)
         mean = taps @ torch.from_numpy(self._moments.mean)
         variance = ((taps @ torch.from_numpy(self._moments.squares / self._moments.count)) * taps).sum(1)
@@ -94,9 +90,9 @@ class ConvStatistics:
         return factor, bias.detach().double().cpu() - mean * factor
 
     def normalize(self, stream: Tensor, conv: nn.Conv1d, weight: Tensor, bias: Tensor) -> Tensor:
-        """The convolution's output (1, channels, steps), normalized with the statistics of the whole clip."""
+        """Normalize the convolution's output (1, channels, steps)."""
         factor, offset = self.affine(conv, weight, bias)
-        if conv.bias is not None:  # the statistics take it away again
+        if conv.bias is not None:  # `stream` contains it, and normalization removes it
             offset = offset - factor * conv.bias.detach().double().cpu()
         wide = stream.float()
         wide = wide * factor.to(wide)[:, None] + offset.to(wide)[:, None]

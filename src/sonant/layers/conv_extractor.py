@@ -1,7 +1,7 @@
-"""The convolutional feature extractor of the families that take waveforms: 50 frames a second, or wav2vec's 100.
+"""Convolutional feature extractor from waveforms to frames: 50 frames a second, 100 in wav2vec and vq-wav2vec.
 
-Clips are laid on one stream at multiples of the total stride, so that one convolution serves all of them and the
-frames of a clip are those it would have alone. The few frames that straddle two clips are dropped at the end.
+Clips are joined into one time axis, each starting at a multiple of the total stride, so one convolution computes the
+same frames as for each clip alone. Frames whose receptive field spans two clips are dropped.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,11 +23,7 @@ ExtractorNorm = Literal["group", "layer", "clip"]
 
 
 class ClipNorm(nn.Module):
-    """Group norm over the frames of each clip, its statistics never shared: by channel, or over all channels at once.
-
-    A padded batch takes them over the padding as well, which changes a clip's features with its batch mates. They are
-    added up in float32 whatever the values are.
-    """
+    """Group norm with statistics of each clip, in float32; `groups=None`: a group for each channel."""
 
     def __init__(self, channels: int, *, groups: int | None = None) -> None:
         super().__init__()
@@ -36,7 +32,7 @@ class ClipNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def normalize(self, clip: Tensor) -> Tensor:
-        """Normalize a whole clip (1, channels, steps)."""
+        """Normalize one clip (1, channels, steps)."""
         return F.group_norm(clip, self.groups, self.weight, self.bias)
 
     def forward(
@@ -46,10 +42,11 @@ class ClipNorm(nn.Module):
         lengths: list[int],
         norms: Sequence[Callable[[Tensor], Tensor]] | None = None,
     ) -> Tensor:
-        """(1, channels, steps) to the same; steps outside `starts[i] .. starts[i] + lengths[i]` become zero.
+        """Normalize clips joined in (1, channels, steps), or as rows (batch, channels, steps) of one length.
 
-        Clips that are rows, (batch, channels, steps), all start at 0 and fill their row. `norms`: for each clip, a
-        function to be called in place of `normalize`.
+        Args:
+            starts, lengths: steps of each clip; steps between clips become zero. Rows: [0] and their length.
+            norms: a function for each clip, called in place of `normalize`.
         """
         norms = [self.normalize] * len(starts) if norms is None else norms
         if starts == [0] and lengths == [stream.shape[2]]:
@@ -65,7 +62,7 @@ class ClipNorm(nn.Module):
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of each frame of (1, channels, steps)."""
+    """Layer norm over the channels of (batch, channels, steps)."""
 
     def forward(self, stream: Tensor) -> Tensor:
         return super().forward(stream.transpose(1, 2)).transpose(1, 2)
@@ -106,10 +103,11 @@ class ConvLayer(nn.Module):
 
 
 class StridedExtractor(nn.Module):
-    """The base of stacks of strided convolutions, in any arithmetic.
+    """Base class of `ConvExtractor` and its forms optimized for inference.
 
     Attributes:
-        kernels, strides: one number a layer; stride: that of the whole stack.
+        kernels, strides: one number for each layer.
+        stride: samples from frame to frame, the product of the strides.
         norm: as for `ConvExtractor`.
     """
 
@@ -120,18 +118,18 @@ class StridedExtractor(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Samples that one frame sees."""
+        """Samples that one frame depends on."""
         return receptive_field(self.kernels, self.strides)
 
     def num_frames(self, num_samples: Tensor) -> Tensor:
-        """Frames that so many samples give, int64; zero where they are fewer than the receptive field."""
+        """Frames of clips of these lengths in samples, int64; 0 below the receptive field."""
         return num_frames(num_samples, self.kernels, self.strides)
 
     def clip_statistics(self) -> ConvStatistics | None:
-        """Empty statistics of a whole clip for the group norm; None where no norm looks beyond its frame.
+        """Make empty statistics of a whole clip for the norm "group"; None for "layer" and "clip".
 
-        None for the norm "clip" too: each layer's statistics depend on those of the layers below it, so that no single
-        pass over a clip finds them. A window of a long clip is normalized by itself there.
+        With "clip", statistics of a layer depend on those below, so one pass over a clip cannot gather them: each
+        window of a long clip is normalized with its own.
         """
         return ConvStatistics(self.kernels[0], self.strides[0]) if self.norm == "group" else None
 
@@ -140,13 +138,13 @@ class ConvExtractor(StridedExtractor):
     """A stack of strided convolutions over packed waveforms.
 
     Args:
-        channels, kernels, strides: one number a layer; published: 512 channels, total stride 320, reach 400 samples;
-            wav2vec and vq-wav2vec: 160 and 465.
-        bias: whether the convolutions have one (wav2vec 2.0 LV-60, XLSR, XLS-R).
+        channels, kernels, strides: one number for each layer. Published: 512 channels, total stride 320, receptive
+            field 400 samples; wav2vec and vq-wav2vec: 160 and 465.
+        bias: convolutions have a bias (wav2vec 2.0 LV-60, XLSR, XLS-R).
         norm: "group" (over time, by channel, after the first layer), "layer" (over channels after every layer) or
             "clip" (over channels and time at once after every layer: wav2vec and vq-wav2vec).
         activation: after each norm.
-        log_compression: whether frames x come out as log(|x| + 1) (wav2vec and vq-wav2vec).
+        log_compression: return log(|x| + 1) of frames x (wav2vec and vq-wav2vec).
 
     Source: wav2vec 2.0 (arXiv 2006.11477, section 2), wav2vec (arXiv 1904.05862, section 3.1); fairseq's two classes
     `ConvFeatureExtractionModel`.
@@ -177,7 +175,7 @@ class ConvExtractor(StridedExtractor):
     def forward(self, speech: Packed, *, statistics: Sequence[ClipStatistics | None] | None = None) -> Packed:
         """Waveforms (total_samples,) to frames (total_frames, channels).
 
-        `statistics`: for each clip that is a window, those of the whole clip; None for one that is a whole, or for all.
+        `statistics`: for each clip those of the recording that it is a window of, or None for a whole recording.
         """
         frames = frames_of(speech, self.kernels, self.strides)
         known = None if statistics is None else by_clip(ConvStatistics, statistics, len(speech))
@@ -202,10 +200,7 @@ class ConvExtractor(StridedExtractor):
 
 
 def as_rows(speech: Packed) -> bool:
-    """Return whether clips become the rows of a batch: on a GPU, where they are of one length, as in a training step.
-
-    Norms then need not copy clips out of a stream and back. A CPU gains nothing by it.
-    """
+    """Return True for clips of one length on a GPU: as rows of a batch, norms need no copies. A CPU gains nothing."""
     return speech.values.is_cuda and len(set(speech.sizes)) == 1
 
 
@@ -221,7 +216,7 @@ def _norm(name: ExtractorNorm, number: int, channels: int) -> ClipNorm | Channel
 
 
 def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:
-    """Samples that one frame of such a stack sees."""
+    """Samples that one frame of such a stack depends on."""
     field, jump = 1, 1
     for kernel, stride in zip(kernels, strides, strict=True):
         field, jump = field + (kernel - 1) * jump, jump * stride
@@ -229,14 +224,14 @@ def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:
 
 
 def num_frames(num_samples: Tensor, kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
-    """Frames that such a stack makes of so many samples, int64; zero where they are fewer than one frame sees."""
+    """Frames of clips of these lengths in samples, int64; 0 below the receptive field."""
     for kernel, stride in zip(kernels, strides, strict=True):
         num_samples = (num_samples - kernel) // stride + 1
     return num_samples.clamp(min=0)
 
 
 def frames_of(speech: Packed, kernels: Sequence[int], strides: Sequence[int]) -> Tensor:
-    """Frames that such a stack makes of each clip, int64 (batch,); TooShortAudio where one is too short for a frame."""
+    """Frames of each clip, int64 (batch,). Raises TooShortAudio for a clip shorter than the receptive field."""
     frames = num_frames(speech.lengths, kernels, strides)
     if int(frames.min()) == 0:
         raise TooShortAudio(

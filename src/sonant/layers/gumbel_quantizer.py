@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from sonant.errors import ConfigurationError
 from sonant.layers.kernels.activations import Activation, activation
 
-TINY = 1e-7  # the original's, inside the logarithm of an entropy
+TINY = 1e-7  # added inside the logarithm of an entropy, as in fairseq
 
 
 @dataclass(frozen=True, eq=False)
 class Quantized:
-    """The result of quantizing frames.
+    """Quantized frames.
 
     Attributes:
-        values: (total, dim), one code vector of each group, joined.
-        codes: int64 (total, num_codebooks); the codes that `values` shows, in training the drawn ones.
-        probabilities: (total, num_codebooks, codebook_size), softmax of the logits alone, without noise or temperature.
+        values: (total, dim), the chosen vectors of all codebooks, concatenated.
+        codes: int64 (total, num_codebooks), their numbers.
+        probabilities: (total, num_codebooks, codebook_size), softmax of the logits without noise or temperature.
     """
 
     values: Tensor
@@ -30,10 +30,7 @@ class Quantized:
 
 @dataclass(frozen=True, kw_only=True)
 class Temperature:
-    """The temperature of the Gumbel softmax: `start * decay**step`, not below `end`.
-
-    The defaults are those of vq-wav2vec and wav2vec 2.0 Base.
-    """
+    """Temperature of the Gumbel softmax, `max(start * decay**step, end)`, as in vq-wav2vec and wav2vec 2.0 Base."""
 
     start: float = 2.0
     end: float = 0.5
@@ -47,29 +44,30 @@ class Temperature:
             )
 
     def at(self, step: int) -> float:
-        """The temperature before update `step`, counted from 0."""
+        """Temperature of update `step`, counted from 0."""
         return max(self.start * self.decay**step, self.end)
 
 
 class GumbelQuantizer(nn.Module):
-    """Choose one code a group for each frame; the gradient passes as if the choice had been soft.
+    """Straight-through Gumbel softmax: one vector of each codebook for each frame.
+
+    In training, for logits l of a codebook, Gumbel noise n and stop-gradient sg:
+        soft = softmax((l + n) / temperature);  choice = onehot(argmax soft) - sg(soft) + soft.
+    In evaluation: choice = onehot(argmax l).
 
     Args:
         input_dim: width of the frames.
-        dim: width of the result; each codebook gives `dim / num_codebooks` of it.
-        num_codebooks, codebook_size: how many codebooks, and code vectors in each.
-        shared_codebook: one set of code vectors for all codebooks (`combine_groups`).
-        projection_depth: linear layers from the frames to the logits, the activation between them.
+        dim: width of the result, of which each codebook gives `dim / num_codebooks`.
+        shared_codebook: all codebooks have the same vectors (fairseq: `combine_groups`).
+        projection_depth: linear layers from frames to logits, with the activation between them.
         projection_factor: width of the inner ones over `input_dim`.
 
     Attributes:
-        temperature: of the softmax in training.
-        codebook: (1, codebook_size, dim / num_codebooks) where shared, else (1, num_codebooks * codebook_size,
+        codebook: (1, codebook_size, dim / num_codebooks) if shared, otherwise (1, num_codebooks * codebook_size,
             dim / num_codebooks).
-        projections: the linear layers.
 
-    Source: vq-wav2vec (arXiv 1910.05453, section 3.1); fairseq `modules/gumbel_vector_quantizer.py`. As there, the
-    codebook starts uniform in [0, 1), a single projection with weights N(0, 1), a deeper one as linear layers do.
+    Source: vq-wav2vec (arXiv 1910.05453, section 3.1); fairseq `modules/gumbel_vector_quantizer.py`, initialization
+    included: codebook uniform in [0, 1), weights of a single projection N(0, 1).
     """
 
     def __init__(
@@ -100,7 +98,7 @@ class GumbelQuantizer(nn.Module):
         self.projections = nn.ModuleList(linears)
 
     def logits(self, features: Tensor) -> Tensor:
-        """(total, input_dim) to (total, num_codebooks, codebook_size), float32 at least."""
+        """(total, input_dim) to (total, num_codebooks, codebook_size), in float32 or wider."""
         first, *others = self.projections
         scores = first(features)
         for projection in others:
@@ -109,15 +107,7 @@ class GumbelQuantizer(nn.Module):
         return scores.to(wide).unflatten(-1, (self.num_codebooks, self.codebook_size))
 
     def forward(self, features: Tensor, *, noise: Tensor | None = None) -> Quantized:
-        """Quantize frames (total, input_dim).
-
-        In training the codes are drawn, and the choice is a straight-through Gumbel softmax; otherwise the likeliest
-        are taken.
-
-        Args:
-            noise: Gumbel samples (total * num_codebooks, codebook_size) to draw with in training; None takes fresh
-                ones.
-        """
+        """Quantize frames (total, input_dim); `noise` (total * num_codebooks, codebook_size), drawn if None."""
         logits = self.logits(features)
         probabilities = logits.softmax(-1)
         if not self.training:
@@ -134,7 +124,7 @@ class GumbelQuantizer(nn.Module):
         return Quantized(values.flatten(1), codes, probabilities)
 
     def vectors(self, codes: Tensor) -> Tensor:
-        """The code vectors of codes (total, num_codebooks), joined: (total, dim)."""
+        """Vectors of codes (total, num_codebooks), concatenated: (total, dim)."""
         rows = (
             codes
             if self.shared_codebook
@@ -143,28 +133,24 @@ class GumbelQuantizer(nn.Module):
         return F.embedding(rows, self.codebook[0]).flatten(1)
 
     def _codebooks(self) -> Tensor:
-        """(num_codebooks, codebook_size, dim / num_codebooks), a view."""
+        """Return a view (num_codebooks, codebook_size, dim / num_codebooks)."""
         if self.shared_codebook:
             return self.codebook.expand(self.num_codebooks, -1, -1)
         return self.codebook.view(self.num_codebooks, self.codebook_size, -1)
 
 
 def gumbel_noise(like: Tensor) -> Tensor:
-    """Samples of the standard Gumbel distribution, in the shape of a tensor."""
+    """Samples of the standard Gumbel distribution in the shape of `like`."""
     return -torch.empty_like(like, memory_format=torch.contiguous_format).exponential_().log()
 
 
 def perplexity(probabilities: Tensor) -> Tensor:
-    """Return the number of codes in use, (num_codebooks,): the exponential of the entropy of their mean probabilities.
-
-    Args:
-        probabilities: (total, num_codebooks, codebook_size).
-    """
+    """`exp(-sum(p * log p))` of the mean p of probabilities (total, num_codebooks, codebook_size): (num_codebooks,)."""
     return _exp_entropy(probabilities.mean(0))
 
 
 def code_perplexity(codes: Tensor, codebook_size: int) -> Tensor:
-    """Return `perplexity` of codes (total, num_codebooks): float32 (num_codebooks,), from 1 to `codebook_size`."""
+    """`perplexity` of chosen codes (total, num_codebooks): float32 (num_codebooks,), from 1 to `codebook_size`."""
     num_codebooks = codes.shape[1]
     rows = codes + codebook_size * torch.arange(num_codebooks, device=codes.device)
     counts = torch.bincount(rows.flatten(), minlength=num_codebooks * codebook_size)
@@ -172,9 +158,9 @@ def code_perplexity(codes: Tensor, codebook_size: int) -> Tensor:
 
 
 def diversity(probabilities: Tensor) -> Tensor:
-    """The share of the codes that are not in use, 0 where all are used alike: `(GV - sum of perplexities) / GV`.
+    """Diversity loss, `1 - sum of perplexities / (num_codebooks * codebook_size)`; 0 if all codes are equally frequent.
 
-    Source: the diversity loss of wav2vec 2.0 (arXiv 2006.11477, equation 4) as fairseq computes it.
+    Source: wav2vec 2.0 (arXiv 2006.11477, equation 4) as fairseq computes it.
     """
     _, num_codebooks, codebook_size = probabilities.shape
     return 1 - perplexity(probabilities).sum() / (num_codebooks * codebook_size)

@@ -1,4 +1,4 @@
-"""Product quantization by the nearest code vector, learned online: the k-means variant of vq-wav2vec."""
+"""Product quantization by the nearest code vector, trained by gradient: the k-means variant of vq-wav2vec."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ from sonant.layers.packed import Packed
 
 @dataclass(frozen=True, eq=False)
 class Clustered:
-    """The result of quantizing frames.
+    """Quantized frames; for projected frames z, their nearest code vectors e, and stop-gradient sg.
 
     Attributes:
-        values: (total, dim), the nearest code vector of each group, joined.
-        codes: int64 (total, num_codebooks), its number.
-        codebook_loss: scalar, mean square of code vector less frame; its gradient moves the codebook alone.
-        commitment_loss: scalar, the same number; its gradient moves the frames alone.
+        values: (total, dim), equal to e; the gradient goes to z (straight-through).
+        codes: int64 (total, num_codebooks), the numbers of e.
+        codebook_loss: scalar, mean((e - sg(z))**2), which moves the codebook.
+        commitment_loss: scalar, mean((z - sg(e))**2), which moves the frames.
     """
 
     values: Tensor
@@ -29,18 +29,14 @@ class Clustered:
 
 
 class KMeansQuantizer(nn.Module):
-    """Project, normalize, and take the nearest code vector of each group; the gradient passes straight through.
-
-    The group norm takes its statistics over a group's channels and the frames of each clip, as the original does for a
-    clip alone.
+    """Projection, group norm over the frames of each clip, and the nearest vector of each codebook.
 
     Args:
         dim: width of the frames and of the result.
-        num_codebooks, codebook_size: how many, and code vectors in each.
-        shared_codebook: one set of code vectors for all codebooks (`combine_groups`).
+        shared_codebook: all codebooks have the same vectors (fairseq: `combine_groups`).
 
     Attributes:
-        codebook: (codebook_size, 1, dim / num_codebooks) where shared, else (codebook_size, num_codebooks,
+        codebook: (codebook_size, 1, dim / num_codebooks) if shared, otherwise (codebook_size, num_codebooks,
             dim / num_codebooks).
 
     Source: vq-wav2vec (arXiv 1910.05453, section 3.2); fairseq `modules/kmeans_vector_quantizer.py`.
@@ -63,7 +59,7 @@ class KMeansQuantizer(nn.Module):
         wide = frames.dtype
         codes = self._nearest(frames.detach())
         vectors = self.vectors(codes).to(wide)
-        values = vectors.detach() + (frames - frames.detach())  # the vectors, exactly; the gradient of the frames
+        values = vectors.detach() + (frames - frames.detach())  # this order gives exactly the vectors
         return Clustered(
             values.to(features.values.dtype),
             codes,
@@ -73,9 +69,9 @@ class KMeansQuantizer(nn.Module):
 
     @torch.no_grad()
     def start_from(self, features: Packed) -> None:
-        """Set the code vectors to what becomes of frames (total, dim), drawn at random, all different ones if possible.
+        """Initialize the code vectors with projected frames (total, dim) drawn at random, distinct if there are enough.
 
-        A shared codebook takes its vectors from the channels of all of them.
+        A shared codebook draws from the channels of all codebooks.
         """
         rows = self._frames(features).unflatten(
             1, (self.num_codebooks, -1)
@@ -86,7 +82,7 @@ class KMeansQuantizer(nn.Module):
         self.codebook.copy_(rows[order[: self.codebook_size].to(rows.device)])
 
     def _frames(self, features: Packed) -> Tensor:
-        """Projected and normalized, float32 at least: what is compared with the code vectors, (total, dim)."""
+        """Project and normalize frames: (total, dim), in float32 or wider."""
         maps = self.projection.weight.unflatten(0, (self.num_codebooks, -1))[
             ..., 0
         ]  # (num_codebooks, dim / num_codebooks, dim / num_codebooks)
@@ -95,14 +91,14 @@ class KMeansQuantizer(nn.Module):
         return normed.to(torch.promote_types(normed.dtype, torch.float32))
 
     def vectors(self, codes: Tensor) -> Tensor:
-        """The code vectors of codes (total, num_codebooks), joined: (total, dim)."""
+        """Vectors of codes (total, num_codebooks), concatenated: (total, dim)."""
         width = self.codebook.shape[1]
         rows = codes if self.shared_codebook else codes * width + torch.arange(width, device=codes.device)
         return F.embedding(rows, self.codebook.flatten(0, 1)).flatten(1)
 
     @torch.no_grad()
     def _nearest(self, frames: Tensor) -> Tensor:
-        """Return the nearest codes of normalized frames (total, dim): int64 (total, num_codebooks)."""
+        """Nearest codes of projected frames (total, dim): int64 (total, num_codebooks)."""
         codebooks = (
             self.codebook.to(frames.dtype).transpose(0, 1).expand(self.num_codebooks, -1, -1)
         )  # (num_codebooks, codebook_size, width)

@@ -10,14 +10,11 @@ from sonant.layers.kernels.device import to_device
 def draw_negatives(
     lengths: Tensor, count: int, *, generator: torch.Generator | None = None, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Draw for each row of packed clips the indices of `count` other rows of its clip, uniformly with replacement.
+    """Draw for each row of packed clips `count` other rows of its clip, uniformly with replacement.
 
     Args:
-        lengths: int64 (clips,) on the CPU; rows of each clip, 0 or at least 2: the caller leaves out clips of one
-            row, which have no negatives.
-        count: negatives a row.
-        generator: of the random numbers, on the same device as they.
-        device: where they are drawn.
+        lengths: int64 (clips,) on the CPU; rows of each clip, not 1.
+        generator: of the random numbers, on the device.
 
     Returns:
         int64 (total, count), on the device; row indices into the packed total.

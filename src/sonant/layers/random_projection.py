@@ -1,4 +1,4 @@
-"""Random-projection quantization: labels for speech from a projection and a codebook that are never trained."""
+"""Random-projection quantizer: labels of frames from a projection and codebooks that are never trained."""
 
 import math
 
@@ -10,17 +10,17 @@ CHUNK_ROWS = 4096
 
 
 class RandomProjectionQuantizer(nn.Module):
-    """The code nearest to each projected row, both of length one: so by angle, whatever the row's scale.
+    """Code of largest cosine with each projected row: argmax_v cos(x @ projection, codebook[v]).
 
     Args:
         input_dim: width of the rows.
-        codebook_size, code_dim: how many codes a codebook has, and their width.
-        num_codebooks: each with a projection of its own.
-        seed: of projections and codes, which are nothing but drawn.
+        codebook_size, code_dim: number and width of the codes of a codebook.
+        num_codebooks: each has a projection.
+        seed: of projections and codes.
 
     Attributes:
         projection: (num_codebooks, input_dim, code_dim), Xavier-uniform; a buffer.
-        codebook: (num_codebooks, codebook_size, code_dim), standard normal, then scaled to length one; a buffer.
+        codebook: (num_codebooks, codebook_size, code_dim), normal, scaled to unit length; a buffer.
 
     Source: BEST-RQ (arXiv 2202.01855, section 3.1); several codebooks: USM (arXiv 2303.01037).
     """
@@ -41,7 +41,7 @@ class RandomProjectionQuantizer(nn.Module):
 
     @torch.no_grad()
     def forward(self, features: Tensor) -> Tensor:
-        """Rows (total, input_dim) to int64 (total, num_codebooks); float32 whatever the rows are."""
+        """Rows (total, input_dim) to int64 (total, num_codebooks), computed in float32."""
         with torch.autocast(features.device.type, enabled=False):
             labels = [
                 (F.normalize(chunk @ self.projection, dim=-1) @ self.codebook.transpose(1, 2)).argmax(-1)

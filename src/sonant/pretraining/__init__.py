@@ -1,4 +1,4 @@
-"""Objectives that need no labels, and the targets they predict."""
+"""Self-supervised objectives, their targets and their batches."""
 
 from sonant.pretraining.batches import Batching, SpeechBatch, SpeechBatches
 from sonant.pretraining.cpc import CPC, CPCConfig

@@ -1,4 +1,4 @@
-"""Batches of waveforms: crop, reverberate, mix, mask. A function of seed and step alone."""
+"""Batches of cropped, reverberated, mixed and masked waveforms, determined by seed, step, rank and world."""
 
 from __future__ import annotations
 
@@ -25,15 +25,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class SpeechBatch:
-    """The batch of speech that one step learns from.
+    """A batch of speech.
 
     Attributes:
-        speech: waveforms (total_samples,), mixed.
-        mask: bool (total_frames,), the frames hidden from the model; none where a run does not mask.
-        targets: int64 (total_frames,), the label of each frame of the clean speech, where a run has labels.
-        masked, unmasked: int64 indices of the frames that are hidden, and of the others. They are made with the batch,
-            on the CPU: `output[mask]` would make a GPU wait for the number of frames.
-        masked_on_cpu: the same as `masked`, wherever the batch is.
+        speech: augmented waveforms (total_samples,).
+        mask: bool (total_frames,), True for masked frames; all False for objectives without masking.
+        targets: int64 (total_frames,), labels of the frames of the clean speech; None without labels.
+        masked, unmasked: int64 indices of frames. Made on the CPU, since `output[mask]` makes a GPU synchronize.
+        masked_on_cpu: the same as `masked`, always on the CPU.
     """
 
     speech: Packed
@@ -57,7 +56,7 @@ class SpeechBatch:
 
 
 def moved(batch: T, device: torch.device | str) -> T:
-    """A batch, which is a dataclass, with its tensors and packed tensors on a device."""
+    """Copy of a batch (a dataclass) with its tensors and packed tensors on a device."""
     result = copy.copy(batch)
     for each in fields(batch):  # type: ignore[arg-type]  # no type says "any dataclass"
         if isinstance(value := getattr(batch, each.name), Tensor | Packed):
@@ -67,15 +66,15 @@ def moved(batch: T, device: torch.device | str) -> T:
 
 @dataclass(frozen=True, kw_only=True)
 class Batching:
-    """The amount of speech in a batch, and its preparation.
+    """Amount of speech in a batch, and its augmentation.
 
     Attributes:
-        batch_seconds: audio in a batch, at most.
-        max_seconds: longer clips are cropped at random, anew at each epoch.
+        batch_seconds: most audio in a batch.
+        max_seconds: longer clips are cropped at a random place in each epoch.
         min_seconds: shorter clips are left out.
-        reverb_probability: share of clips convolved with the impulse response of a room.
-        fill: "exact" packs clips of any length until the batch is full and crops the last one, so that every batch has
-            the same number of frames; "shortest" crops clips of similar length to the shortest one, as fairseq does.
+        reverb_probability: share of clips convolved with an impulse response.
+        fill: "exact" packs clips of any length and crops the last one, so that all batches have the same number of
+            frames; "shortest" crops clips of similar length to the shortest one, as fairseq does.
     """
 
     batch_seconds: float = 87.5
@@ -94,13 +93,9 @@ class Batching:
         receptive_field: int = 1,
         seed: int = 0,
     ) -> BatchSampler:
-        """The batches of recordings of these lengths, in samples of which `rate` make a second.
-
-        Args:
-            recordings: numbers of those to take; None takes all.
-        """
+        """Make the sampler for recordings of these lengths at `rate` samples a second; `recordings=None` takes all."""
         if recordings is not None:
-            lengths = np.where(np.isin(np.arange(len(lengths)), recordings), lengths, -1)  # below any least length
+            lengths = np.where(np.isin(np.arange(len(lengths)), recordings), lengths, -1)  # -1: too short, left out
         return SAMPLERS[self.fill](
             lengths,
             budget=round(self.batch_seconds * rate),
@@ -113,23 +108,20 @@ class Batching:
 
 
 class SpeechBatches:
-    """The batches of a run, by the number of the step: `batches[step]` depends on seed, step, rank and world alone.
+    """Endless sequence of batches: `batches[step]` depends on seed, step, rank and world alone.
 
-    It can be pickled, so that the workers of a `torch.utils.data.DataLoader` make batches; it has no end.
-
-    Clips are cropped at a multiple of the frame stride, so that the labels of a crop are exactly a slice of the labels
-    of the clip.
+    It can be pickled for the workers of a `torch.utils.data.DataLoader`. Crops start at a multiple of the frame stride,
+    so that their labels are a slice of the labels of the recording.
 
     Args:
-        backbone: the model they are for: its rate and stride.
-        masking: the choice of the spans to mask; None masks nothing.
-        mixing: the sounds that are mixed in; None mixes nothing.
-        labels: of every frame of every recording; None: the batches have no targets.
-        noises, impulse_responses: for mixing and reverberation that ask for them; a `WaveformStore` reads them from
-            disk as they are drawn.
-        recordings: numbers of those to make batches of; None takes all.
-        seed: of the order and the augmentation.
-        rank, world: number of this process, and of all that train together; they get disjoint batches.
+        backbone: gives sampling rate, stride and receptive field.
+        masking: None masks nothing.
+        mixing: None mixes nothing.
+        labels: of every frame of every recording; None for batches without targets.
+        noises, impulse_responses: waveforms for mixing and reverberation.
+        recordings: numbers of the recordings to use; None for all.
+        seed: of order and augmentation.
+        rank, world: number of this process, and number of processes; they get disjoint batches.
     """
 
     def __init__(
@@ -167,7 +159,7 @@ class SpeechBatches:
         self.rank, self.world = rank, world
 
     def __len__(self) -> int:
-        """The batches of this process in one pass over the recordings, although there are more."""
+        """Batches of this process in one epoch; later steps continue with the next epoch."""
         return ceil(len(self.sampler.epoch(0)) / self.world)
 
     def __getitem__(self, step: int) -> SpeechBatch:

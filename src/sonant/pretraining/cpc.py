@@ -1,4 +1,4 @@
-"""Contrastive predictive coding (CPC): wav2vec tells the frames that come next from others of its clip."""
+"""Contrastive predictive coding (CPC): the objective of wav2vec and vq-wav2vec."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,22 +26,22 @@ class CPCConfig:
     """Settings; the defaults are the published ones. In brackets: fairseq's name.
 
     Attributes:
-        steps: number of frames ahead that are predicted (prediction_steps).
-        offset: how far ahead the first of them lies; None is the receptive field over the stride, rounded up, so that
-            it does not overlap what the present frame has seen.
-        num_negatives: other frames of the clip that each is told from.
-        contrast: "binary" scores every pair by itself, "infonce" the true one against its negatives (infonce).
-        balanced: each negative of the binary contrast counts 1 / num_negatives (balanced_classes).
+        steps: number of steps ahead that are predicted (prediction_steps).
+        offset: frames from the context to the first predicted frame; None for receptive field / stride, rounded up, so
+            that the two receptive fields do not overlap.
+        num_negatives: negatives of each frame, other frames of its clip.
+        contrast: "binary" classifies each pair as true or negative; "infonce" is a softmax over them (infonce).
+        balanced: divide the negatives' part of the binary loss by num_negatives (balanced_classes).
         temperature: of the Gumbel quantizer (vq_temp).
-        diversity_weight: of the diversity loss of the Gumbel quantizer, codes less the perplexity of the probabilities;
-            0 in the published run (loss_weights).
-        commitment: weight of the loss that holds frames to the code vectors of the k-means quantizer (vq_gamma).
-        quantized: whether a vq-wav2vec's frames go through its quantizer. Ours: a short run begins without, so that
-            there is something to quantize; codes that mean nothing yet teach nothing, and collapse.
-        codes_from_frames: whether the k-means codebook starts from frames of the first batch. Ours, as well.
+        diversity_weight: of the Gumbel quantizer's number of codes minus the perplexity of its probabilities; 0 in the
+            published run (loss_weights).
+        commitment: weight of the k-means quantizer's commitment loss (vq_gamma).
+        quantized: predict quantized frames, for vq-wav2vec. False is ours, for the first stage of a short run: fresh
+            frames quantize into a few codes, and the codebook collapses.
+        codes_from_frames: initialize the k-means codebook with frames of the first batch. Ours.
     """
 
-    masking: ClassVar[SpanMasking | None] = None  # no frame is hidden
+    masking: ClassVar[SpanMasking | None] = None  # CPC masks nothing
     steps: int = 12
     offset: int | None = None
     num_negatives: int = 10
@@ -61,11 +61,11 @@ class CPCConfig:
 
 
 class StepHeads(nn.Module):
-    """An affine map of the context for each step ahead; the steps share a bias.
+    """A linear layer for each step ahead, with one bias for all steps.
 
     Attributes:
-        weight: (dim in, dim out, 1, steps), the layout of the original's transposed convolution.
-        bias: (dim out).
+        weight: (dim in, dim out, 1, steps), the layout of fairseq's transposed convolution.
+        bias: (dim out,).
     """
 
     def __init__(self, dim: int, steps: int) -> None:
@@ -82,14 +82,15 @@ class StepHeads(nn.Module):
 
 
 class CPC(Objective):
-    """Score each frame that comes next, and others of its clip, by their inner products with a map of the context.
+    """Distinguish the frame at time t + offset + k from negatives of its clip, given the context c at time t.
 
-    Step k of time t belongs to the frame at t + offset + k, where the clip is that long. Each frame has negatives of
-    its own, which all steps that predict it share. For vq-wav2vec, frames and negatives are the quantized ones, and
-    k-means adds its two losses, the Gumbel softmax its diversity where that has a weight.
+    With scores s_0 = z . h_k(c) of the true frame z and s_1 ... s_n of the negatives, h_k a linear layer, the loss is
+        binary:  -log sigmoid(s_0) - sum_i log sigmoid(-s_i);    infonce:  -log(exp(s_0) / sum_i exp(s_i)).
+    All steps k that predict a frame share its negatives. For vq-wav2vec frames and negatives are quantized, and the
+    quantizer's losses are added: codebook and commitment loss of k-means, weighted diversity of the Gumbel softmax.
 
-    The original draws the negatives of a frame to avoid the time of another, by a slip of layout, so that one in as
-    many as the clip has frames is the frame itself; here none is.
+    fairseq mixes up axes when it excludes a frame from its own negatives, so with m frames in a clip one negative in m
+    is the true frame; here none is.
 
     Source: wav2vec (arXiv 1904.05862, section 3.2), vq-wav2vec (arXiv 1910.05453); fairseq
     `models/wav2vec/wav2vec.py` (`Wav2VecPredictionsModel`), `criterions/wav2vec_criterion.py`.
@@ -103,13 +104,13 @@ class CPC(Objective):
         self.anneal(0)
 
     def anneal(self, step: int) -> None:
-        """Set the quantizer's temperature for an update, where it has one."""
+        """Set the temperature of a Gumbel quantizer for an update."""
         if (quantizer := self._gumbel()) is not None:
             quantizer.temperature = self.config.temperature.at(step)
 
     @torch.no_grad()
     def start(self, batch: SpeechBatch) -> None:
-        """Set the k-means codebook to frames of a batch before the first update, where the settings say so."""
+        """Initialize the k-means codebook with frames of a batch, where the settings say so."""
         quantizer = self.backbone.quantizer if isinstance(self.backbone, VQWav2Vec) else None
         if self.config.codes_from_frames and isinstance(quantizer, KMeansQuantizer):
             quantizer.start_from(self.backbone.features(batch.speech))
@@ -119,11 +120,11 @@ class CPC(Objective):
         return quantizer if isinstance(quantizer, GumbelQuantizer) else None
 
     def forward(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
-        """Return the loss, summed over the predictions: the pairs of a time and a step that end within the clip.
+        """Return the loss, summed over the pairs of time and step whose frame lies in the clip.
 
         Args:
             noise: Gumbel samples (total_frames * num_codebooks, codebook_size); None draws them.
-            negatives: int64 (total_frames, num_negatives), numbers of frames; None draws them.
+            negatives: int64 (total_frames, num_negatives), indices of frames; None draws them.
         """
         features = self.backbone.features(batch.speech)
         quantized: Quantized | Clustered | None = None
@@ -142,7 +143,7 @@ class CPC(Objective):
         valid, count = self._valid(latents, context.device)
         total = torch.where(valid, self._contrast(logits), 0.0).sum()
         with torch.no_grad():
-            # As in fairseq, a negative that is the same vector does no harm, unless all of them are.
+            # As in fairseq, a negative equal to the true vector does not make a prediction wrong, unless all are equal.
             own, others = logits[..., 0], logits[..., 1:]
             correct = (valid & (own >= others.amax(-1)) & (own > others.amin(-1))).sum()
         metrics: dict[str, tuple[Tensor | float, float]] = {
@@ -156,7 +157,7 @@ class CPC(Objective):
         return Loss(total, count, metrics)
 
     def _draw(self, lengths: Tensor, device: torch.device) -> Tensor:
-        """Negatives of every frame; the only frame of a clip, which no step predicts, has itself."""
+        """Draw negatives; the frame of a clip of one frame, which no step predicts, is its own."""
         drawn = draw_negatives(torch.where(lengths > 1, lengths, 0), self.config.num_negatives, device=device)
         if int(lengths.min()) > 1:
             return drawn
@@ -165,14 +166,14 @@ class CPC(Objective):
         return everything.index_copy(0, company, company[drawn])
 
     def _valid(self, frames: Packed, device: torch.device) -> tuple[Tensor, int]:
-        """Return which times that predict a frame at a step lie in the clip, bool (total, steps), and how many do."""
+        """Return bool (total, steps), True where the time that predicts a frame lies in its clip, and their number."""
         ahead = self.offset + torch.arange(self.config.steps)
         count = int((frames.lengths[:, None] - ahead).clamp(min=0).sum())
         position = steps_at(torch.zeros_like(frames.lengths), frames.lengths)
         return to_device(position, device)[:, None] >= to_device(ahead, device), count
 
     def _contrast(self, logits: Tensor) -> Tensor:
-        """(total, steps, 1 + negatives) to the loss of each prediction (total, steps)."""
+        """Logits (total, steps, 1 + negatives) to losses (total, steps)."""
         if self.config.contrast == "infonce":
             return logits.logsumexp(-1) - logits[..., 0]
         negative = F.softplus(logits[..., 1:]).sum(-1)
@@ -183,7 +184,7 @@ class CPC(Objective):
     def _quantizer_terms(
         self, quantized: Quantized | Clustered
     ) -> tuple[Tensor, dict[str, tuple[Tensor | float, float]]]:
-        """Return the quantizer's term in the loss of each prediction, and its metrics."""
+        """Return the quantizer's loss, to be added to that of each prediction, and its metrics."""
         assert isinstance(self.backbone, VQWav2Vec)
         codebook_size = self.backbone.config.codebook_size
         if isinstance(quantized, Clustered):
@@ -194,7 +195,7 @@ class CPC(Objective):
             }
         gumbel = self._gumbel()
         assert gumbel is not None
-        likeliest = quantized.probabilities.argmax(-1)  # the drawn codes stay diverse in a collapse
+        likeliest = quantized.probabilities.argmax(-1)  # drawn codes stay diverse in a collapse
         in_use = perplexity(quantized.probabilities).sum()
         extra = self.config.diversity_weight * (gumbel.num_codebooks * codebook_size - in_use)
         return extra, {
@@ -204,7 +205,7 @@ class CPC(Objective):
         }
 
     def warning(self, metrics: Mapping[str, float]) -> str | None:
-        """Return a warning if the quantizer collapses to hardly more than one code in each group; None otherwise."""
+        """Return a warning if the mean perplexity of the codebooks is below 2; None otherwise."""
         if not isinstance(self.backbone, VQWav2Vec) or "code_perplexity" not in metrics:
             return None
         config = self.backbone.config
@@ -217,7 +218,7 @@ class CPC(Objective):
         )
 
     def head_tensors(self) -> dict[str, Tensor]:
-        """Return the tensors of the heads, one for each step."""
+        """Return the tensors of the step heads."""
         return {
             "steps.weight": self.heads.weight.detach(),
             "steps.bias": self.heads.bias.detach(),
@@ -225,17 +226,17 @@ class CPC(Objective):
 
 
 def future_logits(predictions: Tensor, latents: Tensor, negatives: Tensor, *, offset: int) -> Tensor:
-    """Inner products of every frame and its negatives with what was predicted for it, `offset` + step frames before.
+    """Inner products of each frame and its negatives with the predictions made `offset` + step frames before.
 
-    Where those frames would lie before the clip's first, the number means nothing.
+    Values are meaningless where that time lies before the start of the clip.
 
     Args:
-        predictions: (total, steps, dim), by the time that predicts.
+        predictions: (total, steps, dim), indexed by the time of the context.
         latents: (total, dim).
-        negatives: int64 (total, negatives), numbers of frames.
+        negatives: int64 (total, negatives), indices of frames.
 
     Returns:
-        float32 (total, steps, 1 + negatives), by the frame that is predicted, its own first.
+        float32 (total, steps, 1 + negatives), indexed by the predicted frame; its own logit first.
     """
     wide = torch.promote_types(latents.dtype, torch.float32)
     total, steps, _ = predictions.shape

@@ -1,7 +1,6 @@
-"""Floating-point operations that objectives add to the forward pass of a model on one batch, counted from the settings.
+"""Floating-point operations that objectives add to a model's forward pass on one batch.
 
-Each function takes the settings of the objective, the configuration of the model, the frames of the batch and the
-number of those that are hidden.
+Arguments: settings of the objective, configuration of the model, number of frames, number of masked frames.
 """
 
 from sonant.layers.masking import SpanMasking
@@ -15,29 +14,29 @@ from sonant.pretraining.w2v_bert import W2vBERTObjectiveConfig
 
 
 def masked_prediction(o: MaskedPredictionConfig, model: BackboneConfig, frames: int, masked: int) -> int:  # noqa: ARG001
-    """Project all frames, and compare them with each cluster."""
+    """Projection of all frames, and logits of all clusters."""
     projection = linear_flops(frames, model.dim, o.projection_dim)
     return projection + linear_flops(frames, o.projection_dim, o.targets.num_clusters)
 
 
 def masked_contrast(o: MaskedContrastConfig, model: WaveformTransformerConfig, frames: int, masked: int) -> int:  # noqa: ARG001
-    """Contrast masked frames."""
+    """Contrast of masked frames."""
     return _contrast(o, masked, model.conv_channels[-1], model.dim)
 
 
 def cpc(o: CPCConfig, model: BackboneConfig, frames: int, masked: int) -> int:  # noqa: ARG001
-    """Map all frames once for each step ahead, and compare each with the frame and its negatives."""
+    """Projection of all frames for each step, and logits of the true frame and its negatives."""
     maps = linear_flops(frames, model.dim, o.steps * model.dim)
     return maps + linear_flops(frames * o.steps, model.dim, 1 + o.num_negatives)
 
 
 def masked_tokens(o: MaskedTokensConfig, model: DiscreteBERTConfig, frames: int, masked: int) -> int:  # noqa: ARG001
-    """Compare masked tokens with the vocabulary."""
+    """Projection of masked tokens, and logits of the vocabulary."""
     return linear_flops(masked, model.dim, model.dim) + linear_flops(masked, model.dim, model.vocabulary_size)
 
 
 def w2v_bert(o: W2vBERTObjectiveConfig, model: W2vBERT2Config, frames: int, masked: int) -> int:  # noqa: ARG001
-    """Contrast masked frames, predict their codes, and make and predict their labels."""
+    """Contrast of masked frames, logits of codes and labels, and the random projection of labels."""
     width = model.num_bins * model.stack
     flops = _contrast(o, masked, width, model.dim)
     if o.code_weight:
@@ -50,12 +49,12 @@ def w2v_bert(o: W2vBERTObjectiveConfig, model: W2vBERT2Config, frames: int, mask
 
 
 def masked_share(masking: SpanMasking | None) -> float:
-    """The share of frames under spans that may overlap, as many as the frames allow."""
+    """Expected share of masked frames, with overlapping spans."""
     return 0.0 if masking is None else 1 - (1 - masking.fraction / masking.length) ** masking.length
 
 
 def _contrast(o: MaskedContrastConfig | W2vBERTObjectiveConfig, masked: int, width: int, dim: int) -> int:
-    """Quantize masked frames of that width, project both sides, and compare every two of the batch."""
+    """Quantization of masked frames (masked, width), projection of both sides, and all their products."""
     quantizer = linear_flops(masked, width, o.num_codebooks * o.codebook_size)
     quantizer += linear_flops(masked, o.codebook_size, o.quantized_dim)
     sides = linear_flops(masked, o.quantized_dim, o.projection_dim) + linear_flops(masked, dim, o.projection_dim)

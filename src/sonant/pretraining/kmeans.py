@@ -1,7 +1,6 @@
-"""k-means over a stream of features: exact Lloyd steps that never hold the corpus in memory.
+"""Exact k-means (Lloyd) over a stream of features that does not fit into memory.
 
-Ours, as the exact k-means of scikit-learn and faiss want all features in memory: those of a tenth of LibriSpeech are
-53 GB in float32. Here they come in blocks, on whatever device PyTorch has.
+scikit-learn and faiss need all features in memory for it: 53 GB in float32 for a tenth of LibriSpeech.
 """
 
 from __future__ import annotations
@@ -22,20 +21,16 @@ Stream = Callable[[], Iterable[Tensor]]
 
 @dataclass(frozen=True, eq=False)
 class KMeans:
-    """Cluster centers, and the label of a feature: the number of the nearest.
-
-    Attributes:
-        centroids: float32 (clusters, dim).
-    """
+    """Fitted k-means: `centroids`, float32 (clusters, dim)."""
 
     centroids: Tensor
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Nearest centroid of each row of (rows, dim): int64 (rows,)."""
+        """Index of the nearest centroid of each row of (rows, dim): int64 (rows,)."""
         return self.nearest(features)[0]
 
     def nearest(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Nearest centroid of each row and the squared distance to it, both (rows,)."""
+        """Index of the nearest centroid of each row, and squared distance to it, both (rows,)."""
         labels, distances = [], []
         centroids = self.centroids.to(features.device)
         norms = centroids.square().sum(1)
@@ -46,7 +41,7 @@ class KMeans:
         return torch.cat(labels), torch.cat(distances)
 
     def save(self, path: str | Path, metadata: dict[str, str] | None = None) -> None:
-        """Write the centroids as safetensors, with where they came from."""
+        """Write the centroids as safetensors."""
         save_file({"centroids": self.centroids.contiguous()}, path, metadata=metadata)
 
     @classmethod
@@ -63,17 +58,16 @@ def fit_kmeans(
     init_rows: int = 50_000,
     seed: int = 0,
 ) -> KMeans:
-    """Fit by Lloyd's algorithm from a k-means++ start.
+    """Fit by Lloyd's algorithm with k-means++ initialization. Sums are float64, so that chunk sizes do not matter.
+
+    The first empty cluster moves to the row farthest from its centroid, others to random rows.
 
     Args:
-        stream: gives the features anew at each call, in chunks (rows, dim) of any size.
-        max_steps: passes over the stream at most.
+        stream: called for each pass, returns all features in chunks (rows, dim).
+        max_steps: most passes.
         tolerance: stop when a pass lowers the mean squared distance by less than this share.
-        init_rows: rows, sampled evenly from the stream, on which the start is drawn.
-        seed: of the sample and the start.
-
-    Clusters that lose all their rows move: the first to the row farthest from its center, others to rows at random. All
-    sums are float64, so that the way the stream is cut does not matter.
+        init_rows: rows drawn uniformly from the stream for the initialization.
+        seed: of the drawn rows and the initialization.
     """
     generator = torch.Generator().manual_seed(seed)
     sample = _reservoir(stream, init_rows, generator)
@@ -108,10 +102,7 @@ def fit_kmeans(
 
 
 def _reservoir(stream: Stream, size: int, generator: torch.Generator) -> Tensor:
-    """Draw at most `size` rows, each row of the stream equally likely: the ones with the smallest random keys.
-
-    One pass finds their numbers and another takes them, so that no other row is held.
-    """
+    """Draw at most `size` rows uniformly, those with the smallest random keys: a pass for indices, one for rows."""
     numbers, keys, seen = torch.empty(0, dtype=torch.int64), torch.empty(0), 0
     for chunk in stream():
         keys = torch.cat([keys, torch.rand(len(chunk), generator=generator)])
@@ -132,7 +123,7 @@ def _reservoir(stream: Stream, size: int, generator: torch.Generator) -> Tensor:
 
 
 def _plus_plus(rows: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
-    """k-means++: each next center is drawn in proportion to its squared distance from the nearest so far."""
+    """k-means++: draw each centroid in proportion to the squared distance from the nearest one so far."""
     centroids = rows.new_empty(num_clusters, rows.shape[1])
     centroids[0] = rows[torch.randint(len(rows), (), generator=generator)]
     nearest = _squared_distances(rows, centroids[0])

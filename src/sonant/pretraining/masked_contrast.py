@@ -1,4 +1,4 @@
-"""Masked contrast: wav2vec 2.0 tells the quantized frame behind a mask from others of the same clip."""
+"""Masked contrast, the objective of wav2vec 2.0: find the quantized frame of a masked one among distractors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,17 +19,16 @@ class MaskedContrastConfig:
     """Settings; the defaults are those of the published base model. In brackets: fairseq's name.
 
     Attributes:
-        masking: the choice of the frames to hide.
-        num_codebooks, codebook_size: codebooks of the quantizer, and code vectors in each (latent_groups, latent_vars).
-        quantized_dim: width of the quantized frame (latent_dim).
-        projection_dim: width in which frames are compared (final_dim).
+        num_codebooks, codebook_size: of the quantizer (latent_groups, latent_vars).
+        quantized_dim: width of quantized frames (latent_dim).
+        projection_dim: width in which cosines are computed (final_dim).
         temperature: of the quantizer's Gumbel softmax (latent_temp).
-        num_negatives: distractors a masked frame.
+        num_negatives: distractors of each masked frame.
         logit_temperature: divides the cosines (logit_temp).
         diversity_weight: of the diversity loss.
         feature_penalty: weight of the mean square of the extractor's output.
         extractor_gradient: factor on the gradient that reaches the extractor (feature_grad_mult).
-        feature_dropout: of the frames that are quantized (dropout_features).
+        feature_dropout: before the quantizer (dropout_features).
     """
 
     masking: SpanMasking = SpanMasking(fraction=0.65)
@@ -47,9 +46,11 @@ class MaskedContrastConfig:
 
 
 class MaskedContrast(Objective):
-    """Find the quantized frame behind each mask among distractors from other masked frames of its clip.
+    """Choose the quantized frame q of each masked one, with output c, among distractors from its clip's masked frames.
 
-    A clip with a single masked frame has no distractors and is not scored.
+    For projected c and q, the set D of q and its distractors, and logit temperature T, the loss of a masked frame is
+        -log(exp(cos(c, q) / T) / sum over d in D of exp(cos(c, d) / T))
+    plus diversity loss and feature penalty, weighted. Clips with a single masked frame have no distractors: no loss.
 
     Source: wav2vec 2.0 (arXiv 2006.11477, section 3); fairseq `models/wav2vec/wav2vec2.py`,
     `criterions/wav2vec_criterion.py`.
@@ -66,7 +67,7 @@ class MaskedContrast(Objective):
         self.contrast.anneal(step)
 
     def forward(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
-        """Return the loss, summed over masked frames; `noise` and `negatives` are those of `QuantizedContrast`."""
+        """Return the loss, summed over masked frames; `noise` and `negatives` as for `QuantizedContrast`."""
         config = self.config
         encoding = self.backbone.encode_masked(
             batch.speech, batch.mask, layers=["last"], extractor_gradient=config.extractor_gradient
@@ -87,13 +88,13 @@ class MaskedContrast(Objective):
         return self.contrast.warning(metrics)
 
     def head_notes(self) -> dict[str, Any]:
-        """Return the number of codebooks, which the tensors of the quantizer do not tell."""
+        """Return the number of codebooks, which the shapes of the quantizer's tensors do not determine."""
         return {"num_codebooks": self.config.num_codebooks}
 
     def head_tensors(self) -> dict[str, Tensor]:
-        """Return the tensors of quantizer and projections."""
+        """Return the tensors of the quantizer and the projections."""
         return self.contrast.head_tensors()
 
     def load_head(self, tensors: Mapping[str, Tensor]) -> None:
-        """Start from a trained quantizer and projections, as `head_tensors` gives them."""
+        """Load a trained quantizer and projections, as returned by `head_tensors`."""
         self.contrast.load_head(tensors)

@@ -20,10 +20,9 @@ class MaskedPredictionConfig:
 
     Attributes:
         targets: the labels to predict; clusters of a layer need a previous model.
-        masking: the choice of the frames to hide.
-        projection_dim: width in which frames and clusters are compared.
+        projection_dim: width in which cosines are computed.
         temperature: divides the cosines.
-        unmasked_weight: weight of the same loss on the frames that are seen; 0 in the published runs.
+        unmasked_weight: weight of the same loss on unmasked frames; 0 in the published runs.
         feature_penalty: weight of the mean square of the extractor's output.
         extractor_gradient: factor on the gradient that reaches the extractor (fairseq's `feature_grad_mult`).
     """
@@ -38,11 +37,7 @@ class MaskedPredictionConfig:
 
 
 class MaskedPrediction(Objective):
-    """Predict the cluster of each masked frame, by cosine with an embedding of each cluster.
-
-    Args:
-        backbone: the model to pretrain.
-        config: the number of its targets' clusters is the number of classes.
+    """Cross-entropy of the target of each masked frame; logits are cosines with an embedding of each cluster.
 
     Source: HuBERT (arXiv 2106.07447, section II); fairseq `models/hubert`, `criterions/hubert_criterion.py`.
     """
@@ -51,11 +46,11 @@ class MaskedPrediction(Objective):
         super().__init__()
         self.backbone, self.config = backbone, config
         self.projection = nn.Linear(backbone.dim, config.projection_dim)
-        # fairseq draws them from [0, 1), so that all of them start close together; a short run cannot afford that.
+        # fairseq draws them from [0, 1), all close together, which slows a short run down.
         self.label_embeddings = nn.Parameter(torch.randn(config.targets.num_clusters, config.projection_dim))
 
     def forward(self, batch: SpeechBatch) -> Loss:
-        """Return the loss, summed over the masked frames, or over all frames where unmasked ones count too."""
+        """Return the loss, summed over masked frames, or over all frames if `unmasked_weight` is above 0."""
         if batch.targets is None:
             raise ConfigurationError("Masked prediction needs the targets of every frame, and the batch has none.")
         encoding = self.backbone.encode_masked(
@@ -65,7 +60,7 @@ class MaskedPrediction(Objective):
         output = encoding.encoded.last
         assert output is not None
         masked_loss, masked_metrics = self._score(output, batch.targets, batch.masked, "masked")
-        # The frames in view are scored without a gradient unless their loss counts.
+        # Unmasked frames with weight 0 are scored for the metrics only, without a gradient.
         unmasked_weight = self.config.unmasked_weight
         with torch.set_grad_enabled(unmasked_weight > 0 and torch.is_grad_enabled()):
             seen_loss, seen_metrics = self._score(output, batch.targets, batch.unmasked, "unmasked")
@@ -74,11 +69,11 @@ class MaskedPrediction(Objective):
         return Loss(total, count, {**masked_metrics, **seen_metrics, "feature_penalty": (penalty, 1)})
 
     def head_tensors(self) -> dict[str, Tensor]:
-        """Return the tensors trained beside the backbone."""
+        """Return the tensors of projection and embeddings."""
         return {name: tensor for name, tensor in self.state_dict().items() if not name.startswith("backbone.")}
 
     def logits(self, frames: Tensor) -> Tensor:
-        """(rows, dim) of the backbone's output to (rows, clusters), float32."""
+        """Output of the backbone (rows, dim) to float32 (rows, clusters)."""
         projected = F.normalize(self.projection(frames).float(), dim=-1)
         with torch.autocast(frames.device.type, enabled=False):
             return projected @ F.normalize(self.label_embeddings.float(), dim=-1).T / self.config.temperature
@@ -86,7 +81,7 @@ class MaskedPrediction(Objective):
     def _score(
         self, output: Tensor, labels: Tensor, frames: Tensor, name: str
     ) -> tuple[Tensor, dict[str, tuple[Tensor, int]]]:
-        """Return the loss of the frames of these numbers, and its metrics."""
+        """Return the loss of the frames with these indices, and its metrics."""
         logits, targets = self.logits(output.index_select(0, frames)), labels.index_select(0, frames)
         loss = F.cross_entropy(logits, targets, reduction="sum")
         with torch.no_grad():

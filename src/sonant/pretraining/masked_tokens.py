@@ -1,4 +1,4 @@
-"""Masked-token prediction over discretized speech: what the BERT on the codes of a vq-wav2vec learns from."""
+"""Masked-token prediction, the objective of a BERT on the codes of a vq-wav2vec."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from sonant.models.vq_wav2vec import VQWav2Vec
 from sonant.pretraining.batches import Batching, moved
 
 DICTIONARY = "dict.txt"
-COUNTED = 1 << 22  # labels that are counted at a time
+COUNTED = 1 << 22  # labels counted at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +38,9 @@ class MaskedTokensConfig:
     """Settings; the defaults are the published ones.
 
     Attributes:
-        masking: the choice of the tokens to predict: each starts a span of ten with probability 0.05, which covers two
-            fifths of them.
-        keep_probability: share of those that stay as they are in the input (fairseq's `leave_unmasked_prob`).
-        random_probability: share that is replaced by a random token; the rest is replaced by the mask.
+        masking: tokens to predict; by default each starts a span of 10 with probability 0.05, which masks 40 %.
+        keep_probability: share of masked tokens left as they are in the input (fairseq's `leave_unmasked_prob`).
+        random_probability: share replaced by a random token; the rest becomes the mask token.
 
     Source: vq-wav2vec (arXiv 1910.05453, section 5.3); fairseq `data/mask_tokens_dataset.py`.
     """
@@ -61,14 +60,14 @@ class MaskedTokensConfig:
 
 @dataclass(frozen=True, eq=False)
 class TokenBatch:
-    """The batch of tokens that one step learns from.
+    """A batch of tokens.
 
     Attributes:
-        tokens: int64 (total,), the model's input, some of them masked or replaced.
+        tokens: int64 (total,), input of the model, some of it masked or replaced.
         targets: int64 (total,), the true tokens.
-        mask: bool (total,), the tokens to predict.
-        stride: samples of audio a token, for the throughput shown.
-        masked: int64 indices of the tokens to predict, made with the batch, on the CPU.
+        mask: bool (total,), True for the tokens to predict.
+        stride: samples of audio for each token, for the reported throughput.
+        masked: int64 indices of the tokens to predict.
     """
 
     tokens: Packed
@@ -89,15 +88,14 @@ class TokenBatch:
 
 
 class TokenBatches:
-    """The batches of a run, by the number of the step: `batches[step]` depends on seed, step, rank and world alone.
-
-    Seconds of `batching` count tokens, as many as the tokenizer makes of them.
+    """Endless sequence of batches: `batches[step]` depends on seed, step, rank and world alone.
 
     Args:
-        codes: of every recording, as `make_codes` stores them.
-        backbone: the model they are for, with its vocabulary.
-        recordings: numbers of those to make batches of; None takes all.
-        rank, world: number of this process, and of all that train together; they get disjoint batches.
+        codes: of every recording, from `make_codes`.
+        backbone: gives vocabulary, frame rate and number of positions.
+        batching: its seconds are converted to tokens at the frame rate.
+        recordings: numbers of the recordings to use; None for all.
+        rank, world: number of this process, and number of processes; they get disjoint batches.
     """
 
     def __init__(
@@ -114,16 +112,16 @@ class TokenBatches:
     ) -> None:
         if not 0 <= rank < world:
             raise ConfigurationError(f"rank={rank} and world={world} were given; expected 0 <= rank < world.")
-        room = (backbone.config.max_positions - 2) / backbone.frame_rate  # beside the brackets
+        room = (backbone.config.max_positions - 2) / backbone.frame_rate  # two positions are for start and end tokens
         fitting = replace(batching, max_seconds=min(batching.max_seconds, room))
         self.sampler = fitting.sampler(codes.lengths, backbone.frame_rate, recordings=recordings, seed=seed)
         self.codes, self.config, self.seed, self.stride = codes, config, seed, backbone.stride
         self.rank, self.world = rank, world
-        self.vocabulary = copy.deepcopy(backbone.vocabulary).cpu()  # batches are made there, by workers
+        self.vocabulary = copy.deepcopy(backbone.vocabulary).cpu()  # workers make batches on the CPU
         self.words = self.vocabulary.words.numpy()
 
     def __len__(self) -> int:
-        """The batches of this process in one pass over the recordings, although there are more."""
+        """Batches of this process in one epoch; later steps continue with the next epoch."""
         return ceil(len(self.sampler.epoch(0)) / self.world)
 
     def __getitem__(self, step: int) -> TokenBatch:
@@ -148,7 +146,7 @@ def corrupt(
     mask_token: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Return the model's input for tokens (total,): those under the mask hidden, kept, or replaced by random words."""
+    """Return the model's input for tokens (total,): masked ones become the mask token, stay, or become random words."""
     fate = rng.random(len(tokens))
     kept, replaced = config.keep_probability, config.keep_probability + config.random_probability
     seen = np.where(mask & (fate >= replaced), mask_token, tokens)
@@ -158,7 +156,7 @@ def corrupt(
 
 
 class MaskedTokens(Objective):
-    """Predict the tokens under the mask: cross entropy over the vocabulary."""
+    """Cross-entropy of masked tokens over the vocabulary."""
 
     def __init__(self, backbone: DiscreteBERT) -> None:
         super().__init__()
@@ -178,11 +176,11 @@ class MaskedTokens(Objective):
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """A corpus in codes.
+    """Codes of a corpus.
 
     Attributes:
-        store: for each frame of each recording its codes as one number (`group_numbers`).
-        words: int64 (words, num_codebooks), the groups of codes that occur, the most frequent first.
+        store: the codes of each frame as one number (`group_numbers`).
+        words: int64 (words, num_codebooks), the combinations of codes that occur, the most frequent first.
     """
 
     store: LabelStore
@@ -192,11 +190,10 @@ class Codes:
 def make_codes(
     waveforms: WaveformStore, tokenizer: VQWav2Vec, folder: str | Path, *, device: torch.device | str = "cpu"
 ) -> Codes:
-    """Run a vq-wav2vec over the corpus once.
+    """Compute the codes of a corpus, or read them from a folder that has them.
 
-    The codes lie in the folder as labels, beside the `dict.txt` that fairseq would make of them: a line for each group
-    of codes, with how often it occurs. A folder that holds both is used as it is, if they are the codes of the same
-    speech and tokenizer (`settings.json`); ConfigurationError is raised if not.
+    The folder holds labels, `dict.txt` (fairseq's format: a combination of codes and its count in each line) and
+    `settings.json`. Raises ConfigurationError for a folder with codes of other speech or another tokenizer.
     """
     folder = Path(folder)
     num_codebooks, codebook_size = tokenizer.config.num_codebooks, tokenizer.config.codebook_size
@@ -219,7 +216,7 @@ def make_codes(
 
 
 def _codes_of(waveforms: WaveformStore, tokenizer: VQWav2Vec) -> Iterator[Tensor]:
-    """The codes of each recording, (frames, num_codebooks); none where it is shorter than a frame."""
+    """Codes of each recording, (frames, num_codebooks); 0 frames for one below the receptive field."""
     device = next(tokenizer.parameters()).device
     for number in tqdm(range(len(waveforms)), "codes", unit="clip", disable=None):
         clip = torch.from_numpy(waveforms[number])

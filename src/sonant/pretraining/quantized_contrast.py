@@ -1,4 +1,4 @@
-"""Contrast against quantized frames: what wav2vec 2.0 and w2v-BERT have in common."""
+"""Contrast against quantized frames, the part shared by the objectives of wav2vec 2.0 and w2v-BERT."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from sonant.pretraining.batches import SpeechBatch
 
 
 class ContrastSettings(Protocol):
-    """The settings of a contrast, as every objective with one declares them."""
+    """Settings of a contrast, a part of the settings of objectives; described in `MaskedContrastConfig`."""
 
     @property
     def num_codebooks(self) -> int: ...
@@ -43,12 +43,12 @@ class ContrastSettings(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Contrasted:
-    """The result of a contrast.
+    """Result of a contrast.
 
     Attributes:
         loss: cross-entropy, summed over the rows.
-        diversity: the diversity loss, the share of codes that are not in use, which `diversity_weight` weights.
-        likeliest: int64 (rows, num_codebooks), the codes that the quantizer would choose without noise.
+        diversity: diversity loss, not weighted.
+        likeliest: int64 (rows, num_codebooks), codes of largest probability, without Gumbel noise.
         metrics: for the log.
     """
 
@@ -59,7 +59,7 @@ class Contrasted:
 
 
 class QuantizedContrast(nn.Module):
-    """Tell the quantized frame that belongs to a row of the context from those of other rows of its clip.
+    """Choice of the quantized frame of a context row among those of other rows of its clip.
 
     Source: wav2vec 2.0 (arXiv 2006.11477, section 3); fairseq `models/wav2vec/wav2vec2.py`.
     """
@@ -74,7 +74,7 @@ class QuantizedContrast(nn.Module):
             codebook_size=settings.codebook_size,
             temperature=settings.temperature.start,
         )
-        # fairseq draws the code vectors from [0, 1): all targets start close together, which a short run cannot afford.
+        # fairseq draws them from [0, 1), so that all targets start close together, which slows a short run down.
         nn.init.normal_(self.quantizer.codebook)
         self.target_projection = nn.Linear(settings.quantized_dim, settings.projection_dim)
         self.projection = nn.Linear(context_dim, settings.projection_dim)
@@ -96,10 +96,10 @@ class QuantizedContrast(nn.Module):
 
         Args:
             context: (rows, context_dim).
-            frames: (rows, input_dim), what is quantized.
-            lengths: int64 (clips,) on the CPU; rows of each clip, none of which has a single one.
+            frames: (rows, input_dim), to be quantized.
+            lengths: int64 (clips,) on the CPU; rows of each clip, not 1.
             noise: Gumbel samples of the quantizer, (rows * num_codebooks, codebook_size); None draws them.
-            negatives: int64 (rows, num_negatives), numbers of rows; None draws them.
+            negatives: int64 (rows, num_negatives), indices of rows; None draws them.
         """
         quantized = self.quantizer(frames, noise=noise)
         if negatives is None:
@@ -119,7 +119,7 @@ class QuantizedContrast(nn.Module):
             correct = (logits[:, 0] > logits[:, 1:].amax(1)).sum()
             in_use = code_perplexity(
                 likeliest, self.settings.codebook_size
-            ).sum()  # with noise it would hide a collapse
+            ).sum()  # of drawn codes it would hide a collapse
         return Contrasted(
             loss,
             unused,
@@ -135,7 +135,7 @@ class QuantizedContrast(nn.Module):
         )
 
     def warning(self, metrics: Mapping[str, float]) -> str | None:
-        """Return a warning if the targets of the contrast have collapsed; None otherwise."""
+        """Return a warning if the codebooks have collapsed or the contrast is trivial; None otherwise."""
         num_codebooks, codebook_size = self.settings.num_codebooks, self.settings.codebook_size
         accuracy = metrics["contrastive_accuracy"]
         in_use = f"{metrics['code_perplexity']:.1f} of {num_codebooks * codebook_size} codes are in use"
@@ -151,11 +151,11 @@ class QuantizedContrast(nn.Module):
         return None
 
     def head_tensors(self) -> dict[str, Tensor]:
-        """Return the tensors of quantizer and projections."""
+        """Return the tensors of the quantizer and the projections."""
         return dict(self.state_dict())
 
     def load_head(self, tensors: Mapping[str, Tensor]) -> None:
-        """Start from a trained quantizer and projections, as `head_tensors` gives them."""
+        """Load a trained quantizer and projections, as returned by `head_tensors`."""
         state = self.head_tensors()
         wrong = [name for name in state if name not in tensors or tensors[name].shape != state[name].shape]
         if wrong or len(tensors) != len(state):
@@ -172,15 +172,14 @@ class QuantizedContrast(nn.Module):
 def contrastive_logits(
     context: Tensor, targets: Tensor, negatives: Tensor, *, codes: Tensor, temperature: float = 0.1
 ) -> Tensor:
-    """Cosines of each row of the context with its target and with other targets, over the temperature.
+    """Cosines of each context row with its target and its negatives, divided by the temperature.
 
-    All cosines of the batch are one product, which costs less than to gather the vectors of a hundred negatives a row.
+    One product of all rows costs less than gathering a hundred negatives for each.
 
     Args:
         context, targets: (rows, dim).
-        negatives: int64 (rows, negatives), numbers of rows.
-        codes: int64 (rows, num_codebooks), what the targets are made from; a negative that equals the target has
-            logit -inf.
+        negatives: int64 (rows, negatives), indices of rows.
+        codes: int64 (rows, num_codebooks), of the targets; a negative with the codes of the target has logit -inf.
 
     Returns:
         float32 (rows, 1 + negatives), the target's first.
@@ -196,14 +195,10 @@ def contrastive_logits(
 
 
 def scored_frames(batch: SpeechBatch, frames: Packed) -> tuple[Tensor, Tensor]:
-    """Return the masked frames that are not the only one of their clip, and how many each clip has.
-
-    Args:
-        batch: its mask says which frames are masked.
-        frames: (total_frames, channels), of which the lengths count.
+    """Select the masked frames of clips that have at least two, given the frames of the batch for their lengths.
 
     Returns:
-        int64 (rows,), numbers of frames, on the device of the batch; int64 (clips,) on the CPU.
+        Frame indices, int64 (rows,), on the device of the batch; their number in each clip, int64 (clips,), on the CPU.
     """
     masked = torch.from_numpy(batch.masked_on_cpu)
     clip = torch.bucketize(masked, frames.offsets[1:], right=True)

@@ -1,4 +1,4 @@
-"""The set-up of each kind of objective: one table, from the type of its configuration to what a stage needs for it."""
+"""Table of objectives: the models each can train, how its parts are made, and what it needs before it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,18 +31,17 @@ ObjectiveConfig = (
 
 @dataclass(frozen=True)
 class Material:
-    """The things that a stage learns from.
+    """Inputs of a stage of training.
 
     Attributes:
-        waveforms: the decoded recordings.
+        waveforms: the corpus.
         noises, impulse_responses: for mixing and reverberation.
-        batching, mixing: the preparation of batches.
-        folder: of the stage, for its targets.
-        previous: the model before the stage, if there is one.
-        recordings: numbers of those to make batches of; None takes all.
-        device: for the making of targets.
+        folder: of the stage; targets are written there.
+        previous: model of the stage before, or the teacher.
+        recordings: numbers of the recordings to use; None for all.
+        device: on which targets are computed.
         seed: of batches, masks and clusters.
-        rank, world: number of this process, and of all that train together.
+        rank, world: number of this process, and number of processes.
     """
 
     waveforms: WaveformStore
@@ -59,11 +58,11 @@ class Material:
     world: int = 1
 
     def of(self, recordings: Sequence[int] | None) -> "Material":
-        """The same with other recordings."""
+        """Copy with other recordings."""
         return replace(self, recordings=recordings)
 
     def speech_batches(self, backbone: Backbone, **more: Any) -> SpeechBatches:
-        """Batches of speech for a model; `more` goes to `SpeechBatches`."""
+        """Make batches of speech for a model; `more` goes to `SpeechBatches`."""
         return SpeechBatches(
             self.waveforms,
             backbone,
@@ -84,26 +83,25 @@ def _fresh(config: BackboneConfig, material: Material) -> Backbone:  # noqa: ARG
 
 
 def _always(config: Any, name: str, previous: BackboneConfig, model: BackboneConfig) -> None:
-    """Any model may stand before the stage."""
+    """Accept any previous model."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a stage with an objective needs, and how its parts are made.
+    """Row of an objective.
 
     Attributes:
         title: of the objective, in messages.
-        trains: the models that it can train.
-        families: what those are called.
-        build: the objective, from a model and the settings.
-        batches: what it learns from, from the settings, the model and the material.
-        flops: operations of the objective on one batch, from the settings, the configuration of the model, the frames
-            of the batch and the masked ones of them.
-        needs: what the settings need of the model before the stage; "" for nothing.
-        check: raises where the model before the stage (its configuration) does not give what is needed for a stage of
-            that name with this model.
-        fresh: a model with fresh weights.
-        runs_extractor: whether waveforms pass through the whole model at each step.
+        trains: class of the models that it can train.
+        families: names of those models, in messages.
+        build: make the objective, from model and settings.
+        batches: make its batches, from settings, model and inputs of the stage.
+        flops: count its operations on one batch, as in `pretraining/flops.py`.
+        needs: describe the previous model that the settings need; "" for none.
+        check: raise if targets cannot come from the previous model; arguments are settings, name of the stage,
+            configurations of the previous model and of the one to train.
+        fresh: make a model with fresh weights.
+        runs_extractor: False if training steps start from precomputed codes.
     """
 
     title: str
@@ -118,7 +116,7 @@ class Setup:
     runs_extractor: bool = True
 
     def expect(self, backbone: Backbone) -> None:
-        """Raise ConfigurationError, which says what works, for a model that the objective cannot train."""
+        """Raise ConfigurationError for a model that the objective cannot train."""
         if not isinstance(backbone, self.trains):
             raise ConfigurationError(
                 f"{self.title} works on {self.families}; the run's model is a {type(backbone).__name__}. Choose "
@@ -127,7 +125,7 @@ class Setup:
 
 
 def setup_of(config: ObjectiveConfig) -> Setup:
-    """The row of an objective."""
+    """Row of an objective."""
     return SETUPS[type(config)]
 
 
@@ -168,7 +166,7 @@ def _tokens(config: MaskedTokensConfig, backbone: DiscreteBERT, material: Materi
 
 
 def _bert_on_codes(config: DiscreteBERTConfig, material: Material) -> DiscreteBERT:
-    """A BERT with fresh weights, and with the tokenizer and the vocabulary of the model before it."""
+    """Make a BERT with fresh weights, and tokenizer and vocabulary from the previous model."""
     match material.previous:
         case VQWav2Vec() as tokenizer:
             codes = make_codes(material.waveforms, tokenizer, material.folder / "targets", device=material.device)
@@ -186,7 +184,7 @@ def _need_of_labels(config: MaskedPredictionConfig) -> str:
 
 
 def _check_labels(config: MaskedPredictionConfig, name: str, previous: BackboneConfig, model: BackboneConfig) -> None:
-    """Raise if the labels of a stage, made of a layer of the model before it, would not fit the frames of its model."""
+    """Raise if targets from a layer of the previous model do not fit the frames of the model to train."""
     targets = config.targets
     if not isinstance(targets, LayerTargets):
         return
@@ -252,10 +250,10 @@ SETUPS: dict[type[ObjectiveConfig], Setup] = {
         flops=flops.masked_tokens,
         needs=lambda _: "a vq-wav2vec that makes the tokens",
         fresh=_bert_on_codes,
-        runs_extractor=False,  # the codes of a corpus are made once, before training
+        runs_extractor=False,  # codes are computed once, before training
     ),
 }
-# The steps that come before a fresh start, where a stage asks for them.
+# Used for the `extractor_steps` of a stage.
 EXTRACTOR_START = Setup(
     title="A start of the extractor",
     trains=WaveformTransformer,

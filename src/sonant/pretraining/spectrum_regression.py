@@ -1,8 +1,7 @@
-"""A start for the extractor: learn to give log-mel energies before anything else is learned.
+"""Initial training of the feature extractor by regression on log-mel energies.
 
-Masked prediction teaches the convolutions through the whole network and a hundred labels; from fresh weights that takes
-very much audio. Regression on a spectrum is dense and passes through the convolutions alone, so a small run that begins
-with it spends its time on context instead. This is sonant's own step, off by default: no published model was made so.
+From fresh weights, masked prediction needs much audio to train the convolutions through all blocks. Regression trains
+them directly, which helps short runs. Ours, off by default; no published model was trained so.
 """
 
 import torch
@@ -15,24 +14,21 @@ from sonant.loss import Loss, Objective
 from sonant.models import WaveformTransformer
 from sonant.pretraining.batches import SpeechBatch
 
-# About the spread of log-mel energies of speech around their mean, in nats: it brings the targets to unit scale.
+# Approximate standard deviation of log-mel energies of speech, in nats, by which targets are divided.
 SPREAD = 2.5
 
 
 class SpectrumRegression(Objective):
-    """Predict the log-mel energies of each frame, less their mean over the clip, from the extractor's output.
-
-    The mean goes because a group norm over the clip hides levels from the extractor.
-    """
+    """Squared error of log-mel energies by a linear layer, less their mean over the clip (removed by a group norm)."""
 
     def __init__(self, backbone: WaveformTransformer, *, num_bins: int = 40) -> None:
         super().__init__()
-        self.extractor, self.features = backbone.extractor, backbone.features  # and nothing else of the model
+        self.extractor, self.features = backbone.extractor, backbone.features  # the only parameters that are trained
         self.head = nn.Linear(backbone.config.conv_channels[-1], num_bins)
         self.num_bins = num_bins
 
     def forward(self, batch: SpeechBatch) -> Loss:
-        """Squared error, averaged over bins and summed over frames."""
+        """Return the squared error, averaged over bins and summed over frames."""
         features = self.features(batch.speech)
         predicted = self.head(F.layer_norm(features.values, features.values.shape[-1:]))
         targets = self.targets(batch.speech)
@@ -42,7 +38,7 @@ class SpectrumRegression(Objective):
 
     @torch.no_grad()
     def targets(self, speech: Packed) -> Tensor:
-        """Return (total_frames, num_bins): every second mel frame spans the samples of one frame of the extractor."""
+        """Return (total_frames, num_bins); every second mel frame covers the samples of one frame of the extractor."""
         with torch.autocast(speech.values.device.type, enabled=False):
             energies = [fbank(clip, num_bins=self.num_bins)[::2] for clip in speech]
         return torch.cat([clip - clip.mean(0) for clip in energies]) / SPREAD

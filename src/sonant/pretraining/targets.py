@@ -1,4 +1,4 @@
-"""The targets of masked prediction: clusters of MFCC or of a layer of the previous model, or random projections."""
+"""Targets of masked prediction: clusters of MFCC or of a layer of the previous model, or random projections."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,12 +23,11 @@ from sonant.pretraining.random_projection_targets import RandomProjectionTargets
 
 @dataclass(frozen=True, kw_only=True)
 class MFCCTargets:
-    """Clusters of 39 MFCC and slopes: HuBERT's first iteration.
+    """Clusters of 13 MFCC with first and second derivatives, as in HuBERT's first iteration.
 
     Attributes:
-        num_clusters: number of clusters.
-        subtract_mean: take from each coefficient its mean over the clip (cepstral mean normalization). HuBERT did not;
-            but levels and channels are hidden from a model whose group norm runs over the clip.
+        subtract_mean: subtract the mean of each coefficient over the clip (cepstral mean normalization). HuBERT does
+            not, but a group norm over the clip removes level and channel from the model's input.
     """
 
     num_clusters: int = 100
@@ -37,12 +36,7 @@ class MFCCTargets:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerTargets:
-    """Clusters of a hidden state of the previous model: the later iterations.
-
-    Attributes:
-        layer: number of the hidden state (HuBERT: 6 of Base for its second iteration, 9 for Large).
-        num_clusters: number of clusters.
-    """
+    """Clusters of a hidden state of the previous model: HuBERT's second iteration (layer 6), and Large (9)."""
 
     layer: int = 6
     num_clusters: int = 500
@@ -61,18 +55,16 @@ def make_targets(
     device: torch.device | str = "cpu",
     seed: int = 0,
 ) -> LabelStore:
-    """Label every frame of the backbone (50 a second), by clusters of features of the corpus or as the targets say.
+    """Compute the label of every frame, 50 a second, or read them from a folder that has them.
 
-    Clusters are fitted on a share of the recordings, whose features lie in the folder meanwhile (float32), and kept in
-    `kmeans.safetensors`; nothing is held in memory whole. The labels are made only once: a
-    folder that holds them is used as it is, if they are those of the same targets, speech and model (`settings.json`).
+    Clusters are saved as `kmeans.safetensors`. While they are fitted, features are in a float32 file in the folder.
 
     Args:
-        previous: the model whose layer `LayerTargets` clusters.
-        fit_share: share of the recordings, drawn at random, on which the clusters are fitted.
+        previous: model for `LayerTargets`.
+        fit_share: share of the recordings, drawn at random, on which clusters are fitted; at least 500 recordings.
 
     Raises:
-        ConfigurationError: the folder holds labels of other targets, speech or another model; or too few frames.
+        ConfigurationError: labels in the folder are of other targets, speech or model; or there are too few frames.
     """
     folder = Path(folder)
     made_of = {"targets": plain(targets), "speech": waveforms.fingerprint, "fit_share": fit_share, "seed": seed}
@@ -100,17 +92,14 @@ Features = Callable[[Iterable[int]], Iterator[Tensor]]
 
 
 def _drawn(num_clips: int, share: float, seed: int) -> list[int]:
-    """The numbers of some of the recordings."""
+    """Draw recordings; return their numbers in order."""
     count = min(num_clips, max(round(share * num_clips), 500))
     return np.sort(np.random.default_rng(seed).choice(num_clips, count, replace=False)).tolist()
 
 
 @contextmanager
 def _on_disk(features: Iterable[Tensor], folder: Path) -> Iterator[Callable[[], Iterator[Tensor]]]:
-    """Write features (rows, dim) to a file in the folder, which is gone afterwards, and yield a function that reads it.
-
-    Each call gives the rows anew, in chunks.
-    """
+    """Write features (rows, dim) to a temporary file in the folder, and yield a function that reads it in chunks."""
     path = folder / "features.f32.part"
     try:
         with path.open("wb") as file:
@@ -131,13 +120,13 @@ def _on_disk(features: Iterable[Tensor], folder: Path) -> Iterator[Callable[[], 
 def _features(
     waveforms: WaveformStore, targets: MFCCTargets | LayerTargets, previous: Backbone | None, device: torch.device | str
 ) -> Features:
-    """A function from numbers of recordings to their features (frames, dim), in that order, 50 frames a second."""
+    """Return a function from numbers of recordings to their features (frames, dim), 50 frames a second."""
     match targets:
         case MFCCTargets(subtract_mean=subtract_mean):
 
             def cepstral(numbers: Iterable[int]) -> Iterator[Tensor]:
                 for number in numbers:
-                    # Every second MFCC frame sees the very samples that a frame of the backbone sees.
+                    # Every second MFCC frame covers the samples of one frame of the backbone.
                     cepstra = mfcc_with_deltas(torch.from_numpy(waveforms[number]))[::2]
                     yield cepstra - cepstra.mean(0) if subtract_mean else cepstra
 

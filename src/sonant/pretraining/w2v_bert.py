@@ -1,4 +1,4 @@
-"""w2v-BERT: contrast from an inner layer teaches codes, and the last layer predicts labels of masked frames."""
+"""Objective of w2v-BERT: masked contrast at an inner layer, and prediction of codes and labels at the last."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,20 +20,18 @@ from sonant.pretraining.quantized_contrast import QuantizedContrast, scored_fram
 
 @dataclass(frozen=True, kw_only=True)
 class W2vBERTObjectiveConfig:
-    """Settings. The recipe of w2v-BERT 2.0 was never released; each line says where its default is from.
+    """Settings. The recipe of w2v-BERT 2.0 is not published; defaults without a source are fairseq2's for its encoder.
 
     Attributes:
-        masking: the choice of the frames to hide. Published: the configuration of the 2.0 encoder in fairseq2.
-        contrast_layer: hidden state that is contrasted. w2v-BERT XL: 8 of 24 blocks; that of 2.0 is not published.
-        num_codebooks, codebook_size: codebooks of the trained quantizer, and code vectors in each. fairseq2's 2.0.
-        quantized_dim, projection_dim: widths of the quantized frame, and of the contrast. fairseq2's 2.0.
-        temperature: of the quantizer's Gumbel softmax. fairseq2's 2.0.
-        num_negatives, logit_temperature, diversity_weight: of the contrast. fairseq2's 2.0.
-        contrast_weight, code_weight: of the contrast and of the prediction of the trained quantizer's codes. w2v-BERT:
-            one to one.
-        label_weight: of the prediction of random-projection labels, which 2.0 added. Ours: 1; not published.
-        num_label_codebooks, label_codebook_size, label_dim: random-projection codebooks, codes in each, code width.
-            Ours; BEST-RQ's single codebook of 8192.
+        contrast_layer: hidden state of the contrast. 8 of 24 blocks as in w2v-BERT XL; not published for 2.0.
+        num_codebooks, codebook_size: of the trained quantizer.
+        quantized_dim, projection_dim: widths of quantized frames, and in which cosines are computed.
+        temperature: of the quantizer's Gumbel softmax.
+        contrast_weight, code_weight: of the contrast, and of predicting the trained quantizer's codes. Equal as in
+            w2v-BERT.
+        label_weight: of predicting random-projection labels, added in 2.0. 1 is ours; not published.
+        num_label_codebooks, label_codebook_size, label_dim: of the random projection: one codebook of 8192 as in
+            BEST-RQ; not published.
         seed: of the random projection.
     """
 
@@ -59,11 +57,11 @@ class W2vBERTObjectiveConfig:
 class W2vBERTObjective(Objective):
     """Contrast against quantized features, and masked prediction of their codes and of random-projection labels.
 
-    Both quantizers read the clean features of the masked frames: the trained one behind the projection's norm, as in
-    wav2vec 2.0, the random one before it. The codes to predict are the likeliest ones, without Gumbel noise, and give
-    the quantizer no gradient; losses over groups or codebooks are averaged. These are our choices where the papers and
-    the released code are silent: how 2.0 combines the two predictions, their weights, and the labels' features are not
-    published. A weight of 0 leaves a part out: `label_weight=0` is w2v-BERT, `code_weight=0` predicts labels alone.
+    Both quantizers take the clean features of masked frames: the trained one after the projection's norm, as in
+    wav2vec 2.0, the random one before it. Predicted codes are those of largest probability, without Gumbel noise, and
+    pass no gradient; losses are averaged over codebooks. How 2.0 combines the predictions, their weights, and the
+    features of the labels are not published; these are our choices. A weight of 0 leaves a part out: `label_weight=0`
+    is w2v-BERT, `code_weight=0` predicts labels alone.
 
     Source: w2v-BERT (arXiv 2108.06209); w2v-BERT 2.0 (arXiv 2312.05187).
     """
@@ -96,7 +94,7 @@ class W2vBERTObjective(Objective):
         self.contrast.anneal(step)
 
     def forward(self, batch: SpeechBatch, *, noise: Tensor | None = None, negatives: Tensor | None = None) -> Loss:
-        """Return the loss, summed over masked frames; `noise` and `negatives` are those of `QuantizedContrast`."""
+        """Return the loss, summed over masked frames; `noise` and `negatives` as for `QuantizedContrast`."""
         config = self.config
         encoding = self.backbone.encode_masked(batch.speech, batch.mask, layers=[config.contrast_layer, "last"])
         encoded = encoding.encoded
@@ -128,17 +126,20 @@ class W2vBERTObjective(Objective):
         return self.contrast.warning(metrics)
 
     def head_notes(self) -> dict[str, Any]:
-        """Return the number of codebooks, which the tensors of the quantizer do not tell."""
+        """Return the number of codebooks, which the shapes of the quantizer's tensors do not determine."""
         return {"num_codebooks": self.config.num_codebooks}
 
     def head_tensors(self) -> dict[str, Tensor]:
-        """Return the tensors trained or drawn beside the backbone."""
+        """Return the tensors of quantizers, projections and heads."""
         others = {name: tensor for name, tensor in self.state_dict().items() if name.startswith(("code_", "label_"))}
         return self.contrast.head_tensors() | others
 
 
 def _predicted(logits: Tensor, labels: Tensor, name: str) -> tuple[Tensor, dict[str, tuple[Tensor | float, int]]]:
-    """Cross-entropy of labels (rows, codebooks) by logits (rows, codebooks * classes), summed over rows; metrics."""
+    """Return the cross-entropy of labels (rows, codebooks) by logits (rows, codebooks * classes), and its metrics.
+
+    It is averaged over codebooks and summed over rows.
+    """
     rows, codebooks = labels.shape
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     scores = wide.unflatten(1, (codebooks, -1))  # (rows, codebooks, classes)
