@@ -96,7 +96,7 @@ def test_windows_answer_nearly_as_the_whole(recognizer: SpeechEncoder, verifier:
 
 def test_windows_only_move_the_input_of_a_head(verifier: SpeechEncoder) -> None:
     """The layers over time see across the cuts: of the same states, pieces of any length give the same vector."""
-    task = verifier.head_task("verification")
+    task = verifier.head_pipeline("verification")
     states = torch.randn(len(task.layers), 300, verifier.dim, generator=torch.Generator().manual_seed(0))
     answers = []
     for sizes in ([300], [1, 2, 3, 94, 200], [5] * 60, [150, 150]):
@@ -148,7 +148,7 @@ def test_pairs_of_voices(verifier: SpeechEncoder, clips: list[np.ndarray]) -> No
 
 
 def test_what_is_too_short_for_a_head_is_told(verifier: SpeechEncoder) -> None:
-    shortest = verifier.head_task("verification").min_samples
+    shortest = verifier.head_pipeline("verification").min_samples
     wave = speech("fr-june-busy")
     assert verifier.speaker_vectors(wave[:shortest]).shape == (XVECTOR_DIM,)
     with pytest.raises(TooShortAudio):
@@ -159,7 +159,7 @@ def test_what_is_too_short_for_a_head_is_told(verifier: SpeechEncoder) -> None:
 
 def states_for(encoder: SpeechEncoder, wave: np.ndarray) -> Packed:
     """What the x-vector head of a model reads."""
-    layers = list(encoder.head_task("verification").layers)
+    layers = list(encoder.head_pipeline("verification").layers)
     return Packed.pack([encoder.encode(wave, layer=layers, to="torch").transpose(0, 1)])
 
 
@@ -191,7 +191,7 @@ def test_no_head_for_it(recognizer: SpeechEncoder, verifier: SpeechEncoder, clip
     with pytest.raises(ConfigurationError, match="expected at least 1"):
         verifier.diarize(clips[0], num_speakers=0)
     with pytest.raises(UnknownName, match="ability"):
-        recognizer.head_task("embeddings")
+        recognizer.head_pipeline("embeddings")
 
 
 def test_tokens_without_names(tmp_path: Path, clips: list[np.ndarray]) -> None:
@@ -248,7 +248,7 @@ def test_heads_stay_in_float32(tmp_path: Path, clips: list[np.ndarray]) -> None:
 
 def test_windows_agree_on_who_is_who(diarizer: SpeechEncoder) -> None:
     """A head whose two outputs change places in every second window still tells of two consistent speakers."""
-    task = diarizer.head_task("diarization")
+    task = diarizer.head_pipeline("diarization")
     wave = speech("fr-june-busy", 6)
     states = diarizer.encode(wave, layer=list(task.layers), to="torch")
     windowing = audio.Windowing(window_frames=100, overlap_frames=40)
@@ -320,7 +320,7 @@ def test_behind_an_adapter(tmp_path: Path, clips: list[np.ndarray], family: str)
     assert len(whole.words) > 3
     assert parts.duration_seconds == whole.duration_seconds
     assert parts.words[-1].end_seconds == pytest.approx(whole.words[-1].end_seconds, abs=0.2)
-    shortest = encoder.head_task("transcription").min_samples
+    shortest = encoder.head_pipeline("transcription").min_samples
     encoder.transcribe(wave[:shortest])
     with pytest.raises(TooShortAudio):
         encoder.transcribe(wave[: shortest - 1])

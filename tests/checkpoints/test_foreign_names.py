@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import sonant
 from sonant.checkpoints import Checkpoint, Head, load_checkpoint, save_checkpoint
-from sonant.checkpoints.aside import FORMER_NAMES, present_name
+from sonant.checkpoints.extra_data import FORMER_NAMES, present_name
 from sonant.checkpoints.name_maps import fairseq, fairseq2, hf, torchaudio
 from sonant.checkpoints.parameter_names import HeadMap, Row
 from sonant.models import WavLMConfig, build

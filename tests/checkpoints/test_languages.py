@@ -86,7 +86,7 @@ def test_switching_leaves_the_rest_alone_and_comes_back_to_the_bit(folder: Path)
 
 def test_a_task_of_the_language_before_is_not_run_on_the_head_of_another(folder: Path) -> None:
     encoder = sonant.load(folder)
-    sink = encoder.head_task("transcription").make_sink(SimpleNamespace(seconds=lambda: 1.0))
+    sink = encoder.head_pipeline("transcription").make_sink(SimpleNamespace(seconds=lambda: 1.0))
     encoder.set_language("fra")
     with pytest.raises(ConfigurationError, match="switched to another language"):
         sink.append(torch.zeros(1, 5, encoder.dim))

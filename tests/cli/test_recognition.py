@@ -7,7 +7,7 @@ import pytest
 
 import sonant
 from sonant.cli import main
-from sonant.extraction.texts import rttm_names
+from sonant.extraction.text_formats import rttm_names
 from tests.heads import write_ctc, write_frame_classifier, write_xvector
 from tests.mms import write_mms
 

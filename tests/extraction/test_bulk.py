@@ -25,21 +25,21 @@ from sonant.extraction import vectors
 from sonant.extraction.bulk import run_job
 from sonant.extraction.destination import VECTORS
 from sonant.extraction.engine import Engine, collect
-from sonant.extraction.formats import FORMATS, read
 from sonant.extraction.inputs import gather, origin
 from sonant.extraction.names import readable_name
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 from sonant.extraction.sources import AudioSource
 from sonant.extraction.summary import Summary, WorkEstimate
+from sonant.extraction.vector_files import VECTOR_FORMATS, read
 from sonant.extraction.vectors import vector_writer
 
 RATE = 16_000
 MODEL = {"model": "m", "revision": "r", "weights": "w"}
 CUTTING = {"batch_seconds": 2.0, "window_seconds": 3.0, "overlap_seconds": 1.0}
 REQUESTS = {
-    "frames": Request(**CUTTING),
-    "layers": Request(layers=(0, 2, "last"), stacked=True, **CUTTING),
-    "pooled": Request(layers=(1, "last"), stacked=True, pool="mean+std", **CUTTING),
+    "frames": EncodeRequest(**CUTTING),
+    "layers": EncodeRequest(layers=(0, 2, "last"), stacked=True, **CUTTING),
+    "pooled": EncodeRequest(layers=(1, "last"), stacked=True, pool="mean+std", **CUTTING),
 }
 
 
@@ -56,7 +56,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(model, corpus: Path, output: Path, request: Request, kind: str = "npy", **how) -> Summary:
+def run(model, corpus: Path, output: Path, request: EncodeRequest, kind: str = "npy", **how) -> Summary:
     writer = vector_writer(request, kind, how.pop("dtype", "float32"), settings=MODEL, dim=model.dim, frame_rate=50.0)
     place = VECTORS.place(output, kind, "talks")
     return run_job(
@@ -70,7 +70,7 @@ def run(model, corpus: Path, output: Path, request: Request, kind: str = "npy", 
     )
 
 
-def run_to_file(model, corpus: Path, output: Path, request: Request) -> Summary:
+def run_to_file(model, corpus: Path, output: Path, request: EncodeRequest) -> Summary:
     writer = vector_writer(request, "npy", "float32", settings=MODEL, dim=model.dim, frame_rate=50.0)
     place = VECTORS.place(output, "npy", "talks")
     return run_job(
@@ -94,7 +94,7 @@ def model(tiny_wavlm) -> Iterator[torch.nn.Module]:
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", VECTOR_FORMATS)
 @pytest.mark.parametrize("what", REQUESTS)
 def test_files_hold_what_encoding_in_memory_gives(model, corpus: Path, tmp_path: Path, what: str, kind: str) -> None:
     request = REQUESTS[what]
@@ -234,7 +234,7 @@ def test_a_finished_run_computes_nothing_again(model, corpus: Path, tmp_path: Pa
     assert contents(tmp_path) == before
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", VECTOR_FORMATS)
 @pytest.mark.parametrize("what", ["frames", "pooled"])
 def test_a_finished_folder_takes_further_recordings(model, corpus: Path, tmp_path: Path, what: str, kind: str) -> None:
     manifest = tmp_path / "list.jsonl"
@@ -312,7 +312,7 @@ def test_a_batch_is_written_while_the_next_is_computed(Averager, corpus: Path, t
         write(*what, **how)
 
     monkeypatch.setattr(vectors, "write", wait_and_write)
-    assert run(Telling(), corpus, tmp_path, Request(**CUTTING)).computed == 9
+    assert run(Telling(), corpus, tmp_path, EncodeRequest(**CUTTING)).computed == 9
 
 
 def test_a_disk_that_fills_up_stops_the_run(Averager, corpus: Path, tmp_path: Path, monkeypatch) -> None:
@@ -321,7 +321,7 @@ def test_a_disk_that_fills_up_stops_the_run(Averager, corpus: Path, tmp_path: Pa
 
     monkeypatch.setattr(vectors, "write", write)
     with pytest.raises(OSError, match="No space left"):
-        run(Averager(), corpus, tmp_path, Request(**CUTTING))
+        run(Averager(), corpus, tmp_path, EncodeRequest(**CUTTING))
 
 
 @pytest.mark.parametrize("what", REQUESTS)
@@ -333,7 +333,7 @@ def test_after_room_was_made_the_same_command_goes_on(
     writers = {
         "features": "vectors.write",
         "journal": "bulk_job.append_lines",
-        "window": "unfinished.Unfinished.save",
+        "window": "partial_results.PartialResults.save",
         "index": "bulk_job.write_lines",
     }
     target = f"sonant.extraction.{writers[full_at]}"
@@ -352,7 +352,7 @@ def test_after_room_was_made_the_same_command_goes_on(
     assert contents(tmp_path / "pieces") == contents(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", VECTOR_FORMATS)
 @pytest.mark.parametrize("what", ["frames", "pooled"])
 def test_every_name_that_a_file_can_have_is_written(model, tmp_path: Path, what: str, kind: str) -> None:
     names = [b"caf\xe9.wav", b'two\nlines "quoted".wav', b"-dash.wav", b"end .wav", b"n" * 251 + b".wav", b"b.wav"]
@@ -424,11 +424,11 @@ from sonant.extraction.destination import VECTORS
 from sonant.extraction.vectors import vector_writer
 from sonant.extraction.engine import Engine
 from sonant.extraction.inputs import gather
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 model = build(WavLMConfig(conv_channels=(16,) * 7, dim=32, num_layers=3, num_heads=4, feed_forward_dim=64,
                           position_kernel=16, position_groups=4)).eval()
 model.register_forward_pre_hook(lambda *_: time.sleep(float(sys.argv[4])))
-request = Request(layers=(1, "last"), stacked=True, pool=None if sys.argv[5] == "frames" else "mean",
+request = EncodeRequest(layers=(1, "last"), stacked=True, pool=None if sys.argv[5] == "frames" else "mean",
                   batch_seconds=1.0, window_seconds=3.0, overlap_seconds=1.0)
 writer = vector_writer(request, "npy", "float32", settings={"model": "m", "revision": "r"}, dim=32, frame_rate=50.0)
 place = VECTORS.place(sys.argv[3], "npy", sys.argv[2])
@@ -470,10 +470,10 @@ from sonant.extraction.destination import VECTORS
 from sonant.extraction.vectors import vector_writer
 from sonant.extraction.engine import Engine
 from sonant.extraction.inputs import gather
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 model = build(WavLMConfig(conv_channels=(16,) * 7, dim=32, num_layers=3, num_heads=4, feed_forward_dim=64,
                           position_kernel=16, position_groups=4, normalize=True)).eval()
-request = Request(layers=(0, 1, 2, 3), stacked=True, pool=None if sys.argv[3] == "frames" else "mean+std",
+request = EncodeRequest(layers=(0, 1, 2, 3), stacked=True, pool=None if sys.argv[3] == "frames" else "mean+std",
                   batch_seconds=10.0, window_seconds=10.0)
 settings = {"model": "m", "revision": "r"}
 writer = vector_writer(request, sys.argv[4], "float32", settings=settings, dim=32, frame_rate=50.0)

@@ -13,12 +13,12 @@ from sonant.extraction.bulk import run_job
 from sonant.extraction.destination import VECTORS
 from sonant.extraction.engine import Engine
 from sonant.extraction.inputs import gather, origin
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 from sonant.extraction.summary import Summary
 from sonant.extraction.vectors import vector_writer
 
 RATE = 16_000
-REQUESTS = {"frames": Request(), "pooled": Request(pool="mean", layers=(1, "last"), stacked=True)}
+REQUESTS = {"frames": EncodeRequest(), "pooled": EncodeRequest(pool="mean", layers=(1, "last"), stacked=True)}
 each = pytest.mark.parametrize("what", REQUESTS)
 
 

@@ -12,15 +12,15 @@ from sonant.extraction.bulk import run_job
 from sonant.extraction.bulk_job import BulkJob
 from sonant.extraction.destination import VECTORS
 from sonant.extraction.engine import Engine
-from sonant.extraction.formats import read
 from sonant.extraction.inputs import gather, origin
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 from sonant.extraction.summary import Summary
+from sonant.extraction.vector_files import read
 from sonant.extraction.vectors import vector_writer
 
 RATE = 16_000
 CUTTING = {"batch_seconds": 2.0, "window_seconds": 3.0, "overlap_seconds": 1.0}
-FRAMES, POOLED = Request(**CUTTING), Request(layers=(1, "last"), stacked=True, pool="mean", **CUTTING)
+FRAMES, POOLED = EncodeRequest(**CUTTING), EncodeRequest(layers=(1, "last"), stacked=True, pool="mean", **CUTTING)
 LENGTHS = {"call.wav": (1.0, 2), "call.flac": (0.5, 3), "deep/mono.wav": (0.7, 1), "long.wav": (7.0, 2)}
 
 
@@ -35,7 +35,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(model, corpus: Path, output: Path, request: Request, channel: int | str | None, kind: str = "npy") -> Summary:
+def run(
+    model, corpus: Path, output: Path, request: EncodeRequest, channel: int | str | None, kind: str = "npy"
+) -> Summary:
     settings = {"model": "m", "revision": "r", "channel": None if channel == "mix" else channel}
     writer = vector_writer(request, kind, "float32", settings=settings, dim=model.dim, frame_rate=50.0)
     entries = gather(corpus, sampling_rate=RATE, channel=channel)

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.extraction.destination import Destination, Formats
+from sonant.extraction.destination import Destination, OutputFormats
 
-vectors = Formats(what="vectors", endings={".npy": "npy", ".jsonl": "jsonl"}, folders=["npy", "jsonl"]).place
-units = Formats(what="units", endings={".txt": "text", ".jsonl": "jsonl"}, folders=["npy"], printed="text").place
+vectors = OutputFormats(what="vectors", endings={".npy": "npy", ".jsonl": "jsonl"}, folders=["npy", "jsonl"]).place
+units = OutputFormats(what="units", endings={".txt": "text", ".jsonl": "jsonl"}, folders=["npy"], printed="text").place
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,14 @@ from sonant.errors import AudioError, ConfigurationError, NonFiniteAudio, TooSho
 from sonant.extraction.batching import usual_batch_seconds
 from sonant.extraction.engine import Engine, collect
 from sonant.extraction.pooling import POOLS
-from sonant.extraction.request import Request, resolve_layers
+from sonant.extraction.request import EncodeRequest, resolve_layers
 from sonant.extraction.sources import AudioSource
 from sonant.models import W2vBERT2, W2vBERT2Config, WavLMConfig, build
 from tests.shapes import SMALL
 
 RATE = 16_000
 TINY = WavLMConfig(**SMALL | {"num_layers": 3})
-ALL = Request(layers=(0, 1, 2, 3, "last"), stacked=True)
+ALL = EncodeRequest(layers=(0, 1, 2, 3, "last"), stacked=True)
 
 
 def speech(seconds: float, seed: int = 0) -> np.ndarray:
@@ -38,7 +38,9 @@ def sources(*clips: object) -> list[AudioSource]:
     return [AudioSource(clip, RATE) for clip in clips]
 
 
-def encode(engine: Engine, request: Request, *clips: object, on_error: str = "raise") -> list[torch.Tensor | None]:
+def encode(
+    engine: Engine, request: EncodeRequest, *clips: object, on_error: str = "raise"
+) -> list[torch.Tensor | None]:
     return collect(engine, sources(*clips), request, on_error=on_error)[0]
 
 
@@ -55,7 +57,7 @@ def test_a_clip_alone_is_the_clip_in_a_batch_on_every_layer_and_order_is_kept(ti
 def test_layers_come_in_the_order_asked_for(tiny_wavlm) -> None:
     engine, clip = Engine([tiny_wavlm]), speech(1)
     (states,) = encode(engine, ALL, clip)
-    (picked,) = encode(engine, Request(layers=(3, 1, 3), stacked=True), clip)
+    (picked,) = encode(engine, EncodeRequest(layers=(3, 1, 3), stacked=True), clip)
     torch.testing.assert_close(picked, states[[3, 1, 3]])
 
 
@@ -65,8 +67,8 @@ def test_pooled_is_the_pooling_of_the_frames(tiny_wavlm, pool: str, seconds: flo
     """Also in windows, where frames are never held together."""
     engine, clip = Engine([tiny_wavlm]), speech(seconds)
     cutting = {"window_seconds": 3.0, "overlap_seconds": 1.0}
-    (frames,) = encode(engine, Request(layers=(0, 2), stacked=True, **cutting), clip)
-    (pooled,) = encode(engine, Request(layers=(0, 2), stacked=True, pool=pool, **cutting), clip)
+    (frames,) = encode(engine, EncodeRequest(layers=(0, 2), stacked=True, **cutting), clip)
+    (pooled,) = encode(engine, EncodeRequest(layers=(0, 2), stacked=True, pool=pool, **cutting), clip)
     parts = {
         "mean": [frames.mean(1)],
         "max": [frames.amax(1)],
@@ -77,7 +79,7 @@ def test_pooled_is_the_pooling_of_the_frames(tiny_wavlm, pool: str, seconds: flo
 
 def test_normalize_gives_unit_vectors(tiny_wavlm) -> None:
     engine, clip = Engine([tiny_wavlm]), speech(1)
-    (frames,) = encode(engine, Request(normalize=True), clip)
+    (frames,) = encode(engine, EncodeRequest(normalize=True), clip)
     torch.testing.assert_close(frames.norm(dim=-1), torch.ones(frames.shape[:2]))
 
 
@@ -95,9 +97,9 @@ def test_windows_give_frame_i_of_the_whole(
     """Where frames see their own samples alone, stitched equals whole: no frame is lost, moved or doubled."""
     wave = speech(samples / RATE, samples)[:samples] + np.float32(offset)
     engine = Engine([Averager(normalize=normalize)])
-    (whole,) = encode(engine, Request(layers=(0, "last"), stacked=True, window_seconds=None), wave)
+    (whole,) = encode(engine, EncodeRequest(layers=(0, "last"), stacked=True, window_seconds=None), wave)
     cutting = {"window_seconds": window, "overlap_seconds": overlap * (window - 0.08)}
-    (stitched,) = encode(engine, Request(layers=(0, "last"), stacked=True, **cutting), wave)
+    (stitched,) = encode(engine, EncodeRequest(layers=(0, "last"), stacked=True, **cutting), wave)
     torch.testing.assert_close(stitched, whole, rtol=1e-4, atol=1e-5)
 
 
@@ -111,10 +113,10 @@ def test_stitched_frames_are_near_those_of_the_whole(norm: str, normalize: bool)
     torch.manual_seed(0)
     engine = Engine([build(replace(TINY, extractor_norm=norm, normalize=normalize)).eval()])
     clip = speech(12)
-    (whole,) = encode(engine, Request(layers=(0, 1, 2, 3), stacked=True, window_seconds=None), clip)
+    (whole,) = encode(engine, EncodeRequest(layers=(0, 1, 2, 3), stacked=True, window_seconds=None), clip)
     distances = []
     for overlap in (0.0, 0.4, 2.0):
-        request = Request(layers=(0, 1, 2, 3), stacked=True, window_seconds=4.0, overlap_seconds=overlap)
+        request = EncodeRequest(layers=(0, 1, 2, 3), stacked=True, window_seconds=4.0, overlap_seconds=overlap)
         (stitched,) = encode(engine, request, clip)
         assert stitched.shape == whole.shape
         distances.append(
@@ -136,11 +138,11 @@ def conformer() -> W2vBERT2:
 def test_mel_energies_of_windows_are_normalized_as_those_of_the_whole() -> None:
     """Layer 0 of w2v-BERT 2.0 is exact in windows without any overlap: a frame is made of its own samples alone."""
     engine, clip = Engine([conformer()]), speech(12)
-    (whole,) = encode(engine, Request(layers=(0,), window_seconds=None), clip)
-    (stitched,) = encode(engine, Request(layers=(0,), window_seconds=4.0, overlap_seconds=0.0), clip)
+    (whole,) = encode(engine, EncodeRequest(layers=(0,), window_seconds=None), clip)
+    (stitched,) = encode(engine, EncodeRequest(layers=(0,), window_seconds=4.0, overlap_seconds=0.0), clip)
     assert stitched.shape == whole.shape == (1, (len(clip) - 240) // 320, 24)
     assert (stitched - whole).norm() < 1e-5 * whole.norm()
-    (alone,) = encode(engine, Request(layers=(0,)), clip[4 * RATE : 8 * RATE])
+    (alone,) = encode(engine, EncodeRequest(layers=(0,)), clip[4 * RATE : 8 * RATE])
     assert (alone - whole[:, 200 : 200 + alone.shape[1]]).norm() > 0.05 * alone.norm()
 
 
@@ -149,7 +151,7 @@ def test_weights_of_half_precision_hear_samples_of_full() -> None:
     time = np.arange(2 * RATE) / RATE
     quiet = 1e-3 * np.sin(2 * np.pi * 3000 * time) * (1 + np.sin(2 * np.pi * 3 * time))
     clip = (np.sin(2 * np.pi * 200 * time) + quiet).astype(np.float32)
-    request = Request(layers=(0,), stacked=True)
+    request = EncodeRequest(layers=(0,), stacked=True)
     (full,), (half,) = (
         encode(Engine([conformer()]), request, clip),
         encode(Engine([conformer().bfloat16()]), request, clip),
@@ -178,7 +180,7 @@ def allocators_error() -> Exception:
 )
 def test_memory_that_runs_out_halves_the_budget_and_changes_nothing(Averager, error: Exception) -> None:
     clips = [speech(seconds, i) for i, seconds in enumerate((1.0, 0.9, 0.8, 0.7, 0.6, 0.5))]
-    request = Request(batch_seconds=10)
+    request = EncodeRequest(batch_seconds=10)
     roomy, narrow = Averager(), Averager(room_samples=2 * RATE, error=error)
     expected = encode(Engine([roomy]), request, *clips)
     got = encode(Engine([narrow]), request, *clips)
@@ -190,7 +192,7 @@ def test_memory_that_runs_out_halves_the_budget_and_changes_nothing(Averager, er
 
 def test_one_clip_that_does_not_fit_names_the_cure(Averager) -> None:
     with pytest.raises(ConfigurationError, match="window_seconds=5"):
-        encode(Engine([Averager(room_samples=RATE)]), Request(batch_seconds=100), speech(10))
+        encode(Engine([Averager(room_samples=RATE)]), EncodeRequest(batch_seconds=100), speech(10))
 
 
 def test_other_errors_of_the_model_are_not_taken_for_lack_of_memory(Averager, tiny_wavlm) -> None:
@@ -199,7 +201,7 @@ def test_other_errors_of_the_model_are_not_taken_for_lack_of_memory(Averager, ti
             raise RuntimeError("shape mismatch")
 
     with pytest.raises(RuntimeError, match="shape mismatch"):
-        encode(Engine([Broken()]), Request(), speech(1))
+        encode(Engine([Broken()]), EncodeRequest(), speech(1))
 
 
 def test_bad_recordings_are_skipped_in_place_or_raised(Averager) -> None:
@@ -207,20 +209,20 @@ def test_bad_recordings_are_skipped_in_place_or_raised(Averager) -> None:
     bad = speech(1)
     bad[77] = np.nan
     clips = [speech(1), bad, "nowhere.wav", speech(0.01), b"no audio at all", speech(2)]
-    results, failures = collect(engine, sources(*clips), Request(), on_error="skip")
+    results, failures = collect(engine, sources(*clips), EncodeRequest(), on_error="skip")
     assert [result is not None for result in results] == [True, False, False, False, False, True]
     assert [failure.item for failure in failures] == [1, 2, 3, 4]
     assert isinstance(failures[0].error, NonFiniteAudio)
     assert isinstance(failures[2].error, TooShortAudio)
     with pytest.raises(AudioError) as caught:
-        collect(engine, sources(speech(1), bad), Request())
+        collect(engine, sources(speech(1), bad), EncodeRequest())
     assert "recording 1" in caught.value.__notes__[0]
 
 
 def test_a_long_recording_that_breaks_halfway_is_skipped(Averager) -> None:
     bad = speech(30)
     bad[-5] = np.inf
-    request = Request(window_seconds=2, overlap_seconds=0.5)
+    request = EncodeRequest(window_seconds=2, overlap_seconds=0.5)
     results, failures = collect(Engine([Averager()]), sources(bad, speech(1)), request, on_error="skip")
     assert results[0] is None
     assert results[1] is not None
@@ -230,7 +232,7 @@ def test_a_long_recording_that_breaks_halfway_is_skipped(Averager) -> None:
 def test_a_format_whose_package_is_missing_is_one_recording_s_fault(Averager, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     m4a = b"\0\0\0\x20ftypM4A " + bytes(64)
-    results, failures = collect(Engine([Averager()]), sources(speech(1), m4a), Request(), on_error="skip")
+    results, failures = collect(Engine([Averager()]), sources(speech(1), m4a), EncodeRequest(), on_error="skip")
     assert [result is None for result in results] == [False, True]
     assert "pip install 'av" in str(failures[0].error)
 
@@ -245,7 +247,7 @@ def test_a_disk_that_fails_while_reading_is_one_recording_s_fault_and_while_writ
 
     file = io.BytesIO()
     soundfile.write(file, speech(20), RATE, format="WAV", subtype="FLOAT")
-    request = Request(window_seconds=5, overlap_seconds=1)
+    request = EncodeRequest(window_seconds=5, overlap_seconds=1)
     results, failures = collect(Engine([Averager()]), sources(Failing(file.getvalue())), request, on_error="skip")
     assert results == [None]
     assert isinstance(failures[0].error, AudioError)
@@ -279,14 +281,14 @@ def test_decoding_goes_on_while_a_batch_is_computed(Averager) -> None:
 
     waveforms = [speech(1.0 - 0.1 * i, i) for i in range(3)]
     recordings = [*sources(*waveforms[:2]), Telling(waveforms[2], RATE)]
-    results, _ = collect(Engine([Waiting()]), recordings, Request(batch_seconds=0.1))
+    results, _ = collect(Engine([Waiting()]), recordings, EncodeRequest(batch_seconds=0.1))
     assert len(results) == 3
 
 
 def test_the_batches_suit_the_device(Averager) -> None:
     engine = Engine([Averager()])
-    assert engine.batch_seconds(Request()) == usual_batch_seconds(None)
-    assert engine.batch_seconds(Request(batch_seconds=7)) == 7
+    assert engine.batch_seconds(EncodeRequest()) == usual_batch_seconds(None)
+    assert engine.batch_seconds(EncodeRequest(batch_seconds=7)) == 7
     by_memory = [usual_batch_seconds(size * 10**9) for size in (1, 8, 24, 80, 141)]
     assert by_memory == sorted(by_memory)
     assert by_memory[0] >= usual_batch_seconds(None)
@@ -296,8 +298,8 @@ def test_the_batches_suit_the_device(Averager) -> None:
 def test_several_devices_share_the_work_and_keep_the_order(Averager) -> None:
     first, second = Averager(), Averager()
     clips = [speech(0.2 + 0.05 * i, i) for i in range(40)]
-    results = encode(Engine([first, second]), Request(batch_seconds=0.5), *clips)
-    alone = encode(Engine([Averager()]), Request(), *clips)
+    results = encode(Engine([first, second]), EncodeRequest(batch_seconds=0.5), *clips)
+    alone = encode(Engine([Averager()]), EncodeRequest(), *clips)
     for one, other in zip(results, alone, strict=True):
         torch.testing.assert_close(one, other)
     assert len(first.passes) + len(second.passes) >= 20
@@ -312,7 +314,7 @@ def test_devices_share_the_windows_of_a_long_recording(Averager) -> None:
                 meeting.wait()
             return super().forward(speech, layers=layers, statistics=statistics)
 
-    request = Request(batch_seconds=2, window_seconds=2, overlap_seconds=0.5)
+    request = EncodeRequest(batch_seconds=2, window_seconds=2, overlap_seconds=0.5)
     (shared,) = encode(Engine([Meeting(), Meeting()]), request, speech(30))
     (alone,) = encode(Engine([Averager()]), request, speech(30))
     torch.testing.assert_close(shared, alone)
@@ -326,7 +328,7 @@ def test_windows_of_several_recordings_share_a_pass(model: str) -> None:
     passes = []
     backbone.register_forward_pre_hook(lambda _, args: passes.append(len(args[0])))
     clips = [speech(seconds, i) * (1 + i) for i, seconds in enumerate((5.0, 1.0, 7.5, 3.0))]
-    request = Request(layers=(0, 2), stacked=True, window_seconds=3.0, overlap_seconds=1.0, batch_seconds=30)
+    request = EncodeRequest(layers=(0, 2), stacked=True, window_seconds=3.0, overlap_seconds=1.0, batch_seconds=30)
     together = encode(Engine([backbone]), request, *clips)
     assert passes == [3 + 1 + 4 + 1]
     for clip, result in zip(clips, together, strict=True):
@@ -357,9 +359,9 @@ def test_layer_names_are_checked() -> None:
 )
 def test_requests_are_checked(wrong: dict) -> None:
     with pytest.raises((ConfigurationError, UnknownName), match=str(next(iter(wrong.values())))):
-        Request(**wrong)
+        EncodeRequest(**wrong)
 
 
 def test_windows_that_do_not_move_on_are_refused(Averager) -> None:
     with pytest.raises(ConfigurationError, match="overlap"):
-        encode(Engine([Averager()]), Request(window_seconds=1, overlap_seconds=1), speech(3))
+        encode(Engine([Averager()]), EncodeRequest(window_seconds=1, overlap_seconds=1), speech(3))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sonant.errors import ConfigurationError
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ from sonant.extraction.request import Request
 )
 def test_windows_that_overlap_by_all_of_themselves_or_more(given: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=r"overlap_seconds=\S+ was given for windows of (60|5) s"):
-        Request(**given)
+        EncodeRequest(**given)
 
 
 def test_any_other_overlap_is_taken() -> None:
-    assert Request(overlap_seconds=0).overlap == 0
-    assert Request(window_seconds=5.0).overlap == 1.25
-    assert Request(window_seconds=None, overlap_seconds=90.0).window_seconds is None
+    assert EncodeRequest(overlap_seconds=0).overlap == 0
+    assert EncodeRequest(window_seconds=5.0).overlap == 1.25
+    assert EncodeRequest(window_seconds=None, overlap_seconds=90.0).window_seconds is None

@@ -22,13 +22,12 @@ from sonant.extraction.destination import (
     TurnFormat,
     UnitFormat,
 )
-from sonant.extraction.formats import Format
-from sonant.extraction.heads import HeadTask
+from sonant.extraction.heads import HeadPipeline
 from sonant.extraction.inputs import Entry, gather, origin
 from sonant.extraction.pooling import Pool
-from sonant.extraction.request import Layer, Request
+from sonant.extraction.request import EncodeRequest, Layer
 from sonant.extraction.summary import Summary
-from sonant.extraction.texts import (
+from sonant.extraction.text_formats import (
     BYTES_A_SECOND,
     Render,
     labels_as_json,
@@ -37,6 +36,7 @@ from sonant.extraction.texts import (
     turns_as_rttm,
 )
 from sonant.extraction.units import unit_writer
+from sonant.extraction.vector_files import VectorFormat
 from sonant.extraction.vectors import StoredType, vector_writer
 from sonant.extraction.writers import ResultWriter, Writer
 from sonant.models.families import Task
@@ -65,7 +65,7 @@ class BulkWriting(Recognition):
         pool: Pool | None = None,
         task: Task | None = None,
         normalize: bool = False,
-        format: Format | None = None,  # noqa: A002 - the name that the command line has too
+        format: VectorFormat | None = None,  # noqa: A002 - the name that the command line has too
         dtype: StoredType = "float32",
         **options: Unpack[BulkOptions],
     ) -> Summary:
@@ -157,7 +157,7 @@ class BulkWriting(Recognition):
             named = (len(entries) > 1 or by_channel) and not place.is_folder
             return transcript_text(place.kind, named=named)
 
-        return self._write_answers(source, place, "transcripts", self.head_task("transcription"), render, options)
+        return self._write_answers(source, place, "transcripts", self.head_pipeline("transcription"), render, options)
 
     def write_turns(
         self,
@@ -180,13 +180,13 @@ class BulkWriting(Recognition):
             **options: see `BulkOptions`.
         """
         place = TURNS.place(output, format, source)
-        task = self.head_task("diarization", num_speakers=num_speakers, threshold=threshold)
+        pipeline = self.head_pipeline("diarization", num_speakers=num_speakers, threshold=threshold)
 
         def render(entries: Sequence[Entry]) -> Render:
             return turns_as_json if place.kind == "json" else turns_as_rttm(entries)
 
         return self._write_answers(
-            source, place, "turns", task, render, options, num_speakers=num_speakers, threshold=threshold
+            source, place, "turns", pipeline, render, options, num_speakers=num_speakers, threshold=threshold
         )
 
     def write_labels(self, source: Source, output: Output, **options: Unpack[BulkOptions]) -> Summary:
@@ -201,22 +201,22 @@ class BulkWriting(Recognition):
             ConfigurationError: the model has no head for whole recordings; see `abilities`.
         """
         place = LABELS.place(output, None, source)
-        task = self.head_task("classification")
-        return self._write_answers(source, place, "labels", task, lambda _: labels_as_json, options)
+        pipeline = self.head_pipeline("classification")
+        return self._write_answers(source, place, "labels", pipeline, lambda _: labels_as_json, options)
 
     def _write_answers(
         self,
         source: Source,
         place: Destination[Any],
         what: str,
-        task: HeadTask[Any],
+        pipeline: HeadPipeline[Any],
         render: Callable[[Sequence[Entry]], Render],
         options: BulkOptions,
         **settings: Any,
     ) -> Summary:
         """Write what a head says of recordings."""
         options = completed(options, BULK)
-        request = Request(layers=task.layers, **of_request(options))
+        request = EncodeRequest(layers=pipeline.layers, **of_request(options))
         weights = fingerprint(self.model)
         settings |= self._settings(options, request, weights) | {"results": what, "heads": self._heads.fingerprint()}
 
@@ -225,15 +225,15 @@ class BulkWriting(Recognition):
                 what=what,
                 format=place.kind,
                 request=request,
-                make_sink=task.make_sink,
+                make_sink=pipeline.make_sink,
                 render=render(entries),
                 settings={**settings, "format": place.kind, "several": not place.is_folder and len(entries) > 1},
                 bytes_a_second=BYTES_A_SECOND[place.kind],
             )
 
-        return self._write(source, place, writer, options, weights, min_samples=task.min_samples)
+        return self._write(source, place, writer, options, weights, min_samples=pipeline.min_samples)
 
-    def _settings(self, options: BulkOptions, request: Request, weights: str) -> dict[str, Any]:
+    def _settings(self, options: BulkOptions, request: EncodeRequest, weights: str) -> dict[str, Any]:
         """Return what determines the results of any kind."""
         return {
             "model": self.name,

@@ -17,7 +17,7 @@ from sonant.errors import UnknownName
 from sonant.extraction.engine import Engine
 from sonant.extraction.head_store import Heads
 from sonant.extraction.pooling import Pool
-from sonant.extraction.request import Request, resolve_layers
+from sonant.extraction.request import EncodeRequest, resolve_layers
 from sonant.extraction.units import Coding
 from sonant.inference import OptimizedCopies, Precision
 from sonant.models import Backbone
@@ -143,7 +143,7 @@ class ModelWithHeads:
         """
         save_pretrained(self.model, folder, heads=self._heads.current(), languages=self._languages)
 
-    def request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> Request:
+    def request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> EncodeRequest:
         """Return the request that arguments of `encode` make; `how` takes those that are fields of the request."""
         if task is not None:
             known = presets(self.model.config)
@@ -152,7 +152,7 @@ class ModelWithHeads:
             layer = known[task].layer if layer is None else layer
             pool = known[task].pool if pool is None else pool
         layers, stacked = resolve_layers("last" if layer is None else layer, self.num_layers)
-        return Request(layers=layers, stacked=stacked, pool=pool, **how)
+        return EncodeRequest(layers=layers, stacked=stacked, pool=pool, **how)
 
     def optimized(
         self,

@@ -226,5 +226,5 @@ def check_one_channel(channel: Channel | None) -> None:
 
 
 def of_request(options: Mapping[str, object]) -> dict[str, Any]:
-    """Return those of the options that are fields of a `Request`."""
+    """Return those of the options that are fields of a `EncodeRequest`."""
     return {name: options[name] for name in ("batch_seconds", "window_seconds", "overlap_seconds")}

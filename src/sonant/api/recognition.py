@@ -32,8 +32,8 @@ from sonant.decoding.speaker_turns import on_channel
 from sonant.errors import UnknownName
 from sonant.extraction.classification import classification
 from sonant.extraction.diarization import diarization
-from sonant.extraction.heads import HeadTask
-from sonant.extraction.request import Request
+from sonant.extraction.heads import HeadPipeline
+from sonant.extraction.request import EncodeRequest
 from sonant.extraction.sources import is_many
 from sonant.extraction.speaker_vectors import verification
 from sonant.extraction.transcripts import transcription
@@ -72,7 +72,7 @@ class Recognition(ModelWithHeads):
             ConfigurationError: the model has no CTC head; see `abilities`.
             CheckpointError: nothing says what the tokens of the head are.
         """
-        return self._by_head(self.head_task("transcription"), audio, options)
+        return self._by_head(self.head_pipeline("transcription"), audio, options)
 
     @overload
     def speaker_vectors(self, audio: AudioInput, **options: Unpack[PlainOptions]) -> Vector: ...
@@ -94,7 +94,7 @@ class Recognition(ModelWithHeads):
         Returns:
             float32 (dim,), the width of the head; vectors of one voice have a high cosine.
         """
-        return self._by_head(self.head_task("verification"), audio, options)
+        return self._by_head(self.head_pipeline("verification"), audio, options)
 
     @overload
     def verify(
@@ -142,7 +142,7 @@ class Recognition(ModelWithHeads):
             **options,
             "on_failure": lambda number, error: failures.append((number % len(left), error)),
         }
-        vectors = self._by_head(self.head_task("verification"), [*left, *right], both)
+        vectors = self._by_head(self.head_pipeline("verification"), [*left, *right], both)
         tell(sorted(failures, key=itemgetter(0)), len(left), options["on_failure"], noun="pairs of recordings")
         answers = [
             None if one is None or other is None else compare_voices(one, other, threshold=limit)
@@ -187,8 +187,8 @@ class Recognition(ModelWithHeads):
         Raises:
             ConfigurationError: the vectors are to be clustered, and nothing says when to stop.
         """
-        task = self.head_task("diarization", num_speakers=num_speakers, threshold=threshold)
-        answer = self._by_head(task, audio, options)
+        pipeline = self.head_pipeline("diarization", num_speakers=num_speakers, threshold=threshold)
+        answer = self._by_head(pipeline, audio, options)
         if options.get("channel") != "all":
             return answer
         return [_named_by_channel(channels) for channels in answer] if is_many(audio) else _named_by_channel(answer)
@@ -221,25 +221,25 @@ class Recognition(ModelWithHeads):
             ConfigurationError: the model has no such head; see `abilities`.
             CheckpointError: the labels in its config.json do not fit the head.
         """
-        return self._by_head(self.head_task("classification"), audio, options)
+        return self._by_head(self.head_pipeline("classification"), audio, options)
 
     @overload
-    def head_task(self, ability: Literal["transcription"]) -> HeadTask[Transcript]: ...
+    def head_pipeline(self, ability: Literal["transcription"]) -> HeadPipeline[Transcript]: ...
     @overload
-    def head_task(self, ability: Literal["verification"]) -> HeadTask[Vector]: ...
+    def head_pipeline(self, ability: Literal["verification"]) -> HeadPipeline[Vector]: ...
     @overload
-    def head_task(self, ability: Literal["classification"]) -> HeadTask[Classes]: ...
+    def head_pipeline(self, ability: Literal["classification"]) -> HeadPipeline[Classes]: ...
     @overload
-    def head_task(
+    def head_pipeline(
         self, ability: Literal["diarization"], *, num_speakers: int | None = None, threshold: float | None = None
-    ) -> HeadTask[Turns]: ...
+    ) -> HeadPipeline[Turns]: ...
     @overload
-    def head_task(
+    def head_pipeline(
         self, ability: Ability, *, num_speakers: int | None = None, threshold: float | None = None
-    ) -> HeadTask[Any]: ...
-    def head_task(
+    ) -> HeadPipeline[Any]: ...
+    def head_pipeline(
         self, ability: Ability, *, num_speakers: int | None = None, threshold: float | None = None
-    ) -> HeadTask[Any]:
+    ) -> HeadPipeline[Any]:
         """Return the states and the sink that an ability of a head needs, for callers that do their own batching.
 
         Raises:
@@ -258,17 +258,17 @@ class Recognition(ModelWithHeads):
                 return classification(self.model, self._heads, name=self.name)
         raise UnknownName("ability of a head", ability, HEADS_FOR)
 
-    def _by_head(self, task: HeadTask[Any], audio: Given, options: InferenceOptions) -> Any:
+    def _by_head(self, pipeline: HeadPipeline[Any], audio: Given, options: InferenceOptions) -> Any:
         """Return what a head says of one recording or several."""
         options = completed(options, INFERENCE)
         return answers_of(
             self._engine(options),
             audio,
-            Request(layers=task.layers, **of_request(options)),
+            EncodeRequest(layers=pipeline.layers, **of_request(options)),
             options,
-            min_samples=task.min_samples,
-            twice_at_once=task.reads_source,
-            make_sink=task.make_sink,
+            min_samples=pipeline.min_samples,
+            twice_at_once=pipeline.reads_source,
+            make_sink=pipeline.make_sink,
         )
 
 

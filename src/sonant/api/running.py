@@ -8,7 +8,7 @@ from sonant.api.options import InferenceOptions, OnFailure
 from sonant.api.recordings import Recordings
 from sonant.errors import SonantWarning, warn
 from sonant.extraction.engine import Engine, collect
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
 
@@ -18,7 +18,7 @@ Failures = Sequence[tuple[int, Exception]]  # numbers of recordings, and errors
 def answers_of(
     engine: Engine,
     audio: AudioInput | AudioInputs,
-    request: Request,
+    request: EncodeRequest,
     options: InferenceOptions,
     *,
     min_samples: int | None = None,

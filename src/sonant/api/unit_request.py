@@ -11,8 +11,8 @@ from torch import Tensor
 from sonant.data.files import as_path
 from sonant.errors import ConfigurationError
 from sonant.extraction.finiteness import are_finite
-from sonant.extraction.request import Layer, Request, resolve_layers
-from sonant.extraction.units import Label
+from sonant.extraction.request import EncodeRequest, Layer, resolve_layers
+from sonant.extraction.units import UnitFunction
 from sonant.models import Backbone
 from sonant.models.backbone import Coder
 from sonant.pretraining.kmeans import KMeans
@@ -21,8 +21,8 @@ from sonant.pretraining.kmeans import KMeans
 class UnitRequest(NamedTuple):
     """The states to request, the function from their frames to units, and whether these are the model's own codes."""
 
-    request: Request
-    label: Label
+    request: EncodeRequest
+    label: UnitFunction
     coded: bool
 
     def settings(self) -> dict[str, Any]:
@@ -41,13 +41,13 @@ def _digest(tensor: Tensor) -> str:
 def unit_request(
     model: Backbone, name: str, kmeans: str | PathLike[str] | KMeans | None, layer: Layer | None, **how: Any
 ) -> UnitRequest:
-    """Return the request for a model called `name`; `how` takes fields of `Request`. Raises ConfigurationError."""
+    """Return the request for a model called `name`; `how`: fields of `EncodeRequest`. Raises ConfigurationError."""
     if isinstance(model, Coder):
         if kmeans is not None or layer is not None:
             raise ConfigurationError(
                 f"{name} has codes of its own, and takes neither kmeans nor layer. Leave them out."
             )
-        return UnitRequest(Request(**how), Tensor.long, coded=True)
+        return UnitRequest(EncodeRequest(**how), Tensor.long, coded=True)
     if kmeans is None or layer is None:
         raise ConfigurationError(
             f"{name} has no quantizer whose codes could be its units. Give cluster centers and the layer that "
@@ -66,7 +66,7 @@ def unit_request(
             "states that were not finite. Make them anew."
         )
     layers, _ = resolve_layers(layer, model.num_layers)
-    return UnitRequest(Request(layers=layers, **how), clusters, coded=False)
+    return UnitRequest(EncodeRequest(layers=layers, **how), clusters, coded=False)
 
 
 def _read_clusters(path: Path) -> KMeans:

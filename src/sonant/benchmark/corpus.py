@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sonant.benchmark.cases import MIXED_SECONDS
 from sonant.extraction.engine import Engine, collect
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 from sonant.extraction.sources import AudioSource
 from sonant.inference import Precision, optimize
 from sonant.layers.packed import Packed
@@ -71,7 +71,7 @@ def measure_corpus(
     rate, paths = backbone.sampling_rate, sorted(folder.glob("*.flac"))
     sources = [AudioSource(str(path), rate) for path in paths]
     optimized = optimize(backbone, precision)
-    engine, request = Engine([optimized]), Request(pool="mean")
+    engine, request = Engine([optimized]), EncodeRequest(pool="mean")
     clips = sorted((torch.from_numpy(source.read()) for source in sources), key=len, reverse=True)
 
     def through_engine() -> None:

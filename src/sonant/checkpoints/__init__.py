@@ -1,14 +1,14 @@
 """Reads and writes the checkpoints of transformers, unilm, fairseq, s3prl and torchaudio; see `load_checkpoint`."""
 
-from sonant.checkpoints.checkpoint import Checkpoint, Format, Head, differing
+from sonant.checkpoints.checkpoint import Checkpoint, CheckpointFormat, Head, differing
 from sonant.checkpoints.codes_to_text import load_codes_to_text, save_codes_to_text
 from sonant.checkpoints.load import load_backbone, load_checkpoint, make_backbone
-from sonant.checkpoints.own import note_int8_groups
 from sonant.checkpoints.save import Saved, save_checkpoint, save_pretrained
+from sonant.checkpoints.sonant_folder import note_int8_groups
 
 __all__ = [
     "Checkpoint",
-    "Format",
+    "CheckpointFormat",
     "Head",
     "Saved",
     "differing",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MASK = "mask_embedding"  # the only tensor that a file may lack: it serves training alone
 UNUSED = "unused"  # the kind of head that is no head: tensors that belong to a file, and to no computation
-Format = Literal["hf", "sonant", "unilm", "fairseq", "torchaudio"]
+CheckpointFormat = Literal["hf", "sonant", "unilm", "fairseq", "torchaudio"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonant.checkpoints.aside import flat
-from sonant.checkpoints.checkpoint import Checkpoint, Format, differing
+from sonant.checkpoints.checkpoint import Checkpoint, CheckpointFormat, differing
 from sonant.checkpoints.configs import plain_settings
+from sonant.checkpoints.extra_data import flat
 from sonant.checkpoints.load import load_checkpoint, make_backbone
 from sonant.checkpoints.save import save_checkpoint
 from sonant.errors import ConfigurationError
@@ -70,7 +70,7 @@ def convert_checkpoint(
     source: str | os.PathLike[str],
     destination: str | os.PathLike[str],
     *,
-    to: Format,
+    to: CheckpointFormat,
     revision: str | None = None,
     local_files_only: bool = False,
     overrides: Mapping[str, Any] | None = None,

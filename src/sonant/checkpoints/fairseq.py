@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from sonant.checkpoints.aside import KEY, settings_aside, take_back
 from sonant.checkpoints.checkpoint import Checkpoint
 from sonant.checkpoints.configs import make_config
 from sonant.checkpoints.content_vec import SPEAKER_LAYERS, split_content_vec
 from sonant.checkpoints.deduce import deduce_config
 from sonant.checkpoints.discrete_bert import is_discrete_bert, read_discrete_bert
+from sonant.checkpoints.extra_data import KEY, extra_settings, unpack_extra
 from sonant.checkpoints.fairseq_config import backbone_settings, waveform_transformer
 from sonant.checkpoints.fairseq_dictionary import ctc_metadata, symbols_of
 from sonant.checkpoints.fairseq_wav2vec import is_wav2vec, read_wav2vec
@@ -128,7 +128,7 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
     heads = {} if file.made_by == "unilm" else fairseq_heads(family)
     reading = translate(found, tensors, rows_in(tensors), heads, source=source, dropped=dropped)
     config, config_from = _config(file, family, reading, overrides)
-    known = _known(file, family, reading) | take_back(state.get(KEY), reading.translated)
+    known = _known(file, family, reading) | unpack_extra(state.get(KEY), reading.translated)
     _require_projection(config, reading)
     settings = file.model if file.made_by == "unilm" else {"model": file.model, "task": file.task, "tuned": file.tuned}
     return reading.checkpoint(
@@ -174,7 +174,7 @@ def _opened(state: Mapping[Any, Any], source: object) -> _File:
 
 def _config(file: _File, family: str, reading: Reading, overrides: Mapping[str, Any]) -> tuple[BackboneConfig, str]:
     """The configuration, and where it comes from."""
-    model, source, aside = file.model, reading.source, settings_aside(file.state.get(KEY))
+    model, source, aside = file.model, reading.source, extra_settings(file.state.get(KEY))
     if file.tuned and not {"encoder_layers", "encoder_embed_dim"} & model.keys():
         # fine-tuned, and the settings of the pretrained model are in another file
         told = aside if file.normalize is None else {**aside, "normalize": file.normalize}

@@ -10,7 +10,7 @@ blank is number 0, torch's default); omnilingual-asr `cards/models`, for the pub
 from pathlib import Path
 from typing import Any
 
-from sonant.checkpoints.pieces import Pieces, read_pieces
+from sonant.checkpoints.sentencepiece_model import SentencePieceModel, read_sentencepiece_model
 from sonant.errors import CorruptedCheckpoint
 
 BLANK = 0
@@ -34,11 +34,11 @@ def tokenizer_metadata(source: object, size: int) -> dict[str, Any]:
         size: number of tokens of the head.
     """
     known: dict[str, Any] = {"blank": BLANK}
-    fitting: dict[str, Pieces] = {}
+    fitting: dict[str, SentencePieceModel] = {}
     others: list[str] = []
     for path in sorted(source.parent.glob("*.model")) if isinstance(source, Path) else ():
         try:
-            pieces = read_pieces(path)
+            pieces = read_sentencepiece_model(path)
         except (CorruptedCheckpoint, OSError) as error:
             others.append(str(error).removesuffix("."))
             continue
@@ -72,7 +72,7 @@ def _missing(size: int, others: list[str]) -> str:
     return f"the file does not hold them: {wanted}" + (f" (there now: {'; '.join(others)})" if others else "")
 
 
-def _unusable(pieces: Pieces) -> str | None:
+def _unusable(pieces: SentencePieceModel) -> str | None:
     """Return why pieces cannot be joined to text here; None if they can."""
     if "byte" in pieces.kinds:
         return "has pieces that are single bytes; sonant joins pieces that are text"
@@ -90,13 +90,13 @@ def _unusable(pieces: Pieces) -> str | None:
     return None
 
 
-def _named(pieces: Pieces) -> list[str]:
+def _named(pieces: SentencePieceModel) -> list[str]:
     blank, pad = pieces.texts[BLANK], "<pad>"
     renamed = {blank: pad, pad: blank} | ({} if DELIMITER in pieces.texts else {SPACE: DELIMITER})
     return [renamed.get(text, text) for text in pieces.texts]
 
 
-def _settings(pieces: Pieces, vocabulary: list[str]) -> dict[str, Any]:
+def _settings(pieces: SentencePieceModel, vocabulary: list[str]) -> dict[str, Any]:
     """Return what a tokenizer_config.json of transformers would say."""
     special = [name for name, kind in zip(vocabulary, pieces.kinds, strict=True) if kind in ("control", "unknown")]
     usual = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": vocabulary[BLANK]}

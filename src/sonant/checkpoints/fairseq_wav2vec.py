@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.aside import KEY, describe, put_aside, settings_aside, take_back
 from sonant.checkpoints.checkpoint import Checkpoint, own_storage
 from sonant.checkpoints.completeness import check, holds
 from sonant.checkpoints.configs import make_config
+from sonant.checkpoints.extra_data import KEY, describe_extra, extra_settings, pack_extra, unpack_extra
 from sonant.checkpoints.fairseq_config import Required, format_convs, number, parse_convs, refuse_inexpressible, require
 from sonant.checkpoints.families import head_maps
 from sonant.checkpoints.files import write_pickle
@@ -68,11 +68,11 @@ def read_wav2vec(
     quantizer = _quantizer(model, tensors, settings["conv_channels"][-1], source)
     family = "vq_wav2vec" if quantizer else "wav2vec"
     normalize = task.get("normalize", model.get("normalize"))
-    settings |= quantizer | {"normalize": bool(normalize)} | settings_aside(state.get(KEY))
+    settings |= quantizer | {"normalize": bool(normalize)} | extra_settings(state.get(KEY))
     config = make_config(family, settings, overrides, source=source)
     rows = rows_for(config)
     translated = read(tensors, rows, {"pretraining": FAIRSEQ_STEPS})
-    known = {"pretraining": _head_metadata(model, source), **take_back(state.get(KEY), translated)}
+    known = {"pretraining": _head_metadata(model, source), **unpack_extra(state.get(KEY), translated)}
     check(translated, config, source=source, rows=rows, heads=head_maps(family))
     metadata = {
         "fairseq": {"model": dict(model), "task": dict(task), "tuned": {}},
@@ -192,9 +192,10 @@ def write_wav2vec(path: Path, checkpoint: Checkpoint) -> list[str]:
         },
     }
     write_pickle(
-        path, {"args": None, "cfg": settings, "model": own_storage(state), KEY: put_aside(checkpoint, heads=others)}
+        path,
+        {"args": None, "cfg": settings, "model": own_storage(state), KEY: pack_extra(checkpoint, heads=others)},
     )
-    return describe(checkpoint, heads=others)
+    return describe_extra(checkpoint, heads=others)
 
 
 def _write_settings(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from sonant.checkpoints.aside import KEY, describe, put_aside
 from sonant.checkpoints.checkpoint import Checkpoint, own_storage
 from sonant.checkpoints.completeness import holds
+from sonant.checkpoints.extra_data import KEY, describe_extra, pack_extra
 from sonant.checkpoints.fairseq import PREFIXES, fairseq_heads, rows_for
 from sonant.checkpoints.fairseq_config import write_settings
 from sonant.checkpoints.fairseq_wav2vec import write_wav2vec
@@ -24,10 +24,10 @@ def write_unilm(path: Path, checkpoint: Checkpoint) -> list[str]:
         {
             "cfg": settings | {"normalize": checkpoint.normalize},
             "model": own_storage(state),
-            KEY: put_aside(checkpoint, heads=checkpoint.heads),
+            KEY: pack_extra(checkpoint, heads=checkpoint.heads),
         },
     )
-    return describe(checkpoint, heads=checkpoint.heads)
+    return describe_extra(checkpoint, heads=checkpoint.heads)
 
 
 def write_fairseq(path: Path, checkpoint: Checkpoint) -> list[str]:
@@ -57,10 +57,10 @@ def write_fairseq(path: Path, checkpoint: Checkpoint) -> list[str]:
             "args": None,
             "cfg": _settings(checkpoint, names, tuned="ctc" in tables),
             "model": own_storage(state),
-            KEY: put_aside(checkpoint, heads=others),
+            KEY: pack_extra(checkpoint, heads=others),
         },
     )
-    return describe(checkpoint, heads=others)
+    return describe_extra(checkpoint, heads=others)
 
 
 def _settings(checkpoint: Checkpoint, names: FairseqNames, *, tuned: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sonant.checkpoints import hf_layouts as hf
-from sonant.checkpoints.checkpoint import Format
+from sonant.checkpoints.checkpoint import CheckpointFormat
 from sonant.checkpoints.deduce import Deduce, deduce_config, deduce_w2v_bert2
 from sonant.checkpoints.hf_layouts import Layout
 from sonant.checkpoints.name_maps.fairseq import (
@@ -39,7 +39,7 @@ class FamilyFormats:
     """
 
     hf: Layout | None = None
-    others: tuple[Format, ...] = ()
+    others: tuple[CheckpointFormat, ...] = ()
     fairseq: FairseqNames | None = None
     pretraining: HeadMap | None = None
     deduce: Deduce | None = None

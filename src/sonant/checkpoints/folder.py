@@ -15,7 +15,7 @@ CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference; each may be cut into shards
 ADAPTER_CONFIG = "adapter_config.json"  # of peft
 ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")  # of peft, in the order of preference
-OWN_HEADS = "sonant_heads.safetensors"
+EXTRA_HEADS = "sonant_heads.safetensors"
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 EXCHANGE = ".saving-"  # begins the name of the hidden folder in which a model is written
 
@@ -85,7 +85,7 @@ def _goes(name: str, new: list[str]) -> bool:
     """Return whether a file belongs to the old model alone."""
     if name in TOKENIZER_FILES:
         return not set(TOKENIZER_FILES).isdisjoint(new)
-    return name == OWN_HEADS or _ALL_WEIGHTS.fullmatch(name) is not None or ADAPTER.fullmatch(name) is not None
+    return name == EXTRA_HEADS or _ALL_WEIGHTS.fullmatch(name) is not None or ADAPTER.fullmatch(name) is not None
 
 
 def _doubtful(folder: Path, after: Path) -> list[str]:

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonant.checkpoints.aside import describe
 from sonant.checkpoints.checkpoint import UNUSED, Checkpoint
 from sonant.checkpoints.completeness import holds
 from sonant.checkpoints.configs import make_config
+from sonant.checkpoints.extra_data import describe_extra
 from sonant.checkpoints.families import LAYOUTS, head_maps
 from sonant.checkpoints.files import write_json, write_safetensors
 from sonant.checkpoints.folder import CONFIG, PREPROCESSORS, WEIGHTS, replacing_model
@@ -32,10 +32,16 @@ from sonant.checkpoints.hf_layouts import Layout
 from sonant.checkpoints.languages import Get, Languages, adapter_of, in_language, refuse_language
 from sonant.checkpoints.lora import with_lora_merged
 from sonant.checkpoints.name_maps.hf import HF_UNUSED
-from sonant.checkpoints.own import OWN_TYPE, int8_note, read_own, read_own_heads, write_own_heads
 from sonant.checkpoints.parameter_names import write
 from sonant.checkpoints.quantized import refuse_quantized
 from sonant.checkpoints.reading import translate
+from sonant.checkpoints.sonant_folder import (
+    SONANT_TYPE,
+    int8_note,
+    read_extra_heads,
+    read_sonant_folder,
+    write_extra_heads,
+)
 from sonant.checkpoints.tokenizer_files import read_tokenizer, write_tokenizer
 from sonant.checkpoints.wrappers import split_overrides, unwrap
 from sonant.errors import CheckpointMismatch
@@ -48,9 +54,9 @@ def read_hf(
 ) -> Checkpoint:
     """A checkpoint from a folder; `language` and `get` as in `load_checkpoint` and `Languages`."""
     told, source = folder.config(), folder.source
-    if told.get("model_type") == OWN_TYPE:
+    if told.get("model_type") == SONANT_TYPE:
         refuse_language(language, source)
-        return read_own(folder.path, told, folder.tensors(), overrides)
+        return read_sonant_folder(folder.path, told, folder.tensors(), overrides)
     theirs = plain_values(told)
     layout = LAYOUTS[family_in(theirs, source)]
     checkpoint = _read(folder, theirs, layout, overrides)
@@ -87,7 +93,7 @@ def _read(
     reading = translate(found, state, layout.rows, maps, source=source, within=within)
     known = {kind: head_metadata(kind, theirs) for kind in reading.heads}
     whole = head_maps(family) | {kind: maps[kind] for kind in reading.heads}
-    known |= read_own_heads(folder.path, reading.translated)
+    known |= read_extra_heads(folder.path, reading.translated)
     normalize_from = said_by or layout.normalize_from
     metadata = {"hf_preprocessor": preprocessor, "normalize_from": normalize_from, "config_from": CONFIG}
     return reading.checkpoint(config, made_by="hf", heads=whole, known=known, metadata=metadata, reason=reason)
@@ -129,8 +135,8 @@ def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
             write_tokenizer(draft, checkpoint.heads["ctc"])
         if checkpoint.languages is not None:
             checkpoint.languages.write(draft, adapter_of(checkpoint))
-        write_own_heads(draft, others)
-    return describe(checkpoint, heads=others, epsilon=TRANSFORMERS_EPSILON)
+        write_extra_heads(draft, others)
+    return describe_extra(checkpoint, heads=others, epsilon=TRANSFORMERS_EPSILON)
 
 
 def _fits(checkpoint: Checkpoint, kind: str) -> bool:

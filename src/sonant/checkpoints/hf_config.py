@@ -8,7 +8,7 @@ from sonant.checkpoints.checkpoint import Checkpoint, Head
 from sonant.checkpoints.families import LAYOUTS
 from sonant.checkpoints.hf_heads import GENDERS
 from sonant.checkpoints.hf_layouts import Layout
-from sonant.checkpoints.own import INT8_GROUPS, OWN_TYPE
+from sonant.checkpoints.sonant_folder import INT8_GROUPS, SONANT_TYPE
 from sonant.configuration import fitting
 from sonant.errors import ConfigurationError, CorruptedCheckpoint, UnknownCheckpoint, UnsupportedCheckpoint
 from sonant.models import BackboneConfig
@@ -20,7 +20,7 @@ UNLIKE = {"sew-d": "SEW-D, whose attention is that of DeBERTa; the models of typ
 
 def is_known(config: Mapping[str, Any]) -> bool:
     """Return whether config.json is that of a family here, of transformers or of sonant."""
-    return config.get("model_type") in (OWN_TYPE, *(layout.model_type for layout in LAYOUTS.values()))
+    return config.get("model_type") in (SONANT_TYPE, *(layout.model_type for layout in LAYOUTS.values()))
 
 
 def family_in(config: Mapping[str, Any], source: object) -> str:

@@ -26,7 +26,7 @@ from sonant.checkpoints.folder import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
     CONFIG,
-    OWN_HEADS,
+    EXTRA_HEADS,
     PREPROCESSORS,
     WEIGHTS,
     index_of,
@@ -75,7 +75,7 @@ def fetch(repository: str, *, revision: str | None = None, local_files_only: boo
             _get_weights(repository, get)
             _get_preprocessor(repository, get, commit)
         _get_tokenizer(get)
-        for name in (*PREPROCESSORS, OWN_HEADS):
+        for name in (*PREPROCESSORS, EXTRA_HEADS):
             with suppress(EntryNotFoundError):
                 get(name)
     except CheckpointError:

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonant.checkpoints.bare import is_named_as_transformers, read_bare
 from sonant.checkpoints.checkpoint import MASK, Checkpoint, hollow
 from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
 from sonant.checkpoints.fairseq2_w2v_bert2 import is_w2v_bert2, read_w2v_bert2
@@ -18,10 +17,11 @@ from sonant.checkpoints.folder import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, E
 from sonant.checkpoints.hf import read_hf
 from sonant.checkpoints.hf_config import is_known
 from sonant.checkpoints.hf_folder import HFFolder
+from sonant.checkpoints.location import Location, exists, locate, shipped
 from sonant.checkpoints.lora import with_lora_merged
 from sonant.checkpoints.lora_folder import BASE, is_lora_folder, read_lora
-from sonant.checkpoints.own import INT8_GROUPS
-from sonant.checkpoints.place import Place, exists, find_place, shipped
+from sonant.checkpoints.sonant_folder import INT8_GROUPS
+from sonant.checkpoints.state_dict import is_named_as_transformers, read_state_dict
 from sonant.checkpoints.torch_files import read_pickle
 from sonant.checkpoints.torchaudio import is_torchaudio, read_torchaudio
 from sonant.checkpoints.wrappers import tensors_in
@@ -68,7 +68,7 @@ def load_checkpoint(
     tokenizer = (overrides or {}).get("tokenizer")
     if isinstance(tokenizer, str | os.PathLike):
         overrides = {**(overrides or {}), "tokenizer": load_checkpoint(tokenizer, local_files_only=local_files_only)}
-    place = find_place(source, revision=revision, local_files_only=local_files_only)
+    place = locate(source, revision=revision, local_files_only=local_files_only)
     if place.path.is_dir():
         return _read_folder(place, overrides, language, local_files_only=local_files_only)
     if language is not None:
@@ -120,7 +120,7 @@ def make_backbone(
 
 
 def _read_folder(
-    place: Place, overrides: Mapping[str, Any] | None, language: str | None, *, local_files_only: bool
+    place: Location, overrides: Mapping[str, Any] | None, language: str | None, *, local_files_only: bool
 ) -> Checkpoint:
     folder = place.path
     if is_lora_folder(folder):
@@ -144,7 +144,7 @@ def _read_folder(
     )
 
 
-def _read_lora(place: Place, overrides: Mapping[str, Any] | None, *, local_files_only: bool) -> Checkpoint:
+def _read_lora(place: Location, overrides: Mapping[str, Any] | None, *, local_files_only: bool) -> Checkpoint:
     """A LoRA merged into its base, which is a folder here or a model on the hub."""
     source = place.source
     told, rest = read_json(place.path / ADAPTER_CONFIG), dict(overrides or {})
@@ -156,7 +156,7 @@ def _read_lora(place: Place, overrides: Mapping[str, Any] | None, *, local_files
     here = exists(Path(base).expanduser()) or shipped(str(base)) is not None
     try:
         fixed = revision if isinstance(revision, str) and not here else None
-        found = find_place(base, revision=fixed, local_files_only=local_files_only)
+        found = locate(base, revision=fixed, local_files_only=local_files_only)
     except (CheckpointUnavailable, UnknownName) as error:
         why = f"{source} is a LoRA that adapts {base}, which is no folder here."
         raise CheckpointUnavailable(f"{why} {error} {cure}") from error
@@ -201,4 +201,4 @@ def _read_tensors(
     if config.is_file() and (is_known(read_json(config)) or not is_named_as_transformers(tensors)):
         return read_hf(HFFolder(path.parent, path, tensors), overrides=overrides)
     tensors, overrides = with_lora_merged(tensors, path.parent, overrides, path)
-    return read_bare(tensors, path, overrides=overrides)
+    return read_state_dict(tensors, path, overrides=overrides)

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonant.checkpoints.checkpoint import Checkpoint, Format, Head, shapes_of
+from sonant.checkpoints.checkpoint import Checkpoint, CheckpointFormat, Head, shapes_of
 from sonant.checkpoints.fairseq_writer import write_fairseq, write_unilm
 from sonant.checkpoints.families import FORMATS, LAYOUTS
 from sonant.checkpoints.hf import write_hf
 from sonant.checkpoints.languages import Languages
-from sonant.checkpoints.own import INT8_GROUPS, write_own
+from sonant.checkpoints.sonant_folder import INT8_GROUPS, write_sonant_folder
 from sonant.checkpoints.torchaudio import write_torchaudio
 from sonant.data.files import as_path
 from sonant.errors import ConfigurationError, ModelWarning, UnknownName, warn
@@ -22,9 +22,9 @@ from sonant.models import Backbone, BackboneConfig
 
 Writer = Callable[[Path, Checkpoint], list[str]]
 
-WRITERS: dict[Format, Writer] = {
+WRITERS: dict[CheckpointFormat, Writer] = {
     "hf": write_hf,
-    "sonant": write_own,
+    "sonant": write_sonant_folder,
     "unilm": write_unilm,
     "fairseq": write_fairseq,
     "torchaudio": write_torchaudio,
@@ -46,7 +46,7 @@ class Saved:
     aside: tuple[str, ...]
 
 
-def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint, *, to: Format) -> Saved:
+def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint, *, to: CheckpointFormat) -> Saved:
     """Write a checkpoint: a folder for "hf" and "sonant", a file for the others. Every tensor keeps its type and bits.
 
     An existing file is replaced in one step, so that a reader never sees half of it. A model in a folder is replaced by
@@ -86,7 +86,7 @@ def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint,
     return Saved(path, tuple(WRITERS[to](path, checkpoint)))
 
 
-def formats_of(family: str) -> list[Format]:
+def formats_of(family: str) -> list[CheckpointFormat]:
     """The formats that a family can be written in, in the order of `WRITERS`."""
     formats = FORMATS[family]
     return [to for to in WRITERS if to in formats.others or to == "sonant" or (to == "hf" and formats.hf is not None)]

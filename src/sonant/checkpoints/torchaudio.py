@@ -11,11 +11,11 @@ from typing import Any
 
 from torch import Tensor
 
-from sonant.checkpoints.aside import KEY, describe, put_aside, take_back
 from sonant.checkpoints.checkpoint import Checkpoint, own_storage
 from sonant.checkpoints.completeness import holds
 from sonant.checkpoints.configs import make_config, plain_settings
 from sonant.checkpoints.deduce import deduce_config
+from sonant.checkpoints.extra_data import KEY, describe_extra, pack_extra, unpack_extra
 from sonant.checkpoints.fairseq_config import refuse_inexpressible
 from sonant.checkpoints.families import head_maps
 from sonant.checkpoints.files import write_pickle
@@ -61,7 +61,7 @@ def read_torchaudio(
         config = deduce_config(reading.backbone, family=family, source=source, overrides=overrides)
         found = FROM_SHAPES
     tables = head_maps(family_of(config).key) | {kind: HEADS[kind] for kind in reading.heads}
-    head_notes = take_back(known, reading.translated) or {"ctc": {"blank": 0}}
+    head_notes = unpack_extra(known, reading.translated) or {"ctc": {"blank": 0}}
     metadata = {"config_from": found, "normalize_from": found if known else FROM_NORM}
     return reading.checkpoint(config, made_by="torchaudio", heads=tables, known=head_notes, metadata=metadata)
 
@@ -96,9 +96,9 @@ def write_torchaudio(path: Path, checkpoint: Checkpoint) -> list[str]:
         state |= write(checkpoint.heads[kind].tensors, HEADS[kind].rows)[0]
     ordered = OrderedDict(own_storage(state))
     others = [kind for kind in checkpoint.heads if kind not in kinds]
-    notes = put_aside(checkpoint, heads=others, backbone=dropped)
+    notes = pack_extra(checkpoint, heads=others, backbone=dropped)
     # torch keeps its own notes on modules there, by module name, and hands the rest on unread.
     settings = {"family": checkpoint.family, "config": plain_settings(checkpoint.config)}
     vars(ordered)["_metadata"] = {KEY: settings | notes}
     write_pickle(path, ordered)
-    return describe(checkpoint, heads=others, backbone=dropped)
+    return describe_extra(checkpoint, heads=others, backbone=dropped)

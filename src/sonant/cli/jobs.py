@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sonant.extraction.destination import Formats
+    from sonant.extraction.destination import OutputFormats
     from sonant.extraction.summary import Summary, WorkEstimate
 
 
 def check_output(
-    formats: "Formats[Any]", output: Path | None, kind: Any, source: str, *, json: bool = False
+    formats: "OutputFormats[Any]", output: Path | None, kind: Any, source: str, *, json: bool = False
 ) -> Path | None:
     """Return an output, None for standard output; refuse one that fits no format before the model is loaded."""
     from sonant.errors import ConfigurationError

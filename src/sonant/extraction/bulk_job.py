@@ -12,8 +12,8 @@ from typing import Any
 
 from sonant.errors import ConfigurationError
 from sonant.extraction.batching import PlannedBatch
-from sonant.extraction.changes import review, stamped
 from sonant.extraction.destination import Destination
+from sonant.extraction.earlier_results import compare, stamped
 from sonant.extraction.engine import Engine, OnError, Outcome
 from sonant.extraction.inputs import Entry
 from sonant.extraction.journal import (
@@ -25,11 +25,11 @@ from sonant.extraction.journal import (
     write_lines,
 )
 from sonant.extraction.names import key_of
+from sonant.extraction.partial_results import PartialResults
 from sonant.extraction.progress import Progress
+from sonant.extraction.result_stores import JobState, TextStore
 from sonant.extraction.sinks import Sink
-from sonant.extraction.stores import Lines, Opened
 from sonant.extraction.summary import Summary, WorkEstimate
-from sonant.extraction.unfinished import Unfinished
 from sonant.extraction.writers import Writer
 
 GROUP = 256  # recordings that are planned together where results are printed in the order of the input
@@ -70,10 +70,10 @@ class BulkJob:
                 write_lines(self.journal_path, read_lines(self.index_path))
         lines = read_journal(self.journal_path)
         rows = {key_of(row): row for row in lines}
-        self.review = review(rows, self.entries, complete=complete)
-        self.results = {key: row for key, row in rows.items() if key in self.review.kept}
+        self.earlier = compare(rows, self.entries, complete=complete)
+        self.results = {key: row for key, row in rows.items() if key in self.earlier.kept}
         self.kept = sum(entry.key in self.results for entry in self.entries)
-        self.store = self.writer.store(Opened(self.place, self.work, spool, self.entries, lines, self.results))
+        self.store = self.writer.store(JobState(self.place, self.work, spool, self.entries, lines, self.results))
 
     def run(self, *, show_progress: bool | None, on_start: Callable[[WorkEstimate], None] | None) -> Summary:
         seconds, failures = self.engine.lengths(self.entries, on_error=self.on_error)
@@ -94,8 +94,8 @@ class BulkJob:
                 computed=self.computed,
                 kept=self.kept,
                 failed=len(self.errors),
-                changed=len(self.review.changed),
-                gone=len(self.review.gone),
+                changed=len(self.earlier.changed),
+                gone=len(self.earlier.gone),
                 seconds=progress.seconds,
                 wall_seconds=progress.wall_seconds,
                 num_bytes=num_bytes,
@@ -123,14 +123,14 @@ class BulkJob:
                 written.result()
 
     def _sink(self, item: int, *, windowed: bool) -> Sink:
-        unfinished = None
+        partial = None
         if windowed and self.writer.resumes_recordings:
             entry = self.entries[item]
             facts = {**entry.facts, **entry.stamp, **self.writer.settings}
-            unfinished = Unfinished(self._unfinished_path(item), facts)
-        return self.writer.sink(self.entries[item], unfinished)
+            partial = PartialResults(self._partial_path(item), facts)
+        return self.writer.sink(self.entries[item], partial)
 
-    def _unfinished_path(self, item: int) -> Path:
+    def _partial_path(self, item: int) -> Path:
         return self.work / "unfinished" / sha256(self.entries[item].key.encode()).hexdigest()[:16]
 
     def _keep(self, outcomes: Sequence[Outcome]) -> None:
@@ -150,7 +150,7 @@ class BulkJob:
         self.results.update({key_of(row): row for row in rows})
         self.computed += len(rows)
         for outcome in outcomes:
-            shutil.rmtree(self._unfinished_path(outcome.item), ignore_errors=True)
+            shutil.rmtree(self._partial_path(outcome.item), ignore_errors=True)
 
     def _row(self, outcome: Outcome) -> dict[str, Any]:
         entry = self.entries[outcome.item]
@@ -170,7 +170,7 @@ class BulkJob:
 
     def _print(self) -> None:
         """Print the results of the recordings before the first that is still to come."""
-        assert isinstance(self.store, Lines)
+        assert isinstance(self.store, TextStore)
         for entry in islice(self.entries, self.printed, None):
             if row := self.results.get(entry.key):
                 sys.stdout.buffer.write(self.store.text(row))
@@ -212,8 +212,8 @@ class BulkJob:
             recordings=recordings,
             kept=self.kept,
             unreadable=unreadable,
-            changed=len(self.review.changed),
-            gone=len(self.review.gone),
+            changed=len(self.earlier.changed),
+            gone=len(self.earlier.gone),
             seconds=seconds,
             num_bytes=needed,
         )

@@ -10,7 +10,7 @@ from sonant.decoding.class_scores import age_and_gender, class_scores
 from sonant.errors import ConfigurationError
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.head_store import Heads
-from sonant.extraction.heads import CPU, HeadTask, require, states_of
+from sonant.extraction.heads import CPU, HeadPipeline, require, states_of
 from sonant.extraction.pooling import RunningPool
 from sonant.extraction.transcripts import one_clip
 from sonant.models import Backbone
@@ -56,7 +56,7 @@ class ClassificationSink:
         pass
 
 
-def classification(model: Backbone, heads: Heads, *, name: str) -> HeadTask[dict[str, float]]:
+def classification(model: Backbone, heads: Heads, *, name: str) -> HeadPipeline[dict[str, float]]:
     """Return what a head says of a whole recording; the answer is a number by name, see `SpeechEncoder.classify`.
 
     Raises:
@@ -73,7 +73,7 @@ def classification(model: Backbone, heads: Heads, *, name: str) -> HeadTask[dict
     naming = _naming(kind, heads.stored[kind])
     # Labels that do not fit are an error before anything is computed.
     naming(torch.zeros(_num_outputs(kind, heads.stored[kind]), device="cpu"))
-    return HeadTask(
+    return HeadPipeline(
         states_of(head_on(CPU).mix, model, name), lambda _: ClassificationSink(head_on, naming), model.receptive_field
     )
 

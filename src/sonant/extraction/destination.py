@@ -10,8 +10,8 @@ from typing import Generic, Literal, TypeVar, get_args
 from sonant.data.files import as_path
 from sonant.data.lock import held
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.extraction.formats import FORMATS, Format
 from sonant.extraction.inputs import AUDIO_SUFFIXES, check_source
+from sonant.extraction.vector_files import VECTOR_FORMATS, VectorFormat
 
 UnitFormat = Literal["text", "jsonl", "npy"]
 TranscriptFormat = Literal["text", "json", "srt", "vtt"]
@@ -56,7 +56,7 @@ class Destination(Generic[Kind]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Formats(Generic[Kind]):
+class OutputFormats(Generic[Kind]):
     """The formats of one kind of results, and the names of the outputs that take them.
 
     Attributes:
@@ -134,20 +134,22 @@ class Formats(Generic[Kind]):
         return Destination(output, in_folder, is_folder=True)
 
 
-VECTORS: Formats[Format] = Formats(what="vectors", endings={f".{kind}": kind for kind in FORMATS}, folders=FORMATS)
-UNITS: Formats[UnitFormat] = Formats(
+VECTORS: OutputFormats[VectorFormat] = OutputFormats(
+    what="vectors", endings={f".{kind}": kind for kind in VECTOR_FORMATS}, folders=VECTOR_FORMATS
+)
+UNITS: OutputFormats[UnitFormat] = OutputFormats(
     what="units", endings={".txt": "text", ".jsonl": "jsonl"}, folders=["npy"], printed="text"
 )
-TRANSCRIPTS: Formats[TranscriptFormat] = Formats(
+TRANSCRIPTS: OutputFormats[TranscriptFormat] = OutputFormats(
     what="transcripts",
     endings={".txt": "text", ".tsv": "text", ".json": "json", ".jsonl": "json", ".srt": "srt", ".vtt": "vtt"},
     folders=get_args(TranscriptFormat),
     printed="text",
 )
-TURNS: Formats[TurnFormat] = Formats(
+TURNS: OutputFormats[TurnFormat] = OutputFormats(
     what="turns",
     endings={".rttm": "rttm", ".json": "json", ".jsonl": "json"},
     folders=get_args(TurnFormat),
     printed="rttm",
 )
-LABELS = Formats(what="labels", endings={".json": "json", ".jsonl": "json"}, folders=["json"], printed="json")
+LABELS = OutputFormats(what="labels", endings={".json": "json", ".jsonl": "json"}, folders=["json"], printed="json")

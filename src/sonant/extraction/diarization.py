@@ -6,7 +6,7 @@ from sonant.decoding.results import SpeakerTurn
 from sonant.decoding.speaker_clustering import check_clustering
 from sonant.errors import ConfigurationError
 from sonant.extraction.head_store import Heads
-from sonant.extraction.heads import CPU, HeadTask, able, some, states_of
+from sonant.extraction.heads import CPU, HeadPipeline, able, some, states_of
 from sonant.extraction.request import Layer
 from sonant.extraction.speaker_activity import SpeakerActivitySink
 from sonant.extraction.speaker_clusters import HeadVoices, SpeakerClusterSink, StateVoices, Voices
@@ -17,8 +17,8 @@ from sonant.tasks import FrameClassificationHead, XVectorHead
 
 def diarization(
     model: Backbone, heads: Heads, *, name: str, num_speakers: int | None = None, threshold: float | None = None
-) -> HeadTask[list[SpeakerTurn]]:
-    """Return the task of diarization; the answer is a list of `SpeakerTurn`.
+) -> HeadPipeline[list[SpeakerTurn]]:
+    """Return the pipeline of diarization; the answer is a list of `SpeakerTurn`.
 
     A head for the speakers of each frame is used if there is one and it is for so many speakers. Otherwise vectors of
     two seconds are clustered: those of an x-vector head, or means of the state that the preset "speaker" names, with
@@ -36,7 +36,7 @@ def diarization(
     if "frame_classification" in heads.stored and threshold is None:
         head_on = heads.placing("frame_classification", FrameClassificationHead)
         if num_speakers is None or num_speakers <= head_on(CPU).num_labels:
-            return HeadTask(
+            return HeadPipeline(
                 states_of(head_on(CPU).mix, model, name),
                 lambda _: SpeakerActivitySink(
                     head_on, stride=model.stride, frame_rate=model.frame_rate, num_speakers=num_speakers
@@ -48,7 +48,7 @@ def diarization(
 
 def _clustering(
     model: Backbone, heads: Heads, name: str, num_speakers: int | None, threshold: float | None
-) -> HeadTask[list[SpeakerTurn]]:
+) -> HeadPipeline[list[SpeakerTurn]]:
     has_head = "xvector" in heads.stored
     if num_speakers is None and (threshold is None or not has_head):
         raise ConfigurationError(
@@ -61,7 +61,7 @@ def _clustering(
     if has_head:
         head_on = heads.placing("xvector", XVectorHead)
         layers, make_voices = states_of(head_on(CPU).mix, model, name), lambda: HeadVoices(head_on)
-    return HeadTask(
+    return HeadPipeline(
         layers,
         lambda source: SpeakerClusterSink(
             make_voices(),

@@ -25,7 +25,7 @@ from sonant.extraction.long_recordings import (
 from sonant.extraction.passes import compute, planned
 from sonant.extraction.prefetch import ahead, map_ahead, share
 from sonant.extraction.progress import Progress
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 from sonant.extraction.sinks import MakeSink, Sink, in_memory
 from sonant.extraction.sources import Source
 from sonant.models.backbone import Backbone
@@ -69,13 +69,13 @@ class Engine:
             seconds.append(None if isinstance(length, Exception) else length)
         return seconds, failures
 
-    def batch_seconds(self, request: Request) -> float:
+    def batch_seconds(self, request: EncodeRequest) -> float:
         """Return the seconds of audio in a forward pass: as requested, else what suits the smallest of the devices."""
         if request.batch_seconds is not None:
             return request.batch_seconds
         return min(map(suitable_batch_seconds, self.backbones))
 
-    def plan(self, seconds: Sequence[float | None], request: Request) -> list[PlannedBatch]:
+    def plan(self, seconds: Sequence[float | None], request: EncodeRequest) -> list[PlannedBatch]:
         """Pack the recordings into batches, which depend on the lengths, the request and the kind of device alone."""
         windowing, rate = windowing_of(request, self.backbones[0]), self.sampling_rate
         computed = [
@@ -87,7 +87,7 @@ class Engine:
         self,
         sources: Sequence[Source],
         batches: Sequence[PlannedBatch],
-        request: Request,
+        request: EncodeRequest,
         sink: MakeSink,
         *,
         on_error: OnError = "raise",
@@ -118,7 +118,7 @@ class _Run:
 
     engine: Engine
     sources: Sequence[Source]
-    request: Request
+    request: EncodeRequest
     make_sink: MakeSink
     on_error: OnError
     progress: Callable[[float], None]
@@ -185,7 +185,7 @@ class _Run:
 def collect(
     engine: Engine,
     sources: Sequence[Source],
-    request: Request,
+    request: EncodeRequest,
     *,
     on_error: OnError = "raise",
     show_progress: bool | None = False,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sonant.checkpoints import Head
 from sonant.errors import ConfigurationError, UnknownName
-from sonant.extraction.placed import Placed
+from sonant.extraction.device_copies import DeviceCopies
 from sonant.extraction.vocabularies import lack_of
 from sonant.models.abilities import ABILITIES, HEADS_FOR, Ability
 from sonant.models.identity import digest_of
@@ -36,7 +36,7 @@ class Heads:
 
     def __init__(self, stored: Mapping[str, Head]) -> None:
         self.stored = dict(stored)
-        self._made: dict[str, Placed[RunnableHead]] = {}
+        self._made: dict[str, DeviceCopies[RunnableHead]] = {}
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
@@ -65,7 +65,7 @@ class Heads:
     def made(self, kind: str, device: torch.device | None = None) -> RunnableHead:
         """Return the module of a head, moved to a device if one is given."""
         if kind not in self._made:
-            self._made[kind] = Placed(build_head(kind, self.stored[kind]))
+            self._made[kind] = DeviceCopies(build_head(kind, self.stored[kind]))
         module = self._made[kind].module
         return module if device is None else module.to(device)
 

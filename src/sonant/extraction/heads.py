@@ -1,4 +1,4 @@
-"""The task of a head: the states that it reads, and the sink that makes its answer."""
+"""The pipeline of a head: the hidden states that it reads, and the sink that turns them into its answer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Generic, TypeVar
 import torch
 
 from sonant.errors import ConfigurationError
+from sonant.extraction.device_copies import DeviceCopies
 from sonant.extraction.head_store import Heads
-from sonant.extraction.placed import Placed
 from sonant.extraction.request import Layer
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
@@ -23,7 +23,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class HeadTask(Generic[Answer]):
+class HeadPipeline(Generic[Answer]):
     """The states that an ability of a head needs of a recording, and the sink that makes the answer of them.
 
     Attributes:
@@ -65,13 +65,13 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + more
 
 
-def adapter_before(mix: LayerMix, model: Backbone) -> Placed[ConvAdapter] | None:
+def adapter_before(mix: LayerMix, model: Backbone) -> DeviceCopies[ConvAdapter] | None:
     """Return the adapter whose output a head reads; None if the model has none, or the head mixes states."""
     adapter = getattr(model, "adapter", None)
-    return None if adapter is None or mix.num_states > 1 else Placed(adapter)
+    return None if adapter is None or mix.num_states > 1 else DeviceCopies(adapter)
 
 
-def samples_for(frames: int, adapter: Placed[ConvAdapter] | None, model: Backbone) -> int:
+def samples_for(frames: int, adapter: DeviceCopies[ConvAdapter] | None, model: Backbone) -> int:
     """Return the samples of the shortest recording of which a head gets so many frames."""
     needed = frames if adapter is None else adapter.module.frames_for(frames)
     return model.receptive_field + (needed - 1) * model.stride

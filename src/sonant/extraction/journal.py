@@ -7,8 +7,8 @@ from typing import Any
 
 from sonant.data.files import atomic
 from sonant.data.settings import check_settled, read_settings, write_settings
-from sonant.extraction.formats import sync
 from sonant.extraction.names import as_json
+from sonant.extraction.vector_files import sync
 
 FREE_SETTINGS = ("model", "revision")  # names of the weights, which may differ where the weights do not
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from sonant.audio import Window, Windowing
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 from sonant.models.backbone import Backbone
 from sonant.models.normalization import RecordingStatistics
 
 BLOCK_SECONDS = 30.0
 
 
-def windowing_of(request: Request, backbone: Backbone) -> Windowing | None:
+def windowing_of(request: EncodeRequest, backbone: Backbone) -> Windowing | None:
     """Return the windows into which a request cuts long recordings for a model; None: it does not cut them."""
     if request.window_seconds is None:
         return None

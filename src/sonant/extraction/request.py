@@ -15,7 +15,7 @@ OVERLAP_SECONDS = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class EncodeRequest:
     """Layers, pooling, and the sizes of batches and windows.
 
     Attributes:

@@ -13,10 +13,10 @@ from torch import Tensor
 from sonant.audio import Window, keep
 from sonant.errors import NonFiniteStates
 from sonant.extraction.finiteness import require_range
+from sonant.extraction.partial_results import PartialResults
 from sonant.extraction.pooling import RunningPool, unit_length
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 from sonant.extraction.spool import RowsOnDisk
-from sonant.extraction.unfinished import Unfinished
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -100,18 +100,18 @@ class Collected:
 class Pooled:
     """A sink that pools the frames as they come: (layers, vector_dim), float32 on the CPU.
 
-    `unfinished` keeps the sums of a long recording until it is done; None: nothing does. `stored` is as in `Collected`.
+    `partial` keeps the sums of a long recording until it is done; None: nothing does. `stored` is as in `Collected`.
     """
 
     def __init__(
-        self, request: Request, unfinished: Unfinished | None = None, *, stored: np.dtype[Any] = FLOAT32
+        self, request: EncodeRequest, partial: PartialResults | None = None, *, stored: np.dtype[Any] = FLOAT32
     ) -> None:
         assert request.pool is not None
         self._stored = stored
         self._pool = RunningPool(request.pool)
         self._normalize = request.normalize
-        self._unfinished, self.windows = unfinished, 0
-        if unfinished is not None and (state := unfinished.load()):
+        self._partial, self.windows = partial, 0
+        if partial is not None and (state := partial.load()):
             self.windows = int(state["windows"])
             self._pool.restore(state)
 
@@ -119,8 +119,8 @@ class Pooled:
         self._pool.append(frames)
 
     def save(self, windows: int) -> None:
-        if self._unfinished is not None:
-            self._unfinished.save(windows=windows, **self._pool.state())
+        if self._partial is not None:
+            self._partial.save(windows=windows, **self._pool.state())
 
     def finish(self) -> Tensor:
         pooled = self._pool.finish()
@@ -129,11 +129,11 @@ class Pooled:
         return pooled
 
     def abandon(self) -> None:
-        if self._unfinished is not None:
-            self._unfinished.remove()
+        if self._partial is not None:
+            self._partial.remove()
 
 
-def in_memory(request: Request, *, stored: np.dtype[Any] = FLOAT32) -> Collected | Pooled:
+def in_memory(request: EncodeRequest, *, stored: np.dtype[Any] = FLOAT32) -> Collected | Pooled:
     """Return the sink for a request whose results fit into memory; `stored` is as in `Collected`."""
     if request.pool is None:
         return Collected(normalize=request.normalize, stored=stored)
@@ -143,16 +143,16 @@ def in_memory(request: Request, *, stored: np.dtype[Any] = FLOAT32) -> Collected
 class Spooled:
     """A sink that appends the frames of each layer to a raw file; its memory does not grow with the recording.
 
-    `finish` returns one `RowsOnDisk` for each layer; the caller removes `unfinished` when done.
+    `finish` returns one `RowsOnDisk` for each layer; the caller removes `partial` when done.
     """
 
-    def __init__(self, unfinished: Unfinished, request: Request, dtype: np.dtype[Any]) -> None:
-        self._dtype, self._normalize, self._unfinished = dtype, request.normalize, unfinished
-        self._paths = [unfinished.path / f"{name}.spool" for name in request.layer_names]
+    def __init__(self, partial: PartialResults, request: EncodeRequest, dtype: np.dtype[Any]) -> None:
+        self._dtype, self._normalize, self._partial = dtype, request.normalize, partial
+        self._paths = [partial.path / f"{name}.spool" for name in request.layer_names]
         self.windows, self._rows, self._dim = 0, 0, 0
         self._sums = [0] * len(self._paths)  # of what was written, to know again what is on disk
-        self._restore(unfinished.load())
-        unfinished.make()
+        self._restore(partial.load())
+        partial.make()
         self._files = [path.open("ab") for path in self._paths]
         for file in self._files:  # what came after the last `save`
             file.truncate(self._num_bytes)
@@ -174,7 +174,7 @@ class Spooled:
     def save(self, windows: int) -> None:
         for file in self._files:
             file.flush()
-        self._unfinished.save(windows=windows, rows=self._rows, dim=self._dim, sums=self._sums)
+        self._partial.save(windows=windows, rows=self._rows, dim=self._dim, sums=self._sums)
 
     def finish(self) -> list[RowsOnDisk]:
         for file in self._files:
@@ -185,7 +185,7 @@ class Spooled:
         for file in self._files:
             with suppress(OSError):  # a disk that is full, where closing writes what was held back
                 file.close()
-        self._unfinished.remove()
+        self._partial.remove()
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Resume from the saved state, if the files still match it; else start anew."""

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sonant.errors import TooShortAudio
-from sonant.extraction.adapted import AdaptedSink
+from sonant.extraction.adapter_sink import AdapterSink
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.head_store import Heads
-from sonant.extraction.heads import CPU, HeadTask, adapter_before, require, samples_for, states_of
+from sonant.extraction.heads import CPU, HeadPipeline, adapter_before, require, samples_for, states_of
 from sonant.extraction.pooling import RunningPool
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
@@ -76,8 +76,8 @@ class SpeakerVectorSink:
         pass
 
 
-def verification(model: Backbone, heads: Heads, *, name: str) -> HeadTask[NDArray[np.float32]]:
-    """Return the task of an x-vector head; the answer is float32 (dim,). Raises ConfigurationError without one."""
+def verification(model: Backbone, heads: Heads, *, name: str) -> HeadPipeline[NDArray[np.float32]]:
+    """Return the pipeline of an x-vector head; the answer is float32 (dim,). Raises ConfigurationError without one."""
     require("verification", heads, name)
     head_on = heads.placing("xvector", XVectorHead)
     mix, needed = head_on(CPU).mix, head_on(CPU).min_frames
@@ -85,6 +85,6 @@ def verification(model: Backbone, heads: Heads, *, name: str) -> HeadTask[NDArra
 
     def make_sink(_source: Source) -> Sink:
         sink = SpeakerVectorSink(head_on)
-        return sink if adapter is None else AdaptedSink(adapter.on, sink)
+        return sink if adapter is None else AdapterSink(adapter.on, sink)
 
-    return HeadTask(states_of(mix, model, name, adapted=True), make_sink, samples_for(needed, adapter, model))
+    return HeadPipeline(states_of(mix, model, name, adapted=True), make_sink, samples_for(needed, adapter, model))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sonant.errors import ConfigurationError
-from sonant.extraction.formats import sync
+from sonant.extraction.vector_files import sync
 
 
 class Spool:

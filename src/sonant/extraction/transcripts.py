@@ -9,10 +9,10 @@ from torch import Tensor
 from sonant.decoding.ctc import BestPath, best_path, greedy_transcript, join_paths
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
 from sonant.decoding.results import Transcript, join_words
-from sonant.extraction.adapted import AdaptedSink
+from sonant.extraction.adapter_sink import AdapterSink
 from sonant.extraction.finiteness import require_finite
 from sonant.extraction.head_store import Heads
-from sonant.extraction.heads import CPU, HeadTask, adapter_before, require, samples_for, states_of
+from sonant.extraction.heads import CPU, HeadPipeline, adapter_before, require, samples_for, states_of
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
 from sonant.extraction.vocabularies import vocabulary_of
@@ -70,8 +70,8 @@ def one_clip(frames: Tensor) -> Packed:
     return Packed(frames.transpose(0, 1), torch.tensor([frames.shape[1]]))
 
 
-def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadTask[Transcript]:
-    """Return the task of transcription by a CTC head; the answer is a `Transcript`.
+def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadPipeline[Transcript]:
+    """Return the pipeline of transcription by a CTC head; the answer is a `Transcript`.
 
     Raises:
         ConfigurationError: the model has no CTC head.
@@ -87,6 +87,6 @@ def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadTask[Trans
 
     def make_sink(source: Source) -> Sink:
         sink = TranscriptSink(head_on, vocabulary, frame_rate=rate, seconds=source.seconds)
-        return sink if adapter is None else AdaptedSink(adapter.on, sink)
+        return sink if adapter is None else AdapterSink(adapter.on, sink)
 
-    return HeadTask(states_of(mix, model, name, adapted=True), make_sink, samples_for(1, adapter, model))
+    return HeadPipeline(states_of(mix, model, name, adapted=True), make_sink, samples_for(1, adapter, model))

@@ -17,9 +17,9 @@ from torch import Tensor
 from sonant.data.files import atomic
 from sonant.extraction.destination import UnitFormat
 from sonant.extraction.names import as_json
-from sonant.extraction.request import Request
-from sonant.extraction.stores import Result
-from sonant.extraction.texts import line_of
+from sonant.extraction.request import EncodeRequest
+from sonant.extraction.result_stores import Result
+from sonant.extraction.text_formats import line_of
 from sonant.extraction.writers import ResultWriter
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone, Coder, Encoded
@@ -49,7 +49,7 @@ class Coding(Backbone):
         return Encoded({}, codes.values, codes.lengths, self.frame_rate)
 
 
-Label = Callable[[Tensor], Tensor]  # frames (frames, dim) to their units, int64 (frames,) or (frames, num_codebooks)
+UnitFunction = Callable[[Tensor], Tensor]  # (frames, dim) to units, int64 (frames,) or (frames, num_codebooks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ def _rows(units: NDArray[np.int64]) -> NDArray[np.int64]:
 class UnitSink:
     """A sink that turns frames into units as they come, and keeps only these."""
 
-    def __init__(self, label: Label) -> None:
+    def __init__(self, label: UnitFunction) -> None:
         self._label = label
         self._blocks: list[Tensor] = []
 
@@ -96,8 +96,8 @@ class UnitSink:
 
 def unit_writer(
     kind: UnitFormat,
-    request: Request,
-    label: Label,
+    request: EncodeRequest,
+    label: UnitFunction,
     *,
     settings: Mapping[str, Any],
     without_repetitions: bool,

@@ -9,13 +9,13 @@ import numpy as np
 
 from sonant.data.files import atomic
 from sonant.errors import UnknownName
-from sonant.extraction.formats import Format, Rows, check_format, estimated_bytes, read, slices, write
-from sonant.extraction.request import Request
+from sonant.extraction.partial_results import PartialResults
+from sonant.extraction.request import EncodeRequest
+from sonant.extraction.result_stores import FileStore, JobState, Result, ResultStore, Row
 from sonant.extraction.sinks import Pooled, Sink, Spooled, in_memory
 from sonant.extraction.sources import Source
 from sonant.extraction.spool import RowsOnDisk, Spool
-from sonant.extraction.stores import Files, Opened, Result, Row, Store
-from sonant.extraction.unfinished import Unfinished
+from sonant.extraction.vector_files import Rows, VectorFormat, check_format, estimated_bytes, read, slices, write
 from sonant.extraction.writers import Writer
 
 StoredType = Literal["float32", "float16"]
@@ -23,7 +23,7 @@ StoredType = Literal["float32", "float16"]
 
 @dataclass(frozen=True, kw_only=True)
 class VectorWriter(Writer):
-    """A writer of vectors; see `sonant.extraction.formats` for the files.
+    """A writer of vectors; see `sonant.extraction.vector_files` for the files.
 
     Attributes:
         dim: the width of a vector.
@@ -31,7 +31,7 @@ class VectorWriter(Writer):
         dtype: of the numbers on disk.
     """
 
-    format: Format
+    format: VectorFormat
     dim: int
     frame_rate: float
     dtype: np.dtype[Any]
@@ -44,21 +44,21 @@ class VectorWriter(Writer):
     def facts(self) -> Mapping[str, Any]:
         return {name: self.settings[name] for name in ("dim", "layer", "pool", "model", "revision")}
 
-    def sink(self, source: Source, unfinished: Unfinished | None) -> Sink:  # noqa: ARG002
-        if unfinished is None:
+    def sink(self, source: Source, partial: PartialResults | None) -> Sink:  # noqa: ARG002
+        if partial is None:
             return in_memory(self.request, stored=self.dtype)
         if self.request.pool is not None:
-            return Pooled(self.request, unfinished, stored=self.dtype)
-        return Spooled(unfinished, self.request, self.dtype)
+            return Pooled(self.request, partial, stored=self.dtype)
+        return Spooled(partial, self.request, self.dtype)
 
     def estimated_bytes(self, recordings: int, seconds: float) -> int:
         rows = recordings if self.request.pool is not None else round(seconds * self.frame_rate)
         return estimated_bytes(rows, self.dim, len(self.request.layers), kind=self.format, dtype=self.dtype)
 
-    def store(self, opened: Opened) -> Store:
+    def store(self, opened: JobState) -> ResultStore:
         if self.request.pool is None:
-            return Files(opened, self._save_frames, ending=self.format, folders=["features"])
-        return Table(opened, self)
+            return FileStore(opened, self._save_frames, ending=self.format, folders=["features"])
+        return TableStore(opened, self)
 
     def _save_frames(self, paths: Sequence[Path], result: Result) -> None:
         value = result[1].value
@@ -90,10 +90,10 @@ class VectorWriter(Writer):
         )
 
 
-class Table:
-    """A store of one table with a row for each recording; see `sonant.extraction.stores.Store`."""
+class TableStore:
+    """A store of one table with a row for each recording; see `sonant.extraction.result_stores.ResultStore`."""
 
-    def __init__(self, opened: Opened, writer: VectorWriter) -> None:
+    def __init__(self, opened: JobState, writer: VectorWriter) -> None:
         self._writer, self._num_layers = writer, len(writer.request.layers)
         self._path = opened.output / f"vectors.{writer.format}" if opened.place.is_folder else opened.output
         self._row_bytes = self._num_layers * writer.dim * writer.dtype.itemsize
@@ -128,7 +128,13 @@ class Table:
 
 
 def vector_writer(
-    request: Request, kind: Format, dtype: StoredType, *, settings: Mapping[str, Any], dim: int, frame_rate: float
+    request: EncodeRequest,
+    kind: VectorFormat,
+    dtype: StoredType,
+    *,
+    settings: Mapping[str, Any],
+    dim: int,
+    frame_rate: float,
 ) -> VectorWriter:
     """Return a writer of vectors.
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from sonant.data.files import atomic
-from sonant.extraction.request import Request
+from sonant.extraction.partial_results import PartialResults
+from sonant.extraction.request import EncodeRequest
+from sonant.extraction.result_stores import FileStore, JobState, Result, ResultStore, TextStore
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
-from sonant.extraction.stores import Files, Lines, Opened, Result, Store
-from sonant.extraction.unfinished import Unfinished
 
 BYTES_A_RECORDING = 100  # of its name, and numbers that each has once
 
@@ -29,7 +29,7 @@ class Writer(ABC):
 
     what: str
     format: str
-    request: Request
+    request: EncodeRequest
     settings: Mapping[str, Any]
 
     @property
@@ -48,10 +48,10 @@ class Writer(ABC):
         return {}
 
     @abstractmethod
-    def sink(self, source: Source, unfinished: Unfinished | None) -> Sink:
+    def sink(self, source: Source, partial: PartialResults | None) -> Sink:
         """Make the receiver of a recording's frames.
 
-        `unfinished` may keep what a recording in windows gave so far; None: it is computed in one pass.
+        `partial` may keep what a recording in windows gave so far; None: it is computed in one pass.
         """
 
     @abstractmethod
@@ -59,7 +59,7 @@ class Writer(ABC):
         """Estimate the size of the results on disk."""
 
     @abstractmethod
-    def store(self, opened: Opened) -> Store:
+    def store(self, opened: JobState) -> ResultStore:
         """Open the place where results lie until all are there, and that makes the final files of them."""
 
 
@@ -72,7 +72,7 @@ class ResultWriter(Writer):
         render: makes the text of a result.
         bytes_a_second: about how many bytes the result of a second takes.
         save: writes a result to its files; None: they hold its text.
-        folders: of a recording's files, as in `sonant.extraction.stores.Files`.
+        folders: of a recording's files, as in `sonant.extraction.result_stores.FileStore`.
     """
 
     make_sink: Callable[[Source], Sink]
@@ -85,17 +85,17 @@ class ResultWriter(Writer):
     def joins(self) -> bool:
         return self.format not in ("srt", "vtt")  # which have times of their own
 
-    def sink(self, source: Source, unfinished: Unfinished | None) -> Sink:  # noqa: ARG002 - results are small
+    def sink(self, source: Source, partial: PartialResults | None) -> Sink:  # noqa: ARG002 - results are small
         return self.make_sink(source)
 
     def estimated_bytes(self, recordings: int, seconds: float) -> int:
         return round(BYTES_A_RECORDING * recordings + self.bytes_a_second * seconds)
 
-    def store(self, opened: Opened) -> Store:
+    def store(self, opened: JobState) -> ResultStore:
         if not opened.place.is_folder:
-            return Lines(opened, self.render)
+            return TextStore(opened, self.render)
         ending = "txt" if self.format == "text" else self.format
-        return Files(opened, self.save or self._save_text, ending=ending, folders=self.folders)
+        return FileStore(opened, self.save or self._save_text, ending=ending, folders=self.folders)
 
     def _save_text(self, paths: Sequence[Path], result: Result) -> None:
         with atomic(paths[0]) as draft:

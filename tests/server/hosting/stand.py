@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from sonant.extraction.heads import HeadTask
+from sonant.extraction.heads import HeadPipeline
 from sonant.extraction.long_recordings import windowing_of
-from sonant.extraction.request import Layer, Request
+from sonant.extraction.request import EncodeRequest, Layer
 from sonant.extraction.sinks import Sink, in_memory
 from sonant.layers.packed import Packed
 from sonant.models import Backbone, WavLMConfig, build
@@ -52,7 +52,7 @@ class Stand:
     def another(self, name: str = "model") -> Batcher:
         """One more queue, for the same model on the same devices."""
         workers = [Worker(self.backbone, self.queue.batch_seconds, Lane(thread)) for thread in self.threads]
-        windowing = windowing_of(Request(window_seconds=self.queue.window_seconds), self.backbone)
+        windowing = windowing_of(EncodeRequest(window_seconds=self.queue.window_seconds), self.backbone)
         assert windowing is not None
         return Batcher(workers, windowing, self.queue, name, self.metrics)
 
@@ -64,18 +64,18 @@ class Stand:
         if self.fail_on & set(args[0].sizes):
             raise ValueError("what the model cannot stand")
 
-    def task(self, *layers: Layer, make_sink: Callable[[], Sink] | None = None) -> HeadTask:
+    def pipeline(self, *layers: Layer, make_sink: Callable[[], Sink] | None = None) -> HeadPipeline:
         """Frames of the given layers, or what a sink makes of them."""
-        request = Request(layers=layers or ("last",))
-        return HeadTask(
+        request = EncodeRequest(layers=layers or ("last",))
+        return HeadPipeline(
             request.layers,
             lambda _: in_memory(request) if make_sink is None else make_sink(),
             self.backbone.receptive_field,
         )
 
-    async def run(self, *seconds: float, share: str = "someone", task: HeadTask | None = None) -> list[Any]:
+    async def run(self, *seconds: float, share: str = "someone", pipeline: HeadPipeline | None = None) -> list[Any]:
         """Have recordings of so many seconds computed."""
-        return await self.batcher.run([noise(length) for length in seconds], task or self.task(), share=share)
+        return await self.batcher.run([noise(length) for length in seconds], pipeline or self.pipeline(), share=share)
 
     @contextlib.asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:

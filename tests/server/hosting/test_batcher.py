@@ -15,7 +15,7 @@ import torch
 from sonant.errors import ConfigurationError, TooShortAudio
 from sonant.extraction.engine import Engine, collect
 from sonant.extraction.in_progress import Piece, RecordingInProgress
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 from sonant.extraction.sources import AudioSource
 from sonant.server.errors import ApiError
 from sonant.server.hosting.calls import Call
@@ -80,13 +80,13 @@ def test_a_long_recording_lets_others_pass_between_its_windows(stand) -> None:
 def test_callers_who_want_different_layers_share_a_pass_and_get_their_own(stand) -> None:
     async def scenario() -> list[Any]:
         async with stand.busy():
-            wanted = [stand.task(0), stand.task("last", 1), stand.task(1)]
-            tasks = await enter(queued(*(stand.run(1.0, task=task) for task in wanted)))
+            wanted = [stand.pipeline(0), stand.pipeline("last", 1), stand.pipeline(1)]
+            tasks = await enter(queued(*(stand.run(1.0, pipeline=pipeline) for pipeline in wanted)))
         return [(await task)[0] for task in tasks]
 
     first, second, third = asyncio.run(scenario())
     assert stand.layers[1:] == [{0, 1, "last"}]
-    (states,) = asyncio.run(stand.run(1.0, task=stand.task(0, 1, "last")))
+    (states,) = asyncio.run(stand.run(1.0, pipeline=stand.pipeline(0, 1, "last")))
     for given, expected in ((first, states[[0]]), (second, states[[2, 1]]), (third, states[[1]])):
         assert_same(given, expected)
 
@@ -110,7 +110,7 @@ def test_models_on_one_device_take_turns(stand) -> None:
             tasks = await enter(
                 queued(
                     stand.run(*[3.0] * 4),
-                    other.run([torch.zeros(2 * 16_000).numpy()] * 8, stand.task(), share="someone"),
+                    other.run([torch.zeros(2 * 16_000).numpy()] * 8, stand.pipeline(), share="someone"),
                 )
             )
         for task in tasks:
@@ -260,7 +260,7 @@ def test_what_a_head_refuses_is_told_to_its_own_caller(stand) -> None:
 
     async def scenario() -> list[Any]:
         async with stand.busy():
-            refused = stand.run(0.6, share="a", task=stand.task(make_sink=Refusing))
+            refused = stand.run(0.6, share="a", pipeline=stand.pipeline(make_sink=Refusing))
             tasks = await enter(queued(refused, stand.run(0.7, share="b")))
         return await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -356,9 +356,9 @@ def test_the_queue_gives_what_the_engine_gives(make_stand, normalize: dict[str, 
     stand = make_stand()
     config = replace(stand.backbone.config, **normalize)
     stand.backbone.config = config
-    request = Request(window_seconds=4.0)
+    request = EncodeRequest(window_seconds=4.0)
     waveforms = [noise(length) * 0.1 + 0.3 for length in (1.0, 9.0, 30.0)]
     expected, _ = collect(Engine([stand.backbone]), [AudioSource(waveform, 16_000) for waveform in waveforms], request)
-    given = asyncio.run(stand.batcher.run(waveforms, stand.task(), share="someone"))
+    given = asyncio.run(stand.batcher.run(waveforms, stand.pipeline(), share="someone"))
     for one, other in zip(given, expected, strict=True):
         assert_same(one, other)

@@ -12,7 +12,7 @@ import torch
 
 from sonant import SpeechEncoder
 from sonant.errors import ConfigurationError
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 from sonant.models import WavLMConfig, build
 from sonant.server.errors import ApiError
 from sonant.server.hosting.memory import give_back_memory
@@ -216,7 +216,7 @@ def test_what_is_running_is_finished_first(tmp_path: Path, end: str) -> None:
         (frames,) = await task
         assert frames.shape[1] == model.num_frames(20 * 16_000)
         with pytest.raises(ApiError) as caught:
-            await model.encode([noise(1.0)], Request(), share="a")
+            await model.encode([noise(1.0)], EncodeRequest(), share="a")
         assert caught.value.status == 503
         assert caught.value.code == ("model_unloaded" if end == "unload" else "server_is_draining")
         if end == "stop":

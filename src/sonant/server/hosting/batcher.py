@@ -13,7 +13,7 @@ import numpy as np
 
 from sonant.audio import Windowing
 from sonant.errors import TooShortAudio
-from sonant.extraction.heads import Answer, HeadTask
+from sonant.extraction.heads import Answer, HeadPipeline
 from sonant.extraction.in_progress import Piece, RecordingInProgress
 from sonant.extraction.long_recordings import cut_up, in_blocks, statistics_of, windowing_for
 from sonant.extraction.passes import compute
@@ -125,15 +125,15 @@ class Batcher:
     async def run(
         self,
         waveforms: Sequence[np.ndarray],
-        task: HeadTask[Answer],
+        pipeline: HeadPipeline[Answer],
         *,
         share: str,
     ) -> list[Answer]:
-        """Return what the task's sinks make of the hidden states of each recording; cancelling drops the work.
+        """Return what the pipeline's sinks make of the hidden states of each recording; cancelling drops the work.
 
         Args:
             waveforms: float32 (samples,) each, at the model's rate.
-            task: which states are wanted, and who takes them in.
+            pipeline: the states to compute, and the sinks that receive them.
             share: for whose turn it waits.
 
         Raises:
@@ -142,15 +142,15 @@ class Batcher:
             Exception: whatever a sink raises.
         """
         for waveform in waveforms:
-            if len(waveform) < task.min_samples:
+            if len(waveform) < pipeline.min_samples:
                 raise TooShortAudio(
                     f"A recording of {len(waveform)} samples is too short for {self._name}, which takes in "
-                    f"{task.min_samples} ({task.min_samples / self._rate:.3f} s) at least."
+                    f"{pipeline.min_samples} ({pipeline.min_samples / self._rate:.3f} s) at least."
                 )
         if not waveforms:
             return []
         call = Call(share)
-        call.recordings = [self._recording(call, waveform, task) for waveform in waveforms]
+        call.recordings = [self._recording(call, waveform, pipeline) for waveform in waveforms]
         queued = [Queued(call, piece) for recording in call.recordings for piece in recording.pieces()]
         samples = sum(one.size for one in queued)
         with self._lock:
@@ -168,13 +168,13 @@ class Batcher:
         finally:
             self._forget(call)
 
-    def _recording(self, call: Call, waveform: np.ndarray, task: HeadTask[Any]) -> RecordingInProgress:
+    def _recording(self, call: Call, waveform: np.ndarray, pipeline: HeadPipeline[Any]) -> RecordingInProgress:
         windowing = windowing_for(len(waveform), self._windowing)
         blocks = partial(in_blocks, waveform, self._rate)
         return RecordingInProgress(
             cut_up(waveform, windowing),
-            task.layers,
-            task.make_sink(AudioSource(waveform, self._rate, task.min_samples)),
+            pipeline.layers,
+            pipeline.make_sink(AudioSource(waveform, self._rate, pipeline.min_samples)),
             gather=None if windowing is None else partial(statistics_of, self._backbone, blocks),
             on_end=call.ended,
         )

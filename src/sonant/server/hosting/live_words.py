@@ -8,18 +8,20 @@ from typing import cast
 from torch import Tensor
 
 from sonant.decoding.results import Transcript
-from sonant.extraction.heads import HeadTask
+from sonant.extraction.heads import HeadPipeline
 from sonant.extraction.transcripts import TranscriptSink
 
 
-def telling(task: HeadTask[Transcript], on_words: Callable[[Transcript], None]) -> HeadTask[Transcript]:
-    """Return the same task, which calls `on_words` after each window, in the current loop, with the settled words."""
+def telling(pipeline: HeadPipeline[Transcript], on_words: Callable[[Transcript], None]) -> HeadPipeline[Transcript]:
+    """Return a pipeline that also calls `on_words` after each window, in the current loop, with the settled words."""
     loop = asyncio.get_running_loop()
 
     def tell(transcript: Transcript) -> None:
         loop.call_soon_threadsafe(on_words, transcript)
 
-    return replace(task, make_sink=lambda source: _Telling(cast("TranscriptSink", task.make_sink(source)), tell))
+    return replace(
+        pipeline, make_sink=lambda source: _Telling(cast("TranscriptSink", pipeline.make_sink(source)), tell)
+    )
 
 
 class _Telling:

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from sonant.api.encoder import SpeechEncoder
 from sonant.decoding.results import SpeakerTurn, Transcript
-from sonant.extraction.heads import HeadTask
+from sonant.extraction.heads import HeadPipeline
 from sonant.extraction.long_recordings import windowing_of
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 from sonant.extraction.sinks import in_memory
 from sonant.server.errors import ApiError
 from sonant.server.hosting.batcher import Batcher, QueueStats
@@ -48,9 +48,11 @@ class LocalModel(ServedModel):
     def check_room(self, seconds: float, *, share: str | None = None) -> None:
         self._batcher.check_room(round(seconds * self.sampling_rate), share)
 
-    async def encode(self, waveforms: Sequence[np.ndarray], request: Request, *, share: str) -> list[np.ndarray]:
-        task: HeadTask[Tensor] = HeadTask(request.layers, lambda _: in_memory(request), self.receptive_field)
-        values = await self._batcher.run(waveforms, task, share=share)
+    async def encode(self, waveforms: Sequence[np.ndarray], request: EncodeRequest, *, share: str) -> list[np.ndarray]:
+        pipeline: HeadPipeline[Tensor] = HeadPipeline(
+            request.layers, lambda _: in_memory(request), self.receptive_field
+        )
+        values = await self._batcher.run(waveforms, pipeline, share=share)
         return [value.numpy() for value in values]
 
     async def transcribe(
@@ -60,18 +62,20 @@ class LocalModel(ServedModel):
         share: str,
         on_words: Callable[[Transcript], None] | None = None,
     ) -> list[Transcript]:
-        task = self.encoder.head_task("transcription")
-        return await self._batcher.run(waveforms, task if on_words is None else telling(task, on_words), share=share)
+        pipeline = self.encoder.head_pipeline("transcription")
+        return await self._batcher.run(
+            waveforms, pipeline if on_words is None else telling(pipeline, on_words), share=share
+        )
 
     async def diarize(
         self, waveforms: Sequence[np.ndarray], *, share: str, num_speakers: int | None
     ) -> list[list[SpeakerTurn]]:
-        task = self.encoder.head_task("diarization", num_speakers=num_speakers)
-        return await self._batcher.run(waveforms, task, share=share)
+        pipeline = self.encoder.head_pipeline("diarization", num_speakers=num_speakers)
+        return await self._batcher.run(waveforms, pipeline, share=share)
 
     async def speaker_vectors(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
         if "verification" in self.encoder.abilities:
-            return await self._batcher.run(waveforms, self.encoder.head_task("verification"), share=share)
+            return await self._batcher.run(waveforms, self.encoder.head_pipeline("verification"), share=share)
         vectors = await self.encode(waveforms, self.request(task="speaker"), share=share)
         return [vector[0] for vector in vectors]
 

@@ -10,7 +10,7 @@ import numpy as np
 from sonant.api.encoder import SpeechEncoder
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.errors import SonantError
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 from sonant.server.errors import ApiError, api_error
 from sonant.server.hosting.batcher import QueueStats
 from sonant.server.hosting.local_model import LocalModel
@@ -80,7 +80,7 @@ class RemoteModel(ServedModel):
         if self._queue.seconds is not None and self._seconds + seconds > self._queue.seconds:
             raise overloaded(f"{self._seconds:.0f} s of audio are on their way to the replicas of {self.id}")
 
-    async def encode(self, waveforms: Sequence[np.ndarray], request: Request, *, share: str) -> list[np.ndarray]:
+    async def encode(self, waveforms: Sequence[np.ndarray], request: EncodeRequest, *, share: str) -> list[np.ndarray]:
         return await self._work("encode", waveforms, share, request=request)
 
     async def transcribe(

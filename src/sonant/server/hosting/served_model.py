@@ -11,7 +11,7 @@ from sonant.api.encoder import SpeechEncoder
 from sonant.api.options import Layers
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.extraction.pooling import Pool
-from sonant.extraction.request import Request
+from sonant.extraction.request import EncodeRequest
 from sonant.models.abilities import Ability as HeadAbility
 from sonant.models.families import Task
 from sonant.server.errors import ApiError
@@ -64,9 +64,9 @@ class ServedModel(ABC):
     def min_samples(self, ability: Ability) -> int:
         """Return the samples that a recording needs for an ability; a shorter one has too few frames, or none."""
         if ability in self.encoder.abilities and ability != "embeddings":
-            return self.encoder.head_task(ability).min_samples
+            return self.encoder.head_pipeline(ability).min_samples
         if ability == "diarization":  # of voices grouped without a head, as many as one is told
-            return self.encoder.head_task(ability, num_speakers=1).min_samples
+            return self.encoder.head_pipeline(ability, num_speakers=1).min_samples
         return self.receptive_field
 
     def request(
@@ -76,7 +76,7 @@ class ServedModel(ABC):
         pool: Pool | None = None,
         task: Task | None = None,
         normalize: bool = False,
-    ) -> Request:
+    ) -> EncodeRequest:
         """Make a request from arguments of `SpeechEncoder.encode`. Raises UnknownName or ConfigurationError."""
         return self.encoder.request(
             layer,
@@ -97,7 +97,7 @@ class ServedModel(ABC):
         """Refuse early what would be refused later: raises ApiError 429 or 503 where so much audio cannot be taken."""
 
     @abstractmethod
-    async def encode(self, waveforms: Sequence[np.ndarray], request: Request, *, share: str) -> list[np.ndarray]:
+    async def encode(self, waveforms: Sequence[np.ndarray], request: EncodeRequest, *, share: str) -> list[np.ndarray]:
         """Compute the vectors of each recording: float32 (layers, frames, dim), or pooled (layers, vector_dim).
 
         Cancelling drops the work.

@@ -48,7 +48,7 @@ class DiarizationCall(ApiCall):
 
     def check(self, model: ServedModel) -> None:
         try:
-            model.encoder.head_task("diarization", num_speakers=self.parameters.num_speakers)
+            model.encoder.head_pipeline("diarization", num_speakers=self.parameters.num_speakers)
         except ConfigurationError as error:  # more speakers than the head has outputs, or neither number nor head
             raise api_error(error, param="num_speakers") from error
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from sonant.errors import UnknownName
 from sonant.extraction.pooling import Pool
-from sonant.extraction.request import Request as Wanted
+from sonant.extraction.request import EncodeRequest
 from sonant.models.families import Task, presets
 from sonant.server.accounts.caller import Caller
 from sonant.server.authentication import caller_with
@@ -75,8 +75,8 @@ class EmbeddingCall(ApiCall):
         super().__init__(self.parameters, recordings(body, *FIELDS, limits=limits), self.parameters.channel)
 
     def check(self, model: ServedModel) -> None:
-        wanted = self._wanted(model)
-        asked, dim = self.parameters.dimensions, wanted.vector_dim(model.dim)
+        encoding = self._encode_request(model)
+        asked, dim = self.parameters.dimensions, encoding.vector_dim(model.dim)
         if asked not in {None, dim}:
             raise ApiError(
                 400,
@@ -87,14 +87,14 @@ class EmbeddingCall(ApiCall):
             )
 
     async def perform(self, job: AdmittedCall) -> Response:
-        wanted = self._wanted(job.model)
-        self._check_size(job, wanted)
-        results = await job.model.encode(job.waveforms, wanted, share=job.share)
-        arrays = results if wanted.stacked else [result[0] for result in results]
+        encoding = self._encode_request(job.model)
+        self._check_size(job, encoding)
+        results = await job.model.encode(job.waveforms, encoding, share=job.share)
+        arrays = results if encoding.stacked else [result[0] for result in results]
         with job.timed("respond"):
-            return await self._response(job, wanted, arrays)
+            return await self._response(job, encoding, arrays)
 
-    def _wanted(self, model: ServedModel) -> Wanted:
+    def _encode_request(self, model: ServedModel) -> EncodeRequest:
         """Return layers and pooling. Raises ApiError for contradictory parameters."""
         given = self.parameters
         frames = given.output == "frames" or (given.output is None and given.pooling == "none")
@@ -110,28 +110,28 @@ class EmbeddingCall(ApiCall):
         elif preset is not None and preset.pool is not None:
             pool = preset.pool
         try:
-            wanted = model.request(layer=layer, pool=None if frames else pool, normalize=given.normalize)
+            encoding = model.request(layer=layer, pool=None if frames else pool, normalize=given.normalize)
         except UnknownName as error:  # a layer number above that of the last layer
             raise api_error(error, param="layer") from error
-        if len(set(wanted.layers)) < len(wanted.layers):  # all layers of every frame would be held in memory
+        if len(set(encoding.layers)) < len(encoding.layers):  # all layers of every frame would be held in memory
             raise ApiError(400, "invalid_value", "layer names a hidden state more than once.", param="layer")
-        return wanted
+        return encoding
 
-    def _check_size(self, job: AdmittedCall, wanted: Wanted) -> None:
-        vectors = job.usage.tokens if wanted.pool is None else len(job.waveforms)
-        size = 4 * vectors * len(wanted.layers) * wanted.vector_dim(job.model.dim)
+    def _check_size(self, job: AdmittedCall, encoding: EncodeRequest) -> None:
+        vectors = job.usage.tokens if encoding.pool is None else len(job.waveforms)
+        size = 4 * vectors * len(encoding.layers) * encoding.vector_dim(job.model.dim)
         if size > self.max_bytes:
             raise ApiError(
                 413,
                 "response_too_large",
-                f"The answer would hold {size / MIB:.1f} MiB ({vectors} vectors of {len(wanted.layers)} layers), and "
+                f"The answer would hold {size / MIB:.1f} MiB ({vectors} vectors of {len(encoding.layers)} layers), and "
                 f"one may hold {self.max_bytes / MIB:.1f} MiB. Ask for fewer layers, for one vector a recording "
                 '(output="utterance"), or for shorter recordings.',
             )
 
-    async def _response(self, job: AdmittedCall, wanted: Wanted, arrays: Sequence[np.ndarray]) -> Response:
+    async def _response(self, job: AdmittedCall, encoding: EncodeRequest, arrays: Sequence[np.ndarray]) -> Response:
         written = await as_json(arrays, self.parameters.encoding_format)
-        rate = {"frame_rate": job.model.frame_rate} if wanted.pool is None else {}
+        rate = {"frame_rate": job.model.frame_rate} if encoding.pool is None else {}
         body = [b'{"object":"list","data":[']
         for (index, channel), array, embedding in zip(job.places, arrays, written, strict=True):
             of_channel = {"channel": channel} if self.channel == "all" else {}
@@ -139,8 +139,8 @@ class EmbeddingCall(ApiCall):
             body += [b"," if len(body) > 1 else b"", b'{"embedding":', *embedding, b",", orjson.dumps(about)[1:]]
         rest = {
             "model": job.model.id,
-            "layer": list(wanted.layers) if wanted.stacked else wanted.layers[0],
-            "pooling": wanted.pool or "none",
+            "layer": list(encoding.layers) if encoding.stacked else encoding.layers[0],
+            "pooling": encoding.pool or "none",
             "usage": job.usage.in_tokens(),
         }
         return PiecesResponse([*body, b"],", orjson.dumps(rest)[1:]])

@@ -11,7 +11,7 @@ from sonant.errors import CheckpointUnavailable, ConfigurationError, UnknownName
 from sonant.models.catalog import CATALOG
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """The file or folder of a model here, or in the cache of the hub.
 
     Attributes:
@@ -25,7 +25,7 @@ class Place(NamedTuple):
     get: Get | None = None
 
 
-def find_place(source: str | os.PathLike[str], *, revision: str | None, local_files_only: bool) -> Place:
+def locate(source: str | os.PathLike[str], *, revision: str | None, local_files_only: bool) -> Location:
     """The place of a model, fetched where it is on the hub."""
     _check_is_name(source)
     path = Path(source).expanduser()
@@ -38,7 +38,7 @@ def find_place(source: str | os.PathLike[str], *, revision: str | None, local_fi
                 f"{source} is a file or folder here, which has no revision {revision!r}. Leave it out; if the hub is "
                 "meant, rename the local one."
             )
-        return Place(path, path)
+        return Location(path, path)
     if not isinstance(source, str) or path.is_absolute() or source.startswith((".", "~")):
         raise CheckpointUnavailable(f"{source} does not exist. Check the path.")
     card = CATALOG.get(source)
@@ -51,7 +51,7 @@ def find_place(source: str | os.PathLike[str], *, revision: str | None, local_fi
 
     folder = fetch(source, revision=revision, local_files_only=local_files_only)
     get = partial(fetch_one, source, commit=folder.name, local_files_only=local_files_only)
-    return Place(source, folder, get)
+    return Location(source, folder, get)
 
 
 def _check_is_name(source: object) -> None:

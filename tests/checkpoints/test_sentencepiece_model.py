@@ -4,7 +4,7 @@ from io import BytesIO
 
 import pytest
 
-from sonant.checkpoints.pieces import read_pieces
+from sonant.checkpoints.sentencepiece_model import read_sentencepiece_model
 from sonant.errors import CorruptedCheckpoint
 
 sentencepiece = pytest.importorskip("sentencepiece")
@@ -41,7 +41,7 @@ def trained(kind="char", size=50, texts=TEXTS, **settings):
 def test_pieces_are_those_of_sentencepiece(tmp_path, kind, settings):
     data = trained(kind, **settings)
     (tmp_path / "x.model").write_bytes(data)
-    pieces = read_pieces(tmp_path / "x.model")
+    pieces = read_sentencepiece_model(tmp_path / "x.model")
     theirs = sentencepiece.SentencePieceProcessor(model_proto=data)
     assert list(pieces.texts) == [theirs.id_to_piece(i) for i in range(theirs.get_piece_size())]
     for name, asked in (("control", theirs.is_control), ("unknown", theirs.is_unknown), ("byte", theirs.is_byte)):
@@ -51,9 +51,9 @@ def test_pieces_are_those_of_sentencepiece(tmp_path, kind, settings):
 
 def test_settings_that_change_how_pieces_are_joined(tmp_path):
     (tmp_path / "x.model").write_bytes(trained(treat_whitespace_as_suffix=True))
-    assert read_pieces(tmp_path / "x.model").mark_behind
+    assert read_sentencepiece_model(tmp_path / "x.model").mark_behind
     (tmp_path / "y.model").write_bytes(trained() + b"\x2a\x05\x12\x03abc")  # a denormalizer with a table
-    assert read_pieces(tmp_path / "y.model").rewrites
+    assert read_sentencepiece_model(tmp_path / "y.model").rewrites
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_settings_that_change_how_pieces_are_joined(tmp_path):
 def test_what_is_no_model(tmp_path, data):
     (tmp_path / "x.model").write_bytes(data)
     with pytest.raises(CorruptedCheckpoint, match=r"x\.model is no sentencepiece model"):
-        read_pieces(tmp_path / "x.model")
+        read_sentencepiece_model(tmp_path / "x.model")
 
 
 def test_every_cut_is_noticed_or_harmless(tmp_path):
@@ -83,6 +83,6 @@ def test_every_cut_is_noticed_or_harmless(tmp_path):
     for end in range(0, len(data), 3):
         path.write_bytes(data[:end])
         try:
-            assert len(read_pieces(path).texts) <= whole
+            assert len(read_sentencepiece_model(path).texts) <= whole
         except CorruptedCheckpoint:
             continue

@@ -37,7 +37,7 @@ def flat(heads: Mapping[str, Head]) -> dict[str, Tensor]:
     return {f"{kind}/{name}": tensor for kind, head in heads.items() for name, tensor in head.tensors.items()}
 
 
-def put_aside(checkpoint: Checkpoint, *, heads: Collection[str], backbone: Collection[str] = ()) -> dict[str, Any]:
+def pack_extra(checkpoint: Checkpoint, *, heads: Collection[str], backbone: Collection[str] = ()) -> dict[str, Any]:
     """Notes on all heads, the tensors of `heads`, the backbone's tensors of these names, and a setting."""
     tensors = flat({kind: checkpoint.heads[kind] for kind in heads})
     tensors |= {name: checkpoint.backbone_state[name] for name in backbone}
@@ -48,13 +48,13 @@ def put_aside(checkpoint: Checkpoint, *, heads: Collection[str], backbone: Colle
     }
 
 
-def settings_aside(notes: Any) -> dict[str, Any]:
+def extra_settings(notes: Any) -> dict[str, Any]:
     """Return the backbone's settings among sonant's notes, which override the values built into the toolkit."""
     found = notes.get("settings") if isinstance(notes, Mapping) else None
     return {EPSILON: found[EPSILON]} if isinstance(found, Mapping) and EPSILON in found else {}
 
 
-def take_back(notes: Any, translated: Translated) -> dict[str, dict[str, Any]]:
+def unpack_extra(notes: Any, translated: Translated) -> dict[str, dict[str, Any]]:
     """Add the tensors of the corner to those of the file, and return the notes on the heads.
 
     A pretraining head there may be that of any objective.
@@ -80,7 +80,7 @@ def present_name(name: str) -> str:
     return FORMER_NAMES.get(former, "") + name.removeprefix(former)
 
 
-def describe(
+def describe_extra(
     checkpoint: Checkpoint, *, heads: Collection[str], backbone: Collection[str] = (), epsilon: float = ORIGINAL_EPSILON
 ) -> list[str]:
     """Return what went aside, in words; `epsilon` is what the toolkit's own code adds to the variance of a waveform."""

@@ -12,7 +12,7 @@ import numpy as np
 from sonant.data.files import atomic
 
 
-class Unfinished:
+class PartialResults:
     """A folder with the unfinished results of one recording.
 
     Args:

@@ -11,7 +11,7 @@ from sonant.errors import one_line
 from sonant.extraction.destination import TranscriptFormat
 from sonant.extraction.inputs import Entry
 from sonant.extraction.names import as_json, without_ending
-from sonant.extraction.stores import Result
+from sonant.extraction.result_stores import Result
 
 Render = Callable[[Result], str]
 

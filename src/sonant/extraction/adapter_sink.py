@@ -37,7 +37,7 @@ class _StreamedGate:
         return F.glu(gate(stream.T[None])[0].T)
 
 
-class AdaptedSink:
+class AdapterSink:
     """A sink for the last state that passes the adapter's output on to another sink.
 
     An adapter of convolutions alone is run on blocks of frames, to the same result: memory does not grow with the

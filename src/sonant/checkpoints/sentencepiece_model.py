@@ -25,7 +25,7 @@ _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5  # types of fields
 
 
 @dataclass(frozen=True)
-class Pieces:
+class SentencePieceModel:
     """The pieces of a sentencepiece model.
 
     Attributes:
@@ -41,7 +41,7 @@ class Pieces:
     rewrites: bool = False
 
 
-def read_pieces(path: Path) -> Pieces:
+def read_sentencepiece_model(path: Path) -> SentencePieceModel:
     """Return the pieces of a sentencepiece model.
 
     Raises:
@@ -69,7 +69,7 @@ def read_pieces(path: Path) -> Pieces:
         ) from None
     if not texts:
         raise CorruptedCheckpoint(f"{path} is no sentencepiece model: it has no pieces.")
-    return Pieces(tuple(texts), tuple(kinds), mark_behind, rewrites)
+    return SentencePieceModel(tuple(texts), tuple(kinds), mark_behind, rewrites)
 
 
 def _piece(data: bytes) -> tuple[str, Kind]:

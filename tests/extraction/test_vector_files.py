@@ -6,9 +6,9 @@ import pytest
 
 from sonant.data.files import atomic
 from sonant.errors import MissingExtra
-from sonant.extraction import formats
-from sonant.extraction.formats import FORMATS, estimated_bytes, read, write
+from sonant.extraction import vector_files
 from sonant.extraction.spool import RowsOnDisk
+from sonant.extraction.vector_files import VECTOR_FORMATS, estimated_bytes, read, write
 
 ROWS, DIM = 5000, 6  # more rows than one slice
 
@@ -20,7 +20,7 @@ def matrices(dtype: str = "float32") -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("rows_first", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", VECTOR_FORMATS)
 def test_what_is_written_is_read_back_to_the_bit(kind: str, dtype: str, rows_first: bool, tmp_path: Path) -> None:
     path, layers = tmp_path / f"x.{kind}", matrices(dtype)
     columns = {"seconds": [i / 50 for i in range(ROWS)], "path": [f"ä{i}" for i in range(ROWS)]}
@@ -50,7 +50,7 @@ def test_what_is_written_is_read_back_to_the_bit(kind: str, dtype: str, rows_fir
     assert path.read_bytes() == again.read_bytes()
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", VECTOR_FORMATS)
 def test_rows_on_disk_are_written_like_rows_in_memory(kind: str, tmp_path: Path) -> None:
     layers = matrices()
     on_disk = {}
@@ -64,7 +64,7 @@ def test_rows_on_disk_are_written_like_rows_in_memory(kind: str, tmp_path: Path)
 
 def test_the_usual_readers_read_it(tmp_path: Path) -> None:
     layers = {"layer_last": matrices()["layer_last"]}
-    for kind in FORMATS:
+    for kind in VECTOR_FORMATS:
         write(
             tmp_path / f"x.{kind}",
             layers,
@@ -89,7 +89,7 @@ def test_the_usual_readers_read_it(tmp_path: Path) -> None:
     assert np.array_equal(np.array([line["layer_last"] for line in lines], np.float32), expected)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", VECTOR_FORMATS)
 def test_sizes_are_estimated(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "x"
     write(path, matrices(), kind=kind, dtype=np.dtype("float32"), dim=DIM, stacked=True)
@@ -117,4 +117,4 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_missing_package_is_named_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(MissingExtra, match="pip install 'pyarrow"):
-        formats.check_format("parquet")
+        vector_files.check_format("parquet")

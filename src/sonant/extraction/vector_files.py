@@ -22,8 +22,8 @@ import numpy as np
 from sonant.data.files import atomic
 from sonant.errors import MissingExtra, UnknownName
 
-Format = Literal["npy", "npz", "safetensors", "parquet", "jsonl"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+VectorFormat = Literal["npy", "npz", "safetensors", "parquet", "jsonl"]
+VECTOR_FORMATS: tuple[VectorFormat, ...] = get_args(VectorFormat)
 SLICE = 4096  # rows in memory at a time
 
 _SAFETENSORS_TYPES = {"float32": "F32", "float16": "F16"}
@@ -42,7 +42,7 @@ def write(
     path: Path,
     layers: Mapping[str, Rows],
     *,
-    kind: Format,
+    kind: VectorFormat,
     dtype: np.dtype[Any],
     dim: int,
     columns: Mapping[str, Sequence[Any]] | None = None,
@@ -77,10 +77,10 @@ def write(
                 with draft.open("w", encoding="utf-8") as text:
                     _jsonl(text, layers, dtype, columns or {})
             case _:
-                raise UnknownName("format", kind, FORMATS)
+                raise UnknownName("format", kind, VECTOR_FORMATS)
 
 
-def read(path: Path, *, kind: Format, layer_names: Sequence[str], rows_first: bool = False) -> np.ndarray:
+def read(path: Path, *, kind: VectorFormat, layer_names: Sequence[str], rows_first: bool = False) -> np.ndarray:
     """Return what `write` wrote, as one array: (layers, rows, dim)."""
     match kind:
         case "npy":
@@ -104,18 +104,18 @@ def read(path: Path, *, kind: Format, layer_names: Sequence[str], rows_first: bo
             with path.open(encoding="utf-8") as text:
                 lines = [json.loads(line) for line in text]
             return np.stack([np.array([line[name] for line in lines], np.float32) for name in layer_names])
-    raise UnknownName("format", kind, FORMATS)
+    raise UnknownName("format", kind, VECTOR_FORMATS)
 
 
-def estimated_bytes(num_rows: int, dim: int, num_layers: int, *, kind: Format, dtype: np.dtype[Any]) -> int:
+def estimated_bytes(num_rows: int, dim: int, num_layers: int, *, kind: VectorFormat, dtype: np.dtype[Any]) -> int:
     """Estimate the bytes of features on disk; text takes three times as many as numbers."""
     return num_rows * dim * num_layers * (_TEXT_BYTES[dtype.name] if kind == "jsonl" else dtype.itemsize)
 
 
-def check_format(kind: Format) -> None:
+def check_format(kind: VectorFormat) -> None:
     """Raise an error for an unknown format, or one whose package is missing, before any work is done."""
-    if kind not in FORMATS:
-        raise UnknownName("format", kind, FORMATS)
+    if kind not in VECTOR_FORMATS:
+        raise UnknownName("format", kind, VECTOR_FORMATS)
     if kind == "parquet":
         _pyarrow()
 

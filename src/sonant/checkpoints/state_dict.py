@@ -29,7 +29,9 @@ def is_named_as_transformers(tensors: Mapping[str, Tensor]) -> bool:
     return any(likeness(tensors, rows) >= LEAST for rows in dict.fromkeys(layout.rows for layout in LAYOUTS.values()))
 
 
-def read_bare(tensors: Mapping[str, Tensor], source: object, *, overrides: Mapping[str, Any] | None) -> Checkpoint:
+def read_state_dict(
+    tensors: Mapping[str, Tensor], source: object, *, overrides: Mapping[str, Any] | None
+) -> Checkpoint:
     """A checkpoint from tensors alone.
 
     Raises:

@@ -10,27 +10,27 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from sonant.checkpoints.aside import flat, take_back
 from sonant.checkpoints.checkpoint import Checkpoint, Head
 from sonant.checkpoints.completeness import check
 from sonant.checkpoints.configs import make_config, plain_settings
+from sonant.checkpoints.extra_data import flat, unpack_extra
 from sonant.checkpoints.families import head_maps
 from sonant.checkpoints.files import read_json, read_safetensors, write_json, write_safetensors
-from sonant.checkpoints.folder import CONFIG, OWN_HEADS, WEIGHTS, replacing_model
+from sonant.checkpoints.folder import CONFIG, EXTRA_HEADS, WEIGHTS, replacing_model
 from sonant.checkpoints.parameter_names import Translated, make_heads
 from sonant.errors import CorruptedCheckpoint, UnknownName
 from sonant.models.backbone import LinearGroup
 from sonant.models.families import FAMILIES
 from sonant.renamed_settings import present_settings
 
-OWN_TYPE = "sonant"  # the model type in config.json
+SONANT_TYPE = "sonant"  # the model type in config.json
 INT8_GROUPS = "sonant_int8_groups"  # in config.json, ours and that of transformers, which does not look at it
 
 
-def read_own(
+def read_sonant_folder(
     folder: Path, config: Mapping[str, Any], state: dict[str, Tensor], overrides: Mapping[str, Any] | None
 ) -> Checkpoint:
-    """A checkpoint from a folder that `write_own` wrote."""
+    """A checkpoint from a folder that `write_sonant_folder` wrote."""
     family, settings = config.get("family"), config.get("settings")
     if not isinstance(settings, dict):
         raise CorruptedCheckpoint(f"{folder / CONFIG} has no 'settings' of the model. Fetch it again.")
@@ -43,21 +43,21 @@ def read_own(
                 raise UnknownName(f"setting of {kind.__name__} in {folder / CONFIG}", name, known)
     ours = make_config(family, settings, overrides, source=folder / CONFIG)
     translated = Translated(backbone=state)
-    known_heads = read_own_heads(folder, translated)
+    known_heads = read_extra_heads(folder, translated)
     check(translated, ours, source=folder, rows=(), heads=head_maps(str(family)))
     metadata = {"config_from": CONFIG, "normalize_from": CONFIG} | int8_note(config, folder)
     return Checkpoint(ours, translated.backbone, make_heads(translated, known_heads), "sonant", metadata)
 
 
-def write_own(folder: Path, checkpoint: Checkpoint) -> list[str]:
+def write_sonant_folder(folder: Path, checkpoint: Checkpoint) -> list[str]:
     """Write a folder that sonant alone reads; it has a place for everything."""
     settings = plain_settings(checkpoint.config)
-    config = {"model_type": OWN_TYPE, "family": checkpoint.family, "settings": settings}
+    config = {"model_type": SONANT_TYPE, "family": checkpoint.family, "settings": settings}
     config |= {name: value for name, value in checkpoint.metadata.items() if name == INT8_GROUPS}
     with replacing_model(folder) as draft:
         write_safetensors(draft / WEIGHTS[0], checkpoint.backbone_state, {"format": "pt"})
         write_json(draft / CONFIG, config)
-        write_own_heads(draft, checkpoint.heads)
+        write_extra_heads(draft, checkpoint.heads)
     return []
 
 
@@ -78,20 +78,22 @@ def note_int8_groups(folder: Path, groups: Collection[LinearGroup]) -> None:
     write_json(folder / CONFIG, read_json(folder / CONFIG) | {INT8_GROUPS: list(groups)})
 
 
-def read_own_heads(folder: Path, translated: Translated) -> dict[str, dict[str, Any]]:
+def read_extra_heads(folder: Path, translated: Translated) -> dict[str, dict[str, Any]]:
     """Add the heads of the file beside the model, if there is one, and return the notes on them."""
-    if not (folder / OWN_HEADS).is_file():
+    if not (folder / EXTRA_HEADS).is_file():
         return {}
-    tensors, notes = read_safetensors(folder / OWN_HEADS)
+    tensors, notes = read_safetensors(folder / EXTRA_HEADS)
     try:
         metadata = {kind: json.loads(text) for kind, text in notes.items()}
     except ValueError as error:
-        raise CorruptedCheckpoint(f"{folder / OWN_HEADS}: its notes are not JSON ({error}). Fetch it again.") from error
-    return take_back({"tensors": tensors, "heads": metadata}, translated)
+        raise CorruptedCheckpoint(
+            f"{folder / EXTRA_HEADS}: its notes are not JSON ({error}). Fetch it again."
+        ) from error
+    return unpack_extra({"tensors": tensors, "heads": metadata}, translated)
 
 
-def write_own_heads(folder: Path, heads: Mapping[str, Head]) -> None:
+def write_extra_heads(folder: Path, heads: Mapping[str, Head]) -> None:
     """Put heads beside the model, if there are any."""
     if heads:
         notes = {kind: json.dumps(head.metadata) for kind, head in heads.items()}
-        write_safetensors(folder / OWN_HEADS, flat(heads), notes)
+        write_safetensors(folder / EXTRA_HEADS, flat(heads), notes)

@@ -9,7 +9,7 @@ from torch import nn
 M = TypeVar("M", bound=nn.Module)
 
 
-class Placed(Generic[M]):
+class DeviceCopies(Generic[M]):
     """A module, and copies of it in float32 on other devices, made anew when its weights have changed.
 
     Attributes:

@@ -21,7 +21,7 @@ RESERVED = ("settings.json", "index.jsonl", "errors.jsonl", "journal.jsonl")
 
 
 @dataclass(frozen=True)
-class Opened:
+class JobState:
     """The state of a job when it begins or is resumed.
 
     Attributes:
@@ -47,7 +47,7 @@ class Opened:
         return self.place.path
 
 
-class Store(Protocol):
+class ResultStore(Protocol):
     """The place of results, until and after all are there."""
 
     def add(self, results: Sequence[Result]) -> list[Row]:
@@ -59,7 +59,7 @@ class Store(Protocol):
     def close(self) -> None: ...
 
 
-class Files:
+class FileStore:
     """A file for each recording, or several, in folders that mirror those of the input.
 
     Args:
@@ -72,7 +72,7 @@ class Files:
 
     def __init__(
         self,
-        opened: Opened,
+        opened: JobState,
         save: Callable[[Sequence[Path], Result], None],
         *,
         ending: str,
@@ -124,7 +124,7 @@ class Files:
         return {row[field] for row in rows for field in self._fields if field in row}
 
 
-class Lines:
+class TextStore:
     """One text of all recordings.
 
     Args:
@@ -132,7 +132,7 @@ class Lines:
         render: makes the text of a result.
     """
 
-    def __init__(self, opened: Opened, render: Callable[[Result], str]) -> None:
+    def __init__(self, opened: JobState, render: Callable[[Result], str]) -> None:
         self._path, self._render = opened.place.path, render
         last = opened.lines[-1] if opened.lines else {"start": 0, "bytes": 0}
         self._spool = Spool(opened.spool, last["start"] + last["bytes"])
@@ -156,7 +156,7 @@ class Lines:
         self._spool.close()
 
 
-def _file_names(opened: Opened, ending: str, folder: str) -> dict[str, str]:
+def _file_names(opened: JobState, ending: str, folder: str) -> dict[str, str]:
     """Return a file name for each recording, by its key, that is not taken by another's kept result."""
     keys = [entry.key for entry in opened.entries]
     names = [entry.file_name for entry in opened.entries]

@@ -7,11 +7,11 @@ from typing import Any
 from sonant.extraction.inputs import Entry
 from sonant.extraction.special_files import Unusable
 
-Rows = Mapping[str, Mapping[str, Any]]  # lines of an index by their keys (`names.key_of`)
+IndexLines = Mapping[str, Mapping[str, Any]]  # lines of an index by their keys (`names.key_of`)
 
 
 @dataclass(frozen=True)
-class Review:
+class EarlierResults:
     """The keys of recordings that have results already.
 
     Attributes:
@@ -25,7 +25,7 @@ class Review:
     gone: Collection[str]
 
 
-def review(rows: Rows, entries: Sequence[Entry], *, complete: bool) -> Review:
+def compare(rows: IndexLines, entries: Sequence[Entry], *, complete: bool) -> EarlierResults:
     """Compare earlier results with the recordings of a source.
 
     A result without a stamp, as older versions wrote them, counts as unchanged; so does that of a recording whose file
@@ -40,7 +40,7 @@ def review(rows: Rows, entries: Sequence[Entry], *, complete: bool) -> Review:
     changed = {name for name, entry in named.items() if name in rows and _has_changed(rows[name], entry)}
     unlisted = tuple(f"{entry.label}/" for entry in entries if isinstance(entry.audio, Unusable))
     gone = {name for name in rows if complete and name not in named and not name.startswith(unlisted)}
-    return Review(kept=set(rows) - changed - gone, changed=changed, gone=gone)
+    return EarlierResults(kept=set(rows) - changed - gone, changed=changed, gone=gone)
 
 
 def stamped(row: Mapping[str, Any], entry: Entry) -> dict[str, Any]:

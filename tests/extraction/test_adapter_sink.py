@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sonant.extraction.adapted import AdaptedSink
+from sonant.extraction.adapter_sink import AdapterSink
 from sonant.layers.attention import SelfAttention
 from sonant.layers.conv_adapter import ConvAdapter, ConvAdapterLayer, GatedConvLayer
 from sonant.layers.packed import Packed
@@ -35,7 +35,7 @@ class Joined:
 
 
 def in_blocks(adapter: ConvAdapter, frames: Tensor, sizes: list[int]) -> Any:
-    sink = AdaptedSink(lambda _: adapter, Joined())
+    sink = AdapterSink(lambda _: adapter, Joined())
     for block in frames.split(sizes):
         sink.append(block[None])
     return sink.finish()
@@ -61,7 +61,7 @@ def test_blocks_of_any_size_give_the_same(sizes: list[int], kernel: int, stride:
 @torch.no_grad()
 def test_convolutions_alone_keep_no_frames_and_tell_them_as_they_come() -> None:
     adapter = ConvAdapter(8, 8, [GatedConvLayer(8, kernel=3, stride=2) for _ in range(3)])
-    sink = AdaptedSink(lambda _: adapter, Joined())
+    sink = AdapterSink(lambda _: adapter, Joined())
     for number in range(1, 6):
         sink.append(torch.randn(1, 80, 8))
         assert abs(sink.so_far() - 10 * number) <= 1
