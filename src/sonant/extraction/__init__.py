@@ -1,1 +1,1 @@
-"""Extraction of features from recordings, in memory or into files, independently of the model family."""
+"""Extraction of features from recordings, in memory or into files, for models of any family."""

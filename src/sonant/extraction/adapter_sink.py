@@ -1,4 +1,4 @@
-"""A model's convolutional adapter between its frames and a head, block by block."""
+"""A sink that applies a model's convolutional adapter to blocks of frames, before a head."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,14 +15,14 @@ AdapterOn = Callable[[torch.device], ConvAdapter]
 
 
 class _StreamedGate:
-    """A strided convolution over frames in blocks, with the same result as over all frames at once."""
+    """A strided convolution over frames that arrive in blocks; the result equals that over all frames at once."""
 
     def __init__(self) -> None:
-        self._held: Tensor | None = None  # the frames that windows to come will see
-        self._skip = 0  # frames to come that no window sees, where the stride is longer than the kernel
+        self._held: Tensor | None = None  # last frames, which kernel positions of the next block also cover
+        self._skip = 0  # next frames to drop, where the stride is longer than the kernel
 
     def __call__(self, gate: StridedGate, frames: Tensor, *, ended: bool) -> Tensor:
-        """Map the next frames (frames, dim) to the frames of the output (fewer, dim) that are final by now."""
+        """Return the output frames (fewer, dim) that are complete after the next input frames (frames, dim)."""
         (kernel,), (stride,) = gate.kernel_size, gate.stride
         before = frames.new_zeros(gate.margin, frames.shape[1]) if self._held is None else self._held
         after = frames.new_zeros(gate.margin if ended else 0, frames.shape[1])
@@ -38,14 +38,14 @@ class _StreamedGate:
 
 
 class AdapterSink:
-    """A sink for the last state that passes the adapter's output on to another sink.
+    """A sink for the last hidden state that passes the adapter's output on to another sink.
 
-    An adapter of convolutions alone is run on blocks of frames, to the same result: memory does not grow with the
-    recording. One with attention needs the whole recording: its frames are kept until the end.
+    A purely convolutional adapter runs on blocks of frames, in constant memory. One with attention runs at the end, on
+    all frames.
 
     Args:
-        adapter_on: the adapter on a device.
-        sink: the receiver of the adapter's output.
+        adapter_on: returns the adapter on a device.
+        sink: receives the adapter's output.
     """
 
     def __init__(self, adapter_on: AdapterOn, sink: Any) -> None:
@@ -56,22 +56,22 @@ class AdapterSink:
 
     @torch.no_grad()
     def append(self, frames: Tensor) -> None:
-        """Take in the next states (1, frames, dim)."""
+        """Process the next frames (1, frames, dim)."""
         adapter = self._adapter_on(frames.device)
         if all(isinstance(layer, GatedConvLayer) for layer in adapter.layers):
             with evaluated(adapter):
                 self._hand_on(self._streamed(adapter, adapter.widened(frames[0]), ended=False))
-            self._blocks = [frames[0, :0]]  # of the width and on the device of those to come
+            self._blocks = [frames[0, :0]]  # empty; sets width and device of the last call
         else:
             self._blocks.append(frames[0])
 
     def so_far(self) -> Any:
-        """Return the other sink's final result for the frames passed on so far."""
+        """Return the partial result of the other sink."""
         return self._sink.so_far()
 
     @torch.no_grad()
     def finish(self) -> Any:
-        """Pass on the remaining frames, and return the result of the other sink."""
+        """Pass on the remaining frames and return the other sink's result."""
         frames = torch.cat(self._blocks)
         adapter = self._adapter_on(frames.device)
         with evaluated(adapter):

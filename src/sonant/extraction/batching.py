@@ -1,19 +1,19 @@
-"""Packing of recordings into batches, by their lengths alone, so that a resumed run packs the same batches."""
+"""Packing of recordings into batches by their lengths alone, so that a resumed run packs the same batches."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-CPU_SECONDS = 30.0  # a core's caches like small batches; larger ones only save calls
+CPU_SECONDS = 30.0  # small batches fit into a core's caches
 GPU_SECONDS_A_GIGABYTE = 20.0
-GPU_SECONDS = (60.0, 600.0)  # beyond, even the largest GPUs are busy
+GPU_SECONDS = (60.0, 600.0)  # the largest saturates even the largest GPUs
 
 
 def usual_batch_seconds(gpu_bytes: int | None) -> float:
     """Return the default seconds of audio in a forward pass, by the memory of the GPU (None: on a CPU).
 
-    A second takes 25 MB at most, in the first convolution of a plain module in float32: 3,200 frames of 512 channels,
-    four times over. So a batch takes at most half of the memory, and one that does not fit after all is halved.
+    A second of audio takes at most 25 MB: four float32 copies of 3,200 frames of 512 channels in the first convolution.
+    A default batch thus fits into half of the memory.
     """
     if gpu_bytes is None:
         return CPU_SECONDS
@@ -23,28 +23,28 @@ def usual_batch_seconds(gpu_bytes: int | None) -> float:
 
 @dataclass(frozen=True)
 class PlannedBatch:
-    """The numbers of recordings that are computed together.
+    """Indices of recordings that are computed together.
 
     Attributes:
-        is_streamed: whether it is a single recording that is read in blocks, since its windows do not fit into a pass.
+        is_streamed: whether the batch is one long recording, which is read in blocks.
     """
 
     items: tuple[int, ...]
     is_streamed: bool = False
 
     def only(self, wanted: Collection[int]) -> "PlannedBatch":
-        """Return the batch with the wanted recordings alone."""
+        """Return the batch reduced to the wanted recordings."""
         return PlannedBatch(tuple(item for item in self.items if item in wanted), self.is_streamed)
 
 
 def pack(seconds: Sequence[float | None], *, batch_seconds: float, window_seconds: float | None) -> list[PlannedBatch]:
     """Pack recordings into batches of at most `batch_seconds`, longest first, so that memory runs out early or never.
 
-    One that is longer than a batch has a batch of its own, and is streamed if it is also longer than a window.
+    A recording longer than a batch has a batch of its own; it is streamed if it is also longer than a window.
 
     Args:
-        seconds: of audio that each recording has the model compute; None: unknown, it is left out.
-        window_seconds: of audio at most that are computed in one piece; None: all recordings are.
+        seconds: duration of each recording, overlaps of windows included; None: unknown, the recording is left out.
+        window_seconds: longest window; None: recordings are not cut.
     """
     known = [(length, item) for item, length in enumerate(seconds) if length is not None]
     batches: list[PlannedBatch] = []
@@ -65,7 +65,7 @@ def pack(seconds: Sequence[float | None], *, batch_seconds: float, window_second
 
 
 class Sized(Protocol):
-    """Something with a length in samples."""
+    """An object with a length in samples."""
 
     @property
     def size(self) -> int: ...
@@ -75,7 +75,7 @@ S = TypeVar("S", bound=Sized)
 
 
 def within(items: Iterable[S], room: float) -> Iterator[list[S]]:
-    """Yield items in consecutive groups, each within `room` samples, or of one item that alone exceeds it."""
+    """Group consecutive items into at most `room` samples each; a longer item is a group of its own."""
     group: list[S] = []
     left = room
     for item in items:

@@ -1,23 +1,20 @@
-"""One bulk job: recordings to vectors, units, transcripts, turns or labels on disk; a killed one can be resumed.
+"""Bulk jobs: vectors, units, transcripts, speaker turns or labels of many recordings on disk, resumable after a kill.
 
-The output folder of any kind of results:
+Files of the output folder, for any kind of results:
 
-- `settings.json`: model, options and whatever else shapes the results; a run that is resumed must have the same.
-  Besides, in `sources`, where the recordings came from.
-- the results: a file for each recording, named after it, in `features/` (frames), `units/`, or in the folder itself
-  (transcripts, turns, labels); or one table of vectors, `vectors.npy` (or .npz, .safetensors, .parquet, .jsonl), a row
-  a recording.
-- `index.jsonl`: a line a recording, in the order of the input: path, seconds, frames, the source's size and time (or
-  hash), the result's file or row, and in `warnings` what is odd about the recording; of vectors dim, layer, pool, model
-  and revision too.
-- `errors.jsonl`: a line a recording that could not be used: path, error, message.
-  With a channel chosen, lines have `channel` after the path, and files `.channel0` in their names.
-- `journal.jsonl`, `vectors.spool`, `unfinished/`, `running.lock`: only while a run is under way, or after it was
-  killed.
+- `settings.json`: model and options that determine the results; a resumed run must have the same. The field `sources`
+  lists the inputs of the recordings.
+- the results: one file per recording, in `features/` (frames), `units/`, or the folder itself (transcripts, turns,
+  labels); or one table of vectors, `vectors.npy` (or .npz, .safetensors, .parquet, .jsonl), one row per recording.
+- `index.jsonl`: one line per recording, in input order: path, seconds, frames, the source's size and time (or hash),
+  the result's file or row, and `warnings` about the audio; for vectors also dim, layer, pool, model and revision.
+- `errors.jsonl`: one line per unusable recording: path, error, message.
+  If a channel was chosen, lines have `channel` after the path, and file names `.channel0`.
+- `journal.jsonl`, `vectors.spool`, `unfinished/`, `running.lock`: present only during a run or after a kill.
 
-Where the output is one file, `NAME.unfinished/` beside it holds settings, journal and spool until the file is whole,
-and `NAME.errors.jsonl` lists the recordings that could not be used. Results for standard output are written in order,
-as soon as all before them are there; such a run cannot be resumed.
+If the output is one file, `NAME.unfinished/` beside it holds settings, journal and spool until the file is complete,
+and `NAME.errors.jsonl` lists unusable recordings. Results for standard output are written in input order; such a run
+cannot be resumed.
 """
 
 import shutil
@@ -50,16 +47,16 @@ def run_job(
     on_start: Callable[[WorkEstimate], None] | None = None,
     on_failure: Callable[[str, Exception], None] | None = None,
 ) -> Summary:
-    """Write the results of recordings, resuming an earlier run with the same settings where it stopped.
+    """Write the results of recordings; resume an earlier run with the same settings.
 
-    Batches are planned from all recordings and finished whole, so a resumed run packs the same batches as one that was
-    never interrupted. Recordings that failed are tried again, those that changed are computed anew, and those that the
-    source names no more are dropped, unless the output holds results of other sources too.
+    Batches are planned from all recordings and finished whole, so a resumed run packs the same batches as an
+    uninterrupted one. Recordings that failed or changed are computed again. Results of recordings that are no longer in
+    the source are removed, unless the output also holds results of other sources.
 
     Args:
-        source: what the recordings are of: the path of a folder or a manifest.
-        on_start: called before the work begins, with how much there is to do.
-        on_failure: called with the name of each recording that cannot be used, and why.
+        source: the path of the folder or manifest that the recordings are from.
+        on_start: called with an estimate of the work before it begins.
+        on_failure: called with the name of each unusable recording and the error.
 
     Raises:
         ConfigurationError: the output holds results of other settings, another job writes it, the disk is too small, or
@@ -81,7 +78,7 @@ def run_job(
 
 @contextmanager
 def _work_folder(place: Destination[Any]) -> Iterator[Path]:
-    """Lock the output, and yield the folder of what is there only while the job runs."""
+    """Lock the output, and yield the folder of the job's temporary files."""
     if place.path is None:
         with TemporaryDirectory(prefix="sonant-") as folder:
             yield Path(folder)
@@ -97,4 +94,4 @@ def _work_folder(place: Destination[Any]) -> Iterator[Path]:
         finally:
             journal = work / "journal.jsonl"
             if not (journal.exists() and journal.stat().st_size) and not any((work / "unfinished").glob("*")):
-                shutil.rmtree(work, ignore_errors=True)  # nothing in it, or gone already
+                shutil.rmtree(work, ignore_errors=True)  # empty, or removed already

@@ -1,4 +1,4 @@
-"""One run of a bulk job: what is kept of earlier runs, what is computed, and the final files."""
+"""One run of a bulk job: valid results of earlier runs, computation of the others, final files."""
 
 import shutil
 import sys
@@ -32,11 +32,11 @@ from sonant.extraction.sinks import Sink
 from sonant.extraction.summary import Summary, WorkEstimate
 from sonant.extraction.writers import Writer
 
-GROUP = 256  # recordings that are planned together where results are printed in the order of the input
+GROUP = 256  # recordings planned together where results are printed in input order
 
 
 class BulkJob:
-    """One run of a job; `warnings_by_name` collects warnings by the names of the recordings while it runs."""
+    """One run of a job; `warnings_by_name` maps names of recordings to their warnings, filled during the run."""
 
     on_error: OnError
     on_failure: Callable[[str, Exception], None] | None
@@ -60,7 +60,7 @@ class BulkJob:
         self._open(source)
 
     def _open(self, source: str | None) -> None:
-        """Load the results that are still valid, of a finished folder or of a run that was stopped."""
+        """Load the valid results of a finished or interrupted run."""
         has_results = any(path.exists() and path.stat().st_size for path in (self.index_path, self.journal_path))
         settings_path, spool = self.work / "settings.json", self.work / f"{self.writer.what}.spool"
         complete = settle(settings_path, self.writer.settings, source=source, bound=has_results)
@@ -78,7 +78,7 @@ class BulkJob:
     def run(self, *, show_progress: bool | None, on_start: Callable[[WorkEstimate], None] | None) -> Summary:
         seconds, failures = self.engine.lengths(self.entries, on_error=self.on_error)
         todo = {item for item, entry in enumerate(self.entries) if entry.key not in self.results}
-        failures = [failure for failure in failures if failure.item in todo]  # what is kept need not be read
+        failures = [failure for failure in failures if failure.item in todo]  # kept results need no source
         batches = [batch.only(todo) for batch in self._plan(seconds)]
         todo_seconds = sum(seconds[item] or 0.0 for item in todo)
         estimate = self._estimate(todo_seconds, len(todo) - len(failures), len(failures))
@@ -103,14 +103,14 @@ class BulkJob:
             )
 
     def _plan(self, seconds: Sequence[float | None]) -> Iterator[PlannedBatch]:
-        """Yield batches of all recordings, so that those of an interrupted run come out the same."""
+        """Yield batches planned from all recordings, so that a resumed run has the same batches."""
         group = len(seconds) if self.place.path is not None else GROUP
         for start in range(0, len(seconds), group or 1):
             for batch in self.engine.plan(seconds[start : start + group], self.writer.request):
                 yield replace(batch, items=tuple(start + item for item in batch.items))
 
     def _compute(self, batches: Sequence[PlannedBatch], progress: Progress) -> None:
-        """Run the model over batches; the results of each are written while the next is computed."""
+        """Run the model over batches; write the results of each while the next is computed."""
         written: Future[None] | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="sonant-write") as thread:  # waits for what was computed
             for outcomes in self.engine.run(
@@ -140,7 +140,7 @@ class BulkJob:
             self._print()
 
     def _commit(self, outcomes: Sequence[Outcome]) -> None:
-        """Make a batch durable: write its results first, then, in one write, its lines of the journal."""
+        """Write the results of a batch to disk, then all its journal lines at once."""
         places = self.store.add([(self.entries[outcome.item], outcome) for outcome in outcomes])
         rows = [self._row(outcome) | place for outcome, place in zip(outcomes, places, strict=True)]
         for outcome, row in zip(outcomes, rows, strict=True):
@@ -169,7 +169,7 @@ class BulkJob:
         append_lines(self.errors_path, rows)
 
     def _print(self) -> None:
-        """Print the results of the recordings before the first that is still to come."""
+        """Print the results of all recordings before the first unfinished one."""
         assert isinstance(self.store, TextStore)
         for entry in islice(self.entries, self.printed, None):
             if row := self.results.get(entry.key):
@@ -180,7 +180,7 @@ class BulkJob:
         sys.stdout.buffer.flush()
 
     def _finish(self) -> int:
-        """Write the final files in the order of the input; the journal goes last, so that a kill here loses nothing."""
+        """Write the final files in input order; remove the journal last, so that a kill loses nothing."""
         named = {entry.key: entry for entry in self.entries}
         elsewhere = sorted(set(self.results).difference(named))
         rows = [stamped(self.results[key], entry) for key, entry in named.items() if key in self.results]
@@ -190,7 +190,7 @@ class BulkJob:
         self.store.close()
         if self.place.is_folder:
             write_lines(self.index_path, index)
-            if self.writer.resumes_recordings:  # else a folder of this name is somebody's
+            if self.writer.resumes_recordings:  # other jobs make no such folder: it is the user's
                 shutil.rmtree(self.work / "unfinished", ignore_errors=True)
             self.journal_path.unlink()
             (self.work / f"{self.writer.what}.spool").unlink(missing_ok=True)
@@ -199,7 +199,7 @@ class BulkJob:
         return num_bytes
 
     def _estimate(self, seconds: float, recordings: int, unreadable: int) -> WorkEstimate:
-        """Return an estimate of the work; raise ConfigurationError if the disk has no room for it."""
+        """Return an estimate of the work; raise ConfigurationError if it exceeds the free disk space."""
         needed = self.writer.estimated_bytes(recordings, seconds)
         free = shutil.disk_usage(self.work).free
         if needed > free:

@@ -1,4 +1,4 @@
-"""The sources of recordings, split into channels if requested."""
+"""Sources of recordings, split into channels if requested."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -11,5 +11,5 @@ AnySource = TypeVar("AnySource", bound=AudioSource)
 
 
 def by_channel(sources: Iterable[AnySource]) -> list[list[AnySource]]:
-    """Return for each source, if its channel is "all", one for each of its channels, else itself."""
+    """Return a list per source: one source per channel if its channel is "all", else the source itself."""
     return list(map_ahead(lambda pair: pair[1].channels(pair[0]), enumerate(sources), workers=READERS, depth=64))

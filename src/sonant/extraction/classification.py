@@ -26,11 +26,11 @@ LAST_LAYERS: dict[str, tuple[str, ...]] = {  # by the kind of head
 
 
 class ClassificationSink:
-    """A sink that pools the head's projection of the frames; its memory does not grow with the recording.
+    """A sink that pools the head's projection of the frames, in constant memory.
 
     Args:
-        head_on: the head on a device.
-        name: outputs (outputs,) to the answer.
+        head_on: returns the head on a device.
+        name: maps the head's outputs (outputs,) to the answer.
     """
 
     def __init__(self, head_on: Callable[[torch.device], PooledHead], name: Name) -> None:
@@ -57,11 +57,11 @@ class ClassificationSink:
 
 
 def classification(model: Backbone, heads: Heads, *, name: str) -> HeadPipeline[dict[str, float]]:
-    """Return what a head says of a whole recording; the answer is a number by name, see `SpeechEncoder.classify`.
+    """Return the pipeline of the head for whole recordings; its answer is a dict, see `SpeechEncoder.classify`.
 
     Raises:
         ConfigurationError: the model has no such head, or several.
-        CheckpointError: its labels do not fit it.
+        CheckpointError: the number of labels is not that of the head's outputs.
     """
     require("classification", heads, name)
     kind, *others = (kind for kind in HEADS_FOR["classification"] if kind in heads.stored)
@@ -71,7 +71,7 @@ def classification(model: Backbone, heads: Heads, *, name: str) -> HeadPipeline[
         )
     head_on = heads.placing(kind, PooledHead)
     naming = _naming(kind, heads.stored[kind])
-    # Labels that do not fit are an error before anything is computed.
+    # Check the labels before anything is computed.
     naming(torch.zeros(_num_outputs(kind, heads.stored[kind]), device="cpu"))
     return HeadPipeline(
         states_of(head_on(CPU).mix, model, name), lambda _: ClassificationSink(head_on, naming), model.receptive_field

@@ -1,4 +1,4 @@
-"""The destination of results, by the name of the output: lines on standard output, one file, or a folder."""
+"""Destination of results, by the name of the output: standard output, one file, or a folder."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +18,7 @@ TranscriptFormat = Literal["text", "json", "srt", "vtt"]
 TurnFormat = Literal["rttm", "json"]
 Kind = TypeVar("Kind", bound=str)
 
-# Endings that nobody gives a folder: who names one of them expects a file of that kind.
+# Endings that stand for a file, never for a folder.
 _FILES = AUDIO_SUFFIXES | {
     f".{name}"
     for name in (
@@ -34,9 +34,9 @@ class Destination(Generic[Kind]):
     """The destination of results.
 
     Attributes:
-        path: of a file or folder; None: standard output.
-        kind: the format of the files.
-        is_folder: whether it is a folder with a file for each recording.
+        path: file or folder; None: standard output.
+        kind: format of the files.
+        is_folder: whether `path` is a folder with one file per recording.
     """
 
     path: Path | None
@@ -45,26 +45,25 @@ class Destination(Generic[Kind]):
 
     @property
     def errors_path(self) -> Path | None:
-        """The file that lists recordings that could not be used: in the folder, or beside the output file."""
+        """The file that lists unusable recordings: in the folder, or beside the output file."""
         if self.path is None:
             return None
         return self.path / "errors.jsonl" if self.is_folder else self.path.with_name(f"{self.path.name}.errors.jsonl")
 
     def held(self) -> AbstractContextManager[None]:
-        """Lock the destination against other jobs while the context is open."""
+        """Lock the destination against other jobs."""
         return nullcontext() if self.path is None else held(self.path, is_folder=self.is_folder)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputFormats(Generic[Kind]):
-    """The formats of one kind of results, and the names of the outputs that take them.
+    """Formats of one kind of results, by output name.
 
     Attributes:
-        what: the name of the results in messages: "vectors".
-        endings: the endings of a single file, with the format of each.
-        folders: the formats with a file for each recording in a folder; others are a single file by any name. The first
-            is used in a folder unless one is requested.
-        printed: the format on standard output, unless one is requested; None: nothing can be printed.
+        what: name of the results in messages, such as "vectors".
+        endings: formats of a single file, by its ending.
+        folders: formats with one file per recording in a folder, the default first; others are always a single file.
+        printed: default format on standard output; None: these results cannot be printed.
     """
 
     what: str
@@ -75,19 +74,19 @@ class OutputFormats(Generic[Kind]):
     def place(
         self, output: str | PathLike[str] | None, kind: Kind | None, source: str | PathLike[str]
     ) -> Destination[Kind]:
-        """Return the destination that an output's name stands for.
+        """Return the destination for an output name.
 
-        A folder that exists is a folder, whatever its name. One of `endings` is one file. An ending that other kinds of
-        files have, of audio or of a table, is refused; any other name is a folder, `run.v2` too.
+        An existing folder is a folder by any name. A name with one of `endings` is a file. Endings of other kinds of
+        files, such as audio, are refused; any other name is a folder, `run.v2` too.
 
         Args:
-            output: the name as it was given; "-" and None are standard output.
-            kind: the format that was requested; None: by the ending, else the usual one.
-            source: the source of the recordings, which must not be overwritten.
+            output: path; "-" and None are standard output.
+            kind: requested format; None: by the ending, else the default.
+            source: source of the recordings, which must not be overwritten.
 
         Raises:
-            UnknownName: a format that is none of these.
-            ConfigurationError: a name that fits no format, or another than was asked for; the source itself; no path.
+            UnknownName: no such format.
+            ConfigurationError: the name and the format disagree, the output is the source, or `output` is no path.
         """
         kinds = dict.fromkeys([*self.folders, *self.endings.values()])
         if kind is not None and kind not in kinds:

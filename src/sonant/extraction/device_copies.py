@@ -1,4 +1,4 @@
-"""A module on the device of a recording's frames."""
+"""Copies of a module on the devices of a recording's frames."""
 
 import copy
 from typing import Generic, TypeVar
@@ -10,10 +10,10 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class DeviceCopies(Generic[M]):
-    """A module, and copies of it in float32 on other devices, made anew when its weights have changed.
+    """A module and its float32 copies on other devices, which follow its weights.
 
     Attributes:
-        module: the one to train or to change.
+        module: the original, which may be trained or changed.
     """
 
     def __init__(self, module: M) -> None:
@@ -21,7 +21,7 @@ class DeviceCopies(Generic[M]):
         self._copies: dict[torch.device, tuple[object, M]] = {}
 
     def on(self, device: torch.device) -> M:
-        """Return the module itself, if it is on that device in float32, or a copy there."""
+        """Return a float32 module on a device: the original if possible, else a copy."""
         tensors = list(self.module.parameters())
         if all(tensor.device == device and tensor.dtype == torch.float32 for tensor in tensors):
             return self.module

@@ -1,4 +1,4 @@
-"""Diarization, by a head for the speakers of each frame or by clustering of vectors."""
+"""Diarization by a frame classification head or by clustering of speaker embeddings."""
 
 from collections.abc import Callable
 
@@ -18,16 +18,15 @@ from sonant.tasks import FrameClassificationHead, XVectorHead
 def diarization(
     model: Backbone, heads: Heads, *, name: str, num_speakers: int | None = None, threshold: float | None = None
 ) -> HeadPipeline[list[SpeakerTurn]]:
-    """Return the pipeline of diarization; the answer is a list of `SpeakerTurn`.
+    """Return the diarization pipeline; its answer is a list of `SpeakerTurn`.
 
-    A head for the speakers of each frame is used if there is one and it is for so many speakers. Otherwise vectors of
-    two seconds are clustered: those of an x-vector head, or means of the state that the preset "speaker" names, with
-    the spoken content suppressed.
+    A frame classification head is used if the model has one for at least `num_speakers`. Otherwise embeddings of two
+    seconds are clustered: x-vectors, or means of the hidden state of the preset "speaker", content suppressed.
 
     Args:
         name: of the model, for messages.
-        num_speakers: None: as many as a head for frames finds; clustering needs a number or a threshold.
-        threshold: for clustering x-vectors, the cosine below which two groups are two speakers.
+        num_speakers: None: determined by the frame classification head; clustering needs a number or a threshold.
+        threshold: for clustering x-vectors: the cosine below which two clusters are two speakers.
 
     Raises:
         ConfigurationError: neither a number of speakers nor a threshold is given, and clustering needs one.

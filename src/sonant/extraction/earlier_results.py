@@ -1,4 +1,4 @@
-"""A comparison of earlier results with the recordings now: unchanged, changed or gone."""
+"""Comparison of earlier results with the present recordings: unchanged, changed or gone."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from typing import Any
 from sonant.extraction.inputs import Entry
 from sonant.extraction.special_files import Unusable
 
-IndexLines = Mapping[str, Mapping[str, Any]]  # lines of an index by their keys (`names.key_of`)
+IndexLines = Mapping[str, Mapping[str, Any]]  # index lines by key (`names.key_of`)
 
 
 @dataclass(frozen=True)
 class EarlierResults:
-    """The keys of recordings that have results already.
+    """Keys of recordings with earlier results.
 
     Attributes:
-        kept: unchanged recordings; also those of other sources, and those below a folder that cannot be listed now.
-        changed: recordings of another size, time or content than when they were computed, or no regular file any more.
-        gone: recordings that the source does not name any more.
+        kept: unchanged recordings, recordings of other sources, and those in folders that cannot be listed now.
+        changed: recordings whose size, time or content has changed, or that are no regular files any more.
+        gone: recordings that are no longer in the source.
     """
 
     kept: Collection[str]
@@ -26,15 +26,12 @@ class EarlierResults:
 
 
 def compare(rows: IndexLines, entries: Sequence[Entry], *, complete: bool) -> EarlierResults:
-    """Compare earlier results with the recordings of a source.
+    """Compare earlier results (index lines) with the recordings of a source.
 
-    A result without a stamp, as older versions wrote them, counts as unchanged; so does that of a recording whose file
-    status cannot be read now.
+    A result without a stamp (from older versions), or of a recording whose file status cannot be read, is unchanged.
 
     Args:
-        rows: the results.
-        entries: the recordings.
-        complete: whether all results came from this source, so that one that it does not name is gone.
+        complete: whether all results came from this source, so that those missing from it are gone.
     """
     named = {entry.key: entry for entry in entries}
     changed = {name for name, entry in named.items() if name in rows and _has_changed(rows[name], entry)}
@@ -44,7 +41,7 @@ def compare(rows: IndexLines, entries: Sequence[Entry], *, complete: bool) -> Ea
 
 
 def stamped(row: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
-    """Return a line of the index, with the stamp of its recording added if it has none."""
+    """Return an index line with the recording's stamp, unless it has one."""
     return {**row, **({} if _stamp(row) else entry.stamp)}
 
 

@@ -1,4 +1,4 @@
-"""The engine that runs a model over recordings: in batches, decoded ahead, long ones in windows, on many devices."""
+"""The engine: a model run over recordings in batches, with decoding ahead, windows and several devices."""
 
 import os
 from collections import deque
@@ -31,12 +31,12 @@ from sonant.extraction.sources import Source
 from sonant.models.backbone import Backbone
 
 OnError = Literal["raise", "skip"]
-READERS = min(32, max(4, os.cpu_count() or 1))  # threads that decode; they work without Python for most of the time
+READERS = min(32, max(4, os.cpu_count() or 1))  # decoding threads; they release the GIL most of the time
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of one recording: a value, or the error that prevented it."""
+    """Result or error of one recording."""
 
     item: int
     seconds: float
@@ -46,11 +46,10 @@ class Outcome:
 
 
 class Engine:
-    """An engine that runs one model, copied to every device, over recordings.
+    """A model on one or several devices, run over recordings.
 
     Args:
-        backbones: the same model on each device, in evaluation mode (`sonant.inference.prepare` makes them fast); their
-            sizes and rates are read from the first.
+        backbones: copies of one model in evaluation mode, one per device, usually optimized for inference.
     """
 
     def __init__(self, backbones: Sequence[Backbone]) -> None:
@@ -60,7 +59,7 @@ class Engine:
         self.sampling_rate = first.sampling_rate
 
     def lengths(self, sources: Sequence[Source], *, on_error: OnError) -> tuple[list[float | None], list[Outcome]]:
-        """Return the seconds of each recording from its header (None if it cannot be read), and the failures."""
+        """Return each recording's duration from its header (None if unreadable), and the failures."""
         failures: list[Outcome] = []
         seconds: list[float | None] = []
         for item, length in enumerate(map_ahead(_length, sources, workers=READERS, depth=64)):
@@ -70,13 +69,13 @@ class Engine:
         return seconds, failures
 
     def batch_seconds(self, request: EncodeRequest) -> float:
-        """Return the seconds of audio in a forward pass: as requested, else what suits the smallest of the devices."""
+        """Return the seconds of audio in a forward pass: as requested, else the default of the smallest device."""
         if request.batch_seconds is not None:
             return request.batch_seconds
         return min(map(suitable_batch_seconds, self.backbones))
 
     def plan(self, seconds: Sequence[float | None], request: EncodeRequest) -> list[PlannedBatch]:
-        """Pack the recordings into batches, which depend on the lengths, the request and the kind of device alone."""
+        """Pack recordings into batches, which depend only on lengths, request and kind of device."""
         windowing, rate = windowing_of(request, self.backbones[0]), self.sampling_rate
         computed = [
             None if length is None else computed_samples(round(length * rate), windowing) / rate for length in seconds
@@ -93,15 +92,12 @@ class Engine:
         on_error: OnError = "raise",
         progress: Callable[[float], None] = lambda _: None,
     ) -> Iterator[list[Outcome]]:
-        """Compute the batches, and yield the outcomes of each in order.
+        """Compute batches of `sources`, and yield the outcomes of each in order.
 
         Args:
-            sources: the recordings.
-            batches: the numbers of recordings that share a forward pass.
-            request: what to compute of each.
-            sink: makes the receiver of a recording's frames.
-            on_error: "skip" makes an unusable recording an outcome with an error, "raise" raises it.
-            progress: called with the seconds of audio done since the last call.
+            sink: makes the sink of a recording.
+            on_error: "raise" raises the error of an unusable recording, "skip" returns it as its outcome.
+            progress: called with the seconds of audio finished since the last call.
         """
         run = _Run(self, sources, request, sink, on_error, progress)
         workers = [partial(run.compute, Forward(backbone, self.batch_seconds(request))) for backbone in self.backbones]
@@ -114,7 +110,7 @@ class Engine:
 
 @dataclass(frozen=True)
 class _Run:
-    """The recordings of one call of `Engine.run`, from their sources to their outcomes."""
+    """State of one call of `Engine.run`."""
 
     engine: Engine
     sources: Sequence[Source]
@@ -125,11 +121,7 @@ class _Run:
     under_way: deque[tuple[PlannedBatch, list[RecordingInProgress]]] = field(default_factory=deque)
 
     def opened(self, batches: Sequence[PlannedBatch], readers: Executor) -> Iterator[list[RecordingInProgress]]:
-        """Yield the recordings of each batch, read ahead of computing.
-
-        At most so many batches are: memory stays bounded. Several are read at once, since a batch may be a single long
-        recording.
-        """
+        """Yield the recordings of each batch; a bounded number of batches is read ahead in threads."""
         depth = 2 * len(self.engine.backbones) + 1
 
         def open_all(batch: PlannedBatch) -> list[RecordingInProgress]:
@@ -140,7 +132,7 @@ class _Run:
             yield recordings
 
     def _open(self, batch: PlannedBatch, item: int) -> RecordingInProgress:
-        """Read a recording, or of a streamed one what must be known before its first window."""
+        """Read a recording whole, or the statistics that a streamed one needs before its first window."""
         source, backbone = self.sources[item], self.engine.backbones[0]
         windowing = windowing_of(self.request, backbone)
         pieces: Cut
@@ -161,18 +153,18 @@ class _Run:
         return recording
 
     def compute(self, forward: Forward, pieces: Sequence[Piece]) -> None:
-        """Compute the pieces of a pass on a device."""
+        """Compute the pieces of a forward pass on a device."""
         compute(forward, pieces)
         self.progress(sum(self._seconds(piece) for piece in pieces if piece.recording.error is None))
 
     def finished(self) -> Iterator[list[Outcome]]:
-        """Yield the outcomes of the batches that are done, in order."""
+        """Yield the outcomes of finished batches, in order."""
         while self.under_way and all(recording.is_over for recording in self.under_way[0][1]):
             batch, recordings = self.under_way.popleft()
             yield [self._outcome(item, recording) for item, recording in zip(batch.items, recordings, strict=True)]
 
     def _seconds(self, piece: Piece) -> float:
-        """Return the seconds of a recording that a piece stands for; neighboring windows share none of them."""
+        """Return the seconds of a recording that a piece covers, overlaps of windows counted once."""
         samples = piece.size if piece.window is None else piece.window.keep_frames * self.engine.stride
         return samples / self.engine.sampling_rate
 
@@ -191,12 +183,12 @@ def collect(
     show_progress: bool | None = False,
     make_sink: Callable[[Source], Sink] | None = None,
 ) -> tuple[list[Any], list[Outcome]]:
-    """Return all results in memory, in order, None where a recording failed; and the failures in order.
+    """Return the results of all recordings in order (None for failures), and the failures in order.
 
-    `make_sink` makes the receiver of a recording's frames; None: the results are tensors as in `request`.
+    `make_sink` makes the sink of a recording; None: results are tensors as in `request`.
     """
 
-    def sink(item: int, *, windowed: bool) -> Sink:  # noqa: ARG001 - in memory all lengths are alike
+    def sink(item: int, *, windowed: bool) -> Sink:  # noqa: ARG001 - the sink is the same in windows
         return in_memory(request) if make_sink is None else make_sink(sources[item])
 
     results: list[Any] = [None] * len(sources)
@@ -222,7 +214,7 @@ def _ahead(source: Source) -> Iterator[np.ndarray]:
 
 
 def _failed(item: int, source: Source, error: Exception, on_error: OnError) -> Outcome:
-    """Return the outcome of an unusable recording, or raise its error; errors of other kinds are always raised."""
+    """Return the outcome of an unusable recording, or raise the error; other errors are always raised."""
     is_unusable = isinstance(error, UNUSABLE)
     if on_error == "raise" or not is_unusable:
         number = item if source.number is None else source.number

@@ -1,4 +1,4 @@
-"""Checks for states that are NaN or infinite, in every pass, and explanations of the cause."""
+"""Checks of hidden states for NaN and infinity, and diagnosis of the cause."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,15 +18,15 @@ LEAST_RANGE = 1e5  # the largest number of float16 is smaller
 
 
 def are_finite(values: Iterable[Tensor]) -> bool:
-    """Return whether floating-point tensors hold neither NaN nor infinity; synchronizes with a GPU once."""
+    """Return whether floating-point tensors are free of NaN and infinity; synchronizes with a GPU once."""
     held = list(values)
     if not held or bool(torch.stack([value.sum() for value in held]).isfinite().all()):
         return True
-    return all(bool(value.isfinite().all()) for value in held)  # a sum may overflow where no number does
+    return all(bool(value.isfinite().all()) for value in held)  # not isfinite of the sum, which may overflow
 
 
 def require_range(states: Tensor, stored: np.dtype[Any]) -> None:
-    """Raise NonFiniteStates if finite states would be stored as infinity."""
+    """Raise NonFiniteStates if finite states exceed the range of the stored type."""
     if stored == np.float16 and states.numel() and (largest := float(states.abs().amax())) > FLOAT16_LARGEST:
         raise NonFiniteStates(
             f"The states of this recording reach {largest:.0f}; float16 holds {FLOAT16_LARGEST:.0f} at most. Store "
@@ -35,7 +35,7 @@ def require_range(states: Tensor, stored: np.dtype[Any]) -> None:
 
 
 def require_finite(made: Tensor, head: str) -> Tensor:
-    """Return a head's output of finite states; raise NonFiniteStates if it is not finite."""
+    """Return a head's output; raise NonFiniteStates if it is not finite."""
     if are_finite([made]):
         return made
     raise NonFiniteStates(
@@ -46,17 +46,17 @@ def require_finite(made: Tensor, head: str) -> Tensor:
 
 
 def non_finite(backbone: Backbone, samples: np.ndarray, statistics: RecordingStatistics | None) -> NonFiniteStates:
-    """Return the error for a clip whose states are not finite, with the first such state and the likely cause.
+    """Return the error for a clip with non-finite states: the first such state and the likely cause.
 
     Args:
-        samples: float32 (samples,), as given to the model.
-        statistics: of the whole recording, as given to the model.
+        samples: the model's input, float32 (samples,).
+        statistics: of the whole recording, if the clip is a window.
     """
     return NonFiniteStates(f"{_first(backbone, samples, statistics)} {_cause(backbone, samples)}")
 
 
 def _first(backbone: Backbone, samples: np.ndarray, statistics: RecordingStatistics | None) -> str:
-    """Describe the lowest state that is not finite."""
+    """Describe the lowest non-finite state."""
     speech = Packed.pack([torch.from_numpy(samples).to(backbone.device)])
     encoded = backbone(speech, statistics=[statistics])
     for number, state in sorted(encoded.hidden_states.items()):

@@ -1,4 +1,4 @@
-"""A search for the files below a folder, without opening one; each folder is searched once, however reached."""
+"""Recursive search for files. No file is opened; each folder is searched once, also behind links."""
 
 import os
 from collections import deque
@@ -9,14 +9,13 @@ from pathlib import Path
 def search(
     root: Path, wanted: Callable[[str], bool], *, leave_out: Path | None = None
 ) -> tuple[list[Path], dict[Path, OSError]]:
-    """Return the files below a folder whose names are wanted, and the folders that could not be listed.
+    """Return the wanted files below a folder, and the errors of folders that could not be listed.
 
-    Hidden files and folders are left out. A link to a folder is followed unless its target has been searched:
-    so a loop ends, and where a folder can be reached by its own name, its files have that name.
+    Hidden files and folders are left out. Links to folders are followed after all other folders, unless the target has
+    been searched: loops end, and files have the name without a link if there is one.
 
     Args:
-        root: the folder to begin with.
-        wanted: tells by its name whether a file is wanted.
+        wanted: returns whether a file of this name is wanted.
         leave_out: a folder not to search, unless it is `root`.
     """
     files: list[Path] = []
@@ -50,12 +49,12 @@ def search(
 def _is_folder(item: os.DirEntry[str]) -> bool:
     try:
         return item.is_dir()
-    except OSError:  # a link that leads to itself, or into a folder that may not be entered
+    except OSError:  # a link to itself, or into a folder without permission
         return False
 
 
 def _identity(path: Path | None) -> tuple[int, int] | None:
-    """Return the device and inode number of a file, which are the same by any name; None if there is no file."""
+    """Return device and inode number, which do not depend on the path; None if there is no file."""
     try:
         status = None if path is None else path.stat()
     except OSError:

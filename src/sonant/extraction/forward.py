@@ -1,4 +1,4 @@
-"""Forward passes over clips, within a budget that is halved when memory runs out."""
+"""Forward passes over clips, within a budget of samples that is halved when memory runs out."""
 
 import gc
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,12 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A recording, or a window of one, to be computed in one pass.
+    """A recording, or a window of one, for a forward pass.
 
     Attributes:
         samples: float32 (samples,).
-        layers: the states to return, in this order.
-        statistics: of the whole recording, where its windows need them; None for a whole one.
+        layers: states to return, in this order.
+        statistics: of the whole recording, if the clip is a window and the model needs them.
     """
 
     samples: np.ndarray
@@ -45,7 +45,7 @@ class Forward:
 
     Attributes:
         backbone: the model, in evaluation mode.
-        budget: samples that one pass may hold; halved when memory runs out.
+        budget: most samples of a pass; halved when memory runs out.
     """
 
     def __init__(self, backbone: Backbone, batch_seconds: float | None = None) -> None:
@@ -53,28 +53,25 @@ class Forward:
         self.backbone, self.budget = backbone, seconds * backbone.sampling_rate
 
     def __call__(self, clips: Sequence[Clip]) -> Iterator[Tensor | NonFiniteStates]:
-        """Yield the states (layers, frames, dim) of each clip, float32, in order: views into those of a whole pass.
+        """Yield the states of each clip, float32 (layers, frames, dim), in order: views into the states of a pass.
 
-        For a clip whose states are not finite, the error is yielded in their place.
-
-        Args:
-            clips: any number, of any recordings and layers.
+        For a clip with non-finite states, yield a NonFiniteStates in their place.
 
         Raises:
-            ConfigurationError: one clip alone does not fit into memory.
+            ConfigurationError: a single clip does not fit into memory.
         """
         waiting = list(clips)
         while waiting:
             group = next(within(waiting, self.budget))
             states = self._pass(group)
-            if states is None:  # outside the except block, so that what the failed pass held is free by now
+            if states is None:  # outside the except block, where memory of the failed pass is free
                 self._shrink(group)
                 continue
             yield from states
             waiting = waiting[len(group) :]
 
     def _pass(self, clips: Sequence[Clip]) -> Sequence[Tensor | NonFiniteStates] | None:
-        """Run one forward pass; return None if it did not fit into memory."""
+        """Run one forward pass; return None if memory ran out."""
         wanted = {layer for clip in clips for layer in clip.layers}
         known = [clip.statistics for clip in clips]
         statistics = None if all(one is None for one in known) else known
@@ -111,7 +108,7 @@ class Forward:
 
 
 def suitable_batch_seconds(backbone: Backbone) -> float:
-    """Return the default seconds of audio in a pass, for the device of the model."""
+    """Return the default seconds of audio in a pass on the model's device."""
     is_cuda = backbone.device.type == "cuda"
     return usual_batch_seconds(torch.cuda.get_device_properties(backbone.device).total_memory if is_cuda else None)
 
@@ -124,12 +121,12 @@ def _state(encoded: Encoded, layer: Layer) -> Tensor:
 
 
 def _stacked(states: Sequence[Tensor]) -> Tensor:
-    """Stack the states (frames, dim) of a clip into (layers, frames, dim); a single one is not copied."""
+    """Stack states (frames, dim) into (layers, frames, dim); a single state is not copied."""
     return states[0][None] if len(states) == 1 else torch.stack(list(states))
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Return whether memory ran out, by an error of torch, Python, an allocator of the CPU, cuBLAS or cuDNN."""
+    """Return whether an error of torch, Python, a CPU allocator, cuBLAS or cuDNN means that memory ran out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return any(words in str(error) for words in OUT_OF_MEMORY)

@@ -26,9 +26,9 @@ KINDS = tuple(kind for kinds in HEADS_FOR.values() for kind in kinds)
 
 
 class Heads:
-    """The heads that were loaded with a model, in float32; the module of each is made once, when it is first needed.
+    """The heads that were loaded with a model, as float32 modules that are built when first needed.
 
-    That module is the one to train or to change. Other devices have copies, made anew when its weights have changed.
+    A module may be trained or changed; its copies on other devices follow its weights.
 
     Attributes:
         stored: the heads as they were loaded.
@@ -40,7 +40,7 @@ class Heads:
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
-        """The abilities of a model with these heads; transcription only if the CTC head's vocabulary is known."""
+        """Abilities of a model with these heads; transcription needs the vocabulary of the CTC head."""
         usable = {kind for kind, head in self.stored.items() if kind != "ctc" or lack_of(head) is None}
         return tuple(
             ability for ability in ABILITIES if ability == "embeddings" or not usable.isdisjoint(HEADS_FOR[ability])
@@ -48,17 +48,17 @@ class Heads:
 
     @property
     def runnable(self) -> tuple[str, ...]:
-        """The kinds of heads that can be run, without tensors that are only kept to be saved again."""
+        """Kinds of heads that can be run, without those that are only kept for saving."""
         return tuple(kind for kind in self.stored if kind in KINDS)
 
     @property
     def language(self) -> str | None:
-        """The language of the CTC head, if its files have vocabularies of several; else None."""
+        """The language of the CTC head; None if its tokenizer has no vocabularies by language."""
         head = self.stored.get("ctc")
         return None if head is None else head.metadata.get("language")
 
     def replace(self, kind: str, head: Head) -> None:
-        """Replace the head of this kind, or add one."""
+        """Add the head of this kind, or replace it."""
         self.stored[kind] = head
         self._made.pop(kind, None)
 
@@ -76,7 +76,7 @@ class Heads:
         return self._made[kind].on(device)
 
     def current(self) -> dict[str, Head]:
-        """Return the heads as they are now, to be saved; unchanged tensors have their loaded types and bits."""
+        """Return the present heads, for saving; unchanged tensors keep their loaded types and bits."""
         return {
             kind: Head(_merged(head.tensors, self._made[kind].module.tensors()), head.metadata)
             if kind in self._made
@@ -85,7 +85,7 @@ class Heads:
         }
 
     def fingerprint(self) -> str:
-        """Return a short hash of the heads that can be run, as they are now: equal ones give equal answers."""
+        """Return a short hash of the present weights of the runnable heads."""
         heads = {kind: head for kind, head in self.current().items() if kind in KINDS}
         facts = [f"{kind} {sorted(head.metadata.items())!r}" for kind, head in sorted(heads.items())]
         return digest_of(
@@ -93,7 +93,7 @@ class Heads:
         )
 
     def placing(self, kind: str, _type: type[Module]) -> Callable[[torch.device], Module]:
-        """Return `on` for a kind of known type; it raises ConfigurationError once the head has been replaced."""
+        """Return `on` for one kind of head, typed; it raises ConfigurationError after the head was replaced."""
         stored = self.stored[kind]
 
         def on(device: torch.device) -> Module:
@@ -110,7 +110,7 @@ class Heads:
 
 
 def _merged(stored: Mapping[str, Tensor], trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return tensors by name, the trained ones where they differ from the stored ones."""
+    """Return the stored tensors, replaced by the trained ones where these differ."""
     merged = dict(stored)
     for name, tensor in trained.items():
         now, before = tensor.detach().cpu(), stored.get(name)
@@ -120,7 +120,7 @@ def _merged(stored: Mapping[str, Tensor], trained: Mapping[str, Tensor]) -> dict
 
 
 def build_head(kind: str, head: Head) -> RunnableHead:
-    """Build the module of a checkpoint's head, in evaluation mode, from frames to float32."""
+    """Build the module of a checkpoint's head, in evaluation mode and float32."""
     module: RunnableHead
     match kind:
         case "ctc":

@@ -24,13 +24,13 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class HeadPipeline(Generic[Answer]):
-    """The states that an ability of a head needs of a recording, and the sink that makes the answer of them.
+    """The hidden states that a head needs of a recording, and the sink that computes its answer.
 
     Attributes:
-        layers: the states to give to the sink, in this order.
-        make_sink: makes the sink of one recording, whose `finish` returns the answer.
-        min_samples: the least samples that a recording must have.
-        reads_source: whether the sink also reads the recording itself, while it receives frames of it.
+        layers: states for the sink, in this order.
+        make_sink: makes the sink of a recording; its `finish` returns the answer.
+        min_samples: least length of a recording.
+        reads_source: whether the sink also reads the recording, at the same time as the engine.
     """
 
     layers: tuple[Layer, ...]
@@ -40,7 +40,7 @@ class HeadPipeline(Generic[Answer]):
 
 
 def require(ability: Ability, heads: Heads, name: str) -> None:
-    """Raise ConfigurationError, which names models with such heads, unless these heads serve an ability."""
+    """Raise ConfigurationError unless the heads have an ability; the message names models that do."""
     if ability in heads.abilities:
         return
     raise ConfigurationError(
@@ -55,32 +55,32 @@ def _models_with(ability: Ability) -> str:
 
 
 def able(ability: Ability) -> list[str]:
-    """Return the models of the catalog that have an ability."""
+    """Return the names of the catalog's models with an ability."""
     return [card.name for card in CATALOG.values() if ability in card.abilities]
 
 
 def some(names: Sequence[str]) -> str:
-    """Return the first of some names, and the number of others."""
+    """Return the first five names and the number of others, as text."""
     more = f" and {len(names) - 5} more (sonant models lists them)" if len(names) > 5 else ""
     return ", ".join(names[:5]) + more
 
 
 def adapter_before(mix: LayerMix, model: Backbone) -> DeviceCopies[ConvAdapter] | None:
-    """Return the adapter whose output a head reads; None if the model has none, or the head mixes states."""
+    """Return the adapter before a head; None if the model has none, or the head mixes several states."""
     adapter = getattr(model, "adapter", None)
     return None if adapter is None or mix.num_states > 1 else DeviceCopies(adapter)
 
 
 def samples_for(frames: int, adapter: DeviceCopies[ConvAdapter] | None, model: Backbone) -> int:
-    """Return the samples of the shortest recording of which a head gets so many frames."""
+    """Return the least samples that give a head this many frames."""
     needed = frames if adapter is None else adapter.module.frames_for(frames)
     return model.receptive_field + (needed - 1) * model.stride
 
 
 def states_of(mix: LayerMix, model: Backbone, name: str, *, adapted: bool = False) -> tuple[Layer, ...]:
-    """Return the states that a head mixes: all or the last alone; the last is after the final norm if there is one.
+    """Return the states that a head reads: all of them, or "last" alone.
 
-    `adapted`: whether the head is given the output of the model's adapter for the last state.
+    `adapted`: whether the pipeline can apply the model's adapter to the last state.
     """
     if not adapted and adapter_before(mix, model) is not None:
         raise ConfigurationError(

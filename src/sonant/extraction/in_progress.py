@@ -1,4 +1,4 @@
-"""A recording under way: its pieces go out, and their states come back, in any order, to make one result."""
+"""A recording in progress: pieces to compute, and one result from their states, which arrive in any order."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,30 +16,29 @@ from sonant.extraction.request import Layer
 from sonant.extraction.sinks import ResumableSink, Sink, deliver
 from sonant.models.normalization import RecordingStatistics
 
-UNUSABLE = (AudioError, MissingExtra, NonFiniteStates)  # what is wrong with one recording; all else stops the work
-States = Tensor | NonFiniteStates  # (layers, frames, dim), or the reason why there are none
+UNUSABLE = (AudioError, MissingExtra, NonFiniteStates)  # errors of a single recording; others stop the job
+States = Tensor | NonFiniteStates  # (layers, frames, dim), or the error in their place
 Cut = Iterable[tuple[Window | None, np.ndarray]]
 
 
 class RecordingInProgress:
     """A recording between its samples and the result of its sink.
 
-    It is over when the sink has made its result, when an error has ended it, or when it was cancelled; it then holds
-    nothing large. Pieces may be taken in by several threads at once.
+    It is over after the sink's result, an error or cancellation, and then holds nothing large. Thread-safe.
 
     Args:
-        cut: the windows of the recording with their samples, in order; or all of its samples, without a window.
-        layers: the states that the sink receives, in this order.
-        sink: makes the result; windows that a resumable one has already are not computed again.
-        gather: returns the statistics of the whole recording, if its windows need them.
-        on_end: called when it is over, unless it was cancelled.
+        cut: windows with their samples, in order; or (None, all samples).
+        layers: states for the sink, in this order.
+        sink: computes the result; windows that a resumable sink has are not computed again.
+        gather: returns statistics of the whole recording, if its windows need them.
+        on_end: called when the recording is over, unless it was cancelled.
 
     Attributes:
-        statistics: what `gather` has returned.
-        value: the result of the sink.
-        error: the reason why there is no result.
-        samples: length of the recording, as far as it was read.
-        frames: number of frames that the sink has received, in earlier runs too.
+        statistics: the result of `gather`.
+        value: the sink's result.
+        error: the reason for a missing result.
+        samples: samples read so far.
+        frames: frames that the sink has received, in earlier runs too.
     """
 
     def __init__(
@@ -58,21 +57,21 @@ class RecordingInProgress:
         self.is_over = False
         self.samples = self.frames = 0
         self._cut, self._gather, self._sink, self._on_end = cut, gather, sink, on_end
-        self._next = sink.windows if isinstance(sink, ResumableSink) else 0  # number of the piece for the sink
-        self._count: int | None = None  # of pieces, once the last is known
-        self._early: dict[int, tuple[Window | None, States]] = {}  # pieces whose predecessors are still computed
-        self._device: torch.device | None = None  # of the first states; the sink has all of them there
+        self._next = sink.windows if isinstance(sink, ResumableSink) else 0  # number of the sink's next piece
+        self._count: int | None = None  # number of pieces, known after the last
+        self._early: dict[int, tuple[Window | None, States]] = {}  # pieces that wait for earlier ones
+        self._device: torch.device | None = None  # of all states that the sink receives
         self._lock = Lock()
 
     @classmethod
     def unusable(cls, error: Exception) -> "RecordingInProgress":
-        """Return a recording that is over before it began, with an error."""
+        """Return a recording that is over, with an error."""
         recording = cls((), (), None)
         recording.fail(error)
         return recording
 
     def gather_statistics(self) -> None:
-        """Gather the statistics that windows need, before the first is computed. An unusable recording ends."""
+        """Gather the statistics of the whole recording. An error ends an unusable recording."""
         try:
             if self._gather is not None and not self.is_over:
                 self.statistics = self._gather()
@@ -80,7 +79,7 @@ class RecordingInProgress:
             self.fail(error)
 
     def pieces(self) -> "Iterator[Piece]":
-        """Yield the pieces to be computed, in order; to be called once. An unusable recording ends with its error."""
+        """Yield the pieces to compute, in order, once. An error ends an unusable recording."""
         first, count = self._next, 0
         try:
             for window, samples in self._cut:
@@ -100,14 +99,14 @@ class RecordingInProgress:
             self._advance()
 
     def take_in(self, piece: "Piece", states: States) -> None:
-        """Take in the states of a piece; the last ones make the result."""
+        """Add the states of a piece; after the last one, compute the result."""
         with self._lock:
             if not self.is_over:
                 self._early[piece.number] = piece.window, states
                 self._advance()
 
     def save(self) -> None:
-        """Let a resumable sink save what it has received."""
+        """Save the state of a resumable sink."""
         with self._lock:
             if isinstance(self._sink, ResumableSink):
                 try:
@@ -122,11 +121,11 @@ class RecordingInProgress:
                 self._end(error)
 
     def cancel(self) -> None:
-        """End without a result, as nobody waits for it: pieces that are not being computed will not be."""
-        self.is_over = True  # without the lock, as a recording that ends may cancel others
+        """End without a result; pieces that were not started are dropped."""
+        self.is_over = True  # without the lock: `on_end` of a recording may cancel others
 
     def _advance(self) -> None:
-        """Deliver what is next in order, and finish after the last piece."""
+        """Give the sink the next pieces in order; finish after the last."""
         if self._sink is None:  # it is over
             return
         try:
@@ -156,10 +155,10 @@ class RecordingInProgress:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Piece:
-    """A recording, or a window of one, that is to be computed.
+    """A whole recording or a window of one, to be computed.
 
     Attributes:
-        number: from 0, in its recording.
+        number: index in the recording.
         window: None for a whole recording.
         samples: float32 (samples,).
     """
@@ -176,5 +175,5 @@ class Piece:
 
     @property
     def clip(self) -> Clip:
-        """The samples and what the model is to make of them."""
+        """The input of a forward pass."""
         return Clip(self.samples, self.recording.layers, self.recording.statistics)

@@ -1,4 +1,4 @@
-"""The recordings of a job, from a file, a folder, a manifest, or bytes on standard input."""
+"""Recordings of a job, from a file, a folder, a manifest, or standard input."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from sonant.extraction.special_files import (
     unlisted,
 )
 
-# What soundfile reads, then what the extra `audio` adds.
+# Formats of soundfile; below, those of the extra `audio`.
 _SOUNDFILE = "wav flac mp3 ogg oga opus aif aiff aifc au snd caf w64 rf64 sph"
 _PYAV = "m4a mp4 aac webm mka mkv wma amr 3gp"
 AUDIO_SUFFIXES = frozenset(f".{name}" for name in f"{_SOUNDFILE} {_PYAV}".split())
@@ -35,11 +35,11 @@ AUDIO_SUFFIXES = frozenset(f".{name}" for name in f"{_SOUNDFILE} {_PYAV}".split(
 
 @dataclass(frozen=True)
 class Entry(AudioSource):
-    """One recording of a job, or a channel of one.
+    """A recording of a job, or one channel of it.
 
     Attributes:
-        label: its name in the results, see `names.readable_name`.
-        stamp: facts by which a change of the recording is noticed.
+        label: name in the results, see `names.readable_name`.
+        stamp: size and time, or hash, to detect changes of the recording.
     """
 
     label: str = ""
@@ -47,17 +47,17 @@ class Entry(AudioSource):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The first fields of each line about it: its path, and its channel if one was chosen."""
+        """The first fields of its lines in results: the path, and the channel if one was chosen."""
         return {"path": self.label} if self.channel is None else {"path": self.label, "channel": self.channel}
 
     @property
     def key(self) -> str:
-        """The key that identifies it within the job."""
+        """A key that is unique within the job."""
         return key_of(self.facts)
 
     @property
     def file_name(self) -> str:
-        """The name that its files are called after, with the channel, if one was chosen, before the ending."""
+        """The name that output files are derived from, with the channel before the ending if one was chosen."""
         if self.channel is None:
             return self.label
         stem = without_ending(self.label)
@@ -76,21 +76,21 @@ def gather(
     stdin: BinaryIO | None = None,
     leave_out: Path | None = None,
 ) -> list[Entry]:
-    """Return the recordings that a source stands for, each once, in a fixed order.
+    """Return the recordings of a source, each once, in a fixed order.
 
     Args:
-        source: a folder (searched through for audio, hidden files left out), a manifest (see
-            `sonant.data.read_manifest`), "-", or a recording; that may be a pipe, which is read to its end.
+        source: a folder (searched recursively, without hidden files), a manifest (see `sonant.data.read_manifest`),
+            "-", or a recording, which may be a pipe.
         sampling_rate, min_samples: as in `AudioSource`.
-        channel: None or "mix" for the mean of the channels, a number for one of them, "all" for an entry for each.
-        stdin: where "-" reads from.
-        leave_out: a folder not to search, such as the output's own.
+        channel: None or "mix": mean of the channels; a number: one of them; "all": an entry for each.
+        stdin: the file that "-" reads.
+        leave_out: a folder not to search, such as the output.
 
     Raises:
-        AudioNotFound: nothing there, or a folder without audio.
+        AudioNotFound: no such file, or a folder without audio.
         UndecodableAudio: a device or a socket.
-        ManifestError: a manifest that cannot be read or names a recording twice.
-        ConfigurationError: something other than a path, or no channel.
+        ManifestError: the manifest cannot be read, or names a recording twice.
+        ConfigurationError: `source` is no path, or `channel` no channel.
     """
     check_source(source)
     check_channel(channel)
@@ -114,7 +114,7 @@ def _gather(source: str | PathLike[str], make: Make, stdin: BinaryIO | None, lea
     if not path.exists():
         raise AudioNotFound(f"There is no file or folder {str(path)!r}: check the path. Looked in {Path.cwd()}.")
     name = readable_name(path.name)
-    if is_pipe(path):  # somebody made it for this: `sonant embed <(sox talk.wav -t wav -)`
+    if is_pipe(path):  # as of `sonant embed <(sox talk.wav -t wav -)`
         data = path.read_bytes()
         return [make(data, label=name, stamp=stamp_of_bytes(data))]
     audio, stamp = look(path)
@@ -135,7 +135,7 @@ def check_source(source: object) -> None:
 
 
 def origin(source: str | PathLike[str]) -> str:
-    """Return a source as results note it: its absolute path, however it is spelled; for a pipe or "-", its name."""
+    """Return a source as noted in results: its absolute path, or the name of a pipe or "-"."""
     path = Path(source)
     return readable_name(str(path if str(source) == "-" or is_pipe(path) else path.resolve()))
 

@@ -1,4 +1,4 @@
-"""A search, on recordings, for the linear layers of a model that may be computed in integers of eight bits."""
+"""Search for the linear layers of a model that keep their accuracy in int8, measured on recordings."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,12 @@ from sonant.extraction.sources import Source
 from sonant.inference.int8.groups import passing_groups
 from sonant.models.backbone import Backbone, LinearGroup
 
-RECORDINGS = 8  # spread over what is given, so that there are several speakers
+RECORDINGS = 8  # evenly spaced in the given ones, to have several speakers
 SECONDS = 8.0  # of each
 
 
 def find_int8_groups(backbone: Backbone, recordings: Sequence[Source]) -> tuple[LinearGroup, ...]:
-    """Try the groups of layers on the beginnings of some recordings; see `sonant.inference.int8`.
+    """Test groups of linear layers in int8 on the beginnings of some recordings; see `sonant.inference.int8`.
 
     Raises:
         AudioError: one of them cannot be used.

@@ -1,4 +1,4 @@
-"""The journal of a bulk job: finished results survive a kill, and are never computed again."""
+"""The journal of a bulk job: a record of finished results, from which a killed job is resumed."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,11 +10,11 @@ from sonant.data.settings import check_settled, read_settings, write_settings
 from sonant.extraction.names import as_json
 from sonant.extraction.vector_files import sync
 
-FREE_SETTINGS = ("model", "revision")  # names of the weights, which may differ where the weights do not
+FREE_SETTINGS = ("model", "revision")  # may differ between runs: names of the same weights
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a journal, after removing an incomplete last one that a kill left."""
+    """Return the lines of a journal; remove an incomplete last one."""
     with path.open("a+b") as file:
         file.seek(0)
         data = file.read()
@@ -23,7 +23,7 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read a JSON Lines file; a missing one has no lines."""
+    """Read a JSON Lines file; a missing file has no lines."""
     return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
 
@@ -34,7 +34,7 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Append to a JSON Lines file all rows or none: in one write, flushed through to the disk."""
+    """Append rows to a JSON Lines file in one write, flushed to the disk."""
     if rows:
         with path.open("a", encoding="utf-8") as file:
             file.write("".join(map(_line, rows)))
@@ -42,24 +42,23 @@ def append_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def failure(facts: Mapping[str, Any], error: Exception) -> dict[str, Any]:
-    """Return the line of a recording that could not be used; it begins with `Entry.facts`."""
+    """Return the line of an unusable recording; `facts`: those of `Entry`."""
     return {**facts, "error": type(error).__name__, "message": str(error)}
 
 
 def settle(path: Path, settings: Mapping[str, Any], *, source: str | None, bound: bool) -> bool:
-    """Write a run's settings, or make sure that they equal those of the earlier run.
+    """Write a run's settings, or check that they equal those of the earlier run.
 
     Args:
-        path: of the settings.
-        settings: of this run.
-        source: of this run's recordings, noted beside the settings; None: unknown.
-        bound: whether there are results that the settings must fit.
+        path: the file of settings.
+        source: source of this run's recordings, noted with the settings; None: unknown.
+        bound: whether there are results of earlier settings.
 
     Returns:
         Whether all results come from this source.
 
     Raises:
-        ConfigurationError: the output holds the results of other settings; it lists what differs.
+        ConfigurationError: the output holds results of other settings; the message lists the differences.
     """
     if not bound:
         write_settings(path, {**settings, "sources": [source]})

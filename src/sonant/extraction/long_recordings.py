@@ -1,4 +1,4 @@
-"""Recordings too long for one pass: their windows, and the statistics of the whole that each window needs."""
+"""Recordings too long for one pass: windows, and statistics of the whole recording for each window."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -13,7 +13,7 @@ BLOCK_SECONDS = 30.0
 
 
 def windowing_of(request: EncodeRequest, backbone: Backbone) -> Windowing | None:
-    """Return the windows into which a request cuts long recordings for a model; None: it does not cut them."""
+    """Return the windowing of long recordings for a request and a model; None: they are not cut."""
     if request.window_seconds is None:
         return None
     return Windowing.of_seconds(
@@ -26,19 +26,19 @@ def windowing_of(request: EncodeRequest, backbone: Backbone) -> Windowing | None
 
 
 def windowing_for(num_samples: int, windowing: Windowing | None) -> Windowing | None:
-    """Return the windowing if a recording of so many samples is to be cut; None if it fits into one window."""
+    """Return the windowing, or None if a recording of this length fits into one window."""
     return windowing if windowing is not None and windowing.num_frames(num_samples) > windowing.window_frames else None
 
 
 def computed_samples(num_samples: int, windowing: Windowing | None) -> int:
-    """Return how many samples the model computes of a recording: those that windows share count for each."""
+    """Return the total samples of a recording's windows, overlaps included."""
     if (needed := windowing_for(num_samples, windowing)) is None:
         return num_samples
     return sum(window.end_sample - window.start_sample for window in needed.windows(num_samples))
 
 
 def cut_up(samples: np.ndarray, windowing: Windowing | None) -> Iterator[tuple[Window | None, np.ndarray]]:
-    """Yield the windows of a recording (samples,), each with a view of its samples; without windowing all of it."""
+    """Yield windows of a recording (samples,) with views of their samples; without windowing (None, all samples)."""
     if windowing is None:
         yield None, samples
         return
@@ -47,14 +47,14 @@ def cut_up(samples: np.ndarray, windowing: Windowing | None) -> Iterator[tuple[W
 
 
 def in_blocks(samples: np.ndarray, sampling_rate: int) -> Iterator[np.ndarray]:
-    """Yield a recording (samples,) in blocks: statistics are in float64, and copies of hours would be large."""
+    """Yield a recording (samples,) in blocks, which keep the float64 copies of statistics small."""
     block = round(BLOCK_SECONDS * sampling_rate)
     for start in range(0, len(samples), block):
         yield samples[start : start + block]
 
 
 def statistics_of(backbone: Backbone, read: Callable[[], Iterable[np.ndarray]]) -> RecordingStatistics | None:
-    """Gather the statistics that windows of a recording need, in one pass over the blocks of `read`; None if none."""
+    """Return the statistics of a recording that its windows need, from the blocks of `read`; None: none needed."""
     statistics = backbone.clip_statistics()
     if statistics is not None:
         for block in read():

@@ -1,8 +1,7 @@
-r"""Names of recordings in results, and names of the files that results go into.
+r"""Names of recordings in results, and names of result files.
 
-A file name is bytes, and a result is UTF-8. A byte that is not UTF-8 is written as \xHH (two lower-case digits of base
-16); the backslash of a name that reads like such an escape already is written as \x5c. So every name is written in its
-own way, and can be told from what is written.
+File names are bytes, results are UTF-8. A byte that is not valid UTF-8 is written as \xHH (lower-case hexadecimal); a
+backslash before text that looks like such an escape is written as \x5c. The mapping is thus invertible.
 """
 
 import json
@@ -16,47 +15,47 @@ from unicodedata import normalize
 from sonant.data.files import digest, shortened
 from sonant.errors import one_line
 
-NAME_BYTES = 250  # a file system takes 255, and a file that is being written has ".part" behind its name
-PATH_BYTES = 700  # of a file inside the output folder; macOS takes 1024 of a whole path, Linux 4096
+NAME_BYTES = 250  # file systems allow 255; drafts add ".part"
+PATH_BYTES = 700  # inside the output folder; macOS allows 1024 for a whole path, Linux 4096
 
-_SURROGATES = re.compile("[\ud800-\udfff]")  # what Python makes of bytes that are not UTF-8
+_SURROGATES = re.compile("[\ud800-\udfff]")  # Python's surrogateescape of invalid bytes
 _ESCAPES = re.compile(r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
 
 
 def readable_name(name: str) -> str:
-    """Return a file name as it is written in results, see above."""
+    """Return a file name as written in results, see the module."""
     return _SURROGATES.sub(_escaped, _ESCAPES.sub(r"\\x5c", name))
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:
-    """Return JSON that can be encoded in UTF-8, whatever names it holds."""
+    """Return JSON that can be encoded in UTF-8 even with surrogates in names."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     return _SURROGATES.sub(lambda match: "\\" + _escaped(match), text)
 
 
 def complaint(name: str, error: Exception | str) -> str:
-    """Return an error message for a recording that names it once, as most messages begin with its path already."""
+    """Return an error message with the recording's name, added only if the message does not begin with it."""
     message = one_line(str(error))
     named = re.search(rf"(?<!\w){re.escape(one_line(name))}(?!\w)", message.split(": ", 1)[0])
     return message if named else f"{one_line(name)}: {message}"
 
 
 def key_of(row: Mapping[str, Any]) -> str:
-    """Return the key of a result from its line: the path, and the channel if one was chosen."""
+    """Return the key of an index line: the path, and the channel if one was chosen."""
     path = str(row["path"])
     return path if row.get("channel") is None else f"{path}\0{row['channel']}"
 
 
 def output_names(names: Sequence[str], suffix: str, *, taken: Collection[str] = ()) -> list[str]:
-    """Return a file for each recording, in the same folders: `a/b.npy` for `a/b.wav`, `a/b.wav.npy` beside `a/b.mp3`.
+    """Return an output file for each recording: `a/b.npy` for `a/b.wav`, but `a/b.wav.npy` if there is an `a/b.mp3`.
 
-    No two are one file where capitals, or the ways in which Unicode spells a letter, make no difference; names that
-    would be, and those that are too long for a file system, end in "~" and a hash.
+    The files are distinct even on file systems that ignore case or Unicode normalization; names that would collide or
+    are too long end in "~" and a hash.
 
     Args:
         names: of the recordings.
-        suffix: of the files, without the point.
-        taken: files that belong to others already.
+        suffix: of the files, without the dot.
+        taken: files that are not available.
     """
     room = NAME_BYTES - len(suffix) - 1
     inside = [_inside(name, room) for name in names]
@@ -77,7 +76,7 @@ def output_names(names: Sequence[str], suffix: str, *, taken: Collection[str] = 
 
 
 def _inside(name: str, room: int) -> str:
-    """Return a relative path that stays inside its folder, whatever the manifest says, and that file systems accept."""
+    """Return a valid relative path that does not leave its folder."""
     plain = PurePath(name)
     parts = ["__" if part == ".." else part for part in plain.parts if part != plain.anchor] or ["_"]
     inside = "/".join(shortened(part, room) for part in parts)
@@ -90,14 +89,14 @@ def _hashed(path: str, name: str, room: int) -> str:
 
 
 def without_ending(path: str) -> str:
-    """Return the path without the ending of its file."""
+    """Return the path without the file's ending."""
     last = path.rfind("/") + 1
     point = path.rfind(".", last + 1, len(path) - 1)
     return path if point < 0 else path[:point]
 
 
 def _folders(paths: Iterable[str]) -> set[str]:
-    """Return all folders above these files."""
+    """Return all parent folders of these files."""
     folders: set[str] = set()
     for path in paths:
         while (slash := path.rfind("/")) > 0 and (path := path[:slash]) not in folders:
@@ -106,7 +105,7 @@ def _folders(paths: Iterable[str]) -> set[str]:
 
 
 def _same(path: str) -> str:
-    """Return a key that is equal for names that are the same file on some file systems."""
+    """Return a key that is equal for names that some file systems treat as one."""
     return path.lower() if path.isascii() else normalize("NFC", normalize("NFD", path).casefold())
 
 

@@ -1,4 +1,4 @@
-"""The unfinished results of a long recording, kept on disk so that a run can be resumed within it."""
+"""Partial results of a long recording on disk, from which an interrupted run resumes within the recording."""
 
 import json
 import shutil
@@ -13,11 +13,11 @@ from sonant.data.files import atomic
 
 
 class PartialResults:
-    """A folder with the unfinished results of one recording.
+    """A folder with the partial results of one recording.
 
     Args:
-        path: of the folder; it is made when something is saved in it.
-        facts: the recording and the settings; a state saved under others is not resumed.
+        path: the folder, made by the first `save`.
+        facts: recording and settings; a state with other facts is ignored.
     """
 
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
@@ -25,7 +25,7 @@ class PartialResults:
         self._facts = json.dumps(facts, sort_keys=True)
 
     def load(self) -> dict[str, np.ndarray]:
-        """Return what `save` was given last; empty if there is nothing to resume."""
+        """Return the last saved state; empty if there is none."""
         try:
             with (self.path / "progress.npz").open("rb") as file, np.load(file, allow_pickle=False) as saved:
                 state = dict(saved)

@@ -1,4 +1,4 @@
-"""Passes over pieces of recordings: which of them share one, and what becomes of their states and errors."""
+"""Forward passes over pieces of recordings: grouping, delivery of states, errors."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -12,8 +12,7 @@ from sonant.inference.torch_modes import neutral_torch_modes
 def planned(batches: Iterable[Iterable[RecordingInProgress]], room: float) -> Iterator[list[Piece]]:
     """Yield the pieces of each pass of a bulk job: at most `room` samples, or one longer piece.
 
-    Pieces of two batches never share a pass. So the passes depend on the batches alone, however fast they are decoded
-    and computed.
+    Pieces of two batches never share a pass, so the passes depend on the batches alone, not on timing.
     """
     for batch in batches:
         yield from within(chain.from_iterable(recording.pieces() for recording in batch), room)
@@ -25,14 +24,14 @@ def compute(
     *,
     explain: Callable[[Exception], Exception] = lambda error: error,
 ) -> None:
-    """Compute pieces in as few passes as memory allows, and hand their states to their recordings.
+    """Compute pieces in as few passes as memory allows, and deliver their states to their recordings.
 
-    If that fails, the pieces of each recording are computed alone, so that an error ends no other recording.
+    On an error the pieces of each recording are computed separately, so that it ends no other recording.
 
     Args:
         forward: yields the states of each clip, in order; see `Forward`.
-        pieces: of any recordings; those of recordings that are over are left out.
-        explain: from an error of `forward` to the one with which its recording ends.
+        pieces: of any recordings; those of recordings that are over are skipped.
+        explain: maps an error of `forward` to the error of the recording.
     """
     wanted = [piece for piece in pieces if not piece.recording.is_over]
     done = 0

@@ -1,4 +1,4 @@
-"""Pooling of frames into one vector by running sums: a two-hour file needs no more memory than a short one."""
+"""Pooling of frames into one vector by running sums, in constant memory."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
@@ -14,15 +14,15 @@ POOLS: tuple[Pool, ...] = get_args(Pool)
 
 
 def pooled_dim(dim: int, pool: Pool | None) -> int:
-    """Return the width of a pooled vector for frames of width `dim`."""
+    """Return the width of a pooled vector."""
     return 2 * dim if pool == "mean+std" else dim
 
 
 class RunningPool:
-    """A pooling of frames that come in blocks.
+    """Pooling of frames that arrive in blocks.
 
-    "mean" and "max" give (layers, dim), "mean+std" (layers, 2 * dim) with the population standard deviation. The sums
-    are kept in float64 where the device has it, so that blocks of any size give one result.
+    "mean" and "max" give (layers, dim), "mean+std" (layers, 2 * dim) with the population standard deviation. Sums are
+    in float64 if the device has it, so that the result does not depend on the sizes of the blocks.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -51,7 +51,7 @@ class RunningPool:
             self._moments.add(new, mean, squares)
 
     def state(self) -> dict[str, Any]:
-        """Return the sums so far, as arrays, for `restore`."""
+        """Return the running sums as arrays, for `restore`."""
         sums: dict[str, Any] = {"count": 0}
         if self._moments is not None:
             sums = {name: getattr(self._moments, name) for name in ("count", "mean", "squares")}
@@ -60,7 +60,7 @@ class RunningPool:
         return {name: value.cpu().numpy() if isinstance(value, Tensor) else value for name, value in sums.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Resume from the `state` of another pool of the same kind."""
+        """Continue from the `state` of a pool of the same kind."""
         self._max = torch.from_numpy(state["max"]) if "max" in state else None
         if "mean" in state:
             mean, squares = (torch.from_numpy(state[name]) for name in ("mean", "squares"))

@@ -1,7 +1,7 @@
-"""Work that runs ahead in threads, by a bounded amount.
+"""Prefetching in threads, by a bounded number of items.
 
-The garbage collector may close a stream that was not read to its end, on any thread and at any moment, even while that
-thread is only starting. So closing tells the threads to stop and never waits for them.
+Closing a generator stops its threads but never waits for them: the garbage collector may close an unfinished generator
+on any thread at any moment.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
-    """Yield the same items, made in a thread that is at most `depth` of them ahead; its errors are raised here."""
+    """Iterate in a thread, at most `depth` items ahead; its errors are raised here."""
     queue: Queue[tuple[T | None, BaseException | None] | None] = Queue(depth)
     stopped = Event()
 
@@ -36,7 +36,7 @@ def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
                 if not put((item, None)):
                     return
             put(None)
-        except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the thread that asked
+        except BaseException as error:  # noqa: BLE001 - raised again in the consuming thread
             put((None, error))
 
     Thread(target=produce, name="sonant-ahead", daemon=True).start()
@@ -51,7 +51,7 @@ def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
 
 
 def map_ahead(function: Callable[[T], R], items: Iterable[T], *, workers: int, depth: int) -> Iterator[R]:
-    """Map a function over items in threads, and yield results in order, with up to `depth` computed or waiting."""
+    """Map a function over items in threads, at most `depth` items ahead; yield results in order."""
     iterator = iter(items)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="sonant-read")
     try:
@@ -64,7 +64,7 @@ def map_ahead(function: Callable[[T], R], items: Iterable[T], *, workers: int, d
 
 
 def share(items: Iterable[T], workers: Sequence[Callable[[T], R]]) -> Iterator[R]:
-    """Give each item to a free worker, and yield results in order; a single worker runs in this thread."""
+    """Distribute items over workers, one thread each; yield results in order. One worker runs in this thread."""
     if len(workers) == 1:
         yield from map(workers[0], items)
         return

@@ -12,7 +12,7 @@ from sonant.errors import one_line
 
 
 class Progress:
-    """A counter of audio done; draws a bar on stderr if `show`, or if that is None and stderr is a terminal."""
+    """A progress bar on stderr, shown if `show`, or if that is None and stderr is a terminal."""
 
     def __init__(self, total_seconds: float, *, show: bool | None = None, title: str = "encoding") -> None:
         self._lock = Lock()
@@ -32,7 +32,7 @@ class Progress:
         )
 
     def __call__(self, seconds: float) -> None:
-        """Add seconds of audio that are done; may be called from several threads."""
+        """Add finished seconds of audio. Thread-safe."""
         with self._lock:
             self.seconds += seconds
             speed = self.speed
@@ -46,7 +46,7 @@ class Progress:
 
     @property
     def speed(self) -> float:
-        """Seconds of audio done per second."""
+        """Seconds of audio per second."""
         return self.seconds / max(self.wall_seconds, 1e-9)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""A record of the `AudioWarning`s of a job by recording, whichever thread reads it."""
+"""Collection of a job's `AudioWarning`s by recording, across threads."""
 
 import threading
 import warnings
@@ -8,12 +8,12 @@ from typing import Any
 
 from sonant.errors import AudioWarning
 
-_thread = threading.local()  # `name`: the recording that it reads
+_thread = threading.local()  # `name`: the recording that the thread reads
 
 
 @contextmanager
 def attributed_to(name: str) -> Iterator[None]:
-    """Attribute the warnings of this thread to this recording while the context is open."""
+    """Attribute warnings of this thread to a recording."""
     before = getattr(_thread, "name", None)
     _thread.name = name
     try:
@@ -24,10 +24,10 @@ def attributed_to(name: str) -> Iterator[None]:
 
 @contextmanager
 def recorded_warnings() -> Iterator[dict[str, list[str]]]:
-    """Record the messages given while the context is open, by recording; each is also shown, once."""
+    """Collect warning messages by recording; each is also shown once."""
     notes: dict[str, list[str]] = {}
     with warnings.catch_warnings():
-        # Python shows a message once in a process, and here it is about another job; but who silences it is obeyed.
+        # Python shows a message once per process, here it is needed once per job; the caller's filters come first.
         warnings.simplefilter("always", AudioWarning, append=True)
         usual = warnings.showwarning
 

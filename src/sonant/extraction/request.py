@@ -1,4 +1,4 @@
-"""A request: what to compute of each recording, checked when it is made."""
+"""The request of layers, pooling, batch and window sizes for encoding, checked when it is made."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ class EncodeRequest:
     """Layers, pooling, and the sizes of batches and windows.
 
     Attributes:
-        layers: the states to return, in this order.
-        stacked: whether the result has a leading layer axis: several layers were asked for.
+        layers: states to return, in this order.
+        stacked: whether the result has a leading layer axis.
         pool: None keeps the frames.
-        normalize: whether each vector (or frame) is scaled to length one.
-        batch_seconds: audio that shares one forward pass; None: what suits the device.
-        window_seconds: longer recordings are cut into windows of this length; None never cuts.
-        overlap_seconds: what neighboring windows share; each result frame has at least half of it as context. None:
-            8 s, or a quarter of windows shorter than 32 s.
+        normalize: scale each vector (or frame) to length one.
+        batch_seconds: audio in a forward pass; None: the device's default.
+        window_seconds: length of the windows into which longer recordings are cut; None never cuts.
+        overlap_seconds: overlap of neighboring windows; each frame has at least half of it as context. None: 8 s, or a
+            quarter of windows shorter than 32 s.
     """
 
     layers: tuple[Layer, ...] = ("last",)
@@ -60,13 +60,13 @@ class EncodeRequest:
 
     @property
     def overlap(self) -> float:
-        """The seconds that neighboring windows share."""
+        """The overlap of neighboring windows in seconds."""
         if self.overlap_seconds is not None:
             return self.overlap_seconds
         return min(OVERLAP_SECONDS, (self.window_seconds or WINDOW_SECONDS) / 4)
 
     def vector_dim(self, dim: int) -> int:
-        """Return the width of a vector of the result, for a model of width `dim`."""
+        """Return the width of a result vector, for a model of width `dim`."""
         return pooled_dim(dim, self.pool)
 
     @property
@@ -75,7 +75,7 @@ class EncodeRequest:
 
 
 def resolve_layers(layer: Layer | Literal["all"] | Sequence[Layer], num_layers: int) -> tuple[tuple[Layer, ...], bool]:
-    """Return the layers that a `layer=` argument names, and whether the result has a layer axis.
+    """Return the layers of a `layer=` argument, and whether the result has a layer axis.
 
     "all" is states 0 to `num_layers`; "last" is the model's output, after its final norm where it has one.
     """

@@ -1,4 +1,4 @@
-"""Where the results of a job lie while it runs, and the final files that are made of them."""
+"""Storage of a job's results during the run, and their final files."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,24 +13,24 @@ from sonant.extraction.inputs import Entry
 from sonant.extraction.names import output_names
 from sonant.extraction.spool import Spool
 
-Row = dict[str, Any]  # a line of the journal or of the index
+Row = dict[str, Any]  # a line of the journal or index
 Result = tuple[Entry, Outcome]
 
-# Files of a job itself, which no result may be called.
+# Files of the job itself.
 RESERVED = ("settings.json", "index.jsonl", "errors.jsonl", "journal.jsonl")
 
 
 @dataclass(frozen=True)
 class JobState:
-    """The state of a job when it begins or is resumed.
+    """State of a job at its start.
 
     Attributes:
-        place: where the results go.
-        work: the folder of what is there only while the job runs.
-        spool: a file in it, for results whose final file is written at the end.
+        place: destination of the results.
+        work: folder of the job's temporary files.
+        spool: a temporary file for results whose final file is written at the end.
         entries: the recordings.
-        lines: the lines of the journal, also those that a later one replaces.
-        kept: the last line of each recording whose result is still valid, by its key.
+        lines: all lines of the journal, superseded ones included.
+        kept: the last line of each recording with a valid result, by key.
     """
 
     place: Destination[Any]
@@ -42,32 +42,32 @@ class JobState:
 
     @property
     def output(self) -> Path:
-        """The file or folder of the results, which are not printed."""
+        """The file or folder of results that are not printed."""
         assert self.place.path is not None
         return self.place.path
 
 
 class ResultStore(Protocol):
-    """The place of results, until and after all are there."""
+    """Storage of results, during the run and at its end."""
 
     def add(self, results: Sequence[Result]) -> list[Row]:
-        """Write results through to the disk, and return for each what its line says about where it is."""
+        """Write results to the disk; return the fields of each one's line that locate it."""
 
     def finish(self, rows: Sequence[Row]) -> tuple[list[Row], int]:
-        """Write the final files of these results, in this order; return their lines in the index, and the bytes."""
+        """Write the final files of these results, in this order; return the index lines and the size in bytes."""
 
     def close(self) -> None: ...
 
 
 class FileStore:
-    """A file for each recording, or several, in folders that mirror those of the input.
+    """One or several files per recording, in folders that mirror those of the input.
 
     Args:
         opened: the job.
         save: writes a result to its files.
-        ending: of the files, without the point.
-        folders: of a recording's files, "" for the output folder itself. Lines name the file of the first as "file",
-            those of others by their folder.
+        ending: of the files, without the dot.
+        folders: one for each file of a recording; "" is the output folder. The line's field of the first file is
+            "file", those of others are named like their folders.
     """
 
     def __init__(
@@ -101,12 +101,12 @@ class FileStore:
         return rows
 
     def finish(self, rows: Sequence[Row]) -> tuple[list[Row], int]:
-        """Remove the files of results that are no longer valid."""
+        """Remove files of invalid results."""
         used = self._files(rows)
         for file in self._stale - used:
             (self._root / file).unlink(missing_ok=True)
             for folder in list(PurePath(file).parents)[:-1]:
-                with suppress(OSError):  # it holds others
+                with suppress(OSError):  # not empty
                     (self._root / folder).rmdir()
         return list(rows), sum((self._root / file).stat().st_size for file in used if (self._root / file).exists())
 
@@ -114,7 +114,7 @@ class FileStore:
         pass
 
     def _sweep(self) -> None:
-        """Remove partly written files that a killed run left; where the folder may hold others' too, only by name."""
+        """Remove incomplete files of a killed run; in the output folder itself only those with names of results."""
         for folder in self._folders:
             drafts = (f"{name}.part" for name in self._names.values())
             for draft in (self._root / folder).rglob("*.part") if folder else map(self._root.joinpath, drafts):
@@ -125,12 +125,7 @@ class FileStore:
 
 
 class TextStore:
-    """One text of all recordings.
-
-    Args:
-        opened: the job.
-        render: makes the text of a result.
-    """
+    """One text of all recordings; `render` returns the text of a result."""
 
     def __init__(self, opened: JobState, render: Callable[[Result], str]) -> None:
         self._path, self._render = opened.place.path, render
@@ -147,7 +142,7 @@ class TextStore:
         return self._spool.read(row["start"], row["bytes"])
 
     def finish(self, rows: Sequence[Row]) -> tuple[list[Row], int]:
-        if self._path is not None:  # else they were printed
+        if self._path is not None:  # else results were printed
             with atomic(self._path) as draft, draft.open("wb") as file:
                 file.writelines(map(self.text, rows))
         return list(rows), sum(row["bytes"] for row in rows)
@@ -157,7 +152,7 @@ class TextStore:
 
 
 def _file_names(opened: JobState, ending: str, folder: str) -> dict[str, str]:
-    """Return a file name for each recording, by its key, that is not taken by another's kept result."""
+    """Return a file name for each recording, by key, that no kept result of another recording has."""
     keys = [entry.key for entry in opened.entries]
     names = [entry.file_name for entry in opened.entries]
     reserved = [] if folder else list(RESERVED)

@@ -1,4 +1,4 @@
-"""Sinks for the frames of a recording: kept in memory, pooled as they come, or spooled to disk."""
+"""Sinks for the frames of a recording: collected in memory, pooled, or written to temporary files."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,45 +22,45 @@ FLOAT32 = np.dtype(np.float32)
 
 
 class MakeSink(Protocol):
-    """A function that makes the sink of a recording, by its number and whether it comes in windows."""
+    """A function that makes the sink of a recording, given its index and whether it is cut into windows."""
 
     def __call__(self, item: int, /, *, windowed: bool) -> "Sink": ...
 
 
 class Sink(Protocol):
-    """A receiver of the frames of one recording, blocks (layers, frames, dim) in order, that makes the result."""
+    """A receiver of a recording's frames, in blocks (layers, frames, dim) in order; computes the result."""
 
     def append(self, frames: Tensor) -> None: ...
     def finish(self) -> Any: ...
     def abandon(self) -> None:
-        """Clean up, as the recording turned out to be unusable halfway."""
+        """Clean up after an error of the recording."""
 
 
 @runtime_checkable
 class WindowSink(Sink, Protocol):
-    """A sink that also needs the frames that neighboring windows share, and so receives whole windows."""
+    """A sink that receives whole windows, including the frames that neighboring windows share."""
 
     def append_window(self, states: Tensor, window: Window) -> None: ...
 
 
 @runtime_checkable
 class ResumableSink(Sink, Protocol):
-    """A sink that keeps the windows it received in a run that was stopped.
+    """A sink that continues from an interrupted run.
 
     Attributes:
-        windows: the number of windows it has received already, and must not be given again.
+        windows: number of windows received in earlier runs.
     """
 
     windows: int
 
     def save(self, windows: int) -> None:
-        """Save the state after so many windows, those of earlier runs included."""
+        """Save the state after this many windows, earlier runs included."""
 
 
 def deliver(sink: Sink, states: Tensor | NonFiniteStates, window: Window | None = None) -> int:
-    """Give a sink the states (layers, frames, dim) of a whole recording or a window: the part it keeps, or all of it.
+    """Give a sink the states (layers, frames, dim) of a recording or window, cut to the frames that the window keeps.
 
-    Returns how many frames that is. Raises the error that is given in place of states.
+    Returns the number of kept frames. Raises an error given in place of states.
     """
     if isinstance(states, NonFiniteStates):
         raise states
@@ -75,9 +75,9 @@ def deliver(sink: Sink, states: Tensor | NonFiniteStates, window: Window | None 
 
 
 class Collected:
-    """A sink that keeps every frame in memory: (layers, frames, dim), float32 on the CPU.
+    """A sink that collects all frames in memory: (layers, frames, dim), float32 on the CPU.
 
-    `stored` is the type in which the frames will be stored: NonFiniteStates is raised if they exceed its range.
+    `stored`: the type of the frames on disk; NonFiniteStates is raised if they exceed its range.
     """
 
     def __init__(self, *, normalize: bool, stored: np.dtype[Any] = FLOAT32) -> None:
@@ -90,7 +90,7 @@ class Collected:
         self._blocks.append(frames)
 
     def finish(self) -> Tensor:
-        # A copy also where there is one block: it is a view into the states of a whole batch.
+        # Copy even a single block, which is a view into the states of a whole batch.
         return torch.cat(self._blocks, dim=1)
 
     def abandon(self) -> None:
@@ -98,9 +98,9 @@ class Collected:
 
 
 class Pooled:
-    """A sink that pools the frames as they come: (layers, vector_dim), float32 on the CPU.
+    """A sink that pools the frames: (layers, vector_dim), float32 on the CPU.
 
-    `partial` keeps the sums of a long recording until it is done; None: nothing does. `stored` is as in `Collected`.
+    `partial` saves the sums of a long recording; None: they are not saved. `stored` is as in `Collected`.
     """
 
     def __init__(
@@ -134,27 +134,27 @@ class Pooled:
 
 
 def in_memory(request: EncodeRequest, *, stored: np.dtype[Any] = FLOAT32) -> Collected | Pooled:
-    """Return the sink for a request whose results fit into memory; `stored` is as in `Collected`."""
+    """Return a sink for results in memory; `stored` is as in `Collected`."""
     if request.pool is None:
         return Collected(normalize=request.normalize, stored=stored)
     return Pooled(request, stored=stored)
 
 
 class Spooled:
-    """A sink that appends the frames of each layer to a raw file; its memory does not grow with the recording.
+    """A sink that appends the frames of each layer to a temporary file, in constant memory.
 
-    `finish` returns one `RowsOnDisk` for each layer; the caller removes `partial` when done.
+    `finish` returns one `RowsOnDisk` per layer; the caller removes `partial` afterwards.
     """
 
     def __init__(self, partial: PartialResults, request: EncodeRequest, dtype: np.dtype[Any]) -> None:
         self._dtype, self._normalize, self._partial = dtype, request.normalize, partial
         self._paths = [partial.path / f"{name}.spool" for name in request.layer_names]
         self.windows, self._rows, self._dim = 0, 0, 0
-        self._sums = [0] * len(self._paths)  # of what was written, to know again what is on disk
+        self._sums = [0] * len(self._paths)  # CRC-32 of the written bytes, checked on resuming
         self._restore(partial.load())
         partial.make()
         self._files = [path.open("ab") for path in self._paths]
-        for file in self._files:  # what came after the last `save`
+        for file in self._files:  # written after the last `save`
             file.truncate(self._num_bytes)
 
     @property
@@ -183,12 +183,12 @@ class Spooled:
 
     def abandon(self) -> None:
         for file in self._files:
-            with suppress(OSError):  # a disk that is full, where closing writes what was held back
+            with suppress(OSError):  # a full disk: closing flushes the buffer
                 file.close()
         self._partial.remove()
 
     def _restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Resume from the saved state, if the files still match it; else start anew."""
+        """Resume from the saved state if the files match it, else start again."""
         if not state:
             return
         self._rows, self._dim = int(state["rows"]), int(state["dim"])

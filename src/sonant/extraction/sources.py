@@ -1,4 +1,4 @@
-"""One recording, read whole or in blocks."""
+"""Sources of recordings, read whole or in blocks."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
@@ -35,16 +35,16 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class AudioSource:
-    """A recording of any kind that `sonant.audio` reads, as float32 (samples,) at the model's rate.
+    """A recording that `sonant.audio` can read, as float32 (samples,) at the model's rate.
 
     Attributes:
-        audio: anything that `sonant.audio.read` takes; or `Unusable`, whose error every method raises.
+        audio: an input of `sonant.audio.read`; or `Unusable`, whose error every method raises.
         sampling_rate: the model's.
-        source_rate: of an array without a sampling rate; None takes the model's.
-        known_seconds: from a manifest, so that no header need be read.
-        label: its name in messages and files.
-        channel: a number, None or "mix" for the mean, or "all": then only the sources of `channels` can be read.
-        number: of the recording of which this is a channel; None if it is a whole recording.
+        source_rate: of an array without a sampling rate; None: the model's.
+        known_seconds: duration from a manifest, to avoid reading the header.
+        label: name in messages and files.
+        channel: a number; None or "mix" for the mean; "all": only the sources from `channels` can be read.
+        number: index of the recording that this is a channel of; None: a whole recording.
     """
 
     audio: Any
@@ -66,9 +66,9 @@ class AudioSource:
         return name if self.number is None else f"{name}, channel {self.channel}"
 
     def channels(self, number: int) -> list[Self]:
-        """Return a source for each channel if `channel` is "all", else this one; `number` is that of the recording.
+        """Return a source per channel if `channel` is "all", else this one; `number` is the recording's index.
 
-        A recording that cannot be opened is given as its first channel, and reading that raises the error.
+        A recording that cannot be opened has one channel, which raises the error when read.
         """
         if self.channel != "all":
             return [self]
@@ -80,19 +80,19 @@ class AudioSource:
         return [replace(self, channel=channel, number=number) for channel in range(count)]
 
     def seconds(self) -> float:
-        """Return the length from the header alone."""
+        """Return the duration from the header."""
         if self.known_seconds is not None:
             return self.known_seconds
         with self._reading():
             return audio.duration(self.audio, source_rate=self.source_rate, sampling_rate=self.sampling_rate)
 
     def read(self) -> np.ndarray:
-        """Read the whole recording: float32 (samples,)."""
+        """Return the whole recording, float32 (samples,)."""
         with self._reading():
             return audio.read(self.audio, **self._how)
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Yield the same samples in blocks, so that a file of hours is never in memory as a whole."""
+        """Yield the same samples in blocks, in constant memory."""
         with self._reading():
             yield from audio.blocks(self.audio, **self._how)
 
@@ -107,7 +107,7 @@ class AudioSource:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Raise UndecodableAudio for a disk that fails while reading, to tell it from one that fails while writing."""
+        """Turn an OSError of reading into UndecodableAudio, to tell it from errors of writing."""
         if isinstance(self.audio, Unusable):
             raise type(self.audio.error)(*self.audio.error.args)
         try:
@@ -120,38 +120,37 @@ class AudioSource:
 
 
 def is_many(audio: Any) -> bool:
-    """Return whether this is several recordings.
+    """Return whether an argument is several recordings: a list, tuple, column or iterator of them.
 
-    Several: a list, tuple, column or iterator of recordings. One: numbers in any of these, and a tuple of samples and
-    their rate.
+    A list or array of numbers, and a tuple of samples and their rate, are one recording.
     """
     if isinstance(audio, list | tuple):
         return not is_pair(audio) and not (audio and isinstance(audio[0], Real))
     if isinstance(audio, Tensor | str | bytes | bytearray | memoryview | array | PathLike | Mapping):
         return False
     if hasattr(audio, "__array__"):
-        kind = getattr(getattr(audio, "dtype", None), "kind", "O")  # numbers are not fetched from where they lie
+        kind = getattr(getattr(audio, "dtype", None), "kind", "O")  # without copying an array from another device
         return kind in "OUS" and _is_column(np.asarray(audio))
     return isinstance(audio, Iterable) and not hasattr(audio, "read") and not hasattr(audio, "get_all_samples")
 
 
 def _is_column(values: np.ndarray) -> bool:
-    """Return whether an array holds recordings (paths, arrays, mappings), not numbers."""
+    """Return whether an array contains recordings (paths, arrays, mappings), not numbers."""
     return values.ndim == 1 and values.dtype.kind in "OUS" and bool(len(values)) and not isinstance(values[0], Real)
 
 
 def rewound(item: Any, *, twice_at_once: bool = False) -> Any:
-    """Return a recording in a form that can be read more than once; one from a pipe is read into memory.
+    """Return a recording in a form that can be read repeatedly; a pipe is read into memory.
 
-    One that cannot be read is returned as `Unusable`.
+    An unreadable recording is returned as `Unusable`.
 
     Args:
-        twice_at_once: whether two readers will use it at the same time; as they would move each other's position in a
-            file object, that is read into memory too.
+        twice_at_once: whether two readers use it at the same time; a file object, whose position they would share, is
+            then read into memory too.
     """
     if isinstance(item, str | PathLike) and is_pipe(item):
         return Path(fsdecode(item)).read_bytes()
-    is_decoder = hasattr(item, "get_all_samples")  # torchcodec's, which remembers its place too
+    is_decoder = hasattr(item, "get_all_samples")  # torchcodec's, which has a position too
     if not (is_decoder and twice_at_once) and not hasattr(item, "read"):
         return item
     try:

@@ -1,4 +1,4 @@
-"""Diarization: the turns of speakers from the frames of a recording, by a head for the speakers of each frame."""
+"""Diarization by a frame classification head: speaker turns from the activity of each speaker in each frame."""
 
 from collections.abc import Callable
 
@@ -18,17 +18,16 @@ Activity = NDArray[np.float32]  # (frames, speakers), probabilities
 
 
 class SpeakerActivitySink:
-    """A sink that makes the turns of speakers from the outputs of a head for the speakers of each frame.
+    """A sink that computes speaker turns with a frame classification head.
 
-    The order of speakers is arbitrary in each window: they are put into the order in which the frames shared with the
-    window before agree best. A speaker silent in all of these takes a place that is free, so a head for two speakers
-    distinguishes two in a recording of any length, not more.
+    The order of speakers in a window is arbitrary. It is permuted for the best agreement with the frames that the
+    previous window shares; a speaker who is silent in these gets a free place. A head for two speakers thus
+    distinguishes two in a recording of any length.
 
     Args:
-        head_on: the head on a device.
-        stride: samples from frame to frame.
-        frame_rate: frames a second.
-        num_speakers: how many there are, at most as many as the head distinguishes; None: as many as are found.
+        head_on: returns the head on a device.
+        stride: samples per frame.
+        num_speakers: at most the number of the head's outputs; None: as many as are found.
     """
 
     def __init__(
@@ -42,7 +41,7 @@ class SpeakerActivitySink:
         self._head_on = head_on
         self._stride, self._frame_rate, self._num_speakers = stride, frame_rate, num_speakers
         self._kept: list[Activity] = []
-        self._before: tuple[int, Activity] | None = None  # the last window: number of its first frame, and all of it
+        self._before: tuple[int, Activity] | None = None  # the last window: index of its first frame, activity
 
     @torch.no_grad()
     def _activity(self, states: Tensor) -> Activity:

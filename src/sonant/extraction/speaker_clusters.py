@@ -1,7 +1,7 @@
-"""Diarization without a head trained for it: the turns of speakers by clustering vectors of voices.
+"""Diarization by agglomerative clustering of speaker embeddings.
 
-A vector is made of every two seconds, of the frames that are loud enough to be speech; similar vectors are of one
-speaker. Where two speak at once, one of them is found.
+Each window of two seconds has an embedding, computed from the frames that are loud enough to be speech. Where two
+speakers overlap, only one of them is found.
 """
 
 from typing import Protocol
@@ -20,29 +20,32 @@ from sonant.extraction.sources import Source
 from sonant.extraction.speaker_vectors import HeadOn, OverTime
 
 HOP_SECONDS = 0.4
-HOPS_A_WINDOW = 5  # odd: a window lies around its hop
-LEAST_SPEECH_SECONDS = 0.4  # in a window that is to have a vector
+HOPS_A_WINDOW = 5  # odd: a window is centered on its hop
+LEAST_SPEECH_SECONDS = 0.4  # in a window with an embedding
 
 
 class Voices(Protocol):
-    """A representation of voices: frames to sum up, and vectors from their sums."""
+    """A kind of speaker embedding, computed from sums over frames."""
 
     def frames(self, states: Tensor) -> Tensor:
-        """Map states (layers, frames, dim) to (frames, width), in order; some may be returned by a later call."""
+        """Map states (layers, frames, dim) to frames (frames, width), in order; the last may come with a later call."""
 
     @property
     def delay(self) -> int:
-        """The number of the recording's frame at which the first of these is centered."""
+        """The index of the recording's frame on which the first of these is centered."""
 
     def vectors(self, counts: Vectors, sums: Vectors, squares: Vectors, hops: Vectors) -> Vectors:
-        """Make vectors (windows, dim) of windows: their frames (windows,), sums and sums of squares (windows, width).
+        """Return the embeddings of windows (windows, dim).
 
-        `hops` (hops, width) are the means of consecutive stretches.
+        Args:
+            counts: frames of each window (windows,).
+            sums, squares: sums of the frames and of their squares (windows, width).
+            hops: means of consecutive hops (hops, width).
         """
 
 
 class StateVoices:
-    """Means of a hidden state, with changes from one moment to the next, which depend on content, suppressed."""
+    """Means of a hidden state after within-class covariance normalization, which suppresses changes of content."""
 
     delay = 0
 
@@ -54,7 +57,7 @@ class StateVoices:
 
 
 class HeadVoices:
-    """The vectors of an x-vector head."""
+    """Embeddings of an x-vector head."""
 
     def __init__(self, head_on: HeadOn) -> None:
         self._head = head_on(torch.device("cpu"))
@@ -77,13 +80,12 @@ class HeadVoices:
 
 
 class SpeakerClusterSink:
-    """A sink that keeps the sums of the frames of every 0.4 s, so that an hour takes 55 to 110 MB.
+    """A sink that keeps sums over the frames of every 0.4 s; an hour takes 55 to 110 MB.
 
     Args:
-        voices: the representation of voices.
-        source: the recording, which is read once more for its loudness.
-        stride: samples from frame to frame.
-        sampling_rate: of the model.
+        voices: the kind of speaker embedding.
+        source: the recording, which is also read for its loudness.
+        stride: samples per frame.
         num_speakers, threshold: as in `cluster`.
     """
 
@@ -102,8 +104,8 @@ class SpeakerClusterSink:
         self._num_speakers, self._threshold = num_speakers, threshold
         self._hop = max(1, round(HOP_SECONDS * sampling_rate / stride))  # frames
         self._speech: NDArray[np.bool_] | None = None
-        self._heard = self._summed = 0  # frames of the model that came, frames of the voices that are summed up
-        self._counts: list[int] = []  # of each hop: loud frames, their sum, the sum of their squares
+        self._heard = self._summed = 0  # frames received from the model, frames of `voices` summed
+        self._counts: list[int] = []  # per hop: number of loud frames, their sum, sum of squares
         self._sums: list[NDArray[np.float32]] = []
         self._squares: list[NDArray[np.float32]] = []
 
@@ -118,7 +120,7 @@ class SpeakerClusterSink:
             self._add(int(hop), found[loud & (hops == hop)])
 
     def _loud(self, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return whether each of these frames, by number, is loud enough to be speech."""
+        """Return whether each of these frames, by index, is loud enough to be speech."""
         if self._speech is None:
             blocks = self._source.blocks()
             self._speech = loud_frames(blocks, frame_samples=self._stride, sampling_rate=self._sampling_rate)
@@ -147,7 +149,7 @@ class SpeakerClusterSink:
         return turns(speaking & self._loud(frames)[:, None], frame_rate=frame_rate)
 
     def _vectors(self, *, least: float) -> tuple[NDArray[np.int64], Vectors]:
-        """Return the hops around which there is enough speech for a vector, and these vectors."""
+        """Return the hops whose windows have enough speech, and their embeddings."""
         counts = np.array(self._counts, dtype=np.float64)
         if not counts.any():
             return np.zeros(0, dtype=np.int64), np.zeros((0, 0))
@@ -169,7 +171,7 @@ class SpeakerClusterSink:
 
 
 def _around(hops: NDArray[np.floating]) -> Vectors:
-    """Return the sums over the window around each hop: (hops, width) to the same."""
+    """Return the sums over the window around each hop (hops, width)."""
     reach = HOPS_A_WINDOW // 2
     padded = np.pad(hops.astype(np.float64), ((reach, reach), (0, 0)))
     return np.sum([padded[at : at + len(hops)] for at in range(HOPS_A_WINDOW)], axis=0)

@@ -1,4 +1,4 @@
-"""The vector of a recording's speaker from its frames, block by block."""
+"""Speaker embedding of a recording by an x-vector head, computed from blocks of frames."""
 
 from collections.abc import Callable
 
@@ -24,9 +24,9 @@ HeadOn = Callable[[torch.device], XVectorHead]
 
 
 class OverTime:
-    """A head's convolutions over time on frames that come in blocks, with the same result as on all at once.
+    """A head's convolutions over time on blocks of frames, with the same result as on all frames at once.
 
-    Each output frame depends on some frames around it; as many of the last ones are kept for the next block.
+    The last frames of a block are kept as context for the next.
     """
 
     def __init__(self, head_on: HeadOn) -> None:
@@ -34,7 +34,7 @@ class OverTime:
         self._held: Tensor | None = None
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """Map states (layers, frames, dim) to the output frames (frames, width) that are final by now."""
+        """Return the output frames (frames, width) that are complete after the next states (layers, frames, dim)."""
         head = self._head_on(frames.device)
         projected = head.project(one_clip(frames)).values
         if self._held is not None:
@@ -42,12 +42,12 @@ class OverTime:
         self._held = projected[max(0, len(projected) - head.context) :]
         if len(projected) <= head.context:
             return projected.new_empty(0, head.embedding.in_features // 2)
-        with exact_float32():  # its convolutions on a GPU
+        with exact_float32():  # of convolutions on a GPU
             return head.over_time(projected)
 
 
 class SpeakerVectorSink:
-    """A sink that sums up mean and deviation; its memory does not grow with the recording. Gives float32 (dim,)."""
+    """A sink that computes the speaker embedding, float32 (dim,), in constant memory."""
 
     def __init__(self, head_on: HeadOn) -> None:
         self._head_on = head_on
@@ -69,7 +69,7 @@ class SpeakerVectorSink:
                 f"The vector of a speaker needs {head.min_frames} frames; this recording has fewer. Leave it out."
             )
         mean, deviation = self._pool.finish()[0].chunk(2)
-        vector = head.embed(mean, deviation * (self._count / (self._count - 1)) ** 0.5)  # of a sample
+        vector = head.embed(mean, deviation * (self._count / (self._count - 1)) ** 0.5)  # unbiased
         return require_finite(vector, "x-vector").numpy()
 
     def abandon(self) -> None:
@@ -77,7 +77,7 @@ class SpeakerVectorSink:
 
 
 def verification(model: Backbone, heads: Heads, *, name: str) -> HeadPipeline[NDArray[np.float32]]:
-    """Return the pipeline of an x-vector head; the answer is float32 (dim,). Raises ConfigurationError without one."""
+    """Return the pipeline of the x-vector head; its answer is float32 (dim,). Raises ConfigurationError without one."""
     require("verification", heads, name)
     head_on = heads.placing("xvector", XVectorHead)
     mix, needed = head_on(CPU).mix, head_on(CPU).min_frames

@@ -1,7 +1,4 @@
-"""Checks of paths without opening them: pipes, sockets and devices are not recordings.
-
-Opening a pipe that nobody writes to waits for ever, and opening a device may do anything.
-"""
+"""Checks of paths without opening them: to open a pipe may block for ever, to open a device have side effects."""
 
 import os
 import stat
@@ -17,12 +14,12 @@ from sonant.extraction.prefetch import map_ahead
 
 @dataclass(frozen=True)
 class Unusable:
-    """A stand-in for a recording that was not opened, with the error that says why."""
+    """A placeholder for a recording that cannot be opened, with the error."""
 
     error: AudioError
 
 
-Stamp = Mapping[str, int | str]  # facts by which a change of a recording is noticed; none where they are not known
+Stamp = Mapping[str, int | str]  # size and time, or hash, to detect changes; empty: unknown
 
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -30,11 +27,11 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-_THREADS, _CHUNK = 8, 256  # a network's file system answers slowly, but many questions at once
+_THREADS, _CHUNK = 8, 256  # network file systems have a high latency
 
 
 def look(path: Path) -> tuple[Path | Unusable, Stamp]:
-    """Return a path as a recording, and its stamp; one without file status stays a path, and reading it raises why."""
+    """Return the path and its stamp; `Unusable` for special files. Without file status, reading the path will raise."""
     try:
         status = path.stat()
     except (OSError, ValueError):
@@ -58,7 +55,7 @@ def look_at_all(paths: Sequence[Path]) -> Iterator[tuple[Path | Unusable, Stamp]
 
 
 def is_pipe(path: str | PathLike[str]) -> bool:
-    """Return whether a path leads to a pipe, which can be read but once."""
+    """Return whether a path is a pipe."""
     try:
         return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - bytes are a path too
     except (OSError, ValueError):
@@ -66,12 +63,12 @@ def is_pipe(path: str | PathLike[str]) -> bool:
 
 
 def stamp_of_bytes(data: bytes) -> Stamp:
-    """Return the stamp of a recording that has no file."""
+    """Return the stamp of a recording without a file."""
     return {"source_sha256": sha256(data).hexdigest()}
 
 
 def unlisted(folder: Path, error: OSError) -> Unusable:
-    """Return a stand-in for the recordings of a folder that could not be listed."""
+    """Return a placeholder for the recordings of a folder that could not be listed."""
     name = str(folder) if len(str(folder)) < 300 else f"{str(folder)[:300]}…"
     return Unusable(
         AudioError(

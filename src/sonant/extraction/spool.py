@@ -1,4 +1,4 @@
-"""Temporary raw files: results whose final file is written at the end, and rows that are read from disk."""
+"""Temporary binary files: results before the final file is written, and matrices that do not fit into memory."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from sonant.extraction.vector_files import sync
 
 
 class Spool:
-    """Results one behind another in a raw file, in the order in which they were computed.
+    """A temporary binary file of results, in the order of computation.
 
     Args:
-        path: of the file.
-        num_bytes: of complete results; later bytes, left by a killed run, are cut off.
+        path: the file.
+        num_bytes: size of the complete results; later bytes of a killed run are cut off.
 
     Raises:
-        ConfigurationError: the file is shorter than that.
+        ConfigurationError: the file is shorter.
     """
 
     def __init__(self, path: Path, num_bytes: int) -> None:
@@ -35,7 +35,7 @@ class Spool:
         self._file.truncate(num_bytes)
 
     def append(self, results: Iterable[bytes | memoryview]) -> list[int]:
-        """Append results, flush them through to the disk, and return where each begins."""
+        """Append results, flush them to the disk, and return their offsets."""
         starts = []
         for result in results:
             starts.append(self.num_bytes)
@@ -44,7 +44,7 @@ class Spool:
         return starts
 
     def read(self, start: int, num_bytes: int) -> bytes:
-        """Return bytes of a result."""
+        """Return `num_bytes` from an offset."""
         self._file.seek(start)
         return self._file.read(num_bytes)
 
@@ -54,13 +54,12 @@ class Spool:
 
 @dataclass(frozen=True, eq=False)
 class RowsOnDisk:
-    """Rows (rows, dim) of a raw file, in any order, fetched a slice at a time, so that they need not fit into memory.
+    """A matrix (rows, dim) in a binary file, read a slice at a time.
 
     Attributes:
-        path: of the file.
-        dtype: of its numbers.
-        dim: how many make a row.
-        numbers: of the rows in the file, in the order in which they are fetched.
+        path: the file.
+        dim: columns.
+        numbers: indices of the rows in the file, in the order of this matrix.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""The estimate and the summary of a bulk run."""
+"""Estimate and summary of a bulk run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class WorkEstimate:
-    """An estimate of a bulk run's work, before it starts.
+    """Estimate of a bulk run's work, before it starts.
 
     Attributes:
-        recordings: to encode; kept: finished by an earlier run; unreadable: known to fail already.
-        changed: of those to encode, with results of what they were before; gone: with results that will be dropped.
-        seconds: of audio to encode, from headers.
-        num_bytes: about how large their features will be on disk.
+        recordings: number of recordings to process; kept: finished in an earlier run; unreadable: known to fail.
+        changed: number of `recordings` with outdated results; gone: recordings whose results will be removed.
+        seconds: audio to process, from headers.
+        num_bytes: approximate size of the results on disk.
     """
 
     recordings: int
@@ -26,15 +26,15 @@ class WorkEstimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """A summary of a bulk run.
+    """Summary of a bulk run.
 
     Attributes:
-        computed: recordings encoded by this run; kept: those that an earlier run had finished.
-        failed: recordings that could not be used, listed in `errors`.
-        changed: recordings that changed since an earlier run encoded them, and so were encoded again (or failed).
-        gone: recordings that the source names no more, and whose results were dropped.
-        seconds: audio encoded by this run; wall_seconds: its duration, decoding and writing included.
-        num_bytes: size of the features, this run's and earlier ones.
+        computed: recordings processed by this run; kept: finished in an earlier run.
+        failed: unusable recordings, listed in `errors`.
+        changed: recordings that changed since an earlier run, and were processed again (or failed).
+        gone: recordings that are no longer in the source, whose results were removed.
+        seconds: audio processed by this run; wall_seconds: duration, decoding and writing included.
+        num_bytes: size of all results, earlier runs included.
     """
 
     output: Path

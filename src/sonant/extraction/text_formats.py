@@ -1,4 +1,4 @@
-"""The texts of results: transcripts, speaker turns, labels."""
+"""Text formats of results: transcripts, speaker turns, labels."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,12 +15,12 @@ from sonant.extraction.result_stores import Result
 
 Render = Callable[[Result], str]
 
-# About as many bytes as a second of speech takes: 15 characters, 2.5 words, of which each has times in JSON.
+# Approximate: a second of speech has 15 characters and 2.5 words, each with times in JSON.
 BYTES_A_SECOND = {"text": 15, "json": 350, "srt": 30, "vtt": 30, "rttm": 25}
 
 
 def transcript_text(kind: TranscriptFormat, *, named: bool) -> Render:
-    """Return a function from a result to its transcript; `named`: lines of text begin with the recording's name."""
+    """Return a function from a result to its transcript; `named`: text lines begin with the recording's name."""
 
     def render(result: Result) -> str:
         entry, outcome = result
@@ -37,12 +37,12 @@ def transcript_text(kind: TranscriptFormat, *, named: bool) -> Render:
 
 
 def turns_as_json(result: Result) -> str:
-    """Return a line with the turns of a recording."""
+    """Return a JSON line with the turns of a recording."""
     return as_json({**result[0].facts, "turns": [asdict(turn) for turn in _turns(result)]}) + "\n"
 
 
 def turns_as_rttm(entries: Sequence[Entry]) -> Render:
-    """Return a function from the turns of one of these recordings to RTTM."""
+    """Return a function from the result of one of these recordings to RTTM."""
     names = rttm_names([entry.label for entry in entries])
 
     def render(result: Result) -> str:
@@ -52,25 +52,25 @@ def turns_as_rttm(entries: Sequence[Entry]) -> Render:
 
 
 def _turns(result: Result) -> list[SpeakerTurn]:
-    """Return turns whose speakers are named after the channel if each is a result of its own."""
+    """Return the turns of a result; speakers are named after the channel if channels are separate results."""
     entry, outcome = result
     return outcome.value if entry.number is None else on_channel(outcome.value, int(entry.channel or 0))
 
 
 def rttm_names(names: Sequence[str]) -> dict[str, str]:
-    """Return the names of recordings in RTTM: without ending and blanks, unless two would have the same name."""
+    """Return the names of recordings in RTTM: without ending and blanks, unless these would collide."""
     plain = {name: "_".join(without_ending(name).split()) for name in names}
     times = Counter(plain.values())
     return {name: short if times[short] == 1 else one_line(name).replace(" ", "\\x20") for name, short in plain.items()}
 
 
 def labels_as_json(result: Result) -> str:
-    """Return a line with the numbers of a recording's labels."""
+    """Return a JSON line with the score of each label of a recording."""
     entry, outcome = result
     return as_json({**entry.facts, "labels": outcome.value}) + "\n"
 
 
 def line_of(entry: Entry, text: str) -> str:
-    """Return a line: the name of a recording, its channel if one was chosen, and a text, with tabs between."""
+    """Return a line: name of a recording, channel if one was chosen, and text, separated by tabs."""
     of_channel = "" if entry.channel is None else f"\t{entry.channel}"
     return f"{one_line(entry.label)}{of_channel}\t{text}\n"

@@ -1,4 +1,4 @@
-"""Transcription by a CTC head: a transcript from the frames of a recording, block by block."""
+"""Transcription by a CTC head, from blocks of frames."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,13 +22,11 @@ from sonant.tasks import CTCHead
 
 
 class TranscriptSink:
-    """A sink that keeps only the likeliest token of each frame, so that an hour of speech takes 2 MB.
+    """A sink that keeps only the best token of each frame; an hour takes 2 MB.
 
     Args:
-        head_on: the head on a device.
-        vocabulary: the meaning of its tokens.
-        frame_rate: frames a second.
-        seconds: how long the recording is.
+        head_on: returns the head on a device.
+        seconds: returns the duration of the recording.
     """
 
     def __init__(
@@ -56,7 +54,7 @@ class TranscriptSink:
         )
 
     def so_far(self) -> Transcript:
-        """Return what is final while more frames may come: every word but the last, which may go on."""
+        """Return the partial transcript: all words but the last, which may continue."""
         known = self.finish()
         words = known.words[:-1]
         return replace(known, text=join_words(words), words=words)
@@ -66,16 +64,16 @@ class TranscriptSink:
 
 
 def one_clip(frames: Tensor) -> Packed:
-    """Return the states (layers, frames, dim) of one recording as heads read them: (frames, layers, dim)."""
+    """Return states (layers, frames, dim) as the input of a head: one clip (frames, layers, dim)."""
     return Packed(frames.transpose(0, 1), torch.tensor([frames.shape[1]]))
 
 
 def transcription(model: Backbone, heads: Heads, *, name: str) -> HeadPipeline[Transcript]:
-    """Return the pipeline of transcription by a CTC head; the answer is a `Transcript`.
+    """Return the pipeline of the CTC head; its answer is a `Transcript`.
 
     Raises:
         ConfigurationError: the model has no CTC head.
-        CheckpointError: nothing says what the head's tokens are.
+        CheckpointError: the vocabulary of the head is unknown.
     """
     if "ctc" not in heads.stored:
         require("transcription", heads, name)

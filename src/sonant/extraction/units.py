@@ -1,8 +1,4 @@
-"""Discrete units of speech: the codes of a quantizer, or the clusters of a hidden state, a number for each frame.
-
-Long recordings come in windows, as everywhere; numbers cannot be blended, so each frame's is taken from the window in
-whose middle it lies.
-"""
+"""Discrete units: codes of a quantizer, or k-means clusters of a hidden state, for each frame."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,21 +23,21 @@ from sonant.models.normalization import RecordingStatistics
 
 
 class Coding(Backbone):
-    """A wrapper of a model whose only state is its codes, so that they are treated as frames are."""
+    """A wrapper of a model whose only hidden state is its codes, so that the engine handles them like frames."""
 
     def __init__(self, model: Backbone) -> None:
         super().__init__()
         self.model, self.config = model, model.config
 
     def clip_statistics(self) -> RecordingStatistics | None:
-        """Return what the model's own `clip_statistics` returns."""
+
         return self.model.clip_statistics()
 
     def forward(
         self,
         speech: Packed,
         *,
-        layers: Collection[int | str] | None = None,  # noqa: ARG002 - there is one
+        layers: Collection[int | str] | None = None,  # noqa: ARG002 - a single state
         statistics: Sequence[RecordingStatistics | None] | None = None,
     ) -> Encoded:
         assert isinstance(self.model, Coder)
@@ -54,11 +50,11 @@ UnitFunction = Callable[[Tensor], Tensor]  # (frames, dim) to units, int64 (fram
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """Units without repetitions.
+    """Deduplicated units.
 
     Attributes:
-        values: int64 (units,), or (units, num_codebooks).
-        durations: int64 (units,); the frames that each lasts.
+        values: int64 (units,) or (units, num_codebooks).
+        durations: frames of each, int64 (units,).
     """
 
     values: NDArray[np.int64]
@@ -78,7 +74,7 @@ def _rows(units: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 class UnitSink:
-    """A sink that turns frames into units as they come, and keeps only these."""
+    """A sink that converts frames to units and keeps only these."""
 
     def __init__(self, label: UnitFunction) -> None:
         self._label = label
@@ -105,13 +101,13 @@ def unit_writer(
 ) -> ResultWriter:
     """Return a writer of units.
 
-    - text: a line a recording, its name, a tab, its units with spaces between; codes of several groups joined by "-".
-    - jsonl: a line a recording with path, seconds, frames, units, and durations where repetitions were taken out.
+    - text: one line per recording: name, tab, units separated by spaces; codes of several codebooks joined by "-".
+    - jsonl: one line per recording with path, seconds, frames, units, and durations of deduplicated units.
     - npy: an array for each recording in `units/`, and its durations in `durations/`.
 
     Args:
-        settings: all that determines the units.
-        without_repetitions: whether repetitions are taken out.
+        settings: everything that determines the units.
+        without_repetitions: whether units are deduplicated.
     """
 
     def merged(result: Result) -> Units:

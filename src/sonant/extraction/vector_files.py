@@ -1,13 +1,11 @@
-"""Files of features. Rows are written a slice at a time; a file appears once it is complete, or not at all.
-
-Frames of one recording, and vectors with a row for each recording:
+"""Files of vectors, written a slice at a time and atomically: frames of one recording, or one row per recording.
 
 - npy: an array (frames, dim) or (layers, frames, dim); (recordings, dim) or (recordings, layers, dim).
 - npz, safetensors: an array (frames, dim) or (recordings, dim) for each layer, named `layer_7`.
-- parquet: a row a frame with `seconds`, or a row a recording with `path` and `seconds`; and a column for each layer.
-- jsonl: a line a frame or a recording, with the names of parquet.
+- parquet: one row per frame with `seconds`, or per recording with `path` and `seconds`; one column per layer.
+- jsonl: one line per frame or recording, with the columns of parquet.
 
-Equal features give equal bytes: no times of writing, no order that changes.
+Equal vectors give equal bytes.
 """
 
 import json
@@ -27,12 +25,12 @@ VECTOR_FORMATS: tuple[VectorFormat, ...] = get_args(VectorFormat)
 SLICE = 4096  # rows in memory at a time
 
 _SAFETENSORS_TYPES = {"float32": "F32", "float16": "F16"}
-# Bytes of a number: in text a float32 takes up to 15, a float16 up to 12.
+# Bytes of a number in text: float32 up to 15, float16 up to 12.
 _TEXT_BYTES = {"float32": 13, "float16": 8}
 
 
 class Rows(Protocol):
-    """A matrix that may be larger than memory: an array, or rows on disk."""
+    """A matrix in memory or on disk."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, span: slice, /) -> np.ndarray: ...
@@ -49,17 +47,14 @@ def write(
     stacked: bool = False,
     rows_first: bool = False,
 ) -> None:
-    """Write matrices (rows, dim), one a layer.
+    """Write matrices (rows, dim), one per layer.
 
     Args:
-        path: appears when all is written.
-        layers: the matrices by name.
-        kind: the format, see above.
+        layers: matrices by name.
         dtype: of the numbers in the file.
-        dim: columns of each matrix.
-        columns: further columns of a table, such as `path` or `seconds`; npy and safetensors have no place for them.
+        columns: further columns, such as `path` or `seconds`; not stored in npy and safetensors.
         stacked: whether an npy array has a layer axis.
-        rows_first: whether that axis comes behind the rows.
+        rows_first: whether the layer axis is the second, after the rows.
     """
     with atomic(path) as draft:
         match kind:
@@ -81,10 +76,10 @@ def write(
 
 
 def read(path: Path, *, kind: VectorFormat, layer_names: Sequence[str], rows_first: bool = False) -> np.ndarray:
-    """Return what `write` wrote, as one array: (layers, rows, dim)."""
+    """Read a file of `write` as one array (layers, rows, dim)."""
     match kind:
         case "npy":
-            array = np.load(path, mmap_mode="r")  # it may be larger than memory
+            array = np.load(path, mmap_mode="r")  # may be larger than memory
             if array.ndim == 2:
                 return array[None]
             return array.transpose(1, 0, 2) if rows_first else array
@@ -108,12 +103,12 @@ def read(path: Path, *, kind: VectorFormat, layer_names: Sequence[str], rows_fir
 
 
 def estimated_bytes(num_rows: int, dim: int, num_layers: int, *, kind: VectorFormat, dtype: np.dtype[Any]) -> int:
-    """Estimate the bytes of features on disk; text takes three times as many as numbers."""
+    """Estimate the size of vectors on disk in bytes."""
     return num_rows * dim * num_layers * (_TEXT_BYTES[dtype.name] if kind == "jsonl" else dtype.itemsize)
 
 
 def check_format(kind: VectorFormat) -> None:
-    """Raise an error for an unknown format, or one whose package is missing, before any work is done."""
+    """Raise UnknownName for an unknown format, MissingExtra if its package is not installed."""
     if kind not in VECTOR_FORMATS:
         raise UnknownName("format", kind, VECTOR_FORMATS)
     if kind == "parquet":
@@ -127,7 +122,7 @@ def slices(num_rows: int) -> Iterator[slice]:
 
 
 def sync(file: IO[Any]) -> None:
-    """Flush written data through to the disk."""
+    """Flush written data to the disk."""
     file.flush()
     os.fsync(file.fileno())
 
@@ -166,9 +161,9 @@ def _npz(
 
 
 def _safetensors(file: IO[bytes], layers: Mapping[str, Rows], dtype: np.dtype[Any], dim: int) -> None:
-    """Write safetensors a slice at a time, as the package's own writer needs all tensors in memory.
+    """Write safetensors a slice at a time; the package's own writer needs all tensors in memory.
 
-    Source: the format's description, github.com/huggingface/safetensors: length of the header (8 bytes), header, data.
+    Format: length of the header (8 bytes), header, data. Source: github.com/huggingface/safetensors.
     """
     header, offset = {}, 0
     for name, rows in layers.items():
@@ -215,7 +210,7 @@ def _jsonl(
 
 
 def _numbers(vector: np.ndarray) -> list[float]:
-    """Return the shortest decimals that read back as the same float32 or float16."""
+    """Return the shortest decimals that parse to the same float32 or float16."""
     return [float(str(number)) for number in vector]
 
 

@@ -1,4 +1,4 @@
-"""Vectors on disk: the frames of each recording in a file, or pooled vectors in one table."""
+"""Writing of vectors: one file of frames per recording, or one table of pooled vectors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ StoredType = Literal["float32", "float16"]
 
 @dataclass(frozen=True, kw_only=True)
 class VectorWriter(Writer):
-    """A writer of vectors; see `sonant.extraction.vector_files` for the files.
+    """A writer of vectors in the formats of `sonant.extraction.vector_files`.
 
     Attributes:
-        dim: the width of a vector.
+        dim: width of a vector.
         frame_rate: of the model.
         dtype: of the numbers on disk.
     """
@@ -62,7 +62,7 @@ class VectorWriter(Writer):
 
     def _save_frames(self, paths: Sequence[Path], result: Result) -> None:
         value = result[1].value
-        layers: list[Rows] = value if isinstance(value, list) else list(value.numpy())  # from a spool, or memory
+        layers: list[Rows] = value if isinstance(value, list) else list(value.numpy())  # on disk, or in memory
         columns = {}
         if self.format in ("parquet", "jsonl"):
             columns["seconds"] = [round(float(frame / self.frame_rate), 6) for frame in np.arange(len(layers[0]))]
@@ -73,7 +73,7 @@ class VectorWriter(Writer):
         return read(path, kind=self.format, layer_names=self.request.layer_names, rows_first=True)
 
     def write_vectors(self, path: Path, layers: Sequence[Rows], index: Sequence[Mapping[str, Any]]) -> None:
-        """Write a table: for each layer a matrix (recordings, dim), and the lines of the index."""
+        """Write a table: a matrix (recordings, dim) per layer, and columns from the index lines."""
         named = [name for name in ("path", "channel", "seconds") if any(name in row for row in index)]
         self._write(path, layers, {name: [row.get(name) for row in index] for name in named})
 
@@ -97,9 +97,7 @@ class TableStore:
         self._writer, self._num_layers = writer, len(writer.request.layers)
         self._path = opened.output / f"vectors.{writer.format}" if opened.place.is_folder else opened.output
         self._row_bytes = self._num_layers * writer.dim * writer.dtype.itemsize
-        if (
-            opened.lines and not opened.spool.exists() and self._path.exists()
-        ):  # a table is taken up again, in its order
+        if opened.lines and not opened.spool.exists() and self._path.exists():  # continue an existing table
             vectors = writer.read_vectors(self._path)
             with atomic(opened.spool) as draft, draft.open("wb") as file:
                 for span in slices(vectors.shape[1]):
@@ -114,7 +112,7 @@ class TableStore:
         if not rows:
             self._path.unlink(missing_ok=True)
             return [], 0
-        order = self._num_layers * np.array([row["row"] for row in rows])  # of the first layers
+        order = self._num_layers * np.array([row["row"] for row in rows])  # row numbers of the first layers
         layers = [
             RowsOnDisk(self._spool.path, self._writer.dtype, self._writer.dim, order + layer)
             for layer in range(self._num_layers)
@@ -139,11 +137,11 @@ def vector_writer(
     """Return a writer of vectors.
 
     Args:
-        settings: what determines the states of the model.
+        settings: everything that determines the hidden states.
         dim, frame_rate: of the model.
 
     Raises:
-        UnknownName: there is no such format or type.
+        UnknownName: no such format or type.
         MissingExtra: the format needs a package that is not installed.
     """
     check_format(kind)

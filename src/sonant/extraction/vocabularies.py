@@ -1,4 +1,4 @@
-"""The vocabularies of CTC heads."""
+"""Vocabularies of CTC heads."""
 
 from sonant.checkpoints import Head
 from sonant.decoding.ctc_vocabulary import CTCVocabulary
@@ -6,7 +6,7 @@ from sonant.errors import CheckpointError
 
 
 def vocabulary_of(head: Head, name: str) -> CTCVocabulary:
-    """Return the vocabulary of a head of the model `name`. Raises CheckpointError: nothing says what its tokens are."""
+    """Return the vocabulary of a head of the model `name`; raise CheckpointError if it is unknown."""
     lack = lack_of(head)
     if lack is not None:
         raise CheckpointError(f"{name} has a CTC head of {len(head.tensors['weight'])} tokens, but {lack}")
@@ -16,7 +16,7 @@ def vocabulary_of(head: Head, name: str) -> CTCVocabulary:
 
 
 def lack_of(head: Head) -> str | None:
-    """Return why the tokens of a CTC head cannot be written as text; None if they can."""
+    """Return the reason why the tokens of a CTC head have no text; None if they have."""
     vocabulary = head.metadata.get("vocabulary")
     if not vocabulary:
         reason = head.metadata.get("unusable", "nothing says what they are")

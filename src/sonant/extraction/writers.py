@@ -1,4 +1,4 @@
-"""Writers: what a kind of results needs of each recording, and how its results lie on disk."""
+"""Writers: the sink and the storage of each kind of results."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from sonant.extraction.result_stores import FileStore, JobState, Result, ResultS
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
 
-BYTES_A_RECORDING = 100  # of its name, and numbers that each has once
+BYTES_A_RECORDING = 100  # its name and a few numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +21,10 @@ class Writer(ABC):
     """One kind of results.
 
     Attributes:
-        what: its name in messages: "vectors".
+        what: name in messages, such as "vectors".
         format: of the results.
-        request: what the engine computes of each recording.
-        settings: all that determines the results.
+        request: states that the engine computes.
+        settings: everything that determines the results.
     """
 
     what: str
@@ -34,25 +34,22 @@ class Writer(ABC):
 
     @property
     def joins(self) -> bool:
-        """Whether the results of several recordings make one file."""
+        """Return whether results of several recordings can be one file."""
         return False
 
     @property
     def resumes_recordings(self) -> bool:
-        """Whether its sinks keep the windows of an unfinished recording."""
+        """Return whether its sinks save partial results of long recordings."""
         return False
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """Fields of each line of the index that are the same in all."""
+        """Constant fields of the index lines."""
         return {}
 
     @abstractmethod
     def sink(self, source: Source, partial: PartialResults | None) -> Sink:
-        """Make the receiver of a recording's frames.
-
-        `partial` may keep what a recording in windows gave so far; None: it is computed in one pass.
-        """
+        """Make the sink of a recording; `partial` can save its state between windows, None: it has no windows."""
 
     @abstractmethod
     def estimated_bytes(self, recordings: int, seconds: float) -> int:
@@ -60,19 +57,19 @@ class Writer(ABC):
 
     @abstractmethod
     def store(self, opened: JobState) -> ResultStore:
-        """Open the place where results lie until all are there, and that makes the final files of them."""
+        """Open the storage of the results."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResultWriter(Writer):
-    """A writer of results with a text or files for each recording.
+    """A writer of a text or of files for each recording.
 
     Attributes:
-        make_sink: makes the receiver of a recording's frames.
-        render: makes the text of a result.
-        bytes_a_second: about how many bytes the result of a second takes.
-        save: writes a result to its files; None: they hold its text.
-        folders: of a recording's files, as in `sonant.extraction.result_stores.FileStore`.
+        make_sink: makes the sink of a recording.
+        render: returns the text of a result.
+        bytes_a_second: approximate bytes of result per second of audio.
+        save: writes a result to its files; None: its text is written.
+        folders: of a recording's files, as in `FileStore`.
     """
 
     make_sink: Callable[[Source], Sink]
@@ -83,7 +80,7 @@ class ResultWriter(Writer):
 
     @property
     def joins(self) -> bool:
-        return self.format not in ("srt", "vtt")  # which have times of their own
+        return self.format not in ("srt", "vtt")  # whose times begin at 0 in each recording
 
     def sink(self, source: Source, partial: PartialResults | None) -> Sink:  # noqa: ARG002 - results are small
         return self.make_sink(source)
