@@ -39,8 +39,8 @@ from sonant.inference.cuda.blocks import (
 )
 from sonant.inference.cuda.extractor import cuda_extractor
 from sonant.inference.padded.attention import PaddedSelfAttention
-from sonant.inference.padded.causal_context import PaddedCausalContext, PaddedCausalLayer
-from sonant.inference.padded.conformer import PaddedConformerEncoder, PaddedConformerLayer, PaddedConvModule
+from sonant.inference.padded.causal_context import PaddedCausalLayer
+from sonant.inference.padded.conformer import PaddedConvModule
 from sonant.inference.padded.extractor import PaddedExtractor
 from sonant.inference.padded.fbank import PaddedFbank
 from sonant.inference.padded.positions import (
@@ -50,7 +50,6 @@ from sonant.inference.padded.positions import (
     PaddedStackedPositions,
 )
 from sonant.inference.padded.quantizers import PaddedGumbelQuantizer, PaddedKMeansQuantizer
-from sonant.inference.padded.transformer import PaddedTransformerEncoder, PaddedTransformerLayer
 from sonant.inference.relative_attention import FusedRelativeAttention, FusedRotaryAttention
 from sonant.layers.attention import SelfAttention
 from sonant.layers.attention_adapter import AttentionAdapter
@@ -153,11 +152,11 @@ BLOCKS: dict[type[nn.Module], Forms] = {
     ),
     FeedForward: Forms(cpu=_cpu_feed_forward, cuda=CudaFeedForward, padded=ROWS),
     AttentionAdapter: Forms(cpu=PARTS, cuda=PARTS, padded=ROWS),
-    TransformerLayer: Forms(cpu=PARTS, cuda=CudaTransformerLayer, padded=PaddedTransformerLayer),
+    TransformerLayer: Forms(cpu=PARTS, cuda=CudaTransformerLayer, padded=PARTS),
     TransformerEncoder: Forms(
         cpu=PARTS,
         cuda="its layers have a form, and `GraphedEncoder` launches them at once",
-        padded=PaddedTransformerEncoder,
+        padded=PARTS,
     ),
     SqueezedEncoder: Forms(cpu=PARTS, cuda=PARTS, padded="clips are squeezed where they lie", graph=False),
     ConvModule: Forms(
@@ -173,14 +172,14 @@ BLOCKS: dict[type[nn.Module], Forms] = {
         padded="no model with its attention has a graph",
         graph=False,
     ),
-    ConformerLayer: Forms(cpu=PARTS, cuda=PARTS, padded=PaddedConformerLayer),
-    ConformerEncoder: Forms(cpu=PARTS, cuda=PARTS, padded=PaddedConformerEncoder),
+    ConformerLayer: Forms(cpu=PARTS, cuda=PARTS, padded=PARTS),
+    ConformerEncoder: Forms(cpu=PARTS, cuda=PARTS, padded=PARTS),
     CausalLayer: Forms(
         cpu=lambda block, formats, _: CpuCausalLayer(block, precision=formats.convolution),
         cuda=OTHER_WORK,
         padded=PaddedCausalLayer,
     ),
-    CausalContext: Forms(cpu=PARTS, cuda=OTHER_WORK, padded=PaddedCausalContext),
+    CausalContext: Forms(cpu=PARTS, cuda=OTHER_WORK, padded=PARTS),
     GumbelQuantizer: Forms(cpu="rounding would change codes", cuda=OTHER_WORK, padded=PaddedGumbelQuantizer),
     KMeansQuantizer: Forms(cpu="rounding would change codes", cuda=OTHER_WORK, padded=PaddedKMeansQuantizer),
     nn.Linear: Forms(cpu=LITTLE, cuda=lambda block, dtype: CudaLinear(block.weight, block.bias, dtype), padded=ROWS),
@@ -198,7 +197,7 @@ BLOCKS: dict[type[nn.Module], Forms] = {
 }
 
 
-def padded_form(block: nn.Module) -> nn.Module:
-    """Build the form of a block for padded batches."""
-    form = BLOCKS[type(block)].padded
-    return block if isinstance(form, str) else form(block)
+def padded_form(block: nn.Module) -> nn.Module | None:
+    """Build the form of a block for padded batches; None if it runs as it is, with the forms of its parts."""
+    forms = BLOCKS.get(type(block))
+    return None if forms is None or isinstance(forms.padded, str) else forms.padded(block)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from sonant.errors import ConfigurationError
 from sonant.inference.blocks import BLOCKS, padded_form
-from sonant.inference.modules import shared_copy
-from sonant.inference.padded.clips import NEVER, Padded, normalized, own_clip
+from sonant.inference.modules import replace_blocks, shared_copy
+from sonant.inference.padded.clips import NEVER, Padded, normalized
 from sonant.inference.plain import customizations
 from sonant.layers.token_positions import FIRST_ROW, LearnedPositions
 from sonant.models import Backbone, MaskableBackbone, VQWav2Vec, WaveformConvNet
@@ -21,12 +21,14 @@ from sonant.models.families import family_of
 CURE = "`sonant convert --to hf` writes a folder that other programs read."
 LARGEST_TABLE = 1 << 26  # groups of codes that a vocabulary may tell apart: one entry of a table each
 
+Encoding = tuple[dict[int, Tensor], Tensor | None, dict[str, Tensor]]  # hidden states by number, output, others
+
 
 class PaddedBackbone(nn.Module):
     """A backbone on padded batches, which can be traced into a graph.
 
     Args:
-        backbone: in evaluation mode; its modules are not copied.
+        backbone: in evaluation mode, its blocks replaced by padded forms; its modules are not copied.
         layers: the states to return: numbers 0 to num_layers, or "last"; None: all.
         normalize: whether to normalize waveforms here, if the model requires it.
     """
@@ -36,7 +38,6 @@ class PaddedBackbone(nn.Module):
         self.normalize, self.normalize_epsilon = normalize and backbone.normalize, backbone.normalize_epsilon
         keep, self.last = backbone.wanted(layers)
         self.keep = sorted(keep)
-        self.depth = backbone.num_layers if self.last else max(self.keep)
         self.receptive_field, self.stride = backbone.receptive_field, backbone.stride
 
     has_codes = False
@@ -63,31 +64,26 @@ class PaddedBackbone(nn.Module):
         speech = Padded(F.pad(waveforms, (0, self.stride)), lengths)
         speech = speech.with_values(torch.where(speech.valid, speech.values, 0.0))
         states, last, others = self.encode(normalized(speech, self.normalize_epsilon) if self.normalize else speech)
-        outputs = {"last": last} if self.last else {}
+        outputs = {} if last is None else {"last": last}
         outputs |= {f"hidden_states.{number}": states[number] for number in self.keep}
         return outputs | others
 
     @abstractmethod
-    def encode(self, speech: Padded) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
-        """Compute hidden states 0 to `depth`, the output if `last`, and the other outputs, such as "frames"."""
+    def encode(self, speech: Padded) -> Encoding:
+        """Compute the hidden states of `keep`, the output if `last`, and the other outputs, such as "frames"."""
 
 
 class PaddedMaskable(PaddedBackbone):
-    """Extractor, projection, positions (if any) and encoder; without adapter."""
+    """Extractor, projection and encoder; without adapter."""
 
     def __init__(self, backbone: MaskableBackbone, layers: Collection[int | str] | None, *, normalize: bool) -> None:
         super().__init__(backbone, layers, normalize=normalize)
-        self.extractor, self.projection = padded_form(backbone.extractor), backbone.projection
-        positions = getattr(backbone.encoder, "positions", None)
-        self.positions = None if positions is None else padded_form(positions)
-        self.encoder = padded_form(backbone.encoder)
+        self.extractor, self.projection, self.encoder = backbone.extractor, backbone.projection, backbone.encoder
 
-    def encode(self, speech: Padded) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
+    def encode(self, speech: Padded) -> Encoding:
         features = self.extractor(speech)
         frames = features.with_values(self.projection(self.projection.norm(features.values)))
-        x = frames.values if self.positions is None else frames.values + self.positions(frames)
-        states, last = self.encoder(x, own_clip(frames), self.depth)
-        return states, last, {"frames": frames.lengths}
+        return *self.encoder(frames, self.keep, last=self.last), {"frames": frames.lengths}
 
 
 class PaddedConvNet(PaddedBackbone):
@@ -95,18 +91,17 @@ class PaddedConvNet(PaddedBackbone):
 
     def __init__(self, backbone: WaveformConvNet, layers: Collection[int | str] | None, *, normalize: bool) -> None:
         super().__init__(backbone, layers, normalize=normalize)
-        self.extractor, self.context = padded_form(backbone.extractor), padded_form(backbone.context)
-        self.quantizer = padded_form(backbone.quantizer) if isinstance(backbone, VQWav2Vec) else None
+        self.extractor, self.context = backbone.extractor, backbone.context
+        self.quantizer = backbone.quantizer if isinstance(backbone, VQWav2Vec) else None
         self.has_codes = self.quantizer is not None
 
-    def encode(self, speech: Padded) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
+    def encode(self, speech: Padded) -> Encoding:
         frames = self.extractor(speech)
         others = {"frames": frames.lengths}
         if self.quantizer is not None:
             values, others["codes"] = self.quantizer(frames)
             frames = frames.with_values(values)
-        states = self.context(frames, self.depth)
-        return states, states[-1], others
+        return *self.context(frames, self.keep, last=self.last), others
 
 
 class PaddedDiscreteBERT(PaddedBackbone):
@@ -122,11 +117,11 @@ class PaddedDiscreteBERT(PaddedBackbone):
 
     def __init__(self, backbone: DiscreteBERT, layers: Collection[int | str] | None, *, normalize: bool) -> None:
         super().__init__(backbone, layers, normalize=normalize)
-        tokenizer, vocabulary, encoder = backbone.tokenizer, backbone.vocabulary, backbone.encoder
-        self.extractor, self.quantizer = padded_form(tokenizer.extractor), padded_form(tokenizer.quantizer)
-        self.embedding, self.encoder = backbone.embedding, padded_form(encoder)
-        assert isinstance(encoder.positions, LearnedPositions)
-        self.place_weight, self.max_positions = encoder.positions.weight, backbone.config.max_positions
+        tokenizer, vocabulary = backbone.tokenizer, backbone.vocabulary
+        self.extractor, self.quantizer = tokenizer.extractor, tokenizer.quantizer
+        self.embedding, self.encoder = backbone.embedding, backbone.encoder
+        assert isinstance(self.encoder.positions, LearnedPositions)
+        self.place_weight, self.max_positions = self.encoder.positions.weight, backbone.config.max_positions
         self.codebook_size = vocabulary.codebook_size
         num_codebooks = tokenizer.config.num_codebooks
         if self.codebook_size**num_codebooks > LARGEST_TABLE:
@@ -138,7 +133,7 @@ class PaddedDiscreteBERT(PaddedBackbone):
         numbers = torch.arange(self.codebook_size**num_codebooks)
         self.register_buffer("token_of_group", vocabulary.tokens_of(numbers).int())
 
-    def encode(self, speech: Padded) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
+    def encode(self, speech: Padded) -> Encoding:
         frames = self.extractor(speech)
         _, codes = self.quantizer(frames)
         groups = group_numbers(codes.flatten(0, 1), self.codebook_size).view(codes.shape[:2])
@@ -149,10 +144,11 @@ class PaddedDiscreteBERT(PaddedBackbone):
         block = place // self.max_positions
         x = self.embedding(bracketed) + self.place_weight[place % self.max_positions + FIRST_ROW]
         own_block = torch.where(block == block[:, None], 0.0, NEVER)
-        mask = own_clip(Padded(x, frames.lengths + 2)) + own_block
-        states, last = self.encoder(x, mask, self.depth)
-        states = [state[:, 1:-1] for state in states]
-        return states, last[:, 1:-1], {"frames": frames.lengths, "codes": codes}
+        x = x if self.encoder.pre_norm else self.encoder.norm(x)
+        mask = Padded(x, frames.lengths + 2).sizes + own_block
+        states, last = self.encoder.through_layers(x, mask, None, self.keep, last=self.last)
+        states = {number: state[:, 1:-1] for number, state in states.items()}
+        return states, None if last is None else last[:, 1:-1], {"frames": frames.lengths, "codes": codes}
 
 
 def padded(
@@ -174,6 +170,7 @@ def padded(
     require_padded_forms(backbone)
     require_plain(backbone)
     model = shared_copy(backbone, torch.float32, torch.device("cpu"))
+    replace_blocks(model, padded_form)
     match model:
         case MaskableBackbone():
             return PaddedMaskable(model, layers, normalize=normalize).eval()

@@ -82,6 +82,11 @@ class Packed:
         """The lengths as Python integers."""
         return self.lengths.tolist()
 
+    @property
+    def longest(self) -> int:
+        """The length of the longest clip."""
+        return max(self.sizes)
+
     @cached_property
     def offsets(self) -> Tensor:
         """int64 (batch + 1,): clip i is values[offsets[i] : offsets[i + 1]]."""

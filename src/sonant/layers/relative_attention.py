@@ -28,7 +28,7 @@ class Sinusoids(nn.Module):
 
     def forward(self, frames: Packed) -> Tensor:
         """Return the table (2 * longest - 1, dim), in ascending order of key minus query."""
-        reach, values = max(frames.sizes), frames.values
+        reach, values = frames.longest, frames.values
         back = torch.arange(reach - 1, -reach, -1.0, dtype=_precise(values))  # distances back, query minus key
         turns = torch.exp(torch.arange(0, self.dim, 2, dtype=back.dtype) * -(math.log(10_000) / self.dim))
         angles = back[:, None] * turns

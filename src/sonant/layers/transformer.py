@@ -115,7 +115,7 @@ class TransformerEncoder(nn.Module):
         Returns:
             The hidden states by number, each (total, dim), and the output or None.
         """
-        table = None if self.relative_positions is None else self.relative_positions.table(max(frames.sizes))
+        table = None if self.relative_positions is None else self.relative_positions.table(frames.longest)
         return self.through_layers(self.before_layers(frames), frames.sizes, table, keep, last=last)
 
     def before_layers(self, frames: Packed) -> Tensor:

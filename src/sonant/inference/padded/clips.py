@@ -20,7 +20,7 @@ NEVER = -1e30  # far below any logit; finite, so that a clip without frames give
 
 @dataclass(frozen=True, eq=False)
 class Padded:
-    """A padded batch.
+    """A padded batch, with what layers read of a packed one, so that those made of padded blocks run on it.
 
     Attributes:
         values: (batch, time, channels) for frames, (batch, time) for waveforms.
@@ -34,6 +34,16 @@ class Padded:
     def valid(self) -> Tensor:
         """bool (batch, time): the steps that belong to a clip."""
         return torch.arange(self.values.shape[1], device=self.lengths.device) < self.lengths[:, None]
+
+    @property
+    def sizes(self) -> Tensor:
+        """The mask that restricts attention to the true frames of the clip: float (batch, 1, 1, time)."""
+        return torch.where(self.valid, 0.0, NEVER)[:, None, None]
+
+    @property
+    def longest(self) -> int:
+        """The length of the rows."""
+        return self.values.shape[1]
 
     def with_values(self, values: Tensor) -> Padded:
         """Return a batch of the same lengths with other values."""
@@ -65,8 +75,3 @@ def clip_norm(norm: ClipNorm | ClipGroupNorm, stream: Tensor, lengths: Tensor) -
 
     centered = (stream - mean(stream * valid)) * valid
     return centered * (norm.weight[:, None] * (mean(centered.square()) + EPS).rsqrt()) + norm.bias[:, None]
-
-
-def own_clip(frames: Padded) -> Tensor:
-    """Return the mask that restricts attention to the true frames of the clip: float (batch, 1, 1, time)."""
-    return torch.where(frames.valid, 0.0, NEVER)[:, None, None]

@@ -71,13 +71,13 @@ class PaddedStackedPositions(nn.Module):
 class PaddedRelativePositions(nn.Module):
     """`RelativePositions` for clips of any length: distances beyond the largest bucket boundary have the same bias."""
 
-    table: Tensor
+    biases: Tensor
 
     def __init__(self, positions: RelativePositions) -> None:
         super().__init__()
         self.reach = positions.max_distance
-        self.register_buffer("table", positions.table(self.reach + 1).detach().contiguous())
+        self.register_buffer("biases", positions.table(self.reach + 1).detach().contiguous())
 
-    def forward(self, time: int) -> Tensor:
+    def table(self, time: int) -> Tensor:
         """Return the bias (heads, time, time) of each query (row) and key."""
-        return self.table[:, distance_numbers(time, self.reach, self.reach)]
+        return self.biases[:, distance_numbers(time, self.reach, self.reach)]
