@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -187,6 +188,24 @@ def test_similarity_takes_one_vector_a_recording(encoder: SpeechEncoder) -> None
         with pytest.raises(ConfigurationError, match="one vector a recording"):
             encoder.similarity(good, good, **how)
     assert encoder.similarity(good, good, task="content", pool="mean") == pytest.approx(1, abs=1e-5)
+
+
+def test_similarity_of_nothing_is_a_matrix_without_rows(encoder: SpeechEncoder) -> None:
+    good = as_wav(noise(0.5))
+    assert encoder.similarity([], [good, good]).shape == (0, 2)
+    assert encoder.similarity(good, []).shape == (0,)
+    with pytest.warns(SonantWarning, match="1 of 2 recordings"):
+        wide = encoder.similarity([good], [b"no audio"], pool="mean+std", on_error="skip")
+    assert np.isnan(wide).tolist() == [[True]]
+
+
+@pytest.mark.parametrize("verb", ["encode", "units", "diarize", "verify", "similarity", "embed", "write_turns"])
+def test_a_misspelled_option_is_told_the_verbs_own_names(verb: str, encoder: SpeechEncoder) -> None:
+    method = getattr(encoder, verb)
+    own = [name for name, one in signature(method).parameters.items() if one.kind is one.KEYWORD_ONLY]
+    two = [] if verb in ("encode", "units", "diarize") else ["out"]
+    with pytest.raises(UnknownName, match=f"Did you mean '{own[-1]}'"):
+        method(b"no audio", *two, **{f"{own[-1]}s": None})
 
 
 @pytest.mark.slow

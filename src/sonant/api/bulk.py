@@ -84,7 +84,7 @@ class BulkWriting(Recognition):
             AudioError: nothing to encode; or, with on_error="raise" or a single file, a recording that cannot be used.
             ConfigurationError: the output holds the results of other settings, or the disk is too small.
         """
-        options = completed(options, BULK)
+        options = completed(options, BULK, self.embed)
         place = VECTORS.place(output, format, source)
         request = self.request(layer, pool, task, normalize=normalize, **of_request(options))
         weights = fingerprint(self.model)
@@ -115,7 +115,7 @@ class BulkWriting(Recognition):
             format: "text", "jsonl" or "npy"; None: by the ending of `output`.
             **options: see `BulkOptions`.
         """
-        options = completed(options, BULK)
+        options = completed(options, BULK, self.write_units)
         place = UNITS.place(output, format, source)
         wanted = unit_request(self.model, self.name, kmeans, layer, **of_request(options))
         weights = fingerprint(self.model)
@@ -150,8 +150,9 @@ class BulkWriting(Recognition):
         Raises:
             ConfigurationError: the model has no CTC head; see `abilities`.
         """
+        options = completed(options, BULK, self.write_transcripts)
         place = TRANSCRIPTS.place(output, format, source)
-        by_channel = options.get("channel") == "all"
+        by_channel = options["channel"] == "all"
 
         def render(entries: Sequence[Entry]) -> Render:
             named = (len(entries) > 1 or by_channel) and not place.is_folder
@@ -179,6 +180,7 @@ class BulkWriting(Recognition):
             format: "rttm" or "json", a line for each recording; None: by the ending of `output`, else rttm.
             **options: see `BulkOptions`.
         """
+        options = completed(options, BULK, self.write_turns)
         place = TURNS.place(output, format, source)
         pipeline = self.head_pipeline("diarization", num_speakers=num_speakers, threshold=threshold)
 
@@ -200,6 +202,7 @@ class BulkWriting(Recognition):
         Raises:
             ConfigurationError: the model has no head for whole recordings; see `abilities`.
         """
+        options = completed(options, BULK, self.write_labels)
         place = LABELS.place(output, None, source)
         pipeline = self.head_pipeline("classification")
         return self._write_answers(source, place, "labels", pipeline, lambda _: labels_as_json, options)
@@ -215,7 +218,6 @@ class BulkWriting(Recognition):
         **settings: Any,
     ) -> Summary:
         """Write what a head says of recordings."""
-        options = completed(options, BULK)
         request = EncodeRequest(layers=pipeline.layers, **of_request(options))
         weights = fingerprint(self.model)
         settings |= self._settings(options, request, weights) | {"results": what, "heads": self._heads.fingerprint()}

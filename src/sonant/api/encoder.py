@@ -98,7 +98,7 @@ class SpeechEncoder(BulkWriting):
         """
         if to not in ("numpy", "torch"):
             raise UnknownName("array type to return", to, ["numpy", "torch"])
-        options = completed(options, INFERENCE)
+        options = completed(options, INFERENCE, self.encode)
         request = self.request(layer, pool, task, normalize=normalize, **of_request(options))
 
         def finish(value: Tensor) -> Array:
@@ -150,7 +150,7 @@ class SpeechEncoder(BulkWriting):
         Returns:
             int64 (frames,), or (frames, num_codebooks) for codes; with `deduplicate` `Units(values, durations)`.
         """
-        options = completed(options, INFERENCE)
+        options = completed(options, INFERENCE, self.units)
         request, label, coded = unit_request(self.model, self.name, kmeans, layer, **of_request(options))
         finish = without_repetitions if deduplicate else None
         engine = self._engine(options, coded=coded)
@@ -188,7 +188,7 @@ class SpeechEncoder(BulkWriting):
             A float for one and one; else an array, a row for each of `a` and a column for each of `b`, without the axis
             of what was one.
         """
-        options = completed(options, INFERENCE)
+        options = completed(options, INFERENCE, self.similarity)
         check_one_channel(options["channel"])
         request = self.request(layer, pool, task, **of_request(options))
         if request.stacked or request.pool is None:
@@ -205,7 +205,7 @@ class SpeechEncoder(BulkWriting):
             }
             return answers_of(self._engine(own), items, request, own, finish=lambda value: value[0])
 
-        left = vectors_of(a, self.dim, lambda items: encode(items, 0))
-        right = vectors_of(b, self.dim, lambda items: encode(items, num_vectors(left)))
+        left = vectors_of(a, self.dim, request.pool, lambda items: encode(items, 0))
+        right = vectors_of(b, self.dim, request.pool, lambda items: encode(items, num_vectors(left)))
         tell(failures, num_vectors(left) + num_vectors(right), options["on_failure"], instead="NaN")
         return cosines(left, right)

@@ -1,6 +1,7 @@
 """The options that all verbs on recordings share, each documented once, and their defaults."""
 
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from os import PathLike
 from typing import Any, BinaryIO, Literal, Required, TypedDict, TypeVar
 
@@ -200,8 +201,8 @@ BULK: BulkOptions = {
 Options = TypeVar("Options", InferenceOptions, BulkOptions)
 
 
-def completed(options: Options, defaults: Options) -> Options:
-    """Return options with the defaults of those that are not given.
+def completed(options: Options, defaults: Options, verb: Callable[..., Any]) -> Options:
+    """Return options of a verb with the defaults of those that are not given.
 
     Raises:
         UnknownName: there is no such option, or no such way to treat unusable recordings.
@@ -209,7 +210,9 @@ def completed(options: Options, defaults: Options) -> Options:
     """
     for name in options:
         if name not in defaults:
-            raise UnknownName("option", name, defaults)
+            parameters = signature(verb).parameters.values()
+            own: list[str] = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+            raise UnknownName("option", name, [*own, *defaults])
     complete: Any = {**defaults, **options}
     if complete["on_error"] not in ("raise", "skip"):
         raise UnknownName("way to treat unusable recordings", complete["on_error"], ["raise", "skip"])

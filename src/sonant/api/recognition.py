@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any, Literal, Unpack, overload
 
@@ -43,6 +43,7 @@ Given = AudioInput | AudioInputs
 Vector = NDArray[np.float32]
 Turns = list[SpeakerTurn]
 Classes = dict[str, float]
+Verb = Callable[..., Any]
 
 
 class Recognition(ModelWithHeads):
@@ -72,7 +73,7 @@ class Recognition(ModelWithHeads):
             ConfigurationError: the model has no CTC head; see `abilities`.
             CheckpointError: nothing says what the tokens of the head are.
         """
-        return self._by_head(self.head_pipeline("transcription"), audio, options)
+        return self._by_head(self.transcribe, self.head_pipeline("transcription"), audio, options)
 
     @overload
     def speaker_vectors(self, audio: AudioInput, **options: Unpack[PlainOptions]) -> Vector: ...
@@ -94,7 +95,7 @@ class Recognition(ModelWithHeads):
         Returns:
             float32 (dim,), the width of the head; vectors of one voice have a high cosine.
         """
-        return self._by_head(self.head_pipeline("verification"), audio, options)
+        return self._by_head(self.speaker_vectors, self.head_pipeline("verification"), audio, options)
 
     @overload
     def verify(
@@ -132,7 +133,7 @@ class Recognition(ModelWithHeads):
         Returns:
             `Verification`, or a list of them.
         """
-        options = completed(options, INFERENCE)
+        options = completed(options, INFERENCE, self.verify)
         check_one_channel(options["channel"])
         limit = VERIFICATION_THRESHOLD if threshold is None else threshold
         check_cosine(limit)
@@ -142,7 +143,7 @@ class Recognition(ModelWithHeads):
             **options,
             "on_failure": lambda number, error: failures.append((number % len(left), error)),
         }
-        vectors = self._by_head(self.head_pipeline("verification"), [*left, *right], both)
+        vectors = self._by_head(self.verify, self.head_pipeline("verification"), [*left, *right], both)
         tell(sorted(failures, key=itemgetter(0)), len(left), options["on_failure"], noun="pairs of recordings")
         answers = [
             None if one is None or other is None else compare_voices(one, other, threshold=limit)
@@ -188,7 +189,7 @@ class Recognition(ModelWithHeads):
             ConfigurationError: the vectors are to be clustered, and nothing says when to stop.
         """
         pipeline = self.head_pipeline("diarization", num_speakers=num_speakers, threshold=threshold)
-        answer = self._by_head(pipeline, audio, options)
+        answer = self._by_head(self.diarize, pipeline, audio, options)
         if options.get("channel") != "all":
             return answer
         return [_named_by_channel(channels) for channels in answer] if is_many(audio) else _named_by_channel(answer)
@@ -221,7 +222,7 @@ class Recognition(ModelWithHeads):
             ConfigurationError: the model has no such head; see `abilities`.
             CheckpointError: the labels in its config.json do not fit the head.
         """
-        return self._by_head(self.head_pipeline("classification"), audio, options)
+        return self._by_head(self.classify, self.head_pipeline("classification"), audio, options)
 
     @overload
     def head_pipeline(self, ability: Literal["transcription"]) -> HeadPipeline[Transcript]: ...
@@ -258,9 +259,9 @@ class Recognition(ModelWithHeads):
                 return classification(self.model, self._heads, name=self.name)
         raise UnknownName("ability of a head", ability, HEADS_FOR)
 
-    def _by_head(self, pipeline: HeadPipeline[Any], audio: Given, options: InferenceOptions) -> Any:
+    def _by_head(self, verb: Verb, pipeline: HeadPipeline[Any], audio: Given, options: InferenceOptions) -> Any:
         """Return what a head says of one recording or several."""
-        options = completed(options, INFERENCE)
+        options = completed(options, INFERENCE, verb)
         return answers_of(
             self._engine(options),
             audio,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sonant.decoding.results import Verification
 from sonant.errors import ConfigurationError
+from sonant.extraction.pooling import Pool, pooled_dim
 from sonant.extraction.sources import is_many
 
 Vectors = NDArray[np.float32]
@@ -16,11 +17,12 @@ Vectors = NDArray[np.float32]
 VERIFICATION_THRESHOLD = 0.86  # for wavlm-base-plus-sv, says its card
 
 
-def vectors_of(given: Any, dim: int, encode: Callable[[list[Any]], Sequence[Tensor | None]]) -> Vectors:
+def vectors_of(given: Any, dim: int, pool: Pool, encode: Callable[[list[Any]], Sequence[Tensor | None]]) -> Vectors:
     """Return given vectors as they are, or those of given recordings: (dim,) or (vectors, dim).
 
     Args:
         dim: the width of the model's vectors; "mean+std" has twice as many numbers.
+        pool: the pooling by which recordings are encoded.
         encode: maps recordings to vectors, or to None, for which NaN stands in the result.
     """
     if isinstance(given, np.ndarray | Tensor):
@@ -33,11 +35,12 @@ def vectors_of(given: Any, dim: int, encode: Callable[[list[Any]], Sequence[Tens
         return vectors
     several = is_many(given)
     items = list(given) if several else [given]
-    if several and all(isinstance(item, np.ndarray | Tensor) for item in items):
-        return np.stack([vectors_of(item, dim, encode) for item in items])
-    found = encode(items)
-    unusable = np.full(next((vector.shape for vector in found if vector is not None), (dim,)), np.nan, np.float32)
-    vectors = np.stack([unusable if vector is None else vector.numpy() for vector in found])
+    if items and all(isinstance(item, np.ndarray | Tensor) for item in items):
+        return np.stack([vectors_of(item, dim, pool, encode) for item in items])
+    vectors = np.full((len(items), pooled_dim(dim, pool)), np.nan, np.float32)
+    for row, vector in zip(vectors, encode(items), strict=True):
+        if vector is not None:
+            row[:] = vector.numpy()
     return vectors if several else vectors[0]
 
 
