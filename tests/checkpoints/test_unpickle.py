@@ -242,6 +242,25 @@ def test_endless_nesting_is_refused(tmp_path):
         plain(read_pickle(tmp_path / "v.pt"))
 
 
+@pytest.mark.parametrize(
+    "container", [lambda x: [x, x], lambda x: {"a": x, "b": x}, lambda x: argparse.Namespace(a=x, b=x)]
+)
+def test_a_few_containers_that_stand_for_a_trillion_cost_what_a_few_do(tmp_path, container):
+    bomb = "core"
+    for _ in range(40):
+        bomb = container(bomb)
+    torch.save(bomb, tmp_path / "v.pt")
+    value = plain(read_pickle(tmp_path / "v.pt"))
+    for _ in range(40):
+        value = next(iter(value.values() if isinstance(value, dict) else value))
+    assert value == "core"
+
+
+def test_keys_of_any_kind_become_plain(tmp_path):
+    torch.save({(1, 2): 3, None: 4, "attributes": argparse.Namespace(a={frozenset([5]): 6})}, tmp_path / "v.pt")
+    assert plain(read_pickle(tmp_path / "v.pt")) == {"[1, 2]": 3, None: 4, "attributes": {"a": {"[5]": 6}}}
+
+
 # Pickles that name memory which is not there.
 REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"
 STORAGE = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu%btQ"

@@ -3,7 +3,7 @@
 Configuration classes of fairseq, omegaconf and argparse, dictionaries, meters, enums, and what a trainer remembers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, NoReturn, Self
 
 from torch import Tensor
@@ -80,27 +80,44 @@ class StandIn:
         return f"<stand-in for {self.name}>"
 
 
-def plain(value: Any, *, depth: int = 0) -> Any:
+def plain(value: Any) -> Any:
     """A configuration as dicts, lists, strings and numbers, whichever classes it was pickled with."""
+    return _plain(value, 0, {})
+
+
+def _plain(value: Any, depth: int, done: dict[int, Any]) -> Any:
+    """A part of a configuration; `done` holds the containers met before, as forty lists may stand for 2^40."""
     if depth > DEPTH:
         raise UnsafeCheckpoint(f"The configuration is nested more than {DEPTH} deep; no training tool writes that.")
-    if isinstance(value, Mapping):
-        return {plain(key, depth=depth + 1): plain(item, depth=depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item, depth=depth + 1) for item in value]
     if isinstance(value, Tensor):
         return f"<a tensor of shape {tuple(value.shape)}>"
-    if not isinstance(value, StandIn):
+    if not isinstance(value, Mapping | list | tuple | set | frozenset | StandIn):
         return value
+    if id(value) not in done:
+        content = _content(value) if isinstance(value, StandIn) else value
+        if isinstance(content, Mapping):
+            pairs = [(_plain(key, depth + 1, done), _plain(item, depth + 1, done)) for key, item in content.items()]
+            done[id(value)] = {key if isinstance(key, Hashable) else repr(key): item for key, item in pairs}
+        elif isinstance(content, list | tuple | set | frozenset):
+            done[id(value)] = [_plain(item, depth + 1, done) for item in content]
+        else:
+            done[id(value)] = _plain(content, depth + 1, done)
+    return done[id(value)]
+
+
+def _content(value: StandIn) -> Any:
+    """The attributes, items or value that an object was pickled with."""
     state = value.state
-    if isinstance(state, tuple) and len(state) == 2:  # (attributes, slots), as pickle has it
-        state = {**(state[0] or {}), **(state[1] or {})}
+    if isinstance(state, tuple) and len(state) == 2 and all(isinstance(part, dict | None) for part in state):
+        state = {**(state[0] or {}), **(state[1] or {})}  # (attributes, slots), as pickle has it
     if isinstance(state, dict):
         for content in ("_content", "_val"):  # omegaconf's containers and leaves
             if content in state:
-                return plain(state[content], depth=depth + 1)
-        return plain(state, depth=depth + 1)
+                return state[content]
+        return state
     if value.items:
-        pairs = all(isinstance(item, tuple) and len(item) == 2 for item in value.items)
-        return plain(dict(value.items) if pairs else value.items, depth=depth + 1)
-    return plain(value.args[0], depth=depth + 1) if len(value.args) == 1 else repr(value)  # an enum is its value
+        pairs = all(
+            isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], Hashable) for item in value.items
+        )
+        return dict(value.items) if pairs else value.items
+    return value.args[0] if len(value.args) == 1 else repr(value)  # an enum is its value
