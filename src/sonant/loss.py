@@ -1,4 +1,4 @@
-"""What is trained, an objective, and its result: a sum and a count, which the loop averages over ranks and batches."""
+"""Protocol of objectives: a module that returns the sum of a loss and its count."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 @dataclass(init=False, eq=False)
 class Loss:
-    """A loss before it is averaged. All of it stays on the device until a report is due, so that no step waits for it.
+    """Loss before averaging. Tensors stay on the device, so that a step does not synchronize with it.
 
     Attributes:
-        sum: scalar with gradient; the loss added up over what it counts (masked frames, utterances, ...).
-        count: scalar, how many were counted; the loop divides by the count over all ranks.
-        metrics: name to (sum, count), scalars without gradient; shown as their ratio.
+        sum: scalar with gradient, the sum of the loss over its terms (masked frames, utterances, ...).
+        count: scalar, number of terms; the loop divides by the count over all ranks.
+        metrics: name to (sum, count), scalars without gradient; reported as their ratio.
     """
 
     sum: Tensor
@@ -28,7 +28,7 @@ class Loss:
         count: Tensor | float,
         metrics: Mapping[str, tuple[Tensor | float, Tensor | float]] | None = None,
     ) -> None:
-        """Counts and metrics that the CPU knows may be given as numbers."""
+        """Convert counts and metrics that are numbers to tensors on the device."""
         self.sum, self.count = sum, _scalar(count, sum)
         self.metrics = {name: (_scalar(a, sum), _scalar(b, sum)) for name, (a, b) in (metrics or {}).items()}
 
@@ -38,33 +38,29 @@ def _scalar(value: Tensor | float, like: Tensor) -> Tensor:
 
 
 class Objective(nn.Module):
-    """A module whose `forward(batch)` gives a `Loss`; pretraining and tasks alike.
-
-    The loop calls the module itself, so that hooks run: those of DistributedDataParallel and FSDP synchronize
-    gradients. Everything but `forward` may be left as it is here.
-    """
+    """Module whose `forward(batch)` returns a `Loss`, for pretraining and tasks; other methods are optional."""
 
     def forward(self, batch: Any) -> Loss:
-        """Return the loss of a batch, not averaged; nothing in it waits for the device."""
+        """Return the loss of a batch, without synchronizing with the device."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(batch) that gives a Loss.")
 
     def start(self, batch: Any) -> None:
-        """Prepare fresh weights by the first batch, before the first update."""
+        """Initialize weights that depend on data, from the first batch."""
 
     def anneal(self, step: int) -> None:
-        """Set what changes as training goes on, such as a temperature; called before the update of that number."""
+        """Set values that depend on the step, such as a temperature; called before each update."""
 
     def warning(self, metrics: Mapping[str, float]) -> str | None:  # noqa: ARG002
-        """Return what is wrong, by the metrics averaged since the last report, and what to do; None if nothing is."""
+        """Return a problem that metrics, averaged since the last report, show, and its cure; None if there is none."""
         return None
 
     def head_tensors(self) -> dict[str, Tensor]:
-        """Return the tensors trained beside the backbone, under the names of checkpoints."""
+        """Return the tensors to save with the backbone, by their names in checkpoints."""
         return {}
 
     def head_notes(self) -> dict[str, Any]:
-        """Return what the tensors of the head do not tell, as plain data."""
+        """Return settings of the head that its tensors do not determine, as JSON values."""
         return {}
 
     def load_head(self, tensors: Mapping[str, Tensor]) -> None:
-        """Start from the head of a trained model, as `head_tensors` gives it, where this objective can."""
+        """Load the head of a trained model, as returned by `head_tensors`; objectives without one ignore it."""

@@ -1,4 +1,4 @@
-"""Corpora: manifests, decoded waveforms and frame labels on disk, and the order of batches."""
+"""Corpora: manifests, decoded waveforms and frame labels on disk, and samplers of batches."""
 
 from sonant.data.labels import LabelStore
 from sonant.data.manifest import ManifestEntry, read_manifest

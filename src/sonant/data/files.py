@@ -1,4 +1,4 @@
-"""Names that a file can have, and files that appear whole."""
+"""File names, and atomic writing of files."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from sonant.errors import ConfigurationError
 
 
 def as_path(given: object, what: str) -> Path:
-    """The path that a caller gave, with `what` it is for in the message of the ConfigurationError if it is none."""
+    """Return an argument as a path. Raises ConfigurationError, with its purpose `what`, for anything else."""
     if isinstance(given, str | os.PathLike) and isinstance(os.fspath(given), str) and str(given).strip():
         return Path(given)
     shown = repr(given) if isinstance(given, str | bytes | int | float | None) else f"a {type(given).__name__}"
@@ -19,9 +19,9 @@ def as_path(given: object, what: str) -> Path:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A path to write to that becomes `path` when all went well, and vanishes otherwise.
+    """Yield a temporary path that replaces `path` on success, and is removed on error.
 
-    The old file is never half overwritten, and what is mapped from it into memory stays as it is.
+    The old file stays complete until then; memory maps of it stay valid.
     """
     draft = path.with_name(f"{path.name}.part")
     try:
@@ -33,7 +33,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def shortened(name: str, room: int) -> str:
-    """A file name of at most `room` bytes; one that is cut ends in a hash of the whole."""
+    """Shorten a file name to at most `room` bytes, with a hash of the full name at its end."""
     data = name.encode(errors="surrogateescape")
     if len(data) <= room:
         return name
@@ -41,5 +41,5 @@ def shortened(name: str, room: int) -> str:
 
 
 def digest(name: str) -> str:
-    """Return a hash of a name, in 16 hexadecimal digits."""
+    """Hash of a name, 16 hexadecimal digits."""
     return sha256(name.encode(errors="surrogateescape")).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Kaldi's lists: wav.scp, with a name and a file in each line. Nothing in it is executed."""
+"""Kaldi's wav.scp, with a name and a path in each line; commands in it are not executed."""
 
 import re
 import warnings
@@ -9,18 +9,18 @@ from sonant.data.rows import ManifestRow, lines_of
 from sonant.errors import AudioWarning, ManifestError
 
 SEGMENTS = "segments"
-# Kaldi's other lists by recording, beside the wav.scp, and the field that each gives.
+# Kaldi's other lists in the same folder, and the field that each gives.
 BESIDE = {"text": "text", "utt2spk": "speaker", "utt2lang": "language", "utt2dur": "duration"}
 _ARCHIVE = re.compile(r".+:\d+(\[[\d:,]*\])?")
 
 
 def read_scp(path: Path) -> Iterator[ManifestRow]:
-    """The recordings of a wav.scp; the name of each is kept as `id`, with what the lists beside it say (`BESIDE`).
+    """Read a wav.scp; fields are the name (`id`) and the values in the lists of `BESIDE`.
 
-    Those lists are by utterance, so where `segments` cuts the recordings into utterances they are not used.
+    With a `segments` file, the other lists are by utterance instead of recording, and are not used.
 
     Raises:
-        ManifestError: a line that is a command to run, or a place in an archive.
+        ManifestError: a line with a command, or an offset in an archive.
     """
     if (path.parent / SEGMENTS).is_file():
         warnings.warn(
@@ -55,7 +55,7 @@ def read_scp(path: Path) -> Iterator[ManifestRow]:
 
 
 def _by_name(path: Path) -> dict[str, str]:
-    """The value of each name in one of Kaldi's lists; none where the list is not there."""
+    """Read the value of each name in one of Kaldi's lists; empty if there is no such file."""
     if not path.is_file():
         return {}
     lines = (re.split("[ \t]+", line.strip(), maxsplit=1) for _, line in lines_of(path))
@@ -63,7 +63,7 @@ def _by_name(path: Path) -> dict[str, str]:
 
 
 def refuse_segments(path: Path) -> Iterator[ManifestRow]:
-    """Raise ManifestError: parts of recordings are not read."""
+    """Raise ManifestError, since parts of recordings are not supported."""
     raise ManifestError(
         f"{path} is Kaldi's list of parts of recordings, and recordings are read whole. Give the wav.scp beside it for "
         "the whole ones, or cut the parts into files first (Kaldi's extract-segments does)."

@@ -1,4 +1,4 @@
-"""Frame labels of a corpus, memory-mapped: any clip's labels without reading the rest."""
+"""Frame labels of a corpus, memory-mapped."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,9 +13,9 @@ FILES = {"labels.u16": np.uint16, "labels.u32": np.uint32}
 
 
 class LabelStore:
-    """Labels by recording: one a frame, in the order of the waveforms they belong to.
+    """Sequence of the frame labels of each recording, (frames,), in the order of a `WaveformStore`.
 
-    They take two bytes each (`labels.u16`), or four where there are more than 65,536 of them (`labels.u32`).
+    Files: `labels.u16`, or `labels.u32` for more than 65,536 different labels, and `lengths.npy`.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -31,16 +31,11 @@ class LabelStore:
 
     @staticmethod
     def write(folder: str | Path, labels: Iterable[NDArray[np.integer]], *, num_labels: int = 1 << 16) -> None:
-        """Write the labels of every recording in order; `lengths.npy` comes last, so that half a store is none.
-
-        Args:
-            labels: of each recording, 0 to `num_labels` - 1.
-            num_labels: how many there may be; it decides how many bytes each takes.
-        """
+        """Write the labels of all recordings, below `num_labels`; `lengths.npy` is last, a mark of completeness."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         wanted = "labels.u16" if num_labels <= 1 << 16 else "labels.u32"
-        for name in ("lengths.npy", *FILES):  # what other labels may have left
+        for name in ("lengths.npy", *FILES):  # of earlier labels
             (folder / name).unlink(missing_ok=True)
         lengths = []
         with open(folder / wanted, "wb") as file:
@@ -50,11 +45,11 @@ class LabelStore:
         np.save(folder / "lengths.npy", np.array(lengths, dtype=np.int64))
 
     def all(self) -> NDArray[np.integer]:
-        """The labels of all recordings, one behind another, on disk until they are used."""
+        """Return the concatenated labels of all recordings, memory-mapped."""
         return self._labels
 
     def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
-        """Let another process map the files itself: a pickled memory map would carry all of them."""
+        """Pickle the folder only: a pickled memory map would contain all labels."""
         return type(self), (self.folder,)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""One job at a time on one output."""
+"""Lock of an output file or folder, for one job at a time."""
 
 import json
 import os
@@ -16,19 +16,17 @@ from sonant.errors import ConfigurationError, SonantWarning
 
 _HELD = (EACCES, EAGAIN, EDEADLK)
 _NOT_OFFERED = (ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP)
-_BEYOND = 1 << 30  # Windows lets nobody read what is locked, so a byte behind the text is
+_BEYOND = 1 << 30  # offset of the locked byte, after the text: Windows makes locked bytes unreadable
 
 
 @contextmanager
 def held(output: Path, *, is_folder: bool) -> Iterator[None]:
-    """Let no other job write an output meanwhile: a folder, which is made, or a file in one.
+    """Lock an output: a folder (which is created, with `running.lock` in it), or a file (with `NAME.lock` beside it).
 
-    A lock file in the folder, `running.lock`, or beside the file, `NAME.lock`, says who works there, and is gone
-    afterwards. The lock is the system's, which releases it whatever becomes of the process: a lock file that a kill
-    left behind stops nobody.
+    The operating system releases the lock when the process ends, so a lock file left by a killed job has no effect.
 
     Raises:
-        ConfigurationError: another job holds it, in this process or another.
+        ConfigurationError: another job, in this process or another, has locked it.
     """
     (output if is_folder else output.parent).mkdir(parents=True, exist_ok=True)
     path = output / "running.lock" if is_folder else output.with_name(f"{shortened(output.name, 230)}.lock")
@@ -39,12 +37,12 @@ def held(output: Path, *, is_folder: bool) -> Iterator[None]:
             "host": socket.gethostname(),
             "since": datetime.now().astimezone().isoformat(timespec="seconds"),
         }
-        with suppress(OSError):  # a full disk; the lock holds without a name on it
+        with suppress(OSError):  # a full disk; the lock works without this information
             os.truncate(descriptor, 0)
             os.write(descriptor, json.dumps(holder).encode() + b"\n")
         yield
     finally:
-        if sys.platform == "win32":  # a file that is open cannot be removed there
+        if sys.platform == "win32":  # open files cannot be removed
             os.close(descriptor)
             path.unlink(missing_ok=True)
         else:
@@ -53,7 +51,7 @@ def held(output: Path, *, is_folder: bool) -> Iterator[None]:
 
 
 def _locked(path: Path, what: Path) -> int:
-    """A descriptor of the lock file, locked."""
+    """Open and lock the lock file; return its descriptor."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -73,7 +71,7 @@ def _locked(path: Path, what: Path) -> int:
                 stacklevel=2,
             )
             return descriptor
-        # Who held it before may have removed the file since it was opened here: then it is not the one to hold.
+        # The previous job may have removed the file after it was opened here; then lock the new one.
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor

@@ -1,4 +1,4 @@
-"""Lists of recordings, in the formats that corpora come in; see `FORMATS`."""
+"""Manifests, lists of recordings in the formats of `FORMATS`."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from sonant.data.rows import ManifestRow, read_json_lines, read_parquet, read_ta
 from sonant.data.tsv import read_tsv
 from sonant.errors import ManifestError
 
-# By the ending of the name; "segments" is a whole name, as Kaldi has it.
+# By file extension; "segments" is a full name (Kaldi).
 READERS: dict[str, Callable[[Path], Iterator[ManifestRow]]] = {
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
@@ -27,22 +27,22 @@ FORMATS = (
     ".jsonl (one JSON object a line; NeMo's .json too), .csv, .tsv (with a line of column names, or fairseq's, with "
     "the root folder in its first line), .parquet, and Kaldi's wav.scp"
 )
-# What lists are named like that are in none of these formats.
+# Extensions of lists in other formats, which are refused.
 OTHER_LISTS = frozenset(
     ".txt .lst .list .m3u .m3u8 .pls .cue .xlsx .xls .ods .yaml .yml .xml .arrow .feather .ark .gz .zip".split()
 )
-PATHS = ("path", "audio_filepath", "file_name")  # ours; NeMo's; that of the folders of Hugging Face's datasets
+PATHS = ("path", "audio_filepath", "file_name")  # ours, NeMo's, Hugging Face's for audio folders
 NEARLY = ("file", "filename", "filepath", "audio", "audio_path", "audio_file", "wav", "wav_path", "paths")
 
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """One recording of a list.
+    """One recording of a manifest.
 
     Attributes:
-        path: where the audio lies.
-        duration: seconds, if the manifest says.
-        fields: whatever else the manifest says: text, speaker, label, ...
+        path: of the audio file.
+        duration: seconds, if given.
+        fields: all other columns: text, speaker, label, ...
     """
 
     path: Path
@@ -51,15 +51,15 @@ class ManifestEntry:
 
 
 def is_manifest(path: Path) -> bool:
-    """Return whether a name is that of a list of recordings, even of one that `read_manifest` refuses."""
+    """Return True if a file name has the extension of a list, even one that `read_manifest` refuses."""
     return _kind(path) in READERS or _kind(path) in OTHER_LISTS
 
 
 def read_manifest(path: str | Path) -> list[ManifestEntry]:
-    """Read a list of recordings, or the `manifest.jsonl` of a folder; relative paths start at the list's folder.
+    """Read a manifest, or `manifest.jsonl` in a folder; relative paths start at its folder.
 
     Raises:
-        ManifestError: missing, empty, in none of the `FORMATS`, or a row without a path; the message names the row.
+        ManifestError: the file is missing, empty or of another format, or a row is invalid.
         MissingExtra: Parquet needs the extra `table`.
     """
     path = Path(path)
@@ -134,7 +134,7 @@ def _seconds(row: ManifestRow, name: str, value: Any) -> float | None:
 
 
 def _refuse_other_encodings(row: ManifestRow, given: str, path: Path, fields: Mapping[str, Any]) -> None:
-    """Raise ManifestError for fields that are not UTF-8, unless they are the path of a file that is there."""
+    """Raise ManifestError for fields that are not UTF-8, except the path of an existing file."""
     garbled = [name for name, value in fields.items() if isinstance(value, str) and not _is_unicode(value)]
     if not _is_unicode(given) and not path.exists():
         garbled.insert(0, "path")

@@ -1,4 +1,4 @@
-"""Rows of a list: JSON Lines, tables of separated values, and Parquet."""
+"""Rows of a manifest in JSON Lines, separated values, or Parquet."""
 
 import codecs
 import csv
@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from sonant.errors import ManifestError, MissingExtra
 
-PARQUET_ROWS = 256  # read at a time: some tables hold the audio itself
+PARQUET_ROWS = 256  # read at a time, since some tables contain the audio
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class ManifestRow:
     """One row.
 
     Attributes:
-        where: the file and the line, for messages.
-        fields: by name.
+        where: file and line, for messages.
+        fields: values by column name.
     """
 
     where: str
@@ -29,10 +29,7 @@ class ManifestRow:
 
 @contextmanager
 def text_of(path: Path) -> Iterator[TextIO]:
-    """A file of UTF-8, whatever its line ends and with or without a byte order mark.
-
-    Bytes that are not UTF-8 become surrogates, as in the names of files.
-    """
+    """Open a UTF-8 file, with or without a byte order mark; invalid bytes become surrogates, as in file names."""
     with path.open("rb") as file:
         start = file.read(4)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -42,7 +39,7 @@ def text_of(path: Path) -> Iterator[TextIO]:
 
 
 def lines_of(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the place (path and number) of each line that is not empty, and the line without its end."""
+    """Yield `path:number` and text of each line that is not empty."""
     with text_of(path) as text:
         for number, line in enumerate(text, start=1):
             if line.strip():
@@ -50,7 +47,7 @@ def lines_of(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def read_json_lines(path: Path) -> Iterator[ManifestRow]:
-    """An object a line."""
+    """Read a JSON object from each line."""
     for where, line in lines_of(path):
         try:
             fields = json.loads(line)
@@ -65,13 +62,13 @@ def read_json_lines(path: Path) -> Iterator[ManifestRow]:
 
 
 def read_table(path: Path) -> Iterator[ManifestRow]:
-    """Values separated by commas, in double quotes where they hold one; the first line names the columns."""
+    """Read comma-separated values; the first line has the names of the columns."""
     with text_of(path) as text:
         yield from rows_of(csv.reader(text, strict=True), path)
 
 
 def rows_of(reader: Any, path: Path) -> Iterator[ManifestRow]:
-    """The rows of a `csv.reader` by the names in its first one."""
+    """Read the rows of a `csv.reader`, the first of which has the names of the columns."""
     names: list[str] | None = None
     try:
         for cells in reader:
@@ -104,7 +101,7 @@ def _columns(cells: list[str], where: str) -> list[str]:
 
 
 def read_parquet(path: Path) -> Iterator[ManifestRow]:
-    """A table of Parquet, a part of it in memory at a time."""
+    """Read a Parquet table in parts."""
     try:
         import pyarrow as pa
         from pyarrow import parquet

@@ -1,4 +1,4 @@
-"""The recordings of each batch, and how much of each: packed to fill the batch exactly, or of similar length."""
+"""Samplers, which choose recordings and crop lengths of each batch: packed to a fixed size, or of similar length."""
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
@@ -11,26 +11,24 @@ from numpy.typing import NDArray
 from sonant.errors import ConfigurationError
 
 Fill = Literal["exact", "shortest"]
-Layout = list[tuple[int, int]]  # of a batch: a recording, and the length to crop it to
-LOOKAHEAD = 32  # recordings among which the last of a batch is chosen
+Layout = list[tuple[int, int]]  # number and crop length of each recording of a batch
+LOOKAHEAD = 32  # recordings from which the last one of a batch is chosen
 
 
 class BatchSampler(ABC):
-    """Batches of an endless sequence of epochs; their order is a function of seed and epoch, so resuming is free.
-
-    The batches of the current epoch are kept, and of those before it their number.
+    """Endless sequence of batch layouts, determined by seed and epoch.
 
     Args:
-        lengths: of each recording, in samples (or in tokens).
-        budget: samples a batch.
+        lengths: of each recording, in samples (or tokens).
+        budget: samples in a batch.
         max_length: longer recordings are cropped.
         min_length: shorter recordings are left out.
-        stride, receptive_field: samples from one frame of the model to the next, and samples that a frame sees.
+        stride, receptive_field: of the model, in samples.
         seed: of the order.
 
     Attributes:
         lengths: of each recording, at most `max_length`.
-        members: the recordings that are long enough.
+        members: numbers of the recordings that are long enough.
     """
 
     def __init__(
@@ -54,39 +52,37 @@ class BatchSampler(ABC):
             )
         if budget < max_length:
             raise ConfigurationError(f"A batch of {budget} samples cannot hold one recording of {max_length} samples.")
-        self._starts = [0]  # the number of the first batch of each epoch that was laid out so far
-        self._current: tuple[int, list[Layout]] = (-1, [])
+        self._starts = [0]  # number of the first batch of each epoch so far
+        self._current: tuple[int, list[Layout]] = (-1, [])  # number and batches of the cached epoch
 
     def num_frames(self, length: int) -> int:
-        """Frames of a clip of so many samples."""
+        """Number of frames of a clip of `length` samples."""
         return (length - self.receptive_field) // self.stride + 1
 
     @abstractmethod
     def epoch(self, number: int) -> list[Layout]:
-        """The batches of one epoch, in which no recording comes twice."""
+        """Make the batches of an epoch, in which each recording occurs at most once."""
 
     def __getitem__(self, number: int) -> Layout:
-        """One batch of all epochs, which follow one another without end."""
+        """Return a batch by its number, counted over all epochs."""
         while self._starts[-1] <= number:
             self._starts.append(self._starts[-1] + len(self._epoch(len(self._starts) - 1)))
         epoch = bisect_right(self._starts, number) - 1
         return self._epoch(epoch)[number - self._starts[epoch]]
 
     def _epoch(self, number: int) -> list[Layout]:
-        """The batches of one epoch; those of the one asked for last are kept."""
+        """Return the batches of an epoch; the last one is cached."""
         if self._current[0] != number:
             self._current = number, self.epoch(number)
         return self._current[1]
 
 
 class PackingSampler(BatchSampler):
-    """Batches of one number of frames: recordings in random order, the last one cropped to what is left.
+    """Batches of `budget // stride` frames: recordings in random order, the last one cropped to fill the batch.
 
-    A batch has as many frames as the budget has strides, and no recording gives samples that are in no frame. The last
-    recording is the one of the next few that loses least. Where less than `min_length` is left for it, those before it
-    are cropped instead, so that no crop is shorter; only where so many short recordings share a batch that each cannot
-    have `min_length`, they share it evenly. Recordings at the end of an epoch that do not fill a batch are left out of
-    that epoch.
+    The last recording is the one, of the next LOOKAHEAD, that loses least by cropping. If less than `min_length` is
+    left for it, recordings before it are cropped too, so that no crop is shorter; if there are too many short ones for
+    that, all have at least an equal share. Recordings that do not fill a batch at the end of an epoch are left out.
     """
 
     def __init__(self, lengths: Sequence[int] | NDArray[np.int64], **more: int) -> None:
@@ -123,7 +119,7 @@ class PackingSampler(BatchSampler):
         return self.receptive_field + (frames - 1) * self.stride
 
     def _cropped(self, crops: list[int]) -> list[int]:
-        """Crops of the same sum of which none is too short: the last takes what it lacks from those before it."""
+        """Lengthen a last crop that is too short, at the cost of those before it; the sum stays the same."""
         least = min(self.num_frames(self.min_length), self.batch_frames // len(crops))
         lacking = max(0, least - crops[-1])
         crops[-1] += lacking
@@ -135,10 +131,7 @@ class PackingSampler(BatchSampler):
 
 
 class BucketSampler(BatchSampler):
-    """Batches of recordings of similar length, all cropped to the shortest, as fairseq composes them.
-
-    They hold at most the budget. In the sorting a recording may stray by a tenth of its length.
-    """
+    """Batches of recordings of similar length (sorted with 10 % noise), cropped to the shortest, as in fairseq."""
 
     def epoch(self, number: int) -> list[Layout]:
         rng = np.random.default_rng([self.seed, number])

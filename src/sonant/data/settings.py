@@ -1,4 +1,4 @@
-"""The settings that made a folder of results, kept beside them, so that results of two runs are never mixed."""
+"""Settings stored with the results of a run, so that results of different settings are not mixed."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -15,17 +15,16 @@ MOST_SHOWN = 12  # differences in a message
 
 
 def settle(path: Path, settings: Mapping[str, Any], *, bound: bool, free: Collection[str] = ()) -> None:
-    """Write the settings of a run, or make sure that they are those of the run that is there.
+    """Check the settings against those of existing results, or write them if there are none.
 
     Args:
-        path: of the settings.
-        settings: of this run, as JSON can hold them; they may be nested.
-        bound: whether there are results that the settings must fit.
-        free: settings that may differ, by dotted names; * stands for any part of one.
+        path: JSON file of the settings.
+        settings: nested JSON values.
+        bound: True if there are results.
+        free: dotted names of settings that may differ, with * as a wildcard.
 
     Raises:
-        ConfigurationError: the folder holds the results of other settings (it lists what differs), or results of which
-            nothing says how they were made. Nothing is written then.
+        ConfigurationError: settings differ, or those of the results cannot be read.
     """
     if bound:
         check_settled(path, read_settings(path), settings, free=free)
@@ -34,13 +33,13 @@ def settle(path: Path, settings: Mapping[str, Any], *, bound: bool, free: Collec
 
 
 def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
-    """Write settings at once."""
+    """Write settings atomically."""
     with atomic(path) as draft:
         draft.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The settings that made the results beside them; ConfigurationError if nothing says so any longer."""
+    """Read the settings of existing results. Raises ConfigurationError if they are missing or damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -54,7 +53,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def check_settled(path: Path, before: Mapping[str, Any], now: Mapping[str, Any], *, free: Collection[str] = ()) -> None:
-    """Raise ConfigurationError, which lists what differs, unless a file was made with the settings of now."""
+    """Raise ConfigurationError, with the differences, if settings differ from those of existing results."""
     differing = differences(present_settings(before), json.loads(json.dumps(now)), free=free)
     if differing:
         lines = [f"{name}: there {there!r}, now {here!r}" for name, (there, here) in differing.items()]
@@ -68,7 +67,7 @@ def check_settled(path: Path, before: Mapping[str, Any], now: Mapping[str, Any],
 def differences(
     before: Mapping[str, Any], now: Mapping[str, Any], *, free: Collection[str] = ()
 ) -> dict[str, tuple[Any, Any]]:
-    """The settings that differ, by dotted names, with both values; None stands for a setting that is not there."""
+    """Return both values of each setting that differs, by dotted name; None for a missing one."""
     there, here = _flat(before), _flat(now)
     return {
         name: (there.get(name), here.get(name))
@@ -78,7 +77,7 @@ def differences(
 
 
 def plain(value: Any) -> Any:
-    """Settings as JSON can hold them: a dataclass as an object that names its `type`, a tuple as a list."""
+    """Convert settings to JSON values: a dataclass to an object with its `type`, a tuple to a list."""
     if is_dataclass(value) and not isinstance(value, type):
         return {"type": type(value).__name__} | {each.name: plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):
@@ -87,7 +86,7 @@ def plain(value: Any) -> Any:
 
 
 def _flat(value: Any, inside: str = "") -> dict[str, Any]:
-    """Nested settings by dotted names; members of a list by their `name` where they have one."""
+    """Flatten nested settings to dotted names; elements of a list are named by their `name`, if they have one."""
     if isinstance(value, list) and value and all(isinstance(item, dict) and "name" in item for item in value):
         value = {str(item["name"]): item for item in value}
     if not isinstance(value, Mapping) or not value:

@@ -1,4 +1,4 @@
-"""Text in subwords, by sentencepiece; numbered as fairseq numbers its dictionaries: four specials, then the pieces."""
+"""Subword tokens of text, by sentencepiece, numbered as in fairseq: four special tokens, then the pieces."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from sonant.errors import ConfigurationError, MissingExtra
 
 
 class Subwords:
-    """A sentencepiece model.
-
-    Token 0 is "<s>", 1 "<pad>", 2 "</s>", 3 "<unk>".
-    """
+    """A sentencepiece model; token 0 is "<s>", 1 "<pad>", 2 "</s>", 3 "<unk>"."""
 
     def __init__(self, path: str | Path) -> None:
         path = Path(path)
@@ -29,14 +26,14 @@ class Subwords:
     def train(
         cls, texts: Iterable[str], path: str | Path, *, size: int = 4_004, kind: Literal["bpe", "unigram"] = "bpe"
     ) -> Subwords:
-        """Learn subwords from texts and keep them at `path`.
+        """Train a model on texts and save it at `path`.
 
         Args:
-            size: tokens in all, the four specials included.
+            size: number of tokens, with the four special ones.
             kind: byte-pair encoding, or sentencepiece's unigram model.
 
         Raises:
-            ConfigurationError: more were asked for than the texts give.
+            ConfigurationError: the texts have too few subwords.
         """
         model = BytesIO()
         try:
@@ -65,11 +62,11 @@ class Subwords:
         return int(self._processor.get_piece_size())
 
     def encode(self, text: str) -> list[int]:
-        """The subwords of a text, without an end."""
+        """Return the tokens of a text, without "</s>"."""
         return list(self._processor.encode(text))
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of subwords."""
+        """Return the text of tokens."""
         return str(self._processor.decode(list(tokens)))
 
 

@@ -1,4 +1,4 @@
-"""Values separated by tabs: with names of columns in the first line, or fairseq's lists of a folder."""
+"""Tab-separated values, with column names in the first line, or in fairseq's format."""
 
 import csv
 import re
@@ -12,9 +12,9 @@ _FAIRSEQ_ROW = re.compile(r"(?P<path>[^\t]+)\t(?P<num_samples>\d+)")
 
 
 def read_tsv(path: Path) -> Iterator[ManifestRow]:
-    """The rows of either kind of list. Quotes are characters as any other.
+    """Read a list in either format, without quoting.
 
-    One of fairseq has a folder alone in its first line, and then a path in it and a number of samples in each.
+    fairseq's has a root folder in the first line, and a path relative to it and a number of samples in the others.
     """
     start = [line for _, (_, line) in zip(range(2), lines_of(path), strict=False)]
     if len(start) == 2 and "\t" not in start[0] and _FAIRSEQ_ROW.fullmatch(start[1]):
@@ -25,7 +25,7 @@ def read_tsv(path: Path) -> Iterator[ManifestRow]:
 
 
 def _read_fairseq(path: Path) -> Iterator[ManifestRow]:
-    """Read fairseq's list, its paths behind the root; without a sampling rate the number of samples is no duration."""
+    """Read fairseq's format. It has no sampling rate, so `duration` is not set."""
     lines = lines_of(path)
     _, root = next(lines)
     for where, line in lines:

@@ -1,4 +1,4 @@
-"""A corpus decoded once: samples in one memory-mapped file, so that training never waits for a decoder."""
+"""Decoded corpus in one memory-mapped file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sonant.errors import AudioError, ManifestError
 
 FIELDS = "fields.jsonl"
 FILES = {"int16": "samples.i16", "float32": "samples.f32"}
-DECODED = 64  # recordings that are decoded at a time, and held until they are written
+DECODED = 64  # recordings decoded at a time
 
 SampleType = Literal["int16", "float32"]
 Samples = NDArray[np.int16] | NDArray[np.float32]
@@ -31,14 +31,14 @@ Decoder = Callable[[ManifestEntry], Samples | AudioError]
 
 
 class WaveformStore:
-    """Waveforms by number, read from disk as they are used.
+    """Sequence of waveforms, memory-mapped.
 
     Attributes:
-        paths: where each recording came from.
-        rows: int64 (recordings,) the number of each in its manifest, which counts those that could not be read too.
-        lengths: int64 (recordings,) samples of each.
-        skipped: path and reason of each recording that could not be read.
-        fingerprint: a short hash of all waveforms.
+        paths: original file of each recording.
+        rows: int64 (recordings,), row of each in its manifest, in which unreadable recordings count too.
+        lengths: int64 (recordings,), in samples.
+        skipped: error message of each unreadable recording, by path.
+        fingerprint: short hash of all waveforms.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -67,16 +67,16 @@ class WaveformStore:
         sampling_rate: int = 16_000,
         sample_type: SampleType = "int16",
     ) -> WaveformStore:
-        """Decode the recordings into the folder; what is there already is kept, so an interrupted build goes on.
+        """Decode recordings into the folder, or resume an interrupted build.
 
-        A recording that cannot be read is noted in `index.jsonl` and left out. A file that was written since it was
-        decoded is decoded once more: a store whose recordings sound otherwise now is not gone on with.
+        Unreadable recordings are noted in `index.jsonl` and left out. Files modified after decoding are decoded again
+        to compare them.
 
         Args:
-            sample_type: of the samples on disk; "int16" rounds them, and clips those beyond full scale.
+            sample_type: of the samples on disk; "int16" rounds, and clips beyond full scale.
 
         Raises:
-            ConfigurationError: the folder holds the waveforms of another list of recordings, or at another rate.
+            ConfigurationError: the folder is of another list of recordings, sampling rate or sample type.
             ManifestError: recordings have changed, or none can be read.
         """
         folder = Path(folder)
@@ -116,14 +116,14 @@ class WaveformStore:
         return cls(folder)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
-        """Let another process map the file itself: a pickled memory map would carry all of it."""
+        """Pickle the folder only: a pickled memory map would contain all samples."""
         return type(self), (self.folder,)
 
     def fields(self, number: int) -> dict[str, Any]:
-        """What the manifest says of a recording beside its path: text, speaker, label, duration and anything else.
+        """Return the manifest's fields of a recording, except its path: text, speaker, label, duration, ...
 
-        Values that JSON has no word for are given as text; audio inside a table is left out. The manifest of the last
-        `build` counts; a store of an earlier version has no fields until it is built again.
+        Values that are not JSON become strings; audio in a table is left out. They are of the last `build`; a store of
+        an earlier version has none until then.
         """
         if not (self.folder / FIELDS).exists():
             return {}
@@ -133,7 +133,7 @@ class WaveformStore:
 
     @cached_property
     def _field_starts(self) -> NDArray[np.int64]:
-        """Where the line of each row of the manifest begins in the file of fields."""
+        """Offset of each manifest row's line in the file of fields."""
         with open(self.folder / FIELDS, "rb") as lines:
             return np.cumsum([0, *map(len, lines)], dtype=np.int64)
 
@@ -141,11 +141,11 @@ class WaveformStore:
         return len(self.lengths)
 
     def __getitem__(self, number: int) -> NDArray[np.float32]:
-        """The whole waveform: float32 (samples,)."""
+        """Return a whole waveform: float32 (samples,)."""
         return self.crop(number, 0, int(self.lengths[number]))
 
     def crop(self, number: int, start: int, length: int) -> NDArray[np.float32]:
-        """Part of a waveform: float32 (length,), full scale from -1 to 1."""
+        """Return part of a waveform: float32 (length,), full scale from -1 to 1."""
         offset = int(self._ends[number] - self.lengths[number]) + start
         samples = self._samples[offset : offset + length].astype(np.float32)
         return samples / np.float32(32768) if self._samples.dtype == np.int16 else samples
@@ -162,7 +162,7 @@ def _decode(recording: ManifestEntry, sampling_rate: int, sample_type: SampleTyp
 
 
 def _write_fields(path: Path, recordings: Sequence[ManifestEntry]) -> None:
-    """Write what the manifest says of each recording, a JSON object a line."""
+    """Write the manifest's fields of each recording, a JSON object in each line."""
     lines = []
     for recording in recordings:
         said = dict(recording.fields) | ({} if recording.duration is None else {"duration": recording.duration})
@@ -180,7 +180,7 @@ def _holds_bytes(value: object) -> bool:
 
 
 def _entry(recording: ManifestEntry, result: Samples | AudioError) -> dict[str, Any]:
-    """The line of a recording in the index: what it holds, and which file it was read from."""
+    """Make the index entry of a recording: its file, and its length and checksum or error."""
     about: dict[str, Any] = {"path": str(recording.path.resolve()), "file": _state_of(recording.path)}
     if isinstance(result, AudioError):
         return about | {"error": str(result)}
@@ -188,7 +188,7 @@ def _entry(recording: ManifestEntry, result: Samples | AudioError) -> dict[str, 
 
 
 def _state_of(path: Path) -> list[int] | None:
-    """Size and time of writing of a file; None if it is gone."""
+    """Return size and modification time of a file; None if it is missing."""
     try:
         found = path.stat()
     except OSError:
@@ -197,10 +197,7 @@ def _state_of(path: Path) -> list[int] | None:
 
 
 def _check_unchanged(done: Sequence[Mapping[str, Any]], recordings: Sequence[ManifestEntry], decode: Decoder) -> None:
-    """Raise ManifestError if recordings sound otherwise than when they were decoded.
-
-    Files that are gone are not missed: their waveforms are there.
-    """
+    """Raise ManifestError if samples of recordings have changed since decoding; missing files are accepted."""
     changed = []
     for entry, recording in zip(done, recordings, strict=False):
         state = _state_of(recording.path)
@@ -218,7 +215,7 @@ def _check_unchanged(done: Sequence[Mapping[str, Any]], recordings: Sequence[Man
 
 
 def _read_index(path: Path) -> list[dict[str, Any]]:
-    """The complete lines of an index; a last line cut short by a crash is dropped from the file as well."""
+    """Read the complete lines of an index; remove an incomplete last line from the file."""
     text = path.read_text(encoding="utf-8")
     complete = text[: text.rfind("\n") + 1]
     if complete != text:

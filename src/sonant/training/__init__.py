@@ -1,4 +1,4 @@
-"""One loop for every objective and task, its schedules and its state."""
+"""Training loop, schedules, log, saved state, and runs of pretraining."""
 
 from sonant.training.curves import plot_curves
 from sonant.training.log import TrainingWarning

@@ -1,4 +1,4 @@
-"""Checks of a pretraining run, made before anything is read, decoded or written."""
+"""Checks of the settings of a pretraining run, before anything is read or written."""
 
 import math
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ from sonant.models.devices import usable_devices
 from sonant.pretraining.setups import EXTRACTOR_START
 from sonant.training.runs import PretrainingRun, Stage
 
-# Last words of the names of numbers that are at most 1, that are above 0, and of counts that may be 0.
+# Endings of names of numbers from 0 to 1; of numbers above 0; and of counts that may be 0.
 SHARES = ("probability", "share", "fraction", "dropout", "layerdrop", "overlap")
 POSITIVE = ("eps", "norm", "temperature", "max_seconds", "batch_seconds")
 LARGEST = 2**62
 FEWEST = ("min_spans", "layer", "left_reach", "right_reach")
-IN_TRAINING_ALONE = ("type", "*dropout", "*layerdrop")  # of a model; its outputs and weights do not depend on them
+IN_TRAINING_ALONE = ("type", "*dropout", "*layerdrop")  # model settings without effect on weights or evaluation
 
 
 def check(run: PretrainingRun) -> None:
-    """Raise ConfigurationError for a run that cannot start, by its settings alone."""
+    """Raise ConfigurationError if a run cannot start with these settings."""
     if not run.data:
         raise ConfigurationError("The run has no data. Name a folder with a manifest.jsonl: data=PATH")
     for name, value, default in numbers(run):
@@ -56,7 +56,7 @@ def check(run: PretrainingRun) -> None:
 
 
 def _check_lengths(stage: Stage, model: BackboneConfig) -> None:
-    """Raise ConfigurationError for batches that hold no clip, and for ranges that end before they begin."""
+    """Raise ConfigurationError if no clip fits into a batch, or a range is reversed."""
     batching, name = stage.batching, f"stages.{stage.name}"
     frame = model.receptive_field / model.sampling_rate
     if not max(batching.min_seconds, frame) <= batching.max_seconds <= batching.batch_seconds:
@@ -74,14 +74,14 @@ def _check_lengths(stage: Stage, model: BackboneConfig) -> None:
 
 
 def check_start(run: PretrainingRun, stage: Stage, previous: Backbone, backbone: Backbone) -> None:
-    """Raise ConfigurationError if a stage cannot take its targets, or its weights, from the model before it."""
+    """Raise ConfigurationError if a stage cannot take its targets or weights from the previous model."""
     stage.setup.check(stage.objective, stage.name, previous.config, run.model)
     if stage.start == "fresh":
         return
     there, here = _architecture(previous), _architecture(backbone)
     differing = differences(there, here, free=IN_TRAINING_ALONE)
     shapes = ({name: list(tensor.shape) for name, tensor in each.state_dict().items()} for each in (previous, backbone))
-    differing = differing or differences(*shapes)  # what no setting tells
+    differing = differing or differences(*shapes)  # such as a vocabulary, which is not a setting
     if differing:
         lines = [f"{name}: there {theirs!r}, here {ours!r}" for name, (theirs, ours) in differing.items()]
         more = [f"and {len(lines) - 12} more"] if len(lines) > 12 else []
@@ -93,7 +93,7 @@ def check_start(run: PretrainingRun, stage: Stage, previous: Backbone, backbone:
 
 
 def _architecture(model: Backbone) -> dict[str, Any]:
-    """Return what tells one model from another of the same weights: its class, and its settings."""
+    """Return class and settings of a model, without those that have no effect."""
     settings = {"network": type(model).__name__, **plain(model.config)}
     if not model.normalize:
         settings.pop("normalize_epsilon", None)
@@ -101,7 +101,7 @@ def _architecture(model: Backbone) -> dict[str, Any]:
 
 
 def numbers(config: Any, inside: str = "", default: Any = MISSING) -> Iterator[tuple[str, float, Any]]:
-    """Every number of a run, by its dotted name, with what it is by default."""
+    """Yield dotted name, value and default of every number in the settings."""
     if is_dataclass(config):
         for each in fields(config):
             below = each.default if each.default_factory is MISSING else each.default_factory()
@@ -116,7 +116,7 @@ def numbers(config: Any, inside: str = "", default: Any = MISSING) -> Iterator[t
 
 
 def _check_number(name: str, value: float, default: Any) -> None:
-    """Check a number against its range: one that is not negative by default cannot be negative, nor a size zero."""
+    """Check the range of a number: at least 0 unless its default is negative, at least 1 for an integer size."""
     number = default if isinstance(default, int | float) else 1
     least = -math.inf if number < 0 else 1 if isinstance(value, int) and isinstance(number, int) and number > 0 else 0
     expected = {-math.inf: "a finite number", 0: "0 or more", 1: "1 or more"}[least]

@@ -1,4 +1,4 @@
-"""The curves of a run, from its metrics."""
+"""Plots of the metrics of a run."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sonant.errors import ManifestError, MissingExtra
 
-# What is drawn beside what: endings of the metrics' names, and their unit.
+# Titles of the plots, with the endings of names of the metrics in each, and their unit.
 PANELS = {
     "loss": (("loss",), "nats"),
     "accuracy": (("accuracy",), "share"),
@@ -15,14 +15,14 @@ PANELS = {
 
 
 def plot_curves(runs: Mapping[str, Path], picture: Path) -> None:
-    """Draw the losses, accuracies and entropies of runs that followed one another, side by side, into one picture.
+    """Plot losses, accuracies and entropies of the stages of a run in one picture.
 
     Args:
-        runs: name of each run and its folder, which holds `metrics.jsonl`.
-        picture: the file to write; its ending names the format.
+        runs: name and folder, with `metrics.jsonl`, of each stage.
+        picture: file to write; its extension is the format.
 
     Raises:
-        ManifestError: a run has no metrics.
+        ManifestError: there are no metrics.
         MissingExtra: matplotlib is not installed.
     """
     try:

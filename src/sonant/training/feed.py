@@ -1,4 +1,4 @@
-"""Batches on the device before they are needed."""
+"""Prefetching of batches to the device."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,29 +21,28 @@ B_co = TypeVar("B_co", bound=Batch, covariant=True)
 
 
 class Batches(Protocol[B_co]):
-    """The batches of a run by their number: a function of the number, the seed, the rank and the world alone."""
+    """Batches by number, determined by number, seed, rank and world alone."""
 
     def __getitem__(self, number: int, /) -> B_co: ...
 
 
 class Feed(Generic[B]):
-    """An iterator that makes its next batch, and copies it to the device, while this one is used.
+    """Iterator that makes the next batch and copies it to the device while the current one is used.
 
     Args:
-        batches: the batches by their number.
-        numbers: those that are wanted, in order.
-        workers: processes that make batches; with 0 they are made on the thread that copies them.
+        numbers: numbers of the batches, in order.
+        workers: processes that make batches; 0 makes them on the thread that copies them.
     """
 
     def __init__(self, batches: Batches[B], numbers: range, device: torch.device, *, workers: int = 0) -> None:
         self._made: Iterator[B] = map(batches.__getitem__, numbers)
         if workers:
             loader: DataLoader[Any] = DataLoader(
-                batches,  # type: ignore[arg-type]  # whatever has __getitem__
+                batches,  # type: ignore[arg-type]  # it only needs __getitem__
                 batch_size=None,
                 sampler=numbers,
                 num_workers=workers,
-                generator=torch.Generator(),  # not the global one, whose numbers belong to the training
+                generator=torch.Generator(),  # the global one is for training, and must not be advanced
             )
             self._made = iter(loader)
         self._device = device

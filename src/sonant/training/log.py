@@ -1,4 +1,4 @@
-"""Reports of a run: a progress bar, `metrics.jsonl`, and TensorBoard where it is installed."""
+"""Metrics of a run: progress bar, `metrics.jsonl`, and TensorBoard if installed."""
 
 import json
 import time
@@ -17,24 +17,24 @@ from sonant.training.ranks import gathered, rank, summed
 
 
 class TrainingWarning(UserWarning):
-    """A warning that a run goes on although its metrics say that it learns nothing of use."""
+    """Warning about metrics that show that a run learns nothing useful; training continues."""
 
 
 class LossSums:
-    """Losses added up on their device, and over all processes when the averages are asked for."""
+    """Sums of losses and metrics, kept on the device."""
 
     def __init__(self) -> None:
         self._sums: dict[tuple[str, ...], Tensor] = {}
 
     def add(self, loss: Loss) -> None:
-        """Take in one batch."""
+        """Add the loss of one batch."""
         metrics = {**loss.metrics, "loss": (loss.sum.detach(), loss.count)}
         values = torch.stack([value.double() for pair in metrics.values() for value in pair])
         names = tuple(metrics)
         self._sums[names] = self._sums[names] + values if names in self._sums else values
 
     def averages(self) -> dict[str, float]:
-        """The sum over the count of every metric, 0 where nothing was counted; waits for the device."""
+        """Return sum / count of every metric over all processes (0 for a count of 0); synchronizes with the device."""
         totals: dict[str, list[float]] = {}
         for names, values in self._sums.items():
             for name, (total, count) in zip(names, summed(values).view(-1, 2).tolist(), strict=True):
@@ -44,10 +44,10 @@ class LossSums:
 
 
 class TrainingLog:
-    """A context manager that averages metrics between reports, which the first process writes.
+    """Context manager that averages metrics between reports; rank 0 writes them.
 
-    An objective is given every report; its warnings are shown once and written into each report. A resumed run drops
-    the lines of `metrics.jsonl` that are later than the state it takes up.
+    The first warning of the objective is shown, and each is written into its report. A resumed run removes the lines of
+    `metrics.jsonl` after its saved state.
     """
 
     def __init__(self, folder: Path, first: int, steps: int, *, sampling_rate: int, objective: Objective) -> None:
@@ -69,12 +69,12 @@ class TrainingLog:
         self._sums, self._samples, self._began = LossSums(), 0, time.monotonic()
 
     def count(self, loss: Loss, num_samples: int) -> None:
-        """Take in one batch; nothing waits for its numbers."""
+        """Add one batch, without synchronizing with the device."""
         self._samples += num_samples
         self._sums.add(loss)
 
     def step(self, step: int, *, lr: float, gradient_norm: Tensor, due: bool) -> None:
-        """Advance the bar and, where a report is due, write it."""
+        """Advance the progress bar, and write a report if one is due."""
         self._bar.update()
         if not due:
             return
@@ -97,7 +97,7 @@ class TrainingLog:
         self._reset()
 
     def write(self, step: int, report: Mapping[str, float | str]) -> None:
-        """Write a line of numbers, rounded to five digits, and words."""
+        """Write a line of strings and of numbers, rounded to five significant digits."""
         if not self._writes:
             return
         numbers = {name: value for name, value in report.items() if not isinstance(value, str)}

@@ -1,4 +1,4 @@
-"""One training loop for every objective: it reads in the order in which things happen."""
+"""Training loop of all objectives."""
 
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
@@ -21,7 +21,7 @@ MAX_BAD_STEPS = 20
 
 
 class DivergedError(SonantError):
-    """The error raised when the gradient stays NaN or infinite for many steps on end."""
+    """Error of a run whose gradient stayed NaN or infinite for more than MAX_BAD_STEPS steps."""
 
 
 def train(
@@ -36,30 +36,28 @@ def train(
     sampling_rate: int = 16_000,
     stop_at: int | None = None,
 ) -> None:
-    """Train an objective in place, from where the folder left off.
+    """Train an objective in place, from the state in the folder if there is one.
 
-    Interrupted at any step and called again, it ends with the same weights, to the bit, as a run that was not. Where
-    torch.distributed is initialized, all its processes train together: each takes batches of its own, gradients are
-    averaged over what all of them count, and rank 0 writes.
+    An interrupted run ends with bit-identical weights. If torch.distributed is initialized, its processes train
+    together on disjoint batches; gradients are divided by the count over all of them, and rank 0 writes.
 
     Args:
-        objective: its weights are updated.
-        batches: the batches by their number, `grad_accumulation` for a step.
-        folder: holds `state.pt`, `metrics.jsonl` and the TensorBoard events.
-        held_out: batches to evaluate every `validate_every` steps; the best weights are kept in `best.pt`.
-        workers: processes that make batches; 0 makes them on a thread beside the training.
-        stop_at: leave after this step, with the state saved, as an interruption would.
+        batches: batches by number, `grad_accumulation` for each step.
+        folder: for `state.pt`, `metrics.jsonl` and TensorBoard events.
+        held_out: batches to evaluate every `validate_every` steps; the best weights are saved as `best.pt`.
+        workers: processes that make batches; 0 makes them on a thread.
+        stop_at: save the state after this step and return.
 
     Raises:
-        ConfigurationError: the folder holds the state of a training with other settings; only `log_every`,
-            `save_every` and `validate_every` may change.
-        DivergedError: the gradient was not finite for many steps on end. It is looked at when a report or a save is
-            due: a step whose gradient is not finite changes nothing, and is told apart on the device.
+        ConfigurationError: the state in the folder is of other settings than these; `log_every`, `save_every` and
+            `validate_every` may differ.
+        DivergedError: the gradient was not finite for many steps. Such steps change no weights; they are counted on the
+            device, and checked at each report or save.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     device = torch.device(device)
-    if str(device) == "cuda":  # the current one, on other threads as well
+    if str(device) == "cuda":  # other threads may have another current device
         device = torch.device("cuda", torch.cuda.current_device())
     objective.to(device).train()
     updates = Updates(objective, training)
@@ -90,7 +88,7 @@ def train(
                 count = count + loss.count
                 log.count(loss, batch.num_samples)
 
-            averaged = summed(count).clamp(min=1) / world()  # gradients are averaged over processes already
+            averaged = summed(count).clamp(min=1) / world()  # DistributedDataParallel has divided by world()
             for parameter in objective.parameters():
                 if parameter.grad is not None:
                     parameter.grad.div_(averaged)
@@ -120,5 +118,5 @@ def train(
 
 
 def _unsynchronized(model: nn.Module, *, still: bool) -> AbstractContextManager[object]:
-    """Keep gradients on this process while more batches of the step follow."""
+    """Skip the synchronization of gradients while more batches of the step follow."""
     return model.no_sync() if still and isinstance(model, DistributedDataParallel) else nullcontext()

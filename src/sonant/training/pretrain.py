@@ -1,4 +1,4 @@
-"""Carries out a pretraining run, or goes on with it."""
+"""Execution of pretraining runs."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -29,9 +29,8 @@ from sonant.training.ranks import rank, world
 from sonant.training.runs import WAVEFORMS, PretrainingRun, Stage
 from sonant.training.validation import load_best
 
-HELD_OUT = 1  # beside the seed, of the drawing of recordings
-# What may change when a run is taken up again. Of data, noises, impulse responses and teacher the contents count, not
-# where the list or the file lies.
+HELD_OUT = 1  # with the run's seed, the seed of the held-out recordings
+# Settings that may change when a run is resumed. Contents of corpora and teacher must be the same, paths need not.
 FREE = (
     "device",
     "output",
@@ -47,16 +46,14 @@ FREE = (
 
 
 def pretrain(run: PretrainingRun) -> Path:
-    """Carry out a run, or go on with it, and return the folder of the pretrained model.
+    """Start or resume a run, and return the folder of the pretrained model.
 
-    Under `output/name`: `run.json`, the decoded `waveforms`, and for each stage a folder with its clusters and labels
-    (`targets`, where it has any), its state and metrics, and at its end the model in the Hugging Face layout (`model`);
-    and, where matplotlib is installed, the `curves.png` of all stages. A finished run is left as it is.
+    `output/name` gets `run.json`, the decoded `waveforms`, `curves.png` if matplotlib is installed, and a folder for
+    each stage: `targets` (clusters and labels), state, metrics, and finally `model`, in the layout of transformers.
 
     Raises:
-        ConfigurationError: the run cannot start, or the folder holds a run with other settings, noises,
-            impulse responses or another teacher, or another job works there. What a run that cannot start has
-            written is removed.
+        ConfigurationError: the run cannot start (its files are removed); its folder is of other settings, noises,
+            impulse responses or teacher; or another job uses it.
         ManifestError: the data cannot be read, or have changed since the run began.
     """
     check(run)
@@ -105,35 +102,35 @@ def pretrain(run: PretrainingRun) -> Path:
                     plot_curves(
                         {done.name: folder / done.name for done in run.stages[: number + 1]}, folder / "curves.png"
                     )
-            head = None  # of another objective, or other targets, than the next stage's
+            head = None  # the teacher's head is only for the first stage
     return _model_of(run, run.stages[-1])
 
 
 def folder_of(run: PretrainingRun) -> Path:
-    """Return where a run writes."""
+    """Return the folder of a run."""
     return Path(run.output).expanduser() / run.name
 
 
 def is_finished(run: PretrainingRun) -> bool:
-    """Return whether the folder of a run holds the model of its last stage."""
+    """Return True if the model of the last stage exists."""
     return _model_of(run, run.stages[-1]).is_dir()
 
 
 def _model_of(run: PretrainingRun, stage: Stage) -> Path:
-    """The model that a stage ends with; the folder appears when it is whole."""
+    """Return the folder of a stage's final model, which exists only if complete."""
     return folder_of(run) / stage.name / "model"
 
 
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """Hold the folder of a run; a run that is refused before its first step leaves none, unless it was there before."""
+    """Lock the folder of a run; remove a new one if the run fails before its first step."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     if any(each.exists() and not each.is_dir() for each in (folder, *folder.parents)):
         raise ConfigurationError(
             f"{folder} cannot be the folder of a run: part of its path is a file. Set output=PATH."
         )
     with held(folder, is_folder=True):
-        is_new = bool(missing) and len(list(folder.iterdir())) == 1  # the lock; another job may have been faster
+        is_new = bool(missing) and len(list(folder.iterdir())) == 1  # only the lock file; no other job was faster
         try:
             yield
         except SonantError as error:
@@ -157,7 +154,7 @@ def _carry_out(
     learned = [number for number in range(len(material.waveforms)) if number not in held_out] if held_out else None
 
     def parts(setup: Setup) -> tuple[Objective, Any]:
-        """The objective of a row, and what it learns from."""
+        """Return objective and batches."""
         setup.expect(backbone)
         batches = setup.batches(stage.objective, backbone, material.of(learned))
         return setup.build(backbone, stage.objective), batches
@@ -167,7 +164,7 @@ def _carry_out(
         short = replace(stage.training, steps=stage.extractor_steps, parts=())
         train(regression, batches, short, folder / "extractor", device=run.device)
     objective, batches = parts(setup)
-    objective.start(batches[0])  # a run that goes on has its weights from its state
+    objective.start(batches[0])  # a resumed run overwrites these weights by its state
     if stage.start == "previous" and head is not None:
         objective.load_head(head.tensors)
     train(
@@ -189,14 +186,14 @@ def _carry_out(
 
 
 def _held_out(run: PretrainingRun, num_recordings: int) -> list[int]:
-    """The numbers of the recordings that are never learned from."""
+    """Draw the numbers of the held-out recordings."""
     count = min(num_recordings - 1, max(1, round(run.held_out_share * num_recordings)))
     drawn = np.random.default_rng([run.seed, HELD_OUT]).permutation(num_recordings)
     return sorted(drawn[:count].tolist()) if run.held_out_share > 0 else []
 
 
 def _stored(manifest: str, folder: Path, sampling_rate: int) -> Waveforms:
-    """Noises or impulse responses, read from disk by number; in float32, as many exceed full scale."""
+    """Decode noises or impulse responses to disk, in float32, since many exceed full scale."""
     if not manifest:
         return ()
     store = WaveformStore.build(read_manifest(manifest), folder, sampling_rate=sampling_rate, sample_type="float32")
@@ -209,7 +206,7 @@ def _stored(manifest: str, folder: Path, sampling_rate: int) -> Waveforms:
 
 
 def _content(waveforms: Waveforms) -> dict[str, Any]:
-    """Return what tells one collection of waveforms from another."""
+    """Return number and hash of waveforms."""
     digest = sha256()
     for number in range(len(waveforms)):
         waveform = waveforms[number]

@@ -1,4 +1,4 @@
-"""The processes that train together, as torch.distributed knows them; a single one where it is not initialized."""
+"""Processes of torch.distributed; a single one if it is not initialized."""
 
 from typing import TypeVar
 
@@ -15,24 +15,24 @@ def _together() -> bool:
 
 
 def rank() -> int:
-    """The number of this process."""
+    """Number of this process."""
     return distributed.get_rank() if _together() else 0
 
 
 def world() -> int:
-    """The number of processes."""
+    """Number of processes."""
     return distributed.get_world_size() if _together() else 1
 
 
 def summed(values: Tensor) -> Tensor:
-    """The sum of a tensor over all processes, in place."""
+    """Sum a tensor over all processes, in place."""
     if _together():
         distributed.all_reduce(values)
     return values
 
 
 def gathered(value: T) -> list[T]:
-    """The values of all processes, by rank."""
+    """Gather the values of all processes, by rank."""
     values: list[T] = [value] * world()
     if _together():
         distributed.all_gather_object(values, value)
@@ -40,9 +40,9 @@ def gathered(value: T) -> list[T]:
 
 
 def replicated(objective: Objective, device: torch.device) -> torch.nn.Module:
-    """The objective with gradients averaged over all processes; itself where there is one process.
+    """Wrap an objective in DistributedDataParallel, unless there is one process.
 
-    Layers may be dropped in one process and not in another, so parameters without a gradient are expected.
+    LayerDrop differs between processes, so parameters may have no gradient (`find_unused_parameters`).
     """
     if not _together():
         return objective

@@ -1,4 +1,4 @@
-"""The description of a pretraining run: stages that follow one another, each with an objective of its own."""
+"""Settings of a pretraining run and of its stages."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,23 +10,20 @@ from sonant.pretraining.batches import Batching
 from sonant.pretraining.setups import ObjectiveConfig, Setup, setup_of
 from sonant.training.settings import Training
 
-WAVEFORMS = "waveforms"  # the folder of the decoded corpus, beside those of the stages
+WAVEFORMS = "waveforms"  # folder of the decoded corpus
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage of training: an objective, and the speech it learns from.
+    """Settings of one stage.
 
     Attributes:
-        name: of its folder.
-        objective: settings of what is learned; their type says which objective it is.
-        start: from fresh weights, or from those of the stage before (only what the objective adds is fresh). For the
-            first stage, the stage before is the run's teacher; a contrast goes on with the quantizer of its file, if
-            that has one.
-        extractor_steps: steps in which the extractor alone learns log-mel energies before a fresh start.
-        batching: amount and preparation of the speech in a step.
-        mixing: the sounds that are mixed into it.
-        training: length, learning rate and optimizer.
+        name: also of its folder.
+        objective: settings; their type determines the objective.
+        start: "fresh" weights, or those of the previous stage (of the teacher, for the first stage; a contrast then
+            also loads the quantizer of its file, if there is one).
+        extractor_steps: steps of regression on log-mel energies that train the feature extractor before a fresh start.
+        mixing: speech and noise mixed into the clips.
     """
 
     name: str
@@ -39,33 +36,29 @@ class Stage:
 
     @property
     def setup(self) -> Setup:
-        """The row of its objective."""
+        """Row of its objective."""
         return setup_of(self.objective)
 
     @property
     def needs_previous(self) -> bool:
-        """Return whether it takes targets, codes or weights from the model before it."""
+        """True if targets, codes or weights come from the previous model."""
         return self.start == "previous" or bool(self.setup.needs(self.objective))
 
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainingRun:
-    """A whole run.
+    """Settings of a pretraining run.
 
     Attributes:
-        name: of its folder under `output`.
-        model: shape of the backbone.
-        stages: the iterations, in order.
+        name: also of its folder under `output`.
+        model: configuration of the backbone.
         data: folder with a manifest.jsonl, or a manifest.
-        noise: manifest of noises, for stages whose mixing has a noise share.
-        impulse_responses: manifest of impulse responses, for stages with reverberation.
-        teacher: a model (hub id, folder or file) that stands before the first stage: its layers give the targets, and
-            its weights the start, where the first stage asks for them.
-        output: folder of all runs.
-        device: the device to train on.
+        noise: manifest of noises, for stages with `mixing.noise_probability` above 0.
+        impulse_responses: manifest of impulse responses, for stages with `batching.reverb_probability` above 0.
+        teacher: previous model of the first stage (hub id, folder or file), for its targets or initial weights.
         seed: of weights, batches, masks and clusters.
-        held_out_share: recordings that are never learned from, drawn by the seed; their loss is reported every
-            `validate_every` steps, and a stage ends with the weights with which it was lowest.
+        held_out_share: share of recordings not used for training. Their loss is reported every `validate_every` steps,
+            and a stage ends with the weights of the lowest.
     """
 
     name: str

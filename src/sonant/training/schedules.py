@@ -1,4 +1,4 @@
-"""The learning rate over the course of a run, as a share of its peak."""
+"""Learning rate schedules, as shares of the peak learning rate."""
 
 from dataclasses import dataclass
 from math import cos, pi
@@ -8,7 +8,7 @@ from sonant.errors import ConfigurationError
 
 @dataclass(frozen=True, kw_only=True)
 class TriStage:
-    """Linear warm-up, hold, exponential decay. Shares of the run; what they leave over keeps the final scale.
+    """Linear warm-up, constant peak, exponential decay (each a share of the run), then `final_scale`.
 
     Source: SpecAugment (arXiv 1904.08779); fairseq `tri_stage_lr_scheduler.py`.
     """
@@ -23,7 +23,7 @@ class TriStage:
         _check_shares(self.warmup, self.hold, self.decay)
 
     def scale(self, step: int, steps: int) -> float:
-        """The share of the peak at `step` of `steps`."""
+        """Return the share of the peak at `step` of `steps`."""
         done = step / steps
         if done < self.warmup:
             return self.initial_scale + (1 - self.initial_scale) * done / self.warmup
@@ -35,7 +35,7 @@ class TriStage:
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:
-    """Linear warm-up, then linear decay to zero: pretraining of wav2vec 2.0, HuBERT and WavLM."""
+    """Linear warm-up, then linear decay to zero, as for wav2vec 2.0, HuBERT and WavLM."""
 
     warmup: float = 0.08
 
@@ -43,14 +43,14 @@ class Linear:
         _check_shares(self.warmup)
 
     def scale(self, step: int, steps: int) -> float:
-        """The share of the peak at `step` of `steps`."""
+        """Return the share of the peak at `step` of `steps`."""
         warmup = self.warmup * steps
         return (step + 1) / (warmup + 1) if step < warmup else (steps - step) / (steps - warmup)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cosine:
-    """Linear warm-up, then half a cosine down to a floor. Defaults: wav2vec, 400,000 steps with a peak of 5e-3.
+    """Linear warm-up, then half a cosine to `final_scale`. Defaults: wav2vec, 400,000 steps with a peak of 5e-3.
 
     Source: SGDR without restarts (arXiv 1608.03983); fairseq `cosine_lr_scheduler.py`.
     """
@@ -63,7 +63,7 @@ class Cosine:
         _check_shares(self.warmup)
 
     def scale(self, step: int, steps: int) -> float:
-        """The share of the peak at `step` of `steps`."""
+        """Return the share of the peak at `step` of `steps`."""
         warmup = self.warmup * steps
         if step < warmup:
             return self.initial_scale + (1 - self.initial_scale) * step / warmup

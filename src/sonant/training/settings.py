@@ -1,4 +1,4 @@
-"""The settings of training: length, learning rates, optimizer, and parts of the model that are treated otherwise."""
+"""Settings of training, and the optimizer."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,12 +12,12 @@ from sonant.training.schedules import Linear, Schedule
 
 @dataclass(frozen=True, kw_only=True)
 class PartSettings:
-    """A part of what is trained, with settings of its own.
+    """Settings of a part of the objective.
 
     Attributes:
-        name: of a module or parameter, such as "backbone.extractor"; of nested parts the most exact one counts.
-        lr_factor: its learning rate over that of the rest.
-        frozen_steps: updates before its first one.
+        name: of a module or parameter, such as "backbone.extractor"; the longest matching name counts.
+        lr_factor: factor on the learning rate.
+        frozen_steps: steps before its first update.
     """
 
     name: str
@@ -25,26 +25,23 @@ class PartSettings:
     frozen_steps: int = 0
 
     def holds(self, parameter: str) -> bool:
-        """Return whether a parameter of that name belongs to the part."""
+        """Return True if the named parameter belongs to the part."""
         return f"{parameter}.".startswith(f"{self.name}.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The length, learning rate and optimizer of training; the defaults are those published for the base models.
+    """Settings of training with AdamW; the defaults are those published for the base models.
 
     Attributes:
         steps: updates of the weights.
-        lr: highest learning rate of Adam.
-        schedule: the course of the learning rate.
-        betas, eps, weight_decay: of Adam; the decay is decoupled.
-        decay_vectors: whether biases and norms, parameters of one dimension, decay too.
+        lr: peak learning rate.
+        decay_vectors: apply weight decay to one-dimensional parameters too (biases, norms).
         clip_norm: largest norm of the gradient.
-        grad_accumulation: batches in a step; their losses are averaged over all that they count, not batch by batch.
-        precision: "bfloat16" runs the forward pass under autocast; weights and optimizer stay float32.
+        grad_accumulation: batches in a step; the sum of their losses is divided by the sum of their counts.
+        precision: "bfloat16" uses autocast; weights and optimizer stay float32.
         parts: with another learning rate, or frozen at first.
-        log_every, save_every: in steps.
-        validate_every: in steps, where recordings are held out.
+        log_every, save_every, validate_every: in steps; the last with held-out recordings.
     """
 
     steps: int = 400_000
@@ -69,11 +66,11 @@ class Training:
 
 
 class Updates:
-    """AdamW over the parts of an objective: each at its learning rate, and from its first update on.
+    """AdamW with the learning rates and frozen steps of parts.
 
     Attributes:
-        optimizer: one group for all parameters, unless settings tell some apart.
-        lr: the learning rate of the last update, without the factors of parts.
+        optimizer: with a parameter group for each combination of `lr_factor` and weight decay.
+        lr: learning rate of the last update, without the factors of parts.
     """
 
     def __init__(self, objective: nn.Module, training: Training) -> None:
@@ -105,7 +102,7 @@ class Updates:
         )
 
     def prepare(self, step: int) -> None:
-        """Set the learning rates of an update, and which parts it moves."""
+        """Set learning rates, and freeze or unfreeze parts, for an update."""
         self.lr = self.training.lr * self.training.schedule.scale(step, self.training.steps)
         for group, factor in zip(self.optimizer.param_groups, self._factors, strict=True):
             group["lr"] = self.lr * factor
@@ -113,11 +110,7 @@ class Updates:
             parameter.requires_grad_(step >= until)
 
     def step(self, *, skip: torch.Tensor) -> None:
-        """Update the weights, and forget the gradients.
-
-        Args:
-            skip: bool scalar on the device; where it is true, the weights and the moments stay as they are.
-        """
-        self.optimizer.found_inf = skip.float()  # type: ignore[attr-defined]  # read by fused kernels, as for scalers
+        """Update the weights, unless `skip` (bool scalar on the device) is True, and clear the gradients."""
+        self.optimizer.found_inf = skip.float()  # type: ignore[attr-defined]  # fused kernels read it, for GradScaler
         self.optimizer.step()
         self.optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""The state of a run on disk: weights, optimizer, step and random numbers."""
+"""Saved state of a training: weights, optimizer, step and random number generators."""
 
 from dataclasses import dataclass
 from math import inf
@@ -13,12 +13,12 @@ from sonant.data.settings import check_settled
 from sonant.errors import CheckpointError, ConfigurationError
 from sonant.training.ranks import gathered, rank, world
 
-FREE = ("log_every", "save_every", "validate_every")  # what may change when a training is taken up again
+FREE = ("log_every", "save_every", "validate_every")  # settings that may change when a training is resumed
 
 
 @dataclass
 class TrainingProgress:
-    """How far a training has come: the updates done, and the lowest held-out loss."""
+    """Number of updates done, and lowest held-out loss."""
 
     step: int = 0
     best_loss: float = inf
@@ -31,7 +31,7 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     settings: dict[str, Any],
 ) -> None:
-    """Write the state; the first process does, with the random numbers of all."""
+    """Write the state from rank 0, with the random number generators of all processes."""
     random = gathered(torch.get_rng_state())
     cuda_random = gathered(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])
     state = {
@@ -47,7 +47,7 @@ def save_state(
 
 
 def write_whole(path: Path, state: dict[str, Any]) -> None:
-    """Write a file beside the last one and then in its place, so that a crash leaves one of them whole."""
+    """Write a file atomically, from rank 0."""
     if rank() == 0:
         with atomic(path) as draft:
             torch.save(state, draft)
@@ -56,10 +56,10 @@ def write_whole(path: Path, state: dict[str, Any]) -> None:
 def load_state(
     path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]
 ) -> TrainingProgress:
-    """Take up the state, if there is one, and return how far it had come.
+    """Load the state, if the file exists, and return its progress.
 
     Raises:
-        ConfigurationError: the state is that of a training with other settings, or of more or fewer processes.
+        ConfigurationError: the state is of other settings, or of another number of processes.
         CheckpointError: it is damaged, or of another model.
     """
     if not path.exists():
@@ -67,7 +67,7 @@ def load_state(
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         check_settled(path, state.get("settings", settings), settings, free=FREE)
-        if "best_loss" not in state:  # of a version that trained on one process, and held nothing out
+        if "best_loss" not in state:  # written by a version with one process and no validation
             state |= {"best_loss": inf, "random": [state["random"]], "cuda_random": [state["cuda_random"]]}
         if len(state["random"]) != world():
             raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""The loss of recordings that are held out, and the weights with which it was lowest."""
+"""Evaluation on held-out recordings, and the weights of the lowest loss."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ BEST = "best.pt"
 
 
 class HeldOut(Protocol[B_co]):
-    """Batches that are evaluated, never learned from: always the same ones, so that losses can be compared."""
+    """Batches for evaluation, a fixed number of them."""
 
     def __len__(self) -> int: ...
 
@@ -23,7 +23,7 @@ class HeldOut(Protocol[B_co]):
 
 
 def evaluate(objective: Objective, batches: HeldOut[Any], device: torch.device, *, precision: str) -> dict[str, float]:
-    """The loss and metrics of held-out batches, each named `held_out_...`; random numbers are the same each time."""
+    """Return loss and metrics of held-out batches, named `held_out_...`; the random seed is the same in each call."""
     sums = LossSums()
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.no_grad(), Feed(batches, range(len(batches)), device) as stream:
@@ -37,11 +37,11 @@ def evaluate(objective: Objective, batches: HeldOut[Any], device: torch.device, 
 
 
 def keep_best(folder: Path, module: nn.Module, step: int, loss: float) -> None:
-    """Write the weights with the lowest loss so far."""
+    """Save the weights of the lowest loss so far."""
     write_whole(folder / BEST, {"step": step, "loss": loss, "module": module.state_dict()})
 
 
 def load_best(folder: Path, module: nn.Module) -> None:
-    """Go back to the weights with the lowest loss, where any were kept."""
+    """Load the weights of the lowest loss, if any were saved."""
     if (folder / BEST).exists():
         module.load_state_dict(torch.load(folder / BEST, map_location="cpu", weights_only=True)["module"])
