@@ -12,7 +12,7 @@ import torch
 from sonant import models, pretraining
 from sonant.audio.augment import Mixing
 from sonant.checkpoints import load_backbone, save_pretrained
-from sonant.data.settings import plain
+from sonant.data.settings import json_values
 from sonant.models.codes_to_text import CodesToTextConfig
 from sonant.models.discrete_bert import DiscreteBERTConfig
 from sonant.models.identity import fingerprint
@@ -50,7 +50,9 @@ def test_the_table_names_settings_that_there_are() -> None:
 
 @pytest.mark.parametrize("name", PRETRAINING)
 def test_settings_of_a_run_of_an_earlier_version(name: str) -> None:
-    now = json.loads(json.dumps(plain(pretraining_recipe(name)) | {"made_of": {"noise": {}, "impulse_responses": {}}}))
+    now = json.loads(
+        json.dumps(json_values(pretraining_recipe(name)) | {"made_of": {"noise": {}, "impulse_responses": {}}})
+    )
     earlier = as_earlier(now)
     assert {"rooms", "noise"} <= earlier.keys() & earlier["made_of"].keys()
     assert "peak_rate" in earlier["stages"][0]["training"]

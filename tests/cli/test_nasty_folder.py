@@ -20,7 +20,7 @@ import soundfile
 
 from sonant.checkpoints import save_pretrained
 from sonant.cli import main
-from sonant.data.lock import held
+from sonant.data.lock import output_lock
 from sonant.errors import one_line
 from sonant.extraction.names import readable_name
 from tests.codes import vq_wav2vec
@@ -206,7 +206,7 @@ def run_again(command: list[str], source: Path, output: Path) -> str:
 
 def second_job(command: list[str], source: Path, output: Path) -> str:
     """While another job works on the output."""
-    with held(output, is_folder=not output.suffix):
+    with output_lock(output, is_folder=not output.suffix):
         before = contents(output)
         code = main([*command, str(source), "-o", str(output)])
         assert contents(output) == before

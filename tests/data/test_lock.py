@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from sonant.data import lock
-from sonant.data.lock import held
+from sonant.data.lock import output_lock
 from sonant.errors import ConfigurationError, SonantWarning
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from sonant.data.lock import held
-with held(Path(sys.argv[1]), is_folder=False):
+from sonant.data.lock import output_lock
+with output_lock(Path(sys.argv[1]), is_folder=False):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -28,13 +28,13 @@ def test_a_lock_is_released_by_a_kill(tmp_path: Path) -> None:
     process.stdout.readline()
     with (
         pytest.raises(ConfigurationError, match=rf"out\.npy is being written by process {process.pid} on"),
-        held(tmp_path / "out.npy", is_folder=False),
+        output_lock(tmp_path / "out.npy", is_folder=False),
     ):
         pass
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert path.exists()
-    with held(tmp_path / "out.npy", is_folder=False):
+    with output_lock(tmp_path / "out.npy", is_folder=False):
         pass
     assert not path.exists()
 
@@ -51,9 +51,9 @@ def test_a_lock_file_that_was_removed_is_no_lock(tmp_path: Path, monkeypatch) ->
         take(descriptor)
 
     monkeypatch.setattr(lock, "_lock", late)
-    with held(tmp_path, is_folder=True):
+    with output_lock(tmp_path, is_folder=True):
         assert path.exists()
-        with pytest.raises(ConfigurationError), held(tmp_path, is_folder=True):
+        with pytest.raises(ConfigurationError), output_lock(tmp_path, is_folder=True):
             pass
 
 
@@ -62,5 +62,5 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch) -> Non
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(lock, "_lock", none)
-    with pytest.warns(SonantWarning, match="no locks"), held(tmp_path, is_folder=True):
+    with pytest.warns(SonantWarning, match="no locks"), output_lock(tmp_path, is_folder=True):
         pass

@@ -20,7 +20,7 @@ from sonant.benchmark.profile import as_profile
 from sonant.benchmark.results import CorpusResult, Profiled, Results
 from sonant.benchmark.subjects import Subject, known, subject
 from sonant.benchmark.systems import Circumstances, System
-from sonant.data.settings import check_settled
+from sonant.data.settings import check_same_settings
 from sonant.errors import MeasurementError, UnknownName
 
 MEMORY_SHARE = 0.7  # of the available memory, for one process
@@ -107,7 +107,7 @@ class _Run:
             found = results.read(self.folder)
             there, here = found.settings.get("checkpoints", {}), settings["checkpoints"]
             settings["checkpoints"] = there | here
-            check_settled(path, found.settings | {"checkpoints": here | there}, settings)
+            check_same_settings(path, found.settings | {"checkpoints": here | there}, settings)
         self.say("measuring the machine's limits")
         answer = ask_once(self.setting.job("limits", seconds=LIMIT_SECONDS), 120)
         if "stopped" in answer:
@@ -115,7 +115,7 @@ class _Run:
         machine, limits = Machine(**answer["machine"]), as_limits(answer["limits"])
         if found is None:
             return Results(settings, machine, limits)
-        check_settled(path, _identity(found.machine), _identity(machine))
+        check_same_settings(path, _identity(found.machine), _identity(machine))
         found.settings, found.left_out = settings, []
         return found
 

@@ -20,7 +20,7 @@ _BEYOND = 1 << 30  # offset of the locked byte, after the text: Windows makes lo
 
 
 @contextmanager
-def held(output: Path, *, is_folder: bool) -> Iterator[None]:
+def output_lock(output: Path, *, is_folder: bool) -> Iterator[None]:
     """Lock an output: a folder (which is created, with `running.lock` in it), or a file (with `NAME.lock` beside it).
 
     The operating system releases the lock when the process ends, so a lock file left by a killed job has no effect.

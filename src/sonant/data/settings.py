@@ -14,20 +14,22 @@ from sonant.renamed_settings import present_settings
 MOST_SHOWN = 12  # differences in a message
 
 
-def settle(path: Path, settings: Mapping[str, Any], *, bound: bool, free: Collection[str] = ()) -> None:
+def write_or_check_settings(
+    path: Path, settings: Mapping[str, Any], *, has_results: bool, may_differ: Collection[str] = ()
+) -> None:
     """Check the settings against those of existing results, or write them if there are none.
 
     Args:
         path: JSON file of the settings.
         settings: nested JSON values.
-        bound: True if there are results.
-        free: dotted names of settings that may differ, with * as a wildcard.
+        has_results: True if there are results.
+        may_differ: dotted names of settings that may differ, with * as a wildcard.
 
     Raises:
         ConfigurationError: settings differ, or those of the results cannot be read.
     """
-    if bound:
-        check_settled(path, read_settings(path), settings, free=free)
+    if has_results:
+        check_same_settings(path, read_settings(path), settings, may_differ=may_differ)
     else:
         write_settings(path, settings)
 
@@ -52,9 +54,11 @@ def read_settings(path: Path) -> dict[str, Any]:
     return found
 
 
-def check_settled(path: Path, before: Mapping[str, Any], now: Mapping[str, Any], *, free: Collection[str] = ()) -> None:
+def check_same_settings(
+    path: Path, before: Mapping[str, Any], now: Mapping[str, Any], *, may_differ: Collection[str] = ()
+) -> None:
     """Raise ConfigurationError, with the differences, if settings differ from those of existing results."""
-    differing = differences(present_settings(before), json.loads(json.dumps(now)), free=free)
+    differing = differences(present_settings(before), json.loads(json.dumps(now)), may_differ=may_differ)
     if differing:
         lines = [f"{name}: there {there!r}, now {here!r}" for name, (there, here) in differing.items()]
         more = [f"and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else []
@@ -65,24 +69,26 @@ def check_settled(path: Path, before: Mapping[str, Any], now: Mapping[str, Any],
 
 
 def differences(
-    before: Mapping[str, Any], now: Mapping[str, Any], *, free: Collection[str] = ()
+    before: Mapping[str, Any], now: Mapping[str, Any], *, may_differ: Collection[str] = ()
 ) -> dict[str, tuple[Any, Any]]:
     """Return both values of each setting that differs, by dotted name; None for a missing one."""
     there, here = _flat(before), _flat(now)
     return {
         name: (there.get(name), here.get(name))
         for name in {**there, **here}
-        if there.get(name) != here.get(name) and not any(fnmatchcase(name, pattern) for pattern in free)
+        if there.get(name) != here.get(name) and not any(fnmatchcase(name, pattern) for pattern in may_differ)
     }
 
 
-def plain(value: Any) -> Any:
+def json_values(value: Any) -> Any:
     """Convert settings to JSON values: a dataclass to an object with its `type`, a tuple to a list."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {"type": type(value).__name__} | {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+        return {"type": type(value).__name__} | {
+            each.name: json_values(getattr(value, each.name)) for each in fields(value)
+        }
     if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, tuple | list) else value
+        return {str(name): json_values(item) for name, item in value.items()}
+    return [json_values(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def _flat(value: Any, inside: str = "") -> dict[str, Any]:

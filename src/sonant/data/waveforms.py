@@ -18,7 +18,7 @@ from tqdm import tqdm
 from sonant import audio
 from sonant.data.files import atomic
 from sonant.data.manifest import ManifestEntry
-from sonant.data.settings import settle
+from sonant.data.settings import write_or_check_settings
 from sonant.errors import AudioError, ManifestError
 
 FIELDS = "fields.jsonl"
@@ -86,7 +86,9 @@ class WaveformStore:
         folder.mkdir(parents=True, exist_ok=True)
         listed = {"recordings": len(paths), "manifest": f"sha256:{sha256(json.dumps(paths).encode()).hexdigest()[:16]}"}
         kind = {} if sample_type == "int16" else {"sample_type": sample_type}  # earlier versions knew no other
-        settle(folder / "settings.json", {"sampling_rate": sampling_rate, **listed, **kind}, bound=bool(done))
+        write_or_check_settings(
+            folder / "settings.json", {"sampling_rate": sampling_rate, **listed, **kind}, has_results=bool(done)
+        )
         decode = partial(_decode, sampling_rate=sampling_rate, sample_type=sample_type)
         _check_unchanged(done, recordings, decode)
         _write_fields(folder / FIELDS, recordings)

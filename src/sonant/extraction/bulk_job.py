@@ -21,8 +21,8 @@ from sonant.extraction.journal import (
     failure,
     read_journal,
     read_lines,
-    settle,
     write_lines,
+    write_or_check_settings,
 )
 from sonant.extraction.names import key_of
 from sonant.extraction.partial_results import PartialResults
@@ -63,7 +63,7 @@ class BulkJob:
         """Load the valid results of a finished or interrupted run."""
         has_results = any(path.exists() and path.stat().st_size for path in (self.index_path, self.journal_path))
         settings_path, spool = self.work / "settings.json", self.work / f"{self.writer.what}.spool"
-        complete = settle(settings_path, self.writer.settings, source=source, bound=has_results)
+        complete = write_or_check_settings(settings_path, self.writer.settings, source=source, has_results=has_results)
         if not self.journal_path.exists():
             spool.unlink(missing_ok=True)
             if self.index_path.exists():

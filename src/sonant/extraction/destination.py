@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar, get_args
 
 from sonant.data.files import as_path
-from sonant.data.lock import held
+from sonant.data.lock import output_lock
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.inputs import AUDIO_SUFFIXES, check_source
 from sonant.extraction.vector_files import VECTOR_FORMATS, VectorFormat
@@ -52,7 +52,7 @@ class Destination(Generic[Kind]):
 
     def held(self) -> AbstractContextManager[None]:
         """Lock the destination against other jobs."""
-        return nullcontext() if self.path is None else held(self.path, is_folder=self.is_folder)
+        return nullcontext() if self.path is None else output_lock(self.path, is_folder=self.is_folder)
 
 
 @dataclass(frozen=True, kw_only=True)

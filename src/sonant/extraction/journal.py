@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from sonant.data.files import atomic
-from sonant.data.settings import check_settled, read_settings, write_settings
+from sonant.data.settings import check_same_settings, read_settings, write_settings
 from sonant.extraction.names import as_json
 from sonant.extraction.vector_files import sync
 
-FREE_SETTINGS = ("model", "revision")  # may differ between runs: names of the same weights
+MAY_DIFFER = ("model", "revision")  # may differ between runs: names of the same weights
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:
@@ -46,13 +46,13 @@ def failure(facts: Mapping[str, Any], error: Exception) -> dict[str, Any]:
     return {**facts, "error": type(error).__name__, "message": str(error)}
 
 
-def settle(path: Path, settings: Mapping[str, Any], *, source: str | None, bound: bool) -> bool:
+def write_or_check_settings(path: Path, settings: Mapping[str, Any], *, source: str | None, has_results: bool) -> bool:
     """Write a run's settings, or check that they equal those of the earlier run.
 
     Args:
         path: the file of settings.
         source: source of this run's recordings, noted with the settings; None: unknown.
-        bound: whether there are results of earlier settings.
+        has_results: whether there are results of earlier settings.
 
     Returns:
         Whether all results come from this source.
@@ -60,12 +60,12 @@ def settle(path: Path, settings: Mapping[str, Any], *, source: str | None, bound
     Raises:
         ConfigurationError: the output holds results of other settings; the message lists the differences.
     """
-    if not bound:
+    if not has_results:
         write_settings(path, {**settings, "sources": [source]})
         return source is not None
     before = read_settings(path)
     sources = before.pop("sources", [None])  # older versions did not note them
-    check_settled(path, before, settings, free=FREE_SETTINGS)
+    check_same_settings(path, before, settings, may_differ=MAY_DIFFER)
     if source not in sources:
         sources.append(source)
         write_settings(path, {**before, "sources": sources})

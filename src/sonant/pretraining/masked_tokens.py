@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from sonant.data import LabelStore, WaveformStore
 from sonant.data.files import atomic
-from sonant.data.settings import settle
+from sonant.data.settings import write_or_check_settings
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.layers.packed import Packed
@@ -200,7 +200,7 @@ def make_codes(
     made_of = {"speech": waveforms.fingerprint, "tokenizer": fingerprint(tokenizer)}
     is_there = (folder / "lengths.npy").exists()
     folder.mkdir(parents=True, exist_ok=True)
-    settle(folder / "settings.json", made_of, bound=is_there)
+    write_or_check_settings(folder / "settings.json", made_of, has_results=is_there)
     if not is_there:
         (folder / DICTIONARY).unlink(missing_ok=True)  # of other codes
         numbers = (

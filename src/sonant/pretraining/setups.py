@@ -30,7 +30,7 @@ ObjectiveConfig = (
 
 
 @dataclass(frozen=True)
-class Material:
+class StageInputs:
     """Inputs of a stage of training.
 
     Attributes:
@@ -57,7 +57,7 @@ class Material:
     rank: int = 0
     world: int = 1
 
-    def of(self, recordings: Sequence[int] | None) -> "Material":
+    def of(self, recordings: Sequence[int] | None) -> "StageInputs":
         """Copy with other recordings."""
         return replace(self, recordings=recordings)
 
@@ -78,7 +78,7 @@ class Material:
         )
 
 
-def _fresh(config: BackboneConfig, material: Material) -> Backbone:  # noqa: ARG001
+def _fresh(config: BackboneConfig, inputs: StageInputs) -> Backbone:  # noqa: ARG001
     return build_backbone(config)
 
 
@@ -108,11 +108,11 @@ class Setup:
     trains: type[Backbone]
     families: str
     build: Callable[[Any, Any], Objective]
-    batches: Callable[[Any, Any, Material], Any]
+    batches: Callable[[Any, Any, StageInputs], Any]
     flops: Callable[[Any, Any, int, int], int]
     needs: Callable[[Any], str] = lambda _: ""
     check: Callable[[Any, str, BackboneConfig, BackboneConfig], None] = _always
-    fresh: Callable[[Any, Material], Backbone] = _fresh
+    fresh: Callable[[Any, StageInputs], Backbone] = _fresh
     runs_extractor: bool = True
 
     def expect(self, backbone: Backbone) -> None:
@@ -129,53 +129,53 @@ def setup_of(config: ObjectiveConfig) -> Setup:
     return SETUPS[type(config)]
 
 
-def _labeled_speech(config: MaskedPredictionConfig, backbone: Backbone, material: Material) -> SpeechBatches:
+def _labeled_speech(config: MaskedPredictionConfig, backbone: Backbone, inputs: StageInputs) -> SpeechBatches:
     labels = make_targets(
-        material.waveforms,
+        inputs.waveforms,
         config.targets,
-        material.folder / "targets",
-        previous=material.previous,
-        device=material.device,
-        seed=material.seed,
+        inputs.folder / "targets",
+        previous=inputs.previous,
+        device=inputs.device,
+        seed=inputs.seed,
     )
-    return material.speech_batches(backbone, masking=config.masking, labels=labels)
+    return inputs.speech_batches(backbone, masking=config.masking, labels=labels)
 
 
 def _masked_speech(
-    config: MaskedContrastConfig | W2vBERTObjectiveConfig, backbone: Backbone, material: Material
+    config: MaskedContrastConfig | W2vBERTObjectiveConfig, backbone: Backbone, inputs: StageInputs
 ) -> SpeechBatches:
-    return material.speech_batches(backbone, masking=config.masking)
+    return inputs.speech_batches(backbone, masking=config.masking)
 
 
-def _speech(config: Any, backbone: Backbone, material: Material) -> SpeechBatches:  # noqa: ARG001
-    return material.speech_batches(backbone)
+def _speech(config: Any, backbone: Backbone, inputs: StageInputs) -> SpeechBatches:  # noqa: ARG001
+    return inputs.speech_batches(backbone)
 
 
-def _tokens(config: MaskedTokensConfig, backbone: DiscreteBERT, material: Material) -> TokenBatches:
-    codes = make_codes(material.waveforms, backbone.tokenizer, material.folder / "targets", device=material.device)
+def _tokens(config: MaskedTokensConfig, backbone: DiscreteBERT, inputs: StageInputs) -> TokenBatches:
+    codes = make_codes(inputs.waveforms, backbone.tokenizer, inputs.folder / "targets", device=inputs.device)
     return TokenBatches(
         codes.store,
         backbone,
         config,
-        batching=material.batching,
-        recordings=material.recordings,
-        seed=material.seed,
-        rank=material.rank,
-        world=material.world,
+        batching=inputs.batching,
+        recordings=inputs.recordings,
+        seed=inputs.seed,
+        rank=inputs.rank,
+        world=inputs.world,
     )
 
 
-def _bert_on_codes(config: DiscreteBERTConfig, material: Material) -> DiscreteBERT:
+def _bert_on_codes(config: DiscreteBERTConfig, inputs: StageInputs) -> DiscreteBERT:
     """Make a BERT with fresh weights, and tokenizer and vocabulary from the previous model."""
-    match material.previous:
+    match inputs.previous:
         case VQWav2Vec() as tokenizer:
-            codes = make_codes(material.waveforms, tokenizer, material.folder / "targets", device=material.device)
+            codes = make_codes(inputs.waveforms, tokenizer, inputs.folder / "targets", device=inputs.device)
             return on_tokenizer(config, tokenizer, codes.words)
         case DiscreteBERT() as bert:
             return on_tokenizer(config, bert.tokenizer, bert.vocabulary.codes[bert.vocabulary.words])
     raise ConfigurationError(
         f"A discrete BERT learns from the codes of a vq-wav2vec, or goes on from a discrete BERT; the teacher is a "
-        f"{type(material.previous).__name__}. Name a vq-wav2vec: teacher=MODEL."
+        f"{type(inputs.previous).__name__}. Name a vq-wav2vec: teacher=MODEL."
     )
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from sonant.audio.mel import mfcc_with_deltas
 from sonant.data import LabelStore, WaveformStore
-from sonant.data.settings import plain, settle
+from sonant.data.settings import json_values, write_or_check_settings
 from sonant.errors import ConfigurationError
 from sonant.layers.packed import Packed
 from sonant.models import Backbone
@@ -67,12 +67,12 @@ def make_targets(
         ConfigurationError: labels in the folder are of other targets, speech or model; or there are too few frames.
     """
     folder = Path(folder)
-    made_of = {"targets": plain(targets), "speech": waveforms.fingerprint, "fit_share": fit_share, "seed": seed}
+    made_of = {"targets": json_values(targets), "speech": waveforms.fingerprint, "fit_share": fit_share, "seed": seed}
     if isinstance(targets, LayerTargets) and previous is not None:
         made_of["model"] = fingerprint(previous)
     is_there = (folder / "lengths.npy").exists()
     folder.mkdir(parents=True, exist_ok=True)
-    settle(folder / "settings.json", made_of, bound=is_there)
+    write_or_check_settings(folder / "settings.json", made_of, has_results=is_there)
     if not is_there:
         everything = range(len(waveforms))
         if isinstance(targets, RandomProjectionTargets):

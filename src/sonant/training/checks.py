@@ -6,7 +6,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from sonant.checkpoints.checkpoint import hollow
-from sonant.data.settings import differences, plain
+from sonant.data.settings import differences, json_values
 from sonant.errors import ConfigurationError
 from sonant.models import Backbone, BackboneConfig
 from sonant.models.devices import usable_devices
@@ -79,7 +79,7 @@ def check_start(run: PretrainingRun, stage: Stage, previous: Backbone, backbone:
     if stage.start == "fresh":
         return
     there, here = _architecture(previous), _architecture(backbone)
-    differing = differences(there, here, free=IN_TRAINING_ALONE)
+    differing = differences(there, here, may_differ=IN_TRAINING_ALONE)
     shapes = ({name: list(tensor.shape) for name, tensor in each.state_dict().items()} for each in (previous, backbone))
     differing = differing or differences(*shapes)  # such as a vocabulary, which is not a setting
     if differing:
@@ -94,7 +94,7 @@ def check_start(run: PretrainingRun, stage: Stage, previous: Backbone, backbone:
 
 def _architecture(model: Backbone) -> dict[str, Any]:
     """Return class and settings of a model, without those that have no effect."""
-    settings = {"network": type(model).__name__, **plain(model.config)}
+    settings = {"network": type(model).__name__, **json_values(model.config)}
     if not model.normalize:
         settings.pop("normalize_epsilon", None)
     return settings

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from sonant.data.settings import plain
+from sonant.data.settings import json_values
 from sonant.errors import SonantError
 from sonant.loss import Objective
-from sonant.training.feed import Batch, Batches, Feed
 from sonant.training.log import TrainingLog
-from sonant.training.ranks import replicated, summed, world
+from sonant.training.prefetch import Batch, Batches, Prefetcher
+from sonant.training.ranks import data_parallel, summed, world
 from sonant.training.settings import Training, Updates
 from sonant.training.state import load_state, save_state
 from sonant.training.validation import HeldOut, evaluate, keep_best
@@ -61,18 +61,18 @@ def train(
         device = torch.device("cuda", torch.cuda.current_device())
     objective.to(device).train()
     updates = Updates(objective, training)
-    progress = load_state(folder / "state.pt", objective, updates.optimizer, plain(training))
+    progress = load_state(folder / "state.pt", objective, updates.optimizer, json_values(training))
     if progress.step >= training.steps:
         return
     first, last = progress.step, training.steps if stop_at is None else min(stop_at, training.steps)
-    model, accumulation = replicated(objective, device), training.grad_accumulation
+    model, accumulation = data_parallel(objective, device), training.grad_accumulation
 
     with ExitStack() as stack:
         log = stack.enter_context(
             TrainingLog(folder, first, training.steps, sampling_rate=sampling_rate, objective=objective)
         )
         numbers = range(first * accumulation, last * accumulation)
-        stream = stack.enter_context(Feed(batches, numbers, device, workers=workers))
+        stream = stack.enter_context(Prefetcher(batches, numbers, device, workers=workers))
         bad_steps = most_bad_steps = torch.zeros((), device=device)
         for step in range(first, last):
             updates.prepare(step)
@@ -114,7 +114,7 @@ def train(
                     keep_best(folder, objective, done, progress.best_loss)
             if saving and (done == last or not bad_steps):
                 progress.step = done
-                save_state(folder / "state.pt", progress, objective, updates.optimizer, plain(training))
+                save_state(folder / "state.pt", progress, objective, updates.optimizer, json_values(training))
 
 
 def _unsynchronized(model: nn.Module, *, still: bool) -> AbstractContextManager[object]:

@@ -15,13 +15,13 @@ import torch
 from sonant.audio.augment import Waveforms
 from sonant.checkpoints import Head, load_backbone, load_checkpoint, make_backbone, save_pretrained
 from sonant.data import WaveformStore, read_manifest
-from sonant.data.lock import held
-from sonant.data.settings import plain, settle
+from sonant.data.lock import output_lock
+from sonant.data.settings import json_values, write_or_check_settings
 from sonant.errors import ConfigurationError, ManifestError, SonantError
 from sonant.loss import Objective
 from sonant.models import Backbone
 from sonant.models.identity import fingerprint
-from sonant.pretraining.setups import EXTRACTOR_START, Material, Setup
+from sonant.pretraining.setups import EXTRACTOR_START, Setup, StageInputs
 from sonant.training.checks import check, check_start
 from sonant.training.curves import plot_curves
 from sonant.training.loop import DivergedError, train
@@ -31,7 +31,7 @@ from sonant.training.validation import load_best
 
 HELD_OUT = 1  # with the run's seed, the seed of the held-out recordings
 # Settings that may change when a run is resumed. Contents of corpora and teacher must be the same, paths need not.
-FREE = (
+MAY_DIFFER = (
     "device",
     "output",
     "name",
@@ -72,19 +72,19 @@ def pretrain(run: PretrainingRun) -> Path:
             "impulse_responses": _content(impulse_responses),
             "teacher": None if previous is None else fingerprint(previous),
         }
-        settings = plain(run) | {"made_of": made_of}
+        settings = json_values(run) | {"made_of": made_of}
         if begun:
-            settle(folder / "run.json", settings, bound=True, free=FREE)
+            write_or_check_settings(folder / "run.json", settings, has_results=True, may_differ=MAY_DIFFER)
         waveforms = WaveformStore.build(recordings, folder / WAVEFORMS, sampling_rate=rate)
         if not begun:
-            settle(folder / "run.json", settings, bound=False)
+            write_or_check_settings(folder / "run.json", settings, has_results=False)
         if is_finished(run):
             return _model_of(run, run.stages[-1])
         for number, stage in enumerate(run.stages):
             if _model_of(run, stage).is_dir():
                 previous = load_backbone(_model_of(run, stage))
             else:
-                material = Material(
+                inputs = StageInputs(
                     waveforms,
                     noises,
                     impulse_responses,
@@ -97,7 +97,7 @@ def pretrain(run: PretrainingRun) -> Path:
                     rank=rank(),
                     world=world(),
                 )
-                previous = _carry_out(run, stage, material, head, _held_out(run, len(waveforms)))
+                previous = _train_stage(run, stage, inputs, head, _held_out(run, len(waveforms)))
                 if find_spec("matplotlib"):
                     plot_curves(
                         {done.name: folder / done.name for done in run.stages[: number + 1]}, folder / "curves.png"
@@ -129,7 +129,7 @@ def _held(folder: Path) -> Iterator[None]:
         raise ConfigurationError(
             f"{folder} cannot be the folder of a run: part of its path is a file. Set output=PATH."
         )
-    with held(folder, is_folder=True):
+    with output_lock(folder, is_folder=True):
         is_new = bool(missing) and len(list(folder.iterdir())) == 1  # only the lock file; no other job was faster
         try:
             yield
@@ -140,23 +140,23 @@ def _held(folder: Path) -> Iterator[None]:
             raise
 
 
-def _carry_out(
-    run: PretrainingRun, stage: Stage, material: Material, head: Head | None, held_out: Sequence[int]
+def _train_stage(
+    run: PretrainingRun, stage: Stage, inputs: StageInputs, head: Head | None, held_out: Sequence[int]
 ) -> Backbone:
     """Train one stage, and save its model."""
-    torch.manual_seed(material.seed)
-    folder, setup, previous = material.folder, stage.setup, material.previous
-    backbone = setup.fresh(run.model, material)
+    torch.manual_seed(inputs.seed)
+    folder, setup, previous = inputs.folder, stage.setup, inputs.previous
+    backbone = setup.fresh(run.model, inputs)
     if previous is not None:
         check_start(run, stage, previous, backbone)
         if stage.start == "previous":
             backbone.load_state_dict(previous.state_dict())
-    learned = [number for number in range(len(material.waveforms)) if number not in held_out] if held_out else None
+    learned = [number for number in range(len(inputs.waveforms)) if number not in held_out] if held_out else None
 
     def parts(setup: Setup) -> tuple[Objective, Any]:
         """Return objective and batches."""
         setup.expect(backbone)
-        batches = setup.batches(stage.objective, backbone, material.of(learned))
+        batches = setup.batches(stage.objective, backbone, inputs.of(learned))
         return setup.build(backbone, stage.objective), batches
 
     if stage.extractor_steps and stage.start == "fresh":
@@ -172,7 +172,7 @@ def _carry_out(
         batches,
         stage.training,
         folder,
-        held_out=setup.batches(stage.objective, backbone, material.of(held_out)) if held_out else None,
+        held_out=setup.batches(stage.objective, backbone, inputs.of(held_out)) if held_out else None,
         device=run.device,
         sampling_rate=run.model.sampling_rate,
     )

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from sonant.data.files import atomic
-from sonant.data.settings import check_settled
+from sonant.data.settings import check_same_settings
 from sonant.errors import CheckpointError, ConfigurationError
 from sonant.training.ranks import gathered, rank, world
 
-FREE = ("log_every", "save_every", "validate_every")  # settings that may change when a training is resumed
+MAY_DIFFER = ("log_every", "save_every", "validate_every")  # settings that may change when a training is resumed
 
 
 @dataclass
@@ -43,10 +43,10 @@ def save_state(
         "random": random,
         "cuda_random": cuda_random,
     }
-    write_whole(path, state)
+    write_on_rank_zero(path, state)
 
 
-def write_whole(path: Path, state: dict[str, Any]) -> None:
+def write_on_rank_zero(path: Path, state: dict[str, Any]) -> None:
     """Write a file atomically, from rank 0."""
     if rank() == 0:
         with atomic(path) as draft:
@@ -66,7 +66,7 @@ def load_state(
         return TrainingProgress()
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        check_settled(path, state.get("settings", settings), settings, free=FREE)
+        check_same_settings(path, state.get("settings", settings), settings, may_differ=MAY_DIFFER)
         if "best_loss" not in state:  # written by a version with one process and no validation
             state |= {"best_loss": inf, "random": [state["random"]], "cuda_random": [state["cuda_random"]]}
         if len(state["random"]) != world():

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from sonant.loss import Objective
-from sonant.training.feed import B_co, Feed
 from sonant.training.log import LossSums
-from sonant.training.state import write_whole
+from sonant.training.prefetch import B_co, Prefetcher
+from sonant.training.state import write_on_rank_zero
 
 BEST = "best.pt"
 
@@ -26,7 +26,7 @@ def evaluate(objective: Objective, batches: HeldOut[Any], device: torch.device, 
     """Return loss and metrics of held-out batches, named `held_out_...`; the random seed is the same in each call."""
     sums = LossSums()
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.no_grad(), Feed(batches, range(len(batches)), device) as stream:
+    with torch.random.fork_rng(devices), torch.no_grad(), Prefetcher(batches, range(len(batches)), device) as stream:
         torch.manual_seed(0)
         objective.eval()
         for batch in stream:
@@ -38,7 +38,7 @@ def evaluate(objective: Objective, batches: HeldOut[Any], device: torch.device, 
 
 def keep_best(folder: Path, module: nn.Module, step: int, loss: float) -> None:
     """Save the weights of the lowest loss so far."""
-    write_whole(folder / BEST, {"step": step, "loss": loss, "module": module.state_dict()})
+    write_on_rank_zero(folder / BEST, {"step": step, "loss": loss, "module": module.state_dict()})
 
 
 def load_best(folder: Path, module: nn.Module) -> None:

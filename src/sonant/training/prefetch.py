@@ -26,7 +26,7 @@ class Batches(Protocol[B_co]):
     def __getitem__(self, number: int, /) -> B_co: ...
 
 
-class Feed(Generic[B]):
+class Prefetcher(Generic[B]):
     """Iterator that makes the next batch and copies it to the device while the current one is used.
 
     Args:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sonant.training.feed import Feed
+from sonant.training.prefetch import Prefetcher
 from tests.training.points import Batches, Points, points, same, trained
 
 CPU = torch.device("cpu")
@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_each_batch_once_and_in_order(workers: int) -> None:
-    with Feed(points, range(3, 9), CPU, workers=workers) as feed:
+    with Prefetcher(points, range(3, 9), CPU, workers=workers) as feed:
         given = [batch.x for batch in feed]
     assert same(given, [points[number].x for number in range(3, 9)])
 
@@ -26,7 +26,7 @@ def test_the_next_batch_is_made_while_one_is_used() -> None:
         made[number].set()
         return batch
 
-    with Feed(Batches(note), range(3), CPU) as feed:
+    with Prefetcher(Batches(note), range(3), CPU) as feed:
         next(feed)
         assert made[1].wait(10)
         assert not made[2].is_set()
