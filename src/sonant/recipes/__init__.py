@@ -1,4 +1,4 @@
-"""The named runs: one short file each, found by name in the table below."""
+"""Named pretraining runs, one file each."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -38,7 +38,7 @@ PRETRAINING = {
 
 
 def pretraining_recipe(name: str) -> "PretrainingRun":
-    """The pretraining run of that name."""
+    """Return a pretraining run by name."""
     if name not in PRETRAINING:
         raise UnknownName("pretraining recipe", name, PRETRAINING)
     run: PretrainingRun = import_module(PRETRAINING[name]).recipe()

@@ -1,9 +1,8 @@
-"""BEST-RQ at a moderate size: masked prediction of random-projection labels by a conformer of 103 million parameters.
+"""BEST-RQ with 103 million parameters: masked prediction of random-projection labels by a conformer.
 
 Published (arXiv 2202.01855): one codebook of 8192 codes of width 16; spans of 400 ms that begin at 1 % of the mel
-frames. Its network, of 600 million parameters, was a conformer of its own kind; this one is w2v-BERT 2.0's block in the
-sizes of Conformer L (arXiv 2005.08100). What else differs is told in `RandomProjectionTargets`. Steps, rates and
-batches are HuBERT Base's.
+frames. The published conformer has 600 million parameters; this one has w2v-BERT 2.0's block in the sizes of Conformer
+L (arXiv 2005.08100). Other differences: `RandomProjectionTargets`. Steps, lr and batches are HuBERT Base's.
 """
 
 from sonant.layers.masking import SpanMasking
@@ -14,7 +13,7 @@ from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:
-    """One stage of 250,000 steps; nothing is clustered and no model has to stand before it."""
+    """One stage of 250,000 steps, without clustering or a teacher."""
     return PretrainingRun(
         name="best_rq_base",
         model=W2vBERT2Config(dim=512, num_layers=17, num_heads=8, feed_forward_dim=2048, layerdrop=0.05),

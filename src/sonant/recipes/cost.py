@@ -1,4 +1,4 @@
-"""The cost of a pretraining run, estimated from its recipe alone."""
+"""Cost of a pretraining run, estimated from its settings."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from sonant.models.families import family_of
 from sonant.pretraining.flops import masked_share
 from sonant.training.runs import PretrainingRun, Stage
 
-# What one GPU is taken to do: two fifths of the 400 TFLOP/s that a data-center GPU of 2022 reaches in bfloat16; and one
-# core of a CPU: as `sonant/wavlm-tiny` was trained, two of them at 25 seconds of audio a second.
+# GPU: 40 % of 400 TFLOP/s in bfloat16, a data-center GPU of 2022. CPU core: measured in training `sonant/wavlm-tiny`,
+# 25 seconds of audio a second on two.
 GPU_FLOPS, UTILIZATION = 400e12, 0.4
 CPU_FLOPS = 40e9
 ASSUMPTIONS = (
@@ -23,12 +23,11 @@ ASSUMPTIONS = (
 
 @dataclass(frozen=True)
 class StageCost:
-    """The cost of one stage.
+    """Cost of one stage.
 
     Attributes:
-        name: of the stage.
-        audio_hours: audio that it processes, repetitions counted.
-        flops: forward and backward, including the start of the extractor.
+        audio_hours: processed audio, with repetitions.
+        flops: of forward and backward passes, with the initial training of the extractor.
     """
 
     name: str
@@ -46,37 +45,33 @@ class StageCost:
 
 @dataclass(frozen=True)
 class RunCost:
-    """The cost of a run: the model's parameters, and its stages."""
+    """Number of parameters of the model, and cost of the stages."""
 
     parameters: int
     stages: tuple[StageCost, ...]
 
     @property
     def total(self) -> StageCost:
-        """The sums over all stages."""
+        """Sums over all stages."""
         return StageCost(
             "all", sum(stage.audio_hours for stage in self.stages), sum(stage.flops for stage in self.stages)
         )
 
 
 def estimate(run: PretrainingRun) -> RunCost:
-    """The cost of a run; `ASSUMPTIONS` says at what speed, and what is not counted.
-
-    Raises:
-        ConfigurationError: an objective cannot train the model.
-    """
+    """Estimate the cost under `ASSUMPTIONS`. Raises ConfigurationError if an objective cannot train the model."""
     for stage in run.stages:
         stage.setup.expect(hollow(run.model))
     return RunCost(count_parameters(run.model), tuple(_stage_cost(run.model, stage) for stage in run.stages))
 
 
 def count_parameters(config: BackboneConfig) -> int:
-    """Count the parameters of the model of a configuration; nothing is allocated."""
+    """Number of parameters of a model, computed without allocating it."""
     return sum(parameter.numel() for parameter in hollow(config).parameters())
 
 
 def needs(run: PretrainingRun) -> Iterator[tuple[str, str]]:
-    """Yield the inputs that a run needs before it can start: each setting, and a description of its value."""
+    """Yield the required settings of a run: name, and description of the value."""
     yield "data", "recordings: a folder with a manifest.jsonl, or a manifest"
     if any(stage.mixing.probability > 0 and stage.mixing.noise_probability > 0 for stage in run.stages):
         yield "noise", "a manifest of noises"
@@ -100,7 +95,7 @@ def _stage_cost(config: BackboneConfig, stage: Stage) -> StageCost:
 
 
 def _objective(config: BackboneConfig, stage: Stage) -> int:
-    """Operations of the objective on one batch."""
+    """Count the operations of the objective on one batch."""
     frames = round(stage.batching.batch_seconds * config.sampling_rate / config.stride)
     masked = round(frames * masked_share(stage.objective.masking))
     return stage.setup.flops(stage.objective, config, frames, masked)

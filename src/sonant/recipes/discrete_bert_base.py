@@ -1,10 +1,9 @@
 """BERT on discretized speech, base size (arXiv 1910.05453, section 5.3): masked tokens over the codes of a vq-wav2vec.
 
-960 hours of LibriSpeech are about 345 million tokens, 100 a second. The published run saw 3072 tokens on each of 128
-GPUs; on one device a step is `grad_accumulation` batches instead. Shares of the schedule: 10,000 of 250,000
-updates warm up. The paper does not crop; here a clip gives at most one block of the model's positions, as its clips
-have 16 s mostly.
-Adam's betas and epsilon are those of the published checkpoint (fairseq issue 1929); the weight decay is RoBERTa's.
+960 hours of LibriSpeech are about 345 million tokens, 100 a second. The published run has 3072 tokens on each of 128
+GPUs in a step, here `grad_accumulation` batches. Warm-up: 10,000 of 250,000 updates. The paper does not crop; here
+clips, mostly of 16 s, are cropped to the model's number of positions. Adam's betas and epsilon are those of the
+published checkpoint (fairseq issue 1929); the weight decay is RoBERTa's.
 """
 
 from sonant.models.discrete_bert import DiscreteBERTConfig
@@ -14,7 +13,7 @@ from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:
-    """Masked tokens for 250,000 steps; give the vq-wav2vec that makes the tokens: teacher=MODEL."""
+    """Masked tokens for 250,000 steps; needs teacher=MODEL, the vq-wav2vec that makes the tokens."""
     return PretrainingRun(
         name="discrete_bert_base",
         model=DiscreteBERTConfig(),

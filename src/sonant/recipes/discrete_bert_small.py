@@ -1,4 +1,4 @@
-"""BERT on discretized speech, small size: as base, but narrower and with half of its dropout."""
+"""BERT on discretized speech, small size: base with a smaller width and half the dropout."""
 
 from dataclasses import replace
 
@@ -8,5 +8,5 @@ from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:
-    """Masked tokens for 250,000 steps; give the vq-wav2vec that makes the tokens: teacher=MODEL."""
+    """Masked tokens for 250,000 steps; needs teacher=MODEL, the vq-wav2vec that makes the tokens."""
     return replace(discrete_bert_base.recipe(), name="discrete_bert_small", model=SMALL)

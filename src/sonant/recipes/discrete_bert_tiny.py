@@ -1,4 +1,4 @@
-"""A BERT of a few million parameters on the codes of `vq_wav2vec_tiny`, for one CPU core and a quarter of an hour."""
+"""BERT of a few million parameters on the codes of `vq_wav2vec_tiny`; a quarter of an hour on one CPU core."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:
-    """Masked tokens for some thousand steps; give the vq-wav2vec that makes the tokens: teacher=MODEL."""
+    """Masked tokens for 2,200 steps; needs teacher=MODEL, the vq-wav2vec that makes the tokens."""
     return PretrainingRun(
         name="discrete_bert_tiny",
         model=TINY,

@@ -1,6 +1,5 @@
-"""HuBERT Large: clusters of layer 9 of the second Base model, on the 60,000 hours of Libri-Light.
+"""HuBERT Large: clusters of layer 9 of a HuBERT Base (`hubert_base` or published), for 60,000 hours of Libri-Light.
 
-Name that model with teacher=MODEL: a run of `hubert_base`, or the published one.
 Source: arXiv 2106.07447, section IV, and fairseq's `hubert_large_librivox.yaml`.
 """
 
@@ -17,7 +16,7 @@ OBJECTIVE = MaskedPredictionConfig(
 
 
 def recipe() -> PretrainingRun:
-    """400,000 updates, each of 128 devices' batches of 56.25 s; give teacher=MODEL."""
+    """400,000 steps of 128 batches of 56.25 s; needs teacher=MODEL."""
     base = hubert_base.recipe()
     second = base.stages[-1]
     large = replace(

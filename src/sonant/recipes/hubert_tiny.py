@@ -1,4 +1,4 @@
-"""A small HuBERT that one CPU core pretrains in half an hour: the settings of sonant/wavlm-tiny, shorter, unmixed."""
+"""Small HuBERT: `wavlm_tiny` with fewer steps and without mixing; half an hour on one CPU core."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:
-    """MFCC clusters, then clusters of the model's own fifth layer: 1,000 steps each."""
+    """Clusters of MFCC, then of layer 5 of the first stage; 1,000 steps each."""
     wavlm = wavlm_tiny.recipe()
     stages = tuple(
         replace(

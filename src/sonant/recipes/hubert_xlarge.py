@@ -1,7 +1,4 @@
-"""HuBERT X-Large: the run of Large with twice the layers and another batch (arXiv 2106.07447, section IV).
-
-Source of the numbers: fairseq's `hubert_xlarge_librivox.yaml`.
-"""
+"""HuBERT X-Large: Large with twice the layers (arXiv 2106.07447, section IV, and `hubert_xlarge_librivox.yaml`)."""
 
 from dataclasses import replace
 
@@ -11,7 +8,7 @@ from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:
-    """400,000 updates, each of 256 devices' batches of 22.5 s; give teacher=MODEL."""
+    """400,000 steps of 256 batches of 22.5 s; needs teacher=MODEL."""
     large = hubert_large.recipe()
     (stage,) = large.stages
     xlarge = replace(

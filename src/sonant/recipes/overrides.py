@@ -1,4 +1,4 @@
-"""Changing a recipe from outside: dotted `key=value` pairs, or a YAML file of them."""
+"""Changes of settings by `dotted.key=value` or YAML files."""
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
@@ -14,15 +14,15 @@ T = TypeVar("T")
 
 
 def override(config: T, changes: Iterable[str]) -> T:
-    """A copy of a dataclass with some of its fields changed, all at once: they are checked when all are in.
+    """Copy a dataclass with changed fields, which are checked after all changes.
 
     Args:
-        config: a frozen dataclass; its fields may be dataclasses and tuples of dataclasses in turn.
-        changes: each `dotted.key=value` (members of a tuple by number: `stages.0.training.steps=10`; or by their
-            `name`: `stages.mfcc.training.steps=10`), or the path of a YAML file with nested keys. The later one wins.
+        config: frozen dataclass, whose fields may be dataclasses and tuples of dataclasses.
+        changes: each `dotted.key=value`, or the path of a YAML file with nested keys; the last one wins. Elements of a
+            tuple are named by number or `name`: `stages.0.training.steps=10`, `stages.mfcc.training.steps=10`.
 
     Raises:
-        ConfigurationError: an unknown key (the known ones are listed), or a value that does not fit.
+        ConfigurationError: an unknown key, or an invalid value.
     """
     for change in together(config, map(_read, changes)):
         config = changed(config, change)
@@ -30,7 +30,7 @@ def override(config: T, changes: Iterable[str]) -> T:
 
 
 def _read(change: str) -> Mapping[str, Any]:
-    """Return one change as nested keys."""
+    """Parse one change to nested keys."""
     key, equals, text = change.partition("=")
     if equals:
         return _nested(key, yaml.safe_load(text) if text else "")
@@ -40,5 +40,5 @@ def _read(change: str) -> Mapping[str, Any]:
 
 
 def _nested(key: str, value: Any) -> Mapping[str, Any]:
-    """`a.b` and a value as {"a": {"b": value}}."""
+    """Convert `a.b` and a value to {"a": {"b": value}}."""
     return reduce(lambda inner, name: {name: inner}, reversed(key.split(".")), value)

@@ -1,4 +1,4 @@
-"""Settings that the small recipes share: batches and steps that one or two CPU cores can afford."""
+"""Batches and training settings of the small recipes, for one or two CPU cores."""
 
 from sonant.pretraining import Batching
 from sonant.training import Linear, Schedule, Training
@@ -7,7 +7,7 @@ BATCHING = Batching(batch_seconds=16.0, max_seconds=6.0, min_seconds=1.0, fill="
 
 
 def training(steps: int, *, schedule: Schedule | None = None, save_every: int = 500) -> Training:
-    """A gentle peak rate and tight clipping, in bfloat16; the schedule is linear unless given."""
+    """Training in bfloat16 with a linear schedule, unless one is given."""
     return Training(
         steps=steps,
         lr=1e-3,

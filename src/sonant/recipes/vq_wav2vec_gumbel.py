@@ -1,8 +1,8 @@
-"""vq-wav2vec with a Gumbel softmax, as its authors' command trains it: 400,000 updates on LibriSpeech.
+"""vq-wav2vec with a Gumbel softmax, for 960 hours of LibriSpeech.
 
-Source: fairseq's `examples/wav2vec/README.md` and its note of 16 devices. The paper (arXiv 1910.05453, section 5.2)
-says otherwise: a peak rate of 5e-3 after 500 updates, 8 devices, 8 steps ahead, and a temperature that falls in a line
-over the first 70 % of the run.
+Source: the command in fairseq's `examples/wav2vec/README.md`, for 16 devices. The paper (arXiv 1910.05453, section 5.2)
+differs: peak lr 5e-3 after 500 updates, 8 devices, 8 steps ahead, and linear annealing of the temperature over 70 % of
+the run.
 """
 
 from dataclasses import replace
@@ -14,7 +14,7 @@ from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:
-    """One stage of CPC on quantized frames; every setting of the objective is its default."""
+    """One stage of CPC on quantized frames, 400,000 steps."""
     base = wav2vec_base.recipe()
     (stage,) = base.stages
     stage = replace(

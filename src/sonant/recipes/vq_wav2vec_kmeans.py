@@ -1,7 +1,7 @@
-"""vq-wav2vec with online k-means: as `vq_wav2vec_gumbel`, with the other quantizer and its two losses.
+"""vq-wav2vec with the k-means quantizer; otherwise `vq_wav2vec_gumbel`.
 
-So says the note beside the command of fairseq's `examples/wav2vec/README.md`. The published file differs: it names no
-activation, which meant ReLU then; set model.activation=relu for its network.
+Source: a note in fairseq's `examples/wav2vec/README.md`. The published checkpoint names no activation, which then meant
+ReLU; set model.activation=relu for its network.
 """
 
 from dataclasses import replace

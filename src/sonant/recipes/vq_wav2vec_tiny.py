@@ -1,4 +1,4 @@
-"""A small vq-wav2vec, its quantizer k-means, that one CPU core pretrains in three quarters of an hour."""
+"""Small vq-wav2vec with the k-means quantizer; three quarters of an hour on one CPU core."""
 
 from dataclasses import replace
 
@@ -9,10 +9,9 @@ from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:
-    """A wav2vec first, without the quantizer; then its frames are quantized, by code vectors that start from them.
+    """CPC without the quantizer, then with one whose codebook is initialized with frames.
 
-    From fresh weights, runs as short as this ended with one code a group for everything; so did others' longer ones by
-    the authors' command (fairseq issue 1850).
+    From fresh weights, short runs collapsed to one code in each codebook, as did longer ones in fairseq (issue 1850).
     """
     base = wav2vec_tiny.recipe()
     (stage,) = base.stages

@@ -1,9 +1,8 @@
-"""The encoder of w2v-BERT 2.0 at its published size, 580 million parameters, with an objective like its own.
+"""Encoder of w2v-BERT 2.0 at its published size, 580 million parameters.
 
-Published (arXiv 2312.05187, fairseq2): the network, spans, the trained quantizer and its contrast. Not published, and
-ours: that the contrast reads block 8 (w2v-BERT XL's), the weights and the random-projection codebook of the predictions
-(see `W2vBERTObjectiveConfig`), and everything about steps, rates and batches, which follow wav2vec 2.0's large models.
-LayerDrop is off: an inner layer is trained, so it must be there in every step.
+Published (arXiv 2312.05187, fairseq2): the network, spans, the trained quantizer and its contrast. Ours: contrast at
+block 8 (w2v-BERT XL), weights and random-projection codebook (`W2vBERTObjectiveConfig`), and steps, lr and batches,
+which follow wav2vec 2.0 Large. LayerDrop is off, since the contrast needs an inner layer in every step.
 """
 
 from dataclasses import replace
@@ -15,7 +14,7 @@ from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:
-    """400,000 steps on 128 batches of 75 seconds each: what 128 devices would see."""
+    """400,000 steps of 128 batches of 75 s."""
     return PretrainingRun(
         name="w2v_bert2",
         model=replace(W2vBERT2Config(), layerdrop=0.0),

@@ -1,4 +1,4 @@
-"""A w2v-BERT of 6 million parameters that one CPU core pretrains in half an hour. All its settings are ours."""
+"""w2v-BERT of 6 million parameters, with settings of ours; half an hour on one CPU core."""
 
 from sonant.layers.gumbel_quantizer import Temperature
 from sonant.layers.masking import SpanMasking
@@ -9,10 +9,10 @@ from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:
-    """Contrast from the third of six blocks; codes and small random-projection codebooks from the last.
+    """Contrast at the third of six blocks; prediction of codes and random-projection labels at the last.
 
-    Spans are half as long as published: what is near helps first, and so short a run has no time for what is far.
-    Codes are many from the start, so a small weight keeps them so; a large one makes them hard to foretell.
+    Spans are half as long as published: a short run learns only from near context. Codes are diverse from the start, so
+    a small diversity weight suffices; a large one makes codes hard to predict.
     """
     return PretrainingRun(
         name="w2v_bert_tiny",

@@ -1,7 +1,7 @@
-"""wav2vec 2.0 Base as published: 400,000 updates on the 960 hours of LibriSpeech.
+"""wav2vec 2.0 Base, for 960 hours of LibriSpeech.
 
-Source: arXiv 2006.11477, section 4.2, and fairseq's `wav2vec2_base_librispeech.yaml`, which agree. On one device a step
-is `grad_accumulation` batches, so that an update sees what 64 devices saw (1.6 hours).
+Source: arXiv 2006.11477, section 4.2, and fairseq's `wav2vec2_base_librispeech.yaml`, which agree: 64 devices in a
+step, here `grad_accumulation` batches (1.6 hours).
 """
 
 from sonant.models import Wav2Vec2Config
@@ -9,11 +9,11 @@ from sonant.pretraining import Batching, MaskedContrastConfig
 from sonant.training import Training
 from sonant.training.runs import PretrainingRun, Stage
 
-UNCLIPPED = 1e9  # fairseq's configurations of wav2vec 2.0 leave clip_norm at 0, which turns clipping off
+UNCLIPPED = 1e9  # clip_norm is 0 in fairseq's configurations of wav2vec 2.0, which disables clipping
 
 
 def recipe() -> PretrainingRun:
-    """One stage of masked contrast; every setting of the objective is its default."""
+    """One stage of masked contrast, 400,000 steps."""
     return PretrainingRun(
         name="wav2vec2_base",
         model=Wav2Vec2Config(),

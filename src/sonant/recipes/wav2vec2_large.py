@@ -1,8 +1,7 @@
-"""wav2vec 2.0 Large on the 960 hours of LibriSpeech: norms behind the blocks, a group norm in the extractor.
+"""wav2vec 2.0 Large for 960 hours of LibriSpeech: post-norm blocks, group norm in the extractor.
 
-Batches, crops, rates, updates and temperatures are the paper's (arXiv 2006.11477, section 4.2); the code was released
-without a configuration of this run. The gradient of the extractor is a tenth, as the paper says of LibriSpeech;
-fairseq's first command for a large model has 0.03.
+Source: arXiv 2006.11477, section 4.2; fairseq has no configuration of this run. `extractor_gradient` is 0.1, as in the
+paper for LibriSpeech; fairseq's first command for a large model has 0.03.
 """
 
 from dataclasses import replace
@@ -17,7 +16,7 @@ OBJECTIVE = MaskedContrastConfig(quantized_dim=768, projection_dim=768, temperat
 
 
 def recipe() -> PretrainingRun:
-    """Longer crops than Base, a wider projection, a colder quantizer; 128 devices' batches a step (2.7 hours)."""
+    """250,000 steps of 128 batches of 75 s (2.7 hours)."""
     base = wav2vec2_base.recipe()
     (stage,) = base.stages
     large = replace(

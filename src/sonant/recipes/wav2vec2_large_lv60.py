@@ -1,8 +1,8 @@
-"""wav2vec 2.0 Large on the 53,200 hours of Libri-Light (LV-60): norms first, layer norms in the extractor.
+"""wav2vec 2.0 Large for 53,200 hours of Libri-Light (LV-60): pre-norm blocks, layer norms in the extractor.
 
-Rate and updates are the paper's (arXiv 2006.11477, section 4.2). fairseq's `wav2vec2_large_librivox.yaml`, from which
-the absence of the feature penalty and the whole gradient of the extractor are taken, says 0.005 and a million updates.
-Its dropouts are 0 too; those here are in the released checkpoint.
+lr and steps are the paper's (arXiv 2006.11477, section 4.2); feature penalty and extractor gradient are those of
+fairseq's `wav2vec2_large_librivox.yaml`, which has lr 0.005, a million steps and no dropout. Dropouts here are those of
+the released checkpoint.
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ OBJECTIVE = replace(wav2vec2_large.OBJECTIVE, feature_penalty=0.0, extractor_gra
 
 
 def recipe() -> PretrainingRun:
-    """The batches of Large for 600,000 updates, without what keeps the extractor back."""
+    """600,000 steps with the batches of Large."""
     large = wav2vec2_large.recipe()
     (stage,) = large.stages
     longer = replace(

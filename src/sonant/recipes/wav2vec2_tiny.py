@@ -1,4 +1,4 @@
-"""A small wav2vec 2.0 that one CPU core pretrains in half an hour."""
+"""Small wav2vec 2.0; half an hour on one CPU core."""
 
 from sonant.layers.gumbel_quantizer import Temperature
 from sonant.layers.masking import SpanMasking
@@ -9,11 +9,10 @@ from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:
-    """Masked contrast with a small codebook, after a start of the extractor.
+    """Masked contrast with a small codebook, after initial training of the extractor.
 
-    Spans are half as long as in the published runs, and fewer, so that there is more to go by. The extractor, which the
-    start has taught, then learns at a tenth of the rate: its features are the targets. The temperature of the quantizer
-    falls as far as in the published run of 400,000 steps, over the same share of it.
+    Spans are fewer and half as long as published, so that more context is left. The trained extractor, whose features
+    are the targets, gets a tenth of the gradient. The temperature falls over the same share of the run as published.
     """
     return PretrainingRun(
         name="wav2vec2_tiny",

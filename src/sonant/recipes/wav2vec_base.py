@@ -1,10 +1,9 @@
-"""The base model of the wav2vec paper: 400,000 updates on the 960 hours of LibriSpeech.
+"""Base model of the wav2vec paper, for 960 hours of LibriSpeech.
 
-Source: arXiv 1904.05862, section 4.2, and the command in fairseq's `examples/wav2vec/README.md` (batches, rates,
-schedule); Adam and the largest gradient norm as fairseq had them by default in 2019. The shortest crop is ours, and so
-is the start of the extractor: its weights are 2.4 times as large as torch's default, which the norms behind them hide,
-but at the same rate they turn more slowly. On one device a step is
-`grad_accumulation` batches, so that an update sees what 8 devices saw.
+Source: arXiv 1904.05862, section 4.2, and the command in fairseq's `examples/wav2vec/README.md` (batches, lr,
+schedule); Adam and clipping are fairseq's defaults of 2019. A step is `grad_accumulation` batches, for 8 devices. Ours:
+the shortest crop, and the initialization of the extractor, with weights 2.4 times as large as torch's default; norms
+after them remove the scale, but it lowers the effective learning rate.
 """
 
 from sonant.models import Wav2VecConfig
@@ -14,7 +13,7 @@ from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:
-    """One stage of CPC; every setting of the objective is its default."""
+    """One stage of CPC, 400,000 steps."""
     return PretrainingRun(
         name="wav2vec_base",
         model=Wav2VecConfig(),

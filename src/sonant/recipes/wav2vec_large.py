@@ -1,4 +1,4 @@
-"""The published `wav2vec_large.pt`: two more layers in the extractor, twelve with skips in the context network."""
+"""Model of the published `wav2vec_large.pt`: two more extractor layers, twelve context layers with skip connections."""
 
 from dataclasses import replace
 
@@ -8,5 +8,5 @@ from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:
-    """Return the recipe of `wav2vec_base` for the large model, the one that fairseq's published command trains."""
+    """`wav2vec_base` with the large model, as in fairseq's published command."""
     return replace(wav2vec_base.recipe(), name="wav2vec_large", model=LARGE)

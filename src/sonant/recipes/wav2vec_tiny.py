@@ -1,4 +1,4 @@
-"""A small wav2vec that one CPU core pretrains in half an hour."""
+"""Small wav2vec; half an hour on one CPU core."""
 
 from sonant.models.wav2vec import TINY
 from sonant.pretraining import CPCConfig
@@ -8,7 +8,7 @@ from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:
-    """The published objective, unchanged; a gentler rate, and a longer warm-up, for a short run on small batches."""
+    """Published objective with a lower lr and longer warm-up, for a short run on small batches."""
     return PretrainingRun(
         name="wav2vec_tiny",
         model=TINY,

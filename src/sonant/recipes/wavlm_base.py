@@ -1,8 +1,6 @@
-"""WavLM Base as published, with its targets made from scratch.
+"""WavLM Base for 960 hours of LibriSpeech, with the first-iteration HuBERT that gives its targets as the first stage.
 
-The paper's Base takes its labels from a first-iteration HuBERT (layer 6, 500 clusters); here the first stage makes that
-model. Steps, masks, loss and mixing follow HuBERT and WavLM (arXiv 2106.07447, 2110.13900); 960 hours of LibriSpeech.
-On one device a step is `grad_accumulation` batches, so that an update sees what 32 devices saw.
+Source: HuBERT and WavLM (arXiv 2106.07447, 2110.13900). A step is `grad_accumulation` batches, for 32 devices.
 """
 
 from sonant.audio.augment import Mixing
@@ -15,7 +13,7 @@ BATCHING = Batching(batch_seconds=87.5, max_seconds=15.625, min_seconds=2.0, fil
 
 
 def recipe() -> PretrainingRun:
-    """MFCC clusters for 250,000 steps, then clusters of layer 6 with utterance mixing for 400,000."""
+    """Clusters of MFCC for 250,000 steps, then of layer 6 with utterance mixing for 400,000."""
     return PretrainingRun(
         name="wavlm_base",
         model=WavLMConfig(),

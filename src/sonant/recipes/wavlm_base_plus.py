@@ -1,6 +1,6 @@
-"""WavLM Base+: Base with more data (94,000 hours), noise in the mixing, and targets of a second-iteration model.
+"""WavLM Base+: Base for 94,000 hours, with noise in the mixing, and targets of a second-iteration model.
 
-Steps (700,000) and the share of noise (0.1) are quoted from the paper and were not found in any released code.
+Steps (700,000) and noise probability (0.1) are the paper's; no released code has them.
 """
 
 from dataclasses import replace
@@ -12,7 +12,7 @@ from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:
-    """The two stages of Base, then clusters of layer 9 with speech and noise mixed in; give noise=MANIFEST."""
+    """The two stages of Base, then clusters of layer 9 with speech and noise mixed in; needs noise=MANIFEST."""
     base = wavlm_base.recipe()
     second = base.stages[-1]
     third = replace(

@@ -1,7 +1,6 @@
-"""WavLM Large: the last stage of Base+ with the large model.
+"""WavLM Large: the last stage of Base+ with the large model, and targets of a Base model (`wavlm_base` or published).
 
-The targets come from a Base model, named with teacher=MODEL: a run of `wavlm_base`, or a published one. Objective, peak
-rate and batch are those of HuBERT Large (arXiv 2106.07447); those of WavLM Large were never released.
+Objective, lr and batch are those of HuBERT Large (arXiv 2106.07447); those of WavLM Large are not published.
 """
 
 from dataclasses import replace
@@ -12,7 +11,7 @@ from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:
-    """Clusters of the teacher's layer 9, speech and noise mixed in; give teacher=MODEL and noise=MANIFEST."""
+    """Clusters of the teacher's layer 9, speech and noise mixed in; needs teacher=MODEL and noise=MANIFEST."""
     base = wavlm_base_plus.recipe()
     stage = base.stages[-1]
     large = replace(

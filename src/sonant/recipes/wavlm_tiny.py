@@ -1,4 +1,4 @@
-"""sonant/wavlm-tiny: a WavLM of 7 million parameters that two CPU cores pretrain in an evening."""
+"""sonant/wavlm-tiny: WavLM of 7 million parameters; an evening on two CPU cores."""
 
 from sonant.audio.augment import Mixing
 from sonant.models.wavlm import TINY
@@ -8,9 +8,9 @@ from sonant.training.runs import PretrainingRun, Stage
 
 
 def recipe() -> PretrainingRun:
-    """MFCC clusters first; then clusters of the model's own fifth layer, with utterance mixing.
+    """Clusters of MFCC, then of layer 5 of the first stage, with utterance mixing.
 
-    So short a run begins with the extractor alone, and counts the frames in view in its first stage.
+    For a short run, the extractor is trained first, and the first stage has a loss on unmasked frames too.
     """
     return PretrainingRun(
         name="wavlm_tiny",

@@ -1,10 +1,8 @@
 """XLSR-53: wav2vec 2.0 Large on 56,000 hours of 53 languages (arXiv 2006.13979).
 
-Its authors name fairseq's setting for Libri-Light with a lower learning rate (fairseq issue 2997). Rate and updates
-here are those of arguments quoted in fairseq issue 3526; that they belong to this run is inferred.
-
-What the recipe does not do: the authors give small languages more weight, by listing their recordings several times.
-Do the same in the manifest.
+Source: its authors name fairseq's settings for Libri-Light with a lower lr (fairseq issue 2997); lr and steps are those
+quoted in fairseq issue 3526, which we assume belong to this run. The authors also repeat recordings of languages with
+little data; do that in the manifest.
 """
 
 from dataclasses import replace
@@ -16,7 +14,7 @@ from sonant.training.runs import PretrainingRun
 
 
 def recipe() -> PretrainingRun:
-    """The run of Large (LV-60) without any dropout, at another rate and for a million updates."""
+    """Large (LV-60) without feature dropout, with another lr, for a million steps."""
     large = wav2vec2_large_lv60.recipe()
     (stage,) = large.stages
     longer = replace(

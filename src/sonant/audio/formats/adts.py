@@ -1,6 +1,6 @@
-"""AAC in ADTS frames (ISO/IEC 13818-7, 6.2): no header counts the frames, so the whole file is walked through.
+"""Layout of AAC in ADTS frames (ISO/IEC 13818-7, 6.2), which has no frame count, so that the whole file is parsed.
 
-FFmpeg silently skips damaged frames, and may fail at one that is cut.
+FFmpeg silently skips damaged frames, and may fail on a truncated one.
 """
 
 import re
@@ -16,12 +16,12 @@ _SYNC = re.compile(rb"\xff[\xf0\xf1\xf8\xf9]")
 _MOST_GAPS = 10
 _MOST_TRIES = 100_000
 _AHEAD = 1 << 14  # more than a frame, which has at most 8191 bytes
-_SAMPLES = 1024  # in a block, of which a frame has up to four
+_SAMPLES = 1024  # in a block; a frame has up to four
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 
 
 def read_adts(file: BinaryIO, name: str, size: int) -> FileLayout | None:
-    """Walk through all frames; None where the file does not begin with two. Raises TruncatedAudio, UndecodableAudio."""
+    """Parse all frames; None if the file does not begin with two. Raises TruncatedAudio, UndecodableAudio."""
     if not _follow(Lookahead(file, size, chunk=1 << 14), 0):
         return None
     window = Lookahead(file, before_tags(file, size))
@@ -44,7 +44,7 @@ def read_adts(file: BinaryIO, name: str, size: int) -> FileLayout | None:
                 "(ffmpeg -i OLD NEW.wav)."
             )
         following = at + tag_size(head)
-        if following == at:  # a damaged frame may have named a wrong length: the next then begins within it
+        if following == at:  # a damaged frame may have a wrong length, so that the next begins within it
             following = _search(window, max(last, begin) + 1)
             if following < at:
                 at, seconds = last, seconds - _seconds(window.peek(last, _HEADER))
@@ -66,7 +66,7 @@ def read_adts(file: BinaryIO, name: str, size: int) -> FileLayout | None:
 
 
 def _length(head: bytes) -> int:
-    """The bytes of the frame that begins with this header; 0 where none begins."""
+    """Size of a frame with this header; 0 if invalid."""
     if len(head) < _HEADER or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 >= len(_RATES):
         return 0
     length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
@@ -74,7 +74,7 @@ def _length(head: bytes) -> int:
 
 
 def _kind(head: bytes) -> bytes:
-    """Return what stays the same from frame to frame: version, profile, rate, channels."""
+    """Version, profile, rate and channels, which are the same in all frames."""
     return bytes((head[1] & 0xFE, head[2] & 0xFD, head[3] & 0xC0)) if len(head) > 3 else b""
 
 
@@ -83,7 +83,7 @@ def _seconds(head: bytes) -> float:
 
 
 def _follow(window: Lookahead, at: int) -> bool:
-    """Return whether two frames of one kind follow one another here, or one ends the file."""
+    """Return True if two frames of one kind begin here, or one that ends the file."""
     head = window.peek(at, _HEADER)
     length = _length(head)
     following = window.peek(at + length, _HEADER)
@@ -91,7 +91,7 @@ def _follow(window: Lookahead, at: int) -> bool:
 
 
 def _search(window: Lookahead, at: int) -> int:
-    """The next place where two frames follow one another; the end of the file if there is none, or too many seem so."""
+    """Find the next two consecutive frames; the end of the file if there are none, or too many false ones."""
     tries = 0
     while at < window.end:
         local = window.see(at, 2 * _AHEAD)

@@ -1,4 +1,4 @@
-"""Files made of chunks, each a name, a length and a content: WAV and its variants, AIFF, CAF, W64."""
+"""Chunks (name, length, content) of WAV and its variants, AIFF, CAF and W64."""
 
 import struct
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from typing import BinaryIO, NamedTuple
 from sonant.audio.formats.id3 import HEAD, tag_size
 from sonant.audio.formats.spliced import read_at
 
-MOST_CHUNKS = 1000  # a file of empty chunks would take seconds to walk through
-STRAY = 256  # bytes behind the last chunk that nobody misses: some milliseconds
-_PADDING = 1 << 16  # zeros behind the last chunk, up to the end of a block of a disk
+MOST_CHUNKS = 1000  # a file of empty chunks would take seconds to parse
+STRAY = 256  # bytes after the last chunk that are ignored: some milliseconds of sound at most
+_PADDING = 1 << 16  # zeros after the last chunk that are ignored: padding to a disk block
 _RECORDINGS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff", b"riff", b".snd", b"NIST", b"fLaC", b"OggS")
-_NOTES = frozenset(  # chunks that may be cut off, since they hold no sound; in capitals
+_NOTES = frozenset(  # chunks without sound, which may be truncated; in capitals
     name.encode().ljust(4)
     for name in (
         "LIST ID3 CUE BEXT IXML AXML CHNA SMPL JUNK PAD FLLR FACT INST AFSP _PMX PLST LABL NOTE CART LEVL DISP MARK "
@@ -23,7 +23,7 @@ _NOTES = frozenset(  # chunks that may be cut off, since they hold no sound; in 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A chunk: `at` is where its header begins, `begin` where its content does, of `length` bytes as it says."""
+    """A chunk with header at offset `at`, content at offset `begin`, and stated `length` of the content in bytes."""
 
     name: bytes
     at: int
@@ -35,7 +35,7 @@ class Chunk:
         return self.begin + self.length
 
     def is_plausible(self, size: int) -> bool:
-        """Return whether this is a chunk, and not some bytes of a file of `size` bytes; notes may be cut off."""
+        """Return True for a chunk, rather than other bytes, in a file of `size` bytes; `_NOTES` may be truncated."""
         return _is_name(self.name) and self.length >= 0 and (self.end <= size or self.name.upper() in _NOTES)
 
 
@@ -44,9 +44,9 @@ class Dialect:
     """The form of chunk headers in a family of formats.
 
     Attributes:
-        layout: format of a header, for `struct`: a name of at least four letters, and the length.
-        multiple: chunks are padded to a multiple of so many bytes.
-        counts_header: whether the length includes the header.
+        layout: of a header, for `struct`: name (of at least four bytes) and length.
+        multiple: chunks are padded to a multiple of this many bytes.
+        counts_header: the length includes the header.
     """
 
     layout: str
@@ -58,7 +58,7 @@ class Dialect:
         return struct.calcsize(self.layout)
 
     def read(self, file: BinaryIO, at: int) -> Chunk | None:
-        """The chunk whose header stands at `at`, wherever it ends; None at the end of the file."""
+        """Read the chunk header at an offset; None at the end of the file."""
         header = read_at(file, at, self.header_size)
         if len(header) < self.header_size:
             return None
@@ -66,7 +66,7 @@ class Dialect:
         return Chunk(name[:4], at, at + self.header_size, length - (self.header_size if self.counts_header else 0))
 
     def behind(self, file: BinaryIO, chunk: Chunk) -> int:
-        """Return where the next chunk begins: some programs leave the padding out."""
+        """Return the offset of the next chunk; some programs omit the padding."""
         padded = chunk.end + -chunk.length % self.multiple
         if padded == chunk.end:
             return padded
@@ -75,7 +75,7 @@ class Dialect:
         return padded if is_padded or not _is_name(both[:4]) else chunk.end
 
     def walk(self, file: BinaryIO, at: int) -> Iterator[Chunk]:
-        """The chunks from `at` on, as long as their lengths lead to further ones, and no more than MOST_CHUNKS."""
+        """Yield the chunks from an offset on, at most MOST_CHUNKS."""
         for _ in range(MOST_CHUNKS):
             chunk = self.read(file, at)
             if chunk is None:
@@ -87,16 +87,14 @@ class Dialect:
 
 
 class Behind(NamedTuple):
-    """The contents of a file behind the sound: chunks, and the number of other bytes."""
+    """Contents of a file after the sound: chunks, and number of other bytes."""
 
     chunks: list[Chunk]
     rest: int
 
 
 def look_behind(file: BinaryIO, at: int, size: int, dialect: Dialect | None) -> Behind | None:
-    """Look at what stands from `at` on, behind the sound; None if it may be sound.
-
-    Chunks, tags, padding, and a few stray bytes are not sound.
+    """Parse chunks, tags, padding and stray bytes after the sound; None for anything else, which may be sound.
 
     Raises:
         SecondRecording: another recording begins there.
@@ -124,7 +122,7 @@ def look_behind(file: BinaryIO, at: int, size: int, dialect: Dialect | None) -> 
 
 
 class SecondRecording(Exception):
-    """Another recording begins at `at`, behind the sound of the first."""
+    """Another recording begins at offset `at`, after the sound of the first."""
 
     def __init__(self, at: int) -> None:
         super().__init__(at)

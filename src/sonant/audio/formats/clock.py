@@ -1,4 +1,4 @@
-"""The duration of a recording in a container of FFmpeg, by header and by timestamps, which need not begin at 0."""
+"""Duration of a recording in a container of FFmpeg, by its header and by timestamps, which may not start at 0."""
 
 import math
 import warnings

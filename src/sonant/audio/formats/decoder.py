@@ -1,4 +1,4 @@
-"""The interface of both decoders, and the error of a truncated recording."""
+"""Interface of both decoders, and the error of a truncated recording."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ BLOCK_FRAMES = 1 << 17  # about eight seconds at 16 kHz; over all channels
 
 @dataclass(frozen=True)
 class FileDecoder:
-    """A recording ready to decode; either `blocks` or `measure` may be called, once.
+    """An opened recording; either `blocks` or `measure` may be called, once.
 
     Attributes:
         name: in messages.

@@ -1,7 +1,7 @@
-"""The end of the sound in an uncompressed file, by the length in its header and by what stands behind it.
+"""End of the sound in an uncompressed file, from the length in its header and from the contents after it.
 
-Programs that write to a pipe (ffmpeg, sox, arecord) cannot go back to fill in a length and leave a marker: it states
-no length, and the sound goes on to the end of the file.
+Programs that write to a pipe (ffmpeg, sox, arecord) cannot fill in the length later. They write a marker instead, and
+the sound extends to the end of the file.
 """
 
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from typing import BinaryIO
 
 from sonant.audio.formats.chunks import Behind, Chunk, Dialect, look_behind
 
-# 0x7FFF0000 upwards: GStreamer, sox, arecord; 0xFFFFFFFF: ffmpeg. All mean "until the end", less a header or rounding.
+# From 0x7FFF0000: GStreamer, sox, arecord; 0xFFFFFFFF: ffmpeg; some subtract a header or round down.
 _MARKERS = (range(0x7FFF_0000, 0x8000_0001), range(0xFFFF_F000, 0x1_0000_0000))
-_LONGEST = (1 << 63) - (1 << 16)  # ffmpeg writes 2^63 - 1 into the 64 bits of a W64, header and all
-WRAP = 1 << 32  # lengths of 32 bits start anew from 0 here
-FORGIVEN = 44  # bytes that may be missing: the header of a WAV, which some programs count among the samples
+_LONGEST = (1 << 63) - (1 << 16)  # ffmpeg writes 2^63 - 1 in W64, header included
+WRAP = 1 << 32  # 32-bit lengths overflow here
+FORGIVEN = 44  # bytes that may be missing: a WAV header, which some programs count as samples
 
 
 @dataclass(frozen=True)
 class Sound:
-    """The bytes of sound in a file.
+    """Extent of the sound in a file.
 
     Attributes:
-        end: where they end, or should end by the header.
-        is_exact: whether the header says just that, and nothing but whole chunks stands behind.
+        end: its end in bytes, or the end expected by the header.
+        is_exact: the header states this end, and only complete chunks follow.
         behind: these chunks.
         note: an irregularity for a warning, as the beginning of a sentence.
     """
@@ -34,9 +34,9 @@ class Sound:
 
 
 def find_sound(file: BinaryIO, size: int, begin: int, length: int, dialect: Dialect | None) -> Sound:
-    """Return where the sound ends that begins at `begin` and is `length` bytes long, as its header says.
+    """Find the end of sound that begins at `begin` and has a stated length of `length` bytes.
 
-    `dialect` is that of the chunks; None in a format without them. Raises SecondRecording.
+    `dialect=None`: a format without chunks. Raises SecondRecording.
     """
     is_short = dialect is None or dialect.header_size == 8  # lengths of 32 bits
     unknown, end = is_marker(length, is_short=is_short), begin + length
@@ -56,7 +56,7 @@ def find_sound(file: BinaryIO, size: int, begin: int, length: int, dialect: Dial
 
 
 def is_marker(length: int, *, is_short: bool = True) -> bool:
-    """Return whether this stands for an unknown length, in 32 bits or in 64."""
+    """Return True for a marker of unknown length, in 32 bits or in 64."""
     return any(length in marker for marker in _MARKERS) if is_short else length < 0 or length >= _LONGEST
 
 

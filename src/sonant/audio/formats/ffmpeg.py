@@ -11,8 +11,8 @@ from sonant.audio.formats.sources import EncodedAudio
 from sonant.audio.formats.spliced import splice
 from sonant.errors import MissingExtra, TruncatedAudio, UndecodableAudio, pip_install
 
-# What FFmpeg may take a file for. It also knows formats that name other files or addresses, which it then opens (sdp,
-# hls, concat, dash), and hundreds of pictures and games.
+# Formats that FFmpeg may detect. Others refer to files or URLs, which it would open (sdp, hls, concat, dash), or are
+# pictures and games.
 _AV_FORMATS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,dtshd,eac3,flac,flv,gsm,loas,matroska,mlp,mov,mp3,mpc,mpc8,"
     "mpeg,mpegts,nistsphere,nut,ogg,oma,qcp,rm,shn,sox,tak,truehd,tta,voc,w64,wav,webm,wv,xwma"
@@ -57,17 +57,17 @@ def open_with_ffmpeg(encoded: EncodedAudio, why: str) -> Iterator[FileDecoder]:
 
 
 def _open_container(av: Any, encoded: EncodedAudio) -> Any:
-    # A file of its own, since several containers may be open, and of one kind: a file and bytes fail at other seeks.
+    # A new file object, since several containers may be open; always a spliced one, so that all sources seek alike.
     file = splice(encoded.file, [(0, encoded.size)])
     return av.open(file, mode="r", metadata_errors="ignore", container_options=_av_options(av))
 
 
 @cache
 def _av_options(av: Any) -> dict[str, str]:
-    """Keep FFmpeg to the sound of this file: nothing else is opened, and no picture decoded to learn its size."""
+    """Restrict FFmpeg to audio formats and codecs, and to this file."""
     decoders = []
     for name in sorted(av.codecs_available):
-        with suppress(av.codec.codec.UnknownCodecError):  # it only writes this one
+        with suppress(av.codec.codec.UnknownCodecError):  # an encoder only
             codec = av.Codec(name, "r")
             decoders += [name] if codec.type == "audio" else []
     return {"format_whitelist": _AV_FORMATS, "protocol_whitelist": "none", "codec_whitelist": ",".join(decoders)}
@@ -82,14 +82,14 @@ def _av_decoder(av: Any, container: Any, encoded: EncodedAudio) -> FileDecoder:
     def next_frame(done_seconds: float) -> Any:
         try:
             return next(decoded, None)
-        except (av.FFmpegError, ValueError, OSError, IndexError) as error:  # the last: tracks that come and go
+        except (av.FFmpegError, ValueError, OSError, IndexError) as error:  # IndexError: tracks that change
             raise broken_off(name, done_seconds, frames, rate, error) from error
 
     rate, channels, frames = stream.rate or 0, 1, None
     promised = header_seconds(stream, container, encoded.file)
     first = next_frame(0.0)
     if first is not None:
-        rate = first.sample_rate  # HE-AAC doubles the rate that its header names
+        rate = first.sample_rate  # HE-AAC doubles the rate in the header
         channels = first.layout.nb_channels
     seconds = sound_seconds(promised, stream, container, first)
     frames = None if seconds is None else round(seconds * rate)
@@ -117,7 +117,7 @@ def _av_decoder(av: Any, container: Any, encoded: EncodedAudio) -> FileDecoder:
 
     def measure() -> float:
         try:
-            with _open_container(av, encoded) as again:  # a frame of this one is decoded
+            with _open_container(av, encoded) as again:  # the first one has been read from
                 seconds = packet_seconds(again)
         except (av.FFmpegError, ValueError, OSError, IndexError) as error:
             raise broken_off(name, 0.0, frames, rate, error) from error
@@ -127,7 +127,7 @@ def _av_decoder(av: Any, container: Any, encoded: EncodedAudio) -> FileDecoder:
 
 
 def _convert(av: Any, resampler: Any, frame: Any, kind: tuple[int, int], name: str) -> Iterator[Frames]:
-    """A frame as float32 (samples, channels). Raises UndecodableAudio where it is not of this rate and channels."""
+    """Convert a frame to float32 (samples, channels). Raises UndecodableAudio if rate or channels differ."""
     rate, channels = kind
     if (frame.sample_rate, frame.layout.nb_channels) != kind:
         raise UndecodableAudio(
@@ -146,12 +146,12 @@ def _convert(av: Any, resampler: Any, frame: Any, kind: tuple[int, int], name: s
 
 
 def _said(error: Exception) -> str:
-    """FFmpeg's error message, without its error number and the name of the file, which is never opened by name."""
+    """FFmpeg's error message, without error number and file name."""
     return getattr(error, "strerror", None) or str(error)
 
 
 def _needs_av(file: BinaryIO) -> str | None:
-    """The name of a format that only PyAV reads, from the first bytes."""
+    """Name of a format that only PyAV reads, from the first bytes; None for others."""
     file.seek(0)
     head = file.read(16)
     file.seek(0)

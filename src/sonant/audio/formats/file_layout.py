@@ -1,4 +1,4 @@
-"""The layout of a file, found by parsing it: its recordings in order, each in pieces for a decoder."""
+"""Layout of a file: its recordings in order, each in pieces for a decoder."""
 
 import warnings
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class FileLayout:
     Attributes:
         parts: in order.
         notes: irregularities for a warning, as parts of a sentence.
-        is_plain: whether the only part is the whole file, so that decoders may open it directly.
+        is_plain: the only part is the whole file, so that decoders may open it directly.
     """
 
     parts: tuple[Part, ...]

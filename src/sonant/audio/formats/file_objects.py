@@ -39,7 +39,7 @@ def can_seek(file: Any) -> bool:
             position = file.tell()
             file.seek(0, io.SEEK_END)
             file.seek(position)
-        except Exception:  # noqa: BLE001  # whatever a file object of somebody else's raises; `read_all` tells what
+        except Exception:  # noqa: BLE001  # any error of a foreign file object; `read_all` reports it
             return False
     return True
 

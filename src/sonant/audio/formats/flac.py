@@ -1,6 +1,6 @@
-"""FLAC files joined byte by byte, and those whose header counts fewer samples than there are.
+"""Layout of concatenated FLAC files, and of files with more samples than their header states.
 
-Decoders stop where the header of the first says (RFC 9639). The number of the last frame tells whether that is the end.
+Decoders stop at the number of samples in the first header (RFC 9639), which is compared with the last frame here.
 """
 
 import re
@@ -17,15 +17,15 @@ from sonant.audio.formats.spliced import read_at
 from sonant.errors import UndecodableAudio
 
 MAGIC = b"fLaC"
-_BEGINNING = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # and the header of the first block, which has 34 bytes
+_BEGINNING = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # with the header of the first block, of 34 bytes
 _SYNC = re.compile(rb"\xff[\xf8\xf9]")
-_HEAD = 42  # bytes to behind the first block
-_TOTAL = 21  # where the number of samples stands: 36 bits, of which 4 are in this byte
-_FRAME_HEAD = 16  # bytes of a frame's header, at most
-_LONGEST = 1 << 16  # bytes of a frame, where the header does not say
-_MOST_BYTES = 1 << 18  # to be looked through for a frame
-_MOST_TRIES = 20_000  # at one place; a hostile file seems to begin a frame at every second byte
-_SHORT = 1 << 16  # bytes of a file that is soon searched through
+_HEAD = 42  # bytes up to the end of the first block
+_TOTAL = 21  # offset of the number of samples: 36 bits, 4 of them in this byte
+_FRAME_HEAD = 16  # most bytes of a frame header
+_LONGEST = 1 << 16  # bytes of a frame, if not stated
+_MOST_BYTES = 1 << 18  # in which a frame is searched
+_MOST_TRIES = 20_000  # in one search; a hostile file has a sync code at every second byte
+_SHORT = 1 << 16  # bytes of a file that is searched completely
 _PROBES = 8
 _MOST_BLOCKS = 1000  # of notes and pictures
 _BLOCKS = {1: 192, **{2 + k: 576 << k for k in range(4)}, **{8 + k: 256 << k for k in range(8)}}  # samples, by code
@@ -33,13 +33,7 @@ _BLOCKS = {1: 192, **{2 + k: 576 << k for k in range(4)}, **{8 + k: 256 << k for
 
 @dataclass(frozen=True)
 class _Flac:
-    """One FLAC in a file.
-
-    Attributes:
-        begin: its first byte.
-        end: behind its last byte, or behind tags after it.
-        head: its first bytes.
-    """
+    """A FLAC stream in a file: offsets of its begin and end (with tags after it), and its first bytes."""
 
     begin: int
     end: int
@@ -51,36 +45,36 @@ class _Flac:
 
     @property
     def total(self) -> int:
-        """The samples that the header counts; 0 where it does not say."""
+        """Number of samples in the header; 0 if not stated."""
         return int.from_bytes(self.head[_TOTAL:26], "big") & (1 << 36) - 1
 
     @property
     def longest(self) -> int:
-        """Bytes of a frame, at most."""
+        """Most bytes of a frame."""
         return min(int.from_bytes(self.head[15:18], "big") or _LONGEST, _MOST_BYTES)
 
     def last_frames(self, file: BinaryIO) -> Iterator[tuple[int, int]]:
-        """The frames in the last bytes."""
+        """First and end sample of the frames near the end."""
         at = max(self.begin + _HEAD, self.end - 2 * self.longest - _FRAME_HEAD)
         return self._frames(file, at, self.end - at)
 
     def seems_single(self, file: BinaryIO) -> bool:
-        """Return whether it ends as its header says, and the frames in some places are in order.
+        """Return True if the last frame ends at the stated sample, and frames at several offsets are in order.
 
-        By its end alone several of one length cannot be told from one.
+        The last frame alone does not distinguish one stream from several of one length.
         """
         if not self.total or all(end != self.total for _, end in self.last_frames(file)):
             return False
         if self.end - self.begin <= _SHORT:
             return _find(file, _behind_notes(file, self.begin), self.end) is None
         begin = _behind_notes(file, self.begin)
-        places = [begin + (self.end - begin) * k**2 // _PROBES**2 for k in range(_PROBES)]  # as no equal parts lie
+        places = [begin + (self.end - begin) * k**2 // _PROBES**2 for k in range(_PROBES)]  # not evenly spaced
         frames = [next(self._frames(file, at, self.longest + _FRAME_HEAD), None) for at in places]
         starts = [frame[0] for frame in frames if frame is not None]
         return all(start < following for start, following in pairwise(starts))
 
     def _frames(self, file: BinaryIO, at: int, count: int) -> Iterator[tuple[int, int]]:
-        """The first sample, and the one behind the last, of each frame that seems to begin in some bytes."""
+        """First and end sample of each frame header in `count` bytes."""
         data, block = read_at(file, at, count), int.from_bytes(self.head[10:12], "big")
         frames = (
             _frame(data[match.start() :][:_FRAME_HEAD], block) for match in islice(_SYNC.finditer(data), _MOST_TRIES)
@@ -89,7 +83,7 @@ class _Flac:
 
 
 def read_flac(file: BinaryIO, name: str, size: int) -> FileLayout | None:
-    """Find what decoders would leave out; None where the file is no FLAC, or ends as its header says."""
+    """Find sound that decoders would leave out; None for another format, or a file as its header states."""
     head = read_at(file, 0, _HEAD)
     if _BEGINNING.match(head) is None or len(head) < _HEAD:
         return None
@@ -117,7 +111,7 @@ def read_flac(file: BinaryIO, name: str, size: int) -> FileLayout | None:
 
 
 def _recordings(file: BinaryIO, name: str, end: int) -> Iterator[_Flac]:
-    """The FLACs one behind another, up to a place of the file. Raises UndecodableAudio."""
+    """Yield the concatenated streams up to an offset. Raises UndecodableAudio."""
     begin: int | None = 0
     for _ in range(MOST_PARTS):
         if begin is None:
@@ -131,7 +125,7 @@ def _recordings(file: BinaryIO, name: str, end: int) -> Iterator[_Flac]:
 
 
 def _behind_notes(file: BinaryIO, begin: int) -> int:
-    """Return where the frames begin: pictures and notes before them may hold anything."""
+    """Return the offset of the first frame, after metadata blocks, whose content is arbitrary."""
     at = begin + len(MAGIC)
     for _ in range(_MOST_BLOCKS):
         head = read_at(file, at, 4)
@@ -153,12 +147,9 @@ def _find(file: BinaryIO, at: int, end: int) -> int | None:
 
 
 def _frame(head: bytes, block: int) -> tuple[int, int] | None:
-    """First sample, and the one behind the last, of the frame that begins so; None where none begins.
-
-    `block` is the usual number of samples in one.
-    """
+    """Parse a frame header to first and end sample; None if invalid. `block`: samples of a frame in the stream."""
     code = head[2] >> 4 if len(head) > 4 else 0
-    ones = 8 - (head[4] ^ 0xFF).bit_length() if code else 1  # the number is coded as in UTF-8
+    ones = 8 - (head[4] ^ 0xFF).bit_length() if code else 1  # the number is encoded like UTF-8
     at = 4 + max(1, ones)
     if not code or ones in (1, 8) or len(head) < at + 5 or head[3] & 1:
         return None
@@ -182,7 +173,7 @@ def _crc(data: bytes) -> int:
 
 @cache
 def _crc_table() -> list[int]:
-    """Return the CRC table of the polynomial x^8 + x^2 + x + 1."""
+    """CRC table of the polynomial x^8 + x^2 + x + 1."""
     table = []
     for byte in range(256):
         value = byte

@@ -1,7 +1,7 @@
-"""The start and end of the sound in an uncompressed file, and the parts of the file to give to a decoder.
+"""Checks of the headers of uncompressed files, and corrections for decoders.
 
-Decoders trust a header, silently shorten a truncated file, and fail on chunks that they do not need. So the lengths are
-read here first. A file that is odd is passed on as a view, with a corrected header.
+Decoders trust the stated length, silently accept truncated files, and fail on unknown chunks. So headers are parsed
+here first, and irregular files are passed to the decoder with a new header.
 """
 
 import struct
@@ -15,20 +15,20 @@ from sonant.audio.formats.sizes import end_of_file
 from sonant.audio.formats.spliced import Piece, read_at
 from sonant.errors import UndecodableAudio
 
-_MPEG_AUDIO = (0x50, 0x55)  # codes of formats in WAV: layers 1 and 2, layer 3
+_MPEG_AUDIO = (0x50, 0x55)  # format codes in WAV: MPEG layers 1 and 2, layer 3
 
-_READ_BY_LIBSNDFILE = (b"RIFF", b"RIFX", b"RF64")  # with whatever chunks; W64 it refuses for some
-_PLAIN = (b"lpcm", b"alaw", b"ulaw")  # codes of formats in CAF
+_READ_BY_LIBSNDFILE = (b"RIFF", b"RIFX", b"RF64")  # with any chunks; it refuses some in W64
+_PLAIN = (b"lpcm", b"alaw", b"ulaw")  # format codes of uncompressed sound in CAF
 
 
 @dataclass(frozen=True)
 class Promise:
-    """The size that a header states, and what to do about an odd file.
+    """Result of checking a header.
 
     Attributes:
-        end: the bytes that the file should have; None where the header does not say.
-        pieces: the parts to give to a decoder in place of the file; None to give it the file as it is.
-        note: an irregularity of the file for a warning, as the end of a sentence.
+        end: expected size of the file in bytes; None if not stated.
+        pieces: parts of the file, and new headers, for the decoder; None for the unchanged file.
+        note: an irregularity for a warning, as the end of a sentence.
     """
 
     end: int | None = None
@@ -38,9 +38,9 @@ class Promise:
 
 @dataclass(frozen=True)
 class _Before:
-    """The chunks before the sound, by name; the one of the sound; and where the walk ended, if there is none.
+    """Chunks before the sound by name, the chunk of the sound, and the offset of the end if there is none.
 
-    `is_regular`: chunks of an odd length are padded, and lists are long enough to have a name, as decoders expect.
+    `is_regular`: chunks of odd length are padded, and LIST chunks have a type, as decoders expect.
     """
 
     chunks: dict[bytes, Chunk]
@@ -50,12 +50,7 @@ class _Before:
 
 
 def read_promise(file: BinaryIO, size: int, name: str) -> Promise:
-    """Read the header of `file` (`size` bytes); leaves the file at its beginning.
-
-    Raises:
-        UndecodableAudio: several recordings one behind another, which is nowhere defined for these formats; or too many
-            chunks before the sound.
-    """
+    """Check the header of a file of `size` bytes. Raises UndecodableAudio: several recordings, or too many chunks."""
     head = read_at(file, 0, 40)
     try:
         promise = _read(file, size, head)
@@ -79,11 +74,11 @@ def read_promise(file: BinaryIO, size: int, name: str) -> Promise:
 
 
 class _TooManyChunks(Exception):
-    """More chunks before the sound than are read here; decoders would walk through all of them."""
+    """More than MOST_CHUNKS chunks before the sound, which would slow decoders down."""
 
 
 class _TooLong(Exception):
-    """More sound than the format has numbers for."""
+    """More sound than the size field of the format can express."""
 
 
 def _read(file: BinaryIO, size: int, head: bytes) -> Promise:
@@ -111,7 +106,7 @@ def _read(file: BinaryIO, size: int, head: bytes) -> Promise:
 
 
 def _wave(file: BinaryIO, size: int, dialect: Dialect, start: int) -> Promise:
-    """Read WAV, RF64, BW64, RIFX or W64: with the same chunks, all can be read as a WAV, or as an RF64 if long."""
+    """Check WAV, RF64, BW64, RIFX or W64; their chunks are the same, so all can be decoded as WAV, or RF64 if long."""
     before = _before(file, dialect, start, b"data")
     form, data = before.chunks.get(b"fmt "), before.sound
     if data is None or form is None:
@@ -163,7 +158,7 @@ def _aiff(file: BinaryIO, size: int, head: bytes) -> Promise:
         return Promise(sound.end)
     described = [(chunk.at, chunk.end + chunk.length % 2) for chunk in needed if chunk is not None]
     length = sound.end - data.begin
-    stated = length if length < WRAP - (1 << 20) else 0  # libsndfile reads to the end then
+    stated = length if length < WRAP - (1 << 20) else 0  # 0: libsndfile reads to the end
     total = stated and 12 + sum(end - begin for begin, end in described) + length
     form = struct.pack(">4sI4s", b"FORM", total, head[8:12])
     return Promise(
@@ -172,7 +167,7 @@ def _aiff(file: BinaryIO, size: int, head: bytes) -> Promise:
 
 
 def _caf(file: BinaryIO, size: int) -> Promise:
-    """Read CAF; libsndfile 1.2 reads chunks of 64 KiB before the sound, or zeros, as samples."""
+    """Check CAF; libsndfile 1.2 decodes chunks of 64 KiB or zeros before the sound as samples."""
     dialect = Dialect(">4sq")
     before = _before(file, dialect, 8, b"data")
     data = before.sound
@@ -187,7 +182,7 @@ def _caf(file: BinaryIO, size: int) -> Promise:
         return Promise(sound.end)
     compressed = (
         () if read_at(file, description.begin + 8, 4) in _PLAIN else (b"kuki", b"pakt")
-    )  # what decoders need to know of the packets
+    )  # decoders need these for packets
     needed = [before.chunks.get(name) or behind.get(name) for name in compressed]
     pieces: tuple[Piece, ...] = (
         (0, 8),
@@ -200,7 +195,7 @@ def _caf(file: BinaryIO, size: int) -> Promise:
 
 
 def _others(file: BinaryIO, size: int, dialect: Dialect) -> Promise:
-    """Read any other file of chunks: none of them may reach beyond its end."""
+    """Check other files of chunks: none may extend beyond the end of the file."""
     for chunk in dialect.walk(file, 12):
         if chunk.end > size + FORGIVEN:
             return Promise(None if is_marker(chunk.length) else chunk.end)
@@ -214,15 +209,12 @@ def _au(file: BinaryIO, size: int, head: bytes, order: str) -> Promise:
     sound = find_sound(file, size, begin, length, None)
     if sound.end > size or sound.is_exact:
         return Promise(sound.end)
-    length = min(sound.end - begin, WRAP - 1)  # which libsndfile takes for "until the end"
+    length = min(sound.end - begin, WRAP - 1)  # WRAP - 1: libsndfile reads to the end
     return Promise(sound.end, ((0, 8), struct.pack(order + "I", length), (12, sound.end)), sound.note)
 
 
 def _nist(file: BinaryIO, size: int) -> Promise:
-    """Read NIST SPHERE, the format of many speech corpora: a text header of its own stated size, then the samples.
-
-    libsndfile does not look at the number of samples, and reads to the end of the file.
-    """
+    """Check NIST SPHERE: a text header with its own size, then samples. libsndfile ignores the number of samples."""
     lines = read_at(file, 0, 1024).decode("ascii", "replace").splitlines()
     fields = {parts[0]: parts[2] for line in lines if len(parts := line.split()) == 3}  # name, type, value
     try:

@@ -1,13 +1,13 @@
-"""Tags of other formats in front of, between and behind frames: ID3 (1 and 2), APE and Lyrics3. They hold no sound."""
+"""Tags before, between and after frames: ID3 (1 and 2), APE and Lyrics3."""
 
 from typing import BinaryIO
 
-HEAD = 32  # bytes that `tag_size` wants to see
-_MOST_TAGS = 100  # a file of empty tags would take seconds to walk through
+HEAD = 32  # bytes that `tag_size` needs
+_MOST_TAGS = 100  # a file of empty tags would take seconds to parse
 
 
 def tag_size(head: bytes) -> int:
-    """The bytes of the tag that begins with `head`; 0 where none begins."""
+    """Size of the tag that begins with `head`; 0 if it is no tag."""
     if head[:3] == b"ID3" and len(head) >= 10 and max(head[6:10]) < 0x80:  # seven bits a byte
         size = sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
         return 10 + size + (10 if head[5] & 0x10 else 0)
@@ -20,7 +20,7 @@ def tag_size(head: bytes) -> int:
 
 
 def after_tags(file: BinaryIO) -> int:
-    """Return where the tags at the beginning of a file end; 0 where there is no tag."""
+    """Return the end of the tags at the beginning of a file; 0 without tags."""
     end = 0
     for _ in range(_MOST_TAGS):
         file.seek(end)
@@ -32,7 +32,7 @@ def after_tags(file: BinaryIO) -> int:
 
 
 def before_tags(file: BinaryIO, size: int) -> int:
-    """Return where the tags at the end of a file of `size` bytes begin."""
+    """Return the offset of the tags at the end of a file of `size` bytes; `size` without tags."""
     end = size
     while True:
         begin = max(0, end - 32 - 128)

@@ -1,4 +1,4 @@
-"""The sizes and the length that the header of a Matroska or WebM file names (RFC 8794, RFC 9559)."""
+"""Size and duration in the header of a Matroska or WebM file (RFC 8794, RFC 9559)."""
 
 import struct
 from typing import BinaryIO, NamedTuple
@@ -7,25 +7,20 @@ from sonant.audio.formats.spliced import read_at
 
 _MAGIC = b"\x1aE\xdf\xa3"
 _SEGMENT, _INFO, _CLUSTER = 0x18538067, 0x1549A966, 0x1F43B675
-_TICK, _DURATION = 0x2AD7B1, 0x4489  # TimestampScale, in nanoseconds; and the length in these
-_LONGEST = (
-    1e15  # seconds; beyond it, and for NaN and infinity, the header says nothing that could be counted in samples
-)
+_TICK, _DURATION = 0x2AD7B1, 0x4489  # TimestampScale, in nanoseconds; Duration, in units of it
+_LONGEST = 1e15  # seconds; longer durations, NaN and infinity are ignored
 _MOST_ELEMENTS = 100  # before the sound; there are about ten
 
 
 class Matroska(NamedTuple):
-    """`end`: the bytes that the file should have; `seconds`: its length.
-
-    Both are None for what was written to a pipe, and the length where another file is joined to this one.
-    """
+    """Expected size in bytes, and duration; None if not stated, duration also if another file is appended."""
 
     end: int | None
     seconds: float | None
 
 
 def read_matroska(file: BinaryIO) -> Matroska:
-    """Read what stands before the first cluster of sound."""
+    """Parse the elements before the first cluster of sound."""
     at, end, seconds = 0, None, None
     for _ in range(_MOST_ELEMENTS):
         element = _element(file, at)
@@ -61,7 +56,7 @@ def _seconds(file: BinaryIO, at: int, end: int) -> float | None:
 
 
 def _element(file: BinaryIO, at: int) -> tuple[int, int, int | None] | None:
-    """Name, place of the content, size (None: until something else begins) of the element at `at`; None for no such."""
+    """Parse the element at an offset: id, offset of its content, size (None: unknown); None if invalid."""
     head = read_at(file, at, 12)
     name_bytes = 9 - head[0].bit_length() if head else 9
     if name_bytes > 4 or len(head) <= name_bytes or not head[name_bytes]:

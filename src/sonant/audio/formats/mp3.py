@@ -1,12 +1,10 @@
-"""The contents of an MP3 (or layer I or II): the recordings one behind another, their length, and missing parts.
+"""Layout of an MPEG audio file (layers I to III): consecutive recordings, their length, and missing parts.
 
-Decoders trust the tag in the first frame, and many stop where a second recording begins. Here every frame is counted
-and the tag is checked against the count. A frame does not tell its place in the recording: where no tag counts the
-frames, some kinds of loss cannot be known (docs/audio.md lists them).
+Decoders trust the tag in the first frame, and many stop at a second recording. Here all frames are counted and compared
+with the tag. Frames have no position, so without a tag some losses are not detected (see docs/audio.md).
 
-The walk from header to header is ours since no decoder reports what was lost, passed over or joined, and since it is
-fast: an hour takes 0.2 s on one core of a Xeon, decoding it with libsndfile 3 s, and without a tag libsndfile's own
-estimate of its length was 17 s off.
+No decoder reports lost, skipped and concatenated parts, so frame headers are parsed here: 0.2 s for an hour on one core
+of a Xeon (libsndfile decodes it in 3 s, and estimated the length of a file without a tag 17 s wrong).
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,22 +19,21 @@ from sonant.audio.formats.signatures import REACH, is_container
 from sonant.audio.formats.spliced import Piece, read_at
 from sonant.errors import TruncatedAudio, UndecodableAudio
 
-_ID3V1 = 128  # bytes; decoders pass over this tag at the end
-_MOST_GAPS = 10  # in a recording whose frames nobody counted
+_ID3V1 = 128  # bytes of a tag at the end, which decoders skip
+_MOST_GAPS = 10  # in a recording without a frame count
 
 
 @dataclass(frozen=True)
 class Mp3:
-    """An MP3 of which only the beginning and the end have been looked at.
+    """An MPEG audio file of which only the beginning and the end have been parsed.
 
     Attributes:
-        file: the file.
-        name: its name in messages.
-        size: its size in bytes.
-        begin: where the first frame begins, or what stands before it.
-        end: where the tags at the end of the file begin.
-        kind: kind of the first frame.
-        samples: per channel, where the tag in the first frame says it and everything at hand agrees; else None.
+        name: in messages.
+        size: in bytes.
+        begin: offset of the first frame, or of unknown bytes before it.
+        end: offset of the tags at the end of the file.
+        kind: of the first frame.
+        samples: per channel, by the tag in the first frame if it is consistent; otherwise None.
     """
 
     file: BinaryIO
@@ -48,7 +45,7 @@ class Mp3:
     samples: int | None
 
     def layout(self) -> FileLayout:
-        """Walk through all frames. Raises TruncatedAudio, UndecodableAudio."""
+        """Parse all frame headers. Raises TruncatedAudio, UndecodableAudio."""
         parts = list(_recordings(find_runs(self.file, self.begin, self.end), self.name))
         others = sum(part.frames for part in parts[1:])
         parts[0].counts_all = bool(others and parts[0].missing) and abs(parts[0].lack - others) <= len(parts)
@@ -80,10 +77,10 @@ class Mp3:
 
 
 def find_mp3(file: BinaryIO, name: str, size: int) -> Mp3 | None:
-    """Look at the beginning and the end of a file; None where it does not begin with frames of MPEG audio.
+    """Parse the beginning and the end of a file; None if it is not MPEG audio.
 
-    Something else may stand before them, where it is not the beginning of another format: what was recorded from a
-    broadcast begins within a frame.
+    Other bytes may precede the first frame, unless they are those of another format: recordings of a broadcast begin
+    within a frame.
     """
     first, junk = first_frame(file, size), 0
     if first is None and not is_container(read_at(file, 0, REACH)):
@@ -98,7 +95,7 @@ def find_mp3(file: BinaryIO, name: str, size: int) -> Mp3 | None:
 
 
 def _trusted_samples(file: BinaryIO, begin: int, end: int, header: Header) -> int | None:
-    """Return the number of samples that a tag states, if its bytes at a constant bit rate confirm it; else None."""
+    """Return the number of samples stated by a tag if size and constant bit rate agree with it; otherwise None."""
     file.seek(begin)
     head = file.read(header.size + 4)
     tag, second = read_tag(head), read_header(head[header.size :])
@@ -128,7 +125,7 @@ def _recordings(runs: Iterable[Run], name: str) -> Iterator["_Recording"]:
 
 @dataclass
 class _Recording:
-    """The runs of one recording; `counts_all` if its tag counts the recordings behind it too."""
+    """Runs of one recording; `counts_all`: its tag counts the frames of later recordings too."""
 
     runs: list[Run]
     counts_all: bool = False
@@ -155,17 +152,17 @@ class _Recording:
 
     @property
     def promised(self) -> int | None:
-        """The frames that the tag counts."""
+        """Number of frames stated by the tag."""
         return None if self.tag is None or self.counts_all else self.tag.frames or None
 
     @property
     def lack(self) -> int:
-        """The number of frames that the tag counts beyond those that are there."""
+        """Number of frames stated by the tag minus frames found."""
         return 0 if self.promised is None else self.promised - self.frames
 
     @property
     def is_intact(self) -> bool:
-        """Return whether a decoder that trusts the tag and does not handle gaps reads the recording correctly."""
+        """True if a decoder that trusts the tag and cannot handle gaps decodes the recording correctly."""
         return (
             len(self.runs) == 1
             and not self.runs[0].junk
@@ -173,7 +170,7 @@ class _Recording:
         )
 
     def part(self) -> Part:
-        """The pieces for a decoder, with a tag that is right: without one libsndfile guesses where to stop."""
+        """Make pieces for a decoder, with a correct tag: without one, libsndfile estimates the end."""
         first, samples = self.runs[0], self.frames * self.kind.samples
         begin, pieces = first.sound, list[Piece]()
         if self.tag is not None and self.tag.is_believed and self.promised is not None:
@@ -188,7 +185,7 @@ class _Recording:
         return Part(tuple(pieces), samples)
 
     def check(self, name: str, place: float) -> list[str]:
-        """Return notes on irregularities; `place`: seconds of recordings before this one. Raises TruncatedAudio."""
+        """Return notes on irregularities; `place`: seconds before this recording. Raises TruncatedAudio."""
         if self._is_cut():
             raise TruncatedAudio(
                 f"{name}: the sound ends after {place + self.seconds:.2f} s{self._and_promised()}. The recording or "
@@ -216,7 +213,7 @@ class _Recording:
 
     @property
     def missing(self) -> int:
-        """The number of bytes that the tag counts beyond those that are there."""
+        """Number of bytes stated by the tag minus bytes found."""
         size = None if self.tag is None else self.tag.size
         return 0 if size is None else size - (self.runs[-1].end - self.runs[0].begin)
 
@@ -237,7 +234,7 @@ class _Recording:
         return f", and its first frame promises {self.promised * self.frame_seconds:.2f} s"
 
     def _gaps(self, place: float) -> Iterator[tuple[float, int, int]]:
-        """Yield each gap's place in seconds, its size in bytes, and the number of frames that it seems to replace."""
+        """Yield time in seconds, size in bytes, and estimated number of replaced frames of each gap."""
         for before, after in zip(self.runs, self.runs[1:], strict=False):
             place += before.frames * self.frame_seconds
             size = before.bytes_per_frame

@@ -1,7 +1,7 @@
-"""Frames of MPEG audio (layers I to III), and the tag in the first of them that counts the others.
+"""Frames of MPEG audio (layers I to III), and the tag in the first one with the number of frames.
 
 Frame headers: ISO/IEC 11172-3, 2.4.1.3 and 2.4.2.3; half rates: ISO/IEC 13818-3. The tags of Xing (with LAME's encoder
-delay) and Fraunhofer (VBRI) have no standard; they are as the encoders of both write them.
+delay) and Fraunhofer (VBRI) are not standardized; they are parsed as their encoders write them.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-TAG_REACH = 192  # bytes from the start of a frame to behind its tag, at most
+TAG_REACH = 192  # most bytes from the start of a frame to the end of its tag
 TAG_NAMES = (b"Xing", b"Info", b"VBRI")
 
 KIND_BITS = 0x1E0C  # version, layer and rate in the second and third byte of a header
 
-# kbit/s by (MPEG 1 or not, layer); index 0 is "free" and 15 forbidden.
+# kbit/s by (MPEG 1 or not, layer), from index 1; 0 is free format and 15 invalid.
 _LOW = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _BITRATES = {
     (True, 1): tuple(range(32, 449, 32)),
@@ -28,12 +28,12 @@ _BITRATES = {
 }
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # of MPEG 1, 2, 2.5
 _SIDE_INFO = {(True, 1): 17, (True, 2): 32, (False, 1): 9, (False, 2): 17}  # bytes, by (MPEG 1 or not, channels)
-_DECODER_DELAY = 529  # samples by which every decoder of layer III is late; LAME's tag does not count them
+_DECODER_DELAY = 529  # samples, of all decoders of layer III; not included in LAME's tag
 _TAG_SIZE = 36  # bytes of Xing's tag with LAME's extension and one field
 
 
 class Kind(NamedTuple):
-    """The properties that frames of one recording share."""
+    """Properties shared by the frames of a recording."""
 
     version: int  # 3, 2 and 0: MPEG 1, 2 and 2.5
     layer: int
@@ -49,21 +49,21 @@ class Kind(NamedTuple):
 
     @property
     def bits(self) -> int:
-        """Version, layer and rate as they stand in the second and third byte of a header."""
+        """Version, layer and rate as encoded in the second and third byte of a header."""
         return self.version << 11 | (4 - self.layer) << 9 | _RATES[self.version].index(self.rate) << 2
 
 
 class Header(NamedTuple):
-    """The header of a frame of `size` bytes, of which the last may be padding."""
+    """Header of a frame of `size` bytes, with padding."""
 
     size: int
     kind: Kind
-    bytes_per_frame: float  # at this bit rate, padded or not
+    bytes_per_frame: float  # on average at this bit rate
 
 
 @lru_cache(maxsize=4096)
 def read_header(head: bytes) -> Header | None:
-    """The frame that these four bytes begin; None where they begin none. Free-format frames tell no length: None."""
+    """Parse a header of four bytes; None if invalid, or free format, which has no length."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
@@ -79,7 +79,7 @@ def read_header(head: bytes) -> Header | None:
 
 @cache
 def frame_sizes() -> NDArray[np.uint16]:
-    """Bytes of a frame (65536,) by the second and third byte of its header, as one number; 0 where they begin none."""
+    """Size of a frame (65536,) by the second and third byte of its header, as one number; 0 if invalid."""
     sizes = np.zeros(1 << 16, np.uint16)
     for pair in range(0xE200, 1 << 16):
         header = read_header(bytes((0xFF, pair >> 8, pair & 0xFF, 0))) if pair & 0x0600 and pair & 0xF0 else None
@@ -89,22 +89,22 @@ def frame_sizes() -> NDArray[np.uint16]:
 
 @cache
 def sizes_of_kind(bits: int) -> list[int]:
-    """`frame_sizes` of the frames of one version, layer and rate, given by `Kind.bits`."""
+    """`frame_sizes` of one version, layer and rate (`Kind.bits`); 0 for others."""
     same: list[int] = np.where((np.arange(1 << 16) ^ bits) & KIND_BITS, 0, frame_sizes()).tolist()
     return same
 
 
 @dataclass(frozen=True)
 class Tag:
-    """The tag in the first frame, which describes the frames behind it.
+    """Tag in the first frame, which describes the following frames.
 
     Attributes:
-        frames: number of frames that follow; None where the tag does not say. Some encoders count the tag's own frame.
-        frames_place: where the count stands in the tag's frame, four bytes, big-endian.
-        size: bytes from the start of the tag's frame to behind the last frame; None where the tag does not say.
-        is_constant: whether all frames have one bit rate.
-        is_believed: whether libsndfile knows this tag. It takes others for frames of silence.
-        trimmed: samples of encoder delay and padding that decoders leave out.
+        frames: number of frames that follow (some encoders include the tag's frame); None if not stated.
+        frames_place: offset of this number in the tag's frame; four bytes, big-endian.
+        size: bytes from the start of the tag's frame to the end of the last frame; None if not stated.
+        is_constant: all frames have one bit rate.
+        is_believed: libsndfile recognizes the tag; otherwise it decodes its frame as silence.
+        trimmed: samples of encoder delay and padding that decoders remove.
     """
 
     frames: int | None
@@ -116,7 +116,7 @@ class Tag:
 
 
 def read_tag(frame: bytes) -> Tag | None:
-    """The tag in a frame of layer III, of which the first TAG_REACH bytes will do; None where it holds sound."""
+    """Parse the tag in a frame of layer III, from its first TAG_REACH bytes at least; None for a frame of sound."""
     header = read_header(frame[:4])
     if header is None or header.kind.layer != 3:
         return None
@@ -127,9 +127,9 @@ def read_tag(frame: bytes) -> Tag | None:
 
 
 def counting_frames(head: bytes, frames: int) -> bytes:
-    """Return bytes to put before `frames` frames of layer III, one beginning with `head`, so that all are decoded.
+    """Make bytes to put before `frames` frames of layer III, with header `head`, so that decoders decode all of them.
 
-    They are a frame with a tag, which makes decoders leave out the first samples, and a frame of silence to leave out.
+    They are a frame with a tag, by which decoders remove the first samples, and a frame of silence to be removed.
     """
     bitrate, place = 0, 0
     header: Header | None = None
@@ -138,14 +138,14 @@ def counting_frames(head: bytes, frames: int) -> bytes:
         head = bytes((0xFF, head[1] | 1, bitrate << 4 | head[2] & 0x0C, head[3]))  # no checksum
         header = read_header(head)
         place = tag_places(header.kind)[0] if header is not None else 0
-    both = header.kind.samples - _DECODER_DELAY << 12 | _DECODER_DELAY  # delay, and a padding of which nothing is left
+    both = header.kind.samples - _DECODER_DELAY << 12 | _DECODER_DELAY  # delay; padding, zero after the decoder's delay
     tag = b"Xing" + (1).to_bytes(4, "big") + (frames + 1).to_bytes(4, "big") + b"LAME".ljust(21, b"\0")
     frame = head + bytes(place - 4) + tag + both.to_bytes(3, "big")
     return frame.ljust(header.size, b"\0") + head + bytes(header.size - 4)
 
 
 def tag_places(kind: Kind) -> tuple[int, int]:
-    """Return where Xing's tag may stand in a frame, which depends on the encoder if the frame has a checksum."""
+    """Offsets of Xing's tag in a frame, without and with a checksum; some encoders use the first for both."""
     place = 4 + _SIDE_INFO[kind.version == 3, kind.channels]
     return place, place + 2
 

@@ -1,4 +1,4 @@
-"""Runs of MPEG frames that follow one another without a gap, found by walking from header to header."""
+"""Runs of consecutive MPEG frames, found by following frame headers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,29 +23,29 @@ from sonant.audio.formats.mpeg import (
 )
 
 _AHEAD = 1 << 14  # more than three frames
-_MOST_TAGS = 100  # one behind another
-_FARTHEST = 1 << 20  # bytes before the first frame: a picture whose tag names a wrong size
+_MOST_TAGS = 100  # consecutive ones
+_FARTHEST = 1 << 20  # most bytes before the first frame, such as a picture in a tag with a wrong size
 _MOST_FALSE = 100
-_CERTAIN = 5  # frames in a row, which no other file has by chance
+_CERTAIN = 5  # consecutive frames, which other data does not have by chance
 
 
 @dataclass
 class Run:
-    """Frames of one kind that follow one another.
+    """Consecutive frames of one kind; offsets in bytes.
 
     Attributes:
-        begin: of the first frame, in bytes.
-        sound: of the first frame that holds sound; the one before is the tag.
-        end: behind the last frame.
-        last: of the last frame.
-        head: the first four bytes.
+        begin: offset of the first frame.
+        sound: offset of the first frame after the tag's.
+        end: end of the last frame.
+        last: offset of the last frame.
+        head: first four bytes.
         kind: of all frames.
-        tag: what the first frame says of the others.
-        starts_part: whether a recording begins here, behind another: after a tag, with a tag, or with a new kind.
-        junk: bytes before the run that are neither frames nor a known tag.
-        frames: those that hold sound.
-        bytes_per_frame: on average at their bit rate; None where the bit rate changes.
-        is_cut: whether the file ends within the frame, or the tag of another format, that follows the last.
+        tag: in the first frame.
+        starts_part: a recording begins here, by a tag or a new kind.
+        junk: number of bytes before the run that are neither frames nor a known tag.
+        frames: number of frames without the tag's.
+        bytes_per_frame: on average; None for a variable bit rate.
+        is_cut: the file ends within the next frame, or within a tag (ID3, APE).
     """
 
     begin: int
@@ -63,7 +63,7 @@ class Run:
 
 
 def first_frame(file: BinaryIO, end: int) -> tuple[int, Header] | None:
-    """The first frame and where it begins, if nothing but tags stands before it and another frame follows."""
+    """Offset and header of the first frame, if only tags precede it and another frame follows."""
     walk = _Walk(file, end, chunk=_AHEAD)
     at = walk.after_tags(0)
     header = walk.header(at)
@@ -71,7 +71,7 @@ def first_frame(file: BinaryIO, end: int) -> tuple[int, Header] | None:
 
 
 def search_frame(file: BinaryIO, end: int) -> tuple[int, Header] | None:
-    """The first frame and where it begins, if it is near the beginning and others of its kind follow it."""
+    """Offset and header of a first frame within _FARTHEST bytes, with others of its kind behind it."""
     walk, at = _Walk(file, end), 0
     for _ in range(_MOST_FALSE):
         found = walk.search(at, None, before=_FARTHEST)
@@ -85,7 +85,7 @@ def search_frame(file: BinaryIO, end: int) -> tuple[int, Header] | None:
 
 
 def find_runs(file: BinaryIO, begin: int, end: int) -> Iterator[Run]:
-    """Walk from frame to frame between two bytes. What lies between runs, and behind the last, holds no frames."""
+    """Yield all runs between two offsets."""
     walk, at, starts_part = _Walk(file, end), begin, True
     previous: Run | None = None
     while at < end:
@@ -94,7 +94,7 @@ def find_runs(file: BinaryIO, begin: int, end: int) -> Iterator[Run]:
         adjoins = previous is not None and at == previous.end
         is_known = header is not None and kind in (header.kind, None)
         if header is None or not walk.goes_on(at, header, frames=1 if is_known else 3):
-            # A damaged header may have named a wrong length: the next frame then begins within the last.
+            # A damaged header may have a wrong length, so that the next frame begins within the last one.
             found = walk.search(previous.last + 1 if previous is not None and adjoins and previous.frames else at, kind)
             if found is None:
                 break
@@ -118,7 +118,7 @@ def find_runs(file: BinaryIO, begin: int, end: int) -> Iterator[Run]:
 
 
 class _Walk:
-    """A window on the file that moves forward, and what can be told of the frames in it."""
+    """Parser of frames in a window that moves forward in the file."""
 
     def __init__(self, file: BinaryIO, end: int, *, chunk: int = CHUNK) -> None:
         self._window = Lookahead(file, end, chunk=chunk)
@@ -128,7 +128,7 @@ class _Walk:
         return read_header(self._window.peek(at, 4))
 
     def after_tags(self, at: int) -> int:
-        """Return where the tags of other formats that begin at a place end."""
+        """Return the end of the tags (ID3, APE) at an offset."""
         for _ in range(_MOST_TAGS):
             size = tag_size(self._window.peek(at, HEAD))
             if not size:
@@ -137,7 +137,7 @@ class _Walk:
         return at
 
     def goes_on(self, at: int, header: Header, *, frames: int, may_end: bool = True) -> bool:
-        """Return whether `frames` frames of one kind follow here, or, if it `may_end`, fewer up to the end or a tag."""
+        """Return True if `frames` frames of one kind begin here, or (`may_end`) fewer up to the end or a tag."""
         for _ in range(frames - 1):
             at += header.size
             if may_end and (at == self._window.end or self.after_tags(at) > at):
@@ -149,9 +149,9 @@ class _Walk:
         return True
 
     def search(self, at: int, kind: Kind | None, *, before: int | None = None) -> int | None:
-        """The next place where two frames of the given kind, or three of another, follow one another or end the file.
+        """Find the next two consecutive frames of the given kind, or three of another; fewer at the end of the file.
 
-        All places of the window are looked at together: a hostile file seems to begin a frame at every fourth byte.
+        It is vectorized over the window, since a hostile file has a frame header at every fourth byte.
         """
         reach = _AHEAD
         while at + 4 <= self._window.end and (before is None or at < before):
@@ -166,7 +166,7 @@ class _Walk:
         return None
 
     def run(self, at: int, *, starts_part: bool) -> Run:
-        """The run that begins with the frame here."""
+        """Parse the run that begins with the frame at an offset."""
         head = self._window.peek(at, TAG_REACH)
         header, tag = read_header(head[:4]), read_tag(head)
         assert header is not None
@@ -209,16 +209,16 @@ class _Walk:
         return run
 
     def _names_tags(self, data: bytes) -> bool:
-        """Return whether frames in the window may hold tags; looked at once for each window."""
+        """Return True if frames in the window may have tags; cached for each window."""
         if data is not self._searched:
             self._searched, self._may_hold_tags = data, any(name in data for name in TAG_NAMES)
         return self._may_hold_tags
 
 
 def _first_in_a_row(data: NDArray[np.uint8], begin: int, end: int, kind: Kind | None, *, is_last: bool) -> int | None:
-    """The first place in [begin, end) of `data` from which two frames of `kind`, or three of one other, follow.
+    """Find the first offset in [begin, end) of `data` with two consecutive frames of `kind`, or three of another.
 
-    Fewer will do where they end with the data, if it `is_last`.
+    `is_last`: fewer are enough at the end of the data.
     """
     places = begin + np.flatnonzero(data[begin : min(end, len(data) - 3)] == 0xFF)
     frame = _FramesAt(data, places)
@@ -236,7 +236,7 @@ def _first_in_a_row(data: NDArray[np.uint8], begin: int, end: int, kind: Kind | 
 
 
 class _FramesAt:
-    """The headers at many places of an array of bytes; a size of 0 where there is none."""
+    """Frame headers at several offsets of an array of bytes; size 0 for an invalid one."""
 
     def __init__(self, data: NDArray[np.uint8], places: NDArray[np.int64]) -> None:
         self.places = places

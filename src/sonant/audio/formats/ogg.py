@@ -1,7 +1,7 @@
-"""The contents of an Ogg file: its streams, one behind another or side by side, and missing parts.
+"""Layout of an Ogg file: consecutive and multiplexed streams, and missing parts.
 
-Decoders stop where the first stream ends, and silently skip damaged and missing pages, so that what follows comes
-too early. Here every page is checked before anything is decoded.
+Decoders stop after the first stream, and silently skip damaged and missing pages, so that later sound is too early.
+Here all pages are checked before decoding.
 """
 
 from array import array
@@ -14,19 +14,17 @@ from sonant.audio.formats.id3 import before_tags
 from sonant.audio.formats.ogg_pages import MAGIC, Page, Pages
 from sonant.errors import TruncatedAudio, UndecodableAudio
 
-_MOST_PIECES = 250_000  # of a stream between whose pages others stand
+_MOST_PIECES = 250_000  # of a stream that is multiplexed with others
 _MOST_ODDITIES = 1000
 
 
 class Codec(NamedTuple):
-    """The codec of a stream, as described by its first packet.
+    """Codec of a stream, from its first packet.
 
     Attributes:
-        name: name of the codec.
-        rate: granules per second; 0 where this is no sound.
-        channels: number of channels of the sound.
+        rate: granules per second; 0 for streams without sound.
         skipped: granules before the first sample.
-        total: granules that the stream should reach; 0 where it does not say.
+        total: granules of the complete stream; 0 if not stated.
     """
 
     name: str
@@ -37,7 +35,7 @@ class Codec(NamedTuple):
 
 
 def read_codec(head: bytes) -> Codec | None:
-    """The codec of a stream, from the first bytes of its first page; None for one that is not known here."""
+    """Parse the first bytes of a stream's first page; None for an unknown codec."""
     number: Callable[[int, int], int] = lambda at, size: int.from_bytes(head[at : at + size], "little")  # noqa: E731
     match head:
         case _ if head.startswith(b"\x01vorbis"):
@@ -57,13 +55,13 @@ def read_codec(head: bytes) -> Codec | None:
 
 @dataclass
 class _Stream:
-    """A logical stream: packets of one codec."""
+    """A logical stream, of one codec."""
 
     codec: Codec | None
     number: int = 0  # of its last page
     has_ended: bool = False
-    pieces: "array[int]" = field(default_factory=lambda: array("q"))  # begin and end of every run of its pages
-    first: int = 0  # granule up to which the beginning is missing, where the stream was joined late
+    pieces: "array[int]" = field(default_factory=lambda: array("q"))  # begin and end of each run of its pages
+    first: int = 0  # granule of the beginning, if recording started within the stream
     granule: int = 0  # of the last page
 
     def add(self, page: Page) -> None:
@@ -83,13 +81,13 @@ class _Stream:
 
 @dataclass
 class _Link:
-    """Streams side by side."""
+    """Multiplexed streams."""
 
     streams: dict[int, _Stream] = field(default_factory=dict)
-    has_begun: bool = False  # whether a page was seen that does not begin a stream
+    has_begun: bool = False  # a page followed the first pages of the streams
 
     def sound(self, name: str, place: float) -> _Stream:
-        """The one stream that holds sound. Raises UndecodableAudio where that is not clear."""
+        """Return the only stream with sound. Raises UndecodableAudio for none or several."""
         if len(self.streams) == 1:
             return next(iter(self.streams.values()))
         sounds = [stream for stream in self.streams.values() if stream.codec is not None and stream.codec.rate]
@@ -104,7 +102,7 @@ class _Link:
 
 
 def read_ogg(file: BinaryIO, name: str, size: int) -> FileLayout | None:
-    """Walk through all pages; None where the file is not Ogg. Raises TruncatedAudio, UndecodableAudio."""
+    """Parse all pages; None for a file that is not Ogg. Raises TruncatedAudio, UndecodableAudio."""
     file.seek(0)
     if file.read(len(MAGIC)) != MAGIC:
         return None
@@ -130,7 +128,7 @@ def read_ogg(file: BinaryIO, name: str, size: int) -> FileLayout | None:
 
 
 class _Walk:
-    """The state of a walk through the pages of a file."""
+    """State of parsing the pages of a file."""
 
     def __init__(self, name: str) -> None:
         self._name, self._seconds = name, 0.0
@@ -152,7 +150,7 @@ class _Walk:
             self.note(f"{page.junk} bytes after {self.place():.2f} s belong to no page and were passed over")
 
     def close(self) -> None:
-        """Treat the streams that stand side by side as complete."""
+        """End the current multiplexed streams."""
         if self._link is None:
             return
         stream = self._link.sound(self._name, self._seconds)
@@ -190,7 +188,7 @@ class _Walk:
         return self._link is not None and all(stream.has_ended for stream in self._link.streams.values())
 
     def place(self) -> float:
-        """Return how many seconds of sound stand before."""
+        """Return the seconds of sound so far."""
         streams = [] if self._link is None else self._link.streams.values()
         return self._seconds + max((stream.seconds for stream in streams), default=0.0)
 

@@ -8,10 +8,10 @@ from typing import BinaryIO
 
 from sonant.audio.formats.lookahead import Lookahead
 
-MAGIC = b"OggS\0"  # and the version
+MAGIC = b"OggS\0"  # with the version
 _HEADER = struct.Struct("<5sBqIIIB")
 _LONGEST = 27 + 255 + 255 * 255
-_MOST_BAD = 100  # things that look like pages and are none; a hostile file is made of them
+_MOST_BAD = 100  # invalid pages; a hostile file may consist of them
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -20,16 +20,14 @@ class Page:
     """A page.
 
     Attributes:
-        begin: its first byte in the file.
-        end: behind its last byte.
-        granule: where its last packet ends, as its codec counts; -1 where no packet ends on it.
-        serial: of the stream that it belongs to.
-        number: its own in the stream.
-        is_first: whether the stream begins.
-        is_last: whether the stream ends.
-        head: the first bytes of what it carries.
-        junk: bytes in front of it that belong to no page.
-        is_after_page: whether these look like a page that is damaged.
+        begin, end: offsets in the file.
+        granule: position of the end of its last complete packet, in units of the codec; -1 if there is none.
+        serial: of its stream.
+        number: in its stream.
+        is_first, is_last: the stream begins, or ends, with it.
+        head: first bytes of its content.
+        junk: number of bytes before it that belong to no page.
+        is_after_page: these bytes include a damaged page.
     """
 
     begin: int
@@ -45,11 +43,11 @@ class Page:
 
 
 class Pages:
-    """The pages of a file of `size` bytes, to be gone through once.
+    """Iterable, once, of the pages of a file of `size` bytes.
 
     Attributes:
-        end: where the last whole page ended.
-        is_broken: whether something behind it looks like another, which is cut or damaged.
+        end: end of the last valid page.
+        is_broken: a truncated or damaged page follows it.
     """
 
     def __init__(self, file: BinaryIO, size: int) -> None:
@@ -89,7 +87,7 @@ class Pages:
         return Page(*places, granule, serial, number, is_first, is_last, head, junk, self.is_broken)
 
     def _find(self, at: int) -> int | None:
-        """The next place that looks like a page."""
+        """Find the next page header."""
         while at < self._window.end and self._bad < _MOST_BAD:
             local = self._window.see(at, _HEADER.size)
             found = self._window.data.find(MAGIC, local)
@@ -100,9 +98,9 @@ class Pages:
 
 
 def _checksum(before: bytes, after: bytes) -> int:
-    """Return the checksum of a page, given the bytes before and behind the checksum field.
+    """Return the checksum of a page, from the bytes before and after the checksum field.
 
-    Ogg's CRC is that of zip with the bits of every byte, and of the result, in the opposite order, and no inversion.
+    Ogg's CRC is that of zip with the bits of each byte, and of the result, in reverse order, and without inversion.
     """
     mirrored = (before + b"\0\0\0\0" + after).translate(_MIRRORED)
     reversed_bits = zlib.crc32(mirrored, 0xFFFF_FFFF) ^ 0xFFFF_FFFF

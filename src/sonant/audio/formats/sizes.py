@@ -1,4 +1,4 @@
-"""The size that a file should have, in formats where nothing but its completeness needs checking."""
+"""Expected size of a file, for formats of which only completeness is checked."""
 
 from typing import BinaryIO
 
@@ -11,10 +11,10 @@ _MOST_BOXES = 100_000  # two in each fragment
 
 
 def end_of_file(file: BinaryIO, size: int, head: bytes) -> int | None:
-    """Return the size that a file of `size` bytes, the first of them `head`, should have; None where it does not say.
+    """Return the expected size of a file with the first bytes `head`; None if not stated.
 
     Raises:
-        SecondRecording: another mp4 begins behind the first.
+        SecondRecording: another mp4 begins after the first.
     """
     match head[:4]:
         case b"\x1aE\xdf\xa3":
@@ -27,12 +27,12 @@ def end_of_file(file: BinaryIO, size: int, head: bytes) -> int | None:
 
 
 def _mp4(file: BinaryIO, size: int) -> int | None:
-    """Return the end of the last known box at the top level of a file (ISO/IEC 14496-12); others are not trusted."""
+    """Return the end of the last box of a known type at the top level (ISO/IEC 14496-12)."""
     end, has_sound = 0, False
     for _ in range(_MOST_BOXES):
         head = read_at(file, end, 16)
         length, name = int.from_bytes(head[:4], "big"), head[4:8]
-        if length == 1:  # written behind the name
+        if length == 1:  # a 64-bit length follows the name
             length = int.from_bytes(head[8:], "big")
         if len(head) < 8 or name not in _BOXES or length < 8:  # 0: until the end of the file
             break
@@ -46,7 +46,7 @@ def _mp4(file: BinaryIO, size: int) -> int | None:
 
 
 def _voc(file: BinaryIO, size: int) -> int:
-    """Return where the last block of a Creative Voice file ends; the mark behind it may be missing."""
+    """Return the end of the last block of a Creative Voice file; the terminator after it may be missing."""
     end = int.from_bytes(read_at(file, 20, 2), "little")
     for _ in range(_MOST_BOXES):
         head = read_at(file, end, 4)
@@ -57,7 +57,7 @@ def _voc(file: BinaryIO, size: int) -> int:
 
 
 def _sds(head: bytes) -> int | None:
-    """Return where a MIDI sample dump should end: packets of 127 bytes hold 120 of samples, of seven bits each."""
+    """Return the expected end of a MIDI sample dump: packets of 127 bytes with 120 of samples, 7 bits in each."""
     if len(head) < 21:
         return None
     words = head[10] | head[11] << 7 | head[12] << 14

@@ -1,4 +1,4 @@
-"""Files, bytes and file objects, opened for reading from their first byte."""
+"""Paths, bytes and file objects as binary files."""
 
 import io
 import os
@@ -40,10 +40,10 @@ class EncodedAudio:
 
 @contextmanager
 def open_encoded(source: Any) -> Iterator[EncodedAudio]:
-    """Open a path, bytes or a file object for reading from its first byte.
+    """Open a path, bytes or a file object.
 
-    A seekable file object is read from its beginning, and its position is restored; one that cannot seek (a pipe, a
-    socket) is first read into memory. Only files opened here are closed.
+    A seekable file object is read from its beginning, and its position is restored; another one (a pipe, a socket) is
+    read into memory. Only files opened here are closed.
     """
     if isinstance(source, str | os.PathLike):
         with _open_path(source) as encoded:

@@ -1,4 +1,4 @@
-"""Pieces of a file, and bytes in memory, read as one file."""
+"""Concatenation of pieces of a file and bytes in memory, as one file."""
 
 import io
 import os
@@ -13,15 +13,15 @@ _BUFFER = 1 << 16
 
 
 def splice(file: BinaryIO, pieces: Sequence[Piece]) -> BinaryIO:
-    """Return a seekable, read-only file of the concatenated `pieces` of `file`, which is moved, and not closed.
+    """Return a seekable, read-only file of the concatenated `pieces` of `file`, whose position changes.
 
-    A seek before the beginning is ignored: damaged headers cause it in decoders.
+    A seek before the beginning, caused by damaged headers, is ignored.
     """
     return io.BufferedReader(_Spliced(file, pieces), _BUFFER)
 
 
 def read_at(file: BinaryIO, place: int, count: int) -> bytes:
-    """Read bytes of a file from an offset on; fewer at its end, and none beyond it."""
+    """Read bytes at an offset; fewer at the end of the file."""
     try:
         file.seek(place)
     except (OSError, OverflowError):
@@ -33,7 +33,7 @@ class _Spliced(io.RawIOBase):
     def __init__(self, file: BinaryIO, pieces: Sequence[Piece]) -> None:
         self._file, self._pieces, self._at = file, pieces, 0
         lengths = (len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in pieces)
-        self._begins = list(accumulate(lengths, initial=0))  # offset of every piece, and of the end
+        self._begins = list(accumulate(lengths, initial=0))  # offset of each piece, and of the end
 
     def readable(self) -> bool:
         return True

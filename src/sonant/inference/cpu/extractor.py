@@ -1,7 +1,7 @@
-"""The convolutional front for inference on a CPU: each convolution one matrix product, a stretch of a clip at a time.
+"""Feature extractor optimized for inference on a CPU: convolutions as matrix products, one tile of a clip at a time.
 
-No tensor is longer than a tile: the work stays in the cache, and the memory it takes does not grow with the clip. Only
-wav2vec's norms, which see a whole clip in every layer, need the whole output of a layer.
+Activations of a tile fit into the cache, and memory does not grow with the clip, except for the norm "clip" (wav2vec),
+which needs the whole output of each layer.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,17 +28,16 @@ from sonant.layers.conv_extractor import (
 from sonant.layers.kernels.activations import Activation
 from sonant.layers.packed import Packed
 
-TILE_FRAMES = 100  # measured: 50 to 200 cost the same; products of fewer are too flat, and more leave the cache
-UNIT_FRAMES = 10  # tiles have a multiple of it, or of half of it below 50: few sizes, see `shape_buckets`
-BLOCK_SAMPLES = 1 << 16  # that the statistics of the group norm take in at a time
-PAIRED_STEPS = 8  # steps of a layer in the time of a frame from which on pairing them pays: measured
+TILE_FRAMES = 100  # measured: 50 to 200 take the same time; fewer make small products, more exceed the cache
+UNIT_FRAMES = 10  # tile sizes are multiples of it (of half of it below 50), to have few sizes: see `shape_buckets`
+BLOCK_SAMPLES = 1 << 16  # samples in an update of the group norm statistics
+PAIRED_STEPS = 8  # steps of a layer for each frame, from which `PairedConvolution` is faster: measured
 
 
 class CpuExtractor(StridedExtractor):
-    """A `ConvExtractor` optimized for inference: the same frames, in float32 whatever the arithmetic.
+    """`ConvExtractor` optimized for inference, with frames in float32.
 
-    In "bfloat16" and "int8" the convolutions multiply in bfloat16, all but the first, which reads samples; norms are in
-    float32 as ever.
+    For "bfloat16" and "int8", products are bfloat16 except in the first layer; norms are float32.
     """
 
     def __init__(self, extractor: ConvExtractor, *, precision: Precision = "float32") -> None:
@@ -55,7 +54,7 @@ class CpuExtractor(StridedExtractor):
     def forward(self, speech: Packed, *, statistics: Sequence[ClipStatistics | None] | None = None) -> Packed:
         """Waveforms (total_samples,) to frames (total_frames, channels).
 
-        `statistics`: for each clip that is a window, those of the whole clip; None for one that is a whole, or for all.
+        `statistics`: for each clip those of the recording that it is a window of, or None for a whole recording.
         """
         frames = frames_of(speech, self.kernels, self.strides)
         features = torch.empty(int(frames.sum()), self.channels, dtype=torch.float32)
@@ -71,12 +70,12 @@ class CpuExtractor(StridedExtractor):
         return Packed(features.abs_().log1p_() if self.log_compression else features, frames)
 
     def _tiles(self, samples: Tensor, made: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield stretches of a clip (samples, 1), each with its share of the frames to be made, (frames, channels).
+        """Yield segments of a clip (samples, 1), each with the slice of its output frames (frames, channels).
 
-        The last stretch may be filled up with zeros, which no frame of its share depends on.
+        The last segment may be padded with zeros outside the receptive field of its frames.
         """
         if self.norm == "clip":
-            yield samples, made  # with the last samples, which no frame but every norm sees
+            yield samples, made  # the whole clip: statistics include the last samples too
             return
         start = 0
         for size in pieces(len(made), TILE_FRAMES, UNIT_FRAMES if len(made) > TILE_FRAMES // 2 else UNIT_FRAMES // 2):
@@ -86,7 +85,7 @@ class CpuExtractor(StridedExtractor):
             start += size
 
     def _optimized(self, number: int, layer: ConvLayer, precision: FloatPrecision) -> nn.Module:
-        """Return an optimized layer: a module from rows (steps, in) to rows (fewer steps, out)."""
+        """Return an optimized layer, from rows (steps, in) to rows (fewer steps, out)."""
         conv, norm, stride = layer.conv, layer.norm, self.strides[number]
         if self.norm == "group" and isinstance(norm, ClipNorm):
             return GroupNormed(conv, norm, self.activation)
@@ -105,14 +104,17 @@ class CpuExtractor(StridedExtractor):
 
 
 class GroupNormed(nn.Module):
-    """The first convolution, a norm of each channel over the clip, an activation: for each clip a convolution."""
+    """First convolution, group norm and activation, which become one convolution for each clip."""
 
     def __init__(self, conv: nn.Conv1d, norm: ClipNorm, name: Activation) -> None:
         super().__init__()
         self.conv, self.norm, self.activation = conv, norm, name
 
     def over(self, samples: Tensor, known: ConvStatistics | None) -> Convolution:
-        """Return all three as one convolution for a clip (samples,), whose statistics are computed if not given."""
+        """Fold the group norm of a clip (samples,) into the convolution (see `ConvStatistics`).
+
+        `known`: statistics, computed if None.
+        """
         (kernel,), (stride,) = self.conv.kernel_size, self.conv.stride
         if known is None:
             known = ConvStatistics(kernel, stride)
@@ -124,7 +126,7 @@ class GroupNormed(nn.Module):
 
 
 class ChannelNormed(nn.Module):
-    """A convolution, a norm over the channels of each row, an activation."""
+    """Convolution, layer norm over channels, and activation."""
 
     def __init__(
         self,
@@ -139,5 +141,5 @@ class ChannelNormed(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """(steps, in) to (fewer steps, out)."""
         rows = self.convolution(rows)
-        # bfloat16 rows between float32 weights are normalized in float32
+        # with float32 weights, bfloat16 rows are normalized in float32
         return self.activation(F.layer_norm(rows, rows.shape[1:], self.weight, self.bias, self.eps))

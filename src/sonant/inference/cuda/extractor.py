@@ -1,4 +1,4 @@
-"""The convolutional front for inference on a GPU: matrix products over one stream of all clips, a stretch at a time."""
+"""Feature extractor optimized for inference on a GPU: matrix products over the joined clips, one tile at a time."""
 
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -14,14 +14,14 @@ from sonant.layers.kernels.device import to_device
 from sonant.layers.kernels.triton_norm import norm_rows
 from sonant.layers.packed import Packed, steps_at
 
-TILE_FRAMES = 1600  # 32 s: rows enough to fill a device, and half a gigabyte at the widest place
+TILE_FRAMES = 1600  # 32 s, enough to occupy a GPU; the largest activation takes 0.5 GB
 
 
 class CudaExtractor(StridedExtractor):
-    """A `ConvExtractor` with group or layer norm, optimized for a GPU; `dtype` is that of its products but the first.
+    """`ConvExtractor` with group or layer norm, optimized for a GPU.
 
-    The first convolution reads samples, in float32. Clips lie on one stream at multiples of the total stride, as in the
-    plain extractor; a tile of it is computed at a time, so that only the frames grow with the speech.
+    The first layer is float32, the others `dtype`. Clips are joined as in `ConvExtractor`. Only one tile is computed at
+    a time, so that apart from samples and frames, memory does not grow with the batch.
     """
 
     def __init__(self, extractor: ConvExtractor, dtype: torch.dtype) -> None:
@@ -40,10 +40,10 @@ class CudaExtractor(StridedExtractor):
     def forward(self, speech: Packed, *, statistics: Sequence[ClipStatistics | None] | None = None) -> Packed:
         """Waveforms (total_samples,) to frames (total_frames, channels).
 
-        `statistics`: for each clip that is a window, those of the whole clip; None for one that is a whole, or for all.
+        `statistics`: for each clip those of the recording that it is a window of, or None for a whole recording.
         """
         frames = frames_of(speech, self.kernels, self.strides)
-        slots = -(-speech.lengths // self.stride)  # of one frame each
+        slots = -(-speech.lengths // self.stride)  # length of each clip in strides, rounded up
         first_slots = F.pad(slots.cumsum(0)[:-1], (1, 0))
         samples = [
             F.pad(clip.float(), (0, slot * self.stride - len(clip)))
@@ -68,9 +68,9 @@ class CudaExtractor(StridedExtractor):
     def _first_rows(
         self, stream: Tensor, start: int, end: int, ends: list[int], weights: list[Tensor], biases: list[Tensor | None]
     ) -> Iterator[Tensor]:
-        """Yield the first layer's output for frames `start` to `end` of the stream: rows (steps, channels), by clip."""
+        """Yield the first layer's output by clip, (steps, channels), for frames `start` to `end` of the stream."""
         (kernel,), (stride,) = self.first.conv.kernel_size, self.first.conv.stride
-        last = (end - 1) * self.stride + self.receptive_field  # samples that the frames see end here
+        last = (end - 1) * self.stride + self.receptive_field  # end of the receptive field, in samples
         steps = (last - start * self.stride - kernel) // stride + 1
         windows = stream[start * self.stride : last].unfold(0, kernel, stride)[:steps]  # (steps, kernel)
         done = 0
@@ -84,7 +84,7 @@ class CudaExtractor(StridedExtractor):
     def _first_weights(
         self, stream: Tensor, speech: Packed, slots: Tensor, known: Sequence[ConvStatistics | None]
     ) -> tuple[list[Tensor], list[Tensor | None]]:
-        """Return the first weights (channels, kernel) and biases (channels,), by clip where the norm is folded in."""
+        """Return weights (channels, kernel) and biases (channels,) of the first layer; by clip with a folded norm."""
         conv, norm = self.first.conv, self.first.norm
         taps = conv.weight[:, 0]
         if not isinstance(norm, ClipNorm):
@@ -106,15 +106,15 @@ class CudaExtractor(StridedExtractor):
         return weights, biases
 
     def _window_statistics(self, stream: Tensor, speech: Packed, slots: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean (clips, kernel) and covariance (clips, kernel, kernel) of the first convolution's input, float64.
+        """Mean (clips, kernel) and covariance (clips, kernel, kernel) of the input of the first convolution, float64.
 
-        Its output is linear in them. They are added up by frame, and then by clip.
+        As in `ConvStatistics`; summed over frames, then over clips.
         """
         (kernel,), (stride,) = self.first.conv.kernel_size, self.first.conv.stride
         a_frame = self.stride // stride
         counts = (speech.lengths - kernel) // stride + 1  # windows of each clip
         of_slot = torch.arange(int(slots.sum())) - F.pad(slots.cumsum(0)[:-1], (1, 0)).repeat_interleave(slots)
-        left = to_device(counts.repeat_interleave(slots) - of_slot * a_frame, stream.device)  # windows from the slot on
+        left = to_device(counts.repeat_interleave(slots) - of_slot * a_frame, stream.device)  # remaining windows
         inside = torch.arange(a_frame, device=stream.device) < left[:, None]  # (slots, windows of a frame)
         sums = []
         for start in range(0, len(inside), TILE_FRAMES):
@@ -129,14 +129,15 @@ class CudaExtractor(StridedExtractor):
 
 
 def cuda_extractor(extractor: ConvExtractor, dtype: torch.dtype) -> CudaExtractor | None:
-    """The form of an extractor; None where every layer has a norm over the clip."""
+    """Optimize an extractor; None for the norm "clip"."""
     return None if extractor.norm == "clip" else CudaExtractor(extractor, dtype)
 
 
 class StridedProduct(nn.Module):
-    """A convolution of rows (steps, in), its norm over channels, if any, and its activation.
+    """Convolution of rows (steps, in), layer norm if any, and activation.
 
-    Taps are taken a stride at a time: windows of so many rows do not overlap, and so are a matrix as they lie.
+    The kernel is split into parts of `stride` taps: windows of `stride` rows do not overlap, so they are a view of the
+    input as a matrix, and the convolution is a sum of matrix products.
     """
 
     def __init__(self, layer: ConvLayer, stride: int, name: Activation, dtype: torch.dtype) -> None:
@@ -163,7 +164,7 @@ class StridedProduct(nn.Module):
 
 
 class Finish(nn.Module):
-    """The norm over channels, unless it is folded in or there is none, and the activation that follow a convolution."""
+    """Layer norm, if there is one, and activation after a convolution."""
 
     def __init__(self, norm: nn.Module | None, name: Activation, dtype: torch.dtype) -> None:
         super().__init__()

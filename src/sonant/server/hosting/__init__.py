@@ -1,15 +1,15 @@
-"""Models in memory, and the queue that packs many callers' audio into one forward pass.
+"""Loaded models, and the queue that batches recordings of different requests.
 
-pool.py          every model of the server: loaded, unloaded, found by its id
-sources.py       the id of a model, from where it is loaded
-served_model.py  one model: what it is and can do, asked for by routes
-local_model.py   one in the memory of this process
-remote_model.py  one in replicas of its own, on Ray Serve
-live_words.py    words reported while the rest of a recording is still computed
-batcher.py       the queue before a model, and the steps that empty it
-calls.py         the recordings of a call, and the future of their results
-fairness.py      fair queueing among callers
-admission.py     how much audio may wait
-devices.py       lanes on each device, which all models take in turn; how fast a model is there
-memory.py        memory given back to the system
+pool.py          all models of the server: loading, unloading, lookup by id
+sources.py       id and origin of a model
+served_model.py  interface of a model, for routes
+local_model.py   a model in this process
+remote_model.py  a model in replicas on Ray Serve
+live_words.py    words reported before the rest of a recording is computed
+batcher.py       queue and batches of a model
+calls.py         recordings of a call, and the future of their results
+fairness.py      fair queueing of callers
+admission.py     limit on waiting audio
+devices.py       compute threads of each device, shared by all models; measured throughput
+memory.py        release of memory to the operating system
 """

@@ -1,28 +1,28 @@
-"""Admission to the queue: how much audio may wait, and how much of it for one share."""
+"""Limits on the audio waiting in a queue, in all and for each share."""
 
-SHARE_PART = 0.75  # of the queue that one share may fill, so that the others find it open
+SHARE_PART = 0.75  # part of the queue that one share may fill
 
 
 class Admission:
-    """The number of samples that were admitted and have not begun to be computed, by share."""
+    """Number of waiting samples of each share, from admission until their computation starts."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, int] = {}
 
     @property
     def total(self) -> int:
-        """The number of samples that wait."""
+        """Number of waiting samples."""
         return sum(self._waiting.values())
 
     def excess(self, samples: int, capacity: float, share: str | None = None) -> float:
-        """Return how many samples must leave before `samples` more are admitted; 0 where they may come now.
+        """Return the number of samples that must leave the queue before `samples` can be admitted.
 
-        A request may be larger than the queue: it is admitted when its share has nothing waiting, and then counts for
-        no more than the part of the queue that a share may fill, since fairness lets the others pass it.
+        A request larger than the queue is admitted if its share has nothing waiting. It counts as SHARE_PART of the
+        capacity at most, since fair queueing lets other shares overtake it.
 
         Args:
             capacity: samples that may wait.
-            share: to which they belong; None: one that has nothing waiting.
+            share: of the new samples; None: one without waiting samples.
         """
         limit = SHARE_PART * capacity
         own = 0 if share is None else self._waiting.get(share, 0)
@@ -31,11 +31,11 @@ class Admission:
         return max(0.0, beyond_own, others + min(own + samples, limit) - capacity)
 
     def add(self, share: str, samples: int) -> None:
-        """Count samples that wait from now on."""
+        """Count samples as waiting."""
         self._waiting[share] = self._waiting.get(share, 0) + samples
 
     def remove(self, share: str, samples: int) -> None:
-        """Subtract samples that wait no longer: their turn has come, or they were given up."""
+        """Subtract samples that are computed now, or were dropped."""
         left = self._waiting.get(share, 0) - samples
         if left > 0:
             self._waiting[share] = left

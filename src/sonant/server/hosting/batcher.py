@@ -1,4 +1,4 @@
-"""The queue before one model: many callers' recordings in, full batches out, each result back to its caller."""
+"""Queue of one model, which batches recordings of different callers."""
 
 import asyncio
 import logging
@@ -28,19 +28,19 @@ from sonant.server.settings import Queue
 
 logger = logging.getLogger(__name__)
 
-TURNS_A_BATCH = 16  # so that as many shares can have a part of one
-LEAST_BATCHES = 2  # that may always wait, however slow the model is
+TURNS_A_BATCH = 16  # turns of the fair queue in a batch, so that as many shares can be in it
+LEAST_BATCHES = 2  # batches that may wait even at low throughput
 
 
 @dataclass(frozen=True)
 class QueueStats:
-    """The state of a queue.
+    """State of a queue.
 
     Attributes:
-        queue_seconds: seconds of audio that waits.
-        capacity_seconds: seconds of audio that may wait.
-        waiting_requests: number of requests that have no result yet.
-        audio_seconds_per_second: throughput while there is work; None before anything was measured.
+        queue_seconds: waiting audio.
+        capacity_seconds: audio that may wait.
+        waiting_requests: requests without a result.
+        audio_seconds_per_second: throughput under load; None if not measured yet.
     """
 
     queue_seconds: float
@@ -50,15 +50,13 @@ class QueueStats:
 
 
 class Batcher:
-    """One queue, and a worker for each lane of the devices, which empty it.
+    """Queue with a worker for each compute thread.
 
-    A batch is made of what waits at the moment when a device is free: a lone request is computed at once, and batches
-    fill by themselves while the one before is computed.
+    A batch is made when a worker is free, of the recordings waiting then: a single request starts at once, and under
+    load batches fill while the previous one is computed.
 
     Args:
-        workers: the model in each lane.
-        windowing: how long recordings are cut.
-        settings: of the queue.
+        windowing: for long recordings.
         name: of the model, for messages and metrics.
     """
 
@@ -83,14 +81,14 @@ class Batcher:
 
     @property
     def stats(self) -> QueueStats:
-        """The state of the queue now."""
+        """Current state of the queue."""
         with self._lock:
             waiting = self._admission.total
         return QueueStats(waiting / self._rate, self._capacity, len(self._calls), self._speed)
 
     @property
     def _speed(self) -> float | None:
-        """Seconds of audio a second, on all devices."""
+        """Throughput of all devices, in seconds of audio a second."""
         measured = [worker.audio_seconds_per_second for worker in self._workers]
         return sum(speed for speed in measured if speed) or None
 
@@ -103,7 +101,7 @@ class Batcher:
         return max(least, (self._speed or 0.0) * self._settings.wait_seconds)
 
     def check_room(self, samples: int, share: str | None = None) -> None:
-        """Refuse early what would be refused later; 0 asks whether there is any room. Raises ApiError as `run` does."""
+        """Raise ApiError, as `run` does, if these samples do not fit into the queue; 0 tests for any room."""
         with self._lock:
             self._check_room(max(1, samples), share)
 
@@ -129,17 +127,17 @@ class Batcher:
         *,
         share: str,
     ) -> list[Answer]:
-        """Return what the pipeline's sinks make of the hidden states of each recording; cancelling drops the work.
+        """Run a pipeline on each recording. Cancellation removes the recordings from the queue.
 
         Args:
             waveforms: float32 (samples,) each, at the model's rate.
             pipeline: the states to compute, and the sinks that receive them.
-            share: for whose turn it waits.
+            share: whose turns in the fair queue are used.
 
         Raises:
-            TooShortAudio: one holds no frame.
-            ApiError: 429 `server_is_overloaded`; 503 once the queue is closed; 500 where the model fails.
-            Exception: whatever a sink raises.
+            TooShortAudio: a recording is shorter than the receptive field, or than the pipeline needs.
+            ApiError: 429 `server_is_overloaded`; 503 after `close`; 500 for an error of the model.
+            Exception: errors of a sink.
         """
         for waveform in waveforms:
             if len(waveform) < pipeline.min_samples:
@@ -180,12 +178,12 @@ class Batcher:
         )
 
     def _measure(self, call: Call, queued: Sequence[Queued]) -> None:
-        """Gather what must be known of long recordings before their windows are computed."""
+        """Gather statistics of long recordings, then queue their windows."""
         try:
             for recording in call.recordings:
                 recording.gather_statistics()
             self._put(call, queued)
-        except Exception as error:  # noqa: BLE001 - it belongs to the caller, not to this thread
+        except Exception as error:  # noqa: BLE001 - passed on to the caller
             call.fail(error)
 
     def _put(self, call: Call, queued: Sequence[Queued]) -> None:
@@ -196,12 +194,12 @@ class Batcher:
                 self._queue.put(call.share, one)
             self._queue_seconds.set(self._admission.total / self._rate)
             waiting = self._admission.total
-            while self._idle and waiting > 0:  # no more of them than find a batch: a worker alone has all cores
+            while self._idle and waiting > 0:  # no more workers than batches: a single one can use all cores
                 self._submit(self._idle.pop())
                 waiting -= round(self._batch_samples)
 
     def _forget(self, call: Call) -> None:
-        """Remove from the queue what is left of a call that is over, however it ended."""
+        """Remove the remaining pieces of a finished, failed or cancelled call."""
         call.give_up()
         with self._lock:
             self._calls.discard(call)
@@ -215,7 +213,7 @@ class Batcher:
         worker.submit(partial(self._step, worker, time.perf_counter()))
 
     def _step(self, worker: Worker, since: float) -> None:
-        """Compute one batch in the worker's lane, and the next once the other models there had their turn."""
+        """Compute one batch, and submit the next behind the batches of other models on this thread."""
         try:
             if taken := self._take(worker):
                 self._compute(worker, [one.piece for one in taken])
@@ -230,7 +228,7 @@ class Batcher:
                     self._idle.append(worker)
 
     def _take(self, worker: Worker) -> list[Queued]:
-        """Take the next batch, which no longer counts as waiting."""
+        """Take the next batch out of the queue."""
         with self._lock:
             taken = self._queue.take(worker.budget)
             for call, piece in taken:
@@ -256,12 +254,12 @@ class Batcher:
         self._batch_fill.observe(min(1.0, size / worker.budget))
 
     def _explain(self, error: Exception) -> ApiError:
-        """Log an error of the model, of which callers are told nothing."""
+        """Log an error of the model; callers get an internal error without details."""
         logger.error("%s failed on a recording", self._name, exc_info=error)
         return INTERNAL.anew()
 
     async def close(self, reason: ApiError, *, seconds: float) -> None:
-        """Refuse new work with `reason`, finish what is there within so many seconds, and refuse the rest too."""
+        """Refuse new work with `reason`, and fail calls with it that are not done within `seconds`."""
         with self._lock:
             self._closed = reason
         running = [call.future for call in self._calls]
@@ -270,7 +268,7 @@ class Batcher:
         for call in list(self._calls):
             call.fail(reason.anew())
             self._forget(call)
-        for worker in self._workers:  # the batch that it is at
+        for worker in self._workers:  # wait for its current batch
             await asyncio.wrap_future(worker.submit(lambda: None))
         self._measuring.shutdown(wait=False, cancel_futures=True)
         self._workers.clear()

@@ -1,4 +1,4 @@
-"""Calls: recordings that wait together, and the future of their results in the event loop of the caller."""
+"""Recordings of one call of the queue, and the future of their results."""
 
 import asyncio
 import contextlib
@@ -11,15 +11,15 @@ from sonant.extraction.in_progress import Piece, RecordingInProgress
 
 
 class Call:
-    """The recordings of one call: its share of the queue, and its results, which are handed over in its event loop.
+    """Recordings of one call, and the future of their results in the caller's event loop.
 
     Attributes:
-        share: for whose turn it waits.
-        recordings: those under way; each ends with `ended`.
-        future: of the results, in the order of the recordings.
-        since: when it was made, on `time.perf_counter`.
-        waiting: samples that were admitted and have not begun to be computed.
-        is_over: whether nobody waits for it any more: it is done, has failed or was given up.
+        share: whose turns in the fair queue are used.
+        recordings: in progress; each calls `ended`.
+        future: results in the order of the recordings.
+        since: time of the call, by `time.perf_counter`.
+        waiting: samples whose computation has not started.
+        is_over: done, failed or cancelled.
     """
 
     def __init__(self, share: str) -> None:
@@ -33,7 +33,7 @@ class Call:
         self.future: asyncio.Future[list[Any]] = self._loop.create_future()
 
     def ended(self, recording: RecordingInProgress) -> None:
-        """Note that a recording is over; the last one, or the first that fails, ends the call."""
+        """Note the end of a recording; the last one, or the first that failed, ends the call."""
         if recording.error is not None:
             self.fail(recording.error)
             return
@@ -51,7 +51,7 @@ class Call:
             self._tell(lambda: self.future.set_exception(error))
 
     def give_up(self) -> bool:
-        """End the call without a result, unless it is over; return whether it was not."""
+        """End the call without a result; return False if it was over already."""
         with self._lock:
             was_over, self.is_over = self.is_over, True
             recordings, self.recordings = self.recordings, []
@@ -64,17 +64,17 @@ class Call:
             if not self.future.done():
                 settle()
 
-        with contextlib.suppress(RuntimeError):  # the loop is closed: there is nobody left to tell
+        with contextlib.suppress(RuntimeError):  # the caller's event loop is closed
             self._loop.call_soon_threadsafe(unless_gone)
 
 
 class Queued(NamedTuple):
-    """A piece in the queue, and the call that waits for it."""
+    """A piece in the queue, and its call."""
 
     call: Call
     piece: Piece
 
     @property
     def size(self) -> int:
-        """The length in samples."""
+        """Length in samples."""
         return self.piece.size

@@ -1,11 +1,10 @@
-"""The lanes on each device, threads that all models take in turn, so that none competes for cores.
+"""Compute threads (lanes) of each device, shared by all models.
 
-A GPU has one lane. The cores of a processor are shared out among several: a pass that waits for no other core loses
-least where the rest of the server (decoding, answering) takes a core for a moment. A server that has the device to
-itself computes on all of its cores.
+A GPU has one lane. A CPU has several, each with a part of the cores: a forward pass on few cores is delayed least when
+decoding or answering takes one of them. A lane uses all cores while the others are idle.
 
-OpenMP keeps helpers for each thread that computes on several cores. As soon as there are more threads and helpers than
-cores, it lets helpers sleep between two operations, and waking them costs a quarter of the speed.
+OpenMP has worker threads for each thread that computes on several cores. If there are more of them than cores, they
+sleep between operations, and waking them costs a quarter of the speed.
 """
 
 import logging
@@ -26,25 +25,24 @@ from sonant.models.backbone import Backbone
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-LANES = 4  # of a processor at most; with more cores each lane has several
-MEMORY = 0.9  # of what was measured, that a batch leaves; of about the last ten batches
-TRIAL_SECONDS = (1.0, 10.0)  # of audio, before a model is offered: the first finds its kernels, the second is timed
+LANES = 4  # most lanes of a CPU
+DECAY = 0.9  # of measured throughput with each batch, an average over about ten batches
+TRIAL_SECONDS = (1.0, 10.0)  # of audio, after loading: the first pass compiles and allocates, the second is timed
 
 
 def thread_beside(name: str) -> ThreadPoolExecutor:
-    """Make a thread that may use torch while others compute."""
+    """Make a thread that runs torch on one core, beside the compute threads."""
     return ThreadPoolExecutor(1, thread_name_prefix=name, initializer=torch.set_num_threads, initargs=(1,))
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A thread that computes on a device.
+    """A compute thread of a device.
 
     Attributes:
-        thread: runs what is submitted, in that order.
-        cores: number that it computes on while other lanes are busy.
-        all_cores: number that it computes on while they are not.
-        number: how many lanes the device has.
+        cores: number of cores while other lanes are busy.
+        all_cores: number of cores while they are idle.
+        number: of lanes of the device.
     """
 
     thread: ThreadPoolExecutor
@@ -54,7 +52,7 @@ class Lane:
 
 
 class ComputeThreads:
-    """The lanes of every device that holds models."""
+    """Lanes of all devices."""
 
     def __init__(self) -> None:
         self._cores = torch.get_num_threads()
@@ -62,7 +60,7 @@ class ComputeThreads:
         self._is_closed = False
 
     def lanes(self, device: torch.device) -> list[Lane]:
-        """Return the lanes of a device, the same for every model."""
+        """Return the lanes of a device, which all models share."""
         if self._is_closed:
             raise RuntimeError(f"the server is stopping, and computes nothing more on {device}")
         if device not in self._lanes:
@@ -75,7 +73,7 @@ class ComputeThreads:
         return self._lanes[device]
 
     def close(self) -> None:
-        """Let the lanes end after the work that they do now."""
+        """End all lanes after their current work."""
         self._is_closed = True
         for lanes in self._lanes.values():
             for lane in lanes:
@@ -86,10 +84,8 @@ class Worker:
     """One model in one lane.
 
     Attributes:
-        backbone: the model.
-        budget: samples that one pass may hold.
-        audio_seconds_per_second: audio that goes through in a second of wall time, while there is work, and with the
-            device shared as it is; None before anything was measured.
+        budget: most samples in a forward pass.
+        audio_seconds_per_second: throughput under load, beside other models; None if not measured yet.
     """
 
     def __init__(self, backbone: Backbone, batch_seconds: float | None, lane: Lane) -> None:
@@ -110,21 +106,21 @@ class Worker:
         return self._forward.budget
 
     def submit(self, work: Callable[[], T]) -> "Future[T]":
-        """Run a function in the lane, after what was submitted before."""
+        """Run a function in the lane, in the order of submission."""
         return self._lane.thread.submit(work)
 
     def forward(self, clips: Sequence[Clip], *, is_alone: bool = True) -> Iterator[Tensor | NonFiniteStates]:
-        """Compute states as `Forward` does; to be called in the lane. `is_alone`: no other lane computes now."""
+        """Compute states as `Forward` does. Call it in the lane; `is_alone`: other lanes are idle."""
         torch.set_num_threads(self._lane.all_cores if is_alone else self._lane.cores)
         return self._forward(clips)
 
     def note(self, audio_seconds: float, wall_seconds: float) -> None:
-        """Note how long a batch of so much audio took, from when it could have begun."""
-        self._audio_seconds = MEMORY * self._audio_seconds + audio_seconds
-        self._wall_seconds = MEMORY * self._wall_seconds + wall_seconds
+        """Note duration of a batch and the time that it took since its submission."""
+        self._audio_seconds = DECAY * self._audio_seconds + audio_seconds
+        self._wall_seconds = DECAY * self._wall_seconds + wall_seconds
 
     def try_out(self) -> None:
-        """Run noise through, so that the first caller finds everything in place and the speed known."""
+        """Run noise through the model, to compile kernels and measure the throughput before the first request."""
         generator = np.random.default_rng(0)
         for seconds in TRIAL_SECONDS:
             noise = generator.standard_normal(round(seconds * self.backbone.sampling_rate), dtype=np.float32)

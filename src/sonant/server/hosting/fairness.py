@@ -1,8 +1,7 @@
-"""Fair queueing: deficit round robin (Shreedhar and Varghese 1995), counted in samples of audio.
+"""Fair queueing of shares (callers) by deficit round robin (Shreedhar and Varghese 1995), counted in samples.
 
-Shares take turns. Each turn brings a share some credit, and what stands first in its line goes when the credit pays for
-it. So shares that always have something waiting get equal amounts of audio through, however it is cut, and one whose
-line is short waits for as many turns as its own audio needs, however long the lines of the others are.
+Each turn adds `quantum` samples of credit to a share, which takes pieces out of its line while the credit covers them.
+So busy shares get equal amounts of audio, and a share's delay does not depend on the length of the others' lines.
 """
 
 from collections import deque
@@ -11,30 +10,30 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Waiting(Protocol):
-    """Something that a forward pass can take in."""
+    """An item of the queue."""
 
     @property
     def size(self) -> int:
-        """The length in samples."""
+        """Length in samples."""
 
 
 W = TypeVar("W", bound=Waiting)
 
 
 class _Line(Generic[W]):
-    """The pieces of one share that wait, first come, first served."""
+    """Waiting pieces of one share, first in, first out."""
 
     def __init__(self) -> None:
         self.pieces: deque[W] = deque()
         self.credit = 0
-        self.is_due = False  # its turn had come when the last batch was full
+        self.is_due = False  # its credit covers the first piece, which did not fit into the last batch
 
 
 class FairQueue(Generic[W]):
-    """Pieces of many shares; it is not safe to use from several threads at once.
+    """Queue of pieces of several shares; not thread-safe.
 
     Args:
-        quantum: samples that a turn is worth.
+        quantum: credit of a turn, in samples.
     """
 
     def __init__(self, quantum: int) -> None:
@@ -47,7 +46,7 @@ class FairQueue(Generic[W]):
         return self._count
 
     def put(self, share: str, piece: W) -> None:
-        """Put a piece at the end of its share's line; a share that had nothing waiting gets its turn last."""
+        """Append a piece to its share's line; a share without waiting pieces gets the last turn."""
         if share not in self._lines:
             self._lines[share] = _Line()
             self._turns.append(share)
@@ -55,9 +54,9 @@ class FairQueue(Generic[W]):
         self._count += 1
 
     def take(self, room: float) -> list[W]:
-        """Take the pieces of the next batch: at most `room` samples, or a single piece that is larger.
+        """Take the next batch: at most `room` samples, or one larger piece.
 
-        What is due but does not fit leads the next batch.
+        A piece that its credit covers but that does not fit is the first of the next batch.
         """
         batch: list[W] = []
         while self._turns and (room > 0 or not batch):

@@ -1,4 +1,4 @@
-"""The words of a long recording, reported while the rest of it is still computed."""
+"""Words of a long recording, reported before the rest is computed."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from sonant.extraction.transcripts import TranscriptSink
 
 
 def telling(pipeline: HeadPipeline[Transcript], on_words: Callable[[Transcript], None]) -> HeadPipeline[Transcript]:
-    """Return a pipeline that also calls `on_words` after each window, in the current loop, with the settled words."""
+    """Extend a pipeline to call `on_words` in the current event loop after each window, with the settled words."""
     loop = asyncio.get_running_loop()
 
     def tell(transcript: Transcript) -> None:
@@ -25,7 +25,7 @@ def telling(pipeline: HeadPipeline[Transcript], on_words: Callable[[Transcript],
 
 
 class _Telling:
-    """A sink around the one that makes the transcript."""
+    """Wrapper of the sink that makes the transcript."""
 
     def __init__(self, sink: TranscriptSink, tell: Callable[[Transcript], None]) -> None:
         self._sink, self._tell = sink, tell

@@ -1,4 +1,4 @@
-"""A model in this process."""
+"""Served model in this process."""
 
 from collections.abc import Callable, Sequence
 
@@ -22,7 +22,7 @@ from sonant.server.settings import ServerSettings
 
 
 class LocalModel(ServedModel):
-    """A model in the memory of this process, with the queue before it."""
+    """A model in this process, and its queue."""
 
     def __init__(
         self, model_id: str, encoder: SpeechEncoder, settings: ServerSettings, threads: ComputeThreads, metrics: Metrics

@@ -1,4 +1,4 @@
-"""Memory given back to the system."""
+"""Release of memory."""
 
 import ctypes
 import gc
@@ -7,10 +7,10 @@ import torch
 
 
 def give_back_memory() -> None:
-    """Return what nothing refers to any more: Python's, the GPU's, and what the C library keeps for later."""
+    """Release unused memory of Python, the GPU and the C library to the operating system."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; others return large blocks by themselves
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only glibc needs it for large blocks
     if trim is not None:
         trim(0)

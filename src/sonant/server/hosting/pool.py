@@ -1,4 +1,4 @@
-"""Every model of the server: loaded in the background, found by its id, unloaded so that its memory is free."""
+"""All models of the server: loading in the background, lookup by id, unloading."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from sonant.server.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 
-LOADING_SECONDS = 10.0  # after which a caller of a model that is being loaded may ask again
+LOADING_SECONDS = 10.0  # Retry-After of a model that is loading
 DRAINING = ApiError(
     503, "server_is_draining", "The server is stopping and takes no new work. Send it again.", retry_after=5.0
 )
@@ -28,14 +28,13 @@ DRAINING = ApiError(
 
 @dataclass
 class Slot:
-    """The place of one model.
+    """A model that the server knows, loaded or not.
 
     Attributes:
-        id: the name by which callers ask for it.
-        origin: what it is loaded from.
-        state: what it is doing.
-        error: why it could not be loaded.
-        model: while it is live.
+        id: its name in requests.
+        origin: argument of `sonant.load`.
+        error: reason of state "error".
+        model: in state "live".
     """
 
     id: str
@@ -50,12 +49,12 @@ MakeModel = Callable[[Slot], ServedModel]
 
 
 class ModelPool:
-    """The models of one server; `async with` starts to load them, and finishes what they are at in the end.
+    """The models of a server: `async with` starts loading them, and at its end finishes their work.
 
     Args:
-        make: loads one, in a thread of its own; None: into the memory of this process.
+        make: load a model, called in a thread; None for models in this process.
 
-    Raises ConfigurationError: two of the settings' models have one name, or a name is known nowhere.
+    Raises ConfigurationError: two models of the settings have the same id, or an unknown name.
     """
 
     def __init__(self, settings: ServerSettings, metrics: Metrics, make: MakeModel | None = None) -> None:
@@ -80,23 +79,20 @@ class ModelPool:
 
     @property
     def is_ready(self) -> bool:
-        """Return whether every model of the settings was tried, and at least one is live, if there are any."""
+        """True after loading was tried for all models of the settings, if at least one is live or there are none."""
         has_tried_all = self._starting is not None and self._starting.done()
         return has_tried_all and not self._stopping and (not self._slots or bool(self.served()))
 
     def hosted(self) -> Sequence[Slot]:
-        """Every model that the server was told of, whatever it is doing."""
+        """All models that the server knows, in any state."""
         return list(self._slots.values())
 
     def served(self) -> list[ServedModel]:
-        """The models that are live."""
+        """All live models."""
         return [slot.model for slot in self._slots.values() if slot.model is not None]
 
     def state_of(self, model_id: str) -> State:
-        """Return a model's state; "coming_soon" for one of the catalog that the server was not told of.
-
-        Raises ApiError 404 for a model that is known nowhere.
-        """
+        """Return a model's state; "coming_soon" for one that is in the catalog only. Raises ApiError 404."""
         slot = self._slot(model_id)
         if slot is not None:
             return slot.state
@@ -107,10 +103,10 @@ class ModelPool:
         return "coming_soon"
 
     def get(self, model_id: str, ability: Ability = "embeddings") -> ServedModel:
-        """Return a model that is live and has the ability.
+        """Return a live model with the ability.
 
         Raises:
-            ApiError: 404 `model_not_found`; 503 `model_loading` (ask again), `model_failed` or `model_unloaded`; 400
+            ApiError: 404 `model_not_found`; 503 `model_loading`, `model_failed` or `model_unloaded`; 400
                 `unsupported_ability`.
         """
         slot = self._slot(model_id)
@@ -130,10 +126,10 @@ class ModelPool:
         return slot.model
 
     async def load(self, given: str) -> ServedModel:
-        """Load a model, if it is not live already.
+        """Load a model, unless it is live.
 
         Args:
-            given: an id of the server or the catalog, short or full; a folder, a file or a hub id.
+            given: id of the server or the catalog, short or full; folder, file or hub id.
 
         Raises:
             ApiError: 404 `model_not_found`; 400 `model_load_failed`, with the reason; 503 while stopping.
@@ -154,7 +150,7 @@ class ModelPool:
         return slot.model
 
     async def unload(self, model_id: str) -> None:
-        """Take a model out of memory, once its work is finished. Raises ApiError 404."""
+        """Finish a model's work and free its memory. Raises ApiError 404."""
         slot = self._slot(model_id)
         if slot is None:
             raise self._not_found(model_id)
@@ -165,7 +161,7 @@ class ModelPool:
                 logger.info("unloaded %s", slot.id)
 
     async def stop(self) -> None:
-        """Refuse new work, and finish the present work within `drain_seconds`."""
+        """Refuse new work, and finish current work within `drain_seconds`."""
         self._stopping = True
         if self._starting is not None:
             self._starting.cancel()
@@ -201,7 +197,7 @@ class ModelPool:
                 logger.info("loaded %s on %s", slot.id, slot.model.device)
 
     def _in_memory(self, slot: Slot) -> ServedModel:
-        """Read the weights, prepare the model and try it out."""
+        """Load a model into this process."""
         encoder = load(slot.origin, device=list(self._settings.devices) or None)
         return LocalModel(slot.id, encoder, self._settings, self._threads, self._metrics)
 
@@ -214,7 +210,7 @@ class ModelPool:
         return self._slots.setdefault(source.id, Slot(source.id, source.origin))
 
     def _slot(self, model_id: str) -> Slot | None:
-        """Find a model's slot by its id, or by the short form of one in the catalog."""
+        """Find a slot by id, or by the short name of the catalog."""
         if model_id in self._slots:
             return self._slots[model_id]
         try:

@@ -1,4 +1,4 @@
-"""A model in other processes: replicas on Ray Serve, each with a queue of its own."""
+"""Served model in replicas on Ray Serve, each with its own queue."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ Work = Literal["encode", "transcribe", "diarize", "speaker_vectors"]
 
 @dataclass(frozen=True)
 class Refused:
-    """An ApiError on its way between processes: as a value, since Ray would wrap an exception in one of its own."""
+    """ApiError as a value to send between processes, since Ray wraps exceptions."""
 
     status: int
     code: str
@@ -39,13 +39,13 @@ class Refused:
 
 
 class Replica:
-    """A model in a process that Ray started, with the same queue that it has in a server alone."""
+    """A local model, with its queue, in a process of Ray."""
 
     def __init__(self, model: LocalModel) -> None:
         self._model = model
 
     async def work(self, kind: Work, waveforms: list[np.ndarray], share: str, how: dict[str, Any]) -> Any:
-        """Call the method `kind` of the model; return its result, or the error as `Refused`."""
+        """Call the method `kind` of the model; return its result, or its error as `Refused`."""
         try:
             return await getattr(self._model, kind)(waveforms, share=share, **how)
         except ApiError as error:
@@ -55,23 +55,23 @@ class Replica:
 
 
 class RemoteModel(ServedModel):
-    """A model whose work is done by replicas; each refuses by itself what it has no room for.
+    """A model computed by replicas, each of which refuses requests that do not fit into its queue.
 
     Args:
-        encoder: the same model, in this process, for what takes no computing: its weights are mapped, not read.
-        handle: of Ray Serve, to a deployment of `Replica`.
-        full: what the handle raises when no replica takes more.
+        encoder: the same model in this process, for its properties; its weights are memory-mapped and not read.
+        handle: handle of Ray Serve for a deployment of `Replica`.
+        full: exception of the handle if all replicas are full.
     """
 
     def __init__(self, model_id: str, encoder: SpeechEncoder, queue: Queue, handle: Any, full: type[Exception]) -> None:
         super().__init__(model_id, encoder, queue, device="replicas on Ray Serve")
         self._handle, self._full = handle, full
-        self._seconds, self._requests = 0.0, 0  # on their way to replicas, or there
+        self._seconds, self._requests = 0.0, 0  # sent to replicas, without an answer
         self._closed: ApiError | None = None
 
     @property
     def stats(self) -> QueueStats:
-        """The state of the queue: the requests that this process has sent and that have no answer yet."""
+        """State of the queue: requests that were sent and have no answer."""
         return QueueStats(self._seconds, self._queue.seconds or 0.0, self._requests, None)
 
     def check_room(self, seconds: float, *, share: str | None = None) -> None:  # noqa: ARG002 - the replicas are fair
@@ -88,7 +88,7 @@ class RemoteModel(ServedModel):
         waveforms: Sequence[np.ndarray],
         *,
         share: str,
-        on_words: Callable[[Transcript], None] | None = None,  # noqa: ARG002 - replicas tell all words at the end
+        on_words: Callable[[Transcript], None] | None = None,  # noqa: ARG002 - replicas return all words at the end
     ) -> list[Transcript]:
         return await self._work("transcribe", waveforms, share)
 

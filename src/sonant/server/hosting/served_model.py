@@ -1,4 +1,4 @@
-"""One model of the server: what it is, and what it does for callers, wherever it computes."""
+"""Interface of a served model."""
 
 import time
 from abc import ABC, abstractmethod
@@ -23,16 +23,15 @@ State = Literal["live", "loading", "error", "unloaded", "coming_soon"]
 
 
 class ServedModel(ABC):
-    """A model as the routes use it, wherever it computes.
+    """A model in this process or in others, as used by routes.
 
     Attributes:
-        id: the name by which callers ask for it.
-        created: unix seconds when it was loaded.
-        abilities: what it can be asked for.
-        language: of a model with adapters by language, the one that it was loaded with; None of others.
-        dim, num_layers, frame_rate, sampling_rate: as of the encoder.
-        receptive_field: samples; a shorter recording holds no frame.
-        device: where it computes, for people.
+        id: its name in requests.
+        created: time of loading, unix seconds.
+        language: of the loaded adapter, for models with language adapters; otherwise None.
+        dim, num_layers, frame_rate, sampling_rate: of the encoder.
+        receptive_field: fewest samples of a recording.
+        device: description for display.
     """
 
     def __init__(self, model_id: str, encoder: SpeechEncoder, queue: Queue, *, device: str) -> None:
@@ -47,25 +46,25 @@ class ServedModel(ABC):
 
     @property
     def encoder(self) -> SpeechEncoder:
-        """The model without the queue, for what takes no computing. Raises ApiError once it was unloaded."""
+        """The model without the queue, for its properties. Raises ApiError after `unload`."""
         if self._encoder is None:
             raise unloaded(self.id)
         return self._encoder
 
     @property
     def state(self) -> State:
-        """The state of its slot in the pool: live until it is unloaded."""
+        """State: "live" until `unload`."""
         return "unloaded" if self._encoder is None else "live"
 
     def num_frames(self, samples: int) -> int:
-        """Return the number of frames of a recording of so many samples."""
+        """Number of frames of a recording of `samples` samples."""
         return max(0, (samples - self.receptive_field) // self._stride + 1)
 
     def min_samples(self, ability: Ability) -> int:
-        """Return the samples that a recording needs for an ability; a shorter one has too few frames, or none."""
+        """Fewest samples of a recording for an ability."""
         if ability in self.encoder.abilities and ability != "embeddings":
             return self.encoder.head_pipeline(ability).min_samples
-        if ability == "diarization":  # of voices grouped without a head, as many as one is told
+        if ability == "diarization":  # without a head, by clustering
             return self.encoder.head_pipeline(ability, num_speakers=1).min_samples
         return self.receptive_field
 
@@ -90,26 +89,24 @@ class ServedModel(ABC):
     @property
     @abstractmethod
     def stats(self) -> QueueStats:
-        """The state of its queue."""
+        """State of its queue."""
 
     @abstractmethod
     def check_room(self, seconds: float, *, share: str | None = None) -> None:
-        """Refuse early what would be refused later: raises ApiError 429 or 503 where so much audio cannot be taken."""
+        """Raise ApiError 429 or 503 if this much audio would be refused."""
 
     @abstractmethod
     async def encode(self, waveforms: Sequence[np.ndarray], request: EncodeRequest, *, share: str) -> list[np.ndarray]:
         """Compute the vectors of each recording: float32 (layers, frames, dim), or pooled (layers, vector_dim).
 
-        Cancelling drops the work.
-
         Args:
             waveforms: float32 (samples,), at the model's rate.
-            request: as `request` makes it.
-            share: for whose turn in the queue it waits.
+            request: from `request`.
+            share: whose turns in the fair queue are used.
 
         Raises:
-            TooShortAudio: a recording holds no frame.
-            ApiError: 429 where the queue is full, 503 while stopping, 500 where the model fails.
+            TooShortAudio: a recording is shorter than the receptive field.
+            ApiError: 429 for a full queue, 503 while stopping, 500 for an error of the model.
         """
 
     @abstractmethod
@@ -123,39 +120,39 @@ class ServedModel(ABC):
         """Transcribe each recording. Raises as `encode` does.
 
         Args:
-            on_words: called with the settled words whenever a window is done; for one recording at a time.
+            on_words: called with the settled words after each window; for a single recording.
         """
 
     @abstractmethod
     async def diarize(
         self, waveforms: Sequence[np.ndarray], *, share: str, num_speakers: int | None
     ) -> list[list[SpeakerTurn]]:
-        """Find who speaks when in each recording; None finds the number of speakers. Raises as `encode` does."""
+        """Find the speaker turns of each recording; `num_speakers=None` estimates it. Raises as `encode` does."""
 
     @abstractmethod
     async def speaker_vectors(self, waveforms: Sequence[np.ndarray], *, share: str) -> list[np.ndarray]:
-        """Compute a voice vector of each recording: float32 (dim,), to be compared by cosine. Raises as `encode` does.
+        """Compute the speaker embedding of each recording, float32 (dim,). Raises as `encode` does.
 
-        It comes from an x-vector head, or else from the task preset "speaker".
+        From an x-vector head, or without one from the task preset "speaker".
         """
 
     @abstractmethod
     async def unload(self, reason: ApiError, *, seconds: float) -> None:
-        """Refuse new work with `reason`, finish the present work within so many seconds, and free the memory."""
+        """Refuse new work with `reason`, finish current work within `seconds`, and free the memory."""
 
 
 def served_heads(abilities: Iterable[HeadAbility]) -> tuple[Ability, ...]:
-    """Return those of a model's abilities for which there is an endpoint."""
+    """Select the abilities that have an endpoint."""
     return tuple(ability for ability in get_args(Ability) if ability in abilities)
 
 
 def abilities_of(heads: Iterable[Ability]) -> tuple[Ability, ...]:
-    """Return a model's abilities: those of its heads, and verification and diarization, which any vectors allow."""
+    """Add verification and diarization, which need no head, to the abilities of a model's heads."""
     return tuple(dict.fromkeys([*heads, "verification", "diarization"]))
 
 
 def unloaded(model_id: str) -> ApiError:
-    """Make the error for a model that is not in memory any more."""
+    """Make the error for an unloaded model."""
     return ApiError(
         503,
         "model_unloaded",

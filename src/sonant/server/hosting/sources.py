@@ -1,4 +1,4 @@
-"""The id of a model, derived from the name, the file or the folder that it is loaded from."""
+"""Id of a served model, from its name, file or folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,8 @@ class ModelSource:
     """A model to be served.
 
     Attributes:
-        id: the name by which callers ask for it.
-        origin: the argument for `sonant.load`.
+        id: its name in requests.
+        origin: argument of `sonant.load`.
     """
 
     id: str
@@ -21,9 +21,9 @@ class ModelSource:
 
 
 def model_source(given: str) -> ModelSource:
-    """Find the model that is meant: an id of the catalog or its short form, a folder or a file, or a hub id.
+    """Interpret a catalog id or its short form, a folder or file (named without extension), or a hub id.
 
-    A folder is called by its name, a file by its name without the ending. Raises UnknownName for anything else.
+    Raises UnknownName for anything else.
     """
     if given in CATALOG:
         return ModelSource(given, given)
@@ -37,5 +37,5 @@ def model_source(given: str) -> ModelSource:
         owner, slash, name = given.partition("/")
         if not (owner.strip(".~") and slash and name) or "/" in name:
             raise
-        return ModelSource(given, given)  # of the hub, though not in the catalog
+        return ModelSource(given, given)  # a hub id that is not in the catalog
     return ModelSource(name, name)

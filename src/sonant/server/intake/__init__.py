@@ -1,25 +1,24 @@
-"""Untrusted recordings: fetched, capped, decoded in processes of their own.
+"""Untrusted recordings: fetched from URLs, limited, and decoded in separate processes.
 
-decoder.py    `AudioDecoder`: bytes in, a waveform or a clear refusal out; the processes, and who waits for them
-process.py    one such process as the server sees it: started, asked, ended
-worker.py     the same process from inside: what it decodes with, what it may take
-fetch.py      `Fetcher`: recordings from addresses, if the operator of the server has named the hosts
-addresses.py  which hosts, and which addresses, those may be
+decoder.py    `AudioDecoder`: pool of decoding processes, and the queue before them
+process.py    one decoding process, server side
+worker.py     program of a decoding process
+fetch.py      `Fetcher`: recordings from URLs on hosts that the operator allows
+addresses.py  checks of hosts and IP addresses
 
-What a recording is kept from doing, and by what:
+Threats, and measures against them:
 
-- being too large: `limits.audio_bytes`, before it reaches a decoder;
-- decoding to too much: `limits.audio_seconds` and `limits.decoded_bytes` (`sonant.audio.Ceiling`), at once where its
-  header says so, else block by block;
-- taking too long: `limits.decode_seconds` of wall time, then the process is killed and another takes its place;
-- taking too much memory: a bound on the process's own (RLIMIT_DATA on Linux), well below what a server has;
-- breaking a codec: a crash ends a process that holds nothing but this recording; it has no keys, no database, no
-  variables of the server, leaves no core and writes no files. It is not a sandbox: where clients may be hostile, give
-  the server a container or systemd's hardening besides;
-- opening other files or addresses: formats that name such (playlists, session descriptions) are not read at all
-  (`sonant.audio.formats.decode`);
-- filling the queue: recordings that wait are bounded by `limits.in_flight_bytes`; more are refused with 429.
+- size: `limits.audio_bytes`, before decoding;
+- decoded size: `limits.audio_seconds` and `limits.decoded_bytes` (`sonant.audio.Ceiling`), by the header if it states
+  the length, otherwise after each block;
+- time: the process is killed and replaced after `limits.decode_seconds` of wall time;
+- memory: a limit for the process (RLIMIT_DATA on Linux);
+- exploits and crashes of a codec: the process has no keys, database or environment variables of the server, and cannot
+  write files or core dumps. It is not a sandbox: against hostile clients, run the server in a container or with
+  systemd's hardening as well;
+- other files or URLs: formats that refer to some (playlists, session descriptions) are not read
+  (`sonant.audio.formats.ffmpeg`);
+- a full queue: waiting recordings beyond `limits.in_flight_bytes` are refused with 429.
 
-When the server ends, however it ends, the processes find their socket closed and end too; one that is lost in a
-recording then is ended by its own alarm.
+Processes end when the server does, since their socket is closed; one that hangs in a codec is ended by its alarm.
 """

@@ -1,4 +1,4 @@
-"""The hosts from which recordings may be fetched: those named in the settings, at public addresses."""
+"""Hosts and IP addresses from which recordings may be fetched."""
 
 import ipaddress
 import re
@@ -15,11 +15,11 @@ _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
 @dataclass(frozen=True)
 class AllowedHost:
-    """One host, or all hosts below a domain.
+    """A host, or all subdomains of a domain.
 
     Attributes:
-        name: in lower case; one that begins with a dot means every host below it.
-        port: None: those of http and https.
+        name: in lower case; ".example.org" stands for all subdomains.
+        port: None for those of http and https.
     """
 
     name: str
@@ -27,7 +27,7 @@ class AllowedHost:
 
     @classmethod
     def read(cls, pattern: str) -> Self:
-        """Read "audio.example.org", "*.example.org", or either with a port. Raises ConfigurationError."""
+        """Parse "audio.example.org" or "*.example.org", with or without a port. Raises ConfigurationError."""
         found = _PATTERN.fullmatch(pattern.strip().lower())
         if found is None:
             raise ConfigurationError(
@@ -42,11 +42,10 @@ class AllowedHost:
 
 
 def is_public(address: str) -> bool:
-    """Return whether an IP address is on the public internet.
+    """Return True for an IP address on the public internet.
 
-    Private, loopback, link-local (where clouds keep their metadata), multicast and reserved addresses are not, nor are
-    IPv6 addresses that stand for an IPv4 one which is not. Other forms that carry an IPv4 address (6to4, Teredo, NAT64)
-    are refused whatever they carry.
+    False for private, loopback, link-local (cloud metadata), multicast and reserved ones, for IPv6 addresses mapped to
+    such IPv4 ones, and for all other IPv6 addresses that embed an IPv4 one (6to4, Teredo, NAT64).
     """
     try:
         parsed = ipaddress.ip_address(address)

@@ -1,4 +1,4 @@
-"""Bytes to waveforms, in processes that may be lost."""
+"""Decoding of untrusted recordings in a pool of processes."""
 
 import asyncio
 import logging
@@ -17,16 +17,15 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-SMALLEST_SHARE = MIB // 16  # what a waiting recording counts at least, so that their number is bounded too
+SMALLEST_SHARE = MIB // 16  # bytes that a waiting recording counts as at least, to bound their number
 RESTART_SECONDS = 1.0
 
 
 class AudioDecoder:
-    """Decodes recordings in `workers` processes, first come, first served.
+    """Pool of `workers` decoding processes, first come, first served.
 
-    As many bytes may wait as the limits allow to be in flight. A process that breaks down over a recording, takes too
-    long or too much memory costs that recording only, and is replaced. A caller that is cancelled gives up its place;
-    what is being decoded is decoded to its end, since a process is dearer than that.
+    A process that crashes or exceeds a limit is replaced, and only its recording fails. A cancelled caller leaves the
+    queue; a recording that is being decoded is finished, which costs less than a new process.
     """
 
     def __init__(self, limits: Limits, *, workers: int) -> None:
@@ -40,7 +39,7 @@ class AudioDecoder:
             total_seconds=limits.request_seconds,
         )
         self._idle: list[WorkerProcess] = []
-        self._turns = asyncio.Semaphore(0)  # one for every idle process; wakes its waiters in order
+        self._turns = asyncio.Semaphore(0)  # counts idle processes; wakes waiters in order
         self._tasks: set[asyncio.Task[Any]] = set()
         self._waiting = self._waiting_bytes = 0
         self._mean_seconds = 0.01
@@ -73,8 +72,7 @@ class AudioDecoder:
     async def decode(self, data: bytes, *, sampling_rate: int, min_samples: int, channel: Channel = "mix") -> Decoded:
         """Decode a recording in any format to float32 at `sampling_rate`, as `audio.read` does.
 
-        Raises AudioError: what it is cannot be used. ApiError: 413 too large; 429 too many wait; 400 takes too long;
-        503 the server stops.
+        Raises AudioError: invalid audio. ApiError: 413 too large; 429 queue full; 400 timeout; 503 while stopping.
         """
         if len(data) > self._limits.audio_bytes:
             raise ApiError(
@@ -87,7 +85,7 @@ class AudioDecoder:
         return await asyncio.shield(self._spawn(self._exchange(worker, data, sampling_rate, min_samples, channel)))
 
     async def _turn(self, share: int) -> WorkerProcess:
-        """Wait for an idle process, first come, first served."""
+        """Wait for an idle process."""
         self._check_open()
         if self._waiting and self._waiting_bytes + share > self._limits.in_flight_bytes:
             raise ApiError(
@@ -105,7 +103,7 @@ class AudioDecoder:
         try:
             self._check_open()
         except ApiError:
-            self._turns.release()  # the next one is to learn of it too
+            self._turns.release()  # wakes the next waiter, which raises too
             raise
         return self._idle.pop()
 
@@ -116,28 +114,28 @@ class AudioDecoder:
     async def _exchange(
         self, worker: WorkerProcess, data: bytes, sampling_rate: int, min_samples: int, channel: Channel
     ) -> Decoded:
-        """Decode in a process, which is idle again afterwards, or replaced."""
+        """Decode in a process, then release or replace it."""
         begin = time.monotonic()
         try:
             try:
                 return await worker.decode(data, sampling_rate=sampling_rate, min_samples=min_samples, channel=channel)
-            except ProcessLost:  # it was idle, and killed by somebody
+            except ProcessLost:  # it was killed while idle
                 worker = await self._replaced(worker)
                 return await worker.decode(data, sampling_rate=sampling_rate, min_samples=min_samples, channel=channel)
-        except asyncio.CancelledError:  # not by the caller: by `__aexit__`
+        except asyncio.CancelledError:  # only `__aexit__` cancels this task
             raise _stopping() from None
         finally:
             self._mean_seconds += 0.05 * (time.monotonic() - begin - self._mean_seconds)
             if worker.is_usable or not self._is_open:
                 self._release(worker)
             else:
-                self._spawn(self._release_replaced(worker))  # of no concern to the caller
+                self._spawn(self._release_replaced(worker))  # the caller does not wait for it
 
     async def _release_replaced(self, broken: WorkerProcess) -> None:
         self._release(await self._replaced(broken))
 
     async def _replaced(self, broken: WorkerProcess) -> WorkerProcess:
-        """Start a new process in the place of one that is lost."""
+        """Start a process in place of a lost one, with retries."""
         await broken.stop()
         while True:
             try:
@@ -169,7 +167,7 @@ class AudioDecoder:
     def _settle(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # seen, even where the caller has gone
+            task.exception()  # marks it as retrieved, if the caller was cancelled
 
 
 def _stopping() -> ApiError:

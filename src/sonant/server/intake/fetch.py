@@ -1,8 +1,7 @@
-"""Recordings from addresses in requests.
+"""Download of recordings from URLs in requests, with measures against server-side request forgery.
 
-A server that fetches addresses named by clients can be sent to places that only it can reach. So nothing is fetched
-unless the operator has named the host; a name is looked up once, must lead to public addresses only, and the connection
-goes to the very address that was checked; redirects are not followed, and proxies and credentials not used.
+Only hosts that the operator allows are used; all their IP addresses must be public, and the connection goes to the
+address that was checked. Redirects, proxies and credentials are not used.
 """
 
 import asyncio
@@ -21,7 +20,7 @@ from sonant.server.settings import Limits
 
 CONCURRENT = 16
 
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]  # name and port to IP addresses
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]  # from name and port to IP addresses
 
 
 async def resolve_name(name: str, port: int) -> list[str]:
@@ -31,7 +30,7 @@ async def resolve_name(name: str, port: int) -> list[str]:
 
 
 class Fetcher:
-    """Fetches recordings from the hosts that are allowed: "audio.example.org", "*.example.org", either with a port."""
+    """Downloads recordings from allowed hosts, given as in `AllowedHost.read`."""
 
     def __init__(self, hosts: Sequence[str], limits: Limits, *, resolve: Resolve = resolve_name) -> None:
         self._hosts = tuple(AllowedHost.read(pattern) for pattern in hosts)
@@ -41,10 +40,7 @@ class Fetcher:
         self._tls = ssl.create_default_context() if hosts else True
 
     async def fetch(self, url: str) -> bytes:
-        """Fetch the bytes of a recording.
-
-        Raises ApiError: 400 url_not_allowed, url_fetch_failed; 413 audio_too_large, as soon as it is seen.
-        """
+        """Download a recording. Raises ApiError: 400 url_not_allowed, url_fetch_failed; 413 audio_too_large."""
         target = self._allowed(url)
         try:
             async with asyncio.timeout(self._limits.receive_seconds), self._places:
@@ -71,9 +67,9 @@ class Fetcher:
         return found[0]
 
     async def _get(self, target: httpx2.URL, address: str) -> bytes:
-        """Fetch from the very IP address that was checked: a second look-up of the name could give another one.
+        """Download from the IP address that was checked; another lookup of the name could return another one.
 
-        Each request has a client of its own, as a connection kept open would serve other names at that address.
+        Each request has its own client: a kept connection would be reused for other names at that address.
         """
         headers = {
             "Host": _authority(target),
@@ -132,7 +128,7 @@ def _authority(target: httpx2.URL) -> str:
 
 
 def _check_answer(response: httpx2.Response) -> None:
-    """Raise ValueError for an answer without a recording as it is."""
+    """Raise ValueError for a redirect, an error, or a compressed response."""
     status = f"{response.status_code} {response.reason_phrase}"
     if response.is_redirect:
         raise ValueError(f"the answer is a redirect ({status}): give the address that it leads to")

@@ -1,4 +1,4 @@
-"""The server's side of a decoding process."""
+"""Decoding process, server side."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ from sonant.server.intake.worker import (
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 60.0
-# Environment variables passed to decoder processes: how to find Python and its libraries, no secrets.
+# Environment variables of decoding processes: paths of Python and libraries, no secrets.
 KEPT_VARIABLES = ("DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "VIRTUAL_ENV")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -44,8 +44,8 @@ class Decoded:
     """A decoded recording.
 
     Attributes:
-        channels: float32 (channels, samples): the mean, the one that was asked for, or all.
-        warnings: messages about what is odd about it.
+        channels: float32 (channels, samples): the mean, the requested one, or all.
+        warnings: messages about irregularities.
     """
 
     channels: NDArray[np.float32]
@@ -53,16 +53,16 @@ class Decoded:
 
 
 class ProcessLost(Exception):
-    """A process ended, and not over the recording that it was to decode."""
+    """Error of a process that ended before it started to decode."""
 
 
 class WorkerProcess:
-    """Decodes one recording at a time; once it has failed it is of no more use, and is stopped.
+    """A process that decodes one recording at a time; after an error it must be stopped.
 
-    It is a fresh program, not a fork (of a process in which torch has threads) nor a child of `multiprocessing` (which
-    would import the server again). What passes between is on a pair of sockets that the event loop serves itself: for
-    10 s of speech (320 kB there, 640 kB back) that takes 0.2 ms, where asyncio's pipes take 1.5 ms and a thread 1 ms.
-    Shared memory takes 0.1 ms, but the 64 MB of it that containers have would not hold long recordings.
+    It is started as a program: a fork would copy a process with torch threads, and `multiprocessing` would import the
+    server. It is connected by a socket pair in the event loop. Transfers for 10 s of speech (320 kB there, 640 kB back)
+    take 0.2 ms; by asyncio's pipes 1.5 ms, by a thread 1 ms, by shared memory 0.1 ms, of which containers have only
+    64 MB.
     """
 
     def __init__(self, bounds: Bounds) -> None:
@@ -71,7 +71,7 @@ class WorkerProcess:
         ours.setblocking(False)
         command = [sys.executable, "-P", "-m", "sonant.server.intake.worker", bounds.to_json()]
         environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # it finds sonant where we did
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # the same sonant as here
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # a module of ours, by this very Python
                 command, stdin=theirs.fileno(), env=environment | ONE_THREAD, process_group=0
@@ -88,7 +88,7 @@ class WorkerProcess:
         return not self._is_killed
 
     async def ready(self) -> None:
-        """Wait until the process has imported what it needs. Raises ProcessLost."""
+        """Wait until the process has imported its modules. Raises ProcessLost."""
         try:
             async with asyncio.timeout(START_SECONDS):
                 kind, _, _ = await self._hear()
@@ -97,7 +97,7 @@ class WorkerProcess:
         assert kind == READY
 
     async def decode(self, data: bytes, *, sampling_rate: int, min_samples: int, channel: Channel = "mix") -> Decoded:
-        """Decode a recording. Raises AudioError, ApiError, ProcessLost; the process may be of no more use then."""
+        """Decode a recording. Raises AudioError, ApiError, ProcessLost; check `is_usable` afterwards."""
         wanted = {"mix": MIX, "all": ALL}[channel] if isinstance(channel, str) else channel
         begun, most_bytes = False, self._bounds.memory_bytes(sampling_rate, wanted)
         told: tuple[str, ...] = ()
@@ -130,7 +130,7 @@ class WorkerProcess:
         if kind == PROBLEM:
             raise _problem(payload)
         if kind == EXHAUSTED:
-            self.kill()  # what memory it has left may be too little for the next recording
+            self.kill()  # its remaining memory may be too little for the next recording
             raise OversizedAudio(
                 f"a recording of {len(data)} bytes: decoding it takes more memory than one recording may. Convert it "
                 "to mono WAV or FLAC at 16000 Hz, or cut it into parts."
@@ -139,12 +139,12 @@ class WorkerProcess:
         return Decoded(payload.view(np.float32).reshape(channels, -1), told)
 
     def kill(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process."""
         self._is_killed = True
         self._process.kill()
 
     async def stop(self) -> None:
-        """End the process and clear up after it."""
+        """Kill the process, wait for its end, and close the socket."""
         self._socket.close()
         self.kill()
         await asyncio.to_thread(self._process.wait)
@@ -153,10 +153,7 @@ class WorkerProcess:
         await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
     async def _hear(self, most_bytes: int = 0) -> tuple[int, int, NDArray[np.uint8]]:
-        """Read a message: its kind, its number of channels and its bytes.
-
-        Raises EOFError also for more bytes than a sane process would send.
-        """
+        """Read a message: kind, number of channels, and content. Raises EOFError, also for more than `most_bytes`."""
         kind, channels, size = ANSWER.unpack((await self._receive(ANSWER.size)).data)
         if size > most_bytes:
             raise EOFError
@@ -174,13 +171,13 @@ class WorkerProcess:
 
     def _ended(self) -> str:
         try:
-            return f"exit code {self._process.wait(0.1)}"  # its socket closes a moment before it is gone
+            return f"exit code {self._process.wait(0.1)}"  # its socket closes slightly before it ends
         except subprocess.TimeoutExpired:
             return "still running"
 
 
 def _problem(payload: Any) -> AudioError:
-    """Make the error that a worker described."""
+    """Make the error that a process reported."""
     name, message = json.loads(bytes(payload))
     kind = getattr(errors, name)
     assert issubclass(kind, AudioError)

@@ -1,7 +1,6 @@
-"""The process that decodes: one recording after another from its socket, the samples back.
+"""Program of a decoding process: reads recordings from its socket, and writes samples to it.
 
-It is a program of its own and imports what decoding needs, nothing of the server: untrusted bytes meet no keys, no
-database and no model.
+It imports nothing of the server, so that untrusted data is decoded without access to keys, database and models.
 """
 
 import contextlib
@@ -20,29 +19,29 @@ import numpy as np
 from sonant import audio
 from sonant.errors import AudioError, AudioWarning
 
-NICENESS = 5  # answering comes before decoding
-SCRATCH_BYTES = 256 << 20  # that a codec may use beside its input and its output
+NICENESS = 5  # lower priority than the server
+SCRATCH_BYTES = 256 << 20  # memory of a codec beside its input and output
 GRACE_SECONDS = 5.0
 
-QUESTION = struct.Struct("<QIIi")  # bytes of the recording that follows, sampling rate, fewest samples, channel
-MIX, ALL = -1, -2  # in the place of a channel's number
-ANSWER = struct.Struct("<BHQ")  # what follows, of how many channels, and its bytes
-# After SAMPLES: float32, one channel behind the other; WARNINGS: JSON [message, ...], and the samples come next;
-# PROBLEM: JSON [an AudioError, message].
+QUESTION = struct.Struct("<QIIi")  # size of the recording that follows, sampling rate, fewest samples, channel
+MIX, ALL = -1, -2  # instead of a channel number
+ANSWER = struct.Struct("<BHQ")  # kind of the content that follows, number of channels, size in bytes
+# Content of SAMPLES: float32 (channels, samples); WARNINGS: JSON [message, ...], before SAMPLES; PROBLEM: JSON [class
+# of the AudioError, message].
 READY, BEGUN, SAMPLES, PROBLEM, EXHAUSTED, WARNINGS = range(6)
 MOST_WARNINGS, WARNING_CHARACTERS = 8, 500
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """The limits on decoding one recording.
+    """Limits of decoding one recording.
 
     Attributes:
-        seconds: wall time.
-        audio_bytes: the encoded recording.
-        audio_seconds: the decoded recording.
-        decoded_bytes: the decoded recording at its own rate, all channels.
-        total_seconds: all decoded channels together, where each is wanted by itself.
+        seconds: of wall time.
+        audio_bytes: of the encoded recording.
+        audio_seconds: of the decoded recording.
+        decoded_bytes: of the decoded recording at its original rate, all channels.
+        total_seconds: of all channels together, if all are returned.
     """
 
     seconds: float
@@ -52,7 +51,7 @@ class Bounds:
     total_seconds: float
 
     def memory_bytes(self, sampling_rate: int, channel: int) -> int:
-        """Return the memory beyond the idle process's: the recording twice, its samples once, and the codec's."""
+        """Memory beyond that of the idle process: twice the recording, its samples, and the codec's."""
         seconds = max(self.audio_seconds, self.total_seconds) if channel == ALL else self.audio_seconds
         return 2 * self.audio_bytes + round(4 * sampling_rate * seconds) + SCRATCH_BYTES
 
@@ -61,18 +60,18 @@ class Bounds:
 
 
 def main() -> None:
-    """Answer what comes through the socket that is standard input, until the other side closes it."""
+    """Serve the socket on standard input until the other side closes it."""
     bounds = Bounds(**json.loads(sys.argv[1]))
     _keep_quiet()
-    with contextlib.suppress(ImportError):  # without it, the formats that need it are refused by name
-        import av  # noqa: F401  # now, not when the first recording waits for it
+    with contextlib.suppress(ImportError):  # without PyAV, formats that need it are refused
+        import av  # noqa: F401  # import it before the first recording
     idle_bytes = _confine()
     with socket.socket(fileno=0) as stream, contextlib.suppress(EOFError, ConnectionError):
         stream.sendall(ANSWER.pack(READY, 0, 0))
         while True:
             size, sampling_rate, min_samples, channel = QUESTION.unpack(_receive(stream, QUESTION.size))
             data = _receive(stream, size)
-            stream.sendall(ANSWER.pack(BEGUN, 0, 0))  # if the process ends now, it is for this recording
+            stream.sendall(ANSWER.pack(BEGUN, 0, 0))  # from here, a crash is caused by this recording
             _set_alarm(bounds.seconds + GRACE_SECONDS)
             _set_memory(idle_bytes + bounds.memory_bytes(sampling_rate, channel))
             _answer(stream, data, bounds, sampling_rate, min_samples, channel)
@@ -89,7 +88,7 @@ def _answer(
         _send_problem(stream, type(error).__name__, str(error))
     except MemoryError:
         stream.sendall(ANSWER.pack(EXHAUSTED, 0, 0))
-    except Exception as error:  # noqa: BLE001  # whatever else a codec does with damaged bytes
+    except Exception as error:  # noqa: BLE001  # any error of a codec
         why = f"{type(error).__name__}: {error}"
         _send_problem(stream, "UndecodableAudio", f"a recording of {len(data)} bytes: it cannot be decoded ({why}).")
     else:
@@ -104,7 +103,7 @@ def _answer(
 
 
 def _blocks(data: bytearray, bounds: Bounds, sampling_rate: int, min_samples: int, channel: int) -> list[np.ndarray]:
-    """Decode the wanted channels of a recording into blocks (channels, samples); there is at least one."""
+    """Decode channels of a recording into at least one block (channels, samples)."""
     wanted: audio.Channel = channel
     seconds = bounds.audio_seconds
     if channel == MIX:
@@ -130,7 +129,7 @@ def _send_json(stream: socket.socket, kind: int, content: list[str]) -> None:
 
 
 def _receive(stream: socket.socket, size: int) -> bytearray:
-    """Receive exactly `size` bytes. Raises EOFError: the other side has gone."""
+    """Receive exactly `size` bytes. Raises EOFError."""
     data = bytearray(size)
     view = memoryview(data)
     while view:
@@ -142,7 +141,7 @@ def _receive(stream: socket.socket, size: int) -> bytearray:
 
 
 def _keep_quiet() -> None:
-    """Discard stdout and stderr: codecs complain of damaged files there, and it may be the server's log."""
+    """Discard stdout and stderr, to which codecs write messages about damaged files."""
     null = os.open(os.devnull, os.O_RDWR)
     for output in (1, 2):
         os.dup2(null, output)
@@ -150,11 +149,8 @@ def _keep_quiet() -> None:
 
 
 def _confine() -> int:
-    """Set the bounds that hold for good: no core dumps, no files written, not before the server's turn.
-
-    Returns the bytes of memory that the idle process has taken.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then closes the socket
+    """Forbid core dumps and writing of files, lower the priority, and return the idle process's memory, in bytes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles Ctrl-C, and closes the socket
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -167,7 +163,7 @@ def _confine() -> int:
 
 
 def _set_memory(size: int) -> None:
-    """Limit memory, where the platform counts it (Linux): beyond `size` bytes, MemoryError or the process ends."""
+    """Limit memory to `size` bytes, on Linux; beyond it, MemoryError or the end of the process."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -175,7 +171,7 @@ def _set_memory(size: int) -> None:
 
 
 def _set_alarm(seconds: float) -> None:
-    """End the process if it still decodes then. The server does so first, unless it is itself gone."""
+    """Let the process end itself after `seconds` (0: cancel), in case the server has ended and cannot kill it."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
