@@ -13,8 +13,12 @@ GLOSSARY = ROOT / "docs/glossary.md"
 
 # Expressions that are no longer used, and what is said instead.
 REPLACED = {
-    r"\breadied\b": "optimized for inference",
-    r"share a fate": "say what happens to both",
+    r"\breadi(ed|es)\b": "optimized for inference",
+    r"\bfates?\b": "say what happens",
+    r"\banew\b": "again, a new ...",
+    r"\b(some|no)body\b": "a user, a client, nothing; or the passive",
+    r"\bhears?\b": "depends on, has as its input",
+    r"\b(foretell|untold|wherever)\b": "predict, unknown, each",
     r"\bheeds?\b": "uses, depends on",
     r"\bdeeds?\b": "action, operation",
     r"\bkey maps?\b": "parameter-name map",
@@ -29,9 +33,10 @@ REPLACED = {
     r"\b(labell|modell)(ed|ing)\b": "American English",
 }
 
-# Whole lines in which such a word is somebody else's, quoted or a name: (file, words of the line).
+# Whole lines in which such a word is quoted or a name: (file, words of the line).
 QUOTED = {
     ("src/sonant/server/routes/inputs.py", "the URL-safe alphabet"),  # of base64, as RFC 4648 calls it
+    ("src/sonant/server/accounts/passwords.py", '"of nobody"'),  # a password
 }
 
 

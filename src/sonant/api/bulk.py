@@ -50,7 +50,7 @@ class BulkWriting(Recognition):
     """A loaded model and the jobs that write what it makes of many recordings.
 
     A job that was interrupted is resumed when it is started again with the same arguments, unless it writes to standard
-    output. A finished folder is brought up to date: recordings that changed are computed anew, new ones added, and
+    output. A finished folder is brought up to date: recordings that changed are computed again, new ones added, and
     those that are gone dropped.
 
     The source of each is a recording, a folder (searched through), a manifest, or "-" for bytes on standard input.

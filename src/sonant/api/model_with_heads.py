@@ -169,7 +169,7 @@ class ModelWithHeads:
             weights: the fingerprint of the model, if the caller has it already; see `OptimizedCopies.get`.
         """
         precision = self.precision if precision is None else precision
-        here = next(self.model.parameters()).device  # somebody may have moved it
+        here = next(self.model.parameters()).device  # it may have been moved
         devices = usable_devices(device) if device is not None else self._devices if len(self._devices) > 1 else [here]
         return [self._copies.get(self.model, precision, place, weights=weights) for place in devices]
 

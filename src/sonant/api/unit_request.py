@@ -63,7 +63,7 @@ def unit_request(
     if not are_finite([clusters.centroids]):
         raise ConfigurationError(
             "The cluster centers hold NaN or infinity, so that no frame is nearest to any of them: they were made of "
-            "states that were not finite. Make them anew."
+            "states that were not finite. Make them again."
         )
     layers, _ = resolve_layers(layer, model.num_layers)
     return UnitRequest(EncodeRequest(layers=layers, **how), clusters, coded=False)

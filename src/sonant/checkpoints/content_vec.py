@@ -8,7 +8,7 @@ from torch import Tensor
 
 SPEAKER_LAYERS = (
     "They are layers of ContentVec that serve its training: they take a vector of the speaker, and make what the "
-    "layers before have left out of him. Nobody takes features from them."
+    "layers before have left out of him. They are not used as features."
 )
 _LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
 

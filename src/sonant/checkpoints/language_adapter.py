@@ -122,7 +122,7 @@ def exchange_layers(backbone: Backbone, adapter: LanguageAdapter) -> dict[str, T
     }:
         raise ConfigurationError(
             f"The adapter of {adapter.language!r} is for the layers that the model was loaded with, and they were "
-            "changed since. Load the model anew with that language."
+            "changed since. Load the model again with that language."
         )
     before = {name: tensor.clone() for name, tensor in held.items()}
     for name, tensor in held.items():

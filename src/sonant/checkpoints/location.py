@@ -100,7 +100,7 @@ def shipped(source: str | os.PathLike[str]) -> Path | None:
     folder = Path(models.__file__).parent / card.short_name.replace("-", "_")
     if not (folder / "model.safetensors").is_file():
         raise CheckpointUnavailable(
-            f"{source} comes with sonant, but this copy lacks {folder / 'model.safetensors'}. Install sonant anew; in "
+            f"{source} comes with sonant, but this copy lacks {folder / 'model.safetensors'}. Reinstall sonant; in "
             "a clone, fetch the file with: git checkout -- src/sonant/models"
         )
     return folder

@@ -42,7 +42,7 @@ def read_pickle(path: Path) -> Any:
             f"{path} was not loaded: {error}. Nothing of it was run. Weights need tensors and plain settings only, so "
             "either the file holds a whole pickled program (ask its author for the state dict, best as safetensors), "
             "or settings of classes that a training script defines (where it was written, save the state dict alone), "
-            "or somebody means harm."
+            "or it is malicious."
         ) from None
     except CorruptedCheckpoint as error:
         raise CorruptedCheckpoint(f"{path} is damaged: {error} Download or copy it again.") from None

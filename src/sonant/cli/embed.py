@@ -27,7 +27,7 @@ def embed(
     could not be used. One recording may go into one file instead: name it with the ending of a format.
 
     An interrupted run goes on where it stopped when it is started again. A finished folder is brought up to date:
-    recordings that changed are encoded anew, new ones added, those that are gone dropped.
+    recordings that changed are encoded again, new ones added, those that are gone dropped.
 
     Args:
         source (FILE|FOLDER|MANIFEST|-): what to encode.

@@ -92,7 +92,7 @@ def create_key(
     from sonant.errors import ConfigurationError
 
     if user is None and not admin:
-        raise ConfigurationError("Nobody was named whose key it would be: give --user EMAIL, or --admin.")
+        raise ConfigurationError("The key has no owner: give --user EMAIL, or --admin.")
 
     async def create(accounts: "Accounts") -> "tuple[NewKey, str]":
         from sonant.server.accounts.keys import API_SCOPES, Scope

@@ -15,8 +15,8 @@ class DiarizationError:
     """Seconds of error; where two speak at once, both count.
 
     Attributes:
-        missed_seconds: somebody spoke, and nobody was found.
-        false_alarm_seconds: speech was found where nobody speaks.
+        missed_seconds: speech in which no speaker was found.
+        false_alarm_seconds: speakers found outside speech.
         confusion_seconds: speech was assigned to the wrong speaker.
         speech_seconds: of all speakers in the reference, the denominator of the rate.
     """

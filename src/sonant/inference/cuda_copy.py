@@ -21,7 +21,7 @@ from sonant.layers.transformer import FeedForward, TransformerEncoder
 from sonant.models import Backbone, MaskableBackbone
 from sonant.models.maskable import FeatureProjection
 
-# Blocks that, of mixed number types, may not work: if somebody changed a part of one, all of it is in float32.
+# Blocks that, of mixed number types, may not work: if a part of one was changed, all of it is float32.
 UNDIVIDED = (
     *(SelfAttention, RelativeAttention, RotaryAttention, FeedForward, FeatureProjection),
     *(ConvExtractor, ConvPositions, BatchNormPositions, StackedPositions, ConvModule, CenteredConvModule),

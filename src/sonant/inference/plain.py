@@ -41,7 +41,7 @@ from sonant.models.maskable import FeatureProjection
 # The classes of models; rows that name a function build one of these too.
 BUILDERS = [row.build for row in FAMILIES.values()]
 MODELS: set[type[nn.Module]] = {kind for kind in BUILDERS if isinstance(kind, type) and issubclass(kind, nn.Module)}
-# Every class that is known, with what it computes: somebody may have put another function in its place.
+# Every class that is known, with what it computes: another function may have been put in its place.
 KNOWN: dict[type[nn.Module], Any] = {
     kind: kind.forward
     for kind in (

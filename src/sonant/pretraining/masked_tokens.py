@@ -147,10 +147,10 @@ def corrupt(
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Return the model's input for tokens (total,): masked ones become the mask token, stay, or become random words."""
-    fate = rng.random(len(tokens))
+    drawn = rng.random(len(tokens))
     kept, replaced = config.keep_probability, config.keep_probability + config.random_probability
-    seen = np.where(mask & (fate >= replaced), mask_token, tokens)
-    swapped = mask & (fate >= kept) & (fate < replaced)
+    seen = np.where(mask & (drawn >= replaced), mask_token, tokens)
+    swapped = mask & (drawn >= kept) & (drawn < replaced)
     seen[swapped] = rng.choice(words, int(swapped.sum()))
     return seen
 

@@ -34,7 +34,7 @@ class ApiError(Exception):
         super().__init__(message)
         self.status, self.code, self.message, self.param, self.retry_after = status, code, message, param, retry_after
 
-    def anew(self) -> "ApiError":
+    def copy(self) -> "ApiError":
         """Copy the error to raise it: the traceback of a raised one keeps local variables, such as audio, alive."""
         return ApiError(self.status, self.code, self.message, param=self.param, retry_after=self.retry_after)
 

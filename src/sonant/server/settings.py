@@ -102,7 +102,7 @@ class AccountRules:
         currency: the name of the unit, for people.
         requests_per_minute: of a key.
         audio_seconds_per_minute: of a key.
-        session_days: days until somebody signed in must do so again.
+        session_days: days until a user must sign in again.
         secure_cookies: None: if the page came by https.
     """
 

@@ -39,12 +39,12 @@ def _open(encoded: EncodedAudio) -> AbstractContextManager[FileDecoder]:
     if promise.end is not None and promise.end > encoded.size:
         raise TruncatedAudio(
             f"{encoded.name}: the header promises {promise.end} bytes, the file holds {encoded.size}. The recording or "
-            "its transfer was cut off: fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
+            "its transfer was cut off: fetch it again, or keep what there is by converting it (ffmpeg -i OLD NEW)."
         )
     if promise.note is not None:
         warnings.warn(
             f"{encoded.name}: {promise.note}. It is read to the end. The program that wrote it was probably "
-            "stopped, or is wrong: compare the length, and write it anew (ffmpeg -i OLD NEW).",
+            "stopped, or is wrong: compare the length, and convert it (ffmpeg -i OLD NEW).",
             AudioWarning,
             stacklevel=2,
         )

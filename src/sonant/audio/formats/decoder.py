@@ -40,5 +40,5 @@ def broken_off(name: str, done: float, frames: int | None, rate: int, why: objec
     promised = "" if frames is None or not rate else f" of the {frames / rate:.2f} s that its header promises"
     return TruncatedAudio(
         f"{name}: decoding breaks off some time after {done:.2f} s{promised} ({why}). The file was cut off or damaged: "
-        "fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
+        "fetch it again, or keep what there is by converting it (ffmpeg -i OLD NEW)."
     )

@@ -7,7 +7,7 @@ from sonant.audio.formats.spliced import Piece
 from sonant.errors import AudioWarning
 
 MOST_PARTS = 10_000
-CURE = "Fetch it again, or keep what there is by writing it anew (ffmpeg -i OLD NEW)."
+CURE = "Fetch it again, or keep what there is by converting it (ffmpeg -i OLD NEW)."
 _MOST_NAMED = 3  # notes in a warning
 
 

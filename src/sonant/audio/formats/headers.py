@@ -62,12 +62,12 @@ def read_promise(file: BinaryIO, size: int, name: str) -> Promise:
     except _TooManyChunks:
         raise UndecodableAudio(
             f"{name}: more than {MOST_CHUNKS} chunks before the sound. It is damaged, or made to be slow: write it "
-            "anew (ffmpeg -i OLD NEW)."
+            "again (ffmpeg -i OLD NEW)."
         ) from None
     except _TooLong:
         raise UndecodableAudio(
             f"{name}: a RIFX file (a WAV of another order of bytes) of more than 4 GiB, which nothing reads: write it "
-            "anew as RF64 or W64."
+            "again as RF64 or W64."
         ) from None
     file.seek(0)
     return promise

@@ -199,12 +199,12 @@ class _Recording:
                 f"{self._and_promised()}. Bytes were lost or overwritten there, and what follows would come too early. "
                 f"{CURE}"
             )
-        fate = "were passed over"
+        outcome = "were passed over"
         if self.promised is None:
-            fate += " (if sound was lost there, what follows comes too early)"
+            outcome += " (if sound was lost there, what follows comes too early)"
         elif lost:
-            fate += f" ({1000 * self.frame_seconds:.0f} ms of sound are lost)"
-        notes = [f"{size} bytes after {seconds:.2f} s are no frames and {fate}" for seconds, size, _ in gaps]
+            outcome += f" ({1000 * self.frame_seconds:.0f} ms of sound are lost)"
+        notes = [f"{size} bytes after {seconds:.2f} s are no frames and {outcome}" for seconds, size, _ in gaps]
         if not gaps and abs(self.lack) > 1:
             notes = [f"its tag counts {self.promised} frames, and {self.frames} are there, all of which were read"]
         if self.runs[0].junk:

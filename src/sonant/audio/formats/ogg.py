@@ -15,7 +15,7 @@ from sonant.audio.formats.ogg_pages import MAGIC, Page, Pages
 from sonant.errors import TruncatedAudio, UndecodableAudio
 
 _MOST_PIECES = 250_000  # of a stream that is multiplexed with others
-_MOST_ODDITIES = 1000
+_MOST_NOTES = 1000
 
 
 class Codec(NamedTuple):
@@ -179,9 +179,9 @@ class _Walk:
 
     def note(self, note: str) -> None:
         self.notes.append(note)
-        if len(self.notes) > _MOST_ODDITIES:
+        if len(self.notes) > _MOST_NOTES:
             raise UndecodableAudio(
-                f"{self._name}: damaged in more than {_MOST_ODDITIES} places, the first: {self.notes[0]}. {CURE}"
+                f"{self._name}: damaged in more than {_MOST_NOTES} places, the first: {self.notes[0]}. {CURE}"
             )
 
     def has_ended(self) -> bool:
@@ -205,7 +205,7 @@ class _Walk:
         if stream.has_ended:
             raise UndecodableAudio(
                 f"{self._name}: a stream goes on behind the mark of its end, after {self.place():.2f} s. It was put "
-                "together wrongly: write it anew (ffmpeg -i OLD NEW)."
+                "together wrongly: convert it (ffmpeg -i OLD NEW)."
             )
         if page.number != (stream.number + 1) % (1 << 32):
             if stream.granule > 0 or page.junk:

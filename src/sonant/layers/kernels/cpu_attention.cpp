@@ -1,7 +1,7 @@
 // Softmax attention of packed clips, each to itself, on a CPU: blocks of keys pass by tiles of queries, and nothing of
 // the size length * length exists (online softmax: Milakov and Gimelshein, arXiv 1805.02867; Dao et al., 2205.14135).
 //
-// A task is a run of queries of one head of one clip. It lays its keys and values out anew, block by block, so that the
+// A task is a run of queries of one head of one clip. It copies its keys and values to a new layout, block by block, so that the
 // innermost loop reads memory in order. Each row of the result is the same sum in the same order, whatever the tasks,
 // the threads and the other clips are.
 

@@ -107,7 +107,7 @@ class Batcher:
 
     def _check_room(self, samples: int, share: str | None) -> None:
         if self._closed is not None:
-            raise self._closed.anew()
+            raise self._closed.copy()
         excess = self._admission.excess(samples, self._capacity * self._rate, share)
         if excess > 0:
             speed = self._speed or 1.0
@@ -256,7 +256,7 @@ class Batcher:
     def _explain(self, error: Exception) -> ApiError:
         """Log an error of the model; callers get an internal error without details."""
         logger.error("%s failed on a recording", self._name, exc_info=error)
-        return INTERNAL.anew()
+        return INTERNAL.copy()
 
     async def close(self, reason: ApiError, *, seconds: float) -> None:
         """Refuse new work with `reason`, and fail calls with it that are not done within `seconds`."""
@@ -266,7 +266,7 @@ class Batcher:
         if running:
             await asyncio.wait(running, timeout=seconds)
         for call in list(self._calls):
-            call.fail(reason.anew())
+            call.fail(reason.copy())
             self._forget(call)
         for worker in self._workers:  # wait for its current batch
             await asyncio.wrap_future(worker.submit(lambda: None))

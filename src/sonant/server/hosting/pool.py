@@ -135,7 +135,7 @@ class ModelPool:
             ApiError: 404 `model_not_found`; 400 `model_load_failed`, with the reason; 503 while stopping.
         """
         if self._stopping:
-            raise DRAINING.anew()
+            raise DRAINING.copy()
         slot = self._slot(given)
         if slot is None:
             try:

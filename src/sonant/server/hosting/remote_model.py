@@ -76,7 +76,7 @@ class RemoteModel(ServedModel):
 
     def check_room(self, seconds: float, *, share: str | None = None) -> None:  # noqa: ARG002 - the replicas are fair
         if self._closed is not None:
-            raise self._closed.anew()
+            raise self._closed.copy()
         if self._queue.seconds is not None and self._seconds + seconds > self._queue.seconds:
             raise overloaded(f"{self._seconds:.0f} s of audio are on their way to the replicas of {self.id}")
 

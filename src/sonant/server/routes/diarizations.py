@@ -128,7 +128,7 @@ async def create_diarization(request: Request, caller: Caller = Depends(caller_w
 
     Any model will do where `num_speakers` is given: pieces of two seconds are grouped by their voice. One with a head
     that tells speakers apart finds their number. The recording comes as a file of a form, or as JSON in one of the
-    forms that `/v1/embeddings` takes. With `channel=all` each channel is looked at by itself, and nobody of one is
-    taken for somebody of another.
+    forms that `/v1/embeddings` takes. With `channel=all` each channel is looked at by itself, and speakers of different
+    channels are never taken for the same.
     """
     return await answer(request, caller, DiarizationCall)

@@ -72,7 +72,7 @@ def _about(model: ModelEntry) -> Iterator[str]:
     if origin is None:
         yield "It is not in sonant's catalog: its operator knows what it was trained on, and its license."
     else:
-        heard = f"{count(origin.hours)} hours of speech" if origin.hours else "speech of untold hours"
+        heard = f"{count(origin.hours)} hours of speech" if origin.hours else "speech, hours not published"
         yield f"Pretrained on {heard} ({origin.languages}): {origin.data}."
         if origin.labels:
             yield f"Then fine-tuned: {origin.labels}."
@@ -132,8 +132,8 @@ def _on_origin(model: ModelEntry) -> Iterator[Question]:
         return
     yield Question(
         "Which languages does it know?",
-        f"It was trained on {model.origin.languages}. Vectors of other languages can be had too; how good they are, "
-        "nobody promises.",
+        f"It was trained on {model.origin.languages}. Other languages give vectors too, but "
+        "their quality is not known.",
     )
     terms = (
         "That license does not allow commercial use." if "NC" in model.origin.license else "Read it before you use it."
