@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import batch_shapes, int8_values, packed_law, targets_memory
+from benchmarks import batch_shapes, fill_curves, int8_values, packed_law, targets_memory
 
 
 @pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")  # transformers' own call
@@ -47,3 +47,12 @@ def test_batch_shapes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_targets_memory(capsys: pytest.CaptureFixture[str]) -> None:
     targets_memory.main(["--hours", "0.05", "--dim", "16", "--clusters", "3"])
     assert "features of 1 MiB" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_fill_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    speech = Path(__file__).parents[2] / "examples" / "speech" / "manifest.jsonl"
+    fill_curves.main([str(speech), "--out", str(tmp_path), "--steps", "2"])
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[:2] for row in rows] == [["exact", "1"], ["exact", "2"], ["shortest", "1"], ["shortest", "2"]]
+    assert all(float(row[3]) > 0 for row in rows)
