@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -5,8 +6,9 @@ import pytest
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.extraction.destination import Destination, OutputFormats
 
-vectors = OutputFormats(what="vectors", endings={".npy": "npy", ".jsonl": "jsonl"}, folders=["npy", "jsonl"]).place
-units = OutputFormats(what="units", endings={".txt": "text", ".jsonl": "jsonl"}, folders=["npy"], printed="text").place
+VECTORS = OutputFormats(what="vectors", endings={".npy": "npy", ".jsonl": "jsonl"}, folders=["npy", "jsonl"])
+UNITS = OutputFormats(what="units", endings={".txt": "text", ".jsonl": "jsonl"}, folders=["npy"], printed="text")
+vectors, units = (partial(formats.place, source="recordings") for formats in (VECTORS, UNITS))
 
 
 @pytest.mark.parametrize(
