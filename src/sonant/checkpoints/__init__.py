@@ -1,4 +1,4 @@
-"""Reads and writes the checkpoints of transformers, unilm, fairseq, s3prl and torchaudio; see `load_checkpoint`."""
+"""Reading and writing of checkpoints of transformers, unilm, fairseq, s3prl and torchaudio; see `load_checkpoint`."""
 
 from sonant.checkpoints.checkpoint import Checkpoint, CheckpointFormat, Head, differing
 from sonant.checkpoints.codes_to_text import load_codes_to_text, save_codes_to_text

@@ -1,4 +1,4 @@
-"""The form that every reader returns and every writer takes: a configuration, tensors under our names, and heads."""
+"""The checkpoint of a model, independent of file formats: configuration, tensors under sonant's names, heads."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ from sonant.models.families import build, family_of
 if TYPE_CHECKING:
     from sonant.checkpoints.languages import Languages
 
-MASK = "mask_embedding"  # the only tensor that a file may lack: it serves training alone
-UNUSED = "unused"  # the kind of head that is no head: tensors that belong to a file, and to no computation
+MASK = "mask_embedding"  # the only tensor that may be missing: it is used in training alone
+UNUSED = "unused"  # tensors that are kept for saving but used in no computation
 CheckpointFormat = Literal["hf", "sonant", "unilm", "fairseq", "torchaudio"]
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """A trained part on top of a backbone, named by its key in `Checkpoint.heads`.
+    """A head of a backbone; its kind is its key in `Checkpoint.heads`.
 
-    Tensors by kind; (r) marks those that only some files have:
+    Tensors by kind; (r) marks optional ones:
 
         ctc                       weight (tokens, dim), bias
         sequence_classification   layer_weights (r), projector.{weight,bias}, classifier.{weight,bias}
@@ -31,22 +31,22 @@ class Head:
         age_gender                {age,gender}.{dense,output}.{weight,bias}
         frame_classification      layer_weights (r), classifier.{weight,bias}
         xvector                   layer_weights (r), projector.*, time_delay.{i}.*, embedding.*, classifier.*, objective
-        pretraining               as the published models of the family have it, or whatever another objective needs:
+        pretraining               as in the family's published models, or as another objective needs:
           wav2vec, vq-wav2vec     steps.weight (dim, dim, 1, steps), steps.bias (dim)
           wav2vec 2.0, Conformer  quantizer.codebook, quantizer.projections.0.*, target_projection.*, projection.*
           UniSpeech               quantizer.*, target_projection.*, hidden_projection.*, ctc_head.*
           UniSpeech-SAT           as wav2vec 2.0, speaker_projection.*, label_embeddings, extractor_norm.*
           data2vec                projection.* (dim, dim)
           HuBERT, WavLM           projection.* (r), label_embeddings (labels, final_dim) (r)
-          w2v-BERT 2.0            as wav2vec 2.0, code_head.* (r), encoder_norm.* (r), which the model does not use
-        unused                    no head: positions.{weight_g,weight_v,bias} of a Conformer of transformers, whose
-                                  class has this convolution and never computes with it; kept to be written back
+          w2v-BERT 2.0            as wav2vec 2.0, code_head.* (r), encoder_norm.* (r) (unused by the model)
+        unused                    positions.{weight_g,weight_v,bias} of a Conformer of transformers, whose class has
+                                  this convolution but does not use it
 
-    `metadata` is plain data (JSON can hold it): `labels` and `problem_type` of a classifier, `pooling_mode` of one
-    with a hidden layer, `tdnn_kernel` and `tdnn_dilation`, `num_codebooks` of a quantizer, `offset` of a wav2vec,
-    `dictionaries` of a HuBERT. Of a CTC head: `vocabulary` (the tokens by number, "" for none), `language` (where the
-    files have vocabularies of several), `blank`, `tokenizer` (what tokenizer_config.json says), `tokenizer_files` (the
-    files that these came from, by name, which are written back) and `unusable` (why there is no vocabulary).
+    `metadata` is JSON data: `labels` and `problem_type` of a classifier, `pooling_mode` of one with a hidden layer,
+    `tdnn_kernel` and `tdnn_dilation`, `num_codebooks` of a quantizer, `offset` of a wav2vec, `dictionaries` of a
+    HuBERT. For a CTC head: `vocabulary` (tokens by number, "" for none), `language` (if the tokenizer has several),
+    `blank`, `tokenizer` (contents of tokenizer_config.json), `tokenizer_files` (the original files, by name), and
+    `unusable` (the reason for a missing vocabulary).
     """
 
     tensors: dict[str, Tensor]
@@ -55,17 +55,16 @@ class Head:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A model outside any module.
+    """The weights and configuration of a model.
 
     Attributes:
-        config: the backbone's; whether waveforms are normalized is part of it.
-        backbone_state: tensors under the names of `sonant.models`. `mask_embedding` is missing where the file has none
-            (torchaudio never keeps it; some speech recognizers have dropped it).
+        config: of the backbone, waveform normalization included.
+        backbone_state: tensors under the names of `sonant.models`; `mask_embedding` may be missing.
         heads: by kind, see `Head`.
-        format: the format it came in: "hf", "unilm", "fairseq", "fairseq2", "s3prl", "torchaudio" or "sonant".
-        metadata: "normalize_from" and "config_from" say how sure the configuration is; a key named like the format
-            holds the settings that only that format knows, which its writer puts back.
-        languages: of a model with adapters by language (MMS); the tensors and the CTC head are those of one of them.
+        format: source format: "hf", "unilm", "fairseq", "fairseq2", "s3prl", "torchaudio" or "sonant".
+        metadata: "normalize_from" and "config_from" name the sources of the configuration; a key named like the format
+            holds settings of that format alone, for its writer.
+        languages: of a model with adapters by language (MMS); tensors and CTC head are those of one language.
     """
 
     config: BackboneConfig
@@ -77,7 +76,7 @@ class Checkpoint:
 
     @property
     def normalize(self) -> bool:
-        """Return whether each waveform must be given with zero mean and unit variance."""
+        """Return whether the model normalizes waveforms to zero mean and unit variance."""
         return self.config.normalize
 
     @property
@@ -87,7 +86,7 @@ class Checkpoint:
 
 
 class _ShapesOnly(TorchFunctionMode):
-    """A mode that skips filling fresh tensors, for which torch loads its compiler on the meta device (1 to 3 s)."""
+    """A mode that skips initialization, for which torch loads its compiler on the meta device (1 to 3 s)."""
 
     def __torch_function__(
         self,
@@ -111,18 +110,18 @@ class _ShapesOnly(TorchFunctionMode):
 
 
 def hollow(config: BackboneConfig) -> Backbone:
-    """A model without values, on the meta device: it takes no memory."""
+    """Return a model on the meta device, which takes no memory."""
     with torch.device("meta"), _ShapesOnly():
         return build(config)
 
 
 def shapes_of(config: BackboneConfig) -> dict[str, tuple[int, ...]]:
-    """Every tensor that a model of this configuration has, by name."""
+    """Return the shape of every tensor of a model, by name."""
     return {name: tuple(tensor.shape) for name, tensor in hollow(config).state_dict().items()}
 
 
 def own_storage(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the same values as a file needs them: each tensor contiguous, on the CPU and alone in its memory."""
+    """Return contiguous tensors on the CPU that share no memory, as files need them."""
     taken: set[int] = set()
     owned = {}
     for name, tensor in tensors.items():
@@ -135,7 +134,7 @@ def own_storage(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def differing(left: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> list[str]:
-    """The names that only one side has, or whose tensors differ in type, shape or any bit."""
+    """Return the names that only one side has, or whose tensors differ in type, shape or any bit."""
     return sorted(name for name in left.keys() | right.keys() if not _same(left.get(name), right.get(name)))
 
 

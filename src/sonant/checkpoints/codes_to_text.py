@@ -1,4 +1,4 @@
-"""Checkpoints of the model that writes text straight from codes: our own folder, and fairseq's `transformer`."""
+"""Checkpoints of the codes-to-text model: sonant's folder, and fairseq's `transformer`."""
 
 import os
 from collections.abc import Mapping
@@ -41,11 +41,11 @@ FAIRSEQ: NameMap = (
     Row("output.weight", "decoder.output_projection.weight"),
     Row("output.weight", "decoder.embed_out", writes=False),  # its former name
 )
-_IGNORED = ("version", "embed_positions._float_tensor", "embed_positions.weights")  # nothing that was learned
+_IGNORED = ("version", "embed_positions._float_tensor", "embed_positions.weights")  # not learned
 
 
 def save_codes_to_text(model: CodesToText, folder: str | os.PathLike[str]) -> None:
-    """Write a model as a folder: config.json and model.safetensors."""
+    """Write a model as a folder with config.json and model.safetensors."""
     place = as_path(folder, "the place to save a model to").expanduser()
     settings = plain_settings(model.config)
     with replacing_model(place) as draft:
@@ -60,17 +60,16 @@ def load_codes_to_text(
     num_codebooks: int = 2,
     codebook_size: int = 320,
 ) -> CodesToText:
-    """A model in evaluation mode, from a folder of ours or a file of fairseq.
+    """Load a model in evaluation mode.
 
     Args:
-        source: which.
-        dictionary: the source dictionary of a file of fairseq, which says what codes its tokens stand for; beside the
-            file as `dict.src.txt` where None.
-        num_codebooks, codebook_size: of the vq-wav2vec that made the codes for a file of fairseq.
+        source: a folder of `save_codes_to_text`, or a file of fairseq.
+        dictionary: fairseq's source dictionary, which maps tokens to codes; None: `dict.src.txt` beside the file.
+        num_codebooks, codebook_size: of the vq-wav2vec whose codes fairseq's model reads.
 
     Raises:
-        CheckpointError: it cannot be read; the message says why.
-        ConfigurationError: a file of fairseq without its dictionary.
+        CheckpointError: the source cannot be read.
+        ConfigurationError: fairseq's dictionary is missing.
     """
     path = Path(source)
     if path.is_dir():
@@ -197,7 +196,7 @@ def _is_ignored(name: str) -> bool:
 
 
 def _present(name: str) -> str:
-    """A name as fairseq has it now; the norms of layers once had numbers."""
+    """Return fairseq's present name; the norms of layers formerly had numbers."""
     names = ("self_attn", "encoder_attn", "final") if name.startswith("decoder.") else ("self_attn", "final")
     for number, norm in enumerate(names):
         name = name.replace(f".layer_norms.{number}.", f".{norm}_layer_norm.")

@@ -1,4 +1,4 @@
-"""Completeness of a checkpoint: the tensors are those of the model and of whole heads, or an error lists them."""
+"""Check that a checkpoint has exactly the tensors of its model and of complete heads."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from sonant.checkpoints.parameter_names import HeadMap, NameMap, Translated, com
 from sonant.errors import CheckpointMismatch
 from sonant.models import BackboneConfig
 
-HEAD_INPUTS = {  # the tensors of each head that read the backbone's output, and which of their axes does
+HEAD_INPUTS = {  # tensors of heads that multiply the backbone's output, and the axis
     "ctc": {"weight": -1},
     "sequence_classification": {"projector.weight": -1},
     "speech_classification": {"classifier.dense.weight": -1},
@@ -21,7 +21,7 @@ HEAD_INPUTS = {  # the tensors of each head that read the backbone's output, and
     UNUSED: {},
 }
 
-HEAD_CHAINS = {  # pairs of linear layers of a head, of which the second reads what the first makes
+HEAD_CHAINS = {  # consecutive linear layers of a head
     "sequence_classification": (("projector.weight", "classifier.weight"),),
     "speech_classification": (("classifier.dense.weight", "classifier.output.weight"),),
     "age_gender": tuple((f"{name}.dense.weight", f"{name}.output.weight") for name in ("age", "gender")),
@@ -33,11 +33,11 @@ def check(
 ) -> None:
     """Raise CheckpointMismatch unless the tensors are exactly those of the model and of complete heads.
 
-    Only the mask embedding may be missing: it serves training alone, and some files have dropped it.
+    Only the mask embedding may be missing; it is used in training alone.
     """
     backbone = translated.backbone
     held = _stacks(backbone)
-    if config.num_layers > len(backbone):  # not worth building
+    if config.num_layers > len(backbone):  # avoid building a model of wrong depth
         raise _wrong_depth(source, config.num_layers, "layers", f"{len(backbone)} tensors in all")
     expected = shapes_of(config)
     wanted = _stacks(expected)
@@ -80,7 +80,7 @@ def _missing_of_head(tensors: Mapping[str, Tensor], table: HeadMap) -> list[str]
 
 
 def holds(table: HeadMap, tensors: Mapping[str, Tensor]) -> bool:
-    """Return whether these tensors make a whole head of this kind, with nothing left over."""
+    """Return whether these are exactly the tensors of a complete head of this kind."""
     return not write(tensors, table.rows)[1] and not _missing_of_head(tensors, table)
 
 
@@ -92,7 +92,7 @@ def _misfits_of_head(kind: str, tensors: Mapping[str, Tensor], config: BackboneC
         if bias is not None and bias.shape != tensor.shape[:1]:
             bias_name = theirs([f"{owner}bias"], rows)[0]
             wrong.append(f"{bias_name} is {tuple(bias.shape)}, expected {tuple(tensor.shape[:1])} as its weight has")
-    behind = getattr(config, "adapter_dim", None) or config.dim  # the adapter, where there is one
+    behind = getattr(config, "adapter_dim", None) or config.dim  # after the adapter, if any
     widths = {behind} if kind == "ctc" else {config.dim, behind}
     for ours, axis in HEAD_INPUTS[kind].items():
         if ours in tensors and (not tensors[ours].ndim or tensors[ours].shape[axis] not in widths):
@@ -111,7 +111,7 @@ def _misfits_of_head(kind: str, tensors: Mapping[str, Tensor], config: BackboneC
 
 
 def _stacks(names: Iterable[str]) -> dict[str, int]:
-    """Count the numbered layers under each name: {"encoder.layers": 12}."""
+    """Return the number of layers under each name: {"encoder.layers": 12}."""
     counts: dict[str, int] = {}
     for name in names:
         for found in re.finditer(r"(?<=layers)\.(\d+)(?=\.)", name):
@@ -127,7 +127,7 @@ def _wrong_depth(source: object, wanted: int, what: str, held: object) -> Checkp
     )
 
 
-# Names in a file that betray a part which no family here has.
+# Names that belong to unsupported parts.
 FEATURES: Sequence[tuple[str, str]] = (
     (r"batch_norm", "a batch norm in the positional convolution (conv_pos_batch_norm)"),
     (r"pos_conv_embed\.layers|pos_conv\.\d+\.\d+\.", "a stack of positional convolutions, as in data2vec"),
@@ -144,7 +144,7 @@ FEATURES: Sequence[tuple[str, str]] = (
 
 
 def feature_in(names: Iterable[str]) -> str | None:
-    """Return, in words, the unsupported part that these names belong to; None if they show none."""
+    """Describe the unsupported part that names belong to; None if there is none."""
     for pattern, feature in FEATURES:
         if any(re.search(pattern, name) for name in names):
             return feature

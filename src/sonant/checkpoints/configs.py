@@ -1,6 +1,6 @@
-"""Configurations of any family from plain values, which may come from anywhere, and back.
+"""Conversion between configurations and plain values, which may come from damaged files.
 
-What a setting may be, the annotation of its field says; how small, its default does.
+The annotation of a field gives the type of a setting, its default the least value.
 """
 
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ from sonant.errors import ConfigurationError, UnknownName
 from sonant.models import BackboneConfig
 from sonant.models.families import FAMILIES
 
-LARGEST_SIZE = 2**20  # of any width or kernel; beyond it a file is damaged
-MOST_LAYERS = 1024  # of any kind; building more of them only to find that the file has fewer would take for ever
+LARGEST_SIZE = 2**20  # of any width or kernel; larger values mean a damaged file
+MOST_LAYERS = 1024  # larger values mean a damaged file, and take too long to build
 
 
 def make_config(
     family: object, values: Mapping[str, Any], overrides: Mapping[str, Any] | None, *, source: object
 ) -> BackboneConfig:
-    """The configuration of a family; `overrides` (field to value, and "family") win over what the file says.
+    """Return the configuration of a family; `overrides` (field to value, and "family") replace values of the file.
 
     Raises:
-        UnknownName: there is no such family or setting.
-        ConfigurationError: a value of the wrong kind, from a damaged file or an override.
+        UnknownName: no such family or setting.
+        ConfigurationError: a value of the wrong type, from a damaged file or an override.
     """
     overrides = dict(overrides or {})
     family = overrides.pop("family", family)
@@ -47,7 +47,7 @@ def make_config(
 
 
 def plain_settings(config: Any) -> dict[str, Any]:
-    """A configuration as JSON can hold it: tuples as lists, configurations inside as objects."""
+    """Return a configuration as JSON data."""
     return {entry.name: _plain(getattr(config, entry.name)) for entry in fields(config)}
 
 
@@ -58,7 +58,7 @@ def _plain(value: Any) -> Any:
 
 
 def _check_size(key: str, value: Any, default: Any) -> None:
-    """Raise ConfigurationError for a number out of range: a size that is positive by default cannot be zero."""
+    """Raise ConfigurationError for a number out of range; a size with a positive default cannot be 0."""
     if isinstance(value, tuple):
         if len(value) > MOST_LAYERS:
             raise ConfigurationError(f"{key} holds {len(value)} numbers; expected at most {MOST_LAYERS}.")

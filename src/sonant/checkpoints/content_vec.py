@@ -1,4 +1,4 @@
-"""ContentVec's own files: a HuBERT, and behind it layers for training alone that know who speaks."""
+"""Files of ContentVec: a HuBERT followed by layers, conditioned on the speaker, that only training uses."""
 
 import re
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ _LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
 
 
 def split_content_vec(tensors: Mapping[str, Tensor], model: Mapping[str, Any]) -> tuple[dict[str, Tensor], list[str]]:
-    """Part the tensors of the backbone, and its head, from the names of those that only ContentVec's training needs.
+    """Return the tensors of backbone and head, and the names of those that only ContentVec's training uses.
 
     Args:
-        model: settings; of a ContentVec they have `encoder_layers_1`, the number of the layers behind `encoder_layers`.
+        model: settings; ContentVec's have `encoder_layers_1`, the number of layers after `encoder_layers`.
 
     Source: auspicious3000/contentvec, `TransformerEncoder_1`.
     """

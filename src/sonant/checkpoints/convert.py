@@ -1,4 +1,4 @@
-"""Rewrites a checkpoint in another layout and proves that nothing was lost on the way."""
+"""Conversion of a checkpoint to another format, with a check that it is lossless."""
 
 import os
 from collections.abc import Mapping
@@ -26,20 +26,20 @@ class Conversion:
     """The result of a conversion, and its comparison with the source after being read back.
 
     Attributes:
-        source, destination: the checkpoint that was read and the one that was written.
-        source_format, format: the formats of the two.
+        source, destination: the checkpoints read and written.
+        source_format, format: their formats.
         family: its key in `FAMILIES`.
         num_parameters: of the backbone.
-        dtypes: of its tensors.
+        dtypes: of the backbone's tensors.
         heads: kinds of heads.
-        normalize: whether waveforms are normalized; `normalize_from` says where that is written.
-        normalize_epsilon: the term added to the variance when waveforms are normalized.
-        aside: the parts that the new format has no place for and only sonant reads back.
-        num_tensors: number of tensors compared, of backbone and heads.
-        changed_tensors: those that are not the same bit for bit.
-        changed_settings: those that differ, as "name: before, after".
-        clip_seconds: lengths of the noise that both were run on.
-        output_difference: the largest difference of any hidden state of any clip.
+        normalize: whether waveforms are normalized; normalize_from: the source of that setting.
+        normalize_epsilon: the constant added to the variance of waveforms.
+        aside: parts that the new format cannot hold and only sonant reads.
+        num_tensors: number of compared tensors, of backbone and heads.
+        changed_tensors: names of tensors that are not bitwise equal.
+        changed_settings: settings that differ, as "name: before, after".
+        clip_seconds: durations of the noise for comparing outputs.
+        output_difference: largest difference of any hidden state.
     """
 
     source: str
@@ -62,7 +62,7 @@ class Conversion:
 
     @property
     def faithful(self) -> bool:
-        """Return whether tensors, settings and outputs are the same."""
+        """Return whether tensors, settings and outputs are equal."""
         return not self.changed_tensors and not self.changed_settings and self.output_difference == 0
 
 
@@ -77,12 +77,12 @@ def convert_checkpoint(
     language: str | None = None,
     overwrite: bool = False,
 ) -> Conversion:
-    """Write `source` as `destination`, read that back, and compare tensors (bit for bit), settings and outputs.
+    """Write `source` as `destination`, read it back, and compare tensors (bitwise), settings and outputs.
 
     The arguments are those of `load_checkpoint` and `save_checkpoint`.
 
     Raises:
-        ConfigurationError: the destination exists and `overwrite` is not set, or the format cannot express the model.
+        ConfigurationError: the destination exists without `overwrite`, or the format cannot hold the model.
     """
     path = Path(destination).expanduser()
     if path.exists() and not overwrite and not (path.is_dir() and not any(path.iterdir())):
@@ -124,7 +124,7 @@ def _all_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
 
 
 def _output_difference(before: Checkpoint, after: Checkpoint) -> float:
-    """The largest difference between the hidden states that the two give for the same noise."""
+    """Return the largest difference between hidden states for the same noise."""
     one, other = _states(before), _states(after)
     if one.keys() != other.keys() or any(one[name].shape != other[name].shape for name in one):
         return float("inf")
@@ -134,7 +134,7 @@ def _output_difference(before: Checkpoint, after: Checkpoint) -> float:
 
 @torch.inference_mode()
 def _states(checkpoint: Checkpoint) -> dict[int | str, Tensor]:
-    """Every hidden state of seeded noise, in float32; one model in memory at a time."""
+    """Return every hidden state of seeded noise, in float32; only one model is in memory at a time."""
     backbone = make_backbone(checkpoint)
     generator = torch.Generator().manual_seed(SEED)
     least, rate = backbone.receptive_field, backbone.sampling_rate

@@ -1,12 +1,11 @@
-"""A configuration from tensors alone, for files that have none.
+"""Deduction of a configuration from the shapes of tensors, for files without one.
 
-Shapes tell the widths, the depths and the kernels. They do not tell strides, heads, the order of norms or whether
-waveforms are normalized; those follow the published models: seven convolutions with a total stride of 320; heads of 64
-channels (80 in the 1280-wide, 120 in the 1920-wide, 128 in the 2048-wide models); models with a layer norm in the
-extractor are pre-norm and want normalized waveforms, those with a group norm neither. `overrides` corrects what another
-model does otherwise.
+Shapes determine widths, depths and kernels. Strides, attention heads, the order of norms and waveform normalization are
+those of the published models: seven convolutions with a total stride of 320; heads of 64 channels (80 in models of
+width 1280, 120 of 1920, 128 of 2048); pre-norm layers and normalized waveforms with a layer norm in the extractor,
+neither with a group norm. Use `overrides` for other models.
 
-Of a w2v-BERT 2.0 the shapes tell all but how far the relative keys reach to either side.
+For w2v-BERT 2.0, shapes determine everything but the reach of the relative keys to the left and right.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,11 +27,11 @@ PUBLISHED_REACH = (64, 8)  # left, right
 def deduce_config(
     backbone: Mapping[str, Tensor], *, family: str, source: object, overrides: Mapping[str, Any] | None
 ) -> BackboneConfig:
-    """The configuration of tensors under our names.
+    """Return the configuration of a model, given its tensors under sonant's names.
 
     Raises:
-        CheckpointMismatch: the tensors that tell it are missing.
-        ConfigurationError: a size that no published model has, and `overrides` does not give it.
+        CheckpointMismatch: tensors that determine it are missing.
+        ConfigurationError: a size of no published model, without the setting in `overrides`.
     """
     given = overrides or {}
     try:
@@ -86,7 +85,7 @@ def deduce_config(
 def deduce_w2v_bert2(
     backbone: Mapping[str, Tensor], *, family: str, source: object, overrides: Mapping[str, Any] | None
 ) -> BackboneConfig:
-    """The configuration of a w2v-BERT 2.0 without an adapter; errors as `deduce_config`."""
+    """Return the configuration of a w2v-BERT 2.0 without an adapter; errors as in `deduce_config`."""
     given, stack = overrides or {}, 2
     try:
         inner, dim = backbone["encoder.layers.0.feed_forward_1.inner.weight"].shape
@@ -118,5 +117,5 @@ def deduce_w2v_bert2(
 
 
 def count(backbone: Mapping[str, Tensor], prefix: str) -> int:
-    """Count the layers whose names begin with this prefix."""
+    """Return the number of layers behind a prefix."""
     return len({name[len(prefix) :].split(".")[0] for name in backbone if name.startswith(prefix)})

@@ -1,7 +1,7 @@
-"""Checkpoints of the BERT on discretized speech: fairseq's RoBERTa, as published and as s3prl converted it.
+"""Checkpoints of Discrete BERT: fairseq's RoBERTa on speech codes, as published and as converted by s3prl.
 
-Such a file knows tokens only. Which codes they stand for, the dictionary says: `dict.txt` beside fairseq's file, a text
-inside s3prl's. The vq-wav2vec that makes the codes is another checkpoint, to be named as the setting `tokenizer`.
+A dictionary maps tokens to codes: `dict.txt` beside fairseq's file, an entry of s3prl's. The vq-wav2vec that computes
+the codes is another checkpoint, given as the setting `tokenizer`.
 """
 
 from collections.abc import Mapping
@@ -25,11 +25,11 @@ from sonant.models.vq_wav2vec import VQWav2VecConfig
 DICTIONARY = "dict.txt"
 EMBEDDING = "encoder.sentence_encoder.embed_tokens.weight"
 POSITIONS = "encoder.sentence_encoder.embed_positions.weight"
-NOT_OURS = "encoder.sentence_encoder.version"  # a counter of fairseq's own layouts
+NOT_OURS = "encoder.sentence_encoder.version"  # fairseq's format version
 
 
 def attention_rows(ours: str, theirs: str) -> NameMap:
-    """fairseq's attention, as it is and as it was packed until 2019."""
+    """Return the rows of fairseq's attention, in its present form and packed as until 2019."""
     projections = tuple(f"{ours}.{part}" for part in ("query", "key", "value"))
     return (
         *attention(f"{ours}.", f"{theirs}."),
@@ -41,7 +41,7 @@ def attention_rows(ours: str, theirs: str) -> NameMap:
 
 
 def layer_rows(ours: str, theirs: str) -> NameMap:
-    """One layer of fairseq's Transformer encoder."""
+    """Return the rows of a layer of fairseq's Transformer encoder."""
     return (
         *attention_rows(f"{ours}.attention", f"{theirs}.self_attn"),
         Row(f"{ours}.attention_norm.{{p}}", f"{theirs}.self_attn_layer_norm.{{p}}"),
@@ -53,7 +53,7 @@ def layer_rows(ours: str, theirs: str) -> NameMap:
 
 ROBERTA: NameMap = (
     Row("embedding.weight", EMBEDDING),
-    Row("embedding.weight", "encoder.lm_head.weight", writes=False),  # the same once more
+    Row("embedding.weight", "encoder.lm_head.weight", writes=False),  # tied
     Row("encoder.positions.weight", POSITIONS),
     Row("encoder.norm.{p}", "encoder.sentence_encoder.layernorm_embedding.{p}"),
     *layer_rows("encoder.layers.{i}", "encoder.sentence_encoder.layers.{i}"),
@@ -64,7 +64,7 @@ ROBERTA: NameMap = (
 
 
 def is_discrete_bert(tensors: Mapping[str, Tensor]) -> bool:
-    """Return whether these are the names of a RoBERTa, by fairseq's present or former names."""
+    """Return whether tensors have fairseq's present or former names of a RoBERTa."""
     return EMBEDDING in tensors or _former(EMBEDDING) in tensors
 
 
@@ -76,7 +76,7 @@ def read_discrete_bert(
     *,
     overrides: Mapping[str, Any] | None,
 ) -> Checkpoint:
-    """A checkpoint from the tensors of a file and the settings of its model; `overrides` holds the tokenizer's.
+    """Return a checkpoint from the tensors of a file and its model's settings; `overrides` gives the tokenizer.
 
     Source of the former names: fairseq `models/roberta/model.py`, `upgrade_state_dict_named`.
     """
@@ -133,7 +133,7 @@ def _tokenizer(given: object, source: object) -> Checkpoint:
 
 
 def _symbols(state: Mapping[Any, Any], source: object) -> list[str]:
-    """The tokens in their order."""
+    """Return the tokens in order."""
     text = state.get("text_dictionary")
     if not isinstance(text, str):
         path = Path(str(source)).parent / DICTIONARY
@@ -147,7 +147,7 @@ def _symbols(state: Mapping[Any, Any], source: object) -> list[str]:
 
 
 def _present(name: str) -> str:
-    """A name as fairseq has it now: the encoder was once called a decoder."""
+    """Return fairseq's present name; the encoder was formerly called a decoder."""
     if name.startswith("decoder."):
         name = f"encoder.{name.removeprefix('decoder.')}"
     return name.replace(".emb_layer_norm.", ".layernorm_embedding.")

@@ -1,7 +1,6 @@
-"""Data that another toolkit's format has no place for, kept in a part of the file that only sonant reads.
+"""Extra data: what another toolkit's format cannot hold, stored in an entry of the file that only sonant reads.
 
-No conversion thus loses anything: torchaudio never keeps the mask embedding, unilm keeps no head, and only sonant keeps
-every kind of head.
+Conversions are thus lossless. For example, torchaudio's format has no mask embedding, and unilm's has no heads.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,9 +14,9 @@ from sonant.checkpoints.parameter_names import Translated
 from sonant.models.normalization import ORIGINAL_EPSILON
 from sonant.renamed_settings import present_settings
 
-KEY = "sonant"  # of the corner
+KEY = "sonant"  # of the entry
 EPSILON = "normalize_epsilon"
-FORMER_NAMES = {  # beginnings of the names of heads' tensors until version 0.1, and what they are now
+FORMER_NAMES = {  # prefixes of head tensors before version 0.1, and their present names
     "quantizer.codevectors": "quantizer.codebook",
     "quantizer.weight_proj.": "quantizer.projections.0.",
     "project_q.": "target_projection.",
@@ -33,12 +32,12 @@ FORMER_NAMES = {  # beginnings of the names of heads' tensors until version 0.1,
 
 
 def flat(heads: Mapping[str, Head]) -> dict[str, Tensor]:
-    """The tensors of several heads in one dict: "kind/name"."""
+    """Return the tensors of several heads in one dict, named "kind/name"."""
     return {f"{kind}/{name}": tensor for kind, head in heads.items() for name, tensor in head.tensors.items()}
 
 
 def pack_extra(checkpoint: Checkpoint, *, heads: Collection[str], backbone: Collection[str] = ()) -> dict[str, Any]:
-    """Notes on all heads, the tensors of `heads`, the backbone's tensors of these names, and a setting."""
+    """Return the entry: metadata of all heads, tensors of `heads` and of the named `backbone` tensors, settings."""
     tensors = flat({kind: checkpoint.heads[kind] for kind in heads})
     tensors |= {name: checkpoint.backbone_state[name] for name in backbone}
     return {
@@ -49,15 +48,15 @@ def pack_extra(checkpoint: Checkpoint, *, heads: Collection[str], backbone: Coll
 
 
 def extra_settings(notes: Any) -> dict[str, Any]:
-    """Return the backbone's settings among sonant's notes, which override the values built into the toolkit."""
+    """Return the backbone's settings in the entry, which override those that the toolkit implies."""
     found = notes.get("settings") if isinstance(notes, Mapping) else None
     return {EPSILON: found[EPSILON]} if isinstance(found, Mapping) and EPSILON in found else {}
 
 
 def unpack_extra(notes: Any, translated: Translated) -> dict[str, dict[str, Any]]:
-    """Add the tensors of the corner to those of the file, and return the notes on the heads.
+    """Add the entry's tensors to those of the file, and return the metadata of the heads.
 
-    A pretraining head there may be that of any objective.
+    A pretraining head in the entry may belong to any objective.
     """
     notes = notes if isinstance(notes, Mapping) else {}
     tensors, heads = notes.get("tensors"), notes.get("heads")
@@ -75,7 +74,7 @@ def unpack_extra(notes: Any, translated: Translated) -> dict[str, dict[str, Any]
 
 
 def present_name(name: str) -> str:
-    """Our present name of a tensor of a head, which files of earlier versions call as another toolkit does."""
+    """Return the present name of a head's tensor, given its present or former name."""
     former = next((former for former in FORMER_NAMES if name.startswith(former)), "")
     return FORMER_NAMES.get(former, "") + name.removeprefix(former)
 
@@ -83,7 +82,7 @@ def present_name(name: str) -> str:
 def describe_extra(
     checkpoint: Checkpoint, *, heads: Collection[str], backbone: Collection[str] = (), epsilon: float = ORIGINAL_EPSILON
 ) -> list[str]:
-    """Return what went aside, in words; `epsilon` is what the toolkit's own code adds to the variance of a waveform."""
+    """Describe the extra data; `epsilon`: the toolkit's constant that is added to the variance of a waveform."""
     words = [*backbone, *(f"the head {kind!r}" for kind in checkpoint.heads if kind in heads)]
     ours = checkpoint.config.normalize_epsilon
     if checkpoint.normalize and ours != epsilon:

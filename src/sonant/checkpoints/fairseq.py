@@ -1,4 +1,4 @@
-"""Checkpoints of fairseq (pretrained and fine-tuned), unilm (WavLM) and s3prl, which share their names of tensors."""
+"""Checkpoints of fairseq (pretrained and fine-tuned), unilm (WavLM) and s3prl, which share parameter names."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -35,7 +35,7 @@ from sonant.models import BackboneConfig, HuBERTConfig
 
 TEACHER = "_ema"
 PREFIXES = ("w2v_encoder.w2v_model.", "w2v_encoder.", "w2v_model.")  # of a fine-tuned model, the longest first
-# Parts of the names of models that are near to one of ours by name alone.
+# Names of unsupported models that contain the name of a supported one.
 NO_FAMILIES = ("data2vec", "vggish", "speech2c", "sat", "wav2vec_seq2seq", "vq_wav2vec")
 SAYS_NORMALIZE = {"fairseq": "task.normalize", "unilm": "cfg.normalize", "s3prl": "task_cfg.normalize"}
 
@@ -47,10 +47,10 @@ class _File:
     Attributes:
         made_by: the toolkit that wrote it.
         container: the name of the settings in the file.
-        tensors: by name, without the prefixes of a fine-tuned model.
-        model, task: settings of the pretrained model, and of its task.
-        tuned: in a fine-tuned file {"model", "task"} of the tuning.
-        state: everything.
+        tensors: without the prefixes of a fine-tuned model.
+        model, task: settings of the pretrained model, and of its task in fairseq.
+        tuned: settings {"model", "task"} of the fine-tuning, if any.
+        state: the whole unpickled dict.
     """
 
     made_by: Literal["fairseq", "unilm", "s3prl"]
@@ -63,7 +63,7 @@ class _File:
 
     @property
     def normalize(self) -> bool | None:
-        """Return whether waveforms are normalized; None where nothing says it."""
+        """Return whether waveforms are normalized; None: not specified."""
         parts = (self.tuned.get("task", {}), self.task, self.model, self.tuned.get("model", {}))
         said = next((part["normalize"] for part in parts if part.get("normalize") is not None), None)
         if said is None:
@@ -72,7 +72,7 @@ class _File:
 
     @property
     def dictionaries(self) -> list[Any] | None:
-        """The symbols of the labels that a HuBERT was pretrained on, if the file has them."""
+        """The symbols of a HuBERT's pretraining labels, if the file has them."""
         if self.made_by == "s3prl":
             found = plain(self.state.get("dictionaries_symbols"))
             return found if isinstance(found, list) else None
@@ -82,13 +82,13 @@ class _File:
 
     @property
     def task_state(self) -> Mapping[Any, Any]:
-        """The objects that fairseq pickled of the task."""
+        """The pickled state of fairseq's task."""
         found = self.state.get("task_state")
         return found if isinstance(found, Mapping) else {}
 
     @property
     def family(self) -> str:
-        """The key of the family, by the names of its model and its tensors."""
+        """The key of the family, determined by the names of the model and its tensors."""
         if self.made_by == "unilm" or any(name.endswith(".self_attn.grep_a") for name in self.tensors):
             return "wavlm"
         if self.made_by == "s3prl" and self.state.get("dictionaries_symbols") is not None:
@@ -108,12 +108,12 @@ class _File:
 
 
 def is_fairseq(state: Mapping[Any, Any]) -> bool:
-    """Return whether an unpickled dict is of the kind that `read_fairseq` reads."""
+    """Return whether `read_fairseq` reads an unpickled dict."""
     return ("model" in state and ("cfg" in state or "args" in state)) or {"model_weight", "model_cfg"} <= state.keys()
 
 
 def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping[str, Any] | None = None) -> Checkpoint:
-    """A checkpoint from what the unpickler made of the file."""
+    """Return a checkpoint from an unpickled dict."""
     file = _opened(state, source)
     if is_discrete_bert(file.tensors):
         return read_discrete_bert(state, file.tensors, file.model, source, overrides=overrides)
@@ -147,7 +147,7 @@ def read_fairseq(state: Mapping[Any, Any], source: object, *, overrides: Mapping
 
 
 def _opened(state: Mapping[Any, Any], source: object) -> _File:
-    """The content of a file, by who wrote it."""
+    """Return the content of a file, for any of the toolkits."""
     if "model_weight" in state:
         model, task = plain(state["model_cfg"]), plain(state.get("task_cfg", {}))
         if not isinstance(model, dict) or not isinstance(task, dict):
@@ -173,10 +173,10 @@ def _opened(state: Mapping[Any, Any], source: object) -> _File:
 
 
 def _config(file: _File, family: str, reading: Reading, overrides: Mapping[str, Any]) -> tuple[BackboneConfig, str]:
-    """The configuration, and where it comes from."""
+    """Return the configuration and its source."""
     model, source, aside = file.model, reading.source, extra_settings(file.state.get(KEY))
     if file.tuned and not {"encoder_layers", "encoder_embed_dim"} & model.keys():
-        # fine-tuned, and the settings of the pretrained model are in another file
+        # fine-tuned, without the settings of the pretrained model
         told = aside if file.normalize is None else {**aside, "normalize": file.normalize}
         config = deduce_config(reading.backbone, family=family, source=source, overrides=told | dict(overrides))
         return config, FROM_SHAPES
@@ -187,7 +187,7 @@ def _config(file: _File, family: str, reading: Reading, overrides: Mapping[str, 
 
 
 def _known(file: _File, family: str, reading: Reading) -> dict[str, dict[str, Any]]:
-    """Return the metadata of the heads that the file tells."""
+    """Return the metadata of the heads."""
     known: dict[str, dict[str, Any]] = {"pretraining": {}}
     if family == "wav2vec2":
         known["pretraining"] = {"num_codebooks": file.model.get("latent_groups", 2)}
@@ -201,7 +201,7 @@ def _known(file: _File, family: str, reading: Reading) -> dict[str, dict[str, An
 
 
 def _without_teacher(state: Any) -> Any:
-    """The state dict without the running mean of weights that a data2vec learned from, which fine-tuning drops too."""
+    """Return the state dict without data2vec's teacher (the running mean of weights)."""
     if not isinstance(state, Mapping):
         return state
     return {name: value for name, value in state.items() if name != TEACHER}
@@ -218,8 +218,8 @@ def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _parts(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Settings of the pretrained model and of its task, and in a fine-tuned file {"model", "task"} of the tuning."""
-    model = config.get("model", config)  # args: one flat set for everything
+    """Return settings of the pretrained model, of its task, and {"model", "task"} of the fine-tuning, if any."""
+    model = config.get("model", config)  # args: one flat namespace
     task = config.get("task", config)
     if not isinstance(model, dict):
         raise CorruptedCheckpoint("The configuration has no settings of the model.")
@@ -239,7 +239,7 @@ def _parts(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict
 
 
 def fairseq_heads(family: str) -> dict[str, HeadMap]:
-    """The heads that fairseq has a place for."""
+    """Return the maps of the heads that fairseq supports."""
     pretraining = FORMATS[family].pretraining
     return {"ctc": FAIRSEQ_CTC} | ({} if pretraining is None else {"pretraining": pretraining})
 
@@ -254,7 +254,7 @@ def _require_projection(config: BackboneConfig, reading: Reading) -> None:
 
 
 def rows_in(names: Collection[str]) -> NameMap:
-    """The table with the norms of either extractor, and the positions that a file has: what is read."""
+    """Return the map for reading: norms of either extractor, and the file's kind of positions."""
     positions = FAIRSEQ_POSITIONS
     if "encoder.pos_conv.0.running_mean" in names:
         positions = FAIRSEQ_BATCH_NORM_POSITIONS
@@ -264,7 +264,7 @@ def rows_in(names: Collection[str]) -> NameMap:
 
 
 def rows_for(config: BackboneConfig) -> NameMap:
-    """The table with the norms and positions of this model only: what is written."""
+    """Return the map for writing: norms and positions of this model only."""
     grouped = waveform_transformer(config).extractor_norm == "group"
     batch_norm = isinstance(config, HuBERTConfig) and config.position_norm == "batch"
     return (

@@ -1,7 +1,7 @@
-"""The tokens of a CTC head of fairseq2: the pieces of the sentencepiece model that it was trained with.
+"""The tokens of a CTC head of fairseq2: the pieces of a sentencepiece model.
 
-fairseq2 keeps that model apart from the weights; here it must lie in the folder of the file, under any name that ends
-in ".model". Which one belongs to the head, its number of pieces says.
+fairseq2 stores that model separately. Here it must be in the folder of the weights, under any name ending in ".model";
+it is identified by its number of pieces.
 
 Sources: fairseq2 `data/tokenizers/char.py` (a piece's number is the token's) and `models/wav2vec2/asr/model.py` (the
 blank is number 0, torch's default); omnilingual-asr `cards/models`, for the published tokenizers.
@@ -14,9 +14,9 @@ from sonant.checkpoints.sentencepiece_model import SentencePieceModel, read_sent
 from sonant.errors import CorruptedCheckpoint
 
 BLANK = 0
-SPACE, DELIMITER = "▁", "|"  # the piece that is a space (U+2581), and what transformers calls it
+SPACE, DELIMITER = "▁", "|"  # the piece for a space (U+2581), and its name in transformers
 ADDRESS = "https://dl.fbaipublicfiles.com/mms/"
-PUBLISHED = {  # by number of pieces, as the configurations of the models say
+PUBLISHED = {  # by number of pieces
     9_812: "omniASR_tokenizer.model",
     9_818: "omniASR_tokenizer_v7.model",
     10_288: "omniASR_tokenizer_written_v2.model",
@@ -24,14 +24,14 @@ PUBLISHED = {  # by number of pieces, as the configurations of the models say
 
 
 def tokenizer_metadata(source: object, size: int) -> dict[str, Any]:
-    """Return what is known of the tokens of a CTC head, as its metadata: `vocabulary` or `unusable`, and `blank`.
+    """Return metadata of a CTC head: `vocabulary` or `unusable`, and `blank`.
 
-    As in transformers, the blank is named "<pad>", and what is named so in the model takes its name; the space is named
-    "|", unless that is a piece of its own (transformers 5 reads no other name for it from a folder).
+    As in transformers, the blank is named "<pad>" (a piece of that name gets the blank's name), and the space "|",
+    unless there is such a piece.
 
     Args:
         source: the file of weights.
-        size: number of tokens of the head.
+        size: number of the head's tokens.
     """
     known: dict[str, Any] = {"blank": BLANK}
     fitting: dict[str, SentencePieceModel] = {}
@@ -73,7 +73,7 @@ def _missing(size: int, others: list[str]) -> str:
 
 
 def _unusable(pieces: SentencePieceModel) -> str | None:
-    """Return why pieces cannot be joined to text here; None if they can."""
+    """Return the reason why pieces cannot be joined to text; None if they can."""
     if "byte" in pieces.kinds:
         return "has pieces that are single bytes; sonant joins pieces that are text"
     if pieces.mark_behind:
@@ -97,7 +97,7 @@ def _named(pieces: SentencePieceModel) -> list[str]:
 
 
 def _settings(pieces: SentencePieceModel, vocabulary: list[str]) -> dict[str, Any]:
-    """Return what a tokenizer_config.json of transformers would say."""
+    """Return the settings of the equivalent tokenizer_config.json of transformers."""
     special = [name for name, kind in zip(vocabulary, pieces.kinds, strict=True) if kind in ("control", "unknown")]
     usual = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": vocabulary[BLANK]}
     others = [name for name in special if name not in usual.values()]

@@ -1,6 +1,6 @@
-"""w2v-BERT 2.0 as fairseq pretrained it and as fairseq2 (seamless_communication) keeps it: {'model': tensors}.
+"""Checkpoints of w2v-BERT 2.0 of fairseq and fairseq2 (seamless_communication): {'model': tensors}.
 
-Such a file says nothing of its sizes that we could rely on; the shapes of the tensors tell them, see `deduce`.
+Sizes are deduced from the shapes of the tensors, see `deduce`.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from sonant.checkpoints.name_maps.fairseq import FAIRSEQ_W2V_BERT2, FAIRSEQ_W2V_
 from sonant.checkpoints.name_maps.fairseq2 import FAIRSEQ2_W2V_BERT2, FAIRSEQ2_W2V_BERT2_CONTRAST
 from sonant.checkpoints.parameter_names import make_heads, read
 
-# The name of one tensor by which each is known.
+# A tensor that identifies each format.
 NAMINGS = {
     ".rel_k_embedding.weight": ("fairseq", FAIRSEQ_W2V_BERT2, FAIRSEQ_W2V_BERT2_CONTRAST),
     ".sdpa.rel_k_embed.weight": ("fairseq2", FAIRSEQ2_W2V_BERT2, FAIRSEQ2_W2V_BERT2_CONTRAST),
@@ -22,7 +22,7 @@ NAMINGS = {
 
 
 def is_w2v_bert2(state: Mapping[Any, Any]) -> bool:
-    """Return whether an unpickled dict is of the kind that `read_w2v_bert2` reads."""
+    """Return whether `read_w2v_bert2` reads an unpickled dict."""
     tensors = state.get("model")
     return isinstance(tensors, Mapping) and any(str(name).endswith(tuple(NAMINGS)) for name in tensors)
 
@@ -30,7 +30,7 @@ def is_w2v_bert2(state: Mapping[Any, Any]) -> bool:
 def read_w2v_bert2(
     state: Mapping[Any, Any], source: object, *, overrides: Mapping[str, Any] | None = None
 ) -> Checkpoint:
-    """A checkpoint from what the unpickler made of the file."""
+    """Return a checkpoint from an unpickled dict."""
     tensors = only_tensors(state["model"], source)
     ending = next(ending for ending in NAMINGS if any(name.endswith(ending) for name in tensors))
     made_by, rows, head = NAMINGS[ending]

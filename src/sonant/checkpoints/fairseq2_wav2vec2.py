@@ -1,10 +1,10 @@
-"""wav2vec 2.0 as fairseq2 keeps it: omniASR, and what fairseq2's own recipes train.
+"""Checkpoints of fairseq2's wav2vec 2.0: omniASR, and models trained by fairseq2's recipes.
 
-Such a file is {'model': tensors}, or the tensors alone; it says nothing of its sizes, which their shapes tell, see
-`deduce`. The order of the norms is told by where the last one lies: behind the encoder, or before its first layer.
+A file is {'model': tensors}, or the tensors alone. Sizes are deduced from the shapes, see `deduce`; the order of norms
+from the place of the last norm: after the encoder, or before its first layer.
 
-An omniASR that writes with a language model ("LLM-ASR") is a wav2vec 2.0 whose states a Llama decoder reads. The
-encoder is read, and the decoder left aside with a warning.
+An omniASR with a language model ("LLM-ASR") is a wav2vec 2.0 with a Llama decoder; the encoder is loaded, and a warning
+names the ignored decoder.
 
 Sources: fairseq2 `models/wav2vec2` (factory, frontend, model) and `models/wav2vec2/asr`; omnilingual-asr
 `models/wav2vec2_llama/factory.py`.
@@ -26,7 +26,7 @@ from sonant.errors import CheckpointMismatch, UnsupportedCheckpoint
 
 FRONT = "encoder_frontend.feature_extractor."
 DECODER = "llama_decoder."
-COUNTER = "quantizer.num_updates"  # of the schedule of temperatures; no part of the model
+COUNTER = "quantizer.num_updates"  # of the temperature schedule; not part of the model
 NO_TEXT = (
     "They are a language model that turns the states of the encoder into text (LLM-ASR), which sonant does not run; "
     "for transcripts take the model of the same size with a CTC head (omniASR_CTC_...)."
@@ -34,16 +34,16 @@ NO_TEXT = (
 
 
 def is_wav2vec2(tensors: Mapping[str, Tensor]) -> bool:
-    """Return whether tensors have the names that `read_wav2vec2` reads, whatever stands before them."""
+    """Return whether `read_wav2vec2` reads tensors of these names, behind any prefix."""
     return any(FRONT in name for name in tensors)
 
 
 def read_wav2vec2(
     tensors: Mapping[str, Tensor], source: object, *, overrides: Mapping[str, Any] | None = None
 ) -> Checkpoint:
-    """Return a checkpoint from all tensors of a file.
+    """Return a checkpoint from the tensors of a file.
 
-    A CTC head has the vocabulary of the sentencepiece model beside the file, see `tokenizer_metadata`.
+    The vocabulary of a CTC head is that of the sentencepiece model beside the file, see `tokenizer_metadata`.
     """
     wanted, given = split_overrides(overrides)
     rows = FAIRSEQ2_WAV2VEC2
@@ -73,7 +73,7 @@ def read_wav2vec2(
 
 
 def _check_whole(state: Mapping[str, Tensor], source: object) -> None:
-    """Raise UnsupportedCheckpoint for the part that one device of several holds: every tensor is cut along one axis."""
+    """Raise UnsupportedCheckpoint for a shard of a training on several devices: tensors are cut along one axis."""
     query = state.get("encoder.layers.0.self_attn.q_proj.weight")
     if query is not None and query.ndim == 2 and query.shape[0] < query.shape[1]:
         raise UnsupportedCheckpoint(
@@ -84,14 +84,14 @@ def _check_whole(state: Mapping[str, Tensor], source: object) -> None:
 
 
 def _heads(state: Mapping[str, Tensor]) -> dict[str, HeadMap]:
-    """Return the head that `final_proj` belongs to: with a quantizer it is that of pretraining."""
+    """Return the map of the head of `final_proj`: pretraining if there is a quantizer, else CTC."""
     if any(name.startswith(("quantizer.", "final_target_proj.")) for name in state):
         return {"pretraining": FAIRSEQ2_CONTRAST}
     return {"ctc": FAIRSEQ2_CTC}
 
 
 def _groups(head: Mapping[str, Tensor], source: object) -> int:
-    """Return how many codebooks a quantizer has: its output is one entry of each, side by side."""
+    """Return the number of a quantizer's codebooks; its output concatenates one entry of each."""
     entries, outputs = head["quantizer.codebook"], head["target_projection.weight"]
     if entries.ndim != 3 or outputs.ndim != 2 or not entries.shape[2] or outputs.shape[1] % entries.shape[2]:
         raise CheckpointMismatch(

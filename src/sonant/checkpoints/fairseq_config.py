@@ -1,4 +1,4 @@
-"""The settings of fairseq and unilm and our configurations, both ways."""
+"""Conversion between settings of fairseq and unilm and sonant's configurations."""
 
 import ast
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from sonant.checkpoints.checkpoint import Checkpoint
 from sonant.errors import ConfigurationError, CorruptedCheckpoint, UnsupportedCheckpoint
 from sonant.models import BackboneConfig, HuBERTConfig, WaveformTransformerConfig
 
-# Ours, theirs, and their default where the file leaves it out.
+# sonant's name, the toolkit's name, the toolkit's default.
 SETTINGS: tuple[tuple[str, str, Any], ...] = (
     ("dim", "encoder_embed_dim", 768),
     ("num_layers", "encoder_layers", 12),
@@ -30,11 +30,11 @@ WAVLM_SETTINGS: tuple[tuple[str, str, Any], ...] = (
     ("max_distance", "max_distance", 1280),
 )
 EXTRACTOR_NORMS = {"default": "group", "layer_norm": "layer"}
-MASKED = "group_norm_masked"  # ContentVec's group norm that passes over padding, as ours does in any mode
+MASKED = "group_norm_masked"  # ContentVec's group norm that ignores padding, as sonant's always does
 DEFAULT_CONVS = "[(512,10,5)] + [(512,3,2)] * 4 + [(512,2,2)] * 2"
 MOST_CONVS = 64
 
-# A setting, the values that we can do, and what another value means.
+# A setting, its supported values, and the meaning of others.
 Required = tuple[tuple[str, tuple[Any, ...], str], ...]
 REQUIRED: Required = (
     ("activation_fn", ("gelu",), "another activation"),
@@ -48,7 +48,7 @@ BATCH_NORM = ("conv_pos_batch_norm", (False, None), "a batch norm in the positio
 
 
 def backbone_settings(model: Mapping[str, Any], source: object, *, family: str) -> dict[str, Any]:
-    """Values for our configuration; the bias of the convolutions is left to the tensors, which know it better."""
+    """Return values of sonant's configuration, without the bias of convolutions, which the tensors determine."""
     wavlm, hubert, data2vec = family == "wavlm", family == "hubert", family == "data2vec"
     require(model, (*REQUIRED, *(() if hubert else (BATCH_NORM,)), *(() if data2vec else (STACK,))), source)
     if wavlm and not (model.get("relative_position_embedding") and model.get("gru_rel_pos")):
@@ -75,7 +75,7 @@ def backbone_settings(model: Mapping[str, Any], source: object, *, family: str) 
 
 
 def _stack(model: Mapping[str, Any], source: object) -> dict[str, int]:
-    """Depth and kernel of the positional convolutions: the width given is that of all together."""
+    """Return depth and kernel of the positional convolutions; fairseq's width is that of all of them together."""
     depth, width = number(model, "pos_conv_depth", 1, source), number(model, "conv_pos", 128, source)
     if depth < 2:
         raise UnsupportedCheckpoint(
@@ -86,16 +86,16 @@ def _stack(model: Mapping[str, Any], source: object) -> dict[str, int]:
 
 
 def number(model: Mapping[str, Any], name: str, default: Any, source: object) -> Any:
-    """A setting as a number, or flag, of the type of its default."""
+    """Return a setting, converted to the type of its default (a number or flag)."""
     value = model.get(name, default)
-    whole = isinstance(default, int)  # flags too: fairseq writes 0 and 1 now and then
+    whole = isinstance(default, int)  # flags too: some files have 0 and 1
     if not isinstance(value, int | float) or not isfinite(value) or (whole and value != int(value)):
         raise CorruptedCheckpoint(f"{source}: its configuration says {name}={value!r}; expected e.g. {default!r}.")
     return type(default)(value)
 
 
 def require(model: Mapping[str, Any], required: Required, source: object) -> None:
-    """Raise UnsupportedCheckpoint where a setting has a value that stands for a part that our models do not have."""
+    """Raise UnsupportedCheckpoint if a setting has an unsupported value."""
     for name, values, meaning in required:
         if model.get(name, values[0]) not in values:
             raise UnsupportedCheckpoint(
@@ -105,7 +105,7 @@ def require(model: Mapping[str, Any], required: Required, source: object) -> Non
 
 
 def parse_convs(text: Any, source: object, *, name: str = "conv_feature_layers") -> list[tuple[int, int, int]]:
-    """`"[(512,10,5)] + [(512,3,2)] * 4"` as channels, kernel and stride of each layer, without running it as Python."""
+    """Parse `"[(512,10,5)] + [(512,3,2)] * 4"` into (channels, kernel, stride) per layer, without evaluating it."""
     try:
         layers = _convs(ast.parse(str(text), mode="eval").body)
         if layers and all(isinstance(layer, tuple) and len(layer) == 3 for layer in layers):
@@ -140,10 +140,10 @@ def _convs(node: ast.expr) -> Any:
 
 
 def write_settings(checkpoint: Checkpoint, *, toolkit: str) -> dict[str, Any]:
-    """Return our configuration as settings of fairseq or unilm.
+    """Return the configuration as settings of fairseq or unilm.
 
     Raises:
-        ConfigurationError: a setting that their code cannot express.
+        ConfigurationError: a setting that the toolkit cannot express.
     """
     config = waveform_transformer(checkpoint.config)
     refuse_inexpressible(config, toolkit)
@@ -169,22 +169,23 @@ def write_settings(checkpoint: Checkpoint, *, toolkit: str) -> dict[str, Any]:
 
 
 def format_convs(layers: Iterable[tuple[int, int, int]]) -> str:
-    """Channels, kernel and stride of each layer, as `parse_convs` reads them."""
+    """Format (channels, kernel, stride) of each layer for `parse_convs`."""
     runs = [(layer, len(list(run))) for layer, run in groupby(layers)]
     return " + ".join(f"[{layer}]" + (f" * {times}" if times > 1 else "") for layer, times in runs)
 
 
 def waveform_transformer(config: BackboneConfig) -> WaveformTransformerConfig:
-    """The configuration as one of the three families that share a shape; which they are, `save.WRITERS` says."""
+    """Return the configuration as that of a waveform Transformer; raise ConfigurationError for other families."""
     if isinstance(config, WaveformTransformerConfig):
         return config
     raise ConfigurationError(f"{type(config).__name__} is no wav2vec 2.0, HuBERT or WavLM, which is expected here.")
 
 
 def refuse_inexpressible(config: BackboneConfig, toolkit: str) -> None:
-    """Refuse what only transformers knows: another epsilon than 1e-5, another rate, a projection without a norm.
+    """Raise ConfigurationError for settings that only transformers has.
 
-    The batch norm of the positional convolution is known to fairseq, too.
+    These are another epsilon than 1e-5, another sampling rate and a projection without a norm; for toolkits other than
+    fairseq also the batch norm of the positional convolution.
     """
     fixed: dict[str, Any] = {"layer_norm_eps": 1e-5, "sampling_rate": 16_000, "projection_norm": True}
     if toolkit != "fairseq":

@@ -1,6 +1,6 @@
-"""The tokens of a CTC head in fairseq: a dictionary pickled with the model, or the file dict.ltr.txt beside it.
+"""The tokens of a CTC head of fairseq: a dictionary pickled with the model, or the file dict.ltr.txt beside it.
 
-Source: fairseq `Dictionary`, which puts four tokens of its own before those of the file.
+Source: fairseq `Dictionary`, which adds four special tokens before those of the file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,24 +11,24 @@ from sonant.checkpoints.stand_ins import StandIn, plain
 from sonant.errors import CorruptedCheckpoint
 from sonant.models.code_vocabulary import SPECIALS
 
-OVERWRITE = "#fairseq:overwrite"  # behind a line whose symbol stands in the file already
-LABELS = ("ltr", "phn", "wrd", "char")  # what the file is named after, where the settings do not say
-BLANK = 0  # fairseq's criterion takes the first symbol of its dictionary, "<s>", for CTC's blank
+OVERWRITE = "#fairseq:overwrite"  # ends a line that replaces an earlier symbol
+LABELS = ("ltr", "phn", "wrd", "char")  # names of the file, if the settings have none
+BLANK = 0  # fairseq's criterion uses the first symbol, "<s>", as blank
 PHONEMES = {"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer", "pad_token": "<pad>"}
 
 
 def symbols_of(dictionary: Any) -> list[str] | None:
-    """The symbols of a pickled Dictionary."""
+    """Return the symbols of a pickled Dictionary."""
     values = plain(dictionary) if isinstance(dictionary, StandIn) else None
     symbols = values.get("symbols") if isinstance(values, dict) else None
     return [str(symbol) for symbol in symbols] if isinstance(symbols, list) else None
 
 
 def dictionary_symbols(text: str, source: object) -> list[str]:
-    """The symbols of a dictionary's text, which has a line "symbol count" for each.
+    """Return the symbols of a dictionary's text, which has a line "symbol count" for each.
 
     Raises:
-        CorruptedCheckpoint: it is no such text.
+        CorruptedCheckpoint: a line is malformed.
     """
     symbols = []
     for number, line in enumerate(text.split("\n"), start=1):
@@ -47,13 +47,13 @@ def dictionary_symbols(text: str, source: object) -> list[str]:
 def ctc_metadata(
     dictionary: Any, task: Mapping[str, Any], source: object, *, size: int | None = None
 ) -> dict[str, Any]:
-    """The tokens of a head, named as transformers names them: there the blank is "<pad>", in fairseq "<s>".
+    """Return metadata with the tokens of a head, named as in transformers: the blank "<s>" becomes "<pad>".
 
     Args:
-        dictionary: that of the task's state, if there is one.
+        dictionary: the pickled one of fairseq's task, if any.
         task: settings of the fine-tuning.
-        source: the file of weights, in whose folder a dictionary may lie.
-        size: number of tokens of the head; a dictionary of another size is not its own.
+        source: the file of weights; its folder is searched for a dictionary.
+        size: number of the head's tokens; dictionaries of another size are ignored.
     """
     labels = task.get("labels")
     symbols = symbols_of(dictionary)
@@ -69,7 +69,7 @@ def ctc_metadata(
 
 
 def _beside(source: Path, labels: Sequence[Any], size: int) -> list[str] | None:
-    """The symbols of a dictionary in the folder of a file, if it is of the right size."""
+    """Return the symbols of a dictionary of the right size in the folder of a file."""
     for label in labels:
         path = source.parent / f"dict.{label}.txt"
         if isinstance(label, str) and path.is_file():
@@ -80,7 +80,7 @@ def _beside(source: Path, labels: Sequence[Any], size: int) -> list[str] | None:
 
 
 def _are_phonemes(symbols: list[str]) -> bool:
-    """Symbols of several letters where nothing marks the beginning or end of a word."""
+    """Return whether symbols are phonemes: some have several letters, and none marks a word boundary."""
     plain_symbols = [symbol for symbol in symbols if not symbol.startswith(("<", "madeupword"))]
     marked = any(symbol == "|" or "▁" in symbol for symbol in plain_symbols)
     return not marked and any(len(symbol) > 1 for symbol in plain_symbols)

@@ -1,7 +1,7 @@
-"""wav2vec and vq-wav2vec as fairseq and s3prl keep them.
+"""Checkpoints of wav2vec and vq-wav2vec of fairseq and s3prl.
 
-Which options there are, and what they mean where a file leaves them out, was read in three versions of fairseq: when
-wav2vec came (392fce8a), when vq-wav2vec came (3335de5f, both argparse), and the last one (3d262bb2, hydra).
+Sources of options and defaults: fairseq 392fce8a (first wav2vec), 3335de5f (first vq-wav2vec, both argparse) and
+3d262bb2 (last version, hydra).
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from sonant.checkpoints.parameter_names import NameMap, make_heads, read, write
 from sonant.errors import CheckpointMismatch, ConfigurationError, CorruptedCheckpoint, UnsupportedCheckpoint
 from sonant.models import BackboneConfig, VQWav2VecConfig, WaveformConvNetConfig
 
-# What an option is where the file leaves it out: the command line of 2019 and 2020, and the configuration since.
+# Defaults of options: of the command line until 2020, and of the configuration since.
 ARGPARSE_DEFAULTS = {
     "conv_feature_layers": "[(512, 10, 5)] + [(512, 8, 4)] + [(512, 4, 2)] * 3",
     "conv_aggregator_layers": "[(512, 3, 1)] * 9",
@@ -48,7 +48,7 @@ RESIDUAL_SCALE = 0.5
 
 
 def is_wav2vec(tensors: Mapping[str, Tensor]) -> bool:
-    """Return whether tensors are named as those of a wav2vec or vq-wav2vec."""
+    """Return whether tensors have the names of a wav2vec or vq-wav2vec."""
     return any(name.startswith("feature_aggregator.") for name in tensors)
 
 
@@ -62,7 +62,7 @@ def read_wav2vec(
     container: str,
     overrides: Mapping[str, Any] | None,
 ) -> Checkpoint:
-    """A checkpoint from a file's tensors and settings; `container` is "args", "cfg" or, of s3prl, "model_cfg"."""
+    """Return a checkpoint from a file's tensors and settings; `container`: "args", "cfg" or "model_cfg" (s3prl)."""
     model = (ARGPARSE_DEFAULTS if container == "args" else HYDRA_DEFAULTS) | dict(model)
     settings = _settings(model, source)
     quantizer = _quantizer(model, tensors, settings["conv_channels"][-1], source)
@@ -117,7 +117,7 @@ def _settings(model: Mapping[str, Any], source: object) -> dict[str, Any]:
 
 
 def _quantizer(model: Mapping[str, Any], tensors: Mapping[str, Tensor], width: int, source: object) -> dict[str, Any]:
-    """Return the settings of the quantizer, empty for a plain wav2vec; its kind must agree with that of the tensors."""
+    """Return the quantizer's settings, empty for wav2vec; raise an error if its kind is not that of the tensors."""
     said = model.get("vq_type") or "none"
     held = next((kind for name, kind in QUANTIZERS.items() if name in tensors), "none")
     if said not in ("none", *QUANTIZERS.values()):
@@ -146,7 +146,7 @@ def _quantizer(model: Mapping[str, Any], tensors: Mapping[str, Tensor], width: i
 
 
 def _head_metadata(model: Mapping[str, Any], source: object) -> dict[str, Any]:
-    """Return how far ahead the first step lies, where that is not left to the receptive field."""
+    """Return the offset of the first predicted step, unless it follows from the receptive field."""
     offset = model.get("offset", "auto")
     if offset == "auto":
         return {}
@@ -157,7 +157,7 @@ def _head_metadata(model: Mapping[str, Any], source: object) -> dict[str, Any]:
 
 
 def rows_for(config: BackboneConfig) -> NameMap:
-    """The names of the tensors of a model."""
+    """Return the parameter-name map of a model."""
     match config:
         case VQWav2VecConfig(quantizer="gumbel"):
             return (*FAIRSEQ_WAV2VEC, *fairseq_gumbel(config.projection_depth))
@@ -167,10 +167,10 @@ def rows_for(config: BackboneConfig) -> NameMap:
 
 
 def write_wav2vec(path: Path, checkpoint: Checkpoint) -> list[str]:
-    """Write one file and return the names of what fairseq has no place for: every head but its own.
+    """Write one file and describe the extra data: every head but fairseq's own.
 
     Raises:
-        ConfigurationError: the prediction head is missing, without which fairseq does not load a wav2vec.
+        ConfigurationError: the prediction head is missing, which fairseq requires.
     """
     head = checkpoint.heads.get("pretraining")
     if head is None or not holds(FAIRSEQ_STEPS, head.tensors):

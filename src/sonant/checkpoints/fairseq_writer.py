@@ -1,4 +1,4 @@
-"""Writes checkpoints of fairseq and unilm; settings are plain dicts, so that torch.load takes weights_only=True."""
+"""Writers of checkpoints of fairseq and unilm; settings are plain dicts, for torch.load with weights_only=True."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from sonant.checkpoints.parameter_names import write
 
 
 def write_unilm(path: Path, checkpoint: Checkpoint) -> list[str]:
-    """{'cfg', 'model'} as unilm's WavLM reads it; returns what it has no place for: every head."""
+    """Write {'cfg', 'model'} for unilm's WavLM, and describe the extra data: every head."""
     settings = {**checkpoint.metadata.get("unilm", {}), **write_settings(checkpoint, toolkit="unilm")}
     state, _ = write(checkpoint.backbone_state, rows_for(checkpoint.config))
     write_pickle(
@@ -31,11 +31,9 @@ def write_unilm(path: Path, checkpoint: Checkpoint) -> list[str]:
 
 
 def write_fairseq(path: Path, checkpoint: Checkpoint) -> list[str]:
-    """Write one file and return the names of what fairseq has no place for: some heads.
+    """Write one file and describe the extra data: some heads, and vocabularies, which fairseq has in separate files.
 
-    A wav2vec or vq-wav2vec is laid out by `write_wav2vec`, and a model with a CTC head as a fine-tuned one. What
-    fairseq keeps in dictionaries beside the file (vocabulary, labels) goes where those heads go, which fairseq does
-    not look at.
+    wav2vec and vq-wav2vec are written by `write_wav2vec`, a model with a CTC head as a fine-tuned one.
     """
     names = FORMATS[checkpoint.family].fairseq
     if names is None:
@@ -64,7 +62,7 @@ def write_fairseq(path: Path, checkpoint: Checkpoint) -> list[str]:
 
 
 def _settings(checkpoint: Checkpoint, names: FairseqNames, *, tuned: bool) -> dict[str, Any]:
-    """The settings that the file came with, if it came from fairseq, and ours over them."""
+    """Return the settings of the source, if it was a file of fairseq, updated with the model's."""
     family, carried = checkpoint.family, checkpoint.metadata.get("fairseq", {})
     model = {**carried.get("model", {}), "_name": family, **write_settings(checkpoint, toolkit="fairseq")}
     task = {

@@ -1,4 +1,4 @@
-"""What the files of other toolkits need to know of each family: one table, `FORMATS`."""
+"""File formats of each family in other toolkits: the table `FORMATS`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from sonant.checkpoints.parameter_names import HeadMap
 
 
 class FairseqNames(NamedTuple):
-    """fairseq's names of the pretraining task of a family, and of its model with a CTC head."""
+    """Names of a family's pretraining task and of its model with a CTC head in fairseq."""
 
     task: str
     ctc_model: str
@@ -27,15 +27,15 @@ class FairseqNames(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class FamilyFormats:
-    """The formats of one family.
+    """File formats of one family.
 
     Attributes:
-        hf: its layout in transformers; None where that has no classes for it.
-        others: the formats, beyond ours and transformers', that it can be written in.
-        fairseq: names in a file of fairseq that has a Transformer inside.
-        pretraining: what a whole pretraining head consists of; None: as transformers' wav2vec 2.0 has it.
-        deduce: the configuration from tensors alone, under the names of transformers; None where they do not tell it.
-        mark: a part of transformers' names that only this family has, where its tensors do not tell its configuration.
+        hf: layout in transformers; None: it has no classes for the family.
+        others: formats for writing, besides sonant's and transformers'.
+        fairseq: names in fairseq's files, for Transformers.
+        pretraining: map of a complete pretraining head; None: that of transformers' wav2vec 2.0.
+        deduce: deduces the configuration from tensors named as in transformers; None: impossible.
+        mark: substring of names that identifies the family in transformers, if `deduce` is None.
     """
 
     hf: Layout | None = None
@@ -82,6 +82,6 @@ LAYOUTS: Mapping[str, Layout] = {key: formats.hf for key, formats in FORMATS.ite
 
 
 def head_maps(family: str) -> dict[str, HeadMap]:
-    """A map for every kind of head of a family, which says what a complete one has."""
+    """Return the map of every kind of head of a family."""
     pretraining = FORMATS[family].pretraining if family in FORMATS else None
     return HF_HEADS | ({} if pretraining is None else {"pretraining": pretraining})

@@ -1,4 +1,4 @@
-"""File access shared by all formats: the kind of a file by its first bytes, tensors, JSON, safe replacement."""
+"""File access shared by all formats: file types, tensors, JSON, atomic replacement."""
 
 import json
 from collections.abc import Mapping
@@ -21,17 +21,17 @@ Kind = Literal["safetensors", "pickle"]
 
 
 def kind_of(path: Path) -> Kind:
-    """Return the kind of a file of weights, by its first bytes; its name does not matter.
+    """Return the type of a file of weights, by its first bytes.
 
     Raises:
-        CorruptedCheckpoint: it is empty.
-        UnknownCheckpoint: it is something else; the message says what, where that is plain.
+        CorruptedCheckpoint: the file is empty.
+        UnknownCheckpoint: another type of file, named in the message if recognized.
     """
     with path.open("rb") as file:
         start = file.read(512)
     if not start:
         raise CorruptedCheckpoint(f"{path} is empty; the download or copy has failed. Fetch it again.")
-    # Before the others: the length that safetensors begin with can look like anything.
+    # safetensors first: their initial length may look like the magic number of another type.
     if len(start) > 9 and start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= path.stat().st_size:
         return "safetensors"
     if start.startswith((b"PK", b"\x80")):
@@ -61,7 +61,7 @@ def _looks_like(start: bytes) -> str:
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a file, mapped into memory, and its notes."""
+    """Return the tensors of a file, memory-mapped, and its metadata."""
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
@@ -72,7 +72,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, safetensors or a pickle with one state dict or several, by name."""
+    """Return the tensors by name of a safetensors file, or of a pickle with one or several state dicts."""
     if kind_of(path) == "safetensors":
         return read_safetensors(path)[0]
     state = read_pickle(path)
@@ -83,7 +83,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def described(state: Any) -> str:
-    """Describe what was unpickled, for messages: its type, or the keys of a dict."""
+    """Describe an unpickled object for messages: its type, or the keys of a dict."""
     if isinstance(state, Mapping):
         kinds = sorted({_type_of(value) for value in state.values()})[:4]
         keys = ", ".join(map(repr, list(state)[:8]))
@@ -96,7 +96,7 @@ def _type_of(value: Any) -> str:
 
 
 def only_tensors(state: Any, source: object) -> dict[str, Tensor]:
-    """The state dict, or an error where it is something else."""
+    """Return a state dict as it is; raise UnknownCheckpoint for any other object."""
     if not isinstance(state, Mapping) or not state:
         raise UnknownCheckpoint(f"{source} holds no state dict but an object of type {type(state).__name__}.")
     unexpected = [
@@ -111,9 +111,9 @@ def only_tensors(state: Any, source: object) -> dict[str, Tensor]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object."""
+    """Read a JSON object."""
     try:
-        value = json.loads(path.read_bytes())  # bytes: UTF-8, 16 or 32, with a mark of the byte order or without
+        value = json.loads(path.read_bytes())  # bytes: json detects UTF-8, 16 and 32
     except (ValueError, RecursionError) as error:
         raise CorruptedCheckpoint(
             f"{path} is not JSON ({error}): it is damaged, cut short or changed by hand. Mend it or fetch it again."

@@ -1,4 +1,4 @@
-"""The folder of a model: the names of its files, and how a model saved into one replaces the model that is there."""
+"""The folder of a model: names of files, and replacement of a saved model by another."""
 
 import re
 from collections.abc import Iterator
@@ -12,36 +12,34 @@ from sonant.checkpoints.tokenizer_files import OTHERS, TOKENIZER_FILES
 from sonant.errors import CorruptedCheckpoint, ModelWarning, warn
 
 CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference; each may be cut into shards
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference; each may be sharded
 ADAPTER_CONFIG = "adapter_config.json"  # of peft
 ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")  # of peft, in the order of preference
 EXTRA_HEADS = "sonant_heads.safetensors"
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
-EXCHANGE = ".saving-"  # begins the name of the hidden folder in which a model is written
+EXCHANGE = ".saving-"  # prefix of the hidden folder for writing
 
 ADAPTER = re.compile(r"adapter\.(?P<language>.+)\.(safetensors|bin)")  # of one language
 _ALL_WEIGHTS = re.compile(r"(model|pytorch_model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?")
-_SAYS = ("model_type", "family", "architectures", "vocab_size")  # in config.json: the architecture, and a head's size
+_SAYS = ("model_type", "family", "architectures", "vocab_size")  # fields of config.json: architecture, size of a head
 
 
 def index_of(weights: str) -> str:
-    """The name of the table of shards that stands in for a file of weights."""
+    """Return the name of the shard index of a file of weights."""
     return f"{weights}.index.json"
 
 
 @contextmanager
 def replacing_model(folder: Path) -> Iterator[Path]:
-    """A folder to write the files of a model into, which then take the place of those of the model in `folder`.
+    """Yield a temporary folder for the files of a model, which afterwards replace those of the model in `folder`.
 
-    All files are written before one is exchanged: an error, or the end of the process, leaves the old model until
-    then. The exchange consists of renames within one file system. It takes config.json away first, without which no
-    folder is loaded, and puts the new one there last; an error puts the old files back. So a process that is killed
-    in the midst of the exchange leaves a folder that is refused, never files of two models; the old files then lie in
-    the hidden folder that the message names.
+    All files are written before any is replaced, by renames. config.json, without which no folder loads, is removed
+    first and replaced last; an error restores the old files. A kill during the renames thus leaves a folder that is
+    refused, never files of two models; the error message names the hidden folder with the old files.
 
-    Files of weights, heads and adapters by language that the new model does not have go with the old one, and so do
-    files of the tokenizer where the new model brings its own. Other files stay. A ModelWarning names files of a
-    tokenizer or preprocessor that stay although the folder held a model of another architecture or head size.
+    Old files of weights, heads and adapters by language are removed, those of the tokenizer only if the new model has
+    its own. Other files stay. A ModelWarning names files of a tokenizer or preprocessor that stay although the old
+    model had another architecture or head size.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder, prefix=EXCHANGE, ignore_cleanup_errors=True) as name:
@@ -60,7 +58,7 @@ def replacing_model(folder: Path) -> Iterator[Path]:
 
 
 def _exchange(folder: Path, after: Path, before: Path) -> None:
-    """Move the files that are replaced into `before`, and those of `after` to their place."""
+    """Move the old files into `before`, and those in `after` into `folder`."""
     new = _config_last(after)
     old = [path.name for path in folder.iterdir() if path.name in new or _goes(path.name, new)]
     try:
@@ -82,14 +80,14 @@ def _config_last(folder: Path) -> list[str]:
 
 
 def _goes(name: str, new: list[str]) -> bool:
-    """Return whether a file belongs to the old model alone."""
+    """Return whether a file of the old model is to be removed."""
     if name in TOKENIZER_FILES:
         return not set(TOKENIZER_FILES).isdisjoint(new)
     return name == EXTRA_HEADS or _ALL_WEIGHTS.fullmatch(name) is not None or ADAPTER.fullmatch(name) is not None
 
 
 def _doubtful(folder: Path, after: Path) -> list[str]:
-    """The files of a tokenizer or preprocessor that stay, if they were those of another model."""
+    """Return files of a tokenizer or preprocessor that stay although they belong to another model."""
     there, here = _told(folder), _told(after)
     if all(there[name] == here[name] for name in there.keys() & here.keys()):
         return []
@@ -99,7 +97,7 @@ def _doubtful(folder: Path, after: Path) -> list[str]:
 
 
 def _told(folder: Path) -> dict[str, Any]:
-    """Return what config.json says of the architecture and the size of a head."""
+    """Return the fields of config.json for the architecture and the size of a head."""
     with suppress(OSError, CorruptedCheckpoint):
         return {name: value for name, value in read_json(folder / CONFIG).items() if name in _SAYS}
     return {}

@@ -1,7 +1,7 @@
 """Folders of transformers: config.json, model.safetensors or pytorch_model.bin, preprocessor_config.json.
 
-Heads that transformers has no class for (the prediction head of HuBERT and WavLM, or a second head) are written beside
-it, in a file of our own that transformers does not look at.
+Heads without a class in transformers (pretraining heads of HuBERT and WavLM, second heads) are written to a separate
+file, which transformers ignores.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ from sonant.models.normalization import TRANSFORMERS_EPSILON
 def read_hf(
     folder: HFFolder, *, overrides: Mapping[str, Any] | None = None, language: str | None = None, get: Get | None = None
 ) -> Checkpoint:
-    """A checkpoint from a folder; `language` and `get` as in `load_checkpoint` and `Languages`."""
+    """Return a checkpoint from a folder; `language` as in `load_checkpoint`, `get` as in `Languages`."""
     told, source = folder.config(), folder.source
     if told.get("model_type") == SONANT_TYPE:
         refuse_language(language, source)
@@ -75,7 +75,7 @@ def read_hf(
 def _read(
     folder: HFFolder, theirs: Mapping[str, Any], layout: Layout, overrides: Mapping[str, Any] | None
 ) -> Checkpoint:
-    """The model and its heads, without what the tokenizer knows."""
+    """Return the model and its heads, without tokenizer."""
     family, source = family_in(theirs, folder.source), folder.source
     preprocessor, said_by = folder.preprocessor()
     settings = backbone_settings(theirs, layout, preprocessor, source)
@@ -100,7 +100,7 @@ def _read(
 
 
 def _compare(state: dict[str, Tensor], derived: Mapping[str, Tensor], source: object) -> None:
-    """Take out of a file what its configuration tells; CheckpointMismatch where the two differ beyond rounding."""
+    """Remove tensors that the configuration determines; raise CheckpointMismatch if they differ beyond rounding."""
     for name, expected in derived.items():
         found = state.pop(name, expected)
         if found.shape != expected.shape or not torch.allclose(found.float(), expected, rtol=1e-2, atol=0):
@@ -111,7 +111,7 @@ def _compare(state: dict[str, Tensor], derived: Mapping[str, Tensor], source: ob
 
 
 def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
-    """Write a folder that transformers loads; returns the heads that no published class has a place for."""
+    """Write a folder for transformers; return the heads for which it has no class."""
     layout = LAYOUTS[checkpoint.family]
     tables = head_maps_of(layout)
     kind = next((kind for kind in tables if kind in checkpoint.heads and _fits(checkpoint, kind)), None)
@@ -140,7 +140,7 @@ def write_hf(folder: Path, checkpoint: Checkpoint) -> list[str]:
 
 
 def _fits(checkpoint: Checkpoint, kind: str) -> bool:
-    """Return whether there is a class for this head of this model."""
+    """Return whether transformers has a class for this head of this model."""
     layout = LAYOUTS[checkpoint.family]
     return layout.has(checkpoint.config, kind) and holds(head_maps_of(layout)[kind], checkpoint.heads[kind].tensors)
 

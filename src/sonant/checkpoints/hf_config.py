@@ -1,4 +1,4 @@
-"""config.json of transformers and our configurations, both ways."""
+"""Conversion between transformers' config.json and sonant's configurations."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,17 @@ from sonant.errors import ConfigurationError, CorruptedCheckpoint, UnknownCheckp
 from sonant.models import BackboneConfig
 from sonant.models.families import FAMILIES
 
-# Model types that are near to one of ours by name alone.
+# Unsupported model types with a name similar to a supported one.
 UNLIKE = {"sew-d": "SEW-D, whose attention is that of DeBERTa; the models of type 'sew' load"}
 
 
 def is_known(config: Mapping[str, Any]) -> bool:
-    """Return whether config.json is that of a family here, of transformers or of sonant."""
+    """Return whether a config.json of transformers or sonant is of a supported family."""
     return config.get("model_type") in (SONANT_TYPE, *(layout.model_type for layout in LAYOUTS.values()))
 
 
 def family_in(config: Mapping[str, Any], source: object) -> str:
-    """The family that a config.json names."""
+    """Return the family of a config.json."""
     kind = config.get("model_type")
     for family, layout in LAYOUTS.items():
         if layout.model_type == kind:
@@ -49,7 +49,7 @@ def family_in(config: Mapping[str, Any], source: object) -> str:
 def backbone_settings(
     config: Mapping[str, Any], layout: Layout, preprocessor: Mapping[str, Any], source: object
 ) -> dict[str, Any]:
-    """Values for our configuration; the bias of the convolutions is left to the tensors, which know it better."""
+    """Return values of sonant's configuration, without the bias of convolutions, which the tensors determine."""
     for name, value, meaning in layout.required:
         if config.get(name) not in (value, None):
             raise UnsupportedCheckpoint(
@@ -61,7 +61,7 @@ def backbone_settings(
 
 
 def _typed(value: Any, default: Any, name: str, source: object) -> Any:
-    """The value as the type of the default, which null stands for, or an error: a file may come from anywhere."""
+    """Return a value as the type of its default (null is the default), or raise an error."""
     if value is None:
         return default
     if isinstance(default, bool) and value in (0, 1):
@@ -73,7 +73,7 @@ def _typed(value: Any, default: Any, name: str, source: object) -> Any:
 
 
 def plain_values(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a JSON file as they are meant: numbers, booleans and null in quotes are such."""
+    """Return the settings of a JSON file, with quoted numbers, booleans and null converted."""
     return {name: _unquoted(value) for name, value in config.items()}
 
 
@@ -91,7 +91,7 @@ def _unquoted(value: Any) -> Any:
 
 
 def head_metadata(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the metadata of a head that config.json holds."""
+    """Return a head's metadata from config.json."""
     match kind:
         case "ctc":
             return {"blank": config.get("pad_token_id", 0) or 0}
@@ -137,7 +137,7 @@ def _labels(config: Mapping[str, Any]) -> list[str] | None:
 
 
 def _problem(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a classifier was trained for, where config.json says it."""
+    """Return the problem type of a classifier, if config.json has it."""
     problem = config.get("problem_type")
     if problem is None and config.get("finetuning_task") == "wav2vec2_reg":
         problem = "regression"
@@ -145,13 +145,13 @@ def _problem(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _genders(config: Mapping[str, Any]) -> list[str]:
-    """The labels for gender, as config.json names them or, where it does not, as the model card does."""
+    """Return the labels for gender in config.json, else those of the model card."""
     named = [label.lower() for label in _labels(config) or [] if label.lower() != "age"]
     return named if set(named) == set(GENDERS) and len(named) == len(GENDERS) else list(GENDERS)
 
 
 def write_config(checkpoint: Checkpoint, kind: str | None) -> dict[str, Any]:
-    """config.json of a checkpoint whose head `kind` (or none) transformers knows."""
+    """Return config.json of a checkpoint; `kind`: the head with a class in transformers, or None."""
     layout = LAYOUTS[checkpoint.family]
     config: dict[str, Any] = dict(checkpoint.metadata.get("hf", {}))
     for stale in ("transformers_version", "dtype", "torch_dtype", "_name_or_path", "architectures"):
@@ -161,7 +161,7 @@ def write_config(checkpoint: Checkpoint, kind: str | None) -> dict[str, Any]:
     config |= _plain_settings(checkpoint.config, layout) | layout.write(checkpoint.config)
     config |= {name: value for name, value, _ in layout.required if isinstance(value, str)}
     if "mask_embedding" not in checkpoint.backbone_state:
-        # transformers makes the embedding, at random, unless both of these are zero.
+        # transformers creates a random embedding unless both are 0.
         config |= {"mask_time_prob": 0.0, "mask_feature_prob": 0.0}
     elif not config.get("mask_time_prob", 0.05) and not config.get("mask_feature_prob", 0.0):
         config["mask_time_prob"] = 0.05
@@ -186,7 +186,7 @@ def codebooks(head: Head) -> tuple[int, int, int]:
 
 
 def unused_settings(head: Head) -> dict[str, Any]:
-    """Return the sizes of the positional convolution that a Conformer has and does not use."""
+    """Return the sizes of a Conformer's unused positional convolution."""
     dim, group_dim, kernel = head.tensors["positions.weight_v"].shape
     return {"num_conv_pos_embeddings": kernel, "num_conv_pos_embedding_groups": dim // group_dim}
 

@@ -1,4 +1,4 @@
-"""The files of a folder of transformers: config.json, the weights, the preprocessor."""
+"""Files of a folder of transformers: config.json, weights, preprocessor."""
 
 import re
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from sonant.errors import CheckpointMismatch, CorruptedCheckpoint, UnknownCheckp
 
 @dataclass(frozen=True, eq=False)
 class HFFolder:
-    """A folder of transformers, and what stands in for some of its files.
+    """A folder of transformers, with replacements of some of its files.
 
     Attributes:
         path: the folder.
-        source: the name that it was asked for by, for messages.
-        weights: the tensors, where they are in no file of the usual names.
-        config_json: the content of config.json, if it differs from that of the file.
-        beside: a folder whose preprocessor and tokenizer go before those of this one.
+        source: name for messages.
+        weights: tensors, in place of the usual files.
+        config_json: settings, in place of config.json.
+        beside: a folder whose preprocessor and tokenizer take precedence.
     """
 
     path: Path
@@ -43,7 +43,7 @@ class HFFolder:
         return self.weights or read_weights(self.path, self.source)
 
     def preprocessor(self) -> tuple[dict[str, Any], str]:
-        """Return the settings of the preprocessor, and the name of their file; nothing where there is none."""
+        """Return the settings of the preprocessor and the name of their file; both empty if there is none."""
         folders = [folder for folder in (self.beside, self.path) if folder is not None]
         for path in (folder / name for folder in folders for name in PREPROCESSORS):
             if path.is_file():
@@ -63,7 +63,7 @@ class HFFolder:
 
 
 def read_weights(folder: Path, source: object) -> dict[str, Tensor]:
-    """The tensors of a folder, from one file or from shards."""
+    """Return the tensors of a folder, from one file or from shards."""
     for name in WEIGHTS:
         if (folder / name).is_file():
             return read_tensors(folder / name)
@@ -88,7 +88,7 @@ def read_weights(folder: Path, source: object) -> dict[str, Tensor]:
 
 
 def shards_in(index: Path) -> list[str]:
-    """The file names that a table of shards lists; they lie beside it and nowhere else."""
+    """Return the file names in a shard index; raise an error unless they are plain names."""
     table = read_json(index).get("weight_map")
     if not isinstance(table, dict) or not table:
         raise CorruptedCheckpoint(f"{index} lists no shards (no weight_map). Fetch it again.")

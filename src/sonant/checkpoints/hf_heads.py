@@ -1,7 +1,7 @@
-"""The heads that a file of transformers has: names of tensors tell little, the class in config.json tells the rest.
+"""Heads in files of transformers, identified by parameter names and the class in config.json.
 
-A linear layer called `classifier` may judge every frame, or the mean of all; one called `dense` may stand before tanh
-or before nothing. Where config.json does not say which, the head is left aside: no task is better than a wrong one.
+Names alone are ambiguous: `classifier` may classify frames or their mean, `dense` may be followed by tanh or not. A
+head that config.json does not identify is ignored.
 """
 
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ _AGE_GENDER = {f"{name}.{layer}.weight" for name in ("age", "gender") for layer 
 
 
 def head_maps_of(layout: Layout) -> dict[str, HeadMap]:
-    """The heads that a file of this family may have, by kind."""
+    """Return the maps of the heads that a file of this family may have, by kind."""
     return HF_HEADS | {"pretraining": layout.pretraining}
 
 
 def heads_in(state: Mapping[str, Tensor], config: Mapping[str, Any], layout: Layout) -> tuple[dict[str, HeadMap], str]:
-    """The tables of the heads that these tensors can belong to, and why a classifier is left aside, if one is."""
+    """Return the maps of the heads that tensors may belong to, and the reason for an ignored classifier, or ""."""
     kind, reason = _classifier(state, config)
     known = head_maps_of(layout)
     tables = {name: known[name] for name in ("ctc", "pretraining", kind, UNUSED if layout.unused else "") if name}
@@ -36,7 +36,7 @@ def heads_in(state: Mapping[str, Tensor], config: Mapping[str, Any], layout: Lay
 
 
 def _classifier(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> tuple[str, str]:
-    """The kind of the head that judges a recording, its frames or its voice, or "" and why it cannot be told."""
+    """Return the kind of a classification or x-vector head, or "" and the reason why it is unknown."""
     if any(name.startswith(("tdnn.", "objective.")) for name in state):
         return "xvector", ""
     if state.keys() >= _AGE_GENDER:
@@ -65,7 +65,7 @@ def _classifier(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> tuple
 
 
 def _hidden(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the same as `_classifier`, for a classifier with a hidden layer."""
+    """Return the result of `_classifier` for a classifier with a hidden layer."""
     names = architectures(config)
     if "classifier.out_proj.weight" not in state:
         return (
@@ -91,7 +91,7 @@ def _unnamed(names: list[str], ending: str) -> str:
 
 
 def architectures(config: Mapping[str, Any]) -> list[str]:
-    """The classes that config.json names."""
+    """Return the class names in config.json."""
     found = config.get("architectures")
     names = found if isinstance(found, list) else [found]
     return [name for name in names if isinstance(name, str)]

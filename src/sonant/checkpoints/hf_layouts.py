@@ -1,4 +1,4 @@
-"""Layouts of transformers, one for each family that it has classes for."""
+"""Layouts of transformers' folders, one per family that it supports."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -57,20 +57,19 @@ class Layout:
     Attributes:
         model_type: in config.json.
         prefix: of the backbone's tensors in a model with a head.
-        rows: names of tensors.
+        rows: parameter-name map of the backbone.
         settings, required: of config.json.
-        classes: by kind of head; that of the bare model is the family's `peer`. `AgeGenderModel`,
-            `HubertModelWithFinalProj` and `...ForSpeechClassification` come with the models, not with transformers,
-            which loads the backbone alone.
-        beside_backbone: the kinds of head whose classes put no prefix before the backbone's tensors.
-        derived: the tensors of a file that its configuration determines, by their name there: not read, but compared.
-        unused: whether its class has a positional convolution that it never computes with.
-        pretraining: the parts of a pretraining head.
-        under_adapter: the kinds of head whose classes refuse a model with an adapter.
+        classes: by kind of head; the class without a head is the family's `peer`. `AgeGenderModel`,
+            `HubertModelWithFinalProj` and `...ForSpeechClassification` are published with models, not in transformers.
+        beside_backbone: kinds of head whose classes have no prefix before the backbone's tensors.
+        derived: returns tensors that the configuration determines, by transformers' names; they are only compared.
+        unused: whether the class has a positional convolution that it does not use.
+        pretraining: map of the pretraining head.
+        under_adapter: kinds of head whose classes do not support an adapter.
         extractor: class of the feature extractor.
-        read, write: the rest of config.json beyond `settings`: (theirs, preprocessor, source) to ours, and back.
-        preprocessor: the settings of the feature extractor.
-        normalize_from: in words, the source that says whether waveforms are normalized where there is no preprocessor.
+        read, write: conversion of the rest of config.json: (config.json, preprocessor, source) to our values, and back.
+        preprocessor: returns the settings of the feature extractor.
+        normalize_from: description of the default for waveform normalization without a preprocessor.
     """
 
     model_type: str
@@ -91,7 +90,7 @@ class Layout:
     beside_backbone: tuple[str, ...] = ()
 
     def has(self, config: Any, kind: str) -> bool:
-        """Return whether there is a class for a model of this configuration with a head of this kind."""
+        """Return whether there is a class for this configuration and kind of head."""
         return kind in self.classes and not (kind in self.under_adapter and config.adapter_layers)
 
 
@@ -108,7 +107,7 @@ FOUR = ("ctc", *CLASSIFIERS, "xvector")
 
 
 def _classes(name: str, *kinds: str, **others: str) -> dict[str, str]:
-    """The classes for these kinds of head, named as transformers names them, and others by their whole names."""
+    """Return class names by kind of head, derived from the family's name; `others` are given in full."""
     return {kind: f"{name}{ENDINGS[kind]}" for kind in kinds} | others
 
 
@@ -121,7 +120,7 @@ def _waveform(
     under_adapter: tuple[str, ...] = (),
     beside_backbone: tuple[str, ...] = (),
 ) -> Layout:
-    """A family over waveforms; `required` beyond what all of them require."""
+    """Return the layout of a family on waveforms; `required` is added to that of all of them."""
     return Layout(
         model_type=family,
         prefix=f"{family}.",

@@ -1,4 +1,4 @@
-"""Settings of each family in transformers' config.json and preprocessor_config.json, and ours, both ways."""
+"""Conversion of each family's settings in config.json and preprocessor_config.json of transformers."""
 
 from collections.abc import Mapping
 from math import gcd
@@ -12,10 +12,10 @@ from sonant.models import HuBERTConfig, SEWConfig, Wav2Vec2ConformerConfig, Wave
 from sonant.models.normalization import TRANSFORMERS_EPSILON
 from sonant.models.w2v_bert2 import W2vBERT2Config
 
-# In the preprocessor, where the floor of the waveform's variance is not transformers' own, which alone it can compute.
+# In the preprocessor, if the constant added to a waveform's variance is not transformers' fixed one.
 NORMALIZE_EPSILON = "sonant_normalize_epsilon"
 
-Settings = tuple[tuple[str, str, Any], ...]  # ours, theirs, and transformers' default where config.json leaves it out
+Settings = tuple[tuple[str, str, Any], ...]  # sonant's name, transformers' name, transformers' default
 
 WAVEFORM_SETTINGS: Settings = (
     ("conv_channels", "conv_dim", (512,) * 7),
@@ -79,18 +79,18 @@ CONFORMER_SETTINGS: Settings = (
     ("conv_dropout", "conformer_conv_dropout", 0.1),
 )
 
-# A setting, the only value that we can do, and what another value means.
+# A setting, its only supported value, and the meaning of others.
 Required = tuple[tuple[str, Any, str], ...]
 WAVEFORM_REQUIRED: Required = (
     ("hidden_act", "gelu", "another activation"),
     ("feat_extract_activation", "gelu", "another activation in the extractor"),
 )
-# Parts that HuBERT alone may have.
+# Parts of HuBERT alone.
 NO_PARTS_OF_HUBERT: Required = (
     ("conv_pos_batch_norm", False, "a batch norm in the positional convolution"),
     ("feat_proj_layer_norm", True, "no layer norm before the projection of the features"),
 )
-# Adapters that a family's classes in transformers do not have.
+# Adapters, in families whose classes do not have them.
 NO_CONV_ADAPTER: Required = (("add_adapter", False, "a convolutional adapter behind the encoder"),)
 NO_ATTENTION_ADAPTERS: Required = (("adapter_attn_dim", None, "adapters in the attention layers, as in MMS"),)
 SEW_REQUIRED: Required = (
@@ -114,14 +114,14 @@ def read_waveform(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], so
     return {
         "normalize": preprocessor.get("do_normalize", True) if preprocessor else norm == "layer",
         "normalize_epsilon": preprocessor.get(NORMALIZE_EPSILON, TRANSFORMERS_EPSILON),
-        # Post-norm layers have no adapter, whatever config.json says.
+        # transformers' post-norm layers ignore adapter settings.
         "attention_adapter_dim": theirs.get("adapter_attn_dim") if theirs.get("do_stable_layer_norm") else None,
         **(read_adapter(theirs, num_layers=3, dim=768) if theirs.get("add_adapter") else {}),
     }
 
 
 def read_adapter(theirs: Mapping[str, Any], *, num_layers: int, dim: int) -> dict[str, Any]:
-    """Sizes of a convolutional adapter; the arguments are transformers' defaults."""
+    """Return the sizes of a convolutional adapter; the arguments are transformers' defaults."""
     width = theirs.get("output_hidden_size")
     return {
         "adapter_layers": theirs.get("num_adapter_layers", num_layers),
@@ -152,7 +152,7 @@ def write_waveform(config: WaveformTransformerConfig) -> dict[str, Any]:
 
 
 def read_data2vec(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], source: object) -> dict[str, Any]:
-    """Read settings as data2vec's classes do, whatever config.json says: a norm after each convolution and sublayer."""
+    """Read settings as data2vec's classes do: always with a norm after each convolution and sublayer."""
     norms = {"feat_extract_norm": "layer", "do_stable_layer_norm": False}
     return read_waveform({**theirs, **norms}, preprocessor, source)
 
@@ -206,7 +206,7 @@ def write_conformer(config: Wav2Vec2ConformerConfig) -> dict[str, Any]:
         "num_feat_extract_layers": len(config.conv_channels),
         "hidden_act": config.activation,
         "position_embeddings_type": config.positions,
-        "num_conv_pos_embeddings": 128,  # of a convolution that the class makes and does not use; it must be possible
+        "num_conv_pos_embeddings": 128,  # of the class's unused convolution; must be valid
         "num_conv_pos_embedding_groups": gcd(16, config.dim),
         **(write_adapter(config) if config.adapter_layers else {}),
     }
@@ -219,7 +219,7 @@ def derived_of_conformer(config: Wav2Vec2ConformerConfig) -> dict[str, Tensor]:
 
 
 def read_w2v_bert2(theirs: Mapping[str, Any], preprocessor: Mapping[str, Any], source: object) -> dict[str, Any]:
-    """Bins and frames that lie in one step; without a preprocessor as published, two frames a step."""
+    """Read mel bins and frames per step; without a preprocessor two frames, as published."""
     width, stack = theirs.get("feature_projection_input_dim", 160), preprocessor.get("stride", 2)
     if type(width) is not int or type(stack) is not int or stack < 1 or width % stack:
         raise CorruptedCheckpoint(

@@ -1,4 +1,4 @@
-"""Fetches the files of a model on the hub: from the cache where they are there, else over the network."""
+"""Fetching of models on the hub, from the cache or over the network."""
 
 import warnings
 from collections.abc import Callable
@@ -35,21 +35,21 @@ from sonant.checkpoints.hf_folder import shards_in
 from sonant.checkpoints.tokenizer_files import PIECES, TOKENIZER_FILES, VOCABULARY
 from sonant.errors import CheckpointError, CheckpointUnavailable
 
-Get = Callable[[str], Path]  # the name of a file to its path in the cache
+Get = Callable[[str], Path]  # name of a file to its path in the cache
 
 
 def fetch(repository: str, *, revision: str | None = None, local_files_only: bool = False) -> Path:
-    """The folder in the cache that holds one model.
+    """Fetch a model and return its folder in the cache.
 
-    The hub is asked once whether it has something newer; if it cannot be reached, the cache has to do.
+    One request checks for a newer version; if the hub cannot be reached, the cached version is used.
 
     Args:
         repository: "owner/name".
-        revision: branch, tag or commit; None is the main branch.
-        local_files_only: never ask the network.
+        revision: branch, tag or commit; None: the main branch.
+        local_files_only: do not use the network.
 
     Raises:
-        CheckpointUnavailable: neither in the cache nor on the hub; the message says which of the two failed, and how.
+        CheckpointUnavailable: neither in the cache nor on the hub; the message gives the cause.
     """
     if repository.count("/") != 1:
         raise CheckpointUnavailable(
@@ -64,7 +64,7 @@ def fetch(repository: str, *, revision: str | None = None, local_files_only: boo
         first = ADAPTER_CONFIG
     try:
         config = Path(hf_hub_download(repository, first, revision=revision, local_files_only=offline))
-        commit = config.parent.name  # from here on, whatever happens to the branch meanwhile
+        commit = config.parent.name  # of all other files, even if the branch moves meanwhile
 
         def get(name: str) -> Path:
             return Path(hf_hub_download(repository, name, revision=commit, local_files_only=offline))
@@ -80,16 +80,16 @@ def fetch(repository: str, *, revision: str | None = None, local_files_only: boo
                 get(name)
     except CheckpointError:
         raise
-    except Exception as error:  # each HTTP library, and the hub's own, has its own ways to fail  # noqa: BLE001
+    except Exception as error:  # HTTP libraries raise errors of many types  # noqa: BLE001
         raise CheckpointUnavailable(_explain(repository, revision, trouble or error)) from (trouble or error)
     return config.parent
 
 
 def fetch_one(repository: str, name: str, *, commit: str, local_files_only: bool = False) -> Path | None:
-    """One more file of a model, of the commit that its folder in the cache has; None where there is no such file.
+    """Fetch a further file of a model at a commit; return None if the model has no such file.
 
     Raises:
-        CheckpointUnavailable: it is not in the cache, and the hub cannot be asked.
+        CheckpointUnavailable: not in the cache, and the hub cannot be reached.
     """
     try:
         return Path(hf_hub_download(repository, name, revision=commit, local_files_only=local_files_only))
@@ -119,7 +119,7 @@ def _is_cached(repository: str, name: str, revision: str | None) -> bool:
 
 
 def _get_adapter(repository: str, get: Get) -> None:
-    """The weights of a LoRA; those of its base are another model's."""
+    """Fetch the weights of a LoRA; its base is another model."""
     for name in ADAPTER_WEIGHTS:
         with suppress(EntryNotFoundError):
             get(name)
@@ -130,7 +130,7 @@ def _get_adapter(repository: str, get: Get) -> None:
 
 
 def _ask(repository: str, name: str, revision: str | None) -> Exception | None:
-    """Return what keeps the hub from giving a file, or None; a single attempt, so that being offline costs no time."""
+    """Return the error of requesting a file from the hub, or None; a single attempt, to be fast when offline."""
     try:
         get_hf_file_metadata(hf_hub_url(repository, name, revision=revision))
     except Exception as error:  # as above  # noqa: BLE001
@@ -159,7 +159,7 @@ def _get_weights(repository: str, get: Get) -> None:
 
 
 def _get_tokenizer(get: Get) -> None:
-    """Fetch the tokens of a CTC head, where there are any; for a model without them, only two files are asked for."""
+    """Fetch the tokenizer files, if any; for models without them only two are requested."""
     for name in (VOCABULARY, PIECES):
         with suppress(EntryNotFoundError):
             get(name)
@@ -173,7 +173,7 @@ def _get_tokenizer(get: Get) -> None:
 
 
 def _get_preprocessor(repository: str, get: Get, commit: str) -> None:
-    """Fetch the preprocessor, which says whether waveforms are normalized; warn where it cannot be asked for."""
+    """Fetch the preprocessor, which has the waveform normalization; warn if it cannot be requested."""
     unasked = False
     for name in PREPROCESSORS:
         try:

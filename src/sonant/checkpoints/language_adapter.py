@@ -1,4 +1,4 @@
-"""The adapter of one language: tensors in the layers of a model, and a CTC head; read, checked, written, exchanged."""
+"""The adapter of one language: tensors in the layers of a model, and a CTC head."""
 
 import re
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ class LanguageAdapter:
     """The parts of a model that belong to one language.
 
     Attributes:
-        language: its name, in MMS a code of ISO 639-3 such as "fra", for some with a script.
-        layers: the adapters' tensors, under the names of `sonant.models`.
-        head: the CTC head, with its vocabulary.
+        language: in MMS a code of ISO 639-3 such as "fra", in some cases with a script.
+        layers: tensors in the layers, under the names of `sonant.models`.
+        head: CTC head with vocabulary.
     """
 
     language: str
@@ -35,11 +35,11 @@ class LanguageAdapter:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors of the layers and of the head."""
+        """Tensors of layers and head."""
         return self.layers | self.head.tensors
 
     def cloned(self) -> "LanguageAdapter":
-        """Return a copy with memory of its own: a model's tensors are overwritten when its language is switched."""
+        """Return a copy of the tensors, as those of a model are overwritten when its language changes."""
         layers, head = (
             {name: tensor.clone() for name, tensor in own.items()} for own in (self.layers, self.head.tensors)
         )
@@ -49,14 +49,14 @@ class LanguageAdapter:
 def read_adapter(
     path: Path, config: WaveformTransformerConfig, *, prefix: str
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The tensors in the layers and those of the head, from a file of transformers.
+    """Return the tensors of the layers and of the head in a file of transformers.
 
     Args:
         config: of the model.
         prefix: of the names of the backbone's tensors.
 
     Raises:
-        CheckpointMismatch: they are not those of an adapter in each layer of this model, and of a head.
+        CheckpointMismatch: the tensors are not those of an adapter in each layer and of a head.
     """
     tensors = {name.removeprefix(prefix): tensor for name, tensor in read_tensors(path).items()}
     found = read(tensors, HF, {"ctc": HF_CTC})
@@ -77,7 +77,7 @@ def read_adapter(
 
 
 def _shapes(config: WaveformTransformerConfig, head: Mapping[str, Tensor]) -> Shapes:
-    """Return the shape of every tensor that the file must have, by name; `head` gives the number of tokens."""
+    """Return the shape of every expected tensor, by name; `head` determines the number of tokens."""
     dim, width = config.dim, config.attention_adapter_dim or 0
     tokens = head["weight"].shape[0] if "weight" in head and head["weight"].ndim else 0
     of_layer = {
@@ -97,24 +97,24 @@ def _shapes(config: WaveformTransformerConfig, head: Mapping[str, Tensor]) -> Sh
 
 
 def _named(layers: Mapping[str, Tensor], head: Mapping[str, Tensor]) -> Shapes:
-    """Shapes by the names in the file."""
+    """Return the shapes of tensors by their names in the file."""
     found = {theirs([name], HF)[0]: tensor for name, tensor in layers.items()}
     found |= {f"lm_head.{name}": tensor for name, tensor in head.items()}
     return {name: tuple(tensor.shape) for name, tensor in found.items()}
 
 
 def write_adapter(path: Path, adapter: LanguageAdapter, *, prefix: str) -> None:
-    """Write a file that transformers' `load_adapter` reads."""
+    """Write a file for transformers' `load_adapter`."""
     layers, head = write(adapter.layers, HF)[0], write(adapter.head.tensors, HF_CTC.rows)[0]
     write_safetensors(path, {f"{prefix}{name}": tensor for name, tensor in layers.items()} | head, {"format": "pt"})
 
 
 @torch.no_grad()
 def exchange_layers(backbone: Backbone, adapter: LanguageAdapter) -> dict[str, Tensor]:
-    """Write the tensors of an adapter into those of a backbone, and return what was there.
+    """Copy an adapter's tensors into a backbone, and return the previous ones.
 
     Raises:
-        ConfigurationError: the backbone does not have the layers of the adapter any more; it is left as it was.
+        ConfigurationError: the backbone's layers have changed; it is not modified.
     """
     held = layers_of(backbone.state_dict())
     if {name: tensor.shape for name, tensor in held.items()} != {
@@ -131,5 +131,5 @@ def exchange_layers(backbone: Backbone, adapter: LanguageAdapter) -> dict[str, T
 
 
 def layers_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of the adapters in the layers, among those of a backbone."""
+    """Return the tensors of the layers' adapters among those of a backbone."""
     return {name: tensor for name, tensor in state.items() if re.fullmatch(r"encoder\.layers\.\d+\.adapter\..+", name)}

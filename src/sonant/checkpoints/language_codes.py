@@ -1,7 +1,7 @@
-"""The two-letter codes of languages (ISO 639-1) in the three letters (ISO 639-3) by which MMS names its adapters.
+"""Two-letter codes of languages (ISO 639-1) as three-letter codes (ISO 639-3), which MMS uses.
 
-Source: the code tables of ISO 639-3, https://iso639-3.sil.org. A code of a macrolanguage, such as zh, stands for
-several languages, and a model has adapters for these alone.
+Source: the code tables of ISO 639-3, https://iso639-3.sil.org. Codes of macrolanguages, such as zh, are left out: a
+model has adapters for their individual languages.
 """
 
 from collections.abc import Collection
@@ -27,7 +27,7 @@ ISO_639_3 = dict(
 
 
 def meant_by(language: object, known: Collection[str]) -> list[str]:
-    """Return the known names that a language may mean: its own, or by two letters that of each script."""
+    """Return the known languages that a name may stand for: itself, or a two-letter code in each script."""
     if language in known:
         return [str(language)]
     code = ISO_639_3.get(language) if isinstance(language, str) else None

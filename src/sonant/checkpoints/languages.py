@@ -1,6 +1,6 @@
-"""Adapters by language beside a model of transformers, as MMS has them: `adapter.LANGUAGE.safetensors` or `.bin`.
+"""Adapters by language in a folder of transformers (MMS): `adapter.LANGUAGE.safetensors` or `.bin`.
 
-Each holds the adapters in the layers and a CTC head, whose tokens are one of the vocabularies of vocab.json.
+Each has the adapters of the layers and a CTC head; its tokens are one of the vocabularies in vocab.json.
 
 Source: transformers `Wav2Vec2ForCTC.load_adapter` and `Wav2Vec2CTCTokenizer.set_target_lang`.
 """
@@ -23,21 +23,21 @@ from sonant.errors import CheckpointUnavailable, ConfigurationError, ModelWarnin
 from sonant.models.waveform_transformer import WaveformTransformerConfig
 
 ENDINGS = ("safetensors", "bin")  # in the order of preference
-LISTED = 40  # languages that an error lists
+LISTED = 40  # languages listed in an error
 
-Get = Callable[[str], Path | None]  # the name of a file to where it lies; None where there is no such file
+Get = Callable[[str], Path | None]  # name of a file to its path; None: no such file
 
 
 class Languages:
     """The languages of one model.
 
     Args:
-        folder: with vocab.json and the files of adapters that are here.
+        folder: with vocab.json and the local adapters.
         config: config.json.
-        ours: the configuration of the backbone.
+        ours: configuration of the backbone.
         prefix: of the backbone's tensors in transformers' model with a head.
-        source: the name that the model was loaded by, for messages.
-        get: fetches a file that is not in the folder; None where all there are lie there.
+        source: name of the model, for messages.
+        get: fetches a file that is not in the folder; None: there are no others.
     """
 
     def __init__(
@@ -58,18 +58,18 @@ class Languages:
 
     @property
     def known(self) -> tuple[str, ...]:
-        """The languages that have a vocabulary and an adapter, as far as can be known without asking the hub."""
+        """The languages with a vocabulary; for a local model, those that also have an adapter."""
         if self._get is not None:
             return tuple(self._written)
         return tuple(name for name in self._written if name in self._kept or self._file_here(name) is not None)
 
     def read(self, language: str) -> LanguageAdapter:
-        """The adapter of a language, see `name_of`: as it was given to `keep`, else from its file.
+        """Return the adapter of a language (see `name_of`), as given to `keep` or from its file.
 
         Raises:
-            UnknownName: there is no such language, or two letters stand for several.
-            CheckpointUnavailable: its file is on the hub, which cannot be reached, or nowhere.
-            CheckpointMismatch: its tensors are not those of adapters of this model and a head.
+            UnknownName: no such language, or an ambiguous two-letter code.
+            CheckpointUnavailable: there is no file, or the hub cannot be reached.
+            CheckpointMismatch: the tensors are not those of adapters of this model and a head.
         """
         language = self.name_of(language)
         if language in self._kept:
@@ -81,19 +81,19 @@ class Languages:
         return LanguageAdapter(language, layers, Head(head, metadata))
 
     def name_of(self, language: str) -> str:
-        """The known name of a language, which may be given by two letters (ISO 639-1). Raises UnknownName."""
+        """Return the known name of a language or two-letter code (ISO 639-1); raise UnknownName."""
         names = meant_by(language, self.known)
         if len(names) != 1:
             raise self._unknown(language, meant=names)
         return names[0]
 
     def keep(self, adapter: LanguageAdapter) -> None:
-        """Let `read` give this adapter from now on, unless that of its file is the same: it may have been trained."""
+        """Make `read` return this adapter in future, if it differs from its file: it may have been trained."""
         if self._file_here(adapter.language) is None or self._differs(adapter):
             self._kept[adapter.language] = adapter
 
     def confirm(self, adapter: LanguageAdapter) -> None:
-        """Warn where the weights of a model seem to be of another language than its tokenizer, that of `adapter`."""
+        """Warn if the weights of a model seem to be of another language than its tokenizer, that of `adapter`."""
         file = self._file_here(adapter.language)
         if file is None and not fits(adapter.head):
             warn(
@@ -111,9 +111,9 @@ class Languages:
             )
 
     def write(self, folder: Path, current: LanguageAdapter | None) -> None:
-        """Write the adapters that are here into another folder, `current` and those kept as they are now.
+        """Write the local adapters into another folder, `current` and kept ones with their present weights.
 
-        A ModelWarning says so where that leaves out languages that have a vocabulary.
+        A ModelWarning names the number of languages if some were never fetched.
         """
         for path in self._folder.iterdir():
             if ADAPTER.fullmatch(path.name):
@@ -136,7 +136,7 @@ class Languages:
         write_adapter(folder / _file_name(adapter.language, ENDINGS[0]), adapter, prefix=self._prefix)
 
     def _differs(self, adapter: LanguageAdapter) -> bool:
-        """Return whether an adapter is another than that of its file, which is here; its type is that of the model."""
+        """Return whether an adapter differs from its local file, compared in the model's type."""
         self._kept.pop(adapter.language, None)
         filed = self.read(adapter.language)
         ours, others = adapter.tensors, filed.tensors
@@ -177,7 +177,7 @@ def _file_name(language: str, ending: str) -> str:
 
 
 def _copy(path: Path, destination: Path) -> None:
-    """Copy a file of tensors; as a second name of it, where it lies in the folder that is about to be replaced."""
+    """Copy a file of tensors; as a hard link, if it is in the folder that will be replaced."""
     if path.parent.resolve() in destination.resolve().parents:
         os.link(path, destination)
     else:
@@ -185,7 +185,7 @@ def _copy(path: Path, destination: Path) -> None:
 
 
 def in_language(checkpoint: Checkpoint, languages: Languages, language: str | None) -> Checkpoint:
-    """A checkpoint with the adapter of one of its languages; with None that of its weights. Raises as `Languages`."""
+    """Return a checkpoint with the adapter of a language; None: that in its weights. Errors as in `Languages`."""
     checkpoint = replace(checkpoint, languages=languages)
     own = adapter_of(checkpoint)
     if own is not None and language is None:
@@ -200,7 +200,7 @@ def in_language(checkpoint: Checkpoint, languages: Languages, language: str | No
 
 
 def adapter_of(checkpoint: Checkpoint) -> LanguageAdapter | None:
-    """The adapter that a checkpoint has in its tensors; None where nothing says of which language it is."""
+    """Return the adapter in a checkpoint's tensors; None if its language is unknown."""
     head = checkpoint.heads.get("ctc")
     if head is None or "language" not in head.metadata:
         return None
@@ -208,12 +208,12 @@ def adapter_of(checkpoint: Checkpoint) -> LanguageAdapter | None:
 
 
 def fits(head: Head) -> bool:
-    """Return whether a CTC head has as many tokens as its vocabulary names: another number betrays another language."""
+    """Return whether a CTC head has as many tokens as its vocabulary; if not, they are of different languages."""
     return "" not in head.metadata["vocabulary"]
 
 
 def refuse_language(language: str | None, source: object) -> None:
-    """Raise ConfigurationError where a language was chosen of a model that has no adapters by language."""
+    """Raise ConfigurationError if a language was given for a model without adapters by language."""
     if language is not None:
         raise ConfigurationError(
             f"language={language!r} was given, but {source} has no adapters by language, as models of MMS have. Leave "

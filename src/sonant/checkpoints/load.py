@@ -1,4 +1,4 @@
-"""Reads any checkpoint that we know. What a file is, its content says, never its name."""
+"""Loading of checkpoints of any known format, recognized by content, not by name."""
 
 import os
 from collections.abc import Mapping
@@ -42,28 +42,27 @@ def load_checkpoint(
     Tensors keep their type; those of large files stay on disk until they are used.
 
     Args:
-        source: a model that comes with sonant; a folder of transformers; a file of unilm, fairseq, fairseq2, s3prl or
-            torchaudio; or "owner/name" on the hub. Of a model of the catalog the name is enough, unless a file or
-            folder here has it.
+        source: a shipped model; a folder of transformers; a file of unilm, fairseq, fairseq2, s3prl or torchaudio; or
+            "owner/name" on the hub. A model of the catalog may be given without owner, unless a local file or folder
+            has that name.
         revision: branch, tag or commit on the hub.
         local_files_only: use the hub's cache, but not the network.
-        overrides: settings that win over what the file says, by the names of our configurations, and "family". Needed
-            for files without a configuration whose sizes are not those of a published model; {"normalize": True} says
-            that waveforms are to be normalized. {"tokenizer": SOURCE} names the vq-wav2vec of a BERT on its codes.
-            {"prefix": "student"} says which model is meant in a file with several, {"base": SOURCE} what a LoRA adapts.
-        language: of a model with adapters by language (MMS), such as "fra"; transformers calls it target_lang. Only its
-            adapter is fetched. None keeps the one in the weights.
+        overrides: settings that replace those of the file, by the names of sonant's configurations, and "family".
+            Needed for files without a configuration whose sizes are not those of a published model. Further keys:
+            {"tokenizer": SOURCE}, the vq-wav2vec of a Discrete BERT; {"prefix": "student"}, one of several models in a
+            file; {"base": SOURCE}, the base of a LoRA.
+        language: of a model with adapters by language (MMS), such as "fra" (target_lang in transformers); only its
+            adapter is fetched. None: the one in the weights.
 
     Raises:
-        CheckpointUnavailable: not here, not in the cache, not on the hub.
-        UnknownCheckpoint: in no format that we read.
-        CorruptedCheckpoint: damaged or cut short.
-        UnsupportedCheckpoint: a model with a part that ours do not have.
+        CheckpointUnavailable: no such file, nor in the cache, nor on the hub.
+        UnknownCheckpoint: unknown format.
+        CorruptedCheckpoint: damaged or truncated.
+        UnsupportedCheckpoint: a model with an unsupported part.
         UnsafeCheckpoint: a pickle that would run code.
         CheckpointMismatch: tensors are missing, left over or of the wrong shape.
-        ConfigurationError: a file without a configuration needs `overrides`, or `revision` does not fit.
-        UnknownName: a single word that names neither a file, nor a folder, nor a model of the catalog; or a language
-            that the model does not have.
+        ConfigurationError: a file without a configuration needs `overrides`, or `revision` was given for a local file.
+        UnknownName: a word that is no file, folder or model of the catalog; or an unknown language.
     """
     tokenizer = (overrides or {}).get("tokenizer")
     if isinstance(tokenizer, str | os.PathLike):
@@ -89,11 +88,10 @@ def load_backbone(
     dtype: torch.dtype | None = torch.float32,
     device: str | torch.device = "cpu",
 ) -> Backbone:
-    """The backbone of a checkpoint as a module in evaluation mode; the arguments are those of `load_checkpoint`.
+    """Load the backbone of a checkpoint in evaluation mode; arguments as in `load_checkpoint`.
 
     Args:
-        dtype: of the parameters; None keeps that of the file.
-        device: the device of the parameters.
+        dtype, device: of the parameters; dtype=None keeps that of the file.
     """
     checkpoint = load_checkpoint(
         source, revision=revision, local_files_only=local_files_only, overrides=overrides, language=language
@@ -104,9 +102,9 @@ def load_backbone(
 def make_backbone(
     checkpoint: Checkpoint, *, dtype: torch.dtype | None = torch.float32, device: str | torch.device = "cpu"
 ) -> Backbone:
-    """A module with the weights of a checkpoint, in evaluation mode.
+    """Return the backbone of a checkpoint as a module in evaluation mode.
 
-    A mask embedding that the checkpoint lacks starts at random as in training, from a fixed seed.
+    A missing mask embedding is initialized as for training, from a fixed seed.
     """
     backbone, state = hollow(checkpoint.config), dict(checkpoint.backbone_state)
     masks = backbone.state_dict().get(MASK)
@@ -145,7 +143,7 @@ def _read_folder(
 
 
 def _read_lora(place: Location, overrides: Mapping[str, Any] | None, *, local_files_only: bool) -> Checkpoint:
-    """A LoRA merged into its base, which is a folder here or a model on the hub."""
+    """Return a LoRA merged into its base, a local folder or a model on the hub."""
     source = place.source
     told, rest = read_json(place.path / ADAPTER_CONFIG), dict(overrides or {})
     base = rest.pop(BASE, None) or told.get("base_model_name_or_path")
@@ -189,9 +187,9 @@ def _read_file(path: Path, overrides: Mapping[str, Any] | None) -> Checkpoint:
 def _read_tensors(
     path: Path, tensors: dict[str, Tensor], overrides: Mapping[str, Any] | None, *, notes: Any = None
 ) -> Checkpoint:
-    """Read a checkpoint of tensors whose names show who wrote them, and of the config.json beside them, if any.
+    """Read a checkpoint from tensors, whose names determine the format, and the config.json beside them, if any.
 
-    The config.json of another model, which has such a model inside, says nothing of it.
+    A config.json of another model type, which may contain this one, is ignored.
     """
     if is_wav2vec2(tensors):
         return read_wav2vec2(tensors, path, overrides=overrides)

@@ -1,4 +1,4 @@
-"""The place of a model: a file or folder here, what comes with the package, or the cache of the hub."""
+"""Location of a model: a local file or folder, the package itself, or the cache of the hub."""
 
 import os
 from functools import partial
@@ -12,12 +12,12 @@ from sonant.models.catalog import CATALOG
 
 
 class Location(NamedTuple):
-    """The file or folder of a model here, or in the cache of the hub.
+    """The local file or folder of a model, which may be in the cache of the hub.
 
     Attributes:
-        source: its name, for messages.
-        path: of the file or folder.
-        get: fetches further files of a model on the hub; None for all others.
+        source: name for messages.
+        path: file or folder.
+        get: fetches further files of a model on the hub; None for other models.
     """
 
     source: object
@@ -26,7 +26,7 @@ class Location(NamedTuple):
 
 
 def locate(source: str | os.PathLike[str], *, revision: str | None, local_files_only: bool) -> Location:
-    """The place of a model, fetched where it is on the hub."""
+    """Return the location of a model; fetch it if it is on the hub."""
     _check_is_name(source)
     path = Path(source).expanduser()
     if not exists(path):
@@ -47,7 +47,7 @@ def locate(source: str | os.PathLike[str], *, revision: str | None, local_files_
         raise CheckpointUnavailable(
             f"{source} is loaded from no hub. Download its file from {card.address}{beside} and give its path."
         )
-    from sonant.checkpoints.hub import fetch, fetch_one  # a quarter of what `import sonant.api` would cost beside torch
+    from sonant.checkpoints.hub import fetch, fetch_one  # a quarter of the import time of `sonant.api` without torch
 
     folder = fetch(source, revision=revision, local_files_only=local_files_only)
     get = partial(fetch_one, source, commit=folder.name, local_files_only=local_files_only)
@@ -55,7 +55,7 @@ def locate(source: str | os.PathLike[str], *, revision: str | None, local_files_
 
 
 def _check_is_name(source: object) -> None:
-    """Raise ConfigurationError for what cannot name a model."""
+    """Raise ConfigurationError for an object that cannot name a model."""
     if isinstance(source, str | os.PathLike) and isinstance(os.fspath(source), str) and str(source).strip():
         return
     what = repr(source) if isinstance(source, str | bytes | int | float | None) else f"a {type(source).__name__}"
@@ -66,7 +66,7 @@ def _check_is_name(source: object) -> None:
 
 
 def exists(path: Path) -> bool:
-    """Return whether there is such a file or folder; a name that no file can have is none."""
+    """Return whether a file or folder exists; False for invalid names."""
     try:
         return path.exists()
     except (OSError, ValueError):
@@ -74,10 +74,10 @@ def exists(path: Path) -> bool:
 
 
 def _full_name(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """The id of a model of the catalog by its last part: "wavlm-tiny" is "sonant/wavlm-tiny".
+    """Return the id of a catalog model given by its last part: "wavlm-tiny" is "sonant/wavlm-tiny".
 
     Raises:
-        UnknownName: a bare word that names nothing; ids on the hub have an owner.
+        UnknownName: a word that is no model of the catalog; hub ids have an owner.
     """
     if not isinstance(source, str) or "/" in source or os.sep in source or "." in source:
         return source
@@ -93,7 +93,7 @@ def _full_name(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
 
 
 def shipped(source: str | os.PathLike[str]) -> Path | None:
-    """The folder of a model that comes with the package; None for all others."""
+    """Return the folder of a shipped model; None for other models."""
     card = CATALOG.get(str(source))
     if card is None or not card.shipped:
         return None

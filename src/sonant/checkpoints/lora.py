@@ -1,4 +1,4 @@
-"""LoRA, merged into the weights that it adapts: W + scale·BA. The package peft is not needed.
+"""Merging of LoRA into weights: W + scale·BA, without the package peft.
 
 Sources: LoRA (2106.09685), rsLoRA (2312.03732), DoRA (2402.09353), and the names that peft 0.2 to 0.21 writes.
 """
@@ -17,20 +17,20 @@ from sonant.checkpoints.folder import ADAPTER_CONFIG
 from sonant.checkpoints.parameter_names import grouped
 from sonant.errors import CheckpointMismatch, ConfigurationError, CorruptedCheckpoint, UnsupportedCheckpoint
 
-ROOT = "base_model.model."  # before all names that peft writes
-SCALE = "lora_scale"  # in overrides: what BA is multiplied with, where no adapter_config.json says it
+ROOT = "base_model.model."  # prefix of all names of peft
+SCALE = "lora_scale"  # in overrides: the factor of BA, without adapter_config.json
 PARTS = ("lora_A", "lora_B", "lora_B.bias", "lora_magnitude_vector")
 _PART = re.compile(
     r"(?P<module>.+)\.(?P<part>lora_[A-Za-z_]+)(?:\.(?P<adapter>(?!weight$|bias$)\w+))?(?:\.(?P<kind>weight|bias))?"
 )
 _SAVED = re.compile(r"\.(modules_to_save\.(?P<adapter>\w+)|original_module)(?=\.)")
 
-# Settings of adapter_config.json under which W + scale·BA is not what peft computes, unless they are empty.
+# Settings of adapter_config.json that must be empty: with them peft does not compute W + scale·BA.
 REFUSED = (
     *("alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication", "megatron_config"),
     *("monteclora_config", "target_parameters", "trainable_token_indices", "use_bdlora", "use_qalora"),
 )
-# Ways to begin that leave the base as it is; others put a part of it into the adapter.
+# Initializations that leave the base unchanged; others move a part of it into the adapter.
 BEGINNINGS = (True, False, None, "gaussian", "eva", "orthogonal")
 CURE = "Merge it with peft, PeftModel.from_pretrained(...).merge_and_unload().save_pretrained(folder), and load that."
 
@@ -40,10 +40,10 @@ class Scaling:
     """The factors of the products BA, by module.
 
     Attributes:
-        alpha: of all modules that `alphas` does not name.
-        alphas: by the end of a module's name.
+        alpha: of modules that are not in `alphas`.
+        alphas: by suffix of a module's name.
         root: divide by the square root of the rank (rsLoRA), not by the rank.
-        fixed: the factor itself; nothing else counts then.
+        fixed: the factor; overrides the others.
     """
 
     alpha: float = 1.0
@@ -59,11 +59,11 @@ class Scaling:
 
 
 def scaling_in(config: Mapping[str, Any], source: object) -> Scaling:
-    """The scaling that an adapter_config.json tells.
+    """Return the scaling in an adapter_config.json.
 
     Raises:
-        UnsupportedCheckpoint: it is no LoRA, or one that adds something other than BA.
-        CorruptedCheckpoint: it does not say how BA is scaled.
+        UnsupportedCheckpoint: no LoRA, or a variant that adds something other than BA.
+        CorruptedCheckpoint: the scaling is missing or invalid.
     """
     kind = config.get("peft_type")
     if kind != "LORA":
@@ -98,18 +98,18 @@ def scaling_in(config: Mapping[str, Any], source: object) -> Scaling:
 
 
 def has_lora(names: Mapping[str, Tensor]) -> bool:
-    """Return whether tensors have parts of a LoRA among them."""
+    """Return whether there are parts of a LoRA among tensors."""
     return any(".lora_" in name for name in names)
 
 
 def module_of(name: str) -> str | None:
-    """The module that a part of a LoRA belongs to, by the part's name; None for the name of anything else."""
+    """Return the module of a LoRA's part, given the part's name; None for other names."""
     found = _PART.fullmatch(name)
     return found["module"] if found else None
 
 
 def without_saved(tensors: Mapping[str, Tensor], source: object) -> dict[str, Tensor]:
-    """Modules that were trained whole: the trained copy in place of the original, under its name."""
+    """Replace modules that were trained whole by their trained copies (peft's modules_to_save)."""
     kept: dict[str, Tensor] = {}
     adapters: set[str] = set()
     for name, tensor in tensors.items():
@@ -133,11 +133,11 @@ def _check_single(adapters: set[str], source: object) -> None:
 def merged(
     tensors: Mapping[str, Tensor], adapter: Mapping[str, Tensor], scaling: Scaling, source: object
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Tensors with a LoRA merged into them, and the names of its modules that they do not have.
+    """Return tensors with a LoRA merged into them, and the names of its modules that they lack.
 
     Args:
-        adapter: of the same names, with .lora_A, .lora_B and the like before the last part; others take the place of
-            the tensors of their name.
+        adapter: its parts, under the tensors' names with .lora_A, .lora_B etc. inserted; its other tensors replace
+            those of the same name.
     """
     modules: dict[str, dict[str, Tensor]] = {}
     adapters: set[str] = set()
@@ -167,7 +167,7 @@ def merged(
 
 
 def _adapted(weight: Tensor, parts: Mapping[str, Tensor], scaling: Scaling, module: str, source: object) -> Tensor:
-    """W + scale·BA of a linear layer (outputs, inputs) or a convolution (outputs, inputs, steps), in float32."""
+    """Return W + scale·BA of a linear layer (outputs, inputs) or convolution (outputs, inputs, steps), in float32."""
     a, b = parts.get("lora_A"), parts.get("lora_B")
     if a is None or b is None or a.ndim != weight.ndim or b.ndim != weight.ndim:
         raise CheckpointMismatch(f"{source}: the LoRA of {module} lacks one of its two matrices. {CURE}")
@@ -181,7 +181,7 @@ def _adapted(weight: Tensor, parts: Mapping[str, Tensor], scaling: Scaling, modu
         )
     product = (b.float().reshape(-1, rank) @ a.float().reshape(rank, -1)).reshape(shape)
     adapted = weight.float() + scaling.of(module, rank) * product
-    if "lora_magnitude_vector" in parts:  # DoRA: the length of each row is a parameter of its own
+    if "lora_magnitude_vector" in parts:  # DoRA: the norm of each row is a separate parameter
         if weight.ndim != 2:
             raise UnsupportedCheckpoint(f"{source}: the DoRA of {module} is that of a convolution. {CURE}")
         lengths = torch.linalg.vector_norm(adapted, dim=1, keepdim=True)
@@ -190,10 +190,10 @@ def _adapted(weight: Tensor, parts: Mapping[str, Tensor], scaling: Scaling, modu
 
 
 def merged_inside(tensors: Mapping[str, Tensor], scaling: Scaling | None, source: object) -> dict[str, Tensor]:
-    """A checkpoint that was saved with its LoRA beside the weights, merged.
+    """Merge a LoRA that was saved among the weights.
 
     Raises:
-        CheckpointMismatch: nothing says how BA is scaled, or a part is missing.
+        CheckpointMismatch: the scaling or a part is missing.
     """
     plain = without_saved(tensors, source)
     adapter = {name: tensor for name, tensor in plain.items() if module_of(name)}
@@ -218,9 +218,9 @@ def merged_inside(tensors: Mapping[str, Tensor], scaling: Scaling | None, source
 def with_lora_merged(
     weights: dict[str, Tensor], folder: Path, overrides: Mapping[str, Any] | None, source: object
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Weights with a LoRA that was saved among them merged, and the overrides that are left.
+    """Merge a LoRA that was saved among the weights; return the weights and the remaining overrides.
 
-    How it is scaled, `overrides` or the adapter_config.json in the folder says.
+    The scaling is that of `overrides`, else of the adapter_config.json in the folder.
     """
     rest = dict(overrides or {})
     if not has_lora(weights):

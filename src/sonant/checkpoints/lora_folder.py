@@ -1,4 +1,4 @@
-"""Folders of peft: adapter_config.json and adapter_model.safetensors, merged into the base that they name."""
+"""Folders of peft: adapter_config.json and adapter_model.safetensors, merged into their base."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ from sonant.checkpoints.unknown_parts import warn_of
 from sonant.checkpoints.wrappers import unwrap
 from sonant.errors import CheckpointMismatch, UnsupportedCheckpoint
 
-BASE = "base"  # in overrides: the model that a LoRA adapts, in place of the one that it names
+BASE = "base"  # in overrides: the base, in place of the one in adapter_config.json
 
 
 def is_lora_folder(folder: Path) -> bool:
@@ -33,10 +33,10 @@ def _weights_in(folder: Path) -> Path | None:
 
 
 def read_lora(folder: Path, base: Path, *, overrides: Mapping[str, Any] | None, source: object) -> Checkpoint:
-    """The model in the folder `base` with the adapter in `folder` merged into it.
+    """Return the model in the folder `base` with the adapter in `folder` merged into it.
 
-    Heads are those of the class that was adapted: what was trained with the adapter, and what the base has of it.
-    A preprocessor and a tokenizer beside the adapter go before those of the base.
+    Heads are those of the adapted class: trained with the adapter, or from the base. The preprocessor and tokenizer
+    beside the adapter take precedence over those of the base.
     """
     if not (base / CONFIG).is_file():
         what = "is a LoRA itself" if is_lora_folder(base) else f"has no {CONFIG}"
@@ -68,7 +68,7 @@ def read_lora(folder: Path, base: Path, *, overrides: Mapping[str, Any] | None, 
 def _named_as(
     tensors: Mapping[str, Tensor], folder: Path, layout: Layout, source: object
 ) -> tuple[dict[str, Tensor], set[str]]:
-    """The adapter under the names of the base, and the names and modules of the backbone among them."""
+    """Return the adapter under the names of the base, and the names of the backbone's tensors and modules in it."""
     path = _weights_in(folder)
     read = {} if path is None else read_tensors(path)
     adapter = without_saved({name.removeprefix(ROOT): tensor for name, tensor in read.items()}, source)
@@ -97,7 +97,7 @@ def _named_as(
 
 
 def _prefixes(module: str) -> list[str]:
-    """Everything that may stand before the backbone's name of a module, the shortest first."""
+    """Return every possible prefix before the backbone's name of a module, the shortest first."""
     parts = module.split(".")
     return ["".join(f"{part}." for part in parts[:number]) for number in range(len(parts))]
 
@@ -115,7 +115,7 @@ def _of_class(
     adapting: Mapping[str, Any],
     layout: Layout,
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """The base's tensors without the heads that the adapted class does not have, and the names of those."""
+    """Return the base's tensors without heads of other classes, and the names of the removed tensors."""
     name = _class_in(adapting)
     if name is None or name in (theirs.get("architectures") or ()):
         return dict(tensors), []

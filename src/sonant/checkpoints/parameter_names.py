@@ -1,6 +1,6 @@
-"""Parameter names of other toolkits and ours: maps of patterns, and one way to apply them in both directions.
+"""Translation between parameter names of other toolkits and sonant's, by maps of patterns.
 
-A pattern may hold `{i}` (a number) and `{p}` ("weight" or "bias"). Every tensor of a file must be named by a row of the
+A pattern may contain `{i}` (a number) and `{p}` ("weight" or "bias"). Every tensor of a file must match a row of the
 map, and every tensor of a model must be in the file, see `completeness`.
 """
 
@@ -18,20 +18,19 @@ from sonant.checkpoints.checkpoint import Head
 from sonant.checkpoints.weight_norm import unfold
 
 Form = Literal["same", "heads", "pointwise", "steps"]
-LISTED = 20  # groups of names that an error lists
+LISTED = 20  # groups of names listed in an error
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table.
+    """One row of a parameter-name map.
 
     Attributes:
-        native: our name; several names where the other toolkit stacks our tensors along the first axis.
+        native: sonant's name; several names if the other toolkit stacks these tensors along the first axis.
         foreign: the other toolkit's name.
-        form: "heads" where ours is (heads,) and theirs (1, heads, 1, 1); "pointwise" where ours is a matrix and theirs
-            a convolution of one step, (outputs, inputs, 1); "steps" for a matrix for each of some steps,
-            (dim, dim, 1, steps), here and there.
-        writes: False for a spelling that is read but never written.
+        form: how shapes relate. "heads": (heads,) and (1, heads, 1, 1); "pointwise": a matrix and a convolution
+            (outputs, inputs, 1); "steps": (dim, dim, 1, steps) in both.
+        writes: False for a name that is read but never written.
     """
 
     native: str | tuple[str, ...]
@@ -57,7 +56,7 @@ NameMap = tuple[Row, ...]
 
 @dataclass(frozen=True)
 class HeadMap:
-    """The rows of one kind of head; `optional` are patterns of our names that a complete head may lack."""
+    """The rows of one kind of head; `optional`: patterns of sonant's names that a complete head may lack."""
 
     rows: NameMap
     optional: tuple[str, ...] = ()
@@ -65,10 +64,10 @@ class HeadMap:
 
 @dataclass
 class Translated:
-    """A file's tensors under our names, and the names that no row knew.
+    """A file's tensors under sonant's names, and the names that match no row.
 
-    `outside` are unknown names that cannot be the backbone's, see `unknown_parts`; by themselves they are no error.
-    `own` are the heads of any objective that sonant wrote for itself; no table says what they consist of.
+    `outside`: unknown names that are not the backbone's, see `unknown_parts`; they are no error. `own`: heads that
+    sonant wrote for any objective, without a map.
     """
 
     backbone: dict[str, Tensor] = field(default_factory=dict)
@@ -83,7 +82,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 
 def read(state: Mapping[str, Tensor], rows: NameMap, heads: Mapping[str, HeadMap]) -> Translated:
-    """Translate another toolkit's names to ours; names that no row knows are listed as unknown."""
+    """Translate another toolkit's names to sonant's; names that match no row are listed as unknown."""
     result = Translated()
     for name, tensor in state.items():
         if not any(_read_one(name, tensor, table, into) for table, into in _places(result, rows, heads)):
@@ -138,7 +137,7 @@ def _parts(tensor: Tensor, row: Row) -> tuple[Tensor, ...]:
 
 
 def _whole(parts: list[Tensor], row: Row) -> Tensor:
-    """Return the other toolkit's tensor, made from ours."""
+    """Return the other toolkit's tensor, made of sonant's."""
     match row.form:
         case "heads":
             return parts[0].reshape(1, -1, 1, 1)
@@ -148,7 +147,7 @@ def _whole(parts: list[Tensor], row: Row) -> Tensor:
 
 
 def write(tensors: Mapping[str, Tensor], rows: NameMap) -> tuple[dict[str, Tensor], list[str]]:
-    """Translate our names to another toolkit's; the second result lists ours that have no place there."""
+    """Translate sonant's names to another toolkit's; the second result lists names without a counterpart."""
     written: dict[str, Tensor] = {}
     homeless = []
     for name in tensors:
@@ -158,7 +157,7 @@ def write(tensors: Mapping[str, Tensor], rows: NameMap) -> tuple[dict[str, Tenso
             continue
         row, foreign, fields = place
         if foreign in written:
-            continue  # a stack, written when its first part came by
+            continue  # a stack, written with its first part
         written[foreign] = _whole([tensors[native.format(**fields)] for native in row.natives], row)
     return written, homeless
 
@@ -173,18 +172,18 @@ def _find(name: str, rows: NameMap) -> tuple[Row, str, dict[str, str]] | None:
 
 
 def theirs(names: Iterable[str], rows: NameMap) -> list[str]:
-    """Return another toolkit's names for ours, for messages; a name without a row stays as it is."""
+    """Return another toolkit's names for messages; names without a row are unchanged."""
     found = ((name, _find(name, rows)) for name in names)
     return list(dict.fromkeys(place[1] if place else name for name, place in found))
 
 
 def make_heads(translated: Translated, metadata: Mapping[str, dict[str, object]]) -> dict[str, Head]:
-    """The heads of a file with what is known about each."""
+    """Return the heads of a file with their metadata."""
     return {kind: Head(tensors, dict(metadata.get(kind, {}))) for kind, tensors in translated.heads.items()}
 
 
 def grouped(names: Iterable[str]) -> str:
-    """List names in short: those that differ in a number appear once, and no more than the first 20 groups."""
+    """Format names in short: names that differ in a number appear once, and only the first 20 groups."""
     counts = Counter(re.sub(r"(?<=\.)\d+(?=\.)", "*", name) for name in names)
     told = [name if count == 1 else f"{name} ({count} times)" for name, count in counts.items()]
     rest = len(told) - LISTED

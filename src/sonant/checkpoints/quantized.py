@@ -1,4 +1,4 @@
-"""Refusal of weights that other tools have quantized: recognized by name or type, never read as they are."""
+"""Detection and refusal of weights that other tools have quantized."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,8 +8,8 @@ from torch import Tensor
 from sonant.checkpoints.parameter_names import grouped
 from sonant.errors import UnsupportedCheckpoint
 
-COUNTERS = ("num_batches_tracked", "position_ids", "num_updates")  # end the names of whole numbers that are no weights
-# By the ends of the names that each tool writes beside or in place of a weight; the more particular first.
+COUNTERS = ("num_batches_tracked", "position_ids", "num_updates")  # suffixes of names of integers that are no weights
+# Suffixes of names that each tool writes with or instead of a weight; the most specific first.
 TOOLS: Mapping[str, tuple[str, ...]] = {
     "bitsandbytes": (".SCB", ".weight_format", ".absmax", ".quant_map", ".bitsandbytes__nf4", ".bitsandbytes__fp4"),
     "GPTQ or AWQ": (".qweight", ".qzeros", ".g_idx"),
@@ -19,7 +19,7 @@ TOOLS: Mapping[str, tuple[str, ...]] = {
 
 
 def refuse_quantized(state: Mapping[str, Tensor], config: Mapping[str, Any], source: object) -> None:
-    """Raise UnsupportedCheckpoint if weights are whole numbers, or have scales beside them."""
+    """Raise UnsupportedCheckpoint if weights are integers or have scales."""
     whole = [
         name
         for name, tensor in state.items()

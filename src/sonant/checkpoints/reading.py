@@ -1,4 +1,4 @@
-"""The steps that the readers of other toolkits' files share, from a file's tensors to a checkpoint."""
+"""Steps that readers of other toolkits' files share, from a file's tensors to a checkpoint."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from sonant.checkpoints.unknown_parts import take_out, warn_of
 from sonant.checkpoints.wrappers import Unwrapped
 from sonant.models import BackboneConfig
 
-FROM_SHAPES = "the shapes of the tensors"  # where a configuration comes from that no file says
-FROM_NORM = "the extractor's norm, as in the published models"  # the same, of the normalization of waveforms
+FROM_SHAPES = "the shapes of the tensors"  # source of a configuration that is in no file
+FROM_NORM = "the extractor's norm, as in the published models"  # the same for waveform normalization
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """The tensors of a model under our names, and what remains to be done with them.
+    """The translated tensors of a model, before they are checked.
 
     Attributes:
-        translated: the tensors.
-        rows: the map that the backbone was read by.
-        left: full names of the tensors that were left aside.
-        source: of the file, for messages.
+        translated: tensors under sonant's names.
+        rows: map of the backbone.
+        left: full names of ignored tensors.
+        source: name of the file, for messages.
     """
 
     translated: Translated
@@ -35,12 +35,12 @@ class Reading:
 
     @property
     def backbone(self) -> dict[str, Tensor]:
-        """The tensors of the backbone."""
+        """Tensors of the backbone."""
         return self.translated.backbone
 
     @property
     def heads(self) -> dict[str, dict[str, Tensor]]:
-        """The tensors of each head."""
+        """Tensors of each head."""
         return self.translated.heads
 
     def checkpoint(
@@ -54,16 +54,16 @@ class Reading:
         reason: str = "",
         rows: NameMap | None = None,
     ) -> Checkpoint:
-        """Check that every tensor is there and in its shape, and warn of those that were left aside.
+        """Check that tensors are complete and of the right shapes, warn of ignored ones, and return the checkpoint.
 
         Args:
-            config: the model that the tensors are to be.
+            config: the expected model.
             made_by: the format, as in `Checkpoint`.
-            heads: the maps of whole heads.
+            heads: maps of complete heads.
             known: metadata of each head.
             metadata: of the checkpoint.
-            reason: why tensors were left aside, where it is not that sonant does not know them.
-            rows: the map for messages, where it is not the one that was read by.
+            reason: why tensors are ignored; the default says that sonant does not know them.
+            rows: map for messages, if it is not that of the backbone.
 
         Raises:
             CheckpointMismatch: tensors are missing, left over or of another shape.
@@ -83,14 +83,14 @@ def translate(
     within: Collection[str] = (),
     dropped: Collection[str] = (),
 ) -> Reading:
-    """Translate the tensors of a model that was found in a file.
+    """Translate the tensors of a model in a file.
 
     Args:
-        found: the place of the model in the file.
+        found: the model in the file.
         tensors: its tensors, without the prefix of a class with a head.
-        rows, heads: maps of the backbone, and of the heads that it may have.
+        rows, heads: maps of the backbone and of possible heads.
         within: names that had that prefix, see `take_out`.
-        dropped: names that were left aside before.
+        dropped: names that were ignored before.
     """
     translated = read(tensors, rows, heads)
     return Reading(translated, rows, found.left([*dropped, *take_out(translated, rows, within=within)]), source)

@@ -1,4 +1,4 @@
-"""Writes a checkpoint in the layout of another toolkit."""
+"""Saving of checkpoints in the formats of sonant and other toolkits."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -34,12 +34,11 @@ FOLDERS = ("hf", "sonant")
 
 @dataclass(frozen=True)
 class Saved:
-    """The place that a checkpoint was written to.
+    """A saved checkpoint.
 
     Attributes:
-        path: the file or folder.
-        aside: the parts that the format has no place for. They lie in a part of the file that other toolkits do not
-            read, and come back when sonant loads it.
+        path: file or folder.
+        aside: extra data, which the format cannot hold; stored where other toolkits ignore it and sonant reads it.
     """
 
     path: Path
@@ -49,12 +48,11 @@ class Saved:
 def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint, *, to: CheckpointFormat) -> Saved:
     """Write a checkpoint: a folder for "hf" and "sonant", a file for the others. Every tensor keeps its type and bits.
 
-    An existing file is replaced in one step, so that a reader never sees half of it. A model in a folder is replaced by
-    the new one, see `replacing_model`.
+    An existing file is replaced atomically; a model in a folder as in `replacing_model`.
 
     Raises:
-        ConfigurationError: the format cannot express this model, or the destination is of the wrong kind.
-        UnknownName: there is no such format.
+        ConfigurationError: the format cannot hold this model, or `destination` is a file for a folder or vice versa.
+        UnknownName: no such format.
     """
     if to not in WRITERS:
         raise UnknownName("format", to, WRITERS)
@@ -87,7 +85,7 @@ def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint,
 
 
 def formats_of(family: str) -> list[CheckpointFormat]:
-    """The formats that a family can be written in, in the order of `WRITERS`."""
+    """Return the formats for writing a family, in the order of `WRITERS`."""
     formats = FORMATS[family]
     return [to for to in WRITERS if to in formats.others or to == "sonant" or (to == "hf" and formats.hf is not None)]
 
@@ -105,16 +103,16 @@ def save_pretrained(
     metadata: Mapping[str, Any] | None = None,
     languages: Languages | None = None,
 ) -> Saved:
-    """Write a backbone, and heads trained on it, as a folder: transformers' where it knows the family, else our own.
+    """Write a backbone and its heads as a folder, in transformers' layout if it supports the family, else in sonant's.
 
     Args:
-        dtype: of the floating-point tensors in the file; None keeps theirs.
+        dtype: of the floating-point tensors in the file; None: unchanged.
         heads: by kind, see `Head`.
         metadata: as in `Checkpoint`; {"hf": {...}} adds settings to config.json.
-        languages: as in `Checkpoint`: their adapters are written too, that of the backbone as it is now.
+        languages: as in `Checkpoint`; their adapters are written too, with the present weights of the current one.
 
     Raises:
-        ConfigurationError: modules were put into the model, or tensors changed, for which no format has a place.
+        ConfigurationError: the model's modules or tensors are not those of its configuration.
     """
 
     def cast(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -134,7 +132,7 @@ def save_pretrained(
 
 
 def _config_of(backbone: Backbone) -> BackboneConfig:
-    """The configuration with as many layers as there are now; some may have been taken out."""
+    """Return the configuration with the present number of layers; some may have been removed."""
     config = backbone.config
     if backbone.num_layers == config.num_layers or "num_layers" not in config.__dataclass_fields__:
         return config

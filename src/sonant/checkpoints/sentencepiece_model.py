@@ -1,7 +1,7 @@
-"""The pieces of a sentencepiece model, read from its file without the package that wrote it.
+"""The pieces of a sentencepiece model, read from its file without the package sentencepiece.
 
-The file is a protocol buffer. Only the list of pieces is taken from it, with a few settings that say how pieces are
-written; a parser of these is a page long, runs nothing, and asks for no memory beyond the file's own size.
+The file is a protocol buffer, of which the pieces and three settings are parsed. The parser needs no more memory than
+the file's size.
 
 Source: sentencepiece `sentencepiece_model.proto`, for the numbers of fields and types.
 """
@@ -29,10 +29,10 @@ class SentencePieceModel:
     """The pieces of a sentencepiece model.
 
     Attributes:
-        texts: the pieces by number; "▁" (U+2581) stands for a space.
-        kinds: of each: "control" pieces are never written, an "unknown" one stands for what has no piece.
-        mark_behind: whether words end, not begin, with the mark of a space.
-        rewrites: whether joined pieces are changed by a table of characters before they are text.
+        texts: pieces by number; "▁" (U+2581) is a space.
+        kinds: of each piece; "control" pieces have no text, the "unknown" one replaces text without a piece.
+        mark_behind: whether "▁" marks ends of words, not beginnings.
+        rewrites: whether joined pieces are denormalized to obtain the text.
     """
 
     texts: tuple[str, ...]
@@ -45,7 +45,7 @@ def read_sentencepiece_model(path: Path) -> SentencePieceModel:
     """Return the pieces of a sentencepiece model.
 
     Raises:
-        CorruptedCheckpoint: the file is no such model, or is damaged.
+        CorruptedCheckpoint: no such model, or a damaged file.
     """
     size = path.stat().st_size
     if size > MOST_BYTES:
@@ -86,12 +86,12 @@ def _piece(data: bytes) -> tuple[str, Kind]:
 
 def _message(value: int | bytes) -> bytes:
     if isinstance(value, int):
-        raise ValueError("a number stands where a message was expected")  # noqa: TRY004 (the file's fault)
+        raise ValueError("a number stands where a message was expected")  # noqa: TRY004 (an error of the file)
     return value
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Return the number and the value of each field of a message."""
+    """Yield number and value of each field of a message."""
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -112,7 +112,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return the number that begins at a byte, of seven bits in each byte, and where the next one begins."""
+    """Return the variable-length integer at an offset, and the offset after it."""
     value = shift = 0
     while True:
         byte = data[at]

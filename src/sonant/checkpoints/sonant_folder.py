@@ -1,6 +1,6 @@
-"""Our own folder, for any family: config.json by our names, model.safetensors, and the heads in a file beside it.
+"""sonant's own folder for any family: config.json by sonant's names, model.safetensors, and a file of heads.
 
-A folder of transformers has that file too, for heads that transformers has no class for; it does not look at it.
+Folders of transformers have that file too, for heads without a class in transformers, which ignores it.
 """
 
 import json
@@ -24,13 +24,13 @@ from sonant.models.families import FAMILIES
 from sonant.renamed_settings import present_settings
 
 SONANT_TYPE = "sonant"  # the model type in config.json
-INT8_GROUPS = "sonant_int8_groups"  # in config.json, ours and that of transformers, which does not look at it
+INT8_GROUPS = "sonant_int8_groups"  # in config.json, also of transformers, which ignores it
 
 
 def read_sonant_folder(
     folder: Path, config: Mapping[str, Any], state: dict[str, Tensor], overrides: Mapping[str, Any] | None
 ) -> Checkpoint:
-    """A checkpoint from a folder that `write_sonant_folder` wrote."""
+    """Return a checkpoint from a folder of `write_sonant_folder`."""
     family, settings = config.get("family"), config.get("settings")
     if not isinstance(settings, dict):
         raise CorruptedCheckpoint(f"{folder / CONFIG} has no 'settings' of the model. Fetch it again.")
@@ -39,7 +39,7 @@ def read_sonant_folder(
         settings = present_settings(settings, kind.__name__)
         known = kind.__dataclass_fields__
         for name in settings:
-            if name not in known:  # from a later version, perhaps
+            if name not in known:  # perhaps of a later version
                 raise UnknownName(f"setting of {kind.__name__} in {folder / CONFIG}", name, known)
     ours = make_config(family, settings, overrides, source=folder / CONFIG)
     translated = Translated(backbone=state)
@@ -50,7 +50,7 @@ def read_sonant_folder(
 
 
 def write_sonant_folder(folder: Path, checkpoint: Checkpoint) -> list[str]:
-    """Write a folder that sonant alone reads; it has a place for everything."""
+    """Write a folder that sonant alone reads; there is no extra data."""
     settings = plain_settings(checkpoint.config)
     config = {"model_type": SONANT_TYPE, "family": checkpoint.family, "settings": settings}
     config |= {name: value for name, value in checkpoint.metadata.items() if name == INT8_GROUPS}
@@ -62,7 +62,7 @@ def write_sonant_folder(folder: Path, checkpoint: Checkpoint) -> list[str]:
 
 
 def int8_note(config: Mapping[str, Any], source: object) -> dict[str, Any]:
-    """Return the groups of linear layers that config.json allows in int8, as metadata of a checkpoint."""
+    """Return a checkpoint's metadata with the groups of linear layers that config.json allows in int8."""
     groups = config.get(INT8_GROUPS)
     if groups is None:
         return {}
@@ -74,12 +74,12 @@ def int8_note(config: Mapping[str, Any], source: object) -> dict[str, Any]:
 
 
 def note_int8_groups(folder: Path, groups: Collection[LinearGroup]) -> None:
-    """Write into a folder, ours or of transformers, which linear layers of the model may be computed in int8."""
+    """Write the groups of linear layers that may be computed in int8 into a folder of sonant or transformers."""
     write_json(folder / CONFIG, read_json(folder / CONFIG) | {INT8_GROUPS: list(groups)})
 
 
 def read_extra_heads(folder: Path, translated: Translated) -> dict[str, dict[str, Any]]:
-    """Add the heads of the file beside the model, if there is one, and return the notes on them."""
+    """Add the heads of the file beside the model, if any, and return their metadata."""
     if not (folder / EXTRA_HEADS).is_file():
         return {}
     tensors, notes = read_safetensors(folder / EXTRA_HEADS)
@@ -93,7 +93,7 @@ def read_extra_heads(folder: Path, translated: Translated) -> dict[str, dict[str
 
 
 def write_extra_heads(folder: Path, heads: Mapping[str, Head]) -> None:
-    """Put heads beside the model, if there are any."""
+    """Write heads to a file beside the model, if there are any."""
     if heads:
         notes = {kind: json.dumps(head.metadata) for kind, head in heads.items()}
         write_safetensors(folder / EXTRA_HEADS, flat(heads), notes)

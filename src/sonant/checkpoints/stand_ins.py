@@ -1,6 +1,6 @@
-"""Inert objects in place of those of classes that a checkpoint names and sonant does not want.
+"""Inert stand-ins for objects of a checkpoint's classes that sonant does not import.
 
-Configuration classes of fairseq, omegaconf and argparse, dictionaries, meters, enums, and what a trainer remembers.
+These are configurations of fairseq, omegaconf and argparse, dictionaries, meters, enums and states of trainers.
 """
 
 from collections.abc import Hashable, Mapping
@@ -10,16 +10,15 @@ from torch import Tensor
 
 from sonant.errors import UnsafeCheckpoint
 
-# Classes of these packages hold configurations, dictionaries, meters and what a trainer remembers. They become
-# stand-ins whatever their name.
+# Packages all of whose classes become stand-ins.
 INERT_PACKAGES = (
     *("accelerate", "addict", "argparse", "datetime", "deepspeed", "easydict", "enum", "espnet", "espnet2", "examples"),
     *("fairseq", "hydra", "lightning", "lightning_fabric", "lightning_utilities", "ml_collections", "munch", "nemo"),
     *("omegaconf", "peft", "pathlib", "pytorch_lightning", "s3prl", "speechbrain", "torchmetrics", "transformers"),
     *("typing", "yacs"),
 )
-INERT_MODULES = ("torch.nn.modules.loss", "torch.optim")  # settings of a training script; layers would be a program
-# Further names that such files mention; they too become stand-ins.
+INERT_MODULES = ("torch.nn.modules.loss", "torch.optim")  # settings of training; other modules would be code
+# Further names in such files that become stand-ins.
 INERT_NAMES = {
     *(
         ("builtins", name)
@@ -41,13 +40,13 @@ def is_inert(module: str, name: str) -> bool:
 
 
 class StandIn:
-    """An object of a class that we do not want: its arguments, its state and its items, and nothing that runs.
+    """A record of an object's class name, arguments, state and items, without its code.
 
     Attributes:
         name: "module.Class" of the original.
-        args: the arguments that it was made with.
-        state: the state that the pickle set on it, usually a dict of its attributes.
-        items: the items that the pickle put into it, where it is a dict or a list.
+        args: arguments of the constructor.
+        state: the pickled state, usually a dict of attributes.
+        items: items of a dict or list.
     """
 
     name = "?"
@@ -81,12 +80,12 @@ class StandIn:
 
 
 def plain(value: Any) -> Any:
-    """A configuration as dicts, lists, strings and numbers, whichever classes it was pickled with."""
+    """Convert a configuration of any pickled classes to dicts, lists, strings and numbers."""
     return _plain(value, 0, {})
 
 
 def _plain(value: Any, depth: int, done: dict[int, Any]) -> Any:
-    """A part of a configuration; `done` holds the containers met before, as forty lists may stand for 2^40."""
+    """Convert a part of a configuration; `done`: converted containers by id, as forty nested lists may repeat 2^40 times."""
     if depth > DEPTH:
         raise UnsafeCheckpoint(f"The configuration is nested more than {DEPTH} deep; no training tool writes that.")
     if isinstance(value, Tensor):

@@ -1,7 +1,7 @@
-"""Tensors under the names of transformers or fairseq without a configuration, as a training script leaves them.
+"""State dicts with names of transformers or fairseq but no configuration, as saved by training scripts.
 
-The shapes of the tensors tell the sizes, see `deduce`. They do not tell a HuBERT from a wav2vec 2.0, nor whether
-waveforms are normalized: the published models of one shape differ in that. Both must be given.
+Sizes follow from the shapes of the tensors, see `deduce`. The family (HuBERT or wav2vec 2.0) and waveform normalization
+do not: published models of equal shapes differ in them. Both must be given.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,22 +21,22 @@ from sonant.errors import ConfigurationError, UnknownCheckpoint
 from sonant.models.families import FAMILIES
 from sonant.models.normalization import ORIGINAL_EPSILON, TRANSFORMERS_EPSILON
 
-GATES = (".gru_rel_pos_const", ".grep_a")  # end the names that only a WavLM has
+GATES = (".gru_rel_pos_const", ".grep_a")  # suffixes of names that only WavLM has
 
 
 def is_named_as_transformers(tensors: Mapping[str, Tensor]) -> bool:
-    """Return whether tensors have the names of a family of transformers, whatever stands before them."""
+    """Return whether tensors are named as in transformers, behind any prefix."""
     return any(likeness(tensors, rows) >= LEAST for rows in dict.fromkeys(layout.rows for layout in LAYOUTS.values()))
 
 
 def read_state_dict(
     tensors: Mapping[str, Tensor], source: object, *, overrides: Mapping[str, Any] | None
 ) -> Checkpoint:
-    """A checkpoint from tensors alone.
+    """Return a checkpoint from tensors alone.
 
     Raises:
-        UnknownCheckpoint: the names are those of no model here.
-        ConfigurationError: `overrides` does not say what the tensors leave open, or it is more than two settings.
+        UnknownCheckpoint: the names belong to no known model.
+        ConfigurationError: `overrides` lacks settings that the tensors do not determine.
     """
     refuse_quantized(tensors, {}, source)
     _refuse_unclear(tensors, source)
@@ -62,7 +62,7 @@ def read_state_dict(
     heads = fairseq_heads(family) if of_fairseq else {"ctc": HF_CTC}
     rows = rows_in(state) if of_fairseq else rows
     reading = translate(found, state, rows, heads, source=source, within=within)
-    if not alone:  # a family of its own names takes waveforms as they are
+    if not alone:  # families with names of their own do not normalize waveforms
         given = {"normalize_epsilon": ORIGINAL_EPSILON if of_fairseq else TRANSFORMERS_EPSILON, **given}
     deduce = FORMATS[family].deduce
     assert deduce is not None
@@ -86,7 +86,7 @@ def _refuse_unclear(tensors: Mapping[str, Tensor], source: object) -> None:
 
 
 def _family(tensors: Mapping[str, Tensor], given: Mapping[str, Any], alike: Sequence[str], source: object) -> str:
-    """The family of a Transformer on waveforms, once both it and `normalize` are certain."""
+    """Return the family of a Transformer on waveforms; raise ConfigurationError unless it and `normalize` are given."""
     wavlm = any(name.endswith(GATES) for name in tensors)
     family = "wavlm" if wavlm else given.get("family")
     if family in alike and "normalize" in given:

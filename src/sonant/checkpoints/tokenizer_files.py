@@ -1,9 +1,8 @@
-"""The files of a tokenizer beside a CTC model of transformers: vocab.json, tokenizer_config.json and their like.
+"""Files of the tokenizer of a CTC model of transformers: vocab.json, tokenizer_config.json and others.
 
-They are kept as they are, so that a saved folder means what the one it came from meant, and read into the tokens of
-the head by number.
+They are read into a vocabulary, and kept unchanged for saving.
 
-Source: transformers 5 `PreTrainedTokenizerBase._from_pretrained`, for which file wins.
+Source: transformers 5 `PreTrainedTokenizerBase._from_pretrained`, for the precedence of files.
 """
 
 import warnings
@@ -19,30 +18,30 @@ VOCABULARY, SETTINGS, PIECES = "vocab.json", "tokenizer_config.json", "tokenizer
 ADDED, SPECIAL = "added_tokens.json", "special_tokens_map.json"
 TOKENIZER_FILES = (VOCABULARY, SETTINGS, ADDED, SPECIAL, PIECES)
 OTHERS = ("tokenizer.model", "sentencepiece.bpe.model", "spm.model", "spiece.model", "vocab.txt")  # not read
-PAD = "pad_token"  # the token that a tokenizer of CTC takes for the blank
+PAD = "pad_token"  # the token that CTC tokenizers use as blank
 USUAL_PAD = "<pad>"
-TARGET, USUAL = "target_lang", "eng"  # what names the language of a head, and the language where nothing does
-CLASSES = ("Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer", "Wav2Vec2PhonemeCTCTokenizer")  # whose vocab.json we read
+TARGET, USUAL = "target_lang", "eng"  # the setting for a head's language, and its default
+CLASSES = ("Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer", "Wav2Vec2PhonemeCTCTokenizer")  # whose vocab.json is read
 
 
 class _Unusable(Exception):
-    """The files do not say what the tokens are; the message says what is missing."""
+    """An error for files that do not determine the tokens; the message gives the reason."""
 
 
 def read_tokenizer(
     folder: Path, size: int, config: Mapping[str, Any], *, language: str | None = None
 ) -> dict[str, Any]:
-    """Return what a folder says of the tokens of a CTC head, as metadata of the head.
+    """Return metadata of a CTC head from the tokenizer files in a folder.
 
     Args:
-        size: number of tokens of the head.
+        size: number of the head's tokens.
         config: config.json.
-        language: whose vocabulary it is, where vocab.json holds several; None goes by the files.
+        language: selects one of several vocabularies in vocab.json; None: that of the files.
 
     Returns:
-        `vocabulary` (the tokens by number), `blank`, `tokenizer` (its settings) and `tokenizer_files` (as they are, but
-        for the language), and `language` where vocab.json holds vocabularies by language; or `unusable`, why there is
-        no vocabulary; nothing where there are no files.
+        `vocabulary` (tokens by number), `blank`, `tokenizer` (settings), `tokenizer_files` (unchanged but for the
+        language) and, with vocabularies by language, `language`; or `unusable`, the reason for a missing vocabulary;
+        empty without files.
     """
     files = {name: read_json(folder / name) for name in TOKENIZER_FILES if (folder / name).is_file()}
     if language is not None:
@@ -79,7 +78,7 @@ def read_tokenizer(
 
 
 def _settings(files: Mapping[str, dict[str, Any]], config: Mapping[str, Any]) -> dict[str, Any]:
-    """tokenizer_config.json, over it special_tokens_map.json where the former does not list added tokens itself."""
+    """Return tokenizer_config.json, updated by special_tokens_map.json unless the former lists added tokens."""
     settings = dict(files.get(SETTINGS, {}))
     if not isinstance(settings.get("tokenizer_class"), str) and isinstance(config.get("tokenizer_class"), str):
         settings["tokenizer_class"] = config["tokenizer_class"]
@@ -89,13 +88,13 @@ def _settings(files: Mapping[str, dict[str, Any]], config: Mapping[str, Any]) ->
 
 
 def _names(files: Mapping[str, dict[str, Any]], settings: Mapping[str, Any]) -> dict[int, str]:
-    """Token by number; where two have one number the later counts, and the vocabulary before the added tokens."""
+    """Return tokens by number; added tokens replace those of the vocabulary."""
     table = _of_language(files[VOCABULARY], settings) if VOCABULARY in files else _pieces(files[PIECES])
     return _added(files) | {number: token for token, number in table.items()}
 
 
 def _of_language(table: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, int]:
-    """The numbers of vocab.json; of one language where it holds several, as that of MMS does."""
+    """Return the numbers in vocab.json, or those of one language if it has several (MMS)."""
     if not _languages(table):
         return _numbers(table, VOCABULARY)
     wanted = _chosen(table, settings)
@@ -103,12 +102,12 @@ def _of_language(table: dict[str, Any], settings: Mapping[str, Any]) -> dict[str
 
 
 def _languages(table: Mapping[str, Any]) -> list[str]:
-    """Return the languages whose vocabularies vocab.json holds; none where it is a vocabulary itself."""
+    """Return the languages in vocab.json; empty if it is a single vocabulary."""
     return [name for name, entry in table.items() if isinstance(entry, dict)]
 
 
 def _chosen(table: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    """The language of the head; where the files do not name one, the only one, or English as in transformers."""
+    """Return the language of the head; by default the only one, or English as in transformers."""
     languages = _languages(table)
     usual = languages[0] if len(languages) == len(table) == 1 else USUAL if USUAL in languages else None
     wanted = settings.get(TARGET) or usual
@@ -131,7 +130,7 @@ def _numbers(table: Mapping[str, Any], where: str) -> dict[str, int]:
 
 
 def _pieces(tokenizer: Mapping[str, Any]) -> dict[str, int]:
-    """The pieces of a tokenizer.json whose words begin with sentencepiece's mark."""
+    """Return the pieces of a tokenizer.json of sentencepiece (Metaspace), with their numbers."""
     model, decoder = tokenizer.get("model"), tokenizer.get("decoder")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     kinds = set(_decoders(decoder))
@@ -158,7 +157,7 @@ def _decoders(decoder: Any) -> Iterator[str]:
 
 
 def _added(files: Mapping[str, dict[str, Any]]) -> dict[int, str]:
-    """The tokens beside the vocabulary, by number."""
+    """Return the added tokens by number."""
     pairs: list[tuple[Any, Any]]
     listed = files.get(SETTINGS, {}).get("added_tokens_decoder")
     if isinstance(listed, dict):
@@ -174,7 +173,7 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 
 def _blank(vocabulary: list[str], names: Mapping[int, str], settings: Mapping[str, Any], told: Any) -> int:
-    """Return the number of the padding token or, if the head lacks it, `told` by config.json if that is plausible."""
+    """Return the number of the padding token; if the head lacks it, `told` by config.json if plausible."""
     size = len(vocabulary)
     pad = _content(settings.get(PAD, USUAL_PAD))
     if pad and pad in vocabulary:
@@ -202,7 +201,7 @@ def _blank(vocabulary: list[str], names: Mapping[int, str], settings: Mapping[st
 
 
 def _may_be_blank(name: str, settings: Mapping[str, Any], *, is_told: bool) -> bool:
-    """Return whether a token may be the blank: no letter or space; no other character unless config.json names it."""
+    """Return whether a token may be the blank: no letter or space; other characters only if config.json names it."""
     if not name or _is_special(name, settings):
         return True
     delimiter = _content(settings.get("word_delimiter_token", "|"))
@@ -223,7 +222,7 @@ def _some(names: list[str]) -> str:
 
 
 def write_tokenizer(folder: Path, head: Head) -> None:
-    """Write the files that a head came with; of a head without, those that say what its vocabulary is."""
+    """Write a head's original tokenizer files, or new ones for its vocabulary."""
     tokens, kept = head.metadata.get("vocabulary"), head.metadata.get("tokenizer_files")
     files = kept if isinstance(kept, dict) and _agree(kept, tokens) else _made(head) if tokens else {}
     for name, content in files.items():
@@ -231,7 +230,7 @@ def write_tokenizer(folder: Path, head: Head) -> None:
 
 
 def _agree(files: Mapping[str, dict[str, Any]], tokens: list[str] | None) -> bool:
-    """Return whether files still say what the tokens are: a head may have been given others since."""
+    """Return whether files still match the tokens, which may have been replaced."""
     if tokens is None:
         return True
     try:

@@ -1,4 +1,4 @@
-"""Files of `torch.save`: the zip archive, whose tensors are mapped into memory, and the older stream."""
+"""Files of `torch.save`: the zip archive, whose tensors are memory-mapped, and the older stream."""
 
 import mmap
 import pickle
@@ -25,13 +25,13 @@ LEGACY_VERSION = 1001
 
 
 def read_pickle(path: Path) -> Any:
-    """The object in a file of `torch.save`: containers, tensors on the CPU, stand-ins.
+    """Return the object in a file of `torch.save`: containers, tensors on the CPU, stand-ins.
 
     Raises:
-        UnsafeCheckpoint: the pickle asks for anything else; nothing has run.
-        CorruptedCheckpoint: the file is damaged or cut short.
-        UnknownCheckpoint: a file of another kind.
-        UnsupportedCheckpoint: tensors that PyTorch has quantized.
+        UnsafeCheckpoint: the pickle needs anything else; no code was run.
+        CorruptedCheckpoint: damaged or truncated.
+        UnknownCheckpoint: another type of file.
+        UnsupportedCheckpoint: tensors quantized by PyTorch.
     """
     try:
         with path.open("rb") as file:
@@ -50,7 +50,7 @@ def read_pickle(path: Path) -> Any:
         raise UnsupportedCheckpoint(f"{path}: {error}") from None
     except CheckpointError:
         raise
-    except Exception as error:  # a damaged pickle can raise nearly anything
+    except Exception as error:  # a damaged pickle can raise almost any error
         raise CorruptedCheckpoint(
             f"{path} begins like a checkpoint but cannot be read to the end ({type(error).__name__}: {error}). It is "
             "probably cut short or damaged: download or copy it again."
@@ -66,7 +66,7 @@ class _ZipStorages:
         self.size = path.stat().st_size
         self.mapped = torch.UntypedStorage.from_file(str(path), shared=False, nbytes=self.size)
         self.found: dict[str, Storage] = {}
-        self.copied = 0  # bytes of storages that could not be mapped, as their numbers are not aligned
+        self.copied = 0  # bytes of storages that are not aligned and so were copied
 
     def find(self, key: str, dtype: torch.dtype, size: int) -> Storage:
         if key not in self.found:
@@ -86,7 +86,7 @@ class _ZipStorages:
         return found
 
     def _place(self, name: str) -> tuple[int, int]:
-        """First byte and number of bytes of an entry inside the file."""
+        """Return offset and size of an entry in the file."""
         entry = _entry(self.archive, name)
         with self.path.open("rb") as file:
             file.seek(entry.header_offset)
@@ -131,7 +131,7 @@ def _read_zip(path: Path) -> Any:
         return load(BytesIO(data), _ZipStorages(path, archive, root), limit=len(data))
 
 
-# The single stream (before torch 1.6): five pickles, then the bytes of each storage
+# The stream (before torch 1.6): five pickles, then the bytes of each storage
 
 
 class _StreamStorages:
@@ -148,9 +148,9 @@ class _StreamStorages:
         return self.found[key]
 
     def fill(self, file: BufferedReader, keys: list[str]) -> None:
-        """Read the bytes behind the pickles, in the order of `keys`, straight into the storages.
+        """Read the bytes after the pickles, in the order of `keys`, into the storages.
 
-        They are not mapped: behind pickles of any length, most files have no number at a multiple of its width.
+        They are not memory-mapped, because they are rarely aligned.
         """
         if sorted(keys) != sorted(self.found):
             raise CorruptedCheckpoint("The list of storages is not that of the tensors.")
@@ -162,7 +162,7 @@ class _StreamStorages:
 
 
 def _memory(storage: Storage) -> memoryview:
-    """The bytes of a storage, to be written to."""
+    """Return the bytes of a storage, writable."""
     return torch.empty(0, dtype=torch.uint8).set_(storage.memory).numpy().data
 
 
@@ -175,7 +175,7 @@ def _read_stream(path: Path) -> Any:
         except CheckpointError:
             raise
         except (ValueError, pickle.UnpicklingError, EOFError, IndexError):
-            magic = None  # some other pickle, or no pickle at all
+            magic = None  # another pickle, or none
         if magic != LEGACY_MAGIC:
             raise UnknownCheckpoint(f"{path} is not a file of torch.save: it begins with {mapped[:16]!r}.")
         version = load(mapped, storages, limit=size)

@@ -1,7 +1,7 @@
 """State dicts of torchaudio's Wav2Vec2Model and HuBERTPretrainModel.
 
-Such a file has no configuration: see `deduce`. The ones written here carry theirs in the state dict's `_metadata`,
-which torch reads past.
+They have no configuration, which is deduced, see `deduce`. Files that sonant writes have it in the state dict's
+`_metadata`, which torch ignores.
 """
 
 from collections import OrderedDict
@@ -37,14 +37,14 @@ INNER = "wav2vec2."  # the backbone inside HuBERTPretrainModel
 
 
 def is_torchaudio(state: Mapping[Any, Any]) -> bool:
-    """Return whether an unpickled dict has torchaudio's names."""
+    """Return whether a state dict has torchaudio's names."""
     return any("encoder.transformer.layers." in str(name) for name in state)
 
 
 def read_torchaudio(
     state: Mapping[str, Tensor], source: object, *, notes: Any = None, overrides: Mapping[str, Any] | None = None
 ) -> Checkpoint:
-    """A checkpoint from a flat state dict; `notes` is its `_metadata`, if it has one."""
+    """Return a checkpoint from a flat state dict; `notes`: its `_metadata`, if any."""
     wanted, overrides = split_overrides(overrides)
     both = (*rows_for("hubert", mask=True), *rows_for("wavlm", mask=True))
     place = unwrap(state, both, inner=(INNER,), source=source, family="model of torchaudio", wanted=wanted)
@@ -72,13 +72,13 @@ def _notes(notes: Any) -> dict[str, Any]:
 
 
 def rows_for(family: str, *, mask: bool) -> NameMap:
-    """Return a family's names: WavLM stacks query, key and value; only pretraining HuBERT keeps a mask embedding."""
+    """Return the parameter-name map of a family; `mask`: with the mask embedding of HuBERTPretrainModel."""
     attention = TORCHAUDIO_WAVLM_ATTENTION if family == "wavlm" else TORCHAUDIO_ATTENTION
     return (*TORCHAUDIO_COMMON, *attention, *(TORCHAUDIO_MASK if mask else ()))
 
 
 def write_torchaudio(path: Path, checkpoint: Checkpoint) -> list[str]:
-    """Write a state dict; returns what torchaudio has no place for, the mask embedding in most cases."""
+    """Write a state dict, and describe the extra data: in most cases the mask embedding."""
     refuse_inexpressible(checkpoint.config, "torchaudio")
     pretraining = checkpoint.heads.get("pretraining")
     whole = (
@@ -97,7 +97,7 @@ def write_torchaudio(path: Path, checkpoint: Checkpoint) -> list[str]:
     ordered = OrderedDict(own_storage(state))
     others = [kind for kind in checkpoint.heads if kind not in kinds]
     notes = pack_extra(checkpoint, heads=others, backbone=dropped)
-    # torch keeps its own notes on modules there, by module name, and hands the rest on unread.
+    # torch has entries by module name in `_metadata`, and ignores others.
     settings = {"family": checkpoint.family, "config": plain_settings(checkpoint.config)}
     vars(ordered)["_metadata"] = {KEY: settings | notes}
     write_pickle(path, ordered)

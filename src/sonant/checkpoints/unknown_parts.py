@@ -1,4 +1,4 @@
-"""Heads and other parts that sonant does not know: the backbone loads without them, and a warning names them."""
+"""Unknown heads and other parts of a checkpoint, which are ignored with a warning."""
 
 from collections.abc import Collection
 
@@ -8,13 +8,13 @@ from sonant.errors import ModelWarning, warn
 
 
 def take_out(translated: Translated, rows: NameMap, *, within: Collection[str] = ()) -> list[str]:
-    """Take out of the unknown names those that cannot be the backbone's, and return them.
+    """Remove from the unknown names those that are outside of the backbone, and return them.
 
-    What stays is an error: a part of the backbone that ours does not have would change every state.
+    The remaining ones are an error: unknown parts of the backbone would change its states.
 
     Args:
-        rows: of the backbone; names that begin as theirs do are its own.
-        within: names that stood behind the prefix of the backbone. Where there are some, all others are outside of it.
+        rows: of the backbone; unknown names with the same first component belong to it.
+        within: names that had the prefix of the backbone; if there are any, all others are outside.
     """
     roots = {row.foreign.partition(".")[0] for row in rows} | {"adapter"}
     outside = [
@@ -28,7 +28,7 @@ def take_out(translated: Translated, rows: NameMap, *, within: Collection[str] =
 
 
 def warn_of(names: Collection[str], source: object, reason: str = "") -> None:
-    """Name what was left aside, if anything was, and say why."""
+    """Warn of ignored tensors, if any."""
     if names:
         reason = reason or "They belong to no head that sonant knows."
         warn(

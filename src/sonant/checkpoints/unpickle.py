@@ -1,13 +1,11 @@
-"""Pickles of `torch.save` read without running anything that they ask for.
+"""Safe unpickling of files of `torch.save`.
 
-A pickle is a program: it names functions and has them called. Here a name leads to one of three things: a rebuilder of
-tensors, a plain container, or an inert `StandIn` that only remembers what it was given. Any other name is refused with
-`UnsafeCheckpoint` before it is looked up. The packages that the names belong to are never imported.
+A pickle is a program that calls functions by name. Here a name resolves to a function that rebuilds tensors, a plain
+container, or an inert `StandIn`. Any other name raises `UnsafeCheckpoint`. No package is imported.
 
-`torch.load(weights_only=True)` was tried in its place, with the stand-ins as safe globals, and is weaker here: its list
-of safe globals belongs to the process, so that another thread's load would get our stand-ins, and ours whatever the
-program allows elsewhere; it refuses pickle protocols 4 and 5, and classes derived from dict and list, as munch and
-addict have them; and it believes the size of a storage and strides of zero, by which four numbers become a trillion.
+`torch.load(weights_only=True)` with the stand-ins as safe globals is weaker: safe globals are shared by all threads of
+the process; it refuses pickle protocols 4 and 5, and classes derived from dict and list, as in munch and addict; and it
+trusts sizes of storages and strides of zero, by which four numbers become a trillion.
 """
 
 import pickle
@@ -37,14 +35,14 @@ STORAGES = {
     "BoolStorage": torch.bool,
     "UntypedStorage": torch.uint8,
 }
-QUANTIZED = {  # as torch.ao.quantization leaves them
+QUANTIZED = {  # of torch.ao.quantization
     ("torch._utils", "_rebuild_qtensor"),
     *(("torch", name) for name in ("qint8", "quint8", "qint32", "per_tensor_affine", "per_channel_affine")),
 }
 
 
 class Storage:
-    """Memory that tensors are cut from: `size` elements."""
+    """Memory of tensors: `size` elements."""
 
     __slots__ = ("dtype", "memory", "size")
 
@@ -56,17 +54,17 @@ class Storage:
 
 
 class Storages(Protocol):
-    """The source of the memory of tensors; one class for each layout of files."""
+    """A source of storages; one class per layout of files."""
 
     def find(self, key: str, dtype: torch.dtype, size: int) -> Storage:
-        """The storage of that name, which must hold `size` numbers of that type."""
+        """Return the storage with a key, which must have `size` elements."""
 
 
 def load(file: Any, storages: Storages, *, limit: int) -> Any:
-    """Load one pickle of at most `limit` bytes from the file's position, and leave the position right after it."""
+    """Load one pickle of at most `limit` bytes at the file's position, and advance the position."""
     start = file.tell()
     for opcode, argument, _ in pickletools.genops(file):
-        # An extension code skips find_class; a far memo index makes Python allocate without end.
+        # Extension codes bypass find_class; large memo indices allocate unbounded memory.
         if opcode.name.startswith("EXT"):
             raise UnsafeCheckpoint(f"its pickle uses the extension code {argument}")
         if opcode.name in ("LONG_BINPUT", "PUT") and isinstance(argument, int) and argument > limit:
@@ -76,7 +74,7 @@ def load(file: Any, storages: Storages, *, limit: int) -> Any:
 
 
 def _function(call: Callable[..., Any]) -> Any:
-    """A function that a pickle may call, as an object without attributes, so that a pickle cannot change it."""
+    """Wrap a function for pickles in an object without attributes, so that a pickle cannot modify it."""
     return type(call.__name__, (), {"__slots__": (), "__call__": staticmethod(call)})()
 
 
@@ -111,7 +109,7 @@ def _dict_without_factory(*_: Any) -> dict[Any, Any]:
 
 @_function
 def _latin1(text: Any, encoding: Any = None) -> bytes:
-    """`_codecs.encode` as bytes are pickled for Python 2."""
+    """`_codecs.encode`, as used in pickles of bytes for Python 2."""
     if isinstance(text, str) and encoding == "latin1":
         return text.encode("latin1")
     raise UnsafeCheckpoint("it calls _codecs.encode")
@@ -119,7 +117,7 @@ def _latin1(text: Any, encoding: Any = None) -> bytes:
 
 @_function
 def _typing_item(origin: Any, *_: Any) -> Any:
-    """`operator.getitem` as `typing.Optional[int]` is pickled; on stand-ins of `typing` only."""
+    """`operator.getitem`, as used in pickles of `typing.Optional[int]`; only on stand-ins of `typing`."""
     kind = origin if isinstance(origin, type) else type(origin)
     if issubclass(kind, StandIn) and kind.name.startswith("typing."):
         return origin
@@ -144,15 +142,15 @@ ALLOWED: dict[tuple[str, str], Any] = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """A `pickle.Unpickler` that imports nothing: names resolve only to `ALLOWED` or to stand-ins."""
+    """A `pickle.Unpickler` that imports nothing: names resolve to `ALLOWED` or to stand-ins."""
 
     def __init__(self, file: Any, storages: Storages) -> None:
         super().__init__(file)
         self.storages = storages
-        self.stand_ins: dict[str, type[StandIn]] = {}  # of this file: nothing a pickle does to a class outlives it
+        self.stand_ins: dict[str, type[StandIn]] = {}  # new classes per file, as a pickle may modify them
 
     def find_class(self, module: str, name: str) -> Any:
-        module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))  # from Python 2
+        module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))  # names of Python 2
         if (module, name) in ALLOWED:
             return ALLOWED[module, name]
         if module in ("torch", "torch.storage", "torch.cuda") and name in STORAGES:

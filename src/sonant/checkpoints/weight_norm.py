@@ -1,4 +1,4 @@
-"""The positional convolution of files whose weight norm was folded into its weight."""
+"""Recovery of weight norm for positional convolutions whose weight norm was folded into the weight."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,14 @@ POSITIONS = "encoder.positions."
 
 
 def unfold(backbone: dict[str, Tensor]) -> None:
-    """Part a folded weight into direction and gain, as models under weight norm hold it; others stay as they are.
+    """Split a folded weight into direction and gain; leave other models unchanged.
 
-    `torch.nn.utils.remove_weight_norm`, exporters and some toolkits leave the product alone. The gains are float32 at
-    least, so that direction and gain give the weight back to rounding. A tap of zeros gets the gain 0.
+    `torch.nn.utils.remove_weight_norm`, exporters and some toolkits save only the product. The gains are at least
+    float32, so that the product is exact up to rounding. A kernel position of zeros has the gain 0.
     """
     weight = backbone.get(f"{POSITIONS}weight")
     if weight is None or weight.ndim != 3 or any(name.startswith(f"{POSITIONS}norm.") for name in backbone):
-        return  # rows of learned positions, or the weight behind a batch norm
+        return  # learned positions, or a weight after a batch norm
     if not {f"{POSITIONS}weight_g", f"{POSITIONS}weight_v"}.isdisjoint(backbone):
         return
     wide = weight.to(torch.promote_types(weight.dtype, torch.float32))

@@ -1,8 +1,7 @@
-"""Search for a backbone inside whatever a training script put around it.
+"""Search for a backbone in the file of a training script, behind any containers and prefixes.
 
-Neither containers ({"state_dict": {...}}) nor prefixes ("module.", "model.wavlm.") are known by name. A container is a
-prefix like any other: the tensors of all state dicts in a file get names that say where they are. The backbone is where
-names as the family has them stand together.
+Containers ({"state_dict": {...}}) are treated as prefixes ("module.", "model.wavlm."): the names of all tensors in a
+file start with their path. The backbone is the prefix with most of the family's names behind it.
 """
 
 import re
@@ -16,19 +15,19 @@ from sonant.checkpoints.checkpoint import differing
 from sonant.checkpoints.parameter_names import NameMap, grouped
 from sonant.errors import CheckpointMismatch, UnknownName
 
-DEPTH = 16  # of containers inside each other
-LEAST = 20  # kinds of names of a family that must stand together: fewer do in models of other kinds
-RIVAL = 0.7  # of the kinds of names that the best place has: as many make another backbone
-PREFIX = "prefix"  # in overrides: where the backbone is, if there are several
+DEPTH = 16  # of nested containers
+LEAST = 20  # least number of distinct names of the family behind a prefix
+RIVAL = 0.7  # share of the best prefix's distinct names that makes another backbone
+PREFIX = "prefix"  # in overrides: the prefix of the backbone, if there are several
 
 
 class Unwrapped(NamedTuple):
-    """The tensors of a file, freed of what a training script put around the model.
+    """The tensors of a model, without the wrappers of a training script.
 
     Attributes:
-        tensors: the model, with its heads, as its own class would save it.
-        outer: the prefix that the names of all of them had.
-        beside: full names of the tensors that are not in the model.
+        tensors: model with heads, named as by its own class.
+        outer: the removed prefix.
+        beside: full names of the tensors outside of the model.
     """
 
     tensors: dict[str, Tensor]
@@ -36,19 +35,19 @@ class Unwrapped(NamedTuple):
     beside: list[str]
 
     def left(self, names: Iterable[str]) -> list[str]:
-        """Return the full names of the tensors left aside: all those beside the model, and `names` in it."""
+        """Return the full names of ignored tensors: those outside of the model, and `names` in it."""
         return [*(f"{self.outer}{name}" for name in names), *self.beside]
 
     def without(self, prefix: str) -> tuple[dict[str, Tensor], set[str]]:
-        """The tensors without the prefix that a class with a head gives its backbone, and the names that had it."""
+        """Return the tensors without the prefix of the backbone in a class with a head, and the names that had it."""
         within = {name.removeprefix(prefix) for name in self.tensors if prefix and name.startswith(prefix)}
         return {name.removeprefix(prefix): tensor for name, tensor in self.tensors.items()}, within
 
 
 def tensors_in(state: Any) -> dict[str, Tensor]:
-    """All tensors of all state dicts in an unpickled object; names of containers stand before theirs.
+    """Return the tensors of all state dicts in an unpickled object, with their containers as prefixes.
 
-    What an optimizer knows of a parameter is kept by number, and has no name.
+    The states of optimizers have numbers for names and are left out.
     """
     found: dict[str, Tensor] = {}
     _collect(state, "", DEPTH, found, set())
@@ -59,7 +58,7 @@ def _collect(value: Any, path: str, depth: int, found: dict[str, Tensor], seen: 
     if isinstance(value, Tensor):
         found[path.removesuffix(".")] = value
     elif isinstance(value, Mapping | list | tuple) and depth and id(value) not in seen:
-        seen.add(id(value))  # each once: a hostile file may hold one in many places, or in itself
+        seen.add(id(value))  # once: a malicious file may contain one in many places, or in itself
         if isinstance(value, Mapping):
             inside = {name: item for name, item in value.items() if isinstance(name, str)}
         else:
@@ -69,13 +68,13 @@ def _collect(value: Any, path: str, depth: int, found: dict[str, Tensor], seen: 
 
 
 def split_overrides(overrides: Mapping[str, Any] | None) -> tuple[Any, dict[str, Any]]:
-    """The prefix that the user names, or None, and all other overrides."""
+    """Return the prefix in the overrides (None if absent), and all other overrides."""
     rest = dict(overrides or {})
     return rest.pop(PREFIX, None), rest
 
 
 def places(tensors: Mapping[str, Tensor], rows: NameMap) -> dict[str, list[str]]:
-    """The prefixes behind which names stand as in these rows, and the names behind each."""
+    """Return the prefixes followed by names of these rows, and the names behind each."""
     pattern = _any_of(rows)
     found: dict[str, list[str]] = {}
     for name in tensors:
@@ -86,7 +85,7 @@ def places(tensors: Mapping[str, Tensor], rows: NameMap) -> dict[str, list[str]]
 
 
 def _num_kinds(names: Iterable[str]) -> int:
-    """Count the names, those that differ only in layer numbers once."""
+    """Return the number of distinct names, without regard to layer numbers."""
     return len({re.sub(r"\d+", "*", name) for name in names})
 
 
@@ -97,28 +96,28 @@ def _any_of(rows: NameMap) -> re.Pattern[str]:
 
 
 def likeness(tensors: Mapping[str, Tensor], rows: NameMap) -> int:
-    """The number of a family's kinds of names that stand together in a file."""
+    """Return the largest number of distinct names of a family behind one prefix."""
     return max(map(_num_kinds, places(tensors, rows).values()), default=0)
 
 
 def prefix_of(
     tensors: Mapping[str, Tensor], rows: NameMap, *, source: object, family: str, wanted: object = None
 ) -> str:
-    """Return the prefix of the names of the one backbone in a file.
+    """Return the prefix of the only backbone in a file.
 
     Args:
-        rows: the names that the family has.
-        family: its name, for messages.
-        wanted: the prefix that the user named, if any.
+        rows: names of the family.
+        family: name for messages.
+        wanted: prefix given by the user, if any.
 
     Raises:
-        CheckpointMismatch: there is none, or more than one and they differ.
-        UnknownName: no backbone has the prefix that was named.
+        CheckpointMismatch: no backbone, or several that differ.
+        UnknownName: no backbone has the prefix `wanted`.
     """
     names = places(tensors, rows)
     most = max(map(_num_kinds, names.values()), default=0)
     found = sorted((prefix for prefix, held in names.items() if _num_kinds(held) >= RIVAL * most), key=len)
-    if most < LEAST and (not most or most < _num_kinds(tensors) / 2):  # a model without layers has few
+    if most < LEAST and (not most or most < _num_kinds(tensors) / 2):  # models without layers have few
         raise CheckpointMismatch(
             f"{source}: among the names of its {len(tensors)} tensors are not those of a {family}. There are "
             f"{grouped(tensors) or 'none'}. Either the configuration belongs to another model, or the names were "
@@ -140,7 +139,7 @@ def prefix_of(
 
 
 def _same(tensors: Mapping[str, Tensor], names: Mapping[str, list[str]], one: str, other: str) -> bool:
-    """Return whether the same module was saved behind two prefixes."""
+    """Return whether two prefixes have equal tensors."""
     left, right = ({name: tensors[prefix + name] for name in names[prefix]} for prefix in (one, other))
     return not differing(left, right)
 
@@ -154,11 +153,10 @@ def unwrap(
     family: str,
     wanted: object = None,
 ) -> Unwrapped:
-    """Take away what stands before a model and beside it.
+    """Extract a model from its containers, prefixes and other tensors.
 
     Args:
-        inner: the prefixes that a class with a head puts before its backbone, the longest first. They stay, and heads
-            stand beside them.
+        inner: prefixes of the backbone in classes with a head, the longest first. They are kept.
         rows, source, family, wanted: as in `prefix_of`.
     """
     prefix = prefix_of(tensors, rows, source=source, family=family, wanted=wanted)

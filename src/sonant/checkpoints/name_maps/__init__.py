@@ -1,1 +1,1 @@
-"""Parameter-name maps of each toolkit: on the left our names (as in `sonant.models`), on the right the toolkit's."""
+"""Parameter-name maps of each toolkit: sonant's names on the left, the toolkit's on the right."""

@@ -32,7 +32,7 @@ FAIRSEQ: NameMap = (
     ),
 )
 
-# The positional convolution: under weight norm, or what is left of it where that was folded; behind a batch norm.
+# The positional convolution: with weight norm, with it folded, or after a batch norm.
 FAIRSEQ_POSITIONS: NameMap = (
     Row("encoder.positions.weight_g", "encoder.pos_conv.0.weight_g"),
     Row("encoder.positions.weight_v", "encoder.pos_conv.0.weight_v"),
@@ -48,7 +48,7 @@ FAIRSEQ_BATCH_NORM_POSITIONS: NameMap = (
 
 FAIRSEQ_STACKED_POSITIONS: NameMap = (Row("encoder.positions.layers.{i}.{p}", "encoder.pos_conv.{i}.0.{p}"),)
 
-# wav2vec and vq-wav2vec; the numbers between are those of dropout, padding and activation.
+# wav2vec and vq-wav2vec; numbers that are left out belong to dropout, padding and activation.
 FAIRSEQ_WAV2VEC: NameMap = (
     Row("extractor.layers.{i}.conv.weight", "feature_extractor.conv_layers.{i}.0.weight"),
     Row("extractor.layers.{i}.norm.{p}", "feature_extractor.conv_layers.{i}.2.{p}"),
@@ -69,7 +69,7 @@ FAIRSEQ_STEPS = HeadMap(
 
 
 def fairseq_gumbel(depth: int) -> NameMap:
-    """The quantizer with so many linear layers before its logits; each but the last lies beside its activation."""
+    """Return the map of a quantizer with `depth` linear layers before the logits."""
     theirs = "vector_quantizer.weight_proj"
     inner = (Row(f"quantizer.projections.{i}.{{p}}", f"{theirs}.{i}.0.{{p}}") for i in range(depth - 1))
     last = Row(
@@ -85,7 +85,7 @@ CONTRAST: NameMap = (
 FAIRSEQ_CONTRAST = HeadMap(
     (Row("quantizer.codebook", "quantizer.vars"), *CONTRAST, Row("projection.{p}", "final_proj.{p}"))
 )
-# A fine-tuned HuBERT keeps its label embeddings and loses its projection.
+# A fine-tuned HuBERT has label embeddings but no projection.
 FAIRSEQ_PREDICTION = HeadMap(
     (Row("projection.{p}", "final_proj.{p}"), Row("label_embeddings", "label_embs_concat")),
     optional=("projection.{p}", "label_embeddings"),
@@ -107,7 +107,7 @@ FAIRSEQ_W2V_BERT2: NameMap = (
         norm="final_layer_norm",
     ),
 )
-# The norm behind the encoder lies in the file, but the model does not use it.
+# The norm after the encoder is in the file, but unused.
 SHAW_UNUSED: NameMap = (Row("code_head.{p}", "mlm_proj.{p}"), Row("encoder_norm.{p}", "encoder.layer_norm.{p}"))
 FAIRSEQ_W2V_BERT2_CONTRAST = HeadMap(
     (*FAIRSEQ_CONTRAST.rows, *SHAW_UNUSED), optional=("code_head.{p}", "encoder_norm.{p}")

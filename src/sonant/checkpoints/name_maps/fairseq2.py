@@ -31,7 +31,7 @@ FAIRSEQ2_W2V_BERT2_CONTRAST = HeadMap(
     optional=("code_head.{p}", "encoder_norm.{p}", "quantizer.num_updates"),
 )
 
-# fairseq2's wav2vec 2.0, omniASR among them. The last norm lies behind the layers or, as in our models, before them.
+# fairseq2's wav2vec 2.0 and omniASR. The last norm is after the layers or, as in sonant, before them.
 FAIRSEQ2_WAV2VEC2: NameMap = (
     *_FRONTEND,
     Row("extractor.layers.{i}.conv.{p}", "encoder_frontend.feature_extractor.layers.{i}.conv.{p}"),

@@ -12,7 +12,7 @@ _FEED_FORWARD = {"inner": "intermediate_dense", "outer": "output_dense"}
 
 
 def huggingface(encoder: str, projection: str) -> NameMap:
-    """transformers and torchaudio agree on most names below the encoder."""
+    """Return the rows that transformers and torchaudio share, but for two prefixes."""
     layer = encoder + "layers.{i}."
     return (
         Row("extractor.layers.{i}.conv.{p}", "feature_extractor.conv_layers.{i}.conv.{p}"),
@@ -35,7 +35,7 @@ def huggingface(encoder: str, projection: str) -> NameMap:
     )
 
 
-# transformers' adapters: one behind the encoder, and one in each layer.
+# transformers' adapters: one after the encoder, and one in each layer.
 HF_CONV_ADAPTER: NameMap = (
     Row("adapter.projection.{p}", "adapter.proj.{p}"),
     Row("adapter.projection_norm.{p}", "adapter.proj_layer_norm.{p}"),
@@ -111,7 +111,7 @@ HF_SEW: NameMap = (
     ),
     Row("encoder.upsample.{p}", "encoder.upsample.projection.{p}"),
 )
-# What the class of the Conformer has and never computes with: the positional convolution of its ancestor.
+# The positional convolution that the Conformer's class inherits and does not use.
 _UNUSED = "encoder.pos_conv_embed.conv."
 HF_UNUSED = HeadMap(
     (
@@ -151,7 +151,7 @@ def _hidden_layer(name: str) -> NameMap:
 
 HF_SPEECH = HeadMap(_hidden_layer("classifier"))
 HF_AGE_GENDER = HeadMap((*_hidden_layer("age"), *_hidden_layer("gender")))
-HF_FINAL_PROJECTION = HeadMap((Row("projection.{p}", "final_proj.{p}"),))  # of a HuBERT that is used for its content
+HF_FINAL_PROJECTION = HeadMap((Row("projection.{p}", "final_proj.{p}"),))  # of a HuBERT for content features
 HF_UNISPEECH = HeadMap(
     (
         Row("quantizer.codebook", "quantizer.codevectors"),

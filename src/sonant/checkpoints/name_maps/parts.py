@@ -1,4 +1,4 @@
-"""Rows of the parts that several toolkits have; a toolkit differs in what it calls the layers inside."""
+"""Rows of modules that several toolkits share, but for the names of layers inside."""
 
 from sonant.checkpoints.parameter_names import NameMap, Row
 
@@ -8,31 +8,31 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def linears(ours: str, theirs: str, names: dict[str, str]) -> NameMap:
-    """Layers with a weight and a bias: our name of each, and theirs."""
+    """Return the rows of layers with a weight and a bias, from their names in both."""
     return tuple(Row(f"{ours}{name}.{{p}}", f"{theirs}{names[name]}.{{p}}") for name in names)
 
 
 def attention(ours: str, theirs: str, names: tuple[str, ...] = PROJECTIONS) -> NameMap:
-    """Attention; `names` of the maps to queries, keys and values, and of the output's."""
+    """Return the rows of attention; `names`: of the projections to query, key, value and output."""
     return linears(ours, theirs, dict(zip(("query", "key", "value", "output"), names, strict=True)))
 
 
 def batch_norm(ours: str, theirs: str) -> NameMap:
-    """A batch norm with its running statistics."""
+    """Return the rows of a batch norm with running statistics."""
     return (Row(ours + "{p}", theirs + "{p}"), *(Row(ours + name, theirs + name) for name in STATISTICS))
 
 
 def conformer_layer(
     feed_forward: tuple[str, str, str], projections: tuple[str, ...], keys: str, conv: tuple[str, str, str], norm: str
 ) -> NameMap:
-    """A layer of a conformer with relative keys.
+    """Return the rows of a Conformer layer with relative keys.
 
     Args:
-        feed_forward: what stands behind "ffn1" and "ffn2" in the names of the norm before it, and of its two layers.
+        feed_forward: suffixes of "ffn1" and "ffn2": norm before the module, first and second linear layer.
         projections: as in `attention`.
-        keys: behind "self_attn.".
-        conv: the norm before the convolution module, its own prefix, and the norm behind its depthwise convolution.
-        norm: the last norm of the layer.
+        keys: suffix of "self_attn.".
+        conv: norm before the convolution module, prefix of the module, norm after its depthwise convolution.
+        norm: last norm of the layer.
     """
     before, prefix, behind = (f"{LAYER}{name}" for name in conv)
     names = dict(zip(("_norm", ".inner", ".outer"), feed_forward, strict=True))
