@@ -1,4 +1,4 @@
-"""The public interface: load a model, turn recordings into vectors, units, transcripts and speakers."""
+"""The public interface: models that turn recordings into vectors, units, transcripts and speaker turns."""
 
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.loading import load

@@ -1,4 +1,4 @@
-"""The types of recordings that verbs take, one or several, and of their answers."""
+"""Types of the recordings that the public functions take, one or several, and of their answers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
@@ -23,7 +23,7 @@ class Decoder(Protocol):
 
 
 Samples: TypeAlias = NDArray[Any] | Tensor | Sequence[float]
-Container: TypeAlias = (  # a recording that says what it is
+Container: TypeAlias = (  # a recording with its sampling rate
     str
     | PathLike[str]
     | bytes
@@ -42,7 +42,7 @@ AudioInputs: TypeAlias = Sequence[AudioInput] | Iterator[AudioInput]
 """Several recordings."""
 
 OneAnswer: TypeAlias = Answer | Sequence[Answer | None] | None
-"""The answer of one recording: None if it could not be used, a list if it is of each channel."""
+"""The answer for one recording: None if it is unusable, a list with channel="all"."""
 
 ManyAnswers: TypeAlias = Sequence[Answer | None] | Sequence[Sequence[Answer | None] | None]
 """The answers of several recordings."""

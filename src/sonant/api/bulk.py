@@ -1,4 +1,4 @@
-"""The bulk jobs of a model: results of many recordings, written to files."""
+"""Bulk jobs of a model: results of many recordings, written to files."""
 
 from __future__ import annotations
 
@@ -47,13 +47,12 @@ Output = str | PathLike[str] | None
 
 
 class BulkWriting(Recognition):
-    """A loaded model and the jobs that write what it makes of many recordings.
+    """A loaded model with methods that write results of many recordings.
 
-    A job that was interrupted is resumed when it is started again with the same arguments, unless it writes to standard
-    output. A finished folder is brought up to date: recordings that changed are computed again, new ones added, and
-    those that are gone dropped.
+    The source is a recording, a folder (searched recursively), a manifest, or "-" for standard input.
 
-    The source of each is a recording, a folder (searched through), a manifest, or "-" for bytes on standard input.
+    The same call resumes an interrupted job, unless it writes to standard output, and updates a finished folder:
+    changed and new recordings are computed, results of removed ones deleted.
     """
 
     def embed(
@@ -73,16 +72,15 @@ class BulkWriting(Recognition):
 
         Args:
             source: see `BulkWriting`.
-            output: a folder (see `sonant.extraction.bulk`); or, for one recording, a file whose ending
-                names a format.
+            output: a folder (see `sonant.extraction.bulk`); or, for one recording, a file with the ending of a format.
             layer, pool, task, normalize: as in `encode`.
             format: "npy", "npz", "safetensors", "parquet" or "jsonl"; None: by the ending of `output`, else npy.
             dtype: of the numbers on disk.
             **options: see `BulkOptions`.
 
         Raises:
-            AudioError: nothing to encode; or, with on_error="raise" or a single file, a recording that cannot be used.
-            ConfigurationError: the output holds the results of other settings, or the disk is too small.
+            AudioError: no recordings; or, with on_error="raise" or a single file, an unusable one.
+            ConfigurationError: the output holds results of other settings, or the disk is too small.
         """
         options = completed(options, BULK, self.embed)
         place = VECTORS.place(output, format, source)
@@ -109,8 +107,7 @@ class BulkWriting(Recognition):
 
         Args:
             source: see `BulkWriting`.
-            output: a file of lines (.txt or .jsonl) or a folder of arrays, see `sonant.extraction.units`; None writes
-                lines to standard output.
+            output: a text file (.txt or .jsonl) or a folder of arrays; None: standard output.
             kmeans, layer, deduplicate: as in `units`.
             format: "text", "jsonl" or "npy"; None: by the ending of `output`.
             **options: see `BulkOptions`.
@@ -141,9 +138,9 @@ class BulkWriting(Recognition):
 
         Args:
             source: see `BulkWriting`.
-            output: one file (.txt, .tsv, .json, .jsonl; of one recording also .srt or .vtt) or a folder with a file for
-                each recording; None writes to standard output.
-            format: "text", "json" (a line for each recording, with words and times), or the subtitles "srt" and "vtt";
+            output: one file (.txt, .tsv, .json, .jsonl; for one recording also .srt or .vtt) or a folder with one file
+                per recording; None: standard output.
+            format: "text", "json" (one line per recording, with words and times), or the subtitles "srt" and "vtt";
                 None: by the ending of `output`, else text.
             **options: see `BulkOptions`.
 
@@ -170,14 +167,13 @@ class BulkWriting(Recognition):
         format: TurnFormat | None = None,  # noqa: A002 - the name that the command line has too
         **options: Unpack[BulkOptions],
     ) -> Summary:
-        """Write who speaks when in recordings, as `diarize` finds it.
+        """Write the speaker turns of recordings, as of `diarize`.
 
         Args:
             source: see `BulkWriting`.
-            output: one file (.rttm, .json, .jsonl) or a folder with a file for each recording; None writes to standard
-                output.
+            output: one file (.rttm, .json, .jsonl) or a folder with one file per recording; None: standard output.
             num_speakers, threshold: as in `diarize`.
-            format: "rttm" or "json", a line for each recording; None: by the ending of `output`, else rttm.
+            format: "rttm" or "json" (one line per recording); None: by the ending of `output`, else rttm.
             **options: see `BulkOptions`.
         """
         options = completed(options, BULK, self.write_turns)
@@ -192,11 +188,11 @@ class BulkWriting(Recognition):
         )
 
     def write_labels(self, source: Source, output: Output, **options: Unpack[BulkOptions]) -> Summary:
-        """Write the labels of recordings with their numbers, as `classify` finds them: JSON, a line for each recording.
+        """Write the labels of recordings with their scores, as of `classify`: one JSON line per recording.
 
         Args:
             source: see `BulkWriting`.
-            output: one file (.json, .jsonl) or a folder with a file for each recording; None writes to standard output.
+            output: one file (.json, .jsonl) or a folder with one file per recording; None: standard output.
             **options: see `BulkOptions`.
 
         Raises:
@@ -217,7 +213,7 @@ class BulkWriting(Recognition):
         options: BulkOptions,
         **settings: Any,
     ) -> Summary:
-        """Write what a head says of recordings."""
+        """Write the answers of a head."""
         request = EncodeRequest(layers=pipeline.layers, **of_request(options))
         weights = fingerprint(self.model)
         settings |= self._settings(options, request, weights) | {"results": what, "heads": self._heads.fingerprint()}
@@ -236,7 +232,7 @@ class BulkWriting(Recognition):
         return self._write(source, place, writer, options, weights, min_samples=pipeline.min_samples)
 
     def _settings(self, options: BulkOptions, request: EncodeRequest, weights: str) -> dict[str, Any]:
-        """Return what determines the results of any kind."""
+        """Return the settings that determine results of any kind."""
         return {
             "model": self.name,
             "revision": self._revision or weights,
@@ -261,9 +257,9 @@ class BulkWriting(Recognition):
         """Run a job.
 
         Args:
-            weights: the fingerprint of the model.
-            coded: whether its codes alone are needed.
-            min_samples: the least samples of a recording; None: those of a frame.
+            weights: fingerprint of the model.
+            coded: whether only the model's codes are needed.
+            min_samples: least length of a recording; None: that of one frame.
         """
         stdin = options["stdin"] or sys.stdin.buffer
         entries = gather(

@@ -1,4 +1,4 @@
-"""A loaded model: recordings in, vectors, units, transcripts and speakers out."""
+"""The loaded model `SpeechEncoder`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ To = Literal["numpy", "torch"]
 
 
 class SpeechEncoder(BulkWriting):
-    """A loaded model and the methods that use it."""
+    """A loaded model, which computes vectors, units, transcripts and speaker turns of recordings."""
 
     @overload
     def encode(self, audio: AudioInput, *, to: Numpy = ..., **how: Unpack[PlainVector]) -> Frames: ...
@@ -85,9 +85,8 @@ class SpeechEncoder(BulkWriting):
                 of these.
             layer: a hidden state by number (0: input of the first block, i: raw output of block i), "last" (the model's
                 output, after its final norm where it has one; the default), several in a list, or "all" (0 to L).
-            pool: "mean", "max" or "mean+std" make one vector of a recording; None keeps its frames, or does what `task`
-                says.
-            task: "speaker", "content", "emotion" or "semantic": layer and pooling that serve it, unless given here.
+            pool: "mean", "max" or "mean+std": one vector per recording; None: frames, or the pooling of `task`.
+            task: "speaker", "content", "emotion" or "semantic": preset of layer and pooling, unless given here.
             normalize: scale each vector (or frame) to length one.
             to: "numpy" or "torch" (float32 on the CPU).
             **options: see `InferenceOptions`.
@@ -136,15 +135,15 @@ class SpeechEncoder(BulkWriting):
     ) -> Answers[Labels]:
         """Return the discrete units of one recording, or of a list of them in the same order: a number for each frame.
 
-        A vq-wav2vec (and a BERT on top of one) gives its own codes, one for each of its groups. Of any other model the
-        units are the clusters that `kmeans` makes of a hidden state.
+        The units of a vq-wav2vec, and of a Discrete BERT, are its codes, one for each codebook. The units of any other
+        model are k-means clusters of a hidden state.
 
         Args:
             audio: as in `encode`.
-            kmeans: cluster centers, or a file of them as pretraining saves it (`targets/kmeans.safetensors`); not for a
-                model with codes of its own.
-            layer: the state that the centers were made of: a number, or "last". Needed with `kmeans`.
-            deduplicate: take out repetitions, and say how long each unit lasted.
+            kmeans: cluster centers, or a file of them as saved by pretraining (`targets/kmeans.safetensors`); not for
+                models with codes.
+            layer: the hidden state that the centers belong to: a number, or "last". Needed with `kmeans`.
+            deduplicate: merge repetitions, and return the duration of each unit.
             **options: see `InferenceOptions`.
 
         Returns:
@@ -174,19 +173,19 @@ class SpeechEncoder(BulkWriting):
         pool: Pool | None = None,
         **options: Unpack[InferenceOptions],
     ) -> float | Frames:
-        """Return the cosine similarity of recordings, or of vectors that `encode` has made.
+        """Return the cosine similarity of recordings, or of vectors from `encode`.
 
         Args:
             a, b: one recording or several (paths, bytes, file objects, `{"array", ...}`), or vectors (dim,) or
                 (vectors, dim) as arrays or tensors.
-            task: the preset by which recordings are encoded.
-            layer, pool: in place of the preset's, as in `encode`; one layer.
-            **options: see `InferenceOptions`; no channel="all". With on_error="skip" a recording that cannot be used
-                has NaN for its cosines; the numbers of recordings in `b` go on from those in `a`.
+            task: preset for encoding recordings.
+            layer, pool: replace those of the preset, as in `encode`; a single layer.
+            **options: see `InferenceOptions`, without channel="all". With on_error="skip", cosines of unusable
+                recordings are NaN; recordings in `b` are numbered after those in `a`.
 
         Returns:
-            A float for one and one; else an array, a row for each of `a` and a column for each of `b`, without the axis
-            of what was one.
+            A float for two single inputs; else an array with a row for each of `a` and a column for each of `b`,
+            without the axis of a single input.
         """
         options = completed(options, INFERENCE, self.similarity)
         check_one_channel(options["channel"])

@@ -1,4 +1,4 @@
-"""Loading of a model by its name."""
+"""Loading of models by name."""
 
 from __future__ import annotations
 
@@ -28,29 +28,25 @@ def load(
 ) -> SpeechEncoder:
     """Load a model: "sonant/wavlm-tiny" (shipped), a hub id, a folder, or a checkpoint file of any known format.
 
-    A model of the catalog goes by the last part of its id too ("wavlm-base-plus"), unless a file or folder here has
-    that name.
-
-    Heads that a fine-tuned model has come with it, and run in float32 (see `SpeechEncoder.abilities`).
+    A model of the catalog may be given by the last part of its id ("wavlm-base-plus"), unless a local file or folder
+    has that name. Heads of fine-tuned models are loaded too, and run in float32 (see `SpeechEncoder.abilities`).
 
     Args:
-        model: which.
-        device: where it computes; several share the recordings among them; None takes a GPU if there is one.
-        dtype: of the weights, as a type of torch or by its name ("bfloat16"); None keeps float32.
-        precision: of the arithmetic in all that the encoder does, unless a call names another: "float32", "bfloat16",
-            "int8" (on a CPU) or "float16" (on a GPU), see `SpeechEncoder.encode`; None: that of the weights.
+        model: name, folder or file.
+        device: one or several devices, which share the recordings; None: a GPU if there is one.
+        dtype: of the weights, as a type of torch or by name ("bfloat16"); None: float32.
+        precision: of the arithmetic, unless a call names another: "float32", "bfloat16", "int8" (on a CPU) or "float16"
+            (on a GPU); None: that of the weights.
         revision: branch, tag or commit of a hub id.
-        tokenizer: the vq-wav2vec of a BERT on its codes, where `model` is a file of fairseq or s3prl; a folder of ours
-            holds it.
-        language: of a model with adapters by language (MMS), such as "fra" or "fr"; transformers calls it target_lang.
-            None takes the one in its weights, English for MMS. `SpeechEncoder.set_language` changes it.
-        overrides: settings that the checkpoint does not say, or says wrongly, as in `sonant.checkpoints`.
+        tokenizer: the vq-wav2vec of a Discrete BERT, if `model` is a file of fairseq or s3prl.
+        language: of a model with adapters by language (MMS), such as "fra" or "fr" (target_lang in transformers); None:
+            the one in its weights, English for MMS. `SpeechEncoder.set_language` changes it.
+        overrides: settings that replace those of the checkpoint, see `sonant.checkpoints.load_checkpoint`.
 
     Raises:
-        CheckpointError: it cannot be found or read; the message says why and what to do.
-        ConfigurationError: a device that is not here, a type that weights cannot have, a precision that weights or
-            device cannot give, or something other than a name.
-        UnknownName: a precision that does not exist, or a language that the model does not have.
+        CheckpointError: the model cannot be found or read; the message gives cause and cure.
+        ConfigurationError: an unavailable device, an impossible dtype or precision, or `model` is no name.
+        UnknownName: no such precision or language.
     """
     devices = usable_devices(device)
     weights = _floating(dtype)
@@ -71,7 +67,7 @@ def load(
 
 
 def _floating(dtype: torch.dtype | str | None) -> torch.dtype:
-    """Return the type of weights that an argument names; None is float32."""
+    """Return the type of weights for a `dtype` argument."""
     found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if found is None and dtype is None:
         return torch.float32
@@ -84,5 +80,5 @@ def _floating(dtype: torch.dtype | str | None) -> torch.dtype:
 
 
 def encoder_of(model: str | PathLike[str] | SpeechEncoder) -> SpeechEncoder:
-    """Return a loaded model as it is; load one that is given by name."""
+    """Return a loaded model; load it if it is given by name."""
     return model if isinstance(model, SpeechEncoder) else load(model)

@@ -1,4 +1,4 @@
-"""A loaded model with its heads and languages, and its copies that compute."""
+"""A loaded model with heads and languages, and its copies optimized for inference."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from sonant.models.identity import fingerprint
 
 
 class ModelWithHeads:
-    """A model, its heads and languages; it is optimized for inference on each device when it is first used there.
+    """A model with heads and languages; on its first use, a copy for each device is optimized for inference.
 
     Attributes:
-        model: the backbone, an ordinary `torch.nn.Module` over packed waveforms.
-        name: the name that it was loaded by.
-        precision: of the arithmetic where a call names none; None: that of the weights. It is not saved with the model.
+        model: the backbone, a `torch.nn.Module` on packed waveforms.
+        name: the name by which it was loaded.
+        precision: default precision of the arithmetic; None: that of the weights. Not saved with the model.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ModelWithHeads:
 
     @property
     def num_layers(self) -> int:
-        """The number of Transformer blocks; layers are numbered 0 (the input of the first) to this."""
+        """The number of blocks L; layers are numbered from 0 (input of the first block) to L."""
         return self.model.num_layers
 
     @property
@@ -78,41 +78,41 @@ class ModelWithHeads:
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
-        """The abilities of the model: "embeddings", and those of its heads; for "diarization" see `diarize` too."""
+        """Abilities of the model: "embeddings", and those of its heads. `diarize` needs no head."""
         return self._heads.abilities
 
     @property
     def heads(self) -> Mapping[str, nn.Module]:
-        """The heads that it was loaded with, by kind, in float32 and on the model's device; made when first asked for.
+        """The heads of the checkpoint by kind, in float32 on the model's device.
 
-        They may be trained in place: every call and `save_pretrained` use them as they are then.
+        They may be trained in place: every call and `save_pretrained` use their present weights.
         """
         here = next(self.model.parameters()).device
         return MappingProxyType({kind: self._heads.made(kind, here) for kind in self._heads.runnable})
 
     @property
     def language(self) -> str | None:
-        """The language of its adapter and CTC head; None if its files have no vocabularies by language."""
+        """The language of adapter and CTC head; None if the model has no vocabularies by language."""
         return self._heads.language
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that `set_language` takes; none of a model without adapters by language."""
+        """The languages for `set_language`; empty without adapters by language."""
         return () if self._languages is None else self._languages.known
 
     def set_language(self, language: str) -> None:
-        """Switch to the adapter, head and vocabulary of another language; the rest of the model stays as it is.
+        """Switch to the adapter, head and vocabulary of another language.
 
-        Weights of the earlier language that were trained come back when it is chosen again. Do not call this while
-        recordings are encoded in another thread.
+        Trained weights of the previous language are kept for switching back. Not thread-safe: do not call this while
+        recordings are encoded.
 
         Args:
-            language: one of `languages`, such as "fra", or its two letters ("fr") where these mean one of them.
+            language: one of `languages`, such as "fra", or an unambiguous two-letter code ("fr").
 
         Raises:
-            UnknownName: the model does not have it, or has several that it may mean; the message names those near it.
+            UnknownName: no such language, or an ambiguous code; the message lists similar ones.
             ConfigurationError: the model has no adapters by language.
-            CheckpointError: the adapter cannot be fetched, or is not one of this model.
+            CheckpointError: the adapter cannot be fetched, or does not belong to this model.
         """
         if self._languages is None:
             refuse_language(language, self.name)
@@ -126,7 +126,7 @@ class ModelWithHeads:
 
     @property
     def revision(self) -> str:
-        """The hub's revision if one was named, else a fingerprint of weights and configuration."""
+        """The revision given to `load`, else a fingerprint of weights and configuration."""
         return self._revision or fingerprint(self.model)
 
     def __repr__(self) -> str:
@@ -137,14 +137,11 @@ class ModelWithHeads:
         )
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
-        """Write the model with its heads, that of pretraining too, in Hugging Face layout.
-
-        transformers and `sonant.load` read it.
-        """
+        """Write the model with all heads in Hugging Face layout, for transformers and `sonant.load`."""
         save_pretrained(self.model, folder, heads=self._heads.current(), languages=self._languages)
 
     def request(self, layer: Layers | None, pool: Pool | None, task: Task | None, **how: Any) -> EncodeRequest:
-        """Return the request that arguments of `encode` make; `how` takes those that are fields of the request."""
+        """Return the request for arguments of `encode`; `how`: further fields of the request."""
         if task is not None:
             known = presets(self.model.config)
             if task not in known:
@@ -161,19 +158,19 @@ class ModelWithHeads:
         *,
         weights: str | None = None,
     ) -> list[Backbone]:
-        """Return the model as it is run: optimized for inference, a copy for each device.
+        """Return the copies optimized for inference, one per device.
 
         Args:
             precision: None: the encoder's own.
-            device: None: those that it was loaded for.
-            weights: the fingerprint of the model, if the caller has it already; see `OptimizedCopies.get`.
+            device: None: those of `load`.
+            weights: fingerprint of the model, if the caller has it already; see `OptimizedCopies.get`.
         """
         precision = self.precision if precision is None else precision
-        here = next(self.model.parameters()).device  # it may have been moved
+        here = next(self.model.parameters()).device  # the caller may have moved it
         devices = usable_devices(device) if device is not None else self._devices if len(self._devices) > 1 else [here]
         return [self._copies.get(self.model, precision, place, weights=weights) for place in devices]
 
     def _engine(self, options: ComputingOptions, *, coded: bool = False, weights: str | None = None) -> Engine:
-        """Return an engine with the model, or its codes alone, on the devices and in the precision of the options."""
+        """Return an engine for the devices and precision of the options; `coded`: for the model's codes alone."""
         models = self.optimized(options["precision"], options["device"], weights=weights)
         return Engine([Coding(model) for model in models] if coded else models)

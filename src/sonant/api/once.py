@@ -1,4 +1,4 @@
-"""Functions for single calls: each loads a model, uses it and releases it."""
+"""Functions for single calls: each loads a model and releases it afterwards."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def units(
 
     Args:
         audio: path, bytes, file object, array, tensor or `{"array", "sampling_rate"}`; or several of these.
-        model: one that was loaded, or what `load` takes; for many calls load it once.
+        model: a loaded model, or an argument of `load`; for many calls load it once.
         kmeans, layer, deduplicate: as in `SpeechEncoder.units`.
         **options: see `InferenceOptions`.
     """
@@ -81,9 +81,9 @@ def transcribe(
 
     Args:
         audio: as in `units`.
-        model: one that was loaded, or what `load` takes, with a CTC head: "facebook/wav2vec2-base-960h".
-        language: of a model with adapters by language (MMS), such as "fra" or "fr"; a loaded model stays switched to
-            it. None takes that of the loaded model, or of the weights.
+        model: a loaded model, or an argument of `load`, with a CTC head: "facebook/wav2vec2-base-960h".
+        language: of a model with adapters by language (MMS), such as "fra" or "fr"; a loaded model is switched to it.
+            None: that of the loaded model, or of the weights.
         **options: see `InferenceOptions`.
     """
     if isinstance(model, SpeechEncoder):
@@ -112,11 +112,11 @@ def verify(
 def verify(
     a: Given, b: Given, *, model: Model, threshold: float | None = None, **options: Unpack[InferenceOptions]
 ) -> Verification | Sequence[Verification | None] | None:
-    """Return whether one voice speaks in two recordings; see `SpeechEncoder.verify`.
+    """Return whether two recordings are of the same speaker; see `SpeechEncoder.verify`.
 
     Args:
-        a, b: a recording each, or lists of the same length.
-        model: one that was loaded, or what `load` takes, with an x-vector head: "microsoft/wavlm-base-plus-sv".
+        a, b: two recordings, or lists of the same length.
+        model: a loaded model, or an argument of `load`, with an x-vector head: "microsoft/wavlm-base-plus-sv".
         threshold: as in `SpeechEncoder.verify`.
         **options: see `InferenceOptions`.
     """
@@ -133,11 +133,11 @@ def classify(audio: AudioInput, *, model: Model, **options: Unpack[InferenceOpti
 @overload
 def classify(audio: AudioInputs, *, model: Model, **options: Unpack[InferenceOptions]) -> ManyAnswers[Classes]: ...
 def classify(audio: Given, *, model: Model, **options: Unpack[InferenceOptions]) -> Answers[Classes]:
-    """Classify one whole recording or several, a number for each label; see `SpeechEncoder.classify`.
+    """Classify one whole recording or several: a score for each label; see `SpeechEncoder.classify`.
 
     Args:
         audio: as in `units`.
-        model: one that was loaded, or what `load` takes, with a head for whole recordings:
+        model: a loaded model, or an argument of `load`, with a head for whole recordings:
             "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim".
         **options: see `InferenceOptions`.
     """
@@ -161,11 +161,11 @@ def diarize(
     threshold: float | None = None,
     **options: Unpack[InferenceOptions],
 ) -> Answers[Turns]:
-    """Return who speaks when in one recording or several; see `SpeechEncoder.diarize`.
+    """Return the speaker turns of one recording or several; see `SpeechEncoder.diarize`.
 
     Args:
         audio: as in `units`.
-        model: one that was loaded, or what `load` takes: "microsoft/wavlm-base-plus-sd".
+        model: a loaded model, or an argument of `load`: "microsoft/wavlm-base-plus-sd".
         num_speakers, threshold: as in `SpeechEncoder.diarize`.
         **options: see `InferenceOptions`.
     """

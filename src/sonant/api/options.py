@@ -1,4 +1,4 @@
-"""The options that all verbs on recordings share, each documented once, and their defaults."""
+"""Options that the public functions on recordings share, and their defaults."""
 
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
@@ -23,21 +23,19 @@ OnFailure = Callable[[int, Exception], None]
 
 
 class ComputingOptions(TypedDict, total=False):
-    """Options of how recordings are computed, whether their answers are returned or written.
+    """Options of the computation.
 
     Attributes:
-        batch_seconds: audio that shares one forward pass; None (the default): what suits the device. Halved when memory
-            runs out.
-        window_seconds: longer recordings are cut into windows and stitched; None never cuts. The default is 60.
-        overlap_seconds: what neighboring windows share; every frame has at least half of it as context. None (the
-            default): 8 s, or a quarter of windows shorter than 32 s. Units and tokens cannot be blended: those of a
-            frame are taken from the window in whose middle it lies.
-        precision: of the arithmetic. None (the default): that which `load` was given, else that of the weights.
-            "float32"; "bfloat16", or "int8" (on a CPU), for more speed where states may differ a little (see
-            docs/performance.md); "float16" (on a GPU).
-        progress: a bar on stderr; None: if that is a terminal. The default is False for answers that are returned, and
-            None for those that are written.
-        device: where to compute this time; several share the work. None (the default): where the model is.
+        batch_seconds: audio in a forward pass, halved when memory runs out. None (the default): chosen for the device.
+        window_seconds: length of the windows into which longer recordings are cut; None never cuts. The default is 60.
+        overlap_seconds: overlap of neighboring windows. Every frame is taken from the window in whose middle it lies,
+            and has at least half of the overlap as context. None (the default): 8 s, or a quarter of windows shorter
+            than 32 s.
+        precision: of the arithmetic: "float32"; "bfloat16", or "int8" (on a CPU), faster with small deviations (see
+            docs/performance.md); "float16" (on a GPU). None (the default): that of `load`, else of the weights.
+        progress: show a bar on stderr; None: if that is a terminal. The default is False for answers in memory, and
+            None for files.
+        device: one or several devices for this call; None (the default): those of the model.
     """
 
     batch_seconds: float | None
@@ -49,15 +47,16 @@ class ComputingOptions(TypedDict, total=False):
 
 
 class InferenceOptions(ComputingOptions, total=False):
-    """Options of every verb that returns answers, as its keyword arguments; those of `ComputingOptions` too.
+    """Keyword arguments of all methods that return answers, in addition to `ComputingOptions`.
 
     Attributes:
-        sampling_rate: of bare arrays; None (the default): they are at the model's.
-        channel: None (the default) or "mix" takes the mean of a recording's channels, a number one of them, counted
-            from 0; "all" gives a list with the answer of each channel in place of the answer. An array (several,
-            samples) may be a batch, and is refused without it.
-        on_error: "raise" (the default) raises for a recording that cannot be used; "skip" gives None for it, and warns.
-        on_failure: called with the number of a recording that is skipped, and the error, in place of the warning.
+        sampling_rate: of arrays; None (the default): the model's.
+        channel: None (the default) or "mix": the mean of a recording's channels; a number: one of them, counted from 0;
+            "all": the answer is a list with one for each channel. Arrays (channels, samples) need it, as they might be
+            a batch.
+        on_error: "raise" (the default) raises the error of an unusable recording; "skip" returns None for it, and
+            warns.
+        on_failure: called with the index of a skipped recording and its error, instead of the warning.
     """
 
     sampling_rate: int | None
@@ -67,14 +66,14 @@ class InferenceOptions(ComputingOptions, total=False):
 
 
 class BulkOptions(ComputingOptions, total=False):
-    """Options of every verb that writes answers to files, as its keyword arguments; those of `ComputingOptions` too.
+    """Keyword arguments of all methods that write answers to files, in addition to `ComputingOptions`.
 
     Attributes:
-        channel: as in `InferenceOptions`; "all" gives each channel of a recording a file, row or line.
-        on_error: "skip" (the default) lists a recording that cannot be used, and goes on; "raise" raises.
-        on_start: called before anything is computed, with how much there is to do.
-        on_failure: called with the name of each recording that could not be used, and the error.
-        stdin: what the source "-" reads; None (the default): the program's own.
+        channel: as in `InferenceOptions`; "all": each channel has a file, row or line.
+        on_error: "skip" (the default) lists unusable recordings and continues; "raise" raises the error.
+        on_start: called with an estimate of the work before it begins.
+        on_failure: called with the name of each unusable recording and its error.
+        stdin: the file that the source "-" reads; None (the default): standard input.
     """
 
     channel: Channel | None
@@ -85,7 +84,7 @@ class BulkOptions(ComputingOptions, total=False):
 
 
 class PlainOptions(ComputingOptions, total=False):
-    """Those of `InferenceOptions` with which a recording has one answer."""
+    """The `InferenceOptions` for one answer per recording."""
 
     sampling_rate: int | None
     channel: int | Literal["mix"] | None
@@ -94,7 +93,7 @@ class PlainOptions(ComputingOptions, total=False):
 
 
 class SkippingOptions(ComputingOptions, total=False):
-    """Those of `InferenceOptions` with which a recording has one answer or None."""
+    """The `InferenceOptions` for one answer or None per recording."""
 
     sampling_rate: int | None
     channel: int | Literal["mix"] | None
@@ -112,11 +111,11 @@ class VectorOptions(TypedDict, total=False):
 
 
 class PlainVector(VectorOptions, PlainOptions, total=False):
-    """All options of `SpeechEncoder.encode`, such that a recording has one answer."""
+    """Options of `SpeechEncoder.encode` for one answer per recording."""
 
 
 class SkippingVector(VectorOptions, SkippingOptions, total=False):
-    """All options of `SpeechEncoder.encode`, such that a recording has one answer or None."""
+    """Options of `SpeechEncoder.encode` for one answer or None per recording."""
 
 
 class AnyVector(VectorOptions, InferenceOptions, total=False):
@@ -131,11 +130,11 @@ class UnitOptions(TypedDict, total=False):
 
 
 class PlainUnit(UnitOptions, PlainOptions, total=False):
-    """All options of `SpeechEncoder.units`, such that a recording has one answer."""
+    """Options of `SpeechEncoder.units` for one answer per recording."""
 
 
 class SkippingUnit(UnitOptions, SkippingOptions, total=False):
-    """All options of `SpeechEncoder.units`, such that a recording has one answer or None."""
+    """Options of `SpeechEncoder.units` for one answer or None per recording."""
 
 
 class AnyUnit(UnitOptions, InferenceOptions, total=False):
@@ -150,11 +149,11 @@ class SpeakerOptions(TypedDict, total=False):
 
 
 class PlainSpeaker(SpeakerOptions, PlainOptions, total=False):
-    """All options of `SpeechEncoder.diarize`, such that a recording has one answer."""
+    """Options of `SpeechEncoder.diarize` for one answer per recording."""
 
 
 class SkippingSpeaker(SpeakerOptions, SkippingOptions, total=False):
-    """All options of `SpeechEncoder.diarize`, such that a recording has one answer or None."""
+    """Options of `SpeechEncoder.diarize` for one answer or None per recording."""
 
 
 class AnySpeaker(SpeakerOptions, InferenceOptions, total=False):
@@ -202,11 +201,11 @@ Options = TypeVar("Options", InferenceOptions, BulkOptions)
 
 
 def completed(options: Options, defaults: Options, verb: Callable[..., Any]) -> Options:
-    """Return options of a verb with the defaults of those that are not given.
+    """Return options of the method `verb`, completed by defaults.
 
     Raises:
-        UnknownName: there is no such option, or no such way to treat unusable recordings.
-        ConfigurationError: there can be no such channel.
+        UnknownName: no such option or value of on_error.
+        ConfigurationError: an invalid channel.
     """
     for name in options:
         if name not in defaults:
@@ -221,7 +220,7 @@ def completed(options: Options, defaults: Options, verb: Callable[..., Any]) -> 
 
 
 def check_one_channel(channel: Channel | None) -> None:
-    """Raise ConfigurationError for all channels where one voice is compared with one."""
+    """Raise ConfigurationError for channel="all", which has no meaning in a comparison of two recordings."""
     if channel == "all":
         raise ConfigurationError(
             'channel="all" was given, and one voice is compared with one: name a channel by its number, or "mix".'
@@ -229,5 +228,5 @@ def check_one_channel(channel: Channel | None) -> None:
 
 
 def of_request(options: Mapping[str, object]) -> dict[str, Any]:
-    """Return those of the options that are fields of a `EncodeRequest`."""
+    """Return the options that are fields of `EncodeRequest`."""
     return {name: options[name] for name in ("batch_seconds", "window_seconds", "overlap_seconds")}

@@ -1,4 +1,4 @@
-"""The verbs that the heads of a fine-tuned model answer: transcripts, voices, speakers and classes."""
+"""Methods that use the heads of a model: transcription, verification, diarization, classification."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Verb = Callable[..., Any]
 
 
 class Recognition(ModelWithHeads):
-    """A loaded model and what its heads say of recordings."""
+    """A loaded model with methods that use its heads."""
 
     @overload
     def transcribe(self, audio: AudioInput, **options: Unpack[PlainOptions]) -> Transcript: ...
@@ -67,11 +67,11 @@ class Recognition(ModelWithHeads):
             **options: see `InferenceOptions`.
 
         Returns:
-            `Transcript`, with times and a confidence for each word; with channel="all" a list of one for each channel.
+            `Transcript`, with times and a confidence for each word; with channel="all" a list with one per channel.
 
         Raises:
             ConfigurationError: the model has no CTC head; see `abilities`.
-            CheckpointError: nothing says what the tokens of the head are.
+            CheckpointError: the vocabulary of the head is unknown.
         """
         return self._by_head(self.transcribe, self.head_pipeline("transcription"), audio, options)
 
@@ -86,14 +86,14 @@ class Recognition(ModelWithHeads):
     @overload
     def speaker_vectors(self, audio: AudioInputs, **options: Unpack[InferenceOptions]) -> ManyAnswers[Vector]: ...
     def speaker_vectors(self, audio: Given, **options: Unpack[InferenceOptions]) -> Answers[Vector]:
-        """Return the vector of the speaker in one recording, or in each of a list, by the model's x-vector head.
+        """Return the speaker embedding of one recording, or of each in a list, by the model's x-vector head.
 
         Args:
             audio: as in `SpeechEncoder.encode`.
             **options: see `InferenceOptions`.
 
         Returns:
-            float32 (dim,), the width of the head; vectors of one voice have a high cosine.
+            float32 (dim,), the width of the head; embeddings of one speaker have a high cosine.
         """
         return self._by_head(self.speaker_vectors, self.head_pipeline("verification"), audio, options)
 
@@ -121,14 +121,14 @@ class Recognition(ModelWithHeads):
         threshold: float | None = None,
         **options: Unpack[InferenceOptions],
     ) -> Verification | Sequence[Verification | None] | None:
-        """Return whether one voice speaks in two recordings, by the model's x-vector head.
+        """Return whether two recordings are of the same speaker, by the model's x-vector head.
 
         Args:
-            a, b: a recording each, or lists of the same length, compared in pairs.
-            threshold: the cosine from which on voices count as one; None: 0.86, which the authors of
-                wavlm-base-plus-sv name. Where the price of an error is known, choose it on recordings like yours.
-            **options: see `InferenceOptions`; no channel="all". With on_error="skip" the answer is None for a pair of
-                which a recording cannot be used, and `on_failure` is given the number of the pair.
+            a, b: two recordings, or lists of the same length, compared in pairs.
+            threshold: the least cosine of the same speaker; None: 0.86, the value for wavlm-base-plus-sv. Better choose
+                it on recordings like yours.
+            **options: see `InferenceOptions`, without channel="all". With on_error="skip" the answer for a pair with an
+                unusable recording is None, and `on_failure` is called with the index of the pair.
 
         Returns:
             `Verification`, or a list of them.
@@ -169,24 +169,24 @@ class Recognition(ModelWithHeads):
         threshold: float | None = None,
         **options: Unpack[InferenceOptions],
     ) -> Answers[Turns]:
-        """Return who speaks when in one recording, or in each of a list of them in the same order.
+        """Return the speaker turns of one recording, or of each in a list, in the same order.
 
-        A model with a head for frames (wavlm-base-plus-sd) finds its speakers, two for the published ones, even where
-        they talk at once. Any other model's vectors of two seconds are clustered, those of its x-vector head if it has
-        one; then one voice at a time is found.
+        A model with a frame classification head (wavlm-base-plus-sd) finds as many speakers as the head distinguishes,
+        two for the published ones, overlapping speech included. For any other model, embeddings of two seconds are
+        clustered, x-vectors if it has such a head; they do not find overlapping speech.
 
         Args:
             audio: as in `SpeechEncoder.encode`.
-            num_speakers: None finds out, where there is a head for frames.
-            threshold: to find out by clustering x-vectors: the cosine below which two groups of them are two speakers.
+            num_speakers: number of speakers; None: determined by the head or by `threshold`.
+            threshold: for clustering x-vectors: the cosine below which two clusters are two speakers.
             **options: see `InferenceOptions`.
 
         Returns:
-            A list of `SpeakerTurn` in the order in which they begin; with channel="all" a list of one for each channel,
-            its speakers called "channel_0_speaker_0" ...
+            A list of `SpeakerTurn` in the order of their beginnings; with channel="all" a list with one per channel,
+            and speakers named "channel_0_speaker_0" ...
 
         Raises:
-            ConfigurationError: the vectors are to be clustered, and nothing says when to stop.
+            ConfigurationError: clustering needs `num_speakers` or `threshold`.
         """
         pipeline = self.head_pipeline("diarization", num_speakers=num_speakers, threshold=threshold)
         answer = self._by_head(self.diarize, pipeline, audio, options)
@@ -205,18 +205,16 @@ class Recognition(ModelWithHeads):
     @overload
     def classify(self, audio: AudioInputs, **options: Unpack[InferenceOptions]) -> ManyAnswers[Classes]: ...
     def classify(self, audio: Given, **options: Unpack[InferenceOptions]) -> Answers[Classes]:
-        """Classify one whole recording, or each in a list, by the model's head: a number for each label.
-
-        A recording in windows is pooled over all of its frames, as one piece is.
+        """Classify one whole recording, or each in a list, by the model's head: a score for each label.
 
         Args:
             audio: as in `SpeechEncoder.encode`.
             **options: see `InferenceOptions`.
 
         Returns:
-            A dict of floats by label, in the order of the head's outputs: probabilities of a classifier; of a
-            regression the numbers as they are ("arousal", "dominance", "valence"); of a head for age and gender
-            "age_years" and a probability for each gender. With channel="all" a list of one for each channel.
+            A dict of floats by label, in the order of the head's outputs: probabilities of a classifier; values of a
+            regression ("arousal", "dominance", "valence"); for a head of age and gender, "age_years" and a probability
+            for each gender. With channel="all" a list with one per channel.
 
         Raises:
             ConfigurationError: the model has no such head; see `abilities`.
@@ -241,10 +239,10 @@ class Recognition(ModelWithHeads):
     def head_pipeline(
         self, ability: Ability, *, num_speakers: int | None = None, threshold: float | None = None
     ) -> HeadPipeline[Any]:
-        """Return the states and the sink that an ability of a head needs, for callers that do their own batching.
+        """Return the pipeline of a head, for callers that do their own batching.
 
         Raises:
-            ConfigurationError: it has no head for that.
+            ConfigurationError: the model has no head for this ability.
         """
         match ability:
             case "transcription":
@@ -260,7 +258,7 @@ class Recognition(ModelWithHeads):
         raise UnknownName("ability of a head", ability, HEADS_FOR)
 
     def _by_head(self, verb: Verb, pipeline: HeadPipeline[Any], audio: Given, options: InferenceOptions) -> Any:
-        """Return what a head says of one recording or several."""
+        """Return the answer of a head for one recording or several."""
         options = completed(options, INFERENCE, verb)
         return answers_of(
             self._engine(options),

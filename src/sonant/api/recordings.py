@@ -1,4 +1,4 @@
-"""The recordings of one call: one or several, whole or channel by channel."""
+"""The recordings of one call: one or several, whole or by channel."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from sonant.extraction.sources import AudioSource, is_many, rewound
 
 
 class Recordings:
-    """The recordings of one call as sources of waveforms, and the way from their results to the call's answer.
+    """The sources of one call's recordings, and the arrangement of their results into its answer.
 
     Attributes:
-        sources: one for each recording, or for each of its channels.
-        count: the number of recordings.
+        sources: one per recording, or per channel.
+        count: number of recordings.
     """
 
     def __init__(
@@ -29,14 +29,13 @@ class Recordings:
         min_samples: int,
         twice_at_once: bool,
     ) -> None:
-        """Make sources of the recordings.
+        """Make the sources.
 
         Args:
-            audio: one recording or several.
-            sampling_rate: the model's; source_rate: of bare arrays, None if it is the model's too.
+            sampling_rate: the model's; source_rate: of arrays, None: the model's.
             channel: see `InferenceOptions`.
-            min_samples: the least samples that each must have.
-            twice_at_once: whether two readers will use a recording at the same time.
+            min_samples: least length of a recording.
+            twice_at_once: whether two readers use a recording at the same time.
         """
         self._is_many, self._by_channel = is_many(audio), channel == "all"
         whole = [
@@ -54,7 +53,7 @@ class Recordings:
         self.sources = [source for group in self._groups for source in group]
 
     def failures(self, outcomes: Sequence[Outcome]) -> list[tuple[int, Exception]]:
-        """Return the numbers of recordings that could not be used, and their errors, those that channels share once."""
+        """Return the indices of unusable recordings and their errors; an error of all channels is listed once."""
         told: dict[tuple[int, str], Exception] = {}
         for outcome in outcomes:
             if outcome.error is not None:
@@ -64,10 +63,7 @@ class Recordings:
         return [(number, error) for (number, _), error in sorted(told.items(), key=lambda item: item[0][0])]
 
     def as_given(self, values: Sequence[Any]) -> Any:
-        """Return the answer: a value, or a list of one for each channel, of one recording or of each of several.
-
-        None stands for a recording that could not be used, and in a list of channels for one that could not.
-        """
+        """Return the values of sources as the call's answer: by recording and channel; None for unusable ones."""
         rest = iter(values)
         answers = []
         for group in self._groups:
@@ -78,13 +74,13 @@ class Recordings:
 
 
 def listed(audio: AudioInput | AudioInputs) -> list[Any]:
-    """Return the recordings in a list, the only one too."""
+    """Return a list of the recordings, even for a single one."""
     given: Any = audio
     return list(given) if is_many(given) else [given]
 
 
 def paired(a: AudioInput | AudioInputs, b: AudioInput | AudioInputs) -> tuple[list[Any], list[Any]]:
-    """Return two recordings, or two lists of them, as lists. Raises ConfigurationError unless they are in pairs."""
+    """Return both sides of a comparison as lists; raise ConfigurationError unless their lengths are equal."""
     left, right = listed(a), listed(b)
     if len(left) != len(right) or is_many(a) != is_many(b):
         raise ConfigurationError(

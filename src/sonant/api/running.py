@@ -1,4 +1,4 @@
-"""The run of a request over the recordings of a call, and the messages on those that cannot be used."""
+"""Execution of a request on the recordings of a call, and warnings of unusable ones."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from sonant.extraction.request import EncodeRequest
 from sonant.extraction.sinks import Sink
 from sonant.extraction.sources import Source
 
-Failures = Sequence[tuple[int, Exception]]  # numbers of recordings, and errors
+Failures = Sequence[tuple[int, Exception]]  # indices of recordings, and errors
 
 
 def answers_of(
@@ -26,13 +26,13 @@ def answers_of(
     make_sink: Callable[[Source], Sink] | None = None,
     finish: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """Return the answer of one recording, or a list of them; None for those that could not be used.
+    """Return the answer for one recording, or a list of them; None for unusable ones.
 
     Args:
-        options: all of them, see `completed`.
-        min_samples, twice_at_once: of the sources, see `Recordings`.
-        make_sink: makes the receiver of a source's frames; None keeps them in memory.
-        finish: maps what a sink made to the answer; None: it is the answer.
+        options: completed options, see `completed`.
+        min_samples, twice_at_once: see `Recordings`.
+        make_sink: makes the sink of a source; None: states in memory.
+        finish: maps the result of a sink to the answer; None: the identity.
     """
     recordings = Recordings(
         audio,
@@ -59,12 +59,12 @@ def answers_of(
 def tell(
     failures: Failures, total: int, on_failure: OnFailure | None, *, noun: str = "recordings", instead: str = "None"
 ) -> None:
-    """Call `on_failure` for each failure; if it is None, warn of all of them.
+    """Call `on_failure` for each failure; if it is None, give one warning.
 
     Args:
-        total: the number of recordings.
-        noun: a word for them.
-        instead: what the answer holds for those that failed.
+        total: number of recordings.
+        noun: a word for recordings in the message.
+        instead: the answer for failed recordings, in the message.
     """
     if on_failure is not None:
         for number, error in failures:

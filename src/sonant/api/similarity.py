@@ -1,4 +1,4 @@
-"""Cosines between vectors, or between recordings, of which vectors are made first."""
+"""Cosines between vectors or encoded recordings."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from sonant.extraction.sources import is_many
 
 Vectors = NDArray[np.float32]
 
-VERIFICATION_THRESHOLD = 0.86  # for wavlm-base-plus-sv, says its card
+VERIFICATION_THRESHOLD = 0.86  # for wavlm-base-plus-sv, from its model card
 
 
 def vectors_of(given: Any, dim: int, pool: Pool, encode: Callable[[list[Any]], Sequence[Tensor | None]]) -> Vectors:
@@ -50,7 +50,7 @@ def num_vectors(vectors: Vectors) -> int:
 
 
 def cosines(left: Vectors, right: Vectors) -> float | Vectors:
-    """Return the cosines: a float for one and one; else a row for each of `left` and a column for each of `right`."""
+    """Return cosines: a float for two single vectors, else an array (left, right) without axes of single ones."""
     if left.shape[-1] != right.shape[-1]:
         raise ConfigurationError(
             f"Vectors of {left.shape[-1]} and of {right.shape[-1]} numbers cannot be compared; encode both alike."
@@ -60,7 +60,7 @@ def cosines(left: Vectors, right: Vectors) -> float | Vectors:
 
 
 def compare_voices(a: Vectors, b: Vectors, *, threshold: float = VERIFICATION_THRESHOLD) -> Verification:
-    """Return whether two vectors (dim,) of `SpeechEncoder.speaker_vectors` are of one voice."""
+    """Return whether two speaker embeddings (dim,) are of the same speaker."""
     return Verification(float(np.clip(cosines(a, b), -1.0, 1.0)), threshold)
 
 

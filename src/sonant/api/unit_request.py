@@ -19,14 +19,14 @@ from sonant.pretraining.kmeans import KMeans
 
 
 class UnitRequest(NamedTuple):
-    """The states to request, the function from their frames to units, and whether these are the model's own codes."""
+    """The request of states, the function from their frames to units, and whether units are the model's codes."""
 
     request: EncodeRequest
     label: UnitFunction
     coded: bool
 
     def settings(self) -> dict[str, Any]:
-        """Return what determines the units, besides the model and its windows."""
+        """Return the settings that determine the units, besides model and windows."""
         centers = self.label.centroids if isinstance(self.label, KMeans) else None
         return {
             "units": "codes" if centers is None else f"clusters of sha256:{_digest(centers)}",

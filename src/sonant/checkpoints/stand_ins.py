@@ -85,7 +85,7 @@ def plain(value: Any) -> Any:
 
 
 def _plain(value: Any, depth: int, done: dict[int, Any]) -> Any:
-    """Convert a part of a configuration; `done`: converted containers by id, as forty nested lists may repeat 2^40 times."""
+    """Convert a part of a configuration; `done`: converted containers by id; nested lists may repeat one 2^40 times."""
     if depth > DEPTH:
         raise UnsafeCheckpoint(f"The configuration is nested more than {DEPTH} deep; no training tool writes that.")
     if isinstance(value, Tensor):
