@@ -54,13 +54,13 @@ class Recordings:
 
     def failures(self, outcomes: Sequence[Outcome]) -> list[tuple[int, Exception]]:
         """Return the indices of unusable recordings and their errors; an error of all channels is listed once."""
-        told: dict[tuple[int, str], Exception] = {}
+        unique: dict[tuple[int, str], Exception] = {}
         for outcome in outcomes:
             if outcome.error is not None:
                 number = self.sources[outcome.item].number
                 key = (outcome.item if number is None else number, str(outcome.error))
-                told.setdefault(key, outcome.error)
-        return [(number, error) for (number, _), error in sorted(told.items(), key=lambda item: item[0][0])]
+                unique.setdefault(key, outcome.error)
+        return [(number, error) for (number, _), error in sorted(unique.items(), key=lambda item: item[0][0])]
 
     def as_given(self, values: Sequence[Any]) -> Any:
         """Return the values of sources as the call's answer: by recording and channel; None for unusable ones."""

@@ -96,11 +96,11 @@ def load_codes_to_text(
 def _read_folder(folder: Path) -> tuple[CodesToTextConfig, dict[str, Tensor]]:
     if not (folder / CONFIG).is_file():
         raise UnknownCheckpoint(f"{folder} has no {CONFIG}; expected a folder as save_codes_to_text writes it.")
-    told = read_json(folder / CONFIG)
-    if told.get("family") != FAMILY:
-        raise UnknownCheckpoint(f"{folder / CONFIG} is of a {told.get('family')!r}; expected {FAMILY!r}.")
+    stored = read_json(folder / CONFIG)
+    if stored.get("family") != FAMILY:
+        raise UnknownCheckpoint(f"{folder / CONFIG} is of a {stored.get('family')!r}; expected {FAMILY!r}.")
     try:
-        config = CodesToTextConfig(**present_settings(told.get("settings", {}), CodesToTextConfig.__name__))
+        config = CodesToTextConfig(**present_settings(stored.get("settings", {}), CodesToTextConfig.__name__))
     except TypeError as error:
         raise CorruptedCheckpoint(f"{folder / CONFIG} has other settings than a {FAMILY} has: {error}.") from error
     return config, read_safetensors(folder / WEIGHTS[0])[0]
@@ -112,8 +112,8 @@ def _read_fairseq(
     file = read_pickle(path)
     if not isinstance(file, Mapping) or "model" not in file:
         raise UnknownCheckpoint(f"{path} is no checkpoint of fairseq: it has no 'model'.")
-    told = plain(file.get("cfg") if file.get("cfg") is not None else file.get("args"))
-    settings = told.get("model", told) if isinstance(told, dict) else {}
+    stored = plain(file.get("cfg") if file.get("cfg") is not None else file.get("args"))
+    settings = stored.get("model", stored) if isinstance(stored, dict) else {}
     if not isinstance(settings, dict) or not settings:
         raise CorruptedCheckpoint(f"{path} has weights, but neither 'cfg' nor 'args' says of which model.")
     _check_supported(settings, path)

@@ -177,8 +177,8 @@ def _config(file: _File, family: str, reading: Reading, overrides: Mapping[str, 
     model, source, aside = file.model, reading.source, extra_settings(file.state.get(KEY))
     if file.tuned and not {"encoder_layers", "encoder_embed_dim"} & model.keys():
         # fine-tuned, without the settings of the pretrained model
-        told = aside if file.normalize is None else {**aside, "normalize": file.normalize}
-        config = deduce_config(reading.backbone, family=family, source=source, overrides=told | dict(overrides))
+        given = aside if file.normalize is None else {**aside, "normalize": file.normalize}
+        config = deduce_config(reading.backbone, family=family, source=source, overrides=given | dict(overrides))
         return config, FROM_SHAPES
     settings = backbone_settings(model, source, family=family)
     settings["conv_bias"] = "extractor.layers.0.conv.bias" in reading.backbone

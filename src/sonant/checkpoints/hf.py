@@ -53,14 +53,14 @@ def read_hf(
     folder: HFFolder, *, overrides: Mapping[str, Any] | None = None, language: str | None = None, get: Get | None = None
 ) -> Checkpoint:
     """Return a checkpoint from a folder; `language` as in `load_checkpoint`, `get` as in `Languages`."""
-    told, source = folder.config(), folder.source
-    if told.get("model_type") == SONANT_TYPE:
+    raw_config, source = folder.config(), folder.source
+    if raw_config.get("model_type") == SONANT_TYPE:
         refuse_language(language, source)
-        return read_sonant_folder(folder.path, told, folder.tensors(), overrides)
-    theirs = plain_values(told)
+        return read_sonant_folder(folder.path, raw_config, folder.tensors(), overrides)
+    theirs = plain_values(raw_config)
     layout = LAYOUTS[family_in(theirs, source)]
     checkpoint = _read(folder, theirs, layout, overrides)
-    checkpoint.metadata.update({"hf": told}, **int8_note(theirs, source))
+    checkpoint.metadata.update({"hf": raw_config}, **int8_note(theirs, source))
     if "ctc" in checkpoint.heads:
         head = checkpoint.heads["ctc"]
         head.metadata.update(read_tokenizer(folder.tokenizer, len(head.tensors["weight"]), theirs))

@@ -145,12 +145,12 @@ def _read_folder(
 def _read_lora(place: Location, overrides: Mapping[str, Any] | None, *, local_files_only: bool) -> Checkpoint:
     """Return a LoRA merged into its base, a local folder or a model on the hub."""
     source = place.source
-    told, rest = read_json(place.path / ADAPTER_CONFIG), dict(overrides or {})
-    base = rest.pop(BASE, None) or told.get("base_model_name_or_path")
+    adapter_config, rest = read_json(place.path / ADAPTER_CONFIG), dict(overrides or {})
+    base = rest.pop(BASE, None) or adapter_config.get("base_model_name_or_path")
     cure = f"Name the model: overrides={{{BASE!r}: 'owner/name or folder'}}."
     if not isinstance(base, str | os.PathLike) or not str(base).strip():
         raise CheckpointUnavailable(f"{source} is a LoRA and does not say which model it adapts. {cure}")
-    revision = told.get("revision")
+    revision = adapter_config.get("revision")
     here = exists(Path(base).expanduser()) or shipped(str(base)) is not None
     try:
         fixed = revision if isinstance(revision, str) and not here else None

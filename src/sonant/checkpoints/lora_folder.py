@@ -61,8 +61,8 @@ def read_lora(folder: Path, base: Path, *, overrides: Mapping[str, Any] | None, 
             f"overrides={{{BASE!r}: 'owner/name or folder'}}."
         )
     warn_of([*left, *absent], source, "They belong to the base as it was before, or have no weights in it.")
-    told = theirs | ({"architectures": [_class_in(adapting)]} if _class_in(adapting) else {})
-    return read_hf(HFFolder(base, source, state, told, folder), overrides=overrides)
+    adapted_config = theirs | ({"architectures": [_class_in(adapting)]} if _class_in(adapting) else {})
+    return read_hf(HFFolder(base, source, state, adapted_config, folder), overrides=overrides)
 
 
 def _named_as(

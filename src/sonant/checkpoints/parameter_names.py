@@ -185,6 +185,6 @@ def make_heads(translated: Translated, metadata: Mapping[str, dict[str, object]]
 def grouped(names: Iterable[str]) -> str:
     """Format names in short: names that differ in a number appear once, and only the first 20 groups."""
     counts = Counter(re.sub(r"(?<=\.)\d+(?=\.)", "*", name) for name in names)
-    told = [name if count == 1 else f"{name} ({count} times)" for name, count in counts.items()]
-    rest = len(told) - LISTED
-    return ", ".join(told[:LISTED]) + (f" and {rest} more kinds" if rest > 0 else "")
+    entries = [name if count == 1 else f"{name} ({count} times)" for name, count in counts.items()]
+    rest = len(entries) - LISTED
+    return ", ".join(entries[:LISTED]) + (f" and {rest} more kinds" if rest > 0 else "")

@@ -91,10 +91,10 @@ def _family(tensors: Mapping[str, Tensor], given: Mapping[str, Any], alike: Sequ
     family = "wavlm" if wavlm else given.get("family")
     if family in alike and "normalize" in given:
         return str(family)
-    told = "WavLM" if wavlm else "HuBERT, wav2vec 2.0, UniSpeech or UniSpeech-SAT"
+    name = "WavLM" if wavlm else "HuBERT, wav2vec 2.0, UniSpeech or UniSpeech-SAT"
     example = ("" if wavlm else "'family': 'hubert', ") + "'normalize': False"
     raise ConfigurationError(
-        f"{source} holds the weights of a {told} but nothing that says how it is used: there is no config.json beside "
+        f"{source} holds the weights of a {name} but nothing that says how it is used: there is no config.json beside "
         f"it. Put that of the pretrained model there, or say it: overrides={{{example}}}. Models with a group norm in "
         "the extractor were mostly trained on waveforms as they are, those with layer norms on normalized ones; the "
         "preprocessor_config.json of the pretrained model says which, as do_normalize."

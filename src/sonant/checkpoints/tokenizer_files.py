@@ -172,40 +172,40 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
-def _blank(vocabulary: list[str], names: Mapping[int, str], settings: Mapping[str, Any], told: Any) -> int:
-    """Return the number of the padding token; if the head lacks it, `told` by config.json if plausible."""
+def _blank(vocabulary: list[str], names: Mapping[int, str], settings: Mapping[str, Any], given: Any) -> int:
+    """Return the number of the padding token; if the head lacks it, `given` by config.json if plausible."""
     size = len(vocabulary)
     pad = _content(settings.get(PAD, USUAL_PAD))
     if pad and pad in vocabulary:
         found = vocabulary.index(pad)
-        if type(told) is int and told != found:
+        if type(given) is int and given != found:
             warnings.warn(
-                f"config.json says pad_token_id={told}, but the tokenizer's {PAD} {pad!r} has the number {found}. The "
+                f"config.json says pad_token_id={given}, but the tokenizer's {PAD} {pad!r} has the number {found}. The "
                 f"latter is taken for the blank, as transformers does; if transcripts are wrong, correct {SETTINGS}.",
                 ModelWarning,
                 stacklevel=3,
             )
         return found
-    number = 0 if told is None else told
+    number = 0 if given is None else given
     is_token = type(number) is int and 0 <= number < size
-    if is_token and _may_be_blank(vocabulary[number], settings, is_told=told is not None):
+    if is_token and _may_be_blank(vocabulary[number], settings, is_configured=given is not None):
         return int(number)
     beyond = next((at for at, name in names.items() if pad and name == pad), None)
     raise _Unusable(
         f"nothing says which of its {size} tokens is the blank. The tokenizer's {PAD}, {pad!r}, "
         + ("is not in its vocabulary" if beyond is None else f"has the number {beyond}, beyond the head")
-        + f", and pad_token_id={told} in config.json "
+        + f", and pad_token_id={given} in config.json "
         + (f"means {vocabulary[number]!r}" if is_token else "is beyond the head too")
         + f". Name the blank as {PAD} in {SETTINGS}"
     )
 
 
-def _may_be_blank(name: str, settings: Mapping[str, Any], *, is_told: bool) -> bool:
+def _may_be_blank(name: str, settings: Mapping[str, Any], *, is_configured: bool) -> bool:
     """Return whether a token may be the blank: no letter or space; other characters only if config.json names it."""
     if not name or _is_special(name, settings):
         return True
     delimiter = _content(settings.get("word_delimiter_token", "|"))
-    return is_told and not any(map(str.isalnum, name)) and name.strip() not in ("", delimiter, "▁")
+    return is_configured and not any(map(str.isalnum, name)) and name.strip() not in ("", delimiter, "▁")
 
 
 def _is_special(name: str, settings: Mapping[str, Any]) -> bool:

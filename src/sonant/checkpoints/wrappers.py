@@ -129,9 +129,9 @@ def prefix_of(
             raise UnknownName(f"model in {source} behind the prefix", wanted, map(repr, found))
         return given
     if len(found) > 1 and not all(_same(tensors, names, found[0], other) for other in found[1:]):
-        told = ", ".join(f"{prefix!r} ({len(names[prefix])} tensors)" for prefix in found)
+        described = ", ".join(f"{prefix!r} ({len(names[prefix])} tensors)" for prefix in found)
         raise CheckpointMismatch(
-            f"{source} has {len(found)} models of this family, and they differ: behind {told}. A student and a "
+            f"{source} has {len(found)} models of this family, and they differ: behind {described}. A student and a "
             "teacher, perhaps, or weights and their running mean. Say which is meant: "
             f"overrides={{{PREFIX!r}: {found[-1]!r}}}."
         )

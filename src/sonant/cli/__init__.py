@@ -1,7 +1,7 @@
-"""The command line: one table of verbs, and the behavior that all verbs share.
+"""The command line: the table of commands, and their shared behavior.
 
-A verb is a typed function with a docstring (see `command_line`); its module is imported only when it is called, so that
-`sonant --help` answers at once. Exit codes: 0 all went well, 1 some inputs failed, 2 wrong use, 130 interrupted.
+A command is a typed function with a docstring (see `command_line`). Its module is imported only when it is called, so
+that `sonant --help` is fast. Exit codes: 0 success, 1 some inputs failed, 2 wrong use, 130 interrupted.
 """
 
 import os
@@ -19,7 +19,7 @@ from sonant.errors import ConfigurationError, SonantError, SonantWarning, Unknow
 
 
 class Verb(NamedTuple):
-    """The function of a verb, and its summary in the overview."""
+    """The function of a command, and its summary in the overview."""
 
     function: str  # "module:function"
     summary: str
@@ -51,22 +51,22 @@ VERBS: dict[str, Verb] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code; the message of a failure goes to stderr, in one piece."""
+    """Run a command line and return its exit code; print error messages to stderr."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a path that is not UTF-8 stops nothing
+        sys.stdout.reconfigure(errors="backslashreplace")  # for paths that are not UTF-8
     try:
         with _short_warnings():
             code = _run(arguments)
         sys.stdout.flush()
         return code
-    except SystemExit as stop:  # argparse leaves this way, after --help and after wrong use
+    except SystemExit as stop:  # raised by argparse after --help and after wrong use
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except KeyboardInterrupt:
         print("sonant: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader left: `sonant models | head -1`
-        # Python would complain once more when it closes stdout.
+    except BrokenPipeError:  # the reading process ended: `sonant models | head -1`
+        # Avoid a second error when Python closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (SonantError, OSError) as error:
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def find_function(verb: str) -> VerbFunction:
-    """Return the Python function of a verb."""
+    """Return the Python function of a command."""
     module, _, name = VERBS[verb].function.partition(":")
     function: VerbFunction = getattr(import_module(module), name)
     return function
@@ -99,7 +99,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _split(arguments: list[str]) -> tuple[str, list[str]]:
-    """Return the longest verb that the arguments begin with, and the arguments after it."""
+    """Return the longest command that the arguments begin with, and the remaining arguments."""
     for words in (2, 1):
         verb = " ".join(arguments[:words])
         if verb in VERBS:
@@ -111,14 +111,14 @@ def _split(arguments: list[str]) -> tuple[str, list[str]]:
 
 @contextmanager
 def _short_warnings() -> Iterator[None]:
-    """Print sonant's warnings as messages, each once, without the line of Python that gave them."""
-    usual, told = warnings.showwarning, set[str]()
+    """Print each of sonant's warnings once, without its line of source."""
+    usual, shown = warnings.showwarning, set[str]()
 
     def show(message: Any, category: type[Warning], *where: Any, **how: Any) -> None:
         if not issubclass(category, SonantWarning):
             usual(message, category, *where, **how)
-        elif str(message) not in told:
-            told.add(str(message))
+        elif str(message) not in shown:
+            shown.add(str(message))
             print(f"sonant: warning: {message}", file=sys.stderr)
 
     warnings.showwarning = show

@@ -1,4 +1,4 @@
-"""A command line from a Python function: its signature is the syntax, its docstring the help.
+"""Command lines from Python functions: the signature is the syntax, the docstring the help.
 
     def embed(source: str, *, output: Path, layer: int | Literal["last", "all"] = "last", json: bool = False) -> int:
         '''Turn recordings into vectors.
@@ -13,14 +13,13 @@
             sonant embed speech.wav -o speech.npy
         '''
 
-Ordinary parameters are positional, keyword-only ones are options (`max_seconds` becomes `--max-seconds`), `*names`
-takes the rest. The brackets after a parameter's name hold a short flag, a word for its value, or both. A keyword-only
-parameter whose type is a dataclass stands for options that functions share: one for each field, described under
-`Attributes:` in the docstring of the class.
+Positional parameters are arguments, keyword-only ones options (`max_seconds` is `--max-seconds`); `*names` takes any
+number of arguments. Brackets after a parameter's name contain a short flag, a placeholder of its value, or both. A
+keyword-only parameter whose type is a dataclass is a set of shared options, one per field, which `Attributes:` of the
+class describes.
 
-Plain argparse rather than jsonargparse: jsonargparse spells options with underscores, needs another package to read
-docstrings, prints types such as `Union[int, Literal['last', 'all']]` as help, and takes 0.14 s to import; a signature
-with simple types does not need what it can do beyond that.
+Built on argparse, not jsonargparse, which has underscores in options, needs another package for docstrings, shows types
+such as `Union[int, Literal['last', 'all']]`, and takes 0.14 s to import.
 """  # noqa: D214
 
 import argparse
@@ -40,10 +39,10 @@ VerbFunction = Callable[..., int | None]  # returns the exit code; None counts a
 
 
 def call(function: VerbFunction, verb: str, arguments: Sequence[str], *, below: Mapping[str, str]) -> int:
-    """Parse the arguments of one verb, call its function and return the exit code (None counts as 0).
+    """Parse the arguments of one command, call its function and return the exit code.
 
-    `below` holds the verbs that extend this one ("models show" extends "models"), each with its summary.
-    Leaves by SystemExit after --help and wrong use; raises UnknownName for an option or a verb that does not exist.
+    `below`: summaries of subcommands, such as "models show" of "models". Raises SystemExit after --help and wrong use,
+    UnknownName for an unknown option or command.
     """
     parser = build_parser(function, verb, below=below)
     given, left = parser.parse_known_intermixed_args(_shield(arguments))
@@ -68,13 +67,13 @@ def call(function: VerbFunction, verb: str, arguments: Sequence[str], *, below: 
 
 
 def _shield(arguments: Sequence[str]) -> list[str]:
-    """Mark what follows `--`: argparse, when options and arguments are mixed, would take it for options again."""
+    """Mark arguments after `--`, which argparse would parse as options if options and arguments are mixed."""
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
     return [*arguments[:end], *(SHIELD + argument for argument in arguments[end + 1 :])]
 
 
 def build_parser(function: VerbFunction, verb: str, *, below: Mapping[str, str]) -> "Parser":
-    """Return the parser of one verb."""
+    """Return the parser of one command."""
     docs = Docs.read(function)
     parser = Parser(verb)
     for parameter, about in arguments_of(function):
@@ -89,7 +88,7 @@ def build_parser(function: VerbFunction, verb: str, *, below: Mapping[str, str])
 
 
 def overview(verbs: Mapping[str, str]) -> str:
-    """Return the text that `sonant` prints without arguments."""
+    """Return the output of `sonant` without arguments."""
     width = max(map(len, verbs))
     lines = [f"  {name:{width}}  {summary}" for name, summary in verbs.items()]
     return "\n".join(
@@ -116,7 +115,7 @@ class ParameterDocs:
 
 @dataclass(frozen=True)
 class Docs:
-    """A docstring in parts: paragraphs, one entry a parameter, and example commands."""
+    """The parts of a docstring: paragraphs, parameters, and example commands."""
 
     description: list[str] = field(default_factory=list)
     parameters: dict[str, ParameterDocs] = field(default_factory=dict)
@@ -124,7 +123,7 @@ class Docs:
 
     @classmethod
     def read(cls, function: Callable[..., Any]) -> "Docs":
-        """Parse the docstring of a function or class; other sections than these are left out."""
+        """Parse the docstring of a function or class; other sections are ignored."""
         pieces = re.split(r"^(\w+):\n(?=[ ]|\n)", (inspect.getdoc(function) or "") + "\n", flags=re.MULTILINE)
         sections = dict(zip(pieces[1::2], pieces[2::2], strict=True))
         described = sections.get("Args") or sections.get("Attributes", "")
@@ -142,7 +141,7 @@ class Docs:
 
 
 def _is_shared(annotation: Any) -> bool:
-    """Return whether a type stands for options that functions share."""
+    """Return whether a type is a set of shared options."""
     return is_dataclass(annotation)
 
 
@@ -160,11 +159,11 @@ def arguments_of(function: VerbFunction) -> Iterator[tuple[inspect.Parameter, Pa
             yield parameter, docs.get(parameter.name, ParameterDocs())
 
 
-SHIELD = "\0"  # no shell can pass it
+SHIELD = "\0"  # cannot occur in arguments
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """A formatter with room for long option names, which names the value of an option once: `-o, --output OUT`."""
+    """A formatter for long option names, which prints the placeholder once: `-o, --output OUT`."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30, width=_width())
@@ -176,7 +175,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class _Gather(argparse.Action):
-    """A list option that may be given several times, which adds up the values; the default holds if it is not given."""
+    """The action of a list option that may be given several times, whose values are concatenated."""
 
     def __call__(self, _: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:  # noqa: ARG002
         before = getattr(namespace, self.dest)
@@ -184,12 +183,12 @@ class _Gather(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argparse parser that takes its arguments from a function's parameters."""
+    """A parser of a function's parameters."""
 
     def __init__(self, verb: str) -> None:
         super().__init__(prog=f"sonant {verb}", add_help=False, allow_abbrev=False, formatter_class=_Formatter)
         self.options: list[str] = []
-        self._words = [self.prog]  # of the usage line: what must be given, in full, and no more
+        self._words = [self.prog]  # of the usage line: required arguments only
         self._positional = self.add_argument_group("arguments")
         self._optional = self.add_argument_group("options")
 
@@ -206,7 +205,7 @@ class Parser(argparse.ArgumentParser):
             self._add_positional(parameter, annotation, docs, text)
 
     def finish(self) -> None:
-        """Add --help and settle the usage line, after the last parameter."""
+        """Add --help and the usage line, after the last parameter."""
         self._optional.add_argument("-h", "--help", action="help", help="print this and leave")
         self.options += ["-h", "--help"]
         self.usage = " ".join([*self._words, "[options]"]).replace("%", "%%")

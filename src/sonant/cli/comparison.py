@@ -1,4 +1,4 @@
-"""Models printed side by side: one column for each model; into a pipe, one line for each fact."""
+"""Comparison of models in a terminal, one column per model; in a pipe, one line per fact."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -14,12 +14,12 @@ from sonant.models.families import Preset
 from sonant.models.side_by_side import Score, scores
 
 BEST = "*"
-LABEL_WIDTH, LEAST_WIDTH = 22, 8  # characters, in a terminal: of the first column, and of a model's at least
-MOST_IN_A_CELL = 3  # a benchmark with more metrics has a line for each of them
+LABEL_WIDTH, LEAST_WIDTH = 22, 8  # characters: of the first column, and least of a model's column
+MOST_IN_A_CELL = 3  # benchmarks with more metrics have one line per metric
 
 
 Cell = str | Text
-Line = tuple[str, list[Cell]]  # a label, and what stands under each model
+Line = tuple[str, list[Cell]]  # label, and cells by model
 
 
 FACTS: tuple[tuple[str, Callable[[Card], str]], ...] = (
@@ -83,7 +83,7 @@ def _results(cards: Sequence[Card]) -> Iterator[tuple[str, list[Line]]]:
 
 
 def _cell(rows: Sequence[Score], card: Card) -> Cell:
-    """Return the entry of a model for one condition."""
+    """Return a model's cell for one condition."""
     known = [_number(row, card) for row in rows]
     return Text(" / ").join(known) if any(card.name in row.values for row in rows) else "-"
 
@@ -97,7 +97,7 @@ def _number(score: Score, card: Card) -> Text:
 
 
 def _widths(console: Console, lines: Sequence[Line]) -> list[int]:
-    """Return the widths of the columns: equal shares of a terminal; in a pipe, those of the longest entries."""
+    """Return the widths of columns: equal in a terminal, those of the longest cells in a pipe."""
     count = len(lines[0][1])
     if console.is_terminal:
         return [LABEL_WIDTH, *[max(LEAST_WIDTH, (console.width - LABEL_WIDTH - 2 * count) // count)] * count]

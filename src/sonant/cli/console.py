@@ -1,11 +1,11 @@
-"""The console that commands print to: a terminal in color, or a pipe with one item per line."""
+"""The console for printing: a terminal with colors, or a pipe with one item per line."""
 
 from collections.abc import Sequence
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-PIPE_WIDTH = 260  # characters; wide enough that no row of a list is broken
+PIPE_WIDTH = 260  # characters; wider than all rows of lists
 
 
 def make_console() -> Console:
@@ -14,7 +14,7 @@ def make_console() -> Console:
 
 
 def print_parts(console: Console, parts: Sequence[RenderableType]) -> None:
-    """Print parts; into a pipe, without trailing blanks."""
+    """Print parts, in a pipe without trailing blanks."""
     if console.is_terminal:
         console.print(*parts, sep="\n")
         return

@@ -117,7 +117,7 @@ def convert(
 
 
 def _find_int8_groups(folder: Path, recordings: str) -> list[str]:
-    """Find on recordings the linear layers that can be multiplied in integers, and note them in the folder."""
+    """Find the linear layers that can be computed in int8, tested on recordings, and note them in the folder."""
     from sonant.checkpoints import load_backbone, note_int8_groups
     from sonant.extraction.inputs import gather
     from sonant.extraction.int8_groups import find_int8_groups

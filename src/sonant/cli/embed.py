@@ -23,11 +23,11 @@ def embed(
     """Turn recordings into vectors.
 
     The source is a recording, a folder (searched through), a manifest (.jsonl, .csv ...), or - for standard input.
-    The output is a folder with the vectors, an index.jsonl that says what is where, and an errors.jsonl if recordings
-    could not be used. One recording may go into one file instead: name it with the ending of a format.
+    The output is a folder with the vectors, an index.jsonl that lists them, and an errors.jsonl if recordings could not
+    be used. One recording may go into one file instead: name it with the ending of a format.
 
-    An interrupted run goes on where it stopped when it is started again. A finished folder is brought up to date:
-    recordings that changed are encoded again, new ones added, those that are gone dropped.
+    An interrupted run is resumed when it is started again. A finished folder is brought up to date: changed and new
+    recordings are encoded, results of removed ones deleted.
 
     Args:
         source (FILE|FOLDER|MANIFEST|-): what to encode.

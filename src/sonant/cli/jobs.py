@@ -1,4 +1,4 @@
-"""The output of commands that write results of many recordings: an estimate, a summary, and what could not be used."""
+"""The output of bulk commands: an estimate, a summary, and unusable recordings."""
 
 import sys
 from collections.abc import Callable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def check_output(
     formats: "OutputFormats[Any]", output: Path | None, kind: Any, source: str, *, json: bool = False
 ) -> Path | None:
-    """Return an output, None for standard output; refuse one that fits no format before the model is loaded."""
+    """Return the output, None for standard output; check it before the model is loaded."""
     from sonant.errors import ConfigurationError
 
     path = formats.place(output, kind, source).path
@@ -27,17 +27,17 @@ def check_output(
 def run_job(
     write: "Callable[..., Summary]", what: str, source: str, output: Path | None, *, json: bool = False, **how: Any
 ) -> int:
-    """Write the results of recordings, print what became of them, and return the exit code.
+    """Run a bulk job, print a summary, and return the exit code.
 
     Args:
-        write: writes the results, as `SpeechEncoder.embed` does.
-        what: the name of the results.
-        source, output: of the job; where the output is None, results are printed, and nothing else.
-        json: whether to print the summary as JSON.
+        write: writes the results, such as `SpeechEncoder.embed`.
+        what: name of the results.
+        source, output: of the job; output=None prints the results, and no summary.
+        json: print the summary as JSON.
         how: further arguments of `write`.
     """
     if output is None:
-        progress = False if sys.stdout.isatty() else None  # a bar would come between the results
+        progress = False if sys.stdout.isatty() else None  # a bar would mix with the results
         return 1 if write(source, None, on_failure=_complain, progress=progress, **how).failed else 0
     summary = write(source, output, on_start=partial(_announce, what), **how)
     if json:
@@ -82,7 +82,7 @@ def _print(summary: "Summary", what: str) -> None:
 
 
 def _print_failures(errors: Path, *, most: int = 3) -> None:
-    """Print why the first of the recordings listed in a file could not be used."""
+    """Print the errors of the first recordings in a file of errors."""
     from json import loads
 
     from sonant.extraction.names import complaint

@@ -17,7 +17,7 @@ def list_keys(
     Works while the server runs.
 
     Args:
-        user (EMAIL): only this user's. Without it: everybody's.
+        user (EMAIL): only this user's. Without it: all users'.
         data (FOLDER): of the server. Without it: sonant-data.
         database (URL): of the server, if it is not in its data folder.
         json: print a JSON list, one object a key.
@@ -97,7 +97,7 @@ def create_key(
     async def create(accounts: "Accounts") -> "tuple[NewKey, str]":
         from sonant.server.accounts.keys import API_SCOPES, Scope
 
-        wanted = cast("list[Scope]", scopes or list(API_SCOPES))  # unknown ones are refused by `create`
+        wanted = cast("list[Scope]", scopes or list(API_SCOPES))  # checked by `create`
         owner = await (accounts.first_admin() if user is None else find_user(accounts, user))
         new = await accounts.keys.create(
             owner.id,

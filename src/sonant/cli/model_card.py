@@ -1,4 +1,4 @@
-"""The catalog printed in a terminal; into a pipe goes plain text, one model per line."""
+"""The catalog in a terminal; in a pipe plain text, one model per line."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
@@ -45,7 +45,7 @@ def print_list(cards: Sequence[Card]) -> None:
     columns = [column for column in COLUMNS if column.from_width <= console.width]
     table = plain_table()
     for column in columns:
-        # The name is what a user types: others give way to it.
+        # The name is never cut: users type it.
         width = max(len(column.value(card)) for card in cards) if column is COLUMNS[0] and cards else None
         table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True, min_width=width)
     for card in cards:
@@ -57,7 +57,7 @@ def print_list(cards: Sequence[Card]) -> None:
 
 
 def print_card(card: Card, loading: Mapping[str, str]) -> None:
-    """Print everything that is known of one model."""
+    """Print all facts about one model."""
     presets = plain_table("task", "layer", "pool", "why")
     for task, preset in card.presets.items():
         presets.add_row(task, str(preset.layer), preset.pool or "none: frames", preset.why)

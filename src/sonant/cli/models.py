@@ -11,9 +11,8 @@ if TYPE_CHECKING:
 def list_models(*, family: str | None = None, json: bool = False) -> int:
     """List the models that sonant knows.
 
-    Every one of them can be named where a command or `sonant.load` wants a model; but of the few that are on no hub,
-    give the downloaded file (the card says where it lies). Other models of these families load as well, by hub id,
-    folder or file.
+    Commands and `sonant.load` take any of these names; for the few models that are not on the hub, give the downloaded
+    file (the card has its address). Other models of these families load too, by hub id, folder or file.
 
     Args:
         family (wavlm|hubert|wav2vec2|wav2vec2-conformer|data2vec|unispeech|unispeech-sat|sew|w2v-bert|vq-wav2vec|wav2vec):

@@ -1,4 +1,4 @@
-"""The accounts of a server from the command line, whether it runs or not."""
+"""Access to a server's accounts from the command line, whether it runs or not."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,9 +16,9 @@ ACTOR = "command line"  # in the audit log
 
 
 def with_accounts(data: Path | None, database: str | None, work: "Callable[[Accounts], Awaitable[T]]") -> T:
-    """Open the accounts of the server with this data folder or this database, and do `work` with them.
+    """Open the accounts in a server's data folder or database, and run `work` on them.
 
-    Raises ConfigurationError: there are no accounts there, or the work cannot be done.
+    Raises ConfigurationError: there are no accounts, or `work` fails.
     """
     try:
         from sonant.server.accounts.accounts import Accounts

@@ -1,4 +1,4 @@
-"""The options that commands share: each class makes flags of its fields, see `command_line`."""
+"""Options that commands share: each field is a flag, see `command_line`."""
 
 import json
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class ModelFlags(CheckpointFlags):
     precision: Literal["float32", "bfloat16", "float16", "int8"] | None = None
 
     def load(self, model: str) -> "SpeechEncoder":
-        """Load a model as the options say."""
+        """Load a model with these options."""
         from sonant.api import load
 
         return load(
@@ -75,9 +75,9 @@ class InferenceFlags(ModelFlags):
     """Options of running a model.
 
     Attributes:
-        batch_seconds: audio that shares one forward pass. Without it: what suits the device.
-        window_seconds: longer recordings are cut into windows and stitched; 0 never cuts.
-        overlap_seconds: what neighboring windows share. Without it: 8, or a quarter of windows below 32.
+        batch_seconds: audio in a forward pass. Without it: chosen for the device.
+        window_seconds: longer recordings are cut into windows of this length; 0 never cuts.
+        overlap_seconds: overlap of neighboring windows. Without it: 8, or a quarter of windows below 32.
     """
 
     batch_seconds: float | None = None
@@ -85,7 +85,7 @@ class InferenceFlags(ModelFlags):
     overlap_seconds: float | None = None
 
     def keywords(self) -> dict[str, Any]:
-        """Return the options of the verbs in Python that these are."""
+        """Return these options as keyword arguments of the Python methods."""
         return {
             "batch_seconds": self.batch_seconds,
             "window_seconds": self.window_seconds or None,

@@ -78,7 +78,7 @@ def describe(objective: ObjectiveConfig) -> str:
 
 
 def _in_words(name: str) -> str:
-    """Return a name in camel case as words; abbreviations stay upper case."""
+    """Split a name in camel case into words; abbreviations stay upper case."""
     words = re.findall(r"[A-Z]+(?=[A-Z][a-z]|$)|[A-Z][a-z0-9]*", name)
     return " ".join(word if len(word) > 1 and word.isupper() else word.lower() for word in words)
 
@@ -97,7 +97,7 @@ def _schedule(schedule: Schedule) -> str:
 
 
 def _time(hours: float) -> str:
-    """Return a time in the largest of years, h, min and s in which it is at least two."""
+    """Format a time in the largest unit of years, h, min and s that gives at least 2."""
     for unit, length in (("years", 365 * 24.0), ("h", 1.0), ("min", 1 / 60)):
         if hours >= 2 * length:
             return f"{hours / length:,.0f} {unit}"

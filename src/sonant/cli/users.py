@@ -68,7 +68,7 @@ def create_user(
         email: of the user.
         admin: may use the admin page, and have keys with the scope admin.
         no_password: the account is used by API key only.
-        credit (AMOUNT): to begin with. Without it: what everybody gets.
+        credit (AMOUNT): initial credit. Without it: the server's default.
         data (FOLDER): of the server. Without it: sonant-data.
         database (URL): of the server, if it is not in its data folder.
         json: print the user as a JSON object.
@@ -143,9 +143,9 @@ def change_user(
     database: str | None = None,
     json: bool = False,
 ) -> int:
-    """Change what a user may do, or the password.
+    """Change the rights or the password of a user.
 
-    Who is disabled can neither sign in nor use a key, and loses nothing. A running server knows within seconds.
+    A disabled user can neither sign in nor use a key, and loses nothing. A running server follows within seconds.
 
     Args:
         email: of the user.

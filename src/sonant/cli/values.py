@@ -1,4 +1,4 @@
-"""The values of a command line: words read as the types of a function's parameters."""
+"""Parsing of command line values by the types of parameters."""
 
 import types
 from collections.abc import Iterable, Sequence
@@ -12,9 +12,9 @@ LISTS = (list, tuple, Sequence)
 
 
 def parse(text: str, annotation: Any) -> Any:
-    """Read one word of a command line as a type: str, int, float, bool, Path, Literal, a union, a list with commas.
+    """Parse a value as a type: str, int, float, bool, Path, Literal, a union, or a list separated by commas.
 
-    The members of a union are tried in order. Raises ValueError that says what was expected.
+    Members of a union are tried in order. Raises ValueError with the expected values.
     """
     try:
         return _parse(text, annotation)
@@ -29,7 +29,7 @@ def parse(text: str, annotation: Any) -> Any:
 
 def _parse(text: str, annotation: Any) -> Any:
     origin, members = get_origin(annotation), get_args(annotation)
-    if annotation in (str, Path) and not text:  # an empty path would be the folder that one is in
+    if annotation in (str, Path) and not text:  # an empty path would be the current folder
         raise ValueError(text)
     if annotation in (str, Path, int, float):
         return annotation(text)
@@ -70,13 +70,13 @@ def _alternatives(annotation: Any) -> list[str]:
 
 
 def is_list(annotation: Any) -> bool:
-    """Return whether a value is a list whenever there is one: `list[str]`, `list[str] | None`."""
+    """Return whether a type is a list, perhaps optional: `list[str]`, `list[str] | None`."""
     members = get_args(annotation) if get_origin(annotation) in UNIONS else (annotation,)
     return all(get_origin(member) in LISTS for member in members if member is not type(None))
 
 
 def placeholder(annotation: Any, name: str) -> str:
-    """Return the placeholder of a value in the help: its choices, or the last word of the parameter's name."""
+    """Return the placeholder of a value in the help: its choices, or the parameter's last word."""
     members = [member for member in get_args(annotation) if member is not type(None)]
     if get_origin(annotation) in UNIONS and len(members) == 1:
         return placeholder(members[0], name)

@@ -29,8 +29,8 @@ class Spool:
         if found < num_bytes:
             self._file.close()
             raise ConfigurationError(
-                f"{path} has {found} bytes, and the journal beside it counts on {num_bytes}: it was removed or "
-                f"truncated, so results are lost. Remove {path.parent}, and start again."
+                f"{path} has {found} bytes, and the journal beside it expects {num_bytes}: it was removed or cut, so "
+                f"results are lost. Remove {path.parent}, and start again."
             )
         self._file.truncate(num_bytes)
 
