@@ -18,12 +18,12 @@ VERIFICATION_THRESHOLD = 0.86  # for wavlm-base-plus-sv, from its model card
 
 
 def vectors_of(given: Any, dim: int, pool: Pool, encode: Callable[[list[Any]], Sequence[Tensor | None]]) -> Vectors:
-    """Return given vectors as they are, or those of given recordings: (dim,) or (vectors, dim).
+    """Return vectors as they are, or encode recordings: (dim,) or (vectors, dim).
 
     Args:
-        dim: the width of the model's vectors; "mean+std" has twice as many numbers.
-        pool: the pooling by which recordings are encoded.
-        encode: maps recordings to vectors, or to None, for which NaN stands in the result.
+        dim: width of the model's vectors; those of "mean+std" have twice the width.
+        pool: pooling of encoded recordings.
+        encode: maps recordings to vectors, or to None, which becomes NaN.
     """
     if isinstance(given, np.ndarray | Tensor):
         vectors = np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given)
