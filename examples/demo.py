@@ -2,7 +2,7 @@
 
     python examples/demo.py [--model ID] [--output FOLDER]
 
-Writes FOLDER/frames (a vector every 20 ms), FOLDER/speakers (one vector a recording) and FOLDER/picture.png.
+Writes FOLDER/frames (a vector every 20 ms), FOLDER/speakers (one vector per recording) and FOLDER/picture.png.
 """
 
 import argparse

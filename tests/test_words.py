@@ -16,7 +16,9 @@ REPLACED = {
     r"\breadi(ed|es)\b": "optimized for inference",
     r"\bfates?\b": "say what happens",
     r"\banew\b": "again, a new ...",
-    r"\b(some|no)body\b": "a user, a client, nothing; or the passive",
+    r"\b(some|no|every)body\b": "a user, a client, nothing; or the passive",
+    r"\bbetrays?\b": "shows, means",
+    r"\b(one|an?) (line|row|object|file|vector|number) an? (recording|frame|model|user|key|layer)\b": "per",
     r"\bhears?\b": "depends on, has as its input",
     r"\b(foretell|untold|wherever)\b": "predict, unknown, each",
     r"\bheeds?\b": "uses, depends on",
@@ -64,6 +66,17 @@ def wrong_words(path: Path, text: str) -> list[str]:
 def test_words_of_the_glossary_are_used() -> None:
     wrong = [line for path in texts() for line in wrong_words(path, path.read_text(encoding="utf-8"))]
     assert not wrong, "\n".join(["not the words of docs/glossary.md:", *wrong])
+
+
+def test_docstrings_begin_with_a_noun_or_an_imperative() -> None:
+    wrong = []
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                first = (ast.get_docstring(node) or "").partition(" ")[0]
+                if first in ("What", "Whether", "Where", "Which", "Who", "Whose", "How", "When", "Why"):
+                    wrong.append(f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}: {first} ...")
+    assert not wrong, "\n".join(wrong)
 
 
 def test_quotations_are_still_there() -> None:

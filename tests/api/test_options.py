@@ -185,7 +185,7 @@ def test_windows_and_batches_change_little_or_nothing(verb: str, encoder: Speech
 def test_similarity_takes_one_vector_a_recording(encoder: SpeechEncoder) -> None:
     good = as_wav(noise(0.5))
     for how in ({"layer": [1, 2]}, {"task": "content"}):
-        with pytest.raises(ConfigurationError, match="one vector a recording"):
+        with pytest.raises(ConfigurationError, match="one vector per recording"):
             encoder.similarity(good, good, **how)
     assert encoder.similarity(good, good, task="content", pool="mean") == pytest.approx(1, abs=1e-5)
 

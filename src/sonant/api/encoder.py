@@ -192,7 +192,7 @@ class SpeechEncoder(BulkWriting):
         request = self.request(layer, pool, task, **of_request(options))
         if request.stacked or request.pool is None:
             raise ConfigurationError(
-                f"layer={layer!r} and pool={request.pool!r} were given, and one vector a recording is compared: "
+                f"layer={layer!r} and pool={request.pool!r} were given, and one vector per recording is compared: "
                 'give one layer, and pool="mean", "max" or "mean+std".'
             )
         failures: list[tuple[int, Exception]] = []

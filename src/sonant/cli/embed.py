@@ -35,7 +35,7 @@ def embed(
         model (-m ID): a shipped model, a hub id, a folder or a checkpoint file.
         layer (-l LAYER): a number, several with commas between, last or all; 0 is the input of the first block. Without
             it: what --task says, else last.
-        pool (-p mean|max|mean+std): one vector a recording. Without it: what --task says, else a vector every 20 ms.
+        pool (-p mean|max|mean+std): one vector per recording. Without it: what --task says, else a vector every 20 ms.
         task (-t speaker|content|emotion|semantic): layer and pooling that serve a task.
         format: of the files. Without it: by the ending of OUT, else npy.
         dtype: of the numbers in the files.

@@ -20,7 +20,7 @@ def list_keys(
         user (EMAIL): only this user's. Without it: all users'.
         data (FOLDER): of the server. Without it: sonant-data.
         database (URL): of the server, if it is not in its data folder.
-        json: print a JSON list, one object a key.
+        json: print a JSON list, one object per key.
 
     Examples:
         sonant keys

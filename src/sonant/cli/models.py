@@ -17,7 +17,7 @@ def list_models(*, family: str | None = None, json: bool = False) -> int:
     Args:
         family (wavlm|hubert|wav2vec2|wav2vec2-conformer|data2vec|unispeech|unispeech-sat|sew|w2v-bert|vq-wav2vec|wav2vec):
             only this family; all of them unless given.
-        json: print a JSON list, one object a model.
+        json: print a JSON list, one object per model.
 
     Examples:
         sonant models

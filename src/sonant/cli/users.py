@@ -20,7 +20,7 @@ def list_users(search: str = "", *, data: Path | None = None, database: str | No
         search (TEXT): only those whose e-mail address holds it.
         data (FOLDER): of the server. Without it: sonant-data.
         database (URL): of the server, if it is not in its data folder.
-        json: print a JSON list, one object a user.
+        json: print a JSON list, one object per user.
 
     Examples:
         sonant users

@@ -54,7 +54,7 @@ class CausalContext(nn.Module):
 
     Args:
         dim: width of the frames, and of every layer.
-        kernels: one number a layer.
+        kernels: one number per layer.
         skip_connections: whether the input of a layer is added to its output, and the sum scaled by sqrt(0.5).
         zero_padding: pad with zeros instead of copies of the first frame.
 

@@ -59,7 +59,7 @@ class EmbeddingParameters(ChannelParameters):
     )
     task: Task | None = Field(None, description="Layer and pooling that serve it, unless they are given.")
     output: Literal["utterance", "frames"] | None = Field(
-        None, description="One vector a recording (the default), or one a frame."
+        None, description="One vector per recording (the default), or per frame."
     )
     normalize: bool = Field(False, description="Scale every vector to length one.")
 
@@ -125,7 +125,7 @@ class EmbeddingCall(ApiCall):
                 413,
                 "response_too_large",
                 f"The answer would hold {size / MIB:.1f} MiB ({vectors} vectors of {len(encoding.layers)} layers), and "
-                f"one may hold {self.max_bytes / MIB:.1f} MiB. Ask for fewer layers, for one vector a recording "
+                f"one may hold {self.max_bytes / MIB:.1f} MiB. Ask for fewer layers, for one vector per recording "
                 '(output="utterance"), or for shorter recordings.',
             )
 
@@ -190,7 +190,7 @@ class Embeddings(BaseModel):
     ),
 )
 async def create_embeddings(request: Request, caller: Caller = Depends(caller_with("embeddings"))) -> Response:
-    """One vector a recording, or one a frame, in the order of the request.
+    """One vector per recording, or per frame, in the order of the request.
 
     Recordings come as JSON (`input`: base64, a data URI, an address, a content part, or a list of these) or as files of
     a form (`file`, as many as you like, with the parameters as fields). They may have any sampling rate and any number
