@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sonant import audio
 from sonant.audio.formats.extent import FORGIVEN
-from sonant.audio.formats.headers import read_promise
+from sonant.audio.formats.headers import check_header
 from sonant.errors import AudioError, AudioWarning, EmptyAudio, TruncatedAudio, UndecodableAudio
 
 KINDS = ["wav", "wav-float", "wav-24", "wavex", "rf64", "w64", "aiff", "au", "caf", "nist"]
@@ -56,9 +56,9 @@ def files(encode, speechlike):
 @given(kind=st.sampled_from(KINDS), samples=st.integers(400, 700), channels=st.integers(1, 3))
 def test_a_whole_file_promises_what_it_holds(encode, speechlike, kind, samples, channels):
     data = encode(speechlike(samples / 16000, channels=channels), 16000, kind)
-    promise = read_promise(io.BytesIO(data), len(data), "a file")
-    assert promise.note is None
-    assert promise.end in (len(data), len(data) - 1), "at most a byte of padding is left"
+    check = check_header(io.BytesIO(data), len(data), "a file")
+    assert check.note is None
+    assert check.end in (len(data), len(data) - 1), "at most a byte of padding is left"
 
 
 @pytest.mark.parametrize("kind", ["wav", "wav-24", "wavex", "rf64", "w64", "aiff", "caf"])
@@ -299,7 +299,7 @@ def test_an_empty_wav_with_a_chunk_behind_is_empty(encode):
 def test_junk_behind_a_magic_never_hangs_or_crashes(data, kind):
     data = kind + data
     file = io.BytesIO(data)
-    read_promise(file, len(data), "junk")
+    check_header(file, len(data), "junk")
     assert file.tell() == 0
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from sonant.errors import UndecodableAudio
 from sonant.server.intake.process import WorkerProcess
-from sonant.server.intake.worker import ANSWER, BEGUN, SAMPLES, Bounds
+from sonant.server.intake.worker import BEGUN, RESPONSE, SAMPLES, Bounds
 from tests.server.intake import forge
 
 BOUNDS = Bounds(seconds=20, audio_bytes=1 << 20, audio_seconds=60, decoded_bytes=1 << 30, total_seconds=60)
@@ -97,7 +97,7 @@ def test_more_than_a_sane_process_would_send_is_not_received():
         own, other = process._socket, socket.socketpair()
         process._socket = other[0]
         other[0].setblocking(False)
-        other[1].sendall(ANSWER.pack(BEGUN, 0, 0) + ANSWER.pack(SAMPLES, 1, 1 << 60))
+        other[1].sendall(RESPONSE.pack(BEGUN, 0, 0) + RESPONSE.pack(SAMPLES, 1, 1 << 60))
         with pytest.raises(UndecodableAudio, match="broke down"):
             await process.decode(b"a recording", sampling_rate=16000, min_samples=1)
         assert not process.is_usable

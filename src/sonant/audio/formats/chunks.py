@@ -40,7 +40,7 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Dialect:
+class ChunkFormat:
     """The form of chunk headers in a family of formats.
 
     Attributes:
@@ -86,14 +86,14 @@ class Dialect:
             at = self.behind(file, chunk)
 
 
-class Behind(NamedTuple):
+class Trailing(NamedTuple):
     """Contents of a file after the sound: chunks, and number of other bytes."""
 
     chunks: list[Chunk]
     rest: int
 
 
-def look_behind(file: BinaryIO, at: int, size: int, dialect: Dialect | None) -> Behind | None:
+def read_trailing(file: BinaryIO, at: int, size: int, chunk_format: ChunkFormat | None) -> Trailing | None:
     """Parse chunks, tags, padding and stray bytes after the sound; None for anything else, which may be sound.
 
     Raises:
@@ -105,20 +105,20 @@ def look_behind(file: BinaryIO, at: int, size: int, dialect: Dialect | None) -> 
         head = read_at(file, at, HEAD)
         if head[:4] in _RECORDINGS and size - at > STRAY:
             raise SecondRecording(at)
-        chunk = None if dialect is None else dialect.read(file, at)
+        chunk = None if chunk_format is None else chunk_format.read(file, at)
         if length := tag_size(head):
             at, tags = at + length, tags + length
-        elif dialect is not None and chunk is not None and chunk.is_plausible(size):
+        elif chunk_format is not None and chunk is not None and chunk.is_plausible(size):
             chunks.append(chunk)
-            at = dialect.behind(file, chunk)
+            at = chunk_format.behind(file, chunk)
         elif size - at <= STRAY:
-            return Behind(chunks, tags + max(0, size - at))
+            return Trailing(chunks, tags + max(0, size - at))
         else:
             break
     else:
-        return Behind(chunks, tags + size - at)
+        return Trailing(chunks, tags + size - at)
     is_padding = size - at <= _PADDING and not any(read_at(file, at, _PADDING))
-    return Behind(chunks, tags + size - at) if is_padding else None
+    return Trailing(chunks, tags + size - at) if is_padding else None
 
 
 class SecondRecording(Exception):

@@ -9,7 +9,7 @@ from sonant.audio.formats.adts import read_adts
 from sonant.audio.formats.concatenated import open_all, open_mp3, open_one
 from sonant.audio.formats.decoder import FileDecoder
 from sonant.audio.formats.flac import read_flac
-from sonant.audio.formats.headers import read_promise
+from sonant.audio.formats.headers import check_header
 from sonant.audio.formats.mp3 import find_mp3
 from sonant.audio.formats.ogg import read_ogg
 from sonant.audio.formats.sources import EncodedAudio, open_encoded
@@ -35,21 +35,21 @@ def open_decoder(source: Any) -> Iterator[FileDecoder]:
 
 
 def _open(encoded: EncodedAudio) -> AbstractContextManager[FileDecoder]:
-    promise = read_promise(encoded.file, encoded.size, encoded.name)
-    if promise.end is not None and promise.end > encoded.size:
+    check = check_header(encoded.file, encoded.size, encoded.name)
+    if check.end is not None and check.end > encoded.size:
         raise TruncatedAudio(
-            f"{encoded.name}: the header promises {promise.end} bytes, the file holds {encoded.size}. The recording or "
+            f"{encoded.name}: the header promises {check.end} bytes, the file holds {encoded.size}. The recording or "
             "its transfer was cut off: fetch it again, or keep what there is by converting it (ffmpeg -i OLD NEW)."
         )
-    if promise.note is not None:
+    if check.note is not None:
         warnings.warn(
-            f"{encoded.name}: {promise.note}. It is read to the end. The program that wrote it was probably "
+            f"{encoded.name}: {check.note}. It is read to the end. The program that wrote it was probably "
             "stopped, or is wrong: compare the length, and convert it (ffmpeg -i OLD NEW).",
             AudioWarning,
             stacklevel=2,
         )
-    if promise.pieces is not None:
-        encoded = encoded.view(promise.pieces)
+    if check.pieces is not None:
+        encoded = encoded.view(check.pieces)
     mp3 = find_mp3(encoded.file, encoded.name, encoded.size)
     if mp3 is not None:
         return open_mp3(encoded, mp3)

@@ -21,7 +21,7 @@ from sonant.extraction.sources import AudioSource
 from sonant.server.errors import INTERNAL, ApiError
 from sonant.server.hosting.admission import Admission
 from sonant.server.hosting.calls import Call, Queued
-from sonant.server.hosting.devices import Worker, thread_beside
+from sonant.server.hosting.devices import Worker, torch_thread
 from sonant.server.hosting.fairness import FairQueue
 from sonant.server.metrics import Metrics
 from sonant.server.settings import Queue
@@ -73,7 +73,7 @@ class Batcher:
         self._calls: set[Call] = set()
         self._closed: ApiError | None = None
         self._lock = threading.Lock()
-        self._measuring = thread_beside("sonant-statistics")
+        self._measuring = torch_thread("sonant-statistics")
         self._queue_seconds = metrics.queue_seconds.labels(name)
         self._batch_fill = metrics.batch_fill.labels(name)
         self._queue_time = metrics.stage_seconds.labels("queue", name)

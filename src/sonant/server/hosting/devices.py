@@ -30,8 +30,8 @@ DECAY = 0.9  # of measured throughput with each batch, an average over about ten
 TRIAL_SECONDS = (1.0, 10.0)  # of audio, after loading: the first pass compiles and allocates, the second is timed
 
 
-def thread_beside(name: str) -> ThreadPoolExecutor:
-    """Make a thread that runs torch on one core, beside the compute threads."""
+def torch_thread(name: str) -> ThreadPoolExecutor:
+    """Make a thread on which torch uses one core, unless a lane sets more."""
     return ThreadPoolExecutor(1, thread_name_prefix=name, initializer=torch.set_num_threads, initargs=(1,))
 
 
@@ -67,7 +67,7 @@ class ComputeThreads:
             cores = self._cores if device.type == "cpu" else 1
             number = min(cores, LANES)
             self._lanes[device] = [
-                Lane(thread_beside(f"sonant-compute-{device}-{i}"), cores // number, cores, number)
+                Lane(torch_thread(f"sonant-compute-{device}-{i}"), cores // number, cores, number)
                 for i in range(number)
             ]
         return self._lanes[device]

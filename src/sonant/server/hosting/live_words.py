@@ -12,25 +12,27 @@ from sonant.extraction.heads import HeadPipeline
 from sonant.extraction.transcripts import TranscriptSink
 
 
-def telling(pipeline: HeadPipeline[Transcript], on_words: Callable[[Transcript], None]) -> HeadPipeline[Transcript]:
+def reporting_words(
+    pipeline: HeadPipeline[Transcript], on_words: Callable[[Transcript], None]
+) -> HeadPipeline[Transcript]:
     """Extend a pipeline to call `on_words` in the current event loop after each window, with the settled words."""
     loop = asyncio.get_running_loop()
 
-    def tell(transcript: Transcript) -> None:
+    def report(transcript: Transcript) -> None:
         loop.call_soon_threadsafe(on_words, transcript)
 
     return replace(
-        pipeline, make_sink=lambda source: _Telling(cast("TranscriptSink", pipeline.make_sink(source)), tell)
+        pipeline, make_sink=lambda source: _ReportingSink(cast("TranscriptSink", pipeline.make_sink(source)), report)
     )
 
 
-class _Telling:
+class _ReportingSink:
     """Wrapper of the sink that makes the transcript."""
 
-    def __init__(self, sink: TranscriptSink, tell: Callable[[Transcript], None]) -> None:
-        self._sink, self._tell = sink, tell
+    def __init__(self, sink: TranscriptSink, report: Callable[[Transcript], None]) -> None:
+        self._sink, self._report = sink, report
         self.finish, self.abandon = sink.finish, sink.abandon
 
     def append(self, frames: Tensor) -> None:
         self._sink.append(frames)
-        self._tell(self._sink.so_far())
+        self._report(self._sink.so_far())

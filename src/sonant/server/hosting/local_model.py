@@ -14,7 +14,7 @@ from sonant.extraction.sinks import in_memory
 from sonant.server.errors import ApiError
 from sonant.server.hosting.batcher import Batcher, QueueStats
 from sonant.server.hosting.devices import ComputeThreads, Worker
-from sonant.server.hosting.live_words import telling
+from sonant.server.hosting.live_words import reporting_words
 from sonant.server.hosting.memory import give_back_memory
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.metrics import Metrics
@@ -64,7 +64,7 @@ class LocalModel(ServedModel):
     ) -> list[Transcript]:
         pipeline = self.encoder.head_pipeline("transcription")
         return await self._batcher.run(
-            waveforms, pipeline if on_words is None else telling(pipeline, on_words), share=share
+            waveforms, pipeline if on_words is None else reporting_words(pipeline, on_words), share=share
         )
 
     async def diarize(

@@ -11,7 +11,7 @@ from sonant.api import load
 from sonant.errors import ConfigurationError, SonantError, UnknownName
 from sonant.models.catalog import CATALOG, find
 from sonant.server.errors import ApiError
-from sonant.server.hosting.devices import ComputeThreads, thread_beside
+from sonant.server.hosting.devices import ComputeThreads, torch_thread
 from sonant.server.hosting.local_model import LocalModel
 from sonant.server.hosting.served_model import Ability, ServedModel, State, unloaded
 from sonant.server.hosting.sources import ModelSource, model_source
@@ -64,7 +64,7 @@ class ModelPool:
         for given in settings.models:
             self._add(_known(given))
         self._threads = ComputeThreads()
-        self._loader = thread_beside("sonant-load")
+        self._loader = torch_thread("sonant-load")
         self._starting: asyncio.Task[None] | None = None
         self._stopping = False
 

@@ -21,7 +21,7 @@ Work = Literal["encode", "transcribe", "diarize", "speaker_vectors"]
 
 
 @dataclass(frozen=True)
-class Refused:
+class SerializedError:
     """ApiError as a value to send between processes, since Ray wraps exceptions."""
 
     status: int
@@ -31,7 +31,7 @@ class Refused:
     retry_after: float | None
 
     @classmethod
-    def of(cls, error: ApiError) -> "Refused":
+    def of(cls, error: ApiError) -> "SerializedError":
         return cls(error.status, error.code, error.message, error.param, error.retry_after)
 
     def error(self) -> ApiError:
@@ -45,13 +45,13 @@ class Replica:
         self._model = model
 
     async def work(self, kind: Work, waveforms: list[np.ndarray], share: str, how: dict[str, Any]) -> Any:
-        """Call the method `kind` of the model; return its result, or its error as `Refused`."""
+        """Call the method `kind` of the model; return its result, or its error as `SerializedError`."""
         try:
             return await getattr(self._model, kind)(waveforms, share=share, **how)
         except ApiError as error:
-            return Refused.of(error)
+            return SerializedError.of(error)
         except SonantError as error:
-            return Refused.of(api_error(error))
+            return SerializedError.of(api_error(error))
 
 
 class RemoteModel(ServedModel):
@@ -117,7 +117,7 @@ class RemoteModel(ServedModel):
             raise overloaded(f"every replica of {self.id} has as many requests as it may") from error
         finally:
             self._seconds, self._requests = self._seconds - seconds, self._requests - 1
-        if isinstance(answer, Refused):
+        if isinstance(answer, SerializedError):
             raise answer.error()
         return answer
 

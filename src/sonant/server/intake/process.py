@@ -19,13 +19,13 @@ from sonant.errors import AudioError, OversizedAudio, UndecodableAudio
 from sonant.server.errors import ApiError
 from sonant.server.intake.worker import (
     ALL,
-    ANSWER,
     BEGUN,
+    ERROR,
     EXHAUSTED,
     MIX,
-    PROBLEM,
-    QUESTION,
     READY,
+    REQUEST,
+    RESPONSE,
     SAMPLES,
     WARNINGS,
     Bounds,
@@ -91,7 +91,7 @@ class WorkerProcess:
         """Wait until the process has imported its modules. Raises ProcessLost."""
         try:
             async with asyncio.timeout(START_SECONDS):
-                kind, _, _ = await self._hear()
+                kind, _, _ = await self._receive_message()
         except (TimeoutError, EOFError, ConnectionError) as error:
             raise ProcessLost(f"a decoding process did not start ({self._ended()})") from error
         assert kind == READY
@@ -100,16 +100,16 @@ class WorkerProcess:
         """Decode a recording. Raises AudioError, ApiError, ProcessLost; check `is_usable` afterwards."""
         wanted = {"mix": MIX, "all": ALL}[channel] if isinstance(channel, str) else channel
         begun, most_bytes = False, self._bounds.memory_bytes(sampling_rate, wanted)
-        told: tuple[str, ...] = ()
+        messages: tuple[str, ...] = ()
         try:
             async with asyncio.timeout(self._bounds.seconds):
-                await self._say(QUESTION.pack(len(data), sampling_rate, min_samples, wanted))
-                await self._say(data)
-                begun = (await self._hear())[0] == BEGUN
-                kind, channels, payload = await self._hear(most_bytes)
+                await self._send(REQUEST.pack(len(data), sampling_rate, min_samples, wanted))
+                await self._send(data)
+                begun = (await self._receive_message())[0] == BEGUN
+                kind, channels, payload = await self._receive_message(most_bytes)
                 if kind == WARNINGS:
-                    told = tuple(map(str, json.loads(bytes(payload))))
-                    kind, channels, payload = await self._hear(most_bytes)
+                    messages = tuple(map(str, json.loads(bytes(payload))))
+                    kind, channels, payload = await self._receive_message(most_bytes)
         except TimeoutError:
             self.kill()
             raise ApiError(
@@ -127,8 +127,8 @@ class WorkerProcess:
                 f"a recording of {len(data)} bytes: the decoder broke down over it. It is probably damaged: convert it "
                 "to WAV or FLAC."
             ) from None
-        if kind == PROBLEM:
-            raise _problem(payload)
+        if kind == ERROR:
+            raise _error(payload)
         if kind == EXHAUSTED:
             self.kill()  # its remaining memory may be too little for the next recording
             raise OversizedAudio(
@@ -136,7 +136,7 @@ class WorkerProcess:
                 "to mono WAV or FLAC at 16000 Hz, or cut it into parts."
             )
         assert kind == SAMPLES
-        return Decoded(payload.view(np.float32).reshape(channels, -1), told)
+        return Decoded(payload.view(np.float32).reshape(channels, -1), messages)
 
     def kill(self) -> None:
         """Kill the process."""
@@ -149,12 +149,12 @@ class WorkerProcess:
         self.kill()
         await asyncio.to_thread(self._process.wait)
 
-    async def _say(self, data: bytes) -> None:
+    async def _send(self, data: bytes) -> None:
         await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
-    async def _hear(self, most_bytes: int = 0) -> tuple[int, int, NDArray[np.uint8]]:
+    async def _receive_message(self, most_bytes: int = 0) -> tuple[int, int, NDArray[np.uint8]]:
         """Read a message: kind, number of channels, and content. Raises EOFError, also for more than `most_bytes`."""
-        kind, channels, size = ANSWER.unpack((await self._receive(ANSWER.size)).data)
+        kind, channels, size = RESPONSE.unpack((await self._receive(RESPONSE.size)).data)
         if size > most_bytes:
             raise EOFError
         return kind, channels, await self._receive(size)
@@ -176,7 +176,7 @@ class WorkerProcess:
             return "still running"
 
 
-def _problem(payload: Any) -> AudioError:
+def _error(payload: Any) -> AudioError:
     """Make the error that a process reported."""
     name, message = json.loads(bytes(payload))
     kind = getattr(errors, name)

@@ -23,12 +23,12 @@ NICENESS = 5  # lower priority than the server
 SCRATCH_BYTES = 256 << 20  # memory of a codec beside its input and output
 GRACE_SECONDS = 5.0
 
-QUESTION = struct.Struct("<QIIi")  # size of the recording that follows, sampling rate, fewest samples, channel
+REQUEST = struct.Struct("<QIIi")  # size of the recording that follows, sampling rate, fewest samples, channel
 MIX, ALL = -1, -2  # instead of a channel number
-ANSWER = struct.Struct("<BHQ")  # kind of the content that follows, number of channels, size in bytes
-# Content of SAMPLES: float32 (channels, samples); WARNINGS: JSON [message, ...], before SAMPLES; PROBLEM: JSON [class
+RESPONSE = struct.Struct("<BHQ")  # kind of the content that follows, number of channels, size in bytes
+# Content of SAMPLES: float32 (channels, samples); WARNINGS: JSON [message, ...], before SAMPLES; ERROR: JSON [class
 # of the AudioError, message].
-READY, BEGUN, SAMPLES, PROBLEM, EXHAUSTED, WARNINGS = range(6)
+READY, BEGUN, SAMPLES, ERROR, EXHAUSTED, WARNINGS = range(6)
 MOST_WARNINGS, WARNING_CHARACTERS = 8, 500
 
 
@@ -67,11 +67,11 @@ def main() -> None:
         import av  # noqa: F401  # import it before the first recording
     idle_bytes = _confine()
     with socket.socket(fileno=0) as stream, contextlib.suppress(EOFError, ConnectionError):
-        stream.sendall(ANSWER.pack(READY, 0, 0))
+        stream.sendall(RESPONSE.pack(READY, 0, 0))
         while True:
-            size, sampling_rate, min_samples, channel = QUESTION.unpack(_receive(stream, QUESTION.size))
+            size, sampling_rate, min_samples, channel = REQUEST.unpack(_receive(stream, REQUEST.size))
             data = _receive(stream, size)
-            stream.sendall(ANSWER.pack(BEGUN, 0, 0))  # from here, a crash is caused by this recording
+            stream.sendall(RESPONSE.pack(BEGUN, 0, 0))  # from here, a crash is caused by this recording
             _set_alarm(bounds.seconds + GRACE_SECONDS)
             _set_memory(idle_bytes + bounds.memory_bytes(sampling_rate, channel))
             _answer(stream, data, bounds, sampling_rate, min_samples, channel)
@@ -82,21 +82,21 @@ def _answer(
     stream: socket.socket, data: bytearray, bounds: Bounds, sampling_rate: int, min_samples: int, channel: int
 ) -> None:
     try:
-        with warnings.catch_warnings(record=True, action="always", category=AudioWarning) as told:
+        with warnings.catch_warnings(record=True, action="always", category=AudioWarning) as caught:
             blocks = _blocks(data, bounds, sampling_rate, min_samples, channel)
     except AudioError as error:
-        _send_problem(stream, type(error).__name__, str(error))
+        _send_error(stream, type(error).__name__, str(error))
     except MemoryError:
-        stream.sendall(ANSWER.pack(EXHAUSTED, 0, 0))
+        stream.sendall(RESPONSE.pack(EXHAUSTED, 0, 0))
     except Exception as error:  # noqa: BLE001  # any error of a codec
         why = f"{type(error).__name__}: {error}"
-        _send_problem(stream, "UndecodableAudio", f"a recording of {len(data)} bytes: it cannot be decoded ({why}).")
+        _send_error(stream, "UndecodableAudio", f"a recording of {len(data)} bytes: it cannot be decoded ({why}).")
     else:
-        messages = [str(warning.message)[:WARNING_CHARACTERS] for warning in told[:MOST_WARNINGS]]
+        messages = [str(warning.message)[:WARNING_CHARACTERS] for warning in caught[:MOST_WARNINGS]]
         if messages:
             _send_json(stream, WARNINGS, messages)
         channels = len(blocks[0])
-        stream.sendall(ANSWER.pack(SAMPLES, channels, sum(block.nbytes for block in blocks)))
+        stream.sendall(RESPONSE.pack(SAMPLES, channels, sum(block.nbytes for block in blocks)))
         for number in range(channels):
             for block in blocks:
                 stream.sendall(block[number].data)
@@ -119,13 +119,13 @@ def _blocks(data: bytearray, bounds: Bounds, sampling_rate: int, min_samples: in
     ]
 
 
-def _send_problem(stream: socket.socket, name: str, message: str) -> None:
-    _send_json(stream, PROBLEM, [name, message])
+def _send_error(stream: socket.socket, name: str, message: str) -> None:
+    _send_json(stream, ERROR, [name, message])
 
 
 def _send_json(stream: socket.socket, kind: int, content: list[str]) -> None:
     payload = json.dumps(content).encode()
-    stream.sendall(ANSWER.pack(kind, 0, len(payload)) + payload)
+    stream.sendall(RESPONSE.pack(kind, 0, len(payload)) + payload)
 
 
 def _receive(stream: socket.socket, size: int) -> bytearray:
