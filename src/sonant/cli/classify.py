@@ -33,8 +33,7 @@ def classify(
         sonant classify talk.wav -m audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim
         sonant classify calls -m audeering/wav2vec2-large-robust-6-ft-age-gender -o callers.jsonl
     """
-    from sonant.cli.jobs import check_output, run_job
+    from sonant.cli.jobs import run_job
     from sonant.extraction.destination import LABELS
 
-    path = check_output(LABELS, output, None, source, json=json)
-    return run_job(options.load(model).write_labels, LABELS.what, source, path, json=json, **options.keywords())
+    return run_job(LABELS, lambda: options.load(model).write_labels, source, output, json=json, **options.keywords())

@@ -43,15 +43,14 @@ def diarize(
         sonant diarize calls -m microsoft/wavlm-base-plus-sd -o turns
         sonant diarize calls -m microsoft/wavlm-base-plus-sv -n 2 -f json -o turns.jsonl
     """
-    from sonant.cli.jobs import check_output, run_job
+    from sonant.cli.jobs import run_job
     from sonant.extraction.destination import TURNS
 
-    path = check_output(TURNS, output, format, source, json=json)
     return run_job(
-        options.load(model).write_turns,
-        TURNS.what,
+        TURNS,
+        lambda: options.load(model).write_turns,
         source,
-        path,
+        output,
         json=json,
         num_speakers=num_speakers,
         threshold=threshold,

@@ -47,15 +47,14 @@ def embed(
         sonant embed recordings -o vectors --pool mean --layer 6
         sonant embed corpus/manifest.jsonl -o speakers --task speaker --format parquet
     """
-    from sonant.cli.jobs import check_output, run_job
+    from sonant.cli.jobs import run_job
     from sonant.extraction.destination import VECTORS
 
-    path = check_output(VECTORS, output, format, source)
     return run_job(
-        options.load(model).embed,
-        VECTORS.what,
+        VECTORS,
+        lambda: options.load(model).embed,
         source,
-        path,
+        output,
         json=json,
         layer=layer,
         pool=pool,

@@ -12,34 +12,33 @@ if TYPE_CHECKING:
     from sonant.extraction.summary import Summary, WorkEstimate
 
 
-def check_output(
-    formats: "OutputFormats[Any]", output: Path | None, kind: Any, source: str, *, json: bool = False
-) -> Path | None:
-    """Return the output, None for standard output; check it before the model is loaded."""
-    from sonant.errors import ConfigurationError
-
-    path = formats.place(output, kind, source).path
-    if json and path is None:
-        raise ConfigurationError(f"--json prints a summary where the {formats.what} would go: name an output with -o.")
-    return path
-
-
 def run_job(
-    write: "Callable[..., Summary]", what: str, source: str, output: Path | None, *, json: bool = False, **how: Any
+    formats: "OutputFormats[Any]",
+    load: "Callable[[], Callable[..., Summary]]",
+    source: str,
+    output: Path | None,
+    *,
+    json: bool,
+    **how: Any,
 ) -> int:
-    """Run a bulk job, print a summary, and return the exit code.
+    """Check the output, run a bulk job, print a summary, and return the exit code.
 
     Args:
-        write: writes the results, such as `SpeechEncoder.embed`.
-        what: name of the results.
-        source, output: of the job; output=None prints the results, and no summary.
+        formats: of the results.
+        load: loads a model, and returns its method that writes the results; called once the output was checked.
+        source, output: of the job; without an output, or for "-", the results are printed, and no summary.
         json: print the summary as JSON.
-        how: further arguments of `write`.
+        how: further arguments of the method.
     """
-    if output is None:
+    from sonant.errors import ConfigurationError
+
+    path, what = formats.place(output, how.get("format"), source).path, formats.what
+    if path is None:
+        if json:
+            raise ConfigurationError(f"--json prints a summary where the {what} would go: name an output with -o.")
         progress = False if sys.stdout.isatty() else None  # a bar would mix with the results
-        return 1 if write(source, None, on_failure=_complain, progress=progress, **how).failed else 0
-    summary = write(source, output, on_start=partial(_announce, what), **how)
+        return 1 if load()(source, None, on_failure=_complain, progress=progress, **how).failed else 0
+    summary = load()(source, path, on_start=partial(_announce, what), **how)
     if json:
         _print_json(summary)
     else:

@@ -11,7 +11,7 @@ from rich.text import Text
 from sonant.audio.augment import Mixing
 from sonant.cli.console import make_console, plain_table, print_parts
 from sonant.models.families import family_of
-from sonant.pretraining import LayerTargets
+from sonant.pretraining import LayerTargets, MaskedPredictionConfig
 from sonant.pretraining.setups import ObjectiveConfig
 from sonant.recipes import PRETRAINING
 from sonant.recipes.cost import ASSUMPTIONS, StageCost, estimate, needs
@@ -69,12 +69,13 @@ def _amounts(cost: StageCost) -> tuple[str, ...]:
 def describe(objective: ObjectiveConfig) -> str:
     """Describe an objective: its name, and its targets if it has any."""
     words = _in_words(type(objective).__name__.removesuffix("Config").removesuffix("Objective"))
-    targets = getattr(objective, "targets", None)
-    if targets is None:
-        return words
-    if isinstance(targets, LayerTargets):
-        return f"{words}: {targets.num_clusters:,} clusters of layer {targets.layer}"
-    return f"{words}: {targets.num_clusters:,} {_in_words(type(targets).__name__.removesuffix('Targets'))} targets"
+    match objective:
+        case MaskedPredictionConfig(targets=LayerTargets() as targets):
+            return f"{words}: {targets.num_clusters:,} clusters of layer {targets.layer}"
+        case MaskedPredictionConfig(targets=targets):
+            kind = _in_words(type(targets).__name__.removesuffix("Targets"))
+            return f"{words}: {targets.num_clusters:,} {kind} targets"
+    return words
 
 
 def _in_words(name: str) -> str:

@@ -39,15 +39,14 @@ def transcribe(
         sonant transcribe talk.flac -m facebook/mms-1b-all --language fra
         sonant transcribe corpus/manifest.jsonl -m facebook/wav2vec2-base-960h -f json -o transcripts.jsonl
     """
-    from sonant.cli.jobs import check_output, run_job
+    from sonant.cli.jobs import run_job
     from sonant.extraction.destination import TRANSCRIPTS
 
-    path = check_output(TRANSCRIPTS, output, format, source, json=json)
     return run_job(
-        options.load(model).write_transcripts,
-        TRANSCRIPTS.what,
+        TRANSCRIPTS,
+        lambda: options.load(model).write_transcripts,
         source,
-        path,
+        output,
         json=json,
         format=format,
         **options.keywords(),

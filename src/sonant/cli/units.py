@@ -45,15 +45,14 @@ def units(
         sonant units corpus/manifest.jsonl -m vq-wav2vec.pt -o units.jsonl --deduplicate
         sonant units talks -m sonant/wavlm-tiny --kmeans kmeans.safetensors --layer 5 -o units
     """
-    from sonant.cli.jobs import check_output, run_job
+    from sonant.cli.jobs import run_job
     from sonant.extraction.destination import UNITS
 
-    path = check_output(UNITS, output, format, source, json=json)
     return run_job(
-        options.load(model).write_units,
-        UNITS.what,
+        UNITS,
+        lambda: options.load(model).write_units,
         source,
-        path,
+        output,
         json=json,
         kmeans=kmeans,
         layer=layer,
