@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, Unpack, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs, ManyAnswers, OneAnswer
+from sonant.api.audio_inputs import Answers, AudioInput, AudioInputs
 from sonant.api.encoder import SpeechEncoder
 from sonant.api.loading import encoder_of, load
 from sonant.api.options import AnySpeaker, AnyUnit, Clusters, InferenceOptions, PlainOptions, PlainSpeaker, PlainUnit
@@ -30,13 +30,7 @@ def units(audio: AudioInput, *, model: Model, deduplicate: No = ..., **how: Unpa
 @overload
 def units(audio: AudioInputs, *, model: Model, deduplicate: No = ..., **how: Unpack[PlainUnit]) -> list[Codes]: ...
 @overload
-def units(
-    audio: AudioInput, *, model: Model, deduplicate: bool = ..., **how: Unpack[AnyUnit]
-) -> OneAnswer[Codes | Units]: ...
-@overload
-def units(
-    audio: AudioInputs, *, model: Model, deduplicate: bool = ..., **how: Unpack[AnyUnit]
-) -> ManyAnswers[Codes | Units]: ...
+def units(audio: Given, *, model: Model, deduplicate: bool = ..., **how: Unpack[AnyUnit]) -> Answers[Codes | Units]: ...
 def units(
     audio: Given,
     *,
@@ -68,12 +62,8 @@ def transcribe(
 ) -> list[Transcript]: ...
 @overload
 def transcribe(
-    audio: AudioInput, *, model: Model, language: str | None = ..., **how: Unpack[InferenceOptions]
-) -> OneAnswer[Transcript]: ...
-@overload
-def transcribe(
-    audio: AudioInputs, *, model: Model, language: str | None = ..., **how: Unpack[InferenceOptions]
-) -> ManyAnswers[Transcript]: ...
+    audio: Given, *, model: Model, language: str | None = ..., **how: Unpack[InferenceOptions]
+) -> Answers[Transcript]: ...
 def transcribe(
     audio: Given, *, model: Model, language: str | None = None, **options: Unpack[InferenceOptions]
 ) -> Answers[Transcript]:
@@ -103,12 +93,8 @@ def verify(
 ) -> list[Verification]: ...
 @overload
 def verify(
-    a: AudioInput, b: AudioInput, *, model: Model, threshold: float | None = ..., **how: Unpack[InferenceOptions]
-) -> Verification | None: ...
-@overload
-def verify(
-    a: AudioInputs, b: AudioInputs, *, model: Model, threshold: float | None = ..., **how: Unpack[InferenceOptions]
-) -> list[Verification | None]: ...
+    a: Given, b: Given, *, model: Model, threshold: float | None = ..., **how: Unpack[InferenceOptions]
+) -> Verification | Sequence[Verification | None] | None: ...
 def verify(
     a: Given, b: Given, *, model: Model, threshold: float | None = None, **options: Unpack[InferenceOptions]
 ) -> Verification | Sequence[Verification | None] | None:
@@ -129,9 +115,7 @@ def classify(audio: AudioInput, *, model: Model, **options: Unpack[PlainOptions]
 @overload
 def classify(audio: AudioInputs, *, model: Model, **options: Unpack[PlainOptions]) -> list[Classes]: ...
 @overload
-def classify(audio: AudioInput, *, model: Model, **options: Unpack[InferenceOptions]) -> OneAnswer[Classes]: ...
-@overload
-def classify(audio: AudioInputs, *, model: Model, **options: Unpack[InferenceOptions]) -> ManyAnswers[Classes]: ...
+def classify(audio: Given, *, model: Model, **options: Unpack[InferenceOptions]) -> Answers[Classes]: ...
 def classify(audio: Given, *, model: Model, **options: Unpack[InferenceOptions]) -> Answers[Classes]:
     """Classify one whole recording or several: a score for each label; see `SpeechEncoder.classify`.
 
@@ -150,9 +134,7 @@ def diarize(audio: AudioInput, *, model: Model, **how: Unpack[PlainSpeaker]) -> 
 @overload
 def diarize(audio: AudioInputs, *, model: Model, **how: Unpack[PlainSpeaker]) -> list[Turns]: ...
 @overload
-def diarize(audio: AudioInput, *, model: Model, **how: Unpack[AnySpeaker]) -> OneAnswer[Turns]: ...
-@overload
-def diarize(audio: AudioInputs, *, model: Model, **how: Unpack[AnySpeaker]) -> ManyAnswers[Turns]: ...
+def diarize(audio: Given, *, model: Model, **how: Unpack[AnySpeaker]) -> Answers[Turns]: ...
 def diarize(
     audio: Given,
     *,
