@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sonant.audio.augment import Mixing, Waveforms, mix_utterances, reverberate
 from sonant.data import SAMPLERS, BatchSampler, Fill, LabelStore, WaveformStore
+from sonant.data.sampler import Layout
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.layers.packed import Packed
@@ -107,11 +108,34 @@ class Batching:
         )
 
 
-class SpeechBatches:
+class NumberedBatches:
     """Endless sequence of batches: `batches[step]` depends on seed, step, rank and world alone.
 
-    It can be pickled for the workers of a `torch.utils.data.DataLoader`. Crops start at a multiple of the frame stride,
-    so that their labels are a slice of the labels of the recording.
+    It can be pickled for the workers of a `torch.utils.data.DataLoader`.
+
+    Args:
+        sampler: chooses the recordings of each batch.
+        seed: of order and augmentation.
+        rank, world: number of this process, and number of processes; they get disjoint batches.
+    """
+
+    def __init__(self, sampler: BatchSampler, *, seed: int, rank: int, world: int) -> None:
+        if not 0 <= rank < world:
+            raise ConfigurationError(f"rank={rank} and world={world} were given; expected 0 <= rank < world.")
+        self.sampler, self.seed, self.rank, self.world = sampler, seed, rank, world
+
+    def __len__(self) -> int:
+        """Batches of this process in one epoch; later steps continue with the next epoch."""
+        return ceil(len(self.sampler.epoch(0)) / self.world)
+
+    def drawn(self, step: int) -> tuple[Layout, np.random.Generator]:
+        """The recordings of a batch with their lengths, and the generator of its random numbers."""
+        number = step * self.world + self.rank
+        return self.sampler[number], np.random.default_rng([self.seed, 1 + number])
+
+
+class SpeechBatches(NumberedBatches):
+    """Batches of speech; crops start at a multiple of the frame stride, so that their labels are a slice of labels.
 
     Args:
         backbone: gives sampling rate, stride and receptive field.
@@ -120,8 +144,7 @@ class SpeechBatches:
         labels: of every frame of every recording; None for batches without targets.
         noises, impulse_responses: waveforms for mixing and reverberation.
         recordings: numbers of the recordings to use; None for all.
-        seed: of order and augmentation.
-        rank, world: number of this process, and number of processes; they get disjoint batches.
+        seed, rank, world: as in `NumberedBatches`.
     """
 
     def __init__(
@@ -144,9 +167,7 @@ class SpeechBatches:
             raise ConfigurationError(f"There are labels for {len(labels)} recordings, but {len(waveforms)} waveforms.")
         if batching.reverb_probability > 0 and not impulse_responses:
             raise ConfigurationError("reverb_probability is above 0, but no impulse responses were given.")
-        if not 0 <= rank < world:
-            raise ConfigurationError(f"rank={rank} and world={world} were given; expected 0 <= rank < world.")
-        self.sampler = batching.sampler(
+        sampler = batching.sampler(
             waveforms.lengths,
             backbone.sampling_rate,
             recordings=recordings,
@@ -154,17 +175,12 @@ class SpeechBatches:
             receptive_field=backbone.receptive_field,
             seed=seed,
         )
+        super().__init__(sampler, seed=seed, rank=rank, world=world)
         self.waveforms, self.labels, self.noises, self.impulse_responses = waveforms, labels, noises, impulse_responses
-        self.batching, self.masking, self.mixing, self.seed = batching, masking, mixing, seed
-        self.rank, self.world = rank, world
-
-    def __len__(self) -> int:
-        """Batches of this process in one epoch; later steps continue with the next epoch."""
-        return ceil(len(self.sampler.epoch(0)) / self.world)
+        self.batching, self.masking, self.mixing = batching, masking, mixing
 
     def __getitem__(self, step: int) -> SpeechBatch:
-        number = step * self.world + self.rank
-        layout, rng = self.sampler[number], np.random.default_rng([self.seed, 1 + number])
+        layout, rng = self.drawn(step)
         stride, frames = self.sampler.stride, [self.sampler.num_frames(length) for _, length in layout]
         crops, targets = [], []
         for (member, length), num_frames in zip(layout, frames, strict=True):

@@ -6,7 +6,6 @@ import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from sonant.models.code_vocabulary import codes_of_numbers, codes_of_symbols, gr
 from sonant.models.discrete_bert import DiscreteBERT
 from sonant.models.identity import fingerprint
 from sonant.models.vq_wav2vec import VQWav2Vec
-from sonant.pretraining.batches import Batching, moved
+from sonant.pretraining.batches import Batching, NumberedBatches, moved
 
 DICTIONARY = "dict.txt"
 COUNTED = 1 << 22  # labels counted at a time
@@ -87,15 +86,15 @@ class TokenBatch:
         return len(self.targets) * self.stride
 
 
-class TokenBatches:
-    """Endless sequence of batches: `batches[step]` depends on seed, step, rank and world alone.
+class TokenBatches(NumberedBatches):
+    """Batches of tokens.
 
     Args:
         codes: of every recording, from `make_codes`.
         backbone: gives vocabulary, frame rate and number of positions.
         batching: its seconds are converted to tokens at the frame rate.
         recordings: numbers of the recordings to use; None for all.
-        rank, world: number of this process, and number of processes; they get disjoint batches.
+        seed, rank, world: as in `NumberedBatches`.
     """
 
     def __init__(
@@ -110,23 +109,16 @@ class TokenBatches:
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        if not 0 <= rank < world:
-            raise ConfigurationError(f"rank={rank} and world={world} were given; expected 0 <= rank < world.")
         room = (backbone.config.max_positions - 2) / backbone.frame_rate  # two positions are for start and end tokens
         fitting = replace(batching, max_seconds=min(batching.max_seconds, room))
-        self.sampler = fitting.sampler(codes.lengths, backbone.frame_rate, recordings=recordings, seed=seed)
-        self.codes, self.config, self.seed, self.stride = codes, config, seed, backbone.stride
-        self.rank, self.world = rank, world
+        sampler = fitting.sampler(codes.lengths, backbone.frame_rate, recordings=recordings, seed=seed)
+        super().__init__(sampler, seed=seed, rank=rank, world=world)
+        self.codes, self.config, self.stride = codes, config, backbone.stride
         self.vocabulary = copy.deepcopy(backbone.vocabulary).cpu()  # workers make batches on the CPU
         self.words = self.vocabulary.words.numpy()
 
-    def __len__(self) -> int:
-        """Batches of this process in one epoch; later steps continue with the next epoch."""
-        return ceil(len(self.sampler.epoch(0)) / self.world)
-
     def __getitem__(self, step: int) -> TokenBatch:
-        number = step * self.world + self.rank
-        layout, rng = self.sampler[number], np.random.default_rng([self.seed, 1 + number])
+        layout, rng = self.drawn(step)
         crops = []
         for member, length in layout:
             first = int(rng.integers(int(self.codes.lengths[member]) - length + 1))
