@@ -18,6 +18,7 @@ from sonant.layers.transformer import FeedForward, TransformerLayer
 from sonant.models.maskable import FeatureProjection
 
 LINEAR, CONV, NORM, DROPOUT = (nn.Linear,), (nn.Conv1d,), (nn.LayerNorm,), (nn.Dropout, nn.Identity)
+CONV_MODULE = {"norm": NORM, "inner": LINEAR, "depthwise": CONV, "outer": LINEAR, "dropout": DROPOUT}
 
 # For each block that has a faster form: the names of its parts, and their possible classes.
 EXPECTED_PARTS: dict[type[nn.Module], dict[str, tuple[type, ...]]] = {
@@ -28,22 +29,8 @@ EXPECTED_PARTS: dict[type[nn.Module], dict[str, tuple[type, ...]]] = {
     },
     PositionGate: {"linear": LINEAR},
     FeedForward: {"inner": LINEAR, "outer": LINEAR, "dropout": DROPOUT, "activation_dropout": DROPOUT},
-    ConvModule: {
-        "norm": NORM,
-        "inner": LINEAR,
-        "depthwise": CONV,
-        "depthwise_norm": NORM,
-        "outer": LINEAR,
-        "dropout": DROPOUT,
-    },
-    CenteredConvModule: {
-        "norm": NORM,
-        "inner": LINEAR,
-        "depthwise": CONV,
-        "batch_norm": (nn.BatchNorm1d,),
-        "outer": LINEAR,
-        "dropout": DROPOUT,
-    },
+    ConvModule: {**CONV_MODULE, "depthwise_norm": NORM},
+    CenteredConvModule: {**CONV_MODULE, "batch_norm": (nn.BatchNorm1d,)},
     RelativeAttention: dict.fromkeys(("query", "key", "value", "output", "position"), LINEAR),
     RotaryAttention: dict.fromkeys(("query", "key", "value", "output"), LINEAR),
     CausalLayer: {"conv": CONV, "norm": (ClipGroupNorm,), "dropout": DROPOUT},

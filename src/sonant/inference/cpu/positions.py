@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from sonant.inference.cpu.grouped_convolution import GroupedConvolution
 from sonant.inference.cpu.linear import CpuLinear, FloatPrecision
 from sonant.inference.cpu.shape_buckets import filled, in_pieces, step_pieces
+from sonant.layers.clip_convolution import ClipConv
 from sonant.layers.conformer import CenteredConvModule, ConvModule
 from sonant.layers.packed import Packed
 from sonant.layers.positions import BatchNormPositions, ConvPositions, StackedPositions, affine, plain_norm_gelu
@@ -15,7 +16,7 @@ from sonant.layers.positions import BatchNormPositions, ConvPositions, StackedPo
 class CpuConvPositions(nn.Module):
     """`ConvPositions` with the weight norm folded into the weights."""
 
-    def __init__(self, positions: ConvPositions, *, precision: FloatPrecision = "float32") -> None:
+    def __init__(self, positions: ConvPositions | ClipConv, *, precision: FloatPrecision = "float32") -> None:
         super().__init__()
         self.before, self.after = positions.kernel // 2, positions.kernel - 1 - positions.kernel // 2
         self.convolution = GroupedConvolution(
@@ -27,21 +28,17 @@ class CpuConvPositions(nn.Module):
         return _each_clip(self.convolution, frames, self.before, self.after)
 
 
-class CpuBatchNormPositions(nn.Module):
+class CpuBatchNormPositions(CpuConvPositions):
     """`BatchNormPositions` with the batch norm as a factor and an offset for each channel."""
 
     def __init__(self, positions: BatchNormPositions, *, precision: FloatPrecision = "float32") -> None:
-        super().__init__()
+        super().__init__(positions, precision=precision)
         self.factor, self.offset = affine(positions.norm)
-        self.before, self.after = positions.kernel // 2, positions.kernel - 1 - positions.kernel // 2
-        self.convolution = GroupedConvolution(
-            positions.weight, positions.bias, positions.groups, precision=precision, activation="gelu"
-        )
 
     def forward(self, frames: Packed) -> Tensor:
         """(total, dim) to (total, dim), to be added to the frames; in the precision of the convolution."""
         normed = torch.addcmul(self.offset, frames.values.float(), self.factor)
-        return _each_clip(self.convolution, frames.with_values(normed), self.before, self.after)
+        return super().forward(frames.with_values(normed))
 
 
 class CpuStackedPositions(nn.Module):
