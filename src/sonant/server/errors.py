@@ -91,6 +91,12 @@ INTERNAL = ApiError(
 )
 
 
+def overloaded(reason: str) -> ApiError:
+    """Return the error for a server with too much to do."""
+    message = f"The server has too much to do: {reason}. Ask again after the seconds in Retry-After."
+    return ApiError(429, "server_is_overloaded", message, retry_after=1)
+
+
 def api_error(error: SonantError, *, param: str | None = None) -> ApiError:
     """Convert an error of sonant for the caller; internal errors become `INTERNAL`."""
     for kind, status, code in CODES:

@@ -11,7 +11,7 @@ from sonant.api.encoder import SpeechEncoder
 from sonant.decoding.results import SpeakerTurn, Transcript
 from sonant.errors import SonantError
 from sonant.extraction.request import EncodeRequest
-from sonant.server.errors import ApiError, api_error
+from sonant.server.errors import ApiError, api_error, overloaded
 from sonant.server.hosting.batcher import QueueStats
 from sonant.server.hosting.local_model import LocalModel
 from sonant.server.hosting.served_model import ServedModel
@@ -120,8 +120,3 @@ class RemoteModel(ServedModel):
         if isinstance(answer, SerializedError):
             raise answer.error()
         return answer
-
-
-def overloaded(reason: str) -> ApiError:
-    message = f"The server has too much to do: {reason}. Ask again after the seconds in Retry-After."
-    return ApiError(429, "server_is_overloaded", message, retry_after=1)

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sonant.server import errors
-from sonant.server.errors import ApiError
+from sonant.server.errors import ApiError, overloaded
 from sonant.server.services import Services
 
 API = "/v1/"  # counted, and refused while draining
@@ -189,11 +189,6 @@ class ReceivedBody:
                     left -= len(message.get("body", b""))
         except TimeoutError:
             return
-
-
-def overloaded(reason: str) -> ApiError:
-    message = f"The server has too much to do: {reason}. Ask again after the seconds in Retry-After."
-    return ApiError(429, "server_is_overloaded", message, retry_after=1)
 
 
 def too_slow(num_bytes: int, expected: int | None) -> ApiError:
