@@ -40,37 +40,25 @@ class Segment:
         return sum(word.confidence for word in self.words) / len(self.words)
 
 
-def segments(
-    words: Sequence[Word],
-    *,
-    pause_seconds: float = PAUSE_SECONDS,
-    longest_seconds: float = LONGEST_SECONDS,
-    longest_characters: int = LONGEST_CHARACTERS,
-) -> list[Segment]:
+def segments(words: Sequence[Word]) -> list[Segment]:
     """Group words into segments: a new one begins after a pause, and a long one is split at its widest gap.
 
-    Args:
-        pause_seconds: silence between two words that begins a new segment.
-        longest_seconds, longest_characters: of a segment; wide characters count as two. A single word may be longer.
+    A single word may be longer than the limits.
     """
     groups: list[list[Word]] = []
     for word in words:
-        if groups and word.start_seconds - groups[-1][-1].end_seconds < pause_seconds:
+        if groups and word.start_seconds - groups[-1][-1].end_seconds < PAUSE_SECONDS:
             groups[-1].append(word)
         else:
             groups.append([word])
-    return [
-        Segment(join_words(part), tuple(part))
-        for group in groups
-        for part in _cut(group, longest_seconds, longest_characters)
-    ]
+    return [Segment(join_words(part), tuple(part)) for group in groups for part in _cut(group)]
 
 
-def _cut(words: list[Word], longest_seconds: float, longest_characters: int) -> Iterable[list[Word]]:
+def _cut(words: list[Word]) -> Iterable[list[Word]]:
     """Split words into pieces within the limits: as long as possible, ended at the widest gap of the second half."""
     while words:
         fits = 1
-        while fits < len(words) and _fits(words[: fits + 1], longest_seconds, longest_characters):
+        while fits < len(words) and _fits(words[: fits + 1]):
             fits += 1
         if fits < len(words):
             earliest = max(1, (fits + 1) // 2)
@@ -81,9 +69,9 @@ def _cut(words: list[Word], longest_seconds: float, longest_characters: int) -> 
         words = words[fits:]
 
 
-def _fits(words: Sequence[Word], longest_seconds: float, longest_characters: int) -> bool:
+def _fits(words: Sequence[Word]) -> bool:
     spoken = words[-1].end_seconds - words[0].start_seconds
-    return spoken <= longest_seconds and _columns(join_words(words)) <= longest_characters
+    return spoken <= LONGEST_SECONDS and _columns(join_words(words)) <= LONGEST_CHARACTERS
 
 
 def _columns(text: str) -> int:

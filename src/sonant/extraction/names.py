@@ -27,9 +27,9 @@ def readable_name(name: str) -> str:
     return _SURROGATES.sub(_escaped, _ESCAPES.sub(r"\\x5c", name))
 
 
-def as_json(value: Any, *, indent: int | None = None) -> str:
+def as_json(value: Any) -> str:
     """Return JSON that can be encoded in UTF-8 even with surrogates in names."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    text = json.dumps(value, ensure_ascii=False)
     return _SURROGATES.sub(lambda match: "\\" + _escaped(match), text)
 
 
