@@ -9,31 +9,16 @@ if TYPE_CHECKING:
     from sonant.training.runs import PretrainingRun
 
 PRETRAINING = {
-    "wav2vec_tiny": "sonant.recipes.wav2vec_tiny",
-    "vq_wav2vec_tiny": "sonant.recipes.vq_wav2vec_tiny",
-    "wav2vec2_tiny": "sonant.recipes.wav2vec2_tiny",
-    "hubert_tiny": "sonant.recipes.hubert_tiny",
-    "wavlm_tiny": "sonant.recipes.wavlm_tiny",
-    "discrete_bert_tiny": "sonant.recipes.discrete_bert_tiny",
-    "discrete_bert_small": "sonant.recipes.discrete_bert_small",
-    "discrete_bert_base": "sonant.recipes.discrete_bert_base",
-    "wav2vec_base": "sonant.recipes.wav2vec_base",
-    "wav2vec_large": "sonant.recipes.wav2vec_large",
-    "vq_wav2vec_gumbel": "sonant.recipes.vq_wav2vec_gumbel",
-    "vq_wav2vec_kmeans": "sonant.recipes.vq_wav2vec_kmeans",
-    "wav2vec2_base": "sonant.recipes.wav2vec2_base",
-    "wav2vec2_large": "sonant.recipes.wav2vec2_large",
-    "wav2vec2_large_lv60": "sonant.recipes.wav2vec2_large_lv60",
-    "xlsr_53": "sonant.recipes.xlsr_53",
-    "hubert_base": "sonant.recipes.hubert_base",
-    "hubert_large": "sonant.recipes.hubert_large",
-    "hubert_xlarge": "sonant.recipes.hubert_xlarge",
-    "wavlm_base": "sonant.recipes.wavlm_base",
-    "wavlm_base_plus": "sonant.recipes.wavlm_base_plus",
-    "wavlm_large": "sonant.recipes.wavlm_large",
-    "w2v_bert_tiny": "sonant.recipes.w2v_bert_tiny",
-    "w2v_bert2": "sonant.recipes.w2v_bert2",
-    "best_rq_base": "sonant.recipes.best_rq_base",
+    name: f"sonant.recipes.{name}"
+    for name in (
+        "wav2vec_tiny vq_wav2vec_tiny wav2vec2_tiny hubert_tiny wavlm_tiny discrete_bert_tiny "
+        "discrete_bert_small discrete_bert_base "
+        "wav2vec_base wav2vec_large vq_wav2vec_gumbel vq_wav2vec_kmeans "
+        "wav2vec2_base wav2vec2_large wav2vec2_large_lv60 xlsr_53 "
+        "hubert_base hubert_large hubert_xlarge "
+        "wavlm_base wavlm_base_plus wavlm_large "
+        "w2v_bert_tiny w2v_bert2 best_rq_base"
+    ).split()
 }
 
 
