@@ -1,7 +1,7 @@
 """Table of objectives: the models each can train, how its parts are made, and what it needs before it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,6 @@ class StageInputs:
     rank: int = 0
     world: int = 1
 
-    def of(self, recordings: Sequence[int] | None) -> "StageInputs":
-        """Copy with other recordings."""
-        return replace(self, recordings=recordings)
-
     def speech_batches(self, backbone: Backbone, **more: Any) -> SpeechBatches:
         """Make batches of speech for a model; `more` goes to `SpeechBatches`."""
         return SpeechBatches(
@@ -76,14 +72,6 @@ class StageInputs:
             world=self.world,
             **more,
         )
-
-
-def _fresh(config: BackboneConfig, inputs: StageInputs) -> Backbone:  # noqa: ARG001
-    return build_backbone(config)
-
-
-def _always(config: Any, name: str, previous: BackboneConfig, model: BackboneConfig) -> None:
-    """Accept any previous model."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +99,8 @@ class Setup:
     batches: Callable[[Any, Any, StageInputs], Any]
     flops: Callable[[Any, Any, int, int], int]
     needs: Callable[[Any], str] = lambda _: ""
-    check: Callable[[Any, str, BackboneConfig, BackboneConfig], None] = _always
-    fresh: Callable[[Any, StageInputs], Backbone] = _fresh
+    check: Callable[[Any, str, BackboneConfig, BackboneConfig], None] = lambda *_: None
+    fresh: Callable[[Any, StageInputs], Backbone] = lambda config, _: build_backbone(config)
     runs_extractor: bool = True
 
     def expect(self, backbone: Backbone) -> None:
@@ -141,14 +129,10 @@ def _labeled_speech(config: MaskedPredictionConfig, backbone: Backbone, inputs: 
     return inputs.speech_batches(backbone, masking=config.masking, labels=labels)
 
 
-def _masked_speech(
-    config: MaskedContrastConfig | W2vBERTObjectiveConfig, backbone: Backbone, inputs: StageInputs
+def _speech(
+    config: MaskedContrastConfig | W2vBERTObjectiveConfig | CPCConfig, backbone: Backbone, inputs: StageInputs
 ) -> SpeechBatches:
     return inputs.speech_batches(backbone, masking=config.masking)
-
-
-def _speech(config: Any, backbone: Backbone, inputs: StageInputs) -> SpeechBatches:  # noqa: ARG001
-    return inputs.speech_batches(backbone)
 
 
 def _tokens(config: MaskedTokensConfig, backbone: DiscreteBERT, inputs: StageInputs) -> TokenBatches:
@@ -222,7 +206,7 @@ SETUPS: dict[type[ObjectiveConfig], Setup] = {
         trains=WaveformTransformer,
         families=WAVEFORM_TRANSFORMERS,
         build=MaskedContrast,
-        batches=_masked_speech,
+        batches=_speech,
         flops=flops.masked_contrast,
     ),
     W2vBERTObjectiveConfig: Setup(
@@ -230,7 +214,7 @@ SETUPS: dict[type[ObjectiveConfig], Setup] = {
         trains=W2vBERT2,
         families="w2v-BERT 2.0",
         build=W2vBERTObjective,
-        batches=_masked_speech,
+        batches=_speech,
         flops=flops.w2v_bert,
     ),
     CPCConfig: Setup(
@@ -259,6 +243,6 @@ EXTRACTOR_START = Setup(
     trains=WaveformTransformer,
     families=WAVEFORM_TRANSFORMERS,
     build=lambda backbone, _: SpectrumRegression(backbone),
-    batches=_speech,
+    batches=lambda _, backbone, inputs: inputs.speech_batches(backbone),
     flops=lambda *_: 0,
 )

@@ -156,7 +156,7 @@ def _train_stage(
     def parts(setup: Setup) -> tuple[Objective, Any]:
         """Return objective and batches."""
         setup.expect(backbone)
-        batches = setup.batches(stage.objective, backbone, inputs.of(learned))
+        batches = setup.batches(stage.objective, backbone, replace(inputs, recordings=learned))
         return setup.build(backbone, stage.objective), batches
 
     if stage.extractor_steps and stage.start == "fresh":
@@ -172,7 +172,7 @@ def _train_stage(
         batches,
         stage.training,
         folder,
-        held_out=setup.batches(stage.objective, backbone, inputs.of(held_out)) if held_out else None,
+        held_out=setup.batches(stage.objective, backbone, replace(inputs, recordings=held_out)) if held_out else None,
         device=run.device,
         sampling_rate=run.model.sampling_rate,
     )
