@@ -83,11 +83,10 @@ class FileStore:
         if opened.place.is_folder:
             self._root = opened.work
             self._names = _file_names(opened, ending, folders[0])
+            self._sweep()
         else:
             self._root, self._folders = opened.output.parent, [""]
             self._names = {entry.key: opened.output.name for entry in opened.entries}
-        if opened.place.is_folder:
-            self._sweep()
         self._stale = self._files(opened.lines) - self._files(opened.kept.values())
 
     def add(self, results: Sequence[Result]) -> list[Row]:

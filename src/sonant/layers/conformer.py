@@ -44,12 +44,10 @@ class CenteredConvModule(nn.Module):
     Source: Conformer (arXiv 2005.08100, section 2.2).
     """
 
-    def __init__(
-        self, dim: int, *, kernel: int = 31, activation: Activation = "swish", dropout: float = 0.0, eps: float = 1e-5
-    ) -> None:
+    def __init__(self, dim: int, *, kernel: int = 31, activation: Activation = "swish", dropout: float = 0.0) -> None:
         super().__init__()
         self.activation = activation
-        self.norm, self.batch_norm = nn.LayerNorm(dim, eps=eps), nn.BatchNorm1d(dim)
+        self.norm, self.batch_norm = nn.LayerNorm(dim), nn.BatchNorm1d(dim)
         self.inner, self.outer = nn.Linear(dim, 2 * dim, bias=False), nn.Linear(dim, dim, bias=False)
         self.depthwise = nn.Conv1d(dim, dim, kernel, groups=dim, bias=False)
         self.dropout = nn.Dropout(dropout)

@@ -132,11 +132,10 @@ class DecoderLayer(nn.Module):
         *,
         pre_norm: bool,
         dropout: float = 0.0,
-        eps: float = 1e-5,
     ) -> None:
         super().__init__()
         self.attention, self.memory_attention, self.feed_forward = attention, memory_attention, feed_forward
-        self.attention_norm, self.memory_norm, self.feed_forward_norm = (nn.LayerNorm(dim, eps=eps) for _ in range(3))
+        self.attention_norm, self.memory_norm, self.feed_forward_norm = (nn.LayerNorm(dim) for _ in range(3))
         self.pre_norm = pre_norm
         self.dropout = nn.Dropout(dropout)
 
@@ -180,12 +179,10 @@ class DecoderLayer(nn.Module):
 class TransformerDecoder(nn.Module):
     """The decoder layers, followed by a norm in pre-norm models."""
 
-    def __init__(
-        self, dim: int, num_layers: int, make_layer: Callable[[], DecoderLayer], *, pre_norm: bool, eps: float = 1e-5
-    ) -> None:
+    def __init__(self, dim: int, num_layers: int, make_layer: Callable[[], DecoderLayer], *, pre_norm: bool) -> None:
         super().__init__()
         self.layers = nn.ModuleList(make_layer() for _ in range(num_layers))
-        self.norm = nn.LayerNorm(dim, eps=eps) if pre_norm else nn.Identity()
+        self.norm = nn.LayerNorm(dim) if pre_norm else nn.Identity()
 
     def forward(self, tokens: Packed, memory: Packed) -> Tensor:
         """Compute whole sequences of embedded tokens (total, dim) over the memory (total_memory, dim)."""
