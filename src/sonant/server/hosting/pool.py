@@ -91,17 +91,6 @@ class ModelPool:
         """All live models."""
         return [slot.model for slot in self._slots.values() if slot.model is not None]
 
-    def state_of(self, model_id: str) -> State:
-        """Return a model's state; "coming_soon" for one that is in the catalog only. Raises ApiError 404."""
-        slot = self._slot(model_id)
-        if slot is not None:
-            return slot.state
-        try:
-            find(model_id)
-        except UnknownName:
-            raise self._not_found(model_id) from None
-        return "coming_soon"
-
     def get(self, model_id: str, ability: Ability = "embeddings") -> ServedModel:
         """Return a live model with the ability.
 
