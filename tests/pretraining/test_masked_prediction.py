@@ -1,13 +1,16 @@
 """The objective of HuBERT and WavLM, against the formula and against its own promises."""
 
+import json
 import math
 import pickle
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 from torch.utils.data import DataLoader
 
 from sonant.audio.augment import Mixing
@@ -16,6 +19,7 @@ from sonant.data import Fill, LabelStore, ManifestEntry, WaveformStore
 from sonant.errors import ConfigurationError
 from sonant.layers.masking import SpanMasking
 from sonant.layers.packed import Packed
+from sonant.layers.transformer import TransformerEncoder
 from sonant.models import WavLMConfig, build
 from sonant.pretraining import (
     Batching,
@@ -28,6 +32,7 @@ from sonant.pretraining import (
     SpeechBatches,
     make_targets,
 )
+from sonant.training import Training, train
 
 UNMIXED = Mixing(probability=0.0)
 BATCHING = Batching(batch_seconds=6.0, max_seconds=2.0, min_seconds=0.5)
@@ -280,3 +285,32 @@ def test_labels_of_another_corpus_are_refused(tiny: WavLMConfig, waveforms: Wave
     LabelStore.write(tmp_path / "few", [np.arange(3)])
     with pytest.raises(ConfigurationError, match="labels for 1"):
         batches_for(waveforms, LabelStore(tmp_path / "few"), tiny)
+
+
+@pytest.mark.slow
+def test_compiled_training_has_the_same_losses(
+    tmp_path: Path, tiny: WavLMConfig, waveforms: WaveformStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One graph for all layers, whatever the lengths of the clips."""
+    torch._dynamo.reset()
+    counter = CompileCounterWithBackend("aot_eager")
+    monkeypatch.setattr(TransformerEncoder, "compiled", partialmethod(TransformerEncoder.compiled, counter))
+
+    config = replace(tiny, dropout=0.0, attention_dropout=0.0, input_dropout=0.0, layerdrop=0.0)
+    labels = make_targets(waveforms, MFCCTargets(num_clusters=7), tmp_path / "targets")
+
+    def losses(*, compiled: bool) -> list[float]:
+        objective = objective_for(config)
+        batches = SpeechBatches(
+            waveforms, objective.backbone, batching=BATCHING, masking=SpanMasking(), labels=labels, mixing=UNMIXED
+        )
+        assert len({tuple(batches[step].speech.sizes) for step in range(6)}) > 3
+        folder = tmp_path / str(compiled)
+        train(objective, batches, Training(steps=6, lr=1e-3, log_every=1, compile=compiled), folder)
+        return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+    expected = losses(compiled=False)
+    assert counter.frame_count == 0
+    assert losses(compiled=True) == pytest.approx(expected, rel=1e-5)
+    assert 0 < counter.frame_count < 9
+    torch._dynamo.reset()

@@ -35,7 +35,7 @@ def attend(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    lengths: list[int],
+    lengths: list[int] | Tensor,
     bias: Bias | None = None,
     *,
     dropout: float = 0.0,
@@ -46,13 +46,16 @@ def attend(
 
     Args:
         query, key, value: (total, heads, head_dim).
-        lengths: frames of each clip.
+        lengths: frames of each clip; or their offsets, int64 (clips + 1,) on the device of the queries, where clips may
+            be empty. A compiled graph takes offsets: a list would be a constant of the graph.
         bias: added to the logits.
         dropout: probability of dropping an attention weight.
 
     Returns:
         (total, heads, head_dim).
     """
+    if isinstance(lengths, Tensor):
+        return _attend_by_offsets(query, key, value, lengths, bias, dropout=dropout)
     if isinstance(bias, RelativeProductBias):
         return attend_by_torch(query, key, value, lengths, bias, dropout=dropout)
     match kernel_for(query, key, value, bias, dropout=dropout):
@@ -63,6 +66,23 @@ def attend(
         case "cpu" if (result := attend_cpu(query, key, value, lengths, bias)) is not None:
             return result
     return attend_by_torch(query, key, value, lengths, bias, dropout=dropout)
+
+
+def _attend_by_offsets(
+    query: Tensor, key: Tensor, value: Tensor, offsets: Tensor, bias: Bias | None, *, dropout: float
+) -> Tensor:
+    """Compute `attend` in the compiled graph where a kernel takes offsets, and outside of it elsewhere."""
+    if not isinstance(bias, RelativeProductBias):
+        match kernel_for(query, key, value, bias, dropout=dropout):
+            case "triton":
+                return attend_triton(query, key, value, offsets, bias, dropout=dropout)
+            case "flex":
+                return attend_flex(query, key, value, offsets, bias)
+    if torch.compiler.is_dynamo_compiling():
+        from sonant.layers.kernels.eager import call_eagerly
+
+        return call_eagerly(attend, query, key, value, offsets, bias, dropout=dropout)
+    return attend(query, key, value, offsets.diff().tolist(), bias, dropout=dropout)
 
 
 def kernel_for(query: Tensor, key: Tensor, value: Tensor, bias: KernelBias | None, *, dropout: float) -> Kernel:
@@ -268,8 +288,14 @@ class SelfAttention(nn.Module):
         self.query, self.key, self.value, self.output = (nn.Linear(dim, dim) for _ in range(4))
         self.gate, self.relative_keys = gate, relative_keys
 
-    def forward(self, frames: Tensor, lengths: list[int], table: Tensor | None = None) -> Tensor:
-        """(total, dim) to (total, dim); `table` (heads, 2 * reach - 1) is the position bias shared by the layers."""
+    def forward(self, frames: Tensor, lengths: list[int] | Tensor, table: Tensor | None = None) -> Tensor:
+        """(total, dim) to (total, dim).
+
+        Args:
+            frames: (total, dim).
+            lengths: as in `attend`.
+            table: (heads, 2 * reach - 1), the position bias shared by the layers.
+        """
         q, k, v = (linear(frames).unflatten(-1, (self.num_heads, -1)) for linear in (self.query, self.key, self.value))
         bias: Bias | None = None
         if self.relative_keys is not None:

@@ -92,6 +92,11 @@ class Packed:
         """int64 (batch + 1,): clip i is values[offsets[i] : offsets[i + 1]]."""
         return torch.nn.functional.pad(self.lengths.cumsum(0), (1, 0))
 
+    def padded_offsets(self, multiple: int) -> Tensor:
+        """The offsets on the device of the values, with empty clips at the end up to a multiple of `multiple` clips."""
+        offsets = torch.nn.functional.pad(self.offsets, (0, -len(self) % multiple), value=self.values.shape[0])
+        return to_device(offsets, self.values.device)
+
     @cached_property
     def clip_of_step(self) -> Tensor:
         """The index of the clip of each step: int64 (total,), on the device of the values."""

@@ -1,6 +1,7 @@
 """The Transformer encoder that wav2vec 2.0, HuBERT and WavLM share, and the models over discretized speech."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,9 @@ from sonant.layers.attention_adapter import AttentionAdapter
 from sonant.layers.kernels.activations import Activation, activation
 from sonant.layers.packed import Packed
 from sonant.layers.positions import RelativePositions
+
+# A compiled layer is compiled again for each new shape: clips and distances are rounded up to multiples of these.
+CLIPS, DISTANCES = 64, 1024
 
 
 class FeedForward(nn.Module):
@@ -56,7 +60,7 @@ class TransformerLayer(nn.Module):
         self.pre_norm = pre_norm
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, frames: Tensor, lengths: list[int], table: Tensor | None) -> Tensor:
+    def forward(self, frames: Tensor, lengths: list[int] | Tensor, table: Tensor | None) -> Tensor:
         if self.pre_norm:
             frames = frames + self.dropout(self.attention(self.attention_norm(frames), lengths, table))
             frames = frames + self.feed_forward(self.feed_forward_norm(frames))
@@ -98,6 +102,7 @@ class TransformerEncoder(nn.Module):
         self.positions, self.relative_positions = positions, relative_positions
         self.norm = nn.LayerNorm(dim, eps=eps) if norm else nn.Identity()
         self.pre_norm, self.layerdrop = pre_norm, layerdrop
+        self._compiled_layer: Callable[..., Tensor] | None = None
         self.dropout = nn.Dropout(dropout)
         for module in self.layers.modules():
             if isinstance(module, nn.Linear):
@@ -115,8 +120,28 @@ class TransformerEncoder(nn.Module):
         Returns:
             The hidden states by number, each (total, dim), and the output or None.
         """
-        table = None if self.relative_positions is None else self.relative_positions.table(frames.longest)
-        return self.through_layers(self.before_layers(frames), frames.sizes, table, keep, last=last)
+        lengths: list[int] | Tensor
+        lengths, reach = frames.sizes, frames.longest
+        if self._compiled_layer is not None:
+            lengths, reach = frames.padded_offsets(CLIPS), -(-reach // DISTANCES) * DISTANCES
+        table = None if self.relative_positions is None else self.relative_positions.table(reach)
+        return self.through_layers(self.before_layers(frames), lengths, table, keep, last=last)
+
+    @contextmanager
+    def compiled(self, backend: str | Callable[..., object] = "inductor") -> Iterator[None]:
+        """Run the layers by `torch.compile` while the context is open.
+
+        One graph serves all layers, and all batches of as many frames: the lengths of the clips are no constants of it.
+        Other numbers of frames cost one more graph.
+
+        Args:
+            backend: of `torch.compile`.
+        """
+        self._compiled_layer = torch.compile(_through_layer, backend=backend)
+        try:
+            yield
+        finally:
+            self._compiled_layer = None
 
     def before_layers(self, frames: Packed) -> Tensor:
         """Compute hidden state 0, (total, dim)."""
@@ -131,9 +156,14 @@ class TransformerEncoder(nn.Module):
         depth = len(self.layers) if last else max(keep, default=0)
         for number, layer in enumerate(self.layers[:depth], start=1):
             if not (self.training and self.layerdrop > 0 and torch.rand(()).item() < self.layerdrop):
-                x = layer(x, lengths, table)
+                x = (self._compiled_layer or _through_layer)(layer, x, lengths, table)
             if number in keep:
                 kept[number] = x
         if not last:
             return kept, None
         return kept, self.norm(x) if self.pre_norm else x
+
+
+def _through_layer(layer: nn.Module, x: Tensor, lengths: list[int] | Tensor, table: Tensor | None) -> Tensor:
+    result: Tensor = layer(x, lengths, table)
+    return result

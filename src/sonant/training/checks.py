@@ -11,6 +11,7 @@ from sonant.errors import ConfigurationError
 from sonant.models import Backbone, BackboneConfig
 from sonant.models.devices import usable_devices
 from sonant.pretraining.setups import EXTRACTOR_START
+from sonant.training.compilation import encoders_to_compile
 from sonant.training.runs import PretrainingRun, Stage
 
 # Endings of names of numbers from 0 to 1; of numbers above 0; and of counts that may be 0.
@@ -38,6 +39,8 @@ def check(run: PretrainingRun) -> None:
         )
     for stage in run.stages:
         stage.setup.expect(backbone)
+        if stage.training.compile:
+            encoders_to_compile(backbone)
         if stage.extractor_steps and stage.start == "fresh":
             EXTRACTOR_START.expect(backbone)
         if stage.mixing.probability > 0 and stage.mixing.noise_probability > 0 and not run.noise:

@@ -10,6 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 from sonant.data.settings import json_values
 from sonant.errors import SonantError
 from sonant.loss import Objective
+from sonant.training.compilation import compiled
 from sonant.training.log import TrainingLog
 from sonant.training.prefetch import Batch, Batches, Prefetcher
 from sonant.training.ranks import data_parallel, summed, world
@@ -49,8 +50,8 @@ def train(
         stop_at: save the state after this step and return.
 
     Raises:
-        ConfigurationError: the state in the folder is of other settings than these; `log_every`, `save_every` and
-            `validate_every` may differ.
+        ConfigurationError: the state in the folder is of other settings than these; `compile`, `log_every`,
+            `save_every` and `validate_every` may differ.
         DivergedError: the gradient was not finite for many steps. Such steps change no weights; they are counted on the
             device, and checked at each report or save.
     """
@@ -71,6 +72,8 @@ def train(
         log = stack.enter_context(
             TrainingLog(folder, first, training.steps, sampling_rate=sampling_rate, objective=objective)
         )
+        if training.compile:
+            stack.enter_context(compiled(objective))
         numbers = range(first * accumulation, last * accumulation)
         stream = stack.enter_context(Prefetcher(batches, numbers, device, workers=workers))
         bad_steps = most_bad_steps = torch.zeros((), device=device)

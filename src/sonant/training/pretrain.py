@@ -39,6 +39,7 @@ MAY_DIFFER = (
     "noise",
     "impulse_responses",
     "teacher",
+    "stages.*.training.compile",
     "stages.*.training.log_every",
     "stages.*.training.save_every",
     "stages.*.training.validate_every",

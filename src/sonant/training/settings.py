@@ -40,6 +40,7 @@ class Training:
         clip_norm: largest norm of the gradient.
         grad_accumulation: batches in a step; the sum of their losses is divided by the sum of their counts.
         precision: "bfloat16" uses autocast; weights and optimizer stay float32.
+        compile: run the layers of Transformer encoders by `torch.compile`.
         parts: with another learning rate, or frozen at first.
         log_every, save_every, validate_every: in steps; the last with held-out recordings.
     """
@@ -54,6 +55,7 @@ class Training:
     clip_norm: float = 10.0
     grad_accumulation: int = 1
     precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
     parts: tuple[PartSettings, ...] = ()
     log_every: int = 50
     save_every: int = 1000

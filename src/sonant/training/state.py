@@ -13,7 +13,7 @@ from sonant.data.settings import check_same_settings
 from sonant.errors import CheckpointError, ConfigurationError
 from sonant.training.ranks import gathered, rank, world
 
-MAY_DIFFER = ("log_every", "save_every", "validate_every")  # settings that may change when a training is resumed
+MAY_DIFFER = ("compile", "log_every", "save_every", "validate_every")  # settings that may change upon resuming
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention.flex_attention import flex_attention
 
@@ -36,6 +37,14 @@ def inputs(lengths: list[int], kind: str, beyond: int) -> tuple[list[Tensor], Bi
 def test_equals_the_reference(lengths: list[int], beyond: int, kind: str) -> None:
     parts, bias = inputs(lengths, kind, beyond)
     torch.testing.assert_close(attend_flex(*parts, lengths, bias), attend_reference(*parts, lengths, bias))
+
+
+@uncompiled
+@each_kind
+def test_offsets_give_what_lengths_give(kind: str) -> None:
+    parts, bias = inputs(ACROSS, kind, 0)
+    offsets = F.pad(torch.tensor([0, *ACROSS, 0, 0]).cumsum(0), (1, 0))
+    assert torch.equal(attend_flex(*parts, offsets, bias), attend_flex(*parts, ACROSS, bias))
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,19 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from sonant.errors import ConfigurationError, ModelWarning
 from sonant.layers.kernels import triton_blocks
 from sonant.layers.kernels.biases import RelativeKeyBias
 from sonant.layers.kernels.triton_attention import attend_triton
-from sonant.layers.kernels.triton_blocks import ENTRY, MAX_INDEX, block_table, serves
+from sonant.layers.kernels.triton_blocks import (
+    ENTRY,
+    MAX_INDEX,
+    block_table,
+    block_table_of_offsets,
+    serves,
+)
 from sonant.layers.kernels.triton_convolution import convolve
 from tests.triton_kernels import DEVICE, needs_triton
 
@@ -18,6 +25,17 @@ def test_the_block_table_holds_every_frame_once(lengths: tuple[int, ...]) -> Non
     frames = [start + row for start, length, first in table for row in range(first, min(first + ENTRY, length))]
     assert sorted(frames) == list(range(sum(lengths)))
     assert [length for _, length, _ in table] == sorted((length for _, length, _ in table), reverse=True)
+
+
+def test_a_block_table_of_offsets_has_one_size_for_as_many_frames_and_clips() -> None:
+    """And the entries of the table of lengths; those that are left are empty."""
+    for lengths in ([ENTRY, 2 * ENTRY, 0, 1], [0, 0, 0, 3 * ENTRY + 1], [ENTRY - 1, 1, 1, 2 * ENTRY]):
+        offsets = F.pad(torch.tensor(lengths).cumsum(0), (1, 0))
+        table = block_table_of_offsets(offsets, 3 * ENTRY + 1)
+        assert table.shape == (3 + 4, 3)
+        filled = table[table[:, 1] > 0]
+        assert sorted(filled.tolist()) == sorted(block_table(tuple(lengths), table.device).tolist())
+        assert not table[len(filled) :].any()
 
 
 def test_a_block_table_made_for_inference_serves_training() -> None:

@@ -9,9 +9,11 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias
+from sonant.layers.kernels.device import to_device
 
 BLOCK = 128  # rows and columns of the blocks that are computed or skipped
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
@@ -29,15 +31,19 @@ def attend_flex(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    lengths: list[int],
+    lengths: list[int] | Tensor,
     bias: RelativeBias | RelativeKeyBias | None = None,
 ) -> Tensor:
-    """Compute `attend` without dropout; on an accelerator gradients reach every argument."""
+    """Compute `attend` without dropout, from lengths or offsets; on an accelerator gradients reach every argument."""
     from torch.nn.attention.flex_attention import flex_attention
 
     attention: Any = flex_attention if query.device.type == "cpu" else _compiled()
     one = (x.transpose(0, 1)[None] for x in (query, key, value))  # (1, heads, total, head_dim)
-    mixed = attention(*one, score_mod=_modifier(bias), block_mask=clip_mask(tuple(lengths), query.device))
+    if isinstance(lengths, Tensor):
+        mask = clip_mask_of_offsets(lengths, len(query))
+    else:
+        mask = clip_mask(tuple(lengths), query.device)
+    mixed = attention(*one, score_mod=_modifier(bias), block_mask=mask)
     return mixed[0].transpose(0, 1)
 
 
@@ -70,35 +76,36 @@ def _modifier(bias: RelativeBias | RelativeKeyBias | None) -> ScoreModifier | No
 
 @lru_cache(maxsize=8)
 def clip_mask(lengths: tuple[int, ...], device: torch.device) -> Any:
-    """Build the `BlockMask` that restricts attention to the own clip.
+    """Build the `BlockMask` that restricts attention to the own clip."""
+    with torch.inference_mode(False):  # cached beyond the current inference mode
+        offsets = F.pad(torch.tensor(lengths).cumsum(0), (1, 0))
+        return clip_mask_of_offsets(to_device(offsets, device), sum(lengths))
 
-    It is computed from the lengths; `create_block_mask` of PyTorch evaluates every pair of frames.
+
+def clip_mask_of_offsets(offsets: Tensor, total: int) -> Any:
+    """Build the same from offsets, int64 (clips + 1,), by tensor operations; clips may be empty.
+
+    It is computed from the ends of the clips; `create_block_mask` of PyTorch evaluates every pair of frames.
     """
     from torch.nn.attention.flex_attention import BlockMask
 
-    with torch.inference_mode(False):  # cached beyond the current inference mode
-        sizes = torch.tensor(lengths)
-        ends = sizes.cumsum(0)
-        clip = torch.arange(len(lengths)).repeat_interleave(sizes)  # (total,)
-        first = torch.arange(0, len(clip), BLOCK)  # (blocks,), the first frame of each
-        last = (first + BLOCK).clamp(max=len(clip)) - 1
-        from_, to = (ends - sizes)[clip[first]], ends[clip[last]]  # the keys that a block of queries attends to
-        some = (first[None, :] < to[:, None]) & (last[None, :] >= from_[:, None])  # (blocks, blocks)
-        alone = clip[first] == clip[last]
-        whole = (alone[:, None] & (first[None, :] >= from_[:, None]) & (last[None, :] < to[:, None])) & some
-        of_some, of_whole = _listed(some & ~whole, device), _listed(whole, device)
-        clip = clip.to(device)
+    clip = torch.searchsorted(offsets[1:], torch.arange(total, device=offsets.device), right=True)  # (total,)
+    first = torch.arange(0, total, BLOCK, device=offsets.device)  # (blocks,), the first frame of each
+    last = (first + BLOCK).clamp(max=total) - 1
+    from_, to = offsets[clip[first]], offsets[clip[last] + 1]  # the keys that a block of queries attends to
+    some = (first[None, :] < to[:, None]) & (last[None, :] >= from_[:, None])  # (blocks, blocks)
+    alone = clip[first] == clip[last]
+    whole = (alone[:, None] & (first[None, :] >= from_[:, None]) & (last[None, :] < to[:, None])) & some
 
-        def same_clip(_: Tensor, __: Tensor, query: Tensor, key: Tensor) -> Tensor:
-            return clip[query] == clip[key]
+    def same_clip(_: Tensor, __: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return clip[query] == clip[key]
 
-        total = len(clip)
-        return BlockMask.from_kv_blocks(
-            *of_some, *of_whole, BLOCK_SIZE=BLOCK, mask_mod=same_clip, seq_lengths=(total, total)
-        )
+    return BlockMask.from_kv_blocks(
+        *_listed(some & ~whole), *_listed(whole), BLOCK_SIZE=BLOCK, mask_mod=same_clip, seq_lengths=(total, total)
+    )
 
 
-def _listed(blocks: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+def _listed(blocks: Tensor) -> tuple[Tensor, Tensor]:
     """Return the number and the positions of the true values in each row of bool (queries, keys), int32."""
     order = blocks.int().argsort(dim=1, descending=True, stable=True)
-    return blocks.sum(1, dtype=torch.int32).to(device)[None, None], order.int().to(device)[None, None]
+    return blocks.sum(1, dtype=torch.int32)[None, None], order.int()[None, None]

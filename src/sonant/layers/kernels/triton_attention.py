@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sonant.layers.kernels.biases import RelativeBias, RelativeKeyBias
 from sonant.layers.kernels.device import current_device
-from sonant.layers.kernels.triton_blocks import ENTRY, block_table, check_reach, serves
+from sonant.layers.kernels.triton_blocks import ENTRY, block_table, block_table_of_offsets, check_reach, serves
 
 MAX_HEAD_DIM = 128
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
@@ -61,23 +61,30 @@ def attend_triton(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    lengths: list[int],
+    lengths: list[int] | Tensor,
     bias: RelativeBias | RelativeKeyBias | None = None,
     *,
     dropout: float = 0.0,
 ) -> Tensor:
-    """Compute `attend`; gradients reach query, key, value and both parts of the bias.
+    """Compute `attend`, from lengths or offsets; gradients reach query, key, value and both parts of the bias.
 
     Deterministic to the bit: no atomic additions.
     """
-    values_per_row = query.stride(0)
+    values_per_row, total = query.stride(0), len(query)
+    longest = total if isinstance(lengths, Tensor) else max(lengths)  # of offsets, the device alone knows it
     match bias:
-        case RelativeBias() if (fill := max(lengths) + ENTRY - (bias.table.shape[1] + 1) // 2) > 0:
-            bias = replace(bias, table=F.pad(bias.table, (fill, fill)))
+        case RelativeBias(table=table):
+            fill = ENTRY if isinstance(lengths, Tensor) else longest + ENTRY - (table.shape[1] + 1) // 2
+            if fill > 0:
+                bias = replace(bias, table=F.pad(table, (fill, fill)))
         case RelativeKeyBias(scores=scores):
             values_per_row = max(values_per_row, scores.shape[1] * scores.shape[2])
-    check_reach(lengths, values_per_row)
-    return attend_blocks(query, key, value, block_table(tuple(lengths), query.device), bias, dropout=dropout)
+    check_reach([longest], values_per_row)
+    if isinstance(lengths, Tensor):
+        blocks = block_table_of_offsets(lengths, total)
+    else:
+        blocks = block_table(tuple(lengths), query.device)
+    return attend_blocks(query, key, value, blocks, bias, dropout=dropout)
 
 
 def attend_blocks(

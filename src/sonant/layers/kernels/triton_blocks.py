@@ -5,6 +5,7 @@ from functools import cache, lru_cache
 from importlib.util import find_spec
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sonant.errors import ConfigurationError, ModelWarning, warn
@@ -75,11 +76,27 @@ serves._dynamo_marked_constant = block_table._dynamo_marked_constant = True  # t
 
 @lru_cache(maxsize=64)
 def _block_table(lengths: tuple[int, ...], device: torch.device) -> Tensor:
-    clips, start = [], 0
-    for length in lengths:
-        clips.append((length, start))
-        start += length
-    clips.sort(reverse=True)
-    entries = [(start, length, first) for length, start in clips for first in range(0, length, ENTRY)]
     with torch.inference_mode(False):  # cached beyond the current inference mode
-        return to_device(torch.tensor(entries, dtype=torch.int32), device)
+        offsets = F.pad(torch.tensor(lengths).cumsum(0), (1, 0))
+        table = block_table_of_offsets(offsets, sum(lengths))
+        table = table[table[:, 1] > 0]
+        return to_device(table[table[:, 1].argsort(descending=True, stable=True)], device)
+
+
+def block_table_of_offsets(offsets: Tensor, total: int) -> Tensor:
+    """Compute the block table by tensor operations; its size depends on the number of frames and of clips alone.
+
+    Entries are in the order of the clips; those that are not needed are at the end, with length 0.
+
+    Args:
+        offsets: int64 (clips + 1,), as `Packed.offsets`; clips may be empty.
+        total: frames of all clips.
+    """
+    lengths = offsets.diff()
+    counts = (lengths + ENTRY - 1) // ENTRY  # entries of each clip
+    ends = counts.cumsum(0)
+    number = torch.arange(total // ENTRY + len(lengths), device=offsets.device)
+    clip = torch.searchsorted(ends, number, right=True).clamp(max=len(lengths) - 1)
+    first = (number - (ends - counts)[clip]) * ENTRY
+    table = torch.stack([offsets[clip], lengths[clip], first], 1)
+    return torch.where((number < ends[-1])[:, None], table, 0).int()
