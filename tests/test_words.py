@@ -19,6 +19,7 @@ REPLACED = {
     r"\b(some|no|every)body\b": "a user, a client, nothing; or the passive",
     r"\bbetrays?\b": "shows, means",
     r"\b(one|an?) (line|row|object|file|vector|number) an? (recording|frame|model|user|key|layer)\b": "per",
+    r"batch.mates?|law of the house": "the other clips of its batch, guarantee",
     r"\bhears?\b": "depends on, has as its input",
     r"\b(foretell|untold|wherever)\b": "predict, unknown, each",
     r"\bheeds?\b": "uses, depends on",
