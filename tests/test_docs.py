@@ -104,7 +104,6 @@ def test_readme_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     names: dict[str, object] = {}
     with running(ServerSettings(data=tmp_path / "sonant-data")) as server:
-        (tmp_path / "sonant-data/admin_key").write_text(server.admin_key)
         for block in blocks(ROOT / "README.md"):
             if block.language == "python":
                 text = block.text.replace("http://127.0.0.1:8000", server.base_url)
