@@ -23,7 +23,7 @@ from sonant.errors import (
 )
 from sonant.models import Wav2Vec2Config
 from tests.checkpoints.test_loading_cost import mappings
-from tests.checkpoints.test_pieces import TEXTS, sentencepiece, trained
+from tests.checkpoints.test_sentencepiece_model import TEXTS, sentencepiece, trained
 from tests.parity.recorded import recording
 
 CASES = recording("fairseq2")

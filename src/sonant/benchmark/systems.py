@@ -43,7 +43,7 @@ class System:
     """One implementation in one precision.
 
     Attributes:
-        code: implementation; `name` adds the precision where it is not float32.
+        code: implementation; the name has the precision too where it is not float32.
         title: name in tables.
         make: returns the function that encodes clips, from the backbone whose weights are used.
         package: required package.

@@ -84,8 +84,11 @@ class StepHeads(nn.Module):
 class CPC(Objective):
     """Distinguish the frame at time t + offset + k from negatives of its clip, given the context c at time t.
 
-    With scores s_0 = z . h_k(c) of the true frame z and s_1 ... s_n of the negatives, h_k a linear layer, the loss is
-        binary:  -log sigmoid(s_0) - sum_i log sigmoid(-s_i);    infonce:  -log(exp(s_0) / sum_i exp(s_i)).
+    With scores s_0 = z . h_k(c) of the true frame z and s_1 ... s_n of the negatives, h_k a linear layer, the loss is::
+
+        binary:   -log sigmoid(s_0) - sum_i log sigmoid(-s_i)
+        infonce:  -log(exp(s_0) / sum_i exp(s_i))
+
     All steps k that predict a frame share its negatives. For vq-wav2vec frames and negatives are quantized, and the
     quantizer's losses are added: codebook and commitment loss of k-means, weighted diversity of the Gumbel softmax.
 

@@ -48,8 +48,10 @@ class MaskedContrastConfig:
 class MaskedContrast(Objective):
     """Choose the quantized frame q of each masked one, with output c, among distractors from its clip's masked frames.
 
-    For projected c and q, the set D of q and its distractors, and logit temperature T, the loss of a masked frame is
+    For projected c and q, the set D of q and its distractors, and logit temperature T, the loss of a masked frame is::
+
         -log(exp(cos(c, q) / T) / sum over d in D of exp(cos(c, d) / T))
+
     plus diversity loss and feature penalty, weighted. Clips with a single masked frame have no distractors: no loss.
 
     Source: wav2vec 2.0 (arXiv 2006.11477, section 3); fairseq `models/wav2vec/wav2vec2.py`,
