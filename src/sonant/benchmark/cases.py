@@ -15,7 +15,8 @@ class Case:
     """A set of clips that are encoded together.
 
     Attributes:
-        name, title: names in commands and in tables.
+        name: in commands.
+        title: in tables.
         seconds: length of each clip.
         checked: number of clips whose states are all compared. With 0, only the output of a measured pass is compared,
             which saves a pass that keeps all states.

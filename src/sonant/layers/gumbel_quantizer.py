@@ -51,9 +51,12 @@ class Temperature:
 class GumbelQuantizer(nn.Module):
     """Straight-through Gumbel softmax: one vector of each codebook for each frame.
 
-    In training, for logits l of a codebook, Gumbel noise n and stop-gradient sg:
-        soft = softmax((l + n) / temperature);  choice = onehot(argmax soft) - sg(soft) + soft.
-    In evaluation: choice = onehot(argmax l).
+    In training, for logits l of a codebook, Gumbel noise n and stop-gradient sg::
+
+        soft = softmax((l + n) / temperature)
+        choice = onehot(argmax soft) - sg(soft) + soft
+
+    In evaluation, choice = onehot(argmax l).
 
     Args:
         input_dim: width of the frames.
