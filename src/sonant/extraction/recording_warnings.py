@@ -1,4 +1,4 @@
-"""Collection of a job's `AudioWarning`s by recording, across threads."""
+"""Collection of the audio warnings of a job, by recording, across threads."""
 
 import threading
 import warnings
