@@ -32,7 +32,7 @@ REPLACED = {
     r"\bof like length\b": "of similar length",
     r"\bsurroundings\b": "environment, settings",
     r"\b\w*(quanti|normali|optimi|initiali|organi|recogni|summari|tokeni|seriali)s(e|ed|es|ing|ation)\b": "-ize",
-    r"\b(catalogue|licence|colour|behaviour|neighbour|favour|centre|grey|analyse)\w*": "American English",
+    r"\b(catalogue|licence|diaris|colour|behaviour|neighbour|favour|centre|grey|analyse)\w*": "American English",
     r"\b(labell|modell)(ed|ing)\b": "American English",
 }
 
@@ -86,7 +86,7 @@ def test_quotations_are_still_there() -> None:
         assert any(re.search(pattern, line, re.IGNORECASE) for pattern in REPLACED), f"{file}: {words!r} is not needed"
 
 
-@pytest.mark.parametrize("text", ["A readied model.", "quantised", "the neighbouring Colours", "key map"])
+@pytest.mark.parametrize("text", ["A readied model.", "quantised", "diarised", "the neighbouring Colours", "key map"])
 def test_wrong_words_are_found(text: str) -> None:
     assert wrong_words(ROOT / "README.md", text)
 
