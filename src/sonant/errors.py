@@ -157,7 +157,7 @@ class AudioWarning(_OneLine, SonantWarning):
 
 
 class ModelWarning(SonantWarning):
-    """A model runs, though not as its owner may believe: more slowly, or with a part left aside."""
+    """A model runs, but not as may be expected: more slowly, or without a part of its file."""
 
 
 def warn(message: str, kind: type[SonantWarning]) -> None:

@@ -266,7 +266,7 @@ def test_two_tokenizers_of_one_size_are_not_guessed_from(tmp_path, weights):
     assert "vocabulary" in metadata
 
 
-# What is left aside or refused
+# Parts that are not loaded, files that are refused
 
 
 def test_a_decoder_is_left_aside_with_a_warning(tmp_path, weights):

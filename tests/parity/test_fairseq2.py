@@ -21,7 +21,7 @@ def loaded(case: Case, folder: Path) -> Checkpoint:
     path = folder / "model.pt"
     torch.save({"model": case.weights}, path)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ModelWarning)  # that of a decoder left aside
+        warnings.simplefilter("ignore", ModelWarning)  # of a decoder that is not loaded
         return load_checkpoint(path, overrides={"num_heads": case.settings["num_heads"]})
 
 

@@ -109,7 +109,7 @@ class _ShapesOnly(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def hollow(config: BackboneConfig) -> Backbone:
+def meta_backbone(config: BackboneConfig) -> Backbone:
     """Return a model on the meta device, which takes no memory."""
     with torch.device("meta"), _ShapesOnly():
         return build(config)
@@ -117,7 +117,7 @@ def hollow(config: BackboneConfig) -> Backbone:
 
 def shapes_of(config: BackboneConfig) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor of a model, by name."""
-    return {name: tuple(tensor.shape) for name, tensor in hollow(config).state_dict().items()}
+    return {name: tuple(tensor.shape) for name, tensor in meta_backbone(config).state_dict().items()}
 
 
 def own_storage(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

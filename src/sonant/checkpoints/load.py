@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sonant.checkpoints.checkpoint import MASK, Checkpoint, hollow
+from sonant.checkpoints.checkpoint import MASK, Checkpoint, meta_backbone
 from sonant.checkpoints.fairseq import is_fairseq, read_fairseq
 from sonant.checkpoints.fairseq2_w2v_bert2 import is_w2v_bert2, read_w2v_bert2
 from sonant.checkpoints.fairseq2_wav2vec2 import is_wav2vec2, read_wav2vec2
@@ -106,7 +106,7 @@ def make_backbone(
 
     A missing mask embedding is initialized as for training, from a fixed seed.
     """
-    backbone, state = hollow(checkpoint.config), dict(checkpoint.backbone_state)
+    backbone, state = meta_backbone(checkpoint.config), dict(checkpoint.backbone_state)
     masks = backbone.state_dict().get(MASK)
     if masks is not None and MASK not in state:
         like = next(tensor for tensor in state.values() if tensor.is_floating_point())

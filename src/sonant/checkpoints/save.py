@@ -77,7 +77,7 @@ def save_checkpoint(destination: str | os.PathLike[str], checkpoint: Checkpoint,
         )
     if to != "hf" and checkpoint.languages is not None and len(checkpoint.languages.known) > 1:
         warn(
-            f"The format {to} holds one language. The adapters of the others are left aside; write hf to keep those "
+            f"The format {to} holds one language. The adapters of the others are not written; write hf to keep those "
             "that are here.",
             ModelWarning,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sonant.checkpoints.checkpoint import hollow
+from sonant.checkpoints.checkpoint import meta_backbone
 from sonant.models import BackboneConfig
 from sonant.models.families import family_of
 from sonant.pretraining.flops import masked_share
@@ -61,13 +61,13 @@ class RunCost:
 def estimate(run: PretrainingRun) -> RunCost:
     """Estimate the cost under `ASSUMPTIONS`. Raises ConfigurationError if an objective cannot train the model."""
     for stage in run.stages:
-        stage.setup.expect(hollow(run.model))
+        stage.setup.expect(meta_backbone(run.model))
     return RunCost(count_parameters(run.model), tuple(_stage_cost(run.model, stage) for stage in run.stages))
 
 
 def count_parameters(config: BackboneConfig) -> int:
     """Number of parameters of a model, computed without allocating it."""
-    return sum(parameter.numel() for parameter in hollow(config).parameters())
+    return sum(parameter.numel() for parameter in meta_backbone(config).parameters())
 
 
 def needs(run: PretrainingRun) -> Iterator[tuple[str, str]]:

@@ -190,7 +190,7 @@ def greeting(settings: ServerSettings, host: str, port: int, key: str | None) ->
         f"sonant {__version__} serves {', '.join(settings.models)}",
         "",
         f"  API         {address}/v1",
-        f"  catalog   {address}/",
+        f"  catalog     {address}/",
         f"  admin key   {_told(key, settings.data / 'admin_key')}",
     ]
     if settings.anonymous:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
-from sonant.checkpoints.checkpoint import hollow
+from sonant.checkpoints.checkpoint import meta_backbone
 from sonant.data.settings import differences, json_values
 from sonant.errors import ConfigurationError
 from sonant.models import Backbone, BackboneConfig
@@ -31,7 +31,7 @@ def check(run: PretrainingRun) -> None:
     usable_devices(run.device)
     for stage in run.stages:
         _check_lengths(stage, run.model)
-    backbone = hollow(run.model)
+    backbone = meta_backbone(run.model)
     if run.stages[0].needs_previous and not run.teacher:
         raise ConfigurationError(
             f"The stage {run.stages[0].name!r} takes its targets or weights from the model before it, and there is "

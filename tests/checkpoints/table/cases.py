@@ -22,7 +22,7 @@ from tests.checkpoints.table.case import Case
 
 PAGE = Path(__file__).parents[3] / "docs" / "checkpoints.md"
 BEGIN, END = "<!-- The table of checkpoints begins: python -m tests.checkpoints.table.cases -->", "<!-- It ends. -->"
-COLUMNS = ("layout", "wrapper", "head", "loads", "states compared with", "left aside")
+COLUMNS = ("layout", "wrapper", "head", "loads", "states compared with", "not loaded")
 
 GROUPS: dict[str, tuple[Case, ...]] = {
     "Folders of transformers": folders.CASES,

@@ -1,4 +1,4 @@
-"""Heads that are no class of transformers: known by their published class, or left aside."""
+"""Heads that are no class of transformers: known by their published class, or not loaded."""
 
 import json
 import re
