@@ -1,23 +1,25 @@
 """A `sonant serve` in a process of its own, watched from outside; its accounts are read by plain SQL."""
 
 import asyncio
+import json
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
 READY_SECONDS = 120.0
-WITHOUT_END = 1_000_000_000  # requests or seconds of audio a minute: the rate of a key is not what is measured
+WITHOUT_END = 1_000_000_000  # requests or seconds of audio a minute: the rate of an account is not what is measured
 
 
 @dataclass
@@ -29,18 +31,24 @@ class ServerProcess:
         model: the model that it serves.
         port: of 127.0.0.1.
         ready_seconds: from the command to the first success of /ready.
+        settings: others than the defaults, as in a file of settings.
     """
 
     data: Path
     model: str
     port: int = 0
     ready_seconds: float = 0.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
         """Start the server, and return when /ready succeeds."""
         self.port = self.port or free_port()
+        rates = {"requests_per_minute": WITHOUT_END, "audio_seconds_per_minute": float(WITHOUT_END)}
+        config = self.data / "sonant.yaml"
+        config.write_text(json.dumps({"accounts": rates, **self.settings}))  # JSON is YAML
         words = [sys.executable, "-m", "sonant", "serve", "--data", str(self.data), "--port", str(self.port)]
+        words += ["--config", str(config)]
         start = monotonic()
         with (self.data / "server.log").open("ab") as log:
             self.process = subprocess.Popen([*words, "--model", self.model], stdout=log, stderr=log)
@@ -125,8 +133,7 @@ def make_keys(data: Path, number: int, credit: Decimal) -> list[str]:
             keys = []
             for index in range(number):
                 user = await accounts.users.create(f"client{index}@example.org", credit=credit, by="benchmark")
-                rates = {"requests_per_minute": WITHOUT_END, "audio_seconds_per_minute": float(WITHOUT_END)}
-                keys.append((await accounts.keys.create(user.id, "load", **rates, by="benchmark")).secret)
+                keys.append((await accounts.keys.create(user.id, "load", by="benchmark")).secret)
             return keys
 
     data.mkdir(parents=True, exist_ok=True)

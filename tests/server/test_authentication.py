@@ -98,7 +98,11 @@ def refusal(response) -> tuple[int, str]:
 
 def test_by_key(site):
     key = site.new_key()
-    assert site.post("/v1/x", headers=key).json() == {"name": "ada@example.org", "share": "key 1", "is_admin": False}
+    assert site.post("/v1/x", headers=key).json() == {
+        "name": "ada@example.org",
+        "share": f"user {site.ada.id}",
+        "is_admin": False,
+    }
 
 
 @pytest.mark.parametrize(
@@ -274,6 +278,19 @@ def test_requests_by_the_minute(site):
     assert refusal(answers[-1])[1] == "rate_limit_exceeded"
     assert 50 < int(answers[-1].headers["retry-after"]) <= 61
     assert site.post("/v1/x", headers=other).status_code == 200
+
+
+def test_the_keys_of_an_account_share_its_rate_and_their_own_can_only_be_lower(tmp_path):
+    with Site(ServerSettings(data=tmp_path, accounts=AccountRules(requests_per_minute=6))) as site:
+        low, high, plain = site.new_key(requests_per_minute=2), site.new_key(requests_per_minute=1000), site.new_key()
+
+        def statuses(key, number):
+            return [site.post("/v1/x", headers=key).status_code for _ in range(number)]
+
+        assert len({site.get("/v1/x", headers=key).json()["share"] for key in (low, high)}) == 1
+        assert statuses(low, 3) == [200, 429, 429]  # which do not count for the account
+        assert statuses(high, 4) == [200, 200, 200, 429]
+        assert statuses(plain, 1) == [429]
 
 
 def test_the_api_tells_of_its_keys(site):

@@ -75,8 +75,8 @@ def create_key(
         scopes: what the key may do: embeddings, transcription, verification, diarization, models, admin. Without it:
             everything but admin.
         days: after which it expires. Without it: never.
-        requests_per_minute (N): with this key. Without it: the server's rate.
-        audio_seconds_per_minute (SECONDS): with this key. Without it: the server's rate.
+        requests_per_minute (N): with this key, if that is less than an account may have. Without it: no own rate.
+        audio_seconds_per_minute (SECONDS): with this key, likewise.
         data (FOLDER): of the server. Without it: sonant-data.
         database (URL): of the server, if it is not in its data folder.
         json: print the key, and what is known of it, as a JSON object.

@@ -8,6 +8,7 @@ services.py        the objects that the routes work with
 authentication.py  the caller of a request, and scopes
 metrics.py         metrics for Prometheus
 intake/            Untrusted recordings: fetched, capped, decoded in processes of their own
+sharing/           turns and room, which accounts share
 hosting/           loaded models, and the queue that packs audio of many callers into one forward pass
 routes/            the API, one file for each resource
 accounts/          users, keys, credit, usage: the database

@@ -76,8 +76,8 @@ class Queue:
     """The settings of the queue before each model.
 
     Attributes:
-        seconds: of audio that may wait; None: as much as the model does in `wait_seconds`, measured as it runs. One
-            key may fill three quarters of it, unless a single request of it is longer.
+        seconds: of audio that may wait; None: as much as the model does in `wait_seconds`, measured as it runs. An
+            account may fill three times as much of it as it leaves free, unless a single request of it is longer.
         wait_seconds: that a request may have to wait for its turn.
         batch_seconds: of audio in one forward pass; None: what suits the device.
         window_seconds: longer recordings are cut, so that others get their turn in between.
@@ -94,14 +94,14 @@ class Queue:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountRules:
-    """The rules for new accounts, and the rates of keys that have none of their own.
+    """The rules for new accounts, and the rates of every account.
 
     Attributes:
         sign_up: whether visitors may create accounts.
         free_credit: of a new account.
         currency: the name of the unit, for people.
-        requests_per_minute: of a key.
-        audio_seconds_per_minute: of a key.
+        requests_per_minute: of an account, with all of its keys. A key may have a lower rate of its own.
+        audio_seconds_per_minute: of an account, with all of its keys. A key may have a lower rate of its own.
         session_days: days until a user must sign in again.
         secure_cookies: None: if the page came by https.
     """

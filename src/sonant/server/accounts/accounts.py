@@ -90,8 +90,8 @@ class Accounts:
         amount is released. Anonymous callers pay nothing; their usage is counted.
         Raises ApiError 402: insufficient credit. 429: audio rate exceeded; 413: more audio than the rate ever allows.
         """
-        most = caller.audio_seconds_per_minute or self._rules.audio_seconds_per_minute
-        self._count(caller, audio_seconds, most, "seconds of audio")
+        rates = self._rules.audio_seconds_per_minute, caller.audio_seconds_per_minute
+        self._count(caller, audio_seconds, "seconds of audio", *rates)
         used = Used(
             # A number of its own: request ids may be chosen by the client.
             bill=uuid4().hex,
@@ -107,8 +107,8 @@ class Accounts:
         return Bill(self._database, self._servers, used)
 
     def admit(self, caller: Caller) -> None:
-        """Count a request towards the rate limit of its caller. Raises ApiError 429: limit exceeded."""
-        self._count(caller, 1, caller.requests_per_minute or self._rules.requests_per_minute, "requests")
+        """Count a request towards the rate limits of its account and its key. Raises ApiError 429: limit exceeded."""
+        self._count(caller, 1, "requests", self._rules.requests_per_minute, caller.requests_per_minute)
 
     async def first_admin_key(self) -> str | None:
         """Create a key for the first administrator, and the account if needed; None if there is such a key."""
@@ -147,11 +147,17 @@ class Accounts:
         credit = self._rules.free_credit
         return user_rows.add(connection, FIRST_ADMIN, None, is_admin=True, credit=credit, by="server").id
 
-    def _count(self, caller: Caller, amount: float, most: float, what: str) -> None:
-        """Count an amount towards the rate limit of a caller; anonymous callers have no limit."""
+    def _count(self, caller: Caller, amount: float, what: str, most: float, most_by_key: float | None) -> None:
+        """Count an amount towards the rates of the account and of the key; anonymous callers have none."""
         if caller.user_id is None:
             return
-        wait = self._limits.wait(f"{what} {caller.share}", Rate(most), amount)
+        account = f"{what} {caller.share}"
+        wait = self._limits.wait(account, Rate(most), amount)
+        if wait is None and most_by_key is not None:
+            wait = self._limits.wait(f"{what} key {caller.key_id}", Rate(most_by_key), amount)
+            if wait is not None:
+                self._limits.give_back(account)
+                most = most_by_key
         if wait == float("inf"):
             message = f"The request holds {amount:.1f} {what}, and in a minute {most:g} may be sent: send it in parts."
             raise ApiError(413, "audio_too_long", message)

@@ -14,7 +14,7 @@ class Caller:
         key_id: None without an API key.
         scopes: permissions.
         name: e-mail address, for logs.
-        requests_per_minute, audio_seconds_per_minute: rate limits; None: those of the server.
+        requests_per_minute, audio_seconds_per_minute: rate limits of the key, below those of the account; None: none.
     """
 
     user_id: int | None
@@ -27,9 +27,7 @@ class Caller:
 
     @property
     def share(self) -> str:
-        """The key by which requests share the queue fairly and count towards rate limits."""
-        if self.key_id is not None:
-            return f"key {self.key_id}"
+        """The name of the account, whose requests share turns, room and rates however many keys they come with."""
         return "anonymous" if self.user_id is None else f"user {self.user_id}"
 
 

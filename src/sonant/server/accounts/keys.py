@@ -34,7 +34,7 @@ class Key:
     Attributes:
         prefix: its first characters, for display.
         created, expires, revoked, last_used: unix seconds.
-        requests_per_minute, audio_seconds_per_minute: rate limits; None: those of the server.
+        requests_per_minute, audio_seconds_per_minute: rate limits, beside those of the account; None: none of its own.
     """
 
     id: int

@@ -8,8 +8,6 @@ remote_model.py  a model in replicas on Ray Serve
 live_words.py    words reported before the rest of a recording is computed
 batcher.py       queue and batches of a model
 calls.py         recordings of a call, and the future of their results
-fairness.py      fair queueing of callers
-admission.py     limit on waiting audio
 devices.py       compute threads of each device, shared by all models; measured throughput
 memory.py        release of memory to the operating system
 """

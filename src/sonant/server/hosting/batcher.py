@@ -19,12 +19,12 @@ from sonant.extraction.long_recordings import cut_up, in_blocks, statistics_of, 
 from sonant.extraction.passes import compute
 from sonant.extraction.sources import AudioSource
 from sonant.server.errors import INTERNAL, ApiError
-from sonant.server.hosting.admission import Admission
 from sonant.server.hosting.calls import Call, Queued
 from sonant.server.hosting.devices import Worker, torch_thread
-from sonant.server.hosting.fairness import FairQueue
 from sonant.server.metrics import Metrics
 from sonant.server.settings import Queue
+from sonant.server.sharing.fair_queue import FairQueue
+from sonant.server.sharing.room import SharedRoom
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Batcher:
         self._windowing, self._settings, self._name = windowing, settings, name
         self._batch_samples = min(worker.budget for worker in workers)
         self._queue: FairQueue[Queued] = FairQueue(round(self._batch_samples / TURNS_A_BATCH))
-        self._admission = Admission()
+        self._room = SharedRoom()  # of waiting samples
         self._calls: set[Call] = set()
         self._closed: ApiError | None = None
         self._lock = threading.Lock()
@@ -83,7 +83,7 @@ class Batcher:
     def stats(self) -> QueueStats:
         """Current state of the queue."""
         with self._lock:
-            waiting = self._admission.total
+            waiting = self._room.total
         return QueueStats(waiting / self._rate, self._capacity, len(self._calls), self._speed)
 
     @property
@@ -108,15 +108,15 @@ class Batcher:
     def _check_room(self, samples: int, share: str | None) -> None:
         if self._closed is not None:
             raise self._closed.copy()
-        excess = self._admission.excess(samples, self._capacity * self._rate, share)
+        excess = self._room.excess(samples, self._capacity * self._rate, share)
         if excess > 0:
             speed = self._speed or 1.0
             raise ApiError(
                 429,
                 "server_is_overloaded",
-                f"{self._name} has {self._admission.total / self._rate:.0f} s of audio waiting, and "
-                f"{samples / self._rate:.1f} s more do not fit into its queue of {self._capacity:.0f} s, of which one "
-                "key may fill three quarters. Try again later, or send less at a time.",
+                f"{self._name} has {self._room.total / self._rate:.0f} s of audio waiting, and "
+                f"{samples / self._rate:.1f} s more do not fit into its queue of {self._capacity:.0f} s, of which an "
+                "account may fill three times what it leaves free. Try again later, or send less at a time.",
                 retry_after=excess / self._rate / speed,
             )
 
@@ -153,7 +153,7 @@ class Batcher:
         samples = sum(one.size for one in queued)
         with self._lock:
             self._check_room(samples, share)
-            self._admission.add(share, samples)
+            self._room.add(share, samples)
             call.waiting = samples
             self._calls.add(call)
         try:
@@ -192,8 +192,8 @@ class Batcher:
                 return
             for one in queued:
                 self._queue.put(call.share, one)
-            self._queue_seconds.set(self._admission.total / self._rate)
-            waiting = self._admission.total
+            self._queue_seconds.set(self._room.total / self._rate)
+            waiting = self._room.total
             while self._idle and waiting > 0:  # no more workers than batches: a single one can use all cores
                 self._submit(self._idle.pop())
                 waiting -= round(self._batch_samples)
@@ -205,9 +205,9 @@ class Batcher:
             self._calls.discard(call)
             if call.waiting:
                 self._queue.drop(call.share, lambda one: one.call is call)
-                self._admission.remove(call.share, call.waiting)
+                self._room.remove(call.share, call.waiting)
                 call.waiting = 0
-                self._queue_seconds.set(self._admission.total / self._rate)
+                self._queue_seconds.set(self._room.total / self._rate)
 
     def _submit(self, worker: Worker) -> None:
         worker.submit(partial(self._step, worker, time.perf_counter()))
@@ -232,9 +232,9 @@ class Batcher:
         with self._lock:
             taken = self._queue.take(worker.budget)
             for call, piece in taken:
-                self._admission.remove(call.share, piece.size)
+                self._room.remove(call.share, piece.size)
                 call.waiting -= piece.size
-            self._queue_seconds.set(self._admission.total / self._rate)
+            self._queue_seconds.set(self._room.total / self._rate)
         now = time.perf_counter()
         for call in {one.call for one in taken}:
             if not call.has_begun:

@@ -27,7 +27,7 @@ class KeysPage:
         made: the new key.
         problem: error message.
         about: the field of the problem.
-        requests_per_minute, audio_seconds_per_minute: default rate limits of a key.
+        requests_per_minute, audio_seconds_per_minute: rate limits of the account, which those of a key cannot exceed.
     """
 
     keys: list[Key]
@@ -58,14 +58,17 @@ async def make_key(
     session: Session = Depends(session_for_change),
     services: Services = Depends(services_of),
 ) -> Response:
+    rules = services.settings.accounts
     try:
         new = await services.accounts.keys.create(
             session.user_id,
             name,
             scopes=scopes,
             expires=_end_of_day(expires),
-            requests_per_minute=_whole(requests_per_minute, "requests_per_minute"),
-            audio_seconds_per_minute=_whole(audio_seconds_per_minute, "audio_seconds_per_minute"),
+            requests_per_minute=_rate(requests_per_minute, "requests_per_minute", rules.requests_per_minute),
+            audio_seconds_per_minute=_rate(
+                audio_seconds_per_minute, "audio_seconds_per_minute", rules.audio_seconds_per_minute
+            ),
             by=session.email,
             address=client_address(request),
         )
@@ -105,12 +108,16 @@ def _end_of_day(text: str) -> int | None:
     return moment
 
 
-def _whole(text: str, field: str) -> int | None:
+def _rate(text: str, field: str, most: float) -> int | None:
+    """Return the rate of a key, a whole number up to the rate of the account; None for an empty text."""
     if not text:
         return None
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 10**9:
+    if not text.isascii() or not text.isdigit() or len(text) > 10 or not 0 < int(text) <= most:
         raise ApiError(
-            400, "invalid_value", f"{text[:40]!r} does not fit; expected a whole number above 0.", param=field
+            400,
+            "invalid_value",
+            f"{text[:40]!r} does not fit; expected a whole number from 1 to {most:g}, the rate of the account.",
+            param=field,
         )
     return int(text)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonant.server.hosting.fairness import FairQueue
+from sonant.server.sharing.fair_queue import FairQueue
 
 BATCH = 3000
 QUANTUM = 200

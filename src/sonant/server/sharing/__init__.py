@@ -1,0 +1,7 @@
+"""Resources that accounts share: turns, and room in a queue.
+
+A share is the name of an account (`Caller.share`), whatever the number of its keys and connections.
+
+fair_queue.py  `FairQueue`: whose turn is next
+room.py        `SharedRoom`: how much of a limited room each share may take
+"""
