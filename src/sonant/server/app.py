@@ -14,6 +14,7 @@ from sonant.server.intake.fetch import Fetcher
 from sonant.server.metrics import Metrics
 from sonant.server.operations import health
 from sonant.server.operations.body_limits import BodyLimits
+from sonant.server.operations.field_limits import FieldLimits
 from sonant.server.operations.request_ids import RequestIds
 from sonant.server.routes import diarizations, embeddings, models, transcriptions, verification
 from sonant.server.services import Services
@@ -60,6 +61,7 @@ def create_app(settings: ServerSettings, make_model: MakeModel | None = None) ->
     for module in (health, catalog, model_page, comparison, votes, theme, reference, playground, account, admin):
         app.include_router(module.router)
     app.mount("/static", VersionedFiles(), name="static")
+    app.add_middleware(FieldLimits, page=error_page)
     app.add_middleware(BodyLimits, services=services)
     app.add_middleware(RequestIds, services=services, page=error_page)  # outermost
     app.add_middleware(SecurityHeaders)

@@ -66,7 +66,7 @@ def test_form(piece: int) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [(b"", "empty"), (b"{", "character"), (b"[1]", "array"), (b'"x"', "string"), (b"null", "null"), (b"5", "number"),
-     (b'{"a": "\xff"}', "JSON"), (b'{"a": NaN}', "JSON"), (b"[" * 100_000, "JSON")],
+     (b'{"a": "\xff"}', "JSON"), (b'{"a": NaN}', "JSON"), (b'{"a": "', "end"), (b'{"a": 1e999}', "JSON")],
 )  # fmt: skip
 def test_what_is_no_json_object(content: bytes, told: str) -> None:
     error = _error(content, "application/json")

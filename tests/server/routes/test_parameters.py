@@ -7,6 +7,7 @@ import pytest
 from sonant.server.errors import ApiError
 from sonant.server.routes.bodies import RequestBody
 from sonant.server.routes.embeddings import EmbeddingParameters
+from sonant.server.routes.long_text import LongText
 from sonant.server.routes.parameters import parameters
 from sonant.server.routes.transcriptions import TranscriptionParameters
 
@@ -55,7 +56,12 @@ def test_one_granularity_in_a_form() -> None:
         ({"task": "singing"}, "invalid_value", "task", "'speaker'"),
         ({"dimensions": 0}, "invalid_value", "dimensions", "greater than or equal to 1"),
         ({"model": ""}, "invalid_value", "model", "at least 1"),
-        ({"model": None}, "invalid_value", "model", "string"),
+        ({"model": None}, "missing_parameter", "model", "missing"),
+        ({"model": "m" * 201}, "invalid_value", "model", "at most 200"),
+        ({"user": LongText(bytearray(9000), is_json=True)}, "invalid_value", "user", "only a recording"),
+        ({"layer": [LongText(bytearray(9000), is_json=True)]}, "invalid_value", "layer", "only a recording"),
+        ({"layer": ["x"] * 101}, "invalid_value", "layer", "101 items"),
+        ({"dimensions": 1e300}, "invalid_value", "dimensions", "integer"),
     ],
 )
 def test_what_is_refused(fields: dict[str, Any], code: str, param: str, told: str) -> None:
@@ -63,6 +69,12 @@ def test_what_is_refused(fields: dict[str, Any], code: str, param: str, told: st
     assert (error.status, error.code, error.param) == (400, code, param)
     assert told in error.message
     assert len(error.message) < 1000
+
+
+def test_null_is_the_default() -> None:
+    names = [name for name in EmbeddingParameters.model_fields if name != "model"]
+    given = {"model": "m", **dict.fromkeys(names)}
+    assert parameters(EmbeddingParameters, RequestBody(given), ()) == EmbeddingParameters(model="m")
 
 
 def test_no_model() -> None:

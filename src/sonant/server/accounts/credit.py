@@ -88,7 +88,7 @@ def give(connection: Connection, user_id: int, amount: Decimal, *, reason: str, 
 
     Raises ApiError 400: invalid amount, or the credit would be negative or above a billion. 404: unknown user.
     """
-    units = to_units(amount) if amount.is_finite() and abs(amount) <= from_units(MOST) else 0
+    units = to_units(amount) if amount.is_finite() and amount.copy_abs() <= from_units(MOST) else 0
     if units == 0:
         raise ApiError(
             400, "invalid_value", f"The amount is {amount}; expected one between {from_units(1):f} and a billion."

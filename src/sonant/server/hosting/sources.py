@@ -27,8 +27,7 @@ def model_source(given: str) -> ModelSource:
     """
     if given in CATALOG:
         return ModelSource(given, given)
-    path = Path(given).expanduser()
-    if path.exists():
+    if path := _existing(given):
         name = path.resolve().name if path.is_dir() else path.stem
         return ModelSource(name, str(path))
     try:
@@ -39,3 +38,12 @@ def model_source(given: str) -> ModelSource:
             raise
         return ModelSource(given, given)  # a hub id that is not in the catalog
     return ModelSource(name, name)
+
+
+def _existing(given: str) -> Path | None:
+    """Return the file or folder of this name; None also where nothing can have it."""
+    try:
+        path = Path(given).expanduser()
+        return path if path.exists() else None
+    except (OSError, ValueError, RuntimeError):  # too long; with NUL; ~ of an unknown user
+        return None

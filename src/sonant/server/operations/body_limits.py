@@ -16,7 +16,7 @@ from sonant.server.services import Services
 
 API = "/v1/"  # counted, and refused while draining
 RECORDINGS = ("/v1/", "/playground")  # where bodies hold audio
-FORM_BYTES = 1 << 20  # size limit of the bodies of other pages
+FORM_BYTES = 64 << 10  # size limit of the bodies of other pages
 LINGER_BYTES = 8 << 20  # discarded after an early response, so that the client sees it and no broken connection
 LINGER_SECONDS = 2.0
 

@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from sonant.server.errors import ApiError
+from sonant.server.routes.json_reader import JsonReader
+from sonant.server.routes.long_text import LongText
 from sonant.server.settings import Limits
+from sonant.server.text_limits import FIELDS, TEXT_BYTES, check_text
 
-MAX_FIELDS = 128  # of a form, without files; endpoints know at most a dozen
 BASE64_GROWTH = 1.4  # base64 is a third longer, and may have line breaks
 
 
@@ -23,7 +24,7 @@ class RequestBody:
 
     Attributes:
         fields: members of the JSON object, or text fields of a form: a string, or a list of strings where a name is
-            repeated or ends in [] (which is removed from the name).
+            repeated or ends in [] (which is removed from the name). Strings longer than a text are `LongText`.
         files: the files of a form with their field names (without []), in order.
         is_form: whether it is a form, in which every value is text.
     """
@@ -44,7 +45,7 @@ async def receive(request: Request, limits: Limits) -> RequestBody:
         if kind == "multipart/form-data":
             return await _form(request, limits)
         if kind in {"", "application/json"} or kind.endswith("+json"):
-            return _json(await request.body())
+            return await _json(request, limits)
     except ClientDisconnect:
         raise ClientGone from None
     raise ApiError(
@@ -62,22 +63,11 @@ class ClientGone(ApiError):
         super().__init__(499, "client_closed_request", "The client closed the connection before it was answered.")
 
 
-def _json(body: bytes) -> RequestBody:
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        told = "It is empty." if not body else f"At character {error.pos}: {error.msg}."
-        raise ApiError(400, "invalid_json", f"The body is not JSON. {told}") from None
-    if not isinstance(value, dict):
-        raise ApiError(
-            400, "invalid_json", f"The body is a JSON {_json_type(value)}; expected an object with the parameters."
-        )
-    return RequestBody(value)
-
-
-def _json_type(value: Any) -> str:
-    names = {list: "array", str: "string", bool: "boolean", type(None): "null"}
-    return names.get(type(value), "number")
+async def _json(request: Request, limits: Limits) -> RequestBody:
+    reader = JsonReader(limits.inputs)
+    async for chunk in request.stream():
+        reader.feed(chunk)
+    return RequestBody(reader.finish())
 
 
 async def _form(request: Request, limits: Limits) -> RequestBody:
@@ -94,27 +84,29 @@ async def _form(request: Request, limits: Limits) -> RequestBody:
     fields: dict[str, Any] = {}
     files: list[tuple[str, bytes]] = []
     for key, value in form.multi_items():
-        name = key.removesuffix("[]")
+        name = check_text(key, "a name in the form").removesuffix("[]")
         if isinstance(value, UploadFile):
             files.append((name, await value.read()))
             await value.close()
-        elif key.endswith("[]") or name in fields:
+            continue
+        text = value if isinstance(value, LongText) else check_text(value, name)
+        if key.endswith("[]") or name in fields:
             before = fields.get(name, [])
-            fields[name] = [*(before if isinstance(before, list) else [before]), value]
+            fields[name] = [*(before if isinstance(before, list) else [before]), text]
         else:
-            fields[name] = value
+            fields[name] = text
     return RequestBody(fields, tuple(files), is_form=True)
 
 
 class _InMemory(MultiPartParser):
-    """The multipart parser of Starlette, with files in memory up to a limit."""
+    """The multipart parser of Starlette, with files in memory up to a limit, and long texts as bytes."""
 
     def __init__(self, request: Request, limits: Limits) -> None:
         super().__init__(
             request.headers,
             request.stream(),
             max_files=limits.inputs,
-            max_fields=MAX_FIELDS,
+            max_fields=FIELDS,
             max_part_size=int(limits.audio_bytes * BASE64_GROWTH),
         )
         self.audio_bytes = limits.audio_bytes
@@ -125,6 +117,13 @@ class _InMemory(MultiPartParser):
         file = self._current_part.file
         if file is not None and (file.size or 0) + end - start > self.audio_bytes:
             raise too_many_bytes(self._current_part.field_name.removesuffix("[]"), self.audio_bytes)
+
+    def on_part_end(self) -> None:
+        part = self._current_part
+        if part.file is None and len(part.data) > TEXT_BYTES:
+            self.items.append((part.field_name, LongText(part.data, is_json=False)))  # type: ignore[arg-type]
+        else:
+            super().on_part_end()
 
 
 def too_many_bytes(param: str, limit: int) -> ApiError:

@@ -74,39 +74,46 @@ def text(description: str) -> dict[str, Any]:
     return {"schema": {"type": "string", "description": description}}
 
 
-PART = {
-    "type": "object",
-    "title": "Content part",
-    "description": "A recording as part of a message, or such a part as the only one in `content`.",
-    "anyOf": [
-        {
-            "properties": {
-                "type": {"const": "input_audio"},
-                "input_audio": {
-                    "type": "object",
-                    "properties": {"data": {"type": "string"}, "format": {"type": "string"}},
-                    "required": ["data"],
-                },
-            },
-            "required": ["input_audio"],
-        },
-        {
-            "properties": {
-                "type": {"const": "audio_url"},
-                "audio_url": {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]},
-            },
-            "required": ["audio_url"],
-        },
-        {"properties": {"audio": {"type": "string"}}, "required": ["audio"]},
-        {"properties": {"content": {"type": "array", "minItems": 1, "maxItems": 1}}, "required": ["content"]},
-    ],
-}
+NULL = {"type": "null"}
 TEXT = {
     "type": "string",
     "minLength": 1,
     "title": "Text",
     "description": "Base64 of an audio file, a data URI (`data:audio/wav;base64,...`), or an http(s) address on a host "
     "that the server allows.",
+}
+PARTS: list[dict[str, Any]] = [
+    {
+        "properties": {
+            "type": {"const": "input_audio"},
+            "input_audio": {
+                "type": "object",
+                "properties": {"data": {"type": "string"}, "format": {"type": "string"}},
+                "required": ["data"],
+            },
+        },
+        "required": ["input_audio"],
+    },
+    {
+        "properties": {
+            "type": {"const": "audio_url"},
+            "audio_url": {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]},
+        },
+        "required": ["audio_url"],
+    },
+    {"properties": {"audio": {"type": "string"}}, "required": ["audio"]},
+]
+CONTENT = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": 1,
+    "items": {"anyOf": [TEXT, {"type": "object", "anyOf": PARTS}]},
+}
+PART = {
+    "type": "object",
+    "title": "Content part",
+    "description": "A recording as part of a message, or such a part as the only one in `content`.",
+    "anyOf": [*PARTS, {"properties": {"content": CONTENT}, "required": ["content"]}],
 }
 ONE_RECORDING = {"anyOf": [TEXT, PART]}
 RECORDINGS = {"anyOf": [TEXT, PART, {"type": "array", "minItems": 1, "items": ONE_RECORDING, "title": "Several"}]}
@@ -136,21 +143,31 @@ def body(
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": _with(schema, json),
+                    "schema": _with(schema, json, nullable=True),
                     "examples": {"recording": {"summary": "A data URI", "value": {**example, **recording}}},
                 },
-                "multipart/form-data": {"schema": _with(schema, form)},
+                "multipart/form-data": {"schema": _with(schema, form, nullable=False)},
             },
         }
     }
 
 
-def _with(schema: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **schema,
-        "properties": {**fields, **schema["properties"]},
-        "required": [*fields, *schema.get("required", [])],
+def _with(schema: Mapping[str, Any], fields: Mapping[str, Any], *, nullable: bool) -> dict[str, Any]:
+    """Add the fields with recordings; optional parameters may be null, which means their default, or must not be."""
+    required = schema.get("required", [])
+    properties = {
+        name: value if name in required else _optional(value, nullable=nullable)
+        for name, value in schema["properties"].items()
     }
+    return {**schema, "properties": {**fields, **properties}, "required": [*fields, *required]}
+
+
+def _optional(value: Mapping[str, Any], *, nullable: bool) -> dict[str, Any]:
+    about = {key: value[key] for key in ("title", "description", "default") if value.get(key) is not None}
+    kind = {key: inner for key, inner in value.items() if key not in ("title", "description", "default")}
+    options = [option for option in kind.get("anyOf", [kind]) if option != NULL]
+    options += [NULL] if nullable else []
+    return {**about, **({"anyOf": options} if len(options) > 1 else options[0])}
 
 
 def inlined(model: type[BaseModel]) -> dict[str, Any]:

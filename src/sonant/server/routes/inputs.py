@@ -1,19 +1,20 @@
 """Recordings in requests: a file, base64, a data URI, an address, or a content part with one of these."""
 
 import asyncio
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sonant.server.errors import ApiError
 from sonant.server.intake.fetch import Fetcher
+from sonant.server.routes.audio_text import decoded
 from sonant.server.routes.bodies import RequestBody, too_many_bytes
+from sonant.server.routes.long_text import HEAD, PIECE, LongText
 from sonant.server.settings import Limits
 
-PIECE = 1 << 18  # characters of base64 decoded in one call, which holds the GIL: well under a millisecond
-URL_SAFE = bytes.maketrans(b"-_", b"+/")
-WHITESPACE = b" \t\r\n"
+MIN_AUDIO_BYTES = 32  # the header of every format is longer
+WORD = 40  # characters; what has spaces and longer words is no language
 FORMS = (
     "base64 of an audio file, a data URI, an http(s) address, or a content part such as "
     '{"type": "input_audio", "input_audio": {"data": "<base64>", "format": "wav"}}'
@@ -29,11 +30,19 @@ class UploadedAudio:
 
 
 @dataclass(frozen=True)
-class Base64Audio:
-    """A recording in base64; whitespace, the URL-safe alphabet and missing padding are accepted."""
+class EncodedAudio:
+    """A recording written as text: base64, or the contents of a data URI.
+
+    Attributes:
+        text: without the head of a data URI.
+        is_base64: otherwise its bytes are percent-encoded.
+        is_uri: whether percent-encoded characters are decoded first.
+    """
 
     param: str
-    text: str
+    text: str | LongText
+    is_base64: bool = True
+    is_uri: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class LinkedAudio:
     url: str
 
 
-AudioInput = UploadedAudio | Base64Audio | LinkedAudio  # each with `param`, its place in the request
+AudioInput = UploadedAudio | EncodedAudio | LinkedAudio  # each with `param`, its place in the request
 
 
 async def read(recording: AudioInput, fetcher: Fetcher, limits: Limits) -> bytes:
@@ -57,13 +66,18 @@ async def read(recording: AudioInput, fetcher: Fetcher, limits: Limits) -> bytes
             return data
         case LinkedAudio(url=url):
             return await fetcher.fetch(url)
-        case Base64Audio(param=param, text=text):
-            if len(text) * 3 // 4 > limits.audio_bytes + len(text) // 16:  # without line breaks
-                raise too_many_bytes(param, limits.audio_bytes)
+        case EncodedAudio(param=param, text=text):
+            work = partial(
+                decoded, text, is_base64=recording.is_base64, is_uri=recording.is_uri, most=limits.audio_bytes
+            )
             try:
-                data = _decoded(text) if len(text) <= PIECE else await asyncio.to_thread(_decoded, text)
+                data = work() if len(text) <= PIECE else await asyncio.to_thread(work)
+            except OverflowError:
+                raise too_many_bytes(param, limits.audio_bytes) from None
             except ValueError as error:
-                raise _not_base64(recording, error) from None
+                raise _not_audio(recording, error) from None
+            if len(data) < MIN_AUDIO_BYTES:
+                raise _not_audio(recording, ValueError(f"it holds {len(data)} bytes, fewer than any recording has"))
             return data
 
 
@@ -133,15 +147,17 @@ def _one(item: Any, param: str) -> AudioInput:
 
 def _part(item: Any, param: str) -> AudioInput:
     match item:
-        case str():
+        case str() | LongText():
             return _text(item, param)
-        case {"input_audio": {"data": str(text)}} | {"audio": {"data": str(text)}}:
+        case {"input_audio": {"data": (str() | LongText()) as text}} | {
+            "audio": {"data": (str() | LongText()) as text}
+        }:
             return _text(text, param)
-        case {"audio_url": {"url": str(text)}} | {"audio": {"url": str(text)}}:
+        case {"audio_url": {"url": (str() | LongText()) as text}} | {"audio": {"url": (str() | LongText()) as text}}:
             return _text(text, param)
-        case {"audio_url": str(text)} | {"audio": str(text)}:
+        case {"audio_url": (str() | LongText()) as text} | {"audio": (str() | LongText()) as text}:
             return _text(text, param)
-        case {"type": "text"} | {"text": str()}:
+        case {"type": "text"} | {"text": str() | LongText()}:
             raise _refused(f"{param} is text, and the models here take speech", param)
         case {"type": str(kind)}:
             raise _refused(f"{param} is a part of type {kind[:40]!r} without what such a part holds", param)
@@ -153,50 +169,45 @@ def _part(item: Any, param: str) -> AudioInput:
             raise _refused(f"{param} is {_kind(item)}", param)
 
 
-def _text(text: str, param: str) -> AudioInput:
-    start = text[:64].lstrip().lower()
+def _text(text: str | LongText, param: str) -> AudioInput:
+    head = (text.head if isinstance(text, LongText) else text[:HEAD]).lstrip()
+    start = head[:64].lower()
     if not start:
         raise ApiError(400, "empty_input", f"{param} is empty; expected {FORMS}.", param=param)
     if start.startswith("data:"):
-        head, comma, data = text.partition(",")
-        if not comma or not head.rstrip().lower().endswith(";base64"):
-            raise _refused(f"{param} is a data URI without ;base64 before its comma", param)
-        if not data.strip():
+        about, comma, _ = head.partition(",")
+        if not comma:
+            raise _refused(f"{param} is a data URI without a comma", param)
+        data = text.after_comma() if isinstance(text, LongText) else text.partition(",")[2]
+        if isinstance(data, str) and not data.strip():
             raise ApiError(400, "empty_input", f"{param} is a data URI without data.", param=param)
-        return Base64Audio(param, data)
+        return EncodedAudio(param, data, is_base64=about.rstrip().lower().endswith(";base64"), is_uri=True)
     scheme, separator, _ = start.partition("://")
     if not separator:
-        return Base64Audio(param, text)
-    if scheme in {"http", "https"}:
+        return EncodedAudio(param, text)
+    if scheme in {"http", "https"} and isinstance(text, str):
         return LinkedAudio(param, text.strip())
     raise _refused(f"{param} is an address of {scheme[:20]}://, which a server cannot follow", param)
 
 
-def _decoded(text: str) -> bytes:
-    """Decode base64 in pieces, so that other threads can run in between. Raises ValueError."""
-    pieces, rest = [b""], b""
-    for start in range(0, len(text), PIECE):
-        clean = rest + text[start : start + PIECE].encode("ascii").translate(URL_SAFE, WHITESPACE)
-        whole = len(clean) // 4 * 4
-        pieces.append(_piece(clean[:whole], after=pieces[-1]))
-        rest = clean[whole:]
-    pieces.append(_piece(rest + b"=" * (-len(rest) % 4), after=pieces[-1]))
-    return b"".join(pieces)
-
-
-def _piece(clean: bytes, *, after: bytes) -> bytes:
-    if clean and len(after) % 3:
-        raise ValueError("there is more after its end")
-    return binascii.a2b_base64(clean, strict_mode=True) if clean else after[:0]
-
-
-def _not_base64(recording: Base64Audio, error: ValueError) -> ApiError:
-    told = "characters outside ASCII" if isinstance(error, UnicodeEncodeError) else str(error)
-    start = recording.text[:24].strip()
+def _not_audio(recording: EncodedAudio, error: ValueError) -> ApiError:
+    param, text = recording.param, recording.text
+    head = text.head if isinstance(text, LongText) else text.strip()
+    words = head.split()
+    shown, longest = repr(head[:24]), max(map(len, words), default=0)
+    if longest <= WORD and (len(words) > 1 or head.isalnum()):
+        return _refused(f"{param} is the text {shown}, and the models here take speech", param)
+    if isinstance(error, UnicodeError):
+        told = "characters outside ASCII"
+    elif " " in head:
+        told = "it has spaces; was it sent as a form without its + being written as %2B?"
+    else:
+        told = str(error)
+    what = "base64" if recording.is_base64 else "percent-encoded"
     return _refused(
-        f"{recording.param} begins with {start!r} and is not base64 ({told}). A server cannot open a path on your "
+        f"{param} begins with {shown} and is not {what} of a recording ({told}). A server cannot open a path on your "
         "machine, nor raw bytes made into text: encode the file, as in base64.b64encode(data).decode()",
-        recording.param,
+        param,
     )
 
 

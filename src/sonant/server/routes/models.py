@@ -16,7 +16,7 @@ from sonant.server.web.entries import Cost, Live, ModelEntry, ModelOrigin, Span,
 
 router = APIRouter(tags=["Models"])
 
-ERRORS = documentation.errors(401, 403, 429, 500, 503)
+ERRORS = documentation.errors(400, 401, 403, 429, 500, 503)
 
 MODEL_ID = {  # not a parameter of the function: FastAPI would document errors that cannot occur
     "name": "model_id",

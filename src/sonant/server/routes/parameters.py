@@ -10,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sonant.audio.arrays import MAX_CHANNELS
 from sonant.server.errors import ApiError
 from sonant.server.routes.bodies import RequestBody
+from sonant.server.routes.long_text import LongText
+from sonant.server.text_limits import too_long
+
+MAX_ITEMS = 100  # of a list; no model here has as many layers
 
 
 class Parameters(BaseModel):
@@ -17,7 +21,7 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    model: str = Field(min_length=1, max_length=500, description="The id of a model, as GET /v1/models lists it.")
+    model: str = Field(min_length=1, max_length=200, description="The id of a model, as GET /v1/models lists it.")
 
 
 ChannelNumber = Annotated[int, Field(ge=0, lt=MAX_CHANNELS)]
@@ -37,7 +41,7 @@ P = TypeVar("P", bound=Parameters)
 
 
 def parameters(kind: type[P], body: RequestBody, recordings: Collection[str]) -> P:
-    """Validate the parameters of a body.
+    """Validate the parameters of a body; null is the same as nothing.
 
     Args:
         kind: model of the parameters.
@@ -49,11 +53,23 @@ def parameters(kind: type[P], body: RequestBody, recordings: Collection[str]) ->
     for name, _ in body.files:
         if name not in recordings:
             raise _unknown(name, known)
-    given = {name: value for name, value in body.fields.items() if name not in recordings}
+    given = {name: value for name, value in body.fields.items() if name not in recordings and value is not None}
+    for name, value in given.items():
+        _check_size(name, value)
     try:
         return kind.model_validate(given, strict=not body.is_form)  # a form holds numbers as text
     except ValidationError as error:
         raise _refused(error.errors(include_url=False, include_context=False), known) from None
+
+
+def _check_size(name: str, value: Any) -> None:
+    """Refuse a value whose validation would list thousands of errors, or that is long enough for a recording."""
+    if isinstance(value, LongText) or (isinstance(value, list) and any(isinstance(one, LongText) for one in value)):
+        raise too_long(name)
+    if isinstance(value, list | dict) and len(value) > MAX_ITEMS:
+        raise ApiError(
+            400, "invalid_value", f"{name} has {len(value)} items; at most {MAX_ITEMS} are taken.", param=name[:100]
+        )
 
 
 def _refused(problems: Sequence[Mapping[str, Any]], known: Collection[str]) -> ApiError:
