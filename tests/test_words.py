@@ -38,7 +38,7 @@ REPLACED = {
 
 # Whole lines in which such a word is quoted or a name: (file, words of the line).
 QUOTED = {
-    ("src/sonant/server/routes/inputs.py", "the URL-safe alphabet"),  # of base64, as RFC 4648 calls it
+    ("src/sonant/server/routes/audio_text.py", "the URL-safe alphabet"),  # of base64, as RFC 4648 calls it
     ("src/sonant/server/accounts/passwords.py", '"of nobody"'),  # a password
 }
 

@@ -1,5 +1,6 @@
 """Who may do what over HTTP: by key, by cookie, anonymously, and not at all."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Self
 
@@ -269,6 +270,16 @@ def test_anonymously(open_site):
     assert open_site.post("/v1/x", headers=open_site.new_key()).json()["name"] == "ada@example.org"
     assert refusal(open_site.post("/admin")) == (403, "insufficient_scope")
     assert refusal(open_site.post("/v1/x", headers={"origin": "https://evil.example"})) == (403, "cross_site_request")
+
+
+def test_anonymously_from_the_page_of_a_site_that_the_settings_name(open_site, monkeypatch):
+    settings = open_site.app.state.services.settings
+    allowed = replace(settings, cors_origins=("https://app.example.org",))
+    monkeypatch.setattr(open_site.app.state.services, "settings", allowed)
+    headers = {"origin": "https://app.example.org", "sec-fetch-site": "cross-site"}
+    assert open_site.post("/v1/x", headers=headers).status_code == 200
+    assert refusal(open_site.post("/v1/x", headers={"origin": "https://evil.example"})) == (403, "cross_site_request")
+    assert refusal(open_site.post("/sign-in", headers=headers)) == (403, "cross_site_request")
 
 
 def test_requests_by_the_minute(site):

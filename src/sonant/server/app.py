@@ -14,7 +14,9 @@ from sonant.server.intake.fetch import Fetcher
 from sonant.server.metrics import Metrics
 from sonant.server.operations import health
 from sonant.server.operations.body_limits import BodyLimits
+from sonant.server.operations.cross_origin import CrossOrigin
 from sonant.server.operations.field_limits import FieldLimits
+from sonant.server.operations.gzip_bodies import GzipBodies
 from sonant.server.operations.request_ids import RequestIds
 from sonant.server.routes import diarizations, embeddings, models, transcriptions, verification
 from sonant.server.services import Services
@@ -63,6 +65,9 @@ def create_app(settings: ServerSettings, make_model: MakeModel | None = None) ->
     app.mount("/static", VersionedFiles(), name="static")
     app.add_middleware(FieldLimits, page=error_page)
     app.add_middleware(BodyLimits, services=services)
-    app.add_middleware(RequestIds, services=services, page=error_page)  # outermost
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(GzipBodies)
+    app.add_middleware(RequestIds, services=services, page=error_page)
+    if settings.cors_origins:
+        app.add_middleware(CrossOrigin, origins=settings.cors_origins)
+    app.add_middleware(SecurityHeaders)  # outermost
     return app

@@ -55,7 +55,8 @@ async def identify(request: Request) -> Caller:
         scopes = frozenset(SCOPES if session.is_admin else API_SCOPES)
         return Caller(session.user_id, None, scopes, is_admin=session.is_admin, name=session.email)
     if services.settings.anonymous:
-        refuse_cross_site(request)
+        if not {"*", request.headers.get("origin")} & set(services.settings.cors_origins):
+            refuse_cross_site(request)
         return ANONYMOUS
     raise ApiError(
         401, "missing_api_key", "No API key was given; expected the header 'Authorization: Bearer sk-sonant-...'."

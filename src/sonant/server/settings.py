@@ -1,6 +1,7 @@
 """Settings of the server, with defaults; a YAML file overrides them."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
@@ -157,6 +158,8 @@ class ServerSettings:
         decode_workers: processes that decode; None: by the number of cores.
         fetch_hosts: hosts from which addresses in requests are fetched ("audio.example.org", "*.example.org"); none by
             default.
+        cors_origins: origins (https://app.example.org, or * for all) whose pages may call the API from a browser, with
+            an API key; none by default.
         drain_seconds: that running requests have to finish after SIGTERM.
         trusted_proxies: addresses whose X-Forwarded-For and X-Forwarded-Proto are believed: a web server in front.
         open_metrics: whether anybody may read /metrics; else this machine itself and keys with the scope "admin".
@@ -176,6 +179,7 @@ class ServerSettings:
     precision: Precision | None = None
     decode_workers: int | None = None
     fetch_hosts: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     drain_seconds: float = 30.0
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     open_metrics: bool = False
@@ -197,6 +201,11 @@ class ServerSettings:
             )
         if not self.host.strip():
             raise ConfigurationError("The host is empty; expected an address of this machine, or 0.0.0.0 for all.")
+        for origin in self.cors_origins:
+            if not re.fullmatch(r"\*|https?://[^/\s*]+", origin):
+                raise ConfigurationError(
+                    f"cors_origins names {origin!r}; expected scheme and host, such as https://app.example.org, or *."
+                )
 
     @property
     def database_url(self) -> str:

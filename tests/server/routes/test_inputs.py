@@ -9,7 +9,7 @@ import pytest
 
 from sonant.server.errors import ApiError
 from sonant.server.routes.bodies import RequestBody
-from sonant.server.routes.inputs import EncodedAudio, LinkedAudio, UploadedAudio, one_recording, read, recordings
+from sonant.server.routes.inputs import LinkedAudio, UploadedAudio, WrittenAudio, one_recording, read, recordings
 from sonant.server.settings import Limits
 
 LIMITS = Limits(inputs=4, audio_bytes=1 << 20)
@@ -142,7 +142,7 @@ def test_files_and_text_of_a_form_in_order() -> None:
     assert found == [
         UploadedAudio("file[0]", b"a"),
         UploadedAudio("input[1]", b"b"),
-        EncodedAudio("input[0]", TEXT, is_uri=True),
+        WrittenAudio("input[0]", TEXT, is_uri=True),
     ]
 
 

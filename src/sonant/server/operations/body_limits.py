@@ -187,7 +187,7 @@ class ReceivedBody:
                     if message["type"] != "http.request" or not message.get("more_body", False):
                         return
                     left -= len(message.get("body", b""))
-        except TimeoutError:
+        except (TimeoutError, ApiError):  # the rest of it may be wrong, too
             return
 
 

@@ -30,7 +30,7 @@ class UploadedAudio:
 
 
 @dataclass(frozen=True)
-class EncodedAudio:
+class WrittenAudio:
     """A recording written as text: base64, or the contents of a data URI.
 
     Attributes:
@@ -53,7 +53,7 @@ class LinkedAudio:
     url: str
 
 
-AudioInput = UploadedAudio | EncodedAudio | LinkedAudio  # each with `param`, its place in the request
+AudioInput = UploadedAudio | WrittenAudio | LinkedAudio  # each with `param`, its place in the request
 
 
 async def read(recording: AudioInput, fetcher: Fetcher, limits: Limits) -> bytes:
@@ -66,7 +66,7 @@ async def read(recording: AudioInput, fetcher: Fetcher, limits: Limits) -> bytes
             return data
         case LinkedAudio(url=url):
             return await fetcher.fetch(url)
-        case EncodedAudio(param=param, text=text):
+        case WrittenAudio(param=param, text=text):
             work = partial(
                 decoded, text, is_base64=recording.is_base64, is_uri=recording.is_uri, most=limits.audio_bytes
             )
@@ -181,16 +181,16 @@ def _text(text: str | LongText, param: str) -> AudioInput:
         data = text.after_comma() if isinstance(text, LongText) else text.partition(",")[2]
         if isinstance(data, str) and not data.strip():
             raise ApiError(400, "empty_input", f"{param} is a data URI without data.", param=param)
-        return EncodedAudio(param, data, is_base64=about.rstrip().lower().endswith(";base64"), is_uri=True)
+        return WrittenAudio(param, data, is_base64=about.rstrip().lower().endswith(";base64"), is_uri=True)
     scheme, separator, _ = start.partition("://")
     if not separator:
-        return EncodedAudio(param, text)
+        return WrittenAudio(param, text)
     if scheme in {"http", "https"} and isinstance(text, str):
         return LinkedAudio(param, text.strip())
     raise _refused(f"{param} is an address of {scheme[:20]}://, which a server cannot follow", param)
 
 
-def _not_audio(recording: EncodedAudio, error: ValueError) -> ApiError:
+def _not_audio(recording: WrittenAudio, error: ValueError) -> ApiError:
     param, text = recording.param, recording.text
     head = text.head if isinstance(text, LongText) else text.strip()
     words = head.split()
