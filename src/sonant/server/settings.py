@@ -100,6 +100,8 @@ class AccountRules:
     Attributes:
         sign_up: whether visitors may create accounts.
         free_credit: of a new account.
+        more_credit: the operator's words on how to get more, such as an address to write to; users read them on the
+            account page, and in the error of a request that their credit does not cover.
         currency: the name of the unit, for people.
         requests_per_minute: of an account, with all of its keys. A key may have a lower rate of its own.
         audio_seconds_per_minute: of an account, with all of its keys. A key may have a lower rate of its own.
@@ -109,6 +111,7 @@ class AccountRules:
 
     sign_up: bool = True
     free_credit: Decimal = Decimal(5)
+    more_credit: str = ""
     currency: str = "USD"
     requests_per_minute: int = 600
     audio_seconds_per_minute: float = 36_000.0

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from decimal import Decimal
 
 import anyio
@@ -66,6 +67,18 @@ def test_nothing_is_served_beyond_the_credit(settings):
     refusal, left = asyncio.run(work())
     assert (refusal.status, refusal.code, left) == (402, "insufficient_credit", 0)
     assert audited(settings.database_url).requests == 1
+
+
+def test_how_to_get_more_credit_is_said(settings):
+    rules = replace(settings.accounts, more_credit="Write to speech@example.org.")
+
+    async def work():
+        async with Accounts(replace(settings, accounts=rules)) as accounts:
+            caller = await new_caller(accounts, "0")
+            with pytest.raises(ApiError, match=r"get more credit: Write to speech@example\.org\.$"):
+                await bill(accounts, caller, "1").__aenter__()
+
+    asyncio.run(work())
 
 
 def test_what_is_free_or_anonymous_is_counted(settings):

@@ -100,23 +100,6 @@ def test_without_scripts(browser: Browser, server: RunningServer) -> None:
     context.close()
 
 
-@pytest.mark.parametrize("width", [360, 768, 1280])
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/",
-        "/?fmt=table",
-        "/models/microsoft/wavlm-large",
-        "/compare?models=sonant/wavlm-tiny,microsoft/wavlm-large",
-        "/reference",
-    ],
-)
-def test_no_page_is_wider_than_the_window(page: Page, path: str, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
-    page.goto(path)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
 def test_the_first_key_leads_past_the_header(page: Page) -> None:
     page.goto("/")
     page.keyboard.press("Tab")

@@ -1,7 +1,9 @@
 """The account's own pages: password, leaving, keys."""
 
+import re
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import httpx2
@@ -55,6 +57,15 @@ def test_an_account_is_deleted_by_its_address_alone(member: Member, server: Runn
     assert server.run(users.find("gone@example.org")) is not None
     assert post(client, "/account/delete", email="Gone@Example.org ").status_code == 303
     assert server.run(users.find("gone@example.org")) is None
+
+
+def test_credit_shows_who_gave_it(visitor: httpx2.Client, server: RunningServer) -> None:
+    sign_up(visitor, "credited@example.org")
+    user = server.run(server.services.accounts.users.find("credited@example.org"))
+    assert user is not None
+    server.run(server.services.accounts.credit.grant(user.id, Decimal(3), reason="prize", by="dean@example.org"))
+    givers = re.findall(r'data-label="By" class="name">(.*?)<', visitor.get("/account").text)
+    assert givers == ["dean@example.org", "this server"]
 
 
 def test_a_key_is_shown_once(member: Member, server: RunningServer) -> None:

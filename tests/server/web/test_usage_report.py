@@ -11,7 +11,7 @@ import pytest
 
 from sonant.server.accounts.usage import UsageRow
 from sonant.server.errors import ApiError
-from sonant.server.web.usage_report import CHART_HEIGHT, CHART_WIDTH, Range, as_csv, chart, read_range
+from sonant.server.web.usage_report import CHART_HEIGHT, CHART_WIDTH, LABELS, Range, as_csv, chart, read_range
 from tests.server.running import RunningServer
 
 MAY = Range(since=date(2026, 5, 1), until=date(2026, 5, 4))
@@ -33,6 +33,14 @@ def test_bars_stand_on_each_other_in_their_days() -> None:
     assert first.y == second.y + second.height
     assert drawn.models == ("a", "b")  # the greater first
     assert drawn.top == "2"
+    assert drawn.days == ("01 May", "02 May", "03 May", "04 May")
+
+
+def test_days_are_named_as_far_as_there_is_room() -> None:
+    year = chart([], Range(since=date(2026, 1, 1), until=date(2026, 12, 31)), "cost")
+    assert len(year.days) == 365
+    assert [index for index, text in enumerate(year.days) if text] == list(range(0, 365, year.every))
+    assert len(list(filter(None, year.days))) <= LABELS
 
 
 @pytest.mark.parametrize(("measure", "top"), [("audio", "2"), ("requests", "4")])

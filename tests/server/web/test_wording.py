@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from sonant.server.web.wording import count, decimal, duration, millions, prose, size
+from sonant.server.web.wording import count, decimal, duration, figure, linked, millions, prose, size
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_decimals_are_exact(amount: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.025, "25 ms"), (1.5, "1.5 s"), (119, "119 s"), (1800, "30 min"), (7200, "2 h"), (0, "0 s")],
+    [(0.025, "25 ms"), (1.5, "1.5 s"), (119, "119 s"), (1800, "30 min"), (7200, "2 h"), (36e6, "10,000 h"), (0, "0 s")],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
@@ -35,6 +35,21 @@ def test_durations(seconds: float, text: str) -> None:
 def test_counts_and_sizes() -> None:
     assert count(94_000) == "94,000"
     assert size(25 * 2**20) == "25 MiB"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0651, "0.0651"), (99.96, "100"), (12345.6, "12,346"), (0, "0"), (0.00002, "0.00002")]
+)
+def test_figures_have_no_exponent(value: float, text: str) -> None:
+    assert figure(value) == text
+
+
+def test_addresses_become_links_and_nothing_else_does() -> None:
+    told = linked("<b>Write</b> to ada@example.org, or see https://example.org/a?b=1&c=2. javascript:alert(1)")
+    assert told == (
+        '&lt;b&gt;Write&lt;/b&gt; to <a href="mailto:ada@example.org">ada@example.org</a>, or see '
+        '<a href="https://example.org/a?b=1&amp;c=2">https://example.org/a?b=1&amp;c=2</a>. javascript:alert(1)'
+    )
 
 
 def test_prose() -> None:

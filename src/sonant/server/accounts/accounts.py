@@ -104,7 +104,7 @@ class Accounts:
             audio_seconds=audio_seconds,
             cost=0 if caller.user_id is None else to_units(cost),
         )
-        return Bill(self._database, self._servers, used)
+        return Bill(self._database, self._servers, used, more_credit=self._rules.more_credit)
 
     def admit(self, caller: Caller) -> None:
         """Count a request towards the rate limits of its account and its key. Raises ApiError 429: limit exceeded."""

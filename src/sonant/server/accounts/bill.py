@@ -22,8 +22,9 @@ class Bill:
     the database cannot be reached at that moment, it is released later: see `Servers`.
     """
 
-    def __init__(self, database: Database, servers: Servers, used: Used) -> None:
+    def __init__(self, database: Database, servers: Servers, used: Used, *, more_credit: str = "") -> None:
         self._database, self._servers, self._used = database, servers, used
+        self._more_credit = more_credit
         self._is_charged = used.user_id is not None and used.cost > 0
         self.cost = credit.from_units(used.cost if self._is_charged else 0)
 
@@ -70,6 +71,7 @@ class Bill:
             user_id=self._used.user_id,
             server_id=self._servers.id,
             amount=self._used.cost,
+            more_credit=self._more_credit,
         )
 
     def _charge(self, connection: Connection) -> None:

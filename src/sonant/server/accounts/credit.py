@@ -50,21 +50,24 @@ DROP = delete(holds).where(holds.c.id == bindparam("bill")).returning(holds.c.us
 CREDIT = select(users.c.credit).where(users.c.id == bindparam("user"))
 
 
-def take(connection: Connection, user_id: int, amount: int) -> None:
-    """Deduct an amount from the credit. Raises ApiError 402: insufficient credit."""
+def take(connection: Connection, user_id: int, amount: int, *, more_credit: str = "") -> None:
+    """Deduct an amount from the credit. Raises ApiError 402: insufficient credit; it says how to get `more_credit`."""
     if connection.execute(TAKE, {"user": user_id, "amount": amount}).rowcount != 1:
         credit = connection.execute(CREDIT, {"user": user_id}).scalar() or 0
         raise ApiError(
             402,
             "insufficient_credit",
             f"This request costs {plain(from_units(amount))}, and {plain(from_units(credit))} of the account's credit "
-            "is free: not held by running requests. Send less, or ask the operator of this server for more.",
+            "is free: not held by running requests. Send less, or get more credit: "
+            + (more_credit or "ask the operator of this server."),
         )
 
 
-def hold(connection: Connection, *, bill: str, user_id: int, server_id: str, amount: int) -> None:
-    """Hold the cost of a request. Raises ApiError 402: insufficient credit."""
-    take(connection, user_id, amount)
+def hold(
+    connection: Connection, *, bill: str, user_id: int, server_id: str, amount: int, more_credit: str = ""
+) -> None:
+    """Hold the cost of a request. Raises as `take` does."""
+    take(connection, user_id, amount, more_credit=more_credit)
     row = {"id": bill, "user_id": user_id, "server_id": server_id, "amount": amount, "created": int(time.time())}
     connection.execute(KEEP, row)
 

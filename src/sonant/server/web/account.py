@@ -33,6 +33,7 @@ class AccountPage:
         live_keys: number of valid keys.
         spent: usage so far.
         grants: additions to the credit, newest first.
+        more_credit: how to get more, in the words of the operator; empty if they gave none.
         done: message about the change that was just made.
         problem: error message of a change.
         about: the form of the problem.
@@ -46,6 +47,7 @@ class AccountPage:
     live_keys: int
     spent: UsageTotals
     grants: list[Grant]
+    more_credit: str
     done: str | None
     problem: str | None
     about: str | None
@@ -141,6 +143,7 @@ async def _page(
         live_keys=sum(key.state == "live" for key in await accounts.keys.of(user.id)),
         spent=await accounts.usage.totals(user_id=user.id),
         grants=await accounts.credit.grants(user.id),
+        more_credit=services.settings.accounts.more_credit,
         done=done,
         problem=error.message if error else None,
         about=about,

@@ -171,6 +171,7 @@ ENVIRONMENT.filters |= {
     "millions": wording.millions,
     "decimal": wording.decimal,
     "duration": wording.duration,
+    "linked": wording.linked,
     "moment": wording.moment,
     "money": wording.money,
     "prose": wording.prose,

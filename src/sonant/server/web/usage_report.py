@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -12,6 +13,7 @@ from fastapi import Response
 
 from sonant.server.accounts.usage import UsageRow
 from sonant.server.errors import ApiError
+from sonant.server.web.wording import figure
 
 DEFAULT_DAYS = 30
 MOST_DAYS = 366
@@ -22,6 +24,7 @@ MEASURES: Mapping[str, tuple[str, Callable[[UsageRow], float]]] = {  # query val
     "requests": ("Requests", lambda row: float(row.requests)),
 }
 CHART_WIDTH, CHART_HEIGHT = 1080, 220
+LABELS = 8  # at most, below the bars
 SHADES = 6  # .series-0 to .series-5 in style.css
 
 
@@ -83,7 +86,7 @@ class Chart:
         measure: label of the measure.
         top: value at the upper edge.
         models: by color; from the sixth on they have the same one.
-        days: labels below some of the bars: (x, text).
+        days: labels of the days: empty but for each `every`-th.
         summary: text alternative.
     """
 
@@ -91,7 +94,8 @@ class Chart:
     top: str
     bars: tuple[Bar, ...]
     models: tuple[str, ...]
-    days: tuple[tuple[float, str], ...]
+    days: tuple[str, ...]
+    every: int
     summary: str
     width: int = CHART_WIDTH
     height: int = CHART_HEIGHT
@@ -121,20 +125,19 @@ def chart(rows: Sequence[UsageRow], span: Range, measure: str) -> Chart:
                 continue
             height = value / most * CHART_HEIGHT
             base -= height
-            label = f"{day}: {model}, {value:.6g}"
+            label = f"{day}: {model}, {figure(value)}"
             bars.append(Bar(index * step + step * 0.1, base, step * 0.8, height, min(shade, SHADES - 1), label))
-    every = max(1, len(span.days) // 8)
+    every = math.ceil(len(span.days) / LABELS)
     busiest = max(by_day, key=lambda day: sum(by_day[day].values()), default=None)
     return Chart(
         measure=name,
-        top=f"{most:.3g}",
+        top=figure(most),
         bars=tuple(bars),
         models=tuple(models),
-        days=tuple(
-            (index * step + step / 2, f"{day:%d %b}") for index, day in enumerate(span.days) if index % every == 0
-        ),
+        days=tuple("" if index % every else f"{day:%d %b}" for index, day in enumerate(span.days)),
+        every=every,
         summary=f"{name} by day from {span.since} to {span.until}; "
-        + (f"the most on {busiest}: {most:.4g}." if busiest else "nothing was used."),
+        + (f"the most on {busiest}: {figure(most)}." if busiest else "nothing was used."),
     )
 
 

@@ -1,9 +1,12 @@
 """Formatting of numbers and short texts."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from markupsafe import Markup, escape
+
+ADDRESS = re.compile(r"(https?://[^\s<>\"]*[^\s<>\".,;:!?)]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+)")
 
 
 def count(number: float) -> str:
@@ -36,13 +39,18 @@ def moment(seconds: float) -> Markup:
     return Markup('<time datetime="{}" class="nowrap">{}</time>').format(time.isoformat(), f"{time:%Y-%m-%d %H:%M} UTC")
 
 
+def figure(value: float) -> str:
+    """Write a number without an exponent, with three digits that count, or all of its integer part: 0.065, 1,234."""
+    return f"{value:,.0f}" if abs(value) >= 99.95 else decimal(Decimal(f"{value:.3g}"))
+
+
 def duration(seconds: float) -> str:
     """Write a duration: 25 ms, 1.5 s, 30 min, 2 h."""
     if 0 < seconds < 1:
-        return f"{seconds * 1000:.3g} ms"
+        return f"{figure(seconds * 1000)} ms"
     if seconds < 120:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
+        return f"{figure(seconds)} s"
+    return f"{figure(seconds / 60)} min" if seconds < 7200 else f"{figure(seconds / 3600)} h"
 
 
 def size(num_bytes: int) -> str:
@@ -54,6 +62,14 @@ def prose(text: str) -> Markup:
     """Convert plain text to paragraphs, with `code` between backticks."""
     return Markup("").join(
         Markup("<p>{}</p>").format(_with_code(" ".join(part.split()))) for part in text.split("\n\n") if part.strip()
+    )
+
+
+def linked(text: str) -> Markup:
+    """Make links of the web and e-mail addresses in a text."""
+    return Markup("").join(
+        Markup('<a href="{}{}">{}</a>').format("" if "://" in piece else "mailto:", piece, piece) if i % 2 else piece
+        for i, piece in enumerate(ADDRESS.split(text))
     )
 
 
