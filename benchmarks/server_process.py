@@ -123,18 +123,18 @@ def free_port() -> int:
         return port
 
 
-def make_keys(data: Path, number: int, credit: Decimal) -> list[str]:
-    """Make so many users with an API key each, in the database of a data folder, and return the keys."""
+def make_keys(data: Path, number: int, credit: Decimal, *, name: str = "client", keys: int = 1) -> list[str]:
+    """Make so many users with so many API keys each, in the database of a data folder, and return all keys."""
     from sonant.server.accounts.accounts import Accounts
     from sonant.server.settings import ServerSettings
 
     async def make() -> list[str]:
         async with Accounts(ServerSettings(data=data)) as accounts:
-            keys = []
+            secrets = []
             for index in range(number):
-                user = await accounts.users.create(f"client{index}@example.org", credit=credit, by="benchmark")
-                keys.append((await accounts.keys.create(user.id, "load", by="benchmark")).secret)
-            return keys
+                user = await accounts.users.create(f"{name}{index}@example.org", credit=credit, by="benchmark")
+                secrets += [(await accounts.keys.create(user.id, "load", by="benchmark")).secret for _ in range(keys)]
+            return secrets
 
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o700)

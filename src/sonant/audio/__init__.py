@@ -17,10 +17,11 @@ from sonant.audio.channels import Channel
 from sonant.audio.duration import duration
 from sonant.audio.open_recording import num_channels
 from sonant.audio.read import read, resample
-from sonant.audio.stream import blocks
+from sonant.audio.stream import AudioStream, blocks, open_stream
 from sonant.audio.windows import Window, Windowing, cut, keep, stitch
 
 __all__ = [
+    "AudioStream",
     "Ceiling",
     "Channel",
     "Window",
@@ -30,6 +31,7 @@ __all__ = [
     "duration",
     "keep",
     "num_channels",
+    "open_stream",
     "read",
     "resample",
     "stitch",

@@ -22,11 +22,14 @@ class Ceiling:
     decoded_bytes: int
 
     def guard(self, decoder: FileDecoder) -> Iterator[Frames]:
-        """Yield the blocks of a decoder (samples, channels) up to the limits.
+        """Return the blocks of a decoder (samples, channels) up to the limits; OversizedAudio is raised beyond.
 
-        A header that announces more is refused before decoding. Raises OversizedAudio.
+        Raises OversizedAudio: the header announces more.
         """
         self._check(decoder, decoder.frames or 0, "its header promises")
+        return self._limited(decoder)
+
+    def _limited(self, decoder: FileDecoder) -> Iterator[Frames]:
         frames = 0
         for block in decoder.blocks():
             frames += len(block)

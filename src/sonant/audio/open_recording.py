@@ -23,12 +23,16 @@ class OpenRecording:
     Attributes:
         name: in messages.
         rate: in hertz.
+        channels: number of selected channels, those that are mixed counted as one.
+        frames: samples per channel according to the header; None if unknown.
         blocks: float32 (samples,), or (samples, channels) for all channels; an iterator, which at its end warns of
             channels that cancel or samples of the wrong scale.
     """
 
     name: str
     rate: int
+    channels: int
+    frames: int | None
     blocks: Iterator[Block]
 
 
@@ -49,12 +53,14 @@ def open_recording(
         frames = to_frames(source.values, is_one=source.is_one or channel is not None)
         choice = ChannelSelection(channel, frames.shape[1], SAMPLES, is_wide=is_wide(source.values))
         pieces: Iterator[Frames] = (frames[at : at + BLOCK_FRAMES] for at in range(0, len(frames), BLOCK_FRAMES))
-        yield OpenRecording(SAMPLES, rate, _chosen(pieces, choice))
+        channels = frames.shape[1] if channel == "all" else 1
+        yield OpenRecording(SAMPLES, rate, channels, len(frames), _chosen(pieces, choice))
         return
     with open_decoder(source) as decoder:
         choice = ChannelSelection(channel, decoder.channels, decoder.name, is_wide=decoder.is_wide)
         pieces = decoder.blocks() if ceiling is None else ceiling.guard(decoder)
-        yield OpenRecording(decoder.name, decoder.rate, _chosen(pieces, choice))
+        channels = decoder.channels if channel == "all" else 1
+        yield OpenRecording(decoder.name, decoder.rate, channels, decoder.frames, _chosen(pieces, choice))
 
 
 def _chosen(pieces: Iterable[Frames], choice: ChannelSelection) -> Iterator[Block]:

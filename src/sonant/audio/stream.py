@@ -1,6 +1,8 @@
 """Streaming of long recordings: the samples of `read`, block by block."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,12 +31,52 @@ def blocks(
     first, and a recording is found too short at its end. Memory is independent of the length of a file. A file that
     decodes to more than `ceiling` raises OversizedAudio, at once if its header says so.
     """
+    with open_stream(
+        source,
+        sampling_rate=sampling_rate,
+        source_rate=source_rate,
+        min_samples=min_samples,
+        ceiling=ceiling,
+        channel=channel,
+    ) as stream:
+        yield from stream.blocks
+
+
+@dataclass(frozen=True)
+class AudioStream:
+    """An open recording that is read block by block.
+
+    Attributes:
+        channels: number of selected channels, those that are mixed counted as one.
+        samples: number of samples of each at the requested rate, rounded down, as the header of the recording says;
+            None if unknown.
+        blocks: as those of `blocks`.
+    """
+
+    channels: int
+    samples: int | None
+    blocks: Iterator[Waveform]
+
+
+@contextmanager
+def open_stream(
+    source: Any,
+    *,
+    sampling_rate: int = 16000,
+    source_rate: int | None = None,
+    min_samples: int = 400,
+    ceiling: Ceiling | None = None,
+    channel: Channel | None = None,
+) -> Iterator[AudioStream]:
+    """Open a recording to read it as `blocks` does, with its length according to the header; see there."""
     check_rate(sampling_rate, "sampling_rate")
     with open_recording(
         source, channel=channel, source_rate=source_rate, sampling_rate=sampling_rate, ceiling=ceiling
     ) as recording:
-        for block in _finish(recording, sampling_rate, min_samples):
-            yield np.ascontiguousarray(block.T)
+        frames = recording.frames
+        samples = None if frames is None else frames * sampling_rate // recording.rate
+        blocks = (np.ascontiguousarray(block.T) for block in _finish(recording, sampling_rate, min_samples))
+        yield AudioStream(recording.channels, samples, blocks)
 
 
 def _finish(recording: OpenRecording, sampling_rate: int, min_samples: int) -> Iterator[Waveform]:

@@ -52,7 +52,7 @@ class Limits:
         response_bytes: of the vectors in one answer, as float32: every layer of every frame adds up.
         in_flight_bytes: of all request bodies that are being received or worked on.
         concurrent_requests: requests to the API that are being worked on.
-        decode_seconds: wall time that decoding one recording may take.
+        decode_seconds: wall time that decoding one recording may take, in its turns.
         receive_seconds: wall time that a body may take to arrive.
     """
 

@@ -349,25 +349,16 @@ def test_audio_by_the_minute(tmp_path):
         async with Accounts(ServerSettings(data=tmp_path, accounts=rules)) as accounts:
             caller = await new_caller(accounts, "5")
             for _ in range(2):
-                async with bill(accounts, caller, "1"):
-                    pass
+                accounts.admit_audio(caller, 1.0, of=1.0)
             with pytest.raises(ApiError) as too_often:
-                bill(accounts, caller, "1")
+                accounts.admit_audio(caller, 1.0, of=1.0)
             with pytest.raises(ApiError) as too_long:
-                accounts.bill(
-                    caller,
-                    request_id="",
-                    model="m",
-                    endpoint="embeddings",
-                    tokens=1,
-                    audio_seconds=2.6,
-                    cost=Decimal(0),
-                )
-            bill(accounts, ANONYMOUS, "1")
-            return too_often.value, too_long.value, await accounts.credit.of(caller.user_id)
+                accounts.admit_audio(caller, 0.1, of=2.6)  # the last recording of a request
+            accounts.admit_audio(caller, 0.5, of=1.5)
+            accounts.admit_audio(ANONYMOUS, 100.0, of=100.0)
+            return too_often.value, too_long.value
 
-    too_often, too_long, left = asyncio.run(work())
+    too_often, too_long = asyncio.run(work())
     assert (too_often.status, too_often.code) == (429, "rate_limit_exceeded")
     assert 50 < too_often.retry_after <= 60
     assert (too_long.status, too_long.retry_after) == (413, None)
-    assert left == 3

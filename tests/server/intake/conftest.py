@@ -42,7 +42,9 @@ def decode(run: Run, decoder: AudioDecoder) -> Decode:
     """What `AudioDecoder.decode` does, at 16 kHz unless told otherwise."""
 
     def samples(data: bytes, *, sampling_rate: int = 16000, min_samples: int = 400) -> np.ndarray:
-        (waveform,) = run(decoder.decode(data, sampling_rate=sampling_rate, min_samples=min_samples)).channels
+        (waveform,) = run(
+            decoder.decode(data, share="test", sampling_rate=sampling_rate, min_samples=min_samples)
+        ).channels
         return waveform
 
     return samples

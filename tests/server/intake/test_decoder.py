@@ -4,7 +4,6 @@ import asyncio
 import io
 import os
 import signal
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +13,9 @@ import pytest
 import soundfile
 
 from sonant import audio
-from sonant.errors import AudioError, MissingChannel, OversizedAudio, UndecodableAudio
+from sonant.errors import AudioError, MissingChannel, UndecodableAudio
 from sonant.server.errors import ApiError
-from sonant.server.intake.decoder import SMALLEST_SHARE, AudioDecoder
+from sonant.server.intake.decoder import MORE_PROCESSES, AudioDecoder
 from sonant.server.intake.process import ProcessLost
 from sonant.server.settings import Limits
 from tests.formats import LIBSNDFILE
@@ -29,9 +28,16 @@ SLOW = forge.flac(3000, channels=8, rate=655350, promised=0)  # five minutes: fi
 LAVISH = Limits(decoded_bytes=1 << 40)
 
 
-async def ask(decoder, data=GOOD):
-    (waveform,) = (await decoder.decode(data, sampling_rate=16000, min_samples=400)).channels
+async def ask(decoder, data=GOOD, share="a", **how):
+    decoded = await decoder.decode(data, share=share, sampling_rate=16000, min_samples=400, **how)
+    (waveform,) = decoded.channels
     return waveform
+
+
+async def settled(decoder, workers):
+    """Wait until there is one process more than there are workers, and nothing is to be done."""
+    while len(decoder._idle) <= workers or decoder._tasks:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.01)
 
 
 @contextmanager
@@ -68,7 +74,7 @@ def stereo(samples, rate=16000):
 @pytest.mark.parametrize("channel", [0, 1, "mix", "all"])
 def test_channels_are_what_read_gives(run, decoder, channel, rate):
     data = stereo(np.random.default_rng(0).normal(0, 0.1, (30 * rate, 2)), rate)
-    decoded = run(decoder.decode(data, sampling_rate=16000, min_samples=400, channel=channel))
+    decoded = run(decoder.decode(data, share="a", sampling_rate=16000, min_samples=400, channel=channel))
     expected = np.atleast_2d(audio.read(data, channel=channel))
     assert decoded.channels.shape == expected.shape
     np.testing.assert_allclose(decoded.channels, expected, atol=1e-5)
@@ -78,27 +84,15 @@ def test_channels_are_what_read_gives(run, decoder, channel, rate):
 def test_what_is_odd_is_told(run, decoder):
     one = np.random.default_rng(0).normal(0, 0.1, 16000)
     data = stereo(np.stack([one, -one], axis=1))
-    decoded = run(decoder.decode(data, sampling_rate=16000, min_samples=400))
+    decoded = run(decoder.decode(data, share="a", sampling_rate=16000, min_samples=400))
     assert len(decoded.warnings) == 1
     assert "channel=0" in decoded.warnings[0]
-    assert run(decoder.decode(data, sampling_rate=16000, min_samples=400, channel=1)).warnings == ()
+    assert run(decoder.decode(data, share="a", sampling_rate=16000, min_samples=400, channel=1)).warnings == ()
 
 
-def test_a_channel_that_is_not_there_and_more_channels_than_a_request_may_hold(run):
-    async def work():
-        async with AudioDecoder(Limits(request_seconds=2.5), workers=1) as decoder:
-            with pytest.raises(MissingChannel, match="channel 2"):
-                await decoder.decode(stereo(np.ones((900, 2))), sampling_rate=16000, min_samples=400, channel=2)
-            for seconds, channels in ((1, 2), (1, 3)):
-                data = stereo(np.full((16000 * seconds, channels), 0.1))
-                how = {"sampling_rate": 16000, "min_samples": 400, "channel": "all"}
-                if channels == 2:
-                    assert (await decoder.decode(data, **how)).channels.shape == (2, 16000)
-                else:
-                    with pytest.raises(OversizedAudio):
-                        await decoder.decode(data, **how)
-
-    run(work())
+def test_a_channel_that_is_not_there(run, decoder):
+    with pytest.raises(MissingChannel, match="channel 2"):
+        run(ask(decoder, stereo(np.ones((900, 2))), channel=2))
 
 
 @pytest.mark.parametrize("kind", [*LIBSNDFILE, *FFMPEG])
@@ -152,13 +146,16 @@ def test_too_many_bytes():
 # ---------------------------------------------------------------------------------------------- processes that are lost
 
 
-def test_a_process_killed_while_idle_costs_nobody_anything():
+def test_processes_killed_while_idle_cost_nobody_anything():
     async def work():
         async with AudioDecoder(Limits(), workers=1) as decoder:
-            before = decoder._idle[0].pid
-            os.kill(before, signal.SIGKILL)
+            await settled(decoder, 1)
+            before = {worker.pid for worker in decoder._idle}
+            for pid in before:
+                os.kill(pid, signal.SIGKILL)
             assert len(await ask(decoder)) == 8000
-            assert decoder._idle[0].pid != before
+            await settled(decoder, 1)
+            assert before.isdisjoint(worker.pid for worker in decoder._idle)
 
     asyncio.run(work())
 
@@ -166,16 +163,17 @@ def test_a_process_killed_while_idle_costs_nobody_anything():
 def test_a_crash_costs_only_the_recording_that_caused_it():
     async def work():
         async with AudioDecoder(LAVISH, workers=2) as decoder:
-            victim = decoder._idle[-1].pid  # the next to be asked
+            await settled(decoder, 2)
             failing, *tasks = await begun(ask(decoder, SLOW), *(ask(decoder) for _ in range(6)))
-            await asyncio.sleep(0.2)
-            os.kill(victim, signal.SIGSEGV)
+            await asyncio.gather(*tasks)
+            (victim,) = decoder._processes - set(decoder._idle)
+            os.kill(victim.pid, signal.SIGSEGV)
             tasks += await begun(*(ask(decoder) for _ in range(20)))
             assert all(len(samples) == 8000 for samples in await asyncio.gather(*tasks))
             with pytest.raises(UndecodableAudio, match="broke down"):
                 await failing
-            await asyncio.gather(*decoder._tasks)  # until it is replaced
-            assert len(decoder._idle) == 2
+            await settled(decoder, 2)  # it is replaced
+            assert victim not in decoder._processes
 
     asyncio.run(work())
 
@@ -183,14 +181,15 @@ def test_a_crash_costs_only_the_recording_that_caused_it():
 def test_what_takes_too_long_is_ended():
     async def work():
         async with AudioDecoder(replace(LAVISH, decode_seconds=0.2), workers=1) as decoder:
-            before = decoder._idle[0].pid
+            (task,) = await begun(ask(decoder, SLOW))
+            (victim,) = decoder._processes - set(decoder._idle)
             with pytest.raises(ApiError) as refused:
-                await ask(decoder, SLOW)
+                await task
             assert (refused.value.status, refused.value.code) == (400, "audio_decode_timeout")
             assert len(await ask(decoder)) == 8000
-            assert decoder._idle[0].pid != before
+            await settled(decoder, 1)
             with pytest.raises(ProcessLookupError):
-                os.kill(before, 0)
+                os.kill(victim.pid, 0)
 
     asyncio.run(work())
 
@@ -201,13 +200,14 @@ def test_what_takes_too_much_memory_is_ended():
 
     async def work():
         async with AudioDecoder(Limits(audio_bytes=1 << 20, audio_seconds=10), workers=1) as decoder:
-            before = decoder._idle[0].pid
+            before = set(decoder._idle)
             decoder._limits = Limits(audio_bytes=1 << 30)  # lets through what the process was not made for
             with pytest.raises(AudioError, match="more memory") as refused:
                 await ask(decoder, zeros)
             assert type(refused.value).__name__ == "OversizedAudio"
             assert len(await ask(decoder)) == 8000
-            assert decoder._idle[0].pid != before
+            await settled(decoder, 1)
+            assert not before <= decoder._processes
 
     asyncio.run(work())
 
@@ -229,18 +229,114 @@ def test_a_decoder_that_cannot_start_says_so(monkeypatch):
 def test_a_caller_that_goes_gives_up_its_place():
     async def work():
         async with AudioDecoder(Limits(), workers=1) as decoder:
+            await settled(decoder, 1)
             with held(decoder):
-                running, waiting, last = await begun(*(ask(decoder) for _ in range(3)))
-                assert decoder._waiting == 2
-                waiting.cancel()
+                running, second, waiting, last = await begun(*(ask(decoder) for _ in range(4)))
+                assert len(decoder._turns) == 1
+                for task in (waiting, second):
+                    task.cancel()
+                    await asyncio.wait([task])
+                assert decoder._lines["a"].users == 2
                 running.cancel()
-                await asyncio.gather(waiting, running, return_exceptions=True)
-                assert decoder._waiting == 1
-                assert decoder._waiting_bytes == SMALLEST_SHARE
+                await asyncio.sleep(0.01)
+                assert not running.done()  # its turn cannot be interrupted
             assert len(await last) == 8000
-            assert len(decoder._idle) == 1
-        assert waiting.cancelled()
-        assert running.cancelled()
+            assert running.cancelled()
+            assert (len(decoder._idle), decoder._lines) == (2, {})
+
+    asyncio.run(work())
+
+
+def test_a_long_recording_that_nobody_waits_for_is_dropped():
+    async def work():
+        async with AudioDecoder(LAVISH, workers=1) as decoder:
+            await settled(decoder, 1)
+            before = set(decoder._idle)
+            (task,) = await begun(ask(decoder, SLOW))
+            task.cancel()
+            await asyncio.wait([task], timeout=2)
+            assert task.cancelled()
+            assert set(decoder._idle) == before
+            assert len(await ask(decoder)) + len(await ask(decoder)) == 16000
+
+    asyncio.run(work())
+
+
+# ---------------------------------------------------------------------------------------------- turns
+
+
+def test_a_short_recording_of_another_is_decoded_between_two_turns_of_a_long_one():
+    async def work():
+        async with AudioDecoder(LAVISH, workers=1) as decoder:
+            await settled(decoder, 1)
+            long = await begun(*(ask(decoder, SLOW, "long") for _ in range(20)))
+            for _ in range(5):
+                assert len(await ask(decoder, share="short")) == 8000
+            assert not any(task.done() for task in long)
+            for task in long:
+                task.cancel()
+            await asyncio.wait(long)
+
+    asyncio.run(work())
+
+
+def test_many_accounts_with_long_recordings_leave_a_process_in_the_end():
+    """There are fewer processes than recordings: some wait for one, and none is left out."""
+    medium = forge.flac(20, channels=8, rate=655350, promised=0)
+
+    async def work():
+        async with AudioDecoder(LAVISH, workers=1) as decoder:
+            tasks = [ask(decoder, medium, str(number)) for number in range(MORE_PROCESSES + 4)]
+            lengths = [len(samples) for samples in await asyncio.gather(*tasks)]
+            assert len(set(lengths)) == 1
+            assert len(await ask(decoder)) == 8000
+            await settled(decoder, 1)  # processes that are not needed any more are stopped
+            assert len(decoder._processes) == len(decoder._idle) == 2
+
+    asyncio.run(work())
+
+
+def test_as_much_as_the_header_says_is_admitted_before_it_is_decoded():
+    class TooMuch(Exception):
+        pass
+
+    def refuse(channels, samples):
+        asked.append((channels, samples))
+        raise TooMuch
+
+    asked = []
+
+    async def work():
+        async with AudioDecoder(LAVISH, workers=1) as decoder:
+            await settled(decoder, 1)
+            before = set(decoder._idle)
+            data = stereo(np.zeros((44100 * 5, 2)), 44100)
+            with pytest.raises(TooMuch):
+                await decoder.decode(data, share="a", sampling_rate=16000, min_samples=400, channel="all", admit=refuse)
+            assert len(await ask(decoder)) == 8000
+            assert set(decoder._idle) == before
+
+    asyncio.run(work())
+    assert asked == [(2, 80000)]
+
+
+def test_what_goes_beyond_the_header_is_admitted_as_it_comes():
+    def admit(channels, samples):
+        taken.append(channels * samples)
+        if sum(taken) > 160_000:
+            raise ApiError(413, "too_much", "Too much.")
+
+    taken = []
+
+    async def work():
+        async with AudioDecoder(LAVISH, workers=1) as decoder:
+            await settled(decoder, 1)
+            before = set(decoder._idle)
+            with pytest.raises(ApiError, match="Too much"):
+                await ask(decoder, SLOW, admit=admit)
+            assert set(decoder._idle) == before
+            taken.clear()
+            assert len(await ask(decoder, admit=admit)) == sum(taken) == 8000
 
     asyncio.run(work())
 
@@ -262,36 +358,11 @@ def test_first_come_first_served():
     asyncio.run(work())
 
 
-def test_more_than_may_wait_is_refused_at_once():
-    async def work():
-        async with AudioDecoder(Limits(in_flight_bytes=3 * SMALLEST_SHARE), workers=1) as decoder:
-            with held(decoder):
-                tasks = await begun(*(ask(decoder) for _ in range(4)))  # one is worked on, three wait
-                begin = time.monotonic()
-                with pytest.raises(ApiError) as refused:
-                    await ask(decoder)
-                assert time.monotonic() - begin < 1
-                assert (refused.value.status, refused.value.code) == (429, "server_is_overloaded")
-                assert refused.value.retry_after is not None
-            assert [len(samples) for samples in await asyncio.gather(*tasks)] == [8000] * 4
-            assert decoder._waiting == decoder._waiting_bytes == 0
-            assert len(await ask(decoder)) == 8000
-
-    asyncio.run(work())
-
-
-def test_a_recording_larger_than_all_that_may_wait_is_decoded_when_nothing_waits():
-    async def work():
-        async with AudioDecoder(Limits(in_flight_bytes=10), workers=1) as decoder:
-            assert len(await ask(decoder)) == 8000
-
-    asyncio.run(work())
-
-
 def test_stopping_tells_everybody():
     async def work():
         decoder = AudioDecoder(Limits(), workers=1)
         async with decoder:
+            await settled(decoder, 1)
             pid = decoder._idle[0].pid
             with held(decoder):
                 tasks = await begun(*(ask(decoder) for _ in range(3)))

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from sonant.errors import UndecodableAudio
-from sonant.server.intake.process import WorkerProcess
-from sonant.server.intake.worker import BEGUN, RESPONSE, SAMPLES, Bounds
+from sonant.server.intake.process import Decoded, Incoming, WorkerProcess
+from sonant.server.intake.worker import BEGUN, LENGTH, REQUEST, RESPONSE, SAMPLES, Bounds
 from tests.server.intake import forge
 
-BOUNDS = Bounds(seconds=20, audio_bytes=1 << 20, audio_seconds=60, decoded_bytes=1 << 30, total_seconds=60)
+BOUNDS = Bounds(seconds=20, audio_bytes=1 << 20, audio_seconds=60, decoded_bytes=1 << 30)
 HEAVY = {"torch", "fastapi", "starlette", "pydantic", "sqlalchemy", "uvicorn", "asyncio", "transformers"}
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
@@ -33,13 +33,20 @@ async def main():
     async with AudioDecoder(Limits(decoded_bytes=1 << 40), workers=2) as decoder:
         pids = [worker.pid for worker in decoder._idle]
         slow = forge.flac(300, channels=8, rate=655350, promised=0)
-        work = asyncio.create_task(decoder.decode(slow, sampling_rate=16000, min_samples=400))
+        work = asyncio.create_task(decoder.decode(slow, share="a", sampling_rate=16000, min_samples=400))
         await asyncio.sleep(0.1)
         print(*pids, flush=True)
         await asyncio.sleep(60)
 
 asyncio.run(main())
 """
+
+
+async def decode(process: WorkerProcess, data: bytes) -> Decoded:
+    incoming = Incoming(data, sampling_rate=16000, min_samples=1, admit=lambda *_: None, bounds=BOUNDS)
+    while (decoded := await process.turn(incoming)) is None:
+        pass
+    return decoded
 
 
 def is_running(pid: int) -> bool:
@@ -83,23 +90,34 @@ def test_interrupts_are_not_for_it():
         process = WorkerProcess(BOUNDS)
         await process.ready()
         os.kill(process.pid, signal.SIGINT)
-        samples = await process.decode(forge.wav(bytes(2000)), sampling_rate=16000, min_samples=1)
+        samples = await decode(process, forge.wav(bytes(2000)))
         await process.stop()
         return samples.channels.shape
 
     assert asyncio.run(work()) == (1, 1000)
 
 
-def test_more_than_a_sane_process_would_send_is_not_received():
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [(SAMPLES, 1, 4000)],  # without a length
+        [(LENGTH, 1, 1 << 60)],
+        [(LENGTH, 60000, 10)],
+        [(LENGTH, 1, 10), (SAMPLES, 1, 1 << 60)],
+        [(LENGTH, 1, 10), (SAMPLES, 2, 8)],
+        [(LENGTH, 1, 10), (99, 0, 0)],
+    ],
+)
+def test_what_a_sane_process_would_not_send_is_not_received(messages):
     async def work():
         process = WorkerProcess(BOUNDS)
         await process.ready()
         own, other = process._socket, socket.socketpair()
         process._socket = other[0]
         other[0].setblocking(False)
-        other[1].sendall(RESPONSE.pack(BEGUN, 0, 0) + RESPONSE.pack(SAMPLES, 1, 1 << 60))
+        other[1].sendall(b"".join(RESPONSE.pack(*message) for message in [(BEGUN, 0, 0), *messages]))
         with pytest.raises(UndecodableAudio, match="broke down"):
-            await process.decode(b"a recording", sampling_rate=16000, min_samples=1)
+            await decode(process, b"a recording")
         assert not process.is_usable
         await process.stop()
         own.close()
@@ -115,7 +133,7 @@ def test_it_knows_no_secrets_and_writes_no_files(monkeypatch):
     async def work():
         process = WorkerProcess(BOUNDS)
         await process.ready()
-        await process.decode(forge.wav(bytes(2000)), sampling_rate=16000, min_samples=1)
+        await decode(process, forge.wav(bytes(2000)))
         room = Path(f"/proc/{process.pid}")
         found = (room / "environ").read_bytes(), (room / "limits").read_text(), list((room / "fd").iterdir())
         niceness = os.getpriority(os.PRIO_PROCESS, process.pid)
@@ -133,22 +151,21 @@ def test_it_knows_no_secrets_and_writes_no_files(monkeypatch):
     assert len(files) == 3
 
 
-@needs_proc
-@pytest.mark.slow
-def test_a_process_without_a_server_ends_by_its_own_alarm(monkeypatch):
-    bounds = Bounds(seconds=0.1, audio_bytes=1 << 20, audio_seconds=1e6, decoded_bytes=1 << 50, total_seconds=1e6)
-    slow = forge.flac(100_000, channels=8, rate=655350, promised=0)  # minutes of work
+HANGING = """
+import sys, time
+from sonant.server.intake import worker
+worker.GRACE_SECONDS = 0.2
+worker.audio.open_stream = lambda *_, **__: time.sleep(60)
+worker.main()
+"""
 
-    async def work():
-        process = WorkerProcess(bounds)
-        await process.ready()
-        monkeypatch.setattr(process, "kill", lambda: None)  # as if the server had gone
-        monkeypatch.setattr(process, "_bounds", replace(bounds, seconds=1.0))
-        with suppress(Exception):
-            await process.decode(slow, sampling_rate=16000, min_samples=1)
-        return process
 
-    process = asyncio.run(work())
-    assert is_running(process.pid)
-    assert process._process.wait(20) == -signal.SIGALRM
-    process._socket.close()
+def test_a_process_that_hangs_in_a_codec_ends_by_its_own_alarm():
+    """Though its server has gone, and kills nothing any more."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        bounds = replace(BOUNDS, seconds=0.1)
+        process = subprocess.Popen([sys.executable, "-c", HANGING, bounds.to_json()], stdin=theirs.fileno())
+        assert ours.recv(RESPONSE.size)
+        ours.sendall(REQUEST.pack(4, 16000, 1, -1) + b"data")
+        assert process.wait(20) == -signal.SIGALRM

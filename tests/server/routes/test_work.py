@@ -1,6 +1,7 @@
 """The way of a request through the server: what it may hold, what it pays, and what becomes of it when nobody waits."""
 
 import base64
+import io
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
+import soundfile
 
 from sonant.server.settings import Limits, Queue, ServerSettings
 from tests.server.routes.impatience import connected, until
@@ -120,9 +123,28 @@ def test_what_fails_is_not_charged(small_server: RunningServer) -> None:
     assert small_server.run(small_server.services.accounts.credit.of(user_id)) < Decimal("0.000002")
 
 
-async def _poor_user(server: RunningServer) -> tuple[str, int]:
+def test_what_is_not_covered_is_refused_by_the_header_before_it_is_decoded(small_server: RunningServer) -> None:
+    """What is wrong with the samples is not noticed any more."""
+    file = io.BytesIO()
+    soundfile.write(file, np.full(2000, np.nan), 1000, format="WAV", subtype="FLOAT")
+    unusable = _text(file.getvalue())
+    key, _ = small_server.run(_poor_user(small_server, "poorer@example.org"))
+    slow = small_server.new_key("slow@example.org", audio_seconds_per_minute=1.5)
+    codes = [_ask(small_server, {"input": unusable}, one).json()["error"]["code"] for one in (None, key, slow)]
+    assert codes == ["non_finite_audio", "insufficient_credit", "audio_too_long"]
+
+
+def test_audio_of_requests_that_fail_counts_for_the_rate(small_server: RunningServer) -> None:
+    key = small_server.new_key("fails@example.org", audio_seconds_per_minute=3.5)
+    for _ in range(3):
+        assert _ask(small_server, {"input": [_text(ONE_SECOND), "AAAA"]}, key).status_code == 400
+    refused = _ask(small_server, {"input": _text(ONE_SECOND)}, key)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+
+
+async def _poor_user(server: RunningServer, email: str = "poor@example.org") -> tuple[str, int]:
     accounts = server.services.accounts
-    user = await accounts.users.create("poor@example.org", credit=Decimal("0.000004"), by="tests")
+    user = await accounts.users.create(email, credit=Decimal("0.000004"), by="tests")
     return (await accounts.keys.create(user.id, "tests", by="tests")).secret, user.id
 
 

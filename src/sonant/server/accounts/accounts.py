@@ -88,10 +88,8 @@ class Accounts:
 
         If the work succeeds, it is charged and counted in one transaction; if it raises or is cancelled, the held
         amount is released. Anonymous callers pay nothing; their usage is counted.
-        Raises ApiError 402: insufficient credit. 429: audio rate exceeded; 413: more audio than the rate ever allows.
+        Raises ApiError 402: insufficient credit.
         """
-        rates = self._rules.audio_seconds_per_minute, caller.audio_seconds_per_minute
-        self._count(caller, audio_seconds, "seconds of audio", *rates)
         used = Used(
             # A number of its own: request ids may be chosen by the client.
             bill=uuid4().hex,
@@ -108,7 +106,20 @@ class Accounts:
 
     def admit(self, caller: Caller) -> None:
         """Count a request towards the rate limits of its account and its key. Raises ApiError 429: limit exceeded."""
-        self._count(caller, 1, "requests", self._rules.requests_per_minute, caller.requests_per_minute)
+        self._count(caller, 1, 1, "requests", self._rules.requests_per_minute, caller.requests_per_minute)
+
+    def admit_audio(self, caller: Caller, seconds: float, *, of: float) -> None:
+        """Count audio towards the rate limits of its account and its key, before it is decoded.
+
+        Args:
+            of: seconds of the whole request as far as they are known, these included.
+
+        Raises ApiError 429: limit exceeded. 413: the request holds more than the limit ever allows.
+        """
+        rules = self._rules
+        self._count(
+            caller, seconds, of, "seconds of audio", rules.audio_seconds_per_minute, caller.audio_seconds_per_minute
+        )
 
     async def first_admin_key(self) -> str | None:
         """Create a key for the first administrator, and the account if needed; None if there is such a key."""
@@ -147,23 +158,28 @@ class Accounts:
         credit = self._rules.free_credit
         return user_rows.add(connection, FIRST_ADMIN, None, is_admin=True, credit=credit, by="server").id
 
-    def _count(self, caller: Caller, amount: float, what: str, most: float, most_by_key: float | None) -> None:
+    def _count(
+        self, caller: Caller, amount: float, of: float, what: str, most: float, most_by_key: float | None
+    ) -> None:
         """Count an amount towards the rates of the account and of the key; anonymous callers have none."""
         if caller.user_id is None:
             return
-        account = f"{what} {caller.share}"
-        wait = self._limits.wait(account, Rate(most), amount)
-        if wait is None and most_by_key is not None:
-            wait = self._limits.wait(f"{what} key {caller.key_id}", Rate(most_by_key), amount)
-            if wait is not None:
-                self._limits.give_back(account)
-                most = most_by_key
-        if wait == float("inf"):
-            message = f"The request holds {amount:.1f} {what}, and in a minute {most:g} may be sent: send it in parts."
+        rates = {f"{what} {caller.share}": most}
+        if most_by_key is not None:
+            rates[f"{what} key {caller.key_id}"] = min(most, most_by_key)
+        least = min(rates.values())
+        if of > least:
+            message = f"The request holds {of:.1f} {what}, and in a minute {least:g} may be sent: send it in parts."
             raise ApiError(413, "audio_too_long", message)
-        if wait is not None:
-            message = f"More than {most:g} {what} in a minute: try again in {max(1, round(wait))} s."
-            raise ApiError(429, "rate_limit_exceeded", message, retry_after=wait)
+        taken: list[str] = []
+        for name, rate in rates.items():
+            wait = self._limits.wait(name, Rate(rate), amount)
+            if wait is not None:
+                for earlier in taken:
+                    self._limits.give_back(earlier)
+                message = f"More than {rate:g} {what} in a minute: try again in {max(1, round(wait))} s."
+                raise ApiError(429, "rate_limit_exceeded", message, retry_after=wait)
+            taken.append(name)
 
     def _forget(self, user_id: int) -> None:
         self.keys.forget(user_id)

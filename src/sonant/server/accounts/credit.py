@@ -54,13 +54,17 @@ def take(connection: Connection, user_id: int, amount: int, *, more_credit: str 
     """Deduct an amount from the credit. Raises ApiError 402: insufficient credit; it says how to get `more_credit`."""
     if connection.execute(TAKE, {"user": user_id, "amount": amount}).rowcount != 1:
         credit = connection.execute(CREDIT, {"user": user_id}).scalar() or 0
-        raise ApiError(
-            402,
-            "insufficient_credit",
-            f"This request costs {plain(from_units(amount))}, and {plain(from_units(credit))} of the account's credit "
-            "is free: not held by running requests. Send less, or get more credit: "
-            + (more_credit or "ask the operator of this server."),
-        )
+        raise insufficient(from_units(amount), from_units(credit), more_credit)
+
+
+def insufficient(cost: Decimal, credit: Decimal, more_credit: str = "") -> ApiError:
+    """Make the error for a request that costs more than the credit; it says how to get `more_credit`."""
+    return ApiError(
+        402,
+        "insufficient_credit",
+        f"This request costs {plain(cost)}, and {plain(credit)} of the account's credit is free: not held by running "
+        f"requests. Send less, or get more credit: {more_credit or 'ask the operator of this server.'}",
+    )
 
 
 def hold(

@@ -1,31 +1,49 @@
-"""Decoding of untrusted recordings in a pool of processes."""
+"""Decoding of untrusted recordings in a pool of processes, in fair turns."""
 
 import asyncio
 import logging
-import time
-from collections.abc import Coroutine
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from sonant.audio import Channel
-from sonant.server.errors import ApiError
-from sonant.server.intake.process import Decoded, ProcessLost, WorkerProcess
+from sonant.errors import UndecodableAudio
+from sonant.server.errors import ApiError, overloaded
+from sonant.server.intake.process import Admit, Decoded, Incoming, ProcessLost, WorkerProcess
 from sonant.server.intake.worker import Bounds
-from sonant.server.settings import MIB, Limits
+from sonant.server.settings import Limits
+from sonant.server.sharing.turns import FairTurns
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-SMALLEST_SHARE = MIB // 16  # bytes that a waiting recording counts as at least, to bound their number
+MORE_PROCESSES = 6  # beyond the number of workers, for recordings that are between two turns
 RESTART_SECONDS = 1.0
+TRIES = 4  # of a recording with processes that are found dead
+
+
+class _Line:
+    """The recordings of one share.
+
+    Attributes:
+        users: number of recordings.
+        places: how many of them may be decoded at a time.
+    """
+
+    def __init__(self, places: int) -> None:
+        self.users, self.places = 0, asyncio.Semaphore(places)
 
 
 class AudioDecoder:
-    """Pool of `workers` decoding processes, first come, first served.
+    """Pool of decoding processes, of which `workers` compute at a time.
+
+    A recording is decoded in turns, which go round by share, so that a short one of another is decoded between two
+    turns of a long one. Meanwhile the process of the long one keeps it: there are up to `MORE_PROCESSES` more processes
+    than workers. A share has one recording more than there are workers under way at most.
 
     A process that crashes or exceeds a limit is replaced, and only its recording fails. A cancelled caller leaves the
-    queue; a recording that is being decoded is finished, which costs less than a new process.
+    line; a recording of its that is being decoded is dropped at the end of its turn.
     """
 
     def __init__(self, limits: Limits, *, workers: int) -> None:
@@ -36,43 +54,61 @@ class AudioDecoder:
             audio_bytes=limits.audio_bytes,
             audio_seconds=limits.audio_seconds,
             decoded_bytes=limits.decoded_bytes,
-            total_seconds=limits.request_seconds,
         )
+        self._turns = FairTurns(workers)
+        self._lines: dict[str, _Line] = {}
+        self._processes: set[WorkerProcess] = set()
+        self._num_starting = 0
         self._idle: list[WorkerProcess] = []
-        self._turns = asyncio.Semaphore(0)  # counts idle processes; wakes waiters in order
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._waiting = self._waiting_bytes = 0
-        self._mean_seconds = 0.01
+        self._waiting: deque[asyncio.Future[WorkerProcess]] = deque()  # for a process
+        self._tasks: set[asyncio.Task[None]] = set()
         self._is_open = False
 
     async def __aenter__(self) -> Self:
-        self._turns = asyncio.Semaphore(0)
+        self._is_open = True
         started = await asyncio.gather(*(self._started() for _ in range(self._num_workers)), return_exceptions=True)
         for worker in started:
             if isinstance(worker, WorkerProcess):
                 self._release(worker)
-        self._is_open = True
         for failure in started:
             if isinstance(failure, BaseException):
                 await self.__aexit__(type(failure), failure, None)
                 raise failure
+        self._spawn(self._refill())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._is_open = False
-        self._turns.release()  # the waiting task ends and wakes the next
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(worker.stop() for worker in self._idle))
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(_stopping())
+        await asyncio.gather(*(worker.stop() for worker in list(self._processes)))  # which ends all turns
+        self._processes.clear()
         self._idle.clear()
 
-    async def decode(self, data: bytes, *, sampling_rate: int, min_samples: int, channel: Channel = "mix") -> Decoded:
+    async def decode(
+        self,
+        data: bytes,
+        *,
+        share: str,
+        sampling_rate: int,
+        min_samples: int,
+        channel: Channel = "mix",
+        admit: Admit = lambda _channels, _samples: None,
+    ) -> Decoded:
         """Decode a recording in any format to float32 at `sampling_rate`, as `audio.read` does.
 
-        Raises AudioError: invalid audio. ApiError: 413 too large; 429 queue full; 400 timeout; 503 while stopping.
+        Args:
+            share: whose turns are used.
+            admit: called with numbers of channels and samples before these are decoded, by the header of the recording,
+                and of what goes beyond it as it comes.
+
+        Raises AudioError: invalid audio. ApiError: 413 too large; 400 timeout; 503 while stopping; those of `admit`.
         """
         if len(data) > self._limits.audio_bytes:
             raise ApiError(
@@ -81,93 +117,127 @@ class AudioDecoder:
                 f"a recording of {len(data)} bytes: at most {self._limits.audio_bytes} are taken. Send it compressed "
                 "(FLAC, Opus), or in parts.",
             )
-        worker = await self._turn(max(len(data), SMALLEST_SHARE))
-        return await asyncio.shield(self._spawn(self._exchange(worker, data, sampling_rate, min_samples, channel)))
+        incoming = Incoming(
+            data,
+            sampling_rate=sampling_rate,
+            min_samples=min_samples,
+            channel=channel,
+            admit=admit,
+            bounds=self._bounds,
+        )
+        async with self._line(share):
+            for _ in range(TRIES):
+                try:
+                    return await self._in_turns(incoming, share)
+                except ProcessLost:  # it was killed while idle
+                    continue
+                except UndecodableAudio:
+                    self._check_open()  # all processes were stopped
+                    raise
+        raise overloaded("its decoding processes are being started again")
 
-    async def _turn(self, share: int) -> WorkerProcess:
-        """Wait for an idle process."""
-        self._check_open()
-        if self._waiting and self._waiting_bytes + share > self._limits.in_flight_bytes:
-            raise ApiError(
-                429,
-                "server_is_overloaded",
-                f"{self._waiting} recordings wait to be decoded, as many as this server holds. Try again a little "
-                "later.",
-                retry_after=self._waiting * self._mean_seconds / self._num_workers,
-            )
-        self._waiting, self._waiting_bytes = self._waiting + 1, self._waiting_bytes + share
+    @asynccontextmanager
+    async def _line(self, share: str) -> AsyncIterator[None]:
+        """Wait until so few recordings of a share are under way that one more may begin."""
+        line = self._lines.setdefault(share, _Line(self._num_workers + 1))
+        line.users += 1
         try:
-            await self._turns.acquire()
+            async with line.places:
+                yield
         finally:
-            self._waiting, self._waiting_bytes = self._waiting - 1, self._waiting_bytes - share
+            line.users -= 1
+            if not line.users:
+                del self._lines[share]
+
+    async def _in_turns(self, incoming: Incoming, share: str) -> Decoded:
+        worker: WorkerProcess | None = None
         try:
-            self._check_open()
-        except ApiError:
-            self._turns.release()  # wakes the next waiter, which raises too
+            while True:
+                async with self._turns.turn(share):
+                    self._check_open()
+                    if worker is None and self._idle:
+                        worker = self._idle.pop()
+                    if worker is not None:
+                        decoded = await worker.turn(incoming)
+                        if decoded is not None:
+                            return decoded
+                if worker is None:
+                    worker = await self._another()
+        finally:
+            if worker is not None:
+                worker.drop()
+                self._release(worker)
+
+    async def _another(self) -> WorkerProcess:
+        """Start one more process, or wait for one that another recording needs no longer."""
+        self._check_open()
+        if len(self._processes) + self._num_starting < self._num_workers + MORE_PROCESSES:
+            try:
+                return await self._started()
+            except (ProcessLost, OSError) as error:
+                logger.exception("a decoding process could not be started")
+                raise overloaded("no further process can be started to decode recordings") from error
+        future: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._release(future.result())
             raise
-        return self._idle.pop()
 
     def _check_open(self) -> None:
         if not self._is_open:
             raise _stopping()
 
-    async def _exchange(
-        self, worker: WorkerProcess, data: bytes, sampling_rate: int, min_samples: int, channel: Channel
-    ) -> Decoded:
-        """Decode in a process, then release or replace it."""
-        begin = time.monotonic()
-        try:
-            try:
-                return await worker.decode(data, sampling_rate=sampling_rate, min_samples=min_samples, channel=channel)
-            except ProcessLost:  # it was killed while idle
-                worker = await self._replaced(worker)
-                return await worker.decode(data, sampling_rate=sampling_rate, min_samples=min_samples, channel=channel)
-        except asyncio.CancelledError:  # only `__aexit__` cancels this task
-            raise _stopping() from None
-        finally:
-            self._mean_seconds += 0.05 * (time.monotonic() - begin - self._mean_seconds)
-            if worker.is_usable or not self._is_open:
-                self._release(worker)
-            else:
-                self._spawn(self._release_replaced(worker))  # the caller does not wait for it
+    def _release(self, worker: WorkerProcess) -> None:
+        """Hand a process to the next recording; stop a lost one, or one more than are usually needed."""
+        if not self._is_open:
+            return  # `__aexit__` stops it
+        if worker.is_usable:
+            while self._waiting:
+                future = self._waiting.popleft()
+                if not future.done():
+                    future.set_result(worker)
+                    return
+            if len(self._idle) <= self._num_workers:
+                self._idle.append(worker)
+                return
+        self._spawn(self._stop(worker))
 
-    async def _release_replaced(self, broken: WorkerProcess) -> None:
-        self._release(await self._replaced(broken))
+    async def _stop(self, worker: WorkerProcess) -> None:
+        await worker.stop()
+        self._processes.discard(worker)
+        await self._refill()
 
-    async def _replaced(self, broken: WorkerProcess) -> WorkerProcess:
-        """Start a process in place of a lost one, with retries."""
-        await broken.stop()
-        while True:
+    async def _refill(self) -> None:
+        """Start processes until there is one more than there are workers, with retries."""
+        while len(self._processes) + self._num_starting <= self._num_workers:
             try:
-                return await self._started()
+                self._release(await self._started())
             except (ProcessLost, OSError):
                 logger.exception("a decoding process is missing; it will be started again")
                 await asyncio.sleep(RESTART_SECONDS)
 
     async def _started(self) -> WorkerProcess:
-        worker = WorkerProcess(self._bounds)
+        self._num_starting += 1
         try:
-            await worker.ready()
-        except BaseException:
-            await worker.stop()
-            raise
-        return worker
+            worker = WorkerProcess(self._bounds)
+            try:
+                await worker.ready()
+            except BaseException:
+                await worker.stop()
+                raise
+            self._processes.add(worker)
+            return worker
+        finally:
+            self._num_starting -= 1
 
-    def _release(self, worker: WorkerProcess) -> None:
-        self._idle.append(worker)
-        self._turns.release()
-
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Start a task that outlives its request."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._settle)
-        return task
-
-    def _settle(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # marks it as retrieved, if the caller was cancelled
+        task.add_done_callback(self._tasks.discard)
 
 
 def _stopping() -> ApiError:

@@ -1,4 +1,4 @@
-"""Program of a decoding process: reads recordings from its socket, and writes samples to it.
+"""Program of a decoding process: reads recordings from its socket, and writes samples to it, in turns.
 
 It imports nothing of the server, so that untrusted data is decoded without access to keys, database and models.
 """
@@ -10,6 +10,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,15 +21,20 @@ from sonant import audio
 from sonant.errors import AudioError, AudioWarning
 
 NICENESS = 5  # lower priority than the server
-SCRATCH_BYTES = 256 << 20  # memory of a codec beside its input and output
+SCRATCH_BYTES = 256 << 20  # memory of a codec and of its blocks, beside its input
 GRACE_SECONDS = 5.0
+
+TURN_SECONDS = 0.02  # of decoding, before other recordings get a turn; ended between two blocks
 
 REQUEST = struct.Struct("<QIIi")  # size of the recording that follows, sampling rate, fewest samples, channel
 MIX, ALL = -1, -2  # instead of a channel number
-RESPONSE = struct.Struct("<BHQ")  # kind of the content that follows, number of channels, size in bytes
-# Content of SAMPLES: float32 (channels, samples); WARNINGS: JSON [message, ...], before SAMPLES; ERROR: JSON [class
-# of the AudioError, message].
-READY, BEGUN, SAMPLES, ERROR, EXHAUSTED, WARNINGS = range(6)
+GO, DROP = b"g", b"d"  # go on with a turn; drop the recording
+RESPONSE = struct.Struct("<BHQ")  # kind, number of channels, size
+# In this order: READY once; then for each recording BEGUN, LENGTH, and, after GO, SAMPLES and TURN, until DONE. The
+# size of LENGTH is the number of samples of a channel by the header, 0 if unknown; other sizes are those of the content
+# in bytes: of SAMPLES float32 (channels, samples), of DONE JSON [warning, ...], of ERROR JSON [class of the AudioError,
+# message]. The process waits for GO or DROP after LENGTH and after TURN.
+READY, BEGUN, LENGTH, SAMPLES, TURN, DONE, ERROR, EXHAUSTED = range(8)
 MOST_WARNINGS, WARNING_CHARACTERS = 8, 500
 
 
@@ -37,23 +43,21 @@ class Bounds:
     """Limits of decoding one recording.
 
     Attributes:
-        seconds: of wall time.
+        seconds: of wall time, in the turns of the recording.
         audio_bytes: of the encoded recording.
         audio_seconds: of the decoded recording.
         decoded_bytes: of the decoded recording at its original rate, all channels.
-        total_seconds: of all channels together, if all are returned.
     """
 
     seconds: float
     audio_bytes: int
     audio_seconds: float
     decoded_bytes: int
-    total_seconds: float
 
-    def memory_bytes(self, sampling_rate: int, channel: int) -> int:
-        """Memory beyond that of the idle process: twice the recording, its samples, and the codec's."""
-        seconds = max(self.audio_seconds, self.total_seconds) if channel == ALL else self.audio_seconds
-        return 2 * self.audio_bytes + round(4 * sampling_rate * seconds) + SCRATCH_BYTES
+    @property
+    def memory_bytes(self) -> int:
+        """Memory beyond that of the idle process: twice the recording, and the codec's."""
+        return 2 * self.audio_bytes + SCRATCH_BYTES
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -69,13 +73,17 @@ def main() -> None:
     with socket.socket(fileno=0) as stream, contextlib.suppress(EOFError, ConnectionError):
         stream.sendall(RESPONSE.pack(READY, 0, 0))
         while True:
-            size, sampling_rate, min_samples, channel = REQUEST.unpack(_receive(stream, REQUEST.size))
+            size, *wanted = REQUEST.unpack(_receive(stream, REQUEST.size))
             data = _receive(stream, size)
             stream.sendall(RESPONSE.pack(BEGUN, 0, 0))  # from here, a crash is caused by this recording
             _set_alarm(bounds.seconds + GRACE_SECONDS)
-            _set_memory(idle_bytes + bounds.memory_bytes(sampling_rate, channel))
-            _answer(stream, data, bounds, sampling_rate, min_samples, channel)
+            _set_memory(idle_bytes + bounds.memory_bytes)
+            _answer(stream, data, bounds, *wanted)
             _set_alarm(0)
+
+
+class _Dropped(Exception):
+    """The server wants no more of a recording."""
 
 
 def _answer(
@@ -83,44 +91,51 @@ def _answer(
 ) -> None:
     try:
         with warnings.catch_warnings(record=True, action="always", category=AudioWarning) as caught:
-            blocks = _blocks(data, bounds, sampling_rate, min_samples, channel)
+            _decode(stream, data, bounds, sampling_rate, min_samples, channel)
+    except _Dropped:
+        pass
     except AudioError as error:
-        _send_error(stream, type(error).__name__, str(error))
+        _send_json(stream, ERROR, [type(error).__name__, str(error)])
     except MemoryError:
         stream.sendall(RESPONSE.pack(EXHAUSTED, 0, 0))
+    except (EOFError, ConnectionError):
+        raise
     except Exception as error:  # noqa: BLE001  # any error of a codec
         why = f"{type(error).__name__}: {error}"
-        _send_error(stream, "UndecodableAudio", f"a recording of {len(data)} bytes: it cannot be decoded ({why}).")
+        message = f"a recording of {len(data)} bytes: it cannot be decoded ({why})."
+        _send_json(stream, ERROR, ["UndecodableAudio", message])
     else:
-        messages = [str(warning.message)[:WARNING_CHARACTERS] for warning in caught[:MOST_WARNINGS]]
-        if messages:
-            _send_json(stream, WARNINGS, messages)
-        channels = len(blocks[0])
-        stream.sendall(RESPONSE.pack(SAMPLES, channels, sum(block.nbytes for block in blocks)))
-        for number in range(channels):
-            for block in blocks:
-                stream.sendall(block[number].data)
+        _send_json(stream, DONE, [str(warning.message)[:WARNING_CHARACTERS] for warning in caught[:MOST_WARNINGS]])
 
 
-def _blocks(data: bytearray, bounds: Bounds, sampling_rate: int, min_samples: int, channel: int) -> list[np.ndarray]:
-    """Decode channels of a recording into at least one block (channels, samples)."""
-    wanted: audio.Channel = channel
-    seconds = bounds.audio_seconds
-    if channel == MIX:
-        wanted = "mix"
-    elif channel == ALL:
-        wanted, seconds = "all", min(seconds, bounds.total_seconds / audio.num_channels(data))
-    ceiling = audio.Ceiling(seconds=seconds, decoded_bytes=bounds.decoded_bytes)
-    return [
-        np.atleast_2d(block)
-        for block in audio.blocks(
-            data, sampling_rate=sampling_rate, min_samples=min_samples, ceiling=ceiling, channel=wanted
-        )
-    ]
+def _decode(
+    stream: socket.socket, data: bytearray, bounds: Bounds, sampling_rate: int, min_samples: int, channel: int
+) -> None:
+    """Send the length of a recording, and its blocks in turns that the server grants."""
+    wanted: audio.Channel = "mix" if channel == MIX else "all" if channel == ALL else channel
+    ceiling = audio.Ceiling(seconds=bounds.audio_seconds, decoded_bytes=bounds.decoded_bytes)
+    with audio.open_stream(
+        data, sampling_rate=sampling_rate, min_samples=min_samples, ceiling=ceiling, channel=wanted
+    ) as recording:
+        stream.sendall(RESPONSE.pack(LENGTH, recording.channels, recording.samples or 0))
+        turn_end = _next_turn(stream, bounds)
+        for block in recording.blocks:
+            if time.monotonic() >= turn_end:
+                stream.sendall(RESPONSE.pack(TURN, 0, 0))
+                turn_end = _next_turn(stream, bounds)
+            rows = np.atleast_2d(block)
+            stream.sendall(RESPONSE.pack(SAMPLES, len(rows), rows.nbytes))
+            for row in rows:
+                stream.sendall(row.data)
 
 
-def _send_error(stream: socket.socket, name: str, message: str) -> None:
-    _send_json(stream, ERROR, [name, message])
+def _next_turn(stream: socket.socket, bounds: Bounds) -> float:
+    """Wait until the server grants a turn, and return its end by `time.monotonic`. Raises _Dropped, EOFError."""
+    _set_alarm(0)
+    if bytes(_receive(stream, 1)) != GO:
+        raise _Dropped
+    _set_alarm(bounds.seconds + GRACE_SECONDS)
+    return time.monotonic() + TURN_SECONDS
 
 
 def _send_json(stream: socket.socket, kind: int, content: list[str]) -> None:

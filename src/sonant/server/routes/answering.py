@@ -87,15 +87,11 @@ class _Answer:
         self._count(job.usage)
 
     async def _admit(self, call: ApiCall) -> tuple[AdmittedCall, Bill, list[str]]:
-        """Decode, check the queue, and hold the cost; return warnings about recordings, too."""
+        """Decode what may be decoded, and hold the cost; return warnings about recordings, too."""
         model, services, state = self.model, self.services, self.request.state
         start = perf_counter()
         decoded = await waveforms(
-            call.recordings,
-            services,
-            sampling_rate=model.sampling_rate,
-            min_samples=model.min_samples(call.ability),
-            channel=call.channel,
+            call.recordings, services, model, self.caller, ability=call.ability, channel=call.channel
         )
         places = [(number, channel) for number, one in enumerate(decoded) for channel in range(len(one.channels))]
         inputs = [waveform for one in decoded for waveform in one.channels]
