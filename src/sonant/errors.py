@@ -23,6 +23,8 @@
     ├── UnknownName (LookupError)        a model, layer, recipe or preset that we do not know
     ├── ManifestError (ValueError)       a list of recordings that cannot be read
     ├── MeasurementError (ValueError)    numbers that cannot be scored, probed or compared
+    ├── RankError (RuntimeError)         another process of the same training failed
+    ├── LostProcess (ConnectionError)    another process of the same training was killed
     └── MissingExtra (ImportError)       an optional package is needed
 
     SonantWarning (UserWarning)          the result stands, but something about it should be known
@@ -146,6 +148,14 @@ class ManifestError(SonantError, ValueError):
 
 class MeasurementError(SonantError, ValueError):
     """Numbers that cannot be scored, probed or compared: shapes that differ, NaN, one class only."""
+
+
+class RankError(SonantError, RuntimeError):
+    """Another process of the same training failed, and shows its own error."""
+
+
+class LostProcess(SonantError, ConnectionError):
+    """Another process of the same training ended without an error: killed, or its machine is gone."""
 
 
 class SonantWarning(_Printable, UserWarning):

@@ -268,6 +268,7 @@ def test_without_the_quantizer_it_is_wav2vec(name: str) -> None:
     loss.sum.backward()
     untouched = {key for key, parameter in made.named_parameters() if parameter.grad is None}
     assert untouched == {key for key in dict(made.named_parameters()) if "quantizer" in key}
+    assert untouched == {key for key, parameter in made.named_parameters() if not parameter.requires_grad}
     assert made.warning({"contrast_loss": 3.0}) is None
 
 

@@ -30,6 +30,7 @@ from sonant.training import Training, train
 from sonant.training.pretrain import folder_of, is_finished, pretrain
 from sonant.training.runs import PretrainingRun, Stage
 from tests.shapes import TINY
+from tests.training.corpus import write_corpus
 
 MODEL = WavLMConfig(**TINY, layerdrop=0.1)
 BATCHING = Batching(batch_seconds=4.0, max_seconds=2.0, min_seconds=0.5)
@@ -50,17 +51,6 @@ SECOND = Stage(
     mixing=Mixing(probability=1.0, noise_probability=0.5),
     training=TRAINING,
 )
-
-
-def write_corpus(folder: Path, lengths: list[int]) -> Path:
-    folder.mkdir()
-    rng = np.random.default_rng(len(lengths))
-    lines = []
-    for number, samples in enumerate(lengths):
-        soundfile.write(folder / f"{number}.wav", rng.normal(0, 0.1, samples), 16_000)
-        lines.append(json.dumps({"path": f"{number}.wav"}))
-    (folder / "manifest.jsonl").write_text("\n".join(lines) + "\n")
-    return folder
 
 
 @pytest.fixture

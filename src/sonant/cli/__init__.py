@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from sonant import __version__
 from sonant.cli.command_line import VerbFunction, call, overview
-from sonant.errors import ConfigurationError, SonantError, SonantWarning, UnknownName, one_line
+from sonant.errors import ConfigurationError, RankError, SonantError, SonantWarning, UnknownName, one_line
 
 
 class Verb(NamedTuple):
@@ -69,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Avoid a second error when Python closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except RankError:  # the process that failed first shows its error
+        return 1
     except (SonantError, OSError) as error:
         if os.environ.get("SONANT_DEBUG", "0") not in ("", "0"):
             raise

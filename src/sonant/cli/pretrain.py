@@ -12,7 +12,8 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = 
     """Train a model on raw speech, without labels.
 
     The run makes its own targets, trains stage after stage, and goes on where it left off when it is called again with
-    the same settings. Settings of the recipe are changed by dotted key=value pairs or a YAML file of them.
+    the same settings. Settings of the recipe are changed by dotted key=value pairs or a YAML file of them. Several
+    processes, such as one for each GPU, are started by torchrun --nproc-per-node N -m sonant pretrain ...
 
     Args:
         recipe (RECIPE): name of the run: {recipes}.
@@ -31,6 +32,7 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = 
     from sonant.recipes.overrides import override
     from sonant.training.pretrain import is_finished
     from sonant.training.pretrain import pretrain as carry_out
+    from sonant.training.ranks import on_first, process_group
 
     run = override(pretraining_recipe(recipe), overrides)
     if dry_run and json_:
@@ -40,10 +42,12 @@ def pretrain(recipe: str, *overrides: str, dry_run: bool = False, json_: bool = 
 
         print_plan(recipe, run)
     else:
-        was_finished = is_finished(run)
-        folder = carry_out(run)
-        done = "The run was finished before, with these settings; nothing was done. " if was_finished else ""
-        print(json.dumps({"model": str(folder)}) if json_ else f"{done}The pretrained model is in {folder}")
+        with process_group(run.device):
+            was_finished = is_finished(run)
+            folder = carry_out(run)
+            done = "The run was finished before, with these settings; nothing was done. " if was_finished else ""
+            said = json.dumps({"model": str(folder)}) if json_ else f"{done}The pretrained model is in {folder}"
+            on_first(lambda: print(said))
     return 0
 
 

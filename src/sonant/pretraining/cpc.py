@@ -102,6 +102,8 @@ class CPC(Objective):
     def __init__(self, backbone: WaveformConvNet, config: CPCConfig) -> None:
         super().__init__()
         self.backbone, self.config = backbone, config
+        if isinstance(backbone, VQWav2Vec):
+            backbone.quantizer.requires_grad_(config.quantized)
         self.offset = -(-backbone.receptive_field // backbone.stride) if config.offset is None else config.offset
         self.heads = StepHeads(backbone.dim, config.steps)
         self.anneal(0)

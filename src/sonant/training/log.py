@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sonant.loss import Loss, Objective
-from sonant.training.ranks import gathered, rank, summed
+from sonant.training.ranks import gathered, rank
 
 
 class TrainingWarning(UserWarning):
@@ -36,8 +37,9 @@ class LossSums:
     def averages(self) -> dict[str, float]:
         """Return sum / count of every metric over all processes (0 for a count of 0); synchronizes with the device."""
         totals: dict[str, list[float]] = {}
-        for names, values in self._sums.items():
-            for name, (total, count) in zip(names, summed(values).view(-1, 2).tolist(), strict=True):
+        own = [(names, values.view(-1, 2).tolist()) for names, values in self._sums.items()]
+        for names, pairs in chain.from_iterable(gathered(own)):
+            for name, (total, count) in zip(names, pairs, strict=True):
                 sums = totals.setdefault(name, [0.0, 0.0])
                 sums[0], sums[1] = sums[0] + total, sums[1] + count
         return {name: total / count if count else 0.0 for name, (total, count) in totals.items()}

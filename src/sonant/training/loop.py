@@ -1,5 +1,6 @@
 """Training loop of all objectives."""
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sonant.loss import Objective
 from sonant.training.compilation import compiled
 from sonant.training.log import TrainingLog
 from sonant.training.prefetch import Batch, Batches, Prefetcher
-from sonant.training.ranks import data_parallel, summed, world
+from sonant.training.ranks import data_parallel, summed, vary_random_numbers, world
 from sonant.training.settings import Training, Updates
 from sonant.training.state import load_state, save_state
 from sonant.training.validation import HeldOut, evaluate, keep_best
@@ -62,11 +63,11 @@ def train(
         device = torch.device("cuda", torch.cuda.current_device())
     objective.to(device).train()
     updates = Updates(objective, training)
-    progress = load_state(folder / "state.pt", objective, updates.optimizer, json_values(training))
+    vary_random_numbers()
+    progress = load_state(folder / "state.pt", objective, updates.optimizer, json_values(training), device)
     if progress.step >= training.steps:
         return
     first, last = progress.step, training.steps if stop_at is None else min(stop_at, training.steps)
-    model, accumulation = data_parallel(objective, device), training.grad_accumulation
 
     with ExitStack() as stack:
         log = stack.enter_context(
@@ -74,27 +75,14 @@ def train(
         )
         if training.compile:
             stack.enter_context(compiled(objective))
-        numbers = range(first * accumulation, last * accumulation)
+        numbers = range(first * training.grad_accumulation, last * training.grad_accumulation)
         stream = stack.enter_context(Prefetcher(batches, numbers, device, workers=workers))
         bad_steps = most_bad_steps = torch.zeros((), device=device)
         for step in range(first, last):
-            updates.prepare(step)
+            if updates.prepare(step) or step == first:
+                model = data_parallel(objective, device)
             objective.anneal(step)
-
-            count = torch.zeros((), device=device)
-            for part in range(accumulation):
-                batch = next(stream)
-                with _unsynchronized(model, still=part + 1 < accumulation):
-                    with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
-                        loss = model(batch)
-                    loss.sum.backward()
-                count = count + loss.count
-                log.count(loss, batch.num_samples)
-
-            averaged = summed(count).clamp(min=1) / world()  # DistributedDataParallel has divided by world()
-            for parameter in objective.parameters():
-                if parameter.grad is not None:
-                    parameter.grad.div_(averaged)
+            _compute_gradients(model, stream, training, log, device)
             norm = nn.utils.clip_grad_norm_(objective.parameters(), training.clip_norm)
             updates.step(skip=~norm.isfinite())
             bad_steps = torch.where(norm.isfinite(), 0.0, bad_steps + 1)
@@ -117,7 +105,26 @@ def train(
                     keep_best(folder, objective, done, progress.best_loss)
             if saving and (done == last or not bad_steps):
                 progress.step = done
-                save_state(folder / "state.pt", progress, objective, updates.optimizer, json_values(training))
+                save_state(folder / "state.pt", progress, objective, updates.optimizer, json_values(training), device)
+
+
+def _compute_gradients(
+    model: nn.Module, stream: Iterator[Batch], training: Training, log: TrainingLog, device: torch.device
+) -> None:
+    """Compute the gradients of the batches of a step, divided by the count over all processes."""
+    count = torch.zeros((), device=device)
+    for part in range(training.grad_accumulation):
+        batch = next(stream)
+        with _unsynchronized(model, still=part + 1 < training.grad_accumulation):
+            with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
+                loss = model(batch)
+            loss.sum.backward()
+        count = count + loss.count
+        log.count(loss, batch.num_samples)
+    averaged = summed(count).clamp(min=1) / world()  # DistributedDataParallel has divided by world()
+    for parameter in model.parameters():
+        if parameter.grad is not None:
+            parameter.grad.div_(averaged)
 
 
 def _unsynchronized(model: nn.Module, *, still: bool) -> AbstractContextManager[object]:

@@ -1,8 +1,8 @@
 """Execution of pretraining runs."""
 
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from importlib.util import find_spec
@@ -25,7 +25,7 @@ from sonant.pretraining.setups import EXTRACTOR_START, Setup, StageInputs
 from sonant.training.checks import check, check_start
 from sonant.training.curves import plot_curves
 from sonant.training.loop import DivergedError, train
-from sonant.training.ranks import rank, world
+from sonant.training.ranks import first_then_others, on_first, process_group, rank, world
 from sonant.training.runs import WAVEFORMS, PretrainingRun, Stage
 from sonant.training.validation import load_best
 
@@ -47,7 +47,7 @@ MAY_DIFFER = (
 
 
 def pretrain(run: PretrainingRun) -> Path:
-    """Start or resume a run, and return the folder of the pretrained model.
+    """Start or resume a run, and return the folder of the pretrained model; the processes of torchrun do it together.
 
     `output/name` gets `run.json`, the decoded `waveforms`, `curves.png` if matplotlib is installed, and a folder for
     each stage: `targets` (clusters and labels), state, metrics, and finally `model`, in the layout of transformers.
@@ -56,55 +56,56 @@ def pretrain(run: PretrainingRun) -> Path:
         ConfigurationError: the run cannot start (its files are removed); its folder is of other settings, noises,
             impulse responses or teacher; or another job uses it.
         ManifestError: the data cannot be read, or have changed since the run began.
+        RankError: another process of the run failed.
     """
     check(run)
-    folder = folder_of(run)
-    recordings = read_manifest(run.data)
-    rate = run.model.sampling_rate
-    teacher = load_checkpoint(run.teacher) if run.teacher else None
-    previous = None if teacher is None else make_backbone(teacher)
-    head = None if teacher is None else teacher.heads.get("pretraining")
-    with _held(folder):
-        begun = any(entry.is_dir() and entry.name != WAVEFORMS for entry in folder.iterdir())
-        noises = _stored(run.noise, folder / WAVEFORMS / "noise", rate)
-        impulse_responses = _stored(run.impulse_responses, folder / WAVEFORMS / "impulse_responses", rate)
-        made_of = {
-            "noise": _content(noises),
-            "impulse_responses": _content(impulse_responses),
-            "teacher": None if previous is None else fingerprint(previous),
-        }
-        settings = json_values(run) | {"made_of": made_of}
-        if begun:
-            write_or_check_settings(folder / "run.json", settings, has_results=True, may_differ=MAY_DIFFER)
-        waveforms = WaveformStore.build(recordings, folder / WAVEFORMS, sampling_rate=rate)
-        if not begun:
-            write_or_check_settings(folder / "run.json", settings, has_results=False)
-        if is_finished(run):
+    with process_group(run.device), ExitStack() as lock:
+        teacher = first_then_others(lambda: load_checkpoint(run.teacher)) if run.teacher else None
+        previous = None if teacher is None else make_backbone(teacher)
+        head = None if teacher is None else teacher.heads.get("pretraining")
+        corpus = on_first(lambda: _open(run, previous, lock))
+        if on_first(lambda: is_finished(run)):
             return _model_of(run, run.stages[-1])
         for number, stage in enumerate(run.stages):
-            if _model_of(run, stage).is_dir():
+            if on_first(_model_of(run, stage).is_dir):
                 previous = load_backbone(_model_of(run, stage))
             else:
                 inputs = StageInputs(
-                    waveforms,
-                    noises,
-                    impulse_responses,
+                    *corpus,
                     batching=stage.batching,
                     mixing=stage.mixing,
-                    folder=folder / stage.name,
+                    folder=folder_of(run) / stage.name,
                     previous=previous,
                     device=run.device,
                     seed=run.seed + number,
                     rank=rank(),
                     world=world(),
                 )
-                previous = _train_stage(run, stage, inputs, head, _held_out(run, len(waveforms)))
-                if find_spec("matplotlib"):
-                    plot_curves(
-                        {done.name: folder / done.name for done in run.stages[: number + 1]}, folder / "curves.png"
-                    )
+                previous = _train_stage(run, stage, inputs, head)
             head = None  # the teacher's head is only for the first stage
     return _model_of(run, run.stages[-1])
+
+
+def _open(run: PretrainingRun, teacher: Backbone | None, lock: ExitStack) -> tuple[WaveformStore, Waveforms, Waveforms]:
+    """Lock the folder of a run, check or write its settings, and return its speech, noises and impulse responses."""
+    folder, rate = folder_of(run), run.model.sampling_rate
+    recordings = read_manifest(run.data)
+    lock.enter_context(_held(folder))
+    begun = any(entry.is_dir() and entry.name != WAVEFORMS for entry in folder.iterdir())
+    noises = _stored(run.noise, folder / WAVEFORMS / "noise", rate)
+    impulse_responses = _stored(run.impulse_responses, folder / WAVEFORMS / "impulse_responses", rate)
+    made_of = {
+        "noise": _content(noises),
+        "impulse_responses": _content(impulse_responses),
+        "teacher": None if teacher is None else fingerprint(teacher),
+    }
+    settings = json_values(run) | {"processes": world(), "made_of": made_of}
+    if begun:
+        write_or_check_settings(folder / "run.json", settings, has_results=True, may_differ=MAY_DIFFER)
+    waveforms = WaveformStore.build(recordings, folder / WAVEFORMS, sampling_rate=rate)
+    if not begun:
+        write_or_check_settings(folder / "run.json", settings, has_results=False)
+    return waveforms, noises, impulse_responses
 
 
 def folder_of(run: PretrainingRun) -> Path:
@@ -141,49 +142,59 @@ def _held(folder: Path) -> Iterator[None]:
             raise
 
 
-def _train_stage(
-    run: PretrainingRun, stage: Stage, inputs: StageInputs, head: Head | None, held_out: Sequence[int]
-) -> Backbone:
+def _train_stage(run: PretrainingRun, stage: Stage, inputs: StageInputs, head: Head | None) -> Backbone:
     """Train one stage, and save its model."""
     torch.manual_seed(inputs.seed)
     folder, setup, previous = inputs.folder, stage.setup, inputs.previous
-    backbone = setup.fresh(run.model, inputs)
+    backbone = first_then_others(lambda: setup.fresh(run.model, inputs))
     if previous is not None:
         check_start(run, stage, previous, backbone)
         if stage.start == "previous":
             backbone.load_state_dict(previous.state_dict())
+    held_out = _held_out(run, len(inputs.waveforms))
     learned = [number for number in range(len(inputs.waveforms)) if number not in held_out] if held_out else None
 
-    def parts(setup: Setup) -> tuple[Objective, Any]:
-        """Return objective and batches."""
+    def batches(setup: Setup, inputs: StageInputs) -> Any:
+        """Return batches; rank 0 makes their targets."""
         setup.expect(backbone)
-        batches = setup.batches(stage.objective, backbone, replace(inputs, recordings=learned))
-        return setup.build(backbone, stage.objective), batches
+        return first_then_others(lambda: setup.batches(stage.objective, backbone, inputs))
 
     if stage.extractor_steps and stage.start == "fresh":
-        regression, batches = parts(EXTRACTOR_START)
+        speech = batches(EXTRACTOR_START, replace(inputs, recordings=learned))
+        regression = EXTRACTOR_START.build(backbone, stage.objective)
         short = replace(stage.training, steps=stage.extractor_steps, parts=())
-        train(regression, batches, short, folder / "extractor", device=run.device)
-    objective, batches = parts(setup)
-    objective.start(batches[0])  # a resumed run overwrites these weights by its state
+        train(regression, speech, short, folder / "extractor", device=run.device)
+    labeled = batches(setup, replace(inputs, recordings=learned))
+    objective = setup.build(backbone, stage.objective)
+    objective.start(labeled[0])  # a resumed run overwrites these weights by its state, other ranks by those of rank 0
     if stage.start == "previous" and head is not None:
         objective.load_head(head.tensors)
     train(
         objective,
-        batches,
+        labeled,
         stage.training,
         folder,
-        held_out=setup.batches(stage.objective, backbone, replace(inputs, recordings=held_out)) if held_out else None,
+        # All held-out batches, which `train` shares among the ranks.
+        held_out=batches(setup, replace(inputs, recordings=held_out, rank=0, world=1)) if held_out else None,
         device=run.device,
         sampling_rate=run.model.sampling_rate,
     )
     load_best(folder, objective)
-    made = Head(objective.head_tensors(), objective.head_notes())
-    draft = folder / "model.part"
-    shutil.rmtree(draft, ignore_errors=True)
-    save_pretrained(backbone.eval(), draft, heads={"pretraining": made} if made.tensors else None)
-    draft.rename(_model_of(run, stage))
+    on_first(lambda: _save(run, stage, objective, backbone))
     return backbone
+
+
+def _save(run: PretrainingRun, stage: Stage, objective: Objective, backbone: Backbone) -> None:
+    """Save the model of a stage, and plot the curves of the stages so far."""
+    folder = folder_of(run)
+    head = Head(objective.head_tensors(), objective.head_notes())
+    draft = folder / stage.name / "model.part"
+    shutil.rmtree(draft, ignore_errors=True)
+    save_pretrained(backbone.eval(), draft, heads={"pretraining": head} if head.tensors else None)
+    draft.rename(_model_of(run, stage))
+    if find_spec("matplotlib"):
+        done = run.stages[: run.stages.index(stage) + 1]
+        plot_curves({each.name: folder / each.name for each in done}, folder / "curves.png")
 
 
 def _held_out(run: PretrainingRun, num_recordings: int) -> list[int]:

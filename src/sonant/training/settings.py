@@ -103,13 +103,15 @@ class Updates:
             fused=True,
         )
 
-    def prepare(self, step: int) -> None:
-        """Set learning rates, and freeze or unfreeze parts, for an update."""
+    def prepare(self, step: int) -> bool:
+        """Set learning rates, and freeze or unfreeze parts, for an update; return True if parameters changed so."""
         self.lr = self.training.lr * self.training.schedule.scale(step, self.training.steps)
         for group, factor in zip(self.optimizer.param_groups, self._factors, strict=True):
             group["lr"] = self.lr * factor
-        for until, parameter in self._frozen:
-            parameter.requires_grad_(step >= until)
+        changed = [parameter for until, parameter in self._frozen if parameter.requires_grad != (step >= until)]
+        for parameter in changed:
+            parameter.requires_grad_(not parameter.requires_grad)
+        return bool(changed)
 
     def step(self, *, skip: torch.Tensor) -> None:
         """Update the weights, unless `skip` (bool scalar on the device) is True, and clear the gradients."""

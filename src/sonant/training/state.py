@@ -11,7 +11,7 @@ from torch import nn
 from sonant.data.files import atomic
 from sonant.data.settings import check_same_settings
 from sonant.errors import CheckpointError, ConfigurationError
-from sonant.training.ranks import gathered, rank, world
+from sonant.training.ranks import gathered, on_first, rank, world
 
 MAY_DIFFER = ("compile", "log_every", "save_every", "validate_every")  # settings that may change upon resuming
 
@@ -30,10 +30,11 @@ def save_state(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
     settings: dict[str, Any],
+    device: torch.device,
 ) -> None:
-    """Write the state from rank 0, with the random number generators of all processes."""
+    """Write the state from rank 0, with the random number generators of all processes, each on its device."""
     random = gathered(torch.get_rng_state())
-    cuda_random = gathered(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])
+    cuda_random = gathered(torch.cuda.get_rng_state(device) if device.type == "cuda" else None)
     state = {
         "step": progress.step,
         "best_loss": progress.best_loss,
@@ -43,18 +44,17 @@ def save_state(
         "random": random,
         "cuda_random": cuda_random,
     }
-    write_on_rank_zero(path, state)
+    on_first(lambda: write(path, state))
 
 
-def write_on_rank_zero(path: Path, state: dict[str, Any]) -> None:
-    """Write a file atomically, from rank 0."""
-    if rank() == 0:
-        with atomic(path) as draft:
-            torch.save(state, draft)
+def write(path: Path, state: dict[str, Any]) -> None:
+    """Write a file atomically."""
+    with atomic(path) as draft:
+        torch.save(state, draft)
 
 
 def load_state(
-    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any]
+    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, settings: dict[str, Any], device: torch.device
 ) -> TrainingProgress:
     """Load the state, if the file exists, and return its progress.
 
@@ -71,7 +71,8 @@ def load_state(
             state |= {"best_loss": inf, "random": [state["random"]], "cuda_random": [state["cuda_random"]]}
         if len(state["random"]) != world():
             raise ConfigurationError(
-                f"{path} was written by {len(state['random'])} processes; {world()} cannot go on from it."
+                f"{path} was written by {len(state['random'])} processes; {world()} cannot go on from it, as a step "
+                "would take another number of batches. Start as many, or choose a new folder."
             )
         module.load_state_dict(state["module"])
         optimizer.load_state_dict(state["optimizer"])
@@ -82,6 +83,9 @@ def load_state(
             f"The run cannot go on from {path}: {error}. If the model or its settings changed, choose a new folder."
         ) from error
     torch.set_rng_state(state["random"][rank()])
-    if state["cuda_random"][rank()] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda_random"][rank()])
+    cuda_random = state["cuda_random"][rank()]
+    if isinstance(cuda_random, list):  # earlier versions wrote that of each GPU of the machine
+        cuda_random = cuda_random[device.index] if device.type == "cuda" and cuda_random else None
+    if device.type == "cuda" and cuda_random is not None:
+        torch.cuda.set_rng_state(cuda_random, device)
     return TrainingProgress(state["step"], state["best_loss"])

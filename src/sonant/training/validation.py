@@ -9,7 +9,8 @@ from torch import nn
 from sonant.loss import Objective
 from sonant.training.log import LossSums
 from sonant.training.prefetch import B_co, Prefetcher
-from sonant.training.state import write_on_rank_zero
+from sonant.training.ranks import on_first, rank, world
+from sonant.training.state import write
 
 BEST = "best.pt"
 
@@ -23,13 +24,17 @@ class HeldOut(Protocol[B_co]):
 
 
 def evaluate(objective: Objective, batches: HeldOut[Any], device: torch.device, *, precision: str) -> dict[str, float]:
-    """Return loss and metrics of held-out batches, named `held_out_...`; the random seed is the same in each call."""
+    """Return loss and metrics of held-out batches, named `held_out_...`; the ranks share the batches among them.
+
+    The random seed is the number of the batch, so that results differ neither between calls nor by number of ranks.
+    """
     sums = LossSums()
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.no_grad(), Prefetcher(batches, range(len(batches)), device) as stream:
-        torch.manual_seed(0)
+    numbers = range(rank(), len(batches), world())
+    with torch.random.fork_rng(devices), torch.no_grad(), Prefetcher(batches, numbers, device) as stream:
         objective.eval()
-        for batch in stream:
+        for number, batch in zip(numbers, stream, strict=True):
+            torch.manual_seed(number)
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
                 sums.add(objective(batch))
         objective.train()
@@ -38,7 +43,7 @@ def evaluate(objective: Objective, batches: HeldOut[Any], device: torch.device, 
 
 def keep_best(folder: Path, module: nn.Module, step: int, loss: float) -> None:
     """Save the weights of the lowest loss so far."""
-    write_on_rank_zero(folder / BEST, {"step": step, "loss": loss, "module": module.state_dict()})
+    on_first(lambda: write(folder / BEST, {"step": step, "loss": loss, "module": module.state_dict()}))
 
 
 def load_best(folder: Path, module: nn.Module) -> None:
