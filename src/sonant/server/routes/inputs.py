@@ -9,8 +9,9 @@ from typing import Any
 from sonant.server.errors import ApiError
 from sonant.server.intake.fetch import Fetcher
 from sonant.server.routes.audio_text import decoded
-from sonant.server.routes.bodies import RequestBody, too_many_bytes
+from sonant.server.routes.bodies import RequestBody
 from sonant.server.routes.long_text import HEAD, PIECE, LongText
+from sonant.server.routes.multipart import too_many_bytes
 from sonant.server.settings import Limits
 
 MIN_AUDIO_BYTES = 32  # the header of every format is longer
