@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 
@@ -10,9 +12,10 @@ import anyio
 import pytest
 from sqlalchemy import update
 
-from sonant.server.accounts import credit
+from sonant.server.accounts import credit, database
 from sonant.server.accounts.accounts import Accounts
 from sonant.server.accounts.caller import ANONYMOUS
+from sonant.server.accounts.database import DatabaseUnavailable
 from sonant.server.accounts.tables import servers
 from sonant.server.errors import ApiError
 from sonant.server.settings import AccountRules, ServerSettings
@@ -304,30 +307,83 @@ def test_a_hold_is_given_back_to_a_full_purse(settings):
     audited(settings.database_url)
 
 
-def test_a_charge_that_was_done_without_an_answer_is_no_failure(tmp_path, monkeypatch):
-    """The database commits, and is gone before it can say so: the request has been paid for, and is answered."""
-    settings = ServerSettings(data=tmp_path)
+@pytest.mark.parametrize("is_delivered", [False, True])
+@pytest.mark.parametrize("is_done", [False, True])
+def test_a_charge_of_which_nothing_is_known_is_made_once_or_undone(is_done, is_delivered, settings, monkeypatch):
+    """The connection is lost before the commit, or after it: who got the result pays for it once, others nothing."""
+
+    async def request(accounts, caller):
+        async with bill(accounts, caller, "1") as open_bill:
+            open_bill.is_delivered = is_delivered
+            write = accounts._database.write
+
+            def lossy(job):
+                monkeypatch.setattr(accounts._database, "write", write)
+
+                async def lost():
+                    if is_done:
+                        await write(job)
+                    raise DatabaseUnavailable
+
+                return asyncio.ensure_future(lost())
+
+            monkeypatch.setattr(accounts._database, "write", lossy)
 
     async def work():
         async with Accounts(settings) as accounts:
             caller = await new_caller(accounts, "5")
-            async with bill(accounts, caller, "1") as open_bill:
-                write = accounts._database.write
+            if is_delivered:
+                await request(accounts, caller)
+            else:
+                with pytest.raises(DatabaseUnavailable):
+                    await request(accounts, caller)
+            for _ in range(2):
+                await accounts._servers.beat()
+            return await accounts.credit.of(caller.user_id)
 
-                def lossy(job):
-                    monkeypatch.setattr(accounts._database, "write", write)
+    assert asyncio.run(work()) == (4 if is_delivered else 5)
+    assert audited(settings.database_url)[2:] == ((0, UNIT, 1) if is_delivered else (0, 0, 0))
 
-                    async def lost():
-                        await write(job)
-                        raise ConnectionError("gone")
 
-                    return asyncio.ensure_future(lost())
+def test_locked_at_any_moment_of_a_request(tmp_path, monkeypatch):
+    """While credit is held, charged or given back: the books balance, and nothing is done twice."""
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.05)
+    settings = ServerSettings(data=tmp_path)
 
-                monkeypatch.setattr(accounts._database, "write", lossy)
-            assert open_bill.cost == 1
+    async def work():
+        random_ = random.Random(3)
+        ended = {"served": 0, "streamed": 0, "refused": 0, "failed": 0}
+        async with Accounts(settings) as accounts:
+            caller = await new_caller(accounts, "1000")
 
-    asyncio.run(work())
-    assert audited(settings.database_url)[1:] == (4 * UNIT, 0, UNIT, 1)
+            async def one(number):
+                await asyncio.sleep(random_.random())
+                try:
+                    async with bill(accounts, caller, "1") as open_bill:
+                        await asyncio.sleep(random_.random() / 10)
+                        open_bill.is_delivered = number % 3 == 0
+                        if number % 7 == 1:
+                            raise KeyError("the work failed")
+                    ended["streamed" if open_bill.is_delivered else "served"] += 1
+                except DatabaseUnavailable:
+                    ended["refused"] += 1
+                except KeyError:
+                    ended["failed"] += 1
+
+            running = asyncio.gather(*(one(number) for number in range(150)))
+            with closing(sqlite3.connect(tmp_path / "sonant.db", isolation_level=None)) as other:
+                while not running.done():
+                    other.execute("BEGIN IMMEDIATE")
+                    await asyncio.sleep(0.1)
+                    other.execute("COMMIT")
+                    await asyncio.sleep(0.03)
+            await running
+            return ended
+
+    ended = asyncio.run(work())
+    assert min(ended.values()) > 0, ended
+    answered = ended["served"] + ended["streamed"]
+    assert audited(settings.database_url)[2:] == (0, answered * UNIT, answered)
 
 
 def test_a_user_deleted_meanwhile(settings):

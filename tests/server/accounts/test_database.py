@@ -1,15 +1,20 @@
 """Work is done wholly or not at all, and never in the event loop."""
 
 import asyncio
+import shutil
+import sqlite3
 import stat
 import threading
+import time
+from contextlib import closing
 
 import pytest
-from sqlalchemy import insert, select
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import event, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from sonant.errors import ConfigurationError
-from sonant.server.accounts.database import Database
+from sonant.server.accounts import database as module
+from sonant.server.accounts.database import Database, DatabaseUnavailable
 from sonant.server.accounts.tables import servers
 
 
@@ -53,7 +58,6 @@ def test_a_failure_undoes_its_own_work_and_no_other(settings):
 
 def test_many_writers_share_a_commit(tmp_path):
     """What arrives while the first transaction runs goes into the second together."""
-    from sqlalchemy import event
 
     async def work():
         async with Database(f"sqlite:///{tmp_path / 'a.db'}") as database:
@@ -95,7 +99,7 @@ def test_an_error_shows_no_values(settings):
 def test_a_reader_cannot_write(tmp_path):
     async def work():
         async with Database(f"sqlite:///{tmp_path / 'a.db'}") as database:
-            with pytest.raises(OperationalError, match="readonly"):
+            with pytest.raises(DatabaseUnavailable):
                 await database.read(add("a"))
 
     asyncio.run(work())
@@ -160,3 +164,97 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
 
     with pytest.raises(ConfigurationError, match=r"a\.db.*cannot be opened"):
         asyncio.run(work())
+
+
+def test_a_locked_file_is_told_in_time_and_nothing_is_written_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.3)
+
+    async def work():
+        async with Database(f"sqlite:///{tmp_path / 'a.db'}") as database:
+            with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                start = time.monotonic()
+                refused = await asyncio.gather(*(database.write(add(f"{i}")) for i in range(3)), return_exceptions=True)
+                seconds = time.monotonic() - start
+                assert await database.read(names) == []  # readers do not wait for writers
+                assert not database.is_available
+                other.execute("COMMIT")
+            await database.write(add("later"))
+            assert database.is_available
+            return refused, seconds, await database.read(names)
+
+    refused, seconds, kept = asyncio.run(work())
+    assert [(type(error), error.status, bool(error.headers["Retry-After"])) for error in refused] == [
+        (DatabaseUnavailable, 503, True)
+    ] * 3
+    assert seconds < 1
+    assert kept == ["later"]
+
+
+def test_a_full_disk_is_told_and_forgotten_when_there_is_room(tmp_path):
+    async def work():
+        async with Database(f"sqlite:///{tmp_path / 'a.db'}") as database:
+
+            def room(connection, pages):
+                connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+            await database.write(lambda connection: room(connection, 1))  # SQLite takes what there is already
+            jobs = [add("x" * 100_000), add("small")]
+            refused = await asyncio.gather(*(database.write(job) for job in jobs), return_exceptions=True)
+            assert isinstance(refused[0], DatabaseUnavailable)
+            await database.write(lambda connection: room(connection, 1_000_000))
+            await database.write(add("later"))
+            return await database.read(names)
+
+    assert "later" in asyncio.run(work())
+
+
+def test_a_file_that_is_gone_is_told_and_not_made_anew(tmp_path):
+    path = tmp_path / "a.db"
+
+    async def work():
+        async with Database(f"sqlite:///{path}") as database:
+            await database.write(add("before"))
+            await database.read(names)
+            path.rename(tmp_path / "moved.db")
+            for attempt in (database.write(add("lost")), database.read(names)):
+                with pytest.raises(DatabaseUnavailable):
+                    await attempt
+            assert not path.exists()
+            shutil.copy(tmp_path / "moved.db", path)  # as from a backup
+            await database.write(add("after"))
+            return await database.read(names)
+
+    assert asyncio.run(work()) == ["after", "before"]
+
+
+def test_an_address_with_odd_characters_is_a_file(tmp_path):
+    async def work():
+        async with Database(f"sqlite:///{tmp_path}/ä #1 &c.db") as database:
+            await database.write(add("a"))
+
+    asyncio.run(work())
+    assert (tmp_path / "ä #1 &c.db").exists()
+
+
+def test_a_locked_row_is_told_in_time(postgresql, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.5)
+
+    async def work():
+        async with Database(postgresql()) as database:
+            await database.write(add("a"))
+            go_on, holds = threading.Event(), threading.Event()
+
+            def slow(connection):
+                connection.execute(servers.update().values(heartbeat=2))
+                holds.set()
+                return go_on.wait(10)
+
+            first = database.write(slow)
+            await asyncio.to_thread(holds.wait)
+            with pytest.raises(DatabaseUnavailable):
+                await database.write(lambda connection: connection.execute(servers.update().values(heartbeat=3)))
+            go_on.set()
+            await first
+
+    asyncio.run(work())

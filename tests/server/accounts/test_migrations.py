@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
 from sonant.errors import ConfigurationError
-from sonant.server.accounts.database import _known, _make_file, _postgresql, _sqlite
+from sonant.server.accounts.engines import known_url, make_file, postgresql, sqlite
 from sonant.server.accounts.migrations import upgrade
 from sonant.server.accounts.tables import metadata
 
@@ -16,11 +16,11 @@ from sonant.server.accounts.tables import metadata
 @pytest.fixture
 def engine(settings):
     """As the server opens it, on an empty database."""
-    url = _known(settings.database_url)
+    url = known_url(settings.database_url)
     if settings.database is None:
         settings.data.mkdir()
-        _make_file(settings.data / "sonant.db")
-    engine = _sqlite(url) if settings.database is None else _postgresql(url)
+        make_file(settings.data / "sonant.db")
+    engine = sqlite(url) if settings.database is None else postgresql(url)
     yield engine
     engine.dispose()
 

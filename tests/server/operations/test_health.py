@@ -1,18 +1,25 @@
 """What balancers, supervisors and Prometheus are told."""
 
+import base64
 import json
+import sqlite3
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request as Asked
 from urllib.request import urlopen
 
+import httpx2
 import pytest
 from starlette.requests import Request
 
 from sonant import __version__
+from sonant.server.accounts import accounts, database
 from sonant.server.operations.health import is_local
 from tests.server.running import RunningServer
+from tests.server.speech import clip
 
 
 def get(server: RunningServer, path: str, **headers: str) -> tuple[int, bytes]:
@@ -45,13 +52,53 @@ def test_a_server_that_stops_is_alive_and_takes_no_work(server: RunningServer) -
     assert (status, json.loads(body)["error"]["code"]) == (503, "server_is_draining")
 
 
-def test_without_its_database_it_is_not_ready(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def unreachable() -> bool:
-        return False
+def test_a_locked_database_is_told_to_everybody_until_it_is_free(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(accounts, "PROBE_SECONDS", 0.0)
+    embed = {"model": "sonant/wavlm-tiny", "input": base64.b64encode(clip("en-allison-welcome", 1.0)).decode()}
 
-    monkeypatch.setattr(server.services.accounts, "is_reachable", unreachable)
-    status, body = get(server, "/ready")
-    assert (status, json.loads(body)["database"]) == (503, False)
+    def ask() -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {server.user_key}"}
+        return httpx2.post(f"{server.base_url}/v1/embeddings", json=embed, headers=headers, timeout=30)
+
+    def sign_in() -> httpx2.Response:
+        data = {"key": server.admin_key}
+        return httpx2.post(f"{server.base_url}/sign-in", data=data, headers={"Accept": "text/html"}, timeout=30)
+
+    spent = server.run(server.services.accounts.usage.totals(user_id=server.user_id))
+    file = server.services.settings.data / "sonant.db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        start = time.monotonic()
+        answers = [ask(), sign_in()]
+        status, body = get(server, "/ready")
+        assert time.monotonic() - start < 3
+        other.execute("COMMIT")
+    assert (status, json.loads(body)["database"], get(server, "/health")[0]) == (503, False, 200)
+    for answer in answers:
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "6"), answer.text
+    assert answers[0].json()["error"]["code"] == "database_unavailable"
+    assert answers[1].headers["content-type"].startswith("text/html")
+    assert get(server, "/ready")[0] == 200
+    assert (ask().status_code, sign_in().status_code) == (200, 303)
+    now = server.run(server.services.accounts.usage.totals(user_id=server.user_id))
+    assert now.requests == spent.requests + 1
+
+
+def test_asking_often_writes_seldom(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "PROBE_SECONDS", 60.0)
+    probe, tried = server.services.accounts._servers.probe, []
+
+    async def counted() -> None:
+        tried.append(1)
+        await probe()
+
+    monkeypatch.setattr(server.services.accounts._servers, "probe", counted)
+    server.services.accounts._database.tried = 0.0
+    assert {get(server, "/ready")[0] for _ in range(20)} == {200}
+    assert len(tried) <= 1
 
 
 def test_info_tells_the_truth_about_models(server: RunningServer) -> None:

@@ -61,8 +61,9 @@ def test_others_change_nothing(member: Member, server: RunningServer, path: str)
 
 def test_grants_are_exact_and_written_down(administrator: httpx2.Client, somebody: int) -> None:
     path = f"/admin/users/{somebody}"
-    assert administrator.post(f"{path}/credit", data={"amount": "0.000000001", "reason": "a test"}).status_code == 303
-    page = administrator.get(path).json()
+    given = {"amount": "0.000000001", "reason": "a test"}
+    page = administrator.post(f"{path}/credit", data=given).json()
+    assert page == administrator.get(path).json()
     assert page["user"]["credit"] == "1.000000001"
     assert page["entries"][0]["action"] == "credit granted"
     assert page["entries"][0]["by"] == "admin@localhost"
@@ -77,8 +78,24 @@ def test_amounts_that_are_none_are_refused(administrator: httpx2.Client, somebod
 @pytest.mark.parametrize(("action", "field"), [("disabled", "is_disabled"), ("admin", "is_admin")])
 def test_rights_are_given_and_taken(administrator: httpx2.Client, somebody: int, action: str, field: str) -> None:
     for value, expected in (("yes", True), ("no", False)):
-        assert administrator.post(f"/admin/users/{somebody}/{action}", data={"value": value}).status_code == 303
-        assert administrator.get(f"/admin/users/{somebody}").json()["user"][field] is expected
+        by_form = administrator.post(f"/admin/users/{somebody}/{action}", data={"value": value})
+        assert by_form.json()["user"][field] is expected
+        by_json = administrator.post(f"/admin/users/{somebody}/{action}", json={"value": not expected})
+        assert by_json.json()["user"][field] is not expected
+
+
+def test_json_is_answered_in_json_and_forms_of_browsers_by_a_redirect(server: RunningServer, somebody: int) -> None:
+    headers = {"Authorization": f"Bearer {server.admin_key}"}
+    path = f"{server.base_url}/admin/users/{somebody}/credit"
+    page = httpx2.post(path, headers=headers, json={"amount": 0.5, "reason": "as JSON"}).json()
+    assert (page["user"]["credit"], page["grants"][0]["reason"]) == ("1.5", "as JSON")
+    html = httpx2.post(path, headers=headers | {"Accept": "text/html"}, data={"amount": "0.5"})
+    assert (html.status_code, html.headers["location"]) == (303, f"/admin/users/{somebody}")
+    for wrong in ({"amount": []}, [1], {"amount": None}):
+        refused = httpx2.post(path, headers=headers, json=wrong)
+        assert (refused.status_code, refused.json()["error"]["type"]) == (400, "invalid_request_error")
+    broken = httpx2.post(path, headers=headers | {"Content-Type": "application/json"}, content=b"{")
+    assert broken.json()["error"]["code"] == "invalid_json"
 
 
 def test_the_last_administrator_stays(administrator: httpx2.Client, server: RunningServer) -> None:

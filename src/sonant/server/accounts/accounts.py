@@ -5,6 +5,7 @@ import logging
 from contextlib import suppress
 from decimal import Decimal
 from itertools import count
+from time import monotonic
 from typing import Self
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from sonant.server.accounts.audit import Audit
 from sonant.server.accounts.bill import Bill
 from sonant.server.accounts.caller import Caller
 from sonant.server.accounts.credit import Credit, to_units
-from sonant.server.accounts.database import Database
+from sonant.server.accounts.database import Database, DatabaseUnavailable
 from sonant.server.accounts.keys import SCOPES, Keys
 from sonant.server.accounts.rate_limits import Rate, RateLimits
 from sonant.server.accounts.servers import BEAT_SECONDS, Servers
@@ -29,7 +30,7 @@ from sonant.server.errors import ApiError
 from sonant.server.settings import ServerSettings
 
 FIRST_ADMIN = "admin@localhost"
-REACH_SECONDS = 2.0
+PROBE_SECONDS = 1.0  # for which a write shows that the next will succeed
 BEATS_PER_HOUR = int(3600 / BEAT_SECONDS)
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Accounts:
         self._database = database = Database(settings.database_url)
         self._limits = RateLimits()
         self._servers = Servers(database)
+        self._probe: asyncio.Task[None] | None = None
         self.audit = Audit(database)
         self.users = Users(database, rules, self.audit, self._limits, forget=self._forget)
         self.keys = Keys(database, forget=self._forget)
@@ -140,15 +142,14 @@ class Accounts:
         """Return the oldest administrator account; on a new server it is created."""
         return await self.users.get(await self._database.write(self._first_admin))
 
-    async def is_reachable(self) -> bool:
-        """Return whether the database answers."""
-        try:
-            async with asyncio.timeout(REACH_SECONDS):
-                await self._database.read(lambda connection: connection.execute(select(1)).scalar())
-        except Exception:
-            logger.exception("the database does not answer")
-            return False
-        return True
+    async def is_writable(self) -> bool:
+        """Return whether the database takes writes; it is tried once a second at most, however often this is asked."""
+        if monotonic() - self._database.tried > PROBE_SECONDS:
+            if self._probe is None or self._probe.done():
+                self._probe = asyncio.create_task(self._servers.probe())
+            with suppress(DatabaseUnavailable):
+                await asyncio.shield(self._probe)
+        return self._database.is_available
 
     def _first_admin(self, connection: Connection) -> int:
         query = select(users.c.id).where(users.c.is_admin, ~users.c.is_disabled).order_by(users.c.id)
@@ -195,5 +196,7 @@ class Accounts:
                 self._limits.forget()
                 if beat % BEATS_PER_HOUR == 0:
                     await self.sessions.clear_expired()
+            except DatabaseUnavailable:
+                pass  # it is in the log
             except Exception:
                 logger.exception("the accounts' housekeeping failed; it is tried again in %.0f s", BEAT_SECONDS)

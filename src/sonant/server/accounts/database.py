@@ -1,27 +1,45 @@
-"""The database: SQLite or PostgreSQL. No call blocks the event loop."""
+"""The database: SQLite or PostgreSQL. No call blocks the event loop, or waits for the database without end."""
 
 import asyncio
-import os
-import sqlite3
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 
-from sonant.errors import ConfigurationError, MissingExtra
+from sonant.errors import ConfigurationError
+from sonant.server.accounts.engines import PATIENCE_SECONDS, known_url, make_file, postgresql, sqlite
 from sonant.server.accounts.group_commit import GroupCommit
+from sonant.server.accounts.jobs import Job
 from sonant.server.accounts.migrations import upgrade
+from sonant.server.errors import ApiError
 
 T = TypeVar("T")
 READERS, WRITERS = 4, 8  # threads, each with its own connection; SQLite has one writer thread
-BUSY_SECONDS = 10.0  # to wait for a writer of another process
+START_SECONDS = 30.0  # at the start, for the migrations of another process
+RETRY_SECONDS = 5.0  # Retry-After
 TRANSIENT = {"40001", "40P01"}  # serialization failure or deadlock in PostgreSQL; the transaction was rolled back
 TRIES = 4  # attempts after such an error
-QUIET = {"hide_parameters": True}  # so that logged errors contain no password hashes
+OF_THE_WORK = (DataError, IntegrityError, NotSupportedError, ProgrammingError)  # other errors are of the database
+
+logger = logging.getLogger(__name__)
+
+
+class DatabaseUnavailable(ApiError):
+    """The database is locked, full or gone; what was to be written has no effect, or will have none."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            503,
+            "database_unavailable",
+            "The database of this server's accounts does not answer at the moment. Nothing was charged; ask again "
+            "after the seconds in Retry-After.",
+            retry_after=RETRY_SECONDS,
+        )
 
 
 class Database:
@@ -29,11 +47,19 @@ class Database:
 
     SQLite writes in one thread (see `GroupCommit`) and reads concurrently; PostgreSQL does both in a thread pool, and
     the statements lock their rows. A function that writes may be run again and must have no other effects.
+
+    A transaction that cannot begin within PATIENCE_SECONDS, or fails by a fault of the database, raises
+    DatabaseUnavailable; the next one tries again.
+
+    Attributes:
+        is_available: whether the last write succeeded, and no read has failed since.
+        tried: when that was known, by `time.monotonic`.
     """
 
     def __init__(self, url: str) -> None:
-        self._url = _known(url)
+        self._url = known_url(url)
         self._is_sqlite = self._url.get_backend_name() == "sqlite"
+        self.is_available, self.tried = True, 0.0
 
     async def __aenter__(self) -> Self:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sonant-database-reader")
@@ -50,27 +76,59 @@ class Database:
         await asyncio.get_running_loop().run_in_executor(None, self._close)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run a function that writes nothing."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._reading, work)
+        """Run a function that writes nothing. Raises DatabaseUnavailable."""
+        job = Job(work)
+        self._readers.submit(self._run, self._read_engine, job)
+        return await self._result(job.outcome)
 
     def write(self, work: Callable[[Connection], T]) -> "asyncio.Future[T]":
-        """Run a function that writes, atomically. It is started whether or not the result is awaited."""
-        return asyncio.wrap_future(self._submit(work))
+        """Run a function that writes, atomically. It is started whether or not the result is awaited.
 
-    def _submit(self, work: Callable[[Connection], T]) -> "Future[T]":
+        Raises DatabaseUnavailable: it had no effect, unless the connection was lost while it was committed.
+        """
+        job = Job(work)
         if self._is_sqlite:
-            return self._group_commit.submit(work)
-        return self._writers.submit(self._writing, work)
+            self._group_commit.submit(job)
+        else:
+            self._writers.submit(self._run, self._write_engine, job)
+        return asyncio.ensure_future(self._written(job.outcome))
+
+    async def _written(self, outcome: "Future[T]") -> T:
+        result = await self._result(outcome)
+        if not self.is_available:
+            logger.warning("the database takes writes again")
+        self.is_available, self.tried = True, monotonic()
+        return result
+
+    async def _result(self, outcome: "Future[T]") -> T:
+        """Await the result of a job; if its transaction does not begin in time, it never will."""
+        future = asyncio.wrap_future(outcome)
+        try:
+            await asyncio.wait([future], timeout=PATIENCE_SECONDS)
+            if outcome.cancel():
+                raise TimeoutError(f"no transaction could begin within {PATIENCE_SECONDS:g} s")
+            return await future
+        except OF_THE_WORK:
+            raise
+        except (DBAPIError, TimeoutError) as error:
+            if self.is_available:  # once, not for every request
+                logger.error("the database does not answer: %s", getattr(error, "orig", error))  # noqa: TRY400
+            self.is_available, self.tried = False, monotonic()
+            raise DatabaseUnavailable from error
+        finally:
+            outcome.cancel()
 
     def _open(self) -> None:
         if self._is_sqlite:
-            _make_file(Path(str(self._url.database)))
-            self._write_engine, self._read_engine = _sqlite(self._url), _sqlite(self._url, read_only=True)
-            upgrade(self._write_engine)
+            make_file(Path(str(self._url.database)))
+            starting = sqlite(self._url, seconds=START_SECONDS)
+            upgrade(starting)
+            starting.dispose()
+            self._write_engine, self._read_engine = sqlite(self._url), sqlite(self._url, read_only=True)
             self._group_commit = GroupCommit(self._write_engine)
         else:
-            self._write_engine = self._read_engine = _postgresql(self._url)
-            upgrade(self._write_engine)
+            self._read_engine, self._write_engine = postgresql(self._url), postgresql(self._url, bound_locks=True)
+            upgrade(self._read_engine)
             self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="sonant-database-writer")
 
     def _close(self) -> None:
@@ -82,68 +140,21 @@ class Database:
         self._read_engine.dispose()
         self._write_engine.dispose()
 
-    def _reading(self, work: Callable[[Connection], T]) -> T:
-        with self._read_engine.begin() as connection:
-            return work(connection)
-
-    def _writing(self, work: Callable[[Connection], T]) -> T:
+    def _run(self, engine: Engine, job: Job[Any]) -> None:
+        has_begun = False
         for tries_left in reversed(range(TRIES)):
+            if job.outcome.cancelled():
+                return
             try:
-                with self._write_engine.begin() as connection:
-                    return work(connection)
-            except DBAPIError as error:
-                if not tries_left or getattr(error.orig, "sqlstate", None) not in TRANSIENT:
-                    raise
-        raise AssertionError
-
-
-def _known(url: str) -> URL:
-    """Add the driver to a database URL. Raises ConfigurationError for an unsupported database."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        parsed = URL.create("", database=url)
-    name = parsed.drivername.partition("+")[0]
-    if name in {"postgresql", "postgres"}:
-        return parsed.set(drivername="postgresql+psycopg")
-    if name == "sqlite" and parsed.database and parsed.database != ":memory:":
-        return parsed.set(drivername="sqlite")
-    raise ConfigurationError(
-        f"The database is {parsed.render_as_string(hide_password=True)!r}; expected a file of SQLite, "
-        "sqlite:///FILE, or PostgreSQL, postgresql://USER:PASSWORD@HOST/NAME."
-    )
-
-
-def _make_file(path: Path) -> None:
-    """Create the file, readable by its owner only; SQLite gives its journal files the same permissions."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-
-
-def _sqlite(url: URL, *, read_only: bool = False) -> Engine:
-    engine = create_engine(url, pool_size=READERS, max_overflow=0, connect_args={"timeout": BUSY_SECONDS}, **QUIET)
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, _: Any) -> None:
-        connection.isolation_level = None  # no implicit transactions by the sqlite3 module
-        connection.execute("PRAGMA journal_mode = WAL")  # readers do not block on a writer
-        connection.execute("PRAGMA synchronous = FULL")  # commits survive a power failure
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A deferred transaction that writes after a read fails, instead of waiting, if another one has written since.
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _postgresql(url: URL) -> Engine:
-    try:
-        import psycopg  # noqa: F401
-    except ImportError as error:
-        raise MissingExtra("psycopg", extra="postgres", purpose="A database of PostgreSQL") from error
-    waiting = {"connect_timeout": int(BUSY_SECONDS)}
-    pool = {"pool_size": READERS + WRITERS, "max_overflow": 0, "pool_pre_ping": True}
-    return create_engine(url, connect_args=waiting, **pool, **QUIET)
+                with engine.begin() as connection:
+                    if not has_begun and not job.begin():
+                        return
+                    has_begun = True
+                    result = job.work(connection)
+            except Exception as error:  # noqa: BLE001 - raised by the future
+                if not tries_left or getattr(getattr(error, "orig", None), "sqlstate", None) not in TRANSIENT:
+                    job.fail(error)
+                    return
+            else:
+                job.outcome.set_result(result)
+                return

@@ -1,22 +1,23 @@
 """Group commit: one thread writes, and writes that arrive during a commit share the next transaction."""
 
-from collections.abc import Callable
-from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
 
-T = TypeVar("T")
+from sonant.server.accounts.jobs import Job
+
 MOST_TOGETHER = 128  # writes in one transaction
 
 
-class PendingWrite(NamedTuple):
-    """A function that writes, and the future of its result."""
+class Done(NamedTuple):
+    """A job that was carried out in a transaction that is not yet committed."""
 
-    work: Callable[[Connection], Any]
-    outcome: "Future[Any]"
+    job: Job[Any]
+    result: Any
+    failure: Exception | None
 
 
 class GroupCommit:
@@ -28,22 +29,20 @@ class GroupCommit:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._jobs: SimpleQueue[PendingWrite | None] = SimpleQueue()
+        self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
         self._is_closed, self._closing = False, Lock()
         self._thread = Thread(target=self._run, name="sonant-database-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
-        """Submit a function; functions run in order of submission. Raises RuntimeError after `close`."""
-        outcome: Future[T] = Future()
+    def submit(self, job: Job[Any]) -> None:
+        """Submit a job; jobs run in order of submission. Raises RuntimeError after `close`."""
         with self._closing:
             if self._is_closed:
                 raise RuntimeError("The database was closed.")
-            self._jobs.put(PendingWrite(work, outcome))
-        return outcome
+            self._jobs.put(job)
 
     def close(self) -> None:
-        """Finish the submitted functions, and stop."""
+        """Finish the submitted jobs, and stop."""
         with self._closing:
             self._is_closed = True
             self._jobs.put(None)
@@ -59,29 +58,36 @@ class GroupCommit:
             except Empty:
                 pass
             stopping = None in together
-            self._commit([job for job in together if job is not None and job.outcome.set_running_or_notify_cancel()])
+            self._commit([job for job in together if job is not None and not job.outcome.cancelled()])
 
-    def _commit(self, jobs: list[PendingWrite]) -> None:
-        done: list[tuple[PendingWrite, Any, Exception | None]] = []
+    def _commit(self, jobs: list[Job[Any]]) -> None:
+        if not jobs:
+            return
+        done: list[Done] = []
         try:
             with self._engine.begin() as connection:
-                done.extend(_carry_out(connection, job) for job in jobs)
+                done.extend(_carry_out(connection, job) for job in jobs if job.begin())
         except Exception as error:  # noqa: BLE001 - it is handed to all who wait
-            done = [(job, None, error) for job in jobs]
+            for job in jobs:
+                job.fail(error)
+            return
         for job, result, failure in done:
             if failure is None:
                 job.outcome.set_result(result)
             else:
-                job.outcome.set_exception(failure)
+                job.fail(failure)
 
 
-def _carry_out(connection: Connection, job: PendingWrite) -> tuple[PendingWrite, Any, Exception | None]:
+def _carry_out(connection: Connection, job: Job[Any]) -> Done:
+    """Run a job in a savepoint. Raises OperationalError: the database fails, and with it the whole transaction."""
     connection.exec_driver_sql("SAVEPOINT job")
     try:
         result = job.work(connection)
+    except OperationalError:
+        raise
     except Exception as error:  # noqa: BLE001 - raised by the future
         connection.exec_driver_sql("ROLLBACK TO job")
         connection.exec_driver_sql("RELEASE job")
-        return job, None, error
+        return Done(job, None, error)
     connection.exec_driver_sql("RELEASE job")
-    return job, result, None
+    return Done(job, result, None)

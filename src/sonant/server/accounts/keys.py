@@ -194,7 +194,11 @@ class Keys:
         noted, self._last_used = self._last_used, {}
         query = update(api_keys).where(api_keys.c.id == bindparam("key")).values(last_used=bindparam("at"))
         rows = [{"key": key, "at": at} for key, at in sorted(noted.items())]
-        await self._database.write(lambda connection: connection.execute(query, rows).rowcount)
+        try:
+            await self._database.write(lambda connection: connection.execute(query, rows).rowcount)
+        except BaseException:
+            self._last_used = noted | self._last_used
+            raise
 
 
 def add(connection: Connection, row: dict[str, Any], *, by: str, address: str = "") -> NewKey:

@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, select
 
-from sonant.server.accounts.credit import from_units
+from sonant.server.accounts.credit import GIVE_BACK, from_units
 from sonant.server.accounts.database import Database
 from sonant.server.accounts.tables import api_keys, usage, users
 
@@ -86,6 +86,14 @@ def count(connection: Connection, used: Used) -> None:
 def is_counted(connection: Connection, bill: str) -> bool:
     """Return whether the row of a request exists."""
     return connection.execute(select(usage.c.id).where(usage.c.id == bill)).first() is not None
+
+
+def uncount(connection: Connection, bill: str) -> None:
+    """Delete the row of a request, if it exists, and give its cost back."""
+    query = delete(usage).where(usage.c.id == bill).returning(usage.c.user_id, usage.c.cost)
+    row = connection.execute(query).first()
+    if row is not None:
+        connection.execute(GIVE_BACK, {"user": row.user_id, "amount": row.cost})
 
 
 class Usage:

@@ -28,7 +28,7 @@ class Ready(BaseModel):
 
     Attributes:
         models: whether all models are loaded.
-        database: whether the database answers.
+        database: whether the database takes writes.
         draining: whether the server is stopping.
     """
 
@@ -77,8 +77,8 @@ async def health() -> Alive:
 
 @router.get("/ready", summary="Does the server take work?", responses={503: {"model": Ready}})
 async def ready(services: Parts, response: Response) -> Ready:
-    """200 once every model is loaded and the database answers; 503 before, and from the moment that a stop begins."""
-    database = await services.accounts.is_reachable()
+    """200 once every model is loaded and the database takes writes; 503 otherwise, and while the server stops."""
+    database = await services.accounts.is_writable()
     models, draining = services.models.is_ready, services.draining
     told = Ready(ready=models and database and not draining, models=models, database=database, draining=draining)
     if not told.ready:

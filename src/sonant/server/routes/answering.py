@@ -9,9 +9,10 @@ from time import perf_counter
 
 from fastapi import Request, Response
 
+from sonant.errors import SonantError
 from sonant.server.accounts.bill import Bill
 from sonant.server.accounts.caller import Caller
-from sonant.server.errors import INTERNAL, ApiError
+from sonant.server.errors import INTERNAL, ApiError, api_error
 from sonant.server.hosting.served_model import ServedModel
 from sonant.server.intake.process import Decoded
 from sonant.server.routes.bodies import RequestBody, receive
@@ -25,6 +26,7 @@ from sonant.server.settings import Limits
 logger = logging.getLogger(__name__)
 
 WARNING_HEADER = "x-audio-warning"
+PARAMETER_HEADER = "x-parameter-warning"
 MOST_WARNINGS = 8  # keeps response headers small
 
 
@@ -42,8 +44,12 @@ async def answer(request: Request, caller: Caller, read_call: Callable[[RequestB
     model.check_room(0.0, share=caller.share)  # an overloaded server refuses before decoding
     work = _Answer(request, caller, services, model)
     if isinstance(call, StreamingCall) and call.is_stream:
-        return await EventStream.begun(request.receive, work.events(call))
-    return await unless_disconnected(request.receive, work.response(call))
+        response: Response = await EventStream.begun(request.receive, work.events(call))
+    else:
+        response = await unless_disconnected(request.receive, work.response(call))
+    for warning in call.warnings:
+        response.headers.append(PARAMETER_HEADER, warning)
+    return response
 
 
 @dataclass(frozen=True)
@@ -68,21 +74,20 @@ class _Answer:
     async def events(self, call: StreamingCall) -> AsyncGenerator[bytes, None]:
         """Yield events; charged on success, or if the client disconnects after the first event."""
         job, bill, _ = await self._admit(call)
-        has_told = False
         try:
             async with bill, aclosing(call.events(job)) as events:
                 try:
                     async for event in events:
                         yield event
-                        has_told = True
+                        bill.is_delivered = True
                 except (GeneratorExit, asyncio.CancelledError):
-                    if not has_told:
+                    if not bill.is_delivered:
                         raise
         except Exception as error:
-            if not has_told:
+            if not bill.is_delivered:
                 raise
             logger.exception("a stream broke off", extra={"request_id": self.request.state.request_id})
-            yield error_event(error if isinstance(error, ApiError) else INTERNAL)
+            yield error_event(_told(error))
             return
         self._count(job.usage)
 
@@ -116,6 +121,12 @@ class _Answer:
         metrics, labels = self.services.metrics, (self.model.id, self.request.url.path)
         metrics.audio_seconds.labels(*labels).inc(usage.seconds)
         metrics.tokens.labels(*labels).inc(usage.tokens)
+
+
+def _told(error: Exception) -> ApiError:
+    if isinstance(error, SonantError):
+        return api_error(error)
+    return error if isinstance(error, ApiError) else INTERNAL
 
 
 def _warnings(recordings: Sequence[AudioInput], decoded: Sequence[Decoded]) -> list[str]:

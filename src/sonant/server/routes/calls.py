@@ -82,9 +82,11 @@ class ApiCall(ABC):
         model: name of the model in the request.
         recordings: in the order of the request.
         channel: requested channel of each recording.
+        warnings: about parameters that have no effect.
     """
 
     ability: ClassVar[Ability]
+    warnings: Sequence[str] = ()
 
     def __init__(self, parameters: Parameters, recordings: Sequence[AudioInput], channel: Channel) -> None:
         self.model = parameters.model

@@ -45,7 +45,8 @@ REASONS: Mapping[int, str] = {
     413: "The request, or a recording in it, is larger or longer than this server takes.",
     429: "Too many requests (`rate_limit_exceeded`), or the server is full (`server_is_overloaded`).",
     500: "An error of the server's own.",
-    503: "The model is being loaded (`model_loading`), or the server stops (`server_is_draining`).",
+    503: "The model is being loaded (`model_loading`), the server stops (`server_is_draining`), or its database does "
+    "not answer (`database_unavailable`).",
 }
 
 

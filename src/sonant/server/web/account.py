@@ -78,7 +78,9 @@ async def change_password(
         return await _refused(request, session, services, error, about="password")
     await accounts.sessions.sign_out_everywhere(session.user_id)
     here = await accounts.sessions.open(session.user_id, address=address)
-    response = RedirectResponse("/account?done=password", 303)
+    response: Response = RedirectResponse("/account?done=password", 303)
+    if prefers_json(request):
+        response = await _page(request, here.session, services, done=DONE["password"])
     accounts.sessions.set_cookie(response, request, here.token)
     return response
 
@@ -148,4 +150,4 @@ async def _page(
         problem=error.message if error else None,
         about=about,
     )
-    return render(request, "account/account.html", page, status=error.status if error else 200)
+    return render(request, "account/account.html", page, error=error)

@@ -89,7 +89,7 @@ async def revoke_key(
     await services.accounts.keys.revoke(
         key_id, user_id=session.user_id, by=session.email, address=client_address(request)
     )
-    return RedirectResponse("/account/keys", 303)
+    return await _page(request, session, services) if prefers_json(request) else RedirectResponse("/account/keys", 303)
 
 
 def _end_of_day(text: str) -> int | None:
@@ -142,7 +142,7 @@ async def _page(
         requests_per_minute=rules.requests_per_minute,
         audio_seconds_per_minute=rules.audio_seconds_per_minute,
     )
-    response = render(request, "account/keys.html", page, status=error.status if error else 200)
+    response = render(request, "account/keys.html", page, error=error)
     if new:
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from sonant.server.accounts.audit import AuditEntry
@@ -19,6 +19,7 @@ from sonant.server.services import Services, services_of
 from sonant.server.web import admin_users
 from sonant.server.web.account_usage import usage_response
 from sonant.server.web.administrator import administrator
+from sonant.server.web.fields import Fields, fields, required
 from sonant.server.web.pages import RowId, prefers_json, render
 
 router = APIRouter(include_in_schema=False)
@@ -106,21 +107,23 @@ async def models(request: Request, services: Services = Depends(services_of)) ->
 @router.post("/admin/models/load")
 async def load(
     request: Request,
-    model: str = Form(...),
+    given: Fields = Depends(fields),
     by: str = Depends(administrator),
     services: Services = Depends(services_of),
 ) -> Response:
+    model = required(given, "model")
     await services.accounts.audit.record("model loaded", by=by, target=model, address=client_address(request))
-    return await _changed(request, services, services.models.load(model.strip()))
+    return await _changed(request, services, services.models.load(model))
 
 
 @router.post("/admin/models/unload")
 async def unload(
     request: Request,
-    model: str = Form(...),
+    given: Fields = Depends(fields),
     by: str = Depends(administrator),
     services: Services = Depends(services_of),
 ) -> Response:
+    model = required(given, "model")
     await services.accounts.audit.record("model unloaded", by=by, target=model, address=client_address(request))
     return await _changed(request, services, services.models.unload(model))
 
@@ -186,4 +189,4 @@ async def _models_page(request: Request, services: Services, error: ApiError | N
         totals=await services.accounts.usage.totals(),
         problem=error.message if error else None,
     )
-    return render(request, "admin/models.html", page, status=error.status if error else 200)
+    return render(request, "admin/models.html", page, error=error)

@@ -3,10 +3,9 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from sonant.server.accounts.audit import AuditEntry
@@ -18,14 +17,13 @@ from sonant.server.authentication import client_address
 from sonant.server.errors import ApiError
 from sonant.server.services import Services, services_of
 from sonant.server.web.administrator import administrator
+from sonant.server.web.fields import Fields, fields, yes_or_no
 from sonant.server.web.pages import RowId, prefers_json, render
 
 router = APIRouter()
 
 USERS = 50  # users of a page
 LOG_LINES = 20
-
-Answer = Literal["yes", "no"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +75,7 @@ async def user(request: Request, user_id: RowId, services: Services = Depends(se
 async def grant(
     request: Request,
     user_id: RowId,
-    amount: str = Form(""),
-    reason: str = Form(""),
+    given: Fields = Depends(fields),
     by: str = Depends(administrator),
     services: Services = Depends(services_of),
 ) -> Response:
@@ -87,7 +84,7 @@ async def grant(
         user_id,
         services,
         lambda: services.accounts.credit.grant(
-            user_id, _amount(amount), reason=reason.strip(), by=by, address=client_address(request)
+            user_id, _amount(given), reason=given.get("reason", "").strip(), by=by, address=client_address(request)
         ),
     )
 
@@ -96,7 +93,7 @@ async def grant(
 async def set_disabled(
     request: Request,
     user_id: RowId,
-    value: Answer = Form(...),
+    given: Fields = Depends(fields),
     by: str = Depends(administrator),
     services: Services = Depends(services_of),
 ) -> Response:
@@ -104,7 +101,9 @@ async def set_disabled(
         request,
         user_id,
         services,
-        lambda: services.accounts.users.set_disabled(user_id, value == "yes", by=by, address=client_address(request)),
+        lambda: services.accounts.users.set_disabled(
+            user_id, yes_or_no(given, "value"), by=by, address=client_address(request)
+        ),
     )
 
 
@@ -112,7 +111,7 @@ async def set_disabled(
 async def set_admin(
     request: Request,
     user_id: RowId,
-    value: Answer = Form(...),
+    given: Fields = Depends(fields),
     by: str = Depends(administrator),
     services: Services = Depends(services_of),
 ) -> Response:
@@ -120,7 +119,9 @@ async def set_admin(
         request,
         user_id,
         services,
-        lambda: services.accounts.users.set_admin(user_id, value == "yes", by=by, address=client_address(request)),
+        lambda: services.accounts.users.set_admin(
+            user_id, yes_or_no(given, "value"), by=by, address=client_address(request)
+        ),
     )
 
 
@@ -128,7 +129,7 @@ async def set_admin(
 async def set_password(
     request: Request,
     user_id: RowId,
-    password: str = Form(""),
+    given: Fields = Depends(fields),
     by: str = Depends(administrator),
     services: Services = Depends(services_of),
 ) -> Response:
@@ -137,7 +138,9 @@ async def set_password(
         request,
         user_id,
         services,
-        lambda: services.accounts.users.set_password(user_id, password, by=by, address=client_address(request)),
+        lambda: services.accounts.users.set_password(
+            user_id, given.get("password", ""), by=by, address=client_address(request)
+        ),
     )
 
 
@@ -149,11 +152,16 @@ async def revoke_key(
     by: str = Depends(administrator),
     services: Services = Depends(services_of),
 ) -> Response:
-    await services.accounts.keys.revoke(key_id, user_id=user_id, by=by, address=client_address(request))
-    return _back(user_id)
+    return await _after(
+        request,
+        user_id,
+        services,
+        lambda: services.accounts.keys.revoke(key_id, user_id=user_id, by=by, address=client_address(request)),
+    )
 
 
-def _amount(text: str) -> Decimal:
+def _amount(given: Fields) -> Decimal:
+    text = given.get("amount", "")
     try:
         return Decimal(text.strip().replace(",", "."))
     except InvalidOperation:
@@ -162,21 +170,19 @@ def _amount(text: str) -> Decimal:
         ) from None
 
 
-def _back(user_id: int) -> Response:
-    return RedirectResponse(f"/admin/users/{user_id}", 303)
-
-
 async def _after(
     request: Request, user_id: int, services: Services, change: Callable[[], Awaitable[object]]
 ) -> Response:
-    """Redirect to the page after a change, or show it with an error message."""
+    """Redirect to the page after a change, or show it with an error message; for programs, its data."""
     try:
         await change()
     except ApiError as error:
         if prefers_json(request) or error.status == 404:
             raise
         return await _page(request, user_id, services, error)
-    return _back(user_id)
+    if prefers_json(request):
+        return await _page(request, user_id, services)
+    return RedirectResponse(f"/admin/users/{user_id}", 303)
 
 
 async def _page(request: Request, user_id: int, services: Services, error: ApiError | None = None) -> Response:
@@ -190,4 +196,4 @@ async def _page(request: Request, user_id: int, services: Services, error: ApiEr
         entries=await accounts.audit.entries(limit=LOG_LINES, target=user.email),
         problem=error.message if error else None,
     )
-    return render(request, "admin/user.html", page, status=error.status if error else 200)
+    return render(request, "admin/user.html", page, error=error)

@@ -30,17 +30,20 @@ RowId = Annotated[int, Field(ge=0, lt=2**63)]  # in query parameters: limit of a
 NOT_PAGES = ("/v1/", "/static/", "/openapi.json", "/health", "/ready", "/info", "/metrics")
 
 
-def render(request: Request, template: str, data: Any, *, status: int = 200, **context: Any) -> Response:
+def render(request: Request, template: str, data: Any, *, error: ApiError | None = None, **context: Any) -> Response:
     """Render a page, or its data as JSON if requested by `?format=json` or the Accept header.
 
     Args:
         template: in `templates/`; it extends base.html and has the data as `page`.
         data: what the page shows: dataclasses, mappings, lists; decimals become strings in JSON.
-        status: of the response.
+        error: that the page shows, whose status and headers the response gets.
         **context: further variables of the template. Every page has `session`, `csrf_token`, `theme`, `path`,
             `currency`, `base_url` and `static()`, which these override.
     """
     headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Cookie, HX-Request"}
+    status = 200
+    if error is not None:
+        status, headers = error.status, headers | error.headers
     if prefers_json(request):
         return Response(as_json(data), status, headers, media_type="application/json")
     html = ENVIRONMENT.get_template(template).render(_shared(request) | {"page": data} | context)
@@ -86,14 +89,15 @@ def _plain(value: Any) -> Any:
 
 
 def prefers_json(request: Request) -> bool:
-    """Return whether JSON is requested, by the address or by an Accept header that ranks it above HTML."""
+    """Return whether JSON is requested: by the address, an Accept header that ranks it above HTML, or a JSON body."""
     match request.query_params.get("format"):
         case "json":
             return True
         case "html":
             return False
     accept = request.headers.get("accept", "")
-    return _weight(accept, "application/json") > _weight(accept, "text/html")
+    html, json = _weight(accept, "text/html"), _weight(accept, "application/json")
+    return json > html or (not html and request.headers.get("content-type", "").startswith("application/json"))
 
 
 def _weight(accept: str, kind: str) -> float:
@@ -134,15 +138,14 @@ def error_page(request: Request, error: ApiError) -> Response | None:
 
     For a page that requires sign-in, redirect to the form.
     """
-    if request.url.path.startswith(NOT_PAGES) or not _weight(request.headers.get("accept", ""), "text/html"):
+    is_page = not request.url.path.startswith(NOT_PAGES) and not prefers_json(request)
+    if not is_page or not _weight(request.headers.get("accept", ""), "text/html"):
         return None
     if error.code == "not_signed_in" and request.method == "GET":
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?{urlencode({'next': here})}", HTTPStatus.SEE_OTHER)
     data = error.body | {"status": error.status, "request_id": getattr(request.state, "request_id", None)}
-    response = render(request, "error.html", data, status=error.status, title=HTTPStatus(error.status).phrase)
-    response.headers.update(error.headers)
-    return response
+    return render(request, "error.html", data, error=error, title=HTTPStatus(error.status).phrase)
 
 
 def local_path(path: str, default: str = "/") -> str:

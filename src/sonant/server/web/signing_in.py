@@ -112,9 +112,7 @@ def _again(request: Request, template: str, onward: str, email: str, error: ApiE
     """Show the form again with the error; raise it for clients other than browsers."""
     if prefers_json(request):
         raise error
-    response = _form(request, template, onward, email, error)
-    response.headers.update(error.headers)
-    return response
+    return _form(request, template, onward, email, error)
 
 
 def _form(request: Request, template: str, onward: str, email: str = "", error: ApiError | None = None) -> Response:
@@ -127,4 +125,4 @@ def _form(request: Request, template: str, onward: str, email: str = "", error: 
         free_credit=f"{rules.free_credit:f}",
         sign_up=rules.sign_up,
     )
-    return render(request, template, page, status=error.status if error else 200)
+    return render(request, template, page, error=error)
