@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import numpy as np
@@ -18,8 +19,8 @@ from benchmarks.server_process import free_port
 from benchmarks.serving import EXAMPLES, request
 from sonant.errors import ConfigurationError, MissingExtra
 from sonant.server.accounts.accounts import Accounts
-from sonant.server.ray_serve import name_of, run_on_ray
-from sonant.server.settings import ServerSettings
+from sonant.server.ray_serve import fitting, name_of, run_on_ray
+from sonant.server.settings import Replicas, ServerSettings
 
 
 def test_accounts_must_be_within_reach_of_every_machine(tmp_path: Path) -> None:
@@ -32,6 +33,33 @@ def test_without_ray_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     settings = ServerSettings(data=tmp_path, database="postgresql+psycopg://nobody@nowhere.invalid/x")
     with pytest.raises(MissingExtra, match=r"pip install .*'ray"):
         run_on_ray(settings, announce=print)
+
+
+@pytest.mark.parametrize(
+    ("how", "models", "there", "cpus", "maximum"),
+    [
+        ({}, 2, {"CPU": 2.0}, 1.0, 1),
+        ({}, 3, {"CPU": 2.0}, 0.666, 1),
+        ({"minimum": 2}, 3, {"CPU": 2.0}, 0.333, 2),
+        ({}, 2, {"CPU": 64.0}, 1.0, 4),
+        ({}, 1, {"CPU": 3.0}, 1.0, 3),
+        ({"cpus": 0.5}, 2, {"CPU": 2.0}, 0.5, 2),
+        ({"gpus": 0.5}, 2, {"CPU": 16.0, "GPU": 1.0}, 1.0, 1),
+    ],
+)
+def test_replicas_fit_the_machine(
+    how: dict[str, Any], models: int, there: dict[str, float], cpus: float, maximum: int
+) -> None:
+    found = fitting(Replicas(**how), models, there, may_grow=False)
+    assert (found.cpus, found.maximum) == (cpus, maximum)
+    assert models * found.minimum * found.cpus <= there["CPU"]
+
+
+def test_replicas_that_do_not_fit_are_refused_and_those_of_a_growing_cluster_wait() -> None:
+    for how in ({"cpus": 1.5}, {"gpus": 1.0}):
+        with pytest.raises(ConfigurationError, match="Serve fewer models, set replicas"):
+            fitting(Replicas(**how), 2, {"CPU": 2.0}, may_grow=False)
+        assert fitting(Replicas(**how), 2, {"CPU": 2.0}, may_grow=True).maximum == 4
 
 
 def test_models_have_names_that_ray_takes() -> None:

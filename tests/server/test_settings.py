@@ -35,6 +35,7 @@ def test_a_file_is_read_and_the_command_line_wins(tmp_path: Path) -> None:
         price: {per_audio_hour: 0.02}
         prices:
           org/other: {per_million_tokens: "0.000001"}
+        aliases: {whisper-1: org/other}
         queue:
         """,
     )
@@ -42,6 +43,7 @@ def test_a_file_is_read_and_the_command_line_wins(tmp_path: Path) -> None:
     assert (settings.host, settings.port) == ("0.0.0.0", 9001)
     assert settings.models == ("sonant/wavlm-tiny", "org/other")
     assert (settings.limits.body_bytes, settings.limits.decode_seconds) == (1000, 2.0)
+    assert settings.aliases == {"whisper-1": "org/other"}
     assert settings.limits.inputs == ServerSettings().limits.inputs
     assert settings.accounts.free_credit == Decimal("2.50")
     assert settings.price_of("sonant/wavlm-tiny") == Price(per_audio_hour=Decimal("0.02"))
@@ -78,6 +80,9 @@ def test_mistakes_are_named_with_the_file(text: str, words: list[str], tmp_path:
 
 def test_every_setting_is_described() -> None:
     """By its own group: the docstring lists the names, as the page on serving relies on."""
-    for group in (ServerSettings(), *(getattr(ServerSettings(), name) for name in ("limits", "queue", "accounts"))):
+    for group in (
+        ServerSettings(),
+        *(getattr(ServerSettings(), name) for name in ("limits", "queue", "accounts", "replicas")),
+    ):
         for entry in fields(group):
             assert entry.name in (type(group).__doc__ or ""), f"{type(group).__name__}.{entry.name} has no words"

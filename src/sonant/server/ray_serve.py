@@ -6,10 +6,13 @@ models by name. Accounts are in PostgreSQL.
 """
 
 import asyncio
+import math
 import os
 import re
 import signal
 import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,18 +29,19 @@ from sonant.server.hosting.remote_model import RemoteModel, Replica
 from sonant.server.metrics import Metrics
 from sonant.server.operations import logs
 from sonant.server.run import Announce, bind, greeting, make_data_folder, write_secret
-from sonant.server.settings import ServerSettings
+from sonant.server.settings import Replicas, ServerSettings
 
 FRONT = "sonant"  # the name of the application with the routes
 
 
 def run_on_ray(settings: ServerSettings, *, announce: Announce) -> int:
-    """Deploy, serve until SIGTERM or SIGINT, and shut down; return the exit code.
+    """Deploy, serve until SIGTERM or SIGINT, and take everything down; return the exit code.
 
-    Joins the Ray cluster of RAY_ADDRESS, or starts one on this machine.
+    Joins the Ray cluster of RAY_ADDRESS, or starts one on this machine. Signals are heeded at any moment, as Ray is
+    called in another thread; a second one ends the process.
 
     Raises:
-        ConfigurationError: the database is not PostgreSQL, or as in `run`.
+        ConfigurationError: the database is not PostgreSQL, the machine is too small for the models, or as in `run`.
         CheckpointError: a model cannot be loaded.
         MissingExtra: Ray is not installed.
     """
@@ -46,9 +50,11 @@ def run_on_ray(settings: ServerSettings, *, announce: Announce) -> int:
             f"With --ray the accounts must be where every machine reaches them, but the database is "
             f"{settings.database_url.partition(':')[0]}. Name one with --database postgresql+psycopg://user@host/name."
         )
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # disables usage reports of Ray
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # a call after the end starts no cluster
     try:
-        import ray
-        from ray import serve
+        import ray  # noqa: F401
+        from ray import serve  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtra("ray", extra="ray", purpose="sonant serve --ray") from error
     logs.set_up(settings.log_format)
@@ -59,23 +65,124 @@ def run_on_ray(settings: ServerSettings, *, announce: Announce) -> int:
     key = asyncio.run(_first_admin_key(settings))
     if key is not None:
         write_secret(settings.data / "admin_key", key)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # disables usage reports of Ray
-    ray.init(namespace="sonant", **({} if "RAY_ADDRESS" in os.environ else {"include_dashboard": False}))
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):  # only now: Ray installs its own handlers
-        signal.signal(number, lambda *_: stop.set())
+    deployment = Deployment(settings, slots, host, port)
+    woken, is_stopping = threading.Event(), False
+
+    def stop(number: int, _: object) -> None:
+        nonlocal is_stopping
+        is_stopping = True
+        signal.signal(number, signal.SIG_DFL)
+        woken.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    deployment.start(on_end=woken.set)
     try:
-        serve.start(http_options={"host": host, "port": port})
-        for slot in slots:
-            _deploy(_replicas(settings, slot), name_of(slot.id), route=None)
-        _deploy(_front(settings), FRONT, route="/")
-        announce(greeting(settings, host, port, key))
-        stop.wait()
+        woken.wait()
+        deployment.raise_failure()
+        if not is_stopping:
+            announce(greeting(settings, host, port, key))
+            woken.clear()
+            if not is_stopping:
+                woken.wait()
     finally:
-        for name in (FRONT, *(name_of(slot.id) for slot in slots)):
-            serve.delete(name)
-        ray.shutdown()
+        deployment.take_down()
     return 0
+
+
+class Deployment:
+    """The applications of a server on Ray Serve, deployed in a thread of their own."""
+
+    def __init__(self, settings: ServerSettings, slots: Sequence[Slot], host: str, port: int) -> None:
+        self._settings, self._slots, self._host, self._port = settings, slots, host, port
+        self._is_connected, self._is_stopping = threading.Event(), False
+        self._names: list[str] = []  # applications, in the order of their deployment
+        self._failure: Exception | None = None
+
+    def start(self, *, on_end: Callable[[], None]) -> None:
+        """Start a thread that deploys everything; `on_end` is called when that is done, or has failed."""
+
+        def work() -> None:
+            try:
+                self._deploy()
+            except Exception as error:  # noqa: BLE001 - raised in the main thread
+                self._failure = error
+            finally:
+                self._is_connected.set()
+                on_end()
+
+        threading.Thread(target=work, name="sonant-deployment", daemon=True).start()
+
+    def raise_failure(self) -> None:
+        """Raise the error of the deployment, if there is one."""
+        if self._failure is not None:
+            raise self._failure
+
+    def take_down(self) -> None:
+        """Stop what was deployed, the front first, so that running requests finish; and leave or stop the cluster."""
+        import ray
+        from ray import serve
+
+        self._is_stopping = True
+        self._is_connected.wait()
+        if ray.is_initialized():
+            for name in reversed(self._names):
+                serve.delete(name)
+            ray.shutdown()
+
+    def _deploy(self) -> None:
+        import ray
+        from ray import serve
+
+        is_own = "RAY_ADDRESS" not in os.environ
+        here = {"address": "local", "include_dashboard": False, "_node_ip_address": self._settings.replicas.host}
+        ray.init(namespace="sonant", **(here if is_own else {}))
+        self._is_connected.set()
+        replicas = fitting(self._settings.replicas, len(self._slots), ray.cluster_resources(), may_grow=not is_own)
+        serve.start(http_options={"host": self._host, "port": self._port})
+        for slot in self._slots:
+            self._run(_replicas(self._settings, slot, replicas), name_of(slot.id), route=None)
+        self._run(_front(self._settings), FRONT, route="/")
+
+    def _run(self, application: Any, name: str, *, route: str | None) -> None:
+        from ray import serve
+
+        if self._is_stopping:
+            return
+        self._names.append(name)
+        try:
+            serve.run(application, name=name, route_prefix=route)
+        except RuntimeError as error:
+            raise CheckpointError(f"{name} could not be started: {error}") from error
+
+
+def fitting(replicas: Replicas, num_models: int, there: Mapping[str, float], *, may_grow: bool) -> Replicas:
+    """Return the settings with the CPUs of a replica, and no more replicas than there is room for.
+
+    Without `cpus` in the settings a replica takes one, or its part of the machine where that has fewer.
+
+    Args:
+        there: CPU and GPU of the cluster.
+        may_grow: whether machines may be added to it; then nothing is refused.
+
+    Raises ConfigurationError: the least number of replicas does not fit.
+    """
+    least = num_models * replicas.minimum
+    has_cpus, has_gpus = there.get("CPU", 0.0), there.get("GPU", 0.0)
+    cpus = replicas.cpus
+    if cpus is None:
+        cpus = 1.0 if may_grow else min(1.0, math.floor(1000 * has_cpus / least) / 1000)
+    if may_grow:
+        return replace(replicas, cpus=cpus)
+    for what, each, has in (("CPUs", cpus, has_cpus), ("GPUs", replicas.gpus, has_gpus)):
+        if least * each > has:
+            raise ConfigurationError(
+                f"{num_models} models with {replicas.minimum} replicas of {each:g} {what} each take {least * each:g} "
+                f"{what}, and this machine has {has:g}. Serve fewer models, set replicas.{what.lower()} to "
+                f"{has / least:.3g} or less, or name a larger cluster with RAY_ADDRESS."
+            )
+    room = min(has / (num_models * each) for each, has in ((cpus, has_cpus), (replicas.gpus, has_gpus)) if each)
+    return replace(replicas, cpus=cpus, maximum=max(replicas.minimum, min(replicas.maximum, int(room))))
 
 
 def name_of(model_id: str) -> str:
@@ -114,10 +221,9 @@ class ModelReplica(Replica):
         super().__init__(LocalModel(model_id, encoder, settings, ComputeThreads(), Metrics()))
 
 
-def _replicas(settings: ServerSettings, slot: Slot) -> Any:
+def _replicas(settings: ServerSettings, slot: Slot, replicas: Replicas) -> Any:
     from ray import serve
 
-    replicas = settings.replicas
     options = {
         "autoscaling_config": {
             "min_replicas": replicas.minimum,
@@ -140,17 +246,9 @@ def _front(settings: ServerSettings) -> Any:
     options = {
         "max_ongoing_requests": settings.limits.concurrent_requests + 256,  # refuses requests itself
         "graceful_shutdown_timeout_s": settings.drain_seconds,
+        "ray_actor_options": {"num_cpus": 0},  # it waits for replicas, and decodes in processes of its own
     }
     return serve.deployment(serve.ingress(Front(settings))(Ingress), name="front", **options).bind()
-
-
-def _deploy(application: Any, name: str, *, route: str | None) -> None:
-    from ray import serve
-
-    try:
-        serve.run(application, name=name, route_prefix=route)
-    except RuntimeError as error:
-        raise CheckpointError(f"{name} could not be started: {error}") from error
 
 
 async def _first_admin_key(settings: ServerSettings) -> str | None:

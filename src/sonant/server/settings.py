@@ -131,14 +131,17 @@ class Replicas:
     Attributes:
         minimum, maximum: how many there are.
         requests: that each should have at a time; with more there will be more replicas, with fewer fewer.
-        cpus, gpus: that each takes; parts of one are possible.
+        cpus, gpus: that each takes; parts of one are possible. Without `cpus`: one, or less on a machine that has too
+            few for all models.
+        host: address of this machine at which the cluster that is started here listens, for further machines to join.
     """
 
     minimum: int = 1
     maximum: int = 4
     requests: float = 8.0
-    cpus: float = 1.0
+    cpus: float | None = None
     gpus: float = 0.0
+    host: str = "127.0.0.1"
 
     def __post_init__(self) -> None:
         _require(self, positive=("minimum", "requests", "cpus"))
@@ -170,6 +173,7 @@ class ServerSettings:
         limits, queue, accounts, replicas: see there.
         price: of models that `prices` does not name.
         prices: by the model's id.
+        aliases: further names for models in requests, such as whisper-1: my-recognizer.
     """
 
     host: str = "127.0.0.1"
@@ -193,6 +197,7 @@ class ServerSettings:
     replicas: Replicas = field(default_factory=Replicas)
     price: Price = field(default_factory=lambda: Price(per_audio_hour=Decimal("0.01")))
     prices: Mapping[str, Price] = field(default_factory=lambda: MappingProxyType({}))
+    aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         _require(self, positive=("drain_seconds", "decode_workers"))

@@ -266,3 +266,21 @@ def test_an_ability_without_an_endpoint_is_not_offered(tmp_path: Path) -> None:
         assert model.abilities == ("embeddings", "verification", "diarization")
 
     within(pool, look)
+
+
+def test_an_alias_is_a_further_name(tmp_path: Path) -> None:
+    pool = pool_of(folder(tmp_path / "ours"), SHIPPED, aliases={"whisper-1": "ours", "tiny": "wavlm-tiny"})
+
+    async def scenario() -> list[str]:
+        return [pool.get(name).id for name in ("whisper-1", "ours", "tiny", SHIPPED)]
+
+    assert within(pool, scenario) == ["ours", "ours", SHIPPED, SHIPPED]
+
+
+@pytest.mark.parametrize(
+    ("aliases", "words"),
+    [({"whisper-1": "theirs"}, "'whisper-1' stands for 'theirs'"), ({SHIPPED: SHIPPED}, f"'{SHIPPED}' is the id")],
+)
+def test_an_alias_of_nothing_or_of_a_name_that_is_taken_is_refused(aliases: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        pool_of(SHIPPED, aliases=aliases)

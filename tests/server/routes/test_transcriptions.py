@@ -12,10 +12,13 @@ import pytest
 from openai.types.audio import TranscriptionVerbose
 
 import sonant
-from sonant.decoding.results import Transcript
+from sonant.decoding.results import SpeakerTurn, Transcript, Word
 from sonant.decoding.subtitles import segments, srt, vtt
 from sonant.server.errors import ApiError
+from sonant.server.routes.bodies import RequestBody
+from sonant.server.routes.transcript_formats import spoken
 from sonant.server.routes.transcriptions import TranscriptionCall
+from sonant.server.settings import Limits
 from tests.server.running import RunningServer
 from tests.server.speech import clip
 
@@ -83,8 +86,69 @@ def test_stream(client: openai.OpenAI, transcript: Transcript) -> None:
     assert events[-1].usage.type == "duration"
 
 
-def test_what_a_ctc_model_cannot_use_is_taken(client: openai.OpenAI, transcript: Transcript) -> None:
-    assert _create(client, prompt="names: Allison", temperature=0.3, language="en").text == transcript.text
+def test_stream_of_verbose_json(client: openai.OpenAI, transcript: Transcript) -> None:
+    *deltas, last = _create(client, stream=True, response_format="verbose_json", timestamp_granularities=["word"])
+    assert "".join(event.delta for event in deltas) == last.text == transcript.text
+    whole = _create(client, response_format="verbose_json", timestamp_granularities=["word"])
+    assert [word["start"] for word in last.words] == [word.start for word in whole.words]
+    assert (last.type, last.duration, last.usage.type) == ("transcript.text.done", float(whole.duration), "duration")
+
+
+def test_what_a_ctc_model_cannot_use_is_taken_and_named(client: openai.OpenAI, transcript: Transcript) -> None:
+    how: dict[str, Any] = {
+        "prompt": "names: Allison",
+        "temperature": 0.3,
+        "chunking_strategy": {"type": "server_vad", "threshold": 0.5},
+        "known_speaker_names": ["agent"],
+        "extra_body": {"keywords": ["Allison", "AI"], "languages": ["en", "de"]},
+    }
+    for more in ({}, {"stream": True}):
+        answer = client.audio.transcriptions.with_raw_response.create(
+            model="recognizer", file=("speech.wav", io.BytesIO(DATA)), language="en", **how, **more
+        )
+        told = answer.headers.get_list("x-parameter-warning")
+        names = ["prompt", "keywords", "temperature", "chunking_strategy", "known_speaker_names", "languages"]
+        assert [one.partition(" is not used: ")[0] for one in told] == names
+        if not more:
+            assert answer.parse().text == transcript.text
+    plain = client.audio.transcriptions.with_raw_response.create(model="recognizer", file=("a.wav", DATA))
+    assert "x-parameter-warning" not in plain.headers
+
+
+def test_log_probabilities_of_words(client: openai.OpenAI, transcript: Transcript) -> None:
+    answer = _create(client, include=["logprobs"])
+    assert "".join(token.token for token in answer.logprobs) == transcript.text
+    assert all(bytes(token.bytes).decode() == token.token and token.logprob <= 0 for token in answer.logprobs)
+    *_, last = _create(client, include=["logprobs"], stream=True)
+    assert [token.logprob for token in last.logprobs] == [token.logprob for token in answer.logprobs]
+
+
+def test_diarized_json(client: openai.OpenAI, transcript: Transcript) -> None:
+    answer = _create(client, response_format="diarized_json", extra_body={"num_speakers": 2})
+    assert answer.text == transcript.text == " ".join(segment.text for segment in answer.segments)
+    assert {segment.type for segment in answer.segments} == {"transcript.text.segment"}
+    assert {segment.speaker for segment in answer.segments} <= {"speaker_0", "speaker_1"}
+    assert [segment.start for segment in answer.segments] == sorted(segment.start for segment in answer.segments)
+    events = list(_create(client, response_format="diarized_json", stream=True, extra_body={"num_speakers": 2}))
+    told = [event for event in events if event.type == "transcript.text.segment"]
+    assert [(one.text, one.speaker) for one in told] == [(one.text, one.speaker) for one in answer.segments]
+    assert (events[-1].type, events[-1].text) == ("transcript.text.done", transcript.text)
+
+
+def test_words_go_to_who_speaks_longest_during_them() -> None:
+    turns = [SpeakerTurn("speaker_0", 0.0, 1.0), SpeakerTurn("speaker_1", 0.9, 2.0)]
+    times = [(0.0, 0.5), (0.6, 0.95), (0.8, 1.6), (1.7, 1.9), (2.5, 2.6)]
+    words = [Word(f"w{number}", start, end, 1.0) for number, (start, end) in enumerate(times)]
+    told = [(segment["speaker"], segment["text"]) for segment in spoken(words, turns)]
+    assert told == [("speaker_0", "w0 w1"), ("speaker_1", "w2 w3 w4")]
+    assert spoken(words[:1], [])[0]["speaker"] == "speaker_0"
+    assert spoken([], turns) == []
+
+
+def test_translations_are_refused_with_what_there_is_instead(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="/v1/audio/transcriptions") as refused:
+        client.audio.translations.create(model="recognizer", file=("speech.wav", DATA))
+    assert refused.value.code == "unsupported_endpoint"
 
 
 def test_json_body(heads_server: RunningServer, transcript: Transcript) -> None:
@@ -105,6 +169,10 @@ def test_json_body(heads_server: RunningServer, transcript: Transcript) -> None:
         ({"timestamp_granularities": ["word"]}, "timestamp_granularities"),
         ({"response_format": "verbose_json", "timestamp_granularities": ["letter"]}, "timestamp_granularities"),
         ({"response_format": "srt", "stream": True}, "stream"),
+        ({"response_format": "text", "include": ["logprobs"]}, "include"),
+        ({"include": ["secrets"]}, "include"),
+        ({"response_format": "diarized_json"}, "num_speakers"),
+        ({"extra_body": {"num_speakers": 2}}, "num_speakers"),
         ({"response_format": "yaml"}, "response_format"),
         ({"temperature": 5}, "temperature"),
         ({"extra_body": {"diarize": "yes"}}, "diarize"),
@@ -133,10 +201,12 @@ def test_no_audio(client: openai.OpenAI) -> None:
     ("wanted", "own"), [("fra", "eng"), ("fr", "eng"), ("en", "eng"), ("eng", "eng"), (None, "eng"), ("fra", None)]
 )
 def test_another_language_than_the_model_was_loaded_with_is_refused(wanted: str | None, own: str | None) -> None:
-    order: Any = SimpleNamespace(parameters=SimpleNamespace(language=wanted))
     model: Any = SimpleNamespace(id="mms", language=own)
-    if wanted in (None, "en", own) or own is None:
-        TranscriptionCall.check(order, model)
-    else:
-        with pytest.raises(ApiError, match=f"'{wanted}', and this server has mms for 'eng'"):
-            TranscriptionCall.check(order, model)
+    for fields in ({"language": wanted}, {"languages": None if wanted is None else [wanted]}):
+        body = RequestBody({"model": "mms", "file": "UklGRg=="} | fields)
+        call = TranscriptionCall(body, Limits())
+        if wanted in (None, "en", own) or own is None:
+            call.check(model)
+        else:
+            with pytest.raises(ApiError, match=f"'{wanted}', and this server has mms for 'eng'"):
+                call.check(model)

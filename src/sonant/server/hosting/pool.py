@@ -63,6 +63,10 @@ class ModelPool:
         self._slots: dict[str, Slot] = {}
         for given in settings.models:
             self._add(_known(given))
+        for alias, model_id in settings.aliases.items():
+            if self._slot(model_id) is None or alias in self._slots:
+                what = "is the id of a model" if alias in self._slots else f"stands for {model_id!r}, which is none"
+                raise ConfigurationError(f"The alias {alias!r} {what}; the models are {', '.join(self._slots)}.")
         self._threads = ComputeThreads()
         self._loader = torch_thread("sonant-load")
         self._starting: asyncio.Task[None] | None = None
@@ -113,6 +117,10 @@ class ModelPool:
                 param="model",
             )
         return slot.model
+
+    def id_of(self, name: str) -> str:
+        """Return the id for which an alias stands, and any other name as it is."""
+        return self._settings.aliases.get(name, name)
 
     async def load(self, given: str) -> ServedModel:
         """Load a model, unless it is live.
@@ -199,7 +207,8 @@ class ModelPool:
         return self._slots.setdefault(source.id, Slot(source.id, source.origin))
 
     def _slot(self, model_id: str) -> Slot | None:
-        """Find a slot by id, or by the short name of the catalog."""
+        """Find a slot by id, alias, or the short name of the catalog."""
+        model_id = self.id_of(model_id)
         if model_id in self._slots:
             return self._slots[model_id]
         try:

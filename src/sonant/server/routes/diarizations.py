@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal
 
-import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
@@ -17,6 +16,7 @@ from sonant.server.routes import documentation
 from sonant.server.routes.answering import answer
 from sonant.server.routes.bodies import RequestBody
 from sonant.server.routes.calls import AdmittedCall, ApiCall
+from sonant.server.routes.finite_json import finite_json
 from sonant.server.routes.inputs import one_recording
 from sonant.server.routes.parameters import ChannelParameters, parameters
 from sonant.server.settings import Limits
@@ -47,10 +47,7 @@ class DiarizationCall(ApiCall):
         super().__init__(self.parameters, [one_recording(body, *FIELDS, limits=limits)], self.parameters.channel)
 
     def check(self, model: ServedModel) -> None:
-        try:
-            model.encoder.head_pipeline("diarization", num_speakers=self.parameters.num_speakers)
-        except ConfigurationError as error:  # more speakers than the head has outputs, or neither number nor head
-            raise api_error(error, param="num_speakers") from error
+        check_speakers(model, self.parameters.num_speakers)
 
     async def perform(self, job: AdmittedCall) -> Response:
         found = await job.model.diarize(job.waveforms, share=job.share, num_speakers=self.parameters.num_speakers)
@@ -73,7 +70,15 @@ class DiarizationCall(ApiCall):
             "num_speakers": len(speakers_in([turn for turn, _ in placed])),
             "usage": job.usage.in_seconds(),
         }
-        return Response(orjson.dumps(content), media_type="application/json")
+        return Response(finite_json(content), media_type="application/json")
+
+
+def check_speakers(model: ServedModel, num_speakers: int | None) -> None:
+    """Raise ApiError 400: more speakers than the head has outputs, or neither a number nor a head."""
+    try:
+        model.encoder.head_pipeline("diarization", num_speakers=num_speakers)
+    except ConfigurationError as error:
+        raise api_error(error, param="num_speakers") from error
 
 
 def _segment(number: int, turn: SpeakerTurn) -> dict[str, object]:

@@ -68,8 +68,9 @@ async def list_models(request: Request, _: Caller = Depends(caller_with("models"
     openapi_extra={"parameters": [MODEL_ID]},
 )
 async def retrieve_model(request: Request, _: Caller = Depends(caller_with("models"))) -> Model:
-    """The model of an id, in which slashes need no escaping."""
+    """The model of an id or an alias, in which slashes need no escaping."""
     services, model_id = services_of(request), request.path_params["model_id"]
+    model_id = services.models.id_of(model_id)
     found = await entry(services, model_id)
     if found.state == "coming_soon":
         raise ApiError(

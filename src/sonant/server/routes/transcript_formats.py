@@ -2,17 +2,18 @@
 
 import math
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from itertools import groupby
 from typing import Any, Literal
 
-import orjson
 from pydantic import BaseModel, Field
 
-from sonant.decoding.results import Transcript, Word
-from sonant.decoding.subtitles import Segment
+from sonant.decoding.results import SpeakerTurn, Transcript, Word
+from sonant.decoding.subtitles import Segment, segments
 from sonant.server.routes.documentation import UsedSeconds
+from sonant.server.routes.finite_json import finite_json
 
-TranscriptFormat = Literal["json", "text", "verbose_json", "srt", "vtt"]
+TranscriptFormat = Literal["json", "text", "verbose_json", "diarized_json", "srt", "vtt"]
 Granularity = Literal["word", "segment"]
 
 MEDIA_TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
@@ -37,6 +38,23 @@ class TimedSegment(BaseModel):
     no_speech_prob: float = Field(description="0: a segment is where words were found.")
 
 
+class SpokenSegment(BaseModel):
+    """What one speaker says without a pause, in `diarized_json`."""
+
+    type: Literal["transcript.text.segment"]
+    id: str
+    start: float
+    end: float
+    text: str
+    speaker: str = Field(description="A name for this recording only, by order of appearance.")
+
+
+class LogProbability(BaseModel):
+    token: str = Field(description="A word, with the space before it: these models have no larger tokens than letters.")
+    bytes: list[int]
+    logprob: float = Field(description="Logarithm of the mean probability of its letters.")
+
+
 class ChannelTranscription(BaseModel):
     """One channel of a transcript: `json` has its text, `verbose_json` all fields."""
 
@@ -50,23 +68,22 @@ class ChannelTranscription(BaseModel):
 
 
 class Transcription(BaseModel):
-    """A transcript: `json` has `text` and `usage`, `verbose_json` all fields."""
+    """A transcript: `json` has `text` and `usage`, `diarized_json` also `duration` and `segments`."""
 
     text: str
     usage: UsedSeconds
     task: Literal["transcribe"] | None = None
     language: str | None = Field(None, description="As the request named it, else that of the model, else `unknown`.")
     duration: float | None = None
-    segments: list[TimedSegment] | None = None
+    segments: list[TimedSegment] | list[SpokenSegment] | None = None
     words: list[TimedWord] | None = None
+    logprobs: list[LogProbability] | None = Field(None, description="With `include=logprobs`, of `json`.")
     channels: list[ChannelTranscription] | None = Field(
         None, description="With `channel=all`, in place of what describes the whole."
     )
 
 
-def verbose(
-    transcript: Transcript, segments: list[Segment], granularities: Collection[Granularity], language: str | None
-) -> dict[str, Any]:
+def verbose(transcript: Transcript, granularities: Collection[Granularity], language: str | None) -> dict[str, Any]:
     """Make the body of `verbose_json`, without usage."""
     body: dict[str, Any] = {
         "task": "transcribe",
@@ -75,10 +92,49 @@ def verbose(
         "text": transcript.text,
     }
     if "segment" in granularities:
-        body["segments"] = [_segment(number, segment) for number, segment in enumerate(segments)]
+        body["segments"] = [_segment(number, segment) for number, segment in enumerate(segments(transcript.words))]
     if "word" in granularities:
         body["words"] = [_word(word) for word in transcript.words]
     return body
+
+
+def spoken(words: Sequence[Word], turns: Sequence[SpeakerTurn]) -> list[dict[str, Any]]:
+    """Make the segments of `diarized_json`: each word goes to who speaks longest during it, or nearest to it."""
+    by_speaker = groupby(words, key=lambda word: speaker_of(word, turns))
+    found = [(speaker, segment) for speaker, own in by_speaker for segment in segments(list(own))]
+    return [
+        {
+            "type": "transcript.text.segment",
+            "id": f"segment_{number}",
+            "start": _time(segment.start_seconds),
+            "end": _time(segment.end_seconds),
+            "text": segment.text,
+            "speaker": speaker,
+        }
+        for number, (speaker, segment) in enumerate(found)
+    ]
+
+
+def speaker_of(word: Word, turns: Sequence[SpeakerTurn]) -> str:
+    """Return who says a word; without any turn, the first speaker."""
+
+    def overlap(turn: SpeakerTurn) -> float:  # negative: the distance
+        return min(word.end_seconds, turn.end_seconds) - max(word.start_seconds, turn.start_seconds)
+
+    return max(turns, key=overlap).speaker if turns else "speaker_0"
+
+
+def log_probabilities(words: Sequence[Word]) -> list[dict[str, Any]]:
+    """Make the `logprobs` of `json`, with a word for a token."""
+    tokens = [word.before + word.text if number else word.text for number, word in enumerate(words)]
+    return [
+        {"token": token, "bytes": list(token.encode()), "logprob": _log(word.confidence)}
+        for token, word in zip(tokens, words, strict=True)
+    ]
+
+
+def _log(probability: float) -> float:
+    return round(math.log(max(probability, 1e-6)), 4)
 
 
 def _word(word: Word) -> dict[str, Any]:
@@ -95,7 +151,7 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
         "text": segment.text,
         "tokens": [],
         "temperature": 0.0,
-        "avg_logprob": round(math.log(max(segment.confidence, 1e-6)), 4),
+        "avg_logprob": _log(segment.confidence),
         "compression_ratio": round(len(text) / len(zlib.compress(text)), 4),
         "no_speech_prob": 0.0,
     }
@@ -110,10 +166,15 @@ def delta(text: str) -> bytes:
     return _event({"type": "transcript.text.delta", "delta": text})
 
 
-def done(text: str, usage: dict[str, Any]) -> bytes:
-    """Make the last event."""
-    return _event({"type": "transcript.text.done", "text": text, "usage": usage})
+def spoken_segment(segment: dict[str, Any]) -> bytes:
+    """Make the event for a segment of `diarized_json`."""
+    return _event(segment)
+
+
+def done(content: dict[str, Any]) -> bytes:
+    """Make the last event, with the text, the usage, and in `verbose_json` what belongs to it."""
+    return _event({"type": "transcript.text.done", **content})
 
 
 def _event(content: dict[str, Any]) -> bytes:
-    return b"data: " + orjson.dumps(content) + b"\n\n"
+    return b"data: " + finite_json(content) + b"\n\n"

@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
-import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BeforeValidator, Field
 
 from sonant.checkpoints.language_codes import meant_by
 from sonant.decoding.results import Transcript
-from sonant.decoding.subtitles import Segment, segments, srt, vtt
+from sonant.decoding.subtitles import segments, srt, vtt
 from sonant.server.accounts.caller import Caller
 from sonant.server.authentication import caller_with
 from sonant.server.errors import ApiError
@@ -19,7 +19,9 @@ from sonant.server.routes import documentation
 from sonant.server.routes.answering import answer
 from sonant.server.routes.bodies import RequestBody
 from sonant.server.routes.calls import AdmittedCall, StreamingCall
+from sonant.server.routes.diarizations import check_speakers
 from sonant.server.routes.disconnection import stopped
+from sonant.server.routes.finite_json import finite_json
 from sonant.server.routes.inputs import one_recording
 from sonant.server.routes.parameters import ChannelParameters, as_list, parameters
 from sonant.server.routes.transcript_formats import (
@@ -29,6 +31,9 @@ from sonant.server.routes.transcript_formats import (
     Transcription,
     delta,
     done,
+    log_probabilities,
+    spoken,
+    spoken_segment,
     verbose,
 )
 from sonant.server.settings import Limits
@@ -36,7 +41,15 @@ from sonant.server.settings import Limits
 router = APIRouter(tags=["Audio"])
 
 FIELDS = ("file", "input")
-IGNORED = "Taken as OpenAI's clients send it, and not used: a CTC model cannot be prompted or sampled from."
+IGNORED = "Taken as OpenAI's clients send it, and not used, which the header `x-parameter-warning` says."
+UNUSED = {  # parameters that are taken, and why they have no effect
+    "prompt": "a CTC model writes what it hears and cannot be prompted",
+    "keywords": "a CTC model writes what it hears and cannot be told words",
+    "temperature": "the most probable letters are taken, and nothing is drawn at random",
+    "chunking_strategy": "the server cuts long recordings into windows that overlap",
+    "known_speaker_names": "speakers are numbered in each recording",
+    "known_speaker_references": "speakers are numbered in each recording",
+}
 
 STREAM = "".join(
     f"data: {event}\n\n"
@@ -55,14 +68,31 @@ class TranscriptionParameters(ChannelParameters):
     timestamp_granularities: Annotated[list[Granularity], BeforeValidator(as_list)] | None = Field(
         None, description="For `verbose_json`: `segment` (the default), `word`, or both."
     )
-    stream: bool = Field(False, description="Server-sent events `transcript.text.delta` and `transcript.text.done`.")
+    stream: bool = Field(
+        False,
+        description="Server-sent events `transcript.text.delta` and `transcript.text.done`; of `verbose_json` the last "
+        "has its fields, too.",
+    )
     language: str | None = Field(
         None,
         description="Repeated in `verbose_json`. A model knows one language; of one with adapters by language (MMS) it "
         "must be that which it was loaded with, such as `eng`, or its two letters, such as `en`.",
     )
+    languages: Annotated[list[str], BeforeValidator(as_list)] | None = Field(
+        None, description="Several that may be spoken; that of the model must be among them."
+    )
+    num_speakers: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        None, description="For `diarized_json`. Needed, unless the model has a head that finds out."
+    )
+    include: Annotated[list[Literal["logprobs"]], BeforeValidator(as_list)] | None = Field(
+        None, description="`logprobs`: the log-probability of each word, in `json`."
+    )
     prompt: str | None = Field(None, description=IGNORED)
+    keywords: Annotated[list[str], BeforeValidator(as_list)] | None = Field(None, description=IGNORED)
     temperature: float | None = Field(None, ge=0, le=2, description=IGNORED)
+    chunking_strategy: str | dict[str, Any] | None = Field(None, description=IGNORED)
+    known_speaker_names: Annotated[list[str], BeforeValidator(as_list)] | None = Field(None, description=IGNORED)
+    known_speaker_references: Annotated[list[str], BeforeValidator(as_list)] | None = Field(None, description=IGNORED)
 
 
 class TranscriptionCall(StreamingCall):
@@ -71,23 +101,33 @@ class TranscriptionCall(StreamingCall):
     ability = "transcription"
 
     def __init__(self, body: RequestBody, limits: Limits) -> None:
-        self.parameters = given = parameters(TranscriptionParameters, body, FIELDS)
+        self.parameters = given = parameters(TranscriptionParameters, _without_brackets(body), FIELDS)
+        self.warnings = [f"{name} is not used: {why}" for name, why in UNUSED.items() if getattr(given, name)]
+        if given.include is not None and given.response_format != "json":
+            raise _mismatch("include", 'needs response_format="json"')
         if given.timestamp_granularities is not None and given.response_format != "verbose_json":
             raise _mismatch("timestamp_granularities", 'needs response_format="verbose_json"')
-        if given.stream and given.response_format not in {"json", "text"}:
-            raise _mismatch("stream", 'goes with response_format="json" or "text"')
+        if given.stream and given.response_format in {"srt", "vtt"}:
+            raise _mismatch("stream", 'goes with response_format="json", "text", "verbose_json" or "diarized_json"')
         self.is_stream = given.stream
-        if given.channel == "all" and (given.stream or given.response_format in {"srt", "vtt"}):
+        if given.channel == "all" and (given.stream or given.response_format in {"srt", "vtt", "diarized_json"}):
             raise _mismatch(
                 "channel", '"all" goes with response_format "json", "text" or "verbose_json", and with no stream'
             )
         super().__init__(given, [one_recording(body, *FIELDS, limits=limits)], given.channel)
 
     def check(self, model: ServedModel) -> None:
-        """Refuse a language other than the one for which the model was loaded."""
-        wanted, own = self.parameters.language, model.language
-        if wanted is not None and own is not None and not meant_by(wanted, [own]):
-            raise _mismatch("language", f"is {wanted!r}, and this server has {model.id} for {own!r}")
+        """Refuse a language other than that for which the model was loaded, and speakers that it cannot tell apart."""
+        given, own = self.parameters, model.language
+        for param, wanted in (("language", [given.language] if given.language else []), ("languages", given.languages)):
+            if wanted and own is not None and not any(meant_by(one, [own]) for one in wanted):
+                raise _mismatch(param, f"is {', '.join(map(repr, wanted))}, and this server has {model.id} for {own!r}")
+        if given.languages and own is None:
+            self.warnings.append("languages is not used: the model writes the one that it was trained on")
+        if given.response_format == "diarized_json":
+            check_speakers(model, given.num_speakers)
+        elif given.num_speakers is not None:
+            raise _mismatch("num_speakers", 'needs response_format="diarized_json"')
 
     async def perform(self, job: AdmittedCall) -> Response:
         transcripts = await job.model.transcribe(job.waveforms, share=job.share)
@@ -95,7 +135,19 @@ class TranscriptionCall(StreamingCall):
             if self.channel == "all":
                 return self._by_channel(transcripts, job)
             (transcript,) = transcripts
-            return self._response(transcript, segments(transcript.words), job)
+            if self.parameters.response_format == "diarized_json":
+                return _json(await self._diarized(transcript, job))
+            return self._response(transcript, job)
+
+    async def _diarized(self, transcript: Transcript, job: AdmittedCall) -> dict[str, Any]:
+        (turns,) = await job.model.diarize(job.waveforms, share=job.share, num_speakers=self.parameters.num_speakers)
+        return {
+            "task": "transcribe",
+            "duration": round(transcript.duration_seconds, 4),
+            "text": transcript.text,
+            "segments": spoken(transcript.words, turns),
+            "usage": job.usage.in_seconds(),
+        }
 
     async def events(self, job: AdmittedCall) -> AsyncGenerator[bytes, None]:
         """Yield text when windows of a long recording are done, and the transcript at the end."""
@@ -111,7 +163,13 @@ class TranscriptionCall(StreamingCall):
             (transcript,) = await work
             if transcript.text != told:
                 yield delta(transcript.text[len(told) :])
-            yield done(transcript.text, job.usage.in_seconds())
+            about: dict[str, Any] = {}
+            if self.parameters.response_format == "verbose_json":
+                about = self._verbose(transcript, job.model)
+            elif self.parameters.response_format == "diarized_json":
+                for segment in (await self._diarized(transcript, job))["segments"]:
+                    yield spoken_segment(segment)
+            yield done(about | self._json(transcript, job))
         finally:
             await stopped(work)
 
@@ -130,26 +188,39 @@ class TranscriptionCall(StreamingCall):
     def _verbose(self, transcript: Transcript, model: ServedModel) -> dict[str, Any]:
         given = self.parameters
         wanted = given.timestamp_granularities or ["segment"]
-        return verbose(transcript, segments(transcript.words), wanted, given.language or model.language)
+        return verbose(transcript, wanted, given.language or model.language)
 
-    def _response(self, transcript: Transcript, found: list[Segment], job: AdmittedCall) -> Response:
-        given, usage = self.parameters, job.usage.in_seconds()
+    def _json(self, transcript: Transcript, job: AdmittedCall) -> dict[str, Any]:
+        extra = {"logprobs": log_probabilities(transcript.words)} if self.parameters.include else {}
+        return {"text": transcript.text, **extra, "usage": job.usage.in_seconds()}
+
+    def _response(self, transcript: Transcript, job: AdmittedCall) -> Response:
+        given = self.parameters
         match given.response_format:
             case "text":
                 text = f"{transcript.text}\n"
             case "srt":
-                text = srt(found)
+                text = srt(segments(transcript.words))
             case "vtt":
-                text = vtt(found)
-            case "json":
-                return _json({"text": transcript.text, "usage": usage})
+                text = vtt(segments(transcript.words))
             case "verbose_json":
-                return _json({**self._verbose(transcript, job.model), "usage": usage})
+                return _json({**self._verbose(transcript, job.model), "usage": job.usage.in_seconds()})
+            case _:
+                return _json(self._json(transcript, job))
         return Response(text, media_type=MEDIA_TYPES[given.response_format])
 
 
+def _without_brackets(body: RequestBody) -> RequestBody:
+    """Join fields such as `chunking_strategy[type]`, in which OpenAI's clients send an object in a form."""
+    nested = {name: value for name, value in body.fields.items() if name.startswith("chunking_strategy[")}
+    if not nested:
+        return body
+    fields = {name: value for name, value in body.fields.items() if name not in nested}
+    return replace(body, fields={**fields, "chunking_strategy": nested})
+
+
 def _json(content: dict[str, object]) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")
+    return Response(finite_json(content), media_type="application/json")
 
 
 def _mismatch(param: str, what: str) -> ApiError:
@@ -191,3 +262,14 @@ async def create_transcription(request: Request, caller: Caller = Depends(caller
     there is a transcript of each channel in `channels`, and `text` has a line for each.
     """
     return await answer(request, caller, TranscriptionCall)
+
+
+@router.post("/audio/translations", include_in_schema=False)
+async def create_translation(_: Caller = Depends(caller_with("transcription"))) -> Response:
+    """Refuse, and say what there is instead."""
+    raise ApiError(
+        400,
+        "unsupported_endpoint",
+        "Nothing is translated here: the models write what was said, in the language in which it was said. Send the "
+        "recording to /v1/audio/transcriptions, and its text to a model that translates text.",
+    )

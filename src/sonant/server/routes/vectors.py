@@ -11,6 +11,8 @@ import orjson
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from sonant.server.routes.finite_json import not_finite
+
 Encoding = Literal["float", "base64"]
 
 PIECE = 3 << 14  # numbers converted to text in one call, which holds the GIL: a few milliseconds
@@ -18,7 +20,10 @@ SMALL = 1 << 16  # numbers up to which no thread is used
 
 
 async def as_json(arrays: Sequence[np.ndarray], encoding: Encoding) -> list[list[bytes]]:
-    """Encode each array as JSON, nested lists or a base64 string, in pieces."""
+    """Encode each array as JSON, nested lists or a base64 string, in pieces.
+
+    Raises NonFiniteStates: a number is NaN or infinite.
+    """
     if sum(array.size for array in arrays) <= SMALL:
         return _as_json(arrays, encoding)
     return await asyncio.to_thread(_as_json, arrays, encoding)
@@ -26,6 +31,9 @@ async def as_json(arrays: Sequence[np.ndarray], encoding: Encoding) -> list[list
 
 def _as_json(arrays: Sequence[np.ndarray], encoding: Encoding) -> list[list[bytes]]:
     written = _base64 if encoding == "base64" else _numbers
+    for array in arrays:
+        if not np.isfinite(array).all():
+            raise not_finite("A vector")
     return [list(written(np.ascontiguousarray(array, dtype="<f4"))) for array in arrays]
 
 

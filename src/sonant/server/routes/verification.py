@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal
 
-import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
@@ -14,6 +13,7 @@ from sonant.server.routes import documentation
 from sonant.server.routes.answering import answer
 from sonant.server.routes.bodies import RequestBody
 from sonant.server.routes.calls import AdmittedCall, ApiCall
+from sonant.server.routes.finite_json import finite_json
 from sonant.server.routes.inputs import one_recording
 from sonant.server.routes.parameters import ChannelNumber, Parameters, parameters
 from sonant.server.settings import Limits
@@ -62,7 +62,7 @@ class VerificationCall(ApiCall):
             "same_speaker": None if threshold is None else found.same,
             "usage": job.usage.in_seconds(),
         }
-        return Response(orjson.dumps(content), media_type="application/json")
+        return Response(finite_json(content), media_type="application/json")
 
     def _threshold(self, model: ServedModel) -> float | None:
         """Return the requested threshold, or that of x-vector heads; None for other models."""
