@@ -146,11 +146,13 @@ def fitting(value: Any, kind: Any, key: str) -> Any:
 
 
 def _fitting_mapping(value: Mapping[str, Any], kind: Any, key: str) -> Any:
-    """A mapping where the type has one (each of its values a dataclass, made from its defaults)."""
+    """A mapping where the type has one; values that are dataclasses are made from their defaults."""
     if get_origin(kind) is not Mapping:
         deeper = [_unknown(name, [], _join(key, name)) for name in value]  # such as `count.deeper=1`
         raise next(iter(deeper), ConfigurationError(f"{key}={{}} does not fit: expected {_words(kind)}."))
     _, member = get_args(kind)
+    if not is_dataclass(member):
+        return {str(name): fitting(below, member, _join(key, name)) for name, below in value.items()}
     return {
         str(name): _changed_group(member(), below, _join(key, name), lambda *_: None) for name, below in value.items()
     }

@@ -102,7 +102,9 @@ class TranscriptionCall(StreamingCall):
 
     def __init__(self, body: RequestBody, limits: Limits) -> None:
         self.parameters = given = parameters(TranscriptionParameters, _without_brackets(body), FIELDS)
-        self.warnings = [f"{name} is not used: {why}" for name, why in UNUSED.items() if getattr(given, name)]
+        self.warnings: list[str] = [
+            f"{name} is not used: {why}" for name, why in UNUSED.items() if getattr(given, name)
+        ]
         if given.include is not None and given.response_format != "json":
             raise _mismatch("include", 'needs response_format="json"')
         if given.timestamp_granularities is not None and given.response_format != "verbose_json":
