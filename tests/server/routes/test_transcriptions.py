@@ -147,7 +147,7 @@ def test_words_go_to_who_speaks_longest_during_them() -> None:
 
 def test_translations_are_refused_with_what_there_is_instead(client: openai.OpenAI) -> None:
     with (
-        pytest.warns(DeprecationWarning),
+        pytest.warns(DeprecationWarning, match="deprecated"),
         pytest.raises(openai.BadRequestError, match="/v1/audio/transcriptions") as refused,
     ):
         client.audio.translations.create(model="recognizer", file=("speech.wav", DATA))
