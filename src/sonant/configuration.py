@@ -150,11 +150,12 @@ def _fitting_mapping(value: Mapping[str, Any], kind: Any, key: str) -> Any:
     if get_origin(kind) is not Mapping:
         deeper = [_unknown(name, [], _join(key, name)) for name in value]  # such as `count.deeper=1`
         raise next(iter(deeper), ConfigurationError(f"{key}={{}} does not fit: expected {_words(kind)}."))
-    _, member = get_args(kind)
-    if not is_dataclass(member):
-        return {str(name): fitting(below, member, _join(key, name)) for name, below in value.items()}
+    member: Any = get_args(kind)[1]
     return {
-        str(name): _changed_group(member(), below, _join(key, name), lambda *_: None) for name, below in value.items()
+        str(name): _changed_group(member(), below, _join(key, name), lambda *_: None)
+        if is_dataclass(member)
+        else fitting(below, member, _join(key, name))
+        for name, below in value.items()
     }
 
 

@@ -6,6 +6,7 @@ import orjson
 from fastapi import Depends, Request
 
 from sonant.server.errors import ApiError
+from sonant.server.text_limits import check_text
 from sonant.server.web.administrator import administrator
 
 Fields = Mapping[str, str]
@@ -48,7 +49,7 @@ def _text(name: str, value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case str():
-            return value
+            return check_text(value, name)
         case int() | float():
             return repr(value)
     raise ApiError(400, "invalid_value", f"{name} is neither text, a number, true nor false.", param=name)
