@@ -150,10 +150,11 @@ def _fitting_mapping(value: Mapping[str, Any], kind: Any, key: str) -> Any:
     if get_origin(kind) is not Mapping:
         deeper = [_unknown(name, [], _join(key, name)) for name in value]  # such as `count.deeper=1`
         raise next(iter(deeper), ConfigurationError(f"{key}={{}} does not fit: expected {_words(kind)}."))
-    member: Any = get_args(kind)[1]
+    _, member = get_args(kind)
+    has_fields = is_dataclass(member)
     return {
         str(name): _changed_group(member(), below, _join(key, name), lambda *_: None)
-        if is_dataclass(member)
+        if has_fields
         else fitting(below, member, _join(key, name))
         for name, below in value.items()
     }
