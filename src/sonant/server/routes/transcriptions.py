@@ -43,8 +43,8 @@ router = APIRouter(tags=["Audio"])
 FIELDS = ("file", "input")
 IGNORED = "Taken as OpenAI's clients send it, and not used, which the header `x-parameter-warning` says."
 UNUSED = {  # parameters that are taken, and why they have no effect
-    "prompt": "a CTC model writes what it hears and cannot be prompted",
-    "keywords": "a CTC model writes what it hears and cannot be told words",
+    "prompt": "a CTC model cannot be prompted",
+    "keywords": "a CTC model cannot be told which words to expect",
     "temperature": "the most probable letters are taken, and nothing is drawn at random",
     "chunking_strategy": "the server cuts long recordings into windows that overlap",
     "known_speaker_names": "speakers are numbered in each recording",
