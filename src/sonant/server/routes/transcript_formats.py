@@ -39,7 +39,7 @@ class TimedSegment(BaseModel):
 
 
 class SpokenSegment(BaseModel):
-    """What one speaker says without a pause, in `diarized_json`."""
+    """Words of one speaker without a pause between them, in `diarized_json`."""
 
     type: Literal["transcript.text.segment"]
     id: str
