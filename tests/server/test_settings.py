@@ -60,6 +60,7 @@ def test_a_file_is_read_and_the_command_line_wins(tmp_path: Path) -> None:
         ("port: 70000", ["70000", "65535"]),
         ("models: []", ["No model"]),
         ("models: ['']", ["No model"]),
+        ("coming_soon: [wavlm-huge]", ["coming_soon", "wavlm-huge", "wavlm-large"]),
         ("cors_origins: [app.example.org]", ["app.example.org", "https://"]),
         ("cors_origins: ['https://app.example.org/']", ["https://app.example.org/'"]),
         ("host: ' '", ["host is empty"]),

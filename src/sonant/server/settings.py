@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from sonant.configuration import changed, read_yaml
-from sonant.errors import ConfigurationError
+from sonant.errors import ConfigurationError, UnknownName
 from sonant.inference import Precision
+from sonant.models.catalog import find
 
 MIB = 1 << 20
 
@@ -157,6 +158,7 @@ class ServerSettings:
         host, port: where it listens.
         data: folder for the database, the first admin key and nothing else.
         models: what is loaded at the start: shipped, a hub id, a folder or a file.
+        coming_soon: models of the catalog that the operator promises to load; their pages say so.
         database: SQLAlchemy's address of it; None: SQLite in `data`.
         anonymous: whether requests without a key are served, uncharged.
         devices: where models compute; empty: a GPU if there is one.
@@ -180,6 +182,7 @@ class ServerSettings:
     port: int = 8000
     data: Path = Path("sonant-data")
     models: tuple[str, ...] = ("sonant/wavlm-tiny",)
+    coming_soon: tuple[str, ...] = ()
     database: str | None = None
     anonymous: bool = False
     devices: tuple[str, ...] = ()
@@ -207,6 +210,11 @@ class ServerSettings:
             raise ConfigurationError(
                 f"No model was named: models={list(self.models)}; expected at least one, such as sonant/wavlm-tiny."
             )
+        for name in self.coming_soon:
+            try:
+                find(name)
+            except UnknownName as error:
+                raise ConfigurationError(f"coming_soon names {name!r}, which is not in the catalog. {error}") from error
         if not self.host.strip():
             raise ConfigurationError("The host is empty; expected an address of this machine, or 0.0.0.0 for all.")
         for origin in self.cors_origins:

@@ -100,6 +100,14 @@ def test_without_scripts(browser: Browser, server: RunningServer) -> None:
     context.close()
 
 
+def test_the_catalog_is_short_on_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/")
+    assert page.evaluate("document.documentElement.scrollHeight") < 5000
+    page.get_by_role("link", name=f"Show all {len(CATALOG)} models").click()
+    expect(page.locator("#models li")).to_have_count(len(CATALOG))
+
+
 def test_the_first_key_leads_past_the_header(page: Page) -> None:
     page.goto("/")
     page.keyboard.press("Tab")

@@ -47,14 +47,15 @@ def every(server: RunningServer) -> list[ModelEntry]:
 
 @pytest.fixture(scope="session")
 def odd_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """With a model of the user's own whose name is hostile, one that cannot be loaded, and the shipped one."""
+    """With a model of the user's own whose name is hostile, one that cannot be loaded, the shipped one, a promise."""
     folder = tmp_path_factory.mktemp("own")
     shipped = Path(sonant.models.__file__).parent / "wavlm_tiny"
     shutil.copytree(shipped, folder / HOSTILE)
     (folder / "broken").mkdir()
     (folder / "broken" / "config.json").write_text("{}")
     models = (str(folder / HOSTILE), "sonant/wavlm-tiny", str(folder / "broken"))
-    with running(ServerSettings(data=tmp_path_factory.mktemp("odd"), models=models)) as up:
+    settings = ServerSettings(data=tmp_path_factory.mktemp("odd"), models=models, coming_soon=("wavlm-large",))
+    with running(settings) as up:
         yield up
 
 

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from sonant.models.catalog import CATALOG
+from sonant.server.web.filters import FIRST
 from tests.server.running import RunningServer
 from tests.server.web.conftest import HOSTILE, HTML
 from tests.server.web.html import Document
@@ -19,10 +20,22 @@ def _ids(page: httpx2.Response) -> list[str]:
 
 
 def test_every_card_is_listed(visitor: httpx2.Client) -> None:
-    for path in ("/", "/?fmt=table"):
+    for path in ("/?show=all", "/?fmt=table&show=all"):
         page = visitor.get(path)
         assert sorted(_ids(page)) == sorted(CATALOG)
         assert f"{len(CATALOG)} models" in page.text
+
+
+def test_the_first_page_is_short_and_leads_to_all(visitor: httpx2.Client) -> None:
+    page, data = visitor.get("/"), visitor.get("/?format=json").json()
+    shown = _ids(page)
+    assert shown == [model["id"] for model in data["models"]][: 1 + FIRST]
+    (link,) = [link for link in Document(page.text).links if link.startswith("/?show=all#")]
+    whole = visitor.get(link)
+    assert len(_ids(whole)) == data["found"] == len(CATALOG)
+    anchored = whole.text.split(f'id="{link.partition("#")[2]}"')[1]
+    assert anchored.index(_ids(whole)[len(shown)]) < 200  # the link leads to the first that was not shown
+    assert "Show all" not in whole.text
 
 
 def test_what_is_served_comes_first(visitor: httpx2.Client) -> None:
@@ -33,6 +46,7 @@ def test_what_is_served_comes_first(visitor: httpx2.Client) -> None:
     "query", ["family=hubert", "q=telephone", "size=huge&sort=largest", "task=diarization&fmt=table"]
 )
 def test_page_and_twin_agree(visitor: httpx2.Client, query: str) -> None:
+    query += "&show=all"
     page, data = visitor.get(f"/?{query}"), visitor.get(f"/?{query}&format=json").json()
     assert _ids(page) == [model["id"] for model in data["models"]]
     assert data["found"] == len(data["models"]) > 0
@@ -48,7 +62,7 @@ def test_without_scripts_the_form_is_enough(visitor: httpx2.Client) -> None:
         "csrf_token",
         "next",
     }
-    sent = dict.fromkeys(names, "") | {"fmt": "cards"}
+    sent = dict.fromkeys(names, "") | {"fmt": "cards", "show": "all"}
     assert len(_ids(visitor.get("/", params=sent))) == len(CATALOG)
     narrowed = visitor.get("/", params=sent | {"family": "wavlm", "q": "large"})
     assert _ids(narrowed) == ["microsoft/wavlm-large"]
@@ -101,7 +115,7 @@ def test_what_is_asked_is_escaped(visitor: httpx2.Client) -> None:
 
 
 def test_odd_models_are_listed(odd_server: RunningServer) -> None:
-    page = httpx2.get(f"{odd_server.base_url}/", headers=HTML)
+    page = httpx2.get(f"{odd_server.base_url}/?show=all", headers=HTML)
     assert not Document(page.text).faults
     assert HOSTILE not in page.text
     assert sorted(_ids(page)) == sorted([*CATALOG, HOSTILE, "broken"])
@@ -110,3 +124,16 @@ def test_odd_models_are_listed(odd_server: RunningServer) -> None:
     assert states[HOSTILE] == states["sonant/wavlm-tiny"] == "live"
     assert states["broken"] == "error"
     assert [model["id"] for model in data["models"]][2] == "broken"  # what is served comes first
+
+
+def test_soon_comes_what_was_promised_alone(odd_server: RunningServer, visitor: httpx2.Client) -> None:
+    data = httpx2.get(f"{odd_server.base_url}/?format=json").json()
+    states = {model["id"]: model["state"] for model in data["models"]}
+    assert [name for name, state in states.items() if state == "coming_soon"] == ["microsoft/wavlm-large"]
+    assert list(states)[3] == "microsoft/wavlm-large"  # behind what is served
+    page = httpx2.get(f"{odd_server.base_url}/models/microsoft/wavlm-large", headers=HTML).text
+    assert "Coming soon" in page
+    assert "Not loaded here" not in page
+    other = visitor.get("/models/microsoft/wavlm-large").text
+    assert "Coming soon" not in other
+    assert "Not loaded here" in other

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sonant.errors import UnknownName
 from sonant.models.catalog import CATALOG
 from sonant.server.web.entries import ModelEntry
-from sonant.server.web.filters import FILTERS, ORDERS, CatalogSearch, licenses
+from sonant.server.web.filters import FILTERS, FIRST, ORDERS, CatalogSearch, licenses
 
 CHOICES = [(each.name, choice.value) for each in FILTERS for choice in each.choices]
 searches = st.builds(
@@ -22,6 +22,7 @@ searches = st.builds(
     ),
     sort=st.sampled_from([order.value for order in ORDERS]),
     fmt=st.sampled_from(["cards", "table"]),
+    show=st.sampled_from(["first", "all"]),
 )
 
 
@@ -35,6 +36,11 @@ def test_what_is_found_fits(every: list[ModelEntry], search: CatalogSearch) -> N
     found = search.of(every)
     assert {entry.id for entry in found} == {entry.id for entry in every if search.fits(entry)}
     assert len(found) == len({entry.id for entry in found})
+    shown = search.shown(found)
+    hosted = [entry for entry in found if entry.is_hosted]
+    assert [entry for entry in found if entry in shown] == shown  # in the same order
+    assert set(map(id, hosted)) <= set(map(id, shown))
+    assert len(shown) == len(found) if search.show == "all" else len(shown) <= len(hosted) + FIRST
 
 
 @given(searches, st.sampled_from(CHOICES))
@@ -65,7 +71,8 @@ def test_filters_agree_with_the_table(every: list[ModelEntry]) -> None:
     assert _ids(every, task="embeddings") == {card.name for card in cards if card.labels is None}
     assert _ids(every, license="by-nc") == {card.name for card in cards if card.license == "CC BY-NC 4.0"}
     assert _ids(every, status="live") == {"sonant/wavlm-tiny"}
-    assert len(_ids(every, status="soon")) == len(CATALOG) - 1
+    assert _ids(every, status="soon") == set()
+    assert len(_ids(every, status="unloaded")) == len(CATALOG) - 1
 
 
 @pytest.mark.parametrize("name", ["family", "size", "license"])

@@ -50,7 +50,7 @@ def test_facts_are_those_of_the_card(server: RunningServer) -> None:
     assert model["specs"]["frame_rate"] == card.frame_rate
     assert model["origin"]["hours"] == card.hours
     assert model["recordings"]["min_seconds"] == 560 / 16000
-    assert model["state"] == "coming_soon"
+    assert (model["state"], model["is_hosted"]) == ("unloaded", False)
     assert model["live"] is None
 
 
@@ -95,7 +95,7 @@ def test_short_names_lead_to_the_page(server: RunningServer) -> None:
     assert (response.status_code, response.headers["location"]) == (307, "/models/microsoft/wavlm-large")
 
 
-@pytest.mark.parametrize("model", ["nobody/nothing", "a/b/c", "..%2f..%2fetc", "%00", "models/sonant/wavlm-tiny"])
+@pytest.mark.parametrize("model", ["nobody/nothing", "a/b/c", "..%2f..%2fetc", "models/sonant/wavlm-tiny"])
 def test_unknown_models(server: RunningServer, model: str) -> None:
     response = httpx2.get(f"{server.base_url}/models/{model}")
     assert response.status_code == 404

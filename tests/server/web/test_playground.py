@@ -40,7 +40,7 @@ def test_who_is_not_signed_in_is_told_so(visitor: httpx2.Client) -> None:
 def test_a_model_that_is_not_here(visitor: httpx2.Client) -> None:
     page = visitor.get("/playground?model=microsoft/wavlm-large&format=json").json()
     assert page["model"] is None
-    assert "not served here yet" in page["problem"]
+    assert "is not loaded here" in page["problem"]
     assert visitor.get("/playground?model=no/such-model").status_code == 404
 
 

@@ -57,7 +57,7 @@ async def list_models(request: Request, _: Caller = Depends(caller_with("models"
     The catalog page, and its JSON form `/?format=json`, list all known models.
     """
     services = services_of(request)
-    found = [each for each in await entries(services) if each.state != "coming_soon"]
+    found = [each for each in await entries(services) if each.is_hosted]
     return Models(data=[_model(each, services) for each in found])
 
 
@@ -72,7 +72,7 @@ async def retrieve_model(request: Request, _: Caller = Depends(caller_with("mode
     services, model_id = services_of(request), request.path_params["model_id"]
     model_id = services.models.id_of(model_id)
     found = await entry(services, model_id)
-    if found.state == "coming_soon":
+    if not found.is_hosted:
         raise ApiError(
             404,
             "model_not_found",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sonant.models.families import Task
-from sonant.server.hosting.served_model import Ability
+from sonant.server.hosting.served_model import Ability, State
 from sonant.server.web.entries import ModelEntry
 from sonant.server.web.wording import count, decimal, duration, millions
 
@@ -38,6 +38,10 @@ ABLE: Mapping[Ability, str] = {
     "transcription": "writes down what was said",
     "verification": "compares voices",
     "diarization": "tells who speaks when",
+}
+NOT_HERE: Mapping[State, str] = {
+    "unloaded": "No: this server has not loaded it.",
+    "coming_soon": "Not yet: the operator of this server has promised to load it.",
 }
 TASKS: Mapping[Task, str] = {
     "speaker": "Voices",
@@ -85,11 +89,11 @@ def questions(model: ModelEntry) -> list[Question]:
 
 
 def _on_use(model: ModelEntry) -> Iterator[Question]:
-    if model.state == "coming_soon":
+    if model.state in NOT_HERE:
         yield Question(
             "Can I use it here?",
-            "Not yet: this server has not loaded it. Your vote tells the operator that you want it. On your "
-            "own machine it runs with sonant, as the last tab above shows.",
+            f"{NOT_HERE[model.state]} Your vote tells the operator that you want it. On your own machine it runs with "
+            "sonant, as the last tab above shows.",
         )
     else:
         yield Question("What can I ask of it?", f"It {', '.join(ABLE[ability] for ability in model.abilities)}.")

@@ -25,7 +25,7 @@ class CatalogPage:
         live: number of loaded models.
         found: number of models found.
         query: the search, as in the address.
-        models: the models found, in the requested order.
+        models: all models found, in the requested order; the page itself shows the first of them.
     """
 
     total: int
@@ -47,7 +47,12 @@ async def catalog(request: Request, services: Services = Depends(services_of)) -
         query=search.query,
         models=models,
     )
-    context: dict[str, Any] = {"search": search, "voted": await wishes_of(request, services), "licenses": licenses}
+    context: dict[str, Any] = {
+        "search": search,
+        "shown": search.shown(models),
+        "voted": await wishes_of(request, services),
+        "licenses": licenses,
+    }
     if is_update(request, "models"):
         response = render(request, "catalog_list.html", page, is_update=True, **context)
         push_address(request, response, search.address)

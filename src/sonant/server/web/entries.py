@@ -116,7 +116,8 @@ class ModelEntry:
     Attributes:
         id: name in requests.
         title: name given by the authors, or the id.
-        state: of loading.
+        state: of loading; "coming_soon" if the operator promises to load it, "unloaded" for the rest of the catalog.
+        is_hosted: whether the server was told to serve it, at the start or since.
         created: time of loading, unix seconds; None if not loaded.
         abilities: of the model when loaded.
         heads: abilities for which the model has trained heads.
@@ -130,6 +131,7 @@ class ModelEntry:
     id: str
     title: str
     state: State
+    is_hosted: bool
     created: int | None
     abilities: tuple[Ability, ...]
     heads: tuple[Ability, ...]
@@ -152,7 +154,7 @@ class ModelEntry:
 
 
 async def entries(services: Services) -> list[ModelEntry]:
-    """Return all models: those in the settings of the server first, then the rest of the catalog."""
+    """Return all models: those that the server hosts first, those that it promises, the rest of the catalog."""
     votes = await services.accounts.votes.counts()
     return list(_entries(services, votes))
 
@@ -183,12 +185,16 @@ def _entries(services: Services, votes: Mapping[str, int]) -> Iterator[ModelEntr
     order: dict[State, int] = {"live": 0, "loading": 1, "error": 2, "unloaded": 3}
     for slot in sorted(hosted.values(), key=lambda slot: order[slot.state]):
         yield _entry(slot.id, slot, services.settings, votes.get(slot.id, 0))
-    for name in CATALOG:
+    promised = {find(name).name: None for name in services.settings.coming_soon}
+    for name in promised | dict.fromkeys(CATALOG):
         if name not in hosted:
-            yield _entry(name, None, services.settings, votes.get(name, 0))
+            state: State = "coming_soon" if name in promised else "unloaded"
+            yield _entry(name, None, services.settings, votes.get(name, 0), state)
 
 
-def _entry(model_id: str, slot: Slot | None, settings: ServerSettings, votes: int) -> ModelEntry:
+def _entry(
+    model_id: str, slot: Slot | None, settings: ServerSettings, votes: int, state: State = "unloaded"
+) -> ModelEntry:
     card = CATALOG.get(model_id)
     served = slot.model if slot else None
     heads = served_heads(served.encoder.abilities if served else card.abilities if card else ())
@@ -201,7 +207,8 @@ def _entry(model_id: str, slot: Slot | None, settings: ServerSettings, votes: in
     return ModelEntry(
         id=model_id,
         title=card.title if card else model_id,
-        state=slot.state if slot else "coming_soon",
+        state=slot.state if slot else state,
+        is_hosted=slot is not None,
         created=served.created if served else None,
         abilities=served.abilities if served else abilities_of(heads),
         heads=heads,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Literal, NamedTuple, get_args
 from urllib.parse import urlencode
 
@@ -11,6 +12,8 @@ from sonant.models.families import TITLES
 from sonant.server.web.entries import ModelEntry
 
 CatalogView = Literal["cards", "table"]
+CatalogExtent = Literal["first", "all"]
+FIRST = 12  # models that are not hosted, on a page
 
 
 class FilterOption(NamedTuple):
@@ -114,7 +117,8 @@ FILTERS = (
         (
             FilterOption("live", "Live", _in_state("live")),
             FilterOption("loading", "Loading", _in_state("loading")),
-            FilterOption("soon", "Coming soon", _in_state("coming_soon", "unloaded")),
+            FilterOption("soon", "Coming soon", _in_state("coming_soon")),
+            FilterOption("unloaded", "Not loaded here", _in_state("unloaded")),
             FilterOption("error", "Error", _in_state("error")),
         ),
     ),
@@ -148,12 +152,14 @@ class CatalogSearch:
         chosen: selected value by filter.
         sort: value of one of ORDERS.
         fmt: view, cards or a table.
+        show: of a page, all models, or the hosted ones and the `FIRST` of the others.
     """
 
     q: str = ""
     chosen: Mapping[str, str] = field(default_factory=dict)
     sort: str = ""
     fmt: CatalogView = "cards"
+    show: CatalogExtent = "first"
 
     @classmethod
     def read(cls, parameters: Mapping[str, str]) -> "CatalogSearch":
@@ -164,21 +170,21 @@ class CatalogSearch:
                 known = [choice.value for choice in each.choices]
                 chosen[each.name] = _known(each.name, value, known)
         sort = _known("order", parameters.get("sort", ""), [order.value for order in ORDERS])
-        fmt: CatalogView = (
-            "table" if _known("form", parameters.get("fmt") or "cards", get_args(CatalogView)) == "table" else "cards"
-        )
+        fmt = _known("form", parameters.get("fmt") or "cards", get_args(CatalogView))
+        show = _known("extent", parameters.get("show") or "first", get_args(CatalogExtent))
         return cls(
             q=" ".join(parameters.get("q", "").split()),
             chosen=chosen,
             sort=sort,
             fmt="table" if fmt == "table" else "cards",
+            show="all" if show == "all" else "first",
         )
 
     @property
     def query(self) -> str:
         """The query string, without empty parameters and defaults."""
-        named = {"q": self.q, **self.chosen, "sort": self.sort, "fmt": "" if self.fmt == "cards" else self.fmt}
-        return urlencode({name: value for name, value in named.items() if value})
+        named = {"q": self.q, **self.chosen, "sort": self.sort, "fmt": self.fmt, "show": self.show}
+        return urlencode({name: value for name, value in named.items() if value not in ("", "cards", "first")})
 
     @property
     def address(self) -> str:
@@ -186,6 +192,11 @@ class CatalogSearch:
 
     def shown_as(self, fmt: CatalogView) -> "CatalogSearch":
         return replace(self, fmt=fmt)
+
+    @property
+    def in_full(self) -> "CatalogSearch":
+        """The same search, whose page has all models."""
+        return replace(self, show="all")
 
     @property
     def with_all(self) -> "CatalogSearch":
@@ -212,6 +223,11 @@ class CatalogSearch:
         found = [entry for entry in entries if self.fits(entry)]
         key = next(order.key for order in ORDERS if order.value == self.sort)
         return found if key is None else sorted(found, key=key)
+
+    def shown(self, found: Iterable[ModelEntry]) -> list[ModelEntry]:
+        """Select the models for the page from those found."""
+        others = count()
+        return [entry for entry in found if self.show == "all" or entry.is_hosted or next(others) < FIRST]
 
 
 def _known(kind: str, value: str, known: Iterable[str]) -> str:

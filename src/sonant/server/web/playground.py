@@ -49,8 +49,8 @@ EXAMPLES = (
 WHY_NOT: Mapping[State, str] = {
     "loading": "is being loaded: open this page again in a moment.",
     "error": "could not be loaded. The operator of this server can see why on the admin page.",
-    "unloaded": "is not loaded at the moment.",
-    "coming_soon": "is not served here yet. You can vote for it on its page.",
+    "unloaded": "is not loaded here. You can vote for it on its page.",
+    "coming_soon": "is not loaded here yet, and will be. You can vote for it on its page.",
 }
 
 
