@@ -3,6 +3,7 @@
 import html as entities
 import os
 import re
+import shutil
 import subprocess
 import sys
 from itertools import product
@@ -21,6 +22,9 @@ from tests.server.running import RunningServer
 from tests.server.web.conftest import HOSTILE, HTML
 from tests.server.web.html import Document
 
+PYTHON = ("openai", "sonant")
+NODE = ["node", "--input-type=module", "--eval"]
+COMMANDS = {"curl": ["bash", "-c"], "openai": [sys.executable, "-c"], "node": NODE, "fetch": NODE}
 SPEECH = Path(__file__).parents[3] / "examples" / "speech" / "en-allison-welcome.flac"
 
 
@@ -114,7 +118,7 @@ def test_a_model_of_ones_own(odd_server: RunningServer) -> None:
     assert data["model"]["specs"]["dim"] == 256
     assert data["model"]["origin"] is None
     for sample in data["code"]:
-        if sample["tool"] != "curl":
+        if sample["tool"] in PYTHON:
             compile(sample["code"], sample["tool"], "exec")
 
 
@@ -140,29 +144,31 @@ def test_code_is_written_for_every_model_and_ability(every: list[ModelEntry]) ->
         found = samples(model, "https://speech.example")
         assert [(each.ability, each.tool) for each in found] == list(product(model.abilities, TOOLS))
         for each in found:
-            assert not re.search(r"\{(url|id|name|source|load|dim|frame_rate)", each.code)
-            if each.tool != "curl":
+            assert not re.search(r"\{(url|name|source|load|dim|frame_rate)", each.code)
+            if each.tool in PYTHON:
                 compile(each.code, model.id, "exec")
 
 
 @pytest.mark.slow
 def test_copied_code_runs(server: RunningServer, tmp_path: Path) -> None:
-    """Every program on the page of a live model, as it stands there."""
+    """Every program on the page of a live model, as it stands there; JavaScript where Node and its openai are here."""
     for name in ("speech.wav", "known.wav", "meeting.wav"):
         (tmp_path / name).write_bytes(SPEECH.read_bytes())
     environment = os.environ | {"SONANT_API_KEY": server.user_key}
+
+    def run(command: list[str], code: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    lacking = set() if shutil.which("node") else {"node", "fetch"}
+    if not lacking and run(NODE, 'import "openai"').returncode:
+        lacking = {"node"}
     for sample in _twin(server, "sonant/wavlm-tiny")["code"]:
         assert re.search(rf"{server.base_url}|import sonant", sample["code"])
-        command = ["bash", "-c"] if sample["tool"] == "curl" else [sys.executable, "-c"]
-        done = subprocess.run(
-            [*command, sample["code"]],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        if sample["tool"] in lacking:
+            continue
+        done = run(COMMANDS.get(sample["tool"], [sys.executable, "-c"]), sample["code"])
         assert done.returncode == 0, done.stderr
         if sample["tool"] == "curl":
             assert '"error"' not in done.stdout

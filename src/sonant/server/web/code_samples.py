@@ -1,4 +1,4 @@
-"""Code samples that call a model: curl, the `openai` package, sonant."""
+"""Code samples that call a model: curl, the `openai` packages, fetch, sonant."""
 
 import json
 import shlex
@@ -11,39 +11,71 @@ from sonant.models.loading import loading
 from sonant.server.hosting.served_model import Ability
 from sonant.server.web.entries import ModelEntry
 
-Tool = Literal["curl", "openai", "sonant"]
+Tool = Literal["curl", "openai", "node", "fetch", "sonant"]
 TITLES: Mapping[Ability, str] = {
     "embeddings": "A vector for a recording",
     "transcription": "A transcript",
     "verification": "Are these one voice?",
     "diarization": "Who speaks when",
 }
-TOOLS: Mapping[Tool, str] = {"curl": "curl", "openai": "Python, openai", "sonant": "Python, sonant"}
-
-CURL: Mapping[Ability, str] = {
-    "embeddings": """\
-curl {url}/v1/embeddings \\
-  -H "Authorization: Bearer $SONANT_API_KEY" \\
-  -F model={id} \\
-  -F file=@speech.wav""",
-    "transcription": """\
-curl {url}/v1/audio/transcriptions \\
-  -H "Authorization: Bearer $SONANT_API_KEY" \\
-  -F model={id} \\
-  -F file=@speech.wav""",
-    "verification": """\
-curl {url}/v1/audio/speaker/verification \\
-  -H "Authorization: Bearer $SONANT_API_KEY" \\
-  -F model={id} \\
-  -F file=@speech.wav \\
-  -F reference=@known.wav""",
-    "diarization": """\
-curl {url}/v1/audio/diarizations \\
-  -H "Authorization: Bearer $SONANT_API_KEY" \\
-  -F model={id} \\
-  -F file=@meeting.wav \\
-  -F num_speakers=2""",
+TOOLS: Mapping[Tool, str] = {
+    "curl": "curl",
+    "openai": "Python, openai",
+    "node": "JavaScript, openai",
+    "fetch": "JavaScript, fetch",
+    "sonant": "Python, sonant",
 }
+
+
+@dataclass(frozen=True)
+class Form:
+    """A request as a form, for tools without methods of their own.
+
+    Attributes:
+        path: behind /v1.
+        fields: beside `model`; a value that begins with "@" is a file.
+    """
+
+    path: str
+    fields: Mapping[str, str]
+
+
+FORMS: Mapping[Ability, Form] = {
+    "embeddings": Form("/embeddings", {"file": "@speech.wav"}),
+    "transcription": Form("/audio/transcriptions", {"file": "@speech.wav"}),
+    "verification": Form("/audio/speaker/verification", {"file": "@speech.wav", "reference": "@known.wav"}),
+    "diarization": Form("/audio/diarizations", {"file": "@meeting.wav", "num_speakers": "2"}),
+}
+
+
+def _curl(form: Form, url: str, model: str) -> str:
+    fields = {"model": shlex.quote(model), **form.fields}
+    lines = [f"curl {url}/v1{form.path}", '-H "Authorization: Bearer $SONANT_API_KEY"']
+    return " \\\n  ".join(lines + [f"-F {name}={value}" for name, value in fields.items()])
+
+
+def _fetch(form: Form, url: str, model: str) -> str:
+    fields = {
+        name: f'await openAsBlob("{value[1:]}"), "{value[1:]}"' if value.startswith("@") else f'"{value}"'
+        for name, value in form.fields.items()
+    }
+    appended = "\n".join(f'form.append("{name}", {value});' for name, value in fields.items())
+    return f"""\
+import {{ openAsBlob }} from "node:fs";
+
+const form = new FormData();
+form.append("model", {_quoted(model)});
+{appended}
+
+const response = await fetch("{url}/v1{form.path}", {{
+  method: "POST",
+  headers: {{ Authorization: `Bearer ${{process.env.SONANT_API_KEY}}` }},
+  body: form,
+}});
+const answer = await response.json();
+if (!response.ok) throw new Error(answer.error.message);
+console.log(answer);"""
+
 
 CLIENT = """\
 import base64
@@ -88,6 +120,41 @@ print(answer)""",
 print(answer)""",
 }
 
+NODE_CLIENT = """\
+import OpenAI from "openai";
+
+const client = new OpenAI({{ baseURL: "{url}/v1", apiKey: process.env.SONANT_API_KEY }});
+"""
+NODE_AUDIO = f"""\
+import {{{{ readFile }}}} from "node:fs/promises";
+{NODE_CLIENT}
+async function recording(path) {{{{
+  return "data:audio/wav;base64," + (await readFile(path)).toString("base64");
+}}}}
+
+"""
+NODE: Mapping[Ability, str] = {
+    "embeddings": NODE_AUDIO
+    + """\
+const answer = await client.embeddings.create({{ model: {name}, input: await recording("speech.wav") }});
+console.log(answer.data[0].embedding.length, answer.usage);""",
+    "transcription": f"""\
+import {{{{ createReadStream }}}} from "node:fs";
+{NODE_CLIENT}
+const file = createReadStream("speech.wav");
+const transcript = await client.audio.transcriptions.create({{{{ model: {{name}}, file }}}});
+console.log(transcript.text);""",
+    "verification": NODE_AUDIO
+    + """\
+const [input, reference] = [await recording("speech.wav"), await recording("known.wav")];
+const body = {{ model: {name}, input, reference }};
+console.log(await client.post("/audio/speaker/verification", {{ body }}));""",
+    "diarization": NODE_AUDIO
+    + """\
+const body = {{ model: {name}, input: await recording("meeting.wav"), num_speakers: 2 }};
+console.log(await client.post("/audio/diarizations", {{ body }}));""",
+}
+
 SONANT: Mapping[Ability, str] = {
     "embeddings": """\
 import sonant
@@ -126,7 +193,7 @@ class Sample:
 
     Attributes:
         ability: the ability that it uses.
-        tool: curl, or the Python package.
+        tool: curl, fetch, or the package.
         code: the text.
     """
 
@@ -141,7 +208,6 @@ def samples(model: ModelEntry, url: str) -> list[Sample]:
     load = loading(card)["python"] if card else f"encoder = sonant.load({_quoted(model.id)})"
     parts = {
         "url": url,
-        "id": shlex.quote(model.id),
         "name": _quoted(model.id),
         "source": _quoted(card.address.rpartition("/")[2] if card and card.address else model.id),
         "load": load,
@@ -151,14 +217,19 @@ def samples(model: ModelEntry, url: str) -> list[Sample]:
     own = dict(SONANT)
     if "verification" not in model.heads:
         own["verification"] = SIMILARITY
-    tables: Mapping[Tool, Mapping[Ability, str]] = {"curl": CURL, "openai": OPENAI, "sonant": own}
-    return [
-        Sample(ability=ability, tool=tool, code=table[ability].format_map(parts))
-        for ability in model.abilities
-        for tool, table in tables.items()
-    ]
+    found = []
+    for ability in model.abilities:
+        code: Mapping[Tool, str] = {
+            "curl": _curl(FORMS[ability], url, model.id),
+            "openai": OPENAI[ability].format_map(parts),
+            "node": NODE[ability].format_map(parts),
+            "fetch": _fetch(FORMS[ability], url, model.id),
+            "sonant": own[ability].format_map(parts),
+        }
+        found += [Sample(ability=ability, tool=tool, code=text) for tool, text in code.items()]
+    return found
 
 
 def _quoted(text: str) -> str:
-    """Quote a text as a Python string."""
+    """Quote a text as a string of Python or JavaScript."""
     return json.dumps(text, ensure_ascii=False)
