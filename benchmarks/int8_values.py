@@ -20,7 +20,7 @@ from sonant.audio import read
 from sonant.benchmark.deviation import standardized
 from sonant.benchmark.subjects import OUTLIERS, subject
 from sonant.checkpoints import load_backbone
-from sonant.inference.cpu.arithmetic import as_asked
+from sonant.inference.cpu.arithmetic import int8_arithmetic
 from sonant.inference.cpu.smoothing import Peaks
 from sonant.inference.cpu_copy import optimize_for_cpu
 from sonant.inference.int8.calibration import calibrate
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def report(title: str, backbone: Backbone, clips: Sequence[Tensor]) -> None:
     """Print the rows of a model."""
     speech = Packed.pack(clips)
-    expected, arithmetic = backbone(speech), as_asked("int8")
+    expected, arithmetic = backbone(speech), int8_arithmetic()
     found = calibrate(backbone).peaks
     unknown = {name: Peaks(*(torch.full_like(part, torch.nan) for part in peaks)) for name, peaks in found.items()}
     form = integer_form(backbone, arithmetic)

@@ -37,7 +37,7 @@ A message says what was given, what was expected, the likely cause and the cure.
 import re
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -46,6 +46,12 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 def one_line(text: str) -> str:
     r"""Text whose control characters and ends of lines are escaped: the byte 1b, which begins a color, as \x1b."""
     return _CONTROLS.sub(lambda match: "".join(f"\\x{byte:02x}" for byte in match[0].encode()), text)
+
+
+def some_of(names: Sequence[str], most: int, *, rest: str = "more") -> str:
+    """Names for a message, separated by commas: the first `most` of them and the number of others."""
+    others = len(names) - most
+    return ", ".join(names[:most]) + (f" and {others} {rest}" if others > 0 else "")
 
 
 class _Printable:

@@ -18,7 +18,7 @@ from sonant.audio.duration import duration
 from sonant.audio.open_recording import num_channels
 from sonant.audio.read import read, resample
 from sonant.audio.stream import AudioStream, blocks, open_stream
-from sonant.audio.windows import Window, Windowing, cut, keep, stitch
+from sonant.audio.windows import Window, Windowing, cut, keep
 
 __all__ = [
     "AudioStream",
@@ -34,5 +34,4 @@ __all__ = [
     "open_stream",
     "read",
     "resample",
-    "stitch",
 ]

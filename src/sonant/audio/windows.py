@@ -4,18 +4,15 @@ Windows start at multiples of the stride, so that every frame of the recording i
 frame is kept from the window in which it is farthest from the edges, with most context.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sonant.errors import ConfigurationError, TooShortAudio
-
-if TYPE_CHECKING:  # audio works without torch, whose import is slow
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -140,23 +137,6 @@ class Windowing:
             keep_frames=end - first,
             first_frame=first,
         )
-
-
-@overload
-def stitch(pieces: "Sequence[Tensor]", windows: Sequence[Window], *, axis: int = 0) -> "Tensor": ...
-@overload
-def stitch(pieces: Sequence[NDArray[Any]], windows: Sequence[Window], *, axis: int = 0) -> NDArray[Any]: ...
-def stitch(pieces: Sequence[Any], windows: Sequence[Window], *, axis: int = 0) -> Any:
-    """Stitch the frames of windows, one array or tensor for each window, frames along `axis`.
-
-    Raises ValueError if a piece has fewer frames than its window.
-    """
-    kept = [keep(piece, window, axis=axis) for piece, window in zip(pieces, windows, strict=True)]
-    if isinstance(kept[0], np.ndarray):
-        return np.concatenate(kept, axis)
-    import torch
-
-    return torch.cat(kept, axis)
 
 
 def keep(piece: Any, window: Window, *, axis: int = 0) -> Any:

@@ -65,7 +65,7 @@ ROBERTA: NameMap = (
 
 def is_discrete_bert(tensors: Mapping[str, Tensor]) -> bool:
     """Return whether tensors have fairseq's present or former names of a RoBERTa."""
-    return EMBEDDING in tensors or _former(EMBEDDING) in tensors
+    return EMBEDDING in tensors or EMBEDDING.replace("encoder.", "decoder.", 1) in tensors
 
 
 def read_discrete_bert(
@@ -151,7 +151,3 @@ def _present(name: str) -> str:
     if name.startswith("decoder."):
         name = f"encoder.{name.removeprefix('decoder.')}"
     return name.replace(".emb_layer_norm.", ".layernorm_embedding.")
-
-
-def _former(name: str) -> str:
-    return f"decoder.{name.removeprefix('encoder.')}"

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sonant.checkpoints.checkpoint import Head
 from sonant.checkpoints.weight_norm import unfold
+from sonant.errors import some_of
 
 Form = Literal["same", "heads", "pointwise", "steps"]
 LISTED = 20  # groups of names listed in an error
@@ -186,5 +187,4 @@ def grouped(names: Iterable[str]) -> str:
     """Format names in short: names that differ in a number appear once, and only the first 20 groups."""
     counts = Counter(re.sub(r"(?<=\.)\d+(?=\.)", "*", name) for name in names)
     entries = [name if count == 1 else f"{name} ({count} times)" for name, count in counts.items()]
-    rest = len(entries) - LISTED
-    return ", ".join(entries[:LISTED]) + (f" and {rest} more kinds" if rest > 0 else "")
+    return some_of(entries, LISTED, rest="more kinds")

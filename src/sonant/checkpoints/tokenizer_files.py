@@ -12,7 +12,7 @@ from typing import Any
 
 from sonant.checkpoints.checkpoint import Head
 from sonant.checkpoints.files import read_json, write_json
-from sonant.errors import ModelWarning
+from sonant.errors import ModelWarning, some_of
 
 VOCABULARY, SETTINGS, PIECES = "vocab.json", "tokenizer_config.json", "tokenizer.json"
 ADDED, SPECIAL = "added_tokens.json", "special_tokens_map.json"
@@ -113,7 +113,7 @@ def _chosen(table: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     wanted = settings.get(TARGET) or usual
     if wanted not in languages:
         raise _Unusable(
-            f"its {VOCABULARY} holds vocabularies of {len(languages)} languages ({_some(languages)}), and "
+            f"its {VOCABULARY} holds vocabularies of {len(languages)} languages ({some_of(languages, 8)}), and "
             + ("nothing says which of them the head writes" if wanted is None else f"{TARGET}={wanted!r} is not one")
             + f'. Choose a language when the model is loaded, or put "{TARGET}" into {SETTINGS}'
         )
@@ -215,10 +215,6 @@ def _is_special(name: str, settings: Mapping[str, Any]) -> bool:
 
 def _content(token: Any) -> Any:
     return token.get("content") if isinstance(token, dict) else token
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def write_tokenizer(folder: Path, head: Head) -> None:

@@ -60,10 +60,8 @@ def check_same_settings(
     """Raise ConfigurationError, with the differences, if settings differ from those of existing results."""
     differing = differences(present_settings(before), json.loads(json.dumps(now)), may_differ=may_differ)
     if differing:
-        lines = [f"{name}: there {there!r}, now {here!r}" for name, (there, here) in differing.items()]
-        more = [f"and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else []
         raise ConfigurationError(
-            f"{path.parent} holds the results of a run with other settings ({'; '.join(lines[:MOST_SHOWN] + more)}). "
+            f"{path.parent} holds the results of a run with other settings ({described(differing, here='now')}). "
             "Repeat those settings to go on with it, or write to another folder."
         )
 
@@ -78,6 +76,13 @@ def differences(
         for name in {**there, **here}
         if there.get(name) != here.get(name) and not any(fnmatchcase(name, pattern) for pattern in may_differ)
     }
+
+
+def described(differing: Mapping[str, tuple[Any, Any]], *, here: str = "here") -> str:
+    """Say differences in a message: each setting with both values."""
+    lines = [f"{name}: there {theirs!r}, {here} {ours!r}" for name, (theirs, ours) in differing.items()]
+    more = [f"and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else []
+    return "; ".join(lines[:MOST_SHOWN] + more)
 
 
 def json_values(value: Any) -> Any:

@@ -19,7 +19,7 @@ from sonant import audio
 from sonant.data.files import atomic
 from sonant.data.manifest import ManifestEntry
 from sonant.data.settings import write_or_check_settings
-from sonant.errors import AudioError, ManifestError
+from sonant.errors import AudioError, ManifestError, some_of
 
 FIELDS = "fields.jsonl"
 FILES = {"int16": "samples.i16", "float32": "samples.f32"}
@@ -209,9 +209,8 @@ def _check_unchanged(done: Sequence[Mapping[str, Any]], recordings: Sequence[Man
         if [now.get(key) for key in ("samples", "crc32")] != [entry.get(key) for key in ("samples", "crc32")]:
             changed.append(str(recording.path))
     if changed:
-        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
         raise ManifestError(
-            f"Recordings have changed since they were decoded: {', '.join(changed[:5])}{more}. What was made of them "
+            f"Recordings have changed since they were decoded: {some_of(changed, 5)}. What was made of them "
             "does not fit them any longer; choose another folder, or put the recordings back."
         )
 

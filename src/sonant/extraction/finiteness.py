@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sonant.errors import NonFiniteStates
+from sonant.errors import NonFiniteStates, some_of
 from sonant.layers.packed import Packed
 from sonant.models.backbone import Backbone
 from sonant.models.normalization import RecordingStatistics
@@ -72,10 +72,9 @@ def _cause(backbone: Backbone, samples: np.ndarray) -> str:
     tensors = [] if model is None else [*model.named_parameters(), *model.named_buffers()]
     spoilt = [name for name, tensor in tensors if tensor.is_floating_point() and not are_finite([tensor.detach()])]
     if spoilt:
-        more = f" and {len(spoilt) - 3} more tensors" if len(spoilt) > 3 else ""
         return (
-            f"Its weights hold NaN or infinity, in {', '.join(spoilt[:3])}{more}: the file is damaged, or training "
-            "diverged. Load another checkpoint; to train, lower the learning rate or clip gradients."
+            f"Its weights hold NaN or infinity, in {some_of(spoilt, 3, rest='more tensors')}: the file is damaged, or "
+            "training diverged. Load another checkpoint; to train, lower the learning rate or clip gradients."
         )
     loudest = float(np.abs(samples).max(initial=0.0))
     if not loudest < LOUD:

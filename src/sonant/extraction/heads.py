@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from sonant.errors import ConfigurationError
+from sonant.errors import ConfigurationError, some_of
 from sonant.extraction.device_copies import DeviceCopies
 from sonant.extraction.head_store import Heads
 from sonant.extraction.request import Layer
@@ -61,8 +61,7 @@ def able(ability: Ability) -> list[str]:
 
 def some(names: Sequence[str]) -> str:
     """Return the first five names and the number of others, as text."""
-    more = f" and {len(names) - 5} more (sonant models lists them)" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
+    return some_of(names, 5, rest="more (sonant models lists them)")
 
 
 def adapter_before(mix: LayerMix, model: Backbone) -> DeviceCopies[ConvAdapter] | None:

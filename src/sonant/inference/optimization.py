@@ -7,7 +7,7 @@ from weakref import ref
 
 import torch
 
-from sonant.errors import ConfigurationError, ModelWarning, UnknownName, warn
+from sonant.errors import ConfigurationError, ModelWarning, UnknownName, some_of, warn
 from sonant.inference.adapters import copy_adapters
 from sonant.inference.changes import Snapshot
 from sonant.inference.cpu.arithmetic import Arithmetic, fastest
@@ -143,9 +143,8 @@ class OptimizedCopies:
 def _tell(unoptimized: Sequence[str]) -> None:
     """Warn of the modules that run unoptimized."""
     if unoptimized:
-        more = f" and {len(unoptimized) - 3} more" if len(unoptimized) > 3 else ""
         warn(
-            f"Parts of the model run as they are, slower than they could: {', '.join(unoptimized[:3])}{more}. Only the "
+            f"Parts of the model run as they are, slower than they could: {some_of(unoptimized, 3)}. Only the "
             "modules of this package, unchanged, have a faster form. The states are right; merge adapters into the "
             "weights, or remove hooks and parametrizations, to gain the speed back.",
             ModelWarning,

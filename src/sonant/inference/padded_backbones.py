@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sonant.errors import ConfigurationError
+from sonant.errors import ConfigurationError, some_of
 from sonant.inference.blocks import BLOCKS, padded_form
 from sonant.inference.modules import replace_blocks, shared_copy
 from sonant.inference.padded.clips import NEVER, Padded, normalized
@@ -196,8 +196,7 @@ def require_plain(backbone: Backbone) -> None:
     """Raise ConfigurationError, with their names, if a model has parts that its padded form would leave out."""
     odd = customizations(backbone)
     if odd:
-        more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
         raise ConfigurationError(
-            f"This model was changed, and its graph would not be: {', '.join(odd[:3])}{more}. Merge adapters into the "
+            f"This model was changed, and its graph would not be: {some_of(odd, 3)}. Merge adapters into the "
             "weights and remove hooks and parametrizations before the export."
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from sonant.audio.augment import Mixing, Waveforms
 from sonant.data import WaveformStore
-from sonant.data.settings import differences
+from sonant.data.settings import described, differences
 from sonant.errors import ConfigurationError, UnknownName
 from sonant.loss import Objective
 from sonant.models import Backbone, BackboneConfig, MaskableBackbone, W2vBERT2, WaveformConvNet, WaveformTransformer
@@ -181,10 +181,9 @@ def _check_labels(config: MaskedPredictionConfig, name: str, previous: BackboneC
     names = ("sampling_rate", "stride", "receptive_field")
     sides = [{each: getattr(side, each) for each in names} for side in (previous, model)]
     if differing := differences(*sides):
-        lines = (f"{each}: there {theirs}, here {ours}" for each, (theirs, ours) in differing.items())
         raise ConfigurationError(
             f"The stage {name!r} takes its targets from the model before it, whose frames are not those of this "
-            f"run's model ({'; '.join(lines)}). Frames of both must have the same samples: choose another teacher."
+            f"run's model ({described(differing)}). Frames of both must have the same samples: choose another teacher."
         )
 
 

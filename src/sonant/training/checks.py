@@ -6,7 +6,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from sonant.checkpoints.checkpoint import meta_backbone
-from sonant.data.settings import differences, json_values
+from sonant.data.settings import described, differences, json_values
 from sonant.errors import ConfigurationError
 from sonant.models import Backbone, BackboneConfig
 from sonant.models.devices import usable_devices
@@ -86,12 +86,10 @@ def check_start(run: PretrainingRun, stage: Stage, previous: Backbone, backbone:
     shapes = ({name: list(tensor.shape) for name, tensor in each.state_dict().items()} for each in (previous, backbone))
     differing = differing or differences(*shapes)  # such as a vocabulary, which is not a setting
     if differing:
-        lines = [f"{name}: there {theirs!r}, here {ours!r}" for name, (theirs, ours) in differing.items()]
-        more = [f"and {len(lines) - 12} more"] if len(lines) > 12 else []
         raise ConfigurationError(
             f"The stage {stage.name!r} starts from the weights of the model before it, which is another model "
-            f"({'; '.join(lines[:12] + more)}). Give this run that model's settings, such as "
-            f"model.{lines[0].partition(':')[0]}=..., or set stages.{stage.name}.start=fresh."
+            f"({described(differing)}). Give this run that model's settings, such as "
+            f"model.{next(iter(differing))}=..., or set stages.{stage.name}.start=fresh."
         )
 
 

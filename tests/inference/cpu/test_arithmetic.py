@@ -11,13 +11,12 @@ from sonant.benchmark.machine import MachineLimits
 from sonant.benchmark.subjects import exaggerate
 from sonant.inference.cpu import arithmetic as module
 from sonant.inference.cpu.arithmetic import (
-    BFLOAT16,
     FLOAT32,
     Arithmetic,
     Kind,
-    as_asked,
     computations,
     fastest,
+    int8_arithmetic,
     measured,
 )
 from sonant.inference.cpu.extractor import CpuExtractor
@@ -30,6 +29,7 @@ from sonant.models import W2vBERT2Config, WavLMConfig, build
 from sonant.models.catalog import find
 from tests.shapes import SMALL
 
+BFLOAT16 = Arithmetic("bfloat16", "bfloat16", "bfloat16", "bfloat16")
 KINDS = ("linear", "convolution", "grouped", "depthwise")
 XEON = {"float32": 339.0, "bfloat16": 179.0, "int8": 1474.0}  # GFLOP/s, measured: AVX512-BF16 without AMX
 
@@ -149,7 +149,5 @@ def test_every_shape_has_to_gain(monkeypatch) -> None:
         assert measured.__wrapped__("linear", "bfloat16", "float32") == slowest
 
 
-def test_as_asked_whether_it_is_fast_or_not() -> None:
-    assert as_asked("float32") == FLOAT32
-    assert as_asked("bfloat16") == BFLOAT16
-    assert as_asked("int8") == replace(fastest("bfloat16"), integers=True)
+def test_int8_whether_it_is_fast_or_not() -> None:
+    assert int8_arithmetic() == replace(fastest("bfloat16"), integers=True)

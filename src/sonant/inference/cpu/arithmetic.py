@@ -61,7 +61,6 @@ class Arithmetic:
 
 
 FLOAT32 = Arithmetic()
-BFLOAT16 = Arithmetic("bfloat16", "bfloat16", "bfloat16", "bfloat16")
 
 
 def fastest(precision: LinearPrecision, ratio: TimeRatio | None = None) -> Arithmetic:
@@ -82,15 +81,9 @@ def fastest(precision: LinearPrecision, ratio: TimeRatio | None = None) -> Arith
     return replace(floats, integers=integers)
 
 
-def as_asked(precision: LinearPrecision) -> Arithmetic:
-    """Return the requested precision for all kinds of product, fast or not; for int8, the fast formats beside it."""
-    match precision:
-        case "float32":
-            return FLOAT32
-        case "bfloat16":
-            return BFLOAT16
-        case "int8":
-            return replace(fastest("bfloat16"), integers=True)
+def int8_arithmetic() -> Arithmetic:
+    """Return int8 for the layers that can be multiplied so, whether that is fast or not, and the fastest for others."""
+    return replace(fastest("bfloat16"), integers=True)
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from sonant.inference.cpu.arithmetic import as_asked
+from sonant.inference.cpu.arithmetic import int8_arithmetic
 from sonant.inference.int8.calibration import group_of
 from sonant.inference.int8.check import near
 from sonant.inference.int8.optimization import integer_form
@@ -32,7 +32,7 @@ def passing_groups(backbone: Backbone, clips: Iterable[Tensor]) -> tuple[LinearG
     for group in GROUPS:
         trial = shared_copy(backbone)
         trial.int8_groups = (*groups, group)
-        form = integer_form(trial, as_asked("int8"))
+        form = integer_form(trial, int8_arithmetic())
         used = any(group_of(trial.get_submodule(name)) == group for name in form.integers)
         if used and near(form.optimized(speech), expected):
             groups = (*groups, group)

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from sonant.errors import ModelWarning, warn
-from sonant.inference.cpu.arithmetic import Arithmetic, as_asked
+from sonant.errors import ModelWarning, some_of, warn
+from sonant.inference.cpu.arithmetic import Arithmetic, int8_arithmetic
 from sonant.inference.cpu.smoothing import Peaks
 from sonant.inference.cpu_copy import optimize_for_cpu
 from sonant.inference.int8.calibration import Calibration, calibrate, harm
@@ -28,13 +28,12 @@ def optimize_in_int8(backbone: Backbone, arithmetic: Arithmetic | None = None) -
     Args:
         arithmetic: of the products that are not int8; None: the fastest on this machine.
     """
-    arithmetic = as_asked("int8") if arithmetic is None else arithmetic
+    arithmetic = int8_arithmetic() if arithmetic is None else arithmetic
     form = integer_form(backbone, arithmetic)
     if form.floats:
-        more = f" and {len(form.floats) - 3} more" if len(form.floats) > 3 else ""
         warn(
             f"precision='int8': {len(form.floats)} of {len(form.floats) + len(form.integers)} blocks run in "
-            f"{arithmetic.linear!r}: {', '.join(form.floats[:3])}{more}. With them in integers of eight bits too, "
+            f"{arithmetic.linear!r}: {some_of(form.floats, 3)}. With them in integers of eight bits too, "
             f"frames of a recording may fall below a cosine of {FRAME_COSINE} with their own in float32, as a trial "
             "showed. The states are right, the model is a little slower.",
             ModelWarning,
